@@ -1,0 +1,1 @@
+//! axum routes over a service trait, and the OpenAPI document.

@@ -1,0 +1,1 @@
+//! Bodies and error codes shared by server and client.

@@ -1,0 +1,1 @@
+//! Source connectors: foreign bytes to records plus warnings.

@@ -1,0 +1,1 @@
+//! Findings and policy in, verdict out; pure.

@@ -1,0 +1,1 @@
+//! SBOMs, package URLs, version schemes and matching; pure.

@@ -1,0 +1,1 @@
+//! One site's running parts: wires all, owns sockets, clock, tasks, config.

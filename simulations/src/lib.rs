@@ -1,0 +1,1 @@
+//! Seeded worlds of many sites, checkers and reports.

@@ -1,0 +1,1 @@
+//! The embedded store: an engine seam, trees, indexes, transactions, migrations.

@@ -1,0 +1,1 @@
+//! The fold from claims to canonical advisories: identity, policy order, provenance, conflicts.
