@@ -1,1 +1,7 @@
 //! SBOMs, package URLs, version schemes and matching; pure.
+//!
+//! Bytes of an SBOM go in at [`sbom`], knowledge comes through the trait [`scan::Knowledge`], and
+//! findings with coverage come out of [`scan`]. What a finding means for a build is decided in
+//! `starling-policy`; where the bytes and the knowledge live is the caller's business.
+
+pub mod name;

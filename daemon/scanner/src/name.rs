@@ -1,0 +1,208 @@
+//! The one spelling of a package name per ecosystem, so that an advisory and an SBOM that mean the
+//! same package meet under the same key.
+//!
+//! Only foldings that the ecosystem's own registry makes are made here: names that the registry keeps
+//! apart stay apart. Two foldings go further because package URLs do (Go, npm): their canonical form
+//! has lost the case, so the advisory's side must lose it too, or the two would never meet.
+//! Folding is ASCII only. Unicode look-alikes are different names, and stay so: a look-alike is what
+//! a name-confusion attack consists of.
+//!
+//! This module stands alone: it knows nothing of package URLs, versions or matching.
+
+/// Returns the ecosystem without its suffix: `Debian` for `Debian:12`.
+///
+/// The suffix names a release or a repository (`Packagist:https://packages.drupal.org/8`); rules
+/// for names and versions never depend on it.
+pub fn ecosystem_base(ecosystem: &str) -> &str {
+    let trimmed = ecosystem.trim();
+    trimmed.split_once(':').map_or(trimmed, |(base, _)| base)
+}
+
+/// Returns the spelling of `name` under which `ecosystem` (an OSV ecosystem, with or without
+/// suffix) knows the package.
+///
+/// Surrounding white space is dropped in every ecosystem. An ecosystem that is not known keeps the
+/// name as it is. The function is idempotent and its result is never longer than its input.
+///
+/// ```
+/// use starling_scanner::name::normalise_name;
+/// assert_eq!(normalise_name("PyPI", "Foo__Bar.baz"), "foo-bar-baz");
+/// assert_eq!(normalise_name("crates.io", "serde_json"), "serde_json");
+/// ```
+pub fn normalise_name(ecosystem: &str, name: &str) -> String {
+    let name = name.trim();
+    match ecosystem_base(ecosystem) {
+        "PyPI" => pep503(name),
+        // The registries compare without case: nuget.org, packagist.org, hex.pm, pub.dev, the
+        // marketplaces, and GitHub for actions. Conan, opam and Bitnami demand lower case.
+        "NuGet" | "Packagist" | "Hex" | "Pub" | "GitHub Actions" | "VSCode" | "ConanCenter" | "Bitnami" => {
+            name.to_ascii_lowercase()
+        }
+        // Distributions demand lower case for source and binary packages (Debian policy 5.6.1 and
+        // the tools that borrowed dpkg's format; abuild refuses upper case for apk). RPM names
+        // are case-sensitive and not folded.
+        "Debian"
+        | "Ubuntu"
+        | "Echo"
+        | "Alpine"
+        | "Wolfi"
+        | "Chainguard"
+        | "MinimOS"
+        | "Alpaquita"
+        | "BellSoft Hardened Containers" => name.to_ascii_lowercase(),
+        // Module paths and npm names have case, but package URLs lower it (purl-spec, types
+        // golang and npm). No two live modules differ by case alone.
+        "Go" => name.to_ascii_lowercase(),
+        "npm" => name.to_ascii_lowercase(),
+        "SwiftURL" => swift_url(name),
+        "Maven" => maven(name),
+        _ => name.to_owned(),
+    }
+}
+
+/// PEP 503: lower case, and each run of `-`, `_` and `.` becomes one `-`.
+fn pep503(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut in_run = false;
+    for c in name.chars() {
+        if matches!(c, '-' | '_' | '.') {
+            if !in_run {
+                out.push('-');
+            }
+            in_run = true;
+        } else {
+            out.push(c.to_ascii_lowercase());
+            in_run = false;
+        }
+    }
+    out
+}
+
+/// Swift packages are named by their repository; host and path are compared without case, scheme
+/// and `.git`, as SwiftPM does (`CanonicalPackageLocation`).
+fn swift_url(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let mut rest = lower
+        .rsplit_once("://")
+        .map_or(lower.as_str(), |(_, rest)| rest)
+        .trim();
+    // Both endings are dropped until none is left, so that the result is a fixed point.
+    loop {
+        let shorter = rest.trim_end_matches('/').trim_end();
+        let shorter = shorter.strip_suffix(".git").unwrap_or(shorter).trim_end();
+        if shorter.len() == rest.len() {
+            return rest.to_owned();
+        }
+        rest = shorter;
+    }
+}
+
+/// OSV writes `group:artifact`; some feeds and tools write `group/artifact`. Neither part can hold
+/// the other's separator, so the first slash stands for the colon when no colon is there.
+fn maven(name: &str) -> String {
+    if name.contains(':') {
+        name.to_owned()
+    } else {
+        name.replacen('/', ":", 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn pypi_folds_case_and_separator_runs() {
+        for spelling in [
+            "friendly-bard",
+            "Friendly-Bard",
+            "FRIENDLY-BARD",
+            "friendly.bard",
+            "friendly--bard",
+            "FrIeNdLy-._.-bArD",
+        ] {
+            assert_eq!(normalise_name("PyPI", spelling), "friendly-bard");
+        }
+    }
+
+    #[test]
+    fn case_is_folded_only_where_the_registry_or_the_purl_folds_it() {
+        assert_eq!(normalise_name("NuGet", "Newtonsoft.Json"), "newtonsoft.json");
+        assert_eq!(
+            normalise_name("Packagist:https://packages.drupal.org/8", "Drupal/Core"),
+            "drupal/core"
+        );
+        assert_eq!(
+            normalise_name("Go", "github.com/Azure/go-autorest"),
+            "github.com/azure/go-autorest"
+        );
+        assert_eq!(normalise_name("npm", "@Hapi/Hoek"), "@hapi/hoek");
+        for (ecosystem, name) in [
+            ("RubyGems", "RedCloth"),
+            ("Julia", "HTTP"),
+            ("Hackage", "HTTP"),
+            ("CRAN", "Rcpp"),
+            ("Red Hat", "NetworkManager"),
+            ("crates.io", "Inflector"),
+            ("Somewhere Else", "Mixed_Case"),
+        ] {
+            assert_eq!(normalise_name(ecosystem, name), name, "{ecosystem}");
+        }
+    }
+
+    #[test]
+    fn look_alike_names_stay_apart() {
+        // U+0131 (dotless i) and U+212A (Kelvin sign) must not fold into ASCII letters.
+        assert_ne!(
+            normalise_name("PyPI", "d\u{131}ango"),
+            normalise_name("PyPI", "django")
+        );
+        assert_ne!(
+            normalise_name("NuGet", "\u{212a}it"),
+            normalise_name("NuGet", "kit")
+        );
+    }
+
+    #[test]
+    fn swift_repositories_lose_scheme_suffix_and_case() {
+        for spelling in [
+            "https://github.com/Apple/swift-nio.git",
+            "github.com/apple/swift-nio",
+            "HTTPS://github.com/apple/swift-nio/",
+        ] {
+            assert_eq!(normalise_name("SwiftURL", spelling), "github.com/apple/swift-nio");
+        }
+    }
+
+    #[test]
+    fn maven_coordinates_use_a_colon_and_keep_case() {
+        assert_eq!(
+            normalise_name("Maven", "org.apache/struts2-Core"),
+            "org.apache:struts2-Core"
+        );
+        assert_eq!(
+            normalise_name("Maven", "org.apache:struts2-Core"),
+            "org.apache:struts2-Core"
+        );
+    }
+
+    #[test]
+    fn the_suffix_is_not_part_of_the_base() {
+        assert_eq!(ecosystem_base("Debian:12"), "Debian");
+        assert_eq!(ecosystem_base("Red Hat:enterprise_linux:8::baseos"), "Red Hat");
+        assert_eq!(ecosystem_base("npm"), "npm");
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(
+            ecosystem in prop::sample::select(vec!["PyPI", "npm", "Go", "Maven", "SwiftURL", "NuGet", "Debian:12", "Other"]),
+            name in "\\PC{0,40}|[a-zA-Z:/._ -]{0,30}|(https://)?[a-z/]{0,9}(\\.git|/){0,3}",
+        ) {
+            let once = normalise_name(ecosystem, &name);
+            prop_assert_eq!(normalise_name(ecosystem, &once), once.clone());
+            prop_assert!(once.len() <= name.len());
+        }
+    }
+}
