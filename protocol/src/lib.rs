@@ -7,6 +7,7 @@
 
 mod cursor;
 mod hash;
+pub mod json;
 pub mod limits;
 mod names;
 mod time;
