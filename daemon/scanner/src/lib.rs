@@ -5,3 +5,4 @@
 //! `starling-policy`; where the bytes and the knowledge live is the caller's business.
 
 pub mod name;
+pub mod version;

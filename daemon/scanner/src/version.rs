@@ -1,0 +1,254 @@
+//! Version orders: one total order per packaging ecosystem.
+//!
+//! A version text is parsed once into a [`Version`]. For all schemes but Maven that is a key whose
+//! byte order is the scheme's order, so an index can store keys and search them without knowing the
+//! scheme (see [`Version::key`]). Maven's published order is not transitive in its corners, so no key
+//! can exist for it; it keeps its parsed form.
+//!
+//! Parsing is lenient where the ecosystem's own tool is (a `v` in front, missing components) and
+//! refuses what that tool could not order. Texts are bounded by [`MAX_VERSION_BYTES`]; nothing here
+//! panics, and work is linear in the text.
+
+mod apk;
+mod debian;
+mod dotted;
+mod gem;
+mod key;
+mod maven;
+mod nuget;
+mod packagist;
+mod pep440;
+mod rpm;
+mod semver;
+
+use std::cmp::Ordering;
+
+use crate::name::ecosystem_base;
+
+/// Longest version text that is looked at, in bytes. The longest in public advisories is under 200.
+pub const MAX_VERSION_BYTES: usize = 1024;
+
+/// How versions of an ecosystem are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scheme {
+    /// SemVer 2.0.0, read leniently; build metadata does not count.
+    SemVer,
+    /// SemVer whose build metadata counts, after all else (pub.dev, Julia).
+    SemVerBuild,
+    /// SemVer with a packager's revision after the version: `1.2.3-4` is newer than `1.2.3`.
+    Bitnami,
+    /// NuGet: up to four numbers, labels without case.
+    NuGet,
+    /// PEP 440, with setuptools' older order for texts it does not cover.
+    Pep440,
+    /// Maven's `ComparableVersion`.
+    Maven,
+    /// `Gem::Version`.
+    RubyGems,
+    /// Composer's normal form under PHP's `version_compare`.
+    Packagist,
+    /// dpkg: epoch, upstream version, revision.
+    Debian,
+    /// dpkg's comparison over the whole text, without epoch or revision (opam).
+    Opam,
+    /// RPM: epoch, version, release.
+    Rpm,
+    /// apk-tools.
+    Apk,
+    /// Numbers between dots or hyphens; the longer of two that start alike is newer (R, Haskell).
+    Dotted,
+}
+
+impl Scheme {
+    /// Returns the order that an OSV ecosystem (with or without suffix) uses, or `None` where the
+    /// ecosystem has no order and only enumerated versions can match.
+    pub fn for_ecosystem(ecosystem: &str) -> Option<Self> {
+        Some(match ecosystem_base(ecosystem) {
+            "crates.io" | "Go" | "npm" | "Hex" | "SwiftURL" | "GitHub Actions" | "VSCode" | "ConanCenter"
+            | "Kubernetes" => Self::SemVer,
+            "Pub" | "Julia" => Self::SemVerBuild,
+            "Bitnami" => Self::Bitnami,
+            "NuGet" => Self::NuGet,
+            "PyPI" => Self::Pep440,
+            "Maven" => Self::Maven,
+            "RubyGems" => Self::RubyGems,
+            "Packagist" => Self::Packagist,
+            "Debian" | "Ubuntu" | "Echo" => Self::Debian,
+            "opam" => Self::Opam,
+            "AlmaLinux" | "Azure Linux" | "Mageia" | "openEuler" | "openSUSE" | "Photon OS" | "Red Hat"
+            | "Rocky Linux" | "SUSE" => Self::Rpm,
+            "Alpine" | "Wolfi" | "Chainguard" | "MinimOS" | "Alpaquita" | "BellSoft Hardened Containers" => {
+                Self::Apk
+            }
+            "CRAN" | "Bioconductor" | "Hackage" | "GHC" => Self::Dotted,
+            // `Root:Alpine:3.18` is another ecosystem's package, rebuilt.
+            "Root" => {
+                return ecosystem
+                    .split_once(':')
+                    .and_then(|(_, inner)| Self::for_rebuilt(inner));
+            }
+            _ => return None,
+        })
+    }
+
+    /// The inner ecosystem of `Root:…`; a second `Root` inside is no ecosystem, so this cannot loop.
+    fn for_rebuilt(inner: &str) -> Option<Self> {
+        if ecosystem_base(inner) == "Root" {
+            None
+        } else {
+            Self::for_ecosystem(inner)
+        }
+    }
+
+    /// Returns the short name used in explanations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SemVer => "semver",
+            Self::SemVerBuild => "semver+build",
+            Self::Bitnami => "bitnami",
+            Self::NuGet => "nuget",
+            Self::Pep440 => "pep440",
+            Self::Maven => "maven",
+            Self::RubyGems => "rubygems",
+            Self::Packagist => "packagist",
+            Self::Debian => "dpkg",
+            Self::Opam => "opam",
+            Self::Rpm => "rpm",
+            Self::Apk => "apk",
+            Self::Dotted => "dotted",
+        }
+    }
+}
+
+impl std::fmt::Display for Scheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that a scheme cannot order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {version:?} as a {scheme} version: {reason}")]
+pub struct VersionError {
+    /// The scheme that was asked.
+    pub scheme: Scheme,
+    /// The text, shortened to 80 characters.
+    pub version: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// Why a scheme refuses a text.
+type Reason = &'static str;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Repr {
+    Key(Box<[u8]>),
+    Maven(maven::MavenVersion),
+}
+
+/// A version, parsed under its scheme.
+///
+/// Two versions are ordered by [`Version::compare`]; those of different schemes have no order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    scheme: Scheme,
+    repr: Repr,
+}
+
+impl Version {
+    /// Parses `text` under `scheme`. White space around it is ignored.
+    ///
+    /// # Errors
+    /// If the text is empty, longer than [`MAX_VERSION_BYTES`], holds control characters, or has no
+    /// place in the scheme's order.
+    pub fn parse(scheme: Scheme, text: &str) -> Result<Self, VersionError> {
+        let refuse = |reason| VersionError {
+            scheme,
+            version: text.chars().take(80).collect(),
+            reason,
+        };
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        if trimmed.len() > MAX_VERSION_BYTES {
+            return Err(refuse("it is longer than 1024 bytes"));
+        }
+        // Keys end their texts with a NUL byte.
+        if trimmed.chars().any(char::is_control) {
+            return Err(refuse("it holds control characters"));
+        }
+        let mut key = key::KeyWriter::with_capacity(trimmed.len() + 8);
+        let written = match scheme {
+            Scheme::SemVer => semver::write(trimmed, semver::Build::Ignored, &mut key),
+            Scheme::SemVerBuild => semver::write(trimmed, semver::Build::Counts, &mut key),
+            Scheme::Bitnami => semver::write_bitnami(trimmed, &mut key),
+            Scheme::NuGet => nuget::write(trimmed, &mut key),
+            Scheme::Pep440 => pep440::write(trimmed, &mut key),
+            Scheme::RubyGems => gem::write(trimmed, &mut key),
+            Scheme::Packagist => packagist::write(trimmed, &mut key),
+            Scheme::Debian => debian::write(trimmed, &mut key),
+            Scheme::Opam => debian::write_opam(trimmed, &mut key),
+            Scheme::Rpm => rpm::write(trimmed, &mut key),
+            Scheme::Apk => apk::write(trimmed, &mut key),
+            Scheme::Dotted => dotted::write(trimmed, &mut key),
+            Scheme::Maven => {
+                let parsed = maven::MavenVersion::parse(trimmed);
+                return Ok(Self {
+                    scheme,
+                    repr: Repr::Maven(parsed),
+                });
+            }
+        };
+        written.map_err(refuse)?;
+        Ok(Self {
+            scheme,
+            repr: Repr::Key(key.finish()),
+        })
+    }
+
+    /// Returns the scheme that the version was parsed under.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Returns bytes whose order is the scheme's order, or `None` for Maven.
+    pub fn key(&self) -> Option<&[u8]> {
+        match &self.repr {
+            Repr::Key(key) => Some(key),
+            Repr::Maven(_) => None,
+        }
+    }
+
+    /// Orders two versions, or returns `None` if their schemes differ.
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
+        if self.scheme != other.scheme {
+            return None;
+        }
+        match (&self.repr, &other.repr) {
+            (Repr::Key(a), Repr::Key(b)) => Some(a.cmp(b)),
+            (Repr::Maven(a), Repr::Maven(b)) => Some(a.compare(b)),
+            _ => None,
+        }
+    }
+}
+
+/// Orders two version texts under a scheme.
+///
+/// # Errors
+/// If either text is none of the scheme's versions; the error names which.
+///
+/// ```
+/// use starling_scanner::version::{Scheme, compare};
+/// use std::cmp::Ordering;
+/// assert_eq!(compare(Scheme::Debian, "1.0~rc1-1", "1.0-1"), Ok(Ordering::Less));
+/// ```
+pub fn compare(scheme: Scheme, a: &str, b: &str) -> Result<Ordering, VersionError> {
+    let (a, b) = (Version::parse(scheme, a)?, Version::parse(scheme, b)?);
+    // Both were parsed under one scheme just now, so there is an order.
+    Ok(a.compare(&b).unwrap_or(Ordering::Equal))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! apk-tools' order: `digits(.digits)*[letter](_suffix[number])*[~hash][-rN]`.
+//!
+//! Where two versions go on with different kinds of part, the order of kinds decides: a pre-release
+//! suffix is below the end, and above it come `-r`, hash, suffix number, suffix, letter, number.
+//! A number after the first that has a leading zero is compared as text, like a fraction.
+
+use super::Reason;
+use super::key::{KeyWriter, split_digits, split_while};
+
+const PRE_SUFFIX: u8 = 0x01;
+const END: u8 = 0x02;
+const REVISION: u8 = 0x03;
+const HASH: u8 = 0x04;
+const SUFFIX_NUMBER: u8 = 0x05;
+const POST_SUFFIX: u8 = 0x06;
+const LETTER: u8 = 0x07;
+const DIGITS: u8 = 0x08;
+
+/// Below the plain version, oldest first.
+const PRE_SUFFIXES: [&str; 4] = ["alpha", "beta", "pre", "rc"];
+/// Above the plain version, oldest first.
+const POST_SUFFIXES: [&str; 5] = ["cvs", "svn", "git", "hg", "p"];
+
+pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
+    let (first, mut rest) = split_digits(text);
+    if first.is_empty() {
+        return Err("it does not start with a digit");
+    }
+    key.number(first);
+    while let Some(after) = rest.strip_prefix('.') {
+        let (digits, after) = split_digits(after);
+        if digits.is_empty() {
+            return Err("a '.' is not followed by a digit");
+        }
+        key.mark(DIGITS);
+        if digits.starts_with('0') {
+            key.mark(0);
+            key.text(digits);
+        } else {
+            key.mark(1);
+            key.number(digits);
+        }
+        rest = after;
+    }
+    if let Some(letter) = rest.bytes().next().filter(u8::is_ascii_lowercase) {
+        key.mark(LETTER);
+        key.mark(letter);
+        rest = rest.get(1..).unwrap_or("");
+    }
+    while let Some(after) = rest.strip_prefix('_') {
+        let (name, after) = split_while(after, |c| c.is_ascii_lowercase());
+        write_suffix(name, key)?;
+        let (digits, after) = split_digits(after);
+        if !digits.is_empty() {
+            key.mark(SUFFIX_NUMBER);
+            key.number(digits);
+        }
+        rest = after;
+    }
+    if let Some(after) = rest.strip_prefix('~') {
+        let (hash, after) = split_while(after, |c| matches!(c, '0'..='9' | 'a'..='f'));
+        if hash.is_empty() {
+            return Err("a '~' is not followed by a commit hash");
+        }
+        key.mark(HASH);
+        key.text(hash);
+        rest = after;
+    }
+    if let Some(after) = rest.strip_prefix("-r") {
+        let (digits, after) = split_digits(after);
+        if digits.is_empty() {
+            return Err("'-r' is not followed by a number");
+        }
+        key.mark(REVISION);
+        key.number(digits);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        return Err("something follows that apk versions do not have");
+    }
+    key.mark(END);
+    Ok(())
+}
+
+fn write_suffix(name: &str, key: &mut KeyWriter) -> Result<(), Reason> {
+    let rank = |list: &[&str]| {
+        list.iter()
+            .position(|s| *s == name)
+            .and_then(|i| u8::try_from(i).ok())
+    };
+    if let Some(rank) = rank(&PRE_SUFFIXES) {
+        key.mark(PRE_SUFFIX);
+        key.mark(rank);
+    } else if let Some(rank) = rank(&POST_SUFFIXES) {
+        key.mark(POST_SUFFIX);
+        key.mark(rank);
+    } else {
+        return Err("an '_' is not followed by a suffix that apk knows");
+    }
+    Ok(())
+}

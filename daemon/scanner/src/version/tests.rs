@@ -1,0 +1,299 @@
+//! Behaviours of the orders, in our own words; the published suites run as an integration test.
+
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Asserts that each version is below the next, and equal to itself.
+fn ascending(scheme: Scheme, versions: &[&str]) {
+    for (i, a) in versions.iter().enumerate() {
+        for (j, b) in versions.iter().enumerate() {
+            assert_eq!(compare(scheme, a, b), Ok(i.cmp(&j)), "{scheme}: {a} against {b}");
+        }
+    }
+}
+
+fn equal(scheme: Scheme, versions: &[&str]) {
+    for pair in versions.windows(2) {
+        assert_eq!(
+            compare(scheme, pair[0], pair[1]),
+            Ok(Ordering::Equal),
+            "{scheme}: {pair:?}"
+        );
+    }
+}
+
+#[test]
+fn semver_puts_pre_releases_first_and_ignores_build() {
+    ascending(
+        Scheme::SemVer,
+        &[
+            "1.0.0-0",
+            "1.0.0-9",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.0.1-a",
+            "1.0.1",
+            "1.10.0",
+        ],
+    );
+    equal(
+        Scheme::SemVer,
+        &[
+            "1.2.0",
+            "v1.2.0",
+            "1.2",
+            "=1.2.0",
+            "1.2.0+build",
+            "1.2.0+incompatible",
+        ],
+    );
+    ascending(
+        Scheme::SemVer,
+        &[
+            "0.0.0-20190101000000-abcdefabcdef",
+            "0.0.0-20200101000000-000000000000",
+            "0.0.1",
+        ],
+    );
+}
+
+#[test]
+fn numbers_beyond_64_bits_keep_their_order() {
+    ascending(
+        Scheme::SemVer,
+        &[
+            "1.18446744073709551615.0",
+            "1.18446744073709551616.0",
+            "1.118446744073709551616.0",
+        ],
+    );
+    let long_a = format!("1.{}", "8".repeat(200));
+    let long_b = format!("1.{}", "8".repeat(201));
+    ascending(Scheme::SemVer, &["1.9", &long_a, &long_b]);
+}
+
+#[test]
+fn build_metadata_counts_for_pub_and_julia_only() {
+    ascending(
+        Scheme::SemVerBuild,
+        &["3.0.14", "3.0.15", "3.0.15+0", "3.0.15+1", "3.0.15+10", "3.0.16"],
+    );
+}
+
+#[test]
+fn bitnami_revisions_are_newer_not_older() {
+    ascending(
+        Scheme::Bitnami,
+        &["6.2.0-rc.1", "6.2.0", "6.2.0-1", "6.2.0-10", "6.2.1"],
+    );
+    equal(Scheme::Bitnami, &["6.2.0-3", "6.2.0-r3"]);
+}
+
+#[test]
+fn nuget_has_four_numbers_and_labels_without_case() {
+    ascending(
+        Scheme::NuGet,
+        &["1.0-alpha", "1.0-alpha.1", "1.0-BETA", "1.0", "1.0.0.1", "1.0.1"],
+    );
+    equal(Scheme::NuGet, &["1.0", "1.0.0.0", "01.0+meta"]);
+    assert!(compare(Scheme::NuGet, "1.0.0.0.0", "1").is_err());
+}
+
+#[test]
+fn python_orders_dev_pre_post_and_local() {
+    ascending(
+        Scheme::Pep440,
+        &[
+            "french toast",
+            "1.0.dev1",
+            "1.0a1.dev1",
+            "1.0a1",
+            "1.0rc1",
+            "1.0",
+            "1.0+a",
+            "1.0+1",
+            "1.0.post1.dev0",
+            "1.0.post1",
+            "1.1",
+            "1!0.1",
+        ],
+    );
+    equal(Scheme::Pep440, &["1.0", "1", "v1.0.0", "1.0.0.0"]);
+    equal(Scheme::Pep440, &["1.0rc1", "1.0-c.1", "1.0_PREVIEW1"]);
+}
+
+#[test]
+fn legacy_python_texts_sort_below_all_others_in_setuptools_order() {
+    ascending(Scheme::Pep440, &["2004b-fix", "2004d", "2005d", "0.dev0"]);
+}
+
+#[test]
+fn maven_knows_its_qualifiers() {
+    ascending(
+        Scheme::Maven,
+        &[
+            "1-alpha",
+            "1-beta",
+            "1-milestone",
+            "1-rc",
+            "1-SNAPSHOT",
+            "1",
+            "1-sp",
+            "1-unknown",
+            "1-1",
+            "1.1",
+        ],
+    );
+    equal(Scheme::Maven, &["1", "1.0", "1.0.0", "1-ga", "1.0.Final", "1-0"]);
+    ascending(
+        Scheme::Maven,
+        &["2.0.0.RC1", "2.0.0.RC2", "2.0.0.RELEASE", "2.0.1.RELEASE"],
+    );
+}
+
+#[test]
+fn gems_with_letters_are_pre_releases() {
+    ascending(
+        Scheme::RubyGems,
+        &["5.a", "5.0.0.rc2", "5.0.0.rc10", "5.0.0", "5.0.0.1"],
+    );
+    equal(Scheme::RubyGems, &["1.2.b1", "1.2.b.1", "1.2.0.b.1"]);
+}
+
+#[test]
+fn composer_normalises_before_it_compares() {
+    ascending(
+        Scheme::Packagist,
+        &[
+            "1.0.0-dev",
+            "1.0.0-alpha1",
+            "1.0.0-beta2.1",
+            "1.0.0-b.3",
+            "1.0.0-RC1",
+            "v1.0",
+            "1.0.0-patch1",
+            "1.0.1",
+            "1.x-dev",
+        ],
+    );
+    equal(
+        Scheme::Packagist,
+        &["1.0", "1.0.0.0", "v1", "1.0.0+build", "1.0@stable"],
+    );
+    ascending(Scheme::Packagist, &["2010.01.02", "2010-01-03", "20100104"]);
+    assert!(compare(Scheme::Packagist, "dev-main", "1.0").is_err());
+}
+
+#[test]
+fn dpkg_sorts_tilde_first_and_letters_before_the_rest() {
+    ascending(Scheme::Debian, &["1.0~~", "1.0~", "1.0"]);
+    ascending(
+        Scheme::Debian,
+        &[
+            "1.0~rc1-1",
+            "1.0-1~deb11u1",
+            "1.0-1",
+            "1.0-1+deb12u1",
+            "1.0-1.1",
+            "1.0a-1",
+            "1.0+dfsg-1",
+            "1:0.1-1",
+        ],
+    );
+    equal(Scheme::Debian, &["1.0", "0:1.0", "1.0-0", "1.00"]);
+}
+
+#[test]
+fn rpm_separators_only_separate() {
+    ascending(
+        Scheme::Rpm,
+        &[
+            "1.0~rc1-1",
+            "1.0-1.el8",
+            "1.0-1.el9",
+            "1.0^git1-1",
+            "1.0.a-1",
+            "1.0.1-1",
+            "1:0.1-1",
+        ],
+    );
+    equal(Scheme::Rpm, &["0:1.0-1", "1.0-1", "(none):1_0-1"]);
+}
+
+#[test]
+fn apk_suffixes_and_revisions_have_their_places() {
+    ascending(
+        Scheme::Apk,
+        &[
+            "1.2_alpha",
+            "1.2_beta2",
+            "1.2_rc1",
+            "1.2",
+            "1.2-r0",
+            "1.2-r10",
+            "1.2_git2020",
+            "1.2_p1",
+            "1.2a",
+            "1.2.1",
+        ],
+    );
+    ascending(Scheme::Apk, &["1.01", "1.011", "1.02", "1.1", "1.2", "1.10"]);
+    assert!(compare(Scheme::Apk, "1.0_foo", "1.0").is_err());
+}
+
+#[test]
+fn of_two_number_lists_that_start_alike_the_longer_is_newer() {
+    ascending(Scheme::Dotted, &["1.2", "1.2.0", "1.2-1", "1.10"]);
+}
+
+#[test]
+fn ecosystem_suffixes_do_not_change_the_scheme() {
+    assert_eq!(Scheme::for_ecosystem("Debian:12"), Some(Scheme::Debian));
+    assert_eq!(Scheme::for_ecosystem("Root:Alpine:3.18"), Some(Scheme::Apk));
+    assert_eq!(Scheme::for_ecosystem("Root:Root:Root:npm"), None);
+    assert_eq!(Scheme::for_ecosystem("Android"), None);
+}
+
+const SCHEMES: [Scheme; 13] = [
+    Scheme::SemVer,
+    Scheme::SemVerBuild,
+    Scheme::Bitnami,
+    Scheme::NuGet,
+    Scheme::Pep440,
+    Scheme::Maven,
+    Scheme::RubyGems,
+    Scheme::Packagist,
+    Scheme::Debian,
+    Scheme::Opam,
+    Scheme::Rpm,
+    Scheme::Apk,
+    Scheme::Dotted,
+];
+
+fn version_like() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "\\PC{0,30}",
+        "[0-9]{1,3}(\\.[0-9]{1,3}){0,4}([-._~+^:](alpha|beta|rc|dev|post|p|r|x)?[0-9]{0,2}){0,3}",
+        "[0-9a-z.~^+:_-]{1,12}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_every_order_is_antisymmetric(
+        scheme in prop::sample::select(SCHEMES.to_vec()),
+        a in version_like(),
+        b in version_like(),
+    ) {
+        if let Ok(order) = compare(scheme, &a, &b) {
+            prop_assert_eq!(compare(scheme, &b, &a), Ok(order.reverse()));
+            prop_assert_eq!(compare(scheme, &a, &a), Ok(Ordering::Equal));
+        }
+    }
+}
