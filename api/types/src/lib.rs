@@ -1,1 +1,45 @@
-//! Bodies and error codes shared by server and client.
+//! Bodies and error codes shared by server and client: plain data with its JSON shape, nothing else.
+//!
+//! The shapes are a contract: fields may be added, never renamed, retyped or removed. Readers ignore
+//! response fields they do not know; request bodies refuse them, so that a misspelt option is heard of.
+//! What a cursor or a hash *means* belongs to `starling-protocol`; here only their text form is checked.
+
+mod advisory;
+mod bundle;
+mod doctor;
+mod error_code;
+mod event;
+mod exit;
+mod feed;
+mod hash;
+mod problem;
+mod raw_json;
+mod scan;
+mod site;
+mod status;
+mod sync;
+mod text;
+mod time;
+
+pub use advisory::{
+    Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryState, AdvisorySummary, DumpQuery,
+    Edge, LosingValue, PackageRef, Provenance, ResolvedField,
+};
+pub use bundle::{
+    BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
+    ExportSummary, ImportCounts, ImportParams, ImportReport, SiteCursor,
+};
+pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
+pub use error_code::ErrorCode;
+pub use event::{CanonicalImported, EventAction, EventId, EventRecord};
+pub use exit::ExitStatus;
+pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};
+pub use hash::{BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash};
+pub use problem::{Problem, ProblemBody};
+pub use raw_json::RawJson;
+pub use scan::{FailOn, ScanParams, VerdictEnvelope};
+pub use site::{Site, SiteAdd, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind};
+pub use status::{FeedStatus, Health, Lane, PeerStatus, Position, Status, StoreStatus};
+pub use sync::{SyncSite, SyncStatus};
+pub use text::{Cursor, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
+pub use time::{Timestamp, TimestampError};

@@ -1,0 +1,123 @@
+//! The one trait behind every face of a site: one method per thing a site can do.
+//!
+//! Three kinds of thing implement it: the daemon's running site, a store opened without a daemon, and
+//! the command line's client of the local socket. The router serves it, every command is written against
+//! it, so none of them can do what the others cannot. Who may call what is decided by the router
+//! ([`crate::access`]), not here.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
+use starling_api_types::{
+    AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
+    DoctorRequest, DumpQuery, EventId, EventRecord, ExportRequest, ExportSummary, FeedImportOptions,
+    FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site, SiteAdd, SiteHistory,
+    SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+};
+
+use crate::upload::Upload;
+
+/// Bytes that arrive over time; an error ends them and means that they are not whole.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Problem>> + Send>>;
+
+/// Events as they happen; does not end by itself until the site stops.
+pub type EventStream = Pin<Box<dyn Stream<Item = Result<EventRecord, Problem>> + Send>>;
+
+/// A bundle on its way out.
+pub struct ExportedBundle {
+    /// What it holds.
+    pub summary: ExportSummary,
+    /// The file's bytes.
+    pub bytes: ByteStream,
+}
+
+/// Answer of a service call: what it gives, or a problem fit for the caller's eyes.
+pub type ServiceResult<T> = Result<T, Problem>;
+
+/// Everything one site can be asked to do.
+///
+/// Every method returns only when its effects are durable and visible to the next call. Methods may be
+/// called at the same time; a cancelled call (its future dropped) leaves either all or nothing of its effect.
+///
+/// # Errors
+/// Every method reports problems by [`starling_api_types::ErrorCode`]; `internal` for faults of its own.
+#[async_trait]
+pub trait SiteService: Send + Sync {
+    /// Whether the site answers, and which it is.
+    async fn health(&self) -> ServiceResult<Health>;
+
+    /// The site's identity, roots, peers, positions, feeds and store.
+    async fn status(&self) -> ServiceResult<Status>;
+
+    /// Judges `sbom`, whose kind is found by content.
+    ///
+    /// A scan against empty knowledge is an answer (`exit_code` 4), not an error.
+    /// Reports `sbom_unreadable`.
+    async fn scan(&self, sbom: Bytes, params: ScanParams) -> ServiceResult<VerdictEnvelope>;
+
+    /// Every canonical advisory that answers to `name`: an id, an alias, a package URL or a merge hash.
+    ///
+    /// Reports `advisory_not_found`.
+    async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup>;
+
+    /// One page of canonical advisories.
+    async fn advisories(&self, query: AdvisoryListQuery) -> ServiceResult<AdvisoryPage>;
+
+    /// The live records as NDJSON: canonical bytes, sorted by source and id.
+    async fn dump(&self, query: DumpQuery) -> ServiceResult<ByteStream>;
+
+    /// The allow-list, sorted by name.
+    async fn sites(&self) -> ServiceResult<SiteList>;
+
+    /// One entry of the allow-list. Reports `site_not_found`.
+    async fn site(&self, site: &SiteSlug) -> ServiceResult<Site>;
+
+    /// Lists a site. Reports `site_exists`, `site_key_invalid`.
+    async fn add_site(&self, site: SiteAdd) -> ServiceResult<Site>;
+
+    /// Takes a site off the list; what it said stays held, no longer accepted. Reports `site_not_found`.
+    async fn remove_site(&self, site: &SiteSlug) -> ServiceResult<Site>;
+
+    /// Its transfers, newest first. Reports `site_not_found`.
+    async fn site_history(&self, site: &SiteSlug) -> ServiceResult<SiteHistory>;
+
+    /// Its positions and counts. Reports `site_not_found`.
+    async fn site_status(&self, site: &SiteSlug) -> ServiceResult<SiteStatus>;
+
+    /// How far each listed site's knowledge has come here.
+    async fn sync_status(&self) -> ServiceResult<SyncStatus>;
+
+    /// Verifies, holds and accepts a bundle; indexes are fresh before it returns.
+    ///
+    /// Reports `bundle_*`, `signature_verification_failed`, `site_not_allowed`, `cursor_not_after_current`,
+    /// `certificate_invalid`, `fork_detected`, `conflict_unresolved`.
+    async fn import_bundle(&self, bundle: Upload, params: ImportParams) -> ServiceResult<ImportReport>;
+
+    /// Makes a bundle. What would make it fail (`body_missing`, `site_not_found`, `invalid_cursor`) is found
+    /// before the first byte; later errors end the stream.
+    async fn export_bundle(&self, request: ExportRequest) -> ServiceResult<ExportedBundle>;
+
+    /// Reads what a bundle says about itself, verifying nothing. Reports `bundle_malformed`.
+    async fn inspect_bundle(&self, bundle: Upload) -> ServiceResult<BundleInfo>;
+
+    /// Runs every check of an import and changes nothing. A bundle that fails them is an answer, not an error.
+    async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<BundleValidation>;
+
+    /// Takes in a feed: a file, folder or archive of records, its kind found by content.
+    ///
+    /// Reports `feed_*`.
+    async fn import_feed(
+        &self,
+        source: SourceName,
+        input: Upload,
+        options: FeedImportOptions,
+    ) -> ServiceResult<FeedImportReport>;
+
+    /// Events after `after`; only new ones when it is absent. Reports `events_expired`.
+    async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream>;
+
+    /// Checks every invariant of the store, and rebuilds what is derived where asked.
+    async fn doctor(&self, request: DoctorRequest) -> ServiceResult<DoctorReport>;
+}

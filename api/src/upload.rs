@@ -1,0 +1,257 @@
+//! Bytes on their way in: a path, a file, or a stream, and the two ways to read any of them.
+//!
+//! An implementation that needs to seek (a zip, a bundle that is verified before it is applied) takes
+//! [`Upload::into_file`]; one that reads once takes [`Upload::into_read`] on a blocking thread.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use starling_api_types::{ErrorCode, Problem};
+use tokio::runtime::Handle;
+
+use crate::service::ByteStream;
+
+/// Input of an import.
+pub enum Upload {
+    /// A file or folder that this process can read. Never made from what a caller of the API says.
+    Path(PathBuf),
+    /// An open file, read from its start.
+    File(File),
+    /// Bytes as they arrive.
+    Stream(ByteStream),
+}
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::File(_) => f.write_str("File(..)"),
+            Self::Stream(_) => f.write_str("Stream(..)"),
+        }
+    }
+}
+
+impl Upload {
+    /// An upload of bytes that are in memory.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::Stream(Box::pin(futures::stream::once(async move { Ok(bytes) })))
+    }
+
+    /// A file that can be read and sought in, and its size in bytes.
+    ///
+    /// A stream is spooled to an unnamed file in `spool_dir`, which the operating system removes with the
+    /// last handle, also after a crash.
+    ///
+    /// # Errors
+    /// `too_large` when there are more than `max_bytes`; `disk_full`; `file_access`; the stream's own error.
+    pub async fn into_file(
+        self,
+        spool_dir: &Path,
+        max_bytes: u64,
+        too_large: ErrorCode,
+    ) -> Result<(File, u64), Problem> {
+        match self {
+            Self::Path(path) => {
+                let file = File::open(&path).map_err(|error| file_problem("opening", &path, &error))?;
+                sized(file, max_bytes, too_large)
+            }
+            Self::File(file) => sized(file, max_bytes, too_large),
+            Self::Stream(stream) => spool(stream, spool_dir, max_bytes, too_large).await,
+        }
+    }
+
+    /// A blocking reader over a file's or a stream's bytes; must be read on a thread that may block.
+    ///
+    /// A read after the stream's error gives an [`io::Error`] whose inner error is the [`Problem`].
+    ///
+    /// # Errors
+    /// `file_access` when the path cannot be opened.
+    pub fn into_read(self) -> Result<Box<dyn Read + Send>, Problem> {
+        match self {
+            Self::Path(path) => match File::open(&path) {
+                Ok(file) => Ok(Box::new(file)),
+                Err(error) => Err(file_problem("opening", &path, &error)),
+            },
+            Self::File(file) => Ok(Box::new(file)),
+            Self::Stream(stream) => Ok(Box::new(StreamReader {
+                stream,
+                chunk: Bytes::new(),
+                runtime: Handle::current(),
+                failed: None,
+            })),
+        }
+    }
+}
+
+/// The problem of a file that cannot be `attempted`.
+pub fn file_problem(attempted: &str, path: &Path, error: &io::Error) -> Problem {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return Problem::new(
+            ErrorCode::DiskFull,
+            format!("{attempted} {}: {error}", path.display()),
+        )
+        .hint("free some space, or move the site's folder, and try again");
+    }
+    Problem::new(
+        ErrorCode::FileAccess,
+        format!("{attempted} {}: {error}", path.display()),
+    )
+    .hint("check that the path exists and that this user may use it")
+}
+
+fn too_large_problem(code: ErrorCode, max_bytes: u64) -> Problem {
+    let problem = Problem::new(
+        code,
+        format!("reading an upload: it holds more than the {max_bytes} bytes allowed"),
+    );
+    match code {
+        ErrorCode::BundleTooLarge => problem.hint(
+            "export a smaller range, or raise `import.max_bundle_size` here or `--max-bundle-size` of its site",
+        ),
+        _ => problem,
+    }
+}
+
+fn sized(mut file: File, max_bytes: u64, too_large: ErrorCode) -> Result<(File, u64), Problem> {
+    let attempt = || -> io::Result<u64> {
+        file.seek(SeekFrom::Start(0))?;
+        Ok(file.metadata()?.len())
+    };
+    let size = { attempt }().map_err(|error| file_problem("reading", Path::new("the upload"), &error))?;
+    if size > max_bytes {
+        return Err(too_large_problem(too_large, max_bytes));
+    }
+    Ok((file, size))
+}
+
+async fn spool(
+    mut stream: ByteStream,
+    dir: &Path,
+    max_bytes: u64,
+    too_large: ErrorCode,
+) -> Result<(File, u64), Problem> {
+    let file =
+        tempfile::tempfile_in(dir).map_err(|error| file_problem("making a spool file in", dir, &error))?;
+    let mut file = tokio::fs::File::from_std(file);
+    let mut size = 0_u64;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        size = size.saturating_add(chunk.len() as u64);
+        if size > max_bytes {
+            return Err(too_large_problem(too_large, max_bytes));
+        }
+        tokio::io::AsyncWriteExt::write_all(&mut file, &chunk)
+            .await
+            .map_err(|error| file_problem("spooling an upload to", dir, &error))?;
+    }
+    tokio::io::AsyncWriteExt::flush(&mut file)
+        .await
+        .map_err(|error| file_problem("spooling an upload to", dir, &error))?;
+    let mut file = file.into_std().await;
+    file.flush()
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .map_err(|error| file_problem("rewinding the spool file in", dir, &error))?;
+    Ok((file, size))
+}
+
+/// A stream read by a thread that blocks.
+struct StreamReader {
+    stream: ByteStream,
+    chunk: Bytes,
+    runtime: Handle,
+    /// The stream's error, given again on every later read: an upload that broke off never looks whole.
+    failed: Option<Problem>,
+}
+
+impl Read for StreamReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            if let Some(problem) = &self.failed {
+                return Err(io::Error::other(problem.clone()));
+            }
+            match self.runtime.block_on(self.stream.next()) {
+                Some(Ok(chunk)) => self.chunk = chunk,
+                Some(Err(problem)) => self.failed = Some(problem),
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.chunk.len());
+        buffer[..count].copy_from_slice(&self.chunk.split_to(count));
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(chunks: Vec<Result<&'static str, Problem>>) -> Upload {
+        Upload::Stream(Box::pin(futures::stream::iter(
+            chunks
+                .into_iter()
+                .map(|chunk| chunk.map(|text| Bytes::from_static(text.as_bytes()))),
+        )))
+    }
+
+    #[tokio::test]
+    async fn a_stream_spools_whole_and_leaves_no_name_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let upload = stream(vec![Ok("ab"), Ok(""), Ok("cd")]);
+        let (mut file, size) = upload
+            .into_file(dir.path(), 4, ErrorCode::BundleTooLarge)
+            .await
+            .unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), size), ("abcd", 4));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_limit_holds_for_streams_files_and_paths() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bundle");
+        std::fs::write(&path, "abcde").unwrap();
+        let uploads = [
+            stream(vec![Ok("abc"), Ok("de")]),
+            Upload::File(File::open(&path).unwrap()),
+            Upload::Path(path),
+        ];
+        for upload in uploads {
+            let problem = upload
+                .into_file(dir.path(), 4, ErrorCode::BundleTooLarge)
+                .await
+                .unwrap_err();
+            assert_eq!(problem.code, ErrorCode::BundleTooLarge);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broken_stream_is_an_error_and_stays_one() {
+        let broken = || {
+            stream(vec![
+                Ok("ab"),
+                Err(Problem::new(ErrorCode::UploadInterrupted, "cut")),
+            ])
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let problem = broken()
+            .into_file(dir.path(), 9, ErrorCode::BundleTooLarge)
+            .await
+            .unwrap_err();
+        assert_eq!(problem.code, ErrorCode::UploadInterrupted);
+        let mut reader = broken().into_read().unwrap();
+        tokio::task::spawn_blocking(move || {
+            let mut buffer = [0; 8];
+            assert_eq!(reader.read(&mut buffer).unwrap(), 2);
+            assert!(reader.read(&mut buffer).is_err());
+            assert!(reader.read(&mut buffer).is_err());
+        })
+        .await
+        .unwrap();
+    }
+}

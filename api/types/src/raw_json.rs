@@ -1,0 +1,83 @@
+//! JSON that passes through byte for byte.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
+use utoipa::{PartialSchema, ToSchema};
+
+/// One JSON value kept as the text it came in, because its bytes are hashed or belong to someone else.
+///
+/// Two values are equal when their texts are.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RawJson(Box<RawValue>);
+
+impl RawJson {
+    /// Keeps `text`, which must be one JSON value.
+    ///
+    /// # Errors
+    /// When `text` is not JSON.
+    pub fn new(text: String) -> Result<Self, serde_json::Error> {
+        RawValue::from_string(text).map(Self)
+    }
+
+    /// Renders `value` once and keeps the text.
+    ///
+    /// # Errors
+    /// When `value` has no JSON form, such as a map with keys that are not text.
+    pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RawJson {}
+
+impl fmt::Debug for RawJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialSchema for RawJson {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::AnyValue)
+            .description(Some("Any JSON value."))
+            .into()
+    }
+}
+
+impl ToSchema for RawJson {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_survive_a_round_trip_inside_another_document() {
+        let text = r#"{"b": 1.0, "a":9007199254740993 }"#;
+        let outer = format!(r#"{{"verdict":{text}}}"#);
+        #[derive(Serialize, Deserialize)]
+        struct Outer {
+            verdict: RawJson,
+        }
+        let parsed: Outer = serde_json::from_str(&outer).unwrap();
+        assert_eq!(parsed.verdict.as_str(), text);
+        assert_eq!(serde_json::to_string(&parsed).unwrap(), outer);
+        assert!(RawJson::new("{".to_owned()).is_err());
+    }
+}

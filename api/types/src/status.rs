@@ -1,0 +1,147 @@
+//! Health and status of a running (or opened) site.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::hash::{KnowledgeRoot, SiteId};
+use crate::text::{Cursor, SiteSlug, SourceName};
+use crate::time::Timestamp;
+
+/// Answer of `GET /api/v1/health`: holds nothing that an unauthorised caller may not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok` once the site answers scans, else `starting` or `stopping`.
+    #[schema(example = "ok")]
+    pub status: String,
+    /// The program's version.
+    pub version: String,
+    /// The site's name.
+    pub site_id: SiteSlug,
+    /// Milliseconds since the daemon started; 0 when there is none.
+    pub uptime_ms: u64,
+}
+
+/// The lane of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Goes to every site.
+    Federation,
+    /// Goes to direct peers only.
+    Direct,
+}
+
+impl Lane {
+    /// The lane's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Federation => "federation",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+impl std::fmt::Display for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Answer of `GET /api/v1/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The site's name.
+    pub site_id: SiteSlug,
+    /// The site's identity.
+    pub site: SiteId,
+    /// The program's version.
+    pub version: String,
+    /// Whether a daemon answers; false when the command opened the store itself.
+    pub daemon: bool,
+    /// Newest cursor of the site's own federation log; absent while it is empty.
+    pub head: Option<Cursor>,
+    /// Hash of the accepted states: equal roots are equal knowledge.
+    pub knowledge_root: KnowledgeRoot,
+    /// Hash of the held states: equal roots prove that replication converged.
+    pub held_root: KnowledgeRoot,
+    /// Number of live records, over all sources.
+    pub records: u64,
+    /// Number of canonical advisories.
+    pub advisories: u64,
+    /// Addresses the site listens on for peers.
+    #[serde(default)]
+    pub listen: Vec<String>,
+    /// Allow-listed sites and how each is connected.
+    pub peers: Vec<PeerStatus>,
+    /// Positions per author and lane.
+    pub positions: Vec<Position>,
+    /// Sources and when each was last checked.
+    pub feeds: Vec<FeedStatus>,
+    /// The embedded store.
+    pub store: StoreStatus,
+}
+
+/// One allow-listed site as a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerStatus {
+    /// The peer's name on the allow-list.
+    pub site_id: SiteSlug,
+    /// The peer's identity.
+    pub site: SiteId,
+    /// Whether a verified session is open.
+    pub connected: bool,
+    /// Address of the open session, or the last that was tried.
+    pub address: Option<String>,
+    /// When the peer was last heard.
+    pub last_seen_at: Option<Timestamp>,
+    /// Why the last session ended, where it did not end well.
+    pub last_error: Option<String>,
+}
+
+/// How far one author's log of one lane has come here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Position {
+    /// The author's name, where it is on the allow-list or is this site.
+    pub site_id: Option<SiteSlug>,
+    /// The author's identity.
+    pub site: SiteId,
+    /// The log's lane.
+    pub lane: Lane,
+    /// The author's epoch.
+    pub epoch: u64,
+    /// Newest verified head; never falls.
+    pub high_water: Option<Cursor>,
+    /// Verified, stored and relayed up to here.
+    pub held: Option<Cursor>,
+    /// In the view up to here.
+    pub accepted: Option<Cursor>,
+    /// Every body in scope is present up to here.
+    pub body_complete: Option<Cursor>,
+    /// Why *accepted* lags behind *held*, where it does.
+    pub hold_reason: Option<String>,
+}
+
+/// One source of advisories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedStatus {
+    /// The source.
+    pub source: SourceName,
+    /// Live records of it.
+    pub records: u64,
+    /// When any site of the federation last checked it against its origin.
+    pub last_checked: Option<Timestamp>,
+    /// When this site last imported it.
+    pub last_imported_at: Option<Timestamp>,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoreStatus {
+    /// The engine: `sled`, `redb` or `memory`.
+    #[schema(example = "sled")]
+    pub engine: String,
+    /// Size on disk in bytes.
+    pub size_bytes: u64,
+    /// Version of the stored schema.
+    pub schema: u32,
+}

@@ -1,0 +1,206 @@
+//! Names that travel as text, each checked for its shape wherever it enters.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Longest site or source name, in bytes: a DNS label, so that a slug can be a host name.
+const NAME_MAX_BYTES: usize = 63;
+/// Longest cursor in text, in bytes: a timestamp, `#` and a 64-bit number need 45.
+const CURSOR_MAX_BYTES: usize = 64;
+/// Longest public key in text, in bytes.
+const KEY_MAX_BYTES: usize = 128;
+
+/// A text that does not have the shape of what it should name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("reading `{found}` as a {what}: expected {expected}")]
+pub struct TextError {
+    /// What the text should have named.
+    pub what: &'static str,
+    /// The text, cut to 80 characters.
+    pub found: String,
+    /// The shape it should have had.
+    pub expected: &'static str,
+}
+
+fn is_name(text: &str) -> bool {
+    let ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= NAME_MAX_BYTES
+        && text.bytes().next().is_some_and(ok)
+        && text
+            .bytes()
+            .all(|byte| ok(byte) || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+fn is_pattern(text: &str) -> bool {
+    text == "*" || is_name(text)
+}
+
+fn is_cursor(text: &str) -> bool {
+    let Some((time, number)) = text.split_once('#') else {
+        return false;
+    };
+    text.len() <= CURSOR_MAX_BYTES
+        && time.ends_with('Z')
+        && time
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b'T' | b'Z' | b'+'))
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_key(text: &str) -> bool {
+    text.len() <= KEY_MAX_BYTES && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:path, $expected:literal, $pattern:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the shape of `text` and keeps it.
+            ///
+            /// # Errors
+            /// Says what shape was expected.
+            pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
+                let text = text.into();
+                if $check(&text) {
+                    return Ok(Self(text));
+                }
+                Err(TextError { what: $what, found: text.chars().take(80).collect(), expected: $expected })
+            }
+
+            /// The text as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = TextError;
+
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                Self::new(text)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::Type(Type::String))
+                    .description(Some(concat!("A ", $what, ": ", $expected, ".")))
+                    .pattern(Some($pattern))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
+}
+
+text_type!(
+    /// A site's name for people, such as `site-us-west-1`.
+    SiteSlug,
+    "site name",
+    is_name,
+    "1 to 63 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9._-]{0,62}$"
+);
+text_type!(
+    /// The name of a source of advisories, such as `ghsa`.
+    SourceName,
+    "source name",
+    is_name,
+    "1 to 63 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9._-]{0,62}$"
+);
+text_type!(
+    /// One entry of an allow-list of sources: a source's name, or `*` for every source.
+    SourcePattern,
+    "source pattern",
+    is_pattern,
+    "a source name, or `*`",
+    "^([*]|[a-z0-9][a-z0-9._-]{0,62})$"
+);
+text_type!(
+    /// A position in a log, such as `2025-01-15T10:30:00.000Z#0042`: hybrid logical time, `#`, claim number.
+    ///
+    /// Cursors are ordered by number within one log, never by text: use `starling-protocol` to compare.
+    Cursor,
+    "cursor",
+    is_cursor,
+    "a time in UTC, `#` and a claim number, as in 2025-01-15T10:30:00.000Z#0042",
+    "^[0-9TZ:.+-]+Z#[0-9]+$"
+);
+text_type!(
+    /// A public key in text, as `starling keys show` prints it.
+    PublicKey,
+    "public key",
+    is_key,
+    "up to 128 printable ASCII characters without spaces",
+    "^[!-~]{1,128}$"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_take_slugs_and_refuse_paths_spaces_and_upper_case() {
+        for good in ["site-us-west-1", "a", "ghsa", "osv.dev", "0day"] {
+            assert!(SiteSlug::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "../x", "a b", "Site", "sité", &"a".repeat(64)] {
+            assert!(SiteSlug::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_star_is_a_pattern_but_not_a_source() {
+        assert!(SourcePattern::new("*").is_ok());
+        assert!(SourceName::new("*").is_err());
+        assert!(SourcePattern::new("gh*").is_err());
+    }
+
+    #[test]
+    fn cursors_need_a_utc_time_and_a_number() {
+        assert!(Cursor::new("2025-01-15T10:30:00.000Z#0042").is_ok());
+        for bad in [
+            "",
+            "#",
+            "2025-01-15T10:30:00.000Z",
+            "2025-01-15T10:30:00.000Z#",
+            "now#1",
+            "Z#-1",
+        ] {
+            assert!(Cursor::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(text in ".{0,200}") {
+            let _ = (Cursor::new(text.clone()), SiteSlug::new(text.clone()), PublicKey::new(text));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Moments in time: milliseconds since 1970 in memory, RFC 3339 in UTC in text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// A moment, to the millisecond, between the years -9999 and 9999.
+///
+/// In text and JSON: `2025-01-15T10:30:00.000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(jiff::Timestamp);
+
+/// A moment that cannot be held or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("reading `{found}` as a time: expected RFC 3339 as in 2025-01-15T10:30:00.000Z")]
+pub struct TimestampError {
+    /// What was given, cut to 80 characters.
+    pub found: String,
+}
+
+impl Timestamp {
+    /// The moment `millis` milliseconds after the start of 1970 in UTC.
+    ///
+    /// # Errors
+    /// When the moment lies outside the years -9999 to 9999.
+    pub fn from_unix_millis(millis: i64) -> Result<Self, TimestampError> {
+        jiff::Timestamp::from_millisecond(millis)
+            .map(Self)
+            .map_err(|_| TimestampError {
+                found: format!("{millis} ms since 1970"),
+            })
+    }
+
+    /// Milliseconds since the start of 1970 in UTC.
+    pub fn unix_millis(self) -> i64 {
+        self.0.as_millisecond()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{:.3}", self.0))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let refuse = || TimestampError {
+            found: text.chars().take(80).collect(),
+        };
+        let exact: jiff::Timestamp = text.parse().map_err(|_| refuse())?;
+        Self::from_unix_millis(exact.as_millisecond()).map_err(|_| refuse())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_has_milliseconds_and_utc() {
+        let moment = Timestamp::from_unix_millis(1_736_937_000_000).unwrap();
+        assert_eq!(moment.to_string(), "2025-01-15T10:30:00.000Z");
+        assert_eq!("2025-01-15T11:30:00+01:00".parse::<Timestamp>().unwrap(), moment);
+        assert_eq!("2025-01-15T10:30:00.0009Z".parse::<Timestamp>().unwrap(), moment);
+        assert_eq!(moment.unix_millis(), 1_736_937_000_000);
+    }
+
+    #[test]
+    fn moments_beyond_the_calendar_are_refused() {
+        assert!(Timestamp::from_unix_millis(i64::MAX).is_err());
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+}
