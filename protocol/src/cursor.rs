@@ -73,7 +73,9 @@ impl Serialize for Cursor {
 
 impl<'de> Deserialize<'de> for Cursor {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -87,8 +89,21 @@ mod tests {
         let cursor: Cursor = text.parse().unwrap();
         assert_eq!(cursor.number, ClaimNumber(42));
         assert_eq!(cursor.to_string(), text);
-        assert_eq!("2025-01-15T10:30:00.000Z#1234567".parse::<Cursor>().unwrap().number.0, 1_234_567);
-        for bad in ["", "#1", "2025-01-15T10:30:00.000Z", "2025-01-15T10:30:00.000Z#", "2025-01-15T10:30:00.000Z#-1"] {
+        assert_eq!(
+            "2025-01-15T10:30:00.000Z#1234567"
+                .parse::<Cursor>()
+                .unwrap()
+                .number
+                .0,
+            1_234_567
+        );
+        for bad in [
+            "",
+            "#1",
+            "2025-01-15T10:30:00.000Z",
+            "2025-01-15T10:30:00.000Z#",
+            "2025-01-15T10:30:00.000Z#-1",
+        ] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad}");
         }
     }

@@ -157,7 +157,10 @@ pub(crate) fn parse_hash(text: &str, kind: &'static str) -> Result<[u8; 32], Has
     let mut bytes = [0; 32];
     match hex::decode_to_slice(digits, &mut bytes) {
         Ok(()) if digits.bytes().all(|b| !b.is_ascii_uppercase()) => Ok(bytes),
-        _ => Err(HashTextError { kind, found: shorten(text) }),
+        _ => Err(HashTextError {
+            kind,
+            found: shorten(text),
+        }),
     }
 }
 

@@ -1,18 +1,42 @@
 //! What every site must agree on: the words, the signed objects and their exact bytes.
 //!
 //! Pure: no clock, randomness, disk or socket. Byte layouts are documented in `docs/formats/` and
-//! pinned by golden files. Types named `Unverified…` came from outside and prove nothing; types
-//! named `Verified…` can only be made by checking a signature chain.
+//! pinned by golden files. A decoded object proves nothing; types named `Verified…` (and
+//! [`CertificateChain`], [`ForkProof`]) can only be made by signing or by checking a signature chain.
 
-
+mod certificate;
+mod claim;
 mod cursor;
+mod delta;
+mod fork;
 mod hash;
+mod head;
 pub mod json;
+mod keys;
+mod knowledge;
 pub mod limits;
+mod log;
+mod lthash;
 mod names;
 mod time;
+mod wire;
 
+pub use certificate::{
+    CertificateChain, CertificateError, CertificateHash, EpochCertificate, LaneResume, Reason,
+    VerifiedCertificate,
+};
+pub use claim::{Claim, ClaimError, ClaimKey, ClaimKind, KeyRef};
 pub use cursor::{ClaimNumber, Cursor, CursorError};
+pub use delta::{
+    Delta, DeltaBuilder, DeltaError, DeltaHash, DeltaHeader, DeltaPlace, VerifiedDelta, VerifiedHeader,
+};
+pub use fork::{ForkError, ForkProof};
 pub use hash::{ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, StateRoot};
+pub use head::{Head, HeadError, SourceCheck, VerifiedHead};
+pub use keys::{KeyError, PublicKey, Signature, SigningKey};
+pub use knowledge::{KnowledgeEntry, knowledge_root};
+pub use log::{LogState, LogTip, SourceState, Succession, next_time};
+pub use lthash::LtHash;
 pub use names::{Lane, NameError, RecordId, SiteSlug, Source};
 pub use time::{TimeError, UnixMillis};
+pub use wire::WireError;

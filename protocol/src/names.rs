@@ -102,8 +102,13 @@ name_type!(
 
 fn is_slug(text: &str, longest: usize) -> bool {
     text.len() <= longest
-        && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
+        && text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// Who may receive a log: everyone, or only those who hear it from the author.
@@ -153,7 +158,11 @@ impl FromStr for Lane {
         match text {
             "federation" => Ok(Self::Federation),
             "direct" => Ok(Self::Direct),
-            _ => Err(NameError { kind: "lane", found: shorten(text), expected: "`federation` or `direct`" }),
+            _ => Err(NameError {
+                kind: "lane",
+                found: shorten(text),
+                expected: "`federation` or `direct`",
+            }),
         }
     }
 }
@@ -172,10 +181,13 @@ impl<'de> Deserialize<'de> for Lane {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         if deserializer.is_human_readable() {
-            Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            Cow::<'de, str>::deserialize(deserializer)?
+                .parse()
+                .map_err(D::Error::custom)
         } else {
             let number = u8::deserialize(deserializer)?;
-            Self::from_number(number).ok_or_else(|| D::Error::custom(format!("lane number {number} is unknown")))
+            Self::from_number(number)
+                .ok_or_else(|| D::Error::custom(format!("lane number {number} is unknown")))
         }
     }
 }

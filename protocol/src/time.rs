@@ -9,7 +9,9 @@ use crate::hash::shorten;
 
 /// A time text that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("reading a time: expected RFC 3339 such as 2025-01-15T10:30:00.000Z between 1970 and 9999, found {found:?}")]
+#[error(
+    "reading a time: expected RFC 3339 such as 2025-01-15T10:30:00.000Z between 1970 and 9999, found {found:?}"
+)]
 pub struct TimeError {
     /// What was found, shortened to 80 characters.
     pub found: String,
@@ -17,8 +19,22 @@ pub struct TimeError {
 
 /// Milliseconds since 1970-01-01T00:00:00Z; shown as `2025-01-15T10:30:00.000Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct UnixMillis(u64);
+
+impl TryFrom<u64> for UnixMillis {
+    type Error = TimeError;
+
+    fn try_from(millis: u64) -> Result<Self, TimeError> {
+        Self::new(millis)
+    }
+}
+
+impl From<UnixMillis> for u64 {
+    fn from(time: UnixMillis) -> Self {
+        time.0
+    }
+}
 
 impl UnixMillis {
     /// 1970-01-01T00:00:00Z.
@@ -32,7 +48,13 @@ impl UnixMillis {
     /// When it lies after the year 9999.
     pub fn new(millis: u64) -> Result<Self, TimeError> {
         let time = Self(millis);
-        if time <= Self::MAX { Ok(time) } else { Err(TimeError { found: millis.to_string() }) }
+        if time <= Self::MAX {
+            Ok(time)
+        } else {
+            Err(TimeError {
+                found: millis.to_string(),
+            })
+        }
     }
 
     /// Wraps a count of milliseconds, at most [`Self::MAX`].

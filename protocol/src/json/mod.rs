@@ -44,7 +44,7 @@ pub use value::{DuplicateKey, Object, Value};
 /// How many arrays and objects may stand inside each other.
 ///
 /// Real OSV records use 8; 64 leaves room and keeps recursion far from the end of any stack.
-pub const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = crate::limits::MAX_JSON_DEPTH;
 
 /// Parses one JSON document, borrowing from `bytes` wherever the text needs no unescaping.
 ///

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::error::JsonError;
+use super::lexer::Lexer;
+
 /// The most significant digits that the shortest form of an IEEE 754 double can have.
 const MAX_DOUBLE_DIGITS: usize = 17;
 
@@ -13,6 +16,19 @@ const MAX_DOUBLE_DIGITS: usize = 17;
 pub struct Number<'a>(Cow<'a, str>);
 
 impl<'a> Number<'a> {
+    /// Reads one JSON number literal.
+    ///
+    /// # Errors
+    /// When `literal` is anything else, or could only be kept by rounding.
+    pub fn parse(literal: &'a str) -> Result<Self, JsonError> {
+        let mut lexer = Lexer::new(literal.as_bytes())?;
+        let (number, _) = lexer.number()?;
+        match lexer.peek() {
+            None => Ok(number),
+            Some(_) => Err(lexer.expected("the end of the number")),
+        }
+    }
+
     /// Reads a literal that follows the JSON grammar; `None` when keeping it would need rounding.
     pub(super) fn from_literal(literal: &'a str) -> Option<Self> {
         if !literal.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {

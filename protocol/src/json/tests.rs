@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{JsonErrorKind, MAX_DEPTH, Value, canonicalize, cmp_utf16, is_canonical, parse};
+use super::{JsonErrorKind, MAX_DEPTH, Number, Value, canonicalize, cmp_utf16, is_canonical, parse};
 
 fn canonical(text: &str) -> String {
     String::from_utf8(canonicalize(text.as_bytes()).expect(text)).expect("canonical JSON is UTF-8")
@@ -82,6 +82,14 @@ fn integers_keep_every_digit() {
     ] {
         assert_eq!(canonical(literal), literal);
         assert!(is_canonical(literal.as_bytes()));
+    }
+}
+
+#[test]
+fn a_number_is_read_alone() {
+    assert_eq!(Number::parse("1.50").expect("a number").as_str(), "1.5");
+    for text in ["", "1 ", " 1", "1,2", "+1", "NaN", "1.", "1e400"] {
+        assert!(Number::parse(text).is_err(), "{text:?}");
     }
 }
 
@@ -209,7 +217,7 @@ fn pointers_follow_rfc_6901() {
         value
             .pointer(pointer)
             .and_then(Value::as_number)
-            .and_then(super::Number::as_i64)
+            .and_then(Number::as_i64)
     };
     assert_eq!(number("/"), Some(0));
     assert_eq!(number("/a~1b"), Some(1));

@@ -1,0 +1,484 @@
+//! Claims: the only thing a site authors.
+//!
+//! A claim is framed so that a reader who does not know its kind can still chain it, relay it and count
+//! it in the state root: what a claim replaces is decided by its key alone, and whether it leaves an
+//! entry behind by its tombstone flag. Layout: `docs/formats/delta.md`.
+
+use std::fmt;
+
+use crate::hash::{ContentHash, Hex};
+use crate::limits::{
+    MAX_CLAIM_BYTES, MAX_RECORD_BYTES, MAX_RECORD_ID_BYTES, MAX_SLUG_BYTES, MAX_SOURCE_BYTES,
+};
+use crate::names::{RecordId, Source};
+use crate::time::UnixMillis;
+use crate::wire::{Reader, WireError, put_varint};
+
+const FLAG_CRITICAL: u8 = 1;
+const FLAG_CONTENT: u8 = 2;
+const FLAG_TOMBSTONE: u8 = 4;
+const KNOWN_FLAGS: u8 = FLAG_CRITICAL | FLAG_CONTENT | FLAG_TOMBSTONE;
+
+const KEY_RECORD: u8 = b'r';
+const KEY_DOCUMENT: u8 = b'd';
+/// Longest claim key in bytes: the class byte, a source, a separator and a record id.
+const MAX_KEY_BYTES: usize = 2 + MAX_SOURCE_BYTES + MAX_RECORD_ID_BYTES;
+
+/// A claim that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimError {
+    /// The frame does not decode.
+    #[error("decoding a claim")]
+    Decode(#[from] WireError),
+    /// A claim of a known kind lacks or has what that kind must not.
+    #[error("checking a {kind} claim on {key}: it {problem}")]
+    Shape {
+        /// The kind.
+        kind: ClaimKind,
+        /// The key, for people.
+        key: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+/// What a claim says. Numbers are frozen; unknown ones are kept and relayed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKind(pub u16);
+
+impl ClaimKind {
+    /// Record K of source X has content H.
+    pub const SET: Self = Self(1);
+    /// The source dropped K.
+    pub const ABSENT: Self = Self(2);
+    /// I retract my own statement about K.
+    pub const DELETE: Self = Self(3);
+    /// A change to a shared document; never superseded, each under its own key.
+    pub const DOCUMENT_CHANGE: Self = Self(4);
+
+    /// Whether this build knows what the kind means.
+    #[must_use]
+    pub const fn is_known(self) -> bool {
+        matches!(self.0, 1..=4)
+    }
+}
+
+impl fmt::Display for ClaimKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::SET => f.write_str("set"),
+            Self::ABSENT => f.write_str("absent"),
+            Self::DELETE => f.write_str("delete"),
+            Self::DOCUMENT_CHANGE => f.write_str("document-change"),
+            Self(number) => write!(f, "kind-{number}"),
+        }
+    }
+}
+
+impl fmt::Debug for ClaimKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// What a claim is about, as bytes: a later claim of the same log on the same key replaces it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey(Box<[u8]>);
+
+/// What a [`ClaimKey`] names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyRef {
+    /// One record of one source.
+    Record(Source, RecordId),
+    /// One change of a shared document: the document's name and the change's hash.
+    Document(String, [u8; 32]),
+    /// Something that this build does not know.
+    Other,
+}
+
+impl ClaimKey {
+    /// The key of a record.
+    #[must_use]
+    pub fn record(source: &Source, id: &RecordId) -> Self {
+        let mut bytes = Vec::with_capacity(2 + source.as_str().len() + id.as_str().len());
+        bytes.push(KEY_RECORD);
+        bytes.extend_from_slice(source.as_str().as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(id.as_str().as_bytes());
+        Self(bytes.into())
+    }
+
+    /// The bytes with which every record key of `source` begins.
+    #[must_use]
+    pub fn source_prefix(source: &Source) -> Vec<u8> {
+        let mut bytes = vec![KEY_RECORD];
+        bytes.extend_from_slice(source.as_str().as_bytes());
+        bytes.push(0);
+        bytes
+    }
+
+    /// Wraps bytes, at most 322 of them.
+    ///
+    /// # Errors
+    /// When they are none or too many.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        if bytes.is_empty() {
+            return Err(WireError::NotCanonical { field: "claim key" });
+        }
+        if bytes.len() > MAX_KEY_BYTES {
+            let (found, limit) = (bytes.len() as u64, MAX_KEY_BYTES as u64);
+            return Err(WireError::OverLimit {
+                field: "claim key",
+                found,
+                limit,
+            });
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What the key names.
+    #[must_use]
+    pub fn parse(&self) -> KeyRef {
+        self.parse_known().unwrap_or(KeyRef::Other)
+    }
+
+    /// The source whose state the key belongs to; `None` for what belongs to no source.
+    #[must_use]
+    pub fn source(&self) -> Option<Source> {
+        match self.parse() {
+            KeyRef::Record(source, _) => Some(source),
+            KeyRef::Document(..) | KeyRef::Other => None,
+        }
+    }
+
+    fn parse_known(&self) -> Option<KeyRef> {
+        let (&class, rest) = self.0.split_first()?;
+        let middle = rest.iter().position(|&b| b == 0)?;
+        let (name, tail) = (std::str::from_utf8(&rest[..middle]).ok()?, &rest[middle + 1..]);
+        match class {
+            KEY_RECORD => {
+                let id = std::str::from_utf8(tail).ok()?;
+                Some(KeyRef::Record(name.parse().ok()?, id.parse().ok()?))
+            }
+            KEY_DOCUMENT if !name.is_empty() && name.len() <= MAX_SLUG_BYTES => {
+                Some(KeyRef::Document(name.to_owned(), tail.try_into().ok()?))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ClaimKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parse() {
+            KeyRef::Record(source, id) => write!(f, "{source}/{id}"),
+            KeyRef::Document(name, change) => write!(f, "document {name} change {}", Hex(&change[..6])),
+            KeyRef::Other => write!(f, "key {}", Hex(&self.0)),
+        }
+    }
+}
+
+impl fmt::Debug for ClaimKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// One claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    kind: ClaimKind,
+    critical: bool,
+    tombstone: bool,
+    key: ClaimKey,
+    content: Option<(ContentHash, u32)>,
+    time: UnixMillis,
+    payload: Box<[u8]>,
+}
+
+impl Claim {
+    /// Record `id` of `source` has this content of `size` bytes.
+    #[must_use]
+    pub fn set(source: &Source, id: &RecordId, content: ContentHash, size: u32, time: UnixMillis) -> Self {
+        Self {
+            content: Some((content, size)),
+            ..Self::bare(ClaimKind::SET, ClaimKey::record(source, id), time)
+        }
+    }
+
+    /// The source dropped `id`.
+    #[must_use]
+    pub fn absent(source: &Source, id: &RecordId, time: UnixMillis) -> Self {
+        Self::bare(ClaimKind::ABSENT, ClaimKey::record(source, id), time)
+    }
+
+    /// This site retracts what it said about `key`.
+    #[must_use]
+    pub fn delete(key: ClaimKey, time: UnixMillis) -> Self {
+        Self {
+            tombstone: true,
+            ..Self::bare(ClaimKind::DELETE, key, time)
+        }
+    }
+
+    /// A change of a shared document; `change` is at most 60,000 bytes.
+    ///
+    /// # Errors
+    /// When the name or the change is too long.
+    pub fn document_change(
+        document: &str,
+        hash: [u8; 32],
+        change: &[u8],
+        time: UnixMillis,
+    ) -> Result<Self, ClaimError> {
+        let mut key = vec![KEY_DOCUMENT];
+        key.extend_from_slice(document.as_bytes());
+        key.push(0);
+        key.extend_from_slice(&hash);
+        let claim = Self {
+            payload: change.into(),
+            ..Self::bare(ClaimKind::DOCUMENT_CHANGE, ClaimKey::from_bytes(&key)?, time)
+        };
+        claim.check_shape()?;
+        let length = claim.encode().len();
+        if length > MAX_CLAIM_BYTES {
+            let (found, limit) = (length as u64, MAX_CLAIM_BYTES as u64);
+            return Err(WireError::OverLimit {
+                field: "document change",
+                found,
+                limit,
+            }
+            .into());
+        }
+        Ok(claim)
+    }
+
+    fn bare(kind: ClaimKind, key: ClaimKey, time: UnixMillis) -> Self {
+        Self {
+            kind,
+            critical: false,
+            tombstone: false,
+            key,
+            content: None,
+            time,
+            payload: Box::default(),
+        }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn kind(&self) -> ClaimKind {
+        self.kind
+    }
+
+    /// Whether a site that does not know the kind must not accept the delta.
+    #[must_use]
+    pub fn is_critical(&self) -> bool {
+        self.critical
+    }
+
+    /// Whether it leaves no live entry behind.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.tombstone
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn key(&self) -> &ClaimKey {
+        &self.key
+    }
+
+    /// The record body that it names, and that body's size in bytes.
+    #[must_use]
+    pub fn content(&self) -> Option<(ContentHash, u32)> {
+        self.content
+    }
+
+    /// When the author made it, by the author's clock; for people.
+    #[must_use]
+    pub fn time(&self) -> UnixMillis {
+        self.time
+    }
+
+    /// What else it carries.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The frame without its length prefix: the element that enters the state root.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.key.0.len() + self.payload.len() + 48);
+        put_varint(&mut out, u64::from(self.kind.0));
+        let mut flags = 0;
+        flags |= if self.critical { FLAG_CRITICAL } else { 0 };
+        flags |= if self.content.is_some() { FLAG_CONTENT } else { 0 };
+        flags |= if self.tombstone { FLAG_TOMBSTONE } else { 0 };
+        out.push(flags);
+        put_varint(&mut out, self.key.0.len() as u64);
+        out.extend_from_slice(&self.key.0);
+        if let Some((hash, size)) = self.content {
+            out.extend_from_slice(hash.as_bytes());
+            put_varint(&mut out, u64::from(size));
+        }
+        put_varint(&mut out, self.time.as_millis());
+        out.extend_from_slice(&self.payload);
+        out
+    }
+
+    /// Reads one frame without its length prefix.
+    ///
+    /// # Errors
+    /// [`ClaimError`]; a claim of an unknown kind is not an error.
+    pub fn decode(frame: &[u8]) -> Result<Self, ClaimError> {
+        let mut reader = Reader::new(frame);
+        let kind = reader.varint("claim kind")?;
+        let kind = u16::try_from(kind)
+            .map(ClaimKind)
+            .map_err(|_| WireError::OverLimit {
+                field: "claim kind",
+                found: kind,
+                limit: u64::from(u16::MAX),
+            })?;
+        let flags = reader.u8("claim flags")?;
+        if flags & !KNOWN_FLAGS != 0 {
+            return Err(WireError::NotCanonical { field: "claim flags" }.into());
+        }
+        let length = reader.varint_length(MAX_KEY_BYTES, "claim key")?;
+        let key = ClaimKey::from_bytes(reader.take(length, "claim key")?)?;
+        let content = if flags & FLAG_CONTENT == 0 {
+            None
+        } else {
+            let hash = ContentHash::from_bytes(reader.array("content hash")?);
+            let size = reader.varint_length(MAX_RECORD_BYTES, "body size")?;
+            Some((hash, u32::try_from(size).unwrap_or(u32::MAX)))
+        };
+        let time = reader.varint("claim time")?;
+        let time = UnixMillis::new(time).map_err(|_| WireError::OverLimit {
+            field: "claim time",
+            found: time,
+            limit: UnixMillis::MAX.as_millis(),
+        })?;
+        let claim = Self {
+            kind,
+            critical: flags & FLAG_CRITICAL != 0,
+            tombstone: flags & FLAG_TOMBSTONE != 0,
+            key,
+            content,
+            time,
+            payload: reader.rest().into(),
+        };
+        claim.check_shape()?;
+        Ok(claim)
+    }
+
+    /// A claim of a known kind has exactly what that kind needs.
+    fn check_shape(&self) -> Result<(), ClaimError> {
+        let refuse = |problem| {
+            Err(ClaimError::Shape {
+                kind: self.kind,
+                key: self.key.to_string(),
+                problem,
+            })
+        };
+        if !self.kind.is_known() {
+            return Ok(());
+        }
+        if self.critical {
+            return refuse("is marked critical, which known kinds are not");
+        }
+        if self.tombstone != (self.kind == ClaimKind::DELETE) {
+            return refuse("is a tombstone exactly when it is not a delete");
+        }
+        if self.content.is_some() != (self.kind == ClaimKind::SET) {
+            return refuse("names a body exactly when it is not a set");
+        }
+        if !self.payload.is_empty() && self.kind != ClaimKind::DOCUMENT_CHANGE {
+            return refuse("carries a payload, which only document changes do");
+        }
+        match (self.kind, self.key.parse()) {
+            (ClaimKind::SET | ClaimKind::ABSENT, KeyRef::Record(..))
+            | (ClaimKind::DELETE, _)
+            | (ClaimKind::DOCUMENT_CHANGE, KeyRef::Document(..)) => Ok(()),
+            _ => refuse("is about a thing of another kind"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names() -> (Source, RecordId) {
+        ("pypa".parse().unwrap(), "PYSEC-2021-1".parse().unwrap())
+    }
+
+    #[test]
+    fn known_claims_round_trip() {
+        let (source, id) = names();
+        let time = UnixMillis::saturating(1_700_000_000_000);
+        let claims = [
+            Claim::set(&source, &id, ContentHash::of(b"{}"), 2, time),
+            Claim::absent(&source, &id, time),
+            Claim::delete(ClaimKey::record(&source, &id), time),
+            Claim::document_change("mutes", [3; 32], b"change", time).unwrap(),
+        ];
+        for claim in claims {
+            assert_eq!(Claim::decode(&claim.encode()).unwrap(), claim);
+        }
+    }
+
+    #[test]
+    fn unknown_kinds_are_kept_byte_for_byte() {
+        let (source, id) = names();
+        let key = ClaimKey::record(&source, &id);
+        for (critical, tombstone) in [(false, false), (true, false), (false, true)] {
+            let claim = Claim {
+                critical,
+                tombstone,
+                payload: (*b"later").into(),
+                ..Claim::bare(ClaimKind(900), key.clone(), UnixMillis::EPOCH)
+            };
+            let again = Claim::decode(&claim.encode()).unwrap();
+            assert_eq!(again.encode(), claim.encode());
+            assert!(!again.kind().is_known());
+        }
+    }
+
+    #[test]
+    fn a_set_without_a_body_is_refused() {
+        let (source, id) = names();
+        let claim = Claim::bare(ClaimKind::SET, ClaimKey::record(&source, &id), UnixMillis::EPOCH);
+        assert!(matches!(
+            Claim::decode(&claim.encode()),
+            Err(ClaimError::Shape { .. })
+        ));
+    }
+
+    #[test]
+    fn reserved_flags_are_refused() {
+        let (source, id) = names();
+        let mut frame = Claim::absent(&source, &id, UnixMillis::EPOCH).encode();
+        frame[1] |= 0x80;
+        assert!(Claim::decode(&frame).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_is_total_and_canonical(frame in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(claim) = Claim::decode(&frame) {
+                prop_assert_eq!(claim.encode(), frame);
+            }
+        }
+    }
+}

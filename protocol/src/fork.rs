@@ -1,0 +1,130 @@
+//! Fork proofs: two signed headers of one log that cannot both be true.
+//!
+//! A fork means that an operating key signed twice for the same claim numbers: a bug, a restored backup or
+//! a thief. The proof is kept and gossiped; the author is frozen until an epoch certificate names the branch.
+//! Layout: `docs/formats/fork.md`.
+
+use crate::certificate::CertificateChain;
+use crate::delta::{Delta, DeltaError, VerifiedHeader};
+use crate::hash::SiteId;
+use crate::keys::Signature;
+use crate::limits::MAX_DELTA_HEADER_BYTES;
+use crate::names::Lane;
+use crate::wire::{Reader, WireError, put_length};
+
+const MAGIC: [u8; 4] = *b"STFK";
+const VERSION: u8 = 1;
+
+/// A fork proof that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ForkError {
+    /// The bytes are not a fork proof.
+    #[error("decoding a fork proof")]
+    Decode(#[from] WireError),
+    /// One of the headers does not verify.
+    #[error("verifying a header of a fork proof")]
+    Header(#[from] DeltaError),
+    /// Both headers can be true.
+    #[error("verifying a fork proof of {site}: the two headers do not contradict each other")]
+    NoContradiction {
+        /// The accused.
+        site: SiteId,
+    },
+}
+
+/// Proof that a site signed two histories. The two headers stand in order of their hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForkProof {
+    headers: [(Box<[u8]>, Signature); 2],
+    verified: [VerifiedHeader; 2],
+}
+
+impl ForkProof {
+    /// Makes a proof of two deltas, if they are one.
+    ///
+    /// # Errors
+    /// [`ForkError`] when a header does not verify or both can be true.
+    pub fn of(one: &Delta<'_>, other: &Delta<'_>, chain: &CertificateChain) -> Result<Self, ForkError> {
+        Self::check([one.signed_header(), other.signed_header()], chain)
+    }
+
+    fn check(parts: [(&[u8], Signature); 2], chain: &CertificateChain) -> Result<Self, ForkError> {
+        let verify =
+            |(bytes, signature): &(&[u8], Signature)| VerifiedHeader::verify(bytes, signature, chain);
+        let mut pairs = [(parts[0], verify(&parts[0])?), (parts[1], verify(&parts[1])?)];
+        pairs.sort_by_key(|(_, header)| header.hash());
+        let [(first, one), (second, other)] = pairs;
+        let (a, b) = (one.header(), other.header());
+        let overlap = a.first <= b.last() && b.first <= a.last();
+        if one.hash() == other.hash() || a.lane != b.lane || a.epoch != b.epoch || !overlap {
+            return Err(ForkError::NoContradiction { site: a.site });
+        }
+        let keep = |(bytes, signature): (&[u8], Signature)| (bytes.into(), signature);
+        Ok(Self {
+            headers: [keep(first), keep(second)],
+            verified: [one, other],
+        })
+    }
+
+    /// The accused.
+    #[must_use]
+    pub fn site(&self) -> SiteId {
+        self.verified[0].header().site
+    }
+
+    /// The forked log's lane.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.verified[0].header().lane
+    }
+
+    /// The epoch in which it forked.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.verified[0].header().epoch
+    }
+
+    /// The two headers that contradict each other.
+    #[must_use]
+    pub fn headers(&self) -> &[VerifiedHeader; 2] {
+        &self.verified
+    }
+
+    /// The proof as bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend_from_slice(&MAGIC);
+        out.push(VERSION);
+        for (header, signature) in &self.headers {
+            put_length(&mut out, header.len());
+            out.extend_from_slice(header);
+            out.extend_from_slice(&signature.to_bytes());
+        }
+        out
+    }
+
+    /// Reads and verifies a proof.
+    ///
+    /// # Errors
+    /// Any [`ForkError`].
+    pub fn verify(bytes: &[u8], chain: &CertificateChain) -> Result<Self, ForkError> {
+        let mut reader = Reader::new(bytes);
+        reader.magic(MAGIC, VERSION, "fork proof")?;
+        let mut part = || -> Result<(&[u8], Signature), WireError> {
+            let length = reader.length(MAX_DELTA_HEADER_BYTES, "header length")?;
+            let header = reader.take(length, "header")?;
+            Ok((header, Signature::from_bytes(&reader.array("signature")?)))
+        };
+        let parts = [part()?, part()?];
+        reader.finish("fork proof")?;
+        let proof = Self::check(parts, chain)?;
+        if proof.to_bytes() != bytes {
+            return Err(WireError::NotCanonical {
+                field: "fork proof order",
+            }
+            .into());
+        }
+        Ok(proof)
+    }
+}

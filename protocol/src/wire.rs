@@ -1,0 +1,276 @@
+//! Total, canonical readers and writers under every binary layout.
+//!
+//! Integers are little-endian, or LEB128 varints in their shortest form. A reader refuses what a
+//! writer would not have written: longer varints, trailing bytes, lengths past a named bound.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Why bytes could not be read; the caller adds what they were to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The bytes end too early.
+    #[error("{field}: {wanted} bytes wanted, {left} left")]
+    Truncated {
+        /// The field being read.
+        field: &'static str,
+        /// Bytes that it needs.
+        wanted: usize,
+        /// Bytes that are there.
+        left: usize,
+    },
+    /// A length or count is past its bound.
+    #[error("{field}: {found} is over the limit of {limit}")]
+    OverLimit {
+        /// The field being read.
+        field: &'static str,
+        /// The value found.
+        found: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
+    /// The first bytes are not those of this object.
+    #[error("the magic bytes are {found}, not those of a {object}")]
+    Magic {
+        /// What was expected.
+        object: &'static str,
+        /// Hex of what was found.
+        found: String,
+    },
+    /// The format version is not known here.
+    #[error("format version {found} is not known; this build reads version {known}: upgrade it")]
+    Version {
+        /// The version found.
+        found: u8,
+        /// The version this build reads.
+        known: u8,
+    },
+    /// A value that could have been written shorter or otherwise.
+    #[error("{field} is not in canonical form")]
+    NotCanonical {
+        /// The field being read.
+        field: &'static str,
+    },
+    /// Bytes follow the end.
+    #[error("{count} bytes follow the end of the {object}")]
+    Trailing {
+        /// The object that ended.
+        object: &'static str,
+        /// How many bytes follow.
+        count: usize,
+    },
+    /// The structured part does not decode.
+    #[error("{field}: {cause}")]
+    Structure {
+        /// The part being decoded.
+        field: &'static str,
+        /// What the decoder said.
+        cause: String,
+    },
+}
+
+/// Reads from the front of a byte slice.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(crate) fn take(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], WireError> {
+        let Some((head, tail)) = self.bytes.split_at_checked(count) else {
+            return Err(WireError::Truncated {
+                field,
+                wanted: count,
+                left: self.bytes.len(),
+            });
+        };
+        self.bytes = tail;
+        Ok(head)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], WireError> {
+        let taken = self.take(N, field)?;
+        let mut array = [0; N];
+        array.copy_from_slice(taken);
+        Ok(array)
+    }
+
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, WireError> {
+        Ok(self.array::<1>(field)?[0])
+    }
+
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, WireError> {
+        Ok(u32::from_le_bytes(self.array(field)?))
+    }
+
+    /// A u32 length, checked against its bound before anything is taken.
+    pub(crate) fn length(&mut self, limit: usize, field: &'static str) -> Result<usize, WireError> {
+        let found = self.u32(field)?;
+        let length = usize::try_from(found).unwrap_or(usize::MAX);
+        if length > limit {
+            return Err(WireError::OverLimit {
+                field,
+                found: u64::from(found),
+                limit: limit as u64,
+            });
+        }
+        Ok(length)
+    }
+
+    /// A LEB128 varint of at most ten bytes, refused unless it is the shortest.
+    pub(crate) fn varint(&mut self, field: &'static str) -> Result<u64, WireError> {
+        let mut value = 0_u64;
+        for shift in (0..70).step_by(7) {
+            let byte = self.u8(field)?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(WireError::NotCanonical { field });
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                if byte == 0 && shift > 0 {
+                    return Err(WireError::NotCanonical { field });
+                }
+                return Ok(value);
+            }
+        }
+        Err(WireError::NotCanonical { field })
+    }
+
+    pub(crate) fn varint_length(&mut self, limit: usize, field: &'static str) -> Result<usize, WireError> {
+        let found = self.varint(field)?;
+        match usize::try_from(found) {
+            Ok(length) if length <= limit => Ok(length),
+            _ => Err(WireError::OverLimit {
+                field,
+                found,
+                limit: limit as u64,
+            }),
+        }
+    }
+
+    pub(crate) fn finish(self, object: &'static str) -> Result<(), WireError> {
+        if self.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(WireError::Trailing {
+                object,
+                count: self.bytes.len(),
+            })
+        }
+    }
+
+    /// Four magic bytes and a version byte.
+    pub(crate) fn magic(
+        &mut self,
+        magic: [u8; 4],
+        version: u8,
+        object: &'static str,
+    ) -> Result<(), WireError> {
+        let found = self.array::<4>("magic")?;
+        if found != magic {
+            return Err(WireError::Magic {
+                object,
+                found: hex::encode(found),
+            });
+        }
+        let found = self.u8("version")?;
+        if found != version {
+            return Err(WireError::Version {
+                found,
+                known: version,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Appends a LEB128 varint in its shortest form.
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    loop {
+        let bits = u8::try_from(value & 0x7f).unwrap_or(0);
+        value >>= 7;
+        if value == 0 {
+            out.push(bits);
+            return;
+        }
+        out.push(bits | 0x80);
+    }
+}
+
+/// Appends a u32 length. Lengths here are bounded far below 4 GiB by the writers' limits.
+pub(crate) fn put_length(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+/// Encodes a frozen struct. Total: none of the frozen structs holds a map or an unsized sequence.
+pub(crate) fn encode_struct<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+/// Decodes a frozen struct and demands that encoding it again gives the same bytes.
+pub(crate) fn decode_struct<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    field: &'static str,
+) -> Result<T, WireError> {
+    let (value, rest): (T, &[u8]) =
+        postcard::take_from_bytes(bytes).map_err(|cause| WireError::Structure {
+            field,
+            cause: cause.to_string(),
+        })?;
+    if !rest.is_empty() {
+        return Err(WireError::Trailing {
+            object: field,
+            count: rest.len(),
+        });
+    }
+    if encode_struct(&value) != bytes {
+        return Err(WireError::NotCanonical { field });
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn varints_have_one_form(value: u64) {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, value);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.varint("v").unwrap(), value);
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn any_accepted_varint_encodes_to_what_was_read(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+            let mut reader = Reader::new(&bytes);
+            if let Ok(value) = reader.varint("v") {
+                let read = bytes.len() - reader.remaining();
+                let mut again = Vec::new();
+                put_varint(&mut again, value);
+                prop_assert_eq!(&again[..], &bytes[..read]);
+            }
+        }
+    }
+}
