@@ -5,4 +5,5 @@
 //! `starling-policy`; where the bytes and the knowledge live is the caller's business.
 
 pub mod name;
+pub mod purl;
 pub mod version;

@@ -1,0 +1,405 @@
+//! Which OSV package a package URL names, and back.
+//!
+//! Distribution packages get a suffix from their `distro` qualifier (`Debian:12`); advisories of
+//! distributions are about source packages, so a `source` or `upstream` qualifier wins over the name.
+//! Without a known distribution the package is still returned, without suffix: the caller counts it.
+
+use super::{PackageUrl, PurlParts};
+use crate::name::{ecosystem_base, normalise_name};
+
+/// A package as OSV names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OsvPackage {
+    /// The ecosystem with its suffix if it is known: `npm`, `Debian:12`.
+    pub ecosystem: String,
+    /// The name in the ecosystem's one spelling (see [`normalise_name`]).
+    pub name: String,
+    /// False if the ecosystem is split by release and the URL does not tell which one.
+    pub release_known: bool,
+}
+
+/// One URL type (and namespace, for distributions) and its ecosystem.
+struct Row {
+    ty: &'static str,
+    namespace: &'static str,
+    ecosystem: &'static str,
+    /// What stands between namespace and name in OSV's name.
+    joiner: &'static str,
+}
+
+const fn plain(ty: &'static str, ecosystem: &'static str) -> Row {
+    Row {
+        ty,
+        namespace: "",
+        ecosystem,
+        joiner: "/",
+    }
+}
+
+const fn distro(ty: &'static str, namespace: &'static str, ecosystem: &'static str) -> Row {
+    Row {
+        ty,
+        namespace,
+        ecosystem,
+        joiner: "/",
+    }
+}
+
+/// Where several rows name one ecosystem, the first is written when going back.
+const ROWS: &[Row] = &[
+    plain("bitnami", "Bitnami"),
+    plain("cargo", "crates.io"),
+    plain("composer", "Packagist"),
+    plain("conan", "ConanCenter"),
+    plain("cran", "CRAN"),
+    plain("gem", "RubyGems"),
+    plain("generic", "OSS-Fuzz"),
+    plain("golang", "Go"),
+    plain("hackage", "Hackage"),
+    plain("hex", "Hex"),
+    plain("julia", "Julia"),
+    Row {
+        ty: "maven",
+        namespace: "",
+        ecosystem: "Maven",
+        joiner: ":",
+    },
+    Row {
+        ty: "gradle",
+        namespace: "",
+        ecosystem: "Maven",
+        joiner: ":",
+    },
+    plain("npm", "npm"),
+    plain("nuget", "NuGet"),
+    plain("opam", "opam"),
+    plain("pub", "Pub"),
+    plain("pypi", "PyPI"),
+    plain("swift", "SwiftURL"),
+    plain("githubactions", "GitHub Actions"),
+    plain("vscode-extension", "VSCode"),
+    plain("bioconductor", "Bioconductor"),
+    plain("brew", "Homebrew"),
+    distro("apk", "alpine", "Alpine"),
+    distro("apk", "alpaquita", "Alpaquita"),
+    distro(
+        "apk",
+        "bellsoft-hardened-containers",
+        "BellSoft Hardened Containers",
+    ),
+    distro("apk", "chainguard", "Chainguard"),
+    distro("apk", "minimos", "MinimOS"),
+    distro("apk", "wolfi", "Wolfi"),
+    distro("deb", "debian", "Debian"),
+    distro("deb", "echo", "Echo"),
+    distro("deb", "ubuntu", "Ubuntu"),
+    distro("rpm", "almalinux", "AlmaLinux"),
+    distro("rpm", "azure-linux", "Azure Linux"),
+    distro("rpm", "azurelinux", "Azure Linux"),
+    distro("rpm", "mageia", "Mageia"),
+    distro("rpm", "openeuler", "openEuler"),
+    distro("rpm", "opensuse", "openSUSE"),
+    distro("rpm", "photon", "Photon OS"),
+    distro("rpm", "redhat", "Red Hat"),
+    distro("rpm", "rocky-linux", "Rocky Linux"),
+    distro("rpm", "rocky", "Rocky Linux"),
+    distro("rpm", "suse", "SUSE"),
+    distro("rpm", "sles", "SUSE"),
+];
+
+/// Returns the OSV package that a URL names, or `None` if OSV has no ecosystem for it.
+///
+/// ```
+/// use starling_scanner::purl::{PackageUrl, osv::package_of};
+/// let purl = PackageUrl::parse("pkg:deb/debian/libssl3@3.0.11-1?arch=amd64&distro=debian-12").unwrap();
+/// let package = package_of(&purl).unwrap();
+/// assert_eq!((package.ecosystem.as_str(), package.name.as_str()), ("Debian:12", "libssl3"));
+/// ```
+pub fn package_of(purl: &PackageUrl) -> Option<OsvPackage> {
+    let row = ROWS.iter().find(|row| {
+        row.ty == purl.ty() && (row.namespace.is_empty() || purl.namespace() == Some(row.namespace))
+    })?;
+    let is_distro = !row.namespace.is_empty();
+    let name = if is_distro {
+        advisory_name(row.ecosystem, purl).to_owned()
+    } else {
+        match purl.namespace() {
+            Some(namespace) => format!("{namespace}{}{}", row.joiner, purl.name()),
+            None => purl.name().to_owned(),
+        }
+    };
+    let name = match (row.ecosystem, purl.subpath()) {
+        // A major version is a part of a Go module's path, but some tools write it as a subpath.
+        ("Go", Some(subpath)) if is_go_major(subpath) => format!("{name}/{subpath}"),
+        _ => name,
+    };
+    let release = release_of(row.ecosystem, purl);
+    let release_known = release.is_some() || !has_releases(row.ecosystem);
+    let ecosystem = match release {
+        Some(release) => format!("{}:{release}", row.ecosystem),
+        None => row.ecosystem.to_owned(),
+    };
+    Some(OsvPackage {
+        name: normalise_name(&ecosystem, &name),
+        ecosystem,
+        release_known,
+    })
+}
+
+/// Returns the URL of an OSV package, without version, or `None` if its ecosystem has no URL type.
+pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
+    let base = ecosystem_base(ecosystem);
+    let row = ROWS.iter().find(|row| row.ecosystem == base)?;
+    let (namespace, name) = if row.namespace.is_empty() {
+        match name.rsplit_once(row.joiner) {
+            Some((namespace, name)) => (Some(namespace), name),
+            None => (None, name),
+        }
+    } else {
+        (Some(row.namespace), name)
+    };
+    // These distributions' advisories name source packages.
+    let qualifiers = match base {
+        "Debian" | "Alpine" | "Alpaquita" | "BellSoft Hardened Containers" => vec![("arch", "source")],
+        _ => Vec::new(),
+    };
+    let parts = PurlParts {
+        ty: row.ty,
+        namespace,
+        name,
+        qualifiers,
+        ..PurlParts::default()
+    };
+    super::build(&parts, super::Mode::Lenient).ok()
+}
+
+/// Returns the version to compare with an advisory's, or `None` if the URL has none.
+///
+/// RPM's epoch stands in a qualifier; a source package's version, where a generator wrote it, stands
+/// for the binary package's own, because advisories of dpkg and apk distributions mean the source.
+pub fn version_of(purl: &PackageUrl) -> Option<String> {
+    let of_source = match purl.ty() {
+        "deb" | "apk" => purl
+            .qualifier("upstream")
+            .and_then(|u| u.split_once('@'))
+            .map(|(_, version)| version),
+        _ => None,
+    };
+    let version = of_source.filter(|v| !v.is_empty()).or_else(|| purl.version())?;
+    match purl.qualifier("epoch") {
+        Some(epoch) if matches!(purl.ty(), "rpm" | "deb") && !version.contains(':') => {
+            Some(format!("{epoch}:{version}"))
+        }
+        _ => Some(version.to_owned()),
+    }
+}
+
+/// The name that the distribution's advisories use. Generators write the source package into
+/// `upstream` (`openssl`, `openssl@3.1`, `openssl-3.0.7-1.el9.src.rpm`) or `source`.
+fn advisory_name<'a>(ecosystem: &str, purl: &'a PackageUrl) -> &'a str {
+    let Some(named) = purl.qualifier("upstream").or_else(|| purl.qualifier("source")) else {
+        return purl.name();
+    };
+    let source = if purl.ty() == "rpm" {
+        // Of the RPM distributions these write advisories about source packages, the others binary.
+        if !matches!(ecosystem, "SUSE" | "openSUSE" | "Mageia") {
+            return purl.name();
+        }
+        // name-version-release.src.rpm
+        named
+            .strip_suffix(".src.rpm")
+            .and_then(|nvr| nvr.rsplitn(3, '-').nth(2))
+            .unwrap_or(named)
+    } else {
+        named.split_once('@').map_or(named, |(name, _)| name)
+    };
+    if source.is_empty() { purl.name() } else { source }
+}
+
+fn is_go_major(subpath: &str) -> bool {
+    subpath
+        .strip_prefix('v')
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// True for ecosystems whose advisories always name a release.
+fn has_releases(ecosystem: &str) -> bool {
+    matches!(
+        ecosystem,
+        "Alpine"
+            | "Debian"
+            | "Ubuntu"
+            | "AlmaLinux"
+            | "Rocky Linux"
+            | "Azure Linux"
+            | "Mageia"
+            | "openEuler"
+            | "Photon OS"
+    )
+}
+
+/// The suffix, from `distro=debian-12`, `distro=alpine-3.18.4`, `distro=3.18.4`, `distro=bookworm`.
+fn release_of(ecosystem: &str, purl: &PackageUrl) -> Option<String> {
+    let distro = purl.qualifier("distro")?.to_ascii_lowercase();
+    let digits = distro
+        .find(|c: char| c.is_ascii_digit())
+        .and_then(|start| distro.get(start..));
+    let number = digits.map(|text| {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        text.get(..end).unwrap_or(text).trim_end_matches('.').to_owned()
+    });
+    let parts = |n: usize| number.as_deref().and_then(|text| leading_numbers(text, n));
+    match ecosystem {
+        "Debian" => parts(1).or_else(|| codename(&distro)),
+        "Ubuntu" => ubuntu_release(parts(2)?.as_str()),
+        "Alpine" => parts(2).map(|release| format!("v{release}")),
+        "AlmaLinux" | "Rocky Linux" | "Mageia" => parts(1),
+        "Azure Linux" | "Photon OS" => number.filter(|n| !n.is_empty()),
+        _ => None,
+    }
+}
+
+/// The first `n` of a dotted number's components; `None` if there are fewer.
+fn leading_numbers(text: &str, n: usize) -> Option<String> {
+    let parts: Vec<&str> = text.split('.').take(n).collect();
+    (parts.len() == n && parts.iter().all(|p| !p.is_empty())).then(|| parts.join("."))
+}
+
+fn codename(distro: &str) -> Option<String> {
+    let release = match distro.rsplit('-').next()? {
+        "buster" => "10",
+        "bullseye" => "11",
+        "bookworm" => "12",
+        "trixie" => "13",
+        "forky" => "14",
+        _ => return None,
+    };
+    Some(release.to_owned())
+}
+
+/// Long-term releases are named `22.04:LTS` in OSV: those of April in even years.
+fn ubuntu_release(release: &str) -> Option<String> {
+    let (year, month) = release.split_once('.')?;
+    let even = year.bytes().last()?.is_multiple_of(2);
+    Some(if even && month == "04" {
+        format!("{release}:LTS")
+    } else {
+        release.to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(purl: &str) -> Option<(String, String, bool)> {
+        let found = package_of(&PackageUrl::parse_lenient(purl).unwrap())?;
+        Some((found.ecosystem, found.name, found.release_known))
+    }
+
+    fn some(ecosystem: &str, name: &str, known: bool) -> Option<(String, String, bool)> {
+        Some((ecosystem.to_owned(), name.to_owned(), known))
+    }
+
+    #[test]
+    fn language_packages_map_to_their_registry() {
+        assert_eq!(package("pkg:npm/%40hapi/hoek@1"), some("npm", "@hapi/hoek", true));
+        assert_eq!(
+            package("pkg:maven/org.apache/x@1"),
+            some("Maven", "org.apache:x", true)
+        );
+        assert_eq!(
+            package("pkg:golang/github.com/Azure/x@v1#v5"),
+            some("Go", "github.com/azure/x/v5", true)
+        );
+        assert_eq!(package("pkg:pypi/Foo_Bar@1"), some("PyPI", "foo-bar", true));
+        assert_eq!(package("pkg:docker/alpine@3"), None);
+        assert_eq!(package("pkg:deb/unknown/x@1"), None);
+    }
+
+    #[test]
+    fn the_distro_qualifier_becomes_the_suffix() {
+        assert_eq!(
+            package("pkg:deb/debian/curl@1?distro=debian-12"),
+            some("Debian:12", "curl", true)
+        );
+        assert_eq!(
+            package("pkg:deb/debian/curl@1?distro=debian-12.5"),
+            some("Debian:12", "curl", true)
+        );
+        assert_eq!(
+            package("pkg:deb/debian/curl@1?distro=bookworm"),
+            some("Debian:12", "curl", true)
+        );
+        assert_eq!(
+            package("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04"),
+            some("Ubuntu:22.04:LTS", "curl", true)
+        );
+        assert_eq!(
+            package("pkg:deb/ubuntu/curl@1?distro=ubuntu-23.10"),
+            some("Ubuntu:23.10", "curl", true)
+        );
+        assert_eq!(
+            package("pkg:apk/alpine/curl@1?distro=3.18.4"),
+            some("Alpine:v3.18", "curl", true)
+        );
+        assert_eq!(
+            package("pkg:rpm/almalinux/curl@1?distro=almalinux-9.3"),
+            some("AlmaLinux:9", "curl", true)
+        );
+    }
+
+    #[test]
+    fn a_missing_distro_is_said() {
+        assert_eq!(package("pkg:deb/debian/curl@1"), some("Debian", "curl", false));
+        assert_eq!(package("pkg:apk/wolfi/curl@1"), some("Wolfi", "curl", true));
+    }
+
+    #[test]
+    fn distributions_are_matched_by_source_package() {
+        assert_eq!(
+            package("pkg:deb/debian/libssl3@3?upstream=openssl&distro=debian-12"),
+            some("Debian:12", "openssl", true)
+        );
+        assert_eq!(
+            package("pkg:apk/alpine/libcrypto3@3?upstream=openssl%403.1&distro=alpine-3.18"),
+            some("Alpine:v3.18", "openssl", true)
+        );
+        assert_eq!(
+            package("pkg:rpm/almalinux/openssl-libs@3?upstream=openssl-3.src.rpm&distro=almalinux-9"),
+            some("AlmaLinux:9", "openssl-libs", true)
+        );
+    }
+
+    #[test]
+    fn epochs_and_source_versions_are_found() {
+        let version = |text| version_of(&PackageUrl::parse_lenient(text).unwrap());
+        assert_eq!(
+            version("pkg:rpm/almalinux/x@1-2.el9?epoch=3").as_deref(),
+            Some("3:1-2.el9")
+        );
+        assert_eq!(
+            version("pkg:deb/debian/gcc@4:12-1?upstream=gcc-defaults%401.203").as_deref(),
+            Some("1.203")
+        );
+        assert_eq!(
+            version("pkg:deb/debian/curl@7-1?upstream=curl").as_deref(),
+            Some("7-1")
+        );
+        assert_eq!(version("pkg:npm/x"), None);
+    }
+
+    #[test]
+    fn a_package_goes_back_to_its_url() {
+        let text = |ecosystem, name| purl_of(ecosystem, name).map(|purl| purl.to_string());
+        assert_eq!(text("npm", "@hapi/hoek").as_deref(), Some("pkg:npm/%40hapi/hoek"));
+        assert_eq!(text("Maven", "a.b:c").as_deref(), Some("pkg:maven/a.b/c"));
+        assert_eq!(
+            text("Debian:12", "curl").as_deref(),
+            Some("pkg:deb/debian/curl?arch=source")
+        );
+        assert_eq!(text("Nowhere", "x"), None);
+    }
+}
