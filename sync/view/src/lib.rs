@@ -1,1 +1,28 @@
 //! The fold from claims to canonical advisories: identity, policy order, provenance, conflicts.
+//!
+//! Pure: claims, bodies, rows and settings come in as arguments. The rows are a function of the
+//! current accepted claims, the policy and the operator's decisions alone; in which order or in what
+//! batches the claims arrived leaves no trace, so a rebuild gives the same bytes.
+//!
+//! Key layouts and the rules of identity: `docs/formats/view.md`.
+
+mod changes;
+mod error;
+pub mod limits;
+mod package;
+mod policy;
+mod ports;
+mod rows;
+mod settings;
+mod vulnerability;
+
+pub use changes::{Action, Change, Changes, Problem};
+pub use error::{PortError, ViewError};
+pub use package::{PackageId, normalise_repository};
+pub use policy::{
+    Choice, CompiledPolicy, ConflictStrategy, PolicyHash, SourcePolicy, StrategyError, ViewPolicy,
+};
+pub use ports::{Bodies, Claims, Decisions, RecordKey, Statement, StatementKind};
+pub use rows::{MemoryRows, Rows, RowsMut, Table, Visitor};
+pub use settings::{NormaliseName, Settings};
+pub use vulnerability::VulnerabilityId;
