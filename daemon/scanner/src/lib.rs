@@ -4,6 +4,8 @@
 //! findings with coverage come out of [`scan`]. What a finding means for a build is decided in
 //! `starling-policy`; where the bytes and the knowledge live is the caller's business.
 
+pub mod matching;
 pub mod name;
+pub mod osv;
 pub mod purl;
 pub mod version;

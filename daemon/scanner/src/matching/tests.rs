@@ -1,0 +1,212 @@
+//! Behaviours of OSV ranges, one test each.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::osv::Record;
+
+fn affected(json: &str) -> Affected {
+    let record = format!(r#"{{"id":"T-1","affected":[{json}]}}"#);
+    Record::from_json(record.as_bytes()).unwrap().affected.remove(0)
+}
+
+fn range(kind: &str, events: &str) -> Affected {
+    affected(&format!(
+        r#"{{"ranges":[{{"type":"{kind}","events":[{events}]}}]}}"#
+    ))
+}
+
+/// Returns those of `versions` that are affected.
+fn hits(entry: &Affected, ecosystem: &str, versions: &[&'static str]) -> Vec<&'static str> {
+    versions
+        .iter()
+        .copied()
+        .filter(|v| evaluate(entry, &Subject::new(ecosystem, v)).is_affected())
+        .collect()
+}
+
+#[test]
+fn introduced_is_inside_and_fixed_is_outside() {
+    let entry = range("SEMVER", r#"{"introduced":"1.0.0"},{"fixed":"2.0.0"}"#);
+    assert_eq!(
+        hits(
+            &entry,
+            "npm",
+            &["0.9.9", "1.0.0", "1.9.9", "2.0.0-rc.1", "2.0.0", "3.0.0"]
+        ),
+        ["1.0.0", "1.9.9", "2.0.0-rc.1"]
+    );
+}
+
+#[test]
+fn last_affected_is_inside() {
+    let entry = range("ECOSYSTEM", r#"{"introduced":"0"},{"last_affected":"1.5"}"#);
+    assert_eq!(
+        hits(&entry, "PyPI", &["0.1", "1.5", "1.5.0", "1.5.1"]),
+        ["0.1", "1.5", "1.5.0"]
+    );
+    let one = range("ECOSYSTEM", r#"{"introduced":"1.5"},{"last_affected":"1.5"}"#);
+    assert_eq!(hits(&one, "PyPI", &["1.4", "1.5", "1.6"]), ["1.5"]);
+}
+
+#[test]
+fn unordered_and_repeated_events_say_the_same() {
+    let sorted = range(
+        "SEMVER",
+        r#"{"introduced":"0"},{"fixed":"1.2.0"},{"introduced":"2.0.0"},{"fixed":"2.3.0"}"#,
+    );
+    let mixed = range(
+        "SEMVER",
+        r#"{"fixed":"2.3.0"},{"introduced":"2.0.0"},{"fixed":"1.2.0"},{"introduced":"0"},{"fixed":"2.3.0"},{"introduced":"2.0.0"}"#,
+    );
+    let versions = [
+        "0.0.1", "1.1.9", "1.2.0", "1.9.0", "2.0.0", "2.2.9", "2.3.0", "9.0.0",
+    ];
+    assert_eq!(
+        hits(&sorted, "npm", &versions),
+        ["0.0.1", "1.1.9", "2.0.0", "2.2.9"]
+    );
+    assert_eq!(hits(&mixed, "npm", &versions), hits(&sorted, "npm", &versions));
+}
+
+#[test]
+fn adjacent_intervals_join_and_an_empty_one_matches_nothing() {
+    let adjacent = range(
+        "SEMVER",
+        r#"{"introduced":"0"},{"fixed":"1.0.0"},{"introduced":"1.0.0"},{"fixed":"2.0.0"}"#,
+    );
+    assert_eq!(
+        hits(&adjacent, "npm", &["0.5.0", "1.0.0", "1.5.0", "2.0.0"]),
+        ["0.5.0", "1.0.0", "1.5.0"]
+    );
+    let empty = range("SEMVER", r#"{"introduced":"1.0.0"},{"fixed":"1.0.0"}"#);
+    assert!(hits(&empty, "npm", &["0.5.0", "1.0.0", "1.5.0"]).is_empty());
+}
+
+#[test]
+fn a_limit_bounds_the_range() {
+    let entry = range("SEMVER", r#"{"introduced":"1.0.0"},{"limit":"1.5.0"}"#);
+    assert_eq!(
+        hits(&entry, "npm", &["1.0.0", "1.4.9", "1.5.0", "2.0.0"]),
+        ["1.0.0", "1.4.9"]
+    );
+    let open = range("SEMVER", r#"{"introduced":"1.0.0"},{"limit":"*"}"#);
+    assert_eq!(hits(&open, "npm", &["0.1.0", "2.0.0"]), ["2.0.0"]);
+}
+
+#[test]
+fn a_git_range_hides_neither_ranges_nor_versions() {
+    let entry = affected(
+        r#"{"ranges":[{"type":"GIT","events":[{"introduced":"0"},{"fixed":"abc"}]},
+            {"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2"}]}],"versions":["7"]}"#,
+    );
+    assert_eq!(hits(&entry, "PyPI", &["1", "2", "7"]), ["1", "7"]);
+    let git_only = range("GIT", r#"{"introduced":"0"}"#);
+    let result = evaluate(&git_only, &Subject::new("PyPI", "1"));
+    assert!(!result.is_affected() && result.is_undecided());
+    assert_eq!(result.unmatched[0].1, WhyNot::NeedsCommitGraph);
+}
+
+#[test]
+fn enumerated_versions_match_by_the_schemes_equality() {
+    let entry = affected(r#"{"versions":["1.0","weird build"]}"#);
+    assert_eq!(
+        hits(&entry, "PyPI", &["1.0.0", "1.1", "weird build"]),
+        ["1.0.0", "weird build"]
+    );
+    // Without an order, only the text counts.
+    assert_eq!(hits(&entry, "Android", &["1.0", "1.0.0"]), ["1.0"]);
+}
+
+#[test]
+fn fixed_versions_are_those_that_end_the_matching_interval() {
+    let entry = affected(
+        r#"{"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1.10"},{"introduced":"2"},{"fixed":"2.9"}]}],"versions":["3"]}"#,
+    );
+    assert_eq!(evaluate(&entry, &Subject::new("PyPI", "1.2")).fixed, ["1.10"]);
+    assert_eq!(evaluate(&entry, &Subject::new("PyPI", "2.1")).fixed, ["2.9"]);
+    assert!(evaluate(&entry, &Subject::new("PyPI", "3")).fixed.is_empty());
+}
+
+#[test]
+fn a_rule_says_where_the_version_lies_or_why_not() {
+    let entry = range(
+        "SEMVER",
+        r#"{"introduced":"1.0.0"},{"fixed":"2.0.0"},{"introduced":"3.0.0"}"#,
+    );
+    let inside = evaluate(&entry, &Subject::new("npm", "1.5.0"));
+    assert_eq!(
+        inside.matched,
+        [Rule::Range {
+            index: 0,
+            kind: "SEMVER".into(),
+            introduced: Some("1.0.0".into()),
+            until: Some(Event::Fixed("2.0.0".into()))
+        }]
+    );
+    let between = evaluate(&entry, &Subject::new("npm", "2.5.0"));
+    assert_eq!(
+        between.unmatched[0].1,
+        WhyNot::Outside {
+            closed_by: Some(Event::Fixed("2.0.0".into())),
+            next_introduced: Some("3.0.0".into())
+        }
+    );
+    let before = evaluate(&entry, &Subject::new("npm", "0.5.0"));
+    assert_eq!(
+        before.unmatched[0].1,
+        WhyNot::Outside {
+            closed_by: None,
+            next_introduced: Some("1.0.0".into())
+        }
+    );
+}
+
+#[test]
+fn what_cannot_be_ordered_is_undecided_not_clean() {
+    let entry = range("ECOSYSTEM", r#"{"introduced":"0"}"#);
+    for (ecosystem, version, why) in [
+        ("npm", "not a version", WhyNot::VersionUnreadable),
+        ("Android", "1", WhyNot::NoOrder),
+    ] {
+        let result = evaluate(&entry, &Subject::new(ecosystem, version));
+        assert!(result.is_undecided(), "{ecosystem}");
+        assert_eq!(result.unmatched[0].1, why);
+    }
+    let garbage = range("SEMVER", r#"{"introduced":"???"}"#);
+    assert_eq!(
+        evaluate(&garbage, &Subject::new("npm", "1.0.0")).unmatched[0].1,
+        WhyNot::EventsUnreadable
+    );
+}
+
+proptest! {
+    /// The walk against the schema's own words, on small numbers where `introduced` and `fixed` differ.
+    #[test]
+    fn the_walk_agrees_with_the_schemas_evaluation(
+        raw in prop::collection::vec((0_u8..3, 1_u8..9), 1..7),
+        subject in 0_u8..10,
+    ) {
+        let kinds = ["introduced", "fixed", "last_affected"];
+        // The schema leaves open what introduced and fixed at one version mean: keep one kind a version.
+        let mut seen = std::collections::BTreeMap::new();
+        let events: Vec<(u8, u8)> =
+            raw.into_iter().filter(|(kind, at)| *seen.entry(*at).or_insert(*kind) == *kind).collect();
+        let text: Vec<String> =
+            events.iter().map(|(kind, at)| format!(r#"{{"{}":"{at}.0.0"}}"#, kinds[usize::from(*kind)])).collect();
+        let entry = range("SEMVER", &text.join(","));
+        let mut sorted = events;
+        sorted.sort_by_key(|(_, at)| *at);
+        let mut expected = false;
+        for (kind, at) in sorted {
+            match kind {
+                0 if subject >= at => expected = true,
+                1 if subject >= at => expected = false,
+                2 if subject > at => expected = false,
+                _ => {}
+            }
+        }
+        let version = format!("{subject}.0.0");
+        prop_assert_eq!(evaluate(&entry, &Subject::new("npm", &version)).is_affected(), expected, "{:?}", text);
+    }
+}
