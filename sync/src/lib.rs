@@ -1,1 +1,7 @@
-//! State machines for sessions, gossip, trust and acceptance: event and now in, effects out.
+//! State machines for sessions, gossip, trust and acceptance: event and `now` in, effects out.
+
+mod replica;
+
+pub use replica::{
+    AppendOutcome, AppendProblem, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+};
