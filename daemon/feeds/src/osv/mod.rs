@@ -1,0 +1,263 @@
+//! One OSV document's bytes to records: the canonical bytes that are hashed, signed and stored.
+//!
+//! A record is a JSON object with an `id`; nothing else is required of it. Fields that the OSV
+//! schema does not know survive. Fields that it knows and that are wrong are kept as they are and
+//! reported as [`Warning`]s: real feeds hold them, and a record that vanishes helps no one.
+//! `modified` in particular is only passed on: real sources move it back, or leave it at year 1.
+//!
+//! The text may be JSON or YAML, told apart by its first character. It may hold one record, a list
+//! of them, an object with a list under `vulns` (the answer form of the OSV API), or, in YAML,
+//! several documents. Streams of many records (NDJSON) are split by [`input`](crate::input) before.
+
+mod warnings;
+
+#[cfg(test)]
+mod tests;
+
+use starling_protocol::json::{self, JsonError, Object, Value};
+use starling_protocol::limits::MAX_RECORD_BYTES;
+use starling_protocol::{ContentHash, NameError, RecordId};
+
+pub use warnings::{Warning, WarningKind};
+
+use crate::yaml::{self, YamlError};
+
+/// Fields that mark an object as an advisory, even a broken one. Without any of them a JSON or
+/// YAML file is something else that lies among the records: a manifest, a configuration.
+const TELLING_FIELDS: [&str; 9] = [
+    "id",
+    "schema_version",
+    "modified",
+    "published",
+    "withdrawn",
+    "aliases",
+    "affected",
+    "details",
+    "severity",
+];
+
+/// One source's advisory, ready to be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedRecord {
+    /// The record's OSV id.
+    pub id: RecordId,
+    /// The `modified` field's text when it has one. A hint for people; it orders nothing.
+    pub modified: Option<String>,
+    /// The canonical JSON, at most [`MAX_RECORD_BYTES`].
+    pub canonical: Vec<u8>,
+    /// The plain BLAKE3 of `canonical`.
+    pub hash: ContentHash,
+    /// What is wrong with the record and was kept, in document order.
+    pub warnings: Vec<Warning>,
+}
+
+/// What one value in a document turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A record.
+    Record(FeedRecord),
+    /// Something that is meant as a record and cannot be one.
+    Rejected(Rejected),
+    /// Nothing that is meant as a record.
+    NoRecord(NoRecord),
+}
+
+/// One value of a document, with its place in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// JSON pointer to the value; empty for the whole document. In a YAML stream of several
+    /// documents the first segment is the document's number, from 0.
+    pub pointer: String,
+    /// What stands there.
+    pub outcome: Outcome,
+}
+
+/// Why something that is meant as a record was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// The document has no bytes but white space.
+    #[error("the document is empty")]
+    Empty,
+    /// The document or its canonical form is longer than a record may be.
+    #[error("the record has {bytes} bytes; at most {MAX_RECORD_BYTES} are taken")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The bytes are not text.
+    #[error("the document is not UTF-8 text at byte {offset}")]
+    NotUtf8 {
+        /// The first byte that is not.
+        offset: usize,
+    },
+    /// JSON that cannot be a record.
+    #[error("reading JSON: {0}")]
+    Json(JsonError),
+    /// YAML that cannot be a record.
+    #[error("reading YAML: {0}")]
+    Yaml(YamlError),
+    /// The value is not an object.
+    #[error("a record is an object, found {found}")]
+    NotAnObject {
+        /// What it is instead.
+        found: &'static str,
+    },
+    /// The object has no `id`.
+    #[error("the record has no id")]
+    NoId,
+    /// The `id` is not text.
+    #[error("the record's id is {found}; it must be a string")]
+    IdNotText {
+        /// What it is instead.
+        found: &'static str,
+    },
+    /// The `id` is text that cannot name a record.
+    #[error(transparent)]
+    BadId(NameError),
+}
+
+/// Why a document holds no record, and need not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRecord {
+    /// A list without items.
+    #[error("an empty list")]
+    EmptyList,
+    /// An object that has none of the fields by which an advisory is known.
+    #[error("an object without any field of an advisory")]
+    OtherObject,
+}
+
+/// Reads one document: JSON when its first character is `{` or `[`, else YAML.
+///
+/// Returns at least one part. Never fails as a whole: each part says what became of it.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Vec<Part> {
+    let whole = |outcome| {
+        vec![Part {
+            pointer: String::new(),
+            outcome,
+        }]
+    };
+    let bytes = strip_byte_order_mark(bytes);
+    if bytes.len() > MAX_RECORD_BYTES {
+        return whole(Outcome::Rejected(Rejected::TooLarge { bytes: bytes.len() }));
+    }
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => whole(Outcome::Rejected(Rejected::Empty)),
+        Some(b'{' | b'[') => match json::parse(bytes) {
+            Ok(value) => read_value(&value, String::new()),
+            Err(error) => whole(Outcome::Rejected(Rejected::Json(error))),
+        },
+        Some(_) => match parse_yaml(bytes) {
+            Ok(documents) => match documents.as_slice() {
+                [] => whole(Outcome::Rejected(Rejected::Empty)),
+                [value] => read_value(value, String::new()),
+                several => {
+                    let numbered = several.iter().enumerate();
+                    numbered
+                        .flat_map(|(index, value)| read_value(value, format!("/{index}")))
+                        .collect()
+                }
+            },
+            Err(rejected) => whole(Outcome::Rejected(rejected)),
+        },
+    }
+}
+
+/// Drops the byte order mark that some editors put before UTF-8.
+pub(crate) fn strip_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
+
+fn parse_yaml(bytes: &[u8]) -> Result<Vec<Value<'_>>, Rejected> {
+    let text = std::str::from_utf8(bytes).map_err(|error| Rejected::NotUtf8 {
+        offset: error.valid_up_to(),
+    })?;
+    yaml::parse(text).map_err(Rejected::Yaml)
+}
+
+/// Reads a document's value: a record, or a list of records in one of its two forms.
+fn read_value(value: &Value<'_>, pointer: String) -> Vec<Part> {
+    let (items, list) = match value {
+        Value::Array(items) => (items.as_slice(), ""),
+        Value::Object(object) => match vulns(object) {
+            Some(items) => (items, "/vulns"),
+            None => {
+                return vec![Part {
+                    pointer,
+                    outcome: read_record(value),
+                }];
+            }
+        },
+        other => {
+            let outcome = Outcome::Rejected(Rejected::NotAnObject {
+                found: other.type_name(),
+            });
+            return vec![Part { pointer, outcome }];
+        }
+    };
+    if items.is_empty() {
+        return vec![Part {
+            pointer,
+            outcome: Outcome::NoRecord(NoRecord::EmptyList),
+        }];
+    }
+    let numbered = items.iter().enumerate();
+    numbered
+        .map(|(index, item)| Part {
+            pointer: format!("{pointer}{list}/{index}"),
+            outcome: read_record(item),
+        })
+        .collect()
+}
+
+/// The list of an OSV API answer: under `vulns`, in an object that is no record itself.
+fn vulns<'v, 'a>(object: &'v Object<'a>) -> Option<&'v [Value<'a>]> {
+    if object.get("id").is_some() {
+        None
+    } else {
+        object.get("vulns")?.as_array()
+    }
+}
+
+fn read_record(value: &Value<'_>) -> Outcome {
+    let Value::Object(object) = value else {
+        return Outcome::Rejected(Rejected::NotAnObject {
+            found: value.type_name(),
+        });
+    };
+    if !TELLING_FIELDS.iter().any(|field| object.get(field).is_some()) {
+        return Outcome::NoRecord(NoRecord::OtherObject);
+    }
+    match record_of(value, object) {
+        Ok(record) => Outcome::Record(record),
+        Err(rejected) => Outcome::Rejected(rejected),
+    }
+}
+
+fn record_of(value: &Value<'_>, object: &Object<'_>) -> Result<FeedRecord, Rejected> {
+    let id = match object.get("id") {
+        Some(Value::String(text)) => text.parse::<RecordId>().map_err(Rejected::BadId)?,
+        Some(other) => {
+            return Err(Rejected::IdNotText {
+                found: other.type_name(),
+            });
+        }
+        None => return Err(Rejected::NoId),
+    };
+    let canonical = value.to_canonical();
+    if canonical.len() > MAX_RECORD_BYTES {
+        return Err(Rejected::TooLarge {
+            bytes: canonical.len(),
+        });
+    }
+    Ok(FeedRecord {
+        id,
+        modified: object.get("modified").and_then(Value::as_str).map(str::to_owned),
+        hash: ContentHash::of(&canonical),
+        canonical,
+        warnings: warnings::check(object),
+    })
+}

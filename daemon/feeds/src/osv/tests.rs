@@ -1,0 +1,215 @@
+//! What is taken, what is refused, what is warned of.
+
+use proptest::prelude::*;
+use starling_protocol::limits::{MAX_RECORD_BYTES, MAX_RECORD_ID_BYTES};
+
+use super::{FeedRecord, NoRecord, Outcome, Part, Rejected, WarningKind, read};
+
+fn only(text: &str) -> Outcome {
+    let mut parts = read(text.as_bytes());
+    assert_eq!(parts.len(), 1, "{text}");
+    assert_eq!(parts[0].pointer, "");
+    parts.remove(0).outcome
+}
+
+fn record(text: &str) -> FeedRecord {
+    match only(text) {
+        Outcome::Record(record) => record,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn rejected(text: &str) -> Rejected {
+    match only(text) {
+        Outcome::Rejected(rejected) => rejected,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    record(text).warnings.iter().map(ToString::to_string).collect()
+}
+
+fn text_of(record: &FeedRecord) -> &str {
+    std::str::from_utf8(&record.canonical).expect("canonical JSON is UTF-8")
+}
+
+#[test]
+fn unknown_fields_survive_and_bytes_are_canonical() {
+    let record =
+        record(r#" { "modified":"2024-01-02T03:04:05Z", "x_new": {"b":[1.0], "a":null}, "id":"X-1" } "#);
+    assert_eq!(record.id.as_str(), "X-1");
+    assert_eq!(record.modified.as_deref(), Some("2024-01-02T03:04:05Z"));
+    assert_eq!(
+        text_of(&record),
+        r#"{"id":"X-1","modified":"2024-01-02T03:04:05Z","x_new":{"a":null,"b":[1]}}"#
+    );
+    assert_eq!(record.hash.as_bytes(), blake3::hash(&record.canonical).as_bytes());
+    assert_eq!(record.warnings, vec![]);
+}
+
+#[test]
+fn yaml_and_json_of_one_record_have_one_hash() {
+    let yaml = "id: X-1\nmodified: 2024-01-02T03:04:05.100Z\naffected:\n- package: {name: p, ecosystem: PyPI}\n  versions: ['1.0', \"1.10\"]\n";
+    let json = r#"{"id":"X-1","modified":"2024-01-02T03:04:05.100Z","affected":[{"package":{"name":"p","ecosystem":"PyPI"},"versions":["1.0","1.10"]}]}"#;
+    assert_eq!(record(yaml), record(json));
+}
+
+#[test]
+fn a_byte_order_mark_is_dropped() {
+    assert_eq!(record("\u{FEFF}{\"id\":\"X\"}"), record("{\"id\":\"X\"}"));
+    assert_eq!(record("\u{FEFF}id: X\n"), record("{\"id\":\"X\"}"));
+}
+
+#[test]
+fn lists_yield_each_record_with_its_place() {
+    let places = |text: &str| -> Vec<(String, bool)> {
+        let parts = read(text.as_bytes());
+        parts
+            .into_iter()
+            .map(|Part { pointer, outcome }| (pointer, matches!(outcome, Outcome::Record(_))))
+            .collect()
+    };
+    let list = |prefix: &str| vec![(format!("{prefix}/0"), true), (format!("{prefix}/1"), false)];
+    assert_eq!(places(r#"[{"id":"A"},{"id":""}]"#), list(""));
+    assert_eq!(
+        places(r#"{"vulns":[{"id":"A"},7],"next_page_token":"x"}"#),
+        list("/vulns")
+    );
+    assert_eq!(places("- id: A\n- id: ''\n"), list(""));
+    assert_eq!(places("id: A\n---\nid: 1\n"), list(""));
+    assert_eq!(
+        places("[{id: A}]"),
+        vec![(String::new(), false)],
+        "a bracket means JSON"
+    );
+}
+
+#[test]
+fn what_is_no_record_is_told_from_what_is_a_bad_one() {
+    assert_eq!(only("[]"), Outcome::NoRecord(NoRecord::EmptyList));
+    assert_eq!(
+        only(r#"{"vulns":[]}"#).clone(),
+        Outcome::NoRecord(NoRecord::EmptyList)
+    );
+    assert_eq!(
+        only(r#"{"name":"left-pad","version":"1.0.0"}"#),
+        Outcome::NoRecord(NoRecord::OtherObject)
+    );
+    assert_eq!(rejected(r#"{"affected":[]}"#), Rejected::NoId);
+    assert_eq!(rejected(r#"{"id":7}"#), Rejected::IdNotText { found: "a number" });
+    assert_eq!(rejected(r#"{"id":null}"#), Rejected::IdNotText { found: "null" });
+    assert!(matches!(rejected(r#"{"id":""}"#), Rejected::BadId(_)));
+    assert!(matches!(rejected(r#"{"id":"a\nb"}"#), Rejected::BadId(_)));
+    assert!(matches!(
+        rejected(&format!(r#"{{"id":"{}"}}"#, "x".repeat(MAX_RECORD_ID_BYTES + 1))),
+        Rejected::BadId(_)
+    ));
+    record(&format!(r#"{{"id":"{}"}}"#, "x".repeat(MAX_RECORD_ID_BYTES)));
+    for empty in ["", " \n", "\u{FEFF}", "# only a comment\n"] {
+        assert_eq!(rejected(empty), Rejected::Empty, "{empty:?}");
+    }
+    assert_eq!(
+        rejected("plain words"),
+        Rejected::NotAnObject { found: "a string" }
+    );
+    assert!(matches!(rejected(r#"{"id":"X""#), Rejected::Json(_)));
+    assert!(matches!(rejected("id: X\nid: Y\n"), Rejected::Yaml(_)));
+    assert_eq!(
+        read(b"id: \xff")[0].outcome,
+        Outcome::Rejected(Rejected::NotUtf8 { offset: 4 })
+    );
+}
+
+#[test]
+fn a_record_longer_than_the_limit_is_refused_before_and_after_rewriting() {
+    let long = |filler: usize| format!(r#"{{"id":"X","details":"{}"}}"#, "x".repeat(filler));
+    let room = MAX_RECORD_BYTES - long(0).len();
+    record(&long(room));
+    assert_eq!(
+        rejected(&long(room + 1)),
+        Rejected::TooLarge {
+            bytes: MAX_RECORD_BYTES + 1
+        }
+    );
+    // YAML's escapes can be shorter than JSON's: one byte of text, six of JSON.
+    let grows = format!("id: X\ndetails: \"{}\"\n", "\\e".repeat(MAX_RECORD_BYTES / 4));
+    assert!(matches!(rejected(&grows), Rejected::TooLarge { .. }));
+}
+
+#[test]
+fn faults_of_real_sources_are_kept_and_named() {
+    assert_eq!(
+        warnings(
+            r#"{"id":"X","modified":"0001-01-01T00:00:00Z","aliases":["CVE-2024-1 ",null],"related":null}"#
+        ),
+        [
+            r#"/modified: "0001-01-01T00:00:00Z" is not a plausible time"#,
+            r#"/aliases/0: "CVE-2024-1 " is empty or has white space in it"#,
+            "/aliases/1: expected a string, found null",
+            "/related: expected an array, found null",
+        ]
+    );
+    assert_eq!(
+        warnings(
+            "{\"id\":\"X\",\"modified\":\"yesterday\",\"affected\":[{\"package\":{\"ecosystem\":\"PyPI\",\"name\":\"r\u{435}quests\"},\
+             \"ranges\":[{\"events\":[{\"fixed\":\"2\"},{\"introduced\":\"0\"},{\"fixed\":\"2\"}]}],\"versions\":[1.0]},{\"ranges\":null}]}"
+        ),
+        [
+            "/modified: \"yesterday\" is not a time",
+            "/affected/0/package/name: \"r\u{435}quests\" is not ASCII, which PyPI names are",
+            "/affected/0/ranges/0/events: the event fixed 2 stands more than once in this range",
+            "/affected/0/versions/0: expected a string, found a number",
+            "/affected/1/ranges: expected an array, found null",
+        ]
+    );
+    assert_eq!(
+        warnings(r#"{"id":"X"}"#),
+        ["the record does not say when it was modified"]
+    );
+    // Names of other ecosystems may be anything.
+    assert_eq!(
+        warnings(
+            "{\"id\":\"X\",\"modified\":\"2024-01-01T00:00:00Z\",\"affected\":[{\"package\":{\"ecosystem\":\"New\",\"name\":\"é\"}}]}"
+        ),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn warnings_of_one_record_are_bounded() {
+    let text = format!(
+        r#"{{"id":"X","modified":"2024-01-01T00:00:00Z","aliases":[{}1]}}"#,
+        "1,".repeat(10_000)
+    );
+    let warnings = record(&text).warnings;
+    assert_eq!(warnings.len(), 33);
+    assert_eq!(
+        warnings.last().map(|warning| &warning.kind),
+        Some(&WarningKind::Truncated { more: 9_969 })
+    );
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        prop_assert!(!read(&bytes).is_empty());
+    }
+
+    #[test]
+    fn damaged_records_never_panic_and_what_is_taken_reads_back_the_same(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut bytes = br#"{"id":"X-1","modified":"2024-01-02T03:04:05Z","aliases":["A"],"affected":[{"package":{"ecosystem":"npm","name":"p"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#.to_vec();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        for part in read(&bytes) {
+            if let Outcome::Record(record) = part.outcome {
+                let again = read(&record.canonical);
+                prop_assert_eq!(&again[0].outcome, &Outcome::Record(record));
+            }
+        }
+    }
+}

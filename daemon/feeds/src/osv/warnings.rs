@@ -1,0 +1,338 @@
+//! What is wrong with a record and was kept: the types of the OSV schema, and the faults that
+//! real sources are known for.
+//!
+//! Only what changes what a scan or a merge makes of a record is looked for. This is not a
+//! validator of the schema.
+
+use std::fmt;
+
+use starling_protocol::json::{Object, Value};
+
+/// Most warnings that one record carries; a record that is wrong all over says so once.
+const MAX_WARNINGS: usize = 32;
+
+/// Longest foreign text quoted in a warning, in characters.
+const MAX_QUOTED_CHARS: usize = 60;
+
+/// The years in which an advisory can have been written. Sources mark "unknown" with year 1.
+const PLAUSIBLE_YEARS: std::ops::RangeInclusive<i16> = 1980..=2999;
+
+/// Ecosystems whose registries allow only ASCII in package names, so that another character is a
+/// slip or a look-alike and the name matches nothing. A suffix after `:` does not matter.
+const ASCII_ECOSYSTEMS: [&str; 24] = [
+    "AlmaLinux",
+    "Alpaquita",
+    "Alpine",
+    "Bioconductor",
+    "Bitnami",
+    "CRAN",
+    "Chainguard",
+    "Debian",
+    "Go",
+    "Hackage",
+    "Hex",
+    "Julia",
+    "Maven",
+    "NuGet",
+    "Packagist",
+    "Pub",
+    "PyPI",
+    "Red Hat",
+    "Rocky Linux",
+    "RubyGems",
+    "Ubuntu",
+    "Wolfi",
+    "crates.io",
+    "npm",
+];
+
+/// One thing that is wrong with a record that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// JSON pointer to the place in the record.
+    pub pointer: String,
+    /// What is wrong there.
+    pub kind: WarningKind,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pointer.is_empty() {
+            write!(f, "{}", self.kind)
+        } else {
+            write!(f, "{}: {}", self.pointer, self.kind)
+        }
+    }
+}
+
+/// The kinds of fault that a record may have and still be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WarningKind {
+    /// A field of the schema holds another type; readers see it as not there.
+    #[error("expected {expected}, found {found}")]
+    WrongType {
+        /// What the schema asks for.
+        expected: &'static str,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// The record has no `modified`.
+    #[error("the record does not say when it was modified")]
+    NoModified,
+    /// A time is not in the form of RFC 3339.
+    #[error("{found:?} is not a time")]
+    NotATime {
+        /// The text.
+        found: String,
+    },
+    /// A time is far outside the years in which advisories were written.
+    #[error("{found:?} is not a plausible time")]
+    ImplausibleTime {
+        /// The text.
+        found: String,
+    },
+    /// A name is empty, or has white space in it, so it equals no other name.
+    #[error("{found:?} is empty or has white space in it")]
+    WhiteSpace {
+        /// The text.
+        found: String,
+    },
+    /// A package name holds characters that its registry does not allow.
+    #[error("{name:?} is not ASCII, which {ecosystem} names are")]
+    NonAsciiName {
+        /// The ecosystem as written.
+        ecosystem: String,
+        /// The name.
+        name: String,
+    },
+    /// One range says the same event twice.
+    #[error("the event {event} stands more than once in this range")]
+    RepeatedEvent {
+        /// Kind and version: `fixed 1.2.3`.
+        event: String,
+    },
+    /// There were more warnings than are kept.
+    #[error("and {more} more")]
+    Truncated {
+        /// How many are not shown.
+        more: usize,
+    },
+}
+
+/// Checks a record; returns what is wrong in the order in which fields are looked at.
+pub(super) fn check(record: &Object<'_>) -> Vec<Warning> {
+    let mut checker = Checker::default();
+    checker.record(record);
+    if checker.dropped > 0 {
+        let kind = WarningKind::Truncated {
+            more: checker.dropped,
+        };
+        checker.warnings.push(Warning {
+            pointer: String::new(),
+            kind,
+        });
+    }
+    checker.warnings
+}
+
+/// Collects warnings, and knows the place that is being looked at.
+#[derive(Default)]
+struct Checker {
+    warnings: Vec<Warning>,
+    dropped: usize,
+    place: Vec<Segment>,
+}
+
+enum Segment {
+    /// The schema's own keys need no escaping in a pointer.
+    Key(&'static str),
+    Index(usize),
+}
+
+impl Checker {
+    fn warn(&mut self, kind: WarningKind) {
+        if self.warnings.len() >= MAX_WARNINGS {
+            self.dropped += 1;
+            return;
+        }
+        let mut pointer = String::new();
+        for segment in &self.place {
+            pointer.push('/');
+            match segment {
+                Segment::Key(key) => pointer.push_str(key),
+                Segment::Index(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        self.warnings.push(Warning { pointer, kind });
+    }
+
+    fn at(&mut self, segment: Segment, look: impl FnOnce(&mut Self)) {
+        self.place.push(segment);
+        look(self);
+        self.place.pop();
+    }
+
+    /// Looks at the member `key` if it is there and `pick` takes it; else warns of its type.
+    fn member<'v, 'a, T>(
+        &mut self,
+        object: &'v Object<'a>,
+        key: &'static str,
+        expected: &'static str,
+        pick: impl FnOnce(&'v Value<'a>) -> Option<T>,
+        look: impl FnOnce(&mut Self, T),
+    ) {
+        let Some(value) = object.get(key) else { return };
+        self.at(Segment::Key(key), |checker| match pick(value) {
+            Some(picked) => look(checker, picked),
+            None => checker.warn(WarningKind::WrongType {
+                expected,
+                found: value.type_name(),
+            }),
+        });
+    }
+
+    /// Looks at each item of the list `key` that `pick` takes; warns of the type of others.
+    fn items<'v, 'a, T>(
+        &mut self,
+        object: &'v Object<'a>,
+        key: &'static str,
+        expected_item: &'static str,
+        pick: impl Fn(&'v Value<'a>) -> Option<T>,
+        look: impl Fn(&mut Self, T),
+    ) {
+        self.member(object, key, "an array", Value::as_array, |checker, items| {
+            for (index, item) in items.iter().enumerate() {
+                checker.at(Segment::Index(index), |checker| match pick(item) {
+                    Some(picked) => look(checker, picked),
+                    None => {
+                        checker.warn(WarningKind::WrongType {
+                            expected: expected_item,
+                            found: item.type_name(),
+                        });
+                    }
+                });
+            }
+        });
+    }
+
+    fn text(&mut self, object: &Object<'_>, keys: &[&'static str]) {
+        for key in keys {
+            self.member(object, key, "a string", Value::as_str, |_, _| {});
+        }
+    }
+
+    fn objects(&mut self, object: &Object<'_>, keys: &[&'static str]) {
+        for key in keys {
+            self.member(object, key, "an object", Value::as_object, |_, _| {});
+        }
+    }
+
+    fn record(&mut self, record: &Object<'_>) {
+        if let Some(id) = record.get("id").and_then(Value::as_str) {
+            self.at(Segment::Key("id"), |checker| checker.name(id));
+        }
+        self.text(record, &["schema_version", "summary", "details"]);
+        if record.get("modified").is_none() {
+            self.warn(WarningKind::NoModified);
+        }
+        for key in ["modified", "published", "withdrawn"] {
+            self.member(record, key, "a string", Value::as_str, Self::time);
+        }
+        for key in ["aliases", "related", "upstream"] {
+            self.items(record, key, "a string", Value::as_str, Self::name);
+        }
+        for key in ["severity", "references", "credits"] {
+            self.items(record, key, "an object", Value::as_object, |_, _| {});
+        }
+        self.objects(record, &["database_specific"]);
+        self.items(record, "affected", "an object", Value::as_object, Self::affected);
+    }
+
+    fn affected(&mut self, affected: &Object<'_>) {
+        self.member(affected, "package", "an object", Value::as_object, Self::package);
+        self.items(affected, "severity", "an object", Value::as_object, |_, _| {});
+        self.items(affected, "ranges", "an object", Value::as_object, Self::range);
+        self.items(affected, "versions", "a string", Value::as_str, |_, _| {});
+        self.objects(affected, &["ecosystem_specific", "database_specific"]);
+    }
+
+    fn package(&mut self, package: &Object<'_>) {
+        self.text(package, &["ecosystem", "purl"]);
+        let ecosystem = package
+            .get("ecosystem")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        self.member(package, "name", "a string", Value::as_str, |checker, name| {
+            let base = ecosystem.split_once(':').map_or(ecosystem, |(base, _)| base);
+            if !name.is_ascii() && ASCII_ECOSYSTEMS.contains(&base) {
+                checker.warn(WarningKind::NonAsciiName {
+                    ecosystem: quote(ecosystem),
+                    name: quote(name),
+                });
+            }
+            if name.trim() != name || name.is_empty() {
+                checker.warn(WarningKind::WhiteSpace { found: quote(name) });
+            }
+        });
+    }
+
+    fn range(&mut self, range: &Object<'_>) {
+        self.text(range, &["type", "repo"]);
+        self.objects(range, &["database_specific"]);
+        let mut seen: Vec<(&str, &str)> = Vec::new();
+        if let Some(events) = range.get("events").and_then(Value::as_array) {
+            seen.extend(events.iter().filter_map(Value::as_object).flat_map(|event| {
+                event
+                    .iter()
+                    .filter_map(|(kind, version)| Some((kind, version.as_str()?)))
+            }));
+        }
+        seen.sort_unstable();
+        for pair in seen.windows(2).filter(|pair| pair[0] == pair[1]) {
+            let (kind, version) = pair[0];
+            let event = format!("{} {}", quote(kind), quote(version));
+            self.at(Segment::Key("events"), |checker| {
+                checker.warn(WarningKind::RepeatedEvent { event });
+            });
+        }
+        self.items(
+            range,
+            "events",
+            "an object",
+            Value::as_object,
+            |checker, event| {
+                checker.text(event, &["introduced", "fixed", "last_affected", "limit"]);
+            },
+        );
+    }
+
+    /// An identifier that is compared whole.
+    fn name(&mut self, name: &str) {
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            self.warn(WarningKind::WhiteSpace { found: quote(name) });
+        }
+    }
+
+    fn time(&mut self, text: &str) {
+        match text.parse::<jiff::Timestamp>() {
+            Err(_) => self.warn(WarningKind::NotATime { found: quote(text) }),
+            Ok(time) => {
+                let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
+                if !PLAUSIBLE_YEARS.contains(&year) {
+                    self.warn(WarningKind::ImplausibleTime { found: quote(text) });
+                }
+            }
+        }
+    }
+}
+
+/// Cuts foreign text to a length fit for a message.
+fn quote(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut quoted: String = characters.by_ref().take(MAX_QUOTED_CHARS).collect();
+    if characters.next().is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
