@@ -1,0 +1,231 @@
+//! What the quickstart found: the `--json` document, and the story for a person.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use starling_api_types::{KnowledgeRoot, SiteId, SiteSlug, VerdictHash};
+
+/// The document that `starling quickstart --json` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// The three sites, in the order of the story.
+    pub(super) sites: Vec<SiteOutcome>,
+    /// What was done, in order.
+    pub(super) steps: Vec<Step>,
+    /// Whether the three knowledge roots are equal and the three verdicts are the same bytes.
+    pub(super) equal: bool,
+    /// Where the sites are left; null when they were removed.
+    pub(super) kept: Option<PathBuf>,
+}
+
+/// One site at the end.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct SiteOutcome {
+    pub(super) site_id: SiteSlug,
+    pub(super) site: SiteId,
+    pub(super) knowledge_root: KnowledgeRoot,
+    /// Live records held.
+    pub(super) records: u64,
+    /// Canonical advisories that they fold into.
+    pub(super) advisories: u64,
+    pub(super) verdict_hash: VerdictHash,
+    /// Size of the verdict's body, in bytes.
+    pub(super) verdict_bytes: u64,
+    /// The code that `starling scan` ended with.
+    pub(super) exit_code: u8,
+}
+
+/// One thing that was done.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Step {
+    /// A short, stable name.
+    pub(super) name: &'static str,
+    /// What happened, in a sentence.
+    pub(super) what: String,
+    /// How long it took, in milliseconds.
+    pub(super) duration_ms: u64,
+    /// How many bytes were read or moved, where that is known.
+    pub(super) bytes: Option<u64>,
+    /// The commands that did it, as one would type them.
+    pub(super) commands: Vec<String>,
+}
+
+impl Step {
+    /// The line for a person: what, time, bytes.
+    pub(super) fn line(&self, number: usize) -> String {
+        let time = Time(Duration::from_millis(self.duration_ms)).to_string();
+        let bytes = self.bytes.map(|b| Bytes(b).to_string()).unwrap_or_default();
+        format!("{number}. {:<66} {time:>9} {bytes:>9}", self.what)
+    }
+}
+
+/// Whether all sites know the same and judge the same.
+pub(super) fn all_equal(sites: &[SiteOutcome], verdicts: &[String]) -> bool {
+    let roots = sites
+        .windows(2)
+        .all(|pair| pair[0].knowledge_root == pair[1].knowledge_root);
+    let hashes = sites
+        .windows(2)
+        .all(|pair| pair[0].verdict_hash == pair[1].verdict_hash);
+    let bodies = verdicts.windows(2).all(|pair| pair[0] == pair[1]);
+    roots && hashes && bodies
+}
+
+/// The end of the story: the roots, the verdicts, whether they agree.
+pub(super) fn comparison(sites: &[SiteOutcome], equal: bool) -> String {
+    let width = sites
+        .iter()
+        .map(|s| s.site_id.as_str().len())
+        .max()
+        .unwrap_or_default();
+    let mut text = String::from("\nWhat each site knows (knowledge root)\n");
+    for site in sites {
+        text += &format!(
+            "   {:width$}  {}  {} records, {} advisories\n",
+            site.site_id.as_str(),
+            site.knowledge_root,
+            site.records,
+            site.advisories
+        );
+    }
+    text += "\nWhat each site says of the sample SBOM (verdict)\n";
+    for site in sites {
+        text += &format!(
+            "   {:width$}  {}  {} bytes, exit code {}\n",
+            site.site_id.as_str(),
+            site.verdict_hash,
+            site.verdict_bytes,
+            site.exit_code
+        );
+    }
+    text += if equal {
+        "\nEqual roots: all three hold the same knowledge. Equal verdicts, byte for byte: a build that\n\
+         fails at one site fails at all of them, with or without a network.\n"
+    } else {
+        "\nNOT EQUAL. This is a fault: please report it with the output of `--json`.\n"
+    };
+    text
+}
+
+/// What to try next, with commands that can be typed as they are.
+pub(super) fn go_on(program: &str, kept: Option<&Path>) -> String {
+    let Some(dir) = kept else {
+        return format!(
+            "\nThe sites were stopped and removed. To keep them and go on by hand:\n\
+             \x20  {program} quickstart --keep starling-demo\n"
+        );
+    };
+    let home = |site: &str| dir.join(site).display().to_string();
+    let (west, air) = (home(super::WEST), home(super::AIR_GAPPED));
+    format!(
+        "\nThe sites were stopped and are in {}. To go on by hand:\n\
+         \x20  {program} --home {west} up &                              # the daemon\n\
+         \x20  {program} --home {west} status\n\
+         \x20  {program} --home {west} advisory get CVE-2021-44228       # told by two sources, merged\n\
+         \x20  {program} --home {air} scan {} --fail-on high\n\
+         \x20  {program} --home {west} bundle inspect {}\n",
+        dir.display(),
+        dir.join(super::SBOM_FILE).display(),
+        dir.join(super::BUNDLE_FILE).display(),
+    )
+}
+
+/// A duration for people.
+struct Time(Duration);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        if millis < 1_000 {
+            write!(f, "{millis} ms")
+        } else {
+            write!(f, "{:.1} s", self.0.as_secs_f64())
+        }
+    }
+}
+
+/// A size for people, in powers of ten.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = |unit: u64| (self.0 / unit, self.0 % unit * 10 / unit);
+        match self.0 {
+            0..1_000 => write!(f, "{} B", self.0),
+            1_000..1_000_000 => {
+                let (whole, tenth) = tenths(1_000);
+                write!(f, "{whole}.{tenth} kB")
+            }
+            _ => {
+                let (whole, tenth) = tenths(1_000_000);
+                write!(f, "{whole}.{tenth} MB")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(name: &str, root: u8, verdict: u8) -> SiteOutcome {
+        SiteOutcome {
+            site_id: SiteSlug::new(name).unwrap(),
+            site: SiteId::from_bytes([1; 32]),
+            knowledge_root: KnowledgeRoot::from_bytes([root; 32]),
+            records: 50,
+            advisories: 46,
+            verdict_hash: VerdictHash::from_bytes([verdict; 32]),
+            verdict_bytes: 2,
+            exit_code: 1,
+        }
+    }
+
+    #[test]
+    fn sites_are_equal_only_when_roots_hashes_and_bytes_are() {
+        let same = ["{}".to_owned(), "{}".to_owned()];
+        let other = ["{}".to_owned(), "{ }".to_owned()];
+        assert!(all_equal(&[site("a", 1, 1), site("b", 1, 1)], &same));
+        assert!(!all_equal(&[site("a", 1, 1), site("b", 2, 1)], &same));
+        assert!(!all_equal(&[site("a", 1, 1), site("b", 1, 2)], &same));
+        assert!(!all_equal(&[site("a", 1, 1), site("b", 1, 1)], &other));
+    }
+
+    #[test]
+    fn the_document_has_the_promised_fields() {
+        let report = Report {
+            sites: vec![site("site-a", 1, 2)],
+            steps: vec![Step {
+                name: "feed",
+                what: "it takes in a feed".to_owned(),
+                duration_ms: 12,
+                bytes: Some(1_234),
+                commands: vec!["starling up".to_owned()],
+            }],
+            equal: true,
+            kept: None,
+        };
+        let value = serde_json::to_value(&report).unwrap();
+        assert_eq!(value["equal"], true);
+        assert_eq!(value["sites"][0]["site_id"], "site-a");
+        for key in ["knowledge_root", "verdict_hash"] {
+            assert!(
+                value["sites"][0][key].as_str().unwrap().starts_with("blake3:"),
+                "{key}"
+            );
+        }
+        assert_eq!(value["steps"][0]["duration_ms"], 12);
+        assert_eq!(value["steps"][0]["bytes"], 1_234);
+    }
+
+    #[test]
+    fn times_and_sizes_are_short() {
+        assert_eq!(Time(Duration::from_millis(999)).to_string(), "999 ms");
+        assert_eq!(Time(Duration::from_millis(1_250)).to_string(), "1.2 s");
+        assert_eq!(Bytes(999).to_string(), "999 B");
+        assert_eq!(Bytes(1_999).to_string(), "1.9 kB");
+        assert_eq!(Bytes(2_500_000).to_string(), "2.5 MB");
+    }
+}

@@ -1,0 +1,332 @@
+//! The steps of the quickstart, in order, with what each took.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use starling_api_types::{Status, Timestamp};
+
+use super::builtin::SAMPLE_SBOM;
+use super::error::QuickstartError;
+use super::feed::{self, Feed};
+use super::process::{Call, Daemon, Program};
+use super::report::{self, Report, SiteOutcome, Step};
+use super::site::{self, Site};
+use super::{AIR_GAPPED, BUNDLE_FILE, NORTH, SBOM_FILE, WEST};
+
+/// How long a state may stay as it is while another is awaited. Progress starts it anew, so a large
+/// feed may take its time.
+const STALL_DEADLINE: Duration = Duration::from_secs(60);
+/// Between two looks at a state. Each look is a process of its own, which takes some milliseconds too.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// The run: its sites, the daemons it started, the steps done.
+pub(super) struct Story {
+    west: Site,
+    north: Site,
+    air: Site,
+    dir: PathBuf,
+    daemons: Vec<Daemon>,
+    steps: Vec<Step>,
+    aloud: bool,
+}
+
+impl Story {
+    /// A run in `dir`, told on standard output when `aloud`.
+    pub(super) fn new(program: &Program, dir: &Path, aloud: bool) -> Self {
+        Self {
+            west: Site::new(program, dir, WEST),
+            north: Site::new(program, dir, NORTH),
+            air: Site::new(program, dir, AIR_GAPPED),
+            dir: dir.to_owned(),
+            daemons: Vec::new(),
+            steps: Vec::new(),
+            aloud,
+        }
+    }
+
+    /// Does every step.
+    ///
+    /// # Errors
+    /// At the first step that fails. Daemons may still run: [`Self::stop`] ends them.
+    pub(super) async fn tell(&mut self, feed: Option<&Path>) -> Result<Report, QuickstartError> {
+        self.say("Two linked sites and one without a network, on this machine.\n");
+        self.init().await?;
+        self.start().await?;
+        self.link().await?;
+        self.take_in(feed).await?;
+        self.follow().await?;
+        self.carry().await?;
+        let (sites, verdicts) = self.judge().await?;
+        Ok(Report {
+            equal: report::all_equal(&sites, &verdicts),
+            sites,
+            steps: std::mem::take(&mut self.steps),
+            kept: None,
+        })
+    }
+
+    /// Ends the daemons that were started.
+    pub(super) async fn stop(&mut self) {
+        for daemon in self.daemons.drain(..) {
+            daemon.stop().await;
+        }
+    }
+
+    async fn init(&mut self) -> Result<(), QuickstartError> {
+        let from = Instant::now();
+        let calls = [self.west.init(), self.north.init(), self.air.init()];
+        for call in &calls {
+            site::quiet(call).await?;
+        }
+        self.done(
+            "init",
+            "Three sites, each with its own keys and store".to_owned(),
+            from,
+            None,
+            &calls,
+        );
+        Ok(())
+    }
+
+    async fn start(&mut self) -> Result<(), QuickstartError> {
+        let from = Instant::now();
+        let calls = [(WEST, self.west.up()), (NORTH, self.north.up())];
+        for (name, call) in &calls {
+            let log = self.dir.join(format!("{name}.log"));
+            self.daemons.push(call.daemon(name, log)?);
+        }
+        for site in [&self.west, &self.north] {
+            let awaited = format!("the daemon of {} to answer", site.name);
+            Self::until(&mut self.daemons, site, &awaited, |status| {
+                status.daemon && !status.listen.is_empty()
+            })
+            .await?;
+        }
+        self.done(
+            "up",
+            format!("{WEST} and {NORTH} run, on loopback"),
+            from,
+            None,
+            &calls.map(|c| c.1),
+        );
+        Ok(())
+    }
+
+    /// West and North list each other, so they connect; the third lists West, whose bundle it will get,
+    /// and West lists it, as the reader of that bundle.
+    async fn link(&mut self) -> Result<(), QuickstartError> {
+        let from = Instant::now();
+        let west_key = self.key(&self.west).await?;
+        let north_key = self.key(&self.north).await?;
+        let air_key = self.key(&self.air).await?;
+        let (west, north) = (self.west.status().await?, self.north.status().await?);
+        let calls = [
+            self.west.list(&self.north, &north_key, address(&north)),
+            self.north.list(&self.west, &west_key, address(&west)),
+            self.west.list(&self.air, &air_key, None),
+            self.air.list(&self.west, &west_key, None),
+        ];
+        for call in &calls {
+            site::quiet(call).await?;
+        }
+        for (site, other) in [(&self.west, NORTH), (&self.north, WEST)] {
+            let awaited = format!("{} to be connected to {other}", site.name);
+            Self::until(&mut self.daemons, site, &awaited, |status| {
+                status
+                    .peers
+                    .iter()
+                    .any(|peer| peer.site_id.as_str() == other && peer.connected)
+            })
+            .await?;
+        }
+        self.done(
+            "link",
+            "Each lists the other; nobody else is let in".to_owned(),
+            from,
+            None,
+            &calls,
+        );
+        Ok(())
+    }
+
+    async fn take_in(&mut self, feed: Option<&Path>) -> Result<(), QuickstartError> {
+        let feeds = match feed {
+            Some(path) => vec![feed::of_user(path)],
+            None => feed::write_builtin(&self.dir.join("feeds"))?,
+        };
+        let from = Instant::now();
+        let (mut records, mut bytes) = (0, 0);
+        let mut calls = Vec::new();
+        for Feed { source, path } in &feeds {
+            let call = self.west.import_feed(path, source);
+            let account = site::import_feed(&call).await?;
+            records += account.stored + account.unchanged;
+            bytes += account.input_bytes;
+            calls.push(call);
+        }
+        let what = format!(
+            "{WEST} takes in {records} advisories of {} source(s)",
+            feeds.len()
+        );
+        self.done("feed", what, from, Some(bytes), &calls);
+        Ok(())
+    }
+
+    /// From the last commit at West to the moment when North knows the same.
+    async fn follow(&mut self) -> Result<(), QuickstartError> {
+        let from = Instant::now();
+        let goal = self.west.status().await?.knowledge_root;
+        let awaited = format!("{NORTH} to reach the knowledge root {goal} of {WEST}");
+        Self::until(&mut self.daemons, &self.north, &awaited, |status| {
+            status.knowledge_root == goal
+        })
+        .await?;
+        self.done(
+            "sync",
+            format!("{NORTH} knows all of it, over QUIC"),
+            from,
+            None,
+            &[],
+        );
+        Ok(())
+    }
+
+    async fn carry(&mut self) -> Result<(), QuickstartError> {
+        let file = self.dir.join(BUNDLE_FILE);
+        let from = Instant::now();
+        let export = self.west.export_bundle(&self.air, &file);
+        let summary = site::export_bundle(&export).await?;
+        let size = std::fs::metadata(&file).map(|meta| meta.len()).ok();
+        let what = format!(
+            "A bundle for {AIR_GAPPED}: {} claims, {} records",
+            summary.claims, summary.bodies
+        );
+        self.done("export", what, from, size, &[export]);
+
+        let from = Instant::now();
+        let import = self.air.import_bundle(&file);
+        let account = site::import_bundle(&import).await?;
+        let what = format!(
+            "{AIR_GAPPED} imports it: {} new entries",
+            account.counts.canonical_created
+        );
+        self.done("import", what, from, size, &[import]);
+        Ok(())
+    }
+
+    async fn judge(&mut self) -> Result<(Vec<SiteOutcome>, Vec<String>), QuickstartError> {
+        let file = self.dir.join(SBOM_FILE);
+        std::fs::write(&file, SAMPLE_SBOM).map_err(|source| QuickstartError::Folder {
+            attempted: "writing",
+            path: file.clone(),
+            source,
+        })?;
+        let as_of = now()?;
+        let from = Instant::now();
+        let (mut outcomes, mut verdicts, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+        for site in [&self.west, &self.north, &self.air] {
+            let call = site.scan(&file, as_of);
+            let envelope = site::scan(&call).await?;
+            let status = site.status().await?;
+            outcomes.push(SiteOutcome {
+                site_id: status.site_id,
+                site: status.site,
+                knowledge_root: status.knowledge_root,
+                records: status.records,
+                advisories: status.advisories,
+                verdict_hash: envelope.verdict_hash,
+                verdict_bytes: envelope.verdict.as_str().len() as u64,
+                exit_code: envelope.exit_code,
+            });
+            verdicts.push(envelope.verdict.as_str().to_owned());
+            calls.push(call);
+        }
+        let size = SAMPLE_SBOM.len() as u64;
+        self.done(
+            "scan",
+            "The same SBOM, judged at all three".to_owned(),
+            from,
+            Some(size),
+            &calls,
+        );
+        Ok((outcomes, verdicts))
+    }
+
+    /// The text that another site lists `site` by.
+    async fn key(&self, site: &Site) -> Result<String, QuickstartError> {
+        let exported = site::quiet(&site.export_key()).await?;
+        Ok(exported["certificates"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Looks at the status of `site` until it is as `reached` says.
+    ///
+    /// Fails when a daemon ends, or when the status stays the same for [`STALL_DEADLINE`].
+    async fn until(
+        daemons: &mut [Daemon],
+        site: &Site,
+        awaited: &str,
+        reached: impl Fn(&Status) -> bool,
+    ) -> Result<Status, QuickstartError> {
+        let mut last = None;
+        let mut changed = Instant::now();
+        loop {
+            daemons.iter_mut().try_for_each(Daemon::ensure_running)?;
+            let status = site.status().await?;
+            if reached(&status) {
+                return Ok(status);
+            }
+            // Times are left out: a peer that is merely heard of again is no progress.
+            let connected: Vec<bool> = status.peers.iter().map(|peer| peer.connected).collect();
+            let progress = (
+                status.records,
+                status.held_root,
+                status.positions.clone(),
+                connected,
+            );
+            if last.as_ref() != Some(&progress) {
+                changed = Instant::now();
+                last = Some(progress);
+            } else if changed.elapsed() > STALL_DEADLINE {
+                return Err(QuickstartError::Stalled {
+                    awaited: awaited.to_owned(),
+                    stalled_s: STALL_DEADLINE.as_secs(),
+                    seen: serde_json::to_string(&status).unwrap_or_default(),
+                });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn done(&mut self, name: &'static str, what: String, from: Instant, bytes: Option<u64>, calls: &[Call]) {
+        let step = Step {
+            name,
+            what,
+            duration_ms: u64::try_from(from.elapsed().as_millis()).unwrap_or(u64::MAX),
+            bytes,
+            commands: calls.iter().map(Call::shown).collect(),
+        };
+        self.say(&step.line(self.steps.len() + 1));
+        self.steps.push(step);
+    }
+
+    fn say(&self, line: &str) {
+        if self.aloud {
+            println!("{line}");
+        }
+    }
+}
+
+/// An address to reach the site at.
+fn address(status: &Status) -> Option<&str> {
+    status.listen.first().map(String::as_str)
+}
+
+/// The moment to judge at: one for all sites.
+fn now() -> Result<Timestamp, QuickstartError> {
+    let millis = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
+    Timestamp::from_unix_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+        .map_err(|source| QuickstartError::Clock { source })
+}
