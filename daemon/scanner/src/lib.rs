@@ -4,8 +4,11 @@
 //! findings with coverage come out of [`scan`]. What a finding means for a build is decided in
 //! `starling-policy`; where the bytes and the knowledge live is the caller's business.
 
+mod lenient;
 pub mod matching;
 pub mod name;
 pub mod osv;
 pub mod purl;
+pub mod sbom;
+pub mod severity;
 pub mod version;

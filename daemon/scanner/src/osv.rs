@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Deserializer};
 
+pub use crate::lenient::Text;
+use crate::lenient::or_default;
+
 /// An OSV record, as far as matching needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Record {
@@ -132,39 +135,6 @@ pub enum Event {
     Limit(String),
 }
 
-/// A text that some sources write as a number or leave `null`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text(pub String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a text or a number")
-            }
-            fn visit_str<E>(self, v: &str) -> Result<Text, E> {
-                Ok(Text(v.to_owned()))
-            }
-            fn visit_u64<E>(self, v: u64) -> Result<Text, E> {
-                Ok(Text(v.to_string()))
-            }
-            fn visit_i64<E>(self, v: i64) -> Result<Text, E> {
-                Ok(Text(v.to_string()))
-            }
-            fn visit_f64<E>(self, v: f64) -> Result<Text, E> {
-                Ok(Text(v.to_string()))
-            }
-            fn visit_unit<E>(self) -> Result<Text, E> {
-                Ok(Text::default())
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
 /// A record that is no OSV document.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the advisory as an OSV record")]
@@ -178,15 +148,6 @@ impl Record {
     pub fn from_json(bytes: &[u8]) -> Result<Self, OsvError> {
         serde_json::from_slice(bytes).map_err(OsvError)
     }
-}
-
-/// Reads `null` as the type's default.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads events; one object with several keys is as many events.

@@ -101,6 +101,7 @@ const ROWS: &[Row] = &[
     distro("rpm", "opensuse", "openSUSE"),
     distro("rpm", "photon", "Photon OS"),
     distro("rpm", "redhat", "Red Hat"),
+    distro("rpm", "rhel", "Red Hat"),
     distro("rpm", "rocky-linux", "Rocky Linux"),
     distro("rpm", "rocky", "Rocky Linux"),
     distro("rpm", "suse", "SUSE"),
@@ -116,6 +117,12 @@ const ROWS: &[Row] = &[
 /// assert_eq!((package.ecosystem.as_str(), package.name.as_str()), ("Debian:12", "libssl3"));
 /// ```
 pub fn package_of(purl: &PackageUrl) -> Option<OsvPackage> {
+    package_in(purl, None)
+}
+
+/// Does what [`package_of`] does for a package found on a known distribution, written as in the
+/// `distro` qualifier (`debian-12`); the URL's own qualifier wins.
+pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage> {
     let row = ROWS.iter().find(|row| {
         row.ty == purl.ty() && (row.namespace.is_empty() || purl.namespace() == Some(row.namespace))
     })?;
@@ -133,7 +140,9 @@ pub fn package_of(purl: &PackageUrl) -> Option<OsvPackage> {
         ("Go", Some(subpath)) if is_go_major(subpath) => format!("{name}/{subpath}"),
         _ => name,
     };
-    let release = release_of(row.ecosystem, purl);
+    let same_system = |d: &&str| d.split(['-', ' ']).next() == purl.namespace();
+    let distro = purl.qualifier("distro").or(distro.filter(same_system));
+    let release = distro.and_then(|distro| release_of(row.ecosystem, distro));
     let release_known = release.is_some() || !has_releases(row.ecosystem);
     let ecosystem = match release {
         Some(release) => format!("{}:{release}", row.ecosystem),
@@ -239,8 +248,8 @@ fn has_releases(ecosystem: &str) -> bool {
 }
 
 /// The suffix, from `distro=debian-12`, `distro=alpine-3.18.4`, `distro=3.18.4`, `distro=bookworm`.
-fn release_of(ecosystem: &str, purl: &PackageUrl) -> Option<String> {
-    let distro = purl.qualifier("distro")?.to_ascii_lowercase();
+fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
+    let distro = distro.to_ascii_lowercase();
     let digits = distro
         .find(|c: char| c.is_ascii_digit())
         .and_then(|start| distro.get(start..));

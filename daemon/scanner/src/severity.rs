@@ -1,0 +1,281 @@
+//! How bad a vulnerability is: CVSS vectors scored, and one rating chosen among several sources'.
+//!
+//! The choice is stated, not hidden: sources in the configured order come first, then the order in
+//! which the advisory lists them; within one source CVSS 4 wins over 3, 3 over 2, and any vector over
+//! a bare word. A vector that does not parse is passed over.
+
+use std::fmt;
+use std::str::FromStr;
+
+use cvss::Cvss;
+use serde::{Deserialize, Serialize};
+
+/// A severity level, lowest first. `Unknown` is below all: nothing was rated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// No source rates it.
+    #[default]
+    Unknown,
+    /// Rated as no risk (CVSS 0.0).
+    None,
+    /// CVSS 0.1 to 3.9.
+    Low,
+    /// CVSS 4.0 to 6.9.
+    Medium,
+    /// CVSS 7.0 to 8.9 (in CVSS 2, to 10.0).
+    High,
+    /// CVSS 9.0 to 10.0.
+    Critical,
+}
+
+impl Level {
+    /// Returns the level's lower-case name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::None => "none",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no severity level.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {0:?} as a severity; use unknown, none, low, medium, high or critical")]
+pub struct LevelError(String);
+
+impl FromStr for Level {
+    type Err = LevelError;
+
+    /// Reads the levels' names in any case, and the words that distributions use for them.
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "unknown" => Ok(Self::Unknown),
+            "none" => Ok(Self::None),
+            "low" | "negligible" | "unimportant" | "minor" => Ok(Self::Low),
+            "medium" | "moderate" => Ok(Self::Medium),
+            "high" | "important" | "major" => Ok(Self::High),
+            "critical" | "urgent" => Ok(Self::Critical),
+            _ => Err(LevelError(word.chars().take(40).collect())),
+        }
+    }
+}
+
+/// A CVSS score in tenths, 0 to 100: exact, so that equal input gives equal bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Score(u8);
+
+impl Score {
+    /// Builds a score from tenths; those above 100 become 100.
+    pub fn from_tenths(tenths: u8) -> Self {
+        Self(tenths.min(100))
+    }
+
+    /// Returns the score in tenths.
+    pub fn tenths(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 / 10, self.0 % 10)
+    }
+}
+
+impl Serialize for Score {
+    /// As text (`"9.8"`): a float's bytes would depend on who writes them.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A severity as one source states it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatedSeverity {
+    /// Who says it, such as `ghsa`.
+    pub source: String,
+    /// OSV's severity type: `CVSS_V3`, or a scale of words.
+    pub kind: String,
+    /// The vector or the word.
+    pub value: String,
+}
+
+/// The severity chosen for a finding, and on whose word.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Rating {
+    /// The level.
+    pub level: Level,
+    /// The CVSS score, if a vector decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    /// What was rated by, if anything was: the stated severity that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stated: Option<StatedSeverity>,
+}
+
+/// Scores a CVSS vector (2.0 with or without brackets, 3.0, 3.1, 4.0) with all metrics it holds.
+///
+/// Returns `None` if the text is no vector.
+pub fn score_vector(vector: &str) -> Option<(Score, Level)> {
+    let trimmed = vector.trim().trim_matches(['(', ')']);
+    let parsed: Cvss = trimmed.parse().ok()?;
+    let tenths = (parsed.score() * 10.0).round();
+    if !(0.0..=100.0).contains(&tenths) {
+        return None;
+    }
+    // In range, and whole by the rounding above.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let score = Score::from_tenths(tenths as u8);
+    let is_v2 = matches!(parsed, Cvss::CvssV20(_));
+    Some((score, level_of(score, is_v2)))
+}
+
+/// The published scale; CVSS 2 (NVD's scale) has neither "none" nor "critical".
+fn level_of(score: Score, is_v2: bool) -> Level {
+    match score.tenths() {
+        0 if is_v2 => Level::Low,
+        0 => Level::None,
+        1..=39 => Level::Low,
+        40..=69 => Level::Medium,
+        70..=89 => Level::High,
+        _ if is_v2 => Level::High,
+        _ => Level::Critical,
+    }
+}
+
+/// Chooses one rating. `source_order` names preferred sources, best first; it may be empty.
+pub fn choose(stated: &[StatedSeverity], source_order: &[String]) -> Rating {
+    let source_rank = |s: &StatedSeverity| {
+        source_order
+            .iter()
+            .position(|source| *source == s.source)
+            .unwrap_or(source_order.len())
+    };
+    let mut candidates: Vec<(usize, u8, usize, Rating)> = stated
+        .iter()
+        .enumerate()
+        .filter_map(|(i, s)| rate(s).map(|(rank, rating)| (source_rank(s), rank, i, rating)))
+        .collect();
+    // A source that is not preferred keeps its place among its like, whatever the vector's version.
+    candidates.sort_by(|a, b| {
+        let by_source = a.0.cmp(&b.0);
+        let first_of = |s: &StatedSeverity| stated.iter().position(|other| other.source == s.source);
+        let place = |i: usize| stated.get(i).and_then(first_of);
+        by_source
+            .then_with(|| place(a.2).cmp(&place(b.2)))
+            .then(a.1.cmp(&b.1))
+            .then(a.2.cmp(&b.2))
+    });
+    candidates
+        .into_iter()
+        .next()
+        .map(|(_, _, _, rating)| rating)
+        .unwrap_or_default()
+}
+
+/// Rates one statement; the rank orders kinds within a source, best first.
+fn rate(stated: &StatedSeverity) -> Option<(u8, Rating)> {
+    let with = |level, score| Rating {
+        level,
+        score,
+        stated: Some(stated.clone()),
+    };
+    if let Some((score, level)) = score_vector(&stated.value) {
+        let rank = match stated.kind.as_str() {
+            "CVSS_V4" => 0,
+            "CVSS_V3" => 1,
+            "CVSS_V2" => 2,
+            _ => 3,
+        };
+        return Some((rank, with(level, Some(score))));
+    }
+    let level = Level::from_str(&stated.value).ok()?;
+    Some((4, with(level, None)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stated(source: &str, kind: &str, value: &str) -> StatedSeverity {
+        StatedSeverity {
+            source: source.into(),
+            kind: kind.into(),
+            value: value.into(),
+        }
+    }
+
+    const V31_CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+    const V31_MEDIUM: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N";
+    const V2_HIGH: &str = "AV:N/AC:L/Au:N/C:C/I:C/A:C";
+
+    #[test]
+    fn vectors_of_all_versions_are_scored() {
+        assert_eq!(
+            score_vector(V31_CRITICAL),
+            Some((Score::from_tenths(98), Level::Critical))
+        );
+        assert_eq!(
+            score_vector(V31_MEDIUM),
+            Some((Score::from_tenths(61), Level::Medium))
+        );
+        assert_eq!(
+            score_vector(V2_HIGH),
+            Some((Score::from_tenths(100), Level::High))
+        );
+        assert_eq!(
+            score_vector("(AV:N/AC:L/Au:N/C:C/I:C/A:C)"),
+            Some((Score::from_tenths(100), Level::High))
+        );
+        assert_eq!(score_vector("HIGH"), None);
+        assert_eq!(score_vector(""), None);
+    }
+
+    #[test]
+    fn the_configured_source_wins_over_the_listed_order() {
+        let list = [
+            stated("ghsa", "CVSS_V3", V31_MEDIUM),
+            stated("nvd", "CVSS_V3", V31_CRITICAL),
+        ];
+        assert_eq!(choose(&list, &[]).level, Level::Medium);
+        assert_eq!(choose(&list, &["nvd".into()]).level, Level::Critical);
+    }
+
+    #[test]
+    fn within_a_source_newer_vectors_win_and_words_come_last() {
+        let list = [
+            stated("x", "severity", "low"),
+            stated("x", "CVSS_V2", V2_HIGH),
+            stated("x", "CVSS_V3", V31_MEDIUM),
+            stated("y", "CVSS_V3", V31_CRITICAL),
+        ];
+        let rating = choose(&list, &[]);
+        assert_eq!(
+            (rating.level, rating.score),
+            (Level::Medium, Some(Score::from_tenths(61)))
+        );
+        assert_eq!(choose(&list[..1], &[]).level, Level::Low);
+        assert_eq!(
+            choose(&[stated("x", "CVSS_V3", "garbage")], &[]),
+            Rating::default()
+        );
+    }
+
+    #[test]
+    fn levels_are_ordered_and_read_from_distribution_words() {
+        assert!(Level::Unknown < Level::None && Level::High < Level::Critical);
+        assert_eq!("Important".parse(), Ok(Level::High));
+        assert!("severe".parse::<Level>().is_err());
+    }
+}
