@@ -1,7 +1,27 @@
 //! axum routes over a service trait, and the OpenAPI document.
+//!
+//! [`SiteService`] is the contract, [`Api`] serves an implementation of it, [`Access`] says what a listener
+//! vouches for. What the calls mean belongs to the implementation; this crate bounds, times, admits and
+//! renders them. It depends on neither the store nor the network between sites.
 
+mod access;
+mod body;
+mod guard;
+pub mod limits;
+mod openapi;
+mod reply;
+mod router;
+mod routes;
+mod serve;
 mod service;
+mod state;
 mod upload;
 
+pub use access::{Access, AdminToken, TOKEN_MIN_BYTES, TokenError};
+pub use router::{BASE_PATH, document, document_json};
+pub use routes::bundles::{BUNDLE_CONTENT_TYPE, read_summary};
+pub use routes::events::{LAST_EVENT_ID, PROBLEM_EVENT};
+pub use serve::{ListenError, LocalSocket, bind_tcp, bind_unix, serve_tcp, serve_unix};
 pub use service::{ByteStream, EventStream, ExportedBundle, ServiceResult, SiteService};
+pub use state::{Api, ApiOptions};
 pub use upload::{Upload, file_problem};

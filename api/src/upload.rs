@@ -12,6 +12,7 @@ use futures::StreamExt;
 use starling_api_types::{ErrorCode, Problem};
 use tokio::runtime::Handle;
 
+use crate::body::too_large_problem;
 use crate::service::ByteStream;
 
 /// Input of an import.
@@ -103,27 +104,18 @@ pub fn file_problem(attempted: &str, path: &Path, error: &io::Error) -> Problem 
     .hint("check that the path exists and that this user may use it")
 }
 
-fn too_large_problem(code: ErrorCode, max_bytes: u64) -> Problem {
-    let problem = Problem::new(
-        code,
-        format!("reading an upload: it holds more than the {max_bytes} bytes allowed"),
-    );
-    match code {
-        ErrorCode::BundleTooLarge => problem.hint(
-            "export a smaller range, or raise `import.max_bundle_size` here or `--max-bundle-size` of its site",
-        ),
-        _ => problem,
-    }
-}
-
 fn sized(mut file: File, max_bytes: u64, too_large: ErrorCode) -> Result<(File, u64), Problem> {
-    let attempt = || -> io::Result<u64> {
-        file.seek(SeekFrom::Start(0))?;
-        Ok(file.metadata()?.len())
-    };
-    let size = { attempt }().map_err(|error| file_problem("reading", Path::new("the upload"), &error))?;
+    let size = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.metadata())
+        .map(|metadata| metadata.len())
+        .map_err(|error| file_problem("reading", Path::new("the upload"), &error))?;
     if size > max_bytes {
-        return Err(too_large_problem(too_large, max_bytes));
+        return Err(too_large_problem(
+            too_large,
+            &format!("it holds {size} bytes"),
+            max_bytes,
+        ));
     }
     Ok((file, size))
 }
@@ -142,7 +134,7 @@ async fn spool(
         let chunk = chunk?;
         size = size.saturating_add(chunk.len() as u64);
         if size > max_bytes {
-            return Err(too_large_problem(too_large, max_bytes));
+            return Err(too_large_problem(too_large, "it holds more", max_bytes));
         }
         tokio::io::AsyncWriteExt::write_all(&mut file, &chunk)
             .await

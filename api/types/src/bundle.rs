@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::hash::{BundleHash, SiteId};
 use crate::raw_json::RawJson;
@@ -73,12 +75,25 @@ impl<'de> Deserialize<'de> for SiteCursor {
     }
 }
 
+impl PartialSchema for SiteCursor {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .description(Some(
+                "`CURSOR`, in the log of the site that is asked, or `SITE=CURSOR`.",
+            ))
+            .examples([serde_json::json!("2025-01-15T10:30:00.000Z#0042")])
+            .into()
+    }
+}
+
+impl ToSchema for SiteCursor {}
+
 /// Body of `POST /api/v1/federation/export`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExportRequest {
     /// Per author what the reader already has, as `CURSOR` (this site's log) or `SITE=CURSOR`; all when empty.
-    #[schema(value_type = Vec<String>, example = json!(["2025-01-15T10:30:00.000Z#0042"]))]
     pub cursors: Vec<SiteCursor>,
     /// The allow-listed site that it is for: bounds its size, and starts where that site is known to be.
     pub to_site: Option<SiteSlug>,
@@ -186,7 +201,6 @@ pub struct ImportReport {
     pub duration_ms: u64,
     /// Newest cursor per log in the bundle.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
     pub cursors: Vec<SiteCursor>,
     /// Whether this was a dry run.
     #[serde(default)]

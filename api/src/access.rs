@@ -1,0 +1,310 @@
+//! Who may call: what a listener vouches for, the admin token, and which hosts a browser may name.
+//!
+//! Calls that change the site or use its keys are *admin* calls. The local socket's file mode lets in its
+//! owner alone, so its callers are admins. Over TCP an admin call needs the bearer token. Over TCP a
+//! request must also name this machine in `Host` (and in `Origin`, where there is one): otherwise a web
+//! page could reach the site through its reader's browser by rebinding its own name to 127.0.0.1.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use starling_api_types::{ErrorCode, Problem};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::reply::ProblemReply;
+
+/// Fewest bytes in an admin token: 128 bits, were it random hex.
+pub const TOKEN_MIN_BYTES: usize = 32;
+
+/// The secret that admits admin calls over TCP. Never printed, wiped from memory when dropped.
+#[derive(Clone)]
+pub struct AdminToken(Arc<Zeroizing<Vec<u8>>>);
+
+/// A token that is too short or cannot be sent in a header.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "reading the admin token: found {found} bytes, expected at least {TOKEN_MIN_BYTES} printable ASCII ones"
+)]
+pub struct TokenError {
+    /// How many bytes there were.
+    pub found: usize,
+}
+
+impl AdminToken {
+    /// Takes the secret, without the white space around it.
+    ///
+    /// # Errors
+    /// When it is shorter than [`TOKEN_MIN_BYTES`] or holds anything but printable ASCII.
+    pub fn new(secret: &str) -> Result<Self, TokenError> {
+        let secret = secret.trim();
+        if secret.len() < TOKEN_MIN_BYTES || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TokenError { found: secret.len() });
+        }
+        Ok(Self(Arc::new(Zeroizing::new(secret.as_bytes().to_vec()))))
+    }
+
+    /// Compares in a time that depends on the lengths alone.
+    fn admits(&self, given: &[u8]) -> bool {
+        self.0.as_slice().ct_eq(given).into()
+    }
+}
+
+impl std::fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminToken(..)")
+    }
+}
+
+/// What a listener vouches for.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// The operating system let the caller in: every call is allowed.
+    LocalSocket,
+    /// Anyone who can reach the port: admin calls need the token; without one there are none.
+    Network {
+        /// Admits admin calls.
+        token: Option<AdminToken>,
+        /// Names, besides `localhost` and addresses, by which callers may call this machine.
+        hosts: Vec<String>,
+        /// Whether only loopback addresses may be named, as befits a loopback listener.
+        loopback_only: bool,
+    },
+}
+
+impl Access {
+    /// A loopback listener's access: loopback names only.
+    pub fn loopback(token: Option<AdminToken>) -> Self {
+        Self::Network {
+            token,
+            hosts: Vec::new(),
+            loopback_only: true,
+        }
+    }
+
+    fn check_admin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Self::Network { token, .. } = self else {
+            return Ok(());
+        };
+        let given = headers.get(AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
+        let (Some(token), Some(given)) = (token, given) else {
+            let problem = Problem::new(
+                ErrorCode::TokenRequired,
+                "making an admin call over TCP without a token",
+            );
+            return Err(match token {
+                Some(_) => {
+                    problem.hint("send `Authorization: Bearer TOKEN`, or use the `starling` command here")
+                }
+                None => {
+                    problem.hint("use the `starling` command on this machine, or configure an admin token")
+                }
+            });
+        };
+        match bearer(given) {
+            Some(given) if token.admits(given) => Ok(()),
+            _ => Err(Problem::new(
+                ErrorCode::TokenInvalid,
+                "making an admin call over TCP: the token is not this site's",
+            )
+            .hint("send `Authorization: Bearer TOKEN` with the token of this site's configuration")),
+        }
+    }
+
+    fn check_host(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+        let Self::Network {
+            hosts, loopback_only, ..
+        } = self
+        else {
+            return Ok(());
+        };
+        let allowed = |authority: &str| names_this_machine(authority, hosts, *loopback_only);
+        let refuse = |header: &str, found: &str| {
+            let found: String = found.chars().take(100).collect();
+            Err(Problem::new(
+                ErrorCode::HostNotAllowed,
+                format!("checking the `{header}` header: `{found}` is not a name of this machine"),
+            )
+            .hint("call it by 127.0.0.1, [::1] or localhost"))
+        };
+        let mut named = headers.get_all(HOST).iter();
+        let host = match (named.next(), named.next()) {
+            (Some(host), None) => host.to_str().unwrap_or_default().to_owned(),
+            (None, None) => uri.authority().map(ToString::to_string).unwrap_or_default(),
+            _ => return refuse("Host", "two Host headers"),
+        };
+        if !allowed(&host) {
+            return refuse("Host", &host);
+        }
+        match headers.get(ORIGIN) {
+            None => Ok(()),
+            Some(origin) => {
+                let origin = origin.to_str().unwrap_or_default();
+                match origin.split_once("://") {
+                    Some((_, authority)) if allowed(authority) => Ok(()),
+                    _ => refuse("Origin", origin),
+                }
+            }
+        }
+    }
+}
+
+/// The credentials of a `Bearer` header; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(header: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer ";
+    let (scheme, token) = header.split_at_checked(SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim_ascii())
+}
+
+fn names_this_machine(authority: &str, hosts: &[String], loopback_only: bool) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else {
+        return false;
+    };
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let host = authority.host();
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        // An address cannot be rebound; only names can.
+        return address.is_loopback() || !loopback_only;
+    }
+    host.eq_ignore_ascii_case("localhost") || hosts.iter().any(|name| host.eq_ignore_ascii_case(name))
+}
+
+/// Middleware: refuses requests that name another host.
+pub(crate) async fn require_host(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match access.check_host(request.headers(), request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => ProblemReply(problem).into_response(),
+    }
+}
+
+/// Middleware: refuses admin calls that nobody vouches for.
+pub(crate) async fn require_admin(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match access.check_admin(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => ProblemReply(problem).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn with(name: axum::http::HeaderName, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn short_tokens_are_refused_and_none_is_ever_printed() {
+        assert_eq!(AdminToken::new("secret").unwrap_err(), TokenError { found: 6 });
+        assert!(AdminToken::new(&format!(" {SECRET}\n")).is_ok());
+        assert!(!format!("{:?}", AdminToken::new(SECRET).unwrap()).contains("0123"));
+    }
+
+    #[test]
+    fn only_the_whole_token_admits() {
+        let access = Access::loopback(Some(AdminToken::new(SECRET).unwrap()));
+        let check = |value: &str| {
+            access
+                .check_admin(&with(AUTHORIZATION, value))
+                .map_err(|problem| problem.code)
+        };
+        assert_eq!(check(&format!("Bearer {SECRET}")), Ok(()));
+        assert_eq!(check(&format!("bearer {SECRET}")), Ok(()));
+        for bad in [
+            SECRET.to_owned(),
+            format!("Bearer {}", &SECRET[1..]),
+            format!("Basic {SECRET}"),
+            "Bearer ".into(),
+        ] {
+            assert_eq!(check(&bad), Err(ErrorCode::TokenInvalid), "{bad}");
+        }
+        assert_eq!(
+            access.check_admin(&HeaderMap::new()).unwrap_err().code,
+            ErrorCode::TokenRequired
+        );
+        let none = Access::loopback(None);
+        let given = with(AUTHORIZATION, &format!("Bearer {SECRET}"));
+        assert_eq!(
+            none.check_admin(&given).unwrap_err().code,
+            ErrorCode::TokenRequired
+        );
+    }
+
+    #[test]
+    fn a_loopback_listener_answers_to_loopback_names_only() {
+        let access = Access::loopback(None);
+        let check = |host: &str| {
+            access
+                .check_host(&with(HOST, host), &Uri::from_static("/"))
+                .is_ok()
+        };
+        for good in [
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "localhost:1",
+            "LOCALHOST",
+            "[::1]:80",
+        ] {
+            assert!(check(good), "{good}");
+        }
+        for bad in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "127.0.0.1.nip.io",
+            "",
+            "a@localhost",
+        ] {
+            assert!(!check(bad), "{bad}");
+        }
+        assert!(
+            access
+                .check_host(&HeaderMap::new(), &Uri::from_static("/"))
+                .is_err()
+        );
+        assert!(
+            access
+                .check_host(&HeaderMap::new(), &Uri::from_static("http://127.0.0.1/"))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_page_of_another_origin_is_refused_even_when_it_names_the_host_right() {
+        let access = Access::loopback(None);
+        let mut headers = with(HOST, "127.0.0.1:8080");
+        headers.insert(ORIGIN, "http://127.0.0.1:8080".parse().unwrap());
+        assert!(access.check_host(&headers, &Uri::from_static("/")).is_ok());
+        for bad in ["https://evil.example", "null"] {
+            headers.insert(ORIGIN, bad.parse().unwrap());
+            assert!(
+                access.check_host(&headers, &Uri::from_static("/")).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

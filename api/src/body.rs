@@ -1,0 +1,212 @@
+//! Request bodies and parameters: bounded, timed, and refused as problems.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+use starling_api_types::{ErrorCode, Problem};
+
+use crate::limits::{JSON_BODY_MAX_BYTES, LINGER, UPLOAD_IDLE_TIMEOUT};
+use crate::reply::ProblemReply;
+use crate::service::ByteStream;
+
+/// The query string as `T`; unknown and misspelt parameters are refused.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = ProblemReply;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemReply> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
+                Err(bad_request("reading the query", &error))
+            }
+            Err(other) => Err(bad_request("reading the query", &other)),
+        }
+    }
+}
+
+/// The path's one parameter as `T`.
+pub(crate) struct PathParam<T>(pub(crate) T);
+
+impl<T, S> FromRequestParts<S> for PathParam<T>
+where
+    T: FromStr<Err: Display> + Send,
+    S: Send + Sync,
+{
+    type Rejection = ProblemReply;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemReply> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection: PathRejection| bad_request("reading the path", &rejection))?;
+        text.parse()
+            .map(Self)
+            .map_err(|error| bad_request("reading the path", &error))
+    }
+}
+
+fn bad_request(attempted: &str, error: &dyn Display) -> ProblemReply {
+    let error: String = error.to_string().chars().take(500).collect();
+    Problem::new(ErrorCode::BadRequest, format!("{attempted}: {error}"))
+        .hint("GET /api/v1/openapi.json describes every parameter")
+        .into()
+}
+
+/// A JSON body as `T`, at most [`JSON_BODY_MAX_BYTES`].
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ProblemReply;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ProblemReply> {
+        let (parts, body) = request.into_parts();
+        require_content_type(&parts.headers, "application/json")?;
+        let bytes = read_all(&parts.headers, body, JSON_BODY_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            Problem::new(ErrorCode::BadJson, format!("reading the body as JSON: {error}"))
+                .hint("GET /api/v1/openapi.json describes the body")
+                .into()
+        })
+    }
+}
+
+/// Refuses a body of another content type; parameters such as `charset` do not matter.
+pub(crate) fn require_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
+    let found = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    let essence = found.split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let found: String = found.chars().take(100).collect();
+    Err(Problem::new(
+        ErrorCode::UnsupportedMediaType,
+        format!("reading the body: its content type is `{found}`"),
+    )
+    .hint(format!("send `Content-Type: {expected}`")))
+}
+
+/// Reads a whole body into memory, at most `max_bytes`.
+pub(crate) async fn read_all(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: u64,
+    too_large: ErrorCode,
+) -> Result<Bytes, Problem> {
+    let mut stream = upload_stream(headers, body, max_bytes, too_large).await?;
+    let mut all = BytesMut::new();
+    while let Some(chunk) = stream.next().await {
+        all.extend_from_slice(&chunk?);
+    }
+    Ok(all.freeze())
+}
+
+/// A body as a stream of at most `max_bytes` that never falls silent for long.
+///
+/// A body that announces more is refused at once, one that turns out to hold more when it does.
+pub(crate) async fn upload_stream(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: u64,
+    too_large: ErrorCode,
+) -> Result<ByteStream, Problem> {
+    let mut stream = body.into_data_stream();
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(announced) = announced.filter(|announced| *announced > max_bytes) {
+        linger(&mut stream).await;
+        return Err(too_large_problem(
+            too_large,
+            &format!("it announces {announced} bytes"),
+            max_bytes,
+        ));
+    }
+    let upload = Bounded {
+        stream,
+        left: max_bytes,
+        max_bytes,
+        too_large,
+        done: false,
+    };
+    Ok(Box::pin(futures::stream::unfold(
+        upload,
+        |mut upload| async move {
+            let item = upload.next(UPLOAD_IDLE_TIMEOUT).await?;
+            Some((item, upload))
+        },
+    )))
+}
+
+/// An upload's stream and what it may still hold.
+struct Bounded {
+    stream: BodyDataStream,
+    left: u64,
+    max_bytes: u64,
+    too_large: ErrorCode,
+    done: bool,
+}
+
+impl Bounded {
+    async fn next(&mut self, idle: Duration) -> Option<Result<Bytes, Problem>> {
+        if self.done {
+            return None;
+        }
+        let problem = match tokio::time::timeout(idle, self.stream.next()).await {
+            Ok(None) => return None,
+            Ok(Some(Ok(chunk))) => match self.left.checked_sub(chunk.len() as u64) {
+                Some(left) => {
+                    self.left = left;
+                    return Some(Ok(chunk));
+                }
+                None => {
+                    linger(&mut self.stream).await;
+                    too_large_problem(self.too_large, "it goes on", self.max_bytes)
+                }
+            },
+            Ok(Some(Err(error))) => {
+                Problem::new(ErrorCode::UploadInterrupted, format!("reading the body: {error}"))
+                    .hint("nothing of it was kept; send it again")
+            }
+            Err(_) => {
+                let silence = format!("reading the body: nothing came for {} s", idle.as_secs());
+                Problem::new(ErrorCode::UploadInterrupted, silence)
+                    .hint("nothing of it was kept; send it again")
+            }
+        };
+        self.done = true;
+        Some(Err(problem))
+    }
+}
+
+/// Reads on and throws away, for a bounded time (see [`LINGER`]).
+async fn linger(stream: &mut BodyDataStream) {
+    let drain = async { while let Some(Ok(_)) = stream.next().await {} };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+pub(crate) fn too_large_problem(code: ErrorCode, found: &str, max_bytes: u64) -> Problem {
+    let problem = Problem::new(
+        code,
+        format!("reading the upload: {found}, and at most {max_bytes} bytes are allowed"),
+    );
+    match code {
+        ErrorCode::BundleTooLarge => problem.hint(
+            "export a smaller range, or raise `import.max_bundle_size` here or `--max-bundle-size` of its site",
+        ),
+        _ => problem,
+    }
+}

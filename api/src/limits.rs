@@ -1,0 +1,49 @@
+//! Every bound of the API in one place, each with its unit and reason.
+
+use std::time::Duration;
+
+/// Largest JSON body, in bytes. The largest is a site's certificate chain with its addresses.
+pub const JSON_BODY_MAX_BYTES: u64 = 256 * 1024;
+
+/// Largest SBOM, in bytes: held in memory while it is scanned. 100,000 components need some 60 MB.
+pub const SBOM_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Largest feed upload, in bytes. It streams; the bound is there so that nothing is endless.
+pub const FEED_UPLOAD_MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+
+/// Longest name in an advisory's path, in bytes: a package URL with qualifiers fits.
+pub const ADVISORY_NAME_MAX_BYTES: usize = 1024;
+
+/// Most connections open at once on one listener; further ones wait in the kernel's queue.
+pub const MAX_CONNECTIONS: usize = 512;
+
+/// Most calls in flight at once, downloads included; further ones are told to come back.
+pub const MAX_CONCURRENT_CALLS: usize = 256;
+
+/// Most uploads at once: each may hold a spool file or an SBOM in memory.
+pub const MAX_CONCURRENT_UPLOADS: usize = 8;
+
+/// Most event streams at once: each stays open.
+pub const MAX_EVENT_STREAMS: usize = 64;
+
+/// Time for a call that reads or changes little.
+pub const QUICK_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time for a scan, its upload included.
+pub const SCAN_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Longest silence within an upload; imports and exports have no total bound, only this.
+pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time for a client to send its request line and headers.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an upload that was refused is read on and thrown away, so that its sender, who writes before
+/// it reads, gets to see the refusal instead of a reset connection.
+pub const LINGER: Duration = Duration::from_secs(3);
+
+/// Silence in an event stream after which a comment is sent, so that proxies and clients see that it lives.
+pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Time that calls in flight get to end once the site stops.
+pub const STOP_GRACE: Duration = Duration::from_secs(10);

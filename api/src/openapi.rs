@@ -1,0 +1,236 @@
+//! The OpenAPI document: paths and bodies from the handlers, errors from one table.
+
+use std::collections::BTreeMap;
+
+use starling_api_types::{
+    CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, Problem, ProblemBody,
+};
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{OpenApi, PartialSchema, ToSchema};
+
+use ErrorCode as E;
+
+/// Bytes that are not JSON.
+pub(crate) struct Binary;
+
+impl PartialSchema for Binary {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .into()
+    }
+}
+
+impl ToSchema for Binary {}
+
+/// What the handlers do not say: the document's head and the types that only errors and events use.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Starling",
+        description = "One site of a Starling federation: advisories, scans, allow-list, bundles. Served on a local \
+            socket, where every call is allowed, and on loopback TCP, where calls marked `admin` need the bearer token.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(ProblemBody, ErrorCode, CanonicalImported, EventAction, EventRecord, EventId)),
+    tags(
+        (name = "site", description = "The site itself."),
+        (name = "scan", description = "Judging SBOMs."),
+        (name = "advisories", description = "Canonical advisories and the records behind them."),
+        (name = "sites", description = "The allow-list."),
+        (name = "federation", description = "Bundles and synchronisation."),
+        (name = "feeds", description = "Taking in advisories."),
+        (name = "events", description = "What happens, as it happens."),
+    )
+)]
+pub(crate) struct Document;
+
+/// Name of the admin token in the document.
+const TOKEN_SCHEME: &str = "admin_token";
+
+/// Errors that any call can meet.
+const ANY: &[ErrorCode] = &[
+    E::HostNotAllowed,
+    E::Busy,
+    E::ShuttingDown,
+    E::StoreDamaged,
+    E::Internal,
+];
+/// Errors of a call that the local socket or the token admits.
+const ADMIN: &[ErrorCode] = &[E::TokenRequired, E::TokenInvalid];
+/// Errors of a call that carries a bundle.
+const BUNDLE_UPLOAD: &[ErrorCode] = &[
+    E::UnsupportedMediaType,
+    E::BundleTooLarge,
+    E::UploadInterrupted,
+    E::DiskFull,
+];
+/// Errors of looking up a listed site.
+const SITE: &[ErrorCode] = &[E::BadRequest, E::SiteNotFound, E::TimedOut];
+
+/// The errors that each operation can meet, besides [`ANY`]; `None` for an operation that is not listed.
+fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
+    Some(match operation {
+        "health" | "status" | "sync_status" | "list_sites" | "openapi" => (false, vec![&[E::TimedOut]]),
+        "scan" => (
+            false,
+            vec![&[
+                E::BadRequest,
+                E::BodyTooLarge,
+                E::UploadInterrupted,
+                E::SbomUnreadable,
+                E::TimedOut,
+            ]],
+        ),
+        "list_advisories" | "dump_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
+        "get_advisory" => (false, vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut]]),
+        "get_site" | "site_history" | "site_status" => (false, vec![SITE]),
+        "remove_site" => (true, vec![SITE]),
+        "add_site" => (
+            true,
+            vec![&[
+                E::BadJson,
+                E::UnsupportedMediaType,
+                E::BodyTooLarge,
+                E::SiteExists,
+                E::SiteKeyInvalid,
+                E::CertificateInvalid,
+                E::TimedOut,
+                E::DiskFull,
+            ]],
+        ),
+        "import_bundle" => (
+            true,
+            vec![
+                BUNDLE_UPLOAD,
+                &[
+                    E::BadRequest,
+                    E::SiteNotAllowed,
+                    E::SignatureVerificationFailed,
+                    E::CursorNotAfterCurrent,
+                    E::BundleGap,
+                    E::BundleMalformed,
+                    E::BundleVersionUnsupported,
+                    E::CertificateInvalid,
+                    E::ForkDetected,
+                    E::ConflictUnresolved,
+                    E::FederationDisabled,
+                ],
+            ],
+        ),
+        "inspect_bundle" => (
+            true,
+            vec![BUNDLE_UPLOAD, &[E::BundleMalformed, E::BundleVersionUnsupported]],
+        ),
+        "validate_bundle" => (true, vec![BUNDLE_UPLOAD]),
+        "export_bundle" | "export_bundle_get" => (
+            true,
+            vec![&[
+                E::BadRequest,
+                E::BadJson,
+                E::UnsupportedMediaType,
+                E::BodyTooLarge,
+                E::InvalidCursor,
+                E::SiteNotFound,
+                E::BundleTooLarge,
+                E::BodyMissing,
+                E::FederationDisabled,
+                E::DiskFull,
+            ]],
+        ),
+        "import_feed" => (
+            true,
+            vec![&[
+                E::BadRequest,
+                E::BodyTooLarge,
+                E::UploadInterrupted,
+                E::FeedTruncated,
+                E::FeedEmpty,
+                E::FeedRejected,
+                E::FeedUnreadable,
+                E::DiskFull,
+            ]],
+        ),
+        "events" => (false, vec![&[E::BadRequest, E::EventsExpired, E::TimedOut]]),
+        "doctor" => (true, vec![&[E::BadRequest, E::DiskFull]]),
+        _ => return None,
+    })
+}
+
+/// Adds to every operation the errors that it can meet, and to admin operations the token.
+pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            add_errors(operation);
+        }
+    }
+    let components = document.components.get_or_insert_default();
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "The admin token of the site's configuration; not needed on the local socket.",
+        ))
+        .build();
+    components.add_security_scheme(TOKEN_SCHEME, SecurityScheme::Http(token));
+    document
+}
+
+fn add_errors(operation: &mut Operation) {
+    let name = operation.operation_id.clone().unwrap_or_default();
+    let Some((admin, groups)) = errors_of(&name) else {
+        return;
+    };
+    let admin_errors: &[ErrorCode] = if admin { ADMIN } else { &[] };
+    if admin {
+        operation.security = Some(vec![SecurityRequirement::new(TOKEN_SCHEME, Vec::<String>::new())]);
+    }
+    let mut by_status = BTreeMap::<u16, Vec<ErrorCode>>::new();
+    for code in groups.into_iter().flatten().chain(admin_errors).chain(ANY) {
+        by_status.entry(code.http_status()).or_default().push(*code);
+    }
+    for (status, codes) in by_status {
+        let said: Vec<String> = codes
+            .iter()
+            .map(|code| format!("`{code}`: {}", code.title()))
+            .collect();
+        let problem = Ref::from_schema_name(ProblemBody::name());
+        let response = ResponseBuilder::new()
+            .description(said.join("; "))
+            .content(
+                Problem::CONTENT_TYPE,
+                ContentBuilder::new().schema(Some(problem)).build(),
+            )
+            .build();
+        operation
+            .responses
+            .responses
+            .insert(status.to_string(), RefOr::T(response));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_says_which_errors_it_can_meet() {
+        let document = crate::router::document();
+        let mut count = 0;
+        for (path, item) in &document.paths.paths {
+            for operation in [&item.get, &item.post, &item.delete].into_iter().flatten() {
+                let name = operation.operation_id.as_deref().unwrap_or("");
+                assert!(errors_of(name).is_some(), "{path}: `{name}` is not in the table");
+                assert!(operation.responses.responses.contains_key("500"), "{path}");
+                count += 1;
+            }
+        }
+        assert!(count >= 20, "only {count} operations");
+    }
+}

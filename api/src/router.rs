@@ -1,0 +1,116 @@
+//! All routes under `/api/v1`, and which guards stand before which.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::{Router, middleware};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, require_admin, require_host};
+use crate::guard::{catch_panic, number_limit, time_limit};
+use crate::limits::{QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
+use crate::openapi::{Document, complete};
+use crate::reply::{method_not_allowed, route_not_found};
+use crate::routes::{advisories, bundles, doctor, events, feeds, scan, sites, status};
+use crate::state::Api;
+
+/// Where all routes live.
+pub const BASE_PATH: &str = "/api/v1";
+
+/// Reads and small changes that anyone who reaches the listener may ask for.
+fn open_quick() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(status::health))
+        .routes(routes!(status::status))
+        .routes(routes!(status::sync_status))
+        .routes(routes!(advisories::list))
+        .routes(routes!(advisories::get))
+        .routes(routes!(advisories::dump))
+        .routes(routes!(sites::list))
+        .routes(routes!(sites::get))
+        .routes(routes!(sites::history))
+        .routes(routes!(sites::status))
+        .routes(routes!(events::events))
+        .routes(routes!(openapi))
+}
+
+/// Changes that take no time.
+fn admin_quick() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(sites::add))
+        .routes(routes!(sites::remove))
+}
+
+/// Work that takes as long as it takes; uploads in it must not fall silent.
+fn admin_long() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(bundles::import))
+        .routes(routes!(bundles::export_get, bundles::export_post))
+        .routes(routes!(bundles::inspect))
+        .routes(routes!(bundles::validate))
+        .routes(routes!(feeds::import))
+        .routes(routes!(doctor::doctor))
+}
+
+/// The OpenAPI document, the same at every site.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let all = open_quick()
+        .merge(admin_quick())
+        .merge(admin_long())
+        .merge(OpenApiRouter::new().routes(routes!(scan::scan)));
+    complete(
+        OpenApiRouter::with_openapi(Document::openapi())
+            .nest(BASE_PATH, all)
+            .into_openapi(),
+    )
+}
+
+/// The document as it is committed and served: indented, with a line end.
+///
+/// # Panics
+/// Never: the document's types all have a JSON form, as its test shows.
+pub fn document_json() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
+        text.push('\n');
+        text
+    });
+    &TEXT
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "site",
+    responses((status = 200, description = "The OpenAPI document.", content_type = "application/json")))]
+async fn openapi(State(_api): State<Api>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], document_json())
+}
+
+impl Api {
+    /// The routes, for a listener that vouches for `access`.
+    pub fn router(&self, access: Access) -> Router {
+        let access = Arc::new(access);
+        let admin = || from_fn_with_state(Arc::clone(&access), require_admin);
+        let quick = || from_fn_with_state(QUICK_CALL_TIMEOUT, time_limit);
+        let scan = OpenApiRouter::new()
+            .routes(routes!(scan::scan))
+            .route_layer(from_fn_with_state(SCAN_TIMEOUT, time_limit));
+        let all = open_quick()
+            .route_layer(quick())
+            .merge(admin_quick().route_layer(quick()).route_layer(admin()))
+            .merge(admin_long().route_layer(admin()))
+            .merge(scan);
+        let (routes, _) = OpenApiRouter::new().nest(BASE_PATH, all).split_for_parts();
+        routes
+            .fallback(route_not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(from_fn_with_state(Arc::clone(&self.calls), number_limit))
+            .layer(from_fn_with_state(access, require_host))
+            .layer(middleware::from_fn(catch_panic))
+            .with_state(self.clone())
+    }
+}

@@ -1,0 +1,76 @@
+//! Canonical advisories and the records behind them.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use starling_api_types::{AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, DumpQuery, ErrorCode, Problem};
+
+use super::JsonReply;
+use crate::body::{Params, PathParam};
+use crate::limits::ADVISORY_NAME_MAX_BYTES;
+use crate::openapi::Binary;
+use crate::reply::ProblemReply;
+use crate::state::Api;
+
+/// One page of canonical advisories.
+#[utoipa::path(get, path = "/advisories", operation_id = "list_advisories", tag = "advisories",
+    params(AdvisoryListQuery),
+    responses((status = 200, description = "A page, sorted by merge hash.", body = AdvisoryPage)))]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Params(query): Params<AdvisoryListQuery>,
+) -> JsonReply<AdvisoryPage> {
+    if query
+        .limit
+        .is_some_and(|limit| !(1..=AdvisoryListQuery::MAX_LIMIT).contains(&limit))
+    {
+        let problem = Problem::new(
+            ErrorCode::BadRequest,
+            "reading the query: `limit` is not between 1 and 1,000",
+        );
+        return Err(problem.hint("take more rows by going on with `after`").into());
+    }
+    Ok(Json(api.service.advisories(query).await?))
+}
+
+/// Every canonical advisory that answers to a name.
+///
+/// The name is an id, an alias, a package URL or a merge hash, percent-encoded as one path segment. An id
+/// can name a vulnerability in several packages.
+#[utoipa::path(get, path = "/advisories/{name}", operation_id = "get_advisory", tag = "advisories",
+    params(("name" = String, Path, description = "CVE-…, GHSA-…, pkg:…, blake3:…", example = "CVE-2021-44228")),
+    responses((status = 200, description = "What answers to the name; never empty.", body = AdvisoryLookup)))]
+pub(crate) async fn get(
+    State(api): State<Api>,
+    PathParam(name): PathParam<String>,
+) -> JsonReply<AdvisoryLookup> {
+    if name.len() > ADVISORY_NAME_MAX_BYTES || name.chars().any(char::is_control) {
+        let problem = Problem::new(
+            ErrorCode::BadRequest,
+            format!(
+                "reading the advisory's name: longer than {ADVISORY_NAME_MAX_BYTES} bytes, or not printable"
+            ),
+        );
+        return Err(problem.into());
+    }
+    Ok(Json(api.service.advisory(&name).await?))
+}
+
+/// The live records as NDJSON: canonical bytes, sorted by source and id.
+#[utoipa::path(get, path = "/advisories/dump", operation_id = "dump_advisories", tag = "advisories",
+    params(DumpQuery),
+    responses((status = 200, description = "One record a line; a stream cut short ends without its last chunk.",
+        content_type = "application/x-ndjson", body = inline(Binary))))]
+pub(crate) async fn dump(
+    State(api): State<Api>,
+    Params(query): Params<DumpQuery>,
+) -> Result<Response, ProblemReply> {
+    let records = api.service.dump(query).await?;
+    Ok((
+        [(CONTENT_TYPE, "application/x-ndjson")],
+        Body::from_stream(records),
+    )
+        .into_response())
+}

@@ -1,0 +1,171 @@
+//! Bundles in, out, and looked at.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use serde::Deserialize;
+use starling_api_types::{
+    BundleInfo, BundleValidation, ErrorCode, ExportRequest, ExportSummary, ImportParams, ImportReport,
+    Problem, SiteCursor, SiteSlug,
+};
+use utoipa::IntoParams;
+
+use super::JsonReply;
+use crate::body::{JsonBody, Params, require_content_type, upload_stream};
+use crate::openapi::Binary;
+use crate::reply::ProblemReply;
+use crate::state::Api;
+use crate::upload::Upload;
+
+/// Content type of a bundle.
+pub const BUNDLE_CONTENT_TYPE: &str = "application/zstd";
+
+const HASH_HEADER: &str = "starling-bundle-hash";
+const DELTAS_HEADER: &str = "starling-bundle-deltas";
+const CLAIMS_HEADER: &str = "starling-bundle-claims";
+const BODIES_HEADER: &str = "starling-bundle-bodies";
+
+/// Imports a bundle.
+///
+/// Verifies it, holds and relays what it brings, and accepts it into the view as policy allows. Indexes are
+/// fresh before the answer. All or nothing.
+#[utoipa::path(post, path = "/federation/import", operation_id = "import_bundle", tag = "federation",
+    params(ImportParams),
+    request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
+    responses((status = 200, description = "What it brought.", body = ImportReport)))]
+pub(crate) async fn import(
+    State(api): State<Api>,
+    Params(params): Params<ImportParams>,
+    request: Request,
+) -> JsonReply<ImportReport> {
+    let _place = api.upload_place()?;
+    let bundle = spool(&api, request).await?;
+    Ok(Json(api.service.import_bundle(bundle, params).await?))
+}
+
+/// What a bundle says about itself; nothing of it is verified.
+#[utoipa::path(post, path = "/federation/bundles/inspect", operation_id = "inspect_bundle", tag = "federation",
+    request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
+    responses((status = 200, description = "Its manifest in short.", body = BundleInfo)))]
+pub(crate) async fn inspect(State(api): State<Api>, request: Request) -> JsonReply<BundleInfo> {
+    let _place = api.upload_place()?;
+    let bundle = spool(&api, request).await?;
+    Ok(Json(api.service.inspect_bundle(bundle).await?))
+}
+
+/// Runs every check of an import and changes nothing.
+///
+/// A bundle that fails them is an answer with status 200: read `valid` and `checks`.
+#[utoipa::path(post, path = "/federation/bundles/validate", operation_id = "validate_bundle", tag = "federation",
+    request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
+    responses((status = 200, description = "Every check.", body = BundleValidation)))]
+pub(crate) async fn validate(State(api): State<Api>, request: Request) -> JsonReply<BundleValidation> {
+    let _place = api.upload_place()?;
+    let bundle = spool(&api, request).await?;
+    Ok(Json(api.service.validate_bundle(bundle).await?))
+}
+
+/// The uploaded bundle as an unnamed file: it is read more than once, so it is whole before it is judged.
+async fn spool(api: &Api, request: Request) -> Result<Upload, Problem> {
+    let (parts, body) = request.into_parts();
+    require_content_type(&parts.headers, BUNDLE_CONTENT_TYPE)?;
+    let max_bytes = api.options.max_bundle_bytes;
+    let stream = upload_stream(&parts.headers, body, max_bytes, ErrorCode::BundleTooLarge).await?;
+    let spooled =
+        Upload::Stream(stream).into_file(&api.options.spool_dir, max_bytes, ErrorCode::BundleTooLarge);
+    let (file, _size) = spooled.await?;
+    Ok(Upload::File(file))
+}
+
+/// Query of the export by GET.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExportQuery {
+    /// Per author what the reader has, as `CURSOR` or `SITE=CURSOR`, with commas between; all when absent.
+    cursors: Option<String>,
+    /// The allow-listed site that it is for.
+    #[param(value_type = Option<String>)]
+    to_site: Option<SiteSlug>,
+}
+
+/// Exports a bundle, asked for by query.
+#[utoipa::path(get, path = "/federation/export", operation_id = "export_bundle_get", tag = "federation",
+    params(ExportQuery),
+    responses((status = 200, description = "The bundle; `starling-bundle-*` headers say what it holds.",
+        content_type = "application/zstd", body = inline(Binary))))]
+pub(crate) async fn export_get(
+    State(api): State<Api>,
+    Params(query): Params<ExportQuery>,
+) -> Result<Response, ProblemReply> {
+    let cursors = query
+        .cursors
+        .as_deref()
+        .unwrap_or("")
+        .split(',')
+        .filter(|text| !text.is_empty());
+    let cursors = cursors
+        .map(str::parse::<SiteCursor>)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Problem::new(ErrorCode::InvalidCursor, error.to_string()))?;
+    export(
+        &api,
+        ExportRequest {
+            cursors,
+            to_site: query.to_site,
+        },
+    )
+    .await
+}
+
+/// Exports a bundle, asked for by a body.
+#[utoipa::path(post, path = "/federation/export", operation_id = "export_bundle", tag = "federation",
+    request_body = ExportRequest,
+    responses((status = 200, description = "The bundle; `starling-bundle-*` headers say what it holds.",
+        content_type = "application/zstd", body = inline(Binary))))]
+pub(crate) async fn export_post(
+    State(api): State<Api>,
+    JsonBody(request): JsonBody<ExportRequest>,
+) -> Result<Response, ProblemReply> {
+    export(&api, request).await
+}
+
+async fn export(api: &Api, request: ExportRequest) -> Result<Response, ProblemReply> {
+    let bundle = api.service.export_bundle(request).await?;
+    let mut response = Response::new(Body::from_stream(bundle.bytes));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(BUNDLE_CONTENT_TYPE));
+    headers.insert(
+        CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment; filename=\"starling-bundle.zst\""),
+    );
+    write_summary(&bundle.summary, headers);
+    Ok(response)
+}
+
+fn write_summary(summary: &ExportSummary, headers: &mut HeaderMap) {
+    if let Ok(hash) = HeaderValue::from_str(&summary.bundle_hash.to_string()) {
+        headers.insert(HASH_HEADER, hash);
+    }
+    headers.insert(DELTAS_HEADER, summary.deltas.into());
+    headers.insert(CLAIMS_HEADER, summary.claims.into());
+    headers.insert(BODIES_HEADER, summary.bodies.into());
+    if let Some(size) = summary.size_bytes {
+        headers.insert(CONTENT_LENGTH, size.into());
+    }
+}
+
+/// The summary in an export's headers; `None` when they are not there or not readable.
+pub fn read_summary(headers: &HeaderMap) -> Option<ExportSummary> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Some(ExportSummary {
+        bundle_hash: text(HASH_HEADER)?.parse().ok()?,
+        deltas: text(DELTAS_HEADER)?.parse().ok()?,
+        claims: text(CLAIMS_HEADER)?.parse().ok()?,
+        bodies: text(BODIES_HEADER)?.parse().ok()?,
+        size_bytes: text(CONTENT_LENGTH.as_str()).and_then(|size| size.parse().ok()),
+    })
+}

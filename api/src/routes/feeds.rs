@@ -1,0 +1,40 @@
+//! Importing a feed by hand.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use starling_api_types::{ErrorCode, FeedImportOptions, FeedImportReport, SourceName};
+
+use super::JsonReply;
+use crate::body::{Params, PathParam, upload_stream};
+use crate::limits::FEED_UPLOAD_MAX_BYTES;
+use crate::openapi::Binary;
+use crate::state::Api;
+use crate::upload::Upload;
+
+/// Imports a feed: one file or archive of records, its kind found by content, whatever its content type.
+#[utoipa::path(post, path = "/feeds/{source}/import", operation_id = "import_feed", tag = "feeds",
+    params(("source" = SourceName, Path, description = "The source, such as `ghsa`."), FeedImportOptions),
+    request_body(content = inline(Binary), content_type = "application/octet-stream",
+        description = "OSV JSON or YAML, NDJSON, zip, tar or tar.zst."),
+    responses((status = 200, description = "The account of every file.", body = FeedImportReport)))]
+pub(crate) async fn import(
+    State(api): State<Api>,
+    PathParam(source): PathParam<SourceName>,
+    Params(options): Params<FeedImportOptions>,
+    request: Request,
+) -> JsonReply<FeedImportReport> {
+    let _place = api.upload_place()?;
+    let (parts, body) = request.into_parts();
+    let stream = upload_stream(
+        &parts.headers,
+        body,
+        FEED_UPLOAD_MAX_BYTES,
+        ErrorCode::BodyTooLarge,
+    )
+    .await?;
+    Ok(Json(
+        api.service
+            .import_feed(source, Upload::Stream(stream), options)
+            .await?,
+    ))
+}

@@ -1,0 +1,17 @@
+//! The routes, one file per subject. A handler reads its input, calls the service once, and shapes the answer.
+
+pub(crate) mod advisories;
+pub(crate) mod bundles;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod feeds;
+pub(crate) mod scan;
+pub(crate) mod sites;
+pub(crate) mod status;
+
+use axum::Json;
+
+use crate::reply::ProblemReply;
+
+/// Answer of a handler that gives JSON.
+pub(crate) type JsonReply<T> = Result<Json<T>, ProblemReply>;

@@ -1,0 +1,223 @@
+//! The listeners: a local socket that only its owner can open, and TCP.
+//!
+//! Binding is apart from serving, so that a daemon says *ready* only once both can be reached.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use crate::access::Access;
+use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE};
+use crate::state::Api;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` on Linux, without its final zero.
+const SOCKET_PATH_MAX_BYTES: usize = 107;
+/// Mode of the socket: its owner alone.
+const SOCKET_MODE: u32 = 0o600;
+/// Pause after the kernel refuses a connection for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listener that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another process answers on the socket.
+    #[error("opening the local socket {}: another daemon answers on it; stop that one first", path.display())]
+    SocketInUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The path is too long for the operating system.
+    #[error(
+        "opening the local socket {}: the path has {found} bytes and the system allows {SOCKET_PATH_MAX_BYTES}; choose a shorter --home",
+        path.display()
+    )]
+    SocketPathTooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: usize,
+    },
+    /// A file that is not a socket stands in the way.
+    #[error("opening the local socket {}: a file that is no socket is there; move it away", path.display())]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("listening on {on}: {source}")]
+    Io {
+        /// What was to be listened on.
+        on: String,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// An open local socket.
+#[derive(Debug)]
+pub struct LocalSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Opens the local socket at `path` with mode 0600, replacing one that nobody listens on.
+///
+/// The socket is made in a fresh private folder and moved into place, so that at no moment anyone else can
+/// connect to it.
+///
+/// # Errors
+/// See [`ListenError`].
+pub async fn bind_unix(path: &Path) -> Result<LocalSocket, ListenError> {
+    let failed = |source: io::Error| ListenError::Io {
+        on: path.display().to_string(),
+        source,
+    };
+    check_stale(path).await?;
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let private = tempfile::Builder::new()
+        .prefix(".s")
+        .rand_bytes(6)
+        .tempdir_in(parent)
+        .map_err(failed)?;
+    let fresh = private.path().join("s");
+    for path in [path, &fresh] {
+        let found = path.as_os_str().len();
+        if found > SOCKET_PATH_MAX_BYTES {
+            return Err(ListenError::SocketPathTooLong {
+                path: path.to_owned(),
+                found,
+            });
+        }
+    }
+    let listener = UnixListener::bind(&fresh).map_err(failed)?;
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
+    std::fs::rename(&fresh, path).map_err(failed)?;
+    Ok(LocalSocket {
+        listener,
+        path: path.to_owned(),
+    })
+}
+
+async fn check_stale(path: &Path) -> Result<(), ListenError> {
+    use std::os::unix::fs::FileTypeExt;
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(ListenError::NotASocket {
+            path: path.to_owned(),
+        });
+    }
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(ListenError::SocketInUse {
+            path: path.to_owned(),
+        }),
+        // Whoever listened there is gone; the rename replaces it.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Opens a TCP port.
+///
+/// # Errors
+/// [`ListenError::Io`].
+pub async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ListenError::Io {
+            on: address.to_string(),
+            source,
+        })
+}
+
+/// Serves the local socket until the API stops, then removes it. Every call is allowed.
+///
+/// Returns once calls in flight have ended, or [`STOP_GRACE`] later.
+pub async fn serve_unix(api: Api, socket: LocalSocket) {
+    let router = api.router(Access::LocalSocket);
+    let accept = || async { socket.listener.accept().await.map(|(stream, _)| stream) };
+    serve(&api, router, accept).await;
+    // While this process still listens nobody can have put another socket there.
+    if let Err(error) = std::fs::remove_file(&socket.path) {
+        tracing::debug!("removing {}: {error}", socket.path.display());
+    }
+}
+
+/// Serves a TCP port until the API stops.
+///
+/// Returns once calls in flight have ended, or [`STOP_GRACE`] later.
+pub async fn serve_tcp(api: Api, listener: TcpListener, access: Access) {
+    let router = api.router(access);
+    let accept = || async {
+        let (stream, _) = listener.accept().await?;
+        // Answers are written whole; waiting for more to send would only delay them.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    };
+    serve(&api, router, accept).await;
+}
+
+async fn serve<S, A, F>(api: &Api, router: Router, mut accept: A)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: FnMut() -> F,
+    F: Future<Output = io::Result<S>>,
+{
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT);
+    loop {
+        let next = async {
+            let place = Arc::clone(&places)
+                .acquire_owned()
+                .await
+                .map_err(io::Error::other)?;
+            Ok::<_, io::Error>((accept().await?, place))
+        };
+        let (stream, place) = tokio::select! {
+            () = api.stop.cancelled() => break,
+            accepted = next => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!("accepting a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("a connection ended early: {error}");
+            }
+            drop(place);
+        });
+    }
+    if tokio::time::timeout(STOP_GRACE, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "calls were still in flight {} s after the stop; they were cut",
+            STOP_GRACE.as_secs()
+        );
+    }
+}
