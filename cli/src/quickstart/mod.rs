@@ -14,6 +14,7 @@ mod report;
 mod site;
 mod story;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use starling_api_types::ExitStatus;
@@ -72,16 +73,35 @@ pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError
             found: String::new(),
             source,
         })?;
-        println!("{text}");
+        print(&text);
     } else {
-        print!("{}", report::comparison(&report.sites, report.equal));
-        print!("{}", report::go_on(program.shown(), report.kept.as_deref()));
+        print(&report::comparison(&report.sites, report.equal));
+        print(&report::go_on(
+            program.shown(),
+            report.kept.as_deref().map(from_here).as_deref(),
+        ));
     }
     Ok(if report.equal {
         ExitStatus::Pass
     } else {
         ExitStatus::Internal
     })
+}
+
+/// Prints a line. A reader that has gone, as in `starling quickstart | head`, is no reason to leave
+/// daemons behind: the run goes on and ends as it should.
+fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// `path` as one would type it from the current folder.
+fn from_here(path: &Path) -> PathBuf {
+    std::env::current_dir()
+        .ok()
+        .and_then(|dir| path.strip_prefix(dir).ok())
+        .unwrap_or(path)
+        .to_owned()
 }
 
 /// Returns when the run is to end early.

@@ -39,10 +39,7 @@ impl Program {
             command: "starling".to_owned(),
             source,
         })?;
-        let from_here = std::env::current_dir()
-            .ok()
-            .and_then(|dir| path.strip_prefix(dir).ok().map(PathBuf::from));
-        let shown = from_here.as_deref().unwrap_or(&path).display().to_string();
+        let shown = super::from_here(&path).display().to_string();
         Ok(Self { path, shown })
     }
 

@@ -57,7 +57,8 @@ impl Step {
     pub(super) fn line(&self, number: usize) -> String {
         let time = Time(Duration::from_millis(self.duration_ms)).to_string();
         let bytes = self.bytes.map(|b| Bytes(b).to_string()).unwrap_or_default();
-        format!("{number}. {:<66} {time:>9} {bytes:>9}", self.what)
+        let line = format!("{number}. {:<66} {time:>9} {bytes:>9}", self.what);
+        line.trim_end().to_owned()
     }
 }
 
@@ -102,9 +103,9 @@ pub(super) fn comparison(sites: &[SiteOutcome], equal: bool) -> String {
     }
     text += if equal {
         "\nEqual roots: all three hold the same knowledge. Equal verdicts, byte for byte: a build that\n\
-         fails at one site fails at all of them, with or without a network.\n"
+         fails at one site fails at all of them, with or without a network."
     } else {
-        "\nNOT EQUAL. This is a fault: please report it with the output of `--json`.\n"
+        "\nNOT EQUAL. This is a fault: please report it with the output of `--json`."
     };
     text
 }
@@ -114,7 +115,7 @@ pub(super) fn go_on(program: &str, kept: Option<&Path>) -> String {
     let Some(dir) = kept else {
         return format!(
             "\nThe sites were stopped and removed. To keep them and go on by hand:\n\
-             \x20  {program} quickstart --keep starling-demo\n"
+             \x20  {program} quickstart --keep starling-demo"
         );
     };
     let home = |site: &str| dir.join(site).display().to_string();
@@ -125,7 +126,7 @@ pub(super) fn go_on(program: &str, kept: Option<&Path>) -> String {
          \x20  {program} --home {west} status\n\
          \x20  {program} --home {west} advisory get CVE-2021-44228       # told by two sources, merged\n\
          \x20  {program} --home {air} scan {} --fail-on high\n\
-         \x20  {program} --home {west} bundle inspect {}\n",
+         \x20  {program} --home {west} bundle inspect {}",
         dir.display(),
         dir.join(super::SBOM_FILE).display(),
         dir.join(super::BUNDLE_FILE).display(),

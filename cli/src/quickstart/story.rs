@@ -311,7 +311,7 @@ impl Story {
 
     fn say(&self, line: &str) {
         if self.aloud {
-            println!("{line}");
+            super::print(line);
         }
     }
 }
