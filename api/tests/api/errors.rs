@@ -1,0 +1,128 @@
+//! Whatever goes wrong, the answer is a problem with a stable code.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use starling_api_types::{ErrorCode, Problem};
+
+use crate::fake::{World, get, post, send};
+
+#[tokio::test]
+async fn every_error_code_reaches_the_caller_with_its_status_title_and_hint() {
+    let world = World::new();
+    for code in ErrorCode::ALL {
+        let mut problem = Problem::new(*code, "testing").hint("do this");
+        problem.private = Some("secret text".to_owned());
+        *world.site.problem.lock().unwrap() = Some(problem);
+        let answer = send(world.local(), get("/status")).await;
+        let problem = answer.problem();
+        assert_eq!(
+            (problem.code, answer.status.as_u16()),
+            (*code, code.http_status())
+        );
+        assert_eq!(problem.hint.as_deref(), Some("do this"));
+        assert_eq!(problem.retryable, code.retryable());
+        assert!(!String::from_utf8_lossy(&answer.body).contains("secret text"));
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_problems() {
+    let world = World::new();
+    for path in ["/nothing", "/sites/a/b/c", "/advisories/a/b"] {
+        assert_eq!(
+            send(world.local(), get(path)).await.problem().code,
+            ErrorCode::RouteNotFound,
+            "{path}"
+        );
+    }
+    let outside = Request::get("/").body(Body::empty()).unwrap();
+    assert_eq!(
+        send(world.local(), outside).await.problem().code,
+        ErrorCode::RouteNotFound
+    );
+    let answer = send(world.local(), post("/status", "application/json", "{}")).await;
+    assert_eq!(answer.problem().code, ErrorCode::MethodNotAllowed);
+    assert!(answer.header("allow").contains("GET"), "{:?}", answer.headers);
+}
+
+#[tokio::test]
+async fn bad_parameters_are_named() {
+    let world = World::new();
+    for (path, named) in [
+        ("/advisories?limit=0", "limit"),
+        ("/advisories?limit=1001", "limit"),
+        ("/advisories?limit=x", "limit"),
+        ("/advisories?plur=pkg:npm/a", "plur"),
+        ("/advisories/dump?source=A%20B", "A B"),
+        ("/sites/Site%20A", "Site A"),
+        ("/advisories/%00", "name"),
+        ("/events?after=soon", "after"),
+    ] {
+        let problem = send(world.local(), get(path)).await.problem();
+        assert_eq!(problem.code, ErrorCode::BadRequest, "{path}");
+        assert!(problem.detail.contains(named), "{path}: {}", problem.detail);
+    }
+    let import = post("/federation/import?dry_run=maybe", "application/zstd", "");
+    assert_eq!(
+        send(world.local(), import).await.problem().code,
+        ErrorCode::BadRequest
+    );
+    let import = post("/federation/import?on_conflict=prefer_me", "application/zstd", "");
+    assert!(
+        send(world.local(), import)
+            .await
+            .problem()
+            .detail
+            .contains("prefer_me")
+    );
+}
+
+#[tokio::test]
+async fn bad_json_says_where_and_unknown_fields_are_refused() {
+    let world = World::new();
+    for (body, named) in [
+        ("", "EOF"),
+        ("{", "line 1"),
+        (r#"{"site_id":"a"}"#, "key"),
+        (r#"{"site_id":"../a","key":"k"}"#, "../a"),
+        (
+            r#"{"site_id":"a","key":"k","alowed_sources":["*"]}"#,
+            "alowed_sources",
+        ),
+    ] {
+        let problem = send(world.local(), post("/sites", "application/json", body))
+            .await
+            .problem();
+        assert_eq!(problem.code, ErrorCode::BadJson, "{body}");
+        assert!(problem.detail.contains(named), "{body}: {}", problem.detail);
+    }
+    let answer = send(world.local(), post("/sites", "text/plain", "{}")).await;
+    assert_eq!(answer.problem().code, ErrorCode::UnsupportedMediaType);
+    let answer = send(
+        world.local(),
+        post("/federation/import", "application/x-www-form-urlencoded", "x"),
+    )
+    .await;
+    assert_eq!(answer.problem().code, ErrorCode::UnsupportedMediaType);
+}
+
+#[tokio::test]
+async fn cursors_that_cannot_be_read_are_refused_by_name() {
+    let world = World::new();
+    let problem = send(world.local(), get("/federation/export?cursors=yesterday"))
+        .await
+        .problem();
+    assert_eq!(problem.code, ErrorCode::InvalidCursor);
+    assert!(problem.detail.contains("yesterday"));
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_problem_and_the_next_call_works() {
+    let world = World::new();
+    *world.site.panics.lock().unwrap() = true;
+    let answer = send(world.local(), get("/health")).await;
+    assert_eq!(answer.problem().code, ErrorCode::Internal);
+    assert!(!String::from_utf8_lossy(&answer.body).contains("told to panic"));
+    *world.site.panics.lock().unwrap() = false;
+    assert_eq!(send(world.local(), get("/health")).await.status, StatusCode::OK);
+}

@@ -1,0 +1,191 @@
+//! The listeners, over a real Unix socket and a real port.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use starling_api::{Access, ListenError, bind_tcp, bind_unix, serve_tcp, serve_unix};
+use starling_api_types::ErrorCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
+
+use crate::fake::{Answer, BUNDLE_MAX_BYTES, World, get, post, read};
+
+/// Far longer than anything here takes; only a hang meets it.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn call(path: &Path, mut request: Request<Body>) -> Answer {
+    request.headers_mut().insert("host", "localhost".parse().unwrap());
+    let stream = UnixStream::connect(path).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let response = tokio::time::timeout(DEADLINE, sender.send_request(request))
+        .await
+        .unwrap()
+        .unwrap();
+    read(response.map(Body::new)).await
+}
+
+fn socket_of(world: &World) -> PathBuf {
+    world.dir.path().join("starling.sock")
+}
+
+#[tokio::test]
+async fn the_socket_is_for_its_owner_alone_and_goes_away_at_the_end() {
+    let world = World::new();
+    let path = socket_of(&world);
+    let socket = bind_unix(&path).await.unwrap();
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        std::fs::read_dir(world.dir.path()).unwrap().count(),
+        1,
+        "only the socket is left"
+    );
+    let serving = tokio::spawn(serve_unix(world.api.clone(), socket));
+    assert_eq!(call(&path, get("/health")).await.status, StatusCode::OK);
+    world.stop.cancel();
+    tokio::time::timeout(DEADLINE, serving).await.unwrap().unwrap();
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+    let world = World::new();
+    let path = socket_of(&world);
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists(), "a killed daemon leaves its socket");
+    let socket = bind_unix(&path).await.unwrap();
+    assert!(matches!(
+        bind_unix(&path).await,
+        Err(ListenError::SocketInUse { .. })
+    ));
+    let serving = tokio::spawn(serve_unix(world.api.clone(), socket));
+    assert_eq!(
+        call(&path, get("/health")).await.status,
+        StatusCode::OK,
+        "the first still answers"
+    );
+    world.stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn files_in_the_way_and_long_paths_are_said_plainly() {
+    let world = World::new();
+    let path = socket_of(&world);
+    std::fs::write(&path, "precious").unwrap();
+    assert!(matches!(
+        bind_unix(&path).await,
+        Err(ListenError::NotASocket { .. })
+    ));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    let long = world.dir.path().join("x".repeat(120));
+    assert!(matches!(
+        bind_unix(&long).await,
+        Err(ListenError::SocketPathTooLong { .. })
+    ));
+    let nowhere = world.dir.path().join("no/such/folder.sock");
+    assert!(matches!(bind_unix(&nowhere).await, Err(ListenError::Io { .. })));
+}
+
+#[tokio::test]
+async fn a_sender_of_too_much_reads_the_refusal_and_not_a_broken_pipe() {
+    let world = World::new();
+    let path = socket_of(&world);
+    let serving = tokio::spawn(serve_unix(world.api.clone(), bind_unix(&path).await.unwrap()));
+    let megabytes = 20;
+    for announced in [true, false] {
+        let chunk = Bytes::from(vec![0; 1 << 20]);
+        let body = Body::from_stream(futures::stream::iter(
+            (0..megabytes).map(move |_| Ok::<_, std::io::Error>(chunk.clone())),
+        ));
+        let mut request = post("/federation/import", "application/zstd", body);
+        if announced {
+            request
+                .headers_mut()
+                .insert("content-length", (megabytes << 20).into());
+        }
+        let problem = call(&path, request).await.problem();
+        assert_eq!(problem.code, ErrorCode::BundleTooLarge);
+        assert!(
+            problem.detail.contains(&BUNDLE_MAX_BYTES.to_string()),
+            "{}",
+            problem.detail
+        );
+    }
+    world.stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_lets_calls_in_flight_end_and_closes_event_streams() {
+    let world = World::new();
+    *world.site.events_stay_open.lock().unwrap() = true;
+    let path = socket_of(&world);
+    let serving = tokio::spawn(serve_unix(world.api.clone(), bind_unix(&path).await.unwrap()));
+    let open = |request: Request<Body>| {
+        let path = path.clone();
+        tokio::spawn(async move { call(&path, request).await })
+    };
+    let asked = async |call: &str| {
+        while !world.asked().starts_with(call) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let events = open(get("/events"));
+    asked("events").await;
+    let release = Arc::new(Notify::new());
+    *world.site.waits_for.lock().unwrap() = Some(release.clone());
+    let doctor = open(post("/doctor", "text/plain", ""));
+    asked("doctor").await;
+    world.stop.cancel();
+    let events = tokio::time::timeout(DEADLINE, events).await.unwrap().unwrap();
+    assert_eq!(events.status, StatusCode::OK);
+    release.notify_one();
+    let doctor = tokio::time::timeout(DEADLINE, doctor).await.unwrap().unwrap();
+    assert_eq!(doctor.status, StatusCode::OK, "{:?}", doctor.body);
+    tokio::time::timeout(DEADLINE, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn garbage_on_a_port_harms_nobody_and_rebound_names_are_refused() {
+    let world = World::new();
+    let listener = bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(serve_tcp(world.api.clone(), listener, Access::loopback(None)));
+    for (sent, expected) in [
+        (&b"\x16\x03\x01\x02\x00\x01\x00\x01"[..], "400"),
+        (
+            b"GET /api/v1/health HTTP/1.1\r\nhost: attacker.example\r\nconnection: close\r\n\r\n",
+            "421",
+        ),
+        (b"GET /api/v1/health HTTP/1.1\r\nconnection: close\r\n\r\n", "421"),
+        (
+            b"GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+            "200",
+        ),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(DEADLINE, stream.read_to_string(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{answer}");
+    }
+    world.stop.cancel();
+    serving.await.unwrap();
+}
