@@ -1,0 +1,269 @@
+//! What can go wrong in an engine, said so that an operator knows what to do next.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::options::{ByteCount, EngineKind};
+use super::tree::Tree;
+
+/// What the engine was doing when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Opening the store.
+    Open,
+    /// Reading one value.
+    Get(Tree),
+    /// Walking over a range of keys.
+    Scan(Tree),
+    /// An atomic, durable write.
+    Commit {
+        /// Operations in the batch.
+        rows: usize,
+        /// Bytes of keys and values.
+        bytes: usize,
+    },
+    /// A write of content-addressed rows.
+    WriteContent {
+        /// Operations in the batch.
+        rows: usize,
+        /// Bytes of keys and values.
+        bytes: usize,
+    },
+    /// Giving space back.
+    Compact,
+    /// Checking the whole store.
+    Check,
+    /// Asking for the size of the store.
+    Measure,
+    /// Copying one store into another.
+    Copy,
+}
+
+impl std::fmt::Display for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open => f.write_str("open the store"),
+            Self::Get(tree) => write!(f, "read a value of tree {tree}"),
+            Self::Scan(tree) => write!(f, "walk over tree {tree}"),
+            Self::Commit { rows, bytes } => write!(f, "commit {rows} rows of {bytes} bytes"),
+            Self::WriteContent { rows, bytes } => write!(f, "write {rows} content rows of {bytes} bytes"),
+            Self::Compact => f.write_str("compact the store"),
+            Self::Check => f.write_str("check the store"),
+            Self::Measure => f.write_str("measure the store"),
+            Self::Copy => f.write_str("copy the store"),
+        }
+    }
+}
+
+/// The thing that was over its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// A key of this tree.
+    Key(Tree),
+    /// A value of this tree.
+    Value(Tree),
+    /// A whole batch.
+    Batch,
+}
+
+impl std::fmt::Display for Limited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(tree) => write!(f, "a key of tree {tree}"),
+            Self::Value(tree) => write!(f, "a value of tree {tree}"),
+            Self::Batch => f.write_str("a batch"),
+        }
+    }
+}
+
+/// Why an engine did not do what was asked.
+///
+/// Display says what was attempted, what was found and what to do; a cause, where there is one, is
+/// in `source` and not repeated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// Another process, or another part of this one, has the store open.
+    #[error("the store in {} is in use by {}; stop it, or ask it over its local socket", path.display(), holder_text(*holder))]
+    Locked {
+        /// The store's folder.
+        path: PathBuf,
+        /// The process that holds the lock, where it could be read.
+        holder: Option<u32>,
+    },
+    /// The disk, a quota or a size limit left no room. Nothing of the batch is stored.
+    #[error("could not {attempted} in {}: no space left ({found}); free space or move the store, then try again", path.display())]
+    NoSpace {
+        /// What was attempted.
+        attempted: Attempt,
+        /// The store's folder.
+        path: PathBuf,
+        /// What the system said, or the free and the needed bytes.
+        found: String,
+    },
+    /// Stored bytes are not what was written.
+    #[error("could not {attempted} in {}: the store is damaged ({found}); run `starling doctor --rebuild`, or restore the folder from a backup", path.display())]
+    Corrupt {
+        /// What was attempted.
+        attempted: Attempt,
+        /// The store's folder.
+        path: PathBuf,
+        /// What was found, and where it is known.
+        found: String,
+    },
+    /// The operating system refused a read or a write.
+    #[error("could not {attempted} in {}; check the disk and the folder's permissions", path.display())]
+    Io {
+        /// What was attempted.
+        attempted: Attempt,
+        /// The store's folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A key, a value or a batch is over its limit. Nothing of the batch is stored.
+    #[error("could not write {what} of {found} bytes: the limit is {limit} bytes")]
+    TooLarge {
+        /// What is too large.
+        what: Limited,
+        /// Its size in bytes.
+        found: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// There is no store, and the caller did not ask for one to be made.
+    #[error("there is no store in {}; run `starling init`, or check --home", path.display())]
+    Missing {
+        /// The folder that was looked at.
+        path: PathBuf,
+    },
+    /// The folder holds a store of another engine.
+    #[error("the store in {} is of engine {found}, not {asked}; set the engine to {found}, or run `starling store convert`", path.display())]
+    OtherEngine {
+        /// The store's folder.
+        path: PathBuf,
+        /// The engine that was asked for.
+        asked: EngineKind,
+        /// The engine whose files are there.
+        found: EngineKind,
+    },
+    /// The store was written by a later version of this program.
+    #[error("the store in {} has layout {found}, this program knows up to {known}; use the newer program", path.display())]
+    Newer {
+        /// The store's folder.
+        path: PathBuf,
+        /// The layout number that was found.
+        found: u32,
+        /// The newest layout number that this program knows.
+        known: u32,
+    },
+    /// The engine stopped after an earlier failure, to not build on a state that it cannot trust.
+    #[error(
+        "could not {attempted}: the store stopped after an earlier failure ({reason}); remove the cause and restart"
+    )]
+    Stopped {
+        /// What was attempted.
+        attempted: Attempt,
+        /// The failure that stopped the engine.
+        reason: String,
+    },
+    /// A copy was asked for into a store that already holds rows.
+    #[error("could not copy into the store in {}: tree {tree} already holds rows; choose an empty folder", path.display())]
+    NotEmpty {
+        /// The target's folder.
+        path: PathBuf,
+        /// The first tree found with a row.
+        tree: Tree,
+    },
+}
+
+impl EngineError {
+    /// Returns whether the same call can succeed later without a restart, once its cause is gone.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::NoSpace { .. } | Self::Locked { .. })
+    }
+}
+
+fn holder_text(holder: Option<u32>) -> String {
+    match holder {
+        Some(pid) if pid == std::process::id() => format!("this process ({pid})"),
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
+    }
+}
+
+/// How an engine's own file reports a failure; the shared layer adds what was attempted and where.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Refused before anything was touched: the engine goes on.
+    NoRoom {
+        free: ByteCount,
+        needed: ByteCount,
+    },
+    /// The system ran out of space in the middle.
+    NoSpace(io::Error),
+    Io(io::Error),
+    Corrupt(String),
+    /// The library panicked, as both do on some damage: its state is not trusted any more.
+    Panicked(String),
+    /// The engine must not be used again.
+    Stopped(String),
+}
+
+impl Failure {
+    /// Sorts an I/O error: a full disk, an exhausted quota and a file-size limit are all "no space".
+    pub(super) fn from_io(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::NoSpace(error)
+            }
+            _ => Self::Io(error),
+        }
+    }
+
+    /// Adds what was attempted and where.
+    pub(super) fn into_error(self, attempted: Attempt, path: &std::path::Path) -> EngineError {
+        let path = path.to_path_buf();
+        match self {
+            Self::NoRoom { free, needed } => EngineError::NoSpace {
+                attempted,
+                path,
+                found: format!("{free} free, {needed} needed with the reserve"),
+            },
+            Self::NoSpace(error) => EngineError::NoSpace {
+                attempted,
+                path,
+                found: error.to_string(),
+            },
+            Self::Io(source) => EngineError::Io {
+                attempted,
+                path,
+                source,
+            },
+            Self::Corrupt(found) => EngineError::Corrupt {
+                attempted,
+                path,
+                found,
+            },
+            Self::Panicked(text) => EngineError::Corrupt {
+                attempted,
+                path,
+                found: format!("its library panicked: {text}"),
+            },
+            Self::Stopped(reason) => EngineError::Stopped { attempted, reason },
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoRoom { free, needed } => write!(f, "no room: {free} free, {needed} needed"),
+            Self::NoSpace(error) => write!(f, "no space left: {error}"),
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Corrupt(found) => write!(f, "damaged: {found}"),
+            Self::Panicked(text) => write!(f, "the engine's library panicked: {text}"),
+            Self::Stopped(reason) => f.write_str(reason),
+        }
+    }
+}

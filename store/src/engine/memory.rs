@@ -1,0 +1,398 @@
+//! The in-memory engine: deterministic, and able to fail on request.
+//!
+//! For tests and simulations, so it keeps the seam's promises to the letter: content that no commit
+//! has followed can be lost in a crash, and faults are data, so a run can be repeated.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::batch::Batch;
+use super::error::{EngineError, Failure};
+use super::kv::{KeyRange, Kv, KvOp};
+use super::layered::Layered;
+use super::options::{ByteCount, EngineKind};
+use super::report::CheckReport;
+use super::tree::Tree;
+use super::{Compaction, Direction, Engine, Visitor};
+
+/// What shall go wrong, and when. The default is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// Faults by the number of the write that they strike. The first of a number counts.
+    pub faults: Vec<Fault>,
+    /// The most bytes of keys and values that the store holds; further writes find no room.
+    pub capacity: Option<ByteCount>,
+}
+
+impl FaultPlan {
+    /// Returns a plan with one fault.
+    pub fn at_write(write: u64, kind: FaultKind) -> Self {
+        Self {
+            faults: vec![Fault { write, kind }],
+            capacity: None,
+        }
+    }
+}
+
+/// One thing that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which write: commits and content writes since the engine was opened, from 1.
+    pub write: u64,
+    /// What happens to it.
+    pub kind: FaultKind,
+}
+
+/// How a write goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// An I/O error with nothing stored. Stops the engine, as it would any other.
+    Fail,
+    /// No room, found before the write: nothing is stored and the engine goes on.
+    NoSpace,
+    /// Power is lost in the middle: the write and, as told, unsynced content are gone.
+    Tear(UnsyncedContent),
+    /// Power is lost after the write took effect and before the caller heard of it. A content write
+    /// counts as unsynced and is treated as told.
+    CrashAfter(UnsyncedContent),
+}
+
+/// What a crash leaves of content that no commit has followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnsyncedContent {
+    /// All of it.
+    Kept,
+    /// Nothing.
+    Lost,
+    /// Every second row, in the order of writing.
+    HalfLost,
+}
+
+/// The in-memory engine. [`reopen`](MemoryEngine::reopen) stands for a restart of the process.
+#[derive(Debug)]
+pub struct MemoryEngine {
+    layered: Layered<MemoryKv>,
+}
+
+impl MemoryEngine {
+    /// Makes an empty store that fails as planned.
+    pub fn new(plan: FaultPlan) -> Self {
+        Self::over(Arc::default(), plan)
+    }
+
+    /// Loses power now. Every later call fails until [`reopen`](MemoryEngine::reopen).
+    pub fn crash(&self, content: UnsyncedContent) {
+        self.layered.kv.write_state().crash(content);
+    }
+
+    /// Opens what is there again: after a crash what survived it, otherwise, as after an orderly
+    /// stop, everything. The engine it is called on is unusable afterwards.
+    pub fn reopen(&self, plan: FaultPlan) -> Self {
+        let mut state = self.layered.kv.write_state();
+        state.crash(UnsyncedContent::Kept);
+        Self::over(std::mem::take(&mut state.rows), plan)
+    }
+
+    /// Replaces the plan. Writes go on counting.
+    pub fn set_plan(&self, plan: FaultPlan) {
+        self.layered.kv.write_state().plan = plan;
+    }
+
+    /// Returns how many writes were begun since the engine was opened.
+    pub fn writes(&self) -> u64 {
+        self.layered.kv.read_state().writes
+    }
+
+    fn over(rows: Rows, plan: FaultPlan) -> Self {
+        let bytes = rows.iter().map(|(key, value)| row_bytes(key, value)).sum();
+        let kv = MemoryKv {
+            state: RwLock::new(State {
+                rows,
+                bytes,
+                ..State::default()
+            }),
+        };
+        let layered = Layered::assemble(kv, None);
+        // A map without a plan does not fail; were it to, the engine says so at its first use.
+        if let Err(error) = layered.settle() {
+            layered.stop(error.to_string());
+        }
+        {
+            // Only now, so that the plan counts the caller's writes and not the layer's first.
+            let mut state = layered.kv.write_state();
+            state.plan = plan;
+            state.writes = 0;
+        }
+        Self { layered }
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn kind(&self) -> EngineKind {
+        self.layered.kind()
+    }
+
+    fn path(&self) -> &Path {
+        self.layered.path()
+    }
+
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.layered.get(tree, key)
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        self.layered.scan(tree, start, end, direction, visitor)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+        self.layered.commit(batch)
+    }
+
+    fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
+        self.layered.write_content(batch)
+    }
+
+    fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
+        self.layered.size_on_disk()
+    }
+
+    fn compact(&self) -> Result<Compaction, EngineError> {
+        self.layered.compact()
+    }
+
+    fn check(&self) -> Result<CheckReport, EngineError> {
+        self.layered.check()
+    }
+}
+
+/// Shared, so that a scan walks over the state it started with while writers go on.
+type Rows = Arc<BTreeMap<Arc<[u8]>, Arc<[u8]>>>;
+
+#[derive(Debug)]
+pub(super) struct MemoryKv {
+    state: RwLock<State>,
+}
+
+/// A key and the value that it had before.
+type Undo = (Arc<[u8]>, Option<Arc<[u8]>>);
+
+#[derive(Debug, Default)]
+struct State {
+    rows: Rows,
+    /// Keys and values of `rows`.
+    bytes: u64,
+    /// What a crash may undo, in the order of writing.
+    unsynced: Vec<Undo>,
+    plan: FaultPlan,
+    writes: u64,
+    crashed: bool,
+}
+
+impl State {
+    fn apply(&mut self, ops: &[KvOp<'_>], synced: bool) {
+        // Copies the map only while a scan holds it.
+        let rows = Arc::make_mut(&mut self.rows);
+        for op in ops {
+            let key: Arc<[u8]> = op.key.into();
+            let before = match op.value {
+                Some(value) => {
+                    self.bytes += row_bytes(op.key, value);
+                    rows.insert(key.clone(), value.into())
+                }
+                None => rows.remove(op.key),
+            };
+            if let Some(before) = &before {
+                self.bytes -= row_bytes(op.key, before);
+            }
+            if !synced {
+                self.unsynced.push((key, before));
+            }
+        }
+        if synced {
+            self.unsynced.clear();
+        }
+    }
+
+    fn crash(&mut self, content: UnsyncedContent) {
+        if self.crashed {
+            return;
+        }
+        self.crashed = true;
+        let rows = Arc::make_mut(&mut self.rows);
+        // Backwards, so that a key written twice ends as it was before the first.
+        for (index, (key, before)) in std::mem::take(&mut self.unsynced).into_iter().enumerate().rev() {
+            let lost = match content {
+                UnsyncedContent::Kept => false,
+                UnsyncedContent::Lost => true,
+                UnsyncedContent::HalfLost => index % 2 == 0,
+            };
+            if lost {
+                match before {
+                    Some(before) => rows.insert(key, before),
+                    None => rows.remove(&key),
+                };
+            }
+        }
+    }
+}
+
+impl MemoryKv {
+    fn write_state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rows(&self) -> Result<Rows, Failure> {
+        let state = self.read_state();
+        if state.crashed {
+            Err(crashed())
+        } else {
+            Ok(state.rows.clone())
+        }
+    }
+
+    fn write(&self, ops: &[KvOp<'_>], synced: bool) -> Result<(), Failure> {
+        let mut state = self.write_state();
+        if state.crashed {
+            return Err(crashed());
+        }
+        // `check_room` has counted this write and refused it where `NoSpace` was planned.
+        let number = state.writes;
+        let fault = state
+            .plan
+            .faults
+            .iter()
+            .find(|fault| fault.write == number)
+            .map(|fault| fault.kind);
+        match fault {
+            None | Some(FaultKind::NoSpace) => {
+                state.apply(ops, synced);
+                Ok(())
+            }
+            Some(FaultKind::Fail) => Err(Failure::Io(std::io::Error::other(format!(
+                "planned failure of write {number}"
+            )))),
+            Some(FaultKind::Tear(content)) => {
+                state.crash(content);
+                Err(crashed())
+            }
+            Some(FaultKind::CrashAfter(content)) => {
+                state.apply(ops, synced);
+                state.crash(content);
+                Err(crashed())
+            }
+        }
+    }
+}
+
+impl Kv for MemoryKv {
+    const KIND: EngineKind = EngineKind::Memory;
+
+    /// As sled's, so that tests over this engine split the same values.
+    const MAX_ROW_BYTES: usize = 7_000;
+
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let state = self.read_state();
+        if state.crashed {
+            return Err(crashed());
+        }
+        Ok(state.rows.get(key).map(|value| value.to_vec()))
+    }
+
+    fn scan(
+        &self,
+        range: KeyRange<'_>,
+        direction: Direction,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), Failure> {
+        let rows = self.rows()?;
+        let mut range = rows.range::<[u8], _>(range);
+        loop {
+            let row = match direction {
+                Direction::Forward => range.next(),
+                Direction::Reverse => range.next_back(),
+            };
+            let Some((key, value)) = row else { return Ok(()) };
+            if let ControlFlow::Break(()) = visit(key, value) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
+        self.write(ops, true)
+    }
+
+    fn write_unsynced(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
+        self.write(ops, false)
+    }
+
+    fn check_room(&self, bytes: usize) -> Result<(), Failure> {
+        let mut state = self.write_state();
+        if state.crashed {
+            return Err(crashed());
+        }
+        // Called once, before each write: the place to count it.
+        state.writes += 1;
+        let number = state.writes;
+        let planned = state
+            .plan
+            .faults
+            .iter()
+            .any(|fault| fault.write == number && fault.kind == FaultKind::NoSpace);
+        let capacity = state.plan.capacity.map_or(u64::MAX, ByteCount::get);
+        let free = if planned {
+            0
+        } else {
+            capacity.saturating_sub(state.bytes)
+        };
+        let needed = bytes as u64;
+        if planned || needed > free {
+            return Err(Failure::NoRoom {
+                free: ByteCount(free),
+                needed: ByteCount(needed),
+            });
+        }
+        Ok(())
+    }
+
+    fn size_on_disk(&self) -> Result<ByteCount, Failure> {
+        Ok(ByteCount(self.read_state().bytes))
+    }
+
+    fn compact(&self) -> Result<Compaction, Failure> {
+        let size = self.size_on_disk()?;
+        Ok(Compaction::Done {
+            before: size,
+            after: size,
+        })
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn row_bytes(key: &[u8], value: &[u8]) -> u64 {
+    (key.len() + value.len()) as u64
+}
+
+fn crashed() -> Failure {
+    Failure::Stopped("planned loss of power".to_owned())
+}

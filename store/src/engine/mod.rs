@@ -1,0 +1,311 @@
+//! The engine seam: an ordered, transactional store of bytes behind one trait.
+//!
+//! Everything above works on [`Engine`] and never names a key-value library; only `sled.rs` and
+//! `redb.rs` do. A library fills the small trait of `kv.rs`; `layered.rs` adds what must be the same
+//! everywhere: trees, values of any size, limits, one writer at a time, and a stop after a failed
+//! write. The conformance suite in `store/tests` holds all engines to one behaviour.
+//!
+//! What the seam leaves to others: what rows mean, compression, schema versions and migrations.
+
+mod batch;
+mod copy;
+mod error;
+mod kv;
+mod layered;
+mod lock;
+mod memory;
+mod options;
+mod redb;
+mod report;
+mod sled;
+mod split;
+mod tree;
+
+use std::fmt::Debug;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use self::batch::{Batch, BatchOp};
+pub use self::copy::{Copied, copy_all};
+pub use self::error::{Attempt, EngineError, Limited};
+pub use self::memory::{Fault, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
+pub use self::options::{ByteCount, EngineKind, EngineOptions, IfMissing, UnknownEngine};
+pub use self::report::{CheckReport, TreeCount};
+pub use self::tree::Tree;
+
+/// The longest key in bytes. Index keys made of foreign text are hashed or cut by their owner.
+pub const MAX_KEY_BYTES: usize = 1_024;
+/// The longest value in bytes: twice the 16 MiB that a delta's bodies may have.
+pub const MAX_VALUE_BYTES: usize = 32 << 20;
+/// The largest batch in bytes of keys and values.
+pub const MAX_BATCH_BYTES: usize = 128 << 20;
+
+/// A visitor of rows: takes key and value, says whether to go on.
+pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+
+/// A key and its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
+/// The order in which a scan walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the start of the range, by rising keys.
+    Forward,
+    /// From the end of the range, by falling keys.
+    Reverse,
+}
+
+/// What [`Engine::compact`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compaction {
+    /// The files were rewritten.
+    Done {
+        /// Size before.
+        before: ByteCount,
+        /// Size after.
+        after: ByteCount,
+    },
+    /// Readers hold an earlier state of the store: try again when it is idle.
+    Busy,
+    /// The engine cannot give space back in place; copying into a new store does.
+    NotSupported,
+}
+
+/// How much [`Engine::page`] may return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    /// The most rows.
+    pub rows: usize,
+    /// The bytes of keys and values after which no further row is added.
+    pub bytes: usize,
+}
+
+/// Rows of one page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Keys and values in the order of the walk.
+    pub rows: Vec<KeyValue>,
+    /// Whether rows may follow: go on from the last key, excluded.
+    pub more: bool,
+}
+
+/// An embedded store: ordered byte keys to byte values in a fixed set of trees.
+///
+/// Any number of threads may read and write; writes run one after the other. A read sees a commit
+/// of another thread whole or not at all *per key*; a scan that runs beside a commit may see a part
+/// of it, so readers that need several rows of one state take it from rows that are written
+/// together, or read only up to a published position. A visitor may call the engine.
+///
+/// After a commit that failed the engine is stopped, and every call returns
+/// [`EngineError::Stopped`], until the store is opened again: what a half-done write left in a
+/// library's memory is not trusted. Refusals ([`EngineError::TooLarge`], no room) do not stop it.
+pub trait Engine: Send + Sync + Debug {
+    /// Returns which engine this is.
+    fn kind(&self) -> EngineKind;
+
+    /// Returns the engine's name for messages and reports.
+    fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Returns the folder of the store; empty for an engine without files.
+    fn path(&self) -> &Path;
+
+    /// Returns the value of a key.
+    ///
+    /// # Errors
+    /// Fails if the value cannot be read or is damaged.
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
+
+    /// Visits the rows of a range until it ends or the visitor breaks. An inverted range is empty.
+    ///
+    /// # Errors
+    /// Fails if a row cannot be read or is damaged; rows before it have been visited.
+    fn scan(
+        &self,
+        tree: Tree,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError>;
+
+    /// Writes a batch over any number of trees: all of it or nothing, durable when it returns, and
+    /// with it all earlier [`write_content`](Engine::write_content). An empty batch only does the
+    /// latter.
+    ///
+    /// # Errors
+    /// Fails if the batch is over a limit or there is no room, with nothing changed; or if the
+    /// write fails, which stops the engine. Then the batch is found absent after reopening or, if
+    /// only the last step failed, present, but never in part.
+    fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
+
+    /// Writes rows that are durable only with the next [`commit`](Engine::commit): after a crash
+    /// any of them may be gone. For content-addressed rows, which can be written again and mean
+    /// nothing until a commit refers to them.
+    ///
+    /// # Errors
+    /// As [`commit`](Engine::commit).
+    fn write_content(&self, batch: &Batch) -> Result<(), EngineError>;
+
+    /// Returns the space that the store takes on disk now.
+    ///
+    /// # Errors
+    /// Fails if the files cannot be examined.
+    fn size_on_disk(&self) -> Result<ByteCount, EngineError>;
+
+    /// Gives unused space back where the engine can. Readers and writers wait meanwhile.
+    ///
+    /// # Errors
+    /// Fails if the rewrite fails.
+    fn compact(&self) -> Result<Compaction, EngineError>;
+
+    /// Reads every row and every structure, and reports what is there and what is damaged. Writers
+    /// wait meanwhile.
+    ///
+    /// # Errors
+    /// Fails if the damage keeps the rest from being read.
+    fn check(&self) -> Result<CheckReport, EngineError>;
+
+    /// Visits the rows whose keys start with `prefix`.
+    ///
+    /// # Errors
+    /// As [`scan`](Engine::scan).
+    fn scan_prefix(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        let after = prefix_end(prefix);
+        let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.scan(tree, Bound::Included(prefix), end, direction, visitor)
+    }
+
+    /// Returns the first rows of a range, at least one if there is any, up to a limit.
+    ///
+    /// # Errors
+    /// As [`scan`](Engine::scan).
+    fn page(
+        &self,
+        tree: Tree,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+        limit: PageLimit,
+    ) -> Result<Page, EngineError> {
+        let mut page = Page::default();
+        let mut bytes = 0;
+        self.scan(tree, start, end, direction, &mut |key, value| {
+            if !page.rows.is_empty() && (page.rows.len() >= limit.rows || bytes >= limit.bytes) {
+                page.more = true;
+                return ControlFlow::Break(());
+            }
+            bytes += key.len() + value.len();
+            page.rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(page)
+    }
+
+    /// Returns the first row of a range, or its last with [`Direction::Reverse`].
+    ///
+    /// # Errors
+    /// As [`scan`](Engine::scan).
+    fn first(
+        &self,
+        tree: Tree,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+    ) -> Result<Option<KeyValue>, EngineError> {
+        let mut found = None;
+        self.scan(tree, start, end, direction, &mut |key, value| {
+            found = Some((key.to_vec(), value.to_vec()));
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
+}
+
+/// Opens the store in `dir` with the engine `kind`, and takes the folder's lock.
+///
+/// The memory engine ignores the folder and takes no lock.
+///
+/// # Errors
+/// Fails if another process holds the store, if it is damaged, of another engine or of a newer
+/// layout, or if it is missing and `options` say not to make one.
+pub fn open(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc<dyn Engine>, EngineError> {
+    match kind {
+        EngineKind::Sled => Ok(Arc::new(self::sled::open(dir, options)?)),
+        EngineKind::Redb => Ok(Arc::new(self::redb::open(dir, options)?)),
+        EngineKind::Memory => Ok(Arc::new(MemoryEngine::new(FaultPlan::default()))),
+    }
+}
+
+/// Returns which engine's files lie in `dir`, or `None` if there is no store.
+pub fn detect(dir: &Path) -> Option<EngineKind> {
+    if dir.join(self::sled::FOLDER).is_dir() {
+        Some(EngineKind::Sled)
+    } else if dir.join(self::redb::FILE).is_file() {
+        Some(EngineKind::Redb)
+    } else {
+        None
+    }
+}
+
+/// Prepares `dir` for an engine with files: makes it where allowed, locks it, and refuses a store
+/// of another engine.
+fn prepare_folder(
+    kind: EngineKind,
+    dir: &Path,
+    options: &EngineOptions,
+) -> Result<self::lock::FolderLock, EngineError> {
+    if options.if_missing == IfMissing::Refuse && detect(dir).is_none() {
+        return Err(EngineError::Missing {
+            path: dir.to_path_buf(),
+        });
+    }
+    std::fs::create_dir_all(dir).map_err(|source| EngineError::Io {
+        attempted: Attempt::Open,
+        path: dir.to_path_buf(),
+        source,
+    })?;
+    let lock = self::lock::FolderLock::take(dir)?;
+    match detect(dir) {
+        Some(found) if found != kind => Err(EngineError::OtherEngine {
+            path: dir.to_path_buf(),
+            asked: kind,
+            found,
+        }),
+        _ => Ok(lock),
+    }
+}
+
+/// Makes the names of new files durable: a file's own sync does not cover its folder's entry.
+fn sync_folder(dir: &Path) -> std::io::Result<()> {
+    std::fs::File::open(dir)?.sync_all()
+}
+
+/// Returns the least key after all keys that start with `prefix`, or `None` if there is none.
+fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefix_end;
+
+    #[test]
+    fn the_end_of_a_prefix_skips_trailing_ff() {
+        assert_eq!(prefix_end(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(prefix_end(b"a\xFF\xFF"), Some(b"b".to_vec()));
+        assert_eq!(prefix_end(b"\xFF"), None);
+        assert_eq!(prefix_end(b""), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! Which engine to open, and with what limits.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The engines that this build can open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum EngineKind {
+    /// sled: the default.
+    #[default]
+    Sled,
+    /// redb: smaller on disk and quicker to open; the choice for large sites.
+    Redb,
+    /// In memory: gone when it is closed; for tests and simulations.
+    Memory,
+}
+
+impl EngineKind {
+    /// Every engine, in the order in which they are offered.
+    pub const ALL: &'static [EngineKind] = &[Self::Sled, Self::Redb, Self::Memory];
+
+    /// Returns the name used in the configuration, on the command line and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sled => "sled",
+            Self::Redb => "redb",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that no engine has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no store engine is called {found:?}; choose sled, redb or memory")]
+pub struct UnknownEngine {
+    /// The name that was given.
+    pub found: String,
+}
+
+impl FromStr for EngineKind {
+    type Err = UnknownEngine;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| UnknownEngine {
+                found: text.to_owned(),
+            })
+    }
+}
+
+/// What to do when the folder holds no store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum IfMissing {
+    /// Make an empty one.
+    #[default]
+    Create,
+    /// Fail with [`EngineError::Missing`](super::EngineError::Missing).
+    Refuse,
+}
+
+/// How to open an engine. `EngineOptions::default()` suits a daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// Memory for cached pages. A guide, not a cap: sled holds more while it writes.
+    pub cache: ByteCount,
+    /// Space that writes leave free on the disk: a write that would not is refused before it
+    /// starts, which costs nothing, where running full in the middle stops the engine.
+    pub reserve: ByteCount,
+    /// What to do when there is no store.
+    pub if_missing: IfMissing,
+}
+
+impl EngineOptions {
+    /// Cache of 32 MiB: the tree's inner nodes of a million records, and an idle daemon stays small.
+    pub const DEFAULT_CACHE: ByteCount = ByteCount::mebibytes(32);
+    /// Reserve of 64 MiB: room for the engine's own housekeeping and for an orderly stop.
+    pub const DEFAULT_RESERVE: ByteCount = ByteCount::mebibytes(64);
+
+    /// Sets the memory for cached pages.
+    pub fn with_cache(mut self, cache: ByteCount) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// Sets the space that writes leave free.
+    pub fn with_reserve(mut self, reserve: ByteCount) -> Self {
+        self.reserve = reserve;
+        self
+    }
+
+    /// Sets what happens when there is no store.
+    pub fn with_if_missing(mut self, if_missing: IfMissing) -> Self {
+        self.if_missing = if_missing;
+        self
+    }
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            cache: Self::DEFAULT_CACHE,
+            reserve: Self::DEFAULT_RESERVE,
+            if_missing: IfMissing::default(),
+        }
+    }
+}
+
+/// A size in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ByteCount(pub u64);
+
+impl ByteCount {
+    /// Creates a size from mebibytes.
+    pub const fn mebibytes(count: u64) -> Self {
+        Self(count << 20)
+    }
+
+    /// Returns the number of bytes.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ByteCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        for (size, unit) in UNITS {
+            if self.0 >= size {
+                // Tenths in whole numbers: the same text on every machine.
+                let tenths = (u128::from(self.0) * 10) / u128::from(size);
+                return write!(f, "{}.{} {unit}", tenths / 10, tenths % 10);
+            }
+        }
+        write!(f, "{} B", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engine_names_read_back() {
+        for kind in EngineKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(*kind));
+        }
+        assert_eq!(
+            "Sled".parse::<EngineKind>(),
+            Err(UnknownEngine { found: "Sled".into() })
+        );
+    }
+
+    #[test]
+    fn byte_counts_show_one_decimal_of_the_largest_unit() {
+        assert_eq!(ByteCount(1023).to_string(), "1023 B");
+        assert_eq!(ByteCount(1536).to_string(), "1.5 KiB");
+        assert_eq!(ByteCount::mebibytes(32).to_string(), "32.0 MiB");
+    }
+}

@@ -1,0 +1,148 @@
+//! What a check of a whole store found.
+
+use std::collections::BTreeMap;
+
+use super::batch::INLINE;
+use super::split::{Head, PIECES, SPLIT, piece_key};
+use super::tree::Tree;
+
+/// Rows and damage of a store. An empty list of problems means that every row could be read and
+/// that every large value has its hash; what the rows mean is checked by the layers above.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Per tree that holds rows, in the order of their numbers.
+    pub trees: Vec<TreeCount>,
+    /// What is damaged, at most [`CheckReport::MAX_PROBLEMS`] entries.
+    pub problems: Vec<String>,
+    /// How many problems there were beyond those listed.
+    pub more_problems: u64,
+}
+
+/// How much one tree holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeCount {
+    /// The tree.
+    pub tree: Tree,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of its keys.
+    pub key_bytes: u64,
+    /// Bytes of its values.
+    pub value_bytes: u64,
+}
+
+impl CheckReport {
+    /// The problems that are listed: enough to see a pattern, bounded whatever the damage.
+    pub const MAX_PROBLEMS: usize = 100;
+
+    /// Returns whether nothing is damaged.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Collects a [`CheckReport`] from rows in stored order.
+#[derive(Default)]
+pub(super) struct Inspector {
+    report: CheckReport,
+    counts: BTreeMap<Tree, TreeCount>,
+    /// Pieces expected from the split rows seen so far: rows come before their pieces.
+    split: BTreeMap<Vec<u8>, u32>,
+}
+
+impl Inspector {
+    /// Takes one stored row; `join` puts a split value together and returns its length.
+    pub(super) fn row(
+        &mut self,
+        key: &[u8],
+        row: &[u8],
+        join: &mut dyn FnMut(Head) -> Result<usize, String>,
+    ) {
+        match key.first() {
+            Some(&PIECES) => self.piece(key),
+            // The layer's own rows: the layout number was checked when the store was opened.
+            Some(0) => {}
+            Some(&number) => match Tree::from_number(number) {
+                Some(tree) => self.tree_row(tree, key, row, join),
+                None => self.problem(format!("a row of unknown tree {number}")),
+            },
+            None => self.problem("a row with no key".to_owned()),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> CheckReport {
+        self.report.trees = self.counts.into_values().collect();
+        self.report
+    }
+
+    fn tree_row(
+        &mut self,
+        tree: Tree,
+        key: &[u8],
+        row: &[u8],
+        join: &mut dyn FnMut(Head) -> Result<usize, String>,
+    ) {
+        let value_bytes = match row.last() {
+            Some(&INLINE) => Ok(row.len() - 1),
+            Some(&SPLIT) => Head::decode(row).and_then(|head| {
+                // Remembered by the start of its pieces' keys, which the index follows.
+                let start = piece_key(key, 0);
+                self.split
+                    .insert(start[..start.len() - 4].to_vec(), index_limit(head));
+                join(head)
+            }),
+            other => Err(format!("ends in {other:?} instead of a mark")),
+        };
+        match value_bytes {
+            Ok(value_bytes) => {
+                let count = self.counts.entry(tree).or_insert(TreeCount {
+                    tree,
+                    rows: 0,
+                    key_bytes: 0,
+                    value_bytes: 0,
+                });
+                count.rows += 1;
+                count.key_bytes += key.len() as u64 - 1;
+                count.value_bytes += value_bytes as u64;
+            }
+            Err(found) => self.problem(format!("tree {tree}, key {}: {found}", hex(&key[1..]))),
+        }
+    }
+
+    fn piece(&mut self, key: &[u8]) {
+        let owned = key.split_last_chunk::<4>().is_some_and(|(start, index)| {
+            self.split
+                .get(start)
+                .is_some_and(|pieces| u32::from_be_bytes(*index) < *pieces)
+        });
+        if !owned {
+            self.problem(format!("piece {} belongs to no value", hex(key)));
+        }
+    }
+
+    fn problem(&mut self, text: String) {
+        if self.report.problems.len() < CheckReport::MAX_PROBLEMS {
+            self.report.problems.push(text);
+        } else {
+            self.report.more_problems += 1;
+        }
+    }
+}
+
+fn index_limit(head: Head) -> u32 {
+    u32::try_from(head.pieces()).unwrap_or(u32::MAX)
+}
+
+/// The first bytes of a key in hexadecimal; long keys are cut.
+fn hex(key: &[u8]) -> String {
+    use std::fmt::Write as _;
+    const SHOWN_BYTES: usize = 48;
+    let mut text = String::with_capacity(2 * SHOWN_BYTES + 1);
+    for byte in key.iter().take(SHOWN_BYTES) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    if key.len() > SHOWN_BYTES {
+        text.push('…');
+    }
+    text
+}
