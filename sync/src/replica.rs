@@ -50,9 +50,9 @@ pub struct LogPosition {
     pub site: SiteId,
     /// The log.
     pub lane: Lane,
-    /// Newest claim that a verified head names; never falls.
+    /// Newest claim that a verified head or a held delta proves to exist; never falls.
     pub high_water: ClaimNumber,
-    /// Last claim whose delta is verified and stored. At most `high_water`, once a head was seen.
+    /// Last claim whose delta is verified and stored; at most `high_water`.
     pub held: ClaimNumber,
     /// Last claim that entered the view.
     pub accepted: ClaimNumber,
@@ -148,6 +148,9 @@ pub struct MissingBody {
     pub author: SiteId,
     /// The log of that claim.
     pub lane: Lane,
+    /// The claim: on the wire a body is asked for by its place in a log, which takes a byte or two where a
+    /// hash takes 32, and serves nobody who may not read that log.
+    pub number: ClaimNumber,
     /// A body that is held here and is likely similar and likely held by whoever holds the wanted one:
     /// best the content that the claim superseded, else a neighbour by key in the same source.
     pub base: Option<ContentHash>,
@@ -163,6 +166,9 @@ pub trait Replica {
 
     /// The certificate chain of a listed site, or of this one.
     fn chain(&self, site: &SiteId) -> Option<CertificateChain>;
+
+    /// Whether the allow-list names this site and has it enabled, whatever is known of it; true of this site.
+    fn is_listed(&self, site: &SiteId) -> bool;
 
     /// Every chain known of listed sites, this site's included, ordered by site.
     fn chains(&self) -> Vec<CertificateChain>;
@@ -238,7 +244,7 @@ pub trait Replica {
 
     /// Bodies that are live at the held position, in scope and absent here, without those in `skip`.
     ///
-    /// Ordered by source and key, so that similar bodies stand together; at most `limit`; each hash once.
+    /// Ordered by author, lane and claim number; at most `limit`; each hash once.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
@@ -266,6 +272,9 @@ pub trait Replica {
 
     /// Moves the body-complete and accepted positions of every log whose live bodies in scope are here.
     /// Gives the logs whose accepted position moved, with it.
+    ///
+    /// Called after every page of deltas or bodies: a store keeps a count of missing bodies per log, so
+    /// that a log that is not complete costs nothing here.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
