@@ -1,0 +1,105 @@
+//! What the commands on a site's folder answer. None of it goes over the API.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::SiteId;
+use crate::text::{PublicKey, SiteSlug};
+use crate::time::Timestamp;
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRole {
+    /// Signs epoch certificates only; can live offline.
+    Root,
+    /// Signs deltas and heads, and is the peer key.
+    Operating,
+}
+
+impl KeyRole {
+    /// The role's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Operating => "operating",
+        }
+    }
+}
+
+/// One key of a site; never its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyInfo {
+    /// What it is for.
+    pub role: KeyRole,
+    /// The public key.
+    pub public_key: PublicKey,
+    /// The epoch of an operating key.
+    pub epoch: Option<u64>,
+    /// Whether the secret is in this folder.
+    pub secret_present: bool,
+    /// Whether it is the key in use.
+    pub current: bool,
+    /// File of the secret, where it is in this folder.
+    pub file: Option<PathBuf>,
+    /// When it was made, where that is known.
+    pub created_at: Option<Timestamp>,
+}
+
+/// Answer of `starling keys list` and `keys generate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyList {
+    /// The keys: root first, then operating keys by epoch.
+    pub keys: Vec<KeyInfo>,
+}
+
+/// Answer of `starling keys show` and `keys export --public`: who the site is, and how others list it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicIdentity {
+    /// The site's name.
+    pub site_id: SiteSlug,
+    /// The site's identity.
+    pub site: SiteId,
+    /// The epoch in force.
+    pub epoch: u64,
+    /// Public half of the root key.
+    pub root_key: PublicKey,
+    /// Public half of the operating key in use.
+    pub operating_key: PublicKey,
+    /// The operating key as a libp2p peer id.
+    pub peer_id: String,
+    /// The certificate chain as one line of text: what `starling sites add --key` takes.
+    pub certificates: String,
+}
+
+/// Answer of `starling init`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitReport {
+    /// The site's folder.
+    pub home: PathBuf,
+    /// The configuration file that was written.
+    pub config: PathBuf,
+    /// The store's engine.
+    pub engine: String,
+    /// Who the site is.
+    #[serde(flatten)]
+    pub identity: PublicIdentity,
+}
+
+/// Answer of `starling store convert`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConvertReport {
+    /// Engine before.
+    pub from: String,
+    /// Engine now.
+    pub to: String,
+    /// Entries copied.
+    pub entries: u64,
+    /// Size on disk before, in bytes.
+    pub size_before_bytes: u64,
+    /// Size on disk now, in bytes.
+    pub size_after_bytes: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
