@@ -4,8 +4,6 @@
 //! against their author's chain, keeps positions, and knows which bodies are in scope. Every write here is
 //! all or nothing and is durable when the call returns. No method waits for a peer.
 
-use std::collections::BTreeSet;
-
 use starling_protocol::{
     CertificateChain, ClaimNumber, ContentHash, ForkProof, Lane, PublicKey, SiteId, VerifiedHead,
 };
@@ -144,10 +142,6 @@ pub struct MissingBody {
     pub hash: ContentHash,
     /// Its size in bytes, as the claim says.
     pub size: u32,
-    /// An author whose live claim names it.
-    pub author: SiteId,
-    /// The log of that claim.
-    pub lane: Lane,
     /// The claim: on the wire a body is asked for by its place in a log, which takes a byte or two where a
     /// hash takes 32, and serves nobody who may not read that log.
     pub number: ClaimNumber,
@@ -242,15 +236,16 @@ pub trait Replica {
     /// [`ReplicaError::Storage`], when nothing of the page was kept.
     fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError>;
 
-    /// Bodies that are live at the held position, in scope and absent here, without those in `skip`.
-    ///
-    /// Ordered by author, lane and claim number; at most `limit`; each hash once.
+    /// Bodies that claims of one log after `after` name and that are live at the held position, in scope and
+    /// absent here, ordered by claim number; at most `limit`.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
     fn missing_bodies(
         &self,
-        skip: &BTreeSet<ContentHash>,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
         limit: usize,
     ) -> Result<Vec<MissingBody>, ReplicaError>;
 
