@@ -170,7 +170,9 @@ impl<K: Kv> Layered<K> {
         let stops = match &failure {
             Failure::NoRoom { .. } => false,
             Failure::Panicked(_) | Failure::Stopped(_) => true,
-            Failure::NoSpace(_) | Failure::Io(_) | Failure::Corrupt(_) => writing,
+            // Even from a read: then an earlier write has failed behind the library's back.
+            Failure::NoSpace(_) => true,
+            Failure::Io(_) | Failure::Corrupt(_) => writing,
         };
         if stops {
             self.stop(failure.to_string());

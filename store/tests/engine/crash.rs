@@ -1,0 +1,93 @@
+//! `kill -9` at random moments: every acknowledged step is there, none by half.
+//!
+//! `STARLING_CRASH_ROUNDS` sets the kills per engine (default 12), `STARLING_CRASH_SEED` the moments.
+
+use std::hash::{BuildHasher, RandomState};
+use std::hint::black_box;
+
+use starling_store::engine::{EngineError, EngineKind, open};
+use tempfile::TempDir;
+
+use super::bed::{noise, options};
+use super::child::{Said, Steps, store_in};
+use super::steps;
+
+const DEFAULT_ROUNDS: u64 = 12;
+/// A new store after this many rounds, so that each round's check stays short.
+const ROUNDS_PER_STORE: u64 = 25;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+    })
+}
+
+fn loses_nothing_when_killed(kind: EngineKind) {
+    let rounds = setting("STARLING_CRASH_ROUNDS").unwrap_or(DEFAULT_ROUNDS);
+    let seed = setting("STARLING_CRASH_SEED").unwrap_or_else(|| RandomState::new().hash_one(kind.name()));
+    println!("{kind}: {rounds} rounds, STARLING_CRASH_SEED={seed}");
+    let mut folder = TempDir::new().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..rounds {
+        if round % ROUNDS_PER_STORE == 0 {
+            folder = TempDir::new().unwrap();
+            acknowledged = 0;
+        }
+        let dir = store_in(&folder);
+        let dice = noise(seed.wrapping_add(round), 16);
+        let mut child = Steps::start(kind, &dir);
+        // Now and then before it has opened the store, else after a few steps.
+        let steps_to_hear = u64::from(dice[0] % 12);
+        for _ in 0..steps_to_hear {
+            match child.next() {
+                Some(Said::Acknowledged(step)) => acknowledged = step,
+                other => panic!("round {round}: the child said {other:?}"),
+            }
+        }
+        // Not always at the moment of an acknowledgement: a while later, by work of random length.
+        black_box(noise(seed, usize::from(dice[1]) * 20_000));
+        child.kill();
+        // What it said before it died counts, too.
+        while let Some(said) = child.next() {
+            match said {
+                Said::Acknowledged(step) => acknowledged = step,
+                Said::Failed(error) => panic!("round {round}: {error}"),
+            }
+        }
+        let engine = open(kind, &dir, &options()).unwrap();
+        let found = steps::position(&*engine);
+        assert!(
+            found == acknowledged || found == acknowledged + 1,
+            "round {round}: acknowledged {acknowledged}, found {found}"
+        );
+        steps::assert_whole(&*engine);
+        acknowledged = found;
+    }
+}
+
+#[test]
+fn sled_loses_nothing_when_killed() {
+    loses_nothing_when_killed(EngineKind::Sled);
+}
+
+#[test]
+fn redb_loses_nothing_when_killed() {
+    loses_nothing_when_killed(EngineKind::Redb);
+}
+
+#[test]
+fn a_store_in_use_by_another_process_names_it_and_is_free_after_its_death() {
+    for kind in [EngineKind::Sled, EngineKind::Redb] {
+        let folder = TempDir::new().unwrap();
+        let dir = store_in(&folder);
+        let mut child = Steps::start(kind, &dir);
+        assert_eq!(child.next(), Some(Said::Acknowledged(0)));
+        match open(kind, &dir, &options()) {
+            Err(EngineError::Locked { holder, .. }) => assert_eq!(holder, Some(child.id())),
+            other => panic!("{kind}: expected a locked store, got {other:?}"),
+        }
+        child.kill();
+        open(kind, &dir, &options()).unwrap();
+    }
+}
