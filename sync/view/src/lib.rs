@@ -7,13 +7,20 @@
 //! Key layouts and the rules of identity: `docs/formats/view.md`.
 
 mod changes;
+mod codec;
 mod error;
+mod extract;
+mod identity;
+#[cfg(test)]
+mod interleavings;
 pub mod limits;
 mod package;
 mod policy;
 mod ports;
+mod reading;
 mod rows;
 mod settings;
+mod update;
 mod vulnerability;
 
 pub use changes::{Action, Change, Changes, Problem};
@@ -25,4 +32,5 @@ pub use policy::{
 pub use ports::{Bodies, Claims, Decisions, RecordKey, Statement, StatementKind};
 pub use rows::{MemoryRows, Rows, RowsMut, Table, Visitor};
 pub use settings::{NormaliseName, Settings};
+pub use update::{update, wipe};
 pub use vulnerability::VulnerabilityId;

@@ -13,3 +13,18 @@ pub const MAX_NAME_BYTES: usize = 1_024;
 pub const MAX_COMPONENT_MEMBERS: usize = 4_096;
 /// Most pairs of (id, package of a record) in one component; likewise.
 pub const MAX_COMPONENT_PAIRS: usize = 65_536;
+
+/// The bounds of a component, as one value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ComponentLimits {
+    pub(crate) members: usize,
+    pub(crate) pairs: usize,
+}
+
+impl ComponentLimits {
+    /// The bounds that every site shares.
+    pub(crate) const DEFAULT: Self = Self {
+        members: MAX_COMPONENT_MEMBERS,
+        pairs: MAX_COMPONENT_PAIRS,
+    };
+}

@@ -1,0 +1,130 @@
+//! The bytes of keys and values. Layouts: `docs/formats/view.md`.
+//!
+//! Every part is self-delimiting, so that the rows under a part are exactly those with its bytes as
+//! prefix, and every value has one encoding. Decoding is total: damaged bytes give nothing.
+
+mod id;
+mod keys;
+mod package;
+mod record;
+mod source;
+
+pub(crate) use keys::{
+    EdgeKey, alias_key, alias_prefix, edge_key, edge_prefix, hash_key, hash_prefix, held_key, read_alias_key,
+    read_edge_key, read_hash_key, read_held_key, read_record_key, record_key, record_prefix,
+};
+pub(crate) use package::{name_prefix, write_package};
+pub(crate) use record::{RecordRow, RecordState};
+
+/// Reads encoded parts one after the other. A method that returns nothing found bytes that this
+/// version never writes; the reader is then of no further use.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.bytes(N)?.try_into().ok()
+    }
+
+    /// Reads text up to a zero byte, which is taken too.
+    fn terminated(&mut self) -> Option<&'a str> {
+        let end = self.rest.iter().position(|byte| *byte == 0)?;
+        let text = std::str::from_utf8(self.bytes(end)?).ok()?;
+        self.byte()?;
+        Some(text)
+    }
+
+    /// Reads a LEB128 number in its shortest form.
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return None;
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                // A last group of zero would be a longer way to write the same number.
+                return (shift == 0 || byte != 0).then_some(value);
+            }
+        }
+        None
+    }
+
+    /// Reads a count of things that take at least one byte each, so that no count can promise more
+    /// than is there.
+    fn count(&mut self) -> Option<usize> {
+        let count = usize::try_from(self.number()?).ok()?;
+        (count <= self.rest.len()).then_some(count)
+    }
+}
+
+/// Writes a number as LEB128.
+fn write_number(out: &mut Vec<u8>, mut value: u64) {
+    loop {
+        let [low, ..] = value.to_le_bytes();
+        value >>= 7;
+        if value == 0 {
+            out.push(low & 0x7f);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+/// Writes text and a zero byte. The text holds none: names with control characters are no keys.
+fn write_terminated(out: &mut Vec<u8>, text: &str) {
+    debug_assert!(!text.contains('\0'));
+    out.extend_from_slice(text.as_bytes());
+    out.push(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_read_back(value: u64) {
+            let mut bytes = Vec::new();
+            write_number(&mut bytes, value);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.number(), Some(value));
+            prop_assert!(reader.is_at_end());
+        }
+
+        #[test]
+        fn a_number_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+            let mut reader = Reader::new(&bytes);
+            if let Some(value) = reader.number() {
+                let mut again = Vec::new();
+                write_number(&mut again, value);
+                prop_assert_eq!(&again[..], &bytes[..bytes.len() - reader.rest.len()]);
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The row of one record: all that identity needs of it, so that no body is read twice.
+
+use starling_protocol::ContentHash;
+
+use super::id::{read_id, write_id};
+use super::package::{read_package, write_package};
+use super::{Reader, write_number};
+use crate::package::PackageId;
+use crate::vulnerability::VulnerabilityId;
+
+/// The layout version, in the high half of a record row's first byte.
+const VERSION: u8 = 1;
+
+/// What a record is in the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RecordState {
+    Live,
+    Withdrawn,
+    Absent,
+    Unresolved,
+    BodyMissing,
+    BodyUnreadable,
+}
+
+/// A record as the view keeps it.
+///
+/// Only a live or withdrawn record has aliases and packages, and it has at least one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordRow {
+    pub(crate) state: RecordState,
+    /// The chosen content; nothing where the state tells of none.
+    pub(crate) content: Option<ContentHash>,
+    /// The followed aliases, sorted, without the record's own id.
+    pub(crate) aliases: Vec<VulnerabilityId>,
+    /// The packages, sorted by their encoded bytes.
+    pub(crate) packages: Vec<PackageId>,
+}
+
+impl RecordState {
+    const ALL: [Self; 6] = [
+        Self::Live,
+        Self::Withdrawn,
+        Self::Absent,
+        Self::Unresolved,
+        Self::BodyMissing,
+        Self::BodyUnreadable,
+    ];
+
+    /// Says whether the record feeds advisories.
+    pub(crate) const fn contributes(self) -> bool {
+        matches!(self, Self::Live | Self::Withdrawn)
+    }
+
+    const fn has_content(self) -> bool {
+        !matches!(self, Self::Absent | Self::Unresolved)
+    }
+}
+
+impl RecordRow {
+    /// A record that says nothing, for the reason that its state gives.
+    pub(crate) const fn silent(state: RecordState, content: Option<ContentHash>) -> Self {
+        Self {
+            state,
+            content,
+            aliases: Vec::new(),
+            packages: Vec::new(),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96);
+        out.push(VERSION << 4 | self.state as u8);
+        if let Some(content) = &self.content {
+            out.extend_from_slice(content.as_bytes());
+        }
+        if !self.state.contributes() {
+            return out;
+        }
+        write_number(&mut out, self.aliases.len() as u64);
+        for alias in &self.aliases {
+            write_id(&mut out, alias.as_str());
+        }
+        write_number(&mut out, self.packages.len() as u64);
+        // Neighbours share much of their names: each says how much of the one before it repeats.
+        let mut before = Vec::new();
+        for package in &self.packages {
+            let mut bytes = Vec::new();
+            write_package(&mut bytes, package);
+            let shared = before.iter().zip(&bytes).take_while(|(a, b)| a == b).count();
+            write_number(&mut out, shared as u64);
+            write_number(&mut out, (bytes.len() - shared) as u64);
+            out.extend_from_slice(&bytes[shared..]);
+            before = bytes;
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let head = reader.byte()?;
+        let state = *RecordState::ALL.get(usize::from(head & 0x0f))?;
+        if head >> 4 != VERSION {
+            return None;
+        }
+        let content = if state.has_content() {
+            Some(ContentHash::from_bytes(reader.array()?))
+        } else {
+            None
+        };
+        let mut row = Self::silent(state, content);
+        if state.contributes() {
+            for _ in 0..reader.count()? {
+                row.aliases
+                    .push(VulnerabilityId::from_normalised(read_id(&mut reader)?));
+            }
+            let mut before: Vec<u8> = Vec::new();
+            for _ in 0..reader.count()? {
+                let shared = usize::try_from(reader.number()?).ok()?;
+                if shared > before.len() {
+                    return None;
+                }
+                let own = usize::try_from(reader.number()?).ok()?;
+                before.truncate(shared);
+                before.extend_from_slice(reader.bytes(own)?);
+                let mut package = Reader::new(&before);
+                row.packages.push(read_package(&mut package)?);
+                if !package.is_at_end() {
+                    return None;
+                }
+            }
+        }
+        reader.is_at_end().then_some(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn row(packages: &[(&str, &str)]) -> RecordRow {
+        RecordRow {
+            state: RecordState::Live,
+            content: Some(ContentHash::of(b"x")),
+            aliases: vec![VulnerabilityId::of("CVE-2021-1234").unwrap()],
+            packages: packages
+                .iter()
+                .map(|(ecosystem, name)| PackageId::Package {
+                    ecosystem: (*ecosystem).into(),
+                    name: (*name).into(),
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn rows_read_back() {
+        let live = row(&[
+            ("AlmaLinux:8", "kernel"),
+            ("AlmaLinux:8", "kernel-debug"),
+            ("npm", "express"),
+        ]);
+        assert_eq!(RecordRow::decode(&live.encode()), Some(live));
+        for state in RecordState::ALL.into_iter().filter(|state| !state.contributes()) {
+            let silent = RecordRow::silent(state, state.has_content().then(|| ContentHash::of(b"y")));
+            assert_eq!(RecordRow::decode(&silent.encode()), Some(silent));
+        }
+    }
+
+    #[test]
+    fn neighbouring_package_names_share_their_start() {
+        let names: Vec<String> = (0..100).map(|n| format!("kernel-modules-extra-{n:02}")).collect();
+        let packages: Vec<(&str, &str)> = names.iter().map(|name| ("AlmaLinux:8", name.as_str())).collect();
+        assert!(row(&packages).encode().len() < 100 * 9);
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_rows_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..80), flip in 0usize..80) {
+            let _ = RecordRow::decode(&bytes);
+            bytes = row(&[("npm", "a"), ("npm", "ab")]).encode();
+            let place = flip % bytes.len();
+            bytes[place] ^= 1 << (flip % 8);
+            let _ = RecordRow::decode(&bytes);
+        }
+    }
+}

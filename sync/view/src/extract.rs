@@ -1,0 +1,259 @@
+//! What identity needs of a record's body: its aliases, its packages, whether it is withdrawn.
+//!
+//! Lenient by design. A field of the wrong type, `null` where a list belongs, a name that cannot be
+//! a key: each is passed over, and reported where it loses something. The body itself stays whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use starling_protocol::ContentHash;
+use starling_protocol::json::{self, Value};
+
+use crate::changes::Problem;
+use crate::codec::{RecordRow, RecordState, write_package};
+use crate::limits::{MAX_NAME_BYTES, MAX_RECORD_ALIASES, MAX_RECORD_PACKAGES};
+use crate::package::{PackageId, normalise_repository};
+use crate::ports::RecordKey;
+use crate::settings::NormaliseName;
+use crate::vulnerability::VulnerabilityId;
+
+/// Reads the row of a record off its body, and what is odd about it.
+pub(crate) fn extract(
+    record: &RecordKey,
+    content: ContentHash,
+    body: &[u8],
+    normalise_name: NormaliseName,
+) -> (RecordRow, BTreeSet<Problem>) {
+    let mut problems = BTreeSet::new();
+    let value = match json::parse(body) {
+        Ok(value) if value.as_object().is_some() => value,
+        _ => {
+            problems.insert(Problem::BodyUnreadable);
+            return (
+                RecordRow::silent(RecordState::BodyUnreadable, Some(content)),
+                problems,
+            );
+        }
+    };
+    let state = if is_withdrawn(&value) {
+        RecordState::Withdrawn
+    } else {
+        RecordState::Live
+    };
+    let row = RecordRow {
+        state,
+        content: Some(content),
+        aliases: aliases(&value, record, &mut problems),
+        packages: packages(&value, record, normalise_name, &mut problems),
+    };
+    (row, problems)
+}
+
+/// Says whether a body is of a withdrawn record: `withdrawn` holds any text.
+pub(crate) fn is_withdrawn(body: &Value<'_>) -> bool {
+    body.get("withdrawn")
+        .and_then(Value::as_str)
+        .is_some_and(|time| !time.trim().is_empty())
+}
+
+/// Returns the package that an entry of `affected` names, in the spelling that is compared.
+///
+/// Nothing when it names none; `Err` when the name cannot be a key.
+pub(crate) fn package_of(
+    affected: &Value<'_>,
+    normalise_name: NormaliseName,
+) -> Result<Option<PackageId>, Problem> {
+    let Some(package) = affected.get("package") else {
+        return Ok(None);
+    };
+    let text = |key| {
+        package
+            .get(key)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    };
+    let (Some(ecosystem), Some(name)) = (text("ecosystem"), text("name")) else {
+        return Ok(None);
+    };
+    let name = normalise_name(ecosystem, name);
+    if !is_usable(ecosystem) || !is_usable(&name) {
+        return Err(Problem::UnusableName);
+    }
+    Ok(Some(PackageId::Package {
+        ecosystem: ecosystem.to_owned(),
+        name,
+    }))
+}
+
+/// Returns the git repositories that an entry of `affected` names, in the spelling that is compared.
+pub(crate) fn repositories_of<'a>(
+    affected: &'a Value<'_>,
+) -> impl Iterator<Item = Result<PackageId, Problem>> + 'a {
+    list(affected, "ranges").iter().filter_map(|range| {
+        let is_git = range.get("type").and_then(Value::as_str) == Some("GIT");
+        let url = range.get("repo").and_then(Value::as_str).filter(|_| is_git)?;
+        let repository = normalise_repository(url);
+        if repository.is_empty() {
+            None
+        } else if is_usable(&repository) {
+            Some(Ok(PackageId::Repository { repository }))
+        } else {
+            Some(Err(Problem::UnusableName))
+        }
+    })
+}
+
+/// Returns a list by its key; one that is missing, `null` or no list is empty.
+pub(crate) fn list<'a, 'v>(value: &'a Value<'v>, key: &str) -> &'a [Value<'v>] {
+    value.get(key).and_then(Value::as_array).unwrap_or_default()
+}
+
+fn aliases(body: &Value<'_>, record: &RecordKey, problems: &mut BTreeSet<Problem>) -> Vec<VulnerabilityId> {
+    let own = VulnerabilityId::of_record(&record.id);
+    let mut ids = BTreeSet::new();
+    for text in list(body, "aliases").iter().filter_map(Value::as_str) {
+        match VulnerabilityId::of(text) {
+            Some(id) if id != own => _ = ids.insert(id),
+            Some(_) => {}
+            None if text.trim().is_empty() => {}
+            None => _ = problems.insert(Problem::UnusableName),
+        }
+    }
+    if ids.len() > MAX_RECORD_ALIASES {
+        problems.insert(Problem::TooManyAliases);
+        ids.clear();
+    }
+    ids.into_iter().collect()
+}
+
+fn packages(
+    body: &Value<'_>,
+    record: &RecordKey,
+    normalise_name: NormaliseName,
+    problems: &mut BTreeSet<Problem>,
+) -> Vec<PackageId> {
+    let affected = list(body, "affected");
+    let mut found = keyed(
+        affected
+            .iter()
+            .filter_map(|entry| package_of(entry, normalise_name).transpose()),
+        problems,
+    );
+    if found.is_empty() {
+        found = keyed(affected.iter().flat_map(repositories_of), problems);
+    }
+    if found.is_empty() {
+        return vec![PackageId::Record(record.clone())];
+    }
+    if found.len() > MAX_RECORD_PACKAGES {
+        problems.insert(Problem::TooManyPackages);
+    }
+    found.into_values().take(MAX_RECORD_PACKAGES).collect()
+}
+
+/// Gathers identities under their keys: sorted, each once.
+fn keyed(
+    packages: impl Iterator<Item = Result<PackageId, Problem>>,
+    problems: &mut BTreeSet<Problem>,
+) -> BTreeMap<Vec<u8>, PackageId> {
+    let mut found = BTreeMap::new();
+    for package in packages {
+        match package {
+            Ok(package) => {
+                let mut key = Vec::new();
+                write_package(&mut key, &package);
+                found.insert(key, package);
+            }
+            Err(problem) => _ = problems.insert(problem),
+        }
+    }
+    found
+}
+
+fn is_usable(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lower(_: &str, name: &str) -> String {
+        name.to_ascii_lowercase()
+    }
+
+    fn read(body: &str) -> (RecordRow, BTreeSet<Problem>) {
+        let record = RecordKey::new("acme".parse().unwrap(), "X-1".parse().unwrap());
+        extract(&record, ContentHash::of(body.as_bytes()), body.as_bytes(), lower)
+    }
+
+    fn names(row: &RecordRow) -> Vec<String> {
+        row.packages.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_package_comes_before_a_repository_and_a_repository_before_the_record() {
+        let git = r#"{"ranges":[{"type":"GIT","repo":"https://GitHub.com/a/b.git"},{"type":"SEMVER","repo":"https://x/y"}]}"#;
+        let (row, _) = read(&format!(
+            r#"{{"affected":[{git},{{"package":{{"ecosystem":"npm","name":"A"}}}}]}}"#
+        ));
+        assert_eq!(names(&row), ["npm/a"]);
+        let (row, _) = read(&format!(r#"{{"affected":[{git}]}}"#));
+        assert_eq!(names(&row), ["https://github.com/a/b"]);
+        let (row, _) = read(r#"{"affected":[]}"#);
+        assert_eq!(names(&row), ["acme/X-1"]);
+    }
+
+    #[test]
+    fn fields_of_the_wrong_type_are_passed_over() {
+        for body in [
+            r#"{"affected":null,"aliases":null,"withdrawn":null}"#,
+            r#"{"affected":{},"aliases":"CVE-2021-1","withdrawn":""}"#,
+            r#"{"affected":[1,null,{"package":[]},{"package":{"name":"x"}}],"aliases":[1,null,""," "],"withdrawn":7}"#,
+        ] {
+            let (row, problems) = read(body);
+            assert_eq!(
+                (row.state, row.aliases.len(), names(&row)),
+                (RecordState::Live, 0, vec!["acme/X-1".to_owned()])
+            );
+            assert!(problems.is_empty(), "{body}");
+        }
+    }
+
+    #[test]
+    fn aliases_meet_in_one_spelling_and_leave_out_the_record_itself() {
+        let (row, _) = read(r#"{"aliases":["cve-2021-1 ","CVE-2021-1","X-1","GHSA-AAAA-bbbb-cccc"]}"#);
+        let ids: Vec<&str> = row.aliases.iter().map(VulnerabilityId::as_str).collect();
+        assert_eq!(ids, ["CVE-2021-1", "GHSA-aaaa-bbbb-cccc"]);
+    }
+
+    #[test]
+    fn a_flood_of_aliases_is_followed_nowhere() {
+        let ids: Vec<String> = (0..=MAX_RECORD_ALIASES).map(|n| format!("\"A-{n}\"")).collect();
+        let (row, problems) = read(&format!(r#"{{"aliases":[{}]}}"#, ids.join(",")));
+        assert!(row.aliases.is_empty() && problems.contains(&Problem::TooManyAliases));
+        let (row, problems) = read(&format!(r#"{{"aliases":[{}]}}"#, ids[1..].join(",")));
+        assert!(row.aliases.len() == MAX_RECORD_ALIASES && problems.is_empty());
+    }
+
+    #[test]
+    fn names_that_cannot_be_keys_are_reported() {
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
+        for name in ["a\\u0000b", long.as_str()] {
+            let (row, problems) = read(&format!(
+                r#"{{"affected":[{{"package":{{"ecosystem":"npm","name":"{name}"}}}}]}}"#
+            ));
+            assert_eq!(names(&row), ["acme/X-1"]);
+            assert!(problems.contains(&Problem::UnusableName));
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_unreadable() {
+        for body in ["", "[]", "{\"a\":", "null"] {
+            let (row, problems) = read(body);
+            assert_eq!(row.state, RecordState::BodyUnreadable);
+            assert!(problems.contains(&Problem::BodyUnreadable), "{body:?}");
+        }
+    }
+}

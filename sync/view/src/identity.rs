@@ -1,0 +1,205 @@
+//! Which vulnerabilities a record belongs to.
+//!
+//! Ids are nodes; a record ties its own id to each of its aliases. A *component* is what is reached
+//! from an id that is no CVE through ids that are no CVEs. CVE ids are met at its rim and never
+//! walked through, so two CVEs never merge, whatever names them both.
+//!
+//! - A record whose own id is a CVE belongs to that CVE alone.
+//! - Any other belongs to every CVE at the rim of its component, else to the component's least id.
+//! - In a component beyond the bounds every record stands alone: with the CVEs among its own
+//!   aliases, else its own id. The bounds are judged on the whole component, so the outcome is the
+//!   same from wherever it is walked, and in whatever order its records came.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use crate::codec::RecordRow;
+use crate::error::ViewError;
+use crate::limits::{ComponentLimits, MAX_COMPONENT_PAIRS};
+use crate::package::PackageId;
+use crate::ports::RecordKey;
+use crate::reading::{mentions_of, records_with_id};
+use crate::rows::Rows;
+use crate::vulnerability::VulnerabilityId;
+
+/// Ids that stand for one vulnerability, and the records that go by them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Component {
+    /// The ids that are no CVEs.
+    pub(crate) ids: BTreeSet<VulnerabilityId>,
+    /// The CVEs at the rim.
+    pub(crate) cves: BTreeSet<VulnerabilityId>,
+    /// The records whose own id is among `ids`.
+    pub(crate) records: BTreeMap<RecordKey, Rc<RecordRow>>,
+    /// Packages of all records, counted for each.
+    package_count: usize,
+}
+
+/// What was found around an id.
+#[derive(Debug, Clone)]
+pub(crate) enum Closure {
+    /// The whole component.
+    Whole(Rc<Component>),
+    /// One beyond the bounds.
+    TooLarge,
+}
+
+impl Component {
+    fn exceeds(&self, limits: ComponentLimits) -> bool {
+        let ids = self.ids.len() + self.cves.len();
+        ids + self.records.len() > limits.members || ids.saturating_mul(self.package_count) > limits.pairs
+    }
+
+    /// Returns the packages of all records, each once.
+    pub(crate) fn packages(&self) -> BTreeSet<&PackageId> {
+        self.records.values().flat_map(|row| &row.packages).collect()
+    }
+
+    /// Returns the vulnerabilities that the component's records belong to.
+    pub(crate) fn vulnerabilities(&self) -> Vec<VulnerabilityId> {
+        if self.cves.is_empty() {
+            self.ids.first().cloned().into_iter().collect()
+        } else {
+            self.cves.iter().cloned().collect()
+        }
+    }
+}
+
+/// Walks components of one state of the rows, each once.
+#[derive(Debug)]
+pub(crate) struct Closures {
+    limits: ComponentLimits,
+    found: BTreeMap<VulnerabilityId, Closure>,
+}
+
+impl Closures {
+    pub(crate) const fn new(limits: ComponentLimits) -> Self {
+        Self {
+            limits,
+            found: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the component around an id that is no CVE.
+    pub(crate) fn around<R: Rows>(
+        &mut self,
+        rows: &R,
+        start: &VulnerabilityId,
+    ) -> Result<Closure, ViewError> {
+        if let Some(closure) = self.found.get(start) {
+            return Ok(closure.clone());
+        }
+        let mut component = Component::default();
+        component.ids.insert(start.clone());
+        let mut queue = vec![start.clone()];
+        let mut too_large = false;
+        while let Some(id) = queue.pop() {
+            too_large = matches!(self.found.get(&id), Some(Closure::TooLarge))
+                || visit_id(rows, &id, &mut component, &mut queue, self.limits)?.is_break();
+            if too_large {
+                break;
+            }
+        }
+        let component = Rc::new(component);
+        let closure = if too_large {
+            Closure::TooLarge
+        } else {
+            Closure::Whole(Rc::clone(&component))
+        };
+        // Also of one beyond the bounds: each id seen is of the same component, and need not walk again.
+        for id in &component.ids {
+            self.found.insert(id.clone(), closure.clone());
+        }
+        Ok(closure)
+    }
+
+    /// Returns every component walked so far, each once.
+    pub(crate) fn components(&self) -> impl Iterator<Item = &Rc<Component>> {
+        self.found.iter().filter_map(|(id, closure)| match closure {
+            Closure::Whole(component) if component.ids.first() == Some(id) => Some(component),
+            _ => None,
+        })
+    }
+
+    /// Returns what was found around an id, if it was walked.
+    pub(crate) fn known(&self, id: &VulnerabilityId) -> Option<&Closure> {
+        self.found.get(id)
+    }
+}
+
+/// Adds the neighbours of an id; breaks when the component exceeds the bounds.
+fn visit_id<R: Rows>(
+    rows: &R,
+    id: &VulnerabilityId,
+    component: &mut Component,
+    queue: &mut Vec<VulnerabilityId>,
+    limits: ComponentLimits,
+) -> Result<ControlFlow<()>, ViewError> {
+    fn reach(component: &mut Component, queue: &mut Vec<VulnerabilityId>, id: VulnerabilityId) {
+        if id.is_cve() {
+            component.cves.insert(id);
+        } else if !component.ids.contains(&id) {
+            component.ids.insert(id.clone());
+            queue.push(id);
+        }
+    }
+    records_with_id(rows, id, |record, row| {
+        for alias in &row.aliases {
+            reach(component, queue, alias.clone());
+        }
+        component.package_count += row.packages.len();
+        component.records.insert(record, Rc::new(row));
+        if component.exceeds(limits) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    mentions_of(rows, id, |own, _| {
+        reach(component, queue, own);
+        if component.exceeds(limits) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    Ok(if component.exceeds(limits) {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    })
+}
+
+/// Returns the vulnerabilities that a record belongs to, sorted; none when it says nothing.
+///
+/// `closure` is the component around the record's own id; a record named by a CVE needs none.
+pub(crate) fn vulnerabilities_of(
+    own: &VulnerabilityId,
+    row: &RecordRow,
+    closure: Option<&Closure>,
+) -> Vec<VulnerabilityId> {
+    if !row.state.contributes() {
+        return Vec::new();
+    }
+    match closure {
+        _ if own.is_cve() => vec![own.clone()],
+        Some(Closure::Whole(component)) => component.vulnerabilities(),
+        Some(Closure::TooLarge) | None => alone(own, row),
+    }
+}
+
+/// Returns the vulnerabilities of a record for which no other speaks.
+fn alone(own: &VulnerabilityId, row: &RecordRow) -> Vec<VulnerabilityId> {
+    let cves: Vec<_> = row
+        .aliases
+        .iter()
+        .filter(|alias| alias.is_cve())
+        .cloned()
+        .collect();
+    if cves.is_empty() || cves.len() * row.packages.len() > MAX_COMPONENT_PAIRS {
+        vec![own.clone()]
+    } else {
+        cves
+    }
+}

@@ -1,0 +1,449 @@
+//! Property tests: however claims arrive, the rows are what a rebuild makes of the claims alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+
+use proptest::prelude::*;
+use starling_protocol::{ContentHash, Lane, RecordId, SiteId, Source, UnixMillis};
+
+use crate::codec::{EdgeKey, read_edge_key};
+use crate::limits::ComponentLimits;
+use crate::update::update_within;
+use crate::{
+    Bodies, Claims, ConflictStrategy, Decisions, MemoryRows, PackageId, RecordKey, Settings, Statement,
+    StatementKind, Table, ViewPolicy, VulnerabilityId,
+};
+
+const IDS: [&str; 9] = [
+    "CVE-2021-1111",
+    "CVE-2021-2222",
+    "cve-2021-1111",
+    "GHSA-2222-3333-4444",
+    "GHSA-5555-6666-7777",
+    "PYSEC-2021-1",
+    "PYSEC-2021-2",
+    "A-1",
+    "A-2 ",
+];
+const SOURCES: [&str; 3] = ["ghsa", "nvd", "acme"];
+const AUTHORS: u8 = 3;
+/// Bounds that these few ids can exceed.
+const TIGHT: ComponentLimits = ComponentLimits {
+    members: 7,
+    pairs: 24,
+};
+
+/// Claims and bodies as maps.
+#[derive(Default)]
+struct World {
+    statements: BTreeMap<RecordKey, BTreeMap<(SiteId, Lane), (StatementKind, UnixMillis)>>,
+    bodies: BTreeMap<ContentHash, Vec<u8>>,
+}
+
+impl Claims for World {
+    type Error = Infallible;
+
+    fn statements(&self, source: &Source, id: &RecordId) -> Result<Vec<Statement>, Infallible> {
+        let key = RecordKey::new(source.clone(), id.clone());
+        Ok(self
+            .statements
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .map(|((author, lane), (kind, time))| Statement {
+                author: *author,
+                lane: *lane,
+                kind: *kind,
+                time: *time,
+            })
+            .collect())
+    }
+}
+
+impl Bodies for World {
+    type Error = Infallible;
+
+    fn body(&self, content: &ContentHash) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.bodies.get(content).cloned())
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// An author says what a record is.
+    Set {
+        key: RecordKey,
+        author: u8,
+        lane: Lane,
+        time: u64,
+        body: Body,
+    },
+    /// An author says that the source dropped a record.
+    Absent { key: RecordKey, author: u8, time: u64 },
+    /// An author retracts what it said.
+    Delete { key: RecordKey, author: u8, lane: Lane },
+    /// The operator takes one author's side.
+    Decide { key: RecordKey, author: u8 },
+    /// The operator changes the policy.
+    Policy(ConflictStrategy),
+    /// A body is lost; the next time it is set it comes back.
+    Lose { key: RecordKey },
+    /// The rows are brought up to date, with so many batches, some named twice.
+    Update { batches: usize, repeat: bool },
+}
+
+#[derive(Debug, Clone)]
+struct Body {
+    aliases: Vec<&'static str>,
+    packages: Vec<&'static str>,
+    repository: bool,
+    withdrawn: bool,
+}
+
+impl Body {
+    fn bytes(&self, id: &RecordId) -> Vec<u8> {
+        let mut affected: Vec<String> = self
+            .packages
+            .iter()
+            .map(|name| format!(r#"{{"package":{{"ecosystem":"npm","name":"{name}"}}}}"#))
+            .collect();
+        if self.repository {
+            affected.push(r#"{"ranges":[{"repo":"https://git/x","type":"GIT"}]}"#.to_owned());
+        }
+        let aliases: Vec<String> = self.aliases.iter().map(|alias| format!("\"{alias}\"")).collect();
+        let withdrawn = if self.withdrawn {
+            r#","withdrawn":"2024-01-01T00:00:00Z""#
+        } else {
+            ""
+        };
+        format!(
+            r#"{{"affected":[{}],"aliases":[{}],"id":"{id}"{withdrawn}}}"#,
+            affected.join(","),
+            aliases.join(",")
+        )
+        .into_bytes()
+    }
+}
+
+fn any_key() -> impl Strategy<Value = RecordKey> {
+    (
+        prop::sample::select(SOURCES.as_slice()),
+        prop::sample::select(IDS.as_slice()),
+    )
+        .prop_map(|(source, id)| RecordKey::new(source.parse().unwrap(), id.parse().unwrap()))
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    (
+        prop::sample::subsequence(IDS.to_vec(), 0..4),
+        prop::sample::subsequence(vec!["a", "b", "c"], 0..3),
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(aliases, packages, repository, withdrawn)| Body {
+            aliases,
+            packages,
+            repository,
+            withdrawn,
+        })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let lane = || prop::sample::select(Lane::ALL.to_vec());
+    let strategies: Vec<_> = ConflictStrategy::ALL
+        .into_iter()
+        .map(|(strategy, _)| strategy)
+        .collect();
+    prop_oneof![
+        8 => (any_key(), 0..AUTHORS, lane(), 0u64..4, any_body())
+            .prop_map(|(key, author, lane, time, body)| Step::Set { key, author, lane, time, body }),
+        1 => (any_key(), 0..AUTHORS, 0u64..4).prop_map(|(key, author, time)| Step::Absent { key, author, time }),
+        2 => (any_key(), 0..AUTHORS, lane()).prop_map(|(key, author, lane)| Step::Delete { key, author, lane }),
+        1 => (any_key(), 0..AUTHORS).prop_map(|(key, author)| Step::Decide { key, author }),
+        1 => prop::sample::select(strategies).prop_map(Step::Policy),
+        1 => any_key().prop_map(|key| Step::Lose { key }),
+        4 => (1usize..4, any::<bool>()).prop_map(|(batches, repeat)| Step::Update { batches, repeat }),
+    ]
+}
+
+/// A site that lives through the steps, with rows kept up to date along the way.
+struct Site {
+    world: World,
+    settings: Settings,
+    limits: ComponentLimits,
+    rows: MemoryRows,
+    dirty: BTreeSet<RecordKey>,
+}
+
+fn author(n: u8) -> SiteId {
+    SiteId::from_bytes([n; 32])
+}
+
+fn settings(strategy: ConflictStrategy) -> Settings {
+    let policy = ViewPolicy {
+        conflict_strategy: strategy,
+        ..ViewPolicy::default()
+    };
+    Settings {
+        policy: policy.compile(author(1)),
+        decisions: Decisions::new(),
+        normalise_name: |_, name| name.to_owned(),
+    }
+}
+
+impl Site {
+    fn new(limits: ComponentLimits) -> Self {
+        Self {
+            world: World::default(),
+            settings: settings(ConflictStrategy::PreferRemote),
+            limits,
+            rows: MemoryRows::new(),
+            dirty: BTreeSet::new(),
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Set {
+                key,
+                author: n,
+                lane,
+                time,
+                body,
+            } => {
+                let bytes = body.bytes(&key.id);
+                let content = ContentHash::of(&bytes);
+                // A body that comes back is news for every record that has it.
+                if self.world.bodies.insert(content, bytes).is_none() {
+                    let users = self.world.statements.iter().filter(|(_, statements)| {
+                        statements
+                            .values()
+                            .any(|(kind, _)| *kind == StatementKind::Set(content))
+                    });
+                    self.dirty.extend(users.map(|(key, _)| key.clone()));
+                }
+                let said = (StatementKind::Set(content), UnixMillis::saturating(*time));
+                self.world
+                    .statements
+                    .entry(key.clone())
+                    .or_default()
+                    .insert((author(*n), *lane), said);
+                self.dirty.insert(key.clone());
+            }
+            Step::Absent { key, author: n, time } => {
+                let said = (StatementKind::Absent, UnixMillis::saturating(*time));
+                let statements = self.world.statements.entry(key.clone()).or_default();
+                statements.insert((author(*n), Lane::Federation), said);
+                self.dirty.insert(key.clone());
+            }
+            Step::Delete { key, author: n, lane } => {
+                if let Some(statements) = self.world.statements.get_mut(key) {
+                    statements.remove(&(author(*n), *lane));
+                }
+                self.dirty.insert(key.clone());
+            }
+            Step::Decide { key, author: n } => {
+                let side = self.world.statements.get(key).and_then(|statements| {
+                    statements.iter().find_map(|((who, _), (kind, _))| match kind {
+                        StatementKind::Set(content) if *who == author(*n) => Some(*content),
+                        _ => None,
+                    })
+                });
+                match side {
+                    Some(content) => _ = self.settings.decisions.insert(key.clone(), content),
+                    None => _ = self.settings.decisions.remove(key),
+                }
+                self.dirty.insert(key.clone());
+            }
+            Step::Policy(strategy) => {
+                let decisions = std::mem::take(&mut self.settings.decisions);
+                self.settings = Settings {
+                    decisions,
+                    ..settings(*strategy)
+                };
+                self.dirty.extend(self.world.statements.keys().cloned());
+            }
+            Step::Lose { key } => {
+                // Only a body that no row was read off may be lost: content once read stays known.
+                let lost = self.world.statements.get(key).and_then(|statements| {
+                    statements.values().find_map(|(kind, _)| match kind {
+                        StatementKind::Set(content) => Some(*content),
+                        StatementKind::Absent => None,
+                    })
+                });
+                if let Some(content) = lost
+                    && !self
+                        .world
+                        .statements
+                        .keys()
+                        .any(|key| self.has_read(key, &content))
+                {
+                    self.world.bodies.remove(&content);
+                }
+            }
+            Step::Update { batches, repeat } => self.update(*batches, *repeat),
+        }
+    }
+
+    fn has_read(&self, key: &RecordKey, content: &ContentHash) -> bool {
+        crate::reading::record_row(&self.rows, key)
+            .unwrap()
+            .is_some_and(|row| row.content == Some(*content))
+    }
+
+    fn update(&mut self, batches: usize, repeat: bool) {
+        let dirty: Vec<_> = std::mem::take(&mut self.dirty).into_iter().collect();
+        for batch in 0..batches {
+            let part = dirty.iter().skip(batch).step_by(batches).cloned().collect();
+            for _ in 0..=usize::from(repeat) {
+                update_within(
+                    &mut self.rows,
+                    &self.world,
+                    &self.world,
+                    &self.settings,
+                    &part,
+                    self.limits,
+                )
+                .unwrap();
+            }
+        }
+    }
+
+    fn rebuilt(&self) -> MemoryRows {
+        let mut rows = MemoryRows::new();
+        let all = self.world.statements.keys().cloned().collect();
+        update_within(
+            &mut rows,
+            &self.world,
+            &self.world,
+            &self.settings,
+            &all,
+            self.limits,
+        )
+        .unwrap();
+        rows
+    }
+}
+
+/// The edges that the definition of identity asks for, worked out the plain way from bodies alone.
+fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
+    let mut records = Vec::new();
+    for key in site.world.statements.keys() {
+        let statements = site.world.statements(&key.source, &key.id).unwrap();
+        let decision = site.settings.decisions.get(key).copied();
+        let choice = site.settings.policy.choose(&key.source, &statements, decision);
+        if let crate::Choice::Set(content) = choice
+            && let Some(body) = site.world.bodies.get(&content)
+        {
+            let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+            let texts = |value: &serde_json::Value| -> Vec<VulnerabilityId> {
+                value
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|v| VulnerabilityId::of(v.as_str().unwrap()).unwrap())
+                    .collect()
+            };
+            let mut packages: BTreeSet<PackageId> = BTreeSet::new();
+            for entry in body["affected"].as_array().unwrap() {
+                if let Some(name) = entry["package"]["name"].as_str() {
+                    packages.insert(PackageId::Package {
+                        ecosystem: "npm".into(),
+                        name: name.into(),
+                    });
+                }
+            }
+            if packages.is_empty() && !body["affected"].as_array().unwrap().is_empty() {
+                packages.insert(PackageId::Repository {
+                    repository: "https://git/x".into(),
+                });
+            }
+            if packages.is_empty() {
+                packages.insert(PackageId::Record(key.clone()));
+            }
+            records.push((
+                key.clone(),
+                VulnerabilityId::of_record(&key.id),
+                texts(&body["aliases"]),
+                packages,
+            ));
+        }
+    }
+    let mut edges = BTreeSet::new();
+    for (key, own, _, packages) in &records {
+        let mut reached = BTreeSet::from([own.clone()]);
+        if !own.is_cve() {
+            loop {
+                let known = reached.clone();
+                for (_, other, aliases, _) in &records {
+                    for alias in aliases {
+                        if !other.is_cve() && known.contains(other) {
+                            reached.insert(alias.clone());
+                        }
+                        if !alias.is_cve() && known.contains(alias) {
+                            reached.insert(other.clone());
+                        }
+                    }
+                }
+                if known == reached {
+                    break;
+                }
+            }
+        }
+        let cves: Vec<_> = reached.iter().filter(|id| id.is_cve()).cloned().collect();
+        let ids = if cves.is_empty() {
+            vec![reached.first().unwrap().clone()]
+        } else {
+            cves
+        };
+        for vulnerability in ids {
+            for package in packages {
+                let (package, vulnerability) = (package.clone(), vulnerability.clone());
+                edges.insert(EdgeKey {
+                    package,
+                    vulnerability,
+                    record: key.clone(),
+                });
+            }
+        }
+    }
+    edges
+}
+
+proptest! {
+    #[test]
+    fn rows_equal_a_rebuild_whatever_the_order(steps in prop::collection::vec(any_step(), 1..60)) {
+        let mut site = Site::new(ComponentLimits::DEFAULT);
+        for step in &steps {
+            site.take(step);
+        }
+        site.update(1, false);
+        prop_assert_eq!(&site.rows, &site.rebuilt());
+        let edges: BTreeSet<_> = site.rows.iter(Table::Edges).map(|(key, _)| read_edge_key(key).unwrap()).collect();
+        prop_assert_eq!(edges, expected_edges(&site));
+    }
+
+    #[test]
+    fn rows_equal_a_rebuild_also_where_components_exceed_the_bounds(
+        steps in prop::collection::vec(any_step(), 1..60),
+    ) {
+        let mut site = Site::new(TIGHT);
+        for step in &steps {
+            site.take(step);
+        }
+        site.update(1, false);
+        prop_assert_eq!(&site.rows, &site.rebuilt());
+    }
+
+    #[test]
+    fn nothing_is_left_when_all_is_retracted(steps in prop::collection::vec(any_step(), 1..60)) {
+        let mut site = Site::new(TIGHT);
+        for step in &steps {
+            site.take(step);
+        }
+        site.dirty.extend(site.world.statements.keys().cloned());
+        site.world.statements.clear();
+        site.update(2, false);
+        prop_assert_eq!(&site.rows, &MemoryRows::new());
+    }
+}
