@@ -111,6 +111,15 @@ pub enum AppendProblem {
         /// The first claim of the delta that was offered.
         found: ClaimNumber,
     },
+    /// The delta has the next number but does not follow the last one held: somewhere at or before it the
+    /// author signed two histories. The engine fetches the counterpart of the last delta held, which then
+    /// comes out as [`AppendProblem::Fork`].
+    Diverges {
+        /// The author.
+        site: SiteId,
+        /// The log.
+        lane: Lane,
+    },
     /// The delta contradicts one that is held. The proof is kept already and the log frozen.
     Fork {
         /// The proof, for gossip.

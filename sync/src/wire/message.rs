@@ -1,0 +1,467 @@
+//! The messages, version 1 (frozen): five requests, their responses, a refusal, and gossip.
+
+use serde::{Deserialize, Serialize};
+use starling_protocol::limits::MAX_HEAD_BYTES;
+use starling_protocol::{ClaimNumber, ContentHash, Lane, SiteId, UnixMillis};
+
+use super::codec::{WireFault, check, header, header_only, open, seal};
+use crate::limits::{
+    MAX_ANNOUNCE_BYTES, MAX_BASES, MAX_CHAIN_BYTES, MAX_DELTAS_ANSWER_BYTES, MAX_FACTS, MAX_FORK_BYTES,
+    MAX_NOTES, MAX_PAGE_BODIES, MAX_REFUSAL_TEXT_BYTES, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES,
+};
+
+const KIND_HELLO: u8 = 1;
+const KIND_NEWS: u8 = 2;
+const KIND_FACTS: u8 = 3;
+const KIND_DELTAS: u8 = 4;
+const KIND_BODIES: u8 = 5;
+const KIND_ANNOUNCE: u8 = 6;
+/// Frozen for every version, so that a site can always say why it refuses.
+const KIND_REFUSAL: u8 = 127;
+
+/// What a site can do beyond version 1, as bits; unknown bits are ignored, and a session uses what both have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Capabilities(pub u64);
+
+impl Capabilities {
+    /// Pages of bodies may be compressed against bodies that the reader named.
+    pub const BASES: Self = Self(1);
+    /// What this build can do.
+    pub const OWN: Self = Self::BASES;
+
+    /// What both can do.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Where the sender stands in one log. A hint: what it says is proved by heads and deltas only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogNote {
+    /// The author.
+    pub site: SiteId,
+    /// The log.
+    pub lane: Lane,
+    /// Certificates in the author's chain, as the sender knows it.
+    pub chain_length: u32,
+    /// Whether the sender keeps a fork proof of the log.
+    pub forked: bool,
+    /// Epoch of the newest head that the sender has.
+    pub head_epoch: u32,
+    /// Claim number of that head.
+    pub head_number: ClaimNumber,
+    /// When that head was signed; 0 when there is none.
+    pub head_issued_at: UnixMillis,
+    /// The sender's held position.
+    pub held: ClaimNumber,
+    /// The sender's body-complete position.
+    pub body_complete: ClaimNumber,
+}
+
+/// What the sender knows and the receiver may not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct News {
+    /// Where the sender stands.
+    pub notes: Vec<LogNote>,
+    /// Certificate chains.
+    pub chains: Vec<Vec<u8>>,
+    /// Signed heads.
+    pub heads: Vec<Vec<u8>>,
+    /// Fork proofs.
+    pub forks: Vec<Vec<u8>>,
+}
+
+/// The first message of a session, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// What the sender can do.
+    pub capabilities: Capabilities,
+    /// The sender's certificate chain: it proves that the peer key is a listed site's.
+    pub chain: Vec<u8>,
+    /// What the sender knows; empty as long as the receiver has not proved that it is listed.
+    pub news: News,
+}
+
+/// Asks for chains, heads and fork proofs; the answer is news, and may hold less than was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FactsWanted {
+    /// Whose chains.
+    pub chains: Vec<SiteId>,
+    /// Which logs' newest heads.
+    pub heads: Vec<(SiteId, Lane)>,
+    /// Which logs' fork proofs.
+    pub forks: Vec<(SiteId, Lane)>,
+}
+
+/// Asks for deltas of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltasWanted {
+    /// The author.
+    pub site: SiteId,
+    /// The log.
+    pub lane: Lane,
+    /// The asker's held position.
+    pub after: ClaimNumber,
+    /// Most bytes wanted; one delta may be longer.
+    pub max_bytes: u32,
+}
+
+/// Describes a page of deltas, which follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltasPage {
+    /// Last claim in the page.
+    pub last: ClaimNumber,
+    /// Whether the sender holds more.
+    pub more: bool,
+}
+
+/// Consecutive claims of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Claims passed over since the end of the run before (or since claim 0).
+    pub skip: u64,
+    /// Claims in the run.
+    pub count: u32,
+}
+
+/// Asks for the bodies that some claims of one log name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodiesWanted {
+    /// The author.
+    pub site: SiteId,
+    /// The log.
+    pub lane: Lane,
+    /// The claims, in order.
+    pub runs: Vec<Run>,
+    /// Bodies that the asker holds and that the answer may be compressed against, in order.
+    pub bases: Vec<ContentHash>,
+    /// Much more will be asked for: favour speed over size.
+    pub bulk: bool,
+}
+
+impl BodiesWanted {
+    /// Packs claim numbers, which must rise, into runs.
+    #[must_use]
+    pub fn runs_of(numbers: impl IntoIterator<Item = ClaimNumber>) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut next = 0;
+        for number in numbers {
+            match runs.last_mut() {
+                Some(run) if number.0 == next => run.count += 1,
+                _ => runs.push(Run {
+                    skip: number.0.saturating_sub(next),
+                    count: 1,
+                }),
+            }
+            next = number.0.saturating_add(1);
+        }
+        runs
+    }
+
+    /// The claim numbers, in order; at most [`MAX_PAGE_BODIES`] after decoding.
+    pub fn numbers(&self) -> impl Iterator<Item = ClaimNumber> + '_ {
+        let mut next = 0_u64;
+        self.runs.iter().flat_map(move |run| {
+            let first = next.saturating_add(run.skip);
+            next = first.saturating_add(u64::from(run.count));
+            (first..next).map(ClaimNumber)
+        })
+    }
+
+    fn check(&self) -> Result<(), WireFault> {
+        check("bases", self.bases.len(), MAX_BASES)?;
+        check("runs of bodies", self.runs.len(), MAX_PAGE_BODIES)?;
+        let mut end = 0_u64;
+        let mut count = 0;
+        for run in &self.runs {
+            // Claims begin at 1, and two runs that touch are one run.
+            let first = end
+                .checked_add(run.skip)
+                .filter(|_| run.skip > 0 && run.count > 0);
+            let Some(last) = first.and_then(|first| first.checked_add(u64::from(run.count))) else {
+                return Err(WireFault::NotCanonical { kind: KIND_BODIES });
+            };
+            end = last;
+            count += run.count as usize;
+            check("bodies wanted", count, MAX_PAGE_BODIES)?;
+        }
+        if self.runs.is_empty() {
+            return Err(WireFault::NotCanonical { kind: KIND_BODIES });
+        }
+        Ok(())
+    }
+}
+
+/// Describes a page of bodies, whose compressed form follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodiesPage {
+    /// Per wanted body, in order: its size in bytes, or 0 when the sender does not have it. Shorter than the
+    /// list of wants when the page is full; then the rest must be asked for again.
+    pub sizes: Vec<u32>,
+    /// A bit per base in the order they were offered: which ones the page was compressed against.
+    pub bases_used: Vec<u8>,
+}
+
+/// Why a request was refused. Numbers are frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "u8", into = "u8")]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// The asker is not on the allow-list.
+    NotListed,
+    /// The asker's key is not its site's current operating key.
+    NotCurrentKey,
+    /// The asker must say hello first.
+    NotGreeted,
+    /// The message does not decode.
+    Malformed,
+    /// The wire version is not spoken here.
+    Version,
+    /// The asker may not read that log.
+    NotAuthorised,
+    /// Too many requests; come back later.
+    Busy,
+    /// The store failed.
+    Failed,
+    /// A code that this build does not know.
+    Other(u8),
+}
+
+impl From<u8> for RefusalCode {
+    fn from(code: u8) -> Self {
+        match code {
+            1 => Self::NotListed,
+            2 => Self::NotCurrentKey,
+            3 => Self::NotGreeted,
+            4 => Self::Malformed,
+            5 => Self::Version,
+            6 => Self::NotAuthorised,
+            7 => Self::Busy,
+            8 => Self::Failed,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<RefusalCode> for u8 {
+    fn from(code: RefusalCode) -> Self {
+        match code {
+            RefusalCode::NotListed => 1,
+            RefusalCode::NotCurrentKey => 2,
+            RefusalCode::NotGreeted => 3,
+            RefusalCode::Malformed => 4,
+            RefusalCode::Version => 5,
+            RefusalCode::NotAuthorised => 6,
+            RefusalCode::Busy => 7,
+            RefusalCode::Failed => 8,
+            RefusalCode::Other(other) => other,
+        }
+    }
+}
+
+/// A request that was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why.
+    pub code: RefusalCode,
+    /// For people; never acted upon.
+    pub text: String,
+    /// When asking again may help, in milliseconds from now; 0 when it will not.
+    pub retry_after_millis: u32,
+}
+
+/// What a site asks of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Opens the session.
+    Hello(Hello),
+    /// Tells; the answer is news about the same logs.
+    News(News),
+    /// Asks for signed facts.
+    Facts(FactsWanted),
+    /// Asks for deltas.
+    Deltas(DeltasWanted),
+    /// Asks for bodies.
+    Bodies(BodiesWanted),
+}
+
+/// What a site answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// To a hello.
+    Hello(Hello),
+    /// To news, and to a request for facts.
+    News(News),
+    /// To a request for deltas: whole deltas, one after another.
+    Deltas(DeltasPage, Vec<u8>),
+    /// To a request for bodies: one zstd frame.
+    Bodies(BodiesPage, Vec<u8>),
+    /// To anything.
+    Refusal(Refusal),
+}
+
+/// What an author gossips: news without notes, each part of which proves itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Announce(pub News);
+
+impl News {
+    fn check(&self) -> Result<(), WireFault> {
+        check("log notes", self.notes.len(), MAX_NOTES)?;
+        let parts = [
+            ("chains", &self.chains, MAX_CHAIN_BYTES),
+            // Magic, version, length and signature stand around a head.
+            ("heads", &self.heads, MAX_HEAD_BYTES + 128),
+            ("fork proofs", &self.forks, MAX_FORK_BYTES),
+        ];
+        for (field, list, longest) in parts {
+            check(field, list.len(), MAX_FACTS)?;
+            list.iter()
+                .try_for_each(|part| check(field, part.len(), longest))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.chains.is_empty() && self.heads.is_empty() && self.forks.is_empty()
+    }
+}
+
+impl Request {
+    /// The message's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Hello(hello) => seal(KIND_HELLO, hello, &[]),
+            Self::News(news) => seal(KIND_NEWS, news, &[]),
+            Self::Facts(wanted) => seal(KIND_FACTS, wanted, &[]),
+            Self::Deltas(wanted) => seal(KIND_DELTAS, wanted, &[]),
+            Self::Bodies(wanted) => seal(KIND_BODIES, wanted, &[]),
+        }
+    }
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`WireFault`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireFault> {
+        let (kind, rest) = open(bytes, MAX_REQUEST_BYTES)?;
+        match kind {
+            KIND_HELLO => {
+                let hello: Hello = header_only(kind, rest)?;
+                check("hello chain", hello.chain.len(), MAX_CHAIN_BYTES)?;
+                hello.news.check()?;
+                Ok(Self::Hello(hello))
+            }
+            KIND_NEWS => {
+                let news: News = header_only(kind, rest)?;
+                news.check()?;
+                Ok(Self::News(news))
+            }
+            KIND_FACTS => {
+                let wanted: FactsWanted = header_only(kind, rest)?;
+                check("chains wanted", wanted.chains.len(), MAX_FACTS)?;
+                check("heads wanted", wanted.heads.len(), MAX_FACTS)?;
+                check("fork proofs wanted", wanted.forks.len(), MAX_FACTS)?;
+                Ok(Self::Facts(wanted))
+            }
+            KIND_DELTAS => Ok(Self::Deltas(header_only(kind, rest)?)),
+            KIND_BODIES => {
+                let wanted: BodiesWanted = header_only(kind, rest)?;
+                wanted.check()?;
+                Ok(Self::Bodies(wanted))
+            }
+            found => Err(WireFault::Kind { found }),
+        }
+    }
+}
+
+impl Response {
+    /// The message's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Hello(hello) => seal(KIND_HELLO, hello, &[]),
+            Self::News(news) => seal(KIND_NEWS, news, &[]),
+            Self::Deltas(page, bytes) => seal(KIND_DELTAS, page, bytes),
+            Self::Bodies(page, frame) => seal(KIND_BODIES, page, frame),
+            Self::Refusal(refusal) => seal(KIND_REFUSAL, refusal, &[]),
+        }
+    }
+
+    /// Reads a response.
+    ///
+    /// # Errors
+    /// [`WireFault`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireFault> {
+        let (kind, rest) = open(bytes, MAX_RESPONSE_BYTES)?;
+        match kind {
+            KIND_HELLO | KIND_NEWS if bytes.len() > MAX_REQUEST_BYTES => Err(WireFault::TooLong {
+                found: bytes.len(),
+                limit: MAX_REQUEST_BYTES,
+            }),
+            KIND_HELLO => {
+                let hello: Hello = header_only(kind, rest)?;
+                check("hello chain", hello.chain.len(), MAX_CHAIN_BYTES)?;
+                hello.news.check()?;
+                Ok(Self::Hello(hello))
+            }
+            KIND_NEWS => {
+                let news: News = header_only(kind, rest)?;
+                news.check()?;
+                Ok(Self::News(news))
+            }
+            KIND_DELTAS => {
+                let (page, deltas) = header(kind, rest)?;
+                check("bytes of deltas", deltas.len(), MAX_DELTAS_ANSWER_BYTES)?;
+                Ok(Self::Deltas(page, deltas.to_vec()))
+            }
+            KIND_BODIES => {
+                let (page, frame): (BodiesPage, _) = header(kind, rest)?;
+                check("bodies in a page", page.sizes.len(), MAX_PAGE_BODIES)?;
+                check("bytes of the base bitmap", page.bases_used.len(), MAX_BASES / 8)?;
+                Ok(Self::Bodies(page, frame.to_vec()))
+            }
+            KIND_REFUSAL => {
+                let refusal: Refusal = header_only(kind, rest)?;
+                check("refusal text", refusal.text.len(), MAX_REFUSAL_TEXT_BYTES)?;
+                Ok(Self::Refusal(refusal))
+            }
+            found => Err(WireFault::Kind { found }),
+        }
+    }
+}
+
+impl Announce {
+    /// The message's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        seal(KIND_ANNOUNCE, &self.0, &[])
+    }
+
+    /// Reads a gossip message.
+    ///
+    /// # Errors
+    /// [`WireFault`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireFault> {
+        let (kind, rest) = open(bytes, MAX_ANNOUNCE_BYTES)?;
+        if kind != KIND_ANNOUNCE {
+            return Err(WireFault::Kind { found: kind });
+        }
+        let news: News = header_only(kind, rest)?;
+        news.check()?;
+        if !news.notes.is_empty() {
+            return Err(WireFault::NotCanonical { kind });
+        }
+        Ok(Self(news))
+    }
+}
