@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use starling_api_types::{
-    ExitStatus, ExportSummary, FeedImportReport, ImportReport, Status, Timestamp, VerdictEnvelope,
+    ExitStatus, ExportSummary, FeedImportReport, ImportReport, PublicIdentity, Status, Timestamp,
+    VerdictEnvelope,
 };
 
 use super::error::QuickstartError;
@@ -44,11 +45,6 @@ impl Site {
     /// Makes the site's keys, configuration and store.
     pub(super) fn init(&self) -> Call {
         self.call(["init", "--site-id", self.name, "--json"])
-    }
-
-    /// Prints the public half of the site's keys: what another site lists it by.
-    pub(super) fn export_key(&self) -> Call {
-        self.call(["keys", "export", "--public", "--json"])
     }
 
     /// The daemon, on a free port of the loopback interface.
@@ -115,6 +111,18 @@ impl Site {
         self.program.command(&self.home, args)
     }
 
+    /// The public half of the site's keys: the line of text that another site lists it by.
+    ///
+    /// # Errors
+    /// When the command fails or prints something else.
+    pub(super) async fn key(&self) -> Result<String, QuickstartError> {
+        let identity: PublicIdentity = self
+            .call(["keys", "export", "--public", "--json"])
+            .json(DONE)
+            .await?;
+        Ok(identity.certificates)
+    }
+
     /// What the site says of itself.
     ///
     /// # Errors
@@ -124,12 +132,12 @@ impl Site {
     }
 }
 
-/// Runs a command that has nothing to say.
+/// Runs a command whose answer is not looked at; that it is JSON is checked all the same.
 ///
 /// # Errors
 /// When it fails.
-pub(super) async fn quiet(call: &Call) -> Result<serde_json::Value, QuickstartError> {
-    call.json(DONE).await
+pub(super) async fn quiet(call: &Call) -> Result<(), QuickstartError> {
+    call.json::<serde::de::IgnoredAny>(DONE).await.map(|_| ())
 }
 
 /// Runs [`Site::import_feed`].

@@ -116,9 +116,11 @@ impl Story {
     /// and West lists it, as the reader of that bundle.
     async fn link(&mut self) -> Result<(), QuickstartError> {
         let from = Instant::now();
-        let west_key = self.key(&self.west).await?;
-        let north_key = self.key(&self.north).await?;
-        let air_key = self.key(&self.air).await?;
+        let (west_key, north_key, air_key) = (
+            self.west.key().await?,
+            self.north.key().await?,
+            self.air.key().await?,
+        );
         let (west, north) = (self.west.status().await?, self.north.status().await?);
         let calls = [
             self.west.list(&self.north, &north_key, address(&north)),
@@ -250,12 +252,6 @@ impl Story {
             &calls,
         );
         Ok((outcomes, verdicts))
-    }
-
-    /// The text that another site lists `site` by.
-    async fn key(&self, site: &Site) -> Result<String, QuickstartError> {
-        let exported = site::quiet(&site.export_key()).await?;
-        Ok(exported["certificates"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Looks at the status of `site` until it is as `reached` says.
