@@ -1,14 +1,17 @@
 //! SBOMs, package URLs, version schemes and matching; pure.
 //!
-//! Bytes of an SBOM go in at [`sbom`], knowledge comes through the trait [`scan::Knowledge`], and
+//! Bytes of an SBOM go in at [`sbom`], knowledge comes through the trait
+//! [`knowledge::Knowledge`], and
 //! findings with coverage come out of [`scan`]. What a finding means for a build is decided in
 //! `starling-policy`; where the bytes and the knowledge live is the caller's business.
 
+pub mod knowledge;
 mod lenient;
 pub mod matching;
 pub mod name;
 pub mod osv;
 pub mod purl;
 pub mod sbom;
+pub mod scan;
 pub mod severity;
 pub mod version;

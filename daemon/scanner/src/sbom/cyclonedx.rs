@@ -147,7 +147,7 @@ impl Reader {
         };
         if name.is_empty() {
             self.note(
-                &place,
+                place,
                 "the component has neither name nor package URL and was skipped",
             );
         } else {

@@ -1,0 +1,236 @@
+//! The decision: a scan's result, a policy and the state of the knowledge in, a verdict out.
+
+use serde::Serialize;
+use starling_protocol::{KnowledgeRoot, UnixMillis};
+use starling_scanner::sbom::Inventory;
+use starling_scanner::scan::ScanResult;
+
+use crate::policy::Policy;
+use crate::verdict::{
+    Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictCoverage, VerdictInventory, as_text,
+};
+
+/// The state of a site's knowledge when it judged; equal at every site with an equal root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnowledgeState {
+    /// The knowledge root.
+    pub root: KnowledgeRoot,
+    /// Number of live canonical advisories.
+    pub advisories: u64,
+    /// The newest check of each source; any order.
+    pub sources: Vec<SourceCheck>,
+}
+
+/// When a source was last checked, by any site.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SourceCheck {
+    /// The source.
+    pub source: String,
+    /// The newest check.
+    #[serde(serialize_with = "as_text")]
+    pub last_checked: UnixMillis,
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// The document's bytes; only their hash enters the verdict.
+    pub document: &'a [u8],
+    /// What was read from them.
+    pub inventory: &'a Inventory,
+    /// What the scan found.
+    pub result: &'a ScanResult,
+}
+
+/// Decides. The outcome is the first that applies of:
+///
+/// 1. `fail`: a finding reaches the failing threshold, whatever else is missing;
+/// 2. `unknown`: the knowledge is empty, stale, or holds nothing about the inventory's ecosystems, or
+///    fewer packages were judged than demanded;
+/// 3. `warn`: a finding reaches the warning threshold, or packages could not be judged;
+/// 4. `pass`.
+///
+/// `as_of` is the time to judge at; checks after it count as made at it.
+pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, as_of: UnixMillis) -> Verdict {
+    let Judged {
+        document,
+        inventory,
+        result,
+    } = judged;
+    let findings: Vec<JudgedFinding> = result
+        .findings
+        .iter()
+        .map(|finding| JudgedFinding {
+            action: action(policy, finding.severity.level),
+            finding: finding.clone(),
+        })
+        .collect();
+    let mut reasons = Vec::new();
+    finding_reasons(policy, &findings, &mut reasons);
+    knowledge_reasons(policy, knowledge, as_of, &mut reasons);
+    coverage_reasons(policy, result, knowledge, &mut reasons);
+    reasons.sort_by(|a, b| a.code.cmp(&b.code).then_with(|| a.text.cmp(&b.text)));
+    let outcome = reasons
+        .iter()
+        .map(|reason| outcome_of(reason.code))
+        .min_by_key(|outcome| rank(*outcome));
+    let mut sources = knowledge.sources.clone();
+    sources.sort();
+    let notes = u64::try_from(inventory.notes.len()).unwrap_or(u64::MAX);
+    let components = u64::try_from(inventory.components.len()).unwrap_or(u64::MAX);
+    Verdict {
+        format: Verdict::FORMAT,
+        outcome: outcome.unwrap_or(Outcome::Pass),
+        reasons,
+        inventory: VerdictInventory {
+            hash: format!("blake3:{}", blake3::hash(document).to_hex()),
+            format: inventory.format.to_string(),
+            spec_version: inventory.spec_version.clone(),
+            subject: inventory.subject.clone(),
+            components,
+            notes,
+        },
+        coverage: VerdictCoverage::of(result.coverage),
+        findings,
+        knowledge_root: knowledge.root,
+        sources,
+        policy_hash: policy.hash(),
+        as_of,
+    }
+}
+
+fn action(policy: &Policy, level: starling_scanner::severity::Level) -> Action {
+    let reached = |threshold: Option<crate::FailOn>| threshold.is_some_and(|t| t.is_reached_by(level));
+    if reached(policy.fail_on) {
+        Action::Fail
+    } else if reached(policy.warn_on) {
+        Action::Warn
+    } else {
+        Action::Ignore
+    }
+}
+
+fn outcome_of(code: ReasonCode) -> Outcome {
+    match code {
+        ReasonCode::FindingsFail => Outcome::Fail,
+        ReasonCode::KnowledgeEmpty
+        | ReasonCode::KnowledgeStale
+        | ReasonCode::KnowledgeMissing
+        | ReasonCode::CoverageTooLow => Outcome::Unknown,
+        ReasonCode::FindingsWarn | ReasonCode::CoverageGaps | ReasonCode::NothingToJudge => Outcome::Warn,
+    }
+}
+
+/// The gravest outcome ranks lowest.
+fn rank(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Fail => 0,
+        Outcome::Unknown => 1,
+        Outcome::Warn => 2,
+        Outcome::Pass => 3,
+    }
+}
+
+fn finding_reasons(policy: &Policy, findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
+    let mut say = |action: Action, code, threshold: Option<crate::FailOn>| {
+        let count = findings.iter().filter(|f| f.action == action).count();
+        if let (1.., Some(threshold)) = (count, threshold) {
+            let (noun, verb) = if count == 1 {
+                ("finding", "reaches")
+            } else {
+                ("findings", "reach")
+            };
+            reasons.push(Reason {
+                code,
+                text: format!("{count} {noun} {verb} the threshold \"{threshold}\""),
+            });
+        }
+    };
+    say(Action::Fail, ReasonCode::FindingsFail, policy.fail_on);
+    say(Action::Warn, ReasonCode::FindingsWarn, policy.warn_on);
+}
+
+fn knowledge_reasons(
+    policy: &Policy,
+    knowledge: &KnowledgeState,
+    as_of: UnixMillis,
+    reasons: &mut Vec<Reason>,
+) {
+    if knowledge.advisories == 0 {
+        let text = "this site holds no advisories, so nothing can be called clean".to_owned();
+        reasons.push(Reason {
+            code: ReasonCode::KnowledgeEmpty,
+            text,
+        });
+    }
+    let Some(max_age) = policy.max_age_seconds else {
+        return;
+    };
+    if knowledge.sources.is_empty() && knowledge.advisories > 0 {
+        let text = "no source says when it was last checked".to_owned();
+        reasons.push(Reason {
+            code: ReasonCode::KnowledgeStale,
+            text,
+        });
+    }
+    for check in &knowledge.sources {
+        let age_millis = as_of.as_millis().saturating_sub(check.last_checked.as_millis());
+        if age_millis > max_age.saturating_mul(1000) {
+            let text = format!(
+                "source {} was last checked {}, more than {max_age} s before {as_of}",
+                check.source, check.last_checked
+            );
+            reasons.push(Reason {
+                code: ReasonCode::KnowledgeStale,
+                text,
+            });
+        }
+    }
+}
+
+fn coverage_reasons(
+    policy: &Policy,
+    result: &ScanResult,
+    knowledge: &KnowledgeState,
+    reasons: &mut Vec<Reason>,
+) {
+    let coverage = result.coverage;
+    let (total, matched) = (coverage.total(), coverage.matched);
+    if total == 0 {
+        let text = "the document lists no packages".to_owned();
+        reasons.push(Reason {
+            code: ReasonCode::NothingToJudge,
+            text,
+        });
+    } else if matched < total {
+        let text = format!("{} of {total} packages could not be judged", total - matched);
+        reasons.push(Reason {
+            code: ReasonCode::CoverageGaps,
+            text,
+        });
+    }
+    // Judged nothing because nothing is known: that is empty knowledge, seen from this document.
+    if matched == 0 && coverage.no_knowledge > 0 && knowledge.advisories > 0 {
+        let text = "this site holds no advisories about the ecosystems in the document".to_owned();
+        reasons.push(Reason {
+            code: ReasonCode::KnowledgeMissing,
+            text,
+        });
+    }
+    if let Some(demanded) = policy.min_coverage_basis_points {
+        let found = coverage.basis_points().unwrap_or(0);
+        if found < u64::from(demanded) {
+            let text = format!(
+                "{}.{:02} % of the packages were judged, policy demands {}.{:02} %",
+                found / 100,
+                found % 100,
+                demanded / 100,
+                demanded % 100
+            );
+            reasons.push(Reason {
+                code: ReasonCode::CoverageTooLow,
+                text,
+            });
+        }
+    }
+}

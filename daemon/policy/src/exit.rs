@@ -1,0 +1,25 @@
+//! The exit code that a verdict ends a command with.
+
+use crate::verdict::{Outcome, ReasonCode, Verdict};
+
+/// Returns 0 for pass and warn, 1 for fail, 4 where knowledge is missing or stale, 5 where coverage is
+/// too low. Of several, the first of 1, 4, 5 wins.
+pub fn exit_code(verdict: &Verdict) -> u8 {
+    match verdict.outcome {
+        Outcome::Pass | Outcome::Warn => 0,
+        Outcome::Fail => 1,
+        Outcome::Unknown => {
+            let knowledge = |code| {
+                matches!(
+                    code,
+                    ReasonCode::KnowledgeEmpty | ReasonCode::KnowledgeStale | ReasonCode::KnowledgeMissing
+                )
+            };
+            if verdict.reasons.iter().any(|reason| knowledge(reason.code)) {
+                4
+            } else {
+                5
+            }
+        }
+    }
+}

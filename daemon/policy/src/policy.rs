@@ -1,0 +1,163 @@
+//! What a site's owner accepts, and the hash that names it in a verdict.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use starling_protocol::json;
+use starling_scanner::severity::Level;
+
+/// The lowest severity that triggers a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailOn {
+    /// Any finding, also one that nobody rated.
+    Any,
+    /// Low and above.
+    Low,
+    /// Medium and above.
+    Medium,
+    /// High and above.
+    High,
+    /// Critical only.
+    Critical,
+}
+
+impl FailOn {
+    /// Every threshold, lowest first.
+    pub const ALL: [Self; 5] = [Self::Any, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// Returns the threshold's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Returns true if a finding of this level reaches the threshold.
+    pub fn is_reached_by(self, level: Level) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Low => level >= Level::Low,
+            Self::Medium => level >= Level::Medium,
+            Self::High => level >= Level::High,
+            Self::Critical => level >= Level::Critical,
+        }
+    }
+}
+
+impl fmt::Display for FailOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for FailOn {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|threshold| threshold.as_str() == text)
+            .ok_or_else(|| PolicyError::UnknownThreshold {
+                found: text.chars().take(40).collect(),
+            })
+    }
+}
+
+/// A policy that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A word that names no threshold.
+    #[error("cannot read {found:?} as a severity threshold; use any, low, medium, high or critical")]
+    UnknownThreshold {
+        /// The word, shortened.
+        found: String,
+    },
+    /// A share above the whole.
+    #[error("cannot demand a coverage of {found} hundredths of a percent; the whole is 10000")]
+    CoverageAboveWhole {
+        /// What was asked.
+        found: u16,
+    },
+}
+
+/// What a site's owner accepts.
+///
+/// The default fails nothing by itself: findings warn. What no policy can turn off is that empty
+/// knowledge is never clean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The lowest severity that fails; `None` fails on no finding.
+    pub fail_on: Option<FailOn>,
+    /// The lowest severity that warns; `None` warns on no finding.
+    pub warn_on: Option<FailOn>,
+    /// The least share of packages that must be judged, in hundredths of a percent (0 to 10,000).
+    pub min_coverage_basis_points: Option<u16>,
+    /// The oldest a source's last check may be at the time of judgement, in seconds.
+    pub max_age_seconds: Option<u64>,
+    /// Sources whose severities are preferred, best first.
+    pub severity_sources: Vec<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            fail_on: None,
+            warn_on: Some(FailOn::Any),
+            min_coverage_basis_points: None,
+            max_age_seconds: None,
+            severity_sources: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// If the coverage demanded is more than the whole.
+    pub fn validate(&self) -> Result<(), PolicyError> {
+        match self.min_coverage_basis_points {
+            Some(found) if found > 10_000 => Err(PolicyError::CoverageAboveWhole { found }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the hash of the compiled policy: domain-separated BLAKE3 of its canonical JSON.
+    pub fn hash(&self) -> PolicyHash {
+        let mut hasher = blake3::Hasher::new_derive_key("starling policy 1");
+        // Plain fields of texts and small integers always serialise, and always canonicalise.
+        let raw = serde_json::to_vec(self).unwrap_or_default();
+        hasher.update(&json::canonicalize(&raw).unwrap_or_default());
+        PolicyHash(*hasher.finalize().as_bytes())
+    }
+}
+
+/// Names a compiled policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyHash([u8; 32]);
+
+impl PolicyHash {
+    /// Returns the raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "blake3:{}", blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl Serialize for PolicyHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

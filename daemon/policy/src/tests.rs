@@ -1,0 +1,351 @@
+//! Behaviours of the decision and of the verdict's bytes.
+
+use proptest::prelude::*;
+use starling_protocol::{KnowledgeRoot, UnixMillis};
+use starling_scanner::sbom::{self, Inventory};
+use starling_scanner::scan::{Coverage, Finding, FoundPackage, ScanResult};
+use starling_scanner::severity::{Level, Rating};
+
+use super::*;
+
+const DOCUMENT: &[u8] = br#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}"#;
+
+fn inventory() -> Inventory {
+    sbom::read(DOCUMENT).unwrap()
+}
+
+fn finding(level: Level) -> Finding {
+    Finding {
+        vulnerability: "CVE-2024-1".into(),
+        ids: vec!["CVE-2024-1".into()],
+        merge_hashes: vec!["blake3:00".into()],
+        package: FoundPackage {
+            ecosystem: "npm".into(),
+            name: "express".into(),
+            version: "4.0.0".into(),
+            purl: "pkg:npm/express@4.0.0".into(),
+        },
+        summary: String::new(),
+        severity: Rating {
+            level,
+            score: None,
+            stated: None,
+        },
+        rules: vec![],
+        fixed: vec![],
+        places: vec!["/components/0".into()],
+        provenance: vec![],
+        conflicts: vec![],
+    }
+}
+
+fn result(levels: &[Level], coverage: Coverage) -> ScanResult {
+    ScanResult {
+        findings: levels.iter().copied().map(finding).collect(),
+        coverage,
+        gaps: vec![],
+    }
+}
+
+fn all_matched() -> Coverage {
+    Coverage {
+        matched: 10,
+        ..Coverage::default()
+    }
+}
+
+fn knowledge() -> KnowledgeState {
+    let check = |source: &str, at| SourceCheck {
+        source: source.into(),
+        last_checked: UnixMillis::saturating(at),
+    };
+    KnowledgeState {
+        root: KnowledgeRoot::from_bytes([7; 32]),
+        advisories: 100,
+        sources: vec![check("osv", 1_000_000), check("ghsa", 2_000_000)],
+    }
+}
+
+const AS_OF: u64 = 3_000_000;
+
+fn judge(result: &ScanResult, policy: &Policy, knowledge: &KnowledgeState) -> Verdict {
+    let inventory = inventory();
+    let judged = Judged {
+        document: DOCUMENT,
+        inventory: &inventory,
+        result,
+    };
+    decide(judged, policy, knowledge, UnixMillis::saturating(AS_OF))
+}
+
+fn codes(verdict: &Verdict) -> Vec<ReasonCode> {
+    verdict.reasons.iter().map(|r| r.code).collect()
+}
+
+#[test]
+fn the_default_policy_warns_and_never_fails() {
+    let verdict = judge(
+        &result(&[Level::Critical], all_matched()),
+        &Policy::default(),
+        &knowledge(),
+    );
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Warn, 0));
+    let clean = judge(&result(&[], all_matched()), &Policy::default(), &knowledge());
+    assert_eq!((clean.outcome, exit_code(&clean)), (Outcome::Pass, 0));
+    assert!(clean.reasons.is_empty());
+}
+
+#[test]
+fn the_threshold_fails_at_and_above_its_level() {
+    let policy = Policy {
+        fail_on: Some(FailOn::High),
+        ..Policy::default()
+    };
+    for (level, code) in [
+        (Level::Critical, 1),
+        (Level::High, 1),
+        (Level::Medium, 0),
+        (Level::Unknown, 0),
+    ] {
+        let verdict = judge(&result(&[level], all_matched()), &policy, &knowledge());
+        assert_eq!(exit_code(&verdict), code, "{level}");
+    }
+    let any = Policy {
+        fail_on: Some(FailOn::Any),
+        ..Policy::default()
+    };
+    assert_eq!(
+        exit_code(&judge(
+            &result(&[Level::Unknown], all_matched()),
+            &any,
+            &knowledge()
+        )),
+        1
+    );
+}
+
+#[test]
+fn empty_knowledge_is_never_clean() {
+    let empty = KnowledgeState {
+        advisories: 0,
+        sources: vec![],
+        ..knowledge()
+    };
+    let verdict = judge(&result(&[], all_matched()), &Policy::default(), &empty);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    assert_eq!(codes(&verdict), [ReasonCode::KnowledgeEmpty]);
+}
+
+#[test]
+fn knowledge_about_other_ecosystems_is_not_clean_either() {
+    let coverage = Coverage {
+        no_knowledge: 3,
+        ..Coverage::default()
+    };
+    let verdict = judge(&result(&[], coverage), &Policy::default(), &knowledge());
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    assert_eq!(
+        codes(&verdict),
+        [ReasonCode::KnowledgeMissing, ReasonCode::CoverageGaps]
+    );
+}
+
+#[test]
+fn stale_sources_are_named() {
+    let policy = Policy {
+        max_age_seconds: Some(1_500),
+        ..Policy::default()
+    };
+    let verdict = judge(&result(&[], all_matched()), &policy, &knowledge());
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    assert_eq!(verdict.reasons.len(), 1);
+    assert!(
+        verdict.reasons[0].text.contains("source osv"),
+        "{}",
+        verdict.reasons[0].text
+    );
+    let lax = Policy {
+        max_age_seconds: Some(2_000),
+        ..Policy::default()
+    };
+    assert_eq!(
+        judge(&result(&[], all_matched()), &lax, &knowledge()).outcome,
+        Outcome::Pass
+    );
+    let unchecked = KnowledgeState {
+        sources: vec![],
+        ..knowledge()
+    };
+    assert_eq!(
+        exit_code(&judge(&result(&[], all_matched()), &lax, &unchecked)),
+        4
+    );
+}
+
+#[test]
+fn coverage_below_the_demand_is_its_own_exit_code() {
+    let coverage = Coverage {
+        matched: 9,
+        unversioned: 1,
+        ..Coverage::default()
+    };
+    let gaps = judge(&result(&[], coverage), &Policy::default(), &knowledge());
+    assert_eq!((gaps.outcome, exit_code(&gaps)), (Outcome::Warn, 0));
+    let policy = Policy {
+        min_coverage_basis_points: Some(9_001),
+        ..Policy::default()
+    };
+    let low = judge(&result(&[], coverage), &policy, &knowledge());
+    assert_eq!((low.outcome, exit_code(&low)), (Outcome::Unknown, 5));
+    let policy = Policy {
+        min_coverage_basis_points: Some(9_000),
+        ..Policy::default()
+    };
+    assert_eq!(
+        exit_code(&judge(&result(&[], coverage), &policy, &knowledge())),
+        0
+    );
+}
+
+#[test]
+fn a_failing_finding_wins_over_what_is_missing() {
+    let policy = Policy {
+        fail_on: Some(FailOn::Low),
+        max_age_seconds: Some(1),
+        min_coverage_basis_points: Some(10_000),
+        ..Policy::default()
+    };
+    let coverage = Coverage {
+        matched: 1,
+        unknown: 1,
+        ..Coverage::default()
+    };
+    let verdict = judge(&result(&[Level::Low], coverage), &policy, &knowledge());
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Fail, 1));
+    assert!(codes(&verdict).contains(&ReasonCode::KnowledgeStale));
+}
+
+#[test]
+fn an_inventory_without_packages_warns() {
+    let verdict = judge(
+        &result(&[], Coverage::default()),
+        &Policy::default(),
+        &knowledge(),
+    );
+    assert_eq!(codes(&verdict), [ReasonCode::NothingToJudge]);
+    assert_eq!(exit_code(&verdict), 0);
+    let policy = Policy {
+        min_coverage_basis_points: Some(1),
+        ..Policy::default()
+    };
+    assert_eq!(
+        exit_code(&judge(&result(&[], Coverage::default()), &policy, &knowledge())),
+        5
+    );
+}
+
+#[test]
+fn the_body_is_canonical_json_of_inputs_alone() {
+    let verdict = judge(
+        &result(&[Level::High], all_matched()),
+        &Policy::default(),
+        &knowledge(),
+    );
+    let bytes = verdict.to_bytes().unwrap();
+    assert!(starling_protocol::json::is_canonical(&bytes));
+    let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut sorted = keys.clone();
+    sorted.sort_unstable();
+    assert_eq!(
+        sorted,
+        [
+            "as_of",
+            "coverage",
+            "findings",
+            "format",
+            "inventory",
+            "knowledge_root",
+            "outcome",
+            "policy_hash",
+            "reasons",
+            "sources"
+        ]
+    );
+    assert_eq!(value["as_of"], "1970-01-01T00:50:00.000Z");
+    assert_eq!(value["sources"][0]["source"], "ghsa");
+    assert_eq!(value["findings"][0]["action"], "warn");
+    assert!(VerdictHash::of(&bytes).to_string().starts_with("blake3:"));
+}
+
+#[test]
+fn the_order_in_which_sources_are_given_changes_nothing() {
+    let mut reversed = knowledge();
+    reversed.sources.reverse();
+    let scan = result(&[Level::High], all_matched());
+    let bytes = |k: &KnowledgeState| judge(&scan, &Policy::default(), k).to_bytes().unwrap();
+    assert_eq!(bytes(&knowledge()), bytes(&reversed));
+}
+
+#[test]
+fn the_policy_hash_names_the_whole_policy() {
+    let base = Policy::default();
+    let variants = [
+        Policy {
+            fail_on: Some(FailOn::High),
+            ..base.clone()
+        },
+        Policy {
+            warn_on: None,
+            ..base.clone()
+        },
+        Policy {
+            min_coverage_basis_points: Some(1),
+            ..base.clone()
+        },
+        Policy {
+            max_age_seconds: Some(1),
+            ..base.clone()
+        },
+        Policy {
+            severity_sources: vec!["nvd".into()],
+            ..base.clone()
+        },
+    ];
+    for variant in &variants {
+        assert_ne!(variant.hash(), base.hash(), "{variant:?}");
+    }
+    assert_eq!(base.hash(), Policy::default().hash());
+    assert!(
+        Policy {
+            min_coverage_basis_points: Some(10_001),
+            ..base
+        }
+        .validate()
+        .is_err()
+    );
+}
+
+proptest! {
+    #[test]
+    fn equal_inputs_give_equal_bytes_and_the_exit_code_is_documented(
+        fail_on in prop::option::of(prop::sample::select(FailOn::ALL.to_vec())),
+        min in prop::option::of(0_u16..=10_000),
+        age in prop::option::of(0_u64..5_000),
+        counts in prop::array::uniform4(0_u64..20),
+        advisories in 0_u64..2,
+        high in 0_usize..3,
+    ) {
+        let policy = Policy { fail_on, min_coverage_basis_points: min, max_age_seconds: age, ..Policy::default() };
+        let coverage = Coverage { matched: counts[0], unknown: counts[1], no_knowledge: counts[2], not_a_package: counts[3], ..Coverage::default() };
+        let scan = result(&vec![Level::High; high], coverage);
+        let state = KnowledgeState { advisories, ..knowledge() };
+        let verdict = judge(&scan, &policy, &state);
+        prop_assert_eq!(verdict.to_bytes().unwrap(), judge(&scan, &policy, &state).to_bytes().unwrap());
+        prop_assert!([0, 1, 4, 5].contains(&exit_code(&verdict)));
+        // Empty knowledge is never clean, whatever the policy.
+        if advisories == 0 {
+            prop_assert_ne!(exit_code(&verdict), 0);
+        }
+    }
+}

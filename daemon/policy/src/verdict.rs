@@ -1,0 +1,209 @@
+//! The verdict: one body of canonical JSON, and the hash that names it.
+
+use std::fmt;
+
+use serde::Serialize;
+use starling_protocol::{KnowledgeRoot, UnixMillis, json};
+use starling_scanner::scan::{Coverage, Finding};
+
+use crate::decide::SourceCheck;
+use crate::policy::PolicyHash;
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing stands against it.
+    Pass,
+    /// It passes, with something to look at.
+    Warn,
+    /// Policy rejects it.
+    Fail,
+    /// There is not enough knowledge or coverage to say.
+    Unknown,
+}
+
+impl Outcome {
+    /// Returns the outcome's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What policy does about one finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It fails the scan.
+    Fail,
+    /// It is shown.
+    Warn,
+    /// It is listed and nothing more.
+    Ignore,
+}
+
+/// Stable codes of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// Findings reach the failing threshold.
+    FindingsFail,
+    /// The site's knowledge holds no advisory.
+    KnowledgeEmpty,
+    /// A source was last checked too long ago, or never.
+    KnowledgeStale,
+    /// The knowledge holds nothing about any of the inventory's ecosystems.
+    KnowledgeMissing,
+    /// Fewer packages were judged than policy demands.
+    CoverageTooLow,
+    /// Findings reach the warning threshold.
+    FindingsWarn,
+    /// Packages could not be judged.
+    CoverageGaps,
+    /// The inventory holds no packages.
+    NothingToJudge,
+}
+
+/// Why the outcome is what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// The stable code.
+    pub code: ReasonCode,
+    /// One sentence for people.
+    pub text: String,
+}
+
+/// What was scanned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictInventory {
+    /// BLAKE3 of the document's bytes, as `blake3:<hex>`.
+    pub hash: String,
+    /// The document's format, such as `CycloneDX JSON`.
+    pub format: String,
+    /// The format's version as the document writes it.
+    pub spec_version: String,
+    /// What the document describes, if it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Number of components, packages or not.
+    pub components: u64,
+    /// Number of things that the reader passed over.
+    pub notes: u64,
+}
+
+/// How much of the inventory was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictCoverage {
+    /// Counts by what became of the components.
+    #[serde(flatten)]
+    pub counts: Coverage,
+    /// Number of packages.
+    pub total: u64,
+    /// Share of packages that were judged, in hundredths of a percent; absent without packages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis_points: Option<u64>,
+}
+
+impl VerdictCoverage {
+    pub(crate) fn of(counts: Coverage) -> Self {
+        Self {
+            counts,
+            total: counts.total(),
+            basis_points: counts.basis_points(),
+        }
+    }
+}
+
+/// A finding and what policy does about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JudgedFinding {
+    /// What policy does.
+    pub action: Action,
+    /// The finding.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// The body of a verdict. Its fields are inputs or follow from inputs: nothing here tells which site
+/// judged, or when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Version of the body's shape.
+    pub format: &'static str,
+    /// The decision.
+    pub outcome: Outcome,
+    /// Why, in the order of [`ReasonCode`].
+    pub reasons: Vec<Reason>,
+    /// What was scanned.
+    pub inventory: VerdictInventory,
+    /// How much of it was judged.
+    pub coverage: VerdictCoverage,
+    /// Findings, sorted by package, version and vulnerability.
+    pub findings: Vec<JudgedFinding>,
+    /// The knowledge it rests on.
+    pub knowledge_root: KnowledgeRoot,
+    /// Newest check per source, sorted by source.
+    pub sources: Vec<SourceCheck>,
+    /// The policy that decided.
+    pub policy_hash: PolicyHash,
+    /// The time judged at: an input.
+    #[serde(serialize_with = "as_text")]
+    pub as_of: UnixMillis,
+}
+
+/// Times stand in the body as RFC 3339 texts.
+pub(crate) fn as_text<S: serde::Serializer>(time: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+/// The body could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the verdict as canonical JSON")]
+pub struct VerdictError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl Verdict {
+    /// The value of [`Verdict::format`].
+    pub const FORMAT: &'static str = "starling-verdict/1";
+
+    /// Returns the body's bytes: canonical JSON (RFC 8785), without a line end.
+    ///
+    /// # Errors
+    /// If the body cannot be serialised; its types leave no known way for that.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, VerdictError> {
+        let raw = serde_json::to_vec(self).map_err(|e| VerdictError(Box::new(e)))?;
+        json::canonicalize(&raw).map_err(|e| VerdictError(Box::new(e)))
+    }
+}
+
+/// Names a verdict: the plain BLAKE3 of its body's bytes, shown as `blake3:<hex>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VerdictHash([u8; 32]);
+
+impl VerdictHash {
+    /// Hashes a body's bytes.
+    pub fn of(body: &[u8]) -> Self {
+        Self(*blake3::hash(body).as_bytes())
+    }
+
+    /// Returns the raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for VerdictHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "blake3:{}", blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}

@@ -1,0 +1,84 @@
+//! The seam between the scanner and whoever holds advisories.
+//!
+//! The scanner asks for one package at a time and gets the canonical advisories that name it. It
+//! trusts their contents to be the site's accepted view; it does not trust them to match.
+
+use serde::Serialize;
+
+use crate::osv::Affected;
+use crate::severity::StatedSeverity;
+
+/// Where the advisories are.
+pub trait Knowledge {
+    /// Returns the canonical advisories of a package, in an order that depends on nothing but the
+    /// knowledge. `ecosystem` carries its suffix (`Debian:12`), `name` is normalised
+    /// ([`crate::name::normalise_name`]).
+    ///
+    /// # Errors
+    /// If the knowledge cannot be read; a package without advisories is an empty list.
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError>;
+
+    /// Returns true if any live advisory names the ecosystem, so that "no finding" means something.
+    ///
+    /// # Errors
+    /// If the knowledge cannot be read.
+    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError>;
+}
+
+/// The knowledge could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the advisories of {ecosystem} {name}")]
+pub struct KnowledgeError {
+    /// The ecosystem that was asked for.
+    pub ecosystem: String,
+    /// The package that was asked for; empty if the question was about the ecosystem.
+    pub name: String,
+    /// What the store says.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// A canonical advisory as matching needs it: one vulnerability in one package.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advisory {
+    /// Its merge hash, as text.
+    pub merge_hash: String,
+    /// The vulnerability's identity: a CVE, or the least id of its alias group.
+    pub vulnerability: String,
+    /// All ids and aliases, the identity included, in any order.
+    pub ids: Vec<String>,
+    /// One line for people.
+    pub summary: String,
+    /// When it was withdrawn, as the source wrote it; withdrawn advisories never match.
+    pub withdrawn: Option<String>,
+    /// Severities with who states them, in the view's source order.
+    pub severities: Vec<StatedSeverity>,
+    /// The entries about this package, from the source that the view chose.
+    pub affected: Vec<Affected>,
+    /// The claims that feed it.
+    pub provenance: Vec<Provenance>,
+    /// Fields on which sources disagree, and what was chosen.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A claim behind an advisory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Provenance {
+    /// The source, such as `ghsa`.
+    pub source: String,
+    /// The record's id in the source.
+    pub record: String,
+    /// The sites that say so.
+    pub sites: Vec<String>,
+}
+
+/// A field on which sources disagree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Conflict {
+    /// The field's name.
+    pub field: String,
+    /// The source whose value was chosen.
+    pub chosen: String,
+    /// The sources whose values lost.
+    pub lost: Vec<String>,
+}

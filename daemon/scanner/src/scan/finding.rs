@@ -1,0 +1,156 @@
+//! One vulnerability in one package version, with all that explains it.
+
+use serde::Serialize;
+
+use crate::knowledge::{Advisory, Conflict, Provenance};
+use crate::matching::Rule;
+use crate::osv::Event;
+use crate::severity::Rating;
+
+/// A vulnerability in a package version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The vulnerability's identity: a CVE, or the least id of its alias group.
+    pub vulnerability: String,
+    /// All its ids and aliases, sorted.
+    pub ids: Vec<String>,
+    /// Merge hashes of the canonical advisories behind it, sorted.
+    pub merge_hashes: Vec<String>,
+    /// The package that was found.
+    pub package: FoundPackage,
+    /// One line for people.
+    pub summary: String,
+    /// How bad it is, and on whose word.
+    pub severity: Rating,
+    /// The rules that matched, in the advisory's order.
+    pub rules: Vec<MatchedRule>,
+    /// Versions that fix it, lowest first; empty if none is known.
+    pub fixed: Vec<String>,
+    /// Places in the document, sorted.
+    pub places: Vec<String>,
+    /// The claims behind it, sorted.
+    pub provenance: Vec<Provenance>,
+    /// Fields on which sources disagree, sorted.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// The package of a finding, as it was looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundPackage {
+    /// The OSV ecosystem with suffix.
+    pub ecosystem: String,
+    /// The normalised name; for distributions the source package.
+    pub name: String,
+    /// The version that was compared.
+    pub version: String,
+    /// The component's package URL.
+    pub purl: String,
+}
+
+/// A rule that said "affected".
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MatchedRule {
+    /// Index in the advisory's `affected`.
+    pub affected: usize,
+    /// `versions`, or the range's type.
+    pub kind: String,
+    /// Index in `ranges`, for a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<usize>,
+    /// The version from which on it is affected; `0` is the beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introduced: Option<String>,
+    /// The first version that is no longer affected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
+    /// The last version that is affected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_affected: Option<String>,
+}
+
+impl MatchedRule {
+    pub(super) fn new(affected: usize, rule: &Rule) -> Self {
+        match rule {
+            Rule::Enumerated => Self {
+                affected,
+                kind: "versions".to_owned(),
+                range: None,
+                introduced: None,
+                fixed: None,
+                last_affected: None,
+            },
+            Rule::Range {
+                index,
+                kind,
+                introduced,
+                until,
+            } => {
+                let (fixed, last_affected) = match until {
+                    Some(Event::Fixed(version)) => (Some(version.clone()), None),
+                    Some(Event::LastAffected(version)) => (None, Some(version.clone())),
+                    _ => (None, None),
+                };
+                Self {
+                    affected,
+                    kind: kind.clone(),
+                    range: Some(*index),
+                    introduced: introduced.clone(),
+                    fixed,
+                    last_affected,
+                }
+            }
+        }
+    }
+}
+
+impl Finding {
+    pub(super) fn new(
+        advisory: &Advisory,
+        package: FoundPackage,
+        severity: Rating,
+        rules: Vec<MatchedRule>,
+        fixed: Vec<String>,
+        place: String,
+    ) -> Self {
+        let mut ids = advisory.ids.clone();
+        ids.push(advisory.vulnerability.clone());
+        Self {
+            vulnerability: advisory.vulnerability.clone(),
+            ids,
+            merge_hashes: vec![advisory.merge_hash.clone()],
+            package,
+            summary: advisory.summary.clone(),
+            severity,
+            rules,
+            fixed,
+            places: vec![place],
+            provenance: advisory.provenance.clone(),
+            conflicts: advisory.conflicts.clone(),
+        }
+    }
+
+    /// Takes in another place of the package, or another advisory of the same vulnerability.
+    pub(super) fn absorb(&mut self, advisory: &Advisory, place: &str) {
+        if !self.merge_hashes.contains(&advisory.merge_hash) {
+            self.merge_hashes.push(advisory.merge_hash.clone());
+            self.ids.extend(advisory.ids.iter().cloned());
+            self.provenance.extend(advisory.provenance.iter().cloned());
+            self.conflicts.extend(advisory.conflicts.iter().cloned());
+        }
+        self.places.push(place.to_owned());
+    }
+
+    /// Sorts what has no order of its own.
+    pub(super) fn settled(mut self) -> Self {
+        fn settle<T: Ord>(list: &mut Vec<T>) {
+            list.sort();
+            list.dedup();
+        }
+        settle(&mut self.ids);
+        settle(&mut self.merge_hashes);
+        settle(&mut self.places);
+        settle(&mut self.provenance);
+        settle(&mut self.conflicts);
+        self
+    }
+}

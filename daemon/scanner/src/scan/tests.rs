@@ -1,0 +1,248 @@
+//! Behaviours of a scan over knowledge held in memory.
+
+use super::*;
+use crate::knowledge::Provenance;
+use crate::osv::Record;
+use crate::sbom;
+
+/// Knowledge from OSV records, as one source would give it.
+#[derive(Default)]
+struct Memory {
+    rows: BTreeMap<(String, String), Vec<Advisory>>,
+}
+
+impl Memory {
+    fn with(records: &[&str]) -> Self {
+        let mut memory = Self::default();
+        for json in records {
+            let record = Record::from_json(json.as_bytes()).unwrap();
+            let identity = record
+                .aliases
+                .iter()
+                .find(|id| id.starts_with("CVE-"))
+                .unwrap_or(&record.id);
+            for affected in &record.affected {
+                let package = affected.package.clone().unwrap();
+                let name = crate::name::normalise_name(&package.ecosystem, &package.name);
+                let advisory = Advisory {
+                    merge_hash: format!("{}/{name}", record.id),
+                    vulnerability: identity.clone(),
+                    ids: [vec![record.id.clone()], record.aliases.clone()].concat(),
+                    withdrawn: record.withdrawn.clone(),
+                    severities: record
+                        .severity
+                        .iter()
+                        .map(|s| StatedSeverity {
+                            source: "test".into(),
+                            kind: s.kind.clone(),
+                            value: s.score.0.clone(),
+                        })
+                        .collect(),
+                    affected: vec![affected.clone()],
+                    provenance: vec![Provenance {
+                        source: "test".into(),
+                        record: record.id.clone(),
+                        sites: vec![],
+                    }],
+                    ..Advisory::default()
+                };
+                memory
+                    .rows
+                    .entry((package.ecosystem, name))
+                    .or_default()
+                    .push(advisory);
+            }
+        }
+        memory
+    }
+}
+
+impl Knowledge for Memory {
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+        Ok(self
+            .rows
+            .get(&(ecosystem.to_owned(), name.to_owned()))
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+        Ok(self.rows.keys().any(|(known, _)| known == ecosystem))
+    }
+}
+
+struct Broken;
+
+impl Knowledge for Broken {
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+        let source = Box::new(std::io::Error::other("disk"));
+        Err(KnowledgeError {
+            ecosystem: ecosystem.into(),
+            name: name.into(),
+            source,
+        })
+    }
+
+    fn knows_ecosystem(&self, _: &str) -> Result<bool, KnowledgeError> {
+        Ok(true)
+    }
+}
+
+fn inventory(components: &str) -> Inventory {
+    let bom = format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{components}]}}"#);
+    sbom::read(bom.as_bytes()).unwrap()
+}
+
+fn purls(list: &[&str]) -> Inventory {
+    let components: Vec<String> = list
+        .iter()
+        .map(|p| format!(r#"{{"type":"library","name":"c","purl":"{p}"}}"#))
+        .collect();
+    inventory(&components.join(","))
+}
+
+fn run(inventory: &Inventory, knowledge: &dyn Knowledge) -> ScanResult {
+    scan(inventory, knowledge, &ScanOptions::default()).unwrap()
+}
+
+const EXPRESS: &str = r#"{"id":"GHSA-1","aliases":["CVE-2024-1"],
+    "severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+    "affected":[{"package":{"ecosystem":"npm","name":"express"},
+      "ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"4.1.0"}]}]}]}"#;
+const EXPRESS_NVD: &str = r#"{"id":"CVE-2024-1",
+    "affected":[{"package":{"ecosystem":"npm","name":"express"},
+      "ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"4.2.0"}]}]}]}"#;
+
+#[test]
+fn a_finding_carries_what_explains_it() {
+    let result = run(&purls(&["pkg:npm/express@4.0.0"]), &Memory::with(&[EXPRESS]));
+    let finding = &result.findings[0];
+    assert_eq!(finding.vulnerability, "CVE-2024-1");
+    assert_eq!(finding.ids, ["CVE-2024-1", "GHSA-1"]);
+    assert_eq!(finding.fixed, ["4.1.0"]);
+    assert_eq!(finding.places, ["/components/0"]);
+    assert_eq!(finding.severity.level, Level::Critical);
+    assert_eq!(finding.rules[0].kind, "SEMVER");
+    assert_eq!(finding.rules[0].fixed.as_deref(), Some("4.1.0"));
+    assert_eq!(
+        result.coverage,
+        Coverage {
+            matched: 1,
+            ..Coverage::default()
+        }
+    );
+    assert!(
+        run(&purls(&["pkg:npm/express@4.1.0"]), &Memory::with(&[EXPRESS]))
+            .findings
+            .is_empty()
+    );
+}
+
+#[test]
+fn an_alias_group_is_one_finding_over_all_places() {
+    let twice = purls(&[
+        "pkg:npm/express@4.0.0",
+        "pkg:npm/express@4.0.0",
+        "pkg:npm/express@4.1.5",
+    ]);
+    let result = run(&twice, &Memory::with(&[EXPRESS, EXPRESS_NVD]));
+    let shown: Vec<_> = result
+        .findings
+        .iter()
+        .map(|f| (f.package.version.as_str(), f.places.len()))
+        .collect();
+    assert_eq!(shown, [("4.0.0", 2), ("4.1.5", 1)]);
+    assert_eq!(result.findings[0].provenance.len(), 2);
+}
+
+#[test]
+fn withdrawn_advisories_do_not_match() {
+    let withdrawn = EXPRESS.replacen('{', r#"{"withdrawn":"2024-02-02T00:00:00Z","#, 1);
+    let result = run(&purls(&["pkg:npm/express@4.0.0"]), &Memory::with(&[&withdrawn]));
+    assert!(result.findings.is_empty());
+    assert_eq!(result.coverage.matched, 1);
+}
+
+#[test]
+fn every_component_is_counted_once() {
+    let components = inventory(
+        r#"{"type":"library","name":"a","purl":"pkg:npm/a@1.0.0"},
+           {"type":"library","name":"b","purl":"pkg:npm/b"},
+           {"type":"library","name":"c","purl":"pkg:npm/c@not-a-version"},
+           {"type":"library","name":"d","purl":"pkg:docker/d@1"},
+           {"type":"library","name":"e","purl":"pkg:deb/debian/e@1"},
+           {"type":"library","name":"f","purl":"pkg:pypi/f@1"},
+           {"type":"library","name":"g"},
+           {"type":"file","name":"/etc/passwd"}"#,
+    );
+    let result = run(&components, &Memory::with(&[EXPRESS]));
+    let expected = Coverage {
+        matched: 1,
+        unversioned: 2,
+        unsupported_ecosystem: 1,
+        no_distro: 1,
+        no_knowledge: 1,
+        undecided: 0,
+        unknown: 1,
+        not_a_package: 1,
+    };
+    assert_eq!(result.coverage, expected);
+    assert_eq!(result.coverage.total(), 7);
+    assert_eq!(result.coverage.basis_points(), Some(1428));
+    assert_eq!(result.gaps.len(), 6);
+    assert_eq!(Coverage::default().basis_points(), None);
+}
+
+#[test]
+fn a_range_that_cannot_be_evaluated_is_a_gap() {
+    let git = r#"{"id":"CVE-1","affected":[{"package":{"ecosystem":"npm","name":"g"},
+        "ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}]}"#;
+    let result = run(&purls(&["pkg:npm/g@1.0.0"]), &Memory::with(&[git]));
+    assert_eq!(result.coverage.undecided, 1);
+    assert_eq!(result.gaps[0].standing, Standing::Undecided);
+}
+
+#[test]
+fn distribution_packages_match_by_source_and_release() {
+    let dsa = r#"{"id":"DSA-1","aliases":["CVE-2"],"affected":[{"package":{"ecosystem":"Debian:12","name":"openssl"},
+        "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"3.0.11-1~deb12u2"}]}]}]}"#;
+    let hit = "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?upstream=openssl&distro=debian-12";
+    let other_release = "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?upstream=openssl&distro=debian-11";
+    let result = run(&purls(&[hit, other_release]), &Memory::with(&[dsa]));
+    assert_eq!(result.findings.len(), 1);
+    assert_eq!(result.findings[0].package.name, "openssl");
+    assert_eq!(result.coverage.no_knowledge, 1);
+}
+
+#[test]
+fn malicious_packages_are_critical() {
+    let mal = r#"{"id":"MAL-2024-1","affected":[{"package":{"ecosystem":"npm","name":"evil"},"versions":["1.0.0"]}]}"#;
+    let result = run(&purls(&["pkg:npm/evil@1.0.0"]), &Memory::with(&[mal]));
+    assert_eq!(result.findings[0].severity.level, Level::Critical);
+}
+
+#[test]
+fn the_order_of_components_changes_nothing_but_places() {
+    let memory = Memory::with(&[EXPRESS]);
+    let a = run(
+        &purls(&["pkg:npm/express@4.0.0", "pkg:npm/express@3.0.0"]),
+        &memory,
+    );
+    let b = run(
+        &purls(&["pkg:npm/express@3.0.0", "pkg:npm/express@4.0.0"]),
+        &memory,
+    );
+    let versions = |r: &ScanResult| {
+        r.findings
+            .iter()
+            .map(|f| f.package.version.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(versions(&a), versions(&b));
+}
+
+#[test]
+fn knowledge_that_cannot_be_read_is_an_error_not_a_clean_scan() {
+    let error = scan(&purls(&["pkg:npm/x@1"]), &Broken, &ScanOptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the advisories of npm x");
+}
