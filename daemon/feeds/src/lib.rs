@@ -7,5 +7,7 @@
 //! Left to others: who authors the records, what an earlier record of the same name means, and the
 //! store. Nothing here knows the source's name.
 
+pub mod input;
 pub mod osv;
+pub mod pipeline;
 pub mod yaml;

@@ -1,0 +1,91 @@
+//! Why an input as a whole was refused, and how far it was read.
+
+use std::fmt;
+use std::io;
+
+/// An input that cannot be trusted to be complete.
+#[derive(Debug, thiserror::Error)]
+#[error("reading {name}: {kind} (until there: {progress})")]
+pub struct InputError {
+    /// The file, member or stream that was being read.
+    pub name: String,
+    /// What is wrong with it.
+    #[source]
+    pub kind: InputErrorKind,
+    /// What had been read before.
+    pub progress: Progress,
+}
+
+impl InputError {
+    /// Tells whether the input ends too early, so that the same input may be whole when fetched again.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        matches!(self.kind, InputErrorKind::Truncated)
+    }
+}
+
+/// The kinds of fault that end a walk.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputErrorKind {
+    /// The path cannot be opened.
+    #[error("it cannot be opened")]
+    Open(#[source] io::Error),
+    /// The system failed to read.
+    #[error("the read failed")]
+    Read(#[source] io::Error),
+    /// The input ends in the middle.
+    #[error("it is cut off: the end is missing; fetch it again")]
+    Truncated,
+    /// The bytes contradict their format or checksum.
+    #[error("it is damaged ({what}); fetch it again")]
+    Damaged {
+        /// What contradicts.
+        what: String,
+    },
+    /// A form that is not supported.
+    #[error("it is {what}, which is not supported; unpack it first")]
+    Unsupported {
+        /// The form.
+        what: &'static str,
+    },
+    /// More bytes than [`Limits::max_total_bytes`](super::Limits::max_total_bytes).
+    #[error("it unpacks to more than {limit} bytes; raise the limit if you trust it")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// More files and records than [`Limits::max_items`](super::Limits::max_items).
+    #[error("it holds more than {limit} files and records; raise the limit if you trust it")]
+    TooMany {
+        /// The limit.
+        limit: u64,
+    },
+    /// A decompression bomb, by [`Limits::max_ratio`](super::Limits::max_ratio).
+    #[error("it unpacks to more than {ratio} times its size, as only a decompression bomb does")]
+    Bomb {
+        /// The limit.
+        ratio: u64,
+    },
+    /// The list of members or their names is longer than any real archive's.
+    #[error("the archive's headers are longer than {limit} bytes between two members")]
+    Headers {
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// How far a walk came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Files, members and records shown.
+    pub items: u64,
+    /// Unpacked bytes read.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} items, {} bytes", self.items, self.bytes)
+    }
+}

@@ -1,0 +1,111 @@
+//! Folders: every file in the order of names, never out of the folder.
+
+use std::fs;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::classify::{HEAD_BYTES, NotARecord, is_hidden};
+use super::meter::{Packed, Unpacked};
+use super::walk::{Halt, Step, Walk, open};
+use super::{Found, InputErrorKind, Unreadable};
+
+/// Deepest folder below the input. Deeper trees are made by mistake (a loop of mounts) or malice.
+const MAX_FOLDER_DEPTH: usize = 64;
+
+impl Walk<'_> {
+    /// Reads a folder that the user named.
+    pub(super) fn folder(&mut self, root: &Path) -> Step {
+        let root_name = root.to_string_lossy();
+        let root = root
+            .canonicalize()
+            .map_err(|error| self.fail(&root_name, InputErrorKind::Open(error)))?;
+        self.subfolder(&root, &root, "", 0)
+    }
+
+    fn subfolder(&mut self, root: &Path, folder: &Path, prefix: &str, depth: usize) -> Step {
+        for (name, path) in self.list(folder, prefix)? {
+            let file_name = name.rsplit('/').next().unwrap_or(&name);
+            // Not followed: the metadata of a link is the link's own.
+            let metadata = match path.symlink_metadata() {
+                Ok(metadata) => metadata,
+                Err(error) => {
+                    self.unreadable(name, &error)?;
+                    continue;
+                }
+            };
+            let kind = metadata.file_type();
+            if is_hidden(file_name) {
+                self.ignored(if kind.is_dir() { name + "/" } else { name }, NotARecord::Hidden)?;
+            } else if kind.is_dir() {
+                if depth >= MAX_FOLDER_DEPTH {
+                    return Err(self.fail(
+                        &name,
+                        InputErrorKind::Unsupported {
+                            what: "a folder nested too deep",
+                        },
+                    ));
+                }
+                self.subfolder(root, &path, &format!("{name}/"), depth + 1)?;
+            } else if kind.is_file() {
+                self.folder_file(name, &path)?;
+            } else if kind.is_symlink() {
+                // A link to a file of the same tree is how some systems mount single files.
+                match path.canonicalize() {
+                    Ok(target) if target.starts_with(root) && target.is_file() => {
+                        self.folder_file(name, &target)?;
+                    }
+                    _ => self.ignored(name, NotARecord::Link)?,
+                }
+            } else {
+                self.ignored(name, NotARecord::Special)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists a folder by name, each with its path from the root of the walk.
+    fn list(&self, folder: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>, Halt> {
+        let fail = |error| self.fail(&folder.to_string_lossy(), InputErrorKind::Read(error));
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            entries.push((format!("{prefix}{name}"), path));
+        }
+        entries.sort_unstable();
+        Ok(entries)
+    }
+
+    fn folder_file(&mut self, name: String, path: &Path) -> Step {
+        let file = match open(path) {
+            Ok(file) => file,
+            Err(error) => return self.unreadable(name, &error),
+        };
+        let reader = Packed {
+            inner: file,
+            meter: Rc::clone(&self.meter),
+        };
+        let mut reader = Unpacked {
+            inner: reader,
+            meter: Rc::clone(&self.meter),
+        };
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        if let Err(error) = (&mut reader).take(HEAD_BYTES as u64).read_to_end(&mut head) {
+            return match self.meter.take_hit() {
+                Some(limit) => Err(self.fail(&name, limit)),
+                None => self.unreadable(name, &error),
+            };
+        }
+        self.member(name, &head.clone(), Cursor::new(head).chain(reader))
+    }
+
+    fn unreadable(&mut self, name: String, error: &std::io::Error) -> Step {
+        self.show(Found::Rejected {
+            name,
+            reason: Unreadable::File {
+                what: error.to_string(),
+            },
+        })
+    }
+}

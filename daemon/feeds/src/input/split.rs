@@ -1,0 +1,260 @@
+//! A document of one record or many: NDJSON lines, the items of a JSON list, or the `vulns` of an
+//! OSV API answer are shown one by one as they are read, so their number is not bounded by memory.
+//!
+//! Only the structure is followed here: brackets, strings and commas. Whether an item is valid JSON
+//! is the parser's business, and a bad item does not spoil its neighbours.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use super::InputErrorKind;
+use super::classify::Expectation;
+use super::walk::{Step, Walk};
+
+/// Buffer for documents that are longer than one record, in bytes.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// How a document holds records. Offsets are behind the list's bracket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Single,
+    Lines,
+    List(usize),
+    Vulns(usize),
+}
+
+impl Walk<'_> {
+    /// Shows the records of one document.
+    pub(super) fn split(&mut self, name: &str, reader: &mut dyn Read, expectation: Expectation) -> Step {
+        let limit = self.limits.max_record_bytes;
+        let mut head = Vec::new();
+        let read = (&mut *reader).take(limit as u64 + 1).read_to_end(&mut head);
+        read.map_err(|error| self.fail_read(name, error))?;
+        match shape(&head) {
+            // A text that only happens to begin with a bracket is not worth a stream.
+            Shape::List(_) if expectation == Expectation::Guessed && head.len() <= limit => {
+                self.document(name.to_owned(), head, expectation)
+            }
+            Shape::List(start) => self.items(name, "#", start, head, reader),
+            Shape::Vulns(start) => self.items(name, "#/vulns", start, head, reader),
+            Shape::Lines => self.lines(name, head, reader),
+            Shape::Single if head.len() > limit => {
+                io::copy(reader, &mut io::sink()).map_err(|error| self.fail_read(name, error))?;
+                self.too_large(name)
+            }
+            Shape::Single => self.document(name.to_owned(), head, expectation),
+        }
+    }
+
+    fn lines(&mut self, name: &str, head: Vec<u8>, rest: &mut dyn Read) -> Step {
+        let limit = self.limits.max_record_bytes;
+        let mut reader = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(rest));
+        let mut number = 0u64;
+        loop {
+            number += 1;
+            let mut line = Vec::new();
+            let read = Read::by_ref(&mut reader)
+                .take(limit as u64 + 2)
+                .read_until(b'\n', &mut line);
+            if read.map_err(|error| self.fail_read(name, error))? == 0 {
+                return Ok(());
+            }
+            let name = format!("{name}:{number}");
+            let ended = line.pop_if(|byte| *byte == b'\n').is_some();
+            if line.len() > limit {
+                if !ended {
+                    reader
+                        .skip_until(b'\n')
+                        .map_err(|error| self.fail_read(&name, error))?;
+                }
+                self.too_large(name)?;
+                continue;
+            }
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            if !ended && !Scan::default().is_whole(&line) {
+                return Err(self.fail(&name, InputErrorKind::Truncated));
+            }
+            self.document(name, line, Expectation::Stated)?;
+        }
+    }
+
+    fn items(
+        &mut self,
+        name: &str,
+        list: &str,
+        start: usize,
+        mut head: Vec<u8>,
+        rest: &mut dyn Read,
+    ) -> Step {
+        head.drain(..start);
+        let mut reader = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(rest));
+        let mut index = 0u64;
+        loop {
+            let item_name = format!("{name}{list}/{index}");
+            let (item, end) = self.item(&item_name, &mut reader)?;
+            let is_blank = item
+                .as_ref()
+                .is_some_and(|item| item.iter().all(u8::is_ascii_whitespace));
+            match item {
+                // An empty list is shown as the document that it is.
+                Some(_) if is_blank && index == 0 && end == ItemEnd::List => {
+                    self.document(name.to_owned(), b"[]".to_vec(), Expectation::Stated)?;
+                }
+                Some(item) => self.document(item_name, item, Expectation::Stated)?,
+                None => self.too_large(item_name)?,
+            }
+            if end == ItemEnd::List {
+                break;
+            }
+            index += 1;
+        }
+        self.after_list(name, &mut reader, list == "#")
+    }
+
+    /// Reads one item; `None` when it is longer than a record may be.
+    fn item(
+        &mut self,
+        name: &str,
+        reader: &mut impl BufRead,
+    ) -> Result<(Option<Vec<u8>>, ItemEnd), super::walk::Halt> {
+        let mut item = Some(Vec::new());
+        let mut scan = Scan::default();
+        loop {
+            let chunk = reader.fill_buf().map_err(|error| self.fail_read(name, error))?;
+            if chunk.is_empty() {
+                return Err(self.fail(name, InputErrorKind::Truncated));
+            }
+            let end = scan.item_end(chunk);
+            let taken = end.map_or(chunk.len(), |(at, _)| at);
+            if let Some(bytes) = &mut item {
+                bytes.extend_from_slice(&chunk[..taken]);
+            }
+            item = item.filter(|bytes| bytes.len() <= self.limits.max_record_bytes);
+            reader.consume(taken + usize::from(end.is_some()));
+            match end {
+                Some((_, ItemEnd::Broken)) => {
+                    let what = "a bracket closes what was not opened".to_owned();
+                    return Err(self.fail(name, InputErrorKind::Damaged { what }));
+                }
+                Some((_, end)) => return Ok((item, end)),
+                None => {}
+            }
+        }
+    }
+
+    /// Checks what follows the list: nothing, or the rest of the object that it stands in.
+    fn after_list(&mut self, name: &str, reader: &mut impl BufRead, alone: bool) -> Step {
+        let mut scan = Scan {
+            open: u64::from(!alone),
+            ..Scan::default()
+        };
+        loop {
+            let chunk = reader.fill_buf().map_err(|error| self.fail_read(name, error))?;
+            if chunk.is_empty() {
+                break;
+            }
+            let is_outside = scan.open == 0 && !chunk.iter().all(u8::is_ascii_whitespace);
+            if is_outside || scan.item_end(chunk).is_some() {
+                let what = "something follows the list of records".to_owned();
+                return Err(self.fail(name, InputErrorKind::Damaged { what }));
+            }
+            let bytes = chunk.len();
+            reader.consume(bytes);
+        }
+        if scan.is_closed() {
+            Ok(())
+        } else {
+            Err(self.fail(name, InputErrorKind::Truncated))
+        }
+    }
+}
+
+/// Tells from its beginning how a document holds records.
+fn shape(head: &[u8]) -> Shape {
+    let white = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let body = crate::osv::strip_byte_order_mark(head).trim_ascii_start();
+    let start = head.len() - body.len();
+    match body.first() {
+        Some(b'[') => return Shape::List(start + 1),
+        Some(b'{') => {}
+        _ => return Shape::Single,
+    }
+    let mut at = 1;
+    for expected in [&b"\"vulns\""[..], b":", b"["] {
+        at += white(&body[at..]);
+        if !body[at..].starts_with(expected) {
+            at = 0;
+            break;
+        }
+        at += expected.len();
+    }
+    if at > 0 {
+        return Shape::Vulns(start + at);
+    }
+    // Only in NDJSON does a line that opens and closes an object stand before another object.
+    let Some(line_end) = body.iter().position(|&byte| byte == b'\n') else {
+        return Shape::Single;
+    };
+    let (line, rest) = body.split_at(line_end);
+    if line.trim_ascii_end().ends_with(b"}") && rest.trim_ascii_start().starts_with(b"{") {
+        Shape::Lines
+    } else {
+        Shape::Single
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ItemEnd {
+    /// A comma: another item follows.
+    Item,
+    /// The list's bracket.
+    List,
+    /// A bracket that closes nothing.
+    Broken,
+}
+
+/// Follows the structure of JSON text: how many brackets are open, and whether in a string.
+#[derive(Default)]
+struct Scan {
+    open: u64,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Scan {
+    /// Finds where the item that the scan is in ends.
+    fn item_end(&mut self, chunk: &[u8]) -> Option<(usize, ItemEnd)> {
+        for (at, &byte) in chunk.iter().enumerate() {
+            if self.in_string {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => self.in_string = false,
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.open += 1,
+                b'}' | b']' if self.open > 0 => self.open -= 1,
+                b']' => return Some((at, ItemEnd::List)),
+                b'}' => return Some((at, ItemEnd::Broken)),
+                b',' if self.open == 0 => return Some((at, ItemEnd::Item)),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Tells whether nothing is left open at the end of `text`.
+    fn is_whole(&mut self, text: &[u8]) -> bool {
+        self.item_end(text);
+        self.is_closed()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.open == 0 && !self.in_string
+    }
+}

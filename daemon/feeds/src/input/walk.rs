@@ -1,0 +1,160 @@
+//! The state of one walk: limits, counters and the visitor.
+
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::classify::{Expectation, NotARecord};
+use super::meter::Meter;
+use super::{Document, Ending, Found, InputError, InputErrorKind, Limits, Progress, Source, Unreadable};
+
+/// Why a walk does not go on.
+pub(super) enum Halt {
+    /// The visitor asked for it.
+    Stopped,
+    /// The input is at fault.
+    Failed(InputError),
+}
+
+/// What every step of a walk returns.
+pub(super) type Step = Result<(), Halt>;
+
+/// One walk over one input.
+pub(super) struct Walk<'v> {
+    pub(super) limits: Limits,
+    pub(super) meter: Rc<Meter>,
+    items: u64,
+    visit: &'v mut dyn FnMut(Found) -> ControlFlow<()>,
+}
+
+impl<'v> Walk<'v> {
+    pub(super) fn new(limits: &Limits, visit: &'v mut dyn FnMut(Found) -> ControlFlow<()>) -> Self {
+        Walk {
+            limits: limits.clone(),
+            meter: Meter::new(limits),
+            items: 0,
+            visit,
+        }
+    }
+
+    pub(super) fn run(mut self, source: Source) -> Result<Ending, InputError> {
+        let done = match source {
+            Source::Path(path) => self.path(&path),
+            Source::Stream { name, reader } => self.stream(&name, reader),
+        };
+        match done {
+            Ok(()) => Ok(Ending::Complete),
+            Err(Halt::Stopped) => Ok(Ending::Stopped),
+            Err(Halt::Failed(error)) => Err(error),
+        }
+    }
+
+    fn path(&mut self, path: &Path) -> Step {
+        let name = path
+            .file_name()
+            .map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+        let cannot_open =
+            |error| Halt::Failed(self.error(&path.to_string_lossy(), InputErrorKind::Open(error)));
+        let metadata = path.metadata().map_err(cannot_open)?;
+        if metadata.is_dir() {
+            return self.folder(path);
+        }
+        let file = open(path).map_err(cannot_open)?;
+        self.file(&name, file)
+    }
+
+    /// Shows a document.
+    pub(super) fn document(&mut self, name: String, bytes: Vec<u8>, expectation: Expectation) -> Step {
+        self.show(Found::Document(Document {
+            name,
+            bytes,
+            expectation,
+        }))
+    }
+
+    /// Shows a file that holds no record.
+    pub(super) fn ignored(&mut self, name: impl Into<String>, reason: NotARecord) -> Step {
+        self.show(Found::Ignored {
+            name: name.into(),
+            reason,
+        })
+    }
+
+    /// Shows a file or record that is longer than one may be.
+    pub(super) fn too_large(&mut self, name: impl Into<String>) -> Step {
+        let reason = Unreadable::TooLarge {
+            limit: self.limits.max_record_bytes,
+        };
+        self.show(Found::Rejected {
+            name: name.into(),
+            reason,
+        })
+    }
+
+    pub(super) fn show(&mut self, found: Found) -> Step {
+        if self.items >= self.limits.max_items {
+            let name = match found {
+                Found::Document(Document { name, .. })
+                | Found::Ignored { name, .. }
+                | Found::Rejected { name, .. } => name,
+            };
+            return Err(self.fail(
+                &name,
+                InputErrorKind::TooMany {
+                    limit: self.limits.max_items,
+                },
+            ));
+        }
+        self.items += 1;
+        match (self.visit)(found) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Halt::Stopped),
+        }
+    }
+
+    /// Ends the walk with a fault of the input.
+    pub(super) fn fail(&self, name: &str, kind: InputErrorKind) -> Halt {
+        Halt::Failed(self.error(name, kind))
+    }
+
+    /// Ends the walk with what a reader said: a limit, a missing end, bad packing, or the system.
+    pub(super) fn fail_read(&self, name: &str, error: io::Error) -> Halt {
+        let kind = match self.meter.take_hit() {
+            Some(limit) => limit,
+            None => match error.kind() {
+                io::ErrorKind::UnexpectedEof => InputErrorKind::Truncated,
+                // Decoders report bad bytes so; the system reports its own kinds.
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+                    InputErrorKind::Damaged {
+                        what: error.to_string(),
+                    }
+                }
+                _ => InputErrorKind::Read(error),
+            },
+        };
+        self.fail(name, kind)
+    }
+
+    fn error(&self, name: &str, kind: InputErrorKind) -> InputError {
+        let progress = Progress {
+            items: self.items,
+            bytes: self.meter.unpacked(),
+        };
+        InputError {
+            name: name.to_owned(),
+            kind,
+            progress,
+        }
+    }
+}
+
+/// Opens a file for reading: the one place of this crate that does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "walking files is what this module is for"
+)]
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}

@@ -1,0 +1,382 @@
+//! Runs an input through the parser: one thread reads, several parse, the caller takes the results
+//! in the input's order.
+//!
+//! Batches go to the workers in turn and are fetched from them in the same turn. So the order is
+//! kept without a buffer for early comers, every queue is bounded, and the results do not depend on
+//! the number of workers. The caller judges duplicates: names and ids are not compared here.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use crate::input::{
+    self, Document, Ending, Expectation, Found, InputError, Limits, NotARecord, Source, Unreadable,
+};
+use crate::osv::{self, FeedRecord, NoRecord, Outcome, Rejected};
+
+/// Documents in one batch, at most: enough that handing it over costs little beside parsing it.
+const BATCH_DOCUMENTS: usize = 64;
+
+/// Bytes at which a batch is closed.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Batches that wait before and behind each worker: one being filled while one is worked on.
+const QUEUED_BATCHES: usize = 2;
+
+/// What became of one file or record of the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The name in the input: path, then `:LINE` for NDJSON, `#POINTER` inside a document.
+    pub name: String,
+    /// What became of it.
+    pub result: ItemResult,
+}
+
+/// The three things that can become of a file or record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemResult {
+    /// A record, perhaps with warnings.
+    Accepted(FeedRecord),
+    /// It holds no record.
+    Ignored(IgnoredBecause),
+    /// It is meant as a record and cannot be one.
+    Rejected(RejectedBecause),
+}
+
+/// Why a file is known to hold no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IgnoredBecause {
+    /// By its name or kind.
+    #[error(transparent)]
+    File(#[from] NotARecord),
+    /// By its content.
+    #[error(transparent)]
+    Content(#[from] NoRecord),
+    /// It begins like JSON, but is not called so and is no record.
+    #[error("not called JSON, and no record ({0})")]
+    Guess(Rejected),
+}
+
+/// Why a file or record was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RejectedBecause {
+    /// It could not be read from the input.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// It could not be parsed, or has no usable id.
+    #[error(transparent)]
+    Content(#[from] Rejected),
+}
+
+/// How many items there were, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Records handed on.
+    pub accepted: u64,
+    /// Of these, records with warnings.
+    pub warned: u64,
+    /// Files without a record.
+    pub ignored: u64,
+    /// Files and records refused.
+    pub rejected: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts {
+            accepted,
+            warned,
+            ignored,
+            rejected,
+        } = self;
+        write!(
+            f,
+            "{accepted} accepted ({warned} with warnings), {ignored} ignored, {rejected} rejected"
+        )
+    }
+}
+
+impl Counts {
+    fn count(&mut self, result: &ItemResult) {
+        match result {
+            ItemResult::Accepted(record) => {
+                self.accepted += 1;
+                self.warned += u64::from(!record.warnings.is_empty());
+            }
+            ItemResult::Ignored(_) => self.ignored += 1,
+            ItemResult::Rejected(_) => self.rejected += 1,
+        }
+    }
+}
+
+/// The account of one run.
+#[derive(Debug)]
+pub struct Report {
+    /// What was delivered.
+    pub counts: Counts,
+    /// How the input ended. With an error, what is missing from the delivered items says nothing
+    /// about the source: the input is not known to be complete.
+    pub ending: Result<Ending, InputError>,
+}
+
+impl Report {
+    /// Tells whether the input was read to its very end, so that what is not in it is absent.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        matches!(self.ending, Ok(Ending::Complete))
+    }
+}
+
+/// Reads `source` and hands every file and record in it to `sink`, in the input's order.
+///
+/// `workers` threads parse, one more reads; `sink` runs on the caller's thread and may end the run
+/// with [`ControlFlow::Break`]. Memory is bounded by the workers' queues:
+/// [`Limits::max_record_bytes`] for each of a few batches per worker at the very worst.
+pub fn run(
+    source: Source,
+    limits: &Limits,
+    workers: NonZeroUsize,
+    sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> Report {
+    thread::scope(|scope| {
+        let mut to_workers = Vec::new();
+        let mut from_workers = Vec::new();
+        for _ in 0..workers.get() {
+            let (to_worker, batches) = sync_channel(QUEUED_BATCHES);
+            let (results, from_worker) = sync_channel(QUEUED_BATCHES);
+            scope.spawn(move || work(&batches, &results));
+            to_workers.push(to_worker);
+            from_workers.push(from_worker);
+        }
+        let reader = scope.spawn(move || feed(source, limits, &to_workers));
+        let (counts, stopped) = collect(&from_workers, sink);
+        // Whoever still sends is told by this that no one listens.
+        drop(from_workers);
+        let ending = match reader.join() {
+            Ok(_) if stopped => Ok(Ending::Stopped),
+            Ok(ending) => ending,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        Report { counts, ending }
+    })
+}
+
+/// Reads the input and deals batches out to the workers in turn.
+fn feed(source: Source, limits: &Limits, workers: &[SyncSender<Vec<Found>>]) -> Result<Ending, InputError> {
+    let mut batch = Vec::new();
+    let mut batch_bytes = 0;
+    let mut turns = workers.iter().cycle();
+    let mut deal =
+        |batch: &mut Vec<Found>| match turns.next().map(|worker| worker.send(std::mem::take(batch))) {
+            Some(Ok(())) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        };
+    let ending = input::read(source, limits, &mut |found| {
+        if let Found::Document(document) = &found {
+            batch_bytes += document.bytes.len();
+        }
+        batch.push(found);
+        if batch.len() < BATCH_DOCUMENTS && batch_bytes < BATCH_BYTES {
+            return ControlFlow::Continue(());
+        }
+        batch_bytes = 0;
+        deal(&mut batch)
+    });
+    // Also after a fault: what was read before it is delivered.
+    if !batch.is_empty() && deal(&mut batch).is_break() {
+        return ending.and(Ok(Ending::Stopped));
+    }
+    ending
+}
+
+/// Parses batches until there are no more, or no one takes the results.
+fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Vec<Item>>) {
+    for batch in batches {
+        let items = batch.into_iter().flat_map(parse).collect();
+        if results.send(items).is_err() {
+            return;
+        }
+    }
+}
+
+/// Fetches the results in the turn in which the batches were dealt.
+fn collect(workers: &[Receiver<Vec<Item>>], sink: &mut dyn FnMut(Item) -> ControlFlow<()>) -> (Counts, bool) {
+    let mut counts = Counts::default();
+    for worker in workers.iter().cycle() {
+        // The first worker without a result marks the end: batches were dealt without gaps.
+        let Ok(items) = worker.recv() else { break };
+        for item in items {
+            counts.count(&item.result);
+            if sink(item).is_break() {
+                return (counts, true);
+            }
+        }
+    }
+    (counts, false)
+}
+
+/// Parses one thing of the input into its items.
+fn parse(found: Found) -> Vec<Item> {
+    let one = |name, result| vec![Item { name, result }];
+    match found {
+        Found::Ignored { name, reason } => one(name, ItemResult::Ignored(reason.into())),
+        Found::Rejected { name, reason } => one(name, ItemResult::Rejected(reason.into())),
+        Found::Document(Document {
+            name,
+            bytes,
+            expectation,
+        }) => {
+            let parts = osv::read(&bytes).into_iter();
+            parts
+                .map(|part| Item {
+                    name: name_of(&name, &part.pointer),
+                    result: match part.outcome {
+                        Outcome::Record(record) => ItemResult::Accepted(record),
+                        Outcome::NoRecord(reason) => ItemResult::Ignored(reason.into()),
+                        Outcome::Rejected(reason) => match expectation {
+                            Expectation::Stated => ItemResult::Rejected(reason.into()),
+                            Expectation::Guessed => ItemResult::Ignored(IgnoredBecause::Guess(reason)),
+                        },
+                    },
+                })
+                .collect()
+        }
+    }
+}
+
+/// Names a part of a document, which may itself be an item of a list.
+fn name_of(document: &str, pointer: &str) -> String {
+    if pointer.is_empty() {
+        document.to_owned()
+    } else {
+        format!("{document}#{pointer}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn workers(count: usize) -> NonZeroUsize {
+        NonZeroUsize::new(count).expect("at least one")
+    }
+
+    fn run_all(text: &str, count: usize) -> (Vec<Item>, Report) {
+        let source = Source::stream("feed", Cursor::new(text.as_bytes().to_vec()));
+        let mut items = Vec::new();
+        let report = run(source, &Limits::default(), workers(count), &mut |item| {
+            items.push(item);
+            ControlFlow::Continue(())
+        });
+        (items, report)
+    }
+
+    fn lines(count: usize) -> String {
+        (0..count)
+            .map(|number| format!("{{\"id\":\"X-{number}\",\"modified\":\"2024-01-01T00:00:00Z\"}}\n"))
+            .collect()
+    }
+
+    #[test]
+    fn every_item_is_delivered_once_in_order_whatever_the_number_of_workers() {
+        let text = lines(5_000);
+        let (expected, report) = run_all(&text, 1);
+        assert!(report.is_complete());
+        assert_eq!(
+            report.counts,
+            Counts {
+                accepted: 5_000,
+                ..Counts::default()
+            }
+        );
+        for (number, item) in expected.iter().enumerate() {
+            assert_eq!(item.name, format!("feed:{}", number + 1));
+            assert!(
+                matches!(&item.result, ItemResult::Accepted(record) if record.id.as_str() == format!("X-{number}"))
+            );
+        }
+        for count in [2, 3, 8] {
+            assert_eq!(run_all(&text, count).0, expected, "{count} workers");
+        }
+    }
+
+    #[test]
+    fn every_item_is_accounted_for_with_its_reason() {
+        let text = "{\"id\":\"A\"}\n{\"id\":7}\n{\"name\":\"no advisory\"}\n[{\"id\":\"B\"},{\"id\":\"\"}]\nnot JSON\n";
+        let (items, report) = run_all(text, 2);
+        let shown: Vec<_> = items
+            .iter()
+            .map(|item| match &item.result {
+                ItemResult::Accepted(record) => format!("{}: {}", item.name, record.id),
+                ItemResult::Ignored(reason) => format!("{}: ignored, {reason}", item.name),
+                ItemResult::Rejected(reason) => format!("{}: rejected, {reason}", item.name),
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "feed:1: A",
+                "feed:2: rejected, the record's id is a number; it must be a string",
+                "feed:3: ignored, an object without any field of an advisory",
+                "feed:4#/0: B",
+                "feed:4#/1: rejected, reading a record id: \"\" is refused; expected 1 to 256 bytes of text without control characters",
+                "feed:5: rejected, a record is an object, found a string",
+            ]
+        );
+        assert_eq!(
+            report.counts,
+            Counts {
+                accepted: 2,
+                warned: 2,
+                ignored: 1,
+                rejected: 3
+            }
+        );
+    }
+
+    #[test]
+    fn what_was_read_before_a_cut_is_delivered_and_the_report_says_so() {
+        let text = lines(1_000);
+        let (items, report) = run_all(&text[..text.len() - 10], 3);
+        assert_eq!(items.len(), 999);
+        assert!(!report.is_complete());
+        assert!(report.ending.expect_err("cut off").is_truncated());
+    }
+
+    #[test]
+    fn the_sink_can_stop_a_run() {
+        let source = Source::stream("feed", Cursor::new(lines(5_000).into_bytes()));
+        let mut seen = 0;
+        let report = run(source, &Limits::default(), workers(3), &mut |_| {
+            seen += 1;
+            if seen == 100 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        assert_eq!((seen, report.counts.accepted), (100, 100));
+        assert!(matches!(report.ending, Ok(Ending::Stopped)));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_input_is_accounted_for_the_same_by_any_number_of_workers(
+            text in "([\\[{}\\],:\"a-z0-9 \n]|\\{\"id\":\"X\"\\}\n){0,60}",
+        ) {
+            let (one, first) = run_all(&text, 1);
+            let (three, second) = run_all(&text, 3);
+            prop_assert_eq!(&one, &three);
+            prop_assert_eq!(first.counts, second.counts);
+            prop_assert_eq!(first.is_complete(), second.is_complete());
+            let Counts { accepted, ignored, rejected, .. } = first.counts;
+            prop_assert_eq!(accepted + ignored + rejected, one.len() as u64);
+        }
+    }
+}
