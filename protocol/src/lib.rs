@@ -4,6 +4,7 @@
 //! pinned by golden files. A decoded object proves nothing; types named `Verified…` (and
 //! [`CertificateChain`], [`ForkProof`]) can only be made by signing or by checking a signature chain.
 
+pub mod bundle;
 mod certificate;
 mod claim;
 mod cursor;
@@ -21,6 +22,7 @@ mod names;
 mod time;
 mod wire;
 
+pub use bundle::{BundleError, BundleFault, BundleHash, BundleManifest, BundleReader, BundleWriter};
 pub use certificate::{
     CertificateChain, CertificateError, CertificateHash, EpochCertificate, LaneResume, Reason,
     VerifiedCertificate,

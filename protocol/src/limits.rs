@@ -43,12 +43,20 @@ pub const MAX_SEAL_BYTES: usize = 16 * MIB;
 pub const MAX_DELTAS_FRAME_BYTES: usize = 8 * MIB;
 /// Most bytes of NDJSON in one bundle frame of bodies, after decompression.
 pub const MAX_BODIES_FRAME_BYTES: usize = 16 * MIB;
+/// Most bytes of a frame of bodies as stored: what zstd needs for bytes that it cannot make smaller.
+pub const MAX_BODIES_FRAME_STORED_BYTES: usize = MAX_BODIES_FRAME_BYTES + 128 * KIB;
 /// NDJSON bytes after which a writer closes a frame of bodies.
 pub const BODIES_FRAME_TARGET_BYTES: usize = 4 * MIB;
+/// Most deltas or bodies in one bundle frame, and the number at which a writer closes one.
+pub const MAX_BUNDLE_FRAME_ITEMS: u32 = 65_536;
 /// Most frames in one bundle.
 pub const MAX_BUNDLE_FRAMES: usize = 65_536;
 /// Most logs in one bundle.
 pub const MAX_BUNDLE_LOGS: usize = 4_096;
+/// Most parts of a set of bundles.
+pub const MAX_BUNDLE_PARTS: u32 = 9_999;
+/// Most sources in the scope of a bundle.
+pub const MAX_BUNDLE_SOURCES: usize = 4_096;
 /// zstd level of bundle bodies: pinned, so that two exporters write the same bytes.
 pub const BUNDLE_ZSTD_LEVEL: i32 = 9;
 

@@ -1,0 +1,42 @@
+//! Bundles: deltas and record bodies in a file, for sites without a network between them.
+//!
+//! A bundle is a valid zstd stream, so that `zstd -dc site.zst | jq` shows every record in it:
+//!
+//! ```text
+//! frame 0      skippable   seal       who exported it, for whom, when; chains, heads; signature
+//! frame 1      skippable   manifest   ranges of logs, and size and hash of every frame after it
+//! frame 2 …    skippable   deltas     exact delta bytes, one after the other, in log order
+//! … frame n    zstd        bodies     NDJSON: canonical records in order of their hashes
+//! ```
+//!
+//! The seal is replaceable and alone knows a clock: two sites that export the same range and the same
+//! bodies write the same bytes after it. The seal names the manifest's hash and the manifest names every
+//! frame's, so a reader has authenticated each byte before it unpacks or parses it.
+//!
+//! What is left to the caller: whether the exporter is allowed here, whether the destination is this site,
+//! verifying each delta against its author's chain as known *here* (a bundle's chain may be older), and
+//! applying it all through the one door into the store. Layout: `docs/formats/bundle.md`.
+
+mod error;
+mod frame;
+mod manifest;
+mod page;
+mod range;
+mod reader;
+mod seal;
+mod split;
+mod validate;
+mod writer;
+
+pub use error::{BundleError, BundleFault, BundleWriteError, FrameRef};
+pub use manifest::{
+    BundleHash, BundleManifest, BundlePart, BundleSetId, BundleTotals, FrameEntry, FrameHash, FrameKind,
+    LogRange,
+};
+pub use page::{BodiesPacker, BodiesPage, CompressedBodies, DeltasPage, OpenBodies};
+pub use range::RangeBuilder;
+pub use reader::{BundleItem, BundleReader, ReaderOptions, SealCheck};
+pub use seal::{BundleSeal, SealRequest};
+pub use split::plan_parts;
+pub use validate::{BundleInspection, BundleReport, MissingBody, RangeReport, inspect, validate};
+pub use writer::{BundleSummary, BundleWriter, WriterOptions};

@@ -1,0 +1,213 @@
+//! Reading a bundle frame by frame, each authenticated before it is unpacked.
+
+use std::io::Read;
+
+use crate::hash::ContentHash;
+use crate::limits::{MAX_MANIFEST_BYTES, MAX_SEAL_BYTES};
+
+use super::error::{BundleError, FrameRef};
+use super::frame::{self, DELTAS_FRAME, Input, MANIFEST_FRAME, SEAL_FRAME};
+use super::manifest::{BundleHash, BundleManifest, FrameEntry, FrameHash, FrameKind};
+use super::page::{BodiesPage, DeltasPage};
+use super::range::RangeCheck;
+use super::seal::BundleSeal;
+
+/// Whether a seal's signature must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SealCheck {
+    /// A seal that is not signed by the exporter it names is refused.
+    #[default]
+    Require,
+    /// The seal's signature and the exporter's chain need not hold; all else in the seal must.
+    ///
+    /// Deltas are verified against their authors all the same.
+    Skip,
+}
+
+/// How a bundle is read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReaderOptions {
+    /// Most bytes that the file may have.
+    pub max_bundle_bytes: u64,
+    /// Whether the seal's signature must hold.
+    pub seal: SealCheck,
+}
+
+impl Default for ReaderOptions {
+    /// No bound on the file (each frame has its own), and the seal must hold.
+    fn default() -> Self {
+        Self {
+            max_bundle_bytes: u64::MAX,
+            seal: SealCheck::Require,
+        }
+    }
+}
+
+/// What one frame brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleItem {
+    /// Deltas, in log order, unproven.
+    Deltas(DeltasPage),
+    /// Bodies, by rising hash over the whole bundle.
+    Bodies(BodiesPage),
+}
+
+/// Reads a bundle from a stream, one frame in memory at a time.
+///
+/// All deltas come before all bodies. The bundle is whole only once [`BundleReader::next_item`] has given
+/// `None`: each page before that is authentic, but the file may still be cut off.
+#[derive(Debug)]
+pub struct BundleReader<R> {
+    input: Input<R>,
+    seal: BundleSeal,
+    manifest: BundleManifest,
+    hash: BundleHash,
+    next: usize,
+    ranges: RangeCheck,
+    last_body: Option<ContentHash>,
+    failed: bool,
+}
+
+impl<R: Read> BundleReader<R> {
+    /// Reads and checks seal and manifest.
+    ///
+    /// # Errors
+    /// Any [`BundleError`] of the two; [`BundleError::TooLarge`] also when the manifest says that the whole
+    /// will be over the bound.
+    pub fn open(input: R, options: ReaderOptions) -> Result<Self, BundleError> {
+        let mut input = Input::new(input, options.max_bundle_bytes);
+        let seal = input.skippable(SEAL_FRAME, MAX_SEAL_BYTES, FrameRef::SEAL)?;
+        let seal = BundleSeal::decode(&seal, options.seal)?;
+        let content = input.skippable(MANIFEST_FRAME, MAX_MANIFEST_BYTES, FrameRef::MANIFEST)?;
+        let hash = BundleManifest::hash_of(&content);
+        if hash != seal.bundle() {
+            let (sealed, found) = (seal.bundle(), hash);
+            return Err(BundleError::ManifestHash { sealed, found });
+        }
+        let manifest = BundleManifest::decode(&content).map_err(|source| BundleError::Decode {
+            frame: FrameRef::MANIFEST,
+            source,
+        })?;
+        input.allow(manifest.totals().stored_bytes)?;
+        Ok(Self {
+            input,
+            seal,
+            manifest,
+            hash,
+            next: 0,
+            ranges: RangeCheck::default(),
+            last_body: None,
+            failed: false,
+        })
+    }
+
+    /// The seal.
+    #[must_use]
+    pub fn seal(&self) -> &BundleSeal {
+        &self.seal
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &BundleManifest {
+        &self.manifest
+    }
+
+    /// The bundle's name.
+    #[must_use]
+    pub fn hash(&self) -> BundleHash {
+        self.hash
+    }
+
+    /// Bytes read so far.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.input.offset()
+    }
+
+    /// What the file weighs by its manifest, in bytes.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        let read: u64 = self.manifest.frames[..self.next]
+            .iter()
+            .map(|frame| u64::from(frame.stored_size))
+            .sum();
+        self.input.offset() + self.manifest.totals().stored_bytes - read
+    }
+
+    /// Seal, manifest and name, for who has read enough.
+    #[must_use]
+    pub fn into_parts(self) -> (BundleSeal, BundleManifest, BundleHash) {
+        (self.seal, self.manifest, self.hash)
+    }
+
+    /// Reads the next frame; `None` after the last one, once it is sure that nothing follows.
+    ///
+    /// # Errors
+    /// Any [`BundleError`]; after one, only [`BundleError::AfterError`].
+    pub fn next_item(&mut self) -> Result<Option<BundleItem>, BundleError> {
+        if self.failed {
+            return Err(BundleError::AfterError);
+        }
+        let outcome = self.read_next();
+        self.failed = outcome.is_err();
+        outcome
+    }
+
+    fn read_next(&mut self) -> Result<Option<BundleItem>, BundleError> {
+        let Some(&entry) = self.manifest.frames.get(self.next) else {
+            let end = FrameRef::end(self.next);
+            self.ranges.finish(&self.manifest.ranges, end)?;
+            self.input.finish(end)?;
+            return Ok(None);
+        };
+        let frame = FrameRef::listed(self.next, entry.kind);
+        let stored = self.read_frame(&entry, frame)?;
+        let item = match entry.kind {
+            FrameKind::Deltas => BundleItem::Deltas(self.open_deltas(&stored, &entry, frame)?),
+            FrameKind::Bodies => {
+                self.ranges.finish(&self.manifest.ranges, frame)?;
+                let size = usize::try_from(entry.unpacked_size).unwrap_or(usize::MAX);
+                let ndjson = frame::decompress(&stored, size)
+                    .map_err(|problem| BundleError::Unpack { frame, problem })?;
+                let page = BodiesPage::parse(ndjson, &entry, self.last_body, frame)?;
+                self.last_body = page.last();
+                BundleItem::Bodies(page)
+            }
+        };
+        self.next += 1;
+        Ok(Some(item))
+    }
+
+    /// Reads a listed frame whole and checks its hash, before anything looks inside.
+    fn read_frame(&mut self, entry: &FrameEntry, frame: FrameRef) -> Result<Vec<u8>, BundleError> {
+        let offset = self.input.offset();
+        // The manifest's check bounded every stored size.
+        let size = usize::try_from(entry.stored_size).unwrap_or(usize::MAX);
+        let stored = self.input.take(size, frame)?;
+        if FrameHash::of(&stored) != entry.hash {
+            return Err(BundleError::FrameHash { frame, offset });
+        }
+        Ok(stored)
+    }
+
+    fn open_deltas(
+        &mut self,
+        stored: &[u8],
+        entry: &FrameEntry,
+        frame: FrameRef,
+    ) -> Result<DeltasPage, BundleError> {
+        let Some(content) = frame::skippable_content(DELTAS_FRAME, stored) else {
+            let found = hex::encode(&stored[..stored.len().min(4)]);
+            let offset = self.input.offset() - stored.len() as u64;
+            return Err(BundleError::WrongFrame { frame, offset, found });
+        };
+        DeltasPage::parse(
+            content.to_vec(),
+            entry,
+            &self.manifest.ranges,
+            &mut self.ranges,
+            frame,
+        )
+    }
+}

@@ -1,0 +1,549 @@
+//! Bundles as an attacker, a bad disk or a cut cable makes them. Each test is named for the attack.
+
+use proptest::prelude::*;
+use starling_protocol::bundle::{BundleFault, ReaderOptions, inspect, validate};
+use starling_protocol::limits::{
+    MAX_BODIES_FRAME_BYTES, MAX_BUNDLE_FRAME_ITEMS, MAX_MANIFEST_BYTES, MAX_SEAL_BYTES,
+};
+use starling_protocol::{BundleError, BundleReader};
+
+use crate::forge::{Forgery, Frame, Range, skippable, sorted, zstd_frame};
+use crate::world::{Read, Say, Site, export, january, read, read_unsealed, read_with, two_sites};
+
+fn small_bundle() -> Vec<u8> {
+    let [a, b] = two_sites();
+    export(&a, &[&a, &b], january(0)).0
+}
+
+/// One site, one delta, one body: small enough to try every bit.
+fn smallest_bundle() -> Vec<u8> {
+    let mut site = Site::new("a", 30);
+    site.say(0, &[Say::Set("ghsa", "X-1", r#"{"id":"X-1"}"#)]);
+    export(&site, &[&site], january(0)).0
+}
+
+/// Where each frame of an honest bundle begins, and its end.
+fn offsets(bytes: &[u8], read: &Read) -> Vec<usize> {
+    let mut offsets = vec![0];
+    for _ in 0..2 {
+        let at = *offsets.last().unwrap();
+        let size = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap()) as usize;
+        offsets.push(at + 8 + size);
+    }
+    for frame in &read.manifest.frames {
+        offsets.push(offsets.last().unwrap() + frame.stored_size as usize);
+    }
+    assert_eq!(*offsets.last().unwrap(), bytes.len());
+    offsets
+}
+
+fn same_knowledge(one: &Read, other: &Read) -> bool {
+    one.manifest == other.manifest && one.deltas == other.deltas && one.bodies == other.bodies
+}
+
+fn attacker() -> Site {
+    Site::new("site-mallory", 90)
+}
+
+/// What a forged bundle meets: the attacker's key is valid, his manifest is not.
+fn refusal(forgery: &Forgery) -> BundleError {
+    let mallory = attacker();
+    let bytes = forgery.build(&mallory.chain, [91; 32]);
+    read(&bytes).expect_err("a forged bundle must be refused")
+}
+
+#[test]
+fn the_forge_makes_bundles_that_are_read_when_they_are_honest() {
+    let bodies = sorted(&[br#"{"id":"X-1"}"#, br#"{"id":"X-2"}"#]);
+    let bytes = Forgery::new(vec![Frame::bodies(&bodies)]).build(&attacker().chain, [91; 32]);
+    assert_eq!(read(&bytes).unwrap().bodies.len(), 2);
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let bytes = smallest_bundle();
+    for bit in 0..bytes.len() * 8 {
+        let mut bad = bytes.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(read(&bad).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn with_the_signature_skipped_a_flipped_bit_changes_the_seal_only() {
+    let bytes = smallest_bundle();
+    let honest = read(&bytes).unwrap();
+    let seal_end = offsets(&bytes, &honest)[1];
+    let mut tolerated = 0;
+    // One bit of each byte, each time another.
+    for bit in (0..bytes.len()).map(|byte| byte * 8 + byte % 8) {
+        let mut bad = bytes.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(got) = read_unsealed(&bad) {
+            assert!(bit / 8 < seal_end, "bit {bit} is not in the seal");
+            assert!(same_knowledge(&got, &honest), "bit {bit}");
+            assert!(got.seal.exporter().is_err(), "bit {bit}");
+            tolerated += 1;
+        }
+    }
+    assert!(tolerated >= 64, "the signature itself has 64 bytes");
+}
+
+#[test]
+fn every_truncation_is_refused_and_names_its_place() {
+    let bytes = smallest_bundle();
+    let offsets = offsets(&bytes, &read(&bytes).unwrap());
+    for length in 0..bytes.len() {
+        let refused = read(&bytes[..length]).expect_err("a truncated bundle must be refused");
+        let BundleError::Truncated {
+            frame, offset, left, ..
+        } = refused
+        else {
+            panic!("{length} bytes: {refused}");
+        };
+        let number = offsets.iter().rposition(|&start| start <= length).unwrap();
+        assert_eq!(frame.number, number, "{length} bytes");
+        assert_eq!(offset + left, length as u64);
+    }
+}
+
+#[test]
+fn trailing_bytes_are_refused() {
+    let bytes = small_bundle();
+    for tail in [
+        &b"\0"[..],
+        &skippable(0x184D_2A50, b"hidden"),
+        &zstd_frame(b"{}\n"),
+    ] {
+        let bad = [&bytes, tail].concat();
+        let refused = read(&bad).unwrap_err();
+        assert!(
+            matches!(refused, BundleError::Trailing { offset } if offset == bytes.len() as u64),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn unlisted_and_exchanged_frames_are_refused() {
+    let bytes = small_bundle();
+    let at = offsets(&bytes, &read(&bytes).unwrap());
+    let frame = |n: usize| &bytes[at[n]..at[n + 1]];
+    let (seal, manifest, deltas, bodies) = (frame(0), frame(1), frame(2), frame(3));
+    let hidden = skippable(0x184D_2A50, b"hidden");
+    for parts in [
+        vec![seal, manifest, bodies, deltas],
+        vec![seal, manifest, &hidden, deltas, bodies],
+        vec![seal, &hidden, manifest, deltas, bodies],
+        vec![&hidden, seal, manifest, deltas, bodies],
+        vec![manifest, seal, deltas, bodies],
+        vec![seal, manifest, deltas, deltas],
+        vec![seal, seal, manifest, deltas, bodies],
+        vec![seal, manifest, bodies],
+        vec![manifest, deltas, bodies],
+    ] {
+        assert!(read(&parts.concat()).is_err());
+    }
+}
+
+#[test]
+fn a_seal_of_another_bundle_is_refused() {
+    let [a, b] = two_sites();
+    let (one, _) = export(&a, &[&a], january(0));
+    let (other, _) = export(&a, &[&b], january(0));
+    let seal_end = |bytes: &[u8]| offsets(bytes, &read(bytes).unwrap())[1];
+    let bad = [&one[..seal_end(&one)], &other[seal_end(&other)..]].concat();
+    let refused = read(&bad).unwrap_err();
+    assert!(matches!(refused, BundleError::ManifestHash { .. }), "{refused}");
+    assert_eq!(refused.fault(), BundleFault::Signature);
+    assert!(
+        read_unsealed(&bad).is_err(),
+        "skipping the signature must not skip this"
+    );
+}
+
+#[test]
+fn a_seal_by_a_key_that_is_not_the_exporters_is_refused() {
+    let bodies = sorted(&[br#"{"id":"X-1"}"#]);
+    let bytes = Forgery::new(vec![Frame::bodies(&bodies)]).build(&attacker().chain, [7; 32]);
+    let refused = read(&bytes).unwrap_err();
+    assert!(matches!(refused, BundleError::Signature { .. }), "{refused}");
+    assert_eq!(refused.fault(), BundleFault::Signature);
+    let got = read_unsealed(&bytes).unwrap();
+    assert!(got.seal.exporter().is_err());
+}
+
+#[test]
+fn a_chain_in_the_seal_that_does_not_verify_is_refused_even_with_the_signature_skipped() {
+    let [a, _] = two_sites();
+    let mut chain = a.chain.to_bytes();
+    *chain.last_mut().unwrap() ^= 1;
+    let mut forgery = Forgery::new(Vec::new());
+    forgery.chains = vec![chain];
+    let bytes = forgery.build(&attacker().chain, [91; 32]);
+    for refused in [read(&bytes).unwrap_err(), read_unsealed(&bytes).unwrap_err()] {
+        assert!(matches!(refused, BundleError::Chain { .. }), "{refused}");
+        assert_eq!(refused.fault(), BundleFault::Signature);
+    }
+    forgery.chains = vec![a.chain.to_bytes(), a.chain.to_bytes()];
+    assert!(matches!(refusal(&forgery), BundleError::SealOrder { .. }));
+}
+
+#[test]
+fn a_head_without_its_chain_or_twice_is_refused() {
+    let [a, _] = two_sites();
+    let mut forgery = Forgery::new(Vec::new());
+    forgery.heads = vec![a.head().as_bytes().to_vec()];
+    assert!(matches!(refusal(&forgery), BundleError::MissingChain { .. }));
+    forgery.chains = vec![a.chain.to_bytes()];
+    forgery.heads.push(a.head().as_bytes().to_vec());
+    assert!(matches!(refusal(&forgery), BundleError::SealOrder { .. }));
+    forgery.heads.pop();
+    *forgery.heads[0].last_mut().unwrap() ^= 1;
+    assert!(matches!(refusal(&forgery), BundleError::Head { .. }));
+}
+
+#[test]
+fn a_bundle_over_the_callers_bound_is_refused_before_its_frames() {
+    let bytes = small_bundle();
+    let limited = |max_bundle_bytes| ReaderOptions {
+        max_bundle_bytes,
+        ..ReaderOptions::default()
+    };
+    let size = bytes.len() as u64;
+    assert!(read_with(&bytes, limited(size)).is_ok());
+    for limit in [0, 7, 100, size - 1] {
+        let refused = BundleReader::open(bytes.as_slice(), limited(limit)).unwrap_err();
+        assert!(
+            matches!(refused, BundleError::TooLarge { limit: l, .. } if l == limit),
+            "{refused}"
+        );
+        assert_eq!(refused.fault(), BundleFault::TooLarge);
+    }
+}
+
+#[test]
+fn lengths_over_the_limit_are_refused_before_memory_is_taken() {
+    for (magic, limit) in [
+        (0x184D_2A51_u32, MAX_SEAL_BYTES),
+        (0x184D_2A52, MAX_MANIFEST_BYTES),
+    ] {
+        let mut bytes = Vec::new();
+        if magic == 0x184D_2A52 {
+            let honest = small_bundle();
+            let end = offsets(&honest, &read(&honest).unwrap())[1];
+            bytes.extend_from_slice(&honest[..end]);
+        }
+        bytes.extend_from_slice(&magic.to_le_bytes());
+        bytes.extend_from_slice(&u32::MAX.to_le_bytes());
+        let refused = read(&bytes).unwrap_err();
+        assert!(
+            matches!(refused, BundleError::OverLimit { limit: l, .. } if l == limit as u64),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn a_zstd_bomb_is_refused_whatever_the_manifest_says() {
+    let big = vec![b'0'; MAX_BODIES_FRAME_BYTES + 1];
+    let bomb = zstd_frame(&big);
+    assert!(bomb.len() < 4_096);
+    for unpacked in [
+        1_000,
+        MAX_BODIES_FRAME_BYTES as u64,
+        big.len() as u64,
+        u64::from(u32::MAX),
+    ] {
+        let forgery = Forgery::new(vec![Frame {
+            kind: 1,
+            stored: bomb.len() as u64,
+            unpacked,
+            items: 1,
+            bytes: bomb.clone(),
+        }]);
+        let refused = refusal(&forgery);
+        assert!(
+            matches!(refused, BundleError::Unpack { .. } | BundleError::Decode { .. }),
+            "{refused}"
+        );
+    }
+
+    // A frame that lies about its own size, too: the size field of a streamed frame is absent.
+    let mut silent = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+    std::io::Write::write_all(&mut silent, &big).unwrap();
+    let silent = silent.finish().unwrap();
+    let forgery = Forgery::new(vec![Frame {
+        kind: 1,
+        stored: silent.len() as u64,
+        unpacked: 1_000,
+        items: 1,
+        bytes: silent,
+    }]);
+    assert!(matches!(refusal(&forgery), BundleError::Unpack { .. }));
+}
+
+#[test]
+fn a_frame_of_several_zstd_frames_or_with_a_dictionary_is_refused() {
+    let line = br#"{"id":"X-1"}"#;
+    let mut two = Frame::bodies(&[line]);
+    two.bytes.extend_from_slice(&zstd_frame(b""));
+    two.stored = two.bytes.len() as u64;
+    assert!(matches!(
+        refusal(&Forgery::new(vec![two])),
+        BundleError::Unpack { .. }
+    ));
+
+    let mut skipped = Frame::bodies(&[line]);
+    skipped.bytes = skippable(0x184D_2A50, line);
+    skipped.stored = skipped.bytes.len() as u64;
+    assert!(matches!(
+        refusal(&Forgery::new(vec![skipped])),
+        BundleError::Unpack { .. }
+    ));
+
+    let samples: Vec<Vec<u8>> = (0..200)
+        .map(|n| format!(r#"{{"id":"X-{n}","summary":"{}"}}"#, n * 7).into_bytes())
+        .collect();
+    let dictionary = zstd::dict::from_samples(&samples, 1_000).unwrap();
+    let mut with = Frame::bodies(&[line]);
+    with.bytes = zstd::bulk::Compressor::with_dictionary(3, &dictionary)
+        .unwrap()
+        .compress(b"{\"id\":\"X-1\"}\n")
+        .unwrap();
+    with.stored = with.bytes.len() as u64;
+    let refused = refusal(&Forgery::new(vec![with]));
+    assert!(refused.to_string().contains("dictionary"), "{refused}");
+}
+
+#[test]
+fn bodies_out_of_order_or_twice_are_refused_within_and_across_frames() {
+    let lines = sorted(&[br#"{"id":"X-1"}"#, br#"{"id":"X-2"}"#]);
+    let (low, high) = (lines[0], lines[1]);
+    for frames in [
+        vec![Frame::bodies(&[high, low])],
+        vec![Frame::bodies(&[low, low])],
+        vec![Frame::bodies(&[high]), Frame::bodies(&[low])],
+        vec![Frame::bodies(&[low]), Frame::bodies(&[low])],
+    ] {
+        let refused = refusal(&Forgery::new(frames));
+        assert!(matches!(refused, BundleError::Bodies { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn empty_unfinished_and_miscounted_lines_are_refused() {
+    let line = br#"{"id":"X-1"}"#;
+    let counted = |ndjson: &[u8], items| Frame {
+        items,
+        ..Frame::ndjson(ndjson)
+    };
+    for frame in [
+        counted(b"{\"id\":\"X-1\"}\n\n", 2),
+        counted(b"\n{\"id\":\"X-1\"}\n", 2),
+        counted(line, 1),
+        counted(b"{\"id\":\"X-1\"}\n", 2),
+        counted(b"{}\n[]\n", 1),
+    ] {
+        let refused = refusal(&Forgery::new(vec![frame]));
+        assert!(matches!(refused, BundleError::Bodies { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn a_manifest_that_breaks_a_rule_is_refused() {
+    let [a, _] = two_sites();
+    let line = || Frame::bodies(&[br#"{"id":"X-1"}"#]);
+    let mut forgeries = vec![
+        Forgery::new(vec![Frame { items: 0, ..line() }]),
+        Forgery::new(vec![Frame {
+            items: u64::from(MAX_BUNDLE_FRAME_ITEMS) + 1,
+            ..line()
+        }]),
+        Forgery::new(vec![Frame { kind: 2, ..line() }]),
+        Forgery::new(vec![Frame {
+            stored: u64::from(u32::MAX),
+            ..line()
+        }]),
+        Forgery::new(vec![Frame::deltas(b"not a delta", 1)]),
+    ];
+    let honest = Forgery::new(vec![line()]);
+    for part in [(0, 1), (2, 1), (1, 0), (1, 10_000), (3, 2)] {
+        forgeries.push(Forgery {
+            part,
+            ..honest.clone()
+        });
+    }
+    forgeries.push(Forgery {
+        manifest_tail: vec![0],
+        ..honest.clone()
+    });
+    let range = Range {
+        site: a.chain.site(),
+        after: 0,
+        after_header: [0; 32],
+        last: 3,
+        last_header: [1; 32],
+        time: 0,
+    };
+    for ranges in [
+        vec![range],
+        vec![range, range],
+        vec![Range { after: 3, ..range }],
+        vec![Range {
+            after_header: [1; 32],
+            ..range
+        }],
+        vec![Range {
+            last: u64::MAX,
+            ..range
+        }],
+        vec![Range {
+            time: u64::MAX,
+            ..range
+        }],
+    ] {
+        forgeries.push(Forgery {
+            ranges,
+            ..honest.clone()
+        });
+    }
+    for forgery in &forgeries {
+        let refused = refusal(forgery);
+        assert!(
+            matches!(refused, BundleError::Decode { frame, .. } if frame.number == 1),
+            "{forgery:?}: {refused}"
+        );
+    }
+}
+
+#[test]
+fn deltas_that_are_not_the_listed_ranges_are_refused() {
+    let [a, b] = two_sites();
+    let (first, second) = (&a.log[0], &a.log[1]);
+    let whole = Range {
+        site: a.chain.site(),
+        after: 0,
+        after_header: [0; 32],
+        last: second.header().last().0,
+        last_header: *second.hash().as_bytes(),
+        time: second.header().time.as_millis(),
+    };
+    let build = |deltas: &[&[u8]], range| {
+        let items = deltas.len() as u64;
+        let mut forgery = Forgery::new(vec![Frame::deltas(&deltas.concat(), items)]);
+        forgery.ranges = vec![range];
+        forgery
+    };
+    let (one, two) = (first.as_bytes(), second.as_bytes());
+    let mallory = attacker();
+    let honest = build(&[one, two], whole).build(&mallory.chain, [91; 32]);
+    assert_eq!(read(&honest).unwrap().deltas.len(), 2);
+    assert!(
+        matches!(
+            validate(honest.as_slice(), ReaderOptions::default()),
+            Err(BundleError::MissingChain { .. })
+        ),
+        "a full check needs the author's chain"
+    );
+    for forgery in [
+        build(&[two, one], whole),
+        build(&[one], whole),
+        build(&[two], whole),
+        build(&[one, one], whole),
+        build(&[one, two, b.log[0].as_bytes()], whole),
+        build(&[b.log[0].as_bytes()], whole),
+        build(&[one, two], Range { last: 3, ..whole }),
+        build(&[one, two], Range { time: 1, ..whole }),
+        build(
+            &[one, two],
+            Range {
+                last_header: [9; 32],
+                ..whole
+            },
+        ),
+        build(
+            &[one, two],
+            Range {
+                after: 1,
+                after_header: [9; 32],
+                ..whole
+            },
+        ),
+    ] {
+        let refused = refusal(&forgery);
+        assert!(matches!(refused, BundleError::Range { .. }), "{refused}");
+    }
+    let mut miscounted = build(&[one, two], whole);
+    miscounted.frames[0].items = 3;
+    assert!(matches!(refusal(&miscounted), BundleError::Unpack { .. }));
+    let mut torn = build(&[one, &two[..two.len() - 1]], whole);
+    torn.frames[0].items = 2;
+    assert!(matches!(refusal(&torn), BundleError::Delta { index: 1, .. }));
+}
+
+#[test]
+fn a_newer_format_is_told_apart_from_damage() {
+    let mut forgery = Forgery::new(Vec::new());
+    forgery.manifest_version = 2;
+    let refused = refusal(&forgery);
+    assert_eq!(refused.fault(), BundleFault::Unsupported);
+    let mut forgery = Forgery::new(Vec::new());
+    forgery.seal_version = 2;
+    assert_eq!(refusal(&forgery).fault(), BundleFault::Unsupported);
+}
+
+#[test]
+fn other_files_are_named_as_such() {
+    for other in [
+        &b"PK\x03\x04 a zip file"[..],
+        &zstd_frame(b"{}\n"),
+        b"{\"id\":\"X\"}      ",
+    ] {
+        let refused = read(other).unwrap_err();
+        assert!(matches!(refused, BundleError::NotABundle { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn after_a_refusal_a_reader_gives_nothing_more() {
+    let mut bytes = small_bundle();
+    *bytes.last_mut().unwrap() ^= 1;
+    let mut reader = BundleReader::open(bytes.as_slice(), ReaderOptions::default()).unwrap();
+    assert!(reader.next_item().is_ok());
+    assert!(matches!(reader.next_item(), Err(BundleError::FrameHash { .. })));
+    assert!(matches!(reader.next_item(), Err(BundleError::AfterError)));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        prop_assert!(read(&bytes).is_err());
+        let framed = skippable(0x184D_2A51, &bytes);
+        prop_assert!(read_unsealed(&framed).is_err());
+        prop_assert!(inspect(framed.as_slice(), u64::MAX).is_err());
+    }
+
+    /// A valid seal over any manifest and any frames: what a hostile exporter can reach.
+    #[test]
+    fn arbitrary_frames_under_a_valid_seal_never_panic(
+        kinds in proptest::collection::vec((0_u64..3, any::<bool>(), proptest::collection::vec(any::<u8>(), 0..80), 0_u64..4), 0..4),
+        tail in proptest::collection::vec(any::<u8>(), 0..3),
+    ) {
+        let frames = kinds.into_iter().map(|(kind, honest, content, items)| {
+            let bytes = if honest && kind == 0 {
+                skippable(0x184D_2A53, &content)
+            } else if honest {
+                zstd_frame(&content)
+            } else {
+                content.clone()
+            };
+            Frame { kind, stored: bytes.len() as u64, unpacked: content.len() as u64, items, bytes }
+        });
+        let mut forgery = Forgery::new(frames.collect());
+        forgery.manifest_tail = tail;
+        let bytes = forgery.build(&attacker().chain, [91; 32]);
+        let _ = read(&bytes);
+        let _ = validate(bytes.as_slice(), ReaderOptions::default());
+    }
+}

@@ -1,0 +1,19 @@
+//! What holds of the protocol as others see it: bundles, golden files, hostile input.
+//!
+//! One binary, so that the crate is linked once. `world` makes honest sites, `forge` makes what no honest
+//! site would.
+
+// Forged bytes are small: no cast here can lose anything.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
+
+mod bundle;
+mod bundle_hostile;
+mod bundle_validate;
+mod forge;
+mod world;
