@@ -14,6 +14,7 @@ mod feed;
 mod hash;
 mod home;
 mod problem;
+mod protocol;
 mod raw_json;
 mod scan;
 mod site;

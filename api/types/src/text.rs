@@ -8,8 +8,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Longest site or source name, in bytes: a DNS label, so that a slug can be a host name.
-const NAME_MAX_BYTES: usize = 63;
+/// Longest site or source name, in bytes; the protocol's own bound.
+const NAME_MAX_BYTES: usize = starling_protocol::limits::MAX_SLUG_BYTES;
 /// Longest cursor in text, in bytes: a timestamp, `#` and a 64-bit number need 45.
 const CURSOR_MAX_BYTES: usize = 64;
 /// Longest public key in text, in bytes.
@@ -77,6 +77,12 @@ macro_rules! text_type {
                 Err(TextError { what: $what, found: text.chars().take(80).collect(), expected: $expected })
             }
 
+            /// Keeps text that the protocol has checked.
+            pub(crate) fn from_checked(text: String) -> Self {
+                debug_assert!($check(&text), concat!("not a ", $what, ": {}"), text);
+                Self(text)
+            }
+
             /// The text as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -122,16 +128,16 @@ text_type!(
     SiteSlug,
     "site name",
     is_name,
-    "1 to 63 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
-    "^[a-z0-9][a-z0-9._-]{0,62}$"
+    "1 to 64 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9._-]{0,63}$"
 );
 text_type!(
     /// The name of a source of advisories, such as `ghsa`.
     SourceName,
     "source name",
     is_name,
-    "1 to 63 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
-    "^[a-z0-9][a-z0-9._-]{0,62}$"
+    "1 to 64 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9._-]{0,63}$"
 );
 text_type!(
     /// One entry of an allow-list of sources: a source's name, or `*` for every source.
@@ -139,7 +145,7 @@ text_type!(
     "source pattern",
     is_pattern,
     "a source name, or `*`",
-    "^([*]|[a-z0-9][a-z0-9._-]{0,62})$"
+    "^([*]|[a-z0-9][a-z0-9._-]{0,63})$"
 );
 text_type!(
     /// A position in a log, such as `2025-01-15T10:30:00.000Z#0042`: hybrid logical time, `#`, claim number.
@@ -160,6 +166,19 @@ text_type!(
     "^[!-~]{1,128}$"
 );
 
+impl From<SourceName> for SourcePattern {
+    fn from(source: SourceName) -> Self {
+        Self::from_checked(source.0)
+    }
+}
+
+impl SourcePattern {
+    /// Whether it covers `source`.
+    pub fn covers(&self, source: &str) -> bool {
+        self.0 == "*" || self.0 == source
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +189,7 @@ mod tests {
         for good in ["site-us-west-1", "a", "ghsa", "osv.dev", "0day"] {
             assert!(SiteSlug::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "-a", "../x", "a b", "Site", "sité", &"a".repeat(64)] {
+        for bad in ["", "-a", "../x", "a b", "Site", "sité", &"a".repeat(65)] {
             assert!(SiteSlug::new(bad).is_err(), "{bad}");
         }
     }
@@ -180,6 +199,9 @@ mod tests {
         assert!(SourcePattern::new("*").is_ok());
         assert!(SourceName::new("*").is_err());
         assert!(SourcePattern::new("gh*").is_err());
+        let one = SourcePattern::from(SourceName::new("ghsa").unwrap());
+        assert!(one.covers("ghsa") && !one.covers("nvd"));
+        assert!(SourcePattern::new("*").unwrap().covers("nvd"));
     }
 
     #[test]

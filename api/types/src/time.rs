@@ -35,6 +35,12 @@ impl Timestamp {
             })
     }
 
+    /// As [`Self::from_unix_millis`], with the last moment of the calendar for all that come after it.
+    pub fn saturating(millis: u64) -> Self {
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX))
+    }
+
     /// Milliseconds since the start of 1970 in UTC.
     pub fn unix_millis(self) -> i64 {
         self.0.as_millisecond()
