@@ -16,4 +16,5 @@ mod bundle;
 mod bundle_hostile;
 mod bundle_validate;
 mod forge;
+mod golden;
 mod world;

@@ -23,6 +23,7 @@ pub(crate) enum Say<'a> {
     Set(&'a str, &'a str, &'a str),
     Absent(&'a str, &'a str),
     Delete(&'a str, &'a str),
+    Change(&'a str, [u8; 32], &'a [u8]),
 }
 
 /// A site: its keys, its federation log and the bodies that its claims named.
@@ -98,6 +99,9 @@ impl Site {
                     let (source, id) = names(source, id);
                     Claim::delete(ClaimKey::record(&source, &id), time)
                 }
+                Say::Change(document, hash, change) => {
+                    Claim::document_change(document, hash, change, time).unwrap()
+                }
             };
             let prior = if claim.is_tombstone() {
                 self.live.remove(claim.key())
@@ -155,6 +159,16 @@ impl Site {
     pub(crate) fn misstate(&mut self) {
         let (source, id) = ("ghsa".parse().unwrap(), "never-said".parse().unwrap());
         self.state.apply(&Claim::absent(&source, &id, january(0)), None);
+    }
+
+    /// The state of the log over its live entries.
+    pub(crate) fn state(&self) -> &LogState {
+        &self.state
+    }
+
+    /// Frames of the live claims, by key.
+    pub(crate) fn live_frames(&self) -> Vec<Vec<u8>> {
+        self.live.values().map(Claim::encode).collect()
     }
 
     pub(crate) fn key(&self) -> &SigningKey {
