@@ -285,6 +285,20 @@ impl<'a> Delta<'a> {
         (self.header_bytes, self.signature)
     }
 
+    /// Opens the claims of a delta that was verified before it was stored. Checks the claims block's hash and
+    /// shape again, not the signature.
+    ///
+    /// # Errors
+    /// [`DeltaError::ClaimsHash`] or of the claims: the stored bytes are damaged.
+    pub fn reopen(&self) -> Result<Vec<(ClaimNumber, Claim)>, DeltaError> {
+        let hash = hash_of(self.header_bytes);
+        if derive(CLAIMS_CONTEXT, &[self.claims_block]) != self.header.claims_hash {
+            return Err(DeltaError::ClaimsHash { hash });
+        }
+        let claims = open_claims(self.claims_block, &self.header, hash)?;
+        Ok((self.header.first.0..).map(ClaimNumber).zip(claims).collect())
+    }
+
     /// Verifies header and claims block against the author's chain, then opens the claims.
     ///
     /// # Errors

@@ -1,3 +1,6 @@
 //! The embedded store: an engine seam, trees, indexes, transactions, migrations.
 
 pub mod engine;
+mod site;
+
+pub use site::*;

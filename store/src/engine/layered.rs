@@ -454,7 +454,11 @@ impl<K: Kv> Engine for Layered<K> {
                 },
             )
             .map_err(fail)?;
-        self.kv.check().map_err(fail)?;
+        match self.kv.check() {
+            Ok(()) => {}
+            Err(Failure::Corrupt(found)) => inspector.problem(format!("the engine's own check: {found}")),
+            Err(failure) => return Err(fail(failure)),
+        }
         Ok(inspector.finish())
     }
 }

@@ -177,7 +177,7 @@ impl Engine for MemoryEngine {
 /// Shared, so that a scan walks over the state it started with while writers go on.
 type Rows = Arc<BTreeMap<Arc<[u8]>, Arc<[u8]>>>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct MemoryKv {
     state: RwLock<State>,
 }

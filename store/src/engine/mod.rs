@@ -12,6 +12,8 @@ mod copy;
 mod error;
 mod kv;
 mod layered;
+#[cfg(test)]
+mod layered_tests;
 mod lock;
 mod memory;
 mod options;

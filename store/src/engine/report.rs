@@ -120,7 +120,7 @@ impl Inspector {
         }
     }
 
-    fn problem(&mut self, text: String) {
+    pub(super) fn problem(&mut self, text: String) {
         if self.report.problems.len() < CheckReport::MAX_PROBLEMS {
             self.report.problems.push(text);
         } else {

@@ -5,6 +5,7 @@ mod child;
 mod conformance;
 mod copies;
 mod crash;
+mod damage;
 mod faults;
 mod folder;
 mod full_disk;

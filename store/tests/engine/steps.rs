@@ -22,7 +22,8 @@ fn body(step: u64) -> Vec<u8> {
     noise(step, 300)
 }
 
-fn log_value(step: u64) -> Vec<u8> {
+/// What a step leaves in the log: a large value in every fifth.
+pub(crate) fn log_value(step: u64) -> Vec<u8> {
     let length = if step.is_multiple_of(5) { 60_000 } else { 700 };
     noise(step ^ 0xABCD, length)
 }

@@ -250,6 +250,12 @@ impl ViewPolicy {
 }
 
 impl CompiledPolicy {
+    /// The site whose view this is.
+    #[must_use]
+    pub const fn local(&self) -> SiteId {
+        self.local
+    }
+
     /// The hash that a verdict names the policy by.
     #[must_use]
     pub const fn hash(&self) -> PolicyHash {

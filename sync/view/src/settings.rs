@@ -10,6 +10,9 @@ use crate::ports::Decisions;
 /// It must be pure and idempotent; a change of it asks for a rebuild.
 pub type NormaliseName = fn(&str, &str) -> String;
 
+/// Version of the fold's rules and row layouts: raised when equal claims would fold to other rows.
+const FOLD_VERSION: u32 = 1;
+
 /// What the fold depends on besides claims and bodies. Equal settings and claims give equal rows.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -19,4 +22,24 @@ pub struct Settings {
     pub decisions: Decisions,
     /// How ecosystems spell package names.
     pub normalise_name: NormaliseName,
+}
+
+impl Settings {
+    /// Returns a hash that differs when rows must be folded anew: other rules, another local site, other
+    /// decisions, or another version of the fold itself.
+    #[must_use]
+    pub fn mark(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view settings");
+        hasher.update(&FOLD_VERSION.to_le_bytes());
+        hasher.update(self.policy.local().as_bytes());
+        hasher.update(self.policy.hash().as_bytes());
+        for (record, content) in &self.decisions {
+            for text in [record.source.as_str(), record.id.as_str()] {
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+            hasher.update(content.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
 }

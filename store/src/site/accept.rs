@@ -1,0 +1,460 @@
+//! Acceptance and the redo: held claims become knowledge, and the view follows.
+//!
+//! Acceptance moves per log and source, in one transaction, as soon as every live body in scope is here. The
+//! view then catches up delta by delta; each step is idempotent and its position is published with it, so a
+//! crash anywhere only means that the redo goes on at the next start.
+
+use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
+
+use starling_protocol::{Claim, ClaimKey, ClaimNumber, Delta, KeyRef, Lane, SiteId, Source};
+use starling_view::RecordKey;
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::events::{EventContext, Origin};
+use super::rows::{ClaimRow, claim_key, damaged, meta, sites, source_text, split_claim_key};
+use super::state::{LogId, State, Wanted};
+use super::txn::Txn;
+use super::view_rows::{Ports, tree_of};
+use crate::engine::{Direction, PageLimit, Tree};
+
+/// Changed records after which a step of the redo commits.
+const RECORDS_PER_STEP: usize = 2_048;
+/// Rows that a wipe of the view removes in one commit.
+const ROWS_PER_WIPE: usize = 8_192;
+
+/// What an acceptance moved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// Logs whose accepted position moved, with it.
+    pub logs: Vec<(SiteId, Lane, ClaimNumber)>,
+    /// What the view changed.
+    pub view: ViewCounts,
+}
+
+/// Counts of what a redo changed in the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ViewCounts {
+    /// Canonical advisories that are new.
+    pub created: u64,
+    /// Canonical advisories that say something else now.
+    pub updated: u64,
+    /// Canonical advisories that are gone, withdrawn or redirected.
+    pub removed: u64,
+    /// Records looked at that changed nothing.
+    pub skipped: u64,
+    /// Ties between records and advisories that are new.
+    pub edges_added: u64,
+    /// Records that were stated before and no longer are.
+    pub deletions: u64,
+}
+
+impl SiteStore {
+    /// Accepts whatever is complete, and brings the view up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine or the view.
+    pub fn accept(&self, origin: &Origin) -> Result<Accepted, StoreError> {
+        self.change(|state| {
+            let mut txn = Txn::new(self.engine.as_ref());
+            let logs = accept_complete(&mut txn, state);
+            if !txn.is_empty() {
+                txn.commit()?;
+            }
+            let view = self.redo(state, origin)?;
+            Ok(Accepted { logs, view })
+        })
+    }
+
+    /// Shows in the view what is accepted and not shown yet.
+    pub(crate) fn redo(&self, state: &mut State, origin: &Origin) -> Result<ViewCounts, StoreError> {
+        let mut counts = ViewCounts::default();
+        if state.rebuild {
+            self.rebuild_view(state)?;
+        }
+        let behind: Vec<LogId> = state
+            .logs
+            .iter()
+            .filter(|(_, log)| log.sources.values().any(|row| row.viewed < row.accepted))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in behind {
+            self.redo_log(state, id, origin, &mut counts)?;
+        }
+        Ok(counts)
+    }
+
+    fn redo_log(
+        &self,
+        state: &mut State,
+        id: LogId,
+        origin: &Origin,
+        counts: &mut ViewCounts,
+    ) -> Result<(), StoreError> {
+        loop {
+            let Some(step) = self.next_step(state, id)? else {
+                return Ok(());
+            };
+            let mut txn = Txn::new(self.engine.as_ref());
+            self.update_view(&mut txn, state, &step.records, Some((id.site, origin)), counts)?;
+            let Some(log) = state.logs.get_mut(&id) else {
+                return Ok(());
+            };
+            for key in &step.settled {
+                settle(&mut txn, &claim_key(key, log.number), &log.sources, key)?;
+            }
+            for (source, row) in &mut log.sources {
+                let reached = row.accepted.min(step.up_to);
+                if row.viewed < reached {
+                    row.viewed = reached;
+                    txn.put(
+                        Tree::Sites,
+                        &sites::source(log.number, source_text(source.as_ref())),
+                        row.encode(),
+                    );
+                }
+            }
+            txn.commit()?;
+        }
+    }
+
+    /// The next whole deltas that the view does not show, with the records that they changed.
+    fn next_step(&self, state: &State, id: LogId) -> Result<Option<Step>, StoreError> {
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(None);
+        };
+        let due = log.sources.values().filter(|row| row.viewed < row.accepted);
+        let Some(from) = due.clone().map(|row| row.viewed).min() else {
+            return Ok(None);
+        };
+        let to = due.map(|row| row.accepted).max().unwrap_or(from);
+        let mut step = Step {
+            records: BTreeSet::new(),
+            settled: BTreeSet::new(),
+            up_to: to,
+        };
+        let mut bad = false;
+        self.scan_deltas(log.number, from, to, &mut |_, bytes| {
+            let Some(claims) = claims_of(bytes) else {
+                bad = true;
+                return ControlFlow::Break(());
+            };
+            let mut last = from;
+            for (number, claim) in claims {
+                last = number;
+                let source = claim.key().source();
+                let row = log.sources.get(&source);
+                if row.is_some_and(|row| number > row.viewed && number <= row.accepted) {
+                    step.settled.insert(claim.key().clone());
+                    if let KeyRef::Record(source, id) = claim.key().parse() {
+                        step.records.insert(RecordKey::new(source, id));
+                    }
+                }
+            }
+            step.up_to = last;
+            if step.settled.len() >= RECORDS_PER_STEP {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if bad {
+            return Err(damaged(Tree::Logs, &log.number.to_bytes(), "a delta"));
+        }
+        if step.settled.len() < RECORDS_PER_STEP {
+            step.up_to = to;
+        }
+        Ok(Some(step))
+    }
+
+    /// Recomputes records in the view, inside a transaction, and writes the events.
+    pub(crate) fn update_view(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &State,
+        records: &BTreeSet<RecordKey>,
+        context: Option<(SiteId, &Origin)>,
+        counts: &mut ViewCounts,
+    ) -> Result<(), StoreError> {
+        let ports = Ports {
+            engine: self.engine.as_ref(),
+            bodies: &self.bodies,
+            state,
+        };
+        let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
+        let changes = starling_view::update(txn, &ports, &ports, &settings, records)?;
+        counts.add(&changes, records.len());
+        if let Some((author, origin)) = context {
+            self.write_events(txn, &EventContext { author, origin }, &changes)?;
+        }
+        Ok(())
+    }
+
+    /// Wipes the view and folds every accepted claim anew, in order of the keys.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine or the view.
+    pub(crate) fn rebuild_view(&self, state: &mut State) -> Result<(), StoreError> {
+        let mut txn = Txn::new(self.engine.as_ref());
+        txn.put(Tree::Meta, meta::REBUILD, Vec::new());
+        txn.commit()?;
+        state.rebuild = true;
+        for table in starling_view::Table::ALL {
+            self.wipe(tree_of(table))?;
+        }
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let limit = PageLimit {
+                rows: RECORDS_PER_STEP,
+                bytes: usize::MAX,
+            };
+            let page = self
+                .engine
+                .page(Tree::Claims, start, Bound::Unbounded, Direction::Forward, limit)?;
+            let mut records = BTreeSet::new();
+            for (key, _) in &page.rows {
+                let (claim_key, _) =
+                    split_claim_key(key).ok_or_else(|| damaged(Tree::Claims, key, "a claim's key"))?;
+                if let KeyRef::Record(source, id) = claim_key.parse() {
+                    records.insert(RecordKey::new(source, id));
+                }
+            }
+            let mut txn = Txn::new(self.engine.as_ref());
+            self.update_view(&mut txn, state, &records, None, &mut ViewCounts::default())?;
+            if !txn.is_empty() {
+                txn.commit()?;
+            }
+            match page.rows.into_iter().next_back() {
+                Some((key, _)) if page.more => after = Some(key),
+                _ => break,
+            }
+        }
+        let mut txn = Txn::new(self.engine.as_ref());
+        for log in state.logs.values_mut() {
+            for (source, row) in &mut log.sources {
+                row.viewed = row.accepted;
+                txn.put(
+                    Tree::Sites,
+                    &sites::source(log.number, source_text(source.as_ref())),
+                    row.encode(),
+                );
+            }
+        }
+        self.write_settings_mark(&mut txn)?;
+        txn.delete(Tree::Meta, meta::REBUILD);
+        txn.commit()?;
+        state.rebuild = false;
+        Ok(())
+    }
+
+    fn wipe(&self, tree: Tree) -> Result<(), StoreError> {
+        loop {
+            let limit = PageLimit {
+                rows: ROWS_PER_WIPE,
+                bytes: usize::MAX,
+            };
+            let page = self.engine.page(
+                tree,
+                Bound::Unbounded,
+                Bound::Unbounded,
+                Direction::Forward,
+                limit,
+            )?;
+            let mut txn = Txn::new(self.engine.as_ref());
+            for (key, _) in &page.rows {
+                txn.delete(tree, key);
+            }
+            if txn.is_empty() {
+                return Ok(());
+            }
+            txn.commit()?;
+        }
+    }
+
+    /// Asks for a rebuild when the view was built with other settings.
+    pub(crate) fn note_settings(&self, state: &mut State) -> Result<(), StoreError> {
+        let mut txn = Txn::new(self.engine.as_ref());
+        let found = self.engine.get(Tree::Meta, meta::VIEW_SETTINGS)?;
+        match found {
+            Some(found) if found == self.settings_mark()? => {}
+            Some(_) => state.rebuild = true,
+            // A new store: nothing was folded yet.
+            None => {
+                self.write_settings_mark(&mut txn)?;
+                txn.commit()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn settings_mark(&self) -> Result<Vec<u8>, StoreError> {
+        let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
+        Ok(settings.mark().to_vec())
+    }
+
+    fn write_settings_mark(&self, txn: &mut Txn<'_>) -> Result<(), StoreError> {
+        let mark = self.settings_mark()?;
+        txn.put(Tree::Meta, meta::VIEW_SETTINGS, mark);
+        Ok(())
+    }
+
+    /// Folds by other settings from now on; rebuilds the view if they differ.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine or the view.
+    pub fn set_settings(&self, settings: starling_view::Settings) -> Result<(), StoreError> {
+        *self.settings.write().map_err(|_| StoreError::Poisoned)? = settings;
+        self.change(|state| {
+            self.note_settings(state)?;
+            self.redo(state, &Origin::default()).map(|_| ())
+        })
+    }
+
+    /// Finds again which live bodies in scope are not here: after loading, and after the scope changed.
+    pub(crate) fn find_wanted(&self, state: &mut State) -> Result<(), StoreError> {
+        let ids: Vec<LogId> = state.logs.keys().copied().collect();
+        for id in ids {
+            state.unwant_all(id);
+            for (number, wanted) in self.wanted_of(state, id)? {
+                state.want(id, number, wanted);
+            }
+        }
+        Ok(())
+    }
+
+    fn wanted_of(&self, state: &State, id: LogId) -> Result<Vec<(ClaimNumber, Wanted)>, StoreError> {
+        let mut wanted = Vec::new();
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(wanted);
+        };
+        let behind = |source: &Option<Source>| {
+            state.in_scope(&id.site, source.as_ref())
+                && log.sources.get(source).is_some_and(|row| row.accepted < row.last)
+        };
+        let behind_rows = log.sources.iter().filter(|(source, _)| behind(source));
+        let Some(from) = behind_rows.map(|(_, row)| row.accepted).min() else {
+            return Ok(wanted);
+        };
+        let mut deltas = Vec::new();
+        self.scan_deltas(log.number, from, log.tip.cursor.number, &mut |_, bytes| {
+            deltas.push(bytes.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        for bytes in deltas {
+            let claims =
+                claims_of(&bytes).ok_or_else(|| damaged(Tree::Logs, &log.number.to_bytes(), "a delta"))?;
+            for (number, claim) in claims {
+                let source = claim.key().source();
+                let accepted = log.sources.get(&source).map_or(ClaimNumber::NONE, |row| row.accepted);
+                if !behind(&source) || number <= accepted {
+                    continue;
+                }
+                let key = claim_key(claim.key(), log.number);
+                let row = self.engine.get(Tree::Claims, &key)?.and_then(|row| ClaimRow::decode(&row));
+                let live = row.is_some_and(|row| row.number == number);
+                if let Some((hash, size)) = claim.content()
+                    && live
+                    && !self.bodies.contains(&hash)?
+                {
+                    wanted.push((number, Wanted { hash, size, key: claim.key().clone() }));
+                }
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+struct Step {
+    records: BTreeSet<RecordKey>,
+    /// Keys whose rows may still carry what they replaced.
+    settled: BTreeSet<ClaimKey>,
+    up_to: ClaimNumber,
+}
+
+/// Moves the accepted position of every source whose live bodies are here.
+fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(SiteId, Lane, ClaimNumber)> {
+    let mut moved = Vec::new();
+    let ids: Vec<LogId> = state.logs.keys().copied().collect();
+    for id in ids {
+        let in_scope: BTreeSet<Option<Source>> = match state.logs.get(&id) {
+            Some(log) if log.hold.is_none() => log
+                .sources
+                .keys()
+                .filter(|source| state.in_scope(&id.site, source.as_ref()))
+                .cloned()
+                .collect(),
+            _ => continue,
+        };
+        let Some(log) = state.logs.get_mut(&id) else {
+            continue;
+        };
+        let waiting: BTreeSet<Option<Source>> = log.wanted.values().map(|wanted| wanted.key.source()).collect();
+        let mut any = false;
+        for (source, row) in &mut log.sources {
+            if in_scope.contains(source) && row.accepted < row.last && !waiting.contains(source) {
+                row.accepted = row.last;
+                row.accepted_state = row.held.clone();
+                txn.put(
+                    Tree::Sites,
+                    &sites::source(log.number, source_text(source.as_ref())),
+                    row.encode(),
+                );
+                any = true;
+            }
+        }
+        if any && let Some(log) = state.logs.get(&id) {
+            moved.push((id.site, id.lane, super::logs::overview(state, id, log).accepted));
+        }
+    }
+    moved
+}
+
+/// Rewrites a claim's row once it is accepted: what it replaced is forgotten, a tombstone is removed.
+fn settle(
+    txn: &mut Txn<'_>,
+    row_key: &[u8],
+    sources: &std::collections::BTreeMap<Option<Source>, super::rows::SourceRow>,
+    key: &ClaimKey,
+) -> Result<(), StoreError> {
+    let Some(row) = txn.get(Tree::Claims, row_key)? else {
+        return Ok(());
+    };
+    let row = ClaimRow::decode(&row).ok_or_else(|| damaged(Tree::Claims, row_key, "a claim"))?;
+    let accepted = sources
+        .get(&key.source())
+        .map_or(ClaimNumber::NONE, |row| row.accepted);
+    if row.number > accepted {
+        return Ok(());
+    }
+    if row.is_tombstone() {
+        txn.delete(Tree::Claims, row_key);
+    } else if row.prior.is_some() {
+        txn.put(Tree::Claims, row_key, ClaimRow { prior: None, ..row }.encode());
+    }
+    Ok(())
+}
+
+/// The claims of a stored delta with their numbers. Its signature was checked when it was stored.
+pub(crate) fn claims_of(bytes: &[u8]) -> Option<Vec<(ClaimNumber, Claim)>> {
+    Delta::decode(bytes).ok()?.reopen().ok()
+}
+
+impl ViewCounts {
+    fn add(&mut self, changes: &starling_view::Changes, looked_at: usize) {
+        use starling_view::Action;
+        let mut touched = 0;
+        for change in &changes.advisories {
+            touched += 1;
+            match change.action {
+                Action::Created => self.created += 1,
+                Action::Updated => self.updated += 1,
+                Action::Withdrawn | Action::Removed | Action::Redirected { .. } => self.removed += 1,
+            }
+        }
+        self.skipped += (looked_at as u64).saturating_sub(touched);
+        self.edges_added += changes.edges_added;
+        self.deletions += changes.records_removed;
+    }
+}

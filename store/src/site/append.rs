@@ -1,0 +1,204 @@
+//! Taking deltas from outside: verify, place, commit.
+
+use starling_protocol::{CertificateChain, Delta, DeltaError, ForkProof, Succession, VerifiedDelta};
+use starling_sync::{AppendOutcome, AppendProblem};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::extend::Entry;
+use super::rows::sites;
+use super::state::{LogId, State};
+use super::txn::Txn;
+use crate::engine::Tree;
+
+/// Most bodies that may be wanted at once, over all logs. Past it no delta is taken until bodies came:
+/// what a listed but hostile author can make this site remember is bounded.
+const MAX_WANTED: usize = 1 << 20;
+/// Rows after which deltas of one page are committed.
+const ROWS_PER_COMMIT: usize = 8_192;
+
+impl SiteStore {
+    /// Verifies and appends deltas that follow one another in `page`. Replays are no-ops.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine. What is wrong with the bytes is in the outcome.
+    pub fn append(&self, page: &[u8]) -> Result<AppendOutcome, StoreError> {
+        let (deltas, mut problem) = self.verify_page(page)?;
+        let mut appended = 0;
+        self.change(|state| {
+            let mut txn = Txn::new(self.engine.as_ref());
+            let mut pending = 0;
+            for delta in &deltas {
+                match self.place(&mut txn, state, delta)? {
+                    Placed::Appended => pending += 1,
+                    Placed::Replay => {}
+                    Placed::Problem(found) => {
+                        problem = Some(*found);
+                        break;
+                    }
+                }
+                if txn.len() >= ROWS_PER_COMMIT {
+                    std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
+                    appended += std::mem::take(&mut pending);
+                }
+            }
+            if !txn.is_empty() {
+                txn.commit()?;
+            }
+            appended += pending;
+            Ok(())
+        })?;
+        Ok(AppendOutcome { appended, problem })
+    }
+
+    /// Verifies signatures and opens claims without holding the state: the slow part of an append.
+    fn verify_page(&self, page: &[u8]) -> Result<(Vec<VerifiedDelta>, Option<AppendProblem>), StoreError> {
+        let mut verified = Vec::new();
+        let mut chain: Option<CertificateChain> = None;
+        let mut rest = page;
+        while !rest.is_empty() {
+            let (delta, tail) = match Delta::decode_first(rest) {
+                Ok(split) => split,
+                Err(error) => return Ok((verified, Some(invalid(&error)))),
+            };
+            rest = tail;
+            let site = delta.header().site;
+            if chain.as_ref().is_none_or(|chain| chain.site() != site) {
+                let state = self.read()?;
+                chain = state.chains.get(&site).filter(|_| state.may_hold(&site)).cloned();
+            }
+            let Some(chain) = &chain else {
+                return Ok((verified, Some(AppendProblem::UnknownSite { site })));
+            };
+            match delta.verify(chain) {
+                Ok(delta) => verified.push(delta),
+                Err(DeltaError::UnknownEpoch { site, epoch, .. }) => {
+                    return Ok((verified, Some(AppendProblem::UnknownEpoch { site, epoch })));
+                }
+                Err(error) => return Ok((verified, Some(invalid(&error)))),
+            }
+        }
+        Ok((verified, None))
+    }
+
+    fn place(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        delta: &VerifiedDelta,
+    ) -> Result<Placed, StoreError> {
+        let header = delta.header();
+        let id = LogId {
+            site: header.site,
+            lane: header.lane,
+        };
+        let (site, lane) = (id.site, id.lane);
+        let problem = |problem| Ok(Placed::Problem(Box::new(problem)));
+        self.ensure_log(txn, state, id)?;
+        let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&site)) else {
+            return problem(AppendProblem::UnknownSite { site });
+        };
+        let succession = log.tip.place(header, chain);
+        if let Succession::AtOrBefore | Succession::OtherBranch = succession {
+            return match self.held_overlap(txn, log.number, header)? {
+                Some(held) if held == delta.as_bytes() => Ok(Placed::Replay),
+                Some(held) => self.contradiction(txn, state, id, &held, delta),
+                None => problem(AppendProblem::Invalid {
+                    reason: format!("delta {} follows another history than the one held", delta.hash()),
+                }),
+            };
+        }
+        if log.fork.is_some() {
+            return problem(AppendProblem::Frozen { site, lane });
+        }
+        match succession {
+            Succession::Gap { missing_from } => problem(AppendProblem::Gap {
+                site,
+                lane,
+                missing_from,
+                found: header.first,
+            }),
+            Succession::Refused(reason) => problem(AppendProblem::Refused {
+                site,
+                lane,
+                reason: reason.to_owned(),
+            }),
+            _ if id.site == state.site => problem(AppendProblem::Refused {
+                site,
+                lane,
+                reason:
+                    "it extends this site's own log, which only this site writes; was this home copied or \
+                         restored from a backup?"
+                        .to_owned(),
+            }),
+            _ if state.wanted_count() >= MAX_WANTED => {
+                problem(AppendProblem::Refused {
+                    site,
+                    lane,
+                    reason: format!("{MAX_WANTED} bodies are wanted already; they must come first"),
+                })
+            }
+            _ => match self.extend(txn, state, id, delta, Entry::Foreign)? {
+                None => Ok(Placed::Appended),
+                Some(reason) => problem(AppendProblem::Refused { site, lane, reason }),
+            },
+        }
+    }
+
+    /// Two verified deltas claim the same numbers: the proof is written and the log frozen.
+    fn contradiction(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        held: &[u8],
+        delta: &VerifiedDelta,
+    ) -> Result<Placed, StoreError> {
+        let (site, lane) = (id.site, id.lane);
+        let (Some(chain), Ok(held), Ok(other)) = (
+            state.chains.get(&site),
+            Delta::decode(held),
+            Delta::decode(delta.as_bytes()),
+        ) else {
+            return Ok(Placed::Problem(Box::new(AppendProblem::UnknownSite { site })));
+        };
+        let proof = match ForkProof::of(&held, &other, chain) {
+            Ok(proof) => proof,
+            Err(error) => {
+                return Ok(Placed::Problem(Box::new(AppendProblem::Refused {
+                    site,
+                    lane,
+                    reason: format!("it contradicts what is held, but proves no fork: {error}"),
+                })));
+            }
+        };
+        if let Some(log) = state.logs.get_mut(&id)
+            && log.fork.is_none()
+        {
+            txn.put(
+                Tree::Sites,
+                &sites::by_log(sites::FORK, log.number),
+                proof.to_bytes(),
+            );
+            log.fork = Some(proof.clone());
+        }
+        Ok(Placed::Problem(Box::new(AppendProblem::Fork { proof: Box::new(proof) })))
+    }
+}
+
+enum Placed {
+    Appended,
+    Replay,
+    Problem(Box<AppendProblem>),
+}
+
+fn invalid(error: &DeltaError) -> AppendProblem {
+    let mut reason = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        reason.push_str(": ");
+        reason.push_str(&error.to_string());
+        cause = error.source();
+    }
+    AppendProblem::Invalid { reason }
+}

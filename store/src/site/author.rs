@@ -1,0 +1,150 @@
+//! Writing the site's own log.
+
+use starling_protocol::{Claim, Cursor, DeltaBuilder, DeltaPlace, Lane, SigningKey, UnixMillis, next_time};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::events::Origin;
+use super::extend::{Entry, count};
+use super::rows::{ClaimRow, claim_key, damaged};
+use super::state::{LogId, State};
+use super::txn::Txn;
+use crate::engine::Tree;
+
+/// Rows after which own deltas are committed: engines like larger commits, and bounded ones.
+const ROWS_PER_COMMIT: usize = 8_192;
+
+/// What authoring did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Authored {
+    /// Deltas written.
+    pub deltas: usize,
+    /// Bytes of those deltas.
+    pub bytes: u64,
+    /// Where the log ends now.
+    pub cursor: Cursor,
+}
+
+impl SiteStore {
+    /// Signs claims into the site's own log of a lane and brings the view up to date.
+    ///
+    /// The bodies that the claims name were put before. Each delta is all or nothing; an error in the middle
+    /// leaves the deltas before it.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or when the log is frozen by a fork.
+    pub fn author(
+        &self,
+        lane: Lane,
+        claims: impl IntoIterator<Item = Claim>,
+        key: &SigningKey,
+        now: UnixMillis,
+        origin: &Origin,
+    ) -> Result<Authored, StoreError> {
+        self.change(|state| {
+            let id = LogId {
+                site: state.site,
+                lane,
+            };
+            let mut authored = Authored::default();
+            let mut txn = Txn::new(self.engine.as_ref());
+            let mut builder = DeltaBuilder::default();
+            for claim in claims {
+                if let Err(claim) = builder.push(claim) {
+                    self.sign(
+                        &mut txn,
+                        state,
+                        id,
+                        std::mem::take(&mut builder),
+                        key,
+                        now,
+                        &mut authored,
+                    )?;
+                    // A claim that does not fit an empty delta is refused when the delta is signed.
+                    let _ = builder.push(claim);
+                    if txn.len() >= ROWS_PER_COMMIT {
+                        std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
+                    }
+                }
+            }
+            if !builder.is_empty() {
+                self.sign(&mut txn, state, id, builder, key, now, &mut authored)?;
+            }
+            if !txn.is_empty() {
+                txn.commit()?;
+                self.redo(state, origin)?;
+            }
+            if let Some(log) = state.logs.get(&id) {
+                authored.cursor = log.tip.cursor;
+            }
+            Ok(authored)
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)] // One call site; a struct would only rename them.
+    fn sign(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        builder: DeltaBuilder,
+        key: &SigningKey,
+        now: UnixMillis,
+        authored: &mut Authored,
+    ) -> Result<(), StoreError> {
+        let number = self.ensure_log(txn, state, id)?;
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(());
+        };
+        if log.fork.is_some() {
+            return Err(StoreError::Frozen {
+                site: id.site,
+                lane: id.lane,
+            });
+        }
+        let mut after = log
+            .sources
+            .iter()
+            .map(|(source, row)| (source.clone(), row.held.clone()))
+            .collect::<std::collections::BTreeMap<_, _>>();
+        for claim in builder.claims() {
+            let row_key = claim_key(claim.key(), number);
+            let prior = match txn.get(Tree::Claims, &row_key)? {
+                Some(row) => {
+                    let row = ClaimRow::decode(&row).filter(|row| !row.is_tombstone());
+                    row.and_then(|row| row.frame(claim.key()))
+                        .map(Some)
+                        .ok_or_else(|| damaged(Tree::Claims, &row_key, "a claim of this site"))?
+                }
+                None => None,
+            };
+            count(
+                after.entry(claim.key().source()).or_default(),
+                claim,
+                prior.as_deref(),
+            );
+        }
+        let after = starling_protocol::LogState::from_sources(after);
+        let place = DeltaPlace {
+            site: id.site,
+            epoch: state
+                .chains
+                .get(&id.site)
+                .map_or(0, starling_protocol::CertificateChain::epoch),
+            lane: id.lane,
+            first: log.tip.next(),
+            previous: log.tip.header,
+            time: next_time(now, log.tip.cursor.time),
+        };
+        let delta = builder
+            .finish(place, after.live(), after.root(), self.compression_level, key)
+            .map_err(StoreError::Author)?;
+        authored.deltas += 1;
+        authored.bytes += delta.as_bytes().len() as u64;
+        match self.extend(txn, state, id, &delta, Entry::Own)? {
+            None => Ok(()),
+            // The state was computed from the same rows a moment ago.
+            Some(_) => Err(damaged(Tree::Claims, &[], "this site's own state")),
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The doctor: checks every invariant of the store, names what is damaged, rebuilds what is derived.
+
+use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
+
+use starling_protocol::{ClaimKey, ClaimNumber, ContentHash, Delta, LogTip, SourceState, Succession};
+use starling_view::{MemoryRows, Table};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::events::Origin;
+use super::rows::{ClaimRow, claim_key, split_claim_key};
+use super::state::{LogId, State};
+use super::view_rows::{Ports, tree_of};
+use crate::engine::{Direction, Tree};
+
+/// Damaged things named per check; more are only counted.
+const NAMED: usize = 20;
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The invariant, in a few words.
+    pub name: &'static str,
+    /// How many things were looked at.
+    pub examined: u64,
+    /// How many do not hold.
+    pub wrong: u64,
+    /// Which ones, at most 20.
+    pub damaged: Vec<String>,
+    /// What was done about it.
+    pub repaired: Option<String>,
+}
+
+impl Check {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            examined: 0,
+            wrong: 0,
+            damaged: Vec::new(),
+            repaired: None,
+        }
+    }
+
+    fn fail(&mut self, what: String) {
+        self.wrong += 1;
+        if self.damaged.len() < NAMED {
+            self.damaged.push(what);
+        }
+    }
+
+    /// Whether the invariant holds.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.wrong == 0
+    }
+}
+
+/// All checks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Diagnosis {
+    /// In the order in which they were made.
+    pub checks: Vec<Check>,
+}
+
+impl Diagnosis {
+    /// Whether every invariant holds, or was made to hold.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        self.checks
+            .iter()
+            .all(|check| check.ok() || check.repaired.is_some())
+    }
+}
+
+impl SiteStore {
+    /// Checks every invariant; with `rebuild`, derives anew what can be derived.
+    ///
+    /// Damaged bodies are dropped by a rebuild and wanted again; claims and states are derived from the
+    /// signed deltas, the view from the claims. A damaged delta cannot be derived: peers or a bundle have it.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn doctor(&self, rebuild: bool) -> Result<Diagnosis, StoreError> {
+        self.change(|state| {
+            let mut diagnosis = Diagnosis::default();
+            diagnosis.checks.push(self.check_engine()?);
+            diagnosis.checks.push(self.check_chains(state));
+            diagnosis.checks.push(self.check_logs(state)?);
+            let mut claims = self.check_claims(state)?;
+            if rebuild && !claims.ok() {
+                let ids: Vec<LogId> = state.logs.keys().copied().collect();
+                for id in ids {
+                    let tip = state
+                        .logs
+                        .get(&id)
+                        .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+                    self.truncate(state, id, tip)?;
+                }
+                claims.repaired = Some("derived anew from the signed deltas".to_owned());
+            }
+            diagnosis.checks.push(claims);
+            let (mut bodies, bad) = self.check_bodies(state)?;
+            if rebuild && !bad.is_empty() {
+                self.forget_bodies(state, &bad)?;
+                bodies.repaired = Some(
+                    "dropped; peers or a bundle bring them again, and their source is held until then"
+                        .to_owned(),
+                );
+            }
+            diagnosis.checks.push(bodies);
+            diagnosis.checks.push(self.check_positions(state));
+            let mut view = self.check_view(state)?;
+            if rebuild {
+                self.rebuild_view(state)?;
+                self.find_wanted(state)?;
+                view.repaired = (!view.ok()).then(|| "folded anew from the accepted claims".to_owned());
+            }
+            diagnosis.checks.push(view);
+            self.redo(state, &Origin::default())?;
+            Ok(diagnosis)
+        })
+    }
+
+    fn check_engine(&self) -> Result<Check, StoreError> {
+        let mut check = Check::new("the engine's own structures");
+        let report = self.engine.check()?;
+        check.examined = report.trees.iter().map(|tree| tree.rows).sum();
+        for problem in &report.problems {
+            check.fail(problem.to_string());
+        }
+        Ok(check)
+    }
+
+    fn check_chains(&self, state: &State) -> Check {
+        let mut check = Check::new("certificate chains verify, and every log has its author's");
+        check.examined = state.chains.len() as u64;
+        for id in state.logs.keys() {
+            if !state.chains.contains_key(&id.site) {
+                check.fail(format!(
+                    "the {} log of {} has no certificate chain",
+                    id.lane, id.site
+                ));
+            }
+        }
+        check
+    }
+
+    /// Every delta verifies against its author's chain and follows the one before it.
+    fn check_logs(&self, state: &State) -> Result<Check, StoreError> {
+        let mut check = Check::new("every held delta verifies and follows the one before it");
+        for (id, log) in &state.logs {
+            let Some(chain) = state.chains.get(&id.site) else {
+                continue;
+            };
+            let mut tip = LogTip::default();
+            let mut broken = false;
+            self.scan_deltas(
+                log.number,
+                ClaimNumber::NONE,
+                log.tip.cursor.number,
+                &mut |first, bytes| {
+                    check.examined += 1;
+                    let name = || format!("the delta at {first} of the {} log of {}", id.lane, id.site);
+                    match Delta::decode(bytes).and_then(|delta| delta.verify(chain)) {
+                        Ok(delta) if tip.place(delta.header(), chain) == Succession::Next => {
+                            let header = delta.header();
+                            tip = LogTip {
+                                cursor: header.cursor(),
+                                header: delta.hash(),
+                                epoch: header.epoch,
+                            };
+                            ControlFlow::Continue(())
+                        }
+                        Ok(_) => {
+                            check.fail(format!("{} does not follow {}", name(), tip.cursor));
+                            broken = true;
+                            ControlFlow::Break(())
+                        }
+                        Err(error) => {
+                            check.fail(format!("{}: {error}", name()));
+                            broken = true;
+                            ControlFlow::Break(())
+                        }
+                    }
+                },
+            )?;
+            if !broken && tip != log.tip {
+                check.fail(format!(
+                    "the {} log of {} ends at {}, its tip says {}",
+                    id.lane, id.site, tip.cursor, log.tip.cursor
+                ));
+            }
+        }
+        Ok(check)
+    }
+
+    /// The claim rows of each log hash to the state root that its author signed.
+    fn check_claims(&self, state: &State) -> Result<Check, StoreError> {
+        let mut check = Check::new("claim rows hash to the signed state roots");
+        let mut states: std::collections::BTreeMap<_, std::collections::BTreeMap<_, SourceState>> =
+            std::collections::BTreeMap::new();
+        let mut bad = Vec::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                check.examined += 1;
+                let parts = split_claim_key(key).zip(ClaimRow::decode(row));
+                let Some(((claim_key, log), row)) = parts else {
+                    bad.push(format!("row {}", hex::encode(&key[..key.len().min(40)])));
+                    return ControlFlow::Continue(());
+                };
+                if !row.is_tombstone()
+                    && let Some(frame) = row.frame(&claim_key)
+                {
+                    let state: &mut SourceState = states
+                        .entry(log)
+                        .or_default()
+                        .entry(claim_key.source())
+                        .or_default();
+                    state.state.add(&frame);
+                    state.live += 1;
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        for what in bad {
+            check.fail(what);
+        }
+        for (id, log) in &state.logs {
+            let derived = states.remove(&log.number).unwrap_or_default();
+            for (source, row) in &log.sources {
+                let found = derived.get(source).cloned().unwrap_or_default();
+                if found != row.held {
+                    let name = source
+                        .as_ref()
+                        .map_or("(none)", starling_protocol::Source::as_str);
+                    check.fail(format!(
+                        "source {name} in the {} log of {}: {} live rows, {} counted",
+                        id.lane, id.site, found.live, row.held.live
+                    ));
+                }
+            }
+        }
+        Ok(check)
+    }
+
+    /// Every body hashes to its name, and every accepted live one is here. Gives those that do not.
+    fn check_bodies(&self, state: &State) -> Result<(Check, BTreeSet<ContentHash>), StoreError> {
+        let mut check = Check::new("every body hashes to its name, and accepted ones are here");
+        let mut bad = BTreeSet::new();
+        for hash in self.named_in_scope(state)? {
+            check.examined += 1;
+            match self.bodies.get(&hash) {
+                Ok(Some(_)) => {}
+                Ok(None) if state.wants(&hash) => {}
+                Ok(None) => {
+                    check.fail(format!("body {hash} is missing"));
+                    bad.insert(hash);
+                }
+                Err(error @ (StoreError::DamagedBody { .. } | StoreError::MissingDictionary { .. })) => {
+                    check.fail(error.to_string());
+                    bad.insert(hash);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((check, bad))
+    }
+
+    fn named_in_scope(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
+        let mut named = BTreeSet::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                if let Some((claim_key, log)) = split_claim_key(key)
+                    && let Some(id) = state.log_id(log)
+                    && state.in_scope(&id.site, claim_key.source().as_ref())
+                    && let Some((.., Some(content), _)) =
+                        ClaimRow::decode(row).and_then(|row| row.kind_and_content())
+                {
+                    named.insert(content);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(named)
+    }
+
+    /// Drops bodies and takes back the acceptance of what needs them.
+    fn forget_bodies(&self, state: &mut State, bad: &BTreeSet<ContentHash>) -> Result<(), StoreError> {
+        let mut txn = super::txn::Txn::new(self.engine.as_ref());
+        for hash in bad {
+            txn.delete(Tree::Bodies, hash.as_bytes());
+        }
+        txn.commit()?;
+        // The sources in question are accepted again once their bodies are here.
+        let mut affected: BTreeSet<(LogId, Option<starling_protocol::Source>)> = BTreeSet::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                if let Some((claim_key, log)) = split_claim_key(key)
+                    && let Some(id) = state.log_id(log)
+                    && let Some((.., Some(content), _)) =
+                        ClaimRow::decode(row).and_then(|row| row.kind_and_content())
+                    && bad.contains(&content)
+                {
+                    affected.insert((id, claim_key.source()));
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        self.take_back(state, &affected)
+    }
+
+    /// Takes back the acceptance of sources; their claims count again once their bodies are here.
+    fn take_back(
+        &self,
+        state: &mut State,
+        affected: &BTreeSet<(LogId, Option<starling_protocol::Source>)>,
+    ) -> Result<(), StoreError> {
+        let mut txn = super::txn::Txn::new(self.engine.as_ref());
+        for (id, source) in affected {
+            if let Some(log) = state.logs.get_mut(id)
+                && let Some(row) = log.sources.get_mut(source)
+            {
+                row.accepted = ClaimNumber::NONE;
+                row.viewed = ClaimNumber::NONE;
+                row.accepted_state = SourceState::default();
+                let key = super::rows::sites::source(log.number, super::rows::source_text(source.as_ref()));
+                txn.put(Tree::Sites, &key, row.encode());
+            }
+        }
+        txn.put(Tree::Meta, super::rows::meta::REBUILD, b"bodies".to_vec());
+        txn.commit()?;
+        state.rebuild = true;
+        self.find_wanted(state)
+    }
+
+    /// accepted <= held <= high-water, and the view is not ahead of what is accepted.
+    fn check_positions(&self, state: &State) -> Check {
+        let mut check = Check::new("positions keep their order: viewed, accepted, held, high-water");
+        for (id, log) in &state.logs {
+            check.examined += 1;
+            let held = log.tip.cursor.number;
+            let in_order = log
+                .sources
+                .values()
+                .all(|row| row.viewed <= row.accepted && row.accepted <= row.last && row.last <= held);
+            if !in_order || held > log.high_water() {
+                check.fail(format!("the {} log of {}", id.lane, id.site));
+            }
+        }
+        check
+    }
+
+    /// The view equals, byte for byte, what the accepted claims fold to.
+    fn check_view(&self, state: &State) -> Result<Check, StoreError> {
+        let mut check = Check::new("the view equals a rebuild, byte for byte");
+        let mut keys = BTreeSet::new();
+        self.engine
+            .scan_prefix(Tree::Claims, b"r", Direction::Forward, &mut |key, _| {
+                if let Some((claim_key, _)) = split_claim_key(key)
+                    && let starling_protocol::KeyRef::Record(source, id) = claim_key.parse()
+                {
+                    keys.insert(starling_view::RecordKey::new(source, id));
+                }
+                ControlFlow::Continue(())
+            })?;
+        let ports = Ports {
+            engine: self.engine.as_ref(),
+            bodies: &self.bodies,
+            state,
+        };
+        let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
+        let mut fresh = MemoryRows::new();
+        starling_view::update(&mut fresh, &ports, &ports, &settings, &keys)?;
+        for table in Table::ALL {
+            let mut expected = fresh.iter(table);
+            let mut next = expected.next();
+            self.engine.scan(
+                tree_of(table),
+                Bound::Unbounded,
+                Bound::Unbounded,
+                Direction::Forward,
+                &mut |key, value| {
+                    check.examined += 1;
+                    while next.is_some_and(|(wanted, _)| wanted < key) {
+                        check.fail(format!("a row of {table} is missing"));
+                        next = expected.next();
+                    }
+                    match next {
+                        Some((wanted, content)) if wanted == key => {
+                            if content != value {
+                                check.fail(format!(
+                                    "row {} of {table}",
+                                    hex::encode(&key[..key.len().min(24)])
+                                ));
+                            }
+                            next = expected.next();
+                        }
+                        _ => check.fail(format!(
+                            "row {} of {table} stands alone",
+                            hex::encode(&key[..key.len().min(24)])
+                        )),
+                    }
+                    ControlFlow::Continue(())
+                },
+            )?;
+            while next.is_some() {
+                check.fail(format!("a row of {table} is missing"));
+                next = expected.next();
+            }
+        }
+        Ok(check)
+    }
+
+    /// The accepted claim row of one record in one log; for tests and tools.
+    #[doc(hidden)]
+    pub fn accepted_content(&self, id: LogId, key: &ClaimKey) -> Result<Option<ContentHash>, StoreError> {
+        let state = self.read()?;
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(None);
+        };
+        let accepted = log
+            .sources
+            .get(&key.source())
+            .map_or(ClaimNumber::NONE, |row| row.accepted);
+        let row = self.engine.get(Tree::Claims, &claim_key(key, log.number))?;
+        let row = row.and_then(|row| ClaimRow::decode(&row));
+        Ok(row.and_then(|row| row.accepted_at(accepted)?.kind_and_content()?.2))
+    }
+}

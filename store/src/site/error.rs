@@ -1,0 +1,139 @@
+//! What can go wrong at the store's door.
+
+use starling_protocol::{
+    CertificateError, ClaimNumber, ContentHash, DeltaError, HeadError, Lane, SiteId, SiteSlug,
+};
+
+use crate::engine::{EngineError, Tree};
+
+/// Why the store refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine failed.
+    #[error("using the store's engine")]
+    Engine(#[from] EngineError),
+    /// The view could not be read or written.
+    #[error("using the view")]
+    View(#[from] starling_view::ViewError),
+    /// The store belongs to another site.
+    #[error("opening the store: it belongs to {found}, this home is {expected}")]
+    OtherSite {
+        /// The site that was expected.
+        expected: SiteId,
+        /// The site in the store.
+        found: SiteId,
+    },
+    /// The store was written by a newer build.
+    #[error(
+        "opening the store: its schema is version {found}, this build knows up to {known}: upgrade starling"
+    )]
+    NewerSchema {
+        /// The version found.
+        found: u32,
+        /// The newest version this build knows.
+        known: u32,
+    },
+    /// A row does not decode.
+    #[error("reading {what} in {tree} at key {key}: the row is damaged; run `starling doctor --rebuild`")]
+    DamagedRow {
+        /// The tree.
+        tree: Tree,
+        /// The first bytes of the key, as hex.
+        key: String,
+        /// What was to be read.
+        what: &'static str,
+    },
+    /// A body's bytes do not fit its hash.
+    #[error(
+        "reading body {hash}: the stored bytes hash to something else; run `starling doctor --rebuild` to fetch it again"
+    )]
+    DamagedBody {
+        /// The body.
+        hash: ContentHash,
+    },
+    /// A body that a claim names is not here.
+    #[error("reading body {hash}: it is not in this store")]
+    MissingBody {
+        /// The body.
+        hash: ContentHash,
+    },
+    /// Compression failed.
+    #[error("compressing a record body: {cause}")]
+    Compress {
+        /// What the compressor said.
+        cause: String,
+    },
+    /// No such site on the allow-list.
+    #[error(
+        "looking up site {site}: it is not on this site's allow-list; `starling sites add` puts it there"
+    )]
+    SiteNotListed {
+        /// The name or id asked for.
+        site: String,
+    },
+    /// The name is taken.
+    #[error("adding site {slug}: that name is on the allow-list already, for {found}; remove it first")]
+    SiteExists {
+        /// The name.
+        slug: SiteSlug,
+        /// Whose it is.
+        found: SiteId,
+    },
+    /// The allow-list may not hold the site itself.
+    #[error("adding site {slug}: it is this site itself")]
+    OwnSite {
+        /// The name.
+        slug: SiteSlug,
+    },
+    /// More authors than the store can number.
+    #[error("adding an author: the store already knows {known} authors, the most it can")]
+    TooManyAuthors {
+        /// How many it knows.
+        known: usize,
+    },
+    /// A certificate chain does not fit.
+    #[error("learning a certificate chain")]
+    Certificate(#[from] CertificateError),
+    /// A head does not fit.
+    #[error("learning a head")]
+    Head(#[from] HeadError),
+    /// A delta could not be made.
+    #[error("authoring a delta")]
+    Author(#[source] DeltaError),
+    /// The log ran into a fork and takes nothing until it is resolved.
+    #[error(
+        "writing to the {lane} log of {site}: it is frozen by a proof of fork; its operator must issue an epoch certificate that names the true branch"
+    )]
+    Frozen {
+        /// The author.
+        site: SiteId,
+        /// The lane.
+        lane: Lane,
+    },
+    /// A dictionary that a body needs is gone.
+    #[error("reading body {hash}: dictionary {number} is not in this store; run `starling doctor --rebuild`")]
+    MissingDictionary {
+        /// The body.
+        hash: ContentHash,
+        /// The dictionary.
+        number: u16,
+    },
+    /// The view is still being brought up to date.
+    #[error("reading the view: it is being brought up to date; try again in a moment")]
+    ViewBehind,
+    /// A cursor names no place in the log.
+    #[error("finding claim {number} in the {lane} log of {site}: the log ends at {end}")]
+    NoSuchPosition {
+        /// The author.
+        site: SiteId,
+        /// The lane.
+        lane: Lane,
+        /// The number asked for.
+        number: ClaimNumber,
+        /// The log's last claim.
+        end: ClaimNumber,
+    },
+    /// A thread panicked while it held the store.
+    #[error("using the store: an earlier operation failed midway; restart starling")]
+    Poisoned,
+}

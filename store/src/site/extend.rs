@@ -1,0 +1,223 @@
+//! Adding one verified delta to a log, inside a transaction: the step that every way in ends in.
+
+use std::collections::BTreeMap;
+
+use starling_protocol::{Claim, ClaimKind, ClaimNumber, LogState, LogTip, Source, SourceState, VerifiedDelta};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::rows::{ClaimRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
+use super::state::{Log, LogId, State, Wanted, encode_tip};
+use super::txn::Txn;
+use crate::engine::Tree;
+
+/// When claims take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// The site's own claims: accepted as they are written, their bodies being here.
+    Own,
+    /// Another site's: held, and accepted when bodies and policy allow.
+    Foreign,
+}
+
+impl SiteStore {
+    /// Adds `delta`, which is known to come next. Gives the rule that its author broke, if any; then nothing
+    /// of it is in the transaction or the state.
+    pub(crate) fn extend(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        delta: &VerifiedDelta,
+        entry: Entry,
+    ) -> Result<Option<String>, StoreError> {
+        let number = self.ensure_log(txn, state, id)?;
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(Some("the log is not known".to_owned()));
+        };
+        let mut sources: BTreeMap<Option<Source>, SourceRow> = BTreeMap::new();
+        let mut rows: Vec<(Vec<u8>, Option<ClaimRow>)> = Vec::with_capacity(delta.claims().count());
+        let mut wants: Vec<(ClaimNumber, Option<Wanted>)> = Vec::new();
+        let mut superseded = Vec::new();
+        for (claim_number, claim) in delta.claims() {
+            let key = claim_key(claim.key(), number);
+            let existing = match txn.get(Tree::Claims, &key)? {
+                Some(row) => {
+                    Some(ClaimRow::decode(&row).ok_or_else(|| damaged(Tree::Claims, &key, "a claim"))?)
+                }
+                None => None,
+            };
+            let source_name = claim.key().source();
+            let source = sources
+                .entry(source_name.clone())
+                .or_insert_with(|| log.sources.get(&source_name).cloned().unwrap_or_default());
+            let live = existing.as_ref().filter(|row| !row.is_tombstone());
+            let prior = match live {
+                Some(row) => Some(
+                    row.frame(claim.key())
+                        .ok_or_else(|| damaged(Tree::Claims, &key, "a claim"))?,
+                ),
+                None => None,
+            };
+            count(&mut source.held, claim, prior.as_deref());
+            source.last = claim_number;
+            let mut row = ClaimRow::of(claim_number, claim);
+            match entry {
+                Entry::Own => rows.push((key, (!claim.is_tombstone()).then_some(row))),
+                Entry::Foreign => {
+                    superseded.extend(existing.as_ref().map(|existing| existing.number));
+                    row.prior = existing.and_then(|existing| replaced(existing, source));
+                    rows.push((key, Some(row)));
+                    wants.push((claim_number, self.wanted_body(state, id, claim, source_name.as_ref())?));
+                }
+            }
+        }
+        let after = self.state_after(log, &sources);
+        let header = delta.header();
+        if after.root() != header.state_root || after.live() != header.live_entries {
+            return Ok(Some(format!(
+                "after claim {} the log's state is {} over {} live entries; the header says {} over {}",
+                header.last(),
+                after.root(),
+                after.live(),
+                header.state_root,
+                header.live_entries
+            )));
+        }
+        // Nothing can refuse it any more: write.
+        for (key, row) in rows {
+            match row {
+                Some(row) => txn.put(Tree::Claims, &key, row.encode()),
+                None => txn.delete(Tree::Claims, &key),
+            }
+        }
+        txn.put(
+            Tree::Logs,
+            &delta_key(number, header.first),
+            delta.as_bytes().to_vec(),
+        );
+        for number in superseded {
+            state.unwant(id, number);
+        }
+        for (number, want) in wants {
+            if let Some(want) = want {
+                state.want(id, number, want);
+            }
+        }
+        let Some(log) = state.logs.get_mut(&id) else {
+            return Ok(None);
+        };
+        for (source, mut row) in sources {
+            if entry == Entry::Own {
+                row.accepted = row.last;
+                row.accepted_state = row.held.clone();
+            }
+            txn.put(
+                Tree::Sites,
+                &sites::source(number, source_text(source.as_ref())),
+                row.encode(),
+            );
+            log.sources.insert(source, row);
+        }
+        if let Some((number, claim)) = delta.unknown_critical() {
+            log.hold.get_or_insert_with(|| {
+                format!(
+                    "claim {number} is of {}, which must be understood and is not: upgrade starling",
+                    claim.kind()
+                )
+            });
+        }
+        log.tip = LogTip {
+            cursor: header.cursor(),
+            header: delta.hash(),
+            epoch: header.epoch,
+        };
+        txn.put(
+            Tree::Sites,
+            &sites::by_log(sites::LOG, number),
+            encode_tip(&log.tip, log.hold.as_deref()),
+        );
+        Ok(None)
+    }
+
+    /// The log's state once the changed sources replace theirs.
+    fn state_after(&self, log: &Log, changed: &BTreeMap<Option<Source>, SourceRow>) -> LogState {
+        let mut states: BTreeMap<Option<Source>, SourceState> = log
+            .sources
+            .iter()
+            .map(|(source, row)| (source.clone(), row.held.clone()))
+            .collect();
+        states.extend(
+            changed
+                .iter()
+                .map(|(source, row)| (source.clone(), row.held.clone())),
+        );
+        LogState::from_sources(states)
+    }
+
+    /// The body that a claim makes this site want: named by a set, in scope, and not here.
+    fn wanted_body(
+        &self,
+        state: &State,
+        id: LogId,
+        claim: &Claim,
+        source: Option<&Source>,
+    ) -> Result<Option<Wanted>, StoreError> {
+        match claim.content() {
+            Some((hash, size)) if claim.kind() == ClaimKind::SET && state.in_scope(&id.site, source) => {
+                Ok((!self.bodies.contains(&hash)?).then(|| Wanted { hash, size, key: claim.key().clone() }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Numbers the author and makes the log's place in memory, writing what is new.
+    pub(crate) fn ensure_log(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+    ) -> Result<super::rows::LogNumber, StoreError> {
+        let (author, new) = state.number_for(&id.site)?;
+        if new {
+            txn.put(
+                Tree::Sites,
+                &sites::by_site(sites::AUTHOR, &id.site),
+                author.0.to_be_bytes().to_vec(),
+            );
+            state.add_author(id.site, author);
+        }
+        let number = super::rows::LogNumber {
+            author,
+            lane: id.lane,
+        };
+        state.logs.entry(id).or_insert_with(|| Log::new(number));
+        Ok(number)
+    }
+}
+
+/// Counts a claim into a source's held state and what it replaces out.
+pub(crate) fn count(state: &mut SourceState, claim: &Claim, prior: Option<&[u8]>) {
+    if let Some(prior) = prior {
+        state.state.remove(prior);
+        state.live = state.live.saturating_sub(1);
+    }
+    if !claim.is_tombstone() {
+        state.state.add(&claim.encode());
+        state.live += 1;
+    }
+}
+
+/// The accepted claim that stays in force until the new one is accepted.
+fn replaced(existing: ClaimRow, source: &SourceRow) -> Option<Box<ClaimRow>> {
+    if existing.number <= source.accepted {
+        (!existing.is_tombstone()).then(|| {
+            Box::new(ClaimRow {
+                prior: None,
+                ..existing
+            })
+        })
+    } else {
+        existing.prior
+    }
+}

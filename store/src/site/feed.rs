@@ -1,0 +1,188 @@
+//! Feeds: what an input of one source changes in the site's own log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
+
+use serde::{Deserialize, Serialize};
+use starling_protocol::{
+    Claim, ClaimKey, ClaimKind, ContentHash, KeyRef, Lane, RecordId, Source, UnixMillis,
+};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::rows::{ClaimRow, damaged, split_claim_key};
+use super::state::LogId;
+use crate::engine::{Batch, Direction, Tree};
+
+/// A record as an input holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundRecord {
+    /// Hash of its canonical bytes.
+    pub content: ContentHash,
+    /// Length of its canonical bytes.
+    pub size: u32,
+}
+
+/// What an input changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FeedPlan {
+    /// Claims to author, by record id.
+    pub claims: Vec<Claim>,
+    /// Records that are new or changed.
+    pub stored: u64,
+    /// Records that are as this site last said.
+    pub unchanged: u64,
+    /// Records that the complete input no longer holds.
+    pub absent: u64,
+}
+
+/// What is known of one source's feed here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FeedRow {
+    /// When the source was last read in full by this site.
+    pub checked_at: Option<UnixMillis>,
+    /// When this site last imported anything of it.
+    pub imported_at: Option<UnixMillis>,
+}
+
+impl SiteStore {
+    /// Writes the bodies of one source that are not here yet; durable with the claims that follow.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine or the compressor.
+    pub fn put_bodies(&self, source: &Source, bodies: &[(ContentHash, &[u8])]) -> Result<usize, StoreError> {
+        self.bodies.put(Some(source), bodies)
+    }
+
+    /// Compares what an input holds with what this site's own log of `lane` says.
+    ///
+    /// With `complete`, records that this site stated and the input lacks become absent, except those in
+    /// `keep` (whose file was there and was rejected).
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn plan_feed(
+        &self,
+        source: &Source,
+        lane: Lane,
+        found: &BTreeMap<RecordId, FoundRecord>,
+        complete: bool,
+        keep: &BTreeSet<RecordId>,
+        now: UnixMillis,
+    ) -> Result<FeedPlan, StoreError> {
+        let state = self.read()?;
+        let own = state
+            .logs
+            .get(&LogId {
+                site: state.site,
+                lane,
+            })
+            .map(|log| log.number);
+        drop(state);
+        let mut said: BTreeMap<RecordId, Option<ContentHash>> = BTreeMap::new();
+        let mut bad = None;
+        self.engine.scan_prefix(
+            Tree::Claims,
+            &ClaimKey::source_prefix(source),
+            Direction::Forward,
+            &mut |key, row| {
+                let Some((claim_key, log)) = split_claim_key(key) else {
+                    return ControlFlow::Continue(());
+                };
+                if Some(log) == own
+                    && let KeyRef::Record(_, id) = claim_key.parse()
+                {
+                    match ClaimRow::decode(row).and_then(|row| row.kind_and_content()) {
+                        Some((ClaimKind::SET, _, content, _)) => said.insert(id, content),
+                        Some(_) => said.insert(id, None),
+                        None => {
+                            bad = Some(damaged(Tree::Claims, key, "a claim of this site"));
+                            None
+                        }
+                    };
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        if let Some(bad) = bad {
+            return Err(bad);
+        }
+        let mut plan = FeedPlan::default();
+        for (id, record) in found {
+            if said.get(id) == Some(&Some(record.content)) {
+                plan.unchanged += 1;
+            } else {
+                plan.stored += 1;
+                plan.claims
+                    .push(Claim::set(source, id, record.content, record.size, now));
+            }
+        }
+        if complete {
+            for (id, content) in &said {
+                if content.is_some() && !found.contains_key(id) && !keep.contains(id) {
+                    plan.absent += 1;
+                    plan.claims.push(Claim::absent(source, id, now));
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Notes that a feed was read; `complete` means in full.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn note_feed(&self, source: &Source, complete: bool, now: UnixMillis) -> Result<(), StoreError> {
+        self.change(|_| {
+            let mut row = self.feed(source)?.unwrap_or_default();
+            row.imported_at = Some(now);
+            if complete {
+                row.checked_at = Some(now);
+            }
+            let bytes = serde_json::to_vec(&row).map_err(|_| damaged(Tree::Feeds, &[], "a feed to write"))?;
+            let mut batch = Batch::new();
+            batch.put(Tree::Feeds, source.as_str().as_bytes(), &bytes);
+            Ok(self.engine.commit(&batch)?)
+        })
+    }
+
+    /// What is known of a source's feed here.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn feed(&self, source: &Source) -> Result<Option<FeedRow>, StoreError> {
+        let key = source.as_str().as_bytes();
+        let Some(row) = self.engine.get(Tree::Feeds, key)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&row)
+            .map(Some)
+            .map_err(|_| damaged(Tree::Feeds, key, "a feed"))
+    }
+
+    /// Every feed that this site imported, by source.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn feeds(&self) -> Result<BTreeMap<Source, FeedRow>, StoreError> {
+        let mut feeds = BTreeMap::new();
+        let mut bad = None;
+        self.engine.scan(
+            Tree::Feeds,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                let source = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
+                match (source, serde_json::from_slice(row)) {
+                    (Some(source), Ok(row)) => {
+                        feeds.insert(source, row);
+                    }
+                    _ => bad = Some(damaged(Tree::Feeds, key, "a feed")),
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        bad.map_or(Ok(feeds), Err)
+    }
+}

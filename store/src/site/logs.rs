@@ -1,0 +1,237 @@
+//! Reading logs: deltas by position, and where each log stands.
+
+use std::ops::{Bound, ControlFlow};
+
+use starling_protocol::limits::MAX_DELTA_CLAIMS;
+use starling_protocol::{ClaimNumber, Cursor, Delta, DeltaHash, DeltaHeader, LogTip, Source, VerifiedHead};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::rows::{LogNumber, damaged, delta_key};
+use super::state::{Log, LogId, State};
+use super::txn::Txn;
+use crate::engine::{Direction, EngineError, Tree};
+
+/// Whole deltas of one log, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeltaRun {
+    /// Their exact bytes, one delta an entry.
+    pub deltas: Vec<Vec<u8>>,
+    /// Last claim of the last one; the position asked for when there is none.
+    pub last: ClaimNumber,
+    /// Whether more are held.
+    pub more: bool,
+}
+
+/// Where a log stands, for people and for peers.
+#[derive(Debug, Clone)]
+pub struct LogOverview {
+    /// The log.
+    pub id: LogId,
+    /// Its last held delta.
+    pub tip: LogTip,
+    /// Newest number that a verified head or a held delta names.
+    pub high_water: ClaimNumber,
+    /// The newest verified head.
+    pub head: Option<VerifiedHead>,
+    /// Up to where it is in the view: the least over its sources in scope.
+    pub accepted: ClaimNumber,
+    /// Up to where all live bodies in scope are here.
+    pub body_complete: ClaimNumber,
+    /// How many bodies are wanted.
+    pub wanted: usize,
+    /// Live entries held.
+    pub live: u64,
+    /// A fork proof is kept.
+    pub frozen: bool,
+    /// Why acceptance waits, if it does.
+    pub hold_reason: Option<String>,
+}
+
+impl SiteStore {
+    /// Whole deltas of a log from the one that holds the claim after `after`, at least one if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn deltas(&self, id: LogId, after: ClaimNumber, max_bytes: usize) -> Result<DeltaRun, StoreError> {
+        let none = DeltaRun {
+            deltas: Vec::new(),
+            last: after,
+            more: false,
+        };
+        let (number, end) = {
+            let state = self.read()?;
+            match state.logs.get(&id) {
+                Some(log) => (log.number, log.tip.cursor.number),
+                None => return Ok(none),
+            }
+        };
+        if after >= end {
+            return Ok(none);
+        }
+        let mut run = none;
+        let mut bytes = 0;
+        self.scan_deltas(number, after, end, &mut |_, delta| {
+            if !run.deltas.is_empty() && bytes + delta.len() > max_bytes {
+                run.more = true;
+                return ControlFlow::Break(());
+            }
+            bytes += delta.len();
+            run.deltas.push(delta.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        if let Some(delta) = run.deltas.last() {
+            run.last = header_of(delta)
+                .ok_or_else(|| damaged(Tree::Logs, &[], "a delta"))?
+                .last();
+        }
+        Ok(run)
+    }
+
+    /// Visits the deltas that hold claims after `after` and up to `end`, in order, with their first numbers.
+    pub(crate) fn scan_deltas(
+        &self,
+        log: LogNumber,
+        after: ClaimNumber,
+        end: ClaimNumber,
+        visit: &mut dyn FnMut(ClaimNumber, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        let wanted = ClaimNumber(after.0.saturating_add(1));
+        // The delta that holds claim N begins at N or up to a full delta before it.
+        let lowest = ClaimNumber(wanted.0.saturating_sub(MAX_DELTA_CLAIMS as u64 - 1));
+        let (start, stop) = (delta_key(log, lowest), delta_key(log, end));
+        self.engine.scan(
+            Tree::Logs,
+            Bound::Included(&start),
+            Bound::Included(&stop),
+            Direction::Forward,
+            &mut |key, delta| {
+                let first = key
+                    .last_chunk::<8>()
+                    .map_or(0, |first| u64::from_be_bytes(*first));
+                if first < wanted.0 && header_of(delta).is_some_and(|header| header.last() < wanted) {
+                    return ControlFlow::Continue(());
+                }
+                visit(ClaimNumber(first), delta)
+            },
+        )
+    }
+
+    /// The held delta that shares a claim number with `header`, the latest if several do.
+    pub(crate) fn held_overlap(
+        &self,
+        txn: &Txn<'_>,
+        log: LogNumber,
+        header: &DeltaHeader,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        // A replay is the usual case, and costs one look-up.
+        if let Some(delta) = txn.get(Tree::Logs, &delta_key(log, header.first))?
+            && header_of(&delta).is_some_and(|held| held.hash() == header.hash())
+        {
+            return Ok(Some(delta));
+        }
+        // Own writes of the transaction count: a page can hold a fork within itself.
+        let mut found = None;
+        let lowest = header.first.0.saturating_sub(MAX_DELTA_CLAIMS as u64 - 1);
+        txn.scan_prefix(Tree::Logs, &log.to_bytes(), &mut |key, delta| {
+            let first = key
+                .last_chunk::<8>()
+                .map_or(0, |first| u64::from_be_bytes(*first));
+            if first > header.last().0 {
+                return ControlFlow::Break(());
+            }
+            if first >= lowest && header_of(delta).is_some_and(|held| held.last() >= header.first) {
+                found = Some(delta.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// The last held delta that ends at `number`: a position that a bundle or an epoch may name.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchPosition`] when no held delta ends there.
+    pub fn position_at(&self, id: LogId, number: ClaimNumber) -> Result<(Cursor, DeltaHash), StoreError> {
+        if number == ClaimNumber::NONE {
+            return Ok((Cursor::default(), DeltaHash::ZERO));
+        }
+        let end = self
+            .read()?
+            .logs
+            .get(&id)
+            .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+        let run = self.deltas(id, ClaimNumber(number.0 - 1), 0)?;
+        let header = run.deltas.first().and_then(|delta| header_of(delta));
+        match header {
+            Some(header) if header.last() == number => Ok((header.cursor(), header.hash())),
+            _ => Err(StoreError::NoSuchPosition {
+                site: id.site,
+                lane: id.lane,
+                number,
+                end,
+            }),
+        }
+    }
+
+    /// Every log, ordered by site and lane.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn logs(&self) -> Result<Vec<LogOverview>, StoreError> {
+        let state = self.read()?;
+        Ok(state
+            .logs
+            .iter()
+            .map(|(id, log)| overview(&state, *id, log))
+            .collect())
+    }
+
+    /// One log.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn log(&self, id: LogId) -> Result<Option<LogOverview>, StoreError> {
+        let state = self.read()?;
+        Ok(state.logs.get(&id).map(|log| overview(&state, id, log)))
+    }
+}
+
+pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
+    let tip = log.tip.cursor.number;
+    let in_scope = |source: &Option<Source>| state.in_scope(&id.site, source.as_ref());
+    let behind = log
+        .sources
+        .iter()
+        .filter(|(source, row)| in_scope(source) && row.accepted < row.last);
+    let accepted = behind.map(|(_, row)| row.accepted).min().unwrap_or(tip);
+    let body_complete = if log.wanted.is_empty() { tip } else { accepted };
+    let hold_reason = match (&log.hold, log.wanted.len()) {
+        (Some(reason), _) => Some(reason.clone()),
+        (None, 0) => None,
+        (None, wanted) => {
+            let first = log.wanted.values().next();
+            let named = first
+                .map(|want| format!(", among them {} of {}", want.hash, want.key))
+                .unwrap_or_default();
+            Some(format!("{wanted} record bodies are missing{named}"))
+        }
+    };
+    LogOverview {
+        id,
+        tip: log.tip,
+        high_water: log.high_water(),
+        head: log.head.clone(),
+        accepted,
+        body_complete,
+        wanted: log.wanted.len(),
+        live: log.sources.values().map(|row| row.held.live).sum(),
+        frozen: log.fork.is_some(),
+        hold_reason,
+    }
+}
+
+/// The header of a stored delta; its signature was checked when it was stored.
+pub(crate) fn header_of(delta: &[u8]) -> Option<DeltaHeader> {
+    Delta::decode(delta).ok().map(|delta| *delta.header())
+}

@@ -1,0 +1,185 @@
+//! One site's store: the one door through which claims, bodies and trust enter, and the rows behind it.
+//!
+//! Feeds, peers and bundles end in the same steps: bodies are written first (content-addressed, so writing
+//! them early or twice means nothing), then claims and positions of each delta commit in one transaction,
+//! then the view follows by a redo that can be repeated. In memory lies only what is small: the
+//! allow-list, chains, tips, states; it is loaded again after any write that failed.
+
+mod accept;
+mod append;
+mod author;
+mod bodies;
+mod doctor;
+mod error;
+mod events;
+mod extend;
+mod feed;
+mod gc;
+mod ledger;
+mod listing;
+mod logs;
+mod migrate;
+mod query;
+mod replica;
+mod rows;
+mod state;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod txn;
+mod view_rows;
+
+use std::path::Path;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId};
+
+pub use self::accept::Accepted;
+pub use self::author::Authored;
+pub use self::doctor::{Check, Diagnosis};
+pub use self::error::StoreError;
+pub use self::events::{EVENTS_KEPT, Event, EventNumber, Origin};
+pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
+pub use self::gc::Collected;
+pub use self::ledger::{LedgerEntry, LedgerNumber};
+pub use self::listing::{AllowedSources, ListedSite};
+pub use self::logs::{DeltaRun, LogOverview};
+pub use self::query::{LiveRecord, SourceOverview};
+pub use self::replica::SharedReplica;
+pub use self::state::LogId;
+pub use self::view_rows::ViewReader;
+
+use self::bodies::BodyStore;
+use self::state::State;
+use crate::engine::{ByteCount, Engine};
+
+/// Everything one site keeps.
+pub struct SiteStore {
+    engine: Arc<dyn Engine>,
+    bodies: BodyStore,
+    state: RwLock<State>,
+    settings: RwLock<starling_view::Settings>,
+    compression_level: i32,
+}
+
+/// How a site's store works; everything else is in its rows.
+#[derive(Debug, Clone)]
+pub struct SiteOptions {
+    /// How the view folds.
+    pub settings: starling_view::Settings,
+    /// zstd level of bodies and of the site's own claims blocks.
+    pub compression_level: i32,
+}
+
+impl SiteStore {
+    /// Opens the store of `chain`'s site in an engine; makes it one if the engine is empty.
+    ///
+    /// Migrates older schemas, loads the small state, and finishes a redo that a crash cut off.
+    ///
+    /// # Errors
+    /// [`StoreError`]: another site's store, a newer schema, damage.
+    pub fn open(
+        engine: Arc<dyn Engine>,
+        chain: &CertificateChain,
+        options: SiteOptions,
+    ) -> Result<Self, StoreError> {
+        let site = chain.site();
+        migrate::migrate(engine.as_ref(), site)?;
+        let bodies = BodyStore::open(engine.clone(), options.compression_level)?;
+        let state = State::load(engine.as_ref(), site)?;
+        let store = Self {
+            engine,
+            bodies,
+            state: RwLock::new(state),
+            settings: RwLock::new(options.settings),
+            compression_level: options.compression_level,
+        };
+        {
+            let mut state = store.write()?;
+            store.keep_chain(&mut state, chain)?;
+            store.find_wanted(&mut state)?;
+            store.note_settings(&mut state)?;
+            store.redo(&mut state, &Origin::default())?;
+        }
+        Ok(store)
+    }
+
+    /// The site.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn site(&self) -> Result<SiteId, StoreError> {
+        Ok(self.read()?.site)
+    }
+
+    /// Hash over all accepted knowledge in scope.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn knowledge_root(&self) -> Result<KnowledgeRoot, StoreError> {
+        Ok(self.read()?.knowledge_root())
+    }
+
+    /// Hash over everything held.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn held_root(&self) -> Result<KnowledgeRoot, StoreError> {
+        Ok(self.read()?.held_root())
+    }
+
+    /// The engine below, for its name, size and copies.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// Bytes on disk.
+    ///
+    /// # Errors
+    /// When the files cannot be examined.
+    pub fn size_on_disk(&self) -> Result<ByteCount, StoreError> {
+        Ok(self.engine.size_on_disk()?)
+    }
+
+    /// Where the store lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.engine.path()
+    }
+
+    /// The schema version of the rows.
+    #[must_use]
+    pub const fn schema() -> u32 {
+        migrate::SCHEMA
+    }
+
+    fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
+        self.state.read().map_err(|_| StoreError::Poisoned)
+    }
+
+    fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
+        self.state.write().map_err(|_| StoreError::Poisoned)
+    }
+
+    /// Runs a change of the state; if it fails anywhere, the state is loaded again from its rows.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut state = self.write()?;
+        let site = state.site;
+        change(&mut state).inspect_err(|_| {
+            // A stopped engine cannot be read either; it then answers every later call with that.
+            if let Ok(loaded) = State::load(self.engine.as_ref(), site) {
+                *state = loaded;
+                let _ = self.find_wanted(&mut state);
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for SiteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SiteStore")
+            .field("engine", &self.engine.name())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! Questions to the store that are not about one log: live records, sources, bodies for a bundle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use starling_protocol::{
+    ClaimKey, ClaimKind, ClaimNumber, ContentHash, KeyRef, Lane, RecordId, Source, SourceCheck, UnixMillis,
+};
+use starling_view::{Choice, Claims};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::rows::{ClaimRow, damaged, split_claim_key};
+use super::state::LogId;
+use super::view_rows::ViewReader;
+use crate::engine::{Direction, Tree};
+
+/// One live record: what the view believes of one source's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveRecord {
+    /// The source.
+    pub source: Source,
+    /// The record.
+    pub id: RecordId,
+    /// Its content.
+    pub content: ContentHash,
+}
+
+/// What a site knows of one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceOverview {
+    /// Accepted live entries in scope, summed over authors.
+    pub records: u64,
+    /// When any author whose head is known last read it in full.
+    pub checked_at: Option<UnixMillis>,
+}
+
+impl ViewReader<'_> {
+    /// Live records in order of source and id: of one source, or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn live_records(&self, source: Option<&Source>) -> Result<Vec<LiveRecord>, StoreError> {
+        let prefix = source.map_or_else(|| vec![b'r'], ClaimKey::source_prefix);
+        let mut keys: Vec<(Source, RecordId)> = Vec::new();
+        self.store
+            .engine
+            .scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, _| {
+                if let Some((claim_key, _)) = split_claim_key(key)
+                    && let KeyRef::Record(source, id) = claim_key.parse()
+                    && keys
+                        .last()
+                        .is_none_or(|(last, last_id)| (last, last_id) != (&source, &id))
+                {
+                    keys.push((source, id));
+                }
+                ControlFlow::Continue(())
+            })?;
+        let settings = self.store.settings.read().map_err(|_| StoreError::Poisoned)?;
+        let mut records = Vec::new();
+        for (source, id) in keys {
+            let statements = self.statements(&source, &id)?;
+            let key = starling_view::RecordKey::new(source, id);
+            let choice = settings
+                .policy
+                .choose(&key.source, &statements, settings.decisions.get(&key).copied());
+            if let Choice::Set(content) = choice {
+                records.push(LiveRecord {
+                    source: key.source,
+                    id: key.id,
+                    content,
+                });
+            }
+        }
+        records.sort_by(|a, b| (&a.source, &a.id).cmp(&(&b.source, &b.id)));
+        Ok(records)
+    }
+
+    /// What is known of each source: records and newest check, over all authors in scope.
+    #[must_use]
+    pub fn sources(&self) -> BTreeMap<Source, SourceOverview> {
+        let mut sources: BTreeMap<Source, SourceOverview> = BTreeMap::new();
+        for (id, log) in &self.state.logs {
+            for (source, row) in &log.sources {
+                if let Some(source) = source
+                    && self.state.in_scope(&id.site, Some(source))
+                    && row.accepted_state.live > 0
+                {
+                    sources.entry(source.clone()).or_default().records += row.accepted_state.live;
+                }
+            }
+            let checks = log.head.iter().flat_map(|head| &head.head().checks);
+            for SourceCheck { source, checked_at } in checks {
+                if self.state.in_scope(&id.site, Some(source)) {
+                    let overview = sources.entry(source.clone()).or_default();
+                    overview.checked_at = overview.checked_at.max(Some(*checked_at));
+                }
+            }
+        }
+        sources
+    }
+
+    /// Whether nothing at all was accepted: an empty site must never call anything clean.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.state.logs.iter().all(|(id, log)| {
+            log.sources.iter().all(|(source, row)| {
+                row.accepted_state.live == 0 || !self.state.in_scope(&id.site, source.as_ref())
+            })
+        })
+    }
+}
+
+impl SiteStore {
+    /// Reads a record body.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedBody`], or of the engine.
+    pub fn body(&self, hash: &ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.bodies.get(hash)
+    }
+
+    /// Bodies that claims of a log after `after` name and that are live at its tip and in this site's scope:
+    /// what a bundle of that range carries.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn live_bodies(&self, id: LogId, after: ClaimNumber) -> Result<BTreeSet<ContentHash>, StoreError> {
+        let state = self.read()?;
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(BTreeSet::new());
+        };
+        let mut hashes = BTreeSet::new();
+        let mut bad = None;
+        for source in log
+            .sources
+            .keys()
+            .flatten()
+            .filter(|source| state.in_scope(&id.site, Some(source)))
+        {
+            self.engine.scan_prefix(
+                Tree::Claims,
+                &ClaimKey::source_prefix(source),
+                Direction::Forward,
+                &mut |key, row| {
+                    if !split_claim_key(key).is_some_and(|(_, number)| number == log.number) {
+                        return ControlFlow::Continue(());
+                    }
+                    let Some(row) = ClaimRow::decode(row) else {
+                        bad = Some(damaged(Tree::Claims, key, "a claim"));
+                        return ControlFlow::Break(());
+                    };
+                    if row.number > after
+                        && let Some((ClaimKind::SET, _, Some(content), _)) = row.kind_and_content()
+                    {
+                        hashes.insert(content);
+                    }
+                    ControlFlow::Continue(())
+                },
+            )?;
+        }
+        bad.map_or(Ok(hashes), Err)
+    }
+
+    /// Logs that may leave this site for others: every federation log it holds, and its own direct one.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn exportable_logs(&self) -> Result<Vec<LogId>, StoreError> {
+        let state = self.read()?;
+        Ok(state
+            .logs
+            .iter()
+            .filter(|(id, log)| {
+                log.tip.cursor.number > ClaimNumber::NONE
+                    && state.may_hold(&id.site)
+                    && (id.lane == Lane::Federation || id.site == state.site)
+            })
+            .map(|(id, _)| *id)
+            .collect())
+    }
+}

@@ -1,0 +1,322 @@
+//! The store as the sync engine's replica.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use starling_protocol::{
+    CertificateChain, ClaimKey, ClaimKind, ClaimNumber, ContentHash, ForkProof, Lane, PublicKey, SiteId, Source,
+    VerifiedHead,
+};
+use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::events::Origin;
+use super::rows::{ClaimRow, LogNumber, claim_key, split_claim_key};
+use super::state::LogId;
+use crate::engine::{Direction, Tree};
+
+/// Wanted bodies of a log up to which each is given a similar one as context.
+const BASES_UP_TO: usize = 4_096;
+
+/// A shared store that a sync engine drives.
+#[derive(Debug, Clone)]
+pub struct SharedReplica {
+    store: Arc<SiteStore>,
+    site: SiteId,
+    /// What events say of the changes that come in.
+    pub origin: Origin,
+}
+
+impl SharedReplica {
+    /// Wraps a store.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn new(store: Arc<SiteStore>) -> Result<Self, StoreError> {
+        let site = store.site()?;
+        Ok(Self {
+            store,
+            site,
+            origin: Origin::default(),
+        })
+    }
+}
+
+impl Replica for SharedReplica {
+    fn site(&self) -> SiteId {
+        self.site
+    }
+
+    fn chain(&self, site: &SiteId) -> Option<CertificateChain> {
+        let state = self.store.read().ok()?;
+        state.chains.get(site).filter(|_| state.may_hold(site)).cloned()
+    }
+
+    fn is_listed(&self, site: &SiteId) -> bool {
+        self.store.read().is_ok_and(|state| state.may_hold(site))
+    }
+
+    fn chains(&self) -> Vec<CertificateChain> {
+        let Ok(state) = self.store.read() else {
+            return Vec::new();
+        };
+        state
+            .chains
+            .values()
+            .filter(|chain| state.may_hold(&chain.site()))
+            .cloned()
+            .collect()
+    }
+
+    fn authorised(&self, key: &PublicKey) -> Option<SiteId> {
+        self.store.read().ok()?.authorised(key)
+    }
+
+    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
+        self.store
+            .learn_chain(chain)
+            .map_err(|error| failed("learning a certificate chain", error))
+    }
+
+    fn heads(&self) -> Vec<VerifiedHead> {
+        let Ok(state) = self.store.read() else {
+            return Vec::new();
+        };
+        let logs = state.logs.iter().filter(|(id, _)| state.may_hold(&id.site));
+        logs.filter_map(|(_, log)| log.head.clone()).collect()
+    }
+
+    fn head(&self, site: &SiteId, lane: Lane) -> Option<VerifiedHead> {
+        self.store
+            .read()
+            .ok()?
+            .logs
+            .get(&LogId { site: *site, lane })?
+            .head
+            .clone()
+    }
+
+    fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
+        self.store
+            .learn_head(head)
+            .map_err(|error| failed("learning a head", error))
+    }
+
+    fn forks(&self) -> Vec<ForkProof> {
+        let Ok(state) = self.store.read() else {
+            return Vec::new();
+        };
+        state.logs.values().filter_map(|log| log.fork.clone()).collect()
+    }
+
+    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
+        self.store
+            .learn_fork(proof)
+            .map_err(|error| failed("keeping a fork proof", error))
+    }
+
+    fn positions(&self) -> Vec<LogPosition> {
+        let Ok(state) = self.store.read() else {
+            return Vec::new();
+        };
+        let logs = state.logs.iter().filter(|(id, _)| state.may_hold(&id.site));
+        logs.map(|(id, log)| position(&super::logs::overview(&state, *id, log)))
+            .collect()
+    }
+
+    fn position(&self, site: &SiteId, lane: Lane) -> Option<LogPosition> {
+        let log = self.store.log(LogId { site: *site, lane }).ok()??;
+        Some(position(&log))
+    }
+
+    fn deltas(
+        &self,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
+        max_bytes: usize,
+    ) -> Result<DeltaPage, ReplicaError> {
+        let run = self
+            .store
+            .deltas(LogId { site: *site, lane }, after, max_bytes)
+            .map_err(|error| failed("reading deltas", error))?;
+        Ok(DeltaPage {
+            bytes: run.deltas.concat(),
+            last: run.last,
+            more: run.more,
+        })
+    }
+
+    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
+        self.store
+            .append(page)
+            .map_err(|error| failed("appending deltas", error))
+    }
+
+    fn missing_bodies(
+        &self,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
+        limit: usize,
+    ) -> Result<Vec<MissingBody>, ReplicaError> {
+        self.store
+            .missing(LogId { site: *site, lane }, after, limit)
+            .map_err(|error| failed("finding missing bodies", error))
+    }
+
+    fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError> {
+        let mut bodies = Vec::new();
+        let mut bytes = 0;
+        for hash in hashes {
+            let body = match self.store.bodies.get(hash) {
+                // A damaged body is as good as none: another peer may have it whole.
+                Err(StoreError::DamagedBody { .. } | StoreError::MissingDictionary { .. }) => None,
+                found => found.map_err(|error| failed("reading bodies", error))?,
+            };
+            bytes += body.as_ref().map_or(0, Vec::len);
+            if bytes > max_bytes && !bodies.is_empty() {
+                break;
+            }
+            bodies.push(body);
+        }
+        Ok(bodies)
+    }
+
+    fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError> {
+        self.store
+            .store_wanted(&bodies)
+            .map_err(|error| failed("storing bodies", error))
+    }
+
+    fn accept(&mut self) -> Result<Vec<(SiteId, Lane, ClaimNumber)>, ReplicaError> {
+        let accepted = self
+            .store
+            .accept(&self.origin)
+            .map_err(|error| failed("accepting claims", error))?;
+        Ok(accepted.logs)
+    }
+}
+
+impl SiteStore {
+    /// Bodies that claims of a log after `after` want, by claim number, each with one that is likely similar.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn missing(
+        &self,
+        id: LogId,
+        after: ClaimNumber,
+        limit: usize,
+    ) -> Result<Vec<MissingBody>, StoreError> {
+        let state = self.read()?;
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(Vec::new());
+        };
+        // A bulk page is context enough for itself; look-ups for every body would only slow it down.
+        let with_base = log.wanted.len() <= BASES_UP_TO;
+        let mut missing = Vec::new();
+        let from = (Bound::Excluded(after), Bound::Unbounded);
+        for (number, want) in log.wanted.range(from).take(limit) {
+            let base = if with_base { self.similar_body(&want.key, log.number)? } else { None };
+            missing.push(MissingBody { hash: want.hash, size: want.size, number: *number, base });
+        }
+        Ok(missing)
+    }
+
+    /// The content that a claim replaces, else that of the neighbour before it in the same source and log.
+    fn similar_body(&self, key: &ClaimKey, log: LogNumber) -> Result<Option<ContentHash>, StoreError> {
+        let row_key = claim_key(key, log);
+        let row = self
+            .engine
+            .get(Tree::Claims, &row_key)?
+            .and_then(|row| ClaimRow::decode(&row));
+        if let Some(prior) = row.and_then(|row| row.prior)
+            && let Some((ClaimKind::SET, _, Some(content), _)) = prior.kind_and_content()
+        {
+            return Ok(Some(content));
+        }
+        let Some(source) = key.source() else {
+            return Ok(None);
+        };
+        let prefix = ClaimKey::source_prefix(&source);
+        let mut candidates = Vec::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Included(&prefix),
+            Bound::Excluded(&row_key),
+            Direction::Reverse,
+            &mut |found, row| {
+                if split_claim_key(found).is_some_and(|(_, number)| number == log)
+                    && let Some((ClaimKind::SET, _, Some(content), _)) =
+                        ClaimRow::decode(row).and_then(|row| row.kind_and_content())
+                {
+                    candidates.push(content);
+                }
+                // A few steps are enough: neighbours that are wanted too are no help.
+                if candidates.len() >= 4 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        )?;
+        for content in candidates {
+            if self.bodies.contains(&content)? {
+                return Ok(Some(content));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps bodies that are wanted; passes over all else. Gives how many were kept.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine or the compressor.
+    pub fn store_wanted(&self, bodies: &[Vec<u8>]) -> Result<usize, StoreError> {
+        self.change(|state| {
+            let mut by_source: BTreeMap<Option<Source>, Vec<(ContentHash, &[u8])>> = BTreeMap::new();
+            let mut came = BTreeSet::new();
+            for body in bodies {
+                let hash = ContentHash::of(body);
+                if state.wants(&hash) && came.insert(hash) {
+                    by_source.entry(state.source_wanting(&hash)).or_default().push((hash, body.as_slice()));
+                }
+            }
+            for (source, bodies) in &by_source {
+                self.bodies.put(source.as_ref(), bodies)?;
+            }
+            for hash in &came {
+                state.body_came(hash);
+            }
+            Ok(came.len())
+        })
+    }
+}
+
+fn position(log: &super::logs::LogOverview) -> LogPosition {
+    LogPosition {
+        site: log.id.site,
+        lane: log.id.lane,
+        high_water: log.high_water,
+        held: log.tip.cursor.number,
+        accepted: log.accepted,
+        body_complete: log.body_complete,
+        frozen: log.frozen,
+    }
+}
+
+fn failed(attempted: &str, error: StoreError) -> ReplicaError {
+    match error {
+        StoreError::SiteNotListed { .. } | StoreError::Certificate(_) => ReplicaError::Refused {
+            attempted: attempted.to_owned(),
+            reason: error.to_string(),
+        },
+        error => ReplicaError::Storage {
+            attempted: attempted.to_owned(),
+            source: Box::new(error),
+        },
+    }
+}

@@ -1,0 +1,387 @@
+//! What a site's store keeps in memory: the allow-list, chains, tips and states. Small, and always equal to
+//! its rows: it changes only after the commit that wrote them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use starling_protocol::{
+    CertificateChain, ClaimKey, ClaimNumber, ContentHash, Cursor, DeltaHash, ForkProof, Head, KnowledgeEntry,
+    KnowledgeRoot, Lane, LogState, LogTip, PublicKey, SiteId, SiteSlug, Source, VerifiedHead, knowledge_root,
+};
+
+use super::error::StoreError;
+use super::listing::ListedSite;
+use super::rows::{AuthorNumber, LogNumber, SourceRow, damaged, site_of, sites, take_u64};
+use crate::engine::{Direction, Engine, Tree};
+
+/// One log: whose, and which lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogId {
+    /// The author.
+    pub site: SiteId,
+    /// The lane.
+    pub lane: Lane,
+}
+
+/// A body that a live claim in scope names and that is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) hash: ContentHash,
+    pub(crate) size: u32,
+    pub(crate) key: ClaimKey,
+}
+
+/// One log in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    pub(crate) number: LogNumber,
+    pub(crate) tip: LogTip,
+    pub(crate) sources: BTreeMap<Option<Source>, SourceRow>,
+    pub(crate) head: Option<VerifiedHead>,
+    pub(crate) fork: Option<ForkProof>,
+    /// Why an accepted position lags, where it is not for want of bodies: an unknown critical claim.
+    pub(crate) hold: Option<String>,
+    /// Wanted bodies by the claim that names them. Change it through [`State`], which keeps an index.
+    pub(crate) wanted: BTreeMap<ClaimNumber, Wanted>,
+}
+
+impl Log {
+    pub(crate) fn new(number: LogNumber) -> Self {
+        Self {
+            number,
+            tip: LogTip::default(),
+            sources: BTreeMap::new(),
+            head: None,
+            fork: None,
+            hold: None,
+            wanted: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> LogState {
+        LogState::from_sources(
+            self.sources
+                .iter()
+                .map(|(source, row)| (source.clone(), row.held.clone()))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn high_water(&self) -> ClaimNumber {
+        self.head
+            .as_ref()
+            .map_or(ClaimNumber::NONE, |head| head.head().number)
+            .max(self.tip.cursor.number)
+    }
+}
+
+/// Everything in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) site: SiteId,
+    pub(crate) authors: BTreeMap<SiteId, AuthorNumber>,
+    pub(crate) sites: BTreeMap<AuthorNumber, SiteId>,
+    pub(crate) listed: BTreeMap<SiteSlug, ListedSite>,
+    pub(crate) chains: BTreeMap<SiteId, CertificateChain>,
+    pub(crate) logs: BTreeMap<LogId, Log>,
+    /// Which claims want a body.
+    wanted_by: BTreeMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
+    /// The view must be built anew before it may be read.
+    pub(crate) rebuild: bool,
+}
+
+impl State {
+    pub(crate) fn load(engine: &dyn Engine, site: SiteId) -> Result<Self, StoreError> {
+        let mut state = Self {
+            site,
+            authors: BTreeMap::new(),
+            sites: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            chains: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            wanted_by: BTreeMap::new(),
+            rebuild: engine.get(Tree::Meta, super::rows::meta::REBUILD)?.is_some(),
+        };
+        // By rising key: authors (a), chains (c), forks (f), heads (h), listed (l), logs (p), sources (s).
+        // Authors come first, so that every later row finds its author; chains before what they verify.
+        let mut rows = Vec::new();
+        engine.scan_prefix(Tree::Sites, &[], Direction::Forward, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        for (key, value) in rows {
+            state.load_row(&key, &value)?;
+        }
+        Ok(state)
+    }
+
+    fn load_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let bad = |what| damaged(Tree::Sites, key, what);
+        match key.first() {
+            Some(&sites::AUTHOR) => {
+                let site = site_of(key).ok_or_else(|| bad("an author"))?;
+                let [high, low] = *value else {
+                    return Err(bad("an author's number"));
+                };
+                self.add_author(site, AuthorNumber(u16::from_be_bytes([high, low])));
+            }
+            Some(&sites::CHAIN) => {
+                let chain = CertificateChain::from_bytes(value).map_err(|_| bad("a certificate chain"))?;
+                self.chains.insert(chain.site(), chain);
+            }
+            Some(&sites::LISTED) => {
+                let listed: ListedSite = serde_json::from_slice(value).map_err(|_| bad("a listed site"))?;
+                self.listed.insert(listed.slug.clone(), listed);
+            }
+            Some(&sites::HEAD) => {
+                let id = self.log_of(key).ok_or_else(|| bad("a head"))?;
+                let chain = self
+                    .chains
+                    .get(&id.site)
+                    .ok_or_else(|| bad("the chain of a head"))?;
+                // A longer chain may have closed the epoch of a kept head; such a head counts no more.
+                let head = VerifiedHead::verify(value, chain).ok();
+                self.log_mut(id).head = head;
+            }
+            Some(&sites::FORK) => {
+                let id = self.log_of(key).ok_or_else(|| bad("a fork proof"))?;
+                let chain = self
+                    .chains
+                    .get(&id.site)
+                    .ok_or_else(|| bad("the chain of a fork proof"))?;
+                let fork = ForkProof::verify(value, chain).ok();
+                self.log_mut(id).fork = fork;
+            }
+            Some(&sites::LOG) => {
+                let id = self.log_of(key).ok_or_else(|| bad("a log"))?;
+                let (tip, hold) = decode_tip(value).ok_or_else(|| bad("a log's tip"))?;
+                let log = self.log_mut(id);
+                (log.tip, log.hold) = (tip, hold);
+            }
+            Some(&sites::SOURCE) => {
+                let id = self.log_of(key).ok_or_else(|| bad("a source's state"))?;
+                let name = std::str::from_utf8(&key[4..]).map_err(|_| bad("a source's name"))?;
+                let source = if name.is_empty() {
+                    None
+                } else {
+                    Some(name.parse().map_err(|_| bad("a source's name"))?)
+                };
+                let row = SourceRow::decode(value).ok_or_else(|| bad("a source's state"))?;
+                self.log_mut(id).sources.insert(source, row);
+            }
+            _ => return Err(bad("a row of a known kind")),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_author(&mut self, site: SiteId, number: AuthorNumber) {
+        self.authors.insert(site, number);
+        self.sites.insert(number, site);
+    }
+
+    /// The number for an author, and whether it is new and must be written.
+    pub(crate) fn number_for(&self, site: &SiteId) -> Result<(AuthorNumber, bool), StoreError> {
+        if let Some(number) = self.authors.get(site) {
+            return Ok((*number, false));
+        }
+        let known = self.authors.len();
+        match u16::try_from(known) {
+            Ok(number) => Ok((AuthorNumber(number), true)),
+            Err(_) => Err(StoreError::TooManyAuthors { known }),
+        }
+    }
+
+    fn log_of(&self, key: &[u8]) -> Option<LogId> {
+        self.log_id(LogNumber::from_bytes(key.get(1..4)?)?)
+    }
+
+    pub(crate) fn log_id(&self, number: LogNumber) -> Option<LogId> {
+        Some(LogId {
+            site: *self.sites.get(&number.author)?,
+            lane: number.lane,
+        })
+    }
+
+    fn log_mut(&mut self, id: LogId) -> &mut Log {
+        let author = self
+            .authors
+            .get(&id.site)
+            .copied()
+            .unwrap_or(AuthorNumber(u16::MAX));
+        self.logs.entry(id).or_insert_with(|| {
+            Log::new(LogNumber {
+                author,
+                lane: id.lane,
+            })
+        })
+    }
+
+    pub(crate) fn listed_by_site(&self, site: &SiteId) -> Option<&ListedSite> {
+        self.listed.values().find(|listed| listed.site == *site)
+    }
+
+    /// Whether this site may hold logs of `site`: its own, and those of enabled listed sites.
+    pub(crate) fn may_hold(&self, site: &SiteId) -> bool {
+        *site == self.site || self.listed_by_site(site).is_some_and(|listed| listed.enabled)
+    }
+
+    /// Whether claims of this author about this source may enter the view.
+    ///
+    /// What belongs to no source (shared documents) comes from every listed author.
+    pub(crate) fn in_scope(&self, author: &SiteId, source: Option<&Source>) -> bool {
+        *author == self.site
+            || self.listed_by_site(author).is_some_and(|listed| {
+                listed.enabled && source.is_none_or(|source| listed.allowed_sources.allows(source))
+            })
+    }
+
+    pub(crate) fn authorised(&self, key: &PublicKey) -> Option<SiteId> {
+        let listed = self
+            .listed
+            .values()
+            .filter(|listed| listed.enabled && listed.site != self.site);
+        listed
+            .filter_map(|listed| self.chains.get(&listed.site))
+            .find(|chain| chain.is_current_key(key))
+            .map(CertificateChain::site)
+    }
+
+    /// Hash over what is accepted and in scope.
+    pub(crate) fn knowledge_root(&self) -> KnowledgeRoot {
+        self.root_over(|id, source, row| {
+            self.in_scope(&id.site, source)
+                .then_some(&row.accepted_state.state)
+        })
+    }
+
+    /// Hash over everything held: equal held roots prove that replication converged.
+    pub(crate) fn held_root(&self) -> KnowledgeRoot {
+        self.root_over(|_, _, row| Some(&row.held.state))
+    }
+
+    fn root_over<'a>(
+        &'a self,
+        choose: impl Fn(&LogId, Option<&Source>, &'a SourceRow) -> Option<&'a starling_protocol::LtHash>,
+    ) -> KnowledgeRoot {
+        let mut entries = Vec::new();
+        for (id, log) in &self.logs {
+            for (source, row) in &log.sources {
+                if let Some(state) = choose(id, source.as_ref(), row) {
+                    entries.push(KnowledgeEntry {
+                        site: id.site,
+                        lane: id.lane,
+                        source: source.as_ref(),
+                        state,
+                    });
+                }
+            }
+        }
+        knowledge_root(entries)
+    }
+
+    /// Whether the view shows all that is accepted.
+    pub(crate) fn view_is_fresh(&self) -> bool {
+        !self.rebuild
+            && self
+                .logs
+                .values()
+                .all(|log| log.sources.values().all(|row| row.viewed == row.accepted))
+    }
+
+    /// Notes that a claim names a body that is not here.
+    pub(crate) fn want(&mut self, id: LogId, number: ClaimNumber, wanted: Wanted) {
+        self.unwant(id, number);
+        if let Some(log) = self.logs.get_mut(&id) {
+            self.wanted_by.entry(wanted.hash).or_default().insert((id, number));
+            log.wanted.insert(number, wanted);
+        }
+    }
+
+    /// Notes that a claim needs nothing any more: it is superseded, or out of scope.
+    pub(crate) fn unwant(&mut self, id: LogId, number: ClaimNumber) {
+        let Some(wanted) = self.logs.get_mut(&id).and_then(|log| log.wanted.remove(&number)) else { return };
+        if let Some(claims) = self.wanted_by.get_mut(&wanted.hash) {
+            claims.remove(&(id, number));
+            if claims.is_empty() {
+                self.wanted_by.remove(&wanted.hash);
+            }
+        }
+    }
+
+    /// Forgets what a log wants.
+    pub(crate) fn unwant_all(&mut self, id: LogId) {
+        let numbers: Vec<_> =
+            self.logs.get(&id).map(|log| log.wanted.keys().copied().collect()).unwrap_or_default();
+        for number in numbers {
+            self.unwant(id, number);
+        }
+    }
+
+    /// Whether any claim wants a body.
+    pub(crate) fn wants(&self, hash: &ContentHash) -> bool {
+        self.wanted_by.contains_key(hash)
+    }
+
+    /// How many bodies are wanted over all logs.
+    pub(crate) fn wanted_count(&self) -> usize {
+        self.wanted_by.len()
+    }
+
+    /// A source in whose name a body is wanted: the dictionary to pack it with.
+    pub(crate) fn source_wanting(&self, hash: &ContentHash) -> Option<Source> {
+        let (id, number) = self.wanted_by.get(hash)?.first()?;
+        self.logs.get(id)?.wanted.get(number)?.key.source()
+    }
+
+    /// Notes that a body is here now.
+    pub(crate) fn body_came(&mut self, hash: &ContentHash) {
+        for (id, number) in self.wanted_by.remove(hash).unwrap_or_default() {
+            if let Some(log) = self.logs.get_mut(&id) {
+                log.wanted.remove(&number);
+            }
+        }
+    }
+}
+
+/// Layout of a tip: number, time (u64 LE), epoch (u32 LE), header hash (32), then the hold reason's text.
+pub(crate) fn encode_tip(tip: &LogTip, hold: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(52);
+    out.extend_from_slice(&tip.cursor.number.0.to_le_bytes());
+    out.extend_from_slice(&tip.cursor.time.as_millis().to_le_bytes());
+    out.extend_from_slice(&tip.epoch.to_le_bytes());
+    out.extend_from_slice(tip.header.as_bytes());
+    out.extend_from_slice(hold.unwrap_or("").as_bytes());
+    out
+}
+
+fn decode_tip(mut bytes: &[u8]) -> Option<(LogTip, Option<String>)> {
+    let number = ClaimNumber(take_u64(&mut bytes)?);
+    let time = starling_protocol::UnixMillis::new(take_u64(&mut bytes)?).ok()?;
+    let (epoch, bytes) = bytes.split_first_chunk::<4>()?;
+    let (header, hold) = bytes.split_first_chunk::<32>()?;
+    let hold = std::str::from_utf8(hold).ok()?;
+    let tip = LogTip {
+        cursor: Cursor { time, number },
+        header: DeltaHash::from_bytes(*header),
+        epoch: u32::from_le_bytes(*epoch),
+    };
+    Some((tip, (!hold.is_empty()).then(|| hold.to_owned())))
+}
+
+/// Unsigned parts of a head for this log, to be completed and signed by its author.
+pub(crate) fn head_of(id: LogId, log: &Log) -> Head {
+    let state = log.state();
+    Head {
+        site: id.site,
+        epoch: log.tip.epoch,
+        lane: id.lane,
+        time: log.tip.cursor.time,
+        number: log.tip.cursor.number,
+        header: log.tip.header,
+        live_entries: state.live(),
+        state_root: state.root(),
+        issued_at: starling_protocol::UnixMillis::EPOCH,
+        expires_at: starling_protocol::UnixMillis::EPOCH,
+        checks: Vec::new(),
+    }
+}

@@ -1,0 +1,292 @@
+//! The door, end to end on the in-memory engine: author, append, accept, fold; and what it refuses.
+
+use std::sync::Arc;
+
+use starling_protocol::{
+    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, Lane, LaneResume, Reason, RecordId, SigningKey,
+    Source, UnixMillis,
+};
+use starling_sync::AppendProblem;
+use starling_view::{Settings, ViewPolicy};
+
+use super::*;
+use crate::engine::{FaultPlan, MemoryEngine};
+
+/// A site with its keys and an in-memory store.
+struct TestSite {
+    chain: CertificateChain,
+    root: SigningKey,
+    key: SigningKey,
+    engine: Arc<MemoryEngine>,
+    store: SiteStore,
+}
+
+fn options(chain: &CertificateChain) -> SiteOptions {
+    let settings = Settings {
+        policy: ViewPolicy::default().compile(chain.site()),
+        decisions: Default::default(),
+        normalise_name: |_, name| name.to_owned(),
+    };
+    SiteOptions { settings, compression_level: 3 }
+}
+
+impl TestSite {
+    fn new(name: &str, seed: u8) -> Self {
+        let root = SigningKey::from_seed(&[seed; 32]);
+        let key = SigningKey::from_seed(&[seed + 100; 32]);
+        let chain = CertificateChain::genesis(name.parse().unwrap(), &root, &key, UnixMillis::EPOCH);
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        let store = SiteStore::open(engine.clone(), &chain, options(&chain)).unwrap();
+        Self { chain, root, key, engine, store }
+    }
+
+    fn own(&self) -> LogId {
+        LogId { site: self.chain.site(), lane: Lane::Federation }
+    }
+
+    fn list(&self, other: &Self, sources: &[&str]) {
+        let listed = ListedSite {
+            slug: other.chain.slug().clone(),
+            site: other.chain.site(),
+            display_name: None,
+            addresses: Vec::new(),
+            allowed_sources: sources.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>().try_into().unwrap(),
+            max_bundle_size: None,
+            enabled: true,
+            added_at: UnixMillis::EPOCH,
+        };
+        self.store.list_site(listed, Some(&other.chain)).unwrap();
+    }
+
+    /// Says that records of a source have these contents, or are absent.
+    fn say(&self, records: &[(&str, Option<&str>)], at: u64) {
+        let source = source();
+        let now = UnixMillis::saturating(at);
+        let mut claims = Vec::new();
+        for (id, text) in records {
+            let id: RecordId = id.parse().unwrap();
+            match text {
+                Some(text) => {
+                    let body = body(id.as_str(), text);
+                    let hash = ContentHash::of(&body);
+                    self.store.put_bodies(&source, &[(hash, &body)]).unwrap();
+                    claims.push(Claim::set(&source, &id, hash, u32::try_from(body.len()).unwrap(), now));
+                }
+                None => claims.push(Claim::absent(&source, &id, now)),
+            }
+        }
+        self.store.author(Lane::Federation, claims, &self.key, now, &Origin::default()).unwrap();
+    }
+
+    fn pull_from(&self, other: &Self) -> Option<AppendProblem> {
+        let held = self.store.log(other.own()).unwrap().map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+        let run = other.store.deltas(other.own(), held, usize::MAX).unwrap();
+        self.store.append(&run.deltas.concat()).unwrap().problem
+    }
+
+    fn pull_bodies_from(&self, other: &Self) -> usize {
+        let missing = self.store.missing(other.own(), ClaimNumber::NONE, usize::MAX).unwrap();
+        let bodies: Vec<_> =
+            missing.iter().map(|body| other.store.body(&body.hash).unwrap().unwrap()).collect();
+        self.store.store_wanted(&bodies).unwrap()
+    }
+
+    fn live(&self) -> Vec<String> {
+        let records = self.store.view().unwrap().live_records(None).unwrap();
+        records.iter().map(|record| record.id.to_string()).collect()
+    }
+
+    fn root(&self) -> starling_protocol::KnowledgeRoot {
+        self.store.knowledge_root().unwrap()
+    }
+
+    fn assert_healthy(&self) {
+        let diagnosis = self.store.doctor(false).unwrap();
+        let wrong: Vec<_> = diagnosis.checks.iter().filter(|check| !check.ok()).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
+
+fn source() -> Source {
+    "pypa".parse().unwrap()
+}
+
+fn body(id: &str, text: &str) -> Vec<u8> {
+    format!(
+        r#"{{"affected":[{{"package":{{"ecosystem":"PyPI","name":"{id}"}}}}],"id":"{id}","summary":"{text}"}}"#
+    )
+    .into_bytes()
+}
+
+#[test]
+fn claims_become_knowledge_only_when_their_bodies_are_here() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["pypa"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    assert_eq!(b.pull_from(&a), None);
+    b.store.accept(&Origin::default()).unwrap();
+    assert!(b.live().is_empty(), "held is not accepted");
+    assert_eq!(a.store.held_root().unwrap(), b.store.held_root().unwrap());
+    assert_ne!(a.root(), b.root());
+    assert_eq!(b.pull_bodies_from(&a), 2);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!(b.live(), ["P-1", "P-2"]);
+    assert_eq!(a.root(), b.root());
+    b.assert_healthy();
+}
+
+#[test]
+fn superseded_bodies_are_not_wanted_and_the_old_view_stays_until_the_new_is_complete() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    b.pull_from(&a);
+    b.pull_bodies_from(&a);
+    b.store.accept(&Origin::default()).unwrap();
+    let before = b.root();
+    a.say(&[("P-1", Some("changed"))], 2);
+    a.say(&[("P-1", Some("changed again")), ("P-2", None)], 3);
+    assert_eq!(b.pull_from(&a), None);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!((b.root(), b.live()), (before, vec!["P-1".to_owned(), "P-2".to_owned()]));
+    let missing = b.store.missing(a.own(), ClaimNumber::NONE, 10).unwrap();
+    assert_eq!(missing.len(), 1, "only the last content of P-1 is live");
+    assert!(missing[0].base.is_some(), "what it replaces helps to send it small");
+    b.pull_bodies_from(&a);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!((b.root(), b.live()), (a.root(), vec!["P-1".to_owned()]));
+    b.assert_healthy();
+    let dropped = b.store.drop_superseded_bodies().unwrap();
+    assert_eq!((dropped.live, dropped.dropped), (1, 2));
+}
+
+#[test]
+fn deny_by_default_an_unlisted_author_is_refused_and_an_unlisted_source_not_accepted() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    a.say(&[("P-1", Some("one"))], 1);
+    assert!(matches!(b.pull_from(&a), Some(AppendProblem::UnknownSite { .. })));
+    b.list(&a, &[]);
+    assert_eq!(b.pull_from(&a), None);
+    b.store.accept(&Origin::default()).unwrap();
+    assert!(b.store.missing(a.own(), ClaimNumber::NONE, 10).unwrap().is_empty());
+    assert!(b.live().is_empty());
+    assert_eq!(a.store.held_root().unwrap(), b.store.held_root().unwrap(), "logs replicate all the same");
+    // Scope widens: no re-sync, only the bodies.
+    b.store.update_listed_site(a.chain.slug(), |listed| listed.allowed_sources = AllowedSources::All).unwrap();
+    assert_eq!(b.pull_bodies_from(&a), 1);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!((b.root(), b.live()), (a.root(), vec!["P-1".to_owned()]));
+    // And narrows: what is no longer allowed is no longer known.
+    b.store.unlist_site(a.chain.slug()).unwrap();
+    assert!(b.live().is_empty());
+    b.assert_healthy();
+}
+
+#[test]
+fn replays_are_no_ops_and_gaps_are_named() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 1);
+    a.say(&[("P-2", Some("two"))], 2);
+    let run = a.store.deltas(a.own(), ClaimNumber::NONE, usize::MAX).unwrap();
+    let outcome = b.store.append(&run.deltas[1]).unwrap();
+    assert!(matches!(outcome.problem, Some(AppendProblem::Gap { missing_from: ClaimNumber(1), .. })));
+    assert_eq!(b.store.append(&run.deltas.concat()).unwrap().appended, 2);
+    let replay = b.store.append(&run.deltas.concat()).unwrap();
+    assert_eq!((replay.appended, replay.problem), (0, None));
+}
+
+#[test]
+fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    let twin = TestSite::new("a", 1);
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 1);
+    b.pull_from(&a);
+    b.pull_bodies_from(&a);
+    b.store.accept(&Origin::default()).unwrap();
+    twin.say(&[("P-1", Some("another history"))], 1);
+    let run = twin.store.deltas(twin.own(), ClaimNumber::NONE, usize::MAX).unwrap();
+    let outcome = b.store.append(&run.deltas.concat()).unwrap();
+    assert!(matches!(outcome.problem, Some(AppendProblem::Fork { .. })));
+    a.say(&[("P-2", Some("two"))], 2);
+    assert!(matches!(b.pull_from(&a), Some(AppendProblem::Frozen { .. })));
+    assert_eq!(b.live(), ["P-1"], "what was accepted stays");
+    // The root key names the twin's branch: the other is given up and the log goes on.
+    let (_, header) = twin.store.position_at(twin.own(), ClaimNumber(1)).unwrap();
+    let lanes = vec![LaneResume { lane: Lane::Federation, number: ClaimNumber(1), header }];
+    let next = SigningKey::from_seed(&[77; 32]);
+    let resolved = a.chain.next_epoch(&a.root, &next, lanes, Reason::ForkResolution, UnixMillis::EPOCH).unwrap();
+    b.store.learn_chain(&resolved).unwrap();
+    assert!(b.live().is_empty());
+    assert_eq!(b.pull_from(&twin), None);
+    b.pull_bodies_from(&twin);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!(b.root(), twin.root());
+    b.assert_healthy();
+}
+
+#[test]
+fn a_reopened_store_is_what_was_acknowledged() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    b.pull_from(&a);
+    // Reopened between holding and accepting, it still knows what it wants.
+    let b2 = SiteStore::open(b.engine.clone(), &b.chain, options(&b.chain)).unwrap();
+    assert_eq!(b2.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
+    assert_eq!(b2.held_root().unwrap(), a.store.held_root().unwrap());
+    let a2 = SiteStore::open(a.engine.clone(), &a.chain, options(&a.chain)).unwrap();
+    assert_eq!(a2.knowledge_root().unwrap(), a.root());
+    assert!(a2.doctor(false).unwrap().healthy());
+}
+
+#[test]
+fn the_doctor_names_a_lost_body_and_a_rebuild_wants_it_again() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    b.pull_from(&a);
+    b.pull_bodies_from(&a);
+    b.store.accept(&Origin::default()).unwrap();
+    let key = ClaimKey::record(&source(), &"P-2".parse().unwrap());
+    let lost = b.store.accepted_content(a.own(), &key).unwrap().unwrap();
+    let mut batch = crate::engine::Batch::new();
+    batch.delete(crate::engine::Tree::Bodies, lost.as_bytes());
+    crate::engine::Engine::commit(b.engine.as_ref(), &batch).unwrap();
+    let found = b.store.doctor(false).unwrap();
+    assert!(!found.healthy());
+    assert!(b.store.doctor(true).unwrap().healthy());
+    assert_eq!(b.pull_bodies_from(&a), 1);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!(b.root(), a.root());
+    b.assert_healthy();
+}
+
+#[test]
+fn a_complete_feed_makes_absent_what_it_lacks_except_what_was_rejected() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two")), ("P-3", Some("three"))], 1);
+    let body = body("P-1", "one");
+    let found = FoundRecord { content: ContentHash::of(&body), size: u32::try_from(body.len()).unwrap() };
+    let found = [("P-1".parse().unwrap(), found)].into();
+    let keep = ["P-2".parse().unwrap()].into();
+    let now = UnixMillis::saturating(2);
+    let plan = a.store.plan_feed(&source(), Lane::Federation, &found, true, &keep, now).unwrap();
+    assert_eq!((plan.stored, plan.unchanged, plan.absent), (0, 1, 1));
+    a.store.author(Lane::Federation, plan.claims, &a.key, now, &Origin::default()).unwrap();
+    assert_eq!(a.live(), ["P-1", "P-2"]);
+}
+
+#[test]
+fn events_tell_what_the_view_changed_and_can_be_resumed() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one"))], 1);
+    let first = a.store.events_after(EventNumber(0), 10).unwrap();
+    assert_eq!(first.len(), 1);
+    assert_eq!((first[0].1.action.as_str(), first[0].1.vulnerability.as_str()), ("Created", "P-1"));
+    a.say(&[("P-1", None)], 2);
+    let later = a.store.events_after(first[0].0, 10).unwrap();
+    assert_eq!(later.len(), 1);
+    assert_eq!(later[0].1.action, "Deleted");
+}

@@ -1,0 +1,198 @@
+//! The view's ports, filled from the store: its rows in their trees, statements from claims, bodies.
+
+use std::ops::ControlFlow;
+
+use starling_protocol::{ClaimKey, ClaimKind, ContentHash, RecordId, Source};
+use starling_view::{Bodies, Claims, Rows, RowsMut, Statement, StatementKind, Table, Visitor};
+
+use super::SiteStore;
+use super::bodies::BodyStore;
+use super::error::StoreError;
+use super::rows::{ClaimRow, damaged, split_claim_key};
+use super::state::State;
+use super::txn::Txn;
+use crate::engine::{Direction, Engine, EngineError, Tree};
+
+/// The tree of each table of the view.
+pub(crate) const fn tree_of(table: Table) -> Tree {
+    match table {
+        Table::Records => Tree::View,
+        Table::Aliases => Tree::ByAlias,
+        Table::Edges => Tree::ByPackage,
+        Table::Hashes => Tree::ByMergeHash,
+        Table::Held => Tree::Held,
+    }
+}
+
+impl Rows for Txn<'_> {
+    type Error = EngineError;
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        Txn::get(self, tree_of(table), key)
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], visit: &mut Visitor<'_>) -> Result<(), EngineError> {
+        self.scan_prefix(tree_of(table), prefix, visit)
+    }
+}
+
+impl RowsMut for Txn<'_> {
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+        Txn::put(self, tree_of(table), key, value.to_vec());
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), EngineError> {
+        self.delete(tree_of(table), key);
+        Ok(())
+    }
+}
+
+/// Reads the view, its claims and its bodies at one moment.
+///
+/// Holds the store for reading: changes wait until it is dropped, so keep it short.
+pub struct ViewReader<'a> {
+    pub(crate) store: &'a SiteStore,
+    pub(crate) state: std::sync::RwLockReadGuard<'a, State>,
+}
+
+impl SiteStore {
+    /// Opens the view for reading. What it shows is exactly what the knowledge root covers.
+    ///
+    /// # Errors
+    /// [`StoreError::ViewBehind`] while a redo is due: nothing half-shown is ever read.
+    pub fn view(&self) -> Result<ViewReader<'_>, StoreError> {
+        let state = self.read()?;
+        if state.view_is_fresh() {
+            Ok(ViewReader { store: self, state })
+        } else {
+            Err(StoreError::ViewBehind)
+        }
+    }
+}
+
+impl ViewReader<'_> {
+    /// Hash over what this view shows.
+    #[must_use]
+    pub fn knowledge_root(&self) -> starling_protocol::KnowledgeRoot {
+        self.state.knowledge_root()
+    }
+}
+
+impl Rows for ViewReader<'_> {
+    type Error = EngineError;
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.store.engine.get(tree_of(table), key)
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], visit: &mut Visitor<'_>) -> Result<(), EngineError> {
+        self.store
+            .engine
+            .scan_prefix(tree_of(table), prefix, Direction::Forward, visit)
+    }
+}
+
+impl Claims for ViewReader<'_> {
+    type Error = StoreError;
+
+    fn statements(&self, source: &Source, id: &RecordId) -> Result<Vec<Statement>, StoreError> {
+        statements(self.store.engine.as_ref(), &self.state, source, id)
+    }
+}
+
+impl Bodies for ViewReader<'_> {
+    type Error = StoreError;
+
+    fn body(&self, content: &ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.bodies.get(content)
+    }
+}
+
+/// Claims and bodies while the state is being changed.
+pub(crate) struct Ports<'a> {
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) bodies: &'a BodyStore,
+    pub(crate) state: &'a State,
+}
+
+impl Claims for Ports<'_> {
+    type Error = StoreError;
+
+    fn statements(&self, source: &Source, id: &RecordId) -> Result<Vec<Statement>, StoreError> {
+        statements(self.engine, self.state, source, id)
+    }
+}
+
+impl Bodies for Ports<'_> {
+    type Error = StoreError;
+
+    fn body(&self, content: &ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.bodies.get(content)
+    }
+}
+
+/// Every accepted statement in scope about one record.
+fn statements(
+    engine: &dyn Engine,
+    state: &State,
+    source: &Source,
+    id: &RecordId,
+) -> Result<Vec<Statement>, StoreError> {
+    let key = ClaimKey::record(source, id);
+    let mut statements = Vec::new();
+    let mut bad = None;
+    let mut prefix = key.as_bytes().to_vec();
+    prefix.push(0);
+    let row_length = prefix.len() + 3;
+    engine.scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |row_key, row| {
+        // A longer row belongs to another key that begins with this one.
+        if row_key.len() != row_length {
+            return ControlFlow::Continue(());
+        }
+        match statement(state, source, row_key, row) {
+            Ok(Some(found)) => statements.push(found),
+            Ok(None) => {}
+            Err(error) => bad = Some(error),
+        }
+        ControlFlow::Continue(())
+    })?;
+    bad.map_or(Ok(statements), Err)
+}
+
+fn statement(
+    state: &State,
+    source: &Source,
+    row_key: &[u8],
+    row: &[u8],
+) -> Result<Option<Statement>, StoreError> {
+    let bad = || damaged(Tree::Claims, row_key, "a claim");
+    let (_, number) = split_claim_key(row_key).ok_or_else(bad)?;
+    let id = state.log_id(number).ok_or_else(bad)?;
+    if !state.in_scope(&id.site, Some(source)) {
+        return Ok(None);
+    }
+    let accepted = state
+        .logs
+        .get(&id)
+        .and_then(|log| log.sources.get(&Some(source.clone())))
+        .map_or(starling_protocol::ClaimNumber::NONE, |row| row.accepted);
+    let row = ClaimRow::decode(row).ok_or_else(bad)?;
+    let Some(row) = row.accepted_at(accepted) else {
+        return Ok(None);
+    };
+    let (kind, tombstone, content, time) = row.kind_and_content().ok_or_else(bad)?;
+    let kind = match (kind, content) {
+        _ if tombstone => return Ok(None),
+        (ClaimKind::SET, Some(content)) => StatementKind::Set(content),
+        (ClaimKind::ABSENT, _) => StatementKind::Absent,
+        // A kind that this build does not know says nothing to the view.
+        _ => return Ok(None),
+    };
+    Ok(Some(Statement {
+        author: id.site,
+        lane: id.lane,
+        kind,
+        time,
+    }))
+}
