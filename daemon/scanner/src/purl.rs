@@ -231,8 +231,9 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
             }
             return Err("a qualifier has no '='");
         };
-        if mode == Mode::Strict && key.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err("a qualifier key is in upper case");
+        // The specification's cases refuse `Arch` and `Platform`, and take `repositorY_url`.
+        if mode == Mode::Strict && key.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return Err("a qualifier key starts with a capital");
         }
         decoded.push((key, decode(value)?));
     }
@@ -257,13 +258,19 @@ fn split_last(text: &str, separator: char) -> (&str, Option<&str>) {
     }
 }
 
-/// The last `@` starts the version, unless it starts a segment: `npm/@scope/name` holds none.
+/// The last `@` starts the version, unless it starts a segment that others follow: the scope in
+/// `npm/@scope/name`.
 fn split_version(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once('@') {
-        Some((head, version)) if !(head.is_empty() || head.ends_with('/') && version.contains('/')) => {
-            (head, Some(version))
+        Some((head, version)) => {
+            let starts_segment = head.is_empty() || head.ends_with('/');
+            if starts_segment && version.contains('/') {
+                (text, None)
+            } else {
+                (head, Some(version))
+            }
         }
-        _ => (text, None),
+        None => (text, None),
     }
 }
 

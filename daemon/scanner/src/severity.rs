@@ -124,13 +124,25 @@ pub struct Rating {
     pub stated: Option<StatedSeverity>,
 }
 
-/// Scores a CVSS vector (2.0 with or without brackets, 3.0, 3.1, 4.0) with all metrics it holds.
+/// Scores a CVSS vector (2.0 with or without brackets, 3.0, 3.1, 4.0).
 ///
-/// Returns `None` if the text is no vector.
+/// For CVSS 2 and 3 this is the base score, which is what sources quote whatever else the vector holds;
+/// CVSS 4 has one score over all metrics. Returns `None` if the text is no vector or lacks a base metric.
 pub fn score_vector(vector: &str) -> Option<(Score, Level)> {
     let trimmed = vector.trim().trim_matches(['(', ')']);
     let parsed: Cvss = trimmed.parse().ok()?;
-    let tenths = (parsed.score() * 10.0).round();
+    let value = match &parsed {
+        Cvss::CvssV30(v) | Cvss::CvssV31(v) => {
+            let complete =
+                v.av.is_some() && v.ac.is_some() && v.pr.is_some() && v.ui.is_some() && v.s.is_some();
+            if !(complete && v.c.is_some() && v.i.is_some() && v.a.is_some()) {
+                return None;
+            }
+            v.base_score().value()
+        }
+        other => other.score(),
+    };
+    let tenths = (value * 10.0).round();
     if !(0.0..=100.0).contains(&tenths) {
         return None;
     }
@@ -237,6 +249,11 @@ mod tests {
         assert_eq!(
             score_vector("(AV:N/AC:L/Au:N/C:C/I:C/A:C)"),
             Some((Score::from_tenths(100), Level::High))
+        );
+        assert_eq!(
+            score_vector("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H"),
+            None,
+            "no availability"
         );
         assert_eq!(score_vector("HIGH"), None);
         assert_eq!(score_vector(""), None);

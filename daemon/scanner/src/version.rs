@@ -10,6 +10,7 @@
 //! panics, and work is linear in the text.
 
 mod apk;
+mod conan;
 mod debian;
 mod dotted;
 mod gem;
@@ -55,6 +56,8 @@ pub enum Scheme {
     Rpm,
     /// apk-tools.
     Apk,
+    /// Conan: any number of parts, letters allowed in each, pre-releases and build metadata.
+    Conan,
     /// Numbers between dots or hyphens; the longer of two that start alike is newer (R, Haskell).
     Dotted,
 }
@@ -64,8 +67,10 @@ impl Scheme {
     /// ecosystem has no order and only enumerated versions can match.
     pub fn for_ecosystem(ecosystem: &str) -> Option<Self> {
         Some(match ecosystem_base(ecosystem) {
-            "crates.io" | "Go" | "npm" | "Hex" | "SwiftURL" | "GitHub Actions" | "VSCode" | "ConanCenter"
-            | "Kubernetes" => Self::SemVer,
+            "crates.io" | "Go" | "npm" | "Hex" | "SwiftURL" | "GitHub Actions" | "VSCode" | "Kubernetes" => {
+                Self::SemVer
+            }
+            "ConanCenter" => Self::Conan,
             "Pub" | "Julia" => Self::SemVerBuild,
             "Bitnami" => Self::Bitnami,
             "NuGet" => Self::NuGet,
@@ -115,6 +120,7 @@ impl Scheme {
             Self::Opam => "opam",
             Self::Rpm => "rpm",
             Self::Apk => "apk",
+            Self::Conan => "conan",
             Self::Dotted => "dotted",
         }
     }
@@ -141,6 +147,15 @@ pub struct VersionError {
 /// Why a scheme refuses a text.
 type Reason = &'static str;
 
+/// How a scheme takes a text that it orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As one of its versions.
+    Proper,
+    /// As something that it would not publish, but has an order for.
+    Tolerated,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Repr {
     Key(Box<[u8]>),
@@ -153,6 +168,7 @@ enum Repr {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     scheme: Scheme,
+    form: Form,
     repr: Repr,
 }
 
@@ -180,30 +196,34 @@ impl Version {
             return Err(refuse("it holds control characters"));
         }
         let mut key = key::KeyWriter::with_capacity(trimmed.len() + 8);
+        let proper = |()| Form::Proper;
         let written = match scheme {
-            Scheme::SemVer => semver::write(trimmed, semver::Build::Ignored, &mut key),
-            Scheme::SemVerBuild => semver::write(trimmed, semver::Build::Counts, &mut key),
-            Scheme::Bitnami => semver::write_bitnami(trimmed, &mut key),
-            Scheme::NuGet => nuget::write(trimmed, &mut key),
+            Scheme::SemVer => semver::write(trimmed, semver::Build::Ignored, &mut key).map(proper),
+            Scheme::SemVerBuild => semver::write(trimmed, semver::Build::Counts, &mut key).map(proper),
+            Scheme::Bitnami => semver::write_bitnami(trimmed, &mut key).map(proper),
+            Scheme::NuGet => nuget::write(trimmed, &mut key).map(proper),
             Scheme::Pep440 => pep440::write(trimmed, &mut key),
-            Scheme::RubyGems => gem::write(trimmed, &mut key),
-            Scheme::Packagist => packagist::write(trimmed, &mut key),
-            Scheme::Debian => debian::write(trimmed, &mut key),
-            Scheme::Opam => debian::write_opam(trimmed, &mut key),
-            Scheme::Rpm => rpm::write(trimmed, &mut key),
+            Scheme::RubyGems => gem::write(trimmed, &mut key).map(proper),
+            Scheme::Packagist => packagist::write(trimmed, &mut key).map(proper),
+            Scheme::Debian => debian::write(trimmed, &mut key).map(proper),
+            Scheme::Opam => debian::write_opam(trimmed, &mut key).map(proper),
+            Scheme::Rpm => rpm::write(trimmed, &mut key).map(proper),
             Scheme::Apk => apk::write(trimmed, &mut key),
-            Scheme::Dotted => dotted::write(trimmed, &mut key),
+            Scheme::Dotted => dotted::write(trimmed, &mut key).map(proper),
+            Scheme::Conan => conan::write(trimmed, &mut key).map(proper),
             Scheme::Maven => {
                 let parsed = maven::MavenVersion::parse(trimmed);
                 return Ok(Self {
                     scheme,
+                    form: Form::Proper,
                     repr: Repr::Maven(parsed),
                 });
             }
         };
-        written.map_err(refuse)?;
+        let form = written.map_err(refuse)?;
         Ok(Self {
             scheme,
+            form,
             repr: Repr::Key(key.finish()),
         })
     }
@@ -211,6 +231,11 @@ impl Version {
     /// Returns the scheme that the version was parsed under.
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// Returns false if the ecosystem's tool orders the text but would not publish it.
+    pub fn is_well_formed(&self) -> bool {
+        self.form == Form::Proper
     }
 
     /// Returns bytes whose order is the scheme's order, or `None` for Maven.

@@ -4,34 +4,46 @@
 //! suffix is below the end, and above it come `-r`, hash, suffix number, suffix, letter, number.
 //! A number after the first that has a leading zero is compared as text, like a fraction.
 
-use super::Reason;
 use super::key::{KeyWriter, split_digits, split_while};
+use super::{Form, Reason};
 
 const PRE_SUFFIX: u8 = 0x01;
-const END: u8 = 0x02;
-const REVISION: u8 = 0x03;
-const HASH: u8 = 0x04;
-const SUFFIX_NUMBER: u8 = 0x05;
-const POST_SUFFIX: u8 = 0x06;
-const LETTER: u8 = 0x07;
-const DIGITS: u8 = 0x08;
+/// Where apk stops understanding: just below the end.
+const BROKEN: u8 = 0x02;
+const END: u8 = 0x03;
+const REVISION: u8 = 0x04;
+const HASH: u8 = 0x05;
+const SUFFIX_NUMBER: u8 = 0x06;
+const POST_SUFFIX: u8 = 0x07;
+const LETTER: u8 = 0x08;
+const DIGITS: u8 = 0x09;
 
 /// Below the plain version, oldest first.
 const PRE_SUFFIXES: [&str; 4] = ["alpha", "beta", "pre", "rc"];
 /// Above the plain version, oldest first.
 const POST_SUFFIXES: [&str; 5] = ["cvs", "svn", "git", "hg", "p"];
 
-pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
-    let (first, mut rest) = split_digits(text);
+pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<Form, Reason> {
+    let (first, rest) = split_digits(text);
     if first.is_empty() {
         return Err("it does not start with a digit");
     }
     key.number(first);
+    // apk compares part by part, so what it understands of a malformed version still counts.
+    if write_rest(rest, key).is_some() {
+        key.mark(END);
+        Ok(Form::Proper)
+    } else {
+        key.mark(BROKEN);
+        Ok(Form::Tolerated)
+    }
+}
+
+/// Writes the parts after the first number; `None` where something is no part.
+fn write_rest(text: &str, key: &mut KeyWriter) -> Option<()> {
+    let mut rest = text;
     while let Some(after) = rest.strip_prefix('.') {
-        let (digits, after) = split_digits(after);
-        if digits.is_empty() {
-            return Err("a '.' is not followed by a digit");
-        }
+        let (digits, after) = non_empty(split_digits(after))?;
         key.mark(DIGITS);
         if digits.starts_with('0') {
             key.mark(0);
@@ -58,31 +70,25 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
         rest = after;
     }
     if let Some(after) = rest.strip_prefix('~') {
-        let (hash, after) = split_while(after, |c| matches!(c, '0'..='9' | 'a'..='f'));
-        if hash.is_empty() {
-            return Err("a '~' is not followed by a commit hash");
-        }
+        let (hash, after) = non_empty(split_while(after, |c| matches!(c, '0'..='9' | 'a'..='f')))?;
         key.mark(HASH);
         key.text(hash);
         rest = after;
     }
     if let Some(after) = rest.strip_prefix("-r") {
-        let (digits, after) = split_digits(after);
-        if digits.is_empty() {
-            return Err("'-r' is not followed by a number");
-        }
+        let (digits, after) = non_empty(split_digits(after))?;
         key.mark(REVISION);
         key.number(digits);
         rest = after;
     }
-    if !rest.is_empty() {
-        return Err("something follows that apk versions do not have");
-    }
-    key.mark(END);
-    Ok(())
+    rest.is_empty().then_some(())
 }
 
-fn write_suffix(name: &str, key: &mut KeyWriter) -> Result<(), Reason> {
+fn non_empty<'a>(parts: (&'a str, &'a str)) -> Option<(&'a str, &'a str)> {
+    (!parts.0.is_empty()).then_some(parts)
+}
+
+fn write_suffix(name: &str, key: &mut KeyWriter) -> Option<()> {
     let rank = |list: &[&str]| {
         list.iter()
             .position(|s| *s == name)
@@ -95,7 +101,7 @@ fn write_suffix(name: &str, key: &mut KeyWriter) -> Result<(), Reason> {
         key.mark(POST_SUFFIX);
         key.mark(rank);
     } else {
-        return Err("an '_' is not followed by a suffix that apk knows");
+        return None;
     }
-    Ok(())
+    Some(())
 }

@@ -2,7 +2,7 @@
 //! `version_compare` then orders. Branches (`dev-main`) have no order and are refused.
 
 use super::Reason;
-use super::key::{KeyWriter, is_number, split_digits, split_while};
+use super::key::{KeyWriter, is_number, split_digits};
 
 /// What `1.x-dev` puts where a number is open: above all real ones.
 const BRANCH_NUMBER: &str = "9999999";
@@ -96,37 +96,52 @@ fn classical(text: &str) -> Option<Normal<'_>> {
     })
 }
 
-/// `v?YYYY` with two-digit parts, up to two three-digit ones, and modifiers, as `2010-01-02.3`.
+/// `v?YYYY`, one to six two-digit parts, up to two parts of one to three digits, and modifiers;
+/// `.`, `:` and `-` may stand before each part, as in `2010-01-02.3` and `20100102-20.31.51`.
 fn dated(text: &str) -> Option<Normal<'_>> {
+    const SEPARATORS: [char; 3] = ['.', ':', '-'];
     let text = text.strip_prefix('v').unwrap_or(text);
-    let (body, _) = split_while(text, |c| c.is_ascii_digit() || matches!(c, '.' | ':' | '-'));
-    // Separators at the end belong to the modifiers.
-    let body = body.trim_end_matches(['.', ':', '-']);
-    let rest = text.get(body.len()..)?;
-    let mut numbers = Vec::new();
-    let mut small_parts = 0_usize;
-    for (i, part) in body.split(['.', ':', '-']).enumerate() {
-        if !is_number(part) {
-            return None;
+    let part = |text: &str, digits: usize| {
+        let body = text.strip_prefix(SEPARATORS).unwrap_or(text);
+        let head = body.get(..digits)?;
+        is_number(head).then(|| text.len() - body.len() + digits)
+    };
+    let year = text.get(..4).filter(|year| is_number(year))?;
+    // How far each count of two-digit parts reaches.
+    let mut reach = vec![year.len()];
+    while let (Some(at), true) = (reach.last().copied(), reach.len() <= 6) {
+        match part(text.get(at..)?, 2) {
+            Some(len) => reach.push(at + len),
+            None => break,
         }
-        let digits = if i == 0 {
-            part.len().checked_sub(4)?
-        } else {
-            part.len()
-        };
-        // Every two digits are one part of the date; the leftover is a short free part.
-        small_parts += digits.div_ceil(2);
-        numbers.push(part);
     }
-    if small_parts == 0 || small_parts > 8 {
-        return None;
+    // Composer's expression takes as many as it can and gives back one at a time.
+    for at in reach.iter().skip(1).rev().copied() {
+        for first in [3, 2, 1, 0] {
+            for second in [3, 2, 1, 0] {
+                let mut end = at;
+                for digits in [first, second].into_iter().filter(|digits| *digits > 0) {
+                    end += match text.get(end..).and_then(|rest| part(rest, digits)) {
+                        Some(len) => len,
+                        None => text.len() + 1,
+                    };
+                }
+                let (Some(body), Some(rest)) = (text.get(..end), text.get(end..)) else {
+                    continue;
+                };
+                if let Some((stability, dev)) = modifiers(rest) {
+                    // Composer writes every separator as a dot; what was joined stays joined.
+                    let numbers = body.split(SEPARATORS).filter(|n| !n.is_empty()).collect();
+                    return Some(Normal {
+                        numbers,
+                        stability,
+                        dev,
+                    });
+                }
+            }
+        }
     }
-    let (stability, dev) = modifiers(rest)?;
-    Some(Normal {
-        numbers,
-        stability,
-        dev,
-    })
+    None
 }
 
 /// `1.x-dev`, `2.0.*-dev`, `1-dev`: a branch named by numbers, above all releases it will hold.

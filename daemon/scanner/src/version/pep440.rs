@@ -1,8 +1,8 @@
 //! PEP 440, and for texts outside it the order that setuptools used before: all of them sort below
 //! every PEP 440 version, so that an old `2004b` in a range still has a place.
 
-use super::Reason;
 use super::key::{KeyWriter, is_number, split_digits, split_while};
+use super::{Form, Reason};
 
 const LEGACY: u8 = 0x00;
 const STANDARD: u8 = 0x01;
@@ -19,19 +19,20 @@ const DEV_NONE: u8 = 0x02;
 const NUMBER: u8 = 0x02;
 const TEXT: u8 = 0x01;
 
-pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
+pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<Form, Reason> {
     let lower = text.to_ascii_lowercase();
     match parse(&lower) {
         Some(version) => {
             key.mark(STANDARD);
             version.write(key);
+            Ok(Form::Proper)
         }
         None => {
             key.mark(LEGACY);
             write_legacy(&lower, key);
+            Ok(Form::Tolerated)
         }
     }
-    Ok(())
 }
 
 /// A PEP 440 version; numbers stay digits, so none is too large.

@@ -244,7 +244,11 @@ fn apk_suffixes_and_revisions_have_their_places() {
         ],
     );
     ascending(Scheme::Apk, &["1.01", "1.011", "1.02", "1.1", "1.2", "1.10"]);
-    assert!(compare(Scheme::Apk, "1.0_foo", "1.0").is_err());
+    // apk orders what it would not publish, up to where it stops understanding.
+    ascending(Scheme::Apk, &["1.0", "1.0bc", "1.1"]);
+    assert!(!Version::parse(Scheme::Apk, "1.0bc").unwrap().is_well_formed());
+    assert!(Version::parse(Scheme::Apk, "1.0b").unwrap().is_well_formed());
+    assert!(Version::parse(Scheme::Apk, "b1").is_err());
 }
 
 #[test]
@@ -260,7 +264,8 @@ fn ecosystem_suffixes_do_not_change_the_scheme() {
     assert_eq!(Scheme::for_ecosystem("Android"), None);
 }
 
-const SCHEMES: [Scheme; 13] = [
+const SCHEMES: [Scheme; 14] = [
+    Scheme::Conan,
     Scheme::SemVer,
     Scheme::SemVerBuild,
     Scheme::Bitnami,
