@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 /// The files of one archive by their path inside it.
-pub struct Archive(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Archive(BTreeMap<String, Vec<u8>>);
 
 /// Unpacks `STARLING_CORPUS/<path>.tar.zst`, or says that the test is skipped.
-pub fn archive(path: &str) -> Option<Archive> {
+pub(crate) fn archive(path: &str) -> Option<Archive> {
     let Some(root) = std::env::var_os("STARLING_CORPUS").map(PathBuf::from) else {
         println!("skipped: STARLING_CORPUS is not set, so {path} is not read");
         return None;
@@ -32,14 +32,14 @@ pub fn archive(path: &str) -> Option<Archive> {
 }
 
 impl Archive {
-    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0
             .iter()
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
 
     /// The one file whose path ends so.
-    pub fn bytes(&self, ending: &str) -> &[u8] {
+    pub(crate) fn bytes(&self, ending: &str) -> &[u8] {
         let mut found = self.files().filter(|(name, _)| name.ends_with(ending));
         let (_, bytes) = found
             .next()
@@ -47,24 +47,24 @@ impl Archive {
         bytes
     }
 
-    pub fn text(&self, ending: &str) -> &str {
+    pub(crate) fn text(&self, ending: &str) -> &str {
         std::str::from_utf8(self.bytes(ending)).unwrap()
     }
 
-    pub fn json(&self, ending: &str) -> Value {
+    pub(crate) fn json(&self, ending: &str) -> Value {
         serde_json::from_slice(self.bytes(ending)).unwrap()
     }
 }
 
 /// Counts a suite's cases and remembers those that fail.
 #[derive(Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     passed: usize,
     failed: Vec<String>,
 }
 
 impl Tally {
-    pub fn check(&mut self, passed: bool, case: impl FnOnce() -> String) {
+    pub(crate) fn check(&mut self, passed: bool, case: impl FnOnce() -> String) {
         if passed {
             self.passed += 1;
         } else {
@@ -73,7 +73,7 @@ impl Tally {
     }
 
     /// Asserts that nothing failed and that at least `least` cases ran: a suite that shrinks is no pass.
-    pub fn finish(self, suite: &str, least: usize) {
+    pub(crate) fn finish(self, suite: &str, least: usize) {
         let total = self.passed + self.failed.len();
         println!("{suite}: {} of {total} passed", self.passed);
         for case in self.failed.iter().take(40) {
