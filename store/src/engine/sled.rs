@@ -19,16 +19,19 @@
 //!   gets there; should there be such files nevertheless, a commit syncs them.
 //! - sled asserts on what it reads, so damage can panic. Panics are contained and stop the engine.
 //!   After a panic the database is leaked, not dropped: dropping would write again.
+//! - sled's worker threads can hold its file, and the lock on it, for a while after the database was
+//!   dropped. Closing waits for them, so that a store can be opened again at once.
 //! - Space comes back only by copying into a new store.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::error::{Attempt, EngineError, Failure};
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
@@ -42,6 +45,9 @@ pub(super) const FOLDER: &str = "sled";
 const DB_FILE: &str = "db";
 /// Turns of garbage collection per row written; see the module's head.
 const ROWS_PER_COLLECTION: usize = 32;
+/// How long closing waits for sled's worker threads, and how often it looks.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+const CLOSE_POLL: Duration = Duration::from_millis(1);
 /// Where sled puts pages that are too large for its log.
 const BLOB_FOLDER: &str = "blobs";
 
@@ -230,7 +236,22 @@ impl Drop for SledKv {
         if let Err(failure) = closed {
             tracing::error!(%failure, "sled failed while it closed; committed data is not affected");
         }
+        let deadline = Instant::now() + CLOSE_PATIENCE;
+        while !is_free(&self.folder.join(DB_FILE)) {
+            if Instant::now() > deadline {
+                tracing::warn!(folder = %self.folder.display(), "sled still holds its file after closing");
+                return;
+            }
+            std::thread::sleep(CLOSE_POLL);
+        }
     }
+}
+
+/// Returns whether nobody holds sled's lock on its file.
+fn is_free(file: &Path) -> bool {
+    let Ok(file) = File::open(file) else { return true };
+    // Given back when the handle is dropped.
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 impl std::fmt::Debug for SledKv {
