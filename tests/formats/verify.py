@@ -1,0 +1,749 @@
+#!/usr/bin/env python3
+"""Verifies Starling's signed objects, written from docs/formats/ alone.
+
+It shares no code with the Rust crates, so that the documents are proven complete: what they leave out,
+this script cannot know. Needs Python 3.10 and the packages blake3, pynacl and zstandard.
+
+    verify.py                     checks the golden files, and that no changed byte of them passes
+    verify.py --bundle FILE       checks any bundle and says what is in it
+"""
+
+import argparse
+import json
+import pathlib
+import struct
+import sys
+import unicodedata
+
+import blake3
+import nacl.exceptions
+import nacl.signing
+import zstandard
+
+KIB, MIB = 1024, 1024 * 1024
+MAX_TIME = 253_402_300_799_999
+FEDERATION, DIRECT = 0, 1
+
+
+class Refused(Exception):
+    """The bytes break a rule; the text says which."""
+
+
+def must(holds, rule):
+    if not holds:
+        raise Refused(rule)
+
+
+# --- README.md: bytes, numbers, names, hashes, signatures --------------------------------------------
+
+
+class Reader:
+    """Takes values from the front of some bytes. Everything it accepts is canonical."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, count):
+        must(count <= len(self.data) - self.at, "the bytes end too early")
+        taken = self.data[self.at : self.at + count]
+        self.at += count
+        return taken
+
+    def rest(self):
+        return self.take(len(self.data) - self.at)
+
+    def done(self):
+        return self.at == len(self.data)
+
+    def finish(self):
+        must(self.done(), "bytes follow the end")
+
+    def magic(self, magic):
+        must(self.take(4) == magic, f"the magic is not {magic!r}")
+        must(self.u8() == 1, "the version is not 1")
+
+    def u8(self):
+        return self.take(1)[0]
+
+    def u32(self, limit=2**32 - 1):
+        (value,) = struct.unpack("<I", self.take(4))
+        must(value <= limit, "a length is over its limit")
+        return value
+
+    def varint(self, limit=2**64 - 1):
+        value = 0
+        for index in range(10):
+            byte = self.u8()
+            value |= (byte & 0x7F) << (7 * index)
+            if byte < 0x80:
+                must(byte != 0 or index == 0, "a varint is not the shortest")
+                must(value <= limit, "a varint is over its limit")
+                return value
+        raise Refused("a varint has more than ten bytes")
+
+    def varint32(self):
+        return self.varint(2**32 - 1)
+
+    def time(self):
+        return self.varint(MAX_TIME)
+
+    def hash(self):
+        return self.take(32)
+
+    def lane(self):
+        lane = self.u8()
+        must(lane in (FEDERATION, DIRECT), "an unknown lane")
+        return lane
+
+    def bytes(self):
+        return self.take(self.varint())
+
+    def text(self):
+        return utf8(self.bytes())
+
+    def option(self, read):
+        some = self.u8()
+        must(some in (0, 1), "an option is neither 00 nor 01")
+        return read() if some else None
+
+    def list(self, read):
+        return [read() for _ in range(self.varint(len(self.data)))]
+
+    def enum(self, variants):
+        variant = self.varint32()
+        must(variant < variants, "an unknown variant")
+        return variant
+
+
+def put_varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def utf8(data):
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as cause:
+        raise Refused("a text is not UTF-8") from cause
+
+
+def is_slug(text):
+    first, rest = "abcdefghijklmnopqrstuvwxyz0123456789", "._-"
+    return 1 <= len(text) <= 64 and text[0] in first and all(c in first + rest for c in text)
+
+
+def is_record_id(text):
+    return 1 <= len(text.encode()) <= 256 and not any(unicodedata.category(c) == "Cc" for c in text)
+
+
+def derive(context, data, length=32):
+    hasher = blake3.blake3(data, derive_key_context=f"starling 2026-11 v1 {context}")
+    return hasher.digest(length=length)
+
+
+def show(digest):
+    return "blake3:" + digest.hex()
+
+
+def check_signature(key, context, signed, signature):
+    try:
+        nacl.signing.VerifyKey(key).verify(derive(context, signed), signature)
+    except (nacl.exceptions.BadSignatureError, ValueError) as cause:
+        raise Refused(f"the {context} does not hold") from cause
+
+
+# --- certificate.md ----------------------------------------------------------------------------------
+
+
+class Certificate:
+    def __init__(self, data):
+        reader = Reader(data)
+        reader.magic(b"STCT")
+        self.signed = reader.take(reader.u32(2 * KIB))
+        root, operating = reader.take(64), reader.take(64)
+        reader.finish()
+
+        fields = Reader(self.signed)
+        self.site = fields.option(fields.hash)
+        self.epoch = fields.varint32()
+        self.slug = fields.text()
+        must(is_slug(self.slug), "the slug is not one")
+        self.root_key = fields.take(32)
+        self.operating_key = fields.take(32)
+        self.issued_at = fields.time()
+        self.lanes = fields.list(lambda: (fields.lane(), fields.varint(), fields.hash()))
+        self.previous = fields.option(fields.hash)
+        self.reason = fields.enum(5)
+        fields.finish()
+
+        check_signature(self.root_key, "certificate root signature", self.signed, root)
+        check_signature(self.operating_key, "certificate operating signature", self.signed, operating)
+        lanes = [lane for lane, _, _ in self.lanes]
+        must(lanes == sorted(set(lanes)), "lanes are out of order or stand twice")
+        self.hash = derive("certificate hash", self.signed)
+
+    def resume(self, lane):
+        for named, number, header in self.lanes:
+            if named == lane:
+                return number, header
+        return 0, bytes(32)
+
+
+class Chain:
+    def __init__(self, blob):
+        reader = Reader(blob)
+        count = reader.u32(1024)
+        must(count >= 1, "a chain has at least one certificate")
+        self.certificates = []
+        for _ in range(count):
+            self.certificates.append(Certificate(reader.take(reader.u32(2 * KIB + 137))))
+        reader.finish()
+
+        genesis = self.certificates[0]
+        must(
+            genesis.site is None
+            and genesis.epoch == 0
+            and not genesis.lanes
+            and genesis.previous is None
+            and genesis.reason == 0,
+            "the first certificate is not a genesis",
+        )
+        self.site = derive("site id", genesis.signed)
+        for before, this in zip(self.certificates, self.certificates[1:]):
+            must(
+                this.site == self.site
+                and this.root_key == before.root_key
+                and this.epoch == before.epoch + 1
+                and this.previous == before.hash
+                and this.reason != 0,
+                "a certificate does not follow the one before it",
+            )
+
+    def epoch(self, epoch):
+        must(epoch < len(self.certificates), "no certificate of this epoch")
+        return self.certificates[epoch]
+
+    def newest(self):
+        return self.certificates[-1]
+
+    def closes(self, epoch, lane):
+        """Where the epoch's part of the lane ends, if a later certificate closed it."""
+        if epoch + 1 < len(self.certificates):
+            return self.certificates[epoch + 1].resume(lane)[0]
+        return None
+
+
+# --- delta.md ----------------------------------------------------------------------------------------
+
+
+class Header:
+    def __init__(self, data):
+        self.data = data
+        fields = Reader(data)
+        self.site = fields.hash()
+        self.epoch = fields.varint32()
+        self.lane = fields.lane()
+        self.first = fields.varint(2**63 - 1)
+        self.count = fields.varint32()
+        self.previous = fields.hash()
+        self.time = fields.time()
+        self.claims_hash = fields.hash()
+        self.claims_stored_size = fields.varint32()
+        self.claims_size = fields.varint32()
+        self.bodies_size = fields.varint()
+        self.live_entries = fields.varint()
+        self.state_root = fields.hash()
+        fields.finish()
+        must(self.first >= 1, "claims are counted from 1")
+        must(1 <= self.count <= 1024, "the number of claims")
+        must(self.claims_stored_size <= 4 * MIB + 64 * KIB, "the claims block is too large")
+        must(self.claims_size <= 4 * MIB, "the unpacked claims block is too large")
+        must(self.bodies_size <= 16 * MIB, "the bodies are too large")
+        self.last = self.first + self.count - 1
+        self.hash = derive("delta hash", data)
+
+    def verify(self, signature, chain):
+        must(self.site == chain.site, "the delta is of another site")
+        certificate = chain.epoch(self.epoch)
+        check_signature(certificate.operating_key, "delta signature", self.data, signature)
+        must(self.first > certificate.resume(self.lane)[0], "the claims lie before their epoch")
+        end = chain.closes(self.epoch, self.lane)
+        must(end is None or self.last <= end, "the claims lie past the end of their epoch")
+
+
+class Claim:
+    def __init__(self, frame):
+        self.frame = frame
+        fields = Reader(frame)
+        self.kind = fields.varint(65_535)
+        flags = fields.u8()
+        must(flags < 8, "an unknown flag")
+        self.critical, has_content, self.tombstone = flags & 1, flags & 2, bool(flags & 4)
+        length = fields.varint(322)
+        must(length >= 1, "a key has at least one byte")
+        self.key = fields.take(length)
+        self.content = self.size = None
+        if has_content:
+            self.content = fields.hash()
+            self.size = fields.varint(8 * MIB)
+        self.time = fields.time()
+        self.payload = fields.rest()
+
+        self.source = record_source(self.key)
+        if self.kind in (1, 2, 3, 4):
+            must(not self.critical, "a known kind is not critical")
+            must(self.tombstone == (self.kind == 3), "a delete is a tombstone, and nothing else is")
+            must(bool(has_content) == (self.kind == 1), "a set has content, and nothing else has")
+            must(self.kind == 4 or not self.payload, "only a document change has a payload")
+            must(self.kind not in (1, 2) or self.source is not None, "the key is not that of a record")
+            must(self.kind != 4 or is_document(self.key), "the key is not that of a document change")
+
+
+def record_source(key):
+    """The source of a record key; none for any other key."""
+    source, separator, record = key[1:].partition(b"\0")
+    if key[:1] != b"r" or not separator:
+        return None
+    try:
+        return source.decode() if is_slug(utf8(source)) and is_record_id(utf8(record)) else None
+    except Refused:
+        return None
+
+
+def is_document(key):
+    name, separator, change = key[1:].partition(b"\0")
+    try:
+        return key[:1] == b"d" and bool(separator) and 1 <= len(utf8(name).encode()) <= 64 and len(change) == 32
+    except Refused:
+        return False
+
+
+def unpack(frame, size):
+    """One zstd frame that gives exactly `size` bytes; nothing before it, nothing after it."""
+    must(frame[:4] == bytes.fromhex("28b52ffd"), "not a zstd frame")
+    must(zstandard.get_frame_parameters(frame).dict_id == 0, "the frame needs a dictionary")
+    unpacker = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+    try:
+        # The golden files are small; a verifier of foreign files feeds the frame in pieces and stops at `size`.
+        data = unpacker.decompress(frame)
+    except zstandard.ZstdError as cause:
+        raise Refused("the zstd frame is damaged") from cause
+    must(unpacker.eof and not unpacker.unused_data, "not exactly one zstd frame")
+    must(len(data) == size, "another size comes out")
+    return data
+
+
+class Delta:
+    def __init__(self, data):
+        reader = Reader(data)
+        self.read(reader)
+        reader.finish()
+
+    @classmethod
+    def several(cls, data):
+        reader, deltas = Reader(data), []
+        while not reader.done():
+            delta = cls.__new__(cls)
+            delta.read(reader)
+            deltas.append(delta)
+        return deltas
+
+    def read(self, reader):
+        reader.magic(b"STDL")
+        header_length, claims_length = reader.u32(512), reader.u32(4 * MIB + 64 * KIB)
+        self.header = Header(reader.take(header_length))
+        must(self.header.claims_stored_size == claims_length, "two sizes of the claims block")
+        self.signature = reader.take(64)
+        self.block = reader.take(claims_length)
+
+    def verify(self, chain):
+        header = self.header
+        header.verify(self.signature, chain)
+        must(derive("claims block", self.block) == header.claims_hash, "another claims block")
+        reader = Reader(unpack(self.block, header.claims_size))
+        self.claims = [Claim(reader.take(reader.varint(64 * KIB))) for _ in range(header.count)]
+        reader.finish()
+        must(len({claim.key for claim in self.claims}) == header.count, "a key stands twice")
+        must(sum(claim.size or 0 for claim in self.claims) == header.bodies_size, "the bodies' sizes")
+
+
+class Log:
+    """A log from its beginning: its tip, its live entries and its states."""
+
+    def __init__(self, chain):
+        self.chain = chain
+        self.number, self.hash, self.epoch, self.time = 0, bytes(32), 0, 0
+        self.live, self.states = {}, {}
+
+    def apply(self, delta):
+        header = delta.header
+        must(header.last > self.number, "a replay")
+        must(header.first <= self.number + 1, "a gap")
+        must(header.first > self.number and header.previous == self.hash, "another branch")
+        must(header.epoch >= self.epoch, "an older epoch")
+        if header.epoch > self.epoch:
+            resume = self.chain.epoch(header.epoch).resume(header.lane)
+            must(resume == (self.number, self.hash), "the epoch does not resume here")
+        must(header.time >= self.time, "an earlier time")
+        for claim in delta.claims:
+            state = self.states.setdefault(claim.source or "", [0] * 1024)
+            prior = self.live.pop(claim.key, None)
+            if prior is not None:
+                change(state, prior.frame, -1)
+            if not claim.tombstone:
+                self.live[claim.key] = claim
+                change(state, claim.frame, 1)
+        self.number, self.hash = header.last, header.hash
+        self.epoch, self.time = header.epoch, header.time
+        must(len(self.live) == header.live_entries, "the number of live entries is false")
+        must(state_root(self.state()) == header.state_root, "the state root is false")
+
+    def state(self):
+        return [sum(counters) % 2**16 for counters in zip(*self.states.values())]
+
+
+# --- state-root.md -----------------------------------------------------------------------------------
+
+
+def change(state, frame, sign):
+    numbers = struct.unpack("<1024H", derive("lthash element", frame, 2048))
+    for index, number in enumerate(numbers):
+        state[index] = (state[index] + sign * number) % 2**16
+
+
+def state_root(state):
+    return derive("state root", struct.pack("<1024H", *state))
+
+
+def knowledge_root(entries):
+    """`entries`: (site, lane, source, state)."""
+    data = b""
+    for site, lane, source, state in sorted(entries, key=lambda e: (e[0], e[1], e[2].encode())):
+        if any(state):
+            data += site + bytes([lane]) + struct.pack("<I", len(source)) + source.encode()
+            data += state_root(state)
+    return derive("knowledge root", data)
+
+
+# --- head.md -----------------------------------------------------------------------------------------
+
+
+class Head:
+    def __init__(self, data):
+        reader = Reader(data)
+        reader.magic(b"STHD")
+        self.signed = reader.take(reader.u32(16 * KIB))
+        self.signature = reader.take(64)
+        reader.finish()
+        fields = Reader(self.signed)
+        self.site = fields.hash()
+        self.epoch = fields.varint32()
+        self.lane = fields.lane()
+        self.time = fields.time()
+        self.number = fields.varint()
+        self.header = fields.hash()
+        self.live_entries = fields.varint()
+        self.state_root = fields.hash()
+        self.issued_at = fields.time()
+        self.expires_at = fields.time()
+        self.checks = fields.list(lambda: (fields.text(), fields.time()))
+        fields.finish()
+        sources = [source for source, _ in self.checks]
+        must(len(sources) <= 256 and sources == sorted(set(sources)), "the checks' order")
+        must(all(map(is_slug, sources)), "a check's source")
+        must((self.number == 0) == (self.header == bytes(32)), "an empty log has no header")
+
+    def verify(self, chain):
+        must(self.site == chain.site, "the head is of another site")
+        check_signature(chain.epoch(self.epoch).operating_key, "head signature", self.signed, self.signature)
+        end = chain.closes(self.epoch, self.lane)
+        must(end is None or self.number <= end, "the head lies past the end of its epoch")
+
+
+# --- fork.md -----------------------------------------------------------------------------------------
+
+
+def verify_fork(data, chain):
+    reader = Reader(data)
+    reader.magic(b"STFK")
+    headers = []
+    for _ in range(2):
+        header = Header(reader.take(reader.u32(512)))
+        header.verify(reader.take(64), chain)
+        headers.append(header)
+    reader.finish()
+    one, other = headers
+    must(one.lane == other.lane and one.epoch == other.epoch, "not the same log and epoch")
+    must(one.first <= other.last and other.first <= one.last, "the numbers do not overlap")
+    must(one.hash < other.hash, "the headers are equal or out of order")
+    return headers
+
+
+# --- bundle.md ---------------------------------------------------------------------------------------
+
+SEAL, MANIFEST, DELTAS = 0x184D2A51, 0x184D2A52, 0x184D2A53
+
+
+def skippable(reader, magic, limit):
+    must(reader.u32() == magic, "another frame was to come here")
+    return reader.take(reader.u32(limit))
+
+
+class Seal:
+    def __init__(self, content):
+        reader = Reader(content)
+        reader.magic(b"STSL")
+        signed = reader.take(reader.u32(16 * MIB))
+        signature = reader.take(64)
+        reader.finish()
+        fields = Reader(signed)
+        self.manifest = fields.hash()
+        exporter = fields.bytes()
+        self.epoch = fields.varint32()
+        self.sealed_at = fields.time()
+        self.destination = fields.option(fields.hash)
+        chains = fields.list(fields.bytes)
+        heads = fields.list(fields.bytes)
+        fields.finish()
+        must(all([exporter, *chains, *heads]), "an empty byte string")
+
+        self.exporter = Chain(exporter)
+        newest = self.exporter.newest()
+        must(self.epoch == newest.epoch, "the epoch is not the chain's newest")
+        check_signature(newest.operating_key, "bundle seal signature", signed, signature)
+        others = [Chain(blob) for blob in chains]
+        sites = [chain.site for chain in others]
+        must(sites == sorted(set(sites)) and self.exporter.site not in sites, "the chains' order")
+        self.chains = {chain.site: chain for chain in [self.exporter, *others]}
+        self.heads = [Head(data) for data in heads]
+        for head in self.heads:
+            must(head.site in self.chains, "a head without a chain")
+            head.verify(self.chains[head.site])
+        logs = [(head.site, head.lane) for head in self.heads]
+        must(logs == sorted(set(logs)), "the heads' order")
+
+
+class Manifest:
+    def __init__(self, content):
+        self.hash = derive("bundle hash", content)
+        reader = Reader(content)
+        reader.magic(b"STMF")
+        fields = Reader(reader.rest())
+        self.set = fields.hash()
+        self.index, self.count = fields.varint32(), fields.varint32()
+        start = fields.at
+        self.scope = fields.option(lambda: fields.list(fields.text))
+        scope = fields.data[start : fields.at]
+        start = fields.at
+        self.ranges = fields.list(lambda: Range(fields))
+        ranges = fields.data[start : fields.at]
+        self.frames = fields.list(lambda: Frame(fields))
+        fields.finish()
+
+        must(1 <= self.index <= self.count <= 9_999, "the part's number")
+        names = self.scope or []
+        must(names == sorted(set(names)) and len(names) <= 4_096, "the scope's order")
+        must(all(map(is_slug, names)), "a source in the scope")
+        must(len(self.ranges) <= 4_096 and len(self.frames) <= 65_536, "too many ranges or frames")
+        logs = [(range.site, range.lane) for range in self.ranges]
+        must(logs == sorted(set(logs)), "the ranges' order")
+        kinds = [frame.kind for frame in self.frames]
+        must(kinds == sorted(kinds), "the frames' order")
+        must((0 in kinds) == bool(self.ranges), "deltas without ranges, or ranges without deltas")
+        alone = derive("bundle set", ranges + scope + put_varint(1))
+        must(self.count > 1 or self.set == alone, "the set id")
+
+
+class Range:
+    def __init__(self, fields):
+        self.site, self.lane = fields.hash(), fields.lane()
+        self.after, self.after_header = fields.varint(), fields.hash()
+        self.last, self.last_header = fields.varint(2**63 - 1), fields.hash()
+        self.last_time = fields.time()
+        must(self.after < self.last, "an empty range")
+        must((self.after == 0) == (self.after_header == bytes(32)), "where the range begins")
+
+
+class Frame:
+    def __init__(self, fields):
+        self.kind = fields.enum(2)
+        self.stored, self.unpacked, self.items = (fields.varint32() for _ in range(3))
+        self.hash = fields.hash()
+        must(1 <= self.items <= 65_536 and 2 * self.items <= self.unpacked, "the number of items")
+        if self.kind == 0:
+            must(self.unpacked <= 8 * MIB and self.stored == self.unpacked + 8, "a deltas frame's size")
+        else:
+            must(self.unpacked <= 16 * MIB and self.stored <= 16 * MIB + 128 * KIB, "a bodies frame's size")
+
+
+def verify_bundle(data):
+    """Gives seal, manifest, verified deltas and bodies."""
+    reader = Reader(data)
+    seal = Seal(skippable(reader, SEAL, 16 * MIB))
+    content = skippable(reader, MANIFEST, 16 * MIB)
+    must(derive("bundle hash", content) == seal.manifest, "the seal is of another bundle")
+    manifest = Manifest(content)
+    deltas, bodies = [], []
+    for frame in manifest.frames:
+        stored = reader.take(frame.stored)
+        must(derive("bundle frame", stored) == frame.hash, "a frame is not the listed one")
+        if frame.kind == 0:
+            inner = Reader(stored)
+            some = Delta.several(skippable(inner, DELTAS, 8 * MIB))
+            inner.finish()
+            deltas += some
+        else:
+            ndjson = unpack(stored, frame.unpacked)
+            must(ndjson.endswith(b"\n"), "the last line has no end")
+            some = ndjson[:-1].split(b"\n")
+            must(all(1 <= len(line) <= 8 * MIB for line in some), "a line's length")
+            bodies += some
+        must(len(some) == frame.items, "the number of items")
+    reader.finish()
+
+    hashes = [blake3.blake3(body).digest() for body in bodies]
+    must(hashes == sorted(set(hashes)), "bodies are out of order or stand twice")
+    left = iter(deltas)
+    for range in manifest.ranges:
+        number, before = range.after, range.after_header
+        while number < range.last:
+            delta = next(left, None)
+            must(delta is not None, "the deltas end early")
+            header = delta.header
+            must((header.site, header.lane) == (range.site, range.lane), "another log")
+            must(header.first == number + 1 and header.previous == before, "the deltas' chain")
+            must(header.site in seal.chains, "an author without a chain")
+            delta.verify(seal.chains[header.site])
+            number, before = header.last, header.hash
+        must(number == range.last and before == range.last_header, "the end of a range")
+        must(header.time == range.last_time, "the time of a range")
+    must(next(left, None) is None, "deltas that no range lists")
+    return seal, manifest, deltas, dict(zip(hashes, bodies))
+
+
+# --- the golden files --------------------------------------------------------------------------------
+
+
+def refuses(check, data, name):
+    """A verifier that accepts everything proves nothing: no changed byte may pass."""
+    for index in range(len(data)):
+        bad = bytearray(data)
+        bad[index] ^= 1 << (index % 8)
+        try:
+            check(bytes(bad))
+        except Refused:
+            continue
+        raise SystemExit(f"{name}: byte {index} was changed and it still verifies")
+    for length in range(len(data)):
+        try:
+            check(data[:length])
+        except Refused:
+            continue
+        raise SystemExit(f"{name}: cut to {length} bytes it still verifies")
+
+
+def equal(what, found, expected):
+    if found != expected:
+        raise SystemExit(f"{what}: found {found}, expected {expected}")
+
+
+def check_golden(folder):
+    load = lambda name: (folder / name).read_bytes()
+    expected = json.loads(load("expected.json"))
+
+    for name, seed in expected["seeds"].items():
+        nacl.signing.SigningKey(bytes.fromhex(seed))
+    blob = load("certificate-chain.golden")
+    chain = Chain(blob)
+    refuses(Chain, blob, "certificate chain")
+    author = expected["author"]
+    equal("site id", show(chain.site), author["site"])
+    equal("root key", "ed25519:" + chain.newest().root_key.hex(), author["root_key"])
+    root = nacl.signing.SigningKey(bytes.fromhex(expected["seeds"]["author_root"]))
+    equal("root key of its seed", root.verify_key.encode(), chain.newest().root_key)
+    for certificate, wanted in zip(chain.certificates, author["certificates"], strict=True):
+        equal("certificate hash", show(certificate.hash), wanted["hash"])
+        equal("operating key", "ed25519:" + certificate.operating_key.hex(), wanted["operating_key"])
+
+    log = Log(chain)
+    for name, wanted in zip(["delta-1.golden", "delta-2.golden"], expected["deltas"], strict=True):
+        data = load(name)
+        refuses(lambda bad: Delta(bad).verify(chain), data, name)
+        delta = Delta(data)
+        delta.verify(chain)
+        header = delta.header
+        equal("delta hash", show(header.hash), wanted["hash"])
+        equal("previous", show(header.previous), wanted["previous"])
+        for field in ("epoch", "first", "count", "time", "bodies_size", "live_entries"):
+            equal(field, getattr(header, field), wanted[field])
+        for number, (claim, said) in enumerate(zip(delta.claims, wanted["claims"], strict=True), header.first):
+            equal("claim number", number, said["number"])
+            for field in ("kind", "tombstone", "size", "time"):
+                equal(field, getattr(claim, field), said[field])
+            equal("key", claim.key.hex(), said["key"])
+            equal("payload", claim.payload.hex(), said["payload"])
+            equal("content", claim.content and show(claim.content), said["content"])
+        log.apply(delta)
+
+    state = expected["state"]
+    equal("live frames", [log.live[key].frame.hex() for key in sorted(log.live)], state["live_frames"])
+    equal("state", struct.pack("<1024H", *log.state()), load("state.golden"))
+    equal("state root", show(state_root(log.state())), state["root"])
+    for source in state["sources"]:
+        equal("state root of a source", show(state_root(log.states[source["source"]])), source["root"])
+    entries = [(chain.site, FEDERATION, source, state) for source, state in log.states.items()]
+    equal("knowledge root", show(knowledge_root(entries)), state["knowledge_root"])
+
+    data = load("head.golden")
+    refuses(lambda bad: Head(bad).verify(chain), data, "head")
+    head = Head(data)
+    head.verify(chain)
+    equal("head", (head.number, head.header), (log.number, log.hash))
+    equal("checks", [list(check) for check in head.checks],
+          [[check["source"], check["checked_at"]] for check in expected["head"]["checks"]])
+
+    data = load("fork.golden")
+    refuses(lambda bad: verify_fork(bad, chain), data, "fork proof")
+    equal("fork", [show(header.hash) for header in verify_fork(data, chain)], expected["fork"]["headers"])
+
+    data = load("bundle.golden")
+    refuses(verify_bundle, data, "bundle")
+    seal, manifest, deltas, bodies = verify_bundle(data)
+    wanted = expected["bundle"]
+    equal("bundle hash", show(manifest.hash), wanted["hash"])
+    equal("exporter", show(seal.exporter.site), wanted["exporter"])
+    equal("file size", len(data), wanted["file_bytes"])
+    equal("set id", show(manifest.set), wanted["manifest"]["part"]["set"])
+    for frame, listed in zip(manifest.frames, wanted["manifest"]["frames"], strict=True):
+        equal("frame", (show(frame.hash), frame.stored, frame.unpacked, frame.items),
+              (listed["hash"], listed["stored_size"], listed["unpacked_size"], listed["items"]))
+    live = {claim.content for claim in log.live.values() if claim.content}
+    equal("bodies in the bundle", set(bodies), live)
+    for body in expected["bodies"]:
+        equal("content hash", show(blake3.blake3(body["body"].encode()).digest()), body["hash"])
+    print("golden files: all verify, and no changed or shortened one does")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    golden = pathlib.Path(__file__).resolve().parents[2] / "protocol" / "tests" / "golden"
+    parser.add_argument("golden", nargs="?", type=pathlib.Path, default=golden, help="folder of golden files")
+    parser.add_argument("--bundle", type=pathlib.Path, help="check this bundle instead")
+    options = parser.parse_args()
+    if options.bundle is None:
+        check_golden(options.golden)
+        return
+    try:
+        seal, manifest, deltas, bodies = verify_bundle(options.bundle.read_bytes())
+    except Refused as cause:
+        sys.exit(f"{options.bundle}: refused: {cause}")
+    print(f"{show(manifest.hash)}: part {manifest.index} of {manifest.count}, sealed by {seal.exporter.newest().slug}")
+    print(f"{len(manifest.ranges)} logs, {len(deltas)} deltas, {len(bodies)} bodies, {len(seal.heads)} heads")
+
+
+if __name__ == "__main__":
+    main()
