@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use starling_api_types::ExitStatus;
 
-/// A quickstart that did not come to its end.
+/// A quickstart that did not come to its end. The text is whole: it holds the cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QuickstartError {
     /// The folder named by `--keep` holds something already.
@@ -23,22 +23,22 @@ pub(crate) enum QuickstartError {
         path: PathBuf,
     },
     /// A file or folder could not be made or read.
-    #[error("{attempted} {}", path.display())]
+    #[error("{attempted} {}: {cause}", path.display())]
     Folder {
         /// What was attempted, such as `creating`.
         attempted: &'static str,
         /// On what.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A child process could not be started at all.
-    #[error("starting `{command}`")]
+    #[error("starting `{command}`: {cause}")]
     Spawn {
         /// The command line.
         command: String,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A command ended with a code that the step does not expect.
     #[error("`{command}` ended with {code}; it said:\n{said}")]
@@ -53,14 +53,14 @@ pub(crate) enum QuickstartError {
         said: String,
     },
     /// A command succeeded but its `--json` output is not the shape promised.
-    #[error("reading the output of `{command}`, which begins {found:?}")]
+    #[error("reading the output of `{command}`: {cause}; it begins {found:?}")]
     Output {
         /// The command line.
         command: String,
         /// The beginning of the output.
         found: String,
         /// What is wrong with it.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A daemon ended while it was needed.
     #[error("the daemon of {site} ended by itself ({code}); the end of its log:\n{log}")]
@@ -83,10 +83,10 @@ pub(crate) enum QuickstartError {
         seen: String,
     },
     /// The clock shows a moment that cannot be written down.
-    #[error("reading the clock, to judge at this moment; set the machine's clock")]
+    #[error("reading the clock, to judge at this moment: {cause}; set the machine's clock")]
     Clock {
         /// Why not.
-        source: starling_api_types::TimestampError,
+        cause: starling_api_types::TimestampError,
     },
     /// Control-C, or SIGTERM.
     #[error("interrupted; the sites were stopped")]

@@ -25,10 +25,10 @@ pub(super) struct Feed {
 pub(super) fn write_builtin(dir: &Path) -> Result<Vec<Feed>, QuickstartError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| QuickstartError::Folder {
+        move |cause| QuickstartError::Folder {
             attempted: "writing",
             path,
-            source,
+            cause,
         }
     };
     let sources: BTreeSet<&str> = advisories().iter().map(|advisory| advisory.source).collect();

@@ -68,10 +68,10 @@ pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError
     let mut report = told?;
     report.kept = options.keep.as_ref().map(|_| folder.path().to_owned());
     if options.json {
-        let text = serde_json::to_string_pretty(&report).map_err(|source| QuickstartError::Output {
+        let text = serde_json::to_string_pretty(&report).map_err(|cause| QuickstartError::Output {
             command: format!("{} quickstart", program.shown()),
             found: String::new(),
-            source,
+            cause,
         })?;
         print(&text);
     } else {
@@ -114,9 +114,9 @@ async fn interrupted() -> QuickstartError {
                 _ = terminate.recv() => QuickstartError::Interrupted,
             }
         }
-        (Err(source), _) | (_, Err(source)) => QuickstartError::Spawn {
+        (Err(cause), _) | (_, Err(cause)) => QuickstartError::Spawn {
             command: "the handler of Control-C".to_owned(),
-            source,
+            cause,
         },
     }
 }
@@ -131,19 +131,19 @@ enum Folder {
 
 impl Folder {
     fn prepare(keep: Option<&Path>) -> Result<Self, QuickstartError> {
-        let failed = |attempted, path: &Path, source| QuickstartError::Folder {
+        let failed = |attempted, path: &Path, cause| QuickstartError::Folder {
             attempted,
             path: path.to_owned(),
-            source,
+            cause,
         };
         let Some(path) = keep else {
             let temp = tempfile::Builder::new().prefix("starling-").tempdir();
             return temp
                 .map(Self::Temporary)
-                .map_err(|source| failed("creating a folder in", &std::env::temp_dir(), source));
+                .map_err(|cause| failed("creating a folder in", &std::env::temp_dir(), cause));
         };
-        std::fs::create_dir_all(path).map_err(|source| failed("creating", path, source))?;
-        let mut entries = std::fs::read_dir(path).map_err(|source| failed("reading", path, source))?;
+        std::fs::create_dir_all(path).map_err(|cause| failed("creating", path, cause))?;
+        let mut entries = std::fs::read_dir(path).map_err(|cause| failed("reading", path, cause))?;
         if entries.next().is_some() {
             return Err(QuickstartError::FolderNotEmpty {
                 path: path.to_owned(),
@@ -151,7 +151,7 @@ impl Folder {
         }
         let path = path
             .canonicalize()
-            .map_err(|source| failed("finding", path, source))?;
+            .map_err(|cause| failed("finding", path, cause))?;
         Ok(Self::Kept(path))
     }
 

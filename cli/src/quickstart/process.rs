@@ -35,9 +35,9 @@ pub(super) struct Program {
 impl Program {
     /// This process's own executable.
     pub(super) fn this() -> Result<Self, QuickstartError> {
-        let path = std::env::current_exe().map_err(|source| QuickstartError::Spawn {
+        let path = std::env::current_exe().map_err(|cause| QuickstartError::Spawn {
             command: "starling".to_owned(),
-            source,
+            cause,
         })?;
         let shown = super::from_here(&path).display().to_string();
         Ok(Self { path, shown })
@@ -107,7 +107,7 @@ impl Call {
             .prepare()
             .output()
             .await
-            .map_err(|source| self.spawn_error(source))?;
+            .map_err(|cause| self.spawn_error(cause))?;
         let status = output
             .status
             .code()
@@ -121,13 +121,13 @@ impl Call {
                 said: end_of(&output.stderr),
             });
         }
-        serde_json::from_slice(&output.stdout).map_err(|source| QuickstartError::Output {
+        serde_json::from_slice(&output.stdout).map_err(|cause| QuickstartError::Output {
             command: self.shown(),
             found: String::from_utf8_lossy(&output.stdout)
                 .chars()
                 .take(200)
                 .collect(),
-            source,
+            cause,
         })
     }
 
@@ -136,10 +136,10 @@ impl Call {
     /// # Errors
     /// When the log cannot be made or the command cannot be started.
     pub(super) fn daemon(&self, site: &str, log: PathBuf) -> Result<Daemon, QuickstartError> {
-        let folder = |source| QuickstartError::Folder {
+        let folder = |cause| QuickstartError::Folder {
             attempted: "creating the log",
             path: log.clone(),
-            source,
+            cause,
         };
         let file = File::create(&log).map_err(folder)?;
         let copy = file.try_clone().map_err(folder)?;
@@ -148,7 +148,7 @@ impl Call {
             .stdout(file)
             .stderr(copy)
             .spawn()
-            .map_err(|source| self.spawn_error(source))?;
+            .map_err(|cause| self.spawn_error(cause))?;
         Ok(Daemon {
             child,
             site: site.to_owned(),
@@ -156,10 +156,10 @@ impl Call {
         })
     }
 
-    fn spawn_error(&self, source: std::io::Error) -> QuickstartError {
+    fn spawn_error(&self, cause: std::io::Error) -> QuickstartError {
         QuickstartError::Spawn {
             command: self.shown(),
-            source,
+            cause,
         }
     }
 }
@@ -185,9 +185,9 @@ impl Daemon {
                 code: describe(status),
                 log: end_of_file(&self.log),
             }),
-            Err(source) => Err(QuickstartError::Spawn {
+            Err(cause) => Err(QuickstartError::Spawn {
                 command: format!("the daemon of {}", self.site),
-                source,
+                cause,
             }),
         }
     }

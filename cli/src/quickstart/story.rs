@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use starling_api_types::{Status, Timestamp};
+use tokio::net::UnixStream;
 
 use super::builtin::SAMPLE_SBOM;
 use super::error::QuickstartError;
@@ -12,6 +13,7 @@ use super::process::{Call, Daemon, Program};
 use super::report::{self, Report, SiteOutcome, Step};
 use super::site::{self, Site};
 use super::{AIR_GAPPED, BUNDLE_FILE, NORTH, SBOM_FILE, WEST};
+use crate::session::SOCKET_FILE;
 
 /// How long a state may stay as it is while another is awaited. Progress starts it anew, so a large
 /// feed may take its time.
@@ -96,9 +98,12 @@ impl Story {
             self.daemons.push(call.daemon(name, log)?);
         }
         for site in [&self.west, &self.north] {
-            let awaited = format!("the daemon of {} to answer", site.name);
+            // A command that finds no daemon opens the store itself, and would have it just when the
+            // daemon wants it. So the socket is looked at first.
+            Self::until_answered(&mut self.daemons, site).await?;
+            let awaited = format!("{} to listen for peers", site.name);
             Self::until(&mut self.daemons, site, &awaited, |status| {
-                status.daemon && !status.listen.is_empty()
+                !status.listen.is_empty()
             })
             .await?;
         }
@@ -218,10 +223,10 @@ impl Story {
 
     async fn judge(&mut self) -> Result<(Vec<SiteOutcome>, Vec<String>), QuickstartError> {
         let file = self.dir.join(SBOM_FILE);
-        std::fs::write(&file, SAMPLE_SBOM).map_err(|source| QuickstartError::Folder {
+        std::fs::write(&file, SAMPLE_SBOM).map_err(|cause| QuickstartError::Folder {
             attempted: "writing",
             path: file.clone(),
-            source,
+            cause,
         })?;
         let as_of = now()?;
         let from = Instant::now();
@@ -252,6 +257,24 @@ impl Story {
             &calls,
         );
         Ok((outcomes, verdicts))
+    }
+
+    /// Waits until the daemon of `site` takes connections on its socket.
+    async fn until_answered(daemons: &mut [Daemon], site: &Site) -> Result<(), QuickstartError> {
+        let socket = site.home.join(SOCKET_FILE);
+        let from = Instant::now();
+        while let Err(error) = UnixStream::connect(&socket).await {
+            daemons.iter_mut().try_for_each(Daemon::ensure_running)?;
+            if from.elapsed() > STALL_DEADLINE {
+                return Err(QuickstartError::Stalled {
+                    awaited: format!("the daemon of {} to answer on {}", site.name, socket.display()),
+                    stalled_s: STALL_DEADLINE.as_secs(),
+                    seen: error.to_string(),
+                });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Looks at the status of `site` until it is as `reached` says.
@@ -324,5 +347,5 @@ fn now() -> Result<Timestamp, QuickstartError> {
         .unwrap_or_default()
         .as_millis();
     Timestamp::from_unix_millis(i64::try_from(millis).unwrap_or(i64::MAX))
-        .map_err(|source| QuickstartError::Clock { source })
+        .map_err(|cause| QuickstartError::Clock { cause })
 }
