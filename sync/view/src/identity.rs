@@ -179,9 +179,20 @@ pub(crate) fn vulnerabilities_of(
     row: &RecordRow,
     closure: Option<&Closure>,
 ) -> Vec<VulnerabilityId> {
-    if !row.state.contributes() {
-        return Vec::new();
+    if row.state.contributes() {
+        vulnerabilities_named(own, row, closure)
+    } else {
+        Vec::new()
     }
+}
+
+/// Returns the vulnerabilities that a record would belong to if it said anything: where one that is
+/// absent or held is shown.
+pub(crate) fn vulnerabilities_named(
+    own: &VulnerabilityId,
+    row: &RecordRow,
+    closure: Option<&Closure>,
+) -> Vec<VulnerabilityId> {
     match closure {
         _ if own.is_cve() => vec![own.clone()],
         Some(Closure::Whole(component)) => component.vulnerabilities(),

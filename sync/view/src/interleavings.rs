@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use proptest::prelude::*;
-use starling_protocol::{ContentHash, Lane, RecordId, SiteId, Source, UnixMillis};
+use starling_protocol::{ContentHash, Lane, MergeHash, RecordId, SiteId, Source, UnixMillis};
 
 use crate::codec::{EdgeKey, read_edge_key};
 use crate::limits::ComponentLimits;
 use crate::update::update_within;
 use crate::{
-    Bodies, Claims, ConflictStrategy, Decisions, MemoryRows, PackageId, RecordKey, Settings, Statement,
-    StatementKind, Table, ViewPolicy, VulnerabilityId,
+    Action, Bodies, Changes, Claims, ConflictStrategy, Decisions, MemoryRows, PackageId, RecordKey,
+    Resolution, Settings, Statement, StatementKind, Table, ViewPolicy, VulnerabilityId, advisories_by_id,
+    canonical_advisory, resolve,
 };
 
 const IDS: [&str; 9] = [
@@ -33,10 +34,13 @@ const TIGHT: ComponentLimits = ComponentLimits {
     pairs: 24,
 };
 
+/// What each author says of one record, by lane.
+type Said = BTreeMap<(SiteId, Lane), (StatementKind, UnixMillis)>;
+
 /// Claims and bodies as maps.
 #[derive(Default)]
 struct World {
-    statements: BTreeMap<RecordKey, BTreeMap<(SiteId, Lane), (StatementKind, UnixMillis)>>,
+    statements: BTreeMap<RecordKey, Said>,
     bodies: BTreeMap<ContentHash, Vec<u8>>,
 }
 
@@ -173,6 +177,8 @@ struct Site {
     limits: ComponentLimits,
     rows: MemoryRows,
     dirty: BTreeSet<RecordKey>,
+    /// The advisories that the reported changes amount to.
+    reported: BTreeSet<MergeHash>,
 }
 
 fn author(n: u8) -> SiteId {
@@ -199,6 +205,7 @@ impl Site {
             limits,
             rows: MemoryRows::new(),
             dirty: BTreeSet::new(),
+            reported: BTreeSet::new(),
         }
     }
 
@@ -296,15 +303,43 @@ impl Site {
         for batch in 0..batches {
             let part = dirty.iter().skip(batch).step_by(batches).cloned().collect();
             for _ in 0..=usize::from(repeat) {
-                update_within(
-                    &mut self.rows,
-                    &self.world,
-                    &self.world,
-                    &self.settings,
-                    &part,
-                    self.limits,
-                )
-                .unwrap();
+                let Self {
+                    world,
+                    settings,
+                    limits,
+                    rows,
+                    ..
+                } = &mut *self;
+                let changes = update_within(rows, world, world, settings, &part, *limits).unwrap();
+                self.note(&changes);
+            }
+        }
+    }
+
+    /// Follows the reported changes as a listener would, and checks that each fits what is there.
+    fn note(&mut self, changes: &Changes) {
+        for change in &changes.advisories {
+            let hash = change.merge_hash;
+            match &change.action {
+                Action::Created => assert!(self.reported.insert(hash), "{change:?} was there"),
+                Action::Updated | Action::Withdrawn => {
+                    assert!(self.reported.contains(&hash), "{change:?} was not there")
+                }
+                Action::Removed => assert!(self.reported.remove(&hash), "{change:?} was not there"),
+                Action::Redirected { to } => {
+                    assert!(self.reported.remove(&hash), "{change:?} was not there");
+                    // Where it leads is what the lookup says; lookups know no tighter bounds.
+                    if self.limits.members < ComponentLimits::DEFAULT.members {
+                        continue;
+                    }
+                    match resolve(&self.rows, &hash).unwrap() {
+                        Resolution::Redirected(heirs) => {
+                            let heirs: BTreeSet<_> = heirs.iter().map(|heir| heir.merge_hash).collect();
+                            assert_eq!(heirs, to.iter().copied().collect());
+                        }
+                        other => panic!("{change:?} resolves to {other:?}"),
+                    }
+                }
             }
         }
     }
@@ -420,7 +455,29 @@ proptest! {
         site.update(1, false);
         prop_assert_eq!(&site.rows, &site.rebuilt());
         let edges: BTreeSet<_> = site.rows.iter(Table::Edges).map(|(key, _)| read_edge_key(key).unwrap()).collect();
-        prop_assert_eq!(edges, expected_edges(&site));
+        let expected = expected_edges(&site);
+        prop_assert_eq!(&edges, &expected);
+
+        // What was reported along the way amounts to what is there now, and all of it is found.
+        let advisories: BTreeSet<_> = edges.iter().map(|edge| edge.package.merge_hash(&edge.vulnerability)).collect();
+        prop_assert_eq!(&site.reported, &advisories);
+        for edge in &edges {
+            let hash = edge.package.merge_hash(&edge.vulnerability);
+            let Resolution::Current(found) = resolve(&site.rows, &hash).unwrap() else {
+                panic!("{edge:?} is not found by its merge hash");
+            };
+            prop_assert_eq!(found.merge_hash, hash);
+            let by_id = advisories_by_id(&site.rows, edge.record.id.as_str()).unwrap();
+            prop_assert!(by_id.contains(&found), "{:?} is not found by the id of its record", edge);
+            let (world, settings) = (&site.world, &site.settings);
+            let folded =
+                canonical_advisory(&site.rows, world, world, settings, &edge.vulnerability, &edge.package).unwrap().unwrap();
+            let json = folded.to_canonical_json().unwrap();
+            prop_assert!(starling_protocol::json::is_canonical(&json));
+            for name in &folded.redirected_from {
+                prop_assert!(matches!(resolve(&site.rows, name).unwrap(), Resolution::Redirected(heirs) if heirs.contains(&found)));
+            }
+        }
     }
 
     #[test]

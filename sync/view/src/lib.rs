@@ -6,14 +6,17 @@
 //!
 //! Key layouts and the rules of identity: `docs/formats/view.md`.
 
+mod advisory;
 mod changes;
 mod codec;
 mod error;
 mod extract;
+mod fold;
 mod identity;
 #[cfg(test)]
 mod interleavings;
 pub mod limits;
+mod lookup;
 mod package;
 mod policy;
 mod ports;
@@ -23,8 +26,17 @@ mod settings;
 mod update;
 mod vulnerability;
 
+pub use advisory::{
+    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, Fields, JsonText, Loser, Member,
+    Outvoted, Provenance,
+};
 pub use changes::{Action, Change, Changes, Problem};
 pub use error::{PortError, ViewError};
+pub use fold::{Feeding, canonical_advisory, feeding_records};
+pub use lookup::{
+    AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
+    chosen_content, for_each_advisory, held_records, live_record_counts, live_records, resolve,
+};
 pub use package::{PackageId, normalise_repository};
 pub use policy::{
     Choice, CompiledPolicy, ConflictStrategy, PolicyHash, SourcePolicy, StrategyError, ViewPolicy,

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use starling_protocol::{ContentHash, Lane, RecordId, SiteId, Source, UnixMillis};
 
 /// Names one source's record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordKey {
     /// Where the record comes from.
     pub source: Source,
@@ -30,6 +31,16 @@ impl RecordKey {
 impl fmt::Display for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.source, self.id)
+    }
+}
+
+impl Serialize for RecordKey {
+    /// Writes `id` before `source`, as canonical JSON sorts them.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("RecordKey", 2)?;
+        fields.serialize_field("id", &self.id)?;
+        fields.serialize_field("source", &self.source)?;
+        fields.end()
     }
 }
 

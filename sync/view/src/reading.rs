@@ -28,6 +28,11 @@ pub(crate) const fn edge_value(state: RecordState) -> &'static [u8] {
     }
 }
 
+/// Says whether an edge's value is that of a withdrawn record.
+pub(crate) fn edge_is_withdrawn(value: &[u8]) -> bool {
+    value == EDGE_WITHDRAWN
+}
+
 /// Whether anything feeds an advisory, and whether any of it is not withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feed {
@@ -150,7 +155,7 @@ pub(crate) fn feed_of<R: Rows>(
         Table::Edges,
         &edge_prefix(package, vulnerability),
         |_, value| {
-            if value == EDGE_WITHDRAWN {
+            if edge_is_withdrawn(value) {
                 feed = Feed::Withdrawn;
                 Ok(ControlFlow::Continue(()))
             } else {

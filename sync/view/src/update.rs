@@ -433,6 +433,10 @@ fn heirs<R: RowsMut>(
     let Some(Closure::Whole(component)) = after.known(vulnerability) else {
         return Ok(Vec::new());
     };
+    // Only where the name is kept: no record of the component need be about the package any more.
+    if !component.packages().contains(package) {
+        return Ok(Vec::new());
+    }
     let mut heirs = Vec::new();
     for heir in component.vulnerabilities() {
         if feed_of(rows, &heir, package)? != Feed::Nothing {

@@ -1,0 +1,378 @@
+//! Finding advisories and records: by id, by package, by merge hash, by source.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use serde::Serialize;
+use starling_protocol::{ContentHash, MergeHash, RecordId, Source};
+
+use crate::codec::{RecordRow, hash_prefix, name_prefix, read_hash_key, read_held_key, write_package};
+use crate::error::ViewError;
+use crate::identity::{Closure, Closures, vulnerabilities_of};
+use crate::limits::{ComponentLimits, MAX_COMPONENT_MEMBERS};
+use crate::package::PackageId;
+use crate::ports::RecordKey;
+use crate::reading::{
+    Feed, damaged, decode_edge_key, decode_record, decode_record_key, edge_is_withdrawn, feed_of,
+    mentions_of, record_row, records_with_id, scan_rows,
+};
+use crate::rows::{Rows, Table};
+use crate::vulnerability::VulnerabilityId;
+
+/// A canonical advisory by what names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct AdvisoryRef {
+    /// The vulnerability.
+    pub vulnerability: VulnerabilityId,
+    /// The package.
+    pub package: PackageId,
+    /// The name made of both.
+    pub merge_hash: MergeHash,
+    /// Whether every record that feeds it is withdrawn.
+    pub is_withdrawn: bool,
+}
+
+/// What a merge hash stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// An advisory that goes by it now.
+    Current(AdvisoryRef),
+    /// A name that an advisory could have had before its aliases were known; what stands for it
+    /// now, sorted.
+    Redirected(Vec<AdvisoryRef>),
+    /// Nothing.
+    Unknown,
+}
+
+/// A record that its source has, by its chosen content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LiveRecord {
+    /// Its id.
+    pub id: RecordId,
+    /// The hash of its body.
+    pub content: ContentHash,
+}
+
+/// Returns the advisories of a vulnerability under any of its ids or aliases, sorted.
+///
+/// An alias of records that belong to several CVEs gives the advisories of all of them. Of a
+/// vulnerability named by more than [`MAX_COMPONENT_MEMBERS`] records, the first in key order count.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>, ViewError> {
+    let Some(id) = VulnerabilityId::of(id) else {
+        return Ok(Vec::new());
+    };
+    let mut closures = Closures::new(ComponentLimits::DEFAULT);
+    let mut advisories = Vec::new();
+    for vulnerability in vulnerabilities_by_id(rows, &id, &mut closures)? {
+        let records = records_near(rows, &vulnerability, &mut closures)?;
+        let packages: BTreeSet<&PackageId> = records.values().flat_map(|row| &row.packages).collect();
+        for package in packages {
+            advisories.extend(advisory_ref(rows, vulnerability.clone(), package.clone())?);
+        }
+    }
+    Ok(advisories)
+}
+
+/// Returns the advisories of a package of one ecosystem with its suffix, sorted by vulnerability.
+/// `name` is spelt as the ecosystem spells it ([`crate::NormaliseName`]).
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn advisories_by_package<R: Rows>(
+    rows: &R,
+    ecosystem: &str,
+    name: &str,
+) -> Result<Vec<AdvisoryRef>, ViewError> {
+    let mut prefix = Vec::new();
+    if ecosystem.contains('\0') || name.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let package = PackageId::Package {
+        ecosystem: ecosystem.to_owned(),
+        name: name.to_owned(),
+    };
+    write_package(&mut prefix, &package);
+    advisories_under(rows, &prefix)
+}
+
+/// Returns the advisories of a package name in every release of an ecosystem: `Debian` gives those
+/// of `Debian:11` and `Debian:12` as well. Sorted by package, then vulnerability.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn advisories_in_any_release<R: Rows>(
+    rows: &R,
+    ecosystem: &str,
+    name: &str,
+) -> Result<Vec<AdvisoryRef>, ViewError> {
+    let base = ecosystem.split_once(':').map_or(ecosystem, |(base, _)| base);
+    if base.contains('\0') || name.contains('\0') {
+        return Ok(Vec::new());
+    }
+    advisories_under(rows, &name_prefix(base, name))
+}
+
+/// Visits every advisory, in the order of its key: by package, then vulnerability.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn for_each_advisory<R: Rows>(
+    rows: &R,
+    mut visit: impl FnMut(AdvisoryRef) -> ControlFlow<()>,
+) -> Result<(), ViewError> {
+    visit_advisories(rows, &[], &mut visit)
+}
+
+/// Returns what a merge hash stands for.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn resolve<R: Rows>(rows: &R, hash: &MergeHash) -> Result<Resolution, ViewError> {
+    let mut ids = Vec::new();
+    scan_rows(rows, Table::Hashes, hash_prefix(hash), |key, _| {
+        ids.push(read_hash_key(key).ok_or_else(|| damaged(Table::Hashes, "a merge hash's key", key))?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut closures = Closures::new(ComponentLimits::DEFAULT);
+    for id in ids {
+        // The row tells the id; which package it is about, only the records near the id can tell.
+        let near = records_near(rows, &id, &mut closures)?;
+        let packages: BTreeSet<&PackageId> = near.values().flat_map(|row| &row.packages).collect();
+        let Some(package) = packages
+            .into_iter()
+            .find(|package| package.merge_hash(&id) == *hash)
+        else {
+            continue;
+        };
+        if let Some(advisory) = advisory_ref(rows, id.clone(), package.clone())? {
+            return Ok(Resolution::Current(advisory));
+        }
+        if let Closure::Whole(component) = closures.around(rows, &id)? {
+            let mut heirs = Vec::new();
+            for heir in component.vulnerabilities() {
+                heirs.extend(advisory_ref(rows, heir, package.clone())?);
+            }
+            if !heirs.is_empty() {
+                return Ok(Resolution::Redirected(heirs));
+            }
+        }
+    }
+    Ok(Resolution::Unknown)
+}
+
+/// Returns the records that a source has now, withdrawn ones included, sorted by id: what a dump
+/// of the source holds.
+///
+/// Reads every record row; keys are by id, so that records of all sources meet under theirs.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn live_records<R: Rows>(rows: &R, source: &Source) -> Result<Vec<LiveRecord>, ViewError> {
+    let mut records = Vec::new();
+    scan_rows(rows, Table::Records, &[], |key, value| {
+        let (_, record) = decode_record_key(key)?;
+        if record.source == *source
+            && let Some(content) = decode_record(value)?.content
+        {
+            records.push(LiveRecord {
+                id: record.id,
+                content,
+            });
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    records.sort();
+    Ok(records)
+}
+
+/// Returns how many records each source has now, withdrawn ones included.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn live_record_counts<R: Rows>(rows: &R) -> Result<BTreeMap<Source, u64>, ViewError> {
+    let mut counts = BTreeMap::new();
+    scan_rows(rows, Table::Records, &[], |key, value| {
+        let (_, record) = decode_record_key(key)?;
+        if decode_record(value)?.content.is_some() {
+            *counts.entry(record.source).or_default() += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(counts)
+}
+
+/// Returns the records that wait for an operator's decision, sorted.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn held_records<R: Rows>(rows: &R) -> Result<Vec<RecordKey>, ViewError> {
+    let mut records = Vec::new();
+    scan_rows(rows, Table::Held, &[], |key, _| {
+        records.push(read_held_key(key).ok_or_else(|| damaged(Table::Held, "a held record's key", key))?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    records.sort();
+    Ok(records)
+}
+
+/// Returns the content that the view has chosen for a record; nothing when it is absent, unresolved
+/// or not known.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn chosen_content<R: Rows>(rows: &R, record: &RecordKey) -> Result<Option<ContentHash>, ViewError> {
+    Ok(record_row(rows, record)?.and_then(|row| row.content))
+}
+
+/// Returns the vulnerabilities that an id stands for, sorted: itself if it is a CVE, else those of its
+/// component.
+fn vulnerabilities_by_id<R: Rows>(
+    rows: &R,
+    id: &VulnerabilityId,
+    closures: &mut Closures,
+) -> Result<Vec<VulnerabilityId>, ViewError> {
+    if id.is_cve() {
+        return Ok(vec![id.clone()]);
+    }
+    let closure = closures.around(rows, id)?;
+    if let Closure::Whole(component) = &closure {
+        return Ok(component.vulnerabilities());
+    }
+    let near = records_near(rows, id, closures)?;
+    let ids = near.iter().flat_map(|(record, row)| {
+        vulnerabilities_of(&VulnerabilityId::of_record(&record.id), row, Some(&closure))
+    });
+    Ok(ids.collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+/// Returns the records that may belong to the vulnerability an id stands for: those of the
+/// components around it, and those named by the id itself.
+pub(crate) fn records_near<R: Rows>(
+    rows: &R,
+    id: &VulnerabilityId,
+    closures: &mut Closures,
+) -> Result<BTreeMap<RecordKey, Rc<RecordRow>>, ViewError> {
+    let mut records = BTreeMap::new();
+    let mut starts = BTreeSet::new();
+    if !id.is_cve() {
+        starts.insert(id.clone());
+    }
+    records_with_id(rows, id, |record, row| {
+        starts.extend(
+            row.aliases
+                .iter()
+                .filter(|alias| id.is_cve() && !alias.is_cve())
+                .cloned(),
+        );
+        records.insert(record, Rc::new(row));
+        flow(records.len() < MAX_COMPONENT_MEMBERS)
+    })?;
+    let mut mentions = Vec::new();
+    mentions_of(rows, id, |own, record| {
+        starts.extend((!own.is_cve()).then_some(own));
+        mentions.push(record);
+        flow(mentions.len() < MAX_COMPONENT_MEMBERS)
+    })?;
+    for start in starts {
+        if let Closure::Whole(component) = closures.around(rows, &start)? {
+            let more = component
+                .records
+                .iter()
+                .map(|(record, row)| (record.clone(), Rc::clone(row)));
+            records.extend(more);
+        }
+    }
+    // In a component beyond the bounds the record that names the id still may belong to it, and a
+    // record named by a CVE belongs to that one.
+    for record in mentions {
+        if !records.contains_key(&record)
+            && let Some(row) = record_row(rows, &record)?
+        {
+            records.insert(record, Rc::new(row));
+        }
+    }
+    Ok(records)
+}
+
+/// Returns an advisory if anything feeds it.
+fn advisory_ref<R: Rows>(
+    rows: &R,
+    vulnerability: VulnerabilityId,
+    package: PackageId,
+) -> Result<Option<AdvisoryRef>, ViewError> {
+    let is_withdrawn = match feed_of(rows, &vulnerability, &package)? {
+        Feed::Nothing => return Ok(None),
+        Feed::Withdrawn => true,
+        Feed::Live => false,
+    };
+    let merge_hash = package.merge_hash(&vulnerability);
+    Ok(Some(AdvisoryRef {
+        vulnerability,
+        package,
+        merge_hash,
+        is_withdrawn,
+    }))
+}
+
+fn advisories_under<R: Rows>(rows: &R, prefix: &[u8]) -> Result<Vec<AdvisoryRef>, ViewError> {
+    let mut advisories = Vec::new();
+    visit_advisories(rows, prefix, &mut |advisory| {
+        advisories.push(advisory);
+        ControlFlow::Continue(())
+    })?;
+    advisories.sort_by(|a, b| (&a.package, &a.vulnerability).cmp(&(&b.package, &b.vulnerability)));
+    Ok(advisories)
+}
+
+/// Gathers the edges under a prefix, which lie together per advisory, into advisories.
+fn visit_advisories<R: Rows>(
+    rows: &R,
+    prefix: &[u8],
+    visit: &mut dyn FnMut(AdvisoryRef) -> ControlFlow<()>,
+) -> Result<(), ViewError> {
+    let mut open: Option<AdvisoryRef> = None;
+    let mut is_over = false;
+    scan_rows(rows, Table::Edges, prefix, |key, value| {
+        let edge = decode_edge_key(key)?;
+        let is_withdrawn = edge_is_withdrawn(value);
+        match &mut open {
+            Some(advisory)
+                if advisory.vulnerability == edge.vulnerability && advisory.package == edge.package =>
+            {
+                advisory.is_withdrawn &= is_withdrawn;
+            }
+            _ => {
+                let merge_hash = edge.package.merge_hash(&edge.vulnerability);
+                let next = AdvisoryRef {
+                    vulnerability: edge.vulnerability,
+                    package: edge.package,
+                    merge_hash,
+                    is_withdrawn,
+                };
+                if let Some(done) = open.replace(next)
+                    && visit(done).is_break()
+                {
+                    is_over = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if let Some(last) = open.filter(|_| !is_over) {
+        let _ = visit(last);
+    }
+    Ok(())
+}
+
+fn flow(goes_on: bool) -> ControlFlow<()> {
+    if goes_on {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
+    }
+}
