@@ -37,6 +37,8 @@ pub struct Settings {
     pub first_backoff: Duration,
     /// Longest pause.
     pub longest_backoff: Duration,
+    /// How long to wait for a peer that has all bodies of a log before asking one that has some.
+    pub completeness_patience: Duration,
     /// How long before a body that no peer could give is asked for again, if nothing changes before.
     pub body_retry: Duration,
     /// Strikes at which a peer is disconnected.
@@ -93,6 +95,7 @@ impl Default for Settings {
             bodies_in_flight_bytes: 32 * 1024 * 1024,
             first_backoff: Duration::from_millis(500),
             longest_backoff: Duration::from_secs(300),
+            completeness_patience: Duration::from_secs(5),
             body_retry: Duration::from_secs(60),
             strikes_allowed: 10,
             strike_lifetime: Duration::from_secs(60),

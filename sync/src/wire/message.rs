@@ -75,8 +75,8 @@ pub struct News {
     pub chains: Vec<Vec<u8>>,
     /// Signed heads.
     pub heads: Vec<Vec<u8>>,
-    /// Fork proofs.
-    pub forks: Vec<Vec<u8>>,
+    /// Fork proofs, each with the site it accuses.
+    pub forks: Vec<(SiteId, Vec<u8>)>,
 }
 
 /// The first message of a session, and its answer.
@@ -319,14 +319,15 @@ impl News {
             ("chains", &self.chains, MAX_CHAIN_BYTES),
             // Magic, version, length and signature stand around a head.
             ("heads", &self.heads, MAX_HEAD_BYTES + 128),
-            ("fork proofs", &self.forks, MAX_FORK_BYTES),
         ];
         for (field, list, longest) in parts {
             check(field, list.len(), MAX_FACTS)?;
             list.iter()
                 .try_for_each(|part| check(field, part.len(), longest))?;
         }
-        Ok(())
+        check("fork proofs", self.forks.len(), MAX_FACTS)?;
+        let mut forks = self.forks.iter();
+        forks.try_for_each(|(_, proof)| check("fork proof", proof.len(), MAX_FORK_BYTES))
     }
 
     /// Whether it says nothing.

@@ -1,0 +1,164 @@
+//! How peers behaved: strikes that fade, lock-outs that grow, and how fast each may speak.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use starling_protocol::{PublicKey, UnixMillis};
+
+use crate::clock::{later, span};
+use crate::limits::MAX_RECORDS_OF_CONDUCT;
+use crate::settings::Settings;
+
+/// Longest lock-out.
+const LONGEST_LOCK_OUT: Duration = Duration::from_secs(3_600);
+/// Lock-outs after which the time no longer doubles.
+const MOST_DOUBLINGS: u32 = 6;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Record {
+    strikes: u32,
+    counted_at: UnixMillis,
+    offences: u32,
+    locked_until: UnixMillis,
+}
+
+/// What is remembered of peers, also after they left.
+#[derive(Debug, Default)]
+pub(crate) struct Conduct {
+    records: BTreeMap<PublicKey, Record>,
+}
+
+impl Conduct {
+    /// Until when a peer is locked out, if it is.
+    pub(crate) fn locked_until(&self, peer: &PublicKey, now: UnixMillis) -> Option<UnixMillis> {
+        let until = self.records.get(peer)?.locked_until;
+        (until > now).then_some(until)
+    }
+
+    /// Counts strikes; gives the time of the lock-out when they are too many.
+    pub(crate) fn strike(
+        &mut self,
+        peer: PublicKey,
+        weight: u32,
+        now: UnixMillis,
+        settings: &Settings,
+    ) -> Option<Duration> {
+        self.make_room(now);
+        let record = self.records.entry(peer).or_default();
+        let lifetime = settings.strike_lifetime.as_millis().max(1);
+        let faded = span(record.counted_at, now).as_millis() / lifetime;
+        let left = record
+            .strikes
+            .saturating_sub(u32::try_from(faded).unwrap_or(u32::MAX));
+        record.strikes = left.saturating_add(weight);
+        record.counted_at = now;
+        if record.strikes < settings.strikes_allowed {
+            return None;
+        }
+        let time = settings.cool_down * (1 << record.offences.min(MOST_DOUBLINGS));
+        let time = time.min(LONGEST_LOCK_OUT);
+        record.offences = record.offences.saturating_add(1);
+        record.strikes = 0;
+        record.locked_until = later(now, time);
+        Some(time)
+    }
+
+    /// Drops the oldest record that locks nobody out, so that memory stays bounded whoever comes.
+    fn make_room(&mut self, now: UnixMillis) {
+        if self.records.len() < MAX_RECORDS_OF_CONDUCT {
+            return;
+        }
+        let free = |record: &Record| (record.locked_until > now, record.counted_at);
+        let oldest = self
+            .records
+            .iter()
+            .min_by_key(|(_, record)| free(record))
+            .map(|(peer, _)| *peer);
+        if let Some(oldest) = oldest {
+            self.records.remove(&oldest);
+        }
+    }
+}
+
+/// A token bucket: so many messages at once, so many a second on average.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket {
+    /// Thousandths of a message.
+    left: u64,
+    filled_at: UnixMillis,
+}
+
+impl Bucket {
+    pub(crate) fn full(now: UnixMillis, burst: u32) -> Self {
+        Self {
+            left: u64::from(burst) * 1_000,
+            filled_at: now,
+        }
+    }
+
+    /// Takes one message out, if there is one left.
+    pub(crate) fn take(&mut self, now: UnixMillis, per_second: u32, burst: u32) -> bool {
+        let millis = now.as_millis().saturating_sub(self.filled_at.as_millis());
+        let gained = millis.saturating_mul(u64::from(per_second));
+        self.left = self.left.saturating_add(gained).min(u64::from(burst) * 1_000);
+        self.filled_at = now;
+        let enough = self.left >= 1_000;
+        if enough {
+            self.left -= 1_000;
+        }
+        enough
+    }
+}
+
+/// The pause after `failures` failures in a row: doubling, with up to a quarter of seeded jitter on top.
+pub(crate) fn backoff(failures: u32, settings: &Settings, rng: &mut fastrand::Rng) -> Duration {
+    let doubled = settings.first_backoff * (1 << failures.saturating_sub(1).min(16));
+    let pause = doubled.min(settings.longest_backoff);
+    let quarter = u64::try_from(pause.as_millis() / 4).unwrap_or(0);
+    pause + Duration::from_millis(rng.u64(0..=quarter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> PublicKey {
+        starling_protocol::SigningKey::from_seed(&[1; 32]).public()
+    }
+
+    fn at(seconds: u64) -> UnixMillis {
+        UnixMillis::saturating(seconds * 1_000)
+    }
+
+    #[test]
+    fn strikes_fade_and_too_many_lock_out_for_ever_longer() {
+        let settings = Settings::default();
+        let mut conduct = Conduct::default();
+        assert_eq!(conduct.strike(peer(), 9, at(0), &settings), None);
+        assert_eq!(conduct.strike(peer(), 9, at(600), &settings), None, "nine faded");
+        let first = conduct.strike(peer(), 9, at(601), &settings).unwrap();
+        assert_eq!(
+            conduct.locked_until(&peer(), at(602)),
+            Some(later(at(601), first))
+        );
+        assert_eq!(conduct.locked_until(&peer(), at(10_000)), None);
+        let second = conduct.strike(peer(), 10, at(10_000), &settings).unwrap();
+        assert_eq!(second, first * 2);
+        let mut last = second;
+        for round in 0..20 {
+            last = conduct.strike(peer(), 10, at(20_000 + round), &settings).unwrap();
+        }
+        assert_eq!(last, LONGEST_LOCK_OUT);
+    }
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let mut bucket = Bucket::full(at(0), 3);
+        let taken = (0..10).filter(|_| bucket.take(at(0), 2, 3)).count();
+        assert_eq!(taken, 3);
+        let taken = (0..10).filter(|_| bucket.take(at(1), 2, 3)).count();
+        assert_eq!(taken, 2);
+        let taken = (0..10).filter(|_| bucket.take(at(1_000), 2, 3)).count();
+        assert_eq!(taken, 3, "never more than the burst");
+    }
+}

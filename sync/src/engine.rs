@@ -1,0 +1,334 @@
+//! The engine: takes events in, lets the part that they concern handle them, then sees what can be done next.
+//!
+//! It has no clock, no socket and no disk: time comes with the event, bytes leave as effects, and what is
+//! true is the replica's to say. Equal events, times, seed and replica give equal effects, byte for byte.
+
+use std::collections::BTreeMap;
+
+use starling_protocol::{PublicKey, SiteId, UnixMillis};
+
+use crate::LogKey;
+use crate::bodies::{BodiesAsk, BodyPulls};
+use crate::clock::later;
+use crate::conduct::{Conduct, backoff};
+use crate::event::{Effect, Event, FailureReason, RequestId};
+use crate::news::Gossip;
+use crate::notice::{DisconnectReason, Notice, Offence};
+use crate::peer::Peer;
+use crate::pull::{DeltasAsk, Pull};
+use crate::replica::{Replica, ReplicaError};
+use crate::settings::Settings;
+use crate::wire::{LogNote, Request, Response};
+
+/// What one event is handled with.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: UnixMillis,
+    pub(crate) replica: &'a mut dyn Replica,
+    pub(crate) out: Vec<Effect>,
+}
+
+impl Cx<'_> {
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.out.push(Effect::Notice(notice));
+    }
+}
+
+/// What an open request of this site was about.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Hello,
+    /// With the notes that count as told once it is answered.
+    News(Vec<LogNote>),
+    Facts,
+    Deltas(DeltasAsk),
+    Bodies(BodiesAsk),
+}
+
+/// A request of this site that is not answered yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) peer: PublicKey,
+    pub(crate) deadline: UnixMillis,
+    pub(crate) ask: Ask,
+}
+
+/// A pause after the store failed.
+#[derive(Debug, Default)]
+pub(crate) struct StoreHealth {
+    failures: u32,
+    pub(crate) rests_until: UnixMillis,
+}
+
+/// One site's part in replication.
+#[derive(Debug)]
+pub struct SyncEngine {
+    pub(crate) settings: Settings,
+    pub(crate) rng: fastrand::Rng,
+    next_request: u64,
+    pub(crate) peers: BTreeMap<PublicKey, Peer>,
+    pub(crate) conduct: Conduct,
+    pub(crate) pending: BTreeMap<RequestId, Pending>,
+    /// Logs of which some peer holds more than this site.
+    pub(crate) pulls: BTreeMap<LogKey, Pull>,
+    pub(crate) bodies: BodyPulls,
+    pub(crate) gossip: Gossip,
+    pub(crate) store: StoreHealth,
+    wake_at: Option<UnixMillis>,
+}
+
+impl SyncEngine {
+    /// An engine that knows nobody yet. Equal seeds make equal choices.
+    #[must_use]
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        Self {
+            settings,
+            rng: fastrand::Rng::with_seed(seed),
+            next_request: 1,
+            peers: BTreeMap::new(),
+            conduct: Conduct::default(),
+            pending: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            bodies: BodyPulls::default(),
+            gossip: Gossip::default(),
+            store: StoreHealth::default(),
+            wake_at: None,
+        }
+    }
+
+    /// Handles one event. Effects are in the order in which they must be carried out.
+    pub fn handle(&mut self, now: UnixMillis, event: Event, replica: &mut dyn Replica) -> Vec<Effect> {
+        let mut cx = Cx {
+            now,
+            replica,
+            out: Vec::new(),
+        };
+        match event {
+            Event::Connected { peer } => self.connected(&mut cx, peer),
+            Event::Disconnected { peer } => self.forget(&mut cx, peer),
+            Event::Request { peer, id, bytes } => self.asked(&mut cx, peer, id, &bytes),
+            Event::Response { peer, id, bytes } => self.answered(&mut cx, peer, id, &bytes),
+            Event::RequestFailed { peer, id, reason } => self.request_failed(&mut cx, peer, id, reason),
+            Event::Gossip { peer, bytes } => self.gossip_came(&mut cx, peer, &bytes),
+            Event::LocalChanged => self.local_changed(&mut cx),
+            Event::Tick => {}
+        }
+        self.go_on(&mut cx);
+        cx.out
+    }
+
+    /// The peers that proved who they are, with their sites, in order of their keys.
+    pub fn ready_peers(&self) -> impl Iterator<Item = (PublicKey, SiteId)> + '_ {
+        self.peers
+            .iter()
+            .filter_map(|(key, peer)| Some((*key, peer.site()?)))
+    }
+
+    /// Whether nothing is under way: no open request, no log behind a peer, no body to fetch.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.pulls.is_empty() && self.bodies.is_idle()
+    }
+
+    /// Everything that time or the last event made possible.
+    fn go_on(&mut self, cx: &mut Cx<'_>) {
+        self.expire_requests(cx);
+        self.keep_sessions(cx);
+        self.watch_heads(cx);
+        if self.store.rests_until <= cx.now {
+            self.pull_deltas(cx);
+            self.pull_bodies(cx);
+        }
+        self.ask_facts(cx);
+        self.tell_news(cx);
+        self.publish(cx);
+        self.plan_waking(cx);
+    }
+
+    /// Sends a request and remembers what it was about. `expected_bytes` of answer stretch the deadline.
+    pub(crate) fn ask(
+        &mut self,
+        cx: &mut Cx<'_>,
+        peer: PublicKey,
+        request: &Request,
+        ask: Ask,
+        expected_bytes: u64,
+    ) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let seconds = expected_bytes / self.settings.slowest_bytes_per_second.max(1);
+        let deadline =
+            later(cx.now, self.settings.request_timeout).plus_millis(seconds.saturating_mul(1_000));
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.open += 1;
+            peer.open_bodies += usize::from(matches!(ask, Ask::Bodies(_)));
+        }
+        self.pending.insert(id, Pending { peer, deadline, ask });
+        let bytes = request.encode();
+        cx.out.push(Effect::Request { peer, id, bytes });
+        id
+    }
+
+    /// Takes a request off the list of open ones, whatever became of it.
+    fn close_request(&mut self, id: RequestId) -> Option<Pending> {
+        let pending = self.pending.remove(&id)?;
+        if let Some(peer) = self.peers.get_mut(&pending.peer) {
+            peer.open = peer.open.saturating_sub(1);
+            match pending.ask {
+                Ask::Bodies(_) => peer.open_bodies = peer.open_bodies.saturating_sub(1),
+                Ask::News(_) => peer.news_open = false,
+                Ask::Facts => peer.facts_open = false,
+                Ask::Hello | Ask::Deltas(_) => {}
+            }
+        }
+        Some(pending)
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, bytes: &[u8]) {
+        if self.pending.get(&id).is_none_or(|pending| pending.peer != peer) {
+            let late = self.peers.get_mut(&peer).is_none_or(|peer| peer.takes_late(id));
+            if !late {
+                self.offend(cx, peer, Offence::Unsolicited);
+            }
+            return;
+        }
+        let Some(pending) = self.close_request(id) else {
+            return;
+        };
+        let response = match Response::decode(bytes) {
+            Ok(response) => response,
+            Err(fault) => {
+                self.abandon(cx, peer, pending.ask);
+                return self.offend(cx, peer, Offence::Malformed(fault.to_string()));
+            }
+        };
+        if !matches!(response, Response::Refusal(_))
+            && let Some(peer) = self.peers.get_mut(&peer)
+        {
+            peer.failures = 0;
+        }
+        match (pending.ask, response) {
+            (ask, Response::Refusal(refusal)) => self.refused(cx, peer, ask, refusal),
+            (Ask::Hello, Response::Hello(hello)) => self.hello_answered(cx, peer, &hello),
+            (Ask::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, &news),
+            (Ask::Facts, Response::News(news)) => self.facts_answered(cx, peer, &news),
+            (Ask::Deltas(ask), Response::Deltas(page, deltas)) => {
+                self.deltas_answered(cx, peer, &ask, page, &deltas);
+            }
+            (Ask::Bodies(ask), Response::Bodies(page, frame)) => {
+                self.bodies_answered(cx, peer, ask, &page, &frame);
+            }
+            (ask, _) => {
+                self.abandon(cx, peer, ask);
+                self.offend(cx, peer, Offence::WrongAnswer("it is of another kind"));
+            }
+        }
+    }
+
+    fn request_failed(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, reason: FailureReason) {
+        if self.pending.get(&id).is_none_or(|pending| pending.peer != peer) {
+            return;
+        }
+        let Some(pending) = self.close_request(id) else {
+            return;
+        };
+        self.abandon(cx, peer, pending.ask);
+        if reason == FailureReason::TimedOut {
+            self.offend(cx, peer, Offence::Stalled);
+        }
+    }
+
+    fn expire_requests(&mut self, cx: &mut Cx<'_>) {
+        let overdue = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.deadline <= cx.now);
+        let overdue: Vec<RequestId> = overdue.map(|(id, _)| *id).collect();
+        for id in overdue {
+            let Some(pending) = self.close_request(id) else {
+                continue;
+            };
+            if let Some(peer) = self.peers.get_mut(&pending.peer) {
+                peer.forgive(id);
+            }
+            self.abandon(cx, pending.peer, pending.ask);
+            self.offend(cx, pending.peer, Offence::Stalled);
+        }
+    }
+
+    /// Lets what a request was about be tried again elsewhere or later, and gives the peer a rest.
+    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, peer: PublicKey, ask: Ask) {
+        self.rest(cx.now, peer);
+        match ask {
+            Ask::Hello => self.close(cx, peer, DisconnectReason::NoHello),
+            Ask::News(told) => self.news_failed(cx, peer, &told),
+            Ask::Facts => {}
+            Ask::Deltas(ask) => self.deltas_failed(&ask),
+            Ask::Bodies(ask) => self.bodies_failed(ask),
+        }
+    }
+
+    /// Leaves a peer alone for a while, longer with each failure in a row.
+    pub(crate) fn rest(&mut self, now: UnixMillis, peer: PublicKey) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.failures = peer.failures.saturating_add(1);
+            peer.rests_until = later(now, backoff(peer.failures, &self.settings, &mut self.rng));
+        }
+    }
+
+    /// Counts an offence, and parts with who offends too often.
+    pub(crate) fn offend(&mut self, cx: &mut Cx<'_>, peer: PublicKey, offence: Offence) {
+        cx.notice(Notice::Offence {
+            peer,
+            offence: offence.clone(),
+        });
+        let locked_out = self
+            .conduct
+            .strike(peer, offence.weight(), cx.now, &self.settings);
+        if let Some(locked_out) = locked_out {
+            let last = offence;
+            self.close(cx, peer, DisconnectReason::Offences { last, locked_out });
+        }
+    }
+
+    /// Notes that the store failed: pulling pauses, for peers are not to blame.
+    pub(crate) fn store_failed(&mut self, cx: &mut Cx<'_>, error: &ReplicaError) {
+        if let ReplicaError::Refused { .. } = error {
+            let reason = error.to_string();
+            return cx.notice(Notice::Refused { reason });
+        }
+        self.store.failures = self.store.failures.saturating_add(1);
+        let pause = backoff(self.store.failures, &self.settings, &mut self.rng);
+        self.store.rests_until = later(cx.now, pause);
+        let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+        cx.notice(Notice::StoreFailed {
+            reason: format!("{error}{cause}"),
+            retry_at: self.store.rests_until,
+        });
+    }
+
+    pub(crate) fn store_worked(&mut self) {
+        self.store.failures = 0;
+    }
+
+    /// Asks for a tick at the earliest time at which anything could become possible.
+    fn plan_waking(&mut self, cx: &mut Cx<'_>) {
+        let requests = self.pending.values().map(|pending| pending.deadline);
+        let sessions = self.peers.values().filter_map(Self::session_wakes);
+        let work = [
+            self.gossip.next_expiry(),
+            self.pulls_wake(cx.now),
+            self.bodies_wake(cx.now),
+            Some(self.store.rests_until),
+        ];
+        // What was possible by now was done: what did not happen waits for something other than time.
+        let times = requests
+            .chain(sessions)
+            .chain(work.into_iter().flatten())
+            .filter(|time| *time > cx.now);
+        let earliest = times.min();
+        if self.wake_at != earliest || self.wake_at.is_some_and(|time| time <= cx.now) {
+            self.wake_at = earliest;
+            cx.out.extend(earliest.map(Effect::WakeAt));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Making claims: the part of a site that only its owner can do.
+
+use std::time::Duration;
+
+use starling_protocol::{
+    CertificateChain, Claim, ContentHash, DeltaBuilder, DeltaPlace, Head, Lane, RecordId, SigningKey,
+    SiteSlug, Source, SourceCheck, UnixMillis, VerifiedDelta, next_time,
+};
+
+use super::replica::ModelReplica;
+use crate::replica::{Replica, ReplicaError};
+
+/// zstd level of the claims block of a new delta.
+const CLAIMS_LEVEL: i32 = 9;
+
+/// A site's secret keys.
+#[derive(Debug, Clone)]
+pub struct ModelKeys {
+    /// Signs certificates.
+    pub root: SigningKey,
+    /// Signs deltas and heads.
+    pub operating: SigningKey,
+}
+
+impl ModelKeys {
+    /// Keys that depend on a number only, for worlds that repeat themselves.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x5741_524c_494e_4721);
+        let mut key = || {
+            let mut bytes = [0; 32];
+            rng.fill(&mut bytes);
+            SigningKey::from_seed(&bytes)
+        };
+        Self {
+            root: key(),
+            operating: key(),
+        }
+    }
+
+    /// The genesis chain of a site with these keys.
+    #[must_use]
+    pub fn genesis(&self, slug: SiteSlug, now: UnixMillis) -> CertificateChain {
+        CertificateChain::genesis(slug, &self.root, &self.operating, now)
+    }
+}
+
+impl ModelReplica {
+    /// States that records of `source` have these bodies: one or more deltas, and a new head.
+    ///
+    /// # Errors
+    /// When the own log could not take them.
+    pub fn publish(
+        &mut self,
+        lane: Lane,
+        source: &Source,
+        records: &[(RecordId, Vec<u8>)],
+        now: UnixMillis,
+    ) -> Result<(), ReplicaError> {
+        let claims = records.iter().map(|(id, body)| {
+            let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            Claim::set(source, id, ContentHash::of(body), size, now)
+        });
+        let claims = claims.collect();
+        for (_, body) in records {
+            self.put_body(body);
+        }
+        self.author(lane, claims, now)
+    }
+
+    /// Makes claims whose bodies, if any, are here already.
+    ///
+    /// # Errors
+    /// When the own log could not take them.
+    pub fn author(&mut self, lane: Lane, claims: Vec<Claim>, now: UnixMillis) -> Result<(), ReplicaError> {
+        let mut builder = DeltaBuilder::default();
+        for claim in claims {
+            if let Err(claim) = builder.push(claim) {
+                let full = std::mem::take(&mut builder);
+                self.append_own(lane, full, now)?;
+                builder
+                    .push(claim)
+                    .map_err(|claim| self.refused(&claim.key().to_string()))?;
+            }
+        }
+        if !builder.is_empty() {
+            self.append_own(lane, builder, now)?;
+        }
+        self.accept()?;
+        self.sign_head(lane, now, Duration::from_secs(86_400));
+        Ok(())
+    }
+
+    /// Signs a head of an own log as it stands, valid for some time.
+    pub fn sign_head(&mut self, lane: Lane, now: UnixMillis, validity: Duration) {
+        let site = self.site();
+        let epoch = self.own_chain().epoch();
+        let log = self.log(&site, lane);
+        let checks = log.state.sources().keys().flatten().map(|source| SourceCheck {
+            source: source.clone(),
+            checked_at: now,
+        });
+        let head = Head {
+            site,
+            epoch,
+            lane,
+            time: log.tip.cursor.time,
+            number: log.held(),
+            header: log.tip.header,
+            live_entries: log.state.live(),
+            state_root: log.state.root(),
+            issued_at: now,
+            expires_at: crate::clock::later(now, validity),
+            checks: checks.collect(),
+        };
+        let head = head.sign(&self.keys().operating);
+        self.put_head(head);
+    }
+
+    fn append_own(&mut self, lane: Lane, builder: DeltaBuilder, now: UnixMillis) -> Result<(), ReplicaError> {
+        let delta = self.build(lane, builder, now)?;
+        match self.append(delta.as_bytes())?.problem {
+            None => Ok(()),
+            Some(problem) => Err(self.refused(&format!("{problem:?}"))),
+        }
+    }
+
+    /// Builds and signs the next delta of an own log without appending it.
+    ///
+    /// # Errors
+    /// When it would be too large.
+    pub fn build(
+        &self,
+        lane: Lane,
+        builder: DeltaBuilder,
+        now: UnixMillis,
+    ) -> Result<VerifiedDelta, ReplicaError> {
+        let site = self.site();
+        let log = self.log(&site, lane);
+        let state = log.state_after(builder.claims().iter());
+        let place = DeltaPlace {
+            site,
+            epoch: self.own_chain().epoch(),
+            lane,
+            first: log.tip.next(),
+            previous: log.tip.header,
+            time: next_time(now, log.tip.cursor.time),
+        };
+        let key = &self.keys().operating;
+        builder
+            .finish(place, state.live(), state.root(), CLAIMS_LEVEL, key)
+            .map_err(|error| self.refused(&error.to_string()))
+    }
+
+    fn refused(&self, reason: &str) -> ReplicaError {
+        ReplicaError::Refused {
+            attempted: format!("authoring claims at {}", self.own_chain().slug()),
+            reason: reason.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,513 @@
+//! The model's [`Replica`] implementation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use starling_protocol::{
+    CertificateChain, ClaimNumber, ContentHash, Delta, DeltaError, ForkProof, KnowledgeEntry, KnowledgeRoot,
+    Lane, PublicKey, SiteId, SiteSlug, Source, StateRoot, Succession, UnixMillis, VerifiedHead,
+    knowledge_root,
+};
+
+use super::author::ModelKeys;
+use super::log::{ModelLog, Surroundings};
+use crate::LogKey;
+use crate::replica::{
+    AppendOutcome, AppendProblem, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+};
+
+static EMPTY: std::sync::LazyLock<ModelLog> = std::sync::LazyLock::new(ModelLog::default);
+
+/// A site's store in memory. Cloning it is a backup.
+#[derive(Debug, Clone)]
+pub struct ModelReplica {
+    keys: ModelKeys,
+    own: SiteId,
+    listed: BTreeSet<SiteId>,
+    chains: BTreeMap<SiteId, CertificateChain>,
+    heads: BTreeMap<LogKey, VerifiedHead>,
+    forks: BTreeMap<LogKey, ForkProof>,
+    logs: BTreeMap<LogKey, ModelLog>,
+    bodies: BTreeMap<ContentHash, Arc<[u8]>>,
+    scope: Option<Vec<Source>>,
+    /// Writes that may still succeed before the store fails; none means no limit.
+    writes_left: Option<u32>,
+}
+
+impl ModelReplica {
+    /// A new site.
+    #[must_use]
+    pub fn new(slug: SiteSlug, keys: ModelKeys, now: UnixMillis) -> Self {
+        let chain = keys.genesis(slug, now);
+        Self {
+            keys,
+            own: chain.site(),
+            listed: BTreeSet::new(),
+            chains: BTreeMap::from([(chain.site(), chain)]),
+            heads: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            scope: None,
+            writes_left: None,
+        }
+    }
+
+    /// Puts a site on the allow-list.
+    pub fn list(&mut self, site: SiteId) {
+        self.listed.insert(site);
+    }
+
+    /// Takes a site off the allow-list; what was learned of it stays.
+    pub fn unlist(&mut self, site: &SiteId) {
+        self.listed.remove(site);
+    }
+
+    /// Limits which sources' bodies are wanted here; for deltas that are appended later.
+    pub fn set_scope(&mut self, sources: Vec<Source>) {
+        self.scope = Some(sources);
+    }
+
+    /// Lets the store fail after some more successful writes; `None` heals it.
+    pub fn fail_after(&mut self, writes: Option<u32>) {
+        self.writes_left = writes;
+    }
+
+    /// This site's own chain.
+    #[must_use]
+    pub fn own_chain(&self) -> &CertificateChain {
+        &self.chains[&self.own]
+    }
+
+    /// The key that this site's peers know it by.
+    #[must_use]
+    pub fn key(&self) -> PublicKey {
+        self.keys.operating.public()
+    }
+
+    /// The secret keys.
+    #[must_use]
+    pub fn keys(&self) -> &ModelKeys {
+        &self.keys
+    }
+
+    /// Replaces the own chain (and keys), as an operator does with the root key in hand.
+    pub fn rotate(&mut self, chain: CertificateChain, keys: ModelKeys) {
+        self.keys = keys;
+        self.chains.insert(self.own, chain);
+    }
+
+    /// A body, if it is here.
+    #[must_use]
+    pub fn body(&self, hash: &ContentHash) -> Option<&[u8]> {
+        self.bodies.get(hash).map(|body| &body[..])
+    }
+
+    /// Drops a body, as a purge does.
+    pub fn purge_body(&mut self, hash: &ContentHash) {
+        self.bodies.remove(hash);
+    }
+
+    /// Live bodies of a log up to the accepted position that are not here: none, if the model is sound.
+    #[must_use]
+    pub fn accepted_without_body(&self) -> Vec<(SiteId, Lane, ContentHash)> {
+        let mut found = Vec::new();
+        for ((site, lane), log) in &self.logs {
+            if log.accepted < log.held() {
+                continue;
+            }
+            for (key, content) in log.live_contents() {
+                let in_scope = match (&self.scope, key.source()) {
+                    (Some(scope), Some(source)) => scope.contains(&source),
+                    _ => true,
+                };
+                if in_scope && !self.bodies.contains_key(&content) {
+                    found.push((*site, *lane, content));
+                }
+            }
+        }
+        found
+    }
+
+    /// Hash over what was accepted.
+    #[must_use]
+    pub fn knowledge_root(&self) -> KnowledgeRoot {
+        knowledge_root(self.logs.iter().flat_map(|(&(site, lane), log)| {
+            let sources = log.accepted_state.sources().iter();
+            sources.map(move |(source, state)| KnowledgeEntry {
+                site,
+                lane,
+                source: source.as_ref(),
+                state: &state.state,
+            })
+        }))
+    }
+
+    /// Held position and state root per federation log: equal lists prove that replication converged.
+    #[must_use]
+    pub fn held_roots(&self) -> Vec<(SiteId, ClaimNumber, StateRoot)> {
+        let logs = self
+            .logs
+            .iter()
+            .filter(|((_, lane), _)| *lane == Lane::Federation);
+        logs.map(|(&(site, _), log)| (site, log.held(), log.state.root()))
+            .collect()
+    }
+
+    /// The exact bytes of every delta of a log, in order.
+    #[must_use]
+    pub fn log_bytes(&self, site: &SiteId, lane: Lane) -> Vec<u8> {
+        let kept = self.log(site, lane).after(ClaimNumber::NONE).iter();
+        kept.flat_map(|kept| kept.bytes.iter().copied()).collect()
+    }
+
+    pub(super) fn log(&self, site: &SiteId, lane: Lane) -> &ModelLog {
+        self.logs.get(&(*site, lane)).unwrap_or(&EMPTY)
+    }
+
+    pub(super) fn put_head(&mut self, head: VerifiedHead) {
+        self.heads.insert((head.head().site, head.head().lane), head);
+    }
+
+    pub(super) fn put_body(&mut self, body: &[u8]) {
+        self.bodies.insert(ContentHash::of(body), body.into());
+    }
+
+    fn write(&mut self, attempted: &str) -> Result<(), ReplicaError> {
+        match &mut self.writes_left {
+            Some(0) => Err(ReplicaError::Storage {
+                attempted: attempted.to_owned(),
+                source: "the store was told to fail".into(),
+            }),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn demand_listed(&self, site: &SiteId, attempted: &str) -> Result<(), ReplicaError> {
+        if self.is_listed(site) {
+            return Ok(());
+        }
+        Err(ReplicaError::Refused {
+            attempted: format!("{attempted} of {site}"),
+            reason: "the site is not on the allow-list; add it first".to_owned(),
+        })
+    }
+
+    fn is_frozen(&self, key: &LogKey) -> bool {
+        let chain = self.chains.get(&key.0);
+        self.forks
+            .get(key)
+            .is_some_and(|fork| !chain.is_some_and(|chain| ModelLog::resolved_by(chain, fork.epoch())))
+    }
+
+    fn position_of(&self, key: LogKey) -> LogPosition {
+        let log = self.log(&key.0, key.1);
+        let head = self
+            .heads
+            .get(&key)
+            .map_or(ClaimNumber::NONE, |head| head.head().number);
+        LogPosition {
+            site: key.0,
+            lane: key.1,
+            high_water: head.max(log.held()),
+            held: log.held(),
+            accepted: log.accepted,
+            body_complete: log.body_complete,
+            frozen: self.is_frozen(&key),
+        }
+    }
+
+    fn append_one(&mut self, delta: &Delta<'_>) -> Result<bool, AppendProblem> {
+        let header = *delta.header();
+        let (site, lane) = (header.site, header.lane);
+        if !self.is_listed(&site) {
+            return Err(AppendProblem::UnknownSite { site });
+        }
+        let chain = self
+            .chains
+            .get(&site)
+            .ok_or(AppendProblem::UnknownSite { site })?;
+        let verified = delta.verify(chain).map_err(|error| match error {
+            DeltaError::UnknownEpoch { site, epoch, .. } => AppendProblem::UnknownEpoch { site, epoch },
+            other => AppendProblem::Invalid {
+                reason: other.to_string(),
+            },
+        })?;
+        let log = self.log(&site, lane);
+        let overlap = log.overlapping(header.first, header.last());
+        if let Some(kept) = overlap.filter(|kept| kept.hash != verified.hash()) {
+            let bytes = kept.bytes.clone();
+            return Err(self.prove_fork(delta, &bytes, site, lane));
+        }
+        match log.tip.place(&header, chain) {
+            Succession::AtOrBefore => Ok(false),
+            Succession::Gap { missing_from } => Err(AppendProblem::Gap {
+                site,
+                lane,
+                missing_from,
+                found: header.first,
+            }),
+            Succession::OtherBranch => Err(AppendProblem::Diverges { site, lane }),
+            Succession::Refused(reason) => Err(AppendProblem::Refused {
+                site,
+                lane,
+                reason: reason.to_owned(),
+            }),
+            Succession::Next if self.is_frozen(&(site, lane)) => Err(AppendProblem::Frozen { site, lane }),
+            Succession::Next => {
+                let around = Surroundings {
+                    bodies: &self.bodies,
+                    scope: self.scope.as_deref(),
+                };
+                let log = self.logs.entry((site, lane)).or_default();
+                let refused = |reason| AppendProblem::Refused { site, lane, reason };
+                log.apply(&verified, &around).map_err(refused)?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn prove_fork(&mut self, delta: &Delta<'_>, kept: &[u8], site: SiteId, lane: Lane) -> AppendProblem {
+        let proof = Delta::decode(kept)
+            .map_err(|error| error.to_string())
+            .and_then(|kept| {
+                ForkProof::of(delta, &kept, &self.chains[&site]).map_err(|error| error.to_string())
+            });
+        match proof {
+            Ok(proof) => {
+                self.forks.entry((site, lane)).or_insert_with(|| proof.clone());
+                AppendProblem::Fork {
+                    proof: Box::new(proof),
+                }
+            }
+            Err(reason) => AppendProblem::Refused { site, lane, reason },
+        }
+    }
+}
+
+impl Replica for ModelReplica {
+    fn site(&self) -> SiteId {
+        self.own
+    }
+
+    fn chain(&self, site: &SiteId) -> Option<CertificateChain> {
+        self.chains.get(site).filter(|_| self.is_listed(site)).cloned()
+    }
+
+    fn is_listed(&self, site: &SiteId) -> bool {
+        *site == self.own || self.listed.contains(site)
+    }
+
+    fn chains(&self) -> Vec<CertificateChain> {
+        let chains = self.chains.values().filter(|chain| self.is_listed(&chain.site()));
+        chains.cloned().collect()
+    }
+
+    fn authorised(&self, key: &PublicKey) -> Option<SiteId> {
+        let mut listed = self.listed.iter().filter(|site| **site != self.own);
+        listed
+            .find(|site| {
+                self.chains
+                    .get(site)
+                    .is_some_and(|chain| chain.is_current_key(key))
+            })
+            .copied()
+    }
+
+    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
+        let site = chain.site();
+        self.demand_listed(&site, "learning the certificate chain")?;
+        let Some(known) = self.chains.get(&site) else {
+            self.write("keeping a certificate chain")?;
+            self.chains.insert(site, chain.clone());
+            return Ok(Learned::New);
+        };
+        let merged = known.merge(chain).map_err(|error| ReplicaError::Refused {
+            attempted: format!("learning the certificate chain of {site}"),
+            reason: error.to_string(),
+        })?;
+        if merged.certificates().len() == known.certificates().len() {
+            return Ok(Learned::Same);
+        }
+        self.write("keeping a certificate chain")?;
+        self.chains.insert(site, merged);
+        Ok(Learned::Longer)
+    }
+
+    fn heads(&self) -> Vec<VerifiedHead> {
+        self.heads
+            .values()
+            .filter(|head| self.is_listed(&head.head().site))
+            .cloned()
+            .collect()
+    }
+
+    fn head(&self, site: &SiteId, lane: Lane) -> Option<VerifiedHead> {
+        self.heads
+            .get(&(*site, lane))
+            .filter(|_| self.is_listed(site))
+            .cloned()
+    }
+
+    fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
+        let key = (head.head().site, head.head().lane);
+        self.demand_listed(&key.0, "learning a head")?;
+        if self
+            .heads
+            .get(&key)
+            .is_some_and(|known| !head.is_newer_than(known))
+        {
+            return Ok(false);
+        }
+        self.write("keeping a head")?;
+        self.put_head(head.clone());
+        Ok(true)
+    }
+
+    fn forks(&self) -> Vec<ForkProof> {
+        self.forks
+            .values()
+            .filter(|fork| self.is_listed(&fork.site()))
+            .cloned()
+            .collect()
+    }
+
+    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
+        let key = (proof.site(), proof.lane());
+        self.demand_listed(&key.0, "learning a fork proof")?;
+        if self.forks.contains_key(&key) {
+            return Ok(false);
+        }
+        self.write("keeping a fork proof")?;
+        self.forks.insert(key, proof.clone());
+        Ok(true)
+    }
+
+    fn positions(&self) -> Vec<LogPosition> {
+        let keys: BTreeSet<LogKey> = self.logs.keys().chain(self.heads.keys()).copied().collect();
+        let listed = keys.into_iter().filter(|(site, _)| self.is_listed(site));
+        listed.map(|key| self.position_of(key)).collect()
+    }
+
+    fn position(&self, site: &SiteId, lane: Lane) -> Option<LogPosition> {
+        let key = (*site, lane);
+        let known = self.logs.contains_key(&key) || self.heads.contains_key(&key);
+        (known && self.is_listed(site)).then(|| self.position_of(key))
+    }
+
+    fn deltas(
+        &self,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
+        max_bytes: usize,
+    ) -> Result<DeltaPage, ReplicaError> {
+        let mut page = DeltaPage {
+            bytes: Vec::new(),
+            last: after,
+            more: false,
+        };
+        for kept in self.log(site, lane).after(after) {
+            if !page.bytes.is_empty() && page.bytes.len() + kept.bytes.len() > max_bytes {
+                page.more = true;
+                break;
+            }
+            page.bytes.extend_from_slice(&kept.bytes);
+            page.last = kept.last;
+        }
+        Ok(page)
+    }
+
+    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
+        self.write("appending deltas")?;
+        let mut appended = 0;
+        let mut rest = page;
+        while !rest.is_empty() {
+            let taken = Delta::decode_first(rest)
+                .map_err(|error| AppendProblem::Invalid {
+                    reason: error.to_string(),
+                })
+                .and_then(|(delta, tail)| Ok((self.append_one(&delta)?, tail)));
+            match taken {
+                Ok((new, tail)) => {
+                    appended += usize::from(new);
+                    rest = tail;
+                }
+                Err(problem) => {
+                    let problem = Some(problem);
+                    return Ok(AppendOutcome { appended, problem });
+                }
+            }
+        }
+        Ok(AppendOutcome {
+            appended,
+            problem: None,
+        })
+    }
+
+    fn missing_bodies(
+        &self,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
+        limit: usize,
+    ) -> Result<Vec<MissingBody>, ReplicaError> {
+        let missing = self.log(site, lane).missing.range(ClaimNumber(after.0 + 1)..);
+        Ok(missing.take(limit).map(|(_, missing)| missing.clone()).collect())
+    }
+
+    fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError> {
+        let mut answers: Vec<Option<Vec<u8>>> = Vec::new();
+        let mut bytes = 0;
+        for hash in hashes {
+            let body = self.bodies.get(hash);
+            bytes += body.map_or(0, |body| body.len());
+            if bytes > max_bytes && !answers.is_empty() {
+                break;
+            }
+            answers.push(body.map(|body| body.to_vec()));
+        }
+        Ok(answers)
+    }
+
+    fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError> {
+        self.write("keeping bodies")?;
+        let missing = self.logs.values().flat_map(|log| log.missing.values());
+        let wanted: BTreeSet<ContentHash> = missing.map(|missing| missing.hash).collect();
+        let mut kept = BTreeSet::new();
+        for body in bodies {
+            let hash = ContentHash::of(&body);
+            if wanted.contains(&hash) && !self.bodies.contains_key(&hash) {
+                self.bodies.insert(hash, body.into());
+                kept.insert(hash);
+            }
+        }
+        for log in self.logs.values_mut() {
+            log.missing.retain(|_, missing| !kept.contains(&missing.hash));
+        }
+        Ok(kept.len())
+    }
+
+    fn accept(&mut self) -> Result<Vec<(SiteId, Lane, ClaimNumber)>, ReplicaError> {
+        self.write("accepting")?;
+        let frozen: Vec<LogKey> = self
+            .logs
+            .keys()
+            .filter(|key| self.is_frozen(key))
+            .copied()
+            .collect();
+        let mut moved = Vec::new();
+        for (&(site, lane), log) in &mut self.logs {
+            if !frozen.contains(&(site, lane))
+                && let Some(accepted) = log.accept()
+            {
+                moved.push((site, lane, accepted));
+            }
+        }
+        Ok(moved)
+    }
+}

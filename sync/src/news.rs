@@ -1,0 +1,539 @@
+//! News: who stands where, and the signed facts (chains, heads, fork proofs) that prove it.
+//!
+//! Two ways. *Gossip* carries what an author says of itself to everyone at once. *News* goes to neighbours
+//! only and says what this site holds, for that is what a neighbour can fetch here; it is confirmed, so a
+//! lost message is told again, and nothing is told twice. Facts that a note speaks of and that did not come
+//! along are asked for.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use starling_protocol::{
+    CertificateChain, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, PublicKey, SiteId, UnixMillis,
+    VerifiedHead,
+};
+
+use crate::LogKey;
+use crate::engine::{Ask, Cx, SyncEngine};
+use crate::event::{Effect, GossipVerdict, RequestId};
+use crate::limits::{MAX_ANNOUNCE_BYTES, MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
+use crate::notice::{Notice, Offence};
+use crate::peer::{HeadRank, head_rank};
+use crate::replica::Learned;
+use crate::telling::note_of;
+use crate::wire::{Announce, FactsWanted, LogNote, News, Request, Response};
+
+/// Most gossip messages that wait to be published.
+const MAX_UNPUBLISHED: usize = 256;
+
+/// What this site gossips, and which heads it watches.
+#[derive(Debug, Default)]
+pub(crate) struct Gossip {
+    /// Own heads and chain length that were published.
+    heads: BTreeMap<Lane, HeadRank>,
+    chain_length: usize,
+    /// Messages to publish.
+    queue: VecDeque<News>,
+    /// When the newest head of each other site's log expires; none once it was said.
+    expiries: Option<BTreeMap<LogKey, UnixMillis>>,
+}
+
+impl Gossip {
+    pub(crate) fn next_expiry(&self) -> Option<UnixMillis> {
+        self.expiries.as_ref()?.values().min().copied()
+    }
+
+    fn queue(&mut self, news: News) {
+        if self.queue.len() == MAX_UNPUBLISHED {
+            self.queue.pop_front();
+        }
+        self.queue.push_back(news);
+    }
+}
+
+impl SyncEngine {
+    /// The replica changed by other hands: see what is new and who should know.
+    pub(crate) fn local_changed(&mut self, cx: &mut Cx<'_>) {
+        self.drop_unlisted(cx);
+        self.announce_own(cx);
+        self.gossip.expiries = None;
+        for position in cx.replica.positions() {
+            let log = (position.site, position.lane);
+            self.log_changed(cx, log);
+            self.reconsider(cx, log);
+            self.bodies.look_at(log);
+        }
+    }
+
+    /// Gossips the own head and chain if they are newer than what was gossiped.
+    fn announce_own(&mut self, cx: &mut Cx<'_>) {
+        let own = cx.replica.site();
+        let mut news = News::default();
+        let Some(chain) = cx.replica.chain(&own) else {
+            return;
+        };
+        // The direct lane's head is nobody's but its readers'; they get it as news.
+        if let Some(head) = cx.replica.head(&own, Lane::Federation) {
+            let rank = rank_of(head.head());
+            if self
+                .gossip
+                .heads
+                .get(&Lane::Federation)
+                .is_none_or(|last| *last < rank)
+            {
+                self.gossip.heads.insert(Lane::Federation, rank);
+                news.heads.push(head.as_bytes().to_vec());
+            }
+        }
+        let length = chain.certificates().len();
+        // A genesis is shown in every hello; only what follows it is news to those who are connected.
+        if length > self.gossip.chain_length.max(1) {
+            news.chains.push(chain.to_bytes());
+        }
+        self.gossip.chain_length = length;
+        if !news.is_empty() {
+            self.gossip.queue(news);
+        }
+    }
+
+    pub(crate) fn publish(&mut self, cx: &mut Cx<'_>) {
+        for news in std::mem::take(&mut self.gossip.queue) {
+            let bytes = Announce(news).encode();
+            // A chain of hundreds of epochs does not fit; it goes as news, from neighbour to neighbour.
+            if bytes.len() <= MAX_ANNOUNCE_BYTES {
+                cx.out.push(Effect::Gossip { bytes });
+            }
+        }
+    }
+
+    pub(crate) fn gossip_came(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) {
+        let verdict = self.judge_gossip(cx, key, bytes);
+        cx.out.push(Effect::GossipChecked(verdict));
+    }
+
+    fn judge_gossip(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
+        let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.site().is_some()) else {
+            return GossipVerdict::Ignore;
+        };
+        if !peer.gossip.take(cx.now, per_second, burst) {
+            self.offend(cx, key, Offence::Flood);
+            return GossipVerdict::Ignore;
+        }
+        let outcome = match Announce::decode(bytes) {
+            Ok(Announce(news)) => self.take_facts(cx, key, &news, true),
+            Err(fault) => Err(Offence::Malformed(fault.to_string())),
+        };
+        match outcome {
+            Ok(true) => GossipVerdict::Accept,
+            Ok(false) => GossipVerdict::Ignore,
+            Err(offence) => {
+                self.offend(cx, key, offence);
+                GossipVerdict::Reject
+            }
+        }
+    }
+
+    pub(crate) fn news_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, news: &News) {
+        self.absorb(cx, key, news);
+        if self.peers.contains_key(&key) {
+            let logs: Vec<LogKey> = news.notes.iter().map(|note| (note.site, note.lane)).collect();
+            let (answer, sent) = self.compose(cx, key, logs.into_iter(), MAX_REQUEST_BYTES);
+            self.respond(cx, key, id, &Response::News(answer));
+            self.count_as_told(key, &sent);
+        }
+    }
+
+    pub(crate) fn news_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, told: &[LogNote], news: &News) {
+        self.count_as_told(key, told);
+        self.absorb(cx, key, news);
+    }
+
+    pub(crate) fn facts_asked(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PublicKey,
+        id: RequestId,
+        wanted: &FactsWanted,
+    ) {
+        let own = cx.replica.site();
+        let Some(peer) = self.peers.get(&key) else { return };
+        let mut news = News::default();
+        let mut room = MAX_REQUEST_BYTES - 1_024;
+        let mut fits = |bytes: &[u8]| {
+            let cost = bytes.len() + 64;
+            let fits = cost <= room;
+            room -= if fits { cost } else { 0 };
+            fits
+        };
+        for site in &wanted.chains {
+            let chain = cx.replica.chain(site).map(|chain| chain.to_bytes());
+            news.chains.extend(chain.filter(|chain| fits(chain)));
+        }
+        for log in wanted.heads.iter().filter(|log| peer.may_share(**log, own)) {
+            let head = cx
+                .replica
+                .head(&log.0, log.1)
+                .map(|head| head.as_bytes().to_vec());
+            news.heads.extend(head.filter(|head| fits(head)));
+        }
+        let forks = if wanted.forks.is_empty() {
+            Vec::new()
+        } else {
+            cx.replica.forks()
+        };
+        for fork in forks
+            .iter()
+            .filter(|fork| wanted.forks.contains(&(fork.site(), fork.lane())))
+        {
+            let bytes = fork.to_bytes();
+            if peer.may_share((fork.site(), fork.lane()), own) && fits(&bytes) {
+                news.forks.push((fork.site(), bytes));
+            }
+        }
+        self.respond(cx, key, id, &Response::News(news));
+    }
+
+    pub(crate) fn facts_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, news: &News) {
+        self.absorb(cx, key, news);
+    }
+
+    /// Asks peers for the facts that their notes speak of.
+    pub(crate) fn ask_facts(&mut self, cx: &mut Cx<'_>) {
+        let ready = self.peers.iter().filter(|(_, peer)| {
+            peer.site().is_some() && !peer.facts_open && !peer.wanted.is_empty() && peer.rests_until <= cx.now
+        });
+        let ready: Vec<PublicKey> = ready.map(|(key, _)| *key).collect();
+        for key in ready {
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
+            let wanted = FactsWanted {
+                chains: take_some(&mut peer.wanted.chains),
+                heads: take_some(&mut peer.wanted.heads),
+                forks: take_some(&mut peer.wanted.forks),
+            };
+            peer.facts_open = true;
+            self.ask(
+                cx,
+                key,
+                &Request::Facts(wanted),
+                Ask::Facts,
+                MAX_REQUEST_BYTES as u64,
+            );
+        }
+    }
+
+    /// Takes in what a peer says: facts first, then its notes.
+    pub(crate) fn absorb(&mut self, cx: &mut Cx<'_>, key: PublicKey, news: &News) {
+        if let Err(offence) = self.take_facts(cx, key, news, false) {
+            return self.offend(cx, key, offence);
+        }
+        for note in &news.notes {
+            self.take_note(cx, key, note);
+        }
+    }
+
+    /// Takes signed facts; gives whether any was news.
+    fn take_facts(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PublicKey,
+        news: &News,
+        gossip: bool,
+    ) -> Result<bool, Offence> {
+        let mut new = false;
+        for bytes in &news.chains {
+            let chain = CertificateChain::from_bytes(bytes)
+                .map_err(|error| unverifiable("certificate chain", &error))?;
+            new |= self.take_chain(cx, &chain);
+        }
+        for bytes in &news.heads {
+            new |= self.take_head(cx, key, bytes, gossip)?;
+        }
+        for (site, bytes) in &news.forks {
+            new |= self.take_fork(cx, key, *site, bytes)?;
+        }
+        Ok(new)
+    }
+
+    fn take_chain(&mut self, cx: &mut Cx<'_>, chain: &CertificateChain) -> bool {
+        if !cx.replica.is_listed(&chain.site()) {
+            return false;
+        }
+        match cx.replica.learn_chain(chain) {
+            Ok(Learned::New | Learned::Longer) => {
+                self.chain_learned(cx, chain);
+                true
+            }
+            Ok(Learned::Same) => false,
+            Err(error) => {
+                self.store_failed(cx, &error);
+                false
+            }
+        }
+    }
+
+    /// A chain grew: its logs can be verified further, and its old key is no peer any more.
+    pub(crate) fn chain_learned(&mut self, cx: &mut Cx<'_>, chain: &CertificateChain) {
+        let site = chain.site();
+        cx.notice(Notice::ChainLearned {
+            site,
+            epoch: chain.epoch(),
+        });
+        self.drop_unlisted(cx);
+        for lane in Lane::ALL {
+            if let Some(pull) = self.pulls.get_mut(&(site, lane)) {
+                pull.not_before = cx.now;
+            }
+            self.reconsider(cx, (site, lane));
+            self.log_changed(cx, (site, lane));
+            // A head that came before its chain could not be checked then.
+            for peer in self.peers.values_mut() {
+                if peer
+                    .knows
+                    .get(&(site, lane))
+                    .is_some_and(|note| note.head_issued_at > UnixMillis::EPOCH)
+                {
+                    peer.wanted.heads.insert((site, lane));
+                }
+            }
+        }
+    }
+
+    fn take_head(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PublicKey,
+        bytes: &[u8],
+        gossip: bool,
+    ) -> Result<bool, Offence> {
+        let head = Head::peek(bytes).map_err(|error| unverifiable("head", &error))?;
+        let log = (head.site, head.lane);
+        let own = cx.replica.site();
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Ok(false);
+        };
+        let shared = peer.may_share(log, own) && !(gossip && head.lane == Lane::Direct);
+        if !shared || !cx.replica.is_listed(&head.site) {
+            return Ok(false);
+        }
+        let known = cx.replica.head(&head.site, head.lane);
+        if known.is_some_and(|known| rank_of(known.head()) >= rank_of(&head)) {
+            return Ok(false);
+        }
+        let Some(chain) = cx.replica.chain(&head.site) else {
+            peer.wanted.chains.insert(head.site);
+            return Ok(false);
+        };
+        let verified = match VerifiedHead::verify(bytes, &chain) {
+            Ok(verified) => verified,
+            Err(HeadError::UnknownEpoch { site, .. }) => {
+                peer.wanted.chains.insert(site);
+                return Ok(false);
+            }
+            // True once, and closed since by a certificate that the sender may not know yet.
+            Err(HeadError::OutsideEpoch { .. }) => return Ok(false),
+            Err(error) => return Err(unverifiable("head", &error)),
+        };
+        match cx.replica.learn_head(&verified) {
+            Ok(true) => {
+                self.head_learned(cx, &head);
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
+            Err(error) => {
+                self.store_failed(cx, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    fn head_learned(&mut self, cx: &mut Cx<'_>, head: &Head) {
+        let log = (head.site, head.lane);
+        if let Some(expiries) = &mut self.gossip.expiries
+            && head.site != cx.replica.site()
+        {
+            expiries.insert(log, head.expires_at);
+        }
+        cx.notice(Notice::HeadLearned {
+            site: head.site,
+            lane: head.lane,
+            number: head.number,
+        });
+        // An author has its own log, and all bodies in it.
+        let author = self
+            .peers
+            .values_mut()
+            .find(|peer| peer.site() == Some(head.site));
+        if let Some(author) = author {
+            let note = author.knows.entry(log).or_insert_with(|| empty_note(log));
+            if rank_of(head) > head_rank(note) {
+                (note.head_epoch, note.head_number, note.head_issued_at) = rank_of(head);
+            }
+            note.held = note.held.max(head.number);
+            note.body_complete = note.body_complete.max(head.number);
+        }
+        self.reconsider(cx, log);
+        self.log_changed(cx, log);
+    }
+
+    fn take_fork(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PublicKey,
+        site: SiteId,
+        bytes: &[u8],
+    ) -> Result<bool, Offence> {
+        if !cx.replica.is_listed(&site) {
+            return Ok(false);
+        }
+        let chain = cx.replica.chain(&site);
+        let proof = chain.as_ref().map(|chain| ForkProof::verify(bytes, chain));
+        let proof = match proof {
+            Some(Ok(proof)) => proof,
+            None | Some(Err(ForkError::Header(DeltaError::UnknownEpoch { .. }))) => {
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    peer.wanted.chains.insert(site);
+                }
+                return Ok(false);
+            }
+            Some(Err(error)) => return Err(unverifiable("fork proof", &error)),
+        };
+        match cx.replica.learn_fork(&proof) {
+            Ok(true) => {
+                self.fork_learned(cx, &proof);
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
+            Err(error) => {
+                self.store_failed(cx, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    /// A fork is proved and kept: everyone must know, and the log rests.
+    pub(crate) fn fork_learned(&mut self, cx: &mut Cx<'_>, proof: &ForkProof) {
+        let (site, lane) = (proof.site(), proof.lane());
+        cx.notice(Notice::Forked { site, lane });
+        if lane == Lane::Federation {
+            self.gossip.queue(News {
+                forks: vec![(site, proof.to_bytes())],
+                ..News::default()
+            });
+        }
+        self.reconsider(cx, (site, lane));
+        self.log_changed(cx, (site, lane));
+    }
+
+    /// Takes a peer's word on where it stands, and plans to fetch what it has and this site lacks.
+    fn take_note(&mut self, cx: &mut Cx<'_>, key: PublicKey, note: &LogNote) {
+        let log = (note.site, note.lane);
+        let own = cx.replica.site();
+        if !cx.replica.is_listed(&note.site) {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.may_share(log, own)) else {
+            return;
+        };
+        let body_complete = note.body_complete.min(note.held);
+        let before = peer.knows.insert(
+            log,
+            LogNote {
+                body_complete,
+                ..*note
+            },
+        );
+        if before.is_some_and(|before| before == *note) {
+            return;
+        }
+        let mine = note_of(cx.replica, log);
+        if note.chain_length > mine.chain_length {
+            peer.wanted.chains.insert(note.site);
+        }
+        if head_rank(note) > head_rank(&mine) {
+            peer.wanted.heads.insert(log);
+        }
+        if note.forked
+            && !mine.forked
+            && !cx
+                .replica
+                .forks()
+                .iter()
+                .any(|fork| (fork.site(), fork.lane()) == log)
+        {
+            peer.wanted.forks.insert(log);
+        }
+        self.reconsider(cx, log);
+        if before.is_none_or(|before| before.body_complete < body_complete) {
+            self.bodies.peer_has_more(key);
+            if mine.body_complete < mine.held {
+                self.bodies.look_at(log);
+            }
+        }
+    }
+
+    /// Says which logs have gone stale: their newest head expired.
+    pub(crate) fn watch_heads(&mut self, cx: &mut Cx<'_>) {
+        let own = cx.replica.site();
+        let expiries = self.gossip.expiries.get_or_insert_with(|| {
+            let heads = cx.replica.heads().into_iter();
+            let others = heads.filter(|head| head.head().site != own);
+            others
+                .map(|head| ((head.head().site, head.head().lane), head.head().expires_at))
+                .collect()
+        });
+        if expiries.values().all(|expiry| *expiry > cx.now) {
+            return;
+        }
+        let (stale, fresh) = std::mem::take(expiries)
+            .into_iter()
+            .partition(|(_, expiry)| *expiry <= cx.now);
+        *expiries = fresh;
+        let stale: BTreeMap<LogKey, UnixMillis> = stale;
+        for ((site, lane), expired_at) in stale {
+            cx.notice(Notice::Stale {
+                site,
+                lane,
+                expired_at,
+            });
+        }
+    }
+}
+
+fn take_some<T: Ord + Copy>(set: &mut std::collections::BTreeSet<T>) -> Vec<T> {
+    let some: Vec<T> = set.iter().take(MAX_FACTS).copied().collect();
+    for item in &some {
+        set.remove(item);
+    }
+    some
+}
+
+pub(crate) fn rank_of(head: &Head) -> HeadRank {
+    (head.epoch, head.number, head.issued_at)
+}
+
+fn unverifiable(object: &'static str, error: &dyn std::error::Error) -> Offence {
+    let cause = error
+        .source()
+        .map_or_else(String::new, |cause| format!(": {cause}"));
+    let reason = format!("{error}{cause}");
+    Offence::Unverifiable { object, reason }
+}
+
+fn empty_note((site, lane): LogKey) -> LogNote {
+    LogNote {
+        site,
+        lane,
+        chain_length: 0,
+        forked: false,
+        head_epoch: 0,
+        head_number: starling_protocol::ClaimNumber::NONE,
+        head_issued_at: UnixMillis::EPOCH,
+        held: starling_protocol::ClaimNumber::NONE,
+        body_complete: starling_protocol::ClaimNumber::NONE,
+    }
+}
+
+// The notes of a full message leave room for the rest of it.
+const _: () = assert!(MAX_NOTES * crate::telling::LONGEST_NOTE_BYTES < MAX_REQUEST_BYTES);

@@ -1,0 +1,287 @@
+//! Pulling deltas: one page of one log from one peer at a time, several logs at once.
+//!
+//! Who announced a log may be asked for it; when a peer fails, the next one is. The replica verifies every
+//! delta against its author, so that it does not matter through whom it came.
+
+use starling_protocol::limits::MAX_DELTA_BYTES;
+use starling_protocol::{ClaimNumber, Delta, PublicKey, UnixMillis};
+
+use crate::LogKey;
+use crate::clock::later;
+use crate::conduct::backoff;
+use crate::engine::{Ask, Cx, SyncEngine};
+use crate::limits::MAX_DELTAS_PAGE_BYTES;
+use crate::notice::{Notice, Offence};
+use crate::replica::{AppendOutcome, AppendProblem};
+use crate::wire::{DeltasPage, DeltasWanted, Request};
+
+/// A log of which some peer holds more than this site.
+#[derive(Debug, Default)]
+pub(crate) struct Pull {
+    /// Whom it is being asked of.
+    asking: Option<PublicKey>,
+    pub(crate) not_before: UnixMillis,
+    failures: u32,
+    /// Who sent a delta that does not follow ours: its counterpart of our last delta proves the fork.
+    diverges: Option<PublicKey>,
+}
+
+/// An open request for deltas.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeltasAsk {
+    pub(crate) log: LogKey,
+    after: ClaimNumber,
+    max_bytes: usize,
+    /// Asked to prove a fork, not to go on.
+    probe: bool,
+}
+
+impl SyncEngine {
+    /// Sees whether a log has to be pulled, after anything about it or about a peer's word on it changed.
+    pub(crate) fn reconsider(&mut self, cx: &Cx<'_>, log: LogKey) {
+        let position = cx.replica.position(&log.0, log.1);
+        let held = position.map_or(ClaimNumber::NONE, |position| position.held);
+        let possible =
+            !position.is_some_and(|position| position.frozen) && cx.replica.chain(&log.0).is_some();
+        let behind = self.peers.values().any(|peer| peer.can_give_deltas(log, held));
+        if possible && behind {
+            self.pulls.entry(log).or_default();
+        } else if self.pulls.get(&log).is_some_and(|pull| pull.asking.is_none()) {
+            self.pulls.remove(&log);
+        }
+    }
+
+    /// Asks for the next page of every log that can go on.
+    pub(crate) fn pull_deltas(&mut self, cx: &mut Cx<'_>) {
+        let mut active = self.pulls.values().filter(|pull| pull.asking.is_some()).count();
+        let waiting = self
+            .pulls
+            .iter()
+            .filter(|(_, pull)| pull.asking.is_none() && pull.not_before <= cx.now);
+        let waiting: Vec<LogKey> = waiting.map(|(log, _)| *log).collect();
+        for log in waiting {
+            if active >= self.settings.delta_pulls {
+                break;
+            }
+            let position = cx.replica.position(&log.0, log.1);
+            let held = position.map_or(ClaimNumber::NONE, |position| position.held);
+            let probe = self.pulls.get(&log).and_then(|pull| pull.diverges);
+            let probe = probe.filter(|peer| self.peers.contains_key(peer));
+            let Some(peer) = probe.or_else(|| self.best_for_deltas(cx.now, log, held)) else {
+                continue;
+            };
+            let after = if probe.is_some() {
+                ClaimNumber(held.0.saturating_sub(1))
+            } else {
+                held
+            };
+            let max_bytes = self.settings.deltas_page_bytes.min(MAX_DELTAS_PAGE_BYTES);
+            let request = Request::Deltas(DeltasWanted {
+                site: log.0,
+                lane: log.1,
+                after,
+                max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX),
+            });
+            let ask = DeltasAsk {
+                log,
+                after,
+                max_bytes,
+                probe: probe.is_some(),
+            };
+            if let Some(pull) = self.pulls.get_mut(&log) {
+                pull.asking = Some(peer);
+            }
+            self.ask(cx, peer, &request, Ask::Deltas(ask), max_bytes as u64);
+            active += 1;
+        }
+    }
+
+    /// The peer to ask: the one that failed least, then has least to do, then the author, then by lot.
+    fn best_for_deltas(&mut self, now: UnixMillis, log: LogKey, held: ClaimNumber) -> Option<PublicKey> {
+        let rng = &mut self.rng;
+        let fit = self.peers.iter().filter(|(_, peer)| {
+            peer.can_give_deltas(log, held)
+                && peer.rests_until <= now
+                && peer.open < self.settings.requests_per_peer
+        });
+        let ranked = fit.map(|(key, peer)| {
+            let author = peer.site() == Some(log.0);
+            ((peer.failures, peer.open, !author, rng.u32(..)), *key)
+        });
+        ranked.min().map(|(_, key)| key)
+    }
+
+    /// When the pause of some log, and the rest of a peer that has it, are over.
+    pub(crate) fn pulls_wake(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
+        let times = waiting.flat_map(|(log, pull)| {
+            let peers = self
+                .peers
+                .values()
+                .filter(|peer| peer.can_give_deltas(*log, ClaimNumber::NONE));
+            peers.map(|peer| peer.rests_until.max(pull.not_before))
+        });
+        times.filter(|time| *time > now).min()
+    }
+
+    pub(crate) fn deltas_failed(&mut self, ask: &DeltasAsk) {
+        if let Some(pull) = self.pulls.get_mut(&ask.log) {
+            pull.asking = None;
+        }
+    }
+
+    pub(crate) fn deltas_answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PublicKey,
+        ask: &DeltasAsk,
+        page: DeltasPage,
+        bytes: &[u8],
+    ) {
+        self.deltas_failed(ask);
+        if let Err(offence) = fits(ask, page, bytes) {
+            self.rest(cx.now, key);
+            return self.offend(cx, key, offence);
+        }
+        if bytes.is_empty() {
+            // It said that it holds more. Do not ask again before it says so again.
+            if let Some(note) = self
+                .peers
+                .get_mut(&key)
+                .and_then(|peer| peer.knows.get_mut(&ask.log))
+            {
+                note.held = note.held.min(ask.after);
+                note.body_complete = note.body_complete.min(ask.after);
+            }
+            self.offend(cx, key, Offence::BrokenPromise);
+            return self.reconsider(cx, ask.log);
+        }
+        match cx.replica.append(bytes) {
+            Ok(outcome) => self.appended(cx, key, ask, outcome),
+            Err(error) => self.store_failed(cx, &error),
+        }
+    }
+
+    fn appended(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: &DeltasAsk, outcome: AppendOutcome) {
+        self.store_worked();
+        let (site, lane) = ask.log;
+        if outcome.appended > 0 {
+            let number = cx
+                .replica
+                .position(&site, lane)
+                .map_or(ClaimNumber::NONE, |at| at.held);
+            cx.notice(Notice::Held {
+                site,
+                lane,
+                number,
+                deltas: outcome.appended,
+            });
+            if let Some(pull) = self.pulls.get_mut(&ask.log) {
+                pull.failures = 0;
+            }
+            self.bodies.look_at(ask.log);
+            self.accept(cx);
+            self.log_changed(cx, ask.log);
+        }
+        if let Some(pull) = self.pulls.get_mut(&ask.log).filter(|_| ask.probe) {
+            pull.diverges = None;
+        }
+        match outcome.problem {
+            None if ask.probe => {
+                let (object, reason) = ("delta", "it claimed a branch that it does not have".to_owned());
+                self.offend(cx, key, Offence::Unverifiable { object, reason });
+            }
+            None if outcome.appended == 0 => {
+                self.offend(cx, key, Offence::WrongAnswer("deltas that are held already"));
+            }
+            None => {}
+            Some(problem) => self.append_problem(cx, key, ask, problem),
+        }
+        self.reconsider(cx, ask.log);
+    }
+
+    fn append_problem(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: &DeltasAsk, problem: AppendProblem) {
+        let (site, lane) = ask.log;
+        match problem {
+            AppendProblem::Invalid { reason } => {
+                let object = "delta";
+                return self.offend(cx, key, Offence::Unverifiable { object, reason });
+            }
+            AppendProblem::UnknownSite { .. } | AppendProblem::UnknownEpoch { .. } => {
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    peer.wanted.chains.insert(site);
+                }
+            }
+            AppendProblem::Gap { missing_from, .. } => {
+                cx.notice(Notice::Gap {
+                    site,
+                    lane,
+                    missing_from,
+                });
+                self.offend(
+                    cx,
+                    key,
+                    Offence::WrongAnswer("deltas that do not follow those held"),
+                );
+            }
+            AppendProblem::Diverges { .. } if ask.probe => {
+                self.offend(cx, key, Offence::WrongAnswer("deltas of two branches"));
+            }
+            AppendProblem::Diverges { .. } => {
+                if let Some(pull) = self.pulls.get_mut(&ask.log) {
+                    pull.diverges = Some(key);
+                }
+                return;
+            }
+            AppendProblem::Fork { proof } => return self.fork_learned(cx, &proof),
+            AppendProblem::Frozen { .. } => return,
+            AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
+        }
+        // Whoever is at fault, asking again at once would give the same.
+        if let Some(pull) = self.pulls.get_mut(&ask.log) {
+            pull.failures = pull.failures.saturating_add(1);
+            pull.not_before = later(cx.now, backoff(pull.failures, &self.settings, &mut self.rng));
+        }
+    }
+
+    /// Lets the replica accept what is complete now, and says so.
+    pub(crate) fn accept(&mut self, cx: &mut Cx<'_>) {
+        match cx.replica.accept() {
+            Ok(moved) => {
+                for (site, lane, number) in moved {
+                    cx.notice(Notice::SyncedTo { site, lane, number });
+                    self.log_changed(cx, (site, lane));
+                }
+            }
+            Err(error) => self.store_failed(cx, &error),
+        }
+    }
+}
+
+/// Whether a page is whole deltas of the log that was asked for, in order, ending where it says.
+fn fits(ask: &DeltasAsk, page: DeltasPage, bytes: &[u8]) -> Result<(), Offence> {
+    if bytes.len() > ask.max_bytes.max(MAX_DELTA_BYTES) {
+        return Err(Offence::WrongAnswer("a page larger than asked"));
+    }
+    let mut last = ask.after;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (delta, tail) = Delta::decode_first(rest).map_err(|error| Offence::Unverifiable {
+            object: "delta",
+            reason: error.to_string(),
+        })?;
+        let header = delta.header();
+        if (header.site, header.lane) != ask.log {
+            return Err(Offence::WrongAnswer("deltas of another log"));
+        }
+        if header.last() <= last {
+            return Err(Offence::WrongAnswer("deltas out of order"));
+        }
+        last = header.last();
+        rest = tail;
+    }
+    if last != page.last {
+        return Err(Offence::WrongAnswer("a page that ends elsewhere than it says"));
+    }
+    Ok(())
+}

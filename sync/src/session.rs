@@ -1,0 +1,253 @@
+//! Sessions: a peer connects, proves that it is a listed site, and leaves.
+//!
+//! The transport proves the peer's key. A key that is already known as a listed site's is enough to be sent
+//! news; any other key may say one bounded hello, in which it shows its certificate chain.
+
+use starling_protocol::{CertificateChain, PublicKey, SiteId, UnixMillis};
+
+use crate::clock::later;
+use crate::engine::{Ask, Cx, SyncEngine};
+use crate::event::{Effect, RequestId};
+use crate::limits::{MAX_PEERS, MAX_STRANGERS};
+use crate::notice::{DisconnectReason, Notice, Offence};
+use crate::peer::{Peer, Stage};
+use crate::replica::Learned;
+use crate::wire::{Capabilities, Hello, News, Refusal, RefusalCode, Request, Response};
+
+impl SyncEngine {
+    pub(crate) fn connected(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+        if self.peers.contains_key(&key) {
+            return;
+        }
+        let own_key = own_key(cx);
+        let strangers = self.peers.values().filter(|peer| peer.site().is_none()).count();
+        let unknown = cx.replica.authorised(&key).is_none();
+        let refuse = if own_key == Some(key) {
+            Some(DisconnectReason::Oneself)
+        } else if let Some(until) = self.conduct.locked_until(&key, cx.now) {
+            Some(DisconnectReason::LockedOut { until })
+        } else if self.peers.len() >= MAX_PEERS || (unknown && strangers >= MAX_STRANGERS) {
+            Some(DisconnectReason::TooMany)
+        } else {
+            None
+        };
+        if let Some(reason) = refuse {
+            return cx.out.push(Effect::Disconnect { peer: key, reason });
+        }
+        let deadline = later(cx.now, self.settings.hello_timeout);
+        // One side greets, or both would say everything twice; the other greets late if the first does not.
+        let first = own_key.is_some_and(|own| own < key);
+        let greet_at = if first {
+            cx.now
+        } else {
+            later(cx.now, self.settings.hello_patience)
+        };
+        self.peers
+            .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
+    }
+
+    /// Greets who waits for it, drops who does not prove itself in time or is no longer listed.
+    pub(crate) fn keep_sessions(&mut self, cx: &mut Cx<'_>) {
+        let keys: Vec<PublicKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
+            match &mut peer.stage {
+                Stage::Greeting { deadline, .. } if *deadline <= cx.now => {
+                    self.close(cx, key, DisconnectReason::NoHello);
+                }
+                Stage::Greeting { greet_at, .. } if greet_at.is_some_and(|time| time <= cx.now) => {
+                    *greet_at = None;
+                    let hello = Request::Hello(self.hello_to(cx, key));
+                    self.ask(cx, key, &hello, Ask::Hello, 0);
+                }
+                Stage::Greeting { .. } | Stage::Ready { .. } => {}
+            }
+        }
+    }
+
+    /// Ends the sessions of peers that may no longer take part: the allow-list or their key changed.
+    pub(crate) fn drop_unlisted(&mut self, cx: &mut Cx<'_>) {
+        let gone = self
+            .ready_peers()
+            .filter(|(key, site)| cx.replica.authorised(key) != Some(*site));
+        let gone: Vec<PublicKey> = gone.map(|(key, _)| key).collect();
+        for key in gone {
+            self.close(cx, key, DisconnectReason::NotListed);
+        }
+    }
+
+    pub(crate) fn session_wakes(peer: &Peer) -> Option<UnixMillis> {
+        match peer.stage {
+            Stage::Greeting { deadline, greet_at } => {
+                Some(greet_at.map_or(deadline, |greet| greet.min(deadline)))
+            }
+            Stage::Ready { .. } => peer.news_due.filter(|_| !peer.news_open),
+        }
+    }
+
+    /// What this site says first. Who has not proved that it is listed learns nothing but the own chain.
+    fn hello_to(&mut self, cx: &mut Cx<'_>, key: PublicKey) -> Hello {
+        let known = cx.replica.authorised(&key).is_some();
+        let news = if known {
+            self.first_news(cx, key)
+        } else {
+            News::default()
+        };
+        let own = cx.replica.site();
+        Hello {
+            capabilities: Capabilities::OWN,
+            chain: cx
+                .replica
+                .chain(&own)
+                .map_or_else(Vec::new, |chain| chain.to_bytes()),
+            news,
+        }
+    }
+
+    pub(crate) fn hello_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, hello: &Hello) {
+        let site = match self.admit(cx, key, hello) {
+            Ok(site) => site,
+            Err(code) => {
+                self.refuse(cx, key, id, code, "");
+                return self.close(cx, key, reason_of(code));
+            }
+        };
+        self.become_ready(cx, key, site, hello.capabilities);
+        self.absorb(cx, key, &hello.news);
+        if self.peers.contains_key(&key) {
+            let answer = Response::Hello(self.hello_to(cx, key));
+            self.respond(cx, key, id, &answer);
+        }
+    }
+
+    pub(crate) fn hello_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) {
+        match self.admit(cx, key, hello) {
+            Ok(site) => {
+                self.become_ready(cx, key, site, hello.capabilities);
+                self.absorb(cx, key, &hello.news);
+                self.tell_all(cx, key);
+            }
+            Err(code) => self.close(cx, key, reason_of(code)),
+        }
+    }
+
+    /// Checks the chain in a hello: does it make this key a listed site's?
+    fn admit(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
+        let chain = CertificateChain::from_bytes(&hello.chain).map_err(|error| {
+            let (object, reason) = ("certificate chain", error.to_string());
+            self.offend(cx, key, Offence::Unverifiable { object, reason });
+            RefusalCode::Malformed
+        })?;
+        let site = chain.site();
+        if !cx.replica.is_listed(&site) || site == cx.replica.site() {
+            return Err(RefusalCode::NotListed);
+        }
+        match cx.replica.learn_chain(&chain) {
+            Ok(Learned::New | Learned::Longer) => self.chain_learned(cx, &chain),
+            Ok(Learned::Same) => {}
+            Err(error) => {
+                self.store_failed(cx, &error);
+                return Err(RefusalCode::Failed);
+            }
+        }
+        // The key must be the current one, by whichever chain is longer.
+        match cx.replica.authorised(&key) {
+            Some(authorised) if authorised == site => Ok(site),
+            _ => Err(RefusalCode::NotCurrentKey),
+        }
+    }
+
+    fn become_ready(&mut self, cx: &mut Cx<'_>, key: PublicKey, site: SiteId, theirs: Capabilities) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        if peer.site() != Some(site) {
+            cx.notice(Notice::PeerReady { peer: key, site });
+        }
+        peer.stage = Stage::Ready {
+            site,
+            capabilities: Capabilities::OWN.and(theirs),
+        };
+    }
+
+    /// A request of this site was refused.
+    pub(crate) fn refused(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: Ask, refusal: Refusal) {
+        let Refusal {
+            code,
+            text,
+            retry_after_millis,
+        } = refusal;
+        cx.notice(Notice::RefusedByPeer {
+            peer: key,
+            code,
+            text,
+        });
+        self.abandon_quietly(cx, key, ask);
+        match code {
+            RefusalCode::NotListed | RefusalCode::NotCurrentKey | RefusalCode::Version => {
+                self.close(cx, key, DisconnectReason::RefusedByPeer(code));
+            }
+            _ => {
+                // Not longer than the longest rest of our own: a peer may ask for patience, not for silence.
+                let asked = cx.now.plus_millis(u64::from(retry_after_millis));
+                let most = later(cx.now, self.settings.longest_backoff);
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    peer.rests_until = peer.rests_until.max(asked.min(most));
+                }
+            }
+        }
+    }
+
+    /// As [`Self::abandon`], but a refused hello is answered by its code.
+    fn abandon_quietly(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: Ask) {
+        match ask {
+            Ask::Hello => self.rest(cx.now, key),
+            other => self.abandon(cx, key, other),
+        }
+    }
+
+    /// Disconnects a peer and forgets it.
+    pub(crate) fn close(&mut self, cx: &mut Cx<'_>, key: PublicKey, reason: DisconnectReason) {
+        if self.peers.contains_key(&key) {
+            cx.out.push(Effect::Disconnect { peer: key, reason });
+            self.forget(cx, key);
+        }
+    }
+
+    /// Forgets a peer that is gone; what was asked of it is asked of others.
+    pub(crate) fn forget(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+        let Some(peer) = self.peers.remove(&key) else {
+            return;
+        };
+        let open = self.pending.iter().filter(|(_, pending)| pending.peer == key);
+        let open: Vec<RequestId> = open.map(|(id, _)| *id).collect();
+        for id in open {
+            match self.pending.remove(&id).map(|pending| pending.ask) {
+                Some(Ask::Deltas(ask)) => self.deltas_failed(&ask),
+                Some(Ask::Bodies(ask)) => self.bodies_failed(ask),
+                Some(Ask::Hello | Ask::News(_) | Ask::Facts) | None => {}
+            }
+        }
+        for log in peer.knows.keys() {
+            self.reconsider(cx, *log);
+        }
+        if peer.site().is_some() {
+            cx.notice(Notice::PeerLeft { peer: key });
+        }
+    }
+}
+
+/// This site's current operating key.
+fn own_key(cx: &Cx<'_>) -> Option<PublicKey> {
+    let chain = cx.replica.chain(&cx.replica.site())?;
+    Some(chain.current().body().operating_key)
+}
+
+fn reason_of(code: RefusalCode) -> DisconnectReason {
+    match code {
+        RefusalCode::NotCurrentKey => DisconnectReason::NotCurrentKey,
+        _ => DisconnectReason::NotListed,
+    }
+}

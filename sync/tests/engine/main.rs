@@ -1,0 +1,8 @@
+//! Engines of several sites over in-memory replicas and a network of queues.
+
+// Helpers of tests stand outside of test functions; a failing one is a failing test.
+#![allow(clippy::unwrap_used)]
+
+mod convergence;
+mod net;
+mod traffic;
