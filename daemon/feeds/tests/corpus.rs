@@ -3,7 +3,11 @@
 //! Needs the corpus, found by `STARLING_CORPUS`; without it the test says that it is skipped. What
 //! is expected comes from other readers: the list of files from the tar itself, the meaning of JSON
 //! from `serde_json`.
-#![expect(clippy::disallowed_methods, reason = "a test reads files and its environment")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a test reads files, and fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;

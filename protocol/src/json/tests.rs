@@ -238,6 +238,23 @@ fn pointers_follow_rfc_6901() {
     }
 }
 
+#[test]
+fn members_are_found_in_objects_of_any_size() {
+    for count in [0, 1, 16, 17, 200] {
+        let entries: Vec<_> = (0..count).map(|n| format!("\"k{n}\u{1F600}\":{n}")).collect();
+        let text = format!("{{{}}}", entries.join(","));
+        let value = parse(text.as_bytes()).expect("valid");
+        for n in 0..count {
+            let found = value
+                .get(&format!("k{n}\u{1F600}"))
+                .and_then(Value::as_number)
+                .and_then(Number::as_i64);
+            assert_eq!(found, Some(n));
+        }
+        assert_eq!(value.get("k"), None);
+    }
+}
+
 /// JSON text with random spelling: white space, key order, escapes.
 fn json_text() -> impl Strategy<Value = String> {
     let space = prop_oneof![Just(""), Just(" "), Just("\n\t")];

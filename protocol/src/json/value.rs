@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::number::Number;
 use super::text::{cmp_utf16, write_string};
 
+/// Up to so many entries, looking at each for equality is faster than a binary search by order.
+const SMALL_OBJECT_ENTRIES: usize = 16;
+
 /// A JSON value. Strings and numbers borrow from the document unless they had to be rewritten.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Value<'a> {
@@ -59,6 +62,14 @@ impl<'a> Object<'a> {
     /// Returns the value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
+        // Real objects are small, and unequal strings mostly differ in length already.
+        if self.0.len() <= SMALL_OBJECT_ENTRIES {
+            return self
+                .0
+                .iter()
+                .find(|(other, _)| other == key)
+                .map(|(_, value)| value);
+        }
         let index = self.0.binary_search_by(|(other, _)| cmp_utf16(other, key)).ok()?;
         self.0.get(index).map(|(_, value)| value)
     }
