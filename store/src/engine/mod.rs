@@ -17,6 +17,7 @@ mod layered_tests;
 mod lock;
 mod memory;
 mod options;
+mod recording;
 mod redb;
 mod report;
 mod sled;
@@ -33,6 +34,7 @@ pub use self::copy::{Copied, copy_all};
 pub use self::error::{Attempt, EngineError, Limited};
 pub use self::memory::{Fault, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
 pub use self::options::{ByteCount, EngineKind, EngineOptions, IfMissing, UnknownEngine};
+pub use self::recording::{RecordingEngine, Replayed, Write, replay};
 pub use self::report::{CheckReport, TreeCount};
 pub use self::tree::Tree;
 

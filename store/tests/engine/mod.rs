@@ -11,4 +11,5 @@ mod folder;
 mod full_disk;
 mod model;
 mod readers;
+mod recorded;
 mod steps;

@@ -1,0 +1,282 @@
+//! The raw rate of each engine: rows of the shape of the store's, written, read and reopened.
+//!
+//! ```text
+//! cargo bench -p starling-store --bench raw_engine -- [--engines sled,redb] [--records 60000]
+//!     [--records-per-commit 1000] [--body-bytes 100-2000] [--cache-mib 32] [--rewrites 0] [--dir DIR]
+//! ```
+//!
+//! One record is a body written as content, and a claim, a view and two index rows in the commit.
+//! Values are noise, as stored values are compressed. Each engine runs in a process of its own, so
+//! that memory is its own. One JSON object a line with `--json`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a benchmark fails by panicking, and its figures are rounded"
+)]
+
+use std::ops::{Bound, ControlFlow};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use starling_store::engine::{
+    Batch, ByteCount, Compaction, Direction, Engine, EngineKind, EngineOptions, Replayed, Tree, Write, open,
+    replay,
+};
+
+const READS: u64 = 20_000;
+
+#[derive(Clone, Debug)]
+struct Settings {
+    engines: Vec<EngineKind>,
+    records: u64,
+    records_per_commit: u64,
+    body_bytes: (u64, u64),
+    cache: ByteCount,
+    rewrites: u64,
+    dir: Option<PathBuf>,
+    json: bool,
+}
+
+impl Settings {
+    fn from_args(args: &[String]) -> Self {
+        let mut settings = Self {
+            engines: vec![EngineKind::Sled, EngineKind::Redb],
+            records: 60_000,
+            records_per_commit: 1_000,
+            body_bytes: (100, 2_000),
+            cache: EngineOptions::DEFAULT_CACHE,
+            rewrites: 0,
+            dir: None,
+            json: false,
+        };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().unwrap_or_else(|| panic!("{arg} needs a value"));
+            match arg.as_str() {
+                "--engines" => {
+                    let names = value().split(',');
+                    settings.engines = names.map(|name| name.parse().unwrap()).collect();
+                }
+                "--records" => settings.records = value().parse().unwrap(),
+                "--records-per-commit" => settings.records_per_commit = value().parse().unwrap(),
+                "--body-bytes" => {
+                    let (least, most) = value().split_once('-').expect("a range such as 100-2000");
+                    settings.body_bytes = (least.parse().unwrap(), most.parse().unwrap());
+                }
+                "--cache-mib" => settings.cache = ByteCount::mebibytes(value().parse().unwrap()),
+                "--rewrites" => settings.rewrites = value().parse().unwrap(),
+                "--dir" => settings.dir = Some(value().into()),
+                "--json" => settings.json = true,
+                // Given by `cargo bench` itself.
+                "--bench" => {}
+                other => panic!("unknown argument {other}; the head of this file lists them"),
+            }
+        }
+        settings
+    }
+}
+
+/// A small generator, so that every run and every engine gets the same rows.
+struct Noise(u64);
+
+impl Noise {
+    fn for_record(round: u64, record: u64) -> Self {
+        let mut noise = Self((round << 40 | record).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        for _ in 0..4 {
+            noise.number();
+        }
+        noise
+    }
+
+    fn number(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self, length: u64) -> Vec<u8> {
+        let length = usize::try_from(length).unwrap();
+        let mut bytes = Vec::with_capacity(length + 8);
+        while bytes.len() < length {
+            bytes.extend_from_slice(&self.number().to_le_bytes());
+        }
+        bytes.truncate(length);
+        bytes
+    }
+}
+
+/// Keys of a record do not change when it is rewritten, except the body's, which is a hash.
+fn body_key(round: u64, record: u64) -> Vec<u8> {
+    Noise::for_record(round, record).bytes(32)
+}
+
+fn add_record(settings: &Settings, round: u64, record: u64, content: &mut Batch, claims: &mut Batch) {
+    let (least, most) = settings.body_bytes;
+    let mut noise = Noise::for_record(round + 1_000, record);
+    let length = least + noise.number() % (most - least + 1);
+    content.put(Tree::Bodies, &body_key(round, record), &noise.bytes(length));
+    let mut name = Noise::for_record(9_999, record);
+    let id = format!("osv/GHSA-{:016x}", name.number());
+    claims.put(Tree::Claims, id.as_bytes(), &noise.bytes(90));
+    let merge_hash = name.bytes(32);
+    claims.put(Tree::View, &merge_hash, &noise.bytes(300));
+    let alias = format!("CVE-{:012x}/", name.number());
+    claims.put(Tree::ByAlias, &[alias.as_bytes(), &merge_hash].concat(), b"");
+    let package = format!("pkg:npm/package-{:04x}/", name.number() % 20_000);
+    claims.put(Tree::ByPackage, &[package.as_bytes(), &merge_hash].concat(), b"");
+    if round > 0 {
+        claims.delete(Tree::Bodies, &body_key(round - 1, record));
+    }
+}
+
+fn writes(settings: &Settings, round: u64, first: u64) -> [Write; 2] {
+    let (mut content, mut claims) = (Batch::new(), Batch::new());
+    let end = (first + settings.records_per_commit).min(settings.records);
+    for record in first..end {
+        add_record(settings, round, record, &mut content, &mut claims);
+    }
+    [Write::Content(content), Write::Commit(claims)]
+}
+
+/// Writes all records and returns the time spent in the engine alone.
+fn write_round(engine: &dyn Engine, settings: &Settings, round: u64) -> (Duration, Replayed) {
+    let (mut spent, mut total) = (Duration::ZERO, Replayed::default());
+    let step = usize::try_from(settings.records_per_commit).unwrap();
+    for first in (0..settings.records).step_by(step) {
+        let writes = writes(settings, round, first);
+        let started = Instant::now();
+        let replayed = replay(engine, &writes).unwrap();
+        spent += started.elapsed();
+        total.writes += replayed.writes;
+        total.rows += replayed.rows;
+        total.bytes += replayed.bytes;
+    }
+    (spent, total)
+}
+
+/// What was measured, in the order in which it is printed.
+type Figures = Vec<(&'static str, f64)>;
+
+fn measure(kind: EngineKind, settings: &Settings, dir: &Path) -> Figures {
+    let options = EngineOptions::default().with_cache(settings.cache);
+    let mut engine = open(kind, dir, &options).unwrap();
+    let (spent, written) = write_round(&*engine, settings, 0);
+    let size = engine.size_on_disk().unwrap();
+    let seconds = spent.as_secs_f64();
+    let mut figures = vec![
+        ("records_per_s", settings.records as f64 / seconds),
+        ("rows_per_s", written.rows as f64 / seconds),
+        ("raw_mb", megabytes(written.bytes)),
+        ("disk_mb", megabytes(size.get())),
+        ("disk_per_raw", size.get() as f64 / written.bytes as f64),
+        ("rss_after_ingest_mb", resident_megabytes()),
+    ];
+    for round in 1..=settings.rewrites {
+        write_round(&*engine, settings, round);
+    }
+    if settings.rewrites > 0 {
+        figures.push((
+            "disk_after_rewrites_mb",
+            megabytes(engine.size_on_disk().unwrap().get()),
+        ));
+    }
+    let started = Instant::now();
+    if let Compaction::Done { after, .. } = engine.compact().unwrap() {
+        figures.push(("compact_s", started.elapsed().as_secs_f64()));
+        figures.push(("compacted_mb", megabytes(after.get())));
+    }
+    if kind != EngineKind::Memory {
+        drop(engine);
+        let started = Instant::now();
+        engine = open(kind, dir, &options).unwrap();
+        figures.push(("reopen_s", started.elapsed().as_secs_f64()));
+    }
+    measure_reads(&*engine, settings, &mut figures);
+    figures
+}
+
+fn measure_reads(engine: &dyn Engine, settings: &Settings, figures: &mut Figures) {
+    let mut order = Noise::for_record(7, 7);
+    let mut times: Vec<Duration> = (0..READS)
+        .map(|_| {
+            let key = body_key(settings.rewrites, order.number() % settings.records);
+            let started = Instant::now();
+            assert!(engine.get(Tree::Bodies, &key).unwrap().is_some());
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    for (name, percent) in [("get_p50_us", 50), ("get_p99_us", 99)] {
+        figures.push((name, times[times.len() * percent / 100].as_secs_f64() * 1e6));
+    }
+    let (mut rows, started) = (0_u64, Instant::now());
+    engine
+        .scan(
+            Tree::View,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |_, _| {
+                rows += 1;
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+    assert_eq!(rows, settings.records);
+    figures.push(("scan_rows_per_s", rows as f64 / started.elapsed().as_secs_f64()));
+    figures.push(("rss_after_reads_mb", resident_megabytes()));
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Memory of this process that is in RAM now; 0 where the system does not say.
+fn resident_megabytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    megabytes(kibibytes.unwrap_or(0) * 1_024)
+}
+
+fn print(kind: EngineKind, figures: &Figures, json: bool) {
+    if json {
+        let fields: Vec<String> = figures
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":{value:.3}"))
+            .collect();
+        println!("{{\"engine\":\"{kind}\",{}}}", fields.join(","));
+        return;
+    }
+    println!("{kind}");
+    for (name, value) in figures {
+        println!("  {name:24} {value:>14.3}");
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let settings = Settings::from_args(&args);
+    if let [kind] = settings.engines[..] {
+        let folder = match &settings.dir {
+            Some(dir) => tempfile::TempDir::new_in(dir),
+            None => tempfile::TempDir::new(),
+        };
+        let folder = folder.unwrap();
+        print(kind, &measure(kind, &settings, folder.path()), settings.json);
+        return;
+    }
+    for kind in &settings.engines {
+        // The last of two equal settings wins, so this narrows the run to one engine.
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(&args)
+            .args(["--engines", kind.name()])
+            .status()
+            .unwrap();
+        assert!(status.success(), "{kind}: {status}");
+    }
+}

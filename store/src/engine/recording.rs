@@ -1,0 +1,145 @@
+//! Recording what is written to an engine, and writing it again: how the raw rate is measured.
+//!
+//! A benchmark of a whole path (feed, sync, import) wraps its engine in [`RecordingEngine`], then
+//! replays what was recorded on a fresh engine of the same kind, in the same run. The difference is
+//! what the path costs beyond its rows.
+
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::batch::Batch;
+use super::error::EngineError;
+use super::options::{ByteCount, EngineKind};
+use super::report::CheckReport;
+use super::tree::Tree;
+use super::{Compaction, Direction, Engine, Visitor};
+
+/// One write, as the engine was asked to do it.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// An [`Engine::commit`].
+    Commit(Batch),
+    /// An [`Engine::write_content`].
+    Content(Batch),
+}
+
+impl Write {
+    /// Returns the rows that were written.
+    pub fn batch(&self) -> &Batch {
+        match self {
+            Self::Commit(batch) | Self::Content(batch) => batch,
+        }
+    }
+}
+
+/// How much a replay has written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Writes, of both kinds.
+    pub writes: u64,
+    /// Operations over all batches.
+    pub rows: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+}
+
+/// Does the writes in their order, each as it was done: nothing but the engine's own work.
+///
+/// # Errors
+/// Fails with the first write that does.
+pub fn replay<'a>(
+    engine: &dyn Engine,
+    writes: impl IntoIterator<Item = &'a Write>,
+) -> Result<Replayed, EngineError> {
+    let mut replayed = Replayed::default();
+    for write in writes {
+        match write {
+            Write::Commit(batch) => engine.commit(batch)?,
+            Write::Content(batch) => engine.write_content(batch)?,
+        }
+        replayed.writes += 1;
+        replayed.rows += write.batch().len() as u64;
+        replayed.bytes += write.batch().byte_len() as u64;
+    }
+    Ok(replayed)
+}
+
+/// An engine that keeps a copy of every write that succeeded. Memory grows with what is written, so
+/// this is for benchmarks and tests only.
+#[derive(Debug)]
+pub struct RecordingEngine {
+    inner: Arc<dyn Engine>,
+    writes: Mutex<Vec<Write>>,
+}
+
+impl RecordingEngine {
+    /// Records what is written to `inner` through the new engine.
+    pub fn new(inner: Arc<dyn Engine>) -> Self {
+        Self {
+            inner,
+            writes: Mutex::default(),
+        }
+    }
+
+    /// Returns what was recorded since the last call, and forgets it.
+    pub fn take(&self) -> Vec<Write> {
+        std::mem::take(&mut *self.writes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn record(&self, write: Write) {
+        self.writes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(write);
+    }
+}
+
+impl Engine for RecordingEngine {
+    fn kind(&self) -> EngineKind {
+        self.inner.kind()
+    }
+
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.inner.get(tree, key)
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        self.inner.scan(tree, start, end, direction, visitor)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+        self.inner.commit(batch)?;
+        self.record(Write::Commit(batch.clone()));
+        Ok(())
+    }
+
+    fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
+        self.inner.write_content(batch)?;
+        self.record(Write::Content(batch.clone()));
+        Ok(())
+    }
+
+    fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
+        self.inner.size_on_disk()
+    }
+
+    fn compact(&self) -> Result<Compaction, EngineError> {
+        self.inner.compact()
+    }
+
+    fn check(&self) -> Result<CheckReport, EngineError> {
+        self.inner.check()
+    }
+}
