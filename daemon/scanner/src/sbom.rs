@@ -6,10 +6,15 @@
 //! Memory is bounded by the document's size, which is bounded by [`MAX_SBOM_BYTES`]; nesting by the
 //! JSON reader's 128 levels.
 
+mod collect;
 mod cyclonedx;
 mod detect;
+mod lockfile;
 mod place;
 mod spdx2;
+mod spdx3;
+mod spdx_tag;
+mod syft;
 
 use std::fmt;
 
@@ -29,8 +34,53 @@ pub const MAX_COMPONENTS: usize = 1_000_000;
 pub enum Format {
     /// CycloneDX in JSON.
     CycloneDxJson,
+    /// CycloneDX in XML.
+    CycloneDxXml,
     /// SPDX 2.x in JSON.
     Spdx2Json,
+    /// SPDX 2.x as tag-value text.
+    SpdxTagValue,
+    /// SPDX 3.0 in JSON-LD.
+    Spdx3Json,
+    /// Syft's own JSON.
+    SyftJson,
+    /// A lockfile.
+    Lockfile(Lockfile),
+}
+
+/// A lockfile's kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lockfile {
+    /// `Cargo.lock`.
+    Cargo,
+    /// `package-lock.json` and `npm-shrinkwrap.json`, versions 1 to 3.
+    Npm,
+    /// `yarn.lock`, classic and berry.
+    Yarn,
+    /// `pnpm-lock.yaml`, versions 5 to 9.
+    Pnpm,
+    /// `poetry.lock`, `uv.lock` and `pdm.lock`.
+    PythonToml,
+    /// `Pipfile.lock`.
+    Pipfile,
+    /// `requirements.txt` with pinned versions.
+    Requirements,
+    /// `go.mod`.
+    GoMod,
+    /// `go.sum`.
+    GoSum,
+    /// `Gemfile.lock`.
+    Bundler,
+    /// `composer.lock`.
+    Composer,
+    /// `packages.lock.json`.
+    NuGet,
+    /// `gradle.lockfile`.
+    Gradle,
+    /// `mix.lock`.
+    Mix,
+    /// `pubspec.lock`.
+    Pub,
 }
 
 impl Format {
@@ -38,7 +88,28 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CycloneDxJson => "CycloneDX JSON",
+            Self::CycloneDxXml => "CycloneDX XML",
             Self::Spdx2Json => "SPDX 2 JSON",
+            Self::SpdxTagValue => "SPDX 2 tag-value",
+            Self::Spdx3Json => "SPDX 3 JSON-LD",
+            Self::SyftJson => "Syft JSON",
+            Self::Lockfile(kind) => match kind {
+                Lockfile::Cargo => "Cargo.lock",
+                Lockfile::Npm => "package-lock.json",
+                Lockfile::Yarn => "yarn.lock",
+                Lockfile::Pnpm => "pnpm-lock.yaml",
+                Lockfile::PythonToml => "Python lockfile",
+                Lockfile::Pipfile => "Pipfile.lock",
+                Lockfile::Requirements => "requirements.txt",
+                Lockfile::GoMod => "go.mod",
+                Lockfile::GoSum => "go.sum",
+                Lockfile::Bundler => "Gemfile.lock",
+                Lockfile::Composer => "composer.lock",
+                Lockfile::NuGet => "packages.lock.json",
+                Lockfile::Gradle => "gradle.lockfile",
+                Lockfile::Mix => "mix.lock",
+                Lockfile::Pub => "pubspec.lock",
+            },
         }
     }
 }
@@ -146,61 +217,30 @@ pub fn read(bytes: &[u8]) -> Result<Inventory, SbomError> {
         });
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let inventory = match detect(bytes)? {
+    let format = detect(bytes)?;
+    match format {
         Format::CycloneDxJson => cyclonedx::read_json(bytes),
+        Format::CycloneDxXml => cyclonedx::read_xml(bytes),
         Format::Spdx2Json => spdx2::read_json(bytes),
-    }?;
-    if inventory.components.len() > MAX_COMPONENTS {
-        let found = inventory.components.len();
-        return Err(SbomError::TooLarge {
-            what: "components",
-            found,
-            limit: MAX_COMPONENTS,
-        });
+        Format::Spdx3Json => spdx3::read_json(bytes),
+        Format::SyftJson => syft::read_json(bytes),
+        Format::SpdxTagValue => spdx_tag::read(text_of(bytes, format)?),
+        Format::Lockfile(kind) => lockfile::read(kind, text_of(bytes, format)?),
     }
-    Ok(inventory)
 }
 
-/// Reads a component's package URL; one that cannot be read is noted.
-fn read_purl(text: Option<&str>, place: &Place, notes: &mut Vec<Note>) -> Option<PackageUrl> {
-    let text = text.map(str::trim).filter(|t| !t.is_empty())?;
-    match PackageUrl::parse_lenient(text) {
-        Ok(purl) => Some(purl),
-        Err(error) => {
-            notes.push(Note {
-                place: place.clone(),
-                text: format!("{error}; the component is counted as unknown"),
-            });
-            None
+/// Reads the document as UTF-8; where it is not, the line is named.
+fn text_of(bytes: &[u8], format: Format) -> Result<&str, SbomError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or(bytes);
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|b| **b != b'\n').count() + 1;
+        SbomError::Invalid {
+            format,
+            place: Place::Line { line, column },
+            reason: "it is not UTF-8".to_owned(),
         }
-    }
-}
-
-/// The version to use: the package URL's, else the document's.
-fn version_of(purl: Option<&PackageUrl>, stated: Option<&str>) -> Option<String> {
-    purl.and_then(crate::purl::osv::version_of).or_else(|| {
-        stated
-            .map(str::trim)
-            .filter(|v| !v.is_empty() && *v != "NOASSERTION")
-            .map(str::to_owned)
     })
-}
-
-/// Writes an operating system as a `distro` qualifier would: `debian-12`. Names are os-release ids
-/// (`rhel`), or their long forms (`Red Hat Enterprise Linux`).
-fn distro_name(name: &str, version: &str) -> Option<String> {
-    let lower = name.trim().to_ascii_lowercase();
-    let id = match lower.as_str() {
-        "red hat enterprise linux" => "rhel",
-        "debian gnu/linux" => "debian",
-        "alpine linux" => "alpine",
-        "rocky linux" => "rocky",
-        other => other,
-    };
-    if id.is_empty() || id.contains(' ') || version.trim().is_empty() {
-        return None;
-    }
-    Some(format!("{id}-{}", version.trim()))
 }
 
 #[cfg(test)]

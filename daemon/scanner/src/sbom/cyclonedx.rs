@@ -1,14 +1,19 @@
 //! CycloneDX 1.0 to 1.7: components at any depth, and the operating system they were found on.
 //!
-//! Read here is what an inventory needs. Services, dependencies, compositions, formulation and
-//! embedded vulnerabilities are not looked at. Bom-refs may be missing, repeated or dangling: places
+//! Read here is what an inventory needs. Services, dependencies, compositions, formulation, pedigrees
+//! and embedded vulnerabilities are not looked at. Bom-refs may be missing, repeated or dangling: places
 //! in the document name components, refs do not.
+
+mod xml;
 
 use serde::Deserialize;
 
+use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
-use super::{Component, ComponentKind, Format, Inventory, Note, Place, SbomError, read_purl, version_of};
+use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{Text, or_default};
+
+pub(super) use xml::read_xml;
 
 /// Newest minor version of CycloneDX 1 that this reader was written for.
 const NEWEST_MINOR: u32 = 7;
@@ -48,13 +53,14 @@ struct RawComponent {
 }
 
 pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
+    let format = Format::CycloneDxJson;
     let invalid = |place, reason| SbomError::Invalid {
-        format: Format::CycloneDxJson,
+        format,
         place,
         reason,
     };
     let bom: Bom = read_json_value(bytes).map_err(|(place, reason)| invalid(place, reason))?;
-    let mut reader = Reader::default();
+    let mut collector = Collector::default();
     if bom.bom_format.0 != "CycloneDX" {
         let place = Place::root().child("bomFormat");
         return Err(invalid(
@@ -63,103 +69,75 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
         ));
     }
     let place = Place::root().child("specVersion");
-    match minor_version(&bom.spec_version.0) {
-        None => {
-            let reason = format!(
-                "specVersion {:?} is no version of CycloneDX 1",
-                bom.spec_version.0
-            );
-            return Err(invalid(place, reason));
-        }
-        Some(minor) if minor > NEWEST_MINOR => {
-            let text = "the document is newer than this reader (CycloneDX 1.7); unknown parts are ignored";
-            reader.note(&place, text);
-        }
-        Some(_) => {}
-    }
-    let subject = bom
-        .metadata
-        .component
-        .as_ref()
-        .map(|c| c.name.0.trim().to_owned())
-        .filter(|n| !n.is_empty());
+    check_version(&bom.spec_version.0, &place, &mut collector).map_err(|reason| invalid(place, reason))?;
+    let mut subject = String::new();
     if let Some(component) = bom.metadata.component {
+        subject.clone_from(&component.name.0);
         let place = Place::root().child("metadata").child("component");
-        reader.component(component, &place, true);
+        take(component, &place, true, &mut collector);
     }
-    reader.list(bom.components, &Place::root().child("components"));
-    Ok(Inventory {
-        format: Format::CycloneDxJson,
-        spec_version: bom.spec_version.0,
-        subject,
-        distro: reader.distro,
-        components: reader.components,
-        notes: reader.notes,
-    })
+    take_list(bom.components, &Place::root().child("components"), &mut collector);
+    collector.finish(format, &bom.spec_version.0, &subject)
 }
 
-fn minor_version(text: &str) -> Option<u32> {
-    text.strip_prefix("1.")?.parse().ok()
+/// Accepts every minor version of CycloneDX 1; one newer than this reader is noted.
+fn check_version(text: &str, place: &Place, collector: &mut Collector) -> Result<(), String> {
+    let minor: u32 = text
+        .strip_prefix("1.")
+        .and_then(|minor| minor.parse().ok())
+        .ok_or_else(|| format!("{text:?} is no version of CycloneDX 1"))?;
+    if minor > NEWEST_MINOR {
+        let note = "the document is newer than this reader (CycloneDX 1.7); unknown parts are ignored";
+        collector.note(place, note);
+    }
+    Ok(())
 }
 
-#[derive(Default)]
-struct Reader {
-    components: Vec<Component>,
-    notes: Vec<Note>,
-    distro: Option<String>,
+fn take_list(list: Vec<Option<RawComponent>>, place: &Place, collector: &mut Collector) {
+    for (i, component) in list.into_iter().enumerate() {
+        match component {
+            Some(component) => take(component, &place.child(i), false, collector),
+            None => collector.note(&place.child(i), "the component is null and was skipped"),
+        }
+    }
 }
 
-impl Reader {
-    fn note(&mut self, place: &Place, text: &str) {
-        self.notes.push(Note {
-            place: place.clone(),
-            text: text.to_owned(),
-        });
-    }
+/// Takes a component and those inside it. Depth is bounded by the JSON reader.
+fn take(raw: RawComponent, place: &Place, is_subject: bool, collector: &mut Collector) {
+    let kind = if is_subject {
+        ComponentKind::Subject
+    } else {
+        kind_of(&raw.kind.0)
+    };
+    add(&raw, kind, place, collector);
+    take_list(raw.components, &place.child("components"), collector);
+}
 
-    fn list(&mut self, list: Vec<Option<RawComponent>>, place: &Place) {
-        for (i, component) in list.into_iter().enumerate() {
-            match component {
-                Some(component) => self.component(component, &place.child(i), false),
-                None => self.note(&place.child(i), "the component is null and was skipped"),
-            }
-        }
+fn add(raw: &RawComponent, kind: ComponentKind, place: &Place, collector: &mut Collector) {
+    if raw.kind.0 == "operating-system" {
+        collector.operating_system(&raw.name.0, &raw.version.0);
     }
+    let (group, name) = (raw.group.0.trim(), raw.name.0.trim());
+    let joined = if group.is_empty() || name.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{group}/{name}")
+    };
+    let purls = collector.purl(&raw.purl.0, place).into_iter().collect();
+    collector.add(Found {
+        name: &joined,
+        version: &raw.version.0,
+        purls,
+        kind,
+        place,
+    });
+}
 
-    /// Takes a component and those inside it. Depth is bounded by the JSON reader.
-    fn component(&mut self, raw: RawComponent, place: &Place, is_subject: bool) {
-        let purl = read_purl(Some(&raw.purl.0), place, &mut self.notes);
-        let kind = match raw.kind.0.as_str() {
-            _ if is_subject => ComponentKind::Subject,
-            "application" | "framework" | "library" | "platform" | "firmware" | "device-driver" | "" => {
-                ComponentKind::Package
-            }
-            _ => ComponentKind::Other,
-        };
-        if raw.kind.0 == "operating-system" && self.distro.is_none() {
-            self.distro = super::distro_name(&raw.name.0, &raw.version.0);
+fn kind_of(text: &str) -> ComponentKind {
+    match text {
+        "application" | "framework" | "library" | "platform" | "firmware" | "device-driver" | "" => {
+            ComponentKind::Package
         }
-        let name = match (raw.name.0.trim(), &purl) {
-            ("", Some(purl)) => purl.name().to_owned(),
-            ("", None) => String::new(),
-            (name, _) if raw.group.0.trim().is_empty() => name.to_owned(),
-            (name, _) => format!("{}/{name}", raw.group.0.trim()),
-        };
-        if name.is_empty() {
-            self.note(
-                place,
-                "the component has neither name nor package URL and was skipped",
-            );
-        } else {
-            let version = version_of(purl.as_ref(), Some(&raw.version.0));
-            self.components.push(Component {
-                name,
-                version,
-                purl,
-                kind,
-                place: place.clone(),
-            });
-        }
-        self.list(raw.components, &place.child("components"));
+        _ => ComponentKind::Other,
     }
 }

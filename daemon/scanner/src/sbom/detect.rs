@@ -3,8 +3,12 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::lockfile::toml_is_python;
 use super::place::of_json_error;
-use super::{Format, SbomError};
+use super::{Format, Lockfile, SbomError};
+
+/// How much of a text is looked at for its format's marks, in bytes.
+const LOOK: usize = 64 * 1024;
 
 /// The keys that tell JSON formats apart; their values are looked at by the readers.
 #[derive(Deserialize)]
@@ -18,6 +22,21 @@ struct Probe {
     spdx_version: Option<IgnoredAny>,
     #[serde(rename = "SPDXID")]
     spdx_id: Option<IgnoredAny>,
+    #[serde(rename = "@context")]
+    context: Option<IgnoredAny>,
+    #[serde(rename = "@graph")]
+    graph: Option<IgnoredAny>,
+    artifacts: Option<IgnoredAny>,
+    #[serde(rename = "lockfileVersion")]
+    lockfile_version: Option<IgnoredAny>,
+    #[serde(rename = "content-hash")]
+    content_hash: Option<IgnoredAny>,
+    packages: Option<IgnoredAny>,
+    #[serde(rename = "_meta")]
+    meta: Option<IgnoredAny>,
+    default: Option<IgnoredAny>,
+    version: Option<IgnoredAny>,
+    dependencies: Option<IgnoredAny>,
 }
 
 /// Tells the format of a document from its content.
@@ -25,16 +44,18 @@ struct Probe {
 /// # Errors
 /// If the content is none of the known formats; the reason says what was seen.
 pub fn detect(bytes: &[u8]) -> Result<Format, SbomError> {
-    let unknown = |reason: &str| SbomError::UnknownFormat {
-        reason: reason.to_owned(),
-    };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
         None => Err(unknown("the document is empty")),
         Some(b'{') => detect_json(bytes),
-        Some(b'[') => Err(unknown("it is a JSON array")),
-        Some(b'<') => Err(unknown("it is XML")),
-        Some(_) => Err(unknown("it is neither a JSON object nor XML")),
+        Some(b'<') => detect_xml(bytes),
+        Some(_) => detect_text(bytes),
+    }
+}
+
+fn unknown(reason: impl Into<String>) -> SbomError {
+    SbomError::UnknownFormat {
+        reason: reason.into(),
     }
 }
 
@@ -42,17 +63,113 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let probe: Probe = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (place, reason) = of_json_error(&error);
-        SbomError::UnknownFormat {
-            reason: format!("the JSON cannot be read: {reason} (at {place})"),
-        }
+        unknown(format!("the JSON cannot be read: {reason} (at {place})"))
     })?;
+    let lockfile = |kind| Ok(Format::Lockfile(kind));
     if probe.bom_format.is_some() || (probe.spec_version.is_some() && probe.components.is_some()) {
-        return Ok(Format::CycloneDxJson);
+        Ok(Format::CycloneDxJson)
+    } else if probe.spdx_version.is_some() || probe.spdx_id.is_some() {
+        Ok(Format::Spdx2Json)
+    } else if probe.context.is_some() && probe.graph.is_some() {
+        Ok(Format::Spdx3Json)
+    } else if probe.artifacts.is_some() {
+        Ok(Format::SyftJson)
+    } else if probe.lockfile_version.is_some() {
+        lockfile(Lockfile::Npm)
+    } else if probe.content_hash.is_some() && probe.packages.is_some() {
+        lockfile(Lockfile::Composer)
+    } else if probe.meta.is_some() && probe.default.is_some() {
+        lockfile(Lockfile::Pipfile)
+    } else if probe.version.is_some() && probe.dependencies.is_some() {
+        lockfile(Lockfile::NuGet)
+    } else {
+        Err(unknown(
+            "the JSON object has none of the keys that known formats begin with",
+        ))
     }
-    if probe.spdx_version.is_some() || probe.spdx_id.is_some() {
-        return Ok(Format::Spdx2Json);
+}
+
+fn detect_xml(bytes: &[u8]) -> Result<Format, SbomError> {
+    let head = bytes.get(..LOOK).unwrap_or(bytes);
+    let needle = b"cyclonedx.org/schema/bom";
+    if head.windows(needle.len()).any(|window| window == needle) {
+        Ok(Format::CycloneDxXml)
+    } else {
+        Err(unknown("it is XML without CycloneDX's namespace"))
     }
-    Err(SbomError::UnknownFormat {
-        reason: "the JSON object has neither bomFormat nor spdxVersion".to_owned(),
-    })
+}
+
+/// Marks are looked for at the beginnings of lines, the most telling first.
+fn detect_text(bytes: &[u8]) -> Result<Format, SbomError> {
+    let head = bytes.get(..LOOK).unwrap_or(bytes);
+    let head = String::from_utf8_lossy(head);
+    let has_line = |mark: &str| head.lines().any(|line| line.starts_with(mark));
+    let first = head
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with("//"));
+    let first = first.unwrap_or("");
+    let kind = if has_line("SPDXVersion:") {
+        return Ok(Format::SpdxTagValue);
+    } else if has_line("[[package]]") {
+        let whole = String::from_utf8_lossy(bytes);
+        if toml_is_python(&whole) {
+            Lockfile::PythonToml
+        } else {
+            Lockfile::Cargo
+        }
+    } else if has_line("# yarn lockfile") || has_line("__metadata:") {
+        Lockfile::Yarn
+    } else if has_line("lockfileVersion:") {
+        Lockfile::Pnpm
+    } else if has_line("# This is a Gradle generated file") {
+        Lockfile::Gradle
+    } else if matches!(first, "GEM" | "GIT" | "PATH") && head.contains("  specs:") {
+        Lockfile::Bundler
+    } else if first.starts_with("%{") && head.contains("{:hex,") {
+        Lockfile::Mix
+    } else if has_line("packages:") && has_line("sdks:") {
+        Lockfile::Pub
+    } else if first.starts_with("module ") {
+        Lockfile::GoMod
+    } else if is_go_sum(first) {
+        Lockfile::GoSum
+    } else if is_requirements(&head) {
+        Lockfile::Requirements
+    } else {
+        return Err(unknown("the text has none of the marks of known formats"));
+    };
+    Ok(Format::Lockfile(kind))
+}
+
+fn is_go_sum(line: &str) -> bool {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    matches!(fields[..], [_, version, hash] if version.starts_with('v') && hash.starts_with("h1:"))
+}
+
+/// Every line is a requirement or an option, and at least one is pinned.
+fn is_requirements(head: &str) -> bool {
+    // The last line may be cut off.
+    let whole = head.len() < LOOK;
+    let mut lines: Vec<&str> = head.lines().collect();
+    if !whole {
+        lines.pop();
+    }
+    let content = || {
+        lines
+            .iter()
+            .map(|line| line.split('#').next().unwrap_or("").trim())
+            .filter(|l| !l.is_empty())
+    };
+    let plausible = |line: &str| {
+        let end = line
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
+            .unwrap_or(line.len());
+        let (name, rest) = line.split_at(end);
+        let rest = rest.trim_start();
+        line.starts_with('-')
+            || (!name.is_empty()
+                && (rest.is_empty() || rest.starts_with(['=', '<', '>', '~', '!', '[', ';', '@', '\\'])))
+    };
+    content().any(|line| line.contains("==")) && content().all(plausible)
 }

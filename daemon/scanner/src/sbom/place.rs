@@ -25,6 +25,11 @@ impl Place {
         Self::Pointer(String::new())
     }
 
+    /// The beginning of a line.
+    pub(super) fn line(line: usize) -> Self {
+        Self::Line { line, column: 1 }
+    }
+
     /// Returns the pointer one step deeper; a line stays as it is.
     pub(super) fn child(&self, step: impl fmt::Display) -> Self {
         match self {

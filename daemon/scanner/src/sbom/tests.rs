@@ -66,6 +66,102 @@ fn spdx_packages_are_read_once_per_package_url() {
 }
 
 #[test]
+fn cyclonedx_xml_gives_the_same_inventory_as_json() {
+    let xml = br#"<?xml version="1.0"?>
+<bom xmlns="http://cyclonedx.org/schema/bom/1.4" xmlns:x="urn:x">
+  <metadata><tools><tool><name>t</name></tool></tools><component type="application"><name>app</name></component></metadata>
+  <components>
+    <component type="library" bom-ref="a"><group>g</group><name>a &amp; b</name><version>1</version>
+      <purl>pkg:npm/%40g/a@1</purl>
+      <pedigree><ancestors><component type="library"><name>not this</name></component></ancestors></pedigree>
+      <components><component type="library"><name>inner</name><purl><![CDATA[pkg:npm/inner@2]]></purl></component></components>
+    </component>
+    <component type="operating-system"><name>debian</name><version>12</version></component>
+    <x:component><name>foreign</name></x:component>
+  </components>
+</bom>"#;
+    let inventory = read(xml).unwrap();
+    assert_eq!(
+        (inventory.format, inventory.spec_version.as_str()),
+        (Format::CycloneDxXml, "1.4")
+    );
+    assert_eq!(inventory.subject.as_deref(), Some("app"));
+    assert_eq!(inventory.distro.as_deref(), Some("debian-12"));
+    assert_eq!(purls(&inventory), ["pkg:npm/%40g/a@1", "pkg:npm/inner@2"]);
+    assert_eq!(inventory.components[1].name, "g/a & b");
+    assert_eq!(inventory.components[1].place, Place::Line { line: 5, column: 5 });
+}
+
+#[test]
+fn xml_that_breaks_or_expands_is_refused() {
+    for xml in [
+        &b"<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"><components></bom>"[..],
+        b"<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"><components>",
+        b"<bom xmlns=\"http://cyclonedx.org/schema/bom/9\"/>",
+        b"<other><bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"/></other>",
+        b"<!DOCTYPE bom [<!ENTITY a \"b\">]><bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"><components><component><name>&a;</name></component></components></bom>",
+    ] {
+        assert!(matches!(read(xml), Err(SbomError::Invalid { .. })), "{}", String::from_utf8_lossy(xml));
+    }
+    let deep = format!(
+        "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\">{}",
+        "<a>".repeat(10_000)
+    );
+    assert!(matches!(read(deep.as_bytes()), Err(SbomError::Invalid { .. })));
+}
+
+#[test]
+fn spdx_tag_value_packages_end_where_files_begin() {
+    let text = "SPDXVersion: SPDX-2.3\nDocumentName: doc\n# a comment\nPackageName: jena\nPackageVersion: 3.12.0\n\
+        PackageComment: <text>several\nPackageName: not one\nlines</text>\n\
+        ExternalRef: PACKAGE-MANAGER purl pkg:maven/org.apache.jena/jena@3.12.0\nFileName: ./a\nPackageVersion: 9\n\
+        PackageName: other\n";
+    let inventory = read(text.as_bytes()).unwrap();
+    assert_eq!(inventory.format, Format::SpdxTagValue);
+    assert_eq!(purls(&inventory), ["pkg:maven/org.apache.jena/jena@3.12.0"]);
+    let shown: Vec<_> = inventory
+        .components
+        .iter()
+        .map(|c| (c.name.as_str(), c.version.as_deref()))
+        .collect();
+    assert_eq!(shown, [("jena", Some("3.12.0")), ("other", None)]);
+    assert!(read(b"SPDXVersion: SPDX-2.3\nPackageComment: <text>open").is_err());
+    assert!(read(b"SPDXVersion: SPDX-7.0\n").is_err());
+}
+
+#[test]
+fn spdx_3_packages_are_found_in_the_graph() {
+    let document = br#"{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[
+        {"type":"CreationInfo","specVersion":"3.0.1"},
+        {"type":"SpdxDocument","name":"doc"},
+        {"type":"software_Package","name":"a","software_packageVersion":"1","software_packageUrl":"pkg:npm/a@1"},
+        {"type":"software_Package","name":"b","externalIdentifier":[{"externalIdentifierType":"packageUrl","identifier":"pkg:npm/b@2"}]},
+        {"type":"software_Package","name":"img","software_primaryPurpose":"container"},
+        {"type":"Relationship","from":"x","to":["y"]},
+        {"type":["odd"],"name":{"odd":1}}]}"#;
+    let inventory = read(document).unwrap();
+    assert_eq!(
+        (inventory.format, inventory.spec_version.as_str()),
+        (Format::Spdx3Json, "3.0.1")
+    );
+    assert_eq!(purls(&inventory), ["pkg:npm/a@1", "pkg:npm/b@2"]);
+    assert_eq!(inventory.components[2].kind, ComponentKind::Other);
+}
+
+#[test]
+fn syft_artifacts_come_with_their_distribution() {
+    let document = br#"{"artifacts":[{"name":"curl","version":"7.88","purl":"pkg:deb/debian/curl@7.88"},null],
+        "distro":{"name":"Debian GNU/Linux","id":"debian","versionID":"12"},"schema":{"version":"16.0.0"},"source":{"name":"img"}}"#;
+    let inventory = read(document).unwrap();
+    assert_eq!(
+        (inventory.format, inventory.distro.as_deref()),
+        (Format::SyftJson, Some("debian-12"))
+    );
+    assert_eq!(purls(&inventory), ["pkg:deb/debian/curl@7.88"]);
+    assert_eq!(inventory.notes.len(), 1);
+}
+
+#[test]
 fn what_breaks_its_format_is_refused_with_its_place() {
     for (document, place) in [
         (&br#"{"bomFormat":"SPDX","specVersion":"1.5"}"#[..], "/bomFormat"),
@@ -127,6 +223,20 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = read(&bytes);
+    }
+
+    #[test]
+    fn no_marked_text_panics(
+        mark in prop::sample::select(vec![
+            "SPDXVersion: SPDX-2.3\n", "[[package]]\n", "[[package]]\ncontent-hash = 1\n", "# yarn lockfile v1\n",
+            "lockfileVersion: 9\npackages:\n", "# This is a Gradle generated file\n", "GEM\n  specs:\n", "%{ {:hex,\n",
+            "packages:\nsdks:\n", "module x\n", "a v1 h1:x\n", "a==1\n",
+            "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\">", "{\"lockfileVersion\":1,", "{\"artifacts\":[",
+            "{\"@context\":1,\"@graph\":[{",
+        ]),
+        rest in "(\\PC{0,12}[\n :@/(\"<>]{0,2}){0,12}",
+    ) {
+        let _ = read(format!("{mark}{rest}").as_bytes());
     }
 
     #[test]

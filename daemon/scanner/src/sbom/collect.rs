@@ -1,0 +1,158 @@
+//! What all readers do with a component once they have found it.
+
+use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
+use crate::purl::{PackageUrl, PurlParts, osv::version_of};
+
+/// Gathers components and notes in document order.
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    components: Vec<Component>,
+    notes: Vec<Note>,
+    distro: Option<String>,
+    overflow: usize,
+}
+
+/// A component as a reader found it; texts may be empty.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    pub(super) purls: Vec<PackageUrl>,
+    pub(super) kind: ComponentKind,
+    pub(super) place: &'a Place,
+}
+
+impl Collector {
+    pub(super) fn note(&mut self, place: &Place, text: impl Into<String>) {
+        self.notes.push(Note {
+            place: place.clone(),
+            text: text.into(),
+        });
+    }
+
+    /// Reads a package URL; an empty one is none, one that cannot be read is noted.
+    pub(super) fn purl(&mut self, text: &str, place: &Place) -> Option<PackageUrl> {
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        match PackageUrl::parse_lenient(text) {
+            Ok(purl) => Some(purl),
+            Err(error) => {
+                self.note(place, format!("{error}; the component is counted as unknown"));
+                None
+            }
+        }
+    }
+
+    /// Takes a component. One with several package URLs is as many components: each names something
+    /// that can be judged. One with neither name nor URL is noted.
+    pub(super) fn add(&mut self, found: Found<'_>) {
+        let (name, stated) = (found.name.trim(), present_version(found.version));
+        if found.purls.is_empty() && name.is_empty() {
+            self.note(found.place, "it has neither name nor package URL and was skipped");
+            return;
+        }
+        let purls = if found.purls.is_empty() {
+            vec![None]
+        } else {
+            found.purls.into_iter().map(Some).collect()
+        };
+        for purl in purls {
+            if self.components.len() >= MAX_COMPONENTS {
+                self.overflow += 1;
+                continue;
+            }
+            let name = match (&purl, name) {
+                (Some(purl), "") => purl.name().to_owned(),
+                _ => name.to_owned(),
+            };
+            let version = purl
+                .as_ref()
+                .and_then(version_of)
+                .or_else(|| stated.map(str::to_owned));
+            let place = found.place.clone();
+            self.components.push(Component {
+                name,
+                version,
+                purl,
+                kind: found.kind,
+                place,
+            });
+        }
+    }
+
+    /// Takes a package that a lockfile names, by its URL's parts.
+    pub(super) fn add_package(&mut self, ty: &str, name: &str, version: &str, place: &Place) {
+        let (namespace, short) = match (ty, name.rsplit_once(if ty == "maven" { ':' } else { '/' })) {
+            (_, Some((namespace, short))) => (Some(namespace), short),
+            (_, None) => (None, name),
+        };
+        let parts = PurlParts {
+            ty,
+            namespace,
+            name: short,
+            version: Some(version.trim()),
+            ..PurlParts::default()
+        };
+        let purls = match PackageUrl::build(&parts) {
+            Ok(purl) => vec![purl],
+            Err(error) => {
+                self.note(place, format!("{error}; the package is counted as unknown"));
+                Vec::new()
+            }
+        };
+        self.add(Found {
+            name,
+            version,
+            purls,
+            kind: ComponentKind::Package,
+            place,
+        });
+    }
+
+    /// Takes the operating system that the components were found on; the first one counts. Names are
+    /// os-release ids (`rhel`) or their long forms (`Red Hat Enterprise Linux`).
+    pub(super) fn operating_system(&mut self, name: &str, version: &str) {
+        let lower = name.trim().to_ascii_lowercase();
+        let id = match lower.as_str() {
+            "red hat enterprise linux" => "rhel",
+            "debian gnu/linux" => "debian",
+            "alpine linux" => "alpine",
+            "rocky linux" => "rocky",
+            other => other,
+        };
+        if self.distro.is_none() && !id.is_empty() && !id.contains(' ') && !version.trim().is_empty() {
+            self.distro = Some(format!("{id}-{}", version.trim()));
+        }
+    }
+
+    pub(super) fn finish(
+        self,
+        format: Format,
+        spec_version: &str,
+        subject: &str,
+    ) -> Result<Inventory, SbomError> {
+        if self.overflow > 0 {
+            let found = self.components.len() + self.overflow;
+            return Err(SbomError::TooLarge {
+                what: "components",
+                found,
+                limit: MAX_COMPONENTS,
+            });
+        }
+        Ok(Inventory {
+            format,
+            spec_version: spec_version.trim().to_owned(),
+            subject: Some(subject.trim().to_owned()).filter(|s| !s.is_empty()),
+            distro: self.distro,
+            components: self.components,
+            notes: self.notes,
+        })
+    }
+}
+
+fn present_version(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (!text.is_empty() && text != "NOASSERTION" && text != "NONE").then_some(text)
+}

@@ -1,0 +1,264 @@
+//! CycloneDX as XML. The document is read as a stream; nesting is held in a bounded stack.
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::ResolveResult;
+use quick_xml::reader::NsReader;
+
+use super::super::collect::Collector;
+use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
+use super::{RawComponent, add, check_version, kind_of};
+use crate::lenient::Text;
+
+/// Deepest nesting of elements that is followed.
+const MAX_DEPTH: usize = 128;
+
+/// CycloneDX's namespaces are this and the version.
+const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
+
+/// An open element, as far as it matters.
+enum Frame {
+    Bom,
+    Metadata,
+    Components,
+    /// A component; it is taken when it closes, but stands where it opened.
+    Component {
+        raw: Box<RawComponent>,
+        kind: ComponentKind,
+        place: Place,
+        slot: usize,
+    },
+    /// A field of the component below it.
+    Field(Field),
+    /// Anything else, with all that it holds.
+    Other,
+}
+
+#[derive(Clone, Copy)]
+enum Field {
+    Group,
+    Name,
+    Version,
+    Purl,
+}
+
+pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
+    let format = Format::CycloneDxXml;
+    let invalid = |place, reason| SbomError::Invalid {
+        format,
+        place,
+        reason,
+    };
+    let mut walker = Walker::default();
+    let mut lines = Lines {
+        bytes,
+        at: 0,
+        line: 1,
+        start: 0,
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = u64::try_from(error.valid_up_to()).unwrap_or(u64::MAX);
+        invalid(lines.place(at), "the document is not UTF-8".to_owned())
+    })?;
+    let mut reader = NsReader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    loop {
+        let place = lines.place(reader.buffer_position());
+        let event = match reader.read_resolved_event() {
+            Ok((namespace, event)) => (bound(&namespace), event),
+            Err(error) => return Err(invalid(lines.place(reader.error_position()), error.to_string())),
+        };
+        match event {
+            (namespace, Event::Start(start)) => {
+                walker
+                    .open(&start, &namespace, &place)
+                    .map_err(|reason| invalid(place, reason))?;
+            }
+            (_, Event::End(_)) => walker.close(),
+            (_, Event::Text(text)) => walker.text(&text.xml10_content()),
+            (_, Event::CData(text)) => walker.text(&text.xml10_content()),
+            (_, Event::GeneralRef(reference)) => {
+                let character = resolve(&reference.into_inner()).map_err(|reason| invalid(place, reason))?;
+                walker.text(&character);
+            }
+            (_, Event::Eof) => break,
+            _ => {}
+        }
+    }
+    if !walker.frames.is_empty() || walker.spec_version.is_empty() {
+        let place = lines.place(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        return Err(invalid(
+            place,
+            "the document ends before its bom element does".to_owned(),
+        ));
+    }
+    let mut collector = walker.collector;
+    for (raw, kind, place) in walker.components.into_iter().flatten() {
+        add(&raw, kind, &place, &mut collector);
+    }
+    collector.finish(format, &walker.spec_version, &walker.subject)
+}
+
+fn bound(namespace: &ResolveResult<'_>) -> String {
+    match namespace {
+        ResolveResult::Bound(namespace) => namespace.as_ref().to_owned(),
+        ResolveResult::Unbound | ResolveResult::Unknown(_) => String::new(),
+    }
+}
+
+type Taken = (Box<RawComponent>, ComponentKind, Place);
+
+#[derive(Default)]
+struct Walker {
+    frames: Vec<Frame>,
+    spec_version: String,
+    subject: String,
+    /// One slot per component in the order they open, so that outer ones come before inner ones.
+    components: Vec<Option<Taken>>,
+    collector: Collector,
+}
+
+impl Walker {
+    fn open(&mut self, start: &BytesStart<'_>, namespace: &str, place: &Place) -> Result<(), String> {
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(format!("elements are nested deeper than {MAX_DEPTH}"));
+        }
+        let local = start.local_name();
+        let name = local.as_ref();
+        let frame = match (self.frames.last(), name) {
+            (None, "bom") => {
+                let version = namespace.strip_prefix(NAMESPACE).ok_or_else(|| {
+                    format!("the bom element is in the namespace {namespace:?}, not CycloneDX's")
+                })?;
+                check_version(version, place, &mut self.collector)?;
+                version.clone_into(&mut self.spec_version);
+                Frame::Bom
+            }
+            (None, other) => {
+                return Err(format!("the root element is {:?}, not \"bom\"", other));
+            }
+            (Some(Frame::Bom), "metadata") => Frame::Metadata,
+            (Some(Frame::Bom | Frame::Component { .. }), "components") => Frame::Components,
+            (Some(parent @ (Frame::Components | Frame::Metadata)), "component") => {
+                let is_subject = matches!(parent, Frame::Metadata);
+                let kind = attribute(start, "type")?;
+                let slot = self.components.len();
+                self.components.push(None);
+                let component_kind = if is_subject {
+                    ComponentKind::Subject
+                } else {
+                    kind_of(&kind)
+                };
+                let raw = RawComponent {
+                    kind: Text(kind),
+                    group: Text::default(),
+                    name: Text::default(),
+                    version: Text::default(),
+                    purl: Text::default(),
+                    components: Vec::new(),
+                };
+                Frame::Component {
+                    raw: Box::new(raw),
+                    kind: component_kind,
+                    place: place.clone(),
+                    slot,
+                }
+            }
+            (Some(Frame::Component { .. }), "group") => Frame::Field(Field::Group),
+            (Some(Frame::Component { .. }), "name") => Frame::Field(Field::Name),
+            (Some(Frame::Component { .. }), "version") => Frame::Field(Field::Version),
+            (Some(Frame::Component { .. }), "purl") => Frame::Field(Field::Purl),
+            _ => Frame::Other,
+        };
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) {
+        let [.., Frame::Component { raw, .. }, Frame::Field(field)] = &mut self.frames[..] else {
+            return;
+        };
+        let target = match field {
+            Field::Group => &mut raw.group,
+            Field::Name => &mut raw.name,
+            Field::Version => &mut raw.version,
+            Field::Purl => &mut raw.purl,
+        };
+        target.0.push_str(text);
+    }
+
+    fn close(&mut self) {
+        if let Some(Frame::Component {
+            raw,
+            kind,
+            place,
+            slot,
+        }) = self.frames.pop()
+        {
+            if kind == ComponentKind::Subject && self.subject.is_empty() {
+                raw.name.0.clone_into(&mut self.subject);
+            }
+            if let Some(free) = self.components.get_mut(slot) {
+                *free = Some((raw, kind, place));
+            }
+        }
+    }
+}
+
+fn attribute(start: &BytesStart<'_>, name: &str) -> Result<String, String> {
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|e| e.to_string())?;
+        if attribute.key.local_name().as_ref() == name {
+            return Ok(attribute.value.into_owned());
+        }
+    }
+    Ok(String::new())
+}
+
+/// The five entities of XML and character references; documents cannot define others here.
+fn resolve(name: &str) -> Result<String, String> {
+    let code = match name {
+        "amp" => return Ok("&".to_owned()),
+        "lt" => return Ok("<".to_owned()),
+        "gt" => return Ok(">".to_owned()),
+        "apos" => return Ok("'".to_owned()),
+        "quot" => return Ok("\"".to_owned()),
+        _ => match name.strip_prefix('#') {
+            Some(number) => match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None => number.parse().ok(),
+            },
+            None => None,
+        },
+    };
+    let character = code
+        .and_then(char::from_u32)
+        .ok_or_else(|| format!("the entity &{name}; is not defined"))?;
+    Ok(character.to_string())
+}
+
+/// Turns offsets into lines and columns, going forward only.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: usize,
+    start: usize,
+}
+
+impl Lines<'_> {
+    fn place(&mut self, offset: u64) -> Place {
+        let offset = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(self.bytes.len());
+        while let Some(byte) = self.bytes.get(self.at).filter(|_| self.at < offset) {
+            self.at += 1;
+            if *byte == b'\n' {
+                self.line += 1;
+                self.start = self.at;
+            }
+        }
+        Place::Line {
+            line: self.line,
+            column: offset.saturating_sub(self.start) + 1,
+        }
+    }
+}

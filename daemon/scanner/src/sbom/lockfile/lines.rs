@@ -1,0 +1,216 @@
+//! Lockfiles that are read line by line: pip, Go, Bundler, Gradle, Mix, Pub.
+
+use super::super::Place;
+use super::super::collect::Collector;
+
+type Failure = (Place, String);
+
+/// Lines with their numbers, without what a comment sign starts.
+fn lines<'a>(text: &'a str, comment: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    text.lines().enumerate().map(move |(index, line)| {
+        let line = line.split_once(comment).map_or(line, |(head, _)| head);
+        (index + 1, line.trim_end())
+    })
+}
+
+pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    for (number, line) in lines(text, "#") {
+        // Markers, hashes and continuations follow the requirement itself.
+        let line = line.split([';', '\\']).next().unwrap_or("");
+        let line = line.split(" --").next().unwrap_or("").trim();
+        if line.is_empty() || line.starts_with('-') {
+            continue;
+        }
+        let end = line
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
+            .unwrap_or(line.len());
+        let (name, rest) = line.split_at(end);
+        // Extras stand in brackets behind the name.
+        let rest = rest.trim_start();
+        let rest = rest
+            .strip_prefix('[')
+            .and_then(|r| r.split_once(']'))
+            .map_or(rest, |(_, after)| after)
+            .trim();
+        let pinned = rest.strip_prefix("===").or_else(|| rest.strip_prefix("=="));
+        let version = pinned.map(str::trim).filter(|v| !v.contains([',', '*']));
+        collector.add_package("pypi", name, version.unwrap_or(""), &Place::line(number));
+    }
+    Ok(String::new())
+}
+
+pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let mut block = String::new();
+    let mut required: Vec<(usize, String, String)> = Vec::new();
+    let mut replaced: Vec<(String, Option<String>, String, String)> = Vec::new();
+    let mut go_version = String::new();
+    for (number, line) in lines(text, "//") {
+        let line = line.trim();
+        let (directive, rest) = match (block.as_str(), line.split_once(char::is_whitespace)) {
+            ("", Some((directive, "("))) => {
+                directive.clone_into(&mut block);
+                continue;
+            }
+            ("", Some((directive, rest))) => (directive, rest.trim()),
+            (_, _) if line == ")" => {
+                block.clear();
+                continue;
+            }
+            ("", None) => continue,
+            (open, _) => (open, line),
+        };
+        let fields: Vec<&str> = rest
+            .split_whitespace()
+            .map(|f| f.trim_matches(['"', '`']))
+            .collect();
+        match (directive, &fields[..]) {
+            ("require", [module, version]) => {
+                required.push((number, (*module).to_owned(), (*version).to_owned()));
+            }
+            ("replace", [old, "=>", new, version]) => {
+                replaced.push(((*old).to_owned(), None, (*new).to_owned(), (*version).to_owned()));
+            }
+            ("replace", [old, of, "=>", new, version]) => {
+                let of = Some((*of).to_owned());
+                replaced.push(((*old).to_owned(), of, (*new).to_owned(), (*version).to_owned()));
+            }
+            // The toolchain's version is that of the standard library it links.
+            ("toolchain", [toolchain]) => {
+                if let Some(version) = toolchain.strip_prefix("go") {
+                    collector.add_package("golang", "stdlib", version, &Place::line(number));
+                }
+            }
+            ("go", [version]) => (*version).clone_into(&mut go_version),
+            _ => {}
+        }
+    }
+    for (number, module, version) in &required {
+        let replacement = replaced
+            .iter()
+            .find(|(old, of, ..)| old == module && of.as_ref().is_none_or(|of| of == version))
+            .map_or((module, version), |(_, _, new, version)| (new, version));
+        collector.add_package("golang", replacement.0, replacement.1, &Place::line(*number));
+    }
+    Ok(go_version)
+}
+
+pub(super) fn read_go_sum(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    for (number, line) in text.lines().enumerate().map(|(i, line)| (i + 1, line)) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        match fields[..] {
+            [] => {}
+            // Only the go.mod file of such a module was read; the module itself was not.
+            [_, version, _] if version.ends_with("/go.mod") => {}
+            [module, version, _] => collector.add_package("golang", module, version, &Place::line(number)),
+            _ => {
+                return Err((
+                    Place::line(number),
+                    "a line is not module, version and hash".to_owned(),
+                ));
+            }
+        }
+    }
+    Ok(String::new())
+}
+
+pub(super) fn read_bundler(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let mut section = "";
+    for (index, line) in text.lines().enumerate() {
+        if !line.starts_with(' ') {
+            section = line.trim();
+            continue;
+        }
+        // PATH gems are the project's own. Six spaces and more are requirements of the gem above.
+        let spec = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));
+        let (Some(spec), "GEM" | "GIT") = (spec, section) else {
+            continue;
+        };
+        let Some((name, version)) = spec
+            .split_once(" (")
+            .and_then(|(n, v)| Some((n, v.strip_suffix(')')?)))
+        else {
+            continue;
+        };
+        // A platform follows the version: `1.15.4-x86_64-linux`.
+        let version = version.split_once('-').map_or(version, |(version, _)| version);
+        collector.add_package("gem", name, version, &Place::line(index + 1));
+    }
+    Ok(String::new())
+}
+
+pub(super) fn read_gradle(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    for (number, line) in lines(text, "#") {
+        let Some((coordinates, _configurations)) = line.trim().split_once('=') else {
+            continue;
+        };
+        let parts: Vec<&str> = coordinates.split(':').collect();
+        match parts[..] {
+            [group, artifact, version] => {
+                collector.add_package(
+                    "maven",
+                    &format!("{group}:{artifact}"),
+                    version,
+                    &Place::line(number),
+                );
+            }
+            // `empty=` lists configurations without dependencies.
+            ["empty"] => {}
+            _ => {
+                return Err((
+                    Place::line(number),
+                    "a line is not group:artifact:version=…".to_owned(),
+                ));
+            }
+        }
+    }
+    Ok(String::new())
+}
+
+pub(super) fn read_mix(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    for (index, line) in text.lines().enumerate() {
+        // "name": {:hex, :package, "1.2.3", …
+        let Some((_, tuple)) = line.split_once(": {:hex,") else {
+            continue;
+        };
+        let mut fields = tuple.split(',').map(str::trim);
+        if let (Some(package), Some(version)) = (fields.next(), fields.next()) {
+            let package = package.trim_start_matches(':').trim_matches('"');
+            collector.add_package("hex", package, version.trim_matches('"'), &Place::line(index + 1));
+        }
+    }
+    Ok(String::new())
+}
+
+pub(super) fn read_pub(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let mut in_packages = false;
+    let mut open: Option<(String, usize, String)> = None;
+    let mut close = |open: &mut Option<(String, usize, String)>, version: &str| {
+        if let Some((name, line, source)) = open.take()
+            && source == "hosted"
+        {
+            collector.add_package("pub", &name, version, &Place::line(line));
+        }
+    };
+    for (index, line) in text.lines().enumerate() {
+        let content = line.trim_start();
+        match (line.len() - content.len(), content.trim_end()) {
+            (_, "") => {}
+            (0, key) => in_packages = key == "packages:",
+            (2, key) if in_packages => {
+                open = key
+                    .strip_suffix(':')
+                    .map(|name| (name.to_owned(), index + 1, String::new()));
+            }
+            // Keys are sorted, so the source stands before the version.
+            (4, field) => {
+                if let (Some(source), Some(package)) = (field.strip_prefix("source: "), &mut open) {
+                    source.clone_into(&mut package.2);
+                } else if let Some(version) = field.strip_prefix("version: ") {
+                    close(&mut open, version.trim_matches('"'));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(String::new())
+}

@@ -1,0 +1,125 @@
+//! Lockfiles in TOML, all with `[[package]]` tables: Cargo's, and Python's poetry, uv and pdm.
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::super::collect::{Collector, Found};
+use super::super::{ComponentKind, Place};
+
+type Failure = (Place, String);
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    ::toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+        (Place::Line { line, column }, error.message().to_owned())
+    })
+}
+
+/// True if the text looks like one of Python's lockfiles rather than Cargo's.
+pub(in super::super) fn is_python(text: &str) -> bool {
+    const KEYS: [&str; 5] = [
+        "requires-python",
+        "python-versions",
+        "content-hash",
+        "content_hash",
+        "requires_python",
+    ];
+    text.lines()
+        .any(|line| KEYS.iter().any(|key| line.starts_with(key)))
+}
+
+#[derive(Deserialize)]
+struct CargoLock {
+    version: Option<i64>,
+    #[serde(default)]
+    package: Vec<CargoPackage>,
+}
+
+#[derive(Deserialize)]
+struct CargoPackage {
+    name: String,
+    version: String,
+    /// Where it comes from; workspace members and path dependencies come from nowhere.
+    source: Option<IgnoredAny>,
+}
+
+pub(super) fn read_cargo(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let lock: CargoLock = parse(text)?;
+    let root = Place::root().child("package");
+    for (i, package) in lock.package.iter().enumerate() {
+        let place = root.child(i);
+        if package.source.is_some() {
+            collector.add_package("cargo", &package.name, &package.version, &place);
+        } else {
+            add_local(&package.name, &package.version, &place, collector);
+        }
+    }
+    // Versions 1 and 2 do not name themselves.
+    Ok(lock
+        .version
+        .map_or_else(String::new, |version| version.to_string()))
+}
+
+#[derive(Deserialize)]
+struct PythonLock {
+    version: Option<i64>,
+    metadata: Option<PythonMetadata>,
+    #[serde(default)]
+    package: Vec<PythonPackage>,
+}
+
+#[derive(Deserialize)]
+struct PythonMetadata {
+    #[serde(rename = "lock-version", alias = "lock_version")]
+    lock_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PythonPackage {
+    name: String,
+    /// uv leaves it out where the project computes it.
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    source: PythonSource,
+}
+
+/// uv writes the project itself and its local parts as packages; the others have none of these keys.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PythonSource {
+    editable: Option<IgnoredAny>,
+    r#virtual: Option<IgnoredAny>,
+    directory: Option<IgnoredAny>,
+}
+
+pub(super) fn read_python(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let lock: PythonLock = parse(text)?;
+    let root = Place::root().child("package");
+    for (i, package) in lock.package.iter().enumerate() {
+        let place = root.child(i);
+        let source = &package.source;
+        if source.editable.is_some() || source.r#virtual.is_some() || source.directory.is_some() {
+            add_local(&package.name, &package.version, &place, collector);
+        } else {
+            collector.add_package("pypi", &package.name, &package.version, &place);
+        }
+    }
+    let stated = lock.metadata.and_then(|metadata| metadata.lock_version);
+    Ok(stated
+        .or_else(|| lock.version.map(|version| version.to_string()))
+        .unwrap_or_default())
+}
+
+/// A package that comes from the project itself: no registry's advisory can mean it.
+fn add_local(name: &str, version: &str, place: &Place, collector: &mut Collector) {
+    collector.add(Found {
+        name,
+        version,
+        purls: Vec::new(),
+        kind: ComponentKind::Other,
+        place,
+    });
+}

@@ -1,0 +1,139 @@
+//! SPDX 3.0 as JSON-LD: the packages of `@graph`.
+//!
+//! Only the serialisation that the specification prescribes is read (its own context, compact names),
+//! not any JSON-LD that means the same. Relationships are not followed: every package that the graph
+//! describes counts.
+
+use serde::Deserialize;
+
+use super::collect::{Collector, Found};
+use super::place::read_json as read_json_value;
+use super::spdx2::kind_of;
+use super::{ComponentKind, Format, Inventory, Place, SbomError};
+use crate::lenient::{Text, or_default};
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "@graph", default, deserialize_with = "or_default")]
+    graph: Vec<Element>,
+}
+
+#[derive(Deserialize, Default)]
+struct Element {
+    #[serde(rename = "type", alias = "@type", default, deserialize_with = "or_default")]
+    kind: Scalar,
+    #[serde(default, deserialize_with = "or_default")]
+    name: Scalar,
+    #[serde(rename = "specVersion", default, deserialize_with = "or_default")]
+    spec_version: Scalar,
+    #[serde(
+        rename = "software_packageVersion",
+        alias = "packageVersion",
+        default,
+        deserialize_with = "or_default"
+    )]
+    version: Scalar,
+    #[serde(
+        rename = "software_packageUrl",
+        alias = "packageUrl",
+        default,
+        deserialize_with = "or_default"
+    )]
+    purl: Scalar,
+    #[serde(
+        rename = "software_primaryPurpose",
+        alias = "primaryPurpose",
+        default,
+        deserialize_with = "or_default"
+    )]
+    purpose: Scalar,
+    #[serde(
+        rename = "externalIdentifier",
+        alias = "externalIdentifiers",
+        default,
+        deserialize_with = "or_default"
+    )]
+    identifiers: Vec<Identifier>,
+}
+
+/// A text, a number, or something else that is passed over: extensions put objects anywhere.
+#[derive(Deserialize, Default)]
+#[serde(untagged)]
+enum Scalar {
+    Text(Text),
+    #[default]
+    None,
+    Other(serde::de::IgnoredAny),
+}
+
+impl Scalar {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) => &text.0,
+            Self::None | Self::Other(_) => "",
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct Identifier {
+    #[serde(rename = "externalIdentifierType", default, deserialize_with = "or_default")]
+    kind: Scalar,
+    #[serde(default, deserialize_with = "or_default")]
+    identifier: Scalar,
+}
+
+pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
+    let format = Format::Spdx3Json;
+    let document: Document = read_json_value(bytes).map_err(|(place, reason)| SbomError::Invalid {
+        format,
+        place,
+        reason,
+    })?;
+    let mut collector = Collector::default();
+    let (mut version, mut subject) = (String::new(), String::new());
+    let graph = Place::root().child("@graph");
+    for (i, element) in document.graph.iter().enumerate() {
+        let place = graph.child(i);
+        match element.kind.as_str() {
+            "CreationInfo" if version.is_empty() => element.spec_version.as_str().clone_into(&mut version),
+            "SpdxDocument" if subject.is_empty() => element.name.as_str().clone_into(&mut subject),
+            "software_Package" | "Package" => take(element, &place, &mut collector),
+            _ => {}
+        }
+    }
+    if !version.is_empty() && !version.starts_with("3.") {
+        let reason = format!("{version:?} is no version of SPDX 3");
+        return Err(SbomError::Invalid {
+            format,
+            place: graph,
+            reason,
+        });
+    }
+    collector.finish(format, &version, &subject)
+}
+
+fn take(element: &Element, place: &Place, collector: &mut Collector) {
+    let mut purls: Vec<_> = collector.purl(element.purl.as_str(), place).into_iter().collect();
+    for identifier in &element.identifiers {
+        if matches!(identifier.kind.as_str(), "packageUrl" | "purl") {
+            purls.extend(
+                collector
+                    .purl(identifier.identifier.as_str(), place)
+                    .filter(|purl| !purls.contains(purl)),
+            );
+        }
+    }
+    let kind = kind_of(element.purpose.as_str());
+    if kind == ComponentKind::Other && element.purpose.as_str() == "operatingSystem" {
+        collector.operating_system(element.name.as_str(), element.version.as_str());
+    }
+    let (name, version) = (element.name.as_str(), element.version.as_str());
+    collector.add(Found {
+        name,
+        version,
+        purls,
+        kind,
+        place,
+    });
+}

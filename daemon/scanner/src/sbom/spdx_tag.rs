@@ -1,0 +1,124 @@
+//! SPDX 2 as tag-value text: `Tag: value` lines, multi-line values between `<text>` and `</text>`.
+
+use super::collect::{Collector, Found};
+use super::spdx2::{is_version, kind_of};
+use super::{Format, Inventory, Place, SbomError};
+use crate::purl::PackageUrl;
+
+#[derive(Default)]
+struct Package {
+    name: String,
+    version: String,
+    purpose: String,
+    purls: Vec<PackageUrl>,
+    line: usize,
+}
+
+pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
+    let format = Format::SpdxTagValue;
+    let invalid = |line, reason| SbomError::Invalid {
+        format,
+        place: Place::Line { line, column: 1 },
+        reason,
+    };
+    let mut collector = Collector::default();
+    let (mut version, mut subject) = (String::new(), String::new());
+    let mut open: Option<Package> = None;
+    let mut lines = text.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        let number = index + 1;
+        let trimmed = line.trim();
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        let Some((tag, value)) = trimmed.split_once(':') else {
+            return Err(invalid(
+                number,
+                format!("{:?} is no \"Tag: value\"", shorten(trimmed)),
+            ));
+        };
+        let value = value.trim();
+        if value.starts_with("<text>") && !value.contains("</text>") {
+            // Nothing that an inventory needs stands in free text.
+            let closed = lines.by_ref().any(|(_, line)| line.contains("</text>"));
+            if !closed {
+                return Err(invalid(number, format!("the <text> of {tag:?} is never closed")));
+            }
+            continue;
+        }
+        match tag.trim() {
+            "SPDXVersion" => {
+                if !is_version(value) {
+                    return Err(invalid(number, format!("{value:?} is no version of SPDX 2")));
+                }
+                value.clone_into(&mut version);
+            }
+            "DocumentName" => value.clone_into(&mut subject),
+            "PackageName" => {
+                close(open.take(), &mut collector);
+                open = Some(Package {
+                    name: value.to_owned(),
+                    line: number,
+                    ..Package::default()
+                });
+            }
+            // A file or a snippet ends the package's own tags.
+            "FileName" | "SnippetSPDXID" => close(open.take(), &mut collector),
+            "PackageVersion" => {
+                if let Some(package) = &mut open {
+                    value.clone_into(&mut package.version);
+                }
+            }
+            "PrimaryPackagePurpose" => {
+                if let Some(package) = &mut open {
+                    value.clone_into(&mut package.purpose);
+                }
+            }
+            "ExternalRef" => {
+                let fields: Vec<&str> = value.splitn(3, char::is_whitespace).map(str::trim).collect();
+                if let (Some(package), [_, kind, locator]) = (&mut open, &fields[..])
+                    && kind.eq_ignore_ascii_case("purl")
+                {
+                    let purl = collector.purl(
+                        locator,
+                        &Place::Line {
+                            line: number,
+                            column: 1,
+                        },
+                    );
+                    package
+                        .purls
+                        .extend(purl.filter(|purl| !package.purls.contains(purl)));
+                }
+            }
+            _ => {}
+        }
+    }
+    close(open, &mut collector);
+    if version.is_empty() {
+        return Err(invalid(1, "there is no SPDXVersion".to_owned()));
+    }
+    collector.finish(format, &version, &subject)
+}
+
+fn close(package: Option<Package>, collector: &mut Collector) {
+    let Some(package) = package else { return };
+    if package.purpose.eq_ignore_ascii_case("OPERATING-SYSTEM") {
+        collector.operating_system(&package.name, &package.version);
+    }
+    let place = Place::Line {
+        line: package.line,
+        column: 1,
+    };
+    collector.add(Found {
+        name: &package.name,
+        version: &package.version,
+        purls: package.purls,
+        kind: kind_of(&package.purpose),
+        place: &place,
+    });
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(60).collect()
+}

@@ -1,0 +1,88 @@
+//! Syft's own JSON: `artifacts` with package URLs, and the distribution they were found on.
+
+use serde::Deserialize;
+
+use super::collect::{Collector, Found};
+use super::place::read_json as read_json_value;
+use super::{ComponentKind, Format, Inventory, Place, SbomError};
+use crate::lenient::{Text, or_default};
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default, deserialize_with = "or_default")]
+    artifacts: Vec<Option<Artifact>>,
+    #[serde(default, deserialize_with = "or_default")]
+    distro: Distro,
+    #[serde(default, deserialize_with = "or_default")]
+    schema: Schema,
+    #[serde(default, deserialize_with = "or_default")]
+    source: Source,
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    #[serde(default, deserialize_with = "or_default")]
+    name: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    version: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    purl: Text,
+}
+
+#[derive(Deserialize, Default)]
+struct Distro {
+    #[serde(default, deserialize_with = "or_default")]
+    id: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    name: Text,
+    #[serde(rename = "versionID", default, deserialize_with = "or_default")]
+    version_id: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    version: Text,
+}
+
+#[derive(Deserialize, Default)]
+struct Schema {
+    #[serde(default, deserialize_with = "or_default")]
+    version: Text,
+}
+
+#[derive(Deserialize, Default)]
+struct Source {
+    #[serde(default, deserialize_with = "or_default")]
+    name: Text,
+}
+
+pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
+    let format = Format::SyftJson;
+    let document: Document = read_json_value(bytes).map_err(|(place, reason)| SbomError::Invalid {
+        format,
+        place,
+        reason,
+    })?;
+    let mut collector = Collector::default();
+    // Schema 1 wrote name and version, later ones os-release's id and VERSION_ID.
+    let first = |a: &Text, b: &Text| if a.0.is_empty() { b.0.clone() } else { a.0.clone() };
+    let distro = &document.distro;
+    collector.operating_system(
+        &first(&distro.id, &distro.name),
+        &first(&distro.version_id, &distro.version),
+    );
+    let artifacts = Place::root().child("artifacts");
+    for (i, artifact) in document.artifacts.iter().enumerate() {
+        let place = artifacts.child(i);
+        let Some(artifact) = artifact else {
+            collector.note(&place, "the artifact is null and was skipped");
+            continue;
+        };
+        let purls = collector.purl(&artifact.purl.0, &place).into_iter().collect();
+        collector.add(Found {
+            name: &artifact.name.0,
+            version: &artifact.version.0,
+            purls,
+            kind: ComponentKind::Package,
+            place: &place,
+        });
+    }
+    collector.finish(format, &document.schema.version.0, &document.source.name.0)
+}
