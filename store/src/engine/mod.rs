@@ -238,6 +238,17 @@ pub trait Engine: Send + Sync + Debug {
 ///
 /// The memory engine ignores the folder and takes no lock.
 ///
+/// ```
+/// use starling_store::engine::{Batch, EngineKind, EngineOptions, Tree, open};
+///
+/// let engine = open(EngineKind::Memory, "".as_ref(), &EngineOptions::default())?;
+/// let mut batch = Batch::new();
+/// batch.put(Tree::Claims, b"key", b"value");
+/// engine.commit(&batch)?;
+/// assert_eq!(engine.get(Tree::Claims, b"key")?.as_deref(), Some(&b"value"[..]));
+/// # Ok::<(), starling_store::engine::EngineError>(())
+/// ```
+///
 /// # Errors
 /// Fails if another process holds the store, if it is damaged, of another engine or of a newer
 /// layout, or if it is missing and `options` say not to make one.
