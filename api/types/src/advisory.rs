@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::hash::{ContentHash, MergeHash, SiteId};
 use crate::raw_json::RawJson;
 use crate::status::Lane;
-use crate::text::{Cursor, SiteSlug, SourceName};
+use crate::text::{SiteSlug, SourceName};
 use crate::time::Timestamp;
 
 /// The package of a canonical advisory.
@@ -96,12 +96,12 @@ pub struct Edge {
     /// Where the claim came from.
     #[serde(flatten)]
     pub provenance: Provenance,
-    /// Hash of the record's canonical bytes.
-    pub content_hash: ContentHash,
+    /// Hash of the record's canonical bytes; null where the claim brings none.
+    pub content_hash: Option<ContentHash>,
     /// Lane of the claim's log.
     pub lane: Lane,
-    /// The claim's cursor.
-    pub cursor: Cursor,
+    /// When the author made the claim, by its clock.
+    pub claimed_at: Timestamp,
     /// Whether the record is live, absent, withdrawn or deleted.
     pub state: AdvisoryState,
 }

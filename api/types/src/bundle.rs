@@ -123,6 +123,10 @@ pub enum ConflictStrategy {
     PreferRemote,
     /// This site's value is shown.
     PreferLocal,
+    /// The value that was stated last is shown.
+    PreferNewest,
+    /// The value of the site that the configuration believes most is shown.
+    PreferSiteOrder,
     /// The field stays open, and acceptance is held, until an operator decides.
     Fail,
 }
@@ -133,8 +137,34 @@ impl ConflictStrategy {
         match self {
             Self::PreferRemote => "prefer_remote",
             Self::PreferLocal => "prefer_local",
+            Self::PreferNewest => "prefer_newest",
+            Self::PreferSiteOrder => "prefer_site_order",
             Self::Fail => "fail",
         }
+    }
+
+    /// Every strategy.
+    pub const ALL: [Self; 5] = [
+        Self::PreferRemote,
+        Self::PreferLocal,
+        Self::PreferNewest,
+        Self::PreferSiteOrder,
+        Self::Fail,
+    ];
+}
+
+impl FromStr for ConflictStrategy {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        Self::ALL
+            .into_iter()
+            .find(|strategy| strategy.as_str() == text)
+            .ok_or_else(|| TextError {
+                what: "conflict strategy",
+                found: text.chars().take(80).collect(),
+                expected: "prefer_remote, prefer_local, prefer_newest, prefer_site_order or fail",
+            })
     }
 }
 
@@ -225,8 +255,8 @@ pub struct BundleLog {
     pub first: u64,
     /// Cursor at the end of the range.
     pub cursor: Cursor,
-    /// Deltas in the range.
-    pub deltas: u64,
+    /// Deltas in the range, where they were counted.
+    pub deltas: Option<u64>,
     /// Claims in the range.
     pub claims: u64,
 }

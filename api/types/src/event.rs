@@ -42,7 +42,9 @@ pub enum EventAction {
     Updated,
     /// Its identity changed: the old name now leads to this one.
     Redirected,
-    /// It no longer stands: absent, withdrawn or deleted.
+    /// Every record behind it is withdrawn.
+    Withdrawn,
+    /// It no longer stands: absent or deleted.
     Removed,
 }
 

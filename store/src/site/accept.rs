@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
+use serde::{Deserialize, Serialize};
 use starling_protocol::{Claim, ClaimKey, ClaimNumber, Delta, KeyRef, Lane, SiteId, Source};
 use starling_view::RecordKey;
 
@@ -34,7 +35,7 @@ pub struct Accepted {
 }
 
 /// Counts of what a redo changed in the view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ViewCounts {
     /// Canonical advisories that are new.
     pub created: u64,

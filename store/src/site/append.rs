@@ -103,9 +103,7 @@ impl SiteStore {
             return match self.held_overlap(txn, log.number, header)? {
                 Some(held) if held == delta.as_bytes() => Ok(Placed::Replay),
                 Some(held) => self.contradiction(txn, state, id, &held, delta),
-                None => problem(AppendProblem::Invalid {
-                    reason: format!("delta {} follows another history than the one held", delta.hash()),
-                }),
+                None => problem(AppendProblem::Diverges { site, lane }),
             };
         }
         if log.fork.is_some() {

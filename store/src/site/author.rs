@@ -50,7 +50,9 @@ impl SiteStore {
             let mut txn = Txn::new(self.engine.as_ref());
             let mut builder = DeltaBuilder::default();
             for claim in claims {
-                if let Err(claim) = builder.push(claim) {
+                let full = builder.claims().len() >= self.max_delta_claims;
+                let refused = if full { Err(claim) } else { builder.push(claim) };
+                if let Err(claim) = refused {
                     self.sign(
                         &mut txn,
                         state,

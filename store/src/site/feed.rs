@@ -146,6 +146,29 @@ impl SiteStore {
         })
     }
 
+    /// Remembers which record a file of a feed held, where its name does not tell: if the file is rejected
+    /// one day, its earlier record stays.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn note_file_names(&self, source: &Source, names: &[(String, RecordId)]) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        for (name, id) in names {
+            batch.put(Tree::Feeds, &file_key(source, name), id.as_str().as_bytes());
+        }
+        // Lost names only cost a warning one day: durable with the next commit is enough.
+        Ok(self.engine.write_content(&batch)?)
+    }
+
+    /// The record that a file of a feed held when it was last taken in.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn record_of_file(&self, source: &Source, name: &str) -> Result<Option<RecordId>, StoreError> {
+        let row = self.engine.get(Tree::Feeds, &file_key(source, name))?;
+        Ok(row.and_then(|row| std::str::from_utf8(&row).ok()?.parse().ok()))
+    }
+
     /// What is known of a source's feed here.
     ///
     /// # Errors
@@ -173,7 +196,10 @@ impl SiteStore {
             Bound::Unbounded,
             Direction::Forward,
             &mut |key, row| {
-                let source = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
+                if key.contains(&0) {
+                return ControlFlow::Continue(());
+            }
+            let source = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
                 match (source, serde_json::from_slice(row)) {
                     (Some(source), Ok(row)) => {
                         feeds.insert(source, row);
@@ -185,4 +211,9 @@ impl SiteStore {
         )?;
         bad.map_or(Ok(feeds), Err)
     }
+}
+
+/// Key of a file's row: source, 0, hash of the name (names may be longer than a key).
+fn file_key(source: &Source, name: &str) -> Vec<u8> {
+    [source.as_str().as_bytes(), &[0], &blake3::hash(name.as_bytes()).as_bytes()[..16]].concat()
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::{Cursor, SiteId, UnixMillis};
 
 use super::SiteStore;
+use super::accept::ViewCounts;
 use super::error::StoreError;
 use super::rows::damaged;
 use super::txn::Txn;
@@ -29,12 +30,14 @@ pub enum LedgerEntry {
         exporter: Option<SiteId>,
         /// Deltas that were new.
         deltas: u64,
-        /// Records that were new or changed.
+        /// Claims that were new.
         items: u64,
         /// Bytes of the file.
         bytes: u64,
         /// Where the exporter's own log stands after it.
         cursor: Option<Cursor>,
+        /// What it changed in the view.
+        counts: ViewCounts,
     },
     /// A bundle was exported.
     BundleExported {
@@ -51,16 +54,16 @@ pub enum LedgerEntry {
         /// Ranges in it: author, lane number, last claim.
         ends: Vec<(SiteId, u8, u64)>,
     },
-    /// A session with a peer brought something.
+    /// A session with a peer brought something of a log.
     Synced {
         /// When.
         at: UnixMillis,
-        /// The peer.
+        /// The author of the log that grew.
         peer: SiteId,
-        /// Deltas that were new.
-        deltas: u64,
-        /// Bodies that were new.
-        bodies: u64,
+        /// Claims that were new.
+        items: u64,
+        /// Where its log stands after it.
+        cursor: Option<Cursor>,
     },
     /// A site was listed or taken off the list.
     SiteChanged {

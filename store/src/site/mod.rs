@@ -34,7 +34,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId};
 
-pub use self::accept::Accepted;
+pub use self::accept::{Accepted, ViewCounts};
 pub use self::author::Authored;
 pub use self::doctor::{Check, Diagnosis};
 pub use self::error::StoreError;
@@ -44,7 +44,7 @@ pub use self::gc::Collected;
 pub use self::ledger::{LedgerEntry, LedgerNumber};
 pub use self::listing::{AllowedSources, ListedSite};
 pub use self::logs::{DeltaRun, LogOverview};
-pub use self::query::{LiveRecord, SourceOverview};
+pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
 pub use self::view_rows::ViewReader;
@@ -60,6 +60,7 @@ pub struct SiteStore {
     state: RwLock<State>,
     settings: RwLock<starling_view::Settings>,
     compression_level: i32,
+    max_delta_claims: usize,
 }
 
 /// How a site's store works; everything else is in its rows.
@@ -69,6 +70,8 @@ pub struct SiteOptions {
     pub settings: starling_view::Settings,
     /// zstd level of bodies and of the site's own claims blocks.
     pub compression_level: i32,
+    /// Most claims in one of the site's own deltas; the protocol's limit holds as well.
+    pub max_delta_claims: usize,
 }
 
 impl SiteStore {
@@ -93,6 +96,7 @@ impl SiteStore {
             state: RwLock::new(state),
             settings: RwLock::new(options.settings),
             compression_level: options.compression_level,
+            max_delta_claims: options.max_delta_claims,
         };
         {
             let mut state = store.write()?;

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use starling_protocol::{
-    ClaimKey, ClaimKind, ClaimNumber, ContentHash, KeyRef, Lane, RecordId, Source, SourceCheck, UnixMillis,
+    ClaimKey, ClaimKind, ClaimNumber, ContentHash, Lane, Source, SourceCheck, UnixMillis,
 };
-use starling_view::{Choice, Claims};
 
 use super::SiteStore;
 use super::error::StoreError;
@@ -14,17 +13,6 @@ use super::rows::{ClaimRow, damaged, split_claim_key};
 use super::state::LogId;
 use super::view_rows::ViewReader;
 use crate::engine::{Direction, Tree};
-
-/// One live record: what the view believes of one source's record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveRecord {
-    /// The source.
-    pub source: Source,
-    /// The record.
-    pub id: RecordId,
-    /// Its content.
-    pub content: ContentHash,
-}
 
 /// What a site knows of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,44 +24,25 @@ pub struct SourceOverview {
 }
 
 impl ViewReader<'_> {
-    /// Live records in order of source and id: of one source, or of all.
+    /// How many canonical advisories there are.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine.
-    pub fn live_records(&self, source: Option<&Source>) -> Result<Vec<LiveRecord>, StoreError> {
-        let prefix = source.map_or_else(|| vec![b'r'], ClaimKey::source_prefix);
-        let mut keys: Vec<(Source, RecordId)> = Vec::new();
-        self.store
-            .engine
-            .scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, _| {
-                if let Some((claim_key, _)) = split_claim_key(key)
-                    && let KeyRef::Record(source, id) = claim_key.parse()
-                    && keys
-                        .last()
-                        .is_none_or(|(last, last_id)| (last, last_id) != (&source, &id))
-                {
-                    keys.push((source, id));
-                }
-                ControlFlow::Continue(())
-            })?;
-        let settings = self.store.settings.read().map_err(|_| StoreError::Poisoned)?;
-        let mut records = Vec::new();
-        for (source, id) in keys {
-            let statements = self.statements(&source, &id)?;
-            let key = starling_view::RecordKey::new(source, id);
-            let choice = settings
-                .policy
-                .choose(&key.source, &statements, settings.decisions.get(&key).copied());
-            if let Choice::Set(content) = choice {
-                records.push(LiveRecord {
-                    source: key.source,
-                    id: key.id,
-                    content,
-                });
-            }
-        }
-        records.sort_by(|a, b| (&a.source, &a.id).cmp(&(&b.source, &b.id)));
-        Ok(records)
+    /// [`StoreError`] of the view.
+    pub fn advisory_count(&self) -> Result<u64, StoreError> {
+        let mut count = 0;
+        starling_view::for_each_advisory(self, |_| {
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        Ok(count)
+    }
+
+    /// How the view folds.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn settings(&self) -> Result<starling_view::Settings, StoreError> {
+        Ok(self.store.settings.read().map_err(|_| StoreError::Poisoned)?.clone())
     }
 
     /// What is known of each source: records and newest check, over all authors in scope.

@@ -186,6 +186,7 @@ impl Replica for SharedReplica {
     }
 
     fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError> {
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
         self.store
             .store_wanted(&bodies)
             .map_err(|error| failed("storing bodies", error))
@@ -275,14 +276,14 @@ impl SiteStore {
     ///
     /// # Errors
     /// [`StoreError`] of the engine or the compressor.
-    pub fn store_wanted(&self, bodies: &[Vec<u8>]) -> Result<usize, StoreError> {
+    pub fn store_wanted(&self, bodies: &[&[u8]]) -> Result<usize, StoreError> {
         self.change(|state| {
             let mut by_source: BTreeMap<Option<Source>, Vec<(ContentHash, &[u8])>> = BTreeMap::new();
             let mut came = BTreeSet::new();
             for body in bodies {
                 let hash = ContentHash::of(body);
                 if state.wants(&hash) && came.insert(hash) {
-                    by_source.entry(state.source_wanting(&hash)).or_default().push((hash, body.as_slice()));
+                    by_source.entry(state.source_wanting(&hash)).or_default().push((hash, *body));
                 }
             }
             for (source, bodies) in &by_source {

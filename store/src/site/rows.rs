@@ -68,6 +68,7 @@ pub(crate) mod sites {
     pub(crate) const SOURCE: u8 = b's';
     pub(crate) const HEAD: u8 = b'h';
     pub(crate) const FORK: u8 = b'f';
+    pub(crate) const HOLDINGS: u8 = b'k';
 
     pub(crate) fn by_site(kind: u8, site: &SiteId) -> Vec<u8> {
         [&[kind], site.as_bytes().as_slice()].concat()

@@ -27,7 +27,7 @@ fn options(chain: &CertificateChain) -> SiteOptions {
         decisions: Default::default(),
         normalise_name: |_, name| name.to_owned(),
     };
-    SiteOptions { settings, compression_level: 3 }
+    SiteOptions { settings, compression_level: 3, max_delta_claims: 1_024 }
 }
 
 impl TestSite {
@@ -88,11 +88,13 @@ impl TestSite {
         let missing = self.store.missing(other.own(), ClaimNumber::NONE, usize::MAX).unwrap();
         let bodies: Vec<_> =
             missing.iter().map(|body| other.store.body(&body.hash).unwrap().unwrap()).collect();
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
         self.store.store_wanted(&bodies).unwrap()
     }
 
     fn live(&self) -> Vec<String> {
-        let records = self.store.view().unwrap().live_records(None).unwrap();
+        let view = self.store.view().unwrap();
+        let records = starling_view::live_records(&view, &source()).unwrap();
         records.iter().map(|record| record.id.to_string()).collect()
     }
 

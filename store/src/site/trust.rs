@@ -1,5 +1,6 @@
 //! Trust: the allow-list, certificate chains, heads and fork proofs.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use starling_protocol::{
@@ -348,6 +349,49 @@ impl SiteStore {
         self.find_wanted(state)?;
         self.redo(state, &super::events::Origin::default())?;
         Ok(())
+    }
+
+    /// Up to where a site is known to hold logs: by the bundles that it exported itself.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn holdings(&self, site: &SiteId) -> Result<BTreeMap<LogId, ClaimNumber>, StoreError> {
+        let key = sites::by_site(sites::HOLDINGS, site);
+        let Some(row) = self.engine.get(Tree::Sites, &key)? else { return Ok(BTreeMap::new()) };
+        let mut holdings = BTreeMap::new();
+        for entry in row.chunks(41) {
+            let parts = entry.split_first_chunk::<32>().and_then(|(site, rest)| {
+                let (&lane, number) = rest.split_first()?;
+                let number = u64::from_le_bytes(number.try_into().ok()?);
+                Some((LogId { site: SiteId::from_bytes(*site), lane: Lane::from_number(lane)? }, ClaimNumber(number)))
+            });
+            let (id, number) = parts.ok_or_else(|| super::rows::damaged(Tree::Sites, &key, "a site's holdings"))?;
+            holdings.insert(id, number);
+        }
+        Ok(holdings)
+    }
+
+    /// Notes up to where a site holds logs; never lowers what is known.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn note_holdings(&self, site: &SiteId, held: Vec<(LogId, ClaimNumber)>) -> Result<(), StoreError> {
+        self.change(|_| {
+            let mut holdings = self.holdings(site)?;
+            for (id, number) in held {
+                let known = holdings.entry(id).or_insert(number);
+                *known = number.max(*known);
+            }
+            let mut row = Vec::with_capacity(holdings.len() * 41);
+            for (id, number) in holdings {
+                row.extend_from_slice(id.site.as_bytes());
+                row.push(id.lane.number());
+                row.extend_from_slice(&number.0.to_le_bytes());
+            }
+            let mut txn = Txn::new(self.engine.as_ref());
+            txn.put(Tree::Sites, &sites::by_site(sites::HOLDINGS, site), row);
+            Ok(txn.commit()?)
+        })
     }
 
     /// Keeps a head if it is newer than the kept one. Gives whether it was.

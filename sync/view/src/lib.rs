@@ -9,6 +9,7 @@
 mod advisory;
 mod changes;
 mod codec;
+mod edges;
 mod error;
 mod extract;
 mod fold;
@@ -35,7 +36,8 @@ pub use error::{PortError, ViewError};
 pub use fold::{Feeding, canonical_advisory, feeding_records};
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
-    chosen_content, for_each_advisory, held_records, live_record_counts, live_records, resolve,
+    chosen_content, for_each_advisory, held_records, knows_ecosystem, live_record_counts, live_records,
+    resolve,
 };
 pub use package::{PackageId, normalise_repository};
 pub use policy::{

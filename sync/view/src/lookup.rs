@@ -7,10 +7,12 @@ use std::rc::Rc;
 use serde::Serialize;
 use starling_protocol::{ContentHash, MergeHash, RecordId, Source};
 
-use crate::codec::{RecordRow, hash_prefix, name_prefix, read_hash_key, read_held_key, write_package};
+use crate::codec::{
+    RecordRow, base_prefix, hash_prefix, name_prefix, read_hash_key, read_held_key, write_package,
+};
 use crate::error::ViewError;
 use crate::identity::{Closure, Closures, vulnerabilities_of};
-use crate::limits::{ComponentLimits, MAX_COMPONENT_MEMBERS};
+use crate::limits::MAX_COMPONENT_MEMBERS;
 use crate::package::PackageId;
 use crate::ports::RecordKey;
 use crate::reading::{
@@ -65,7 +67,7 @@ pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>,
     let Some(id) = VulnerabilityId::of(id) else {
         return Ok(Vec::new());
     };
-    let mut closures = Closures::new(ComponentLimits::DEFAULT);
+    let mut closures = Closures::new();
     let mut advisories = Vec::new();
     for vulnerability in vulnerabilities_by_id(rows, &id, &mut closures)? {
         let records = records_near(rows, &vulnerability, &mut closures)?;
@@ -116,6 +118,21 @@ pub fn advisories_in_any_release<R: Rows>(
     advisories_under(rows, &name_prefix(base, name))
 }
 
+/// Returns whether any advisory is about the ecosystem, given with its suffix where it has releases.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn knows_ecosystem<R: Rows>(rows: &R, ecosystem: &str) -> Result<bool, ViewError> {
+    let mut known = false;
+    if !ecosystem.contains('\0') {
+        visit_advisories(rows, &base_prefix(ecosystem), &mut |advisory| {
+            known = matches!(&advisory.package, PackageId::Package { ecosystem: found, .. } if found == ecosystem);
+            flow(!known)
+        })?;
+    }
+    Ok(known)
+}
+
 /// Visits every advisory, in the order of its key: by package, then vulnerability.
 ///
 /// # Errors
@@ -137,7 +154,7 @@ pub fn resolve<R: Rows>(rows: &R, hash: &MergeHash) -> Result<Resolution, ViewEr
         ids.push(read_hash_key(key).ok_or_else(|| damaged(Table::Hashes, "a merge hash's key", key))?);
         Ok(ControlFlow::Continue(()))
     })?;
-    let mut closures = Closures::new(ComponentLimits::DEFAULT);
+    let mut closures = Closures::new();
     for id in ids {
         // The row tells the id; which package it is about, only the records near the id can tell.
         let near = records_near(rows, &id, &mut closures)?;
@@ -233,7 +250,7 @@ pub fn chosen_content<R: Rows>(rows: &R, record: &RecordKey) -> Result<Option<Co
 fn vulnerabilities_by_id<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
-    closures: &mut Closures,
+    closures: &mut Closures<'_>,
 ) -> Result<Vec<VulnerabilityId>, ViewError> {
     if id.is_cve() {
         return Ok(vec![id.clone()]);
@@ -254,7 +271,7 @@ fn vulnerabilities_by_id<R: Rows>(
 pub(crate) fn records_near<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
-    closures: &mut Closures,
+    closures: &mut Closures<'_>,
 ) -> Result<BTreeMap<RecordKey, Rc<RecordRow>>, ViewError> {
     let mut records = BTreeMap::new();
     let mut starts = BTreeSet::new();

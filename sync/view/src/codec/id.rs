@@ -109,17 +109,19 @@ const fn text_place_is_digit(place: usize) -> bool {
 }
 
 fn dated_parts(id: &str) -> Option<(u8, u8, u64)> {
-    for (code, (prefix, separator, _)) in (FIRST_DATED..).zip(DATED) {
-        let Some((year, number)) = id
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.split_once(separator))
-        else {
+    for (code, (prefix, separator, digits)) in (FIRST_DATED..).zip(DATED) {
+        let Some(rest) = id.strip_prefix(prefix) else {
             continue;
         };
-        let year = u8::try_from(year.parse::<u16>().ok()?.checked_sub(FIRST_YEAR)?).ok()?;
-        let number = number.parse().ok()?;
+        let (year, number) = rest.split_once(separator)?;
         // The text must come back byte for byte: no sign, no other count of digits.
-        return (dated_text(code, year, number)? == id).then_some((code, year, number));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_padded_so = number.len() == digits || (number.len() > digits && !number.starts_with('0'));
+        if year.len() != 4 || !is_number(year) || !is_number(number) || !is_padded_so {
+            return None;
+        }
+        let year = u8::try_from(year.parse::<u16>().ok()?.checked_sub(FIRST_YEAR)?).ok()?;
+        return Some((code, year, number.parse().ok()?));
     }
     None
 }

@@ -59,11 +59,11 @@ pub(crate) struct EdgeKey {
 }
 
 /// Key of an edge: `package ‖ vulnerability ‖ source ‖ [record id, if not the vulnerability's]`.
-pub(crate) fn edge_key(edge: &EdgeKey) -> Vec<u8> {
-    let mut out = edge_prefix(&edge.package, &edge.vulnerability);
-    write_source(&mut out, &edge.record.source);
-    if edge.record.id.as_str() != edge.vulnerability.as_str() {
-        write_id(&mut out, edge.record.id.as_str());
+pub(crate) fn edge_key(package: &PackageId, vulnerability: &VulnerabilityId, record: &RecordKey) -> Vec<u8> {
+    let mut out = edge_prefix(package, vulnerability);
+    write_source(&mut out, &record.source);
+    if record.id.as_str() != vulnerability.as_str() {
+        write_id(&mut out, record.id.as_str());
     }
     out
 }
@@ -174,7 +174,10 @@ mod tests {
                 vulnerability: own.clone(),
                 record: record.clone(),
             };
-            assert_eq!(read_edge_key(&edge_key(&edge)), Some(edge.clone()));
+            assert_eq!(
+                read_edge_key(&edge_key(&edge.package, &own, &record)),
+                Some(edge.clone())
+            );
             let hash = edge.package.merge_hash(&own);
             assert_eq!(read_hash_key(&hash_key(&hash, &own)), Some(own));
         }

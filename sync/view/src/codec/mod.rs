@@ -13,7 +13,7 @@ pub(crate) use keys::{
     EdgeKey, alias_key, alias_prefix, edge_key, edge_prefix, hash_key, hash_prefix, held_key, read_alias_key,
     read_edge_key, read_hash_key, read_held_key, read_record_key, record_key, record_prefix,
 };
-pub(crate) use package::{name_prefix, write_package};
+pub(crate) use package::{base_prefix, name_prefix, write_package};
 pub(crate) use record::{RecordRow, RecordState};
 
 /// Reads encoded parts one after the other. A method that returns nothing found bytes that this

@@ -97,6 +97,13 @@ pub(crate) fn write_package(out: &mut Vec<u8>, package: &PackageId) {
     }
 }
 
+/// Returns what the keys of every package of an ecosystem start with, all its releases included.
+pub(crate) fn base_prefix(ecosystem: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_base(&mut out, split_ecosystem(ecosystem).0);
+    out
+}
+
 /// Returns what the keys of a package name start with in every release of its ecosystem.
 pub(crate) fn name_prefix(base: &str, name: &str) -> Vec<u8> {
     let mut out = Vec::new();

@@ -1,0 +1,399 @@
+//! `starling.toml`: every key with its default, environment and flags over it, wrong keys refused.
+
+mod keys;
+mod size;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use starling_protocol::{SiteSlug, Source};
+use starling_view::ConflictStrategy;
+
+pub use self::keys::{KEYS, Key};
+pub use self::size::ByteSize;
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("reading the configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be. The text names line and column.
+    #[error("reading the configuration {path}:\n{problem}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        problem: String,
+    },
+    /// An environment variable or flag is not what it should be.
+    #[error("reading the setting {key} from {origin}: {problem}")]
+    Setting {
+        /// The key.
+        key: String,
+        /// `the environment variable …` or `the command line`.
+        origin: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Sharing with other sites.
+    pub federation: Federation,
+    /// Listening for and dialling peers.
+    pub network: Network,
+    /// The local API.
+    pub api: Api,
+    /// The embedded store.
+    pub store: Store,
+    /// How claims of several authors fold into one view.
+    pub view: View,
+    /// Scans.
+    pub scan: Scan,
+    /// Logs.
+    pub log: Log,
+}
+
+/// Sharing with other sites.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Federation {
+    /// Whether the site talks to peers at all; bundles by file work either way.
+    pub enabled: bool,
+    /// The site's own name.
+    pub site_id: Option<SiteSlug>,
+    /// zstd level of stored bodies and of the site's own deltas, 1 to 19.
+    pub compression_level: i32,
+    /// Most claims in one of the site's own deltas, 1 to 1,024.
+    pub max_items: usize,
+    /// Whether a bundle's seal must verify. Deltas are always verified.
+    pub require_signature: bool,
+    /// How long a head of this site proves that it is current, in seconds.
+    pub head_validity_seconds: u64,
+    /// Import of bundles.
+    pub import: Import,
+}
+
+impl Default for Federation {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            site_id: None,
+            compression_level: 3,
+            max_items: 1024,
+            require_signature: true,
+            head_validity_seconds: 24 * 60 * 60,
+            import: Import::default(),
+        }
+    }
+}
+
+/// Import of bundles.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Import {
+    /// Listed sites whose bundles are taken; `*` stands for every listed site, an empty list for none.
+    pub allowed_sites: Vec<String>,
+    /// Largest bundle that is taken.
+    pub max_bundle_size: ByteSize,
+    /// Whether the seal of a bundle that says it is from an allowed site may fail to verify.
+    pub skip_signature_on_trusted_sites: bool,
+}
+
+impl Default for Import {
+    fn default() -> Self {
+        Self {
+            allowed_sites: vec!["*".to_owned()],
+            max_bundle_size: ByteSize(100_000_000),
+            skip_signature_on_trusted_sites: false,
+        }
+    }
+}
+
+/// Listening for and dialling peers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Multiaddresses to listen on.
+    pub listen: Vec<String>,
+    /// Multiaddresses that others should dial, where they are other than those listened on.
+    pub external: Vec<String>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { listen: vec!["/ip4/0.0.0.0/udp/7946/quic-v1".to_owned()], external: Vec::new() }
+    }
+}
+
+/// The local API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Api {
+    /// Loopback address for CI, such as `127.0.0.1:7948`; none when absent. The Unix socket is always there.
+    pub listen: Option<String>,
+    /// File with the bearer token that lets TCP callers make admin calls; none are let when absent.
+    pub token_file: Option<PathBuf>,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sled` or `redb`. `starling store convert` changes the engine of a store that exists.
+    pub engine: String,
+    /// Memory for cached pages.
+    pub cache: ByteSize,
+    /// How long superseded record bodies are kept, in hours.
+    pub superseded_hours: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { engine: "sled".to_owned(), cache: ByteSize(32 << 20), superseded_hours: 24 }
+    }
+}
+
+/// How claims of several authors fold into one view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct View {
+    /// What settles a disagreement between authors.
+    pub conflict_strategy: ConflictStrategy,
+    /// Listed sites from most to least believed.
+    pub site_order: Vec<SiteSlug>,
+    /// Sources from most to least believed.
+    pub source_order: Vec<Source>,
+}
+
+/// Scans.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scan {
+    /// Severity from which a scan fails where the caller names none: `low`, `medium`, `high`, `critical`.
+    pub fail_on: Option<String>,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: String,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// Levels of single modules, such as `starling_sync = "debug"`.
+    pub modules: BTreeMap<String, String>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: "text".to_owned(), level: "info".to_owned(), modules: BTreeMap::new() }
+    }
+}
+
+/// Settings that lie over the file: flags.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Dotted keys with their values as TOML, or as plain text where a text is wanted.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Config {
+    /// Reads a file, then lays environment variables and flags over it.
+    ///
+    /// A missing file means defaults. `environment` is what `std::env::vars` gives.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the line of a wrong key or value.
+    pub fn load(
+        path: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+        overrides: &Overrides,
+    ) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+        };
+        let file_error = |problem: String| ConfigError::File { path: path.to_owned(), problem };
+        // Read as a whole first: only this way does an error carry its line.
+        let read: Self = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
+        read.check().map_err(|(key, problem)| file_error(format!("{key}: {problem}")))?;
+        let mut table: toml::Table =
+            toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
+        let mut settings = Vec::new();
+        let known: BTreeMap<String, &Key> = KEYS.iter().map(|key| (key.variable(), key)).collect();
+        for (variable, value) in environment {
+            if let Some(key) = known.get(&variable) {
+                settings.push((key.name.to_owned(), value, format!("the environment variable {variable}")));
+            }
+        }
+        let flags = overrides.settings.iter();
+        settings.extend(flags.map(|(key, value)| (key.clone(), value.clone(), "the command line".to_owned())));
+        for (key, value, origin) in settings {
+            let refuse = |problem: String| ConfigError::Setting {
+                key: key.clone(),
+                origin: origin.clone(),
+                problem,
+            };
+            if !KEYS.iter().any(|known| known.name == key) && !key.starts_with("log.modules.") {
+                return Err(refuse("there is no such key; `docs/operations.md` lists them all".to_owned()));
+            }
+            overlay(&mut table, &key, &value, &refuse)?;
+            let merged: Self = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.to_string()))?;
+            merged.check().map_err(|(_, problem)| refuse(problem))?;
+        }
+        table.try_into().map_err(|error: toml::de::Error| file_error(error.to_string()))
+    }
+
+    /// Bounds that types alone do not keep. Gives the key and what is wrong with it.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let federation = &self.federation;
+        if !(1..=19).contains(&federation.compression_level) {
+            return Err((
+                "federation.compression_level",
+                format!("from 1 to 19 is possible, found {}", federation.compression_level),
+            ));
+        }
+        let most = starling_protocol::limits::MAX_DELTA_CLAIMS;
+        if !(1..=most).contains(&federation.max_items) {
+            return Err(("federation.max_items", format!("from 1 to {most} is possible, found {}", federation.max_items)));
+        }
+        if federation.head_validity_seconds < 60 {
+            return Err((
+                "federation.head_validity_seconds",
+                format!("at least 60 is needed, found {}", federation.head_validity_seconds),
+            ));
+        }
+        for address in self.network.listen.iter().chain(&self.network.external) {
+            if let Err(error) = address.parse::<libp2p::Multiaddr>() {
+                return Err(("network.listen", format!("{address:?} is no multiaddress: {error}")));
+            }
+        }
+        if let Some(listen) = &self.api.listen {
+            match listen.parse::<std::net::SocketAddr>() {
+                Ok(address) if address.ip().is_loopback() => {}
+                Ok(address) => {
+                    return Err((
+                        "api.listen",
+                        format!("{address} is not a loopback address; put a reverse proxy in front to go further"),
+                    ));
+                }
+                Err(error) => return Err(("api.listen", format!("{listen:?} is no address and port: {error}"))),
+            }
+        }
+        if !matches!(self.store.engine.as_str(), "sled" | "redb") {
+            return Err(("store.engine", format!("`sled` or `redb` is possible, found {:?}", self.store.engine)));
+        }
+        if !matches!(self.log.format.as_str(), "text" | "json") {
+            return Err(("log.format", format!("`text` or `json` is possible, found {:?}", self.log.format)));
+        }
+        for level in self.log.modules.values().chain([&self.log.level]) {
+            if level.parse::<tracing::Level>().is_err() {
+                return Err((
+                    "log.level",
+                    format!("`error`, `warn`, `info`, `debug` or `trace` is possible, found {level:?}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sets one dotted key in a table.
+fn overlay(
+    table: &mut toml::Table,
+    key: &str,
+    value: &str,
+    refuse: &dyn Fn(String) -> ConfigError,
+) -> Result<(), ConfigError> {
+    // A value is read as TOML; what is no TOML is a text: `info` need not be written `"info"`.
+    let value = match format!("value = {value}").parse::<toml::Table>() {
+        Ok(mut parsed) => parsed.remove("value").unwrap_or_else(|| toml::Value::String(value.to_owned())),
+        Err(_) => toml::Value::String(value.to_owned()),
+    };
+    let parts: Vec<&str> = key.split('.').collect();
+    let Some((last, sections)) = parts.split_last() else { return Ok(()) };
+    let mut section = table;
+    for part in sections {
+        let entry = section.entry((*part).to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        section = match entry {
+            toml::Value::Table(table) => table,
+            _ => return Err(refuse(format!("{part} is not a section"))),
+        };
+    }
+    section.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("starling.toml");
+        std::fs::write(&path, text).unwrap();
+        let own = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>()
+        };
+        Config::load(&path, own(environment).into_iter(), &Overrides { settings: own(flags) })
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_are_documented() {
+        let config = load("", &[], &[]).unwrap();
+        assert_eq!(config, Config::default());
+        let table = toml::Table::try_from(&config).unwrap();
+        for key in KEYS {
+            let mut value = Some(&toml::Value::Table(table.clone())).cloned();
+            for part in key.name.split('.') {
+                value = value.and_then(|value| value.get(part).cloned());
+            }
+            let shown = value.map_or_else(String::new, |value| value.to_string());
+            assert_eq!(shown, key.default, "default of {}", key.name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_refused_with_its_line() {
+        let error = load("[federation]\nenabled = true\nmax_itmes = 5\n", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("max_itmes"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused() {
+        for text in [
+            "[federation]\ncompression_level = 40\n",
+            "[federation]\nmax_items = 0\n",
+            "[federation.import]\nmax_bundle_size = \"many\"\n",
+            "[api]\nlisten = \"0.0.0.0:80\"\n",
+            "[store]\nengine = \"rocks\"\n",
+            "[log]\nlevel = \"loud\"\n",
+            "[network]\nlisten = [\"localhost\"]\n",
+        ] {
+            assert!(load(text, &[], &[]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn environment_lies_over_the_file_and_flags_over_both() {
+        let text = "[log]\nlevel = \"warn\"\n[federation]\nmax_items = 7\n";
+        let environment = [("STARLING_LOG_LEVEL", "debug"), ("STARLING_FEDERATION_MAX_ITEMS", "8")];
+        let config = load(text, &environment, &[("log.level", "trace")]).unwrap();
+        assert_eq!((config.log.level.as_str(), config.federation.max_items), ("trace", 8));
+        assert!(load(text, &[("STARLING_FEDERATION_MAX_ITEMS", "none")], &[]).is_err());
+        assert!(load(text, &[], &[("federation.max_itmes", "8")]).is_err());
+    }
+}

@@ -1,0 +1,473 @@
+//! A site's folder: configuration, keys, certificates, store and socket.
+//!
+//! ```text
+//! starling.toml          configuration
+//! site.chain             the site's certificate chain (public)
+//! keys/root.key          root key: signs certificates only; may be kept elsewhere once the site runs
+//! keys/operating-N.key   operating key of epoch N
+//! store/                 the embedded store
+//! starling.sock          the API's Unix socket, while a daemon runs
+//! ```
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use starling_api_types::{InitReport, KeyInfo, KeyList, KeyRole, PublicIdentity};
+use starling_protocol::{
+    CertificateChain, CertificateError, LaneResume, PublicKey, Reason, SigningKey, SiteId, SiteSlug, UnixMillis,
+};
+
+use crate::config::{Config, ConfigError, Overrides};
+
+/// How a public identity begins when it is written as one line.
+const IDENTITY_PREFIX: &str = "starling-site-v1:";
+const KEY_PREFIX: &str = "starling-key-v1:";
+/// Longest public identity that is read, in bytes.
+const MAX_IDENTITY_BYTES: usize = 8 << 20;
+
+/// Why a site's folder could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// There is no site in the folder.
+    #[error("opening the site in {path}: there is none; `starling init --site-id NAME` makes one, `--home DIR` names another folder")]
+    NoSite {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is one already.
+    #[error("making a site in {path}: there is one already ({slug}); choose another folder with --home")]
+    SiteExists {
+        /// The folder.
+        path: PathBuf,
+        /// Its name.
+        slug: String,
+    },
+    /// A file could not be read or written.
+    #[error("{attempted} {path}: {source}")]
+    File {
+        /// What was attempted.
+        attempted: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("reading {path}: {problem}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The certificates do not verify.
+    #[error("verifying the site's certificates in {path}")]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: CertificateError,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A public identity could not be read.
+    #[error("reading a site's public identity: {problem}; `starling keys export --public` at that site prints it")]
+    Identity {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The system gave no randomness.
+    #[error("making a key: the system gave no randomness: {cause}")]
+    Randomness {
+        /// What it said.
+        cause: String,
+    },
+}
+
+/// A site's folder that holds a site.
+#[derive(Debug, Clone)]
+pub struct Home {
+    path: PathBuf,
+    chain: CertificateChain,
+}
+
+impl Home {
+    /// Makes a site: keys, certificates and a commented configuration.
+    ///
+    /// # Errors
+    /// [`HomeError::SiteExists`], or a file that could not be written.
+    pub fn init(path: &Path, slug: &SiteSlug, engine: Option<&str>, now: UnixMillis) -> Result<Self, HomeError> {
+        if let Ok(home) = Self::open(path) {
+            let slug = home.chain.slug().to_string();
+            return Err(HomeError::SiteExists { path: path.to_owned(), slug });
+        }
+        if path.join("site.chain").exists() {
+            return Err(HomeError::SiteExists { path: path.to_owned(), slug: "damaged".to_owned() });
+        }
+        let (root, operating) = (new_key()?, new_key()?);
+        let chain = CertificateChain::genesis(slug.clone(), &root, &operating, now);
+        let keys = path.join("keys");
+        fs::create_dir_all(&keys).map_err(file("making the folder", &keys))?;
+        restrict(path, 0o700)?;
+        restrict(&keys, 0o700)?;
+        write_secret(&keys.join("root.key"), &root)?;
+        write_secret(&keys.join("operating-0.key"), &operating)?;
+        let config = path.join("starling.toml");
+        if !config.exists() {
+            write_durably(&config, sample_config(slug, engine).as_bytes(), 0o600)?;
+        }
+        // Last: a folder with certificates is a site, one without can be initialised again.
+        write_durably(&path.join("site.chain"), &chain.to_bytes(), 0o644)?;
+        Ok(Self { path: path.to_owned(), chain })
+    }
+
+    /// Opens a site's folder and verifies its certificates.
+    ///
+    /// # Errors
+    /// [`HomeError::NoSite`], or damage.
+    pub fn open(path: &Path) -> Result<Self, HomeError> {
+        let file_path = path.join("site.chain");
+        let bytes = match fs::read(&file_path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(HomeError::NoSite { path: path.to_owned() });
+            }
+            Err(source) => return Err(file("reading", &file_path)(source)),
+        };
+        let chain = CertificateChain::from_bytes(&bytes)
+            .map_err(|source| HomeError::Certificates { path: file_path, source })?;
+        Ok(Self { path: path.to_owned(), chain })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The site's certificates.
+    #[must_use]
+    pub fn chain(&self) -> &CertificateChain {
+        &self.chain
+    }
+
+    /// The folder of the store.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
+    /// The API's Unix socket.
+    #[must_use]
+    pub fn socket_path(&self) -> PathBuf {
+        socket_path(&self.path)
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("starling.toml")
+    }
+
+    /// Reads the configuration with environment and flags over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn config(&self, overrides: &Overrides) -> Result<Config, ConfigError> {
+        Config::load(&self.config_path(), std::env::vars(), overrides)
+    }
+
+    /// The operating key in use.
+    ///
+    /// # Errors
+    /// When its file is missing, damaged, or holds another key.
+    pub fn operating_key(&self) -> Result<SigningKey, HomeError> {
+        let path = self.operating_key_path(self.chain.epoch());
+        let key = read_secret(&path)?;
+        self.check_key(&path, &key, self.chain.current().body().operating_key)?;
+        Ok(key)
+    }
+
+    fn root_key(&self) -> Result<SigningKey, HomeError> {
+        let path = self.root_key_path();
+        let key = read_secret(&path)?;
+        self.check_key(&path, &key, self.chain.current().body().root_key)?;
+        Ok(key)
+    }
+
+    fn check_key(&self, path: &Path, key: &SigningKey, expected: PublicKey) -> Result<(), HomeError> {
+        if key.public() == expected {
+            return Ok(());
+        }
+        Err(HomeError::Content {
+            path: path.to_owned(),
+            problem: format!("it holds the key {}, the certificates name {expected}", key.public()),
+        })
+    }
+
+    fn root_key_path(&self) -> PathBuf {
+        self.path.join("keys").join("root.key")
+    }
+
+    fn operating_key_path(&self, epoch: u32) -> PathBuf {
+        self.path.join("keys").join(format!("operating-{epoch}.key"))
+    }
+
+    /// Begins a new epoch with a new operating key, signed by the root key in this folder.
+    ///
+    /// `lanes` says from where the site's logs go on.
+    ///
+    /// # Errors
+    /// When the root key is not here, or a file could not be written.
+    pub fn rotate(&mut self, lanes: Vec<LaneResume>, now: UnixMillis) -> Result<(), HomeError> {
+        let root = self.root_key()?;
+        let operating = new_key()?;
+        let chain_path = self.path.join("site.chain");
+        let chain = self
+            .chain
+            .next_epoch(&root, &operating, lanes, Reason::Rotation, now)
+            .map_err(|source| HomeError::Certificates { path: chain_path.clone(), source })?;
+        write_secret(&self.operating_key_path(chain.epoch()), &operating)?;
+        write_durably(&chain_path, &chain.to_bytes(), 0o644)?;
+        self.chain = chain;
+        Ok(())
+    }
+
+    /// Who the site is, and how others list it.
+    #[must_use]
+    pub fn identity(&self) -> PublicIdentity {
+        let body = self.chain.current().body();
+        PublicIdentity {
+            site_id: self.chain.slug().into(),
+            site: self.chain.site().into(),
+            epoch: u64::from(body.epoch),
+            root_key: body.root_key.into(),
+            operating_key: body.operating_key.into(),
+            peer_id: crate::net::peer_id(&body.operating_key).map(|id| id.to_string()).unwrap_or_default(),
+            certificates: format!("{IDENTITY_PREFIX}{}", hex::encode(self.chain.to_bytes())),
+        }
+    }
+
+    /// The site's keys; never their secrets.
+    #[must_use]
+    pub fn keys(&self) -> KeyList {
+        let current = self.chain.epoch();
+        let info = |role, key: PublicKey, epoch: Option<u32>, file: PathBuf, created: UnixMillis| KeyInfo {
+            role,
+            public_key: key.into(),
+            epoch: epoch.map(u64::from),
+            secret_present: file.exists(),
+            current: epoch.is_none_or(|epoch| epoch == current),
+            file: file.exists().then_some(file),
+            created_at: Some(created.into()),
+        };
+        let certificates = self.chain.certificates();
+        let genesis = certificates.first().map(|certificate| certificate.body());
+        let mut keys = Vec::new();
+        if let Some(body) = genesis {
+            keys.push(info(KeyRole::Root, body.root_key, None, self.root_key_path(), body.issued_at));
+        }
+        for certificate in certificates {
+            let body = certificate.body();
+            let file = self.operating_key_path(body.epoch);
+            keys.push(info(KeyRole::Operating, body.operating_key, Some(body.epoch), file, body.issued_at));
+        }
+        KeyList { keys }
+    }
+
+    /// What `starling init` says.
+    #[must_use]
+    pub fn report(&self, engine: &str) -> InitReport {
+        InitReport {
+            home: self.path.clone(),
+            config: self.config_path(),
+            engine: engine.to_owned(),
+            identity: self.identity(),
+        }
+    }
+}
+
+/// The API's Unix socket of the site in a folder.
+#[must_use]
+pub fn socket_path(home: &Path) -> PathBuf {
+    home.join("starling.sock")
+}
+
+/// Reads what names another site: a site id, the line of `starling keys export --public`, or its JSON.
+///
+/// # Errors
+/// [`HomeError::Identity`].
+pub fn read_identity(text: &str) -> Result<(SiteId, Option<CertificateChain>), HomeError> {
+    let refuse = |problem: String| HomeError::Identity { problem };
+    let text = text.trim();
+    if text.len() > MAX_IDENTITY_BYTES {
+        return Err(refuse(format!("it is longer than {MAX_IDENTITY_BYTES} bytes")));
+    }
+    if text.starts_with('{') {
+        let identity: PublicIdentity =
+            serde_json::from_str(text).map_err(|error| refuse(format!("it is no such JSON: {error}")))?;
+        return read_identity(&identity.certificates);
+    }
+    if let Some(digits) = text.strip_prefix(IDENTITY_PREFIX) {
+        let bytes = hex::decode(digits.trim()).map_err(|error| refuse(format!("its digits do not read: {error}")))?;
+        let chain = CertificateChain::from_bytes(&bytes)
+            .map_err(|error| refuse(format!("its certificates do not verify: {}", error_chain(&error))))?;
+        return Ok((chain.site(), Some(chain)));
+    }
+    let site: SiteId = text.parse().map_err(|_| {
+        refuse(format!(
+            "expected `{IDENTITY_PREFIX}…`, `blake3:…` or JSON, found {:?}",
+            text.chars().take(60).collect::<String>()
+        ))
+    })?;
+    Ok((site, None))
+}
+
+/// An error with all its causes on one line.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn new_key() -> Result<SigningKey, HomeError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| HomeError::Randomness { cause: error.to_string() })?;
+    Ok(SigningKey::from_seed(&seed))
+}
+
+fn write_secret(path: &Path, key: &SigningKey) -> Result<(), HomeError> {
+    let text = format!("{KEY_PREFIX}{}\n", hex::encode(*key.seed()));
+    write_durably(path, text.as_bytes(), 0o600)
+}
+
+fn read_secret(path: &Path) -> Result<SigningKey, HomeError> {
+    let text = fs::read_to_string(path).map_err(file("reading the key", path))?;
+    let problem = |problem: &str| HomeError::Content { path: path.to_owned(), problem: problem.to_owned() };
+    let digits = text.trim().strip_prefix(KEY_PREFIX).ok_or_else(|| problem("it is not a starling key"))?;
+    let mut seed = [0; 32];
+    hex::decode_to_slice(digits, &mut seed).map_err(|_| problem("its digits are damaged"))?;
+    let key = SigningKey::from_seed(&seed);
+    seed.fill(0);
+    Ok(key)
+}
+
+/// Writes a file under a temporary name, syncs it, and renames it: it is there whole or not at all.
+fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HomeError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let temporary = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        let _ = fs::remove_file(&temporary);
+        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&temporary, path)?;
+        match path.parent() {
+            Some(parent) => fs::File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().map_err(file("writing", path))
+}
+
+/// Writes the configuration file whole or not at all.
+pub(crate) fn write_config(path: &Path, text: &str) -> Result<(), HomeError> {
+    write_durably(path, text.as_bytes(), 0o600)
+}
+
+fn restrict(path: &Path, mode: u32) -> Result<(), HomeError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(file("restricting access to", path))
+}
+
+fn file(attempted: &'static str, path: &Path) -> impl Fn(std::io::Error) -> HomeError + use<> {
+    let path = path.to_owned();
+    move |source| HomeError::File { attempted, path: path.clone(), source }
+}
+
+/// A configuration with every key, its meaning and its default, the site's own name filled in.
+#[must_use]
+pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
+    let mut text = String::from(
+        "# Starling's configuration. Every key is shown with its default; environment variables\n\
+         # (STARLING_ and the key in capitals, dots as underscores) and flags lie over this file.\n",
+    );
+    let mut section = "";
+    for key in crate::config::KEYS {
+        let (in_section, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+        if in_section != section {
+            section = in_section;
+            text.push_str(&format!("\n[{section}]\n"));
+        }
+        let set = match (key.name, engine) {
+            ("federation.site_id", _) => Some(format!("\"{slug}\"")),
+            ("store.engine", Some(engine)) => Some(format!("\"{engine}\"")),
+            _ => None,
+        };
+        text.push_str(&format!("# {}\n", key.meaning));
+        match set {
+            Some(value) => text.push_str(&format!("{name} = {value}\n")),
+            None => text.push_str(&format!("# {name} = {}\n", if key.default.is_empty() { "…" } else { key.default })),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_made_once_and_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let slug = "site-a".parse().unwrap();
+        let home = Home::init(dir.path(), &slug, Some("redb"), UnixMillis::EPOCH).unwrap();
+        assert!(matches!(
+            Home::init(dir.path(), &slug, None, UnixMillis::EPOCH),
+            Err(HomeError::SiteExists { .. })
+        ));
+        let again = Home::open(dir.path()).unwrap();
+        assert_eq!(again.chain(), home.chain());
+        again.operating_key().unwrap();
+        let config = again.config(&Overrides::default()).unwrap();
+        assert_eq!((config.store.engine.as_str(), config.federation.site_id), ("redb", Some(slug)));
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(dir.path().join("keys/root.key")).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_identity_is_read_in_every_form_it_is_shown_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::init(dir.path(), &"a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        let identity = home.identity();
+        let (site, chain) = read_identity(&identity.certificates).unwrap();
+        assert_eq!((site, chain.as_ref()), (home.chain().site(), Some(home.chain())));
+        assert_eq!(read_identity(&serde_json::to_string(&identity).unwrap()).unwrap().0, site);
+        assert_eq!(read_identity(&format!("{site}\n")).unwrap(), (site, None));
+        for bad in ["", "x", "starling-site-v1:00", "{}", "blake3:12"] {
+            assert!(read_identity(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_rotated_key_takes_over_and_the_old_one_is_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut home = Home::init(dir.path(), &"a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        let before = home.operating_key().unwrap().public();
+        home.rotate(Vec::new(), UnixMillis::EPOCH).unwrap();
+        let home = Home::open(dir.path()).unwrap();
+        assert_ne!(home.operating_key().unwrap().public(), before);
+        assert_eq!(home.keys().keys.len(), 3);
+    }
+}

@@ -1,0 +1,178 @@
+//! Peers over QUIC: a libp2p swarm behind two bounded channels.
+//!
+//! The swarm moves bytes and knows keys; who is believed is decided by the sync engine, which sees every
+//! peer by its operating key. Heads are flooded over authorised sessions rather than by gossipsub, which
+//! would pass them to anyone who holds a connection. See `docs/adr/0006-flooded-heads.md`.
+
+mod codec;
+mod swarm;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libp2p::{Multiaddr, PeerId};
+use starling_protocol::{PublicKey, SigningKey};
+use tokio::sync::mpsc;
+
+/// Commands that wait for the swarm at most: the engine's own windows keep it far below.
+const COMMAND_QUEUE: usize = 1_024;
+/// Events that wait for the engine at most; then the swarm reads no more from its sockets.
+const EVENT_QUEUE: usize = 256;
+
+/// Why the network could not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NetError {
+    /// The key is not one that libp2p takes.
+    #[error("starting the network: the operating key does not make a peer key: {cause}")]
+    Key {
+        /// What libp2p said.
+        cause: String,
+    },
+    /// An address cannot be listened on.
+    #[error("listening on {address}: {cause}; choose another with network.listen")]
+    Listen {
+        /// The address.
+        address: Multiaddr,
+        /// What libp2p said.
+        cause: String,
+    },
+}
+
+/// Names one request: ours towards a peer, or a peer's towards us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RequestNumber(pub(crate) u64);
+
+/// What the swarm is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Connect to a peer at one of its addresses; the key may not be known yet.
+    Dial { peer: Option<PublicKey>, addresses: Vec<Multiaddr> },
+    /// Send a request.
+    Request { peer: PublicKey, number: RequestNumber, bytes: Vec<u8> },
+    /// Answer a request.
+    Respond { number: RequestNumber, bytes: Vec<u8> },
+    /// Send something that wants no answer.
+    Tell { peer: PublicKey, bytes: Vec<u8> },
+    /// Close every connection to a peer.
+    Disconnect { peer: PublicKey },
+}
+
+/// What the swarm tells.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// An address is listened on.
+    Listening { address: Multiaddr },
+    /// The first connection to a peer is there. Connected is not authorised.
+    Connected { peer: PublicKey, address: Multiaddr },
+    /// The last connection to a peer is gone.
+    Disconnected { peer: PublicKey },
+    /// A dial failed.
+    DialFailed { addresses: Vec<Multiaddr>, reason: String },
+    /// A peer asks.
+    Request { peer: PublicKey, number: RequestNumber, bytes: Vec<u8> },
+    /// A peer answers.
+    Response { peer: PublicKey, number: RequestNumber, bytes: Vec<u8> },
+    /// A request of ours will not be answered.
+    RequestFailed { peer: PublicKey, number: RequestNumber, reason: String },
+    /// A peer tells something.
+    Told { peer: PublicKey, bytes: Vec<u8> },
+}
+
+/// Bytes of messages that went through, without QUIC's own.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Traffic {
+    /// Sent and received so far.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
+    }
+
+    fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn add_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// A running swarm.
+pub(crate) struct Net {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
+}
+
+/// Starts a swarm that listens on `listen`.
+///
+/// # Errors
+/// [`NetError`].
+pub(crate) fn start(key: &SigningKey, listen: &[Multiaddr]) -> Result<Net, NetError> {
+    let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
+    let (event_queue, events) = mpsc::channel(EVENT_QUEUE);
+    let traffic = Arc::new(Traffic::default());
+    let swarm = swarm::build(key, listen)?;
+    let task = tokio::spawn(swarm::drive(swarm, command_queue, event_queue, traffic.clone()));
+    Ok(Net { commands, events, traffic, task })
+}
+
+/// The libp2p peer id of an operating key.
+pub(crate) fn peer_id(key: &PublicKey) -> Option<PeerId> {
+    let key = libp2p::identity::ed25519::PublicKey::try_from_bytes(key.as_bytes()).ok()?;
+    Some(libp2p::identity::PublicKey::from(key).to_peer_id())
+}
+
+/// The operating key in a libp2p peer id, which embeds it.
+pub(crate) fn key_of(peer: &PeerId) -> Option<PublicKey> {
+    // An Ed25519 peer id is an identity multihash over the protobuf of its public key.
+    let multihash = libp2p::multihash::Multihash::<64>::from(*peer);
+    if multihash.code() != 0 {
+        return None;
+    }
+    let key = libp2p::identity::PublicKey::try_decode_protobuf(multihash.digest()).ok()?;
+    PublicKey::from_bytes(&key.try_into_ed25519().ok()?.to_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_id_embeds_its_key() {
+        let key = SigningKey::from_seed(&[5; 32]).public();
+        assert_eq!(key_of(&peer_id(&key).unwrap()), Some(key));
+    }
+
+    #[tokio::test]
+    async fn two_swarms_exchange_requests_and_tellings() {
+        let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+        let (key_a, key_b) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let mut a = start(&key_a, &listen).unwrap();
+        let mut b = start(&key_b, &[]).unwrap();
+        let Some(Event::Listening { address }) = a.events.recv().await else { panic!("not listening") };
+        b.commands.send(Command::Dial { peer: None, addresses: vec![address] }).await.unwrap();
+        let Some(Event::Connected { peer, .. }) = b.events.recv().await else { panic!("not connected") };
+        assert_eq!(peer, key_a.public());
+        let Some(Event::Connected { peer, .. }) = a.events.recv().await else { panic!("not connected") };
+        assert_eq!(peer, key_b.public());
+        let number = RequestNumber(7);
+        b.commands.send(Command::Request { peer: key_a.public(), number, bytes: b"ask".to_vec() }).await.unwrap();
+        let Some(Event::Request { number: theirs, bytes, .. }) = a.events.recv().await else { panic!("no request") };
+        assert_eq!(bytes, b"ask");
+        a.commands.send(Command::Respond { number: theirs, bytes: vec![9; 300_000] }).await.unwrap();
+        let Some(Event::Response { number: ours, bytes, .. }) = b.events.recv().await else { panic!("no response") };
+        assert_eq!((ours, bytes.len()), (number, 300_000));
+        a.commands.send(Command::Tell { peer: key_b.public(), bytes: b"news".to_vec() }).await.unwrap();
+        let Some(Event::Told { bytes, .. }) = b.events.recv().await else { panic!("not told") };
+        assert_eq!(bytes, b"news");
+        assert!(b.traffic.totals().1 > 300_000);
+        a.commands.send(Command::Disconnect { peer: key_b.public() }).await.unwrap();
+        let Some(Event::Disconnected { peer }) = b.events.recv().await else { panic!("still connected") };
+        assert_eq!(peer, key_a.public());
+    }
+}

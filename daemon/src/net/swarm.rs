@@ -1,0 +1,248 @@
+//! The swarm's loop: commands in, events out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::request_response::{self, InboundRequestId, OutboundRequestId, ProtocolSupport, ResponseChannel};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts};
+use libp2p::{Multiaddr, PeerId, Swarm, connection_limits};
+use starling_protocol::{PublicKey, SigningKey};
+use tokio::sync::mpsc;
+
+use super::codec::{Codec, PROTOCOL, Question};
+use super::{Command, Event, NetError, RequestNumber, Traffic, key_of, peer_id};
+
+/// How long one question may take on the wire; the engine's own deadlines are shorter.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// Streams of questions that one connection may have open.
+const STREAMS_PER_CONNECTION: usize = 64;
+/// Connections that one peer may have: each side may have dialled.
+const CONNECTIONS_PER_PEER: u32 = 4;
+/// Connections in all, and those whose handshake is not done: what strangers can make this site hold.
+const CONNECTIONS: u32 = 1_024;
+const PENDING_CONNECTIONS: u32 = 128;
+/// Questions of peers that wait for an answer at most; more are refused.
+const WAITING_ANSWERS: usize = 4_096;
+/// A connection without streams is kept this long; sessions keep theirs by what they exchange.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    questions: request_response::Behaviour<Codec>,
+}
+
+pub(super) fn build(key: &SigningKey, listen: &[Multiaddr]) -> Result<Swarm<Behaviour>, NetError> {
+    let key_error = |cause: String| NetError::Key { cause };
+    let mut seed = *key.seed();
+    let keypair =
+        libp2p::identity::Keypair::ed25519_from_bytes(&mut seed).map_err(|error| key_error(error.to_string()))?;
+    let config = request_response::Config::default()
+        .with_request_timeout(REQUEST_TIMEOUT)
+        .with_max_concurrent_streams(STREAMS_PER_CONNECTION);
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER))
+        .with_max_established(Some(CONNECTIONS))
+        .with_max_pending_incoming(Some(PENDING_CONNECTIONS));
+    let behaviour = Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        questions: request_response::Behaviour::with_codec(Codec, [(PROTOCOL, ProtocolSupport::Full)], config),
+    };
+    let mut swarm = libp2p::SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_quic_config(|mut config| {
+            // A dead peer is noticed within seconds, not minutes.
+            config.max_idle_timeout = 15_000;
+            config.keep_alive_interval = Duration::from_secs(4);
+            config
+        })
+        .with_behaviour(|_| behaviour)
+        .map_err(|error| key_error(error.to_string()))?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .build();
+    for address in listen {
+        swarm
+            .listen_on(address.clone())
+            .map_err(|error| NetError::Listen { address: address.clone(), cause: error.to_string() })?;
+    }
+    Ok(swarm)
+}
+
+/// Runs until the other ends of both channels are gone.
+pub(super) async fn drive(
+    mut swarm: Swarm<Behaviour>,
+    mut commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+    traffic: Arc<Traffic>,
+) {
+    let mut driver = Driver { traffic, ours: BTreeMap::new(), theirs: BTreeMap::new(), next: 0 };
+    loop {
+        let event = tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => {
+                    driver.command(&mut swarm, command);
+                    None
+                }
+                None => return,
+            },
+            event = swarm.select_next_some() => driver.event(&mut swarm, event),
+        };
+        if let Some(event) = event
+            && events.send(event).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+struct Driver {
+    traffic: Arc<Traffic>,
+    /// Questions of this site that are under way; tellings have no number.
+    ours: BTreeMap<OutboundRequestId, Option<RequestNumber>>,
+    /// Questions of peers that wait for an answer.
+    theirs: BTreeMap<RequestNumber, ResponseChannel<Vec<u8>>>,
+    next: u64,
+}
+
+impl Driver {
+    fn command(&mut self, swarm: &mut Swarm<Behaviour>, command: Command) {
+        match command {
+            Command::Dial { peer, addresses } => {
+                let known = peer.as_ref().and_then(peer_id);
+                for options in dials(known, addresses) {
+                    if let Err(error) = swarm.dial(options) {
+                        tracing::debug!(%error, "dialling");
+                    }
+                }
+            }
+            Command::Request { peer, number, bytes } => {
+                self.ask(swarm, &peer, Some(number), Question::Request(bytes));
+            }
+            Command::Tell { peer, bytes } => self.ask(swarm, &peer, None, Question::Telling(bytes)),
+            Command::Respond { number, bytes } => {
+                if let Some(channel) = self.theirs.remove(&number) {
+                    self.traffic.add_sent(bytes.len());
+                    // An error means that the connection is gone: its owner is told by an event of its own.
+                    let _ = swarm.behaviour_mut().questions.send_response(channel, bytes);
+                }
+            }
+            Command::Disconnect { peer } => {
+                if let Some(id) = peer_id(&peer) {
+                    let _ = swarm.disconnect_peer_id(id);
+                }
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        swarm: &mut Swarm<Behaviour>,
+        peer: &PublicKey,
+        number: Option<RequestNumber>,
+        question: Question,
+    ) {
+        let Some(id) = peer_id(peer) else { return };
+        let (Question::Request(bytes) | Question::Telling(bytes)) = &question;
+        self.traffic.add_sent(bytes.len());
+        let ours = swarm.behaviour_mut().questions.send_request(&id, question);
+        self.ours.insert(ours, number);
+    }
+
+    fn event(&mut self, swarm: &mut Swarm<Behaviour>, event: SwarmEvent<BehaviourEvent>) -> Option<Event> {
+        match event {
+            SwarmEvent::NewListenAddr { address, .. } => Some(Event::Listening { address }),
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
+                let Some(peer) = key_of(&peer_id) else {
+                    // Not an Ed25519 key: no site of ours can have it.
+                    let _ = swarm.disconnect_peer_id(peer_id);
+                    return None;
+                };
+                let first = num_established.get() == 1;
+                first.then(|| Event::Connected { peer, address: endpoint.get_remote_address().clone() })
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+                Some(Event::Disconnected { peer: key_of(&peer_id)? })
+            }
+            SwarmEvent::OutgoingConnectionError { error, .. } => Some(dial_failed(&error)),
+            SwarmEvent::Behaviour(BehaviourEvent::Questions(event)) => self.question_event(event),
+            _ => None,
+        }
+    }
+
+    fn question_event(
+        &mut self,
+        event: request_response::Event<Question, Vec<u8>>,
+    ) -> Option<Event> {
+        use request_response::{Event as Questions, Message};
+        match event {
+            Questions::Message { peer, message: Message::Request { request, channel, request_id, .. }, .. } => {
+                self.asked(&peer, request, channel, request_id)
+            }
+            Questions::Message { peer, message: Message::Response { request_id, response }, .. } => {
+                self.traffic.add_received(response.len());
+                let number = self.ours.remove(&request_id)??;
+                Some(Event::Response { peer: key_of(&peer)?, number, bytes: response })
+            }
+            Questions::OutboundFailure { peer, request_id, error, .. } => {
+                let number = self.ours.remove(&request_id)??;
+                Some(Event::RequestFailed { peer: key_of(&peer)?, number, reason: error.to_string() })
+            }
+            Questions::InboundFailure { error, .. } => {
+                tracing::debug!(%error, "a peer's request ended early");
+                None
+            }
+            Questions::ResponseSent { .. } => None,
+        }
+    }
+
+    fn asked(
+        &mut self,
+        peer: &PeerId,
+        question: Question,
+        channel: ResponseChannel<Vec<u8>>,
+        _: InboundRequestId,
+    ) -> Option<Event> {
+        let peer = key_of(peer)?;
+        match question {
+            Question::Telling(bytes) => {
+                self.traffic.add_received(bytes.len());
+                // Dropping the channel ends the stream without an answer, which is what a telling wants.
+                drop(channel);
+                Some(Event::Told { peer, bytes })
+            }
+            Question::Request(bytes) => {
+                self.traffic.add_received(bytes.len());
+                // Channels whose connection is gone are of no use to anyone.
+                self.theirs.retain(|_, channel| channel.is_open());
+                if self.theirs.len() >= WAITING_ANSWERS {
+                    return None;
+                }
+                self.next += 1;
+                let number = RequestNumber(self.next);
+                self.theirs.insert(number, channel);
+                Some(Event::Request { peer, number, bytes })
+            }
+        }
+    }
+}
+
+/// One dial with all addresses where the peer is known, else one for each address.
+fn dials(peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Vec<DialOpts> {
+    match peer {
+        Some(peer) => vec![DialOpts::peer_id(peer).addresses(addresses).build()],
+        None => addresses
+            .into_iter()
+            .map(|address| DialOpts::unknown_peer_id().address(address).build())
+            .collect(),
+    }
+}
+
+fn dial_failed(error: &libp2p::swarm::DialError) -> Event {
+    let addresses = match error {
+        libp2p::swarm::DialError::Transport(failed) => failed.iter().map(|(address, _)| address.clone()).collect(),
+        _ => Vec::new(),
+    };
+    Event::DialFailed { addresses, reason: error.to_string() }
+}

@@ -1,0 +1,211 @@
+//! The daemon: opens the site, starts everything, stops it cleanly.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError, SiteService};
+use starling_api_types::{ErrorCode, Problem};
+use starling_store::SharedReplica;
+use starling_sync::SyncEngine;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Overrides};
+use crate::home::{Home, error_chain};
+use crate::net::{self, NetError};
+use crate::service::{Site, home_problem, store_problem};
+use crate::sync_task::SyncTask;
+
+/// How often heads are signed anew, as a share of their validity.
+const RENEWALS_PER_VALIDITY: u32 = 4;
+/// How often superseded bodies are looked for.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// Why the daemon could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The site could not be opened; the problem says what to do.
+    #[error("{0}")]
+    Site(Problem),
+    /// A listener of the API could not be opened.
+    #[error(transparent)]
+    Api(#[from] ListenError),
+    /// The network could not start.
+    #[error("{0}")]
+    Network(String),
+}
+
+impl From<Problem> for RunError {
+    fn from(problem: Problem) -> Self {
+        Self::Site(problem)
+    }
+}
+
+/// Runs the site in `home` until SIGTERM or SIGINT, or until `stop` is cancelled.
+///
+/// Ready means: the store is open and whole, the API answers. It is said in the log and by the socket.
+///
+/// # Errors
+/// [`RunError`] before it is ready; after that it runs until it is stopped.
+pub async fn run(home: &Path, overrides: &Overrides, stop: CancellationToken) -> Result<(), RunError> {
+    let started = Instant::now();
+    let home = Home::open(home).map_err(|error| home_problem(&error))?;
+    let config = home
+        .config(overrides)
+        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, error_chain(&error)))?;
+    crate::logging::start(&config.log);
+    let chain = home.chain().clone();
+    tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");
+
+    let site = {
+        let (home, config) = (home.clone(), config.clone());
+        let opened = tokio::task::spawn_blocking(move || Site::open(home, config, Some(started))).await;
+        opened.map_err(|panic| Problem::internal("opening the site", panic))??
+    };
+    site.0.sign_heads().map_err(|error| store_problem("signing the site's heads", &error))?;
+
+    let service: Arc<dyn SiteService> = Arc::new(site.clone());
+    let options = ApiOptions {
+        max_bundle_bytes: config.federation.import.max_bundle_size.0,
+        spool_dir: home.path().to_owned(),
+    };
+    let api = Api::new(service, options, stop.child_token());
+    let socket = starling_api::bind_unix(&home.socket_path()).await?;
+    let mut tasks = Vec::new();
+    if let Some(listen) = &config.api.listen {
+        let address = listen
+            .parse()
+            .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("api.listen: {error}")))?;
+        let listener = starling_api::bind_tcp(address).await?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "API listening on TCP");
+        }
+        let access = Access::loopback(admin_token(&config)?);
+        tasks.push(tokio::spawn(starling_api::serve_tcp(api.clone(), listener, access)));
+    }
+    let (stop_sync, stopped) = watch::channel(false);
+    if config.federation.enabled {
+        tasks.push(tokio::spawn(start_sync(&site, &config, stopped)?));
+    } else {
+        tracing::info!("federation is off: peers are neither listened for nor dialled");
+    }
+    tasks.push(tokio::spawn(housekeeping(site.clone(), config.clone(), stop.clone())));
+    tasks.push(tokio::spawn(starling_api::serve_unix(api, socket)));
+    tracing::info!(
+        socket = %home.socket_path().display(),
+        engine = site.0.store.engine().name(),
+        ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "ready"
+    );
+
+    wait_for_stop(&stop).await;
+    tracing::info!("stopping");
+    stop.cancel();
+    let _ = stop_sync.send(true);
+    for task in tasks {
+        let _ = task.await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for a signal or for whoever holds the token.
+async fn wait_for_stop(stop: &CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        stop.cancelled().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
+    let Some(path) = &config.api.token_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| starling_api::file_problem("reading the API token", path, &error))?;
+    AdminToken::new(text.trim())
+        .map(Some)
+        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("{}: {error}", path.display())))
+}
+
+/// Starts the swarm; gives the task that drives the engine over it.
+fn start_sync(
+    site: &Site,
+    config: &Config,
+    stopped: watch::Receiver<bool>,
+) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
+    let parts = &site.0;
+    let listen: Vec<_> = config.network.listen.iter().filter_map(|text| text.parse().ok()).collect();
+    let net = net::start(&parts.key, &listen).map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
+    let replica = SharedReplica::new(parts.store.clone())
+        .map_err(|error| store_problem("opening the store for sync", &error))?;
+    let mut seed = [0; 8];
+    // A fixed seed costs only jitter: peers that restart together may then retry together.
+    let _ = getrandom::fill(&mut seed);
+    let held = parts
+        .store
+        .logs()
+        .map_err(|error| store_problem("reading positions", &error))?
+        .into_iter()
+        .map(|log| ((log.id.site, log.id.lane), log.tip.cursor.number))
+        .collect();
+    let task = SyncTask {
+        store: parts.store.clone(),
+        replica,
+        engine: SyncEngine::new(starling_sync::Settings::default(), u64::from_le_bytes(seed)),
+        net,
+        board: parts.board.clone(),
+        local: parts.local.subscribe(),
+        shown: parts.shown.clone(),
+        addresses: BTreeMap::new(),
+        dials: BTreeMap::new(),
+        held,
+    };
+    Ok(task.run(stopped))
+}
+
+/// Renews heads before they expire, and drops superseded bodies now and then.
+async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
+    let validity = Duration::from_secs(config.federation.head_validity_seconds);
+    let mut renew = tokio::time::interval(validity / RENEWALS_PER_VALIDITY);
+    let mut collect = tokio::time::interval(COLLECT_INTERVAL);
+    // The first ticks come at once; heads were just signed, and collecting can wait.
+    renew.tick().await;
+    collect.tick().await;
+    let keep = Duration::from_secs(config.store.superseded_hours.saturating_mul(3_600));
+    let mut last_collected = Instant::now();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = renew.tick() => {
+                let parts = site.0.clone();
+                let signed = tokio::task::spawn_blocking(move || parts.sign_heads()).await;
+                match signed {
+                    Ok(Ok(())) => site.0.local.send_modify(|count| *count += 1),
+                    Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "signing the site's heads"),
+                    Err(panic) => tracing::error!(%panic, "signing the site's heads"),
+                }
+            }
+            _ = collect.tick() => {
+                if last_collected.elapsed() < keep {
+                    continue;
+                }
+                last_collected = Instant::now();
+                let parts = site.0.clone();
+                match tokio::task::spawn_blocking(move || parts.store.drop_superseded_bodies()).await {
+                    Ok(Ok(collected)) => tracing::info!(live = collected.live, dropped = collected.dropped, "dropped superseded bodies"),
+                    Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "dropping superseded bodies"),
+                    Err(panic) => tracing::error!(%panic, "dropping superseded bodies"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Canonical advisories: by any name, in pages, and as a dump of live records.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use starling_api::{ByteStream, ServiceResult};
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::{MergeHash, Source};
+use starling_scanner::purl::{PackageUrl, osv};
+use starling_store::ViewReader;
+use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Field, PackageId, Resolution, ViewError};
+
+use super::problem::store_problem;
+use super::{Site, SiteParts};
+
+/// Records read from the store in one go while dumping.
+const DUMP_PAGE: usize = 512;
+
+impl SiteParts {
+    pub(super) fn advisory(&self, name: &str) -> ServiceResult<types::AdvisoryLookup> {
+        let reader = self.reader()?;
+        let mut redirected_from = None;
+        let found = if name.starts_with("pkg:") {
+            by_purl(&reader, name)?
+        } else if let Ok(hash) = name.parse::<MergeHash>() {
+            match starling_view::resolve(&reader, &hash).map_err(|error| view_problem(&error))? {
+                Resolution::Current(advisory) => vec![advisory],
+                Resolution::Redirected(advisories) => {
+                    redirected_from = Some(hash.into());
+                    advisories
+                }
+                Resolution::Unknown => Vec::new(),
+            }
+        } else {
+            starling_view::advisories_by_id(&reader, name).map_err(|error| view_problem(&error))?
+        };
+        if found.is_empty() {
+            let shown: String = name.chars().take(80).collect();
+            return Err(Problem::new(ErrorCode::AdvisoryNotFound, format!("looking up {shown:?}: nothing here answers to it"))
+                .hint("an id or alias (CVE-…, GHSA-…), a package URL or a merge hash is looked up as it is written"));
+        }
+        let mut advisories = Vec::new();
+        for advisory in &found {
+            advisories.extend(self.folded(&reader, advisory)?.map(|folded| self.shown_advisory(&folded)));
+        }
+        Ok(types::AdvisoryLookup { query: name.to_owned(), redirected_from, advisories })
+    }
+
+    pub(super) fn advisories(&self, query: &types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {
+        let reader = self.reader()?;
+        let limit = query
+            .limit
+            .unwrap_or(types::AdvisoryListQuery::DEFAULT_LIMIT)
+            .clamp(1, types::AdvisoryListQuery::MAX_LIMIT) as usize;
+        let after = match &query.after {
+            Some(text) => Some(text.parse::<MergeHash>().map_err(|error| {
+                Problem::new(ErrorCode::InvalidCursor, format!("reading `after`: {error}"))
+                    .hint("give the `next` of the page before")
+            })?),
+            None => None,
+        };
+        let wanted = self.candidates(&reader, query)?;
+        let mut page = Vec::new();
+        let mut next = None;
+        let mut skipping = after.is_some();
+        for advisory in wanted {
+            if skipping {
+                skipping = Some(advisory.merge_hash) != after;
+                continue;
+            }
+            let Some(folded) = self.folded(&reader, &advisory)? else { continue };
+            let shown = summary_of(&folded);
+            if !query.q.as_deref().is_none_or(|words| matches(&shown, words)) {
+                continue;
+            }
+            if page.len() == limit {
+                next = page.last().map(|last: &types::AdvisorySummary| last.merge_hash.to_string());
+                break;
+            }
+            page.push(shown);
+        }
+        Ok(types::AdvisoryPage { advisories: page, next, as_of: None })
+    }
+
+    /// The advisories that a query is about, before its words are looked at.
+    fn candidates(
+        &self,
+        reader: &ViewReader<'_>,
+        query: &types::AdvisoryListQuery,
+    ) -> ServiceResult<Vec<AdvisoryRef>> {
+        if let Some(purl) = &query.purl {
+            return by_purl(reader, purl);
+        }
+        if let Some(package) = &query.package {
+            let Some((ecosystem, name)) = package.split_once('/') else {
+                return Err(Problem::new(ErrorCode::BadRequest, format!("reading package {package:?}"))
+                    .hint("write it as ECOSYSTEM/NAME, such as npm/express"));
+            };
+            return by_package(reader, ecosystem, name);
+        }
+        let mut all = Vec::new();
+        starling_view::for_each_advisory(reader, |advisory| {
+            all.push(advisory);
+            ControlFlow::Continue(())
+        })
+        .map_err(|error| view_problem(&error))?;
+        Ok(all)
+    }
+
+    fn reader(&self) -> ServiceResult<ViewReader<'_>> {
+        self.store.view().map_err(|error| store_problem("reading the view", &error))
+    }
+
+    fn folded(
+        &self,
+        reader: &ViewReader<'_>,
+        advisory: &AdvisoryRef,
+    ) -> ServiceResult<Option<CanonicalAdvisory>> {
+        let settings = reader.settings().map_err(|error| store_problem("reading the view", &error))?;
+        starling_view::canonical_advisory(
+            reader,
+            reader,
+            reader,
+            &settings,
+            &advisory.vulnerability,
+            &advisory.package,
+        )
+        .map_err(|error| view_problem(&error))
+    }
+
+    fn shown_advisory(&self, folded: &CanonicalAdvisory) -> types::Advisory {
+        let mut fields = BTreeMap::new();
+        let single = [
+            ("affected", &folded.fields.affected),
+            ("details", &folded.fields.details),
+            ("modified", &folded.fields.modified),
+            ("published", &folded.fields.published),
+            ("severity", &folded.fields.severity),
+            ("summary", &folded.fields.summary),
+            ("withdrawn", &folded.fields.withdrawn),
+        ];
+        for (name, field) in single {
+            if let Some(shown) = field.as_ref().and_then(|field| self.shown_field(field)) {
+                fields.insert(name.to_owned(), shown);
+            }
+        }
+        for (name, members) in [("cwes", &folded.fields.cwes), ("references", &folded.fields.references)] {
+            // A union has no single winner: its values stand together, named for the first record that has one.
+            let values: Vec<&str> = members.iter().map(|member| member.value.as_str()).collect();
+            let first = members.first().and_then(|member| member.provenance.first());
+            if let (Some(first), Ok(value)) = (first, types::RawJson::new(format!("[{}]", values.join(",")))) {
+                let field = types::ResolvedField {
+                    value,
+                    provenance: self.shown_provenance(first),
+                    losers: Vec::new(),
+                    unresolved: false,
+                };
+                fields.insert(name.to_owned(), field);
+            }
+        }
+        let edges = folded.edges.iter().map(|edge| types::Edge {
+            provenance: types::Provenance {
+                source: (&edge.source).into(),
+                record_id: edge.id.to_string(),
+                site: edge.author.into(),
+                site_id: self.slug_of(&edge.author),
+            },
+            content_hash: edge.content.map(Into::into),
+            lane: edge.lane.into(),
+            claimed_at: edge.claimed_at.into(),
+            state: match edge.state {
+                EdgeState::Withdrawn => types::AdvisoryState::Withdrawn,
+                EdgeState::Absent => types::AdvisoryState::Absent,
+                _ => types::AdvisoryState::Present,
+            },
+        });
+        types::Advisory {
+            merge_hash: folded.merge_hash.into(),
+            vulnerability: folded.vulnerability.to_string(),
+            aliases: folded.aliases.iter().map(ToString::to_string).collect(),
+            package: package_ref(&folded.package),
+            state: state_of(folded),
+            fields,
+            edges: edges.collect(),
+            redirects: folded.redirected_from.iter().map(|hash| (*hash).into()).collect(),
+        }
+    }
+
+    fn shown_field(&self, field: &Field) -> Option<types::ResolvedField> {
+        let losers = field.losers.iter().filter_map(|loser| {
+            Some(types::LosingValue {
+                value: types::RawJson::new(loser.value.as_str().to_owned()).ok()?,
+                provenance: self.shown_provenance(&loser.provenance),
+            })
+        });
+        Some(types::ResolvedField {
+            value: types::RawJson::new(field.value.as_str().to_owned()).ok()?,
+            provenance: self.shown_provenance(&field.provenance),
+            losers: losers.collect(),
+            unresolved: false,
+        })
+    }
+
+    fn shown_provenance(&self, provenance: &starling_view::Provenance) -> types::Provenance {
+        let author = provenance.authors.first().copied().unwrap_or(starling_protocol::SiteId::ZERO);
+        types::Provenance {
+            source: (&provenance.source).into(),
+            record_id: provenance.id.to_string(),
+            site: author.into(),
+            site_id: self.slug_of(&author),
+        }
+    }
+
+    /// Canonical bodies of live records after a place in (source, id) order, each with a line end.
+    fn dump_page(&self, records: &[starling_protocol::ContentHash]) -> ServiceResult<Bytes> {
+        let mut out = Vec::new();
+        for hash in records {
+            let body = self.store.body(hash).map_err(|error| store_problem("reading a record", &error))?;
+            let body = body.ok_or_else(|| {
+                store_problem("reading a record", &starling_store::StoreError::MissingBody { hash: *hash })
+            })?;
+            out.extend_from_slice(&body);
+            out.push(b'\n');
+        }
+        Ok(out.into())
+    }
+
+    fn dump_list(&self, query: &types::DumpQuery) -> ServiceResult<Vec<starling_protocol::ContentHash>> {
+        let reader = self.reader()?;
+        let sources: BTreeSet<Source> = match &query.source {
+            Some(source) => Source::try_from(source).into_iter().collect(),
+            None => reader.sources().into_keys().collect(),
+        };
+        let mut hashes = Vec::new();
+        for source in sources {
+            let records = starling_view::live_records(&reader, &source).map_err(|error| view_problem(&error))?;
+            hashes.extend(records.into_iter().map(|record| record.content));
+        }
+        Ok(hashes)
+    }
+}
+
+/// The live records as a stream: the list is of one moment, the bodies are content-addressed.
+pub(super) async fn dump(site: Site, query: types::DumpQuery) -> ServiceResult<ByteStream> {
+    let records = site.blocking(move |parts| parts.dump_list(&query)).await?;
+    let start = (site, records, 0_usize);
+    Ok(Box::pin(futures::stream::unfold(start, |(site, records, from)| async move {
+        if from >= records.len() {
+            return None;
+        }
+        let to = (from + DUMP_PAGE).min(records.len());
+        let page = records[from..to].to_vec();
+        let bytes = site.blocking(move |parts| parts.dump_page(&page)).await;
+        let next = if bytes.is_ok() { to } else { records.len() };
+        Some((bytes, (site, records, next)))
+    })))
+}
+
+fn by_purl(reader: &ViewReader<'_>, text: &str) -> ServiceResult<Vec<AdvisoryRef>> {
+    let purl = PackageUrl::parse_lenient(text)
+        .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("reading {text:?}: {error}")))?;
+    let Some(package) = osv::package_of(&purl) else {
+        let detail = format!("looking up {text:?}: no OSV ecosystem has packages of type {}", purl.ty());
+        return Err(Problem::new(ErrorCode::AdvisoryNotFound, detail));
+    };
+    by_package(reader, &package.ecosystem, &package.name)
+}
+
+fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceResult<Vec<AdvisoryRef>> {
+    let name = starling_scanner::name::normalise_name(ecosystem, name);
+    let found = if ecosystem.contains(':') {
+        starling_view::advisories_by_package(reader, ecosystem, &name)
+    } else {
+        starling_view::advisories_in_any_release(reader, ecosystem, &name)
+    };
+    found.map_err(|error| view_problem(&error))
+}
+
+fn view_problem(error: &ViewError) -> Problem {
+    Problem::new(ErrorCode::StoreDamaged, crate::home::error_chain(error))
+        .hint("`starling doctor --rebuild` folds the view anew")
+}
+
+fn package_ref(package: &PackageId) -> types::PackageRef {
+    match package {
+        PackageId::Package { ecosystem, name } => types::PackageRef {
+            ecosystem: ecosystem.clone(),
+            name: name.clone(),
+            purl: osv::purl_of(ecosystem, name).map(|purl| purl.to_string()),
+        },
+        PackageId::Repository { repository } => {
+            types::PackageRef { ecosystem: "GIT".to_owned(), name: repository.clone(), purl: None }
+        }
+        PackageId::Record(record) => {
+            types::PackageRef { ecosystem: String::new(), name: record.to_string(), purl: None }
+        }
+    }
+}
+
+fn state_of(folded: &CanonicalAdvisory) -> types::AdvisoryState {
+    match folded.state {
+        AdvisoryState::Live => types::AdvisoryState::Present,
+        AdvisoryState::Withdrawn => types::AdvisoryState::Withdrawn,
+    }
+}
+
+fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
+    let text = |field: &Option<Field>| {
+        field.as_ref().and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
+    };
+    let sources: BTreeSet<types::SourceName> = folded.edges.iter().map(|edge| (&edge.source).into()).collect();
+    types::AdvisorySummary {
+        merge_hash: folded.merge_hash.into(),
+        vulnerability: folded.vulnerability.to_string(),
+        aliases: folded.aliases.iter().map(ToString::to_string).collect(),
+        package: package_ref(&folded.package),
+        state: state_of(folded),
+        summary: text(&folded.fields.summary),
+        severity: folded.fields.severity.as_ref().map(|field| field.value.as_str().to_owned()),
+        sources: sources.into_iter().collect(),
+        modified: text(&folded.fields.modified),
+    }
+}
+
+/// Whether every word stands in an id, the package's name or the summary, in whatever case.
+fn matches(shown: &types::AdvisorySummary, words: &str) -> bool {
+    let mut text = format!("{} {}", shown.vulnerability, shown.package.name);
+    for more in shown.aliases.iter().chain(&shown.summary) {
+        text.push(' ');
+        text.push_str(more);
+    }
+    let text = text.to_lowercase();
+    words.split_whitespace().all(|word| text.contains(&word.to_lowercase()))
+}

@@ -1,0 +1,221 @@
+//! Making bundles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use bytes::Bytes;
+use starling_api::{ByteStream, ServiceResult};
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::bundle::{BundleWriteError, BundleWriter, SealRequest, WriterOptions};
+use starling_protocol::{ClaimNumber, ContentHash, Cursor, SiteId};
+use starling_store::{LedgerEntry, LogId, StoreError};
+
+use super::SiteParts;
+use super::problem::store_problem;
+use super::sites::protocol_slug;
+use crate::clock::now;
+
+/// Bytes of deltas read from the store in one go.
+const PAGE_BYTES: usize = 4 << 20;
+/// Bytes of one chunk of a streamed file.
+const CHUNK_BYTES: usize = 256 << 10;
+
+impl SiteParts {
+    pub(super) fn export_bundle(
+        &self,
+        request: &types::ExportRequest,
+    ) -> ServiceResult<(types::ExportSummary, File)> {
+        let failed = |error: StoreError| store_problem("exporting a bundle", &error);
+        let destination = match &request.to_site {
+            Some(slug) => Some(self.listed(slug)?.site),
+            None => None,
+        };
+        self.sign_heads().map_err(failed)?;
+        let logs = self.ranges(request, destination)?;
+        let spool = tempfile::tempfile_in(self.home.path()).map_err(|error| spool_problem(&error))?;
+        let write = |error: BundleWriteError| write_problem(&error);
+        let mut writer = BundleWriter::new(spool, WriterOptions::default()).map_err(write)?;
+        let mut bodies: BTreeSet<ContentHash> = BTreeSet::new();
+        let mut deltas = 0_u64;
+        for (id, after) in &logs {
+            let mut position = *after;
+            loop {
+                let run = self.store.deltas(*id, position, PAGE_BYTES).map_err(failed)?;
+                for delta in &run.deltas {
+                    writer.push_delta(delta).map_err(write)?;
+                    deltas += 1;
+                }
+                position = run.last;
+                if !run.more {
+                    break;
+                }
+            }
+            bodies.extend(self.store.live_bodies(*id, *after).map_err(failed)?);
+        }
+        for hash in &bodies {
+            let body = self.store.body(hash).map_err(failed)?;
+            let body = body.ok_or_else(|| failed(StoreError::MissingBody { hash: *hash }))?;
+            writer.push_body(*hash, &body).map_err(write)?;
+        }
+        let (chains, heads) = self.trust_for(&logs).map_err(failed)?;
+        let seal = SealRequest {
+            exporter: self.home.chain(),
+            key: &self.key,
+            chains: &chains,
+            heads: &heads,
+            sealed_at: now(),
+            destination,
+        };
+        let mut out = tempfile::tempfile_in(self.home.path()).map_err(|error| spool_problem(&error))?;
+        let (written, _) = writer.finish(&seal, &mut out).map_err(write)?;
+        out.seek(SeekFrom::Start(0)).map_err(|error| spool_problem(&error))?;
+        let ranges = &written.manifest.ranges;
+        let entry = LedgerEntry::BundleExported {
+            at: now(),
+            bundle: written.hash.to_string(),
+            to: destination,
+            deltas,
+            bytes: written.file_bytes,
+            ends: ranges.iter().map(|range| (range.site, range.lane.number(), range.last.0)).collect(),
+        };
+        self.store.record(&entry).map_err(failed)?;
+        let summary = types::ExportSummary {
+            bundle_hash: written.hash.into(),
+            deltas,
+            claims: ranges.iter().map(|range| range.claims()).sum(),
+            bodies: bodies.len() as u64,
+            size_bytes: Some(written.file_bytes),
+        };
+        Ok((summary, out))
+    }
+
+    /// The logs to export and the position after which each begins, in bundle order.
+    fn ranges(
+        &self,
+        request: &types::ExportRequest,
+        destination: Option<SiteId>,
+    ) -> ServiceResult<Vec<(LogId, ClaimNumber)>> {
+        let failed = |error: StoreError| store_problem("exporting a bundle", &error);
+        let mut after: BTreeMap<LogId, ClaimNumber> = BTreeMap::new();
+        let exportable = self.store.exportable_logs().map_err(failed)?;
+        if request.cursors.is_empty() {
+            let holdings = match destination {
+                Some(site) => self.store.holdings(&site).map_err(failed)?,
+                None => BTreeMap::new(),
+            };
+            for id in &exportable {
+                // A direct log goes to those whom it is meant for, named one at a time.
+                let direct = id.lane == starling_protocol::Lane::Direct && destination.is_none();
+                if Some(id.site) != destination && !direct {
+                    after.insert(*id, holdings.get(id).copied().unwrap_or(ClaimNumber::NONE));
+                }
+            }
+        }
+        for wanted in &request.cursors {
+            let cursor = Cursor::try_from(&wanted.cursor)
+                .map_err(|error| Problem::new(ErrorCode::InvalidCursor, error.to_string()))?;
+            let id = LogId { site: self.site_named(wanted.site.as_deref())?, ..self.own_log() };
+            let end = self.store.log(id).map_err(failed)?.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+            if cursor.number > end {
+                let (site, lane, number) = (id.site, id.lane, cursor.number);
+                return Err(failed(StoreError::NoSuchPosition { site, lane, number, end }));
+            }
+            after.insert(id, cursor.number);
+        }
+        let mut logs = Vec::new();
+        let mut ends = Vec::new();
+        for (id, after) in after {
+            let Some(log) = self.store.log(id).map_err(failed)? else { continue };
+            ends.push(log.tip.cursor.to_string());
+            if log.tip.cursor.number > after {
+                logs.push((id, after));
+            }
+        }
+        if logs.is_empty() {
+            let detail = if ends.is_empty() {
+                "exporting a bundle: this site holds no log that could be exported".to_owned()
+            } else {
+                format!("exporting a bundle: nothing follows; the logs end at {}", ends.join(", "))
+            };
+            return Err(Problem::new(ErrorCode::InvalidCursor, detail)
+                .hint("import a feed first, or name an earlier cursor"));
+        }
+        Ok(logs)
+    }
+
+    /// The site that a cursor is about: by its name here, by its identity, or this one.
+    fn site_named(&self, name: Option<&str>) -> ServiceResult<SiteId> {
+        let Some(name) = name else { return Ok(self.home.chain().site()) };
+        if let Ok(site) = name.parse::<SiteId>() {
+            return Ok(site);
+        }
+        if name == self.home.chain().slug().as_str() {
+            return Ok(self.home.chain().site());
+        }
+        let slug = types::SiteSlug::new(name).map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+        protocol_slug(&slug)?;
+        Ok(self.listed(&slug)?.site)
+    }
+
+    fn trust_for(
+        &self,
+        logs: &[(LogId, ClaimNumber)],
+    ) -> Result<(Vec<starling_protocol::CertificateChain>, Vec<starling_protocol::VerifiedHead>), StoreError> {
+        let mut chains = BTreeMap::new();
+        let mut heads = Vec::new();
+        for (id, _) in logs {
+            if let Some(chain) = self.store.chain(&id.site)?
+                && id.site != self.home.chain().site()
+            {
+                chains.insert(id.site, chain);
+            }
+            heads.extend(self.store.log(*id)?.and_then(|log| log.head));
+        }
+        Ok((chains.into_values().collect(), heads))
+    }
+}
+
+/// A file's bytes as a stream of chunks.
+pub(super) fn stream_file(file: File) -> ByteStream {
+    Box::pin(futures::stream::unfold(Some(file), |file| async move {
+        let mut file = file?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; CHUNK_BYTES];
+            let mut filled = 0;
+            while filled < chunk.len() {
+                match file.read(&mut chunk[filled..]) {
+                    Ok(0) => break,
+                    Ok(count) => filled += count,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            chunk.truncate(filled);
+            Ok((file, chunk))
+        })
+        .await;
+        match read {
+            Ok(Ok((_, chunk))) if chunk.is_empty() => None,
+            Ok(Ok((file, chunk))) => Some((Ok(Bytes::from(chunk)), Some(file))),
+            Ok(Err(error)) => Some((Err(spool_problem(&error)), None)),
+            Err(panic) => Some((Err(Problem::internal("reading the exported bundle", panic)), None)),
+        }
+    }))
+}
+
+fn spool_problem(error: &std::io::Error) -> Problem {
+    let code = match error.kind() {
+        std::io::ErrorKind::StorageFull => ErrorCode::DiskFull,
+        _ => ErrorCode::FileAccess,
+    };
+    Problem::new(code, format!("spooling the bundle in the site's folder: {error}"))
+}
+
+fn write_problem(error: &BundleWriteError) -> Problem {
+    match error {
+        BundleWriteError::Io { source, .. } => spool_problem(source),
+        error => Problem::internal("exporting a bundle", crate::home::error_chain(error)),
+    }
+}

@@ -1,0 +1,315 @@
+//! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use starling_api::{ServiceResult, Upload};
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, FeedOutcome, Problem};
+use starling_feeds::input::{self, Limits};
+use starling_feeds::osv::FeedRecord;
+use starling_feeds::pipeline::{self, ItemResult};
+use starling_protocol::{ContentHash, Lane, RecordId, Source};
+use starling_store::{FoundRecord, Origin};
+
+use super::SiteParts;
+use super::problem::store_problem;
+use crate::clock::now;
+
+/// Bodies written in one go: bounds memory, and is plenty to train a dictionary on.
+const BATCH_RECORDS: usize = 2_048;
+const BATCH_BYTES: usize = 16 << 20;
+/// Files and warnings named in a report; more are only counted.
+const NAMED_FILES: usize = 10_000;
+const NAMED_WARNINGS: usize = 1_000;
+
+/// What the pipeline reads.
+pub(super) fn input_of(upload: Upload) -> ServiceResult<input::Source> {
+    match upload {
+        Upload::Path(path) => Ok(input::Source::path(path)),
+        stream => Ok(input::Source::stream("-", stream.into_read()?)),
+    }
+}
+
+/// What is known of one record id while an input is read.
+struct Seen {
+    record: FoundRecord,
+    modified: Option<String>,
+    name: String,
+}
+
+/// The account of one import, as it grows.
+struct Account<'a> {
+    site: &'a SiteParts,
+    source: Source,
+    seen: BTreeMap<RecordId, Seen>,
+    /// Ids of records whose file was rejected: their earlier record stays.
+    keep: BTreeSet<RecordId>,
+    /// A rejected part of which nothing tells what record it held: then nothing can be called absent.
+    untold: Option<String>,
+    /// Files whose name does not tell their record.
+    names: Vec<(String, RecordId)>,
+    bodies: Vec<(ContentHash, Vec<u8>)>,
+    body_bytes: usize,
+    input_bytes: u64,
+    report: types::FeedImportReport,
+    failed: Option<Problem>,
+}
+
+impl SiteParts {
+    pub(super) fn import_feed(
+        &self,
+        source: &types::SourceName,
+        input: input::Source,
+        options: types::FeedImportOptions,
+    ) -> ServiceResult<types::FeedImportReport> {
+        let started = Instant::now();
+        let _one_at_a_time = self.imports.lock().map_err(|_| Problem::internal("importing a feed", "poisoned"))?;
+        let source: Source = Source::try_from(source)
+            .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+        let mut account = Account::new(self, source.clone(), options.complete);
+        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let read = pipeline::run(input, &Limits::default(), workers, &mut |item| account.take(item));
+        if let Some(problem) = account.failed.take() {
+            return Err(problem);
+        }
+        account.write_bodies()?;
+        let whole = read.is_complete();
+        if let Err(error) = &read.ending {
+            let detail = format!("reading the input of {source}: {}", crate::home::error_chain(error));
+            let code = if error.is_truncated() { ErrorCode::FeedTruncated } else { ErrorCode::FeedUnreadable };
+            if options.complete {
+                return Err(Problem::new(code, detail)
+                    .hint("nothing was changed: an input that breaks off says nothing about what it lacks"));
+            }
+            if account.seen.is_empty() {
+                return Err(Problem::new(code, detail));
+            }
+            account.warn(detail);
+        }
+        if account.seen.is_empty() && options.complete && !options.allow_empty {
+            let detail = format!("importing {source}: the input is said to be the whole source and holds no record");
+            return Err(Problem::new(ErrorCode::FeedEmpty, detail)
+                .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
+        }
+        if options.strict && account.report.rejected > 0 {
+            return Err(account.rejected_problem());
+        }
+        account.commit(options.complete && whole)?;
+        let mut report = account.report;
+        report.input_bytes = account.input_bytes;
+        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+}
+
+impl<'a> Account<'a> {
+    fn new(site: &'a SiteParts, source: Source, complete: bool) -> Self {
+        let report = types::FeedImportReport {
+            source: (&source).into(),
+            complete,
+            stored: 0,
+            unchanged: 0,
+            duplicate: 0,
+            ignored: 0,
+            rejected: 0,
+            absent: 0,
+            files: Vec::new(),
+            files_truncated: false,
+            deltas: 0,
+            cursor: None,
+            warnings: Vec::new(),
+            input_bytes: 0,
+            duration_ms: 0,
+        };
+        Self {
+            site,
+            source,
+            seen: BTreeMap::new(),
+            keep: BTreeSet::new(),
+            untold: None,
+            names: Vec::new(),
+            bodies: Vec::new(),
+            body_bytes: 0,
+            input_bytes: 0,
+            report,
+            failed: None,
+        }
+    }
+
+    fn take(&mut self, item: pipeline::Item) -> ControlFlow<()> {
+        let result = match item.result {
+            ItemResult::Accepted(record) => self.accept(item.name, record),
+            ItemResult::Ignored(reason) => {
+                self.report.ignored += 1;
+                self.file(item.name, FeedOutcome::Ignored, reason.to_string());
+                Ok(())
+            }
+            ItemResult::Rejected(reason) => {
+                self.report.rejected += 1;
+                let kept = self.keep_earlier(&item.name);
+                self.file(item.name, FeedOutcome::Rejected, reason.to_string());
+                kept
+            }
+        };
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(problem) => {
+                self.failed = Some(problem);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// A rejected file keeps its earlier record: the one it is named for, and the one it held last.
+    fn keep_earlier(&mut self, name: &str) -> ServiceResult<()> {
+        if is_part(name) {
+            self.untold.get_or_insert_with(|| name.to_owned());
+            return Ok(());
+        }
+        self.keep.extend(id_of_file(name));
+        let held = self.site.store.record_of_file(&self.source, name);
+        self.keep.extend(held.map_err(|error| store_problem("reading a feed's file names", &error))?);
+        Ok(())
+    }
+
+    fn accept(&mut self, name: String, record: FeedRecord) -> ServiceResult<()> {
+        for warning in &record.warnings {
+            self.warn(format!("{name}: {warning}"));
+        }
+        self.input_bytes += record.canonical.len() as u64;
+        let (id, content) = (record.id, record.hash);
+        let size = u32::try_from(record.canonical.len()).unwrap_or(u32::MAX);
+        if let Some(before) = self.seen.get(&id) {
+            self.report.duplicate += 1;
+            if before.record.content == content {
+                let reason = format!("{id} stands in {} with the same content", before.name);
+                self.file(name, FeedOutcome::Duplicate, reason);
+                return Ok(());
+            }
+            // Other content: the later one counts, by `modified`, else by content hash, so that the order
+            // of the files plays no part.
+            let newer = (record.modified.as_deref(), content) > (before.modified.as_deref(), before.record.content);
+            let (kept, lost) = if newer { (name.clone(), before.name.clone()) } else { (before.name.clone(), name.clone()) };
+            self.warn(format!("{id} stands in {kept} and in {lost} with other content; {kept} counts"));
+            self.file(lost, FeedOutcome::Duplicate, format!("{id} stands in {kept} as well, which is the later one"));
+            if !newer {
+                return Ok(());
+            }
+        }
+        if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
+            self.names.push((name.clone(), id.clone()));
+        }
+        let record_seen = Seen { record: FoundRecord { content, size }, modified: record.modified, name };
+        self.seen.insert(id, record_seen);
+        self.body_bytes += record.canonical.len();
+        self.bodies.push((content, record.canonical));
+        if self.bodies.len() >= BATCH_RECORDS || self.body_bytes >= BATCH_BYTES {
+            self.write_bodies()?;
+        }
+        Ok(())
+    }
+
+    /// Bodies are content-addressed: written before any claim names them, they mean nothing yet.
+    fn write_bodies(&mut self) -> ServiceResult<()> {
+        let bodies: Vec<(ContentHash, &[u8])> =
+            self.bodies.iter().map(|(hash, body)| (*hash, body.as_slice())).collect();
+        self.site
+            .store
+            .put_bodies(&self.source, &bodies)
+            .map_err(|error| store_problem("storing records", &error))?;
+        self.bodies.clear();
+        self.body_bytes = 0;
+        Ok(())
+    }
+
+    fn commit(&mut self, complete: bool) -> ServiceResult<()> {
+        let failed = |error| store_problem("writing the site's log", &error);
+        let at = now();
+        let found = self.seen.iter().map(|(id, seen)| (id.clone(), seen.record)).collect();
+        let complete = match (&self.untold, complete) {
+            (Some(name), true) => {
+                self.warn(format!(
+                    "{name} was rejected, and nothing tells which record it held: none is called absent this time"
+                ));
+                false
+            }
+            _ => complete,
+        };
+        let store = &self.site.store;
+        store.note_file_names(&self.source, &self.names).map_err(failed)?;
+        let plan = store
+            .plan_feed(&self.source, Lane::Federation, &found, complete, &self.keep, at)
+            .map_err(failed)?;
+        self.report.stored = plan.stored;
+        self.report.unchanged = plan.unchanged;
+        self.report.absent = plan.absent;
+        let absent: Vec<String> = plan
+            .claims
+            .iter()
+            .filter(|claim| claim.kind() == starling_protocol::ClaimKind::ABSENT)
+            .map(|claim| claim.key().to_string())
+            .collect();
+        for key in absent {
+            self.file(key, FeedOutcome::Absent, "the input no longer holds it".to_owned());
+        }
+        let origin = Origin { bundle: None, at };
+        let authored =
+            store.author(Lane::Federation, plan.claims, &self.site.key, at, &origin).map_err(failed)?;
+        self.report.deltas = authored.deltas as u64;
+        if authored.cursor.number.0 > 0 {
+            self.report.cursor = Some(authored.cursor.into());
+        }
+        store.note_feed(&self.source, complete, at).map_err(failed)?;
+        self.site.sign_heads().map_err(failed)?;
+        self.site.changed();
+        Ok(())
+    }
+
+    fn file(&mut self, name: String, outcome: FeedOutcome, reason: String) {
+        if self.report.files.len() < NAMED_FILES {
+            self.report.files.push(types::FeedFile { name, outcome, reason });
+        } else {
+            self.report.files_truncated = true;
+        }
+    }
+
+    fn warn(&mut self, warning: String) {
+        if self.report.warnings.len() < NAMED_WARNINGS {
+            self.report.warnings.push(warning);
+        }
+    }
+
+    fn rejected_problem(&self) -> Problem {
+        let first = self.report.files.iter().find(|file| file.outcome == FeedOutcome::Rejected);
+        let named = first.map(|file| format!("; the first is {}: {}", file.name, file.reason)).unwrap_or_default();
+        let detail = format!("importing {} strictly: {} files were rejected{named}", self.source, self.report.rejected);
+        Problem::new(ErrorCode::FeedRejected, detail).hint("nothing was changed; without --strict the rest is taken in")
+    }
+}
+
+/// Whether a name is of a line of NDJSON or of a part of a document: it may hold another record next time.
+fn is_part(name: &str) -> bool {
+    let line = name.rsplit_once(':').is_some_and(|(_, line)| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()));
+    line || name.contains('#')
+}
+
+/// The record id that a file's name stands for: its stem. OSV feeds name their files so.
+fn id_of_file(name: &str) -> Option<RecordId> {
+    let file = name.rsplit('/').next()?;
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    stem.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_tells_which_record_it_was_meant_to_hold() {
+        assert_eq!(id_of_file("vulns/x/PYSEC-2021-1.yaml").unwrap().as_str(), "PYSEC-2021-1");
+        assert_eq!(id_of_file("ALSA-2025:1.json").unwrap().as_str(), "ALSA-2025:1");
+    }
+}

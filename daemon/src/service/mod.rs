@@ -1,0 +1,287 @@
+//! The site as a service: every capability once, for the API, for the offline commands, for tests.
+//!
+//! Work on the store may wait for the disk, so every method runs on a thread that may block; dropping the
+//! caller's future never stops it midway.
+
+mod advisories;
+mod bundle_export;
+mod bundle_import;
+mod bundle_info;
+mod doctor;
+mod events;
+mod feeds;
+mod problem;
+mod scan;
+mod sites;
+mod status;
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use starling_api::{ByteStream, EventStream, ExportedBundle, ServiceResult, SiteService, Upload};
+use starling_api_types as types;
+use starling_api_types::Problem;
+use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
+use starling_store::SiteStore;
+use tokio::sync::watch;
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::home::{Home, HomeError};
+use crate::sync_task::SyncBoard;
+
+pub(crate) use self::problem::{engine_problem, store_problem};
+
+/// A site that is open: in a daemon, or for one command.
+#[derive(Clone)]
+pub(crate) struct Site(pub(crate) Arc<SiteParts>);
+
+/// What a site works with.
+pub(crate) struct SiteParts {
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) store: Arc<SiteStore>,
+    pub(crate) key: SigningKey,
+    /// When the daemon started; none without one.
+    pub(crate) started: Option<Instant>,
+    /// Raised when the store changed by other hands than the sync task's.
+    pub(crate) local: watch::Sender<u64>,
+    /// Raised when the view changed, by whatever hands.
+    pub(crate) shown: Arc<watch::Sender<u64>>,
+    pub(crate) board: Arc<SyncBoard>,
+    /// Imports run one at a time: each compares with what the one before it wrote.
+    pub(crate) imports: Mutex<()>,
+}
+
+impl Site {
+    /// Opens a site's store with its configuration.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the operator.
+    pub(crate) fn open(home: Home, config: Config, started: Option<Instant>) -> Result<Self, Problem> {
+        let engine = crate::offline::open_engine(&home, &config)?;
+        let key = home.operating_key().map_err(|error| home_problem(&error))?;
+        let settings = settings_of(home.chain(), &config, &[]);
+        let options = starling_store::SiteOptions {
+            settings,
+            compression_level: config.federation.compression_level,
+            max_delta_claims: config.federation.max_items,
+        };
+        let store = SiteStore::open(engine, home.chain(), options)
+            .map_err(|error| store_problem("opening the store", &error))?;
+        let listed = store.listed_sites().map_err(|error| store_problem("reading the allow-list", &error))?;
+        if !config.view.site_order.is_empty() {
+            store
+                .set_settings(settings_of(home.chain(), &config, &listed))
+                .map_err(|error| store_problem("bringing the view to the configured policy", &error))?;
+        }
+        let parts = SiteParts {
+            home,
+            config,
+            store: Arc::new(store),
+            key,
+            started,
+            local: watch::Sender::new(0),
+            shown: Arc::new(watch::Sender::new(0)),
+            board: Arc::default(),
+            imports: Mutex::new(()),
+        };
+        Ok(Self(Arc::new(parts)))
+    }
+
+    /// Runs work on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&SiteParts) -> ServiceResult<T> + Send + 'static,
+    ) -> ServiceResult<T> {
+        let parts = self.0.clone();
+        tokio::task::spawn_blocking(move || work(&parts))
+            .await
+            .unwrap_or_else(|panic| Err(Problem::internal("carrying out a call", panic)))
+    }
+}
+
+/// How the view of this site folds.
+fn settings_of(
+    chain: &CertificateChain,
+    config: &Config,
+    listed: &[starling_store::ListedSite],
+) -> starling_view::Settings {
+    let own = (chain.slug(), chain.site());
+    let known = listed.iter().map(|site| (&site.slug, site.site)).chain([own]);
+    let known: std::collections::BTreeMap<_, _> = known.collect();
+    let policy = starling_view::ViewPolicy {
+        conflict_strategy: config.view.conflict_strategy,
+        site_order: config.view.site_order.iter().filter_map(|slug| known.get(slug).copied()).collect(),
+        source_order: config.view.source_order.clone(),
+        per_source: Default::default(),
+    };
+    starling_view::Settings {
+        policy: policy.compile(chain.site()),
+        decisions: Default::default(),
+        normalise_name: starling_scanner::name::normalise_name,
+    }
+}
+
+/// A problem with the site's folder.
+pub(crate) fn home_problem(error: &HomeError) -> Problem {
+    use starling_api_types::ErrorCode;
+    let code = match error {
+        HomeError::NoSite { .. } => ErrorCode::NotInitialised,
+        HomeError::SiteExists { .. } => ErrorCode::AlreadyInitialised,
+        HomeError::Config(_) => ErrorCode::ConfigInvalid,
+        HomeError::Identity { .. } => ErrorCode::SiteKeyInvalid,
+        HomeError::File { .. } | HomeError::Content { .. } | HomeError::Randomness { .. } => ErrorCode::FileAccess,
+        HomeError::Certificates { .. } => ErrorCode::CertificateInvalid,
+    };
+    Problem::new(code, crate::home::error_chain(error))
+}
+
+impl SiteParts {
+    fn own_log(&self) -> starling_store::LogId {
+        starling_store::LogId { site: self.home.chain().site(), lane: Lane::Federation }
+    }
+
+    /// Signs new heads of the site's own logs: after every change, and before the last ones expire.
+    pub(crate) fn sign_heads(&self) -> Result<(), starling_store::StoreError> {
+        let valid = self.config.federation.head_validity_seconds.saturating_mul(1_000);
+        for lane in Lane::ALL {
+            let id = starling_store::LogId { lane, ..self.own_log() };
+            let held = self.store.log(id)?;
+            if lane == Lane::Direct && held.is_none_or(|log| log.tip.cursor.number.0 == 0) {
+                continue;
+            }
+            let checks = self.store.feeds()?.into_iter();
+            let checks = checks
+                .filter_map(|(source, row)| Some(SourceCheck { source, checked_at: row.checked_at? }))
+                .take(starling_protocol::limits::MAX_HEAD_SOURCES)
+                .collect();
+            self.store.sign_head(lane, &self.key, now(), valid, checks)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the sync task and the subscribers that the store changed.
+    pub(crate) fn changed(&self) {
+        self.local.send_modify(|count| *count += 1);
+        self.shown.send_modify(|count| *count += 1);
+    }
+
+    /// The name of a site on this list, or its own.
+    fn slug_of(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
+        let chain = self.home.chain();
+        if *site == chain.site() {
+            return Some(chain.slug().into());
+        }
+        let listed = self.store.listed_sites().ok()?;
+        listed.iter().find(|listed| listed.site == *site).map(|listed| (&listed.slug).into())
+    }
+}
+
+#[async_trait]
+impl SiteService for Site {
+    async fn health(&self) -> ServiceResult<types::Health> {
+        Ok(self.0.health())
+    }
+
+    async fn status(&self) -> ServiceResult<types::Status> {
+        self.blocking(SiteParts::status).await
+    }
+
+    async fn scan(&self, sbom: Bytes, params: types::ScanParams) -> ServiceResult<types::VerdictEnvelope> {
+        self.blocking(move |site| site.scan(&sbom, params)).await
+    }
+
+    async fn advisory(&self, name: &str) -> ServiceResult<types::AdvisoryLookup> {
+        let name = name.to_owned();
+        self.blocking(move |site| site.advisory(&name)).await
+    }
+
+    async fn advisories(&self, query: types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {
+        self.blocking(move |site| site.advisories(&query)).await
+    }
+
+    async fn dump(&self, query: types::DumpQuery) -> ServiceResult<ByteStream> {
+        advisories::dump(self.clone(), query).await
+    }
+
+    async fn sites(&self) -> ServiceResult<types::SiteList> {
+        self.blocking(SiteParts::sites).await
+    }
+
+    async fn site(&self, site: &types::SiteSlug) -> ServiceResult<types::Site> {
+        let slug = site.clone();
+        self.blocking(move |site| site.site(&slug)).await
+    }
+
+    async fn add_site(&self, site: types::SiteAdd) -> ServiceResult<types::Site> {
+        self.blocking(move |parts| parts.add_site(site)).await
+    }
+
+    async fn remove_site(&self, site: &types::SiteSlug) -> ServiceResult<types::Site> {
+        let slug = site.clone();
+        self.blocking(move |site| site.remove_site(&slug)).await
+    }
+
+    async fn site_history(&self, site: &types::SiteSlug) -> ServiceResult<types::SiteHistory> {
+        let slug = site.clone();
+        self.blocking(move |site| site.site_history(&slug)).await
+    }
+
+    async fn site_status(&self, site: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
+        let slug = site.clone();
+        self.blocking(move |site| site.site_status(&slug)).await
+    }
+
+    async fn sync_status(&self) -> ServiceResult<types::SyncStatus> {
+        self.blocking(SiteParts::sync_status).await
+    }
+
+    async fn import_bundle(
+        &self,
+        bundle: Upload,
+        params: types::ImportParams,
+    ) -> ServiceResult<types::ImportReport> {
+        let limit = self.0.config.federation.import.max_bundle_size.0;
+        let (file, size) =
+            bundle.into_file(self.0.home.path(), limit, types::ErrorCode::BundleTooLarge).await?;
+        self.blocking(move |site| site.import_bundle(file, size, params)).await
+    }
+
+    async fn export_bundle(&self, request: types::ExportRequest) -> ServiceResult<ExportedBundle> {
+        let (summary, file) = self.blocking(move |site| site.export_bundle(&request)).await?;
+        Ok(ExportedBundle { summary, bytes: bundle_export::stream_file(file) })
+    }
+
+    async fn inspect_bundle(&self, bundle: Upload) -> ServiceResult<types::BundleInfo> {
+        let (file, _) =
+            bundle.into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge).await?;
+        self.blocking(move |site| site.inspect_bundle(file)).await
+    }
+
+    async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<types::BundleValidation> {
+        let (file, _) =
+            bundle.into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge).await?;
+        self.blocking(move |site| site.validate_bundle(file)).await
+    }
+
+    async fn import_feed(
+        &self,
+        source: types::SourceName,
+        input: Upload,
+        options: types::FeedImportOptions,
+    ) -> ServiceResult<types::FeedImportReport> {
+        let input = feeds::input_of(input)?;
+        self.blocking(move |site| site.import_feed(&source, input, options)).await
+    }
+
+    async fn events(&self, after: Option<types::EventId>) -> ServiceResult<EventStream> {
+        events::stream(self.clone(), after).await
+    }
+
+    async fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
+        self.blocking(move |site| site.doctor(request)).await
+    }
+}

@@ -1,0 +1,206 @@
+//! Scanning: the view as the scanner's knowledge, and the verdict in its envelope.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, Problem};
+use starling_policy::{FailOn, Judged, KnowledgeState, Policy, SourceCheck, VerdictHash, decide, exit_code};
+use starling_protocol::UnixMillis;
+use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
+use starling_scanner::osv::Affected;
+use starling_scanner::sbom;
+use starling_scanner::scan::{ScanOptions, scan};
+use starling_scanner::severity::StatedSeverity;
+use starling_store::ViewReader;
+use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, Field};
+
+use super::SiteParts;
+use super::problem::store_problem;
+use crate::clock::now;
+
+impl SiteParts {
+    pub(super) fn scan(&self, document: &[u8], params: types::ScanParams) -> ServiceResult<types::VerdictEnvelope> {
+        let unreadable = |error: sbom::SbomError| {
+            Problem::new(ErrorCode::SbomUnreadable, format!("reading the SBOM: {}", crate::home::error_chain(&error)))
+        };
+        let inventory = sbom::read(document).map_err(unreadable)?;
+        let policy = self.policy(params)?;
+        let as_of = match params.as_of {
+            Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),
+            None => now(),
+        };
+        let failed = |error| store_problem("reading the view", &error);
+        let reader = self.store.view().map_err(failed)?;
+        let knowledge = ViewKnowledge { settings: reader.settings().map_err(failed)?, reader: &reader, known: RefCell::default() };
+        let options = ScanOptions { severity_sources: policy.severity_sources.clone() };
+        let result = scan(&inventory, &knowledge, &options)
+            .map_err(|error| Problem::internal("scanning", crate::home::error_chain(&error)))?;
+        let checks = reader.sources().into_iter().filter_map(|(source, overview)| {
+            Some(SourceCheck { source: source.to_string(), last_checked: overview.checked_at? })
+        });
+        let state = KnowledgeState {
+            root: reader.knowledge_root(),
+            advisories: reader.advisory_count().map_err(failed)?,
+            sources: checks.collect(),
+        };
+        let verdict = decide(Judged { document, inventory: &inventory, result: &result }, &policy, &state, as_of);
+        let internal = |error: &dyn std::error::Error| Problem::internal("writing the verdict", crate::home::error_chain(error));
+        let body = verdict.to_bytes().map_err(|error| internal(&error))?;
+        let hash = VerdictHash::of(&body);
+        let text = String::from_utf8(body).map_err(|error| internal(&error))?;
+        Ok(types::VerdictEnvelope {
+            verdict: types::RawJson::new(text).map_err(|error| internal(&error))?,
+            verdict_hash: types::VerdictHash::from_bytes(*hash.as_bytes()),
+            site: self.home.chain().site().into(),
+            site_id: self.home.chain().slug().into(),
+            time: now().into(),
+            exit_code: exit_code(&verdict),
+            signature: None,
+        })
+    }
+
+    fn policy(&self, params: types::ScanParams) -> ServiceResult<Policy> {
+        let configured = self.config.scan.fail_on.as_deref();
+        let name = params.fail_on.map(types::FailOn::as_str).or(configured);
+        let fail_on = match name {
+            None => None,
+            Some(name) => Some(FailOn::ALL.into_iter().find(|level| level.as_str() == name).ok_or_else(|| {
+                Problem::new(ErrorCode::ConfigInvalid, format!("scan.fail_on: {name:?} is no severity"))
+                    .hint("any, low, medium, high and critical are possible")
+            })?),
+        };
+        Ok(Policy { fail_on, ..Policy::default() })
+    }
+}
+
+/// The view, as the scanner asks it.
+pub(super) struct ViewKnowledge<'a> {
+    reader: &'a ViewReader<'a>,
+    settings: starling_view::Settings,
+    known: RefCell<BTreeMap<String, bool>>,
+}
+
+impl Knowledge for ViewKnowledge<'_> {
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| KnowledgeError {
+            ecosystem: ecosystem.to_owned(),
+            name: name.to_owned(),
+            source,
+        };
+        let found = starling_view::advisories_by_package(self.reader, ecosystem, name)
+            .map_err(|error| failed(Box::new(error)))?;
+        let mut advisories = Vec::with_capacity(found.len());
+        for AdvisoryRef { vulnerability, package, .. } in found {
+            let folded = starling_view::canonical_advisory(
+                self.reader,
+                self.reader,
+                self.reader,
+                &self.settings,
+                &vulnerability,
+                &package,
+            )
+            .map_err(|error| failed(Box::new(error)))?;
+            advisories.extend(folded.map(|folded| advisory_for_scan(&folded)));
+        }
+        Ok(advisories)
+    }
+
+    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+        if let Some(known) = self.known.borrow().get(ecosystem) {
+            return Ok(*known);
+        }
+        let known = starling_view::knows_ecosystem(self.reader, ecosystem).map_err(|error| KnowledgeError {
+            ecosystem: ecosystem.to_owned(),
+            name: String::new(),
+            source: Box::new(error),
+        })?;
+        self.known.borrow_mut().insert(ecosystem.to_owned(), known);
+        Ok(known)
+    }
+}
+
+/// A folded advisory in the form that matching needs.
+fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
+    let mut ids = vec![folded.vulnerability.to_string()];
+    ids.extend(folded.aliases.iter().map(ToString::to_string));
+    ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
+    ids.sort();
+    ids.dedup();
+    let fields = &folded.fields;
+    let text = |field: &Option<Field>| {
+        field.as_ref().and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
+    };
+    let withdrawn = (folded.state == AdvisoryState::Withdrawn)
+        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
+    Advisory {
+        merge_hash: folded.merge_hash.to_string(),
+        vulnerability: folded.vulnerability.to_string(),
+        ids,
+        summary: text(&fields.summary).unwrap_or_default(),
+        withdrawn,
+        severities: fields.severity.iter().flat_map(stated_severities).collect(),
+        affected: fields.affected.as_ref().map(affected_entries).unwrap_or_default(),
+        provenance: provenance(folded),
+        conflicts: conflicts(folded),
+    }
+}
+
+/// Severities of the winner, then of the losers, each with its source.
+fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
+    let winner = (&field.provenance, &field.value);
+    let losers = field.losers.iter().map(|loser| (&loser.provenance, &loser.value));
+    let mut stated = Vec::new();
+    for (provenance, value) in std::iter::once(winner).chain(losers) {
+        let listed: Vec<starling_scanner::osv::Severity> = serde_json::from_str(value.as_str()).unwrap_or_default();
+        stated.extend(listed.into_iter().map(|severity| StatedSeverity {
+            source: provenance.source.to_string(),
+            kind: severity.kind,
+            value: severity.score.0,
+        }));
+    }
+    stated
+}
+
+fn affected_entries(field: &Field) -> Vec<Affected> {
+    // One entry that does not read must not hide the others.
+    let entries: Vec<serde_json::Value> = serde_json::from_str(field.value.as_str()).unwrap_or_default();
+    entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect()
+}
+
+fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
+    let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for edge in &folded.edges {
+        use starling_view::EdgeState;
+        if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn) {
+            let sites = records.entry((edge.source.to_string(), edge.id.to_string())).or_default();
+            sites.push(edge.author.to_string());
+        }
+    }
+    records
+        .into_iter()
+        .map(|((source, record), mut sites)| {
+            sites.sort();
+            sites.dedup();
+            Provenance { source, record, sites }
+        })
+        .collect()
+}
+
+fn conflicts(folded: &CanonicalAdvisory) -> Vec<Conflict> {
+    let fields = &folded.fields;
+    let named = [("affected", &fields.affected), ("severity", &fields.severity), ("withdrawn", &fields.withdrawn)];
+    let mut conflicts = Vec::new();
+    for (name, field) in named {
+        if let Some(field) = field.as_ref().filter(|field| !field.losers.is_empty()) {
+            let mut lost: Vec<String> =
+                field.losers.iter().map(|loser| loser.provenance.source.to_string()).collect();
+            lost.sort();
+            lost.dedup();
+            let chosen = field.provenance.source.to_string();
+            conflicts.push(Conflict { field: name.to_owned(), chosen, lost });
+        }
+    }
+    conflicts
+}

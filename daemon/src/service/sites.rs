@@ -1,0 +1,198 @@
+//! The allow-list, and what came from whom.
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::{Lane, SiteSlug};
+use starling_store::{AllowedSources, LedgerEntry, ListedSite, LogId};
+
+use super::problem::store_problem;
+use super::{SiteParts, home_problem};
+use crate::clock::now;
+
+/// Transfers that a history shows at most.
+const HISTORY: usize = 1_000;
+
+impl SiteParts {
+    pub(super) fn sites(&self) -> ServiceResult<types::SiteList> {
+        let listed = self.store.listed_sites().map_err(|error| store_problem("reading the allow-list", &error))?;
+        let sites = listed.iter().map(|site| self.shown_site(site)).collect::<Result<_, _>>()?;
+        Ok(types::SiteList { sites })
+    }
+
+    pub(super) fn site(&self, slug: &types::SiteSlug) -> ServiceResult<types::Site> {
+        let listed = self.listed(slug)?;
+        self.shown_site(&listed)
+    }
+
+    pub(super) fn add_site(&self, add: types::SiteAdd) -> ServiceResult<types::Site> {
+        let (site, chain) = crate::home::read_identity(&add.key).map_err(|error| home_problem(&error))?;
+        for address in &add.addresses {
+            if let Err(error) = address.parse::<libp2p::Multiaddr>() {
+                let detail = format!("adding site {}: {address:?} is no multiaddress: {error}", add.site_id);
+                return Err(Problem::new(ErrorCode::BadRequest, detail)
+                    .hint("an address looks like /ip4/192.0.2.7/udp/7946/quic-v1"));
+            }
+        }
+        let bad = |error: String| Problem::new(ErrorCode::BadRequest, error);
+        let patterns: Vec<String> = add.allowed_sources.iter().map(ToString::to_string).collect();
+        let listed = ListedSite {
+            slug: protocol_slug(&add.site_id)?,
+            site,
+            display_name: add.display_name,
+            addresses: add.addresses,
+            allowed_sources: AllowedSources::try_from(patterns).map_err(|error| bad(error.to_string()))?,
+            max_bundle_size: add.max_bundle_size,
+            enabled: add.enabled.unwrap_or(true),
+            added_at: now(),
+        };
+        self.store
+            .list_site(listed.clone(), chain.as_ref())
+            .map_err(|error| store_problem("adding a site to the allow-list", &error))?;
+        self.note_site(&listed, "added")?;
+        self.shown_site(&listed)
+    }
+
+    pub(super) fn remove_site(&self, slug: &types::SiteSlug) -> ServiceResult<types::Site> {
+        let listed = self.listed(slug)?;
+        let shown = self.shown_site(&listed)?;
+        self.store
+            .unlist_site(&listed.slug)
+            .map_err(|error| store_problem("removing a site from the allow-list", &error))?;
+        self.note_site(&listed, "removed")?;
+        Ok(shown)
+    }
+
+    pub(super) fn site_history(&self, slug: &types::SiteSlug) -> ServiceResult<types::SiteHistory> {
+        let listed = self.listed(slug)?;
+        let entries = self
+            .store
+            .ledger(HISTORY, |entry| {
+                entry.site() == Some(listed.site)
+                    && matches!(entry, LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. })
+            })
+            .map_err(|error| store_problem("reading the ledger", &error))?;
+        let entries = entries.into_iter().map(|(_, entry)| history_entry(&entry)).collect();
+        Ok(types::SiteHistory { site_id: slug.clone(), entries })
+    }
+
+    pub(super) fn site_status(&self, slug: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
+        let listed = self.listed(slug)?;
+        let peer = self.board.peer(&listed.site);
+        let logs = self.store.logs().map_err(|error| store_problem("reading positions", &error))?;
+        let positions = logs.iter().filter(|log| log.id.site == listed.site).map(|log| self.position(log)).collect();
+        let totals = self.totals(&listed)?;
+        Ok(types::SiteStatus {
+            entry: self.shown_site(&listed)?,
+            connected: peer.connected,
+            positions,
+            bundles_imported: totals.bundles,
+            total_items_imported: totals.items,
+            last_error: peer.last_error,
+        })
+    }
+
+    pub(super) fn sync_status(&self) -> ServiceResult<types::SyncStatus> {
+        let failed = |error| store_problem("reading the sync status", &error);
+        let listed = self.store.listed_sites().map_err(failed)?;
+        let mut sites = Vec::new();
+        for site in &listed {
+            let shown = self.shown_site(site)?;
+            let totals = self.totals(site)?;
+            sites.push(types::SyncSite {
+                site_id: shown.site_id,
+                enabled: shown.enabled,
+                last_sync_at: shown.last_sync_at,
+                last_cursor: shown.last_cursor,
+                bundles_imported: totals.bundles,
+                total_items_imported: totals.items,
+            });
+        }
+        let own = self.store.log(self.own_log()).map_err(failed)?;
+        let local_cursor = own.filter(|log| log.tip.cursor.number.0 > 0).map(|log| log.tip.cursor.into());
+        Ok(types::SyncStatus { sites, local_cursor })
+    }
+
+    pub(super) fn listed(&self, slug: &types::SiteSlug) -> ServiceResult<ListedSite> {
+        self.store
+            .listed_site(&protocol_slug(slug)?)
+            .map_err(|error| store_problem("looking up a site", &error))
+    }
+
+    fn note_site(&self, listed: &ListedSite, change: &str) -> ServiceResult<()> {
+        let entry = LedgerEntry::SiteChanged { at: now(), site: listed.site, change: change.to_owned() };
+        self.store.record(&entry).map_err(|error| store_problem("writing to the ledger", &error))?;
+        self.changed();
+        Ok(())
+    }
+
+    fn shown_site(&self, listed: &ListedSite) -> ServiceResult<types::Site> {
+        let failed = |error| store_problem("reading the allow-list", &error);
+        let log = self.store.log(LogId { site: listed.site, lane: Lane::Federation }).map_err(failed)?;
+        let last = self
+            .store
+            .ledger(1, |entry| {
+                entry.site() == Some(listed.site)
+                    && matches!(entry, LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. })
+            })
+            .map_err(failed)?;
+        let patterns: Vec<String> = listed.allowed_sources.clone().into();
+        Ok(types::Site {
+            site_id: (&listed.slug).into(),
+            site: listed.site.into(),
+            display_name: listed.display_name.clone().unwrap_or_else(|| listed.slug.to_string()),
+            addresses: listed.addresses.clone(),
+            allowed_sources: patterns.iter().filter_map(|text| text.parse().ok()).collect(),
+            max_bundle_size: listed.max_bundle_size.unwrap_or(self.config.federation.import.max_bundle_size.0),
+            enabled: listed.enabled,
+            added_at: listed.added_at.into(),
+            last_sync_at: last.first().map(|(_, entry)| entry.at().into()),
+            last_cursor: log.filter(|log| log.tip.cursor.number.0 > 0).map(|log| log.tip.cursor.into()),
+        })
+    }
+
+    fn totals(&self, listed: &ListedSite) -> ServiceResult<Totals> {
+        let entries = self
+            .store
+            .ledger(usize::MAX, |entry| entry.site() == Some(listed.site))
+            .map_err(|error| store_problem("reading the ledger", &error))?;
+        let logs = self.store.logs().map_err(|error| store_problem("reading positions", &error))?;
+        let bundles = entries.iter().filter(|(_, entry)| matches!(entry, LedgerEntry::BundleImported { .. })).count();
+        let items = logs.iter().filter(|log| log.id.site == listed.site).map(|log| log.tip.cursor.number.0).sum();
+        Ok(Totals { bundles: bundles as u64, items })
+    }
+}
+
+struct Totals {
+    bundles: u64,
+    items: u64,
+}
+
+fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
+    let empty = types::SiteHistoryEntry {
+        at: entry.at().into(),
+        kind: types::TransferKind::Sync,
+        bundle_hash: None,
+        cursor: None,
+        items: 0,
+        counts: types::ImportCounts::default(),
+    };
+    match entry {
+        LedgerEntry::BundleImported { bundle, items, cursor, counts, .. } => types::SiteHistoryEntry {
+            kind: types::TransferKind::Bundle,
+            bundle_hash: bundle.parse().ok(),
+            cursor: cursor.map(Into::into),
+            items: *items,
+            counts: super::bundle_import::counts_of(counts),
+            ..empty
+        },
+        LedgerEntry::Synced { items, cursor, .. } => {
+            types::SiteHistoryEntry { items: *items, cursor: cursor.map(Into::into), ..empty }
+        }
+        LedgerEntry::BundleExported { .. } | LedgerEntry::SiteChanged { .. } => empty,
+    }
+}
+
+pub(super) fn protocol_slug(slug: &types::SiteSlug) -> ServiceResult<SiteSlug> {
+    SiteSlug::try_from(slug).map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))
+}

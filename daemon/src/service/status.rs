@@ -1,0 +1,107 @@
+//! Health and status.
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_store::{LogOverview, SiteStore};
+
+use super::SiteParts;
+use super::problem::store_problem;
+
+impl SiteParts {
+    pub(super) fn health(&self) -> types::Health {
+        let uptime = self.started.map_or(0, |started| started.elapsed().as_millis());
+        types::Health {
+            status: "ok".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            site_id: self.home.chain().slug().into(),
+            uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
+        }
+    }
+
+    pub(super) fn status(&self) -> ServiceResult<types::Status> {
+        let failed = |error| store_problem("reading the site's status", &error);
+        let logs = self.store.logs().map_err(failed)?;
+        let own = self.own_log();
+        let head = logs.iter().find(|log| log.id == own).filter(|log| log.tip.cursor.number.0 > 0);
+        let head = head.map(|log| log.tip.cursor.into());
+        let listed = self.store.listed_sites().map_err(failed)?;
+        let peers = listed
+            .iter()
+            .map(|site| {
+                let peer = self.board.peer(&site.site);
+                types::PeerStatus {
+                    site_id: (&site.slug).into(),
+                    site: site.site.into(),
+                    connected: peer.connected,
+                    address: peer.address,
+                    last_seen_at: peer.last_seen_at.map(Into::into),
+                    last_error: peer.last_error,
+                }
+            })
+            .collect();
+        let imported = self.store.feeds().map_err(failed)?;
+        let view = self.store.view().map_err(failed)?;
+        let mut feeds: Vec<types::FeedStatus> = view
+            .sources()
+            .into_iter()
+            .map(|(source, overview)| types::FeedStatus {
+                last_imported_at: imported.get(&source).and_then(|row| row.imported_at).map(Into::into),
+                last_checked: overview.checked_at.map(Into::into),
+                records: overview.records,
+                source: source.into(),
+            })
+            .collect();
+        feeds.sort_by(|a, b| a.source.cmp(&b.source));
+        let advisories = view.advisory_count().map_err(failed)?;
+        let records = feeds.iter().map(|feed| feed.records).sum();
+        let knowledge_root = view.knowledge_root().into();
+        drop(view);
+        Ok(types::Status {
+            site_id: self.home.chain().slug().into(),
+            site: self.home.chain().site().into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            daemon: self.started.is_some(),
+            head,
+            knowledge_root,
+            held_root: self.store.held_root().map_err(failed)?.into(),
+            records,
+            advisories,
+            listen: self.board.listening(),
+            peers,
+            positions: logs.iter().map(|log| self.position(log)).collect(),
+            feeds,
+            store: types::StoreStatus {
+                engine: self.store.engine().name().to_owned(),
+                size_bytes: self.store.size_on_disk().map_err(failed)?.0,
+                schema: SiteStore::schema(),
+            },
+        })
+    }
+
+    pub(super) fn position(&self, log: &LogOverview) -> types::Position {
+        let cursor = |number: starling_protocol::ClaimNumber| -> Option<types::Cursor> {
+            if number.0 == 0 {
+                return None;
+            }
+            let time = match &log.head {
+                Some(head) if head.head().number == number => head.head().time,
+                _ => log.tip.cursor.time,
+            };
+            Some(starling_protocol::Cursor { time, number }.into())
+        };
+        types::Position {
+            site_id: self.slug_of(&log.id.site),
+            site: log.id.site.into(),
+            lane: log.id.lane.into(),
+            epoch: u64::from(log.tip.epoch),
+            high_water: cursor(log.high_water),
+            held: cursor(log.tip.cursor.number),
+            accepted: cursor(log.accepted),
+            body_complete: cursor(log.body_complete),
+            hold_reason: match (log.frozen, &log.hold_reason) {
+                (true, _) => Some("the author signed two histories; its log is frozen".to_owned()),
+                (false, reason) => reason.clone(),
+            },
+        }
+    }
+}

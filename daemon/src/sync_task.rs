@@ -1,0 +1,319 @@
+//! Drives the sync engine: the swarm's events and the clock in, the engine's effects out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use starling_protocol::{ClaimNumber, Lane, PublicKey, SiteId, UnixMillis};
+use starling_store::{LedgerEntry, Origin, SharedReplica, SiteStore};
+use starling_sync::{Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, SyncEngine};
+use tokio::sync::watch;
+
+use crate::clock::now;
+use crate::net::{Command, Event as NetEvent, Net, RequestNumber};
+
+/// How often listed sites that are not connected are looked at.
+const DIAL_INTERVAL: Duration = Duration::from_millis(500);
+/// First and longest pause between two dials of one site.
+const FIRST_REDIAL_MILLIS: u64 = 1_000;
+const LONGEST_REDIAL_MILLIS: u64 = 60_000;
+
+/// What is known of a listed site as a peer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PeerState {
+    pub(crate) connected: bool,
+    pub(crate) address: Option<String>,
+    pub(crate) last_seen_at: Option<UnixMillis>,
+    pub(crate) last_error: Option<String>,
+}
+
+/// What the sync task shows to the rest of the site.
+#[derive(Debug, Default)]
+pub(crate) struct SyncBoard {
+    peers: Mutex<BTreeMap<SiteId, PeerState>>,
+    listening: Mutex<Vec<Multiaddr>>,
+}
+
+impl SyncBoard {
+    pub(crate) fn peer(&self, site: &SiteId) -> PeerState {
+        self.peers.lock().map(|peers| peers.get(site).cloned().unwrap_or_default()).unwrap_or_default()
+    }
+
+    pub(crate) fn listening(&self) -> Vec<String> {
+        self.listening.lock().map(|listening| listening.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    }
+
+    fn update(&self, site: SiteId, change: impl FnOnce(&mut PeerState)) {
+        if let Ok(mut peers) = self.peers.lock() {
+            change(peers.entry(site).or_default());
+        }
+    }
+}
+
+/// Everything the task needs.
+pub(crate) struct SyncTask {
+    pub(crate) store: Arc<SiteStore>,
+    pub(crate) replica: SharedReplica,
+    pub(crate) engine: SyncEngine,
+    pub(crate) net: Net,
+    pub(crate) board: Arc<SyncBoard>,
+    /// Raised by the service when the store changed by other hands.
+    pub(crate) local: watch::Receiver<u64>,
+    /// Raised here when the view changed.
+    pub(crate) shown: Arc<watch::Sender<u64>>,
+    /// Where each connected peer was reached.
+    pub(crate) addresses: BTreeMap<PublicKey, Multiaddr>,
+    pub(crate) dials: BTreeMap<SiteId, Redial>,
+    /// Held positions as they were last noted in the ledger.
+    pub(crate) held: BTreeMap<(SiteId, Lane), ClaimNumber>,
+}
+
+/// When a site may be dialled again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Redial {
+    next_at: u64,
+    pause: u64,
+}
+
+impl SyncTask {
+    /// Runs until `stop` is raised or the swarm is gone.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut wake_at: Option<UnixMillis> = None;
+        let mut dial = tokio::time::interval(DIAL_INTERVAL);
+        dial.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.handle(Event::LocalChanged, None, &mut wake_at).await;
+        loop {
+            let pause = wake_at.map_or(Duration::from_secs(3_600), |at| {
+                Duration::from_millis(at.as_millis().saturating_sub(now().as_millis()))
+            });
+            tokio::select! {
+                _ = stop.changed() => return,
+                event = self.net.events.recv() => match event {
+                    Some(event) => self.net_event(event, &mut wake_at).await,
+                    None => return,
+                },
+                changed = self.local.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.handle(Event::LocalChanged, None, &mut wake_at).await;
+                }
+                _ = dial.tick() => self.dial_due().await,
+                () = tokio::time::sleep(pause) => {
+                    wake_at = None;
+                    self.handle(Event::Tick, None, &mut wake_at).await;
+                }
+            }
+        }
+    }
+
+    async fn net_event(&mut self, event: NetEvent, wake_at: &mut Option<UnixMillis>) {
+        let event = match event {
+            NetEvent::Listening { address } => {
+                tracing::info!(%address, "listening for peers");
+                if let Ok(mut listening) = self.board.listening.lock() {
+                    listening.push(address);
+                }
+                return;
+            }
+            NetEvent::DialFailed { addresses, reason } => {
+                self.dial_failed(&addresses, &reason);
+                return;
+            }
+            NetEvent::Connected { peer, address } => {
+                self.addresses.insert(peer, address);
+                Event::Connected { peer }
+            }
+            NetEvent::Disconnected { peer } => {
+                self.addresses.remove(&peer);
+                Event::Disconnected { peer }
+            }
+            NetEvent::Request { peer, number, bytes } => Event::Request { peer, id: RequestId(number.0), bytes },
+            NetEvent::Response { peer, number, bytes } => Event::Response { peer, id: RequestId(number.0), bytes },
+            NetEvent::RequestFailed { peer, number, reason } => {
+                tracing::debug!(%peer, reason, "a request failed");
+                Event::RequestFailed { peer, id: RequestId(number.0), reason: failure(&reason) }
+            }
+            NetEvent::Told { peer, bytes } => {
+                self.handle(Event::Gossip { peer, bytes: bytes.clone() }, Some((peer, bytes)), wake_at).await;
+                return;
+            }
+        };
+        self.handle(event, None, wake_at).await;
+    }
+
+    /// One step of the engine. It works on the store and may wait for the disk, hence `block_in_place`.
+    async fn handle(
+        &mut self,
+        event: Event,
+        told: Option<(PublicKey, Vec<u8>)>,
+        wake_at: &mut Option<UnixMillis>,
+    ) {
+        let at = now();
+        self.replica.origin = Origin { bundle: None, at };
+        let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
+        for effect in effects {
+            let command = match effect {
+                Effect::Request { peer, id, bytes } => Command::Request { peer, number: RequestNumber(id.0), bytes },
+                Effect::Respond { id, bytes, .. } => Command::Respond { number: RequestNumber(id.0), bytes },
+                Effect::Disconnect { peer, reason } => {
+                    self.disconnecting(&peer, &reason.to_string());
+                    Command::Disconnect { peer }
+                }
+                Effect::Gossip { bytes } => {
+                    self.flood(None, &bytes).await;
+                    continue;
+                }
+                Effect::GossipChecked(verdict) => {
+                    if let (GossipVerdict::Accept, Some((from, bytes))) = (verdict, &told) {
+                        self.flood(Some(*from), bytes).await;
+                    }
+                    continue;
+                }
+                Effect::WakeAt(at) => {
+                    *wake_at = Some(at);
+                    continue;
+                }
+                Effect::Notice(notice) => {
+                    tokio::task::block_in_place(|| self.notice(notice));
+                    continue;
+                }
+            };
+            if self.net.commands.send(command).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Tells news to every authorised peer but the one it came from.
+    async fn flood(&self, from: Option<PublicKey>, bytes: &[u8]) {
+        let peers: Vec<PublicKey> =
+            self.engine.ready_peers().map(|(peer, _)| peer).filter(|peer| Some(*peer) != from).collect();
+        for peer in peers {
+            let _ = self.net.commands.send(Command::Tell { peer, bytes: bytes.to_vec() }).await;
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::PeerReady { peer, site } => {
+                let address = self.addresses.get(&peer).map(ToString::to_string);
+                tracing::info!(%site, ?address, "connected to a listed site");
+                self.dials.remove(&site);
+                self.board.update(site, |state| {
+                    *state = PeerState { connected: true, address, last_seen_at: Some(now()), last_error: None };
+                });
+            }
+            Notice::PeerLeft { peer } => {
+                if let Some(site) = self.site_of(&peer) {
+                    tracing::info!(%site, "disconnected");
+                    self.board.update(site, |state| {
+                        state.connected = false;
+                        state.last_seen_at = Some(now());
+                    });
+                }
+            }
+            Notice::Held { site, lane, number, deltas } => {
+                tracing::debug!(%site, %lane, %number, deltas, "holding deltas");
+                let id = starling_store::LogId { site, lane };
+                let cursor = self.store.log(id).ok().flatten().map(|log| log.tip.cursor);
+                let before = self.held.insert((site, lane), number).map_or(0, |before| before.0);
+                let items = number.0.saturating_sub(before);
+                let entry = LedgerEntry::Synced { at: now(), peer: site, items, cursor };
+                if let Err(error) = self.store.record(&entry) {
+                    tracing::warn!(error = %crate::home::error_chain(&error), "writing to the ledger");
+                }
+            }
+            Notice::SyncedTo { site, lane, number } => {
+                tracing::info!(%site, %lane, %number, "accepted");
+                self.shown.send_modify(|count| *count += 1);
+            }
+            Notice::Offence { peer, offence } => tracing::warn!(%peer, %offence, "a peer offended"),
+            Notice::Forked { site, lane } => {
+                tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
+            }
+            Notice::AuthorRefused { site, lane, reason } => {
+                tracing::error!(%site, %lane, reason, "an author broke a rule; nothing further of its log is taken");
+            }
+            Notice::StoreFailed { reason, retry_at } => {
+                tracing::error!(reason, %retry_at, "the store failed");
+            }
+            Notice::BodyUnavailable { site, lane, number, hash } => {
+                tracing::warn!(%site, %lane, %number, %hash, "no connected peer has a body that is needed");
+            }
+            Notice::Stale { site, lane, expired_at } => {
+                tracing::warn!(%site, %lane, %expired_at, "the newest head has expired: knowledge may be old");
+            }
+            other => tracing::debug!(notice = ?other, "sync"),
+        }
+    }
+
+    fn site_of(&self, peer: &PublicKey) -> Option<SiteId> {
+        starling_sync::Replica::authorised(&self.replica, peer)
+    }
+
+    fn disconnecting(&mut self, peer: &PublicKey, reason: &str) {
+        tracing::warn!(%peer, reason, "disconnecting a peer");
+        if let Some(site) = self.site_of(peer) {
+            self.board.update(site, |state| {
+                state.connected = false;
+                state.last_error = Some(reason.to_owned());
+            });
+        }
+    }
+
+    /// Dials listed sites that are not connected, each at its own growing pace.
+    async fn dial_due(&mut self) {
+        let at = now().as_millis();
+        let connected: std::collections::BTreeSet<SiteId> =
+            self.engine.ready_peers().map(|(_, site)| site).collect();
+        let Ok(listed) = self.store.listed_sites() else { return };
+        for site in listed.into_iter().filter(|site| site.enabled && !connected.contains(&site.site)) {
+            let addresses: Vec<Multiaddr> = site.addresses.iter().filter_map(|text| text.parse().ok()).collect();
+            let redial = self.dials.entry(site.site).or_default();
+            if addresses.is_empty() || at < redial.next_at {
+                continue;
+            }
+            redial.pause = (redial.pause * 2).clamp(FIRST_REDIAL_MILLIS, LONGEST_REDIAL_MILLIS);
+            redial.next_at = at + redial.pause;
+            let chain = self.store.chain(&site.site).ok().flatten();
+            let peer = chain.map(|chain| chain.current().body().operating_key);
+            // A connection whose session is under way needs no second one.
+            if peer.is_some_and(|peer| self.addresses.contains_key(&peer)) {
+                continue;
+            }
+            let _ = self.net.commands.send(Command::Dial { peer, addresses }).await;
+        }
+    }
+
+    fn dial_failed(&self, addresses: &[Multiaddr], reason: &str) {
+        let Ok(listed) = self.store.listed_sites() else { return };
+        for site in listed {
+            let ours = |address: &Multiaddr| {
+                let text = address.to_string();
+                site.addresses.iter().any(|known| text.starts_with(known.as_str()))
+            };
+            if addresses.iter().any(ours) {
+                tracing::debug!(site = %site.slug, reason, "dialling failed");
+                self.board.update(site.site, |state| {
+                    state.last_error = Some(reason.to_owned());
+                    state.address = addresses.first().map(ToString::to_string);
+                });
+            }
+        }
+    }
+}
+
+fn failure(reason: &str) -> FailureReason {
+    let reason = reason.to_ascii_lowercase();
+    if reason.contains("timeout") {
+        FailureReason::TimedOut
+    } else if reason.contains("connection") || reason.contains("eof") {
+        FailureReason::ConnectionLost
+    } else if reason.contains("support") {
+        FailureReason::Unsupported
+    } else {
+        FailureReason::Transport
+    }
+}
