@@ -20,7 +20,6 @@ use crate::codec::{RecordRow, RecordState, edge_prefix};
 use crate::error::ViewError;
 use crate::extract::{list, package_of, repositories_of};
 use crate::identity::{Closures, vulnerabilities_named};
-use crate::limits::ComponentLimits;
 use crate::lookup::records_near;
 use crate::package::PackageId;
 use crate::policy::CompiledPolicy;
@@ -103,7 +102,7 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     if feeding.is_empty() {
         return Ok(None);
     }
-    let mut closures = Closures::new(ComponentLimits::DEFAULT);
+    let mut closures = Closures::new();
     let silent = silent_records(rows, vulnerability, &mut closures)?;
     let ids = Ids::of(vulnerability, package, &closures);
 
@@ -184,7 +183,7 @@ fn in_fold_order(policy: &CompiledPolicy, a: &Feeding, b: &Feeding) -> Ordering 
 fn silent_records<R: Rows>(
     rows: &R,
     vulnerability: &VulnerabilityId,
-    closures: &mut Closures,
+    closures: &mut Closures<'_>,
 ) -> Result<BTreeMap<RecordKey, RecordRow>, ViewError> {
     let mut silent = BTreeMap::new();
     for (record, row) in records_near(rows, vulnerability, closures)? {
@@ -210,7 +209,7 @@ struct Ids {
 
 impl Ids {
     /// Gathers the ids of every component walked around the vulnerability.
-    fn of(vulnerability: &VulnerabilityId, package: &PackageId, closures: &Closures) -> Self {
+    fn of(vulnerability: &VulnerabilityId, package: &PackageId, closures: &Closures<'_>) -> Self {
         let mut ids = Self::default();
         for component in closures.components() {
             if component.vulnerabilities().contains(vulnerability) {

@@ -14,13 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use crate::codec::RecordRow;
+use crate::codec::{RecordRow, record_prefix};
 use crate::error::ViewError;
 use crate::limits::{ComponentLimits, MAX_COMPONENT_PAIRS};
 use crate::package::PackageId;
 use crate::ports::RecordKey;
-use crate::reading::{mentions_of, records_with_id};
-use crate::rows::Rows;
+use crate::reading::{decode_record, decode_record_key, mentions_of, scan_rows};
+use crate::rows::{Rows, Table};
 use crate::vulnerability::VulnerabilityId;
 
 /// Ids that stand for one vulnerability, and the records that go by them.
@@ -51,6 +51,15 @@ impl Component {
         ids + self.records.len() > limits.members || ids.saturating_mul(self.package_count) > limits.pairs
     }
 
+    fn reach(&mut self, id: VulnerabilityId, queue: &mut Vec<VulnerabilityId>) {
+        if id.is_cve() {
+            self.cves.insert(id);
+        } else if !self.ids.contains(&id) {
+            self.ids.insert(id.clone());
+            queue.push(id);
+        }
+    }
+
     /// Returns the packages of all records, each once.
     pub(crate) fn packages(&self) -> BTreeSet<&PackageId> {
         self.records.values().flat_map(|row| &row.packages).collect()
@@ -66,17 +75,31 @@ impl Component {
     }
 }
 
+/// Gives the row of a record that is decoded already.
+type RowAtHand<'a> = dyn Fn(&RecordKey) -> Option<Rc<RecordRow>> + 'a;
+
 /// Walks components of one state of the rows, each once.
-#[derive(Debug)]
-pub(crate) struct Closures {
+pub(crate) struct Closures<'a> {
     limits: ComponentLimits,
+    /// Rows that are decoded already.
+    at_hand: Box<RowAtHand<'a>>,
     found: BTreeMap<VulnerabilityId, Closure>,
 }
 
-impl Closures {
-    pub(crate) const fn new(limits: ComponentLimits) -> Self {
+impl<'a> Closures<'a> {
+    pub(crate) fn new() -> Self {
+        Self::with_rows(ComponentLimits::DEFAULT, |_| None)
+    }
+
+    /// As [`Self::new`], with bounds that a test can reach, and with rows that are decoded already:
+    /// what `at_hand` gives must equal what is stored.
+    pub(crate) fn with_rows(
+        limits: ComponentLimits,
+        at_hand: impl Fn(&RecordKey) -> Option<Rc<RecordRow>> + 'a,
+    ) -> Self {
         Self {
             limits,
+            at_hand: Box::new(at_hand),
             found: BTreeMap::new(),
         }
     }
@@ -96,7 +119,7 @@ impl Closures {
         let mut too_large = false;
         while let Some(id) = queue.pop() {
             too_large = matches!(self.found.get(&id), Some(Closure::TooLarge))
-                || visit_id(rows, &id, &mut component, &mut queue, self.limits)?.is_break();
+                || self.visit_id(rows, &id, &mut component, &mut queue)?.is_break();
             if too_large {
                 break;
             }
@@ -114,6 +137,41 @@ impl Closures {
         Ok(closure)
     }
 
+    /// Adds the neighbours of an id; breaks when the component exceeds the bounds.
+    fn visit_id<R: Rows>(
+        &self,
+        rows: &R,
+        id: &VulnerabilityId,
+        component: &mut Component,
+        queue: &mut Vec<VulnerabilityId>,
+    ) -> Result<ControlFlow<()>, ViewError> {
+        let bound = |component: &Component| {
+            if component.exceeds(self.limits) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        scan_rows(rows, Table::Records, &record_prefix(id), |key, value| {
+            let (_, record) = decode_record_key(key)?;
+            let row = match (self.at_hand)(&record) {
+                Some(row) => row,
+                None => Rc::new(decode_record(value)?),
+            };
+            for alias in &row.aliases {
+                component.reach(alias.clone(), queue);
+            }
+            component.package_count += row.packages.len();
+            component.records.insert(record, row);
+            Ok(bound(component))
+        })?;
+        mentions_of(rows, id, |own, _| {
+            component.reach(own, queue);
+            bound(component)
+        })?;
+        Ok(bound(component))
+    }
+
     /// Returns every component walked so far, each once.
     pub(crate) fn components(&self) -> impl Iterator<Item = &Rc<Component>> {
         self.found.iter().filter_map(|(id, closure)| match closure {
@@ -126,49 +184,6 @@ impl Closures {
     pub(crate) fn known(&self, id: &VulnerabilityId) -> Option<&Closure> {
         self.found.get(id)
     }
-}
-
-/// Adds the neighbours of an id; breaks when the component exceeds the bounds.
-fn visit_id<R: Rows>(
-    rows: &R,
-    id: &VulnerabilityId,
-    component: &mut Component,
-    queue: &mut Vec<VulnerabilityId>,
-    limits: ComponentLimits,
-) -> Result<ControlFlow<()>, ViewError> {
-    fn reach(component: &mut Component, queue: &mut Vec<VulnerabilityId>, id: VulnerabilityId) {
-        if id.is_cve() {
-            component.cves.insert(id);
-        } else if !component.ids.contains(&id) {
-            component.ids.insert(id.clone());
-            queue.push(id);
-        }
-    }
-    records_with_id(rows, id, |record, row| {
-        for alias in &row.aliases {
-            reach(component, queue, alias.clone());
-        }
-        component.package_count += row.packages.len();
-        component.records.insert(record, Rc::new(row));
-        if component.exceeds(limits) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    mentions_of(rows, id, |own, _| {
-        reach(component, queue, own);
-        if component.exceeds(limits) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    Ok(if component.exceeds(limits) {
-        ControlFlow::Break(())
-    } else {
-        ControlFlow::Continue(())
-    })
 }
 
 /// Returns the vulnerabilities that a record belongs to, sorted; none when it says nothing.

@@ -323,7 +323,7 @@ impl Site {
             match &change.action {
                 Action::Created => assert!(self.reported.insert(hash), "{change:?} was there"),
                 Action::Updated | Action::Withdrawn => {
-                    assert!(self.reported.contains(&hash), "{change:?} was not there")
+                    assert!(self.reported.contains(&hash), "{change:?} was not there");
                 }
                 Action::Removed => assert!(self.reported.remove(&hash), "{change:?} was not there"),
                 Action::Redirected { to } => {
