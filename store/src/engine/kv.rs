@@ -55,8 +55,8 @@ pub(super) trait Kv: Send + Sync + Debug {
 
 /// Refuses a write where the file system of `path` would keep less than `reserve` free.
 ///
-/// `bytes` counts four times: both libraries write pages anew rather than change them, and this is
-/// what that was seen to take at most for one commit.
+/// `bytes` counts four times, as both libraries write whole pages anew for a changed row. A margin,
+/// not a bound: a disk that runs full nevertheless is an error of the write itself.
 pub(super) fn check_disk_room(path: &Path, reserve: ByteCount, bytes: usize) -> Result<(), Failure> {
     const WRITE_AMPLIFICATION: u64 = 4;
     if reserve == ByteCount(0) {

@@ -1,7 +1,7 @@
 //! The sled engine, the default.
 //!
 //! One sled tree holds everything, and a commit is one `apply_batch`. Measured against transactions
-//! over several trees (60,000 records of four rows, 4,000 rows a commit): 4.7 s of CPU against 6.4 s,
+//! over several trees (60,000 records of four rows, 4,000 rows a commit): 4.6 s of CPU against 6.5 s,
 //! and 144 MB on disk against 156 MB.
 //!
 //! What the shared layer and this file work around, each seen in sled 0.34.7's source:
