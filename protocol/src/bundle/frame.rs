@@ -65,6 +65,11 @@ impl<R: Read> Input<R> {
         self.offset
     }
 
+    /// Lowers the caller's bound.
+    pub(super) fn restrict(&mut self, limit: u64) {
+        self.limit = self.limit.min(limit);
+    }
+
     /// Checks that `more` bytes from here are within the caller's bound.
     pub(super) fn allow(&self, more: u64) -> Result<(), BundleError> {
         let found = self.offset.saturating_add(more);

@@ -88,8 +88,7 @@ impl<R: Read> BundleReader<R> {
             frame: FrameRef::MANIFEST,
             source,
         })?;
-        input.allow(manifest.totals().stored_bytes)?;
-        Ok(Self {
+        let reader = Self {
             input,
             seal,
             manifest,
@@ -98,7 +97,9 @@ impl<R: Read> BundleReader<R> {
             ranges: RangeCheck::default(),
             last_body: None,
             failed: false,
-        })
+        };
+        reader.input.allow(reader.unread_bytes())?;
+        Ok(reader)
     }
 
     /// The seal.
@@ -125,14 +126,24 @@ impl<R: Read> BundleReader<R> {
         self.input.offset()
     }
 
-    /// What the file weighs by its manifest, in bytes.
+    /// Bytes of the whole file, by its manifest.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
-        let read: u64 = self.manifest.frames[..self.next]
-            .iter()
-            .map(|frame| u64::from(frame.stored_size))
-            .sum();
-        self.input.offset() + self.manifest.totals().stored_bytes - read
+        self.input.offset().saturating_add(self.unread_bytes())
+    }
+
+    fn unread_bytes(&self) -> u64 {
+        let unread = self.manifest.frames.iter().skip(self.next);
+        unread.map(|frame| u64::from(frame.stored_size)).sum()
+    }
+
+    /// Lowers the bound on the file, for who has one per exporter and knows the exporter only now.
+    ///
+    /// # Errors
+    /// [`BundleError::TooLarge`] when the file is larger by its manifest.
+    pub fn restrict(&mut self, max_bundle_bytes: u64) -> Result<(), BundleError> {
+        self.input.restrict(max_bundle_bytes);
+        self.input.allow(self.unread_bytes())
     }
 
     /// Seal, manifest and name, for who has read enough.

@@ -13,6 +13,7 @@
 )]
 
 mod bundle;
+mod bundle_forged;
 mod bundle_hostile;
 mod bundle_validate;
 mod forge;
