@@ -33,6 +33,9 @@ const WIPE_PAGE_ROWS: usize = 1_024;
 ///
 /// `changed` names every record about which a statement, a decision, the presence of a body or the
 /// policy may have changed since the rows were last brought up to date; naming more does no harm.
+/// A body that a row was read off is not asked for again while its record has that content, so a store
+/// keeps the bodies of chosen contents.
+///
 /// Memory grows with the number of changed records and of those that share ids with them.
 ///
 /// # Errors

@@ -1,0 +1,202 @@
+//! The orders that a policy compiles to, and the choice by them.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+
+use starling_protocol::{ContentHash, SiteId, Source};
+
+use super::{ConflictStrategy, PolicyHash, ViewPolicy};
+use crate::ports::{Statement, StatementKind};
+
+/// Sources closest to a package's own maintainers: believed first, in this order.
+const FIRST_SOURCES: [&str; 14] = [
+    "rustsec",
+    "pypa",
+    "go",
+    "rubysec",
+    "julia",
+    "haskell",
+    "psf",
+    "rconsortium",
+    "drupal",
+    "debian",
+    "ubuntu",
+    "alpine",
+    "almalinux",
+    "bitnami",
+];
+/// Sources that gather what others found: believed last, in this order. All else lies between, by name.
+const LAST_SOURCES: [&str; 3] = ["ghsa", "osv", "nvd"];
+
+/// A view policy in the form that the fold works with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompiledPolicy {
+    local: SiteId,
+    general: AuthorOrder,
+    per_source: BTreeMap<Source, AuthorOrder>,
+    source_ranks: BTreeMap<Source, usize>,
+    hash: PolicyHash,
+}
+
+/// The order over the authors of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct AuthorOrder {
+    strategy: ConflictStrategy,
+    ranks: BTreeMap<SiteId, usize>,
+}
+
+/// What is chosen of all that is stated about one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// Nothing is stated.
+    Nothing,
+    /// The record has this content.
+    Set(ContentHash),
+    /// The source dropped the record.
+    Absent,
+    /// Authors disagree, the policy is [`ConflictStrategy::Fail`], and no decision applies.
+    Unresolved,
+}
+
+impl CompiledPolicy {
+    pub(super) fn new(policy: &ViewPolicy, local: SiteId) -> Self {
+        let per_source = policy.per_source.iter();
+        Self {
+            local,
+            general: AuthorOrder::new(policy.conflict_strategy, &policy.site_order),
+            per_source: per_source
+                .map(|(source, own)| {
+                    (
+                        source.clone(),
+                        AuthorOrder::new(own.conflict_strategy, &own.site_order),
+                    )
+                })
+                .collect(),
+            source_ranks: ranks(&policy.source_order),
+            hash: policy.hash(),
+        }
+    }
+
+    /// The site whose view this is.
+    #[must_use]
+    pub const fn local(&self) -> SiteId {
+        self.local
+    }
+
+    /// The hash that a verdict names the policy by.
+    #[must_use]
+    pub const fn hash(&self) -> PolicyHash {
+        self.hash
+    }
+
+    /// Chooses among the statements about one record of `source`.
+    ///
+    /// A decision wins while a statement sets its content. Under [`ConflictStrategy::Fail`] only
+    /// differing contents are a conflict: an *absent* beside a *set* does not make knowledge vanish.
+    #[must_use]
+    pub fn choose(&self, source: &Source, statements: &[Statement], decision: Option<ContentHash>) -> Choice {
+        if let Some(decided) = decision
+            && statements
+                .iter()
+                .any(|statement| statement.kind == StatementKind::Set(decided))
+        {
+            return Choice::Set(decided);
+        }
+        let order = self.per_source.get(source).unwrap_or(&self.general);
+        if order.strategy == ConflictStrategy::Fail {
+            return choose_agreed(statements);
+        }
+        match statements
+            .iter()
+            .min_by(|a, b| order.compare(&self.local, a, b))
+            .map(|statement| statement.kind)
+        {
+            None => Choice::Nothing,
+            Some(StatementKind::Set(content)) => Choice::Set(content),
+            Some(StatementKind::Absent) => Choice::Absent,
+        }
+    }
+
+    /// Orders two sources: the one whose fields win comes first.
+    #[must_use]
+    pub fn compare_sources(&self, a: &Source, b: &Source) -> Ordering {
+        self.source_rank(a)
+            .cmp(&self.source_rank(b))
+            .then_with(|| a.cmp(b))
+    }
+
+    /// Ranks a source: what the operator listed, then the defaults, in three groups.
+    fn source_rank(&self, source: &Source) -> (u8, usize) {
+        let place = |list: &[&str]| list.iter().position(|name| *name == source.as_str());
+        if let Some(rank) = self.source_ranks.get(source) {
+            (0, *rank)
+        } else if let Some(rank) = place(&FIRST_SOURCES) {
+            (1, rank)
+        } else if let Some(rank) = place(&LAST_SOURCES) {
+            (3, rank)
+        } else {
+            (2, 0)
+        }
+    }
+}
+
+impl AuthorOrder {
+    fn new(strategy: ConflictStrategy, site_order: &[SiteId]) -> Self {
+        Self {
+            strategy,
+            ranks: ranks(site_order),
+        }
+    }
+
+    /// Orders two statements about one record: the one to choose comes first. Total: equal only for
+    /// statements that are alike in all that is compared, content and author included.
+    fn compare(&self, local: &SiteId, a: &Statement, b: &Statement) -> Ordering {
+        let group = |statement: &Statement| match self.strategy {
+            ConflictStrategy::PreferRemote => u8::from(statement.author == *local),
+            ConflictStrategy::PreferLocal => u8::from(statement.author != *local),
+            ConflictStrategy::PreferNewest | ConflictStrategy::PreferSiteOrder | ConflictStrategy::Fail => 0,
+        };
+        let rank = |statement: &Statement| match self.strategy {
+            ConflictStrategy::PreferNewest => (0, None),
+            _ => (
+                self.ranks.get(&statement.author).copied().unwrap_or(usize::MAX),
+                Some(statement.author),
+            ),
+        };
+        // One author may state a record in both lanes; then its later word counts.
+        let rest = |statement: &Statement| {
+            (
+                Reverse(statement.time),
+                statement.kind,
+                statement.author,
+                statement.lane,
+            )
+        };
+        (group(a), rank(a))
+            .cmp(&(group(b), rank(b)))
+            .then_with(|| rest(a).cmp(&rest(b)))
+    }
+}
+
+/// Chooses what all authors agree on.
+fn choose_agreed(statements: &[Statement]) -> Choice {
+    let mut contents = statements.iter().filter_map(|statement| match statement.kind {
+        StatementKind::Set(content) => Some(content),
+        StatementKind::Absent => None,
+    });
+    match contents.next() {
+        None if statements.is_empty() => Choice::Nothing,
+        None => Choice::Absent,
+        Some(first) if contents.all(|other| other == first) => Choice::Set(first),
+        Some(_) => Choice::Unresolved,
+    }
+}
+
+/// Ranks the members of a list by their first place in it.
+fn ranks<T: Clone + Ord>(list: &[T]) -> BTreeMap<T, usize> {
+    let mut ranks = BTreeMap::new();
+    for (rank, member) in list.iter().enumerate() {
+        ranks.entry(member.clone()).or_insert(rank);
+    }
+    ranks
+}

@@ -1,0 +1,208 @@
+//! Each strategy chooses what its name says; hashes name the rules.
+
+use std::cmp::Ordering;
+
+use starling_protocol::{ContentHash, Lane, SiteId, Source, UnixMillis};
+
+use super::*;
+use crate::ports::{Statement, StatementKind};
+
+const LOCAL: u8 = 5;
+
+fn site(n: u8) -> SiteId {
+    SiteId::from_bytes([n; 32])
+}
+
+fn content(n: u8) -> ContentHash {
+    ContentHash::from_bytes([n; 32])
+}
+
+fn set(author: u8, body: u8, time: u64) -> Statement {
+    Statement {
+        author: site(author),
+        lane: Lane::Federation,
+        kind: StatementKind::Set(content(body)),
+        time: UnixMillis::saturating(time),
+    }
+}
+
+fn absent(author: u8, time: u64) -> Statement {
+    Statement {
+        kind: StatementKind::Absent,
+        ..set(author, 0, time)
+    }
+}
+
+fn source(name: &str) -> Source {
+    name.parse().unwrap()
+}
+
+fn policy(strategy: ConflictStrategy, order: &[u8]) -> CompiledPolicy {
+    ViewPolicy {
+        conflict_strategy: strategy,
+        site_order: order.iter().copied().map(site).collect(),
+        ..ViewPolicy::default()
+    }
+    .compile(site(LOCAL))
+}
+
+/// Chooses from the statements in every order they may be listed in; all must agree.
+fn choose(policy: &CompiledPolicy, statements: &[Statement], decision: Option<u8>) -> Choice {
+    let mut statements = statements.to_vec();
+    let choice = policy.choose(&source("ghsa"), &statements, decision.map(content));
+    for _ in 0..statements.len() {
+        statements.rotate_left(1);
+        assert_eq!(
+            policy.choose(&source("ghsa"), &statements, decision.map(content)),
+            choice
+        );
+    }
+    statements.reverse();
+    assert_eq!(
+        policy.choose(&source("ghsa"), &statements, decision.map(content)),
+        choice
+    );
+    choice
+}
+
+#[test]
+fn each_strategy_prefers_what_its_name_says() {
+    use ConflictStrategy::{Fail, PreferLocal, PreferNewest, PreferRemote, PreferSiteOrder};
+    let all = [set(LOCAL, 1, 10), set(6, 2, 30), set(7, 3, 20)];
+    for (strategy, order, expected) in [
+        (PreferRemote, &[][..], Choice::Set(content(2))),
+        (PreferRemote, &[LOCAL, 7][..], Choice::Set(content(3))),
+        (PreferLocal, &[7][..], Choice::Set(content(1))),
+        (PreferNewest, &[7][..], Choice::Set(content(2))),
+        (PreferSiteOrder, &[7, LOCAL][..], Choice::Set(content(3))),
+        (PreferSiteOrder, &[][..], Choice::Set(content(1))),
+        (Fail, &[7][..], Choice::Unresolved),
+    ] {
+        assert_eq!(
+            choose(&policy(strategy, order), &all, None),
+            expected,
+            "{strategy} {order:?}"
+        );
+    }
+}
+
+#[test]
+fn equal_times_fall_to_the_lesser_content() {
+    let policy = policy(ConflictStrategy::PreferNewest, &[]);
+    assert_eq!(
+        choose(&policy, &[set(9, 2, 10), set(8, 3, 10)], None),
+        Choice::Set(content(2))
+    );
+}
+
+#[test]
+fn a_chosen_author_s_absent_drops_the_record() {
+    let policy = policy(ConflictStrategy::PreferLocal, &[]);
+    assert_eq!(
+        choose(&policy, &[absent(LOCAL, 1), set(6, 2, 30)], None),
+        Choice::Absent
+    );
+    assert_eq!(choose(&policy, &[], None), Choice::Nothing);
+}
+
+#[test]
+fn fail_holds_only_what_differs_in_content() {
+    let policy = policy(ConflictStrategy::Fail, &[]);
+    assert_eq!(
+        choose(&policy, &[set(6, 2, 1), set(7, 2, 2)], None),
+        Choice::Set(content(2))
+    );
+    assert_eq!(
+        choose(&policy, &[set(6, 2, 1), absent(7, 2)], None),
+        Choice::Set(content(2))
+    );
+    assert_eq!(choose(&policy, &[absent(7, 2)], None), Choice::Absent);
+}
+
+#[test]
+fn a_decision_settles_while_its_content_is_stated() {
+    let policy = policy(ConflictStrategy::Fail, &[]);
+    let both = [set(6, 2, 1), set(7, 3, 2)];
+    assert_eq!(choose(&policy, &both, Some(3)), Choice::Set(content(3)));
+    assert_eq!(choose(&policy, &both, Some(9)), Choice::Unresolved);
+}
+
+#[test]
+fn a_source_may_settle_otherwise() {
+    let mut policy = ViewPolicy {
+        conflict_strategy: ConflictStrategy::Fail,
+        ..ViewPolicy::default()
+    };
+    policy.per_source.insert(
+        source("ghsa"),
+        SourcePolicy {
+            conflict_strategy: ConflictStrategy::PreferLocal,
+            site_order: vec![],
+        },
+    );
+    let compiled = policy.compile(site(LOCAL));
+    let both = [set(LOCAL, 1, 10), set(6, 2, 30)];
+    assert_eq!(
+        compiled.choose(&source("ghsa"), &both, None),
+        Choice::Set(content(1))
+    );
+    assert_eq!(compiled.choose(&source("nvd"), &both, None), Choice::Unresolved);
+}
+
+#[test]
+fn sources_order_native_first_and_nvd_last_unless_listed() {
+    let names = ["nvd", "osv", "zed", "ghsa", "acme", "pypa", "rustsec"];
+    let mut sources: Vec<Source> = names.into_iter().map(source).collect();
+    let default = ViewPolicy::default().compile(site(LOCAL));
+    sources.sort_by(|a, b| default.compare_sources(a, b));
+    let sorted: Vec<&str> = sources.iter().map(Source::as_str).collect();
+    assert_eq!(sorted, ["rustsec", "pypa", "acme", "zed", "ghsa", "osv", "nvd"]);
+    let listed = ViewPolicy {
+        source_order: vec![source("nvd")],
+        ..ViewPolicy::default()
+    }
+    .compile(site(LOCAL));
+    assert_eq!(
+        listed.compare_sources(&source("nvd"), &source("rustsec")),
+        Ordering::Less
+    );
+}
+
+#[test]
+fn the_hash_names_the_rules_and_not_the_site() {
+    let policy = ViewPolicy {
+        source_order: vec![source("nvd")],
+        ..ViewPolicy::default()
+    };
+    assert_eq!(policy.compile(site(1)).hash(), policy.compile(site(2)).hash());
+    assert_ne!(policy.hash(), ViewPolicy::default().hash());
+    let newest = ViewPolicy {
+        conflict_strategy: ConflictStrategy::PreferNewest,
+        ..policy.clone()
+    };
+    assert_ne!(policy.hash(), newest.hash());
+    // Pinned: a verdict names its policy by this hash.
+    assert_eq!(
+        ViewPolicy::default().hash().to_string(),
+        "blake3:c709d9337156951bcd4a888e33eb2d581b542cdbe4775e46423695334bfd05ff"
+    );
+}
+
+#[test]
+fn strategies_are_read_as_they_are_written() {
+    for (strategy, name) in ConflictStrategy::ALL {
+        assert_eq!(name.parse::<ConflictStrategy>().unwrap(), strategy);
+        assert_eq!(
+            name.replace('_', "-").parse::<ConflictStrategy>().unwrap(),
+            strategy
+        );
+        assert_eq!(strategy.to_string(), name);
+    }
+    assert!(
+        "prefer_luck"
+            .parse::<ConflictStrategy>()
+            .unwrap_err()
+            .to_string()
+            .contains("prefer_luck")
+    );
+}
