@@ -2,7 +2,7 @@
 //!
 //! The swarm moves bytes and knows keys; who is believed is decided by the sync engine, which sees every
 //! peer by its operating key. Heads are flooded over authorised sessions rather than by gossipsub, which
-//! would pass them to anyone who holds a connection. See `docs/adr/0006-flooded-heads.md`.
+//! would pass them to anyone who holds a connection. See `docs/adr/0007-flooded-heads.md`.
 
 mod codec;
 mod swarm;
