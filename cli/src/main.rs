@@ -1,2 +1,75 @@
-//! The `starling` binary.
-fn main() {}
+//! The `starling` binary: what the user typed, one command, how it ended.
+//!
+//! Every command is written once against [`starling_api::SiteService`]; [`session`] decides whether the
+//! daemon or the store answers it. What is done with a site's folder itself is in [`local`].
+
+mod args;
+mod client;
+mod commands;
+mod local;
+mod output;
+mod progress;
+mod quickstart;
+#[cfg(test)]
+mod reference;
+mod render;
+mod session;
+mod size;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use starling_api_types::{ExitStatus, Problem};
+
+use crate::args::Cli;
+use crate::session::{Session, note, resolve_home};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Also how help and the version are shown.
+            let _ = error.print();
+            let status = if error.use_stderr() {
+                ExitStatus::Usage
+            } else {
+                ExitStatus::Pass
+            };
+            return ExitCode::from(status.code());
+        }
+    };
+    let json = cli.global.json;
+    let status = run(cli).unwrap_or_else(|problem| {
+        report(&problem, json);
+        problem.exit_status()
+    });
+    ExitCode::from(status.code())
+}
+
+fn run(cli: Cli) -> Result<ExitStatus, Problem> {
+    let session = Session::new(resolve_home(cli.global.home)?, cli.global.json);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::internal("starting", error))?;
+    let outcome = runtime.block_on(commands::run(&session, cli.command));
+    // A thread that waits for standard input must not keep the command from ending.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Says on standard error what was attempted, what was found, and what to do.
+fn report(problem: &Problem, json: bool) {
+    if json {
+        note(&serde_json::to_string(problem).unwrap_or_default());
+        return;
+    }
+    note(&format!("error: {problem}"));
+    if let Some(private) = &problem.private {
+        // On this machine the operator is the caller.
+        note(&format!("cause: {private}"));
+    }
+    if let Some(hint) = &problem.hint {
+        note(&format!("hint: {hint}"));
+    }
+}

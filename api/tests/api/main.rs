@@ -9,6 +9,7 @@ mod access;
 mod errors;
 mod events;
 mod fake;
+mod fake_site;
 mod limits;
 mod openapi;
 mod routes;

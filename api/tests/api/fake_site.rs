@@ -1,0 +1,355 @@
+//! A site that answers from what a test sets. Also used by the tests of the command line, so it names no router.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use starling_api::{ByteStream, EventStream, ExportedBundle, ServiceResult, SiteService, Upload};
+use starling_api_types::*;
+use tokio::sync::Notify;
+
+/// Largest bundle that the fake site takes, in bytes.
+pub(crate) const BUNDLE_MAX_BYTES: u64 = 1_000;
+
+/// A site without knowledge: records what it was asked, fails with what it was told.
+#[derive(Default)]
+pub(crate) struct FakeSite {
+    /// Every call fails with this, once set.
+    pub(crate) problem: Mutex<Option<Problem>>,
+    /// Every call panics, once set.
+    pub(crate) panics: Mutex<bool>,
+    /// Every call waits for this, once set.
+    pub(crate) waits_for: Mutex<Option<Arc<Notify>>>,
+    /// The exit code of every verdict.
+    pub(crate) exit_code: Mutex<u8>,
+    /// What the last call was given, in `Debug`.
+    pub(crate) asked: Mutex<String>,
+    /// What events there are; a stream ends after them.
+    pub(crate) events: Mutex<Vec<EventRecord>>,
+    /// Whether a stream stays open after its events.
+    pub(crate) events_stay_open: Mutex<bool>,
+}
+
+impl FakeSite {
+    async fn note(&self, call: String) -> ServiceResult<()> {
+        *self.asked.lock().unwrap() = call;
+        let panics = *self.panics.lock().unwrap();
+        assert!(!panics, "told to panic");
+        let waits_for = self.waits_for.lock().unwrap().clone();
+        if let Some(release) = waits_for {
+            release.notified().await;
+        }
+        match self.problem.lock().unwrap().clone() {
+            Some(problem) => Err(problem),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn slug(text: &str) -> SiteSlug {
+    SiteSlug::new(text).unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_unix_millis(1_736_937_000_000).unwrap()
+}
+
+pub(crate) fn site() -> Site {
+    Site {
+        site_id: slug("site-b"),
+        site: SiteId::from_bytes([2; 32]),
+        display_name: "B".to_owned(),
+        addresses: Vec::new(),
+        allowed_sources: vec![SourcePattern::new("*").unwrap()],
+        max_bundle_size: BUNDLE_MAX_BYTES,
+        enabled: true,
+        added_at: now(),
+        last_sync_at: None,
+        last_cursor: None,
+    }
+}
+
+pub(crate) fn event(id: u64) -> EventRecord {
+    let merge_hash = MergeHash::from_bytes([u8::try_from(id).unwrap(); 32]);
+    EventRecord {
+        id: EventId(id),
+        event: CanonicalImported {
+            canonical_id: merge_hash,
+            cve: Some("CVE-2024-29041".to_owned()),
+            affects_key: "pkg:npm/express@4.0.0".to_owned(),
+            merge_hash,
+            action: EventAction::Created,
+            bundle_hash: None,
+            site_id: slug("site-b"),
+            imported_at: now(),
+            redirected_from: None,
+        },
+    }
+}
+
+/// Reads an upload to its end the way an implementation does.
+async fn contents(upload: Upload) -> ServiceResult<Vec<u8>> {
+    let mut reader = upload.into_read()?;
+    tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        reader
+            .read_to_end(&mut bytes)
+            .map_err(|error| match error.into_inner() {
+                Some(inner) => *inner.downcast::<Problem>().unwrap(),
+                None => Problem::new(ErrorCode::FileAccess, "reading"),
+            })?;
+        Ok(bytes)
+    })
+    .await
+    .unwrap()
+}
+
+fn counts() -> ImportCounts {
+    ImportCounts {
+        canonical_created: 1,
+        ..ImportCounts::default()
+    }
+}
+
+#[async_trait]
+impl SiteService for FakeSite {
+    async fn health(&self) -> ServiceResult<Health> {
+        self.note("health".to_owned()).await?;
+        Ok(Health {
+            status: "ok".to_owned(),
+            version: "0".to_owned(),
+            site_id: slug("site-a"),
+            uptime_ms: 1,
+        })
+    }
+
+    async fn status(&self) -> ServiceResult<Status> {
+        self.note("status".to_owned()).await?;
+        Ok(Status {
+            site_id: slug("site-a"),
+            site: SiteId::from_bytes([1; 32]),
+            version: "0".to_owned(),
+            daemon: true,
+            head: None,
+            knowledge_root: KnowledgeRoot::from_bytes([3; 32]),
+            held_root: KnowledgeRoot::from_bytes([3; 32]),
+            records: 0,
+            advisories: 0,
+            listen: Vec::new(),
+            peers: Vec::new(),
+            positions: Vec::new(),
+            feeds: Vec::new(),
+            store: StoreStatus {
+                engine: "memory".to_owned(),
+                size_bytes: 0,
+                schema: 1,
+            },
+        })
+    }
+
+    async fn scan(&self, sbom: Bytes, params: ScanParams) -> ServiceResult<VerdictEnvelope> {
+        self.note(format!("scan {} {params:?}", sbom.len())).await?;
+        Ok(VerdictEnvelope {
+            verdict: RawJson::new(r#"{"outcome": "pass", "n":1.0}"#.to_owned()).unwrap(),
+            verdict_hash: VerdictHash::from_bytes([4; 32]),
+            site: SiteId::from_bytes([1; 32]),
+            site_id: slug("site-a"),
+            time: now(),
+            exit_code: *self.exit_code.lock().unwrap(),
+            signature: None,
+        })
+    }
+
+    async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup> {
+        self.note(format!("advisory {name}")).await?;
+        Ok(AdvisoryLookup {
+            query: name.to_owned(),
+            redirected_from: None,
+            advisories: Vec::new(),
+        })
+    }
+
+    async fn advisories(&self, query: AdvisoryListQuery) -> ServiceResult<AdvisoryPage> {
+        self.note(format!("advisories {query:?}")).await?;
+        Ok(AdvisoryPage {
+            advisories: Vec::new(),
+            next: None,
+            as_of: None,
+        })
+    }
+
+    async fn dump(&self, query: DumpQuery) -> ServiceResult<ByteStream> {
+        self.note(format!("dump {query:?}")).await?;
+        let lines = [
+            Ok(Bytes::from_static(b"{\"id\":\"A\"}\n")),
+            Ok(Bytes::from_static(b"{\"id\":\"B\"}\n")),
+        ];
+        Ok(Box::pin(futures::stream::iter(lines)))
+    }
+
+    async fn sites(&self) -> ServiceResult<SiteList> {
+        self.note("sites".to_owned()).await?;
+        Ok(SiteList { sites: vec![site()] })
+    }
+
+    async fn site(&self, name: &SiteSlug) -> ServiceResult<Site> {
+        self.note(format!("site {name}")).await?;
+        Ok(site())
+    }
+
+    async fn add_site(&self, added: SiteAdd) -> ServiceResult<Site> {
+        self.note(format!("add_site {added:?}")).await?;
+        Ok(site())
+    }
+
+    async fn remove_site(&self, name: &SiteSlug) -> ServiceResult<Site> {
+        self.note(format!("remove_site {name}")).await?;
+        Ok(site())
+    }
+
+    async fn site_history(&self, name: &SiteSlug) -> ServiceResult<SiteHistory> {
+        self.note(format!("site_history {name}")).await?;
+        Ok(SiteHistory {
+            site_id: name.clone(),
+            entries: Vec::new(),
+        })
+    }
+
+    async fn site_status(&self, name: &SiteSlug) -> ServiceResult<SiteStatus> {
+        self.note(format!("site_status {name}")).await?;
+        Ok(SiteStatus {
+            entry: site(),
+            connected: false,
+            positions: Vec::new(),
+            bundles_imported: 0,
+            total_items_imported: 0,
+            last_error: None,
+        })
+    }
+
+    async fn sync_status(&self) -> ServiceResult<SyncStatus> {
+        self.note("sync_status".to_owned()).await?;
+        Ok(SyncStatus {
+            sites: Vec::new(),
+            local_cursor: None,
+        })
+    }
+
+    async fn import_bundle(&self, bundle: Upload, params: ImportParams) -> ServiceResult<ImportReport> {
+        let bytes = contents(bundle).await?;
+        self.note(format!("import_bundle {} {params:?}", bytes.len()))
+            .await?;
+        Ok(ImportReport {
+            success: true,
+            bundle_hash: BundleHash::from_bytes([5; 32]),
+            imported_cursor: Some(Cursor::new("2025-01-15T10:30:00.000Z#0042").unwrap()),
+            counts: counts(),
+            conflicts: Vec::new(),
+            duration_ms: 1,
+            cursors: Vec::new(),
+            dry_run: params.dry_run,
+            warnings: Vec::new(),
+        })
+    }
+
+    async fn export_bundle(&self, request: ExportRequest) -> ServiceResult<ExportedBundle> {
+        self.note(format!("export_bundle {request:?}")).await?;
+        Ok(ExportedBundle {
+            summary: ExportSummary {
+                bundle_hash: BundleHash::from_bytes([5; 32]),
+                deltas: 1,
+                claims: 2,
+                bodies: 3,
+                size_bytes: Some(4),
+            },
+            bytes: Box::pin(futures::stream::once(async { Ok(Bytes::from_static(b"zstd")) })),
+        })
+    }
+
+    async fn inspect_bundle(&self, bundle: Upload) -> ServiceResult<BundleInfo> {
+        let bytes = contents(bundle).await?;
+        self.note(format!("inspect_bundle {}", bytes.len())).await?;
+        Ok(BundleInfo {
+            bundle_hash: BundleHash::from_bytes([5; 32]),
+            format_version: 1,
+            exporter: SiteId::from_bytes([2; 32]),
+            exporter_site_id: None,
+            size_bytes: bytes.len() as u64,
+            frames: 1,
+            certificates: 1,
+            bodies: 0,
+            bodies_bytes: 0,
+            logs: Vec::new(),
+            part: None,
+        })
+    }
+
+    async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<BundleValidation> {
+        let bytes = contents(bundle).await?;
+        self.note(format!("validate_bundle {}", bytes.len())).await?;
+        Ok(BundleValidation {
+            valid: false,
+            bundle_hash: None,
+            info: None,
+            checks: Vec::new(),
+            duration_ms: 1,
+        })
+    }
+
+    async fn import_feed(
+        &self,
+        source: SourceName,
+        input: Upload,
+        options: FeedImportOptions,
+    ) -> ServiceResult<FeedImportReport> {
+        let bytes = contents(input).await?;
+        self.note(format!("import_feed {source} {} {options:?}", bytes.len()))
+            .await?;
+        Ok(FeedImportReport {
+            source,
+            complete: options.complete,
+            stored: 1,
+            unchanged: 0,
+            duplicate: 0,
+            ignored: 0,
+            rejected: 0,
+            absent: 0,
+            files: Vec::new(),
+            files_truncated: false,
+            deltas: 1,
+            cursor: None,
+            warnings: Vec::new(),
+            input_bytes: bytes.len() as u64,
+            duration_ms: 1,
+        })
+    }
+
+    async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream> {
+        self.note(format!("events {after:?}")).await?;
+        let all = self.events.lock().unwrap().clone();
+        let later: Vec<_> = all
+            .into_iter()
+            .filter(|event| after.is_some_and(|after| event.id > after))
+            .map(Ok)
+            .collect();
+        let stream = futures::stream::iter(later);
+        if *self.events_stay_open.lock().unwrap() {
+            return Ok(Box::pin(stream.chain(futures::stream::pending())));
+        }
+        let problem = Problem::new(ErrorCode::ShuttingDown, "sending events");
+        Ok(Box::pin(
+            stream.chain(futures::stream::once(async { Err(problem) })),
+        ))
+    }
+
+    async fn doctor(&self, request: DoctorRequest) -> ServiceResult<DoctorReport> {
+        self.note(format!("doctor {request:?}")).await?;
+        Ok(DoctorReport {
+            ok: true,
+            checks: Vec::new(),
+            duration_ms: 1,
+        })
+    }
+}

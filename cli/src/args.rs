@@ -1,0 +1,75 @@
+//! The command line: what there is to say, not what it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    advisory, bundle, completions, doctor, events, feeds, init, keys, quickstart, scan, sites, status, store,
+    up,
+};
+
+/// Every site of an organisation knows the same vulnerabilities, online or air-gapped.
+#[derive(Debug, Parser)]
+#[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const OVERVIEW: &str = "\
+A first look:
+  starling quickstart
+
+A site by hand:
+  starling --home ./west init --site-id site-us-west-1
+  starling --home ./west feeds import ghsa.zip --source ghsa
+  starling --home ./west scan sbom.json --fail-on high
+
+Exit codes of every command:
+  0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
+  5 coverage too low, 6 not reachable or locked, 10 internal error, 11 store damaged, 12 disk full";
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The site's folder [default: $XDG_DATA_HOME/starling, else ~/.local/share/starling]
+    #[arg(
+        long,
+        global = true,
+        env = "STARLING_HOME",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
+    pub(crate) home: Option<PathBuf>,
+    /// Print one JSON document instead of text; problems too, on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Quickstart(quickstart::Quickstart),
+    Init(init::Init),
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    Up(up::Up),
+    Status(status::Status),
+    #[command(subcommand)]
+    Sites(sites::Sites),
+    #[command(subcommand)]
+    Feeds(feeds::Feeds),
+    #[command(subcommand, visible_alias = "canonical")]
+    Advisory(advisory::Advisory),
+    #[command(subcommand)]
+    Bundle(bundle::Bundle),
+    Scan(scan::Scan),
+    Events(events::Events),
+    Doctor(doctor::Doctor),
+    #[command(subcommand)]
+    Store(store::Store),
+    Completions(completions::Completions),
+}

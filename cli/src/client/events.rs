@@ -1,0 +1,171 @@
+//! Reading a server-sent event stream (WHATWG HTML, 9.2.6), as far as this API writes one.
+
+use futures::StreamExt;
+use starling_api::{ByteStream, EventStream, PROBLEM_EVENT};
+use starling_api_types::{CanonicalImported, ErrorCode, EventId, EventRecord, Problem};
+
+/// Longest line, in bytes; an event's data is one line.
+const LINE_MAX_BYTES: usize = 1024 * 1024;
+
+/// The events in `bytes`, as they arrive.
+pub(super) fn read_events(bytes: ByteStream) -> EventStream {
+    let state = Reading {
+        bytes,
+        parser: Parser::default(),
+        ready: Vec::new().into_iter(),
+        ended: false,
+    };
+    Box::pin(futures::stream::unfold(state, |mut state| async move {
+        state.next().await.map(|item| (item, state))
+    }))
+}
+
+struct Reading {
+    bytes: ByteStream,
+    parser: Parser,
+    ready: std::vec::IntoIter<Result<EventRecord, Problem>>,
+    ended: bool,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<Result<EventRecord, Problem>> {
+        loop {
+            if let Some(item) = self.ready.next() {
+                self.ended |= item.is_err();
+                return Some(item);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.bytes.next().await? {
+                Ok(chunk) => self.ready = self.parser.push(&chunk).into_iter(),
+                Err(problem) => self.ready = vec![Err(problem)].into_iter(),
+            }
+        }
+    }
+}
+
+/// What was read of the current event.
+#[derive(Default)]
+struct Parser {
+    line: Vec<u8>,
+    id: Option<EventId>,
+    name: String,
+    data: String,
+}
+
+impl Parser {
+    /// Takes in a chunk, which may end anywhere, and gives the events that it completes.
+    fn push(&mut self, chunk: &[u8]) -> Vec<Result<EventRecord, Problem>> {
+        let mut events = Vec::new();
+        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
+            if self.line.len() + piece.len() > LINE_MAX_BYTES {
+                events.push(Err(refuse(&format!(
+                    "a line is longer than {LINE_MAX_BYTES} bytes"
+                ))));
+                return events;
+            }
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.line);
+                let line = String::from_utf8_lossy(&line);
+                events.extend(self.line(line.trim_end_matches(['\n', '\r'])));
+            }
+        }
+        events
+    }
+
+    fn line(&mut self, line: &str) -> Option<Result<EventRecord, Problem>> {
+        if line.is_empty() {
+            return self.dispatch();
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "id" => self.id = value.parse().ok(),
+            "event" => value.clone_into(&mut self.name),
+            "data" => self.data.push_str(value),
+            // A comment keeps the connection alive; other fields mean nothing to us.
+            _ => {}
+        }
+        None
+    }
+
+    fn dispatch(&mut self) -> Option<Result<EventRecord, Problem>> {
+        let (id, name, data) = (
+            self.id.take(),
+            std::mem::take(&mut self.name),
+            std::mem::take(&mut self.data),
+        );
+        match name.as_str() {
+            CanonicalImported::EVENT_NAME => Some(match (id, serde_json::from_str(&data)) {
+                (Some(id), Ok(event)) => Ok(EventRecord { id, event }),
+                (None, _) => Err(refuse("an event has no id")),
+                (_, Err(error)) => Err(refuse(&error.to_string())),
+            }),
+            PROBLEM_EVENT => Some(Err(
+                serde_json::from_str(&data).unwrap_or_else(|error| refuse(&error.to_string()))
+            )),
+            // An event of a later version.
+            _ => None,
+        }
+    }
+}
+
+fn refuse(found: &str) -> Problem {
+    Problem::new(
+        ErrorCode::Unreachable,
+        format!("reading the event stream: {found}"),
+    )
+    .hint("are this command and the daemon of one version?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream() -> Vec<u8> {
+        let hash = format!("blake3:{}", "ab".repeat(32));
+        let data = format!(
+            r#"{{"canonical_id":"{hash}","cve":null,"affects_key":"pkg:npm/a","merge_hash":"{hash}","action":"Created","bundle_hash":null,"site_id":"s","imported_at":"2025-01-15T10:30:00.000Z"}}"#
+        );
+        format!(
+            ": keep alive\n\nid: 7\nevent: canonical-imported\ndata: {data}\n\nevent: later\ndata: {{}}\n\nid: 8\r\nevent: canonical-imported\r\ndata: {data}\r\n\r\n"
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn events_are_found_wherever_chunks_end() {
+        let bytes = stream();
+        for size in [1, 2, 3, 7, 64, bytes.len()] {
+            let mut parser = Parser::default();
+            let ids: Vec<_> = bytes
+                .chunks(size)
+                .flat_map(|chunk| parser.push(chunk))
+                .map(|event| event.unwrap().id.0)
+                .collect();
+            assert_eq!(ids, [7, 8], "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn endless_lines_and_bad_data_are_refused() {
+        let mut parser = Parser::default();
+        let long = vec![b'x'; LINE_MAX_BYTES + 1];
+        assert!(parser.push(&long).pop().unwrap().is_err());
+        let mut parser = Parser::default();
+        let events = parser.push(b"id: 1\nevent: canonical-imported\ndata: {}\n\n");
+        assert_eq!(events[0].as_ref().unwrap_err().code, ErrorCode::Unreachable);
+    }
+
+    #[test]
+    fn a_stated_problem_comes_out_as_itself() {
+        let problem = Problem::new(ErrorCode::ShuttingDown, "stopping");
+        let text = format!(
+            "event: problem\ndata: {}\n\n",
+            serde_json::to_string(&problem).unwrap()
+        );
+        assert_eq!(Parser::default().push(text.as_bytes()), [Err(problem)]);
+    }
+}

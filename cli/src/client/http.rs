@@ -1,0 +1,239 @@
+//! One HTTP call over a Unix socket.
+
+use std::error::Error as _;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, BodyStream, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use starling_api::{BASE_PATH, ByteStream};
+use starling_api_types::{ErrorCode, Problem};
+use tokio::net::UnixStream;
+
+use super::upload::Sent;
+use crate::progress::Step;
+
+/// What is sent.
+pub(super) type SentBody = UnsyncBoxBody<Bytes, Problem>;
+
+/// Largest JSON answer, in bytes: the verdict over an SBOM of the largest size fits.
+const ANSWER_MAX_BYTES: usize = 512 * 1024 * 1024;
+/// Largest problem, in bytes.
+const PROBLEM_MAX_BYTES: usize = 1024 * 1024;
+
+/// Opens the socket.
+///
+/// # Errors
+/// `daemon_not_running` when nobody listens there, else `unreachable`.
+pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Problem> {
+    UnixStream::connect(socket)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Problem::new(
+                ErrorCode::DaemonNotRunning,
+                format!("asking the daemon: nobody listens on {}", socket.display()),
+            )
+            .hint("start it with `starling up`"),
+            _ => Problem::new(
+                ErrorCode::Unreachable,
+                format!("asking the daemon on {}: {error}", socket.display()),
+            )
+            .hint("the socket is for the user that runs the daemon"),
+        })
+}
+
+/// A call that is being put together.
+pub(super) struct Call<'a> {
+    socket: &'a Path,
+    method: Method,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: SentBody,
+}
+
+impl<'a> Call<'a> {
+    /// A call without body; `path` is what follows the API's base, percent-encoded.
+    pub(super) fn new(socket: &'a Path, method: Method, path: String) -> Self {
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        Self {
+            socket,
+            method,
+            path,
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    /// Adds a query.
+    ///
+    /// # Errors
+    /// When `query` is not a flat structure.
+    pub(super) fn query(mut self, query: &impl Serialize) -> Result<Self, Problem> {
+        let text = serde_urlencoded::to_string(query)
+            .map_err(|error| Problem::internal("writing a query", error))?;
+        if !text.is_empty() {
+            self.path = format!("{}?{text}", self.path);
+        }
+        Ok(self)
+    }
+
+    /// Adds a header.
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// Adds a JSON body.
+    ///
+    /// # Errors
+    /// When `value` has no JSON form.
+    pub(super) fn json_body(self, value: &impl Serialize) -> Result<Self, Problem> {
+        let bytes = serde_json::to_vec(value).map_err(|error| Problem::internal("writing a body", error))?;
+        Ok(self.content("application/json", Sent::bytes(bytes.into())))
+    }
+
+    /// Adds a body.
+    pub(super) fn content(mut self, content_type: &'static str, sent: Sent) -> Self {
+        self.headers
+            .push((CONTENT_TYPE.as_str(), content_type.to_owned()));
+        if let Some(size) = sent.size {
+            self.headers.push((CONTENT_LENGTH.as_str(), size.to_string()));
+        }
+        self.body = sent.body;
+        self
+    }
+
+    /// Makes the call and reads its JSON answer.
+    ///
+    /// # Errors
+    /// The problem that the daemon states, or `unreachable`.
+    pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        let what = format!("{} {}", self.method, self.path);
+        let response = self.send().await?;
+        let answer = Limited::new(response.into_body(), ANSWER_MAX_BYTES)
+            .collect()
+            .await
+            .map_err(|error| {
+                Problem::new(
+                    ErrorCode::Unreachable,
+                    format!("reading the daemon's answer to {what}: {error}"),
+                )
+            })?;
+        serde_json::from_slice(&answer.to_bytes()).map_err(|error| {
+            Problem::new(
+                ErrorCode::Unreachable,
+                format!("reading the daemon's answer to {what}: {error}"),
+            )
+            .hint("are this command and the daemon of one version?")
+        })
+    }
+
+    /// Makes the call; an answer that is not a success becomes its problem.
+    ///
+    /// # Errors
+    /// The problem that the daemon states, the one of the body sent, or `unreachable`.
+    pub(super) async fn send(self) -> Result<Response<Incoming>, Problem> {
+        let broke = |error: &hyper::Error| {
+            // What the body's own stream failed with is the better story.
+            match error.source().and_then(|source| source.downcast_ref::<Problem>()) {
+                Some(problem) => problem.clone(),
+                None => Problem::new(
+                    ErrorCode::Unreachable,
+                    format!("talking to the daemon on {}: {error}", self.socket.display()),
+                )
+                .hint("did the daemon stop? its log says why"),
+            }
+        };
+        let stream = connect(self.socket).await?;
+        let (mut sender, connection) = http1::handshake::<_, SentBody>(TokioIo::new(stream))
+            .await
+            .map_err(|error| broke(&error))?;
+        // Ends with the answer's body; its errors come out of the answer.
+        tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri(format!("{BASE_PATH}{}", self.path))
+            .header(HOST, "localhost");
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let request = request
+            .body(self.body)
+            .map_err(|error| Problem::internal("writing a request", error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| broke(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(stated_problem(response).await)
+    }
+}
+
+async fn stated_problem(response: Response<Incoming>) -> Problem {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), PROBLEM_MAX_BYTES)
+        .collect()
+        .await;
+    let bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+        Problem::new(
+            ErrorCode::Unreachable,
+            format!("reading the daemon's refusal: status {status} without a reason"),
+        )
+        .hint("is it Starling that listens on this socket?")
+    })
+}
+
+/// An answer's body as it arrives; one that breaks off ends with a problem, never as if it were whole.
+pub(super) fn read_stream(body: Incoming, step: Step) -> ByteStream {
+    let frames = TryStreamExt::map_err(BodyStream::new(body), |error| {
+        Problem::new(
+            ErrorCode::Unreachable,
+            format!("reading the daemon's answer: it broke off: {error}"),
+        )
+        .hint("the daemon's log says why")
+    });
+    let bytes = frames
+        .try_filter_map(async |frame| Ok(frame.into_data().ok()))
+        .inspect_ok(move |chunk| step.add(chunk.len() as u64));
+    Box::pin(bytes)
+}
+
+/// Percent-encodes everything but the characters that RFC 3986 leaves alone, so that it is one path segment.
+pub(super) fn encode_segment(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_url_becomes_one_path_segment() {
+        assert_eq!(
+            encode_segment("pkg:npm/@a/b@1?x=ü"),
+            "pkg%3Anpm%2F%40a%2Fb%401%3Fx%3D%C3%BC"
+        );
+        assert_eq!(encode_segment("CVE-2021-44228"), "CVE-2021-44228");
+    }
+}

@@ -1,0 +1,198 @@
+//! A running site, asked over its local socket: the service trait as HTTP calls.
+//!
+//! One connection per call: a command makes few, and none can block another. What the daemon refuses
+//! comes back as the very problem that it stated.
+
+mod events;
+mod folder;
+mod http;
+mod upload;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hyper::Method;
+use starling_api::{
+    BUNDLE_CONTENT_TYPE, ByteStream, EventStream, ExportedBundle, LAST_EVENT_ID, ServiceResult, SiteService,
+    Upload, read_summary,
+};
+use starling_api_types::{
+    AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
+    DoctorRequest, DumpQuery, ErrorCode, EventId, ExportRequest, FeedImportOptions, FeedImportReport, Health,
+    ImportParams, ImportReport, Problem, ScanParams, Site, SiteAdd, SiteHistory, SiteList, SiteSlug,
+    SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+};
+
+use self::http::{Call, read_stream};
+use self::upload::Sent;
+use crate::progress::Step;
+
+/// Content type of an input whose kind is found by content.
+const ANY_CONTENT_TYPE: &str = "application/octet-stream";
+
+/// The client of one site's local socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    socket: PathBuf,
+    step: Step,
+}
+
+impl Client {
+    /// Connects once, to see that a daemon answers; `step` shows what uploads and downloads move.
+    ///
+    /// # Errors
+    /// `daemon_not_running` when nobody listens; `unreachable` when the socket may not be used.
+    pub(crate) async fn connect(socket: PathBuf, step: Step) -> Result<Self, Problem> {
+        http::connect(&socket).await?;
+        Ok(Self { socket, step })
+    }
+
+    fn call(&self, method: Method, path: impl Into<String>) -> Call<'_> {
+        Call::new(&self.socket, method, path.into())
+    }
+
+    fn get(&self, path: impl Into<String>) -> Call<'_> {
+        self.call(Method::GET, path)
+    }
+
+    fn post(&self, path: impl Into<String>) -> Call<'_> {
+        self.call(Method::POST, path)
+    }
+
+    async fn bundle_call(&self, path: &str, bundle: Upload) -> Result<Call<'_>, Problem> {
+        let sent = Sent::file(bundle, &self.step).await?;
+        Ok(self.post(path).content(BUNDLE_CONTENT_TYPE, sent))
+    }
+}
+
+#[async_trait]
+impl SiteService for Client {
+    async fn health(&self) -> ServiceResult<Health> {
+        self.get("/health").json().await
+    }
+
+    async fn status(&self) -> ServiceResult<Status> {
+        self.get("/status").json().await
+    }
+
+    async fn scan(&self, sbom: Bytes, params: ScanParams) -> ServiceResult<VerdictEnvelope> {
+        self.post("/scan")
+            .query(&params)?
+            .content(ANY_CONTENT_TYPE, Sent::bytes(sbom))
+            .json()
+            .await
+    }
+
+    async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup> {
+        self.get(format!("/advisories/{}", http::encode_segment(name)))
+            .json()
+            .await
+    }
+
+    async fn advisories(&self, query: AdvisoryListQuery) -> ServiceResult<AdvisoryPage> {
+        self.get("/advisories").query(&query)?.json().await
+    }
+
+    async fn dump(&self, query: DumpQuery) -> ServiceResult<ByteStream> {
+        let response = self.get("/advisories/dump").query(&query)?.send().await?;
+        Ok(read_stream(response.into_body(), self.step.clone()))
+    }
+
+    async fn sites(&self) -> ServiceResult<SiteList> {
+        self.get("/sites").json().await
+    }
+
+    async fn site(&self, site: &SiteSlug) -> ServiceResult<Site> {
+        self.get(format!("/sites/{site}")).json().await
+    }
+
+    async fn add_site(&self, site: SiteAdd) -> ServiceResult<Site> {
+        self.post("/sites").json_body(&site)?.json().await
+    }
+
+    async fn remove_site(&self, site: &SiteSlug) -> ServiceResult<Site> {
+        self.call(Method::DELETE, format!("/sites/{site}")).json().await
+    }
+
+    async fn site_history(&self, site: &SiteSlug) -> ServiceResult<SiteHistory> {
+        self.get(format!("/sites/{site}/history")).json().await
+    }
+
+    async fn site_status(&self, site: &SiteSlug) -> ServiceResult<SiteStatus> {
+        self.get(format!("/sites/{site}/status")).json().await
+    }
+
+    async fn sync_status(&self) -> ServiceResult<SyncStatus> {
+        self.get("/federation/sync/status").json().await
+    }
+
+    async fn import_bundle(&self, bundle: Upload, params: ImportParams) -> ServiceResult<ImportReport> {
+        self.bundle_call("/federation/import", bundle)
+            .await?
+            .query(&params)?
+            .json()
+            .await
+    }
+
+    async fn export_bundle(&self, request: ExportRequest) -> ServiceResult<ExportedBundle> {
+        let response = self
+            .post("/federation/export")
+            .json_body(&request)?
+            .send()
+            .await?;
+        let summary = read_summary(response.headers()).ok_or_else(|| {
+            Problem::new(
+                ErrorCode::Unreachable,
+                "reading an export's headers: the daemon did not say what it holds",
+            )
+            .hint("are this command and the daemon of one version?")
+        })?;
+        self.step.expect(summary.size_bytes);
+        Ok(ExportedBundle {
+            summary,
+            bytes: read_stream(response.into_body(), self.step.clone()),
+        })
+    }
+
+    async fn inspect_bundle(&self, bundle: Upload) -> ServiceResult<BundleInfo> {
+        self.bundle_call("/federation/bundles/inspect", bundle)
+            .await?
+            .json()
+            .await
+    }
+
+    async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<BundleValidation> {
+        self.bundle_call("/federation/bundles/validate", bundle)
+            .await?
+            .json()
+            .await
+    }
+
+    async fn import_feed(
+        &self,
+        source: SourceName,
+        input: Upload,
+        options: FeedImportOptions,
+    ) -> ServiceResult<FeedImportReport> {
+        let sent = Sent::file_or_folder(input, &self.step).await?;
+        let call = self.post(format!("/feeds/{source}/import")).query(&options)?;
+        call.content(ANY_CONTENT_TYPE, sent).json().await
+    }
+
+    async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream> {
+        let mut call = self.get("/events");
+        if let Some(after) = after {
+            call = call.header(LAST_EVENT_ID, &after.to_string());
+        }
+        let response = call.send().await?;
+        Ok(events::read_events(read_stream(
+            response.into_body(),
+            Step::silent(),
+        )))
+    }
+
+    async fn doctor(&self, request: DoctorRequest) -> ServiceResult<DoctorReport> {
+        self.post("/doctor").query(&request)?.json().await
+    }
+}

@@ -1,0 +1,152 @@
+//! `starling advisory …`, also `starling canonical …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use starling_api::SiteService;
+use starling_api_types::{AdvisoryListQuery, AdvisoryPage, DumpQuery, ExitStatus, Problem, SourceName};
+
+use super::Outcome;
+use crate::output::{STANDARD, write_stream};
+use crate::progress::Step;
+use crate::render;
+use crate::session::{Session, note};
+
+/// Canonical advisories, and the records behind them
+#[derive(Debug, Subcommand)]
+pub(crate) enum Advisory {
+    Get(Get),
+    List(List),
+    Dump(Dump),
+}
+
+/// Show every advisory that answers to a name, each field with where it came from
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling advisory get CVE-2021-44228
+  starling canonical get pkg:npm/express
+
+Exit codes: 0 shown, 4 not known here, 6 not reachable or locked")]
+pub(crate) struct Get {
+    /// CVE-…, GHSA-… or any other id, a package URL, or a merge hash
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// List advisories
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling advisory list --purl pkg:npm/express
+  starling advisory list --query log4j --limit 20
+
+Exit codes: 0 listed (also when none fits), 2 usage, 6 not reachable or locked")]
+pub(crate) struct List {
+    /// Of this package URL; with a version, only those that affect it
+    #[arg(long)]
+    purl: Option<String>,
+    /// Of this package, as ECOSYSTEM/NAME
+    #[arg(long, value_name = "ECOSYSTEM/NAME")]
+    package: Option<String>,
+    /// With this text in an id, a package name or the summary
+    #[arg(long, short, value_name = "TEXT")]
+    query: Option<String>,
+    /// Most rows to show; 0 for all
+    #[arg(long, value_name = "ROWS", default_value_t = AdvisoryListQuery::DEFAULT_LIMIT)]
+    limit: u32,
+    /// Go on where an earlier list ended
+    #[arg(long, value_name = "TOKEN")]
+    after: Option<String>,
+}
+
+/// Write the live records as NDJSON: canonical bytes, sorted by source and id
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling advisory dump --source ghsa -o ghsa.ndjson
+  starling advisory dump -o - | jq -r .id
+
+Exit codes: 0 written, 2 the file cannot be written, 6 not reachable or locked, 12 disk full")]
+pub(crate) struct Dump {
+    /// Only this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<SourceName>,
+    /// Where to; `-` is standard output
+    #[arg(long, short, value_name = "FILE|-")]
+    output: PathBuf,
+}
+
+/// Answer of `advisory dump` to a file.
+#[derive(Debug, serde::Serialize)]
+struct Dumped {
+    output: PathBuf,
+    size_bytes: u64,
+}
+
+impl Advisory {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Self::Get(args) => {
+                let site = session.site(&Step::silent()).await?;
+                session.print(&site.advisory(&args.name).await?, render::advisories)?;
+            }
+            Self::List(args) => {
+                let site = session.site(&Step::silent()).await?;
+                session.print(&args.pages(&*site).await?, render::advisory_page)?;
+            }
+            Self::Dump(args) => {
+                let step = session.step("Writing records");
+                let site = session.site(&step).await?;
+                let records = site.dump(DumpQuery { source: args.source }).await?;
+                let size_bytes = write_stream(&args.output, records).await?;
+                drop(step);
+                if args.output.as_os_str() != STANDARD {
+                    let dumped = Dumped {
+                        output: args.output,
+                        size_bytes,
+                    };
+                    session.print(&dumped, |dumped| {
+                        format!(
+                            "wrote {} to {}",
+                            render::size(dumped.size_bytes),
+                            dumped.output.display()
+                        )
+                    })?;
+                }
+            }
+        }
+        Ok(ExitStatus::Pass)
+    }
+}
+
+impl List {
+    /// As many pages as the limit needs, as one.
+    async fn pages(self, site: &dyn SiteService) -> Result<AdvisoryPage, Problem> {
+        let mut left = if self.limit == 0 { u32::MAX } else { self.limit };
+        let mut after = self.after;
+        let mut all = Vec::new();
+        loop {
+            let query = AdvisoryListQuery {
+                purl: self.purl.clone(),
+                package: self.package.clone(),
+                q: self.query.clone(),
+                limit: Some(left.min(AdvisoryListQuery::MAX_LIMIT)),
+                after,
+            };
+            let mut page = site.advisories(query).await?;
+            left = left.saturating_sub(u32::try_from(page.advisories.len()).unwrap_or(u32::MAX));
+            all.append(&mut page.advisories);
+            if page.next.is_none() || left == 0 {
+                page.advisories = all;
+                if let Some(next) = &page.next {
+                    note(&format!(
+                        "there are more: go on with --after {next}, or --limit 0 for all"
+                    ));
+                }
+                return Ok(page);
+            }
+            after = page.next;
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `starling bundle …`
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use starling_api_types::{
+    ConflictStrategy, ExitStatus, ExportRequest, ExportSummary, ImportParams, Problem, SiteCursor, SiteSlug,
+};
+
+use super::Outcome;
+use crate::output::{STANDARD, open_input, write_stream};
+use crate::render;
+use crate::session::{Session, note};
+
+/// Files that carry knowledge where no network does
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bundle {
+    Export(Export),
+    Import(Import),
+    Validate(Validate),
+    Inspect(Inspect),
+}
+
+/// Write a bundle of what another site lacks
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file is a zstd stream: `zstd -dc FILE | jq` shows every record in it.
+
+Example:
+  starling bundle export --to site-air-gapped -o delta.stl
+  starling bundle export -c 2025-01-15T10:30:00.000Z#0042 -o delta.stl
+
+Exit codes: 0 written, 2 usage, 3 no such site, 4 a record body is not held, 6 not reachable or locked, 12 disk full")]
+pub(crate) struct Export {
+    /// What the reader already has: CURSOR in this site's log, or SITE=CURSOR; may be repeated; all when absent
+    #[arg(long = "cursor", short, value_name = "[SITE=]CURSOR")]
+    cursors: Vec<SiteCursor>,
+    /// The allow-listed site that it is for: starts where that site is known to be
+    #[arg(long, value_name = "SITE")]
+    to: Option<SiteSlug>,
+    /// Where to; `-` is standard output
+    #[arg(long, short, value_name = "FILE|-")]
+    output: PathBuf,
+}
+
+/// Verify a bundle and take in what it brings, all or nothing
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling bundle import delta.stl --dry-run
+  starling bundle import delta.stl
+
+Exit codes: 0 taken in, 3 refused (nothing of it was kept), 6 not reachable or locked, 12 disk full")]
+pub(crate) struct Import {
+    /// The bundle; `-` is standard input
+    #[arg(value_name = "FILE|-")]
+    path: PathBuf,
+    /// Verify and count, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Import although nothing in it is new; never lowers a position
+    #[arg(long)]
+    force: bool,
+    /// What to do where values of two sites differ
+    #[arg(long, value_name = "STRATEGY", default_value = "prefer_remote", value_parser = strategy_parser())]
+    on_conflict: ConflictStrategy,
+    /// Skip the seal's signature where the configuration trusts the exporter so far; deltas are always verified
+    #[arg(long)]
+    skip_signature: bool,
+}
+
+/// Run every check of an import and change nothing
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling bundle validate delta.stl
+
+Exit codes: 0 valid, 3 not valid, 6 not reachable or locked")]
+pub(crate) struct Validate {
+    /// The bundle; `-` is standard input
+    #[arg(value_name = "FILE|-")]
+    path: PathBuf,
+}
+
+/// Show what a bundle says about itself; nothing of it is verified
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling bundle inspect delta.stl
+
+Exit codes: 0 shown, 3 not a bundle, 6 not reachable or locked")]
+pub(crate) struct Inspect {
+    /// The bundle; `-` is standard input
+    #[arg(value_name = "FILE|-")]
+    path: PathBuf,
+}
+
+fn strategy_parser() -> impl TypedValueParser<Value = ConflictStrategy> {
+    PossibleValuesParser::new(ConflictStrategy::ALL.map(ConflictStrategy::as_str))
+        .try_map(|text| text.parse::<ConflictStrategy>())
+}
+
+/// Answer of `bundle export`.
+#[derive(Debug, serde::Serialize)]
+struct Exported {
+    output: PathBuf,
+    #[serde(flatten)]
+    summary: ExportSummary,
+}
+
+impl Bundle {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Self::Export(args) => args.run(session).await?,
+            Self::Import(args) => return args.run(session).await,
+            Self::Validate(args) => {
+                let bundle = open_input(&args.path)?;
+                let step = session.step(format!("Checking {}", args.path.display()));
+                let site = session.site(&step).await?;
+                let validation = site.validate_bundle(bundle).await?;
+                drop(step);
+                session.print(&validation, render::bundle_validation)?;
+                if !validation.valid {
+                    return Ok(ExitStatus::InputRefused);
+                }
+            }
+            Self::Inspect(args) => {
+                let bundle = open_input(&args.path)?;
+                let step = session.step(format!("Reading {}", args.path.display()));
+                let site = session.site(&step).await?;
+                let info = site.inspect_bundle(bundle).await?;
+                drop(step);
+                session.print(&info, render::bundle_info)?;
+            }
+        }
+        Ok(ExitStatus::Pass)
+    }
+}
+
+impl Export {
+    async fn run(self, session: &Session) -> Result<(), Problem> {
+        let step = session.step(format!("Exporting to {}", self.output.display()));
+        let site = session.site(&step).await?;
+        let bundle = site
+            .export_bundle(ExportRequest {
+                cursors: self.cursors,
+                to_site: self.to,
+            })
+            .await?;
+        let mut summary = bundle.summary;
+        summary.size_bytes = Some(write_stream(&self.output, bundle.bytes).await?);
+        drop(step);
+        let exported = Exported {
+            output: self.output,
+            summary,
+        };
+        if exported.output.as_os_str() == STANDARD {
+            note(&render::export(&exported.summary));
+            return Ok(());
+        }
+        session.print(&exported, |exported| {
+            format!(
+                "{}\nwrote {}",
+                render::export(&exported.summary),
+                exported.output.display()
+            )
+        })
+    }
+}
+
+impl Import {
+    async fn run(self, session: &Session) -> Outcome {
+        let params = ImportParams {
+            dry_run: self.dry_run,
+            skip_signature: self.skip_signature,
+            on_conflict: self.on_conflict,
+            force: self.force,
+        };
+        let bundle = open_input(&self.path)?;
+        let step = session.step(format!("Importing {}", self.path.display()));
+        let site = session.site(&step).await?;
+        let report = site.import_bundle(bundle, params).await?;
+        drop(step);
+        session.print(&report, render::import_report)?;
+        Ok(if report.success {
+            ExitStatus::Pass
+        } else {
+            ExitStatus::InputRefused
+        })
+    }
+}

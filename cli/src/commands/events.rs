@@ -1,0 +1,45 @@
+//! `starling events`
+
+use clap::Args;
+use futures::StreamExt;
+use starling_api::SiteService;
+use starling_api_types::{EventId, ExitStatus, Problem};
+
+use super::Outcome;
+use crate::progress::Step;
+use crate::render;
+use crate::session::{Session, print};
+
+/// Follow what happens to advisories, one line per event, until the daemon stops
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Needs a running daemon.
+
+Example:
+  starling events
+  starling events --after 1200 --json
+
+Exit codes: 0 ended, 4 the events after that id are no longer kept, 6 no daemon runs or it stopped")]
+pub(crate) struct Events {
+    /// Begin after this event; with the next one when absent
+    #[arg(long, value_name = "ID")]
+    after: Option<EventId>,
+}
+
+impl Events {
+    pub(crate) async fn run(&self, session: &Session) -> Outcome {
+        let mut events = session.daemon(&Step::silent()).await?.events(self.after).await?;
+        while let Some(record) = events.next().await {
+            let record = record?;
+            let mut line = if session.json() {
+                // One line per event, so that a reader can take them as they come.
+                serde_json::to_string(&record).map_err(|error| Problem::internal("writing JSON", error))?
+            } else {
+                render::event(&record)
+            };
+            line.push('\n');
+            print(&line)?;
+        }
+        Ok(ExitStatus::Pass)
+    }
+}

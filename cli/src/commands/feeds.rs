@@ -1,0 +1,70 @@
+//! `starling feeds …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use starling_api_types::{ExitStatus, FeedImportOptions, SourceName};
+
+use super::Outcome;
+use crate::output::open_input;
+use crate::render;
+use crate::session::{Session, note};
+
+/// Take in advisories
+#[derive(Debug, Subcommand)]
+pub(crate) enum Feeds {
+    Import(Import),
+}
+
+/// Take in a feed: OSV JSON or YAML as file, folder, zip, tar, tar.zst or NDJSON
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
+
+Example:
+  starling feeds import advisory-database.zip --source ghsa --complete
+  curl -s https://example.org/osv.ndjson | starling feeds import - --source mine
+
+Exit codes: 0 taken in (also with rejects, unless --strict), 3 input refused,
+  6 not reachable or locked, 12 disk full")]
+pub(crate) struct Import {
+    /// The input; `-` is standard input
+    #[arg(value_name = "PATH|-")]
+    path: PathBuf,
+    /// The source that it is of, such as `ghsa`
+    #[arg(long, value_name = "NAME")]
+    source: SourceName,
+    /// The input is the whole source: what is missing from it becomes absent
+    #[arg(long)]
+    complete: bool,
+    /// Refuse all of it when one file is rejected
+    #[arg(long)]
+    strict: bool,
+    /// Let a --complete input be truncated or empty
+    #[arg(long, requires = "complete")]
+    allow_empty: bool,
+}
+
+impl Feeds {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        let Self::Import(args) = self;
+        let options = FeedImportOptions {
+            complete: args.complete,
+            strict: args.strict,
+            allow_empty: args.allow_empty,
+        };
+        let input = open_input(&args.path)?;
+        let step = session.step(format!("Importing {} from {}", args.source, args.path.display()));
+        let site = session.site(&step).await?;
+        let report = site.import_feed(args.source, input, options).await?;
+        drop(step);
+        session.print(&report, render::feed_report)?;
+        if report.rejected > 0 {
+            note(&format!(
+                "warning: {} file(s) were rejected; earlier records of them stay",
+                report.rejected
+            ));
+        }
+        Ok(ExitStatus::Pass)
+    }
+}

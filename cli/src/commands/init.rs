@@ -1,0 +1,35 @@
+//! `starling init`
+
+use clap::Args;
+use starling_api_types::{ExitStatus, SiteSlug};
+
+use super::Outcome;
+use crate::local::{self, Engine};
+use crate::render;
+use crate::session::Session;
+
+/// Make a site in the folder: keys, genesis certificate, starling.toml, an empty store
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Move the root key offline before you run in earnest: the daemon never needs it.
+
+Example:
+  starling --home ./west init --site-id site-us-west-1
+
+Exit codes: 0 made, 2 the folder already holds a site or cannot be written")]
+pub(crate) struct Init {
+    /// The site's name, for people: a-z, 0-9, `-`, `_`, `.`
+    #[arg(long, value_name = "NAME")]
+    site_id: SiteSlug,
+    /// The store's engine
+    #[arg(long, value_enum, default_value = "sled")]
+    engine: Engine,
+}
+
+impl Init {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        let report = local::init(session.home(), &self.site_id, self.engine)?;
+        session.print(&report, render::init)?;
+        Ok(ExitStatus::Pass)
+    }
+}

@@ -1,0 +1,44 @@
+//! The commands, one file per group: arguments, what is asked of the site, how the answer is shown.
+
+pub(crate) mod advisory;
+pub(crate) mod bundle;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod feeds;
+pub(crate) mod init;
+pub(crate) mod keys;
+pub(crate) mod quickstart;
+pub(crate) mod scan;
+pub(crate) mod sites;
+pub(crate) mod status;
+pub(crate) mod store;
+pub(crate) mod up;
+
+use starling_api_types::{ExitStatus, Problem};
+
+use crate::args::Command;
+use crate::session::Session;
+
+/// How a command ended, where it could do what it was asked.
+pub(crate) type Outcome = Result<ExitStatus, Problem>;
+
+/// Runs a command.
+pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
+    match command {
+        Command::Quickstart(args) => Box::pin(args.run(session)).await,
+        Command::Init(args) => args.run(session).await,
+        Command::Keys(args) => args.run(session).await,
+        Command::Up(args) => args.run(session).await,
+        Command::Status(args) => args.run(session).await,
+        Command::Sites(args) => args.run(session).await,
+        Command::Feeds(args) => args.run(session).await,
+        Command::Advisory(args) => args.run(session).await,
+        Command::Bundle(args) => args.run(session).await,
+        Command::Scan(args) => args.run(session).await,
+        Command::Events(args) => args.run(session).await,
+        Command::Doctor(args) => args.run(session).await,
+        Command::Store(args) => args.run(session).await,
+        Command::Completions(args) => args.run(),
+    }
+}

@@ -1,0 +1,189 @@
+//! `starling sites …`
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use starling_api::{file_problem, limits::JSON_BODY_MAX_BYTES};
+use starling_api_types::{ErrorCode, ExitStatus, Problem, SiteAdd, SiteSlug, SourcePattern};
+
+use super::Outcome;
+use crate::progress::Step;
+use crate::render;
+use crate::session::{Session, note};
+use crate::size::parse_size;
+
+/// The allow-list: sites that knowledge is exchanged with
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sites {
+    Add(Add),
+    List(List),
+    Show(Show),
+    Remove(Remove),
+    History(History),
+    Status(Status),
+}
+
+/// Put a site on the allow-list
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is accepted from a site beyond its --allowed-sources; '*' allows every source.
+
+Example:
+  starling sites add site-eu-north-1 --key @site-eu-north-1.key \\
+      --address /ip4/192.0.2.7/udp/7766/quic-v1 --allowed-sources ghsa,rustsec --max-bundle-size 100MB
+
+Exit codes: 0 added, 2 usage, 3 already listed or the key is not valid, 6 not reachable or locked")]
+pub(crate) struct Add {
+    /// The name to list it under
+    #[arg(value_name = "SITE")]
+    site_id: SiteSlug,
+    /// What its `starling keys export --public` prints, its identity (blake3:…), or @FILE with either
+    #[arg(long, value_name = "KEY|@FILE")]
+    key: String,
+    /// A name for people
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+    /// Multiaddress to reach it at; may be repeated; none for a site that is reached by file only
+    #[arg(long = "address", value_name = "MULTIADDR")]
+    addresses: Vec<String>,
+    /// Sources to accept from it, with commas between; '*' for all
+    #[arg(long, value_name = "SOURCE,…", value_delimiter = ',')]
+    allowed_sources: Vec<SourcePattern>,
+    /// Largest bundle to accept from it, such as 100MB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_bundle_size: Option<u64>,
+    /// List it without exchanging anything yet
+    #[arg(long)]
+    disabled: bool,
+}
+
+/// List the allow-list
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling sites list
+
+Exit codes: 0 listed, 2 no site in the folder, 6 not reachable or locked")]
+pub(crate) struct List {}
+
+/// Show one entry of the allow-list
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling sites show site-eu-north-1
+
+Exit codes: 0 shown, 3 no such site, 6 not reachable or locked")]
+pub(crate) struct Show {
+    /// The site's name
+    #[arg(value_name = "SITE")]
+    site_id: SiteSlug,
+}
+
+/// Take a site off the allow-list; what it said stays held and is no longer accepted
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling sites remove site-eu-north-1
+
+Exit codes: 0 removed, 3 no such site, 6 not reachable or locked")]
+pub(crate) struct Remove {
+    /// The site's name
+    #[arg(value_name = "SITE")]
+    site_id: SiteSlug,
+}
+
+/// Show what came from a site, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling sites history site-eu-north-1
+
+Exit codes: 0 shown, 3 no such site, 6 not reachable or locked")]
+pub(crate) struct History {
+    /// The site's name
+    #[arg(value_name = "SITE")]
+    site_id: SiteSlug,
+}
+
+/// Show how far a site's logs have come here, and why not further
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling sites status site-eu-north-1
+
+Exit codes: 0 shown, 3 no such site, 6 not reachable or locked")]
+pub(crate) struct Status {
+    /// The site's name
+    #[arg(value_name = "SITE")]
+    site_id: SiteSlug,
+}
+
+impl Sites {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Self::Add(args) => args.run(session).await?,
+            Self::List(_) => {
+                let site = session.site(&Step::silent()).await?;
+                session.print(&site.sites().await?, render::sites)?;
+            }
+            Self::Show(args) => {
+                let site = session.site(&Step::silent()).await?;
+                session.print(&site.site(&args.site_id).await?, render::site)?;
+            }
+            Self::Remove(args) => {
+                let site = session.site(&Step::silent()).await?;
+                let removed = site.remove_site(&args.site_id).await?;
+                session.print(&removed, |site| format!("removed {}", site.site_id))?;
+            }
+            Self::History(args) => {
+                let site = session.site(&Step::silent()).await?;
+                session.print(&site.site_history(&args.site_id).await?, render::site_history)?;
+            }
+            Self::Status(args) => {
+                let site = session.site(&Step::silent()).await?;
+                session.print(&site.site_status(&args.site_id).await?, render::site_status)?;
+            }
+        }
+        Ok(ExitStatus::Pass)
+    }
+}
+
+impl Add {
+    async fn run(self, session: &Session) -> Result<(), Problem> {
+        let added = SiteAdd {
+            key: read_key(self.key)?,
+            site_id: self.site_id,
+            display_name: self.display_name,
+            addresses: self.addresses,
+            allowed_sources: self.allowed_sources,
+            max_bundle_size: self.max_bundle_size,
+            enabled: self.disabled.then_some(false),
+        };
+        let site = session.site(&Step::silent()).await?;
+        let entry = site.add_site(added).await?;
+        if entry.allowed_sources.is_empty() {
+            note(&format!(
+                "warning: nothing is accepted from {} until it has --allowed-sources ('*' for all)",
+                entry.site_id
+            ));
+        }
+        session.print(&entry, render::site)
+    }
+}
+
+/// A key as it is, or from the file that it names.
+fn read_key(given: String) -> Result<String, Problem> {
+    let Some(path) = given.strip_prefix('@').map(Path::new) else {
+        return Ok(given);
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|error| file_problem("opening", path, &error))?
+        .len();
+    if size > JSON_BODY_MAX_BYTES {
+        let found = format!("reading the key in {}: the file has {size} bytes", path.display());
+        return Err(Problem::new(ErrorCode::SiteKeyInvalid, found)
+            .hint("give what `starling keys export --public` printed"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| file_problem("reading", path, &error))?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,184 @@
+//! What is done with a site's folder itself: the one place where the command line meets the daemon's crate.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::ValueEnum;
+use starling_api::{ListenError, SiteService};
+use starling_api_types::{ConvertReport, ErrorCode, InitReport, KeyList, Problem, PublicIdentity, SiteSlug};
+use starling_daemon::config::{ConfigError, Overrides};
+use starling_daemon::home::{self, Home, HomeError};
+use starling_daemon::{RunError, open_offline};
+use starling_protocol::UnixMillis;
+use tokio_util::sync::CancellationToken;
+
+/// An engine that a site can be on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// The default
+    Sled,
+    /// For large sites
+    Redb,
+}
+
+impl Engine {
+    /// The engine's name in the configuration.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sled => "sled",
+            Self::Redb => "redb",
+        }
+    }
+}
+
+/// Makes a site.
+///
+/// # Errors
+/// `already_initialised`, `file_access`, `disk_full`.
+pub(crate) fn init(home: &Path, site_id: &SiteSlug, engine: Engine) -> Result<InitReport, Problem> {
+    let slug = site_id
+        .try_into()
+        .map_err(|error| Problem::internal("reading the site's name", error))?;
+    let made = Home::init(home, &slug, Some(engine.as_str()), now()).map_err(|error| home_problem(&error))?;
+    Ok(made.report(engine.as_str()))
+}
+
+/// Who the site is.
+///
+/// # Errors
+/// `not_initialised`, or damage.
+pub(crate) fn identity(home: &Path) -> Result<PublicIdentity, Problem> {
+    Home::open(home)
+        .map(|home| home.identity())
+        .map_err(|error| home_problem(&error))
+}
+
+/// The keys in the folder.
+///
+/// # Errors
+/// `not_initialised`, or damage.
+pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
+    Home::open(home)
+        .map(|home| home.keys())
+        .map_err(|error| home_problem(&error))
+}
+
+/// Opens the site's store without a daemon.
+///
+/// # Errors
+/// `not_initialised`, `config_invalid`, `store_locked`, `store_damaged`.
+pub(crate) async fn open(home: &Path) -> Result<Arc<dyn SiteService>, Problem> {
+    let home = home.to_owned();
+    let opened = blocking("opening the store", move || {
+        open_offline(&home, &Overrides::default())
+    })
+    .await?;
+    Ok(opened.service())
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// `not_initialised`, `config_invalid`, `store_locked`, `store_damaged`, or a listener that cannot be opened.
+pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(), Problem> {
+    let overrides = Overrides { settings };
+    starling_daemon::run(home, &overrides, CancellationToken::new())
+        .await
+        .map_err(|error| match error {
+            RunError::Site(problem) => problem,
+            RunError::Api(error) => {
+                let code = match error {
+                    ListenError::SocketInUse { .. } => ErrorCode::DaemonRunning,
+                    ListenError::SocketPathTooLong { .. } | ListenError::NotASocket { .. } => {
+                        ErrorCode::ConfigInvalid
+                    }
+                    ListenError::Io { .. } => ErrorCode::Unreachable,
+                };
+                Problem::new(code, format!("starting the API: {error}"))
+            }
+            RunError::Network(detail) => {
+                Problem::new(ErrorCode::Unreachable, format!("starting the network: {detail}"))
+                    .hint("is another process on that address? --listen names others")
+            }
+        })
+}
+
+/// Moves the store to another engine.
+///
+/// # Errors
+/// `store_locked`, `store_damaged`, `disk_full`, or it is on that engine already.
+pub(crate) async fn convert_store(home: &Path, engine: Engine) -> Result<ConvertReport, Problem> {
+    let home = home.to_owned();
+    blocking("converting the store", move || {
+        starling_daemon::convert_store(&home, engine.as_str())
+    })
+    .await
+}
+
+/// Runs work on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    attempted: &'static str,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|panic| Err(Problem::internal(attempted, panic)))
+}
+
+fn now() -> UnixMillis {
+    let millis = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
+    UnixMillis::saturating(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
+fn home_problem(error: &HomeError) -> Problem {
+    let detail = home::error_chain(error);
+    match error {
+        HomeError::NoSite { .. } => Problem::new(ErrorCode::NotInitialised, detail),
+        HomeError::SiteExists { .. } => Problem::new(ErrorCode::AlreadyInitialised, detail),
+        HomeError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            Problem::new(ErrorCode::DiskFull, detail).hint("free some space and try again")
+        }
+        HomeError::File { .. } => Problem::new(ErrorCode::FileAccess, detail)
+            .hint("check that the path exists and that this user may use it"),
+        HomeError::Config(ConfigError::Read { .. }) => Problem::new(ErrorCode::FileAccess, detail),
+        HomeError::Config(_) => Problem::new(ErrorCode::ConfigInvalid, detail),
+        HomeError::Identity { .. } => Problem::new(ErrorCode::SiteKeyInvalid, detail),
+        HomeError::Content { .. } | HomeError::Certificates { .. } => {
+            Problem::new(ErrorCode::ConfigInvalid, detail)
+                .hint("restore the file from a backup of keys and certificates")
+        }
+        HomeError::Randomness { .. } => Problem::new(ErrorCode::Internal, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_looked_for_where_the_daemon_puts_it() {
+        let home = Path::new("/a/home");
+        assert_eq!(home::socket_path(home), home.join(crate::session::SOCKET_FILE));
+    }
+
+    #[test]
+    fn a_folder_without_a_site_and_one_with_a_site_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = SiteSlug::new("site-a").unwrap();
+        assert_eq!(
+            identity(folder.path()).unwrap_err().code,
+            ErrorCode::NotInitialised
+        );
+        let made = init(folder.path(), &name, Engine::Redb).unwrap();
+        assert_eq!(
+            init(folder.path(), &name, Engine::Redb).unwrap_err().code,
+            ErrorCode::AlreadyInitialised
+        );
+        assert_eq!(identity(folder.path()).unwrap(), made.identity);
+        assert_eq!(list_keys(folder.path()).unwrap().keys.len(), 2);
+    }
+}

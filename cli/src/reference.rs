@@ -1,0 +1,183 @@
+//! The reference in `docs/cli.md`, made from the command line itself so that it cannot say otherwise.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+
+use crate::args::Cli;
+
+/// Where the reference is committed.
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
+
+const HEAD: &str = "\
+# The command line
+
+Made from the program's own help texts; a test keeps it current. `starling COMMAND --help` says the same.
+
+Commands ask the site's daemon over its local socket when one runs, else they open the store directly; where
+neither works they say which of the two stopped them. `--home DIR` (or `STARLING_HOME`) chooses the site's folder
+and `--json` prints one JSON document, on every command.
+
+";
+
+fn reference() -> String {
+    let mut root = Cli::command();
+    root.build();
+    let mut text = HEAD.to_owned();
+    section(&mut text, &root, "starling");
+    text
+}
+
+fn section(text: &mut String, command: &Command, path: &str) {
+    if command.get_name() == "help" {
+        return;
+    }
+    let depth = path.split(' ').count().min(3) + 1;
+    let _ = write!(text, "{} `{path}`\n\n", "#".repeat(depth));
+    let aliases: Vec<_> = command
+        .get_visible_aliases()
+        .map(|alias| format!("`{alias}`"))
+        .collect();
+    if let Some(about) = command.get_about() {
+        let also = if aliases.is_empty() {
+            String::new()
+        } else {
+            format!(" Also: {}.", aliases.join(", "))
+        };
+        let _ = write!(text, "{about}.{also}\n\n");
+    }
+    let own = |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
+    // Global options are repeated in every command's help; here once is enough.
+    let root = path == "starling";
+    let args: Vec<_> = command
+        .get_arguments()
+        .filter(own)
+        .filter(|arg| root || !arg.is_global_set())
+        .collect();
+    if !args.is_empty() {
+        text.push_str("| option | meaning |\n|---|---|\n");
+        for arg in args {
+            let _ = writeln!(text, "| {} | {} |", spelling(arg), meaning(arg));
+        }
+        text.push('\n');
+    }
+    if let Some(after) = command.get_after_help() {
+        let _ = write!(text, "```text\n{after}\n```\n\n");
+    }
+    for child in command.get_subcommands() {
+        section(text, child, &format!("{path} {}", child.get_name()));
+    }
+}
+
+fn spelling(arg: &Arg) -> String {
+    let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+    let names = arg.get_value_names().unwrap_or_default();
+    let value = names
+        .first()
+        .map_or_else(|| arg.get_id().as_str().to_uppercase(), ToString::to_string);
+    let mut spelling = match (arg.get_short(), arg.get_long()) {
+        (None, None) => return format!("`{value}`").replace('|', "\\|"),
+        (Some(short), Some(long)) => format!("-{short}, --{long}"),
+        (Some(short), None) => format!("-{short}"),
+        (None, Some(long)) => format!("--{long}"),
+    };
+    if takes_value {
+        let _ = write!(spelling, " {value}");
+    }
+    format!("`{spelling}`").replace('|', "\\|")
+}
+
+fn meaning(arg: &Arg) -> String {
+    let mut meaning = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    if arg.is_required_set() && arg.get_long().is_some() {
+        meaning.push_str(" (required)");
+    }
+    let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+    let values: Vec<_> = arg
+        .get_possible_values()
+        .iter()
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
+    if takes_value && !values.is_empty() {
+        let _ = write!(meaning, "; one of {}", values.join(", "));
+    }
+    let defaults: Vec<_> = arg
+        .get_default_values()
+        .iter()
+        .map(|value| format!("`{}`", value.to_string_lossy()))
+        .collect();
+    if takes_value && !defaults.is_empty() {
+        let _ = write!(meaning, "; default {}", defaults.join(", "));
+    }
+    if let Some(variable) = arg.get_env() {
+        let _ = write!(meaning, "; also `{}`", variable.to_string_lossy());
+    }
+    meaning.replace('|', "\\|")
+}
+
+#[test]
+fn the_committed_reference_is_current() {
+    let current = reference();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(COMMITTED, &current).unwrap();
+    }
+    let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
+    assert!(
+        committed == current,
+        "docs/cli.md differs from the program; run `UPDATE_GOLDEN=1 cargo test -p starling-cli` and look at the diff"
+    );
+}
+
+#[test]
+fn every_command_has_an_example_and_its_exit_codes() {
+    fn check(command: &Command, path: &str) {
+        let leaf = command.get_subcommands().next().is_none();
+        if leaf && command.get_name() != "help" {
+            let after = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(after.contains("Example:\n"), "{path} has no example");
+            assert!(
+                after.contains("Exit codes: 0 "),
+                "{path} does not say its exit codes"
+            );
+            assert!(command.get_about().is_some(), "{path} does not say what it does");
+        }
+        for child in command.get_subcommands() {
+            check(child, &format!("{path} {}", child.get_name()));
+        }
+    }
+    let command = Cli::command();
+    command.clone().debug_assert();
+    check(&command, "starling");
+}
+
+#[test]
+fn every_example_can_be_typed() {
+    use clap::Parser;
+    fn examples(command: &Command, found: &mut Vec<String>) {
+        let after = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+            .replace("\\\n", " ");
+        let lines = after.lines().filter(|line| line.starts_with("  "));
+        found.extend(lines.filter_map(|line| line.find("starling ").map(|at| line[at..].to_owned())));
+        command.get_subcommands().for_each(|child| examples(child, found));
+    }
+    let mut found = Vec::new();
+    examples(&Cli::command(), &mut found);
+    assert!(found.len() >= 25, "only {} examples", found.len());
+    for example in found {
+        // What a shell would do with these: cut redirections and pipes, take off quotes.
+        let words = example
+            .split([' '])
+            .filter(|word| !word.is_empty())
+            .map(|word| word.trim_matches('\''));
+        let words: Vec<_> = words.take_while(|word| !matches!(*word, ">" | "|")).collect();
+        if let Err(error) = Cli::try_parse_from(&words) {
+            panic!("`{example}` cannot be typed: {error}");
+        }
+    }
+}

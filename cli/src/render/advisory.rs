@@ -1,0 +1,134 @@
+//! Canonical advisories and events.
+
+use std::fmt::Write as _;
+
+use starling_api_types::{
+    Advisory, AdvisoryLookup, AdvisoryPage, EventAction, EventRecord, Provenance, ResolvedField,
+};
+
+use super::table::Table;
+use super::{Lines, cut, list, or_dash, plain, section};
+
+/// Widest value of a field that is shown; `--json` shows all of it.
+const VALUE_WIDTH: usize = 100;
+/// Widest summary in a list.
+const SUMMARY_WIDTH: usize = 60;
+
+/// `starling advisory get`
+pub(crate) fn advisories(lookup: &AdvisoryLookup) -> String {
+    let mut text = String::new();
+    if let Some(from) = lookup.redirected_from {
+        let _ = writeln!(text, "{from} has become what follows.\n");
+    }
+    for (index, advisory) in lookup.advisories.iter().enumerate() {
+        if index > 0 {
+            text.push_str("\n---\n\n");
+        }
+        text.push_str(&one(advisory));
+    }
+    text
+}
+
+fn one(advisory: &Advisory) -> String {
+    let package = &advisory.package;
+    let mut text = Lines::default()
+        .add("vulnerability", &advisory.vulnerability)
+        .add("aliases", list(&advisory.aliases))
+        .add("package", format!("{} {}", package.ecosystem, package.name))
+        .add("package URL", or_dash(package.purl.as_ref()))
+        .add("state", advisory.state.as_str())
+        .add("merge hash", advisory.merge_hash)
+        .to_string();
+
+    let mut fields = Table::new(["FIELD", "FROM", "VALUE"]);
+    for (name, field) in &advisory.fields {
+        field_rows(&mut fields, name, field);
+    }
+    section(&mut text, "Fields", &fields);
+
+    let mut edges = Table::new(["SOURCE", "RECORD", "STATED BY", "STATE", "AT"]);
+    for edge in &advisory.edges {
+        edges.row([
+            edge.provenance.source.to_string(),
+            edge.provenance.record_id.clone(),
+            author(&edge.provenance),
+            edge.state.as_str().to_owned(),
+            edge.claimed_at.to_string(),
+        ]);
+    }
+    section(&mut text, "Fed by", &edges);
+    text
+}
+
+fn field_rows(table: &mut Table, name: &str, field: &ResolvedField) {
+    let value = if field.unresolved {
+        "unresolved: awaits a decision".to_owned()
+    } else {
+        cut(field.value.as_str(), VALUE_WIDTH)
+    };
+    table.row([name.to_owned(), origin(&field.provenance), value]);
+    for loser in &field.losers {
+        table.row([
+            "  not".to_owned(),
+            origin(&loser.provenance),
+            cut(loser.value.as_str(), VALUE_WIDTH),
+        ]);
+    }
+}
+
+fn origin(provenance: &Provenance) -> String {
+    format!("{} {}", provenance.source, provenance.record_id)
+}
+
+fn author(provenance: &Provenance) -> String {
+    provenance
+        .site_id
+        .as_ref()
+        .map_or_else(|| provenance.site.to_string(), ToString::to_string)
+}
+
+/// `starling advisory list`
+pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
+    if page.advisories.is_empty() {
+        return "no advisory fits".to_owned();
+    }
+    let mut table = Table::new([
+        "VULNERABILITY",
+        "ECOSYSTEM",
+        "PACKAGE",
+        "SEVERITY",
+        "STATE",
+        "SOURCES",
+        "SUMMARY",
+    ]);
+    for row in &page.advisories {
+        table.row([
+            row.vulnerability.clone(),
+            row.package.ecosystem.clone(),
+            row.package.name.clone(),
+            or_dash(row.severity.as_ref()),
+            row.state.as_str().to_owned(),
+            list(&row.sources),
+            cut(row.summary.as_deref().unwrap_or(""), SUMMARY_WIDTH),
+        ]);
+    }
+    table.to_string()
+}
+
+/// One line of `starling events`
+pub(crate) fn event(record: &EventRecord) -> String {
+    let event = &record.event;
+    let action = match event.action {
+        EventAction::Created => "created",
+        EventAction::Updated => "updated",
+        EventAction::Redirected => "redirected",
+        EventAction::Withdrawn => "withdrawn",
+        EventAction::Removed => "removed",
+    };
+    let name = event.cve.as_deref().unwrap_or("-");
+    let line = format!(
+        "{} {} {action} {name} {} {} from {}",
+        record.id, event.imported_at, event.affects_key, event.merge_hash, event.site_id
+    );
+    plain(&line).into_owned()
+}

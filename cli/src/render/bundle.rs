@@ -1,0 +1,126 @@
+//! Bundles.
+
+use std::fmt::Write as _;
+
+use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportReport};
+
+use super::table::Table;
+use super::{Lines, count, cut, duration, list, or_dash, plain, section, size};
+
+/// Widest value of a conflict that is shown.
+const VALUE_WIDTH: usize = 40;
+
+/// `starling bundle export`
+pub(crate) fn export(summary: &ExportSummary) -> String {
+    format!(
+        "{}: {} deltas, {} claims, {} records, {}",
+        summary.bundle_hash,
+        count(summary.deltas),
+        count(summary.claims),
+        count(summary.bodies),
+        or_dash(summary.size_bytes.map(size))
+    )
+}
+
+/// `starling bundle import`
+pub(crate) fn import_report(report: &ImportReport) -> String {
+    let counts = &report.counts;
+    let mut text = String::new();
+    if report.dry_run {
+        text.push_str("Dry run: nothing was changed. An import would give:\n\n");
+    }
+    let lines = Lines::default()
+        .add("bundle", report.bundle_hash)
+        .add("cursor", or_dash(report.imported_cursor.as_ref()))
+        .add("created", count(counts.canonical_created))
+        .add("updated", count(counts.canonical_updated))
+        .add("unchanged", count(counts.canonical_skipped))
+        .add("edges added", count(counts.edges_added))
+        .add("deletions", count(counts.deletions_processed))
+        .add("conflicts", count(report.conflicts.len() as u64))
+        .add("took", duration(report.duration_ms));
+    let _ = write!(text, "{lines}");
+    let mut conflicts = Table::new(["ADVISORY", "FIELD", "HERE", "IMPORTED", "RESOLUTION"]);
+    for conflict in &report.conflicts {
+        conflicts.row([
+            conflict.merge_hash.to_string(),
+            conflict.field.clone(),
+            cut(conflict.local_value.as_str(), VALUE_WIDTH),
+            cut(conflict.remote_value.as_str(), VALUE_WIDTH),
+            conflict.resolution.clone(),
+        ]);
+    }
+    section(&mut text, "Conflicts", &conflicts);
+    for warning in &report.warnings {
+        let _ = writeln!(text, "warning: {}", plain(warning));
+    }
+    text
+}
+
+/// `starling bundle inspect`
+pub(crate) fn bundle_info(info: &BundleInfo) -> String {
+    let exporter = match &info.exporter_site_id {
+        Some(name) => format!("{name} ({})", info.exporter),
+        None => info.exporter.to_string(),
+    };
+    let mut lines = Lines::default()
+        .add("bundle", info.bundle_hash)
+        .add("format", info.format_version)
+        .add("sealed by", exporter)
+        .add("size", size(info.size_bytes))
+        .add("frames", count(info.frames))
+        .add("certificates", count(info.certificates))
+        .add(
+            "records",
+            format!("{}, {} unpacked", count(info.bodies), size(info.bodies_bytes)),
+        );
+    if let Some(part) = &info.part {
+        lines = lines.add("part", part);
+    }
+    let mut text = lines.to_string();
+    let mut logs = Table::new(["AUTHOR", "LANE", "EPOCH", "FIRST", "CURSOR", "DELTAS", "CLAIMS"]);
+    for log in &info.logs {
+        logs.row([
+            log.site_id
+                .as_ref()
+                .map_or_else(|| log.site.to_string(), ToString::to_string),
+            log.lane.to_string(),
+            log.epoch.to_string(),
+            log.first.to_string(),
+            log.cursor.to_string(),
+            or_dash(log.deltas.map(count)),
+            count(log.claims),
+        ]);
+    }
+    section(&mut text, "Logs", &logs);
+    text.push_str("\nNothing of this was verified; see `starling bundle validate`.\n");
+    text
+}
+
+/// `starling bundle validate`
+pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
+    let mut checks = Table::new(["CHECK", "OK", "FOUND"]);
+    for check in &validation.checks {
+        checks.row([
+            check.name.clone(),
+            if check.ok { "yes" } else { "NO" }.to_owned(),
+            check.found.clone(),
+        ]);
+    }
+    let verdict = if validation.valid { "valid" } else { "NOT valid" };
+    let hash = validation
+        .bundle_hash
+        .map_or_else(String::new, |hash| format!(" {hash}"));
+    let failed: Vec<_> = validation
+        .checks
+        .iter()
+        .filter(|check| !check.ok)
+        .map(|check| check.name.as_str())
+        .collect();
+    let failed = if failed.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", list(&failed))
+    };
+    format!("{checks}\nbundle{hash} is {verdict}{failed}")
+}

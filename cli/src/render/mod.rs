@@ -1,0 +1,152 @@
+//! Answers as text for people.
+//!
+//! What comes from advisories, SBOMs and other sites is foreign text: it passes [`plain`], so that nobody
+//! can write to a reader's terminal with escape sequences.
+
+mod advisory;
+mod bundle;
+mod sites;
+mod status;
+mod table;
+mod verdict;
+mod work;
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write as _};
+
+pub(crate) use advisory::{advisories, advisory_page, event};
+pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
+pub(crate) use sites::{site, site_history, site_status, sites};
+pub(crate) use status::{identity, init, keys, status};
+pub(crate) use verdict::verdict;
+pub(crate) use work::{converted, doctor, feed_report};
+
+use table::Table;
+
+/// Text without control characters, line ends included: each becomes U+FFFD.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    // Besides the controls: marks that turn the direction of writing, which can make a text read as another.
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.contains(harmful) {
+        Cow::Owned(text.replace(harmful, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Plain text on one line, cut to `width` characters.
+fn cut(text: &str, width: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = plain(&words);
+    if words.chars().count() <= width {
+        return words.into_owned();
+    }
+    let mut short: String = words.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// A size in bytes, in powers of ten.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    for (factor, unit) in UNITS {
+        if bytes >= factor {
+            return format!("{}.{} {unit}", bytes / factor, bytes % factor * 10 / factor);
+        }
+    }
+    format!("{bytes} B")
+}
+
+/// A duration in milliseconds.
+fn duration(millis: u64) -> String {
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        _ => format!("{} min {} s", millis / 60_000, millis % 60_000 / 1_000),
+    }
+}
+
+/// A count with commas between its thousands.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A value, or a dash.
+fn or_dash<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| plain(&value.to_string()).into_owned())
+}
+
+/// Texts with commas between, or a dash.
+fn list<T: Display>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "-".to_owned();
+    }
+    let texts: Vec<_> = items.iter().map(ToString::to_string).collect();
+    plain(&texts.join(", ")).into_owned()
+}
+
+/// `label  value` lines, labels padded to one width.
+#[derive(Default)]
+struct Lines(Vec<(&'static str, String)>);
+
+impl Lines {
+    fn add(mut self, label: &'static str, value: impl Display) -> Self {
+        self.0.push((label, plain(&value.to_string()).into_owned()));
+        self
+    }
+}
+
+impl Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.0.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        self.0
+            .iter()
+            .try_for_each(|(label, value)| writeln!(f, "{label:width$}  {value}"))
+    }
+}
+
+/// Adds a titled table, unless it is empty.
+fn section(text: &mut String, title: &str, table: &Table) {
+    if !table.is_empty() {
+        let _ = write!(text, "\n{title}\n{table}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_reach_the_terminal_as_commands() {
+        assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}");
+        assert_eq!(cut("two\n  words\u{7}", 20), "two words\u{fffd}");
+        assert_eq!(cut("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(
+            (size(999), size(1_500), size(100_000_000)),
+            ("999 B".into(), "1.5 kB".into(), "100.0 MB".into())
+        );
+        assert_eq!(
+            (count(7), count(1_234), count(1_234_567)),
+            ("7".into(), "1,234".into(), "1,234,567".into())
+        );
+        assert_eq!(
+            (duration(5), duration(1_234), duration(61_000)),
+            ("5 ms".into(), "1.2 s".into(), "1 min 1 s".into())
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! The site itself: status, identity, keys.
+
+use starling_api_types::{InitReport, KeyList, Position, PublicIdentity, Status};
+
+use super::table::Table;
+use super::{Lines, count, list, or_dash, section, size};
+
+/// `starling status`
+pub(crate) fn status(status: &Status) -> String {
+    let daemon = if status.daemon {
+        "running"
+    } else {
+        "not running; read from the store"
+    };
+    let store = &status.store;
+    let mut text = Lines::default()
+        .add("site", format!("{} ({})", status.site_id, status.site))
+        .add("daemon", format!("{daemon}, version {}", status.version))
+        .add("head", or_dash(status.head.as_ref()))
+        .add("knowledge root", status.knowledge_root)
+        .add("held root", status.held_root)
+        .add("records", count(status.records))
+        .add("advisories", count(status.advisories))
+        .add(
+            "store",
+            format!(
+                "{}, {}, schema {}",
+                store.engine,
+                size(store.size_bytes),
+                store.schema
+            ),
+        )
+        .add("listening", list(&status.listen))
+        .to_string();
+
+    let mut peers = Table::new(["PEER", "CONNECTED", "ADDRESS", "LAST SEEN", "LAST ERROR"]);
+    for peer in &status.peers {
+        peers.row([
+            peer.site_id.to_string(),
+            if peer.connected { "yes" } else { "no" }.to_owned(),
+            or_dash(peer.address.as_ref()),
+            or_dash(peer.last_seen_at),
+            or_dash(peer.last_error.as_ref()),
+        ]);
+    }
+    section(&mut text, "Peers", &peers);
+    section(&mut text, "Positions", &positions(&status.positions));
+
+    let mut feeds = Table::new(["SOURCE", "RECORDS", "LAST CHECKED", "LAST IMPORTED HERE"]);
+    for feed in &status.feeds {
+        feeds.row([
+            feed.source.to_string(),
+            count(feed.records),
+            or_dash(feed.last_checked),
+            or_dash(feed.last_imported_at),
+        ]);
+    }
+    section(&mut text, "Feeds", &feeds);
+    text
+}
+
+/// Positions per author and lane.
+pub(super) fn positions(positions: &[Position]) -> Table {
+    let mut table = Table::new([
+        "AUTHOR",
+        "LANE",
+        "EPOCH",
+        "HIGH-WATER",
+        "HELD",
+        "ACCEPTED",
+        "BODY-COMPLETE",
+        "HELD BACK BY",
+    ]);
+    for position in positions {
+        let author = position
+            .site_id
+            .as_ref()
+            .map_or_else(|| position.site.to_string(), ToString::to_string);
+        table.row([
+            author,
+            position.lane.to_string(),
+            position.epoch.to_string(),
+            or_dash(position.high_water.as_ref()),
+            or_dash(position.held.as_ref()),
+            or_dash(position.accepted.as_ref()),
+            or_dash(position.body_complete.as_ref()),
+            or_dash(position.hold_reason.as_ref()),
+        ]);
+    }
+    table
+}
+
+/// `starling init`
+pub(crate) fn init(report: &InitReport) -> String {
+    let made = Lines::default()
+        .add(
+            "site",
+            format!("{} ({})", report.identity.site_id, report.identity.site),
+        )
+        .add("folder", report.home.display())
+        .add("configuration", report.config.display())
+        .add("store", &report.engine);
+    format!(
+        "{made}\nMove the root key offline before you run in earnest; the daemon never needs it.\n\
+         Next: `starling feeds import PATH --source NAME`, `starling up`"
+    )
+}
+
+/// `starling keys show`
+pub(crate) fn identity(identity: &PublicIdentity) -> String {
+    Lines::default()
+        .add("site", format!("{} ({})", identity.site_id, identity.site))
+        .add("epoch", identity.epoch)
+        .add("root key", &identity.root_key)
+        .add("operating key", &identity.operating_key)
+        .add("peer id", &identity.peer_id)
+        .to_string()
+}
+
+/// `starling keys list`
+pub(crate) fn keys(list: &KeyList) -> String {
+    let mut table = Table::new(["ROLE", "EPOCH", "CURRENT", "PUBLIC KEY", "MADE", "SECRET"]);
+    for key in &list.keys {
+        let file = key.file.as_ref().map(|file| file.display());
+        table.row([
+            key.role.as_str().to_owned(),
+            or_dash(key.epoch),
+            if key.current { "yes" } else { "no" }.to_owned(),
+            key.public_key.to_string(),
+            or_dash(key.created_at),
+            if key.secret_present {
+                or_dash(file)
+            } else {
+                "not here".to_owned()
+            },
+        ]);
+    }
+    table.to_string()
+}

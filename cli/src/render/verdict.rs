@@ -1,0 +1,170 @@
+//! Verdicts: read leniently from their body, whose exact shape belongs to `starling-policy`.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use starling_api_types::{ExitStatus, VerdictEnvelope};
+
+use super::table::Table;
+use super::{count, cut, list, or_dash, plain, section};
+
+/// Widest summary of a finding.
+const SUMMARY_WIDTH: usize = 60;
+
+/// The parts of a verdict's body that are shown; what is missing shows as empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    outcome: String,
+    reasons: Vec<Reason>,
+    coverage: Coverage,
+    findings: Vec<Finding>,
+    knowledge_root: String,
+    as_of: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Reason {
+    text: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Coverage {
+    matched: u64,
+    total: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Finding {
+    action: String,
+    vulnerability: String,
+    package: Package,
+    severity: Severity,
+    fixed: Vec<String>,
+    summary: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Package {
+    ecosystem: String,
+    name: String,
+    version: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Severity {
+    level: String,
+    score: Option<serde_json::Value>,
+}
+
+impl Severity {
+    fn shown(&self) -> String {
+        match &self.score {
+            Some(serde_json::Value::String(score)) => format!("{} {score}", self.level),
+            Some(score) => format!("{} {score}", self.level),
+            None => self.level.clone(),
+        }
+    }
+}
+
+/// `starling scan`
+pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
+    // A body of another shape still has its hash and exit code shown.
+    let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
+    let mut findings = Table::new([
+        "ACTION",
+        "SEVERITY",
+        "VULNERABILITY",
+        "PACKAGE",
+        "VERSION",
+        "FIXED IN",
+        "SUMMARY",
+    ]);
+    for finding in &body.findings {
+        findings.row([
+            finding.action.clone(),
+            finding.severity.shown(),
+            finding.vulnerability.clone(),
+            format!("{} {}", finding.package.ecosystem, finding.package.name),
+            finding.package.version.clone(),
+            list(&finding.fixed),
+            cut(&finding.summary, SUMMARY_WIDTH),
+        ]);
+    }
+    let exit = ExitStatus::from_code(envelope.exit_code);
+    let mut text = format!(
+        "{}: {} finding(s), {} of {} packages judged, exit code {}\n",
+        plain(&body.outcome).to_uppercase(),
+        count(body.findings.len() as u64),
+        count(body.coverage.matched),
+        count(body.coverage.total),
+        or_dash(exit),
+    );
+    for reason in &body.reasons {
+        let _ = writeln!(text, "  because {}", plain(&reason.text));
+    }
+    section(&mut text, "Findings", &findings);
+    let _ = write!(
+        text,
+        "\nverdict    {}\nknowledge  {}\njudged at  {} by {}\n",
+        envelope.verdict_hash,
+        plain(&body.knowledge_root),
+        plain(&body.as_of),
+        envelope.site_id
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_api_types::{RawJson, SiteId, SiteSlug, Timestamp, VerdictHash};
+
+    use super::*;
+
+    fn envelope(body: &str, exit_code: u8) -> VerdictEnvelope {
+        VerdictEnvelope {
+            verdict: RawJson::new(body.to_owned()).unwrap(),
+            verdict_hash: VerdictHash::from_bytes([1; 32]),
+            site: SiteId::from_bytes([2; 32]),
+            site_id: SiteSlug::new("site-a").unwrap(),
+            time: Timestamp::from_unix_millis(0).unwrap(),
+            exit_code,
+            signature: None,
+        }
+    }
+
+    #[test]
+    fn findings_are_shown_without_their_escape_sequences() {
+        let body = r#"{"outcome":"fail","reasons":[{"code":"findings_fail","text":"1 finding is high or worse"}],
+            "coverage":{"matched":3,"total":4},"knowledge_root":"blake3:00","as_of":"2025-01-15T10:30:00.000Z",
+            "findings":[{"action":"fail","vulnerability":"CVE-2021-44228","severity":{"level":"critical","score":10.0},
+            "package":{"ecosystem":"Maven","name":"org.apache.logging.log4j:log4j-core","version":"2.14.1"},
+            "fixed":["2.15.0"],"summary":"Log4Shell \u001b[2J"}]}"#;
+        let text = verdict(&envelope(body, 1));
+        assert!(
+            text.starts_with("FAIL: 1 finding(s), 3 of 4 packages judged, exit code 1 (fail by policy)\n"),
+            "{text}"
+        );
+        assert!(text.contains("because 1 finding is high or worse"), "{text}");
+        assert!(
+            text.contains("critical 10.0  CVE-2021-44228  Maven org.apache.logging.log4j:log4j-core"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_body_of_another_shape_still_shows_hash_and_exit_code() {
+        let text = verdict(&envelope("[]", 4));
+        assert!(
+            text.contains("exit code 4 (knowledge missing or stale)"),
+            "{text}"
+        );
+        assert!(text.contains("blake3:0101"), "{text}");
+    }
+}

@@ -1,0 +1,177 @@
+//! One run of the command: which site, how it is reached, where output goes.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use starling_api::SiteService;
+use starling_api_types::{ErrorCode, Problem};
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::local;
+use crate::progress::Step;
+
+/// The daemon's socket in the site's folder; `starling-daemon` puts it there.
+pub(crate) const SOCKET_FILE: &str = "starling.sock";
+/// How long a store that another process holds is waited for: a daemon that starts or stops, or another
+/// command, lets go of it or begins to answer within that time.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// One run of the command.
+#[derive(Debug)]
+pub(crate) struct Session {
+    home: PathBuf,
+    json: bool,
+}
+
+impl Session {
+    /// A run on the site in `home`, which need not exist yet.
+    pub(crate) const fn new(home: PathBuf, json: bool) -> Self {
+        Self { home, json }
+    }
+
+    /// The site's folder.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Whether output is to be JSON.
+    pub(crate) const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Begins a piece of long work.
+    pub(crate) fn step(&self, what: impl Into<String>) -> Step {
+        Step::start(what.into())
+    }
+
+    /// The site: its daemon if one answers, else its store.
+    ///
+    /// # Errors
+    /// The daemon's refusal, or why the store cannot be opened; then the problem says both.
+    pub(crate) async fn site(&self, step: &Step) -> Result<Arc<dyn SiteService>, Problem> {
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match self.daemon(step).await {
+                Ok(client) => return Ok(Arc::new(client)),
+                Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {}
+                Err(problem) => return Err(problem),
+            }
+            match local::open(&self.home).await {
+                Ok(site) => return Ok(site),
+                Err(problem) if problem.code == ErrorCode::StoreLocked && Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Err(mut problem) => {
+                    problem.detail = format!(
+                        "no daemon answers on {}, and opening the store directly failed: {}",
+                        self.socket().display(),
+                        problem.detail
+                    );
+                    return Err(problem);
+                }
+            }
+        }
+    }
+
+    /// The site's daemon.
+    ///
+    /// # Errors
+    /// `daemon_not_running`, or why its socket cannot be used.
+    pub(crate) async fn daemon(&self, step: &Step) -> Result<Client, Problem> {
+        Client::connect(self.socket(), step.clone()).await
+    }
+
+    /// Makes sure that no daemon runs, for work that needs the store to itself.
+    ///
+    /// # Errors
+    /// `daemon_running`.
+    pub(crate) async fn ensure_no_daemon(&self, work: &str) -> Result<(), Problem> {
+        match self.daemon(&Step::silent()).await {
+            Err(problem) if problem.code == ErrorCode::DaemonNotRunning => Ok(()),
+            _ => Err(Problem::new(
+                ErrorCode::DaemonRunning,
+                format!("{work}: a daemon answers on {}", self.socket().display()),
+            )
+            .hint("stop the daemon, do this, and start it again")),
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.home.join(SOCKET_FILE)
+    }
+
+    /// Prints an answer: as JSON, or as `text` renders it.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to. A reader that has gone away is none.
+    pub(crate) fn print<T: Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Problem> {
+        let mut out = if self.json {
+            serde_json::to_string_pretty(value).map_err(|error| Problem::internal("writing JSON", error))?
+        } else {
+            text(value)
+        };
+        if !out.is_empty() && !out.ends_with('\n') {
+            out.push('\n');
+        }
+        print(&out)
+    }
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// When it cannot be written to. A reader that has gone away is none: it has what it wanted.
+pub(crate) fn print(text: &str) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::new(
+            ErrorCode::FileAccess,
+            format!("writing to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Says something on standard error that is not the command's answer.
+pub(crate) fn note(text: &str) {
+    let mut out = std::io::stderr().lock();
+    for line in text.lines() {
+        // There is nobody to tell when standard error is gone.
+        let _ = writeln!(out, "{}", crate::render::plain(line));
+    }
+}
+
+/// The site's folder: as given, else where this user's data lives.
+///
+/// # Errors
+/// When neither it nor the user's home folder is known.
+pub(crate) fn resolve_home(given: Option<PathBuf>) -> Result<PathBuf, Problem> {
+    if let Some(home) = given {
+        return Ok(home);
+    }
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map(|data| data.join("starling"))
+        .ok_or_else(|| {
+            Problem::new(
+                ErrorCode::ConfigInvalid,
+                "finding the site's folder: neither --home nor HOME is set",
+            )
+            .hint("say where it is with --home DIR or STARLING_HOME")
+        })
+}

@@ -1,0 +1,109 @@
+//! What works, and what is said, without a daemon.
+
+use crate::world::World;
+
+#[test]
+fn without_daemon_and_site_both_are_said() {
+    let world = World::empty();
+    for line in ["status", "sites list", "doctor"] {
+        let run = world.run(line).ends(2);
+        assert!(
+            run.stderr
+                .starts_with("error: No site in this folder: no daemon answers on "),
+            "{}",
+            run.stderr
+        );
+        assert!(
+            run.stderr
+                .contains("starling.sock, and opening the store directly failed: "),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_command_that_needs_a_daemon_says_so() {
+    let run = World::empty().run("events").ends(6);
+    assert!(
+        run.stderr.starts_with("error: Daemon not running: "),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("hint: start it with `starling up`"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_stale_socket_is_no_daemon() {
+    let world = World::empty();
+    drop(std::os::unix::net::UnixListener::bind(world.path("starling.sock")).unwrap());
+    assert!(world.run("events").ends(6).stderr.contains("nobody listens on"));
+}
+
+#[test]
+fn a_site_is_made_and_says_who_it_is() {
+    let world = World::empty();
+    let made = world
+        .run("--home @F/west init --site-id site-us-west-1 --json")
+        .ends(0)
+        .json();
+    assert_eq!(made["site_id"], "site-us-west-1");
+    let shown = world.run("--home @F/west keys show --json").ends(0).json();
+    assert_eq!(shown["site"], made["site"]);
+    let exported = world.run("--home @F/west keys export --public").ends(0).text();
+    assert_eq!(exported.trim_end(), shown["certificates"].as_str().unwrap());
+    assert_eq!(exported.lines().count(), 1);
+    let listed = world.run("--home @F/west keys list --json").ends(0).json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 2);
+    assert!(!listed.to_string().contains("starling-key-v1"));
+    world.run("--home @F/west init --site-id other").ends(2);
+    world.run("--home @F/west keys export").ends(2);
+}
+
+#[test]
+fn wrong_words_end_as_usage_with_help_on_standard_error() {
+    let world = World::empty();
+    for line in [
+        "",
+        "frobnicate",
+        "scan",
+        "scan a --fail-on terrible",
+        "scan a --as-of yesterday",
+        "bundle import a --on-conflict prefer_me",
+        "bundle export -c yesterday -o x",
+        "sites add Site_B --key k --max-bundle-size 1XB",
+        "sites add ../b --key k",
+        "feeds import a --source A/B",
+        "feeds import a --source b --allow-empty",
+        "store convert --engine memory",
+    ] {
+        let run = world.run(line).ends(2);
+        assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "`{line}`");
+    }
+}
+
+#[test]
+fn version_help_and_completions_need_nothing() {
+    let world = World::empty();
+    let version = world.run("--version").ends(0).text();
+    assert_eq!(version, format!("starling {}\n", env!("CARGO_PKG_VERSION")));
+    let help = world.run("bundle export --help").ends(0).text();
+    assert!(
+        help.contains("Example:") && help.contains("Exit codes: 0 "),
+        "{help}"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            world
+                .run(&format!("completions {shell}"))
+                .ends(0)
+                .text()
+                .contains("quickstart"),
+            "{shell}"
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Each command asks the daemon for what was typed, and shows the answer as text and as JSON.
+
+use crate::world::World;
+
+/// What is typed, and what the site is asked for.
+const CALLS: &[(&str, &str)] = &[
+    ("status", "status"),
+    ("sites list", "sites"),
+    ("sites show site-b", "site site-b"),
+    ("sites remove site-b", "remove_site site-b"),
+    ("sites history site-b", "site_history site-b"),
+    ("sites status site-b", "site_status site-b"),
+    ("advisory get CVE-2021-44228", "advisory CVE-2021-44228"),
+    (
+        "canonical get pkg:npm/@scope/name@1.0.0",
+        "advisory pkg:npm/@scope/name@1.0.0",
+    ),
+    (
+        "advisory list --purl pkg:npm/express",
+        "advisories AdvisoryListQuery { purl: Some(\"pkg:npm/express\")",
+    ),
+    ("advisory list --limit 0", "limit: Some(1000)"),
+    (
+        "bundle import @F/b.stl",
+        "import_bundle 6 ImportParams { dry_run: false, skip_signature: false, on_conflict: PreferRemote, force: false }",
+    ),
+    (
+        "bundle import @F/b.stl --dry-run --force --skip-signature --on-conflict fail",
+        "import_bundle 6 ImportParams { dry_run: true, skip_signature: true, on_conflict: Fail, force: true }",
+    ),
+    ("bundle inspect @F/b.stl", "inspect_bundle 6"),
+    (
+        "feeds import @F/b.stl --source ghsa",
+        "import_feed ghsa 6 FeedImportOptions { complete: false, strict: false, allow_empty: false }",
+    ),
+    (
+        "feeds import @F/b.stl --source ghsa --complete --strict --allow-empty",
+        "import_feed ghsa 6 FeedImportOptions { complete: true, strict: true, allow_empty: true }",
+    ),
+    (
+        "scan @F/b.stl",
+        "scan 6 ScanParams { fail_on: None, as_of: None }",
+    ),
+    (
+        "scan @F/b.stl --fail-on high --as-of 2025-01-15T10:30:00.000Z",
+        "scan 6 ScanParams { fail_on: Some(High), as_of: Some(",
+    ),
+    ("doctor", "doctor DoctorRequest { rebuild: false }"),
+    ("doctor --rebuild", "doctor DoctorRequest { rebuild: true }"),
+];
+
+#[test]
+fn every_command_asks_for_what_was_typed_and_answers_as_text_and_as_json() {
+    let world = World::with_daemon();
+    world.file("b.stl", "bundle");
+    for (line, asked) in CALLS {
+        let run = world.run(line).ends(0);
+        assert!(
+            world.asked().contains(asked),
+            "`{line}` asked for {}",
+            world.asked()
+        );
+        assert!(
+            run.stderr.is_empty(),
+            "`{line}` is not quiet in a pipe: {}",
+            run.stderr
+        );
+        assert!(
+            world.run(&format!("{line} --json")).ends(0).json().is_object(),
+            "`{line}`"
+        );
+    }
+}
+
+#[test]
+fn a_site_is_added_with_all_that_was_said_of_it() {
+    let world = World::with_daemon();
+    world.file("b.key", "starling-site-v1:00\n");
+    let line = "sites add site-b --key @@F/b.key --display-name B --address /ip4/192.0.2.7/udp/1/quic-v1 \
+        --allowed-sources ghsa,rustsec --max-bundle-size 100MB --disabled";
+    world.run(line).ends(0);
+    for said in [
+        "starling-site-v1:00\"",
+        "\"B\"",
+        "192.0.2.7",
+        "ghsa",
+        "rustsec",
+        "Some(100000000)",
+        "Some(false)",
+    ] {
+        assert!(world.asked().contains(said), "{said}: {}", world.asked());
+    }
+}
+
+#[test]
+fn the_verdict_decides_the_exit_code_and_keeps_its_bytes() {
+    let world = World::with_daemon();
+    for code in [0_u8, 1, 4, 5] {
+        *world.site.exit_code.lock().unwrap() = code;
+        let run = world.run_with("scan - --json", b"{}").ends(i32::from(code));
+        assert!(
+            run.text().contains(r#"{"outcome": "pass", "n":1.0}"#),
+            "{}",
+            run.text()
+        );
+    }
+}
+
+#[test]
+fn events_come_one_a_line_until_the_daemon_stops() {
+    let world = World::with_daemon();
+    *world.site.events.lock().unwrap() = (1..=3).map(crate::fake_site::event).collect();
+    let run = world.run("events --after 1 --json").ends(6);
+    let lines: Vec<serde_json::Value> = run
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        lines
+            .iter()
+            .map(|line| line["id"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        [2, 3]
+    );
+    assert!(run.stderr.contains("shutting_down"), "{}", run.stderr);
+    let text = world.run("events --after 2").ends(6).text();
+    assert!(
+        text.contains("created CVE-2024-29041 pkg:npm/express@4.0.0"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_bundle_that_is_not_valid_ends_as_refused_with_its_checks_shown() {
+    let world = World::with_daemon();
+    world.file("b.stl", "bundle");
+    let run = world.run("bundle validate @F/b.stl").ends(3);
+    assert!(run.text().contains("NOT valid"), "{}", run.text());
+    assert_eq!(
+        world.run("bundle validate @F/b.stl --json").ends(3).json()["valid"],
+        false
+    );
+}

@@ -1,0 +1,116 @@
+//! What goes wrong: the exit code, and what is said about it.
+
+use starling_api_types::{ErrorCode, Problem};
+
+use crate::world::World;
+
+#[test]
+fn every_problem_of_the_daemon_ends_the_command_with_its_code_and_words() {
+    let world = World::with_daemon();
+    for code in ErrorCode::ALL {
+        let problem = Problem::new(*code, "doing something").hint("do another thing");
+        *world.site.problem.lock().unwrap() = Some(problem);
+        let run = world.run("sites list").ends(i32::from(code.exit_status().code()));
+        assert_eq!(
+            run.stderr,
+            format!(
+                "error: {}: doing something\nhint: do another thing\n",
+                code.title()
+            ),
+            "{code}"
+        );
+        assert!(run.stdout.is_empty());
+    }
+}
+
+#[test]
+fn problems_are_json_where_json_was_asked_for() {
+    let world = World::with_daemon();
+    *world.site.problem.lock().unwrap() = Some(Problem::new(ErrorCode::SiteNotAllowed, "importing"));
+    let run = world.run("status --json").ends(3);
+    let problem: Problem = serde_json::from_str(&run.stderr).unwrap();
+    assert_eq!(problem.code, ErrorCode::SiteNotAllowed);
+}
+
+#[test]
+fn a_bundle_over_the_daemons_limit_is_refused_in_its_words() {
+    let world = World::with_daemon();
+    world.file("big.stl", vec![0; 5_000_000]);
+    for line in [
+        "bundle import @F/big.stl",
+        "bundle inspect @F/big.stl",
+        "bundle validate @F/big.stl",
+    ] {
+        let run = world.run(line).ends(3);
+        assert!(
+            run.stderr.starts_with("error: Bundle too large: "),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = world.run_with("bundle import -", &vec![0; 5_000_000]).ends(3);
+    assert!(
+        run.stderr.starts_with("error: Bundle too large: "),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(world.asked(), "");
+}
+
+#[test]
+fn files_that_are_not_there_are_named_before_anyone_is_asked() {
+    let world = World::with_daemon();
+    for line in [
+        "scan nope.json",
+        "bundle import nope.json",
+        "feeds import nope.json --source a",
+    ] {
+        let run = world.run(line).ends(2);
+        assert!(run.stderr.contains("nope.json"), "{line}: {}", run.stderr);
+    }
+    let run = world.run("sites add b --key @nope.json").ends(2);
+    assert!(run.stderr.contains("nope.json"), "{}", run.stderr);
+    assert_eq!(world.asked(), "");
+}
+
+#[test]
+fn work_that_needs_the_store_to_itself_says_that_a_daemon_runs() {
+    let world = World::with_daemon();
+    for line in ["store convert --engine redb", "keys generate"] {
+        let run = world.run(line).ends(6);
+        assert!(
+            run.stderr.starts_with("error: Daemon is running: "),
+            "{line}: {}",
+            run.stderr
+        );
+        assert!(run.stderr.contains("starling.sock"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_panic_in_the_daemon_is_an_internal_error_of_one_command() {
+    let world = World::with_daemon();
+    *world.site.panics.lock().unwrap() = true;
+    world.run("status").ends(10);
+    *world.site.panics.lock().unwrap() = false;
+    world.run("status").ends(0);
+}
+
+#[test]
+fn a_socket_on_which_something_else_answers_is_said_to_be_unreachable() {
+    let world = World::empty();
+    let listener = std::os::unix::net::UnixListener::bind(world.path("starling.sock")).unwrap();
+    let other = std::thread::spawn(move || {
+        // The first connection only looks whether someone is there; the second brings the call.
+        let mut connections = listener.incoming();
+        drop(connections.next().unwrap());
+        std::io::Write::write_all(&mut connections.next().unwrap().unwrap(), b"220 mail ready\r\n").unwrap();
+    });
+    let run = world.run("status").ends(6);
+    assert!(
+        run.stderr.starts_with("error: Site not reachable: "),
+        "{}",
+        run.stderr
+    );
+    other.join().unwrap();
+}

@@ -1,0 +1,74 @@
+//! Files, folders, standard input and output.
+
+use crate::world::World;
+
+#[test]
+fn an_export_goes_to_its_file_whole_and_says_what_it_holds() {
+    let world = World::with_daemon();
+    let line = "bundle export -c 2025-01-15T10:30:00.000Z#0042 -c site-c=2025-01-15T10:30:00.000Z#0007 --to site-b -o @F/out.stl";
+    let report = world.run(&format!("{line} --json")).ends(0).json();
+    assert_eq!(std::fs::read(world.path("out.stl")).unwrap(), b"zstd");
+    assert_eq!(
+        (&report["deltas"], &report["bodies"], &report["size_bytes"]),
+        (&1.into(), &3.into(), &4.into())
+    );
+    for said in ["#0042", "site-c", "#0007", "site-b"] {
+        assert!(world.asked().contains(said), "{said}: {}", world.asked());
+    }
+}
+
+#[test]
+fn an_export_to_standard_output_holds_nothing_but_the_bundle() {
+    let world = World::with_daemon();
+    let run = world.run("bundle export -o -").ends(0);
+    assert_eq!(run.stdout, b"zstd");
+    assert!(
+        run.stderr.contains("1 deltas, 2 claims, 3 records"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_dump_goes_to_a_file_or_to_standard_output() {
+    let world = World::with_daemon();
+    let lines = "{\"id\":\"A\"}\n{\"id\":\"B\"}\n";
+    assert_eq!(
+        world.run("advisory dump --source ghsa -o -").ends(0).text(),
+        lines
+    );
+    assert!(world.asked().contains("ghsa"));
+    world.run("advisory dump -o @F/all.ndjson").ends(0);
+    assert_eq!(std::fs::read_to_string(world.path("all.ndjson")).unwrap(), lines);
+}
+
+#[test]
+fn a_folder_is_sent_as_a_tar() {
+    let world = World::with_daemon();
+    world.file("feed/a/one.json", "{}");
+    world.file("feed/two.json", "{}");
+    world.run("feeds import @F/feed --source ghsa").ends(0);
+    // Two files and the folder: a header each, a block for each content, and the end of the archive.
+    assert!(
+        world.asked().starts_with("import_feed ghsa 3584 "),
+        "{}",
+        world.asked()
+    );
+}
+
+#[test]
+fn standard_input_is_read_to_its_end() {
+    let world = World::with_daemon();
+    world
+        .run_with("feeds import - --source ghsa", &vec![b' '; 300_000])
+        .ends(0);
+    assert!(
+        world.asked().starts_with("import_feed ghsa 300000 "),
+        "{}",
+        world.asked()
+    );
+    world.run_with("bundle import -", b"bundle").ends(0);
+    assert!(world.asked().starts_with("import_bundle 6 "), "{}", world.asked());
+    world.run_with("scan -", b"{}").ends(0);
+    assert!(world.asked().starts_with("scan 2 "), "{}", world.asked());
+}

@@ -1,0 +1,15 @@
+//! The program as a user runs it, against a daemon that serves a fake site on a real socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which clippy.toml means too, lie outside #[test] functions"
+)]
+
+mod alone;
+mod calls;
+mod failures;
+#[path = "../../../api/tests/api/fake_site.rs"]
+#[allow(dead_code, reason = "the API's tests use the rest")]
+mod fake_site;
+mod files;
+mod world;
