@@ -1,0 +1,271 @@
+//! Why a package is, or is not, affected by one vulnerability: the scan's own evaluation, kept whole.
+//!
+//! The answer names every step: which OSV package the URL means, which advisories about it carry the
+//! id, and what each rule of theirs says about the version. Nothing is decided here that a scan would
+//! decide otherwise: both call the same functions.
+
+use std::fmt;
+
+use crate::knowledge::{Knowledge, KnowledgeError};
+use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate};
+use crate::osv::Event;
+use crate::purl::PackageUrl;
+use crate::purl::osv::{OsvPackage, package_of, version_of};
+use crate::version::Scheme;
+
+/// The answer to "is this package affected by that vulnerability, and why?".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The answer in a word.
+    pub conclusion: Conclusion,
+    /// The OSV package that was looked up, if the URL names one.
+    pub package: Option<OsvPackage>,
+    /// The version that was compared.
+    pub version: Option<String>,
+    /// The order that it was compared in, if the ecosystem has one.
+    pub scheme: Option<Scheme>,
+    /// The advisories about the package that carry the id.
+    pub advisories: Vec<AdvisoryExplanation>,
+    /// How many advisories about the package do not carry it.
+    pub other_advisories: usize,
+}
+
+/// The answer in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conclusion {
+    /// A rule says so.
+    Affected,
+    /// Every rule could be evaluated, and none says so.
+    NotAffected,
+    /// All advisories that would say so are withdrawn.
+    Withdrawn,
+    /// No advisory about this package carries the id.
+    NotAbout,
+    /// A rule could not be evaluated, or the package or its version is not known.
+    CannotSay,
+}
+
+/// What one advisory says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdvisoryExplanation {
+    /// Its merge hash.
+    pub merge_hash: String,
+    /// Its vulnerability's identity.
+    pub vulnerability: String,
+    /// When it was withdrawn, if it was.
+    pub withdrawn: Option<String>,
+    /// The evaluation of each of its entries about the package.
+    pub entries: Vec<Evaluation>,
+}
+
+/// Explains one package URL against one id (any alias).
+///
+/// # Errors
+/// If the knowledge cannot be read.
+pub fn explain(
+    purl: &PackageUrl,
+    id: &str,
+    knowledge: &dyn Knowledge,
+) -> Result<Explanation, KnowledgeError> {
+    let package = package_of(purl);
+    let version = version_of(purl);
+    let mut explanation = Explanation {
+        conclusion: Conclusion::CannotSay,
+        scheme: package
+            .as_ref()
+            .and_then(|package| Scheme::for_ecosystem(&package.ecosystem)),
+        package,
+        version,
+        advisories: Vec::new(),
+        other_advisories: 0,
+    };
+    let Some(package) = explanation
+        .package
+        .as_ref()
+        .filter(|package| package.release_known)
+    else {
+        return Ok(explanation);
+    };
+    let subject = explanation
+        .version
+        .as_deref()
+        .map(|version| Subject::new(&package.ecosystem, version));
+    for advisory in knowledge.advisories(&package.ecosystem, &package.name)? {
+        let carries = advisory.vulnerability == id || advisory.ids.iter().any(|own| own == id);
+        if !carries {
+            explanation.other_advisories += 1;
+            continue;
+        }
+        let entries = subject
+            .iter()
+            .flat_map(|s| advisory.affected.iter().map(move |entry| evaluate(entry, s)));
+        explanation.advisories.push(AdvisoryExplanation {
+            entries: entries.collect(),
+            merge_hash: advisory.merge_hash,
+            vulnerability: advisory.vulnerability,
+            withdrawn: advisory.withdrawn,
+        });
+    }
+    explanation.conclusion = conclude(&explanation.advisories, subject.is_some());
+    Ok(explanation)
+}
+
+fn conclude(advisories: &[AdvisoryExplanation], has_version: bool) -> Conclusion {
+    if advisories.is_empty() {
+        return Conclusion::NotAbout;
+    }
+    let standing = || advisories.iter().filter(|advisory| advisory.withdrawn.is_none());
+    let any = |test: fn(&Evaluation) -> bool| standing().any(|advisory| advisory.entries.iter().any(test));
+    if standing().next().is_none() {
+        Conclusion::Withdrawn
+    } else if any(Evaluation::is_affected) {
+        Conclusion::Affected
+    } else if !has_version || any(Evaluation::is_undecided) {
+        Conclusion::CannotSay
+    } else {
+        Conclusion::NotAffected
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enumerated => f.write_str("the list of versions"),
+            Self::Range {
+                index,
+                kind,
+                introduced,
+                until,
+            } => {
+                write!(f, "{kind} range {index}")?;
+                if let Some(introduced) = introduced {
+                    write!(f, ", affected from {introduced}")?;
+                }
+                match until {
+                    Some(Event::Fixed(version)) => write!(f, ", fixed in {version}"),
+                    Some(Event::LastAffected(version)) => write!(f, ", up to and with {version}"),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotListed => f.write_str("the version is not listed"),
+            Self::Outside {
+                closed_by,
+                next_introduced,
+            } => {
+                match closed_by {
+                    Some(Event::Fixed(version)) => write!(f, "fixed since {version}")?,
+                    Some(Event::LastAffected(version)) => write!(f, "after {version}, the last affected")?,
+                    Some(_) => f.write_str("outside of the range")?,
+                    None => f.write_str("not yet affected")?,
+                }
+                match next_introduced {
+                    Some(version) => write!(f, ", affected from {version} on"),
+                    None => Ok(()),
+                }
+            }
+            Self::NeedsCommitGraph => f.write_str("a range of commits, which needs the repository"),
+            Self::NoOrder => f.write_str("versions of this ecosystem have no known order"),
+            Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
+            Self::EventsUnreadable => f.write_str("none of the range's versions can be read"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::Advisory;
+    use crate::osv::Record;
+
+    struct One(Advisory);
+
+    impl Knowledge for One {
+        fn advisories(&self, _: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+            Ok(if name == "express" {
+                vec![self.0.clone()]
+            } else {
+                Vec::new()
+            })
+        }
+
+        fn knows_ecosystem(&self, _: &str) -> Result<bool, KnowledgeError> {
+            Ok(true)
+        }
+    }
+
+    fn knowledge(affected: &str) -> One {
+        let record =
+            Record::from_json(format!(r#"{{"id":"GHSA-1","affected":[{affected}]}}"#).as_bytes()).unwrap();
+        One(Advisory {
+            vulnerability: "CVE-1".into(),
+            ids: vec!["GHSA-1".into()],
+            affected: record.affected,
+            ..Advisory::default()
+        })
+    }
+
+    const RANGE: &str =
+        r#"{"ranges":[{"type":"SEMVER","events":[{"introduced":"1.0.0"},{"fixed":"2.0.0"}]}]}"#;
+
+    fn ask(purl: &str, id: &str, knowledge: &One) -> Explanation {
+        explain(&PackageUrl::parse_lenient(purl).unwrap(), id, knowledge).unwrap()
+    }
+
+    #[test]
+    fn a_match_and_a_miss_name_their_rule() {
+        let hit = ask("pkg:npm/express@1.5.0", "GHSA-1", &knowledge(RANGE));
+        assert_eq!(hit.conclusion, Conclusion::Affected);
+        let rule = &hit.advisories[0].entries[0].matched[0];
+        assert_eq!(
+            rule.to_string(),
+            "SEMVER range 0, affected from 1.0.0, fixed in 2.0.0"
+        );
+        for (version, why) in [
+            ("0.9.0", "not yet affected, affected from 1.0.0 on"),
+            ("2.1.0", "fixed since 2.0.0"),
+        ] {
+            let miss = ask(&format!("pkg:npm/express@{version}"), "CVE-1", &knowledge(RANGE));
+            assert_eq!(miss.conclusion, Conclusion::NotAffected, "{version}");
+            assert_eq!(miss.advisories[0].entries[0].unmatched[0].1.to_string(), why);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_not_called_unaffected() {
+        let git = r#"{"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}"#;
+        assert_eq!(
+            ask("pkg:npm/express@1.0.0", "CVE-1", &knowledge(git)).conclusion,
+            Conclusion::CannotSay
+        );
+        assert_eq!(
+            ask("pkg:npm/express", "CVE-1", &knowledge(RANGE)).conclusion,
+            Conclusion::CannotSay
+        );
+        assert_eq!(
+            ask("pkg:docker/express@1", "CVE-1", &knowledge(RANGE)).conclusion,
+            Conclusion::CannotSay
+        );
+    }
+
+    #[test]
+    fn other_ids_and_withdrawn_advisories_are_told_apart() {
+        let other = ask("pkg:npm/express@1.5.0", "CVE-2", &knowledge(RANGE));
+        assert_eq!(
+            (other.conclusion, other.other_advisories),
+            (Conclusion::NotAbout, 1)
+        );
+        let mut withdrawn = knowledge(RANGE);
+        withdrawn.0.withdrawn = Some("2024-01-01T00:00:00Z".into());
+        assert_eq!(
+            ask("pkg:npm/express@1.5.0", "CVE-1", &withdrawn).conclusion,
+            Conclusion::Withdrawn
+        );
+    }
+}
