@@ -45,11 +45,14 @@ pub(crate) struct Touch<'a> {
 
 impl Touch<'_> {
     /// Says what fed the advisory, while the edges are still as they were.
-    pub(crate) fn feed_before<R: Rows>(&self, rows: &R) -> Result<Feed, ViewError> {
+    pub(crate) fn feed_before<R: Rows>(&self, rows: &R, before: &Closures<'_>) -> Result<Feed, ViewError> {
         if self.was_live {
-            Ok(Feed::Live)
-        } else {
-            feed_of(rows, &self.vulnerability, self.package)
+            return Ok(Feed::Live);
+        }
+        // All that can belong to an id that is no CVE is in its component: the case of a new record.
+        match before.known(&self.vulnerability) {
+            Some(Closure::Whole(component)) if component.records.is_empty() => Ok(Feed::Nothing),
+            _ => feed_of(rows, &self.vulnerability, self.package),
         }
     }
 

@@ -85,7 +85,7 @@ pub(crate) fn update_within<R: RowsMut, C: Claims, B: Bodies>(
     let difference = Difference::of(&records, &before, &after);
     let mut feeds_before = Vec::with_capacity(difference.touched.len());
     for touch in &difference.touched {
-        feeds_before.push(touch.feed_before(rows)?);
+        feeds_before.push(touch.feed_before(rows, &before)?);
     }
     difference.write(rows, &before, &after)?;
     changes.edges_added = difference.gained.len() as u64;
