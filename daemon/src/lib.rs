@@ -13,5 +13,5 @@ mod service;
 mod sync_task;
 
 pub use convert::convert_store;
-pub use offline::{Offline, open_offline};
-pub use run::{RunError, run};
+pub use offline::{Offline, open_offline, open_offline_on};
+pub use run::{RunError, run, run_on};

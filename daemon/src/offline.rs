@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use starling_api::SiteService;
 use starling_api_types::{ErrorCode, Problem};
+use starling_store::SiteStore;
 use starling_store::engine::{self, ByteCount, Engine, EngineKind, EngineOptions};
 
 use crate::config::{Config, Overrides};
@@ -19,6 +20,12 @@ impl Offline {
     pub fn service(&self) -> Arc<dyn SiteService> {
         Arc::new(self.0.clone())
     }
+
+    /// Its store, for tools that look below the service.
+    #[must_use]
+    pub fn store(&self) -> &Arc<SiteStore> {
+        &self.0.0.store
+    }
 }
 
 /// Opens the site in a folder without a daemon. Waits for nothing: a running daemon holds the store.
@@ -31,6 +38,22 @@ pub fn open_offline(home: &std::path::Path, overrides: &Overrides) -> Result<Off
         .config(overrides)
         .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, crate::home::error_chain(&error)))?;
     Site::open(home, config, None).map(Offline)
+}
+
+/// As [`open_offline`], over an engine of the caller's own: one that records, counts or fails.
+///
+/// # Errors
+/// As [`open_offline`].
+pub fn open_offline_on(
+    engine: Arc<dyn Engine>,
+    home: &std::path::Path,
+    overrides: &Overrides,
+) -> Result<Offline, Problem> {
+    let home = Home::open(home).map_err(|error| home_problem(&error))?;
+    let config = home
+        .config(overrides)
+        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, crate::home::error_chain(&error)))?;
+    Site::open_on(engine, home, config, None).map(Offline)
 }
 
 /// Opens the engine that the configuration names; one that lies there already must be of that kind.

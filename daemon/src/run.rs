@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError, SiteService};
 use starling_api_types::{ErrorCode, Problem};
 use starling_store::SharedReplica;
+use starling_store::engine::Engine;
 use starling_sync::SyncEngine;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,28 @@ impl From<Problem> for RunError {
 /// # Errors
 /// [`RunError`] before it is ready; after that it runs until it is stopped.
 pub async fn run(home: &Path, overrides: &Overrides, stop: CancellationToken) -> Result<(), RunError> {
+    run_with(None, home, overrides, stop).await
+}
+
+/// As [`run`], over an engine of the caller's own: one that records, counts or fails.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_on(
+    engine: Arc<dyn Engine>,
+    home: &Path,
+    overrides: &Overrides,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    run_with(Some(engine), home, overrides, stop).await
+}
+
+async fn run_with(
+    engine: Option<Arc<dyn Engine>>,
+    home: &Path,
+    overrides: &Overrides,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
     let started = Instant::now();
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
@@ -61,7 +84,11 @@ pub async fn run(home: &Path, overrides: &Overrides, stop: CancellationToken) ->
 
     let site = {
         let (home, config) = (home.clone(), config.clone());
-        let opened = tokio::task::spawn_blocking(move || Site::open(home, config, Some(started))).await;
+        let opened = tokio::task::spawn_blocking(move || match engine {
+            Some(engine) => Site::open_on(engine, home, config, Some(started)),
+            None => Site::open(home, config, Some(started)),
+        })
+        .await;
         opened.map_err(|panic| Problem::internal("opening the site", panic))??
     };
     site.0.sign_heads().map_err(|error| store_problem("signing the site's heads", &error))?;

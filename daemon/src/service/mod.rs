@@ -62,6 +62,19 @@ impl Site {
     /// A [`Problem`] for the operator.
     pub(crate) fn open(home: Home, config: Config, started: Option<Instant>) -> Result<Self, Problem> {
         let engine = crate::offline::open_engine(&home, &config)?;
+        Self::open_on(engine, home, config, started)
+    }
+
+    /// Opens a site over an engine that is open.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the operator.
+    pub(crate) fn open_on(
+        engine: Arc<dyn starling_store::engine::Engine>,
+        home: Home,
+        config: Config,
+        started: Option<Instant>,
+    ) -> Result<Self, Problem> {
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let settings = settings_of(home.chain(), &config, &[]);
         let options = starling_store::SiteOptions {
