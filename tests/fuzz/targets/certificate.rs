@@ -1,0 +1,11 @@
+//! Certificate chains: whatever is accepted encodes to what was read.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use starling_protocol::CertificateChain;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(chain) = CertificateChain::from_bytes(bytes) {
+        assert_eq!(chain.to_bytes(), bytes);
+    }
+});
