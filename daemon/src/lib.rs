@@ -1,17 +1,19 @@
 //! One site's running parts: configuration, keys, the store's service, peers over QUIC, and the daemon that
 //! wires them. Owns sockets, the clock and tasks; everything it decides with is in the pure crates below it.
 
-pub mod config;
-pub mod home;
 mod clock;
+pub mod config;
 mod convert;
+pub mod home;
 mod logging;
 mod net;
 mod offline;
+mod rotate;
 mod run;
 mod service;
 mod sync_task;
 
 pub use convert::convert_store;
 pub use offline::{Offline, open_offline, open_offline_on};
+pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};

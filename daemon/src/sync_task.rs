@@ -88,7 +88,11 @@ impl SyncTask {
                 Duration::from_millis(at.as_millis().saturating_sub(now().as_millis()))
             });
             tokio::select! {
-                _ = stop.changed() => return,
+                _ = stop.changed() => {
+                    let (sent, received) = self.net.traffic.totals();
+                    tracing::info!(sent, received, "bytes exchanged with peers");
+                    return;
+                }
                 event = self.net.events.recv() => match event {
                     Some(event) => self.net_event(event, &mut wake_at).await,
                     None => return,

@@ -105,7 +105,6 @@ pub(crate) struct Net {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) traffic: Arc<Traffic>,
-    pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
 /// Starts a swarm that listens on `listen`.
@@ -117,8 +116,9 @@ pub(crate) fn start(key: &SigningKey, listen: &[Multiaddr]) -> Result<Net, NetEr
     let (event_queue, events) = mpsc::channel(EVENT_QUEUE);
     let traffic = Arc::new(Traffic::default());
     let swarm = swarm::build(key, listen)?;
-    let task = tokio::spawn(swarm::drive(swarm, command_queue, event_queue, traffic.clone()));
-    Ok(Net { commands, events, traffic, task })
+    // Ends with the channels: when the last sender of commands is dropped.
+    tokio::spawn(swarm::drive(swarm, command_queue, event_queue, traffic.clone()));
+    Ok(Net { commands, events, traffic })
 }
 
 /// The libp2p peer id of an operating key.

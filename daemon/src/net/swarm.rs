@@ -78,21 +78,24 @@ pub(super) async fn drive(
     traffic: Arc<Traffic>,
 ) {
     let mut driver = Driver { traffic, ours: BTreeMap::new(), theirs: BTreeMap::new(), next: 0 };
+    // While an event waits for its place, the sockets are not read but commands still are: were neither, two
+    // full queues would wait for each other for ever.
+    let mut waiting: Option<Event> = None;
     loop {
-        let event = tokio::select! {
+        tokio::select! {
             command = commands.recv() => match command {
-                Some(command) => {
-                    driver.command(&mut swarm, command);
-                    None
-                }
+                Some(command) => driver.command(&mut swarm, command),
                 None => return,
             },
-            event = swarm.select_next_some() => driver.event(&mut swarm, event),
-        };
-        if let Some(event) = event
-            && events.send(event).await.is_err()
-        {
-            return;
+            place = events.reserve(), if waiting.is_some() => match place {
+                Ok(place) => {
+                    if let Some(event) = waiting.take() {
+                        place.send(event);
+                    }
+                }
+                Err(_) => return,
+            },
+            event = swarm.select_next_some(), if waiting.is_none() => waiting = driver.event(&mut swarm, event),
         }
     }
 }

@@ -76,20 +76,14 @@ impl Site {
         started: Option<Instant>,
     ) -> Result<Self, Problem> {
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
-        let settings = settings_of(home.chain(), &config, &[]);
         let options = starling_store::SiteOptions {
-            settings,
+            settings: &|listed| settings_of(home.chain(), &config, listed),
             compression_level: config.federation.compression_level,
             max_delta_claims: config.federation.max_items,
+            now: now(),
         };
-        let store = SiteStore::open(engine, home.chain(), options)
+        let store = SiteStore::open(engine, home.chain(), &options)
             .map_err(|error| store_problem("opening the store", &error))?;
-        let listed = store.listed_sites().map_err(|error| store_problem("reading the allow-list", &error))?;
-        if !config.view.site_order.is_empty() {
-            store
-                .set_settings(settings_of(home.chain(), &config, &listed))
-                .map_err(|error| store_problem("bringing the view to the configured policy", &error))?;
-        }
         let parts = SiteParts {
             home,
             config,
@@ -174,6 +168,15 @@ impl SiteParts {
             self.store.sign_head(lane, &self.key, now(), valid, checks)?;
         }
         Ok(())
+    }
+
+    /// Folds by the configured policy again: its order of sites is written in names of the allow-list.
+    fn apply_policy(&self) -> Result<(), starling_store::StoreError> {
+        if self.config.view.site_order.is_empty() {
+            return Ok(());
+        }
+        let listed = self.store.listed_sites()?;
+        self.store.set_settings(settings_of(self.home.chain(), &self.config, &listed))
     }
 
     /// Tells the sync task and the subscribers that the store changed.

@@ -122,6 +122,7 @@ impl SiteParts {
     fn note_site(&self, listed: &ListedSite, change: &str) -> ServiceResult<()> {
         let entry = LedgerEntry::SiteChanged { at: now(), site: listed.site, change: change.to_owned() };
         self.store.record(&entry).map_err(|error| store_problem("writing to the ledger", &error))?;
+        self.apply_policy().map_err(|error| store_problem("folding by the order of sites", &error))?;
         self.changed();
         Ok(())
     }

@@ -375,7 +375,7 @@ struct Step {
 }
 
 /// Moves the accepted position of every source whose live bodies are here.
-fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(SiteId, Lane, ClaimNumber)> {
+pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(SiteId, Lane, ClaimNumber)> {
     let mut moved = Vec::new();
     let ids: Vec<LogId> = state.logs.keys().copied().collect();
     for id in ids {

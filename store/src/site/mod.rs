@@ -32,7 +32,7 @@ mod view_rows;
 use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId};
+use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId, UnixMillis};
 
 pub use self::accept::{Accepted, ViewCounts};
 pub use self::author::Authored;
@@ -64,14 +64,15 @@ pub struct SiteStore {
 }
 
 /// How a site's store works; everything else is in its rows.
-#[derive(Debug, Clone)]
-pub struct SiteOptions {
-    /// How the view folds.
-    pub settings: starling_view::Settings,
+pub struct SiteOptions<'a> {
+    /// How the view folds, given the allow-list: an order of sites is written in its names.
+    pub settings: &'a dyn Fn(&[ListedSite]) -> starling_view::Settings,
     /// zstd level of bodies and of the site's own claims blocks.
     pub compression_level: i32,
     /// Most claims in one of the site's own deltas; the protocol's limit holds as well.
     pub max_delta_claims: usize,
+    /// Now: the time of what opening finishes.
+    pub now: UnixMillis,
 }
 
 impl SiteStore {
@@ -84,17 +85,18 @@ impl SiteStore {
     pub fn open(
         engine: Arc<dyn Engine>,
         chain: &CertificateChain,
-        options: SiteOptions,
+        options: &SiteOptions<'_>,
     ) -> Result<Self, StoreError> {
         let site = chain.site();
         migrate::migrate(engine.as_ref(), site)?;
         let bodies = BodyStore::open(engine.clone(), options.compression_level)?;
         let state = State::load(engine.as_ref(), site)?;
+        let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
         let store = Self {
             engine,
             bodies,
             state: RwLock::new(state),
-            settings: RwLock::new(options.settings),
+            settings: RwLock::new((options.settings)(&listed)),
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
         };
@@ -103,7 +105,7 @@ impl SiteStore {
             store.keep_chain(&mut state, chain)?;
             store.find_wanted(&mut state)?;
             store.note_settings(&mut state)?;
-            store.redo(&mut state, &Origin::default())?;
+            store.redo(&mut state, &Origin { bundle: None, at: options.now })?;
         }
         Ok(store)
     }

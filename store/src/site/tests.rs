@@ -21,13 +21,19 @@ struct TestSite {
     store: SiteStore,
 }
 
-fn options(chain: &CertificateChain) -> SiteOptions {
-    let settings = Settings {
+fn open(engine: Arc<MemoryEngine>, chain: &CertificateChain) -> SiteStore {
+    let settings = |_: &[ListedSite]| Settings {
         policy: ViewPolicy::default().compile(chain.site()),
         decisions: Default::default(),
         normalise_name: |_, name| name.to_owned(),
     };
-    SiteOptions { settings, compression_level: 3, max_delta_claims: 1_024 }
+    let options = SiteOptions {
+        settings: &settings,
+        compression_level: 3,
+        max_delta_claims: 1_024,
+        now: UnixMillis::EPOCH,
+    };
+    SiteStore::open(engine, chain, &options).unwrap()
 }
 
 impl TestSite {
@@ -36,7 +42,7 @@ impl TestSite {
         let key = SigningKey::from_seed(&[seed + 100; 32]);
         let chain = CertificateChain::genesis(name.parse().unwrap(), &root, &key, UnixMillis::EPOCH);
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
-        let store = SiteStore::open(engine.clone(), &chain, options(&chain)).unwrap();
+        let store = open(engine.clone(), &chain);
         Self { chain, root, key, engine, store }
     }
 
@@ -235,10 +241,10 @@ fn a_reopened_store_is_what_was_acknowledged() {
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     b.pull_from(&a);
     // Reopened between holding and accepting, it still knows what it wants.
-    let b2 = SiteStore::open(b.engine.clone(), &b.chain, options(&b.chain)).unwrap();
+    let b2 = open(b.engine.clone(), &b.chain);
     assert_eq!(b2.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
     assert_eq!(b2.held_root().unwrap(), a.store.held_root().unwrap());
-    let a2 = SiteStore::open(a.engine.clone(), &a.chain, options(&a.chain)).unwrap();
+    let a2 = open(a.engine.clone(), &a.chain);
     assert_eq!(a2.knowledge_root().unwrap(), a.root());
     assert!(a2.doctor(false).unwrap().healthy());
 }

@@ -151,6 +151,10 @@ impl SiteStore {
             txn.commit()?;
             state.rebuild = true;
             self.find_wanted(state)?;
+            // What came into scope and has its bodies already counts at once.
+            let mut txn = Txn::new(self.engine.as_ref());
+            super::accept::accept_complete(&mut txn, state);
+            txn.commit()?;
             self.redo(state, &super::events::Origin::default())?;
         }
         Ok(())
