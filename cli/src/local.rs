@@ -64,6 +64,15 @@ pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
         .map_err(|error| home_problem(&error))
 }
 
+/// Begins a new epoch with a new operating key.
+///
+/// # Errors
+/// `not_initialised`, `store_locked` while a daemon runs, `file_access` without the root key.
+pub(crate) async fn generate_key(home: &Path) -> Result<KeyList, Problem> {
+    let home = home.to_owned();
+    blocking("making a key", move || starling_daemon::rotate_key(&home)).await
+}
+
 /// Opens the site's store without a daemon.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use crate::session::Session;
 pub(crate) enum Keys {
     Show(Show),
     List(List),
+    Generate(Generate),
     Export(Export),
 }
 
@@ -34,6 +35,17 @@ Example:
 Exit codes: 0 listed, 2 no keys in the folder")]
 pub(crate) struct List {}
 
+/// Make a new operating key and begin a new epoch with it; the root key in the folder signs it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The daemon must not run meanwhile. Peers learn the new key from the site's certificates by themselves.
+
+Example:
+  starling keys generate
+
+Exit codes: 0 made, 2 no site or no root key in the folder, 6 a daemon holds the store")]
+pub(crate) struct Generate {}
+
 /// Print the site's certificate chain: what `starling sites add --key` takes at another site
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -53,6 +65,7 @@ impl Keys {
         match self {
             Self::Show(_) => session.print(&local::identity(home)?, render::identity)?,
             Self::List(_) => session.print(&local::list_keys(home)?, render::keys)?,
+            Self::Generate(_) => session.print(&local::generate_key(home).await?, render::keys)?,
             Self::Export(Export { public: _ }) => {
                 session.print(&local::identity(home)?, |identity| identity.certificates.clone())?;
             }
