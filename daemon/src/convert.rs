@@ -25,23 +25,35 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
     let bad = |error: engine::UnknownEngine| Problem::new(ErrorCode::BadRequest, error.to_string());
     let to: EngineKind = to.parse().map_err(bad)?;
     if to == EngineKind::Memory {
-        return Err(Problem::new(ErrorCode::BadRequest, "converting a store: the memory engine keeps nothing; choose sled or redb"));
+        return Err(Problem::new(
+            ErrorCode::BadRequest,
+            "converting a store: the memory engine keeps nothing; choose sled or redb",
+        ));
     }
     let store = home.store_path();
     let from = engine::detect(&store).ok_or_else(|| {
-        Problem::new(ErrorCode::ConfigInvalid, format!("converting a store: there is none in {}", store.display()))
+        Problem::new(
+            ErrorCode::ConfigInvalid,
+            format!("converting a store: there is none in {}", store.display()),
+        )
     })?;
     if from == to {
-        return Err(Problem::new(ErrorCode::BadRequest, format!("converting a store: it is {to} already")));
+        return Err(Problem::new(
+            ErrorCode::BadRequest,
+            format!("converting a store: it is {to} already"),
+        ));
     }
     let mut options = EngineOptions::default();
     options.cache = ByteCount(config.store.cache.0.max(64 << 20));
     let copying = |error| engine_problem("converting a store", &error);
     let aside = home.path().join("store.converting");
     let old = home.path().join("store.old");
-    let file = |attempted: &str, path: &Path, error: &std::io::Error| starling_api::file_problem(attempted, path, error);
+    let file = |attempted: &str, path: &Path, error: &std::io::Error| {
+        starling_api::file_problem(attempted, path, error)
+    };
     if aside.exists() {
-        std::fs::remove_dir_all(&aside).map_err(|error| file("removing an unfinished copy in", &aside, &error))?;
+        std::fs::remove_dir_all(&aside)
+            .map_err(|error| file("removing an unfinished copy in", &aside, &error))?;
     }
     let (entries, size_before, size_after) = {
         let source = engine::open(from, &store, &options).map_err(copying)?;
@@ -50,9 +62,16 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
         let report = target.check().map_err(copying)?;
         if !report.is_sound() {
             let first = report.problems.first().cloned().unwrap_or_default();
-            return Err(Problem::internal("converting a store", format!("the copy is not sound: {first}")));
+            return Err(Problem::internal(
+                "converting a store",
+                format!("the copy is not sound: {first}"),
+            ));
         }
-        (copied.rows, source.size_on_disk().map_err(copying)?.0, target.size_on_disk().map_err(copying)?.0)
+        (
+            copied.rows,
+            source.size_on_disk().map_err(copying)?.0,
+            target.size_on_disk().map_err(copying)?.0,
+        )
     };
     std::fs::rename(&store, &old).map_err(|error| file("moving aside", &store, &error))?;
     std::fs::rename(&aside, &store).map_err(|error| file("putting in place", &aside, &error))?;

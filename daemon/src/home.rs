@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use starling_api_types::{InitReport, KeyInfo, KeyList, KeyRole, PublicIdentity};
 use starling_protocol::{
-    CertificateChain, CertificateError, LaneResume, PublicKey, Reason, SigningKey, SiteId, SiteSlug, UnixMillis,
+    CertificateChain, CertificateError, LaneResume, PublicKey, Reason, SigningKey, SiteId, SiteSlug,
+    UnixMillis,
 };
 
 use crate::config::{Config, ConfigError, Overrides};
@@ -30,7 +31,9 @@ const MAX_IDENTITY_BYTES: usize = 8 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// There is no site in the folder.
-    #[error("opening the site in {path}: there is none; `starling init --site-id NAME` makes one, `--home DIR` names another folder")]
+    #[error(
+        "opening the site in {path}: there is none; `starling init --site-id NAME` makes one, `--home DIR` names another folder"
+    )]
     NoSite {
         /// The folder.
         path: PathBuf,
@@ -73,7 +76,9 @@ pub enum HomeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A public identity could not be read.
-    #[error("reading a site's public identity: {problem}; `starling keys export --public` at that site prints it")]
+    #[error(
+        "reading a site's public identity: {problem}; `starling keys export --public` at that site prints it"
+    )]
     Identity {
         /// What is wrong.
         problem: String,
@@ -98,13 +103,24 @@ impl Home {
     ///
     /// # Errors
     /// [`HomeError::SiteExists`], or a file that could not be written.
-    pub fn init(path: &Path, slug: &SiteSlug, engine: Option<&str>, now: UnixMillis) -> Result<Self, HomeError> {
+    pub fn init(
+        path: &Path,
+        slug: &SiteSlug,
+        engine: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Self, HomeError> {
         if let Ok(home) = Self::open(path) {
             let slug = home.chain.slug().to_string();
-            return Err(HomeError::SiteExists { path: path.to_owned(), slug });
+            return Err(HomeError::SiteExists {
+                path: path.to_owned(),
+                slug,
+            });
         }
         if path.join("site.chain").exists() {
-            return Err(HomeError::SiteExists { path: path.to_owned(), slug: "damaged".to_owned() });
+            return Err(HomeError::SiteExists {
+                path: path.to_owned(),
+                slug: "damaged".to_owned(),
+            });
         }
         let (root, operating) = (new_key()?, new_key()?);
         let chain = CertificateChain::genesis(slug.clone(), &root, &operating, now);
@@ -120,7 +136,10 @@ impl Home {
         }
         // Last: a folder with certificates is a site, one without can be initialised again.
         write_durably(&path.join("site.chain"), &chain.to_bytes(), 0o644)?;
-        Ok(Self { path: path.to_owned(), chain })
+        Ok(Self {
+            path: path.to_owned(),
+            chain,
+        })
     }
 
     /// Opens a site's folder and verifies its certificates.
@@ -132,13 +151,20 @@ impl Home {
         let bytes = match fs::read(&file_path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(HomeError::NoSite { path: path.to_owned() });
+                return Err(HomeError::NoSite {
+                    path: path.to_owned(),
+                });
             }
             Err(source) => return Err(file("reading", &file_path)(source)),
         };
-        let chain = CertificateChain::from_bytes(&bytes)
-            .map_err(|source| HomeError::Certificates { path: file_path, source })?;
-        Ok(Self { path: path.to_owned(), chain })
+        let chain = CertificateChain::from_bytes(&bytes).map_err(|source| HomeError::Certificates {
+            path: file_path,
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            chain,
+        })
     }
 
     /// The folder.
@@ -203,7 +229,10 @@ impl Home {
         }
         Err(HomeError::Content {
             path: path.to_owned(),
-            problem: format!("it holds the key {}, the certificates name {expected}", key.public()),
+            problem: format!(
+                "it holds the key {}, the certificates name {expected}",
+                key.public()
+            ),
         })
     }
 
@@ -228,7 +257,10 @@ impl Home {
         let chain = self
             .chain
             .next_epoch(&root, &operating, lanes, Reason::Rotation, now)
-            .map_err(|source| HomeError::Certificates { path: chain_path.clone(), source })?;
+            .map_err(|source| HomeError::Certificates {
+                path: chain_path.clone(),
+                source,
+            })?;
         write_secret(&self.operating_key_path(chain.epoch()), &operating)?;
         write_durably(&chain_path, &chain.to_bytes(), 0o644)?;
         self.chain = chain;
@@ -245,7 +277,9 @@ impl Home {
             epoch: u64::from(body.epoch),
             root_key: body.root_key.into(),
             operating_key: body.operating_key.into(),
-            peer_id: crate::net::peer_id(&body.operating_key).map(|id| id.to_string()).unwrap_or_default(),
+            peer_id: crate::net::peer_id(&body.operating_key)
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
             certificates: format!("{IDENTITY_PREFIX}{}", hex::encode(self.chain.to_bytes())),
         }
     }
@@ -264,15 +298,29 @@ impl Home {
             created_at: Some(created.into()),
         };
         let certificates = self.chain.certificates();
-        let genesis = certificates.first().map(|certificate| certificate.body());
+        let genesis = certificates
+            .first()
+            .map(starling_protocol::VerifiedCertificate::body);
         let mut keys = Vec::new();
         if let Some(body) = genesis {
-            keys.push(info(KeyRole::Root, body.root_key, None, self.root_key_path(), body.issued_at));
+            keys.push(info(
+                KeyRole::Root,
+                body.root_key,
+                None,
+                self.root_key_path(),
+                body.issued_at,
+            ));
         }
         for certificate in certificates {
             let body = certificate.body();
             let file = self.operating_key_path(body.epoch);
-            keys.push(info(KeyRole::Operating, body.operating_key, Some(body.epoch), file, body.issued_at));
+            keys.push(info(
+                KeyRole::Operating,
+                body.operating_key,
+                Some(body.epoch),
+                file,
+                body.issued_at,
+            ));
         }
         KeyList { keys }
     }
@@ -311,7 +359,8 @@ pub fn read_identity(text: &str) -> Result<(SiteId, Option<CertificateChain>), H
         return read_identity(&identity.certificates);
     }
     if let Some(digits) = text.strip_prefix(IDENTITY_PREFIX) {
-        let bytes = hex::decode(digits.trim()).map_err(|error| refuse(format!("its digits do not read: {error}")))?;
+        let bytes =
+            hex::decode(digits.trim()).map_err(|error| refuse(format!("its digits do not read: {error}")))?;
         let chain = CertificateChain::from_bytes(&bytes)
             .map_err(|error| refuse(format!("its certificates do not verify: {}", error_chain(&error))))?;
         return Ok((chain.site(), Some(chain)));
@@ -343,7 +392,9 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
 
 fn new_key() -> Result<SigningKey, HomeError> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| HomeError::Randomness { cause: error.to_string() })?;
+    getrandom::fill(&mut seed).map_err(|error| HomeError::Randomness {
+        cause: error.to_string(),
+    })?;
     Ok(SigningKey::from_seed(&seed))
 }
 
@@ -354,8 +405,14 @@ fn write_secret(path: &Path, key: &SigningKey) -> Result<(), HomeError> {
 
 fn read_secret(path: &Path) -> Result<SigningKey, HomeError> {
     let text = fs::read_to_string(path).map_err(file("reading the key", path))?;
-    let problem = |problem: &str| HomeError::Content { path: path.to_owned(), problem: problem.to_owned() };
-    let digits = text.trim().strip_prefix(KEY_PREFIX).ok_or_else(|| problem("it is not a starling key"))?;
+    let problem = |problem: &str| HomeError::Content {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let digits = text
+        .trim()
+        .strip_prefix(KEY_PREFIX)
+        .ok_or_else(|| problem("it is not a starling key"))?;
     let mut seed = [0; 32];
     hex::decode_to_slice(digits, &mut seed).map_err(|_| problem("its digits are damaged"))?;
     let key = SigningKey::from_seed(&seed);
@@ -369,7 +426,11 @@ fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HomeError> 
     let temporary = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let _ = fs::remove_file(&temporary);
-        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut out = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
         out.write_all(bytes)?;
         out.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -393,7 +454,11 @@ fn restrict(path: &Path, mode: u32) -> Result<(), HomeError> {
 
 fn file(attempted: &'static str, path: &Path) -> impl Fn(std::io::Error) -> HomeError + use<> {
     let path = path.to_owned();
-    move |source| HomeError::File { attempted, path: path.clone(), source }
+    move |source| HomeError::File {
+        attempted,
+        path: path.clone(),
+        source,
+    }
 }
 
 /// A configuration with every key, its meaning and its default, the site's own name filled in.
@@ -418,7 +483,14 @@ pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
         text.push_str(&format!("# {}\n", key.meaning));
         match set {
             Some(value) => text.push_str(&format!("{name} = {value}\n")),
-            None => text.push_str(&format!("# {name} = {}\n", if key.default.is_empty() { "…" } else { key.default })),
+            None => text.push_str(&format!(
+                "# {name} = {}\n",
+                if key.default.is_empty() {
+                    "…"
+                } else {
+                    key.default
+                }
+            )),
         }
     }
     text
@@ -441,8 +513,15 @@ mod tests {
         assert_eq!(again.chain(), home.chain());
         again.operating_key().unwrap();
         let config = again.config(&Overrides::default()).unwrap();
-        assert_eq!((config.store.engine.as_str(), config.federation.site_id), ("redb", Some(slug)));
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(dir.path().join("keys/root.key")).unwrap().permissions());
+        assert_eq!(
+            (config.store.engine.as_str(), config.federation.site_id),
+            ("redb", Some(slug))
+        );
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &fs::metadata(dir.path().join("keys/root.key"))
+                .unwrap()
+                .permissions(),
+        );
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -453,7 +532,12 @@ mod tests {
         let identity = home.identity();
         let (site, chain) = read_identity(&identity.certificates).unwrap();
         assert_eq!((site, chain.as_ref()), (home.chain().site(), Some(home.chain())));
-        assert_eq!(read_identity(&serde_json::to_string(&identity).unwrap()).unwrap().0, site);
+        assert_eq!(
+            read_identity(&serde_json::to_string(&identity).unwrap())
+                .unwrap()
+                .0,
+            site
+        );
         assert_eq!(read_identity(&format!("{site}\n")).unwrap(), (site, None));
         for bad in ["", "x", "starling-site-v1:00", "{}", "blake3:12"] {
             assert!(read_identity(bad).is_err(), "{bad}");

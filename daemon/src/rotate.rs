@@ -26,10 +26,21 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
         let site = Site::open(home.clone(), config.clone(), None)?;
         let mut lanes = Vec::new();
         for lane in Lane::ALL {
-            let id = LogId { site: home.chain().site(), lane };
-            let log = site.0.store.log(id).map_err(|error| store_problem("reading the site's logs", &error))?;
+            let id = LogId {
+                site: home.chain().site(),
+                lane,
+            };
+            let log = site
+                .0
+                .store
+                .log(id)
+                .map_err(|error| store_problem("reading the site's logs", &error))?;
             if let Some(log) = log.filter(|log| log.tip.cursor.number > ClaimNumber::NONE) {
-                lanes.push(LaneResume { lane, number: log.tip.cursor.number, header: log.tip.header });
+                lanes.push(LaneResume {
+                    lane,
+                    number: log.tip.cursor.number,
+                    header: log.tip.header,
+                });
             }
         }
         lanes
@@ -37,6 +48,8 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     home.rotate(lanes, now()).map_err(|error| home_problem(&error))?;
     // Opening teaches the store the new chain; signing shows peers that the new key speaks for the site.
     let site = Site::open(home.clone(), config, None)?;
-    site.0.sign_heads().map_err(|error| store_problem("signing the site's heads", &error))?;
+    site.0
+        .sign_heads()
+        .map_err(|error| store_problem("signing the site's heads", &error))?;
     Ok(home.keys())
 }

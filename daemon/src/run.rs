@@ -91,7 +91,9 @@ async fn run_with(
         .await;
         opened.map_err(|panic| Problem::internal("opening the site", panic))??
     };
-    site.0.sign_heads().map_err(|error| store_problem("signing the site's heads", &error))?;
+    site.0
+        .sign_heads()
+        .map_err(|error| store_problem("signing the site's heads", &error))?;
 
     let service: Arc<dyn SiteService> = Arc::new(site.clone());
     let options = ApiOptions {
@@ -110,7 +112,11 @@ async fn run_with(
             tracing::info!(%address, "API listening on TCP");
         }
         let access = Access::loopback(admin_token(&config)?);
-        tasks.push(tokio::spawn(starling_api::serve_tcp(api.clone(), listener, access)));
+        tasks.push(tokio::spawn(starling_api::serve_tcp(
+            api.clone(),
+            listener,
+            access,
+        )));
     }
     let (stop_sync, stopped) = watch::channel(false);
     if config.federation.enabled {
@@ -118,7 +124,11 @@ async fn run_with(
     } else {
         tracing::info!("federation is off: peers are neither listened for nor dialled");
     }
-    tasks.push(tokio::spawn(housekeeping(site.clone(), config.clone(), stop.clone())));
+    tasks.push(tokio::spawn(housekeeping(
+        site.clone(),
+        config.clone(),
+        stop.clone(),
+    )));
     tasks.push(tokio::spawn(starling_api::serve_unix(api, socket)));
     tracing::info!(
         socket = %home.socket_path().display(),
@@ -155,7 +165,9 @@ async fn wait_for_stop(stop: &CancellationToken) {
 }
 
 fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
-    let Some(path) = &config.api.token_file else { return Ok(None) };
+    let Some(path) = &config.api.token_file else {
+        return Ok(None);
+    };
     let text = std::fs::read_to_string(path)
         .map_err(|error| starling_api::file_problem("reading the API token", path, &error))?;
     AdminToken::new(text.trim())
@@ -170,8 +182,14 @@ fn start_sync(
     stopped: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
     let parts = &site.0;
-    let listen: Vec<_> = config.network.listen.iter().filter_map(|text| text.parse().ok()).collect();
-    let net = net::start(&parts.key, &listen).map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
+    let listen: Vec<_> = config
+        .network
+        .listen
+        .iter()
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    let net =
+        net::start(&parts.key, &listen).map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
     let replica = SharedReplica::new(parts.store.clone())
         .map_err(|error| store_problem("opening the store for sync", &error))?;
     let mut seed = [0; 8];

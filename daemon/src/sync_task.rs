@@ -37,11 +37,17 @@ pub(crate) struct SyncBoard {
 
 impl SyncBoard {
     pub(crate) fn peer(&self, site: &SiteId) -> PeerState {
-        self.peers.lock().map(|peers| peers.get(site).cloned().unwrap_or_default()).unwrap_or_default()
+        self.peers
+            .lock()
+            .map(|peers| peers.get(site).cloned().unwrap_or_default())
+            .unwrap_or_default()
     }
 
     pub(crate) fn listening(&self) -> Vec<String> {
-        self.listening.lock().map(|listening| listening.iter().map(ToString::to_string).collect()).unwrap_or_default()
+        self.listening
+            .lock()
+            .map(|listening| listening.iter().map(ToString::to_string).collect())
+            .unwrap_or_default()
     }
 
     fn update(&self, site: SiteId, change: impl FnOnce(&mut PeerState)) {
@@ -133,14 +139,34 @@ impl SyncTask {
                 self.addresses.remove(&peer);
                 Event::Disconnected { peer }
             }
-            NetEvent::Request { peer, number, bytes } => Event::Request { peer, id: RequestId(number.0), bytes },
-            NetEvent::Response { peer, number, bytes } => Event::Response { peer, id: RequestId(number.0), bytes },
+            NetEvent::Request { peer, number, bytes } => Event::Request {
+                peer,
+                id: RequestId(number.0),
+                bytes,
+            },
+            NetEvent::Response { peer, number, bytes } => Event::Response {
+                peer,
+                id: RequestId(number.0),
+                bytes,
+            },
             NetEvent::RequestFailed { peer, number, reason } => {
                 tracing::debug!(%peer, reason, "a request failed");
-                Event::RequestFailed { peer, id: RequestId(number.0), reason: failure(&reason) }
+                Event::RequestFailed {
+                    peer,
+                    id: RequestId(number.0),
+                    reason: failure(&reason),
+                }
             }
             NetEvent::Told { peer, bytes } => {
-                self.handle(Event::Gossip { peer, bytes: bytes.clone() }, Some((peer, bytes)), wake_at).await;
+                self.handle(
+                    Event::Gossip {
+                        peer,
+                        bytes: bytes.clone(),
+                    },
+                    Some((peer, bytes)),
+                    wake_at,
+                )
+                .await;
                 return;
             }
         };
@@ -159,8 +185,15 @@ impl SyncTask {
         let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
         for effect in effects {
             let command = match effect {
-                Effect::Request { peer, id, bytes } => Command::Request { peer, number: RequestNumber(id.0), bytes },
-                Effect::Respond { id, bytes, .. } => Command::Respond { number: RequestNumber(id.0), bytes },
+                Effect::Request { peer, id, bytes } => Command::Request {
+                    peer,
+                    number: RequestNumber(id.0),
+                    bytes,
+                },
+                Effect::Respond { id, bytes, .. } => Command::Respond {
+                    number: RequestNumber(id.0),
+                    bytes,
+                },
                 Effect::Disconnect { peer, reason } => {
                     self.disconnecting(&peer, &reason.to_string());
                     Command::Disconnect { peer }
@@ -192,10 +225,21 @@ impl SyncTask {
 
     /// Tells news to every authorised peer but the one it came from.
     async fn flood(&self, from: Option<PublicKey>, bytes: &[u8]) {
-        let peers: Vec<PublicKey> =
-            self.engine.ready_peers().map(|(peer, _)| peer).filter(|peer| Some(*peer) != from).collect();
+        let peers: Vec<PublicKey> = self
+            .engine
+            .ready_peers()
+            .map(|(peer, _)| peer)
+            .filter(|peer| Some(*peer) != from)
+            .collect();
         for peer in peers {
-            let _ = self.net.commands.send(Command::Tell { peer, bytes: bytes.to_vec() }).await;
+            let _ = self
+                .net
+                .commands
+                .send(Command::Tell {
+                    peer,
+                    bytes: bytes.to_vec(),
+                })
+                .await;
         }
     }
 
@@ -206,7 +250,12 @@ impl SyncTask {
                 tracing::info!(%site, ?address, "connected to a listed site");
                 self.dials.remove(&site);
                 self.board.update(site, |state| {
-                    *state = PeerState { connected: true, address, last_seen_at: Some(now()), last_error: None };
+                    *state = PeerState {
+                        connected: true,
+                        address,
+                        last_seen_at: Some(now()),
+                        last_error: None,
+                    };
                 });
             }
             Notice::PeerLeft { peer } => {
@@ -218,13 +267,26 @@ impl SyncTask {
                     });
                 }
             }
-            Notice::Held { site, lane, number, deltas } => {
+            Notice::Held {
+                site,
+                lane,
+                number,
+                deltas,
+            } => {
                 tracing::debug!(%site, %lane, %number, deltas, "holding deltas");
                 let id = starling_store::LogId { site, lane };
                 let cursor = self.store.log(id).ok().flatten().map(|log| log.tip.cursor);
-                let before = self.held.insert((site, lane), number).map_or(0, |before| before.0);
+                let before = self
+                    .held
+                    .insert((site, lane), number)
+                    .map_or(0, |before| before.0);
                 let items = number.0.saturating_sub(before);
-                let entry = LedgerEntry::Synced { at: now(), peer: site, items, cursor };
+                let entry = LedgerEntry::Synced {
+                    at: now(),
+                    peer: site,
+                    items,
+                    cursor,
+                };
                 if let Err(error) = self.store.record(&entry) {
                     tracing::warn!(error = %crate::home::error_chain(&error), "writing to the ledger");
                 }
@@ -243,10 +305,19 @@ impl SyncTask {
             Notice::StoreFailed { reason, retry_at } => {
                 tracing::error!(reason, %retry_at, "the store failed");
             }
-            Notice::BodyUnavailable { site, lane, number, hash } => {
+            Notice::BodyUnavailable {
+                site,
+                lane,
+                number,
+                hash,
+            } => {
                 tracing::warn!(%site, %lane, %number, %hash, "no connected peer has a body that is needed");
             }
-            Notice::Stale { site, lane, expired_at } => {
+            Notice::Stale {
+                site,
+                lane,
+                expired_at,
+            } => {
                 tracing::warn!(%site, %lane, %expired_at, "the newest head has expired: knowledge may be old");
             }
             other => tracing::debug!(notice = ?other, "sync"),
@@ -272,9 +343,18 @@ impl SyncTask {
         let at = now().as_millis();
         let connected: std::collections::BTreeSet<SiteId> =
             self.engine.ready_peers().map(|(_, site)| site).collect();
-        let Ok(listed) = self.store.listed_sites() else { return };
-        for site in listed.into_iter().filter(|site| site.enabled && !connected.contains(&site.site)) {
-            let addresses: Vec<Multiaddr> = site.addresses.iter().filter_map(|text| text.parse().ok()).collect();
+        let Ok(listed) = self.store.listed_sites() else {
+            return;
+        };
+        for site in listed
+            .into_iter()
+            .filter(|site| site.enabled && !connected.contains(&site.site))
+        {
+            let addresses: Vec<Multiaddr> = site
+                .addresses
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect();
             let redial = self.dials.entry(site.site).or_default();
             if addresses.is_empty() || at < redial.next_at {
                 continue;
@@ -292,11 +372,15 @@ impl SyncTask {
     }
 
     fn dial_failed(&self, addresses: &[Multiaddr], reason: &str) {
-        let Ok(listed) = self.store.listed_sites() else { return };
+        let Ok(listed) = self.store.listed_sites() else {
+            return;
+        };
         for site in listed {
             let ours = |address: &Multiaddr| {
                 let text = address.to_string();
-                site.addresses.iter().any(|known| text.starts_with(known.as_str()))
+                site.addresses
+                    .iter()
+                    .any(|known| text.starts_with(known.as_str()))
             };
             if addresses.iter().any(ours) {
                 tracing::debug!(site = %site.slug, reason, "dialling failed");

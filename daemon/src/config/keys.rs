@@ -20,32 +20,120 @@ impl Key {
 }
 
 const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key { name, default, meaning }
+    Key {
+        name,
+        default,
+        meaning,
+    }
 }
 
 /// All of them, in the order of the file.
 pub const KEYS: &[Key] = &[
-    key("federation.enabled", "true", "Whether the site talks to peers at all; bundles by file work either way."),
-    key("federation.site_id", "", "The site's own name. `starling init` writes it."),
-    key("federation.compression_level", "3", "zstd level of stored bodies and of the site's own deltas, 1 to 19."),
-    key("federation.max_items", "1024", "Most claims in one of the site's own deltas, 1 to 1024."),
-    key("federation.require_signature", "true", "Whether a bundle's seal must verify. Deltas are always verified."),
-    key("federation.head_validity_seconds", "86400", "How long a head of this site proves that it is current."),
-    key("federation.import.allowed_sites", "[\"*\"]", "Listed sites whose bundles are taken; `*` is every listed site, an empty list none."),
-    key("federation.import.max_bundle_size", "\"100MB\"", "Largest bundle that is taken."),
-    key("federation.import.skip_signature_on_trusted_sites", "false", "Whether the seal of a bundle that names an allowed site may fail to verify."),
-    key("network.listen", "[\"/ip4/0.0.0.0/udp/7946/quic-v1\"]", "Multiaddresses to listen on for peers."),
-    key("network.external", "[]", "Multiaddresses that others should dial, where they are other than those listened on."),
-    key("api.listen", "", "Loopback address of the API for CI, such as 127.0.0.1:7948; the Unix socket is always there."),
-    key("api.token_file", "", "File with the bearer token that lets TCP callers make admin calls; without it none can."),
-    key("store.engine", "\"sled\"", "`sled` or `redb`; `starling store convert` changes the engine of a store that exists."),
-    key("store.cache", "\"32MiB\"", "Memory for cached pages; a guide, not a cap."),
-    key("store.superseded_hours", "24", "How long superseded record bodies are kept, in hours."),
-    key("view.conflict_strategy", "\"prefer_remote\"", "What settles a disagreement between authors: prefer_remote, prefer_local, prefer_newest, prefer_site_order or fail."),
-    key("view.site_order", "[]", "Listed sites from most to least believed."),
+    key(
+        "federation.enabled",
+        "true",
+        "Whether the site talks to peers at all; bundles by file work either way.",
+    ),
+    key(
+        "federation.site_id",
+        "",
+        "The site's own name. `starling init` writes it.",
+    ),
+    key(
+        "federation.compression_level",
+        "3",
+        "zstd level of stored bodies and of the site's own deltas, 1 to 19.",
+    ),
+    key(
+        "federation.max_items",
+        "1024",
+        "Most claims in one of the site's own deltas, 1 to 1024.",
+    ),
+    key(
+        "federation.require_signature",
+        "true",
+        "Whether a bundle's seal must verify. Deltas are always verified.",
+    ),
+    key(
+        "federation.head_validity_seconds",
+        "86400",
+        "How long a head of this site proves that it is current.",
+    ),
+    key(
+        "federation.import.allowed_sites",
+        "[\"*\"]",
+        "Listed sites whose bundles are taken; `*` is every listed site, an empty list none.",
+    ),
+    key(
+        "federation.import.max_bundle_size",
+        "\"100MB\"",
+        "Largest bundle that is taken.",
+    ),
+    key(
+        "federation.import.skip_signature_on_trusted_sites",
+        "false",
+        "Whether the seal of a bundle that names an allowed site may fail to verify.",
+    ),
+    key(
+        "network.listen",
+        "[\"/ip4/0.0.0.0/udp/7946/quic-v1\"]",
+        "Multiaddresses to listen on for peers.",
+    ),
+    key(
+        "network.external",
+        "[]",
+        "Multiaddresses that others should dial, where they are other than those listened on.",
+    ),
+    key(
+        "api.listen",
+        "",
+        "Loopback address of the API for CI, such as 127.0.0.1:7948; the Unix socket is always there.",
+    ),
+    key(
+        "api.token_file",
+        "",
+        "File with the bearer token that lets TCP callers make admin calls; without it none can.",
+    ),
+    key(
+        "store.engine",
+        "\"sled\"",
+        "`sled` or `redb`; `starling store convert` changes the engine of a store that exists.",
+    ),
+    key(
+        "store.cache",
+        "\"32MiB\"",
+        "Memory for cached pages; a guide, not a cap.",
+    ),
+    key(
+        "store.superseded_hours",
+        "24",
+        "How long superseded record bodies are kept, in hours.",
+    ),
+    key(
+        "view.conflict_strategy",
+        "\"prefer_remote\"",
+        "What settles a disagreement between authors: prefer_remote, prefer_local, prefer_newest, prefer_site_order or fail.",
+    ),
+    key(
+        "view.site_order",
+        "[]",
+        "Listed sites from most to least believed.",
+    ),
     key("view.source_order", "[]", "Sources from most to least believed."),
-    key("scan.fail_on", "", "Severity from which a scan fails where the caller names none: low, medium, high or critical."),
+    key(
+        "scan.fail_on",
+        "",
+        "Severity from which a scan fails where the caller names none: low, medium, high or critical.",
+    ),
     key("log.format", "\"text\"", "`text` or `json`."),
-    key("log.level", "\"info\"", "`error`, `warn`, `info`, `debug` or `trace`."),
-    key("log.modules", "{}", "Levels of single modules, such as { starling_sync = \"debug\" }."),
+    key(
+        "log.level",
+        "\"info\"",
+        "`error`, `warn`, `info`, `debug` or `trace`.",
+    ),
+    key(
+        "log.modules",
+        "{}",
+        "Levels of single modules, such as { starling_sync = \"debug\" }.",
+    ),
 ];

@@ -132,7 +132,10 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { listen: vec!["/ip4/0.0.0.0/udp/7946/quic-v1".to_owned()], external: Vec::new() }
+        Self {
+            listen: vec!["/ip4/0.0.0.0/udp/7946/quic-v1".to_owned()],
+            external: Vec::new(),
+        }
     }
 }
 
@@ -160,7 +163,11 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { engine: "sled".to_owned(), cache: ByteSize(32 << 20), superseded_hours: 24 }
+        Self {
+            engine: "sled".to_owned(),
+            cache: ByteSize(32 << 20),
+            superseded_hours: 24,
+        }
     }
 }
 
@@ -198,7 +205,11 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: "text".to_owned(), level: "info".to_owned(), modules: BTreeMap::new() }
+        Self {
+            format: "text".to_owned(),
+            level: "info".to_owned(),
+            modules: BTreeMap::new(),
+        }
     }
 }
 
@@ -224,23 +235,36 @@ impl Config {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
-        let file_error = |problem: String| ConfigError::File { path: path.to_owned(), problem };
+        let file_error = |problem: String| ConfigError::File {
+            path: path.to_owned(),
+            problem,
+        };
         // Read as a whole first: only this way does an error carry its line.
         let read: Self = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
-        read.check().map_err(|(key, problem)| file_error(format!("{key}: {problem}")))?;
-        let mut table: toml::Table =
-            toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
+        read.check()
+            .map_err(|(key, problem)| file_error(format!("{key}: {problem}")))?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
         let mut settings = Vec::new();
         let known: BTreeMap<String, &Key> = KEYS.iter().map(|key| (key.variable(), key)).collect();
         for (variable, value) in environment {
             if let Some(key) = known.get(&variable) {
-                settings.push((key.name.to_owned(), value, format!("the environment variable {variable}")));
+                settings.push((
+                    key.name.to_owned(),
+                    value,
+                    format!("the environment variable {variable}"),
+                ));
             }
         }
         let flags = overrides.settings.iter();
-        settings.extend(flags.map(|(key, value)| (key.clone(), value.clone(), "the command line".to_owned())));
+        settings
+            .extend(flags.map(|(key, value)| (key.clone(), value.clone(), "the command line".to_owned())));
         for (key, value, origin) in settings {
             let refuse = |problem: String| ConfigError::Setting {
                 key: key.clone(),
@@ -248,13 +272,20 @@ impl Config {
                 problem,
             };
             if !KEYS.iter().any(|known| known.name == key) && !key.starts_with("log.modules.") {
-                return Err(refuse("there is no such key; `docs/operations.md` lists them all".to_owned()));
+                return Err(refuse(
+                    "there is no such key; `docs/operations.md` lists them all".to_owned(),
+                ));
             }
             overlay(&mut table, &key, &value, &refuse)?;
-            let merged: Self = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.to_string()))?;
+            let merged: Self = table
+                .clone()
+                .try_into()
+                .map_err(|error: toml::de::Error| refuse(error.to_string()))?;
             merged.check().map_err(|(_, problem)| refuse(problem))?;
         }
-        table.try_into().map_err(|error: toml::de::Error| file_error(error.to_string()))
+        table
+            .try_into()
+            .map_err(|error: toml::de::Error| file_error(error.to_string()))
     }
 
     /// Bounds that types alone do not keep. Gives the key and what is wrong with it.
@@ -268,17 +299,26 @@ impl Config {
         }
         let most = starling_protocol::limits::MAX_DELTA_CLAIMS;
         if !(1..=most).contains(&federation.max_items) {
-            return Err(("federation.max_items", format!("from 1 to {most} is possible, found {}", federation.max_items)));
+            return Err((
+                "federation.max_items",
+                format!("from 1 to {most} is possible, found {}", federation.max_items),
+            ));
         }
         if federation.head_validity_seconds < 60 {
             return Err((
                 "federation.head_validity_seconds",
-                format!("at least 60 is needed, found {}", federation.head_validity_seconds),
+                format!(
+                    "at least 60 is needed, found {}",
+                    federation.head_validity_seconds
+                ),
             ));
         }
         for address in self.network.listen.iter().chain(&self.network.external) {
             if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-                return Err(("network.listen", format!("{address:?} is no multiaddress: {error}")));
+                return Err((
+                    "network.listen",
+                    format!("{address:?} is no multiaddress: {error}"),
+                ));
             }
         }
         if let Some(listen) = &self.api.listen {
@@ -287,17 +327,30 @@ impl Config {
                 Ok(address) => {
                     return Err((
                         "api.listen",
-                        format!("{address} is not a loopback address; put a reverse proxy in front to go further"),
+                        format!(
+                            "{address} is not a loopback address; put a reverse proxy in front to go further"
+                        ),
                     ));
                 }
-                Err(error) => return Err(("api.listen", format!("{listen:?} is no address and port: {error}"))),
+                Err(error) => {
+                    return Err((
+                        "api.listen",
+                        format!("{listen:?} is no address and port: {error}"),
+                    ));
+                }
             }
         }
         if !matches!(self.store.engine.as_str(), "sled" | "redb") {
-            return Err(("store.engine", format!("`sled` or `redb` is possible, found {:?}", self.store.engine)));
+            return Err((
+                "store.engine",
+                format!("`sled` or `redb` is possible, found {:?}", self.store.engine),
+            ));
         }
         if !matches!(self.log.format.as_str(), "text" | "json") {
-            return Err(("log.format", format!("`text` or `json` is possible, found {:?}", self.log.format)));
+            return Err((
+                "log.format",
+                format!("`text` or `json` is possible, found {:?}", self.log.format),
+            ));
         }
         for level in self.log.modules.values().chain([&self.log.level]) {
             if level.parse::<tracing::Level>().is_err() {
@@ -320,14 +373,20 @@ fn overlay(
 ) -> Result<(), ConfigError> {
     // A value is read as TOML; what is no TOML is a text: `info` need not be written `"info"`.
     let value = match format!("value = {value}").parse::<toml::Table>() {
-        Ok(mut parsed) => parsed.remove("value").unwrap_or_else(|| toml::Value::String(value.to_owned())),
+        Ok(mut parsed) => parsed
+            .remove("value")
+            .unwrap_or_else(|| toml::Value::String(value.to_owned())),
         Err(_) => toml::Value::String(value.to_owned()),
     };
     let parts: Vec<&str> = key.split('.').collect();
-    let Some((last, sections)) = parts.split_last() else { return Ok(()) };
+    let Some((last, sections)) = parts.split_last() else {
+        return Ok(());
+    };
     let mut section = table;
     for part in sections {
-        let entry = section.entry((*part).to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let entry = section
+            .entry((*part).to_owned())
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
         section = match entry {
             toml::Value::Table(table) => table,
             _ => return Err(refuse(format!("{part} is not a section"))),
@@ -346,9 +405,16 @@ mod tests {
         let path = dir.path().join("starling.toml");
         std::fs::write(&path, text).unwrap();
         let own = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>()
+            pairs
+                .iter()
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                .collect::<Vec<_>>()
         };
-        Config::load(&path, own(environment).into_iter(), &Overrides { settings: own(flags) })
+        Config::load(
+            &path,
+            own(environment).into_iter(),
+            &Overrides { settings: own(flags) },
+        )
     }
 
     #[test]
@@ -368,7 +434,9 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_refused_with_its_line() {
-        let error = load("[federation]\nenabled = true\nmax_itmes = 5\n", &[], &[]).unwrap_err().to_string();
+        let error = load("[federation]\nenabled = true\nmax_itmes = 5\n", &[], &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 3") && error.contains("max_itmes"), "{error}");
     }
 
@@ -390,9 +458,15 @@ mod tests {
     #[test]
     fn environment_lies_over_the_file_and_flags_over_both() {
         let text = "[log]\nlevel = \"warn\"\n[federation]\nmax_items = 7\n";
-        let environment = [("STARLING_LOG_LEVEL", "debug"), ("STARLING_FEDERATION_MAX_ITEMS", "8")];
+        let environment = [
+            ("STARLING_LOG_LEVEL", "debug"),
+            ("STARLING_FEDERATION_MAX_ITEMS", "8"),
+        ];
         let config = load(text, &environment, &[("log.level", "trace")]).unwrap();
-        assert_eq!((config.log.level.as_str(), config.federation.max_items), ("trace", 8));
+        assert_eq!(
+            (config.log.level.as_str(), config.federation.max_items),
+            ("trace", 8)
+        );
         assert!(load(text, &[("STARLING_FEDERATION_MAX_ITEMS", "none")], &[]).is_err());
         assert!(load(text, &[], &[("federation.max_itmes", "8")]).is_err());
     }

@@ -37,8 +37,17 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     /// The largest unit that divides it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("GB", 1_000_000_000), ("GiB", 1 << 30), ("MB", 1_000_000), ("MiB", 1 << 20), ("kB", 1_000)];
-        match units.iter().find(|(_, unit)| self.0 >= *unit && self.0 % unit == 0) {
+        let units = [
+            ("GB", 1_000_000_000),
+            ("GiB", 1 << 30),
+            ("MB", 1_000_000),
+            ("MiB", 1 << 20),
+            ("kB", 1_000),
+        ];
+        match units
+            .iter()
+            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit))
+        {
             Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
             None => write!(f, "{}", self.0),
         }
@@ -72,7 +81,13 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
-        for (text, bytes) in [("100MB", 100_000_000), ("32MiB", 32 << 20), ("7", 7), ("5 kB", 5_000), ("9B", 9)] {
+        for (text, bytes) in [
+            ("100MB", 100_000_000),
+            ("32MiB", 32 << 20),
+            ("7", 7),
+            ("5 kB", 5_000),
+            ("9B", 9),
+        ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
         for bad in ["", "MB", "-1", "1.5MB", "99999999999GB"] {

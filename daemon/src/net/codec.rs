@@ -44,7 +44,10 @@ impl request_response::Codec for Codec {
         match kind[0] {
             KIND_REQUEST => Ok(Question::Request(bytes)),
             KIND_TELLING => Ok(Question::Telling(bytes)),
-            other => Err(io::Error::new(io::ErrorKind::InvalidData, format!("message kind {other} is unknown"))),
+            other => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("message kind {other} is unknown"),
+            )),
         }
     }
 
@@ -55,7 +58,12 @@ impl request_response::Codec for Codec {
         read_bounded(stream, MAX_ANSWER_BYTES).await
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, stream: &mut T, question: Question) -> io::Result<()>
+    async fn write_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut T,
+        question: Question,
+    ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
@@ -67,7 +75,12 @@ impl request_response::Codec for Codec {
         write_bounded(stream, &bytes, MAX_QUESTION_BYTES).await
     }
 
-    async fn write_response<T>(&mut self, _: &StreamProtocol, stream: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    async fn write_response<T>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut T,
+        bytes: Vec<u8>,
+    ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
@@ -92,13 +105,20 @@ async fn read_bounded<T: AsyncRead + Unpin + Send>(stream: &mut T, limit: usize)
     Ok(bytes)
 }
 
-async fn write_bounded<T: AsyncWrite + Unpin + Send>(stream: &mut T, bytes: &[u8], limit: usize) -> io::Result<()> {
+async fn write_bounded<T: AsyncWrite + Unpin + Send>(
+    stream: &mut T,
+    bytes: &[u8],
+    limit: usize,
+) -> io::Result<()> {
     match u32::try_from(bytes.len()) {
         Ok(length) if bytes.len() <= limit => {
             stream.write_all(&length.to_be_bytes()).await?;
             stream.write_all(bytes).await?;
             stream.close().await
         }
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} bytes are over {limit}", bytes.len()))),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{} bytes are over {limit}", bytes.len()),
+        )),
     }
 }

@@ -46,9 +46,16 @@ pub(crate) struct RequestNumber(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Connect to a peer at one of its addresses; the key may not be known yet.
-    Dial { peer: Option<PublicKey>, addresses: Vec<Multiaddr> },
+    Dial {
+        peer: Option<PublicKey>,
+        addresses: Vec<Multiaddr>,
+    },
     /// Send a request.
-    Request { peer: PublicKey, number: RequestNumber, bytes: Vec<u8> },
+    Request {
+        peer: PublicKey,
+        number: RequestNumber,
+        bytes: Vec<u8>,
+    },
     /// Answer a request.
     Respond { number: RequestNumber, bytes: Vec<u8> },
     /// Send something that wants no answer.
@@ -67,13 +74,28 @@ pub(crate) enum Event {
     /// The last connection to a peer is gone.
     Disconnected { peer: PublicKey },
     /// A dial failed.
-    DialFailed { addresses: Vec<Multiaddr>, reason: String },
+    DialFailed {
+        addresses: Vec<Multiaddr>,
+        reason: String,
+    },
     /// A peer asks.
-    Request { peer: PublicKey, number: RequestNumber, bytes: Vec<u8> },
+    Request {
+        peer: PublicKey,
+        number: RequestNumber,
+        bytes: Vec<u8>,
+    },
     /// A peer answers.
-    Response { peer: PublicKey, number: RequestNumber, bytes: Vec<u8> },
+    Response {
+        peer: PublicKey,
+        number: RequestNumber,
+        bytes: Vec<u8>,
+    },
     /// A request of ours will not be answered.
-    RequestFailed { peer: PublicKey, number: RequestNumber, reason: String },
+    RequestFailed {
+        peer: PublicKey,
+        number: RequestNumber,
+        reason: String,
+    },
     /// A peer tells something.
     Told { peer: PublicKey, bytes: Vec<u8> },
 }
@@ -88,7 +110,10 @@ pub(crate) struct Traffic {
 impl Traffic {
     /// Sent and received so far.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
+        (
+            self.sent.load(Ordering::Relaxed),
+            self.received.load(Ordering::Relaxed),
+        )
     }
 
     fn add_sent(&self, bytes: usize) {
@@ -118,7 +143,11 @@ pub(crate) fn start(key: &SigningKey, listen: &[Multiaddr]) -> Result<Net, NetEr
     let swarm = swarm::build(key, listen)?;
     // Ends with the channels: when the last sender of commands is dropped.
     tokio::spawn(swarm::drive(swarm, command_queue, event_queue, traffic.clone()));
-    Ok(Net { commands, events, traffic })
+    Ok(Net {
+        commands,
+        events,
+        traffic,
+    })
 }
 
 /// The libp2p peer id of an operating key.
@@ -154,25 +183,75 @@ mod tests {
         let (key_a, key_b) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
         let mut a = start(&key_a, &listen).unwrap();
         let mut b = start(&key_b, &[]).unwrap();
-        let Some(Event::Listening { address }) = a.events.recv().await else { panic!("not listening") };
-        b.commands.send(Command::Dial { peer: None, addresses: vec![address] }).await.unwrap();
-        let Some(Event::Connected { peer, .. }) = b.events.recv().await else { panic!("not connected") };
+        let Some(Event::Listening { address }) = a.events.recv().await else {
+            panic!("not listening")
+        };
+        b.commands
+            .send(Command::Dial {
+                peer: None,
+                addresses: vec![address],
+            })
+            .await
+            .unwrap();
+        let Some(Event::Connected { peer, .. }) = b.events.recv().await else {
+            panic!("not connected")
+        };
         assert_eq!(peer, key_a.public());
-        let Some(Event::Connected { peer, .. }) = a.events.recv().await else { panic!("not connected") };
+        let Some(Event::Connected { peer, .. }) = a.events.recv().await else {
+            panic!("not connected")
+        };
         assert_eq!(peer, key_b.public());
         let number = RequestNumber(7);
-        b.commands.send(Command::Request { peer: key_a.public(), number, bytes: b"ask".to_vec() }).await.unwrap();
-        let Some(Event::Request { number: theirs, bytes, .. }) = a.events.recv().await else { panic!("no request") };
+        b.commands
+            .send(Command::Request {
+                peer: key_a.public(),
+                number,
+                bytes: b"ask".to_vec(),
+            })
+            .await
+            .unwrap();
+        let Some(Event::Request {
+            number: theirs,
+            bytes,
+            ..
+        }) = a.events.recv().await
+        else {
+            panic!("no request")
+        };
         assert_eq!(bytes, b"ask");
-        a.commands.send(Command::Respond { number: theirs, bytes: vec![9; 300_000] }).await.unwrap();
-        let Some(Event::Response { number: ours, bytes, .. }) = b.events.recv().await else { panic!("no response") };
+        a.commands
+            .send(Command::Respond {
+                number: theirs,
+                bytes: vec![9; 300_000],
+            })
+            .await
+            .unwrap();
+        let Some(Event::Response {
+            number: ours, bytes, ..
+        }) = b.events.recv().await
+        else {
+            panic!("no response")
+        };
         assert_eq!((ours, bytes.len()), (number, 300_000));
-        a.commands.send(Command::Tell { peer: key_b.public(), bytes: b"news".to_vec() }).await.unwrap();
-        let Some(Event::Told { bytes, .. }) = b.events.recv().await else { panic!("not told") };
+        a.commands
+            .send(Command::Tell {
+                peer: key_b.public(),
+                bytes: b"news".to_vec(),
+            })
+            .await
+            .unwrap();
+        let Some(Event::Told { bytes, .. }) = b.events.recv().await else {
+            panic!("not told")
+        };
         assert_eq!(bytes, b"news");
         assert!(b.traffic.totals().1 > 300_000);
-        a.commands.send(Command::Disconnect { peer: key_b.public() }).await.unwrap();
-        let Some(Event::Disconnected { peer }) = b.events.recv().await else { panic!("still connected") };
+        a.commands
+            .send(Command::Disconnect { peer: key_b.public() })
+            .await
+            .unwrap();
+        let Some(Event::Disconnected { peer }) = b.events.recv().await else {
+            panic!("still connected")
+        };
         assert_eq!(peer, key_a.public());
     }
 }

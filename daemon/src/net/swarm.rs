@@ -37,8 +37,8 @@ pub(super) struct Behaviour {
 pub(super) fn build(key: &SigningKey, listen: &[Multiaddr]) -> Result<Swarm<Behaviour>, NetError> {
     let key_error = |cause: String| NetError::Key { cause };
     let mut seed = *key.seed();
-    let keypair =
-        libp2p::identity::Keypair::ed25519_from_bytes(&mut seed).map_err(|error| key_error(error.to_string()))?;
+    let keypair = libp2p::identity::Keypair::ed25519_from_bytes(&mut seed)
+        .map_err(|error| key_error(error.to_string()))?;
     let config = request_response::Config::default()
         .with_request_timeout(REQUEST_TIMEOUT)
         .with_max_concurrent_streams(STREAMS_PER_CONNECTION);
@@ -48,7 +48,11 @@ pub(super) fn build(key: &SigningKey, listen: &[Multiaddr]) -> Result<Swarm<Beha
         .with_max_pending_incoming(Some(PENDING_CONNECTIONS));
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits),
-        questions: request_response::Behaviour::with_codec(Codec, [(PROTOCOL, ProtocolSupport::Full)], config),
+        questions: request_response::Behaviour::with_codec(
+            Codec,
+            [(PROTOCOL, ProtocolSupport::Full)],
+            config,
+        ),
     };
     let mut swarm = libp2p::SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
@@ -65,7 +69,10 @@ pub(super) fn build(key: &SigningKey, listen: &[Multiaddr]) -> Result<Swarm<Beha
     for address in listen {
         swarm
             .listen_on(address.clone())
-            .map_err(|error| NetError::Listen { address: address.clone(), cause: error.to_string() })?;
+            .map_err(|error| NetError::Listen {
+                address: address.clone(),
+                cause: error.to_string(),
+            })?;
     }
     Ok(swarm)
 }
@@ -77,7 +84,12 @@ pub(super) async fn drive(
     events: mpsc::Sender<Event>,
     traffic: Arc<Traffic>,
 ) {
-    let mut driver = Driver { traffic, ours: BTreeMap::new(), theirs: BTreeMap::new(), next: 0 };
+    let mut driver = Driver {
+        traffic,
+        ours: BTreeMap::new(),
+        theirs: BTreeMap::new(),
+        next: 0,
+    };
     // While an event waits for its place, the sockets are not read but commands still are: were neither, two
     // full queues would wait for each other for ever.
     let mut waiting: Option<Event> = None;
@@ -156,41 +168,75 @@ impl Driver {
     fn event(&mut self, swarm: &mut Swarm<Behaviour>, event: SwarmEvent<BehaviourEvent>) -> Option<Event> {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => Some(Event::Listening { address }),
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, num_established, .. } => {
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                endpoint,
+                num_established,
+                ..
+            } => {
                 let Some(peer) = key_of(&peer_id) else {
                     // Not an Ed25519 key: no site of ours can have it.
                     let _ = swarm.disconnect_peer_id(peer_id);
                     return None;
                 };
                 let first = num_established.get() == 1;
-                first.then(|| Event::Connected { peer, address: endpoint.get_remote_address().clone() })
+                first.then(|| Event::Connected {
+                    peer,
+                    address: endpoint.get_remote_address().clone(),
+                })
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                Some(Event::Disconnected { peer: key_of(&peer_id)? })
-            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                ..
+            } => Some(Event::Disconnected {
+                peer: key_of(&peer_id)?,
+            }),
             SwarmEvent::OutgoingConnectionError { error, .. } => Some(dial_failed(&error)),
             SwarmEvent::Behaviour(BehaviourEvent::Questions(event)) => self.question_event(event),
             _ => None,
         }
     }
 
-    fn question_event(
-        &mut self,
-        event: request_response::Event<Question, Vec<u8>>,
-    ) -> Option<Event> {
+    fn question_event(&mut self, event: request_response::Event<Question, Vec<u8>>) -> Option<Event> {
         use request_response::{Event as Questions, Message};
         match event {
-            Questions::Message { peer, message: Message::Request { request, channel, request_id, .. }, .. } => {
-                self.asked(&peer, request, channel, request_id)
-            }
-            Questions::Message { peer, message: Message::Response { request_id, response }, .. } => {
+            Questions::Message {
+                peer,
+                message:
+                    Message::Request {
+                        request,
+                        channel,
+                        request_id,
+                        ..
+                    },
+                ..
+            } => self.asked(&peer, request, channel, request_id),
+            Questions::Message {
+                peer,
+                message: Message::Response { request_id, response },
+                ..
+            } => {
                 self.traffic.add_received(response.len());
                 let number = self.ours.remove(&request_id)??;
-                Some(Event::Response { peer: key_of(&peer)?, number, bytes: response })
+                Some(Event::Response {
+                    peer: key_of(&peer)?,
+                    number,
+                    bytes: response,
+                })
             }
-            Questions::OutboundFailure { peer, request_id, error, .. } => {
+            Questions::OutboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
                 let number = self.ours.remove(&request_id)??;
-                Some(Event::RequestFailed { peer: key_of(&peer)?, number, reason: error.to_string() })
+                Some(Event::RequestFailed {
+                    peer: key_of(&peer)?,
+                    number,
+                    reason: error.to_string(),
+                })
             }
             Questions::InboundFailure { error, .. } => {
                 tracing::debug!(%error, "a peer's request ended early");
@@ -244,8 +290,13 @@ fn dials(peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Vec<DialOpts> {
 
 fn dial_failed(error: &libp2p::swarm::DialError) -> Event {
     let addresses = match error {
-        libp2p::swarm::DialError::Transport(failed) => failed.iter().map(|(address, _)| address.clone()).collect(),
+        libp2p::swarm::DialError::Transport(failed) => {
+            failed.iter().map(|(address, _)| address.clone()).collect()
+        }
         _ => Vec::new(),
     };
-    Event::DialFailed { addresses, reason: error.to_string() }
+    Event::DialFailed {
+        addresses,
+        reason: error.to_string(),
+    }
 }

@@ -10,7 +10,9 @@ use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{MergeHash, Source};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
-use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Field, PackageId, Resolution, ViewError};
+use starling_view::{
+    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Field, PackageId, Resolution, ViewError,
+};
 
 use super::problem::store_problem;
 use super::{Site, SiteParts};
@@ -38,14 +40,26 @@ impl SiteParts {
         };
         if found.is_empty() {
             let shown: String = name.chars().take(80).collect();
-            return Err(Problem::new(ErrorCode::AdvisoryNotFound, format!("looking up {shown:?}: nothing here answers to it"))
-                .hint("an id or alias (CVE-…, GHSA-…), a package URL or a merge hash is looked up as it is written"));
+            return Err(Problem::new(
+                ErrorCode::AdvisoryNotFound,
+                format!("looking up {shown:?}: nothing here answers to it"),
+            )
+            .hint(
+                "an id or alias (CVE-…, GHSA-…), a package URL or a merge hash is looked up as it is written",
+            ));
         }
         let mut advisories = Vec::new();
         for advisory in &found {
-            advisories.extend(self.folded(&reader, advisory)?.map(|folded| self.shown_advisory(&folded)));
+            advisories.extend(
+                self.folded(&reader, advisory)?
+                    .map(|folded| self.shown_advisory(&folded)),
+            );
         }
-        Ok(types::AdvisoryLookup { query: name.to_owned(), redirected_from, advisories })
+        Ok(types::AdvisoryLookup {
+            query: name.to_owned(),
+            redirected_from,
+            advisories,
+        })
     }
 
     pub(super) fn advisories(&self, query: &types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {
@@ -70,18 +84,26 @@ impl SiteParts {
                 skipping = Some(advisory.merge_hash) != after;
                 continue;
             }
-            let Some(folded) = self.folded(&reader, &advisory)? else { continue };
+            let Some(folded) = self.folded(&reader, &advisory)? else {
+                continue;
+            };
             let shown = summary_of(&folded);
             if !query.q.as_deref().is_none_or(|words| matches(&shown, words)) {
                 continue;
             }
             if page.len() == limit {
-                next = page.last().map(|last: &types::AdvisorySummary| last.merge_hash.to_string());
+                next = page
+                    .last()
+                    .map(|last: &types::AdvisorySummary| last.merge_hash.to_string());
                 break;
             }
             page.push(shown);
         }
-        Ok(types::AdvisoryPage { advisories: page, next, as_of: None })
+        Ok(types::AdvisoryPage {
+            advisories: page,
+            next,
+            as_of: None,
+        })
     }
 
     /// The advisories that a query is about, before its words are looked at.
@@ -95,8 +117,10 @@ impl SiteParts {
         }
         if let Some(package) = &query.package {
             let Some((ecosystem, name)) = package.split_once('/') else {
-                return Err(Problem::new(ErrorCode::BadRequest, format!("reading package {package:?}"))
-                    .hint("write it as ECOSYSTEM/NAME, such as npm/express"));
+                return Err(
+                    Problem::new(ErrorCode::BadRequest, format!("reading package {package:?}"))
+                        .hint("write it as ECOSYSTEM/NAME, such as npm/express"),
+                );
             };
             return by_package(reader, ecosystem, name);
         }
@@ -110,7 +134,9 @@ impl SiteParts {
     }
 
     fn reader(&self) -> ServiceResult<ViewReader<'_>> {
-        self.store.view().map_err(|error| store_problem("reading the view", &error))
+        self.store
+            .view()
+            .map_err(|error| store_problem("reading the view", &error))
     }
 
     fn folded(
@@ -118,7 +144,9 @@ impl SiteParts {
         reader: &ViewReader<'_>,
         advisory: &AdvisoryRef,
     ) -> ServiceResult<Option<CanonicalAdvisory>> {
-        let settings = reader.settings().map_err(|error| store_problem("reading the view", &error))?;
+        let settings = reader
+            .settings()
+            .map_err(|error| store_problem("reading the view", &error))?;
         starling_view::canonical_advisory(
             reader,
             reader,
@@ -146,11 +174,15 @@ impl SiteParts {
                 fields.insert(name.to_owned(), shown);
             }
         }
-        for (name, members) in [("cwes", &folded.fields.cwes), ("references", &folded.fields.references)] {
+        for (name, members) in [
+            ("cwes", &folded.fields.cwes),
+            ("references", &folded.fields.references),
+        ] {
             // A union has no single winner: its values stand together, named for the first record that has one.
             let values: Vec<&str> = members.iter().map(|member| member.value.as_str()).collect();
             let first = members.first().and_then(|member| member.provenance.first());
-            if let (Some(first), Ok(value)) = (first, types::RawJson::new(format!("[{}]", values.join(",")))) {
+            if let (Some(first), Ok(value)) = (first, types::RawJson::new(format!("[{}]", values.join(","))))
+            {
                 let field = types::ResolvedField {
                     value,
                     provenance: self.shown_provenance(first),
@@ -204,7 +236,11 @@ impl SiteParts {
     }
 
     fn shown_provenance(&self, provenance: &starling_view::Provenance) -> types::Provenance {
-        let author = provenance.authors.first().copied().unwrap_or(starling_protocol::SiteId::ZERO);
+        let author = provenance
+            .authors
+            .first()
+            .copied()
+            .unwrap_or(starling_protocol::SiteId::ZERO);
         types::Provenance {
             source: (&provenance.source).into(),
             record_id: provenance.id.to_string(),
@@ -217,9 +253,15 @@ impl SiteParts {
     fn dump_page(&self, records: &[starling_protocol::ContentHash]) -> ServiceResult<Bytes> {
         let mut out = Vec::new();
         for hash in records {
-            let body = self.store.body(hash).map_err(|error| store_problem("reading a record", &error))?;
+            let body = self
+                .store
+                .body(hash)
+                .map_err(|error| store_problem("reading a record", &error))?;
             let body = body.ok_or_else(|| {
-                store_problem("reading a record", &starling_store::StoreError::MissingBody { hash: *hash })
+                store_problem(
+                    "reading a record",
+                    &starling_store::StoreError::MissingBody { hash: *hash },
+                )
             })?;
             out.extend_from_slice(&body);
             out.push(b'\n');
@@ -235,7 +277,8 @@ impl SiteParts {
         };
         let mut hashes = Vec::new();
         for source in sources {
-            let records = starling_view::live_records(&reader, &source).map_err(|error| view_problem(&error))?;
+            let records =
+                starling_view::live_records(&reader, &source).map_err(|error| view_problem(&error))?;
             hashes.extend(records.into_iter().map(|record| record.content));
         }
         Ok(hashes)
@@ -246,23 +289,29 @@ impl SiteParts {
 pub(super) async fn dump(site: Site, query: types::DumpQuery) -> ServiceResult<ByteStream> {
     let records = site.blocking(move |parts| parts.dump_list(&query)).await?;
     let start = (site, records, 0_usize);
-    Ok(Box::pin(futures::stream::unfold(start, |(site, records, from)| async move {
-        if from >= records.len() {
-            return None;
-        }
-        let to = (from + DUMP_PAGE).min(records.len());
-        let page = records[from..to].to_vec();
-        let bytes = site.blocking(move |parts| parts.dump_page(&page)).await;
-        let next = if bytes.is_ok() { to } else { records.len() };
-        Some((bytes, (site, records, next)))
-    })))
+    Ok(Box::pin(futures::stream::unfold(
+        start,
+        |(site, records, from)| async move {
+            if from >= records.len() {
+                return None;
+            }
+            let to = (from + DUMP_PAGE).min(records.len());
+            let page = records[from..to].to_vec();
+            let bytes = site.blocking(move |parts| parts.dump_page(&page)).await;
+            let next = if bytes.is_ok() { to } else { records.len() };
+            Some((bytes, (site, records, next)))
+        },
+    )))
 }
 
 fn by_purl(reader: &ViewReader<'_>, text: &str) -> ServiceResult<Vec<AdvisoryRef>> {
     let purl = PackageUrl::parse_lenient(text)
         .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("reading {text:?}: {error}")))?;
     let Some(package) = osv::package_of(&purl) else {
-        let detail = format!("looking up {text:?}: no OSV ecosystem has packages of type {}", purl.ty());
+        let detail = format!(
+            "looking up {text:?}: no OSV ecosystem has packages of type {}",
+            purl.ty()
+        );
         return Err(Problem::new(ErrorCode::AdvisoryNotFound, detail));
     };
     by_package(reader, &package.ecosystem, &package.name)
@@ -290,12 +339,16 @@ fn package_ref(package: &PackageId) -> types::PackageRef {
             name: name.clone(),
             purl: osv::purl_of(ecosystem, name).map(|purl| purl.to_string()),
         },
-        PackageId::Repository { repository } => {
-            types::PackageRef { ecosystem: "GIT".to_owned(), name: repository.clone(), purl: None }
-        }
-        PackageId::Record(record) => {
-            types::PackageRef { ecosystem: String::new(), name: record.to_string(), purl: None }
-        }
+        PackageId::Repository { repository } => types::PackageRef {
+            ecosystem: "GIT".to_owned(),
+            name: repository.clone(),
+            purl: None,
+        },
+        PackageId::Record(record) => types::PackageRef {
+            ecosystem: String::new(),
+            name: record.to_string(),
+            purl: None,
+        },
     }
 }
 
@@ -308,9 +361,12 @@ fn state_of(folded: &CanonicalAdvisory) -> types::AdvisoryState {
 
 fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
     let text = |field: &Option<Field>| {
-        field.as_ref().and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
+        field
+            .as_ref()
+            .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
     };
-    let sources: BTreeSet<types::SourceName> = folded.edges.iter().map(|edge| (&edge.source).into()).collect();
+    let sources: BTreeSet<types::SourceName> =
+        folded.edges.iter().map(|edge| (&edge.source).into()).collect();
     types::AdvisorySummary {
         merge_hash: folded.merge_hash.into(),
         vulnerability: folded.vulnerability.to_string(),
@@ -318,7 +374,11 @@ fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
         package: package_ref(&folded.package),
         state: state_of(folded),
         summary: text(&folded.fields.summary),
-        severity: folded.fields.severity.as_ref().map(|field| field.value.as_str().to_owned()),
+        severity: folded
+            .fields
+            .severity
+            .as_ref()
+            .map(|field| field.value.as_str().to_owned()),
         sources: sources.into_iter().collect(),
         modified: text(&folded.fields.modified),
     }
@@ -332,5 +392,7 @@ fn matches(shown: &types::AdvisorySummary, words: &str) -> bool {
         text.push_str(more);
     }
     let text = text.to_lowercase();
-    words.split_whitespace().all(|word| text.contains(&word.to_lowercase()))
+    words
+        .split_whitespace()
+        .all(|word| text.contains(&word.to_lowercase()))
 }

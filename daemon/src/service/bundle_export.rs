@@ -70,7 +70,8 @@ impl SiteParts {
         };
         let mut out = tempfile::tempfile_in(self.home.path()).map_err(|error| spool_problem(&error))?;
         let (written, _) = writer.finish(&seal, &mut out).map_err(write)?;
-        out.seek(SeekFrom::Start(0)).map_err(|error| spool_problem(&error))?;
+        out.seek(SeekFrom::Start(0))
+            .map_err(|error| spool_problem(&error))?;
         let ranges = &written.manifest.ranges;
         let entry = LedgerEntry::BundleExported {
             at: now(),
@@ -78,13 +79,19 @@ impl SiteParts {
             to: destination,
             deltas,
             bytes: written.file_bytes,
-            ends: ranges.iter().map(|range| (range.site, range.lane.number(), range.last.0)).collect(),
+            ends: ranges
+                .iter()
+                .map(|range| (range.site, range.lane.number(), range.last.0))
+                .collect(),
         };
         self.store.record(&entry).map_err(failed)?;
         let summary = types::ExportSummary {
             bundle_hash: written.hash.into(),
             deltas,
-            claims: ranges.iter().map(|range| range.claims()).sum(),
+            claims: ranges
+                .iter()
+                .map(starling_protocol::bundle::LogRange::claims)
+                .sum(),
             bodies: bodies.len() as u64,
             size_bytes: Some(written.file_bytes),
         };
@@ -116,18 +123,32 @@ impl SiteParts {
         for wanted in &request.cursors {
             let cursor = Cursor::try_from(&wanted.cursor)
                 .map_err(|error| Problem::new(ErrorCode::InvalidCursor, error.to_string()))?;
-            let id = LogId { site: self.site_named(wanted.site.as_deref())?, ..self.own_log() };
-            let end = self.store.log(id).map_err(failed)?.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+            let id = LogId {
+                site: self.site_named(wanted.site.as_deref())?,
+                ..self.own_log()
+            };
+            let end = self
+                .store
+                .log(id)
+                .map_err(failed)?
+                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
             if cursor.number > end {
                 let (site, lane, number) = (id.site, id.lane, cursor.number);
-                return Err(failed(StoreError::NoSuchPosition { site, lane, number, end }));
+                return Err(failed(StoreError::NoSuchPosition {
+                    site,
+                    lane,
+                    number,
+                    end,
+                }));
             }
             after.insert(id, cursor.number);
         }
         let mut logs = Vec::new();
         let mut ends = Vec::new();
         for (id, after) in after {
-            let Some(log) = self.store.log(id).map_err(failed)? else { continue };
+            let Some(log) = self.store.log(id).map_err(failed)? else {
+                continue;
+            };
             ends.push(log.tip.cursor.to_string());
             if log.tip.cursor.number > after {
                 logs.push((id, after));
@@ -137,7 +158,10 @@ impl SiteParts {
             let detail = if ends.is_empty() {
                 "exporting a bundle: this site holds no log that could be exported".to_owned()
             } else {
-                format!("exporting a bundle: nothing follows; the logs end at {}", ends.join(", "))
+                format!(
+                    "exporting a bundle: nothing follows; the logs end at {}",
+                    ends.join(", ")
+                )
             };
             return Err(Problem::new(ErrorCode::InvalidCursor, detail)
                 .hint("import a feed first, or name an earlier cursor"));
@@ -147,14 +171,17 @@ impl SiteParts {
 
     /// The site that a cursor is about: by its name here, by its identity, or this one.
     fn site_named(&self, name: Option<&str>) -> ServiceResult<SiteId> {
-        let Some(name) = name else { return Ok(self.home.chain().site()) };
+        let Some(name) = name else {
+            return Ok(self.home.chain().site());
+        };
         if let Ok(site) = name.parse::<SiteId>() {
             return Ok(site);
         }
         if name == self.home.chain().slug().as_str() {
             return Ok(self.home.chain().site());
         }
-        let slug = types::SiteSlug::new(name).map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+        let slug = types::SiteSlug::new(name)
+            .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         protocol_slug(&slug)?;
         Ok(self.listed(&slug)?.site)
     }
@@ -162,7 +189,13 @@ impl SiteParts {
     fn trust_for(
         &self,
         logs: &[(LogId, ClaimNumber)],
-    ) -> Result<(Vec<starling_protocol::CertificateChain>, Vec<starling_protocol::VerifiedHead>), StoreError> {
+    ) -> Result<
+        (
+            Vec<starling_protocol::CertificateChain>,
+            Vec<starling_protocol::VerifiedHead>,
+        ),
+        StoreError,
+    > {
         let mut chains = BTreeMap::new();
         let mut heads = Vec::new();
         for (id, _) in logs {

@@ -41,7 +41,10 @@ impl SiteParts {
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
         let started = Instant::now();
-        let _one_at_a_time = self.imports.lock().map_err(|_| Problem::internal("importing a bundle", "poisoned"))?;
+        let _one_at_a_time = self
+            .imports
+            .lock()
+            .map_err(|_| Problem::internal("importing a bundle", "poisoned"))?;
         let plan = self.plan_import(&mut file, size, params)?;
         let mut reader = self.open_bundle(&mut file, params)?;
         let hash: types::BundleHash = reader.hash().into();
@@ -57,11 +60,17 @@ impl SiteParts {
             warnings: plan.warnings,
         };
         if plan.conflict_count > report.conflicts.len() as u64 {
-            report.warnings.push(format!("{} conflicts in all; the first are listed", plan.conflict_count));
+            report.warnings.push(format!(
+                "{} conflicts in all; the first are listed",
+                plan.conflict_count
+            ));
         }
         let newest = plan.taken.iter().max_by_key(|range| {
             // The exporter's own log is what an operator follows; else the newest.
-            (plan.exporter.as_ref().is_some_and(|site| site.site == range.site), range.last_time)
+            (
+                plan.exporter.as_ref().is_some_and(|site| site.site == range.site),
+                range.last_time,
+            )
         });
         report.imported_cursor = newest.map(|range| range.cursor().into());
         if !params.dry_run {
@@ -80,8 +89,18 @@ impl SiteParts {
             self.store.record(&entry).map_err(failed)?;
             if let Some(exporter) = &plan.exporter {
                 let held = reader.manifest().ranges.iter();
-                let held = held.map(|range| (LogId { site: range.site, lane: range.lane }, range.last));
-                self.store.note_holdings(&exporter.site, held.collect()).map_err(failed)?;
+                let held = held.map(|range| {
+                    (
+                        LogId {
+                            site: range.site,
+                            lane: range.lane,
+                        },
+                        range.last,
+                    )
+                });
+                self.store
+                    .note_holdings(&exporter.site, held.collect())
+                    .map_err(failed)?;
             }
             self.changed();
         }
@@ -104,7 +123,11 @@ impl SiteParts {
             || federation.import.skip_signature_on_trusted_sites;
         let options = ReaderOptions {
             max_bundle_bytes: federation.import.max_bundle_size.0,
-            seal: if lenient { SealCheck::Skip } else { SealCheck::Require },
+            seal: if lenient {
+                SealCheck::Skip
+            } else {
+                SealCheck::Require
+            },
         };
         BundleReader::open(BufReader::with_capacity(1 << 20, file), options)
             .map_err(|error| bundle_problem("importing a bundle", &error))
@@ -136,11 +159,17 @@ impl SiteParts {
         let (allowed, strangers): (Vec<LogRange>, Vec<LogRange>) =
             ranges.into_iter().partition(|range| listed.contains(&range.site));
         for range in &strangers {
-            warnings.push(format!("the {} log of {} is left out: its author is not on the allow-list", range.lane, range.site));
+            warnings.push(format!(
+                "the {} log of {} is left out: its author is not on the allow-list",
+                range.lane, range.site
+            ));
         }
         if allowed.is_empty() {
-            return Err(Problem::new(ErrorCode::SiteNotAllowed, "importing a bundle: none of its authors is on the allow-list")
-                .hint("`starling sites add` lists a site; an empty list allows nothing"));
+            return Err(Problem::new(
+                ErrorCode::SiteNotAllowed,
+                "importing a bundle: none of its authors is on the allow-list",
+            )
+            .hint("`starling sites add` lists a site; an empty list allows nothing"));
         }
         let taken = self.placeable(&allowed, params, &mut warnings)?;
         let mut plan = Plan {
@@ -151,7 +180,10 @@ impl SiteParts {
             conflict_count: 0,
             counts: types::ImportCounts::default(),
         };
-        while let Some(item) = reader.next_item().map_err(|error| bundle_problem("importing a bundle", &error))? {
+        while let Some(item) = reader
+            .next_item()
+            .map_err(|error| bundle_problem("importing a bundle", &error))?
+        {
             if let BundleItem::Deltas(page) = item {
                 for bytes in page.deltas() {
                     self.look_at(bytes, reader.seal(), params, &mut plan)?;
@@ -159,7 +191,11 @@ impl SiteParts {
             }
         }
         if params.on_conflict == types::ConflictStrategy::Fail && plan.conflict_count > 0 {
-            let named = plan.conflicts.first().map(|first| first.merge_hash.to_string()).unwrap_or_default();
+            let named = plan
+                .conflicts
+                .first()
+                .map(|first| first.merge_hash.to_string())
+                .unwrap_or_default();
             let detail = format!(
                 "importing a bundle: {} records differ from what other authors say here, the first in advisory {named}",
                 plan.conflict_count
@@ -192,20 +228,34 @@ impl SiteParts {
         if exporter == self.home.chain().site() {
             return Ok(None);
         }
-        let listed = self.store.listed_sites().map_err(|error| store_problem("importing a bundle", &error))?;
+        let listed = self
+            .store
+            .listed_sites()
+            .map_err(|error| store_problem("importing a bundle", &error))?;
         let import = &self.config.federation.import;
-        let site = listed.into_iter().find(|site| site.site == exporter && site.enabled);
+        let site = listed
+            .into_iter()
+            .find(|site| site.site == exporter && site.enabled);
         let allowed = |site: &ListedSite| {
-            import.allowed_sites.iter().any(|allowed| allowed == "*" || allowed == site.slug.as_str())
+            import
+                .allowed_sites
+                .iter()
+                .any(|allowed| allowed == "*" || allowed == site.slug.as_str())
         };
         let Some(site) = site.filter(allowed) else {
-            let detail = format!("importing a bundle: it was exported by {exporter}, whose bundles are not taken here");
+            let detail = format!(
+                "importing a bundle: it was exported by {exporter}, whose bundles are not taken here"
+            );
             return Err(Problem::new(ErrorCode::SiteNotAllowed, detail)
                 .hint("`starling sites add` lists a site, federation.import.allowed_sites names those whose bundles are taken"));
         };
         if let Some(limit) = site.max_bundle_size.filter(|limit| size > *limit) {
-            let detail = format!("importing a bundle of {}: it has {size} bytes, {limit} are allowed from it", site.slug);
-            return Err(Problem::new(ErrorCode::BundleTooLarge, detail).hint("split the export, or raise the site's --max-bundle-size"));
+            let detail = format!(
+                "importing a bundle of {}: it has {size} bytes, {limit} are allowed from it",
+                site.slug
+            );
+            return Err(Problem::new(ErrorCode::BundleTooLarge, detail)
+                .hint("split the export, or raise the site's --max-bundle-size"));
         }
         Ok(Some(site))
     }
@@ -239,9 +289,17 @@ impl SiteParts {
         let mut gaps = Vec::new();
         let mut news = false;
         for range in allowed {
-            let id = LogId { site: range.site, lane: range.lane };
-            let log = self.store.log(id).map_err(|error| store_problem("importing a bundle", &error))?;
-            let held = log.as_ref().map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+            let id = LogId {
+                site: range.site,
+                lane: range.lane,
+            };
+            let log = self
+                .store
+                .log(id)
+                .map_err(|error| store_problem("importing a bundle", &error))?;
+            let held = log
+                .as_ref()
+                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
             if range.after > held {
                 gaps.push(format!(
                     "the {} log of {}: held up to {held}, the bundle begins after {}",
@@ -253,16 +311,26 @@ impl SiteParts {
             taken.push(*range);
         }
         if taken.is_empty() {
-            let detail = format!("importing a bundle: claims are missing before it: {}", gaps.join("; "));
+            let detail = format!(
+                "importing a bundle: claims are missing before it: {}",
+                gaps.join("; ")
+            );
             return Err(Problem::new(ErrorCode::BundleGap, detail)
                 .hint("nothing was imported; import the bundle before it first, or have one exported with -c and the cursor held here"));
         }
         if !news && !params.force {
             let ends: Vec<String> = taken.iter().map(|range| range.cursor().to_string()).collect();
-            let detail = format!("importing a bundle: everything in it is here already, up to {}", ends.join(", "));
-            return Err(Problem::new(ErrorCode::CursorNotAfterCurrent, detail).hint("nothing was changed; --force reads it again all the same"));
+            let detail = format!(
+                "importing a bundle: everything in it is here already, up to {}",
+                ends.join(", ")
+            );
+            return Err(Problem::new(ErrorCode::CursorNotAfterCurrent, detail)
+                .hint("nothing was changed; --force reads it again all the same"));
         }
-        warnings.extend(gaps.into_iter().map(|gap| format!("left out, claims are missing before it: {gap}")));
+        warnings.extend(
+            gaps.into_iter()
+                .map(|gap| format!("left out, claims are missing before it: {gap}")),
+        );
         Ok(taken)
     }
 
@@ -275,12 +343,19 @@ impl SiteParts {
         plan: &mut Plan,
     ) -> ServiceResult<()> {
         let refuse = |error: starling_protocol::DeltaError| {
-            Problem::new(ErrorCode::SignatureVerificationFailed, format!("importing a bundle: {}", crate::home::error_chain(&error)))
-                .hint("nothing was imported; get the bundle again from its exporter")
+            Problem::new(
+                ErrorCode::SignatureVerificationFailed,
+                format!("importing a bundle: {}", crate::home::error_chain(&error)),
+            )
+            .hint("nothing was imported; get the bundle again from its exporter")
         };
         let delta = Delta::decode(bytes).map_err(refuse)?;
         let (site, lane) = (delta.header().site, delta.header().lane);
-        if !plan.taken.iter().any(|range| range.site == site && range.lane == lane) {
+        if !plan
+            .taken
+            .iter()
+            .any(|range| range.site == site && range.lane == lane)
+        {
             return Ok(());
         }
         let failed = |error: StoreError| store_problem("importing a bundle", &error);
@@ -291,14 +366,19 @@ impl SiteParts {
             (known, sealed) => known.or_else(|| sealed.cloned()),
         };
         let Some(chain) = chain else {
-            return Err(Problem::new(ErrorCode::CertificateInvalid, format!("importing a bundle: no certificate chain of {site} is known")));
+            return Err(Problem::new(
+                ErrorCode::CertificateInvalid,
+                format!("importing a bundle: no certificate chain of {site} is known"),
+            ));
         };
         let verified = delta.verify(&chain).map_err(refuse)?;
         let held = self.store.log(LogId { site, lane }).map_err(failed)?;
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
         let reader = self.store.view().map_err(failed)?;
         for (number, claim) in verified.claims() {
-            let KeyRef::Record(source, id) = claim.key().parse() else { continue };
+            let KeyRef::Record(source, id) = claim.key().parse() else {
+                continue;
+            };
             if number <= held {
                 plan.counts.canonical_skipped += u64::from(params.dry_run);
                 continue;
@@ -312,15 +392,20 @@ impl SiteParts {
                     _ => counts.deletions_processed += 1,
                 }
             }
-            let Some((content, _)) = claim.content() else { continue };
+            let Some((content, _)) = claim.content() else {
+                continue;
+            };
             for other in statements.iter().filter(|other| other.author != site) {
-                let StatementKind::Set(theirs) = other.kind else { continue };
+                let StatementKind::Set(theirs) = other.kind else {
+                    continue;
+                };
                 if theirs == content {
                     continue;
                 }
                 plan.conflict_count += 1;
                 if plan.conflicts.len() < LISTED_CONFLICTS {
-                    plan.conflicts.extend(self.conflict(&reader, &id, theirs, content));
+                    plan.conflicts
+                        .extend(self.conflict(&reader, &id, theirs, content));
                 }
             }
         }
@@ -334,7 +419,10 @@ impl SiteParts {
         local: starling_protocol::ContentHash,
         remote: starling_protocol::ContentHash,
     ) -> Option<types::Conflict> {
-        let advisory = starling_view::advisories_by_id(reader, id.as_str()).ok()?.into_iter().next()?;
+        let advisory = starling_view::advisories_by_id(reader, id.as_str())
+            .ok()?
+            .into_iter()
+            .next()?;
         Some(types::Conflict {
             merge_hash: advisory.merge_hash.into(),
             field: format!("record {id}"),
@@ -352,16 +440,29 @@ impl SiteParts {
         report: &mut types::ImportReport,
     ) -> ServiceResult<Applied> {
         let failed = |error: StoreError| store_problem("importing a bundle", &error);
-        let wanted: BTreeSet<LogId> =
-            taken.iter().map(|range| LogId { site: range.site, lane: range.lane }).collect();
+        let wanted: BTreeSet<LogId> = taken
+            .iter()
+            .map(|range| LogId {
+                site: range.site,
+                lane: range.lane,
+            })
+            .collect();
         let mut applied = Applied::default();
-        while let Some(item) = reader.next_item().map_err(|error| bundle_problem("importing a bundle", &error))? {
+        while let Some(item) = reader
+            .next_item()
+            .map_err(|error| bundle_problem("importing a bundle", &error))?
+        {
             match item {
                 BundleItem::Deltas(page) => {
                     let mut run = Vec::new();
                     for bytes in page.deltas() {
                         let header = Delta::decode(bytes).map(|delta| *delta.header());
-                        if header.is_ok_and(|header| wanted.contains(&LogId { site: header.site, lane: header.lane })) {
+                        if header.is_ok_and(|header| {
+                            wanted.contains(&LogId {
+                                site: header.site,
+                                lane: header.lane,
+                            })
+                        }) {
                             run.extend_from_slice(bytes);
                         }
                     }
@@ -379,13 +480,24 @@ impl SiteParts {
                 }
             }
         }
-        let origin = Origin { bundle: Some(report.bundle_hash.to_string()), at: now() };
+        let origin = Origin {
+            bundle: Some(report.bundle_hash.to_string()),
+            at: now(),
+        };
         let accepted = self.store.accept(&origin).map_err(failed)?;
         applied.view = accepted.view;
         report.counts = counts_of(&accepted.view);
         for id in wanted {
-            if let Some(reason) = self.store.log(id).map_err(failed)?.and_then(|log| log.hold_reason) {
-                report.warnings.push(format!("held, not accepted yet: the {} log of {}: {reason}", id.lane, id.site));
+            if let Some(reason) = self
+                .store
+                .log(id)
+                .map_err(failed)?
+                .and_then(|log| log.hold_reason)
+            {
+                report.warnings.push(format!(
+                    "held, not accepted yet: the {} log of {}: {reason}",
+                    id.lane, id.site
+                ));
             }
         }
         Ok(applied)
@@ -433,8 +545,10 @@ fn append_problem(problem: &AppendProblem) -> Problem {
         AppendProblem::UnknownSite { .. } => Problem::new(ErrorCode::SiteNotAllowed, text),
         AppendProblem::UnknownEpoch { .. } => Problem::new(ErrorCode::CertificateInvalid, text),
         AppendProblem::Gap { .. } => Problem::new(ErrorCode::BundleGap, text),
-        AppendProblem::Fork { .. } | AppendProblem::Frozen { .. } => Problem::new(ErrorCode::ForkDetected, text)
-            .hint("the author's operator must issue an epoch certificate that names the true branch"),
+        AppendProblem::Fork { .. } | AppendProblem::Frozen { .. } => {
+            Problem::new(ErrorCode::ForkDetected, text)
+                .hint("the author's operator must issue an epoch certificate that names the true branch")
+        }
         AppendProblem::Refused { .. } | AppendProblem::Diverges { .. } => {
             Problem::new(ErrorCode::SignatureVerificationFailed, text)
         }
@@ -444,10 +558,21 @@ fn append_problem(problem: &AppendProblem) -> Problem {
 fn problem_text(problem: &AppendProblem) -> String {
     match problem {
         AppendProblem::Invalid { reason } => reason.clone(),
-        AppendProblem::UnknownSite { site } => format!("{site} is not on the allow-list, or no certificate of it is known"),
-        AppendProblem::UnknownEpoch { site, epoch } => format!("epoch {epoch} of {site} has no certificate here"),
-        AppendProblem::Gap { site, lane, missing_from, found } => {
-            format!("the {lane} log of {site} lacks claims from {missing_from} on; the bundle goes on at {found}")
+        AppendProblem::UnknownSite { site } => {
+            format!("{site} is not on the allow-list, or no certificate of it is known")
+        }
+        AppendProblem::UnknownEpoch { site, epoch } => {
+            format!("epoch {epoch} of {site} has no certificate here")
+        }
+        AppendProblem::Gap {
+            site,
+            lane,
+            missing_from,
+            found,
+        } => {
+            format!(
+                "the {lane} log of {site} lacks claims from {missing_from} on; the bundle goes on at {found}"
+            )
         }
         AppendProblem::Diverges { site, lane } => {
             format!("the {lane} log of {site} goes on from another history than the one held here")
@@ -457,7 +582,11 @@ fn problem_text(problem: &AppendProblem) -> String {
             proof.site(),
             proof.lane()
         ),
-        AppendProblem::Frozen { site, lane } => format!("the {lane} log of {site} is frozen by a proof of fork"),
-        AppendProblem::Refused { site, lane, reason } => format!("the {lane} log of {site} is refused: {reason}"),
+        AppendProblem::Frozen { site, lane } => {
+            format!("the {lane} log of {site} is frozen by a proof of fork")
+        }
+        AppendProblem::Refused { site, lane, reason } => {
+            format!("the {lane} log of {site} is refused: {reason}")
+        }
     }
 }

@@ -45,7 +45,10 @@ pub(crate) fn bundle_info(
             site: range.site.into(),
             site_id: named(&range.site),
             lane: range.lane.into(),
-            epoch: found.seal.chain_of(range.site).map_or(0, |chain| u64::from(chain.epoch())),
+            epoch: found
+                .seal
+                .chain_of(range.site)
+                .map_or(0, |chain| u64::from(chain.epoch())),
             first: range.after.0.saturating_add(1),
             cursor: range.cursor().into(),
             deltas: None,
@@ -60,7 +63,11 @@ pub(crate) fn bundle_info(
         exporter_site_id: exporter.as_ref().and_then(named),
         size_bytes: found.file_bytes,
         frames: found.manifest.frames.len() as u64 + 2,
-        certificates: found.seal.chains().map(|chain| chain.certificates().len() as u64).sum(),
+        certificates: found
+            .seal
+            .chains()
+            .map(|chain| chain.certificates().len() as u64)
+            .sum(),
         bodies: totals.bodies,
         bodies_bytes: found
             .manifest
@@ -80,8 +87,15 @@ pub(crate) fn validate_file(
     name_of: impl Fn(&starling_protocol::SiteId) -> Option<types::SiteSlug>,
 ) -> types::BundleValidation {
     let started = Instant::now();
-    let options = ReaderOptions { max_bundle_bytes: u64::MAX, seal: SealCheck::Require };
-    let check = |name: &str, ok: bool, found: String| types::BundleCheck { name: name.to_owned(), ok, found };
+    let options = ReaderOptions {
+        max_bundle_bytes: u64::MAX,
+        seal: SealCheck::Require,
+    };
+    let check = |name: &str, ok: bool, found: String| types::BundleCheck {
+        name: name.to_owned(),
+        ok,
+        found,
+    };
     let mut answer = types::BundleValidation {
         valid: false,
         bundle_hash: None,
@@ -94,15 +108,32 @@ pub(crate) fn validate_file(
             let totals = report.inspection.manifest.totals();
             answer.checks = vec![
                 check("seal", true, "signed by the exporter it names".to_owned()),
-                check("frames", true, format!("{} frames are the manifest's", report.inspection.manifest.frames.len())),
-                check("deltas", true, format!("{} deltas verify and follow one another", totals.deltas)),
-                check("bodies", report.missing_bodies.is_empty(), match report.missing_bodies.first() {
-                    None => format!("{} records hash to their names; none is missing", totals.bodies),
-                    Some(first) => format!(
-                        "{} records that live claims name are not in it, the first {} ({}): a site that lacks them cannot accept it",
-                        report.missing_bodies.len(), first.key, first.hash
+                check(
+                    "frames",
+                    true,
+                    format!(
+                        "{} frames are the manifest's",
+                        report.inspection.manifest.frames.len()
                     ),
-                }),
+                ),
+                check(
+                    "deltas",
+                    true,
+                    format!("{} deltas verify and follow one another", totals.deltas),
+                ),
+                check(
+                    "bodies",
+                    report.missing_bodies.is_empty(),
+                    match report.missing_bodies.first() {
+                        None => format!("{} records hash to their names; none is missing", totals.bodies),
+                        Some(first) => format!(
+                            "{} records that live claims name are not in it, the first {} ({}): a site that lacks them cannot accept it",
+                            report.missing_bodies.len(),
+                            first.key,
+                            first.hash
+                        ),
+                    },
+                ),
             ];
             answer.valid = report.missing_bodies.is_empty();
             answer.bundle_hash = Some(report.inspection.hash.into());

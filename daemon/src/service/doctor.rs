@@ -11,8 +11,10 @@ use super::problem::store_problem;
 impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
         let started = Instant::now();
-        let diagnosis =
-            self.store.doctor(request.rebuild).map_err(|error| store_problem("examining the store", &error))?;
+        let diagnosis = self
+            .store
+            .doctor(request.rebuild)
+            .map_err(|error| store_problem("examining the store", &error))?;
         if request.rebuild {
             self.changed();
         }
@@ -24,7 +26,9 @@ impl SiteParts {
                 ok: check.ok() || check.repaired.is_some(),
                 found: match (&check.repaired, check.wrong) {
                     (_, 0) => format!("{} examined", check.examined),
-                    (Some(repaired), wrong) => format!("{} examined, {wrong} wrong: {repaired}", check.examined),
+                    (Some(repaired), wrong) => {
+                        format!("{} examined, {wrong} wrong: {repaired}", check.examined)
+                    }
                     (None, wrong) => format!("{} examined, {wrong} wrong", check.examined),
                 },
                 damaged: check.damaged.clone(),

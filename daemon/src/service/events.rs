@@ -28,21 +28,31 @@ pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> Service
                 parts.store.first_event().map_err(failed)?,
                 parts.store.last_event().map_err(failed)?,
             );
-            let Some(types::EventId(after)) = after else { return Ok(last) };
+            let Some(types::EventId(after)) = after else {
+                return Ok(last);
+            };
             if after > last.0 {
                 let detail = format!("resuming after event {after}: the newest is {}", last.0);
                 return Err(Problem::new(ErrorCode::EventsExpired, detail)
                     .hint("the event number is from another site or store; read the advisories anew"));
             }
             if after + 1 < first.0 {
-                let detail = format!("resuming after event {after}: the oldest that is kept is {}", first.0);
+                let detail = format!(
+                    "resuming after event {after}: the oldest that is kept is {}",
+                    first.0
+                );
                 return Err(Problem::new(ErrorCode::EventsExpired, detail)
                     .hint("read the advisories anew and follow without Last-Event-ID"));
             }
             Ok(EventNumber(after))
         })
         .await?;
-    let follower = Follower { site, after, page: std::collections::VecDeque::new(), shown };
+    let follower = Follower {
+        site,
+        after,
+        page: std::collections::VecDeque::new(),
+        shown,
+    };
     Ok(Box::pin(stream::unfold(follower, |mut follower| async move {
         loop {
             if let Some(event) = follower.page.pop_front() {
@@ -50,7 +60,10 @@ pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> Service
             }
             follower.shown.mark_unchanged();
             let after = follower.after;
-            let read = follower.site.blocking(move |parts| parts.page_of_events(after)).await;
+            let read = follower
+                .site
+                .blocking(move |parts| parts.page_of_events(after))
+                .await;
             match read {
                 Ok((last, page)) if !page.is_empty() => {
                     follower.after = last;
@@ -69,10 +82,18 @@ pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> Service
 
 impl SiteParts {
     fn page_of_events(&self, after: EventNumber) -> ServiceResult<(EventNumber, Vec<types::EventRecord>)> {
-        let events =
-            self.store.events_after(after, PAGE).map_err(|error| store_problem("reading events", &error))?;
+        let events = self
+            .store
+            .events_after(after, PAGE)
+            .map_err(|error| store_problem("reading events", &error))?;
         let last = events.last().map_or(after, |(number, _)| *number);
-        Ok((last, events.into_iter().filter_map(|(number, event)| self.shown_event(number, event)).collect()))
+        Ok((
+            last,
+            events
+                .into_iter()
+                .filter_map(|(number, event)| self.shown_event(number, event))
+                .collect(),
+        ))
     }
 
     fn shown_event(&self, number: EventNumber, event: Event) -> Option<types::EventRecord> {
@@ -84,12 +105,17 @@ impl SiteParts {
             "Withdrawn" => EventAction::Withdrawn,
             _ => EventAction::Updated,
         };
-        let site_id = self.slug_of(&event.site).or_else(|| types::SiteSlug::new(&event.site.short()).ok())?;
+        let site_id = self
+            .slug_of(&event.site)
+            .or_else(|| types::SiteSlug::new(event.site.short()).ok())?;
         Some(types::EventRecord {
             id: types::EventId(number.0),
             event: types::CanonicalImported {
                 canonical_id: merge_hash,
-                cve: event.vulnerability.starts_with("CVE-").then(|| event.vulnerability.clone()),
+                cve: event
+                    .vulnerability
+                    .starts_with("CVE-")
+                    .then(|| event.vulnerability.clone()),
                 affects_key: affects_key(&event.package),
                 merge_hash,
                 action,
@@ -105,10 +131,8 @@ impl SiteParts {
 /// The package as a package URL where it has one, else as it is named.
 fn affects_key(package: &[String]) -> String {
     match package {
-        [kind, ecosystem, name] if kind == "package" => {
-            starling_scanner::purl::osv::purl_of(ecosystem, name)
-                .map_or_else(|| format!("{ecosystem}/{name}"), |purl| purl.to_string())
-        }
+        [kind, ecosystem, name] if kind == "package" => starling_scanner::purl::osv::purl_of(ecosystem, name)
+            .map_or_else(|| format!("{ecosystem}/{name}"), |purl| purl.to_string()),
         [_, rest @ ..] => rest.join("/"),
         [] => String::new(),
     }

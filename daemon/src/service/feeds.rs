@@ -66,7 +66,10 @@ impl SiteParts {
         options: types::FeedImportOptions,
     ) -> ServiceResult<types::FeedImportReport> {
         let started = Instant::now();
-        let _one_at_a_time = self.imports.lock().map_err(|_| Problem::internal("importing a feed", "poisoned"))?;
+        let _one_at_a_time = self
+            .imports
+            .lock()
+            .map_err(|_| Problem::internal("importing a feed", "poisoned"))?;
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         let mut account = Account::new(self, source.clone(), options.complete);
@@ -78,8 +81,15 @@ impl SiteParts {
         account.write_bodies()?;
         let whole = read.is_complete();
         if let Err(error) = &read.ending {
-            let detail = format!("reading the input of {source}: {}", crate::home::error_chain(error));
-            let code = if error.is_truncated() { ErrorCode::FeedTruncated } else { ErrorCode::FeedUnreadable };
+            let detail = format!(
+                "reading the input of {source}: {}",
+                crate::home::error_chain(error)
+            );
+            let code = if error.is_truncated() {
+                ErrorCode::FeedTruncated
+            } else {
+                ErrorCode::FeedUnreadable
+            };
             if options.complete {
                 return Err(Problem::new(code, detail)
                     .hint("nothing was changed: an input that breaks off says nothing about what it lacks"));
@@ -90,7 +100,8 @@ impl SiteParts {
             account.warn(detail);
         }
         if account.seen.is_empty() && options.complete && !options.allow_empty {
-            let detail = format!("importing {source}: the input is said to be the whole source and holds no record");
+            let detail =
+                format!("importing {source}: the input is said to be the whole source and holds no record");
             return Err(Problem::new(ErrorCode::FeedEmpty, detail)
                 .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
         }
@@ -171,7 +182,8 @@ impl<'a> Account<'a> {
         }
         self.keep.extend(id_of_file(name));
         let held = self.site.store.record_of_file(&self.source, name);
-        self.keep.extend(held.map_err(|error| store_problem("reading a feed's file names", &error))?);
+        self.keep
+            .extend(held.map_err(|error| store_problem("reading a feed's file names", &error))?);
         Ok(())
     }
 
@@ -191,10 +203,21 @@ impl<'a> Account<'a> {
             }
             // Other content: the later one counts, by `modified`, else by content hash, so that the order
             // of the files plays no part.
-            let newer = (record.modified.as_deref(), content) > (before.modified.as_deref(), before.record.content);
-            let (kept, lost) = if newer { (name.clone(), before.name.clone()) } else { (before.name.clone(), name.clone()) };
-            self.warn(format!("{id} stands in {kept} and in {lost} with other content; {kept} counts"));
-            self.file(lost, FeedOutcome::Duplicate, format!("{id} stands in {kept} as well, which is the later one"));
+            let newer =
+                (record.modified.as_deref(), content) > (before.modified.as_deref(), before.record.content);
+            let (kept, lost) = if newer {
+                (name.clone(), before.name.clone())
+            } else {
+                (before.name.clone(), name.clone())
+            };
+            self.warn(format!(
+                "{id} stands in {kept} and in {lost} with other content; {kept} counts"
+            ));
+            self.file(
+                lost,
+                FeedOutcome::Duplicate,
+                format!("{id} stands in {kept} as well, which is the later one"),
+            );
             if !newer {
                 return Ok(());
             }
@@ -202,7 +225,11 @@ impl<'a> Account<'a> {
         if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
             self.names.push((name.clone(), id.clone()));
         }
-        let record_seen = Seen { record: FoundRecord { content, size }, modified: record.modified, name };
+        let record_seen = Seen {
+            record: FoundRecord { content, size },
+            modified: record.modified,
+            name,
+        };
         self.seen.insert(id, record_seen);
         self.body_bytes += record.canonical.len();
         self.bodies.push((content, record.canonical));
@@ -214,8 +241,11 @@ impl<'a> Account<'a> {
 
     /// Bodies are content-addressed: written before any claim names them, they mean nothing yet.
     fn write_bodies(&mut self) -> ServiceResult<()> {
-        let bodies: Vec<(ContentHash, &[u8])> =
-            self.bodies.iter().map(|(hash, body)| (*hash, body.as_slice())).collect();
+        let bodies: Vec<(ContentHash, &[u8])> = self
+            .bodies
+            .iter()
+            .map(|(hash, body)| (*hash, body.as_slice()))
+            .collect();
         self.site
             .store
             .put_bodies(&self.source, &bodies)
@@ -228,7 +258,11 @@ impl<'a> Account<'a> {
     fn commit(&mut self, complete: bool) -> ServiceResult<()> {
         let failed = |error| store_problem("writing the site's log", &error);
         let at = now();
-        let found = self.seen.iter().map(|(id, seen)| (id.clone(), seen.record)).collect();
+        let found = self
+            .seen
+            .iter()
+            .map(|(id, seen)| (id.clone(), seen.record))
+            .collect();
         let complete = match (&self.untold, complete) {
             (Some(name), true) => {
                 self.warn(format!(
@@ -253,11 +287,16 @@ impl<'a> Account<'a> {
             .map(|claim| claim.key().to_string())
             .collect();
         for key in absent {
-            self.file(key, FeedOutcome::Absent, "the input no longer holds it".to_owned());
+            self.file(
+                key,
+                FeedOutcome::Absent,
+                "the input no longer holds it".to_owned(),
+            );
         }
         let origin = Origin { bundle: None, at };
-        let authored =
-            store.author(Lane::Federation, plan.claims, &self.site.key, at, &origin).map_err(failed)?;
+        let authored = store
+            .author(Lane::Federation, plan.claims, &self.site.key, at, &origin)
+            .map_err(failed)?;
         self.report.deltas = authored.deltas as u64;
         if authored.cursor.number.0 > 0 {
             self.report.cursor = Some(authored.cursor.into());
@@ -270,7 +309,11 @@ impl<'a> Account<'a> {
 
     fn file(&mut self, name: String, outcome: FeedOutcome, reason: String) {
         if self.report.files.len() < NAMED_FILES {
-            self.report.files.push(types::FeedFile { name, outcome, reason });
+            self.report.files.push(types::FeedFile {
+                name,
+                outcome,
+                reason,
+            });
         } else {
             self.report.files_truncated = true;
         }
@@ -283,16 +326,28 @@ impl<'a> Account<'a> {
     }
 
     fn rejected_problem(&self) -> Problem {
-        let first = self.report.files.iter().find(|file| file.outcome == FeedOutcome::Rejected);
-        let named = first.map(|file| format!("; the first is {}: {}", file.name, file.reason)).unwrap_or_default();
-        let detail = format!("importing {} strictly: {} files were rejected{named}", self.source, self.report.rejected);
-        Problem::new(ErrorCode::FeedRejected, detail).hint("nothing was changed; without --strict the rest is taken in")
+        let first = self
+            .report
+            .files
+            .iter()
+            .find(|file| file.outcome == FeedOutcome::Rejected);
+        let named = first
+            .map(|file| format!("; the first is {}: {}", file.name, file.reason))
+            .unwrap_or_default();
+        let detail = format!(
+            "importing {} strictly: {} files were rejected{named}",
+            self.source, self.report.rejected
+        );
+        Problem::new(ErrorCode::FeedRejected, detail)
+            .hint("nothing was changed; without --strict the rest is taken in")
     }
 }
 
 /// Whether a name is of a line of NDJSON or of a part of a document: it may hold another record next time.
 fn is_part(name: &str) -> bool {
-    let line = name.rsplit_once(':').is_some_and(|(_, line)| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()));
+    let line = name
+        .rsplit_once(':')
+        .is_some_and(|(_, line)| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()));
     line || name.contains('#')
 }
 
@@ -309,7 +364,10 @@ mod tests {
 
     #[test]
     fn a_files_name_tells_which_record_it_was_meant_to_hold() {
-        assert_eq!(id_of_file("vulns/x/PYSEC-2021-1.yaml").unwrap().as_str(), "PYSEC-2021-1");
+        assert_eq!(
+            id_of_file("vulns/x/PYSEC-2021-1.yaml").unwrap().as_str(),
+            "PYSEC-2021-1"
+        );
         assert_eq!(id_of_file("ALSA-2025:1.json").unwrap().as_str(), "ALSA-2025:1");
     }
 }

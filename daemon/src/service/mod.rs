@@ -121,7 +121,12 @@ fn settings_of(
     let known: std::collections::BTreeMap<_, _> = known.collect();
     let policy = starling_view::ViewPolicy {
         conflict_strategy: config.view.conflict_strategy,
-        site_order: config.view.site_order.iter().filter_map(|slug| known.get(slug).copied()).collect(),
+        site_order: config
+            .view
+            .site_order
+            .iter()
+            .filter_map(|slug| known.get(slug).copied())
+            .collect(),
         source_order: config.view.source_order.clone(),
         per_source: Default::default(),
     };
@@ -140,7 +145,9 @@ pub(crate) fn home_problem(error: &HomeError) -> Problem {
         HomeError::SiteExists { .. } => ErrorCode::AlreadyInitialised,
         HomeError::Config(_) => ErrorCode::ConfigInvalid,
         HomeError::Identity { .. } => ErrorCode::SiteKeyInvalid,
-        HomeError::File { .. } | HomeError::Content { .. } | HomeError::Randomness { .. } => ErrorCode::FileAccess,
+        HomeError::File { .. } | HomeError::Content { .. } | HomeError::Randomness { .. } => {
+            ErrorCode::FileAccess
+        }
         HomeError::Certificates { .. } => ErrorCode::CertificateInvalid,
     };
     Problem::new(code, crate::home::error_chain(error))
@@ -148,21 +155,32 @@ pub(crate) fn home_problem(error: &HomeError) -> Problem {
 
 impl SiteParts {
     fn own_log(&self) -> starling_store::LogId {
-        starling_store::LogId { site: self.home.chain().site(), lane: Lane::Federation }
+        starling_store::LogId {
+            site: self.home.chain().site(),
+            lane: Lane::Federation,
+        }
     }
 
     /// Signs new heads of the site's own logs: after every change, and before the last ones expire.
     pub(crate) fn sign_heads(&self) -> Result<(), starling_store::StoreError> {
         let valid = self.config.federation.head_validity_seconds.saturating_mul(1_000);
         for lane in Lane::ALL {
-            let id = starling_store::LogId { lane, ..self.own_log() };
+            let id = starling_store::LogId {
+                lane,
+                ..self.own_log()
+            };
             let held = self.store.log(id)?;
             if lane == Lane::Direct && held.is_none_or(|log| log.tip.cursor.number.0 == 0) {
                 continue;
             }
             let checks = self.store.feeds()?.into_iter();
             let checks = checks
-                .filter_map(|(source, row)| Some(SourceCheck { source, checked_at: row.checked_at? }))
+                .filter_map(|(source, row)| {
+                    Some(SourceCheck {
+                        source,
+                        checked_at: row.checked_at?,
+                    })
+                })
                 .take(starling_protocol::limits::MAX_HEAD_SOURCES)
                 .collect();
             self.store.sign_head(lane, &self.key, now(), valid, checks)?;
@@ -176,7 +194,8 @@ impl SiteParts {
             return Ok(());
         }
         let listed = self.store.listed_sites()?;
-        self.store.set_settings(settings_of(self.home.chain(), &self.config, &listed))
+        self.store
+            .set_settings(settings_of(self.home.chain(), &self.config, &listed))
     }
 
     /// Tells the sync task and the subscribers that the store changed.
@@ -192,7 +211,10 @@ impl SiteParts {
             return Some(chain.slug().into());
         }
         let listed = self.store.listed_sites().ok()?;
-        listed.iter().find(|listed| listed.site == *site).map(|listed| (&listed.slug).into())
+        listed
+            .iter()
+            .find(|listed| listed.site == *site)
+            .map(|listed| (&listed.slug).into())
     }
 }
 
@@ -261,25 +283,32 @@ impl SiteService for Site {
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
         let limit = self.0.config.federation.import.max_bundle_size.0;
-        let (file, size) =
-            bundle.into_file(self.0.home.path(), limit, types::ErrorCode::BundleTooLarge).await?;
-        self.blocking(move |site| site.import_bundle(file, size, params)).await
+        let (file, size) = bundle
+            .into_file(self.0.home.path(), limit, types::ErrorCode::BundleTooLarge)
+            .await?;
+        self.blocking(move |site| site.import_bundle(file, size, params))
+            .await
     }
 
     async fn export_bundle(&self, request: types::ExportRequest) -> ServiceResult<ExportedBundle> {
         let (summary, file) = self.blocking(move |site| site.export_bundle(&request)).await?;
-        Ok(ExportedBundle { summary, bytes: bundle_export::stream_file(file) })
+        Ok(ExportedBundle {
+            summary,
+            bytes: bundle_export::stream_file(file),
+        })
     }
 
     async fn inspect_bundle(&self, bundle: Upload) -> ServiceResult<types::BundleInfo> {
-        let (file, _) =
-            bundle.into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge).await?;
+        let (file, _) = bundle
+            .into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge)
+            .await?;
         self.blocking(move |site| site.inspect_bundle(file)).await
     }
 
     async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<types::BundleValidation> {
-        let (file, _) =
-            bundle.into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge).await?;
+        let (file, _) = bundle
+            .into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge)
+            .await?;
         self.blocking(move |site| site.validate_bundle(file)).await
     }
 
@@ -290,7 +319,8 @@ impl SiteService for Site {
         options: types::FeedImportOptions,
     ) -> ServiceResult<types::FeedImportReport> {
         let input = feeds::input_of(input)?;
-        self.blocking(move |site| site.import_feed(&source, input, options)).await
+        self.blocking(move |site| site.import_feed(&source, input, options))
+            .await
     }
 
     async fn events(&self, after: Option<types::EventId>) -> ServiceResult<EventStream> {

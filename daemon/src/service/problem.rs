@@ -43,7 +43,9 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
         EngineError::Locked { .. } => Problem::new(ErrorCode::StoreLocked, detail),
         EngineError::Corrupt { .. } => Problem::new(ErrorCode::StoreDamaged, detail)
             .hint("`starling doctor --rebuild` derives anew what can be derived"),
-        EngineError::OtherEngine { .. } | EngineError::Missing { .. } => Problem::new(ErrorCode::ConfigInvalid, detail),
+        EngineError::OtherEngine { .. } | EngineError::Missing { .. } => {
+            Problem::new(ErrorCode::ConfigInvalid, detail)
+        }
         _ => Problem::internal(attempted, detail),
     }
 }
@@ -55,10 +57,14 @@ pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
             ErrorCode::SignatureVerificationFailed,
             "nothing was imported; get the bundle again from its exporter",
         ),
-        BundleFault::TooLarge => {
-            (ErrorCode::BundleTooLarge, "raise federation.import.max_bundle_size or the site's own limit")
-        }
-        BundleFault::Damaged => (ErrorCode::BundleMalformed, "nothing was imported; copy or export it again"),
+        BundleFault::TooLarge => (
+            ErrorCode::BundleTooLarge,
+            "raise federation.import.max_bundle_size or the site's own limit",
+        ),
+        BundleFault::Damaged => (
+            ErrorCode::BundleMalformed,
+            "nothing was imported; copy or export it again",
+        ),
         BundleFault::Unsupported => (ErrorCode::BundleVersionUnsupported, "upgrade starling"),
         BundleFault::Io => return Problem::internal(attempted, error_chain(error)),
     };

@@ -21,9 +21,16 @@ use super::problem::store_problem;
 use crate::clock::now;
 
 impl SiteParts {
-    pub(super) fn scan(&self, document: &[u8], params: types::ScanParams) -> ServiceResult<types::VerdictEnvelope> {
+    pub(super) fn scan(
+        &self,
+        document: &[u8],
+        params: types::ScanParams,
+    ) -> ServiceResult<types::VerdictEnvelope> {
         let unreadable = |error: sbom::SbomError| {
-            Problem::new(ErrorCode::SbomUnreadable, format!("reading the SBOM: {}", crate::home::error_chain(&error)))
+            Problem::new(
+                ErrorCode::SbomUnreadable,
+                format!("reading the SBOM: {}", crate::home::error_chain(&error)),
+            )
         };
         let inventory = sbom::read(document).map_err(unreadable)?;
         let policy = self.policy(params)?;
@@ -33,20 +40,40 @@ impl SiteParts {
         };
         let failed = |error| store_problem("reading the view", &error);
         let reader = self.store.view().map_err(failed)?;
-        let knowledge = ViewKnowledge { settings: reader.settings().map_err(failed)?, reader: &reader, known: RefCell::default() };
-        let options = ScanOptions { severity_sources: policy.severity_sources.clone() };
+        let knowledge = ViewKnowledge {
+            settings: reader.settings().map_err(failed)?,
+            reader: &reader,
+            known: RefCell::default(),
+        };
+        let options = ScanOptions {
+            severity_sources: policy.severity_sources.clone(),
+        };
         let result = scan(&inventory, &knowledge, &options)
             .map_err(|error| Problem::internal("scanning", crate::home::error_chain(&error)))?;
         let checks = reader.sources().into_iter().filter_map(|(source, overview)| {
-            Some(SourceCheck { source: source.to_string(), last_checked: overview.checked_at? })
+            Some(SourceCheck {
+                source: source.to_string(),
+                last_checked: overview.checked_at?,
+            })
         });
         let state = KnowledgeState {
             root: reader.knowledge_root(),
             advisories: reader.advisory_count().map_err(failed)?,
             sources: checks.collect(),
         };
-        let verdict = decide(Judged { document, inventory: &inventory, result: &result }, &policy, &state, as_of);
-        let internal = |error: &dyn std::error::Error| Problem::internal("writing the verdict", crate::home::error_chain(error));
+        let verdict = decide(
+            Judged {
+                document,
+                inventory: &inventory,
+                result: &result,
+            },
+            &policy,
+            &state,
+            as_of,
+        );
+        let internal = |error: &dyn std::error::Error| {
+            Problem::internal("writing the verdict", crate::home::error_chain(error))
+        };
         let body = verdict.to_bytes().map_err(|error| internal(&error))?;
         let hash = VerdictHash::of(&body);
         let text = String::from_utf8(body).map_err(|error| internal(&error))?;
@@ -66,12 +93,23 @@ impl SiteParts {
         let name = params.fail_on.map(types::FailOn::as_str).or(configured);
         let fail_on = match name {
             None => None,
-            Some(name) => Some(FailOn::ALL.into_iter().find(|level| level.as_str() == name).ok_or_else(|| {
-                Problem::new(ErrorCode::ConfigInvalid, format!("scan.fail_on: {name:?} is no severity"))
-                    .hint("any, low, medium, high and critical are possible")
-            })?),
+            Some(name) => Some(
+                FailOn::ALL
+                    .into_iter()
+                    .find(|level| level.as_str() == name)
+                    .ok_or_else(|| {
+                        Problem::new(
+                            ErrorCode::ConfigInvalid,
+                            format!("scan.fail_on: {name:?} is no severity"),
+                        )
+                        .hint("any, low, medium, high and critical are possible")
+                    })?,
+            ),
         };
-        Ok(Policy { fail_on, ..Policy::default() })
+        Ok(Policy {
+            fail_on,
+            ..Policy::default()
+        })
     }
 }
 
@@ -92,7 +130,12 @@ impl Knowledge for ViewKnowledge<'_> {
         let found = starling_view::advisories_by_package(self.reader, ecosystem, name)
             .map_err(|error| failed(Box::new(error)))?;
         let mut advisories = Vec::with_capacity(found.len());
-        for AdvisoryRef { vulnerability, package, .. } in found {
+        for AdvisoryRef {
+            vulnerability,
+            package,
+            ..
+        } in found
+        {
             let folded = starling_view::canonical_advisory(
                 self.reader,
                 self.reader,
@@ -111,11 +154,12 @@ impl Knowledge for ViewKnowledge<'_> {
         if let Some(known) = self.known.borrow().get(ecosystem) {
             return Ok(*known);
         }
-        let known = starling_view::knows_ecosystem(self.reader, ecosystem).map_err(|error| KnowledgeError {
-            ecosystem: ecosystem.to_owned(),
-            name: String::new(),
-            source: Box::new(error),
-        })?;
+        let known =
+            starling_view::knows_ecosystem(self.reader, ecosystem).map_err(|error| KnowledgeError {
+                ecosystem: ecosystem.to_owned(),
+                name: String::new(),
+                source: Box::new(error),
+            })?;
         self.known.borrow_mut().insert(ecosystem.to_owned(), known);
         Ok(known)
     }
@@ -130,7 +174,9 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     ids.dedup();
     let fields = &folded.fields;
     let text = |field: &Option<Field>| {
-        field.as_ref().and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
+        field
+            .as_ref()
+            .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
     };
     let withdrawn = (folded.state == AdvisoryState::Withdrawn)
         .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
@@ -153,7 +199,8 @@ fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
     let losers = field.losers.iter().map(|loser| (&loser.provenance, &loser.value));
     let mut stated = Vec::new();
     for (provenance, value) in std::iter::once(winner).chain(losers) {
-        let listed: Vec<starling_scanner::osv::Severity> = serde_json::from_str(value.as_str()).unwrap_or_default();
+        let listed: Vec<starling_scanner::osv::Severity> =
+            serde_json::from_str(value.as_str()).unwrap_or_default();
         stated.extend(listed.into_iter().map(|severity| StatedSeverity {
             source: provenance.source.to_string(),
             kind: severity.kind,
@@ -166,7 +213,10 @@ fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
 fn affected_entries(field: &Field) -> Vec<Affected> {
     // One entry that does not read must not hide the others.
     let entries: Vec<serde_json::Value> = serde_json::from_str(field.value.as_str()).unwrap_or_default();
-    entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect()
+    entries
+        .into_iter()
+        .filter_map(|entry| serde_json::from_value(entry).ok())
+        .collect()
 }
 
 fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
@@ -174,7 +224,9 @@ fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
     for edge in &folded.edges {
         use starling_view::EdgeState;
         if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn) {
-            let sites = records.entry((edge.source.to_string(), edge.id.to_string())).or_default();
+            let sites = records
+                .entry((edge.source.to_string(), edge.id.to_string()))
+                .or_default();
             sites.push(edge.author.to_string());
         }
     }
@@ -183,23 +235,38 @@ fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
         .map(|((source, record), mut sites)| {
             sites.sort();
             sites.dedup();
-            Provenance { source, record, sites }
+            Provenance {
+                source,
+                record,
+                sites,
+            }
         })
         .collect()
 }
 
 fn conflicts(folded: &CanonicalAdvisory) -> Vec<Conflict> {
     let fields = &folded.fields;
-    let named = [("affected", &fields.affected), ("severity", &fields.severity), ("withdrawn", &fields.withdrawn)];
+    let named = [
+        ("affected", &fields.affected),
+        ("severity", &fields.severity),
+        ("withdrawn", &fields.withdrawn),
+    ];
     let mut conflicts = Vec::new();
     for (name, field) in named {
         if let Some(field) = field.as_ref().filter(|field| !field.losers.is_empty()) {
-            let mut lost: Vec<String> =
-                field.losers.iter().map(|loser| loser.provenance.source.to_string()).collect();
+            let mut lost: Vec<String> = field
+                .losers
+                .iter()
+                .map(|loser| loser.provenance.source.to_string())
+                .collect();
             lost.sort();
             lost.dedup();
             let chosen = field.provenance.source.to_string();
-            conflicts.push(Conflict { field: name.to_owned(), chosen, lost });
+            conflicts.push(Conflict {
+                field: name.to_owned(),
+                chosen,
+                lost,
+            });
         }
     }
     conflicts

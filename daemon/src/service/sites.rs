@@ -15,8 +15,14 @@ const HISTORY: usize = 1_000;
 
 impl SiteParts {
     pub(super) fn sites(&self) -> ServiceResult<types::SiteList> {
-        let listed = self.store.listed_sites().map_err(|error| store_problem("reading the allow-list", &error))?;
-        let sites = listed.iter().map(|site| self.shown_site(site)).collect::<Result<_, _>>()?;
+        let listed = self
+            .store
+            .listed_sites()
+            .map_err(|error| store_problem("reading the allow-list", &error))?;
+        let sites = listed
+            .iter()
+            .map(|site| self.shown_site(site))
+            .collect::<Result<_, _>>()?;
         Ok(types::SiteList { sites })
     }
 
@@ -29,7 +35,10 @@ impl SiteParts {
         let (site, chain) = crate::home::read_identity(&add.key).map_err(|error| home_problem(&error))?;
         for address in &add.addresses {
             if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-                let detail = format!("adding site {}: {address:?} is no multiaddress: {error}", add.site_id);
+                let detail = format!(
+                    "adding site {}: {address:?} is no multiaddress: {error}",
+                    add.site_id
+                );
                 return Err(Problem::new(ErrorCode::BadRequest, detail)
                     .hint("an address looks like /ip4/192.0.2.7/udp/7946/quic-v1"));
             }
@@ -69,18 +78,34 @@ impl SiteParts {
             .store
             .ledger(HISTORY, |entry| {
                 entry.site() == Some(listed.site)
-                    && matches!(entry, LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. })
+                    && matches!(
+                        entry,
+                        LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. }
+                    )
             })
             .map_err(|error| store_problem("reading the ledger", &error))?;
-        let entries = entries.into_iter().map(|(_, entry)| history_entry(&entry)).collect();
-        Ok(types::SiteHistory { site_id: slug.clone(), entries })
+        let entries = entries
+            .into_iter()
+            .map(|(_, entry)| history_entry(&entry))
+            .collect();
+        Ok(types::SiteHistory {
+            site_id: slug.clone(),
+            entries,
+        })
     }
 
     pub(super) fn site_status(&self, slug: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
         let listed = self.listed(slug)?;
         let peer = self.board.peer(&listed.site);
-        let logs = self.store.logs().map_err(|error| store_problem("reading positions", &error))?;
-        let positions = logs.iter().filter(|log| log.id.site == listed.site).map(|log| self.position(log)).collect();
+        let logs = self
+            .store
+            .logs()
+            .map_err(|error| store_problem("reading positions", &error))?;
+        let positions = logs
+            .iter()
+            .filter(|log| log.id.site == listed.site)
+            .map(|log| self.position(log))
+            .collect();
         let totals = self.totals(&listed)?;
         Ok(types::SiteStatus {
             entry: self.shown_site(&listed)?,
@@ -109,7 +134,9 @@ impl SiteParts {
             });
         }
         let own = self.store.log(self.own_log()).map_err(failed)?;
-        let local_cursor = own.filter(|log| log.tip.cursor.number.0 > 0).map(|log| log.tip.cursor.into());
+        let local_cursor = own
+            .filter(|log| log.tip.cursor.number.0 > 0)
+            .map(|log| log.tip.cursor.into());
         Ok(types::SyncStatus { sites, local_cursor })
     }
 
@@ -120,35 +147,58 @@ impl SiteParts {
     }
 
     fn note_site(&self, listed: &ListedSite, change: &str) -> ServiceResult<()> {
-        let entry = LedgerEntry::SiteChanged { at: now(), site: listed.site, change: change.to_owned() };
-        self.store.record(&entry).map_err(|error| store_problem("writing to the ledger", &error))?;
-        self.apply_policy().map_err(|error| store_problem("folding by the order of sites", &error))?;
+        let entry = LedgerEntry::SiteChanged {
+            at: now(),
+            site: listed.site,
+            change: change.to_owned(),
+        };
+        self.store
+            .record(&entry)
+            .map_err(|error| store_problem("writing to the ledger", &error))?;
+        self.apply_policy()
+            .map_err(|error| store_problem("folding by the order of sites", &error))?;
         self.changed();
         Ok(())
     }
 
     fn shown_site(&self, listed: &ListedSite) -> ServiceResult<types::Site> {
         let failed = |error| store_problem("reading the allow-list", &error);
-        let log = self.store.log(LogId { site: listed.site, lane: Lane::Federation }).map_err(failed)?;
+        let log = self
+            .store
+            .log(LogId {
+                site: listed.site,
+                lane: Lane::Federation,
+            })
+            .map_err(failed)?;
         let last = self
             .store
             .ledger(1, |entry| {
                 entry.site() == Some(listed.site)
-                    && matches!(entry, LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. })
+                    && matches!(
+                        entry,
+                        LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. }
+                    )
             })
             .map_err(failed)?;
         let patterns: Vec<String> = listed.allowed_sources.clone().into();
         Ok(types::Site {
             site_id: (&listed.slug).into(),
             site: listed.site.into(),
-            display_name: listed.display_name.clone().unwrap_or_else(|| listed.slug.to_string()),
+            display_name: listed
+                .display_name
+                .clone()
+                .unwrap_or_else(|| listed.slug.to_string()),
             addresses: listed.addresses.clone(),
             allowed_sources: patterns.iter().filter_map(|text| text.parse().ok()).collect(),
-            max_bundle_size: listed.max_bundle_size.unwrap_or(self.config.federation.import.max_bundle_size.0),
+            max_bundle_size: listed
+                .max_bundle_size
+                .unwrap_or(self.config.federation.import.max_bundle_size.0),
             enabled: listed.enabled,
             added_at: listed.added_at.into(),
             last_sync_at: last.first().map(|(_, entry)| entry.at().into()),
-            last_cursor: log.filter(|log| log.tip.cursor.number.0 > 0).map(|log| log.tip.cursor.into()),
+            last_cursor: log
+                .filter(|log| log.tip.cursor.number.0 > 0)
+                .map(|log| log.tip.cursor.into()),
         })
     }
 
@@ -157,10 +207,23 @@ impl SiteParts {
             .store
             .ledger(usize::MAX, |entry| entry.site() == Some(listed.site))
             .map_err(|error| store_problem("reading the ledger", &error))?;
-        let logs = self.store.logs().map_err(|error| store_problem("reading positions", &error))?;
-        let bundles = entries.iter().filter(|(_, entry)| matches!(entry, LedgerEntry::BundleImported { .. })).count();
-        let items = logs.iter().filter(|log| log.id.site == listed.site).map(|log| log.tip.cursor.number.0).sum();
-        Ok(Totals { bundles: bundles as u64, items })
+        let logs = self
+            .store
+            .logs()
+            .map_err(|error| store_problem("reading positions", &error))?;
+        let bundles = entries
+            .iter()
+            .filter(|(_, entry)| matches!(entry, LedgerEntry::BundleImported { .. }))
+            .count();
+        let items = logs
+            .iter()
+            .filter(|log| log.id.site == listed.site)
+            .map(|log| log.tip.cursor.number.0)
+            .sum();
+        Ok(Totals {
+            bundles: bundles as u64,
+            items,
+        })
     }
 }
 
@@ -179,7 +242,13 @@ fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
         counts: types::ImportCounts::default(),
     };
     match entry {
-        LedgerEntry::BundleImported { bundle, items, cursor, counts, .. } => types::SiteHistoryEntry {
+        LedgerEntry::BundleImported {
+            bundle,
+            items,
+            cursor,
+            counts,
+            ..
+        } => types::SiteHistoryEntry {
             kind: types::TransferKind::Bundle,
             bundle_hash: bundle.parse().ok(),
             cursor: cursor.map(Into::into),
@@ -187,9 +256,11 @@ fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
             counts: super::bundle_import::counts_of(counts),
             ..empty
         },
-        LedgerEntry::Synced { items, cursor, .. } => {
-            types::SiteHistoryEntry { items: *items, cursor: cursor.map(Into::into), ..empty }
-        }
+        LedgerEntry::Synced { items, cursor, .. } => types::SiteHistoryEntry {
+            items: *items,
+            cursor: cursor.map(Into::into),
+            ..empty
+        },
         LedgerEntry::BundleExported { .. } | LedgerEntry::SiteChanged { .. } => empty,
     }
 }

@@ -22,7 +22,10 @@ impl SiteParts {
         let failed = |error| store_problem("reading the site's status", &error);
         let logs = self.store.logs().map_err(failed)?;
         let own = self.own_log();
-        let head = logs.iter().find(|log| log.id == own).filter(|log| log.tip.cursor.number.0 > 0);
+        let head = logs
+            .iter()
+            .find(|log| log.id == own)
+            .filter(|log| log.tip.cursor.number.0 > 0);
         let head = head.map(|log| log.tip.cursor.into());
         let listed = self.store.listed_sites().map_err(failed)?;
         let peers = listed
@@ -45,7 +48,10 @@ impl SiteParts {
             .sources()
             .into_iter()
             .map(|(source, overview)| types::FeedStatus {
-                last_imported_at: imported.get(&source).and_then(|row| row.imported_at).map(Into::into),
+                last_imported_at: imported
+                    .get(&source)
+                    .and_then(|row| row.imported_at)
+                    .map(Into::into),
                 last_checked: overview.checked_at.map(Into::into),
                 records: overview.records,
                 source: source.into(),

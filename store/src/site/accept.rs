@@ -348,18 +348,31 @@ impl SiteStore {
                 claims_of(&bytes).ok_or_else(|| damaged(Tree::Logs, &log.number.to_bytes(), "a delta"))?;
             for (number, claim) in claims {
                 let source = claim.key().source();
-                let accepted = log.sources.get(&source).map_or(ClaimNumber::NONE, |row| row.accepted);
+                let accepted = log
+                    .sources
+                    .get(&source)
+                    .map_or(ClaimNumber::NONE, |row| row.accepted);
                 if !behind(&source) || number <= accepted {
                     continue;
                 }
                 let key = claim_key(claim.key(), log.number);
-                let row = self.engine.get(Tree::Claims, &key)?.and_then(|row| ClaimRow::decode(&row));
+                let row = self
+                    .engine
+                    .get(Tree::Claims, &key)?
+                    .and_then(|row| ClaimRow::decode(&row));
                 let live = row.is_some_and(|row| row.number == number);
                 if let Some((hash, size)) = claim.content()
                     && live
                     && !self.bodies.contains(&hash)?
                 {
-                    wanted.push((number, Wanted { hash, size, key: claim.key().clone() }));
+                    wanted.push((
+                        number,
+                        Wanted {
+                            hash,
+                            size,
+                            key: claim.key().clone(),
+                        },
+                    ));
                 }
             }
         }
@@ -391,7 +404,8 @@ pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
         let Some(log) = state.logs.get_mut(&id) else {
             continue;
         };
-        let waiting: BTreeSet<Option<Source>> = log.wanted.values().map(|wanted| wanted.key.source()).collect();
+        let waiting: BTreeSet<Option<Source>> =
+            log.wanted.values().map(|wanted| wanted.key.source()).collect();
         let mut any = false;
         for (source, row) in &mut log.sources {
             if in_scope.contains(source) && row.accepted < row.last && !waiting.contains(source) {

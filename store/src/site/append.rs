@@ -129,13 +129,11 @@ impl SiteStore {
                          restored from a backup?"
                         .to_owned(),
             }),
-            _ if state.wanted_count() >= MAX_WANTED => {
-                problem(AppendProblem::Refused {
-                    site,
-                    lane,
-                    reason: format!("{MAX_WANTED} bodies are wanted already; they must come first"),
-                })
-            }
+            _ if state.wanted_count() >= MAX_WANTED => problem(AppendProblem::Refused {
+                site,
+                lane,
+                reason: format!("{MAX_WANTED} bodies are wanted already; they must come first"),
+            }),
             _ => match self.extend(txn, state, id, delta, Entry::Foreign)? {
                 None => Ok(Placed::Appended),
                 Some(reason) => problem(AppendProblem::Refused { site, lane, reason }),
@@ -180,7 +178,9 @@ impl SiteStore {
             );
             log.fork = Some(proof.clone());
         }
-        Ok(Placed::Problem(Box::new(AppendProblem::Fork { proof: Box::new(proof) })))
+        Ok(Placed::Problem(Box::new(AppendProblem::Fork {
+            proof: Box::new(proof),
+        })))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use starling_protocol::{Claim, ClaimKind, ClaimNumber, LogState, LogTip, Source, SourceState, VerifiedDelta};
+use starling_protocol::{
+    Claim, ClaimKind, ClaimNumber, LogState, LogTip, Source, SourceState, VerifiedDelta,
+};
 
 use super::SiteStore;
 use super::error::StoreError;
@@ -68,7 +70,10 @@ impl SiteStore {
                     superseded.extend(existing.as_ref().map(|existing| existing.number));
                     row.prior = existing.and_then(|existing| replaced(existing, source));
                     rows.push((key, Some(row)));
-                    wants.push((claim_number, self.wanted_body(state, id, claim, source_name.as_ref())?));
+                    wants.push((
+                        claim_number,
+                        self.wanted_body(state, id, claim, source_name.as_ref())?,
+                    ));
                 }
             }
         }
@@ -165,7 +170,11 @@ impl SiteStore {
     ) -> Result<Option<Wanted>, StoreError> {
         match claim.content() {
             Some((hash, size)) if claim.kind() == ClaimKind::SET && state.in_scope(&id.site, source) => {
-                Ok((!self.bodies.contains(&hash)?).then(|| Wanted { hash, size, key: claim.key().clone() }))
+                Ok((!self.bodies.contains(&hash)?).then(|| Wanted {
+                    hash,
+                    size,
+                    key: claim.key().clone(),
+                }))
             }
             _ => Ok(None),
         }

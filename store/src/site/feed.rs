@@ -197,9 +197,9 @@ impl SiteStore {
             Direction::Forward,
             &mut |key, row| {
                 if key.contains(&0) {
-                return ControlFlow::Continue(());
-            }
-            let source = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
+                    return ControlFlow::Continue(());
+                }
+                let source = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
                 match (source, serde_json::from_slice(row)) {
                     (Some(source), Ok(row)) => {
                         feeds.insert(source, row);
@@ -215,5 +215,10 @@ impl SiteStore {
 
 /// Key of a file's row: source, 0, hash of the name (names may be longer than a key).
 fn file_key(source: &Source, name: &str) -> Vec<u8> {
-    [source.as_str().as_bytes(), &[0], &blake3::hash(name.as_bytes()).as_bytes()[..16]].concat()
+    [
+        source.as_str().as_bytes(),
+        &[0],
+        &blake3::hash(name.as_bytes()).as_bytes()[..16],
+    ]
+    .concat()
 }

@@ -105,7 +105,13 @@ impl SiteStore {
             store.keep_chain(&mut state, chain)?;
             store.find_wanted(&mut state)?;
             store.note_settings(&mut state)?;
-            store.redo(&mut state, &Origin { bundle: None, at: options.now })?;
+            store.redo(
+                &mut state,
+                &Origin {
+                    bundle: None,
+                    at: options.now,
+                },
+            )?;
         }
         Ok(store)
     }

@@ -42,7 +42,12 @@ impl ViewReader<'_> {
     /// # Errors
     /// [`StoreError::Poisoned`].
     pub fn settings(&self) -> Result<starling_view::Settings, StoreError> {
-        Ok(self.store.settings.read().map_err(|_| StoreError::Poisoned)?.clone())
+        Ok(self
+            .store
+            .settings
+            .read()
+            .map_err(|_| StoreError::Poisoned)?
+            .clone())
     }
 
     /// What is known of each source: records and newest check, over all authors in scope.
@@ -112,7 +117,7 @@ impl SiteStore {
                 &ClaimKey::source_prefix(source),
                 Direction::Forward,
                 &mut |key, row| {
-                    if !split_claim_key(key).is_some_and(|(_, number)| number == log.number) {
+                    if split_claim_key(key).is_none_or(|(_, number)| number != log.number) {
                         return ControlFlow::Continue(());
                     }
                     let Some(row) = ClaimRow::decode(row) else {

@@ -5,8 +5,8 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use starling_protocol::{
-    CertificateChain, ClaimKey, ClaimKind, ClaimNumber, ContentHash, ForkProof, Lane, PublicKey, SiteId, Source,
-    VerifiedHead,
+    CertificateChain, ClaimKey, ClaimKind, ClaimNumber, ContentHash, ForkProof, Lane, PublicKey, SiteId,
+    Source, VerifiedHead,
 };
 use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
 
@@ -221,8 +221,17 @@ impl SiteStore {
         let mut missing = Vec::new();
         let from = (Bound::Excluded(after), Bound::Unbounded);
         for (number, want) in log.wanted.range(from).take(limit) {
-            let base = if with_base { self.similar_body(&want.key, log.number)? } else { None };
-            missing.push(MissingBody { hash: want.hash, size: want.size, number: *number, base });
+            let base = if with_base {
+                self.similar_body(&want.key, log.number)?
+            } else {
+                None
+            };
+            missing.push(MissingBody {
+                hash: want.hash,
+                size: want.size,
+                number: *number,
+                base,
+            });
         }
         Ok(missing)
     }
@@ -283,7 +292,10 @@ impl SiteStore {
             for body in bodies {
                 let hash = ContentHash::of(body);
                 if state.wants(&hash) && came.insert(hash) {
-                    by_source.entry(state.source_wanting(&hash)).or_default().push((hash, *body));
+                    by_source
+                        .entry(state.source_wanting(&hash))
+                        .or_default()
+                        .push((hash, *body));
                 }
             }
             for (source, bodies) in &by_source {

@@ -294,14 +294,19 @@ impl State {
     pub(crate) fn want(&mut self, id: LogId, number: ClaimNumber, wanted: Wanted) {
         self.unwant(id, number);
         if let Some(log) = self.logs.get_mut(&id) {
-            self.wanted_by.entry(wanted.hash).or_default().insert((id, number));
+            self.wanted_by
+                .entry(wanted.hash)
+                .or_default()
+                .insert((id, number));
             log.wanted.insert(number, wanted);
         }
     }
 
     /// Notes that a claim needs nothing any more: it is superseded, or out of scope.
     pub(crate) fn unwant(&mut self, id: LogId, number: ClaimNumber) {
-        let Some(wanted) = self.logs.get_mut(&id).and_then(|log| log.wanted.remove(&number)) else { return };
+        let Some(wanted) = self.logs.get_mut(&id).and_then(|log| log.wanted.remove(&number)) else {
+            return;
+        };
         if let Some(claims) = self.wanted_by.get_mut(&wanted.hash) {
             claims.remove(&(id, number));
             if claims.is_empty() {
@@ -312,8 +317,11 @@ impl State {
 
     /// Forgets what a log wants.
     pub(crate) fn unwant_all(&mut self, id: LogId) {
-        let numbers: Vec<_> =
-            self.logs.get(&id).map(|log| log.wanted.keys().copied().collect()).unwrap_or_default();
+        let numbers: Vec<_> = self
+            .logs
+            .get(&id)
+            .map(|log| log.wanted.keys().copied().collect())
+            .unwrap_or_default();
         for number in numbers {
             self.unwant(id, number);
         }

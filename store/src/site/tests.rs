@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, Lane, LaneResume, Reason, RecordId, SigningKey,
-    Source, UnixMillis,
+    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, Lane, LaneResume, Reason, RecordId,
+    SigningKey, Source, UnixMillis,
 };
 use starling_sync::AppendProblem;
 use starling_view::{Settings, ViewPolicy};
@@ -43,11 +43,20 @@ impl TestSite {
         let chain = CertificateChain::genesis(name.parse().unwrap(), &root, &key, UnixMillis::EPOCH);
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         let store = open(engine.clone(), &chain);
-        Self { chain, root, key, engine, store }
+        Self {
+            chain,
+            root,
+            key,
+            engine,
+            store,
+        }
     }
 
     fn own(&self) -> LogId {
-        LogId { site: self.chain.site(), lane: Lane::Federation }
+        LogId {
+            site: self.chain.site(),
+            lane: Lane::Federation,
+        }
     }
 
     fn list(&self, other: &Self, sources: &[&str]) {
@@ -56,7 +65,12 @@ impl TestSite {
             site: other.chain.site(),
             display_name: None,
             addresses: Vec::new(),
-            allowed_sources: sources.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>().try_into().unwrap(),
+            allowed_sources: sources
+                .iter()
+                .map(|s| (*s).to_owned())
+                .collect::<Vec<_>>()
+                .try_into()
+                .unwrap(),
             max_bundle_size: None,
             enabled: true,
             added_at: UnixMillis::EPOCH,
@@ -76,24 +90,41 @@ impl TestSite {
                     let body = body(id.as_str(), text);
                     let hash = ContentHash::of(&body);
                     self.store.put_bodies(&source, &[(hash, &body)]).unwrap();
-                    claims.push(Claim::set(&source, &id, hash, u32::try_from(body.len()).unwrap(), now));
+                    claims.push(Claim::set(
+                        &source,
+                        &id,
+                        hash,
+                        u32::try_from(body.len()).unwrap(),
+                        now,
+                    ));
                 }
                 None => claims.push(Claim::absent(&source, &id, now)),
             }
         }
-        self.store.author(Lane::Federation, claims, &self.key, now, &Origin::default()).unwrap();
+        self.store
+            .author(Lane::Federation, claims, &self.key, now, &Origin::default())
+            .unwrap();
     }
 
     fn pull_from(&self, other: &Self) -> Option<AppendProblem> {
-        let held = self.store.log(other.own()).unwrap().map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+        let held = self
+            .store
+            .log(other.own())
+            .unwrap()
+            .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
         let run = other.store.deltas(other.own(), held, usize::MAX).unwrap();
         self.store.append(&run.deltas.concat()).unwrap().problem
     }
 
     fn pull_bodies_from(&self, other: &Self) -> usize {
-        let missing = self.store.missing(other.own(), ClaimNumber::NONE, usize::MAX).unwrap();
-        let bodies: Vec<_> =
-            missing.iter().map(|body| other.store.body(&body.hash).unwrap().unwrap()).collect();
+        let missing = self
+            .store
+            .missing(other.own(), ClaimNumber::NONE, usize::MAX)
+            .unwrap();
+        let bodies: Vec<_> = missing
+            .iter()
+            .map(|body| other.store.body(&body.hash).unwrap().unwrap())
+            .collect();
         let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
         self.store.store_wanted(&bodies).unwrap()
     }
@@ -156,10 +187,16 @@ fn superseded_bodies_are_not_wanted_and_the_old_view_stays_until_the_new_is_comp
     a.say(&[("P-1", Some("changed again")), ("P-2", None)], 3);
     assert_eq!(b.pull_from(&a), None);
     b.store.accept(&Origin::default()).unwrap();
-    assert_eq!((b.root(), b.live()), (before, vec!["P-1".to_owned(), "P-2".to_owned()]));
+    assert_eq!(
+        (b.root(), b.live()),
+        (before, vec!["P-1".to_owned(), "P-2".to_owned()])
+    );
     let missing = b.store.missing(a.own(), ClaimNumber::NONE, 10).unwrap();
     assert_eq!(missing.len(), 1, "only the last content of P-1 is live");
-    assert!(missing[0].base.is_some(), "what it replaces helps to send it small");
+    assert!(
+        missing[0].base.is_some(),
+        "what it replaces helps to send it small"
+    );
     b.pull_bodies_from(&a);
     b.store.accept(&Origin::default()).unwrap();
     assert_eq!((b.root(), b.live()), (a.root(), vec!["P-1".to_owned()]));
@@ -176,11 +213,24 @@ fn deny_by_default_an_unlisted_author_is_refused_and_an_unlisted_source_not_acce
     b.list(&a, &[]);
     assert_eq!(b.pull_from(&a), None);
     b.store.accept(&Origin::default()).unwrap();
-    assert!(b.store.missing(a.own(), ClaimNumber::NONE, 10).unwrap().is_empty());
+    assert!(
+        b.store
+            .missing(a.own(), ClaimNumber::NONE, 10)
+            .unwrap()
+            .is_empty()
+    );
     assert!(b.live().is_empty());
-    assert_eq!(a.store.held_root().unwrap(), b.store.held_root().unwrap(), "logs replicate all the same");
+    assert_eq!(
+        a.store.held_root().unwrap(),
+        b.store.held_root().unwrap(),
+        "logs replicate all the same"
+    );
     // Scope widens: no re-sync, only the bodies.
-    b.store.update_listed_site(a.chain.slug(), |listed| listed.allowed_sources = AllowedSources::All).unwrap();
+    b.store
+        .update_listed_site(a.chain.slug(), |listed| {
+            listed.allowed_sources = AllowedSources::All
+        })
+        .unwrap();
     assert_eq!(b.pull_bodies_from(&a), 1);
     b.store.accept(&Origin::default()).unwrap();
     assert_eq!((b.root(), b.live()), (a.root(), vec!["P-1".to_owned()]));
@@ -198,7 +248,13 @@ fn replays_are_no_ops_and_gaps_are_named() {
     a.say(&[("P-2", Some("two"))], 2);
     let run = a.store.deltas(a.own(), ClaimNumber::NONE, usize::MAX).unwrap();
     let outcome = b.store.append(&run.deltas[1]).unwrap();
-    assert!(matches!(outcome.problem, Some(AppendProblem::Gap { missing_from: ClaimNumber(1), .. })));
+    assert!(matches!(
+        outcome.problem,
+        Some(AppendProblem::Gap {
+            missing_from: ClaimNumber(1),
+            ..
+        })
+    ));
     assert_eq!(b.store.append(&run.deltas.concat()).unwrap().appended, 2);
     let replay = b.store.append(&run.deltas.concat()).unwrap();
     assert_eq!((replay.appended, replay.problem), (0, None));
@@ -214,7 +270,10 @@ fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch()
     b.pull_bodies_from(&a);
     b.store.accept(&Origin::default()).unwrap();
     twin.say(&[("P-1", Some("another history"))], 1);
-    let run = twin.store.deltas(twin.own(), ClaimNumber::NONE, usize::MAX).unwrap();
+    let run = twin
+        .store
+        .deltas(twin.own(), ClaimNumber::NONE, usize::MAX)
+        .unwrap();
     let outcome = b.store.append(&run.deltas.concat()).unwrap();
     assert!(matches!(outcome.problem, Some(AppendProblem::Fork { .. })));
     a.say(&[("P-2", Some("two"))], 2);
@@ -222,9 +281,16 @@ fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch()
     assert_eq!(b.live(), ["P-1"], "what was accepted stays");
     // The root key names the twin's branch: the other is given up and the log goes on.
     let (_, header) = twin.store.position_at(twin.own(), ClaimNumber(1)).unwrap();
-    let lanes = vec![LaneResume { lane: Lane::Federation, number: ClaimNumber(1), header }];
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: ClaimNumber(1),
+        header,
+    }];
     let next = SigningKey::from_seed(&[77; 32]);
-    let resolved = a.chain.next_epoch(&a.root, &next, lanes, Reason::ForkResolution, UnixMillis::EPOCH).unwrap();
+    let resolved = a
+        .chain
+        .next_epoch(&a.root, &next, lanes, Reason::ForkResolution, UnixMillis::EPOCH)
+        .unwrap();
     b.store.learn_chain(&resolved).unwrap();
     assert!(b.live().is_empty());
     assert_eq!(b.pull_from(&twin), None);
@@ -274,15 +340,26 @@ fn the_doctor_names_a_lost_body_and_a_rebuild_wants_it_again() {
 #[test]
 fn a_complete_feed_makes_absent_what_it_lacks_except_what_was_rejected() {
     let a = TestSite::new("a", 1);
-    a.say(&[("P-1", Some("one")), ("P-2", Some("two")), ("P-3", Some("three"))], 1);
+    a.say(
+        &[("P-1", Some("one")), ("P-2", Some("two")), ("P-3", Some("three"))],
+        1,
+    );
     let body = body("P-1", "one");
-    let found = FoundRecord { content: ContentHash::of(&body), size: u32::try_from(body.len()).unwrap() };
+    let found = FoundRecord {
+        content: ContentHash::of(&body),
+        size: u32::try_from(body.len()).unwrap(),
+    };
     let found = [("P-1".parse().unwrap(), found)].into();
     let keep = ["P-2".parse().unwrap()].into();
     let now = UnixMillis::saturating(2);
-    let plan = a.store.plan_feed(&source(), Lane::Federation, &found, true, &keep, now).unwrap();
+    let plan = a
+        .store
+        .plan_feed(&source(), Lane::Federation, &found, true, &keep, now)
+        .unwrap();
     assert_eq!((plan.stored, plan.unchanged, plan.absent), (0, 1, 1));
-    a.store.author(Lane::Federation, plan.claims, &a.key, now, &Origin::default()).unwrap();
+    a.store
+        .author(Lane::Federation, plan.claims, &a.key, now, &Origin::default())
+        .unwrap();
     assert_eq!(a.live(), ["P-1", "P-2"]);
 }
 
@@ -292,7 +369,10 @@ fn events_tell_what_the_view_changed_and_can_be_resumed() {
     a.say(&[("P-1", Some("one"))], 1);
     let first = a.store.events_after(EventNumber(0), 10).unwrap();
     assert_eq!(first.len(), 1);
-    assert_eq!((first[0].1.action.as_str(), first[0].1.vulnerability.as_str()), ("Created", "P-1"));
+    assert_eq!(
+        (first[0].1.action.as_str(), first[0].1.vulnerability.as_str()),
+        ("Created", "P-1")
+    );
     a.say(&[("P-1", None)], 2);
     let later = a.store.events_after(first[0].0, 10).unwrap();
     assert_eq!(later.len(), 1);

@@ -361,15 +361,24 @@ impl SiteStore {
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn holdings(&self, site: &SiteId) -> Result<BTreeMap<LogId, ClaimNumber>, StoreError> {
         let key = sites::by_site(sites::HOLDINGS, site);
-        let Some(row) = self.engine.get(Tree::Sites, &key)? else { return Ok(BTreeMap::new()) };
+        let Some(row) = self.engine.get(Tree::Sites, &key)? else {
+            return Ok(BTreeMap::new());
+        };
         let mut holdings = BTreeMap::new();
         for entry in row.chunks(41) {
             let parts = entry.split_first_chunk::<32>().and_then(|(site, rest)| {
                 let (&lane, number) = rest.split_first()?;
                 let number = u64::from_le_bytes(number.try_into().ok()?);
-                Some((LogId { site: SiteId::from_bytes(*site), lane: Lane::from_number(lane)? }, ClaimNumber(number)))
+                Some((
+                    LogId {
+                        site: SiteId::from_bytes(*site),
+                        lane: Lane::from_number(lane)?,
+                    },
+                    ClaimNumber(number),
+                ))
             });
-            let (id, number) = parts.ok_or_else(|| super::rows::damaged(Tree::Sites, &key, "a site's holdings"))?;
+            let (id, number) =
+                parts.ok_or_else(|| super::rows::damaged(Tree::Sites, &key, "a site's holdings"))?;
             holdings.insert(id, number);
         }
         Ok(holdings)

@@ -5,6 +5,9 @@ use std::ops::{Bound, ControlFlow};
 
 use crate::engine::{Batch, Direction, Engine, EngineError, Tree};
 
+/// What a scan calls for each row: key, value, and whether to go on.
+type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+
 /// Writes collected over an engine. Dropping it without a commit forgets them.
 pub(crate) struct Txn<'a> {
     engine: &'a dyn Engine,
@@ -42,7 +45,7 @@ impl<'a> Txn<'a> {
         &self,
         tree: Tree,
         prefix: &[u8],
-        visitor: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visitor: &mut Visitor<'_>,
     ) -> Result<(), EngineError> {
         let Some(writes) = self.writes.get(&tree) else {
             return self.engine.scan_prefix(tree, prefix, Direction::Forward, visitor);
