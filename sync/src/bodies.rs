@@ -30,6 +30,8 @@ pub(crate) struct BodyPulls {
     in_flight_bytes: u64,
     /// Which peers said that they do not have a body.
     absent: BTreeMap<ContentHash, BTreeSet<PublicKey>>,
+    /// Bodies that were said to be unavailable: once is enough.
+    named: BTreeSet<ContentHash>,
 }
 
 /// What is to be fetched of one log: listed by the replica page by page, from `listed_to` on.
@@ -40,9 +42,11 @@ struct LogBodies {
     /// Listed and not asked for.
     queue: BTreeMap<ClaimNumber, MissingBody>,
     open: usize,
-    not_before: UnixMillis,
-    /// Since when no connected peer has everything.
+    /// Since when no connected peer has everything, and until when one is waited for.
     incomplete_since: Option<UnixMillis>,
+    not_before: UnixMillis,
+    /// When what nobody could give is tried again.
+    retry_at: Option<UnixMillis>,
 }
 
 /// An open request for bodies.
@@ -69,22 +73,20 @@ impl BodyPulls {
         self.in_flight.is_empty() && self.logs.values().all(|log| log.queue.is_empty())
     }
 
-    /// A log may miss bodies: more of it is held, or a peer has more.
+    /// More of a log is held: it may miss more bodies.
     pub(crate) fn look_at(&mut self, log: LogKey) {
-        let bodies = self.logs.entry(log).or_default();
-        bodies.listed_all = false;
-        bodies.not_before = UnixMillis::EPOCH;
-        if bodies.queue.is_empty() && bodies.open == 0 {
-            bodies.listed_to = ClaimNumber::NONE;
-        }
+        self.logs.entry(log).or_default().listed_all = false;
     }
 
-    /// What a peer did not have, it may have now.
-    pub(crate) fn peer_has_more(&mut self, key: PublicKey) {
+    /// A peer has more bodies of a log than it had: what nobody could give is worth another try.
+    pub(crate) fn peer_has_more(&mut self, log: LogKey, key: PublicKey) {
         self.absent.retain(|_, peers| {
             peers.remove(&key);
             !peers.is_empty()
         });
+        if let Some(bodies) = self.logs.get_mut(&log) {
+            bodies.start_over();
+        }
     }
 
     fn is_absent_at(&self, hash: &ContentHash, key: &PublicKey) -> bool {
@@ -113,6 +115,16 @@ impl BodyPulls {
         bodies
             .queue
             .extend(wanted.into_iter().map(|wanted| (wanted.number, wanted)));
+    }
+}
+
+impl LogBodies {
+    /// Lists from the beginning. What is queued is not queued twice, what is on its way is passed over.
+    fn start_over(&mut self) {
+        self.listed_to = ClaimNumber::NONE;
+        self.listed_all = false;
+        self.not_before = UnixMillis::EPOCH;
+        self.retry_at = None;
     }
 }
 
@@ -152,12 +164,15 @@ impl SyncEngine {
                     bodies.queue.remove(&number);
                 }
                 let (site, lane) = log;
-                cx.notice(Notice::BodyUnavailable {
-                    site,
-                    lane,
-                    number,
-                    hash,
-                });
+                // Past the bound a body may be named again; forgetting one may not.
+                if self.bodies.named.len() >= MAX_UNAVAILABLE || self.bodies.named.insert(hash) {
+                    cx.notice(Notice::BodyUnavailable {
+                        site,
+                        lane,
+                        number,
+                        hash,
+                    });
+                }
                 true
             }
         }
@@ -168,6 +183,10 @@ impl SyncEngine {
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
             return false;
         };
+        if bodies.retry_at.is_some_and(|time| time <= cx.now) {
+            bodies.start_over();
+            self.bodies.absent.clear();
+        }
         if bodies.not_before > cx.now {
             return false;
         }
@@ -202,7 +221,7 @@ impl SyncEngine {
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
             return;
         };
-        if bodies.open > 0 || !bodies.listed_all {
+        if bodies.open > 0 || !bodies.listed_all || bodies.retry_at.is_some() {
             return;
         }
         match cx.replica.missing_bodies(&log.0, log.1, ClaimNumber::NONE, 1) {
@@ -210,10 +229,7 @@ impl SyncEngine {
                 self.bodies.logs.remove(&log);
             }
             Ok(_) => {
-                bodies.listed_all = false;
-                bodies.listed_to = ClaimNumber::NONE;
-                bodies.not_before = later(cx.now, self.settings.body_retry);
-                self.bodies.absent.clear();
+                bodies.retry_at = Some(later(cx.now, self.settings.body_retry));
             }
             Err(error) => self.store_failed(cx, &error),
         }
@@ -432,6 +448,9 @@ impl SyncEngine {
             Ok(0) => {}
             Ok(count) => {
                 self.store_worked();
+                kept.iter().for_each(|missing| {
+                    self.bodies.named.remove(&missing.hash);
+                });
                 cx.notice(Notice::BodiesStored { peer: key, count });
             }
             Err(error) => {
@@ -454,7 +473,7 @@ impl SyncEngine {
                 .values()
                 .filter(move |peer| peer.knows.contains_key(log));
             let rests = peers.map(|peer| peer.rests_until.max(bodies.not_before));
-            rests.chain([bodies.not_before])
+            rests.chain([bodies.not_before]).chain(bodies.retry_at)
         });
         times.filter(|time| *time > now).min()
     }

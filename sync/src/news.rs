@@ -466,10 +466,10 @@ impl SyncEngine {
         }
         self.reconsider(cx, log);
         if before.is_none_or(|before| before.body_complete < body_complete) {
-            self.bodies.peer_has_more(key);
             if mine.body_complete < mine.held {
                 self.bodies.look_at(log);
             }
+            self.bodies.peer_has_more(log, key);
         }
     }
 

@@ -45,8 +45,11 @@ impl SyncEngine {
         if let Request::Hello(hello) = &request {
             return self.hello_asked(cx, key, id, hello);
         }
-        let ready = self.peers.get(&key).and_then(crate::peer::Peer::site);
-        if ready.is_none() || ready != cx.replica.authorised(&key) {
+        // The transport proved the key and the key is a listed site's: that is enough to be answered. The
+        // peer's hello, or the answer to ours, may be on the way still, for streams overtake one another.
+        let said = self.peers.get(&key).and_then(crate::peer::Peer::site);
+        let authorised = cx.replica.authorised(&key);
+        if authorised.is_none() || (said.is_some() && said != authorised) {
             return self.refuse(cx, key, id, RefusalCode::NotGreeted, "");
         }
         match request {

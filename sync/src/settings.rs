@@ -94,7 +94,7 @@ impl Default for Settings {
             bodies_page_bytes: 8 * 1024 * 1024,
             bodies_in_flight_bytes: 32 * 1024 * 1024,
             first_backoff: Duration::from_millis(500),
-            longest_backoff: Duration::from_secs(300),
+            longest_backoff: Duration::from_secs(60),
             completeness_patience: Duration::from_secs(5),
             body_retry: Duration::from_secs(60),
             strikes_allowed: 10,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use starling_protocol::{
     CertificateChain, ClaimNumber, ContentHash, Delta, DeltaError, ForkProof, KnowledgeEntry, KnowledgeRoot,
-    Lane, PublicKey, SiteId, SiteSlug, Source, StateRoot, Succession, UnixMillis, VerifiedHead,
-    knowledge_root,
+    Lane, PublicKey, SiteId, SiteSlug, Source, Succession, UnixMillis, VerifiedHead, knowledge_root,
 };
 
 use super::author::ModelKeys;
@@ -143,15 +142,24 @@ impl ModelReplica {
         }))
     }
 
-    /// Held position and state root per federation log: equal lists prove that replication converged.
+    /// Hash over what is held in federation logs: equal hashes prove that replication converged.
     #[must_use]
-    pub fn held_roots(&self) -> Vec<(SiteId, ClaimNumber, StateRoot)> {
+    pub fn held_root(&self) -> KnowledgeRoot {
         let logs = self
             .logs
             .iter()
             .filter(|((_, lane), _)| *lane == Lane::Federation);
-        logs.map(|(&(site, _), log)| (site, log.held(), log.state.root()))
-            .collect()
+        knowledge_root(logs.flat_map(|(&(site, lane), log)| {
+            log.state
+                .sources()
+                .iter()
+                .map(move |(source, state)| KnowledgeEntry {
+                    site,
+                    lane,
+                    source: source.as_ref(),
+                    state: &state.state,
+                })
+        }))
     }
 
     /// The exact bytes of every delta of a log, in order.

@@ -7,6 +7,8 @@
 mod codec;
 mod message;
 mod page;
+#[cfg(test)]
+mod tests;
 
 pub use codec::WireFault;
 pub use message::{

@@ -315,7 +315,7 @@ impl Net {
     pub(crate) fn assert_converged(&self) {
         let first = &self.sites[0].replica;
         for site in &self.sites {
-            assert_eq!(site.replica.held_roots(), first.held_roots(), "held");
+            assert_eq!(site.replica.held_root(), first.held_root(), "held");
             assert_eq!(site.replica.knowledge_root(), first.knowledge_root(), "accepted");
             assert_eq!(site.replica.accepted_without_body(), []);
         }

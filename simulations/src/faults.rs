@@ -1,0 +1,164 @@
+//! What befalls sites: publications, cuts, crashes, stalls, full disks, forks.
+
+use crate::network::Pair;
+use crate::scenario::Range;
+use crate::workload::publication;
+use crate::world::{Happening, World};
+
+/// How long a doomed site lives on, in milliseconds, so that the torn write comes in the middle of work.
+const DOOM_MILLIS: u64 = 2_000;
+/// Time between the two histories of a forker, in milliseconds.
+const FORK_GAP_MILLIS: u64 = 5_000;
+/// Writes after which a doomed store loses power, at most.
+const DOOM_WRITES: u32 = 12;
+
+impl World {
+    /// Plans the next happening of a kind, as long as things happen.
+    pub(crate) fn plan_next(&mut self, every: Option<Range>, what: Happening) {
+        if let Some(every) = every.filter(|_| !self.is_calm()) {
+            let delay = every.draw(&mut self.rng);
+            self.plan(delay, what);
+        }
+    }
+
+    pub(crate) fn befall(&mut self, what: Happening) {
+        let faults = self.scenario.faults.clone();
+        match what {
+            Happening::Publish(author) => self.publish(author),
+            Happening::Cut => {
+                self.cut(faults.cut_for_millis);
+                self.plan_next(faults.cut_every_millis, Happening::Cut);
+            }
+            Happening::Heal(link) => {
+                if let Some(state) = self.network.links.get_mut(&link) {
+                    state.cut = false;
+                }
+                self.plan(0, Happening::Connect(link));
+            }
+            Happening::Doom => {
+                let site = self.rng.usize(0..self.sites.len());
+                let writes = self.rng.u32(0..DOOM_WRITES);
+                if let Some(store) = self.sites[site]
+                    .store
+                    .as_mut()
+                    .filter(|_| !self.scenario.forkers.contains(&site))
+                {
+                    store.doom(writes);
+                    let delay = self.rng.u64(1..DOOM_MILLIS);
+                    self.plan(delay, Happening::Down(site));
+                }
+                self.plan_next(faults.crash_every_millis, Happening::Doom);
+            }
+            Happening::Down(site) => self.down(site, faults.down_for_millis),
+            Happening::Up(site) => {
+                if !self.sites[site].is_up() {
+                    self.start_engine(site);
+                }
+            }
+            Happening::Stall => {
+                let site = self.rng.usize(0..self.sites.len());
+                let time = draw(faults.stall_for_millis, &mut self.rng);
+                self.sites[site].stalled_until = self.now.plus_millis(time);
+                self.plan_next(faults.stall_every_millis, Happening::Stall);
+            }
+            Happening::StoreFails => {
+                let site = self.rng.usize(0..self.sites.len());
+                if let Some(store) = &mut self.sites[site].store {
+                    store.set_failing(true);
+                }
+                let time = draw(faults.store_fails_for_millis, &mut self.rng);
+                self.plan(time, Happening::StoreHeals(site));
+                self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
+            }
+            Happening::StoreHeals(site) => {
+                if let Some(store) = &mut self.sites[site].store {
+                    store.set_failing(false);
+                }
+            }
+            Happening::Fork(site) => self.fork(site),
+            Happening::ForkOn(site) => self.fork_on(site),
+            Happening::Deliver { .. } | Happening::Wake(_) | Happening::Connect(_) => {}
+        }
+    }
+
+    fn publish(&mut self, author: usize) {
+        if self.is_calm() {
+            return;
+        }
+        let traffic = self.scenario.traffic.clone();
+        if let Some((source, records)) = publication(&traffic, author, &mut self.rng) {
+            let (up, now) = (self.sites[author].is_up(), self.now);
+            let store = self.sites[author].store.as_mut().filter(|_| up);
+            // A store without room refuses; then nothing was published.
+            if store.is_some_and(|store| store.publish(&source, &records, now).is_ok()) {
+                self.counts.records += records.len() as u64;
+                self.feed(author, starling_sync::Event::LocalChanged);
+            }
+        }
+        let is_author = author < traffic.authors;
+        self.plan_next(
+            Some(traffic.every_millis).filter(|_| is_author),
+            Happening::Publish(author),
+        );
+    }
+
+    fn cut(&mut self, lasting: Option<Range>) {
+        let links: Vec<Pair> = self.network.links.keys().copied().collect();
+        let Some(link) = (!links.is_empty()).then(|| links[self.rng.usize(0..links.len())]) else {
+            return;
+        };
+        self.disconnect(link, false);
+        if let Some(state) = self.network.links.get_mut(&link) {
+            state.cut = true;
+        }
+        let time = draw(lasting, &mut self.rng);
+        self.plan(time, Happening::Heal(link));
+    }
+
+    fn down(&mut self, site: usize, lasting: Option<Range>) {
+        if !self.sites[site].is_up() {
+            return;
+        }
+        self.sites[site].engine = None;
+        for other in self.network.neighbours(site).to_vec() {
+            self.disconnect(crate::network::pair(site, other), true);
+        }
+        let Some(store) = self.sites[site].store.take() else {
+            return;
+        };
+        match store.crash(self.now) {
+            Ok(store) => self.sites[site].store = Some(store),
+            Err(error) => return self.violate("a_store_opens_after_a_crash", site, error),
+        }
+        self.check_site(site);
+        let time = draw(lasting, &mut self.rng);
+        self.plan(time, Happening::Up(site));
+    }
+
+    /// Publishes, keeping a backup of before; a while later it goes on from the backup.
+    fn fork(&mut self, site: usize) {
+        self.sites[site].backup = self.sites[site].store.as_ref().and_then(|store| store.twin());
+        self.publish(site);
+        self.plan(FORK_GAP_MILLIS, Happening::ForkOn(site));
+    }
+
+    fn fork_on(&mut self, site: usize) {
+        let Some(backup) = self.sites[site].backup.take() else {
+            return;
+        };
+        self.sites[site].engine = None;
+        for other in self.network.neighbours(site).to_vec() {
+            self.disconnect(crate::network::pair(site, other), true);
+        }
+        self.sites[site].store = Some(backup);
+        self.sites[site].positions.clear();
+        self.start_engine(site);
+        // Twice, so that the second history is not just as long as the first.
+        self.publish(site);
+        self.publish(site);
+    }
+}
+
+fn draw(range: Option<Range>, rng: &mut fastrand::Rng) -> u64 {
+    range.map_or(1_000, |range| range.draw(rng))
+}

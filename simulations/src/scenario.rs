@@ -1,0 +1,216 @@
+//! Scenarios as data: what the world is like and what happens in it.
+
+use serde::Deserialize;
+
+use crate::mischief::Mischief;
+
+/// A scenario that could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The text is no scenario.
+    #[error("reading a scenario")]
+    Parse(#[from] toml::de::Error),
+    /// A value makes no sense.
+    #[error("reading scenario {name}: {problem}")]
+    Senseless {
+        /// The scenario.
+        name: String,
+        /// What is wrong, and how it should be.
+        problem: String,
+    },
+}
+
+/// A range of values, both ends included, from which the seed draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "(u64, u64)")]
+pub struct Range {
+    /// The least value.
+    pub least: u64,
+    /// The greatest value.
+    pub most: u64,
+}
+
+impl From<(u64, u64)> for Range {
+    fn from((one, other): (u64, u64)) -> Self {
+        Self {
+            least: one.min(other),
+            most: one.max(other),
+        }
+    }
+}
+
+impl Range {
+    /// Draws a value.
+    pub fn draw(self, rng: &mut fastrand::Rng) -> u64 {
+        rng.u64(self.least..=self.most)
+    }
+}
+
+/// Who is linked to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topology {
+    /// Everyone to everyone.
+    Mesh,
+    /// Each to the next.
+    Line,
+    /// Each to the next, and the last to the first.
+    Ring,
+    /// All to the first.
+    Star,
+    /// Each to some others, drawn by the seed; always connected.
+    Random,
+}
+
+/// What a site keeps its knowledge in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreKind {
+    /// The sync crate's model: quick, and nothing but the rules.
+    #[default]
+    Model,
+    /// The real site store over its in-memory engine.
+    Store,
+}
+
+/// What sites publish.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traffic {
+    /// How many of the sites publish, from the first on.
+    pub authors: usize,
+    /// Time between two publications of one author, in milliseconds.
+    pub every_millis: Range,
+    /// Records in one publication.
+    pub records: Range,
+    /// Different record ids; fewer ids mean more updates.
+    pub ids: u64,
+    /// Bytes of text in a record.
+    pub text_bytes: Range,
+}
+
+/// What goes wrong by accident. Times are in milliseconds; left out, it does not happen.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// Of a thousand messages, so many are lost.
+    pub loss_per_mille: u32,
+    /// Time between two cuts of a link.
+    pub cut_every_millis: Option<Range>,
+    /// How long a cut link stays down.
+    pub cut_for_millis: Option<Range>,
+    /// Time between two crashes of a site.
+    pub crash_every_millis: Option<Range>,
+    /// How long a crashed site stays down.
+    pub down_for_millis: Option<Range>,
+    /// Time between two stalls: a site that answers nothing for a while.
+    pub stall_every_millis: Option<Range>,
+    /// How long a stall lasts.
+    pub stall_for_millis: Option<Range>,
+    /// Time between two moments at which a store begins to refuse writes.
+    pub store_fails_every_millis: Option<Range>,
+    /// How long a store refuses writes.
+    pub store_fails_for_millis: Option<Range>,
+}
+
+/// A site that means harm: its engine is honest, what leaves it is not.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Byzantine {
+    /// Which site, from 0.
+    pub site: usize,
+    /// What it does.
+    pub mischief: Mischief,
+    /// Of a hundred messages, so many are tampered with.
+    pub percent: u32,
+}
+
+/// A world and what happens in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// What it is meant to show.
+    pub about: String,
+    /// How many sites.
+    pub sites: usize,
+    /// Who is linked to whom.
+    pub topology: Topology,
+    /// With `random`: links per site, at least.
+    #[serde(default = "three")]
+    pub degree: usize,
+    /// What sites keep their knowledge in.
+    #[serde(default)]
+    pub store: StoreKind,
+    /// How long things happen, in milliseconds.
+    pub busy_millis: u64,
+    /// How long the sites then have to agree, without new faults, in milliseconds.
+    pub calm_millis: u64,
+    /// How long a message takes, in milliseconds.
+    pub latency_millis: Range,
+    /// Check the invariants after every so many events.
+    #[serde(default = "one")]
+    pub check_every: u64,
+    /// What sites publish.
+    pub traffic: Traffic,
+    /// What goes wrong by accident.
+    #[serde(default)]
+    pub faults: Faults,
+    /// Who means harm.
+    #[serde(default)]
+    pub byzantine: Vec<Byzantine>,
+    /// Sites that sign two histories once, half-way through.
+    #[serde(default)]
+    pub forkers: Vec<usize>,
+    /// Sites that nobody lists, though they list everyone.
+    #[serde(default)]
+    pub unlisted: Vec<usize>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn three() -> usize {
+    3
+}
+
+impl Scenario {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    /// [`ScenarioError`].
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text)?;
+        let refuse = |problem: &str| {
+            Err(ScenarioError::Senseless {
+                name: scenario.name.clone(),
+                problem: problem.to_owned(),
+            })
+        };
+        let named = scenario.byzantine.iter().map(|byzantine| byzantine.site);
+        let mut named = named
+            .chain(scenario.forkers.iter().copied())
+            .chain(scenario.unlisted.iter().copied());
+        if scenario.sites < 2 || scenario.traffic.authors > scenario.sites {
+            return refuse("at least 2 sites, and at most as many authors");
+        }
+        if named.any(|site| site >= scenario.sites) {
+            return refuse("a site is named that does not exist; they count from 0");
+        }
+        if scenario.check_every == 0 || scenario.traffic.ids == 0 {
+            return refuse("`check_every` and `ids` are at least 1");
+        }
+        if scenario.store == StoreKind::Store && !scenario.forkers.is_empty() {
+            return refuse("forkers need the model: a real store refuses to sign two histories");
+        }
+        Ok(scenario)
+    }
+
+    /// Whether a site keeps to the rules.
+    #[must_use]
+    pub fn is_honest(&self, site: usize) -> bool {
+        !self.byzantine.iter().any(|byzantine| byzantine.site == site) && !self.forkers.contains(&site)
+    }
+}

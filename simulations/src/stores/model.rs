@@ -1,0 +1,52 @@
+//! The model as a world's store. It survives a crash whole: what is not in it was never acknowledged.
+
+use starling_protocol::{CertificateChain, KnowledgeRoot, Lane, RecordId, Source, UnixMillis};
+use starling_sync::Replica;
+use starling_sync::model::ModelReplica;
+
+use super::SimStore;
+
+impl SimStore for ModelReplica {
+    fn publish(
+        &mut self,
+        source: &Source,
+        records: &[(RecordId, Vec<u8>)],
+        now: UnixMillis,
+    ) -> Result<(), String> {
+        ModelReplica::publish(self, Lane::Federation, source, records, now).map_err(|error| error.to_string())
+    }
+
+    fn list(&mut self, chain: &CertificateChain, _now: UnixMillis) -> Result<(), String> {
+        ModelReplica::list(self, chain.site());
+        self.learn_chain(chain)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    fn set_failing(&mut self, failing: bool) {
+        self.fail_after(failing.then_some(0));
+    }
+
+    fn doom(&mut self, _writes: u32) {}
+
+    fn has_lost_power(&self) -> bool {
+        false
+    }
+
+    fn knowledge_root(&self) -> KnowledgeRoot {
+        ModelReplica::knowledge_root(self)
+    }
+
+    fn held_root(&self) -> KnowledgeRoot {
+        ModelReplica::held_root(self)
+    }
+
+    fn crash(mut self: Box<Self>, _now: UnixMillis) -> Result<Box<dyn SimStore>, String> {
+        self.fail_after(None);
+        Ok(self)
+    }
+
+    fn twin(&self) -> Option<Box<dyn SimStore>> {
+        Some(Box::new(self.clone()))
+    }
+}

@@ -1,0 +1,254 @@
+//! The real site store over its in-memory engine, which tears writes and loses power on request.
+
+use std::sync::Arc;
+
+use starling_protocol::{
+    CertificateChain, Claim, ClaimNumber, ContentHash, ForkProof, KnowledgeRoot, Lane, PublicKey, RecordId,
+    SiteId, Source, UnixMillis, VerifiedHead,
+};
+use starling_store::engine::{ByteCount, Engine, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
+use starling_store::{AllowedSources, ListedSite, Origin, SharedReplica, SiteOptions, SiteStore};
+use starling_sync::model::ModelKeys;
+use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
+
+use super::SimStore;
+
+/// zstd level of the store: simulations want speed.
+const LEVEL: i32 = 1;
+/// How long a head is valid, in milliseconds.
+const HEAD_VALID_MILLIS: u64 = 86_400_000;
+
+/// A site's real store.
+pub(crate) struct RealStore {
+    engine: Arc<MemoryEngine>,
+    store: Arc<SiteStore>,
+    replica: SharedReplica,
+    keys: ModelKeys,
+    chain: CertificateChain,
+    /// The write that power is lost in.
+    doomed_write: Option<u64>,
+}
+
+impl RealStore {
+    pub(crate) fn new(keys: ModelKeys, chain: &CertificateChain, now: UnixMillis) -> Result<Self, String> {
+        Self::over(MemoryEngine::new(FaultPlan::default()), keys, chain.clone(), now)
+    }
+
+    fn over(
+        engine: MemoryEngine,
+        keys: ModelKeys,
+        chain: CertificateChain,
+        now: UnixMillis,
+    ) -> Result<Self, String> {
+        let engine = Arc::new(engine);
+        let site = chain.site();
+        let settings = |_: &[ListedSite]| starling_view::Settings {
+            policy: starling_view::ViewPolicy::default().compile(site),
+            decisions: starling_view::Decisions::default(),
+            // Names in simulations have one spelling.
+            normalise_name: |_, name| name.to_owned(),
+        };
+        let options = SiteOptions {
+            settings: &settings,
+            compression_level: LEVEL,
+            max_delta_claims: starling_protocol::limits::MAX_DELTA_CLAIMS,
+            now,
+        };
+        let shared: Arc<dyn Engine> = engine.clone();
+        let store = SiteStore::open(shared, &chain, &options).map_err(text)?;
+        let store = Arc::new(store);
+        let replica = SharedReplica::new(store.clone()).map_err(text)?;
+        Ok(Self {
+            engine,
+            store,
+            replica,
+            keys,
+            chain,
+            doomed_write: None,
+        })
+    }
+}
+
+/// An error with its causes.
+fn text(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl SimStore for RealStore {
+    fn publish(
+        &mut self,
+        source: &Source,
+        records: &[(RecordId, Vec<u8>)],
+        now: UnixMillis,
+    ) -> Result<(), String> {
+        let bodies: Vec<(ContentHash, &[u8])> = records
+            .iter()
+            .map(|(_, body)| (ContentHash::of(body), &body[..]))
+            .collect();
+        self.store.put_bodies(source, &bodies).map_err(text)?;
+        let claims = records.iter().map(|(id, body)| {
+            let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            Claim::set(source, id, ContentHash::of(body), size, now)
+        });
+        let key = &self.keys.operating;
+        let lane = Lane::Federation;
+        self.store
+            .author(lane, claims, key, now, &Origin::default())
+            .map_err(text)?;
+        self.store
+            .sign_head(lane, key, now, HEAD_VALID_MILLIS, Vec::new())
+            .map_err(text)?;
+        Ok(())
+    }
+
+    fn list(&mut self, chain: &CertificateChain, now: UnixMillis) -> Result<(), String> {
+        let listed = ListedSite {
+            slug: chain.slug().clone(),
+            site: chain.site(),
+            display_name: None,
+            addresses: Vec::new(),
+            allowed_sources: AllowedSources::All,
+            max_bundle_size: None,
+            enabled: true,
+            added_at: now,
+        };
+        self.store.list_site(listed, Some(chain)).map_err(text)
+    }
+
+    fn set_failing(&mut self, failing: bool) {
+        // One plan at a time.
+        if self.doomed_write.is_some() {
+            return;
+        }
+        self.engine.set_plan(FaultPlan {
+            faults: Vec::new(),
+            capacity: failing.then_some(ByteCount(0)),
+        });
+    }
+
+    fn doom(&mut self, writes: u32) {
+        let write = self.engine.writes() + 1 + u64::from(writes);
+        self.engine
+            .set_plan(FaultPlan::at_write(write, FaultKind::Tear(UnsyncedContent::Lost)));
+        self.doomed_write = Some(write);
+    }
+
+    fn has_lost_power(&self) -> bool {
+        self.doomed_write
+            .is_some_and(|write| self.engine.writes() >= write)
+    }
+
+    fn knowledge_root(&self) -> KnowledgeRoot {
+        self.store.knowledge_root().unwrap_or(KnowledgeRoot::ZERO)
+    }
+
+    fn held_root(&self) -> KnowledgeRoot {
+        self.store.held_root().unwrap_or(KnowledgeRoot::ZERO)
+    }
+
+    fn crash(self: Box<Self>, now: UnixMillis) -> Result<Box<dyn SimStore>, String> {
+        self.engine.crash(UnsyncedContent::Lost);
+        let engine = self.engine.reopen(FaultPlan::default());
+        Ok(Box::new(Self::over(engine, self.keys, self.chain, now)?))
+    }
+
+    fn twin(&self) -> Option<Box<dyn SimStore>> {
+        None
+    }
+}
+
+impl Replica for RealStore {
+    fn site(&self) -> SiteId {
+        self.replica.site()
+    }
+
+    fn chain(&self, site: &SiteId) -> Option<CertificateChain> {
+        self.replica.chain(site)
+    }
+
+    fn is_listed(&self, site: &SiteId) -> bool {
+        self.replica.is_listed(site)
+    }
+
+    fn chains(&self) -> Vec<CertificateChain> {
+        self.replica.chains()
+    }
+
+    fn authorised(&self, key: &PublicKey) -> Option<SiteId> {
+        self.replica.authorised(key)
+    }
+
+    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
+        self.replica.learn_chain(chain)
+    }
+
+    fn heads(&self) -> Vec<VerifiedHead> {
+        self.replica.heads()
+    }
+
+    fn head(&self, site: &SiteId, lane: Lane) -> Option<VerifiedHead> {
+        self.replica.head(site, lane)
+    }
+
+    fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
+        self.replica.learn_head(head)
+    }
+
+    fn forks(&self) -> Vec<ForkProof> {
+        self.replica.forks()
+    }
+
+    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
+        self.replica.learn_fork(proof)
+    }
+
+    fn positions(&self) -> Vec<LogPosition> {
+        self.replica.positions()
+    }
+
+    fn position(&self, site: &SiteId, lane: Lane) -> Option<LogPosition> {
+        self.replica.position(site, lane)
+    }
+
+    fn deltas(
+        &self,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
+        max_bytes: usize,
+    ) -> Result<DeltaPage, ReplicaError> {
+        self.replica.deltas(site, lane, after, max_bytes)
+    }
+
+    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
+        self.replica.append(page)
+    }
+
+    fn missing_bodies(
+        &self,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
+        limit: usize,
+    ) -> Result<Vec<MissingBody>, ReplicaError> {
+        self.replica.missing_bodies(site, lane, after, limit)
+    }
+
+    fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError> {
+        self.replica.bodies(hashes, max_bytes)
+    }
+
+    fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError> {
+        self.replica.store_bodies(bodies)
+    }
+
+    fn accept(&mut self) -> Result<Vec<(SiteId, Lane, ClaimNumber)>, ReplicaError> {
+        self.replica.accept()
+    }
+}

@@ -1,0 +1,509 @@
+//! The event loop: one heap of happenings in order of simulated time, one engine handling one at a time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use starling_protocol::{PublicKey, UnixMillis};
+use starling_sync::{Effect, Event, FailureReason, GossipVerdict, RequestId, Settings, SyncEngine};
+
+use crate::mischief::Tampered;
+use crate::network::{Network, Pair, pair};
+use crate::report::Violation;
+use crate::scenario::Scenario;
+use crate::site::SimSite;
+use crate::stores::new_site;
+
+/// Gossip messages that a site remembers to have seen.
+const GOSSIP_MEMORY: usize = 4_096;
+/// Least and most time until two sites that lost each other connect again, in milliseconds.
+const RECONNECT_MILLIS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
+
+/// Something that is going to happen.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A message or its failure arrives, if the connection it was sent on still stands.
+    Deliver {
+        from: usize,
+        to: usize,
+        generation: u64,
+        event: Event,
+    },
+    Wake(usize),
+    Connect(Pair),
+    Publish(usize),
+    Cut,
+    Heal(Pair),
+    /// A store loses power in the middle of one of its next writes; the site is down a moment later.
+    Doom,
+    Down(usize),
+    Up(usize),
+    Stall,
+    StoreFails,
+    StoreHeals(usize),
+    /// A site goes on from a backup as if nothing had been since.
+    Fork(usize),
+    ForkOn(usize),
+}
+
+#[derive(Debug)]
+struct Entry {
+    time: UnixMillis,
+    /// Breaks ties in the order of planning.
+    sequence: u64,
+    what: Happening,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        (self.time, self.sequence) == (other.time, other.sequence)
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.time, self.sequence).cmp(&(other.time, other.sequence))
+    }
+}
+
+/// Counts of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) events: u64,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+    pub(crate) notices: BTreeMap<String, u64>,
+}
+
+/// A world of sites.
+pub struct World {
+    pub(crate) scenario: Scenario,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) start: UnixMillis,
+    pub(crate) now: UnixMillis,
+    pub(crate) sites: Vec<SimSite>,
+    pub(crate) network: Network,
+    pub(crate) counts: Counts,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) digest: blake3::Hasher,
+    keys: BTreeMap<PublicKey, usize>,
+    heap: BinaryHeap<Reverse<Entry>>,
+    sequence: u64,
+}
+
+impl World {
+    /// Makes the sites of a scenario, lets them list one another, and plans what will happen to them.
+    ///
+    /// # Errors
+    /// When a store could not be made: a text that says why.
+    pub fn new(scenario: &Scenario, seed: u64) -> Result<Self, String> {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let start = UnixMillis::saturating(1_790_000_000_000);
+        let network = Network::new(scenario, &mut rng);
+        let mut sites = Vec::new();
+        for index in 0..scenario.sites {
+            let (keys, chain, store) = new_site(scenario.store, index, seed, start)?;
+            sites.push(SimSite {
+                id: chain.site(),
+                key: keys.operating.public(),
+                chain,
+                store: Some(store),
+                backup: None,
+                engine: None,
+                wake: None,
+                stalled_until: start,
+                byzantine: scenario
+                    .byzantine
+                    .iter()
+                    .find(|byzantine| byzantine.site == index)
+                    .cloned(),
+                earlier: Vec::new(),
+                gossip_seen: std::collections::BTreeSet::new(),
+                positions: BTreeMap::new(),
+            });
+        }
+        let chains: Vec<_> = sites.iter().map(|site| site.chain.clone()).collect();
+        for (index, site) in sites.iter_mut().enumerate() {
+            let outside = scenario.unlisted.contains(&index);
+            for (other, chain) in chains.iter().enumerate() {
+                let lists = other != index && (outside || !scenario.unlisted.contains(&other));
+                if let Some(store) = site.store.as_mut().filter(|_| lists) {
+                    store.list(chain, start)?;
+                }
+            }
+        }
+        let mut world = Self {
+            scenario: scenario.clone(),
+            rng,
+            start,
+            now: start,
+            keys: sites
+                .iter()
+                .enumerate()
+                .map(|(index, site)| (site.key, index))
+                .collect(),
+            sites,
+            network,
+            counts: Counts::default(),
+            violation: None,
+            digest: blake3::Hasher::new(),
+            heap: BinaryHeap::new(),
+            sequence: 0,
+        };
+        world.begin();
+        Ok(world)
+    }
+
+    /// Starts every engine, opens every link, and plans the first of each kind of happening.
+    fn begin(&mut self) {
+        for site in 0..self.sites.len() {
+            self.start_engine(site);
+        }
+        let links: Vec<Pair> = self.network.links.keys().copied().collect();
+        for link in links {
+            let delay = self.rng.u64(0..1_000);
+            self.plan(delay, Happening::Connect(link));
+        }
+        for author in 0..self.scenario.traffic.authors {
+            let delay = self.rng.u64(0..2_000);
+            self.plan(delay, Happening::Publish(author));
+        }
+        let faults = self.scenario.faults.clone();
+        self.plan_next(faults.cut_every_millis, Happening::Cut);
+        self.plan_next(faults.crash_every_millis, Happening::Doom);
+        self.plan_next(faults.stall_every_millis, Happening::Stall);
+        self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
+        for forker in self.scenario.forkers.clone() {
+            self.plan(self.scenario.busy_millis / 2, Happening::Fork(forker));
+        }
+    }
+
+    pub(crate) fn plan(&mut self, delay_millis: u64, what: Happening) {
+        self.sequence += 1;
+        self.heap.push(Reverse(Entry {
+            time: self.now.plus_millis(delay_millis),
+            sequence: self.sequence,
+            what,
+        }));
+    }
+
+    /// Whether the time in which things happen to sites is over.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.millis() >= self.scenario.busy_millis
+    }
+
+    /// Simulated milliseconds since the start.
+    pub(crate) fn millis(&self) -> u64 {
+        self.now.as_millis() - self.start.as_millis()
+    }
+
+    /// Lets everything happen until some simulated time; stops at a violation.
+    pub(crate) fn run_until(&mut self, millis: u64) {
+        let end = self.start.plus_millis(millis);
+        while self.violation.is_none() && self.heap.peek().is_some_and(|Reverse(entry)| entry.time <= end) {
+            if let Some(Reverse(entry)) = self.heap.pop() {
+                self.now = entry.time;
+                self.happen(entry.what);
+            }
+        }
+        self.now = self.now.max(end);
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Deliver {
+                from,
+                to,
+                generation,
+                event,
+            } => self.deliver(from, to, generation, event),
+            Happening::Wake(site) => {
+                if self.sites[site].wake.is_some_and(|time| time <= self.now) {
+                    self.sites[site].wake = None;
+                    self.feed(site, Event::Tick);
+                }
+            }
+            Happening::Connect(link) => self.connect(link),
+            other => self.befall(other),
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, generation: u64, event: Event) {
+        if self.network.generation(from, to) != Some(generation) {
+            return;
+        }
+        if self.sites[to].stalled_until > self.now {
+            let delay = self.sites[to].stalled_until.as_millis() - self.now.as_millis();
+            return self.plan(
+                delay,
+                Happening::Deliver {
+                    from,
+                    to,
+                    generation,
+                    event,
+                },
+            );
+        }
+        self.counts.messages += 1;
+        match &event {
+            Event::Gossip { bytes, .. } => {
+                self.counts.bytes += bytes.len() as u64;
+                self.deliver_gossip(from, to, event);
+            }
+            Event::Request { bytes, .. } | Event::Response { bytes, .. } => {
+                self.counts.bytes += bytes.len() as u64;
+                self.feed(to, event);
+            }
+            _ => {
+                self.feed(to, event);
+            }
+        }
+    }
+
+    /// Gossip floods: who finds a message worth it passes it on, once.
+    fn deliver_gossip(&mut self, from: usize, to: usize, event: Event) {
+        let Event::Gossip { bytes, .. } = &event else {
+            return;
+        };
+        let seen = &mut self.sites[to].gossip_seen;
+        if seen.len() >= GOSSIP_MEMORY {
+            seen.clear();
+        }
+        if !seen.insert(*blake3::hash(bytes).as_bytes()) {
+            return;
+        }
+        let bytes = bytes.clone();
+        if self.feed(to, event) == Some(GossipVerdict::Accept) {
+            self.gossip(to, Some(from), &bytes);
+        }
+    }
+
+    fn gossip(&mut self, from: usize, except: Option<usize>, bytes: &[u8]) {
+        for to in self.network.neighbours(from).to_vec() {
+            if Some(to) == except {
+                continue;
+            }
+            let peer = self.sites[from].key;
+            self.send(
+                from,
+                to,
+                bytes.to_vec(),
+                |bytes| Event::Gossip { peer, bytes },
+                None,
+            );
+        }
+    }
+
+    /// Sends a message, unless it gets lost or its sender means harm. A lost request or response is reported
+    /// to who asked, as a transport does.
+    fn send(
+        &mut self,
+        from: usize,
+        to: usize,
+        bytes: Vec<u8>,
+        wrap: impl Fn(Vec<u8>) -> Event,
+        asker: Option<(usize, usize, RequestId)>,
+    ) {
+        let Some(generation) = self.network.generation(from, to) else {
+            return;
+        };
+        let (bytes, times) = match self.tamper(from, bytes) {
+            Tampered::Send(bytes, times) => (bytes, times),
+            Tampered::Drop => return,
+        };
+        if self.rng.u32(0..1_000) < self.scenario.faults.loss_per_mille && !self.is_calm() {
+            if let Some((asker, asked, id)) = asker {
+                let event = Event::RequestFailed {
+                    peer: self.sites[asked].key,
+                    id,
+                    reason: FailureReason::Transport,
+                };
+                let delay = self.scenario.latency_millis.draw(&mut self.rng);
+                self.plan(
+                    delay,
+                    Happening::Deliver {
+                        from: asked,
+                        to: asker,
+                        generation,
+                        event,
+                    },
+                );
+            }
+            return;
+        }
+        for _ in 0..times {
+            let delay = self.scenario.latency_millis.draw(&mut self.rng);
+            let event = wrap(bytes.clone());
+            self.plan(
+                delay,
+                Happening::Deliver {
+                    from,
+                    to,
+                    generation,
+                    event,
+                },
+            );
+        }
+    }
+
+    fn tamper(&mut self, from: usize, bytes: Vec<u8>) -> Tampered {
+        let site = &mut self.sites[from];
+        let Some(byzantine) = &site.byzantine else {
+            return Tampered::Send(bytes, 1);
+        };
+        if self.rng.u32(0..100) >= byzantine.percent {
+            site.earlier.clone_from(&bytes);
+            return Tampered::Send(bytes, 1);
+        }
+        byzantine.mischief.tamper(bytes, &site.earlier, &mut self.rng)
+    }
+
+    /// Hands an event to a site's engine and carries out what comes of it.
+    pub(crate) fn feed(&mut self, site: usize, event: Event) -> Option<GossipVerdict> {
+        let at = &mut self.sites[site];
+        let (Some(engine), Some(store)) = (&mut at.engine, &mut at.store) else {
+            return None;
+        };
+        let effects = engine.handle(self.now, event, store.as_mut());
+        self.counts.events += 1;
+        if store.has_lost_power() {
+            // In the middle of this event: nothing of what came of it left the site.
+            self.plan(0, Happening::Down(site));
+            return None;
+        }
+        let mut verdict = None;
+        for effect in effects {
+            self.note(site, &effect);
+            if let Effect::GossipChecked(checked) = &effect {
+                verdict = Some(*checked);
+            }
+            self.carry_out(site, effect);
+        }
+        if self.counts.events.is_multiple_of(self.scenario.check_every) {
+            self.check_site(site);
+        }
+        verdict
+    }
+
+    fn carry_out(&mut self, site: usize, effect: Effect) {
+        let from = self.sites[site].key;
+        match effect {
+            Effect::Request { peer, id, bytes } => {
+                let to = self.keys[&peer];
+                let wrap = |bytes| Event::Request {
+                    peer: from,
+                    id,
+                    bytes,
+                };
+                self.send(site, to, bytes, wrap, Some((site, to, id)));
+            }
+            Effect::Respond { peer, id, bytes } => {
+                let to = self.keys[&peer];
+                let wrap = |bytes| Event::Response {
+                    peer: from,
+                    id,
+                    bytes,
+                };
+                self.send(site, to, bytes, wrap, Some((to, site, id)));
+            }
+            Effect::Gossip { bytes } => {
+                self.sites[site]
+                    .gossip_seen
+                    .insert(*blake3::hash(&bytes).as_bytes());
+                self.gossip(site, None, &bytes);
+            }
+            Effect::Disconnect { peer, .. } => {
+                let other = self.keys[&peer];
+                self.disconnect(pair(site, other), true);
+            }
+            Effect::WakeAt(time) => {
+                self.sites[site].wake = Some(time);
+                let delay = time.as_millis().saturating_sub(self.now.as_millis());
+                self.plan(delay, Happening::Wake(site));
+            }
+            Effect::Notice(notice) => {
+                let name = format!("{notice:?}");
+                let name = name.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
+                *self.counts.notices.entry(name).or_default() += 1;
+            }
+            Effect::GossipChecked(_) => {}
+        }
+    }
+
+    /// Hashes an effect into the digest of the run.
+    fn note(&mut self, site: usize, effect: &Effect) {
+        self.digest.update(&self.now.as_millis().to_le_bytes());
+        self.digest.update(&(site as u64).to_le_bytes());
+        match effect {
+            Effect::Request { peer, id, bytes } | Effect::Respond { peer, id, bytes } => {
+                self.digest.update(peer.as_bytes());
+                self.digest.update(&id.0.to_le_bytes());
+                self.digest.update(bytes);
+            }
+            Effect::Gossip { bytes } => {
+                self.digest.update(bytes);
+            }
+            other => {
+                self.digest.update(format!("{other:?}").as_bytes());
+            }
+        }
+    }
+
+    /// A new engine over what the store has: nothing of an engine survives.
+    pub(crate) fn start_engine(&mut self, site: usize) {
+        let seed = self.rng.u64(..);
+        self.sites[site].engine = Some(SyncEngine::new(Settings::default(), seed));
+        self.sites[site].wake = None;
+        self.feed(site, Event::LocalChanged);
+    }
+
+    fn connect(&mut self, link: Pair) {
+        let both_up = self.sites[link.0].is_up() && self.sites[link.1].is_up();
+        let Some(state) = self
+            .network
+            .links
+            .get_mut(&link)
+            .filter(|state| !state.up && !state.cut)
+        else {
+            return;
+        };
+        if !both_up {
+            return self.reconnect_later(link);
+        }
+        state.up = true;
+        state.generation += 1;
+        let (one, other) = (self.sites[link.0].key, self.sites[link.1].key);
+        self.feed(link.0, Event::Connected { peer: other });
+        // The first may have hung up at once.
+        if self.network.generation(link.0, link.1).is_some() {
+            self.feed(link.1, Event::Connected { peer: one });
+        }
+    }
+
+    /// Takes a link down; both ends hear of it, and dial again unless it is cut.
+    pub(crate) fn disconnect(&mut self, link: Pair, again: bool) {
+        let Some(state) = self.network.links.get_mut(&link).filter(|state| state.up) else {
+            return;
+        };
+        state.up = false;
+        let (one, other) = (self.sites[link.0].key, self.sites[link.1].key);
+        self.feed(link.0, Event::Disconnected { peer: other });
+        self.feed(link.1, Event::Disconnected { peer: one });
+        if again {
+            self.reconnect_later(link);
+        }
+    }
+
+    pub(crate) fn reconnect_later(&mut self, link: Pair) {
+        let delay = self.rng.u64(RECONNECT_MILLIS);
+        self.plan(delay, Happening::Connect(link));
+    }
+}

@@ -1,0 +1,43 @@
+//! Every scenario under a few seeds; the binary `simulate` runs more.
+
+use starling_simulations::{Scenario, run, run_twice};
+
+/// Runs a scenario with some seeds and demands that nothing was broken.
+fn passes(text: &str, seeds: std::ops::Range<u64>) {
+    let scenario = Scenario::parse(text).unwrap();
+    for seed in seeds {
+        let report = run(&scenario, seed).unwrap();
+        println!("{report}");
+        assert!(report.passed(), "{report}");
+    }
+}
+
+macro_rules! scenarios {
+    ($($name:ident, $file:literal, $seeds:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            passes(include_str!(concat!("../scenarios/", $file)), $seeds);
+        }
+    )*};
+}
+
+scenarios! {
+    relays_carry_what_the_ends_write, "relay-line.toml", 1..4;
+    rough_weather_loses_nothing, "rough-weather.toml", 1..4;
+    rough_weather_loses_nothing_in_the_real_store, "rough-weather-store.toml", 1..3;
+    hostile_sites_do_not_stop_the_others, "hostile.toml", 1..3;
+    a_fork_becomes_known_everywhere, "fork.toml", 1..4;
+    strangers_stay_outside, "strangers.toml", 1..3;
+}
+
+#[test]
+fn one_seed_makes_one_run() {
+    let scenario = Scenario::parse(include_str!("../scenarios/rough-weather.toml")).unwrap();
+    let report = run_twice(&scenario, 11).unwrap();
+    assert!(report.passed(), "{report}");
+    assert_ne!(
+        run(&scenario, 12).unwrap().digest,
+        report.digest,
+        "the seed must matter"
+    );
+}
