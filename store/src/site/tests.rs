@@ -228,7 +228,7 @@ fn deny_by_default_an_unlisted_author_is_refused_and_an_unlisted_source_not_acce
     // Scope widens: no re-sync, only the bodies.
     b.store
         .update_listed_site(a.chain.slug(), |listed| {
-            listed.allowed_sources = AllowedSources::All
+            listed.allowed_sources = AllowedSources::All;
         })
         .unwrap();
     assert_eq!(b.pull_bodies_from(&a), 1);
