@@ -64,8 +64,14 @@ pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError
         error = interrupted() => Err(error),
     };
     // Before anything else can fail or the folder goes: the daemons end.
-    story.stop().await;
+    let over_quic_bytes = story.stop().await;
     let mut report = told?;
+    report.over_quic_bytes = over_quic_bytes;
+    report
+        .steps
+        .iter_mut()
+        .filter(|step| step.name == "sync")
+        .for_each(|step| step.bytes = over_quic_bytes);
     report.kept = options.keep.as_ref().map(|_| folder.path().to_owned());
     if options.json {
         let text = serde_json::to_string_pretty(&report).map_err(|cause| QuickstartError::Output {
@@ -75,7 +81,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError
         })?;
         print(&text);
     } else {
-        print(&report::comparison(&report.sites, report.equal));
+        print(&report::comparison(&report.sites, over_quic_bytes, report.equal));
         print(&report::go_on(
             program.shown(),
             report.kept.as_deref().map(from_here).as_deref(),

@@ -121,12 +121,17 @@ impl Call {
                 said: end_of(&output.stderr),
             });
         }
-        serde_json::from_slice(&output.stdout).map_err(|cause| QuickstartError::Output {
+        self.read(&output.stdout)
+    }
+
+    /// Reads something that the command printed.
+    ///
+    /// # Errors
+    /// When it is not a `T`.
+    pub(super) fn read<T: DeserializeOwned>(&self, printed: &[u8]) -> Result<T, QuickstartError> {
+        serde_json::from_slice(printed).map_err(|cause| QuickstartError::Output {
             command: self.shown(),
-            found: String::from_utf8_lossy(&output.stdout)
-                .chars()
-                .take(200)
-                .collect(),
+            found: String::from_utf8_lossy(printed).chars().take(200).collect(),
             cause,
         })
     }

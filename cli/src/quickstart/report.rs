@@ -16,6 +16,8 @@ pub(super) struct Report {
     pub(super) steps: Vec<Step>,
     /// Whether the three knowledge roots are equal and the three verdicts are the same bytes.
     pub(super) equal: bool,
+    /// Bytes that the second site received over QUIC, from the first hello to the end.
+    pub(super) over_quic_bytes: Option<u64>,
     /// Where the sites are left; null when they were removed.
     pub(super) kept: Option<PathBuf>,
 }
@@ -30,6 +32,10 @@ pub(super) struct SiteOutcome {
     pub(super) records: u64,
     /// Canonical advisories that they fold into.
     pub(super) advisories: u64,
+    /// What the verdict says: pass, warn or fail.
+    pub(super) outcome: String,
+    /// How many findings it lists.
+    pub(super) findings: u64,
     pub(super) verdict_hash: VerdictHash,
     /// Size of the verdict's body, in bytes.
     pub(super) verdict_bytes: u64,
@@ -75,7 +81,7 @@ pub(super) fn all_equal(sites: &[SiteOutcome], verdicts: &[String]) -> bool {
 }
 
 /// The end of the story: the roots, the verdicts, whether they agree.
-pub(super) fn comparison(sites: &[SiteOutcome], equal: bool) -> String {
+pub(super) fn comparison(sites: &[SiteOutcome], over_quic: Option<u64>, equal: bool) -> String {
     let width = sites
         .iter()
         .map(|s| s.site_id.as_str().len())
@@ -94,11 +100,19 @@ pub(super) fn comparison(sites: &[SiteOutcome], equal: bool) -> String {
     text += "\nWhat each site says of the sample SBOM (verdict)\n";
     for site in sites {
         text += &format!(
-            "   {:width$}  {}  {} bytes, exit code {}\n",
+            "   {:width$}  {}  {}, {} findings, {} bytes\n",
             site.site_id.as_str(),
             site.verdict_hash,
-            site.verdict_bytes,
-            site.exit_code
+            site.outcome,
+            site.findings,
+            site.verdict_bytes
+        );
+    }
+    if let Some(bytes) = over_quic {
+        text += &format!(
+            "\nOver QUIC, {} received {} in all.\n",
+            super::NORTH,
+            Bytes(bytes)
         );
     }
     text += if equal {
@@ -178,6 +192,8 @@ mod tests {
             knowledge_root: KnowledgeRoot::from_bytes([root; 32]),
             records: 50,
             advisories: 46,
+            outcome: "fail".to_owned(),
+            findings: 20,
             verdict_hash: VerdictHash::from_bytes([verdict; 32]),
             verdict_bytes: 2,
             exit_code: 1,
@@ -206,6 +222,7 @@ mod tests {
                 commands: vec!["starling up".to_owned()],
             }],
             equal: true,
+            over_quic_bytes: Some(19_278),
             kept: None,
         };
         let value = serde_json::to_value(&report).unwrap();

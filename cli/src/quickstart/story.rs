@@ -21,6 +21,13 @@ const STALL_DEADLINE: Duration = Duration::from_secs(60);
 /// Between two looks at a state. Each look is a process of its own, which takes some milliseconds too.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
+/// What is read of a verdict's body; the rest is compared as bytes.
+#[derive(Debug, serde::Deserialize)]
+struct Judged {
+    outcome: String,
+    findings: Vec<serde::de::IgnoredAny>,
+}
+
 /// The run: its sites, the daemons it started, the steps done.
 pub(super) struct Story {
     west: Site,
@@ -63,15 +70,19 @@ impl Story {
             equal: report::all_equal(&sites, &verdicts),
             sites,
             steps: std::mem::take(&mut self.steps),
+            over_quic_bytes: None,
             kept: None,
         })
     }
 
-    /// Ends the daemons that were started.
-    pub(super) async fn stop(&mut self) {
+    /// Ends the daemons that were started, and reads how many bytes came to North over QUIC, which its
+    /// daemon says at its end.
+    pub(super) async fn stop(&mut self) -> Option<u64> {
         for daemon in self.daemons.drain(..) {
             daemon.stop().await;
         }
+        let log = std::fs::read_to_string(self.dir.join(log_file(NORTH))).ok()?;
+        received_bytes(&log)
     }
 
     async fn init(&mut self) -> Result<(), QuickstartError> {
@@ -94,7 +105,7 @@ impl Story {
         let from = Instant::now();
         let calls = [(WEST, self.west.up()), (NORTH, self.north.up())];
         for (name, call) in &calls {
-            let log = self.dir.join(format!("{name}.log"));
+            let log = self.dir.join(log_file(name));
             self.daemons.push(call.daemon(name, log)?);
         }
         for site in [&self.west, &self.north] {
@@ -171,10 +182,12 @@ impl Story {
             bytes += account.input_bytes;
             calls.push(call);
         }
-        let what = format!(
-            "{WEST} takes in {records} advisories of {} source(s)",
-            feeds.len()
-        );
+        let sources = if feeds.len() == 1 {
+            "1 source".to_owned()
+        } else {
+            format!("{} sources", feeds.len())
+        };
+        let what = format!("{WEST} takes in {records} advisories of {sources}");
         self.done("feed", what, from, Some(bytes), &calls);
         Ok(())
     }
@@ -234,6 +247,7 @@ impl Story {
         for site in [&self.west, &self.north, &self.air] {
             let call = site.scan(&file, as_of);
             let envelope = site::scan(&call).await?;
+            let judged: Judged = call.read(envelope.verdict.as_str().as_bytes())?;
             let status = site.status().await?;
             outcomes.push(SiteOutcome {
                 site_id: status.site_id,
@@ -241,6 +255,8 @@ impl Story {
                 knowledge_root: status.knowledge_root,
                 records: status.records,
                 advisories: status.advisories,
+                outcome: judged.outcome,
+                findings: judged.findings.len() as u64,
                 verdict_hash: envelope.verdict_hash,
                 verdict_bytes: envelope.verdict.as_str().len() as u64,
                 exit_code: envelope.exit_code,
@@ -335,6 +351,21 @@ impl Story {
     }
 }
 
+/// Name of the file that the daemon of `site` logs to.
+fn log_file(site: &str) -> String {
+    format!("{site}.log")
+}
+
+/// What the daemon's last line on its peers says that it received, in bytes.
+fn received_bytes(log: &str) -> Option<u64> {
+    let line = log
+        .lines()
+        .rev()
+        .find(|line| line.contains("bytes exchanged with peers"))?;
+    line.split_whitespace()
+        .find_map(|word| word.strip_prefix("received=")?.parse().ok())
+}
+
 /// An address to reach the site at.
 fn address(status: &Status) -> Option<&str> {
     status.listen.first().map(String::as_str)
@@ -348,4 +379,17 @@ fn now() -> Result<Timestamp, QuickstartError> {
         .as_millis();
     Timestamp::from_unix_millis(i64::try_from(millis).unwrap_or(i64::MAX))
         .map_err(|cause| QuickstartError::Clock { cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::received_bytes;
+
+    #[test]
+    fn the_bytes_received_are_read_from_the_end_of_the_log() {
+        let log = "T INFO a: ready\nT INFO b: bytes exchanged with peers sent=1146 received=19278\nT INFO a: stopped\n";
+        assert_eq!(received_bytes(log), Some(19_278));
+        assert_eq!(received_bytes("T INFO a: ready\n"), None);
+        assert_eq!(received_bytes(""), None);
+    }
 }
