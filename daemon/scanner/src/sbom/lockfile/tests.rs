@@ -42,7 +42,7 @@ fn poetry_and_uv_are_python() {
     let poetry = "[[package]]\nname = \"Django\"\nversion = \"4.2\"\n\n[metadata]\nlock-version = \"2.0\"\npython-versions = \"^3.9\"\ncontent-hash = \"x\"\n";
     assert_eq!(purls(Lockfile::PythonToml, poetry), ["pkg:pypi/django@4.2"]);
     let uv = "version = 1\nrequires-python = \">=3.12\"\n\n[[package]]\nname = \"mine\"\nversion = \"0\"\nsource = { editable = \".\" }\n\n\
-        [[package]]\nname = \"idna\"\nversion = \"3.7\"\nsource = { registry = \"https://pypi.org/simple\" }\n";
+        [[package]]\nname = \"idna\"\nversion = \"3.7\"\nsource = { registry = \"https://packages.example/simple\" }\n";
     assert_eq!(purls(Lockfile::PythonToml, uv), ["pkg:pypi/idna@3.7"]);
 }
 
