@@ -480,12 +480,13 @@ impl SyncEngine {
 }
 
 /// Whether a peer can be asked for the body of a claim: `Some(true)` when it says that it has all bodies up
-/// to it, `Some(false)` when it holds the claim.
+/// to it, or is the author, who writes no claim without its body; `Some(false)` when it holds the claim.
 fn holds(peer: &Peer, (site, lane): LogKey, number: ClaimNumber) -> Option<bool> {
     let lane_allows = lane == Lane::Federation || peer.site() == Some(site);
     let note = peer
         .knows
         .get(&(site, lane))
         .filter(|_| lane_allows && peer.site().is_some())?;
-    (note.held >= number).then_some(note.body_complete >= number)
+    let complete = note.body_complete >= number || peer.site() == Some(site);
+    (note.held >= number).then_some(complete)
 }
