@@ -19,5 +19,7 @@ mod world;
 pub use mischief::Mischief;
 pub use report::{Report, Violation};
 pub use run::{run, run_twice};
-pub use scenario::{Byzantine, Faults, Range, Scenario, ScenarioError, StoreKind, Topology, Traffic};
+pub use scenario::{
+    Byzantine, Faults, Listing, Range, Scenario, ScenarioError, StoreKind, Topology, Traffic,
+};
 pub use world::World;

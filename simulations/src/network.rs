@@ -20,6 +20,10 @@ pub(crate) struct Link {
     pub(crate) cut: bool,
     /// Counts connections: a message belongs to the one that it was sent on.
     pub(crate) generation: u64,
+    /// Since when it is up, or was last, in simulated milliseconds.
+    pub(crate) since_millis: u64,
+    /// Connections in a row that did not last: each doubles the time until the next.
+    pub(crate) brief: u32,
 }
 
 /// All links that the topology has.

@@ -62,6 +62,17 @@ pub enum Topology {
     Random,
 }
 
+/// Whom a site has on its allow-list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Listing {
+    /// Every other site.
+    #[default]
+    Everyone,
+    /// Those it is linked to and those who write: enough to replicate, and little to keep.
+    NeighboursAndAuthors,
+}
+
 /// What a site keeps its knowledge in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -140,6 +151,9 @@ pub struct Scenario {
     /// With `random`: links per site, at least.
     #[serde(default = "three")]
     pub degree: usize,
+    /// Whom sites list.
+    #[serde(default)]
+    pub listing: Listing,
     /// What sites keep their knowledge in.
     #[serde(default)]
     pub store: StoreKind,

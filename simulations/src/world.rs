@@ -9,7 +9,7 @@ use starling_sync::{Effect, Event, FailureReason, GossipVerdict, RequestId, Sett
 use crate::mischief::Tampered;
 use crate::network::{Network, Pair, pair};
 use crate::report::Violation;
-use crate::scenario::Scenario;
+use crate::scenario::{Listing, Scenario};
 use crate::site::SimSite;
 use crate::stores::new_site;
 
@@ -17,6 +17,11 @@ use crate::stores::new_site;
 const GOSSIP_MEMORY: usize = 4_096;
 /// Least and most time until two sites that lost each other connect again, in milliseconds.
 const RECONNECT_MILLIS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
+
+/// A connection that stood so long counts as one that works, in milliseconds.
+const LASTING_MILLIS: u64 = 30_000;
+/// Most doublings of the time until the next attempt.
+const MOST_DOUBLINGS: u32 = 4;
 
 /// Something that is going to happen.
 #[derive(Debug)]
@@ -134,7 +139,13 @@ impl World {
         for (index, site) in sites.iter_mut().enumerate() {
             let outside = scenario.unlisted.contains(&index);
             for (other, chain) in chains.iter().enumerate() {
-                let lists = other != index && (outside || !scenario.unlisted.contains(&other));
+                let useful = match scenario.listing {
+                    Listing::Everyone => true,
+                    Listing::NeighboursAndAuthors => {
+                        other < scenario.traffic.authors || network.neighbours(index).contains(&other)
+                    }
+                };
+                let lists = other != index && useful && (outside || !scenario.unlisted.contains(&other));
                 if let Some(store) = site.store.as_mut().filter(|_| lists) {
                     store.list(chain, start)?;
                 }
@@ -466,6 +477,7 @@ impl World {
     }
 
     fn connect(&mut self, link: Pair) {
+        let millis = self.millis();
         let both_up = self.sites[link.0].is_up() && self.sites[link.1].is_up();
         let Some(state) = self
             .network
@@ -480,6 +492,7 @@ impl World {
         }
         state.up = true;
         state.generation += 1;
+        state.since_millis = millis;
         let (one, other) = (self.sites[link.0].key, self.sites[link.1].key);
         self.feed(link.0, Event::Connected { peer: other });
         // The first may have hung up at once.
@@ -490,10 +503,13 @@ impl World {
 
     /// Takes a link down; both ends hear of it, and dial again unless it is cut.
     pub(crate) fn disconnect(&mut self, link: Pair, again: bool) {
+        let millis = self.millis();
         let Some(state) = self.network.links.get_mut(&link).filter(|state| state.up) else {
             return;
         };
         state.up = false;
+        let brief = millis.saturating_sub(state.since_millis) < LASTING_MILLIS;
+        state.brief = if brief { state.brief.saturating_add(1) } else { 0 };
         let (one, other) = (self.sites[link.0].key, self.sites[link.1].key);
         self.feed(link.0, Event::Disconnected { peer: other });
         self.feed(link.1, Event::Disconnected { peer: one });
@@ -503,7 +519,8 @@ impl World {
     }
 
     pub(crate) fn reconnect_later(&mut self, link: Pair) {
-        let delay = self.rng.u64(RECONNECT_MILLIS);
+        let brief = self.network.links.get(&link).map_or(0, |state| state.brief);
+        let delay = self.rng.u64(RECONNECT_MILLIS) << brief.min(MOST_DOUBLINGS);
         self.plan(delay, Happening::Connect(link));
     }
 }

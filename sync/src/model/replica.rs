@@ -24,6 +24,8 @@ pub struct ModelReplica {
     own: SiteId,
     listed: BTreeSet<SiteId>,
     chains: BTreeMap<SiteId, CertificateChain>,
+    /// Current operating keys of other sites.
+    operators: BTreeMap<PublicKey, SiteId>,
     heads: BTreeMap<LogKey, VerifiedHead>,
     forks: BTreeMap<LogKey, ForkProof>,
     logs: BTreeMap<LogKey, ModelLog>,
@@ -43,6 +45,7 @@ impl ModelReplica {
             own: chain.site(),
             listed: BTreeSet::new(),
             chains: BTreeMap::from([(chain.site(), chain)]),
+            operators: BTreeMap::new(),
             heads: BTreeMap::new(),
             forks: BTreeMap::new(),
             logs: BTreeMap::new(),
@@ -181,6 +184,13 @@ impl ModelReplica {
         self.bodies.insert(ContentHash::of(body), body.into());
     }
 
+    fn put_chain(&mut self, chain: CertificateChain) {
+        let site = chain.site();
+        self.operators.retain(|_, operator| *operator != site);
+        self.operators.insert(chain.current().body().operating_key, site);
+        self.chains.insert(site, chain);
+    }
+
     fn write(&mut self, attempted: &str) -> Result<(), ReplicaError> {
         match &mut self.writes_left {
             Some(0) => Err(ReplicaError::Storage {
@@ -316,14 +326,8 @@ impl Replica for ModelReplica {
     }
 
     fn authorised(&self, key: &PublicKey) -> Option<SiteId> {
-        let mut listed = self.listed.iter().filter(|site| **site != self.own);
-        listed
-            .find(|site| {
-                self.chains
-                    .get(site)
-                    .is_some_and(|chain| chain.is_current_key(key))
-            })
-            .copied()
+        let site = self.operators.get(key)?;
+        (*site != self.own && self.listed.contains(site)).then_some(*site)
     }
 
     fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
@@ -331,7 +335,7 @@ impl Replica for ModelReplica {
         self.demand_listed(&site, "learning the certificate chain")?;
         let Some(known) = self.chains.get(&site) else {
             self.write("keeping a certificate chain")?;
-            self.chains.insert(site, chain.clone());
+            self.put_chain(chain.clone());
             return Ok(Learned::New);
         };
         let merged = known.merge(chain).map_err(|error| ReplicaError::Refused {
@@ -342,7 +346,7 @@ impl Replica for ModelReplica {
             return Ok(Learned::Same);
         }
         self.write("keeping a certificate chain")?;
-        self.chains.insert(site, merged);
+        self.put_chain(merged);
         Ok(Learned::Longer)
     }
 
