@@ -12,7 +12,7 @@ use crate::bodies::{BodiesAsk, BodyPulls};
 use crate::clock::later;
 use crate::conduct::{Conduct, backoff};
 use crate::event::{Effect, Event, FailureReason, RequestId};
-use crate::news::Gossip;
+use crate::gossip::Gossip;
 use crate::notice::{DisconnectReason, Notice, Offence};
 use crate::peer::Peer;
 use crate::pull::{DeltasAsk, Pull};
@@ -259,6 +259,8 @@ impl SyncEngine {
     pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, peer: PublicKey, ask: Ask) {
         self.rest(cx.now, peer);
         match ask {
+            // Both may have greeted: who has said hello by its own is known well enough.
+            Ask::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
             Ask::Hello => self.close(cx, peer, DisconnectReason::NoHello),
             Ask::News(told) => self.news_failed(cx, peer, &told),
             Ask::Facts => {}

@@ -1,11 +1,9 @@
 //! News: who stands where, and the signed facts (chains, heads, fork proofs) that prove it.
 //!
-//! Two ways. *Gossip* carries what an author says of itself to everyone at once. *News* goes to neighbours
-//! only and says what this site holds, for that is what a neighbour can fetch here; it is confirmed, so a
-//! lost message is told again, and nothing is told twice. Facts that a note speaks of and that did not come
-//! along are asked for.
-
-use std::collections::{BTreeMap, VecDeque};
+//! News goes to neighbours only and says what this site holds, for that is what a neighbour can fetch here; it
+//! is confirmed, so a lost message is told again, and nothing is told twice. Facts that a note speaks of and
+//! that did not come along are asked for. This file takes news in; what is told, to whom and when is in
+//! `telling`, and what an author tells everyone in `gossip`.
 
 use starling_protocol::{
     CertificateChain, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, PublicKey, SiteId, UnixMillis,
@@ -14,125 +12,15 @@ use starling_protocol::{
 
 use crate::LogKey;
 use crate::engine::{Ask, Cx, SyncEngine};
-use crate::event::{Effect, GossipVerdict, RequestId};
-use crate::limits::{MAX_ANNOUNCE_BYTES, MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
+use crate::event::RequestId;
+use crate::limits::{MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
 use crate::notice::{Notice, Offence};
 use crate::peer::{HeadRank, head_rank};
 use crate::replica::Learned;
 use crate::telling::note_of;
-use crate::wire::{Announce, FactsWanted, LogNote, News, Request, Response};
-
-/// Most gossip messages that wait to be published.
-const MAX_UNPUBLISHED: usize = 256;
-
-/// What this site gossips, and which heads it watches.
-#[derive(Debug, Default)]
-pub(crate) struct Gossip {
-    /// Own heads and chain length that were published.
-    heads: BTreeMap<Lane, HeadRank>,
-    chain_length: usize,
-    /// Messages to publish.
-    queue: VecDeque<News>,
-    /// When the newest head of each other site's log expires; none once it was said.
-    expiries: Option<BTreeMap<LogKey, UnixMillis>>,
-}
-
-impl Gossip {
-    pub(crate) fn next_expiry(&self) -> Option<UnixMillis> {
-        self.expiries.as_ref()?.values().min().copied()
-    }
-
-    fn queue(&mut self, news: News) {
-        if self.queue.len() == MAX_UNPUBLISHED {
-            self.queue.pop_front();
-        }
-        self.queue.push_back(news);
-    }
-}
+use crate::wire::{FactsWanted, LogNote, News, Request, Response};
 
 impl SyncEngine {
-    /// The replica changed by other hands: see what is new and who should know.
-    pub(crate) fn local_changed(&mut self, cx: &mut Cx<'_>) {
-        self.drop_unlisted(cx);
-        self.announce_own(cx);
-        self.gossip.expiries = None;
-        for position in cx.replica.positions() {
-            let log = (position.site, position.lane);
-            self.log_changed(cx, log);
-            self.reconsider(cx, log);
-            self.bodies.look_at(log);
-        }
-    }
-
-    /// Gossips the own head and chain if they are newer than what was gossiped.
-    fn announce_own(&mut self, cx: &mut Cx<'_>) {
-        let own = cx.replica.site();
-        let mut news = News::default();
-        let Some(chain) = cx.replica.chain(&own) else {
-            return;
-        };
-        // The direct lane's head is nobody's but its readers'; they get it as news.
-        if let Some(head) = cx.replica.head(&own, Lane::Federation) {
-            let rank = rank_of(head.head());
-            if self
-                .gossip
-                .heads
-                .get(&Lane::Federation)
-                .is_none_or(|last| *last < rank)
-            {
-                self.gossip.heads.insert(Lane::Federation, rank);
-                news.heads.push(head.as_bytes().to_vec());
-            }
-        }
-        let length = chain.certificates().len();
-        // A genesis is shown in every hello; only what follows it is news to those who are connected.
-        if length > self.gossip.chain_length.max(1) {
-            news.chains.push(chain.to_bytes());
-        }
-        self.gossip.chain_length = length;
-        if !news.is_empty() {
-            self.gossip.queue(news);
-        }
-    }
-
-    pub(crate) fn publish(&mut self, cx: &mut Cx<'_>) {
-        for news in std::mem::take(&mut self.gossip.queue) {
-            let bytes = Announce(news).encode();
-            // A chain of hundreds of epochs does not fit; it goes as news, from neighbour to neighbour.
-            if bytes.len() <= MAX_ANNOUNCE_BYTES {
-                cx.out.push(Effect::Gossip { bytes });
-            }
-        }
-    }
-
-    pub(crate) fn gossip_came(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) {
-        let verdict = self.judge_gossip(cx, key, bytes);
-        cx.out.push(Effect::GossipChecked(verdict));
-    }
-
-    fn judge_gossip(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
-        let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
-        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.site().is_some()) else {
-            return GossipVerdict::Ignore;
-        };
-        if !peer.gossip.take(cx.now, per_second, burst) {
-            self.offend(cx, key, Offence::Flood);
-            return GossipVerdict::Ignore;
-        }
-        let outcome = match Announce::decode(bytes) {
-            Ok(Announce(news)) => self.take_facts(cx, key, &news, true),
-            Err(fault) => Err(Offence::Malformed(fault.to_string())),
-        };
-        match outcome {
-            Ok(true) => GossipVerdict::Accept,
-            Ok(false) => GossipVerdict::Ignore,
-            Err(offence) => {
-                self.offend(cx, key, offence);
-                GossipVerdict::Reject
-            }
-        }
-    }
-
     pub(crate) fn news_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, news: &News) {
         self.absorb(cx, key, news);
         if self.peers.contains_key(&key) {
@@ -234,7 +122,7 @@ impl SyncEngine {
     }
 
     /// Takes signed facts; gives whether any was news.
-    fn take_facts(
+    pub(crate) fn take_facts(
         &mut self,
         cx: &mut Cx<'_>,
         key: PublicKey,
@@ -470,33 +358,6 @@ impl SyncEngine {
                 self.bodies.look_at(log);
             }
             self.bodies.peer_has_more(log, key);
-        }
-    }
-
-    /// Says which logs have gone stale: their newest head expired.
-    pub(crate) fn watch_heads(&mut self, cx: &mut Cx<'_>) {
-        let own = cx.replica.site();
-        let expiries = self.gossip.expiries.get_or_insert_with(|| {
-            let heads = cx.replica.heads().into_iter();
-            let others = heads.filter(|head| head.head().site != own);
-            others
-                .map(|head| ((head.head().site, head.head().lane), head.head().expires_at))
-                .collect()
-        });
-        if expiries.values().all(|expiry| *expiry > cx.now) {
-            return;
-        }
-        let (stale, fresh) = std::mem::take(expiries)
-            .into_iter()
-            .partition(|(_, expiry)| *expiry <= cx.now);
-        *expiries = fresh;
-        let stale: BTreeMap<LogKey, UnixMillis> = stale;
-        for ((site, lane), expired_at) in stale {
-            cx.notice(Notice::Stale {
-                site,
-                lane,
-                expired_at,
-            });
         }
     }
 }

@@ -173,8 +173,9 @@ proptest! {
         sizes in vec(0..2_000_u32, 0..6), frame in vec(any::<u8>(), 0..300),
     ) {
         if let Ok(bodies) = unpack(&sizes, &frame, &[]) {
-            let found: Vec<u32> = bodies.iter().map(|body| body.as_ref().map_or(0, |b| b.len() as u32)).collect();
-            prop_assert_eq!(found, sizes);
+            let found = bodies.iter().map(|body| body.as_ref().map_or(0, Vec::len));
+            let sizes = sizes.iter().map(|size| *size as usize);
+            prop_assert_eq!(found.collect::<Vec<_>>(), sizes.collect::<Vec<_>>());
         }
     }
 }
@@ -200,7 +201,7 @@ fn a_bomb_is_refused_before_it_is_unpacked() {
 #[test]
 fn an_edit_of_a_known_record_costs_its_difference() {
     let mut rng = fastrand::Rng::with_seed(1);
-    let old: Vec<u8> = (0..100_000).map(|_| rng.u8(b'a'..b'z')).collect();
+    let old: Vec<u8> = (0..100_000).map(|_| rng.u8(b'a'..=b'z')).collect();
     let mut new = old.clone();
     new[50_000..50_010].copy_from_slice(b"0123456789");
     let levels = CompressionLevels::default();
@@ -259,4 +260,104 @@ fn another_version_is_named_not_guessed() {
     bytes[0] = 9;
     assert_eq!(Request::decode(&bytes), Err(WireFault::Version { found: 9 }));
     assert_eq!(Request::decode(&[]), Err(WireFault::TooShort { found: 0 }));
+}
+
+/// One message of every kind, for the golden file.
+fn samples() -> Vec<(&'static str, Vec<u8>)> {
+    let site = SiteId::from_bytes([0x11; 32]);
+    let news = News {
+        notes: vec![LogNote {
+            site,
+            lane: Lane::Federation,
+            chain_length: 2,
+            forked: false,
+            head_epoch: 1,
+            head_number: ClaimNumber(300),
+            head_issued_at: UnixMillis::saturating(1_736_937_000_001),
+            held: ClaimNumber(300),
+            body_complete: ClaimNumber(299),
+        }],
+        chains: vec![b"chain".to_vec()],
+        heads: vec![b"head".to_vec()],
+        forks: vec![(site, b"fork".to_vec())],
+    };
+    let hello = Hello {
+        capabilities: Capabilities::BASES,
+        chain: b"chain".to_vec(),
+        news: News::default(),
+    };
+    let facts = FactsWanted {
+        chains: vec![site],
+        heads: vec![(site, Lane::Federation)],
+        forks: vec![(site, Lane::Direct)],
+    };
+    let deltas = DeltasWanted {
+        site,
+        lane: Lane::Federation,
+        after: ClaimNumber(127),
+        max_bytes: 1_048_576,
+    };
+    let bodies = BodiesWanted {
+        site,
+        lane: Lane::Federation,
+        runs: BodiesWanted::runs_of([5, 6, 7, 10].map(ClaimNumber)),
+        bases: vec![ContentHash::from_bytes([0x22; 32])],
+        bulk: false,
+    };
+    let deltas_page = DeltasPage {
+        last: ClaimNumber(200),
+        more: true,
+    };
+    let bodies_page = BodiesPage {
+        sizes: vec![300, 0, 2],
+        bases_used: vec![1],
+    };
+    let refusal = Refusal {
+        code: RefusalCode::Busy,
+        text: "later".to_owned(),
+        retry_after_millis: 1_000,
+    };
+    vec![
+        ("request hello", Request::Hello(hello.clone()).encode()),
+        ("request news", Request::News(news.clone()).encode()),
+        ("request facts", Request::Facts(facts).encode()),
+        ("request deltas", Request::Deltas(deltas).encode()),
+        ("request bodies", Request::Bodies(bodies).encode()),
+        ("response hello", Response::Hello(hello).encode()),
+        ("response news", Response::News(news.clone()).encode()),
+        (
+            "response deltas",
+            Response::Deltas(deltas_page, b"deltas".to_vec()).encode(),
+        ),
+        (
+            "response bodies",
+            Response::Bodies(bodies_page, b"frame".to_vec()).encode(),
+        ),
+        ("response refusal", Response::Refusal(refusal).encode()),
+        (
+            "gossip announce",
+            Announce(News {
+                notes: Vec::new(),
+                ..news
+            })
+            .encode(),
+        ),
+    ]
+}
+
+/// The layout is frozen. After a deliberate change, `UPDATE_GOLDEN=1` writes the file anew.
+#[test]
+#[allow(clippy::disallowed_methods)] // A test reads its own golden file.
+fn messages_are_byte_for_byte_what_they_were() {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let lines = samples()
+        .into_iter()
+        .map(|(name, bytes)| format!("{name}: {}\n", hex(&bytes)));
+    let now: String = lines.collect();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wire.txt");
+    if std::env::var("UPDATE_GOLDEN").is_ok() {
+        std::fs::write(&path, &now).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(now, golden, "the wire layout changed: that takes a new version");
 }

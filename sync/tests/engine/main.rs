@@ -1,8 +1,9 @@
 //! Engines of several sites over in-memory replicas and a network of queues.
 
 // Helpers of tests stand outside of test functions; a failing one is a failing test.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod conduct;
 mod convergence;
 mod net;
 mod traffic;

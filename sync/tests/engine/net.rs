@@ -38,6 +38,8 @@ pub(crate) struct Net {
     pub(crate) latency_millis: u64,
     /// One message in so many is lost; 0 for none.
     pub(crate) loss: u32,
+    /// This site never answers that one.
+    pub(crate) mute: Option<(usize, usize)>,
     pub(crate) traffic: Traffic,
     /// Every effect, for comparing two runs.
     pub(crate) log: Vec<String>,
@@ -79,6 +81,7 @@ impl Net {
             rng: fastrand::Rng::with_seed(seed),
             latency_millis: 0,
             loss: 0,
+            mute: None,
             traffic: Traffic::default(),
             log: Vec::new(),
             keep_log: false,
@@ -191,6 +194,7 @@ impl Net {
                     None => self.send(site, lost),
                 }
             }
+            Effect::Respond { peer, .. } if self.mute == Some((site, self.index(peer))) => {}
             Effect::Respond { peer, id, bytes } => match self.linked(site, peer) {
                 Some(to) if !self.loses() => self.send(
                     to,

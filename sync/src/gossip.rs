@@ -1,0 +1,153 @@
+//! Gossip: what an author says of itself to everyone at once, and when its word grows old.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use starling_protocol::{Lane, PublicKey, UnixMillis};
+
+use crate::LogKey;
+use crate::engine::{Cx, SyncEngine};
+use crate::event::{Effect, GossipVerdict};
+use crate::limits::MAX_ANNOUNCE_BYTES;
+use crate::news::rank_of;
+use crate::notice::{Notice, Offence};
+use crate::peer::HeadRank;
+use crate::wire::{Announce, News};
+
+/// Most gossip messages that wait to be published.
+const MAX_UNPUBLISHED: usize = 256;
+
+/// What this site gossips, and which heads it watches.
+#[derive(Debug, Default)]
+pub(crate) struct Gossip {
+    /// Own heads and chain length that were published.
+    heads: BTreeMap<Lane, HeadRank>,
+    chain_length: usize,
+    /// Messages to publish.
+    queue: VecDeque<News>,
+    /// When the newest head of each other site's log expires; none once it was said.
+    pub(crate) expiries: Option<BTreeMap<LogKey, UnixMillis>>,
+}
+
+impl Gossip {
+    pub(crate) fn next_expiry(&self) -> Option<UnixMillis> {
+        self.expiries.as_ref()?.values().min().copied()
+    }
+
+    pub(crate) fn queue(&mut self, news: News) {
+        if self.queue.len() == MAX_UNPUBLISHED {
+            self.queue.pop_front();
+        }
+        self.queue.push_back(news);
+    }
+}
+
+impl SyncEngine {
+    /// The replica changed by other hands: see what is new and who should know.
+    pub(crate) fn local_changed(&mut self, cx: &mut Cx<'_>) {
+        self.drop_unlisted(cx);
+        self.announce_own(cx);
+        self.gossip.expiries = None;
+        for position in cx.replica.positions() {
+            let log = (position.site, position.lane);
+            self.log_changed(cx, log);
+            self.reconsider(cx, log);
+            self.bodies.look_at(log);
+        }
+    }
+
+    /// Gossips the own head and chain if they are newer than what was gossiped.
+    fn announce_own(&mut self, cx: &mut Cx<'_>) {
+        let own = cx.replica.site();
+        let mut news = News::default();
+        let Some(chain) = cx.replica.chain(&own) else {
+            return;
+        };
+        // The direct lane's head is nobody's but its readers'; they get it as news.
+        if let Some(head) = cx.replica.head(&own, Lane::Federation) {
+            let rank = rank_of(head.head());
+            if self
+                .gossip
+                .heads
+                .get(&Lane::Federation)
+                .is_none_or(|last| *last < rank)
+            {
+                self.gossip.heads.insert(Lane::Federation, rank);
+                news.heads.push(head.as_bytes().to_vec());
+            }
+        }
+        let length = chain.certificates().len();
+        // A genesis is shown in every hello; only what follows it is news to those who are connected.
+        if length > self.gossip.chain_length.max(1) {
+            news.chains.push(chain.to_bytes());
+        }
+        self.gossip.chain_length = length;
+        if !news.is_empty() {
+            self.gossip.queue(news);
+        }
+    }
+
+    pub(crate) fn publish(&mut self, cx: &mut Cx<'_>) {
+        for news in std::mem::take(&mut self.gossip.queue) {
+            let bytes = Announce(news).encode();
+            // A chain of hundreds of epochs does not fit; it goes as news, from neighbour to neighbour.
+            if bytes.len() <= MAX_ANNOUNCE_BYTES {
+                cx.out.push(Effect::Gossip { bytes });
+            }
+        }
+    }
+
+    pub(crate) fn gossip_came(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) {
+        let verdict = self.judge_gossip(cx, key, bytes);
+        cx.out.push(Effect::GossipChecked(verdict));
+    }
+
+    fn judge_gossip(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
+        let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.site().is_some()) else {
+            return GossipVerdict::Ignore;
+        };
+        if !peer.gossip.take(cx.now, per_second, burst) {
+            self.offend(cx, key, Offence::Flood);
+            return GossipVerdict::Ignore;
+        }
+        let outcome = match Announce::decode(bytes) {
+            Ok(Announce(news)) => self.take_facts(cx, key, &news, true),
+            Err(fault) => Err(Offence::Malformed(fault.to_string())),
+        };
+        match outcome {
+            Ok(true) => GossipVerdict::Accept,
+            Ok(false) => GossipVerdict::Ignore,
+            Err(offence) => {
+                self.offend(cx, key, offence);
+                GossipVerdict::Reject
+            }
+        }
+    }
+
+    /// Says which logs have gone stale: their newest head expired.
+    pub(crate) fn watch_heads(&mut self, cx: &mut Cx<'_>) {
+        let own = cx.replica.site();
+        let expiries = self.gossip.expiries.get_or_insert_with(|| {
+            let heads = cx.replica.heads().into_iter();
+            let others = heads.filter(|head| head.head().site != own);
+            others
+                .map(|head| ((head.head().site, head.head().lane), head.head().expires_at))
+                .collect()
+        });
+        if expiries.values().all(|expiry| *expiry > cx.now) {
+            return;
+        }
+        let (stale, fresh) = std::mem::take(expiries)
+            .into_iter()
+            .partition(|(_, expiry)| *expiry <= cx.now);
+        *expiries = fresh;
+        let stale: BTreeMap<LogKey, UnixMillis> = stale;
+        for ((site, lane), expired_at) in stale {
+            cx.notice(Notice::Stale {
+                site,
+                lane,
+                expired_at,
+            });
+        }
+    }
+}

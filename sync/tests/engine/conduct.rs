@@ -1,0 +1,626 @@
+//! Peers that do what they must not: bounded, counted, parted with, and no loss to anyone else.
+
+use std::time::Duration;
+
+use starling_protocol::{ClaimNumber, ContentHash, Lane};
+use starling_sync::model::ModelReplica;
+use starling_sync::wire::{
+    BodiesPage, BodiesWanted, Capabilities, DeltasPage, DeltasWanted, Hello, LogNote, News, RefusalCode,
+    Request, Response,
+};
+use starling_sync::{
+    DisconnectReason, Effect, Event, FailureReason, GossipVerdict, Notice, Offence, Replica, RequestId,
+    Settings, SyncEngine,
+};
+
+use crate::net::{Net, Site, record, source, start};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// One engine, and a peer whose words the test chooses.
+struct Duel {
+    now: starling_protocol::UnixMillis,
+    site: Site,
+    peer: ModelReplica,
+    inbound: u64,
+}
+
+impl Duel {
+    /// A site and a listed peer that has published something, connected and greeted.
+    fn new() -> Self {
+        let mut duel = Self::strangers();
+        let (peer, chain) = (duel.peer.site(), duel.peer.own_chain().clone());
+        duel.site.replica.list(peer);
+        duel.site.replica.learn_chain(&chain).unwrap();
+        duel.peer
+            .publish(Lane::Federation, &source(), &[record("P-1", "text")], start())
+            .unwrap();
+        duel.event(Event::Connected {
+            peer: duel.peer.key(),
+        });
+        let greeting = duel.hello(News::default());
+        let answer = duel.ask(&Request::Hello(greeting));
+        assert!(matches!(answer, Response::Hello(_)), "{answer:?}");
+        duel
+    }
+
+    /// A site and a peer that it does not list.
+    fn strangers() -> Self {
+        let site = Net::site(0, 77);
+        let mut peer = Net::site(1, 77).replica;
+        peer.list(site.replica.site());
+        Self {
+            now: start(),
+            site,
+            peer,
+            inbound: 0,
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Effect> {
+        self.site.engine.handle(self.now, event, &mut self.site.replica)
+    }
+
+    fn tick_after(&mut self, time: Duration) -> Vec<Effect> {
+        self.now = self.now.plus_millis(u64::try_from(time.as_millis()).unwrap());
+        self.event(Event::Tick)
+    }
+
+    fn ask_bytes(&mut self, bytes: Vec<u8>) -> Vec<Effect> {
+        self.inbound += 1;
+        let id = RequestId(self.inbound);
+        self.event(Event::Request {
+            peer: self.peer.key(),
+            id,
+            bytes,
+        })
+    }
+
+    fn ask(&mut self, request: &Request) -> Response {
+        let effects = self.ask_bytes(request.encode());
+        let answer = effects.iter().find_map(|effect| match effect {
+            Effect::Respond { bytes, .. } => Some(Response::decode(bytes).unwrap()),
+            _ => None,
+        });
+        answer.expect("every request is answered")
+    }
+
+    fn answer(&mut self, id: RequestId, response: &Response) -> Vec<Effect> {
+        let bytes = response.encode();
+        self.event(Event::Response {
+            peer: self.peer.key(),
+            id,
+            bytes,
+        })
+    }
+
+    fn hello(&self, news: News) -> Hello {
+        Hello {
+            capabilities: Capabilities::OWN,
+            chain: self.peer.own_chain().to_bytes(),
+            news,
+        }
+    }
+
+    /// What the peer would truly say of its log.
+    fn note(&self) -> LogNote {
+        let position = self.peer.position(&self.peer.site(), Lane::Federation).unwrap();
+        LogNote {
+            site: self.peer.site(),
+            lane: Lane::Federation,
+            chain_length: 1,
+            forked: false,
+            head_epoch: 0,
+            head_number: ClaimNumber::NONE,
+            head_issued_at: starling_protocol::UnixMillis::EPOCH,
+            held: position.held,
+            body_complete: position.body_complete,
+        }
+    }
+
+    /// Tells the site that the peer has its log; gives the request for its deltas that follows.
+    fn tell(&mut self) -> (RequestId, DeltasWanted) {
+        let news = News {
+            notes: vec![self.note()],
+            ..News::default()
+        };
+        let effects = self.ask_bytes(Request::News(news).encode());
+        deltas_request(&effects).expect("it asks for the deltas")
+    }
+
+    fn page(&self) -> Response {
+        let page = self
+            .peer
+            .deltas(&self.peer.site(), Lane::Federation, ClaimNumber::NONE, 1 << 20)
+            .unwrap();
+        let header = DeltasPage {
+            last: page.last,
+            more: false,
+        };
+        Response::Deltas(header, page.bytes)
+    }
+}
+
+fn requests(effects: &[Effect]) -> Vec<(RequestId, Request)> {
+    let requests = effects.iter().filter_map(|effect| match effect {
+        Effect::Request { id, bytes, .. } => Some((*id, Request::decode(bytes).unwrap())),
+        _ => None,
+    });
+    requests.collect()
+}
+
+fn deltas_request(effects: &[Effect]) -> Option<(RequestId, DeltasWanted)> {
+    requests(effects)
+        .into_iter()
+        .find_map(|(id, request)| match request {
+            Request::Deltas(wanted) => Some((id, wanted)),
+            _ => None,
+        })
+}
+
+fn bodies_request(effects: &[Effect]) -> Option<(RequestId, BodiesWanted)> {
+    requests(effects)
+        .into_iter()
+        .find_map(|(id, request)| match request {
+            Request::Bodies(wanted) => Some((id, wanted)),
+            _ => None,
+        })
+}
+
+fn parted(effects: &[Effect]) -> Option<&DisconnectReason> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Disconnect { reason, .. } => Some(reason),
+        _ => None,
+    })
+}
+
+fn offence(effects: &[Effect]) -> Option<&Offence> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Notice(Notice::Offence { offence, .. }) => Some(offence),
+        _ => None,
+    })
+}
+
+fn refusal(response: &Response) -> Option<RefusalCode> {
+    match response {
+        Response::Refusal(refusal) => Some(refusal.code),
+        _ => None,
+    }
+}
+
+#[test]
+fn an_unlisted_peer_is_refused_after_one_hello_and_learns_nothing() {
+    let mut duel = Duel::strangers();
+    let key = duel.peer.key();
+    let effects = duel.event(Event::Connected { peer: key });
+    for (_, request) in requests(&effects) {
+        let Request::Hello(hello) = request else {
+            panic!("{request:?}")
+        };
+        assert!(hello.news.is_empty(), "only the own chain is shown");
+    }
+    let hello = Request::Hello(duel.hello(News::default())).encode();
+    let effects = duel.ask_bytes(hello);
+    assert_eq!(parted(&effects), Some(&DisconnectReason::NotListed));
+    let answer = effects.iter().find_map(|effect| match effect {
+        Effect::Respond { bytes, .. } => Some(Response::decode(bytes).unwrap()),
+        _ => None,
+    });
+    assert_eq!(answer.as_ref().and_then(refusal), Some(RefusalCode::NotListed));
+}
+
+#[test]
+fn an_unlisted_peer_gets_no_answer_without_a_hello() {
+    let mut duel = Duel::strangers();
+    duel.event(Event::Connected {
+        peer: duel.peer.key(),
+    });
+    let wanted = Request::Deltas(DeltasWanted {
+        site: duel.site.replica.site(),
+        lane: Lane::Federation,
+        after: ClaimNumber::NONE,
+        max_bytes: 1_000,
+    });
+    assert_eq!(refusal(&duel.ask(&wanted)), Some(RefusalCode::NotGreeted));
+    let effects = duel.tick_after(MINUTE);
+    assert_eq!(parted(&effects), Some(&DisconnectReason::NoHello));
+}
+
+#[test]
+fn a_site_listed_by_its_id_alone_introduces_itself_by_its_chain() {
+    let mut duel = Duel::strangers();
+    duel.site.replica.list(duel.peer.site());
+    assert_eq!(duel.site.replica.authorised(&duel.peer.key()), None);
+    duel.event(Event::Connected {
+        peer: duel.peer.key(),
+    });
+    let greeting = duel.hello(News::default());
+    assert!(matches!(duel.ask(&Request::Hello(greeting)), Response::Hello(_)));
+    assert_eq!(
+        duel.site.replica.authorised(&duel.peer.key()),
+        Some(duel.peer.site())
+    );
+}
+
+#[test]
+fn a_chain_shown_by_another_key_is_refused() {
+    let mut duel = Duel::new();
+    let thief = Net::site(9, 78).key;
+    duel.event(Event::Connected { peer: thief });
+    let bytes = Request::Hello(duel.hello(News::default())).encode();
+    let effects = duel.event(Event::Request {
+        peer: thief,
+        id: RequestId(1),
+        bytes,
+    });
+    assert_eq!(parted(&effects), Some(&DisconnectReason::NotCurrentKey));
+}
+
+#[test]
+fn a_direct_lane_is_read_at_its_author_only() {
+    let mut net = Net::new(3, 5);
+    net.link_line();
+    let now = net.now;
+    net.sites[0]
+        .replica
+        .publish(Lane::Direct, &source(), &[record("D-1", "for neighbours")], now)
+        .unwrap();
+    net.feed(0, Event::LocalChanged);
+    net.run(MINUTE * 5);
+    let author = net.sites[0].replica.site();
+    let held = |net: &Net, site: usize| {
+        net.sites[site]
+            .replica
+            .position(&author, Lane::Direct)
+            .map(|at| at.held.0)
+    };
+    assert_eq!((held(&net, 1), held(&net, 2)), (Some(1), None));
+    // Asking the relay for it is refused and counted.
+    let (relay, asker) = (1, net.sites[2].key);
+    let wanted = Request::Deltas(DeltasWanted {
+        site: author,
+        lane: Lane::Direct,
+        after: ClaimNumber::NONE,
+        max_bytes: 1_000,
+    });
+    net.feed(
+        relay,
+        Event::Request {
+            peer: asker,
+            id: RequestId(900),
+            bytes: wanted.encode(),
+        },
+    );
+    assert!(net.noticed(relay, |notice| matches!(
+        notice,
+        Notice::Offence {
+            offence: Offence::Trespass,
+            ..
+        }
+    )));
+}
+
+#[test]
+fn junk_is_answered_with_a_refusal_and_soon_with_a_lock_out() {
+    let mut duel = Duel::new();
+    let effects = duel.ask_bytes(b"\x01\xffjunk".to_vec());
+    assert!(matches!(offence(&effects), Some(Offence::Malformed(_))));
+    let effects = duel.ask_bytes(Vec::new());
+    assert!(matches!(
+        parted(&effects),
+        Some(DisconnectReason::Offences { .. })
+    ));
+    let effects = duel.event(Event::Connected {
+        peer: duel.peer.key(),
+    });
+    assert!(matches!(
+        parted(&effects),
+        Some(DisconnectReason::LockedOut { .. })
+    ));
+    duel.tick_after(MINUTE * 2);
+    let effects = duel.event(Event::Connected {
+        peer: duel.peer.key(),
+    });
+    assert_eq!(parted(&effects), None, "a lock-out ends");
+}
+
+#[test]
+fn a_flood_of_requests_is_refused_and_ends_in_a_lock_out() {
+    let mut duel = Duel::new();
+    let request = Request::News(News::default()).encode();
+    let mut answered = 0;
+    let effects = loop {
+        let effects = duel.ask_bytes(request.clone());
+        if parted(&effects).is_some() {
+            break effects;
+        }
+        answered += 1;
+        assert!(answered < 1_000, "a flood must end");
+    };
+    assert!(answered <= Settings::default().inbound_burst as usize + 10);
+    assert_eq!(offence(&effects), Some(&Offence::Flood));
+}
+
+#[test]
+fn a_delta_altered_on_the_way_is_refused_and_its_bearer_parted_with() {
+    let mut duel = Duel::new();
+    let (id, wanted) = duel.tell();
+    assert_eq!(wanted.after, ClaimNumber::NONE);
+    let Response::Deltas(header, mut bytes) = duel.page() else {
+        unreachable!()
+    };
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let effects = duel.answer(id, &Response::Deltas(header, bytes));
+    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+    assert!(matches!(
+        parted(&effects),
+        Some(DisconnectReason::Offences { .. })
+    ));
+    let peer = duel.peer.site();
+    let held = duel
+        .site
+        .replica
+        .position(&peer, Lane::Federation)
+        .map(|at| at.held);
+    assert_eq!(held.unwrap_or_default(), ClaimNumber::NONE);
+}
+
+#[test]
+fn deltas_of_another_log_are_not_what_was_asked() {
+    let mut duel = Duel::new();
+    let (id, _) = duel.tell();
+    let mut other = Net::site(5, 3).replica;
+    other
+        .publish(Lane::Federation, &source(), &[record("O-1", "text")], start())
+        .unwrap();
+    let bytes = other.log_bytes(&other.site(), Lane::Federation);
+    let header = DeltasPage {
+        last: ClaimNumber(1),
+        more: false,
+    };
+    let effects = duel.answer(id, &Response::Deltas(header, bytes));
+    assert!(matches!(offence(&effects), Some(Offence::WrongAnswer(_))));
+}
+
+#[test]
+fn a_peer_that_does_not_have_what_it_said_is_not_asked_in_circles() {
+    let mut duel = Duel::new();
+    let (id, _) = duel.tell();
+    let header = DeltasPage {
+        last: ClaimNumber::NONE,
+        more: true,
+    };
+    let effects = duel.answer(id, &Response::Deltas(header, Vec::new()));
+    assert_eq!(offence(&effects), Some(&Offence::BrokenPromise));
+    assert_eq!(deltas_request(&effects), None);
+    for _ in 0..100 {
+        assert_eq!(deltas_request(&duel.tick_after(MINUTE)), None);
+    }
+}
+
+#[test]
+fn a_body_that_is_not_what_its_hash_says_is_not_kept() {
+    let mut duel = Duel::new();
+    let (id, _) = duel.tell();
+    let page = duel.page();
+    let effects = duel.answer(id, &page);
+    let (id, wanted) = bodies_request(&effects).expect("the body is asked for");
+    assert_eq!(wanted.numbers().collect::<Vec<_>>(), [ClaimNumber(1)]);
+    let forged = b"forged".to_vec();
+    let packed = starling_sync::wire::pack(
+        &[Some(forged.clone())],
+        &[],
+        false,
+        Settings::default().compression,
+    );
+    let packed = packed.unwrap();
+    let header = BodiesPage {
+        sizes: packed.sizes,
+        bases_used: Vec::new(),
+    };
+    let effects = duel.answer(id, &Response::Bodies(header, packed.frame));
+    assert!(matches!(
+        parted(&effects),
+        Some(DisconnectReason::Offences { .. })
+    ));
+    assert_eq!(duel.site.replica.body(&ContentHash::of(&forged)), None);
+}
+
+#[test]
+fn a_stalling_peer_is_given_up_and_another_one_asked() {
+    let mut net = Net::new(3, 9);
+    net.publish(0, &[record("A-1", "one")]);
+    net.link(0, 1);
+    net.run(MINUTE);
+    // Both 0 and 1 have it now; 0 stops answering 2.
+    let slow = net.sites[0].key;
+    net.mute = Some((0, 2));
+    net.link(0, 2);
+    net.link(1, 2);
+    net.run(MINUTE * 3);
+    net.assert_converged();
+    let stalled = |notice: &Notice| {
+        matches!(notice, Notice::Offence { peer, offence: Offence::Stalled } if *peer == slow)
+            || matches!(notice, Notice::PeerLeft { peer } if *peer == slow)
+    };
+    assert!(
+        net.noticed(2, stalled)
+            || !net.noticed(
+                2,
+                |notice| matches!(notice, Notice::PeerReady { peer, .. } if *peer == slow)
+            )
+    );
+}
+
+#[test]
+fn a_late_answer_is_forgiven_and_an_unasked_one_is_not() {
+    let mut duel = Duel::new();
+    let (id, _) = duel.tell();
+    let page = duel.page();
+    let effects = duel.tick_after(MINUTE * 2);
+    assert_eq!(offence(&effects), Some(&Offence::Stalled));
+    assert_eq!(offence(&duel.answer(id, &page)), None, "late");
+    assert_eq!(
+        offence(&duel.answer(id, &page)),
+        Some(&Offence::Unsolicited),
+        "twice"
+    );
+    assert_eq!(
+        offence(&duel.answer(RequestId(4_000), &page)),
+        Some(&Offence::Unsolicited)
+    );
+}
+
+#[test]
+fn an_answer_that_fails_is_asked_for_again() {
+    let mut duel = Duel::new();
+    let (id, _) = duel.tell();
+    let reason = FailureReason::ConnectionLost;
+    let effects = duel.event(Event::RequestFailed {
+        peer: duel.peer.key(),
+        id,
+        reason,
+    });
+    assert_eq!(deltas_request(&effects), None, "not at once");
+    let wake = effects.iter().find_map(|effect| match effect {
+        Effect::WakeAt(time) => Some(*time),
+        _ => None,
+    });
+    duel.now = wake.expect("it wants to be woken");
+    assert!(deltas_request(&duel.event(Event::Tick)).is_some());
+}
+
+#[test]
+fn gossip_is_passed_on_when_it_proves_itself_and_only_once() {
+    let mut duel = Duel::new();
+    let peer = duel.peer.key();
+    let head = duel.peer.head(&duel.peer.site(), Lane::Federation).unwrap();
+    let news = News {
+        heads: vec![head.as_bytes().to_vec()],
+        ..News::default()
+    };
+    let bytes = starling_sync::wire::Announce(news).encode();
+    let verdict = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::GossipChecked(verdict) => Some(*verdict),
+            _ => None,
+        })
+    };
+    let gossip = |duel: &mut Duel, bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        let effects = duel.event(Event::Gossip { peer, bytes });
+        verdict(&effects)
+    };
+    assert_eq!(gossip(&mut duel, &bytes), Some(GossipVerdict::Accept));
+    assert_eq!(
+        gossip(&mut duel, &bytes),
+        Some(GossipVerdict::Ignore),
+        "nothing new"
+    );
+    // A newer head, so that the signature is looked at.
+    let later = start().plus_millis(1_000);
+    duel.peer.sign_head(Lane::Federation, later, MINUTE);
+    let head = duel.peer.head(&duel.peer.site(), Lane::Federation).unwrap();
+    let mut forged = head.as_bytes().to_vec();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let news = News {
+        heads: vec![forged],
+        ..News::default()
+    };
+    let bytes = starling_sync::wire::Announce(news).encode();
+    assert_eq!(gossip(&mut duel, &bytes), Some(GossipVerdict::Reject));
+}
+
+#[test]
+fn an_expired_head_makes_its_log_stale_once_and_removes_nothing() {
+    let mut net = Net::new(2, 6);
+    net.publish(0, &[record("A-1", "one")]);
+    net.link(0, 1);
+    net.run(Duration::from_secs(86_400 * 2));
+    let author = net.sites[0].replica.site();
+    let stale = net.sites[1]
+        .notices
+        .iter()
+        .filter(|notice| matches!(notice, Notice::Stale { site, .. } if *site == author));
+    assert_eq!(stale.count(), 1);
+    net.assert_converged();
+    assert!(
+        !net.noticed(0, |notice| matches!(notice, Notice::Stale { .. })),
+        "the own log is never stale"
+    );
+}
+
+#[test]
+fn a_failing_store_pauses_pulling_and_blames_nobody() {
+    let mut net = Net::new(2, 8);
+    net.publish(0, &[record("A-1", "one")]);
+    net.sites[1].replica.fail_after(Some(0));
+    net.link(0, 1);
+    net.run(MINUTE);
+    assert!(net.noticed(1, |notice| matches!(notice, Notice::StoreFailed { .. })));
+    assert!(!net.noticed(1, |notice| matches!(notice, Notice::Offence { .. })));
+    net.sites[1].replica.fail_after(None);
+    net.run(MINUTE * 5);
+    net.assert_converged();
+}
+
+#[test]
+fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
+    let mut net = Net::new(3, 12);
+    net.link_line();
+    net.publish(0, &[record("A-1", "one")]);
+    net.run(MINUTE);
+    // The operator of site 2 rotates its key; site 0 hears of it through site 1.
+    let old = net.sites[2].replica.clone();
+    let mut keys = old.keys().clone();
+    keys.operating = starling_protocol::SigningKey::from_seed(&[200; 32]);
+    let reason = starling_protocol::Reason::Rotation;
+    let chain = old
+        .own_chain()
+        .next_epoch(&keys.root, &keys.operating, Vec::new(), reason, net.now)
+        .unwrap();
+    net.cut(1, 2);
+    net.sites[2].replica.rotate(chain, keys);
+    net.sites[2].key = net.sites[2].replica.key();
+    net.sites[2].engine = SyncEngine::new(Settings::default(), 1);
+    net.link(1, 2);
+    net.publish(2, &[record("C-1", "signed by the new key")]);
+    net.run(MINUTE);
+    net.assert_converged();
+    assert_eq!(net.sites[0].replica.authorised(&old.key()), None);
+}
+
+#[test]
+fn a_fork_is_proved_kept_and_gossiped_and_the_log_rests() {
+    let mut net = Net::new(3, 13);
+    net.link_line();
+    net.publish(0, &[record("A-1", "one")]);
+    net.run(MINUTE);
+    let backup = net.sites[0].replica.clone();
+    net.publish(0, &[record("A-2", "first history")]);
+    net.run(MINUTE);
+    net.cut(0, 1);
+    net.sites[0].replica = backup;
+    net.sites[0].engine = SyncEngine::new(Settings::default(), 1);
+    net.publish(0, &[record("A-2", "second history")]);
+    net.publish(0, &[record("A-3", "and on")]);
+    net.link(0, 1);
+    net.run(MINUTE * 5);
+    let forker = net.sites[0].replica.site();
+    for site in &net.sites {
+        let position = site.replica.position(&forker, Lane::Federation).unwrap();
+        assert!(position.frozen);
+        assert_eq!(site.replica.forks().len(), 1);
+    }
+    assert_eq!(
+        net.sites[2]
+            .replica
+            .position(&forker, Lane::Federation)
+            .unwrap()
+            .held,
+        ClaimNumber(2)
+    );
+    assert!(net.noticed(2, |notice| matches!(notice, Notice::Forked { .. })));
+}
