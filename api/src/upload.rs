@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::Fuse;
 use starling_api_types::{ErrorCode, Problem};
 use tokio::runtime::Handle;
 
@@ -79,7 +80,8 @@ impl Upload {
             },
             Self::File(file) => Ok(Box::new(file)),
             Self::Stream(stream) => Ok(Box::new(StreamReader {
-                stream,
+                // A reader may ask again after the end, which not every stream allows.
+                stream: stream.fuse(),
                 chunk: Bytes::new(),
                 runtime: Handle::current(),
                 failed: None,
@@ -152,7 +154,7 @@ async fn spool(
 
 /// A stream read by a thread that blocks.
 struct StreamReader {
-    stream: ByteStream,
+    stream: Fuse<ByteStream>,
     chunk: Bytes,
     runtime: Handle,
     /// The stream's error, given again on every later read: an upload that broke off never looks whole.
@@ -220,6 +222,21 @@ mod tests {
                 .unwrap_err();
             assert_eq!(problem.code, ErrorCode::BundleTooLarge);
         }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_stream_may_be_read_more_than_once() {
+        // `unfold` panics when it is polled after its end.
+        let once = futures::stream::unfold(Some("ab"), async |text| Some((Ok(Bytes::from(text?)), None)));
+        let mut reader = Upload::Stream(Box::pin(once)).into_read().unwrap();
+        tokio::task::spawn_blocking(move || {
+            let mut buffer = [0; 8];
+            assert_eq!(reader.read(&mut buffer).unwrap(), 2);
+            assert_eq!(reader.read(&mut buffer).unwrap(), 0);
+            assert_eq!(reader.read(&mut buffer).unwrap(), 0);
+        })
+        .await
+        .unwrap();
     }
 
     #[tokio::test]
