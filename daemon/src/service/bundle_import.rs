@@ -41,10 +41,7 @@ impl SiteParts {
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
         let started = Instant::now();
-        let _one_at_a_time = self
-            .imports
-            .lock()
-            .map_err(|_| Problem::internal("importing a bundle", "poisoned"))?;
+        let _one_at_a_time = self.one_import();
         let plan = self.plan_import(&mut file, size, params)?;
         let mut reader = self.open_bundle(&mut file, params)?;
         let hash: types::BundleHash = reader.hash().into();

@@ -66,10 +66,7 @@ impl SiteParts {
         options: types::FeedImportOptions,
     ) -> ServiceResult<types::FeedImportReport> {
         let started = Instant::now();
-        let _one_at_a_time = self
-            .imports
-            .lock()
-            .map_err(|_| Problem::internal("importing a feed", "poisoned"))?;
+        let _one_at_a_time = self.one_import();
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         let mut account = Account::new(self, source.clone(), options.complete);

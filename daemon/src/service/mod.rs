@@ -15,7 +15,7 @@ mod scan;
 mod sites;
 mod status;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -154,6 +154,12 @@ pub(crate) fn home_problem(error: &HomeError) -> Problem {
 }
 
 impl SiteParts {
+    /// Waits for its turn to import. A panic in an earlier import left nothing behind this lock: what it wrote
+    /// was committed whole, so those after it need not fail as well.
+    fn one_import(&self) -> MutexGuard<'_, ()> {
+        self.imports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn own_log(&self) -> starling_store::LogId {
         starling_store::LogId {
             site: self.home.chain().site(),
