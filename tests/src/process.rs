@@ -1,0 +1,234 @@
+//! Child processes: a command that runs to its end, and a daemon that runs until it is ended.
+//!
+//! A child is only ever ended through the handle that started it, and none outlives its handle.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::de::DeserializeOwned;
+use starling_api_types::Problem;
+
+use crate::program::starling;
+
+/// How long a daemon may take to end after SIGTERM.
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
+/// Between two looks at a state.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How much of a log is shown when a test fails, in bytes from its end.
+const SHOWN_LOG_BYTES: usize = 6_000;
+
+/// The program with arguments, hermetic: nothing of the tester's own environment reaches it.
+pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(home: &Path, args: I) -> Command {
+    let mut command = Command::new(starling());
+    command
+        .env_clear()
+        .arg("--home")
+        .arg(home)
+        .args(args)
+        .stdin(Stdio::null());
+    // Where a machine has no writable /tmp.
+    if let Some(folder) = std::env::var_os("TMPDIR") {
+        command.env("TMPDIR", folder);
+    }
+    command
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    line: String,
+    /// The exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn of(mut command: Command) -> Self {
+        let line = format!("{command:?}");
+        let output = command.output().unwrap_or_else(|error| panic!("{line}: {error}"));
+        Self {
+            line,
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Its answer, when it ended with `code`.
+    ///
+    /// # Panics
+    /// When it ended otherwise, or its output is not a `T`.
+    #[must_use]
+    pub fn json<T: DeserializeOwned>(&self, code: i32) -> T {
+        self.expect(code);
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self:?}"))
+    }
+
+    /// Fails the test when it ended otherwise.
+    ///
+    /// # Panics
+    /// When it did.
+    pub fn expect(&self, code: i32) {
+        assert!(
+            self.code == code,
+            "expected exit code {code}, found {}\n{}\nstdout: {}\nstderr: {}",
+            self.code,
+            self.line,
+            String::from_utf8_lossy(&self.stdout),
+            self.stderr
+        );
+    }
+
+    /// The problem that it said as JSON, when it ended with that problem's own exit code.
+    ///
+    /// # Panics
+    /// When it ended well, with another code, or said no problem.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let said = self
+            .stderr
+            .lines()
+            .rev()
+            .find_map(|line| serde_json::from_str::<Problem>(line).ok());
+        let problem = said.unwrap_or_else(|| panic!("no problem was said: {self:?}"));
+        self.expect(i32::from(problem.exit_status().code()));
+        problem
+    }
+}
+
+/// A daemon that this process started and will end.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it; its output is added to the file `log`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(mut command: Command, log: &Path) -> Self {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a log can be written");
+        let copy = file.try_clone().expect("a handle can be copied");
+        let child = command
+            .stdout(file)
+            .stderr(copy)
+            .spawn()
+            .expect("the daemon starts");
+        Self {
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
+    }
+
+    /// Fails the test, with the end of the log, when it has ended.
+    ///
+    /// # Panics
+    /// When it has.
+    pub fn expect_running(&mut self) {
+        if let Some(status) = self.ended() {
+            panic!("the daemon ended with {status}\n{}", self.log_end());
+        }
+    }
+
+    /// Asks it to end and waits until it has.
+    ///
+    /// # Panics
+    /// When it takes longer than a minute.
+    pub fn stop(mut self) -> ExitStatus {
+        if self.ended().is_none() {
+            self.signal(Signal::TERM);
+        }
+        self.wait(STOP_DEADLINE)
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it takes longer than `deadline`.
+    pub fn wait(mut self, deadline: Duration) -> ExitStatus {
+        let from = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(
+                from.elapsed() < deadline,
+                "the daemon does not end\n{}",
+                self.log_end()
+            );
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The end of its log.
+    #[must_use]
+    pub fn log_end(&self) -> String {
+        let log = self.log();
+        let from = log.len().saturating_sub(SHOWN_LOG_BYTES);
+        let from = (from..log.len())
+            .find(|at| log.is_char_boundary(*at))
+            .unwrap_or(log.len());
+        format!("end of {}:\n{}", self.log.display(), &log[from..])
+    }
+
+    /// All of its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // The child was not waited for yet, so the id is still its own.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,485 @@
+//! A site in a folder of its own, driven as a user drives it: by commands, and by its socket.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use starling_api_types::{
+    Cursor, DoctorReport, FeedImportReport, ImportReport, Problem, PublicIdentity, Status, VerdictEnvelope,
+};
+
+use crate::feed::Folder;
+use crate::http::{Answer, Request};
+use crate::process::{Daemon, Ended, LOOK_EVERY, command};
+use crate::tree::Records;
+
+/// Chooses the store's engine for every site of a run: `sled` or `redb`.
+pub const ENGINE_VARIABLE: &str = "STARLING_TEST_ENGINE";
+/// How long a state may stay as it is while another is awaited; progress starts it anew.
+const STALL_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a daemon may take to answer: it may have much to redo, or sled much to read.
+const START_DEADLINE: Duration = Duration::from_secs(300);
+/// Any free port of the loopback interface.
+const ANY_PORT: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+
+/// A site. Its daemon, where one runs, is ended with it.
+#[derive(Debug)]
+pub struct Site {
+    name: String,
+    home: PathBuf,
+    daemon: Option<Daemon>,
+    /// Where it listened last: a daemon that comes back is found where it was.
+    listen: String,
+    scratch: PathBuf,
+}
+
+impl Site {
+    /// Makes a site called `name` in a folder of that name.
+    ///
+    /// # Panics
+    /// When `starling init` fails.
+    #[must_use]
+    pub fn init(dir: &Path, name: &str) -> Self {
+        let engine = std::env::var(ENGINE_VARIABLE).unwrap_or_else(|_| "sled".to_owned());
+        Self::init_on(dir, name, &engine)
+    }
+
+    /// Makes a site on an engine of its own.
+    ///
+    /// # Panics
+    /// When `starling init` fails.
+    #[must_use]
+    pub fn init_on(dir: &Path, name: &str, engine: &str) -> Self {
+        let site = Self {
+            name: name.to_owned(),
+            home: dir.join(name),
+            daemon: None,
+            listen: ANY_PORT.to_owned(),
+            scratch: dir.join(format!("{name}.files")),
+        };
+        std::fs::create_dir_all(&site.scratch).expect("a folder can be made");
+        site.cli(["init", "--site-id", name, "--engine", engine, "--json"])
+            .expect(0);
+        site
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A path for a file of the test, outside the site's own folder.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.scratch.join(name)
+    }
+
+    /// Runs a command on the site.
+    #[must_use]
+    pub fn cli<I: IntoIterator<Item = S>, S: Into<OsString>>(&self, args: I) -> Ended {
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        Ended::of(command(&self.home, args))
+    }
+
+    /// Runs a command with `--json` that must end with 0.
+    #[must_use]
+    pub fn json<T: DeserializeOwned, I: IntoIterator<Item = S>, S: Into<OsString>>(&self, args: I) -> T {
+        self.json_call(args).json(0)
+    }
+
+    /// Runs a command with `--json` that must fail with the exit code of the problem it says.
+    #[must_use]
+    pub fn refused<I: IntoIterator<Item = S>, S: Into<OsString>>(&self, args: I) -> Problem {
+        self.json_call(args).problem()
+    }
+
+    /// Runs a command with `--json`.
+    #[must_use]
+    pub fn json_call<I: IntoIterator<Item = S>, S: Into<OsString>>(&self, args: I) -> Ended {
+        let args = args.into_iter().map(Into::into).chain([OsString::from("--json")]);
+        self.cli(args)
+    }
+
+    /// Starts the daemon and waits until it answers and listens.
+    ///
+    /// # Panics
+    /// When it ends, or takes too long.
+    pub fn up(&mut self) {
+        self.up_with(&[]);
+    }
+
+    /// Starts the daemon with more arguments and waits until it answers and listens.
+    ///
+    /// # Panics
+    /// When it ends, or takes too long.
+    pub fn up_with(&mut self, more: &[&str]) {
+        self.spawn_up(more);
+        self.await_ready();
+    }
+
+    /// Starts the daemon and does not wait.
+    ///
+    /// # Panics
+    /// When one runs already, or it cannot be started.
+    pub fn spawn_up(&mut self, more: &[&str]) {
+        assert!(self.daemon.is_none(), "{} runs already", self.name);
+        let args = ["up", "--listen", &self.listen]
+            .into_iter()
+            .chain(more.iter().copied());
+        self.daemon = Some(Daemon::start(command(&self.home, args), &self.log_path()));
+    }
+
+    /// Takes a daemon that was started otherwise, such as under a limit, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it ends, or takes too long.
+    pub fn adopt(&mut self, daemon: Daemon) {
+        self.daemon = Some(daemon);
+        self.await_ready();
+    }
+
+    /// Waits until the daemon that was started answers and listens.
+    ///
+    /// # Panics
+    /// When it ends, or takes too long.
+    pub fn await_ready(&mut self) {
+        let from = Instant::now();
+        loop {
+            if let Some(status) = self.try_status()
+                && status.daemon
+                && let Some(address) = status.listen.first()
+            {
+                self.listen.clone_from(address);
+                return;
+            }
+            let daemon = self.daemon.as_mut().expect("a daemon was started");
+            daemon.expect_running();
+            assert!(
+                from.elapsed() < START_DEADLINE,
+                "{} does not get ready\n{}",
+                self.name,
+                daemon.log_end()
+            );
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The daemon that runs.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn daemon(&mut self) -> &mut Daemon {
+        self.daemon.as_mut().expect("a daemon runs")
+    }
+
+    /// The file that the daemon's output is added to.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.scratch.join("daemon.log")
+    }
+
+    /// Stops the daemon cleanly; the test fails when it did not end with 0.
+    ///
+    /// # Panics
+    /// When none runs, or it does not end as it should.
+    pub fn stop(&mut self) {
+        let daemon = self.daemon.take().expect("a daemon runs");
+        let status = daemon.stop();
+        assert!(status.success(), "{} stopped with {status}", self.name);
+    }
+
+    /// Ends the daemon at once.
+    ///
+    /// # Panics
+    /// When none runs.
+    pub fn kill(&mut self) {
+        self.daemon.take().expect("a daemon runs").kill();
+    }
+
+    /// Lets go of a daemon that is to end by itself.
+    ///
+    /// # Panics
+    /// When none runs.
+    pub fn take_daemon(&mut self) -> Daemon {
+        self.daemon.take().expect("a daemon runs")
+    }
+
+    /// Sends a request to the daemon's socket.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn call(&self, request: &Request<'_>) -> Answer {
+        request
+            .unix(&self.socket())
+            .unwrap_or_else(|error| panic!("asking {}: {error}", self.name))
+    }
+
+    /// The daemon's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.home.join("starling.sock")
+    }
+
+    /// Its status: from the daemon's socket if one runs, else by the command.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match &self.daemon {
+            Some(_) => self.call(&Request::get("/status")).json(200),
+            None => self.json(["status"]),
+        }
+    }
+
+    /// The daemon's status, if it answers.
+    fn try_status(&self) -> Option<Status> {
+        let answer = Request::get("/status").unix(&self.socket()).ok()?;
+        (answer.status == 200).then(|| answer.json(200))
+    }
+
+    /// The knowledge root.
+    #[must_use]
+    pub fn root(&self) -> String {
+        self.status().knowledge_root.to_string()
+    }
+
+    /// Waits until the status is as `reached` says. Fails when nothing moves for two minutes.
+    ///
+    /// # Panics
+    /// When the daemon ends, or its status stays the same for too long.
+    pub fn until(&mut self, awaited: &str, mut reached: impl FnMut(&Status) -> bool) -> Status {
+        let mut last = None;
+        let mut changed = Instant::now();
+        loop {
+            if let Some(daemon) = &mut self.daemon {
+                daemon.expect_running();
+            }
+            let status = self.status();
+            if reached(&status) {
+                return status;
+            }
+            let progress = (status.records, status.held_root, status.positions.clone());
+            if last.as_ref() != Some(&progress) {
+                changed = Instant::now();
+                last = Some(progress);
+            }
+            if changed.elapsed() > STALL_DEADLINE {
+                let shown = serde_json::to_string_pretty(&status).unwrap_or_default();
+                let log = self.daemon.as_ref().map(Daemon::log_end).unwrap_or_default();
+                panic!(
+                    "{} waits for {awaited} and nothing moves: {shown}\n{log}",
+                    self.name
+                );
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Waits until the site knows exactly what `other` knows.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn until_equal(&mut self, other: &Self) -> Status {
+        let goal = other.root();
+        self.until(
+            &format!("the knowledge root {goal} of {}", other.name),
+            |status| status.knowledge_root.to_string() == goal,
+        )
+    }
+
+    /// Waits until the site and `other` are connected.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn until_connected(&mut self, other: &str) {
+        self.until(&format!("a connection with {other}"), |status| {
+            status
+                .peers
+                .iter()
+                .any(|peer| peer.site_id.as_str() == other && peer.connected)
+        });
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn identity(&self) -> PublicIdentity {
+        self.json(["keys", "show"])
+    }
+
+    /// What other sites list it by: its certificates.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let exported = self.cli(["keys", "export", "--public"]);
+        exported.expect(0);
+        String::from_utf8(exported.stdout)
+            .expect("text")
+            .trim()
+            .to_owned()
+    }
+
+    /// Puts `other` on the allow-list with everything it may say, and where it listens if it does.
+    pub fn list(&self, other: &Self) {
+        self.list_as(other, &other.key(), &["--allowed-sources", "*"]);
+    }
+
+    /// Puts `other` on the allow-list by its identity alone, with no way to reach it.
+    pub fn list_as_unreachable(&self, other: &Self) {
+        let identity = other.identity().site.to_string();
+        let args = [
+            "sites",
+            "add",
+            &other.name,
+            "--key",
+            &identity,
+            "--allowed-sources",
+            "*",
+        ];
+        self.json_call(args).expect(0);
+    }
+
+    /// Puts `other` on the allow-list by `key`, with more arguments.
+    pub fn list_as(&self, other: &Self, key: &str, more: &[&str]) {
+        let mut args = vec!["sites", "add", other.name.as_str(), "--key", key];
+        args.extend(more);
+        if other.listen != ANY_PORT {
+            args.extend(["--address", other.listen.as_str()]);
+        }
+        self.json_call(args).expect(0);
+    }
+
+    /// Takes in a folder of advisories.
+    #[must_use]
+    pub fn import(&self, source: &str, folder: &Folder, more: &[&str]) -> FeedImportReport {
+        let path = self.file("feed");
+        folder.write(&path);
+        self.import_path(source, &path, more)
+    }
+
+    /// Takes in a feed that lies in `path`.
+    #[must_use]
+    pub fn import_path(&self, source: &str, path: &Path, more: &[&str]) -> FeedImportReport {
+        let args: [OsString; 5] = [
+            "feeds".into(),
+            "import".into(),
+            path.into(),
+            "--source".into(),
+            source.into(),
+        ];
+        self.json(args.into_iter().chain(more.iter().map(OsString::from)))
+    }
+
+    /// The live records of a source, as the dump writes them.
+    #[must_use]
+    pub fn dump(&self, source: &str) -> Vec<u8> {
+        let dumped = self.cli(["advisory", "dump", "--source", source, "-o", "-"]);
+        dumped.expect(0);
+        dumped.stdout
+    }
+
+    /// Fails the test when the live records of a source are others than `expected`.
+    ///
+    /// # Panics
+    /// When they are; with the first difference.
+    pub fn expect_records(&self, source: &str, expected: &Records) {
+        if let Err(difference) = expected.compare(&self.dump(source)) {
+            panic!(
+                "{} holds other records of {source} than it should: {difference}",
+                self.name
+            );
+        }
+    }
+
+    /// Writes a bundle into a file of the test's; `more` says from where and for whom.
+    #[must_use]
+    pub fn export(&self, name: &str, more: &[&str]) -> PathBuf {
+        let path = self.file(name);
+        let args: [OsString; 4] = ["bundle".into(), "export".into(), "-o".into(), (&path).into()];
+        self.json_call(args.into_iter().chain(more.iter().map(OsString::from)))
+            .expect(0);
+        path
+    }
+
+    /// Takes in a bundle that must be good.
+    #[must_use]
+    pub fn import_bundle(&self, path: &Path) -> ImportReport {
+        let args: [OsString; 3] = ["bundle".into(), "import".into(), path.into()];
+        self.json(args)
+    }
+
+    /// Takes in a bundle that must be refused.
+    #[must_use]
+    pub fn refuse_bundle(&self, path: &Path) -> Problem {
+        let args: [OsString; 3] = ["bundle".into(), "import".into(), path.into()];
+        self.refused(args)
+    }
+
+    /// Judges an SBOM, whatever the verdict.
+    ///
+    /// # Panics
+    /// When it ends without a verdict.
+    #[must_use]
+    pub fn scan(&self, sbom: &Path, more: &[&str]) -> VerdictEnvelope {
+        let args: [OsString; 2] = ["scan".into(), sbom.into()];
+        let ended = self.json_call(args.into_iter().chain(more.iter().map(OsString::from)));
+        assert!([0, 1, 4, 5].contains(&ended.code), "{ended:?}");
+        let envelope: VerdictEnvelope = ended.json(ended.code);
+        assert_eq!(
+            i32::from(envelope.exit_code),
+            ended.code,
+            "the envelope names the exit code"
+        );
+        envelope
+    }
+
+    /// Fails the test when the doctor finds anything.
+    ///
+    /// # Panics
+    /// When it does.
+    pub fn expect_sound(&self) {
+        let report: DoctorReport = self.json(["doctor"]);
+        assert!(report.ok, "{}: {report:?}", self.name);
+    }
+
+    /// What it holds of the log that `author` writes for everyone.
+    #[must_use]
+    pub fn held_of(&self, author: &Self) -> Option<Cursor> {
+        let status = self.status();
+        let own = author.identity().site;
+        let lane = starling_api_types::Lane::Federation;
+        status
+            .positions
+            .into_iter()
+            .find(|at| at.site == own && at.lane == lane)?
+            .held
+    }
+}
+
+/// Lets two running sites list each other and waits until they are connected.
+///
+/// # Panics
+/// When they do not come together.
+pub fn link(a: &mut Site, b: &mut Site) {
+    a.list(b);
+    b.list(a);
+    a.until_connected(&b.name.clone());
+    b.until_connected(&a.name.clone());
+}
+
+/// The claim number of a cursor: what its order goes by.
+///
+/// # Panics
+/// When it ends in none, which no cursor does.
+#[must_use]
+pub fn number_of(cursor: &Cursor) -> u64 {
+    let text = cursor.to_string();
+    text.rsplit_once('#')
+        .and_then(|(_, number)| number.parse().ok())
+        .expect("a cursor ends in its number")
+}

@@ -1,0 +1,107 @@
+//! What a site must hold once it has taken in a folder: ids and JSON values, told from the files alone.
+//!
+//! The rules are those of the feed import's documentation, written a second time and without its code:
+//! a file that is no record of a known form is not one; two files with one id count as the one with the
+//! later `modified`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Records by id. Where two files of equal `modified` hold one id with different content either may stand.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Records(pub BTreeMap<String, Vec<Value>>);
+
+impl Records {
+    /// The records of parsed files.
+    pub fn of(files: impl IntoIterator<Item = Value>) -> Self {
+        let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for record in files {
+            let Some(id) = record.get("id").and_then(Value::as_str) else {
+                continue;
+            };
+            all.entry(id.to_owned()).or_default().push(record);
+        }
+        for candidates in all.values_mut() {
+            let modified = |record: &Value| record.get("modified").and_then(Value::as_str).map(str::to_owned);
+            let newest = candidates.iter().map(modified).max().flatten();
+            candidates.retain(|record| modified(record) == newest);
+        }
+        Self(all)
+    }
+
+    /// Compares with a dump: NDJSON, one record a line. Says the first difference.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn compare(&self, dump: &[u8]) -> Result<(), String> {
+        let mut found: BTreeMap<String, Value> = BTreeMap::new();
+        let mut last: Option<String> = None;
+        for line in dump.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let record: Value =
+                serde_json::from_slice(line).map_err(|error| format!("a line is no JSON: {error}"))?;
+            let id = record
+                .get("id")
+                .and_then(Value::as_str)
+                .ok_or("a line without an id")?
+                .to_owned();
+            if last.as_ref().is_some_and(|last| *last >= id) {
+                return Err(format!(
+                    "{id} does not follow {last:?}: the dump is not sorted, or names one twice"
+                ));
+            }
+            last = Some(id.clone());
+            found.insert(id, record);
+        }
+        for (id, candidates) in &self.0 {
+            match found.get(id) {
+                None => return Err(format!("{id} is missing")),
+                Some(record) if !candidates.contains(record) => {
+                    return Err(format!(
+                        "{id} differs: expected {:?}, found {record}",
+                        candidates.first()
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        match found.keys().find(|id| !self.0.contains_key(*id)) {
+            Some(id) => Err(format!("{id} should not be there")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_later_of_two_files_counts_and_differences_are_named() {
+        let records = Records::of([
+            json!({"id": "A", "modified": "2025-01-01T00:00:00Z", "x": 1}),
+            json!({"id": "A", "modified": "2025-01-02T00:00:00Z", "x": 2}),
+            json!({"no": "record"}),
+            json!({"id": "B", "modified": "2025-01-01T00:00:00Z"}),
+        ]);
+        let a = br#"{"id":"A","modified":"2025-01-02T00:00:00Z","x":2}"#.as_slice();
+        let b = br#"{"id":"B","modified":"2025-01-01T00:00:00Z"}"#.as_slice();
+        assert_eq!(records.compare(&[a, b].join(&b'\n')), Ok(()));
+        assert_eq!(records.compare(a), Err("B is missing".to_owned()));
+        assert!(
+            records
+                .compare(&[b, a].join(&b'\n'))
+                .unwrap_err()
+                .contains("not sorted")
+        );
+        let changed = String::from_utf8_lossy(a).replace("2}", "3}").into_bytes();
+        assert!(
+            records
+                .compare(&[&changed, b].join(&b'\n'))
+                .unwrap_err()
+                .contains("A differs")
+        );
+    }
+}

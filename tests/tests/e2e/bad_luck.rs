@@ -1,0 +1,224 @@
+//! What goes wrong around a site: no space left, a kill in the middle, strangers on the port.
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use starling_api_types::ErrorCode;
+use starling_tests::feed::many;
+use starling_tests::process::{Daemon, command};
+use starling_tests::{Ended, Site, link, number_of};
+
+use crate::{bench, sample_feed};
+
+/// Largest file that a limited daemon may write, in blocks of 512 bytes as `ulimit -f` counts in `sh`.
+const FILE_LIMIT_BLOCKS: &str = "12288";
+/// Folder of the small disk, in the process that runs on it.
+const SMALL_DISK: &str = "STARLING_TEST_SMALL_DISK";
+
+/// The command under a limit on the size of its files. The signal is ignored, so the write fails instead.
+fn limited(inner: &Command) -> Command {
+    let mut outer = Command::new("sh");
+    outer.args([
+        "-c",
+        &format!("trap '' XFSZ; ulimit -f {FILE_LIMIT_BLOCKS}; exec \"$@\""),
+        "limited",
+    ]);
+    outer
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .env_clear()
+        .stdin(Stdio::null());
+    outer
+}
+
+/// A feed of some forty megabytes that does not compress.
+fn large_feed(site: &Site) -> std::path::PathBuf {
+    let path = site.file("large");
+    many("BIG", 4_000, 10_000).write(&path);
+    path
+}
+
+#[test]
+fn a_store_that_may_not_grow_says_so_and_goes_on_later() {
+    for engine in ["sled", "redb"] {
+        let bench = bench();
+        let site = Site::init_on(bench.path(), "site-a", engine);
+        let _ = site.import("mine", &sample_feed(), &[]);
+        let root = site.root();
+        let large = large_feed(&site);
+        let args = [
+            "feeds",
+            "import",
+            large.to_str().unwrap(),
+            "--source",
+            "large",
+            "--json",
+        ];
+        let ended = Ended::of(limited(&command(site.home(), args)));
+        let problem = ended.problem();
+        assert_eq!(problem.code, ErrorCode::DiskFull, "{engine}: {problem}");
+        assert_eq!(ended.code, 12);
+        assert!(problem.hint.is_some(), "{problem}");
+        // Nothing that was there is lost, nothing of the failed one is believed.
+        assert_eq!(site.root(), root, "{engine}");
+        site.expect_sound();
+        let report = site.import_path("large", &large, &[]);
+        assert_eq!(report.stored, 4_000, "{engine}");
+        site.expect_sound();
+    }
+}
+
+#[test]
+fn a_daemon_without_space_answers_so_and_follows_once_there_is_some() {
+    let bench = bench();
+    let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    a.up();
+    let inner = command(b.home(), ["up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
+    let daemon = Daemon::start(limited(&inner), &b.log_path());
+    b.adopt(daemon);
+    link(&mut a, &mut b);
+    let _ = a.import("mine", &sample_feed(), &[]);
+    b.until_equal(&a);
+    let large = large_feed(&a);
+    let problem = b.refused(["feeds", "import", large.to_str().unwrap(), "--source", "own"]);
+    assert_eq!(problem.code, ErrorCode::DiskFull, "{problem}");
+    let _ = a.import_path("large", &large, &[]);
+    let root = a.root();
+    // With room again, a restart is all it takes.
+    b.take_daemon().kill();
+    b.up();
+    b.until("all of it", |status| status.knowledge_root.to_string() == root);
+    b.expect_sound();
+}
+
+#[test]
+fn a_full_disk_stops_an_import_and_loses_nothing() {
+    let bench = bench();
+    let disk = bench.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    // A mount of our own, in a name space of our own: gone with the process.
+    let script = format!("mount -t tmpfs -o size=24m tmpfs \"${SMALL_DISK}\" || exit 77; exec \"$@\"");
+    let outcome = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &script, "small-disk"])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "bad_luck::child_process_fills_its_small_disk",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(SMALL_DISK, &disk)
+        .stdin(Stdio::null())
+        .output();
+    match outcome {
+        Ok(output) if output.status.success() => {}
+        // 77: the mount was refused; 1: no name space. A failed test of the child exits with 101.
+        Ok(output) if matches!(output.status.code(), Some(77 | 1)) => {
+            println!("skipped: this machine does not allow a mount of our own");
+        }
+        Ok(output) => panic!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => println!("skipped: {error}"),
+    }
+}
+
+/// Does nothing unless it was started on a small disk by the test above.
+#[test]
+fn child_process_fills_its_small_disk() {
+    let Some(disk) = std::env::var_os(SMALL_DISK) else {
+        return;
+    };
+    let disk = Path::new(&disk);
+    let elsewhere = bench();
+    let large = elsewhere.path().join("large");
+    many("BIG", 4_000, 10_000).write(&large);
+    for engine in ["sled", "redb"] {
+        let mut site = Site::init_on(disk, &format!("site-{engine}"), engine);
+        let _ = site.import("mine", &sample_feed(), &[]);
+        let root = site.root();
+        site.up();
+        let ballast = disk.join("ballast");
+        std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
+        let problem = site.refused(["feeds", "import", large.to_str().unwrap(), "--source", "large"]);
+        assert_eq!(problem.code, ErrorCode::DiskFull, "{engine}: {problem}");
+        // Reading still works, and space that comes back is used.
+        assert_eq!(site.root(), root, "{engine}");
+        std::fs::remove_file(&ballast).unwrap();
+        site.stop();
+        assert_eq!(site.root(), root, "{engine}");
+        site.expect_sound();
+        let report = site.import("more", &many("FEW", 20, 100), &[]);
+        assert_eq!(report.stored, 20, "{engine}");
+        std::fs::remove_dir_all(site.home()).unwrap();
+    }
+}
+
+#[test]
+fn a_kill_in_the_middle_of_an_import_is_repaired_by_the_next_start_alone() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    site.up();
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let acknowledged = site.status().head;
+    let large = large_feed(&site);
+    let mut import = command(
+        site.home(),
+        [
+            "feeds",
+            "import",
+            large.to_str().unwrap(),
+            "--source",
+            "large",
+            "--json",
+        ],
+    );
+    let mut child = import
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let before = site.status().store.size_bytes;
+    site.until("the import to be under way", |status| {
+        status.store.size_bytes > before + 100_000 || status.records > 4
+    });
+    site.kill();
+    let _ = child.wait();
+    site.up();
+    site.expect_sound();
+    let [head, acknowledged] =
+        [site.status().head, acknowledged].map(|cursor| number_of(&cursor.expect("a cursor")));
+    assert!(head >= acknowledged, "{head} {acknowledged}");
+    assert_eq!(site.import_path("large", &large, &[]).rejected, 0);
+    assert_eq!(site.status().records, 4_004);
+}
+
+#[test]
+fn junk_on_the_port_hurts_nobody() {
+    let bench = bench();
+    let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    a.up();
+    b.up();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listen = a.status().listen.remove(0);
+    let port: u16 = listen.split('/').nth(4).unwrap().parse().unwrap();
+    let mut rng = fastrand::Rng::with_seed(3);
+    for round in 0..3_000 {
+        let mut junk = vec![0; rng.usize(1..1_400)];
+        rng.fill(&mut junk);
+        if round % 2 == 0 {
+            // The first byte and version of a QUIC handshake.
+            junk[0] |= 0xc0;
+            if let Some(version) = junk.get_mut(1..5) {
+                version.copy_from_slice(&[0, 0, 0, 1]);
+            }
+        }
+        let _ = socket.send_to(&junk, ("127.0.0.1", port));
+    }
+    link(&mut a, &mut b);
+    let _ = a.import("mine", &sample_feed(), &[]);
+    b.until_equal(&a);
+}

@@ -1,0 +1,304 @@
+//! A source as it is published, day after day: the same tree at three sites after every day, one of them
+//! following over QUIC, one by delta bundles.
+
+use serde_json::{Value, json};
+use starling_api_types::{Cursor, ErrorCode, FeedOutcome};
+use starling_tests::feed::{Folder, advisory, with};
+use starling_tests::tree::Records;
+use starling_tests::{Site, link};
+
+use crate::bench;
+
+const SOURCE: &str = "daily";
+
+/// The three sites and the tree that they are to hold.
+struct World {
+    _bench: tempfile::TempDir,
+    author: Site,
+    follower: Site,
+    carried: Site,
+    /// How far the third site is.
+    cursor: Option<Cursor>,
+    feed: Folder,
+}
+
+impl World {
+    fn new() -> Self {
+        let bench = bench();
+        let [mut author, mut follower, carried] =
+            ["author", "follower", "carried"].map(|name| Site::init(bench.path(), name));
+        author.up();
+        follower.up();
+        link(&mut author, &mut follower);
+        carried.list(&author);
+        Self {
+            _bench: bench,
+            author,
+            follower,
+            carried,
+            cursor: None,
+            feed: Folder::default(),
+        }
+    }
+
+    /// Publishes the feed as it is now; all three sites must then hold `expected`.
+    fn publish(&mut self, expected: &Records) -> starling_api_types::FeedImportReport {
+        let report = self.author.import(SOURCE, &self.feed, &["--complete"]);
+        self.spread();
+        for site in [&self.author, &self.follower, &self.carried] {
+            site.expect_records(SOURCE, expected);
+        }
+        report
+    }
+
+    /// Brings what is new to the other two sites.
+    fn spread(&mut self) {
+        self.follower.until_equal(&self.author);
+        let cursor = self.cursor.as_ref().map(ToString::to_string);
+        let more: Vec<&str> = cursor.iter().flat_map(|cursor| ["-c", cursor]).collect();
+        let delta = self.author.export("delta.zst", &more);
+        self.cursor = self.carried.import_bundle(&delta).imported_cursor;
+        assert_eq!(self.carried.root(), self.author.root());
+        assert_eq!(self.cursor, self.author.status().head);
+    }
+
+    /// What the feed holds, for trees in which every file is a record.
+    fn tree(&self) -> Records {
+        Records::of(
+            self.feed
+                .files
+                .values()
+                .map(|bytes| serde_json::from_slice(bytes).expect("JSON")),
+        )
+    }
+}
+
+fn record(number: u32, fixed: &str, modified: &str) -> Value {
+    advisory(
+        &format!("EX-{number}"),
+        &format!("package-{number}"),
+        fixed,
+        modified,
+    )
+}
+
+#[test]
+fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
+    let mut world = World::new();
+    // The first day.
+    for number in 1..=4 {
+        world.feed.put(
+            &format!("EX-{number}.json"),
+            &record(number, "1.0.0", "2025-01-10T00:00:00Z"),
+        );
+    }
+    let withdrawn = with(
+        record(3, "1.0.0", "2025-01-10T00:00:00Z"),
+        "withdrawn",
+        json!("2025-01-09T00:00:00Z"),
+    );
+    world.feed.put("EX-3.json", &withdrawn);
+    let report = world.publish(&world.tree());
+    assert_eq!((report.stored, report.unchanged, report.absent), (4, 0, 0));
+
+    // One is added, one changed, one deleted.
+    world
+        .feed
+        .put("EX-5.json", &record(5, "1.0.0", "2025-01-11T00:00:00Z"));
+    world
+        .feed
+        .put("EX-1.json", &record(1, "1.0.1", "2025-01-11T00:00:00Z"));
+    world.feed.remove("EX-2.json");
+    let report = world.publish(&world.tree());
+    assert_eq!((report.stored, report.unchanged, report.absent), (2, 2, 1));
+
+    // A withdrawal is taken back; a file changes and keeps its `modified`.
+    world
+        .feed
+        .put("EX-3.json", &record(3, "1.0.0", "2025-01-10T00:00:00Z"));
+    world
+        .feed
+        .put("EX-4.json", &record(4, "1.0.7", "2025-01-10T00:00:00Z"));
+    let report = world.publish(&world.tree());
+    assert_eq!((report.stored, report.absent), (2, 0));
+
+    // `modified` goes back, and is a year that never was; the deleted one returns as it was.
+    world
+        .feed
+        .put("EX-1.json", &record(1, "1.0.2", "2024-12-31T00:00:00Z"));
+    world
+        .feed
+        .put("EX-5.json", &record(5, "1.1.0", "0001-01-01T00:00:00Z"));
+    world
+        .feed
+        .put("EX-2.json", &record(2, "1.0.0", "2025-01-10T00:00:00Z"));
+    let report = world.publish(&world.tree());
+    assert_eq!((report.stored, report.absent), (3, 0));
+
+    // One id under two names: the later one counts, whichever file comes first, and the other is told.
+    world
+        .feed
+        .put("aaa/EX-4-moved.json", &record(4, "1.0.8", "2025-01-14T00:00:00Z"));
+    world
+        .feed
+        .put("zzz/EX-5-moved.json", &record(5, "1.2.0", "0001-01-01T00:00:01Z"));
+    // The same content twice is only a duplicate.
+    world
+        .feed
+        .put("zzz/EX-1-copy.json", &record(1, "1.0.2", "2024-12-31T00:00:00Z"));
+    let report = world.publish(&world.tree());
+    assert_eq!((report.stored, report.duplicate), (2, 3));
+    let told: Vec<&str> = report.warnings.iter().map(String::as_str).collect();
+    assert!(
+        told.iter().any(|warning| warning.contains("EX-4")) && told.iter().any(|w| w.contains("EX-5")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().all(|warning| !warning.contains("EX-1 ")),
+        "equal content is no news: {told:?}"
+    );
+
+    // A file that cannot be read keeps the record that it held; its neighbour goes.
+    let before = world.tree();
+    world
+        .feed
+        .put_bytes("EX-2.json", b"{\"id\": \"EX-2\", \"modified\": ".to_vec());
+    world.feed.remove("EX-3.json");
+    let mut expected = before.clone();
+    expected.0.remove("EX-3");
+    let report = world.publish(&expected);
+    assert_eq!((report.rejected, report.absent), (1, 1));
+    let rejected = report
+        .files
+        .iter()
+        .find(|file| file.outcome == FeedOutcome::Rejected)
+        .expect("it is named");
+    assert!(
+        rejected.name.ends_with("EX-2.json") && !rejected.reason.is_empty(),
+        "{rejected:?}"
+    );
+    for site in [&world.author, &world.follower, &world.carried] {
+        site.expect_sound();
+    }
+}
+
+#[test]
+fn a_day_without_news_changes_nothing() {
+    let mut world = World::new();
+    world.feed = starling_tests::feed::many("QUIET", 20, 50);
+    let _ = world.publish(&world.tree());
+    let (root, head) = (world.author.root(), world.author.status().head);
+    let report = world.author.import(SOURCE, &world.feed, &["--complete"]);
+    assert_eq!((report.stored, report.unchanged, report.deltas), (0, 20, 0));
+    assert_eq!((world.author.root(), world.author.status().head), (root, head));
+    // There is nothing to export, and that is said, not an empty bundle written.
+    let cursor = world.cursor.as_ref().expect("a cursor").to_string();
+    let nothing = world.author.file("nothing.zst");
+    let problem = world.author.refused([
+        "bundle",
+        "export",
+        "-c",
+        &cursor,
+        "-o",
+        nothing.to_str().expect("UTF-8"),
+    ]);
+    assert_eq!(problem.code, ErrorCode::InvalidCursor);
+    assert!(!nothing.exists());
+}
+
+#[test]
+fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
+    let mut world = World::new();
+    world.feed = starling_tests::feed::many("WHOLE", 60, 300);
+    let _ = world.publish(&world.tree());
+    let full = world.tree();
+    let root = world.author.root();
+    let archive = world.feed.tar_zst();
+    let cut = world.author.file("cut.tar.zst");
+    let complete = |site: &Site, path: &std::path::Path, more: &[&str]| {
+        let mut args = vec![
+            "feeds",
+            "import",
+            path.to_str().expect("UTF-8"),
+            "--source",
+            SOURCE,
+            "--complete",
+        ];
+        args.extend(more);
+        site.json_call(args)
+    };
+    for part in [archive.len() / 2, archive.len() - 1] {
+        std::fs::write(&cut, &archive[..part]).unwrap();
+        let problem = complete(&world.author, &cut, &[]).problem();
+        assert_eq!(problem.code, ErrorCode::FeedTruncated, "cut at {part}: {problem}");
+    }
+    let empty = world.author.file("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let problem = complete(&world.author, &empty, &[]).problem();
+    assert_eq!(problem.code, ErrorCode::FeedEmpty);
+    assert_eq!(world.author.root(), root, "a refused import changes nothing");
+    world.author.expect_records(SOURCE, &full);
+
+    // An operator who means it says so, and everyone hears of it.
+    let report: starling_api_types::FeedImportReport =
+        complete(&world.author, &empty, &["--allow-empty"]).json(0);
+    assert_eq!(report.absent, 60);
+    world.spread();
+    for site in [&world.author, &world.follower, &world.carried] {
+        site.expect_records(SOURCE, &Records::default());
+    }
+}
+
+#[test]
+fn strictly_means_all_or_nothing() {
+    let bench = bench();
+    let site = Site::init(bench.path(), "strict");
+    let mut feed = starling_tests::feed::many("STRICT", 5, 10);
+    feed.put_bytes("bad.json", b"{ this is no JSON".to_vec());
+    let path = site.file("feed");
+    feed.write(&path);
+    let root = site.root();
+    let problem = site.refused([
+        "feeds",
+        "import",
+        path.to_str().unwrap(),
+        "--source",
+        "s",
+        "--strict",
+    ]);
+    assert_eq!(problem.code, ErrorCode::FeedRejected);
+    assert!(problem.detail.contains("bad.json"), "{problem}");
+    assert_eq!(site.root(), root);
+    let report = site.import_path("s", &path, &[]);
+    assert_eq!((report.stored, report.rejected), (5, 1));
+}
+
+#[test]
+fn every_form_of_a_feed_gives_the_same_knowledge() {
+    let bench = bench();
+    let feed = starling_tests::feed::many("FORM", 25, 40);
+    let mut lines = Vec::new();
+    for bytes in feed.files.values() {
+        lines.extend_from_slice(bytes);
+        lines.push(b'\n');
+    }
+    let mut roots = Vec::new();
+    for (form, bytes) in [
+        ("folder", None),
+        ("feed.tar.zst", Some(feed.tar_zst())),
+        ("feed.ndjson", Some(lines)),
+    ] {
+        let site = Site::init(bench.path(), &format!("from-{}", form.replace('.', "-")));
+        let report = match bytes {
+            None => site.import("s", &feed, &[]),
+            Some(bytes) => {
+                let path = site.file(form);
+                std::fs::write(&path, bytes).unwrap();
+                site.import_path("s", &path, &[])
+            }
+        };
+        assert_eq!((report.stored, report.rejected), (25, 0), "{form}: {report:?}");
+        roots.push(site.dump("s"));
+    }
+    assert!(roots.iter().all(|dump| *dump == roots[0]));
+}

@@ -1,0 +1,261 @@
+//! Sites that learn from one another, by network and by file.
+
+use std::io::BufRead;
+
+use serde_json::Value;
+use starling_tests::feed::{Folder, advisory, many};
+use starling_tests::{Site, link};
+
+use crate::{bench, sample_feed, sample_sbom};
+
+const AS_OF: &str = "2025-06-01T00:00:00.000Z";
+
+#[test]
+fn one_site_follows_over_quic_another_by_file_and_all_three_judge_alike() {
+    let bench = bench();
+    let [mut a, mut b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
+    a.up();
+    b.up();
+    link(&mut a, &mut b);
+    let report = a.import("mine", &sample_feed(), &[]);
+    assert_eq!((report.stored, report.rejected, report.deltas), (4, 0, 1));
+    b.until_equal(&a);
+
+    a.list(&c);
+    c.list(&a);
+    let bundle = a.export("full.zst", &["--to", "site-c"]);
+    let imported = c.import_bundle(&bundle);
+    assert!(
+        imported.success && imported.counts.canonical_created > 0,
+        "{imported:?}"
+    );
+    assert_eq!(
+        imported.imported_cursor,
+        a.status().head,
+        "the bundle reaches the head"
+    );
+
+    assert_eq!(a.root(), b.root());
+    assert_eq!(a.root(), c.root());
+    assert_eq!(a.status().held_root, c.status().held_root);
+    assert_eq!(a.dump("mine"), b.dump("mine"));
+    assert_eq!(a.dump("mine"), c.dump("mine"));
+
+    let sbom = sample_sbom(&a);
+    let verdicts = [&a, &b, &c].map(|site| site.scan(&sbom, &["--fail-on", "high", "--as-of", AS_OF]));
+    for verdict in &verdicts {
+        assert_eq!(verdict.exit_code, 1, "express 4.18.0 is affected");
+        assert_eq!(
+            verdict.verdict.as_str(),
+            verdicts[0].verdict.as_str(),
+            "equal knowledge, equal bytes"
+        );
+        assert_eq!(verdict.verdict_hash, verdicts[0].verdict_hash);
+    }
+    for site in [&a, &b, &c] {
+        site.expect_sound();
+    }
+}
+
+#[test]
+fn an_auditor_reads_every_record_of_a_bundle_with_zstd_alone() {
+    let bench = bench();
+    let a = Site::init(bench.path(), "site-a");
+    let _ = a.import("mine", &sample_feed(), &[]);
+    let bundle = std::fs::File::open(a.export("full.zst", &[])).unwrap();
+    // What `zstd -dc` does: unpack ordinary frames, pass over the others.
+    let lines = std::io::BufReader::new(zstd::Decoder::new(bundle).unwrap()).lines();
+    let mut ids: Vec<String> = lines
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).expect("every line is JSON"))
+        .filter_map(|record| Some(record.get("id")?.as_str()?.to_owned()))
+        .collect();
+    ids.sort();
+    assert_eq!(
+        ids,
+        ["EX-2025-0001", "EX-2025-0002", "EX-2025-0003", "EX-2025-0004"]
+    );
+}
+
+#[test]
+fn exports_of_one_range_by_two_relays_differ_in_the_seal_only() {
+    let bench = bench();
+    let [a, b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
+    let _ = a.import("mine", &many("REL", 40, 200), &[]);
+    b.list(&a);
+    let _ = b.import_bundle(&a.export("first.zst", &[]));
+    let own = a.export("a.zst", &[]);
+    let relayed = b.export("b.zst", &[]);
+    let info = |site: &Site, path: &std::path::Path| -> Value {
+        site.json(["bundle".into(), "inspect".into(), path.as_os_str().to_owned()])
+    };
+    let (own_info, relayed_info) = (info(&a, &own), info(&b, &relayed));
+    assert_eq!(own_info["bundle_hash"], relayed_info["bundle_hash"]);
+    assert_ne!(own_info["exporter"], relayed_info["exporter"]);
+    // A third site takes the author's log from the relay, when it lists both.
+    c.list(&a);
+    c.list(&b);
+    let _ = c.import_bundle(&relayed);
+    assert_eq!(c.root(), a.root());
+}
+
+#[test]
+fn a_relay_brings_an_authors_deltas_to_a_site_that_never_meets_the_author() {
+    let bench = bench();
+    let [mut a, mut b, mut c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
+    for site in [&mut a, &mut b, &mut c] {
+        site.up();
+    }
+    link(&mut a, &mut b);
+    link(&mut b, &mut c);
+    // C believes A, but has no way to it. Its chain is not given: it comes with the deltas.
+    c.list_as_unreachable(&a);
+    let _ = a.import("mine", &many("HOP", 30, 400), &[]);
+    c.until_equal(&a);
+    let author = a.identity().site;
+    let position = c
+        .status()
+        .positions
+        .into_iter()
+        .find(|at| at.site == author)
+        .expect("the author's own log");
+    assert_eq!(
+        position.accepted,
+        a.status().head,
+        "held as the author wrote it, not as the relay's"
+    );
+    assert!(
+        c.status()
+            .peers
+            .iter()
+            .all(|peer| peer.site != author || !peer.connected)
+    );
+
+    // A change goes the same way, and B's own word does too.
+    let mut change = Folder::default();
+    change.put(
+        "EX-1.json",
+        &advisory("EX-1", "express", "5.0.0", "2025-03-03T00:00:00Z"),
+    );
+    let _ = a.import("mine", &change, &[]);
+    let _ = b.import("theirs", &sample_feed(), &[]);
+    let goal = b.root();
+    c.until("everything that B knows", |status| {
+        status.knowledge_root.to_string() == goal || status.records == 35
+    });
+    c.until_equal(&b);
+    a.until_equal(&b);
+}
+
+#[test]
+fn a_site_that_is_not_listed_gets_nothing_and_gives_nothing() {
+    let bench = bench();
+    let [mut a, mut stranger] = ["site-a", "stranger"].map(|name| Site::init(bench.path(), name));
+    a.up();
+    let _ = a.import("mine", &sample_feed(), &[]);
+    stranger.up();
+    // The stranger lists A and dials it; A does not list the stranger.
+    stranger.list(&a);
+    let refused = stranger.until("a refusal", |status| {
+        status.peers.iter().any(|peer| peer.last_error.is_some())
+    });
+    assert!(refused.peers.iter().all(|peer| !peer.connected), "{refused:?}");
+    assert_eq!(refused.records, 0);
+    // Not even the certificate chain may be given away as knowledge: nothing is held.
+    assert!(
+        refused
+            .positions
+            .iter()
+            .all(|at| at.site != a.identity().site || at.held.is_none())
+    );
+    // Once listed, the same two find each other.
+    a.list(&stranger);
+    stranger.until_equal(&a);
+}
+
+#[test]
+fn a_site_listed_by_its_identity_alone_shows_its_certificates_when_it_comes() {
+    let bench = bench();
+    let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    a.up();
+    b.up();
+    let identity = b.identity().site.to_string();
+    a.list_as(&b, &identity, &["--allowed-sources", "*"]);
+    let identity = a.identity().site.to_string();
+    b.list_as(&a, &identity, &["--allowed-sources", "*"]);
+    let _ = a.import("mine", &sample_feed(), &[]);
+    b.until_equal(&a);
+    let _ = b.import("theirs", &many("BACK", 5, 50), &[]);
+    a.until_equal(&b);
+}
+
+#[test]
+fn only_sources_that_a_site_is_believed_on_reach_the_view() {
+    let bench = bench();
+    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    let _ = a.import("mine", &sample_feed(), &[]);
+    let _ = a.import("other", &many("OTH", 3, 10), &[]);
+    b.list_as(&a, &a.key(), &["--allowed-sources", "mine"]);
+    let _ = b.import_bundle(&a.export("full.zst", &[]));
+    assert_eq!(b.dump("mine"), a.dump("mine"));
+    assert_eq!(b.dump("other"), b"");
+    // Held all the same: a later change of policy needs no second transfer.
+    assert_eq!(b.held_of(&a), a.status().head);
+}
+
+#[test]
+fn a_removed_site_is_believed_no_more_and_comes_back_without_a_second_transfer() {
+    let bench = bench();
+    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    let _ = a.import("mine", &sample_feed(), &[]);
+    let empty = b.root();
+    b.list(&a);
+    let _ = b.import_bundle(&a.export("full.zst", &[]));
+    assert_eq!(b.root(), a.root());
+    b.json_call(["sites", "remove", "site-a"]).expect(0);
+    assert_eq!(b.root(), empty);
+    b.list(&a);
+    assert_eq!(b.root(), a.root());
+    b.expect_sound();
+}
+
+#[test]
+fn a_rotated_key_goes_on_where_the_old_one_stopped() {
+    let bench = bench();
+    let [mut a, mut b, mut c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
+    for site in [&mut a, &mut b] {
+        site.up();
+    }
+    link(&mut a, &mut b);
+    c.list(&a);
+    let _ = a.import("mine", &sample_feed(), &[]);
+    b.until_equal(&a);
+    let first = c.import_bundle(&a.export("before.zst", &[]));
+
+    a.stop();
+    let before = a.identity();
+    a.json_call(["keys", "generate"]).expect(0);
+    let after = a.identity();
+    assert_eq!((before.site, before.epoch + 1), (after.site, after.epoch));
+    assert_ne!(before.operating_key, after.operating_key);
+    a.up();
+    let _ = a.import("mine", &many("ROT", 12, 100), &[]);
+    b.until_equal(&a);
+    assert_eq!(b.status().records, 16);
+    // By file as well: the chain comes in the bundle.
+    let cursor = first.imported_cursor.expect("a cursor").to_string();
+    let _ = c.import_bundle(&a.export("after.zst", &["-c", &cursor]));
+    assert_eq!(c.root(), a.root());
+    // A whole bundle, across both keys, to a site that knew neither.
+    let mut d = Site::init(bench.path(), "site-d");
+    d.list(&a);
+    let _ = d.import_bundle(&a.export("all.zst", &[]));
+    assert_eq!(d.root(), a.root());
+    // And the site goes on as a peer that was away: it is dialled at its new key.
+    d.up();
+    a.list(&d);
+    a.until_connected("site-d");
+    c.up();
+    for site in [&a, &b, &c, &d] {
+        site.expect_sound();
+    }
+}
