@@ -65,7 +65,10 @@ impl Keys {
         match self {
             Self::Show(_) => session.print(&local::identity(home)?, render::identity)?,
             Self::List(_) => session.print(&local::list_keys(home)?, render::keys)?,
-            Self::Generate(_) => session.print(&local::generate_key(home).await?, render::keys)?,
+            Self::Generate(_) => {
+                session.ensure_no_daemon("beginning a new epoch").await?;
+                session.print(&local::generate_key(home).await?, render::keys)?;
+            }
             Self::Export(Export { public: _ }) => {
                 session.print(&local::identity(home)?, |identity| identity.certificates.clone())?;
             }
