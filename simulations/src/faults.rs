@@ -21,15 +21,15 @@ impl World {
         }
     }
 
-    pub(crate) fn befall(&mut self, what: Happening) {
+    pub(crate) fn befall(&mut self, what: &Happening) {
         let faults = self.scenario.faults.clone();
         match what {
-            Happening::Publish(author) => self.publish(author),
+            &Happening::Publish(author) => self.publish(author),
             Happening::Cut => {
                 self.cut(faults.cut_for_millis);
                 self.plan_next(faults.cut_every_millis, Happening::Cut);
             }
-            Happening::Heal(link) => {
+            &Happening::Heal(link) => {
                 if let Some(state) = self.network.links.get_mut(&link) {
                     state.cut = false;
                 }
@@ -49,8 +49,8 @@ impl World {
                 }
                 self.plan_next(faults.crash_every_millis, Happening::Doom);
             }
-            Happening::Down(site) => self.down(site, faults.down_for_millis),
-            Happening::Up(site) => {
+            &Happening::Down(site) => self.down(site, faults.down_for_millis),
+            &Happening::Up(site) => {
                 if !self.sites[site].is_up() {
                     self.start_engine(site);
                 }
@@ -70,13 +70,13 @@ impl World {
                 self.plan(time, Happening::StoreHeals(site));
                 self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
             }
-            Happening::StoreHeals(site) => {
+            &Happening::StoreHeals(site) => {
                 if let Some(store) = &mut self.sites[site].store {
                     store.set_failing(false);
                 }
             }
-            Happening::Fork(site) => self.fork(site),
-            Happening::ForkOn(site) => self.fork_on(site),
+            &Happening::Fork(site) => self.fork(site),
+            &Happening::ForkOn(site) => self.fork_on(site),
             Happening::Deliver { .. } | Happening::Wake(_) | Happening::Connect(_) => {}
         }
     }

@@ -7,12 +7,15 @@ use crate::scenario::Traffic;
 /// The sources that authors speak of.
 const SOURCES: [&str; 3] = ["ghsa", "osv", "pypa"];
 
+/// Records by id, with their canonical bodies.
+pub(crate) type Records = Vec<(RecordId, Vec<u8>)>;
+
 /// Draws one publication of an author.
 pub(crate) fn publication(
     traffic: &Traffic,
     author: usize,
     rng: &mut fastrand::Rng,
-) -> Option<(Source, Vec<(RecordId, Vec<u8>)>)> {
+) -> Option<(Source, Records)> {
     let source: Source = SOURCES[rng.usize(0..SOURCES.len())].parse().ok()?;
     let mut records = std::collections::BTreeMap::new();
     for _ in 0..traffic.records.draw(rng) {

@@ -243,7 +243,7 @@ impl World {
                 }
             }
             Happening::Connect(link) => self.connect(link),
-            other => self.befall(other),
+            other => self.befall(&other),
         }
     }
 

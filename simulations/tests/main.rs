@@ -1,4 +1,7 @@
-//! Every scenario under a few seeds; the binary `simulate` runs more.
+//! Scenarios under a few seeds; the binary `simulate` runs more of them, and the world of a thousand sites.
+
+// Helpers of tests stand outside of test functions; a failing one is a failing test.
+#![allow(clippy::unwrap_used)]
 
 use starling_simulations::{Scenario, run, run_twice};
 
