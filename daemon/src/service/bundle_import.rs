@@ -8,7 +8,9 @@ use std::time::Instant;
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::bundle::{BundleItem, BundleReader, BundleSeal, LogRange, ReaderOptions, SealCheck};
+use starling_protocol::bundle::{
+    BundleError, BundleItem, BundleReader, BundleSeal, LogRange, ReaderOptions, SealCheck,
+};
 use starling_protocol::{ClaimKind, ClaimNumber, Delta, KeyRef, SiteId};
 use starling_store::{LedgerEntry, ListedSite, LogId, Origin, StoreError, ViewCounts};
 use starling_sync::AppendProblem;
@@ -84,7 +86,12 @@ impl SiteParts {
             };
             let failed = |error: StoreError| store_problem("noting the import", &error);
             self.store.record(&entry).map_err(failed)?;
-            if let Some(exporter) = &plan.exporter {
+            // What the exporter holds is its own word: an unsigned seal is nobody's.
+            if let Some(exporter) = plan
+                .exporter
+                .as_ref()
+                .filter(|_| reader.seal().exporter().is_ok())
+            {
                 let held = reader.manifest().ranges.iter();
                 let held = held.map(|range| {
                     (
@@ -114,13 +121,9 @@ impl SiteParts {
             Problem::new(ErrorCode::FileAccess, format!("reading the bundle: {error}"))
         };
         file.seek(SeekFrom::Start(0)).map_err(read)?;
-        let federation = &self.config.federation;
-        let lenient = params.skip_signature
-            || !federation.require_signature
-            || federation.import.skip_signature_on_trusted_sites;
         let options = ReaderOptions {
-            max_bundle_bytes: federation.import.max_bundle_size.0,
-            seal: if lenient {
+            max_bundle_bytes: self.config.federation.import.max_bundle_size.0,
+            seal: if self.may_skip_seal(params) {
                 SealCheck::Skip
             } else {
                 SealCheck::Require
@@ -128,6 +131,14 @@ impl SiteParts {
         };
         BundleReader::open(BufReader::with_capacity(1 << 20, file), options)
             .map_err(|error| bundle_problem("importing a bundle", &error))
+    }
+
+    /// Whether a seal that does not verify may be passed over: where none is required, or where the caller asks
+    /// for it and the configuration trusts listed exporters so far. Asking alone is not enough.
+    fn may_skip_seal(&self, params: types::ImportParams) -> bool {
+        let federation = &self.config.federation;
+        let trusted = federation.import.skip_signature_on_trusted_sites;
+        !federation.require_signature || (params.skip_signature && trusted)
     }
 
     /// Reads the whole bundle without changing knowledge: nothing of it is applied unless all of it is sound.
@@ -168,7 +179,11 @@ impl SiteParts {
             )
             .hint("`starling sites add` lists a site; an empty list allows nothing"));
         }
-        let taken = self.placeable(&allowed, params, &mut warnings)?;
+        let placed = self.placeable(&allowed, params, &mut warnings);
+        let (taken, refusal) = match placed {
+            Ok(taken) => (taken, None),
+            Err(problem) => (Vec::new(), Some(problem)),
+        };
         let mut plan = Plan {
             taken,
             exporter,
@@ -186,6 +201,21 @@ impl SiteParts {
                     self.look_at(bytes, reader.seal(), params, &mut plan)?;
                 }
             }
+        }
+        // Only now: a file that is damaged is damaged, whatever else is to be said of it.
+        if let Some(problem) = refusal {
+            return Err(problem);
+        }
+        let configured = self.config.view.conflict_strategy.to_string();
+        if plan.conflict_count > 0
+            && params.on_conflict != types::ConflictStrategy::Fail
+            && params.on_conflict.as_str() != configured
+        {
+            plan.warnings.push(format!(
+                "conflicts are settled by view.conflict_strategy = {configured:?}, at this and every import alike; \
+                 on_conflict={} settles nothing by itself",
+                params.on_conflict.as_str()
+            ));
         }
         if params.on_conflict == types::ConflictStrategy::Fail && plan.conflict_count > 0 {
             let named = plan
@@ -214,16 +244,33 @@ impl SiteParts {
         let exporter = match seal.exporter() {
             Ok(exporter) => exporter,
             Err(error) => {
-                let trusted_only = !params.skip_signature && self.config.federation.require_signature;
-                if trusted_only {
-                    return Err(bundle_problem("importing a bundle", error));
+                let refused = || bundle_problem("importing a bundle", error);
+                if !self.may_skip_seal(params) {
+                    return Err(refused());
                 }
                 warnings.push(format!("the seal does not verify and was skipped: {error}"));
-                return Ok(None);
+                // Whom it names must be listed all the same, and its limits hold.
+                named_exporter(error).ok_or_else(refused)?
             }
         };
         if exporter == self.home.chain().site() {
             return Ok(None);
+        }
+        let known = self
+            .store
+            .chain(&exporter)
+            .map_err(|error| store_problem("importing a bundle", &error))?;
+        let closed_by = known
+            .as_ref()
+            .and_then(|chain| chain.of_epoch(seal.epoch().saturating_add(1)));
+        if let Some(closed_by) = closed_by {
+            if closed_by.body().reason == starling_protocol::Reason::Revocation && !params.skip_signature {
+                let detail =
+                    format!("importing a bundle: it is sealed with a key of {exporter} that was revoked");
+                return Err(Problem::new(ErrorCode::SignatureVerificationFailed, detail)
+                    .hint("have it exported again"));
+            }
+            warnings.push("the bundle is sealed with a key that its exporter has replaced since".to_owned());
         }
         let listed = self
             .store
@@ -304,7 +351,14 @@ impl SiteParts {
                 ));
                 continue;
             }
-            news |= range.last > held || log.is_some_and(|log| log.wanted > 0);
+            if log.as_ref().is_some_and(|log| log.frozen) {
+                gaps.push(format!(
+                    "the {} log of {} is frozen: its author signed two histories",
+                    range.lane, range.site
+                ));
+                continue;
+            }
+            news |= range.last > held || log.is_some_and(|log| log.wanted > 0 || log.accepted < held);
             taken.push(*range);
         }
         if taken.is_empty() {
@@ -368,7 +422,21 @@ impl SiteParts {
                 format!("importing a bundle: no certificate chain of {site} is known"),
             ));
         };
-        let verified = delta.verify(&chain).map_err(refuse)?;
+        let verified = match delta.verify(&chain) {
+            Ok(verified) => verified,
+            // Honest bytes of a branch or epoch that this site cannot take: its log is left out, no other.
+            Err(
+                error @ (starling_protocol::DeltaError::OutsideEpoch { .. }
+                | starling_protocol::DeltaError::UnknownEpoch { .. }),
+            ) => {
+                plan.warnings
+                    .push(format!("left out: the {lane} log of {site}: {error}"));
+                plan.taken
+                    .retain(|range| range.site != site || range.lane != lane);
+                return Ok(());
+            }
+            Err(error) => return Err(refuse(error)),
+        };
         let held = self.store.log(LogId { site, lane }).map_err(failed)?;
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
         let reader = self.store.view().map_err(failed)?;
@@ -437,7 +505,7 @@ impl SiteParts {
         report: &mut types::ImportReport,
     ) -> ServiceResult<Applied> {
         let failed = |error: StoreError| store_problem("importing a bundle", &error);
-        let wanted: BTreeSet<LogId> = taken
+        let mut wanted: BTreeSet<LogId> = taken
             .iter()
             .map(|range| LogId {
                 site: range.site,
@@ -451,24 +519,22 @@ impl SiteParts {
         {
             match item {
                 BundleItem::Deltas(page) => {
-                    let mut run = Vec::new();
-                    for bytes in page.deltas() {
-                        let header = Delta::decode(bytes).map(|delta| *delta.header());
-                        if header.is_ok_and(|header| {
-                            wanted.contains(&LogId {
-                                site: header.site,
-                                lane: header.lane,
-                            })
-                        }) {
-                            run.extend_from_slice(bytes);
+                    for (id, run) in runs_of(page.deltas()) {
+                        if !wanted.contains(&id) {
+                            continue;
                         }
-                    }
-                    let before = self.held_claims(&wanted).map_err(failed)?;
-                    let outcome = self.store.append(&run).map_err(failed)?;
-                    applied.deltas += outcome.appended as u64;
-                    applied.claims += self.held_claims(&wanted).map_err(failed)?.saturating_sub(before);
-                    if let Some(problem) = outcome.problem {
-                        return Err(append_problem(&problem));
+                        let before = self.held_claims(id).map_err(failed)?;
+                        let outcome = self.store.append(&run).map_err(failed)?;
+                        applied.deltas += outcome.appended as u64;
+                        applied.claims += self.held_claims(id).map_err(failed)?.saturating_sub(before);
+                        if let Some(problem) = outcome.problem {
+                            // One author's fault stops that author's log and no other.
+                            wanted.remove(&id);
+                            report
+                                .warnings
+                                .push(format!("left out: {}", problem_text(&problem)));
+                            applied.problem.get_or_insert(problem);
+                        }
                     }
                 }
                 BundleItem::Bodies(page) => {
@@ -482,6 +548,12 @@ impl SiteParts {
             at: now(),
         };
         let accepted = self.store.accept(&origin).map_err(failed)?;
+        if wanted.is_empty()
+            && let Some(problem) = &applied.problem
+        {
+            self.changed();
+            return Err(append_problem(problem));
+        }
         applied.view = accepted.view;
         report.counts = counts_of(&accepted.view);
         for id in wanted {
@@ -500,12 +572,8 @@ impl SiteParts {
         Ok(applied)
     }
 
-    fn held_claims(&self, logs: &BTreeSet<LogId>) -> Result<u64, StoreError> {
-        let mut claims = 0;
-        for id in logs {
-            claims += self.store.log(*id)?.map_or(0, |log| log.tip.cursor.number.0);
-        }
-        Ok(claims)
+    fn held_claims(&self, id: LogId) -> Result<u64, StoreError> {
+        Ok(self.store.log(id)?.map_or(0, |log| log.tip.cursor.number.0))
     }
 
     fn site_cursor(&self, range: &LogRange) -> types::SiteCursor {
@@ -522,6 +590,25 @@ struct Applied {
     deltas: u64,
     claims: u64,
     view: ViewCounts,
+    /// The first thing that kept a log from being taken.
+    problem: Option<AppendProblem>,
+}
+
+/// Deltas in runs of one log each, in order.
+fn runs_of<'a>(deltas: impl Iterator<Item = &'a [u8]>) -> Vec<(LogId, Vec<u8>)> {
+    let mut runs: Vec<(LogId, Vec<u8>)> = Vec::new();
+    for bytes in deltas {
+        let Ok(delta) = Delta::decode(bytes) else { continue };
+        let id = LogId {
+            site: delta.header().site,
+            lane: delta.header().lane,
+        };
+        match runs.last_mut() {
+            Some((last, run)) if *last == id => run.extend_from_slice(bytes),
+            _ => runs.push((id, bytes.to_vec())),
+        }
+    }
+    runs
 }
 
 pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
@@ -531,6 +618,14 @@ pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
         canonical_skipped: view.skipped,
         edges_added: view.edges_added,
         deletions_processed: view.deletions,
+    }
+}
+
+/// The exporter that a seal names, where its signature does not hold.
+fn named_exporter(error: &BundleError) -> Option<SiteId> {
+    match error {
+        BundleError::Signature { exporter, .. } | BundleError::SealEpoch { exporter, .. } => Some(*exporter),
+        _ => None,
     }
 }
 
