@@ -18,7 +18,7 @@ use crate::peer::Peer;
 use crate::pull::{DeltasAsk, Pull};
 use crate::replica::{Replica, ReplicaError};
 use crate::settings::Settings;
-use crate::wire::{LogNote, Request, Response};
+use crate::wire::{LogNote, Request, Response, WireFault};
 
 /// What one event is handled with.
 pub(crate) struct Cx<'a> {
@@ -110,7 +110,8 @@ impl SyncEngine {
             Event::RequestFailed { peer, id, reason } => self.request_failed(&mut cx, peer, id, reason),
             Event::Gossip { peer, bytes } => self.gossip_came(&mut cx, peer, &bytes),
             Event::LocalChanged => self.local_changed(&mut cx),
-            Event::Tick => {}
+            // A timer may ring early, and has rung: it must be set again in any case.
+            Event::Tick => self.wake_at = None,
         }
         self.go_on(&mut cx);
         cx.out
@@ -196,6 +197,10 @@ impl SyncEngine {
         };
         let response = match Response::decode(bytes) {
             Ok(response) => response,
+            Err(WireFault::Version { .. }) => {
+                self.abandon(cx, peer, pending.ask);
+                return self.close(cx, peer, DisconnectReason::OtherVersion);
+            }
             Err(fault) => {
                 self.abandon(cx, peer, pending.ask);
                 return self.offend(cx, peer, Offence::Malformed(fault.to_string()));

@@ -11,7 +11,7 @@ use crate::limits::MAX_ANNOUNCE_BYTES;
 use crate::news::rank_of;
 use crate::notice::{Notice, Offence};
 use crate::peer::HeadRank;
-use crate::wire::{Announce, News};
+use crate::wire::{Announce, News, WireFault};
 
 /// Most gossip messages that wait to be published.
 const MAX_UNPUBLISHED: usize = 256;
@@ -26,6 +26,8 @@ pub(crate) struct Gossip {
     queue: VecDeque<News>,
     /// When the newest head of each other site's log expires; none once it was said.
     pub(crate) expiries: Option<BTreeMap<LogKey, UnixMillis>>,
+    /// The expiries that were said: a log is stale once per head.
+    said: BTreeMap<LogKey, UnixMillis>,
 }
 
 impl Gossip {
@@ -112,6 +114,8 @@ impl SyncEngine {
         }
         let outcome = match Announce::decode(bytes) {
             Ok(Announce(news)) => self.take_facts(cx, key, &news, true),
+            // The one who forwards it need not speak its author's version.
+            Err(WireFault::Version { .. }) => Ok(false),
             Err(fault) => Err(Offence::Malformed(fault.to_string())),
         };
         match outcome {
@@ -143,6 +147,9 @@ impl SyncEngine {
         *expiries = fresh;
         let stale: BTreeMap<LogKey, UnixMillis> = stale;
         for ((site, lane), expired_at) in stale {
+            if self.gossip.said.insert((site, lane), expired_at) == Some(expired_at) {
+                continue;
+            }
             cx.notice(Notice::Stale {
                 site,
                 lane,

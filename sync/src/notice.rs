@@ -21,6 +21,9 @@ pub enum DisconnectReason {
     /// It did not say hello in time.
     #[error("the peer did not say hello in time")]
     NoHello,
+    /// It answers in another wire version.
+    #[error("the peer speaks another wire version: upgrade the older site")]
+    OtherVersion,
     /// It refused this site.
     #[error("the peer refused this site: {0:?}")]
     RefusedByPeer(RefusalCode),

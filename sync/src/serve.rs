@@ -33,12 +33,12 @@ impl SyncEngine {
         }
         let request = match Request::decode(bytes) {
             Ok(request) => request,
+            // An older or newer site is no offender; it hears why and hangs up.
+            Err(fault @ WireFault::Version { .. }) => {
+                return self.refuse(cx, key, id, RefusalCode::Version, &fault.to_string());
+            }
             Err(fault) => {
-                let code = match fault {
-                    WireFault::Version { .. } => RefusalCode::Version,
-                    _ => RefusalCode::Malformed,
-                };
-                self.refuse(cx, key, id, code, &fault.to_string());
+                self.refuse(cx, key, id, RefusalCode::Malformed, &fault.to_string());
                 return self.offend(cx, key, Offence::Malformed(fault.to_string()));
             }
         };

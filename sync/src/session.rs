@@ -119,6 +119,8 @@ impl SyncEngine {
         if self.peers.contains_key(&key) {
             let answer = Response::Hello(self.hello_to(cx, key));
             self.respond(cx, key, id, &answer);
+            // What did not fit into the hello follows as news.
+            self.tell_all(cx, key);
         }
     }
 

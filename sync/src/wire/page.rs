@@ -87,7 +87,12 @@ pub fn pack(
         MAX_BODIES_PAGE_BYTES,
     )?;
     let prefix = join_bases(bases)?;
-    let content: Vec<u8> = bodies.iter().flatten().flatten().copied().collect();
+    let content: Vec<u8> = bodies
+        .iter()
+        .flatten()
+        .map(Vec::as_slice)
+        .collect::<Vec<_>>()
+        .concat();
     let reach = content.len() + prefix.len();
     let level = match (bulk, reach) {
         (_, reach) if reach <= SMALL_PAGE_BYTES => levels.small,

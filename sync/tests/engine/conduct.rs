@@ -301,6 +301,20 @@ fn a_direct_lane_is_read_at_its_author_only() {
 }
 
 #[test]
+fn another_wire_version_is_refused_without_blame() {
+    let mut duel = Duel::new();
+    for _ in 0..20 {
+        let effects = duel.ask_bytes(vec![9, 1, 2, 3]);
+        assert_eq!((offence(&effects), parted(&effects)), (None, None));
+        let answer = effects.iter().find_map(|effect| match effect {
+            Effect::Respond { bytes, .. } => Some(Response::decode(bytes).unwrap()),
+            _ => None,
+        });
+        assert_eq!(answer.as_ref().and_then(refusal), Some(RefusalCode::Version));
+    }
+}
+
+#[test]
 fn junk_is_answered_with_a_refusal_and_soon_with_a_lock_out() {
     let mut duel = Duel::new();
     let effects = duel.ask_bytes(b"\x01\xffjunk".to_vec());
@@ -545,6 +559,13 @@ fn an_expired_head_makes_its_log_stale_once_and_removes_nothing() {
         .iter()
         .filter(|notice| matches!(notice, Notice::Stale { site, .. } if *site == author));
     assert_eq!(stale.count(), 1);
+    net.feed(1, Event::LocalChanged);
+    net.run(MINUTE);
+    let stale = net.sites[1]
+        .notices
+        .iter()
+        .filter(|notice| matches!(notice, Notice::Stale { .. }));
+    assert_eq!(stale.count(), 1, "once per head, whatever else changes");
     net.assert_converged();
     assert!(
         !net.noticed(0, |notice| matches!(notice, Notice::Stale { .. })),
