@@ -544,7 +544,7 @@ impl SiteParts {
             }
         }
         let origin = Origin {
-            bundle: Some(report.bundle_hash.to_string()),
+            bundle: Some(reader.hash()),
             at: now(),
         };
         let accepted = self.store.accept(&origin).map_err(failed)?;

@@ -5,6 +5,7 @@ use starling_api::{EventStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, EventAction, Problem};
 use starling_store::{Event, EventNumber};
+use starling_view::{Action, PackageId};
 
 use super::problem::store_problem;
 use super::{Site, SiteParts};
@@ -97,13 +98,14 @@ impl SiteParts {
     }
 
     fn shown_event(&self, number: EventNumber, event: Event) -> Option<types::EventRecord> {
-        let merge_hash: types::MergeHash = event.merge_hash.parse().ok()?;
-        let action = match event.action.as_str() {
-            "Created" => EventAction::Created,
-            "Redirected" => EventAction::Redirected,
-            "Deleted" => EventAction::Removed,
-            "Withdrawn" => EventAction::Withdrawn,
-            _ => EventAction::Updated,
+        let change = event.change;
+        let merge_hash: types::MergeHash = change.merge_hash.into();
+        let action = match change.action {
+            Action::Created => EventAction::Created,
+            Action::Updated => EventAction::Updated,
+            Action::Withdrawn => EventAction::Withdrawn,
+            Action::Removed => EventAction::Removed,
+            Action::Redirected { .. } => EventAction::Redirected,
         };
         let site_id = self
             .slug_of(&event.site)
@@ -112,14 +114,14 @@ impl SiteParts {
             id: types::EventId(number.0),
             event: types::CanonicalImported {
                 canonical_id: merge_hash,
-                cve: event
+                cve: change
                     .vulnerability
-                    .starts_with("CVE-")
-                    .then(|| event.vulnerability.clone()),
-                affects_key: affects_key(&event.package),
+                    .is_cve()
+                    .then(|| change.vulnerability.to_string()),
+                affects_key: affects_key(&change.package),
                 merge_hash,
                 action,
-                bundle_hash: event.bundle.and_then(|bundle| bundle.parse().ok()),
+                bundle_hash: event.bundle.map(Into::into),
                 site_id,
                 imported_at: event.at.into(),
                 redirected_from: None,
@@ -129,11 +131,11 @@ impl SiteParts {
 }
 
 /// The package as a package URL where it has one, else as it is named.
-fn affects_key(package: &[String]) -> String {
+fn affects_key(package: &PackageId) -> String {
     match package {
-        [kind, ecosystem, name] if kind == "package" => starling_scanner::purl::osv::purl_of(ecosystem, name)
+        PackageId::Package { ecosystem, name } => starling_scanner::purl::osv::purl_of(ecosystem, name)
             .map_or_else(|| format!("{ecosystem}/{name}"), |purl| purl.to_string()),
-        [_, rest @ ..] => rest.join("/"),
-        [] => String::new(),
+        PackageId::Repository { repository } => repository.clone(),
+        PackageId::Record(key) => format!("{}/{}", key.source, key.id),
     }
 }

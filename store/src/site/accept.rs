@@ -187,7 +187,7 @@ impl SiteStore {
         let changes = starling_view::update(txn, &ports, &ports, &settings, records)?;
         counts.add(&changes, records.len());
         if let Some((author, origin)) = context {
-            self.write_events(txn, &EventContext { author, origin }, &changes)?;
+            self.write_events(txn, state, &EventContext { author, origin }, &changes)?;
         }
         Ok(())
     }

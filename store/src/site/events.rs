@@ -3,12 +3,14 @@
 use std::ops::{Bound, ControlFlow};
 
 use serde::{Deserialize, Serialize};
-use starling_protocol::{SiteId, UnixMillis};
+use starling_protocol::{BundleHash, SiteId, UnixMillis};
 use starling_view::{Change, Changes};
 
 use super::SiteStore;
 use super::error::StoreError;
+use super::event_row::EventRow;
 use super::rows::damaged;
+use super::state::State;
 use super::txn::Txn;
 use crate::engine::{Direction, Tree};
 
@@ -24,29 +26,20 @@ pub struct EventNumber(pub u64);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
     /// The bundle, where it was one.
-    pub bundle: Option<String>,
+    pub bundle: Option<BundleHash>,
     /// When, by this site's clock.
     pub at: UnixMillis,
 }
 
 /// One change of a canonical advisory, as subscribers see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its merge hash.
-    pub merge_hash: String,
-    /// The vulnerability's identity.
-    pub vulnerability: String,
-    /// The package: `[ecosystem, name]`, `[repository]` or `[source, record]`, with its kind first.
-    pub package: Vec<String>,
-    /// What happened: `Created`, `Updated`, `Withdrawn`, `Deleted` or `Redirected`.
-    pub action: String,
-    /// Merge hashes that stand for it now, after a redirect.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub redirected_to: Vec<String>,
+    /// What changed, and how.
+    pub change: Change,
     /// Author of the log whose claim brought it.
     pub site: SiteId,
     /// The bundle that brought it, if one did.
-    pub bundle: Option<String>,
+    pub bundle: Option<BundleHash>,
     /// When it was shown here.
     pub at: UnixMillis,
 }
@@ -61,19 +54,29 @@ impl SiteStore {
     pub(crate) fn write_events(
         &self,
         txn: &mut Txn<'_>,
+        state: &State,
         context: &EventContext<'_>,
         changes: &Changes,
     ) -> Result<(), StoreError> {
-        if changes.advisories.is_empty() {
+        let Some(author) = state
+            .authors
+            .get(&context.author)
+            .filter(|_| !changes.advisories.is_empty())
+        else {
             return Ok(());
-        }
+        };
         let mut number = self.last_event()?.0;
         for change in &changes.advisories {
             number += 1;
-            let event = event_of(context, change);
-            let row =
-                serde_json::to_vec(&event).map_err(|_| damaged(Tree::Events, &[], "an event to write"))?;
-            txn.put(Tree::Events, &number.to_be_bytes(), row);
+            let row = EventRow {
+                author: *author,
+                at: context.origin.at,
+                bundle: context.origin.bundle,
+                vulnerability: change.vulnerability.clone(),
+                package: change.package.clone(),
+                action: change.action.clone(),
+            };
+            txn.put(Tree::Events, &number.to_be_bytes(), row.encode());
             if let Some(expired) = number.checked_sub(EVENTS_KEPT) {
                 txn.delete(Tree::Events, &expired.to_be_bytes());
             }
@@ -118,6 +121,7 @@ impl SiteStore {
         after: EventNumber,
         limit: usize,
     ) -> Result<Vec<(EventNumber, Event)>, StoreError> {
+        let state = self.read()?;
         let mut events = Vec::new();
         let mut bad = None;
         let start = after.0.to_be_bytes();
@@ -130,9 +134,9 @@ impl SiteStore {
                 if events.len() >= limit {
                     return ControlFlow::Break(());
                 }
-                match serde_json::from_slice(row) {
-                    Ok(event) => events.push((number_of(key), event)),
-                    Err(_) => bad = Some(damaged(Tree::Events, key, "an event")),
+                match EventRow::decode(row).and_then(|row| event_of(&state, row)) {
+                    Some(event) => events.push((number_of(key), event)),
+                    None => bad = Some(damaged(Tree::Events, key, "an event")),
                 }
                 ControlFlow::Continue(())
             },
@@ -148,28 +152,17 @@ fn number_of(key: &[u8]) -> EventNumber {
     )
 }
 
-fn event_of(context: &EventContext<'_>, change: &Change) -> Event {
-    use starling_view::{Action, PackageId};
-    let (action, redirected_to) = match &change.action {
-        Action::Created => ("Created", Vec::new()),
-        Action::Updated => ("Updated", Vec::new()),
-        Action::Withdrawn => ("Withdrawn", Vec::new()),
-        Action::Removed => ("Deleted", Vec::new()),
-        Action::Redirected { to } => ("Redirected", to.iter().map(ToString::to_string).collect()),
-    };
-    let package = match &change.package {
-        PackageId::Package { ecosystem, name } => vec!["package".to_owned(), ecosystem.clone(), name.clone()],
-        PackageId::Repository { repository } => vec!["repository".to_owned(), repository.clone()],
-        PackageId::Record(key) => vec!["record".to_owned(), key.source.to_string(), key.id.to_string()],
-    };
-    Event {
-        merge_hash: change.merge_hash.to_string(),
-        vulnerability: change.vulnerability.to_string(),
-        package,
-        action: action.to_owned(),
-        redirected_to,
-        site: context.author,
-        bundle: context.origin.bundle.clone(),
-        at: context.origin.at,
-    }
+fn event_of(state: &State, row: EventRow) -> Option<Event> {
+    let merge_hash = row.package.merge_hash(&row.vulnerability);
+    Some(Event {
+        change: Change {
+            vulnerability: row.vulnerability,
+            package: row.package,
+            merge_hash,
+            action: row.action,
+        },
+        site: *state.sites.get(&row.author)?,
+        bundle: row.bundle,
+        at: row.at,
+    })
 }

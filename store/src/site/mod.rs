@@ -11,6 +11,7 @@ mod author;
 mod bodies;
 mod doctor;
 mod error;
+mod event_row;
 mod events;
 mod extend;
 mod feed;

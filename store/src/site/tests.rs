@@ -7,7 +7,7 @@ use starling_protocol::{
     SigningKey, Source, UnixMillis,
 };
 use starling_sync::AppendProblem;
-use starling_view::{Settings, ViewPolicy};
+use starling_view::{Action, Settings, ViewPolicy};
 
 use super::*;
 use crate::engine::{FaultPlan, MemoryEngine};
@@ -370,11 +370,14 @@ fn events_tell_what_the_view_changed_and_can_be_resumed() {
     let first = a.store.events_after(EventNumber(0), 10).unwrap();
     assert_eq!(first.len(), 1);
     assert_eq!(
-        (first[0].1.action.as_str(), first[0].1.vulnerability.as_str()),
-        ("Created", "P-1")
+        (
+            &first[0].1.change.action,
+            first[0].1.change.vulnerability.as_str()
+        ),
+        (&Action::Created, "P-1")
     );
     a.say(&[("P-1", None)], 2);
     let later = a.store.events_after(first[0].0, 10).unwrap();
     assert_eq!(later.len(), 1);
-    assert_eq!(later[0].1.action, "Deleted");
+    assert_eq!(later[0].1.change.action, Action::Removed);
 }

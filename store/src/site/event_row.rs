@@ -1,0 +1,234 @@
+//! How an event lies in its row. A first sync writes a hundred thousand of them at once, so they are small.
+//!
+//! ```text
+//! action u8, time varint (ms), author u16 BE,
+//! bundle u8 (1: its hash, 32 bytes, follows),
+//! vulnerability text, package kind u8, its one or two texts,
+//! number of heirs varint, their merge hashes (32 bytes each)
+//! ```
+//!
+//! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package.
+
+use starling_protocol::{BundleHash, MergeHash, UnixMillis};
+use starling_view::{Action, PackageId, RecordKey, VulnerabilityId};
+
+use super::rows::{AuthorNumber, put_varint, take_varint};
+
+const CREATED: u8 = 0;
+const UPDATED: u8 = 1;
+const WITHDRAWN: u8 = 2;
+const REMOVED: u8 = 3;
+const REDIRECTED: u8 = 4;
+
+const PACKAGE: u8 = 0;
+const REPOSITORY: u8 = 1;
+const RECORD: u8 = 2;
+
+/// An event as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventRow {
+    pub(crate) author: AuthorNumber,
+    pub(crate) at: UnixMillis,
+    pub(crate) bundle: Option<BundleHash>,
+    pub(crate) vulnerability: VulnerabilityId,
+    pub(crate) package: PackageId,
+    pub(crate) action: Action,
+}
+
+impl EventRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let heirs: &[MergeHash] = match &self.action {
+            Action::Redirected { to } => to,
+            _ => &[],
+        };
+        let mut out = Vec::with_capacity(64);
+        out.push(match self.action {
+            Action::Created => CREATED,
+            Action::Updated => UPDATED,
+            Action::Withdrawn => WITHDRAWN,
+            Action::Removed => REMOVED,
+            Action::Redirected { .. } => REDIRECTED,
+        });
+        put_varint(&mut out, self.at.as_millis());
+        out.extend_from_slice(&self.author.0.to_be_bytes());
+        out.push(u8::from(self.bundle.is_some()));
+        out.extend(self.bundle.iter().flat_map(BundleHash::as_bytes));
+        put_text(&mut out, self.vulnerability.as_str());
+        match &self.package {
+            PackageId::Package { ecosystem, name } => {
+                out.push(PACKAGE);
+                put_text(&mut out, ecosystem);
+                put_text(&mut out, name);
+            }
+            PackageId::Repository { repository } => {
+                out.push(REPOSITORY);
+                put_text(&mut out, repository);
+            }
+            PackageId::Record(key) => {
+                out.push(RECORD);
+                put_text(&mut out, key.source.as_str());
+                put_text(&mut out, key.id.as_str());
+            }
+        }
+        put_varint(&mut out, heirs.len() as u64);
+        out.extend(heirs.iter().flat_map(MergeHash::as_bytes));
+        out
+    }
+
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let row = Self::take(&mut bytes)?;
+        bytes.is_empty().then_some(row)
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let action = take_byte(bytes)?;
+        let at = UnixMillis::new(take_varint(bytes)?).ok()?;
+        let author = AuthorNumber(u16::from_be_bytes([take_byte(bytes)?, take_byte(bytes)?]));
+        let bundle = match take_byte(bytes)? {
+            0 => None,
+            1 => Some(BundleHash::from_bytes(take_hash(bytes)?)),
+            _ => return None,
+        };
+        let vulnerability = VulnerabilityId::of(take_text(bytes)?)?;
+        let package = match take_byte(bytes)? {
+            PACKAGE => PackageId::Package {
+                ecosystem: take_text(bytes)?.to_owned(),
+                name: take_text(bytes)?.to_owned(),
+            },
+            REPOSITORY => PackageId::Repository {
+                repository: take_text(bytes)?.to_owned(),
+            },
+            RECORD => PackageId::Record(RecordKey::new(
+                take_text(bytes)?.parse().ok()?,
+                take_text(bytes)?.parse().ok()?,
+            )),
+            _ => return None,
+        };
+        let mut to = Vec::new();
+        for _ in 0..take_varint(bytes)? {
+            to.push(MergeHash::from_bytes(take_hash(bytes)?));
+        }
+        let action = match action {
+            CREATED => Action::Created,
+            UPDATED => Action::Updated,
+            WITHDRAWN => Action::Withdrawn,
+            REMOVED => Action::Removed,
+            REDIRECTED => Action::Redirected {
+                to: std::mem::take(&mut to),
+            },
+            _ => return None,
+        };
+        to.is_empty().then_some(Self {
+            author,
+            at,
+            bundle,
+            vulnerability,
+            package,
+            action,
+        })
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let length = usize::try_from(take_varint(bytes)?).ok()?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
+}
+
+fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
+    let (&byte, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(byte)
+}
+
+fn take_hash(bytes: &mut &[u8]) -> Option<[u8; 32]> {
+    let (hash, rest) = bytes.split_first_chunk::<32>()?;
+    *bytes = rest;
+    Some(*hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn actions() -> impl Strategy<Value = Action> {
+        let hash = any::<[u8; 32]>().prop_map(MergeHash::from_bytes);
+        prop_oneof![
+            Just(Action::Created),
+            Just(Action::Updated),
+            Just(Action::Withdrawn),
+            Just(Action::Removed),
+            prop::collection::vec(hash, 0..4).prop_map(|to| Action::Redirected { to }),
+        ]
+    }
+
+    fn packages() -> impl Strategy<Value = PackageId> {
+        let record = ("[a-z]{1,8}", "[A-Z]{1,4}-[0-9]{1,6}");
+        prop_oneof![
+            (".{0,12}", ".{0,20}").prop_map(|(ecosystem, name)| PackageId::Package { ecosystem, name }),
+            ".{0,30}".prop_map(|repository| PackageId::Repository { repository }),
+            record.prop_map(|(source, id)| {
+                PackageId::Record(RecordKey::new(source.parse().unwrap(), id.parse().unwrap()))
+            }),
+        ]
+    }
+
+    fn events() -> impl Strategy<Value = EventRow> {
+        let bundle = prop::option::of(any::<[u8; 32]>().prop_map(BundleHash::from_bytes));
+        let vulnerability = "(CVE-2[0-9]{3}-[0-9]{4,6}|GHSA-[a-z0-9]{4})";
+        let parts = (
+            any::<u16>(),
+            0_u64..1 << 40,
+            bundle,
+            vulnerability,
+            packages(),
+            actions(),
+        );
+        parts.prop_map(|(author, at, bundle, vulnerability, package, action)| EventRow {
+            author: AuthorNumber(author),
+            at: UnixMillis::saturating(at),
+            bundle,
+            vulnerability: VulnerabilityId::of(&vulnerability).unwrap(),
+            package,
+            action,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_reads_back_and_no_prefix_of_its_row_does(event in events(), cut in any::<prop::sample::Index>()) {
+            let row = event.encode();
+            prop_assert_eq!(EventRow::decode(&row), Some(event));
+            prop_assert_eq!(EventRow::decode(&row[..cut.index(row.len())]), None);
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = EventRow::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_usual_event_takes_about_a_hundred_bytes() {
+        let event = EventRow {
+            author: AuthorNumber(1),
+            at: UnixMillis::saturating(1_790_000_000_000),
+            bundle: Some(BundleHash::from_bytes([7; 32])),
+            vulnerability: VulnerabilityId::of("CVE-2021-44228").unwrap(),
+            package: PackageId::Package {
+                ecosystem: "Maven".to_owned(),
+                name: "org.apache.logging.log4j:log4j-core".to_owned(),
+            },
+            action: Action::Created,
+        };
+        assert_eq!(event.encode().len(), 101);
+    }
+}
