@@ -404,11 +404,11 @@ pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
         let Some(log) = state.logs.get_mut(&id) else {
             continue;
         };
-        let waiting: BTreeSet<Option<Source>> =
-            log.wanted.values().map(|wanted| wanted.key.source()).collect();
+        let ready: BTreeSet<Option<Source>> =
+            in_scope.into_iter().filter(|source| !log.waits(source)).collect();
         let mut any = false;
         for (source, row) in &mut log.sources {
-            if in_scope.contains(source) && row.accepted < row.last && !waiting.contains(source) {
+            if ready.contains(source) && row.accepted < row.last {
                 row.accepted = row.last;
                 row.accepted_state = row.held.clone();
                 txn.put(

@@ -50,9 +50,10 @@ impl SiteStore {
                 None => None,
             };
             let source_name = claim.key().source();
-            let source = sources
-                .entry(source_name.clone())
-                .or_insert_with(|| log.sources.get(&source_name).cloned().unwrap_or_default());
+            let source = sources.entry(source_name.clone()).or_insert_with(|| {
+                let row = log.sources.get(&source_name).cloned().unwrap_or_default();
+                caught_up_before(row, delta.header().first)
+            });
             let live = existing.as_ref().filter(|row| !row.is_tombstone());
             let prior = match live {
                 Some(row) => Some(
@@ -203,6 +204,16 @@ impl SiteStore {
         state.logs.entry(id).or_insert_with(|| Log::new(number));
         Ok(number)
     }
+}
+
+/// Moves the positions of a source that lags nowhere up to the delta that now speaks of it: nothing between
+/// is about the source, and what reads on from its positions need not read that either.
+fn caught_up_before(mut row: SourceRow, first: ClaimNumber) -> SourceRow {
+    if row.viewed == row.last && row.accepted == row.last {
+        let before = ClaimNumber(first.0.saturating_sub(1));
+        (row.accepted, row.viewed) = (before, before);
+    }
+    row
 }
 
 /// Counts a claim into a source's held state and what it replaces out.

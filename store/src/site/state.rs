@@ -43,6 +43,8 @@ pub(crate) struct Log {
     pub(crate) hold: Option<String>,
     /// Wanted bodies by the claim that names them. Change it through [`State`], which keeps an index.
     pub(crate) wanted: BTreeMap<ClaimNumber, Wanted>,
+    /// How many of them each source has; without those that have none.
+    wanted_of: BTreeMap<Option<Source>, usize>,
 }
 
 impl Log {
@@ -55,7 +57,30 @@ impl Log {
             fork: None,
             hold: None,
             wanted: BTreeMap::new(),
+            wanted_of: BTreeMap::new(),
         }
+    }
+
+    /// Whether claims about a source wait for bodies.
+    pub(crate) fn waits(&self, source: &Option<Source>) -> bool {
+        self.wanted_of.contains_key(source)
+    }
+
+    fn add_wanted(&mut self, number: ClaimNumber, wanted: Wanted) {
+        *self.wanted_of.entry(wanted.key.source()).or_default() += 1;
+        self.wanted.insert(number, wanted);
+    }
+
+    fn take_wanted(&mut self, number: ClaimNumber) -> Option<Wanted> {
+        let wanted = self.wanted.remove(&number)?;
+        let source = wanted.key.source();
+        if let Some(count) = self.wanted_of.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.wanted_of.remove(&source);
+            }
+        }
+        Some(wanted)
     }
 
     pub(crate) fn state(&self) -> LogState {
@@ -298,13 +323,13 @@ impl State {
                 .entry(wanted.hash)
                 .or_default()
                 .insert((id, number));
-            log.wanted.insert(number, wanted);
+            log.add_wanted(number, wanted);
         }
     }
 
     /// Notes that a claim needs nothing any more: it is superseded, or out of scope.
     pub(crate) fn unwant(&mut self, id: LogId, number: ClaimNumber) {
-        let Some(wanted) = self.logs.get_mut(&id).and_then(|log| log.wanted.remove(&number)) else {
+        let Some(wanted) = self.logs.get_mut(&id).and_then(|log| log.take_wanted(number)) else {
             return;
         };
         if let Some(claims) = self.wanted_by.get_mut(&wanted.hash) {
@@ -347,7 +372,7 @@ impl State {
     pub(crate) fn body_came(&mut self, hash: &ContentHash) {
         for (id, number) in self.wanted_by.remove(hash).unwrap_or_default() {
             if let Some(log) = self.logs.get_mut(&id) {
-                log.wanted.remove(&number);
+                log.take_wanted(number);
             }
         }
     }

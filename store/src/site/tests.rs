@@ -364,6 +364,63 @@ fn a_complete_feed_makes_absent_what_it_lacks_except_what_was_rejected() {
 }
 
 #[test]
+fn the_number_of_advisories_is_kept_as_they_come_and_go() {
+    let a = TestSite::new("a", 1);
+    let shown = || {
+        let view = a.store.view().unwrap();
+        let mut walked = 0;
+        starling_view::for_each_advisory(&view, |_| {
+            walked += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(view.advisory_count().unwrap(), walked);
+        walked
+    };
+    assert_eq!(shown(), 0);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    assert_eq!(shown(), 2);
+    a.say(&[("P-1", None), ("P-3", Some("three")), ("P-4", Some("four"))], 2);
+    assert_eq!(shown(), 3);
+    assert!(a.store.doctor(true).unwrap().healthy());
+    assert_eq!(shown(), 3);
+}
+
+#[test]
+fn positions_of_a_source_that_lags_nowhere_move_up_to_what_is_said_of_it_next() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    let other: Source = "other".parse().unwrap();
+    let claim = Claim::set(
+        &other,
+        &"O-1".parse().unwrap(),
+        ContentHash::of(b"{}"),
+        2,
+        UnixMillis::EPOCH,
+    );
+    a.store
+        .author(
+            Lane::Federation,
+            [claim],
+            &a.key,
+            UnixMillis::saturating(5),
+            &Origin::default(),
+        )
+        .unwrap();
+    assert_eq!(b.pull_from(&a), None);
+    let state = b.store.read().unwrap();
+    let row = &state.logs[&a.own()].sources[&Some(other)];
+    // Claims 1 and 2 are about another source: nothing of them is waited for.
+    assert_eq!(
+        (row.last, row.accepted, row.viewed),
+        (ClaimNumber(3), ClaimNumber(2), ClaimNumber(2))
+    );
+    drop(state);
+    assert!(b.store.doctor(false).unwrap().healthy());
+}
+
+#[test]
 fn events_tell_what_the_view_changed_and_can_be_resumed() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one"))], 1);
