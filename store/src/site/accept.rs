@@ -186,6 +186,7 @@ impl SiteStore {
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
         let changes = starling_view::update(txn, &ports, &ports, &settings, records)?;
         counts.add(&changes, records.len());
+        count_advisories(txn, &changes)?;
         if let Some((author, origin)) = context {
             self.write_events(txn, state, &EventContext { author, origin }, &changes)?;
         }
@@ -199,6 +200,7 @@ impl SiteStore {
     pub(crate) fn rebuild_view(&self, state: &mut State) -> Result<(), StoreError> {
         let mut txn = Txn::new(self.engine.as_ref());
         txn.put(Tree::Meta, meta::REBUILD, Vec::new());
+        txn.put(Tree::Meta, meta::ADVISORIES, 0_u64.to_le_bytes().to_vec());
         txn.commit()?;
         state.rebuild = true;
         for table in starling_view::Table::ALL {
@@ -449,6 +451,35 @@ fn settle(
         txn.put(Tree::Claims, row_key, ClaimRow { prior: None, ..row }.encode());
     }
     Ok(())
+}
+
+/// Keeps the number of advisories, so that nobody has to walk over all of them for it.
+fn count_advisories(txn: &mut Txn<'_>, changes: &starling_view::Changes) -> Result<(), StoreError> {
+    use starling_view::Action;
+    let (mut come, mut gone) = (0_u64, 0_u64);
+    for change in &changes.advisories {
+        match change.action {
+            Action::Created => come += 1,
+            Action::Removed | Action::Redirected { .. } => gone += 1,
+            Action::Updated | Action::Withdrawn => {}
+        }
+    }
+    if come == gone {
+        return Ok(());
+    }
+    let before = match txn.get(Tree::Meta, meta::ADVISORIES)? {
+        Some(row) => decode_count(&row)?,
+        None => 0,
+    };
+    let after = (before + come).saturating_sub(gone);
+    txn.put(Tree::Meta, meta::ADVISORIES, after.to_le_bytes().to_vec());
+    Ok(())
+}
+
+/// Reads the row in which the number of advisories is kept.
+pub(crate) fn decode_count(row: &[u8]) -> Result<u64, StoreError> {
+    let count = <[u8; 8]>::try_from(row).map(u64::from_le_bytes);
+    count.map_err(|_| damaged(Tree::Meta, meta::ADVISORIES, "the number of advisories"))
 }
 
 /// The claims of a stored delta with their numbers. Its signature was checked when it was stored.

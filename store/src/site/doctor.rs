@@ -7,9 +7,10 @@ use starling_protocol::{ClaimKey, ClaimNumber, ContentHash, Delta, LogTip, Sourc
 use starling_view::{MemoryRows, Table};
 
 use super::SiteStore;
+use super::accept::decode_count;
 use super::error::StoreError;
 use super::events::Origin;
-use super::rows::{ClaimRow, claim_key, split_claim_key};
+use super::rows::{ClaimRow, claim_key, meta, split_claim_key};
 use super::state::{LogId, State};
 use super::view_rows::{Ports, tree_of};
 use crate::engine::{Direction, Tree};
@@ -421,6 +422,18 @@ impl SiteStore {
                 check.fail(format!("a row of {table} is missing"));
                 next = expected.next();
             }
+        }
+        let mut advisories = 0_u64;
+        starling_view::for_each_advisory(&fresh, |_| {
+            advisories += 1;
+            ControlFlow::Continue(())
+        })?;
+        let kept = self.engine.get(Tree::Meta, meta::ADVISORIES)?;
+        let kept = kept.map_or(Ok(0), |row| decode_count(&row))?;
+        if kept != advisories {
+            check.fail(format!(
+                "the number of advisories: {kept} is kept, there are {advisories}"
+            ));
         }
         Ok(check)
     }

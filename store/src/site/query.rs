@@ -8,8 +8,9 @@ use starling_protocol::{
 };
 
 use super::SiteStore;
+use super::accept::decode_count;
 use super::error::StoreError;
-use super::rows::{ClaimRow, damaged, split_claim_key};
+use super::rows::{ClaimRow, damaged, meta, split_claim_key};
 use super::state::LogId;
 use super::view_rows::ViewReader;
 use crate::engine::{Direction, Tree};
@@ -27,14 +28,10 @@ impl ViewReader<'_> {
     /// How many canonical advisories there are.
     ///
     /// # Errors
-    /// [`StoreError`] of the view.
+    /// [`StoreError`] of the engine, or a damaged row.
     pub fn advisory_count(&self) -> Result<u64, StoreError> {
-        let mut count = 0;
-        starling_view::for_each_advisory(self, |_| {
-            count += 1;
-            ControlFlow::Continue(())
-        })?;
-        Ok(count)
+        let row = self.store.engine.get(Tree::Meta, meta::ADVISORIES)?;
+        row.map_or(Ok(0), |row| decode_count(&row))
     }
 
     /// How the view folds.

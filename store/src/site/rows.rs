@@ -49,6 +49,9 @@ pub(crate) mod meta {
     /// Hash of the settings that the view was built with.
     pub(crate) const VIEW_SETTINGS: &[u8] = b"view/settings";
 
+    /// How many canonical advisories the view shows, u64 LE; absent while nobody has counted.
+    pub(crate) const ADVISORIES: &[u8] = b"view/advisories";
+
     /// A dictionary by its number.
     pub(crate) fn dictionary(number: u16) -> Vec<u8> {
         [b"dictionary/".as_slice(), &number.to_be_bytes()].concat()
