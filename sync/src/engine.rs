@@ -306,9 +306,11 @@ impl SyncEngine {
         self.store.failures = self.store.failures.saturating_add(1);
         let pause = backoff(self.store.failures, &self.settings, &mut self.rng);
         self.store.rests_until = later(cx.now, pause);
-        let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+        // To the last cause: only there it says that the disk is full.
+        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        let reason = causes.fold(error.to_string(), |reason, cause| format!("{reason}: {cause}"));
         cx.notice(Notice::StoreFailed {
-            reason: format!("{error}{cause}"),
+            reason,
             retry_at: self.store.rests_until,
         });
     }
