@@ -101,7 +101,7 @@ fn a_bundle_out_of_order_names_what_is_missing_before_it() {
     let problem = world.reader.refuse_bundle(&world.second);
     assert_eq!(problem.code, ErrorCode::BundleGap);
     assert!(
-        problem.detail.contains("after 30"),
+        problem.detail.contains("after #0030"),
         "it names the claims: {problem}"
     );
     assert!(problem.hint.is_some());
@@ -299,7 +299,7 @@ fn size_limits_hold_for_all_and_for_one() {
 
 #[test]
 fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
-    let world = World::new(&[]);
+    let mut world = World::new(&[]);
     let mut bad = std::fs::read(&world.first).unwrap();
     // The signature is the last thing in the seal's frame.
     let end = 8 + u32::from_le_bytes(bad[4..8].try_into().unwrap()) as usize;
@@ -310,18 +310,34 @@ fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
         world.reader.refuse_bundle(&path).title,
         "Signature verification failed"
     );
-    // Asking is not enough: the configuration does not trust anyone so far.
-    let skip = |site: &Site| {
-        site.json_call([
-            "bundle".into(),
-            "import".into(),
-            path.clone().into_os_string(),
-            "--skip-signature".into(),
-        ])
+    // Asking is not enough, and allowing is not asking.
+    let import = |site: &Site, more: &[&str]| {
+        let args = ["bundle".into(), "import".into(), path.clone().into_os_string()];
+        site.json_call(args.into_iter().chain(more.iter().map(std::ffi::OsString::from)))
     };
-    let problem = skip(&world.reader).problem();
-    assert_eq!(problem.title, "Signature verification failed");
+    let skip = &["--skip-signature"];
+    assert_eq!(
+        import(&world.reader, skip).problem().title,
+        "Signature verification failed"
+    );
+    let trusting = "federation.import.skip_signature_on_trusted_sites=true";
+    world.reader.stop();
+    world.reader.up_with(&["--set", trusting]);
+    assert_eq!(
+        import(&world.reader, &[]).problem().title,
+        "Signature verification failed"
+    );
     assert!(world.reader.held_of(&world.author).is_none());
+    // Where both are, the exporter that the seal names must still be listed.
+    let mut other = Site::init(world.author.home().parent().unwrap(), "other");
+    other.up_with(&["--set", trusting]);
+    assert_eq!(import(&other, skip).problem().title, "Site not allowed");
+    let report: ImportReport = import(&world.reader, skip).json(0);
+    assert!(
+        report.warnings.iter().any(|warning| warning.contains("seal")),
+        "{report:?}"
+    );
+    assert_eq!(world.reader.status().records, 30);
 }
 
 #[test]

@@ -22,12 +22,20 @@ use serde_json::json;
 use starling_tests::feed::{Folder, advisory, with};
 use tempfile::TempDir;
 
+/// Leaves the folders of tests where they are, to be looked at.
+const KEEP_VARIABLE: &str = "STARLING_TEST_KEEP";
+
 /// Temporary folder of one test.
 fn bench() -> TempDir {
-    tempfile::Builder::new()
+    let mut bench = tempfile::Builder::new()
         .prefix("starling-e2e-")
         .tempdir()
-        .expect("a folder can be made")
+        .expect("a folder can be made");
+    if std::env::var_os(KEEP_VARIABLE).is_some() {
+        println!("kept: {}", bench.path().display());
+        bench.disable_cleanup(true);
+    }
+    bench
 }
 
 /// A handful of advisories of several kinds.
