@@ -91,9 +91,14 @@ async fn run_with(
         .await;
         opened.map_err(|panic| Problem::internal("opening the site", panic))??
     };
-    site.0
-        .sign_heads()
-        .map_err(|error| store_problem("signing the site's heads", &error))?;
+    match site.0.sign_heads() {
+        Ok(()) => {}
+        // It can still serve, relay and scan; only its own log must not go on.
+        Err(error @ starling_store::StoreError::Behind { .. }) => {
+            tracing::error!(error = %error_chain(&error), "this site signs nothing");
+        }
+        Err(error) => return Err(store_problem("signing the site's heads", &error).into()),
+    }
 
     let service: Arc<dyn SiteService> = Arc::new(site.clone());
     let options = ApiOptions {
@@ -245,7 +250,12 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
                 }
                 last_collected = Instant::now();
                 let parts = site.0.clone();
-                match tokio::task::spawn_blocking(move || parts.store.drop_superseded_bodies()).await {
+                let collect = move || {
+                    // An import writes bodies before the claims that name them: never collect beside one.
+                    let _no_import = parts.imports.lock();
+                    parts.store.drop_superseded_bodies()
+                };
+                match tokio::task::spawn_blocking(collect).await {
                     Ok(Ok(collected)) => tracing::info!(live = collected.live, dropped = collected.dropped, "dropped superseded bodies"),
                     Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "dropping superseded bodies"),
                     Err(panic) => tracing::error!(%panic, "dropping superseded bodies"),

@@ -388,8 +388,14 @@ impl CertificateChain {
     /// The last claim number that counts in `epoch` of `lane`, if a later epoch closed it.
     #[must_use]
     pub fn epoch_end(&self, epoch: u32, lane: Lane) -> Option<LaneResume> {
-        let next = self.of_epoch(epoch.checked_add(1)?)?;
-        Some(resume_of(&next.body, lane))
+        // Any later certificate may name an earlier place: the least of them all is where the epoch ends.
+        let later = self
+            .certificates
+            .get(usize::try_from(epoch).ok()?.checked_add(1)?..)?;
+        later
+            .iter()
+            .map(|certificate| resume_of(&certificate.body, lane))
+            .min_by_key(|resume| resume.number)
     }
 
     /// From where `epoch` goes on in `lane`.

@@ -24,6 +24,8 @@ pub const MAX_CERTIFICATE_BYTES: usize = 2 * KIB;
 pub const MAX_CHAIN_CERTIFICATES: usize = 1_024;
 /// Longest encoded head, in bytes.
 pub const MAX_HEAD_BYTES: usize = 16 * KIB;
+/// Most sources that one log may speak of: each costs its readers a state of some kilobytes.
+pub const MAX_LOG_SOURCES: usize = 256;
 /// Most per-source check times in one head.
 pub const MAX_HEAD_SOURCES: usize = 256;
 /// Longest OSV record id, in bytes of UTF-8.

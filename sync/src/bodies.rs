@@ -414,6 +414,7 @@ impl SyncEngine {
     fn take_bodies(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: BodiesAsk, bodies: Vec<Option<Vec<u8>>>) {
         let note = self.peers.get(&key).and_then(|peer| peer.knows.get(&ask.log));
         let promised = note.map_or(ClaimNumber::NONE, |note| note.body_complete);
+        let is_author = self.peers.get(&key).and_then(Peer::site) == Some(ask.log.0);
         let mut good = Vec::new();
         let mut offence = None;
         let mut wanted = ask.wanted.into_iter();
@@ -429,7 +430,9 @@ impl SyncEngine {
                     again.push(missing);
                 }
                 None => {
-                    if missing.number <= promised {
+                    // Only the author owes every body: a relay is complete in its own scope, which may be
+                    // narrower than this site's.
+                    if missing.number <= promised && is_author {
                         offence.get_or_insert(Offence::BrokenPromise);
                     }
                     self.bodies.note_absent(missing.hash, key);

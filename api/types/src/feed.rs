@@ -91,7 +91,7 @@ pub struct FeedImportReport {
     pub cursor: Option<Cursor>,
     /// What was odd but kept, in words; the first 1,000.
     pub warnings: Vec<String>,
-    /// Input read, in bytes.
+    /// Canonical bytes of the records that were read.
     #[serde(default)]
     pub input_bytes: u64,
     /// How long it took, in milliseconds.

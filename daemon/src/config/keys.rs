@@ -111,7 +111,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "view.conflict_strategy",
-        "\"prefer_remote\"",
+        "\"prefer_newest\"",
         "What settles a disagreement between authors: prefer_remote, prefer_local, prefer_newest, prefer_site_order or fail.",
     ),
     key(
@@ -124,6 +124,16 @@ pub const KEYS: &[Key] = &[
         "scan.fail_on",
         "",
         "Severity from which a scan fails where the caller names none: low, medium, high or critical.",
+    ),
+    key(
+        "scan.min_coverage_percent",
+        "",
+        "Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5.",
+    ),
+    key(
+        "scan.max_age_hours",
+        "",
+        "Oldest that a source's last check may be, in hours; past it a scan ends with exit code 4.",
     ),
     key("log.format", "\"text\"", "`text` or `json`."),
     key(

@@ -172,7 +172,7 @@ impl Default for Store {
 }
 
 /// How claims of several authors fold into one view.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct View {
     /// What settles a disagreement between authors.
@@ -183,12 +183,28 @@ pub struct View {
     pub source_order: Vec<Source>,
 }
 
+impl Default for View {
+    /// The newest statement counts: a rule that says the same at every site, so that equal knowledge gives
+    /// equal verdicts. `prefer_remote` and `prefer_local` are for sites that mean to differ.
+    fn default() -> Self {
+        Self {
+            conflict_strategy: ConflictStrategy::PreferNewest,
+            site_order: Vec::new(),
+            source_order: Vec::new(),
+        }
+    }
+}
+
 /// Scans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scan {
     /// Severity from which a scan fails where the caller names none: `low`, `medium`, `high`, `critical`.
     pub fail_on: Option<String>,
+    /// Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5.
+    pub min_coverage_percent: Option<u8>,
+    /// Oldest that a source's last check may be, in hours; past it a scan ends with exit code 4.
+    pub max_age_hours: Option<u64>,
 }
 
 /// Logs.
@@ -346,6 +362,12 @@ impl Config {
                 format!("`sled` or `redb` is possible, found {:?}", self.store.engine),
             ));
         }
+        if let Some(percent) = self.scan.min_coverage_percent.filter(|percent| *percent > 100) {
+            return Err((
+                "scan.min_coverage_percent",
+                format!("up to 100 is possible, found {percent}"),
+            ));
+        }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return Err((
                 "log.format",
@@ -430,6 +452,26 @@ mod tests {
             let shown = value.map_or_else(String::new, |value| value.to_string());
             assert_eq!(shown, key.default, "default of {}", key.name);
         }
+    }
+
+    #[test]
+    fn the_sample_in_deploy_holds_every_key_with_its_default() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/starling.toml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let config = load(&text, &[], &[]).unwrap();
+        for key in KEYS {
+            let name = key.name.rsplit('.').next().unwrap();
+            let shown = |line: &str| {
+                line.trim_start_matches("# ").starts_with(&format!("{name} ="))
+                    || line == format!("[{}]", key.name)
+            };
+            assert!(text.lines().any(shown), "{} is missing", key.name);
+        }
+        let defaults = Config::default();
+        assert_eq!(
+            (config.store, config.log, config.view, config.network),
+            (defaults.store, defaults.log, defaults.view, defaults.network)
+        );
     }
 
     #[test]

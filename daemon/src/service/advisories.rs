@@ -374,14 +374,17 @@ fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
         package: package_ref(&folded.package),
         state: state_of(folded),
         summary: text(&folded.fields.summary),
-        severity: folded
-            .fields
-            .severity
-            .as_ref()
-            .map(|field| field.value.as_str().to_owned()),
+        severity: folded.fields.severity.as_ref().and_then(level_of),
         sources: sources.into_iter().collect(),
         modified: text(&folded.fields.modified),
     }
+}
+
+/// The severity level that a scan would choose, where any record states one.
+fn level_of(field: &Field) -> Option<String> {
+    let stated = super::scan::stated_severities(field);
+    let rating = starling_scanner::severity::choose(&stated, &[]);
+    rating.stated.map(|_| rating.level.as_str().to_owned())
 }
 
 /// Whether every word stands in an id, the package's name or the summary, in whatever case.

@@ -32,7 +32,10 @@ impl SiteParts {
             Some(slug) => Some(self.listed(slug)?.site),
             None => None,
         };
-        self.sign_heads().map_err(failed)?;
+        match self.sign_heads() {
+            Ok(()) | Err(StoreError::Behind { .. }) => {}
+            Err(error) => return Err(failed(error)),
+        }
         let logs = self.ranges(request, destination)?;
         let spool = tempfile::tempfile_in(self.home.path()).map_err(|error| spool_problem(&error))?;
         let write = |error: BundleWriteError| write_problem(&error);
@@ -150,6 +153,12 @@ impl SiteParts {
                 continue;
             };
             ends.push(log.tip.cursor.to_string());
+            // An author whose bodies are missing must not keep all others from being exported; asked for by
+            // name, its log is refused with the body that is missing.
+            if log.wanted > 0 && request.cursors.is_empty() {
+                tracing::warn!(site = %id.site, lane = %id.lane, missing = log.wanted, "left out of a bundle: record bodies are missing");
+                continue;
+            }
             if log.tip.cursor.number > after {
                 logs.push((id, after));
             }

@@ -152,8 +152,15 @@ impl<'a> Account<'a> {
             ItemResult::Accepted(record) => self.accept(item.name, record),
             ItemResult::Ignored(reason) => {
                 self.report.ignored += 1;
+                // A file that no longer holds the record it is named for says nothing about that record.
+                let by_content = !matches!(reason, pipeline::IgnoredBecause::File(_));
+                let kept = if by_content && !is_part(&item.name) {
+                    self.keep_earlier(&item.name)
+                } else {
+                    Ok(())
+                };
                 self.file(item.name, FeedOutcome::Ignored, reason.to_string());
-                Ok(())
+                kept
             }
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
@@ -200,8 +207,8 @@ impl<'a> Account<'a> {
             }
             // Other content: the later one counts, by `modified`, else by content hash, so that the order
             // of the files plays no part.
-            let newer =
-                (record.modified.as_deref(), content) > (before.modified.as_deref(), before.record.content);
+            let newer = (instant(record.modified.as_deref()), content)
+                > (instant(before.modified.as_deref()), before.record.content);
             let (kept, lost) = if newer {
                 (name.clone(), before.name.clone())
             } else {
@@ -338,6 +345,11 @@ impl<'a> Account<'a> {
         Problem::new(ErrorCode::FeedRejected, detail)
             .hint("nothing was changed; without --strict the rest is taken in")
     }
+}
+
+/// When a record says it was last modified; what does not read as a time comes before all times.
+fn instant(modified: Option<&str>) -> Option<starling_protocol::UnixMillis> {
+    modified?.parse().ok()
 }
 
 /// Whether a name is of a line of NDJSON or of a part of a document: it may hold another record next time.

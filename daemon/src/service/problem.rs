@@ -16,7 +16,7 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
         StoreError::OwnSite { .. } => ErrorCode::SiteKeyInvalid,
         StoreError::Certificate(_) => ErrorCode::CertificateInvalid,
         StoreError::Head(_) | StoreError::Author(_) => ErrorCode::SignatureVerificationFailed,
-        StoreError::Frozen { .. } => ErrorCode::ForkDetected,
+        StoreError::Frozen { .. } | StoreError::Behind { .. } => ErrorCode::ForkDetected,
         StoreError::NoSuchPosition { .. } => ErrorCode::InvalidCursor,
         StoreError::MissingBody { .. } => ErrorCode::BodyMissing,
         StoreError::ViewBehind => ErrorCode::Busy,

@@ -106,8 +106,11 @@ impl SiteParts {
                     })?,
             ),
         };
+        let scan = &self.config.scan;
         Ok(Policy {
             fail_on,
+            min_coverage_basis_points: scan.min_coverage_percent.map(|percent| u16::from(percent) * 100),
+            max_age_seconds: scan.max_age_hours.map(|hours| hours.saturating_mul(3_600)),
             ..Policy::default()
         })
     }
@@ -194,7 +197,7 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
 }
 
 /// Severities of the winner, then of the losers, each with its source.
-fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
+pub(super) fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
     let winner = (&field.provenance, &field.value);
     let losers = field.losers.iter().map(|loser| (&loser.provenance, &loser.value));
     let mut stated = Vec::new();

@@ -68,6 +68,13 @@ impl SiteStore {
         })
     }
 
+    /// Accepts what a crash or a change of scope left complete and not accepted.
+    pub(crate) fn accept_whole(&self, state: &mut State) -> Result<(), StoreError> {
+        let mut txn = Txn::new(self.engine.as_ref());
+        accept_complete(&mut txn, state);
+        if txn.is_empty() { Ok(()) } else { Ok(txn.commit()?) }
+    }
+
     /// Shows in the view what is accepted and not shown yet.
     pub(crate) fn redo(&self, state: &mut State, origin: &Origin) -> Result<ViewCounts, StoreError> {
         let mut counts = ViewCounts::default();

@@ -102,6 +102,9 @@ impl SiteStore {
         if let Succession::AtOrBefore | Succession::OtherBranch = succession {
             return match self.held_overlap(txn, log.number, header)? {
                 Some(held) if held == delta.as_bytes() => Ok(Placed::Replay),
+                // A later certificate closed this epoch and named the branch that counts: the other one is
+                // history, and no fork any more.
+                _ if header.epoch < chain.epoch() => Ok(Placed::Replay),
                 Some(held) => self.contradiction(txn, state, id, &held, delta),
                 None => problem(AppendProblem::Diverges { site, lane }),
             };

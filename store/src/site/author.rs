@@ -98,6 +98,7 @@ impl SiteStore {
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
+        super::trust::check_not_behind(state, id)?;
         if log.fork.is_some() {
             return Err(StoreError::Frozen {
                 site: id.site,

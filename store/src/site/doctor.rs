@@ -119,6 +119,7 @@ impl SiteStore {
                 view.repaired = (!view.ok()).then(|| "folded anew from the accepted claims".to_owned());
             }
             diagnosis.checks.push(view);
+            self.accept_whole(state)?;
             self.redo(state, &Origin::default())?;
             Ok(diagnosis)
         })

@@ -110,6 +110,18 @@ pub enum StoreError {
         /// The lane.
         lane: Lane,
     },
+    /// The site's own log is known to go on further than what is held here.
+    #[error(
+        "writing to this site's own {lane} log: others hold it up to {high_water}, this home only up to {held}: it was restored from a backup or copied. If this is the true home, `starling keys generate` begins a new epoch from what it holds"
+    )]
+    Behind {
+        /// The lane.
+        lane: Lane,
+        /// Up to where it is held here.
+        held: ClaimNumber,
+        /// Up to where a verified head of this site says it goes.
+        high_water: ClaimNumber,
+    },
     /// A dictionary that a body needs is gone.
     #[error("reading body {hash}: dictionary {number} is not in this store; run `starling doctor --rebuild`")]
     MissingDictionary {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use starling_protocol::limits::MAX_LOG_SOURCES;
 use starling_protocol::{
     Claim, ClaimKind, ClaimNumber, LogState, LogTip, Source, SourceState, VerifiedDelta,
 };
@@ -66,7 +67,14 @@ impl SiteStore {
             source.last = claim_number;
             let mut row = ClaimRow::of(claim_number, claim);
             match entry {
-                Entry::Own => rows.push((key, (!claim.is_tombstone()).then_some(row))),
+                Entry::Own => {
+                    if let Some((hash, _)) = claim.content()
+                        && !self.bodies.contains(&hash)?
+                    {
+                        return Err(StoreError::MissingBody { hash });
+                    }
+                    rows.push((key, (!claim.is_tombstone()).then_some(row)));
+                }
                 Entry::Foreign => {
                     superseded.extend(existing.as_ref().map(|existing| existing.number));
                     row.prior = existing.and_then(|existing| replaced(existing, source));
@@ -77,6 +85,15 @@ impl SiteStore {
                     ));
                 }
             }
+        }
+        let new_sources = sources
+            .keys()
+            .filter(|source| !log.sources.contains_key(*source))
+            .count();
+        if log.sources.len() + new_sources > MAX_LOG_SOURCES {
+            return Ok(Some(format!(
+                "with it the log would speak of more than {MAX_LOG_SOURCES} sources, the most that one may"
+            )));
         }
         let after = self.state_after(log, &sources);
         let header = delta.header();

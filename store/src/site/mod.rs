@@ -104,8 +104,12 @@ impl SiteStore {
         {
             let mut state = store.write()?;
             store.keep_chain(&mut state, chain)?;
+            for id in state.logs.keys().copied().collect::<Vec<_>>() {
+                store.follow_chain(&mut state, id)?;
+            }
             store.find_wanted(&mut state)?;
             store.note_settings(&mut state)?;
+            store.accept_whole(&mut state)?;
             store.redo(
                 &mut state,
                 &Origin {
@@ -183,7 +187,14 @@ impl SiteStore {
             // A stopped engine cannot be read either; it then answers every later call with that.
             if let Ok(loaded) = State::load(self.engine.as_ref(), site) {
                 *state = loaded;
-                let _ = self.find_wanted(&mut state);
+                if self.find_wanted(&mut state).is_err() {
+                    // What is wanted is not known: nothing more may be accepted until the store is opened again.
+                    let reason = "the store failed and could not be read again: restart starling";
+                    state
+                        .logs
+                        .values_mut()
+                        .for_each(|log| log.hold = Some(reason.to_owned()));
+                }
             }
         })
     }

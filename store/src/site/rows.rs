@@ -180,7 +180,7 @@ impl ClaimRow {
         if self.number <= accepted {
             Some(self)
         } else {
-            self.prior.as_deref()
+            self.prior.as_deref().filter(|prior| prior.number <= accepted)
         }
     }
 

@@ -392,6 +392,9 @@ fn positions_of_a_source_that_lags_nowhere_move_up_to_what_is_said_of_it_next() 
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     let other: Source = "other".parse().unwrap();
+    a.store
+        .put_bodies(&other, &[(ContentHash::of(b"{}"), b"{}")])
+        .unwrap();
     let claim = Claim::set(
         &other,
         &"O-1".parse().unwrap(),
@@ -437,4 +440,103 @@ fn events_tell_what_the_view_changed_and_can_be_resumed() {
     let later = a.store.events_after(first[0].0, 10).unwrap();
     assert_eq!(later.len(), 1);
     assert_eq!(later[0].1.change.action, Action::Removed);
+}
+
+#[test]
+fn a_branch_that_a_certificate_closed_is_history_and_freezes_nobody() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    let twin = TestSite::new("a", 1);
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 1);
+    twin.say(&[("P-1", Some("another history"))], 1);
+    let losing = twin
+        .store
+        .deltas(twin.own(), ClaimNumber::NONE, usize::MAX)
+        .unwrap()
+        .deltas
+        .concat();
+    b.pull_from(&a);
+    // The root key names a's branch before b ever hears of the other one.
+    let (_, header) = a.store.position_at(a.own(), ClaimNumber(1)).unwrap();
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: ClaimNumber(1),
+        header,
+    }];
+    let next = SigningKey::from_seed(&[77; 32]);
+    let chain = a
+        .chain
+        .next_epoch(&a.root, &next, lanes, Reason::ForkResolution, UnixMillis::EPOCH)
+        .unwrap();
+    b.store.learn_chain(&chain).unwrap();
+    let late = b.store.append(&losing).unwrap();
+    assert_eq!((late.appended, late.problem), (0, None));
+    assert!(!b.store.log(a.own()).unwrap().unwrap().frozen);
+}
+
+#[test]
+fn a_home_that_lags_behind_its_own_heads_signs_nothing() {
+    let (a, old) = (TestSite::new("a", 1), TestSite::new("a", 1));
+    a.say(&[("P-1", Some("one"))], 1);
+    let head = a
+        .store
+        .sign_head(Lane::Federation, &a.key, UnixMillis::EPOCH, 1_000, Vec::new())
+        .unwrap();
+    old.store.learn_head(&head).unwrap();
+    let refused = old
+        .store
+        .sign_head(Lane::Federation, &old.key, UnixMillis::EPOCH, 1_000, Vec::new());
+    assert!(matches!(refused, Err(StoreError::Behind { .. })));
+    let claim = Claim::absent(&source(), &"P-9".parse().unwrap(), UnixMillis::EPOCH);
+    let refused = old.store.author(
+        Lane::Federation,
+        [claim],
+        &old.key,
+        UnixMillis::EPOCH,
+        &Origin::default(),
+    );
+    assert!(matches!(refused, Err(StoreError::Behind { .. })));
+    assert_eq!(
+        old.store.log(old.own()).unwrap().unwrap().high_water,
+        ClaimNumber(1),
+        "high-water never falls"
+    );
+}
+
+#[test]
+fn what_a_crash_left_complete_is_accepted_at_the_next_start() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 1);
+    b.pull_from(&a);
+    assert_eq!(b.pull_bodies_from(&a), 1);
+    // Killed here: bodies are stored, nothing is accepted yet.
+    let again = open(b.engine.clone(), &b.chain);
+    assert_eq!(again.knowledge_root().unwrap(), a.root());
+}
+
+#[test]
+fn an_own_claim_without_its_body_is_never_signed() {
+    let a = TestSite::new("a", 1);
+    let claim = Claim::set(
+        &source(),
+        &"P-1".parse().unwrap(),
+        ContentHash::of(b"{}"),
+        2,
+        UnixMillis::EPOCH,
+    );
+    let refused = a.store.author(
+        Lane::Federation,
+        [claim],
+        &a.key,
+        UnixMillis::EPOCH,
+        &Origin::default(),
+    );
+    assert!(matches!(refused, Err(StoreError::MissingBody { .. })));
+    assert!(
+        a.store
+            .log(a.own())
+            .unwrap()
+            .is_none_or(|log| log.tip.cursor.number == ClaimNumber::NONE)
+    );
 }

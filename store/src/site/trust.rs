@@ -57,11 +57,12 @@ impl SiteStore {
                     found: found.site,
                 });
             }
-            self.write_listed(state, listed)?;
             if let Some(chain) = chain {
                 self.keep_chain(state, chain)?;
             }
-            self.rescope(state)
+            let mut txn = Txn::new(self.engine.as_ref());
+            write_listed(&mut txn, state, listed)?;
+            self.rescope(txn, state)
         })
     }
 
@@ -82,8 +83,9 @@ impl SiteStore {
             let mut after = before.clone();
             change(&mut after);
             (after.slug, after.site) = (before.slug, before.site);
-            self.write_listed(state, after.clone())?;
-            self.rescope(state)?;
+            let mut txn = Txn::new(self.engine.as_ref());
+            write_listed(&mut txn, state, after.clone())?;
+            self.rescope(txn, state)?;
             Ok(after)
         })
     }
@@ -100,28 +102,18 @@ impl SiteStore {
             let removed = state.listed.remove(slug).ok_or_else(missing)?;
             let mut txn = Txn::new(self.engine.as_ref());
             txn.delete(Tree::Sites, &listed_key(slug));
-            txn.commit()?;
-            self.rescope(state)?;
+            self.rescope(txn, state)?;
             Ok(removed)
         })
-    }
-
-    fn write_listed(&self, state: &mut State, listed: ListedSite) -> Result<(), StoreError> {
-        let row = serde_json::to_vec(&listed)
-            .map_err(|_| super::rows::damaged(Tree::Sites, &[], "a listed site to write"))?;
-        let mut txn = Txn::new(self.engine.as_ref());
-        txn.put(Tree::Sites, &listed_key(&listed.slug), row);
-        txn.commit()?;
-        state.listed.insert(listed.slug.clone(), listed);
-        Ok(())
     }
 
     /// After the scope changed: other bodies are wanted, other claims count, the view is folded anew.
     ///
     /// Claims that come into scope are not accepted before their bodies are here.
-    fn rescope(&self, state: &mut State) -> Result<(), StoreError> {
+    ///
+    /// `txn` holds the change of the list: it commits with what follows from it, or not at all.
+    fn rescope(&self, mut txn: Txn<'_>, state: &mut State) -> Result<(), StoreError> {
         let mut affected = false;
-        let mut txn = Txn::new(self.engine.as_ref());
         let ids: Vec<LogId> = state.logs.keys().copied().collect();
         for id in ids {
             let allowed: Vec<_> = match state.logs.get(&id) {
@@ -148,13 +140,13 @@ impl SiteStore {
         }
         if affected {
             txn.put(Tree::Meta, super::rows::meta::REBUILD, b"scope".to_vec());
-            txn.commit()?;
+        }
+        txn.commit()?;
+        if affected {
             state.rebuild = true;
             self.find_wanted(state)?;
             // What came into scope and has its bodies already counts at once.
-            let mut txn = Txn::new(self.engine.as_ref());
-            super::accept::accept_complete(&mut txn, state);
-            txn.commit()?;
+            self.accept_whole(state)?;
             self.redo(state, &super::events::Origin::default())?;
         }
         Ok(())
@@ -165,15 +157,22 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError::SiteNotListed`], or a chain that contradicts the known one.
     pub fn learn_chain(&self, chain: &CertificateChain) -> Result<Learned, StoreError> {
-        self.change(|state| {
-            let site = chain.site();
+        let site = chain.site();
+        {
+            // Refused before anything changes: a refusal must cost its sender more than this site.
+            let state = self.read()?;
             if site != state.site && state.listed_by_site(&site).is_none() {
                 return Err(StoreError::SiteNotListed {
                     site: format!("{} ({site})", chain.slug()),
                 });
             }
-            self.keep_chain(state, chain)
-        })
+            if let Some(known) = state.chains.get(&site)
+                && known.merge(chain)?.epoch() == known.epoch()
+            {
+                return Ok(Learned::Same);
+            }
+        }
+        self.change(|state| self.keep_chain(state, chain))
     }
 
     /// A known chain.
@@ -199,6 +198,10 @@ impl SiteStore {
             }
         };
         if learned == Learned::Same {
+            // A crash may have come between a chain and what follows from it.
+            for lane in Lane::ALL {
+                self.follow_chain(state, LogId { site, lane })?;
+            }
             return Ok(learned);
         }
         let (author, new) = state.number_for(&site)?;
@@ -221,7 +224,7 @@ impl SiteStore {
     }
 
     /// Brings a log into line with its author's newest chain: a branch that an epoch closed is given up.
-    fn follow_chain(&self, state: &mut State, id: LogId) -> Result<(), StoreError> {
+    pub(crate) fn follow_chain(&self, state: &mut State, id: LogId) -> Result<(), StoreError> {
         let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&id.site)) else {
             return Ok(());
         };
@@ -229,8 +232,39 @@ impl SiteStore {
         let Some(start) = chain.epoch_start(newest, id.lane) else {
             return Ok(());
         };
-        let resolved = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
+        let forked = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
         let past_end = log.tip.epoch < newest && log.tip.cursor.number > start.number;
+        let stale_head = log
+            .head
+            .as_ref()
+            .is_some_and(|head| head.head().epoch < newest && head.head().number > start.number);
+        if stale_head || (forked && log.tip.epoch >= newest) {
+            // The log went on in the new epoch: proof and head of the closed one are history.
+            let number = log.number;
+            let mut txn = Txn::new(self.engine.as_ref());
+            txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
+            if stale_head {
+                txn.delete(Tree::Sites, &sites::by_log(sites::HEAD, number));
+            }
+            if forked && log.tip.epoch < newest {
+                // The proof is still needed: it says that what is held may be the branch that lost.
+                txn = Txn::new(self.engine.as_ref());
+                txn.delete(Tree::Sites, &sites::by_log(sites::HEAD, number));
+            }
+            txn.commit()?;
+            if let Some(log) = state.logs.get_mut(&id) {
+                if stale_head {
+                    log.head = None;
+                }
+                if log.tip.epoch >= newest {
+                    log.fork = None;
+                }
+            }
+        }
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(());
+        };
+        let resolved = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
         if !resolved && !past_end {
             return Ok(());
         }
@@ -351,6 +385,7 @@ impl SiteStore {
         txn.commit()?;
         state.rebuild = true;
         self.find_wanted(state)?;
+        self.accept_whole(state)?;
         self.redo(state, &super::events::Origin::default())?;
         Ok(())
     }
@@ -463,6 +498,7 @@ impl SiteStore {
             };
             let mut txn = Txn::new(self.engine.as_ref());
             let number = self.ensure_log(&mut txn, state, id)?;
+            check_not_behind(state, id)?;
             let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
             let Some(log) = state.logs.get_mut(&id) else {
                 return Err(StoreError::SiteNotListed {
@@ -529,4 +565,29 @@ impl SiteStore {
 
 fn listed_key(slug: &SiteSlug) -> Vec<u8> {
     [&[sites::LISTED], slug.as_str().as_bytes()].concat()
+}
+
+fn write_listed(txn: &mut Txn<'_>, state: &mut State, listed: ListedSite) -> Result<(), StoreError> {
+    let row = serde_json::to_vec(&listed)
+        .map_err(|_| super::rows::damaged(Tree::Sites, &[], "a listed site to write"))?;
+    txn.put(Tree::Sites, &listed_key(&listed.slug), row);
+    state.listed.insert(listed.slug.clone(), listed);
+    Ok(())
+}
+
+/// A site signs nothing in a log that is known to go on further than what it holds: it was restored from a
+/// backup or copied, and would sign a second history.
+pub(crate) fn check_not_behind(state: &State, id: LogId) -> Result<(), StoreError> {
+    let Some(log) = state.logs.get(&id) else {
+        return Ok(());
+    };
+    let (held, high_water) = (log.tip.cursor.number, log.high_water());
+    if high_water > held {
+        return Err(StoreError::Behind {
+            lane: id.lane,
+            held,
+            high_water,
+        });
+    }
+    Ok(())
 }
