@@ -2,6 +2,8 @@
 //!
 //! One executable, so that it links once. Every test makes its sites in a folder of its own.
 
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests are about files, clocks and processes"
