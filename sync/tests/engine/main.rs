@@ -5,5 +5,6 @@
 
 mod conduct;
 mod convergence;
+mod duel;
 mod net;
 mod traffic;
