@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use starling_api_types::{ErrorCode, Problem};
+use tokio::runtime::Handle;
 
 use crate::limits::{JSON_BODY_MAX_BYTES, LINGER, UPLOAD_IDLE_TIMEOUT};
 use crate::reply::ProblemReply;
@@ -106,7 +107,7 @@ pub(crate) async fn read_all(
     max_bytes: u64,
     too_large: ErrorCode,
 ) -> Result<Bytes, Problem> {
-    let mut stream = upload_stream(headers, body, max_bytes, too_large).await?;
+    let mut stream = upload_stream(headers, body, max_bytes, too_large)?;
     let mut all = BytesMut::new();
     while let Some(chunk) = stream.next().await {
         all.extend_from_slice(&chunk?);
@@ -116,32 +117,30 @@ pub(crate) async fn read_all(
 
 /// A body as a stream of at most `max_bytes` that never falls silent for long.
 ///
-/// A body that announces more is refused at once, one that turns out to hold more when it does.
-pub(crate) async fn upload_stream(
+/// A body that announces more is refused at once, one that turns out to hold more when it does. However
+/// it ends, what was not read is read on for a while (see [`LINGER`]).
+pub(crate) fn upload_stream(
     headers: &HeaderMap,
     body: Body,
     max_bytes: u64,
     too_large: ErrorCode,
 ) -> Result<ByteStream, Problem> {
-    let mut stream = body.into_data_stream();
+    let upload = Upload {
+        rest: Some(body.into_data_stream()),
+        left: max_bytes,
+        max_bytes,
+        too_large,
+    };
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(announced) = announced.filter(|announced| *announced > max_bytes) {
-        linger(&mut stream).await;
         return Err(too_large_problem(
             too_large,
             &format!("it announces {announced} bytes"),
             max_bytes,
         ));
     }
-    let upload = Bounded {
-        stream,
-        left: max_bytes,
-        max_bytes,
-        too_large,
-        done: false,
-    };
     Ok(Box::pin(futures::stream::unfold(
         upload,
         |mut upload| async move {
@@ -151,51 +150,61 @@ pub(crate) async fn upload_stream(
     )))
 }
 
-/// An upload's stream and what it may still hold.
-struct Bounded {
-    stream: BodyDataStream,
+/// An upload and what it may still hold.
+struct Upload {
+    /// `None` once it is at its end or cannot go on.
+    rest: Option<BodyDataStream>,
     left: u64,
     max_bytes: u64,
     too_large: ErrorCode,
-    done: bool,
 }
 
-impl Bounded {
+impl Upload {
     async fn next(&mut self, idle: Duration) -> Option<Result<Bytes, Problem>> {
-        if self.done {
-            return None;
-        }
-        let problem = match tokio::time::timeout(idle, self.stream.next()).await {
-            Ok(None) => return None,
-            Ok(Some(Ok(chunk))) => match self.left.checked_sub(chunk.len() as u64) {
-                Some(left) => {
+        let problem = match tokio::time::timeout(idle, self.rest.as_mut()?.next()).await {
+            Ok(None) => {
+                self.rest = None;
+                return None;
+            }
+            Ok(Some(Ok(chunk))) => {
+                if let Some(left) = self.left.checked_sub(chunk.len() as u64) {
                     self.left = left;
                     return Some(Ok(chunk));
                 }
-                None => {
-                    linger(&mut self.stream).await;
-                    too_large_problem(self.too_large, "it goes on", self.max_bytes)
-                }
-            },
-            Ok(Some(Err(error))) => {
-                Problem::new(ErrorCode::UploadInterrupted, format!("reading the body: {error}"))
-                    .hint("nothing of it was kept; send it again")
+                self.linger();
+                too_large_problem(self.too_large, "it goes on", self.max_bytes)
             }
-            Err(_) => {
-                let silence = format!("reading the body: nothing came for {} s", idle.as_secs());
-                Problem::new(ErrorCode::UploadInterrupted, silence)
-                    .hint("nothing of it was kept; send it again")
-            }
+            Ok(Some(Err(error))) => interrupted(&format!("reading the body: {error}")),
+            Err(_) => interrupted(&format!(
+                "reading the body: nothing came for {} s",
+                idle.as_secs()
+            )),
         };
-        self.done = true;
+        self.rest = None;
         Some(Err(problem))
+    }
+
+    /// Reads on and throws away while the answer is on its way.
+    fn linger(&mut self) {
+        let (Some(mut rest), Ok(runtime)) = (self.rest.take(), Handle::try_current()) else {
+            return;
+        };
+        runtime.spawn(async move {
+            let drain = async { while let Some(Ok(_)) = rest.next().await {} };
+            let _ = tokio::time::timeout(LINGER, drain).await;
+        });
     }
 }
 
-/// Reads on and throws away, for a bounded time (see [`LINGER`]).
-async fn linger(stream: &mut BodyDataStream) {
-    let drain = async { while let Some(Ok(_)) = stream.next().await {} };
-    let _ = tokio::time::timeout(LINGER, drain).await;
+impl Drop for Upload {
+    /// Whoever read it stopped: the sender is not to be cut off in the middle of a word.
+    fn drop(&mut self) {
+        self.linger();
+    }
+}
+
+fn interrupted(found: &str) -> Problem {
+    Problem::new(ErrorCode::UploadInterrupted, found).hint("nothing of it was kept; send it again")
 }
 
 pub(crate) fn too_large_problem(code: ErrorCode, found: &str, max_bytes: u64) -> Problem {

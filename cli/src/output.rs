@@ -1,19 +1,24 @@
 //! Streams into a file or standard output: a file appears whole or not at all.
 
+use std::fs::Permissions;
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use futures::StreamExt;
 use starling_api::{ByteStream, file_problem};
 use starling_api_types::{ErrorCode, Problem};
-use tempfile::NamedTempFile;
 
 /// The name that stands for standard input or output.
 pub(crate) const STANDARD: &str = "-";
 
+/// Mode of a new file, before the user's mask.
+const NEW_FILE_MODE: u32 = 0o666;
+
 /// Writes `bytes` to `target`, `-` being standard output; returns how many there were.
 ///
-/// A file is written beside its place, synced, and moved there at the end, over one of that name.
+/// A file is written beside its place, synced, and moved there at the end, over one of that name. What is
+/// there and is no file (a pipe, a device) is written to as it is.
 ///
 /// # Errors
 /// The stream's own problem, `disk_full` or `file_access`; the file's old content is then untouched.
@@ -21,30 +26,35 @@ pub(crate) async fn write_stream(target: &Path, bytes: ByteStream) -> Result<u64
     if target.as_os_str() == STANDARD {
         return to_stdout(bytes).await;
     }
+    let failed = |error: std::io::Error| file_problem("writing", target, &error);
+    match std::fs::metadata(target) {
+        Ok(found) if !found.is_file() => {
+            let mut open = std::fs::OpenOptions::new()
+                .write(true)
+                .open(target)
+                .map_err(failed)?;
+            copy(bytes, |chunk| open.write_all(chunk), target).await
+        }
+        // Through a link the file that it leads to is replaced, and the link stays.
+        Ok(_) => replace(&target.canonicalize().map_err(failed)?, bytes).await,
+        Err(_) => replace(target, bytes).await,
+    }
+}
+
+async fn replace(target: &Path, bytes: ByteStream) -> Result<u64, Problem> {
     let folder = target
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut file =
-        NamedTempFile::new_in(folder).map_err(|error| file_problem("creating a file in", folder, &error))?;
+    let failed = |error: std::io::Error| file_problem("writing", target, &error);
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(NEW_FILE_MODE))
+        .tempfile_in(folder)
+        .map_err(|error| file_problem("creating a file in", folder, &error))?;
     let count = copy(bytes, |chunk| file.write_all(chunk), target).await?;
-    file.as_file()
-        .sync_all()
-        .map_err(|error| file_problem("writing", target, &error))?;
-    allow_readers(&file).map_err(|error| file_problem("writing", target, &error))?;
-    file.persist(target)
-        .map_err(|error| file_problem("writing", target, &error.error))?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(target).map_err(|error| failed(error.error))?;
     Ok(count)
-}
-
-/// Gives the file the mode that a file made in the ordinary way has; a temporary one is for its owner alone.
-fn allow_readers(file: &NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let umask = rustix::process::umask(rustix::fs::Mode::empty());
-    rustix::process::umask(umask);
-    let mode = 0o666 & !umask.bits();
-    file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 async fn to_stdout(bytes: ByteStream) -> Result<u64, Problem> {
@@ -132,6 +142,51 @@ mod tests {
         );
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "abc");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_written_to_and_a_link_stays_a_link() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, file, link) = (
+            folder.path().join("pipe"),
+            folder.path().join("file"),
+            folder.path().join("link"),
+        );
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read_to_string(pipe).unwrap()
+        });
+        assert_eq!(write_stream(&pipe, stream(vec![Ok("abc")])).await, Ok(3));
+        assert_eq!(reader.join().unwrap(), "abc");
+        assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        assert_eq!(write_stream(&link, stream(vec![Ok("new")])).await, Ok(3));
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        assert!(
+            write_stream(folder.path(), stream(vec![])).await.is_err(),
+            "a folder is no file"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_new_file_can_be_read_by_those_whom_the_mask_lets() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, usual) = (folder.path().join("ours"), folder.path().join("usual"));
+        write_stream(&ours, stream(vec![Ok("x")])).await.unwrap();
+        std::fs::write(&usual, "x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&usual));
     }
 
     #[tokio::test]

@@ -73,7 +73,7 @@ async fn spool(api: &Api, request: Request) -> Result<Upload, Problem> {
     let (parts, body) = request.into_parts();
     require_content_type(&parts.headers, BUNDLE_CONTENT_TYPE)?;
     let max_bytes = api.options.max_bundle_bytes;
-    let stream = upload_stream(&parts.headers, body, max_bytes, ErrorCode::BundleTooLarge).await?;
+    let stream = upload_stream(&parts.headers, body, max_bytes, ErrorCode::BundleTooLarge)?;
     let spooled =
         Upload::Stream(stream).into_file(&api.options.spool_dir, max_bytes, ErrorCode::BundleTooLarge);
     let (file, _size) = spooled.await?;

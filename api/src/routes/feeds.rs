@@ -30,8 +30,7 @@ pub(crate) async fn import(
         body,
         FEED_UPLOAD_MAX_BYTES,
         ErrorCode::BodyTooLarge,
-    )
-    .await?;
+    )?;
     Ok(Json(
         api.service
             .import_feed(source, Upload::Stream(stream), options)

@@ -22,6 +22,8 @@ pub(crate) struct FakeSite {
     pub(crate) panics: Mutex<bool>,
     /// Every call waits for this, once set.
     pub(crate) waits_for: Mutex<Option<Arc<Notify>>>,
+    /// Feeds are refused at their first byte, once set.
+    pub(crate) refuses_feeds: Mutex<bool>,
     /// The exit code of every verdict.
     pub(crate) exit_code: Mutex<u8>,
     /// What the last call was given, in `Debug`.
@@ -304,6 +306,11 @@ impl SiteService for FakeSite {
         input: Upload,
         options: FeedImportOptions,
     ) -> ServiceResult<FeedImportReport> {
+        let refuses = *self.refuses_feeds.lock().unwrap();
+        if refuses {
+            drop(input);
+            return Err(Problem::new(ErrorCode::FeedUnreadable, "reading the first byte"));
+        }
         let bytes = contents(input).await?;
         self.note(format!("import_feed {source} {} {options:?}", bytes.len()))
             .await?;

@@ -129,6 +129,24 @@ async fn a_sender_of_too_much_reads_the_refusal_and_not_a_broken_pipe() {
 }
 
 #[tokio::test]
+async fn a_sender_whose_feed_is_refused_early_reads_the_refusal_too() {
+    let world = World::new();
+    *world.site.refuses_feeds.lock().unwrap() = true;
+    let path = socket_of(&world);
+    let serving = tokio::spawn(serve_unix(world.api.clone(), bind_unix(&path).await.unwrap()));
+    let chunk = Bytes::from(vec![0; 1 << 20]);
+    let chunks = futures::stream::iter((0..50).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+    let answer = call(
+        &path,
+        post("/feeds/ghsa/import", "application/zip", Body::from_stream(chunks)),
+    )
+    .await;
+    assert_eq!(answer.problem().code, ErrorCode::FeedUnreadable);
+    world.stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_stop_lets_calls_in_flight_end_and_closes_event_streams() {
     let world = World::new();
     *world.site.events_stay_open.lock().unwrap() = true;
