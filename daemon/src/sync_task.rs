@@ -19,6 +19,9 @@ const DIAL_INTERVAL: Duration = Duration::from_millis(500);
 const FIRST_REDIAL_MILLIS: u64 = 1_000;
 const LONGEST_REDIAL_MILLIS: u64 = 60_000;
 
+/// A session that ends sooner was refused: the site is dialled again at a growing pace, not at once.
+const SHORT_SESSION_MILLIS: u64 = 5_000;
+
 /// What is known of a listed site as a peer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PeerState {
@@ -248,22 +251,31 @@ impl SyncTask {
             Notice::PeerReady { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);
                 tracing::info!(%site, ?address, "connected to a listed site");
-                self.dials.remove(&site);
+                // What ended the last session stays to be read until this one has lasted.
                 self.board.update(site, |state| {
-                    *state = PeerState {
-                        connected: true,
-                        address,
-                        last_seen_at: Some(now()),
-                        last_error: None,
-                    };
+                    state.connected = true;
+                    state.address = address;
+                    state.last_seen_at = Some(now());
                 });
             }
             Notice::PeerLeft { peer } => {
                 if let Some(site) = self.site_of(&peer) {
                     tracing::info!(%site, "disconnected");
+                    let at = now();
+                    let before = self.board.peer(&site);
+                    let lasted = before
+                        .last_seen_at
+                        .map_or(0, |since| at.as_millis() - since.as_millis().min(at.as_millis()));
+                    let at_once = before.connected && lasted < SHORT_SESSION_MILLIS;
+                    if !at_once {
+                        self.dials.remove(&site);
+                    }
                     self.board.update(site, |state| {
                         state.connected = false;
-                        state.last_seen_at = Some(now());
+                        state.last_seen_at = Some(at);
+                        state.last_error = at_once.then(|| {
+                            "the peer ended the session at once: is this site on its allow-list?".to_owned()
+                        });
                     });
                 }
             }

@@ -348,7 +348,7 @@ impl<'a> Account<'a> {
 }
 
 /// When a record says it was last modified; what does not read as a time comes before all times.
-fn instant(modified: Option<&str>) -> Option<starling_protocol::UnixMillis> {
+fn instant(modified: Option<&str>) -> Option<jiff::Timestamp> {
     modified?.parse().ok()
 }
 
