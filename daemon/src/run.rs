@@ -19,9 +19,6 @@ use crate::net::{self, NetError};
 use crate::service::{Site, home_problem, store_problem};
 use crate::sync_task::SyncTask;
 
-#[cfg(test)]
-mod hostile_peers;
-
 /// How often heads are signed anew, as a share of their validity.
 const RENEWALS_PER_VALIDITY: u32 = 4;
 /// How often superseded bodies are looked for.
