@@ -9,7 +9,7 @@ use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError, SiteService
 use starling_api_types::{ErrorCode, Problem};
 use starling_store::SharedReplica;
 use starling_store::engine::Engine;
-use starling_sync::SyncEngine;
+use starling_sync::{Settings, SyncEngine};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -125,7 +125,12 @@ async fn run_with(
     }
     let (stop_sync, stopped) = watch::channel(false);
     if config.federation.enabled {
-        tasks.push(tokio::spawn(start_sync(&site, &config, stopped)?));
+        tasks.push(tokio::spawn(start_sync(
+            &site,
+            &config,
+            Settings::default(),
+            stopped,
+        )?));
     } else {
         tracing::info!("federation is off: peers are neither listened for nor dialled");
     }
@@ -184,6 +189,7 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
 fn start_sync(
     site: &Site,
     config: &Config,
+    settings: Settings,
     stopped: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
     let parts = &site.0;
@@ -210,7 +216,7 @@ fn start_sync(
     let task = SyncTask {
         store: parts.store.clone(),
         replica,
-        engine: SyncEngine::new(starling_sync::Settings::default(), u64::from_le_bytes(seed)),
+        engine: SyncEngine::new(settings, u64::from_le_bytes(seed)),
         net,
         board: parts.board.clone(),
         local: parts.local.subscribe(),
@@ -264,3 +270,10 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
         }
     }
 }
+
+#[cfg(test)]
+mod hostile_peers;
+#[cfg(test)]
+mod rogue;
+#[cfg(test)]
+mod test_site;
