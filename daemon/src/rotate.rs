@@ -22,29 +22,7 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     let config = home
         .config(&Overrides::default())
         .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, error_chain(&error)))?;
-    let lanes = {
-        let site = Site::open(home.clone(), config.clone(), None)?;
-        let mut lanes = Vec::new();
-        for lane in Lane::ALL {
-            let id = LogId {
-                site: home.chain().site(),
-                lane,
-            };
-            let log = site
-                .0
-                .store
-                .log(id)
-                .map_err(|error| store_problem("reading the site's logs", &error))?;
-            if let Some(log) = log.filter(|log| log.tip.cursor.number > ClaimNumber::NONE) {
-                lanes.push(LaneResume {
-                    lane,
-                    number: log.tip.cursor.number,
-                    header: log.tip.header,
-                });
-            }
-        }
-        lanes
-    };
+    let lanes = resume_at(&Site::open(home.clone(), config.clone(), None)?)?;
     home.rotate(lanes, now()).map_err(|error| home_problem(&error))?;
     // Opening teaches the store the new chain; signing shows peers that the new key speaks for the site.
     let site = Site::open(home.clone(), config, None)?;
@@ -52,4 +30,28 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
         .sign_heads()
         .map_err(|error| store_problem("signing the site's heads", &error))?;
     Ok(home.keys())
+}
+
+/// Where each of the site's own logs stands: what the next epoch resumes from.
+pub(crate) fn resume_at(site: &Site) -> Result<Vec<LaneResume>, Problem> {
+    let mut lanes = Vec::new();
+    for lane in Lane::ALL {
+        let id = LogId {
+            site: site.0.home.chain().site(),
+            lane,
+        };
+        let log = site
+            .0
+            .store
+            .log(id)
+            .map_err(|error| store_problem("reading the site's logs", &error))?;
+        if let Some(log) = log.filter(|log| log.tip.cursor.number > ClaimNumber::NONE) {
+            lanes.push(LaneResume {
+                lane,
+                number: log.tip.cursor.number,
+                header: log.tip.header,
+            });
+        }
+    }
+    Ok(lanes)
 }

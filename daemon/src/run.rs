@@ -17,7 +17,7 @@ use crate::config::{Config, Overrides};
 use crate::home::{Home, error_chain};
 use crate::net::{self, NetError};
 use crate::service::{Site, home_problem, store_problem};
-use crate::sync_task::SyncTask;
+use crate::sync_task::{Dials, SyncTask};
 
 /// How often heads are signed anew, as a share of their validity.
 const RENEWALS_PER_VALIDITY: u32 = 4;
@@ -222,7 +222,7 @@ fn start_sync(
         local: parts.local.subscribe(),
         shown: parts.shown.clone(),
         addresses: BTreeMap::new(),
-        dials: BTreeMap::new(),
+        dials: Dials::default(),
         held,
     };
     Ok(task.run(stopped))
@@ -275,5 +275,7 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
 mod hostile_peers;
 #[cfg(test)]
 mod rogue;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod test_site;

@@ -1,64 +1,27 @@
 //! Drives the sync engine: the swarm's events and the clock in, the engine's effects out.
 
+mod board;
+mod dials;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
 use starling_protocol::{ClaimNumber, Lane, PublicKey, SiteId, UnixMillis};
-use starling_store::{LedgerEntry, Origin, SharedReplica, SiteStore};
+use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
 use starling_sync::{Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, SyncEngine};
 use tokio::sync::watch;
 
+pub(crate) use self::board::SyncBoard;
+pub(crate) use self::dials::Dials;
 use crate::clock::now;
-use crate::net::{Command, Event as NetEvent, Net, RequestNumber};
+use crate::net::{Command, Event as NetEvent, Net, RequestNumber, peer_id, without_key};
 
 /// How often listed sites that are not connected are looked at.
 const DIAL_INTERVAL: Duration = Duration::from_millis(500);
-/// First and longest pause between two dials of one site.
-const FIRST_REDIAL_MILLIS: u64 = 1_000;
-const LONGEST_REDIAL_MILLIS: u64 = 60_000;
-
 /// A session that ends sooner was refused: the site is dialled again at a growing pace, not at once.
 const SHORT_SESSION_MILLIS: u64 = 5_000;
-
-/// What is known of a listed site as a peer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PeerState {
-    pub(crate) connected: bool,
-    pub(crate) address: Option<String>,
-    pub(crate) last_seen_at: Option<UnixMillis>,
-    pub(crate) last_error: Option<String>,
-}
-
-/// What the sync task shows to the rest of the site.
-#[derive(Debug, Default)]
-pub(crate) struct SyncBoard {
-    peers: Mutex<BTreeMap<SiteId, PeerState>>,
-    listening: Mutex<Vec<Multiaddr>>,
-}
-
-impl SyncBoard {
-    pub(crate) fn peer(&self, site: &SiteId) -> PeerState {
-        self.peers
-            .lock()
-            .map(|peers| peers.get(site).cloned().unwrap_or_default())
-            .unwrap_or_default()
-    }
-
-    pub(crate) fn listening(&self) -> Vec<String> {
-        self.listening
-            .lock()
-            .map(|listening| listening.iter().map(ToString::to_string).collect())
-            .unwrap_or_default()
-    }
-
-    fn update(&self, site: SiteId, change: impl FnOnce(&mut PeerState)) {
-        if let Ok(mut peers) = self.peers.lock() {
-            change(peers.entry(site).or_default());
-        }
-    }
-}
 
 /// Everything the task needs.
 pub(crate) struct SyncTask {
@@ -73,16 +36,9 @@ pub(crate) struct SyncTask {
     pub(crate) shown: Arc<watch::Sender<u64>>,
     /// Where each connected peer was reached.
     pub(crate) addresses: BTreeMap<PublicKey, Multiaddr>,
-    pub(crate) dials: BTreeMap<SiteId, Redial>,
+    pub(crate) dials: Dials,
     /// Held positions as they were last noted in the ledger.
     pub(crate) held: BTreeMap<(SiteId, Lane), ClaimNumber>,
-}
-
-/// When a site may be dialled again.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Redial {
-    next_at: u64,
-    pause: u64,
 }
 
 impl SyncTask {
@@ -125,20 +81,34 @@ impl SyncTask {
         let event = match event {
             NetEvent::Listening { address } => {
                 tracing::info!(%address, "listening for peers");
-                if let Ok(mut listening) = self.board.listening.lock() {
-                    listening.push(address);
-                }
+                self.board.listens_on(address);
                 return;
             }
             NetEvent::DialFailed { addresses, reason } => {
                 self.dial_failed(&addresses, &reason);
                 return;
             }
-            NetEvent::Connected { peer, address } => {
+            NetEvent::OtherKey { address } => {
+                for site in self.sites_at(std::slice::from_ref(&address)) {
+                    self.dials.other_key(site, address.clone());
+                }
+                return;
+            }
+            NetEvent::Connected {
+                peer,
+                address,
+                dialled,
+            } => {
+                if dialled {
+                    self.dial_answered(peer, &address);
+                }
                 self.addresses.insert(peer, address);
                 Event::Connected { peer }
             }
             NetEvent::Disconnected { peer } => {
+                if let Some(site) = self.dials.forget_key(&peer) {
+                    self.not_the_site(site, &peer, "it hung up");
+                }
                 self.addresses.remove(&peer);
                 Event::Disconnected { peer }
             }
@@ -251,8 +221,16 @@ impl SyncTask {
             Notice::PeerReady { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);
                 tracing::info!(%site, ?address, "connected to a listed site");
-                // What ended the last session stays to be read until this one has lasted.
+                let dialled_for = self.dials.forget_key(&peer);
+                if let Some(other) = dialled_for.filter(|other| *other != site) {
+                    self.not_the_site(other, &peer, "it is another listed site");
+                }
+                // What ended the last session stays to be read until this one has lasted. That the site was
+                // not where it is now does not.
                 self.board.update(site, |state| {
+                    if dialled_for == Some(site) {
+                        state.last_error = None;
+                    }
                     state.connected = true;
                     state.address = address;
                     state.last_seen_at = Some(now());
@@ -268,7 +246,7 @@ impl SyncTask {
                         .map_or(0, |since| at.as_millis() - since.as_millis().min(at.as_millis()));
                     let at_once = before.connected && lasted < SHORT_SESSION_MILLIS;
                     if !at_once {
-                        self.dials.remove(&site);
+                        self.dials.start_over(&site);
                     }
                     self.board.update(site, |state| {
                         state.connected = false;
@@ -342,6 +320,9 @@ impl SyncTask {
 
     fn disconnecting(&mut self, peer: &PublicKey, reason: &str) {
         tracing::warn!(%peer, reason, "disconnecting a peer");
+        if let Some(site) = self.dials.forget_key(peer) {
+            self.not_the_site(site, peer, reason);
+        }
         if let Some(site) = self.site_of(peer) {
             self.board.update(site, |state| {
                 state.connected = false;
@@ -352,57 +333,77 @@ impl SyncTask {
 
     /// Dials listed sites that are not connected, each at its own growing pace.
     async fn dial_due(&mut self) {
-        let at = now().as_millis();
+        let at = now();
         let connected: std::collections::BTreeSet<SiteId> =
             self.engine.ready_peers().map(|(_, site)| site).collect();
         let Ok(listed) = self.store.listed_sites() else {
             return;
         };
         for site in listed
-            .into_iter()
+            .iter()
             .filter(|site| site.enabled && !connected.contains(&site.site))
         {
-            let addresses: Vec<Multiaddr> = site
-                .addresses
-                .iter()
-                .filter_map(|text| text.parse().ok())
-                .collect();
-            let redial = self.dials.entry(site.site).or_default();
-            if addresses.is_empty() || at < redial.next_at {
-                continue;
-            }
-            redial.pause = (redial.pause * 2).clamp(FIRST_REDIAL_MILLIS, LONGEST_REDIAL_MILLIS);
-            redial.next_at = at + redial.pause;
             let chain = self.store.chain(&site.site).ok().flatten();
-            let peer = chain.map(|chain| chain.current().body().operating_key);
+            let key = chain.map(|chain| chain.current().body().operating_key);
             // A connection whose session is under way needs no second one.
-            if peer.is_some_and(|peer| self.addresses.contains_key(&peer)) {
+            if key.is_some_and(|key| self.addresses.contains_key(&key)) {
                 continue;
             }
-            let _ = self.net.commands.send(Command::Dial { peer, addresses }).await;
+            for dial in self.dials.due(at, site.site, key, &addresses_of(site)) {
+                let _ = self.net.commands.send(dial).await;
+            }
         }
     }
 
+    /// The listed sites that have any of some addresses.
+    fn sites_at(&self, addresses: &[Multiaddr]) -> Vec<SiteId> {
+        let listed = self.store.listed_sites().unwrap_or_default();
+        let here = |site: &ListedSite| addresses_of(site).iter().any(|known| addresses.contains(known));
+        let sites = listed.iter().filter(|site| here(site));
+        sites.map(|site| site.site).collect()
+    }
+
     fn dial_failed(&self, addresses: &[Multiaddr], reason: &str) {
-        let Ok(listed) = self.store.listed_sites() else {
-            return;
-        };
-        for site in listed {
-            let ours = |address: &Multiaddr| {
-                let text = address.to_string();
-                site.addresses
-                    .iter()
-                    .any(|known| text.starts_with(known.as_str()))
-            };
-            if addresses.iter().any(ours) {
-                tracing::debug!(site = %site.slug, reason, "dialling failed");
-                self.board.update(site.site, |state| {
-                    state.last_error = Some(reason.to_owned());
-                    state.address = addresses.first().map(ToString::to_string);
-                });
-            }
+        for site in self.sites_at(addresses) {
+            tracing::debug!(%site, reason, "dialling failed");
+            self.board.update(site, |state| {
+                state.last_error = Some(reason.to_owned());
+                state.address = addresses.first().map(ToString::to_string);
+            });
         }
     }
+
+    /// A dial came through: if the key is not the site's as it is known, the site has yet to prove itself.
+    fn dial_answered(&mut self, peer: PublicKey, address: &Multiaddr) {
+        let known = self.site_of(&peer);
+        let expected = self.sites_at(std::slice::from_ref(address));
+        // Sites may share an address by mistake; then who answers is one of them.
+        if known.is_some_and(|known| expected.contains(&known)) {
+            return;
+        }
+        if let Some(site) = expected.first() {
+            self.dials.answered_by(peer, *site);
+        }
+    }
+
+    /// Who answered at an address of a site did not prove to be that site.
+    fn not_the_site(&self, site: SiteId, peer: &PublicKey, reason: &str) {
+        let address = self.addresses.get(peer).map(ToString::to_string);
+        let shown = peer_id(peer).map_or_else(|| peer.to_string(), |id| id.to_string());
+        tracing::warn!(%site, ?address, peer = shown, reason, "answered with another key");
+        self.board.update(site, |state| {
+            state.last_error = Some(format!(
+                "the address answered with another key ({shown}), which is not shown to be the site's: {reason}"
+            ));
+            state.address = address;
+        });
+    }
+}
+
+/// Where a listed site may be reached.
+fn addresses_of(site: &ListedSite) -> Vec<Multiaddr> {
+    let addresses = site.addresses.iter().filter_map(|text| text.parse().ok());
+    addresses.map(without_key).collect()
 }
 
 fn failure(reason: &str) -> FailureReason {

@@ -10,6 +10,7 @@ mod swarm;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use starling_protocol::{PublicKey, SigningKey};
 use tokio::sync::mpsc;
@@ -43,7 +44,7 @@ pub(crate) enum NetError {
 pub(crate) struct RequestNumber(pub(crate) u64);
 
 /// What the swarm is told.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Connect to a peer at one of its addresses; the key may not be known yet.
     Dial {
@@ -70,14 +71,22 @@ pub(crate) enum Event {
     /// An address is listened on.
     Listening { address: Multiaddr },
     /// The first connection to a peer is there. Connected is not authorised.
-    Connected { peer: PublicKey, address: Multiaddr },
+    Connected {
+        peer: PublicKey,
+        /// The peer's, without its key.
+        address: Multiaddr,
+        /// Whether this site dialled.
+        dialled: bool,
+    },
     /// The last connection to a peer is gone.
     Disconnected { peer: PublicKey },
-    /// A dial failed.
+    /// A dial failed. The addresses are without keys.
     DialFailed {
         addresses: Vec<Multiaddr>,
         reason: String,
     },
+    /// Where a certain key was dialled, another one answered; that connection is closed.
+    OtherKey { address: Multiaddr },
     /// A peer asks.
     Request {
         peer: PublicKey,
@@ -156,6 +165,14 @@ pub(crate) fn peer_id(key: &PublicKey) -> Option<PeerId> {
     Some(libp2p::identity::PublicKey::from(key).to_peer_id())
 }
 
+/// An address without the key at its end: the key of a site is what its certificates say.
+pub(crate) fn without_key(mut address: Multiaddr) -> Multiaddr {
+    match address.pop() {
+        None | Some(Protocol::P2p(_)) => address,
+        Some(other) => address.with(other),
+    }
+}
+
 /// The operating key in a libp2p peer id, which embeds it.
 pub(crate) fn key_of(peer: &PeerId) -> Option<PublicKey> {
     // An Ed25519 peer id is an identity multihash over the protobuf of its public key.
@@ -175,6 +192,15 @@ mod tests {
     fn a_peer_id_embeds_its_key() {
         let key = SigningKey::from_seed(&[5; 32]).public();
         assert_eq!(key_of(&peer_id(&key).unwrap()), Some(key));
+    }
+
+    #[test]
+    fn the_key_at_the_end_of_an_address_is_left_out() {
+        let peer = peer_id(&SigningKey::from_seed(&[5; 32]).public()).unwrap();
+        let address: Multiaddr = "/ip4/192.0.2.1/udp/7/quic-v1".parse().unwrap();
+        assert_eq!(without_key(address.clone().with_p2p(peer).unwrap()), address);
+        assert_eq!(without_key(address.clone()), address);
+        assert_eq!(without_key(Multiaddr::empty()), Multiaddr::empty());
     }
 
     #[tokio::test]

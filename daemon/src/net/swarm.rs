@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::request_response::{self, InboundRequestId, OutboundRequestId, ProtocolSupport, ResponseChannel};
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts};
+use libp2p::swarm::{DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts};
 use libp2p::{Multiaddr, PeerId, Swarm, connection_limits};
 use starling_protocol::{PublicKey, SigningKey};
 use tokio::sync::mpsc;
 
 use super::codec::{Codec, PROTOCOL, Question};
-use super::{Command, Event, NetError, RequestNumber, Traffic, key_of, peer_id};
+use super::{Command, Event, NetError, RequestNumber, Traffic, key_of, peer_id, without_key};
 
 /// How long one question may take on the wire; the engine's own deadlines are shorter.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -182,7 +182,8 @@ impl Driver {
                 let first = num_established.get() == 1;
                 first.then(|| Event::Connected {
                     peer,
-                    address: endpoint.get_remote_address().clone(),
+                    address: without_key(endpoint.get_remote_address().clone()),
+                    dialled: endpoint.is_dialer(),
                 })
             }
             SwarmEvent::ConnectionClosed {
@@ -288,10 +289,17 @@ fn dials(peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Vec<DialOpts> {
     }
 }
 
-fn dial_failed(error: &libp2p::swarm::DialError) -> Event {
+fn dial_failed(error: &DialError) -> Event {
     let addresses = match error {
-        libp2p::swarm::DialError::Transport(failed) => {
-            failed.iter().map(|(address, _)| address.clone()).collect()
+        DialError::WrongPeerId { address, .. } => {
+            return Event::OtherKey {
+                address: without_key(address.clone()),
+            };
+        }
+        DialError::LocalPeerId { address } => vec![without_key(address.clone())],
+        DialError::Transport(failed) => {
+            let addresses = failed.iter().map(|(address, _)| address.clone());
+            addresses.map(without_key).collect()
         }
         _ => Vec::new(),
     };

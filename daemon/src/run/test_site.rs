@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use starling_api::SiteService;
 use starling_protocol::UnixMillis;
-use starling_store::engine::{FaultPlan, MemoryEngine};
+use starling_store::engine::{Engine, FaultPlan, MemoryEngine};
 use starling_sync::Settings;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::start_sync;
 use crate::config::Overrides;
@@ -21,23 +22,30 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 /// A site whose sync runs until this is dropped.
 pub(super) struct Running {
     pub(super) site: Site,
-    _stop: watch::Sender<bool>,
-    _home: TempDir,
+    engine: Arc<dyn Engine>,
+    stop: watch::Sender<bool>,
+    sync: JoinHandle<()>,
+    folder: TempDir,
 }
 
 impl Running {
     pub(super) fn start(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Home::init(folder.path(), &name.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
-        Self::open(folder, "/ip4/127.0.0.1/udp/0/quic-v1")
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        Self::open(folder, engine, "/ip4/127.0.0.1/udp/0/quic-v1").unwrap()
     }
 
-    fn open(folder: TempDir, listen: &str) -> Self {
+    /// Opens a site on what is in `folder` and `engine`; fails when the address is taken.
+    fn open(
+        folder: TempDir,
+        engine: Arc<dyn Engine>,
+        listen: &str,
+    ) -> Result<Self, (TempDir, Arc<dyn Engine>)> {
         let home = Home::open(folder.path()).unwrap();
         let settings = vec![("network.listen".to_owned(), format!("[{listen:?}]"))];
         let config = home.config(&Overrides { settings }).unwrap();
-        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
-        let site = Site::open_on(engine, home, config.clone(), Some(Instant::now())).unwrap();
+        let site = Site::open_on(engine.clone(), home, config.clone(), Some(Instant::now())).unwrap();
         site.0.sign_heads().unwrap();
         let (stop, stopped) = watch::channel(false);
         // As a daemon's, but it loses patience sooner.
@@ -46,11 +54,26 @@ impl Running {
             slowest_bytes_per_second: 64 * 1024 * 1024,
             ..Settings::default()
         };
-        tokio::spawn(start_sync(&site, &config, settings, stopped).unwrap());
-        Self {
-            site,
-            _stop: stop,
-            _home: folder,
+        match start_sync(&site, &config, settings, stopped) {
+            Ok(sync) => Ok(Self {
+                site,
+                engine,
+                stop,
+                sync: tokio::spawn(sync),
+                folder,
+            }),
+            Err(_) => Err((folder, engine)),
+        }
+    }
+
+    /// Stops its sync; what it knows is kept.
+    pub(super) async fn stop(self) -> Stopped {
+        self.stop.send(true).unwrap();
+        self.sync.await.unwrap();
+        Stopped {
+            site: self.site,
+            engine: self.engine,
+            folder: self.folder,
         }
     }
 
@@ -99,5 +122,37 @@ impl Running {
             .await
             .unwrap();
         assert_eq!(report.rejected, 0);
+    }
+}
+
+/// A site that was stopped.
+pub(super) struct Stopped {
+    site: Site,
+    engine: Arc<dyn Engine>,
+    folder: TempDir,
+}
+
+impl Stopped {
+    /// Gives it a new operating key, as `keys generate` does.
+    pub(super) fn rotate(&self) {
+        let mut home = Home::open(self.folder.path()).unwrap();
+        let lanes = crate::rotate::resume_at(&self.site).unwrap();
+        home.rotate(lanes, crate::clock::now()).unwrap();
+    }
+
+    /// Starts it again where it was reached before, once that address is free.
+    pub(super) async fn start(self, address: &str) -> Running {
+        let Self { site, engine, folder } = self;
+        drop(site);
+        let (mut folder, mut engine) = (folder, engine);
+        let from = Instant::now();
+        loop {
+            match Running::open(folder, engine, address) {
+                Ok(running) => return running,
+                Err(kept) => (folder, engine) = kept,
+            }
+            assert!(from.elapsed() < DEADLINE, "waiting for {address} to be free");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

@@ -1,0 +1,67 @@
+//! A site whose key changes while its peers are away, over real QUIC: they dial it as ever and find it again.
+
+use super::test_site::Running;
+
+fn record(number: u32) -> String {
+    format!(
+        r#"{{"id":"EX-{number}","modified":"2025-01-01T00:00:00Z","affected":[{{"package":{{"ecosystem":"npm","name":"x"}}}}]}}"#
+    )
+}
+
+/// A site that must be dialled, and one that dials it; both know the same.
+async fn pair() -> (Running, String, Running) {
+    let a = Running::start("site-a");
+    let b = Running::start("site-b");
+    let address = a.address().await;
+    a.list("site-b", &b.site.0.home, Vec::new()).await;
+    b.list("site-a", &a.site.0.home, vec![address.clone()]).await;
+    a.import(&record(1)).await;
+    same(&a, &b).await;
+    (a, address, b)
+}
+
+async fn same(a: &Running, b: &Running) {
+    let goal = a.status().await.knowledge_root;
+    b.until("the same knowledge", |status| status.knowledge_root == goal)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_is_dialled_is_found_again_after_its_key_changed() {
+    let (a, address, b) = pair().await;
+    let before = a.site.0.key.public();
+    let stopped = a.stop().await;
+    stopped.rotate();
+    let a = stopped.start(&address).await;
+    assert_ne!(a.site.0.key.public(), before);
+    a.import(&[record(1), record(2)].join("\n")).await;
+    same(&a, &b).await;
+    let status = b.status().await;
+    assert_eq!(status.records, 2);
+    let peer = &status.peers[0];
+    assert!(peer.connected && peer.last_error.is_none(), "{peer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_site_at_the_address_is_refused_and_said_and_the_true_one_found_when_it_is_back() {
+    let (a, address, b) = pair().await;
+    let a = a.stop().await;
+    let impostor = Running::start("site-a").stop().await.start(&address).await;
+    impostor.list("site-b", &b.site.0.home, Vec::new()).await;
+    impostor.import(&record(9)).await;
+    b.until("the other key to be said", |status| {
+        let error = status.peers[0].last_error.as_deref().unwrap_or_default();
+        error.contains("answered with another key") && error.contains("not on the allow-list")
+    })
+    .await;
+    let status = b.status().await;
+    assert!(!status.peers[0].connected);
+    assert_eq!((status.records, status.peers.len()), (1, 1));
+    drop(impostor.stop().await);
+
+    a.rotate();
+    let a = a.start(&address).await;
+    a.import(&[record(1), record(2)].join("\n")).await;
+    same(&a, &b).await;
+    assert_eq!(b.status().await.peers[0].last_error, None);
+}

@@ -1,0 +1,51 @@
+//! What the sync task shows to the rest of the site.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use libp2p::Multiaddr;
+use starling_protocol::{SiteId, UnixMillis};
+
+/// What is known of a listed site as a peer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PeerState {
+    pub(crate) connected: bool,
+    pub(crate) address: Option<String>,
+    pub(crate) last_seen_at: Option<UnixMillis>,
+    pub(crate) last_error: Option<String>,
+}
+
+/// The peers and the addresses, as last told.
+#[derive(Debug, Default)]
+pub(crate) struct SyncBoard {
+    peers: Mutex<BTreeMap<SiteId, PeerState>>,
+    listening: Mutex<Vec<Multiaddr>>,
+}
+
+impl SyncBoard {
+    pub(crate) fn peer(&self, site: &SiteId) -> PeerState {
+        self.peers
+            .lock()
+            .map(|peers| peers.get(site).cloned().unwrap_or_default())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn listening(&self) -> Vec<String> {
+        self.listening
+            .lock()
+            .map(|listening| listening.iter().map(ToString::to_string).collect())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn listens_on(&self, address: Multiaddr) {
+        if let Ok(mut listening) = self.listening.lock() {
+            listening.push(address);
+        }
+    }
+
+    pub(super) fn update(&self, site: SiteId, change: impl FnOnce(&mut PeerState)) {
+        if let Ok(mut peers) = self.peers.lock() {
+            change(peers.entry(site).or_default());
+        }
+    }
+}
