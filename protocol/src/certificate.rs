@@ -4,6 +4,8 @@
 //! (it can live offline), and the operating key countersigns to prove that its holder agreed.
 //! Layout: `docs/formats/certificate.md`.
 
+mod offered;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES};
 use crate::names::{Lane, SiteSlug};
 use crate::time::UnixMillis;
 use crate::wire::{Reader, WireError, decode_struct, encode_struct, put_length};
+
+pub use self::offered::OfferedChain;
 
 const MAGIC: [u8; 4] = *b"STCT";
 const VERSION: u8 = 1;
@@ -162,39 +166,7 @@ impl VerifiedCertificate {
     /// # Errors
     /// [`CertificateError::Decode`] or [`CertificateError::Signature`].
     pub fn verify(bytes: &[u8]) -> Result<Self, CertificateError> {
-        let mut reader = Reader::new(bytes);
-        reader.magic(MAGIC, VERSION, "epoch certificate")?;
-        let length = reader.length(MAX_CERTIFICATE_BYTES, "certificate length")?;
-        let signed = reader.take(length, "certificate")?;
-        let root_signature = Signature::from_bytes(&reader.array("root signature")?);
-        let operating_signature = Signature::from_bytes(&reader.array("operating signature")?);
-        reader.finish("certificate")?;
-        let body: EpochCertificate = decode_struct(signed, "certificate")?;
-        let check = |key: &PublicKey, context, signature, object| {
-            key.verify(context, signed, signature, object)
-                .map_err(|source| CertificateError::Signature {
-                    slug: body.slug.clone(),
-                    source,
-                })
-        };
-        check(
-            &body.root_key,
-            ROOT_CONTEXT,
-            &root_signature,
-            "certificate (root)",
-        )?;
-        check(
-            &body.operating_key,
-            OPERATING_CONTEXT,
-            &operating_signature,
-            "certificate (operating)",
-        )?;
-        let hash = CertificateHash::from_bytes(derive(HASH_CONTEXT, &[signed]));
-        Ok(Self {
-            bytes: bytes.into(),
-            body,
-            hash,
-        })
+        Parsed::decode(bytes)?.verify()
     }
 
     /// Signs a certificate with both keys.
@@ -214,9 +186,70 @@ impl VerifiedCertificate {
             hash,
         }
     }
+}
 
+impl EpochCertificate {
+    /// The site that begins with this certificate.
     fn site_if_genesis(&self) -> SiteId {
-        SiteId::from_bytes(derive(SITE_CONTEXT, &[&encode_struct(&self.body)]))
+        SiteId::from_bytes(derive(SITE_CONTEXT, &[&encode_struct(self)]))
+    }
+}
+
+/// One certificate as it was sent, its signatures not checked.
+#[derive(Debug, Clone)]
+struct Parsed<'a> {
+    bytes: &'a [u8],
+    signed: &'a [u8],
+    body: EpochCertificate,
+    hash: CertificateHash,
+    root_signature: Signature,
+    operating_signature: Signature,
+}
+
+impl<'a> Parsed<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, CertificateError> {
+        let mut reader = Reader::new(bytes);
+        reader.magic(MAGIC, VERSION, "epoch certificate")?;
+        let length = reader.length(MAX_CERTIFICATE_BYTES, "certificate length")?;
+        let signed = reader.take(length, "certificate")?;
+        let root_signature = Signature::from_bytes(&reader.array("root signature")?);
+        let operating_signature = Signature::from_bytes(&reader.array("operating signature")?);
+        reader.finish("certificate")?;
+        Ok(Self {
+            bytes,
+            signed,
+            body: decode_struct(signed, "certificate")?,
+            hash: CertificateHash::from_bytes(derive(HASH_CONTEXT, &[signed])),
+            root_signature,
+            operating_signature,
+        })
+    }
+
+    fn verify(&self) -> Result<VerifiedCertificate, CertificateError> {
+        let check = |key: &PublicKey, context, signature, object| {
+            key.verify(context, self.signed, signature, object)
+                .map_err(|source| CertificateError::Signature {
+                    slug: self.body.slug.clone(),
+                    source,
+                })
+        };
+        check(
+            &self.body.root_key,
+            ROOT_CONTEXT,
+            &self.root_signature,
+            "certificate (root)",
+        )?;
+        check(
+            &self.body.operating_key,
+            OPERATING_CONTEXT,
+            &self.operating_signature,
+            "certificate (operating)",
+        )?;
+        Ok(VerifiedCertificate {
+            bytes: self.bytes.into(),
+            body: self.body.clone(),
+            hash: self.hash,
+        })
     }
 }
 
@@ -244,7 +277,7 @@ impl CertificateChain {
         };
         let certificate = VerifiedCertificate::sign(body, root, operating);
         Self {
-            site: certificate.site_if_genesis(),
+            site: certificate.body.site_if_genesis(),
             certificates: vec![certificate],
         }
     }
@@ -300,15 +333,7 @@ impl CertificateChain {
     /// # Errors
     /// Any [`CertificateError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CertificateError> {
-        let mut reader = Reader::new(bytes);
-        let count = reader.length(MAX_CHAIN_CERTIFICATES, "certificate count")?;
-        let mut parts = Vec::new();
-        for _ in 0..count {
-            let length = reader.length(MAX_CERTIFICATE_BYTES + 137, "certificate length")?;
-            parts.push(reader.take(length, "certificate")?);
-        }
-        reader.finish("certificate chain")?;
-        Self::verify(parts)
+        OfferedChain::decode(bytes)?.verify(None)
     }
 
     /// The chain as one blob: u32 count, then per certificate a u32 length and its bytes.
@@ -324,22 +349,19 @@ impl CertificateChain {
     }
 
     fn from_certificates(certificates: Vec<VerifiedCertificate>) -> Result<Self, CertificateError> {
-        if certificates.len() > MAX_CHAIN_CERTIFICATES {
-            return Err(CertificateError::Count {
-                count: certificates.len(),
-            });
-        }
-        let Some(genesis) = certificates.first() else {
-            return Err(CertificateError::Count { count: 0 });
-        };
-        let site = genesis.site_if_genesis();
-        let mut previous: Option<&VerifiedCertificate> = None;
+        check_length(certificates.len())?;
+        let mut site = None;
+        let mut previous: Option<(&EpochCertificate, CertificateHash)> = None;
         for (position, certificate) in certificates.iter().enumerate() {
-            check_link(site, previous, certificate)
+            let site = *site.get_or_insert_with(|| certificate.body.site_if_genesis());
+            check_link(site, previous, &certificate.body)
                 .map_err(|problem| CertificateError::Chain { position, problem })?;
-            previous = Some(certificate);
+            previous = Some((&certificate.body, certificate.hash));
         }
-        Ok(Self { site, certificates })
+        match site {
+            Some(site) => Ok(Self { site, certificates }),
+            None => Err(CertificateError::Count { count: 0 }),
+        }
     }
 
     /// The site.
@@ -458,16 +480,24 @@ fn resume_of(body: &EpochCertificate, lane: Lane) -> LaneResume {
         .unwrap_or(nothing)
 }
 
+fn check_length(count: usize) -> Result<(), CertificateError> {
+    if (1..=MAX_CHAIN_CERTIFICATES).contains(&count) {
+        Ok(())
+    } else {
+        Err(CertificateError::Count { count })
+    }
+}
+
+/// Whether a certificate follows the one before it, which is given with its hash.
 fn check_link(
     site: SiteId,
-    previous: Option<&VerifiedCertificate>,
-    certificate: &VerifiedCertificate,
+    previous: Option<(&EpochCertificate, CertificateHash)>,
+    body: &EpochCertificate,
 ) -> Result<(), &'static str> {
-    let body = &certificate.body;
     if !body.lanes.windows(2).all(|pair| pair[0].lane < pair[1].lane) {
         return Err("names its lanes out of order or twice");
     }
-    let Some(previous) = previous else {
+    let Some((previous, previous_hash)) = previous else {
         return if body.site.is_some()
             || body.epoch != 0
             || body.previous.is_some()
@@ -481,11 +511,11 @@ fn check_link(
     };
     if body.site != Some(site) {
         Err("belongs to another site")
-    } else if body.root_key != previous.body.root_key {
+    } else if body.root_key != previous.root_key {
         Err("is signed by another root key")
-    } else if Some(body.epoch) != previous.body.epoch.checked_add(1) {
+    } else if Some(body.epoch) != previous.epoch.checked_add(1) {
         Err("does not have the next epoch number")
-    } else if body.previous != Some(previous.hash) {
+    } else if body.previous != Some(previous_hash) {
         Err("does not name the certificate before it")
     } else if body.reason == Reason::Genesis {
         Err("says that it is a genesis")

@@ -24,7 +24,7 @@ mod wire;
 
 pub use bundle::{BundleError, BundleFault, BundleHash, BundleManifest, BundleReader, BundleWriter};
 pub use certificate::{
-    CertificateChain, CertificateError, CertificateHash, EpochCertificate, LaneResume, Reason,
+    CertificateChain, CertificateError, CertificateHash, EpochCertificate, LaneResume, OfferedChain, Reason,
     VerifiedCertificate,
 };
 pub use claim::{Claim, ClaimError, ClaimKey, ClaimKind, KeyRef};

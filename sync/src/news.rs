@@ -6,8 +6,8 @@
 //! `telling`, and what an author tells everyone in `gossip`.
 
 use starling_protocol::{
-    CertificateChain, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, PublicKey, SiteId, UnixMillis,
-    VerifiedHead,
+    CertificateChain, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, OfferedChain, PublicKey,
+    SiteId, UnixMillis, VerifiedHead,
 };
 
 use crate::LogKey;
@@ -131,9 +131,7 @@ impl SyncEngine {
     ) -> Result<bool, Offence> {
         let mut new = false;
         for bytes in &news.chains {
-            let chain = CertificateChain::from_bytes(bytes)
-                .map_err(|error| unverifiable("certificate chain", &error))?;
-            new |= self.take_chain(cx, &chain);
+            new |= self.take_chain(cx, bytes)?;
         }
         for bytes in &news.heads {
             new |= self.take_head(cx, key, bytes, gossip)?;
@@ -144,19 +142,26 @@ impl SyncEngine {
         Ok(new)
     }
 
-    fn take_chain(&mut self, cx: &mut Cx<'_>, chain: &CertificateChain) -> bool {
-        if !cx.replica.is_listed(&chain.site()) {
-            return false;
+    fn take_chain(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Result<bool, Offence> {
+        let forged = |error| unverifiable("certificate chain", &error);
+        let offered = OfferedChain::decode(bytes).map_err(forged)?;
+        if !cx.replica.is_listed(&offered.site()) {
+            return Ok(false);
         }
-        match cx.replica.learn_chain(chain) {
+        let known = cx.replica.chain(&offered.site());
+        if known.as_ref().is_some_and(|known| offered.is_part_of(known)) {
+            return Ok(false);
+        }
+        let chain = offered.verify(known.as_ref()).map_err(forged)?;
+        match cx.replica.learn_chain(&chain) {
             Ok(Learned::New | Learned::Longer) => {
-                self.chain_learned(cx, chain);
-                true
+                self.chain_learned(cx, &chain);
+                Ok(true)
             }
-            Ok(Learned::Same) => false,
+            Ok(Learned::Same) => Ok(false),
             Err(error) => {
                 self.store_failed(cx, &error);
-                false
+                Ok(false)
             }
         }
     }
@@ -374,7 +379,7 @@ pub(crate) fn rank_of(head: &Head) -> HeadRank {
     (head.epoch, head.number, head.issued_at)
 }
 
-fn unverifiable(object: &'static str, error: &dyn std::error::Error) -> Offence {
+pub(crate) fn unverifiable(object: &'static str, error: &dyn std::error::Error) -> Offence {
     let cause = error
         .source()
         .map_or_else(String::new, |cause| format!(": {cause}"));

@@ -3,13 +3,14 @@
 //! The transport proves the peer's key. A key that is already known as a listed site's is enough to be sent
 //! news; any other key may say one bounded hello, in which it shows its certificate chain.
 
-use starling_protocol::{CertificateChain, PublicKey, SiteId, UnixMillis};
+use starling_protocol::{CertificateError, OfferedChain, PublicKey, SiteId, UnixMillis};
 
 use crate::clock::later;
 use crate::engine::{Ask, Cx, SyncEngine};
 use crate::event::{Effect, RequestId};
 use crate::limits::{MAX_PEERS, MAX_STRANGERS};
-use crate::notice::{DisconnectReason, Notice, Offence};
+use crate::news::unverifiable;
+use crate::notice::{DisconnectReason, Notice};
 use crate::peer::{Peer, Stage};
 use crate::replica::Learned;
 use crate::wire::{Capabilities, Hello, News, Refusal, RefusalCode, Request, Response};
@@ -20,19 +21,20 @@ impl SyncEngine {
             return;
         }
         let own_key = own_key(cx);
-        let strangers = self.peers.values().filter(|peer| peer.site().is_none()).count();
-        let unknown = cx.replica.authorised(&key).is_none();
         let refuse = if own_key == Some(key) {
             Some(DisconnectReason::Oneself)
         } else if let Some(until) = self.conduct.locked_until(&key, cx.now) {
             Some(DisconnectReason::LockedOut { until })
-        } else if self.peers.len() >= MAX_PEERS || (unknown && strangers >= MAX_STRANGERS) {
+        } else if self.peers.len() >= MAX_PEERS {
             Some(DisconnectReason::TooMany)
         } else {
             None
         };
         if let Some(reason) = refuse {
             return cx.out.push(Effect::Disconnect { peer: key, reason });
+        }
+        if cx.replica.authorised(&key).is_none() {
+            self.make_room_for_a_stranger(cx);
         }
         let deadline = later(cx.now, self.settings.hello_timeout);
         // One side greets, or both would say everything twice; the other greets late if the first does not.
@@ -44,6 +46,25 @@ impl SyncEngine {
         };
         self.peers
             .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
+    }
+
+    /// Parts with the stranger that had most time to prove itself when there are too many of them.
+    ///
+    /// A site whose new key is not known yet is a stranger too and says its hello at once: were the newcomer
+    /// turned away instead, a few idle connections would keep it out for ever.
+    fn make_room_for_a_stranger(&mut self, cx: &mut Cx<'_>) {
+        let strangers = self.peers.iter().filter_map(|(key, peer)| match peer.stage {
+            Stage::Greeting { deadline, .. } if cx.replica.authorised(key).is_none() => {
+                Some((deadline, *key))
+            }
+            _ => None,
+        });
+        let strangers: Vec<(UnixMillis, PublicKey)> = strangers.collect();
+        if strangers.len() >= MAX_STRANGERS
+            && let Some((_, oldest)) = strangers.into_iter().min()
+        {
+            self.close(cx, oldest, DisconnectReason::TooMany);
+        }
     }
 
     /// Greets who waits for it, drops who does not prove itself in time or is no longer listed.
@@ -137,21 +158,26 @@ impl SyncEngine {
 
     /// Checks the chain in a hello: does it make this key a listed site's?
     fn admit(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
-        let chain = CertificateChain::from_bytes(&hello.chain).map_err(|error| {
-            let (object, reason) = ("certificate chain", error.to_string());
-            self.offend(cx, key, Offence::Unverifiable { object, reason });
-            RefusalCode::Malformed
-        })?;
-        let site = chain.site();
+        // Anybody may say hello: what costs little is asked first, and what is known is not checked again.
+        let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
+        let site = offered.site();
         if !cx.replica.is_listed(&site) || site == cx.replica.site() {
             return Err(RefusalCode::NotListed);
         }
-        match cx.replica.learn_chain(&chain) {
-            Ok(Learned::New | Learned::Longer) => self.chain_learned(cx, &chain),
-            Ok(Learned::Same) => {}
-            Err(error) => {
-                self.store_failed(cx, &error);
-                return Err(RefusalCode::Failed);
+        let known = cx.replica.chain(&site);
+        if known.as_ref().is_none_or(|known| !offered.is_part_of(known)) {
+            if *offered.operating_key() != key && cx.replica.authorised(&key) != Some(site) {
+                return Err(RefusalCode::NotCurrentKey);
+            }
+            let chain = offered.verify(known.as_ref());
+            let chain = chain.map_err(|error| self.forged(cx, key, &error))?;
+            match cx.replica.learn_chain(&chain) {
+                Ok(Learned::New | Learned::Longer) => self.chain_learned(cx, &chain),
+                Ok(Learned::Same) => {}
+                Err(error) => {
+                    self.store_failed(cx, &error);
+                    return Err(RefusalCode::Failed);
+                }
             }
         }
         // The key must be the current one, by whichever chain is longer.
@@ -159,6 +185,11 @@ impl SyncEngine {
             Some(authorised) if authorised == site => Ok(site),
             _ => Err(RefusalCode::NotCurrentKey),
         }
+    }
+
+    fn forged(&mut self, cx: &mut Cx<'_>, key: PublicKey, error: &CertificateError) -> RefusalCode {
+        self.offend(cx, key, unverifiable("certificate chain", error));
+        RefusalCode::Malformed
     }
 
     fn become_ready(&mut self, cx: &mut Cx<'_>, key: PublicKey, site: SiteId, theirs: Capabilities) {

@@ -82,6 +82,84 @@ fn a_chain_shown_by_another_key_is_refused() {
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotCurrentKey));
 }
 
+/// The bytes of a chain whose newest certificate is signed by nobody.
+fn unsigned(chain: &starling_protocol::CertificateChain) -> Vec<u8> {
+    let mut bytes = chain.to_bytes();
+    let signatures = bytes.len() - 128;
+    bytes[signatures..].fill(0);
+    bytes
+}
+
+#[test]
+fn the_allow_list_is_asked_before_any_signature_of_a_strangers_chain_is_checked() {
+    let mut duel = Duel::strangers();
+    let key = duel.peer.key();
+    duel.event(Event::Connected { peer: key });
+    let mut hello = duel.hello(News::default());
+    hello.chain = unsigned(duel.peer.own_chain());
+    let effects = duel.ask_bytes(Request::Hello(hello).encode());
+    assert_eq!(parted(&effects), Some(&DisconnectReason::NotListed));
+    assert_eq!(offence(&effects), None, "nobody looked at the signature");
+}
+
+#[test]
+fn a_chain_that_makes_another_key_the_sites_is_not_checked_and_a_forged_one_is_an_offence() {
+    let mut duel = Duel::new();
+    let thief = Net::site(9, 78);
+    let forged = |operating: &starling_protocol::SigningKey| {
+        let root = &duel.peer.keys().root;
+        let reason = starling_protocol::Reason::Rotation;
+        let chain = duel.peer.own_chain();
+        unsigned(
+            &chain
+                .next_epoch(root, operating, Vec::new(), reason, duel.now)
+                .unwrap(),
+        )
+    };
+    let other = forged(&starling_protocol::SigningKey::from_seed(&[99; 32]));
+    let own = forged(&thief.replica.keys().operating);
+    let mut greet = |chain| {
+        duel.event(Event::Connected { peer: thief.key });
+        let hello = starling_sync::wire::Hello {
+            chain,
+            ..duel.hello(News::default())
+        };
+        duel.event(Event::Request {
+            peer: thief.key,
+            id: RequestId(1),
+            bytes: Request::Hello(hello).encode(),
+        })
+    };
+    let effects = greet(other);
+    assert_eq!(parted(&effects), Some(&DisconnectReason::NotCurrentKey));
+    assert_eq!(offence(&effects), None, "nobody looked at the signature");
+    let effects = greet(own);
+    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+}
+
+#[test]
+fn idle_strangers_do_not_keep_out_who_proves_itself_at_once() {
+    let mut duel = Duel::strangers();
+    duel.site.replica.list(duel.peer.site());
+    let idle: Vec<_> = (0..100).map(|seed| Net::site(9, 1_000 + seed).key).collect();
+    let mut connected = 0_usize;
+    for peer in &idle {
+        let effects = duel.event(Event::Connected { peer: *peer });
+        let gone = |effect: &&Effect| matches!(effect, Effect::Disconnect { .. });
+        connected = connected + 1 - effects.iter().filter(gone).count();
+        assert!(connected <= starling_sync::limits::MAX_STRANGERS);
+    }
+    let peer = duel.peer.key();
+    let effects = duel.event(Event::Connected { peer });
+    let out = effects.iter().find_map(|effect| match effect {
+        Effect::Disconnect { peer, reason } => Some((*peer, reason)),
+        _ => None,
+    });
+    assert!(out.is_some_and(|(out, reason)| out != peer && *reason == DisconnectReason::TooMany));
+    let greeting = duel.hello(News::default());
+    assert!(matches!(duel.ask(&Request::Hello(greeting)), Response::Hello(_)));
+}
+
 #[test]
 fn a_direct_lane_is_read_at_its_author_only() {
     let mut net = Net::new(3, 5);

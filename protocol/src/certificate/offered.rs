@@ -1,0 +1,187 @@
+//! A chain that somebody offers: what it says of itself, at the price of reading it.
+//!
+//! Checking signatures is the dear part of a chain, and who offers one may be anybody. Everything else comes
+//! first: whose chain it says it is, which key it makes the site's, whether it hangs together. A forger can
+//! write all that; the first signature that he cannot make ends the checking, and what is known already, byte
+//! for byte, is not checked again.
+
+use super::{CertificateChain, CertificateError, Parsed, VerifiedCertificate, check_link};
+use crate::hash::SiteId;
+use crate::keys::PublicKey;
+use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES};
+use crate::wire::Reader;
+
+/// A decoded chain whose certificates follow one another. **No signature of it is checked.**
+#[derive(Debug, Clone)]
+pub struct OfferedChain<'a> {
+    site: SiteId,
+    operating_key: PublicKey,
+    certificates: Vec<Parsed<'a>>,
+}
+
+impl<'a> OfferedChain<'a> {
+    /// Decodes the single-blob form of a chain ([`CertificateChain::to_bytes`]).
+    ///
+    /// # Errors
+    /// [`CertificateError::Decode`], [`CertificateError::Count`] or [`CertificateError::Chain`].
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, CertificateError> {
+        let mut reader = Reader::new(bytes);
+        let count = reader.length(MAX_CHAIN_CERTIFICATES, "certificate count")?;
+        let mut certificates: Vec<Parsed<'a>> = Vec::new();
+        let mut site = None;
+        for position in 0..count {
+            let length = reader.length(MAX_CERTIFICATE_BYTES + 137, "certificate length")?;
+            let certificate = Parsed::decode(reader.take(length, "certificate")?)?;
+            let site = *site.get_or_insert_with(|| certificate.body.site_if_genesis());
+            let previous = certificates
+                .last()
+                .map(|previous| (&previous.body, previous.hash));
+            check_link(site, previous, &certificate.body)
+                .map_err(|problem| CertificateError::Chain { position, problem })?;
+            certificates.push(certificate);
+        }
+        reader.finish("certificate chain")?;
+        let (Some(site), Some(last)) = (site, certificates.last()) else {
+            return Err(CertificateError::Count { count: 0 });
+        };
+        Ok(Self {
+            site,
+            operating_key: last.body.operating_key,
+            certificates,
+        })
+    }
+
+    /// The site whose chain it says it is: the hash of its first certificate.
+    #[must_use]
+    pub fn site(&self) -> SiteId {
+        self.site
+    }
+
+    /// The operating key of its newest epoch, if its signatures are good.
+    #[must_use]
+    pub fn operating_key(&self) -> &PublicKey {
+        &self.operating_key
+    }
+
+    /// Whether all of it is in `known`, byte for byte.
+    #[must_use]
+    pub fn is_part_of(&self, known: &CertificateChain) -> bool {
+        self.certificates.len() <= known.certificates.len() && self.known_in(known) == self.certificates.len()
+    }
+
+    /// Checks the signatures, oldest first, of the certificates that `known` does not hold already.
+    ///
+    /// # Errors
+    /// [`CertificateError::Signature`] at the first that is not good; then nothing of the chain is trusted.
+    pub fn verify(&self, known: Option<&CertificateChain>) -> Result<CertificateChain, CertificateError> {
+        let skip = known.map_or(0, |known| self.known_in(known));
+        let mut certificates: Vec<VerifiedCertificate> = known
+            .map(|known| known.certificates[..skip].to_vec())
+            .unwrap_or_default();
+        for certificate in &self.certificates[skip..] {
+            certificates.push(certificate.verify()?);
+        }
+        Ok(CertificateChain {
+            site: self.site,
+            certificates,
+        })
+    }
+
+    /// How many certificates it begins with that `known` begins with too.
+    fn known_in(&self, known: &CertificateChain) -> usize {
+        let pairs = self.certificates.iter().zip(&known.certificates);
+        pairs
+            .take_while(|(ours, known)| *ours.bytes == *known.bytes)
+            .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::Reason;
+    use crate::keys::SigningKey;
+    use crate::time::UnixMillis;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32])
+    }
+
+    fn genesis() -> CertificateChain {
+        CertificateChain::genesis("site-a".parse().unwrap(), &key(1), &key(2), UnixMillis::EPOCH)
+    }
+
+    fn longer(chain: &CertificateChain, operating: u8) -> CertificateChain {
+        chain
+            .next_epoch(
+                &key(1),
+                &key(operating),
+                Vec::new(),
+                Reason::Rotation,
+                UnixMillis::EPOCH,
+            )
+            .unwrap()
+    }
+
+    /// The bytes of a chain in which one certificate's signatures are cut out.
+    fn unsigned(chain: &CertificateChain, position: usize) -> Vec<u8> {
+        let mut chain = chain.clone();
+        let bytes = &mut chain.certificates[position].bytes;
+        let signatures = bytes.len() - 128;
+        bytes[signatures..].fill(0);
+        chain.to_bytes()
+    }
+
+    #[test]
+    fn whose_chain_it_is_and_which_key_it_makes_current_are_read_without_checking_a_signature() {
+        let chain = longer(&genesis(), 3);
+        let bytes = unsigned(&chain, 1);
+        let offered = OfferedChain::decode(&bytes).unwrap();
+        assert_eq!(offered.site(), chain.site());
+        assert_eq!(*offered.operating_key(), key(3).public());
+        assert!(matches!(
+            offered.verify(None),
+            Err(CertificateError::Signature { .. })
+        ));
+    }
+
+    #[test]
+    fn certificates_that_are_known_are_not_checked_again_and_others_are() {
+        let known = longer(&genesis(), 3);
+        let chain = longer(&known, 4);
+        let bytes = chain.to_bytes();
+        let offered = OfferedChain::decode(&bytes).unwrap();
+        assert_eq!(offered.verify(Some(&known)).unwrap(), chain);
+        assert!(!offered.is_part_of(&known) && offered.is_part_of(&chain));
+        // Where what is known has other bytes, the offered ones are checked.
+        let altered = unsigned(&chain, 0);
+        let offered = OfferedChain::decode(&altered).unwrap();
+        assert!(matches!(
+            offered.verify(Some(&known)),
+            Err(CertificateError::Signature { .. })
+        ));
+        let altered = unsigned(&chain, 2);
+        let offered = OfferedChain::decode(&altered).unwrap();
+        assert!(matches!(
+            offered.verify(Some(&known)),
+            Err(CertificateError::Signature { .. })
+        ));
+    }
+
+    #[test]
+    fn what_does_not_hang_together_is_refused_before_any_signature() {
+        // A chain whose later certificates are signed by a root key of the forger's own.
+        let mut forged = longer(&genesis(), 3);
+        let thief = CertificateChain::genesis("site-a".parse().unwrap(), &key(8), &key(9), UnixMillis::EPOCH);
+        forged.certificates[1] = thief.certificates[0].clone();
+        let bytes = unsigned(&forged, 0);
+        assert!(matches!(
+            OfferedChain::decode(&bytes),
+            Err(CertificateError::Chain { position: 1, .. })
+        ));
+        assert!(matches!(
+            OfferedChain::decode(&0_u32.to_le_bytes()),
+            Err(CertificateError::Count { count: 0 })
+        ));
+    }
+}
