@@ -121,6 +121,30 @@ pub enum DeltaError {
     },
 }
 
+impl DeltaError {
+    /// Whether the delta was true until a later certificate closed its epoch before it.
+    ///
+    /// Its author signed it and a site that does not know that certificate yet holds it in good faith: who
+    /// relays it lags behind, and does not lie. `chain` is the one that it was verified against.
+    #[must_use]
+    pub fn was_true_once(&self, chain: &CertificateChain) -> bool {
+        match self {
+            Self::OutsideEpoch {
+                epoch,
+                lane,
+                first,
+                last,
+                ..
+            } => {
+                let start = chain.epoch_start(*epoch, *lane);
+                let end = chain.epoch_end(*epoch, *lane);
+                start.is_some_and(|start| *first > start.number) && end.is_some_and(|end| *last > end.number)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The signed part of a delta, version 1 (frozen).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeltaHeader {

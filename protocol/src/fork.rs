@@ -51,7 +51,14 @@ impl ForkProof {
     fn check(parts: [(&[u8], Signature); 2], chain: &CertificateChain) -> Result<Self, ForkError> {
         let verify =
             |(bytes, signature): &(&[u8], Signature)| VerifiedHeader::verify(bytes, signature, chain);
-        let mut pairs = [(parts[0], verify(&parts[0])?), (parts[1], verify(&parts[1])?)];
+        let (one, other) = match (verify(&parts[0]), verify(&parts[1])) {
+            (Ok(one), Ok(other)) => (one, other),
+            // A header that its author never signed weighs more than one of an epoch that is closed.
+            (Err(DeltaError::OutsideEpoch { .. }), Err(error)) | (Err(error), _) | (_, Err(error)) => {
+                return Err(error.into());
+            }
+        };
+        let mut pairs = [(parts[0], one), (parts[1], other)];
         pairs.sort_by_key(|(_, header)| header.hash());
         let [(first, one), (second, other)] = pairs;
         let (a, b) = (one.header(), other.header());

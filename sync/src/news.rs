@@ -176,7 +176,7 @@ impl SyncEngine {
         self.drop_unlisted(cx);
         for lane in Lane::ALL {
             if let Some(pull) = self.pulls.get_mut(&(site, lane)) {
-                pull.not_before = cx.now;
+                pull.paused.clear();
             }
             self.reconsider(cx, (site, lane));
             self.log_changed(cx, (site, lane));
@@ -288,6 +288,12 @@ impl SyncEngine {
                 if let Some(peer) = self.peers.get_mut(&key) {
                     peer.wanted.chains.insert(site);
                 }
+                return Ok(false);
+            }
+            // Of a branch that a certificate closed since, which the sender may not know yet: settled.
+            Some(Err(ForkError::Header(error)))
+                if chain.as_ref().is_some_and(|chain| error.was_true_once(chain)) =>
+            {
                 return Ok(false);
             }
             Some(Err(error)) => return Err(unverifiable("fork proof", &error)),

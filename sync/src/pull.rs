@@ -3,6 +3,8 @@
 //! Who announced a log may be asked for it; when a peer fails, the next one is. The replica verifies every
 //! delta against its author, so that it does not matter through whom it came.
 
+use std::collections::BTreeMap;
+
 use starling_protocol::limits::MAX_DELTA_BYTES;
 use starling_protocol::{ClaimNumber, Delta, PublicKey, UnixMillis};
 
@@ -20,10 +22,27 @@ use crate::wire::{DeltasPage, DeltasWanted, Request};
 pub(crate) struct Pull {
     /// Whom it is being asked of.
     asking: Option<PublicKey>,
-    pub(crate) not_before: UnixMillis,
-    failures: u32,
+    /// Peers whose deltas of this log could not be taken. Each pauses for itself: what one sends must not
+    /// keep this site from asking the others.
+    pub(crate) paused: BTreeMap<PublicKey, Pause>,
     /// Who sent a delta that does not follow ours: its counterpart of our last delta proves the fork.
     diverges: Option<PublicKey>,
+}
+
+/// Until when a peer is not asked for a log, and how often that was so in a row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pause {
+    until: UnixMillis,
+    failures: u32,
+}
+
+impl Pull {
+    /// Until when a peer is not asked for this log.
+    fn pause_of(&self, peer: &PublicKey) -> UnixMillis {
+        self.paused
+            .get(peer)
+            .map_or(UnixMillis::EPOCH, |pause| pause.until)
+    }
 }
 
 /// An open request for deltas.
@@ -31,6 +50,8 @@ pub(crate) struct Pull {
 pub(crate) struct DeltasAsk {
     pub(crate) log: LogKey,
     after: ClaimNumber,
+    /// What was held when it was asked.
+    held: ClaimNumber,
     max_bytes: usize,
     /// Asked to prove a fork, not to go on.
     probe: bool,
@@ -54,10 +75,7 @@ impl SyncEngine {
     /// Asks for the next page of every log that can go on.
     pub(crate) fn pull_deltas(&mut self, cx: &mut Cx<'_>) {
         let mut active = self.pulls.values().filter(|pull| pull.asking.is_some()).count();
-        let waiting = self
-            .pulls
-            .iter()
-            .filter(|(_, pull)| pull.asking.is_none() && pull.not_before <= cx.now);
+        let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
         let waiting: Vec<LogKey> = waiting.map(|(log, _)| *log).collect();
         for log in waiting {
             if active >= self.settings.delta_pulls {
@@ -85,6 +103,7 @@ impl SyncEngine {
             let ask = DeltasAsk {
                 log,
                 after,
+                held,
                 max_bytes,
                 probe: probe.is_some(),
             };
@@ -99,9 +118,11 @@ impl SyncEngine {
     /// The peer to ask: the one that failed least, then has least to do, then the author, then by lot.
     fn best_for_deltas(&mut self, now: UnixMillis, log: LogKey, held: ClaimNumber) -> Option<PublicKey> {
         let rng = &mut self.rng;
-        let fit = self.peers.iter().filter(|(_, peer)| {
+        let pull = self.pulls.get(&log)?;
+        let fit = self.peers.iter().filter(|(key, peer)| {
             peer.can_give_deltas(log, held)
                 && peer.rests_until <= now
+                && pull.pause_of(key) <= now
                 && peer.open < self.settings.requests_per_peer
         });
         let ranked = fit.map(|(key, peer)| {
@@ -117,9 +138,9 @@ impl SyncEngine {
         let times = waiting.flat_map(|(log, pull)| {
             let peers = self
                 .peers
-                .values()
-                .filter(|peer| peer.can_give_deltas(*log, ClaimNumber::NONE));
-            peers.map(|peer| peer.rests_until.max(pull.not_before))
+                .iter()
+                .filter(|(_, peer)| peer.can_give_deltas(*log, ClaimNumber::NONE));
+            peers.map(|(key, peer)| peer.rests_until.max(pull.pause_of(key)))
         });
         times.filter(|time| *time > now).min()
     }
@@ -144,25 +165,37 @@ impl SyncEngine {
             return self.offend(cx, key, offence);
         }
         if bytes.is_empty() {
-            // It said that it holds more. Do not ask again before it says so again.
-            if let Some(note) = self
-                .peers
-                .get_mut(&key)
-                .and_then(|peer| peer.knows.get_mut(&ask.log))
-            {
-                note.held = note.held.min(ask.after);
-                note.body_complete = note.body_complete.min(ask.after);
-            }
+            self.has_no_more(key, ask);
             self.offend(cx, key, Offence::BrokenPromise);
             return self.reconsider(cx, ask.log);
         }
+        // A bundle may have brought the same meanwhile, or a certificate closed what was held.
+        let position = cx.replica.position(&ask.log.0, ask.log.1);
+        let moved = position.map_or(ClaimNumber::NONE, |at| at.held) != ask.held;
         match cx.replica.append(bytes) {
-            Ok(outcome) => self.appended(cx, key, ask, outcome),
+            Ok(outcome) => self.appended(cx, key, ask, outcome, moved),
             Err(error) => self.store_failed(cx, &error),
         }
     }
 
-    fn appended(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: &DeltasAsk, outcome: AppendOutcome) {
+    /// Takes a peer's word back that it holds more of a log: it is not asked before it says so again.
+    fn has_no_more(&mut self, key: PublicKey, ask: &DeltasAsk) {
+        let peer = self.peers.get_mut(&key);
+        if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
+            note.held = note.held.min(ask.held);
+            note.body_complete = note.body_complete.min(ask.held);
+        }
+    }
+
+    /// `moved`: the log stood elsewhere when it was asked, so that an answer to that question may not fit.
+    fn appended(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PublicKey,
+        ask: &DeltasAsk,
+        outcome: AppendOutcome,
+        moved: bool,
+    ) {
         self.store_worked();
         let (site, lane) = ask.log;
         if outcome.appended > 0 {
@@ -177,7 +210,7 @@ impl SyncEngine {
                 deltas: outcome.appended,
             });
             if let Some(pull) = self.pulls.get_mut(&ask.log) {
-                pull.failures = 0;
+                pull.paused.remove(&key);
             }
             self.bodies.look_at(ask.log);
             self.accept(cx);
@@ -187,20 +220,24 @@ impl SyncEngine {
             pull.diverges = None;
         }
         match outcome.problem {
-            None if ask.probe => {
-                let (object, reason) = ("delta", "it claimed a branch that it does not have".to_owned());
-                self.offend(cx, key, Offence::Unverifiable { object, reason });
-            }
-            None if outcome.appended == 0 => {
-                self.offend(cx, key, Offence::WrongAnswer("deltas that are held already"));
-            }
-            None => {}
-            Some(problem) => self.append_problem(cx, key, ask, problem),
+            None if moved || outcome.appended > 0 && !ask.probe => {}
+            // An author may have closed its branch since; more often than that nobody is so unlucky.
+            None if ask.probe => self.offend(cx, key, Offence::BrokenPromise),
+            // Each delta goes further than what is held, and none was taken: all are of a closed branch.
+            None => self.has_no_more(key, ask),
+            Some(problem) => self.append_problem(cx, key, ask, problem, moved),
         }
         self.reconsider(cx, ask.log);
     }
 
-    fn append_problem(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: &DeltasAsk, problem: AppendProblem) {
+    fn append_problem(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PublicKey,
+        ask: &DeltasAsk,
+        problem: AppendProblem,
+        moved: bool,
+    ) {
         let (site, lane) = ask.log;
         match problem {
             AppendProblem::Invalid { reason } => {
@@ -212,20 +249,24 @@ impl SyncEngine {
                     peer.wanted.chains.insert(site);
                 }
             }
+            // Not news, and no lie: the sender does not know the certificate yet. It is told, as of any
+            // longer chain.
+            AppendProblem::Closed { .. } => return self.has_no_more(key, ask),
             AppendProblem::Gap { missing_from, .. } => {
                 cx.notice(Notice::Gap {
                     site,
                     lane,
                     missing_from,
                 });
-                self.offend(
-                    cx,
-                    key,
-                    Offence::WrongAnswer("deltas that do not follow those held"),
-                );
+                if !moved {
+                    let offence = Offence::WrongAnswer("deltas that do not follow those held");
+                    self.offend(cx, key, offence);
+                }
             }
             AppendProblem::Diverges { .. } if ask.probe => {
-                self.offend(cx, key, Offence::WrongAnswer("deltas of two branches"));
+                if !moved {
+                    self.offend(cx, key, Offence::WrongAnswer("deltas of two branches"));
+                }
             }
             AppendProblem::Diverges { .. } => {
                 if let Some(pull) = self.pulls.get_mut(&ask.log) {
@@ -237,10 +278,11 @@ impl SyncEngine {
             AppendProblem::Frozen { .. } => return,
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
-        // Whoever is at fault, asking again at once would give the same.
+        // Whoever is at fault, asking it again at once would give the same.
         if let Some(pull) = self.pulls.get_mut(&ask.log) {
-            pull.failures = pull.failures.saturating_add(1);
-            pull.not_before = later(cx.now, backoff(pull.failures, &self.settings, &mut self.rng));
+            let pause = pull.paused.entry(key).or_default();
+            pause.failures = pause.failures.saturating_add(1);
+            pause.until = later(cx.now, backoff(pause.failures, &self.settings, &mut self.rng));
         }
     }
 

@@ -100,6 +100,16 @@ pub enum AppendProblem {
         /// The delta's epoch.
         epoch: u32,
     },
+    /// A later certificate closed the delta's epoch before it: true once, and history. Who sent it need not
+    /// know that certificate yet, and is not at fault.
+    Closed {
+        /// The author.
+        site: SiteId,
+        /// The log.
+        lane: Lane,
+        /// The epoch that ended before the delta.
+        epoch: u32,
+    },
     /// Claims are missing before the delta.
     Gap {
         /// The author.

@@ -263,6 +263,9 @@ impl SyncEngine {
                 Some(Ask::Hello | Ask::News(_) | Ask::Facts) | None => {}
             }
         }
+        for pull in self.pulls.values_mut() {
+            pull.paused.remove(&key);
+        }
         for log in peer.knows.keys() {
             self.reconsider(cx, *log);
         }

@@ -636,6 +636,8 @@ fn append_problem(problem: &AppendProblem) -> Problem {
         AppendProblem::Invalid { .. } => Problem::new(ErrorCode::SignatureVerificationFailed, text),
         AppendProblem::UnknownSite { .. } => Problem::new(ErrorCode::SiteNotAllowed, text),
         AppendProblem::UnknownEpoch { .. } => Problem::new(ErrorCode::CertificateInvalid, text),
+        AppendProblem::Closed { .. } => Problem::new(ErrorCode::SignatureVerificationFailed, text)
+            .hint("the bundle is from before an epoch of its author; ask for a newer one"),
         AppendProblem::Gap { .. } => Problem::new(ErrorCode::BundleGap, text),
         AppendProblem::Fork { .. } | AppendProblem::Frozen { .. } => {
             Problem::new(ErrorCode::ForkDetected, text)
@@ -655,6 +657,11 @@ fn problem_text(problem: &AppendProblem) -> String {
         }
         AppendProblem::UnknownEpoch { site, epoch } => {
             format!("epoch {epoch} of {site} has no certificate here")
+        }
+        AppendProblem::Closed { site, lane, epoch } => {
+            format!(
+                "the {lane} log of {site} goes on past the end of epoch {epoch}, which a certificate known here closed"
+            )
         }
         AppendProblem::Gap {
             site,

@@ -62,7 +62,7 @@ impl SiteStore {
                 Err(error) => return Ok((verified, Some(invalid(&error)))),
             };
             rest = tail;
-            let site = delta.header().site;
+            let (site, lane, epoch) = (delta.header().site, delta.header().lane, delta.header().epoch);
             if chain.as_ref().is_none_or(|chain| chain.site() != site) {
                 let state = self.read()?;
                 chain = state.chains.get(&site).filter(|_| state.may_hold(&site)).cloned();
@@ -74,6 +74,9 @@ impl SiteStore {
                 Ok(delta) => verified.push(delta),
                 Err(DeltaError::UnknownEpoch { site, epoch, .. }) => {
                     return Ok((verified, Some(AppendProblem::UnknownEpoch { site, epoch })));
+                }
+                Err(error) if error.was_true_once(chain) => {
+                    return Ok((verified, Some(AppendProblem::Closed { site, lane, epoch })));
                 }
                 Err(error) => return Ok((verified, Some(invalid(&error)))),
             }

@@ -251,6 +251,11 @@ impl ModelReplica {
             .ok_or(AppendProblem::UnknownSite { site })?;
         let verified = delta.verify(chain).map_err(|error| match error {
             DeltaError::UnknownEpoch { site, epoch, .. } => AppendProblem::UnknownEpoch { site, epoch },
+            closed if closed.was_true_once(chain) => AppendProblem::Closed {
+                site,
+                lane,
+                epoch: header.epoch,
+            },
             other => AppendProblem::Invalid {
                 reason: other.to_string(),
             },

@@ -6,5 +6,6 @@
 mod conduct;
 mod convergence;
 mod duel;
+mod lagging;
 mod net;
 mod traffic;
