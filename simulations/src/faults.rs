@@ -61,6 +61,14 @@ impl World {
                 self.sites[site].stalled_until = self.now.plus_millis(time);
                 self.plan_next(faults.stall_every_millis, Happening::Stall);
             }
+            Happening::Restore => {
+                if self.scenario.traffic.authors > 0 {
+                    let author = self.rng.usize(0..self.scenario.traffic.authors);
+                    let back = draw(faults.restore_deltas, &mut self.rng);
+                    self.restore(author, back);
+                }
+                self.plan_next(faults.restore_every_millis, Happening::Restore);
+            }
             Happening::StoreFails => {
                 let site = self.rng.usize(0..self.sites.len());
                 if let Some(store) = &mut self.sites[site].store {
@@ -133,6 +141,30 @@ impl World {
         self.check_site(site);
         let time = draw(lasting, &mut self.rng);
         self.plan(time, Happening::Up(site));
+    }
+
+    /// An author goes on in a new epoch, with a new key, from some way back: all its connections end, for the
+    /// key is its name as a peer.
+    fn restore(&mut self, site: usize, back: u64) {
+        if !self.sites[site].is_up() {
+            return;
+        }
+        let (back, now) = (usize::try_from(back).unwrap_or(usize::MAX), self.now);
+        let Some(store) = &mut self.sites[site].store else {
+            return;
+        };
+        match store.restore(back, now) {
+            Ok(Some(chain)) => {
+                self.sites[site].engine = None;
+                for other in self.network.neighbours(site).to_vec() {
+                    self.disconnect(crate::network::pair(site, other), true);
+                }
+                self.rename(site, chain);
+                self.start_engine(site);
+            }
+            Ok(None) => {}
+            Err(error) => self.violate("an_author_goes_on_in_a_new_epoch", site, error),
+        }
     }
 
     /// Publishes, keeping a backup of before; a while later it goes on from the backup.

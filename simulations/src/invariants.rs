@@ -10,12 +10,15 @@ use crate::stores::SimStore;
 /// What a checker found wrong.
 type Found = Result<(), String>;
 
-/// High-water and held only ever rise.
+/// High-water and held only ever rise, as long as no new epoch of the author resumes from an earlier place.
 ///
 /// Accepted may fall where it is the least over the sources of a log: a source that is new in it begins at 0.
-pub(crate) fn positions_never_fall(before: &BTreeMap<LogKey, LogPosition>, now: &[LogPosition]) -> Found {
-    for position in now {
-        let Some(before) = before.get(&(position.site, position.lane)) else {
+pub(crate) fn positions_never_fall(
+    before: &BTreeMap<(LogKey, u32), LogPosition>,
+    now: &BTreeMap<(LogKey, u32), LogPosition>,
+) -> Found {
+    for (log, position) in now {
+        let Some(before) = before.get(log) else {
             continue;
         };
         let pairs = [

@@ -122,6 +122,11 @@ pub struct Faults {
     pub store_fails_every_millis: Option<Range>,
     /// How long a store refuses writes.
     pub store_fails_for_millis: Option<Range>,
+    /// Time between two moments at which an author begins a new epoch, with a new key, from some way back in
+    /// its log, as after a restore from a backup.
+    pub restore_every_millis: Option<Range>,
+    /// How many of its last deltas an author gives up then.
+    pub restore_deltas: Option<Range>,
 }
 
 /// A site that means harm: its engine is honest, what leaves it is not.
@@ -218,6 +223,11 @@ impl Scenario {
         }
         if scenario.store == StoreKind::Store && !scenario.forkers.is_empty() {
             return refuse("forkers need the model: a real store refuses to sign two histories");
+        }
+        if scenario.store == StoreKind::Model && scenario.faults.restore_every_millis.is_some() {
+            return refuse(
+                "restores need the real store: the model does not give up what a certificate closes",
+            );
         }
         Ok(scenario)
     }

@@ -27,8 +27,8 @@ pub(crate) struct SimSite {
     pub(crate) earlier: Vec<u8>,
     /// Gossip that was seen, by hash: each message is handled once.
     pub(crate) gossip_seen: BTreeSet<[u8; 32]>,
-    /// Positions as they were when last checked.
-    pub(crate) positions: BTreeMap<LogKey, LogPosition>,
+    /// Positions as they were when last checked, by the author's epoch: a later one may name an earlier place.
+    pub(crate) positions: BTreeMap<(LogKey, u32), LogPosition>,
 }
 
 impl SimSite {

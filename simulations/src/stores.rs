@@ -40,6 +40,10 @@ pub(crate) trait SimStore: Replica {
     /// What survives a crash.
     fn crash(self: Box<Self>, now: UnixMillis) -> Result<Box<dyn SimStore>, String>;
 
+    /// Begins a new epoch with another operating key, from before the last `back` deltas of the own log.
+    /// Gives the new chain, if the store can.
+    fn restore(&mut self, back: usize, now: UnixMillis) -> Result<Option<CertificateChain>, String>;
+
     /// A copy as a backup would have it, for a site that goes on from it as if nothing had been since.
     fn twin(&self) -> Option<Box<dyn SimStore>>;
 

@@ -3,8 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use starling_protocol::{PublicKey, UnixMillis};
-use starling_sync::{Effect, Event, FailureReason, GossipVerdict, RequestId, Settings, SyncEngine};
+use starling_protocol::{CertificateChain, PublicKey, UnixMillis};
+use starling_sync::{
+    Effect, Event, FailureReason, GossipVerdict, Notice, Offence, RequestId, Settings, SyncEngine,
+};
 
 use crate::mischief::Tampered;
 use crate::network::{Network, Pair, pair};
@@ -45,6 +47,8 @@ pub(crate) enum Happening {
     Stall,
     StoreFails,
     StoreHeals(usize),
+    /// Some author goes on in a new epoch from some way back in its log.
+    Restore,
     /// A site goes on from a backup as if nothing had been since.
     Fork(usize),
     ForkOn(usize),
@@ -192,6 +196,7 @@ impl World {
         self.plan_next(faults.crash_every_millis, Happening::Doom);
         self.plan_next(faults.stall_every_millis, Happening::Stall);
         self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
+        self.plan_next(faults.restore_every_millis, Happening::Restore);
         for forker in self.scenario.forkers.clone() {
             self.plan(self.scenario.busy_millis / 2, Happening::Fork(forker));
         }
@@ -441,11 +446,40 @@ impl World {
                 self.plan(delay, Happening::Wake(site));
             }
             Effect::Notice(notice) => {
+                if let Notice::Offence { peer, offence } = &notice {
+                    self.check_strike(site, *peer, offence);
+                }
                 let name = format!("{notice:?}");
                 let name = name.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
                 *self.counts.notices.entry(name).or_default() += 1;
             }
             Effect::GossipChecked(_) => {}
+        }
+    }
+
+    /// A site has a new key: from now on that is its name as a peer.
+    pub(crate) fn rename(&mut self, site: usize, chain: CertificateChain) {
+        let key = chain.current().body().operating_key;
+        // The old key stays known: what was sent to it fails by its connection.
+        self.keys.insert(key, site);
+        self.sites[site].key = key;
+        self.sites[site].chain = chain;
+    }
+
+    /// Who keeps to the rules may be slow or lack what it said it has; it is never taken for a liar.
+    fn check_strike(&mut self, site: usize, peer: PublicKey, offence: &Offence) {
+        let peer = self.keys[&peer];
+        let honest = self.scenario.is_honest(site) && self.scenario.is_honest(peer);
+        let lies = matches!(
+            offence,
+            Offence::Unverifiable { .. }
+                | Offence::Malformed(_)
+                | Offence::WrongAnswer(_)
+                | Offence::Trespass
+        );
+        if honest && lies {
+            let found = format!("it blames site {peer}: {offence}");
+            self.violate("no_honest_site_is_taken_for_a_liar", site, found);
         }
     }
 

@@ -46,6 +46,10 @@ impl SimStore for ModelReplica {
         Ok(self)
     }
 
+    fn restore(&mut self, _back: usize, _now: UnixMillis) -> Result<Option<CertificateChain>, String> {
+        Ok(None)
+    }
+
     fn twin(&self) -> Option<Box<dyn SimStore>> {
         Some(Box::new(self.clone()))
     }

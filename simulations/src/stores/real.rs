@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    CertificateChain, Claim, ClaimNumber, ContentHash, ForkProof, KnowledgeRoot, Lane, PublicKey, RecordId,
-    SiteId, Source, UnixMillis, VerifiedHead,
+    CertificateChain, Claim, ClaimNumber, ContentHash, Delta, ForkProof, KnowledgeRoot, Lane, LaneResume,
+    PublicKey, Reason, RecordId, SigningKey, SiteId, Source, UnixMillis, VerifiedHead,
 };
 use starling_store::engine::{ByteCount, Engine, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
 use starling_store::{AllowedSources, ListedSite, Origin, SharedReplica, SiteOptions, SiteStore};
@@ -156,6 +156,50 @@ impl SimStore for RealStore {
         self.engine.crash(UnsyncedContent::Lost);
         let engine = self.engine.reopen(FaultPlan::default());
         Ok(Box::new(Self::over(engine, self.keys, self.chain, now)?))
+    }
+
+    fn restore(&mut self, back: usize, now: UnixMillis) -> Result<Option<CertificateChain>, String> {
+        let site = self.chain.site();
+        let bytes = self.log_bytes(&site, Lane::Federation);
+        let mut rest = &bytes[..];
+        let mut ends = Vec::new();
+        while !rest.is_empty() {
+            let (delta, tail) = Delta::decode_first(rest).map_err(text)?;
+            ends.push((delta.header().last(), delta.header().hash()));
+            rest = tail;
+        }
+        ends.truncate(ends.len().saturating_sub(back));
+        let lanes = ends.last().map(|(number, header)| LaneResume {
+            lane: Lane::Federation,
+            number: *number,
+            header: *header,
+        });
+        // A key that depends on the one before only, so that a run repeats itself.
+        let operating = SigningKey::from_seed(ContentHash::of(&*self.keys.operating.seed()).as_bytes());
+        let root = &self.keys.root;
+        let chain = self
+            .chain
+            .next_epoch(
+                root,
+                &operating,
+                lanes.into_iter().collect(),
+                Reason::Restore,
+                now,
+            )
+            .map_err(text)?;
+        self.store.learn_chain(&chain).map_err(text)?;
+        self.keys.operating = operating;
+        self.chain = chain.clone();
+        self.store
+            .sign_head(
+                Lane::Federation,
+                &self.keys.operating,
+                now,
+                HEAD_VALID_MILLIS,
+                Vec::new(),
+            )
+            .map_err(text)?;
+        Ok(Some(chain))
     }
 
     fn twin(&self) -> Option<Box<dyn SimStore>> {
