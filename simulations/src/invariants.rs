@@ -10,9 +10,7 @@ use crate::stores::SimStore;
 /// What a checker found wrong.
 type Found = Result<(), String>;
 
-/// High-water and held only ever rise, as long as no new epoch of the author resumes from an earlier place.
-///
-/// Accepted may fall where it is the least over the sources of a log: a source that is new in it begins at 0.
+/// All positions only ever rise, as long as no new epoch of the author resumes from an earlier place.
 pub(crate) fn positions_never_fall(
     before: &BTreeMap<(LogKey, u32), LogPosition>,
     now: &BTreeMap<(LogKey, u32), LogPosition>,
@@ -24,6 +22,8 @@ pub(crate) fn positions_never_fall(
         let pairs = [
             ("high-water", before.high_water, position.high_water),
             ("held", before.held, position.held),
+            ("body-complete", before.body_complete, position.body_complete),
+            ("accepted", before.accepted, position.accepted),
         ];
         for (name, was, is) in pairs {
             if is < was {

@@ -1,6 +1,7 @@
 //! Runs a scenario: the busy time, the calm after it, and the judgement at the end.
 
-use starling_protocol::{Lane, SiteId};
+use starling_protocol::{Lane, PublicKey, SiteId};
+use starling_sync::Offence;
 
 use crate::invariants;
 use crate::report::{Report, Violation};
@@ -208,6 +209,23 @@ impl World {
             }
         }
         self.sites[site].positions = by_epoch;
+    }
+
+    /// Who keeps to the rules may be slow or lack what it said it has; it is never taken for a liar.
+    pub(crate) fn check_strike(&mut self, site: usize, peer: PublicKey, offence: &Offence) {
+        let peer = self.keys[&peer];
+        let honest = self.scenario.is_honest(site) && self.scenario.is_honest(peer);
+        let lies = matches!(
+            offence,
+            Offence::Unverifiable { .. }
+                | Offence::Malformed(_)
+                | Offence::WrongAnswer(_)
+                | Offence::Trespass
+        );
+        if honest && lies {
+            let found = format!("it blames site {peer}: {offence}");
+            self.violate("no_honest_site_is_taken_for_a_liar", site, found);
+        }
     }
 
     pub(crate) fn violate(&mut self, invariant: &'static str, site: usize, found: String) {

@@ -4,9 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use starling_protocol::{CertificateChain, PublicKey, UnixMillis};
-use starling_sync::{
-    Effect, Event, FailureReason, GossipVerdict, Notice, Offence, RequestId, Settings, SyncEngine,
-};
+use starling_sync::{Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, Settings, SyncEngine};
 
 use crate::mischief::Tampered;
 use crate::network::{Network, Pair, pair};
@@ -103,7 +101,7 @@ pub struct World {
     pub(crate) counts: Counts,
     pub(crate) violation: Option<Violation>,
     pub(crate) digest: blake3::Hasher,
-    keys: BTreeMap<PublicKey, usize>,
+    pub(crate) keys: BTreeMap<PublicKey, usize>,
     heap: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
 }
@@ -464,23 +462,6 @@ impl World {
         self.keys.insert(key, site);
         self.sites[site].key = key;
         self.sites[site].chain = chain;
-    }
-
-    /// Who keeps to the rules may be slow or lack what it said it has; it is never taken for a liar.
-    fn check_strike(&mut self, site: usize, peer: PublicKey, offence: &Offence) {
-        let peer = self.keys[&peer];
-        let honest = self.scenario.is_honest(site) && self.scenario.is_honest(peer);
-        let lies = matches!(
-            offence,
-            Offence::Unverifiable { .. }
-                | Offence::Malformed(_)
-                | Offence::WrongAnswer(_)
-                | Offence::Trespass
-        );
-        if honest && lies {
-            let found = format!("it blames site {peer}: {offence}");
-            self.violate("no_honest_site_is_taken_for_a_liar", site, found);
-        }
     }
 
     /// Hashes an effect into the digest of the run.

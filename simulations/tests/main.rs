@@ -30,7 +30,7 @@ scenarios! {
     rough_weather_loses_nothing_in_the_real_store, "rough-weather-store.toml", 1..3;
     hostile_sites_do_not_stop_the_others, "hostile.toml", 1..3;
     a_fork_becomes_known_everywhere, "fork.toml", 1..4;
-    restored_authors_are_followed_and_lagging_relays_not_blamed, "restores.toml", 1..4;
+    restored_authors_are_followed_and_lagging_relays_not_blamed, "restores.toml", 1..3;
     strangers_stay_outside, "strangers.toml", 1..3;
 }
 

@@ -53,7 +53,7 @@ impl SiteStore {
             let source_name = claim.key().source();
             let source = sources.entry(source_name.clone()).or_insert_with(|| {
                 let row = log.sources.get(&source_name).cloned().unwrap_or_default();
-                caught_up_before(row, delta.header().first)
+                caught_up_before(row, claim_number)
             });
             let live = existing.as_ref().filter(|row| !row.is_tombstone());
             let prior = match live {
@@ -223,12 +223,18 @@ impl SiteStore {
     }
 }
 
-/// Moves the positions of a source that lags nowhere up to the delta that now speaks of it: nothing between
+/// Moves the positions of a source that lags nowhere up to the claim that now speaks of it: nothing between
 /// is about the source, and what reads on from its positions need not read that either.
-fn caught_up_before(mut row: SourceRow, first: ClaimNumber) -> SourceRow {
-    if row.viewed == row.last && row.accepted == row.last {
-        let before = ClaimNumber(first.0.saturating_sub(1));
-        (row.accepted, row.viewed) = (before, before);
+///
+/// It also keeps the log's accepted position, the least of its sources', from falling when a source that was
+/// silent for long, or is new, says something. The view may lag on its own, after a redo that failed.
+fn caught_up_before(mut row: SourceRow, next: ClaimNumber) -> SourceRow {
+    if row.accepted == row.last {
+        let before = ClaimNumber(next.0.saturating_sub(1));
+        if row.viewed == row.accepted {
+            row.viewed = before;
+        }
+        row.accepted = before;
     }
     row
 }

@@ -34,9 +34,10 @@ pub struct LogOverview {
     pub high_water: ClaimNumber,
     /// The newest verified head.
     pub head: Option<VerifiedHead>,
-    /// Up to where it is in the view: the least over its sources in scope.
+    /// Up to where it is in the view: the claim before the first in scope that is not. Falls only when the
+    /// scope grows, or a certificate names an earlier place.
     pub accepted: ClaimNumber,
-    /// Up to where all live bodies in scope are here.
+    /// Up to where all live bodies in scope are here: the claim before the first that waits for one.
     pub body_complete: ClaimNumber,
     /// How many bodies are wanted.
     pub wanted: usize,
@@ -200,12 +201,15 @@ impl SiteStore {
 pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
     let tip = log.tip.cursor.number;
     let in_scope = |source: &Option<Source>| state.in_scope(&id.site, source.as_ref());
+    // A source's position is the claim before its first that is not accepted, or its last.
     let behind = log
         .sources
         .iter()
         .filter(|(source, row)| in_scope(source) && row.accepted < row.last);
     let accepted = behind.map(|(_, row)| row.accepted).min().unwrap_or(tip);
-    let body_complete = if log.wanted.is_empty() { tip } else { accepted };
+    // The body of each claim before the first that waits for one is here, out of scope or superseded.
+    let first_wanted = log.wanted.keys().next();
+    let body_complete = first_wanted.map_or(tip, |first| ClaimNumber(first.0.saturating_sub(1)));
     let hold_reason = match (&log.hold, log.wanted.len()) {
         (Some(reason), _) => Some(reason.clone()),
         (None, 0) => None,

@@ -1,5 +1,7 @@
 //! The door, end to end on the in-memory engine: author, append, accept, fold; and what it refuses.
 
+mod positions;
+
 use std::sync::Arc;
 
 use starling_protocol::{
