@@ -169,7 +169,7 @@ pub struct AdvisorySummary {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct AdvisoryListQuery {
-    /// A package URL. With a version, only advisories that affect that version.
+    /// A package URL. With a version, only advisories that affect that version, as a scan would judge it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(example = "pkg:npm/express")]
     pub purl: Option<String>,
@@ -196,7 +196,7 @@ impl AdvisoryListQuery {
     pub const MAX_LIMIT: u32 = 1_000;
 }
 
-/// Answer of `GET /api/v1/advisories`, sorted by merge hash.
+/// Answer of `GET /api/v1/advisories`, sorted by package, then vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdvisoryPage {
     /// The rows.

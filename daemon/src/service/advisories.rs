@@ -8,6 +8,7 @@ use starling_api::{ByteStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{MergeHash, Source};
+use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
 use starling_view::{
@@ -24,8 +25,11 @@ impl SiteParts {
     pub(super) fn advisory(&self, name: &str) -> ServiceResult<types::AdvisoryLookup> {
         let reader = self.reader()?;
         let mut redirected_from = None;
+        let mut version = None;
         let found = if name.starts_with("pkg:") {
-            by_purl(&reader, name)?
+            let wanted = WantedPackage::of(name)?;
+            version.clone_from(&wanted.version);
+            wanted.advisories(&reader)?
         } else if let Ok(hash) = name.parse::<MergeHash>() {
             match starling_view::resolve(&reader, &hash).map_err(|error| view_problem(&error))? {
                 Resolution::Current(advisory) => vec![advisory],
@@ -50,10 +54,17 @@ impl SiteParts {
         }
         let mut advisories = Vec::new();
         for advisory in &found {
-            advisories.extend(
-                self.folded(&reader, advisory)?
-                    .map(|folded| self.shown_advisory(&folded)),
+            let folded = self.folded(&reader, advisory)?;
+            let folded = folded.filter(|folded| is_affected(folded, version.as_deref()));
+            advisories.extend(folded.map(|folded| self.shown_advisory(&folded)));
+        }
+        if let (true, Some(version)) = (advisories.is_empty(), version) {
+            let detail = format!(
+                "looking up {name:?}: {} advisories are about the package, none affects version {version}",
+                found.len()
             );
+            return Err(Problem::new(ErrorCode::AdvisoryNotFound, detail)
+                .hint("without a version, all that is known of the package is shown"));
         }
         Ok(types::AdvisoryLookup {
             query: name.to_owned(),
@@ -75,7 +86,7 @@ impl SiteParts {
             })?),
             None => None,
         };
-        let wanted = self.candidates(&reader, query)?;
+        let (wanted, version) = self.candidates(&reader, query)?;
         let mut page = Vec::new();
         let mut next = None;
         let mut skipping = after.is_some();
@@ -87,6 +98,9 @@ impl SiteParts {
             let Some(folded) = self.folded(&reader, &advisory)? else {
                 continue;
             };
+            if !is_affected(&folded, version.as_deref()) {
+                continue;
+            }
             let shown = summary_of(&folded);
             if !query.q.as_deref().is_none_or(|words| matches(&shown, words)) {
                 continue;
@@ -106,14 +120,16 @@ impl SiteParts {
         })
     }
 
-    /// The advisories that a query is about, before its words are looked at.
+    /// The advisories that a query is about, before its words are looked at, and the version that they must
+    /// affect, where it names one.
     fn candidates(
         &self,
         reader: &ViewReader<'_>,
         query: &types::AdvisoryListQuery,
-    ) -> ServiceResult<Vec<AdvisoryRef>> {
+    ) -> ServiceResult<(Vec<AdvisoryRef>, Option<String>)> {
         if let Some(purl) = &query.purl {
-            return by_purl(reader, purl);
+            let wanted = WantedPackage::of(purl)?;
+            return Ok((wanted.advisories(reader)?, wanted.version));
         }
         if let Some(package) = &query.package {
             let Some((ecosystem, name)) = package.split_once('/') else {
@@ -122,7 +138,7 @@ impl SiteParts {
                         .hint("write it as ECOSYSTEM/NAME, such as npm/express"),
                 );
             };
-            return by_package(reader, ecosystem, name);
+            return Ok((by_package(reader, ecosystem, name)?, None));
         }
         let mut all = Vec::new();
         starling_view::for_each_advisory(reader, |advisory| {
@@ -130,7 +146,7 @@ impl SiteParts {
             ControlFlow::Continue(())
         })
         .map_err(|error| view_problem(&error))?;
-        Ok(all)
+        Ok((all, None))
     }
 
     fn reader(&self) -> ServiceResult<ViewReader<'_>> {
@@ -304,17 +320,50 @@ pub(super) async fn dump(site: Site, query: types::DumpQuery) -> ServiceResult<B
     )))
 }
 
-fn by_purl(reader: &ViewReader<'_>, text: &str) -> ServiceResult<Vec<AdvisoryRef>> {
-    let purl = PackageUrl::parse_lenient(text)
-        .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("reading {text:?}: {error}")))?;
-    let Some(package) = osv::package_of(&purl) else {
-        let detail = format!(
-            "looking up {text:?}: no OSV ecosystem has packages of type {}",
-            purl.ty()
-        );
-        return Err(Problem::new(ErrorCode::AdvisoryNotFound, detail));
+/// What a package URL asks for.
+struct WantedPackage {
+    package: osv::OsvPackage,
+    version: Option<String>,
+}
+
+impl WantedPackage {
+    fn of(text: &str) -> ServiceResult<Self> {
+        let purl = PackageUrl::parse_lenient(text)
+            .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("reading {text:?}: {error}")))?;
+        let Some(package) = osv::package_of(&purl) else {
+            let detail = format!(
+                "looking up {text:?}: no OSV ecosystem has packages of type {}",
+                purl.ty()
+            );
+            return Err(Problem::new(ErrorCode::AdvisoryNotFound, detail));
+        };
+        let version = osv::version_of(&purl);
+        Ok(Self { package, version })
+    }
+
+    /// What is known of the package, in any version.
+    fn advisories(&self, reader: &ViewReader<'_>) -> ServiceResult<Vec<AdvisoryRef>> {
+        by_package(reader, &self.package.ecosystem, &self.package.name)
+    }
+}
+
+/// Whether a version is affected, judged as a scan judges it: what is withdrawn affects nothing. Without a
+/// version everything counts.
+fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
+    let Some(version) = version else {
+        return true;
     };
-    by_package(reader, &package.ecosystem, &package.name)
+    // A package URL without its release stands for every release, each with its own order of versions.
+    let PackageId::Package { ecosystem, .. } = &folded.package else {
+        return false;
+    };
+    let subject = Subject::new(ecosystem, version);
+    let affected = folded.fields.affected.as_ref().map(super::scan::affected_entries);
+    folded.state == AdvisoryState::Live
+        && affected
+            .unwrap_or_default()
+            .iter()
+            .any(|entry| evaluate(entry, &subject).is_affected())
 }
 
 fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceResult<Vec<AdvisoryRef>> {

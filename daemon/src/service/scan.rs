@@ -213,7 +213,7 @@ pub(super) fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
     stated
 }
 
-fn affected_entries(field: &Field) -> Vec<Affected> {
+pub(super) fn affected_entries(field: &Field) -> Vec<Affected> {
     // One entry that does not read must not hide the others.
     let entries: Vec<serde_json::Value> = serde_json::from_str(field.value.as_str()).unwrap_or_default();
     entries

@@ -1,0 +1,6 @@
+//! A site's service without its daemon: what a call changes, what it answers, what it refuses.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bench;
+mod lookup;
