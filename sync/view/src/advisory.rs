@@ -3,6 +3,8 @@
 //!
 //! Members are declared in the order of their names, so that what serde writes is canonical JSON.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use starling_protocol::json;
@@ -75,6 +77,81 @@ pub struct Fields {
     /// When it was withdrawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Field>,
+}
+
+/// The name of a field of which one value wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldName {
+    /// The entries of `affected` that are about the package.
+    Affected,
+    /// Text of any length.
+    Details,
+    /// When it was last modified.
+    Modified,
+    /// When it was published.
+    Published,
+    /// The list of scores.
+    Severity,
+    /// One line of text.
+    Summary,
+    /// When it was withdrawn.
+    Withdrawn,
+}
+
+impl FieldName {
+    /// All of them, by name.
+    pub const ALL: [Self; 7] = [
+        Self::Affected,
+        Self::Details,
+        Self::Modified,
+        Self::Published,
+        Self::Severity,
+        Self::Summary,
+        Self::Withdrawn,
+    ];
+
+    /// The name, as in the OSV schema.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Affected => "affected",
+            Self::Details => "details",
+            Self::Modified => "modified",
+            Self::Published => "published",
+            Self::Severity => "severity",
+            Self::Summary => "summary",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl Fields {
+    /// A field of which one value wins, if any record has it.
+    #[must_use]
+    pub const fn get(&self, name: FieldName) -> Option<&Field> {
+        match name {
+            FieldName::Affected => self.affected.as_ref(),
+            FieldName::Details => self.details.as_ref(),
+            FieldName::Modified => self.modified.as_ref(),
+            FieldName::Published => self.published.as_ref(),
+            FieldName::Severity => self.severity.as_ref(),
+            FieldName::Summary => self.summary.as_ref(),
+            FieldName::Withdrawn => self.withdrawn.as_ref(),
+        }
+    }
+
+    pub(crate) const fn slot(&mut self, name: FieldName) -> &mut Option<Field> {
+        match name {
+            FieldName::Affected => &mut self.affected,
+            FieldName::Details => &mut self.details,
+            FieldName::Modified => &mut self.modified,
+            FieldName::Published => &mut self.published,
+            FieldName::Severity => &mut self.severity,
+            FieldName::Summary => &mut self.summary,
+            FieldName::Withdrawn => &mut self.withdrawn,
+        }
+    }
 }
 
 /// A field of which one value wins.
@@ -174,12 +251,16 @@ pub struct Conflict {
 }
 
 /// A claim that was not chosen.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outvoted {
     /// Who claims it.
     pub author: SiteId,
     /// The content claimed; nothing where the claim is that the source dropped the record.
     pub content: Option<ContentHash>,
+    /// What it says of this package, by field: kept, and never a part of what the advisory says. Empty where
+    /// the body is not at hand.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<FieldName, JsonText>,
 }
 
 /// One JSON value as its canonical text, so that no number is rounded on the way.

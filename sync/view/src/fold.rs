@@ -13,8 +13,8 @@ use starling_protocol::ContentHash;
 use starling_protocol::json::{self, Value};
 
 use crate::advisory::{
-    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, Fields, JsonText, Loser, Member,
-    Outvoted, Provenance,
+    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
+    Member, Outvoted, Provenance,
 };
 use crate::codec::{RecordRow, RecordState, edge_prefix};
 use crate::error::ViewError;
@@ -141,6 +141,16 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
             &mut conflicts,
         );
     }
+    for conflict in &mut conflicts {
+        let record = RecordKey::new(conflict.source.clone(), conflict.id.clone());
+        for outvoted in &mut conflict.others {
+            let Some(content) = outvoted.content else { continue };
+            let text = body_of(bodies, &record, &content)?;
+            if let Some(Ok(body)) = text.as_deref().map(json::parse) {
+                outvoted.fields = folder.stated(&body)?;
+            }
+        }
+    }
     edges.sort_by(|a, b| (&a.source, &a.id, a.author, a.lane).cmp(&(&b.source, &b.id, b.author, b.lane)));
     conflicts.sort_by(|a, b| (&a.source, &a.id).cmp(&(&b.source, &b.id)));
     let is_withdrawn = feeding.iter().all(|record| record.is_withdrawn);
@@ -255,10 +265,7 @@ fn tell(
         };
         let is_chosen = state != EdgeState::Unresolved && content == chosen;
         if !is_chosen {
-            others.insert(Outvoted {
-                author: statement.author,
-                content,
-            });
+            others.insert((statement.author, content));
         }
         edges.push(Edge {
             source: record.source.clone(),
@@ -279,7 +286,14 @@ fn tell(
             source: record.source.clone(),
             id: record.id.clone(),
             chosen,
-            others: others.into_iter().collect(),
+            others: others
+                .into_iter()
+                .map(|(author, content)| Outvoted {
+                    author,
+                    content,
+                    fields: BTreeMap::new(),
+                })
+                .collect(),
         });
     }
 }
@@ -321,30 +335,8 @@ impl<'a> Folder<'a> {
     }
 
     fn add(&mut self, body: &Value<'_>, provenance: &Provenance) -> Result<(), ViewError> {
-        let fields = &mut self.fields;
-        for (field, key) in [
-            (&mut fields.summary, "summary"),
-            (&mut fields.details, "details"),
-            (&mut fields.severity, "severity"),
-            (&mut fields.published, "published"),
-            (&mut fields.modified, "modified"),
-            (&mut fields.withdrawn, "withdrawn"),
-        ] {
-            if let Some(value) = body.get(key).filter(|value| says_something(value)) {
-                offer(field, JsonText::of(value)?, provenance);
-            }
-        }
-        let affected: Vec<Value<'_>> = list(body, "affected")
-            .iter()
-            .filter(|entry| self.is_about(entry))
-            .cloned()
-            .collect();
-        if !affected.is_empty() {
-            offer(
-                &mut self.fields.affected,
-                JsonText::of(&Value::Array(affected))?,
-                provenance,
-            );
+        for (name, value) in self.stated(body)? {
+            offer(self.fields.slot(name), value, provenance);
         }
         for reference in list(body, "references")
             .iter()
@@ -376,6 +368,31 @@ impl<'a> Folder<'a> {
             );
         }
         Ok(())
+    }
+
+    /// What a body says of the package, in the fields of which one value wins.
+    fn stated(&self, body: &Value<'_>) -> Result<BTreeMap<FieldName, JsonText>, ViewError> {
+        let mut stated = BTreeMap::new();
+        for name in FieldName::ALL {
+            let value = match name {
+                FieldName::Affected => {
+                    let about: Vec<Value<'_>> = list(body, name.as_str())
+                        .iter()
+                        .filter(|entry| self.is_about(entry))
+                        .cloned()
+                        .collect();
+                    (!about.is_empty()).then(|| JsonText::of(&Value::Array(about)))
+                }
+                _ => {
+                    let value = body.get(name.as_str()).filter(|value| says_something(value));
+                    value.map(JsonText::of)
+                }
+            };
+            if let Some(value) = value {
+                stated.insert(name, value?);
+            }
+        }
+        Ok(stated)
     }
 
     fn is_about(&self, affected: &Value<'_>) -> bool {

@@ -28,8 +28,8 @@ mod update;
 mod vulnerability;
 
 pub use advisory::{
-    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, Fields, JsonText, Loser, Member,
-    Outvoted, Provenance,
+    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
+    Member, Outvoted, Provenance,
 };
 pub use changes::{Action, Change, Changes, Problem};
 pub use error::{PortError, ViewError};

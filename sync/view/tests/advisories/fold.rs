@@ -2,8 +2,8 @@
 
 use starling_protocol::ContentHash;
 use starling_view::{
-    Action, AdvisoryState, ConflictStrategy, EdgeState, Field, Problem, ViewPolicy, advisories_by_id,
-    feeding_records, held_records, live_record_counts, live_records,
+    Action, AdvisoryState, ConflictStrategy, EdgeState, Field, FieldName, Problem, ViewPolicy,
+    advisories_by_id, feeding_records, held_records, live_record_counts, live_records,
 };
 
 use crate::site::{LOCAL, Site, author, body, key, npm, package, vulnerability};
@@ -221,6 +221,37 @@ fn authors_that_disagree_are_told_apart() {
         advisory.conflicts[0].chosen,
         Some(ContentHash::of(&npm(&[], "theirs")))
     );
+}
+
+#[test]
+fn what_an_outvoted_author_says_is_kept_and_takes_no_part() {
+    let mut site = site(ConflictStrategy::PreferRemote);
+    let acme = key("acme", "ACME-1");
+    let saying = |more: &str| {
+        body(&format!(
+            r#""affected":[{{"package":{{"ecosystem":"npm","name":"a"}}}}],{more}"#
+        ))
+    };
+    site.set(LOCAL, &acme, &saying(r#""details":"long","summary":"mine""#));
+    site.set(REMOTE, &acme, &saying(r#""summary":"theirs""#));
+    let advisory = site.fold("ACME-1", &package("npm", "a")).unwrap();
+    let summary = advisory.fields.summary.unwrap();
+    assert_eq!((summary.value.as_str(), summary.losers.len()), ("\"theirs\"", 0));
+    assert_eq!(advisory.fields.details, None, "only the outvoted author says it");
+    let [outvoted] = &advisory.conflicts[0].others[..] else {
+        panic!("{:?}", advisory.conflicts);
+    };
+    let kept: Vec<_> = outvoted
+        .fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    assert_eq!(outvoted.author, author(LOCAL));
+    assert_eq!(
+        kept[1..],
+        [(FieldName::Details, "\"long\""), (FieldName::Summary, "\"mine\"")]
+    );
+    assert_eq!(kept[0].0, FieldName::Affected);
 }
 
 #[test]
