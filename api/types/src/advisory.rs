@@ -78,11 +78,11 @@ pub struct LosingValue {
 /// One field, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResolvedField {
-    /// The chosen value; null while a conflict awaits a decision.
+    /// The chosen value; null where the chosen records have none.
     pub value: RawJson,
-    /// Where it came from.
+    /// Where it came from; without a value, where the first of the losers came from.
     pub provenance: Provenance,
-    /// Other values, kept.
+    /// Other values, kept: of other records, and of other authors of the same record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losers: Vec<LosingValue>,
     /// Whether policy left the field open until an operator decides.
@@ -104,6 +104,9 @@ pub struct Edge {
     pub claimed_at: Timestamp,
     /// Whether the record is live, absent, withdrawn or deleted.
     pub state: AdvisoryState,
+    /// Whether the claim was chosen among those of several authors about its record.
+    #[serde(default)]
+    pub chosen: bool,
 }
 
 /// One canonical advisory.

@@ -32,6 +32,11 @@ impl RawJson {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
+    /// `null`.
+    pub fn null() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         self.0.get()

@@ -52,7 +52,11 @@ fn one(advisory: &Advisory) -> String {
             edge.provenance.source.to_string(),
             edge.provenance.record_id.clone(),
             author(&edge.provenance),
-            edge.state.as_str().to_owned(),
+            if edge.chosen {
+                edge.state.as_str().to_owned()
+            } else {
+                format!("{}, not chosen", edge.state.as_str())
+            },
             edge.claimed_at.to_string(),
         ]);
     }
@@ -68,9 +72,16 @@ fn field_rows(table: &mut Table, name: &str, field: &ResolvedField) {
     };
     table.row([name.to_owned(), origin(&field.provenance), value]);
     for loser in &field.losers {
+        // Another record tells itself by its name, another author of the same one only by its own.
+        let same = (&loser.provenance.source, &loser.provenance.record_id)
+            == (&field.provenance.source, &field.provenance.record_id);
         table.row([
             "  not".to_owned(),
-            origin(&loser.provenance),
+            if same {
+                format!("{} by {}", origin(&loser.provenance), author(&loser.provenance))
+            } else {
+                origin(&loser.provenance)
+            },
             cut(loser.value.as_str(), VALUE_WIDTH),
         ]);
     }

@@ -1,6 +1,6 @@
 //! Canonical advisories: by any name, in pages, and as a dump of live records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -11,10 +11,9 @@ use starling_protocol::{MergeHash, Source};
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
-use starling_view::{
-    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Field, PackageId, Resolution, ViewError,
-};
+use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, PackageId, Resolution, ViewError};
 
+use super::advisory_shown::summary_of;
 use super::problem::store_problem;
 use super::{Site, SiteParts};
 
@@ -174,97 +173,6 @@ impl SiteParts {
         .map_err(|error| view_problem(&error))
     }
 
-    fn shown_advisory(&self, folded: &CanonicalAdvisory) -> types::Advisory {
-        let mut fields = BTreeMap::new();
-        let single = [
-            ("affected", &folded.fields.affected),
-            ("details", &folded.fields.details),
-            ("modified", &folded.fields.modified),
-            ("published", &folded.fields.published),
-            ("severity", &folded.fields.severity),
-            ("summary", &folded.fields.summary),
-            ("withdrawn", &folded.fields.withdrawn),
-        ];
-        for (name, field) in single {
-            if let Some(shown) = field.as_ref().and_then(|field| self.shown_field(field)) {
-                fields.insert(name.to_owned(), shown);
-            }
-        }
-        for (name, members) in [
-            ("cwes", &folded.fields.cwes),
-            ("references", &folded.fields.references),
-        ] {
-            // A union has no single winner: its values stand together, named for the first record that has one.
-            let values: Vec<&str> = members.iter().map(|member| member.value.as_str()).collect();
-            let first = members.first().and_then(|member| member.provenance.first());
-            if let (Some(first), Ok(value)) = (first, types::RawJson::new(format!("[{}]", values.join(","))))
-            {
-                let field = types::ResolvedField {
-                    value,
-                    provenance: self.shown_provenance(first),
-                    losers: Vec::new(),
-                    unresolved: false,
-                };
-                fields.insert(name.to_owned(), field);
-            }
-        }
-        let edges = folded.edges.iter().map(|edge| types::Edge {
-            provenance: types::Provenance {
-                source: (&edge.source).into(),
-                record_id: edge.id.to_string(),
-                site: edge.author.into(),
-                site_id: self.slug_of(&edge.author),
-            },
-            content_hash: edge.content.map(Into::into),
-            lane: edge.lane.into(),
-            claimed_at: edge.claimed_at.into(),
-            state: match edge.state {
-                EdgeState::Withdrawn => types::AdvisoryState::Withdrawn,
-                EdgeState::Absent => types::AdvisoryState::Absent,
-                _ => types::AdvisoryState::Present,
-            },
-        });
-        types::Advisory {
-            merge_hash: folded.merge_hash.into(),
-            vulnerability: folded.vulnerability.to_string(),
-            aliases: folded.aliases.iter().map(ToString::to_string).collect(),
-            package: package_ref(&folded.package),
-            state: state_of(folded),
-            fields,
-            edges: edges.collect(),
-            redirects: folded.redirected_from.iter().map(|hash| (*hash).into()).collect(),
-        }
-    }
-
-    fn shown_field(&self, field: &Field) -> Option<types::ResolvedField> {
-        let losers = field.losers.iter().filter_map(|loser| {
-            Some(types::LosingValue {
-                value: types::RawJson::new(loser.value.as_str().to_owned()).ok()?,
-                provenance: self.shown_provenance(&loser.provenance),
-            })
-        });
-        Some(types::ResolvedField {
-            value: types::RawJson::new(field.value.as_str().to_owned()).ok()?,
-            provenance: self.shown_provenance(&field.provenance),
-            losers: losers.collect(),
-            unresolved: false,
-        })
-    }
-
-    fn shown_provenance(&self, provenance: &starling_view::Provenance) -> types::Provenance {
-        let author = provenance
-            .authors
-            .first()
-            .copied()
-            .unwrap_or(starling_protocol::SiteId::ZERO);
-        types::Provenance {
-            source: (&provenance.source).into(),
-            record_id: provenance.id.to_string(),
-            site: author.into(),
-            site_id: self.slug_of(&author),
-        }
-    }
-
     /// Canonical bodies of live records after a place in (source, id) order, each with a line end.
     fn dump_page(&self, records: &[starling_protocol::ContentHash]) -> ServiceResult<Bytes> {
         let mut out = Vec::new();
@@ -379,61 +287,6 @@ fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceRe
 fn view_problem(error: &ViewError) -> Problem {
     Problem::new(ErrorCode::StoreDamaged, crate::home::error_chain(error))
         .hint("`starling doctor --rebuild` folds the view anew")
-}
-
-fn package_ref(package: &PackageId) -> types::PackageRef {
-    match package {
-        PackageId::Package { ecosystem, name } => types::PackageRef {
-            ecosystem: ecosystem.clone(),
-            name: name.clone(),
-            purl: osv::purl_of(ecosystem, name).map(|purl| purl.to_string()),
-        },
-        PackageId::Repository { repository } => types::PackageRef {
-            ecosystem: "GIT".to_owned(),
-            name: repository.clone(),
-            purl: None,
-        },
-        PackageId::Record(record) => types::PackageRef {
-            ecosystem: String::new(),
-            name: record.to_string(),
-            purl: None,
-        },
-    }
-}
-
-fn state_of(folded: &CanonicalAdvisory) -> types::AdvisoryState {
-    match folded.state {
-        AdvisoryState::Live => types::AdvisoryState::Present,
-        AdvisoryState::Withdrawn => types::AdvisoryState::Withdrawn,
-    }
-}
-
-fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
-    let text = |field: &Option<Field>| {
-        field
-            .as_ref()
-            .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
-    };
-    let sources: BTreeSet<types::SourceName> =
-        folded.edges.iter().map(|edge| (&edge.source).into()).collect();
-    types::AdvisorySummary {
-        merge_hash: folded.merge_hash.into(),
-        vulnerability: folded.vulnerability.to_string(),
-        aliases: folded.aliases.iter().map(ToString::to_string).collect(),
-        package: package_ref(&folded.package),
-        state: state_of(folded),
-        summary: text(&folded.fields.summary),
-        severity: folded.fields.severity.as_ref().and_then(level_of),
-        sources: sources.into_iter().collect(),
-        modified: text(&folded.fields.modified),
-    }
-}
-
-/// The severity level that a scan would choose, where any record states one.
-fn level_of(field: &Field) -> Option<String> {
-    let stated = super::scan::stated_severities(field);
-    let rating = starling_scanner::severity::choose(&stated, &[]);
-    rating.stated.map(|_| rating.level.as_str().to_owned())
 }
 
 /// Whether every word stands in an id, the package's name or the summary, in whatever case.

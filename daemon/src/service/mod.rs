@@ -4,6 +4,7 @@
 //! caller's future never stops it midway.
 
 mod advisories;
+mod advisory_shown;
 mod bundle_export;
 mod bundle_import;
 mod bundle_info;

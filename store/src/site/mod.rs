@@ -21,6 +21,7 @@ mod listing;
 mod logs;
 mod migrate;
 mod query;
+mod rehearsal;
 mod replica;
 mod rows;
 mod state;
@@ -31,6 +32,7 @@ mod txn;
 mod view_rows;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId, UnixMillis};
@@ -59,6 +61,8 @@ pub struct SiteStore {
     engine: Arc<dyn Engine>,
     bodies: BodyStore,
     state: RwLock<State>,
+    /// Raised before each change: equal values before and after mean that nothing changed between.
+    revision: AtomicU64,
     settings: RwLock<starling_view::Settings>,
     compression_level: i32,
     max_delta_claims: usize,
@@ -97,6 +101,7 @@ impl SiteStore {
             engine,
             bodies,
             state: RwLock::new(state),
+            revision: AtomicU64::new(0),
             settings: RwLock::new((options.settings)(&listed)),
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
@@ -176,7 +181,9 @@ impl SiteStore {
     }
 
     fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
-        self.state.write().map_err(|_| StoreError::Poisoned)
+        let state = self.state.write().map_err(|_| StoreError::Poisoned)?;
+        self.revision.fetch_add(1, Ordering::SeqCst);
+        Ok(state)
     }
 
     /// Runs a change of the state; if it fails anywhere, the state is loaded again from its rows.

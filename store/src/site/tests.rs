@@ -542,3 +542,43 @@ fn an_own_claim_without_its_body_is_never_signed() {
             .is_none_or(|log| log.tip.cursor.number == ClaimNumber::NONE)
     );
 }
+
+#[test]
+fn a_rehearsal_tells_what_would_come_and_changes_nothing() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    let written = b.engine.writes();
+    let page = a.store.deltas(a.own(), ClaimNumber::NONE, usize::MAX).unwrap();
+    let page = page.deltas.concat();
+    let hashes = ["P-1", "P-2"].map(|id| ContentHash::of(&body(id, if id == "P-1" { "one" } else { "two" })));
+    let bodies = hashes.map(|hash| a.store.body(&hash).unwrap().unwrap());
+    let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+    let take = |store: &SiteStore| {
+        store.append(&page).unwrap();
+        store.store_wanted(&bodies).unwrap();
+        let accepted = store.accept(&Origin::default()).unwrap();
+        (accepted.view, store.knowledge_root().unwrap())
+    };
+    let layer = || -> Result<Arc<dyn crate::engine::Engine>, _> {
+        Ok(Arc::new(MemoryEngine::new(FaultPlan::default())))
+    };
+    let mut runs = 0;
+    let rehearsed = b.store.rehearse(layer, |trial| {
+        runs += 1;
+        if runs == 1 {
+            // Somebody writes in the middle of the first: it counts for nothing.
+            let entry = LedgerEntry::SiteChanged {
+                at: UnixMillis::EPOCH,
+                site: a.chain.site(),
+                change: "changed".to_owned(),
+            };
+            b.store.record(&entry).unwrap();
+        }
+        take(&trial)
+    });
+    assert_eq!(runs, 2);
+    assert_eq!(b.live(), Vec::<String>::new());
+    assert_eq!(b.engine.writes(), written + 1, "the note alone");
+    assert_eq!(rehearsed.unwrap(), take(&b.store));
+}

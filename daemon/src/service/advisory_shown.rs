@@ -1,0 +1,196 @@
+//! Canonical advisories in the API's words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use starling_api_types as types;
+use starling_scanner::purl::osv;
+use starling_view::{
+    AdvisoryState, CanonicalAdvisory, Conflict, EdgeState, Field, FieldName, JsonText, PackageId,
+};
+
+use super::SiteParts;
+
+impl SiteParts {
+    pub(super) fn shown_advisory(&self, folded: &CanonicalAdvisory) -> types::Advisory {
+        let mut fields = BTreeMap::new();
+        for name in FieldName::ALL {
+            if let Some(shown) = self.shown_field(folded, name) {
+                fields.insert(name.as_str().to_owned(), shown);
+            }
+        }
+        for (name, members) in [
+            ("cwes", &folded.fields.cwes),
+            ("references", &folded.fields.references),
+        ] {
+            // A union has no single winner: its values stand together, named for the first record that has one.
+            let values: Vec<&str> = members.iter().map(|member| member.value.as_str()).collect();
+            let first = members.first().and_then(|member| member.provenance.first());
+            if let (Some(first), Ok(value)) = (first, types::RawJson::new(format!("[{}]", values.join(","))))
+            {
+                let field = types::ResolvedField {
+                    value,
+                    provenance: self.shown_provenance(first),
+                    losers: Vec::new(),
+                    unresolved: false,
+                };
+                fields.insert(name.to_owned(), field);
+            }
+        }
+        let edges = folded.edges.iter().map(|edge| types::Edge {
+            provenance: types::Provenance {
+                source: (&edge.source).into(),
+                record_id: edge.id.to_string(),
+                site: edge.author.into(),
+                site_id: self.slug_of(&edge.author),
+            },
+            content_hash: edge.content.map(Into::into),
+            lane: edge.lane.into(),
+            claimed_at: edge.claimed_at.into(),
+            chosen: !matches!(edge.state, EdgeState::Outvoted | EdgeState::Unresolved),
+            state: match edge.state {
+                EdgeState::Withdrawn => types::AdvisoryState::Withdrawn,
+                EdgeState::Absent => types::AdvisoryState::Absent,
+                EdgeState::Outvoted | EdgeState::Unresolved if edge.content.is_none() => {
+                    types::AdvisoryState::Absent
+                }
+                _ => types::AdvisoryState::Present,
+            },
+        });
+        types::Advisory {
+            merge_hash: folded.merge_hash.into(),
+            vulnerability: folded.vulnerability.to_string(),
+            aliases: folded.aliases.iter().map(ToString::to_string).collect(),
+            package: package_ref(&folded.package),
+            state: state_of(folded),
+            fields,
+            edges: edges.collect(),
+            redirects: folded.redirected_from.iter().map(|hash| (*hash).into()).collect(),
+        }
+    }
+
+    /// A field with everything that lost: what other records say, and what other authors say of one that was
+    /// chosen between.
+    fn shown_field(&self, folded: &CanonicalAdvisory, name: FieldName) -> Option<types::ResolvedField> {
+        let raw = |value: &JsonText| types::RawJson::new(value.as_str().to_owned()).ok();
+        let field = folded.fields.get(name);
+        let mut losers = Vec::new();
+        for loser in field.iter().flat_map(|field| &field.losers) {
+            losers.extend(raw(&loser.value).map(|value| types::LosingValue {
+                value,
+                provenance: self.shown_provenance(&loser.provenance),
+            }));
+        }
+        let mut unresolved = false;
+        for conflict in &folded.conflicts {
+            for outvoted in &conflict.others {
+                let Some(value) = outvoted.fields.get(&name) else {
+                    continue;
+                };
+                if field.is_some_and(|field| field.value == *value) {
+                    continue;
+                }
+                // Where no value stands, the only reason to keep the field open is that nobody was chosen.
+                unresolved |= field.is_none() && is_unresolved(folded, conflict);
+                losers.extend(raw(value).map(|value| types::LosingValue {
+                    value,
+                    provenance: types::Provenance {
+                        source: (&conflict.source).into(),
+                        record_id: conflict.id.to_string(),
+                        site: outvoted.author.into(),
+                        site_id: self.slug_of(&outvoted.author),
+                    },
+                }));
+            }
+        }
+        match field {
+            Some(field) => Some(types::ResolvedField {
+                value: raw(&field.value)?,
+                provenance: self.shown_provenance(&field.provenance),
+                losers,
+                unresolved: false,
+            }),
+            None => Some(types::ResolvedField {
+                value: types::RawJson::null(),
+                provenance: losers.first()?.provenance.clone(),
+                losers,
+                unresolved,
+            }),
+        }
+    }
+
+    fn shown_provenance(&self, provenance: &starling_view::Provenance) -> types::Provenance {
+        let author = provenance
+            .authors
+            .first()
+            .copied()
+            .unwrap_or(starling_protocol::SiteId::ZERO);
+        types::Provenance {
+            source: (&provenance.source).into(),
+            record_id: provenance.id.to_string(),
+            site: author.into(),
+            site_id: self.slug_of(&author),
+        }
+    }
+}
+
+/// Whether a disagreement of authors waits for an operator's decision.
+fn is_unresolved(folded: &CanonicalAdvisory, conflict: &Conflict) -> bool {
+    folded.edges.iter().any(|edge| {
+        edge.state == EdgeState::Unresolved && (&edge.source, &edge.id) == (&conflict.source, &conflict.id)
+    })
+}
+
+fn package_ref(package: &PackageId) -> types::PackageRef {
+    match package {
+        PackageId::Package { ecosystem, name } => types::PackageRef {
+            ecosystem: ecosystem.clone(),
+            name: name.clone(),
+            purl: osv::purl_of(ecosystem, name).map(|purl| purl.to_string()),
+        },
+        PackageId::Repository { repository } => types::PackageRef {
+            ecosystem: "GIT".to_owned(),
+            name: repository.clone(),
+            purl: None,
+        },
+        PackageId::Record(record) => types::PackageRef {
+            ecosystem: String::new(),
+            name: record.to_string(),
+            purl: None,
+        },
+    }
+}
+
+fn state_of(folded: &CanonicalAdvisory) -> types::AdvisoryState {
+    match folded.state {
+        AdvisoryState::Live => types::AdvisoryState::Present,
+        AdvisoryState::Withdrawn => types::AdvisoryState::Withdrawn,
+    }
+}
+
+pub(super) fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
+    let text = |field: &Option<Field>| {
+        field
+            .as_ref()
+            .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
+    };
+    let sources: BTreeSet<types::SourceName> =
+        folded.edges.iter().map(|edge| (&edge.source).into()).collect();
+    types::AdvisorySummary {
+        merge_hash: folded.merge_hash.into(),
+        vulnerability: folded.vulnerability.to_string(),
+        aliases: folded.aliases.iter().map(ToString::to_string).collect(),
+        package: package_ref(&folded.package),
+        state: state_of(folded),
+        summary: text(&folded.fields.summary),
+        severity: folded.fields.severity.as_ref().and_then(level_of),
+        sources: sources.into_iter().collect(),
+        modified: text(&folded.fields.modified),
+    }
+}
+
+/// The severity level that a scan would choose, where any record states one.
+fn level_of(field: &Field) -> Option<String> {
+    let stated = super::scan::stated_severities(field);
+    let rating = starling_scanner::severity::choose(&stated, &[]);
+    rating.stated.map(|_| rating.level.as_str().to_owned())
+}
