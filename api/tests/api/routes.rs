@@ -46,13 +46,13 @@ async fn import_parameters_default_to_the_safe_side() {
     .await;
     assert_eq!(
         world.asked(),
-        "import_bundle 3 ImportParams { dry_run: false, skip_signature: false, on_conflict: PreferRemote, force: false }"
+        "import_bundle 3 ImportParams { dry_run: false, skip_signature: false, on_conflict: None, force: false }"
     );
     let path = "/federation/import?dry_run=true&skip_signature=true&on_conflict=fail&force=true";
     let answer = send(world.local(), post(path, "application/zstd", "abc")).await;
     assert_eq!(
         world.asked(),
-        "import_bundle 3 ImportParams { dry_run: true, skip_signature: true, on_conflict: Fail, force: true }"
+        "import_bundle 3 ImportParams { dry_run: true, skip_signature: true, on_conflict: Some(Fail), force: true }"
     );
     let report: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(report["imported_cursor"], "2025-01-15T10:30:00.000Z#0042");

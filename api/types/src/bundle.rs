@@ -114,7 +114,7 @@ pub struct ExportSummary {
     pub size_bytes: Option<u64>,
 }
 
-/// What to do where the values of two sites differ.
+/// What settles it where two authors say different things of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConflictStrategy {
@@ -173,13 +173,16 @@ impl FromStr for ConflictStrategy {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct ImportParams {
-    /// Verify and count, change nothing.
+    /// Import into a copy: the report is that of the import, and nothing changes.
     pub dry_run: bool,
     /// Skip the seal's signature; only where the configuration trusts the exporter so far. Deltas are always verified.
     pub skip_signature: bool,
-    /// What to do where values differ.
+    /// `fail` refuses a bundle that says other than another author says of the same record here. Any other is
+    /// checked against `view.conflict_strategy`, which alone settles what the view shows: a report says so where
+    /// they differ. As configured when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
-    pub on_conflict: ConflictStrategy,
+    pub on_conflict: Option<ConflictStrategy>,
     /// Import although nothing in it is new. Never lowers a position.
     pub force: bool,
 }
@@ -199,18 +202,22 @@ pub struct ImportCounts {
     pub deletions_processed: u64,
 }
 
-/// A field on which two sites differ, and what came of it.
+/// A field of an advisory on which what is imported and what is known here differ, and what came of it.
+///
+/// Authors may differ on one record, and records of several sources on one advisory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Conflict {
     /// The canonical advisory.
     pub merge_hash: crate::hash::MergeHash,
-    /// The field.
+    /// The field, such as `severity`; `state` where one says that the source dropped the record.
     pub field: String,
-    /// This site's value.
+    /// What is said here, before the import; null where nothing is.
     pub local_value: RawJson,
-    /// The imported value.
+    /// The imported value; null where it has none.
     pub remote_value: RawJson,
-    /// Which was chosen and by what rule, such as `prefer_remote`.
+    /// Which of them the view shows, and by what rule: `remote`, `local`, `other` or `unresolved`, then the
+    /// conflict strategy, or `source order` where the records are of different sources.
+    #[schema(example = "remote: prefer_newest")]
     pub resolution: String,
 }
 
@@ -225,7 +232,7 @@ pub struct ImportReport {
     pub imported_cursor: Option<Cursor>,
     /// What changed in the view.
     pub counts: ImportCounts,
-    /// Fields on which sites differ; the first 1,000.
+    /// Fields on which the imported and the known differ; at most 1,000, and a warning says if there are more.
     pub conflicts: Vec<Conflict>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,

@@ -56,15 +56,16 @@ pub(crate) struct Import {
     /// The bundle; `-` is standard input
     #[arg(value_name = "FILE|-")]
     path: PathBuf,
-    /// Verify and count, change nothing
+    /// Import into a copy: tell what the import would do, change nothing
     #[arg(long)]
     dry_run: bool,
     /// Import although nothing in it is new; never lowers a position
     #[arg(long)]
     force: bool,
-    /// What to do where values of two sites differ
-    #[arg(long, value_name = "STRATEGY", default_value = "prefer_remote", value_parser = strategy_parser())]
-    on_conflict: ConflictStrategy,
+    /// `fail`: refuse a bundle that says other than another author says of the same record here; any other must
+    /// be what view.conflict_strategy says, which alone settles what the view shows
+    #[arg(long, value_name = "STRATEGY", value_parser = strategy_parser())]
+    on_conflict: Option<ConflictStrategy>,
     /// Skip the seal's signature where the configuration trusts the exporter so far; deltas are always verified
     #[arg(long)]
     skip_signature: bool,

@@ -22,11 +22,11 @@ const CALLS: &[(&str, &str)] = &[
     ("advisory list --limit 0", "limit: Some(1000)"),
     (
         "bundle import @F/b.stl",
-        "import_bundle 6 ImportParams { dry_run: false, skip_signature: false, on_conflict: PreferRemote, force: false }",
+        "import_bundle 6 ImportParams { dry_run: false, skip_signature: false, on_conflict: None, force: false }",
     ),
     (
         "bundle import @F/b.stl --dry-run --force --skip-signature --on-conflict fail",
-        "import_bundle 6 ImportParams { dry_run: true, skip_signature: true, on_conflict: Fail, force: true }",
+        "import_bundle 6 ImportParams { dry_run: true, skip_signature: true, on_conflict: Some(Fail), force: true }",
     ),
     ("bundle inspect @F/b.stl", "inspect_bundle 6"),
     (

@@ -148,13 +148,13 @@ impl SiteParts {
         Ok((all, None))
     }
 
-    fn reader(&self) -> ServiceResult<ViewReader<'_>> {
+    pub(super) fn reader(&self) -> ServiceResult<ViewReader<'_>> {
         self.store
             .view()
             .map_err(|error| store_problem("reading the view", &error))
     }
 
-    fn folded(
+    pub(super) fn folded(
         &self,
         reader: &ViewReader<'_>,
         advisory: &AdvisoryRef,
@@ -284,7 +284,7 @@ fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceRe
     found.map_err(|error| view_problem(&error))
 }
 
-fn view_problem(error: &ViewError) -> Problem {
+pub(super) fn view_problem(error: &ViewError) -> Problem {
     Problem::new(ErrorCode::StoreDamaged, crate::home::error_chain(error))
         .hint("`starling doctor --rebuild` folds the view anew")
 }

@@ -8,34 +8,21 @@ use std::time::Instant;
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::bundle::{
-    BundleError, BundleItem, BundleReader, BundleSeal, LogRange, ReaderOptions, SealCheck,
-};
-use starling_protocol::{ClaimKind, ClaimNumber, Delta, KeyRef, SiteId};
-use starling_store::{LedgerEntry, ListedSite, LogId, Origin, StoreError, ViewCounts};
+use starling_protocol::bundle::{BundleItem, BundleReader, LogRange, ReaderOptions, SealCheck};
+use starling_protocol::{Delta, Source};
+use starling_store::{LedgerEntry, LogId, Origin, StoreError, ViewCounts};
 use starling_sync::AppendProblem;
-use starling_view::{Claims, StatementKind};
 
 use super::SiteParts;
+use super::bundle_plan::Plan;
 use super::problem::{bundle_problem, store_problem};
 use crate::clock::now;
 
-/// Conflicts listed in a report; more are only counted.
-const LISTED_CONFLICTS: usize = 1_000;
-
-/// What the first reading of a bundle found.
-struct Plan {
-    /// Logs that are taken, with their range.
-    taken: Vec<LogRange>,
-    exporter: Option<ListedSite>,
-    warnings: Vec<String>,
-    conflicts: Vec<types::Conflict>,
-    conflict_count: u64,
-    /// Counts of records, for a dry run.
-    counts: types::ImportCounts,
-}
-
 impl SiteParts {
+    /// Imports a bundle, or tells what its import would do.
+    ///
+    /// The first reading is a rehearsal: on a copy of the store it learns what the seal brings, then finds gaps,
+    /// forks and contradictions. Only if all is sound does anything change here; a dry run goes on with the copy.
     pub(super) fn import_bundle(
         &self,
         mut file: File,
@@ -44,26 +31,45 @@ impl SiteParts {
     ) -> ServiceResult<types::ImportReport> {
         let started = Instant::now();
         let _one_at_a_time = self.one_import();
-        let plan = self.plan_import(&mut file, size, params)?;
-        let mut reader = self.open_bundle(&mut file, params)?;
-        let hash: types::BundleHash = reader.hash().into();
+        let mut report = if params.dry_run {
+            self.rehearse(size, |trial| {
+                let plan = trial.plan_import(&mut file, size, params)?;
+                trial.carry_out(plan, &mut file, size, params)
+            })?
+        } else {
+            // What a seal brings is small, however large the bundle.
+            let plan = self.rehearse(0, |trial| trial.plan_import(&mut file, size, params))?;
+            let reader = self.open_bundle(&mut file, params)?;
+            self.learn_trust(reader.seal(), &mut Vec::new())?;
+            self.carry_out(plan, &mut file, size, params)?
+        };
+        if !params.dry_run {
+            self.changed();
+        }
+        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    /// Applies what was planned and tells what came of it.
+    fn carry_out(
+        &self,
+        plan: Plan,
+        file: &mut File,
+        size: u64,
+        params: types::ImportParams,
+    ) -> ServiceResult<types::ImportReport> {
+        let mut reader = self.open_bundle(file, params)?;
         let mut report = types::ImportReport {
             success: true,
-            bundle_hash: hash,
+            bundle_hash: reader.hash().into(),
             imported_cursor: None,
-            counts: plan.counts,
-            conflicts: plan.conflicts,
+            counts: types::ImportCounts::default(),
+            conflicts: Vec::new(),
             duration_ms: 0,
             cursors: plan.taken.iter().map(|range| self.site_cursor(range)).collect(),
             dry_run: params.dry_run,
-            warnings: plan.warnings,
+            warnings: plan.warnings.clone(),
         };
-        if plan.conflict_count > report.conflicts.len() as u64 {
-            report.warnings.push(format!(
-                "{} conflicts in all; the first are listed",
-                plan.conflict_count
-            ));
-        }
         let newest = plan.taken.iter().max_by_key(|range| {
             // The exporter's own log is what an operator follows; else the newest.
             (
@@ -72,47 +78,57 @@ impl SiteParts {
             )
         });
         report.imported_cursor = newest.map(|range| range.cursor().into());
-        if !params.dry_run {
-            let items = self.apply(&mut reader, &plan.taken, &mut report)?;
-            let entry = LedgerEntry::BundleImported {
-                at: now(),
-                bundle: report.bundle_hash.to_string(),
-                exporter: plan.exporter.as_ref().map(|site| site.site),
-                deltas: items.deltas,
-                items: items.claims,
-                bytes: size,
-                cursor: newest.map(LogRange::cursor),
-                counts: items.view,
-            };
-            let failed = |error: StoreError| store_problem("noting the import", &error);
-            self.store.record(&entry).map_err(failed)?;
-            // What the exporter holds is its own word: an unsigned seal is nobody's.
-            if let Some(exporter) = plan
-                .exporter
-                .as_ref()
-                .filter(|_| reader.seal().exporter().is_ok())
-            {
-                let held = reader.manifest().ranges.iter();
-                let held = held.map(|range| {
-                    (
-                        LogId {
-                            site: range.site,
-                            lane: range.lane,
-                        },
-                        range.last,
-                    )
-                });
-                self.store
-                    .note_holdings(&exporter.site, held.collect())
-                    .map_err(failed)?;
-            }
-            self.changed();
+        let items = self.apply(&mut reader, &plan.taken, &mut report)?;
+        self.tell_conflicts(&plan, params, &mut report)?;
+        self.tell_out_of_scope(&plan, &mut report);
+        let entry = LedgerEntry::BundleImported {
+            at: now(),
+            bundle: report.bundle_hash.to_string(),
+            exporter: plan.exporter.as_ref().map(|site| site.site),
+            deltas: items.deltas,
+            items: items.claims,
+            bytes: size,
+            cursor: newest.map(LogRange::cursor),
+            counts: items.view,
+        };
+        let failed = |error: StoreError| store_problem("noting the import", &error);
+        self.store.record(&entry).map_err(failed)?;
+        // What the exporter holds is its own word: an unsigned seal is nobody's.
+        if let Some(exporter) = plan
+            .exporter
+            .as_ref()
+            .filter(|_| reader.seal().exporter().is_ok())
+        {
+            let held = reader.manifest().ranges.iter();
+            let held = held.map(|range| (log_of(range), range.last));
+            self.store
+                .note_holdings(&exporter.site, held.collect())
+                .map_err(failed)?;
         }
-        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)
     }
 
-    fn open_bundle<'f>(
+    /// Names the sources that the bundle speaks of and that their authors may not speak of here.
+    fn tell_out_of_scope(&self, plan: &Plan, report: &mut types::ImportReport) {
+        for (author, sources) in &plan.out_of_scope {
+            let name = self
+                .slug_of(author)
+                .map_or_else(|| author.to_string(), |slug| slug.to_string());
+            let claims: u64 = sources.values().sum();
+            let named: Vec<&str> = sources.keys().map(Source::as_str).collect();
+            let mut wider: Vec<String> = plan.allowed_sources(author);
+            wider.extend(named.iter().map(|name| (*name).to_owned()));
+            report.warnings.push(format!(
+                "{claims} claims of {name} about {} are held and not accepted, for its --allowed-sources lack them; \
+                 to accept them: `starling sites set {name} --allowed-sources {}`, then import this bundle again \
+                 with --force for its record bodies, unless a peer brings them",
+                named.join(", "),
+                wider.join(",")
+            ));
+        }
+    }
+
+    pub(super) fn open_bundle<'f>(
         &self,
         file: &'f mut File,
         params: types::ImportParams,
@@ -133,370 +149,6 @@ impl SiteParts {
             .map_err(|error| bundle_problem("importing a bundle", &error))
     }
 
-    /// Whether a seal that does not verify may be passed over: where none is required, or where the caller asks
-    /// for it and the configuration trusts listed exporters so far. Asking alone is not enough.
-    fn may_skip_seal(&self, params: types::ImportParams) -> bool {
-        let federation = &self.config.federation;
-        let trusted = federation.import.skip_signature_on_trusted_sites;
-        !federation.require_signature || (params.skip_signature && trusted)
-    }
-
-    /// Reads the whole bundle without changing knowledge: nothing of it is applied unless all of it is sound.
-    fn plan_import(&self, file: &mut File, size: u64, params: types::ImportParams) -> ServiceResult<Plan> {
-        let failed = |error: StoreError| store_problem("importing a bundle", &error);
-        let mut reader = self.open_bundle(file, params)?;
-        let mut warnings = Vec::new();
-        let exporter = self.check_exporter(reader.seal(), size, params, &mut warnings)?;
-        let own = self.home.chain().site();
-        if reader.seal().destination().is_some_and(|to| to != own) {
-            warnings.push("the bundle was made for another site; it may lack what this one needs".to_owned());
-        }
-        if !params.dry_run {
-            self.learn_trust(reader.seal(), &mut warnings)?;
-        }
-        let listed: BTreeSet<SiteId> = self
-            .store
-            .listed_sites()
-            .map_err(failed)?
-            .into_iter()
-            .filter(|site| site.enabled)
-            .map(|site| site.site)
-            .chain([own])
-            .collect();
-        let ranges = reader.manifest().ranges.clone();
-        let (allowed, strangers): (Vec<LogRange>, Vec<LogRange>) =
-            ranges.into_iter().partition(|range| listed.contains(&range.site));
-        for range in &strangers {
-            warnings.push(format!(
-                "the {} log of {} is left out: its author is not on the allow-list",
-                range.lane, range.site
-            ));
-        }
-        if allowed.is_empty() {
-            return Err(Problem::new(
-                ErrorCode::SiteNotAllowed,
-                "importing a bundle: none of its authors is on the allow-list",
-            )
-            .hint("`starling sites add` lists a site; an empty list allows nothing"));
-        }
-        let placed = self.placeable(&allowed, params, &mut warnings);
-        let (taken, refusal) = match placed {
-            Ok(taken) => (taken, None),
-            Err(problem) => (Vec::new(), Some(problem)),
-        };
-        let mut plan = Plan {
-            taken,
-            exporter,
-            warnings,
-            conflicts: Vec::new(),
-            conflict_count: 0,
-            counts: types::ImportCounts::default(),
-        };
-        while let Some(item) = reader
-            .next_item()
-            .map_err(|error| bundle_problem("importing a bundle", &error))?
-        {
-            if let BundleItem::Deltas(page) = item {
-                for bytes in page.deltas() {
-                    self.look_at(bytes, reader.seal(), params, &mut plan)?;
-                }
-            }
-        }
-        // Only now: a file that is damaged is damaged, whatever else is to be said of it.
-        if let Some(problem) = refusal {
-            return Err(problem);
-        }
-        let configured = self.config.view.conflict_strategy.to_string();
-        if plan.conflict_count > 0
-            && params.on_conflict != types::ConflictStrategy::Fail
-            && params.on_conflict.as_str() != configured
-        {
-            plan.warnings.push(format!(
-                "conflicts are settled by view.conflict_strategy = {configured:?}, at this and every import alike; \
-                 on_conflict={} settles nothing by itself",
-                params.on_conflict.as_str()
-            ));
-        }
-        if params.on_conflict == types::ConflictStrategy::Fail && plan.conflict_count > 0 {
-            let named = plan
-                .conflicts
-                .first()
-                .map(|first| first.merge_hash.to_string())
-                .unwrap_or_default();
-            let detail = format!(
-                "importing a bundle: {} records differ from what other authors say here, the first in advisory {named}",
-                plan.conflict_count
-            );
-            return Err(Problem::new(ErrorCode::ConflictUnresolved, detail)
-                .hint("nothing was imported; choose another on_conflict, or a --dry-run to see them all"));
-        }
-        Ok(plan)
-    }
-
-    /// Whether bundles of this exporter are taken here.
-    fn check_exporter(
-        &self,
-        seal: &BundleSeal,
-        size: u64,
-        params: types::ImportParams,
-        warnings: &mut Vec<String>,
-    ) -> ServiceResult<Option<ListedSite>> {
-        let exporter = match seal.exporter() {
-            Ok(exporter) => exporter,
-            Err(error) => {
-                let refused = || bundle_problem("importing a bundle", error);
-                if !self.may_skip_seal(params) {
-                    return Err(refused());
-                }
-                warnings.push(format!("the seal does not verify and was skipped: {error}"));
-                // Whom it names must be listed all the same, and its limits hold.
-                named_exporter(error).ok_or_else(refused)?
-            }
-        };
-        if exporter == self.home.chain().site() {
-            return Ok(None);
-        }
-        let known = self
-            .store
-            .chain(&exporter)
-            .map_err(|error| store_problem("importing a bundle", &error))?;
-        let closed_by = known
-            .as_ref()
-            .and_then(|chain| chain.of_epoch(seal.epoch().saturating_add(1)));
-        if let Some(closed_by) = closed_by {
-            if closed_by.body().reason == starling_protocol::Reason::Revocation && !params.skip_signature {
-                let detail =
-                    format!("importing a bundle: it is sealed with a key of {exporter} that was revoked");
-                return Err(Problem::new(ErrorCode::SignatureVerificationFailed, detail)
-                    .hint("have it exported again"));
-            }
-            warnings.push("the bundle is sealed with a key that its exporter has replaced since".to_owned());
-        }
-        let listed = self
-            .store
-            .listed_sites()
-            .map_err(|error| store_problem("importing a bundle", &error))?;
-        let import = &self.config.federation.import;
-        let site = listed
-            .into_iter()
-            .find(|site| site.site == exporter && site.enabled);
-        let allowed = |site: &ListedSite| {
-            import
-                .allowed_sites
-                .iter()
-                .any(|allowed| allowed == "*" || allowed == site.slug.as_str())
-        };
-        let Some(site) = site.filter(allowed) else {
-            let detail = format!(
-                "importing a bundle: it was exported by {exporter}, whose bundles are not taken here"
-            );
-            return Err(Problem::new(ErrorCode::SiteNotAllowed, detail)
-                .hint("`starling sites add` lists a site, federation.import.allowed_sites names those whose bundles are taken"));
-        };
-        if let Some(limit) = site.max_bundle_size.filter(|limit| size > *limit) {
-            let detail = format!(
-                "importing a bundle of {}: it has {size} bytes, {limit} are allowed from it",
-                site.slug
-            );
-            return Err(Problem::new(ErrorCode::BundleTooLarge, detail)
-                .hint("split the export, or raise the site's --max-bundle-size"));
-        }
-        Ok(Some(site))
-    }
-
-    /// Chains and heads of the seal: they prove themselves, and the high-water mark may always rise.
-    fn learn_trust(&self, seal: &BundleSeal, warnings: &mut Vec<String>) -> ServiceResult<()> {
-        for chain in seal.chains() {
-            match self.store.learn_chain(chain) {
-                Ok(_) | Err(StoreError::SiteNotListed { .. }) => {}
-                Err(error @ StoreError::Certificate(_)) => warnings.push(crate::home::error_chain(&error)),
-                Err(error) => return Err(store_problem("learning certificates of a bundle", &error)),
-            }
-        }
-        for head in seal.heads() {
-            match self.store.learn_head(head) {
-                Ok(_) | Err(StoreError::SiteNotListed { .. }) => {}
-                Err(error) => return Err(store_problem("learning heads of a bundle", &error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// The ranges that go on from what is held; names gaps, and refuses what brings nothing.
-    fn placeable(
-        &self,
-        allowed: &[LogRange],
-        params: types::ImportParams,
-        warnings: &mut Vec<String>,
-    ) -> ServiceResult<Vec<LogRange>> {
-        let mut taken = Vec::new();
-        let mut gaps = Vec::new();
-        let mut news = false;
-        for range in allowed {
-            let id = LogId {
-                site: range.site,
-                lane: range.lane,
-            };
-            let log = self
-                .store
-                .log(id)
-                .map_err(|error| store_problem("importing a bundle", &error))?;
-            let held = log
-                .as_ref()
-                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-            if range.after > held {
-                gaps.push(format!(
-                    "the {} log of {}: held up to {held}, the bundle begins after {}",
-                    range.lane, range.site, range.after
-                ));
-                continue;
-            }
-            if log.as_ref().is_some_and(|log| log.frozen) {
-                gaps.push(format!(
-                    "the {} log of {} is frozen: its author signed two histories",
-                    range.lane, range.site
-                ));
-                continue;
-            }
-            news |= range.last > held || log.is_some_and(|log| log.wanted > 0 || log.accepted < held);
-            taken.push(*range);
-        }
-        if taken.is_empty() {
-            let detail = format!(
-                "importing a bundle: claims are missing before it: {}",
-                gaps.join("; ")
-            );
-            return Err(Problem::new(ErrorCode::BundleGap, detail)
-                .hint("nothing was imported; import the bundle before it first, or have one exported with -c and the cursor held here"));
-        }
-        if !news && !params.force {
-            let ends: Vec<String> = taken.iter().map(|range| range.cursor().to_string()).collect();
-            let detail = format!(
-                "importing a bundle: everything in it is here already, up to {}",
-                ends.join(", ")
-            );
-            return Err(Problem::new(ErrorCode::CursorNotAfterCurrent, detail)
-                .hint("nothing was changed; --force reads it again all the same"));
-        }
-        warnings.extend(
-            gaps.into_iter()
-                .map(|gap| format!("left out, claims are missing before it: {gap}")),
-        );
-        Ok(taken)
-    }
-
-    /// Verifies one delta and notes what it would change and contradict.
-    fn look_at(
-        &self,
-        bytes: &[u8],
-        seal: &BundleSeal,
-        params: types::ImportParams,
-        plan: &mut Plan,
-    ) -> ServiceResult<()> {
-        let refuse = |error: starling_protocol::DeltaError| {
-            Problem::new(
-                ErrorCode::SignatureVerificationFailed,
-                format!("importing a bundle: {}", crate::home::error_chain(&error)),
-            )
-            .hint("nothing was imported; get the bundle again from its exporter")
-        };
-        let delta = Delta::decode(bytes).map_err(refuse)?;
-        let (site, lane) = (delta.header().site, delta.header().lane);
-        if !plan
-            .taken
-            .iter()
-            .any(|range| range.site == site && range.lane == lane)
-        {
-            return Ok(());
-        }
-        let failed = |error: StoreError| store_problem("importing a bundle", &error);
-        let known = self.store.chain(&site).map_err(failed)?;
-        // A dry run may not have learnt the seal's chain, which can be the longer one.
-        let chain = match (known, seal.chain_of(site)) {
-            (Some(known), Some(sealed)) => Some(known.merge(sealed).unwrap_or(known)),
-            (known, sealed) => known.or_else(|| sealed.cloned()),
-        };
-        let Some(chain) = chain else {
-            return Err(Problem::new(
-                ErrorCode::CertificateInvalid,
-                format!("importing a bundle: no certificate chain of {site} is known"),
-            ));
-        };
-        let verified = match delta.verify(&chain) {
-            Ok(verified) => verified,
-            // Honest bytes of a branch or epoch that this site cannot take: its log is left out, no other.
-            Err(
-                error @ (starling_protocol::DeltaError::OutsideEpoch { .. }
-                | starling_protocol::DeltaError::UnknownEpoch { .. }),
-            ) => {
-                plan.warnings
-                    .push(format!("left out: the {lane} log of {site}: {error}"));
-                plan.taken
-                    .retain(|range| range.site != site || range.lane != lane);
-                return Ok(());
-            }
-            Err(error) => return Err(refuse(error)),
-        };
-        let held = self.store.log(LogId { site, lane }).map_err(failed)?;
-        let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-        let reader = self.store.view().map_err(failed)?;
-        for (number, claim) in verified.claims() {
-            let KeyRef::Record(source, id) = claim.key().parse() else {
-                continue;
-            };
-            if number <= held {
-                plan.counts.canonical_skipped += u64::from(params.dry_run);
-                continue;
-            }
-            let statements = reader.statements(&source, &id).map_err(failed)?;
-            if params.dry_run {
-                let counts = &mut plan.counts;
-                match (claim.kind(), statements.is_empty()) {
-                    (ClaimKind::SET, true) => counts.canonical_created += 1,
-                    (ClaimKind::SET, false) => counts.canonical_updated += 1,
-                    _ => counts.deletions_processed += 1,
-                }
-            }
-            let Some((content, _)) = claim.content() else {
-                continue;
-            };
-            for other in statements.iter().filter(|other| other.author != site) {
-                let StatementKind::Set(theirs) = other.kind else {
-                    continue;
-                };
-                if theirs == content {
-                    continue;
-                }
-                plan.conflict_count += 1;
-                if plan.conflicts.len() < LISTED_CONFLICTS {
-                    plan.conflicts
-                        .extend(self.conflict(&reader, &id, theirs, content));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn conflict(
-        &self,
-        reader: &starling_store::ViewReader<'_>,
-        id: &starling_protocol::RecordId,
-        local: starling_protocol::ContentHash,
-        remote: starling_protocol::ContentHash,
-    ) -> Option<types::Conflict> {
-        let advisory = starling_view::advisories_by_id(reader, id.as_str())
-            .ok()?
-            .into_iter()
-            .next()?;
-        Some(types::Conflict {
-            merge_hash: advisory.merge_hash.into(),
-            field: format!("record {id}"),
-            local_value: types::RawJson::of(&local.to_string()).ok()?,
-            remote_value: types::RawJson::of(&remote.to_string()).ok()?,
-            resolution: self.config.view.conflict_strategy.to_string(),
-        })
-    }
-
     /// Applies what was read and found sound.
     fn apply(
         &self,
@@ -505,13 +157,7 @@ impl SiteParts {
         report: &mut types::ImportReport,
     ) -> ServiceResult<Applied> {
         let failed = |error: StoreError| store_problem("importing a bundle", &error);
-        let mut wanted: BTreeSet<LogId> = taken
-            .iter()
-            .map(|range| LogId {
-                site: range.site,
-                lane: range.lane,
-            })
-            .collect();
+        let mut wanted: BTreeSet<LogId> = taken.iter().map(log_of).collect();
         let mut applied = Applied::default();
         while let Some(item) = reader
             .next_item()
@@ -551,8 +197,7 @@ impl SiteParts {
         if wanted.is_empty()
             && let Some(problem) = &applied.problem
         {
-            self.changed();
-            return Err(append_problem(problem));
+            return Err(append_problem(problem, applied.deltas));
         }
         applied.view = accepted.view;
         report.counts = counts_of(&accepted.view);
@@ -611,6 +256,14 @@ fn runs_of<'a>(deltas: impl Iterator<Item = &'a [u8]>) -> Vec<(LogId, Vec<u8>)> 
     runs
 }
 
+/// The log that a range is of.
+pub(super) const fn log_of(range: &LogRange) -> LogId {
+    LogId {
+        site: range.site,
+        lane: range.lane,
+    }
+}
+
 pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
     types::ImportCounts {
         canonical_created: view.created,
@@ -621,17 +274,12 @@ pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
     }
 }
 
-/// The exporter that a seal names, where its signature does not hold.
-fn named_exporter(error: &BundleError) -> Option<SiteId> {
-    match error {
-        BundleError::Signature { exporter, .. } | BundleError::SealEpoch { exporter, .. } => Some(*exporter),
-        _ => None,
-    }
-}
-
 /// Deltas were verified before; what is left is what only the store can tell.
-fn append_problem(problem: &AppendProblem) -> Problem {
-    let text = format!("importing a bundle: {}", problem_text(problem));
+fn append_problem(problem: &AppendProblem, taken: u64) -> Problem {
+    let mut text = format!("importing a bundle: {}", problem_text(problem));
+    if taken > 0 {
+        text.push_str(&format!("; {taken} deltas before it are taken"));
+    }
     match problem {
         AppendProblem::Invalid { .. } => Problem::new(ErrorCode::SignatureVerificationFailed, text),
         AppendProblem::UnknownSite { .. } => Problem::new(ErrorCode::SiteNotAllowed, text),

@@ -5,13 +5,16 @@
 
 mod advisories;
 mod advisory_shown;
+mod bundle_conflicts;
 mod bundle_export;
 mod bundle_import;
 mod bundle_info;
+mod bundle_plan;
 mod doctor;
 mod events;
 mod feeds;
 mod problem;
+mod rehearsal;
 mod scan;
 mod sites;
 mod status;
@@ -44,7 +47,7 @@ pub(crate) struct SiteParts {
     pub(crate) home: Home,
     pub(crate) config: Config,
     pub(crate) store: Arc<SiteStore>,
-    pub(crate) key: SigningKey,
+    pub(crate) key: Arc<SigningKey>,
     /// When the daemon started; none without one.
     pub(crate) started: Option<Instant>,
     /// Raised when the store changed by other hands than the sync task's.
@@ -89,7 +92,7 @@ impl Site {
             home,
             config,
             store: Arc::new(store),
-            key,
+            key: Arc::new(key),
             started,
             local: watch::Sender::new(0),
             shown: Arc::new(watch::Sender::new(0)),

@@ -4,9 +4,13 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::StreamExt;
 use serde_json::{Value, json};
 use starling_api::{SiteService, Upload};
-use starling_api_types::{ErrorCode, FeedImportOptions, Problem};
+use starling_api_types::{
+    AdvisoryLookup, ErrorCode, ExportRequest, FeedImportOptions, ImportParams, ImportReport, Problem,
+    SiteAdd, SiteSlug, Status,
+};
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
 use starling_daemon::open_offline;
@@ -51,6 +55,7 @@ impl Bench {
         let offline = open_offline(&self.home(name), &Overrides::default())?;
         Ok(Site {
             service: offline.service(),
+            home: Home::open(&self.home(name)).unwrap(),
             bench: self,
         })
     }
@@ -63,6 +68,7 @@ impl Bench {
 /// One site, open.
 pub(crate) struct Site<'b> {
     pub(crate) service: Arc<dyn SiteService>,
+    pub(crate) home: Home,
     bench: &'b Bench,
 }
 
@@ -71,17 +77,88 @@ impl Site<'_> {
         self.bench.runtime.block_on(call)
     }
 
+    pub(crate) fn slug(&self) -> SiteSlug {
+        self.home.chain().slug().into()
+    }
+
     /// Takes records in as files of a source.
     pub(crate) fn feed(&self, source: &str, records: &[Value]) {
+        self.feed_with(source, records, FeedImportOptions::default());
+    }
+
+    /// Takes records in as the whole of a source.
+    pub(crate) fn feed_whole(&self, source: &str, records: &[Value]) {
+        let options = FeedImportOptions {
+            complete: true,
+            ..FeedImportOptions::default()
+        };
+        self.feed_with(source, records, options);
+    }
+
+    fn feed_with(&self, source: &str, records: &[Value], options: FeedImportOptions) {
         let folder = tempfile::tempdir_in(self.bench.dir.path()).unwrap();
         for record in records {
             let name = format!("{}.json", record["id"].as_str().unwrap());
             std::fs::write(folder.path().join(name), record.to_string()).unwrap();
         }
         let input = Upload::Path(folder.path().to_owned());
-        let options = FeedImportOptions::default();
         let report = self.wait(self.service.import_feed(source.parse().unwrap(), input, options));
         assert_eq!(report.unwrap().rejected, 0);
+    }
+
+    /// Lists another site here, for these sources.
+    pub(crate) fn list(&self, other: &Site<'_>, sources: &[&str]) {
+        let identity = other.home.identity();
+        let add = json!({
+            "site_id": other.slug(),
+            "key": identity.certificates,
+            "allowed_sources": sources,
+        });
+        let add: SiteAdd = serde_json::from_value(add).unwrap();
+        self.wait(self.service.add_site(add)).unwrap();
+    }
+
+    /// A bundle of everything, or of what is asked for.
+    pub(crate) fn export(&self, request: ExportRequest) -> Vec<u8> {
+        self.try_export(request).unwrap()
+    }
+
+    pub(crate) fn try_export(&self, request: ExportRequest) -> Result<Vec<u8>, Problem> {
+        self.wait(async {
+            let mut bundle = self.service.export_bundle(request).await?;
+            let mut bytes = Vec::new();
+            while let Some(chunk) = bundle.bytes.next().await {
+                bytes.extend_from_slice(&chunk?);
+            }
+            Ok(bytes)
+        })
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let mut status = self.wait(self.service.status()).unwrap();
+        // Rows of another kind may come and go.
+        status.store.size_bytes = 0;
+        status
+    }
+
+    /// A record as it is shown, by its id.
+    pub(crate) fn get(&self, name: &str) -> Result<AdvisoryLookup, Problem> {
+        self.wait(self.service.advisory(name))
+    }
+
+    pub(crate) fn import(&self, bundle: &[u8], params: ImportParams) -> Result<ImportReport, Problem> {
+        self.wait(
+            self.service
+                .import_bundle(Upload::from_bytes(bundle.to_vec()), params),
+        )
+    }
+}
+
+/// An import that only tells.
+pub(crate) fn dry_run() -> ImportParams {
+    ImportParams {
+        dry_run: true,
+        ..ImportParams::default()
     }
 }
 

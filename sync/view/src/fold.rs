@@ -178,6 +178,22 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     }))
 }
 
+/// Returns what one record's body says of a package, in the fields of which one value wins; nothing where it
+/// is no JSON object.
+///
+/// # Errors
+/// When a value could not be kept as text.
+pub fn stated_fields(
+    body: &[u8],
+    package: &PackageId,
+    settings: &Settings,
+) -> Result<BTreeMap<FieldName, JsonText>, ViewError> {
+    match json::parse(body) {
+        Ok(body) => Folder::new(package, settings).stated(&body),
+        Err(_) => Ok(BTreeMap::new()),
+    }
+}
+
 /// Orders records as their fields win.
 fn in_fold_order(policy: &CompiledPolicy, a: &Feeding, b: &Feeding) -> Ordering {
     let rest = |feeding: &Feeding| (feeding.content, feeding.record.id.clone());

@@ -429,5 +429,10 @@ fn on_conflict_fail_refuses_what_contradicts_and_names_it() {
     assert_eq!(ended.problem().code, ErrorCode::ConflictUnresolved);
     assert_eq!(world.reader.root(), root);
     let report: ImportReport = world.reader.json(args);
-    assert_eq!(report.conflicts.len(), 1, "{report:?}");
+    let fields: Vec<&str> = report
+        .conflicts
+        .iter()
+        .map(|conflict| conflict.field.as_str())
+        .collect();
+    assert_eq!(fields, ["affected", "details", "summary"], "{report:?}");
 }

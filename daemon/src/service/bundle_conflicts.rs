@@ -1,0 +1,302 @@
+//! Where a bundle and what is known here say different things, field by field.
+//!
+//! Two kinds: another author says something else of the same record, which the view settles by
+//! `view.conflict_strategy`; and another record of the same advisory says something else, which it settles by the
+//! order of sources. `on_conflict=fail` is about the first kind: sources differ every day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_protocol::{ContentHash, MergeHash, SiteId};
+use starling_view::{AdvisoryRef, ConflictStrategy, FieldName, JsonText, Provenance, RecordKey};
+
+use super::SiteParts;
+use super::advisories::view_problem;
+use super::bundle_plan::Plan;
+use super::problem::store_problem;
+
+/// Conflicts listed in a report.
+const LISTED_CONFLICTS: usize = 1_000;
+/// Records that contradict another author and are remembered while a bundle is read.
+const KEPT_CONTRADICTIONS: usize = 10_000;
+/// Records whose advisories are looked at for other records that say something else: folding one takes a
+/// fraction of a millisecond, and a first import brings hundreds of thousands.
+pub(super) const COMPARED_RECORDS: usize = 2_000;
+
+/// Fields in which records of several sources are compared: dates are each record's own.
+const COMPARED_FIELDS: [FieldName; 5] = [
+    FieldName::Affected,
+    FieldName::Details,
+    FieldName::Severity,
+    FieldName::Summary,
+    FieldName::Withdrawn,
+];
+
+/// A record of which a bundle and another author say different things.
+pub(super) struct Contradiction {
+    /// What is said here: what the view shows, where that is contradicted. None: the source dropped it.
+    pub(super) local: Option<ContentHash>,
+    /// What the bundle says.
+    pub(super) remote: Option<ContentHash>,
+    /// The advisories that the record fed before.
+    pub(super) advisories: Vec<AdvisoryRef>,
+}
+
+/// The contradictions of a bundle, the last word of each author about each record.
+#[derive(Default)]
+pub(super) struct Contradictions {
+    kept: BTreeMap<(RecordKey, SiteId), Contradiction>,
+    /// Records on which contents differ, also beyond those kept.
+    pub(super) count: u64,
+}
+
+impl Contradictions {
+    pub(super) fn note(&mut self, record: RecordKey, author: SiteId, found: Contradiction) {
+        let key = (record, author);
+        self.forget(&key);
+        self.count += u64::from(found.is_of_contents());
+        if self.kept.len() < KEPT_CONTRADICTIONS {
+            self.kept.insert(key, found);
+        }
+    }
+
+    /// A later claim of the bundle says what others say, or nothing.
+    pub(super) fn withdraw(&mut self, record: &RecordKey, author: SiteId) {
+        self.forget(&(record.clone(), author));
+    }
+
+    fn forget(&mut self, key: &(RecordKey, SiteId)) {
+        if let Some(before) = self.kept.remove(key) {
+            self.count -= u64::from(before.is_of_contents());
+        }
+    }
+
+    /// The first record on which contents differ.
+    pub(super) fn first(&self) -> Option<&RecordKey> {
+        let mut kept = self.kept.iter();
+        kept.find(|(_, found)| found.is_of_contents())
+            .map(|((record, _), _)| record)
+    }
+}
+
+impl Contradiction {
+    /// Whether both say what the record holds. One that its source dropped, by another's word, is no such thing.
+    const fn is_of_contents(&self) -> bool {
+        self.local.is_some() && self.remote.is_some()
+    }
+}
+
+/// The conflicts of a report as they are gathered.
+#[derive(Default)]
+struct Listed {
+    conflicts: Vec<types::Conflict>,
+    /// Advisory and field: said once, however many records disagree on it.
+    seen: BTreeSet<(MergeHash, &'static str)>,
+    more: u64,
+}
+
+impl Listed {
+    fn add(
+        &mut self,
+        advisory: MergeHash,
+        field: &'static str,
+        [local, remote]: [&str; 2],
+        resolution: &str,
+    ) {
+        if !self.seen.insert((advisory, field)) {
+            return;
+        }
+        let raw =
+            |text: &str| types::RawJson::new(text.to_owned()).unwrap_or_else(|_| types::RawJson::null());
+        if self.conflicts.len() < LISTED_CONFLICTS {
+            self.conflicts.push(types::Conflict {
+                merge_hash: advisory.into(),
+                field: field.to_owned(),
+                local_value: raw(local),
+                remote_value: raw(remote),
+                resolution: resolution.to_owned(),
+            });
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+impl SiteParts {
+    /// Lists the fields on which the imported statements differ from others, with what the view shows now.
+    pub(super) fn tell_conflicts(
+        &self,
+        plan: &Plan,
+        params: types::ImportParams,
+        report: &mut types::ImportReport,
+    ) -> ServiceResult<()> {
+        let mut listed = Listed::default();
+        for ((record, _), found) in &plan.contradictions.kept {
+            self.compare_authors(record, found, &mut listed)?;
+        }
+        let authors: BTreeSet<SiteId> = plan.taken.iter().map(|range| range.site).collect();
+        if self.others_are_accepted(&authors)? {
+            for (record, content) in &plan.stated {
+                self.compare_sources(record, content, &authors, &mut listed)?;
+            }
+            if plan.stated_count > plan.stated.len() as u64 {
+                report.warnings.push(format!(
+                    "sources were compared for the first {COMPARED_RECORDS} of {} records; `advisory get` shows the \
+                     values that lost of any",
+                    plan.stated_count
+                ));
+            }
+        }
+        if listed.more > 0 {
+            report.warnings.push(format!(
+                "{} conflicts more than the {LISTED_CONFLICTS} listed",
+                listed.more
+            ));
+        }
+        let configured = self.config.view.conflict_strategy.to_string();
+        if let Some(asked) = params.on_conflict
+            && asked != types::ConflictStrategy::Fail
+            && asked.as_str() != configured
+            && plan.contradictions.count > 0
+        {
+            report.warnings.push(format!(
+                "conflicts are settled by view.conflict_strategy = {configured:?}, at this and every import alike; \
+                 on_conflict={} settles nothing by itself",
+                asked.as_str()
+            ));
+        }
+        report.conflicts = listed.conflicts;
+        Ok(())
+    }
+
+    /// Whether anything is accepted here from others than these authors.
+    fn others_are_accepted(&self, authors: &BTreeSet<SiteId>) -> ServiceResult<bool> {
+        let logs = self
+            .store
+            .logs()
+            .map_err(|error| store_problem("reading positions", &error))?;
+        Ok(logs
+            .iter()
+            .any(|log| log.accepted.0 > 0 && !authors.contains(&log.id.site)))
+    }
+
+    /// One record, of which two authors say different things.
+    fn compare_authors(
+        &self,
+        record: &RecordKey,
+        found: &Contradiction,
+        listed: &mut Listed,
+    ) -> ServiceResult<()> {
+        let reader = self.reader()?;
+        let shown = starling_view::chosen_content(&reader, record).map_err(|error| view_problem(&error))?;
+        let now = starling_view::advisories_by_id(&reader, record.id.as_str())
+            .map_err(|error| view_problem(&error))?;
+        let strategy = self.config.view.conflict_strategy;
+        let kept = match (strategy, shown) {
+            (ConflictStrategy::Fail, None) => "unresolved",
+            _ if shown == found.remote => "remote",
+            _ if shown == found.local => "local",
+            // A third author's word stands.
+            _ => "other",
+        };
+        let resolution = format!("{kept}: {strategy}");
+        // Where the imported statement won, the record may feed other advisories than before.
+        let mut advisories: BTreeMap<MergeHash, &AdvisoryRef> = BTreeMap::new();
+        for advisory in now.iter().chain(&found.advisories) {
+            advisories.entry(advisory.merge_hash).or_insert(advisory);
+        }
+        let (Some(local), Some(remote)) = (found.local, found.remote) else {
+            let said = |content: Option<ContentHash>| match content {
+                Some(_) => "\"present\"",
+                None => "\"absent\"",
+            };
+            for hash in advisories.keys() {
+                listed.add(
+                    *hash,
+                    "state",
+                    [said(found.local), said(found.remote)],
+                    &resolution,
+                );
+            }
+            return Ok(());
+        };
+        let body = |hash: &ContentHash| {
+            self.store
+                .body(hash)
+                .map_err(|error| store_problem("reading a record", &error))
+        };
+        let (Some(local), Some(remote)) = (body(&local)?, body(&remote)?) else {
+            return Ok(());
+        };
+        let settings = reader
+            .settings()
+            .map_err(|error| store_problem("reading the view", &error))?;
+        for (hash, advisory) in advisories {
+            let stated = |body: &[u8]| {
+                starling_view::stated_fields(body, &advisory.package, &settings)
+                    .map_err(|error| view_problem(&error))
+            };
+            let (local, remote) = (stated(&local)?, stated(&remote)?);
+            for name in FieldName::ALL {
+                let values = [local.get(&name), remote.get(&name)];
+                if values[0] != values[1] {
+                    let values = values.map(|value| value.map_or("null", JsonText::as_str));
+                    listed.add(hash, name.as_str(), values, &resolution);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One imported record, beside the other records of its advisories that somebody else states.
+    fn compare_sources(
+        &self,
+        record: &RecordKey,
+        content: &ContentHash,
+        authors: &BTreeSet<SiteId>,
+        listed: &mut Listed,
+    ) -> ServiceResult<()> {
+        let reader = self.reader()?;
+        let advisories = starling_view::advisories_by_id(&reader, record.id.as_str())
+            .map_err(|error| view_problem(&error))?;
+        let is_imported = |from: &Provenance| {
+            (&from.source, &from.id, &from.content) == (&record.source, &record.id, content)
+        };
+        let is_of_others = |from: &Provenance| {
+            (&from.source, &from.id) != (&record.source, &record.id)
+                && from.authors.iter().any(|author| !authors.contains(author))
+        };
+        for advisory in advisories {
+            let Some(folded) = self.folded(&reader, &advisory)? else {
+                continue;
+            };
+            for name in COMPARED_FIELDS {
+                let Some(field) = folded.fields.get(name) else {
+                    continue;
+                };
+                let values = || {
+                    let losers = field.losers.iter().map(|loser| (&loser.provenance, &loser.value));
+                    std::iter::once((&field.provenance, &field.value)).chain(losers)
+                };
+                let imported = values().find(|(from, _)| is_imported(from));
+                let other = values().find(|(from, _)| is_of_others(from));
+                if let (Some((_, imported)), Some((_, other))) = (imported, other) {
+                    let kept = match &field.value {
+                        value if value == imported => "remote",
+                        value if value == other => "local",
+                        _ => "other",
+                    };
+                    let values = [other.as_str(), imported.as_str()];
+                    listed.add(
+                        advisory.merge_hash,
+                        name.as_str(),
+                        values,
+                        &format!("{kept}: source order"),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! Importing bundles: what the report says, and that a refusal and a dry run change nothing.
+
+use serde_json::{Value, json};
+use starling_api_types::{Conflict, ConflictStrategy, ErrorCode, ExportRequest, ImportParams, ImportReport};
+
+use crate::bench::{Bench, advisory, code, dry_run};
+
+fn with(mut record: Value, field: &str, value: Value) -> Value {
+    record[field] = value;
+    record
+}
+
+/// Field, local and remote value, and what came of it.
+fn told(conflict: &Conflict) -> [String; 4] {
+    [
+        conflict.field.clone(),
+        conflict.local_value.as_str().to_owned(),
+        conflict.remote_value.as_str().to_owned(),
+        conflict.resolution.clone(),
+    ]
+}
+
+/// A report without what is of the moment.
+fn lasting(mut report: ImportReport) -> ImportReport {
+    report.duration_ms = 0;
+    report.dry_run = false;
+    report
+}
+
+#[test]
+fn a_dry_run_reports_what_the_import_then_does_and_changes_nothing() {
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    b.list(&a, &["*"]);
+    let first = [
+        advisory("EX-1", "express", "4.18.0"),
+        advisory("EX-2", "express", "4.20.0"),
+        advisory("EX-3", "lodash", "4.17.21"),
+    ];
+    a.feed_whole("mine", &first);
+    // One record of two packages: records and advisories are counted apart.
+    let mut two = advisory("EX-4", "left-pad", "1.0.0");
+    let other = advisory("EX-4", "right-pad", "1.0.0")["affected"][0].clone();
+    two["affected"].as_array_mut().unwrap().push(other);
+    for records in [
+        vec![first[0].clone(), first[1].clone(), two.clone()],
+        vec![with(first[0].clone(), "summary", json!("changed")), two],
+    ] {
+        let all = a.export(ExportRequest::default());
+        let before = b.status();
+        let told = b.import(&all, dry_run()).unwrap();
+        assert!(told.dry_run);
+        assert_eq!(b.status(), before);
+        let done = b.import(&all, ImportParams::default()).unwrap();
+        assert_eq!(lasting(told), lasting(done));
+        a.feed_whole("mine", &records);
+    }
+    let all = a.export(ExportRequest::default());
+    let told = b.import(&all, dry_run()).unwrap();
+    assert_eq!(
+        (told.counts.canonical_updated, told.counts.deletions_processed),
+        (1, 1)
+    );
+    assert_eq!(
+        lasting(told),
+        lasting(b.import(&all, ImportParams::default()).unwrap())
+    );
+    assert_eq!(a.status().knowledge_root, b.status().knowledge_root);
+}
+
+#[test]
+fn authors_that_say_different_things_of_a_record_are_told_field_by_field() {
+    let bench = Bench::new();
+    let strategy = "[view]\nconflict_strategy = \"prefer_local\"";
+    let (a, b) = (bench.site("site-a"), bench.site_with("site-b", strategy));
+    b.list(&a, &["*"]);
+    let record = advisory("EX-1", "express", "4.18.0");
+    let mine = with(record.clone(), "details", json!("what we found"));
+    b.feed(
+        "shared",
+        &[
+            with(mine, "summary", json!("ours")),
+            advisory("EX-2", "lodash", "1.0.0"),
+        ],
+    );
+    a.feed(
+        "shared",
+        &[
+            with(record, "summary", json!("theirs")),
+            advisory("EX-2", "lodash", "1.0.0"),
+        ],
+    );
+    let all = a.export(ExportRequest::default());
+    for params in [dry_run(), ImportParams::default()] {
+        let report = b.import(&all, params).unwrap();
+        let told: Vec<_> = report.conflicts.iter().map(told).collect();
+        let keeps = "local: prefer_local".to_owned();
+        assert_eq!(
+            told,
+            [
+                [
+                    "details".to_owned(),
+                    "\"what we found\"".to_owned(),
+                    "null".to_owned(),
+                    keeps.clone()
+                ],
+                [
+                    "summary".to_owned(),
+                    "\"ours\"".to_owned(),
+                    "\"theirs\"".to_owned(),
+                    keeps
+                ],
+            ]
+        );
+        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    }
+    // What lost is kept, with whose word it is.
+    let found = b.get("EX-1").unwrap();
+    let summary = &found.advisories[0].fields["summary"];
+    assert_eq!(summary.value.as_str(), "\"ours\"");
+    let [loser] = &summary.losers[..] else {
+        panic!("{summary:?}");
+    };
+    assert_eq!(
+        (loser.value.as_str(), loser.provenance.site_id.as_ref()),
+        ("\"theirs\"", Some(&a.slug()))
+    );
+    let chosen: Vec<bool> = found.advisories[0].edges.iter().map(|edge| edge.chosen).collect();
+    assert_eq!(chosen.iter().filter(|chosen| **chosen).count(), 1);
+}
+
+#[test]
+fn records_of_two_sources_are_compared_and_settled_by_the_order_of_sources() {
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    b.list(&a, &["*"]);
+    let of = |id: &str, summary: &str| {
+        let record = with(
+            advisory(id, "express", "4.18.0"),
+            "aliases",
+            json!(["CVE-2025-10001"]),
+        );
+        with(record, "summary", json!(summary))
+    };
+    b.feed("nvd", &[of("NVD-1", "by nvd")]);
+    a.feed("ghsa", &[of("GHSA-1", "by ghsa")]);
+    let report = b
+        .import(&a.export(ExportRequest::default()), ImportParams::default())
+        .unwrap();
+    let told: Vec<_> = report.conflicts.iter().map(told).collect();
+    assert_eq!(
+        told,
+        [["summary", "\"by nvd\"", "\"by ghsa\"", "remote: source order"].map(str::to_owned)]
+    );
+}
+
+#[test]
+fn a_refused_import_changes_nothing() {
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    b.list(&a, &["*"]);
+    b.feed(
+        "shared",
+        &[with(
+            advisory("EX-1", "express", "4.18.0"),
+            "summary",
+            json!("ours"),
+        )],
+    );
+    a.feed("shared", &[advisory("EX-1", "express", "4.18.0")]);
+    let first = a.export(ExportRequest::default());
+    let before = b.status();
+    let fail = ImportParams {
+        on_conflict: Some(ConflictStrategy::Fail),
+        ..ImportParams::default()
+    };
+    assert_eq!(code(b.import(&first, fail)), ErrorCode::ConflictUnresolved);
+    assert_eq!(b.status(), before);
+    // A later one leaves a gap: not even that its author went on is learnt.
+    let head = a.status().head.unwrap();
+    a.feed("shared", &[advisory("EX-2", "express", "4.18.0")]);
+    let request = ExportRequest {
+        cursors: vec![head.to_string().parse().unwrap()],
+        ..ExportRequest::default()
+    };
+    let second = a.export(request);
+    assert_eq!(
+        code(b.import(&second, ImportParams::default())),
+        ErrorCode::BundleGap
+    );
+    assert_eq!(b.status(), before);
+    b.import(&first, ImportParams::default()).unwrap();
+    b.import(&second, ImportParams::default()).unwrap();
+}
+
+#[test]
+fn what_an_author_may_not_speak_of_is_named_and_comes_when_it_may() {
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    b.list(&a, &["ghsa"]);
+    a.feed("ghsa", &[advisory("GHSA-1", "express", "4.18.0")]);
+    a.feed(
+        "nvd",
+        &[
+            advisory("NVD-1", "lodash", "1.0.0"),
+            advisory("NVD-2", "lodash", "1.0.0"),
+        ],
+    );
+    let all = a.export(ExportRequest::default());
+    let report = b.import(&all, ImportParams::default()).unwrap();
+    let [warning] = &report.warnings[..] else {
+        panic!("{:?}", report.warnings);
+    };
+    assert!(
+        warning.starts_with("2 claims of site-a about nvd are held and not accepted"),
+        "{warning}"
+    );
+    assert!(
+        warning.contains("`starling sites set site-a --allowed-sources ghsa,nvd`"),
+        "{warning}"
+    );
+}
