@@ -10,7 +10,7 @@ use crate::knowledge::{Knowledge, KnowledgeError};
 use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate};
 use crate::osv::Event;
 use crate::purl::PackageUrl;
-use crate::purl::osv::{OsvPackage, package_of, version_of};
+use crate::purl::osv::{OsvPackage, package_in, version_of};
 use crate::version::Scheme;
 
 /// The answer to "is this package affected by that vulnerability, and why?".
@@ -58,16 +58,18 @@ pub struct AdvisoryExplanation {
     pub entries: Vec<Evaluation>,
 }
 
-/// Explains one package URL against one id (any alias).
+/// Explains one package URL against one id (any alias), as a scan would judge it on `distro` (`debian-12`;
+/// the URL's own qualifier wins).
 ///
 /// # Errors
 /// If the knowledge cannot be read.
 pub fn explain(
     purl: &PackageUrl,
     id: &str,
+    distro: Option<&str>,
     knowledge: &dyn Knowledge,
 ) -> Result<Explanation, KnowledgeError> {
-    let package = package_of(purl);
+    let package = package_in(purl, distro);
     let version = version_of(purl);
     let mut explanation = Explanation {
         conclusion: Conclusion::CannotSay,
@@ -108,6 +110,57 @@ pub fn explain(
     }
     explanation.conclusion = conclude(&explanation.advisories, subject.is_some());
     Ok(explanation)
+}
+
+impl Explanation {
+    /// Returns the conclusion's reason in one sentence.
+    pub fn reason(&self) -> String {
+        let Some(package) = &self.package else {
+            return "no OSV ecosystem holds packages of this URL's type".to_owned();
+        };
+        let about = format!("{} {}", package.ecosystem, package.name);
+        if !package.release_known {
+            return format!(
+                "advisories of {} are per release, and nothing says which release this is; give a distro qualifier",
+                package.ecosystem
+            );
+        }
+        let version = self.version.as_deref().unwrap_or("");
+        let rules = || {
+            let standing = self
+                .advisories
+                .iter()
+                .filter(|advisory| advisory.withdrawn.is_none());
+            standing.flat_map(|advisory| &advisory.entries)
+        };
+        match self.conclusion {
+            Conclusion::Affected => match rules().flat_map(|entry| &entry.matched).next() {
+                Some(rule) => format!("{version} of {about} is within {rule}"),
+                None => format!("{version} of {about} is affected"),
+            },
+            Conclusion::NotAffected => match rules().flat_map(|entry| &entry.unmatched).next_back() {
+                Some((rule, why)) => format!("{version} of {about} is outside of {rule}: {why}"),
+                None => format!("no rule about {about} names any version"),
+            },
+            Conclusion::Withdrawn => format!("every advisory about {about} with this id is withdrawn"),
+            Conclusion::NotAbout => match self.other_advisories {
+                0 => format!("nothing is known about {about}"),
+                others => format!("none of the {others} advisories about {about} carries this id"),
+            },
+            Conclusion::CannotSay if self.version.is_none() => {
+                format!("the URL of {about} has no version to compare")
+            }
+            Conclusion::CannotSay => {
+                let undecided = rules()
+                    .flat_map(|entry| &entry.unmatched)
+                    .find(|(_, why)| why.is_undecided());
+                match undecided {
+                    Some((rule, why)) => format!("{rule} of {about} cannot be evaluated: {why}"),
+                    None => format!("{about} cannot be evaluated"),
+                }
+            }
+        }
+    }
 }
 
 fn conclude(advisories: &[AdvisoryExplanation], has_version: bool) -> Conclusion {
@@ -215,7 +268,7 @@ mod tests {
         r#"{"ranges":[{"type":"SEMVER","events":[{"introduced":"1.0.0"},{"fixed":"2.0.0"}]}]}"#;
 
     fn ask(purl: &str, id: &str, knowledge: &One) -> Explanation {
-        explain(&PackageUrl::parse_lenient(purl).unwrap(), id, knowledge).unwrap()
+        explain(&PackageUrl::parse_lenient(purl).unwrap(), id, None, knowledge).unwrap()
     }
 
     #[test]
@@ -226,6 +279,10 @@ mod tests {
         assert_eq!(
             rule.to_string(),
             "SEMVER range 0, affected from 1.0.0, fixed in 2.0.0"
+        );
+        assert_eq!(
+            hit.reason(),
+            "1.5.0 of npm express is within SEMVER range 0, affected from 1.0.0, fixed in 2.0.0"
         );
         for (version, why) in [
             ("0.9.0", "not yet affected, affected from 1.0.0 on"),
@@ -255,8 +312,53 @@ mod tests {
     }
 
     #[test]
+    fn each_way_of_not_knowing_has_its_reason() {
+        let git = r#"{"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}"#;
+        for (purl, affected, reason) in [
+            (
+                "pkg:npm/express@1.0.0",
+                git,
+                "GIT range 0 of npm express cannot be evaluated: a range of commits, which needs the repository",
+            ),
+            (
+                "pkg:npm/express",
+                RANGE,
+                "the URL of npm express has no version to compare",
+            ),
+            (
+                "pkg:docker/express@1",
+                RANGE,
+                "no OSV ecosystem holds packages of this URL's type",
+            ),
+            (
+                "pkg:deb/debian/express@1",
+                RANGE,
+                "advisories of Debian are per release, and nothing says which release this is; give a distro qualifier",
+            ),
+        ] {
+            let found = ask(purl, "CVE-1", &knowledge(affected));
+            assert_eq!(
+                (found.conclusion, found.reason().as_str()),
+                (Conclusion::CannotSay, reason)
+            );
+        }
+    }
+
+    #[test]
+    fn a_distribution_from_outside_settles_the_release() {
+        let purl = PackageUrl::parse("pkg:deb/debian/express@1.5.0").unwrap();
+        let found = explain(&purl, "CVE-1", Some("debian-12"), &knowledge(RANGE)).unwrap();
+        assert_eq!(found.package.unwrap().ecosystem, "Debian:12");
+        assert_eq!(found.conclusion, Conclusion::Affected);
+    }
+
+    #[test]
     fn other_ids_and_withdrawn_advisories_are_told_apart() {
         let other = ask("pkg:npm/express@1.5.0", "CVE-2", &knowledge(RANGE));
+        assert_eq!(
+            other.reason(),
+            "none of the 1 advisories about npm express carries this id"
+        );
         assert_eq!(
             (other.conclusion, other.other_advisories),
             (Conclusion::NotAbout, 1)

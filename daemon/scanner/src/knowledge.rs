@@ -3,7 +3,11 @@
 //! The scanner asks for one package at a time and gets the canonical advisories that name it. It
 //! trusts their contents to be the site's accepted view; it does not trust them to match.
 
+mod single;
+
 use serde::Serialize;
+
+pub use single::SingleRecord;
 
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;

@@ -14,5 +14,6 @@ pub mod osv;
 pub mod purl;
 pub mod sbom;
 pub mod scan;
+pub mod selftest;
 pub mod severity;
 pub mod version;

@@ -82,11 +82,7 @@ impl Evaluation {
 
     /// Returns true if nothing says "affected" and a rule could not be evaluated.
     pub fn is_undecided(&self) -> bool {
-        self.matched.is_empty()
-            && self
-                .unmatched
-                .iter()
-                .any(|(_, why)| !matches!(why, WhyNot::Outside { .. } | WhyNot::NotListed))
+        self.matched.is_empty() && self.unmatched.iter().any(|(_, why)| why.is_undecided())
     }
 }
 
@@ -128,6 +124,13 @@ pub enum WhyNot {
     VersionUnreadable,
     /// No event of the range can be read.
     EventsUnreadable,
+}
+
+impl WhyNot {
+    /// Returns true if the rule could not be evaluated, rather than said "not affected".
+    pub fn is_undecided(&self) -> bool {
+        !matches!(self, Self::Outside { .. } | Self::NotListed)
+    }
 }
 
 /// Evaluates one `affected` entry.

@@ -11,10 +11,7 @@
     clippy::expect_used
 )]
 
-mod cvss;
-mod ecosystems;
 mod osv;
-mod purl;
 mod sboms;
+mod suites;
 mod support;
-mod versions;

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 /// The files of one archive by their path inside it.
 pub(crate) struct Archive(BTreeMap<String, Vec<u8>>);
 
@@ -49,10 +47,6 @@ impl Archive {
 
     pub(crate) fn text(&self, ending: &str) -> &str {
         std::str::from_utf8(self.bytes(ending)).unwrap()
-    }
-
-    pub(crate) fn json(&self, ending: &str) -> Value {
-        serde_json::from_slice(self.bytes(ending)).unwrap()
     }
 }
 

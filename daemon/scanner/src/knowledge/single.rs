@@ -1,0 +1,107 @@
+//! One record as knowledge: what a scan would say if nothing else were known.
+
+use super::{Advisory, Knowledge, KnowledgeError, Provenance};
+use crate::name::{ecosystem_base, normalise_name};
+use crate::osv::Record;
+use crate::severity::StatedSeverity;
+
+/// An OSV record that stands alone, outside of any site's view.
+#[derive(Debug, Clone)]
+pub struct SingleRecord {
+    record: Record,
+    source: String,
+}
+
+impl SingleRecord {
+    /// Takes a record as `source` (a feed's or a file's name) states it.
+    pub fn new(record: Record, source: impl Into<String>) -> Self {
+        Self {
+            record,
+            source: source.into(),
+        }
+    }
+
+    /// Returns the record.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+impl Knowledge for SingleRecord {
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+        let record = &self.record;
+        let affected: Vec<_> = record
+            .affected
+            .iter()
+            .filter(|entry| {
+                entry.package.as_ref().is_some_and(|package| {
+                    package.ecosystem.trim() == ecosystem
+                        && normalise_name(&package.ecosystem, &package.name) == name
+                })
+            })
+            .cloned()
+            .collect();
+        if affected.is_empty() {
+            return Ok(Vec::new());
+        }
+        let severities = record.severity.iter().map(|severity| StatedSeverity {
+            source: self.source.clone(),
+            kind: severity.kind.clone(),
+            value: severity.score.0.clone(),
+        });
+        Ok(vec![Advisory {
+            merge_hash: String::new(),
+            vulnerability: record.id.clone(),
+            ids: record.aliases.iter().chain(&record.upstream).cloned().collect(),
+            summary: record.summary.clone(),
+            withdrawn: record.withdrawn.clone(),
+            severities: severities.collect(),
+            affected,
+            provenance: vec![Provenance {
+                source: self.source.clone(),
+                record: record.id.clone(),
+                sites: Vec::new(),
+            }],
+            conflicts: Vec::new(),
+        }])
+    }
+
+    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+        let base = ecosystem_base(ecosystem);
+        let mut packages = self
+            .record
+            .affected
+            .iter()
+            .filter_map(|entry| entry.package.as_ref());
+        Ok(packages.any(|package| ecosystem_base(&package.ecosystem) == base))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(json: &str) -> SingleRecord {
+        SingleRecord::new(Record::from_json(json.as_bytes()).unwrap(), "file")
+    }
+
+    #[test]
+    fn only_entries_of_the_package_in_its_one_spelling_are_given() {
+        let single = record(
+            r#"{"id":"X-1","aliases":["CVE-1"],"affected":[
+                {"package":{"ecosystem":"PyPI","name":"Foo_Bar"},"versions":["1"]},
+                {"package":{"ecosystem":"Debian:11","name":"foo-bar"},"versions":["2"]},
+                {"package":{"ecosystem":"PyPI","name":"other"},"versions":["3"]}]}"#,
+        );
+        let found = single.advisories("PyPI", "foo-bar").unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].affected.len(), 1);
+        assert_eq!(
+            (found[0].vulnerability.as_str(), &found[0].ids[..]),
+            ("X-1", &["CVE-1".to_owned()][..])
+        );
+        assert!(single.advisories("Debian:12", "foo-bar").unwrap().is_empty());
+        assert!(single.knows_ecosystem("Debian:12").unwrap());
+        assert!(!single.knows_ecosystem("npm").unwrap());
+    }
+}

@@ -1,0 +1,308 @@
+//! Conformance suites: cases that others wrote, and a few of our own, run against this build.
+//!
+//! A suite is a set of named files and a count of the cases that must be in them; where the files come
+//! from is the caller's business. A file that is missing or has another shape fails the suite, it does
+//! not panic, and a suite that shrank is no pass. What is left out of a suite is left out by name beside
+//! the reason, in the suite's own file.
+
+mod builtin;
+mod cvss;
+mod distributions;
+mod identity;
+mod versions;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::version::{Scheme, compare};
+
+pub use builtin::builtin;
+
+/// Most failed cases that a report spells out.
+pub const MAX_SHOWN_FAILURES: usize = 40;
+
+/// The files of one suite by their path inside it.
+#[derive(Debug, Clone, Default)]
+pub struct SuiteFiles(BTreeMap<String, Vec<u8>>);
+
+/// A conformance suite that this build can run.
+#[derive(Debug, Clone, Copy)]
+pub struct Suite {
+    /// Its name, that of its archive or folder.
+    pub name: &'static str,
+    /// What it tests.
+    pub about: &'static str,
+    /// How many cases it has at least.
+    pub least: u64,
+    run: fn(&SuiteFiles, &mut Tally),
+}
+
+/// What a suite said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SuiteReport {
+    /// The suite's name.
+    pub suite: &'static str,
+    /// Cases that came out as the suite expects.
+    pub passed: u64,
+    /// Cases that did not.
+    pub failed: u64,
+    /// The first [`MAX_SHOWN_FAILURES`] of them.
+    pub failures: Vec<String>,
+}
+
+/// Every suite of others that this build can run, by name.
+pub static SUITES: &[Suite] = &[
+    suite("apk-tools", "versions of apk-tools", 1_300, distributions::apk),
+    suite("claircore-cvss", "CVSS vectors, by Clair", 100, cvss::clair),
+    suite(
+        "claircore-rpmver",
+        "versions of RPM, by Clair",
+        230,
+        distributions::rpm_by_clair,
+    ),
+    suite("composer-semver", "versions of Composer", 100, versions::composer),
+    suite("cvss-redhat", "CVSS vectors, by Red Hat", 7_667, cvss::red_hat),
+    suite("dpkg-vercmp", "versions of dpkg", 80, distributions::dpkg),
+    suite("elixir-version", "versions of Elixir", 10, versions::elixir),
+    suite("golang-mod-semver", "versions of Go modules", 300, versions::go),
+    suite("maven-comparable", "versions of Maven", 949, versions::maven),
+    suite("node-semver", "versions of npm", 150, versions::npm),
+    suite("nuget-versioning", "versions of NuGet", 150, versions::nuget),
+    suite(
+        "osv-purl-map",
+        "package URLs to OSV packages and back",
+        94,
+        identity::osv_purl_map,
+    ),
+    suite("pep440-packaging", "versions of Python", 4_186, versions::pep440),
+    suite("purl-spec", "package URLs", 586, identity::purl_spec),
+    suite("rpm-vercmp", "versions of RPM", 180, distributions::rpm),
+    suite("rubygems-version", "versions of RubyGems", 20, versions::rubygems),
+    suite(
+        "vers-spec",
+        "versions of several tools",
+        1_700,
+        distributions::vers,
+    ),
+];
+
+const fn suite(
+    name: &'static str,
+    about: &'static str,
+    least: u64,
+    run: fn(&SuiteFiles, &mut Tally),
+) -> Suite {
+    Suite {
+        name,
+        about,
+        least,
+        run,
+    }
+}
+
+impl Suite {
+    /// Runs the suite over its files.
+    pub fn run(&self, files: &SuiteFiles) -> SuiteReport {
+        let mut tally = Tally::default();
+        (self.run)(files, &mut tally);
+        let total = tally.passed + tally.failed;
+        if total < self.least {
+            let least = self.least;
+            tally.check(false, || {
+                format!("{total} cases ran and at least {least} were expected: are all files there?")
+            });
+        }
+        SuiteReport {
+            suite: self.name,
+            passed: tally.passed,
+            failed: tally.failed,
+            failures: tally.failures,
+        }
+    }
+}
+
+impl FromIterator<(String, Vec<u8>)> for SuiteFiles {
+    fn from_iter<T: IntoIterator<Item = (String, Vec<u8>)>>(files: T) -> Self {
+        Self(files.into_iter().collect())
+    }
+}
+
+impl SuiteFiles {
+    fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
+    /// The first file whose path ends so; one that is not there has no cases, which the count tells.
+    fn bytes(&self, ending: &str) -> &[u8] {
+        self.files()
+            .find(|(name, _)| name.ends_with(ending))
+            .map_or(&[], |(_, bytes)| bytes)
+    }
+
+    fn text(&self, ending: &str) -> String {
+        String::from_utf8_lossy(self.bytes(ending)).into_owned()
+    }
+
+    fn json(&self, ending: &str) -> Value {
+        serde_json::from_slice(self.bytes(ending)).unwrap_or(Value::Null)
+    }
+}
+
+/// Counts a suite's cases and remembers those that fail.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn check(&mut self, passed: bool, case: impl FnOnce() -> String) {
+        if passed {
+            self.passed += 1;
+            return;
+        }
+        self.failed += 1;
+        if self.failures.len() < MAX_SHOWN_FAILURES {
+            self.failures.push(case());
+        }
+    }
+
+    /// Checks an order in both directions.
+    fn pair(&mut self, scheme: Scheme, a: &str, b: &str, expected: impl Into<Option<Ordering>>) {
+        let Some(expected) = expected.into() else {
+            self.check(false, || {
+                format!("{a} against {b}: the suite does not say what is expected")
+            });
+            return;
+        };
+        for (a, b, expected) in [(a, b, expected), (b, a, expected.reverse())] {
+            let found = compare(scheme, a, b);
+            self.check(found.as_ref() == Ok(&expected), || {
+                format!("{a} against {b}: expected {expected:?}, found {found:?}")
+            });
+        }
+    }
+
+    /// Checks that each of a list is before all that follow.
+    fn ascending(&mut self, scheme: Scheme, list: &[&str]) {
+        for (i, a) in list.iter().enumerate() {
+            for b in list.iter().skip(i + 1) {
+                self.pair(scheme, a, b, Ordering::Less);
+            }
+        }
+    }
+}
+
+fn ordering(text: &str) -> Option<Ordering> {
+    match text {
+        "<" | "-1" | "lt" => Some(Ordering::Less),
+        ">" | "1" | "gt" => Some(Ordering::Greater),
+        "=" | "==" | "0" | "eq" => Some(Ordering::Equal),
+        _ => None,
+    }
+}
+
+/// A list's values; anything else has none.
+fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// The text at a key or an index; an empty one where there is none.
+fn text<I: serde_json::value::Index>(value: &Value, key: I) -> &str {
+    value.get(key).and_then(Value::as_str).unwrap_or("")
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    rows(value).filter_map(Value::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_are_sorted_and_have_names_of_their_own() {
+        let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+        assert!(names.is_sorted() && names.windows(2).all(|two| two[0] != two[1]));
+    }
+
+    #[test]
+    fn a_suite_without_its_files_fails_and_does_not_panic() {
+        for suite in SUITES {
+            let report = suite.run(&SuiteFiles::default());
+            assert!(report.failed > 0, "{}", suite.name);
+        }
+    }
+
+    #[test]
+    fn files_of_another_shape_fail_and_do_not_panic() {
+        let names = [
+            "x/tests/a.json",
+            "comparable_version.json",
+            "versions.json",
+            "comparisons.json",
+            "gem_version.json",
+            "ComparatorTest.json",
+            "VersionComparerTests.json",
+            "version.json",
+            "sorted_canonical.tsv",
+            "rpmvercmp.tsv",
+            "Dpkg_Version.tsv",
+            "version.data",
+            "x_version_cmp.json",
+            "purl_helpers.json",
+            "x/tests/vectors_a",
+            "v2_score.list",
+        ];
+        for content in [
+            &b"[[1]]"[..],
+            b"{\"tests\":[{}],\"kind\":1}",
+            b"a\tb\n1 2 3\n",
+            b"\xff",
+        ] {
+            let files: SuiteFiles = names
+                .iter()
+                .map(|name| ((*name).to_owned(), content.to_vec()))
+                .collect();
+            for suite in SUITES {
+                assert!(suite.run(&files).failed > 0, "{}", suite.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_case_is_reported_with_what_was_found() {
+        let table = br#"[{"kind":"pair","a":"1","b":"2","op":">"}]"#.to_vec();
+        let files: SuiteFiles = [("x/comparable_version.json".to_owned(), table)]
+            .into_iter()
+            .collect();
+        let maven = SUITES
+            .iter()
+            .find(|suite| suite.name == "maven-comparable")
+            .unwrap();
+        let report = maven.run(&files);
+        assert_eq!(
+            report.failures[0],
+            "1 against 2: expected Greater, found Ok(Less)"
+        );
+    }
+
+    #[test]
+    fn our_own_cases_pass() {
+        for report in builtin() {
+            assert_eq!(
+                (report.failed, &report.failures),
+                (0, &Vec::new()),
+                "{}",
+                report.suite
+            );
+            assert!(report.passed > 0, "{}", report.suite);
+        }
+    }
+}
