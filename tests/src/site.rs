@@ -282,16 +282,15 @@ impl Site {
         }
     }
 
-    /// Waits until the site knows exactly what `other` knows.
+    /// Waits until the site knows exactly what `other` knows at that moment; both may still be learning.
     ///
     /// # Panics
     /// When it does not come to that.
     pub fn until_equal(&mut self, other: &Self) -> Status {
-        let goal = other.root();
-        self.until(
-            &format!("the knowledge root {goal} of {}", other.name),
-            |status| status.knowledge_root.to_string() == goal,
-        )
+        let awaited = format!("the knowledge root of {}", other.name);
+        self.until(&awaited, |status| {
+            status.knowledge_root.to_string() == other.root()
+        })
     }
 
     /// Waits until the site and `other` are connected.

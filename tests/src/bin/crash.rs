@@ -1,14 +1,15 @@
 //! Kills daemons at random moments, again and again, and checks what is left.
 //!
-//! Two sites follow one another while both take in feeds. In every round one or both daemons are ended with
-//! SIGKILL at a random moment during import and sync. After it:
+//! Two sites follow one another while both take in feeds; a third has no network and takes in bundles of the
+//! first. In every round one or more of the daemons are ended with SIGKILL at a random moment during import
+//! and sync. After it:
 //!
 //! - the killed daemon starts again by itself, with nothing repaired by hand;
 //! - every cursor that an import reported before the kill is still held by the site that reported it;
-//! - no delta is half there: the doctor finds every invariant of both stores in order;
+//! - no delta is half there: the doctor finds every invariant of the stores in order;
 //! - positions never fall.
 //!
-//! In the end both sites hold the same knowledge, which is all that was acknowledged.
+//! In the end all of them hold what the last imports brought, which is all that was acknowledged.
 //!
 //! ```text
 //! cargo run -p starling-tests --bin crash -- --rounds 200 --seed 7 --engine redb
@@ -23,10 +24,11 @@
 )]
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use starling_api_types::{Cursor, FeedImportReport};
+use serde_json::Value;
 use starling_tests::feed::{Folder, advisory, many};
 use starling_tests::process::command;
 use starling_tests::{Site, link, number_of};
@@ -81,7 +83,7 @@ fn main() {
     }
     world.converge();
     println!(
-        "{} rounds in {} s: {} kills, {} imports acknowledged, {} cut off, {} records at both sites",
+        "{} rounds in {} s: {} kills, {} imports acknowledged, {} cut off, {} records at the first two",
         options.rounds,
         started.elapsed().as_secs(),
         world.kills,
@@ -96,13 +98,15 @@ fn main() {
     );
 }
 
+/// The sites that take in feeds, and the one that takes in bundles of the first.
+const WRITERS: [usize; 2] = [0, 1];
+const READER: usize = 2;
+
 struct World {
     rng: fastrand::Rng,
-    sites: [Site; 2],
-    /// The newest cursor that each site acknowledged in its own log.
-    own: [Option<Cursor>; 2],
-    /// What each site holds at least, by author.
-    floor: [BTreeMap<String, Cursor>; 2],
+    sites: [Site; 3],
+    /// The claim number up to which each site acknowledged to hold each author's log.
+    floor: [BTreeMap<String, u64>; 3],
     kills: u32,
     acknowledged: u32,
     cut_off: u32,
@@ -110,19 +114,27 @@ struct World {
     slowest_start_ms: u128,
 }
 
+/// An import that is under way.
+struct Import {
+    site: usize,
+    /// Whose log its cursor is in.
+    author: usize,
+    child: Child,
+}
+
 impl World {
     fn new(dir: &std::path::Path, options: &Options) -> Self {
-        let mut sites = ["site-a", "site-b"].map(|name| Site::init_on(dir, name, &options.engine));
+        let mut sites = ["site-a", "site-b", "site-c"].map(|name| Site::init_on(dir, name, &options.engine));
         for site in &mut sites {
             site.up();
         }
-        let [a, b] = &mut sites;
+        let [a, b, c] = &mut sites;
         link(a, b);
+        c.list_as_unreachable(a);
         Self {
             rng: fastrand::Rng::with_seed(options.seed),
             sites,
-            own: [None, None],
-            floor: [BTreeMap::new(), BTreeMap::new()],
+            floor: Default::default(),
             kills: 0,
             acknowledged: 0,
             cut_off: 0,
@@ -131,41 +143,39 @@ impl World {
         }
     }
 
-    /// Imports at one or both sites; kills one or both meanwhile; starts them again and checks.
+    /// Imports at some of the sites; kills some meanwhile; starts them again and checks.
     fn round(&mut self, round: u32) {
-        let mut imports: Vec<(usize, Child)> = Vec::new();
-        for site in 0..2 {
+        // Before the others: an export is a site's own work and not what is tried here.
+        let bundle = self.start_bundle_import();
+        let mut imports: Vec<Import> = bundle.into_iter().collect();
+        for site in WRITERS {
             // Some rounds kill during sync alone.
             if self.rng.u8(..4) > 0 {
-                imports.push((site, self.start_import(site, round)));
+                imports.push(self.start_feed_import(site, round));
             }
         }
-        let victims: &[usize] = match self.rng.u8(..5) {
-            0 | 1 => &[0],
-            2 | 3 => &[1],
-            _ => &[0, 1],
-        };
-        let at = Duration::from_micros(
-            self.rng
-                .u64(..u64::try_from(KILL_WITHIN.as_micros()).unwrap_or(u64::MAX)),
-        );
+        let mut victims: Vec<usize> = (0..self.sites.len()).filter(|_| self.rng.u8(..2) == 0).collect();
+        if victims.is_empty() {
+            victims.push(self.rng.usize(..self.sites.len()));
+        }
+        let longest = u64::try_from(KILL_WITHIN.as_micros()).unwrap_or(u64::MAX);
         // The one place where a time is waited for: the moment of the kill is what is random.
-        std::thread::sleep(at);
-        for victim in victims {
+        std::thread::sleep(Duration::from_micros(self.rng.u64(..longest)));
+        for victim in &victims {
             self.sites[*victim].kill();
             self.kills += 1;
         }
-        for (site, child) in imports {
-            self.end_import(site, child);
+        for import in imports {
+            self.end_import(import);
         }
-        for victim in victims {
+        for victim in &victims {
             let from = Instant::now();
             self.sites[*victim].up();
             let took = from.elapsed().as_millis();
             self.start_ms += took;
             self.slowest_start_ms = self.slowest_start_ms.max(took);
         }
-        for site in 0..2 {
+        for site in 0..self.sites.len() {
             self.check_positions(site);
             self.sites[site].expect_sound();
         }
@@ -177,8 +187,8 @@ impl World {
         }
     }
 
-    fn start_import(&mut self, site: usize, round: u32) -> Child {
-        let site = &self.sites[site];
+    fn start_feed_import(&self, site: usize, round: u32) -> Import {
+        let at = &self.sites[site];
         let mut feed: Folder = many(&format!("R{}", round % 7), RECORDS, RECORD_BYTES);
         // Something changes in every round, and something goes.
         let fixed = format!("{round}.0.0");
@@ -186,31 +196,57 @@ impl World {
             "changing.json",
             &advisory("CHANGING", "changing", &fixed, "2025-01-01T00:00:00Z"),
         );
-        let path = site.file("feed.tar.zst");
+        let path = at.file("feed.tar.zst");
         std::fs::write(&path, feed.tar_zst()).expect("a file can be written");
-        let args = [
-            "feeds",
-            "import",
-            path.to_str().expect("UTF-8"),
-            "--source",
-            site.name(),
-            "--complete",
-            "--json",
+        let args: [OsString; 6] = [
+            "feeds".into(),
+            "import".into(),
+            path.into(),
+            "--source".into(),
+            at.name().into(),
+            "--complete".into(),
         ];
-        let out = std::fs::File::create(site.file("report.json")).expect("a file can be made");
-        let said = std::fs::File::create(site.file("said.txt")).expect("a file can be made");
-        command(site.home(), args)
+        self.start(site, site, args)
+    }
+
+    /// What the first site has and the third lacks, as a bundle; none where there is nothing.
+    fn start_bundle_import(&self) -> Option<Import> {
+        let author = &self.sites[WRITERS[0]];
+        let head = author.status().head?;
+        let held = self.sites[READER].held_of(author);
+        if held
+            .as_ref()
+            .is_some_and(|held| number_of(held) >= number_of(&head))
+        {
+            return None;
+        }
+        let held = held.map(|held| held.to_string());
+        let from: Vec<&str> = held.iter().flat_map(|held| ["-c", held]).collect();
+        // The author's own log alone: it relays the second site's as well when no cursor is named.
+        let own = author.identity().site.to_string() + "=1970-01-01T00:00:00.000Z#0000";
+        let from = if from.is_empty() { vec!["-c", &own] } else { from };
+        let bundle = author.export("bundle.zst", &from);
+        let args: [OsString; 3] = ["bundle".into(), "import".into(), bundle.into()];
+        Some(self.start(READER, WRITERS[0], args))
+    }
+
+    fn start<const N: usize>(&self, site: usize, author: usize, args: [OsString; N]) -> Import {
+        let at = &self.sites[site];
+        let out = std::fs::File::create(at.file("report.json")).expect("a file can be made");
+        let said = std::fs::File::create(at.file("said.txt")).expect("a file can be made");
+        let child = command(at.home(), args.into_iter().chain(["--json".into()]))
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(said)
             .spawn()
-            .expect("a command starts")
+            .expect("a command starts");
+        Import { site, author, child }
     }
 
     /// An import that ended well acknowledged its cursor; one that was cut off acknowledged nothing.
-    fn end_import(&mut self, index: usize, mut child: Child) {
-        let status = child.wait().expect("a child can be waited for");
-        let site = &self.sites[index];
+    fn end_import(&mut self, mut import: Import) {
+        let status = import.child.wait().expect("a child can be waited for");
+        let site = &self.sites[import.site];
         if !status.success() {
             let said = std::fs::read_to_string(site.file("said.txt")).unwrap_or_default();
             assert!(!said.trim().is_empty(), "an import that fails says why: {status}");
@@ -222,57 +258,67 @@ impl World {
             return;
         }
         let report = std::fs::read(site.file("report.json")).expect("a report");
-        let report: FeedImportReport = serde_json::from_slice(&report).expect("a report");
+        let report: Value = serde_json::from_slice(&report).expect("a report");
         self.acknowledged += 1;
-        if report.cursor.is_some() {
-            self.own[index] = report.cursor;
+        let cursor = report.get("cursor").or_else(|| report.get("imported_cursor"));
+        if let Some(cursor) = cursor.and_then(Value::as_str) {
+            let cursor = cursor.parse().expect("a cursor");
+            let author = self.sites[import.author].identity().site.to_string();
+            let floor = self.floor[import.site].entry(author).or_default();
+            *floor = (*floor).max(number_of(&cursor));
         }
     }
 
     /// What was acknowledged is held, and nothing that was held before is gone.
     fn check_positions(&mut self, index: usize) {
         let status = self.sites[index].status();
-        if let Some(acknowledged) = &self.own[index] {
-            let held = status.head.as_ref();
+        let held = |author: &str| {
+            let lane = starling_api_types::Lane::Federation;
+            let mut positions = status.positions.iter().filter(|at| at.lane == lane);
+            let position = positions.find(|at| at.site.to_string() == *author);
+            position.and_then(|at| at.held.as_ref()).map_or(0, number_of)
+        };
+        for (author, floor) in &self.floor[index] {
+            let held = held(author);
             assert!(
-                held.is_some_and(|held| number_of(held) >= number_of(acknowledged)),
-                "{} acknowledged {acknowledged} and holds {held:?}",
+                held >= *floor,
+                "{} acknowledged claim {floor} of {author} and holds {held}",
                 self.sites[index].name()
             );
         }
         for position in &status.positions {
-            let Some(held) = &position.held else { continue };
             let author = position.site.to_string();
-            if let Some(before) = self.floor[index].get(&author) {
-                assert!(
-                    number_of(held) >= number_of(before),
-                    "{author} fell from {before} to {held}"
-                );
-            }
-            self.floor[index].insert(author, held.clone());
+            let held = held(&author);
+            self.floor[index].insert(author, held);
         }
     }
 
-    /// Both sites come to hold the same, which is what both acknowledged.
+    /// All come to hold the same of what they exchange, which is what was acknowledged last.
     fn converge(&mut self) {
-        for index in 0..2 {
-            let child = self.start_import(index, 0);
-            self.end_import(index, child);
+        for site in WRITERS {
+            let import = self.start_feed_import(site, 0);
+            self.end_import(import);
         }
-        let [a, b] = &mut self.sites;
         let from = Instant::now();
-        while a.root() != b.root() {
-            b.until_equal(a);
-            a.until_equal(b);
-        }
+        let [a, b, _] = &mut self.sites;
+        // Both hold all of their own log, so equal knowledge is all of both.
+        b.until_equal(a);
+        a.until_equal(b);
         println!("converged in {} ms", from.elapsed().as_millis());
+        if let Some(import) = self.start_bundle_import() {
+            self.end_import(import);
+        }
+        let [a, b, c] = &self.sites;
         for source in ["site-a", "site-b"] {
             assert!(a.dump(source) == b.dump(source), "the records of {source} differ");
         }
-        a.expect_sound();
-        b.expect_sound();
-        for index in 0..2 {
+        assert!(
+            a.dump("site-a") == c.dump("site-a"),
+            "the records that were carried differ"
+        );
+        for index in 0..self.sites.len() {
             self.check_positions(index);
+            self.sites[index].expect_sound();
         }
     }
 }

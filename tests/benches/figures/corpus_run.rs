@@ -1,0 +1,295 @@
+//! The whole corpus through a site: feeds in, first sync, bundle out and in, start and memory, scans.
+
+use std::io::Write;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use starling_api::Upload;
+use starling_api_types::{ExportRequest, ImportParams};
+use starling_daemon::run_on;
+use starling_store::engine::{Direction, Engine, RecordingEngine, Tree, Write as EngineWrite, replay};
+use tokio_util::sync::CancellationToken;
+
+use crate::corpus::Corpus;
+use crate::machine::{loopback, processor_seconds, resident};
+use crate::site::{BenchSite, Opened, listen, overrides};
+use crate::table::{megabytes, print, rate};
+use crate::{Options, scans};
+
+/// Ports of the sites; in a network namespace of its own they are always free.
+const PORT_A: u16 = 17_946;
+const PORT_B: u16 = 17_947;
+const PORT_D: u16 = 17_948;
+
+/// One way that knowledge took, beside the raw rate of its writes.
+struct Figure {
+    what: &'static str,
+    records: u64,
+    seconds: f64,
+    /// Bytes that moved: read from the feed, over the network, of the file.
+    bytes: u64,
+    /// Seconds that the engine alone takes for the same rows.
+    raw: f64,
+}
+
+impl Figure {
+    fn row(&self) -> Vec<String> {
+        vec![
+            self.what.to_owned(),
+            self.records.to_string(),
+            megabytes(self.bytes),
+            format!("{:.1}", self.seconds),
+            rate(self.records, self.seconds),
+            rate(self.records, self.raw),
+            format!("{:.0} %", 100.0 * self.raw / self.seconds),
+        ]
+    }
+}
+
+pub(crate) fn run(corpus: &Corpus, options: &Options) {
+    for engine in &options.engines {
+        run_engine(corpus, options, engine);
+    }
+}
+
+/// Feeds into one site over and over: what a profiler looks at.
+pub(crate) fn profile(corpus: &Corpus, options: &Options) {
+    for engine in &options.engines {
+        let scratch = options.scratch();
+        let a = BenchSite::init(scratch.path(), "site-a", engine);
+        let (records, seconds, _) = import_all(&a.open(), corpus, options);
+        println!("{engine}: {records} records in {seconds:.1} s");
+    }
+}
+
+fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
+    let scratch = options.scratch();
+    let dir = scratch.path();
+    let site = |name: &str| BenchSite::init(dir, name, engine);
+    let (a, b, c, d) = (site("site-a"), site("site-b"), site("site-c"), site("site-d"));
+    let mut figures = Vec::new();
+
+    let (opened, recording) = a.open_recording();
+    recording.take();
+    let (records, seconds, bytes) = import_all(&opened, corpus, options);
+    drop(opened);
+    let raw = raw_seconds(&a, &recording.take(), dir);
+    drop(recording);
+    figures.push(Figure {
+        what: "feeds in",
+        records,
+        seconds,
+        bytes,
+        raw,
+    });
+
+    for reader in [&b, &c, &d] {
+        a.list(reader, None);
+        reader.list(&a, Some(&listen(PORT_A)));
+    }
+    let goal = a
+        .open()
+        .call(|service| async move { service.status().await })
+        .knowledge_root
+        .to_string();
+
+    let (daemon_a, ready_a) = a.up(PORT_A);
+    let (resident_a, _) = resident(daemon_a.process());
+    let before = loopback();
+    let (daemon_b, _) = b.up(PORT_B);
+    let started = Instant::now();
+    daemon_b.until_root(&goal);
+    let seconds = started.elapsed().as_secs_f64();
+    let (bytes, packets) = loopback();
+    let (bytes, packets) = (bytes - before.0, packets - before.1);
+    let (resident_b, peak_b) = resident(daemon_b.process());
+    let processor = [&daemon_a, &daemon_b].map(|daemon| processor_seconds(daemon.process()));
+    let resident_a_after = resident(daemon_a.process()).0;
+    daemon_b.stop();
+    let raw = raw_seconds(&d, &sync_recording(&d, &goal), dir);
+    figures.push(Figure {
+        what: "first sync",
+        records,
+        seconds,
+        bytes,
+        raw,
+    });
+    let scan_figures = scans::against(&daemon_a, &a, dir);
+    daemon_a.stop();
+
+    let bundle = dir.join("full.starling");
+    let opened = a.open();
+    let started = Instant::now();
+    export(&opened, &bundle);
+    let seconds = started.elapsed().as_secs_f64();
+    let bytes = bundle.metadata().unwrap().len();
+    let raw = raw_read_seconds(opened.offline.store().engine().as_ref());
+    drop(opened);
+    figures.push(Figure {
+        what: "bundle out",
+        records,
+        seconds,
+        bytes,
+        raw,
+    });
+
+    let (opened, recording) = c.open_recording();
+    recording.take();
+    let (started, path) = (Instant::now(), Upload::Path(bundle));
+    let report =
+        opened.call(|service| async move { service.import_bundle(path, ImportParams::default()).await });
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(report.success && report.warnings.is_empty(), "{report:?}");
+    let root = opened
+        .call(|service| async move { service.status().await })
+        .knowledge_root
+        .to_string();
+    assert_eq!(root, goal, "the bundle brought other knowledge than the network");
+    drop(opened);
+    let raw = raw_seconds(&c, &recording.take(), dir);
+    figures.push(Figure {
+        what: "bundle in",
+        records,
+        seconds,
+        bytes,
+        raw,
+    });
+
+    let heads = [
+        "way",
+        "records",
+        "MB moved",
+        "s",
+        "records/s",
+        "raw records/s",
+        "of raw",
+    ];
+    print(
+        &format!("## {engine}: the corpus"),
+        &heads,
+        &figures.iter().map(Figure::row).collect::<Vec<_>>(),
+    );
+    println!(
+        "first sync: {packets} packets on loopback; A used {:.1} s of processor, B {:.1} s and at most {} MB\n",
+        processor[0],
+        processor[1],
+        megabytes(peak_b)
+    );
+
+    let (daemon_b, ready_b) = b.up(PORT_B);
+    let restarted_b = resident(daemon_b.process()).0;
+    daemon_b.stop();
+    let millis = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
+    let rows = [
+        vec!["A after feeds".to_owned(), millis(ready_a), megabytes(resident_a)],
+        vec![
+            "A after it served a first sync".to_owned(),
+            String::new(),
+            megabytes(resident_a_after),
+        ],
+        vec![
+            "B after its first sync".to_owned(),
+            String::new(),
+            megabytes(resident_b),
+        ],
+        vec![
+            "B started anew".to_owned(),
+            millis(ready_b),
+            megabytes(restarted_b),
+        ],
+    ];
+    print(
+        &format!("## {engine}: an idle daemon with the corpus"),
+        &["daemon", "ready ms", "resident MB"],
+        &rows,
+    );
+    scan_figures.print(engine);
+}
+
+/// Takes in every archive; gives records, seconds and bytes of canonical records.
+fn import_all(opened: &Opened, corpus: &Corpus, options: &Options) -> (u64, f64, u64) {
+    let (mut records, mut bytes) = (0, 0);
+    let started = Instant::now();
+    for archive in corpus.archives(options.small) {
+        let begun = Instant::now();
+        let report = opened.import(archive.source, Upload::Path(archive.path), true);
+        println!(
+            "  {:20} {:>6} records {:>8} MB {:>6.1} s, {} rejected",
+            archive.source,
+            report.stored,
+            megabytes(report.input_bytes),
+            begun.elapsed().as_secs_f64(),
+            report.rejected,
+        );
+        records += report.stored;
+        bytes += report.input_bytes;
+    }
+    (records, started.elapsed().as_secs_f64(), bytes)
+}
+
+/// Syncs `site` in this process, over an engine that records.
+fn sync_recording(site: &BenchSite, goal: &str) -> Vec<EngineWrite> {
+    let recording = Arc::new(RecordingEngine::new(site.open_engine(&site.home.join("store"))));
+    let stop = CancellationToken::new();
+    let (engine, home, stopped) = (recording.clone(), site.home.clone(), stop.clone());
+    let daemon = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime
+            .block_on(run_on(engine, &home, &overrides(Some(&listen(PORT_D))), stopped))
+            .unwrap();
+    });
+    site.until_root(goal);
+    stop.cancel();
+    daemon.join().unwrap();
+    recording.take()
+}
+
+/// Seconds that a fresh engine of the site's kind takes for the writes alone.
+fn raw_seconds(site: &BenchSite, writes: &[EngineWrite], dir: &Path) -> f64 {
+    let folder = dir.join("raw");
+    let engine = site.open_engine(&folder);
+    let started = Instant::now();
+    replay(engine.as_ref(), writes).unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    drop(engine);
+    std::fs::remove_dir_all(&folder).unwrap();
+    seconds
+}
+
+/// Seconds that the engine takes to read what a full bundle is made of: every delta, claim and body.
+fn raw_read_seconds(engine: &dyn Engine) -> f64 {
+    let started = Instant::now();
+    let mut bytes = 0;
+    for tree in [Tree::Logs, Tree::Claims, Tree::Bodies] {
+        let mut visit = |_: &[u8], value: &[u8]| {
+            bytes += value.len();
+            ControlFlow::Continue(())
+        };
+        engine
+            .scan(
+                tree,
+                Bound::Unbounded,
+                Bound::Unbounded,
+                Direction::Forward,
+                &mut visit,
+            )
+            .unwrap();
+    }
+    assert!(bytes > 0, "the store is empty");
+    started.elapsed().as_secs_f64()
+}
+
+/// Writes a bundle of everything.
+fn export(opened: &Opened, path: &Path) {
+    let bundle = opened.call(|service| async move { service.export_bundle(ExportRequest::default()).await });
+    let mut file = std::fs::File::create(path).unwrap();
+    let mut chunks = bundle.bytes;
+    opened.block_on(async {
+        while let Some(chunk) = chunks.next().await {
+            file.write_all(&chunk.unwrap()).unwrap();
+        }
+    });
+}

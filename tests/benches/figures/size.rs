@@ -1,0 +1,159 @@
+//! The store once every stream was replayed, beside the zstd-dictionary size of what is live.
+
+use std::path::Path;
+use std::time::Instant;
+
+use futures::StreamExt;
+use starling_api::Upload;
+use starling_api_types::{DumpQuery, SourceName};
+use starling_store::engine::{Compaction, copy_all};
+
+use crate::Options;
+use crate::corpus::{Corpus, STREAMS, tar_of};
+use crate::machine::folder_bytes;
+use crate::site::{BenchSite, Opened};
+use crate::table::{megabytes, print};
+
+/// As the store trains its own: bytes of a dictionary, zstd level, most bytes that training looks at.
+const DICTIONARY_BYTES: usize = 110 << 10;
+const LEVEL: i32 = 3;
+const TRAINING_BYTES: usize = 8 << 20;
+
+pub(crate) fn run(corpus: &Corpus, options: &Options) {
+    for engine in &options.engines {
+        let scratch = options.scratch();
+        let site = BenchSite::init(scratch.path(), "site-a", engine);
+        let opened = site.open();
+        replay_all(&opened, corpus, options);
+        let store = opened.offline.store();
+        let before = folder_bytes(store.path());
+        let started = Instant::now();
+        let collected = store.drop_superseded_bodies().unwrap();
+        println!(
+            "  {} bodies live, {} dropped in {:?}",
+            collected.live,
+            collected.dropped,
+            started.elapsed()
+        );
+        let started = Instant::now();
+        let compaction = store.engine().compact().unwrap();
+        println!("  compaction: {compaction:?} in {:?}", started.elapsed());
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        let report = store.engine().check().unwrap();
+        assert!(report.is_sound(), "{:?}", report.problems);
+        for count in report.trees {
+            let bytes = count.key_bytes + count.value_bytes;
+            rows.push(vec![
+                count.tree.to_string(),
+                count.rows.to_string(),
+                megabytes(count.key_bytes),
+                megabytes(count.value_bytes),
+                format!("{:.0}", bytes as f64 / count.rows as f64),
+            ]);
+        }
+        print(
+            &format!("## {engine}: the store by tree"),
+            &["tree", "rows", "keys MB", "values MB", "bytes a row"],
+            &rows,
+        );
+        let (records, live, packed) = packed_bodies(&opened);
+        let folder = store.path().to_owned();
+        let mut sizes = vec![("after every stream", before)];
+        if matches!(compaction, Compaction::Done { .. }) {
+            sizes.push(("collected and compacted", folder_bytes(&folder)));
+        }
+        drop(opened);
+        sizes.push(("closed", folder_bytes(&folder)));
+        let copied = copy(&site, &folder);
+        sizes.push(("copied into a new store", copied));
+        let row = |(what, bytes): (&str, u64)| {
+            vec![
+                what.to_owned(),
+                megabytes(bytes),
+                format!("{:.0}", bytes as f64 / records as f64),
+                format!("{:.2}", bytes as f64 / packed as f64),
+            ]
+        };
+        let rows: Vec<Vec<String>> = sizes.into_iter().map(row).collect();
+        print(
+            &format!(
+                "## {engine}: {records} live records of {} MB, {} MB with zstd {LEVEL} and a dictionary a source",
+                megabytes(live),
+                megabytes(packed)
+            ),
+            &["store", "MB on disk", "bytes a record", "times packed"],
+            &rows,
+        );
+    }
+}
+
+/// Every archive, then every stream day by day, each day as the whole source.
+fn replay_all(opened: &Opened, corpus: &Corpus, options: &Options) {
+    let started = Instant::now();
+    for archive in corpus.archives(options.small) {
+        opened.import(archive.source, Upload::Path(archive.path), true);
+    }
+    println!("  archives in {:?}", started.elapsed());
+    let streams = STREAMS
+        .iter()
+        .filter(|(name, _)| !options.small || *name == "rustsec-osv");
+    for (name, source) in streams {
+        let started = Instant::now();
+        let stream = corpus.stream(name);
+        let mut tree = stream.base;
+        opened.import(source, Upload::from_bytes(tar_of(&tree)), true);
+        for day in &stream.days {
+            day.apply(&mut tree);
+            opened.import(source, Upload::from_bytes(tar_of(&tree)), true);
+        }
+        println!("  {name}: {} days in {:?}", stream.days.len(), started.elapsed());
+    }
+}
+
+/// Live records, their bytes, and those packed each alone with a dictionary of its source.
+fn packed_bodies(opened: &Opened) -> (u64, u64, u64) {
+    let status = opened.call(|service| async move { service.status().await });
+    let (mut records, mut live, mut packed) = (0, 0, 0);
+    for feed in status.feeds {
+        let bodies = dump(opened, feed.source);
+        let total: usize = bodies.iter().map(Vec::len).sum();
+        let samples: Vec<&Vec<u8>> = bodies
+            .iter()
+            .step_by(total.div_ceil(TRAINING_BYTES).max(1))
+            .collect();
+        let dictionary = zstd::dict::from_samples(&samples, DICTIONARY_BYTES).unwrap_or_default();
+        let mut compressor = zstd::bulk::Compressor::with_dictionary(LEVEL, &dictionary).unwrap();
+        packed += dictionary.len() as u64;
+        for body in &bodies {
+            packed += compressor.compress(body).unwrap().len() as u64;
+        }
+        records += bodies.len() as u64;
+        live += total as u64;
+    }
+    (records, live, packed)
+}
+
+fn dump(opened: &Opened, source: SourceName) -> Vec<Vec<u8>> {
+    let query = DumpQuery { source: Some(source) };
+    let mut chunks = opened.call(|service| async move { service.dump(query).await });
+    let mut bytes = Vec::new();
+    opened.block_on(async {
+        while let Some(chunk) = chunks.next().await {
+            bytes.extend_from_slice(&chunk.unwrap());
+        }
+    });
+    bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+/// Bytes of the same rows written into a new store.
+fn copy(site: &BenchSite, folder: &Path) -> u64 {
+    let target = site.home.join("copy");
+    let (from, to) = (site.open_engine(folder), site.open_engine(&target));
+    copy_all(from.as_ref(), to.as_ref(), &mut |_| {}).unwrap();
+    drop(to);
+    folder_bytes(&target)
+}
