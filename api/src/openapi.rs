@@ -88,7 +88,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::TimedOut,
             ]],
         ),
-        "list_advisories" | "dump_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
+        "explain" | "list_advisories" | "dump_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
         "get_advisory" => (false, vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut]]),
         "get_site" | "site_history" | "site_status" => (false, vec![SITE]),
         "remove_site" => (true, vec![SITE]),

@@ -28,6 +28,7 @@ fn open_quick() -> OpenApiRouter<Api> {
         .routes(routes!(status::health))
         .routes(routes!(status::status))
         .routes(routes!(status::sync_status))
+        .routes(routes!(scan::explain))
         .routes(routes!(advisories::list))
         .routes(routes!(advisories::get))
         .routes(routes!(advisories::dump))

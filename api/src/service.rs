@@ -12,9 +12,9 @@ use bytes::Bytes;
 use futures::Stream;
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
-    DoctorRequest, DumpQuery, EventId, EventRecord, ExportRequest, ExportSummary, FeedImportOptions,
-    FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site, SiteAdd, SiteHistory,
-    SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+    DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation, ExportRequest, ExportSummary,
+    FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site,
+    SiteAdd, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
 };
 
 use crate::upload::Upload;
@@ -56,6 +56,11 @@ pub trait SiteService: Send + Sync {
     /// A scan against empty knowledge is an answer (`exit_code` 4), not an error.
     /// Reports `sbom_unreadable`.
     async fn scan(&self, sbom: Bytes, params: ScanParams) -> ServiceResult<VerdictEnvelope>;
+
+    /// Why a package is, or is not, affected by a vulnerability: what a scan would decide, rule by rule.
+    ///
+    /// Reports `bad_request` for what is no package URL.
+    async fn explain(&self, query: ExplainQuery) -> ServiceResult<Explanation>;
 
     /// Every canonical advisory that answers to `name`: an id, an alias, a package URL or a merge hash.
     ///

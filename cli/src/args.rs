@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    advisory, bundle, completions, doctor, events, feeds, init, keys, quickstart, scan, sites, status, store,
-    up,
+    advisory, bundle, completions, cvss, doctor, events, explain, feeds, init, keys, purl, quickstart, sbom,
+    scan, selftest, sites, status, store, up, version,
 };
 
 /// Every site of an organisation knows the same vulnerabilities, online or air-gapped.
@@ -67,6 +67,15 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bundle(bundle::Bundle),
     Scan(scan::Scan),
+    Explain(explain::Explain),
+    #[command(subcommand)]
+    Version(version::Version),
+    #[command(subcommand)]
+    Purl(purl::Purl),
+    Cvss(cvss::Cvss),
+    #[command(subcommand)]
+    Sbom(sbom::Sbom),
+    Selftest(selftest::Selftest),
     Events(events::Events),
     Doctor(doctor::Doctor),
     #[command(subcommand)]

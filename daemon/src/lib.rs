@@ -17,3 +17,4 @@ pub use convert::convert_store;
 pub use offline::{Offline, open_offline, open_offline_on};
 pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};
+pub use service::shown_explanation;

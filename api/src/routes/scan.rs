@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use starling_api_types::{ErrorCode, ScanParams, VerdictEnvelope};
+use starling_api_types::{ErrorCode, ExplainQuery, Explanation, Problem, ScanParams, VerdictEnvelope};
 
 use super::JsonReply;
 use crate::body::{Params, read_all};
-use crate::limits::SBOM_MAX_BYTES;
+use crate::limits::{ADVISORY_NAME_MAX_BYTES, SBOM_MAX_BYTES};
 use crate::openapi::Binary;
 use crate::state::Api;
 
@@ -26,4 +26,24 @@ pub(crate) async fn scan(
     let (parts, body) = request.into_parts();
     let sbom = read_all(&parts.headers, body, SBOM_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
     Ok(Json(api.service.scan(sbom, params).await?))
+}
+
+/// Why a package is, or is not, affected by a vulnerability.
+///
+/// The same lookup and the same rules as a scan's, each with what it says about the version. Knowing nothing
+/// about the package is an answer too.
+#[utoipa::path(get, path = "/explain", operation_id = "explain", tag = "scan", params(ExplainQuery),
+    responses((status = 200, description = "What a scan would decide, and every rule behind it.", body = Explanation)))]
+pub(crate) async fn explain(
+    State(api): State<Api>,
+    Params(query): Params<ExplainQuery>,
+) -> JsonReply<Explanation> {
+    if query.id.is_empty() || query.id.len() > ADVISORY_NAME_MAX_BYTES {
+        let problem = Problem::new(
+            ErrorCode::BadRequest,
+            format!("reading the query: `id` is empty or longer than {ADVISORY_NAME_MAX_BYTES} bytes"),
+        );
+        return Err(problem.into());
+    }
+    Ok(Json(api.service.explain(query).await?))
 }

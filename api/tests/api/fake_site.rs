@@ -164,6 +164,22 @@ impl SiteService for FakeSite {
         })
     }
 
+    async fn explain(&self, query: ExplainQuery) -> ServiceResult<Explanation> {
+        self.note(format!("explain {query:?}")).await?;
+        Ok(Explanation {
+            purl: query.purl,
+            id: query.id,
+            conclusion: Conclusion::NotAbout,
+            reason: "nothing is known".to_owned(),
+            ecosystem: None,
+            name: None,
+            version: None,
+            comparator: None,
+            advisories: Vec::new(),
+            other_advisories: 0,
+        })
+    }
+
     async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup> {
         self.note(format!("advisory {name}")).await?;
         Ok(AdvisoryLookup {

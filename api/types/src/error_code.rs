@@ -129,6 +129,8 @@ error_codes! {
     FeedUnreadable => ("feed_unreadable", 422, "Feed input not readable", NO, InputRefused);
 
     // Scans.
+    /// An input of a small tool (a version, a vector, a record, …) cannot be read.
+    InputUnreadable => ("input_unreadable", 422, "Input not readable", NO, InputRefused);
     /// The document is not an SBOM of a known kind, or breaks its rules.
     SbomUnreadable => ("sbom_unreadable", 422, "SBOM not readable", NO, InputRefused);
 

@@ -19,9 +19,9 @@ use starling_api::{
 };
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
-    DoctorRequest, DumpQuery, ErrorCode, EventId, ExportRequest, FeedImportOptions, FeedImportReport, Health,
-    ImportParams, ImportReport, Problem, ScanParams, Site, SiteAdd, SiteHistory, SiteList, SiteSlug,
-    SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+    DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest,
+    FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site,
+    SiteAdd, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
 };
 
 use self::http::{Call, read_stream};
@@ -82,6 +82,10 @@ impl SiteService for Client {
             .content(ANY_CONTENT_TYPE, Sent::bytes(sbom))
             .json()
             .await
+    }
+
+    async fn explain(&self, query: ExplainQuery) -> ServiceResult<Explanation> {
+        self.get("/explain").query(&query)?.json().await
     }
 
     async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup> {

@@ -1,19 +1,26 @@
 //! The commands, one file per group: arguments, what is asked of the site, how the answer is shown.
 
 pub(crate) mod advisory;
+mod batch;
 pub(crate) mod bundle;
 pub(crate) mod completions;
+pub(crate) mod cvss;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod feeds;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod purl;
 pub(crate) mod quickstart;
+pub(crate) mod sbom;
 pub(crate) mod scan;
+pub(crate) mod selftest;
 pub(crate) mod sites;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod up;
+pub(crate) mod version;
 
 use starling_api_types::{ExitStatus, Problem};
 
@@ -36,6 +43,12 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Advisory(args) => args.run(session).await,
         Command::Bundle(args) => args.run(session).await,
         Command::Scan(args) => args.run(session).await,
+        Command::Explain(args) => args.run(session).await,
+        Command::Version(args) => args.run(session),
+        Command::Purl(args) => args.run(session),
+        Command::Cvss(args) => args.run(session),
+        Command::Sbom(args) => args.run(session),
+        Command::Selftest(args) => args.run(session),
         Command::Events(args) => args.run(session).await,
         Command::Doctor(args) => args.run(session).await,
         Command::Store(args) => args.run(session).await,

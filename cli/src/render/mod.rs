@@ -5,6 +5,8 @@
 
 mod advisory;
 mod bundle;
+mod explain;
+mod selftest;
 mod sites;
 mod status;
 mod table;
@@ -16,6 +18,8 @@ use std::fmt::{self, Display, Write as _};
 
 pub(crate) use advisory::{advisories, advisory_page, event};
 pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
+pub(crate) use explain::explanation;
+pub(crate) use selftest::selftest;
 pub(crate) use sites::{site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, status};
 pub(crate) use verdict::verdict;
@@ -114,6 +118,14 @@ impl Display for Lines {
             .iter()
             .try_for_each(|(label, value)| writeln!(f, "{label:width$}  {value}"))
     }
+}
+
+/// `label  value` lines, labels padded to one width.
+pub(crate) fn lines(pairs: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let lines = pairs
+        .into_iter()
+        .fold(Lines::default(), |lines, (label, value)| lines.add(label, value));
+    lines.to_string()
 }
 
 /// Adds a titled table, unless it is empty.

@@ -12,6 +12,7 @@ mod bundle_info;
 mod bundle_plan;
 mod doctor;
 mod events;
+mod explain;
 mod feeds;
 mod problem;
 mod rehearsal;
@@ -36,6 +37,7 @@ use crate::config::Config;
 use crate::home::{Home, HomeError};
 use crate::sync_task::SyncBoard;
 
+pub use self::explain::shown_explanation;
 pub(crate) use self::problem::{engine_problem, store_problem};
 
 /// A site that is open: in a daemon, or for one command.
@@ -240,6 +242,10 @@ impl SiteService for Site {
 
     async fn scan(&self, sbom: Bytes, params: types::ScanParams) -> ServiceResult<types::VerdictEnvelope> {
         self.blocking(move |site| site.scan(&sbom, params)).await
+    }
+
+    async fn explain(&self, query: types::ExplainQuery) -> ServiceResult<types::Explanation> {
+        self.blocking(move |site| site.explain(&query)).await
     }
 
     async fn advisory(&self, name: &str) -> ServiceResult<types::AdvisoryLookup> {

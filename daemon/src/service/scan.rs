@@ -40,11 +40,7 @@ impl SiteParts {
         };
         let failed = |error| store_problem("reading the view", &error);
         let reader = self.store.view().map_err(failed)?;
-        let knowledge = ViewKnowledge {
-            settings: reader.settings().map_err(failed)?,
-            reader: &reader,
-            known: RefCell::default(),
-        };
+        let knowledge = ViewKnowledge::new(&reader)?;
         let options = ScanOptions {
             severity_sources: policy.severity_sources.clone(),
         };
@@ -121,6 +117,22 @@ pub(super) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
     settings: starling_view::Settings,
     known: RefCell<BTreeMap<String, bool>>,
+}
+
+impl<'a> ViewKnowledge<'a> {
+    /// The view as `reader` sees it.
+    ///
+    /// # Errors
+    /// A problem of the store.
+    pub(super) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
+        Ok(Self {
+            settings: reader
+                .settings()
+                .map_err(|error| store_problem("reading the view", &error))?,
+            reader,
+            known: RefCell::default(),
+        })
+    }
 }
 
 impl Knowledge for ViewKnowledge<'_> {

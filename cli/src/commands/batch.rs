@@ -1,0 +1,314 @@
+//! What the small tools share: one question on the command line, or many on standard input.
+//!
+//! A question on standard input is a line: fields between tabs, a JSON array of them, a JSON object by their
+//! names, or one JSON text. Each line is answered by one line, in order; what cannot be answered is an answer too
+//! (`error: …`, or `{"error":…}` with `--json`). Lines are answered as they come, so a program can ask, read
+//! the answer, and ask again.
+
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+use starling_api_types::{ErrorCode, ExitStatus, Problem};
+
+use super::Outcome;
+use crate::render::plain;
+use crate::session::Session;
+
+/// Longest question that is read, in bytes: a record given in full fits.
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The name that stands for standard input, as in other commands.
+const STANDARD: &str = "-";
+
+/// Where the questions come from.
+#[derive(Debug, Args)]
+pub(crate) struct Batch {
+    /// Answer standard input line by line: tab-separated or JSON; also what happens without arguments
+    #[arg(long)]
+    batch: bool,
+}
+
+/// One question's fields by their names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fields(Vec<(&'static str, Value)>);
+
+/// Answers a question in one line of text, or as JSON.
+pub(super) trait Answer: Serialize {
+    /// The answer on one line.
+    fn line(&self) -> String;
+
+    /// The answer for a person who asked this alone.
+    fn text(&self) -> String {
+        self.line()
+    }
+}
+
+impl Fields {
+    /// A field's text.
+    ///
+    /// # Errors
+    /// If it is missing or no text.
+    pub(super) fn text(&self, name: &str) -> Result<&str, String> {
+        self.find(name).ok_or_else(|| format!("there is no {name}"))
+    }
+
+    /// A field's text, if it is there and not empty.
+    pub(super) fn find(&self, name: &str) -> Option<&str> {
+        self.value(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+    }
+
+    /// A field's value.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.0
+            .iter()
+            .find(|(own, _)| *own == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Fields as the command line gives them, in the order of `names`.
+    pub(super) fn given<'a>(names: &[&'static str], values: impl IntoIterator<Item = &'a str>) -> Self {
+        let values = values.into_iter().map(|value| Value::String(value.to_owned()));
+        Self(names.iter().copied().zip(values).collect())
+    }
+
+    fn read(names: &[&'static str], line: &str) -> Result<Self, String> {
+        if !line.starts_with(['{', '[', '"']) {
+            let found = line.split('\t').count();
+            if line.is_empty() {
+                return Err(format!("the line is empty; {} expected", names.join(", ")));
+            }
+            if found > names.len() {
+                return Err(format!(
+                    "{found} fields, and at most {} expected: {}",
+                    names.len(),
+                    names.join(", ")
+                ));
+            }
+            return Ok(Self::given(names, line.split('\t')));
+        }
+        let value: Value =
+            serde_json::from_str(line).map_err(|error| format!("the line is no JSON: {error}"))?;
+        match value {
+            Value::Object(mut object) => Ok(Self(
+                names
+                    .iter()
+                    .filter_map(|name| Some((*name, object.remove(*name)?)))
+                    .collect(),
+            )),
+            Value::Array(list) if list.len() <= names.len() => {
+                Ok(Self(names.iter().copied().zip(list).collect()))
+            }
+            Value::Array(list) => Err(format!(
+                "{} fields, and at most {} expected",
+                list.len(),
+                names.len()
+            )),
+            one => Ok(Self(names.iter().copied().take(1).zip([one]).collect())),
+        }
+    }
+}
+
+impl Batch {
+    /// Answers the question in `arguments`, or those on standard input if there is none.
+    ///
+    /// # Errors
+    /// `input_unreadable` for one question that has no answer, `bad_request` for half a question.
+    pub(super) fn run<A: Answer>(
+        &self,
+        session: &Session,
+        names: &[&'static str],
+        required: usize,
+        arguments: &[String],
+        mut answer: impl FnMut(&Fields) -> Result<A, String>,
+    ) -> Outcome {
+        let nothing = arguments.is_empty() || arguments == [STANDARD];
+        if self.batch && !nothing {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                "reading the arguments: with --batch the questions come on standard input",
+            ));
+        }
+        if self.batch || nothing {
+            let stdin = BufReader::with_capacity(READ_BYTES, std::io::stdin().lock());
+            let stdout = BufWriter::new(std::io::stdout().lock());
+            return answer_lines(stdin, stdout, session.json(), names, answer)
+                .map(|()| ExitStatus::Pass)
+                .map_err(|error| {
+                    Problem::new(ErrorCode::FileAccess, format!("answering line by line: {error}"))
+                });
+        }
+        if arguments.len() < required || arguments.len() > names.len() {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                format!("reading the arguments: {} expected", names.join(", ")),
+            ));
+        }
+        let fields = Fields::given(names, arguments.iter().map(String::as_str));
+        one(session, answer(&fields))
+    }
+}
+
+/// Prints one question's answer.
+///
+/// # Errors
+/// `input_unreadable` if it has none.
+pub(super) fn one<A: Answer>(session: &Session, answer: Result<A, String>) -> Outcome {
+    let answer = answer.map_err(|reason| Problem::new(ErrorCode::InputUnreadable, reason))?;
+    session.print(&answer, Answer::text)?;
+    Ok(ExitStatus::Pass)
+}
+
+/// Answers every line of `input` on a line of `output`. A reader of the answers that has gone away ends it.
+fn answer_lines<A: Answer>(
+    mut input: BufReader<impl Read>,
+    mut output: impl Write,
+    json: bool,
+    names: &[&'static str],
+    mut answer: impl FnMut(&Fields) -> Result<A, String>,
+) -> std::io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+            return output.flush();
+        }
+        let whole = line.ends_with(b"\n");
+        if whole {
+            line.pop();
+            if line.ends_with(b"\r") {
+                line.pop();
+            }
+        }
+        let found = if line.len() > MAX_LINE_BYTES {
+            if !whole {
+                skip_line(&mut input)?;
+            }
+            Err(format!("the line is longer than {MAX_LINE_BYTES} bytes"))
+        } else {
+            std::str::from_utf8(&line)
+                .map_err(|_| "the line is not UTF-8".to_owned())
+                .and_then(|line| Fields::read(names, line))
+                .and_then(|fields| answer(&fields))
+        };
+        let mut text = shown(&found, json);
+        text.push('\n');
+        let written = output.write_all(text.as_bytes()).and_then(|()| {
+            // Whoever waits for the answer before asking on must see it.
+            if input.buffer().is_empty() {
+                output.flush()
+            } else {
+                Ok(())
+            }
+        });
+        match written {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            other => other?,
+        }
+    }
+}
+
+fn shown<A: Answer>(found: &Result<A, String>, json: bool) -> String {
+    #[derive(Serialize)]
+    struct Refused<'a> {
+        error: &'a str,
+    }
+    let unwritable = |error: serde_json::Error| format!("{{\"error\":\"writing JSON: {error}\"}}");
+    match (found, json) {
+        (Ok(answer), true) => serde_json::to_string(answer).unwrap_or_else(unwritable),
+        (Ok(answer), false) => plain(&answer.line()).into_owned(),
+        (Err(error), true) => serde_json::to_string(&Refused { error }).unwrap_or_else(unwritable),
+        (Err(error), false) => format!("error: {}", plain(error)),
+    }
+}
+
+/// Reads on to the line's end and keeps nothing of it.
+fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(buffer.len(), |at| at + 1);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Joined(String);
+
+    impl Answer for Joined {
+        fn line(&self) -> String {
+            self.0.clone()
+        }
+    }
+
+    const NAMES: &[&str] = &["a", "b"];
+
+    fn answers(input: &[u8], json: bool) -> Vec<String> {
+        let mut output = Vec::new();
+        answer_lines(BufReader::new(input), &mut output, json, NAMES, |fields| {
+            Ok(Joined(format!(
+                "{}+{}",
+                fields.text("a")?,
+                fields.find("b").unwrap_or("-")
+            )))
+        })
+        .unwrap();
+        String::from_utf8(output)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn every_spelling_of_a_question_is_read() {
+        let input = b"1\t2\r\n[\"1\",\"2\"]\n{\"b\":\"2\",\"a\":\"1\",\"more\":0}\n\"1\"\n1\t";
+        assert_eq!(answers(input, false), ["1+2", "1+2", "1+2", "1+-", "1+-"]);
+    }
+
+    #[test]
+    fn what_cannot_be_answered_is_answered_on_its_own_line() {
+        let input = b"\n1\t2\t3\n{\"a\":\n\xff\n{}\n1\t2\n";
+        let found = answers(input, false);
+        assert_eq!(found.len(), 6);
+        assert!(
+            found[..5].iter().all(|line| line.starts_with("error: ")),
+            "{found:?}"
+        );
+        assert_eq!(found[5], "1+2");
+        assert_eq!(
+            answers(b"{}\n1\t2\n", true),
+            ["{\"error\":\"there is no a\"}", "\"1+2\""]
+        );
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_and_the_next_one_answered() {
+        let mut input = vec![b'x'; MAX_LINE_BYTES + 100_000];
+        input.extend_from_slice(b"\n1\t2\n");
+        let found = answers(&input, false);
+        assert!(
+            found[0].starts_with("error: the line is longer than"),
+            "{}",
+            &found[0][..60]
+        );
+        assert_eq!(found[1..], ["1+2"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! `starling version …`: versions held against each other and against a record.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::Value;
+use starling_api::file_problem;
+use starling_api_types::Explanation;
+use starling_scanner::explain::explain;
+use starling_scanner::knowledge::SingleRecord;
+use starling_scanner::osv::Record;
+use starling_scanner::purl::PackageUrl;
+use starling_scanner::version::{Scheme, compare};
+
+use super::Outcome;
+use super::batch::{Answer, Batch, Fields};
+use crate::local::shown_explanation;
+use crate::render;
+use crate::session::Session;
+
+/// Largest record that is read from a file, in bytes.
+const MAX_RECORD_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Versions, as each ecosystem orders them
+#[derive(Debug, Subcommand)]
+pub(crate) enum Version {
+    Compare(Compare),
+    Affected(Affected),
+}
+
+/// Compare two versions: prints `<`, `=` or `>`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling version compare npm 1.2.0 1.10.0
+  printf 'PyPI\\t1.0rc1\\t1.0\\n' | starling version compare --batch
+  starling version compare Debian:12 1.0~rc1-1 1.0-1 --json
+
+Exit codes: 0 compared (in a batch: every line answered), 2 usage, 3 no such ecosystem or version")]
+pub(crate) struct Compare {
+    /// An OSV ecosystem, with or without suffix, and two versions
+    #[arg(value_name = "ECOSYSTEM A B", num_args = 0.., allow_hyphen_values = true)]
+    question: Vec<String>,
+    #[command(flatten)]
+    batch: Batch,
+}
+
+/// Say whether a package is affected by a record in a file, and why
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing but the record is looked at. In a batch the record may also be given in full, as JSON under `osv`.
+
+Example:
+  starling version affected GHSA-hrpp-h998-j3pp.json pkg:npm/qs@6.5.2
+  printf 'a.json\\tpkg:npm/qs@6.5.2\\n' | starling version affected --batch
+
+Exit codes: 0 answered, whatever the answer (in a batch: every line), 2 usage, 3 not a record or package URL")]
+pub(crate) struct Affected {
+    /// An OSV record's file, and a package URL with its version
+    #[arg(value_name = "OSV-FILE PURL", num_args = 0..)]
+    question: Vec<String>,
+    #[command(flatten)]
+    batch: Batch,
+}
+
+#[derive(Debug, Serialize)]
+struct Compared {
+    ecosystem: String,
+    a: String,
+    b: String,
+    comparator: &'static str,
+    order: &'static str,
+}
+
+impl Answer for Compared {
+    fn line(&self) -> String {
+        self.order.to_owned()
+    }
+}
+
+impl Answer for Explanation {
+    fn line(&self) -> String {
+        self.conclusion.as_str().to_owned()
+    }
+
+    fn text(&self) -> String {
+        render::explanation(self)
+    }
+}
+
+impl Version {
+    pub(crate) fn run(&self, session: &Session) -> Outcome {
+        match self {
+            Self::Compare(args) => {
+                let names = &["ecosystem", "a", "b"];
+                args.batch.run(session, names, 3, &args.question, compared)
+            }
+            Self::Affected(args) => {
+                let mut last = None;
+                args.batch
+                    .run(session, &["osv", "purl"], 2, &args.question, |fields| {
+                        affected(fields, &mut last)
+                    })
+            }
+        }
+    }
+}
+
+fn compared(fields: &Fields) -> Result<Compared, String> {
+    let (ecosystem, a, b) = (fields.text("ecosystem")?, fields.text("a")?, fields.text("b")?);
+    let scheme = Scheme::for_ecosystem(ecosystem)
+        .ok_or_else(|| format!("comparing versions: {ecosystem:?} is no OSV ecosystem with a known order"))?;
+    let order = match compare(scheme, a, b).map_err(|error| error.to_string())? {
+        Ordering::Less => "<",
+        Ordering::Equal => "=",
+        Ordering::Greater => ">",
+    };
+    Ok(Compared {
+        ecosystem: ecosystem.to_owned(),
+        a: a.to_owned(),
+        b: b.to_owned(),
+        comparator: scheme.as_str(),
+        order,
+    })
+}
+
+/// Answers one question; a batch often asks about one file many times, so the `last` one is kept.
+fn affected(fields: &Fields, last: &mut Option<(String, SingleRecord)>) -> Result<Explanation, String> {
+    let purl = PackageUrl::parse_lenient(fields.text("purl")?).map_err(|error| error.to_string())?;
+    let given;
+    let single = match fields.value("osv") {
+        Some(record @ Value::Object(_)) => {
+            given = read_record(record.to_string().as_bytes(), "the question")?;
+            &given
+        }
+        _ => {
+            let path = fields.text("osv")?;
+            let known = last.take().filter(|(kept, _)| kept == path);
+            let kept = match known {
+                Some(kept) => kept,
+                None => (path.to_owned(), read_file(path)?),
+            };
+            &last.insert(kept).1
+        }
+    };
+    let id = single.record().id.clone();
+    let found = explain(&purl, &id, None, single).map_err(|error| error.to_string())?;
+    Ok(shown_explanation(&purl, &id, &found))
+}
+
+fn read_file(path: &str) -> Result<SingleRecord, String> {
+    let file = Path::new(path);
+    let size = std::fs::metadata(file)
+        .map_err(|error| file_problem("opening", file, &error).detail.clone())?
+        .len();
+    if size > MAX_RECORD_BYTES {
+        return Err(format!(
+            "reading {path}: it has more than {MAX_RECORD_BYTES} bytes"
+        ));
+    }
+    let bytes = std::fs::read(file).map_err(|error| file_problem("reading", file, &error).detail.clone())?;
+    read_record(&bytes, path)
+}
+
+fn read_record(bytes: &[u8], from: &str) -> Result<SingleRecord, String> {
+    let record = Record::from_json(bytes).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        format!("reading {from}: {error}: {}", cause.unwrap_or_default())
+    })?;
+    Ok(SingleRecord::new(record, from))
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_api_types::Conclusion;
+
+    use super::*;
+
+    const RECORD: &str = r#"{"id":"GHSA-1","affected":[{"package":{"ecosystem":"npm","name":"qs"},
+        "ranges":[{"type":"SEMVER","events":[{"introduced":"6.0.0"},{"fixed":"6.5.3"}]}]}]}"#;
+
+    #[test]
+    fn orders_are_one_sign() {
+        for (ecosystem, a, b, order) in [
+            ("npm", "1.2.0", "1.10.0", "<"),
+            ("PyPI", "1.0", "1", "="),
+            ("Debian:12", "1.0-1", "1.0~rc1-1", ">"),
+        ] {
+            let fields = Fields::given(&["ecosystem", "a", "b"], [ecosystem, a, b]);
+            assert_eq!(compared(&fields).unwrap().line(), order);
+        }
+        let fields = Fields::given(&["ecosystem", "a", "b"], ["Nowhere", "1", "2"]);
+        assert!(compared(&fields).unwrap_err().contains("\"Nowhere\""));
+    }
+
+    #[test]
+    fn a_record_is_read_from_its_file_or_from_the_question() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("record.json");
+        std::fs::write(&file, RECORD).unwrap();
+        let mut last = None;
+        let path = file.to_str().unwrap();
+        for (purl, conclusion) in [
+            ("pkg:npm/qs@6.5.2", Conclusion::Affected),
+            ("pkg:npm/qs@6.5.3", Conclusion::NotAffected),
+            ("pkg:npm/other@1", Conclusion::NotAbout),
+            ("pkg:npm/qs", Conclusion::CannotSay),
+        ] {
+            let fields = Fields::given(&["osv", "purl"], [path, purl]);
+            assert_eq!(
+                affected(&fields, &mut last).unwrap().conclusion,
+                conclusion,
+                "{purl}"
+            );
+        }
+        let missing = Fields::given(&["osv", "purl"], ["/does/not/exist", "pkg:npm/qs@1"]);
+        assert!(
+            affected(&missing, &mut last)
+                .unwrap_err()
+                .contains("/does/not/exist")
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! What the conformance suites said.
+
+use std::fmt::Write as _;
+
+use super::table::Table;
+use super::{count, cut, list};
+use crate::commands::selftest::SelftestReport;
+
+/// Widest failed case.
+const CASE_WIDTH: usize = 200;
+
+/// `starling selftest`
+pub(crate) fn selftest(report: &SelftestReport) -> String {
+    let mut table = Table::new(["SUITE", "PASSED", "FAILED"]);
+    for suite in &report.suites {
+        table.row([suite.suite.to_owned(), count(suite.passed), count(suite.failed)]);
+    }
+    let mut text = table.to_string();
+    for suite in report.suites.iter().filter(|suite| suite.failed > 0) {
+        for case in &suite.failures {
+            let _ = writeln!(text, "failed: {}: {}", suite.suite, cut(case, CASE_WIDTH));
+        }
+    }
+    if !report.missing.is_empty() {
+        let _ = writeln!(text, "\nnot there, so not run: {}", list(&report.missing));
+    }
+    let _ = writeln!(
+        text,
+        "\n{} passed, {} failed",
+        count(report.passed),
+        count(report.failed)
+    );
+    text
+}

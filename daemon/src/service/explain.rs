@@ -1,0 +1,79 @@
+//! Why a package is, or is not, affected: the scanner's explanation over the view, in the API's words.
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, Problem};
+use starling_scanner::explain::{AdvisoryExplanation, Conclusion, Explanation, explain};
+use starling_scanner::purl::PackageUrl;
+
+use super::SiteParts;
+use super::problem::store_problem;
+use super::scan::ViewKnowledge;
+
+impl SiteParts {
+    pub(super) fn explain(&self, query: &types::ExplainQuery) -> ServiceResult<types::Explanation> {
+        let purl = PackageUrl::parse_lenient(&query.purl)
+            .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("explaining: {error}")))?;
+        let reader = self
+            .store
+            .view()
+            .map_err(|error| store_problem("reading the view", &error))?;
+        let knowledge = ViewKnowledge::new(&reader)?;
+        let found = explain(&purl, &query.id, query.distro.as_deref(), &knowledge)
+            .map_err(|error| Problem::internal("explaining", crate::home::error_chain(&error)))?;
+        Ok(shown_explanation(&purl, &query.id, &found))
+    }
+}
+
+/// An explanation in the words of the API.
+pub fn shown_explanation(purl: &PackageUrl, id: &str, found: &Explanation) -> types::Explanation {
+    types::Explanation {
+        purl: purl.to_string(),
+        id: id.to_owned(),
+        conclusion: match found.conclusion {
+            Conclusion::Affected => types::Conclusion::Affected,
+            Conclusion::NotAffected => types::Conclusion::NotAffected,
+            Conclusion::Withdrawn => types::Conclusion::Withdrawn,
+            Conclusion::NotAbout => types::Conclusion::NotAbout,
+            Conclusion::CannotSay => types::Conclusion::CannotSay,
+        },
+        reason: found.reason(),
+        ecosystem: found.package.as_ref().map(|package| package.ecosystem.clone()),
+        name: found.package.as_ref().map(|package| package.name.clone()),
+        version: found.version.clone(),
+        comparator: found.scheme.map(|scheme| scheme.as_str().to_owned()),
+        advisories: found.advisories.iter().map(shown_advisory).collect(),
+        other_advisories: found.other_advisories as u64,
+    }
+}
+
+fn shown_advisory(advisory: &AdvisoryExplanation) -> types::ExplainedAdvisory {
+    let mut rules = Vec::new();
+    let mut fixed: Vec<String> = Vec::new();
+    for (index, entry) in advisory.entries.iter().enumerate() {
+        rules.extend(entry.matched.iter().map(|rule| types::ExplainedRule {
+            entry: index as u64,
+            rule: rule.to_string(),
+            affected: true,
+            why_not: None,
+        }));
+        rules.extend(entry.unmatched.iter().map(|(rule, why)| types::ExplainedRule {
+            entry: index as u64,
+            rule: rule.to_string(),
+            affected: false,
+            why_not: Some(why.to_string()),
+        }));
+        for version in &entry.fixed {
+            if !fixed.contains(version) {
+                fixed.push(version.clone());
+            }
+        }
+    }
+    types::ExplainedAdvisory {
+        merge_hash: Some(advisory.merge_hash.clone()).filter(|hash| !hash.is_empty()),
+        vulnerability: advisory.vulnerability.clone(),
+        withdrawn: advisory.withdrawn.clone(),
+        rules,
+        fixed,
+    }
+}
