@@ -9,6 +9,7 @@ use serde::Serialize;
 
 pub use single::SingleRecord;
 
+use crate::matching::Subject;
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
 
@@ -21,6 +22,22 @@ pub trait Knowledge {
     /// # Errors
     /// If the knowledge cannot be read; a package without advisories is an empty list.
     fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError>;
+
+    /// Returns the advisories of a package that may say something about a version: at least those that
+    /// affect it or whose word on it cannot be had, in the order of [`Knowledge::advisories`]. `None` if
+    /// this knowledge cannot tell them apart without evaluating them.
+    ///
+    /// # Errors
+    /// As [`Knowledge::advisories`].
+    fn candidates(
+        &self,
+        ecosystem: &str,
+        name: &str,
+        subject: &Subject,
+    ) -> Result<Option<Vec<Advisory>>, KnowledgeError> {
+        let _ = (ecosystem, name, subject);
+        Ok(None)
+    }
 
     /// Returns true if any live advisory names the ecosystem, so that "no finding" means something.
     ///

@@ -6,6 +6,7 @@
 //! `starling-policy`; where the bytes and the knowledge live is the caller's business.
 
 pub mod explain;
+pub mod index;
 pub mod knowledge;
 mod lenient;
 pub mod matching;

@@ -6,7 +6,8 @@
 //! - `introduced` and `fixed` at one version cancel each other: the state before goes on. That reads
 //!   both `[0,1) [1,2)` written as one list, and the empty `[1,1)`, as they are meant.
 //! - An event that the scheme cannot read is left out and reported, so that the readable ones decide.
-//! - `GIT` ranges need a commit graph and are reported as not evaluated; they never hide the others.
+//! - `GIT` ranges need a commit graph and are reported as not evaluated; they never hide the others, and
+//!   leave an entry undecided only if it has nothing else.
 //!
 //! Which entries belong to the package in question is the caller's business.
 
@@ -49,6 +50,11 @@ impl Subject {
         self.own.is_some() || self.semver.is_some()
     }
 
+    /// Returns the version in its ecosystem's own order, if it has a place there.
+    pub(crate) fn own(&self) -> Option<&Version> {
+        self.own.as_ref()
+    }
+
     fn for_range(&self, kind: &RangeKind) -> Option<&Version> {
         match kind {
             RangeKind::SemVer => self.semver.as_ref(),
@@ -58,7 +64,13 @@ impl Subject {
     }
 }
 
-fn is_semver(scheme: Scheme) -> bool {
+/// True if an entry has a rule besides ranges of commits.
+pub(crate) fn decides_without_git(affected: &Affected) -> bool {
+    !affected.versions.is_empty() || affected.ranges.iter().any(|range| range.kind != RangeKind::Git)
+}
+
+/// True if SEMVER ranges are in the scheme's own order.
+pub(crate) fn is_semver(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::SemVer | Scheme::SemVerBuild | Scheme::Bitnami)
 }
 
@@ -80,9 +92,13 @@ impl Evaluation {
         !self.matched.is_empty()
     }
 
-    /// Returns true if nothing says "affected" and a rule could not be evaluated.
+    /// Returns true if nothing says "affected" and a rule could not be evaluated. A range of commits counts
+    /// only where the entry has no other rule: it says in commits what the others say in versions.
     pub fn is_undecided(&self) -> bool {
-        self.matched.is_empty() && self.unmatched.iter().any(|(_, why)| why.is_undecided())
+        let is_git = |why: &WhyNot| *why == WhyNot::NeedsCommitGraph;
+        let only_git = self.unmatched.iter().all(|(_, why)| is_git(why));
+        let mut reasons = self.unmatched.iter().map(|(_, why)| why);
+        self.matched.is_empty() && reasons.any(|why| why.is_undecided() && (only_git || !is_git(why)))
     }
 }
 

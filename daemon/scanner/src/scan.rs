@@ -137,7 +137,13 @@ impl Scanner<'_> {
             return Ok(Standing::NoKnowledge);
         }
         let subject = Subject::new(&package.ecosystem, version);
-        let advisories = self.advisories(&package)?;
+        let advisories = match self
+            .knowledge
+            .candidates(&package.ecosystem, &package.name, &subject)?
+        {
+            Some(candidates) => candidates.into(),
+            None => self.advisories(&package)?,
+        };
         let mut undecided = false;
         for advisory in advisories.iter().filter(|a| a.withdrawn.is_none()) {
             let mut rules = Vec::new();

@@ -105,6 +105,9 @@ fn a_git_range_hides_neither_ranges_nor_versions() {
     let result = evaluate(&git_only, &Subject::new("PyPI", "1"));
     assert!(!result.is_affected() && result.is_undecided());
     assert_eq!(result.unmatched[0].1, WhyNot::NeedsCommitGraph);
+    // Beside a rule in versions it leaves nothing in doubt.
+    let both = evaluate(&entry, &Subject::new("PyPI", "3"));
+    assert!(!both.is_affected() && !both.is_undecided());
 }
 
 #[test]

@@ -77,7 +77,9 @@ pub(super) fn apk(suite: &SuiteFiles, tally: &mut Tally) {
 pub(super) fn vers(suite: &SuiteFiles, tally: &mut Tally) {
     for (name, bytes) in suite.files().filter(|(name, _)| name.contains("version_cmp")) {
         let table: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
-        tally.check(table["tests"].is_array(), || format!("{name} has no tests"));
+        if !table["tests"].is_array() {
+            tally.check(false, || format!("{name} has no tests"));
+        }
         for case in rows(&table["tests"]) {
             let scheme = match text(&case["input"], "input_scheme") {
                 "apk" => Scheme::Apk,

@@ -38,7 +38,9 @@ fn same(purl: &PackageUrl, expected: &Value) -> bool {
 pub(super) fn purl_spec(suite: &SuiteFiles, tally: &mut Tally) {
     for (name, bytes) in suite.files().filter(|(name, _)| name.contains("/tests/")) {
         let table: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
-        tally.check(table["tests"].is_array(), || format!("{name} has no tests"));
+        if !table["tests"].is_array() {
+            tally.check(false, || format!("{name} has no tests"));
+        }
         for case in rows(&table["tests"]) {
             let (input, expected) = (&case["input"], &case["expected_output"]);
             let given = input.as_str().unwrap_or("");

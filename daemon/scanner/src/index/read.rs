@@ -1,0 +1,289 @@
+//! Reading an index: opening checks what tells where things are, each part is checked when it is read.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::screen::Screened;
+use super::stored::StoredAdvisory;
+use super::write::{StoredPackage, StoredScreen};
+use super::{CHECK_BYTES, FOOTER_BYTES, IndexStamp, MAGIC, ROW_BYTES, VERSION, check_of, key_hash};
+use crate::knowledge::{Advisory, Knowledge, KnowledgeError};
+use crate::matching::Subject;
+
+/// Largest directory, and largest part, that is read, in bytes.
+const MAX_PART_BYTES: u64 = 1 << 30;
+
+/// Where an index's bytes are: in memory, or in a file that is read where it is asked.
+pub trait IndexBytes {
+    /// How many bytes there are.
+    fn len(&self) -> u64;
+
+    /// True if there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns `length` bytes from `offset` on; both lie within [`IndexBytes::len`].
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn read(&self, offset: u64, length: usize) -> std::io::Result<Cow<'_, [u8]>>;
+}
+
+impl IndexBytes for Vec<u8> {
+    fn len(&self) -> u64 {
+        Vec::len(self) as u64
+    }
+
+    fn read(&self, offset: u64, length: usize) -> std::io::Result<Cow<'_, [u8]>> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        self.get(start..start.saturating_add(length))
+            .map(Cow::Borrowed)
+            .ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Why an index cannot be used. Whoever meets it makes the index anew.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The bytes could not be read.
+    #[error("cannot read the match index")]
+    Io(#[from] std::io::Error),
+    /// They are no index, or another version's.
+    #[error("cannot use the match index: {0}")]
+    Unusable(&'static str),
+    /// They are not what was written.
+    #[error("the match index is damaged: its {part} at byte {offset} do not have the hash that they should")]
+    Damaged {
+        /// Which part.
+        part: &'static str,
+        /// Where it lies.
+        offset: u64,
+    },
+}
+
+/// A match index that is open.
+#[derive(Debug)]
+pub struct MatchIndex<B> {
+    bytes: B,
+    stamp: IndexStamp,
+    directory: Vec<u8>,
+    ecosystems: BTreeSet<String>,
+    screens: (u64, u64),
+}
+
+impl<B: IndexBytes> MatchIndex<B> {
+    /// Opens an index: reads its end, and checks it.
+    ///
+    /// # Errors
+    /// If the bytes are no index of this version, or are damaged.
+    pub fn open(bytes: B) -> Result<Self, IndexError> {
+        let total = bytes.len();
+        let footer_at = total
+            .checked_sub(FOOTER_BYTES as u64)
+            .ok_or(IndexError::Unusable("it is too short"))?;
+        let footer = bytes.read(footer_at, FOOTER_BYTES)?.into_owned();
+        let mut fields = Fields(&footer);
+        let hash: [u8; 32] = fields.take()?;
+        let stamp: IndexStamp = fields.take()?;
+        let [directory_at, directory_length, ecosystems_length, screens_at] = [
+            fields.number()?,
+            fields.number()?,
+            fields.number()?,
+            fields.number()?,
+        ];
+        let version = u32::from_le_bytes(fields.take()?);
+        if fields.take::<8>()? != MAGIC {
+            return Err(IndexError::Unusable("it does not end as one"));
+        }
+        if version != VERSION {
+            return Err(IndexError::Unusable("another version of the program wrote it"));
+        }
+        let fits = directory_at
+            .checked_add(directory_length)
+            .and_then(|n| n.checked_add(ecosystems_length))
+            == Some(footer_at)
+            && screens_at <= directory_at
+            && directory_length + ecosystems_length <= MAX_PART_BYTES
+            && directory_length.is_multiple_of(ROW_BYTES as u64);
+        if !fits {
+            return Err(IndexError::Unusable("its parts do not fit together"));
+        }
+        let tail = bytes.read(directory_at, whole(footer_at - directory_at)?)?;
+        let (_, unhashed) = footer.split_at_checked(32).unwrap_or_default();
+        let found = blake3::Hasher::new().update(&tail).update(unhashed).finalize();
+        if *found.as_bytes() != hash {
+            return Err(IndexError::Damaged {
+                part: "directory",
+                offset: directory_at,
+            });
+        }
+        let (directory, ecosystems) = tail
+            .split_at_checked(whole(directory_length)?)
+            .ok_or(IndexError::Unusable("its directory is cut"))?;
+        let directory = directory.to_vec();
+        let ecosystems = postcard::from_bytes(ecosystems)
+            .map_err(|_| IndexError::Unusable("its ecosystems cannot be read"))?;
+        Ok(Self {
+            bytes,
+            stamp,
+            directory,
+            ecosystems,
+            screens: (screens_at, directory_at),
+        })
+    }
+
+    /// Returns what the index was made from.
+    pub fn stamp(&self) -> &IndexStamp {
+        &self.stamp
+    }
+
+    /// Returns the bytes, and where the screens lie in them: what is worth holding in memory.
+    pub fn screens(&self) -> (&B, std::ops::Range<u64>) {
+        (&self.bytes, self.screens.0..self.screens.1)
+    }
+
+    /// How many packages it has.
+    pub fn packages(&self) -> usize {
+        self.directory.len() / ROW_BYTES
+    }
+
+    /// Visits every package by ecosystem and name, in the order of the directory, which is as good as random
+    /// and the same for equal knowledge.
+    ///
+    /// # Errors
+    /// If the index cannot be read or is damaged.
+    pub fn for_each_package(&self, mut visit: impl FnMut(&str, &str)) -> Result<(), IndexError> {
+        for index in 0..self.packages() {
+            if let Some((_, offset, length)) = self.row(index) {
+                let package: StoredPackage = self.part("screens", offset, length)?;
+                visit(&package.ecosystem, &package.name);
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&self, index: usize) -> Option<(u64, u64, u64)> {
+        let start = index.checked_mul(ROW_BYTES)?;
+        let mut fields = Fields(self.directory.get(start..start + ROW_BYTES)?);
+        Some((
+            fields.number().ok()?,
+            fields.number().ok()?,
+            fields.number().ok()?,
+        ))
+    }
+
+    /// The package of this name, if there is one.
+    fn package(&self, ecosystem: &str, name: &str) -> Result<Option<StoredPackage>, IndexError> {
+        let wanted = key_hash(ecosystem, name);
+        let (mut low, mut high) = (0, self.packages());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.row(middle) {
+                Some((hash, ..)) if hash < wanted => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        // Names that share a hash lie side by side.
+        while let Some((_, offset, length)) = self.row(low).filter(|(hash, ..)| *hash == wanted) {
+            let package: StoredPackage = self.part("screens", offset, length)?;
+            if package.ecosystem == ecosystem && package.name == name {
+                return Ok(Some(package));
+            }
+            low += 1;
+        }
+        Ok(None)
+    }
+
+    fn advisory(&self, stored: &StoredScreen) -> Result<Advisory, IndexError> {
+        self.part::<StoredAdvisory>("details", stored.offset, u64::from(stored.length))
+            .map(Advisory::from)
+    }
+
+    /// Reads a part and checks it.
+    fn part<T: serde::de::DeserializeOwned>(
+        &self,
+        part: &'static str,
+        offset: u64,
+        length: u64,
+    ) -> Result<T, IndexError> {
+        let damaged = || IndexError::Damaged { part, offset };
+        let within = offset
+            .checked_add(length)
+            .is_some_and(|end| end <= self.bytes.len());
+        if !within || length > MAX_PART_BYTES {
+            return Err(damaged());
+        }
+        let bytes = self.bytes.read(offset, whole(length)?)?;
+        let (check, content) = bytes.split_at_checked(CHECK_BYTES).ok_or_else(damaged)?;
+        if check_of(content) != *check {
+            return Err(damaged());
+        }
+        postcard::from_bytes(content).map_err(|_| damaged())
+    }
+}
+
+impl<B: IndexBytes> Knowledge for MatchIndex<B> {
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+        let read = || -> Result<Vec<Advisory>, IndexError> {
+            let package = self.package(ecosystem, name)?;
+            let screens = package.iter().flat_map(|package| &package.advisories);
+            screens.map(|stored| self.advisory(stored)).collect()
+        };
+        read().map_err(|error| failed(ecosystem, name, error))
+    }
+
+    fn candidates(
+        &self,
+        ecosystem: &str,
+        name: &str,
+        subject: &Subject,
+    ) -> Result<Option<Vec<Advisory>>, KnowledgeError> {
+        let read = || -> Result<Vec<Advisory>, IndexError> {
+            let Some(package) = self.package(ecosystem, name)? else {
+                return Ok(Vec::new());
+            };
+            let screened = Screened::new(subject);
+            let left = package
+                .advisories
+                .iter()
+                .filter(|stored| !stored.screen.rules_out(&screened));
+            left.map(|stored| self.advisory(stored)).collect()
+        };
+        read().map(Some).map_err(|error| failed(ecosystem, name, error))
+    }
+
+    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+        Ok(self.ecosystems.contains(ecosystem))
+    }
+}
+
+fn failed(ecosystem: &str, name: &str, error: IndexError) -> KnowledgeError {
+    KnowledgeError {
+        ecosystem: ecosystem.to_owned(),
+        name: name.to_owned(),
+        source: Box::new(error),
+    }
+}
+
+fn whole(length: u64) -> Result<usize, IndexError> {
+    usize::try_from(length).map_err(|_| IndexError::Unusable("a part is larger than memory"))
+}
+
+/// Fixed-size fields, front to back.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], IndexError> {
+        let (field, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or(IndexError::Unusable("it is cut"))?;
+        self.0 = rest;
+        Ok(*field)
+    }
+
+    fn number(&mut self) -> Result<u64, IndexError> {
+        self.take().map(u64::from_le_bytes)
+    }
+}

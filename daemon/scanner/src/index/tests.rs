@@ -1,0 +1,199 @@
+//! The index says what its advisories say, and nothing else: about every kind of rule, and when damaged.
+
+use proptest::prelude::*;
+
+use super::{IndexError, IndexWriter, MatchIndex};
+use crate::knowledge::{Advisory, Knowledge};
+use crate::matching::{Subject, evaluate};
+use crate::osv::{Affected, Record};
+
+const STAMP: [u8; 32] = [7; 32];
+
+fn advisory(vulnerability: &str, affected: &str) -> Advisory {
+    let json = format!(r#"{{"id":"X","affected":{affected},"severity":[{{"type":"CVSS_V3","score":"v"}}]}}"#);
+    let record = Record::from_json(json.as_bytes()).unwrap();
+    Advisory {
+        merge_hash: format!("hash of {vulnerability}"),
+        vulnerability: vulnerability.to_owned(),
+        ids: vec!["GHSA-1".to_owned()],
+        summary: "what it is".to_owned(),
+        affected: record.affected,
+        ..Advisory::default()
+    }
+}
+
+fn written(packages: &[(&str, &str, Vec<Advisory>)]) -> Vec<u8> {
+    let mut writer = IndexWriter::new(Vec::new());
+    for (ecosystem, name, advisories) in packages {
+        writer.add(ecosystem, name, advisories).unwrap();
+    }
+    writer.finish(&STAMP).unwrap()
+}
+
+fn sample() -> Vec<(&'static str, &'static str, Vec<Advisory>)> {
+    let range = r#"[{"ranges":[{"type":"SEMVER","events":[{"introduced":"1.0.0"},{"fixed":"1.5.0"}]}]}]"#;
+    let listed = r#"[{"package":{"ecosystem":"npm","name":"b"},"versions":["3.0.0"],"severity":[{"type":"Ubuntu","score":"low"}]}]"#;
+    let strange = r#"[{"ranges":[{"type":"HOLOGRAM","events":[{"introduced":"0"},{"limit":"9"},{"last_affected":"8"}]}]}]"#;
+    vec![
+        (
+            "npm",
+            "a",
+            vec![advisory("CVE-1", range), advisory("CVE-2", listed)],
+        ),
+        ("PyPI", "a", vec![advisory("CVE-3", strange)]),
+        ("Debian:12", "a", Vec::new()),
+    ]
+}
+
+#[test]
+fn what_is_written_is_read_again_to_the_last_field() {
+    let packages = sample();
+    let index = MatchIndex::open(written(&packages)).unwrap();
+    assert_eq!((index.stamp(), index.packages()), (&STAMP, 3));
+    for (ecosystem, name, advisories) in &packages {
+        assert_eq!(&index.advisories(ecosystem, name).unwrap(), advisories);
+        assert!(index.knows_ecosystem(ecosystem).unwrap());
+    }
+    assert!(index.advisories("npm", "other").unwrap().is_empty());
+    assert!(!index.knows_ecosystem("Debian").unwrap());
+    let mut names = Vec::new();
+    index
+        .for_each_package(|ecosystem, name| names.push(format!("{ecosystem} {name}")))
+        .unwrap();
+    names.sort();
+    assert_eq!(names, ["Debian:12 a", "PyPI a", "npm a"]);
+}
+
+#[test]
+fn only_advisories_that_may_matter_are_read() {
+    let index = MatchIndex::open(written(&sample())).unwrap();
+    let left = |ecosystem: &str, version: &str| -> Vec<String> {
+        let subject = Subject::new(ecosystem, version);
+        let found = index.candidates(ecosystem, "a", &subject).unwrap().unwrap();
+        found.into_iter().map(|advisory| advisory.vulnerability).collect()
+    };
+    assert_eq!(left("npm", "1.2.0"), ["CVE-1"]);
+    assert_eq!(left("npm", "3.0.0"), ["CVE-2"]);
+    assert!(left("npm", "2.0.0").is_empty());
+    assert!(left("npm", "0.9.0").is_empty());
+    // Nothing can be said of a kind of range that nobody knows, nor of a version without a place.
+    assert_eq!(left("PyPI", "1"), ["CVE-3"]);
+    assert_eq!(left("npm", "not a version"), ["CVE-1", "CVE-2"]);
+}
+
+#[test]
+fn a_damaged_index_is_refused_or_reports_its_damage_wherever_it_is() {
+    let packages = sample();
+    let sound = written(&packages);
+    for at in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x40;
+        let Ok(index) = MatchIndex::open(bytes) else {
+            continue;
+        };
+        let mut damaged = 0;
+        for (ecosystem, name, advisories) in &packages {
+            match index.advisories(ecosystem, name) {
+                Ok(found) => assert_eq!(&found, advisories, "byte {at}"),
+                Err(_) => damaged += 1,
+            }
+        }
+        assert!(damaged > 0, "byte {at} was changed and nothing says so");
+    }
+    for end in 0..sound.len() {
+        assert!(MatchIndex::open(sound[..end].to_vec()).is_err(), "{end}");
+    }
+    assert!(matches!(
+        MatchIndex::open(vec![0; 500]),
+        Err(IndexError::Unusable(_))
+    ));
+}
+
+#[test]
+fn equal_knowledge_makes_equal_bytes_in_any_order() {
+    let forwards = sample();
+    let packages = |bytes: Vec<u8>| MatchIndex::open(bytes).unwrap().packages();
+    assert_eq!(written(&forwards), written(&sample()));
+    let backwards: Vec<_> = sample().into_iter().rev().collect();
+    assert_eq!(packages(written(&forwards)), packages(written(&backwards)));
+}
+
+/// What the screens leave must hold all that is affected or in doubt.
+fn check(ecosystem: &str, affected: Vec<Affected>, version: &str) {
+    let advisory = Advisory {
+        vulnerability: "CVE-1".to_owned(),
+        affected,
+        ..Advisory::default()
+    };
+    let subject = Subject::new(ecosystem, version);
+    let matters = advisory
+        .affected
+        .iter()
+        .map(|entry| evaluate(entry, &subject))
+        .any(|found| found.is_affected() || found.is_undecided());
+    let index = MatchIndex::open(written(&[(ecosystem, "a", vec![advisory.clone()])])).unwrap();
+    let left = index.candidates(ecosystem, "a", &subject).unwrap().unwrap();
+    assert!(
+        !matters || left == [advisory.clone()],
+        "{ecosystem} {version}: {advisory:?}"
+    );
+}
+
+fn any_version() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[0-3](\\.[0-2]){0,2}",
+        "[0-3]\\.[0-2](-(alpha|rc|SNAPSHOT|sp|1)(\\.?[0-2])?|\\.post1|a1|~rc1|\\+b)?",
+        "0",
+        "x",
+    ]
+}
+
+fn any_entry() -> impl Strategy<Value = String> {
+    let event = (
+        prop::sample::select(vec![
+            "introduced",
+            "introduced",
+            "fixed",
+            "last_affected",
+            "limit",
+        ]),
+        any_version(),
+    )
+        .prop_map(|(kind, version)| format!(r#"{{"{kind}":"{version}"}}"#));
+    let range = (
+        prop::sample::select(vec!["SEMVER", "ECOSYSTEM", "ECOSYSTEM", "GIT", "OTHER"]),
+        prop::collection::vec(event, 0..5),
+    )
+        .prop_map(|(kind, events)| format!(r#"{{"type":"{kind}","events":[{}]}}"#, events.join(",")));
+    let versions = prop::collection::vec(any_version().prop_map(|version| format!("{version:?}")), 0..3);
+    (prop::collection::vec(range, 0..3), versions).prop_map(|(ranges, versions)| {
+        format!(
+            r#"{{"versions":[{}],"ranges":[{}]}}"#,
+            versions.join(","),
+            ranges.join(",")
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn nothing_that_matters_is_ruled_out(
+        ecosystem in prop::sample::select(vec![
+            "npm", "PyPI", "Maven", "Debian:12", "Packagist", "Pub", "Bitnami", "Alpine:v3.18", "NoOrder",
+        ]),
+        entries in prop::collection::vec(any_entry(), 1..3),
+        version in any_version(),
+    ) {
+        let affected = serde_json::from_str(&format!("[{}]", entries.join(","))).unwrap();
+        check(ecosystem, affected, &version);
+    }
+
+    #[test]
+    fn no_bytes_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = MatchIndex::open(bytes.clone());
+        bytes.extend_from_slice(&super::VERSION.to_le_bytes());
+        bytes.extend_from_slice(&super::MAGIC);
+        let _ = MatchIndex::open(bytes);
+    }
+}
