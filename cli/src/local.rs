@@ -9,8 +9,8 @@ use starling_api::{ListenError, SiteService};
 use starling_api_types::{ConvertReport, ErrorCode, InitReport, KeyList, Problem, PublicIdentity, SiteSlug};
 use starling_daemon::config::{ConfigError, Overrides};
 use starling_daemon::home::{self, Home, HomeError};
-pub(crate) use starling_daemon::shown_explanation;
 use starling_daemon::{RunError, open_offline};
+pub(crate) use starling_daemon::{scan_cold, shown_explanation};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
 

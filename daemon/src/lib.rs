@@ -2,10 +2,12 @@
 //! wires them. Owns sockets, the clock and tasks; everything it decides with is in the pure crates below it.
 
 mod clock;
+mod cold;
 pub mod config;
 mod convert;
 pub mod home;
 mod logging;
+mod match_index;
 mod net;
 mod offline;
 mod rotate;
@@ -13,6 +15,7 @@ mod run;
 mod service;
 mod sync_task;
 
+pub use cold::scan_cold;
 pub use convert::convert_store;
 pub use offline::{Offline, open_offline, open_offline_on};
 pub use rotate::rotate_key;

@@ -21,6 +21,8 @@ use crate::sync_task::{Dials, SyncTask};
 
 /// How often heads are signed anew, as a share of their validity.
 const RENEWALS_PER_VALIDITY: u32 = 4;
+/// How long changes are gathered before the match index is made again.
+const INDEX_PAUSE: Duration = Duration::from_secs(1);
 /// How often superseded bodies are looked for.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -139,6 +141,7 @@ async fn run_with(
         config.clone(),
         stop.clone(),
     )));
+    tasks.push(tokio::spawn(keep_index(site.clone(), stop.clone())));
     tasks.push(tokio::spawn(starling_api::serve_unix(api, socket)));
     tracing::info!(
         socket = %home.socket_path().display(),
@@ -154,8 +157,44 @@ async fn run_with(
     for task in tasks {
         let _ = task.await;
     }
+    let parts = site.0.clone();
+    let _ = tokio::task::spawn_blocking(move || parts.leave_ready()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Makes the match index of what the site knows, again whenever that changes. Scans read the view meanwhile.
+async fn keep_index(site: Site, stop: CancellationToken) {
+    let mut shown = site.0.shown.subscribe();
+    loop {
+        shown.borrow_and_update();
+        let parts = site.0.clone();
+        let started = Instant::now();
+        let refreshed = tokio::task::spawn_blocking(move || {
+            parts.indexes.refresh(&parts).map_err(|error| error_chain(&error))
+        })
+        .await;
+        match refreshed {
+            Ok(Ok(Some(_))) => tracing::debug!(
+                took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                "match index is current"
+            ),
+            Ok(Ok(None)) => tracing::debug!("knowledge changed while its match index was made"),
+            Ok(Err(error)) => tracing::warn!(%error, "making the match index"),
+            Err(panic) => tracing::error!(%panic, "making the match index"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = shown.changed() => if changed.is_err() {
+                return;
+            },
+        }
+        // Deltas come in bursts; one index for all of them.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(INDEX_PAUSE) => {}
+        }
+    }
 }
 
 /// Waits for a signal or for whoever holds the token.

@@ -6,10 +6,11 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures::StreamExt;
 use starling_api::limits::SBOM_MAX_BYTES;
-use starling_api::{Upload, file_problem};
+use starling_api::{SiteService, Upload, file_problem};
 use starling_api_types::{ErrorCode, ExitStatus, FailOn, Problem, ScanParams, Timestamp};
 
 use super::Outcome;
+use crate::local::scan_cold;
 use crate::output::open_input;
 use crate::render;
 use crate::session::Session;
@@ -45,16 +46,20 @@ impl Scan {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         let sbom = read(open_input(&self.sbom)?).await?;
         let step = session.step(format!("Scanning {}", self.sbom.display()));
-        let site = session.site(&step).await?;
-        let envelope = site
-            .scan(
-                sbom.into(),
-                ScanParams {
-                    fail_on: self.fail_on,
-                    as_of: self.as_of,
-                },
-            )
-            .await?;
+        let params = ScanParams {
+            fail_on: self.fail_on,
+            as_of: self.as_of,
+        };
+        let envelope = match session.daemon(&step).await {
+            Ok(daemon) => daemon.scan(sbom.into(), params).await?,
+            Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {
+                match scan_cold(session.home(), &sbom, &params) {
+                    Some(judged) => judged?,
+                    None => session.site(&step).await?.scan(sbom.into(), params).await?,
+                }
+            }
+            Err(problem) => return Err(problem),
+        };
         drop(step);
         session.print(&envelope, render::verdict)?;
         ExitStatus::from_code(envelope.exit_code).ok_or_else(|| {

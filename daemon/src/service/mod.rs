@@ -30,15 +30,18 @@ use starling_api_types as types;
 use starling_api_types::Problem;
 use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
 use starling_store::SiteStore;
+use starling_store::engine::{Engine, NoticeEngine};
 use tokio::sync::watch;
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::home::{Home, HomeError};
+use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::sync_task::SyncBoard;
 
 pub use self::explain::shown_explanation;
 pub(crate) use self::problem::{engine_problem, store_problem};
+pub(crate) use self::scan::{Judge, ViewKnowledge};
 
 /// A site that is open: in a daemon, or for one command.
 #[derive(Clone)]
@@ -57,6 +60,8 @@ pub(crate) struct SiteParts {
     /// Raised when the view changed, by whatever hands.
     pub(crate) shown: Arc<watch::Sender<u64>>,
     pub(crate) board: Arc<SyncBoard>,
+    /// The match index, and the next one.
+    pub(crate) indexes: Arc<Indexes>,
     /// Imports run one at a time: each compares with what the one before it wrote.
     pub(crate) imports: Mutex<()>,
 }
@@ -76,11 +81,23 @@ impl Site {
     /// # Errors
     /// A [`Problem`] for the operator.
     pub(crate) fn open_on(
-        engine: Arc<dyn starling_store::engine::Engine>,
+        engine: Arc<dyn Engine>,
         home: Home,
         config: Config,
         started: Option<Instant>,
     ) -> Result<Self, Problem> {
+        let hold = if started.is_some() {
+            Hold::Screens
+        } else {
+            Hold::Directory
+        };
+        // The engine's own folder: empty for one without files, whose mark then lies nowhere.
+        let indexes = Arc::new(Indexes::new(home.path(), engine.path(), hold));
+        let marked = indexes.clone();
+        let engine: Arc<dyn Engine> = Arc::new(NoticeEngine::new(
+            engine,
+            Box::new(move || marked.ready().remove()),
+        ));
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let options = starling_store::SiteOptions {
             settings: &|listed| settings_of(home.chain(), &config, listed),
@@ -99,6 +116,7 @@ impl Site {
             local: watch::Sender::new(0),
             shown: Arc::new(watch::Sender::new(0)),
             board: Arc::default(),
+            indexes,
             imports: Mutex::new(()),
         };
         Ok(Self(Arc::new(parts)))
@@ -214,6 +232,58 @@ impl SiteParts {
     pub(crate) fn changed(&self) {
         self.local.send_modify(|count| *count += 1);
         self.shown.send_modify(|count| *count += 1);
+        if self.started.is_none() {
+            // Without a daemon nobody else makes the index, and whoever changed the knowledge expects to wait.
+            self.refresh_index();
+        }
+    }
+
+    /// Makes the match index of what the site knows now, if there is none yet, and marks it as ready. What keeps
+    /// it from being made is logged: scans then read the view.
+    pub(crate) fn refresh_index(&self) {
+        let refreshed = self
+            .indexes
+            .refresh(self)
+            .map_err(|error| crate::home::error_chain(&error));
+        let marked = refreshed.and_then(|stamp| match stamp {
+            Some(stamp) => self.mark_ready(stamp).map_err(|problem| problem.to_string()),
+            None => Ok(()),
+        });
+        if let Err(error) = marked {
+            tracing::warn!(%error, "making the match index");
+        }
+    }
+
+    /// Marks the index as ready if there is one of what the site knows now: a daemon's last act.
+    pub(crate) fn leave_ready(&self) {
+        let stamp = self
+            .store
+            .view()
+            .ok()
+            .and_then(|reader| crate::match_index::stamp_of(&reader).ok());
+        if let Some(stamp) = stamp.filter(|stamp| self.indexes.find(stamp).is_some())
+            && let Err(problem) = self.mark_ready(stamp)
+        {
+            tracing::warn!(%problem, "marking the match index as ready");
+        }
+    }
+
+    /// Marks the index of `stamp` as ready, unless it is already behind.
+    fn mark_ready(&self, stamp: starling_scanner::index::IndexStamp) -> ServiceResult<()> {
+        let failed = |error| store_problem("reading the view", &error);
+        let reader = self.store.view().map_err(failed)?;
+        if crate::match_index::stamp_of(&reader).map_err(failed)? != stamp {
+            return Ok(());
+        }
+        // Changes wait while the view is read, so the mark cannot be written after one that it does not know.
+        let state = ReadyState {
+            stamp,
+            knowledge: self.knowledge_state(&reader)?,
+        };
+        self.indexes
+            .ready()
+            .write(&state)
+            .map_err(|error| Problem::internal("marking the match index as ready", error))
     }
 
     /// The name of a site on this list, or its own.

@@ -19,6 +19,9 @@ use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, Field};
 use super::SiteParts;
 use super::problem::store_problem;
 use crate::clock::now;
+use crate::config::Config;
+use crate::home::Home;
+use crate::match_index::stamp_of;
 
 impl SiteParts {
     pub(super) fn scan(
@@ -26,6 +29,64 @@ impl SiteParts {
         document: &[u8],
         params: types::ScanParams,
     ) -> ServiceResult<types::VerdictEnvelope> {
+        let judge = Judge {
+            home: &self.home,
+            config: &self.config,
+        };
+        if self.started.is_none() {
+            // A command scans once, so the next one's index is its to make; a daemon makes it beside its work.
+            self.refresh_index();
+        }
+        let reader = self
+            .store
+            .view()
+            .map_err(|error| store_problem("reading the view", &error))?;
+        let state = self.knowledge_state(&reader)?;
+        let index = stamp_of(&reader).ok().and_then(|stamp| self.indexes.find(&stamp));
+        if let Some(index) = index {
+            if let Some(envelope) = judge.scan(document, &params, &*index, &state)? {
+                return Ok(envelope);
+            }
+            self.indexes.discard();
+        }
+        judge
+            .scan(document, &params, &ViewKnowledge::new(&reader)?, &state)?
+            .ok_or_else(|| Problem::internal("scanning", "the view cannot be read"))
+    }
+
+    /// What a verdict says of what the site knows.
+    pub(crate) fn knowledge_state(&self, reader: &ViewReader<'_>) -> ServiceResult<KnowledgeState> {
+        let checks = reader.sources().into_iter().filter_map(|(source, overview)| {
+            Some(SourceCheck {
+                source: source.to_string(),
+                last_checked: overview.checked_at?,
+            })
+        });
+        Ok(KnowledgeState {
+            root: reader.knowledge_root(),
+            advisories: reader
+                .advisory_count()
+                .map_err(|error| store_problem("reading the view", &error))?,
+            sources: checks.collect(),
+        })
+    }
+}
+
+/// What judges an SBOM besides the knowledge: the site that does, and its configuration.
+pub(crate) struct Judge<'a> {
+    pub(crate) home: &'a Home,
+    pub(crate) config: &'a Config,
+}
+
+impl Judge<'_> {
+    /// Judges an SBOM by what `knowledge` holds; none if it could not be read, which is told in the log.
+    pub(crate) fn scan(
+        &self,
+        document: &[u8],
+        params: &types::ScanParams,
+        knowledge: &dyn Knowledge,
+        state: &KnowledgeState,
+    ) -> ServiceResult<Option<types::VerdictEnvelope>> {
         let unreadable = |error: sbom::SbomError| {
             Problem::new(
                 ErrorCode::SbomUnreadable,
@@ -38,24 +99,15 @@ impl SiteParts {
             Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),
             None => now(),
         };
-        let failed = |error| store_problem("reading the view", &error);
-        let reader = self.store.view().map_err(failed)?;
-        let knowledge = ViewKnowledge::new(&reader)?;
         let options = ScanOptions {
             severity_sources: policy.severity_sources.clone(),
         };
-        let result = scan(&inventory, &knowledge, &options)
-            .map_err(|error| Problem::internal("scanning", crate::home::error_chain(&error)))?;
-        let checks = reader.sources().into_iter().filter_map(|(source, overview)| {
-            Some(SourceCheck {
-                source: source.to_string(),
-                last_checked: overview.checked_at?,
-            })
-        });
-        let state = KnowledgeState {
-            root: reader.knowledge_root(),
-            advisories: reader.advisory_count().map_err(failed)?,
-            sources: checks.collect(),
+        let result = match scan(&inventory, knowledge, &options) {
+            Ok(result) => result,
+            Err(error) => {
+                tracing::warn!(error = %crate::home::error_chain(&error), "scanning");
+                return Ok(None);
+            }
         };
         let verdict = decide(
             Judged {
@@ -64,7 +116,7 @@ impl SiteParts {
                 result: &result,
             },
             &policy,
-            &state,
+            state,
             as_of,
         );
         let internal = |error: &dyn std::error::Error| {
@@ -73,7 +125,7 @@ impl SiteParts {
         let body = verdict.to_bytes().map_err(|error| internal(&error))?;
         let hash = VerdictHash::of(&body);
         let text = String::from_utf8(body).map_err(|error| internal(&error))?;
-        Ok(types::VerdictEnvelope {
+        Ok(Some(types::VerdictEnvelope {
             verdict: types::RawJson::new(text).map_err(|error| internal(&error))?,
             verdict_hash: types::VerdictHash::from_bytes(*hash.as_bytes()),
             site: self.home.chain().site().into(),
@@ -81,10 +133,10 @@ impl SiteParts {
             time: now().into(),
             exit_code: exit_code(&verdict),
             signature: None,
-        })
+        }))
     }
 
-    fn policy(&self, params: types::ScanParams) -> ServiceResult<Policy> {
+    fn policy(&self, params: &types::ScanParams) -> ServiceResult<Policy> {
         let configured = self.config.scan.fail_on.as_deref();
         let name = params.fail_on.map(types::FailOn::as_str).or(configured);
         let fail_on = match name {
@@ -113,7 +165,7 @@ impl SiteParts {
 }
 
 /// The view, as the scanner asks it.
-pub(super) struct ViewKnowledge<'a> {
+pub(crate) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
     settings: starling_view::Settings,
     known: RefCell<BTreeMap<String, bool>>,
@@ -124,7 +176,7 @@ impl<'a> ViewKnowledge<'a> {
     ///
     /// # Errors
     /// A problem of the store.
-    pub(super) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
+    pub(crate) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
         Ok(Self {
             settings: reader
                 .settings()

@@ -1,0 +1,37 @@
+//! A scan without opening the store: the index and the mark beside it are enough.
+//!
+//! Opening a large store takes longer than scanning does, and a command scans once. Where the mark is there
+//! ([`crate::match_index`]), nothing was committed since the index was made, so the verdict is byte for byte the
+//! one that the open store would give.
+
+use std::path::Path;
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+
+use crate::config::Overrides;
+use crate::home::Home;
+use crate::match_index::{Hold, Indexes};
+use crate::service::Judge;
+
+/// Scans with the index alone; none if it is missing, behind or damaged, or the folder is not as it should be:
+/// then the store has to be opened, which says what is wrong or makes the index anew.
+#[must_use]
+pub fn scan_cold(
+    home: &Path,
+    document: &[u8],
+    params: &types::ScanParams,
+) -> Option<ServiceResult<types::VerdictEnvelope>> {
+    let home = Home::open(home).ok()?;
+    let indexes = Indexes::new(home.path(), &home.store_path(), Hold::Directory);
+    let state = indexes.ready().read()?;
+    let index = indexes.find(&state.stamp)?;
+    let config = home.config(&Overrides::default()).ok()?;
+    let judge = Judge {
+        home: &home,
+        config: &config,
+    };
+    let judged = judge.scan(document, params, &*index, &state.knowledge);
+    // Damage inside of the index: the store's way finds and mends it.
+    judged.transpose()
+}

@@ -1,0 +1,127 @@
+//! The match index of a site: made from the view, kept in a file, found again cold.
+//!
+//! Two files. `match.idx` in the site's folder is the index ([`starling_scanner::index`]); its stamp says which
+//! knowledge it was made from, so one that is behind is seen to be, and one that is missing or damaged is made
+//! anew. `scan.ready` in the store's folder ([`ready`]) is there only while nothing was committed since it was
+//! written: it lets a command scan without opening the store. The first commit takes it away durably.
+//!
+//! The view stays the truth: where there is no index for what it shows, scans read the view.
+
+mod build;
+mod file;
+mod ready;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use starling_scanner::index::{IndexStamp, MatchIndex};
+use starling_store::ViewReader;
+
+pub(crate) use build::build;
+pub(crate) use file::FileBytes;
+pub(crate) use ready::{Ready, ReadyState};
+
+/// An index that is open.
+pub(crate) type SiteIndex = MatchIndex<FileBytes>;
+
+/// The index's file in the site's folder.
+const INDEX_FILE: &str = "match.idx";
+
+/// How much of an index is held in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Its directory only: for one scan.
+    Directory,
+    /// The screens too: for many.
+    Screens,
+}
+
+/// The indexes of one site over time: the newest, and where the next one goes.
+#[derive(Debug)]
+pub(crate) struct Indexes {
+    path: PathBuf,
+    ready: Ready,
+    hold: Hold,
+    newest: Mutex<Option<Arc<SiteIndex>>>,
+    /// One is being made.
+    building: AtomicBool,
+}
+
+impl Indexes {
+    /// Those of the site in `home`, whose store is in `store`.
+    pub(crate) fn new(home: &Path, store: &Path, hold: Hold) -> Self {
+        Self {
+            path: home.join(INDEX_FILE),
+            ready: Ready::in_folder(store),
+            hold,
+            newest: Mutex::default(),
+            building: AtomicBool::new(false),
+        }
+    }
+
+    /// The mark that nothing was committed since.
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// The index made from what `stamp` says, if there is one.
+    pub(crate) fn find(&self, stamp: &IndexStamp) -> Option<Arc<SiteIndex>> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.as_ref().is_none_or(|index| index.stamp() != stamp) {
+            // One that cannot be used is as good as none: it is derived, and will be made again.
+            *newest = file::open(&self.path, self.hold)
+                .ok()
+                .filter(|index| index.stamp() == stamp)
+                .map(Arc::new)
+                .or(newest.take());
+        }
+        newest.clone().filter(|index| index.stamp() == stamp)
+    }
+
+    /// Forgets and removes an index that proved damaged.
+    pub(crate) fn discard(&self) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// Makes the index of what `view` gives to read, unless it is there or another thread is at it. Gives the
+    /// stamp of the index that is there now.
+    ///
+    /// # Errors
+    /// When the view or the file fails. What was there stays.
+    pub(crate) fn refresh(
+        &self,
+        site: &crate::service::SiteParts,
+    ) -> Result<Option<IndexStamp>, build::BuildError> {
+        if self.building.swap(true, Ordering::SeqCst) {
+            return Ok(None);
+        }
+        let done = self.refresh_alone(site);
+        self.building.store(false, Ordering::SeqCst);
+        done
+    }
+
+    fn refresh_alone(
+        &self,
+        site: &crate::service::SiteParts,
+    ) -> Result<Option<IndexStamp>, build::BuildError> {
+        let stamp = stamp_of(&site.store.view()?)?;
+        if self.find(&stamp).is_some() {
+            return Ok(Some(stamp));
+        }
+        Ok(build(&site.store, &self.path, &stamp)?.then_some(stamp))
+    }
+}
+
+/// What an index of this view is stamped with: the knowledge, how it folds, and the program that folds it.
+///
+/// # Errors
+/// When the view's settings cannot be read.
+pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> Result<IndexStamp, starling_store::StoreError> {
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 match index");
+    hasher.update(reader.knowledge_root().as_bytes());
+    hasher.update(&reader.settings()?.mark());
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    Ok(*hasher.finalize().as_bytes())
+}

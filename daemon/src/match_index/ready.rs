@@ -1,0 +1,200 @@
+//! The mark that a scan may go by the index without opening the store.
+//!
+//! It holds what a verdict needs besides the index, and is there only while the store is what it was when the
+//! mark was written: before the store's first change it is removed, and the removal is durable before the
+//! change can be. It lies in the store's own folder, so that a store put back from a backup brings its own mark
+//! or none.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use starling_policy::{KnowledgeState, SourceCheck};
+use starling_protocol::{KnowledgeRoot, UnixMillis};
+
+/// The mark's file in the store's folder.
+const READY_FILE: &str = "scan.ready";
+/// Largest mark that is read, in bytes: a few hundred sources.
+const MAX_READY_BYTES: u64 = 1024 * 1024;
+
+/// What a verdict says of the site's knowledge, and which index holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadyState {
+    /// The index's stamp.
+    pub(crate) stamp: [u8; 32],
+    /// The knowledge.
+    pub(crate) knowledge: KnowledgeState,
+}
+
+/// The same in its file, behind a hash of it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    stamp: [u8; 32],
+    root: [u8; 32],
+    advisories: u64,
+    /// Source and time in milliseconds since 1970.
+    checks: Vec<(String, u64)>,
+}
+
+/// The mark of one store.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// None for a store without files, which no other process can ask for.
+    path: Option<PathBuf>,
+    /// Whether the file may be there: it is removed once, not before every commit.
+    may_be_there: Mutex<bool>,
+}
+
+impl Ready {
+    /// The mark of the store in `folder`; an empty path is a store without files.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        Self {
+            path: (!folder.as_os_str().is_empty()).then(|| folder.join(READY_FILE)),
+            may_be_there: Mutex::new(true),
+        }
+    }
+
+    /// Reads the mark; none if there is none, or it is not whole.
+    pub(crate) fn read(&self) -> Option<ReadyState> {
+        let path = self.path.as_deref()?;
+        if std::fs::metadata(path).ok()?.len() > MAX_READY_BYTES {
+            return None;
+        }
+        let bytes = std::fs::read(path).ok()?;
+        let (hash, content) = bytes.split_first_chunk::<32>()?;
+        if blake3::hash(content).as_bytes() != hash {
+            return None;
+        }
+        let stored: Stored = postcard::from_bytes(content).ok()?;
+        Some(ReadyState {
+            stamp: stored.stamp,
+            knowledge: KnowledgeState {
+                root: KnowledgeRoot::from_bytes(stored.root),
+                advisories: stored.advisories,
+                sources: stored
+                    .checks
+                    .into_iter()
+                    .map(|(source, checked)| SourceCheck {
+                        source,
+                        last_checked: UnixMillis::saturating(checked),
+                    })
+                    .collect(),
+            },
+        })
+    }
+
+    /// Writes the mark. The caller makes sure that the store is as `state` says until this returns.
+    ///
+    /// # Errors
+    /// If the file cannot be written; then there is no mark, which is always right.
+    pub(crate) fn write(&self, state: &ReadyState) -> io::Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let stored = Stored {
+            stamp: state.stamp,
+            root: *state.knowledge.root.as_bytes(),
+            advisories: state.knowledge.advisories,
+            checks: state
+                .knowledge
+                .sources
+                .iter()
+                .map(|check| (check.source.clone(), check.last_checked.as_millis()))
+                .collect(),
+        };
+        let content = postcard::to_stdvec(&stored).map_err(io::Error::other)?;
+        let mut bytes = blake3::hash(&content).as_bytes().to_vec();
+        bytes.extend_from_slice(&content);
+        let mut may_be_there = self.may_be_there.lock().unwrap_or_else(PoisonError::into_inner);
+        *may_be_there = true;
+        let new = path.with_extension("new");
+        std::fs::write(&new, &bytes)?;
+        std::fs::rename(&new, path)
+    }
+
+    /// Takes the mark away before the store changes.
+    ///
+    /// # Errors
+    /// If it cannot be removed durably: then the store must not change.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let mut may_be_there = self.may_be_there.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*may_be_there {
+            return Ok(());
+        }
+        match std::fs::remove_file(path) {
+            Ok(()) => {
+                if let Some(folder) = path.parent() {
+                    File::open(folder)?.sync_all()?;
+                }
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) => {}
+            Err(error) => return Err(error),
+        }
+        *may_be_there = false;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> ReadyState {
+        ReadyState {
+            stamp: [3; 32],
+            knowledge: KnowledgeState {
+                root: KnowledgeRoot::from_bytes([4; 32]),
+                advisories: 5,
+                sources: vec![SourceCheck {
+                    source: "ghsa".to_owned(),
+                    last_checked: UnixMillis::saturating(6),
+                }],
+            },
+        }
+    }
+
+    #[test]
+    fn a_mark_is_read_as_written_and_gone_once_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = Ready::in_folder(folder.path());
+        assert_eq!(ready.read(), None);
+        ready.write(&state()).unwrap();
+        assert_eq!(Ready::in_folder(folder.path()).read(), Some(state()));
+        ready.remove().unwrap();
+        ready.remove().unwrap();
+        assert_eq!(ready.read(), None);
+        ready.write(&state()).unwrap();
+        ready.remove().unwrap();
+        assert_eq!(ready.read(), None, "removed again after it was written again");
+    }
+
+    #[test]
+    fn a_store_without_files_has_no_mark() {
+        let ready = Ready::in_folder(Path::new(""));
+        ready.write(&state()).unwrap();
+        assert_eq!(ready.read(), None);
+        ready.remove().unwrap();
+    }
+
+    #[test]
+    fn a_mark_that_is_not_whole_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = Ready::in_folder(folder.path());
+        ready.write(&state()).unwrap();
+        let path = folder.path().join(READY_FILE);
+        let whole = std::fs::read(&path).unwrap();
+        for end in 0..whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            assert_eq!(ready.read(), None, "{end}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Scanning with the match index: cold, warm, behind and damaged, always the same verdict.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use starling_api_types::{Conclusion, Explanation, VerdictEnvelope};
+use starling_tests::Site;
+use starling_tests::feed::advisory;
+
+use crate::{bench, sample_feed, sample_sbom};
+
+const AT: &str = "2025-06-01T00:00:00.000Z";
+
+fn scan(site: &Site, sbom: &PathBuf) -> VerdictEnvelope {
+    let ended = site.json_call(["scan".as_ref(), sbom.as_os_str(), "--as-of".as_ref(), AT.as_ref()]);
+    serde_json::from_slice(&ended.stdout).expect("a verdict")
+}
+
+fn index(site: &Site) -> PathBuf {
+    site.home().join("match.idx")
+}
+
+fn mark(site: &Site) -> PathBuf {
+    site.home().join("store/scan.ready")
+}
+
+#[test]
+fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let sbom = sample_sbom(&site);
+    assert!(
+        index(&site).is_file() && mark(&site).is_file(),
+        "an import leaves both"
+    );
+    let cold = scan(&site, &sbom);
+    assert!(
+        cold.verdict.as_str().contains("EX-2025-0002"),
+        "{}",
+        cold.verdict.as_str()
+    );
+
+    // Without the mark, without the index, and with a daemon: the same bytes.
+    std::fs::remove_file(mark(&site)).unwrap();
+    assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
+    assert!(mark(&site).is_file(), "the next scan is cold again");
+    std::fs::remove_file(index(&site)).unwrap();
+    assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
+    assert!(index(&site).is_file(), "it is made anew");
+    site.up();
+    assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
+    site.stop();
+    assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
+
+    // What an import brings is in the very next verdict.
+    let mut more = sample_feed();
+    more.put(
+        "EX-2025-0009.json",
+        &advisory("EX-2025-0009", "left-pad", "9.0.0", "2025-03-01T00:00:00Z"),
+    );
+    let _ = site.import("mine", &more, &[]);
+    let later = scan(&site, &sbom);
+    assert!(
+        later.verdict.as_str().contains("EX-2025-0009"),
+        "{}",
+        later.verdict.as_str()
+    );
+    site.up();
+    let _ = site.import("mine", &sample_feed(), &["--complete"]);
+    let again = scan(&site, &sbom);
+    assert!(
+        !again.verdict.as_str().contains("EX-2025-0009"),
+        "{}",
+        again.verdict.as_str()
+    );
+}
+
+#[test]
+fn a_damaged_index_is_mended_by_the_scan_that_meets_it() {
+    let bench = bench();
+    let site = Site::init(bench.path(), "site-a");
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let sbom = sample_sbom(&site);
+    let sound = scan(&site, &sbom);
+    let whole = std::fs::read(index(&site)).unwrap();
+    // In an advisory, in a screen, in the directory; cut; and not an index at all.
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for bytes in [
+        flipped(20),
+        flipped(whole.len() / 2),
+        flipped(whole.len() - 120),
+        whole[..whole.len() - 1].to_vec(),
+        b"hello".to_vec(),
+    ] {
+        std::fs::write(index(&site), &bytes).unwrap();
+        assert_eq!(scan(&site, &sbom).verdict, sound.verdict);
+    }
+    assert_eq!(
+        std::fs::read(index(&site)).unwrap(),
+        whole,
+        "equal knowledge, equal bytes"
+    );
+}
+
+#[test]
+fn a_match_and_a_miss_are_explained_with_a_daemon_and_without() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let ask = |site: &Site, purl: &str| -> Explanation { site.json(["explain", purl, "CVE-2025-10001"]) };
+    let hit = ask(&site, "pkg:npm/left-pad@1.0.0");
+    assert_eq!(
+        (hit.conclusion, hit.comparator.as_deref()),
+        (Conclusion::Affected, Some("semver"))
+    );
+    let miss = ask(&site, "pkg:npm/left-pad@1.3.1");
+    assert_eq!(miss.conclusion, Conclusion::NotAffected);
+    assert!(miss.reason.contains("fixed since 1.3.1"), "{}", miss.reason);
+    assert_eq!(
+        ask(&site, "pkg:npm/express@1.0.0").conclusion,
+        Conclusion::NotAbout
+    );
+    site.up();
+    assert_eq!(ask(&site, "pkg:npm/left-pad@1.0.0"), hit);
+    site.cli(["explain", "no purl", "CVE-1"]).expect(2);
+}
+
+#[test]
+fn the_small_tools_need_no_site() {
+    let bench = bench();
+    let run = |args: &[&str]| {
+        starling_tests::Ended::of(starling_tests::process::command(
+            &bench.path().join("nowhere"),
+            args,
+        ))
+    };
+    let compared: Value = run(&["version", "compare", "npm", "1.2.0", "1.10.0", "--json"]).json(0);
+    assert_eq!(compared["order"], json!("<"));
+    let scored: Value = run(&["cvss", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "--json"]).json(0);
+    assert_eq!(scored["score"], json!("9.8"));
+    run(&["cvss", "nothing"]).expect(3);
+    run(&["purl", "parse", "npm/x"]).expect(3);
+    run(&["version", "compare", "npm", "1"]).expect(2);
+    run(&["sbom", "inspect", "/does/not/exist"]).expect(3);
+    run(&["selftest"]).expect(0);
+}
