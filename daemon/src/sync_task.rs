@@ -1,5 +1,6 @@
 //! Drives the sync engine: the swarm's events and the clock in, the engine's effects out.
 
+mod attention;
 mod board;
 mod dials;
 
@@ -13,6 +14,7 @@ use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
 use starling_sync::{Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, SyncEngine};
 use tokio::sync::watch;
 
+use self::attention::Attention;
 pub(crate) use self::board::SyncBoard;
 pub(crate) use self::dials::Dials;
 use crate::clock::now;
@@ -41,6 +43,15 @@ pub(crate) struct SyncTask {
     pub(crate) held: BTreeMap<(SiteId, Lane), ClaimNumber>,
 }
 
+/// What the task does next.
+enum Next {
+    Net(NetEvent),
+    LocalChanged,
+    Dial,
+    Tick,
+    Stop,
+}
+
 impl SyncTask {
     /// Runs until `stop` is raised or the swarm is gone.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
@@ -48,32 +59,35 @@ impl SyncTask {
         let mut dial = tokio::time::interval(DIAL_INTERVAL);
         dial.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.handle(Event::LocalChanged, None, &mut wake_at).await;
+        let mut attention = Attention::new(now());
         loop {
             let pause = wake_at.map_or(Duration::from_secs(3_600), |at| {
                 Duration::from_millis(at.as_millis().saturating_sub(now().as_millis()))
             });
-            tokio::select! {
-                _ = stop.changed() => {
+            let next = tokio::select! {
+                _ = stop.changed() => Next::Stop,
+                event = self.net.events.recv() => event.map_or(Next::Stop, Next::Net),
+                changed = self.local.changed() => changed.map_or(Next::Stop, |()| Next::LocalChanged),
+                _ = dial.tick() => Next::Dial,
+                () = tokio::time::sleep(pause) => Next::Tick,
+            };
+            let began = now();
+            self.engine.was_away(attention.looks(began, wake_at));
+            match next {
+                Next::Net(event) => self.net_event(event, &mut wake_at).await,
+                Next::LocalChanged => self.handle(Event::LocalChanged, None, &mut wake_at).await,
+                Next::Dial => self.dial_due().await,
+                Next::Tick => {
+                    wake_at = None;
+                    self.handle(Event::Tick, None, &mut wake_at).await;
+                }
+                Next::Stop => {
                     let (sent, received) = self.net.traffic.totals();
                     tracing::info!(sent, received, "bytes exchanged with peers");
                     return;
                 }
-                event = self.net.events.recv() => match event {
-                    Some(event) => self.net_event(event, &mut wake_at).await,
-                    None => return,
-                },
-                changed = self.local.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    self.handle(Event::LocalChanged, None, &mut wake_at).await;
-                }
-                _ = dial.tick() => self.dial_due().await,
-                () = tokio::time::sleep(pause) => {
-                    wake_at = None;
-                    self.handle(Event::Tick, None, &mut wake_at).await;
-                }
             }
+            self.engine.was_away(attention.waits(began, now()));
         }
     }
 

@@ -4,6 +4,7 @@
 //! true is the replica's to say. Equal events, times, seed and replica give equal effects, byte for byte.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use starling_protocol::{PublicKey, SiteId, UnixMillis};
 
@@ -115,6 +116,18 @@ impl SyncEngine {
         }
         self.go_on(&mut cx);
         cx.out
+    }
+
+    /// Tells the engine that nobody looked at events for `span` until now: an event took long to handle, or
+    /// the machine slept. What peers sent meanwhile may still wait to be looked at, so that no peer is blamed
+    /// for that time: it has as long as it had before.
+    pub fn was_away(&mut self, span: Duration) {
+        for pending in self.pending.values_mut() {
+            pending.deadline = later(pending.deadline, span);
+        }
+        for peer in self.peers.values_mut() {
+            peer.grant(span);
+        }
     }
 
     /// The peers that proved who they are, with their sites, in order of their keys.

@@ -1,10 +1,12 @@
 //! What the engine keeps about one connected peer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use starling_protocol::{ClaimNumber, Lane, SiteId, UnixMillis};
 
 use crate::LogKey;
+use crate::clock::later;
 use crate::conduct::Bucket;
 use crate::event::RequestId;
 use crate::limits::MAX_FORGIVEN;
@@ -130,6 +132,13 @@ impl Peer {
     pub(crate) fn can_give_deltas(&self, key: LogKey, after: ClaimNumber) -> bool {
         let lane_allows = key.1 == Lane::Federation || self.site() == Some(key.0);
         lane_allows && self.knows.get(&key).is_some_and(|note| note.held > after)
+    }
+
+    /// Gives it so much more time to prove itself, if it has not.
+    pub(crate) fn grant(&mut self, span: Duration) {
+        if let Stage::Greeting { deadline, .. } = &mut self.stage {
+            *deadline = later(*deadline, span);
+        }
     }
 
     pub(crate) fn forgive(&mut self, id: RequestId) {

@@ -14,8 +14,9 @@ use tokio::sync::mpsc;
 use super::codec::{Codec, PROTOCOL, Question};
 use super::{Command, Event, NetError, RequestNumber, Traffic, key_of, peer_id, without_key};
 
-/// How long one question may take on the wire; the engine's own deadlines are shorter.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long one question may take on the wire. The engine's own deadlines are shorter, those of the largest
+/// answer over the slowest link included: it alone decides who is late.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// Streams of questions that one connection may have open.
 const STREAMS_PER_CONNECTION: usize = 64;
 /// Connections that one peer may have: each side may have dialled.

@@ -372,6 +372,29 @@ fn a_stalling_peer_is_given_up_and_another_one_asked() {
 }
 
 #[test]
+fn time_in_which_nobody_looked_is_not_held_against_a_peer() {
+    let mut duel = Duel::new();
+    let (id, _) = duel.tell();
+    let page = duel.page();
+    // A long import held the store, and the answer waited all the while.
+    duel.site.engine.was_away(MINUTE * 10);
+    assert_eq!(offence(&duel.tick_after(MINUTE * 10)), None);
+    assert_eq!(offence(&duel.answer(id, &page)), None);
+    // Who does not answer in the time it had is late all the same.
+    let mut duel = Duel::new();
+    duel.tell();
+    duel.site.engine.was_away(MINUTE * 10);
+    assert_eq!(offence(&duel.tick_after(MINUTE * 12)), Some(&Offence::Stalled));
+    // And so is it with the time to prove oneself.
+    let mut duel = Duel::strangers();
+    let peer = duel.peer.key();
+    duel.event(Event::Connected { peer });
+    duel.site.engine.was_away(MINUTE);
+    assert_eq!(parted(&duel.tick_after(MINUTE)), None);
+    assert_eq!(parted(&duel.tick_after(MINUTE)), Some(&DisconnectReason::NoHello));
+}
+
+#[test]
 fn a_late_answer_is_forgiven_and_an_unasked_one_is_not() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
