@@ -2,15 +2,16 @@
 //!
 //! Bodies are wanted by claim number and known by hash, so a peer can give the right bytes or none. A body
 //! that no peer can give is named and asked for again later; it holds up acceptance of its log and nothing
-//! else.
+//! else. Whom to ask is decided in `givers`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, UnixMillis};
+use starling_protocol::{ClaimNumber, ContentHash, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
 use crate::engine::{Ask, Cx, SyncEngine};
+use crate::givers::{Offer, Plan};
 use crate::limits::{MAX_BASES, MAX_BASES_BYTES, MAX_BODIES_PAGE_BYTES, MAX_PAGE_BODIES, MAX_UNAVAILABLE};
 use crate::notice::{Notice, Offence};
 use crate::peer::Peer;
@@ -25,29 +26,36 @@ const BULK_PAGES: u64 = 4;
 /// All that is to be fetched.
 #[derive(Debug, Default)]
 pub(crate) struct BodyPulls {
-    logs: BTreeMap<LogKey, LogBodies>,
+    pub(crate) logs: BTreeMap<LogKey, LogBodies>,
     in_flight: BTreeSet<ContentHash>,
     in_flight_bytes: u64,
-    /// Which peers said that they do not have a body.
-    absent: BTreeMap<ContentHash, BTreeSet<PublicKey>>,
-    /// Bodies that were said to be unavailable: once is enough.
+    /// Bodies that were said to be unavailable: once is enough, and past the bound none is named.
     named: BTreeSet<ContentHash>,
 }
 
 /// What is to be fetched of one log: listed by the replica page by page, from `listed_to` on.
 #[derive(Debug, Default)]
-struct LogBodies {
+pub(crate) struct LogBodies {
     listed_to: ClaimNumber,
     listed_all: bool,
-    /// Listed and not asked for.
-    queue: BTreeMap<ClaimNumber, MissingBody>,
+    /// Listed and not asked for, or asked for in vain of somebody.
+    pub(crate) queue: BTreeMap<ClaimNumber, MissingBody>,
+    /// How far each peer was asked in this pass.
+    pub(crate) asked_to: BTreeMap<PublicKey, ClaimNumber>,
     open: usize,
-    /// Since when no connected peer has everything, and until when one is waited for.
-    incomplete_since: Option<UnixMillis>,
+    /// Since when no connected peer says that it has everything.
+    pub(crate) incomplete_since: Option<UnixMillis>,
     not_before: UnixMillis,
+    /// All that is listed was asked for, of everyone who could have it.
+    pass_done: bool,
     /// When what nobody could give is tried again.
     retry_at: Option<UnixMillis>,
+    /// Passes in a row that brought nothing: each waits twice as long for the next.
+    vain_passes: u32,
 }
+
+/// Vain passes after which the pause until the next no longer doubles: 16 minutes, by default.
+const MOST_DOUBLINGS: u32 = 4;
 
 /// An open request for bodies.
 #[derive(Debug)]
@@ -58,16 +66,6 @@ pub(crate) struct BodiesAsk {
     bytes: u64,
 }
 
-/// Whom a body can be asked of.
-enum Giver {
-    /// This peer, now. Whether it says that it has everything.
-    Now(PublicKey, bool),
-    /// Somebody, but later.
-    Later,
-    /// Nobody that is connected, though some hold the log.
-    Nobody,
-}
-
 impl BodyPulls {
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.logs.values().all(|log| log.queue.is_empty())
@@ -75,27 +73,22 @@ impl BodyPulls {
 
     /// More of a log is held: it may miss more bodies.
     pub(crate) fn look_at(&mut self, log: LogKey) {
-        self.logs.entry(log).or_default().listed_all = false;
+        let bodies = self.logs.entry(log).or_default();
+        (bodies.listed_all, bodies.pass_done) = (false, false);
     }
 
-    /// A peer has more bodies of a log than it had: what nobody could give is worth another try.
-    pub(crate) fn peer_has_more(&mut self, log: LogKey, key: PublicKey) {
-        self.absent.retain(|_, peers| {
-            peers.remove(&key);
-            !peers.is_empty()
-        });
+    /// A peer has more bodies of a log than it said before: what lies past that is worth another try.
+    pub(crate) fn peer_has_more(&mut self, log: LogKey, key: PublicKey, before: ClaimNumber) {
         if let Some(bodies) = self.logs.get_mut(&log) {
-            bodies.start_over();
+            bodies.asked_to.entry(key).and_modify(|to| *to = before.min(*to));
+            bodies.start_over(before);
         }
     }
 
-    fn is_absent_at(&self, hash: &ContentHash, key: &PublicKey) -> bool {
-        self.absent.get(hash).is_some_and(|peers| peers.contains(key))
-    }
-
-    fn note_absent(&mut self, hash: ContentHash, key: PublicKey) {
-        if self.absent.len() < MAX_UNAVAILABLE || self.absent.contains_key(&hash) {
-            self.absent.entry(hash).or_default().insert(key);
+    /// A peer is gone; when it comes back, it is asked as if it were new.
+    pub(crate) fn peer_left(&mut self, key: &PublicKey) {
+        for bodies in self.logs.values_mut() {
+            bodies.asked_to.remove(key);
         }
     }
 
@@ -110,21 +103,39 @@ impl BodyPulls {
         }
     }
 
-    fn put_back(&mut self, log: LogKey, wanted: impl IntoIterator<Item = MissingBody>) {
+    /// Queues bodies again that were not had from a peer. `unanswered`: the first of them that the peer is to
+    /// be asked for again, for it said nothing about it; none when it has been asked for all of them.
+    fn put_back(
+        &mut self,
+        log: LogKey,
+        key: PublicKey,
+        wanted: impl IntoIterator<Item = MissingBody>,
+        unanswered: Option<ClaimNumber>,
+    ) {
         let bodies = self.logs.entry(log).or_default();
         bodies
             .queue
             .extend(wanted.into_iter().map(|wanted| (wanted.number, wanted)));
+        bodies.pass_done = false;
+        if let (Some(first), Some(to)) = (unanswered, bodies.asked_to.get_mut(&key)) {
+            *to = ClaimNumber(first.0.saturating_sub(1)).min(*to);
+        }
+    }
+
+    /// Queues all of an ask again, to be asked for of anybody.
+    fn put_all_back(&mut self, key: PublicKey, log: LogKey, wanted: Vec<MissingBody>) {
+        let first = wanted.first().map(|missing| missing.number);
+        self.put_back(log, key, wanted, first);
     }
 }
 
 impl LogBodies {
-    /// Lists from the beginning. What is queued is not queued twice, what is on its way is passed over.
-    fn start_over(&mut self) {
-        self.listed_to = ClaimNumber::NONE;
-        self.listed_all = false;
+    /// Lists anew what comes after a claim. What is queued is not queued twice, what is on its way is passed
+    /// over.
+    fn start_over(&mut self, after: ClaimNumber) {
+        self.listed_to = self.listed_to.min(after);
+        (self.listed_all, self.pass_done) = (false, false);
         self.not_before = UnixMillis::EPOCH;
-        self.retry_at = None;
     }
 }
 
@@ -148,32 +159,40 @@ impl SyncEngine {
         let Some(bodies) = self.bodies.logs.get(&log) else {
             return false;
         };
-        let Some(first) = bodies.queue.values().next().cloned() else {
+        if bodies.queue.is_empty() {
             self.finish_pass(cx, log);
             return false;
-        };
-        match self.giver(cx.now, log, &first) {
-            Giver::Now(peer, complete) => {
-                self.ask_bodies(cx, log, peer, complete);
+        }
+        match self.plan_bodies(cx.now, log) {
+            Plan::Ask(offer) => self.ask_bodies(cx, log, offer),
+            Plan::GiveUp(numbers) => {
+                self.give_up(cx, log, &numbers);
                 true
             }
-            Giver::Later => false,
-            Giver::Nobody => {
-                let (number, hash) = (first.number, first.hash);
+            Plan::Wait(until) => {
                 if let Some(bodies) = self.bodies.logs.get_mut(&log) {
-                    bodies.queue.remove(&number);
+                    bodies.not_before = until;
                 }
-                let (site, lane) = log;
-                // Past the bound a body may be named again; forgetting one may not.
-                if self.bodies.named.len() >= MAX_UNAVAILABLE || self.bodies.named.insert(hash) {
-                    cx.notice(Notice::BodyUnavailable {
-                        site,
-                        lane,
-                        number,
-                        hash,
-                    });
-                }
-                true
+                false
+            }
+            Plan::Later => false,
+        }
+    }
+
+    /// Leaves bodies that nobody could give to the next pass, and names them.
+    fn give_up(&mut self, cx: &mut Cx<'_>, (site, lane): LogKey, numbers: &[ClaimNumber]) {
+        let Some(bodies) = self.bodies.logs.get_mut(&(site, lane)) else {
+            return;
+        };
+        let given_up = numbers.iter().filter_map(|number| bodies.queue.remove(number));
+        for MissingBody { number, hash, .. } in given_up {
+            if self.bodies.named.len() < MAX_UNAVAILABLE && self.bodies.named.insert(hash) {
+                cx.notice(Notice::BodyUnavailable {
+                    site,
+                    lane,
+                    number,
+                    hash,
+                });
             }
         }
     }
@@ -184,8 +203,9 @@ impl SyncEngine {
             return false;
         };
         if bodies.retry_at.is_some_and(|time| time <= cx.now) {
-            bodies.start_over();
-            self.bodies.absent.clear();
+            bodies.start_over(ClaimNumber::NONE);
+            bodies.asked_to.clear();
+            bodies.retry_at = None;
         }
         if bodies.not_before > cx.now {
             return false;
@@ -221,93 +241,54 @@ impl SyncEngine {
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
             return;
         };
-        if bodies.open > 0 || !bodies.listed_all || bodies.retry_at.is_some() {
+        if bodies.open > 0 || !bodies.listed_all || bodies.pass_done {
             return;
         }
         match cx.replica.missing_bodies(&log.0, log.1, ClaimNumber::NONE, 1) {
             Ok(left) if left.is_empty() => {
                 self.bodies.logs.remove(&log);
+                if self.bodies.logs.is_empty() {
+                    // What was named and never came was superseded.
+                    self.bodies.named.clear();
+                }
             }
             Ok(_) => {
-                bodies.retry_at = Some(later(cx.now, self.settings.body_retry));
+                bodies.pass_done = true;
+                // News of more may begin a pass of its own; the time of the next whole one stands.
+                if bodies.retry_at.is_none() {
+                    let pause = self.settings.body_retry * (1 << bodies.vain_passes.min(MOST_DOUBLINGS));
+                    bodies.retry_at = Some(later(cx.now, pause));
+                    bodies.vain_passes = bodies.vain_passes.saturating_add(1);
+                }
             }
             Err(error) => self.store_failed(cx, &error),
         }
     }
 
-    /// Whom to ask for a body: a peer that has everything up to it, else, after some patience, one that
-    /// holds its claim.
-    fn giver(&mut self, now: UnixMillis, log: LogKey, wanted: &MissingBody) -> Giver {
-        let holders = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| holds(peer, log, wanted.number).is_some());
-        let holders: Vec<(&PublicKey, &Peer)> = holders.collect();
-        let complete = holders
-            .iter()
-            .any(|(_, peer)| holds(peer, log, wanted.number) == Some(true));
-        let Some(bodies) = self.bodies.logs.get_mut(&log) else {
-            return Giver::Later;
-        };
-        if complete {
-            bodies.incomplete_since = None;
-        } else {
-            let since = *bodies.incomplete_since.get_or_insert(now);
-            let until = later(since, self.settings.completeness_patience);
-            if until > now {
-                bodies.not_before = until;
-                return Giver::Later;
-            }
-        }
-        if holders.is_empty() {
-            bodies.not_before = later(now, self.settings.body_retry);
-            return Giver::Later;
-        }
-        let absent = self.bodies.absent.get(&wanted.hash);
-        let mut candidates = holders.into_iter().filter(|(key, peer)| {
-            holds(peer, log, wanted.number) == Some(complete) && !absent.is_some_and(|at| at.contains(key))
-        });
-        let mut best = None;
-        let mut any = false;
-        let rng = &mut self.rng;
-        for (key, peer) in &mut candidates {
-            any = true;
-            let free = peer.rests_until <= now
-                && peer.open_bodies < self.settings.body_pages_per_peer
-                && peer.open < self.settings.requests_per_peer;
-            let rank = (peer.failures, peer.open_bodies, rng.u32(..), *key);
-            if free && best.is_none_or(|best| rank < best) {
-                best = Some(rank);
-            }
-        }
-        match best {
-            Some((_, _, _, key)) => Giver::Now(key, complete),
-            None if any => Giver::Later,
-            None => Giver::Nobody,
-        }
-    }
-
-    fn ask_bodies(&mut self, cx: &mut Cx<'_>, log: LogKey, key: PublicKey, complete: bool) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        let Some(bodies) = self.bodies.logs.get(&log) else {
-            return;
+    /// Asks a peer for a page; gives whether there was anything to ask for.
+    fn ask_bodies(&mut self, cx: &mut Cx<'_>, log: LogKey, offer: Offer) -> bool {
+        let key = offer.peer;
+        let (Some(peer), Some(bodies)) = (self.peers.get(&key), self.bodies.logs.get(&log)) else {
+            return false;
         };
         let most = (self.settings.bodies_page_bytes.min(MAX_BODIES_PAGE_BYTES)) as u64;
         let mut wanted: Vec<MissingBody> = Vec::new();
         let mut bytes = 0;
         let mut names = BTreeSet::new();
-        for missing in bodies.queue.values() {
+        for missing in offer.suits(&bodies.queue) {
             let size = u64::from(missing.size);
             if wanted.len() == MAX_PAGE_BODIES || (!wanted.is_empty() && bytes + size > most) {
                 break;
             }
-            let suits = holds(peer, log, missing.number) == Some(complete)
-                && !self.bodies.is_absent_at(&missing.hash, &key);
-            if suits && names.insert(missing.hash) {
+            // Two claims may name one body.
+            if names.insert(missing.hash) {
                 bytes += size;
                 wanted.push(missing.clone());
             }
         }
+        let Some(last) = wanted.last().map(|missing| missing.number) else {
+            return false;
+        };
         let left: u64 = bodies.queue.values().map(|missing| u64::from(missing.size)).sum();
         let bulk = !bodies.listed_all || left > BULK_PAGES * most;
         let mut bases: Vec<ContentHash> = Vec::new();
@@ -327,13 +308,12 @@ impl SyncEngine {
             bulk,
         });
         self.bodies.in_flight_bytes += bytes;
-        self.bodies.in_flight.extend(names);
         if let Some(bodies) = self.bodies.logs.get_mut(&log) {
             bodies.open += 1;
-            for missing in &wanted {
-                bodies.queue.remove(&missing.number);
-            }
+            bodies.asked_to.insert(key, last);
+            bodies.queue.retain(|_, missing| !names.contains(&missing.hash));
         }
+        self.bodies.in_flight.extend(names);
         let ask = BodiesAsk {
             log,
             wanted,
@@ -341,11 +321,12 @@ impl SyncEngine {
             bytes,
         };
         self.ask(cx, key, &request, Ask::Bodies(ask), bytes);
+        true
     }
 
-    pub(crate) fn bodies_failed(&mut self, ask: BodiesAsk) {
+    pub(crate) fn bodies_failed(&mut self, key: PublicKey, ask: BodiesAsk) {
         self.bodies.close(&ask);
-        self.bodies.put_back(ask.log, ask.wanted);
+        self.bodies.put_all_back(key, ask.log, ask.wanted);
     }
 
     pub(crate) fn bodies_answered(
@@ -358,7 +339,7 @@ impl SyncEngine {
     ) {
         self.bodies.close(&ask);
         if page.sizes.is_empty() || page.sizes.len() > ask.wanted.len() {
-            self.bodies.put_back(ask.log, ask.wanted);
+            self.bodies.put_all_back(key, ask.log, ask.wanted);
             self.rest(cx.now, key);
             return self.offend(
                 cx,
@@ -374,17 +355,17 @@ impl SyncEngine {
                     .wanted
                     .into_iter()
                     .map(|wanted| MissingBody { base: None, ..wanted });
-                return self.bodies.put_back(ask.log, without);
+                return self.bodies.put_all_back(key, ask.log, without.collect());
             }
             Err(offence) => {
-                self.bodies.put_back(ask.log, ask.wanted);
+                self.bodies.put_all_back(key, ask.log, ask.wanted);
                 return self.offend(cx, key, offence);
             }
         };
         let bodies = match unpack(&page.sizes, frame, &bases) {
             Ok(bodies) => bodies,
             Err(fault) => {
-                self.bodies.put_back(ask.log, ask.wanted);
+                self.bodies.put_all_back(key, ask.log, ask.wanted);
                 let (object, reason) = ("page of bodies", fault.to_string());
                 return self.offend(cx, key, Offence::Unverifiable { object, reason });
             }
@@ -426,7 +407,6 @@ impl SyncEngine {
                 Some(_) => {
                     let (object, reason) = ("body", format!("it is not {}", missing.hash));
                     offence = Some(Offence::Unverifiable { object, reason });
-                    self.bodies.note_absent(missing.hash, key);
                     again.push(missing);
                 }
                 None => {
@@ -435,11 +415,11 @@ impl SyncEngine {
                     if missing.number <= promised && is_author {
                         offence.get_or_insert(Offence::BrokenPromise);
                     }
-                    self.bodies.note_absent(missing.hash, key);
                     again.push(missing);
                 }
             }
         }
+        let mut unanswered = wanted.as_slice().first().map(|missing| missing.number);
         again.extend(wanted);
         let (kept, bytes): (Vec<MissingBody>, Vec<Vec<u8>>) = good.into_iter().unzip();
         let stored = if bytes.is_empty() {
@@ -451,17 +431,21 @@ impl SyncEngine {
             Ok(0) => {}
             Ok(count) => {
                 self.store_worked();
+                if let Some(bodies) = self.bodies.logs.get_mut(&ask.log) {
+                    bodies.vain_passes = 0;
+                }
                 kept.iter().for_each(|missing| {
                     self.bodies.named.remove(&missing.hash);
                 });
                 cx.notice(Notice::BodiesStored { peer: key, count });
             }
             Err(error) => {
+                unanswered = kept.iter().map(|missing| missing.number).chain(unanswered).min();
                 again.extend(kept);
                 self.store_failed(cx, &error);
             }
         }
-        self.bodies.put_back(ask.log, again);
+        self.bodies.put_back(ask.log, key, again, unanswered);
         if let Some(offence) = offence {
             self.offend(cx, key, offence);
         }
@@ -480,16 +464,4 @@ impl SyncEngine {
         });
         times.filter(|time| *time > now).min()
     }
-}
-
-/// Whether a peer can be asked for the body of a claim: `Some(true)` when it says that it has all bodies up
-/// to it, or is the author, who writes no claim without its body; `Some(false)` when it holds the claim.
-fn holds(peer: &Peer, (site, lane): LogKey, number: ClaimNumber) -> Option<bool> {
-    let lane_allows = lane == Lane::Federation || peer.site() == Some(site);
-    let note = peer
-        .knows
-        .get(&(site, lane))
-        .filter(|_| lane_allows && peer.site().is_some())?;
-    let complete = note.body_complete >= number || peer.site() == Some(site);
-    (note.held >= number).then_some(complete)
 }

@@ -283,7 +283,7 @@ impl SyncEngine {
             Ask::News(told) => self.news_failed(cx, peer, &told),
             Ask::Facts => {}
             Ask::Deltas(ask) => self.deltas_failed(&ask),
-            Ask::Bodies(ask) => self.bodies_failed(ask),
+            Ask::Bodies(ask) => self.bodies_failed(peer, ask),
         }
     }
 

@@ -9,6 +9,7 @@ mod clock;
 mod conduct;
 mod engine;
 mod event;
+mod givers;
 mod gossip;
 pub mod limits;
 #[cfg(any(test, feature = "model"))]

@@ -51,5 +51,5 @@ pub const MAX_STRANGERS: usize = 32;
 pub const MAX_RECORDS_OF_CONDUCT: usize = 4_096;
 /// Most requests that timed out and whose late answers are forgiven, per peer.
 pub const MAX_FORGIVEN: usize = 64;
-/// Most bodies remembered as not to be had from a certain peer.
+/// Most bodies remembered as named because nobody could give them.
 pub const MAX_UNAVAILABLE: usize = 4_096;

@@ -6,8 +6,8 @@
 //! `telling`, and what an author tells everyone in `gossip`.
 
 use starling_protocol::{
-    CertificateChain, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, OfferedChain, PublicKey,
-    SiteId, UnixMillis, VerifiedHead,
+    CertificateChain, ClaimNumber, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, OfferedChain,
+    PublicKey, SiteId, UnixMillis, VerifiedHead,
 };
 
 use crate::LogKey;
@@ -364,11 +364,19 @@ impl SyncEngine {
             peer.wanted.forks.insert(log);
         }
         self.reconsider(cx, log);
-        if before.is_none_or(|before| before.body_complete < body_complete) {
+        let rises = |before: LogNote| before.body_complete < body_complete || before.held < note.held;
+        if before.is_none_or(rises) {
             if mine.body_complete < mine.held {
                 self.bodies.look_at(log);
             }
-            self.bodies.peer_has_more(log, key);
+            let before = before.map_or(ClaimNumber::NONE, |before| {
+                if before.body_complete < body_complete {
+                    before.body_complete
+                } else {
+                    before.held
+                }
+            });
+            self.bodies.peer_has_more(log, key, before);
         }
     }
 }
@@ -400,10 +408,10 @@ fn empty_note((site, lane): LogKey) -> LogNote {
         chain_length: 0,
         forked: false,
         head_epoch: 0,
-        head_number: starling_protocol::ClaimNumber::NONE,
+        head_number: ClaimNumber::NONE,
         head_issued_at: UnixMillis::EPOCH,
-        held: starling_protocol::ClaimNumber::NONE,
-        body_complete: starling_protocol::ClaimNumber::NONE,
+        held: ClaimNumber::NONE,
+        body_complete: ClaimNumber::NONE,
     }
 }
 

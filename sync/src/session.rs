@@ -259,13 +259,14 @@ impl SyncEngine {
         for id in open {
             match self.pending.remove(&id).map(|pending| pending.ask) {
                 Some(Ask::Deltas(ask)) => self.deltas_failed(&ask),
-                Some(Ask::Bodies(ask)) => self.bodies_failed(ask),
+                Some(Ask::Bodies(ask)) => self.bodies_failed(key, ask),
                 Some(Ask::Hello | Ask::News(_) | Ask::Facts) | None => {}
             }
         }
         for pull in self.pulls.values_mut() {
             pull.paused.remove(&key);
         }
+        self.bodies.peer_left(&key);
         for log in peer.knows.keys() {
             self.reconsider(cx, *log);
         }

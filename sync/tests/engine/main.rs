@@ -3,6 +3,7 @@
 // Helpers of tests stand outside of test functions; a failing one is a failing test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bodies;
 mod conduct;
 mod convergence;
 mod duel;

@@ -1,0 +1,164 @@
+//! Whom to ask for which bodies of a log.
+//!
+//! Claims are asked for in rising order, and each peer for each claim once in a pass: how far it was asked is
+//! one number for a peer and a log, however many bodies it does not have. A relay is complete in its own
+//! scope, which may be narrower than this site's: what it lacks is asked of the others, and of itself only in
+//! a later pass, or when it says that it has more.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use starling_protocol::{ClaimNumber, Lane, PublicKey, UnixMillis};
+
+use crate::LogKey;
+use crate::clock::later;
+use crate::engine::SyncEngine;
+use crate::peer::Peer;
+use crate::replica::MissingBody;
+
+/// What to do next about the bodies of a log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Ask this peer for the claims that it suits.
+    Ask(Offer),
+    /// Give these up for this pass: everyone who holds their claims was asked.
+    GiveUp(Vec<ClaimNumber>),
+    /// Nothing can be asked before this time, whatever else happens.
+    Wait(UnixMillis),
+    /// Those who could be asked have enough to do.
+    Later,
+}
+
+/// What a peer can be asked for of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) peer: PublicKey,
+    /// It was asked for everything up to here.
+    asked_to: ClaimNumber,
+    /// It says that it has all bodies in its scope up to here, or is the author, who has every one.
+    complete_to: ClaimNumber,
+    /// It holds the claims up to here, and may have their bodies.
+    held_to: ClaimNumber,
+    /// The last claim to ask it for now.
+    pub(crate) ask_to: ClaimNumber,
+    free: bool,
+    rank: (u32, usize, u32),
+}
+
+impl Offer {
+    /// The first wanted claim that it was not asked for.
+    fn next(&self, queue: &BTreeMap<ClaimNumber, MissingBody>) -> Option<ClaimNumber> {
+        let rest = (Bound::Excluded(self.asked_to), Bound::Unbounded);
+        queue.range(rest).next().map(|(number, _)| *number)
+    }
+
+    fn may_have(&self, number: ClaimNumber) -> bool {
+        self.asked_to < number && number <= self.held_to
+    }
+
+    fn should_have(&self, number: ClaimNumber) -> bool {
+        self.asked_to < number && number <= self.complete_to
+    }
+
+    /// The claims of a queue that it is to be asked for, in order.
+    pub(crate) fn suits<'a>(
+        &self,
+        queue: &'a BTreeMap<ClaimNumber, MissingBody>,
+    ) -> impl Iterator<Item = &'a MissingBody> {
+        let suits = (Bound::Excluded(self.asked_to), Bound::Included(self.ask_to));
+        queue.range(suits).map(|(_, missing)| missing)
+    }
+}
+
+impl SyncEngine {
+    /// Plans the next request for bodies of a log whose queue holds something.
+    ///
+    /// A peer that should have a body is asked before one that may have it; the latter only when nobody
+    /// else is left, or has come for a while.
+    pub(crate) fn plan_bodies(&mut self, now: UnixMillis, log: LogKey) -> Plan {
+        let offers = self.offers(now, log);
+        let settings = &self.settings;
+        let Some(bodies) = self.bodies.logs.get_mut(&log) else {
+            return Plan::Later;
+        };
+        let Some(first) = bodies.queue.keys().next().copied() else {
+            return Plan::Later;
+        };
+        if !offers.iter().any(|offer| offer.held_to >= first) {
+            return Plan::Wait(later(now, settings.body_retry));
+        }
+        let free = || offers.iter().filter(|offer| offer.free);
+        let sure = free().filter(|offer| {
+            let next = offer.next(&bodies.queue);
+            next.is_some_and(|next| offer.should_have(next))
+        });
+        if let Some(best) = sure.min_by_key(|offer| offer.rank) {
+            let ask_to = best.complete_to;
+            return Plan::Ask(Offer { ask_to, ..*best });
+        }
+        let asked_in_vain = |number: &ClaimNumber| {
+            let holders = || offers.iter().filter(|offer| offer.held_to >= *number);
+            holders().next().is_some() && !holders().any(|offer| offer.may_have(*number))
+        };
+        let in_vain: Vec<ClaimNumber> = bodies.queue.keys().copied().filter(asked_in_vain).collect();
+        if !in_vain.is_empty() {
+            return Plan::GiveUp(in_vain);
+        }
+        if offers.iter().any(|offer| offer.complete_to >= first) {
+            bodies.incomplete_since = None;
+        } else {
+            let since = *bodies.incomplete_since.get_or_insert(now);
+            let until = later(since, settings.completeness_patience);
+            if until > now {
+                return Plan::Wait(until);
+            }
+        }
+        // Up to the first claim of which somebody else should have the body and is yet to be asked.
+        let better = |number: &ClaimNumber| offers.iter().any(|offer| offer.should_have(*number));
+        let limit = bodies.queue.keys().copied().find(better);
+        let maybe = free().filter(|offer| {
+            let next = offer.next(&bodies.queue);
+            next.is_some_and(|next| offer.may_have(next) && limit.is_none_or(|limit| next < limit))
+        });
+        match maybe.min_by_key(|offer| offer.rank) {
+            Some(best) => {
+                let before = limit.map_or(best.held_to, |limit| ClaimNumber(limit.0.saturating_sub(1)));
+                let ask_to = best.held_to.min(before);
+                Plan::Ask(Offer { ask_to, ..*best })
+            }
+            None => Plan::Later,
+        }
+    }
+
+    fn offers(&mut self, now: UnixMillis, log: LogKey) -> Vec<Offer> {
+        let Some(bodies) = self.bodies.logs.get(&log) else {
+            return Vec::new();
+        };
+        let (rng, settings) = (&mut self.rng, &self.settings);
+        let offers = self.peers.iter().filter_map(|(key, peer)| {
+            let (complete_to, held_to) = holds(peer, log)?;
+            Some(Offer {
+                peer: *key,
+                asked_to: bodies.asked_to.get(key).copied().unwrap_or_default(),
+                complete_to,
+                held_to,
+                ask_to: ClaimNumber::NONE,
+                free: peer.rests_until <= now
+                    && peer.open_bodies < settings.body_pages_per_peer
+                    && peer.open < settings.requests_per_peer,
+                rank: (peer.failures, peer.open_bodies, rng.u32(..)),
+            })
+        });
+        offers.collect()
+    }
+}
+
+/// Up to where a peer says that it has all bodies of a log, and up to where it holds the claims; the author
+/// writes no claim without its body.
+fn holds(peer: &Peer, (site, lane): LogKey) -> Option<(ClaimNumber, ClaimNumber)> {
+    let author = peer.site() == Some(site);
+    peer.site().filter(|_| lane == Lane::Federation || author)?;
+    let note = peer.knows.get(&(site, lane))?;
+    let complete = if author { note.held } else { note.body_complete };
+    Some((complete, note.held))
+}

@@ -1,0 +1,96 @@
+//! Bodies that some peers do not have: others are asked, nobody is asked in circles.
+
+use std::time::Duration;
+
+use starling_protocol::{ContentHash, Lane, RecordId, Source, UnixMillis};
+use starling_sync::limits::MAX_UNAVAILABLE;
+use starling_sync::{Event, Notice, Replica};
+
+use crate::net::{Net, record, source};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn other_source() -> Source {
+    "ghsa".parse().unwrap()
+}
+
+fn records(count: usize) -> Vec<(RecordId, Vec<u8>)> {
+    (0..count)
+        .map(|number| record(&format!("R-{number}"), "outside of the relay's scope"))
+        .collect()
+}
+
+fn publish(net: &mut Net, site: usize, source: &Source, records: &[(RecordId, Vec<u8>)]) {
+    let now: UnixMillis = net.now;
+    net.sites[site]
+        .replica
+        .publish(Lane::Federation, source, records, now)
+        .unwrap();
+    net.feed(site, Event::LocalChanged);
+}
+
+#[test]
+fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_asked() {
+    let mut net = Net::new(4, 41);
+    net.sites[1].replica.set_scope(vec![source()]);
+    publish(&mut net, 0, &source(), &[record("A-1", "in scope")]);
+    publish(&mut net, 0, &other_source(), &records(MAX_UNAVAILABLE + 1_000));
+    publish(&mut net, 0, &source(), &[record("A-2", "in scope")]);
+    net.link(0, 1);
+    net.link(0, 2);
+    net.run(MINUTE * 3);
+    net.cut(0, 1);
+    net.cut(0, 2);
+    let author = net.sites[0].replica.site();
+    let position = net.sites[1].replica.position(&author, Lane::Federation).unwrap();
+    assert_eq!(position.body_complete, position.held, "complete in its own scope");
+    net.link(1, 3);
+    net.run(MINUTE);
+    let before = net.traffic.messages;
+    net.run(MINUTE * 30);
+    let told = net.traffic.messages - before;
+    assert!(
+        told < 400,
+        "{told} messages in half an hour to ask for what is not there"
+    );
+    let offended = |site| net.noticed(site, |notice| matches!(notice, Notice::Offence { .. }));
+    assert!(!offended(3), "it never said that it has them");
+    assert!(!offended(1), "nobody asks so much that it is taken for a flood");
+    let named = net.sites[3].notices.iter();
+    let named = named.filter(|notice| matches!(notice, Notice::BodyUnavailable { .. }));
+    assert!(named.count() <= MAX_UNAVAILABLE);
+    // Who has them comes, and is asked for all.
+    net.link(2, 3);
+    net.run(MINUTE);
+    let position = net.sites[3].replica.position(&author, Lane::Federation).unwrap();
+    assert_eq!(position.accepted, position.held);
+    assert_eq!(net.sites[3].replica.accepted_without_body(), []);
+}
+
+#[test]
+fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
+    let mut net = Net::new(4, 42);
+    net.sites[1].replica.set_scope(vec![other_source()]);
+    // One body is lost at the author: site 2, which wants all, does not say that it is complete.
+    let lost = record("A-0", "lost");
+    publish(&mut net, 0, &source(), std::slice::from_ref(&lost));
+    publish(&mut net, 0, &source(), &records(10));
+    let lost = ContentHash::of(&lost.1);
+    net.sites[0].replica.purge_body(&lost);
+    net.link(0, 1);
+    net.link(0, 2);
+    net.run(MINUTE * 3);
+    net.cut(0, 1);
+    net.cut(0, 2);
+    net.link(1, 3);
+    net.link(2, 3);
+    net.run(MINUTE);
+    for (_, body) in records(10) {
+        let hash = ContentHash::of(&body);
+        assert!(net.sites[3].replica.body(&hash).is_some(), "{hash}");
+    }
+    assert!(net.noticed(
+        3,
+        |notice| matches!(notice, Notice::BodyUnavailable { hash, .. } if *hash == lost)
+    ));
+}
