@@ -261,6 +261,7 @@ fn start_sync(
         local: parts.local.subscribe(),
         shown: parts.shown.clone(),
         addresses: BTreeMap::new(),
+        sessions: BTreeMap::new(),
         dials: Dials::default(),
         held,
     };

@@ -38,6 +38,8 @@ pub(crate) struct SyncTask {
     pub(crate) shown: Arc<watch::Sender<u64>>,
     /// Where each connected peer was reached.
     pub(crate) addresses: BTreeMap<PublicKey, Multiaddr>,
+    /// The sessions that stand, and since when.
+    pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
     pub(crate) dials: Dials,
     /// Held positions as they were last noted in the ledger.
     pub(crate) held: BTreeMap<(SiteId, Lane), ClaimNumber>,
@@ -126,16 +128,22 @@ impl SyncTask {
                 self.addresses.remove(&peer);
                 Event::Disconnected { peer }
             }
-            NetEvent::Request { peer, number, bytes } => Event::Request {
-                peer,
-                id: RequestId(number.0),
-                bytes,
-            },
-            NetEvent::Response { peer, number, bytes } => Event::Response {
-                peer,
-                id: RequestId(number.0),
-                bytes,
-            },
+            NetEvent::Request { peer, number, bytes } => {
+                self.received(&peer, &bytes);
+                Event::Request {
+                    peer,
+                    id: RequestId(number.0),
+                    bytes,
+                }
+            }
+            NetEvent::Response { peer, number, bytes } => {
+                self.received(&peer, &bytes);
+                Event::Response {
+                    peer,
+                    id: RequestId(number.0),
+                    bytes,
+                }
+            }
             NetEvent::RequestFailed { peer, number, reason } => {
                 tracing::debug!(%peer, reason, "a request failed");
                 Event::RequestFailed {
@@ -145,6 +153,7 @@ impl SyncTask {
                 }
             }
             NetEvent::Told { peer, bytes } => {
+                self.received(&peer, &bytes);
                 self.handle(
                     Event::Gossip {
                         peer,
@@ -172,15 +181,21 @@ impl SyncTask {
         let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
         for effect in effects {
             let command = match effect {
-                Effect::Request { peer, id, bytes } => Command::Request {
-                    peer,
-                    number: RequestNumber(id.0),
-                    bytes,
-                },
-                Effect::Respond { id, bytes, .. } => Command::Respond {
-                    number: RequestNumber(id.0),
-                    bytes,
-                },
+                Effect::Request { peer, id, bytes } => {
+                    self.sent(&peer, &bytes);
+                    Command::Request {
+                        peer,
+                        number: RequestNumber(id.0),
+                        bytes,
+                    }
+                }
+                Effect::Respond { peer, id, bytes } => {
+                    self.sent(&peer, &bytes);
+                    Command::Respond {
+                        number: RequestNumber(id.0),
+                        bytes,
+                    }
+                }
                 Effect::Disconnect { peer, reason } => {
                     self.disconnecting(&peer, &reason.to_string());
                     Command::Disconnect { peer }
@@ -219,6 +234,7 @@ impl SyncTask {
             .filter(|peer| Some(*peer) != from)
             .collect();
         for peer in peers {
+            self.sent(&peer, bytes);
             let _ = self
                 .net
                 .commands
@@ -227,6 +243,22 @@ impl SyncTask {
                     bytes: bytes.to_vec(),
                 })
                 .await;
+        }
+    }
+
+    /// Counts a message to a peer. Before its first session a peer has no site to count for.
+    fn sent(&self, peer: &PublicKey, bytes: &[u8]) {
+        if let Some((site, _)) = self.sessions.get(peer) {
+            self.board
+                .update(*site, |state| state.bytes_sent += bytes.len() as u64);
+        }
+    }
+
+    /// Counts a message from a peer.
+    fn received(&self, peer: &PublicKey, bytes: &[u8]) {
+        if let Some((site, _)) = self.sessions.get(peer) {
+            self.board
+                .update(*site, |state| state.bytes_received += bytes.len() as u64);
         }
     }
 
@@ -239,6 +271,8 @@ impl SyncTask {
                 if let Some(other) = dialled_for.filter(|other| *other != site) {
                     self.not_the_site(other, &peer, "it is another listed site");
                 }
+                let at = now();
+                self.sessions.insert(peer, (site, at));
                 // What ended the last session stays to be read until this one has lasted. That the site was
                 // not where it is now does not.
                 self.board.update(site, |state| {
@@ -247,28 +281,13 @@ impl SyncTask {
                     }
                     state.connected = true;
                     state.address = address;
-                    state.last_seen_at = Some(now());
+                    state.last_seen_at = Some(at);
                 });
             }
             Notice::PeerLeft { peer } => {
-                if let Some(site) = self.site_of(&peer) {
+                if let Some((site, since)) = self.sessions.remove(&peer) {
                     tracing::info!(%site, "disconnected");
-                    let at = now();
-                    let before = self.board.peer(&site);
-                    let lasted = before
-                        .last_seen_at
-                        .map_or(0, |since| at.as_millis() - since.as_millis().min(at.as_millis()));
-                    let at_once = before.connected && lasted < SHORT_SESSION_MILLIS;
-                    if !at_once {
-                        self.dials.start_over(&site);
-                    }
-                    self.board.update(site, |state| {
-                        state.connected = false;
-                        state.last_seen_at = Some(at);
-                        state.last_error = at_once.then(|| {
-                            "the peer ended the session at once: is this site on its allow-list?".to_owned()
-                        });
-                    });
+                    self.session_ended(site, since);
                 }
             }
             Notice::Held {
@@ -328,6 +347,26 @@ impl SyncTask {
         }
     }
 
+    fn session_ended(&mut self, site: SiteId, since: UnixMillis) {
+        let at = now();
+        let at_once = at < since.plus_millis(SHORT_SESSION_MILLIS);
+        if !at_once {
+            self.dials.start_over(&site);
+        }
+        // After its key changed, a site may be here by the new one already.
+        let still_here = self.sessions.values().any(|(other, _)| *other == site);
+        self.board.update(site, |state| {
+            // Where this site ended the session, it has said why.
+            if state.connected && !still_here {
+                state.last_error = at_once.then(|| {
+                    "the peer ended the session at once: is this site on its allow-list?".to_owned()
+                });
+            }
+            state.connected = still_here;
+            state.last_seen_at = Some(at);
+        });
+    }
+
     fn site_of(&self, peer: &PublicKey) -> Option<SiteId> {
         starling_sync::Replica::authorised(&self.replica, peer)
     }
@@ -350,6 +389,7 @@ impl SyncTask {
         let at = now();
         let connected: std::collections::BTreeSet<SiteId> =
             self.engine.ready_peers().map(|(_, site)| site).collect();
+        self.board.seen(connected.iter().copied(), at);
         let Ok(listed) = self.store.listed_sites() else {
             return;
         };

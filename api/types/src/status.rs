@@ -92,8 +92,14 @@ pub struct PeerStatus {
     pub connected: bool,
     /// Address of the open session, or the last that was tried.
     pub address: Option<String>,
-    /// When the peer was last heard.
+    /// When the peer was last there; moves as long as it is connected.
     pub last_seen_at: Option<Timestamp>,
+    /// Bytes of messages sent to the peer since the daemon started, without what QUIC adds.
+    #[serde(default)]
+    pub bytes_sent: u64,
+    /// Bytes of messages received from the peer since the daemon started, without what QUIC adds.
+    #[serde(default)]
+    pub bytes_received: u64,
     /// Why the last session ended, where it did not end well.
     pub last_error: Option<String>,
 }

@@ -43,6 +43,22 @@ async fn a_site_that_is_dialled_is_found_again_after_its_key_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_is_seen_as_long_as_it_is_connected_and_its_bytes_are_counted() {
+    let (a, _, b) = pair().await;
+    let first = b.status().await.peers[0].clone();
+    // Nothing more is said between them.
+    b.until("the peer to be seen later", |status| {
+        status.peers[0].last_seen_at > first.last_seen_at
+    })
+    .await;
+    let (at_a, at_b) = (a.status().await.peers.remove(0), b.status().await.peers.remove(0));
+    assert!(at_b.connected && at_b.last_error.is_none());
+    // At least a delta and a body went from a to b, and what b asked for went back.
+    assert!(at_b.bytes_received > 250 && at_b.bytes_sent > 50, "{at_b:?}");
+    assert!(at_a.bytes_sent > 250 && at_a.bytes_received > 50, "{at_a:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_site_at_the_address_is_refused_and_said_and_the_true_one_found_when_it_is_back() {
     let (a, address, b) = pair().await;
     let a = a.stop().await;

@@ -38,6 +38,8 @@ impl SiteParts {
                     connected: peer.connected,
                     address: peer.address,
                     last_seen_at: peer.last_seen_at.map(Into::into),
+                    bytes_sent: peer.bytes_sent,
+                    bytes_received: peer.bytes_received,
                     last_error: peer.last_error,
                 }
             })

@@ -12,6 +12,9 @@ pub(crate) struct PeerState {
     pub(crate) connected: bool,
     pub(crate) address: Option<String>,
     pub(crate) last_seen_at: Option<UnixMillis>,
+    /// Bytes of messages to and from it since the start, without those of QUIC around them.
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
     pub(crate) last_error: Option<String>,
 }
 
@@ -40,6 +43,15 @@ impl SyncBoard {
     pub(super) fn listens_on(&self, address: Multiaddr) {
         if let Ok(mut listening) = self.listening.lock() {
             listening.push(address);
+        }
+    }
+
+    /// Sites are connected now: were they gone, the transport would have noticed within seconds.
+    pub(super) fn seen(&self, sites: impl Iterator<Item = SiteId>, at: UnixMillis) {
+        if let Ok(mut peers) = self.peers.lock() {
+            for site in sites {
+                peers.entry(site).or_default().last_seen_at = Some(at);
+            }
         }
     }
 
