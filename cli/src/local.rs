@@ -2,16 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use starling_api::{ListenError, SiteService};
 use starling_api_types::{ConvertReport, ErrorCode, InitReport, KeyList, Problem, PublicIdentity, SiteSlug};
-use starling_daemon::config::{ConfigError, Overrides};
-use starling_daemon::home::{self, Home, HomeError};
-use starling_daemon::{RunError, open_offline};
+use starling_daemon::config::Overrides;
+use starling_daemon::home::Home;
+use starling_daemon::{RunError, home_problem, init_site, open_offline};
 pub(crate) use starling_daemon::{scan_cold, shown_explanation};
-use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 /// An engine that a site can be on.
@@ -33,6 +31,11 @@ impl Engine {
     }
 }
 
+/// Lets damage in a store be told as an error alone, without the trace of the library that met it.
+pub(crate) fn quiet_engine_panics() {
+    starling_daemon::quiet_contained_panics();
+}
+
 /// Makes a site.
 ///
 /// # Errors
@@ -41,7 +44,7 @@ pub(crate) fn init(home: &Path, site_id: &SiteSlug, engine: Engine) -> Result<In
     let slug = site_id
         .try_into()
         .map_err(|error| Problem::internal("reading the site's name", error))?;
-    let made = Home::init(home, &slug, Some(engine.as_str()), now()).map_err(|error| home_problem(&error))?;
+    let made = init_site(home, &slug, engine.as_str())?;
     Ok(made.report(engine.as_str()))
 }
 
@@ -98,6 +101,12 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
         .map_err(|error| match error {
             RunError::Site(problem) => problem,
             RunError::Api(error) => {
+                let hint = match error {
+                    ListenError::Io { .. } => {
+                        Some("is another process on that address? api.listen names another")
+                    }
+                    _ => None,
+                };
                 let code = match error {
                     ListenError::SocketInUse { .. } => ErrorCode::DaemonRunning,
                     ListenError::SocketPathTooLong { .. } | ListenError::NotASocket { .. } => {
@@ -105,7 +114,8 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
                     }
                     ListenError::Io { .. } => ErrorCode::Unreachable,
                 };
-                Problem::new(code, format!("starting the API: {error}"))
+                let problem = Problem::new(code, format!("starting the API: {error}"));
+                hint.map_or(problem.clone(), |hint| problem.hint(hint))
             }
             RunError::Network(detail) => {
                 Problem::new(ErrorCode::Unreachable, format!("starting the network: {detail}"))
@@ -136,37 +146,10 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|panic| Err(Problem::internal(attempted, panic)))
 }
 
-fn now() -> UnixMillis {
-    let millis = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
-    UnixMillis::saturating(u64::try_from(millis).unwrap_or(u64::MAX))
-}
-
-fn home_problem(error: &HomeError) -> Problem {
-    let detail = home::error_chain(error);
-    match error {
-        HomeError::NoSite { .. } => Problem::new(ErrorCode::NotInitialised, detail),
-        HomeError::SiteExists { .. } => Problem::new(ErrorCode::AlreadyInitialised, detail),
-        HomeError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-            Problem::new(ErrorCode::DiskFull, detail).hint("free some space and try again")
-        }
-        HomeError::File { .. } => Problem::new(ErrorCode::FileAccess, detail)
-            .hint("check that the path exists and that this user may use it"),
-        HomeError::Config(ConfigError::Read { .. }) => Problem::new(ErrorCode::FileAccess, detail),
-        HomeError::Config(_) => Problem::new(ErrorCode::ConfigInvalid, detail),
-        HomeError::Identity { .. } => Problem::new(ErrorCode::SiteKeyInvalid, detail),
-        HomeError::Content { .. } | HomeError::Certificates { .. } => {
-            Problem::new(ErrorCode::ConfigInvalid, detail)
-                .hint("restore the file from a backup of keys and certificates")
-        }
-        HomeError::Randomness { .. } => Problem::new(ErrorCode::Internal, detail),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use starling_daemon::home;
+
     use super::*;
 
     #[test]

@@ -19,17 +19,22 @@ mod size;
 use std::process::ExitCode;
 
 use clap::Parser;
-use starling_api_types::{ExitStatus, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, Problem};
 
 use crate::args::Cli;
 use crate::session::{Session, note, resolve_home};
 
 fn main() -> ExitCode {
+    local::quiet_engine_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Also how help and the version are shown.
-            let _ = error.print();
+            if error.use_stderr() && wants_json() {
+                report(&usage_problem(&error), true);
+            } else {
+                // Also how help and the version are shown.
+                let _ = error.print();
+            }
             let status = if error.use_stderr() {
                 ExitStatus::Usage
             } else {
@@ -44,6 +49,21 @@ fn main() -> ExitCode {
         problem.exit_status()
     });
     ExitCode::from(status.code())
+}
+
+/// Whether `--json` was typed, where the rest could not be read.
+fn wants_json() -> bool {
+    let words = std::env::args_os().skip(1);
+    words.take_while(|word| word != "--").any(|word| word == "--json")
+}
+
+/// What is wrong with the command line, as every other problem is told.
+fn usage_problem(error: &clap::Error) -> Problem {
+    let text = error.render().to_string();
+    let said = text.split("\n\n").next().unwrap_or_default();
+    let said = said.trim().trim_start_matches("error: ");
+    let detail = format!("reading the command line: {}", said.replace('\n', " "));
+    Problem::new(ErrorCode::BadRequest, detail).hint("--help after the command shows how it is written")
 }
 
 fn run(cli: Cli) -> Result<ExitStatus, Problem> {

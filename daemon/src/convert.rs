@@ -8,7 +8,8 @@ use starling_store::engine::{self, ByteCount, EngineKind, EngineOptions, copy_al
 
 use crate::config::Overrides;
 use crate::home::Home;
-use crate::service::{engine_problem, home_problem};
+use crate::home_problem::{config_problem, home_problem};
+use crate::service::engine_problem;
 
 /// Copies the store of the site in `home` into engine `to`, then puts the copy in its place.
 ///
@@ -21,7 +22,7 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
         .config(&Overrides::default())
-        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, crate::home::error_chain(&error)))?;
+        .map_err(|error| config_problem(&error))?;
     let bad = |error: engine::UnknownEngine| Problem::new(ErrorCode::BadRequest, error.to_string());
     let to: EngineKind = to.parse().map_err(bad)?;
     if to == EngineKind::Memory {

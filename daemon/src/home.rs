@@ -99,11 +99,9 @@ pub struct Home {
 }
 
 impl Home {
-    /// Makes a site: keys, certificates and a commented configuration.
-    ///
-    /// # Errors
-    /// [`HomeError::SiteExists`], or a file that could not be written.
-    pub fn init(
+    /// Writes keys and a commented configuration for a new site. It is one only once [`finish`](Self::finish)
+    /// has written its certificates.
+    pub(crate) fn prepare(
         path: &Path,
         slug: &SiteSlug,
         engine: Option<&str>,
@@ -134,12 +132,16 @@ impl Home {
         if !config.exists() {
             write_durably(&config, sample_config(slug, engine).as_bytes(), 0o600)?;
         }
-        // Last: a folder with certificates is a site, one without can be initialised again.
-        write_durably(&path.join("site.chain"), &chain.to_bytes(), 0o644)?;
         Ok(Self {
             path: path.to_owned(),
             chain,
         })
+    }
+
+    /// Writes the certificates of a new site, last of all: a folder with certificates is a site, one without
+    /// can be initialised again.
+    pub(crate) fn finish(&self) -> Result<(), HomeError> {
+        write_durably(&self.path.join("site.chain"), &self.chain.to_bytes(), 0o644)
     }
 
     /// Opens a site's folder and verifies its certificates.
@@ -500,13 +502,19 @@ pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
 mod tests {
     use super::*;
 
+    fn init(path: &Path, slug: &SiteSlug, engine: Option<&str>) -> Result<Home, HomeError> {
+        let home = Home::prepare(path, slug, engine, UnixMillis::EPOCH)?;
+        home.finish()?;
+        Ok(home)
+    }
+
     #[test]
     fn a_site_is_made_once_and_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let slug = "site-a".parse().unwrap();
-        let home = Home::init(dir.path(), &slug, Some("redb"), UnixMillis::EPOCH).unwrap();
+        let home = init(dir.path(), &slug, Some("redb")).unwrap();
         assert!(matches!(
-            Home::init(dir.path(), &slug, None, UnixMillis::EPOCH),
+            init(dir.path(), &slug, None),
             Err(HomeError::SiteExists { .. })
         ));
         let again = Home::open(dir.path()).unwrap();
@@ -528,7 +536,7 @@ mod tests {
     #[test]
     fn an_identity_is_read_in_every_form_it_is_shown_in() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::init(dir.path(), &"a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        let home = init(dir.path(), &"a".parse().unwrap(), None).unwrap();
         let identity = home.identity();
         let (site, chain) = read_identity(&identity.certificates).unwrap();
         assert_eq!((site, chain.as_ref()), (home.chain().site(), Some(home.chain())));
@@ -547,7 +555,7 @@ mod tests {
     #[test]
     fn a_rotated_key_takes_over_and_the_old_one_is_listed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut home = Home::init(dir.path(), &"a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        let mut home = init(dir.path(), &"a".parse().unwrap(), None).unwrap();
         let before = home.operating_key().unwrap().public();
         home.rotate(Vec::new(), UnixMillis::EPOCH).unwrap();
         let home = Home::open(dir.path()).unwrap();

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use starling_api::SiteService;
 use starling_api_types::{ErrorCode, Problem};
 use starling_store::SiteStore;
-use starling_store::engine::{self, ByteCount, Engine, EngineKind, EngineOptions};
+pub(crate) use starling_store::engine::IfMissing;
+use starling_store::engine::{self, ByteCount, Engine, EngineError, EngineKind, EngineOptions};
 
 use crate::config::{Config, Overrides};
 use crate::home::Home;
-use crate::service::{Site, home_problem};
+use crate::home_problem::{config_problem, home_problem};
+use crate::service::Site;
 
 /// A site that is open for one command.
 pub struct Offline(Site);
@@ -34,9 +36,7 @@ impl Offline {
 /// `not_initialised`, `store_locked` by a daemon or another command, `store_damaged`, `config_invalid`.
 pub fn open_offline(home: &std::path::Path, overrides: &Overrides) -> Result<Offline, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
-    let config = home
-        .config(overrides)
-        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, crate::home::error_chain(&error)))?;
+    let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     Site::open(home, config, None).map(Offline)
 }
 
@@ -50,21 +50,41 @@ pub fn open_offline_on(
     overrides: &Overrides,
 ) -> Result<Offline, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
-    let config = home
-        .config(overrides)
-        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, crate::home::error_chain(&error)))?;
+    let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     Site::open_on(engine, home, config, None).map(Offline)
 }
 
 /// Opens the engine that the configuration names; one that lies there already must be of that kind.
-pub(crate) fn open_engine(home: &Home, config: &Config) -> Result<Arc<dyn Engine>, Problem> {
+pub(crate) fn open_engine(
+    home: &Home,
+    config: &Config,
+    if_missing: IfMissing,
+) -> Result<Arc<dyn Engine>, Problem> {
     let kind: EngineKind = config
         .store
         .engine
         .parse()
         .map_err(|error: engine::UnknownEngine| Problem::new(ErrorCode::ConfigInvalid, error.to_string()))?;
-    let mut options = EngineOptions::default();
-    options.cache = ByteCount(config.store.cache.0);
-    engine::open(kind, &home.store_path(), &options)
-        .map_err(|error| crate::service::engine_problem("opening the store", &error))
+    let options = EngineOptions::default()
+        .with_cache(ByteCount(config.store.cache.0))
+        .with_if_missing(if_missing);
+    engine::open(kind, &home.store_path(), &options).map_err(|error| match error {
+        EngineError::Missing { .. } => store_gone(home, "is gone"),
+        error => crate::service::engine_problem("opening the store", &error),
+    })
+}
+
+/// The problem of a site whose store is not what it was: it must not begin anew under the old keys, for its peers
+/// hold what it said before and would take the new beginning for a second history.
+pub(crate) fn store_gone(home: &Home, what: &str) -> Problem {
+    let detail = format!(
+        "opening the store: {} {what}, and {} had one",
+        home.store_path().display(),
+        home.chain().slug()
+    );
+    Problem::new(ErrorCode::StoreMissing, detail).hint(
+        "was the folder moved, or its disk not mounted? put it back as it was. If it is lost, make a new site in \
+         another folder and list it at its peers, which fill it; an older copy, or an empty store under the old \
+         keys, would sign a second history",
+    )
 }

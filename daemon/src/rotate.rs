@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use starling_api_types::{ErrorCode, KeyList, Problem};
+use starling_api_types::{KeyList, Problem};
 use starling_protocol::{ClaimNumber, Lane, LaneResume};
 use starling_store::LogId;
 
 use crate::clock::now;
 use crate::config::Overrides;
-use crate::home::{Home, error_chain};
-use crate::service::{Site, home_problem, store_problem};
+use crate::home::Home;
+use crate::home_problem::{config_problem, home_problem};
+use crate::service::{Site, store_problem};
 
 /// Begins a new epoch of the site in `home` with a new operating key, signed by its root key.
 ///
@@ -21,7 +22,7 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     let mut home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
         .config(&Overrides::default())
-        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, error_chain(&error)))?;
+        .map_err(|error| config_problem(&error))?;
     let lanes = resume_at(&Site::open(home.clone(), config.clone(), None)?)?;
     home.rotate(lanes, now()).map_err(|error| home_problem(&error))?;
     // Opening teaches the store the new chain; signing shows peers that the new key speaks for the site.

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError, SiteService};
 use starling_api_types::{ErrorCode, Problem};
-use starling_store::SharedReplica;
-use starling_store::engine::Engine;
+use starling_store::engine::{Engine, EngineError};
+use starling_store::{SharedReplica, StoreError};
 use starling_sync::{Settings, SyncEngine};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Overrides};
 use crate::home::{Home, error_chain};
+use crate::home_problem::{config_problem, home_problem};
 use crate::net::{self, NetError};
-use crate::service::{Site, home_problem, store_problem};
+use crate::service::{Site, store_problem};
 use crate::sync_task::{Dials, SyncTask};
 
 /// How often heads are signed anew, as a share of their validity.
@@ -77,9 +78,7 @@ async fn run_with(
 ) -> Result<(), RunError> {
     let started = Instant::now();
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
-    let config = home
-        .config(overrides)
-        .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, error_chain(&error)))?;
+    let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     crate::logging::start(&config.log);
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");
@@ -96,8 +95,12 @@ async fn run_with(
     match site.0.sign_heads() {
         Ok(()) => {}
         // It can still serve, relay and scan; only its own log must not go on.
-        Err(error @ starling_store::StoreError::Behind { .. }) => {
+        Err(error @ StoreError::Behind { .. }) => {
             tracing::error!(error = %error_chain(&error), "this site signs nothing");
+        }
+        // A full disk must not keep a site from answering: what was signed before stands until it expires.
+        Err(error @ StoreError::Engine(EngineError::NoSpace { .. })) => {
+            tracing::error!(error = %error_chain(&error), "reads and scans go on, nothing is written: free some space");
         }
         Err(error) => return Err(store_problem("signing the site's heads", &error).into()),
     }

@@ -161,6 +161,8 @@ error_codes! {
     ShuttingDown => ("shutting_down", 503, "Site is stopping", YES, NotReachable);
     /// The store failed its checks.
     StoreDamaged => ("store_damaged", 500, "Store damaged", NO, StoreDamaged);
+    /// The site's store is gone or empty; it must not begin anew under the old keys.
+    StoreMissing => ("store_missing", 500, "Store missing", NO, StoreDamaged);
     /// There is no space left for the store or the upload.
     DiskFull => ("disk_full", 507, "Disk full", YES, DiskFull);
     /// A local file cannot be read or written.

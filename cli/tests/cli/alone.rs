@@ -83,6 +83,14 @@ fn wrong_words_end_as_usage_with_help_on_standard_error() {
     ] {
         let run = world.run(line).ends(2);
         assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "`{line}`");
+        // As every other problem where JSON is asked for.
+        let run = world.run(&format!("{line} --json")).ends(2);
+        let problem: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+        assert_eq!(problem["code"], "bad_request", "`{line}`: {problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().len() > 30,
+            "`{line}`: {problem}"
+        );
     }
 }
 

@@ -188,6 +188,15 @@ pub(crate) fn key_of(peer: &PeerId) -> Option<PublicKey> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_told_with_its_cause() {
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let address: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().unwrap();
+        let error = start(&SigningKey::from_seed(&[5; 32]), &[address]).err().unwrap();
+        assert!(error.to_string().contains("in use"), "{error}");
+    }
+
     #[test]
     fn a_peer_id_embeds_its_key() {
         let key = SigningKey::from_seed(&[5; 32]).public();

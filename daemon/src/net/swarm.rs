@@ -72,7 +72,7 @@ pub(super) fn build(key: &SigningKey, listen: &[Multiaddr]) -> Result<Swarm<Beha
             .listen_on(address.clone())
             .map_err(|error| NetError::Listen {
                 address: address.clone(),
-                cause: error.to_string(),
+                cause: cause_of(&error),
             })?;
     }
     Ok(swarm)
@@ -307,5 +307,16 @@ fn dial_failed(error: &DialError) -> Event {
     Event::DialFailed {
         addresses,
         reason: error.to_string(),
+    }
+}
+
+/// What libp2p says of a failure. Some of its errors show nothing but in the cause below them.
+fn cause_of(error: &dyn std::error::Error) -> String {
+    let said = crate::home::error_chain(error);
+    let said = said.trim_matches([':', ' ']);
+    if said.is_empty() {
+        format!("{error:?}")
+    } else {
+        said.to_owned()
     }
 }

@@ -34,14 +34,14 @@ impl SiteParts {
         let mut report = if params.dry_run {
             self.rehearse(size, |trial| {
                 let plan = trial.plan_import(&mut file, size, params)?;
-                trial.carry_out(plan, &mut file, size, params)
+                trial.carry_out(&plan, &mut file, size, params)
             })?
         } else {
             // What a seal brings is small, however large the bundle.
             let plan = self.rehearse(0, |trial| trial.plan_import(&mut file, size, params))?;
             let reader = self.open_bundle(&mut file, params)?;
             self.learn_trust(reader.seal(), &mut Vec::new())?;
-            self.carry_out(plan, &mut file, size, params)?
+            self.carry_out(&plan, &mut file, size, params)?
         };
         if !params.dry_run {
             self.changed();
@@ -53,7 +53,7 @@ impl SiteParts {
     /// Applies what was planned and tells what came of it.
     fn carry_out(
         &self,
-        plan: Plan,
+        plan: &Plan,
         file: &mut File,
         size: u64,
         params: types::ImportParams,
@@ -79,8 +79,8 @@ impl SiteParts {
         });
         report.imported_cursor = newest.map(|range| range.cursor().into());
         let items = self.apply(&mut reader, &plan.taken, &mut report)?;
-        self.tell_conflicts(&plan, params, &mut report)?;
-        self.tell_out_of_scope(&plan, &mut report);
+        self.tell_conflicts(plan, params, &mut report)?;
+        self.tell_out_of_scope(plan, &mut report);
         let entry = LedgerEntry::BundleImported {
             at: now(),
             bundle: report.bundle_hash.to_string(),

@@ -35,8 +35,10 @@ use tokio::sync::watch;
 
 use crate::clock::now;
 use crate::config::Config;
-use crate::home::{Home, HomeError};
+use crate::home::Home;
+use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
+use crate::offline::{IfMissing, open_engine, store_gone};
 use crate::sync_task::SyncBoard;
 
 pub use self::explain::shown_explanation;
@@ -67,12 +69,17 @@ pub(crate) struct SiteParts {
 }
 
 impl Site {
-    /// Opens a site's store with its configuration.
+    /// Opens a site's store with its configuration. The store must be there: `init` made it.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
     pub(crate) fn open(home: Home, config: Config, started: Option<Instant>) -> Result<Self, Problem> {
-        let engine = crate::offline::open_engine(&home, &config)?;
+        let engine = open_engine(&home, &config, IfMissing::Refuse)?;
+        let made = SiteStore::is_made(engine.as_ref())
+            .map_err(|error| store_problem("opening the store", &error))?;
+        if !made {
+            return Err(store_gone(&home, "holds nothing at all"));
+        }
         Self::open_on(engine, home, config, started)
     }
 
@@ -159,22 +166,6 @@ fn settings_of(
         decisions: Default::default(),
         normalise_name: starling_scanner::name::normalise_name,
     }
-}
-
-/// A problem with the site's folder.
-pub(crate) fn home_problem(error: &HomeError) -> Problem {
-    use starling_api_types::ErrorCode;
-    let code = match error {
-        HomeError::NoSite { .. } => ErrorCode::NotInitialised,
-        HomeError::SiteExists { .. } => ErrorCode::AlreadyInitialised,
-        HomeError::Config(_) => ErrorCode::ConfigInvalid,
-        HomeError::Identity { .. } => ErrorCode::SiteKeyInvalid,
-        HomeError::File { .. } | HomeError::Content { .. } | HomeError::Randomness { .. } => {
-            ErrorCode::FileAccess
-        }
-        HomeError::Certificates { .. } => ErrorCode::CertificateInvalid,
-    };
-    Problem::new(code, crate::home::error_chain(error))
 }
 
 impl SiteParts {

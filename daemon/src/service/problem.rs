@@ -3,7 +3,7 @@
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::bundle::{BundleError, BundleFault};
 use starling_store::StoreError;
-use starling_store::engine::EngineError;
+use starling_store::engine::{Attempt, EngineError};
 
 use crate::home::error_chain;
 
@@ -41,8 +41,17 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
         EngineError::NoSpace { .. } => Problem::new(ErrorCode::DiskFull, detail)
             .hint("free some space and try again; nothing that was acknowledged is lost"),
         EngineError::Locked { .. } => Problem::new(ErrorCode::StoreLocked, detail),
+        EngineError::Corrupt {
+            attempted: Attempt::Open,
+            ..
+        } => Problem::new(ErrorCode::StoreDamaged, detail).hint(
+            "keep the folder aside. If this very store can be had again, such as from a snapshot of the disk as it is \
+             now, put it back; an older copy must not go on. Else make a new site in another folder and list it at \
+             its peers, which fill it",
+        ),
         EngineError::Corrupt { .. } => Problem::new(ErrorCode::StoreDamaged, detail)
             .hint("`starling doctor --rebuild` derives anew what can be derived"),
+        EngineError::Io { .. } => Problem::new(ErrorCode::FileAccess, detail),
         EngineError::OtherEngine { .. } | EngineError::Missing { .. } => {
             Problem::new(ErrorCode::ConfigInvalid, detail)
         }

@@ -51,7 +51,11 @@ impl SiteParts {
             shown: Arc::new(watch::Sender::new(0)),
             board: Arc::default(),
             // In the folder that is thrown away: the site's own index is not touched.
-            indexes: Arc::new(Indexes::new(&self.home.path().join(FOLDER), Path::new(""), Hold::Directory)),
+            indexes: Arc::new(Indexes::new(
+                &self.home.path().join(FOLDER),
+                Path::new(""),
+                Hold::Directory,
+            )),
             imports: Default::default(),
         }
     }

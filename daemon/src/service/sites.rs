@@ -6,9 +6,10 @@ use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{Lane, SiteSlug};
 use starling_store::{AllowedSources, LedgerEntry, ListedSite, LogId};
 
+use super::SiteParts;
 use super::problem::store_problem;
-use super::{SiteParts, home_problem};
 use crate::clock::now;
+use crate::home_problem::home_problem;
 
 /// Transfers that a history shows at most.
 const HISTORY: usize = 1_000;

@@ -13,8 +13,7 @@ use starling_api_types::{
 };
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
-use starling_daemon::open_offline;
-use starling_protocol::UnixMillis;
+use starling_daemon::{init_site, open_offline};
 use tokio::runtime::Runtime;
 
 /// A folder for sites. Each is opened for as long as the test holds it, as a command would.
@@ -39,7 +38,7 @@ impl Bench {
     /// Makes a site with more in its configuration.
     pub(crate) fn site_with(&self, name: &str, config: &str) -> Site<'_> {
         let home = self.dir.path().join(name);
-        let made = Home::init(&home, &name.parse().unwrap(), Some("redb"), UnixMillis::EPOCH).unwrap();
+        let made = init_site(&home, &name.parse().unwrap(), "redb").unwrap();
         let text =
             format!("[store]\nengine = \"redb\"\n[federation.import]\nallowed_sites = [\"*\"]\n{config}");
         std::fs::write(made.config_path(), text).unwrap();
@@ -60,6 +59,10 @@ impl Bench {
         })
     }
 
+    pub(crate) fn wait<T>(&self, call: impl Future<Output = T>) -> T {
+        self.runtime.block_on(call)
+    }
+
     pub(crate) fn home(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -74,7 +77,7 @@ pub(crate) struct Site<'b> {
 
 impl Site<'_> {
     pub(crate) fn wait<T>(&self, call: impl Future<Output = T>) -> T {
-        self.bench.runtime.block_on(call)
+        self.bench.wait(call)
     }
 
     pub(crate) fn slug(&self) -> SiteSlug {

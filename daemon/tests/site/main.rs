@@ -5,3 +5,4 @@
 mod bench;
 mod imports;
 mod lookup;
+mod stores;

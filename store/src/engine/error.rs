@@ -102,7 +102,7 @@ pub enum EngineError {
         found: String,
     },
     /// Stored bytes are not what was written.
-    #[error("could not {attempted} in {}: the store is damaged ({found}); run `starling doctor --rebuild`, or restore the folder from a backup", path.display())]
+    #[error("could not {attempted} in {}: the store is damaged ({found}); {}", path.display(), damage_advice(*attempted))]
     Corrupt {
         /// What was attempted.
         attempted: Attempt,
@@ -132,7 +132,7 @@ pub enum EngineError {
         limit: usize,
     },
     /// There is no store, and the caller did not ask for one to be made.
-    #[error("there is no store in {}; run `starling init`, or check --home", path.display())]
+    #[error("there is no store in {}; was the folder moved, or its disk not mounted?", path.display())]
     Missing {
         /// The folder that was looked at.
         path: PathBuf,
@@ -184,6 +184,14 @@ impl EngineError {
     }
 }
 
+/// What can be done about damage. A store that does not open cannot be examined by anything that opens it.
+const fn damage_advice(attempted: Attempt) -> &'static str {
+    match attempted {
+        Attempt::Open => "it cannot be opened, so nothing in it can be repaired",
+        _ => "`starling doctor` names what is damaged, with --rebuild it derives anew what can be derived",
+    }
+}
+
 fn holder_text(holder: Option<u32>) -> String {
     match holder {
         Some(pid) if pid == std::process::id() => format!("this process ({pid})"),
@@ -217,6 +225,8 @@ impl Failure {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::NoSpace(error)
             }
+            // The libraries' own words for bytes that are not theirs, or end too soon.
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Corrupt(error.to_string()),
             _ => Self::Io(error),
         }
     }

@@ -3,9 +3,11 @@
 //! One ordered key space of bytes. Trees are its first byte, large values are several rows, limits
 //! and poisoning are handled above, in `layered.rs`, once for all engines.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Once;
 
 use super::error::Failure;
 use super::options::{ByteCount, EngineKind};
@@ -81,7 +83,10 @@ pub(super) fn check_disk_room(path: &Path, reserve: ByteCount, bytes: usize) -> 
 /// Both libraries assert on what they read from disk, so damage can surface as a panic. What the
 /// panic left behind in memory is not trusted: the layer stops the engine.
 pub(super) fn contain<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+    let outer = CONTAINED.replace(true);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    CONTAINED.set(outer);
+    match outcome {
         Ok(result) => result,
         Err(panic) => {
             let text = panic
@@ -94,6 +99,25 @@ pub(super) fn contain<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T,
             ))
         }
     }
+}
+
+thread_local! {
+    /// Whether this thread runs a library's code whose panics are caught and told as errors.
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics of the libraries below from being printed: they are caught, and told as the damage that they
+/// mean. All other panics are printed as before. For a program's start; a library must not decide this.
+pub fn quiet_contained_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !CONTAINED.get() {
+                print(panic);
+            }
+        }));
+    });
 }
 
 /// Enough to recognise a panic; sled's can print whole pages.

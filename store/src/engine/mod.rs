@@ -34,6 +34,7 @@ use std::sync::Arc;
 pub use self::batch::{Batch, BatchOp};
 pub use self::copy::{Copied, copy_all};
 pub use self::error::{Attempt, EngineError, Limited};
+pub use self::kv::quiet_contained_panics;
 pub use self::memory::{Fault, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
 pub use self::notice::{Notice, NoticeEngine};
 pub use self::options::{ByteCount, EngineKind, EngineOptions, IfMissing, UnknownEngine};

@@ -15,6 +15,11 @@ type Migration = fn(&dyn Engine, &mut Batch) -> Result<(), StoreError>;
 /// Every migration ever needed, in order; each commits together with its version number.
 const MIGRATIONS: [Migration; 0] = [];
 
+/// Whether there is a schema at all.
+pub(crate) fn is_made(engine: &dyn Engine) -> Result<bool, StoreError> {
+    Ok(engine.get(Tree::Meta, meta::SCHEMA)?.is_some())
+}
+
 /// Brings a store's rows to [`SCHEMA`], or refuses it.
 pub(crate) fn migrate(engine: &dyn Engine, site: SiteId) -> Result<(), StoreError> {
     let Some(found) = engine.get(Tree::Meta, meta::SCHEMA)? else {
@@ -63,7 +68,9 @@ mod tests {
     #[test]
     fn a_store_of_another_site_or_a_newer_schema_is_refused() {
         let engine = MemoryEngine::new(FaultPlan::default());
+        assert!(!is_made(&engine).unwrap());
         migrate(&engine, SiteId::from_bytes([1; 32])).unwrap();
+        assert!(is_made(&engine).unwrap());
         migrate(&engine, SiteId::from_bytes([1; 32])).unwrap();
         let other = migrate(&engine, SiteId::from_bytes([2; 32]));
         assert!(matches!(other, Err(StoreError::OtherSite { .. })));

@@ -126,6 +126,15 @@ impl SiteStore {
         Ok(store)
     }
 
+    /// Whether an engine holds a site's store, of whatever schema. An empty one is made a store by
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn is_made(engine: &dyn Engine) -> Result<bool, StoreError> {
+        migrate::is_made(engine)
+    }
+
     /// The site.
     ///
     /// # Errors

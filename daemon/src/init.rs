@@ -1,0 +1,34 @@
+//! Making a site: its folder, its keys, its empty store.
+
+use std::path::Path;
+
+use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::SiteSlug;
+use starling_store::engine::{EngineKind, UnknownEngine};
+
+use crate::clock::now;
+use crate::config::Overrides;
+use crate::home::Home;
+use crate::home_problem::{config_problem, home_problem};
+use crate::offline::{IfMissing, open_engine};
+use crate::service::Site;
+
+/// Makes a site in a folder: keys, configuration, an empty store on `engine` (`sled` or `redb`), and last the certificates that make it one.
+///
+/// From then on the folder must hold its store: a site that lost it would begin its log anew.
+///
+/// # Errors
+/// `already_initialised`, `file_access`, `disk_full`, or a store of another site that lies there.
+pub fn init_site(path: &Path, slug: &SiteSlug, engine: &str) -> Result<Home, Problem> {
+    let engine: EngineKind = engine
+        .parse()
+        .map_err(|error: UnknownEngine| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+    let home = Home::prepare(path, slug, Some(engine.name()), now()).map_err(|error| home_problem(&error))?;
+    let config = home
+        .config(&Overrides::default())
+        .map_err(|error| config_problem(&error))?;
+    let engine = open_engine(&home, &config, IfMissing::Create)?;
+    Site::open_on(engine, home.clone(), config, None)?;
+    home.finish().map_err(|error| home_problem(&error))?;
+    Ok(home)
+}

@@ -1,0 +1,113 @@
+//! Stores that are gone, damaged or full.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use starling_api_types::ErrorCode;
+use starling_daemon::config::Overrides;
+use starling_daemon::{open_offline_on, run_on};
+use starling_store::engine::{ByteCount, Engine, FaultPlan, MemoryEngine};
+use tokio_util::sync::CancellationToken;
+
+use crate::bench::{Bench, advisory};
+
+#[test]
+fn a_site_that_lost_its_store_does_not_begin_anew() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    drop(site);
+    let store = bench.home("site-a").join("store");
+    let aside = bench.home("store-aside");
+    fs::rename(&store, &aside).unwrap();
+    let refused = |what: &str| {
+        let problem = bench.try_open("site-a").err().unwrap();
+        assert_eq!(problem.code, ErrorCode::StoreMissing, "{what}: {problem}");
+        let said = format!("{problem:?}");
+        assert!(
+            said.contains("put it back") && said.contains("second history"),
+            "{what}: {said}"
+        );
+    };
+    refused("no folder");
+    assert!(!store.exists(), "nothing was made in its place");
+    fs::create_dir(&store).unwrap();
+    refused("an empty folder");
+    fs::write(store.join("store.redb"), b"").unwrap();
+    refused("an empty file");
+    fs::remove_dir_all(&store).unwrap();
+    fs::rename(&aside, &store).unwrap();
+    assert_eq!(bench.open("site-a").status().advisories, 1);
+}
+
+#[test]
+fn a_store_that_is_no_store_is_told_without_a_way_that_leads_back() {
+    let bench = Bench::new();
+    drop(bench.site("site-a"));
+    let file = bench.home("site-a").join("store/store.redb");
+    let sound = fs::read(&file).unwrap();
+    let noise: Vec<u8> = (0..=250_u8).cycle().take(sound.len()).collect();
+    let mut middle = sound.clone();
+    middle[4_096..].fill(0xA5);
+    for (what, bytes) in [
+        ("noise", &noise[..]),
+        ("text", &b"not a store"[..]),
+        ("pages", &middle[..]),
+        ("half", &sound[..sound.len() / 2]),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let problem = bench.try_open("site-a").err().unwrap();
+        assert_eq!(problem.code, ErrorCode::StoreDamaged, "{what}: {problem:?}");
+        let said = format!("{problem:?}");
+        assert!(said.contains("new site in another folder"), "{what}: {said}");
+        assert!(!said.contains("doctor"), "{what}: {said}");
+    }
+}
+
+#[test]
+fn a_site_on_a_full_disk_starts_and_answers_and_refuses_what_it_cannot_write() {
+    let bench = Bench::new();
+    drop(bench.site("site-a"));
+    let home = bench.home("site-a");
+    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    let shared: Arc<dyn Engine> = engine.clone();
+    let first = open_offline_on(shared.clone(), &home, &Overrides::default()).unwrap();
+    drop(first);
+    engine.set_plan(FaultPlan {
+        capacity: Some(ByteCount(0)),
+        ..FaultPlan::default()
+    });
+    let overrides = Overrides {
+        settings: vec![("federation.enabled".to_owned(), "false".to_owned())],
+    };
+    let socket = home.join("starling.sock");
+    let stop = CancellationToken::new();
+    let ran = bench.wait(async {
+        let daemon = tokio::spawn({
+            let (home, stop) = (home.clone(), stop.clone());
+            async move { run_on(shared, &home, &overrides, stop).await }
+        });
+        while UnixStream::connect(&socket).is_err() && !daemon.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        daemon.await.unwrap()
+    });
+    ran.unwrap();
+    // The same site without its daemon: reading goes on, writing says why not.
+    let offline = open_offline_on(engine, &home, &Overrides::default()).unwrap();
+    let service = offline.service();
+    assert_eq!(bench.wait(service.status()).unwrap().advisories, 0);
+    let mut feed = tempfile::NamedTempFile::with_suffix(".json").unwrap();
+    let record = advisory("EX-1", "express", "4.18.0").to_string();
+    std::io::Write::write_all(&mut feed, record.as_bytes()).unwrap();
+    let input = starling_api::Upload::Path(feed.path().to_owned());
+    let import = service.import_feed("mine".parse().unwrap(), input, Default::default());
+    let problem = bench.wait(import).unwrap_err();
+    assert_eq!(problem.code, ErrorCode::DiskFull, "{problem}");
+    assert!(
+        problem.hint.as_deref().unwrap_or("").contains("free some space"),
+        "{problem:?}"
+    );
+}
