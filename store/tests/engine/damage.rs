@@ -111,7 +111,7 @@ fn survives(kind: EngineKind, file: &str, harm: Harm) -> Vec<Option<EngineError>
                 Err(error) => {
                     assert!(is_named(&error), "{harm:?}, trial {trial}: {error:?}");
                     assert!(
-                        error.to_string().contains("doctor --rebuild"),
+                        error.to_string().contains("fill a new site"),
                         "says what to do: {error}"
                     );
                     Some(error)
