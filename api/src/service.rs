@@ -14,7 +14,8 @@ use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
     DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation, ExportRequest, ExportSummary,
     FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site,
-    SiteAdd, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+    SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
+    VerdictEnvelope,
 };
 
 use crate::upload::Upload;
@@ -81,6 +82,9 @@ pub trait SiteService: Send + Sync {
 
     /// Lists a site. Reports `site_exists`, `site_key_invalid`.
     async fn add_site(&self, site: SiteAdd) -> ServiceResult<Site>;
+
+    /// Changes what is given of an entry, and accepts by it at once. Reports `site_not_found`.
+    async fn change_site(&self, site: &SiteSlug, change: SiteChange) -> ServiceResult<Site>;
 
     /// Takes a site off the list; what it said stays held, no longer accepted. Reports `site_not_found`.
     async fn remove_site(&self, site: &SiteSlug) -> ServiceResult<Site>;

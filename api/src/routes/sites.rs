@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use starling_api_types::{Site, SiteAdd, SiteHistory, SiteList, SiteSlug, SiteStatus};
+use starling_api_types::{Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus};
 
 use super::JsonReply;
 use crate::body::{JsonBody, PathParam};
@@ -33,6 +33,20 @@ pub(crate) async fn add(
     JsonBody(site): JsonBody<SiteAdd>,
 ) -> Result<(StatusCode, Json<Site>), ProblemReply> {
     Ok((StatusCode::CREATED, Json(api.service.add_site(site).await?)))
+}
+
+/// Changes an entry of the allow-list.
+///
+/// What comes into scope is accepted at once as far as its record bodies are here; the rest is asked of peers.
+#[utoipa::path(patch, path = "/sites/{site_id}", operation_id = "change_site", tag = "sites",
+    params(("site_id" = SiteSlug, Path, description = "The site's name.")), request_body = SiteChange,
+    responses((status = 200, description = "The entry as it is now.", body = Site)))]
+pub(crate) async fn change(
+    State(api): State<Api>,
+    PathParam(site): PathParam<SiteSlug>,
+    JsonBody(change): JsonBody<SiteChange>,
+) -> JsonReply<Site> {
+    Ok(Json(api.service.change_site(&site, change).await?))
 }
 
 /// Takes a site off the list.

@@ -222,6 +222,11 @@ impl SiteService for FakeSite {
         Ok(site())
     }
 
+    async fn change_site(&self, name: &SiteSlug, change: SiteChange) -> ServiceResult<Site> {
+        self.note(format!("change_site {name} {change:?}")).await?;
+        Ok(site())
+    }
+
     async fn remove_site(&self, name: &SiteSlug) -> ServiceResult<Site> {
         self.note(format!("remove_site {name}")).await?;
         Ok(site())

@@ -40,6 +40,7 @@ async fn every_documented_operation_is_routed() {
             (Method::GET, &item.get),
             (Method::POST, &item.post),
             (Method::DELETE, &item.delete),
+            (Method::PATCH, &item.patch),
         ];
         for (method, _) in methods.into_iter().filter(|(_, operation)| operation.is_some()) {
             let uri = path

@@ -43,7 +43,9 @@ pub use home::{ConvertReport, InitReport, KeyInfo, KeyList, KeyRole, PublicIdent
 pub use problem::{Problem, ProblemBody};
 pub use raw_json::RawJson;
 pub use scan::{FailOn, ScanParams, VerdictEnvelope};
-pub use site::{Site, SiteAdd, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind};
+pub use site::{
+    Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
+};
 pub use status::{FeedStatus, Health, Lane, PeerStatus, Position, Status, StoreStatus};
 pub use sync::{SyncSite, SyncStatus};
 pub use text::{Cursor, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};

@@ -59,6 +59,27 @@ pub struct SiteAdd {
     pub enabled: Option<bool>,
 }
 
+/// Body of `PATCH /api/v1/sites/{site_id}`: what is given changes, the rest stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteChange {
+    /// A name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// All multiaddresses to reach it at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
+    /// All sources to accept from it; an empty list accepts nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_sources: Option<Vec<SourcePattern>>,
+    /// Largest bundle to accept from it, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bundle_size: Option<u64>,
+    /// Whether anything is exchanged with it at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
 /// Answer of `GET /api/v1/sites`, sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SiteList {

@@ -123,8 +123,13 @@ pub struct Position {
     pub accepted: Option<Cursor>,
     /// Every body in scope is present up to here.
     pub body_complete: Option<Cursor>,
-    /// Why *accepted* lags behind *held*, where it does.
+    /// Why *accepted* lags behind *held*, or the author's view holds more than this one: what is missing, what is
+    /// not allowed, and what to do.
     pub hold_reason: Option<String>,
+    /// Sources that the log speaks of, with live records, and that its author may not speak of here: two sites
+    /// with different lists show different knowledge roots.
+    #[serde(default)]
+    pub out_of_scope: Vec<SourceName>,
 }
 
 /// One source of advisories.

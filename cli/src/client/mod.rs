@@ -21,7 +21,8 @@ use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
     DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest,
     FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site,
-    SiteAdd, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+    SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
+    VerdictEnvelope,
 };
 
 use self::http::{Call, read_stream};
@@ -113,6 +114,11 @@ impl SiteService for Client {
 
     async fn add_site(&self, site: SiteAdd) -> ServiceResult<Site> {
         self.post("/sites").json_body(&site)?.json().await
+    }
+
+    async fn change_site(&self, site: &SiteSlug, change: SiteChange) -> ServiceResult<Site> {
+        let call = self.call(Method::PATCH, format!("/sites/{site}"));
+        call.json_body(&change)?.json().await
     }
 
     async fn remove_site(&self, site: &SiteSlug) -> ServiceResult<Site> {

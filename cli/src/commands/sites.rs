@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use starling_api::{file_problem, limits::JSON_BODY_MAX_BYTES};
-use starling_api_types::{ErrorCode, ExitStatus, Problem, SiteAdd, SiteSlug, SourcePattern};
+use starling_api_types::{ErrorCode, ExitStatus, Problem, SiteAdd, SiteChange, SiteSlug, SourcePattern};
 
 use super::Outcome;
 use crate::progress::Step;
@@ -18,6 +18,7 @@ pub(crate) enum Sites {
     Add(Add),
     List(List),
     Show(Show),
+    Set(Set),
     Remove(Remove),
     History(History),
     Status(Status),
@@ -79,6 +80,48 @@ pub(crate) struct Show {
     site_id: SiteSlug,
 }
 
+/// Change an entry of the allow-list: what is given changes, the rest stays
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A list that is given takes the place of the old one. What comes into scope is accepted at once as far as its
+record bodies are here; the daemon asks peers for the rest, and a bundle that has them can be imported again.
+
+Example:
+  starling sites set site-eu-north-1 --allowed-sources ghsa,rustsec,nvd
+  starling sites set site-eu-north-1 --disable
+
+Exit codes: 0 changed, 2 usage, 3 no such site, 6 not reachable or locked")]
+#[command(group = ArgGroup::new("change").required(true).multiple(true))]
+pub(crate) struct Set {
+    /// The site's name
+    #[arg(value_name = "SITE")]
+    site_id: SiteSlug,
+    /// Sources to accept from it, with commas between; '*' for all
+    #[arg(long, value_name = "SOURCE,…", value_delimiter = ',', group = "change")]
+    allowed_sources: Option<Vec<SourcePattern>>,
+    /// Accept no source from it
+    #[arg(long, conflicts_with = "allowed_sources", group = "change")]
+    no_sources: bool,
+    /// Largest bundle to accept from it, such as 100MB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, group = "change")]
+    max_bundle_size: Option<u64>,
+    /// A name for people
+    #[arg(long, value_name = "TEXT", group = "change")]
+    display_name: Option<String>,
+    /// Multiaddress to reach it at; may be repeated
+    #[arg(long = "address", value_name = "MULTIADDR", group = "change")]
+    addresses: Option<Vec<String>>,
+    /// Reach it by file only
+    #[arg(long, conflicts_with = "addresses", group = "change")]
+    no_address: bool,
+    /// Exchange with it
+    #[arg(long, conflicts_with = "disable", group = "change")]
+    enable: bool,
+    /// Exchange nothing with it and accept nothing of it, without taking it off the list
+    #[arg(long, group = "change")]
+    disable: bool,
+}
+
 /// Take a site off the allow-list; what it said stays held and is no longer accepted
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -130,6 +173,7 @@ impl Sites {
                 let site = session.site(&Step::silent()).await?;
                 session.print(&site.site(&args.site_id).await?, render::site)?;
             }
+            Self::Set(args) => args.run(session).await?,
             Self::Remove(args) => {
                 let site = session.site(&Step::silent()).await?;
                 let removed = site.remove_site(&args.site_id).await?;
@@ -145,6 +189,33 @@ impl Sites {
             }
         }
         Ok(ExitStatus::Pass)
+    }
+}
+
+impl Set {
+    async fn run(self, session: &Session) -> Result<(), Problem> {
+        let change = SiteChange {
+            display_name: self.display_name,
+            addresses: self.addresses.or(self.no_address.then(Vec::new)),
+            allowed_sources: self.allowed_sources.or(self.no_sources.then(Vec::new)),
+            max_bundle_size: self.max_bundle_size,
+            enabled: match (self.enable, self.disable) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+        };
+        let step = session.step("Folding by the changed list");
+        let site = session.site(&step).await?;
+        let entry = site.change_site(&self.site_id, change).await?;
+        drop(step);
+        if entry.enabled && !entry.allowed_sources.is_empty() {
+            note(&format!(
+                "`starling sites status {}` shows what is still missing, where anything is",
+                entry.site_id
+            ));
+        }
+        session.print(&entry, render::site)
     }
 }
 

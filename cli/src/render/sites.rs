@@ -55,7 +55,7 @@ fn lines(site: &Site) -> Lines {
         .add("last cursor", or_dash(site.last_cursor.as_ref()))
 }
 
-/// `starling sites show`, `starling sites add`
+/// `starling sites show`, `add` and `set`
 pub(crate) fn site(site: &Site) -> String {
     lines(site).to_string()
 }

@@ -77,6 +77,8 @@ fn wrong_words_end_as_usage_with_help_on_standard_error() {
         "bundle export -c yesterday -o x",
         "sites add Site_B --key k --max-bundle-size 1XB",
         "sites add ../b --key k",
+        "sites set site-b",
+        "sites set site-b --enable --disable",
         "feeds import a --source A/B",
         "feeds import a --source b --allow-empty",
         "store convert --engine memory",

@@ -7,6 +7,20 @@ const CALLS: &[(&str, &str)] = &[
     ("status", "status"),
     ("sites list", "sites"),
     ("sites show site-b", "site site-b"),
+    (
+        "sites set site-b --allowed-sources ghsa,nvd --max-bundle-size 5MB --disable",
+        "change_site site-b SiteChange { display_name: None, addresses: None, allowed_sources: \
+         Some([SourcePattern(\"ghsa\"), SourcePattern(\"nvd\")]), max_bundle_size: Some(5000000), enabled: Some(false) }",
+    ),
+    (
+        "sites set site-b --display-name B --no-address --enable",
+        "SiteChange { display_name: Some(\"B\"), addresses: Some([]), allowed_sources: None, \
+         max_bundle_size: None, enabled: Some(true) }",
+    ),
+    (
+        "sites set site-b --no-sources",
+        "allowed_sources: Some([]), max_bundle_size: None",
+    ),
     ("sites remove site-b", "remove_site site-b"),
     ("sites history site-b", "site_history site-b"),
     ("sites status site-b", "site_status site-b"),

@@ -121,7 +121,7 @@ impl SiteParts {
             report.warnings.push(format!(
                 "{claims} claims of {name} about {} are held and not accepted, for its --allowed-sources lack them; \
                  to accept them: `starling sites set {name} --allowed-sources {}`, then import this bundle again \
-                 with --force for its record bodies, unless a peer brings them",
+                 for its record bodies, unless a peer brings them",
                 named.join(", "),
                 wider.join(",")
             ));

@@ -335,6 +335,15 @@ impl SiteService for Site {
         self.blocking(move |parts| parts.add_site(site)).await
     }
 
+    async fn change_site(
+        &self,
+        site: &types::SiteSlug,
+        change: types::SiteChange,
+    ) -> ServiceResult<types::Site> {
+        let slug = site.clone();
+        self.blocking(move |site| site.change_site(&slug, change)).await
+    }
+
     async fn remove_site(&self, site: &types::SiteSlug) -> ServiceResult<types::Site> {
         let slug = site.clone();
         self.blocking(move |site| site.remove_site(&slug)).await

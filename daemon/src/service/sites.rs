@@ -34,24 +34,13 @@ impl SiteParts {
 
     pub(super) fn add_site(&self, add: types::SiteAdd) -> ServiceResult<types::Site> {
         let (site, chain) = crate::home::read_identity(&add.key).map_err(|error| home_problem(&error))?;
-        for address in &add.addresses {
-            if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-                let detail = format!(
-                    "adding site {}: {address:?} is no multiaddress: {error}",
-                    add.site_id
-                );
-                return Err(Problem::new(ErrorCode::BadRequest, detail)
-                    .hint("an address looks like /ip4/192.0.2.7/udp/7946/quic-v1"));
-            }
-        }
-        let bad = |error: String| Problem::new(ErrorCode::BadRequest, error);
-        let patterns: Vec<String> = add.allowed_sources.iter().map(ToString::to_string).collect();
+        check_addresses(&add.site_id, &add.addresses)?;
         let listed = ListedSite {
             slug: protocol_slug(&add.site_id)?,
             site,
             display_name: add.display_name,
             addresses: add.addresses,
-            allowed_sources: AllowedSources::try_from(patterns).map_err(|error| bad(error.to_string()))?,
+            allowed_sources: protocol_sources(&add.allowed_sources)?,
             max_bundle_size: add.max_bundle_size,
             enabled: add.enabled.unwrap_or(true),
             added_at: now(),
@@ -61,6 +50,33 @@ impl SiteParts {
             .map_err(|error| store_problem("adding a site to the allow-list", &error))?;
         self.note_site(&listed, "added")?;
         self.shown_site(&listed)
+    }
+
+    pub(super) fn change_site(
+        &self,
+        slug: &types::SiteSlug,
+        change: types::SiteChange,
+    ) -> ServiceResult<types::Site> {
+        let addresses = change.addresses.as_deref().unwrap_or_default();
+        check_addresses(slug, addresses)?;
+        let sources = change.allowed_sources.as_deref();
+        let sources = sources.map(protocol_sources).transpose()?;
+        let changed = self
+            .store
+            .update_listed_site(&protocol_slug(slug)?, |listed| {
+                listed.display_name = change.display_name.or(listed.display_name.take());
+                listed.max_bundle_size = change.max_bundle_size.or(listed.max_bundle_size);
+                listed.enabled = change.enabled.unwrap_or(listed.enabled);
+                if let Some(addresses) = change.addresses {
+                    listed.addresses = addresses;
+                }
+                if let Some(sources) = sources {
+                    listed.allowed_sources = sources;
+                }
+            })
+            .map_err(|error| store_problem("changing an entry of the allow-list", &error))?;
+        self.note_site(&changed, "changed")?;
+        self.shown_site(&changed)
     }
 
     pub(super) fn remove_site(&self, slug: &types::SiteSlug) -> ServiceResult<types::Site> {
@@ -264,6 +280,22 @@ fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
         },
         LedgerEntry::BundleExported { .. } | LedgerEntry::SiteChanged { .. } => empty,
     }
+}
+
+fn check_addresses(site: &types::SiteSlug, addresses: &[String]) -> ServiceResult<()> {
+    for address in addresses {
+        if let Err(error) = address.parse::<libp2p::Multiaddr>() {
+            let detail = format!("listing site {site}: {address:?} is no multiaddress: {error}");
+            return Err(Problem::new(ErrorCode::BadRequest, detail)
+                .hint("an address looks like /ip4/192.0.2.7/udp/7946/quic-v1"));
+        }
+    }
+    Ok(())
+}
+
+fn protocol_sources(patterns: &[types::SourcePattern]) -> ServiceResult<AllowedSources> {
+    let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    AllowedSources::try_from(patterns).map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))
 }
 
 pub(super) fn protocol_slug(slug: &types::SiteSlug) -> ServiceResult<SiteSlug> {

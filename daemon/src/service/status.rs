@@ -2,6 +2,7 @@
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
+use starling_protocol::Source;
 use starling_store::{LogOverview, SiteStore};
 
 use super::SiteParts;
@@ -106,10 +107,34 @@ impl SiteParts {
             held: cursor(log.tip.cursor.number),
             accepted: cursor(log.accepted),
             body_complete: cursor(log.body_complete),
-            hold_reason: match (log.frozen, &log.hold_reason) {
-                (true, _) => Some("the author signed two histories; its log is frozen".to_owned()),
-                (false, reason) => reason.clone(),
-            },
+            hold_reason: self.hold_reason(log),
+            out_of_scope: log.out_of_scope.iter().map(Into::into).collect(),
         }
+    }
+
+    /// Everything that keeps a log's claims out of the view, and what to do about it.
+    fn hold_reason(&self, log: &LogOverview) -> Option<String> {
+        let mut reasons = Vec::new();
+        if log.frozen {
+            reasons.push("the author signed two histories; its log is frozen".to_owned());
+        } else if let Some(reason) = &log.hold_reason {
+            let mut reason = reason.clone();
+            if log.wanted > 0 {
+                reason.push_str("; a peer that holds them sends them, and so does a bundle that has them (import it again)");
+            }
+            reasons.push(reason);
+        }
+        if !log.out_of_scope.is_empty() {
+            let sources: Vec<&str> = log.out_of_scope.iter().map(Source::as_str).collect();
+            reasons.push(match self.slug_of(&log.id.site) {
+                Some(name) => format!(
+                    "claims about {} are held and not accepted: {name} may not speak of them here (`starling sites \
+                     set {name} --allowed-sources`), so that its knowledge root differs from this one",
+                    sources.join(", ")
+                ),
+                None => "its author is not on the allow-list: nothing of it is accepted".to_owned(),
+            });
+        }
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }

@@ -1,7 +1,9 @@
 //! Importing bundles: what the report says, and that a refusal and a dry run change nothing.
 
 use serde_json::{Value, json};
-use starling_api_types::{Conflict, ConflictStrategy, ErrorCode, ExportRequest, ImportParams, ImportReport};
+use starling_api_types::{
+    Conflict, ConflictStrategy, ErrorCode, ExportRequest, ImportParams, ImportReport, SiteChange,
+};
 
 use crate::bench::{Bench, advisory, code, dry_run};
 
@@ -219,4 +221,29 @@ fn what_an_author_may_not_speak_of_is_named_and_comes_when_it_may() {
         warning.contains("`starling sites set site-a --allowed-sources ghsa,nvd`"),
         "{warning}"
     );
+    // Status says why the two roots differ.
+    let position = || {
+        let mut positions = b.status().positions.into_iter();
+        positions
+            .find(|position| position.site_id.as_ref() == Some(&a.slug()))
+            .unwrap()
+    };
+    assert_eq!(position().out_of_scope, ["nvd".parse().unwrap()]);
+    let reason = position().hold_reason.unwrap();
+    assert!(
+        reason.contains("claims about nvd are held and not accepted"),
+        "{reason}"
+    );
+    assert_ne!(a.status().knowledge_root, b.status().knowledge_root);
+    let wider = SiteChange {
+        allowed_sources: Some(vec!["ghsa".parse().unwrap(), "nvd".parse().unwrap()]),
+        ..SiteChange::default()
+    };
+    b.wait(b.service.change_site(&a.slug(), wider)).unwrap();
+    let reason = position().hold_reason.unwrap();
+    assert!(reason.starts_with("2 record bodies are missing"), "{reason}");
+    let report = b.import(&all, ImportParams::default()).unwrap();
+    assert_eq!((report.counts.canonical_created, report.warnings.len()), (2, 0));
+    assert_eq!(position().hold_reason, None);
+    assert_eq!(a.status().knowledge_root, b.status().knowledge_root);
 }

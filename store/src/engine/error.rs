@@ -187,7 +187,9 @@ impl EngineError {
 /// What can be done about damage. A store that does not open cannot be examined by anything that opens it.
 const fn damage_advice(attempted: Attempt) -> &'static str {
     match attempted {
-        Attempt::Open => "it cannot be opened, so nothing in it can be repaired: keep it aside and fill a new site from its peers",
+        Attempt::Open => {
+            "it cannot be opened, so nothing in it can be repaired: keep it aside and fill a new site from its peers"
+        }
         _ => "`starling doctor` names what is damaged, with --rebuild it derives anew what can be derived",
     }
 }

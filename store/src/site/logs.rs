@@ -43,6 +43,8 @@ pub struct LogOverview {
     pub wanted: usize,
     /// Live entries held.
     pub live: u64,
+    /// Sources with live entries that the author may not speak of here.
+    pub out_of_scope: Vec<Source>,
     /// A fork proof is kept.
     pub frozen: bool,
     /// Why acceptance waits, if it does.
@@ -230,6 +232,12 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
         body_complete,
         wanted: log.wanted.len(),
         live: log.sources.values().map(|row| row.held.live).sum(),
+        out_of_scope: log
+            .sources
+            .iter()
+            .filter(|(source, row)| row.held.live > 0 && !in_scope(source))
+            .filter_map(|(source, _)| source.clone())
+            .collect(),
         frozen: log.fork.is_some(),
         hold_reason,
     }
