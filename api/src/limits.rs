@@ -8,6 +8,12 @@ pub const JSON_BODY_MAX_BYTES: u64 = 256 * 1024;
 /// Largest SBOM, in bytes: held in memory while it is scanned. 100,000 components need some 60 MB.
 pub const SBOM_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Largest baseline of a scan, in bytes: the verdict over an SBOM of the largest size is smaller.
+pub const BASELINE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Largest form of a scan, in bytes: its documents, and some for the lines between them.
+pub const SCAN_FORM_MAX_BYTES: u64 = SBOM_MAX_BYTES + BASELINE_MAX_BYTES + 64 * 1024;
+
 /// Largest feed upload, in bytes. It streams; the bound is there so that nothing is endless.
 pub const FEED_UPLOAD_MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 

@@ -85,6 +85,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::BodyTooLarge,
                 E::UploadInterrupted,
                 E::SbomUnreadable,
+                E::BaselineUnreadable,
                 E::TimedOut,
             ]],
         ),

@@ -18,6 +18,7 @@ use starling_api_types::{
     VerdictEnvelope,
 };
 
+use crate::scan_form::ScanDocuments;
 use crate::upload::Upload;
 
 /// Bytes that arrive over time; an error ends them and means that they are not whole.
@@ -52,11 +53,11 @@ pub trait SiteService: Send + Sync {
     /// The site's identity, roots, peers, positions, feeds and store.
     async fn status(&self) -> ServiceResult<Status>;
 
-    /// Judges `sbom`, whose kind is found by content.
+    /// Judges an SBOM, whose kind is found by content.
     ///
     /// A scan against empty knowledge is an answer (`exit_code` 4), not an error.
-    /// Reports `sbom_unreadable`.
-    async fn scan(&self, sbom: Bytes, params: ScanParams) -> ServiceResult<VerdictEnvelope>;
+    /// Reports `sbom_unreadable`, `baseline_unreadable`.
+    async fn scan(&self, documents: ScanDocuments, params: ScanParams) -> ServiceResult<VerdictEnvelope>;
 
     /// Why a package is, or is not, affected by a vulnerability: what a scan would decide, rule by rule.
     ///

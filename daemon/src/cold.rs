@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use starling_api::ServiceResult;
+use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
 
 use crate::config::Overrides;
@@ -19,7 +19,7 @@ use crate::service::Judge;
 #[must_use]
 pub fn scan_cold(
     home: &Path,
-    document: &[u8],
+    documents: &ScanDocuments,
     params: &types::ScanParams,
 ) -> Option<ServiceResult<types::VerdictEnvelope>> {
     let home = Home::open(home).ok()?;
@@ -31,7 +31,7 @@ pub fn scan_cold(
         home: &home,
         config: &config,
     };
-    let judged = judge.scan(document, params, &*index, &state.knowledge);
+    let judged = judge.scan(documents, params, &*index, &state.knowledge);
     // Damage inside of the index: the store's way finds and mends it.
     judged.transpose()
 }

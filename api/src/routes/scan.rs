@@ -5,14 +5,17 @@ use axum::extract::{Request, State};
 use starling_api_types::{ErrorCode, ExplainQuery, Explanation, Problem, ScanParams, VerdictEnvelope};
 
 use super::JsonReply;
-use crate::body::{Params, read_all};
-use crate::limits::{ADVISORY_NAME_MAX_BYTES, SBOM_MAX_BYTES};
+use crate::body::Params;
+use crate::limits::ADVISORY_NAME_MAX_BYTES;
 use crate::openapi::Binary;
+use crate::scan_form::ScanDocuments;
 use crate::state::Api;
 
 /// Judges an SBOM.
 ///
-/// The body is the SBOM itself; its kind is found by content, whatever its content type. A verdict of
+/// The body is the SBOM itself, its kind found by content whatever its content type; or a form
+/// (`multipart/form-data`) with the SBOM in the part `sbom` and, if wanted, in `baseline` a verdict of
+/// before, against which only what is new fails. A verdict of
 /// *fail*, or one over empty knowledge, is an answer with status 200: read `exit_code`.
 #[utoipa::path(post, path = "/scan", operation_id = "scan", tag = "scan", params(ScanParams),
     request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The SBOM."),
@@ -24,8 +27,8 @@ pub(crate) async fn scan(
 ) -> JsonReply<VerdictEnvelope> {
     let _place = api.upload_place()?;
     let (parts, body) = request.into_parts();
-    let sbom = read_all(&parts.headers, body, SBOM_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
-    Ok(Json(api.service.scan(sbom, params).await?))
+    let documents = ScanDocuments::from_body(&parts.headers, body).await?;
+    Ok(Json(api.service.scan(documents, params).await?))
 }
 
 /// Why a package is, or is not, affected by a vulnerability.

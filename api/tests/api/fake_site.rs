@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use starling_api::{ByteStream, EventStream, ExportedBundle, ServiceResult, SiteService, Upload};
+use starling_api::{
+    ByteStream, EventStream, ExportedBundle, ScanDocuments, ServiceResult, SiteService, Upload,
+};
 use starling_api_types::*;
 use tokio::sync::Notify;
 
@@ -151,8 +153,16 @@ impl SiteService for FakeSite {
         })
     }
 
-    async fn scan(&self, sbom: Bytes, params: ScanParams) -> ServiceResult<VerdictEnvelope> {
-        self.note(format!("scan {} {params:?}", sbom.len())).await?;
+    async fn scan(&self, documents: ScanDocuments, params: ScanParams) -> ServiceResult<VerdictEnvelope> {
+        let more = documents
+            .baseline
+            .map(|baseline| format!(" baseline {}", baseline.len()));
+        let asked = format!(
+            "scan {}{} {params:?}",
+            documents.sbom.len(),
+            more.unwrap_or_default()
+        );
+        self.note(asked).await?;
         Ok(VerdictEnvelope {
             verdict: RawJson::new(r#"{"outcome": "pass", "n":1.0}"#.to_owned()).unwrap(),
             verdict_hash: VerdictHash::from_bytes([4; 32]),

@@ -134,6 +134,9 @@ error_codes! {
     /// The document is not an SBOM of a known kind, or breaks its rules.
     SbomUnreadable => ("sbom_unreadable", 422, "SBOM not readable", NO, InputRefused);
 
+    /// The baseline of a scan is no verdict.
+    BaselineUnreadable => ("baseline_unreadable", 422, "Baseline not readable", NO, InputRefused);
+
     // Events.
     /// The events after the given id are no longer kept.
     EventsExpired => ("events_expired", 410, "Events no longer kept", NO, KnowledgeMissing);

@@ -77,6 +77,13 @@ pub struct ScanParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, format = DateTime)]
     pub as_of: Option<Timestamp>,
+    /// The least share of packages that must be judged, in hundredths of a percent; the site's policy when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(maximum = 10_000)]
+    pub min_coverage_basis_points: Option<u16>,
+    /// The oldest a source's last check may be at the moment of judgement, in seconds; the site's policy when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age_seconds: Option<u64>,
 }
 
 /// Answer of `POST /api/v1/scan`: the verdict and what holds for this site and moment only.

@@ -102,9 +102,8 @@ impl<'a> Call<'a> {
     }
 
     /// Adds a body.
-    pub(super) fn content(mut self, content_type: &'static str, sent: Sent) -> Self {
-        self.headers
-            .push((CONTENT_TYPE.as_str(), content_type.to_owned()));
+    pub(super) fn content(mut self, content_type: impl Into<String>, sent: Sent) -> Self {
+        self.headers.push((CONTENT_TYPE.as_str(), content_type.into()));
         if let Some(size) = sent.size {
             self.headers.push((CONTENT_LENGTH.as_str(), size.to_string()));
         }

@@ -11,11 +11,10 @@ mod upload;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use hyper::Method;
 use starling_api::{
-    BUNDLE_CONTENT_TYPE, ByteStream, EventStream, ExportedBundle, LAST_EVENT_ID, ServiceResult, SiteService,
-    Upload, read_summary,
+    BUNDLE_CONTENT_TYPE, ByteStream, EventStream, ExportedBundle, LAST_EVENT_ID, ScanDocuments,
+    ServiceResult, SiteService, Upload, read_summary,
 };
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
@@ -77,10 +76,11 @@ impl SiteService for Client {
         self.get("/status").json().await
     }
 
-    async fn scan(&self, sbom: Bytes, params: ScanParams) -> ServiceResult<VerdictEnvelope> {
+    async fn scan(&self, documents: ScanDocuments, params: ScanParams) -> ServiceResult<VerdictEnvelope> {
+        let (content_type, body) = documents.into_body();
         self.post("/scan")
             .query(&params)?
-            .content(ANY_CONTENT_TYPE, Sent::bytes(sbom))
+            .content(content_type, Sent::bytes(body))
             .json()
             .await
     }

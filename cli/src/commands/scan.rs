@@ -1,41 +1,63 @@
 //! `starling scan`
 
-use std::path::PathBuf;
+mod input;
+mod report;
 
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use futures::StreamExt;
-use starling_api::limits::SBOM_MAX_BYTES;
-use starling_api::{SiteService, Upload, file_problem};
-use starling_api_types::{ErrorCode, ExitStatus, FailOn, Problem, ScanParams, Timestamp};
+use starling_api::limits::{BASELINE_MAX_BYTES, SBOM_MAX_BYTES};
+use starling_api::{ScanDocuments, SiteService};
+use starling_api_types::{ErrorCode, FailOn, Problem, ScanParams, Timestamp, VerdictEnvelope};
+use starling_policy::units::{parse_percent, parse_span};
 
+use self::input::Baseline;
+pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
 use super::Outcome;
 use crate::local::scan_cold;
-use crate::output::open_input;
+use crate::output::STANDARD;
+use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
 
-/// Judge an SBOM: CycloneDX or SPDX JSON
+/// Judge SBOMs or lockfiles
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Equal knowledge, policy and --as-of give the same verdict bytes at every site.
+Equal knowledge, policy and --at give the same verdict bytes at every site.
+
+Of several SBOMs each is judged by itself; one that is refused does not keep the others from it. The
+command then ends with the first of 1, 2, 3, 4, 5 that any of them ends with.
 
 Example:
   starling scan sbom.json --fail-on high
+  starling scan web.json worker.json --min-coverage 95 --max-age 48h
+  starling scan sbom.json --fail-on low --baseline accepted.json
   syft -o cyclonedx-json dir:. | starling scan - --json
 
-Exit codes: 0 pass, 1 fail by policy, 3 not an SBOM, 4 knowledge missing or stale,
+Exit codes: 0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
   5 coverage too low, 6 not reachable or locked")]
 pub(crate) struct Scan {
-    /// The SBOM; `-` is standard input
-    #[arg(value_name = "SBOM|-")]
-    sbom: PathBuf,
+    /// The SBOMs; `-` is standard input
+    #[arg(value_name = "SBOM|-", required = true)]
+    sboms: Vec<PathBuf>,
     /// Fail from this severity on; the site's policy alone when absent
     #[arg(long, value_name = "LEVEL", value_parser = level_parser())]
     fail_on: Option<FailOn>,
+    /// End with 5 unless this share of the packages was judged, as in 95 or 99.5
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    min_coverage: Option<u16>,
+    /// End with 4 when a source was last checked longer ago, as in 48h or 7d
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    max_age: Option<u64>,
     /// The moment to judge at, as in 2025-01-15T10:30:00.000Z; now when absent
-    #[arg(long, value_name = "TIME")]
-    as_of: Option<Timestamp>,
+    // The name that the API and the verdict have for it works too.
+    #[arg(long, alias = "as-of", value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Fail only on findings that this verdict, or report of several, does not have
+    #[arg(long, value_name = "VERDICT")]
+    baseline: Option<PathBuf>,
 }
 
 fn level_parser() -> impl TypedValueParser<Value = FailOn> {
@@ -44,64 +66,98 @@ fn level_parser() -> impl TypedValueParser<Value = FailOn> {
 
 impl Scan {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
-        let sbom = read(open_input(&self.sbom)?).await?;
-        let step = session.step(format!("Scanning {}", self.sbom.display()));
+        self.check()?;
+        let baseline = match &self.baseline {
+            Some(path) => Some(Baseline::of(
+                input::read(path, "the baseline", BASELINE_MAX_BYTES).await?,
+            )?),
+            None => None,
+        };
+        if let [sbom] = self.sboms.as_slice() {
+            let bytes = input::read(sbom, "the SBOM", SBOM_MAX_BYTES).await?;
+            let step = session.step(format!("Scanning {}", sbom.display()));
+            let envelope = self.judge(session, &step, sbom, bytes, baseline.as_ref()).await?;
+            drop(step);
+            session.print(&envelope, render::verdict)?;
+            let (_, status) = ScanReport::of(vec![scanned(sbom, Ok(envelope))])?;
+            return Ok(status);
+        }
+        let mut scans = Vec::with_capacity(self.sboms.len());
+        for sbom in &self.sboms {
+            let outcome = match input::read(sbom, "the SBOM", SBOM_MAX_BYTES).await {
+                Ok(bytes) => {
+                    let step = session.step(format!("Scanning {}", sbom.display()));
+                    self.judge(session, &step, sbom, bytes, baseline.as_ref()).await
+                }
+                Err(problem) => Err(problem),
+            };
+            match outcome {
+                Err(problem) if !is_of_the_sbom(problem.code) => return Err(problem),
+                outcome => scans.push(scanned(sbom, outcome)),
+            }
+        }
+        let (report, status) = ScanReport::of(scans)?;
+        session.print(&report, render::scan_report)?;
+        Ok(status)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        let inputs = self.sboms.iter().chain(&self.baseline);
+        if inputs.filter(|path| path.as_os_str() == STANDARD).count() > 1 {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                "reading the SBOMs: `-` is named twice, and standard input can be read once",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Judges one SBOM: by the daemon, else by the match index alone, else by the store.
+    async fn judge(
+        &self,
+        session: &Session,
+        step: &Step,
+        sbom: &Path,
+        bytes: Bytes,
+        baseline: Option<&Baseline>,
+    ) -> Result<VerdictEnvelope, Problem> {
+        let documents = ScanDocuments {
+            sbom: bytes,
+            baseline: baseline.and_then(|baseline| baseline.of_sbom(&sbom.to_string_lossy())),
+        };
         let params = ScanParams {
             fail_on: self.fail_on,
-            as_of: self.as_of,
+            as_of: self.at,
+            min_coverage_basis_points: self.min_coverage,
+            max_age_seconds: self.max_age,
         };
-        let envelope = match session.daemon(&step).await {
-            Ok(daemon) => daemon.scan(sbom.into(), params).await?,
+        match session.daemon(step).await {
+            Ok(daemon) => daemon.scan(documents, params).await,
             Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {
-                match scan_cold(session.home(), &sbom, &params) {
-                    Some(judged) => judged?,
-                    None => session.site(&step).await?.scan(sbom.into(), params).await?,
+                match scan_cold(session.home(), &documents, &params) {
+                    Some(judged) => judged,
+                    None => session.site(step).await?.scan(documents, params).await,
                 }
             }
-            Err(problem) => return Err(problem),
-        };
-        drop(step);
-        session.print(&envelope, render::verdict)?;
-        ExitStatus::from_code(envelope.exit_code).ok_or_else(|| {
-            Problem::internal(
-                "ending the scan",
-                format!("the verdict has the exit code {}", envelope.exit_code),
-            )
-        })
+            Err(problem) => Err(problem),
+        }
     }
 }
 
-/// The whole SBOM, within the bound that the daemon sets too.
-async fn read(input: Upload) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        Problem::new(
-            ErrorCode::BodyTooLarge,
-            format!("reading the SBOM: it has more than {SBOM_MAX_BYTES} bytes"),
-        )
-    };
-    match input {
-        Upload::Path(path) => {
-            let size = std::fs::metadata(&path)
-                .map_err(|error| file_problem("opening", &path, &error))?
-                .len();
-            if size > SBOM_MAX_BYTES {
-                return Err(too_large());
-            }
-            std::fs::read(&path).map_err(|error| file_problem("reading", &path, &error))
-        }
-        Upload::Stream(mut stream) => {
-            let mut all = Vec::new();
-            while let Some(chunk) = stream.next().await {
-                all.extend_from_slice(&chunk?);
-                if all.len() as u64 > SBOM_MAX_BYTES {
-                    return Err(too_large());
-                }
-            }
-            Ok(all)
-        }
-        Upload::File(_) => Err(Problem::internal(
-            "reading the SBOM",
-            "an open file is no input of the command line",
-        )),
+/// Whether a problem is one SBOM's own, so that the others can still be judged.
+fn is_of_the_sbom(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::SbomUnreadable | ErrorCode::BodyTooLarge | ErrorCode::FileAccess
+    )
+}
+
+fn scanned(sbom: &Path, outcome: Result<VerdictEnvelope, Problem>) -> Scanned {
+    Scanned {
+        sbom: sbom.to_string_lossy().into_owned(),
+        outcome: match outcome {
+            Ok(envelope) => ScanOutcome::Result(Box::new(envelope)),
+            Err(problem) => ScanOutcome::Problem(problem),
+        },
     }
 }

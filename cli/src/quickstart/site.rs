@@ -104,7 +104,7 @@ impl Site {
             sbom.into(),
             "--fail-on".into(),
             "high".into(),
-            "--as-of".into(),
+            "--at".into(),
             as_of.to_string().into(),
             "--json".into(),
         ];

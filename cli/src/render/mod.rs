@@ -22,7 +22,7 @@ pub(crate) use explain::explanation;
 pub(crate) use selftest::selftest;
 pub(crate) use sites::{site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, status};
-pub(crate) use verdict::verdict;
+pub(crate) use verdict::{scan_report, verdict};
 pub(crate) use work::{converted, doctor, feed_report};
 
 use table::Table;

@@ -7,6 +7,7 @@ use starling_api_types::{ExitStatus, VerdictEnvelope};
 
 use super::table::Table;
 use super::{count, cut, list, or_dash, plain, section};
+use crate::commands::scan::{ScanOutcome, ScanReport, Scanned};
 
 /// Widest summary of a finding.
 const SUMMARY_WIDTH: usize = 60;
@@ -116,6 +117,29 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
         plain(&body.knowledge_root),
         plain(&body.as_of),
         envelope.site_id
+    );
+    text
+}
+
+/// `starling scan` of several SBOMs
+pub(crate) fn scan_report(report: &ScanReport) -> String {
+    let mut text = String::new();
+    for Scanned { sbom, outcome } in &report.scans {
+        let _ = writeln!(text, "== {}", plain(sbom));
+        match outcome {
+            ScanOutcome::Result(envelope) => text.push_str(&verdict(envelope)),
+            ScanOutcome::Problem(problem) => {
+                let _ = writeln!(text, "REFUSED: {}", plain(&problem.to_string()));
+            }
+        }
+        text.push('\n');
+    }
+    let exit = ExitStatus::from_code(report.exit_code);
+    let _ = writeln!(
+        text,
+        "{} SBOMs, exit code {}",
+        count(report.scans.len() as u64),
+        or_dash(exit)
     );
     text
 }

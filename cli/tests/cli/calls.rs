@@ -53,10 +53,14 @@ const CALLS: &[(&str, &str)] = &[
     ),
     (
         "scan @F/b.stl",
-        "scan 6 ScanParams { fail_on: None, as_of: None }",
+        "scan 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None }",
     ),
     (
-        "scan @F/b.stl --fail-on high --as-of 2025-01-15T10:30:00.000Z",
+        "scan @F/b.stl --min-coverage 99.5 --max-age 2d --baseline @F/b.stl",
+        "scan 6 baseline 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: Some(9950), max_age_seconds: Some(172800) }",
+    ),
+    (
+        "scan @F/b.stl --fail-on high --at 2025-01-15T10:30:00.000Z",
         "scan 6 ScanParams { fail_on: Some(High), as_of: Some(",
     ),
     ("doctor", "doctor DoctorRequest { rebuild: false }"),
@@ -118,6 +122,41 @@ fn the_verdict_decides_the_exit_code_and_keeps_its_bytes() {
             run.text()
         );
     }
+}
+
+#[test]
+fn several_sboms_are_one_report_and_end_with_the_gravest_code() {
+    let world = World::with_daemon();
+    world.file("b.stl", "bundle");
+    for code in [0_u8, 1, 4, 5] {
+        *world.site.exit_code.lock().unwrap() = code;
+        let run = world
+            .run_with("scan @F/b.stl - --json", b"{}")
+            .ends(i32::from(code));
+        let report = run.json();
+        assert_eq!(report["exit_code"], code);
+        assert_eq!(report["scans"][1]["sbom"], "-");
+        assert_eq!(report["scans"][1]["result"]["exit_code"], code);
+    }
+    // What cannot be read is told of beside the others, and is graver than what passes.
+    *world.site.exit_code.lock().unwrap() = 0;
+    let run = world.run("scan @F/none @F/b.stl --json").ends(2);
+    assert_eq!(run.json()["scans"][0]["problem"]["code"], "file_access");
+    assert_eq!(run.json()["scans"][1]["result"]["exit_code"], 0);
+    *world.site.exit_code.lock().unwrap() = 1;
+    let text = world.run("scan @F/none @F/b.stl").ends(1).text();
+    assert!(
+        text.contains("REFUSED: ") && text.ends_with("2 SBOMs, exit code 1 (fail by policy)\n"),
+        "{text}"
+    );
+    // A report is a baseline for the SBOMs that it names.
+    *world.site.exit_code.lock().unwrap() = 0;
+    let report = world.run("scan @F/b.stl @F/b.stl --json").ends(0).stdout;
+    world.file("report.json", report);
+    world.run("scan @F/b.stl --baseline @F/report.json").ends(0);
+    assert!(world.asked().contains(" baseline "), "{}", world.asked());
+    world.run_with("scan - --baseline @F/report.json", b"{}").ends(0);
+    assert!(!world.asked().contains(" baseline "), "{}", world.asked());
 }
 
 #[test]

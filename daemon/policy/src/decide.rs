@@ -5,9 +5,11 @@ use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_scanner::sbom::Inventory;
 use starling_scanner::scan::ScanResult;
 
+use crate::baseline::Baseline;
 use crate::policy::Policy;
 use crate::verdict::{
-    Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictCoverage, VerdictInventory, as_text,
+    Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
+    VerdictInventory, as_text,
 };
 
 /// The state of a site's knowledge when it judged; equal at every site with an equal root.
@@ -40,6 +42,8 @@ pub struct Judged<'a> {
     pub inventory: &'a Inventory,
     /// What the scan found.
     pub result: &'a ScanResult,
+    /// A verdict of before: findings that it has do not fail.
+    pub baseline: Option<&'a Baseline>,
 }
 
 /// Decides. The outcome is the first that applies of:
@@ -56,16 +60,36 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         document,
         inventory,
         result,
+        baseline,
     } = judged;
+    let mut reasons = Vec::new();
+    let mut excused = 0;
     let findings: Vec<JudgedFinding> = result
         .findings
         .iter()
-        .map(|finding| JudgedFinding {
-            action: action(policy, finding.severity.level),
-            finding: finding.clone(),
+        .map(|finding| {
+            let known = baseline.is_some_and(|baseline| baseline.knows(finding));
+            let mut action = action(policy, finding.severity.level);
+            if known && action == Action::Fail {
+                action = Action::Warn;
+                excused += 1;
+            }
+            JudgedFinding {
+                action,
+                known,
+                finding: finding.clone(),
+            }
         })
         .collect();
-    let mut reasons = Vec::new();
+    if excused > 0 {
+        reasons.push(Reason {
+            code: ReasonCode::FindingsKnown,
+            text: format!(
+                "{excused} {} known from the baseline and would fail otherwise",
+                are(excused)
+            ),
+        });
+    }
     finding_reasons(policy, &findings, &mut reasons);
     knowledge_reasons(policy, knowledge, as_of, &mut reasons);
     coverage_reasons(policy, result, knowledge, &mut reasons);
@@ -77,6 +101,8 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
     let mut sources = knowledge.sources.clone();
     sources.sort();
     let notes = u64::try_from(inventory.notes.len()).unwrap_or(u64::MAX);
+    let findings_known = findings.iter().filter(|finding| finding.known).count();
+    let findings_known = u64::try_from(findings_known).unwrap_or(u64::MAX);
     let components = u64::try_from(inventory.components.len()).unwrap_or(u64::MAX);
     Verdict {
         format: Verdict::FORMAT,
@@ -95,8 +121,17 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         knowledge_root: knowledge.root,
         sources,
         policy_hash: policy.hash(),
+        baseline: baseline.map(|baseline| VerdictBaseline {
+            hash: baseline.hash(),
+            known: findings_known,
+        }),
         as_of,
     }
+}
+
+/// `finding is` or `findings are`, by their number.
+fn are(count: usize) -> &'static str {
+    if count == 1 { "finding is" } else { "findings are" }
 }
 
 fn action(policy: &Policy, level: starling_scanner::severity::Level) -> Action {
@@ -117,7 +152,10 @@ fn outcome_of(code: ReasonCode) -> Outcome {
         | ReasonCode::KnowledgeStale
         | ReasonCode::KnowledgeMissing
         | ReasonCode::CoverageTooLow => Outcome::Unknown,
-        ReasonCode::FindingsWarn | ReasonCode::CoverageGaps | ReasonCode::NothingToJudge => Outcome::Warn,
+        ReasonCode::FindingsWarn
+        | ReasonCode::FindingsKnown
+        | ReasonCode::CoverageGaps
+        | ReasonCode::NothingToJudge => Outcome::Warn,
     }
 }
 
@@ -133,7 +171,9 @@ fn rank(outcome: Outcome) -> u8 {
 
 fn finding_reasons(policy: &Policy, findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
     let mut say = |action: Action, code, threshold: Option<crate::FailOn>| {
-        let count = findings.iter().filter(|f| f.action == action).count();
+        // What the baseline excuses reaches a higher threshold, and is told of by itself.
+        let told = |f: &&JudgedFinding| f.action == action && !(f.known && action == Action::Warn);
+        let count = findings.iter().filter(told).count();
         if let (1.., Some(threshold)) = (count, threshold) {
             let (noun, verb) = if count == 1 {
                 ("finding", "reaches")

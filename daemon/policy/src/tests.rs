@@ -14,7 +14,7 @@ fn inventory() -> Inventory {
     sbom::read(DOCUMENT).unwrap()
 }
 
-fn finding(level: Level) -> Finding {
+pub(crate) fn finding(level: Level) -> Finding {
     Finding {
         vulnerability: "CVE-2024-1".into(),
         ids: vec!["CVE-2024-1".into()],
@@ -69,11 +69,21 @@ fn knowledge() -> KnowledgeState {
 const AS_OF: u64 = 3_000_000;
 
 fn judge(result: &ScanResult, policy: &Policy, knowledge: &KnowledgeState) -> Verdict {
+    judge_against(None, result, policy, knowledge)
+}
+
+fn judge_against(
+    baseline: Option<&Baseline>,
+    result: &ScanResult,
+    policy: &Policy,
+    knowledge: &KnowledgeState,
+) -> Verdict {
     let inventory = inventory();
     let judged = Judged {
         document: DOCUMENT,
         inventory: &inventory,
         result,
+        baseline,
     };
     decide(judged, policy, knowledge, UnixMillis::saturating(AS_OF))
 }
@@ -324,6 +334,57 @@ fn the_policy_hash_names_the_whole_policy() {
         .validate()
         .is_err()
     );
+}
+
+#[test]
+fn against_a_baseline_only_what_is_new_fails() {
+    let policy = Policy {
+        fail_on: Some(FailOn::High),
+        ..Policy::default()
+    };
+    let before = judge(&result(&[Level::High], all_matched()), &policy, &knowledge());
+    let baseline = Baseline::read(&before.to_bytes().unwrap()).unwrap();
+    let same = judge_against(
+        Some(&baseline),
+        &result(&[Level::High], all_matched()),
+        &policy,
+        &knowledge(),
+    );
+    assert_eq!((same.outcome, exit_code(&same)), (Outcome::Warn, 0));
+    assert_eq!(codes(&same), [ReasonCode::FindingsKnown]);
+    assert_eq!(
+        same.baseline,
+        Some(VerdictBaseline {
+            hash: VerdictHash::of(&before.to_bytes().unwrap()),
+            known: 1
+        })
+    );
+    let mut more = result(&[Level::High, Level::High], all_matched());
+    more.findings[1].vulnerability = "CVE-2025-9".into();
+    more.findings[1].ids = vec!["CVE-2025-9".into()];
+    let new = judge_against(Some(&baseline), &more, &policy, &knowledge());
+    assert_eq!((new.outcome, exit_code(&new)), (Outcome::Fail, 1));
+    assert_eq!(
+        new.findings
+            .iter()
+            .map(|f| (f.known, f.action))
+            .collect::<Vec<_>>(),
+        [(true, Action::Warn), (false, Action::Fail)]
+    );
+}
+
+#[test]
+fn a_baseline_excuses_findings_and_nothing_else() {
+    let policy = Policy {
+        fail_on: Some(FailOn::High),
+        max_age_seconds: Some(1),
+        ..Policy::default()
+    };
+    let scan = result(&[Level::High], all_matched());
+    let before = judge(&scan, &policy, &knowledge());
+    let baseline = Baseline::read(&before.to_bytes().unwrap()).unwrap();
+    let stale = judge_against(Some(&baseline), &scan, &policy, &knowledge());
+    assert_eq!(exit_code(&stale), 4);
 }
 
 proptest! {

@@ -69,6 +69,8 @@ pub enum ReasonCode {
     CoverageTooLow,
     /// Findings reach the warning threshold.
     FindingsWarn,
+    /// Findings that would fail are in the baseline.
+    FindingsKnown,
     /// Packages could not be judged.
     CoverageGaps,
     /// The inventory holds no packages.
@@ -130,9 +132,21 @@ impl VerdictCoverage {
 pub struct JudgedFinding {
     /// What policy does.
     pub action: Action,
+    /// Whether the baseline has it: then it does not fail.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
     /// The finding.
     #[serde(flatten)]
     pub finding: Finding,
+}
+
+/// The verdict that findings were held against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictBaseline {
+    /// Its hash.
+    pub hash: VerdictHash,
+    /// Number of findings that it has too.
+    pub known: u64,
 }
 
 /// The body of a verdict. Its fields are inputs or follow from inputs: nothing here tells which site
@@ -157,6 +171,9 @@ pub struct Verdict {
     pub sources: Vec<SourceCheck>,
     /// The policy that decided.
     pub policy_hash: PolicyHash,
+    /// The verdict that findings were held against, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<VerdictBaseline>,
     /// The time judged at: an input.
     #[serde(serialize_with = "as_text")]
     pub as_of: UnixMillis,
@@ -205,5 +222,11 @@ impl VerdictHash {
 impl fmt::Display for VerdictHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "blake3:{}", blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl Serialize for VerdictHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }

@@ -24,8 +24,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use starling_api::{ByteStream, EventStream, ExportedBundle, ServiceResult, SiteService, Upload};
+use starling_api::{
+    ByteStream, EventStream, ExportedBundle, ScanDocuments, ServiceResult, SiteService, Upload,
+};
 use starling_api_types as types;
 use starling_api_types::Problem;
 use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
@@ -301,8 +302,12 @@ impl SiteService for Site {
         self.blocking(SiteParts::status).await
     }
 
-    async fn scan(&self, sbom: Bytes, params: types::ScanParams) -> ServiceResult<types::VerdictEnvelope> {
-        self.blocking(move |site| site.scan(&sbom, params)).await
+    async fn scan(
+        &self,
+        documents: ScanDocuments,
+        params: types::ScanParams,
+    ) -> ServiceResult<types::VerdictEnvelope> {
+        self.blocking(move |site| site.scan(&documents, params)).await
     }
 
     async fn explain(&self, query: types::ExplainQuery) -> ServiceResult<types::Explanation> {

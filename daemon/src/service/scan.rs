@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use starling_api::ServiceResult;
+use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
-use starling_policy::{FailOn, Judged, KnowledgeState, Policy, SourceCheck, VerdictHash, decide, exit_code};
+use starling_policy::{
+    Baseline, FailOn, Judged, KnowledgeState, Policy, SourceCheck, VerdictHash, decide, exit_code,
+};
 use starling_protocol::UnixMillis;
 use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
 use starling_scanner::osv::Affected;
@@ -26,7 +28,7 @@ use crate::match_index::stamp_of;
 impl SiteParts {
     pub(super) fn scan(
         &self,
-        document: &[u8],
+        documents: &ScanDocuments,
         params: types::ScanParams,
     ) -> ServiceResult<types::VerdictEnvelope> {
         let judge = Judge {
@@ -44,13 +46,13 @@ impl SiteParts {
         let state = self.knowledge_state(&reader)?;
         let index = stamp_of(&reader).ok().and_then(|stamp| self.indexes.find(&stamp));
         if let Some(index) = index {
-            if let Some(envelope) = judge.scan(document, &params, &*index, &state)? {
+            if let Some(envelope) = judge.scan(documents, &params, &*index, &state)? {
                 return Ok(envelope);
             }
             self.indexes.discard();
         }
         judge
-            .scan(document, &params, &ViewKnowledge::new(&reader)?, &state)?
+            .scan(documents, &params, &ViewKnowledge::new(&reader)?, &state)?
             .ok_or_else(|| Problem::internal("scanning", "the view cannot be read"))
     }
 
@@ -82,11 +84,12 @@ impl Judge<'_> {
     /// Judges an SBOM by what `knowledge` holds; none if it could not be read, which is told in the log.
     pub(crate) fn scan(
         &self,
-        document: &[u8],
+        documents: &ScanDocuments,
         params: &types::ScanParams,
         knowledge: &dyn Knowledge,
         state: &KnowledgeState,
     ) -> ServiceResult<Option<types::VerdictEnvelope>> {
+        let document: &[u8] = &documents.sbom;
         let unreadable = |error: sbom::SbomError| {
             Problem::new(
                 ErrorCode::SbomUnreadable,
@@ -95,6 +98,11 @@ impl Judge<'_> {
         };
         let inventory = sbom::read(document).map_err(unreadable)?;
         let policy = self.policy(params)?;
+        let baseline = documents.baseline.as_deref().map(Baseline::read).transpose();
+        let baseline = baseline.map_err(|error| {
+            Problem::new(ErrorCode::BaselineUnreadable, crate::home::error_chain(&error))
+                .hint("`starling scan --json` writes what can be given as a baseline")
+        })?;
         let as_of = match params.as_of {
             Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),
             None => now(),
@@ -114,6 +122,7 @@ impl Judge<'_> {
                 document,
                 inventory: &inventory,
                 result: &result,
+                baseline: baseline.as_ref(),
             },
             &policy,
             state,
@@ -155,12 +164,18 @@ impl Judge<'_> {
             ),
         };
         let scan = &self.config.scan;
-        Ok(Policy {
+        let configured_coverage = scan.min_coverage_percent.map(|percent| u16::from(percent) * 100);
+        let configured_age = scan.max_age_hours.map(|hours| hours.saturating_mul(3_600));
+        let policy = Policy {
             fail_on,
-            min_coverage_basis_points: scan.min_coverage_percent.map(|percent| u16::from(percent) * 100),
-            max_age_seconds: scan.max_age_hours.map(|hours| hours.saturating_mul(3_600)),
+            min_coverage_basis_points: params.min_coverage_basis_points.or(configured_coverage),
+            max_age_seconds: params.max_age_seconds.or(configured_age),
             ..Policy::default()
-        })
+        };
+        policy
+            .validate()
+            .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+        Ok(policy)
     }
 }
 

@@ -187,7 +187,7 @@ fn round(site: &Site) -> Vec<Value> {
 
     let verdict = site.scan(
         &sample_sbom(site),
-        &["--fail-on", "high", "--as-of", "2025-06-01T00:00:00.000Z"],
+        &["--fail-on", "high", "--at", "2025-06-01T00:00:00.000Z"],
     );
     assert_eq!(verdict.exit_code, 1);
     said.push(verdict.verdict_hash.to_string().into());

@@ -42,7 +42,7 @@ fn one_site_follows_over_quic_another_by_file_and_all_three_judge_alike() {
     assert_eq!(a.dump("mine"), c.dump("mine"));
 
     let sbom = sample_sbom(&a);
-    let verdicts = [&a, &b, &c].map(|site| site.scan(&sbom, &["--fail-on", "high", "--as-of", AS_OF]));
+    let verdicts = [&a, &b, &c].map(|site| site.scan(&sbom, &["--fail-on", "high", "--at", AS_OF]));
     for verdict in &verdicts {
         assert_eq!(verdict.exit_code, 1, "express 4.18.0 is affected");
         assert_eq!(

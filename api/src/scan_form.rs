@@ -1,0 +1,220 @@
+//! What a scan is given: the SBOM alone as the body, or a form with the documents that go with it.
+//!
+//! The form is `multipart/form-data`, so a build without our client says
+//! `curl -F sbom=@sbom.json -F baseline=@verdict.json`. Both sides of it are here, so that they cannot drift.
+
+use std::error::Error as _;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use bytes::{BufMut, Bytes, BytesMut};
+use multer::{Constraints, Multipart, SizeLimit};
+use starling_api_types::{ErrorCode, Problem};
+
+use crate::body::{read_all, upload_stream};
+use crate::limits::{BASELINE_MAX_BYTES, SBOM_MAX_BYTES, SCAN_FORM_MAX_BYTES};
+
+/// Content type of a body that is the SBOM itself, whose kind is found by content.
+const PLAIN: &str = "application/octet-stream";
+const FORM: &str = "multipart/form-data";
+
+const SBOM: &str = "sbom";
+const BASELINE: &str = "baseline";
+/// Every part of the form, with the most bytes that each may have.
+const PARTS: &[(&str, u64)] = &[(SBOM, SBOM_MAX_BYTES), (BASELINE, BASELINE_MAX_BYTES)];
+
+/// The documents of one scan.
+#[derive(Debug, Clone, Default)]
+pub struct ScanDocuments {
+    /// The SBOM; its kind is found by content.
+    pub sbom: Bytes,
+    /// A verdict of before, bare or in its envelope: only what it does not have fails.
+    pub baseline: Option<Bytes>,
+}
+
+impl From<Bytes> for ScanDocuments {
+    fn from(sbom: Bytes) -> Self {
+        Self {
+            sbom,
+            ..Self::default()
+        }
+    }
+}
+
+impl ScanDocuments {
+    /// The body of a call with these documents, and its content type.
+    pub fn into_body(self) -> (String, Bytes) {
+        let mut parts = vec![(SBOM, self.sbom)];
+        parts.extend(self.baseline.map(|baseline| (BASELINE, baseline)));
+        if let [(_, sbom)] = parts.as_slice() {
+            return (PLAIN.to_owned(), sbom.clone());
+        }
+        let boundary = boundary(&parts);
+        let mut body = BytesMut::new();
+        for (name, bytes) in &parts {
+            body.put(
+                format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").as_bytes(),
+            );
+            body.put(bytes.as_ref());
+            body.put(&b"\r\n"[..]);
+        }
+        body.put(format!("--{boundary}--\r\n").as_bytes());
+        (format!("{FORM}; boundary={boundary}"), body.freeze())
+    }
+
+    /// Reads the body of a call.
+    pub(crate) async fn from_body(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
+        let content_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or(PLAIN);
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case(FORM) {
+            let sbom = read_all(headers, body, SBOM_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
+            return Ok(sbom.into());
+        }
+        let boundary = multer::parse_boundary(content_type).map_err(refusal)?;
+        let stream = upload_stream(headers, body, SCAN_FORM_MAX_BYTES, ErrorCode::BodyTooLarge)?;
+        let mut sizes = SizeLimit::new().whole_stream(SCAN_FORM_MAX_BYTES);
+        for (name, most) in PARTS {
+            sizes = sizes.for_field(*name, *most);
+        }
+        let names = PARTS.iter().map(|(name, _)| *name).collect();
+        let constraints = Constraints::new().allowed_fields(names).size_limit(sizes);
+        let mut form = Multipart::with_constraints(stream, boundary, constraints);
+        let (mut sbom, mut baseline) = (None, None);
+        while let Some(part) = form.next_field().await.map_err(refusal)? {
+            let name = part.name().unwrap_or_default().to_owned();
+            let bytes = part.bytes().await.map_err(refusal)?;
+            let place = match name.as_str() {
+                SBOM => &mut sbom,
+                BASELINE => &mut baseline,
+                _ => return Err(bad_form(&format!("it has a part `{}`", shortened(&name)))),
+            };
+            if place.replace(bytes).is_some() {
+                return Err(bad_form(&format!("its part `{name}` comes twice")));
+            }
+        }
+        let sbom = sbom.ok_or_else(|| bad_form("it has no part `sbom`"))?;
+        Ok(Self { sbom, baseline })
+    }
+}
+
+/// A boundary that stands in none of the parts, the same for the same parts.
+fn boundary(parts: &[(&str, Bytes)]) -> String {
+    let mut number = 0_u64;
+    loop {
+        let boundary = format!("starling-scan-form-{number}");
+        let inside = |bytes: &Bytes| {
+            bytes
+                .windows(boundary.len())
+                .any(|window| window == boundary.as_bytes())
+        };
+        if !parts.iter().any(|(_, bytes)| inside(bytes)) {
+            return boundary;
+        }
+        number += 1;
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn bad_form(found: &str) -> Problem {
+    let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
+    Problem::new(
+        ErrorCode::BadRequest,
+        format!("reading the form of a scan: {found}"),
+    )
+    .hint(format!(
+        "a form has the part `sbom`, and may have these: {}",
+        names.join(", ")
+    ))
+}
+
+fn refusal(error: multer::Error) -> Problem {
+    match error {
+        // What the upload itself met: too large, silent, broken off.
+        multer::Error::StreamReadFailed(source) => match source.downcast::<Problem>() {
+            Ok(problem) => *problem,
+            Err(other) => bad_form(&shortened(&other.to_string())),
+        },
+        multer::Error::FieldSizeExceeded { limit, field_name } => {
+            let name = field_name.unwrap_or_default();
+            Problem::new(
+                ErrorCode::BodyTooLarge,
+                format!("reading the form of a scan: its part `{name}` has more than {limit} bytes"),
+            )
+        }
+        multer::Error::UnknownField { field_name } => bad_form(&format!(
+            "it has a part `{}`",
+            shortened(&field_name.unwrap_or_default())
+        )),
+        other => {
+            let cause = other.source().map(ToString::to_string);
+            bad_form(&cause.unwrap_or_else(|| other.to_string()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(content_type: &str, body: impl Into<Body>) -> Result<ScanDocuments, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        ScanDocuments::from_body(&headers, body.into()).await
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_read_whatever_the_documents_hold() {
+        let hostile = b"\r\n--starling-scan-form-0--\r\n\x00\xff--starling-scan-form-1".as_slice();
+        for baseline in [None, Some(Bytes::from_static(hostile)), Some(Bytes::new())] {
+            let documents = ScanDocuments {
+                sbom: Bytes::from_static(b"{\"a\": \"\r\n\"}"),
+                baseline: baseline.clone(),
+            };
+            let (content_type, body) = documents.clone().into_body();
+            let back = read(&content_type, body).await.unwrap();
+            assert_eq!((back.sbom, back.baseline), (documents.sbom, baseline));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_that_is_not_a_scan_is_refused() {
+        let form = |parts: &[&str]| {
+            let part = |name: &&str| {
+                format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{{}}\r\n")
+            };
+            parts.iter().map(part).collect::<String>() + "--x--\r\n"
+        };
+        for (body, said) in [
+            (form(&[]), "no part `sbom`"),
+            (form(&["baseline"]), "no part `sbom`"),
+            (form(&["sbom", "sbom"]), "comes twice"),
+            (form(&["sbom", "other"]), "a part `other`"),
+            (form(&["sbom"]).replace("--x--", ""), "incomplete"),
+        ] {
+            let problem = read("multipart/form-data; boundary=x", body).await.unwrap_err();
+            assert_eq!(problem.code, ErrorCode::BadRequest);
+            assert!(problem.detail.contains(said), "{problem}");
+        }
+        let problem = read("multipart/form-data", "x").await.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::BadRequest);
+    }
+
+    #[tokio::test]
+    async fn a_part_over_its_bound_is_too_large() {
+        let documents = ScanDocuments {
+            sbom: vec![b'x'; usize::try_from(SBOM_MAX_BYTES).unwrap() + 1].into(),
+            baseline: Some(Bytes::new()),
+        };
+        let (content_type, body) = documents.into_body();
+        let problem = read(&content_type, body).await.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::BodyTooLarge);
+        assert!(problem.detail.contains("`sbom`"), "{problem}");
+    }
+}

@@ -1,0 +1,139 @@
+//! The documents of a scan, read whole within the bounds that the daemon sets too.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use serde_json::Value;
+use starling_api::{Upload, file_problem};
+use starling_api_types::{ErrorCode, Problem};
+
+use super::report::ScanReport;
+use crate::output::open_input;
+
+/// Reads a file, or standard input for `-`; `what` names it in problems.
+///
+/// # Errors
+/// `file_access`, or `body_too_large` over `max_bytes`.
+pub(super) async fn read(source: &Path, what: &str, max_bytes: u64) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(
+            ErrorCode::BodyTooLarge,
+            format!(
+                "reading {what}: {} has more than {max_bytes} bytes",
+                source.display()
+            ),
+        )
+    };
+    match open_input(source)? {
+        Upload::Path(path) => {
+            let size = std::fs::metadata(&path)
+                .map_err(|error| file_problem("opening", &path, &error))?
+                .len();
+            if size > max_bytes {
+                return Err(too_large());
+            }
+            let bytes = std::fs::read(&path).map_err(|error| file_problem("reading", &path, &error))?;
+            // A pipe says no size, and a file may have grown.
+            if bytes.len() as u64 > max_bytes {
+                return Err(too_large());
+            }
+            Ok(bytes.into())
+        }
+        Upload::Stream(mut stream) => {
+            let mut all = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                all.extend_from_slice(&chunk?);
+                if all.len() as u64 > max_bytes {
+                    return Err(too_large());
+                }
+            }
+            Ok(all.into())
+        }
+        Upload::File(_) => Err(Problem::internal(
+            format!("reading {what}"),
+            "an open file is no input of the command line",
+        )),
+    }
+}
+
+/// A baseline: one verdict for whatever is scanned, or a report with a verdict by SBOM.
+#[derive(Debug)]
+pub(super) enum Baseline {
+    /// One verdict, bare or in its envelope.
+    One(Bytes),
+    /// The report of a scan of several.
+    Many(Vec<(String, Bytes)>),
+}
+
+impl Baseline {
+    /// Reads what `starling scan --json` has written; what is no report is left for the site to judge.
+    ///
+    /// # Errors
+    /// `baseline_unreadable` for a report whose scans cannot be read.
+    pub(super) fn of(bytes: Bytes) -> Result<Self, Problem> {
+        let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
+            return Ok(Self::One(bytes));
+        };
+        let Some(scans) = value.get_mut(ScanReport::LIST) else {
+            return Ok(Self::One(bytes));
+        };
+        let unreadable = |found: &str| {
+            Problem::new(
+                ErrorCode::BaselineUnreadable,
+                format!("reading the baseline: a scan of its report {found}"),
+            )
+        };
+        let mut verdicts = Vec::new();
+        for scan in scans.as_array_mut().into_iter().flatten() {
+            let Some(sbom) = scan.get("sbom").and_then(Value::as_str).map(ToOwned::to_owned) else {
+                return Err(unreadable("names no SBOM"));
+            };
+            // What could not be scanned then has no findings now known.
+            let Some(envelope) = scan.get_mut("result") else {
+                continue;
+            };
+            let bytes = serde_json::to_vec(&envelope.take()).map_err(|_| unreadable("has no JSON form"))?;
+            verdicts.push((sbom, bytes.into()));
+        }
+        Ok(Self::Many(verdicts))
+    }
+
+    /// The verdict to hold the scan of `sbom` against; `None` where a report has none of that name, so
+    /// that all its findings are new.
+    pub(super) fn of_sbom(&self, sbom: &str) -> Option<Bytes> {
+        match self {
+            Self::One(bytes) => Some(bytes.clone()),
+            Self::Many(verdicts) => verdicts
+                .iter()
+                .find_map(|(name, bytes)| (name == sbom).then(|| bytes.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_a_baseline_for_each_sbom_by_name() {
+        let report = br#"{"scans":[{"sbom":"a.json","result":{"verdict":{}}},{"sbom":"b.json","problem":{}}],"exit_code":3}"#;
+        let baseline = Baseline::of(Bytes::from_static(report)).unwrap();
+        assert_eq!(
+            baseline.of_sbom("a.json").unwrap(),
+            br#"{"verdict":{}}"#.as_slice()
+        );
+        assert_eq!(baseline.of_sbom("b.json"), None);
+        assert_eq!(baseline.of_sbom("c.json"), None);
+        let nameless = Baseline::of(Bytes::from_static(br#"{"scans":[{}]}"#)).unwrap_err();
+        assert_eq!(nameless.code, ErrorCode::BaselineUnreadable);
+    }
+
+    #[test]
+    fn one_verdict_is_a_baseline_for_every_sbom() {
+        for bytes in [br#"{"format":"x"}"#.as_slice(), b"junk"] {
+            let baseline = Baseline::of(Bytes::from_static(bytes)).unwrap();
+            assert_eq!(baseline.of_sbom("any").unwrap(), bytes);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A verdict of before, against which only what is new fails.
+//!
+//! A finding is known when the baseline has the same vulnerability in the same package. The version does
+//! not count: an update that leaves the vulnerability in place brings nothing new. Neither does what the
+//! policy of then said about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+use starling_protocol::json;
+use starling_scanner::scan::Finding;
+
+use crate::verdict::{Verdict, VerdictHash};
+
+/// Largest baseline, in bytes: the verdict over an SBOM of the largest size is smaller.
+pub const MAX_BASELINE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A verdict whose findings are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Baseline {
+    hash: VerdictHash,
+    /// By ecosystem and name of the package.
+    findings: BTreeMap<(String, String), Vec<Known>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    vulnerability: String,
+    ids: BTreeSet<String>,
+}
+
+/// Bytes that are no baseline.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// Larger than any verdict.
+    #[error("cannot read the baseline: it has {found} bytes, more than the limit of {MAX_BASELINE_BYTES}")]
+    TooLarge {
+        /// How many bytes there are.
+        found: usize,
+    },
+    /// Not JSON.
+    #[error("cannot read the baseline as JSON; give the output of `starling scan --json`")]
+    Json(#[source] serde_json::Error),
+    /// JSON that is no verdict.
+    #[error(
+        "cannot read the baseline: its format is {found:?}, not \"{}\"; give the output of `starling scan --json`",
+        Verdict::FORMAT
+    )]
+    Format {
+        /// What it says of itself, shortened; empty if nothing.
+        found: String,
+    },
+    /// A verdict that lacks what it must hold.
+    #[error("cannot read the findings of the baseline")]
+    Findings(#[source] serde_json::Error),
+    /// A verdict that has no canonical form.
+    #[error("cannot read the baseline as canonical JSON")]
+    Canonical(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+#[derive(Deserialize)]
+struct Body {
+    findings: Vec<BodyFinding>,
+}
+
+#[derive(Deserialize)]
+struct BodyFinding {
+    vulnerability: String,
+    ids: Vec<String>,
+    package: BodyPackage,
+}
+
+#[derive(Deserialize)]
+struct BodyPackage {
+    ecosystem: String,
+    name: String,
+}
+
+impl Baseline {
+    /// Reads a verdict's body, bare or in its envelope.
+    ///
+    /// # Errors
+    /// If the bytes are neither, or too many.
+    pub fn read(bytes: &[u8]) -> Result<Self, BaselineError> {
+        if bytes.len() > MAX_BASELINE_BYTES {
+            return Err(BaselineError::TooLarge { found: bytes.len() });
+        }
+        let mut value: Value = serde_json::from_slice(bytes).map_err(BaselineError::Json)?;
+        if let Some(body) = value.get_mut("verdict") {
+            value = body.take();
+        }
+        let format = value.get("format").and_then(Value::as_str).unwrap_or_default();
+        if format != Verdict::FORMAT {
+            return Err(BaselineError::Format {
+                found: format.chars().take(40).collect(),
+            });
+        }
+        let raw = serde_json::to_vec(&value).map_err(|e| BaselineError::Canonical(Box::new(e)))?;
+        let canonical = json::canonicalize(&raw).map_err(|e| BaselineError::Canonical(Box::new(e)))?;
+        let body: Body = serde_json::from_value(value).map_err(BaselineError::Findings)?;
+        let mut findings: BTreeMap<_, Vec<Known>> = BTreeMap::new();
+        for finding in body.findings {
+            let package = (finding.package.ecosystem, finding.package.name);
+            findings.entry(package).or_default().push(Known {
+                vulnerability: finding.vulnerability,
+                ids: finding.ids.into_iter().collect(),
+            });
+        }
+        Ok(Self {
+            hash: VerdictHash::of(&canonical),
+            findings,
+        })
+    }
+
+    /// Returns the hash of the verdict's body.
+    pub const fn hash(&self) -> VerdictHash {
+        self.hash
+    }
+
+    /// Returns true if the baseline has this finding.
+    pub fn knows(&self, finding: &Finding) -> bool {
+        let package = (finding.package.ecosystem.clone(), finding.package.name.clone());
+        self.findings
+            .get(&package)
+            .is_some_and(|known| known.iter().any(|known| known.is(finding)))
+    }
+}
+
+impl Known {
+    /// The same vulnerability, or one that has since got another name. Two CVEs are never one, even where
+    /// they share an alias.
+    fn is(&self, finding: &Finding) -> bool {
+        let (then, now) = (&self.vulnerability, &finding.vulnerability);
+        if then == now {
+            return true;
+        }
+        let both_cves = then.starts_with("CVE-") && now.starts_with("CVE-");
+        !both_cves && (self.ids.contains(now) || finding.ids.contains(then))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::finding;
+    use starling_scanner::severity::Level;
+
+    fn body(vulnerability: &str, ids: &str) -> String {
+        format!(
+            r#"{{"format":"starling-verdict/1","findings":[{{"vulnerability":"{vulnerability}","ids":[{ids}],
+            "package":{{"ecosystem":"npm","name":"express","version":"3.0.0"}}}}]}}"#
+        )
+    }
+
+    fn knows(body: &str, vulnerability: &str, ids: &[&str]) -> bool {
+        let mut now = finding(Level::High);
+        now.vulnerability = vulnerability.into();
+        now.ids = ids.iter().map(|id| (*id).into()).collect();
+        Baseline::read(body.as_bytes()).unwrap().knows(&now)
+    }
+
+    #[test]
+    fn a_finding_is_known_by_vulnerability_and_package_whatever_the_version() {
+        let baseline = body("CVE-2024-1", r#""CVE-2024-1""#);
+        assert!(knows(&baseline, "CVE-2024-1", &["CVE-2024-1"]));
+        assert!(!knows(&baseline, "CVE-2024-2", &["CVE-2024-2"]));
+        let mut other = finding(Level::High);
+        other.package.name = "koa".into();
+        assert!(!Baseline::read(baseline.as_bytes()).unwrap().knows(&other));
+    }
+
+    #[test]
+    fn a_vulnerability_that_got_its_cve_later_is_known_and_a_second_cve_under_one_alias_is_not() {
+        let before = body("GHSA-a", r#""GHSA-a""#);
+        assert!(knows(&before, "CVE-2024-1", &["CVE-2024-1", "GHSA-a"]));
+        let shared = body("CVE-2024-1", r#""CVE-2024-1","GHSA-a","CVE-2024-2""#);
+        assert!(!knows(&shared, "CVE-2024-2", &["CVE-2024-2", "GHSA-a"]));
+    }
+
+    #[test]
+    fn the_envelope_and_other_spacing_change_nothing() {
+        let bare = body("CVE-2024-1", r#""CVE-2024-1""#);
+        let wrapped = format!(r#"{{"site_id":"a","verdict": {bare} }}"#);
+        assert_eq!(
+            Baseline::read(bare.as_bytes()).unwrap(),
+            Baseline::read(wrapped.as_bytes()).unwrap()
+        );
+    }
+
+    #[test]
+    fn what_is_no_verdict_is_refused() {
+        for bytes in [
+            "",
+            "[]",
+            "{}",
+            r#"{"format":"starling-verdict/2","findings":[]}"#,
+            r#"{"format":"starling-verdict/1"}"#,
+            r#"{"format":"starling-verdict/1","findings":[{}]}"#,
+            r#"{"verdict":null}"#,
+        ] {
+            assert!(Baseline::read(bytes.as_bytes()).is_err(), "{bytes}");
+        }
+    }
+}
