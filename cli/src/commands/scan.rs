@@ -2,6 +2,7 @@
 
 mod input;
 mod report;
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +16,11 @@ use starling_policy::units::{parse_percent, parse_span};
 
 use self::input::Baseline;
 pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
+use self::show::Shape;
 use super::Outcome;
 use crate::local::scan_cold;
 use crate::output::STANDARD;
 use crate::progress::Step;
-use crate::render;
 use crate::session::Session;
 
 /// Judge SBOMs or lockfiles
@@ -34,6 +35,7 @@ Example:
   starling scan sbom.json --fail-on high
   starling scan web.json worker.json --min-coverage 95 --max-age 48h
   starling scan sbom.json --fail-on low --baseline accepted.json
+  starling scan sbom.json --format sarif -o scan.sarif
   syft -o cyclonedx-json dir:. | starling scan - --json
 
 Exit codes: 0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
@@ -58,6 +60,18 @@ pub(crate) struct Scan {
     /// Fail only on findings that this verdict, or report of several, does not have
     #[arg(long, value_name = "VERDICT")]
     baseline: Option<PathBuf>,
+    /// What to write; `--json` is short for json
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    format: Option<Shape>,
+    /// Where to write it; `-` is standard output
+    #[arg(
+        short,
+        long,
+        value_name = "FILE|-",
+        default_value = "-",
+        hide_default_value = true
+    )]
+    output: PathBuf,
 }
 
 fn level_parser() -> impl TypedValueParser<Value = FailOn> {
@@ -78,8 +92,8 @@ impl Scan {
             let step = session.step(format!("Scanning {}", sbom.display()));
             let envelope = self.judge(session, &step, sbom, bytes, baseline.as_ref()).await?;
             drop(step);
-            session.print(&envelope, render::verdict)?;
-            let (_, status) = ScanReport::of(vec![scanned(sbom, Ok(envelope))])?;
+            let (report, status) = ScanReport::of(vec![scanned(sbom, Ok(envelope))])?;
+            self.show(session, &report).await?;
             return Ok(status);
         }
         let mut scans = Vec::with_capacity(self.sboms.len());
@@ -97,8 +111,13 @@ impl Scan {
             }
         }
         let (report, status) = ScanReport::of(scans)?;
-        session.print(&report, render::scan_report)?;
+        self.show(session, &report).await?;
         Ok(status)
+    }
+
+    async fn show(&self, session: &Session, report: &ScanReport) -> Result<(), Problem> {
+        let default = if session.json() { Shape::Json } else { Shape::Table };
+        show::write(report, self.format.unwrap_or(default), &self.output).await
     }
 
     fn check(&self) -> Result<(), Problem> {

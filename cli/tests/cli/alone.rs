@@ -75,6 +75,7 @@ fn wrong_words_end_as_usage_with_help_on_standard_error() {
         "scan a --at yesterday",
         "scan a --min-coverage 101",
         "scan a --max-age 3",
+        "scan a --format pdf",
         "scan - -",
         "scan - --baseline -",
         "bundle import a --on-conflict prefer_me",

@@ -160,6 +160,46 @@ fn several_sboms_are_one_report_and_end_with_the_gravest_code() {
 }
 
 #[test]
+fn every_format_is_written_to_standard_output_and_to_a_file() {
+    let world = World::with_daemon();
+    world.file("b.stl", "bundle");
+    for (format, holds) in [
+        ("table", "PASS"),
+        ("json", r#""verdict_hash""#),
+        ("sarif", r#""version": "2.1.0""#),
+        ("junit", "<testsuites"),
+        ("cyclonedx", r#""bomFormat": "CycloneDX""#),
+        ("csv", "\"sbom\",\"outcome\""),
+        ("markdown", "# Starling scan"),
+        ("html", "<!doctype html>"),
+    ] {
+        let text = world
+            .run(&format!("scan @F/b.stl --format {format}"))
+            .ends(0)
+            .text();
+        assert!(text.contains(holds), "{format}: {text}");
+        let quiet = world
+            .run(&format!("scan @F/b.stl --format {format} -o @F/out"))
+            .ends(0);
+        assert!(quiet.stdout.is_empty() && quiet.stderr.is_empty());
+        assert_eq!(
+            std::fs::read_to_string(world.path("out")).unwrap(),
+            text,
+            "{format}"
+        );
+        let several = world
+            .run(&format!("scan @F/b.stl @F/none --format {format}"))
+            .ends(2);
+        assert!(several.text().contains(holds), "{format}");
+    }
+    // A report is written whatever the verdict is.
+    *world.site.exit_code.lock().unwrap() = 1;
+    world.run("scan @F/b.stl --format sarif -o @F/failed").ends(1);
+    assert!(world.path("failed").exists());
+    world.run("scan @F/b.stl -o @F/no/such/folder/x").ends(2);
+}
+
+#[test]
 fn events_come_one_a_line_until_the_daemon_stops() {
     let world = World::with_daemon();
     *world.site.events.lock().unwrap() = (1..=3).map(crate::fake_site::event).collect();

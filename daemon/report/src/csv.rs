@@ -1,0 +1,98 @@
+//! CSV (RFC 4180): one line per finding, one per SBOM that was refused.
+//!
+//! Spreadsheets run what begins with `=`, `+`, `-` or `@` as a formula, so such cells get an apostrophe in
+//! front, which spreadsheets take for "this is text".
+
+use crate::model::Report;
+use crate::text::clean;
+
+const HEAD: [&str; 14] = [
+    "sbom",
+    "outcome",
+    "action",
+    "vulnerability",
+    "ids",
+    "severity",
+    "score",
+    "ecosystem",
+    "package",
+    "version",
+    "fixed",
+    "places",
+    "decided_by",
+    "summary",
+];
+
+pub(crate) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    line(&mut out, HEAD);
+    for scan in &report.scans {
+        let judged = match &scan.outcome {
+            Ok(judged) => judged,
+            Err(why) => {
+                let mut cells = [""; HEAD.len()];
+                cells[0] = &scan.name;
+                cells[1] = "refused";
+                cells[HEAD.len() - 1] = why;
+                line(&mut out, cells);
+                continue;
+            }
+        };
+        for finding in &judged.body.findings {
+            line(
+                &mut out,
+                [
+                    scan.name.as_str(),
+                    &judged.body.outcome,
+                    &finding.action,
+                    &finding.vulnerability,
+                    &finding.ids.join(" "),
+                    &finding.severity.level,
+                    finding.severity.score.as_deref().unwrap_or_default(),
+                    &finding.package.ecosystem,
+                    &finding.package.name,
+                    &finding.package.version,
+                    &finding.fixed.join(" "),
+                    &finding.places.join(" "),
+                    &finding.excuse().unwrap_or_default(),
+                    &finding.summary,
+                ],
+            );
+        }
+    }
+    out
+}
+
+fn line(out: &mut String, cells: [&str; HEAD.len()]) {
+    for (index, text) in cells.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(&cell(text));
+    }
+    out.push_str("\r\n");
+}
+
+fn cell(text: &str) -> String {
+    let text = clean(text);
+    // Spreadsheets skip blanks before they look, and some take the wide forms of the signs too.
+    let is_formula = text
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
+    let guard = if is_formula { "'" } else { "" };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn cells_are_quoted_and_no_formula_gets_through() {
+        assert_eq!(cell("a \"b\", c"), r#""a ""b"", c""#);
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "  =cmd|' /C calc'!A0", "＝1"] {
+            assert!(cell(formula).starts_with("\"'"), "{formula}");
+        }
+        assert_eq!(cell("\t=1\r\n"), "\"\u{fffd}=1\u{fffd}\u{fffd}\"");
+    }
+}

@@ -1,0 +1,168 @@
+//! CycloneDX 1.6 with vulnerabilities: the packages that have findings, and the findings as its `vulnerabilities`.
+//!
+//! It says what is known of the packages with findings and nothing of the others: it goes beside the SBOM,
+//! whose hash it names, not in its place.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::format::{Format, RenderError};
+use crate::model::{Finding, Judged, Package, Report, Scan};
+use crate::text::clean;
+
+pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
+    let mut components: BTreeMap<String, Value> = BTreeMap::new();
+    let mut vulnerabilities = Vec::new();
+    let mut properties = Vec::new();
+    for (index, scan) in report.scans.iter().enumerate() {
+        describe(scan, index, &mut properties);
+        let Ok(judged) = &scan.outcome else {
+            continue;
+        };
+        for finding in &judged.body.findings {
+            let reference = reference(&finding.package);
+            components
+                .entry(reference.clone())
+                .or_insert_with(|| component(&finding.package, &reference));
+            vulnerabilities.push(vulnerability(finding, &reference, &scan.name));
+        }
+    }
+    let document = json!({
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "tools": {"components": [
+                {"type": "application", "name": "Starling", "version": env!("CARGO_PKG_VERSION")}
+            ]},
+            "properties": properties,
+        },
+        "components": components.into_values().collect::<Vec<_>>(),
+        "vulnerabilities": vulnerabilities,
+    });
+    let mut text =
+        serde_json::to_string_pretty(&document).map_err(|error| Format::CycloneDx.failed(error))?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn property(name: &str, value: &str) -> Value {
+    json!({"name": format!("starling:{name}"), "value": clean(value)})
+}
+
+/// What was scanned and how it ended; several SBOMs are told apart by number.
+fn describe(scan: &Scan, index: usize, properties: &mut Vec<Value>) {
+    let mut say = |name: &str, value: &str| properties.push(property(&format!("scan:{index}:{name}"), value));
+    say("sbom", &scan.name);
+    match &scan.outcome {
+        Err(why) => say("refused", why),
+        Ok(Judged { hash, body }) => {
+            say("outcome", &body.outcome);
+            say("verdict", hash);
+            say("sbom_hash", &body.inventory.hash);
+            say("knowledge_root", &body.knowledge_root);
+            say("policy", &body.policy_hash);
+            say("as_of", &body.as_of);
+            say(
+                "packages_judged",
+                &format!("{} of {}", body.coverage.matched, body.coverage.total),
+            );
+            for reason in &body.reasons {
+                say(&format!("reason:{}", clean(&reason.code)), &reason.text);
+            }
+        }
+    }
+}
+
+/// Names a package within the document. A purl alone would do but for those of one package that differ in
+/// what was compared.
+fn reference(package: &Package) -> String {
+    let Package {
+        ecosystem,
+        name,
+        version,
+        purl,
+    } = package;
+    clean(&format!("{ecosystem}/{name}@{version}#{purl}")).into_owned()
+}
+
+fn component(package: &Package, reference: &str) -> Value {
+    let mut component = Map::new();
+    component.insert("type".into(), json!("library"));
+    component.insert("bom-ref".into(), json!(reference));
+    component.insert("name".into(), json!(clean(&package.name)));
+    component.insert("version".into(), json!(clean(&package.version)));
+    if !package.purl.is_empty() {
+        component.insert("purl".into(), json!(clean(&package.purl)));
+    }
+    Value::Object(component)
+}
+
+fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
+    let mut out = Map::new();
+    out.insert("id".into(), json!(clean(&finding.vulnerability)));
+    let source = finding
+        .provenance
+        .first()
+        .map_or("starling", |first| first.source.as_str());
+    out.insert("source".into(), json!({"name": clean(source)}));
+    let references: Vec<Value> = finding
+        .provenance
+        .iter()
+        .map(|from| json!({"id": clean(&from.record), "source": {"name": clean(&from.source)}}))
+        .collect();
+    if !references.is_empty() {
+        out.insert("references".into(), json!(references));
+    }
+    out.insert("ratings".into(), json!([rating(finding)]));
+    if !finding.summary.is_empty() {
+        out.insert("description".into(), json!(clean(&finding.summary)));
+    }
+    out.insert("recommendation".into(), json!(clean(&finding.advice())));
+    out.insert(
+        "affects".into(),
+        json!([{"ref": reference, "versions": [{"version": clean(&finding.package.version), "status": "affected"}]}]),
+    );
+    let mut properties = vec![property("sbom", sbom), property("action", &finding.action)];
+    properties.extend(finding.excuse().map(|excuse| property("decided_by", &excuse)));
+    properties.extend(finding.places.iter().map(|place| property("place", place)));
+    out.insert("properties".into(), json!(properties));
+    Value::Object(out)
+}
+
+fn rating(finding: &Finding) -> Value {
+    let severity = &finding.severity;
+    let mut rating = Map::new();
+    let level = match severity.level.as_str() {
+        known @ ("critical" | "high" | "medium" | "low" | "none") => known,
+        _ => "unknown",
+    };
+    rating.insert("severity".into(), json!(level));
+    if let Some(score) = severity
+        .score
+        .as_ref()
+        .and_then(|score| score.parse::<f64>().ok())
+    {
+        rating.insert("score".into(), json!(score));
+    }
+    if let Some(stated) = &severity.stated {
+        rating.insert("source".into(), json!({"name": clean(&stated.source)}));
+        if severity.score.is_some() {
+            rating.insert("vector".into(), json!(clean(&stated.value)));
+            rating.insert("method".into(), json!(method(&stated.kind, &stated.value)));
+        }
+    }
+    Value::Object(rating)
+}
+
+fn method(kind: &str, vector: &str) -> &'static str {
+    match kind {
+        "CVSS_V2" => "CVSSv2",
+        "CVSS_V3" if vector.starts_with("CVSS:3.1") => "CVSSv31",
+        "CVSS_V3" => "CVSSv3",
+        "CVSS_V4" => "CVSSv4",
+        _ => "other",
+    }
+}

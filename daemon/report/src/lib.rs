@@ -1,0 +1,22 @@
+//! Verdicts in the formats that other tools read; pure.
+//!
+//! A [`Report`] is made of verdicts as the site wrote them; [`Format`] says what comes out. Only what a
+//! verdict's body says is written, so equal verdicts give equal bytes: no clock, no host, no random ids.
+//! Names and summaries come from SBOMs and advisories, so they are foreign text: [`text::clean`] takes the
+//! control characters out of all of it, and each format escapes the rest by its own rules.
+
+mod csv;
+mod cyclonedx;
+mod format;
+mod html;
+mod junit;
+mod markdown;
+mod model;
+mod sarif;
+pub mod text;
+
+pub use format::{Format, FormatError, RenderError};
+pub use model::{Report, ReportError, Scan};
+
+#[cfg(test)]
+mod tests;

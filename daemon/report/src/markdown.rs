@@ -1,0 +1,85 @@
+//! A Markdown summary, for job summaries and merge requests: a line per SBOM, then what fails and warns.
+
+use std::fmt::Write as _;
+
+use crate::model::{Finding, Judged, Report, Scan};
+use crate::text::markdown as cell;
+
+/// Most findings listed per SBOM: forges cut long summaries, and cut ones mislead.
+const MAX_LISTED: usize = 200;
+
+pub(crate) fn render(report: &Report) -> String {
+    let mut out = String::from(
+        "# Starling scan\n\n| SBOM | outcome | fail | warn | ignored | judged |\n|---|---|---:|---:|---:|---:|\n",
+    );
+    for scan in &report.scans {
+        match &scan.outcome {
+            Err(why) => {
+                let _ = writeln!(
+                    out,
+                    "| {} | **refused** {} | | | | |",
+                    cell(&scan.name),
+                    cell(why)
+                );
+            }
+            Ok(Judged { body, .. }) => {
+                let number = |action: &str| body.findings.iter().filter(|f| f.action == action).count();
+                let _ = writeln!(
+                    out,
+                    "| {} | **{}** | {} | {} | {} | {} of {} |",
+                    cell(&scan.name),
+                    cell(&body.outcome),
+                    number("fail"),
+                    number("warn"),
+                    number("ignore"),
+                    body.coverage.matched,
+                    body.coverage.total
+                );
+            }
+        }
+    }
+    for scan in &report.scans {
+        details(&mut out, scan);
+    }
+    out
+}
+
+fn details(out: &mut String, scan: &Scan) {
+    let Ok(Judged { hash, body }) = &scan.outcome else {
+        return;
+    };
+    let _ = write!(out, "\n## {}\n\n", cell(&scan.name));
+    for reason in &body.reasons {
+        let _ = writeln!(out, "- {}", cell(&reason.text));
+    }
+    let mut shown: Vec<&Finding> = Vec::new();
+    for action in ["fail", "warn"] {
+        shown.extend(body.findings.iter().filter(|finding| finding.action == action));
+    }
+    if !shown.is_empty() {
+        out.push_str("\n| action | severity | vulnerability | package | fixed in | why | summary |\n|---|---|---|---|---|---|---|\n");
+    }
+    for finding in shown.iter().take(MAX_LISTED) {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            cell(&finding.action),
+            cell(&finding.severity_line()),
+            cell(&finding.vulnerability),
+            cell(&finding.package_line()),
+            cell(&finding.fixed.join(", ")),
+            cell(&finding.excuse().unwrap_or_default()),
+            cell(&finding.summary)
+        );
+    }
+    if let Some(more) = shown.len().checked_sub(MAX_LISTED).filter(|more| *more > 0) {
+        let _ = writeln!(out, "\n… and {more} more.");
+    }
+    let _ = writeln!(
+        out,
+        "\nVerdict {}, knowledge {}, judged at {}.",
+        cell(hash),
+        cell(&body.knowledge_root),
+        cell(&body.as_of)
+    );
+}

@@ -1,0 +1,221 @@
+//! What a report is made of: verdicts, read back from the bodies that sites write.
+//!
+//! The reader is lenient: what a body lacks is empty, what it has more is passed over, so that a report of
+//! a newer site's verdict still says what it can. The exact shape is that of `starling-policy`.
+
+use serde::Deserialize;
+
+/// The scans of one command.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// One entry per SBOM, in the order asked.
+    pub scans: Vec<Scan>,
+}
+
+/// One SBOM and what came of it.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// The SBOM, as the user named it.
+    pub(crate) name: String,
+    /// The code that a command with this scan alone would end with.
+    pub(crate) exit_code: u8,
+    pub(crate) outcome: Result<Judged, String>,
+}
+
+/// A verdict with its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    /// The verdict's hash, as text.
+    pub(crate) hash: String,
+    pub(crate) body: Body,
+}
+
+/// A verdict that cannot be reported on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the verdict over {name:?} to report on it")]
+pub struct ReportError {
+    name: String,
+    #[source]
+    source: serde_json::Error,
+}
+
+impl Scan {
+    /// A scan that ended with a verdict; `body` is the verdict's JSON and `hash` its name.
+    ///
+    /// # Errors
+    /// If the body is no JSON object, or a field has another type than verdicts have.
+    pub fn judged(
+        name: impl Into<String>,
+        hash: impl Into<String>,
+        body: &str,
+        exit_code: u8,
+    ) -> Result<Self, ReportError> {
+        let name = name.into();
+        match serde_json::from_str(body) {
+            Ok(body) => Ok(Self {
+                name,
+                exit_code,
+                outcome: Ok(Judged {
+                    hash: hash.into(),
+                    body,
+                }),
+            }),
+            Err(source) => Err(ReportError { name, source }),
+        }
+    }
+
+    /// A scan that found no verdict; `why` is for people.
+    pub fn refused(name: impl Into<String>, why: impl Into<String>, exit_code: u8) -> Self {
+        Self {
+            name: name.into(),
+            exit_code,
+            outcome: Err(why.into()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Body {
+    pub(crate) outcome: String,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) inventory: Inventory,
+    pub(crate) coverage: Coverage,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) knowledge_root: String,
+    pub(crate) policy_hash: String,
+    pub(crate) baseline: Option<serde::de::IgnoredAny>,
+    pub(crate) as_of: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Reason {
+    pub(crate) code: String,
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Inventory {
+    pub(crate) hash: String,
+    pub(crate) format: String,
+    pub(crate) spec_version: String,
+    pub(crate) subject: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Coverage {
+    pub(crate) matched: u64,
+    pub(crate) total: u64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Finding {
+    pub(crate) action: String,
+    pub(crate) known: bool,
+    pub(crate) decided_by: Option<Cause>,
+    pub(crate) vulnerability: String,
+    pub(crate) ids: Vec<String>,
+    pub(crate) package: Package,
+    pub(crate) summary: String,
+    pub(crate) severity: Severity,
+    pub(crate) fixed: Vec<String>,
+    pub(crate) places: Vec<String>,
+    pub(crate) provenance: Vec<Provenance>,
+}
+
+/// What decided about a finding.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Cause {
+    /// `rule`, `vex`, `severity`, `condition` …
+    pub(crate) kind: String,
+    pub(crate) id: Option<String>,
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Package {
+    pub(crate) ecosystem: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) purl: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Severity {
+    pub(crate) level: String,
+    /// The CVSS score, as text: `9.8`.
+    pub(crate) score: Option<String>,
+    pub(crate) stated: Option<Stated>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Stated {
+    pub(crate) source: String,
+    pub(crate) kind: String,
+    pub(crate) value: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Provenance {
+    pub(crate) source: String,
+    pub(crate) record: String,
+}
+
+impl Finding {
+    /// `npm lodash 4.17.20`
+    pub(crate) fn package_line(&self) -> String {
+        let Package {
+            ecosystem,
+            name,
+            version,
+            ..
+        } = &self.package;
+        format!("{ecosystem} {name} {version}")
+    }
+
+    /// `high 7.5`, or the level alone.
+    pub(crate) fn severity_line(&self) -> String {
+        match &self.severity.score {
+            Some(score) => format!("{} {score}", self.severity.level),
+            None => self.severity.level.clone(),
+        }
+    }
+
+    /// What to do, in one sentence.
+    pub(crate) fn advice(&self) -> String {
+        if self.fixed.is_empty() {
+            "No fixed version is known.".to_owned()
+        } else {
+            format!("Fixed in {}.", self.fixed.join(", "))
+        }
+    }
+
+    /// Why it does not fail or warn by itself, where something says so.
+    pub(crate) fn excuse(&self) -> Option<String> {
+        // Thresholds decide what nothing else has decided: they are no excuse.
+        let cause = self
+            .decided_by
+            .as_ref()
+            .filter(|cause| !matches!(cause.kind.as_str(), "severity" | "condition"));
+        match cause {
+            Some(Cause { kind, id, reason }) => {
+                let mut text = kind.clone();
+                for more in [id, reason].into_iter().flatten() {
+                    text.push_str(": ");
+                    text.push_str(more);
+                }
+                Some(text)
+            }
+            None => self.known.then(|| "known from the baseline".to_owned()),
+        }
+    }
+}

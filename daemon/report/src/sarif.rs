@@ -1,0 +1,218 @@
+//! SARIF 2.1.0: one run per SBOM, one rule per vulnerability, one result per finding.
+//!
+//! The types are those of the published schema (`serde-sarif`), so what the schema requires cannot be left out.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use serde_sarif::sarif::{
+    ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
+    PhysicalLocation, PropertyBag, ReportingDescriptor, Result as SarifResult, ResultLevel, Run,
+    RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent,
+};
+
+use crate::format::{Format, RenderError};
+use crate::model::{Finding, Judged, Report, Scan};
+use crate::text::{clean, uri_path};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
+    let runs: Vec<Run> = report.scans.iter().map(run).collect();
+    let log = Sarif::builder()
+        .schema(SCHEMA)
+        .version(json!("2.1.0"))
+        .runs(runs)
+        .build();
+    let mut text = serde_json::to_string_pretty(&log).map_err(|error| Format::Sarif.failed(error))?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn run(scan: &Scan) -> Run {
+    let findings = match &scan.outcome {
+        Ok(judged) => judged.body.findings.as_slice(),
+        Err(_) => &[],
+    };
+    let mut rules: Vec<ReportingDescriptor> = Vec::new();
+    let mut indices: BTreeMap<&str, i64> = BTreeMap::new();
+    for finding in findings {
+        if !indices.contains_key(finding.vulnerability.as_str()) {
+            indices.insert(
+                &finding.vulnerability,
+                i64::try_from(rules.len()).unwrap_or(i64::MAX),
+            );
+            rules.push(rule(finding));
+        }
+    }
+    let against_baseline = matches!(&scan.outcome, Ok(judged) if judged.body.baseline.is_some());
+    let results: Vec<SarifResult> = findings
+        .iter()
+        .map(|finding| {
+            let index = indices.get(finding.vulnerability.as_str()).copied().unwrap_or(-1);
+            result(finding, index, &scan.name, against_baseline)
+        })
+        .collect();
+    let driver = ToolComponent::builder()
+        .name("Starling")
+        .version(env!("CARGO_PKG_VERSION"))
+        .rules(rules)
+        .build();
+    Run::builder()
+        .tool(Tool::builder().driver(driver).build())
+        .automation_details(
+            RunAutomationDetails::builder()
+                .id(format!("starling/{}", uri_path(&scan.name)))
+                .build(),
+        )
+        .invocations(vec![invocation(scan)])
+        .results(results)
+        .build()
+}
+
+fn rule(finding: &Finding) -> ReportingDescriptor {
+    let mut more = BTreeMap::new();
+    // What code scanning sorts by: a score from 0.0 to 10.0, as text.
+    if let Some(score) = &finding.severity.score {
+        more.insert("security-severity".to_owned(), json!(clean(score)));
+    }
+    let ids: Vec<_> = finding.ids.iter().map(|id| clean(id)).collect();
+    more.insert("aliases".to_owned(), json!(ids));
+    more.insert("tags".to_owned(), json!(["security", "vulnerability"]));
+    let summary = if finding.summary.is_empty() {
+        &finding.vulnerability
+    } else {
+        &finding.summary
+    };
+    ReportingDescriptor::builder()
+        .id(clean(&finding.vulnerability))
+        .short_description(MultiformatMessageString::builder().text(clean(summary)).build())
+        .properties(bag(more))
+        .build()
+}
+
+fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool) -> SarifResult {
+    let text = format!(
+        "{} in {} ({}). {} {}",
+        finding.vulnerability,
+        finding.package_line(),
+        finding.severity_line(),
+        finding.summary,
+        finding.advice()
+    );
+    let level = match finding.action.as_str() {
+        "fail" => ResultLevel::Error,
+        "warn" => ResultLevel::Warning,
+        _ => ResultLevel::Note,
+    };
+    let mut logical = vec![
+        LogicalLocation::builder()
+            .name(clean(&finding.package.name))
+            .fully_qualified_name(clean(&finding.package.purl))
+            .kind("package")
+            .build(),
+    ];
+    logical.extend(finding.places.iter().map(|place| {
+        LogicalLocation::builder()
+            .fully_qualified_name(clean(place))
+            .kind("element")
+            .build()
+    }));
+    let artifact = ArtifactLocation::builder().uri(uri_path(sbom)).build();
+    let location = Location::builder()
+        .physical_location(PhysicalLocation::builder().artifact_location(artifact).build())
+        .logical_locations(logical)
+        .build();
+    let mut more = BTreeMap::new();
+    more.insert("purl".to_owned(), json!(clean(&finding.package.purl)));
+    more.insert("action".to_owned(), json!(clean(&finding.action)));
+    let fixed: Vec<_> = finding.fixed.iter().map(|version| clean(version)).collect();
+    more.insert("fixed".to_owned(), json!(fixed));
+    let suppressions: Vec<Suppression> = finding
+        .excuse()
+        .filter(|_| finding.action == "ignore")
+        .map(|excuse| {
+            Suppression::builder()
+                .kind(json!("external"))
+                .justification(clean(&excuse))
+                .build()
+        })
+        .into_iter()
+        .collect();
+    let built = SarifResult::builder()
+        .rule_id(clean(&finding.vulnerability))
+        .rule_index(rule_index)
+        .level(level)
+        .message(Message::builder().text(clean(&text)).build())
+        .locations(vec![location])
+        .partial_fingerprints(BTreeMap::from([(
+            "starlingFinding/v1".to_owned(),
+            fingerprint(finding),
+        )]))
+        .suppressions(suppressions)
+        .properties(bag(more));
+    match (against_baseline, finding.known) {
+        (false, _) => built.build(),
+        (true, true) => built.baseline_state(json!("unchanged")).build(),
+        (true, false) => built.baseline_state(json!("new")).build(),
+    }
+}
+
+/// Equal for one vulnerability in one version of a package, wherever it stands.
+fn fingerprint(finding: &Finding) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("starling finding fingerprint 1");
+    let package = &finding.package;
+    for part in [
+        &finding.vulnerability,
+        &package.ecosystem,
+        &package.name,
+        &package.version,
+    ] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// What a scan without findings says too: how it ended and why.
+fn invocation(scan: &Scan) -> Invocation {
+    let (notes, more) = match &scan.outcome {
+        Err(why) => (vec![notification("refused", why)], BTreeMap::new()),
+        Ok(Judged { hash, body }) => (
+            body.reasons
+                .iter()
+                .map(|reason| notification(&reason.code, &reason.text))
+                .collect(),
+            BTreeMap::from([
+                ("outcome".to_owned(), json!(clean(&body.outcome))),
+                ("verdict".to_owned(), json!(clean(hash))),
+                ("knowledgeRoot".to_owned(), json!(clean(&body.knowledge_root))),
+                ("policy".to_owned(), json!(clean(&body.policy_hash))),
+                ("asOf".to_owned(), json!(clean(&body.as_of))),
+                ("judged".to_owned(), json!(body.coverage.matched)),
+                ("packages".to_owned(), json!(body.coverage.total)),
+            ]),
+        ),
+    };
+    Invocation::builder()
+        .execution_successful(matches!(scan.exit_code, 0 | 1))
+        .exit_code(i64::from(scan.exit_code))
+        .tool_execution_notifications(notes)
+        .properties(bag(more))
+        .build()
+}
+
+fn notification(code: &str, text: &str) -> Notification {
+    let descriptor = serde_sarif::sarif::ReportingDescriptorReference::builder()
+        .id(clean(code))
+        .build();
+    Notification::builder()
+        .descriptor(descriptor)
+        .message(Message::builder().text(clean(text)).build())
+        .build()
+}
+
+fn bag(values: BTreeMap<String, Value>) -> PropertyBag {
+    PropertyBag::builder().additional_properties(values).build()
+}

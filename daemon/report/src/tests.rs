@@ -1,0 +1,236 @@
+//! Every format over one report with hostile names in it.
+
+use serde_json::{Value, json};
+use serde_sarif::sarif::Sarif;
+
+use super::*;
+
+/// Breaks out of whatever does not escape it.
+const HOSTILE: &str =
+    "</script><script>alert(1)</script>\"'`|]]>&\u{1b}[2J\u{202e}\u{9b}\r\n=cmd|' /C calc'!A0";
+
+fn body() -> Value {
+    let finding = |action: &str, vulnerability: &str, name: &str| {
+        json!({
+            "action": action, "vulnerability": vulnerability, "ids": [vulnerability, "GHSA-x"],
+            "package": {"ecosystem": "npm", "name": name, "version": "1.0.0", "purl": format!("pkg:npm/{name}@1.0.0")},
+            "summary": format!("Summary {HOSTILE}"),
+            "severity": {"level": "high", "score": "7.5", "stated": {"source": "ghsa", "kind": "CVSS_V3", "value": "CVSS:3.1/AV:N"}},
+            "rules": [], "fixed": ["1.0.1"], "places": ["/components/0"],
+            "provenance": [{"source": "ghsa", "record": "GHSA-x", "sites": []}], "conflicts": [],
+        })
+    };
+    json!({
+        "format": "starling-verdict/1", "outcome": "fail",
+        "reasons": [{"code": "findings_fail", "text": HOSTILE}],
+        "inventory": {"hash": "blake3:11", "format": "CycloneDX JSON", "spec_version": HOSTILE, "subject": HOSTILE, "components": 2, "notes": 0},
+        "coverage": {"matched": 2, "total": 3},
+        "findings": [
+            finding("fail", "CVE-2024-1", "good"),
+            finding("warn", "CVE-2024-1", HOSTILE),
+            finding("ignore", HOSTILE, "=HYPERLINK(\"http://evil.example\")"),
+        ],
+        "knowledge_root": "blake3:22", "sources": [], "policy_hash": "blake3:33", "as_of": "2025-01-15T10:30:00.000Z",
+    })
+}
+
+fn report() -> Report {
+    let scan = |name: &str| Scan::judged(name, "blake3:44", &body().to_string(), 1).unwrap();
+    Report {
+        scans: vec![scan("a.json"), Scan::refused(HOSTILE, HOSTILE, 3), scan(HOSTILE)],
+    }
+}
+
+#[test]
+fn no_control_character_gets_into_any_format_and_equal_reports_are_equal_bytes() {
+    for format in Format::ALL {
+        let text = format.render(&report()).unwrap();
+        let harmful = text
+            .chars()
+            .filter(|c| !matches!(c, '\n' | '\r'))
+            .find(|c| text::clean(&c.to_string()) != c.to_string());
+        assert_eq!(harmful, None, "{format}");
+        assert_eq!(text, format.render(&report()).unwrap(), "{format}");
+        assert!(text.ends_with('\n'), "{format}");
+        assert!(text.contains("CVE"), "{format}");
+        assert_eq!(format.as_str().parse(), Ok(format));
+    }
+    assert!("pdf".parse::<Format>().is_err());
+}
+
+#[test]
+fn an_empty_report_and_an_unknown_body_are_written_too() {
+    let odd = Scan::judged("x", "", r#"{"format":"later/9","extra":1}"#, 4).unwrap();
+    for format in Format::ALL {
+        format.render(&Report::default()).unwrap();
+        format
+            .render(&Report {
+                scans: vec![odd.clone()],
+            })
+            .unwrap();
+    }
+    assert!(Scan::judged("x", "", "[", 0).is_err());
+    assert!(Scan::judged("x", "", r#"{"findings":7}"#, 0).is_err());
+}
+
+#[test]
+fn sarif_has_what_the_schema_requires() {
+    let text = Format::Sarif.render(&report()).unwrap();
+    // The types are made from the schema: this fails for a missing or mistyped part.
+    let log: Sarif = serde_json::from_str(&text).unwrap();
+    assert_eq!(log.runs.len(), 3);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["version"], "2.1.0");
+    for run in value["runs"].as_array().unwrap() {
+        assert_eq!(run["tool"]["driver"]["name"], "Starling");
+        let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+        for result in run["results"].as_array().unwrap() {
+            assert!(result["message"]["text"].is_string());
+            let index = usize::try_from(result["ruleIndex"].as_i64().unwrap()).unwrap();
+            assert_eq!(rules[index]["id"], result["ruleId"]);
+            let uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+                .as_str()
+                .unwrap();
+            assert!(
+                uri.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._~/%".contains(&b)),
+                "{uri}"
+            );
+        }
+    }
+    let first = &value["runs"][0];
+    let levels: Vec<_> = first["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["level"].clone())
+        .collect();
+    assert_eq!(levels, ["error", "warning", "note"]);
+    assert_eq!(
+        first["tool"]["driver"]["rules"].as_array().unwrap().len(),
+        2,
+        "one rule per vulnerability"
+    );
+    assert_eq!(
+        first["tool"]["driver"]["rules"][0]["properties"]["security-severity"],
+        "7.5"
+    );
+    assert_eq!(first["invocations"][0]["executionSuccessful"], true);
+    assert_eq!(value["runs"][1]["invocations"][0]["executionSuccessful"], false);
+}
+
+#[test]
+fn sarif_says_what_is_new_where_there_is_a_baseline() {
+    let mut body = body();
+    body["baseline"] = json!({"hash": "blake3:55", "known": 1});
+    body["findings"][0]["known"] = json!(true);
+    body["findings"][2]["decided_by"] = json!({"kind": "rule", "id": "R1", "reason": "not used"});
+    let scan = Scan::judged("a", "h", &body.to_string(), 0).unwrap();
+    let text = Format::Sarif.render(&Report { scans: vec![scan] }).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let results = value["runs"][0]["results"].as_array().unwrap();
+    let states: Vec<_> = results
+        .iter()
+        .map(|result| result["baselineState"].clone())
+        .collect();
+    assert_eq!(states, ["unchanged", "new", "new"]);
+    assert_eq!(
+        results[2]["suppressions"][0]["justification"],
+        "rule: R1: not used"
+    );
+}
+
+#[test]
+fn junit_counts_what_fails_warns_and_could_not_be_judged() {
+    let text = Format::JUnit.render(&report()).unwrap();
+    let read = quick_junit::Report::deserialize_from_str(&text).unwrap();
+    assert_eq!(read.test_suites.len(), 3);
+    // Two failing findings, two verdicts; one refused.
+    assert_eq!((read.failures, read.errors), (4, 1));
+    let cases = &read.test_suites[0].test_cases;
+    assert_eq!(cases.len(), 4);
+    assert!(!text.contains("<script>"), "{text}");
+}
+
+#[test]
+fn cyclonedx_refers_only_to_components_that_are_there() {
+    let text = Format::CycloneDx.render(&report()).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let references: Vec<&str> = value["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["bom-ref"].as_str().unwrap())
+        .collect();
+    let mut distinct = references.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), references.len(), "each once");
+    let vulnerabilities = value["vulnerabilities"].as_array().unwrap();
+    assert_eq!(vulnerabilities.len(), 6);
+    for vulnerability in vulnerabilities {
+        assert!(references.contains(&vulnerability["affects"][0]["ref"].as_str().unwrap()));
+        assert_eq!(vulnerability["ratings"][0]["method"], "CVSSv31");
+        assert_eq!(vulnerability["ratings"][0]["score"], 7.5);
+    }
+}
+
+#[test]
+fn csv_has_one_line_per_finding_and_as_many_cells_in_each() {
+    let text = Format::Csv.render(&report()).unwrap();
+    let lines: Vec<&str> = text.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), 1 + 3 + 1 + 3);
+    for line in lines {
+        let cells = cells(line);
+        assert_eq!(cells.len(), 14, "{line}");
+        for cell in cells {
+            assert!(!cell.trim_start().starts_with(['=', '+', '-', '@']), "{line}");
+        }
+    }
+}
+
+/// Reads a line as RFC 4180 says.
+fn cells(line: &str) -> Vec<String> {
+    let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' if quoted && rest.peek() == Some(&'"') => {
+                rest.next();
+                cell.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(std::mem::take(&mut cell)),
+            c => cell.push(c),
+        }
+    }
+    cells.push(cell);
+    cells
+}
+
+#[test]
+fn html_holds_no_markup_of_others_and_asks_nothing_of_the_network() {
+    let text = Format::Html.render(&report()).unwrap();
+    assert!(!text.contains("<script") && !text.contains("</script"), "{text}");
+    assert!(text.contains("&lt;script&gt;"));
+    for word in ["src=", "href=", "url(", "@import"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    assert!(text.contains("default-src 'none'"));
+}
+
+#[test]
+fn markdown_keeps_its_tables_and_makes_no_link() {
+    let text = Format::Markdown.render(&report()).unwrap();
+    assert!(!text.contains("<script"), "{text}");
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with("| fail") || line.starts_with("| warn"))
+    {
+        assert_eq!(line.replace("\\|", "").matches('|').count(), 8, "{line}");
+    }
+    assert!(
+        text.contains("| a.json | **fail** | 1 | 1 | 1 | 2 of 3 |"),
+        "{text}"
+    );
+}
