@@ -41,7 +41,7 @@ Example:
 Exit codes: 0 compared (in a batch: every line answered), 2 usage, 3 no such ecosystem or version")]
 pub(crate) struct Compare {
     /// An OSV ecosystem, with or without suffix, and two versions
-    #[arg(value_name = "ECOSYSTEM A B", num_args = 0.., allow_hyphen_values = true)]
+    #[arg(value_name = "ECOSYSTEM A B", num_args = 0..)]
     question: Vec<String>,
     #[command(flatten)]
     batch: Batch,

@@ -4,6 +4,7 @@
 //! and embedded vulnerabilities are not looked at. Bom-refs may be missing, repeated or dangling: places
 //! in the document name components, refs do not.
 
+mod strict;
 mod xml;
 
 use serde::Deserialize;
@@ -15,8 +16,15 @@ use crate::lenient::{Text, or_default};
 
 pub(super) use xml::read_xml;
 
+use strict::{
+    Dependency, Each, Hash, LicenseChoice, Pedigree, Reference, Scope, SerialNumber, Service, Swid, Timestamp,
+};
+
 /// Newest minor version of CycloneDX 1 that this reader was written for.
 const NEWEST_MINOR: u32 = 7;
+
+/// A component that says two things about its version.
+const BOTH_VERSIONS: &str = "the component has a version and a range of versions, and only one may be given";
 
 #[derive(Deserialize)]
 struct Bom {
@@ -28,12 +36,22 @@ struct Bom {
     metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
     components: Vec<Option<RawComponent>>,
+    #[serde(default, rename = "serialNumber")]
+    _serial_number: Option<SerialNumber>,
+    #[serde(default, rename = "dependencies")]
+    _dependencies: Each<Dependency>,
+    #[serde(default, rename = "services")]
+    _services: Each<Service>,
 }
 
 #[derive(Deserialize, Default)]
 struct Metadata {
     #[serde(default)]
     component: Option<RawComponent>,
+    #[serde(default, rename = "timestamp")]
+    _timestamp: Option<Timestamp>,
+    #[serde(default, rename = "licenses")]
+    _licenses: Each<LicenseChoice>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +68,22 @@ struct RawComponent {
     purl: Text,
     #[serde(default, deserialize_with = "or_default")]
     components: Vec<Option<RawComponent>>,
+    #[serde(default, rename = "versionRange")]
+    version_range: Option<strict::Name>,
+    #[serde(default, rename = "isExternal")]
+    is_external: Option<bool>,
+    #[serde(default, rename = "bom-ref")]
+    _bom_ref: Option<Reference>,
+    #[serde(default, rename = "scope")]
+    _scope: Option<Scope>,
+    #[serde(default, rename = "hashes")]
+    _hashes: Each<Hash>,
+    #[serde(default, rename = "licenses")]
+    _licenses: Each<LicenseChoice>,
+    #[serde(default, rename = "swid")]
+    _swid: Option<Swid>,
+    #[serde(default, rename = "pedigree")]
+    _pedigree: Option<Pedigree>,
 }
 
 pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
@@ -74,9 +108,10 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     if let Some(component) = bom.metadata.component {
         subject.clone_from(&component.name.0);
         let place = Place::root().child("metadata").child("component");
-        take(component, &place, true, &mut collector);
+        take(component, &place, true, &mut collector).map_err(|(place, reason)| invalid(place, reason))?;
     }
-    take_list(bom.components, &Place::root().child("components"), &mut collector);
+    take_list(bom.components, &Place::root().child("components"), &mut collector)
+        .map_err(|(place, reason)| invalid(place, reason))?;
     collector.finish(format, &bom.spec_version.0, &subject)
 }
 
@@ -93,40 +128,74 @@ fn check_version(text: &str, place: &Place, collector: &mut Collector) -> Result
     Ok(())
 }
 
-fn take_list(list: Vec<Option<RawComponent>>, place: &Place, collector: &mut Collector) {
+fn take_list(list: Vec<Option<RawComponent>>, place: &Place, collector: &mut Collector) -> Result<(), Fault> {
     for (i, component) in list.into_iter().enumerate() {
         match component {
-            Some(component) => take(component, &place.child(i), false, collector),
+            Some(component) => take(component, &place.child(i), false, collector)?,
             None => collector.note(&place.child(i), "the component is null and was skipped"),
         }
     }
+    Ok(())
+}
+
+/// Where a component breaks the format, and how.
+type Fault = (Place, String);
+
+/// A component's own fields, in either syntax; texts may be empty.
+struct Parts<'a> {
+    kind: &'a str,
+    group: &'a str,
+    name: &'a str,
+    version: &'a str,
+    purl: &'a str,
 }
 
 /// Takes a component and those inside it. Depth is bounded by the JSON reader.
-fn take(raw: RawComponent, place: &Place, is_subject: bool, collector: &mut Collector) {
+fn take(raw: RawComponent, place: &Place, is_subject: bool, collector: &mut Collector) -> Result<(), Fault> {
+    strict::component_type(&raw.kind.0).map_err(|reason| (place.child("type"), reason))?;
+    if raw.name.0.is_empty() && raw.purl.0.is_empty() {
+        return Err((place.child("name"), "the component has no name".to_owned()));
+    }
+    if raw.version_range.is_some() {
+        let at = place.child("versionRange");
+        if !raw.version.0.is_empty() {
+            return Err((at, BOTH_VERSIONS.to_owned()));
+        }
+        if raw.is_external != Some(true) {
+            let reason = "only a component that is external has a range of versions";
+            return Err((at, reason.to_owned()));
+        }
+    }
     let kind = if is_subject {
         ComponentKind::Subject
     } else {
         kind_of(&raw.kind.0)
     };
-    add(&raw, kind, place, collector);
-    take_list(raw.components, &place.child("components"), collector);
+    let parts = Parts {
+        kind: &raw.kind.0,
+        group: &raw.group.0,
+        name: &raw.name.0,
+        version: &raw.version.0,
+        purl: &raw.purl.0,
+    };
+    add(&parts, kind, place, collector);
+    take_list(raw.components, &place.child("components"), collector)
 }
 
-fn add(raw: &RawComponent, kind: ComponentKind, place: &Place, collector: &mut Collector) {
-    if raw.kind.0 == "operating-system" {
-        collector.operating_system(&raw.name.0, &raw.version.0);
+fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Collector) {
+    if raw.kind == "operating-system" {
+        collector.operating_system(raw.name, raw.version);
     }
-    let (group, name) = (raw.group.0.trim(), raw.name.0.trim());
+    let (group, name) = (raw.group.trim(), raw.name.trim());
     let joined = if group.is_empty() || name.is_empty() {
         name.to_owned()
     } else {
         format!("{group}/{name}")
     };
-    let purls = collector.purl(&raw.purl.0, place).into_iter().collect();
+    let purls = collector.purl(raw.purl, place).into_iter().collect();
     collector.add(Found {
         name: &joined,
-        version: &raw.version.0,
+        version: raw.version,
         purls,
         kind,
         place,

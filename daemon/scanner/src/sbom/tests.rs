@@ -184,6 +184,71 @@ fn what_breaks_its_format_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_cyclonedx_does_not_allow_is_refused_at_its_place_in_both_syntaxes() {
+    let json = |component: &str| {
+        format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{component}]}}"#)
+    };
+    let refused = |document: &[u8]| match read(document) {
+        Err(SbomError::Invalid { place, .. }) => place.to_string(),
+        other => panic!("{}: {other:?}", String::from_utf8_lossy(document)),
+    };
+    for (component, place) in [
+        (r#"{"name":"a"}"#, "/components/0/type"),
+        (r#"{"type":"Library","name":"a"}"#, "/components/0/type"),
+        (r#"{"type":"library"}"#, "/components/0/name"),
+        (
+            r#"{"type":"library","name":"a","scope":"some"}"#,
+            "/components/0/scope",
+        ),
+        (
+            r#"{"type":"library","name":"a","bom-ref":""}"#,
+            "/components/0/bom-ref",
+        ),
+        (
+            r#"{"type":"library","name":"a","hashes":[{"alg":"MD5","content":"x"}]}"#,
+            "/components/0/hashes/0/content",
+        ),
+        (
+            r#"{"type":"library","name":"a","licenses":[{"license":{}}]}"#,
+            "/components/0/licenses/0",
+        ),
+        (
+            r#"{"type":"library","name":"a","version":"1","versionRange":"vers:npm/1","isExternal":true}"#,
+            "/components/0/versionRange",
+        ),
+        (
+            r#"{"type":"library","name":"a","components":[{"type":"x","name":"b"}]}"#,
+            "/components/0/components/0/type",
+        ),
+    ] {
+        assert_eq!(refused(json(component).as_bytes()), place);
+    }
+    assert!(
+        read(json(r#"{"type":"library","name":"a","scope":null,"hashes":null,"licenses":[]}"#).as_bytes())
+            .is_ok()
+    );
+    let xml = |component: &str| {
+        format!(
+            "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.6\"><components>\n{component}</components></bom>"
+        )
+    };
+    for component in [
+        "<component><name>a</name></component>",
+        "<component type=\"x\"><name>a</name></component>",
+        "<component type=\"library\"/>",
+        "<component type=\"library\"><name>a</name><scope>some</scope></component>",
+        "<component type=\"library\"><name>a</name><hashes><hash alg=\"MD5\">x</hash></hashes></component>",
+        "<component type=\"library\"><name>a</name><licenses><license/></licenses></component>",
+        "<component type=\"library\"><name>a</name><licenses><license><id>MIT</id></license><expression>MIT</expression></licenses></component>",
+    ] {
+        assert!(
+            refused(xml(component).as_bytes()).starts_with("line 2"),
+            "{component}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_sbom_is_told_apart() {
     for document in [
         &b""[..],

@@ -11,6 +11,7 @@
     clippy::expect_used
 )]
 
+mod documents;
 mod osv;
 mod sboms;
 mod suites;

@@ -6,9 +6,10 @@ use quick_xml::reader::NsReader;
 
 use super::super::collect::Collector;
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
-use super::{RawComponent, add, check_version, kind_of};
-use crate::lenient::Text;
+use super::{BOTH_VERSIONS, Fault, Parts, add, check_version, kind_of, strict};
 
+/// Versions of the format that allow licences beside expressions.
+const MIXED_LICENSES_SINCE: &[&str] = &["1.7"];
 /// Deepest nesting of elements that is followed.
 const MAX_DEPTH: usize = 128;
 
@@ -22,13 +23,31 @@ enum Frame {
     Components,
     /// A component; it is taken when it closes, but stands where it opened.
     Component {
-        raw: Box<RawComponent>,
+        raw: Box<Fields>,
         kind: ComponentKind,
         place: Place,
         slot: usize,
     },
     /// A field of the component below it.
     Field(Field),
+    /// A text that is checked when it ends, and where it began.
+    Checked {
+        check: Check,
+        text: String,
+        place: Place,
+    },
+    /// A list of licences or one expression.
+    Licenses {
+        licenses: usize,
+        expressions: usize,
+        place: Place,
+    },
+    /// A licence, by its id or its name.
+    License {
+        ids: usize,
+        names: usize,
+        place: Place,
+    },
     /// Anything else, with all that it holds.
     Other,
 }
@@ -38,6 +57,7 @@ enum Field {
     Group,
     Name,
     Version,
+    VersionRange,
     Purl,
 }
 
@@ -73,7 +93,7 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
                     .open(&start, &namespace, &place)
                     .map_err(|reason| invalid(place, reason))?;
             }
-            (_, Event::End(_)) => walker.close(),
+            (_, Event::End(_)) => walker.close().map_err(|(place, reason)| invalid(place, reason))?,
             (_, Event::Text(text)) => walker.text(&text.xml10_content()),
             (_, Event::CData(text)) => walker.text(&text.xml10_content()),
             (_, Event::GeneralRef(reference)) => {
@@ -93,7 +113,14 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
     }
     let mut collector = walker.collector;
     for (raw, kind, place) in walker.components.into_iter().flatten() {
-        add(&raw, kind, &place, &mut collector);
+        let parts = Parts {
+            kind: &raw.kind,
+            group: &raw.group,
+            name: &raw.name,
+            version: &raw.version,
+            purl: &raw.purl,
+        };
+        add(&parts, kind, &place, &mut collector);
     }
     collector.finish(format, &walker.spec_version, &walker.subject)
 }
@@ -105,7 +132,18 @@ fn bound(namespace: &ResolveResult<'_>) -> String {
     }
 }
 
-type Taken = (Box<RawComponent>, ComponentKind, Place);
+/// A component's fields while they are read.
+#[derive(Default)]
+struct Fields {
+    kind: String,
+    group: String,
+    name: String,
+    version: String,
+    version_range: String,
+    purl: String,
+}
+
+type Taken = (Box<Fields>, ComponentKind, Place);
 
 #[derive(Default)]
 struct Walker {
@@ -124,6 +162,12 @@ impl Walker {
         }
         let local = start.local_name();
         let name = local.as_ref();
+        if !self.frames.is_empty() && !namespace.starts_with(NAMESPACE) {
+            // An extension's element, whatever it is called.
+            self.frames.push(Frame::Other);
+            return Ok(());
+        }
+        self.check(start, name)?;
         let frame = match (self.frames.last(), name) {
             (None, "bom") => {
                 let version = namespace.strip_prefix(NAMESPACE).ok_or_else(|| {
@@ -148,13 +192,9 @@ impl Walker {
                 } else {
                     kind_of(&kind)
                 };
-                let raw = RawComponent {
-                    kind: Text(kind),
-                    group: Text::default(),
-                    name: Text::default(),
-                    version: Text::default(),
-                    purl: Text::default(),
-                    components: Vec::new(),
+                let raw = Fields {
+                    kind,
+                    ..Fields::default()
                 };
                 Frame::Component {
                     raw: Box::new(raw),
@@ -167,13 +207,95 @@ impl Walker {
             (Some(Frame::Component { .. }), "name") => Frame::Field(Field::Name),
             (Some(Frame::Component { .. }), "version") => Frame::Field(Field::Version),
             (Some(Frame::Component { .. }), "purl") => Frame::Field(Field::Purl),
+            (Some(Frame::Component { .. }), "versionRange") => Frame::Field(Field::VersionRange),
+            (Some(Frame::Component { .. }), "scope") => Frame::checked(strict::scope, place),
+            (Some(Frame::Metadata), "timestamp") => Frame::checked(strict::timestamp, place),
+            (Some(_), "hash") => Frame::checked(strict::hash_content, place),
+            (Some(Frame::Component { .. } | Frame::Metadata), "licenses") => Frame::Licenses {
+                licenses: 0,
+                expressions: 0,
+                place: place.clone(),
+            },
+            (Some(Frame::Licenses { .. }), "license") => {
+                self.count(|frame| match frame {
+                    Frame::Licenses { licenses, .. } => Some(licenses),
+                    _ => None,
+                });
+                Frame::License {
+                    ids: 0,
+                    names: 0,
+                    place: place.clone(),
+                }
+            }
+            (Some(Frame::Licenses { .. }), "expression") => {
+                self.count(|frame| match frame {
+                    Frame::Licenses { expressions, .. } => Some(expressions),
+                    _ => None,
+                });
+                Frame::Other
+            }
+            (Some(Frame::License { .. }), "id") => {
+                self.count(|frame| match frame {
+                    Frame::License { ids, .. } => Some(ids),
+                    _ => None,
+                });
+                Frame::Other
+            }
+            (Some(Frame::License { .. }), "name") => {
+                self.count(|frame| match frame {
+                    Frame::License { names, .. } => Some(names),
+                    _ => None,
+                });
+                Frame::Other
+            }
             _ => Frame::Other,
         };
         self.frames.push(frame);
         Ok(())
     }
 
+    /// Checks what the format demands of an element's attributes, as [`strict`] does in JSON.
+    fn check(&mut self, start: &BytesStart<'_>, name: &str) -> Result<(), String> {
+        let demanded: &[(&str, Check, bool)] = match name {
+            "bom" if self.frames.is_empty() => &[("serialNumber", strict::serial_number, false)],
+            "component" => &[
+                ("type", strict::component_type, true),
+                ("bom-ref", strict::reference, false),
+            ],
+            "service" => &[("bom-ref", strict::reference, false)],
+            "hash" => &[("alg", strict::hash_algorithm, true)],
+            "patch" => &[("type", strict::patch_type, true)],
+            "issue" => &[("type", strict::issue_type, true)],
+            "text" => &[("encoding", strict::encoding, false)],
+            "swid" => &[("tagId", strict::name, true), ("name", strict::name, true)],
+            "dependency" => &[("ref", strict::reference, true)],
+            "classification" => &[("flow", strict::flow, false)],
+            _ => &[],
+        };
+        for (attribute_name, check, required) in demanded {
+            match find_attribute(start, attribute_name)? {
+                Some(value) => {
+                    check(&value).map_err(|reason| format!("{attribute_name} of {name}: {reason}"))?
+                }
+                None if *required => return Err(format!("the {name} element has no {attribute_name}")),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts one more in the innermost element.
+    fn count(&mut self, counter: impl Fn(&mut Frame) -> Option<&mut usize>) {
+        if let Some(counter) = self.frames.last_mut().and_then(counter) {
+            *counter += 1;
+        }
+    }
+
     fn text(&mut self, text: &str) {
+        if let Some(Frame::Checked { text: checked, .. }) = self.frames.last_mut() {
+            checked.push_str(text);
+            return;
+        }
         let [.., Frame::Component { raw, .. }, Frame::Field(field)] = &mut self.frames[..] else {
             return;
         };
@@ -181,37 +303,79 @@ impl Walker {
             Field::Group => &mut raw.group,
             Field::Name => &mut raw.name,
             Field::Version => &mut raw.version,
+            Field::VersionRange => &mut raw.version_range,
             Field::Purl => &mut raw.purl,
         };
-        target.0.push_str(text);
+        target.push_str(text);
     }
 
-    fn close(&mut self) {
-        if let Some(Frame::Component {
-            raw,
-            kind,
-            place,
-            slot,
-        }) = self.frames.pop()
-        {
-            if kind == ComponentKind::Subject && self.subject.is_empty() {
-                raw.name.0.clone_into(&mut self.subject);
+    fn close(&mut self) -> Result<(), Fault> {
+        match self.frames.pop() {
+            Some(Frame::Component {
+                raw,
+                kind,
+                place,
+                slot,
+            }) => {
+                if raw.name.trim().is_empty() && raw.purl.trim().is_empty() {
+                    return Err((place, "the component has no name".to_owned()));
+                }
+                if !raw.version.trim().is_empty() && !raw.version_range.trim().is_empty() {
+                    return Err((place, BOTH_VERSIONS.to_owned()));
+                }
+                if kind == ComponentKind::Subject && self.subject.is_empty() {
+                    raw.name.clone_into(&mut self.subject);
+                }
+                if let Some(free) = self.components.get_mut(slot) {
+                    *free = Some((raw, kind, place));
+                }
+                Ok(())
             }
-            if let Some(free) = self.components.get_mut(slot) {
-                *free = Some((raw, kind, place));
+            Some(Frame::Checked { check, text, place }) => {
+                check(text.trim()).map_err(|reason| (place, reason))
             }
+            Some(Frame::Licenses {
+                licenses: 1..,
+                expressions: 1..,
+                place,
+            }) if !MIXED_LICENSES_SINCE.contains(&self.spec_version.as_str()) => Err((
+                place,
+                "licenses and an expression are given, and only one kind may be".to_owned(),
+            )),
+            Some(Frame::License { ids, names, place }) if ids + names != 1 => Err((
+                place,
+                format!("a license has one id or one name, and this one has {ids} ids and {names} names"),
+            )),
+            _ => Ok(()),
         }
     }
 }
 
+impl Frame {
+    fn checked(check: Check, place: &Place) -> Self {
+        Self::Checked {
+            check,
+            text: String::new(),
+            place: place.clone(),
+        }
+    }
+}
+
+/// What an attribute's value is held against.
+type Check = fn(&str) -> Result<(), String>;
+
 fn attribute(start: &BytesStart<'_>, name: &str) -> Result<String, String> {
+    Ok(find_attribute(start, name)?.unwrap_or_default())
+}
+
+fn find_attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|e| e.to_string())?;
         if attribute.key.local_name().as_ref() == name {
-            return Ok(attribute.value.into_owned());
+            return Ok(Some(attribute.value.into_owned()));
         }
     }
-    Ok(String::new())
+    Ok(None)
 }
 
 /// The five entities of XML and character references; documents cannot define others here.

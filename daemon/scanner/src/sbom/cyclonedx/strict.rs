@@ -1,0 +1,406 @@
+//! What CycloneDX demands of the parts of a document that describe components: the values a field may have.
+//!
+//! A scan does not need them all. But a document that breaks them was written by a tool that does not know the
+//! format, or by a hand that slipped, and what else it means by its fields is a guess. Each check says what was
+//! found; the reader adds the place. Values are those of the newest version: which one added a value is not
+//! worth refusing a document for.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+
+const COMPONENT_TYPES: &[&str] = &[
+    "application",
+    "framework",
+    "library",
+    "container",
+    "platform",
+    "operating-system",
+    "device",
+    "device-driver",
+    "firmware",
+    "file",
+    "machine-learning-model",
+    "data",
+    "cryptographic-asset",
+];
+const SCOPES: &[&str] = &["required", "optional", "excluded"];
+const HASH_ALGORITHMS: &[&str] = &[
+    "MD5",
+    "SHA-1",
+    "SHA-256",
+    "SHA-384",
+    "SHA-512",
+    "SHA3-256",
+    "SHA3-384",
+    "SHA3-512",
+    "BLAKE2b-256",
+    "BLAKE2b-384",
+    "BLAKE2b-512",
+    "BLAKE3",
+    "Streebog-256",
+    "Streebog-512",
+];
+const PATCH_TYPES: &[&str] = &["unofficial", "monkey", "backport", "cherry-pick"];
+const ISSUE_TYPES: &[&str] = &["defect", "enhancement", "security"];
+const ENCODINGS: &[&str] = &["base64"];
+const FLOWS: &[&str] = &["inbound", "outbound", "bi-directional", "unknown"];
+
+type Checked = Result<(), String>;
+
+fn one_of(what: &str, allowed: &[&str], found: &str) -> Checked {
+    if allowed.contains(&found) {
+        return Ok(());
+    }
+    let shown: String = found.chars().take(60).collect();
+    Err(format!(
+        "{shown:?} is no {what}; expected one of {}",
+        allowed.join(", ")
+    ))
+}
+
+/// A component's type.
+pub(super) fn component_type(found: &str) -> Checked {
+    one_of("component type", COMPONENT_TYPES, found)
+}
+
+/// A component's scope.
+pub(super) fn scope(found: &str) -> Checked {
+    one_of("scope", SCOPES, found)
+}
+
+/// A hash's algorithm.
+pub(super) fn hash_algorithm(found: &str) -> Checked {
+    one_of("hash algorithm", HASH_ALGORITHMS, found)
+}
+
+/// A hash's digits: 128 to 512 bits.
+pub(super) fn hash_content(found: &str) -> Checked {
+    let digits = found.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits && matches!(found.len(), 32 | 40 | 64 | 96 | 128) {
+        return Ok(());
+    }
+    let shown: String = found.chars().take(60).collect();
+    Err(format!("{shown:?} is no hash of 128 to 512 bits in hexadecimal"))
+}
+
+/// A patch's type.
+pub(super) fn patch_type(found: &str) -> Checked {
+    one_of("patch type", PATCH_TYPES, found)
+}
+
+/// The type of an issue that a patch resolves.
+pub(super) fn issue_type(found: &str) -> Checked {
+    one_of("issue type", ISSUE_TYPES, found)
+}
+
+/// The encoding of a text.
+pub(super) fn encoding(found: &str) -> Checked {
+    one_of("encoding", ENCODINGS, found)
+}
+
+/// Where a service's data flows.
+pub(super) fn flow(found: &str) -> Checked {
+    one_of("data flow", FLOWS, found)
+}
+
+/// A reference from one part of the document to another, or the name that it refers to.
+pub(super) fn reference(found: &str) -> Checked {
+    if found.is_empty() {
+        Err("the reference is empty".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+/// A name.
+pub(super) fn name(_: &str) -> Checked {
+    Ok(())
+}
+
+/// `urn:uuid:` and a UUID.
+pub(super) fn serial_number(found: &str) -> Checked {
+    let uuid = found.strip_prefix("urn:uuid:").unwrap_or("");
+    let groups: Vec<&str> = uuid.split('-').collect();
+    let lengths = groups.iter().map(|group| group.len());
+    let hexadecimal = groups
+        .iter()
+        .all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if hexadecimal && lengths.eq([8, 4, 4, 4, 12]) {
+        return Ok(());
+    }
+    let shown: String = found.chars().take(60).collect();
+    Err(format!("{shown:?} is no serial number (urn:uuid: and a UUID)"))
+}
+
+/// Date and time, as RFC 3339 writes them; XML allows the zone to be missing.
+pub(super) fn timestamp(found: &str) -> Checked {
+    let bytes = found.as_bytes();
+    let digits = |range: std::ops::Range<usize>| {
+        bytes
+            .get(range)
+            .is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+    };
+    let date = digits(0..4)
+        && bytes.get(4) == Some(&b'-')
+        && digits(5..7)
+        && bytes.get(7) == Some(&b'-')
+        && digits(8..10);
+    let time = matches!(bytes.get(10), Some(b'T' | b't' | b' '))
+        && digits(11..13)
+        && bytes.get(13) == Some(&b':')
+        && digits(14..16)
+        && bytes.get(16) == Some(&b':')
+        && digits(17..19);
+    if date && time {
+        return Ok(());
+    }
+    let shown: String = found.chars().take(60).collect();
+    Err(format!(
+        "{shown:?} is no date and time as in 2025-01-15T10:30:00Z"
+    ))
+}
+
+/// Makes types that read a text, check it, and keep nothing.
+macro_rules! checked {
+    ($($type:ident: $check:path;)*) => {$(
+        #[derive(Debug)]
+        pub(super) struct $type;
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Check;
+                impl Visitor<'_> for Check {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a text")
+                    }
+
+                    fn visit_str<E: Error>(self, found: &str) -> Result<$type, E> {
+                        $check(found).map(|()| $type).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Check)
+            }
+        }
+    )*};
+}
+
+checked! {
+    Name: name;
+    Scope: scope;
+    HashAlgorithm: hash_algorithm;
+    HashContent: hash_content;
+    PatchType: patch_type;
+    IssueType: issue_type;
+    Encoding: encoding;
+    Flow: flow;
+    Reference: reference;
+    SerialNumber: serial_number;
+    Timestamp: timestamp;
+}
+
+/// A list of which every entry is read and none is kept; `null` is an empty one.
+#[derive(Debug)]
+pub(super) struct Each<T>(std::marker::PhantomData<T>);
+
+impl<T> Default for Each<T> {
+    fn default() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Each<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Each<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Each<T>, E> {
+                Ok(Each::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Each<T>, A::Error> {
+                while list.next_element::<Option<T>>()?.is_some() {}
+                Ok(Each::default())
+            }
+        }
+        deserializer.deserialize_any(Entries(std::marker::PhantomData))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Hash {
+    #[serde(rename = "alg")]
+    _alg: HashAlgorithm,
+    #[serde(rename = "content")]
+    _content: HashContent,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Swid {
+    #[serde(rename = "tagId")]
+    _tag_id: Name,
+    #[serde(rename = "name")]
+    _name: Name,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Pedigree {
+    #[serde(default, rename = "patches")]
+    _patches: Each<Patch>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Patch {
+    #[serde(rename = "type")]
+    _type: PatchType,
+    #[serde(default, rename = "resolves")]
+    _resolves: Each<Issue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Issue {
+    #[serde(rename = "type")]
+    _type: IssueType,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Dependency {
+    #[serde(rename = "ref")]
+    _ref: Reference,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Service {
+    #[serde(rename = "name")]
+    _name: Name,
+    #[serde(default, rename = "data")]
+    _data: Each<ServiceData>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ServiceData {
+    #[serde(rename = "flow")]
+    _flow: Flow,
+}
+
+#[derive(Debug, Deserialize)]
+struct LicenseText {
+    #[serde(default, rename = "encoding")]
+    _encoding: Option<Encoding>,
+}
+
+#[derive(Debug, Deserialize)]
+struct License {
+    #[serde(default)]
+    id: Option<Name>,
+    #[serde(default)]
+    name: Option<Name>,
+    #[serde(default, rename = "text")]
+    _text: Option<LicenseText>,
+}
+
+/// An entry of a list of licences: a licence by its id or its name, or an expression.
+#[derive(Debug)]
+pub(super) struct LicenseChoice;
+
+impl<'de> Deserialize<'de> for LicenseChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Choice;
+        impl<'de> Visitor<'de> for Choice {
+            type Value = LicenseChoice;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a license or an expression")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LicenseChoice, A::Error> {
+                let (mut license, mut expression) = (None, false);
+                while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                    match key.as_ref() {
+                        "license" => license = map.next_value::<Option<License>>()?,
+                        "expression" => expression = map.next_value::<Option<Name>>()?.is_some(),
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                match (license, expression) {
+                    (Some(_), true) => Err(A::Error::custom(
+                        "a license and an expression are given, and only one may be",
+                    )),
+                    (
+                        Some(License {
+                            id: None, name: None, ..
+                        }),
+                        _,
+                    ) => Err(A::Error::custom("the license has neither id nor name")),
+                    (
+                        Some(License {
+                            id: Some(_),
+                            name: Some(_),
+                            ..
+                        }),
+                        _,
+                    ) => Err(A::Error::custom(
+                        "the license has an id and a name, and only one may be given",
+                    )),
+                    (None, false) => Err(A::Error::invalid_value(Unexpected::Map, &self)),
+                    _ => Ok(LicenseChoice),
+                }
+            }
+        }
+        deserializer.deserialize_map(Choice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_the_specification_pass_and_others_do_not() {
+        for check in [
+            component_type("library"),
+            scope("excluded"),
+            hash_algorithm("BLAKE3"),
+            patch_type("backport"),
+            issue_type("security"),
+            encoding("base64"),
+            flow("bi-directional"),
+            reference("a"),
+            hash_content(&"aB".repeat(20)),
+            timestamp("2025-01-15T10:30:00.123+02:00"),
+            timestamp("2025-01-15T10:30:00"),
+            serial_number("urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79"),
+        ] {
+            assert_eq!(check, Ok(()));
+        }
+        for check in [
+            component_type("Library"),
+            component_type(""),
+            scope("foo"),
+            hash_algorithm("SHA256"),
+            patch_type("foo"),
+            issue_type("foo"),
+            encoding("base85"),
+            flow("bar"),
+            reference(""),
+            hash_content("foo"),
+            hash_content(&"ab".repeat(17)),
+            timestamp("2020-04-13"),
+            timestamp(""),
+            serial_number("urn:uuid:3e671687-395b-41f5-a30f"),
+            serial_number("3e671687-395b-41f5-a30f-a58921a69b79"),
+        ] {
+            assert!(check.is_err());
+        }
+    }
+}
