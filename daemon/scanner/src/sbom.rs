@@ -11,10 +11,12 @@ mod cyclonedx;
 mod detect;
 mod lockfile;
 mod place;
+mod pom;
 mod spdx2;
 mod spdx3;
 mod spdx_tag;
 mod syft;
+mod yaml;
 
 use std::fmt;
 
@@ -38,12 +40,16 @@ pub enum Format {
     CycloneDxXml,
     /// SPDX 2.x in JSON.
     Spdx2Json,
+    /// SPDX 2.x in YAML.
+    Spdx2Yaml,
     /// SPDX 2.x as tag-value text.
     SpdxTagValue,
     /// SPDX 3.0 in JSON-LD.
     Spdx3Json,
     /// Syft's own JSON.
     SyftJson,
+    /// Maven's `pom.xml`.
+    Pom,
     /// A lockfile.
     Lockfile(Lockfile),
 }
@@ -90,9 +96,11 @@ impl Format {
             Self::CycloneDxJson => "CycloneDX JSON",
             Self::CycloneDxXml => "CycloneDX XML",
             Self::Spdx2Json => "SPDX 2 JSON",
+            Self::Spdx2Yaml => "SPDX 2 YAML",
             Self::SpdxTagValue => "SPDX 2 tag-value",
             Self::Spdx3Json => "SPDX 3 JSON-LD",
             Self::SyftJson => "Syft JSON",
+            Self::Pom => "pom.xml",
             Self::Lockfile(kind) => match kind {
                 Lockfile::Cargo => "Cargo.lock",
                 Lockfile::Npm => "package-lock.json",
@@ -177,7 +185,7 @@ pub struct Note {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SbomError {
     /// No known format.
-    #[error("cannot tell the SBOM's format: {reason}; expected CycloneDX or SPDX 2 as JSON")]
+    #[error("cannot tell the SBOM's format: {reason}; expected CycloneDX, SPDX, Syft's JSON, or a lockfile")]
     UnknownFormat {
         /// What was seen instead.
         reason: String,
@@ -224,6 +232,8 @@ pub fn read(bytes: &[u8]) -> Result<Inventory, SbomError> {
         Format::Spdx2Json => spdx2::read_json(bytes),
         Format::Spdx3Json => spdx3::read_json(bytes),
         Format::SyftJson => syft::read_json(bytes),
+        Format::Spdx2Yaml => spdx2::read_yaml(text_of(bytes, format)?),
+        Format::Pom => pom::read(text_of(bytes, format)?),
         Format::SpdxTagValue => spdx_tag::read(text_of(bytes, format)?),
         Format::Lockfile(kind) => lockfile::read(kind, text_of(bytes, format)?),
     }

@@ -140,7 +140,7 @@ pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage>
         ("Go", Some(subpath)) if is_go_major(subpath) => format!("{name}/{subpath}"),
         _ => name,
     };
-    let same_system = |d: &&str| d.split(['-', ' ']).next() == purl.namespace();
+    let same_system = |d: &&str| is_of(row.ecosystem, d);
     let distro = purl.qualifier("distro").or(distro.filter(same_system));
     let release = distro.and_then(|distro| release_of(row.ecosystem, distro));
     let release_known = release.is_some() || !has_releases(row.ecosystem);
@@ -231,6 +231,15 @@ fn is_go_major(subpath: &str) -> bool {
         .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// True if a distribution, by its id in os-release and its release (`rhel-9.3`), is the ecosystem's.
+fn is_of(ecosystem: &str, distro: &str) -> bool {
+    let lower = distro.to_ascii_lowercase();
+    let id = lower.split(['-', ' ']).next().unwrap_or("");
+    ROWS.iter()
+        .any(|row| row.ecosystem == ecosystem && row.namespace.split('-').next() == Some(id))
+        || matches!((ecosystem, id), ("SUSE", "sled") | ("Azure Linux", "mariner"))
+}
+
 /// True for ecosystems whose advisories always name a release.
 fn has_releases(ecosystem: &str) -> bool {
     matches!(
@@ -243,7 +252,9 @@ fn has_releases(ecosystem: &str) -> bool {
             | "Azure Linux"
             | "Mageia"
             | "openEuler"
+            | "openSUSE"
             | "Photon OS"
+            | "SUSE"
     )
 }
 
@@ -266,6 +277,18 @@ fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         "Alpine" => parts(2).map(|release| format!("v{release}")),
         "AlmaLinux" | "Rocky Linux" | "Mageia" => parts(1),
         "Azure Linux" | "Photon OS" => number.filter(|n| !n.is_empty()),
+        "openEuler" => {
+            // `openEuler:22.03-LTS-SP1`, as the distribution calls itself.
+            let digits = digits?.to_ascii_uppercase();
+            Some(
+                digits
+                    .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
+                    .to_owned(),
+            )
+        }
+        "openSUSE" if distro.contains("tumbleweed") => Some("Tumbleweed".to_owned()),
+        "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
+        "SUSE" => suse_release(parts(1)?.as_str(), parts(2).as_deref(), &distro),
         _ => None,
     }
 }
@@ -274,6 +297,22 @@ fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
 fn leading_numbers(text: &str, n: usize) -> Option<String> {
     let parts: Vec<&str> = text.split('.').take(n).collect();
     (parts.len() == n && parts.iter().all(|p| !p.is_empty())).then(|| parts.join("."))
+}
+
+/// `sles-15.3` is `Linux Enterprise Server 15 SP3`; without a service pack the first release is meant.
+fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<String> {
+    let product = if distro.contains("sled") {
+        "Desktop"
+    } else {
+        "Server"
+    };
+    let pack = release
+        .and_then(|release| release.split_once('.'))
+        .map(|(_, pack)| pack);
+    Some(match pack {
+        None | Some("0") => format!("Linux Enterprise {product} {major}"),
+        Some(pack) => format!("Linux Enterprise {product} {major} SP{pack}"),
+    })
 }
 
 fn codename(distro: &str) -> Option<String> {
@@ -357,6 +396,66 @@ mod tests {
         assert_eq!(
             package("pkg:rpm/almalinux/curl@1?distro=almalinux-9.3"),
             some("AlmaLinux:9", "curl", true)
+        );
+    }
+
+    #[test]
+    fn releases_of_rpm_distributions_are_named_as_osv_names_them() {
+        for (purl, ecosystem) in [
+            (
+                "pkg:rpm/openeuler/curl@1?distro=openEuler-22.03-LTS-SP1",
+                "openEuler:22.03-LTS-SP1",
+            ),
+            (
+                "pkg:rpm/opensuse/curl@1?distro=opensuse-leap-15.5",
+                "openSUSE:Leap 15.5",
+            ),
+            (
+                "pkg:rpm/opensuse/curl@1?distro=opensuse-tumbleweed-20240101",
+                "openSUSE:Tumbleweed",
+            ),
+            (
+                "pkg:rpm/suse/curl@1?distro=sles-15.3",
+                "SUSE:Linux Enterprise Server 15 SP3",
+            ),
+            (
+                "pkg:rpm/suse/curl@1?distro=sles-12",
+                "SUSE:Linux Enterprise Server 12",
+            ),
+            ("pkg:rpm/mageia/curl@1?distro=mageia-9", "Mageia:9"),
+            ("pkg:rpm/photon/curl@1?distro=photon-5.0", "Photon OS:5.0"),
+        ] {
+            assert_eq!(package(purl), some(ecosystem, "curl", true));
+        }
+    }
+
+    #[test]
+    fn the_documents_distribution_counts_where_the_url_names_none_and_it_is_the_same_one() {
+        let on = |purl: &str, distro: &str| {
+            let purl = PackageUrl::parse_lenient(purl).unwrap();
+            let found = package_in(&purl, Some(distro)).unwrap();
+            (found.ecosystem, found.release_known)
+        };
+        for (purl, distro, ecosystem) in [
+            ("pkg:deb/debian/curl@1", "debian-12", "Debian:12"),
+            (
+                "pkg:rpm/suse/curl@1",
+                "sles-15.3",
+                "SUSE:Linux Enterprise Server 15 SP3",
+            ),
+            ("pkg:rpm/rocky/curl@1", "rocky-9.3", "Rocky Linux:9"),
+            (
+                "pkg:rpm/opensuse/curl@1",
+                "opensuse-leap-15.5",
+                "openSUSE:Leap 15.5",
+            ),
+            ("pkg:deb/debian/curl@1?distro=debian-11", "debian-12", "Debian:11"),
+        ] {
+            assert_eq!(on(purl, distro), (ecosystem.to_owned(), true));
+        }
+        assert_eq!(
+            on("pkg:deb/debian/curl@1", "ubuntu-22.04"),
+            ("Debian".to_owned(), false)
         );
     }
 

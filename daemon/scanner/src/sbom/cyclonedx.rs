@@ -153,7 +153,8 @@ struct Parts<'a> {
 /// Takes a component and those inside it. Depth is bounded by the JSON reader.
 fn take(raw: RawComponent, place: &Place, is_subject: bool, collector: &mut Collector) -> Result<(), Fault> {
     strict::component_type(&raw.kind.0).map_err(|reason| (place.child("type"), reason))?;
-    if raw.name.0.is_empty() && raw.purl.0.is_empty() {
+    // What the document describes may go without a name: tools write it from a project that has none.
+    if !is_subject && raw.name.0.is_empty() && raw.purl.0.is_empty() {
         return Err((place.child("name"), "the component has no name".to_owned()));
     }
     if raw.version_range.is_some() {

@@ -91,11 +91,15 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
 
 fn detect_xml(bytes: &[u8]) -> Result<Format, SbomError> {
     let head = bytes.get(..LOOK).unwrap_or(bytes);
-    let needle = b"cyclonedx.org/schema/bom";
-    if head.windows(needle.len()).any(|window| window == needle) {
+    let contains = |needle: &[u8]| head.windows(needle.len()).any(|window| window == needle);
+    if contains(b"cyclonedx.org/schema/bom") {
         Ok(Format::CycloneDxXml)
+    } else if contains(b"<project") && contains(b"maven.apache.org/POM/") {
+        Ok(Format::Pom)
     } else {
-        Err(unknown("it is XML without CycloneDX's namespace"))
+        Err(unknown(
+            "it is XML without the namespace of CycloneDX or of Maven's POM",
+        ))
     }
 }
 
@@ -111,6 +115,8 @@ fn detect_text(bytes: &[u8]) -> Result<Format, SbomError> {
     let first = first.unwrap_or("");
     let kind = if has_line("SPDXVersion:") {
         return Ok(Format::SpdxTagValue);
+    } else if has_line("spdxVersion:") || has_line("SPDXID:") {
+        return Ok(Format::Spdx2Yaml);
     } else if has_line("[[package]]") {
         let whole = String::from_utf8_lossy(bytes);
         if toml_is_python(&whole) {

@@ -1,11 +1,12 @@
-//! SPDX 2.0 to 2.3 as JSON: packages with their package URLs. Files, snippets and relationships are
+//! SPDX 2.0 to 2.3 as JSON and as YAML, which has the same fields: packages with their package URLs. Files, snippets and relationships are
 //! not looked at.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::collect::{Collector, Found};
-use super::place::read_json as read_json_value;
-use super::{ComponentKind, Format, Inventory, Place, SbomError};
+use super::place::{of_json_error, read_json as read_json_value};
+use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
 use crate::lenient::{Text, or_default};
 
 #[derive(Deserialize)]
@@ -18,6 +19,15 @@ struct Document {
     describes: Vec<Text>,
     #[serde(default, deserialize_with = "or_default")]
     packages: Vec<Option<RawPackage>>,
+    /// Not looked at, but a document whose head has another shape is none of SPDX.
+    #[serde(default, rename = "creationInfo")]
+    _creation_info: Option<CreationInfo>,
+}
+
+#[derive(Deserialize)]
+struct CreationInfo {
+    #[serde(default, rename = "creators")]
+    _creators: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -43,13 +53,25 @@ struct ExternalRef {
 }
 
 pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
-    let format = Format::Spdx2Json;
+    take_document(read_json_value(bytes), Format::Spdx2Json)
+}
+
+pub(super) fn read_yaml(text: &str) -> Result<Inventory, SbomError> {
+    let document = yaml::read(text)
+        .and_then(|value| serde_path_to_error::deserialize(value).map_err(|error| of_json_error(&error)));
+    take_document(document, Format::Spdx2Yaml)
+}
+
+fn take_document(
+    document: Result<Document, (Place, String)>,
+    format: Format,
+) -> Result<Inventory, SbomError> {
     let invalid = |place, reason| SbomError::Invalid {
         format,
         place,
         reason,
     };
-    let document: Document = read_json_value(bytes).map_err(|(place, reason)| invalid(place, reason))?;
+    let document = document.map_err(|(place, reason)| invalid(place, reason))?;
     let version = document.spdx_version.0.trim();
     if !is_version(version) {
         let reason = format!("{version:?} is no version of SPDX 2");

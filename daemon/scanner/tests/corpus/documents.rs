@@ -56,3 +56,49 @@ fn cyclonedx_documents_are_read_or_refused_as_the_specification_says() {
     }
     tally.finish("cyclonedx-spec", 700);
 }
+
+/// Documents of the other suites that are refused (not `SPDXJSONExample-wrongversion`, which has fields of 2.3 under
+/// the name of 2.2: both are read alike), by the end of their paths, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("BadJSON.spdx.json", "its creators are a text, not a list"),
+    ("SPDXWrongVersion.spdx.json", "no version of SPDX"),
+    (".rdf", "RDF: no maintained library reads it"),
+    (".rdf.xml", "RDF"),
+    ("ontology.owl.xml", "an ontology, no document"),
+    (
+        ".spdx.xml",
+        "SPDX as XML: no published schema, and no tool that writes it by default",
+    ),
+    (".ir.json", "what Clair makes of a document"),
+    ("bom-invalid.json", "labelled invalid"),
+];
+
+#[test]
+fn documents_of_other_tools_tests_are_read_unless_they_are_none() {
+    let mut tally = Tally::default();
+    for suite in [
+        "spdx-examples",
+        "spdx-tools-java",
+        "claircore-spdx",
+        "dependency-track-boms",
+    ] {
+        let Some(files) = archive(&format!("suites/{suite}")) else {
+            return;
+        };
+        for (path, bytes) in files.files() {
+            let is_document = [".json", ".xml", ".yaml", ".spdx", ".rdf"]
+                .iter()
+                .any(|end| path.ends_with(end));
+            // Advisories of other sources, policies and reports lie beside Dependency-Track's BOMs.
+            let is_other =
+                path.contains("vuln-data-source") || path.contains("/policy/") || path.contains("/sarif/");
+            if !is_document || is_other {
+                continue;
+            }
+            let found = sbom::read(bytes).map(|inventory| inventory.components.len());
+            let refused = REFUSED.iter().any(|(end, _)| path.ends_with(end));
+            tally.check(found.is_ok() != refused, || format!("{path}: {found:?}"));
+        }
+    }
+    tally.finish("other suites' documents", 100);
+}

@@ -275,7 +275,7 @@ impl Walker {
         for (attribute_name, check, required) in demanded {
             match find_attribute(start, attribute_name)? {
                 Some(value) => {
-                    check(&value).map_err(|reason| format!("{attribute_name} of {name}: {reason}"))?
+                    check(&value).map_err(|reason| format!("{attribute_name} of {name}: {reason}"))?;
                 }
                 None if *required => return Err(format!("the {name} element has no {attribute_name}")),
                 None => {}
@@ -317,7 +317,8 @@ impl Walker {
                 place,
                 slot,
             }) => {
-                if raw.name.trim().is_empty() && raw.purl.trim().is_empty() {
+                if kind != ComponentKind::Subject && raw.name.trim().is_empty() && raw.purl.trim().is_empty()
+                {
                     return Err((place, "the component has no name".to_owned()));
                 }
                 if !raw.version.trim().is_empty() && !raw.version_range.trim().is_empty() {

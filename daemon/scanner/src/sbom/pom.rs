@@ -1,0 +1,281 @@
+//! Maven's `pom.xml`: the dependencies that a project states itself.
+//!
+//! A POM is no lockfile: what parents, imported lists and transitive dependencies add is decided by Maven. So
+//! a dependency whose version stands nowhere in the document (also not behind a `${property}` or in
+//! `dependencyManagement`) is a component without version, and coverage tells.
+
+use std::collections::BTreeMap;
+
+use quick_xml::events::Event;
+use quick_xml::reader::Reader;
+
+use super::collect::{Collector, Found};
+use super::{ComponentKind, Format, Inventory, Place, SbomError};
+use crate::purl::{PackageUrl, PurlParts};
+
+/// Deepest nesting of elements that is followed.
+const MAX_DEPTH: usize = 64;
+/// Most properties that one value is resolved through: a property may name another.
+const MAX_STEPS: usize = 16;
+/// Longest text of a coordinate, in bytes, that properties may grow it to.
+const MAX_TEXT: usize = 1024;
+
+#[derive(Debug, Default)]
+struct Dependency {
+    group: String,
+    artifact: String,
+    version: String,
+    line: usize,
+}
+
+/// What a document states, before properties are resolved.
+#[derive(Debug, Default)]
+struct Pom {
+    properties: BTreeMap<String, String>,
+    managed: Vec<Dependency>,
+    dependencies: Vec<Dependency>,
+    artifact: String,
+}
+
+pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
+    let pom = parse(text).map_err(|(line, reason)| SbomError::Invalid {
+        format: Format::Pom,
+        place: Place::line(line),
+        reason,
+    })?;
+    let managed: BTreeMap<(String, String), String> = pom
+        .managed
+        .iter()
+        .map(|found| {
+            let key = (pom.resolve(&found.group), pom.resolve(&found.artifact));
+            (key, pom.resolve(&found.version))
+        })
+        .collect();
+    let mut collector = Collector::default();
+    for found in &pom.dependencies {
+        let place = Place::line(found.line);
+        let (group, artifact) = (pom.resolve(&found.group), pom.resolve(&found.artifact));
+        let mut version = pom.resolve(&found.version);
+        if version.is_empty() {
+            let key = (group.clone(), artifact.clone());
+            version = managed.get(&key).cloned().unwrap_or_default();
+        }
+        // A property that stands elsewhere, or a range: Maven would choose, we do not guess.
+        if version.contains("${") || version.starts_with(['[', '(']) {
+            collector.note(
+                &place,
+                format!("the version {version:?} is not one that stands here"),
+            );
+            version.clear();
+        }
+        let parts = PurlParts {
+            ty: "maven",
+            namespace: Some(&group),
+            name: &artifact,
+            version: Some(&version).filter(|v| !v.is_empty()).map(String::as_str),
+            ..PurlParts::default()
+        };
+        let purls: Vec<_> = PackageUrl::build(&parts).into_iter().collect();
+        collector.add(Found {
+            name: &format!("{group}:{artifact}"),
+            version: &version,
+            purls,
+            kind: ComponentKind::Package,
+            place: &place,
+        });
+    }
+    collector.finish(Format::Pom, "", &pom.resolve(&pom.artifact))
+}
+
+impl Pom {
+    /// Puts properties in the place of `${name}`; those that are not here stay as they are.
+    fn resolve(&self, text: &str) -> String {
+        let mut text = text.trim().to_owned();
+        for _ in 0..MAX_STEPS {
+            let Some((head, rest)) = text.split_once("${") else {
+                break;
+            };
+            let Some((name, tail)) = rest.split_once('}') else {
+                break;
+            };
+            let Some(value) = self.properties.get(name) else {
+                break;
+            };
+            if head.len() + value.len() + tail.len() > MAX_TEXT {
+                break;
+            }
+            text = format!("{head}{value}{tail}");
+        }
+        text
+    }
+}
+
+fn parse(text: &str) -> Result<Pom, (usize, String)> {
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    let mut pom = Pom::default();
+    let mut path: Vec<String> = Vec::new();
+    let mut content = String::new();
+    let line_at = |at: u64| {
+        let end = usize::try_from(at).unwrap_or(usize::MAX).min(text.len());
+        text.bytes().take(end).filter(|byte| *byte == b'\n').count() + 1
+    };
+    loop {
+        let at = reader.buffer_position();
+        let event = reader
+            .read_event()
+            .map_err(|error| (line_at(reader.error_position()), error.to_string()))?;
+        match event {
+            Event::Start(start) => {
+                if path.len() >= MAX_DEPTH {
+                    return Err((
+                        line_at(at),
+                        format!("elements are nested deeper than {MAX_DEPTH}"),
+                    ));
+                }
+                path.push(start.local_name().as_ref().to_owned());
+                content.clear();
+                let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+                match steps[..] {
+                    [root] if root != "project" => {
+                        return Err((
+                            line_at(at),
+                            format!("the root element is {root:?}, not \"project\""),
+                        ));
+                    }
+                    ["project", "dependencies", "dependency"] => pom.dependencies.push(Dependency {
+                        line: line_at(at),
+                        ..Dependency::default()
+                    }),
+                    ["project", "dependencyManagement", "dependencies", "dependency"] => {
+                        pom.managed.push(Dependency::default());
+                    }
+                    _ => {}
+                }
+            }
+            Event::Text(found) => content.push_str(&found.xml10_content()),
+            Event::CData(found) => content.push_str(&found.xml10_content()),
+            Event::End(_) => {
+                pom.take(&path, content.trim());
+                content.clear();
+                path.pop();
+            }
+            Event::Eof if path.is_empty() => return Ok(pom),
+            Event::Eof => {
+                return Err((
+                    line_at(at),
+                    "the document ends before its project does".to_owned(),
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Pom {
+    /// Takes an element's text when the element ends.
+    fn take(&mut self, path: &[String], text: &str) {
+        let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+        let target = match steps[..] {
+            ["project", "properties", name] => {
+                self.properties.insert(name.to_owned(), text.to_owned());
+                return;
+            }
+            ["project", "parent", field @ ("version" | "groupId")] => {
+                // The project's own come later in the document, or not at all.
+                for prefix in ["project.parent", "project"] {
+                    self.properties
+                        .insert(format!("{prefix}.{field}"), text.to_owned());
+                }
+                return;
+            }
+            ["project", field @ ("version" | "groupId" | "artifactId")] => {
+                self.properties
+                    .insert(format!("project.{field}"), text.to_owned());
+                if field == "artifactId" {
+                    text.clone_into(&mut self.artifact);
+                }
+                return;
+            }
+            ["project", "dependencies", "dependency", field] => self.dependencies.last_mut().zip(Some(field)),
+            [
+                "project",
+                "dependencyManagement",
+                "dependencies",
+                "dependency",
+                field,
+            ] => self.managed.last_mut().zip(Some(field)),
+            _ => None,
+        };
+        let field = match target {
+            Some((dependency, "groupId")) => &mut dependency.group,
+            Some((dependency, "artifactId")) => &mut dependency.artifact,
+            Some((dependency, "version")) => &mut dependency.version,
+            _ => return,
+        };
+        text.clone_into(field);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read as read_sbom;
+    use super::*;
+
+    const POM: &str = r#"<?xml version="1.0"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <parent><groupId>org.parent</groupId><version>7</version></parent>
+  <artifactId>app</artifactId>
+  <properties><a.version>${b.version}</a.version><b.version>1.2</b.version></properties>
+  <dependencyManagement><dependencies>
+    <dependency><groupId>g</groupId><artifactId>managed</artifactId><version>3</version></dependency>
+  </dependencies></dependencyManagement>
+  <dependencies>
+    <dependency><groupId>g</groupId><artifactId>a</artifactId><version>${a.version}</version>
+      <exclusions><exclusion><groupId>x</groupId><artifactId>y</artifactId></exclusion></exclusions></dependency>
+    <dependency><groupId>g</groupId><artifactId>managed</artifactId></dependency>
+    <dependency><groupId>${project.groupId}</groupId><artifactId>sibling</artifactId><version>${project.version}</version></dependency>
+    <dependency><groupId>g</groupId><artifactId>elsewhere</artifactId><version>${of.the.parent}</version></dependency>
+  </dependencies>
+  <build><plugins><plugin><groupId>p</groupId><artifactId>q</artifactId><version>1</version></plugin></plugins></build>
+</project>"#;
+
+    #[test]
+    fn stated_dependencies_are_found_with_the_versions_that_stand_here() {
+        let inventory = read_sbom(POM.as_bytes()).unwrap();
+        assert_eq!(
+            (inventory.format, inventory.subject.as_deref()),
+            (Format::Pom, Some("app"))
+        );
+        let purls: Vec<_> = inventory
+            .components
+            .iter()
+            .map(|component| component.purl.as_ref().unwrap().to_string())
+            .collect();
+        assert_eq!(
+            purls,
+            [
+                "pkg:maven/g/a@1.2",
+                "pkg:maven/g/managed@3",
+                "pkg:maven/org.parent/sibling@7",
+                "pkg:maven/g/elsewhere",
+            ]
+        );
+        assert_eq!(inventory.notes.len(), 1);
+        assert_eq!(inventory.components[0].place, Place::line(10));
+    }
+
+    #[test]
+    fn properties_that_name_each_other_end_and_broken_documents_are_refused() {
+        let pom = |properties: &str| {
+            format!(
+                "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><properties>{properties}</properties><dependencies><dependency><groupId>g</groupId><artifactId>a</artifactId><version>${{a}}</version></dependency></dependencies></project>"
+            )
+        };
+        let looped = read_sbom(pom("<a>${b}</a><b>${a}</b>").as_bytes()).unwrap();
+        assert_eq!(looped.components[0].version, None);
+        let grown = read_sbom(pom("<a>${a}${a}${a}</a>").as_bytes()).unwrap();
+        assert_eq!(grown.components[0].version, None);
+        assert!(read_sbom(b"<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><dependencies>").is_err());
+    }
+}
