@@ -36,6 +36,7 @@ Example:
   starling scan web.json worker.json --min-coverage 95 --max-age 48h
   starling scan sbom.json --fail-on low --baseline accepted.json
   starling scan sbom.json --format sarif -o scan.sarif
+  starling scan sbom.json --fail-on high --explain
   syft -o cyclonedx-json dir:. | starling scan - --json
 
 Exit codes: 0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
@@ -72,6 +73,9 @@ pub(crate) struct Scan {
         hide_default_value = true
     )]
     output: PathBuf,
+    /// Say of each finding which rule matched, where it stands, and on whose word
+    #[arg(long)]
+    explain: bool,
 }
 
 fn level_parser() -> impl TypedValueParser<Value = FailOn> {
@@ -117,7 +121,8 @@ impl Scan {
 
     async fn show(&self, session: &Session, report: &ScanReport) -> Result<(), Problem> {
         let default = if session.json() { Shape::Json } else { Shape::Table };
-        show::write(report, self.format.unwrap_or(default), &self.output).await
+        let shape = self.format.unwrap_or(default);
+        show::write(report, shape, self.explain, &self.output).await
     }
 
     fn check(&self) -> Result<(), Problem> {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use starling_api_types::Explanation;
+use serde::Deserialize;
+use starling_api_types::{Explanation, VerdictEnvelope};
 
 use super::table::Table;
 use super::{Lines, list, plain, section};
@@ -48,11 +49,164 @@ pub(crate) fn explanation(found: &Explanation) -> String {
     text
 }
 
+/// The parts of a verdict's findings that explain them; what is missing shows as empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Finding {
+    vulnerability: String,
+    package: Package,
+    rules: Vec<MatchedRule>,
+    places: Vec<String>,
+    provenance: Vec<Provenance>,
+    conflicts: Vec<Conflict>,
+    severity: Severity,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Package {
+    purl: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MatchedRule {
+    kind: String,
+    introduced: Option<String>,
+    fixed: Option<String>,
+    last_affected: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Provenance {
+    source: String,
+    record: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Conflict {
+    field: String,
+    chosen: String,
+    lost: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Severity {
+    level: String,
+    stated: Option<Stated>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Stated {
+    source: String,
+    value: String,
+}
+
+impl MatchedRule {
+    fn shown(&self) -> String {
+        if self.kind == "versions" {
+            return "the version is listed".to_owned();
+        }
+        let from = self.introduced.as_deref().unwrap_or("0");
+        let until = match (&self.fixed, &self.last_affected) {
+            (Some(fixed), _) => format!("fixed in {fixed}"),
+            (None, Some(last)) => format!("up to and with {last}"),
+            (None, None) => "no fix known".to_owned(),
+        };
+        format!("{} range: affected from {from}, {until}", self.kind)
+    }
+}
+
+/// `starling scan --explain`: of each finding the rules that matched, the places, and on whose word.
+pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
+    let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
+    let mut text = String::new();
+    for finding in &body.findings {
+        let _ = write!(
+            text,
+            "\n{} in {}\n",
+            plain(&finding.vulnerability),
+            plain(&finding.package.purl)
+        );
+        let mut lines = Lines::default();
+        for rule in &finding.rules {
+            lines = lines.add("  because", rule.shown());
+        }
+        lines = lines.add("  found at", list(&finding.places));
+        if let Some(stated) = &finding.severity.stated {
+            let said = format!(
+                "{} ({} by {})",
+                finding.severity.level, stated.value, stated.source
+            );
+            lines = lines.add("  severity", said);
+        }
+        for provenance in &finding.provenance {
+            lines = lines.add(
+                "  said by",
+                format!("{} {}", provenance.source, provenance.record),
+            );
+        }
+        for conflict in &finding.conflicts {
+            let said = format!(
+                "{}: {} chosen, not {}",
+                conflict.field,
+                conflict.chosen,
+                list(&conflict.lost)
+            );
+            lines = lines.add("  disputed", said);
+        }
+        let _ = write!(text, "{lines}");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use starling_api_types::{Conclusion, ExplainedAdvisory, ExplainedRule};
 
     use super::*;
+
+    #[test]
+    fn each_finding_shows_its_rules_and_on_whose_word() {
+        use starling_api_types::{RawJson, SiteId, SiteSlug, Timestamp, VerdictHash};
+        let body = r#"{"findings":[{"vulnerability":"CVE-1","package":{"purl":"pkg:npm/a@1"},"places":["/components/3"],
+            "rules":[{"kind":"SEMVER","introduced":"0","fixed":"2.0.0"},{"kind":"versions"},
+                     {"kind":"ECOSYSTEM","introduced":"1","last_affected":"3"}],
+            "provenance":[{"source":"ghsa","record":"GHSA-1"}],
+            "conflicts":[{"field":"severity","chosen":"ghsa","lost":["nvd"]}],
+            "severity":{"level":"high","stated":{"source":"ghsa","kind":"CVSS_V3","value":"CVSS:3.1/AV:N"}}}]}"#;
+        let text = reasons(&VerdictEnvelope {
+            verdict: RawJson::new(body.to_owned()).unwrap(),
+            verdict_hash: VerdictHash::from_bytes([1; 32]),
+            site: SiteId::from_bytes([2; 32]),
+            site_id: SiteSlug::new("site-a").unwrap(),
+            time: Timestamp::from_unix_millis(0).unwrap(),
+            exit_code: 1,
+            signature: None,
+        });
+        for part in [
+            "CVE-1 in pkg:npm/a@1",
+            "SEMVER range: affected from 0, fixed in 2.0.0",
+            "the version is listed",
+            "affected from 1, up to and with 3",
+            "/components/3",
+            "high (CVSS:3.1/AV:N by ghsa)",
+            "ghsa GHSA-1",
+            "severity: ghsa chosen, not nvd",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
 
     #[test]
     fn a_miss_shows_its_rule_and_comparator() {

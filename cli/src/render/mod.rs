@@ -18,7 +18,7 @@ use std::fmt::{self, Display, Write as _};
 
 pub(crate) use advisory::{advisories, advisory_page, event};
 pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
-pub(crate) use explain::explanation;
+pub(crate) use explain::{explanation, reasons};
 pub(crate) use selftest::selftest;
 pub(crate) use sites::{site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, status};

@@ -40,7 +40,8 @@ pub(crate) enum Hold {
 /// The indexes of one site over time: the newest, and where the next one goes.
 #[derive(Debug)]
 pub(crate) struct Indexes {
-    path: PathBuf,
+    /// None where nothing is kept.
+    path: Option<PathBuf>,
     ready: Ready,
     hold: Hold,
     newest: Mutex<Option<Arc<SiteIndex>>>,
@@ -52,9 +53,20 @@ impl Indexes {
     /// Those of the site in `home`, whose store is in `store`.
     pub(crate) fn new(home: &Path, store: &Path, hold: Hold) -> Self {
         Self {
-            path: home.join(INDEX_FILE),
+            path: Some(home.join(INDEX_FILE)),
             ready: Ready::in_folder(store),
             hold,
+            newest: Mutex::default(),
+            building: AtomicBool::new(false),
+        }
+    }
+
+    /// None, of a site that is only tried out: nothing is found, made or marked.
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            path: None,
+            ready: Ready::in_folder(Path::new("")),
+            hold: Hold::Directory,
             newest: Mutex::default(),
             building: AtomicBool::new(false),
         }
@@ -67,10 +79,11 @@ impl Indexes {
 
     /// The index made from what `stamp` says, if there is one.
     pub(crate) fn find(&self, stamp: &IndexStamp) -> Option<Arc<SiteIndex>> {
+        let path = self.path.as_deref()?;
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if newest.as_ref().is_none_or(|index| index.stamp() != stamp) {
             // One that cannot be used is as good as none: it is derived, and will be made again.
-            *newest = file::open(&self.path, self.hold)
+            *newest = file::open(path, self.hold)
                 .ok()
                 .filter(|index| index.stamp() == stamp)
                 .map(Arc::new)
@@ -82,7 +95,9 @@ impl Indexes {
     /// Forgets and removes an index that proved damaged.
     pub(crate) fn discard(&self) {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Makes the index of what `view` gives to read, unless it is there or another thread is at it. Gives the
@@ -106,11 +121,14 @@ impl Indexes {
         &self,
         site: &crate::service::SiteParts,
     ) -> Result<Option<IndexStamp>, build::BuildError> {
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
         let stamp = stamp_of(&site.store.view()?)?;
         if self.find(&stamp).is_some() {
             return Ok(Some(stamp));
         }
-        Ok(build(&site.store, &self.path, &stamp)?.then_some(stamp))
+        Ok(build(&site.store, path, &stamp)?.then_some(stamp))
     }
 }
 
@@ -124,4 +142,27 @@ pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> Result<IndexStamp, starling_s
     hasher.update(&reader.settings()?.mark());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     Ok(*hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nowhere_there_is_nothing_to_find_and_nothing_to_mark() {
+        let indexes = Indexes::nowhere();
+        assert!(indexes.find(&[0; 32]).is_none());
+        indexes.discard();
+        assert!(indexes.ready().read().is_none());
+    }
+
+    #[test]
+    fn what_is_no_index_is_as_good_as_none_and_can_be_discarded() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(INDEX_FILE), b"not an index").unwrap();
+        let indexes = Indexes::new(home.path(), home.path(), Hold::Screens);
+        assert!(indexes.find(&[0; 32]).is_none());
+        indexes.discard();
+        assert!(!home.path().join(INDEX_FILE).exists());
+    }
 }

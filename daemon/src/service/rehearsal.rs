@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::SiteParts;
 use super::problem::store_problem;
-use crate::match_index::{Hold, Indexes};
+use crate::match_index::Indexes;
 
 /// Largest input whose effects are kept in memory while it is tried; those of a larger one go to a file.
 const IN_MEMORY_BYTES: u64 = 16 << 20;
@@ -50,12 +50,8 @@ impl SiteParts {
             local: watch::Sender::new(0),
             shown: Arc::new(watch::Sender::new(0)),
             board: Arc::default(),
-            // In the folder that is thrown away: the site's own index is not touched.
-            indexes: Arc::new(Indexes::new(
-                &self.home.path().join(FOLDER),
-                Path::new(""),
-                Hold::Directory,
-            )),
+            // What is only tried must not become what scans go by.
+            indexes: Arc::new(Indexes::nowhere()),
             imports: Default::default(),
         }
     }

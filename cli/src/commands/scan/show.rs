@@ -31,12 +31,19 @@ pub(super) enum Shape {
     Html,
 }
 
-/// Writes the report to `target`, `-` being standard output.
+/// Writes the report to `target`, `-` being standard output; `explain` adds the rules behind each finding to
+/// what people read. The other formats carry them anyway, as far as they have a place for them.
 ///
 /// # Errors
 /// `file_access`, `disk_full`.
-pub(super) async fn write(report: &ScanReport, shape: Shape, target: &Path) -> Result<(), Problem> {
+pub(super) async fn write(
+    report: &ScanReport,
+    shape: Shape,
+    explain: bool,
+    target: &Path,
+) -> Result<(), Problem> {
     let mut text = match shape {
+        Shape::Table if explain => table(report) + &reasons(report),
         Shape::Table => table(report),
         Shape::Json => json(report)?,
         Shape::Sarif => render_as(Format::Sarif, report)?,
@@ -65,6 +72,20 @@ fn table(report: &ScanReport) -> String {
         ] => render::verdict(envelope),
         _ => render::scan_report(report),
     }
+}
+
+/// The rules behind the findings of each SBOM, under its name where there are several.
+fn reasons(report: &ScanReport) -> String {
+    let mut text = String::new();
+    for Scanned { sbom, outcome } in &report.scans {
+        if let ScanOutcome::Result(envelope) = outcome {
+            if report.scans.len() > 1 {
+                text.push_str(&format!("\n== {}\n", render::plain(sbom)));
+            }
+            text.push_str(&render::reasons(envelope));
+        }
+    }
+    text
 }
 
 fn json(report: &ScanReport) -> Result<String, Problem> {
