@@ -22,8 +22,11 @@ use crate::sync_task::{Dials, SyncTask};
 
 /// How often heads are signed anew, as a share of their validity.
 const RENEWALS_PER_VALIDITY: u32 = 4;
-/// How long changes are gathered before the match index is made again.
-const INDEX_PAUSE: Duration = Duration::from_secs(1);
+/// How long the site knows the same before its match index is made again: changes come in bursts, and an index
+/// that is behind before it is done has only slowed them down.
+const INDEX_CALM: Duration = Duration::from_secs(3);
+/// How long a site that learns without a pause waits for one.
+const INDEX_PATIENCE: Duration = Duration::from_secs(60);
 /// How often superseded bodies are looked for.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -192,12 +195,17 @@ async fn keep_index(site: Site, stop: CancellationToken) {
                 return;
             },
         }
-        // Deltas come in bursts; one index for all of them.
+        let calm = tokio::time::timeout(INDEX_PATIENCE, calm(&mut shown));
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(INDEX_PAUSE) => {}
+            _ = calm => {}
         }
     }
+}
+
+/// Waits until nothing changed for [`INDEX_CALM`].
+async fn calm(shown: &mut watch::Receiver<u64>) {
+    while let Ok(Ok(())) = tokio::time::timeout(INDEX_CALM, shown.changed()).await {}
 }
 
 /// Waits for a signal or for whoever holds the token.
@@ -241,8 +249,10 @@ fn start_sync(
         .iter()
         .filter_map(|text| text.parse().ok())
         .collect();
-    let net =
-        net::start(&parts.key, &listen).map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
+    // Within u32 by the bounds of the key.
+    let window = u32::try_from(config.network.receive_window.0).unwrap_or(u32::MAX);
+    let net = net::start(&parts.key, &listen, window)
+        .map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
     let replica = SharedReplica::new(parts.store.clone())
         .map_err(|error| store_problem("opening the store for sync", &error))?;
     let mut seed = [0; 8];

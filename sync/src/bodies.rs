@@ -23,6 +23,11 @@ const LIST_AHEAD: usize = 2 * MAX_PAGE_BODIES;
 /// More pages than this still to fetch: a bulk transfer, where speed matters more than size.
 const BULK_PAGES: u64 = 4;
 
+/// Parts in which less than that is fetched.
+const PARTS: u64 = 3;
+/// What is no larger than this is fetched at once: smaller parts compress worse.
+const LEAST_PART_BYTES: u64 = 1024 * 1024;
+
 /// All that is to be fetched.
 #[derive(Debug, Default)]
 pub(crate) struct BodyPulls {
@@ -272,6 +277,14 @@ impl SyncEngine {
             return false;
         };
         let most = (self.settings.bodies_page_bytes.min(MAX_BODIES_PAGE_BYTES)) as u64;
+        let left: u64 = bodies.queue.values().map(|missing| u64::from(missing.size)).sum();
+        let bulk = !bodies.listed_all || left > BULK_PAGES * most;
+        // A day's change goes in a few parts: while one is stored here, the next is packed there.
+        let most = if bulk {
+            most
+        } else {
+            most.min(left.div_ceil(PARTS).max(LEAST_PART_BYTES))
+        };
         let mut wanted: Vec<MissingBody> = Vec::new();
         let mut bytes = 0;
         let mut names = BTreeSet::new();
@@ -289,8 +302,6 @@ impl SyncEngine {
         let Some(last) = wanted.last().map(|missing| missing.number) else {
             return false;
         };
-        let left: u64 = bodies.queue.values().map(|missing| u64::from(missing.size)).sum();
-        let bulk = !bodies.listed_all || left > BULK_PAGES * most;
         let mut bases: Vec<ContentHash> = Vec::new();
         if peer.has(Capabilities::BASES) {
             let mut seen = BTreeSet::new();

@@ -85,6 +85,11 @@ pub const KEYS: &[Key] = &[
         "Multiaddresses that others should dial, where they are other than those listened on.",
     ),
     key(
+        "network.receive_window",
+        "\"128KiB\"",
+        "Most bytes that peers may have on the way to this site over one connection; more is faster over long distances, and lost where the kernel's receive buffer is smaller.",
+    ),
+    key(
         "api.listen",
         "",
         "Loopback address of the API for CI, such as 127.0.0.1:7948; the Unix socket is always there.",

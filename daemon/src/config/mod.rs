@@ -120,6 +120,10 @@ impl Default for Import {
     }
 }
 
+/// Least and most bytes on the way over one connection: some packets, and what no line needs.
+const MIN_RECEIVE_WINDOW: ByteSize = ByteSize(16 << 10);
+const MAX_RECEIVE_WINDOW: ByteSize = ByteSize(64 << 20);
+
 /// Listening for and dialling peers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -128,6 +132,8 @@ pub struct Network {
     pub listen: Vec<String>,
     /// Multiaddresses that others should dial, where they are other than those listened on.
     pub external: Vec<String>,
+    /// Most bytes that peers may have on the way to this site over one connection.
+    pub receive_window: ByteSize,
 }
 
 impl Default for Network {
@@ -135,6 +141,7 @@ impl Default for Network {
         Self {
             listen: vec!["/ip4/0.0.0.0/udp/7946/quic-v1".to_owned()],
             external: Vec::new(),
+            receive_window: ByteSize(128 << 10),
         }
     }
 }
@@ -336,6 +343,13 @@ impl Config {
                     format!("{address:?} is no multiaddress: {error}"),
                 ));
             }
+        }
+        let window = self.network.receive_window;
+        if !(MIN_RECEIVE_WINDOW..=MAX_RECEIVE_WINDOW).contains(&window) {
+            return Err((
+                "network.receive_window",
+                format!("{MIN_RECEIVE_WINDOW} to {MAX_RECEIVE_WINDOW} is possible, found {window}"),
+            ));
         }
         if let Some(listen) = &self.api.listen {
             match listen.parse::<std::net::SocketAddr>() {

@@ -14,7 +14,7 @@ use super::stamp_of;
 use crate::service::ViewKnowledge;
 
 /// Packages that are folded before the view is let go of, so that changes need not wait for the rest.
-const PACKAGES_AT_ONCE: usize = 200;
+const PACKAGES_AT_ONCE: usize = 16;
 /// How much is written at once, in bytes.
 const WRITE_BYTES: usize = 1024 * 1024;
 

@@ -141,15 +141,15 @@ pub(crate) struct Net {
     pub(crate) traffic: Arc<Traffic>,
 }
 
-/// Starts a swarm that listens on `listen`.
+/// Starts a swarm that listens on `listen`; a peer may have `receive_window` bytes on the way to this site.
 ///
 /// # Errors
 /// [`NetError`].
-pub(crate) fn start(key: &SigningKey, listen: &[Multiaddr]) -> Result<Net, NetError> {
+pub(crate) fn start(key: &SigningKey, listen: &[Multiaddr], receive_window: u32) -> Result<Net, NetError> {
     let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
     let (event_queue, events) = mpsc::channel(EVENT_QUEUE);
     let traffic = Arc::new(Traffic::default());
-    let swarm = swarm::build(key, listen)?;
+    let swarm = swarm::build(key, listen, receive_window)?;
     // Ends with the channels: when the last sender of commands is dropped.
     tokio::spawn(swarm::drive(swarm, command_queue, event_queue, traffic.clone()));
     Ok(Net {
@@ -188,12 +188,16 @@ pub(crate) fn key_of(peer: &PeerId) -> Option<PublicKey> {
 mod tests {
     use super::*;
 
+    const WINDOW: u32 = 128 << 10;
+
     #[tokio::test]
     async fn an_address_that_is_taken_is_told_with_its_cause() {
         let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let address: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().unwrap();
-        let error = start(&SigningKey::from_seed(&[5; 32]), &[address]).err().unwrap();
+        let error = start(&SigningKey::from_seed(&[5; 32]), &[address], WINDOW)
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("in use"), "{error}");
     }
 
@@ -216,8 +220,8 @@ mod tests {
     async fn two_swarms_exchange_requests_and_tellings() {
         let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
         let (key_a, key_b) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
-        let mut a = start(&key_a, &listen).unwrap();
-        let mut b = start(&key_b, &[]).unwrap();
+        let mut a = start(&key_a, &listen, WINDOW).unwrap();
+        let mut b = start(&key_b, &[], WINDOW).unwrap();
         let Some(Event::Listening { address }) = a.events.recv().await else {
             panic!("not listening")
         };

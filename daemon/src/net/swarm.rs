@@ -35,7 +35,11 @@ pub(super) struct Behaviour {
     questions: request_response::Behaviour<Codec>,
 }
 
-pub(super) fn build(key: &SigningKey, listen: &[Multiaddr]) -> Result<Swarm<Behaviour>, NetError> {
+pub(super) fn build(
+    key: &SigningKey,
+    listen: &[Multiaddr],
+    receive_window: u32,
+) -> Result<Swarm<Behaviour>, NetError> {
     let key_error = |cause: String| NetError::Key { cause };
     let mut seed = *key.seed();
     let keypair = libp2p::identity::Keypair::ed25519_from_bytes(&mut seed)
@@ -61,6 +65,8 @@ pub(super) fn build(key: &SigningKey, listen: &[Multiaddr]) -> Result<Swarm<Beha
             // A dead peer is noticed within seconds, not minutes.
             config.max_idle_timeout = 15_000;
             config.keep_alive_interval = Duration::from_secs(4);
+            config.max_connection_data = receive_window;
+            config.max_stream_data = receive_window;
             config
         })
         .with_behaviour(|_| behaviour)

@@ -19,7 +19,8 @@ const RECORD: &str = r#"{"id":"EX-1","modified":"2025-01-01T00:00:00Z","affected
 /// A home that nobody lists yet.
 fn home_of(name: &str) -> (TempDir, Home) {
     let folder = tempfile::tempdir().unwrap();
-    let home = Home::init(folder.path(), &name.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+    let home = Home::prepare(folder.path(), &name.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+    home.finish().unwrap();
     (folder, home)
 }
 
@@ -36,7 +37,7 @@ impl Rogue {
     fn stranger_to(victim: &Running) -> Self {
         let (folder, home) = home_of("rogue");
         Self {
-            net: net::start(&home.operating_key().unwrap(), &[]).unwrap(),
+            net: net::start(&home.operating_key().unwrap(), &[], 128 << 10).unwrap(),
             victim: victim.site.0.key.public(),
             open: 0,
             home,

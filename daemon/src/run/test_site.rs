@@ -31,7 +31,8 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn start(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Home::init(folder.path(), &name.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        let home = Home::prepare(folder.path(), &name.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        home.finish().unwrap();
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         Self::open(folder, engine, "/ip4/127.0.0.1/udp/0/quic-v1").unwrap()
     }

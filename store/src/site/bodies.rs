@@ -5,10 +5,11 @@
 //! Every body read is hashed again: no engine protects from a bad disk.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
+use zstd::zstd_safe::DCtx;
 
 use super::error::StoreError;
 use super::rows::meta;
@@ -22,6 +23,9 @@ const TRAINING_BODIES: usize = 256;
 const TRAINING_BYTES: usize = 8 << 20;
 /// After a source has grown by this factor since its dictionary was trained, a new one is.
 const RETRAIN_GROWTH: u64 = 8;
+
+/// Most contexts that are kept, some 150 KiB each: one for each thread that reads at once.
+const MAX_CONTEXTS: usize = 16;
 
 struct Dictionary {
     compress: Vec<u8>,
@@ -42,6 +46,8 @@ pub(crate) struct BodyStore {
     engine: Arc<dyn Engine>,
     level: i32,
     dictionaries: RwLock<Dictionaries>,
+    /// Contexts that are free: making one costs more than decompressing a record with it.
+    contexts: Mutex<Vec<DCtx<'static>>>,
 }
 
 #[derive(Default)]
@@ -76,6 +82,7 @@ impl BodyStore {
             engine,
             level,
             dictionaries: RwLock::new(dictionaries),
+            contexts: Mutex::default(),
         })
     }
 
@@ -165,18 +172,30 @@ impl BodyStore {
             .ok()
             .filter(|size| *size <= MAX_RECORD_BYTES)
             .ok_or_else(damaged)?;
-        let body = if number == 0 {
-            zstd::bulk::decompress(packed, size)
+        let dictionary = if number == 0 {
+            None
         } else {
             let dictionaries = self.dictionaries.read().map_err(|_| StoreError::Poisoned)?;
             let Some(dictionary) = dictionaries.by_number.get(&number).cloned() else {
                 return Err(StoreError::MissingDictionary { hash: *hash, number });
             };
-            drop(dictionaries);
-            zstd::bulk::Decompressor::with_prepared_dictionary(&dictionary.decompress)
-                .and_then(|mut decompressor| decompressor.decompress(packed, size))
+            Some(dictionary)
         };
-        body.map_err(|_| damaged())
+        let free = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut context = free.unwrap_or_else(DCtx::create);
+        let mut body = Vec::with_capacity(size);
+        let written = match &dictionary {
+            Some(dictionary) => {
+                context.decompress_using_ddict(&mut body, packed, dictionary.decompress.as_ddict())
+            }
+            None => context.decompress(&mut body, packed),
+        };
+        let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        if contexts.len() < MAX_CONTEXTS {
+            contexts.push(context);
+        }
+        written.map_err(|_| damaged())?;
+        Ok(body)
     }
 
     fn dictionary_of(&self, source: &Source) -> Option<(u16, Arc<Dictionary>)> {

@@ -26,7 +26,6 @@ const ROUNDS: usize = 1;
 /// What one day cost.
 #[derive(Clone, Copy, Default)]
 struct Cost {
-    changes: usize,
     wire_bytes: u64,
     packets: u64,
     /// The whole import at A.

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use starling_api::ScanDocuments;
 use starling_api_types::{ScanParams, VerdictEnvelope};
-use starling_daemon::open_offline;
+use starling_daemon::{open_offline, scan_cold};
 use starling_tests::http::Request;
 
 use crate::site::{BenchSite, Daemon, overrides};
@@ -95,13 +96,16 @@ pub(crate) fn run_offline(args: &[String]) {
     let [home, path] = args else {
         panic!("a home and a document are needed")
     };
-    let offline =
-        open_offline(Path::new(home), &overrides(None)).unwrap_or_else(|problem| panic!("{problem}"));
-    let document = Bytes::from(std::fs::read(path).unwrap());
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let service = offline.service();
-    let envelope = runtime.block_on(service.scan(document, ScanParams::default()));
-    envelope.unwrap_or_else(|problem| panic!("{problem}"));
+    let documents = ScanDocuments::from(Bytes::from(std::fs::read(path).unwrap()));
+    // As the command does: by the match index alone where it is current, else by the store.
+    let judged = scan_cold(Path::new(home), &documents, &ScanParams::default()).unwrap_or_else(|| {
+        let offline =
+            open_offline(Path::new(home), &overrides(None)).unwrap_or_else(|problem| panic!("{problem}"));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let service = offline.service();
+        runtime.block_on(service.scan(documents, ScanParams::default()))
+    });
+    judged.unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 fn findings(envelope: &VerdictEnvelope) -> usize {

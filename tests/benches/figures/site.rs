@@ -11,8 +11,7 @@ use starling_api_types::{
 };
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
-use starling_daemon::{Offline, open_offline, open_offline_on, run};
-use starling_protocol::UnixMillis;
+use starling_daemon::{Offline, init_site, open_offline, open_offline_on, run};
 use starling_store::engine::{self, ByteCount, Engine, EngineKind, EngineOptions, RecordingEngine};
 use starling_tests::http::{Answer, Request};
 use tokio::runtime::Runtime;
@@ -43,11 +42,7 @@ impl BenchSite {
     pub(crate) fn init(dir: &Path, name: &str, engine: &str) -> Self {
         let home = dir.join(name);
         std::fs::create_dir_all(&home).unwrap();
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap();
-        let now = UnixMillis::saturating(u64::try_from(now.as_millis()).unwrap());
-        Home::init(&home, &name.parse().unwrap(), Some(engine), now).unwrap();
+        init_site(&home, &name.parse().unwrap(), engine).unwrap_or_else(|problem| panic!("{problem}"));
         Self {
             name: name.to_owned(),
             home,
@@ -190,15 +185,6 @@ impl Daemon {
     /// Waits until what it knows is `root`.
     pub(crate) fn until_root(&self, root: &str) {
         until_root(&self.socket, root);
-    }
-
-    /// Waits until it is connected to a peer.
-    pub(crate) fn until_connected(&self) {
-        let started = Instant::now();
-        while !self.status().peers.iter().any(|peer| peer.connected) {
-            assert!(started.elapsed() < DEADLINE, "the sites do not connect");
-            std::thread::sleep(LOOK_EVERY);
-        }
     }
 
     /// Stops it cleanly.
