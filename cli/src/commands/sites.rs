@@ -209,12 +209,6 @@ impl Set {
         let site = session.site(&step).await?;
         let entry = site.change_site(&self.site_id, change).await?;
         drop(step);
-        if entry.enabled && !entry.allowed_sources.is_empty() {
-            note(&format!(
-                "`starling sites status {}` shows what is still missing, where anything is",
-                entry.site_id
-            ));
-        }
         session.print(&entry, render::site)
     }
 }

@@ -21,6 +21,8 @@ pub struct KnowledgeState {
     pub advisories: u64,
     /// The newest check of each source; any order.
     pub sources: Vec<SourceCheck>,
+    /// Hash of the view policy that it was folded by, as `blake3:<hex>`.
+    pub view_policy_hash: String,
 }
 
 /// When a source was last checked, by any site.
@@ -121,6 +123,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         knowledge_root: knowledge.root,
         sources,
         policy_hash: policy.hash(),
+        view_policy_hash: knowledge.view_policy_hash.clone(),
         baseline: baseline.map(|baseline| VerdictBaseline {
             hash: baseline.hash(),
             known: findings_known,

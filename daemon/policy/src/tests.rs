@@ -63,6 +63,7 @@ fn knowledge() -> KnowledgeState {
         root: KnowledgeRoot::from_bytes([7; 32]),
         advisories: 100,
         sources: vec![check("osv", 1_000_000), check("ghsa", 2_000_000)],
+        view_policy_hash: "blake3:view".to_owned(),
     }
 }
 
@@ -279,11 +280,13 @@ fn the_body_is_canonical_json_of_inputs_alone() {
             "outcome",
             "policy_hash",
             "reasons",
-            "sources"
+            "sources",
+            "view_policy_hash"
         ]
     );
     assert_eq!(value["as_of"], "1970-01-01T00:50:00.000Z");
     assert_eq!(value["sources"][0]["source"], "ghsa");
+    assert_eq!(value["view_policy_hash"], "blake3:view");
     assert_eq!(value["findings"][0]["action"], "warn");
     assert!(VerdictHash::of(&bytes).to_string().starts_with("blake3:"));
 }

@@ -171,6 +171,9 @@ pub struct Verdict {
     pub sources: Vec<SourceCheck>,
     /// The policy that decided.
     pub policy_hash: PolicyHash,
+    /// The rules by which statements that disagree were folded into the knowledge, as `blake3:<hex>`: with an
+    /// equal knowledge root, what was known was folded alike only if these are equal.
+    pub view_policy_hash: String,
     /// The verdict that findings were held against, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<VerdictBaseline>,

@@ -1,6 +1,7 @@
 //! `starling.toml`: every key with its default, environment and flags over it, wrong keys refused.
 
 mod keys;
+mod place;
 mod size;
 
 use std::collections::BTreeMap;
@@ -271,12 +272,21 @@ impl Config {
         };
         // Read as a whole first: only this way does an error carry its line.
         let read: Self = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
-        read.check()
-            .map_err(|(key, problem)| file_error(format!("{key}: {problem}")))?;
+        read.check().map_err(|(key, problem)| {
+            let line = place::line_of(&text, key).map_or_else(String::new, |line| format!("line {line}: "));
+            file_error(format!("{line}{key}: {problem}"))
+        })?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
         let mut settings = Vec::new();
         let known: BTreeMap<String, &Key> = KEYS.iter().map(|key| (key.variable(), key)).collect();
         for (variable, value) in environment {
+            if let Some(meant) = place::misspelt(&variable) {
+                return Err(ConfigError::Setting {
+                    key: meant.name.to_owned(),
+                    origin: format!("the environment variable {variable}"),
+                    problem: format!("there is no such variable; {} is one", meant.variable()),
+                });
+            }
             if let Some(key) = known.get(&variable) {
                 settings.push((
                     key.name.to_owned(),
@@ -336,12 +346,15 @@ impl Config {
                 ),
             ));
         }
-        for address in self.network.listen.iter().chain(&self.network.external) {
-            if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-                return Err((
-                    "network.listen",
-                    format!("{address:?} is no multiaddress: {error}"),
-                ));
+        let network = &self.network;
+        for (key, addresses) in [
+            ("network.listen", &network.listen),
+            ("network.external", &network.external),
+        ] {
+            for address in addresses {
+                if let Err(error) = address.parse::<libp2p::Multiaddr>() {
+                    return Err((key, format!("{address:?} is no multiaddress: {error}")));
+                }
             }
         }
         let window = self.network.receive_window;
@@ -374,6 +387,16 @@ impl Config {
             return Err((
                 "store.engine",
                 format!("`sled` or `redb` is possible, found {:?}", self.store.engine),
+            ));
+        }
+        if let Some(level) = &self.scan.fail_on
+            && !starling_policy::FailOn::ALL
+                .iter()
+                .any(|known| known.as_str() == level)
+        {
+            return Err((
+                "scan.fail_on",
+                format!("`any`, `low`, `medium`, `high` or `critical` is possible, found {level:?}"),
             ));
         }
         if let Some(percent) = self.scan.min_coverage_percent.filter(|percent| *percent > 100) {
@@ -506,8 +529,12 @@ mod tests {
             "[store]\nengine = \"rocks\"\n",
             "[log]\nlevel = \"loud\"\n",
             "[network]\nlisten = [\"localhost\"]\n",
+            "[network]\nexternal = [\"localhost\"]\n",
+            "[scan]\nfail_on = \"sometimes\"\n",
         ] {
-            assert!(load(text, &[], &[]).is_err(), "{text}");
+            let said = load(text, &[], &[]).unwrap_err().to_string();
+            let key = text.lines().nth(1).unwrap().split(' ').next().unwrap();
+            assert!(said.contains("line 2") && said.contains(key), "{text}: {said}");
         }
     }
 
@@ -525,5 +552,10 @@ mod tests {
         );
         assert!(load(text, &[("STARLING_FEDERATION_MAX_ITEMS", "none")], &[]).is_err());
         assert!(load(text, &[], &[("federation.max_itmes", "8")]).is_err());
+        let misspelt = load(text, &[("STARLING_FEDERATION_MAX_ITMES", "8")], &[]).unwrap_err();
+        assert!(
+            misspelt.to_string().contains("STARLING_FEDERATION_MAX_ITEMS"),
+            "{misspelt}"
+        );
     }
 }

@@ -36,6 +36,7 @@ struct Stored {
     advisories: u64,
     /// Source and time in milliseconds since 1970.
     checks: Vec<(String, u64)>,
+    view_policy_hash: String,
 }
 
 /// The mark of one store.
@@ -73,6 +74,7 @@ impl Ready {
             knowledge: KnowledgeState {
                 root: KnowledgeRoot::from_bytes(stored.root),
                 advisories: stored.advisories,
+                view_policy_hash: stored.view_policy_hash,
                 sources: stored
                     .checks
                     .into_iter()
@@ -97,6 +99,7 @@ impl Ready {
             stamp: state.stamp,
             root: *state.knowledge.root.as_bytes(),
             advisories: state.knowledge.advisories,
+            view_policy_hash: state.knowledge.view_policy_hash.clone(),
             checks: state
                 .knowledge
                 .sources
@@ -154,6 +157,7 @@ mod tests {
             knowledge: KnowledgeState {
                 root: KnowledgeRoot::from_bytes([4; 32]),
                 advisories: 5,
+                view_policy_hash: "blake3:06".to_owned(),
                 sources: vec![SourceCheck {
                     source: "ghsa".to_owned(),
                     last_checked: UnixMillis::saturating(6),

@@ -11,7 +11,9 @@ use starling_protocol::{MergeHash, Source};
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
-use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, PackageId, Resolution, ViewError};
+use starling_view::{
+    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, PackageId, Resolution, ViewError,
+};
 
 use super::advisory_shown::summary_of;
 use super::problem::store_problem;
@@ -42,6 +44,9 @@ impl SiteParts {
             starling_view::advisories_by_id(&reader, name).map_err(|error| view_problem(&error))?
         };
         if found.is_empty() {
+            if let Some(problem) = self.silence(&reader, name)? {
+                return Err(problem);
+            }
             let shown: String = name.chars().take(80).collect();
             return Err(Problem::new(
                 ErrorCode::AdvisoryNotFound,
@@ -70,6 +75,46 @@ impl SiteParts {
             redirected_from,
             advisories,
         })
+    }
+
+    /// Why a record that is known by this name shows nothing, if there is one: who says so, and since when.
+    fn silence(&self, reader: &ViewReader<'_>, name: &str) -> ServiceResult<Option<Problem>> {
+        let silent = starling_view::silent_records(reader, name).map_err(|error| view_problem(&error))?;
+        let Some((record, state)) = silent.into_iter().next() else {
+            return Ok(None);
+        };
+        let words = reader
+            .last_words(&record.source, &record.id)
+            .map_err(|error| store_problem("reading who said what", &error))?;
+        let said: Vec<String> = words
+            .iter()
+            .map(|(log, cursor, kind)| {
+                let name = self.slug_of(&log.site);
+                let name = name.map_or_else(|| log.site.to_string(), |slug| slug.to_string());
+                format!("{kind} by {name} at {cursor}")
+            })
+            .collect();
+        let (what, hint) = match state {
+            EdgeState::Unresolved => (
+                "authors say different things of it, and view.conflict_strategy keeps it back until one is chosen",
+                "another conflict strategy chooses by itself",
+            ),
+            EdgeState::BodyMissing | EdgeState::BodyUnreadable => (
+                "its body is not at hand or cannot be read",
+                "`starling doctor` names what is missing or damaged",
+            ),
+            _ => (
+                "the source has dropped it",
+                "what the source said before is no longer a part of what is known",
+            ),
+        };
+        let detail = format!(
+            "looking up {name:?}: {what}: {} {}, {}",
+            record.source,
+            record.id,
+            said.join(", ")
+        );
+        Ok(Some(Problem::new(ErrorCode::AdvisoryNotFound, detail).hint(hint)))
     }
 
     pub(super) fn advisories(&self, query: &types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {
@@ -197,7 +242,11 @@ impl SiteParts {
         let reader = self.reader()?;
         let sources: BTreeSet<Source> = match &query.source {
             Some(source) => Source::try_from(source).into_iter().collect(),
-            None => reader.sources().into_keys().collect(),
+            None => reader
+                .sources()
+                .map_err(|error| store_problem("reading the view", &error))?
+                .into_keys()
+                .collect(),
         };
         let mut hashes = Vec::new();
         for source in sources {

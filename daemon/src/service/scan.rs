@@ -58,7 +58,9 @@ impl SiteParts {
 
     /// What a verdict says of what the site knows.
     pub(crate) fn knowledge_state(&self, reader: &ViewReader<'_>) -> ServiceResult<KnowledgeState> {
-        let checks = reader.sources().into_iter().filter_map(|(source, overview)| {
+        let failed = |error| store_problem("reading the view", &error);
+        let sources = reader.sources().map_err(failed)?;
+        let checks = sources.into_iter().filter_map(|(source, overview)| {
             Some(SourceCheck {
                 source: source.to_string(),
                 last_checked: overview.checked_at?,
@@ -66,10 +68,9 @@ impl SiteParts {
         });
         Ok(KnowledgeState {
             root: reader.knowledge_root(),
-            advisories: reader
-                .advisory_count()
-                .map_err(|error| store_problem("reading the view", &error))?,
+            advisories: reader.advisory_count().map_err(failed)?,
             sources: checks.collect(),
+            view_policy_hash: reader.settings().map_err(failed)?.policy.hash().to_string(),
         })
     }
 }

@@ -49,6 +49,7 @@ impl SiteParts {
         let view = self.store.view().map_err(failed)?;
         let mut feeds: Vec<types::FeedStatus> = view
             .sources()
+            .map_err(failed)?
             .into_iter()
             .map(|(source, overview)| types::FeedStatus {
                 last_imported_at: imported

@@ -1,7 +1,7 @@
 //! Looking advisories up.
 
 use serde_json::json;
-use starling_api_types::{AdvisoryListQuery, ErrorCode};
+use starling_api_types::{AdvisoryListQuery, ErrorCode, ExportRequest, ImportParams};
 
 use crate::bench::{Bench, Site, advisory, code};
 
@@ -47,4 +47,51 @@ fn a_package_url_with_a_version_gives_what_affects_that_version_alone() {
         "{problem}"
     );
     assert_eq!(code(get("pkg:npm/unheard-of@1.0.0")), ErrorCode::AdvisoryNotFound);
+}
+
+#[test]
+fn a_record_that_its_source_dropped_counts_no_more_and_is_told_with_who_dropped_it() {
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    b.list(&a, &["*"]);
+    let kept = advisory("EX-1", "express", "4.18.0");
+    a.feed_whole("mine", &[kept.clone(), advisory("EX-2", "lodash", "1.0.0")]);
+    assert_eq!(a.status().records, 2);
+    a.feed_whole("mine", &[kept.clone()]);
+    b.import(&a.export(ExportRequest::default()), ImportParams::default())
+        .unwrap();
+    for site in [&a, &b] {
+        let status = site.status();
+        assert_eq!(
+            (status.records, status.feeds[0].records, status.advisories),
+            (1, 1, 1)
+        );
+        let problem = site.get("EX-2").unwrap_err();
+        assert_eq!(problem.code, ErrorCode::AdvisoryNotFound);
+        let since = a.status().head.unwrap();
+        let who = format!("the source has dropped it: mine EX-2, absent by site-a at {since}");
+        assert!(problem.detail.contains(&who), "{problem}");
+    }
+    // The same statement by two authors is one record.
+    b.feed_whole("mine", &[kept]);
+    assert_eq!(b.status().records, 1);
+    let doctor = b.wait(b.service.doctor(Default::default())).unwrap();
+    assert!(doctor.ok, "{doctor:?}");
+}
+
+#[test]
+fn a_verdict_names_the_rules_that_knowledge_was_folded_by() {
+    let bench = Bench::new();
+    let local = bench.site_with("site-a", "[view]\nconflict_strategy = \"prefer_local\"");
+    let other = bench.site("site-b");
+    let named = |site: &Site<'_>| {
+        let sbom = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}"#;
+        let scan = site.service.scan(bytes::Bytes::from(sbom).into(), Default::default());
+        let verdict: serde_json::Value =
+            serde_json::from_str(site.wait(scan).unwrap().verdict.as_str()).unwrap();
+        verdict["view_policy_hash"].as_str().unwrap().to_owned()
+    };
+    assert!(named(&local).starts_with("blake3:"));
+    assert_ne!(named(&local), named(&other));
+    assert_eq!(named(&other), named(&bench.site("site-c")));
 }

@@ -194,6 +194,7 @@ impl SiteStore {
         let changes = starling_view::update(txn, &ports, &ports, &settings, records)?;
         counts.add(&changes, records.len());
         count_advisories(txn, &changes)?;
+        count_records(txn, &changes)?;
         if let Some((author, origin)) = context {
             self.write_events(txn, state, &EventContext { author, origin }, &changes)?;
         }
@@ -208,6 +209,15 @@ impl SiteStore {
         let mut txn = Txn::new(self.engine.as_ref());
         txn.put(Tree::Meta, meta::REBUILD, Vec::new());
         txn.put(Tree::Meta, meta::ADVISORIES, 0_u64.to_le_bytes().to_vec());
+        let mut counts = Vec::new();
+        self.engine
+            .scan_prefix(Tree::Meta, meta::RECORDS, Direction::Forward, &mut |key, _| {
+                counts.push(key.to_vec());
+                ControlFlow::Continue(())
+            })?;
+        for key in counts {
+            txn.delete(Tree::Meta, &key);
+        }
         txn.commit()?;
         state.rebuild = true;
         for table in starling_view::Table::ALL {
@@ -483,10 +493,26 @@ fn count_advisories(txn: &mut Txn<'_>, changes: &starling_view::Changes) -> Resu
     Ok(())
 }
 
-/// Reads the row in which the number of advisories is kept.
+/// Keeps the number of live records per source, for the same reason.
+fn count_records(txn: &mut Txn<'_>, changes: &starling_view::Changes) -> Result<(), StoreError> {
+    for (source, change) in &changes.live {
+        let key = meta::records(source);
+        let before = match txn.get(Tree::Meta, &key)? {
+            Some(row) => decode_count(&row)?,
+            None => 0,
+        };
+        match (before + change.come).saturating_sub(change.gone) {
+            0 => txn.delete(Tree::Meta, &key),
+            after => txn.put(Tree::Meta, &key, after.to_le_bytes().to_vec()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads a row in which a number of the view is kept.
 pub(crate) fn decode_count(row: &[u8]) -> Result<u64, StoreError> {
     let count = <[u8; 8]>::try_from(row).map(u64::from_le_bytes);
-    count.map_err(|_| damaged(Tree::Meta, meta::ADVISORIES, "the number of advisories"))
+    count.map_err(|_| damaged(Tree::Meta, meta::ADVISORIES, "a number that the view keeps"))
 }
 
 /// The claims of a stored delta with their numbers. Its signature was checked when it was stored.

@@ -436,6 +436,16 @@ impl SiteStore {
                 "the number of advisories: {kept} is kept, there are {advisories}"
             ));
         }
+        let counted = starling_view::live_record_counts(&fresh)?;
+        for (source, count) in counted {
+            let kept = self.engine.get(Tree::Meta, &meta::records(&source))?;
+            let kept = kept.map_or(Ok(0), |row| decode_count(&row))?;
+            if kept != count {
+                check.fail(format!(
+                    "the records of {source}: {kept} is kept, there are {count}"
+                ));
+            }
+        }
         Ok(check)
     }
 

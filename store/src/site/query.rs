@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use starling_protocol::{
-    ClaimKey, ClaimKind, ClaimNumber, ContentHash, Lane, Source, SourceCheck, UnixMillis,
+    ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, Source, SourceCheck, UnixMillis,
 };
 
 use super::SiteStore;
@@ -18,7 +18,7 @@ use crate::engine::{Direction, Tree};
 /// What a site knows of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SourceOverview {
-    /// Accepted live entries in scope, summed over authors.
+    /// Records that the view has of it now, whoever states them; what its source dropped is none.
     pub records: u64,
     /// When any author whose head is known last read it in full.
     pub checked_at: Option<UnixMillis>,
@@ -47,19 +47,17 @@ impl ViewReader<'_> {
             .clone())
     }
 
-    /// What is known of each source: records and newest check, over all authors in scope.
-    #[must_use]
-    pub fn sources(&self) -> BTreeMap<Source, SourceOverview> {
+    /// What is known of each source: records and newest check, over all authors in scope. A source of which
+    /// only the checks are known is among them.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn sources(&self) -> Result<BTreeMap<Source, SourceOverview>, StoreError> {
         let mut sources: BTreeMap<Source, SourceOverview> = BTreeMap::new();
+        for (source, records) in self.record_counts()? {
+            sources.entry(source).or_default().records = records;
+        }
         for (id, log) in &self.state.logs {
-            for (source, row) in &log.sources {
-                if let Some(source) = source
-                    && self.state.in_scope(&id.site, Some(source))
-                    && row.accepted_state.live > 0
-                {
-                    sources.entry(source.clone()).or_default().records += row.accepted_state.live;
-                }
-            }
             let checks = log.head.iter().flat_map(|head| &head.head().checks);
             for SourceCheck { source, checked_at } in checks {
                 if self.state.in_scope(&id.site, Some(source)) {
@@ -68,7 +66,58 @@ impl ViewReader<'_> {
                 }
             }
         }
-        sources
+        Ok(sources)
+    }
+
+    /// How many records the view has of each source, as they are kept.
+    pub(crate) fn record_counts(&self) -> Result<BTreeMap<Source, u64>, StoreError> {
+        let mut rows = Vec::new();
+        let engine = &self.store.engine;
+        engine.scan_prefix(Tree::Meta, meta::RECORDS, Direction::Forward, &mut |key, row| {
+            rows.push((key.to_vec(), row.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        let read = |(key, row): (Vec<u8>, Vec<u8>)| {
+            let name = std::str::from_utf8(&key[meta::RECORDS.len()..]).ok();
+            let source = name.and_then(|name| name.parse().ok());
+            let source = source.ok_or_else(|| damaged(Tree::Meta, &key, "a source's name"))?;
+            Ok((source, decode_count(&row)?))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Who last said what of a record, in which log and at which number: also of one that is not live.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn last_words(
+        &self,
+        source: &Source,
+        record: &starling_protocol::RecordId,
+    ) -> Result<Vec<(LogId, Cursor, ClaimKind)>, StoreError> {
+        let key = ClaimKey::record(source, record);
+        let mut words = Vec::new();
+        for (id, log) in &self.state.logs {
+            if !self.state.in_scope(&id.site, Some(source)) {
+                continue;
+            }
+            let row_key = super::rows::claim_key(&key, log.number);
+            let Some(row) = self.store.engine.get(Tree::Claims, &row_key)? else {
+                continue;
+            };
+            let row = ClaimRow::decode(&row).ok_or_else(|| damaged(Tree::Claims, &row_key, "a claim"))?;
+            let accepted = log
+                .sources
+                .get(&Some(source.clone()))
+                .map_or(ClaimNumber::NONE, |row| row.accepted);
+            if let Some(row) = row.accepted_at(accepted)
+                && let Some((kind, _, _, time)) = row.kind_and_content()
+            {
+                let number = row.number;
+                words.push((*id, Cursor { time, number }, kind));
+            }
+        }
+        Ok(words)
     }
 
     /// Whether nothing at all was accepted: an empty site must never call anything clean.

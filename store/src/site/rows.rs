@@ -52,6 +52,14 @@ pub(crate) mod meta {
     /// How many canonical advisories the view shows, u64 LE; absent while nobody has counted.
     pub(crate) const ADVISORIES: &[u8] = b"view/advisories";
 
+    /// How many live records the view has of a source: this, and the source's name.
+    pub(crate) const RECORDS: &[u8] = b"view/records/";
+
+    /// The row that counts a source's live records.
+    pub(crate) fn records(source: &starling_protocol::Source) -> Vec<u8> {
+        [RECORDS, source.as_str().as_bytes()].concat()
+    }
+
     /// A dictionary by its number.
     pub(crate) fn dictionary(number: u16) -> Vec<u8> {
         [b"dictionary/".as_slice(), &number.to_be_bytes()].concat()

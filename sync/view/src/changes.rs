@@ -1,7 +1,9 @@
 //! What an update changed, for events and import reports.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use starling_protocol::MergeHash;
+use starling_protocol::{MergeHash, Source};
 
 use crate::package::PackageId;
 use crate::ports::RecordKey;
@@ -60,6 +62,15 @@ pub enum Problem {
     ComponentTooLarge,
 }
 
+/// How many records of a source came and went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct LiveChange {
+    /// Have content now, and had none.
+    pub come: u64,
+    /// Had content, and have none now.
+    pub gone: u64,
+}
+
 /// All that an update changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
@@ -71,6 +82,9 @@ pub struct Changes {
     pub edges_removed: u64,
     /// Records that were stated before and are now absent or retracted.
     pub records_removed: u64,
+    /// Records per source that have content now and had none, and the other way round: what is counted by
+    /// [`live_record_counts`](crate::live_record_counts), as it comes and goes.
+    pub live: BTreeMap<Source, LiveChange>,
     /// Odd records among those that changed, sorted.
     pub problems: Vec<(RecordKey, Problem)>,
 }

@@ -253,7 +253,7 @@ impl Ids {
     }
 }
 
-const fn silent_state(state: RecordState) -> EdgeState {
+pub(crate) const fn silent_state(state: RecordState) -> EdgeState {
     match state {
         RecordState::Live => EdgeState::Live,
         RecordState::Withdrawn => EdgeState::Withdrawn,

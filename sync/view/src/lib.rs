@@ -31,13 +31,13 @@ pub use advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
     Member, Outvoted, Provenance,
 };
-pub use changes::{Action, Change, Changes, Problem};
+pub use changes::{Action, Change, Changes, LiveChange, Problem};
 pub use error::{PortError, ViewError};
 pub use fold::{Feeding, canonical_advisory, feeding_records, stated_fields};
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
     chosen_content, for_each_advisory, held_records, knows_ecosystem, live_record_counts, live_records,
-    resolve,
+    resolve, silent_records,
 };
 pub use package::{PackageId, normalise_repository};
 pub use policy::{

@@ -7,10 +7,12 @@ use std::rc::Rc;
 use serde::Serialize;
 use starling_protocol::{ContentHash, MergeHash, RecordId, Source};
 
+use crate::advisory::EdgeState;
 use crate::codec::{
     RecordRow, base_prefix, hash_prefix, name_prefix, read_hash_key, read_held_key, write_package,
 };
 use crate::error::ViewError;
+use crate::fold::silent_state;
 use crate::identity::{Closure, Closures, vulnerabilities_of};
 use crate::limits::MAX_COMPONENT_MEMBERS;
 use crate::package::PackageId;
@@ -220,6 +222,26 @@ pub fn live_record_counts<R: Rows>(rows: &R) -> Result<BTreeMap<Source, u64>, Vi
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(counts)
+}
+
+/// Returns the records that go by an id themselves and say nothing now: their sources dropped them, or they
+/// wait for a decision. Sorted, each with what the view made of its statements.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn silent_records<R: Rows>(rows: &R, id: &str) -> Result<Vec<(RecordKey, EdgeState)>, ViewError> {
+    let Some(id) = VulnerabilityId::of(id) else {
+        return Ok(Vec::new());
+    };
+    let mut silent = Vec::new();
+    records_with_id(rows, &id, |record, row| {
+        if !row.state.contributes() {
+            silent.push((record, silent_state(row.state)));
+        }
+        flow(silent.len() < MAX_COMPONENT_MEMBERS)
+    })?;
+    silent.sort();
+    Ok(silent)
 }
 
 /// Returns the records that wait for an operator's decision, sorted.

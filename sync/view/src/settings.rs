@@ -10,8 +10,8 @@ use crate::ports::Decisions;
 /// It must be pure and idempotent; a change of it asks for a rebuild.
 pub type NormaliseName = fn(&str, &str) -> String;
 
-/// Version of the fold's rules and row layouts: raised when equal claims would fold to other rows.
-const FOLD_VERSION: u32 = 1;
+/// Version of the fold's rules, row layouts and counts: raised when equal claims would give others.
+const FOLD_VERSION: u32 = 2;
 
 /// What the fold depends on besides claims and bodies. Equal settings and claims give equal rows.
 #[derive(Debug, Clone)]

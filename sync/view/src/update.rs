@@ -180,6 +180,12 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
         let contributes = |row: &Option<RecordRow>| row.as_ref().is_some_and(|row| row.state.contributes());
         let is_gone = new.as_ref().is_none_or(|row| row.state == RecordState::Absent);
         changes.records_removed += u64::from(contributes(&old) && is_gone);
+        let has_content = |row: &Option<RecordRow>| row.as_ref().is_some_and(|row| row.content.is_some());
+        match (has_content(&old), has_content(&new)) {
+            (false, true) => changes.live.entry(record.source.clone()).or_default().come += 1,
+            (true, false) => changes.live.entry(record.source.clone()).or_default().gone += 1,
+            _ => {}
+        }
         records.insert(
             record.clone(),
             RecordChange {
