@@ -5,7 +5,9 @@
 //! would pass them to anyone who holds a connection. See `docs/adr/0007-flooded-heads.md`.
 
 mod codec;
+mod presence;
 mod swarm;
+mod unread;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

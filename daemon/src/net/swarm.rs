@@ -12,6 +12,8 @@ use starling_protocol::{PublicKey, SigningKey};
 use tokio::sync::mpsc;
 
 use super::codec::{Codec, PROTOCOL, Question};
+use super::presence::{Opened, Presence};
+use super::unread::Unread;
 use super::{Command, Event, NetError, RequestNumber, Traffic, key_of, peer_id, without_key};
 
 /// How long one question may take on the wire. The engine's own deadlines are shorter, those of the largest
@@ -95,6 +97,8 @@ pub(super) async fn drive(
         traffic,
         ours: BTreeMap::new(),
         theirs: BTreeMap::new(),
+        unread: Unread::default(),
+        presence: Presence::default(),
         next: 0,
     };
     // While an event waits for its place, the sockets are not read but commands still are: were neither, two
@@ -124,8 +128,17 @@ struct Driver {
     /// Questions of this site that are under way; tellings have no number.
     ours: BTreeMap<OutboundRequestId, Option<RequestNumber>>,
     /// Questions of peers that wait for an answer.
-    theirs: BTreeMap<RequestNumber, ResponseChannel<Vec<u8>>>,
+    theirs: BTreeMap<RequestNumber, Waiting>,
+    unread: Unread,
+    presence: Presence,
     next: u64,
+}
+
+/// A question of a peer that waits for an answer.
+struct Waiting {
+    peer: PeerId,
+    id: InboundRequestId,
+    channel: ResponseChannel<Vec<u8>>,
 }
 
 impl Driver {
@@ -144,15 +157,22 @@ impl Driver {
             }
             Command::Tell { peer, bytes } => self.ask(swarm, &peer, None, Question::Telling(bytes)),
             Command::Respond { number, bytes } => {
-                if let Some(channel) = self.theirs.remove(&number) {
+                if let Some(Waiting { peer, id, channel }) = self.theirs.remove(&number) {
+                    if !self.unread.admit(peer, id, bytes.len()) {
+                        tracing::debug!(%peer, "a peer asks on without reading what it asked for");
+                        // Without its channel the stream ends, and the peer knows.
+                        return;
+                    }
                     self.traffic.add_sent(bytes.len());
                     // An error means that the connection is gone: its owner is told by an event of its own.
                     let _ = swarm.behaviour_mut().questions.send_response(channel, bytes);
                 }
             }
             Command::Disconnect { peer } => {
-                if let Some(id) = peer_id(&peer) {
-                    let _ = swarm.disconnect_peer_id(id);
+                if let Some(id) = peer_id(&peer)
+                    && swarm.disconnect_peer_id(id).is_ok()
+                {
+                    self.presence.closing(id);
                 }
             }
         }
@@ -177,6 +197,7 @@ impl Driver {
             SwarmEvent::NewListenAddr { address, .. } => Some(Event::Listening { address }),
             SwarmEvent::ConnectionEstablished {
                 peer_id,
+                connection_id,
                 endpoint,
                 num_established,
                 ..
@@ -186,20 +207,32 @@ impl Driver {
                     let _ = swarm.disconnect_peer_id(peer_id);
                     return None;
                 };
-                let first = num_established.get() == 1;
-                first.then(|| Event::Connected {
-                    peer,
-                    address: without_key(endpoint.get_remote_address().clone()),
-                    dialled: endpoint.is_dialer(),
-                })
+                match self.presence.opened(&peer_id, num_established.get()) {
+                    Opened::First => Some(Event::Connected {
+                        peer,
+                        address: without_key(endpoint.get_remote_address().clone()),
+                        dialled: endpoint.is_dialer(),
+                    }),
+                    Opened::Further => None,
+                    Opened::Unwanted => {
+                        swarm.close_connection(connection_id);
+                        None
+                    }
+                }
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
-                num_established: 0,
+                num_established,
                 ..
-            } => Some(Event::Disconnected {
-                peer: key_of(&peer_id)?,
-            }),
+            } => {
+                if !self.presence.closed(&peer_id, num_established) {
+                    return None;
+                }
+                self.unread.forget(&peer_id);
+                Some(Event::Disconnected {
+                    peer: key_of(&peer_id)?,
+                })
+            }
             SwarmEvent::OutgoingConnectionError { error, .. } => Some(dial_failed(&error)),
             SwarmEvent::Behaviour(BehaviourEvent::Questions(event)) => self.question_event(event),
             _ => None,
@@ -246,11 +279,20 @@ impl Driver {
                     reason: error.to_string(),
                 })
             }
-            Questions::InboundFailure { error, .. } => {
+            Questions::InboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
                 tracing::debug!(%error, "a peer's request ended early");
+                self.unread.settled(&peer, &request_id);
                 None
             }
-            Questions::ResponseSent { .. } => None,
+            Questions::ResponseSent { peer, request_id, .. } => {
+                self.unread.settled(&peer, &request_id);
+                None
+            }
         }
     }
 
@@ -259,8 +301,9 @@ impl Driver {
         peer: &PeerId,
         question: Question,
         channel: ResponseChannel<Vec<u8>>,
-        _: InboundRequestId,
+        id: InboundRequestId,
     ) -> Option<Event> {
+        let from = *peer;
         let peer = key_of(peer)?;
         match question {
             Question::Telling(bytes) => {
@@ -272,13 +315,18 @@ impl Driver {
             Question::Request(bytes) => {
                 self.traffic.add_received(bytes.len());
                 // Channels whose connection is gone are of no use to anyone.
-                self.theirs.retain(|_, channel| channel.is_open());
+                self.theirs.retain(|_, waiting| waiting.channel.is_open());
                 if self.theirs.len() >= WAITING_ANSWERS {
                     return None;
                 }
                 self.next += 1;
                 let number = RequestNumber(self.next);
-                self.theirs.insert(number, channel);
+                let waiting = Waiting {
+                    peer: from,
+                    id,
+                    channel,
+                };
+                self.theirs.insert(number, waiting);
                 Some(Event::Request { peer, number, bytes })
             }
         }
