@@ -13,6 +13,9 @@ use crate::settings::Settings;
 const LONGEST_LOCK_OUT: Duration = Duration::from_secs(3_600);
 /// Lock-outs after which the time no longer doubles.
 const MOST_DOUBLINGS: u32 = 6;
+/// Time without an offence in which one lock-out is forgotten: a site that is slow now and then is not taken
+/// for one that does harm all the time.
+const LOCK_OUT_LIFETIME: Duration = Duration::from_secs(6 * 3_600);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Record {
@@ -50,6 +53,9 @@ impl Conduct {
         let left = record
             .strikes
             .saturating_sub(u32::try_from(faded).unwrap_or(u32::MAX));
+        let quiet = span(record.counted_at, now).as_secs() / LOCK_OUT_LIFETIME.as_secs();
+        let forgotten = u32::try_from(quiet).unwrap_or(u32::MAX);
+        record.offences = record.offences.saturating_sub(forgotten);
         record.strikes = left.saturating_add(weight);
         record.counted_at = now;
         if record.strikes < settings.strikes_allowed {
@@ -149,6 +155,19 @@ mod tests {
             last = conduct.strike(peer(), 10, at(20_000 + round), &settings).unwrap();
         }
         assert_eq!(last, LONGEST_LOCK_OUT);
+    }
+
+    #[test]
+    fn lock_outs_are_forgotten_in_quiet_times() {
+        let settings = Settings::default();
+        let mut conduct = Conduct::default();
+        let mut lock_out = |seconds| conduct.strike(peer(), 10, at(seconds), &settings).unwrap();
+        let first = lock_out(0);
+        assert_eq!(lock_out(10_000), first * 2);
+        assert_eq!(lock_out(20_000), first * 4);
+        let quarter = LOCK_OUT_LIFETIME.as_secs();
+        assert_eq!(lock_out(20_000 + quarter), first * 4, "one of three is forgotten");
+        assert_eq!(lock_out(20_000 + 20 * quarter), first, "all are");
     }
 
     #[test]
