@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use starling_protocol::limits::MIB;
 use starling_protocol::{ClaimNumber, ContentHash, PublicKey, UnixMillis};
 
 use crate::LogKey;
@@ -58,6 +59,10 @@ pub(crate) struct LogBodies {
     /// Passes in a row that brought nothing: each waits twice as long for the next.
     vain_passes: u32,
 }
+
+/// Bytes of bodies to ask a peer for that failed last: what it is asked for is asked of nobody else meanwhile,
+/// takes its part of what may be in flight, and is waited for the longer the more it is.
+const CAUTIOUS_PAGE_BYTES: u64 = MIB;
 
 /// Vain passes after which the pause until the next no longer doubles: 16 minutes, by default.
 const MOST_DOUBLINGS: u32 = 4;
@@ -276,14 +281,18 @@ impl SyncEngine {
         let (Some(peer), Some(bodies)) = (self.peers.get(&key), self.bodies.logs.get(&log)) else {
             return false;
         };
-        let most = (self.settings.bodies_page_bytes.min(MAX_BODIES_PAGE_BYTES)) as u64;
+        let most = self.settings.bodies_page_bytes.min(MAX_BODIES_PAGE_BYTES) as u64;
         let left: u64 = bodies.queue.values().map(|missing| u64::from(missing.size)).sum();
         let bulk = !bodies.listed_all || left > BULK_PAGES * most;
         // A day's change goes in a few parts: while one is stored here, the next is packed there.
-        let most = if bulk {
-            most
+        let part = (left + self.bodies.in_flight_bytes)
+            .div_ceil(PARTS)
+            .max(LEAST_PART_BYTES);
+        let most = if bulk { most } else { most.min(part) };
+        let most = if peer.failures > 0 {
+            most.min(CAUTIOUS_PAGE_BYTES)
         } else {
-            most.min(left.div_ceil(PARTS).max(LEAST_PART_BYTES))
+            most
         };
         let mut wanted: Vec<MissingBody> = Vec::new();
         let mut bytes = 0;

@@ -143,8 +143,14 @@ impl SyncEngine {
                 complete_to,
                 held_to,
                 ask_to: ClaimNumber::NONE,
+                // One that failed shows with one page that it works again.
                 free: peer.rests_until <= now
-                    && peer.open_bodies < settings.body_pages_per_peer
+                    && peer.open_bodies
+                        < if peer.failures > 0 {
+                            1
+                        } else {
+                            settings.body_pages_per_peer
+                        }
                     && peer.open < settings.requests_per_peer,
                 rank: (peer.failures, peer.open_bodies, rng.u32(..)),
             })

@@ -86,7 +86,9 @@ fn a_verdict_names_the_rules_that_knowledge_was_folded_by() {
     let other = bench.site("site-b");
     let named = |site: &Site<'_>| {
         let sbom = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}"#;
-        let scan = site.service.scan(bytes::Bytes::from(sbom).into(), Default::default());
+        let scan = site
+            .service
+            .scan(bytes::Bytes::from(sbom).into(), Default::default());
         let verdict: serde_json::Value =
             serde_json::from_str(site.wait(scan).unwrap().verdict.as_str()).unwrap();
         verdict["view_policy_hash"].as_str().unwrap().to_owned()

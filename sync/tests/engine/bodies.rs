@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use starling_protocol::{ContentHash, Lane, RecordId, Source, UnixMillis};
 use starling_sync::limits::MAX_UNAVAILABLE;
-use starling_sync::{Event, Notice, Replica};
+use starling_sync::wire::{BodiesPage, Response};
+use starling_sync::{Event, FailureReason, Notice, Replica, Settings};
 
+use crate::duel::{Duel, bodies_request, offence};
 use crate::net::{Net, record, source};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -34,7 +36,7 @@ fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_a
     let mut net = Net::new(4, 41);
     net.sites[1].replica.set_scope(vec![source()]);
     publish(&mut net, 0, &source(), &[record("A-1", "in scope")]);
-    publish(&mut net, 0, &other_source(), &records(MAX_UNAVAILABLE + 1_000));
+    publish(&mut net, 0, &other_source(), &records(MAX_UNAVAILABLE + 100));
     publish(&mut net, 0, &source(), &[record("A-2", "in scope")]);
     net.link(0, 1);
     net.link(0, 2);
@@ -93,4 +95,44 @@ fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
         3,
         |notice| matches!(notice, Notice::BodyUnavailable { hash, .. } if *hash == lost)
     ));
+}
+
+#[test]
+fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
+    let mut duel = Duel::new();
+    let text = "x".repeat(700_000);
+    let large: Vec<_> = (0..3)
+        .map(|number| record(&format!("L-{number}"), &text))
+        .collect();
+    duel.peer
+        .publish(Lane::Federation, &source(), &large, duel.now)
+        .unwrap();
+    let (id, _) = duel.tell();
+    let page = duel.page();
+    let effects = duel.answer(id, &page);
+    let (id, wanted) = bodies_request(&effects).expect("the bodies are asked for");
+    assert_eq!(wanted.numbers().count(), 4);
+    let reason = FailureReason::TimedOut;
+    let peer = duel.peer.key();
+    duel.event(Event::RequestFailed { peer, id, reason });
+    let (id, wanted) = bodies_request(&duel.tick_after(MINUTE / 30)).expect("they are asked for again");
+    assert_eq!(wanted.numbers().count(), 2, "no more than a mebibyte");
+    let bodies: Vec<_> = wanted
+        .numbers()
+        .map(|number| match number.0 {
+            1 => Some(record("P-1", "text").1),
+            number => large
+                .get(usize::try_from(number).unwrap() - 2)
+                .map(|(_, body)| body.clone()),
+        })
+        .collect();
+    let packed = starling_sync::wire::pack(&bodies, &[], false, Settings::default().compression).unwrap();
+    let header = BodiesPage {
+        sizes: packed.sizes,
+        bases_used: Vec::new(),
+    };
+    let effects = duel.answer(id, &Response::Bodies(header, packed.frame));
+    assert_eq!(offence(&effects), None);
+    let (_, wanted) = bodies_request(&effects).expect("the rest is asked for");
+    assert_eq!(wanted.numbers().count(), 2, "all of it");
 }
