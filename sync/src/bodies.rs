@@ -62,7 +62,7 @@ pub(crate) struct LogBodies {
 
 /// Bytes of bodies to ask a peer for that failed last: what it is asked for is asked of nobody else meanwhile,
 /// takes its part of what may be in flight, and is waited for the longer the more it is.
-const CAUTIOUS_PAGE_BYTES: u64 = MIB;
+const CAUTIOUS_PAGE_BYTES: u64 = MIB as u64;
 
 /// Vain passes after which the pause until the next no longer doubles: 16 minutes, by default.
 const MOST_DOUBLINGS: u32 = 4;
