@@ -27,7 +27,7 @@ const BULK_PAGES: u64 = 4;
 /// Parts in which less than that is fetched.
 const PARTS: u64 = 3;
 /// What is no larger than this is fetched at once: smaller parts compress worse.
-const LEAST_PART_BYTES: u64 = 1024 * 1024;
+const LEAST_PART_BYTES: u64 = 2 * MIB as u64;
 
 /// All that is to be fetched.
 #[derive(Debug, Default)]

@@ -43,6 +43,7 @@ impl fmt::Display for ByteSize {
             ("MB", 1_000_000),
             ("MiB", 1 << 20),
             ("kB", 1_000),
+            ("KiB", 1 << 10),
         ];
         match units
             .iter()

@@ -100,7 +100,7 @@ fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
 #[test]
 fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
     let mut duel = Duel::new();
-    let text = "x".repeat(700_000);
+    let text = "x".repeat(600_000);
     let large: Vec<_> = (0..3)
         .map(|number| record(&format!("L-{number}"), &text))
         .collect();
