@@ -74,6 +74,7 @@ pub(crate) struct BodiesAsk {
     wanted: Vec<MissingBody>,
     bases: Vec<ContentHash>,
     bytes: u64,
+    asked_at: UnixMillis,
 }
 
 impl BodyPulls {
@@ -92,6 +93,22 @@ impl BodyPulls {
         if let Some(bodies) = self.logs.get_mut(&log) {
             bodies.asked_to.entry(key).and_modify(|to| *to = before.min(*to));
             bodies.start_over(before);
+        }
+    }
+
+    /// A certificate may have given the numbers of a log to other claims: nothing that was listed counts.
+    pub(crate) fn chain_learned(&mut self, log: LogKey) {
+        if let Some(bodies) = self.logs.get_mut(&log) {
+            bodies.queue.clear();
+            bodies.asked_to.clear();
+            bodies.start_over(ClaimNumber::NONE);
+        }
+    }
+
+    /// Leaves a peer alone about the bodies of a log until the next pass.
+    fn not_in_this_pass(&mut self, log: LogKey, key: PublicKey) {
+        if let Some(bodies) = self.logs.get_mut(&log) {
+            bodies.asked_to.insert(key, ClaimNumber(u64::MAX));
         }
     }
 
@@ -339,6 +356,7 @@ impl SyncEngine {
             wanted,
             bases,
             bytes,
+            asked_at: cx.now,
         };
         self.ask(cx, key, &request, Ask::Bodies(ask), bytes);
         true
@@ -418,6 +436,7 @@ impl SyncEngine {
         let is_author = self.peers.get(&key).and_then(Peer::site) == Some(ask.log.0);
         let mut good = Vec::new();
         let mut offence = None;
+        let mut other = None;
         let mut wanted = ask.wanted.into_iter();
         let mut again = Vec::new();
         for body in bodies {
@@ -425,8 +444,7 @@ impl SyncEngine {
             match body {
                 Some(body) if ContentHash::of(&body) == missing.hash => good.push((missing, body)),
                 Some(_) => {
-                    let (object, reason) = ("body", format!("it is not {}", missing.hash));
-                    offence = Some(Offence::Unverifiable { object, reason });
+                    other = Some(missing.hash);
                     again.push(missing);
                 }
                 None => {
@@ -466,10 +484,49 @@ impl SyncEngine {
             }
         }
         self.bodies.put_back(ask.log, key, again, unanswered);
+        if let Some(hash) = other {
+            offence = self.other_body(cx, key, ask.log, ask.asked_at, hash).or(offence);
+        }
         if let Some(offence) = offence {
             self.offend(cx, key, offence);
         }
         self.accept(cx);
+    }
+
+    /// A peer gave the body of another claim. Bodies are asked for by number, and a certificate may have given
+    /// the number to another claim since: the peer may know of it and this site not yet, or the other way.
+    /// It is an offence when it happens again after their chains were compared.
+    fn other_body(
+        &mut self,
+        cx: &Cx<'_>,
+        key: PublicKey,
+        log: LogKey,
+        asked_at: UnixMillis,
+        hash: ContentHash,
+    ) -> Option<Offence> {
+        self.bodies.not_in_this_pass(log, key);
+        let ours = cx
+            .replica
+            .chain(&log.0)
+            .map_or(0, |chain| chain.certificates().len());
+        let peer = self.peers.get_mut(&key)?;
+        let theirs = peer.knows.get(&log).map_or(0, |note| note.chain_length as usize);
+        if theirs < ours {
+            // It lags behind, and is told of the chain.
+            return None;
+        }
+        match peer.other_bodies.get(&log) {
+            Some((length, at)) if *length == ours && *at < asked_at => {
+                let (object, reason) = ("body", format!("it is not {hash}"));
+                Some(Offence::Unverifiable { object, reason })
+            }
+            Some((length, _)) if *length == ours => None,
+            _ => {
+                peer.other_bodies.insert(log, (ours, cx.now));
+                peer.wanted.chains.insert(log.0);
+                None
+            }
+        }
     }
 
     /// When a log's bodies may be tried again, or a resting peer has some.

@@ -53,6 +53,8 @@ pub(crate) struct Peer {
     /// Facts to ask it for.
     pub(crate) wanted: WantedFacts,
     pub(crate) facts_open: bool,
+    /// Logs of which it gave the body of another claim: how long the author's chain was then, and when.
+    pub(crate) other_bodies: BTreeMap<LogKey, (usize, UnixMillis)>,
     /// Requests that it has open.
     pub(crate) open: usize,
     /// Pages of bodies among them.
@@ -100,6 +102,7 @@ impl Peer {
             last_news: UnixMillis::EPOCH,
             wanted: WantedFacts::default(),
             facts_open: false,
+            other_bodies: BTreeMap::new(),
             open: 0,
             open_bodies: 0,
             failures: 0,
