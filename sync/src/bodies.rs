@@ -106,7 +106,7 @@ impl BodyPulls {
     }
 
     /// Leaves a peer alone about the bodies of a log until the next pass.
-    fn not_in_this_pass(&mut self, log: LogKey, key: PublicKey) {
+    pub(crate) fn not_in_this_pass(&mut self, log: LogKey, key: PublicKey) {
         if let Some(bodies) = self.logs.get_mut(&log) {
             bodies.asked_to.insert(key, ClaimNumber(u64::MAX));
         }
@@ -491,42 +491,6 @@ impl SyncEngine {
             self.offend(cx, key, offence);
         }
         self.accept(cx);
-    }
-
-    /// A peer gave the body of another claim. Bodies are asked for by number, and a certificate may have given
-    /// the number to another claim since: the peer may know of it and this site not yet, or the other way.
-    /// It is an offence when it happens again after their chains were compared.
-    fn other_body(
-        &mut self,
-        cx: &Cx<'_>,
-        key: PublicKey,
-        log: LogKey,
-        asked_at: UnixMillis,
-        hash: ContentHash,
-    ) -> Option<Offence> {
-        self.bodies.not_in_this_pass(log, key);
-        let ours = cx
-            .replica
-            .chain(&log.0)
-            .map_or(0, |chain| chain.certificates().len());
-        let peer = self.peers.get_mut(&key)?;
-        let theirs = peer.knows.get(&log).map_or(0, |note| note.chain_length as usize);
-        if theirs < ours {
-            // It lags behind, and is told of the chain.
-            return None;
-        }
-        match peer.other_bodies.get(&log) {
-            Some((length, at)) if *length == ours && *at < asked_at => {
-                let (object, reason) = ("body", format!("it is not {hash}"));
-                Some(Offence::Unverifiable { object, reason })
-            }
-            Some((length, _)) if *length == ours => None,
-            _ => {
-                peer.other_bodies.insert(log, (ours, cx.now));
-                peer.wanted.chains.insert(log.0);
-                None
-            }
-        }
     }
 
     /// When a log's bodies may be tried again, or a resting peer has some.

@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use starling_protocol::{ClaimNumber, Lane, PublicKey, UnixMillis};
+use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::engine::SyncEngine;
+use crate::engine::{Cx, SyncEngine};
+use crate::notice::Offence;
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 
@@ -127,6 +128,42 @@ impl SyncEngine {
                 Plan::Ask(Offer { ask_to, ..*best })
             }
             None => Plan::Later,
+        }
+    }
+
+    /// A peer gave the body of another claim. Bodies are asked for by number, and a certificate may have given
+    /// the number to another claim since: the peer may know of it and this site not yet, or the other way.
+    /// It is an offence when it happens again after their chains were compared.
+    pub(crate) fn other_body(
+        &mut self,
+        cx: &Cx<'_>,
+        key: PublicKey,
+        log: LogKey,
+        asked_at: UnixMillis,
+        hash: ContentHash,
+    ) -> Option<Offence> {
+        self.bodies.not_in_this_pass(log, key);
+        let ours = cx
+            .replica
+            .chain(&log.0)
+            .map_or(0, |chain| chain.certificates().len());
+        let peer = self.peers.get_mut(&key)?;
+        let theirs = peer.knows.get(&log).map_or(0, |note| note.chain_length as usize);
+        if theirs < ours {
+            // It lags behind, and is told of the chain.
+            return None;
+        }
+        match peer.other_bodies.get(&log) {
+            Some((length, at)) if *length == ours && *at < asked_at => {
+                let (object, reason) = ("body", format!("it is not {hash}"));
+                Some(Offence::Unverifiable { object, reason })
+            }
+            Some((length, _)) if *length == ours => None,
+            _ => {
+                peer.other_bodies.insert(log, (ours, cx.now));
+                peer.wanted.chains.insert(log.0);
+                None
+            }
         }
     }
 
