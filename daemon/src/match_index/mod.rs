@@ -112,9 +112,8 @@ impl Indexes {
         if self.building.swap(true, Ordering::SeqCst) {
             return Ok(None);
         }
-        let done = self.refresh_alone(site);
-        self.building.store(false, Ordering::SeqCst);
-        done
+        let _building = Building(&self.building);
+        self.refresh_alone(site)
     }
 
     fn refresh_alone(
@@ -129,6 +128,15 @@ impl Indexes {
             return Ok(Some(stamp));
         }
         Ok(build(&site.store, path, &stamp)?.then_some(stamp))
+    }
+}
+
+/// Says that an index is being made for as long as it lives, through a panic too.
+struct Building<'a>(&'a AtomicBool);
+
+impl Drop for Building<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 

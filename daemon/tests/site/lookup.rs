@@ -57,7 +57,7 @@ fn a_record_that_its_source_dropped_counts_no_more_and_is_told_with_who_dropped_
     let kept = advisory("EX-1", "express", "4.18.0");
     a.feed_whole("mine", &[kept.clone(), advisory("EX-2", "lodash", "1.0.0")]);
     assert_eq!(a.status().records, 2);
-    a.feed_whole("mine", &[kept.clone()]);
+    a.feed_whole("mine", std::slice::from_ref(&kept));
     b.import(&a.export(ExportRequest::default()), ImportParams::default())
         .unwrap();
     for site in [&a, &b] {

@@ -1,6 +1,6 @@
 //! Scanning with the match index: cold, warm, behind and damaged, always the same verdict.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use starling_api_types::{Conclusion, Explanation, VerdictEnvelope};
@@ -11,7 +11,7 @@ use crate::{bench, sample_feed, sample_sbom};
 
 const AT: &str = "2025-06-01T00:00:00.000Z";
 
-fn scan(site: &Site, sbom: &PathBuf) -> VerdictEnvelope {
+fn scan(site: &Site, sbom: &Path) -> VerdictEnvelope {
     let ended = site.json_call(["scan".as_ref(), sbom.as_os_str(), "--as-of".as_ref(), AT.as_ref()]);
     serde_json::from_slice(&ended.stdout).expect("a verdict")
 }
