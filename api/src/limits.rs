@@ -11,8 +11,21 @@ pub const SBOM_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Largest baseline of a scan, in bytes: the verdict over an SBOM of the largest size is smaller.
 pub const BASELINE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Largest policy of a scan, in bytes.
+pub const POLICY_MAX_BYTES: u64 = 1024 * 1024;
+
+/// Largest VEX document of a scan, in bytes.
+pub const VEX_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most VEX documents of one scan.
+pub const VEX_MAX_DOCUMENTS: usize = 64;
+
+/// Most bytes of all VEX documents of one scan: they are held in memory together.
+pub const VEX_TOTAL_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Largest form of a scan, in bytes: its documents, and some for the lines between them.
-pub const SCAN_FORM_MAX_BYTES: u64 = SBOM_MAX_BYTES + BASELINE_MAX_BYTES + 64 * 1024;
+pub const SCAN_FORM_MAX_BYTES: u64 =
+    SBOM_MAX_BYTES + BASELINE_MAX_BYTES + POLICY_MAX_BYTES + VEX_TOTAL_MAX_BYTES + 64 * 1024;
 
 /// Largest feed upload, in bytes. It streams; the bound is there so that nothing is endless.
 pub const FEED_UPLOAD_MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;

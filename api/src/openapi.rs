@@ -86,6 +86,8 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::UploadInterrupted,
                 E::SbomUnreadable,
                 E::BaselineUnreadable,
+                E::PolicyInvalid,
+                E::VexUnreadable,
                 E::TimedOut,
             ]],
         ),

@@ -1,7 +1,7 @@
 //! What a scan is given: the SBOM alone as the body, or a form with the documents that go with it.
 //!
 //! The form is `multipart/form-data`, so a build without our client says
-//! `curl -F sbom=@sbom.json -F baseline=@verdict.json`. Both sides of it are here, so that they cannot drift.
+//! `curl -F sbom=@sbom.json -F policy=@policy.yaml -F vex=@supplier.json`. Both sides of it are here, so that they cannot drift.
 
 use std::error::Error as _;
 
@@ -13,7 +13,10 @@ use multer::{Constraints, Multipart, SizeLimit};
 use starling_api_types::{ErrorCode, Problem};
 
 use crate::body::{read_all, upload_stream};
-use crate::limits::{BASELINE_MAX_BYTES, SBOM_MAX_BYTES, SCAN_FORM_MAX_BYTES};
+use crate::limits::{
+    BASELINE_MAX_BYTES, POLICY_MAX_BYTES, SBOM_MAX_BYTES, SCAN_FORM_MAX_BYTES, VEX_MAX_BYTES,
+    VEX_MAX_DOCUMENTS, VEX_TOTAL_MAX_BYTES,
+};
 
 /// Content type of a body that is the SBOM itself, whose kind is found by content.
 const PLAIN: &str = "application/octet-stream";
@@ -21,8 +24,15 @@ const FORM: &str = "multipart/form-data";
 
 const SBOM: &str = "sbom";
 const BASELINE: &str = "baseline";
+const POLICY: &str = "policy";
+const VEX: &str = "vex";
 /// Every part of the form, with the most bytes that each may have.
-const PARTS: &[(&str, u64)] = &[(SBOM, SBOM_MAX_BYTES), (BASELINE, BASELINE_MAX_BYTES)];
+const PARTS: &[(&str, u64)] = &[
+    (SBOM, SBOM_MAX_BYTES),
+    (BASELINE, BASELINE_MAX_BYTES),
+    (POLICY, POLICY_MAX_BYTES),
+    (VEX, VEX_MAX_BYTES),
+];
 
 /// The documents of one scan.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +41,10 @@ pub struct ScanDocuments {
     pub sbom: Bytes,
     /// A verdict of before, bare or in its envelope: only what it does not have fails.
     pub baseline: Option<Bytes>,
+    /// A policy as YAML, in place of the site's own file.
+    pub policy: Option<Bytes>,
+    /// VEX documents, each of its own kind.
+    pub vex: Vec<Bytes>,
 }
 
 impl From<Bytes> for ScanDocuments {
@@ -47,6 +61,8 @@ impl ScanDocuments {
     pub fn into_body(self) -> (String, Bytes) {
         let mut parts = vec![(SBOM, self.sbom)];
         parts.extend(self.baseline.map(|baseline| (BASELINE, baseline)));
+        parts.extend(self.policy.map(|policy| (POLICY, policy)));
+        parts.extend(self.vex.into_iter().map(|vex| (VEX, vex)));
         if let [(_, sbom)] = parts.as_slice() {
             return (PLAIN.to_owned(), sbom.clone());
         }
@@ -83,13 +99,30 @@ impl ScanDocuments {
         let names = PARTS.iter().map(|(name, _)| *name).collect();
         let constraints = Constraints::new().allowed_fields(names).size_limit(sizes);
         let mut form = Multipart::with_constraints(stream, boundary, constraints);
-        let (mut sbom, mut baseline) = (None, None);
+        let (mut sbom, mut baseline, mut policy) = (None, None, None);
+        let mut vex: Vec<Bytes> = Vec::new();
+        let mut vex_bytes = 0;
         while let Some(part) = form.next_field().await.map_err(refusal)? {
             let name = part.name().unwrap_or_default().to_owned();
             let bytes = part.bytes().await.map_err(refusal)?;
             let place = match name.as_str() {
                 SBOM => &mut sbom,
                 BASELINE => &mut baseline,
+                POLICY => &mut policy,
+                VEX => {
+                    vex_bytes += bytes.len() as u64;
+                    if vex.len() >= VEX_MAX_DOCUMENTS || vex_bytes > VEX_TOTAL_MAX_BYTES {
+                        return Err(Problem::new(
+                            ErrorCode::BodyTooLarge,
+                            format!(
+                                "reading the form of a scan: there are more than {VEX_MAX_DOCUMENTS} VEX \
+                                documents, or more than {VEX_TOTAL_MAX_BYTES} bytes of them"
+                            ),
+                        ));
+                    }
+                    vex.push(bytes);
+                    continue;
+                }
                 _ => return Err(bad_form(&format!("it has a part `{}`", shortened(&name)))),
             };
             if place.replace(bytes).is_some() {
@@ -97,7 +130,12 @@ impl ScanDocuments {
             }
         }
         let sbom = sbom.ok_or_else(|| bad_form("it has no part `sbom`"))?;
-        Ok(Self { sbom, baseline })
+        Ok(Self {
+            sbom,
+            baseline,
+            policy,
+            vex,
+        })
     }
 }
 
@@ -176,10 +214,16 @@ mod tests {
             let documents = ScanDocuments {
                 sbom: Bytes::from_static(b"{\"a\": \"\r\n\"}"),
                 baseline: baseline.clone(),
+                policy: baseline.clone(),
+                vex: vec![Bytes::from_static(hostile); 2],
             };
             let (content_type, body) = documents.clone().into_body();
             let back = read(&content_type, body).await.unwrap();
-            assert_eq!((back.sbom, back.baseline), (documents.sbom, baseline));
+            assert_eq!(
+                (back.sbom, &back.baseline, &back.policy),
+                (documents.sbom, &baseline, &baseline)
+            );
+            assert_eq!(back.vex, documents.vex);
         }
     }
 
@@ -207,10 +251,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn there_are_only_so_many_vex_documents() {
+        let documents = |count| ScanDocuments {
+            vex: vec![Bytes::from_static(b"{}"); count],
+            ..ScanDocuments::default()
+        };
+        let (content_type, body) = documents(VEX_MAX_DOCUMENTS).into_body();
+        assert_eq!(
+            read(&content_type, body).await.unwrap().vex.len(),
+            VEX_MAX_DOCUMENTS
+        );
+        let (content_type, body) = documents(VEX_MAX_DOCUMENTS + 1).into_body();
+        assert_eq!(
+            read(&content_type, body).await.unwrap_err().code,
+            ErrorCode::BodyTooLarge
+        );
+    }
+
+    #[tokio::test]
     async fn a_part_over_its_bound_is_too_large() {
         let documents = ScanDocuments {
             sbom: vec![b'x'; usize::try_from(SBOM_MAX_BYTES).unwrap() + 1].into(),
             baseline: Some(Bytes::new()),
+            ..ScanDocuments::default()
         };
         let (content_type, body) = documents.into_body();
         let problem = read(&content_type, body).await.unwrap_err();

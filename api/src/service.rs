@@ -56,7 +56,7 @@ pub trait SiteService: Send + Sync {
     /// Judges an SBOM, whose kind is found by content.
     ///
     /// A scan against empty knowledge is an answer (`exit_code` 4), not an error.
-    /// Reports `sbom_unreadable`, `baseline_unreadable`.
+    /// Reports `sbom_unreadable`, `baseline_unreadable`, `policy_invalid`, `vex_unreadable`.
     async fn scan(&self, documents: ScanDocuments, params: ScanParams) -> ServiceResult<VerdictEnvelope>;
 
     /// Why a package is, or is not, affected by a vulnerability: what a scan would decide, rule by rule.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    advisory, bundle, completions, cvss, doctor, events, explain, feeds, init, keys, purl, quickstart, sbom,
-    scan, selftest, sites, status, store, up, version,
+    advisory, bundle, completions, cvss, doctor, events, explain, feeds, init, keys, policy, purl,
+    quickstart, sbom, scan, selftest, sites, status, store, up, version,
 };
 
 /// Every site of an organisation knows the same vulnerabilities, online or air-gapped.
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Sbom(sbom::Sbom),
     Selftest(selftest::Selftest),
+    #[command(subcommand)]
+    Policy(policy::Policy),
     Events(events::Events),
     Doctor(doctor::Doctor),
     #[command(subcommand)]

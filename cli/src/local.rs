@@ -2,14 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use starling_api::{ListenError, SiteService};
-use starling_api_types::{ConvertReport, ErrorCode, InitReport, KeyList, Problem, PublicIdentity, SiteSlug};
+use starling_api_types::{
+    ConvertReport, ErrorCode, InitReport, KeyList, PolicyHistory, Problem, PublicIdentity, SiteSlug,
+};
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
 use starling_daemon::{RunError, home_problem, init_site, open_offline};
 pub(crate) use starling_daemon::{scan_cold, shown_explanation};
+use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 /// An engine that a site can be on.
@@ -134,6 +138,36 @@ pub(crate) async fn convert_store(home: &Path, engine: Engine) -> Result<Convert
         starling_daemon::convert_store(&home, engine.as_str())
     })
     .await
+}
+
+/// The versions of the site's policy that were in use.
+///
+/// # Errors
+/// `not_initialised`, `config_invalid`, `policy_invalid`, `file_access`.
+pub(crate) async fn policy_history(home: &Path) -> Result<PolicyHistory, Problem> {
+    let home = home.to_owned();
+    blocking("reading the policy's history", move || {
+        starling_daemon::policy_history(&home)
+    })
+    .await
+}
+
+/// Puts a version of the site's policy back.
+///
+/// # Errors
+/// `bad_request` where there is no such version; else as [`policy_history`].
+pub(crate) async fn rollback_policy(home: &Path, version: String) -> Result<PolicyHistory, Problem> {
+    let home = home.to_owned();
+    blocking("putting a policy back", move || {
+        starling_daemon::rollback_policy(&home, &version)
+    })
+    .await
+}
+
+/// The time by this machine's clock.
+pub(crate) fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::saturating(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Runs work on a thread that may block.

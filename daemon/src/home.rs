@@ -423,7 +423,7 @@ fn read_secret(path: &Path) -> Result<SigningKey, HomeError> {
 }
 
 /// Writes a file under a temporary name, syncs it, and renames it: it is there whole or not at all.
-fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HomeError> {
+pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HomeError> {
     use std::os::unix::fs::OpenOptionsExt;
     let temporary = path.with_extension("new");
     let write = || -> std::io::Result<()> {

@@ -154,14 +154,17 @@ impl SiteService for FakeSite {
     }
 
     async fn scan(&self, documents: ScanDocuments, params: ScanParams) -> ServiceResult<VerdictEnvelope> {
-        let more = documents
-            .baseline
-            .map(|baseline| format!(" baseline {}", baseline.len()));
-        let asked = format!(
-            "scan {}{} {params:?}",
-            documents.sbom.len(),
-            more.unwrap_or_default()
+        let mut asked = format!("scan {}", documents.sbom.len());
+        for (name, document) in [("baseline", documents.baseline), ("policy", documents.policy)] {
+            asked.extend(document.map(|document| format!(" {name} {}", document.len())));
+        }
+        asked.extend(
+            documents
+                .vex
+                .iter()
+                .map(|document| format!(" vex {}", document.len())),
         );
+        asked.push_str(&format!(" {params:?}"));
         self.note(asked).await?;
         Ok(VerdictEnvelope {
             verdict: RawJson::new(r#"{"outcome": "pass", "n":1.0}"#.to_owned()).unwrap(),

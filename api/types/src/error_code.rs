@@ -136,6 +136,10 @@ error_codes! {
 
     /// The baseline of a scan is no verdict.
     BaselineUnreadable => ("baseline_unreadable", 422, "Baseline not readable", NO, InputRefused);
+    /// A policy makes no sense.
+    PolicyInvalid => ("policy_invalid", 422, "Policy not valid", NO, Usage);
+    /// A VEX document is of no known kind, or breaks its rules.
+    VexUnreadable => ("vex_unreadable", 422, "VEX document not readable", NO, InputRefused);
 
     // Events.
     /// The events after the given id are no longer kept.

@@ -14,6 +14,7 @@ mod explain;
 mod feed;
 mod hash;
 mod home;
+mod policy;
 mod problem;
 mod protocol;
 mod raw_json;
@@ -40,6 +41,7 @@ pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Ex
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};
 pub use hash::{BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash};
 pub use home::{ConvertReport, InitReport, KeyInfo, KeyList, KeyRole, PublicIdentity};
+pub use policy::{PolicyHistory, PolicyVersionEntry};
 pub use problem::{Problem, ProblemBody};
 pub use raw_json::RawJson;
 pub use scan::{FailOn, ScanParams, VerdictEnvelope};

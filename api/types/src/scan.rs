@@ -84,6 +84,9 @@ pub struct ScanParams {
     /// The oldest a source's last check may be at the moment of judgement, in seconds; the site's policy when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u64>,
+    /// Whether a rule of the policy that decides nothing fails the scan.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fail_on_unused: bool,
 }
 
 /// Answer of `POST /api/v1/scan`: the verdict and what holds for this site and moment only.

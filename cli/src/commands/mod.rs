@@ -10,7 +10,9 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod feeds;
 pub(crate) mod init;
+mod input;
 pub(crate) mod keys;
+pub(crate) mod policy;
 pub(crate) mod purl;
 pub(crate) mod quickstart;
 pub(crate) mod sbom;
@@ -49,6 +51,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Cvss(args) => args.run(session),
         Command::Sbom(args) => args.run(session),
         Command::Selftest(args) => args.run(session),
+        Command::Policy(args) => args.run(session).await,
         Command::Events(args) => args.run(session).await,
         Command::Doctor(args) => args.run(session).await,
         Command::Store(args) => args.run(session).await,

@@ -1,6 +1,6 @@
 //! `starling scan`
 
-mod input;
+mod baseline;
 mod report;
 mod show;
 
@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use starling_api::limits::{BASELINE_MAX_BYTES, SBOM_MAX_BYTES};
+use starling_api::limits::{BASELINE_MAX_BYTES, POLICY_MAX_BYTES, SBOM_MAX_BYTES, VEX_MAX_BYTES};
 use starling_api::{ScanDocuments, SiteService};
-use starling_api_types::{ErrorCode, FailOn, Problem, ScanParams, Timestamp, VerdictEnvelope};
+use starling_api_types::{ErrorCode, ExitStatus, FailOn, Problem, ScanParams, Timestamp, VerdictEnvelope};
 use starling_policy::units::{parse_percent, parse_span};
 
-use self::input::Baseline;
+use self::baseline::Baseline;
 pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
 use self::show::Shape;
-use super::Outcome;
+use super::{Outcome, input};
 use crate::local::scan_cold;
 use crate::output::STANDARD;
 use crate::progress::Step;
-use crate::session::Session;
+use crate::session::{Session, note};
 
 /// Judge SBOMs or lockfiles
 #[derive(Debug, Args)]
@@ -35,6 +35,7 @@ Example:
   starling scan sbom.json --fail-on high
   starling scan web.json worker.json --min-coverage 95 --max-age 48h
   starling scan sbom.json --fail-on low --baseline accepted.json
+  starling scan sbom.json --policy policy.yaml --vex supplier.vex.json
   starling scan sbom.json --format sarif -o scan.sarif
   starling scan sbom.json --fail-on high --explain
   syft -o cyclonedx-json dir:. | starling scan - --json
@@ -61,6 +62,15 @@ pub(crate) struct Scan {
     /// Fail only on findings that this verdict, or report of several, does not have
     #[arg(long, value_name = "VERDICT")]
     baseline: Option<PathBuf>,
+    /// The policy as YAML, in place of the site's own
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// What a supplier says: OpenVEX, CSAF or CycloneDX as JSON; can be given several times
+    #[arg(long, value_name = "FILE")]
+    vex: Vec<PathBuf>,
+    /// Fail when a rule of the policy decides nothing, in any of the SBOMs
+    #[arg(long)]
+    fail_on_unused: bool,
     /// What to write; `--json` is short for json
     #[arg(long, value_name = "FORMAT", value_enum)]
     format: Option<Shape>,
@@ -91,10 +101,11 @@ impl Scan {
             )?),
             None => None,
         };
+        let extras = self.extras(baseline).await?;
         if let [sbom] = self.sboms.as_slice() {
             let bytes = input::read(sbom, "the SBOM", SBOM_MAX_BYTES).await?;
             let step = session.step(format!("Scanning {}", sbom.display()));
-            let envelope = self.judge(session, &step, sbom, bytes, baseline.as_ref()).await?;
+            let envelope = self.judge(session, &step, sbom, bytes, &extras).await?;
             drop(step);
             let (report, status) = ScanReport::of(vec![scanned(sbom, Ok(envelope))])?;
             self.show(session, &report).await?;
@@ -105,7 +116,7 @@ impl Scan {
             let outcome = match input::read(sbom, "the SBOM", SBOM_MAX_BYTES).await {
                 Ok(bytes) => {
                     let step = session.step(format!("Scanning {}", sbom.display()));
-                    self.judge(session, &step, sbom, bytes, baseline.as_ref()).await
+                    self.judge(session, &step, sbom, bytes, &extras).await
                 }
                 Err(problem) => Err(problem),
             };
@@ -114,7 +125,16 @@ impl Scan {
                 outcome => scans.push(scanned(sbom, outcome)),
             }
         }
-        let (report, status) = ScanReport::of(scans)?;
+        let (mut report, mut status) = ScanReport::of(scans)?;
+        if self.fail_on_unused {
+            for rule in report.unused_rules() {
+                note(&format!(
+                    "the rule \"{rule}\" decides nothing in any of the SBOMs"
+                ));
+                status = ExitStatus::FailedByPolicy;
+            }
+            report.exit_code = status.code();
+        }
         self.show(session, &report).await?;
         Ok(status)
     }
@@ -126,14 +146,38 @@ impl Scan {
     }
 
     fn check(&self) -> Result<(), Problem> {
-        let inputs = self.sboms.iter().chain(&self.baseline);
-        if inputs.filter(|path| path.as_os_str() == STANDARD).count() > 1 {
+        let more = self.baseline.iter().chain(&self.policy).chain(&self.vex);
+        if self
+            .sboms
+            .iter()
+            .chain(more)
+            .filter(|path| path.as_os_str() == STANDARD)
+            .count()
+            > 1
+        {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
                 "reading the SBOMs: `-` is named twice, and standard input can be read once",
             ));
         }
         Ok(())
+    }
+
+    /// The documents that go with every SBOM.
+    async fn extras(&self, baseline: Option<Baseline>) -> Result<Extras, Problem> {
+        let policy = match &self.policy {
+            Some(path) => Some(input::read(path, "the policy", POLICY_MAX_BYTES).await?),
+            None => None,
+        };
+        let mut vex = Vec::with_capacity(self.vex.len());
+        for path in &self.vex {
+            vex.push(input::read(path, "the VEX document", VEX_MAX_BYTES).await?);
+        }
+        Ok(Extras {
+            baseline,
+            policy,
+            vex,
+        })
     }
 
     /// Judges one SBOM: by the daemon, else by the match index alone, else by the store.
@@ -143,17 +187,24 @@ impl Scan {
         step: &Step,
         sbom: &Path,
         bytes: Bytes,
-        baseline: Option<&Baseline>,
+        extras: &Extras,
     ) -> Result<VerdictEnvelope, Problem> {
         let documents = ScanDocuments {
             sbom: bytes,
-            baseline: baseline.and_then(|baseline| baseline.of_sbom(&sbom.to_string_lossy())),
+            baseline: extras
+                .baseline
+                .as_ref()
+                .and_then(|baseline| baseline.of_sbom(&sbom.to_string_lossy())),
+            policy: extras.policy.clone(),
+            vex: extras.vex.clone(),
         };
         let params = ScanParams {
             fail_on: self.fail_on,
             as_of: self.at,
             min_coverage_basis_points: self.min_coverage,
             max_age_seconds: self.max_age,
+            // Of several, a rule may decide in one what it does not in another: that is seen at the end.
+            fail_on_unused: self.fail_on_unused && self.sboms.len() == 1,
         };
         match session.daemon(step).await {
             Ok(daemon) => daemon.scan(documents, params).await,
@@ -166,6 +217,13 @@ impl Scan {
             Err(problem) => Err(problem),
         }
     }
+}
+
+/// What goes with every SBOM.
+struct Extras {
+    baseline: Option<Baseline>,
+    policy: Option<Bytes>,
+    vex: Vec<Bytes>,
 }
 
 /// Whether a problem is one SBOM's own, so that the others can still be judged.

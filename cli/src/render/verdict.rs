@@ -11,6 +11,8 @@ use crate::commands::scan::{ScanOutcome, ScanReport, Scanned};
 
 /// Widest summary of a finding.
 const SUMMARY_WIDTH: usize = 60;
+/// Widest reason of a decision.
+const WHY_WIDTH: usize = 40;
 
 /// The parts of a verdict's body that are shown; what is missing shows as empty.
 #[derive(Debug, Default, Deserialize)]
@@ -21,7 +23,38 @@ struct Body {
     coverage: Coverage,
     findings: Vec<Finding>,
     knowledge_root: String,
+    policy_version: Option<String>,
+    rules: Vec<Rule>,
+    vex: Vec<Vex>,
     as_of: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Rule {
+    id: String,
+    state: String,
+    matched: u64,
+    owner: Option<String>,
+    expires: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Vex {
+    format: String,
+    author: Option<String>,
+    statements: u64,
+    unusable: u64,
+    settled: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cause {
+    kind: String,
+    id: String,
+    reason: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -41,6 +74,8 @@ struct Coverage {
 #[serde(default)]
 struct Finding {
     action: String,
+    known: bool,
+    decided_by: Option<Cause>,
     vulnerability: String,
     package: Package,
     severity: Severity,
@@ -73,6 +108,56 @@ impl Severity {
     }
 }
 
+impl Finding {
+    /// Why policy does what it does, where that is not its severity alone.
+    fn why(&self) -> String {
+        let cause = match &self.decided_by {
+            Some(cause) if cause.kind == "rule" => format!("rule {}", cause.id),
+            Some(cause) if cause.kind == "vex" => cause.reason.clone().unwrap_or_else(|| "vex".to_owned()),
+            Some(cause) if cause.kind == "condition" => cause.id.clone(),
+            _ => String::new(),
+        };
+        match (self.known, cause.is_empty()) {
+            (true, true) => "known".to_owned(),
+            (true, false) => format!("known; {cause}"),
+            (false, _) => cause,
+        }
+    }
+}
+
+/// Rules to look at: those that decide nothing, or no longer will.
+fn rules(body: &Body) -> Table {
+    let mut table = Table::new(["RULE", "STATE", "DECIDED", "EXPIRES", "OWNER"]);
+    for rule in body
+        .rules
+        .iter()
+        .filter(|rule| rule.matched == 0 || rule.state != "active")
+    {
+        table.row([
+            rule.id.clone(),
+            rule.state.clone(),
+            count(rule.matched),
+            or_dash(rule.expires.as_ref()),
+            or_dash(rule.owner.as_ref()),
+        ]);
+    }
+    table
+}
+
+fn vex(body: &Body) -> Table {
+    let mut table = Table::new(["VEX", "AUTHOR", "STATEMENTS", "NOT USABLE", "SETTLED"]);
+    for document in &body.vex {
+        table.row([
+            document.format.clone(),
+            or_dash(document.author.as_ref()),
+            count(document.statements),
+            count(document.unusable),
+            count(document.settled),
+        ]);
+    }
+    table
+}
+
 /// `starling scan`
 pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
     // A body of another shape still has its hash and exit code shown.
@@ -84,6 +169,7 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
         "PACKAGE",
         "VERSION",
         "FIXED IN",
+        "WHY",
         "SUMMARY",
     ]);
     for finding in &body.findings {
@@ -94,6 +180,7 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
             format!("{} {}", finding.package.ecosystem, finding.package.name),
             finding.package.version.clone(),
             list(&finding.fixed),
+            cut(&finding.why(), WHY_WIDTH),
             cut(&finding.summary, SUMMARY_WIDTH),
         ]);
     }
@@ -110,6 +197,8 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
         let _ = writeln!(text, "  because {}", plain(&reason.text));
     }
     section(&mut text, "Findings", &findings);
+    section(&mut text, "Rules to look at", &rules(&body));
+    section(&mut text, "Suppliers' statements", &vex(&body));
     let _ = write!(
         text,
         "\nverdict    {}\nknowledge  {}\njudged at  {} by {}\n",
@@ -118,6 +207,9 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
         plain(&body.as_of),
         envelope.site_id
     );
+    if let Some(version) = &body.policy_version {
+        let _ = writeln!(text, "policy     {}", plain(version));
+    }
     text
 }
 
@@ -180,6 +272,32 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn rules_and_statements_that_decided_are_shown() {
+        let body = r#"{"outcome":"pass","policy_version":"blake3:77","findings":[
+            {"action":"ignore","vulnerability":"A","decided_by":{"kind":"rule","id":"R1"}},
+            {"action":"ignore","vulnerability":"B","decided_by":{"kind":"vex","id":"blake3:0","reason":"fixed"}},
+            {"action":"warn","vulnerability":"C","known":true,"decided_by":{"kind":"severity","id":"high"}}],
+            "rules":[{"id":"R1","state":"active","matched":1},{"id":"R2","state":"expired","matched":0,"owner":"team\u001b[2J"}],
+            "vex":[{"format":"CSAF","statements":1200,"settled":1}]}"#;
+        let text = verdict(&envelope(body, 0));
+        for shown in [
+            "rule R1",
+            "fixed",
+            "known",
+            "R2    expired",
+            "CSAF",
+            "1,200",
+            "policy     blake3:77",
+        ] {
+            assert!(text.contains(shown), "{shown}: {text}");
+        }
+        assert!(
+            !text.contains('\u{1b}') && !text.contains("R1    active"),
+            "{text}"
+        );
     }
 
     #[test]

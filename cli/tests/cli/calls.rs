@@ -53,11 +53,15 @@ const CALLS: &[(&str, &str)] = &[
     ),
     (
         "scan @F/b.stl",
-        "scan 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None }",
+        "scan 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None, fail_on_unused: false }",
     ),
     (
         "scan @F/b.stl --min-coverage 99.5 --max-age 2d --baseline @F/b.stl",
-        "scan 6 baseline 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: Some(9950), max_age_seconds: Some(172800) }",
+        "scan 6 baseline 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: Some(9950), max_age_seconds: Some(172800), fail_on_unused: false }",
+    ),
+    (
+        "scan @F/b.stl --policy @F/b.stl --vex @F/b.stl --vex @F/b.stl --fail-on-unused",
+        "scan 6 policy 6 vex 6 vex 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None, fail_on_unused: true }",
     ),
     (
         "scan @F/b.stl --fail-on high --at 2025-01-15T10:30:00.000Z",

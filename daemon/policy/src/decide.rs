@@ -1,16 +1,21 @@
 //! The decision: a scan's result, a policy and the state of the knowledge in, a verdict out.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_scanner::sbom::Inventory;
 use starling_scanner::scan::ScanResult;
 
 use crate::baseline::Baseline;
+use crate::judge::{CauseKind, Judge};
 use crate::policy::Policy;
+use crate::rule::{RuleReport, RuleState};
 use crate::verdict::{
     Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
     VerdictInventory, as_text,
 };
+use crate::vex::VexDocument;
 
 /// The state of a site's knowledge when it judged; equal at every site with an equal root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +51,20 @@ pub struct Judged<'a> {
     pub result: &'a ScanResult,
     /// A verdict of before: findings that it has do not fail.
     pub baseline: Option<&'a Baseline>,
+    /// What suppliers say; any number of documents.
+    pub vex: &'a [VexDocument],
 }
 
 /// Decides. The outcome is the first that applies of:
 ///
-/// 1. `fail`: a finding reaches the failing threshold, whatever else is missing;
+/// 1. `fail`: a rule or threshold fails a finding, or unused rules are not accepted, whatever else is missing;
 /// 2. `unknown`: the knowledge is empty, stale, or holds nothing about the inventory's ecosystems, or
 ///    fewer packages were judged than demanded;
-/// 3. `warn`: a finding reaches the warning threshold, or packages could not be judged;
+/// 3. `warn`: a finding warns, a rule that matters expires, or packages could not be judged;
 /// 4. `pass`.
+///
+/// About a finding the first of these decides: a rule of the policy, a VEX statement, the failing
+/// thresholds, the warning ones.
 ///
 /// `as_of` is the time to judge at; checks after it count as made at it.
 pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, as_of: UnixMillis) -> Verdict {
@@ -63,15 +73,17 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         inventory,
         result,
         baseline,
+        vex,
     } = judged;
     let mut reasons = Vec::new();
     let mut excused = 0;
+    let mut judge = Judge::new(policy, vex, inventory.subject.as_deref(), as_of);
     let findings: Vec<JudgedFinding> = result
         .findings
         .iter()
         .map(|finding| {
             let known = baseline.is_some_and(|baseline| baseline.knows(finding));
-            let mut action = action(policy, finding.severity.level);
+            let (mut action, decided_by) = judge.judge(finding);
             if known && action == Action::Fail {
                 action = Action::Warn;
                 excused += 1;
@@ -79,10 +91,12 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
             JudgedFinding {
                 action,
                 known,
+                decided_by,
                 finding: finding.clone(),
             }
         })
         .collect();
+    let (rules, vex) = judge.into_reports();
     if excused > 0 {
         reasons.push(Reason {
             code: ReasonCode::FindingsKnown,
@@ -92,7 +106,8 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
             ),
         });
     }
-    finding_reasons(policy, &findings, &mut reasons);
+    finding_reasons(&findings, &mut reasons);
+    rule_reasons(policy, &rules, &mut reasons);
     knowledge_reasons(policy, knowledge, as_of, &mut reasons);
     coverage_reasons(policy, result, knowledge, &mut reasons);
     reasons.sort_by(|a, b| a.code.cmp(&b.code).then_with(|| a.text.cmp(&b.text)));
@@ -124,6 +139,9 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         sources,
         policy_hash: policy.hash(),
         view_policy_hash: knowledge.view_policy_hash.clone(),
+        policy_version: policy.version,
+        rules,
+        vex,
         baseline: baseline.map(|baseline| VerdictBaseline {
             hash: baseline.hash(),
             known: findings_known,
@@ -137,26 +155,17 @@ fn are(count: usize) -> &'static str {
     if count == 1 { "finding is" } else { "findings are" }
 }
 
-fn action(policy: &Policy, level: starling_scanner::severity::Level) -> Action {
-    let reached = |threshold: Option<crate::FailOn>| threshold.is_some_and(|t| t.is_reached_by(level));
-    if reached(policy.fail_on) {
-        Action::Fail
-    } else if reached(policy.warn_on) {
-        Action::Warn
-    } else {
-        Action::Ignore
-    }
-}
-
 fn outcome_of(code: ReasonCode) -> Outcome {
     match code {
-        ReasonCode::FindingsFail => Outcome::Fail,
+        ReasonCode::FindingsFail | ReasonCode::RulesUnused => Outcome::Fail,
         ReasonCode::KnowledgeEmpty
         | ReasonCode::KnowledgeStale
         | ReasonCode::KnowledgeMissing
         | ReasonCode::CoverageTooLow => Outcome::Unknown,
         ReasonCode::FindingsWarn
         | ReasonCode::FindingsKnown
+        | ReasonCode::RulesExpired
+        | ReasonCode::RulesExpiring
         | ReasonCode::CoverageGaps
         | ReasonCode::NothingToJudge => Outcome::Warn,
     }
@@ -172,25 +181,68 @@ fn rank(outcome: Outcome) -> u8 {
     }
 }
 
-fn finding_reasons(policy: &Policy, findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
-    let mut say = |action: Action, code, threshold: Option<crate::FailOn>| {
-        // What the baseline excuses reaches a higher threshold, and is told of by itself.
-        let told = |f: &&JudgedFinding| f.action == action && !(f.known && action == Action::Warn);
-        let count = findings.iter().filter(told).count();
-        if let (1.., Some(threshold)) = (count, threshold) {
-            let (noun, verb) = if count == 1 {
-                ("finding", "reaches")
-            } else {
-                ("findings", "reach")
-            };
+/// One reason for each thing that decided that findings fail or warn.
+fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
+    let mut counts: BTreeMap<(ReasonCode, String), usize> = BTreeMap::new();
+    for finding in findings {
+        let code = match finding.action {
+            Action::Fail => ReasonCode::FindingsFail,
+            // What the baseline excuses is told of by itself.
+            Action::Warn if !finding.known => ReasonCode::FindingsWarn,
+            _ => continue,
+        };
+        let Some(cause) = &finding.decided_by else {
+            continue;
+        };
+        let what = match cause.kind {
+            CauseKind::Severity => format!("the threshold \"{}\"", cause.id),
+            CauseKind::Condition => format!("the policy's {}", cause.id),
+            CauseKind::Rule => format!("the rule \"{}\"", cause.id),
+            CauseKind::Vex => continue,
+        };
+        *counts.entry((code, what)).or_default() += 1;
+    }
+    for ((code, what), count) in counts {
+        let reach = if count == 1 {
+            "finding reaches"
+        } else {
+            "findings reach"
+        };
+        let text = format!("{count} {reach} {what}");
+        reasons.push(Reason { code, text });
+    }
+}
+
+/// Rules that no longer decide, soon no longer will, or decided nothing where that is not accepted.
+fn rule_reasons(policy: &Policy, rules: &[RuleReport], reasons: &mut Vec<Reason>) {
+    for rule in rules {
+        let end = rule.expires.map(|end| end.0.to_string()).unwrap_or_default();
+        if rule.state == RuleState::Expired && rule.matched > 0 {
+            let text = format!(
+                "the rule \"{}\" expired at {end} and would decide {}",
+                rule.id, rule.matched
+            );
             reasons.push(Reason {
-                code,
-                text: format!("{count} {noun} {verb} the threshold \"{threshold}\""),
+                code: ReasonCode::RulesExpired,
+                text,
+            });
+        } else if rule.state == RuleState::Expiring && rule.matched > 0 {
+            let text = format!(
+                "the rule \"{}\" expires at {end} and decides {}",
+                rule.id, rule.matched
+            );
+            reasons.push(Reason {
+                code: ReasonCode::RulesExpiring,
+                text,
+            });
+        } else if rule.matched == 0 && policy.fail_on_unused {
+            let text = format!("the rule \"{}\" decides nothing", rule.id);
+            reasons.push(Reason {
+                code: ReasonCode::RulesUnused,
+                text,
             });
         }
-    };
-    say(Action::Fail, ReasonCode::FindingsFail, policy.fail_on);
-    say(Action::Warn, ReasonCode::FindingsWarn, policy.warn_on);
+    }
 }
 
 fn knowledge_reasons(

@@ -2,24 +2,41 @@
 //!
 //! [`Policy`] says what a site's owner accepts, [`decide`] applies it to a scan's result, and the
 //! [`Verdict`] that comes out has one body: canonical JSON that holds nothing of site or clock, so that
-//! equal inputs give equal bytes everywhere. Scanning is done in `starling-scanner`; who signs the
+//! equal inputs give equal bytes everywhere. A [`PolicyDocument`] is the file that a policy is written in, a
+//! [`VexDocument`] what a supplier says about its products, a [`Baseline`] a verdict of before. Scanning is done in `starling-scanner`; who signs the
 //! verdict, and when, goes into the envelope that the daemon puts around it.
 
 mod baseline;
+mod condition;
 mod decide;
+mod document;
+mod example;
 mod exit;
+mod glob;
+mod judge;
 mod policy;
+mod rule;
 pub mod units;
 mod verdict;
+mod vex;
 
 pub use baseline::{Baseline, BaselineError, MAX_BASELINE_BYTES};
+pub use condition::{Condition, CvssBound, EpssBound, Fix, Span};
 pub use decide::{Judged, KnowledgeState, SourceCheck, decide};
+pub use document::{DocumentError, MAX_POLICY_BYTES, PolicyDocument, PolicyVersion};
+pub use example::{Example, ExampleOutcome};
 pub use exit::exit_code;
+pub use glob::{Glob, GlobError};
+pub use judge::{Cause, CauseKind};
 pub use policy::{FailOn, Policy, PolicyError, PolicyHash};
+pub use rule::{Expiry, Rule, RuleReport, RuleState};
 pub use verdict::{
     Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
     VerdictError, VerdictHash, VerdictInventory,
 };
+pub use vex::{MAX_VEX_BYTES, VexDocument, VexError, VexFormat, VexReport, VexStatus};
 
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::json;
 use starling_scanner::severity::Level;
 
+use crate::condition::Condition;
+use crate::document::{DEFAULT_EXPIRY_NOTICE_SECONDS, PolicyVersion};
+use crate::rule::Rule;
+
 /// The lowest severity that triggers a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,9 +94,11 @@ pub enum PolicyError {
 ///
 /// The default fails nothing by itself: findings warn. What no policy can turn off is that empty
 /// knowledge is never clean.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Policy {
+    /// The file that it came from, if it came from one. It does not make the policy another: comments do not.
+    #[serde(skip)]
+    pub version: Option<PolicyVersion>,
     /// The lowest severity that fails; `None` fails on no finding.
     pub fail_on: Option<FailOn>,
     /// The lowest severity that warns; `None` warns on no finding.
@@ -103,6 +109,19 @@ pub struct Policy {
     pub max_age_seconds: Option<u64>,
     /// Sources whose severities are preferred, best first.
     pub severity_sources: Vec<String>,
+    /// A finding of which one of these holds fails.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fail: Vec<Condition>,
+    /// A finding of which one of these holds warns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warn: Vec<Condition>,
+    /// Decisions about certain findings; they come before the thresholds, the first that holds first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// How long before its end a rule is called expiring, in seconds.
+    pub expiry_notice_seconds: u64,
+    /// Whether a rule that decides nothing fails the scan.
+    pub fail_on_unused: bool,
 }
 
 impl Default for Policy {
@@ -113,6 +132,12 @@ impl Default for Policy {
             min_coverage_basis_points: None,
             max_age_seconds: None,
             severity_sources: Vec::new(),
+            version: None,
+            fail: Vec::new(),
+            warn: Vec::new(),
+            rules: Vec::new(),
+            expiry_notice_seconds: DEFAULT_EXPIRY_NOTICE_SECONDS,
+            fail_on_unused: false,
         }
     }
 }

@@ -5,10 +5,11 @@ use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_scanner::sbom::{self, Inventory};
 use starling_scanner::scan::{Coverage, Finding, FoundPackage, ScanResult};
 use starling_scanner::severity::{Level, Rating};
+use starling_scanner::threat::Threat;
 
 use super::*;
 
-const DOCUMENT: &[u8] = br#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}"#;
+pub(crate) const DOCUMENT: &[u8] = br#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}"#;
 
 fn inventory() -> Inventory {
     sbom::read(DOCUMENT).unwrap()
@@ -31,6 +32,7 @@ pub(crate) fn finding(level: Level) -> Finding {
             score: None,
             stated: None,
         },
+        threat: Threat::default(),
         rules: vec![],
         fixed: vec![],
         places: vec!["/components/0".into()],
@@ -54,7 +56,7 @@ fn all_matched() -> Coverage {
     }
 }
 
-fn knowledge() -> KnowledgeState {
+pub(crate) fn knowledge() -> KnowledgeState {
     let check = |source: &str, at| SourceCheck {
         source: source.into(),
         last_checked: UnixMillis::saturating(at),
@@ -85,6 +87,7 @@ fn judge_against(
         inventory: &inventory,
         result,
         baseline,
+        vex: &[],
     };
     decide(judged, policy, knowledge, UnixMillis::saturating(AS_OF))
 }
@@ -412,4 +415,51 @@ proptest! {
             prop_assert_ne!(exit_code(&verdict), 0);
         }
     }
+}
+
+#[test]
+fn rules_decide_before_thresholds_and_say_so() {
+    let text = "format: starling-policy/1\nfail: [{severity: high}]\nwarn: []\nrules:\n\
+        \x20 - {id: off, action: ignore, reason: not used, when: {package: [express], severity_below: critical}}\n\
+        \x20 - {id: late, action: ignore, reason: was fine, expires: 1969-12-31, when: {severity: critical}}\n";
+    // The epoch of these tests is 1970.
+    let text = text.replace("1969-12-31", "1970-01-01T00:00:01Z");
+    let policy = PolicyDocument::read(text.as_bytes()).unwrap().policy;
+    let scan = result(&[Level::High, Level::Critical], all_matched());
+    let verdict = judge(&scan, &policy, &knowledge());
+    let causes: Vec<_> = verdict
+        .findings
+        .iter()
+        .map(|f| (f.action, f.decided_by.as_ref().map(|cause| cause.id.as_str())))
+        .collect();
+    assert_eq!(
+        causes,
+        [(Action::Ignore, Some("off")), (Action::Fail, Some("fail[0]"))]
+    );
+    assert_eq!(
+        codes(&verdict),
+        [ReasonCode::FindingsFail, ReasonCode::RulesExpired]
+    );
+    let states: Vec<_> = verdict
+        .rules
+        .iter()
+        .map(|rule| (rule.state, rule.matched))
+        .collect();
+    assert_eq!(states, [(RuleState::Active, 1), (RuleState::Expired, 1)]);
+    assert_eq!(verdict.policy_version, Some(PolicyVersion::of(text.as_bytes())));
+}
+
+#[test]
+fn unused_rules_fail_only_where_that_is_asked() {
+    let text =
+        "format: starling-policy/1\nrules:\n  - {id: a, action: ignore, reason: x, when: {package: [koa]}}\n";
+    let mut policy = PolicyDocument::read(text.as_bytes()).unwrap().policy;
+    let scan = result(&[], all_matched());
+    assert_eq!(exit_code(&judge(&scan, &policy, &knowledge())), 0);
+    policy.fail_on_unused = true;
+    let verdict = judge(&scan, &policy, &knowledge());
+    assert_eq!(
+        (exit_code(&verdict), codes(&verdict)),
+        (1, vec![ReasonCode::RulesUnused])
+    );
 }

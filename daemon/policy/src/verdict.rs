@@ -2,12 +2,16 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use starling_protocol::{KnowledgeRoot, UnixMillis, json};
 use starling_scanner::scan::{Coverage, Finding};
 
 use crate::decide::SourceCheck;
+use crate::document::PolicyVersion;
+use crate::judge::Cause;
 use crate::policy::PolicyHash;
+use crate::rule::RuleReport;
+use crate::vex::VexReport;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -42,7 +46,7 @@ impl fmt::Display for Outcome {
 }
 
 /// What policy does about one finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// It fails the scan.
@@ -59,6 +63,8 @@ pub enum Action {
 pub enum ReasonCode {
     /// Findings reach the failing threshold.
     FindingsFail,
+    /// A rule decided nothing, and that is not accepted.
+    RulesUnused,
     /// The site's knowledge holds no advisory.
     KnowledgeEmpty,
     /// A source was last checked too long ago, or never.
@@ -71,6 +77,10 @@ pub enum ReasonCode {
     FindingsWarn,
     /// Findings that would fail are in the baseline.
     FindingsKnown,
+    /// A rule that would decide has expired.
+    RulesExpired,
+    /// A rule that decides expires soon.
+    RulesExpiring,
     /// Packages could not be judged.
     CoverageGaps,
     /// The inventory holds no packages.
@@ -135,6 +145,9 @@ pub struct JudgedFinding {
     /// Whether the baseline has it: then it does not fail.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub known: bool,
+    /// What decided; absent where nothing did, so that it is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<Cause>,
     /// The finding.
     #[serde(flatten)]
     pub finding: Finding,
@@ -174,6 +187,15 @@ pub struct Verdict {
     /// The rules by which statements that disagree were folded into the knowledge, as `blake3:<hex>`: with an
     /// equal knowledge root, what was known was folded alike only if these are equal.
     pub view_policy_hash: String,
+    /// The policy file that it came from, if it came from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<PolicyVersion>,
+    /// What came of each of its rules, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleReport>,
+    /// What came of each VEX document, in the order given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vex: Vec<VexReport>,
     /// The verdict that findings were held against, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<VerdictBaseline>,

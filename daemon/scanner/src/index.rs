@@ -37,8 +37,9 @@ const ROW_BYTES: usize = 24;
 /// The bytes at the end.
 const FOOTER_BYTES: usize = 32 + 32 + 4 * 8 + 4 + 8;
 const MAGIC: [u8; 8] = *b"STARLIDX";
-/// Raised when the layout changes, or what a screen means: an older index is then made anew.
-const VERSION: u32 = 1;
+/// Raised when the layout changes, what a screen means, or what an advisory carries: an older index is then
+/// made anew. 2: advisories say since when they are known, whether exploited, how likely.
+const VERSION: u32 = 2;
 
 /// What the knowledge was that an index was made from.
 pub type IndexStamp = [u8; 32];

@@ -12,6 +12,7 @@ pub use single::SingleRecord;
 use crate::matching::Subject;
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
+use crate::threat::Threat;
 
 /// Where the advisories are.
 pub trait Knowledge {
@@ -74,6 +75,8 @@ pub struct Advisory {
     pub withdrawn: Option<String>,
     /// Severities with who states them, in the view's source order.
     pub severities: Vec<StatedSeverity>,
+    /// What is known of it besides.
+    pub threat: Threat,
     /// The entries about this package, from the source that the view chose.
     pub affected: Vec<Affected>,
     /// The claims that feed it.

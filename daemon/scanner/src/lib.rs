@@ -17,4 +17,5 @@ pub mod sbom;
 pub mod scan;
 pub mod selftest;
 pub mod severity;
+pub mod threat;
 pub mod version;

@@ -140,6 +140,11 @@ pub const KEYS: &[Key] = &[
         "",
         "Oldest that a source's last check may be, in hours; past it a scan ends with exit code 4.",
     ),
+    key(
+        "scan.policy_file",
+        "",
+        "The site's policy as YAML, absolute or in the site's folder; what it says goes before the keys above.",
+    ),
     key("log.format", "\"text\"", "`text` or `json`."),
     key(
         "log.level",

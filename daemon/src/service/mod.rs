@@ -40,6 +40,7 @@ use crate::home::Home;
 use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::offline::{IfMissing, open_engine, store_gone};
+use crate::policies::PolicyFile;
 use crate::sync_task::SyncBoard;
 
 pub use self::explain::shown_explanation;
@@ -65,6 +66,8 @@ pub(crate) struct SiteParts {
     pub(crate) board: Arc<SyncBoard>,
     /// The match index, and the next one.
     pub(crate) indexes: Arc<Indexes>,
+    /// The site's policy file.
+    pub(crate) policies: Arc<PolicyFile>,
     /// Imports run one at a time: each compares with what the one before it wrote.
     pub(crate) imports: Mutex<()>,
 }
@@ -116,6 +119,7 @@ impl Site {
         let store = SiteStore::open(engine, home.chain(), &options)
             .map_err(|error| store_problem("opening the store", &error))?;
         let parts = SiteParts {
+            policies: Arc::new(PolicyFile::of(&home, &config)),
             home,
             config,
             store: Arc::new(store),

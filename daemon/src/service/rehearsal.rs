@@ -50,6 +50,7 @@ impl SiteParts {
             local: watch::Sender::new(0),
             shown: Arc::new(watch::Sender::new(0)),
             board: Arc::default(),
+            policies: self.policies.clone(),
             // What is only tried must not become what scans go by.
             indexes: Arc::new(Indexes::nowhere()),
             imports: Default::default(),

@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_policy::{
-    Baseline, FailOn, Judged, KnowledgeState, Policy, SourceCheck, VerdictHash, decide, exit_code,
+    Baseline, FailOn, Judged, KnowledgeState, Policy, PolicyDocument, SourceCheck, VerdictHash, VexDocument,
+    decide, exit_code,
 };
 use starling_protocol::UnixMillis;
 use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
@@ -15,6 +17,7 @@ use starling_scanner::osv::Affected;
 use starling_scanner::sbom;
 use starling_scanner::scan::{ScanOptions, scan};
 use starling_scanner::severity::StatedSeverity;
+use starling_scanner::threat::Threat;
 use starling_store::ViewReader;
 use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, Field};
 
@@ -24,6 +27,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::home::Home;
 use crate::match_index::stamp_of;
+use crate::policies::PolicyFile;
 
 impl SiteParts {
     pub(super) fn scan(
@@ -34,6 +38,7 @@ impl SiteParts {
         let judge = Judge {
             home: &self.home,
             config: &self.config,
+            policies: &self.policies,
         };
         if self.started.is_none() {
             // A command scans once, so the next one's index is its to make; a daemon makes it beside its work.
@@ -75,10 +80,11 @@ impl SiteParts {
     }
 }
 
-/// What judges an SBOM besides the knowledge: the site that does, and its configuration.
+/// What judges an SBOM besides the knowledge: the site that does, its configuration and its policy file.
 pub(crate) struct Judge<'a> {
     pub(crate) home: &'a Home,
     pub(crate) config: &'a Config,
+    pub(crate) policies: &'a PolicyFile,
 }
 
 impl Judge<'_> {
@@ -98,12 +104,16 @@ impl Judge<'_> {
             )
         };
         let inventory = sbom::read(document).map_err(unreadable)?;
-        let policy = self.policy(params)?;
+        let policy = self.policy(documents.policy.as_deref(), params)?;
         let baseline = documents.baseline.as_deref().map(Baseline::read).transpose();
         let baseline = baseline.map_err(|error| {
             Problem::new(ErrorCode::BaselineUnreadable, crate::home::error_chain(&error))
                 .hint("`starling scan --json` writes what can be given as a baseline")
         })?;
+        let vex = documents.vex.iter().map(|bytes| VexDocument::read(bytes));
+        let vex = vex
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Problem::new(ErrorCode::VexUnreadable, crate::home::error_chain(&error)))?;
         let as_of = match params.as_of {
             Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),
             None => now(),
@@ -124,6 +134,7 @@ impl Judge<'_> {
                 inventory: &inventory,
                 result: &result,
                 baseline: baseline.as_ref(),
+                vex: &vex,
             },
             &policy,
             state,
@@ -146,7 +157,9 @@ impl Judge<'_> {
         }))
     }
 
-    fn policy(&self, params: &types::ScanParams) -> ServiceResult<Policy> {
+    /// The policy that decides: the file given, else the site's own, and over and under it the flags and
+    /// the configuration.
+    fn policy(&self, given: Option<&[u8]>, params: &types::ScanParams) -> ServiceResult<Policy> {
         let configured = self.config.scan.fail_on.as_deref();
         let name = params.fail_on.map(types::FailOn::as_str).or(configured);
         let fail_on = match name {
@@ -165,13 +178,28 @@ impl Judge<'_> {
             ),
         };
         let scan = &self.config.scan;
+        let base = match given {
+            Some(bytes) => {
+                PolicyDocument::read(bytes)
+                    .map_err(|error| crate::policies::invalid(Path::new("the policy given"), &error))?
+                    .policy
+            }
+            None => {
+                let own = self.policies.load(now())?;
+                own.map(|document| document.policy.clone()).unwrap_or_default()
+            }
+        };
         let configured_coverage = scan.min_coverage_percent.map(|percent| u16::from(percent) * 100);
         let configured_age = scan.max_age_hours.map(|hours| hours.saturating_mul(3_600));
         let policy = Policy {
             fail_on,
-            min_coverage_basis_points: params.min_coverage_basis_points.or(configured_coverage),
-            max_age_seconds: params.max_age_seconds.or(configured_age),
-            ..Policy::default()
+            min_coverage_basis_points: params
+                .min_coverage_basis_points
+                .or(base.min_coverage_basis_points)
+                .or(configured_coverage),
+            max_age_seconds: params.max_age_seconds.or(base.max_age_seconds).or(configured_age),
+            fail_on_unused: params.fail_on_unused,
+            ..base
         };
         policy
             .validate()
@@ -185,7 +213,14 @@ pub(crate) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
     settings: starling_view::Settings,
     known: RefCell<BTreeMap<String, bool>>,
+    /// Whether a catalogue of exploited vulnerabilities is held, so that not being in it says something.
+    kev_held: bool,
 }
+
+/// The source whose records are a catalogue of exploited vulnerabilities.
+const KEV_SOURCE: &str = "kev";
+/// The type under which a record's severities carry the probability of exploitation.
+const EPSS_KIND: &str = "EPSS";
 
 impl<'a> ViewKnowledge<'a> {
     /// The view as `reader` sees it.
@@ -193,12 +228,18 @@ impl<'a> ViewKnowledge<'a> {
     /// # Errors
     /// A problem of the store.
     pub(crate) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
+        // A check alone is no catalogue: of what it read, nothing may have been accepted here.
+        let kev_held = reader
+            .sources()
+            .iter()
+            .any(|(source, overview)| source.as_str() == KEV_SOURCE && overview.records > 0);
         Ok(Self {
             settings: reader
                 .settings()
                 .map_err(|error| store_problem("reading the view", &error))?,
             reader,
             known: RefCell::default(),
+            kev_held,
         })
     }
 }
@@ -228,7 +269,7 @@ impl Knowledge for ViewKnowledge<'_> {
                 &package,
             )
             .map_err(|error| failed(Box::new(error)))?;
-            advisories.extend(folded.map(|folded| advisory_for_scan(&folded)));
+            advisories.extend(folded.map(|folded| advisory_for_scan(&folded, self.kev_held)));
         }
         Ok(advisories)
     }
@@ -249,7 +290,7 @@ impl Knowledge for ViewKnowledge<'_> {
 }
 
 /// A folded advisory in the form that matching needs.
-fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
+fn advisory_for_scan(folded: &CanonicalAdvisory, kev_held: bool) -> Advisory {
     let mut ids = vec![folded.vulnerability.to_string()];
     ids.extend(folded.aliases.iter().map(ToString::to_string));
     ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
@@ -263,13 +304,26 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     };
     let withdrawn = (folded.state == AdvisoryState::Withdrawn)
         .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
+    let severities: Vec<StatedSeverity> = fields.severity.iter().flat_map(stated_severities).collect();
+    let epss = severities.iter().filter(|stated| stated.kind == EPSS_KIND);
+    let threat = Threat {
+        published: text(&fields.published),
+        kev: kev_held.then(|| {
+            let listed = |edge: &starling_view::Edge| {
+                edge.source.to_string() == KEV_SOURCE && edge.state == starling_view::EdgeState::Live
+            };
+            folded.edges.iter().any(listed)
+        }),
+        epss: epss.filter_map(|stated| stated.value.parse().ok()).next(),
+    };
     Advisory {
         merge_hash: folded.merge_hash.to_string(),
         vulnerability: folded.vulnerability.to_string(),
         ids,
         summary: text(&fields.summary).unwrap_or_default(),
         withdrawn,
-        severities: fields.severity.iter().flat_map(stated_severities).collect(),
+        severities,
+        threat,
         affected: fields.affected.as_ref().map(affected_entries).unwrap_or_default(),
         provenance: provenance(folded),
         conflicts: conflicts(folded),

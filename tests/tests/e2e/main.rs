@@ -17,6 +17,7 @@ mod corpus;
 mod daily;
 mod federation;
 mod http_api;
+mod scanning;
 mod scans;
 
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
 //! What came of the scans of one command.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use starling_api_types::{ExitStatus, Problem, VerdictEnvelope};
 
 /// The scans of several SBOMs, in the order in which they were named.
@@ -50,6 +52,38 @@ impl ScanReport {
         let exit_code = gravest.code();
         Ok((Self { scans, exit_code }, gravest))
     }
+}
+
+impl ScanReport {
+    /// The rules that decided nothing in any of the verdicts, sorted.
+    pub(super) fn unused_rules(&self) -> Vec<String> {
+        let mut used: BTreeMap<String, bool> = BTreeMap::new();
+        for scan in &self.scans {
+            let ScanOutcome::Result(envelope) = &scan.outcome else {
+                continue;
+            };
+            let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
+            for rule in body.rules {
+                *used.entry(rule.id).or_default() |= rule.matched > 0;
+            }
+        }
+        used.into_iter()
+            .filter_map(|(id, used)| (!used).then_some(id))
+            .collect()
+    }
+}
+
+/// The part of a verdict's body that says what rules did.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rule {
+    id: String,
+    matched: u64,
 }
 
 impl ScanOutcome {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::knowledge::{Advisory, Conflict, Provenance};
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
 use crate::severity::StatedSeverity;
+use crate::threat::{Probability, Threat};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredAdvisory {
@@ -16,11 +17,20 @@ pub(super) struct StoredAdvisory {
     withdrawn: Option<String>,
     /// Source, kind, value.
     severities: Vec<(String, String, String)>,
+    threat: StoredThreat,
     affected: Vec<StoredAffected>,
     /// Source, record, sites.
     provenance: Vec<(String, String, Vec<String>)>,
     /// Field, chosen, lost.
     conflicts: Vec<(String, String, Vec<String>)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredThreat {
+    published: Option<String>,
+    kev: Option<bool>,
+    /// In hundred-thousandths.
+    epss: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,6 +78,7 @@ impl From<&Advisory> for StoredAdvisory {
                 .iter()
                 .map(|s| (s.source.clone(), s.kind.clone(), s.value.clone()))
                 .collect(),
+            threat: StoredThreat::from(&advisory.threat),
             affected: advisory.affected.iter().map(StoredAffected::from).collect(),
             provenance: advisory
                 .provenance
@@ -96,6 +107,7 @@ impl From<StoredAdvisory> for Advisory {
                 .into_iter()
                 .map(|(source, kind, value)| StatedSeverity { source, kind, value })
                 .collect(),
+            threat: Threat::from(stored.threat),
             affected: stored.affected.into_iter().map(Affected::from).collect(),
             provenance: stored
                 .provenance
@@ -111,6 +123,26 @@ impl From<StoredAdvisory> for Advisory {
                 .into_iter()
                 .map(|(field, chosen, lost)| Conflict { field, chosen, lost })
                 .collect(),
+        }
+    }
+}
+
+impl From<&Threat> for StoredThreat {
+    fn from(threat: &Threat) -> Self {
+        Self {
+            published: threat.published.clone(),
+            kev: threat.kev,
+            epss: threat.epss.map(Probability::hundred_thousandths),
+        }
+    }
+}
+
+impl From<StoredThreat> for Threat {
+    fn from(stored: StoredThreat) -> Self {
+        Self {
+            published: stored.published,
+            kev: stored.kev,
+            epss: stored.epss.map(Probability::of_hundred_thousandths),
         }
     }
 }

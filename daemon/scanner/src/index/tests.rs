@@ -6,6 +6,7 @@ use super::{IndexError, IndexWriter, MatchIndex};
 use crate::knowledge::{Advisory, Knowledge};
 use crate::matching::{Subject, evaluate};
 use crate::osv::{Affected, Record};
+use crate::threat::Threat;
 
 const STAMP: [u8; 32] = [7; 32];
 
@@ -17,6 +18,11 @@ fn advisory(vulnerability: &str, affected: &str) -> Advisory {
         vulnerability: vulnerability.to_owned(),
         ids: vec!["GHSA-1".to_owned()],
         summary: "what it is".to_owned(),
+        threat: Threat {
+            published: Some("2024-01-01T00:00:00Z".to_owned()),
+            kev: Some(vulnerability == "CVE-1"),
+            epss: Some("0.97425".parse().unwrap()),
+        },
         affected: record.affected,
         ..Advisory::default()
     }

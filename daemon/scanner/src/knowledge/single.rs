@@ -4,6 +4,7 @@ use super::{Advisory, Knowledge, KnowledgeError, Provenance};
 use crate::name::{ecosystem_base, normalise_name};
 use crate::osv::Record;
 use crate::severity::StatedSeverity;
+use crate::threat::Threat;
 
 /// An OSV record that stands alone, outside of any site's view.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ impl Knowledge for SingleRecord {
             summary: record.summary.clone(),
             withdrawn: record.withdrawn.clone(),
             severities: severities.collect(),
+            // What besides is known of the vulnerability changes nothing about who is affected.
+            threat: Threat::default(),
             affected,
             provenance: vec![Provenance {
                 source: self.source.clone(),

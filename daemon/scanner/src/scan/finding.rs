@@ -6,6 +6,7 @@ use crate::knowledge::{Advisory, Conflict, Provenance};
 use crate::matching::Rule;
 use crate::osv::Event;
 use crate::severity::Rating;
+use crate::threat::Threat;
 
 /// A vulnerability in a package version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +23,9 @@ pub struct Finding {
     pub summary: String,
     /// How bad it is, and on whose word.
     pub severity: Rating,
+    /// What is known of the vulnerability besides.
+    #[serde(flatten)]
+    pub threat: Threat,
     /// The rules that matched, in the advisory's order.
     pub rules: Vec<MatchedRule>,
     /// Versions that fix it, lowest first; empty if none is known.
@@ -121,6 +125,7 @@ impl Finding {
             package,
             summary: advisory.summary.clone(),
             severity,
+            threat: advisory.threat.clone(),
             rules,
             fixed,
             places: vec![place],
@@ -136,6 +141,7 @@ impl Finding {
             self.ids.extend(advisory.ids.iter().cloned());
             self.provenance.extend(advisory.provenance.iter().cloned());
             self.conflicts.extend(advisory.conflicts.iter().cloned());
+            self.threat.fill_from(&advisory.threat);
         }
         self.places.push(place.to_owned());
     }

@@ -1,0 +1,70 @@
+//! Policies: what a file holds, how its examples ended, which versions were in use.
+
+use std::fmt::Write as _;
+
+use starling_api_types::PolicyHistory;
+use starling_policy::Action;
+
+use super::table::Table;
+use super::{Lines, plain};
+use crate::commands::policy::{PolicySummary, PolicyTest};
+
+/// `starling policy validate`
+pub(crate) fn policy_summary(summary: &PolicySummary) -> String {
+    Lines::default()
+        .add("valid", "yes")
+        .add("version", &summary.version)
+        .add("policy hash", &summary.policy_hash)
+        .add("rules", summary.rules)
+        .add("examples", summary.examples)
+        .to_string()
+}
+
+/// `starling policy test`
+pub(crate) fn policy_test(test: &PolicyTest) -> String {
+    let mut text = String::new();
+    for example in &test.examples {
+        let word = if example.passed { "pass" } else { "FAIL" };
+        let _ = write!(text, "{word}  {}", plain(&example.name));
+        if !example.passed {
+            let by =
+                |rule: &Option<String>| rule.as_ref().map(|rule| format!(" by the rule {}", plain(rule)));
+            let _ = write!(
+                text,
+                ": expected {}{}, found {}{}",
+                action(example.expected),
+                by(&example.expected_rule).unwrap_or_default(),
+                action(example.found),
+                by(&example.found_rule).unwrap_or_default()
+            );
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{} passed, {} failed", test.passed, test.failed);
+    text
+}
+
+const fn action(action: Action) -> &'static str {
+    match action {
+        Action::Fail => "fail",
+        Action::Warn => "warn",
+        Action::Ignore => "ignore",
+    }
+}
+
+/// `starling policy history`
+pub(crate) fn policy_history(history: &PolicyHistory) -> String {
+    if history.versions.is_empty() {
+        return "No policy file was in use; scan.policy_file names one.\n".to_owned();
+    }
+    let mut table = Table::new(["SINCE", "VERSION", ""]);
+    for entry in &history.versions {
+        let note = match (entry.current, entry.kept) {
+            (true, _) => "in use",
+            (false, true) => "",
+            (false, false) => "no longer kept",
+        };
+        table.row([entry.since.to_string(), entry.version.clone(), note.to_owned()]);
+    }
+    table.to_string()
+}

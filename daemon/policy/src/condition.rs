@@ -1,0 +1,334 @@
+//! Which findings a threshold or a rule is about.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use starling_protocol::UnixMillis;
+use starling_scanner::scan::Finding;
+use starling_scanner::severity::Score;
+use starling_scanner::threat::Probability;
+
+use crate::glob::Glob;
+use crate::policy::FailOn;
+use crate::units::{fixed_point, parse_span, show_span};
+
+/// What must hold of a finding, all of it. What is not said does not matter; what is not known of a
+/// finding never holds, neither *at least* nor *below*: ignorance excuses nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Condition {
+    /// One of its ids or aliases is one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
+    /// Its severity is this or above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<FailOn>,
+    /// Its severity is known and below this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity_below: Option<FailOn>,
+    /// Its CVSS score is this or above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cvss: Option<CvssBound>,
+    /// Its CVSS score is below this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cvss_below: Option<CvssBound>,
+    /// Its EPSS probability is this or above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epss: Option<EpssBound>,
+    /// Its EPSS probability is below this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epss_below: Option<EpssBound>,
+    /// A catalogue of exploited vulnerabilities lists it, or one is held and does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kev: Option<bool>,
+    /// Whether a fixed version is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+    /// It was published this long before the time judged at, or longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<Span>,
+    /// It was published later than this before the time judged at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_below: Option<Span>,
+    /// Its ecosystem matches one of these, with its suffix (`Debian:12`) or without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ecosystem: Vec<Glob>,
+    /// Its package's name, or package URL, matches one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub package: Vec<Glob>,
+    /// The package's version matches one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub version: Vec<Glob>,
+    /// All its places in the SBOM match one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Glob>,
+    /// What the SBOM describes matches one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject: Vec<Glob>,
+}
+
+/// Whether a fixed version is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fix {
+    /// At least one is.
+    Available,
+    /// None is.
+    None,
+}
+
+/// What a condition is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// What the SBOM describes, if it says.
+    pub subject: Option<&'a str>,
+    /// The time judged at.
+    pub as_of: UnixMillis,
+}
+
+impl Condition {
+    /// Returns true if nothing is said, so that it holds of every finding.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns true if all that is said holds.
+    pub fn holds(&self, finding: &Finding, circumstances: &Circumstances<'_>) -> bool {
+        self.identity_holds(finding)
+            && self.rating_holds(finding)
+            && self.threat_holds(finding, circumstances.as_of)
+            && self.place_holds(finding, circumstances.subject)
+    }
+
+    fn identity_holds(&self, finding: &Finding) -> bool {
+        let named = |id: &String| *id == finding.vulnerability || finding.ids.contains(id);
+        let package = &finding.package;
+        let bare = package.ecosystem.split(':').next().unwrap_or_default();
+        (self.ids.is_empty() || self.ids.iter().any(named))
+            && (any(&self.ecosystem, &package.ecosystem) || any(&self.ecosystem, bare))
+            && (any(&self.package, &package.name) || any(&self.package, &package.purl))
+            && any(&self.version, &package.version)
+    }
+
+    fn rating_holds(&self, finding: &Finding) -> bool {
+        use starling_scanner::severity::Level;
+        let (level, score) = (finding.severity.level, finding.severity.score);
+        let known = level != Level::Unknown;
+        self.severity.is_none_or(|least| least.is_reached_by(level))
+            && self
+                .severity_below
+                .is_none_or(|bound| known && !bound.is_reached_by(level))
+            && self
+                .cvss
+                .is_none_or(|least| score.is_some_and(|score| score >= least.0))
+            && self
+                .cvss_below
+                .is_none_or(|bound| score.is_some_and(|score| score < bound.0))
+            && self
+                .fix
+                .is_none_or(|fix| (fix == Fix::Available) != finding.fixed.is_empty())
+    }
+
+    fn threat_holds(&self, finding: &Finding, as_of: UnixMillis) -> bool {
+        let threat = &finding.threat;
+        let published = threat
+            .published
+            .as_deref()
+            .and_then(|text| text.parse::<UnixMillis>().ok());
+        let age = published.map(|time| as_of.as_millis().saturating_sub(time.as_millis()) / 1_000);
+        self.kev.is_none_or(|kev| threat.kev == Some(kev))
+            && self
+                .epss
+                .is_none_or(|least| threat.epss.is_some_and(|epss| epss >= least.0))
+            && self
+                .epss_below
+                .is_none_or(|bound| threat.epss.is_some_and(|epss| epss < bound.0))
+            && self.age.is_none_or(|least| age.is_some_and(|age| age >= least.0))
+            && self
+                .age_below
+                .is_none_or(|bound| age.is_some_and(|age| age < bound.0))
+    }
+
+    fn place_holds(&self, finding: &Finding, subject: Option<&str>) -> bool {
+        // A package that stands elsewhere too is not excused by the one place that is named.
+        let everywhere =
+            !finding.places.is_empty() && finding.places.iter().all(|place| any(&self.path, place));
+        (self.path.is_empty() || everywhere)
+            && (self.subject.is_empty() || subject.is_some_and(|subject| any(&self.subject, subject)))
+    }
+}
+
+/// Whether one of the patterns matches, or there are none.
+fn any(patterns: &[Glob], name: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
+}
+
+/// A CVSS score as a bound, 0.0 to 10.0 with one decimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CvssBound(Score);
+
+impl Serialize for CvssBound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CvssBound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        fixed_point(&text, 1)
+            .and_then(|tenths| u8::try_from(tenths).ok())
+            .filter(|tenths| *tenths <= 100)
+            .map(|tenths| Self(Score::from_tenths(tenths)))
+            .ok_or_else(|| serde::de::Error::custom("a CVSS score is 0.0 to 10.0 with one decimal"))
+    }
+}
+
+/// An EPSS probability as a bound, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpssBound(Probability);
+
+impl Serialize for EpssBound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for EpssBound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A span of time in seconds, written as in `36h` or `30d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub u64);
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&show_span(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_span(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_scanner::severity::Level;
+
+    use super::*;
+    use crate::tests::finding;
+
+    const AS_OF: &str = "2025-06-01T00:00:00Z";
+
+    fn condition(yaml: &str) -> Condition {
+        serde_saphyr::from_str(yaml).unwrap()
+    }
+
+    fn holds(yaml: &str, finding: &Finding) -> bool {
+        let circumstances = Circumstances {
+            subject: Some("web shop"),
+            as_of: AS_OF.parse().unwrap(),
+        };
+        condition(yaml).holds(finding, &circumstances)
+    }
+
+    #[test]
+    fn every_criterion_holds_or_not() {
+        let mut known = finding(Level::High);
+        known.ids = vec!["CVE-2024-1".into(), "GHSA-x".into()];
+        known.severity.score = Some(Score::from_tenths(75));
+        known.fixed = vec!["4.0.1".into()];
+        known.threat.published = Some("2025-05-01T00:00:00Z".into());
+        known.threat.kev = Some(false);
+        known.threat.epss = "0.4".parse().ok();
+        known.package.ecosystem = "Debian:12".into();
+        for (yaml, expected) in [
+            ("ids: [GHSA-x]", true),
+            ("ids: [CVE-2024-2]", false),
+            ("severity: high", true),
+            ("severity: critical", false),
+            ("severity_below: critical", true),
+            ("severity_below: high", false),
+            ("cvss: 7.5", true),
+            ("cvss: 7.6", false),
+            ("cvss_below: 8", true),
+            ("cvss_below: 7.5", false),
+            ("epss: 0.4", true),
+            ("epss: 0.41", false),
+            ("epss_below: 0.5", true),
+            ("epss_below: 0.4", false),
+            ("kev: false", true),
+            ("kev: true", false),
+            ("fix: available", true),
+            ("fix: none", false),
+            ("age: 31d", true),
+            ("age: 32d", false),
+            ("age_below: 5w", true),
+            ("age_below: 31d", false),
+            ("ecosystem: [Debian]", true),
+            ("ecosystem: ['Debian:1?']", true),
+            ("ecosystem: [npm]", false),
+            ("package: ['exp*']", true),
+            ("package: ['pkg:npm/express@*']", true),
+            ("package: [koa]", false),
+            ("version: ['4.*']", true),
+            ("version: ['3.*']", false),
+            ("path: ['/components/*']", true),
+            ("path: ['/packages/*']", false),
+            ("subject: ['web *']", true),
+            ("subject: [worker]", false),
+            ("{severity: high, fix: none}", false),
+            ("{}", true),
+        ] {
+            assert_eq!(holds(yaml, &known), expected, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_holds_neither_way() {
+        let unknown = finding(Level::Unknown);
+        for yaml in [
+            "severity: low",
+            "severity_below: critical",
+            "cvss: 0",
+            "cvss_below: 10",
+            "epss: 0",
+            "epss_below: 1",
+            "kev: true",
+            "kev: false",
+            "age: 0s",
+            "age_below: 1000w",
+        ] {
+            assert!(!holds(yaml, &unknown), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn one_place_does_not_excuse_another() {
+        let mut twice = finding(Level::High);
+        twice.places = vec!["/test/a".into(), "/src/b".into()];
+        assert!(!holds("path: ['/test/*']", &twice));
+        assert!(holds("path: ['/test/*', '/src/*']", &twice));
+    }
+
+    #[test]
+    fn bounds_that_cannot_be_are_refused() {
+        for yaml in [
+            "cvss: 10.1",
+            "cvss: 7.55",
+            "cvss: high",
+            "epss: 50",
+            "age: 30",
+            "severity: bad",
+            "package: ['']",
+            "packages: [a]",
+        ] {
+            assert!(serde_saphyr::from_str::<Condition>(yaml).is_err(), "{yaml}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! A policy as its owner writes it: one YAML file, checked as a whole, errors with line and column.
+//!
+//! The file is described by `docs/schemas/policy.schema.json`. Its version is the hash of its bytes, so a
+//! verdict names exactly the text that made it, comments included.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_saphyr::{Location, Spanned};
+
+use crate::condition::{Condition, Span};
+use crate::example::Example;
+use crate::policy::Policy;
+use crate::rule::{Expiry, Rule};
+use crate::units::parse_percent;
+use crate::verdict::Action;
+
+/// Largest policy, in bytes.
+pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
+/// Most rules, and most conditions of a threshold.
+const MAX_RULES: usize = 10_000;
+/// Longest id of a rule, in characters.
+const MAX_ID_CHARS: usize = 100;
+/// How long before its end a rule is called expiring, where the policy does not say.
+pub(crate) const DEFAULT_EXPIRY_NOTICE_SECONDS: u64 = 14 * 86_400;
+
+/// Names a policy file: the BLAKE3 of its bytes, shown as `blake3:<hex>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyVersion([u8; 32]);
+
+impl PolicyVersion {
+    /// Names these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl fmt::Display for PolicyVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "blake3:{}", blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl Serialize for PolicyVersion {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A policy file that was read and checked.
+#[derive(Debug, Clone)]
+pub struct PolicyDocument {
+    /// The policy.
+    pub policy: Policy,
+    /// The examples beside its rules.
+    pub examples: Vec<Example>,
+}
+
+/// A policy that cannot be used, and where it stops making sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentError {
+    /// Line and column, counted from 1; absent where the file as a whole is meant.
+    pub place: Option<(u64, u64)>,
+    /// What was found there, and what is expected.
+    pub text: String,
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot read the policy")?;
+        if let Some((line, column)) = self.place {
+            write!(f, " at line {line}, column {column}")?;
+        }
+        write!(f, ": {}", self.text)
+    }
+}
+
+impl std::error::Error for DocumentError {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    format: Spanned<String>,
+    /// For people.
+    #[serde(default, rename = "name")]
+    _name: Option<String>,
+    #[serde(default)]
+    min_coverage: Option<Spanned<String>>,
+    #[serde(default)]
+    max_age: Option<Span>,
+    #[serde(default)]
+    severity_sources: Vec<String>,
+    #[serde(default)]
+    expiry_notice: Option<Span>,
+    #[serde(default)]
+    fail: Vec<Condition>,
+    #[serde(default)]
+    warn: Option<Vec<Condition>>,
+    #[serde(default)]
+    rules: Vec<RawRule>,
+    #[serde(default)]
+    examples: Vec<RawExample>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
+    id: Spanned<String>,
+    action: Action,
+    reason: Spanned<String>,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    expires: Option<Expiry>,
+    when: Spanned<Condition>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawExample {
+    name: String,
+    #[serde(default)]
+    at: Option<Spanned<String>>,
+    #[serde(default)]
+    subject: Option<String>,
+    finding: crate::example::ExampleFinding,
+    expect: Action,
+    #[serde(default)]
+    rule: Option<Spanned<String>>,
+}
+
+fn at(location: &Location, text: impl Into<String>) -> DocumentError {
+    let place = (location.line(), location.column());
+    DocumentError {
+        place: (place.0 > 0).then_some(place),
+        text: text.into(),
+    }
+}
+
+impl PolicyDocument {
+    /// The `format` of the files that are read.
+    pub const FORMAT: &'static str = "starling-policy/1";
+
+    /// Reads and checks a policy file.
+    ///
+    /// # Errors
+    /// Says where the file stops making sense, and why.
+    pub fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let whole = |text: String| DocumentError { place: None, text };
+        if bytes.len() > MAX_POLICY_BYTES {
+            return Err(whole(format!(
+                "it has {} bytes, more than the limit of {MAX_POLICY_BYTES}",
+                bytes.len()
+            )));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| whole(format!("it is not UTF-8: {error}")))?;
+        let raw: Raw = serde_saphyr::from_str(text).map_err(|error| {
+            let error = error.without_snippet();
+            // The place is told by itself; one line says the rest.
+            let said = error.to_string();
+            let said = said.split("\n").next().unwrap_or_default();
+            let said: String = said.chars().take(300).collect();
+            match error.location() {
+                Some(location) => {
+                    let place = format!(" at line {}, column {}", location.line(), location.column());
+                    at(&location, said.replace(&place, ""))
+                }
+                None => whole(said),
+            }
+        })?;
+        if raw.format.value != Self::FORMAT {
+            let found: String = raw.format.value.chars().take(40).collect();
+            let text = format!("the format is {found:?}; this program reads {:?}", Self::FORMAT);
+            return Err(at(&raw.format.referenced, text));
+        }
+        for (what, found) in [
+            ("rules", raw.rules.len()),
+            ("conditions under `fail`", raw.fail.len()),
+            ("conditions under `warn`", raw.warn.as_ref().map_or(0, Vec::len)),
+            ("examples", raw.examples.len()),
+        ] {
+            if found > MAX_RULES {
+                return Err(whole(format!(
+                    "it has {found} {what}, more than the limit of {MAX_RULES}"
+                )));
+            }
+        }
+        let rules = rules(raw.rules)?;
+        let examples = examples(raw.examples, &rules)?;
+        let min_coverage = raw.min_coverage.map(|share| {
+            parse_percent(&share.value).map_err(|error| at(&share.referenced, error.to_string()))
+        });
+        let defaults = Policy::default();
+        let policy = Policy {
+            version: Some(PolicyVersion::of(bytes)),
+            fail_on: None,
+            // A policy that says when to warn says it all.
+            warn_on: if raw.warn.is_some() {
+                None
+            } else {
+                defaults.warn_on
+            },
+            min_coverage_basis_points: min_coverage.transpose()?,
+            max_age_seconds: raw.max_age.map(|span| span.0),
+            severity_sources: raw.severity_sources,
+            fail: raw.fail,
+            warn: raw.warn.unwrap_or_default(),
+            rules,
+            expiry_notice_seconds: raw
+                .expiry_notice
+                .map_or(DEFAULT_EXPIRY_NOTICE_SECONDS, |span| span.0),
+            fail_on_unused: false,
+        };
+        Ok(Self { policy, examples })
+    }
+}
+
+fn rules(raw: Vec<RawRule>) -> Result<Vec<Rule>, DocumentError> {
+    let mut seen = BTreeSet::new();
+    let mut rules = Vec::with_capacity(raw.len());
+    for rule in raw {
+        let id = rule.id.value;
+        if id.is_empty() || id.chars().count() > MAX_ID_CHARS || id.chars().any(char::is_control) {
+            let text = format!("an id has 1 to {MAX_ID_CHARS} characters, and no control characters");
+            return Err(at(&rule.id.referenced, text));
+        }
+        if !seen.insert(id.clone()) {
+            return Err(at(&rule.id.referenced, format!("two rules have the id {id:?}")));
+        }
+        if rule.reason.value.trim().is_empty() {
+            return Err(at(
+                &rule.reason.referenced,
+                "a rule says why: its reason is empty",
+            ));
+        }
+        if rule.when.value.is_empty() {
+            let text =
+                "a rule says what it is about: its `when` is empty; `severity: any` means every finding";
+            return Err(at(&rule.when.referenced, text));
+        }
+        rules.push(Rule {
+            id,
+            action: rule.action,
+            reason: rule.reason.value,
+            owner: rule.owner,
+            expires: rule.expires,
+            when: rule.when.value,
+        });
+    }
+    Ok(rules)
+}
+
+fn examples(raw: Vec<RawExample>, rules: &[Rule]) -> Result<Vec<Example>, DocumentError> {
+    raw.into_iter()
+        .map(|example| {
+            if let Some(rule) = &example.rule
+                && !rules.iter().any(|known| known.id == rule.value)
+            {
+                return Err(at(&rule.referenced, format!("there is no rule {:?}", rule.value)));
+            }
+            let moment = example.at.map(|moment| {
+                moment.value.parse().map_err(|_| {
+                    at(
+                        &moment.referenced,
+                        "a moment is written as in 2026-03-01T12:00:00Z",
+                    )
+                })
+            });
+            Ok(Example {
+                name: example.name,
+                at: moment.transpose()?,
+                subject: example.subject,
+                finding: example.finding.into_finding(),
+                expect: example.expect,
+                rule: example.rule.map(|rule| rule.value),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::FailOn;
+    use crate::rule::RuleState;
+
+    pub(crate) const FULL: &str = include_str!("../../../docs/examples/policy.yaml");
+
+    #[test]
+    fn the_documented_example_reads_and_passes_its_own_examples() {
+        let document = PolicyDocument::read(FULL.as_bytes()).unwrap();
+        assert!(document.policy.rules.len() >= 2 && document.examples.len() >= 3);
+        assert_eq!(document.policy.version, Some(PolicyVersion::of(FULL.as_bytes())));
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        for example in &document.examples {
+            let outcome = example.run(&document.policy, now);
+            assert!(outcome.passed, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_without_warn_warns_of_everything_and_one_with_it_only_of_what_it_says() {
+        let read = |rest: &str| {
+            PolicyDocument::read(format!("format: starling-policy/1\n{rest}").as_bytes())
+                .unwrap()
+                .policy
+        };
+        assert_eq!(read("").warn_on, Some(FailOn::Any));
+        assert_eq!(read("warn: []").warn_on, None);
+        assert_eq!(read("min_coverage: 99.5").min_coverage_basis_points, Some(9_950));
+        assert_eq!(read("max_age: 48h").max_age_seconds, Some(172_800));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_line_and_column() {
+        let rule =
+            |rest: &str| format!("format: starling-policy/1\nrules:\n  - id: a\n    action: ignore\n{rest}");
+        for (text, line, said) in [
+            ("format: starling-policy/9\n".to_owned(), 1, "starling-policy/9"),
+            ("format: starling-policy/1\nfial: []\n".to_owned(), 2, "fial"),
+            ("format: starling-policy/1\nmin_coverage: 101\n".to_owned(), 2, "percentage"),
+            ("format: starling-policy/1\nmax_age: soon\n".to_owned(), 2, "span"),
+            ("format: starling-policy/1\nfail:\n  - severity: bad\n".to_owned(), 3, "bad"),
+            ("format: starling-policy/1\nfail:\n  - cvss: 11\n".to_owned(), 3, "CVSS"),
+            (rule("    reason: ''\n    when: {kev: true}\n"), 5, "reason"),
+            (rule("    reason: x\n    when: {}\n"), 6, "`when` is empty"),
+            (rule("    reason: x\n    expires: tomorrow\n    when: {kev: true}\n"), 6, "tomorrow"),
+            (rule("    reason: x\n    when: {kev: true}\n  - id: a\n    action: fail\n    reason: y\n    when: {kev: true}\n"), 7, "two rules"),
+            ("format: starling-policy/1\nexamples:\n  - name: x\n    finding: {id: CVE-1}\n    expect: fail\n    rule: R9\n".to_owned(), 6, "R9"),
+            ("format: [\n".to_owned(), 1, "expected string"),
+            ("format: starling-policy/1\nrules: [\n".to_owned(), 2, "unclosed"),
+        ] {
+            let error = PolicyDocument::read(text.as_bytes()).unwrap_err();
+            let (found, column) = error.place.unwrap_or_else(|| panic!("{error} has no place: {text}"));
+            assert_eq!(found, line, "{error}\n{text}");
+            assert!(column >= 1);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        for text in ["", "- a", "a: &x [*x]", "\u{0}"] {
+            PolicyDocument::read(text.as_bytes()).unwrap_err();
+        }
+        PolicyDocument::read(&[0xff]).unwrap_err();
+        PolicyDocument::read(&vec![b' '; MAX_POLICY_BYTES + 1]).unwrap_err();
+    }
+
+    #[test]
+    fn deep_and_multiplying_documents_are_refused() {
+        let deep = format!("format: starling-policy/1\nrules: {}", "[".repeat(100_000));
+        PolicyDocument::read(deep.as_bytes()).unwrap_err();
+        let mut bomb = String::from("a0: &a0 [x]\n");
+        for i in 1..30 {
+            bomb.push_str(&format!("a{i}: &a{i} [{}]\n", format!("*a{},", i - 1).repeat(9)));
+        }
+        PolicyDocument::read(bomb.as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn a_day_counts_to_its_end_and_notice_is_given_before() {
+        let text = "format: starling-policy/1\nexpiry_notice: 2d\nrules:\n  - {id: a, action: ignore, reason: x, expires: 2026-03-01, when: {kev: false}}\n";
+        let policy = PolicyDocument::read(text.as_bytes()).unwrap().policy;
+        for (moment, state) in [
+            ("2026-02-27T00:00:00Z", RuleState::Active),
+            ("2026-02-28T00:00:00Z", RuleState::Expiring),
+            ("2026-03-01T23:59:59Z", RuleState::Expiring),
+            ("2026-03-02T00:00:00Z", RuleState::Expired),
+        ] {
+            let found = policy.rules[0].state(moment.parse().unwrap(), policy.expiry_notice_seconds);
+            assert_eq!(found, state, "{moment}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Examples beside the rules: findings made up, and what the policy is to do about them.
+
+use serde::{Deserialize, Serialize};
+use starling_protocol::UnixMillis;
+use starling_scanner::scan::{Finding, FoundPackage};
+use starling_scanner::severity::{Level, Rating, Score};
+use starling_scanner::threat::{Probability, Threat};
+
+use crate::judge::{CauseKind, Judge};
+use crate::policy::Policy;
+use crate::units::fixed_point;
+use crate::verdict::Action;
+
+/// A finding made up, and what the policy is to do about it.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// Says what it shows.
+    pub name: String,
+    /// The time to judge at, where it matters.
+    pub at: Option<UnixMillis>,
+    /// What the SBOM describes.
+    pub subject: Option<String>,
+    /// The finding.
+    pub finding: Finding,
+    /// What is to be done about it.
+    pub expect: Action,
+    /// The rule that is to decide; `None` leaves it open.
+    pub rule: Option<String>,
+}
+
+/// How an example ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExampleOutcome {
+    /// The example.
+    pub name: String,
+    /// Whether the policy did what was expected.
+    pub passed: bool,
+    /// What was expected.
+    pub expected: Action,
+    /// What was done.
+    pub found: Action,
+    /// The rule that was expected to decide, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_rule: Option<String>,
+    /// The rule that decided, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found_rule: Option<String>,
+}
+
+impl Example {
+    /// Holds the policy against it; `now` is the time to judge at where the example names none.
+    pub fn run(&self, policy: &Policy, now: UnixMillis) -> ExampleOutcome {
+        let mut judge = Judge::new(policy, &[], self.subject.as_deref(), self.at.unwrap_or(now));
+        let (found, cause) = judge.judge(&self.finding);
+        let found_rule = cause
+            .filter(|cause| cause.kind == CauseKind::Rule)
+            .map(|cause| cause.id);
+        ExampleOutcome {
+            name: self.name.clone(),
+            passed: found == self.expect && (self.rule.is_none() || self.rule == found_rule),
+            expected: self.expect,
+            found,
+            expected_rule: self.rule.clone(),
+            found_rule,
+        }
+    }
+}
+
+/// A finding as an example writes it; what it does not say is unknown or empty.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExampleFinding {
+    id: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    #[serde(default)]
+    severity: ExampleLevel,
+    #[serde(default)]
+    cvss: Option<ExampleScore>,
+    #[serde(default)]
+    epss: Option<ExampleProbability>,
+    #[serde(default)]
+    kev: Option<bool>,
+    #[serde(default)]
+    published: Option<String>,
+    #[serde(default)]
+    fixed: Vec<String>,
+    #[serde(default)]
+    ecosystem: String,
+    #[serde(default)]
+    package: String,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    purl: String,
+    #[serde(default)]
+    path: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct ExampleLevel(Level);
+
+impl<'de> Deserialize<'de> for ExampleLevel {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        word.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Debug)]
+struct ExampleScore(Score);
+
+impl<'de> Deserialize<'de> for ExampleScore {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let tenths = fixed_point(&text, 1).and_then(|tenths| u8::try_from(tenths).ok());
+        tenths
+            .filter(|tenths| *tenths <= 100)
+            .map(|tenths| Self(Score::from_tenths(tenths)))
+            .ok_or_else(|| serde::de::Error::custom("a CVSS score is 0.0 to 10.0 with one decimal"))
+    }
+}
+
+#[derive(Debug)]
+struct ExampleProbability(Probability);
+
+impl<'de> Deserialize<'de> for ExampleProbability {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl ExampleFinding {
+    pub(crate) fn into_finding(self) -> Finding {
+        let mut ids = self.aliases;
+        ids.push(self.id.clone());
+        ids.sort();
+        Finding {
+            vulnerability: self.id,
+            ids,
+            merge_hashes: Vec::new(),
+            package: FoundPackage {
+                ecosystem: self.ecosystem,
+                name: self.package,
+                version: self.version,
+                purl: self.purl,
+            },
+            summary: String::new(),
+            severity: Rating {
+                level: self.severity.0,
+                score: self.cvss.map(|score| score.0),
+                stated: None,
+            },
+            threat: Threat {
+                published: self.published,
+                kev: self.kev,
+                epss: self.epss.map(|epss| epss.0),
+            },
+            rules: Vec::new(),
+            fixed: self.fixed,
+            places: self.path,
+            provenance: Vec::new(),
+            conflicts: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The published schemas against what is read and written: a key in one must be in the other.
+//!
+//! Checked are types, required and known keys, enumerations, constants, items and references; patterns and
+//! bounds are for people and their editors.
+
+use serde_json::{Value, json};
+use starling_protocol::UnixMillis;
+use starling_scanner::sbom;
+use starling_scanner::scan::{Coverage, ScanResult};
+use starling_scanner::severity::{Level, Score, StatedSeverity};
+
+use crate::tests::{DOCUMENT, finding, knowledge};
+use crate::*;
+
+const POLICY_SCHEMA: &str = include_str!("../../../docs/schemas/policy.schema.json");
+const VERDICT_SCHEMA: &str = include_str!("../../../docs/schemas/verdict.schema.json");
+const POLICY: &str = include_str!("../../../docs/examples/policy.yaml");
+
+/// Says where `value` breaks `schema`; `strict` refuses keys that the schema does not name.
+fn breaches(root: &Value, schema: &Value, value: &Value, place: &str, strict: bool, found: &mut Vec<String>) {
+    let mut say = |what: String| found.push(format!("{place}: {what}"));
+    if let Some(types) = schema.get("type") {
+        let types = types.as_array().cloned().unwrap_or_else(|| vec![types.clone()]);
+        let fits = types.iter().any(|ty| match ty.as_str().unwrap() {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_u64() || value.is_i64(),
+            "number" => value.is_number(),
+            other => panic!("the schema has the type {other}"),
+        });
+        if !fits {
+            say(format!("{value} is not of type {types:?}"));
+        }
+    }
+    if let Some(values) = schema.get("enum").and_then(Value::as_array)
+        && !values.contains(value)
+    {
+        say(format!("{value} is none of {values:?}"));
+    }
+    if let Some(constant) = schema.get("const")
+        && constant != value
+    {
+        say(format!("{value} is not {constant}"));
+    }
+    for key in schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if value.get(key.as_str().unwrap()).is_none() {
+            say(format!("{key} is missing"));
+        }
+    }
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+        breaches(root, target, value, place, strict, found);
+    }
+    if let (Some(items), Some(list)) = (schema.get("items"), value.as_array()) {
+        for (index, item) in list.iter().enumerate() {
+            breaches(root, items, item, &format!("{place}/{index}"), strict, found);
+        }
+    }
+    if let (Some(properties), Some(object)) = (schema.get("properties"), value.as_object()) {
+        for (key, item) in object {
+            match properties.get(key) {
+                Some(schema) => breaches(root, schema, item, &format!("{place}/{key}"), strict, found),
+                None if strict || schema.get("additionalProperties") == Some(&json!(false)) => {
+                    found.push(format!("{place}: the schema does not name {key}"));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+fn check(schema: &str, value: &Value, strict: bool) -> Vec<String> {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let mut found = Vec::new();
+    breaches(&schema, &schema, value, "", strict, &mut found);
+    found
+}
+
+/// A verdict with everything in it that a verdict can have.
+fn full_verdict() -> Value {
+    let mut policy = PolicyDocument::read(POLICY.as_bytes()).unwrap().policy;
+    policy.max_age_seconds = Some(1);
+    policy.min_coverage_basis_points = Some(10_000);
+    policy.fail_on_unused = true;
+    policy.fail_on = Some(FailOn::High);
+    let mut rated = finding(Level::High);
+    rated.severity.score = Some(Score::from_tenths(75));
+    rated.severity.stated = Some(StatedSeverity {
+        source: "ghsa".into(),
+        kind: "CVSS_V3".into(),
+        value: "CVSS:3.1/AV:N".into(),
+    });
+    rated.threat.published = Some("2024-01-01T00:00:00Z".into());
+    rated.threat.kev = Some(true);
+    rated.threat.epss = "0.5".parse().ok();
+    let mut lodash = finding(Level::Critical);
+    lodash.vulnerability = "CVE-2021-23337".into();
+    lodash.package.name = "lodash".into();
+    let mut excused = finding(Level::High);
+    excused.vulnerability = "CVE-2024-7".into();
+    let scan = ScanResult {
+        findings: vec![rated, lodash, excused],
+        coverage: Coverage {
+            matched: 3,
+            unknown: 1,
+            ..Coverage::default()
+        },
+        gaps: vec![],
+    };
+    let vex = json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "A", "statements": [
+        {"vulnerability": {"name": "CVE-2024-7"}, "products": [{"@id": "pkg:npm/express"}], "status": "fixed"},
+        {"vulnerability": {"name": "CVE-2024-7"}, "products": [{"@id": "cpe:/a:x"}], "status": "fixed"}]});
+    let vex = [VexDocument::read(vex.to_string().as_bytes()).unwrap()];
+    let inventory = sbom::read(DOCUMENT).unwrap();
+    let judged = |baseline| Judged {
+        document: DOCUMENT,
+        inventory: &inventory,
+        result: &scan,
+        baseline,
+        vex: &vex,
+    };
+    let as_of: UnixMillis = "2026-12-25T00:00:00Z".parse().unwrap();
+    let before = decide(judged(None), &policy, &knowledge(), as_of)
+        .to_bytes()
+        .unwrap();
+    let baseline = Baseline::read(&before).unwrap();
+    let verdict = decide(judged(Some(&baseline)), &policy, &knowledge(), as_of);
+    serde_json::from_slice(&verdict.to_bytes().unwrap()).unwrap()
+}
+
+#[test]
+fn a_verdict_with_everything_is_as_its_schema_says() {
+    let verdict = full_verdict();
+    assert_eq!(check(VERDICT_SCHEMA, &verdict, true), Vec::<String>::new());
+    // What is optional is all there, so that the check above has seen it.
+    for place in [
+        "/rules/0/owner",
+        "/rules/0/expires",
+        "/vex/0/author",
+        "/baseline/hash",
+        "/policy_version",
+        "/findings/0/known",
+        "/findings/0/epss",
+        "/findings/0/severity/stated",
+        "/findings/1/decided_by/reason",
+        "/findings/2/decided_by",
+    ] {
+        assert!(verdict.pointer(place).is_some(), "{place}: {verdict:#}");
+    }
+    assert_eq!(verdict["findings"][2]["decided_by"]["kind"], "vex");
+    assert_eq!(
+        (&verdict["vex"][0]["settled"], &verdict["vex"][0]["unusable"]),
+        (&json!(1), &json!(1))
+    );
+}
+
+#[test]
+fn the_checker_sees_what_breaks_a_schema() {
+    let mut verdict = full_verdict();
+    verdict["outcome"] = json!("perhaps");
+    verdict["findings"][0]["extra"] = json!(1);
+    verdict["coverage"].as_object_mut().unwrap().remove("total");
+    verdict["findings"][1]["ids"] = json!([1]);
+    assert_eq!(check(VERDICT_SCHEMA, &verdict, true).len(), 4);
+}
+
+#[test]
+fn the_documented_policy_is_as_its_schema_says() {
+    let value: Value = serde_saphyr::from_str(POLICY).unwrap();
+    assert_eq!(check(POLICY_SCHEMA, &value, true), Vec::<String>::new());
+}
+
+#[test]
+fn the_schema_names_every_key_of_a_condition_and_no_other() {
+    let schema: Value = serde_json::from_str(POLICY_SCHEMA).unwrap();
+    let named = schema
+        .pointer("/$defs/condition/properties")
+        .unwrap()
+        .as_object()
+        .unwrap();
+    let yaml = "{ids: [a], severity: low, severity_below: high, cvss: 1, cvss_below: 2, epss: 0.1, epss_below: 0.2, \
+        kev: true, fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
+    let full: Condition = serde_saphyr::from_str(yaml).unwrap();
+    let written = serde_json::to_value(&full).unwrap();
+    let keys = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(written.as_object().unwrap()), keys(named));
+}

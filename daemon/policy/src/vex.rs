@@ -1,0 +1,341 @@
+//! VEX: what a supplier says about whether a vulnerability matters in a product.
+//!
+//! OpenVEX, CSAF 2.0 and 2.1, and CycloneDX JSON are read, told apart by content. Of a document only its
+//! statements about package URLs count: a statement that names its products in another way (an image, a
+//! CPE) cannot be held against a finding, and is counted as such. A statement about a package within a
+//! product (OpenVEX's subcomponents, CSAF's relationships) is taken as one about the package: whoever gives
+//! the document says that it is about what is scanned.
+//!
+//! *Not affected* and *fixed* take a finding out; *affected* and *under investigation* leave it to the policy.
+//! Of several statements about one finding the newest counts, of equally old ones the last.
+
+mod csaf;
+mod cyclonedx;
+mod openvex;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use starling_protocol::UnixMillis;
+use starling_scanner::purl::PackageUrl;
+use starling_scanner::scan::Finding;
+
+/// Largest document, in bytes.
+pub const MAX_VEX_BYTES: usize = 16 * 1024 * 1024;
+/// Most pairs of statement and product that one document may make: CSAF can name many by few words.
+const MAX_STATEMENTS: usize = 1_000_000;
+
+/// What a supplier says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VexStatus {
+    /// The product has the vulnerable code, and it does no harm there.
+    NotAffected,
+    /// It does harm.
+    Affected,
+    /// This version has the fix.
+    Fixed,
+    /// Nobody knows yet.
+    UnderInvestigation,
+}
+
+impl VexStatus {
+    /// Returns the status's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAffected => "not_affected",
+            Self::Affected => "affected",
+            Self::Fixed => "fixed",
+            Self::UnderInvestigation => "under_investigation",
+        }
+    }
+
+    /// Returns true if a finding with this status needs no further look.
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::NotAffected | Self::Fixed)
+    }
+}
+
+/// The kinds of document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum VexFormat {
+    /// OpenVEX, 0.0.1 to 0.2.0.
+    #[serde(rename = "OpenVEX")]
+    OpenVex,
+    /// CSAF 2.0 and 2.1.
+    #[serde(rename = "CSAF")]
+    Csaf,
+    /// CycloneDX JSON.
+    #[serde(rename = "CycloneDX")]
+    CycloneDx,
+}
+
+impl fmt::Display for VexFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenVex => "OpenVEX",
+            Self::Csaf => "CSAF",
+            Self::CycloneDx => "CycloneDX",
+        })
+    }
+}
+
+/// Bytes that are no VEX document.
+#[derive(Debug, thiserror::Error)]
+pub enum VexError {
+    /// Too large.
+    #[error("cannot read the VEX document: it has {found} {what}, more than the limit of {limit}")]
+    TooLarge {
+        /// `bytes` or `statements`.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// Not JSON.
+    #[error("cannot read the VEX document as JSON")]
+    Json(#[source] serde_json::Error),
+    /// JSON of another kind.
+    #[error("cannot tell what kind of VEX document it is; expected OpenVEX, CSAF or CycloneDX as JSON")]
+    UnknownFormat,
+    /// The kind is known, and the document breaks it.
+    #[error("cannot read the {format} document: {reason} (at {place})")]
+    Invalid {
+        /// The kind.
+        format: VexFormat,
+        /// The JSON pointer of what breaks it.
+        place: String,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+}
+
+/// A document's statements.
+#[derive(Debug, Clone)]
+pub struct VexDocument {
+    hash: String,
+    format: VexFormat,
+    author: Option<String>,
+    statements: Vec<Statement>,
+    unusable: u64,
+}
+
+/// One thing said about one vulnerability in one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// Its names: an id and aliases.
+    pub(crate) ids: Arc<[String]>,
+    pub(crate) product: Arc<PackageUrl>,
+    pub(crate) status: VexStatus,
+    /// The justification's name, or a sentence.
+    pub(crate) why: Option<String>,
+    pub(crate) time: UnixMillis,
+}
+
+/// What a verdict says of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VexReport {
+    /// BLAKE3 of the document's bytes, as `blake3:<hex>`.
+    pub hash: String,
+    /// Its kind.
+    pub format: VexFormat,
+    /// Who wrote it, if it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Number of statements about package URLs.
+    pub statements: u64,
+    /// Number of statements that name their products in a way that findings do not.
+    pub unusable: u64,
+    /// Number of findings that it settled.
+    pub settled: u64,
+}
+
+impl VexDocument {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// If no known kind is found, the document breaks its kind, or a limit is exceeded.
+    pub fn read(bytes: &[u8]) -> Result<Self, VexError> {
+        if bytes.len() > MAX_VEX_BYTES {
+            return Err(VexError::TooLarge {
+                what: "bytes",
+                found: bytes.len(),
+                limit: MAX_VEX_BYTES,
+            });
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let value: Value = serde_json::from_slice(bytes).map_err(VexError::Json)?;
+        let mut reader = Reader::default();
+        let format = if openvex::is(&value) {
+            openvex::read(&value, &mut reader)?;
+            VexFormat::OpenVex
+        } else if value.pointer("/document/csaf_version").is_some() {
+            csaf::read(&value, &mut reader)?;
+            VexFormat::Csaf
+        } else if value.get("bomFormat").and_then(Value::as_str) == Some("CycloneDX") {
+            cyclonedx::read(&value, &mut reader)?;
+            VexFormat::CycloneDx
+        } else {
+            return Err(VexError::UnknownFormat);
+        };
+        Ok(Self {
+            hash: format!("blake3:{}", blake3::hash(bytes).to_hex()),
+            format,
+            author: reader.author,
+            statements: reader.statements,
+            unusable: reader.unusable,
+        })
+    }
+
+    /// Returns the kind of document.
+    pub const fn format(&self) -> VexFormat {
+        self.format
+    }
+
+    /// Returns the number of statements that can be held against findings.
+    pub fn len(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// Returns true if nothing in it can be held against a finding.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+}
+
+/// Collects what a document says.
+#[derive(Debug, Default)]
+struct Reader {
+    author: Option<String>,
+    statements: Vec<Statement>,
+    unusable: u64,
+}
+
+impl Reader {
+    /// Takes in one statement about some products; those that are no package URLs are counted.
+    fn say<'a>(
+        &mut self,
+        ids: &Arc<[String]>,
+        products: impl IntoIterator<Item = &'a str>,
+        status: VexStatus,
+        why: Option<&str>,
+        time: UnixMillis,
+    ) -> Result<(), VexError> {
+        for product in products {
+            let Ok(product) = PackageUrl::parse_lenient(product) else {
+                self.unusable += 1;
+                continue;
+            };
+            if self.statements.len() >= MAX_STATEMENTS {
+                return Err(VexError::TooLarge {
+                    what: "statements",
+                    found: self.statements.len() + 1,
+                    limit: MAX_STATEMENTS,
+                });
+            }
+            self.statements.push(Statement {
+                ids: Arc::clone(ids),
+                product: Arc::new(product),
+                status,
+                why: why.map(ToOwned::to_owned),
+                time,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn invalid(format: VexFormat, place: impl Into<String>, reason: &'static str) -> VexError {
+    VexError::Invalid {
+        format,
+        place: place.into(),
+        reason,
+    }
+}
+
+/// The time in a field; one that cannot be read is as old as can be.
+fn time_of(value: Option<&Value>) -> Option<UnixMillis> {
+    value?.as_str()?.parse().ok()
+}
+
+/// The statements of all documents of a scan, found by the names of vulnerabilities.
+#[derive(Debug)]
+pub(crate) struct VexIndex<'a> {
+    /// Document, and statement in it.
+    by_id: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
+    reports: Vec<VexReport>,
+}
+
+impl<'a> VexIndex<'a> {
+    pub(crate) fn of(documents: &'a [VexDocument]) -> Self {
+        let mut by_id: BTreeMap<&str, Vec<(usize, &Statement)>> = BTreeMap::new();
+        let mut reports = Vec::with_capacity(documents.len());
+        for (index, document) in documents.iter().enumerate() {
+            for statement in &document.statements {
+                for id in statement.ids.iter() {
+                    by_id.entry(id).or_default().push((index, statement));
+                }
+            }
+            reports.push(VexReport {
+                hash: document.hash.clone(),
+                format: document.format,
+                author: document.author.clone(),
+                statements: u64::try_from(document.statements.len()).unwrap_or(u64::MAX),
+                unusable: document.unusable,
+                settled: 0,
+            });
+        }
+        Self { by_id, reports }
+    }
+
+    /// The statement that counts for a finding, if it settles it, with its document's hash.
+    pub(crate) fn settle(&mut self, finding: &Finding) -> Option<(&'a Statement, String)> {
+        let purl = PackageUrl::parse_lenient(&finding.package.purl).ok()?;
+        let mut newest: Option<(usize, &'a Statement)> = None;
+        let names = finding.ids.iter().map(String::as_str);
+        for id in names.chain([finding.vulnerability.as_str()]) {
+            for (document, statement) in self.by_id.get(id).into_iter().flatten() {
+                if !is_about(&statement.product, &purl) {
+                    continue;
+                }
+                let later =
+                    newest.is_none_or(|(index, best)| (statement.time, *document) >= (best.time, index));
+                if later {
+                    newest = Some((*document, statement));
+                }
+            }
+        }
+        let (document, statement) = newest.filter(|(_, statement)| statement.status.is_settled())?;
+        let report = self.reports.get_mut(document)?;
+        report.settled += 1;
+        Some((statement, report.hash.clone()))
+    }
+
+    pub(crate) fn into_reports(self) -> Vec<VexReport> {
+        self.reports
+    }
+}
+
+/// Whether a statement about `said` is one about `found`: the same package, the same version if one is
+/// said, and every qualifier and the subpath that are said.
+fn is_about(said: &PackageUrl, found: &PackageUrl) -> bool {
+    said.ty() == found.ty()
+        && said.namespace() == found.namespace()
+        && said.name() == found.name()
+        && said
+            .version()
+            .is_none_or(|version| found.version() == Some(version))
+        && said
+            .qualifiers()
+            .all(|(key, value)| found.qualifier(key) == Some(value))
+        && said
+            .subpath()
+            .is_none_or(|subpath| found.subpath() == Some(subpath))
+}
+
+#[cfg(test)]
+mod tests;

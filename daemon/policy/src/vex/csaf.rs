@@ -1,0 +1,180 @@
+//! CSAF 2.0 and 2.1: products are named once in a tree, statuses refer to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use starling_protocol::UnixMillis;
+
+use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of};
+
+/// Deepest tree of products; JSON itself is read no deeper.
+const MAX_DEPTH: usize = 64;
+/// Most package URLs that one product may stand for through relationships.
+const MAX_PURLS_PER_PRODUCT: usize = 256;
+
+/// Package URLs by product.
+type Products<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
+    let version = value.pointer("/document/csaf_version").and_then(Value::as_str);
+    if !matches!(version, Some("2.0" | "2.1")) {
+        return Err(bad(
+            "/document/csaf_version",
+            "the version is neither 2.0 nor 2.1",
+        ));
+    }
+    let publisher = value.pointer("/document/publisher/name").and_then(Value::as_str);
+    reader.author = publisher.map(ToOwned::to_owned);
+    let time = time_of(value.pointer("/document/tracking/current_release_date")).unwrap_or(UnixMillis::EPOCH);
+    let products = products(value.get("product_tree"))?;
+    for vulnerability in list(value.get("vulnerabilities")) {
+        let mut ids: Vec<String> = vulnerability
+            .get("cve")
+            .into_iter()
+            .chain(
+                list(vulnerability.get("ids"))
+                    .iter()
+                    .filter_map(|id| id.get("text")),
+            )
+            .filter_map(Value::as_str)
+            .map(ToOwned::to_owned)
+            .collect();
+        ids.sort();
+        ids.dedup();
+        let ids: Arc<[String]> = ids.into();
+        if ids.is_empty() {
+            reader.unusable += 1;
+            continue;
+        }
+        for (key, status) in [
+            ("known_not_affected", VexStatus::NotAffected),
+            ("fixed", VexStatus::Fixed),
+            ("first_fixed", VexStatus::Fixed),
+            ("under_investigation", VexStatus::UnderInvestigation),
+            // Last, so that of contradictions the worse one counts.
+            ("known_affected", VexStatus::Affected),
+            ("first_affected", VexStatus::Affected),
+            ("last_affected", VexStatus::Affected),
+        ] {
+            let named = vulnerability
+                .get("product_status")
+                .and_then(|status| status.get(key));
+            for product in list(named).iter().filter_map(Value::as_str) {
+                let purls = products.get(product).map(Vec::as_slice).unwrap_or_default();
+                if purls.is_empty() {
+                    reader.unusable += 1;
+                }
+                let why = why(vulnerability, product, status);
+                reader.say(&ids, purls.iter().copied(), status, why, time)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bad(place: impl Into<String>, reason: &'static str) -> VexError {
+    invalid(VexFormat::Csaf, place, reason)
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    value
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}
+
+/// The justification of a product that is not affected: its flag, else its impact statement.
+fn why<'a>(vulnerability: &'a Value, product: &str, status: VexStatus) -> Option<&'a str> {
+    if status != VexStatus::NotAffected {
+        return None;
+    }
+    let names = |item: &Value| {
+        list(item.get("product_ids"))
+            .iter()
+            .any(|id| id.as_str() == Some(product))
+    };
+    // What names no product at all is about every one.
+    let applies =
+        |item: &&Value| names(item) || (item.get("product_ids").is_none() && item.get("group_ids").is_none());
+    let flags = list(vulnerability.get("flags")).iter().filter(applies);
+    let mut labels = flags.filter_map(|flag| flag.get("label")?.as_str());
+    labels.next().or_else(|| {
+        let threats = list(vulnerability.get("threats")).iter().filter(applies);
+        let mut impacts =
+            threats.filter(|threat| threat.get("category").and_then(Value::as_str) == Some("impact"));
+        impacts.find_map(|threat| threat.get("details")?.as_str())
+    })
+}
+
+fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
+    let mut products = Products::new();
+    let Some(tree) = tree else {
+        return Ok(products);
+    };
+    for product in list(tree.get("full_product_names")) {
+        take(product, &mut products);
+    }
+    let mut open: Vec<(&Value, usize)> = list(tree.get("branches"))
+        .iter()
+        .map(|branch| (branch, 0))
+        .collect();
+    while let Some((branch, depth)) = open.pop() {
+        if depth >= MAX_DEPTH {
+            return Err(bad("/product_tree/branches", "the tree is nested too deeply"));
+        }
+        if let Some(product) = branch.get("product") {
+            take(product, &mut products);
+        }
+        open.extend(
+            list(branch.get("branches"))
+                .iter()
+                .map(|branch| (branch, depth + 1)),
+        );
+    }
+    // A product as part of another has a name of its own; its package is that of the part. Relationships
+    // may refer to such names again, in any order, so they are followed until nothing is new.
+    let relationships = list(tree.get("relationships"));
+    for _ in 0..MAX_DEPTH {
+        let mut changed = false;
+        for relationship in relationships {
+            let part = relationship.get("product_reference").and_then(Value::as_str);
+            let whole = relationship.get("full_product_name");
+            let (Some(part), Some(whole)) = (part, whole) else {
+                continue;
+            };
+            let Some(id) = whole.get("product_id").and_then(Value::as_str) else {
+                continue;
+            };
+            take(whole, &mut products);
+            let of_part = products.get(part).cloned().unwrap_or_default();
+            let known = products.entry(id).or_default();
+            for purl in of_part {
+                if known.len() < MAX_PURLS_PER_PRODUCT && !known.contains(&purl) {
+                    known.push(purl);
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    Ok(products)
+}
+
+fn take<'a>(product: &'a Value, products: &mut Products<'a>) {
+    let Some(id) = product.get("product_id").and_then(Value::as_str) else {
+        return;
+    };
+    let helper = product.get("product_identification_helper");
+    // 2.0 has one, 2.1 a list.
+    let one = helper.and_then(|helper| helper.get("purl"));
+    let many = list(helper.and_then(|helper| helper.get("purls")));
+    let known = products.entry(id).or_default();
+    for purl in one.into_iter().chain(many).filter_map(Value::as_str) {
+        if known.len() < MAX_PURLS_PER_PRODUCT && !known.contains(&purl) {
+            known.push(purl);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! CycloneDX JSON: vulnerabilities with an analysis, which refer to components of the same document, or of
+//! another by a BOM-Link whose fragment names the component.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use starling_protocol::UnixMillis;
+
+use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of};
+
+pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
+    let vulnerabilities = value
+        .get("vulnerabilities")
+        .and_then(Value::as_array)
+        .ok_or_else(|| {
+            invalid(
+                VexFormat::CycloneDx,
+                "/vulnerabilities",
+                "there is no list of vulnerabilities",
+            )
+        })?;
+    let authors = [
+        "/metadata/authors/0/name",
+        "/metadata/supplier/name",
+        "/metadata/manufacture/name",
+    ];
+    reader.author = authors
+        .into_iter()
+        .find_map(|place| value.pointer(place)?.as_str())
+        .map(ToOwned::to_owned);
+    let written = time_of(value.pointer("/metadata/timestamp"));
+    let components = components(value);
+    for (index, vulnerability) in vulnerabilities.iter().enumerate() {
+        let Some(analysis) = vulnerability.get("analysis") else {
+            continue;
+        };
+        let status = match analysis.get("state").and_then(Value::as_str) {
+            Some("not_affected" | "false_positive") => VexStatus::NotAffected,
+            Some("resolved" | "resolved_with_pedigree") => VexStatus::Fixed,
+            Some("exploitable") => VexStatus::Affected,
+            Some("in_triage") => VexStatus::UnderInvestigation,
+            None => continue,
+            Some(_) => {
+                let place = format!("/vulnerabilities/{index}/analysis/state");
+                return Err(invalid(
+                    VexFormat::CycloneDx,
+                    place,
+                    "the state is none that CycloneDX has",
+                ));
+            }
+        };
+        let references = vulnerability
+            .get("references")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let mut ids: Vec<String> = vulnerability
+            .get("id")
+            .into_iter()
+            .chain(references.filter_map(|reference| reference.get("id")))
+            .filter_map(Value::as_str)
+            .map(ToOwned::to_owned)
+            .collect();
+        ids.sort();
+        ids.dedup();
+        let ids: Arc<[String]> = ids.into();
+        let why = ["justification", "detail"].into_iter().find_map(|key| {
+            analysis
+                .get(key)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+        });
+        let time = time_of(analysis.get("lastUpdated"))
+            .or_else(|| time_of(vulnerability.get("updated")))
+            .or(written)
+            .unwrap_or(UnixMillis::EPOCH);
+        let affects = vulnerability
+            .get("affects")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let decoded: Vec<String> = affects
+            .filter_map(|affected| affected.get("ref")?.as_str())
+            .map(|reference| {
+                let fragment = match reference.split_once('#') {
+                    Some((link, fragment)) if link.starts_with("urn:cdx:") => decode(fragment),
+                    _ => reference.to_owned(),
+                };
+                components
+                    .get(fragment.as_str())
+                    .map_or(fragment, |purl| (*purl).to_owned())
+            })
+            .collect();
+        if ids.is_empty() || decoded.is_empty() {
+            reader.unusable += 1;
+        }
+        reader.say(&ids, decoded.iter().map(String::as_str), status, why, time)?;
+    }
+    Ok(())
+}
+
+/// Package URLs by reference, of components at any depth.
+fn components(value: &Value) -> BTreeMap<&str, &str> {
+    let mut found = BTreeMap::new();
+    let mut open: Vec<&Value> = Vec::new();
+    open.extend(value.pointer("/metadata/component"));
+    open.extend(
+        value
+            .get("components")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten(),
+    );
+    while let Some(component) = open.pop() {
+        let text = |key: &str| component.get(key).and_then(Value::as_str);
+        if let (Some(reference), Some(purl)) = (text("bom-ref"), text("purl")) {
+            found.insert(reference, purl);
+        }
+        open.extend(
+            component
+                .get("components")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten(),
+        );
+    }
+    found
+}
+
+/// Undoes percent-encoding; what is no such encoding stays as it is.
+fn decode(text: &str) -> String {
+    let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let pair = (
+            digit(bytes.get(at + 1).copied()),
+            digit(bytes.get(at + 2).copied()),
+        );
+        match (byte, pair) {
+            (b'%', (Some(high), Some(low))) => {
+                out.extend(u8::try_from(high * 16 + low));
+                at += 3;
+            }
+            (byte, _) => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
+}

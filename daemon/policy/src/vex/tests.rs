@@ -1,0 +1,196 @@
+//! Each kind of document, what settles a finding and what does not.
+
+use serde_json::json;
+use starling_scanner::severity::Level;
+
+use super::*;
+use crate::tests::finding;
+
+fn read(value: &Value) -> VexDocument {
+    VexDocument::read(value.to_string().as_bytes()).unwrap()
+}
+
+/// The status and reason that settle the usual finding (CVE-2024-1 in express 4.0.0).
+fn settled(documents: &[VexDocument]) -> Option<(VexStatus, Option<String>)> {
+    let mut index = VexIndex::of(documents);
+    let found = index.settle(&finding(Level::High));
+    found.map(|(statement, _)| (statement.status, statement.why.clone()))
+}
+
+fn openvex(product: &Value, status: &str) -> VexDocument {
+    read(&json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "author": "A", "timestamp": "2025-01-01T00:00:00Z",
+        "statements": [{
+            "vulnerability": {"name": "CVE-2024-1", "aliases": ["GHSA-x"]},
+            "products": [product], "status": status, "justification": "vulnerable_code_not_present",
+        }],
+    }))
+}
+
+#[test]
+fn openvex_of_both_versions_settles_by_package_url() {
+    let express = json!({"@id": "pkg:npm/express@4.0.0"});
+    let why = Some("vulnerable_code_not_present".to_owned());
+    assert_eq!(
+        settled(&[openvex(&express, "not_affected")]),
+        Some((VexStatus::NotAffected, why.clone()))
+    );
+    assert_eq!(
+        settled(&[openvex(&express, "fixed")]),
+        Some((VexStatus::Fixed, why))
+    );
+    for status in ["affected", "under_investigation"] {
+        assert_eq!(settled(&[openvex(&express, status)]), None, "{status}");
+    }
+    let old = read(&json!({
+        "@context": "https://openvex.dev/ns",
+        "statements": [{"vulnerability": "CVE-2024-1", "products": ["pkg:npm/express"], "status": "not_affected"}],
+    }));
+    assert_eq!(settled(&[old]), Some((VexStatus::NotAffected, None)));
+}
+
+#[test]
+fn a_statement_is_about_what_it_names_and_nothing_else() {
+    for (product, applies) in [
+        (json!({"@id": "pkg:npm/express"}), true),
+        (json!({"@id": "pkg:npm/express@4.0.1"}), false),
+        (json!({"@id": "pkg:npm/express@4.0.0?arch=x"}), false),
+        (json!({"@id": "pkg:npm/koa"}), false),
+        (json!({"@id": "pkg:pypi/express"}), false),
+        (
+            json!({"@id": "any", "identifiers": {"purl": "pkg:npm/express"}}),
+            true,
+        ),
+        (
+            json!({"@id": "pkg:oci/shop", "subcomponents": [{"@id": "pkg:npm/express@4.0.0"}]}),
+            true,
+        ),
+        (
+            json!({"@id": "pkg:npm/express", "subcomponents": [{"@id": "pkg:npm/koa"}]}),
+            false,
+        ),
+        (json!({"@id": "https://example.org/product"}), false),
+    ] {
+        let document = openvex(&product, "not_affected");
+        assert_eq!(settled(&[document]).is_some(), applies, "{product}");
+    }
+    let unusable = openvex(&json!({"@id": "https://example.org/product"}), "not_affected");
+    assert_eq!((unusable.len(), unusable.unusable), (0, 1));
+}
+
+#[test]
+fn the_newest_statement_counts_whichever_document_it_is_in() {
+    let statement = |time: &str, status: &str| {
+        read(&json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
+            "statements": [{"timestamp": time, "vulnerability": {"name": "CVE-2024-1"},
+                "products": [{"@id": "pkg:npm/express"}], "status": status}],
+        }))
+    };
+    let (old, new) = (
+        statement("2025-01-01T00:00:00Z", "not_affected"),
+        statement("2025-02-01T00:00:00Z", "affected"),
+    );
+    assert_eq!(settled(&[old.clone(), new.clone()]), None);
+    assert_eq!(settled(&[new, old.clone()]), None);
+    let newest = statement("2025-03-01T00:00:00Z", "fixed");
+    assert_eq!(settled(&[newest, old]).unwrap().0, VexStatus::Fixed);
+}
+
+fn csaf(status: &str) -> Value {
+    json!({
+        "document": {"category": "csaf_vex", "csaf_version": "2.0", "publisher": {"name": "P"},
+            "tracking": {"current_release_date": "2025-01-01T00:00:00Z"}},
+        "product_tree": {
+            "branches": [{"category": "vendor", "name": "v", "branches": [
+                {"category": "product_version", "name": "4", "product": {"name": "e", "product_id": "E",
+                    "product_identification_helper": {"purl": "pkg:npm/express@4.0.0"}}}]}],
+            "full_product_names": [{"product_id": "CPE", "name": "c", "product_identification_helper": {"cpe": "cpe:/o:x"}}],
+            "relationships": [
+                {"category": "default_component_of", "product_reference": "SHOP:E", "relates_to_product_reference": "CPE",
+                    "full_product_name": {"name": "twice", "product_id": "OS:SHOP:E"}},
+                {"category": "default_component_of", "product_reference": "E", "relates_to_product_reference": "CPE",
+                    "full_product_name": {"name": "once", "product_id": "SHOP:E"}},
+            ],
+        },
+        "vulnerabilities": [{"cve": "CVE-2024-1", "product_status": {status: ["OS:SHOP:E"]},
+            "flags": [{"label": "component_not_present", "product_ids": ["OS:SHOP:E"]}]}],
+    })
+}
+
+#[test]
+fn csaf_settles_through_the_tree_and_its_relationships() {
+    let why = Some("component_not_present".to_owned());
+    assert_eq!(
+        settled(&[read(&csaf("known_not_affected"))]),
+        Some((VexStatus::NotAffected, why))
+    );
+    assert_eq!(settled(&[read(&csaf("fixed"))]), Some((VexStatus::Fixed, None)));
+    assert_eq!(settled(&[read(&csaf("known_affected"))]), None);
+    let mut contradiction = csaf("known_not_affected");
+    contradiction["vulnerabilities"][0]["product_status"]["known_affected"] = json!(["E"]);
+    assert_eq!(settled(&[read(&contradiction)]), None, "the worse of two counts");
+    let mut by_cpe = csaf("known_not_affected");
+    by_cpe["vulnerabilities"][0]["product_status"]["known_not_affected"] = json!(["CPE", "NONE"]);
+    assert_eq!(read(&by_cpe).unusable, 2);
+}
+
+#[test]
+fn relationships_in_a_circle_end() {
+    let mut circle = csaf("fixed");
+    circle["product_tree"]["relationships"] = json!([
+        {"product_reference": "A", "full_product_name": {"product_id": "B"}},
+        {"product_reference": "B", "full_product_name": {"product_id": "A"}},
+        {"product_reference": "E", "full_product_name": {"product_id": "A"}},
+    ]);
+    circle["vulnerabilities"][0]["product_status"]["fixed"] = json!(["B"]);
+    assert!(settled(&[read(&circle)]).is_some());
+}
+
+#[test]
+fn cyclonedx_settles_by_reference_link_and_package_url() {
+    for reference in [
+        "e",
+        "pkg:npm/express@4.0.0",
+        "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79/1#e",
+        "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79/1#pkg%3Anpm%2Fexpress%404.0.0",
+    ] {
+        let document = json!({
+            "bomFormat": "CycloneDX", "specVersion": "1.5",
+            "components": [{"type": "library", "name": "outer", "components": [
+                {"type": "library", "name": "express", "bom-ref": "e", "purl": "pkg:npm/express@4.0.0"}]}],
+            "vulnerabilities": [{"id": "CVE-2024-1", "affects": [{"ref": reference}],
+                "analysis": {"state": "not_affected", "justification": "code_not_reachable"}}],
+        });
+        let why = Some("code_not_reachable".to_owned());
+        assert_eq!(
+            settled(&[read(&document)]),
+            Some((VexStatus::NotAffected, why)),
+            "{reference}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_vex_document_is_refused() {
+    for bytes in [
+        "",
+        "[]",
+        "{}",
+        r#"{"@context":"https://openvex.dev/ns"}"#,
+        r#"{"@context":"https://openvex.dev/ns","statements":[{"status":"fine"}]}"#,
+        r#"{"@context":"https://openvex.dev/ns","statements":[{"status":"fixed","products":[]}]}"#,
+        r#"{"document":{"csaf_version":"1.2"}}"#,
+        r#"{"bomFormat":"CycloneDX"}"#,
+        r#"{"bomFormat":"CycloneDX","vulnerabilities":[{"id":"A","analysis":{"state":"odd"}}]}"#,
+    ] {
+        assert!(VexDocument::read(bytes.as_bytes()).is_err(), "{bytes}");
+    }
+    assert!(VexDocument::read(&vec![b' '; MAX_VEX_BYTES + 1]).is_err());
+    let deep = format!(
+        "{}{}",
+        r#"{"document":{"csaf_version":"2.0"},"product_tree":{"branches":"#,
+        "[".repeat(100_000)
+    );
+    assert!(VexDocument::read(deep.as_bytes()).is_err());
+}

@@ -1,0 +1,327 @@
+//! The site's policy file and the versions of it that were in use.
+//!
+//! The owner edits one file (`scan.policy_file`). Each time a scan or a command meets bytes in it that it
+//! has not met last, they are kept under their hash in the site's folder, and a line in the history says
+//! since when. So what made a verdict of months ago can be read, and put back.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use starling_api::ServiceResult;
+use starling_api_types::{ErrorCode, PolicyHistory, PolicyVersionEntry, Problem};
+use starling_policy::{MAX_POLICY_BYTES, PolicyDocument, PolicyVersion};
+use starling_protocol::UnixMillis;
+
+use crate::config::Config;
+use crate::home::{Home, error_chain, write_durably};
+use crate::home_problem::home_problem;
+
+/// The folder of kept versions, in the site's folder.
+const FOLDER: &str = "policies";
+/// The history in it: a moment and a version a line, oldest first.
+const HISTORY: &str = "history";
+/// Largest history that is read, in bytes: some 600,000 changes.
+const MAX_HISTORY_BYTES: u64 = 64 * 1024 * 1024;
+/// Mode of what is kept: it may name people.
+const MODE: u32 = 0o600;
+
+/// The policy file of one site.
+#[derive(Debug)]
+pub(crate) struct PolicyFile {
+    /// The file that the owner edits, if the configuration names one.
+    file: Option<PathBuf>,
+    folder: PathBuf,
+    /// What was read last, so that a scan need not parse it again; and so that versions are kept one at a time.
+    last: Mutex<Option<(Vec<u8>, Arc<PolicyDocument>)>>,
+}
+
+impl PolicyFile {
+    /// The policy file that the configuration names; a relative path is one in the site's folder.
+    pub(crate) fn of(home: &Home, config: &Config) -> Self {
+        Self {
+            file: config
+                .scan
+                .policy_file
+                .as_ref()
+                .map(|file| home.path().join(file)),
+            folder: home.path().join(FOLDER),
+            last: Mutex::new(None),
+        }
+    }
+
+    /// The policy as the file says now; `None` where the configuration names no file.
+    ///
+    /// # Errors
+    /// `policy_invalid`, or `file_access`: a policy that cannot be read is not the same as none.
+    pub(crate) fn load(&self, now: UnixMillis) -> ServiceResult<Option<Arc<PolicyDocument>>> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        let bytes = read(file, MAX_POLICY_BYTES as u64)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, document)) = &*last
+            && *known == bytes
+        {
+            return Ok(Some(Arc::clone(document)));
+        }
+        let document = PolicyDocument::read(&bytes).map_err(|error| invalid(file, &error))?;
+        self.keep(&bytes, now)?;
+        let document = Arc::new(document);
+        *last = Some((bytes, Arc::clone(&document)));
+        Ok(Some(document))
+    }
+
+    /// Keeps these bytes as the version in use from now on, unless they are it already.
+    fn keep(&self, bytes: &[u8], now: UnixMillis) -> ServiceResult<()> {
+        let version = PolicyVersion::of(bytes).to_string();
+        if self
+            .read_history()?
+            .last()
+            .is_some_and(|(_, last)| *last == version)
+        {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder).map_err(|error| access("making", &self.folder, &error))?;
+        let kept = self.path_of(&version);
+        if !kept.exists() {
+            write_durably(&kept, bytes, MODE).map_err(|error| home_problem(&error))?;
+        }
+        let history = self.folder.join(HISTORY);
+        let line = format!("{now} {version}\n");
+        let append = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new()
+                .create(true)
+                .read(true)
+                .append(true)
+                .open(&history)?;
+            // A crash may have left half a line, which must not swallow this one.
+            let torn = file.metadata()?.len() > 0 && {
+                let mut last = [0];
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+                last != *b"\n"
+            };
+            file.write_all(format!("{}{line}", if torn { "\n" } else { "" }).as_bytes())?;
+            file.sync_all()
+        };
+        append().map_err(|error| access("writing", &history, &error))
+    }
+
+    /// Where a version is kept.
+    fn path_of(&self, version: &str) -> PathBuf {
+        let name = version.strip_prefix("blake3:").unwrap_or(version);
+        self.folder.join(format!("{name}.yaml"))
+    }
+
+    /// The lines of the history; those that cannot be read, as a crash may leave one, are passed over.
+    fn read_history(&self) -> ServiceResult<Vec<(UnixMillis, String)>> {
+        let path = self.folder.join(HISTORY);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let bytes = read(&path, MAX_HISTORY_BYTES)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let line = |line: &str| {
+            let (time, version) = line.split_once(' ')?;
+            let hex = version.strip_prefix("blake3:")?;
+            let whole = hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+            whole.then_some((time.parse().ok()?, version.to_owned()))
+        };
+        Ok(text.lines().filter_map(line).collect())
+    }
+
+    /// The versions that were in use, newest first; what the file says now is met first.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn history(&self, now: UnixMillis) -> ServiceResult<PolicyHistory> {
+        self.load(now)?;
+        let lines = self.read_history()?;
+        let newest = lines.len().saturating_sub(1);
+        let entries = lines.into_iter().enumerate().rev();
+        Ok(PolicyHistory {
+            versions: entries
+                .map(|(index, (since, version))| PolicyVersionEntry {
+                    kept: self.path_of(&version).exists(),
+                    version,
+                    since: since.into(),
+                    current: index == newest && self.file.is_some(),
+                })
+                .collect(),
+        })
+    }
+
+    /// Puts a kept version back in the file; `name` is its hash or the unambiguous beginning of it.
+    ///
+    /// # Errors
+    /// `bad_request` where no version, or several, begin so; `file_access`.
+    pub(crate) fn rollback(&self, name: &str, now: UnixMillis) -> ServiceResult<PolicyHistory> {
+        let Some(file) = &self.file else {
+            return Err(Problem::new(
+                ErrorCode::ConfigInvalid,
+                "putting a policy back: the configuration names no policy file",
+            )
+            .hint("set scan.policy_file"));
+        };
+        // What the file says now must not be lost; what it says may be what is wrong with it.
+        if let Err(problem) = self.load(now)
+            && problem.code != ErrorCode::PolicyInvalid
+            && file.exists()
+        {
+            return Err(problem);
+        }
+        let wanted = name.strip_prefix("blake3:").unwrap_or(name);
+        let mut found: Vec<String> = self
+            .read_history()?
+            .into_iter()
+            .map(|(_, version)| version)
+            .collect();
+        found.retain(|version| {
+            version
+                .strip_prefix("blake3:")
+                .is_some_and(|hex| hex.starts_with(wanted))
+        });
+        found.sort();
+        found.dedup();
+        let version = match found.as_slice() {
+            [version] if !wanted.is_empty() => version,
+            several => {
+                let short: String = name.chars().take(80).collect();
+                let detail = format!(
+                    "putting a policy back: {} versions begin with `{short}`",
+                    several.len()
+                );
+                return Err(Problem::new(ErrorCode::BadRequest, detail)
+                    .hint("`starling policy history` lists the versions"));
+            }
+        };
+        let bytes = read(&self.path_of(version), MAX_POLICY_BYTES as u64)?;
+        if PolicyVersion::of(&bytes).to_string() != *version {
+            return Err(Problem::new(
+                ErrorCode::FileAccess,
+                format!(
+                    "putting a policy back: {} is not what was kept",
+                    self.path_of(version).display()
+                ),
+            ));
+        }
+        write_durably(file, &bytes, MODE).map_err(|error| home_problem(&error))?;
+        self.history(now)
+    }
+}
+
+/// The problem with a policy's text.
+pub(crate) fn invalid(file: &Path, error: &dyn std::error::Error) -> Problem {
+    Problem::new(
+        ErrorCode::PolicyInvalid,
+        format!("{}: {}", file.display(), error_chain(error)),
+    )
+    .hint("`starling policy validate FILE` checks it; docs/schemas/policy.schema.json describes it")
+}
+
+fn read(path: &Path, max_bytes: u64) -> ServiceResult<Vec<u8>> {
+    let file = fs::File::open(path).map_err(|error| access("opening", path, &error))?;
+    let mut bytes = Vec::new();
+    file.take(max_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| access("reading", path, &error))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(Problem::new(
+            ErrorCode::PolicyInvalid,
+            format!("reading {}: it has more than {max_bytes} bytes", path.display()),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn access(attempted: &'static str, path: &Path, error: &std::io::Error) -> Problem {
+    starling_api::file_problem(attempted, path, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "format: starling-policy/1\n";
+    const TWO: &str = "format: starling-policy/1\nname: two\n";
+
+    fn policy_file(folder: &Path) -> PolicyFile {
+        PolicyFile {
+            file: Some(folder.join("policy.yaml")),
+            folder: folder.join(FOLDER),
+            last: Mutex::new(None),
+        }
+    }
+
+    fn at(second: u64) -> UnixMillis {
+        UnixMillis::saturating(second * 1_000)
+    }
+
+    #[test]
+    fn every_version_in_use_is_kept_and_can_be_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = policy_file(folder.path());
+        let file = folder.path().join("policy.yaml");
+        fs::write(&file, ONE).unwrap();
+        policies.load(at(1)).unwrap();
+        policies.load(at(2)).unwrap();
+        fs::write(&file, TWO).unwrap();
+        // Another process meets it too.
+        policy_file(folder.path()).load(at(3)).unwrap();
+        policies.load(at(4)).unwrap();
+        let versions = policies.history(at(5)).unwrap().versions;
+        let [two, one] = versions.as_slice() else {
+            panic!("{versions:?}");
+        };
+        assert_eq!(one.version, PolicyVersion::of(ONE.as_bytes()).to_string());
+        assert!(two.current && !one.current && one.kept);
+        assert_eq!(one.since.unix_millis(), 1_000);
+
+        let after = policies.rollback(&one.version[7..15], at(6)).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), ONE);
+        assert_eq!(after.versions.len(), 3);
+        assert_eq!(after.versions[0].version, one.version);
+        for name in ["", "blake3:", "zz", "blake3:0"] {
+            let problem = policies.rollback(name, at(7)).unwrap_err();
+            assert_eq!(problem.code, ErrorCode::BadRequest, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_broken_policy_is_refused_and_can_be_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = policy_file(folder.path());
+        let file = folder.path().join("policy.yaml");
+        assert_eq!(policies.load(at(1)).unwrap_err().code, ErrorCode::FileAccess);
+        fs::write(&file, ONE).unwrap();
+        let version = policies.history(at(1)).unwrap().versions[0].version.clone();
+        fs::write(&file, "format: other\n").unwrap();
+        let problem = policies.load(at(2)).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::PolicyInvalid);
+        assert!(problem.detail.contains("line 1, column "), "{problem}");
+        policies.rollback(&version, at(3)).unwrap();
+        assert!(policies.load(at(4)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_torn_history_and_an_altered_version_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = policy_file(folder.path());
+        fs::write(folder.path().join("policy.yaml"), ONE).unwrap();
+        let version = policies.history(at(1)).unwrap().versions[0].version.clone();
+        let history = folder.path().join(FOLDER).join(HISTORY);
+        let mut text = fs::read_to_string(&history).unwrap();
+        text.push_str("1970-01-01T00:00:02.000Z blake3:00");
+        fs::write(&history, text).unwrap();
+        assert_eq!(policies.history(at(2)).unwrap().versions.len(), 1);
+        fs::write(folder.path().join("policy.yaml"), TWO).unwrap();
+        assert_eq!(policies.history(at(2)).unwrap().versions.len(), 2);
+        fs::write(policies.path_of(&version), TWO).unwrap();
+        assert_eq!(
+            policies.rollback(&version, at(3)).unwrap_err().code,
+            ErrorCode::FileAccess
+        );
+    }
+}
