@@ -129,7 +129,10 @@ impl PolicyFile {
             let whole = hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
             whole.then_some((time.parse().ok()?, version.to_owned()))
         };
-        Ok(text.lines().filter_map(line).collect())
+        let mut lines: Vec<_> = text.lines().filter_map(line).collect();
+        // Two processes that met a version at once each wrote a line.
+        lines.dedup_by(|later, earlier| later.1 == earlier.1);
+        Ok(lines)
     }
 
     /// The versions that were in use, newest first; what the file says now is met first.

@@ -37,6 +37,8 @@ pub use verdict::{
 pub use vex::{MAX_VEX_BYTES, VexDocument, VexError, VexFormat, VexReport, VexStatus};
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -129,7 +129,7 @@ pub struct VexDocument {
 pub(crate) struct Statement {
     /// Its names: an id and aliases.
     pub(crate) ids: Arc<[String]>,
-    pub(crate) product: Arc<PackageUrl>,
+    pub(crate) product: PackageUrl,
     pub(crate) status: VexStatus,
     /// The justification's name, or a sentence.
     pub(crate) why: Option<String>,
@@ -239,7 +239,7 @@ impl Reader {
             }
             self.statements.push(Statement {
                 ids: Arc::clone(ids),
-                product: Arc::new(product),
+                product,
                 status,
                 why: why.map(ToOwned::to_owned),
                 time,
