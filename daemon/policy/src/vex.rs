@@ -25,8 +25,10 @@ use starling_scanner::scan::Finding;
 
 /// Largest document, in bytes.
 pub const MAX_VEX_BYTES: usize = 16 * 1024 * 1024;
-/// Most pairs of statement and product that one document may make: CSAF can name many by few words.
-const MAX_STATEMENTS: usize = 1_000_000;
+/// Most pairs of statement and product that the documents of one scan may make: CSAF can name many by few words.
+const MAX_STATEMENTS: usize = 500_000;
+/// Longest justification that is kept, in characters: one may stand for every product of a document.
+const MAX_WHY_CHARS: usize = 300;
 
 /// What a supplier says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -129,10 +131,10 @@ pub struct VexDocument {
 pub(crate) struct Statement {
     /// Its names: an id and aliases.
     pub(crate) ids: Arc<[String]>,
-    pub(crate) product: PackageUrl,
+    pub(crate) product: Arc<PackageUrl>,
     pub(crate) status: VexStatus,
     /// The justification's name, or a sentence.
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Arc<str>>,
     pub(crate) time: UnixMillis,
 }
 
@@ -160,6 +162,25 @@ impl VexDocument {
     /// # Errors
     /// If no known kind is found, the document breaks its kind, or a limit is exceeded.
     pub fn read(bytes: &[u8]) -> Result<Self, VexError> {
+        Self::read_within(bytes, MAX_STATEMENTS)
+    }
+
+    /// Reads all documents of a scan; the limit on statements is one for all of them.
+    ///
+    /// # Errors
+    /// As [`Self::read`], for the first that cannot be read.
+    pub fn read_all<'a>(documents: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Self>, VexError> {
+        let mut left = MAX_STATEMENTS;
+        let mut read = Vec::new();
+        for bytes in documents {
+            let document = Self::read_within(bytes, left)?;
+            left = left.saturating_sub(document.len());
+            read.push(document);
+        }
+        Ok(read)
+    }
+
+    fn read_within(bytes: &[u8], max_statements: usize) -> Result<Self, VexError> {
         if bytes.len() > MAX_VEX_BYTES {
             return Err(VexError::TooLarge {
                 what: "bytes",
@@ -169,7 +190,10 @@ impl VexDocument {
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let value: Value = serde_json::from_slice(bytes).map_err(VexError::Json)?;
-        let mut reader = Reader::default();
+        let mut reader = Reader {
+            left: max_statements,
+            ..Reader::default()
+        };
         let format = if openvex::is(&value) {
             openvex::read(&value, &mut reader)?;
             VexFormat::OpenVex
@@ -213,6 +237,10 @@ struct Reader {
     author: Option<String>,
     statements: Vec<Statement>,
     unusable: u64,
+    /// How many more statements may be taken in.
+    left: usize,
+    /// Package URLs by their texts; nothing for what is none.
+    parsed: BTreeMap<String, Option<Arc<PackageUrl>>>,
 }
 
 impl Reader {
@@ -222,31 +250,37 @@ impl Reader {
         ids: &Arc<[String]>,
         products: impl IntoIterator<Item = &'a str>,
         status: VexStatus,
-        why: Option<&str>,
+        why: Option<&Arc<str>>,
         time: UnixMillis,
     ) -> Result<(), VexError> {
         for product in products {
-            let Ok(product) = PackageUrl::parse_lenient(product) else {
+            // A document names few products many times.
+            let parsed = self.parsed.entry(product.to_owned());
+            let parse = || PackageUrl::parse_lenient(product).ok().map(Arc::new);
+            let Some(product) = parsed.or_insert_with(parse).clone() else {
                 self.unusable += 1;
                 continue;
             };
-            if self.statements.len() >= MAX_STATEMENTS {
-                return Err(VexError::TooLarge {
-                    what: "statements",
-                    found: self.statements.len() + 1,
-                    limit: MAX_STATEMENTS,
-                });
-            }
+            self.left = self.left.checked_sub(1).ok_or(VexError::TooLarge {
+                what: "statements, with those before it,",
+                found: MAX_STATEMENTS + 1,
+                limit: MAX_STATEMENTS,
+            })?;
             self.statements.push(Statement {
                 ids: Arc::clone(ids),
                 product,
                 status,
-                why: why.map(ToOwned::to_owned),
+                why: why.map(Arc::clone),
                 time,
             });
         }
         Ok(())
     }
+}
+
+/// A justification, cut to what is kept of it.
+fn why_of(text: &str) -> Arc<str> {
+    text.chars().take(MAX_WHY_CHARS).collect::<String>().into()
 }
 
 fn invalid(format: VexFormat, place: impl Into<String>, reason: &'static str) -> VexError {
@@ -265,19 +299,20 @@ fn time_of(value: Option<&Value>) -> Option<UnixMillis> {
 /// The statements of all documents of a scan, found by the names of vulnerabilities.
 #[derive(Debug)]
 pub(crate) struct VexIndex<'a> {
-    /// Document, and statement in it.
-    by_id: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
+    /// By vulnerability and package, whatever its version: the document, and a statement in it.
+    by_name: BTreeMap<(&'a str, PackageUrl), Vec<(usize, &'a Statement)>>,
     reports: Vec<VexReport>,
 }
 
 impl<'a> VexIndex<'a> {
     pub(crate) fn of(documents: &'a [VexDocument]) -> Self {
-        let mut by_id: BTreeMap<&str, Vec<(usize, &Statement)>> = BTreeMap::new();
+        let mut by_name: BTreeMap<(&str, PackageUrl), Vec<(usize, &Statement)>> = BTreeMap::new();
         let mut reports = Vec::with_capacity(documents.len());
         for (index, document) in documents.iter().enumerate() {
             for statement in &document.statements {
                 for id in statement.ids.iter() {
-                    by_id.entry(id).or_default().push((index, statement));
+                    let key = (id.as_str(), statement.product.package_only());
+                    by_name.entry(key).or_default().push((index, statement));
                 }
             }
             reports.push(VexReport {
@@ -289,16 +324,23 @@ impl<'a> VexIndex<'a> {
                 settled: 0,
             });
         }
-        Self { by_id, reports }
+        Self { by_name, reports }
     }
 
     /// The statement that counts for a finding, if it settles it, with its document's hash.
     pub(crate) fn settle(&mut self, finding: &Finding) -> Option<(&'a Statement, String)> {
+        if self.by_name.is_empty() {
+            return None;
+        }
         let purl = PackageUrl::parse_lenient(&finding.package.purl).ok()?;
         let mut newest: Option<(usize, &'a Statement)> = None;
-        let names = finding.ids.iter().map(String::as_str);
-        for id in names.chain([finding.vulnerability.as_str()]) {
-            for (document, statement) in self.by_id.get(id).into_iter().flatten() {
+        let package = purl.package_only();
+        let names = finding.ids.iter().filter(|id| **id != finding.vulnerability);
+        for id in names.chain([&finding.vulnerability]) {
+            let Some(statements) = self.by_name.get(&(id.as_str(), package.clone())) else {
+                continue;
+            };
+            for (document, statement) in statements {
                 if !is_about(&statement.product, &purl) {
                     continue;
                 }

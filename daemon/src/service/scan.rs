@@ -110,9 +110,7 @@ impl Judge<'_> {
             Problem::new(ErrorCode::BaselineUnreadable, crate::home::error_chain(&error))
                 .hint("`starling scan --json` writes what can be given as a baseline")
         })?;
-        let vex = documents.vex.iter().map(|bytes| VexDocument::read(bytes));
-        let vex = vex
-            .collect::<Result<Vec<_>, _>>()
+        let vex = VexDocument::read_all(documents.vex.iter().map(AsRef::as_ref))
             .map_err(|error| Problem::new(ErrorCode::VexUnreadable, crate::home::error_chain(&error)))?;
         let as_of = match params.as_of {
             Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),

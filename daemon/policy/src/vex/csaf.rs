@@ -6,12 +6,14 @@ use std::sync::Arc;
 use serde_json::Value;
 use starling_protocol::UnixMillis;
 
-use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of};
+use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 
 /// Deepest tree of products; JSON itself is read no deeper.
 const MAX_DEPTH: usize = 64;
 /// Most package URLs that one product may stand for through relationships.
-const MAX_PURLS_PER_PRODUCT: usize = 256;
+const MAX_PURLS_PER_PRODUCT: usize = 16;
+/// Longest chain of products that are parts of products.
+const MAX_CHAIN: usize = 8;
 
 /// Package URLs by product.
 type Products<'a> = BTreeMap<&'a str, Vec<&'a str>>;
@@ -47,6 +49,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             reader.unusable += 1;
             continue;
         }
+        let impacts = Impacts::of_vulnerability(vulnerability);
         for (key, status) in [
             ("known_not_affected", VexStatus::NotAffected),
             ("fixed", VexStatus::Fixed),
@@ -65,7 +68,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 if purls.is_empty() {
                     reader.unusable += 1;
                 }
-                let why = why(vulnerability, product, status);
+                let why = impacts.of(product).filter(|_| status == VexStatus::NotAffected);
                 reader.say(&ids, purls.iter().copied(), status, why, time)?;
             }
         }
@@ -84,27 +87,46 @@ fn list(value: Option<&Value>) -> &[Value] {
         .unwrap_or_default()
 }
 
-/// The justification of a product that is not affected: its flag, else its impact statement.
-fn why<'a>(vulnerability: &'a Value, product: &str, status: VexStatus) -> Option<&'a str> {
-    if status != VexStatus::NotAffected {
-        return None;
+/// Why products are not affected: their flags, else their impact statements.
+#[derive(Default)]
+struct Impacts<'a> {
+    by_product: BTreeMap<&'a str, Arc<str>>,
+    /// What names no product at all is about every one.
+    of_all: Option<Arc<str>>,
+}
+
+impl<'a> Impacts<'a> {
+    fn of_vulnerability(vulnerability: &'a Value) -> Self {
+        let mut impacts = Self::default();
+        for flag in list(vulnerability.get("flags")) {
+            impacts.take(flag, flag.get("label"));
+        }
+        for threat in list(vulnerability.get("threats")) {
+            if threat.get("category").and_then(Value::as_str) == Some("impact") {
+                impacts.take(threat, threat.get("details"));
+            }
+        }
+        impacts
     }
-    let names = |item: &Value| {
-        list(item.get("product_ids"))
-            .iter()
-            .any(|id| id.as_str() == Some(product))
-    };
-    // What names no product at all is about every one.
-    let applies =
-        |item: &&Value| names(item) || (item.get("product_ids").is_none() && item.get("group_ids").is_none());
-    let flags = list(vulnerability.get("flags")).iter().filter(applies);
-    let mut labels = flags.filter_map(|flag| flag.get("label")?.as_str());
-    labels.next().or_else(|| {
-        let threats = list(vulnerability.get("threats")).iter().filter(applies);
-        let mut impacts =
-            threats.filter(|threat| threat.get("category").and_then(Value::as_str) == Some("impact"));
-        impacts.find_map(|threat| threat.get("details")?.as_str())
-    })
+
+    /// The first that is said of a product counts.
+    fn take(&mut self, item: &'a Value, text: Option<&'a Value>) {
+        let Some(text) = text.and_then(Value::as_str).map(why_of) else {
+            return;
+        };
+        for product in list(item.get("product_ids")).iter().filter_map(Value::as_str) {
+            self.by_product
+                .entry(product)
+                .or_insert_with(|| Arc::clone(&text));
+        }
+        if item.get("product_ids").is_none() && item.get("group_ids").is_none() {
+            self.of_all.get_or_insert(text);
+        }
+    }
+
+    fn of(&self, product: &str) -> Option<&Arc<str>> {
+        self.by_product.get(product).or(self.of_all.as_ref())
+    }
 }
 
 fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
@@ -135,7 +157,7 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
     // A product as part of another has a name of its own; its package is that of the part. Relationships
     // may refer to such names again, in any order, so they are followed until nothing is new.
     let relationships = list(tree.get("relationships"));
-    for _ in 0..MAX_DEPTH {
+    for _ in 0..MAX_CHAIN {
         let mut changed = false;
         for relationship in relationships {
             let part = relationship.get("product_reference").and_then(Value::as_str);

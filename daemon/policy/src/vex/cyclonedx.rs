@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use starling_protocol::UnixMillis;
 
-use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of};
+use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     let vulnerabilities = value
@@ -95,7 +95,13 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         if ids.is_empty() || decoded.is_empty() {
             reader.unusable += 1;
         }
-        reader.say(&ids, decoded.iter().map(String::as_str), status, why, time)?;
+        reader.say(
+            &ids,
+            decoded.iter().map(String::as_str),
+            status,
+            why.map(why_of).as_ref(),
+            time,
+        )?;
     }
     Ok(())
 }

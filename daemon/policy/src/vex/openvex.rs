@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use starling_protocol::UnixMillis;
 
-use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of};
+use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 
 /// Whether this is the context of an OpenVEX document.
 pub(super) fn is(value: &Value) -> bool {
@@ -69,7 +69,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         if names.is_empty() {
             reader.unusable += 1;
         }
-        reader.say(&ids, names, status, why, time)?;
+        reader.say(&ids, names, status, why.map(why_of).as_ref(), time)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ fn read(value: &Value) -> VexDocument {
 fn settled(documents: &[VexDocument]) -> Option<(VexStatus, Option<String>)> {
     let mut index = VexIndex::of(documents);
     let found = index.settle(&finding(Level::High));
-    found.map(|(statement, _)| (statement.status, statement.why.clone()))
+    found.map(|(statement, _)| (statement.status, statement.why.as_ref().map(ToString::to_string)))
 }
 
 fn openvex(product: &Value, status: &str) -> VexDocument {
@@ -193,4 +193,25 @@ fn what_is_no_vex_document_is_refused() {
         "[".repeat(100_000)
     );
     assert!(VexDocument::read(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn few_words_cannot_make_endless_statements_or_texts() {
+    let mut many = csaf("known_not_affected");
+    let products: Vec<String> = vec!["E".to_owned(); 300_000];
+    many["vulnerabilities"][0]["product_status"]["known_not_affected"] = json!(products);
+    many["vulnerabilities"][0]["flags"] = json!([{"label": "x".repeat(100_000)}]);
+    let bytes = many.to_string();
+    let document = VexDocument::read(bytes.as_bytes()).unwrap();
+    assert!(
+        document
+            .statements
+            .iter()
+            .all(|said| said.why.as_ref().unwrap().len() == MAX_WHY_CHARS)
+    );
+    let two = VexDocument::read_all([bytes.as_bytes(), bytes.as_bytes()]);
+    assert!(
+        matches!(two, Err(VexError::TooLarge { .. })),
+        "the limit is one for all"
+    );
 }
