@@ -11,7 +11,7 @@ use starling_policy::{
     Baseline, FailOn, Judged, KnowledgeState, Policy, PolicyDocument, SourceCheck, VerdictHash, VexDocument,
     decide, exit_code,
 };
-use starling_protocol::UnixMillis;
+use starling_protocol::{Source, UnixMillis};
 use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
 use starling_scanner::osv::Affected;
 use starling_scanner::sbom;
@@ -211,8 +211,9 @@ pub(crate) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
     settings: starling_view::Settings,
     known: RefCell<BTreeMap<String, bool>>,
-    /// Whether a catalogue of exploited vulnerabilities is held, so that not being in it says something.
-    kev_held: bool,
+    /// The source of exploited vulnerabilities where its catalogue is held, so that not being in it says
+    /// something.
+    kev: Option<Source>,
 }
 
 /// The source whose records are a catalogue of exploited vulnerabilities.
@@ -227,17 +228,16 @@ impl<'a> ViewKnowledge<'a> {
     /// A problem of the store.
     pub(crate) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
         // A check alone is no catalogue: of what it read, nothing may have been accepted here.
-        let kev_held = reader
-            .sources()
-            .iter()
-            .any(|(source, overview)| source.as_str() == KEV_SOURCE && overview.records > 0);
+        let kev = reader.sources().into_iter().find_map(|(source, overview)| {
+            (source.as_str() == KEV_SOURCE && overview.records > 0).then_some(source)
+        });
         Ok(Self {
             settings: reader
                 .settings()
                 .map_err(|error| store_problem("reading the view", &error))?,
             reader,
             known: RefCell::default(),
-            kev_held,
+            kev,
         })
     }
 }
@@ -267,7 +267,12 @@ impl Knowledge for ViewKnowledge<'_> {
                 &package,
             )
             .map_err(|error| failed(Box::new(error)))?;
-            advisories.extend(folded.map(|folded| advisory_for_scan(&folded, self.kev_held)));
+            let listed = self
+                .kev
+                .as_ref()
+                .map(|kev| starling_view::is_stated_by(self.reader, kev, &vulnerability));
+            let listed = listed.transpose().map_err(|error| failed(Box::new(error)))?;
+            advisories.extend(folded.map(|folded| advisory_for_scan(&folded, listed)));
         }
         Ok(advisories)
     }
@@ -287,8 +292,9 @@ impl Knowledge for ViewKnowledge<'_> {
     }
 }
 
-/// A folded advisory in the form that matching needs.
-fn advisory_for_scan(folded: &CanonicalAdvisory, kev_held: bool) -> Advisory {
+/// A folded advisory in the form that matching needs; `kev` says whether a catalogue of exploited vulnerabilities
+/// lists it, none where none is held.
+fn advisory_for_scan(folded: &CanonicalAdvisory, kev: Option<bool>) -> Advisory {
     let mut ids = vec![folded.vulnerability.to_string()];
     ids.extend(folded.aliases.iter().map(ToString::to_string));
     ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
@@ -306,12 +312,7 @@ fn advisory_for_scan(folded: &CanonicalAdvisory, kev_held: bool) -> Advisory {
     let epss = severities.iter().filter(|stated| stated.kind == EPSS_KIND);
     let threat = Threat {
         published: text(&fields.published),
-        kev: kev_held.then(|| {
-            let listed = |edge: &starling_view::Edge| {
-                edge.source.to_string() == KEV_SOURCE && edge.state == starling_view::EdgeState::Live
-            };
-            folded.edges.iter().any(listed)
-        }),
+        kev,
         epss: epss.filter_map(|stated| stated.value.parse().ok()).next(),
     };
     Advisory {

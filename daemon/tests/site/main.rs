@@ -5,4 +5,5 @@
 mod bench;
 mod imports;
 mod lookup;
+mod scans;
 mod stores;

@@ -9,7 +9,8 @@ use starling_protocol::{ContentHash, MergeHash, RecordId, Source};
 
 use crate::advisory::EdgeState;
 use crate::codec::{
-    RecordRow, base_prefix, hash_prefix, name_prefix, read_hash_key, read_held_key, write_package,
+    RecordRow, RecordState, base_prefix, hash_prefix, name_prefix, read_hash_key, read_held_key,
+    write_package,
 };
 use crate::error::ViewError;
 use crate::fold::silent_state;
@@ -79,6 +80,29 @@ pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>,
         }
     }
     Ok(advisories)
+}
+
+/// Returns whether a record of the source that is not withdrawn belongs to a vulnerability, whatever package it
+/// names: a catalogue of exploited vulnerabilities names none.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn is_stated_by<R: Rows>(
+    rows: &R,
+    source: &Source,
+    vulnerability: &VulnerabilityId,
+) -> Result<bool, ViewError> {
+    let mut closures = Closures::new();
+    for (record, row) in records_near(rows, vulnerability, &mut closures)? {
+        if record.source != *source || row.state != RecordState::Live {
+            continue;
+        }
+        let own = VulnerabilityId::of_record(&record.id);
+        if vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the advisories of a package of one ecosystem with its suffix, sorted by vulnerability.

@@ -1,0 +1,158 @@
+//! One verdict, whichever way a site comes to it: the index of an open store, the index alone, the view.
+
+use serde_json::{Value, json};
+use starling_api::ScanDocuments;
+use starling_api_types::{ErrorCode, ScanParams};
+use starling_daemon::scan_cold;
+
+use crate::bench::{Bench, Site, advisory, code};
+
+const NAME: &str = "site-a";
+
+const POLICY: &str = "\
+format: starling-policy/1
+fail: [{kev: true}, {epss: 0.9}]
+rules:
+  - {id: unexploited, action: ignore, reason: nobody does, when: {kev: false, epss_below: 0.5, age: 30d}}
+";
+
+/// An SBOM, and a supplier who vouches for one finding in it.
+fn documents(policy: Option<&str>) -> ScanDocuments {
+    let component = |name: &str, version: &str| json!({"type": "library", "name": name, "version": version, "purl": format!("pkg:npm/{name}@{version}")});
+    let sbom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
+        component("express", "4.17.0"), component("lodash", "4.17.20")]});
+    let vex = json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "supplier", "statements": [
+        {"vulnerability": {"name": "EX-4"}, "products": [{"@id": "pkg:npm/lodash@4.17.20"}],
+         "status": "not_affected", "justification": "vulnerable_code_not_in_execute_path"}]});
+    ScanDocuments {
+        sbom: sbom.to_string().into(),
+        baseline: None,
+        policy: policy.map(|text| text.to_owned().into()),
+        vex: vec![vex.to_string().into()],
+    }
+}
+
+fn params() -> ScanParams {
+    ScanParams {
+        as_of: Some("2025-06-01T00:00:00.000Z".parse().unwrap()),
+        fail_on_unused: true,
+        ..ScanParams::default()
+    }
+}
+
+/// Scans the site in every way there is, and gives the one body.
+fn scan(bench: &Bench, policy: Option<&str>) -> Value {
+    let documents = documents(policy);
+    let open = || {
+        let site = bench.open(NAME);
+        site.wait(site.service.scan(documents.clone(), params())).unwrap()
+    };
+    let by_index = open();
+    let home = bench.home(NAME);
+    let cold = || scan_cold(&home, &documents, &params());
+    assert_eq!(cold().unwrap().unwrap().verdict, by_index.verdict, "cold");
+    // Where the index should be no file can be, so that the view alone is left.
+    let index = home.join("match.idx");
+    std::fs::remove_file(&index).unwrap();
+    std::fs::create_dir(&index).unwrap();
+    assert!(cold().is_none(), "without an index the store has to be opened");
+    assert_eq!(open().verdict, by_index.verdict, "by the view");
+    std::fs::remove_dir(&index).unwrap();
+    serde_json::from_str(by_index.verdict.as_str()).unwrap()
+}
+
+/// What was decided about each finding, by what, and whether it is exploited.
+fn decisions(body: &Value) -> Vec<String> {
+    let findings = body["findings"].as_array().unwrap().iter();
+    let told = findings.map(|finding| {
+        let of = |field: &Value| field.as_str().unwrap_or("-").to_owned();
+        let (name, action) = (of(&finding["vulnerability"]), of(&finding["action"]));
+        format!(
+            "{name} {action} {} {}",
+            of(&finding["decided_by"]["id"]),
+            finding["kev"]
+        )
+    });
+    told.collect()
+}
+
+/// Advisories of which one is likely to be exploited, and one says nothing of that.
+fn feed(site: &Site<'_>) {
+    let scored = |id: &str, package: &str, epss: &str| {
+        let mut record = advisory(id, package, "9.0.0");
+        record["severity"] = json!([{"type": "EPSS", "score": epss}]);
+        record["published"] = json!("2025-01-01T00:00:00Z");
+        record
+    };
+    let records = [
+        scored("EX-1", "express", "0.1"),
+        scored("EX-2", "express", "0.97425"),
+        advisory("EX-3", "lodash", "9.0.0"),
+        scored("EX-4", "lodash", "0.6"),
+    ];
+    site.feed("mine", &records);
+}
+
+/// What a catalogue says: no package, no range, only that it happens.
+fn listed(id: &str, alias: &str) -> Value {
+    json!({"schema_version": "1.6.0", "id": id, "modified": "2025-02-01T00:00:00Z", "aliases": [alias]})
+}
+
+#[test]
+fn what_is_exploited_and_how_likely_decides_alike_by_index_and_by_view() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    feed(&site);
+    drop(site);
+    let before = scan(&bench, Some(POLICY));
+    assert_eq!(
+        decisions(&before),
+        [
+            "EX-1 warn any null",
+            "EX-2 fail fail[1] null",
+            "EX-3 warn any null",
+            "EX-4 ignore - null"
+        ],
+        "no catalogue is held, and not to be listed in none says nothing"
+    );
+
+    let site = bench.open(NAME);
+    site.feed("kev", &[listed("KEV-3", "EX-3")]);
+    drop(site);
+    let after = scan(&bench, Some(POLICY));
+    assert_eq!(
+        decisions(&after),
+        [
+            "EX-1 ignore unexploited false",
+            "EX-2 fail fail[1] false",
+            "EX-3 fail fail[0] true",
+            "EX-4 ignore - false"
+        ]
+    );
+    assert_eq!(after["findings"][1]["epss"], "0.97425");
+    assert_ne!(after["knowledge_root"], before["knowledge_root"]);
+
+    // A listing that is taken back is none.
+    let site = bench.open(NAME);
+    let mut withdrawn = listed("KEV-3", "EX-3");
+    withdrawn["withdrawn"] = json!("2025-03-01T00:00:00Z");
+    withdrawn["modified"] = json!("2025-03-01T00:00:00Z");
+    site.feed("kev", &[withdrawn]);
+    drop(site);
+    assert_eq!(decisions(&scan(&bench, Some(POLICY)))[2], "EX-3 warn any false");
+}
+
+#[test]
+fn the_sites_policy_file_is_read_by_every_way_of_scanning() {
+    let bench = Bench::new();
+    let site = bench.site_with(NAME, "[scan]\npolicy_file = \"policy.yaml\"\n");
+    feed(&site);
+    drop(site);
+    let file = bench.home(NAME).join("policy.yaml");
+    std::fs::write(&file, POLICY).unwrap();
+    let own = scan(&bench, None);
+    assert_eq!(own, scan(&bench, Some(POLICY)), "given or the site's own");
+    std::fs::write(&file, "format: starling-policy/1\nfial: []\n").unwrap();
+    let problem = scan_cold(&bench.home(NAME), &documents(None), &params());
+    assert_eq!(code(problem.unwrap()), ErrorCode::PolicyInvalid);
+}
