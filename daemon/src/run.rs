@@ -176,13 +176,20 @@ async fn keep_index(site: Site, stop: CancellationToken) {
         shown.borrow_and_update();
         let parts = site.0.clone();
         let started = Instant::now();
-        let refreshed = tokio::task::spawn_blocking(move || {
+        let mut making = tokio::task::spawn_blocking(move || {
             parts.indexes.refresh(&parts).map_err(|error| error_chain(&error))
-        })
-        .await;
+        });
+        let refreshed = tokio::select! {
+            refreshed = &mut making => refreshed,
+            () = stop.cancelled() => {
+                site.0.indexes.give_up();
+                making.await
+            }
+        };
+        let took = started.elapsed();
         match refreshed {
             Ok(Ok(Some(_))) => tracing::debug!(
-                took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "match index is current"
             ),
             Ok(Ok(None)) => tracing::debug!("knowledge changed while its match index was made"),
@@ -195,7 +202,9 @@ async fn keep_index(site: Site, stop: CancellationToken) {
                 return;
             },
         }
-        let calm = tokio::time::timeout(INDEX_PATIENCE, calm(&mut shown));
+        // What takes long to make is made rarely: at most a third of one core goes into it.
+        let least = took.saturating_mul(2).max(INDEX_CALM);
+        let calm = tokio::time::timeout(INDEX_PATIENCE.max(least), calm(&mut shown, least));
         tokio::select! {
             () = stop.cancelled() => return,
             _ = calm => {}
@@ -203,9 +212,9 @@ async fn keep_index(site: Site, stop: CancellationToken) {
     }
 }
 
-/// Waits until nothing changed for [`INDEX_CALM`].
-async fn calm(shown: &mut watch::Receiver<u64>) {
-    while let Ok(Ok(())) = tokio::time::timeout(INDEX_CALM, shown.changed()).await {}
+/// Waits until nothing changed for `least`.
+async fn calm(shown: &mut watch::Receiver<u64>, least: Duration) {
+    while let Ok(Ok(())) = tokio::time::timeout(least, shown.changed()).await {}
 }
 
 /// Waits for a signal or for whoever holds the token.

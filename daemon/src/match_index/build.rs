@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use starling_scanner::index::{IndexStamp, IndexWriter};
 use starling_scanner::knowledge::Knowledge;
@@ -38,12 +39,17 @@ pub(crate) enum BuildError {
     Io(#[from] std::io::Error),
 }
 
-/// Writes the index of what `stamp` says to `path`; false if the view has changed meanwhile, and nothing is
-/// written.
+/// Writes the index of what `stamp` says to `path`; false if the view has changed meanwhile or it was given up,
+/// and nothing is written.
 ///
 /// # Errors
 /// When the view or the file fails.
-pub(crate) fn build(store: &SiteStore, path: &Path, stamp: &IndexStamp) -> Result<bool, BuildError> {
+pub(crate) fn build(
+    store: &SiteStore,
+    path: &Path,
+    stamp: &IndexStamp,
+    given_up: &AtomicBool,
+) -> Result<bool, BuildError> {
     let Some(packages) = packages(store, stamp)? else {
         return Ok(false);
     };
@@ -55,7 +61,7 @@ pub(crate) fn build(store: &SiteStore, path: &Path, stamp: &IndexStamp) -> Resul
     let mut writer = IndexWriter::new(BufWriter::with_capacity(WRITE_BYTES, file));
     for some in packages.chunks(PACKAGES_AT_ONCE) {
         let reader = store.view()?;
-        if stamp_of(&reader)? != *stamp {
+        if stamp_of(&reader)? != *stamp || given_up.load(Ordering::SeqCst) {
             return Ok(false);
         }
         let knowledge = ViewKnowledge::new(&reader)?;

@@ -47,6 +47,8 @@ pub(crate) struct Indexes {
     newest: Mutex<Option<Arc<SiteIndex>>>,
     /// One is being made.
     building: AtomicBool,
+    /// No more are to be made: the site is stopping.
+    given_up: AtomicBool,
 }
 
 impl Indexes {
@@ -58,6 +60,7 @@ impl Indexes {
             hold,
             newest: Mutex::default(),
             building: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
         }
     }
 
@@ -69,6 +72,7 @@ impl Indexes {
             hold: Hold::Directory,
             newest: Mutex::default(),
             building: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
         }
     }
 
@@ -90,6 +94,11 @@ impl Indexes {
                 .or(newest.take());
         }
         newest.clone().filter(|index| index.stamp() == stamp)
+    }
+
+    /// Ends the making of an index soon, and makes no other.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
     }
 
     /// Forgets and removes an index that proved damaged.
@@ -127,7 +136,7 @@ impl Indexes {
         if self.find(&stamp).is_some() {
             return Ok(Some(stamp));
         }
-        Ok(build(&site.store, path, &stamp)?.then_some(stamp))
+        Ok(build(&site.store, path, &stamp, &self.given_up)?.then_some(stamp))
     }
 }
 

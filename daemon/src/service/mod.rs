@@ -228,14 +228,12 @@ impl SiteParts {
     pub(crate) fn changed(&self) {
         self.local.send_modify(|count| *count += 1);
         self.shown.send_modify(|count| *count += 1);
-        if self.started.is_none() {
-            // Without a daemon nobody else makes the index, and whoever changed the knowledge expects to wait.
-            self.refresh_index();
-        }
     }
 
     /// Makes the match index of what the site knows now, if there is none yet, and marks it as ready. What keeps
     /// it from being made is logged: scans then read the view.
+    ///
+    /// Folds every advisory in every package, which for a whole corpus takes many times longer than a scan.
     pub(crate) fn refresh_index(&self) {
         let refreshed = self
             .indexes

@@ -29,6 +29,10 @@ use crate::home::Home;
 use crate::match_index::stamp_of;
 use crate::policies::PolicyFile;
 
+/// Most advisories of which a command makes the match index, for the commands after it. A daemon makes it beside
+/// its work, however many there are; a command would keep its caller waiting.
+const INDEXED_BY_A_COMMAND: u64 = 2_000;
+
 impl SiteParts {
     pub(super) fn scan(
         &self,
@@ -40,15 +44,20 @@ impl SiteParts {
             config: &self.config,
             policies: &self.policies,
         };
-        if self.started.is_none() {
-            // A command scans once, so the next one's index is its to make; a daemon makes it beside its work.
-            self.refresh_index();
-        }
         let reader = self
             .store
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;
         let state = self.knowledge_state(&reader)?;
+        let reader = if self.started.is_none() && state.advisories <= INDEXED_BY_A_COMMAND {
+            drop(reader);
+            self.refresh_index();
+            self.store
+                .view()
+                .map_err(|error| store_problem("reading the view", &error))?
+        } else {
+            reader
+        };
         let index = stamp_of(&reader).ok().and_then(|stamp| self.indexes.find(&stamp));
         if let Some(index) = index {
             if let Some(envelope) = judge.scan(documents, &params, &*index, &state)? {
@@ -227,17 +236,15 @@ impl<'a> ViewKnowledge<'a> {
     /// # Errors
     /// A problem of the store.
     pub(crate) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
+        let failed = |error| store_problem("reading the view", &error);
         // A check alone is no catalogue: of what it read, nothing may have been accepted here.
-        let kev = reader.sources().into_iter().find_map(|(source, overview)| {
-            (source.as_str() == KEV_SOURCE && overview.records > 0).then_some(source)
-        });
+        let mut sources = reader.sources().map_err(failed)?.into_iter();
+        let held = sources.find(|(source, overview)| source.as_str() == KEV_SOURCE && overview.records > 0);
         Ok(Self {
-            settings: reader
-                .settings()
-                .map_err(|error| store_problem("reading the view", &error))?,
+            settings: reader.settings().map_err(failed)?,
             reader,
             known: RefCell::default(),
-            kev,
+            kev: held.map(|(source, _)| source),
         })
     }
 }
