@@ -31,10 +31,16 @@ fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
     let _ = site.import("mine", &sample_feed(), &[]);
     let sbom = sample_sbom(&site);
     assert!(
+        !index(&site).exists() && !mark(&site).exists(),
+        "an import waits for no index"
+    );
+    let opened = scan(&site, &sbom);
+    assert!(
         index(&site).is_file() && mark(&site).is_file(),
-        "an import leaves both"
+        "the first scan leaves both"
     );
     let cold = scan(&site, &sbom);
+    assert_eq!(cold.verdict, opened.verdict);
     assert!(
         cold.verdict.as_str().contains("EX-2025-0002"),
         "{}",
