@@ -212,6 +212,11 @@ impl SyncEngine {
             if let Some(pull) = self.pulls.get_mut(&ask.log) {
                 pull.paused.remove(&key);
             }
+            // A page may go further than what its peer told of; the peer need not tell of it any more.
+            let peer = self.peers.get_mut(&key);
+            if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
+                note.held = note.held.max(number);
+            }
             self.bodies.look_at(ask.log);
             self.accept(cx);
             self.log_changed(cx, ask.log);

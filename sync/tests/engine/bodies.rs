@@ -136,3 +136,22 @@ fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
     let (_, wanted) = bodies_request(&effects).expect("the rest is asked for");
     assert_eq!(wanted.numbers().count(), 2, "all of it");
 }
+
+#[test]
+fn a_page_that_goes_further_than_was_told_is_followed_by_all_its_bodies() {
+    let mut duel = Duel::new();
+    let (id, _) = duel.tell();
+    // Written after the peer told what it holds, and in its answer all the same: it need not tell again.
+    duel.peer
+        .publish(
+            Lane::Federation,
+            &source(),
+            &[record("P-2", "written meanwhile")],
+            duel.now,
+        )
+        .unwrap();
+    let page = duel.page();
+    let effects = duel.answer(id, &page);
+    let (_, wanted) = bodies_request(&effects).expect("the bodies are asked for");
+    assert_eq!(wanted.numbers().count(), 2);
+}
