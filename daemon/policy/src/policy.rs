@@ -158,8 +158,7 @@ impl Policy {
     pub fn hash(&self) -> PolicyHash {
         let mut hasher = blake3::Hasher::new_derive_key("starling policy 1");
         // Plain fields of texts and small integers always serialise, and always canonicalise.
-        let raw = serde_json::to_vec(self).unwrap_or_default();
-        hasher.update(&json::canonicalize(&raw).unwrap_or_default());
+        hasher.update(&json::to_canonical(self).unwrap_or_default());
         PolicyHash(*hasher.finalize().as_bytes())
     }
 }

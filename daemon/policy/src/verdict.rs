@@ -223,8 +223,7 @@ impl Verdict {
     /// # Errors
     /// If the body cannot be serialised; its types leave no known way for that.
     pub fn to_bytes(&self) -> Result<Vec<u8>, VerdictError> {
-        let raw = serde_json::to_vec(self).map_err(|e| VerdictError(Box::new(e)))?;
-        json::canonicalize(&raw).map_err(|e| VerdictError(Box::new(e)))
+        json::to_canonical(self).map_err(|e| VerdictError(Box::new(e)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reading JSON that says `null` where a list belongs, or a number where a text does.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer};
 
 /// A text that some sources write as a number or leave `null`.
@@ -29,6 +31,42 @@ impl<'de> Deserialize<'de> for Text {
             }
             fn visit_unit<E>(self) -> Result<Text, E> {
                 Ok(Text::default())
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// [`Text`] that borrows from the document where it can.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TextRef<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for TextRef<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = TextRef<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a number")
+            }
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<TextRef<'de>, E> {
+                Ok(TextRef(Cow::Borrowed(v)))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<TextRef<'de>, E> {
+                Ok(TextRef(Cow::Owned(v.to_owned())))
+            }
+            fn visit_u64<E>(self, v: u64) -> Result<TextRef<'de>, E> {
+                Ok(TextRef(Cow::Owned(v.to_string())))
+            }
+            fn visit_i64<E>(self, v: i64) -> Result<TextRef<'de>, E> {
+                Ok(TextRef(Cow::Owned(v.to_string())))
+            }
+            fn visit_f64<E>(self, v: f64) -> Result<TextRef<'de>, E> {
+                Ok(TextRef(Cow::Owned(v.to_string())))
+            }
+            fn visit_unit<E>(self) -> Result<TextRef<'de>, E> {
+                Ok(TextRef::default())
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -11,6 +11,7 @@
 //!
 //! Which entries belong to the package in question is the caller's business.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 
 use crate::osv::{Affected, Event, Range, RangeKind};
@@ -22,22 +23,30 @@ pub struct Subject {
     text: String,
     scheme: Option<Scheme>,
     own: Option<Version>,
-    semver: Option<Version>,
+    /// Read when a SEMVER range is met, unless the own order is one of SemVer's.
+    semver: OnceCell<Option<Version>>,
 }
 
 impl Subject {
     /// Prepares a version for an ecosystem. A text that its scheme cannot read can still be enumerated.
     pub fn new(ecosystem: &str, version: &str) -> Self {
         let scheme = Scheme::for_ecosystem(ecosystem);
-        let parse = |scheme| Version::parse(scheme, version).ok();
-        // A SEMVER range means SemVer whatever the ecosystem; its own dialect is preferred if it is one.
-        let semver_scheme = scheme.filter(|s| is_semver(*s)).unwrap_or(Scheme::SemVer);
         Self {
             text: version.trim().to_owned(),
             scheme,
-            own: scheme.and_then(parse),
-            semver: parse(semver_scheme),
+            own: scheme.and_then(|scheme| Version::parse(scheme, version).ok()),
+            semver: OnceCell::new(),
         }
+    }
+
+    /// A SEMVER range means SemVer whatever the ecosystem; its own dialect is preferred if it is one.
+    fn semver(&self) -> Option<&Version> {
+        if self.scheme.is_some_and(is_semver) {
+            return self.own.as_ref();
+        }
+        self.semver
+            .get_or_init(|| Version::parse(Scheme::SemVer, &self.text).ok())
+            .as_ref()
     }
 
     /// Returns the version's text.
@@ -47,7 +56,7 @@ impl Subject {
 
     /// Returns true if the ecosystem's order, or SemVer, can place the version.
     pub fn is_ordered(&self) -> bool {
-        self.own.is_some() || self.semver.is_some()
+        self.own.is_some() || self.semver().is_some()
     }
 
     /// Returns the version in its ecosystem's own order, if it has a place there.
@@ -57,7 +66,7 @@ impl Subject {
 
     fn for_range(&self, kind: &RangeKind) -> Option<&Version> {
         match kind {
-            RangeKind::SemVer => self.semver.as_ref(),
+            RangeKind::SemVer => self.semver(),
             RangeKind::Ecosystem => self.own.as_ref(),
             RangeKind::Git | RangeKind::Other(_) => None,
         }

@@ -9,6 +9,8 @@
 //!
 //! This module stands alone: it knows nothing of package URLs, versions or matching.
 
+use std::borrow::Cow;
+
 /// Returns the ecosystem without its suffix: `Debian` for `Debian:12`.
 ///
 /// The suffix names a release or a repository (`Packagist:https://packages.drupal.org/8`); rules
@@ -30,13 +32,19 @@ pub fn ecosystem_base(ecosystem: &str) -> &str {
 /// assert_eq!(normalise_name("crates.io", "serde_json"), "serde_json");
 /// ```
 pub fn normalise_name(ecosystem: &str, name: &str) -> String {
+    spelling(ecosystem, name).into_owned()
+}
+
+/// Does what [`normalise_name`] does without copying a name that is spelt so already.
+pub(crate) fn spelling<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
     let name = name.trim();
     match ecosystem_base(ecosystem) {
-        "PyPI" => pep503(name),
+        "PyPI" if is_pep503(name) => Cow::Borrowed(name),
+        "PyPI" => Cow::Owned(pep503(name)),
         // The registries compare without case: nuget.org, packagist.org, hex.pm, pub.dev, the
         // marketplaces, and GitHub for actions. Conan, opam and Bitnami demand lower case.
         "NuGet" | "Packagist" | "Hex" | "Pub" | "GitHub Actions" | "VSCode" | "ConanCenter" | "Bitnami" => {
-            name.to_ascii_lowercase()
+            lower(name)
         }
         // Distributions demand lower case for source and binary packages (Debian policy 5.6.1 and
         // the tools that borrowed dpkg's format; abuild refuses upper case for apk). RPM names
@@ -49,15 +57,29 @@ pub fn normalise_name(ecosystem: &str, name: &str) -> String {
         | "Chainguard"
         | "MinimOS"
         | "Alpaquita"
-        | "BellSoft Hardened Containers" => name.to_ascii_lowercase(),
+        | "BellSoft Hardened Containers" => lower(name),
         // Module paths and npm names have case, but package URLs lower it (purl-spec, types
         // golang and npm). No two live modules differ by case alone.
-        "Go" => name.to_ascii_lowercase(),
-        "npm" => name.to_ascii_lowercase(),
-        "SwiftURL" => swift_url(name),
+        "Go" => lower(name),
+        "npm" => lower(name),
+        "SwiftURL" => Cow::Owned(swift_url(name)),
         "Maven" => maven(name),
-        _ => name.to_owned(),
+        _ => Cow::Borrowed(name),
     }
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// True if [`pep503`] would change nothing.
+fn is_pep503(name: &str) -> bool {
+    let changes = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'.');
+    !name.bytes().any(changes) && !name.contains("--")
 }
 
 /// PEP 503: lower case, and each run of `-`, `_` and `.` becomes one `-`.
@@ -99,11 +121,11 @@ fn swift_url(name: &str) -> String {
 
 /// OSV writes `group:artifact`; some feeds and tools write `group/artifact`. Neither part can hold
 /// the other's separator, so the first slash stands for the colon when no colon is there.
-fn maven(name: &str) -> String {
-    if name.contains(':') {
-        name.to_owned()
+fn maven(name: &str) -> Cow<'_, str> {
+    if name.contains(':') || !name.contains('/') {
+        Cow::Borrowed(name)
     } else {
-        name.replacen('/', ":", 1)
+        Cow::Owned(name.replacen('/', ":", 1))
     }
 }
 

@@ -9,6 +9,7 @@ mod encoding;
 pub mod osv;
 mod rules;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -23,7 +24,7 @@ pub const MAX_PURL_BYTES: usize = 8 * 1024;
 /// `Display` writes the canonical text; parsing that text gives an equal value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageUrl {
-    ty: String,
+    ty: Cow<'static, str>,
     namespace: Option<String>,
     name: String,
     version: Option<String>,
@@ -207,23 +208,29 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
     let (rest, version) = split_version(rest);
     let rest = rest.trim_start_matches('/');
     // A slash at the end leaves no name: `pkg:swift/github.com/x/@1`.
-    let (namespace, name) = match (
-        rest.rsplit_once('/'),
-        rules::name_has_segments(&ty.to_ascii_lowercase()),
-    ) {
+    let (namespace, name) = match (rest.rsplit_once('/'), rules::name_has_segments(ty)) {
         // For these types the first segment is the host and all others are the name.
         (Some(_), true) => rest.split_once('/').unwrap_or(("", rest)),
         (Some((namespace, name)), false) => (namespace, name),
         (None, _) => ("", rest),
     };
 
-    let namespace = decode_segments(namespace, Dots::Kept)?;
-    let name = decode(name)?;
-    let version = version.map(decode).transpose()?;
-    let subpath = subpath
-        .map(|path| decode_segments(path, Dots::Dropped))
-        .transpose()?;
-    let mut decoded = Vec::new();
+    let present = |text: String| Some(text).filter(|text| !text.is_empty());
+    let mut purl = PackageUrl {
+        ty: read_type(ty)?,
+        namespace: present(trimmed(decode_segments(namespace, Dots::Kept)?)),
+        name: decode(name)?.into_owned(),
+        version: version
+            .map(decode)
+            .transpose()?
+            .map(Cow::into_owned)
+            .and_then(present),
+        qualifiers: BTreeMap::new(),
+        subpath: None,
+    };
+    if let Some(path) = subpath {
+        purl.subpath = present(trimmed(decode_segments(path, Dots::Dropped)?));
+    }
     for pair in qualifiers.into_iter().flat_map(|list| list.split('&')) {
         let Some((key, value)) = pair.split_once('=') else {
             if pair.is_empty() || mode == Mode::Lenient {
@@ -235,20 +242,17 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
         if mode == Mode::Strict && key.starts_with(|c: char| c.is_ascii_uppercase()) {
             return Err("a qualifier key starts with a capital");
         }
-        decoded.push((key, decode(value)?));
+        take_qualifier(&mut purl.qualifiers, key, decode(value)?, mode)?;
     }
-    let parts = PurlParts {
-        ty,
-        namespace: Some(namespace.as_str()).filter(|s| !s.is_empty()),
-        name: &name,
-        version: version.as_deref(),
-        qualifiers: decoded
-            .iter()
-            .map(|(key, value)| (*key, value.as_ref()))
-            .collect(),
-        subpath: subpath.as_deref(),
-    };
-    build(&parts, mode)
+    checked(purl, mode)
+}
+
+/// Without the slashes at its ends that were written as escapes.
+fn trimmed(path: String) -> String {
+    match path.trim_matches('/') {
+        trimmed if trimmed.len() == path.len() => path,
+        trimmed => trimmed.to_owned(),
+    }
 }
 
 fn split_last(text: &str, separator: char) -> (&str, Option<&str>) {
@@ -296,40 +300,67 @@ fn decode_segments(path: &str, dots: Dots) -> Result<String, Reason> {
 }
 
 fn build(parts: &PurlParts<'_>, mode: Mode) -> Result<PackageUrl, Reason> {
-    let ty = parts.ty.to_ascii_lowercase();
-    if ty.is_empty() {
-        return Err("the type is missing");
-    }
-    let type_chars = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
-    if ty.starts_with(|c: char| c.is_ascii_digit()) || !ty.bytes().all(type_chars) {
-        return Err("the type holds a character that types do not have");
-    }
-    if parts.name.is_empty() {
-        return Err("the name is missing");
-    }
-    let mut qualifiers = BTreeMap::new();
-    for &(key, value) in &parts.qualifiers {
-        let key_chars = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-        let well_formed =
-            !key.is_empty() && !key.starts_with(|c: char| c.is_ascii_digit()) && key.bytes().all(key_chars);
-        match (well_formed, mode) {
-            (true, _) if value.is_empty() => {}
-            (true, _) => {
-                qualifiers.insert(key.to_ascii_lowercase(), value.to_owned());
-            }
-            (false, Mode::Lenient) => {}
-            (false, Mode::Strict) => return Err("a qualifier key holds a character that keys do not have"),
-        }
-    }
     let present = |text: Option<&str>| text.filter(|t| !t.is_empty()).map(str::to_owned);
     let mut purl = PackageUrl {
-        ty,
+        ty: read_type(parts.ty)?,
         namespace: present(parts.namespace.map(|ns| ns.trim_matches('/'))),
         name: parts.name.to_owned(),
         version: present(parts.version),
-        qualifiers,
+        qualifiers: BTreeMap::new(),
         subpath: present(parts.subpath.map(|path| path.trim_matches('/'))),
     };
+    for &(key, value) in &parts.qualifiers {
+        take_qualifier(&mut purl.qualifiers, key, Cow::Borrowed(value), mode)?;
+    }
+    checked(purl, mode)
+}
+
+/// Types that most documents are made of: of these no copy is kept with each URL.
+const COMMON_TYPES: [&str; 14] = [
+    "npm", "pypi", "golang", "maven", "cargo", "gem", "nuget", "composer", "deb", "rpm", "apk", "generic",
+    "github", "hex",
+];
+
+fn read_type(text: &str) -> Result<Cow<'static, str>, Reason> {
+    if let Some(known) = COMMON_TYPES.into_iter().find(|known| *known == text) {
+        return Ok(Cow::Borrowed(known));
+    }
+    if text.is_empty() {
+        return Err("the type is missing");
+    }
+    let type_chars = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    if text.starts_with(|c: char| c.is_ascii_digit()) || !text.bytes().all(type_chars) {
+        return Err("the type holds a character that types do not have");
+    }
+    Ok(Cow::Owned(text.to_ascii_lowercase()))
+}
+
+/// Takes a qualifier; empty values are dropped, and leniently also keys that are none.
+fn take_qualifier(
+    qualifiers: &mut BTreeMap<String, String>,
+    key: &str,
+    value: Cow<'_, str>,
+    mode: Mode,
+) -> Result<(), Reason> {
+    let key_chars = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let well_formed =
+        !key.is_empty() && !key.starts_with(|c: char| c.is_ascii_digit()) && key.bytes().all(key_chars);
+    match (well_formed, mode) {
+        (true, _) if value.is_empty() => {}
+        (true, _) => {
+            qualifiers.insert(key.to_ascii_lowercase(), value.into_owned());
+        }
+        (false, Mode::Lenient) => {}
+        (false, Mode::Strict) => return Err("a qualifier key holds a character that keys do not have"),
+    }
+    Ok(())
+}
+
+/// Brings decoded parts into canonical form and holds them to the rules.
+fn checked(mut purl: PackageUrl, mode: Mode) -> Result<PackageUrl, Reason> {
+    if purl.name.is_empty() {
+        return Err("the name is missing");
+    }
     rules::canonicalise(&mut purl);
     if mode == Mode::Strict {
         match (rules::namespace(&purl.ty), &purl.namespace) {

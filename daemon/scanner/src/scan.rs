@@ -8,6 +8,7 @@
 mod coverage;
 mod finding;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
@@ -99,17 +100,40 @@ pub fn scan(
 /// What makes two matches one finding.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct FindingKey {
-    ecosystem: String,
+    ecosystem: Cow<'static, str>,
     name: String,
     version: String,
     vulnerability: String,
+}
+
+/// The advisories of one component: its own, or those that all of its package share.
+enum Advisories {
+    Own(Vec<Advisory>),
+    Shared(Rc<[Advisory]>),
+}
+
+impl Advisories {
+    fn list(&self) -> &[Advisory] {
+        match self {
+            Self::Own(list) => list,
+            Self::Shared(list) => list,
+        }
+    }
+
+    /// Gives one away. Of those that are the component's own nothing stays in its place: it is not asked again.
+    fn take(&mut self, index: usize) -> Advisory {
+        match self {
+            Self::Own(list) => list.get_mut(index).map(std::mem::take).unwrap_or_default(),
+            Self::Shared(list) => list.get(index).cloned().unwrap_or_default(),
+        }
+    }
 }
 
 struct Scanner<'a> {
     knowledge: &'a dyn Knowledge,
     options: &'a ScanOptions,
     /// Each package is looked up once per scan.
-    packages: BTreeMap<(String, String), Rc<[Advisory]>>,
+    packages: BTreeMap<(Cow<'static, str>, String), Rc<[Advisory]>>,
     ecosystems: BTreeMap<String, bool>,
 }
 
@@ -137,15 +161,18 @@ impl Scanner<'_> {
             return Ok(Standing::NoKnowledge);
         }
         let subject = Subject::new(&package.ecosystem, version);
-        let advisories = match self
+        let mut advisories = match self
             .knowledge
             .candidates(&package.ecosystem, &package.name, &subject)?
         {
-            Some(candidates) => candidates.into(),
-            None => self.advisories(&package)?,
+            Some(candidates) => Advisories::Own(candidates),
+            None => Advisories::Shared(self.advisories(&package)?),
         };
         let mut undecided = false;
-        for advisory in advisories.iter().filter(|a| a.withdrawn.is_none()) {
+        for index in 0..advisories.list().len() {
+            let Some(advisory) = advisories.list().get(index).filter(|a| a.withdrawn.is_none()) else {
+                continue;
+            };
             let mut rules = Vec::new();
             let mut fixed = Vec::new();
             let mut severities: Vec<StatedSeverity> = Vec::new();
@@ -173,7 +200,12 @@ impl Scanner<'_> {
                 undecided |= here_undecided;
                 continue;
             }
-            severities.extend(advisory.severities.iter().cloned());
+            let rating = if severities.is_empty() {
+                self.rating(advisory, &advisory.severities)
+            } else {
+                severities.extend(advisory.severities.iter().cloned());
+                self.rating(advisory, &severities)
+            };
             let key = FindingKey {
                 ecosystem: package.ecosystem.clone(),
                 name: package.name.clone(),
@@ -182,15 +214,15 @@ impl Scanner<'_> {
             };
             let place = component.place.to_string();
             match findings.entry(key) {
-                Entry::Occupied(mut entry) => entry.get_mut().absorb(advisory, &place),
+                Entry::Occupied(mut entry) => entry.get_mut().absorb(advisory, place),
                 Entry::Vacant(entry) => {
-                    let rating = self.rating(advisory, &severities);
                     let found = FoundPackage {
-                        ecosystem: package.ecosystem.clone(),
+                        ecosystem: package.ecosystem.clone().into_owned(),
                         name: package.name.clone(),
                         version: version.to_owned(),
                         purl: purl.to_string(),
                     };
+                    let advisory = advisories.take(index);
                     entry.insert(Finding::new(advisory, found, rating, rules, fixed, place));
                 }
             }

@@ -158,7 +158,7 @@ enum Form {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Repr {
-    Key(Box<[u8]>),
+    Key(Vec<u8>),
     Maven(maven::MavenVersion),
 }
 

@@ -32,14 +32,18 @@ mod number;
 mod parser;
 mod text;
 mod value;
+mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod write_tests;
 
 pub use error::{JsonError, JsonErrorKind};
 pub use number::Number;
 pub use text::cmp_utf16;
 pub use value::{DuplicateKey, Object, Value};
+pub use write::{WriteError, to_canonical};
 
 /// How many arrays and objects may stand inside each other.
 ///

@@ -8,7 +8,11 @@ use std::cmp::Ordering;
 /// meets one of U+E000 to U+FFFF: the former is written with surrogates, which sort lower.
 #[must_use]
 pub fn cmp_utf16(a: &str, b: &str) -> Ordering {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
+    cmp_utf16_bytes(a.as_bytes(), b.as_bytes())
+}
+
+/// [`cmp_utf16`] over the bytes of two texts.
+pub(super) fn cmp_utf16_bytes(a: &[u8], b: &[u8]) -> Ordering {
     match a.iter().zip(b).find(|(x, y)| x != y) {
         Some((&x, &y)) => utf16_rank(x).cmp(&utf16_rank(y)),
         None => a.len().cmp(&b.len()),

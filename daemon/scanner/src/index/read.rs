@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::screen::Screened;
+use super::package::{DetailAt, Package};
+use super::row::Row;
+use super::screen::{ScreenRef, Screened};
 use super::stored::StoredAdvisory;
-use super::write::{StoredPackage, StoredScreen};
 use super::{CHECK_BYTES, FOOTER_BYTES, IndexStamp, MAGIC, ROW_BYTES, VERSION, check_of, key_hash};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError};
 use crate::matching::Subject;
@@ -154,83 +155,124 @@ impl<B: IndexBytes> MatchIndex<B> {
     /// # Errors
     /// If the index cannot be read or is damaged.
     pub fn for_each_package(&self, mut visit: impl FnMut(&str, &str)) -> Result<(), IndexError> {
-        for index in 0..self.packages() {
-            if let Some((_, offset, length)) = self.row(index) {
-                let package: StoredPackage = self.part("screens", offset, length)?;
-                visit(&package.ecosystem, &package.name);
-            }
+        for row in self.rows() {
+            let screens = self.screens_of(&row)?;
+            let package = self.package_in(&row, &screens)?;
+            visit(package.ecosystem, package.name);
         }
         Ok(())
     }
 
-    fn row(&self, index: usize) -> Option<(u64, u64, u64)> {
-        let start = index.checked_mul(ROW_BYTES)?;
-        let mut fields = Fields(self.directory.get(start..start + ROW_BYTES)?);
-        Some((
-            fields.number().ok()?,
-            fields.number().ok()?,
-            fields.number().ok()?,
-        ))
+    /// The rows of the directory, in its order.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.directory_rows().iter().filter_map(Row::read)
     }
 
-    /// The package of this name, if there is one.
-    fn package(&self, ecosystem: &str, name: &str) -> Result<Option<StoredPackage>, IndexError> {
-        let wanted = key_hash(ecosystem, name);
-        let (mut low, mut high) = (0, self.packages());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.row(middle) {
-                Some((hash, ..)) if hash < wanted => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        // Names that share a hash lie side by side.
-        while let Some((_, offset, length)) = self.row(low).filter(|(hash, ..)| *hash == wanted) {
-            let package: StoredPackage = self.part("screens", offset, length)?;
-            if package.ecosystem == ecosystem && package.name == name {
-                return Ok(Some(package));
-            }
-            low += 1;
-        }
-        Ok(None)
+    fn directory_rows(&self) -> &[[u8; ROW_BYTES]] {
+        self.directory.as_chunks().0
     }
 
-    fn advisory(&self, stored: &StoredScreen) -> Result<Advisory, IndexError> {
-        self.part::<StoredAdvisory>("details", stored.offset, u64::from(stored.length))
-            .map(Advisory::from)
+    /// A package's screens, without the check before them.
+    pub(super) fn screens_of(&self, row: &Row) -> Result<Cow<'_, [u8]>, IndexError> {
+        self.part("screens", row.screens, u64::from(row.screens_length))
     }
 
-    /// Reads a part and checks it.
-    fn part<T: serde::de::DeserializeOwned>(
+    /// All of a package's details, each with its check, which is not looked at.
+    pub(super) fn details_of(&self, row: &Row) -> Result<Cow<'_, [u8]>, IndexError> {
+        self.raw("details", row.details, u64::from(row.details_length))
+    }
+
+    /// What a row's screens say.
+    pub(super) fn package_in<'a>(&self, row: &Row, screens: &'a [u8]) -> Result<Package<'a>, IndexError> {
+        Package::read(screens).ok_or(IndexError::Damaged {
+            part: "screens",
+            offset: row.screens,
+        })
+    }
+
+    /// Reads the advisories of a package whose screens are `wanted`.
+    fn advisories_where(
         &self,
-        part: &'static str,
-        offset: u64,
-        length: u64,
-    ) -> Result<T, IndexError> {
-        let damaged = || IndexError::Damaged { part, offset };
-        let within = offset
-            .checked_add(length)
-            .is_some_and(|end| end <= self.bytes.len());
-        if !within || length > MAX_PART_BYTES {
-            return Err(damaged());
+        ecosystem: &str,
+        name: &str,
+        wanted: impl Fn(ScreenRef<'_>) -> bool,
+    ) -> Result<Vec<Advisory>, IndexError> {
+        let hash = key_hash(ecosystem, name);
+        let rows = self.directory_rows();
+        let first = rows.partition_point(|row| Row::read(row).is_some_and(|row| row.hash < hash));
+        let same = rows.iter().skip(first).map_while(Row::read);
+        // Names that share a hash lie side by side.
+        for row in same.take_while(|row| row.hash == hash) {
+            let screens = self.screens_of(&row)?;
+            let package = self.package_in(&row, &screens)?;
+            if package.ecosystem != ecosystem || package.name != name {
+                continue;
+            }
+            let mut found = Vec::new();
+            let mut failed = None;
+            let whole = package.for_each(|screen, at| {
+                if failed.is_none() && wanted(screen) {
+                    match self.advisory(&row, at) {
+                        Ok(advisory) => found.push(advisory),
+                        Err(error) => failed = Some(error),
+                    }
+                }
+            });
+            return match (failed, whole) {
+                (Some(error), _) => Err(error),
+                (None, Some(())) => Ok(found),
+                (None, None) => Err(IndexError::Damaged {
+                    part: "screens",
+                    offset: row.screens,
+                }),
+            };
         }
-        let bytes = self.bytes.read(offset, whole(length)?)?;
+        Ok(Vec::new())
+    }
+
+    fn advisory(&self, row: &Row, at: DetailAt) -> Result<Advisory, IndexError> {
+        let offset = row.details.saturating_add(u64::from(at.offset));
+        let content = self.part("details", offset, u64::from(at.length))?;
+        postcard::from_bytes::<StoredAdvisory>(&content)
+            .map(Advisory::from)
+            .map_err(|_| IndexError::Damaged {
+                part: "details",
+                offset,
+            })
+    }
+
+    /// Reads a part, checks it and takes the check off.
+    fn part(&self, part: &'static str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, IndexError> {
+        let damaged = || IndexError::Damaged { part, offset };
+        let bytes = self.raw(part, offset, length)?;
         let (check, content) = bytes.split_at_checked(CHECK_BYTES).ok_or_else(damaged)?;
         if check_of(content) != *check {
             return Err(damaged());
         }
-        postcard::from_bytes(content).map_err(|_| damaged())
+        Ok(match bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(CHECK_BYTES..).unwrap_or_default()),
+            Cow::Owned(mut bytes) => {
+                bytes.drain(..CHECK_BYTES);
+                Cow::Owned(bytes)
+            }
+        })
+    }
+
+    fn raw(&self, part: &'static str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, IndexError> {
+        let within = offset
+            .checked_add(length)
+            .is_some_and(|end| end <= self.bytes.len());
+        if !within || length > MAX_PART_BYTES {
+            return Err(IndexError::Damaged { part, offset });
+        }
+        Ok(self.bytes.read(offset, whole(length)?)?)
     }
 }
 
 impl<B: IndexBytes> Knowledge for MatchIndex<B> {
     fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
-        let read = || -> Result<Vec<Advisory>, IndexError> {
-            let package = self.package(ecosystem, name)?;
-            let screens = package.iter().flat_map(|package| &package.advisories);
-            screens.map(|stored| self.advisory(stored)).collect()
-        };
-        read().map_err(|error| failed(ecosystem, name, error))
+        self.advisories_where(ecosystem, name, |_| true)
+            .map_err(|error| failed(ecosystem, name, error))
     }
 
     fn candidates(
@@ -239,18 +281,10 @@ impl<B: IndexBytes> Knowledge for MatchIndex<B> {
         name: &str,
         subject: &Subject,
     ) -> Result<Option<Vec<Advisory>>, KnowledgeError> {
-        let read = || -> Result<Vec<Advisory>, IndexError> {
-            let Some(package) = self.package(ecosystem, name)? else {
-                return Ok(Vec::new());
-            };
-            let screened = Screened::new(subject);
-            let left = package
-                .advisories
-                .iter()
-                .filter(|stored| !stored.screen.rules_out(&screened));
-            left.map(|stored| self.advisory(stored)).collect()
-        };
-        read().map(Some).map_err(|error| failed(ecosystem, name, error))
+        let screened = Screened::new(subject);
+        self.advisories_where(ecosystem, name, |screen| !screen.rules_out(&screened))
+            .map(Some)
+            .map_err(|error| failed(ecosystem, name, error))
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {

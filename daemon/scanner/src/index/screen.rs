@@ -7,15 +7,14 @@
 
 use std::cmp::Ordering;
 
-use serde::{Deserialize, Serialize};
-
+use super::cursor::{Cursor, put_bytes, put_length};
 use crate::knowledge::Advisory;
 use crate::matching::{Subject, decides_without_git, is_semver};
 use crate::osv::{Affected, Event, RangeKind};
 use crate::version::{Scheme, Version};
 
 /// What can be said about an advisory without reading it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Screen {
     /// No version is affected.
     Never,
@@ -26,7 +25,7 @@ pub(super) enum Screen {
 }
 
 /// The hull of an advisory's ranges.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Hull {
     /// The lowest version at which a range begins.
     low: Edge,
@@ -37,7 +36,7 @@ pub(super) struct Hull {
 }
 
 /// An end of a hull.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Edge {
     /// There are no ranges.
     #[default]
@@ -45,21 +44,36 @@ enum Edge {
     /// Without end.
     Open,
     /// At a version: its key's bytes, or its text where the scheme has no keys.
-    At(#[serde(with = "bytes")] Vec<u8>),
+    At(Vec<u8>),
 }
 
-/// Byte strings as one piece, not as a list of numbers.
-mod bytes {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        <&[u8]>::deserialize(deserializer).map(<[u8]>::to_vec)
-    }
+/// A screen where it lies in the index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ScreenRef<'a> {
+    Never,
+    Always,
+    Hull {
+        low: EdgeRef<'a>,
+        high: EdgeRef<'a>,
+        /// Numbers of four bytes, little-endian, rising.
+        listed: &'a [[u8; 4]],
+    },
 }
+
+/// An end of a hull where it lies in the index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum EdgeRef<'a> {
+    Nowhere,
+    Open,
+    At(&'a [u8]),
+}
+
+const NEVER: u8 = 0;
+const ALWAYS: u8 = 1;
+const HULL: u8 = 2;
+const NOWHERE: u8 = 0;
+const OPEN: u8 = 1;
+const AT: u8 = 2;
 
 /// A version prepared for many screens.
 #[derive(Debug)]
@@ -120,26 +134,89 @@ impl Screen {
         }
     }
 
+    /// Writes the screen: kind, and of a hull its ends and the listed hashes.
+    ///
+    /// # Errors
+    /// If a part is longer than its length can say.
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), std::io::Error> {
+        match self {
+            Self::Never => out.push(NEVER),
+            Self::Always => out.push(ALWAYS),
+            Self::Hull(hull) => {
+                out.push(HULL);
+                for edge in [&hull.low, &hull.high] {
+                    match edge {
+                        Edge::Nowhere => out.push(NOWHERE),
+                        Edge::Open => out.push(OPEN),
+                        Edge::At(key) => {
+                            out.push(AT);
+                            put_bytes(out, key)?;
+                        }
+                    }
+                }
+                put_length(out, hull.listed.len())?;
+                for hash in &hull.listed {
+                    out.extend_from_slice(&hash.to_le_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> ScreenRef<'a> {
+    /// Reads what [`Screen::write`] wrote; none if it is something else.
+    pub(super) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        Some(match cursor.byte()? {
+            NEVER => Self::Never,
+            ALWAYS => Self::Always,
+            HULL => Self::Hull {
+                low: EdgeRef::read(cursor)?,
+                high: EdgeRef::read(cursor)?,
+                listed: {
+                    let count = cursor.length()?;
+                    cursor.take(count.checked_mul(4)?)?.as_chunks().0
+                },
+            },
+            _ => return None,
+        })
+    }
+
     /// Returns true if the version is not affected and nothing about that is in doubt.
     pub(super) fn rules_out(&self, subject: &Screened<'_>) -> bool {
-        let hull = match self {
+        let (low, high, listed) = match self {
             Self::Never => return true,
             Self::Always => return false,
-            Self::Hull(hull) => hull,
+            Self::Hull { low, high, listed } => (low, high, listed),
         };
         let Some(version) = subject.version else {
             return false;
         };
-        let lists = |hash: u32| hull.listed.binary_search(&hash).is_ok();
+        let lists = |hash: u32| {
+            listed
+                .binary_search_by(|probe| u32::from_le_bytes(*probe).cmp(&hash))
+                .is_ok()
+        };
         if lists(subject.text) || subject.token.is_some_and(lists) {
             return false;
         }
-        let outside = |edge: &Edge, side: Ordering| match edge {
-            Edge::Nowhere => true,
-            Edge::Open => false,
-            Edge::At(at) => compare(version, at) == Some(side),
+        let outside = |edge: &EdgeRef<'_>, side: Ordering| match edge {
+            EdgeRef::Nowhere => true,
+            EdgeRef::Open => false,
+            EdgeRef::At(at) => compare(version, at) == Some(side),
         };
-        outside(&hull.low, Ordering::Less) || outside(&hull.high, Ordering::Greater)
+        outside(low, Ordering::Less) || outside(high, Ordering::Greater)
+    }
+}
+
+impl<'a> EdgeRef<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        Some(match cursor.byte()? {
+            NOWHERE => Self::Nowhere,
+            OPEN => Self::Open,
+            AT => Self::At(cursor.bytes()?),
+            _ => return None,
+        })
     }
 }
 

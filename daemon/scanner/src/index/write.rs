@@ -3,28 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind, Write};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::cursor::length_of;
+use super::package::PackageWriter;
+use super::read::{IndexBytes, IndexError, MatchIndex};
+use super::row::Row;
 use super::screen::Screen;
 use super::stored::StoredAdvisory;
 use super::{FOOTER_BYTES, IndexStamp, MAGIC, ROW_BYTES, VERSION, check_of, key_hash};
 use crate::knowledge::Advisory;
-
-/// Everything about one package but the advisories themselves.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StoredPackage {
-    pub(super) ecosystem: String,
-    pub(super) name: String,
-    pub(super) advisories: Vec<StoredScreen>,
-}
-
-/// One advisory's screen, and where its detail lies.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StoredScreen {
-    pub(super) screen: Screen,
-    pub(super) offset: u64,
-    pub(super) length: u32,
-}
 
 /// Writes an index to a file. Details go out as they come; screens are held until the end: some 10 MB for
 /// 80,000 records.
@@ -33,8 +21,8 @@ pub struct IndexWriter<W> {
     out: W,
     written: u64,
     screens: Vec<u8>,
-    /// Key hash, offset in `screens`, length.
-    directory: Vec<(u64, u64, u32)>,
+    /// Where the screens lie is counted from their beginning until all details are written.
+    directory: Vec<Row>,
     ecosystems: BTreeSet<String>,
 }
 
@@ -56,25 +44,67 @@ impl<W: Write> IndexWriter<W> {
     /// # Errors
     /// If it cannot be written, or one part exceeds 4 GiB.
     pub fn add(&mut self, ecosystem: &str, name: &str, advisories: &[Advisory]) -> Result<(), Error> {
-        let mut package = StoredPackage {
-            ecosystem: ecosystem.to_owned(),
-            name: name.to_owned(),
-            advisories: Vec::with_capacity(advisories.len()),
-        };
+        let mut package = PackageWriter::new(ecosystem, name, advisories.len())?;
+        let mut details = Vec::new();
         for advisory in advisories {
-            let detail = part(&StoredAdvisory::from(advisory))?;
-            package.advisories.push(StoredScreen {
-                screen: Screen::of(ecosystem, advisory),
-                offset: self.written,
-                length: length(&detail)?,
-            });
-            self.put(&detail)?;
+            let encoded = encode(&StoredAdvisory::from(advisory))?;
+            let offset = details.len();
+            details.extend_from_slice(&check_of(&encoded));
+            details.extend_from_slice(&encoded);
+            package.add(
+                &Screen::of(ecosystem, advisory),
+                offset,
+                details.len().saturating_sub(offset),
+            )?;
         }
-        let screens = part(&package)?;
-        let offset = self.screens.len() as u64;
-        self.directory
-            .push((key_hash(ecosystem, name), offset, length(&screens)?));
-        self.screens.extend_from_slice(&screens);
+        let content = package.finish();
+        let mut screens = check_of(&content).to_vec();
+        screens.extend_from_slice(&content);
+        self.put_package(ecosystem, name, &screens, &details)
+    }
+
+    /// Adds those packages of another index that `wanted` says, as they are: bytes are copied, not read, and
+    /// what was damaged stays damaged.
+    ///
+    /// # Errors
+    /// If the other index cannot be read or the name of one of its packages is damaged, or it cannot be written.
+    pub fn copy<B: IndexBytes>(
+        &mut self,
+        from: &MatchIndex<B>,
+        mut wanted: impl FnMut(&str, &str) -> bool,
+    ) -> Result<(), IndexError> {
+        let mut rows: Vec<Row> = from.rows().collect();
+        // As they lie in the file, which is then read front to back.
+        rows.sort_unstable_by_key(|row| row.details);
+        for row in rows {
+            let screens = from.screens_of(&row)?;
+            let package = from.package_in(&row, &screens)?;
+            if wanted(package.ecosystem, package.name) {
+                let details = from.details_of(&row)?;
+                let mut part = check_of(&screens).to_vec();
+                part.extend_from_slice(&screens);
+                self.put_package(package.ecosystem, package.name, &part, &details)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_package(
+        &mut self,
+        ecosystem: &str,
+        name: &str,
+        screens: &[u8],
+        details: &[u8],
+    ) -> Result<(), Error> {
+        self.directory.push(Row {
+            hash: key_hash(ecosystem, name),
+            screens: self.screens.len() as u64,
+            screens_length: length_of(screens.len())?,
+            details: self.written,
+            details_length: length_of(details.len())?,
+        });
+        self.put(details)?;
+        self.screens.extend_from_slice(screens);
         if !self.ecosystems.contains(ecosystem) {
             self.ecosystems.insert(ecosystem.to_owned());
         }
@@ -90,13 +120,13 @@ impl<W: Write> IndexWriter<W> {
         let screens_at = self.written;
         self.put(&screens)?;
         drop(screens);
-        self.directory.sort_unstable();
+        let mut directory = std::mem::take(&mut self.directory);
+        directory.sort_unstable();
         let directory_at = self.written;
-        let mut tail = Vec::with_capacity(self.directory.len() * ROW_BYTES);
-        for (hash, offset, length) in &self.directory {
-            tail.extend_from_slice(&hash.to_le_bytes());
-            tail.extend_from_slice(&(screens_at + offset).to_le_bytes());
-            tail.extend_from_slice(&u64::from(*length).to_le_bytes());
+        let mut tail = Vec::with_capacity(directory.len() * ROW_BYTES);
+        for mut row in directory {
+            row.screens += screens_at;
+            row.write(&mut tail);
         }
         let directory_length = tail.len() as u64;
         let ecosystems = encode(&self.ecosystems)?;
@@ -128,19 +158,6 @@ impl<W: Write> IndexWriter<W> {
     }
 }
 
-/// A part with its check before it.
-fn part<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    let encoded = encode(value)?;
-    let mut part = check_of(&encoded).to_vec();
-    part.extend_from_slice(&encoded);
-    Ok(part)
-}
-
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     postcard::to_stdvec(value).map_err(|error| Error::new(ErrorKind::InvalidData, error))
-}
-
-fn length(part: &[u8]) -> Result<u32, Error> {
-    u32::try_from(part.len())
-        .map_err(|_| Error::new(ErrorKind::InvalidData, "a part of the match index exceeds 4 GiB"))
 }

@@ -44,12 +44,20 @@ pub(super) struct Encoded<'a>(&'a str);
 
 impl fmt::Display for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0.bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':') {
-                fmt::Write::write_char(f, char::from(byte))?;
-            } else {
+        let plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':');
+        let mut rest = self.0;
+        while !rest.is_empty() {
+            let end = rest.bytes().position(|byte| !plain(byte)).unwrap_or(rest.len());
+            // What is plain is ASCII, so the text can be split there.
+            let (head, tail) = rest.split_at(end);
+            f.write_str(head)?;
+            let escaped = tail.chars().next().map_or(0, char::len_utf8);
+            let (character, tail) = tail.split_at(escaped);
+            for byte in character.bytes() {
                 write!(f, "%{byte:02X}")?;
             }
+            rest = tail;
         }
         Ok(())
     }

@@ -4,15 +4,17 @@
 //! distributions are about source packages, so a `source` or `upstream` qualifier wins over the name.
 //! Without a known distribution the package is still returned, without suffix: the caller counts it.
 
+use std::borrow::Cow;
+
 use super::{PackageUrl, PurlParts};
-use crate::name::{ecosystem_base, normalise_name};
+use crate::name::{ecosystem_base, spelling};
 
 /// A package as OSV names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OsvPackage {
     /// The ecosystem with its suffix if it is known: `npm`, `Debian:12`.
-    pub ecosystem: String,
-    /// The name in the ecosystem's one spelling (see [`normalise_name`]).
+    pub ecosystem: Cow<'static, str>,
+    /// The name in the ecosystem's one spelling (see [`crate::name::normalise_name`]).
     pub name: String,
     /// False if the ecosystem is split by release and the URL does not tell which one.
     pub release_known: bool,
@@ -114,7 +116,7 @@ const ROWS: &[Row] = &[
 /// use starling_scanner::purl::{PackageUrl, osv::package_of};
 /// let purl = PackageUrl::parse("pkg:deb/debian/libssl3@3.0.11-1?arch=amd64&distro=debian-12").unwrap();
 /// let package = package_of(&purl).unwrap();
-/// assert_eq!((package.ecosystem.as_str(), package.name.as_str()), ("Debian:12", "libssl3"));
+/// assert_eq!((package.ecosystem.as_ref(), package.name.as_str()), ("Debian:12", "libssl3"));
 /// ```
 pub fn package_of(purl: &PackageUrl) -> Option<OsvPackage> {
     package_in(purl, None)
@@ -128,16 +130,16 @@ pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage>
     })?;
     let is_distro = !row.namespace.is_empty();
     let name = if is_distro {
-        advisory_name(row.ecosystem, purl).to_owned()
+        Cow::Borrowed(advisory_name(row.ecosystem, purl))
     } else {
         match purl.namespace() {
-            Some(namespace) => format!("{namespace}{}{}", row.joiner, purl.name()),
-            None => purl.name().to_owned(),
+            Some(namespace) => Cow::Owned([namespace, row.joiner, purl.name()].concat()),
+            None => Cow::Borrowed(purl.name()),
         }
     };
     let name = match (row.ecosystem, purl.subpath()) {
         // A major version is a part of a Go module's path, but some tools write it as a subpath.
-        ("Go", Some(subpath)) if is_go_major(subpath) => format!("{name}/{subpath}"),
+        ("Go", Some(subpath)) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
         _ => name,
     };
     let same_system = |d: &&str| is_of(row.ecosystem, d);
@@ -145,11 +147,16 @@ pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage>
     let release = distro.and_then(|distro| release_of(row.ecosystem, distro));
     let release_known = release.is_some() || !has_releases(row.ecosystem);
     let ecosystem = match release {
-        Some(release) => format!("{}:{release}", row.ecosystem),
-        None => row.ecosystem.to_owned(),
+        Some(release) => Cow::Owned(format!("{}:{release}", row.ecosystem)),
+        None => Cow::Borrowed(row.ecosystem),
+    };
+    let name = match spelling(&ecosystem, &name) {
+        // Spelt so already: what was joined is kept.
+        Cow::Borrowed(spelt) if spelt.len() == name.len() => name.into_owned(),
+        spelt => spelt.into_owned(),
     };
     Some(OsvPackage {
-        name: normalise_name(&ecosystem, &name),
+        name,
         ecosystem,
         release_known,
     })
@@ -344,7 +351,7 @@ mod tests {
 
     fn package(purl: &str) -> Option<(String, String, bool)> {
         let found = package_of(&PackageUrl::parse_lenient(purl).unwrap())?;
-        Some((found.ecosystem, found.name, found.release_known))
+        Some((found.ecosystem.into_owned(), found.name, found.release_known))
     }
 
     fn some(ecosystem: &str, name: &str, known: bool) -> Option<(String, String, bool)> {
@@ -451,11 +458,11 @@ mod tests {
             ),
             ("pkg:deb/debian/curl@1?distro=debian-11", "debian-12", "Debian:11"),
         ] {
-            assert_eq!(on(purl, distro), (ecosystem.to_owned(), true));
+            assert_eq!(on(purl, distro), (ecosystem.into(), true));
         }
         assert_eq!(
             on("pkg:deb/debian/curl@1", "ubuntu-22.04"),
-            ("Debian".to_owned(), false)
+            ("Debian".into(), false)
         );
     }
 

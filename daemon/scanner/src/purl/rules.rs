@@ -22,14 +22,14 @@ pub(super) fn namespace(ty: &str) -> Namespace {
     }
 }
 
-/// True for types whose name may hold slashes: the host is the namespace, its path the name.
+/// True for types, in any case, whose name may hold slashes: the host is the namespace, its path the name.
 pub(super) fn name_has_segments(ty: &str) -> bool {
-    ty == "git"
+    ty.eq_ignore_ascii_case("git")
 }
 
 /// Folds what the type compares without case, and the separators that its registry folds.
 pub(super) fn canonicalise(purl: &mut PackageUrl) {
-    let (fold_namespace, fold_name) = match purl.ty.as_str() {
+    let (fold_namespace, fold_name) = match purl.ty.as_ref() {
         "bitbucket" | "brew" | "composer" | "deb" | "git" | "github" | "hex" => (true, true),
         "alpm" => (true, true),
         "apk" | "golang" | "qpkg" | "rpm" => (true, false),
@@ -42,22 +42,32 @@ pub(super) fn canonicalise(purl: &mut PackageUrl) {
         _ => (false, false),
     };
     if fold_namespace {
-        purl.namespace = purl.namespace.take().map(|ns| ns.to_lowercase());
+        purl.namespace = purl.namespace.take().map(lower);
     }
     if fold_name {
-        purl.name = purl.name.to_lowercase();
+        purl.name = lower(std::mem::take(&mut purl.name));
     }
-    if purl.ty == "pypi" {
+    if purl.ty == "pypi" && purl.name.contains('_') {
         purl.name = purl.name.replace('_', "-");
     }
     if purl.ty == "huggingface" {
-        purl.version = purl.version.take().map(|version| version.to_lowercase());
+        purl.version = purl.version.take().map(lower);
+    }
+}
+
+/// Lower case; a text that is so already is not copied.
+fn lower(mut text: String) -> String {
+    if text.is_ascii() {
+        text.make_ascii_lowercase();
+        text
+    } else {
+        text.to_lowercase()
     }
 }
 
 /// Checks what a type demands of its parts beyond the namespace.
 pub(super) fn validate(purl: &PackageUrl) -> Result<(), &'static str> {
-    match purl.ty.as_str() {
+    match purl.ty.as_ref() {
         "chrome-extension" => {
             if purl.name.len() != 32 || !purl.name.bytes().all(|b| b.is_ascii_lowercase()) {
                 return Err("a Chrome extension's name is 32 lower-case letters");

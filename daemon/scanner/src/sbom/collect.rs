@@ -53,12 +53,8 @@ impl Collector {
             self.note(found.place, "it has neither name nor package URL and was skipped");
             return;
         }
-        let purls = if found.purls.is_empty() {
-            vec![None]
-        } else {
-            found.purls.into_iter().map(Some).collect()
-        };
-        for purl in purls {
+        let nameless = found.purls.is_empty().then_some(None);
+        for purl in found.purls.into_iter().map(Some).chain(nameless) {
             if self.components.len() >= MAX_COMPONENTS {
                 self.overflow += 1;
                 continue;

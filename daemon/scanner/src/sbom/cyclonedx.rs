@@ -7,12 +7,14 @@
 mod strict;
 mod xml;
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{Text, or_default};
+use crate::lenient::{TextRef, or_default};
 
 pub(super) use xml::read_xml;
 
@@ -27,15 +29,15 @@ const NEWEST_MINOR: u32 = 7;
 const BOTH_VERSIONS: &str = "the component has a version and a range of versions, and only one may be given";
 
 #[derive(Deserialize)]
-struct Bom {
-    #[serde(rename = "bomFormat", default, deserialize_with = "or_default")]
-    bom_format: Text,
-    #[serde(rename = "specVersion", default, deserialize_with = "or_default")]
-    spec_version: Text,
-    #[serde(default, deserialize_with = "or_default")]
-    metadata: Metadata,
-    #[serde(default, deserialize_with = "or_default")]
-    components: Vec<Option<RawComponent>>,
+struct Bom<'a> {
+    #[serde(borrow, rename = "bomFormat", default, deserialize_with = "or_default")]
+    bom_format: TextRef<'a>,
+    #[serde(borrow, rename = "specVersion", default, deserialize_with = "or_default")]
+    spec_version: TextRef<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    metadata: Metadata<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    components: Vec<Option<RawComponent<'a>>>,
     #[serde(default, rename = "serialNumber")]
     _serial_number: Option<SerialNumber>,
     #[serde(default, rename = "dependencies")]
@@ -45,9 +47,9 @@ struct Bom {
 }
 
 #[derive(Deserialize, Default)]
-struct Metadata {
-    #[serde(default)]
-    component: Option<RawComponent>,
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    component: Option<RawComponent<'a>>,
     #[serde(default, rename = "timestamp")]
     _timestamp: Option<Timestamp>,
     #[serde(default, rename = "licenses")]
@@ -55,19 +57,19 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
-struct RawComponent {
-    #[serde(rename = "type", default, deserialize_with = "or_default")]
-    kind: Text,
-    #[serde(default, deserialize_with = "or_default")]
-    group: Text,
-    #[serde(default, deserialize_with = "or_default")]
-    name: Text,
-    #[serde(default, deserialize_with = "or_default")]
-    version: Text,
-    #[serde(default, deserialize_with = "or_default")]
-    purl: Text,
-    #[serde(default, deserialize_with = "or_default")]
-    components: Vec<Option<RawComponent>>,
+struct RawComponent<'a> {
+    #[serde(borrow, rename = "type", default, deserialize_with = "or_default")]
+    kind: TextRef<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    group: TextRef<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    name: TextRef<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    version: TextRef<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    purl: TextRef<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    components: Vec<Option<RawComponent<'a>>>,
     #[serde(default, rename = "versionRange")]
     version_range: Option<strict::Name>,
     #[serde(default, rename = "isExternal")]
@@ -93,7 +95,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
         place,
         reason,
     };
-    let bom: Bom = read_json_value(bytes).map_err(|(place, reason)| invalid(place, reason))?;
+    let bom: Bom<'_> = read_json_value(bytes).map_err(|(place, reason)| invalid(place, reason))?;
     let mut collector = Collector::default();
     if bom.bom_format.0 != "CycloneDX" {
         let place = Place::root().child("bomFormat");
@@ -106,7 +108,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     check_version(&bom.spec_version.0, &place, &mut collector).map_err(|reason| invalid(place, reason))?;
     let mut subject = String::new();
     if let Some(component) = bom.metadata.component {
-        subject.clone_from(&component.name.0);
+        component.name.0.as_ref().clone_into(&mut subject);
         let place = Place::root().child("metadata").child("component");
         take(component, &place, true, &mut collector).map_err(|(place, reason)| invalid(place, reason))?;
     }
@@ -128,11 +130,16 @@ fn check_version(text: &str, place: &Place, collector: &mut Collector) -> Result
     Ok(())
 }
 
-fn take_list(list: Vec<Option<RawComponent>>, place: &Place, collector: &mut Collector) -> Result<(), Fault> {
+fn take_list(
+    list: Vec<Option<RawComponent<'_>>>,
+    place: &Place,
+    collector: &mut Collector,
+) -> Result<(), Fault> {
+    let entry = place.entries();
     for (i, component) in list.into_iter().enumerate() {
         match component {
-            Some(component) => take(component, &place.child(i), false, collector)?,
-            None => collector.note(&place.child(i), "the component is null and was skipped"),
+            Some(component) => take(component, &entry(i), false, collector)?,
+            None => collector.note(&entry(i), "the component is null and was skipped"),
         }
     }
     Ok(())
@@ -151,7 +158,12 @@ struct Parts<'a> {
 }
 
 /// Takes a component and those inside it. Depth is bounded by the JSON reader.
-fn take(raw: RawComponent, place: &Place, is_subject: bool, collector: &mut Collector) -> Result<(), Fault> {
+fn take(
+    raw: RawComponent<'_>,
+    place: &Place,
+    is_subject: bool,
+    collector: &mut Collector,
+) -> Result<(), Fault> {
     strict::component_type(&raw.kind.0).map_err(|reason| (place.child("type"), reason))?;
     // What the document describes may go without a name: tools write it from a project that has none.
     if !is_subject && raw.name.0.is_empty() && raw.purl.0.is_empty() {
@@ -180,6 +192,9 @@ fn take(raw: RawComponent, place: &Place, is_subject: bool, collector: &mut Coll
         purl: &raw.purl.0,
     };
     add(&parts, kind, place, collector);
+    if raw.components.is_empty() {
+        return Ok(());
+    }
     take_list(raw.components, &place.child("components"), collector)
 }
 
@@ -189,9 +204,9 @@ fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Coll
     }
     let (group, name) = (raw.group.trim(), raw.name.trim());
     let joined = if group.is_empty() || name.is_empty() {
-        name.to_owned()
+        Cow::Borrowed(name)
     } else {
-        format!("{group}/{name}")
+        Cow::Owned(format!("{group}/{name}"))
     };
     let purls = collector.purl(raw.purl, place).into_iter().collect();
     collector.add(Found {

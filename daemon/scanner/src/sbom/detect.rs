@@ -1,7 +1,7 @@
 //! Telling a document's format from its content.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::lockfile::toml_is_python;
 use super::place::of_json_error;
@@ -60,6 +60,9 @@ fn unknown(reason: impl Into<String>) -> SbomError {
 }
 
 fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
+    if begins_as_cyclonedx(bytes) {
+        return Ok(Format::CycloneDxJson);
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let probe: Probe = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (place, reason) = of_json_error(&error);
@@ -87,6 +90,40 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
             "the JSON object has none of the keys that known formats begin with",
         ))
     }
+}
+
+/// True if `bomFormat` stands among the keys before any that could be long: then the rest need not be read to tell.
+fn begins_as_cyclonedx(bytes: &[u8]) -> bool {
+    struct Keys<'a>(&'a mut bool);
+
+    impl<'de> Visitor<'de> for Keys<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                match key.as_ref() {
+                    "bomFormat" => {
+                        *self.0 = true;
+                        break;
+                    }
+                    "$schema" | "specVersion" | "serialNumber" | "version" => {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                    _ => break,
+                }
+            }
+            Err(A::Error::custom("enough was read"))
+        }
+    }
+
+    let mut found = false;
+    // Always an error, since the object is not read to its end.
+    let _ = serde_json::Deserializer::from_slice(bytes).deserialize_map(Keys(&mut found));
+    found
 }
 
 fn detect_xml(bytes: &[u8]) -> Result<Format, SbomError> {

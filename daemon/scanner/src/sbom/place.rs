@@ -1,15 +1,24 @@
 //! A place in a document, for people and for tools that jump to it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_path_to_error::Segment;
 
 /// Where something stands in a document.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Eq)]
 pub enum Place {
     /// A JSON pointer (RFC 6901).
     Pointer(String),
+    /// An entry of a list: the pointer to the list, and the entry's index. Written as the pointer that it is; large
+    /// documents have one for each component, so the list's pointer is not copied for each.
+    Entry {
+        /// The list.
+        list: Arc<str>,
+        /// The entry.
+        index: usize,
+    },
     /// A line and a column, from 1.
     Line {
         /// The line.
@@ -37,8 +46,32 @@ impl Place {
                 "{pointer}/{}",
                 step.to_string().replace('~', "~0").replace('/', "~1")
             )),
+            Self::Entry { list, index } => Self::Pointer(format!("{list}/{index}")).child(step),
             Self::Line { .. } => self.clone(),
         }
+    }
+
+    /// Returns the places of a list's entries, whatever its length, given the place of the list.
+    pub(super) fn entries(&self) -> impl Fn(usize) -> Self {
+        let list: Result<Arc<str>, Self> = match self {
+            Self::Pointer(pointer) => Ok(pointer.as_str().into()),
+            Self::Entry { list, index } => Ok(format!("{list}/{index}").into()),
+            Self::Line { .. } => Err(self.clone()),
+        };
+        move |index| match &list {
+            Ok(list) => Self::Entry {
+                list: Arc::clone(list),
+                index,
+            },
+            Err(line) => line.clone(),
+        }
+    }
+}
+
+/// Places are equal if they are written alike.
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
     }
 }
 
@@ -47,13 +80,14 @@ impl fmt::Display for Place {
         match self {
             Self::Pointer(pointer) if pointer.is_empty() => f.write_str("the document's root"),
             Self::Pointer(pointer) => f.write_str(pointer),
+            Self::Entry { list, index } => write!(f, "{list}/{index}"),
             Self::Line { line, column } => write!(f, "line {line}, column {column}"),
         }
     }
 }
 
 /// Reads one JSON value and nothing after it; an error comes with its place.
-pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (Place, String)> {
+pub(super) fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, (Place, String)> {
     if let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
     }

@@ -256,13 +256,24 @@ fn what_is_no_sbom_is_told_apart() {
         b"[]",
         b"{}",
         b"hello",
-        b"{\"bomFormat\":",
+        b"{\"version\":",
         b"\xff\xfe{",
     ] {
         assert!(
             matches!(read(document), Err(SbomError::UnknownFormat { .. })),
             "{document:?}"
         );
+    }
+}
+
+#[test]
+fn a_document_that_is_cut_is_told_by_what_it_began_as() {
+    match read(b"{\"bomFormat\":\"CycloneDX\",\n\"components\":[") {
+        Err(SbomError::Invalid { format, place, .. }) => {
+            assert_eq!(format, Format::CycloneDxJson);
+            assert_eq!(place, Place::Line { line: 2, column: 14 });
+        }
+        other => panic!("{other:?}"),
     }
 }
 

@@ -109,33 +109,33 @@ impl MatchedRule {
 
 impl Finding {
     pub(super) fn new(
-        advisory: &Advisory,
+        advisory: Advisory,
         package: FoundPackage,
         severity: Rating,
         rules: Vec<MatchedRule>,
         fixed: Vec<String>,
         place: String,
     ) -> Self {
-        let mut ids = advisory.ids.clone();
+        let mut ids = advisory.ids;
         ids.push(advisory.vulnerability.clone());
         Self {
-            vulnerability: advisory.vulnerability.clone(),
+            vulnerability: advisory.vulnerability,
             ids,
-            merge_hashes: vec![advisory.merge_hash.clone()],
+            merge_hashes: vec![advisory.merge_hash],
             package,
-            summary: advisory.summary.clone(),
+            summary: advisory.summary,
             severity,
-            threat: advisory.threat.clone(),
+            threat: advisory.threat,
             rules,
             fixed,
             places: vec![place],
-            provenance: advisory.provenance.clone(),
-            conflicts: advisory.conflicts.clone(),
+            provenance: advisory.provenance,
+            conflicts: advisory.conflicts,
         }
     }
 
     /// Takes in another place of the package, or another advisory of the same vulnerability.
-    pub(super) fn absorb(&mut self, advisory: &Advisory, place: &str) {
+    pub(super) fn absorb(&mut self, advisory: &Advisory, place: String) {
         if !self.merge_hashes.contains(&advisory.merge_hash) {
             self.merge_hashes.push(advisory.merge_hash.clone());
             self.ids.extend(advisory.ids.iter().cloned());
@@ -143,7 +143,7 @@ impl Finding {
             self.conflicts.extend(advisory.conflicts.iter().cloned());
             self.threat.fill_from(&advisory.threat);
         }
-        self.places.push(place.to_owned());
+        self.places.push(place);
     }
 
     /// Sorts what has no order of its own.

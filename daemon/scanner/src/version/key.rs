@@ -50,8 +50,8 @@ impl KeyWriter {
         self.bytes.push(0);
     }
 
-    pub(super) fn finish(self) -> Box<[u8]> {
-        self.bytes.into_boxed_slice()
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.bytes
     }
 }
 
