@@ -26,7 +26,8 @@ pub trait Knowledge {
 
     /// Returns the advisories of a package that may say something about a version: at least those that
     /// affect it or whose word on it cannot be had, in the order of [`Knowledge::advisories`]. `None` if
-    /// this knowledge cannot tell them apart without evaluating them.
+    /// this knowledge cannot tell them apart without evaluating them. What such an advisory enumerates may lack
+    /// versions other than this one: evaluated for it, it says what the whole one does.
     ///
     /// # Errors
     /// As [`Knowledge::advisories`].

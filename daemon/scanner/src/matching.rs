@@ -209,15 +209,40 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
 }
 
 fn is_enumerated(affected: &Affected, subject: &Subject) -> bool {
-    affected.versions.iter().any(|version| {
-        version.0.trim() == subject.text
-            || subject
-                .scheme
-                .zip(subject.own.as_ref())
-                .is_some_and(|(scheme, own)| {
-                    Version::parse(scheme, &version.0).is_ok_and(|v| v.compare(own) == Some(Ordering::Equal))
+    // Most often it is listed as it is written; reading all of a long list costs more than looking at it twice.
+    affected
+        .versions
+        .iter()
+        .any(|version| version.0.trim() == subject.text)
+        || subject
+            .scheme
+            .zip(subject.own.as_ref())
+            .is_some_and(|(scheme, own)| {
+                affected.versions.iter().any(|version| {
+                    may_be_equal(&version.0, &subject.text)
+                        && Version::parse(scheme, &version.0)
+                            .is_ok_and(|v| v.compare(own) == Some(Ordering::Equal))
                 })
-    })
+            })
+}
+
+/// False only if no order holds two version texts for equal: those that begin with different numbers. A text with
+/// an epoch, which may be left out, or that begins otherwise may be equal to anything.
+pub(crate) fn may_be_equal(a: &str, b: &str) -> bool {
+    fn first_number(text: &str) -> Option<&str> {
+        if text.contains([':', '!']) {
+            return None;
+        }
+        let text = text.trim();
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let number = text.get(..end).filter(|number| !number.is_empty())?;
+        Some(number.trim_start_matches('0'))
+    }
+    match (first_number(a), first_number(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    }
 }
 
 struct Inside {

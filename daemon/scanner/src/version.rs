@@ -246,6 +246,16 @@ impl Version {
         }
     }
 
+    /// Returns bytes that never order two versions otherwise than the scheme does, though they may hold different
+    /// ones for equal: the key, or for Maven, which has none, the numbers at the beginning. `text` is what the
+    /// version was parsed from.
+    pub(crate) fn coarse_key(&self, text: &str) -> std::borrow::Cow<'_, [u8]> {
+        match &self.repr {
+            Repr::Key(key) => key.into(),
+            Repr::Maven(_) => maven::leading_numbers(text.trim()).into(),
+        }
+    }
+
     /// Orders two versions, or returns `None` if their schemes differ.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         if self.scheme != other.scheme {

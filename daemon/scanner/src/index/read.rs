@@ -195,6 +195,7 @@ impl<B: IndexBytes> MatchIndex<B> {
         &self,
         ecosystem: &str,
         name: &str,
+        version: Option<&str>,
         wanted: impl Fn(ScreenRef<'_>) -> bool,
     ) -> Result<Vec<Advisory>, IndexError> {
         let hash = key_hash(ecosystem, name);
@@ -212,7 +213,7 @@ impl<B: IndexBytes> MatchIndex<B> {
             let mut failed = None;
             let whole = package.for_each(|screen, at| {
                 if failed.is_none() && wanted(screen) {
-                    match self.advisory(&row, at) {
+                    match self.advisory(&row, at, version) {
                         Ok(advisory) => found.push(advisory),
                         Err(error) => failed = Some(error),
                     }
@@ -230,11 +231,11 @@ impl<B: IndexBytes> MatchIndex<B> {
         Ok(Vec::new())
     }
 
-    fn advisory(&self, row: &Row, at: DetailAt) -> Result<Advisory, IndexError> {
+    fn advisory(&self, row: &Row, at: DetailAt, version: Option<&str>) -> Result<Advisory, IndexError> {
         let offset = row.details.saturating_add(u64::from(at.offset));
         let content = self.part("details", offset, u64::from(at.length))?;
-        postcard::from_bytes::<StoredAdvisory>(&content)
-            .map(Advisory::from)
+        postcard::from_bytes::<StoredAdvisory<'_>>(&content)
+            .map(|stored| stored.read(version))
             .map_err(|_| IndexError::Damaged {
                 part: "details",
                 offset,
@@ -271,7 +272,7 @@ impl<B: IndexBytes> MatchIndex<B> {
 
 impl<B: IndexBytes> Knowledge for MatchIndex<B> {
     fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
-        self.advisories_where(ecosystem, name, |_| true)
+        self.advisories_where(ecosystem, name, None, |_| true)
             .map_err(|error| failed(ecosystem, name, error))
     }
 
@@ -282,9 +283,11 @@ impl<B: IndexBytes> Knowledge for MatchIndex<B> {
         subject: &Subject,
     ) -> Result<Option<Vec<Advisory>>, KnowledgeError> {
         let screened = Screened::new(subject);
-        self.advisories_where(ecosystem, name, |screen| !screen.rules_out(&screened))
-            .map(Some)
-            .map_err(|error| failed(ecosystem, name, error))
+        self.advisories_where(ecosystem, name, Some(subject.text()), |screen| {
+            !screen.rules_out(&screened)
+        })
+        .map(Some)
+        .map_err(|error| failed(ecosystem, name, error))
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {

@@ -5,6 +5,7 @@
 //! other version nothing is said. What the hull cannot express (a range that no version can be compared with)
 //! is never ruled out.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::cursor::{Cursor, put_bytes, put_length};
@@ -43,7 +44,7 @@ enum Edge {
     Nowhere,
     /// Without end.
     Open,
-    /// At a version: its key's bytes, or its text where the scheme has no keys.
+    /// At a version, by its coarse key.
     At(Vec<u8>),
 }
 
@@ -78,8 +79,8 @@ const AT: u8 = 2;
 /// A version prepared for many screens.
 #[derive(Debug)]
 pub(super) struct Screened<'a> {
-    /// None if the version has no place in the order: then nothing is ruled out.
-    version: Option<&'a Version>,
+    /// The version's coarse key; none if it has no place in the order: then nothing is ruled out.
+    key: Option<Cow<'a, [u8]>>,
     text: u32,
     token: Option<u32>,
 }
@@ -88,7 +89,7 @@ impl<'a> Screened<'a> {
     pub(super) fn new(subject: &'a Subject) -> Self {
         let version = subject.own();
         Self {
-            version,
+            key: version.map(|version| version.coarse_key(subject.text())),
             text: hash(subject.text().as_bytes()),
             token: version.map(|version| hash(&token(version, subject.text()))),
         }
@@ -189,7 +190,7 @@ impl<'a> ScreenRef<'a> {
             Self::Always => return false,
             Self::Hull { low, high, listed } => (low, high, listed),
         };
-        let Some(version) = subject.version else {
+        let Some(key) = subject.key.as_deref() else {
             return false;
         };
         let lists = |hash: u32| {
@@ -203,7 +204,7 @@ impl<'a> ScreenRef<'a> {
         let outside = |edge: &EdgeRef<'_>, side: Ordering| match edge {
             EdgeRef::Nowhere => true,
             EdgeRef::Open => false,
-            EdgeRef::At(at) => compare(version, at) == Some(side),
+            EdgeRef::At(at) => key.cmp(at) == side,
         };
         outside(low, Ordering::Less) || outside(high, Ordering::Greater)
     }
@@ -221,30 +222,30 @@ impl<'a> EdgeRef<'a> {
 }
 
 impl Edge {
-    fn of(end: End<'_>) -> Self {
+    fn of(end: End) -> Self {
         match end {
             End::Open => Self::Open,
-            End::At(version, text) => Self::At(key_or_text(&version, text)),
+            End::At(key) => Self::At(key),
         }
     }
 }
 
 /// The ranges' hull while it grows; none before there is any range.
 #[derive(Default)]
-struct Extent<'a> {
-    low: Option<End<'a>>,
-    high: Option<End<'a>>,
+struct Extent {
+    low: Option<End>,
+    high: Option<End>,
 }
 
-/// An end with the text that it was read from.
-enum End<'a> {
+/// An end, by its coarse key.
+enum End {
     Open,
-    At(Version, &'a str),
+    At(Vec<u8>),
 }
 
-impl<'a> Extent<'a> {
+impl Extent {
     /// Takes an entry's ranges in; false if one of them may leave a version undecided.
-    fn take(&mut self, affected: &'a Affected, scheme: Scheme) -> bool {
+    fn take(&mut self, affected: &Affected, scheme: Scheme) -> bool {
         for range in &affected.ranges {
             match &range.kind {
                 RangeKind::Git if decides_without_git(affected) => continue,
@@ -259,9 +260,9 @@ impl<'a> Extent<'a> {
         true
     }
 
-    fn take_events(&mut self, events: &'a [Event], scheme: Scheme) -> bool {
-        let mut opens: Option<End<'a>> = None;
-        let mut last: Option<(Version, &'a str, bool)> = None;
+    fn take_events(&mut self, events: &[Event], scheme: Scheme) -> bool {
+        let mut opens: Option<End> = None;
+        let mut last: Option<(Vec<u8>, bool)> = None;
         let mut read = 0;
         for event in events {
             let (Event::Introduced(text)
@@ -282,16 +283,17 @@ impl<'a> Extent<'a> {
                 continue;
             };
             read += 1;
+            let key = version.coarse_key(text).into_owned();
             last = Some(match last {
-                Some((high, high_text, opened)) => match version.compare(&high) {
-                    Some(Ordering::Greater) => (version.clone(), text.as_str(), introduces),
-                    Some(Ordering::Equal) => (high, high_text, opened || introduces),
-                    _ => (high, high_text, opened),
+                Some((high, opened)) => match key.cmp(&high) {
+                    Ordering::Greater => (key.clone(), introduces),
+                    Ordering::Equal => (high, opened || introduces),
+                    Ordering::Less => (high, opened),
                 },
-                None => (version.clone(), text.as_str(), introduces),
+                None => (key.clone(), introduces),
             });
             if introduces {
-                opens = Some(lower(opens.take(), End::At(version, text)));
+                opens = Some(lower(opens.take(), End::At(key)));
             }
         }
         if read == 0 && !events.is_empty() {
@@ -305,54 +307,27 @@ impl<'a> Extent<'a> {
         self.low = Some(lower(self.low.take(), low));
         let high = match last {
             // Open at its highest version, or without any.
-            None | Some((_, _, true)) => End::Open,
-            Some((version, text, false)) => End::At(version, text),
+            None | Some((_, true)) => End::Open,
+            Some((key, false)) => End::At(key),
         };
         self.high = Some(higher(self.high.take(), high));
         true
     }
 }
 
-fn lower<'a>(known: Option<End<'a>>, new: End<'a>) -> End<'a> {
+fn lower(known: Option<End>, new: End) -> End {
     match (known, new) {
         (None, new) => new,
-        (Some(End::At(a, a_text)), End::At(b, b_text)) => {
-            if a.compare(&b) == Some(Ordering::Greater) {
-                End::At(b, b_text)
-            } else {
-                End::At(a, a_text)
-            }
-        }
+        (Some(End::At(a)), End::At(b)) => End::At(a.min(b)),
         _ => End::Open,
     }
 }
 
-fn higher<'a>(known: Option<End<'a>>, new: End<'a>) -> End<'a> {
+fn higher(known: Option<End>, new: End) -> End {
     match (known, new) {
         (None, new) => new,
-        (Some(End::At(a, a_text)), End::At(b, b_text)) => {
-            if a.compare(&b) == Some(Ordering::Less) {
-                End::At(b, b_text)
-            } else {
-                End::At(a, a_text)
-            }
-        }
+        (Some(End::At(a)), End::At(b)) => End::At(a.max(b)),
         _ => End::Open,
-    }
-}
-
-fn key_or_text(version: &Version, text: &str) -> Vec<u8> {
-    version.key().unwrap_or(text.as_bytes()).to_vec()
-}
-
-/// Orders a version against an edge; none if the edge cannot be read, which rules nothing out.
-fn compare(version: &Version, edge: &[u8]) -> Option<Ordering> {
-    match version.key() {
-        Some(key) => Some(key.cmp(edge)),
-        None => {
-            let text = std::str::from_utf8(edge).ok()?;
-            version.compare(&Version::parse(version.scheme(), text).ok()?)
-        }
     }
 }
 

@@ -1,163 +1,177 @@
 //! An advisory as the index keeps it. Postcard needs shapes that say what they hold, which the lenient types
-//! that read foreign JSON do not; so these stand between, one for one.
+//! that read foreign JSON do not; so these stand between, one for one. Texts are borrowed both ways.
 
 use serde::{Deserialize, Serialize};
 
 use crate::knowledge::{Advisory, Conflict, Provenance};
+use crate::matching::may_be_equal;
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
 use crate::severity::StatedSeverity;
 use crate::threat::{Probability, Threat};
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StoredAdvisory {
-    merge_hash: String,
-    vulnerability: String,
-    ids: Vec<String>,
-    summary: String,
-    withdrawn: Option<String>,
+pub(super) struct StoredAdvisory<'a> {
+    merge_hash: &'a str,
+    vulnerability: &'a str,
+    #[serde(borrow)]
+    ids: Vec<&'a str>,
+    summary: &'a str,
+    withdrawn: Option<&'a str>,
     /// Source, kind, value.
-    severities: Vec<(String, String, String)>,
-    threat: StoredThreat,
-    affected: Vec<StoredAffected>,
+    severities: Vec<(&'a str, &'a str, &'a str)>,
+    threat: StoredThreat<'a>,
+    affected: Vec<StoredAffected<'a>>,
     /// Source, record, sites.
-    provenance: Vec<(String, String, Vec<String>)>,
+    provenance: Vec<(&'a str, &'a str, Vec<&'a str>)>,
     /// Field, chosen, lost.
-    conflicts: Vec<(String, String, Vec<String>)>,
+    conflicts: Vec<(&'a str, &'a str, Vec<&'a str>)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct StoredThreat {
-    published: Option<String>,
+struct StoredThreat<'a> {
+    published: Option<&'a str>,
     kev: Option<bool>,
     /// In hundred-thousandths.
     epss: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct StoredAffected {
+struct StoredAffected<'a> {
     /// Ecosystem, name.
-    package: Option<(String, String)>,
+    #[serde(borrow)]
+    package: Option<(&'a str, &'a str)>,
     /// Kind, score.
-    severity: Vec<(String, String)>,
-    ranges: Vec<StoredRange>,
-    versions: Vec<String>,
+    severity: Vec<(&'a str, &'a str)>,
+    ranges: Vec<StoredRange<'a>>,
+    versions: Vec<&'a str>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct StoredRange {
-    kind: StoredKind,
-    events: Vec<StoredEvent>,
+struct StoredRange<'a> {
+    #[serde(borrow)]
+    kind: StoredKind<'a>,
+    events: Vec<StoredEvent<'a>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-enum StoredKind {
+enum StoredKind<'a> {
     SemVer,
     Ecosystem,
     Git,
-    Other(String),
+    Other(&'a str),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-enum StoredEvent {
-    Introduced(String),
-    Fixed(String),
-    LastAffected(String),
-    Limit(String),
+enum StoredEvent<'a> {
+    Introduced(&'a str),
+    Fixed(&'a str),
+    LastAffected(&'a str),
+    Limit(&'a str),
 }
 
-impl From<&Advisory> for StoredAdvisory {
-    fn from(advisory: &Advisory) -> Self {
+fn borrowed(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
+fn owned(list: &[&str]) -> Vec<String> {
+    list.iter().map(|text| (*text).to_owned()).collect()
+}
+
+impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
+    fn from(advisory: &'a Advisory) -> Self {
         Self {
-            merge_hash: advisory.merge_hash.clone(),
-            vulnerability: advisory.vulnerability.clone(),
-            ids: advisory.ids.clone(),
-            summary: advisory.summary.clone(),
-            withdrawn: advisory.withdrawn.clone(),
+            merge_hash: &advisory.merge_hash,
+            vulnerability: &advisory.vulnerability,
+            ids: borrowed(&advisory.ids),
+            summary: &advisory.summary,
+            withdrawn: advisory.withdrawn.as_deref(),
             severities: advisory
                 .severities
                 .iter()
-                .map(|s| (s.source.clone(), s.kind.clone(), s.value.clone()))
+                .map(|s| (s.source.as_str(), s.kind.as_str(), s.value.as_str()))
                 .collect(),
-            threat: StoredThreat::from(&advisory.threat),
+            threat: StoredThreat {
+                published: advisory.threat.published.as_deref(),
+                kev: advisory.threat.kev,
+                epss: advisory.threat.epss.map(Probability::hundred_thousandths),
+            },
             affected: advisory.affected.iter().map(StoredAffected::from).collect(),
             provenance: advisory
                 .provenance
                 .iter()
-                .map(|p| (p.source.clone(), p.record.clone(), p.sites.clone()))
+                .map(|p| (p.source.as_str(), p.record.as_str(), borrowed(&p.sites)))
                 .collect(),
             conflicts: advisory
                 .conflicts
                 .iter()
-                .map(|c| (c.field.clone(), c.chosen.clone(), c.lost.clone()))
+                .map(|c| (c.field.as_str(), c.chosen.as_str(), borrowed(&c.lost)))
                 .collect(),
         }
     }
 }
 
-impl From<StoredAdvisory> for Advisory {
-    fn from(stored: StoredAdvisory) -> Self {
-        Self {
-            merge_hash: stored.merge_hash,
-            vulnerability: stored.vulnerability,
-            ids: stored.ids,
-            summary: stored.summary,
-            withdrawn: stored.withdrawn,
-            severities: stored
+impl StoredAdvisory<'_> {
+    /// Returns the advisory. Given the text of a version, enumerated versions that cannot be equal to it are left
+    /// out, all but the first, so that a list stays a list.
+    pub(super) fn read(&self, version: Option<&str>) -> Advisory {
+        Advisory {
+            merge_hash: self.merge_hash.to_owned(),
+            vulnerability: self.vulnerability.to_owned(),
+            ids: owned(&self.ids),
+            summary: self.summary.to_owned(),
+            withdrawn: self.withdrawn.map(str::to_owned),
+            severities: self
                 .severities
-                .into_iter()
-                .map(|(source, kind, value)| StatedSeverity { source, kind, value })
-                .collect(),
-            threat: Threat::from(stored.threat),
-            affected: stored.affected.into_iter().map(Affected::from).collect(),
-            provenance: stored
-                .provenance
-                .into_iter()
-                .map(|(source, record, sites)| Provenance {
-                    source,
-                    record,
-                    sites,
+                .iter()
+                .map(|(source, kind, value)| StatedSeverity {
+                    source: (*source).to_owned(),
+                    kind: (*kind).to_owned(),
+                    value: (*value).to_owned(),
                 })
                 .collect(),
-            conflicts: stored
+            threat: Threat {
+                published: self.threat.published.map(str::to_owned),
+                kev: self.threat.kev,
+                epss: self.threat.epss.map(Probability::of_hundred_thousandths),
+            },
+            affected: self
+                .affected
+                .iter()
+                .map(|affected| affected.read(version))
+                .collect(),
+            provenance: self
+                .provenance
+                .iter()
+                .map(|(source, record, sites)| Provenance {
+                    source: (*source).to_owned(),
+                    record: (*record).to_owned(),
+                    sites: owned(sites),
+                })
+                .collect(),
+            conflicts: self
                 .conflicts
-                .into_iter()
-                .map(|(field, chosen, lost)| Conflict { field, chosen, lost })
+                .iter()
+                .map(|(field, chosen, lost)| Conflict {
+                    field: (*field).to_owned(),
+                    chosen: (*chosen).to_owned(),
+                    lost: owned(lost),
+                })
                 .collect(),
         }
     }
 }
 
-impl From<&Threat> for StoredThreat {
-    fn from(threat: &Threat) -> Self {
-        Self {
-            published: threat.published.clone(),
-            kev: threat.kev,
-            epss: threat.epss.map(Probability::hundred_thousandths),
-        }
-    }
-}
-
-impl From<StoredThreat> for Threat {
-    fn from(stored: StoredThreat) -> Self {
-        Self {
-            published: stored.published,
-            kev: stored.kev,
-            epss: stored.epss.map(Probability::of_hundred_thousandths),
-        }
-    }
-}
-
-impl From<&Affected> for StoredAffected {
-    fn from(affected: &Affected) -> Self {
+impl<'a> From<&'a Affected> for StoredAffected<'a> {
+    fn from(affected: &'a Affected) -> Self {
         Self {
             package: affected
                 .package
                 .as_ref()
-                .map(|package| (package.ecosystem.clone(), package.name.clone())),
+                .map(|package| (package.ecosystem.as_str(), package.name.as_str())),
             severity: affected
                 .severity
                 .iter()
-                .map(|s| (s.kind.clone(), s.score.0.clone()))
+                .map(|s| (s.kind.as_str(), s.score.0.as_str()))
                 .collect(),
             ranges: affected
                 .ranges
@@ -167,12 +181,12 @@ impl From<&Affected> for StoredAffected {
                         RangeKind::SemVer => StoredKind::SemVer,
                         RangeKind::Ecosystem => StoredKind::Ecosystem,
                         RangeKind::Git => StoredKind::Git,
-                        RangeKind::Other(kind) => StoredKind::Other(kind.clone()),
+                        RangeKind::Other(kind) => StoredKind::Other(kind),
                     },
                     events: range
                         .events
                         .iter()
-                        .map(|event| match event.clone() {
+                        .map(|event| match event {
                             Event::Introduced(text) => StoredEvent::Introduced(text),
                             Event::Fixed(text) => StoredEvent::Fixed(text),
                             Event::LastAffected(text) => StoredEvent::LastAffected(text),
@@ -184,49 +198,57 @@ impl From<&Affected> for StoredAffected {
             versions: affected
                 .versions
                 .iter()
-                .map(|version| version.0.clone())
+                .map(|version| version.0.as_str())
                 .collect(),
         }
     }
 }
 
-impl From<StoredAffected> for Affected {
-    fn from(stored: StoredAffected) -> Self {
-        Self {
-            package: stored
-                .package
-                .map(|(ecosystem, name)| Package { ecosystem, name }),
-            severity: stored
+impl StoredAffected<'_> {
+    fn read(&self, version: Option<&str>) -> Affected {
+        let kept = |listed: &str| version.is_none_or(|version| may_be_equal(listed, version));
+        Affected {
+            package: self.package.map(|(ecosystem, name)| Package {
+                ecosystem: ecosystem.to_owned(),
+                name: name.to_owned(),
+            }),
+            severity: self
                 .severity
-                .into_iter()
+                .iter()
                 .map(|(kind, score)| Severity {
-                    kind,
-                    score: Text(score),
+                    kind: (*kind).to_owned(),
+                    score: Text((*score).to_owned()),
                 })
                 .collect(),
-            ranges: stored
+            ranges: self
                 .ranges
-                .into_iter()
+                .iter()
                 .map(|range| Range {
                     kind: match range.kind {
                         StoredKind::SemVer => RangeKind::SemVer,
                         StoredKind::Ecosystem => RangeKind::Ecosystem,
                         StoredKind::Git => RangeKind::Git,
-                        StoredKind::Other(kind) => RangeKind::Other(kind),
+                        StoredKind::Other(kind) => RangeKind::Other(kind.to_owned()),
                     },
                     events: range
                         .events
-                        .into_iter()
+                        .iter()
                         .map(|event| match event {
-                            StoredEvent::Introduced(text) => Event::Introduced(text),
-                            StoredEvent::Fixed(text) => Event::Fixed(text),
-                            StoredEvent::LastAffected(text) => Event::LastAffected(text),
-                            StoredEvent::Limit(text) => Event::Limit(text),
+                            StoredEvent::Introduced(text) => Event::Introduced((*text).to_owned()),
+                            StoredEvent::Fixed(text) => Event::Fixed((*text).to_owned()),
+                            StoredEvent::LastAffected(text) => Event::LastAffected((*text).to_owned()),
+                            StoredEvent::Limit(text) => Event::Limit((*text).to_owned()),
                         })
                         .collect(),
                 })
                 .collect(),
-            versions: stored.versions.into_iter().map(Text).collect(),
+            versions: self
+                .versions
+                .iter()
+                .enumerate()
+                .filter(|(index, listed)| *index == 0 || kept(listed))
+                .map(|(_, listed)| Text((*listed).to_owned()))
+                .collect(),
         }
     }
 }

@@ -213,3 +213,52 @@ proptest! {
         prop_assert_eq!(evaluate(&entry, &Subject::new("npm", &version)).is_affected(), expected, "{:?}", text);
     }
 }
+
+mod equality {
+    use proptest::prelude::*;
+
+    use super::super::may_be_equal;
+    use crate::version::{Scheme, Version, compare};
+
+    const SCHEMES: [Scheme; 14] = [
+        Scheme::SemVer,
+        Scheme::SemVerBuild,
+        Scheme::Bitnami,
+        Scheme::NuGet,
+        Scheme::Pep440,
+        Scheme::Maven,
+        Scheme::RubyGems,
+        Scheme::Packagist,
+        Scheme::Debian,
+        Scheme::Opam,
+        Scheme::Rpm,
+        Scheme::Apk,
+        Scheme::Conan,
+        Scheme::Dotted,
+    ];
+
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[0-1.va-]{1,5}",
+            "[0-1]{1,2}([.+_~-]?(0|1|a|rc|v|x|dev|ga|final|SNAPSHOT)){0,3}",
+            "[0-1:!^=vV. -]{1,6}",
+            "[0-2]([.-][0-2]){0,3}([.-]?(a|sp|x|ga|final|alpha|rc)[.-]?[0-2]?)?",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn what_is_told_apart_coarsely_is_told_apart_by_the_order(a in text(), b in text()) {
+            for scheme in SCHEMES {
+                if let (Ok(x), Ok(y)) = (Version::parse(scheme, &a), Version::parse(scheme, &b)) {
+                    let coarse = x.coarse_key(&a).cmp(&y.coarse_key(&b));
+                    prop_assert!(coarse.is_eq() || x.compare(&y) == Some(coarse), "{scheme}: {a:?} {b:?}");
+                }
+                if compare(scheme, &a, &b) == Ok(std::cmp::Ordering::Equal) {
+                    prop_assert!(may_be_equal(&a, &b), "{scheme}: {a:?} {b:?}");
+                }
+            }
+        }
+    }
+}

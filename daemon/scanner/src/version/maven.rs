@@ -7,6 +7,8 @@
 
 use std::cmp::Ordering;
 
+use super::key::KeyWriter;
+
 use super::key::split_digits;
 
 /// A parsed Maven version.
@@ -256,4 +258,27 @@ fn compare_lists(a: &[Item], b: &[Item]) -> Ordering {
         }
     }
     Ordering::Equal
+}
+/// The numbers that a version begins with, as bytes that compare as they do, zeros at the end left out. Where these
+/// differ, they decide: a number is above whatever else can stand in its place. So they order versions, if more
+/// coarsely, where `ComparableVersion` itself is not transitive.
+pub(super) fn leading_numbers(text: &str) -> Vec<u8> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (numbers, _) = text.split_at(end);
+    let mut key = KeyWriter::with_capacity(end + 4);
+    let mut zeros = 0;
+    // Nothing between two dots is a zero.
+    for number in numbers.split('.') {
+        if number.bytes().all(|digit| digit == b'0') {
+            zeros += 1;
+            continue;
+        }
+        for _ in 0..std::mem::take(&mut zeros) {
+            key.number("");
+        }
+        key.number(number);
+    }
+    key.finish()
 }
