@@ -224,7 +224,7 @@ fn look_up(text: &str) -> Result<Matched, String> {
     Ok(Matched {
         purl: purl.to_string(),
         version: version_of(&purl),
-        ecosystem: package.ecosystem,
+        ecosystem: package.ecosystem.into_owned(),
         name: package.name,
         release_known: package.release_known,
         other: None,

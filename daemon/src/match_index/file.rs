@@ -21,6 +21,8 @@ pub(crate) struct FileBytes {
     length: u64,
     held: Range<u64>,
     bytes: Vec<u8>,
+    /// Whether what is held was found sound.
+    checked: bool,
 }
 
 impl IndexBytes for FileBytes {
@@ -43,6 +45,10 @@ impl IndexBytes for FileBytes {
         self.file.read_exact_at(&mut bytes, offset)?;
         Ok(Cow::Owned(bytes))
     }
+
+    fn is_checked(&self, offset: u64, length: u64) -> bool {
+        self.checked && self.held.start <= offset && offset.saturating_add(length) <= self.held.end
+    }
 }
 
 /// Opens an index's file.
@@ -52,13 +58,14 @@ impl IndexBytes for FileBytes {
 pub(super) fn open(path: &Path, hold: Hold) -> Result<MatchIndex<FileBytes>, IndexError> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
-    let bytes = |file, held: Range<u64>, bytes| FileBytes {
+    let bytes = |file, held: Range<u64>, bytes, checked| FileBytes {
         file,
         length,
         held,
         bytes,
+        checked,
     };
-    let index = MatchIndex::open(bytes(file, 0..0, Vec::new()))?;
+    let index = MatchIndex::open(bytes(file, 0..0, Vec::new(), false))?;
     let (plain, screens) = index.screens();
     let size = screens.end - screens.start;
     if hold == Hold::Directory || size > MAX_HELD_BYTES {
@@ -68,5 +75,10 @@ pub(super) fn open(path: &Path, hold: Hold) -> Result<MatchIndex<FileBytes>, Ind
         .read(screens.start, usize::try_from(size).unwrap_or(usize::MAX))?
         .into_owned();
     let file = plain.file.try_clone()?;
-    MatchIndex::open(bytes(file, screens, held))
+    let index = MatchIndex::open(bytes(file, screens, held, false))?;
+    index.check_screens()?;
+    Ok(index.map_bytes(|bytes| FileBytes {
+        checked: true,
+        ..bytes
+    }))
 }

@@ -38,7 +38,10 @@ pub fn shown_explanation(purl: &PackageUrl, id: &str, found: &Explanation) -> ty
             Conclusion::CannotSay => types::Conclusion::CannotSay,
         },
         reason: found.reason(),
-        ecosystem: found.package.as_ref().map(|package| package.ecosystem.clone()),
+        ecosystem: found
+            .package
+            .as_ref()
+            .map(|package| package.ecosystem.to_string()),
         name: found.package.as_ref().map(|package| package.name.clone()),
         version: found.version.clone(),
         comparator: found.scheme.map(|scheme| scheme.as_str().to_owned()),

@@ -14,12 +14,14 @@ mod doctor;
 mod events;
 mod explain;
 mod feeds;
+mod known;
 mod problem;
 mod rehearsal;
 mod scan;
 mod sites;
 mod status;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -42,6 +44,7 @@ use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::offline::{IfMissing, open_engine, store_gone};
 use crate::policies::PolicyFile;
 use crate::sync_task::SyncBoard;
+use known::KnownState;
 
 pub use self::explain::shown_explanation;
 pub(crate) use self::problem::{engine_problem, store_problem};
@@ -66,6 +69,8 @@ pub(crate) struct SiteParts {
     pub(crate) board: Arc<SyncBoard>,
     /// The match index, and the next one.
     pub(crate) indexes: Arc<Indexes>,
+    /// What verdicts say of the knowledge, until it changes.
+    pub(crate) known: KnownState,
     /// The site's policy file.
     pub(crate) policies: Arc<PolicyFile>,
     /// Imports run one at a time: each compares with what the one before it wrote.
@@ -105,10 +110,18 @@ impl Site {
         // The engine's own folder: empty for one without files, whose mark then lies nowhere.
         let indexes = Arc::new(Indexes::new(home.path(), engine.path(), hold));
         let marked = indexes.clone();
-        let engine: Arc<dyn Engine> = Arc::new(NoticeEngine::new(
+        let known = KnownState::default();
+        let (before, after) = (known.commits(), known.commits());
+        let noticed = NoticeEngine::new(
             engine,
-            Box::new(move || marked.ready().remove()),
-        ));
+            Box::new(move || {
+                before.fetch_add(1, Ordering::SeqCst);
+                marked.ready().remove()
+            }),
+        );
+        let engine: Arc<dyn Engine> = Arc::new(noticed.and_after(move || {
+            after.fetch_add(1, Ordering::SeqCst);
+        }));
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let options = starling_store::SiteOptions {
             settings: &|listed| settings_of(home.chain(), &config, listed),
@@ -129,6 +142,7 @@ impl Site {
             shown: Arc::new(watch::Sender::new(0)),
             board: Arc::default(),
             indexes,
+            known,
             imports: Mutex::new(()),
         };
         Ok(Self(Arc::new(parts)))

@@ -53,6 +53,7 @@ impl SiteParts {
             policies: self.policies.clone(),
             // What is only tried must not become what scans go by.
             indexes: Arc::new(Indexes::nowhere()),
+            known: super::known::KnownState::uncounted(),
             imports: Default::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
@@ -22,6 +23,7 @@ use starling_store::ViewReader;
 use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, Field};
 
 use super::SiteParts;
+use super::known::Known;
 use super::problem::store_problem;
 use crate::clock::now;
 use crate::config::Config;
@@ -48,8 +50,8 @@ impl SiteParts {
             .store
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;
-        let state = self.knowledge_state(&reader)?;
-        let reader = if self.started.is_none() && state.advisories <= INDEXED_BY_A_COMMAND {
+        let known = self.known(&reader)?;
+        let reader = if self.started.is_none() && known.state.advisories <= INDEXED_BY_A_COMMAND {
             drop(reader);
             self.refresh_index();
             self.store
@@ -58,16 +60,26 @@ impl SiteParts {
         } else {
             reader
         };
-        let index = stamp_of(&reader).ok().and_then(|stamp| self.indexes.find(&stamp));
-        if let Some(index) = index {
-            if let Some(envelope) = judge.scan(documents, &params, &*index, &state)? {
+        let state = &known.state;
+        if let Some(index) = self.indexes.find(&known.stamp) {
+            if let Some(envelope) = judge.scan(documents, &params, &*index, state)? {
                 return Ok(envelope);
             }
             self.indexes.discard();
         }
         judge
-            .scan(documents, &params, &ViewKnowledge::new(&reader)?, &state)?
+            .scan(documents, &params, &ViewKnowledge::new(&reader)?, state)?
             .ok_or_else(|| Problem::internal("scanning", "the view cannot be read"))
+    }
+
+    /// What a verdict says of what the site knows, and which index is of it.
+    fn known(&self, reader: &ViewReader<'_>) -> ServiceResult<Arc<Known>> {
+        self.known.get(|| {
+            Ok(Known {
+                state: self.knowledge_state(reader)?,
+                stamp: stamp_of(reader).map_err(|error| store_problem("reading the view", &error))?,
+            })
+        })
     }
 
     /// What a verdict says of what the site knows.

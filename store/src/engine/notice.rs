@@ -23,12 +23,24 @@ pub type Notice = Box<dyn Fn() -> std::io::Result<()> + Send + Sync>;
 pub struct NoticeEngine {
     inner: Arc<dyn Engine>,
     notice: Notice,
+    after: Box<dyn Fn() + Send + Sync>,
 }
 
 impl NoticeEngine {
     /// Gives notice of what is committed to `inner` through the new engine.
     pub fn new(inner: Arc<dyn Engine>, notice: Notice) -> Self {
-        Self { inner, notice }
+        Self {
+            inner,
+            notice,
+            after: Box::new(|| {}),
+        }
+    }
+
+    /// The same engine, which also tells of each commit once it was tried, whatever came of it.
+    #[must_use]
+    pub fn and_after(mut self, after: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after = Box::new(after);
+        self
     }
 }
 
@@ -75,7 +87,9 @@ impl Engine for NoticeEngine {
             path: self.inner.path().to_path_buf(),
             source,
         })?;
-        self.inner.commit(batch)
+        let committed = self.inner.commit(batch);
+        (self.after)();
+        committed
     }
 
     fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
