@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use starling_scanner::index::{IndexStamp, IndexWriter};
 use starling_scanner::knowledge::Knowledge;
-use starling_store::SiteStore;
+use starling_store::{SiteStore, Unindexed};
 use starling_view::PackageId;
 
-use super::stamp_of;
-use crate::service::ViewKnowledge;
+use super::{Hold, SiteIndex, how_of, stamp_of};
+use crate::service::{KEV_SOURCE, ViewKnowledge};
 
 /// Packages that are folded before the view is let go of, so that changes need not wait for the rest.
 const PACKAGES_AT_ONCE: usize = 16;
@@ -31,6 +31,9 @@ pub(crate) enum BuildError {
     /// A package could not be folded.
     #[error("cannot fold a package for the match index")]
     Knowledge(#[from] starling_scanner::knowledge::KnowledgeError),
+    /// The earlier index could not be read, or is damaged.
+    #[error("cannot copy from the earlier match index")]
+    Index(#[from] starling_scanner::index::IndexError),
     /// The site's settings could not be read.
     #[error("cannot read the view for the match index: {0}")]
     Problem(#[from] starling_api_types::Problem),
@@ -42,6 +45,9 @@ pub(crate) enum BuildError {
 /// Writes the index of what `stamp` says to `path`; false if the view has changed meanwhile or it was given up,
 /// and nothing is written.
 ///
+/// Where there is an index of an earlier view, and the store has noted what changed since, only that is folded anew;
+/// the rest is copied.
+///
 /// # Errors
 /// When the view or the file fails.
 pub(crate) fn build(
@@ -50,8 +56,22 @@ pub(crate) fn build(
     stamp: &IndexStamp,
     given_up: &AtomicBool,
 ) -> Result<bool, BuildError> {
-    let Some(packages) = packages(store, stamp)? else {
-        return Ok(false);
+    // Before the view is looked at: what changes after this and before that is noted and folded, which does no harm.
+    let unindexed = store.unindexed()?;
+    let how = {
+        let reader = store.view()?;
+        if stamp_of(&reader)? != *stamp {
+            return Ok(false);
+        }
+        how_of(&reader)?
+    };
+    let before = earlier(path, &unindexed, &how);
+    let packages = match &before {
+        Some(_) => unindexed.packages.iter().cloned().collect(),
+        None => match packages(store, stamp)? {
+            Some(packages) => packages,
+            None => return Ok(false),
+        },
     };
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new()
@@ -59,6 +79,20 @@ pub(crate) fn build(
         .suffix(".new")
         .tempfile_in(folder)?;
     let mut writer = IndexWriter::new(BufWriter::with_capacity(WRITE_BYTES, file));
+    if let Some(before) = &before {
+        let changed = |ecosystem: &str, name: &str| {
+            // Looked up as it is kept; an index has tens of thousands, changes are few.
+            unindexed
+                .packages
+                .contains(&(ecosystem.to_owned(), name.to_owned()))
+        };
+        let copied = writer.copy(before, |ecosystem, name| !changed(ecosystem, name));
+        if let Err(error) = copied {
+            // It is derived: with it out of the way the next one is made of everything.
+            let _ = std::fs::remove_file(path);
+            return Err(error.into());
+        }
+    }
     for some in packages.chunks(PACKAGES_AT_ONCE) {
         let reader = store.view()?;
         if stamp_of(&reader)? != *stamp || given_up.load(Ordering::SeqCst) {
@@ -66,7 +100,10 @@ pub(crate) fn build(
         }
         let knowledge = ViewKnowledge::new(&reader)?;
         for (ecosystem, name) in some {
-            writer.add(ecosystem, name, &knowledge.advisories(ecosystem, name)?)?;
+            let advisories = knowledge.advisories(ecosystem, name)?;
+            if !advisories.is_empty() {
+                writer.add(ecosystem, name, &advisories)?;
+            }
         }
     }
     let mut file = writer
@@ -76,7 +113,23 @@ pub(crate) fn build(
     file.flush()?;
     // Not synced: what a crash leaves of it has not the hashes that it should, and is made again.
     file.persist(path).map_err(|error| error.error)?;
+    store.set_index_base(&[stamp.as_slice(), &how].concat(), unindexed.mark)?;
     Ok(true)
+}
+
+/// The index at `path` if it is the one that the store's notes follow on, made as one is made now.
+fn earlier(path: &Path, unindexed: &Unindexed, how: &[u8; 32]) -> Option<SiteIndex> {
+    let (stamp, made_how) = unindexed.base.split_first_chunk::<32>()?;
+    // A catalogue of exploited vulnerabilities says something about every advisory.
+    let catalogue = unindexed
+        .sources
+        .iter()
+        .any(|source| source.as_str() == KEV_SOURCE);
+    if made_how != how || catalogue {
+        return None;
+    }
+    let index = super::file::open(path, Hold::Directory).ok()?;
+    (index.stamp() == stamp).then_some(index)
 }
 
 /// Every package that has an advisory, in the view's order; none if the view is not what `stamp` says.

@@ -149,13 +149,20 @@ impl Drop for Building<'_> {
     }
 }
 
-/// What an index of this view is stamped with: the knowledge, how it folds, and the program that folds it.
+/// What an index of this view is stamped with: the knowledge, and how it is made of it.
 ///
 /// # Errors
 /// When the view's settings cannot be read.
 pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> Result<IndexStamp, starling_store::StoreError> {
-    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 match index");
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 match index");
     hasher.update(reader.knowledge_root().as_bytes());
+    hasher.update(&how_of(reader)?);
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// How an index is made, whatever the knowledge: how advisories fold, and the program that folds them.
+fn how_of(reader: &ViewReader<'_>) -> Result<[u8; 32], starling_store::StoreError> {
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 making of a match index");
     hasher.update(&reader.settings()?.mark());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     Ok(*hasher.finalize().as_bytes())

@@ -48,7 +48,7 @@ use known::KnownState;
 
 pub use self::explain::shown_explanation;
 pub(crate) use self::problem::{engine_problem, store_problem};
-pub(crate) use self::scan::{Judge, ViewKnowledge};
+pub(crate) use self::scan::{Judge, KEV_SOURCE, ViewKnowledge};
 
 /// A site that is open: in a daemon, or for one command.
 #[derive(Clone)]

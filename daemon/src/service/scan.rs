@@ -238,7 +238,7 @@ pub(crate) struct ViewKnowledge<'a> {
 }
 
 /// The source whose records are a catalogue of exploited vulnerabilities.
-const KEV_SOURCE: &str = "kev";
+pub(crate) const KEV_SOURCE: &str = "kev";
 /// The type under which a record's severities carry the probability of exploitation.
 const EPSS_KIND: &str = "EPSS";
 

@@ -4,6 +4,7 @@
 
 mod bench;
 mod imports;
+mod indexes;
 mod lookup;
 mod scans;
 mod stores;

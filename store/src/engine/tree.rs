@@ -63,6 +63,8 @@ trees! {
     Documents = 14, "documents";
     /// What was received and is not yet accepted, with the reason.
     Held = 15, "held";
+    /// Packages that changed since the match index was made.
+    Unindexed = 16, "unindexed";
 }
 
 impl Tree {

@@ -17,6 +17,7 @@ use super::events::{EventContext, Origin};
 use super::rows::{ClaimRow, claim_key, damaged, meta, sites, source_text, split_claim_key};
 use super::state::{LogId, State, Wanted};
 use super::txn::Txn;
+use super::unindexed;
 use super::view_rows::{Ports, tree_of};
 use crate::engine::{Direction, PageLimit, Tree};
 
@@ -195,6 +196,7 @@ impl SiteStore {
         counts.add(&changes, records.len());
         count_advisories(txn, &changes)?;
         count_records(txn, &changes)?;
+        unindexed::note(txn, records, &changes)?;
         if let Some((author, origin)) = context {
             self.write_events(txn, state, &EventContext { author, origin }, &changes)?;
         }
@@ -208,6 +210,7 @@ impl SiteStore {
     pub(crate) fn rebuild_view(&self, state: &mut State) -> Result<(), StoreError> {
         let mut txn = Txn::new(self.engine.as_ref());
         txn.put(Tree::Meta, meta::REBUILD, Vec::new());
+        unindexed::forget_base(&mut txn);
         txn.put(Tree::Meta, meta::ADVISORIES, 0_u64.to_le_bytes().to_vec());
         let mut counts = Vec::new();
         self.engine

@@ -29,6 +29,7 @@ mod state;
 mod tests;
 mod trust;
 mod txn;
+mod unindexed;
 mod view_rows;
 
 use std::path::Path;
@@ -50,6 +51,7 @@ pub use self::logs::{DeltaRun, LogOverview};
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
+pub use self::unindexed::{IndexMark, Unindexed};
 pub use self::view_rows::ViewReader;
 
 use self::bodies::BodyStore;

@@ -55,6 +55,13 @@ pub(crate) mod meta {
     /// How many live records the view has of a source: this, and the source's name.
     pub(crate) const RECORDS: &[u8] = b"view/records/";
 
+    /// What the maker of the newest match index said of it; absent while changes are not noted.
+    pub(crate) const INDEX_BASE: &[u8] = b"index/base";
+    /// Number of the last step that noted changes, u64 LE.
+    pub(crate) const INDEX_STEP: &[u8] = b"index/step";
+    /// How many rows `unindexed` has, u64 LE.
+    pub(crate) const UNINDEXED: &[u8] = b"index/unindexed";
+
     /// The row that counts a source's live records.
     pub(crate) fn records(source: &starling_protocol::Source) -> Vec<u8> {
         [RECORDS, source.as_str().as_bytes()].concat()

@@ -37,7 +37,7 @@ pub use fold::{Feeding, canonical_advisory, feeding_records, stated_fields};
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
     chosen_content, for_each_advisory, held_records, is_stated_by, knows_ecosystem, live_record_counts,
-    live_records, resolve, silent_records,
+    live_records, packages_near, resolve, silent_records,
 };
 pub use package::{PackageId, normalise_repository};
 pub use policy::{

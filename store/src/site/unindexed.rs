@@ -1,0 +1,264 @@
+//! What changed since the match index was made: the packages whose advisories a new one folds anew.
+//!
+//! An index is a file beside the store, made from the view ([`crate::ViewReader`]). So that the next one need not be
+//! made of everything, each change of the view notes here, in its own transaction, which packages it concerned. Rows
+//! carry the number of the step that noted them last; whoever makes an index remembers the number it began at and,
+//! when the index is there, lets go of the rows up to it.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use starling_protocol::Source;
+use starling_view::{Changes, PackageId, RecordKey};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::rows::{damaged, meta};
+use super::txn::Txn;
+use crate::engine::{Direction, Tree};
+
+/// Most packages that are noted: with more of them changed, an index is made of everything.
+const MAX_UNINDEXED: u64 = 50_000;
+/// Rows that are let go of in one commit.
+const ROWS_PER_COMMIT: usize = 4_096;
+
+/// First byte of a package's row; ecosystem and name follow, a NUL between them.
+const PACKAGE: u8 = b'p';
+/// First byte of the row of a source, a record of which names no package.
+const SOURCE: u8 = b's';
+
+/// The number of a step that noted changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct IndexMark(u64);
+
+/// What an index lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unindexed {
+    /// What its maker said of it when it was made; empty while there was none.
+    pub base: Vec<u8>,
+    /// The last step that is in here.
+    pub mark: IndexMark,
+    /// Packages whose advisories may be others now: ecosystem and name.
+    pub packages: BTreeSet<(String, String)>,
+    /// Sources of which a record changed that names no package.
+    pub sources: BTreeSet<Source>,
+}
+
+impl SiteStore {
+    /// Gives what changed since the last index was made, and sees to it that what changes from now on is noted.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn unindexed(&self) -> Result<Unindexed, StoreError> {
+        let _state = self.write()?;
+        let engine = self.engine.as_ref();
+        let base = match engine.get(Tree::Meta, meta::INDEX_BASE)? {
+            Some(base) => base,
+            None => {
+                self.forget_unindexed(IndexMark(u64::MAX))?;
+                let mut txn = Txn::new(engine);
+                txn.put(Tree::Meta, meta::INDEX_BASE, Vec::new());
+                txn.put(Tree::Meta, meta::UNINDEXED, count(0));
+                txn.commit()?;
+                Vec::new()
+            }
+        };
+        let mut unindexed = Unindexed {
+            base,
+            mark: IndexMark(number(engine.get(Tree::Meta, meta::INDEX_STEP)?)?),
+            packages: BTreeSet::new(),
+            sources: BTreeSet::new(),
+        };
+        let mut bad = None;
+        engine.scan_prefix(Tree::Unindexed, &[], Direction::Forward, &mut |key, _| {
+            match read_key(key) {
+                Some(Noted::Package(ecosystem, name)) => {
+                    unindexed.packages.insert((ecosystem.to_owned(), name.to_owned()));
+                }
+                Some(Noted::Source(source)) => {
+                    unindexed.sources.insert(source);
+                }
+                None => {
+                    bad = Some(key.to_vec());
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        match bad {
+            Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
+            None => Ok(unindexed),
+        }
+    }
+
+    /// Says that there is an index of all that was noted up to `mark`. `base` is what its maker wants to be told of
+    /// it by [`SiteStore::unindexed`].
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine. After a crash within this, the old base stands with too few rows or the new
+    /// one with too many: so the base is taken away first.
+    pub fn set_index_base(&self, base: &[u8], mark: IndexMark) -> Result<(), StoreError> {
+        let _state = self.write()?;
+        let engine = self.engine.as_ref();
+        if engine.get(Tree::Meta, meta::INDEX_BASE)?.is_none() {
+            // Too much has changed meanwhile to be noted.
+            return Ok(());
+        }
+        let mut txn = Txn::new(engine);
+        txn.delete(Tree::Meta, meta::INDEX_BASE);
+        txn.commit()?;
+        let left = self.forget_unindexed(mark)?;
+        let mut txn = Txn::new(engine);
+        txn.put(Tree::Meta, meta::INDEX_BASE, base.to_vec());
+        txn.put(Tree::Meta, meta::UNINDEXED, count(left));
+        txn.commit()?;
+        Ok(())
+    }
+
+    /// Removes the rows up to `mark`; gives how many are left.
+    fn forget_unindexed(&self, mark: IndexMark) -> Result<u64, StoreError> {
+        let engine = self.engine.as_ref();
+        let (mut gone, mut left) = (Vec::new(), 0);
+        let mut bad = None;
+        engine.scan_prefix(Tree::Unindexed, &[], Direction::Forward, &mut |key, value| {
+            match number(Some(value.to_vec())) {
+                Ok(step) if step > mark.0 => left += 1,
+                Ok(_) => gone.push(key.to_vec()),
+                Err(error) => {
+                    bad = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(error) = bad {
+            return Err(error);
+        }
+        for keys in gone.chunks(ROWS_PER_COMMIT) {
+            let mut txn = Txn::new(engine);
+            for key in keys {
+                txn.delete(Tree::Unindexed, key);
+            }
+            txn.commit()?;
+        }
+        Ok(left)
+    }
+}
+
+/// Notes what a step changed, within its transaction. `records` are those about which something was stated.
+pub(super) fn note(
+    txn: &mut Txn<'_>,
+    records: &BTreeSet<RecordKey>,
+    changes: &Changes,
+) -> Result<(), StoreError> {
+    if txn.get(Tree::Meta, meta::INDEX_BASE)?.is_none() {
+        return Ok(());
+    }
+    let mut noted = BTreeSet::new();
+    for change in &changes.advisories {
+        noted.extend(key_of(&change.package));
+    }
+    for record in records {
+        for package in starling_view::packages_near(txn, record)? {
+            noted.extend(key_of(&package));
+        }
+    }
+    if noted.is_empty() {
+        return Ok(());
+    }
+    let step = number(txn.get(Tree::Meta, meta::INDEX_STEP)?)?.saturating_add(1);
+    let mut rows = number(txn.get(Tree::Meta, meta::UNINDEXED)?)?;
+    for key in &noted {
+        rows += u64::from(txn.get(Tree::Unindexed, key)?.is_none());
+    }
+    if rows > MAX_UNINDEXED {
+        forget_base(txn);
+        return Ok(());
+    }
+    for key in &noted {
+        txn.put(Tree::Unindexed, key, count(step));
+    }
+    txn.put(Tree::Meta, meta::INDEX_STEP, count(step));
+    txn.put(Tree::Meta, meta::UNINDEXED, count(rows));
+    Ok(())
+}
+
+/// Says that the next index is to be made of everything.
+pub(super) fn forget_base(txn: &mut Txn<'_>) {
+    txn.delete(Tree::Meta, meta::INDEX_BASE);
+}
+
+/// What a row is about.
+enum Noted<'a> {
+    Package(&'a str, &'a str),
+    Source(Source),
+}
+
+/// The row of a package; none of one that no index has.
+fn key_of(package: &PackageId) -> Option<Vec<u8>> {
+    match package {
+        PackageId::Package { ecosystem, name } => {
+            let mut key = vec![PACKAGE];
+            key.extend_from_slice(ecosystem.as_bytes());
+            key.push(0);
+            key.extend_from_slice(name.as_bytes());
+            Some(key)
+        }
+        PackageId::Record(record) => {
+            let mut key = vec![SOURCE];
+            key.extend_from_slice(record.source.as_str().as_bytes());
+            Some(key)
+        }
+        PackageId::Repository { .. } => None,
+    }
+}
+
+fn read_key(key: &[u8]) -> Option<Noted<'_>> {
+    let (kind, rest) = key.split_first()?;
+    let text = std::str::from_utf8(rest).ok()?;
+    match *kind {
+        PACKAGE => text
+            .split_once('\0')
+            .map(|(ecosystem, name)| Noted::Package(ecosystem, name)),
+        SOURCE => text.parse().ok().map(Noted::Source),
+        _ => None,
+    }
+}
+
+fn count(number: u64) -> Vec<u8> {
+    number.to_le_bytes().to_vec()
+}
+
+/// A row that holds a number; one that is not there is 0.
+fn number(row: Option<Vec<u8>>) -> Result<u64, StoreError> {
+    match row {
+        None => Ok(0),
+        Some(row) => super::accept::decode_count(&row),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::RecordId;
+
+    use super::*;
+
+    fn package(name: &str) -> PackageId {
+        PackageId::Package {
+            ecosystem: "npm".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn rows_name_packages_and_the_sources_of_records_without_one() {
+        let key = key_of(&package("@scope/a")).unwrap();
+        assert!(matches!(read_key(&key), Some(Noted::Package("npm", "@scope/a"))));
+        let record = RecordKey::new("kev".parse().unwrap(), "X-1".parse::<RecordId>().unwrap());
+        let key = key_of(&PackageId::Record(record)).unwrap();
+        assert!(matches!(read_key(&key), Some(Noted::Source(source)) if source.as_str() == "kev"));
+        for bad in [&b""[..], b"p", b"pnpm", b"sNo Source", b"x", b"p\xff\0"] {
+            assert!(read_key(bad).is_none(), "{bad:?}");
+        }
+    }
+}
