@@ -1,6 +1,7 @@
 //! The decision: a scan's result, a policy and the state of the knowledge in, a verdict out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use starling_protocol::{KnowledgeRoot, UnixMillis};
@@ -92,7 +93,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
                 action,
                 known,
                 decided_by,
-                finding: finding.clone(),
+                finding: Arc::clone(finding),
             }
         })
         .collect();

@@ -106,7 +106,7 @@ fn full_verdict() -> Value {
     let mut excused = finding(Level::High);
     excused.vulnerability = "CVE-2024-7".into();
     let scan = ScanResult {
-        findings: vec![rated, lodash, excused],
+        findings: vec![rated.into(), lodash.into(), excused.into()],
         coverage: Coverage {
             matched: 3,
             unknown: 1,

@@ -1,5 +1,7 @@
 //! Behaviours of the decision and of the verdict's bytes.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_scanner::sbom::{self, Inventory};
@@ -43,7 +45,7 @@ pub(crate) fn finding(level: Level) -> Finding {
 
 fn result(levels: &[Level], coverage: Coverage) -> ScanResult {
     ScanResult {
-        findings: levels.iter().copied().map(finding).collect(),
+        findings: levels.iter().copied().map(finding).map(Into::into).collect(),
         coverage,
         gaps: vec![],
     }
@@ -366,8 +368,9 @@ fn against_a_baseline_only_what_is_new_fails() {
         })
     );
     let mut more = result(&[Level::High, Level::High], all_matched());
-    more.findings[1].vulnerability = "CVE-2025-9".into();
-    more.findings[1].ids = vec!["CVE-2025-9".into()];
+    let second = Arc::make_mut(&mut more.findings[1]);
+    second.vulnerability = "CVE-2025-9".into();
+    second.ids = vec!["CVE-2025-9".into()];
     let new = judge_against(Some(&baseline), &more, &policy, &knowledge());
     assert_eq!((new.outcome, exit_code(&new)), (Outcome::Fail, 1));
     assert_eq!(

@@ -1,6 +1,7 @@
 //! The verdict: one body of canonical JSON, and the hash that names it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{KnowledgeRoot, UnixMillis, json};
@@ -150,7 +151,7 @@ pub struct JudgedFinding {
     pub decided_by: Option<Cause>,
     /// The finding.
     #[serde(flatten)]
-    pub finding: Finding,
+    pub finding: Arc<Finding>,
 }
 
 /// The verdict that findings were held against.

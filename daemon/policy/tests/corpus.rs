@@ -166,7 +166,7 @@ fn judged(vulnerability: &str, purl: &str, document: VexDocument) -> Action {
         conflicts: vec![],
     };
     let result = ScanResult {
-        findings: vec![finding],
+        findings: vec![finding.into()],
         coverage: Coverage {
             matched: 1,
             ..Coverage::default()

@@ -14,8 +14,8 @@ use crate::osv::Affected;
 use crate::severity::StatedSeverity;
 use crate::threat::Threat;
 
-/// Where the advisories are.
-pub trait Knowledge {
+/// Where the advisories are. Parts of one inventory may ask at the same time.
+pub trait Knowledge: Sync {
     /// Returns the canonical advisories of a package, in an order that depends on nothing but the
     /// knowledge. `ecosystem` carries its suffix (`Debian:12`), `name` is normalised
     /// ([`crate::name::normalise_name`]).

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub use coverage::{Coverage, Standing};
 pub use finding::{Finding, FoundPackage, MatchedRule};
@@ -20,7 +21,7 @@ use crate::knowledge::{Advisory, Knowledge, KnowledgeError};
 use crate::matching::{Subject, evaluate};
 use crate::purl::osv::{OsvPackage, package_in};
 use crate::sbom::{Component, ComponentKind, Inventory};
-use crate::severity::{Level, Rating, StatedSeverity, choose};
+use crate::severity::{Level, Rating, Scores, StatedSeverity};
 use crate::version::Scheme;
 
 /// Choices that a scan is made with.
@@ -28,13 +29,19 @@ use crate::version::Scheme;
 pub struct ScanOptions {
     /// Sources whose severities are preferred, best first.
     pub severity_sources: Vec<String>,
+    /// How many parts of a large inventory are held against the knowledge at the same time; 0 is 1. The result is the
+    /// same whatever it is.
+    pub workers: usize,
 }
+
+/// Components from which on a part is worth a thread of its own.
+const COMPONENTS_PER_WORKER: usize = 500;
 
 /// The result of a scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanResult {
     /// Findings, sorted by package, version and vulnerability.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Arc<Finding>>,
     /// How much of the inventory could be judged.
     pub coverage: Coverage,
     /// The components that could not be judged, in document order, each with the reason.
@@ -61,49 +68,109 @@ pub fn scan(
     knowledge: &dyn Knowledge,
     options: &ScanOptions,
 ) -> Result<ScanResult, KnowledgeError> {
-    let mut scanner = Scanner {
-        knowledge,
-        options,
-        packages: BTreeMap::new(),
-        ecosystems: BTreeMap::new(),
-    };
-    let mut coverage = Coverage::default();
-    let mut gaps = Vec::new();
-    let mut findings: BTreeMap<FindingKey, Finding> = BTreeMap::new();
-    for component in &inventory.components {
-        let standing = match scanner.judge(component, inventory.distro.as_deref(), &mut findings)? {
-            // What is no package, and names none, is nothing that could be missed.
-            Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
-            Standing::Unknown | Standing::UnsupportedEcosystem
-                if component.kind == ComponentKind::Subject =>
-            {
-                Standing::NotAPackage
+    let components = &inventory.components;
+    let workers = options
+        .workers
+        .min(components.len() / COMPONENTS_PER_WORKER)
+        .max(1);
+    let judge = |part| Part::of(part, inventory.distro.as_deref(), knowledge, options);
+    let mut whole = Part::default();
+    if workers == 1 {
+        whole = judge(components)?;
+    } else {
+        let size = components.len().div_ceil(workers);
+        std::thread::scope(|threads| {
+            let parts: Vec<_> = components
+                .chunks(size)
+                .map(|part| {
+                    (
+                        part,
+                        std::thread::Builder::new().spawn_scoped(threads, move || judge(part)),
+                    )
+                })
+                .collect();
+            for (part, thread) in parts {
+                // One that could not be started, or did not end well, is done here.
+                let judged = thread.ok().and_then(|thread| thread.join().ok());
+                whole.append(judged.unwrap_or_else(|| judge(part))?);
             }
-            standing => standing,
-        };
-        coverage.count(standing);
-        if standing.is_gap() {
-            gaps.push(Gap {
-                name: component.name.clone(),
-                place: component.place.to_string(),
-                standing,
-            });
-        }
+            Ok(())
+        })?;
     }
     Ok(ScanResult {
-        findings: findings.into_values().map(Finding::settled).collect(),
-        coverage,
-        gaps,
+        findings: merged(whole.findings),
+        coverage: whole.coverage,
+        gaps: whole.gaps,
     })
 }
 
-/// What makes two matches one finding.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct FindingKey {
-    ecosystem: Cow<'static, str>,
-    name: String,
-    version: String,
-    vulnerability: String,
+/// What came of a part of the components, in document order.
+#[derive(Debug, Default)]
+struct Part {
+    findings: Vec<Finding>,
+    coverage: Coverage,
+    gaps: Vec<Gap>,
+}
+
+impl Part {
+    fn of(
+        components: &[Component],
+        distro: Option<&str>,
+        knowledge: &dyn Knowledge,
+        options: &ScanOptions,
+    ) -> Result<Self, KnowledgeError> {
+        let mut scanner = Scanner {
+            knowledge,
+            options,
+            packages: BTreeMap::new(),
+            ecosystems: BTreeMap::new(),
+            scores: Scores::default(),
+        };
+        let mut part = Self::default();
+        for component in components {
+            let standing = match scanner.judge(component, distro, &mut part.findings)? {
+                // What is no package, and names none, is nothing that could be missed.
+                Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
+                Standing::Unknown | Standing::UnsupportedEcosystem
+                    if component.kind == ComponentKind::Subject =>
+                {
+                    Standing::NotAPackage
+                }
+                standing => standing,
+            };
+            part.coverage.count(standing);
+            if standing.is_gap() {
+                part.gaps.push(Gap {
+                    name: component.name.clone(),
+                    place: component.place.to_string(),
+                    standing,
+                });
+            }
+        }
+        Ok(part)
+    }
+
+    /// Takes in the part that follows.
+    fn append(&mut self, next: Self) {
+        self.findings.extend(next.findings);
+        self.coverage.add(next.coverage);
+        self.gaps.extend(next.gaps);
+    }
+}
+
+/// One finding per package version and vulnerability, sorted; what was found first comes first in it.
+fn merged(mut findings: Vec<Finding>) -> Vec<Arc<Finding>> {
+    // Stable: within one finding the order of the document stays.
+    findings.sort_by(|a, b| a.key().cmp(&b.key()));
+    let mut merged: Vec<Arc<Finding>> = Vec::with_capacity(findings.len());
+    let mut findings = findings.into_iter().peekable();
+    while let Some(mut finding) = findings.next() {
+        while let Some(same) = findings.next_if(|next| next.key() == finding.key()) {
+            finding.absorb(same);
+        }
+        merged.push(Arc::new(finding.settled()));
+    }
+    merged
 }
 
 /// The advisories of one component: its own, or those that all of its package share.
@@ -135,6 +202,8 @@ struct Scanner<'a> {
     /// Each package is looked up once per scan.
     packages: BTreeMap<(Cow<'static, str>, String), Rc<[Advisory]>>,
     ecosystems: BTreeMap<String, bool>,
+    /// Vectors that were scored, which repeat from finding to finding.
+    scores: Scores,
 }
 
 impl Scanner<'_> {
@@ -143,7 +212,7 @@ impl Scanner<'_> {
         &mut self,
         component: &Component,
         distro: Option<&str>,
-        findings: &mut BTreeMap<FindingKey, Finding>,
+        findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let Some(purl) = &component.purl else {
             return Ok(Standing::Unknown);
@@ -206,26 +275,15 @@ impl Scanner<'_> {
                 severities.extend(advisory.severities.iter().cloned());
                 self.rating(advisory, &severities)
             };
-            let key = FindingKey {
-                ecosystem: package.ecosystem.clone(),
+            let found = FoundPackage {
+                ecosystem: package.ecosystem.clone().into_owned(),
                 name: package.name.clone(),
                 version: version.to_owned(),
-                vulnerability: advisory.vulnerability.clone(),
+                purl: purl.to_string(),
             };
             let place = component.place.to_string();
-            match findings.entry(key) {
-                Entry::Occupied(mut entry) => entry.get_mut().absorb(advisory, place),
-                Entry::Vacant(entry) => {
-                    let found = FoundPackage {
-                        ecosystem: package.ecosystem.clone().into_owned(),
-                        name: package.name.clone(),
-                        version: version.to_owned(),
-                        purl: purl.to_string(),
-                    };
-                    let advisory = advisories.take(index);
-                    entry.insert(Finding::new(advisory, found, rating, rules, fixed, place));
-                }
-            }
+            let advisory = advisories.take(index);
+            findings.push(Finding::new(advisory, found, rating, rules, fixed, place));
         }
         if undecided {
             return Ok(Standing::Undecided);
@@ -258,8 +316,8 @@ impl Scanner<'_> {
         Ok(known)
     }
 
-    fn rating(&self, advisory: &Advisory, severities: &[StatedSeverity]) -> Rating {
-        let rating = choose(severities, &self.options.severity_sources);
+    fn rating(&mut self, advisory: &Advisory, severities: &[StatedSeverity]) -> Rating {
+        let rating = self.scores.choose(severities, &self.options.severity_sources);
         // Reports of malicious packages carry no severity: having one installed is the incident.
         let malicious = advisory
             .ids

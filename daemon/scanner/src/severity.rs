@@ -4,6 +4,7 @@
 //! which the advisory lists them; within one source CVSS 4 wins over 3, 3 over 2, and any vector over
 //! a bare word. A vector that does not parse is passed over.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -168,52 +169,58 @@ fn level_of(score: Score, is_v2: bool) -> Level {
 
 /// Chooses one rating. `source_order` names preferred sources, best first; it may be empty.
 pub fn choose(stated: &[StatedSeverity], source_order: &[String]) -> Rating {
-    let source_rank = |s: &StatedSeverity| {
-        source_order
-            .iter()
-            .position(|source| *source == s.source)
-            .unwrap_or(source_order.len())
-    };
-    let mut candidates: Vec<(usize, u8, usize, Rating)> = stated
-        .iter()
-        .enumerate()
-        .filter_map(|(i, s)| rate(s).map(|(rank, rating)| (source_rank(s), rank, i, rating)))
-        .collect();
-    // A source that is not preferred keeps its place among its like, whatever the vector's version.
-    candidates.sort_by(|a, b| {
-        let by_source = a.0.cmp(&b.0);
-        let first_of = |s: &StatedSeverity| stated.iter().position(|other| other.source == s.source);
-        let place = |i: usize| stated.get(i).and_then(first_of);
-        by_source
-            .then_with(|| place(a.2).cmp(&place(b.2)))
-            .then(a.1.cmp(&b.1))
-            .then(a.2.cmp(&b.2))
-    });
-    candidates
-        .into_iter()
-        .next()
-        .map(|(_, _, _, rating)| rating)
-        .unwrap_or_default()
+    Scores::default().choose(stated, source_order)
 }
 
-/// Rates one statement; the rank orders kinds within a source, best first.
-fn rate(stated: &StatedSeverity) -> Option<(u8, Rating)> {
-    let with = |level, score| Rating {
-        level,
-        score,
-        stated: Some(stated.clone()),
-    };
-    if let Some((score, level)) = score_vector(&stated.value) {
-        let rank = match stated.kind.as_str() {
-            "CVSS_V4" => 0,
-            "CVSS_V3" => 1,
-            "CVSS_V2" => 2,
-            _ => 3,
+/// What severities score, kept: a few hundred vectors are all that thousands of advisories state.
+#[derive(Debug, Default)]
+pub(crate) struct Scores(BTreeMap<String, Option<(Score, Level)>>);
+
+impl Scores {
+    /// Does what [`choose`] does.
+    pub(crate) fn choose(&mut self, stated: &[StatedSeverity], source_order: &[String]) -> Rating {
+        let source_rank = |s: &StatedSeverity| {
+            source_order
+                .iter()
+                .position(|source| *source == s.source)
+                .unwrap_or(source_order.len())
         };
-        return Some((rank, with(level, Some(score))));
+        let first_of = |s: &StatedSeverity| stated.iter().position(|other| other.source == s.source);
+        // A source that is not preferred keeps its place among its like, whatever the vector's version.
+        let rated = stated.iter().enumerate().filter_map(|(index, s)| {
+            let (rank, level, score) = self.rate(s)?;
+            Some(((source_rank(s), first_of(s), rank, index), s, level, score))
+        });
+        let best = rated.min_by_key(|(order, ..)| *order);
+        best.map_or_else(Rating::default, |(_, s, level, score)| Rating {
+            level,
+            score,
+            stated: Some(s.clone()),
+        })
     }
-    let level = Level::from_str(&stated.value).ok()?;
-    Some((4, with(level, None)))
+
+    /// Rates one statement; the rank orders kinds within a source, best first.
+    fn rate(&mut self, stated: &StatedSeverity) -> Option<(u8, Level, Option<Score>)> {
+        let scored = match self.0.get(&stated.value) {
+            Some(scored) => *scored,
+            None => {
+                let scored = score_vector(&stated.value);
+                self.0.insert(stated.value.clone(), scored);
+                scored
+            }
+        };
+        if let Some((score, level)) = scored {
+            let rank = match stated.kind.as_str() {
+                "CVSS_V4" => 0,
+                "CVSS_V3" => 1,
+                "CVSS_V2" => 2,
+                _ => 3,
+            };
+            return Some((rank, level, Some(score)));
+        }
+        let level = Level::from_str(&stated.value).ok()?;
+        Some((4, level, None))
+    }
 }
 
 #[cfg(test)]

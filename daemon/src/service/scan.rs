@@ -1,9 +1,8 @@
 //! Scanning: the view as the scanner's knowledge, and the verdict in its envelope.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
@@ -34,6 +33,9 @@ use crate::policies::PolicyFile;
 /// Most advisories of which a command makes the match index, for the commands after it. A daemon makes it beside
 /// its work, however many there are; a command would keep its caller waiting.
 const INDEXED_BY_A_COMMAND: u64 = 2_000;
+
+/// Most threads that one scan of a large document is spread over.
+const MAX_WORKERS: usize = 4;
 
 impl SiteParts {
     pub(super) fn scan(
@@ -139,6 +141,9 @@ impl Judge<'_> {
         };
         let options = ScanOptions {
             severity_sources: policy.severity_sources.clone(),
+            workers: std::thread::available_parallelism()
+                .map_or(1, usize::from)
+                .min(MAX_WORKERS),
         };
         let result = match scan(&inventory, knowledge, &options) {
             Ok(result) => result,
@@ -231,7 +236,7 @@ impl Judge<'_> {
 pub(crate) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
     settings: starling_view::Settings,
-    known: RefCell<BTreeMap<String, bool>>,
+    known: Mutex<BTreeMap<String, bool>>,
     /// The source of exploited vulnerabilities where its catalogue is held, so that not being in it says
     /// something.
     kev: Option<Source>,
@@ -255,9 +260,15 @@ impl<'a> ViewKnowledge<'a> {
         Ok(Self {
             settings: reader.settings().map_err(failed)?,
             reader,
-            known: RefCell::default(),
+            known: Mutex::default(),
             kev: held.map(|(source, _)| source),
         })
+    }
+}
+
+impl ViewKnowledge<'_> {
+    fn known_ecosystems(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -297,7 +308,7 @@ impl Knowledge for ViewKnowledge<'_> {
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
-        if let Some(known) = self.known.borrow().get(ecosystem) {
+        if let Some(known) = self.known_ecosystems().get(ecosystem) {
             return Ok(*known);
         }
         let known =
@@ -306,7 +317,7 @@ impl Knowledge for ViewKnowledge<'_> {
                 name: String::new(),
                 source: Box::new(error),
             })?;
-        self.known.borrow_mut().insert(ecosystem.to_owned(), known);
+        self.known_ecosystems().insert(ecosystem.to_owned(), known);
         Ok(known)
     }
 }

@@ -15,7 +15,7 @@ use crate::matching::Subject;
 const MAX_PART_BYTES: u64 = 1 << 30;
 
 /// Where an index's bytes are: in memory, or in a file that is read where it is asked.
-pub trait IndexBytes {
+pub trait IndexBytes: Sync {
     /// How many bytes there are.
     fn len(&self) -> u64;
 

@@ -67,6 +67,28 @@ impl Coverage {
         *counter += 1;
     }
 
+    /// Adds the counts of another part of the inventory.
+    pub(super) fn add(&mut self, other: Self) {
+        let Self {
+            matched,
+            unversioned,
+            unsupported_ecosystem,
+            no_distro,
+            no_knowledge,
+            undecided,
+            unknown,
+            not_a_package,
+        } = other;
+        self.matched += matched;
+        self.unversioned += unversioned;
+        self.unsupported_ecosystem += unsupported_ecosystem;
+        self.no_distro += no_distro;
+        self.no_knowledge += no_knowledge;
+        self.undecided += undecided;
+        self.unknown += unknown;
+        self.not_a_package += not_a_package;
+    }
+
     /// Returns the number of packages.
     pub fn total(&self) -> u64 {
         self.matched

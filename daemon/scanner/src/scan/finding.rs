@@ -134,16 +134,31 @@ impl Finding {
         }
     }
 
-    /// Takes in another place of the package, or another advisory of the same vulnerability.
-    pub(super) fn absorb(&mut self, advisory: &Advisory, place: String) {
-        if !self.merge_hashes.contains(&advisory.merge_hash) {
-            self.merge_hashes.push(advisory.merge_hash.clone());
-            self.ids.extend(advisory.ids.iter().cloned());
-            self.provenance.extend(advisory.provenance.iter().cloned());
-            self.conflicts.extend(advisory.conflicts.iter().cloned());
-            self.threat.fill_from(&advisory.threat);
+    /// What makes two matches one finding.
+    pub(super) fn key(&self) -> (&str, &str, &str, &str) {
+        let package = &self.package;
+        (
+            &package.ecosystem,
+            &package.name,
+            &package.version,
+            &self.vulnerability,
+        )
+    }
+
+    /// Takes in the same finding at another place of the package, or by another advisory of the vulnerability.
+    pub(super) fn absorb(&mut self, other: Self) {
+        if other
+            .merge_hashes
+            .iter()
+            .any(|hash| !self.merge_hashes.contains(hash))
+        {
+            self.merge_hashes.extend(other.merge_hashes);
+            self.ids.extend(other.ids);
+            self.provenance.extend(other.provenance);
+            self.conflicts.extend(other.conflicts);
+            self.threat.fill_from(&other.threat);
         }
-        self.places.push(place);
+        self.places.extend(other.places);
     }
 
     /// Sorts what has no order of its own.

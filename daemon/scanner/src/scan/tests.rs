@@ -246,3 +246,35 @@ fn knowledge_that_cannot_be_read_is_an_error_not_a_clean_scan() {
     let error = scan(&purls(&["pkg:npm/x@1"]), &Broken, &ScanOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the advisories of npm x");
 }
+
+#[test]
+fn the_result_is_the_same_however_many_work_on_it() {
+    let list: Vec<String> = (0..2_500)
+        .map(|index| match index % 5 {
+            0 => "pkg:npm/express@4.0.0".to_owned(),
+            1 => format!("pkg:npm/express@4.0.{index}"),
+            2 => format!("pkg:npm/other-{index}@1.0.0"),
+            3 => "pkg:deb/debian/x@1".to_owned(),
+            _ => format!("pkg:npm/express@4.2.{index}"),
+        })
+        .collect();
+    let inventory = purls(&list.iter().map(String::as_str).collect::<Vec<_>>());
+    let knowledge = Memory::with(&[EXPRESS, EXPRESS_NVD]);
+    let by = |workers| {
+        let options = ScanOptions {
+            workers,
+            ..ScanOptions::default()
+        };
+        scan(&inventory, &knowledge, &options)
+    };
+    let alone = by(0).unwrap();
+    assert_eq!(alone.findings.len(), 501);
+    for workers in [1, 2, 3, 5, 100] {
+        assert_eq!(by(workers).unwrap(), alone, "{workers}");
+    }
+    let options = ScanOptions {
+        workers: 2,
+        ..ScanOptions::default()
+    };
+    assert!(scan(&inventory, &Broken, &options).is_err());
+}
