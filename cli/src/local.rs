@@ -12,7 +12,7 @@ use starling_api_types::{
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
 use starling_daemon::{RunError, home_problem, init_site, open_offline};
-pub(crate) use starling_daemon::{scan_cold, shown_explanation};
+pub(crate) use starling_daemon::{generate_sbom, scan_cold, shown_explanation};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
@@ -171,7 +171,7 @@ pub(crate) fn now() -> UnixMillis {
 }
 
 /// Runs work on a thread that may block.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     attempted: &'static str,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {

@@ -5,6 +5,7 @@ mod clock;
 mod cold;
 pub mod config;
 mod convert;
+mod generate;
 pub mod home;
 mod home_problem;
 mod init;
@@ -21,6 +22,7 @@ mod sync_task;
 
 pub use cold::scan_cold;
 pub use convert::convert_store;
+pub use generate::generate_sbom;
 pub use home_problem::home_problem;
 pub use init::init_site;
 pub use offline::{Offline, open_offline, open_offline_on};

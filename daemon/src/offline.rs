@@ -23,6 +23,11 @@ impl Offline {
         Arc::new(self.0.clone())
     }
 
+    /// Makes the match index of what the site knows, however long that takes.
+    pub(crate) fn make_index(&self) {
+        self.0.0.refresh_index();
+    }
+
     /// Its store, for tools that look below the service.
     #[must_use]
     pub fn store(&self) -> &Arc<SiteStore> {

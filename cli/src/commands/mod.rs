@@ -49,7 +49,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Version(args) => args.run(session),
         Command::Purl(args) => args.run(session),
         Command::Cvss(args) => args.run(session),
-        Command::Sbom(args) => args.run(session),
+        Command::Sbom(args) => args.run(session).await,
         Command::Selftest(args) => args.run(session),
         Command::Policy(args) => args.run(session).await,
         Command::Events(args) => args.run(session).await,

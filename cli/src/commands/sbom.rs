@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use starling_api::file_problem;
-use starling_scanner::sbom::{self, ComponentKind, Inventory, MAX_SBOM_BYTES};
+use starling_api_types::ExitStatus;
+use starling_scanner::sbom::{self, ComponentKind, Inventory, MAX_SBOM_BYTES, Wish};
 
 use super::Outcome;
 use super::batch::{Answer, Batch, one};
-use crate::output::STANDARD;
+use crate::local::{blocking, generate_sbom};
+use crate::output::{STANDARD, write_stream};
 use crate::render::{lines, plain};
 use crate::session::Session;
 
@@ -19,6 +22,37 @@ use crate::session::Session;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sbom {
     Inspect(Inspect),
+    Generate(Generate),
+}
+
+/// Make an SBOM of packages that the site knows advisories about, for trials and benchmarks
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A CycloneDX document in JSON. The same knowledge, options and seed make the same bytes, at every site.
+Packages are drawn evenly from all that the site's match index has; of --affected of a hundred the version is one
+that some advisory affects, of the others one that none does.
+
+Example:
+  starling sbom generate --components 5000 -o large.json
+  starling sbom generate --components 100 --affected 0 --ecosystem npm --ecosystem Debian | starling scan -
+
+Exit codes: 0 made, 2 usage or nothing that fits, 6 not reachable or locked, 12 disk full")]
+pub(crate) struct Generate {
+    /// How many components
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    components: u32,
+    /// How many in a hundred are affected by something
+    #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100))]
+    affected: u8,
+    /// Another seed makes another document
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Take packages of this ecosystem, as in npm or Debian:12; can be given several times; all when absent
+    #[arg(long = "ecosystem", value_name = "NAME")]
+    ecosystems: Vec<String>,
+    /// Where to write it; `-` is standard output
+    #[arg(short, long, value_name = "FILE|-", default_value = STANDARD)]
+    output: PathBuf,
 }
 
 /// Show what a scan reads from a document: format, components, and what was passed over
@@ -157,8 +191,11 @@ impl Answer for Shown {
 }
 
 impl Sbom {
-    pub(crate) fn run(&self, session: &Session) -> Outcome {
-        let Self::Inspect(args) = self;
+    pub(crate) async fn run(&self, session: &Session) -> Outcome {
+        let args = match self {
+            Self::Inspect(args) => args,
+            Self::Generate(args) => return args.run(session).await,
+        };
         match args.file.as_deref() {
             Some(STANDARD) => one(session, inspect(STANDARD)),
             file => {
@@ -168,6 +205,23 @@ impl Sbom {
                 })
             }
         }
+    }
+}
+
+impl Generate {
+    async fn run(&self, session: &Session) -> Outcome {
+        let wish = Wish {
+            components: usize::try_from(self.components).unwrap_or(usize::MAX),
+            affected_percent: self.affected,
+            seed: self.seed,
+            ecosystems: self.ecosystems.clone(),
+        };
+        let _step = session.step("Making the SBOM");
+        let home = session.home().to_owned();
+        let document = blocking("making an SBOM", move || generate_sbom(&home, &wish)).await?;
+        let document = futures::stream::once(async { Ok(Bytes::from(document)) });
+        write_stream(&self.output, Box::pin(document)).await?;
+        Ok(ExitStatus::Pass)
     }
 }
 

@@ -9,6 +9,7 @@
 mod collect;
 mod cyclonedx;
 mod detect;
+mod generate;
 mod lockfile;
 mod place;
 mod pom;
@@ -21,6 +22,7 @@ mod yaml;
 use std::fmt;
 
 pub use detect::detect;
+pub use generate::{GenerateError, MAX_MADE_COMPONENTS, Wish, generate};
 pub use place::Place;
 
 use crate::purl::PackageUrl;

@@ -96,6 +96,11 @@ impl Indexes {
         newest.clone().filter(|index| index.stamp() == stamp)
     }
 
+    /// The index that is there, of whatever knowledge.
+    pub(crate) fn newest(&self) -> Option<SiteIndex> {
+        file::open(self.path.as_deref()?, self.hold).ok()
+    }
+
     /// Ends the making of an index soon, and makes no other.
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::SeqCst);
