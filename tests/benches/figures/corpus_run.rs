@@ -210,7 +210,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
 }
 
 /// Takes in every archive; gives records, seconds and bytes of canonical records.
-fn import_all(opened: &Opened, corpus: &Corpus, options: &Options) -> (u64, f64, u64) {
+pub(crate) fn import_all(opened: &Opened, corpus: &Corpus, options: &Options) -> (u64, f64, u64) {
     let (mut records, mut bytes) = (0, 0);
     let started = Instant::now();
     for archive in corpus.archives(options.small) {

@@ -6,6 +6,7 @@
 //! corpus   feeds into one site, first sync over QUIC, bundle out and in, each beside the raw rate of the
 //!          same engine; then start, memory and scans with the corpus loaded
 //! days     one day's change of PyPA, large and small, beside `git fetch` of the same change
+//! scan     SBOMs with the corpus loaded: the command beside Trivy (TRIVY_BIN), the daemon's API
 //! size     the store after every stream was replayed, beside the zstd-dictionary size of what is live
 //! profile  feeds into one site, again and again nothing else: for a profiler
 //! ```
@@ -24,6 +25,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a benchmark fails by panicking, and its figures are rounded"
 )]
 
@@ -31,6 +34,7 @@ mod corpus;
 mod corpus_run;
 mod days;
 mod machine;
+mod peers;
 mod scans;
 mod site;
 mod size;
@@ -93,6 +97,7 @@ fn main() {
     match command.as_str() {
         "corpus" => corpus_run::run(&corpus, &options),
         "days" => days::run(&corpus, &options),
+        "scan" => peers::run(&corpus, &options),
         "size" => size::run(&corpus, &options),
         "profile" => corpus_run::profile(&corpus, &options),
         "" => println!("nothing measured: name a command, see the head of this file"),
