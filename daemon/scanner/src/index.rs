@@ -44,7 +44,7 @@ const ROW_BYTES: usize = 32;
 const FOOTER_BYTES: usize = 32 + 32 + 4 * 8 + 4 + 8;
 const MAGIC: [u8; 8] = *b"STARLIDX";
 /// Raised when the layout changes, what a screen means, or what an advisory carries: an older index is then
-/// made anew. 2: advisories say since when they are known, whether exploited, how likely. 3: screens are read where
+/// made anew. 2: advisories say since when they are known, whether exploited, how likely. 3: screens are spans, read where
 /// they lie, and a package's details lie together.
 const VERSION: u32 = 3;
 

@@ -1,9 +1,8 @@
 //! Screens: ruling an advisory out for a version by comparing bytes.
 //!
-//! A screen is the hull of all an advisory's ranges, and hashes of the versions that it enumerates. A version
-//! outside of the hull and of the list is not affected, and every rule about it could be evaluated; of any
-//! other version nothing is said. What the hull cannot express (a range that no version can be compared with)
-//! is never ruled out.
+//! A screen is the spans of an advisory's ranges, and hashes of the versions that it enumerates. A version outside
+//! of the spans and of the list is not affected, and every rule about it could be evaluated; of any other version
+//! nothing is said. What spans cannot express (a range that no version can be compared with) is never ruled out.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -21,31 +20,28 @@ pub(super) enum Screen {
     Never,
     /// It has to be read.
     Always,
-    /// Versions below, above, and not listed are not affected.
-    Hull(Hull),
+    /// Versions in no span and not listed are not affected.
+    Spans(Spans),
 }
 
-/// The hull of an advisory's ranges.
+/// Where the affected versions lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Hull {
-    /// The lowest version at which a range begins.
-    low: Edge,
-    /// The highest version at which one ends; a version equal to it has to be looked at.
-    high: Edge,
+pub(super) struct Spans {
+    /// At least all that the ranges affect: from, which is in it, and to.
+    spans: Vec<(Edge, Edge)>,
     /// Hashes of the enumerated versions, sorted.
     listed: Vec<u32>,
 }
 
-/// An end of a hull.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// An end of a span, by its version's coarse key.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Edge {
-    /// There are no ranges.
-    #[default]
-    Nowhere,
     /// Without end.
     Open,
-    /// At a version, by its coarse key.
+    /// At a version, which is in the span.
     At(Vec<u8>),
+    /// Before a version, which is not.
+    Before(Vec<u8>),
 }
 
 /// A screen where it lies in the index.
@@ -53,28 +49,20 @@ enum Edge {
 pub(super) enum ScreenRef<'a> {
     Never,
     Always,
-    Hull {
-        low: EdgeRef<'a>,
-        high: EdgeRef<'a>,
+    Spans {
+        /// As [`Spans`] are written.
+        spans: &'a [u8],
         /// Numbers of four bytes, little-endian, rising.
         listed: &'a [[u8; 4]],
     },
 }
 
-/// An end of a hull where it lies in the index.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum EdgeRef<'a> {
-    Nowhere,
-    Open,
-    At(&'a [u8]),
-}
-
 const NEVER: u8 = 0;
 const ALWAYS: u8 = 1;
-const HULL: u8 = 2;
-const NOWHERE: u8 = 0;
+const SPANS: u8 = 2;
 const OPEN: u8 = 1;
 const AT: u8 = 2;
+const BEFORE: u8 = 3;
 
 /// A version prepared for many screens.
 #[derive(Debug)]
@@ -105,11 +93,21 @@ impl Screen {
         let Some(scheme) = Scheme::for_ecosystem(ecosystem) else {
             return Self::Always;
         };
-        let mut hull = Extent::default();
+        let mut spans = Vec::new();
         let mut listed = Vec::new();
         for affected in &advisory.affected {
-            if !hull.take(affected, scheme) {
-                return Self::Always;
+            for range in &affected.ranges {
+                match &range.kind {
+                    RangeKind::Git if decides_without_git(affected) => continue,
+                    RangeKind::SemVer if is_semver(scheme) => {}
+                    RangeKind::Ecosystem => {}
+                    // May leave a version undecided.
+                    RangeKind::SemVer | RangeKind::Git | RangeKind::Other(_) => return Self::Always,
+                }
+                match spans_of(&range.events, scheme) {
+                    Some(more) => spans.extend(more),
+                    None => return Self::Always,
+                }
             }
             for version in &affected.versions {
                 listed.push(hash(version.0.trim().as_bytes()));
@@ -120,22 +118,17 @@ impl Screen {
         }
         listed.sort_unstable();
         listed.dedup();
-        let hull = Hull {
-            low: hull.low.map_or(Edge::Nowhere, Edge::of),
-            high: hull.high.map_or(Edge::Nowhere, Edge::of),
-            listed,
-        };
         // Without any rule there is nothing to be in doubt about; an empty range is a rule, which leaves a
         // version without a place undecided.
         let has_rules = |entry: &Affected| !entry.ranges.is_empty() || !entry.versions.is_empty();
         if advisory.affected.iter().any(has_rules) {
-            Self::Hull(hull)
+            Self::Spans(Spans { spans, listed })
         } else {
             Self::Never
         }
     }
 
-    /// Writes the screen: kind, and of a hull its ends and the listed hashes.
+    /// Writes the screen: its kind, and of spans their ends and the listed hashes.
     ///
     /// # Errors
     /// If a part is longer than its length can say.
@@ -143,20 +136,16 @@ impl Screen {
         match self {
             Self::Never => out.push(NEVER),
             Self::Always => out.push(ALWAYS),
-            Self::Hull(hull) => {
-                out.push(HULL);
-                for edge in [&hull.low, &hull.high] {
-                    match edge {
-                        Edge::Nowhere => out.push(NOWHERE),
-                        Edge::Open => out.push(OPEN),
-                        Edge::At(key) => {
-                            out.push(AT);
-                            put_bytes(out, key)?;
-                        }
-                    }
+            Self::Spans(Spans { spans, listed }) => {
+                out.push(SPANS);
+                let mut ends = Vec::new();
+                for (low, high) in spans {
+                    low.write(&mut ends)?;
+                    high.write(&mut ends)?;
                 }
-                put_length(out, hull.listed.len())?;
-                for hash in &hull.listed {
+                put_bytes(out, &ends)?;
+                put_length(out, listed.len())?;
+                for hash in listed {
                     out.extend_from_slice(&hash.to_le_bytes());
                 }
             }
@@ -171,9 +160,8 @@ impl<'a> ScreenRef<'a> {
         Some(match cursor.byte()? {
             NEVER => Self::Never,
             ALWAYS => Self::Always,
-            HULL => Self::Hull {
-                low: EdgeRef::read(cursor)?,
-                high: EdgeRef::read(cursor)?,
+            SPANS => Self::Spans {
+                spans: cursor.bytes()?,
                 listed: {
                     let count = cursor.length()?;
                     cursor.take(count.checked_mul(4)?)?.as_chunks().0
@@ -185,10 +173,10 @@ impl<'a> ScreenRef<'a> {
 
     /// Returns true if the version is not affected and nothing about that is in doubt.
     pub(super) fn rules_out(&self, subject: &Screened<'_>) -> bool {
-        let (low, high, listed) = match self {
+        let (spans, listed) = match self {
             Self::Never => return true,
             Self::Always => return false,
-            Self::Hull { low, high, listed } => (low, high, listed),
+            Self::Spans { spans, listed } => (spans, listed),
         };
         let Some(key) = subject.key.as_deref() else {
             return false;
@@ -201,134 +189,129 @@ impl<'a> ScreenRef<'a> {
         if lists(subject.text) || subject.token.is_some_and(lists) {
             return false;
         }
-        let outside = |edge: &EdgeRef<'_>, side: Ordering| match edge {
-            EdgeRef::Nowhere => true,
-            EdgeRef::Open => false,
-            EdgeRef::At(at) => key.cmp(at) == side,
-        };
-        outside(low, Ordering::Less) || outside(high, Ordering::Greater)
+        let mut ends = Cursor(spans);
+        while !ends.0.is_empty() {
+            // What cannot be read rules nothing out.
+            match (
+                reaches(&mut ends, key, Ordering::Greater),
+                reaches(&mut ends, key, Ordering::Less),
+            ) {
+                (Some(false), Some(_)) | (Some(_), Some(false)) => {}
+                _ => return false,
+            }
+        }
+        true
     }
 }
 
-impl<'a> EdgeRef<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        Some(match cursor.byte()? {
-            NOWHERE => Self::Nowhere,
-            OPEN => Self::Open,
-            AT => Self::At(cursor.bytes()?),
-            _ => return None,
-        })
-    }
+/// Reads an end of a span, and returns whether a version is on its inner side: that side, or at it if it is in.
+fn reaches(ends: &mut Cursor<'_>, key: &[u8], inner: Ordering) -> Option<bool> {
+    Some(match ends.byte()? {
+        OPEN => true,
+        AT => {
+            let side = key.cmp(ends.bytes()?);
+            side == inner || side.is_eq()
+        }
+        BEFORE => key.cmp(ends.bytes()?) == inner,
+        _ => return None,
+    })
 }
 
 impl Edge {
-    fn of(end: End) -> Self {
-        match end {
-            End::Open => Self::Open,
-            End::At(key) => Self::At(key),
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), std::io::Error> {
+        match self {
+            Self::Open => out.push(OPEN),
+            Self::At(key) => {
+                out.push(AT);
+                put_bytes(out, key)?;
+            }
+            Self::Before(key) => {
+                out.push(BEFORE);
+                put_bytes(out, key)?;
+            }
         }
+        Ok(())
     }
 }
 
-/// The ranges' hull while it grows; none before there is any range.
-#[derive(Default)]
-struct Extent {
-    low: Option<End>,
-    high: Option<End>,
+/// What happens at a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Introduced,
+    Fixed,
+    LastAffected,
 }
 
-/// An end, by its coarse key.
-enum End {
-    Open,
-    At(Vec<u8>),
-}
-
-impl Extent {
-    /// Takes an entry's ranges in; false if one of them may leave a version undecided.
-    fn take(&mut self, affected: &Affected, scheme: Scheme) -> bool {
-        for range in &affected.ranges {
-            match &range.kind {
-                RangeKind::Git if decides_without_git(affected) => continue,
-                RangeKind::SemVer if is_semver(scheme) => {}
-                RangeKind::Ecosystem => {}
-                RangeKind::SemVer | RangeKind::Git | RangeKind::Other(_) => return false,
-            }
-            if !self.take_events(&range.events, scheme) {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn take_events(&mut self, events: &[Event], scheme: Scheme) -> bool {
-        let mut opens: Option<End> = None;
-        let mut last: Option<(Vec<u8>, bool)> = None;
-        let mut read = 0;
-        for event in events {
-            let (Event::Introduced(text)
-            | Event::Fixed(text)
-            | Event::LastAffected(text)
-            | Event::Limit(text)) = event;
-            let introduces = matches!(event, Event::Introduced(_));
-            if introduces && text.trim() == "0" {
-                read += 1;
-                opens = Some(End::Open);
+/// The spans of a range: exactly what it affects where its events and the scheme's order tell, else their hull.
+/// None if the range may leave a version undecided.
+fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
+    // Without a key: before all versions.
+    let mut points: Vec<(Option<Vec<u8>>, Turn)> = Vec::new();
+    let mut exact = true;
+    for event in events {
+        let (text, turn) = match event {
+            Event::Introduced(text) if text.trim() == "0" => {
+                points.push((None, Turn::Introduced));
                 continue;
             }
-            // A limit only takes away, so the hull without it is one too.
-            if matches!(event, Event::Limit(_)) {
-                continue;
-            }
-            let Ok(version) = Version::parse(scheme, text) else {
-                continue;
-            };
-            read += 1;
-            let key = version.coarse_key(text).into_owned();
-            last = Some(match last {
-                Some((high, opened)) => match key.cmp(&high) {
-                    Ordering::Greater => (key.clone(), introduces),
-                    Ordering::Equal => (high, opened || introduces),
-                    Ordering::Less => (high, opened),
-                },
-                None => (key.clone(), introduces),
-            });
-            if introduces {
-                opens = Some(lower(opens.take(), End::At(key)));
-            }
-        }
-        if read == 0 && !events.is_empty() {
-            // None of it can be read: undecided, unless limits are all there is, which is as good as nothing.
-            return false;
-        }
-        let Some(low) = opens else {
-            // Never opened.
-            return true;
+            Event::Introduced(text) => (text, Turn::Introduced),
+            Event::Fixed(text) => (text, Turn::Fixed),
+            Event::LastAffected(text) => (text, Turn::LastAffected),
+            // A limit only takes away, so what is without it is no less.
+            Event::Limit(_) => continue,
         };
-        self.low = Some(lower(self.low.take(), low));
-        let high = match last {
-            // Open at its highest version, or without any.
-            None | Some((_, true)) => End::Open,
-            Some((key, false)) => End::At(key),
-        };
-        self.high = Some(higher(self.high.take(), high));
-        true
+        if let Ok(version) = Version::parse(scheme, text) {
+            exact &= version.key().is_some();
+            points.push((Some(version.coarse_key(text).into_owned()), turn));
+        }
     }
+    if points.is_empty() && !events.is_empty() {
+        // None of it can be read: undecided, unless limits are all there is, which is as good as nothing.
+        return None;
+    }
+    points.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let distinct = points
+        .iter()
+        .zip(points.iter().skip(1))
+        .all(|((a, _), (b, _))| a != b);
+    if exact && distinct {
+        return Some(walk(points));
+    }
+    Some(hull(&points).into_iter().collect())
 }
 
-fn lower(known: Option<End>, new: End) -> End {
-    match (known, new) {
-        (None, new) => new,
-        (Some(End::At(a)), End::At(b)) => End::At(a.min(b)),
-        _ => End::Open,
+/// The spans of points whose versions rise.
+fn walk(points: Vec<(Option<Vec<u8>>, Turn)>) -> Vec<(Edge, Edge)> {
+    let mut spans = Vec::new();
+    let mut open = None;
+    for (key, turn) in points {
+        let at = |edge: fn(Vec<u8>) -> Edge| key.map_or(Edge::Open, edge);
+        match (turn, open.take()) {
+            (Turn::Introduced, None) => open = Some(at(Edge::At)),
+            (Turn::Introduced, already) => open = already,
+            (Turn::Fixed, Some(low)) => spans.push((low, at(Edge::Before))),
+            (Turn::LastAffected, Some(low)) => spans.push((low, at(Edge::At))),
+            (Turn::Fixed | Turn::LastAffected, None) => {}
+        }
     }
+    if let Some(low) = open {
+        spans.push((low, Edge::Open));
+    }
+    spans
 }
 
-fn higher(known: Option<End>, new: End) -> End {
-    match (known, new) {
-        (None, new) => new,
-        (Some(End::At(a)), End::At(b)) => End::At(a.max(b)),
-        _ => End::Open,
-    }
+/// From the first point that opens to the last one; none if nothing opens. Points at one version count together.
+fn hull(points: &[(Option<Vec<u8>>, Turn)]) -> Option<(Edge, Edge)> {
+    let opens = |(_, turn): &&(Option<Vec<u8>>, Turn)| *turn == Turn::Introduced;
+    let (low, _) = points.iter().find(opens)?;
+    let (last, _) = points.last()?;
+    let open_at_last = points
+        .iter()
+        .rev()
+        .take_while(|(key, _)| key == last)
+        .any(|point| opens(&point));
+    let at = |key: &Option<Vec<u8>>| key.clone().map_or(Edge::Open, Edge::At);
+    Some((at(low), if open_at_last { Edge::Open } else { at(last) }))
 }
 
 /// Bytes that are equal wherever two versions are: the key, or for Maven, which has none, the leading number
