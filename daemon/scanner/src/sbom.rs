@@ -219,6 +219,15 @@ pub enum SbomError {
 /// # Errors
 /// If no known format is found, the document breaks its format, or a limit is exceeded.
 pub fn read(bytes: &[u8]) -> Result<Inventory, SbomError> {
+    read_by(bytes, 1)
+}
+
+/// Does what [`read`] does, a large document's components by so many threads where its format allows that. The result
+/// is the same whatever their number.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_by(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     if bytes.len() > MAX_SBOM_BYTES {
         return Err(SbomError::TooLarge {
             what: "bytes",
@@ -229,7 +238,7 @@ pub fn read(bytes: &[u8]) -> Result<Inventory, SbomError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let format = detect(bytes)?;
     match format {
-        Format::CycloneDxJson => cyclonedx::read_json(bytes),
+        Format::CycloneDxJson => cyclonedx::read_json(bytes, workers),
         Format::CycloneDxXml => cyclonedx::read_xml(bytes),
         Format::Spdx2Json => spdx2::read_json(bytes),
         Format::Spdx3Json => spdx3::read_json(bytes),

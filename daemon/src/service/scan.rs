@@ -34,7 +34,7 @@ use crate::policies::PolicyFile;
 /// its work, however many there are; a command would keep its caller waiting.
 const INDEXED_BY_A_COMMAND: u64 = 2_000;
 
-/// Most threads that one scan of a large document is spread over.
+/// Most threads that reading and scanning a large document is spread over.
 const MAX_WORKERS: usize = 4;
 
 impl SiteParts {
@@ -126,7 +126,10 @@ impl Judge<'_> {
                 format!("reading the SBOM: {}", crate::home::error_chain(&error)),
             )
         };
-        let inventory = sbom::read(document).map_err(unreadable)?;
+        let workers = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MAX_WORKERS);
+        let inventory = sbom::read_by(document, workers).map_err(unreadable)?;
         let policy = self.policy(documents.policy.as_deref(), params)?;
         let baseline = documents.baseline.as_deref().map(Baseline::read).transpose();
         let baseline = baseline.map_err(|error| {

@@ -123,6 +123,15 @@ impl Collector {
         }
     }
 
+    /// Takes in what was gathered from the part of the document that follows.
+    pub(super) fn append(&mut self, next: Self) {
+        let room = MAX_COMPONENTS.saturating_sub(self.components.len());
+        self.overflow += next.overflow + next.components.len().saturating_sub(room);
+        self.components.extend(next.components.into_iter().take(room));
+        self.notes.extend(next.notes);
+        self.distro = self.distro.take().or(next.distro);
+    }
+
     pub(super) fn finish(
         self,
         format: Format,

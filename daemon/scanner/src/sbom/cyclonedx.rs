@@ -88,7 +88,10 @@ struct RawComponent<'a> {
     _pedigree: Option<Pedigree>,
 }
 
-pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
+/// Components from which on a part of the list is worth a thread of its own.
+const COMPONENTS_PER_WORKER: usize = 500;
+
+pub(super) fn read_json(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     let format = Format::CycloneDxJson;
     let invalid = |place, reason| SbomError::Invalid {
         format,
@@ -110,9 +113,9 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     if let Some(component) = bom.metadata.component {
         component.name.0.as_ref().clone_into(&mut subject);
         let place = Place::root().child("metadata").child("component");
-        take(component, &place, true, &mut collector).map_err(|(place, reason)| invalid(place, reason))?;
+        take(&component, &place, true, &mut collector).map_err(|(place, reason)| invalid(place, reason))?;
     }
-    take_list(bom.components, &Place::root().child("components"), &mut collector)
+    take_components(&bom.components, workers, &mut collector)
         .map_err(|(place, reason)| invalid(place, reason))?;
     collector.finish(format, &bom.spec_version.0, &subject)
 }
@@ -131,15 +134,60 @@ fn check_version(text: &str, place: &Place, collector: &mut Collector) -> Result
 }
 
 fn take_list(
-    list: Vec<Option<RawComponent<'_>>>,
+    list: &[Option<RawComponent<'_>>],
     place: &Place,
     collector: &mut Collector,
 ) -> Result<(), Fault> {
-    let entry = place.entries();
-    for (i, component) in list.into_iter().enumerate() {
+    take_part(list, 0, &place.entries(), collector)
+}
+
+/// Takes the document's own list, in parts if it is long.
+fn take_components(
+    list: &[Option<RawComponent<'_>>],
+    workers: usize,
+    collector: &mut Collector,
+) -> Result<(), Fault> {
+    let entry = Place::root().child("components").entries();
+    let workers = workers.min(list.len() / COMPONENTS_PER_WORKER).max(1);
+    if workers == 1 {
+        return take_part(list, 0, &entry, collector);
+    }
+    let size = list.len().div_ceil(workers);
+    let entry: &(dyn Fn(usize) -> Place + Sync) = &entry;
+    let take = |part: usize, list: &[Option<RawComponent<'_>>]| {
+        let mut collector = Collector::default();
+        take_part(list, part * size, entry, &mut collector).map(|()| collector)
+    };
+    std::thread::scope(|threads| {
+        let parts: Vec<_> = list
+            .chunks(size)
+            .enumerate()
+            .map(|(part, list)| {
+                let thread = std::thread::Builder::new().spawn_scoped(threads, move || take(part, list));
+                (part, list, thread)
+            })
+            .collect();
+        for (part, list, thread) in parts {
+            // One that could not be started, or did not end well, is done here.
+            let taken = thread.ok().and_then(|thread| thread.join().ok());
+            collector.append(taken.unwrap_or_else(|| take(part, list))?);
+        }
+        Ok(())
+    })
+}
+
+/// Takes entries of a list, the first of which is at index `first`.
+fn take_part(
+    list: &[Option<RawComponent<'_>>],
+    first: usize,
+    entry: &(dyn Fn(usize) -> Place + Sync),
+    collector: &mut Collector,
+) -> Result<(), Fault> {
+    for (index, component) in list.iter().enumerate() {
+        let place = entry(first + index);
         match component {
-            Some(component) => take(component, &entry(i), false, collector)?,
-            None => collector.note(&entry(i), "the component is null and was skipped"),
+            Some(component) => take(component, &place, false, collector)?,
+            None => collector.note(&place, "the component is null and was skipped"),
         }
     }
     Ok(())
@@ -159,7 +207,7 @@ struct Parts<'a> {
 
 /// Takes a component and those inside it. Depth is bounded by the JSON reader.
 fn take(
-    raw: RawComponent<'_>,
+    raw: &RawComponent<'_>,
     place: &Place,
     is_subject: bool,
     collector: &mut Collector,
@@ -195,7 +243,7 @@ fn take(
     if raw.components.is_empty() {
         return Ok(());
     }
-    take_list(raw.components, &place.child("components"), collector)
+    take_list(&raw.components, &place.child("components"), collector)
 }
 
 fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Collector) {

@@ -52,7 +52,7 @@ impl Place {
     }
 
     /// Returns the places of a list's entries, whatever its length, given the place of the list.
-    pub(super) fn entries(&self) -> impl Fn(usize) -> Self {
+    pub(super) fn entries(&self) -> impl Fn(usize) -> Self + Sync + use<> {
         let list: Result<Arc<str>, Self> = match self {
             Self::Pointer(pointer) => Ok(pointer.as_str().into()),
             Self::Entry { list, index } => Ok(format!("{list}/{index}").into()),

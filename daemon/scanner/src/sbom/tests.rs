@@ -327,3 +327,42 @@ proptest! {
         let _ = read(spdx.to_string().as_bytes());
     }
 }
+
+#[test]
+fn a_document_reads_the_same_however_many_read_it() {
+    let component = |index: usize| match index % 7 {
+        0 => "null".to_owned(),
+        1 => format!(r#"{{"type":"operating-system","name":"debian","version":"{index}"}}"#),
+        2 => format!(r#"{{"type":"library","name":"n","purl":"broken {index}"}}"#),
+        3 => format!(
+            r#"{{"type":"library","name":"o","components":[{{"type":"library","name":"i{index}"}}]}}"#
+        ),
+        _ => format!(r#"{{"type":"library","name":"n","purl":"pkg:npm/n@1.{index}"}}"#),
+    };
+    let mut components: Vec<String> = (0..2_600).map(component).collect();
+    let document = |components: &[String]| {
+        let list = components.join(",");
+        format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{list}]}}"#)
+    };
+    let whole = document(&components);
+    let alone = read(whole.as_bytes()).unwrap();
+    for workers in [0, 2, 3, 4, 100] {
+        assert_eq!(
+            read_by(whole.as_bytes(), workers).as_ref(),
+            Ok(&alone),
+            "{workers}"
+        );
+    }
+    // The first fault is the one that is told.
+    for at in [2_500, 1_400] {
+        components[at] = r#"{"type":"no such type","name":"x"}"#.to_owned();
+        let broken = document(&components);
+        let alone = read(broken.as_bytes());
+        assert!(
+            alone
+                .as_ref()
+                .is_err_and(|error| error.to_string().contains(&at.to_string()))
+        );
+        assert_eq!(read_by(broken.as_bytes(), 2), alone);
+    }
+}
