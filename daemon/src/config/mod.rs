@@ -165,8 +165,10 @@ pub struct Store {
     pub engine: String,
     /// Memory for cached pages.
     pub cache: ByteSize,
-    /// How long superseded record bodies are kept, in hours.
-    pub superseded_hours: u64,
+    /// How long what was replaced is kept, so that it can be told what was known then: a span such as `30d`.
+    pub retention: String,
+    /// Most bytes that this may take; the oldest goes first.
+    pub retention_bytes: ByteSize,
 }
 
 impl Default for Store {
@@ -174,7 +176,8 @@ impl Default for Store {
         Self {
             engine: "sled".to_owned(),
             cache: ByteSize(32 << 20),
-            superseded_hours: 24,
+            retention: "30d".to_owned(),
+            retention_bytes: ByteSize(512 << 20),
         }
     }
 }

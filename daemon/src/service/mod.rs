@@ -127,7 +127,7 @@ impl Site {
             settings: &|listed| settings_of(home.chain(), &config, listed),
             compression_level: config.federation.compression_level,
             max_delta_claims: config.federation.max_items,
-            now: now(),
+            clock: Arc::new(now),
         };
         let store = SiteStore::open(engine, home.chain(), &options)
             .map_err(|error| store_problem("opening the store", &error))?;

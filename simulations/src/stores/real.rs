@@ -52,7 +52,7 @@ impl RealStore {
             settings: &settings,
             compression_level: LEVEL,
             max_delta_claims: starling_protocol::limits::MAX_DELTA_CLAIMS,
-            now,
+            clock: Arc::new(move || now),
         };
         let shared: Arc<dyn Engine> = engine.clone();
         let store = SiteStore::open(shared, &chain, &options).map_err(text)?;

@@ -65,6 +65,8 @@ trees! {
     Held = 15, "held";
     /// Packages that changed since the match index was made.
     Unindexed = 16, "unindexed";
+    /// What was known before: moments, and claims that others replaced.
+    History = 17, "history";
 }
 
 impl Tree {

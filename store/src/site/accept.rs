@@ -14,6 +14,7 @@ use starling_view::RecordKey;
 use super::SiteStore;
 use super::error::StoreError;
 use super::events::{EventContext, Origin};
+use super::history::SettingsBefore;
 use super::rows::{ClaimRow, claim_key, damaged, meta, sites, source_text, split_claim_key};
 use super::state::{LogId, State, Wanted};
 use super::txn::Txn;
@@ -22,7 +23,7 @@ use super::view_rows::{Ports, tree_of};
 use crate::engine::{Direction, PageLimit, Tree};
 
 /// Changed records after which a step of the redo commits.
-const RECORDS_PER_STEP: usize = 2_048;
+pub(crate) const RECORDS_PER_STEP: usize = 2_048;
 /// Rows that a wipe of the view removes in one commit.
 const ROWS_PER_WIPE: usize = 8_192;
 
@@ -265,7 +266,7 @@ impl SiteStore {
                 );
             }
         }
-        self.write_settings_mark(&mut txn)?;
+        self.write_settings_mark(&mut txn, state)?;
         txn.delete(Tree::Meta, meta::REBUILD);
         txn.commit()?;
         state.rebuild = false;
@@ -305,7 +306,7 @@ impl SiteStore {
             Some(_) => state.rebuild = true,
             // A new store: nothing was folded yet.
             None => {
-                self.write_settings_mark(&mut txn)?;
+                self.write_settings_mark(&mut txn, state)?;
                 txn.commit()?;
             }
         }
@@ -317,9 +318,29 @@ impl SiteStore {
         Ok(settings.mark().to_vec())
     }
 
-    fn write_settings_mark(&self, txn: &mut Txn<'_>) -> Result<(), StoreError> {
-        let mark = self.settings_mark()?;
-        txn.put(Tree::Meta, meta::VIEW_SETTINGS, mark);
+    /// Writes how the view folds, and into the history how it did before.
+    fn write_settings_mark(&self, txn: &mut Txn<'_>, state: &mut State) -> Result<(), StoreError> {
+        let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
+        let mark = settings.mark();
+        let before = self.engine.get(Tree::Meta, meta::VIEW_SETTINGS)?;
+        let policy = self.engine.get(Tree::Meta, meta::VIEW_POLICY)?;
+        let written = settings.policy.written();
+        let written = serde_json::to_string(written)
+            .map_err(|_| damaged(Tree::Meta, meta::VIEW_POLICY, "a policy to write"))?;
+        match (before, policy.map(String::from_utf8)) {
+            (Some(before), _) if before == mark => {}
+            (None, _) => {}
+            (Some(before), Some(Ok(policy))) if folds_alike(&settings, &before, &policy) => {
+                if let Ok(mark) = before.try_into() {
+                    state.history.note_settings(SettingsBefore { mark, policy });
+                    state.history.write(txn);
+                }
+            }
+            // Folded by other rules than this build's: that view cannot be made again.
+            _ => state.history.begin_anew(txn),
+        }
+        txn.put(Tree::Meta, meta::VIEW_SETTINGS, mark.to_vec());
+        txn.put(Tree::Meta, meta::VIEW_POLICY, written.into_bytes());
         Ok(())
     }
 
@@ -423,7 +444,8 @@ pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
                 .collect(),
             _ => continue,
         };
-        let Some(log) = state.logs.get_mut(&id) else {
+        let State { logs, history, .. } = &mut *state;
+        let Some(log) = logs.get_mut(&id) else {
             continue;
         };
         let ready: BTreeSet<Option<Source>> =
@@ -431,6 +453,7 @@ pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
         let mut any = false;
         for (source, row) in &mut log.sources {
             if ready.contains(source) && row.accepted < row.last {
+                history.note_position(log.number, source.as_ref(), row);
                 row.accepted = row.last;
                 row.accepted_state = row.held.clone();
                 txn.put(
@@ -445,6 +468,7 @@ pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
             moved.push((id.site, id.lane, super::logs::overview(state, id, log).accepted));
         }
     }
+    state.history.write(txn);
     moved
 }
 
@@ -471,6 +495,16 @@ fn settle(
         txn.put(Tree::Claims, row_key, ClaimRow { prior: None, ..row }.encode());
     }
     Ok(())
+}
+
+/// Whether settings with another policy have a mark: else more than the policy is different.
+fn folds_alike(settings: &starling_view::Settings, mark: &[u8], policy: &str) -> bool {
+    let Ok(policy) = serde_json::from_str::<starling_view::ViewPolicy>(policy) else {
+        return false;
+    };
+    let mut then = settings.clone();
+    then.policy = policy.compile(settings.policy.local());
+    then.mark() == mark
 }
 
 /// Keeps the number of advisories, so that nobody has to walk over all of them for it.

@@ -119,10 +119,39 @@ impl SiteStore {
                 view.repaired = (!view.ok()).then(|| "folded anew from the accepted claims".to_owned());
             }
             diagnosis.checks.push(view);
+            let mut history = self.check_history(state)?;
+            if rebuild && !history.ok() {
+                let mut txn = super::txn::Txn::new(self.engine.as_ref());
+                state.history.begin_anew(&mut txn);
+                txn.commit()?;
+                history.repaired =
+                    Some("begins anew: what was known before cannot be told any more".to_owned());
+            }
+            diagnosis.checks.push(history);
             self.accept_whole(state)?;
             self.redo(state, &Origin::default())?;
             Ok(diagnosis)
         })
+    }
+
+    /// What was known at the oldest moment can be put back: claims, states and bodies.
+    fn check_history(&self, state: &State) -> Result<Check, StoreError> {
+        let mut check = Check::new("what was known before can be put back");
+        let mut wrong = Vec::new();
+        match self.check_history_rows(state, &mut |what| wrong.push(what)) {
+            Ok(examined) => check.examined = examined,
+            Err(error @ StoreError::DamagedRow { .. }) => check.fail(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        for what in wrong {
+            check.fail(what);
+        }
+        match self.try_history(state) {
+            Ok(()) => {}
+            Err(error @ StoreError::Engine(_)) => return Err(error),
+            Err(error) => check.fail(error.to_string()),
+        }
+        Ok(check)
     }
 
     fn check_engine(&self) -> Result<Check, StoreError> {
@@ -344,6 +373,8 @@ impl SiteStore {
             }
         }
         txn.put(Tree::Meta, super::rows::meta::REBUILD, b"bodies".to_vec());
+        // What was accepted with those bodies cannot be shown without them.
+        state.history.begin_anew(&mut txn);
         txn.commit()?;
         state.rebuild = true;
         self.find_wanted(state)

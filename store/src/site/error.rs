@@ -1,7 +1,7 @@
 //! What can go wrong at the store's door.
 
 use starling_protocol::{
-    CertificateError, ClaimNumber, ContentHash, DeltaError, HeadError, Lane, SiteId, SiteSlug,
+    CertificateError, ClaimNumber, ContentHash, DeltaError, HeadError, Lane, SiteId, SiteSlug, UnixMillis,
 };
 
 use crate::engine::{EngineError, Tree};
@@ -144,6 +144,22 @@ pub enum StoreError {
         number: ClaimNumber,
         /// The log's last claim.
         end: ClaimNumber,
+    },
+    /// The history does not go back that far.
+    #[error("finding what was known at {asked}: the oldest moment that can be answered is {oldest}")]
+    BeforeHistory {
+        /// The time asked for.
+        asked: UnixMillis,
+        /// The oldest that can be answered.
+        oldest: UnixMillis,
+    },
+    /// What was put back is not what was there.
+    #[error(
+        "putting back what was known: {what}; run `starling doctor --rebuild` to let the history begin anew"
+    )]
+    HistoryDamaged {
+        /// What does not fit.
+        what: &'static str,
     },
     /// A thread panicked while it held the store.
     #[error("using the store: an earlier operation failed midway; restart starling")]

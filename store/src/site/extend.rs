@@ -9,6 +9,7 @@ use starling_protocol::{
 
 use super::SiteStore;
 use super::error::StoreError;
+use super::history::superseded_row;
 use super::rows::{ClaimRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
 use super::state::{Log, LogId, State, Wanted, encode_tip};
 use super::txn::Txn;
@@ -42,6 +43,7 @@ impl SiteStore {
         let mut rows: Vec<(Vec<u8>, Option<ClaimRow>)> = Vec::with_capacity(delta.claims().count());
         let mut wants: Vec<(ClaimNumber, Option<Wanted>)> = Vec::new();
         let mut superseded = Vec::new();
+        let mut kept: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         for (claim_number, claim) in delta.claims() {
             let key = claim_key(claim.key(), number);
             let existing = match txn.get(Tree::Claims, &key)? {
@@ -63,6 +65,7 @@ impl SiteStore {
                 ),
                 None => None,
             };
+            kept.extend(live.map(|row| superseded_row(number, claim_number, row)));
             count(&mut source.held, claim, prior.as_deref());
             source.last = claim_number;
             let mut row = ClaimRow::of(claim_number, claim);
@@ -114,6 +117,9 @@ impl SiteStore {
                 None => txn.delete(Tree::Claims, &key),
             }
         }
+        for (key, row) in kept {
+            txn.put(Tree::History, &key, row);
+        }
         txn.put(
             Tree::Logs,
             &delta_key(number, header.first),
@@ -127,11 +133,14 @@ impl SiteStore {
                 state.want(id, number, want);
             }
         }
-        let Some(log) = state.logs.get_mut(&id) else {
+        let State { logs, history, .. } = &mut *state;
+        let Some(log) = logs.get_mut(&id) else {
             return Ok(None);
         };
         for (source, mut row) in sources {
             if entry == Entry::Own {
+                let before = log.sources.get(&source).cloned().unwrap_or_default();
+                history.note_position(number, source.as_ref(), &before);
                 row.accepted = row.last;
                 row.accepted_state = row.held.clone();
             }
@@ -142,6 +151,7 @@ impl SiteStore {
             );
             log.sources.insert(source, row);
         }
+        history.write(txn);
         if let Some((number, claim)) = delta.unknown_critical() {
             log.hold.get_or_insert_with(|| {
                 format!(

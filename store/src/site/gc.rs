@@ -1,12 +1,13 @@
-//! Superseded bodies: found by mark and sweep, dropped when nothing names them any more.
+//! Superseded bodies: found by mark and sweep, dropped when nothing names them any more, the past included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use starling_protocol::ContentHash;
 
 use super::SiteStore;
 use super::error::StoreError;
+use super::history::Retention;
 use super::rows::{ClaimRow, damaged};
 use super::state::State;
 use super::txn::Txn;
@@ -20,43 +21,67 @@ const ROWS_PER_COMMIT: usize = 8_192;
 pub struct Collected {
     /// Bodies that live claims name.
     pub live: u64,
+    /// Bodies that only the past names, as far as it is kept.
+    pub past: u64,
     /// Bodies that were dropped.
     pub dropped: u64,
 }
 
 impl SiteStore {
-    /// Drops every body that no claim row names: superseded contents, and those of imports that broke off.
+    /// Drops what of the past is not to be kept, and every body that nothing names any more: superseded contents,
+    /// and those of imports that broke off.
     ///
     /// Holds the store while it works; a few hundred milliseconds for 100,000 records.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
-    pub fn drop_superseded_bodies(&self) -> Result<Collected, StoreError> {
+    pub fn drop_superseded(&self, retention: &Retention) -> Result<Collected, StoreError> {
         self.change(|state| {
             let live = self.named_bodies(state)?;
+            let superseded = self.superseded()?;
+            let past: BTreeSet<ContentHash> = superseded.iter().filter_map(|row| row.content).collect();
+            let mut past_bytes = BTreeMap::new();
             let mut dead = Vec::new();
             self.engine.scan(
                 Tree::Bodies,
                 Bound::Unbounded,
                 Bound::Unbounded,
                 Direction::Forward,
-                &mut |key, _| {
-                    let hash = <[u8; 32]>::try_from(key).map(ContentHash::from_bytes);
-                    if !hash.is_ok_and(|hash| live.contains(&hash)) {
-                        dead.push(key.to_vec());
+                &mut |key, row| {
+                    match <[u8; 32]>::try_from(key).map(ContentHash::from_bytes) {
+                        Ok(hash) if live.contains(&hash) => {}
+                        Ok(hash) if past.contains(&hash) => {
+                            past_bytes.insert(hash, row.len() as u64);
+                        }
+                        _ => dead.push(key.to_vec()),
                     }
                     ControlFlow::Continue(())
                 },
             )?;
-            for keys in dead.chunks(ROWS_PER_COMMIT) {
-                let mut txn = Txn::new(self.engine.as_ref());
-                for key in keys {
-                    txn.delete(Tree::Bodies, key);
-                }
+            let kept = self.past_to_keep(state, retention, superseded, &past_bytes)?;
+            let mut txn = Txn::new(self.engine.as_ref());
+            // First of all: rows of a past that cannot be put back any more are only in the way.
+            if let Some(floor) = kept.floor {
+                state.history.raise_floor(&mut txn, floor);
                 txn.commit()?;
+            }
+            let forgotten = past_bytes.keys().filter(|hash| !kept.bodies.contains(hash));
+            dead.extend(forgotten.map(|hash| hash.as_bytes().to_vec()));
+            for (tree, keys) in [(Tree::History, &kept.dropped), (Tree::Bodies, &dead)] {
+                for keys in keys.chunks(ROWS_PER_COMMIT) {
+                    let mut txn = Txn::new(self.engine.as_ref());
+                    for key in keys {
+                        txn.delete(tree, key);
+                    }
+                    txn.commit()?;
+                }
             }
             Ok(Collected {
                 live: live.len() as u64,
+                past: past_bytes
+                    .keys()
+                    .filter(|hash| kept.bodies.contains(hash))
+                    .count() as u64,
                 dropped: dead.len() as u64,
             })
         })

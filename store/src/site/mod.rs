@@ -16,6 +16,7 @@ mod events;
 mod extend;
 mod feed;
 mod gc;
+mod history;
 mod ledger;
 mod listing;
 mod logs;
@@ -45,6 +46,7 @@ pub use self::error::StoreError;
 pub use self::events::{EVENTS_KEPT, Event, EventNumber, Origin};
 pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
 pub use self::gc::Collected;
+pub use self::history::{CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
 pub use self::ledger::{LedgerEntry, LedgerNumber};
 pub use self::listing::{AllowedSources, ListedSite};
 pub use self::logs::{DeltaRun, LogOverview};
@@ -66,9 +68,13 @@ pub struct SiteStore {
     /// Raised before each change: equal values before and after mean that nothing changed between.
     revision: AtomicU64,
     settings: RwLock<starling_view::Settings>,
+    clock: Clock,
     compression_level: i32,
     max_delta_claims: usize,
 }
+
+/// Tells the time: when changes are made, for the history.
+pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
 /// How a site's store works; everything else is in its rows.
 pub struct SiteOptions<'a> {
@@ -78,8 +84,8 @@ pub struct SiteOptions<'a> {
     pub compression_level: i32,
     /// Most claims in one of the site's own deltas; the protocol's limit holds as well.
     pub max_delta_claims: usize,
-    /// Now: the time of what opening finishes.
-    pub now: UnixMillis,
+    /// The site's clock.
+    pub clock: Clock,
 }
 
 impl SiteStore {
@@ -105,11 +111,13 @@ impl SiteStore {
             state: RwLock::new(state),
             revision: AtomicU64::new(0),
             settings: RwLock::new((options.settings)(&listed)),
+            clock: options.clock.clone(),
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
         };
         {
             let mut state = store.write()?;
+            store.begin_history(&mut state)?;
             store.keep_chain(&mut state, chain)?;
             for id in state.logs.keys().copied().collect::<Vec<_>>() {
                 store.follow_chain(&mut state, id)?;
@@ -121,7 +129,7 @@ impl SiteStore {
                 &mut state,
                 &Origin {
                     bundle: None,
-                    at: options.now,
+                    at: (store.clock)(),
                 },
             )?;
         }
@@ -192,8 +200,9 @@ impl SiteStore {
     }
 
     fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
-        let state = self.state.write().map_err(|_| StoreError::Poisoned)?;
+        let mut state = self.state.write().map_err(|_| StoreError::Poisoned)?;
         self.revision.fetch_add(1, Ordering::SeqCst);
+        state.history.begin((self.clock)());
         Ok(state)
     }
 

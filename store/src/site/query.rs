@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use starling_protocol::{
-    ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, Source, SourceCheck, UnixMillis,
-};
+use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, Source, UnixMillis};
 
 use super::SiteStore;
 use super::accept::decode_count;
@@ -58,11 +56,10 @@ impl ViewReader<'_> {
             sources.entry(source).or_default().records = records;
         }
         for (id, log) in &self.state.logs {
-            let checks = log.head.iter().flat_map(|head| &head.head().checks);
-            for SourceCheck { source, checked_at } in checks {
-                if self.state.in_scope(&id.site, Some(source)) {
-                    let overview = sources.entry(source.clone()).or_default();
-                    overview.checked_at = overview.checked_at.max(Some(*checked_at));
+            for (source, checked_at) in log.checks() {
+                if self.state.in_scope(&id.site, Some(&source)) {
+                    let overview = sources.entry(source).or_default();
+                    overview.checked_at = overview.checked_at.max(Some(checked_at));
                 }
             }
         }

@@ -42,7 +42,7 @@ impl SiteStore {
         Ok(work(self.copy_over(layer()?, &state)?))
     }
 
-    fn copy_over(&self, layer: Arc<dyn Engine>, state: &State) -> Result<Self, StoreError> {
+    pub(crate) fn copy_over(&self, layer: Arc<dyn Engine>, state: &State) -> Result<Self, StoreError> {
         let engine: Arc<dyn Engine> = Arc::new(OverlayEngine::new(self.engine.clone(), layer));
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?.clone();
         Ok(Self {
@@ -51,6 +51,7 @@ impl SiteStore {
             state: RwLock::new(state.clone()),
             revision: Default::default(),
             settings: RwLock::new(settings),
+            clock: self.clock.clone(),
             compression_level: self.compression_level,
             max_delta_claims: self.max_delta_claims,
         })

@@ -49,6 +49,9 @@ pub(crate) mod meta {
     /// Hash of the settings that the view was built with.
     pub(crate) const VIEW_SETTINGS: &[u8] = b"view/settings";
 
+    /// The view policy that it was built with, as JSON: for the history, once it is another.
+    pub(crate) const VIEW_POLICY: &[u8] = b"view/policy";
+
     /// How many canonical advisories the view shows, u64 LE; absent while nobody has counted.
     pub(crate) const ADVISORIES: &[u8] = b"view/advisories";
 

@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 
 use starling_protocol::{
     CertificateChain, ClaimKey, ClaimNumber, ContentHash, Cursor, DeltaHash, ForkProof, Head, KnowledgeEntry,
-    KnowledgeRoot, Lane, LogState, LogTip, PublicKey, SiteId, SiteSlug, Source, VerifiedHead, knowledge_root,
+    KnowledgeRoot, Lane, LogState, LogTip, PublicKey, SiteId, SiteSlug, Source, UnixMillis, VerifiedHead,
+    knowledge_root,
 };
 
 use super::error::StoreError;
+use super::history::History;
 use super::listing::ListedSite;
 use super::rows::{AuthorNumber, LogNumber, SourceRow, damaged, site_of, sites, take_u64};
 use crate::engine::{Direction, Engine, Tree};
@@ -38,6 +40,8 @@ pub(crate) struct Log {
     pub(crate) tip: LogTip,
     pub(crate) sources: BTreeMap<Option<Source>, SourceRow>,
     pub(crate) head: Option<VerifiedHead>,
+    /// On a copy that was put back to an earlier moment: what the head said of checks then.
+    pub(crate) checks_then: Option<BTreeMap<Source, UnixMillis>>,
     pub(crate) fork: Option<ForkProof>,
     /// Why an accepted position lags, where it is not for want of bodies: an unknown critical claim.
     pub(crate) hold: Option<String>,
@@ -54,6 +58,7 @@ impl Log {
             tip: LogTip::default(),
             sources: BTreeMap::new(),
             head: None,
+            checks_then: None,
             fork: None,
             hold: None,
             wanted: BTreeMap::new(),
@@ -92,12 +97,30 @@ impl Log {
         )
     }
 
+    /// When its author last read each source in full, by its newest head.
+    pub(crate) fn checks(&self) -> BTreeMap<Source, UnixMillis> {
+        match &self.checks_then {
+            Some(checks) => checks.clone(),
+            None => checks_of(self.head.as_ref()),
+        }
+    }
+
     pub(crate) fn high_water(&self) -> ClaimNumber {
         self.head
             .as_ref()
             .map_or(ClaimNumber::NONE, |head| head.head().number)
             .max(self.tip.cursor.number)
     }
+}
+
+/// The checks that a head tells, the newest of each source.
+pub(crate) fn checks_of(head: Option<&VerifiedHead>) -> BTreeMap<Source, UnixMillis> {
+    let mut checks = BTreeMap::new();
+    for check in head.iter().flat_map(|head| &head.head().checks) {
+        let known = checks.entry(check.source.clone()).or_insert(check.checked_at);
+        *known = check.checked_at.max(*known);
+    }
+    checks
 }
 
 /// Everything in memory.
@@ -113,6 +136,8 @@ pub(crate) struct State {
     wanted_by: BTreeMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
     /// The view must be built anew before it may be read.
     pub(crate) rebuild: bool,
+    /// What writes down what was before each change.
+    pub(crate) history: History,
 }
 
 impl State {
@@ -126,6 +151,7 @@ impl State {
             logs: BTreeMap::new(),
             wanted_by: BTreeMap::new(),
             rebuild: engine.get(Tree::Meta, super::rows::meta::REBUILD)?.is_some(),
+            history: History::load(engine)?,
         };
         // By rising key: authors (a), chains (c), forks (f), heads (h), listed (l), logs (p), sources (s).
         // Authors come first, so that every later row finds its author; chains before what they verify.

@@ -33,7 +33,7 @@ fn open(engine: Arc<MemoryEngine>, chain: &CertificateChain) -> SiteStore {
         settings: &settings,
         compression_level: 3,
         max_delta_claims: 1_024,
-        now: UnixMillis::EPOCH,
+        clock: Arc::new(|| UnixMillis::EPOCH),
     };
     SiteStore::open(engine, chain, &options).unwrap()
 }
@@ -203,7 +203,7 @@ fn superseded_bodies_are_not_wanted_and_the_old_view_stays_until_the_new_is_comp
     b.store.accept(&Origin::default()).unwrap();
     assert_eq!((b.root(), b.live()), (a.root(), vec!["P-1".to_owned()]));
     b.assert_healthy();
-    let dropped = b.store.drop_superseded_bodies().unwrap();
+    let dropped = b.store.drop_superseded(&Retention::NONE).unwrap();
     assert_eq!((dropped.live, dropped.dropped), (1, 2));
 }
 

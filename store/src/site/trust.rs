@@ -14,7 +14,7 @@ use super::error::StoreError;
 use super::extend::Entry;
 use super::listing::ListedSite;
 use super::rows::{delta_key, sites, split_claim_key};
-use super::state::{Log, LogId, State, head_of};
+use super::state::{Log, LogId, State, checks_of, head_of};
 use super::txn::Txn;
 use crate::engine::{Direction, Tree};
 
@@ -100,6 +100,7 @@ impl SiteStore {
                 site: slug.to_string(),
             };
             let removed = state.listed.remove(slug).ok_or_else(missing)?;
+            state.history.note_listed(slug, Some(&removed));
             let mut txn = Txn::new(self.engine.as_ref());
             txn.delete(Tree::Sites, &listed_key(slug));
             self.rescope(txn, state)?;
@@ -124,12 +125,14 @@ impl SiteStore {
                     .collect(),
                 None => continue,
             };
-            let Some(log) = state.logs.get_mut(&id) else {
+            let State { logs, history, .. } = &mut *state;
+            let Some(log) = logs.get_mut(&id) else {
                 continue;
             };
             for ((source, row), in_scope) in log.sources.iter_mut().zip(allowed) {
                 affected |= row.last > ClaimNumber::NONE;
                 if !in_scope && row.accepted > ClaimNumber::NONE {
+                    history.note_position(log.number, source.as_ref(), row);
                     row.accepted = ClaimNumber::NONE;
                     row.viewed = ClaimNumber::NONE;
                     row.accepted_state = starling_protocol::SourceState::default();
@@ -141,6 +144,7 @@ impl SiteStore {
         if affected {
             txn.put(Tree::Meta, super::rows::meta::REBUILD, b"scope".to_vec());
         }
+        state.history.write(&mut txn);
         txn.commit()?;
         if affected {
             state.rebuild = true;
@@ -243,6 +247,7 @@ impl SiteStore {
             let number = log.number;
             let mut txn = Txn::new(self.engine.as_ref());
             txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
+            let checks = log.checks();
             if stale_head {
                 txn.delete(Tree::Sites, &sites::by_log(sites::HEAD, number));
             }
@@ -250,6 +255,10 @@ impl SiteStore {
                 // The proof is still needed: it says that what is held may be the branch that lost.
                 txn = Txn::new(self.engine.as_ref());
                 txn.delete(Tree::Sites, &sites::by_log(sites::HEAD, number));
+            }
+            if stale_head {
+                state.history.note_checks(number, &checks, &BTreeMap::new());
+                state.history.write(&mut txn);
             }
             txn.commit()?;
             if let Some(log) = state.logs.get_mut(&id) {
@@ -382,6 +391,11 @@ impl SiteStore {
                 ));
             }
         }
+        // Numbers after `keep` will mean other claims: there is no way back to before.
+        for key in self.superseded_after(number, keep)? {
+            txn.delete(Tree::History, &key);
+        }
+        state.history.begin_anew(&mut txn);
         txn.commit()?;
         state.rebuild = true;
         self.find_wanted(state)?;
@@ -471,6 +485,9 @@ impl SiteStore {
                 &sites::by_log(sites::HEAD, number),
                 head.as_bytes().to_vec(),
             );
+            let before = state.logs.get(&id).map(Log::checks).unwrap_or_default();
+            state.history.note_checks(number, &before, &checks_of(Some(head)));
+            state.history.write(&mut txn);
             txn.commit()?;
             if let Some(log) = state.logs.get_mut(&id) {
                 log.head = Some(head.clone());
@@ -500,7 +517,8 @@ impl SiteStore {
             let number = self.ensure_log(&mut txn, state, id)?;
             check_not_behind(state, id)?;
             let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
-            let Some(log) = state.logs.get_mut(&id) else {
+            let State { logs, history, .. } = &mut *state;
+            let Some(log) = logs.get_mut(&id) else {
                 return Err(StoreError::SiteNotListed {
                     site: id.site.to_string(),
                 });
@@ -518,6 +536,8 @@ impl SiteStore {
                 &sites::by_log(sites::HEAD, number),
                 head.as_bytes().to_vec(),
             );
+            history.note_checks(number, &log.checks(), &checks_of(Some(&head)));
+            history.write(&mut txn);
             txn.commit()?;
             log.head = Some(head.clone());
             Ok(head)
@@ -571,6 +591,8 @@ fn write_listed(txn: &mut Txn<'_>, state: &mut State, listed: ListedSite) -> Res
     let row = serde_json::to_vec(&listed)
         .map_err(|_| super::rows::damaged(Tree::Sites, &[], "a listed site to write"))?;
     txn.put(Tree::Sites, &listed_key(&listed.slug), row);
+    let before = state.listed.get(&listed.slug).cloned();
+    state.history.note_listed(&listed.slug, before.as_ref());
     state.listed.insert(listed.slug.clone(), listed);
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(corpus: &Corpus, options: &Options) {
         let store = opened.offline.store();
         let before = folder_bytes(store.path());
         let started = Instant::now();
-        let collected = store.drop_superseded_bodies().unwrap();
+        let collected = store.drop_superseded(&starling_store::Retention::NONE).unwrap();
         println!(
             "  {} bodies live, {} dropped in {:?}",
             collected.live,

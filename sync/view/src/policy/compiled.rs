@@ -36,6 +36,7 @@ pub struct CompiledPolicy {
     per_source: BTreeMap<Source, AuthorOrder>,
     source_ranks: BTreeMap<Source, usize>,
     hash: PolicyHash,
+    written: ViewPolicy,
 }
 
 /// The order over the authors of one source.
@@ -74,6 +75,7 @@ impl CompiledPolicy {
                 .collect(),
             source_ranks: ranks(&policy.source_order),
             hash: policy.hash(),
+            written: policy.clone(),
         }
     }
 
@@ -81,6 +83,12 @@ impl CompiledPolicy {
     #[must_use]
     pub const fn local(&self) -> SiteId {
         self.local
+    }
+
+    /// The policy as it was written.
+    #[must_use]
+    pub const fn written(&self) -> &ViewPolicy {
+        &self.written
     }
 
     /// The hash that a verdict names the policy by.

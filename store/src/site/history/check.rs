@@ -1,0 +1,146 @@
+//! Whether the history is whole: every claim that going back would put back is kept, with its body.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, Source};
+
+use super::superseded_key;
+use crate::engine::Tree;
+use crate::site::SiteStore;
+use crate::site::accept::claims_of;
+use crate::site::error::StoreError;
+use crate::site::rows::{ClaimRow, LogNumber, damaged};
+use crate::site::state::State;
+
+impl SiteStore {
+    /// Compares the kept claims with the logs, which have all of them: gives how many were looked at, and tells
+    /// `wrong` what is missing or other.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a row that does not read.
+    pub(crate) fn check_history_rows(
+        &self,
+        state: &State,
+        wrong: &mut dyn FnMut(String),
+    ) -> Result<u64, StoreError> {
+        let least = self.least_positions(state)?;
+        let mut examined = 0;
+        for (id, log) in &state.logs {
+            // The last live claim of each key, as the log goes on.
+            let mut live: BTreeMap<ClaimKey, ClaimNumber> = BTreeMap::new();
+            let mut failed = Ok(());
+            self.scan_deltas(
+                log.number,
+                ClaimNumber::NONE,
+                log.tip.cursor.number,
+                &mut |_, bytes| {
+                    let outcome = claims_of(bytes)
+                        .ok_or_else(|| damaged(Tree::Logs, &log.number.to_bytes(), "a delta"))
+                        .and_then(|claims| {
+                            for (number, claim) in claims {
+                                let source = claim.key().source();
+                                let replaced = if claim.is_tombstone() {
+                                    live.remove(claim.key())
+                                } else {
+                                    live.insert(claim.key().clone(), number)
+                                };
+                                let needed = least
+                                    .get(&(log.number, source))
+                                    .is_some_and(|accepted| number > *accepted);
+                                if let Some(replaced) = replaced.filter(|_| needed) {
+                                    examined += 1;
+                                    if let Some(problem) = self.wrong_with(log.number, number, replaced)? {
+                                        wrong(format!(
+                                            "what claim {number} in the {} log of {} replaced: {problem}",
+                                            id.lane, id.site
+                                        ));
+                                    }
+                                }
+                            }
+                            Ok(())
+                        });
+                    match outcome {
+                        Ok(()) => ControlFlow::Continue(()),
+                        Err(error) => {
+                            failed = Err(error);
+                            ControlFlow::Break(())
+                        }
+                    }
+                },
+            )?;
+            failed?;
+        }
+        Ok(examined)
+    }
+
+    fn wrong_with(
+        &self,
+        log: LogNumber,
+        by: ClaimNumber,
+        replaced: ClaimNumber,
+    ) -> Result<Option<&'static str>, StoreError> {
+        let Some(row) = self.engine.get(Tree::History, &superseded_key(log, by))? else {
+            return Ok(Some("it is not kept"));
+        };
+        let Some(row) = ClaimRow::decode(&row).filter(|row| row.number == replaced) else {
+            return Ok(Some("another claim is kept"));
+        };
+        Ok(match row.kind_and_content() {
+            None => Some("it does not read"),
+            Some((ClaimKind::SET, _, Some(hash), _)) if !self.bodies.contains(&hash)? => {
+                // It may never have been accepted, and its body never have come: going back passes over it.
+                (!self.never_accepted(log, replaced, by)?).then_some("its body is missing")
+            }
+            Some(_) => None,
+        })
+    }
+
+    /// Whether no moment of the history has a position at which a claim counted that `by` replaced.
+    fn never_accepted(
+        &self,
+        log: LogNumber,
+        claim: ClaimNumber,
+        by: ClaimNumber,
+    ) -> Result<bool, StoreError> {
+        let state_now = |accepted: ClaimNumber| accepted >= claim && accepted < by;
+        let mut never = true;
+        let floor = super::Floor::decode(&self.engine.get(Tree::History, super::FLOOR)?.unwrap_or_default());
+        let through = floor.map(|floor| floor.through).unwrap_or_default();
+        self.moments_back_to(through, &mut |_, moment| {
+            let mut positions = moment.positions.iter().filter(|((of, _), _)| *of == log);
+            if positions.any(|(_, before)| state_now(before.accepted)) {
+                never = false;
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(never)
+    }
+
+    /// The least position at which each source of each log was accepted at all, over the whole history.
+    fn least_positions(
+        &self,
+        state: &State,
+    ) -> Result<BTreeMap<(LogNumber, Option<Source>), ClaimNumber>, StoreError> {
+        let mut least = BTreeMap::new();
+        let mut lower = |key: (LogNumber, Option<Source>), accepted: ClaimNumber| {
+            if accepted > ClaimNumber::NONE {
+                let known = least.entry(key).or_insert(accepted);
+                *known = accepted.min(*known);
+            }
+        };
+        for log in state.logs.values() {
+            for (source, row) in &log.sources {
+                lower((log.number, source.clone()), row.accepted);
+            }
+        }
+        self.moments_back_to(state.history.floor().through, &mut |_, moment| {
+            for (key, before) in moment.positions {
+                lower(key, before.accepted);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(least)
+    }
+}

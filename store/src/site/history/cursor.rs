@@ -1,0 +1,136 @@
+//! From a cursor of a log to the moment at which this site had accepted the log up to there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use starling_protocol::{ClaimNumber, Cursor, SiteId, Source};
+
+use super::KnownMoment;
+use crate::engine::Tree;
+use crate::site::SiteStore;
+use crate::site::accept::claims_of;
+use crate::site::error::StoreError;
+use crate::site::logs::header_of;
+use crate::site::rows::damaged;
+use crate::site::state::LogId;
+
+/// Up to where each source of a log was accepted.
+type Positions = BTreeMap<Option<Source>, ClaimNumber>;
+
+/// What a cursor stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CursorAt {
+    /// The moment at which the log was first accepted up to there.
+    Moment(KnownMoment),
+    /// It is held and was accepted before the history begins.
+    BeforeHistory,
+    /// It is held and not accepted up to there.
+    NotAccepted,
+}
+
+impl SiteStore {
+    /// The logs that have a delta of the cursor's time in which its number lies: one, or none if it is not held.
+    /// Several only where authors wrote as many claims at the same millisecond.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn logs_with_cursor(&self, author: Option<SiteId>, cursor: Cursor) -> Result<Vec<LogId>, StoreError> {
+        let state = self.read()?;
+        let mut found = Vec::new();
+        if cursor.number == ClaimNumber::NONE {
+            return Ok(found);
+        }
+        let before = ClaimNumber(cursor.number.0 - 1);
+        for (id, log) in &state.logs {
+            if author.is_some_and(|author| author != id.site) || log.tip.cursor.number < cursor.number {
+                continue;
+            }
+            self.scan_deltas(log.number, before, cursor.number, &mut |_, delta| {
+                if header_of(delta).is_some_and(|header| header.cursor().time == cursor.time) {
+                    found.push(*id);
+                }
+                ControlFlow::Break(())
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// When this site had accepted a log up to `number`, in its scope of then.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn moment_of(&self, id: LogId, number: ClaimNumber) -> Result<CursorAt, StoreError> {
+        let state = self.read()?;
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(CursorAt::NotAccepted);
+        };
+        let floor = state.history.floor();
+        let mut positions: Positions = log
+            .sources
+            .iter()
+            .map(|(source, row)| (source.clone(), row.accepted))
+            .collect();
+        // What was accepted of this log, newest first, each with the moment from which on it was so.
+        let mut walk: Vec<(Option<KnownMoment>, Positions)> = Vec::new();
+        self.moments_back_to(floor.through, &mut |place, moment| {
+            let since = KnownMoment {
+                number: place,
+                at: moment.at,
+            };
+            let mut before = positions.clone();
+            for ((log_number, source), position) in moment.positions {
+                if log_number == log.number {
+                    before.insert(source, position.accepted);
+                }
+            }
+            if before != positions {
+                walk.push((Some(since), std::mem::replace(&mut positions, before)));
+            }
+            ControlFlow::Continue(())
+        })?;
+        walk.push((None, positions));
+        // The claims up to `number` that some of these positions lack, by source: the last of each.
+        let least = walk.iter().flat_map(|(_, positions)| positions.values()).min();
+        let mut last: Positions = BTreeMap::new();
+        let mut bad = false;
+        let from = least.copied().unwrap_or(ClaimNumber::NONE).min(number);
+        self.scan_deltas(log.number, from, number, &mut |_, delta| {
+            let Some(claims) = claims_of(delta) else {
+                bad = true;
+                return ControlFlow::Break(());
+            };
+            for (place, claim) in claims.into_iter().filter(|(place, _)| *place <= number) {
+                last.insert(claim.key().source(), place);
+            }
+            ControlFlow::Continue(())
+        })?;
+        if bad {
+            return Err(damaged(Tree::Logs, &log.number.to_bytes(), "a delta"));
+        }
+        // What this site never accepted of the log in all that time is out of its scope.
+        let in_scope: BTreeSet<&Option<Source>> = last
+            .keys()
+            .filter(|source| {
+                walk.iter().any(|(_, positions)| {
+                    positions
+                        .get(*source)
+                        .is_some_and(|accepted| *accepted > ClaimNumber::NONE)
+                })
+            })
+            .collect();
+        if in_scope.is_empty() && !last.is_empty() {
+            return Ok(CursorAt::NotAccepted);
+        }
+        let position = |of: &Positions, source| of.get(source).copied().unwrap_or_default();
+        let reached = |positions: &Positions| {
+            let mut sources = in_scope.iter();
+            sources.all(|source| position(positions, source) >= position(&last, source))
+        };
+        let earliest = walk.iter().rev().find(|(_, positions)| reached(positions));
+        Ok(match earliest {
+            None => CursorAt::NotAccepted,
+            Some((None, _)) => CursorAt::BeforeHistory,
+            Some((Some(moment), _)) => CursorAt::Moment(*moment),
+        })
+    }
+}

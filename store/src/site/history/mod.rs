@@ -1,0 +1,354 @@
+//! What the site knew before: enough to put the store back, on a copy, as it was at an earlier moment.
+//!
+//! A log keeps every claim, so most of the past is in it already. Three things are not, and are kept here: when
+//! this site accepted what ([`Moment`]), which claim another one replaced, and the bodies of such claims. All
+//! is written backwards: a moment holds what was before it, so that going back means putting it back, and
+//! forgetting the oldest moments leaves the others as good as they were.
+//!
+//! Rows commit in the transaction of the change that they tell of. Of what is new nothing is written but one
+//! row a change; only what replaces something costs a row of some 60 bytes.
+
+mod check;
+mod cursor;
+mod moment;
+mod prune;
+mod rewind;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use starling_protocol::{ClaimNumber, SiteSlug, Source, UnixMillis};
+
+pub use self::cursor::CursorAt;
+pub(crate) use self::moment::{Moment, PositionBefore, SettingsBefore};
+pub use self::prune::Retention;
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::listing::ListedSite;
+use super::rows::{ClaimRow, LogNumber, SourceRow};
+use super::state::State;
+use super::txn::Txn;
+use crate::engine::{Direction, Engine, Tree};
+
+/// Key of the row that says how far back the history goes.
+const FLOOR: &[u8] = b"f";
+/// First byte of the keys of moments; their number (u64 BE) follows.
+const MOMENT: u8 = b'm';
+/// First byte of the keys of replaced claims; log and number of the claim that replaced it (u64 BE) follow.
+const SUPERSEDED: u8 = b's';
+
+/// A change of what the site knew, by its place among all; 0 is before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct MomentNumber(pub(crate) u64);
+
+/// A moment to which the site can be put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownMoment {
+    /// Its place.
+    pub number: MomentNumber,
+    /// Since when the site knew just that, by its own clock, which never goes back here.
+    pub at: UnixMillis,
+}
+
+/// How far back the history goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistorySpan {
+    /// The oldest moment that can be answered.
+    pub since: UnixMillis,
+    /// Changes of what is known since then.
+    pub moments: u64,
+}
+
+/// How far back moments are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Floor {
+    /// When the newest moment that is kept no more was; what was known right after it can be told.
+    pub(crate) at: UnixMillis,
+    /// Its number.
+    pub(crate) through: MomentNumber,
+}
+
+impl Floor {
+    fn encode(self) -> Vec<u8> {
+        [self.at.as_millis().to_le_bytes(), self.through.0.to_le_bytes()].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (at, through) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            at: UnixMillis::new(u64::from_le_bytes(*at)).ok()?,
+            through: MomentNumber(u64::from_le_bytes(through.try_into().ok()?)),
+        })
+    }
+}
+
+/// What writes the history: in memory with the rest of the small state.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    /// None where the rows do not say: a store made before there was a history, or damage. It then begins anew.
+    floor: Option<Floor>,
+    last: KnownMoment,
+    /// The moment of the change at work, once it changed something.
+    open: Option<Moment>,
+    now: UnixMillis,
+}
+
+impl History {
+    /// Reads where the history stands.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub(crate) fn load(engine: &dyn Engine) -> Result<Self, StoreError> {
+        let floor = engine.get(Tree::History, FLOOR)?;
+        let mut floor = floor.and_then(|row| Floor::decode(&row));
+        let newest = engine.first(
+            Tree::History,
+            Bound::Included(&[MOMENT]),
+            Bound::Excluded(&[MOMENT + 1]),
+            Direction::Reverse,
+        )?;
+        let mut last = KnownMoment {
+            number: floor.map_or(MomentNumber(0), |floor| floor.through),
+            at: floor.map_or(UnixMillis::EPOCH, |floor| floor.at),
+        };
+        if let Some((key, row)) = newest {
+            match (number_of(&key), Moment::decode(&row)) {
+                (Some(number), Some(moment)) if number > last.number => {
+                    last = KnownMoment {
+                        number,
+                        at: moment.at,
+                    };
+                }
+                (Some(number), None) if number > last.number => {
+                    last.number = number;
+                    floor = None;
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            floor,
+            last,
+            open: None,
+            now: UnixMillis::EPOCH,
+        })
+    }
+
+    /// Begins a change: what is noted from now on is of one moment.
+    pub(crate) fn begin(&mut self, now: UnixMillis) {
+        self.open = None;
+        self.now = now;
+    }
+
+    fn moment(&mut self) -> &mut Moment {
+        let at = self.now.max(self.last.at);
+        if self.open.is_none() {
+            self.last = KnownMoment {
+                number: MomentNumber(self.last.number.0.saturating_add(1)),
+                at,
+            };
+        }
+        self.open.get_or_insert_with(|| Moment::new(at))
+    }
+
+    /// Notes where a source's acceptance was, before it moves.
+    pub(crate) fn note_position(&mut self, log: LogNumber, source: Option<&Source>, before: &SourceRow) {
+        let key = (log, source.cloned());
+        self.moment()
+            .positions
+            .entry(key)
+            .or_insert_with(|| PositionBefore::of(before));
+    }
+
+    /// Notes when sources had been checked, before a head says otherwise.
+    pub(crate) fn note_checks(
+        &mut self,
+        log: LogNumber,
+        before: &BTreeMap<Source, UnixMillis>,
+        after: &BTreeMap<Source, UnixMillis>,
+    ) {
+        for source in before.keys().chain(after.keys()) {
+            let checked = before.get(source).copied();
+            if checked != after.get(source).copied() {
+                let key = (log, source.clone());
+                self.moment().checks.entry(key).or_insert(checked);
+            }
+        }
+    }
+
+    /// Notes an entry of the allow-list before it changes; none where there was none.
+    pub(crate) fn note_listed(&mut self, slug: &SiteSlug, before: Option<&ListedSite>) {
+        let listed = &mut self.moment().listed;
+        listed.entry(slug.clone()).or_insert_with(|| before.cloned());
+    }
+
+    /// Notes how the view folded before it folds otherwise.
+    pub(crate) fn note_settings(&mut self, before: SettingsBefore) {
+        self.moment().settings.get_or_insert(before);
+    }
+
+    /// Writes what was noted; to be called before each commit of a change that notes anything.
+    pub(crate) fn write(&self, txn: &mut Txn<'_>) {
+        if let Some(moment) = &self.open {
+            txn.put(Tree::History, &moment_key(self.last.number), moment.encode());
+        }
+    }
+
+    /// Lets the history begin now: nothing before can be told any more.
+    pub(crate) fn begin_anew(&mut self, txn: &mut Txn<'_>) {
+        // What is open tells of a past that cannot be put back either; its number is not used again.
+        self.open = None;
+        self.last.at = self.last.at.max(self.now);
+        let floor = Floor {
+            at: self.last.at,
+            through: self.last.number,
+        };
+        txn.put(Tree::History, FLOOR, floor.encode());
+        self.floor = Some(floor);
+    }
+
+    /// Forgets the moments up to one.
+    pub(crate) fn raise_floor(&mut self, txn: &mut Txn<'_>, floor: Floor) {
+        txn.put(Tree::History, FLOOR, floor.encode());
+        self.floor = Some(floor);
+    }
+
+    fn floor(&self) -> Floor {
+        self.floor.unwrap_or(Floor {
+            at: self.last.at,
+            through: self.last.number,
+        })
+    }
+}
+
+/// The row that keeps a claim which `by` replaces in its log.
+pub(crate) fn superseded_row(log: LogNumber, by: ClaimNumber, claim: &ClaimRow) -> (Vec<u8>, Vec<u8>) {
+    let row = ClaimRow {
+        prior: None,
+        ..claim.clone()
+    };
+    (superseded_key(log, by), row.encode())
+}
+
+pub(crate) fn superseded_key(log: LogNumber, by: ClaimNumber) -> Vec<u8> {
+    [[SUPERSEDED].as_slice(), &log.to_bytes(), &by.0.to_be_bytes()].concat()
+}
+
+fn split_superseded_key(key: &[u8]) -> Option<(LogNumber, ClaimNumber)> {
+    let (&SUPERSEDED, rest) = key.split_first()? else {
+        return None;
+    };
+    let (log, by) = rest.split_at_checked(3)?;
+    Some((
+        LogNumber::from_bytes(log)?,
+        ClaimNumber(u64::from_be_bytes(by.try_into().ok()?)),
+    ))
+}
+
+fn moment_key(number: MomentNumber) -> Vec<u8> {
+    [[MOMENT].as_slice(), &number.0.to_be_bytes()].concat()
+}
+
+fn number_of(key: &[u8]) -> Option<MomentNumber> {
+    let (&MOMENT, number) = key.split_first()? else {
+        return None;
+    };
+    Some(MomentNumber(u64::from_be_bytes(number.try_into().ok()?)))
+}
+
+impl SiteStore {
+    /// Lets the history begin where there is none, or none that can be read.
+    pub(crate) fn begin_history(&self, state: &mut State) -> Result<(), StoreError> {
+        if state.history.floor.is_none() {
+            let mut txn = Txn::new(self.engine.as_ref());
+            state.history.begin_anew(&mut txn);
+            txn.commit()?;
+        }
+        Ok(())
+    }
+
+    /// How far back [`as_of`](Self::as_of) can go.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn history(&self) -> Result<HistorySpan, StoreError> {
+        let state = self.read()?;
+        let floor = state.history.floor();
+        let mut moments = 0;
+        self.engine.scan(
+            Tree::History,
+            Bound::Excluded(&moment_key(floor.through)),
+            Bound::Excluded(&[MOMENT + 1]),
+            Direction::Forward,
+            &mut |_, _| {
+                moments += 1;
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(HistorySpan {
+            since: floor.at,
+            moments,
+        })
+    }
+
+    /// The moment that was the newest at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::BeforeHistory`], or of the engine.
+    pub fn moment_at(&self, at: UnixMillis) -> Result<KnownMoment, StoreError> {
+        let state = self.read()?;
+        let floor = state.history.floor();
+        let oldest = KnownMoment {
+            number: floor.through,
+            at: floor.at,
+        };
+        if at < floor.at {
+            return Err(StoreError::BeforeHistory {
+                asked: at,
+                oldest: floor.at,
+            });
+        }
+        let mut found = oldest;
+        self.moments_back_to(floor.through, &mut |number, moment| {
+            if moment.at <= at {
+                found = KnownMoment {
+                    number,
+                    at: moment.at,
+                };
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Visits the moments after `through`, newest first.
+    fn moments_back_to(
+        &self,
+        through: MomentNumber,
+        visit: &mut dyn FnMut(MomentNumber, Moment) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut bad = None;
+        self.engine.scan(
+            Tree::History,
+            Bound::Excluded(&moment_key(through)),
+            Bound::Excluded(&[MOMENT + 1]),
+            Direction::Reverse,
+            &mut |key, row| match number_of(key).zip(Moment::decode(row)) {
+                Some((number, moment)) => visit(number, moment),
+                None => {
+                    bad = Some(super::rows::damaged(
+                        Tree::History,
+                        key,
+                        "a moment of the history",
+                    ));
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        bad.map_or(Ok(()), Err)
+    }
+}

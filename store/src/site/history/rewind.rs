@@ -1,0 +1,341 @@
+//! Putting the store back, on a copy: the inverse of every change since a moment.
+//!
+//! Positions, checks, allow-list and settings are put back as the moments tell. Of the claims, each key that a
+//! log spoke of after its position then gets the claim that the first of them replaced, or none. What comes of
+//! it must hash to what the moment says, or nothing is answered. The view follows by the fold, for the records
+//! in question only, as it does after a change forwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use starling_protocol::{
+    ClaimKey, ClaimKind, ClaimNumber, KeyRef, SiteSlug, Source, SourceState, UnixMillis,
+};
+use starling_view::RecordKey;
+
+use super::moment::state_hash;
+use super::{MomentNumber, PositionBefore, SettingsBefore, superseded_key};
+use crate::engine::{self, Engine, EngineError, EngineKind, EngineOptions, Tree};
+use crate::site::SiteStore;
+use crate::site::accept::{RECORDS_PER_STEP, ViewCounts, claims_of};
+use crate::site::error::StoreError;
+use crate::site::listing::ListedSite;
+use crate::site::rows::{ClaimRow, LogNumber, SourceRow, claim_key, damaged, sites, source_text};
+use crate::site::state::{LogId, State};
+use crate::site::txn::Txn;
+
+/// What must be put back, over all moments that are undone.
+#[derive(Debug, Default)]
+struct Undone {
+    positions: BTreeMap<(LogNumber, Option<Source>), PositionBefore>,
+    checks: BTreeMap<(LogNumber, Source), Option<UnixMillis>>,
+    listed: BTreeMap<SiteSlug, Option<ListedSite>>,
+    settings: Option<SettingsBefore>,
+}
+
+impl SiteStore {
+    /// Runs `work` on a store that is as this one was at a moment. Its view, its knowledge root, its sources and
+    /// settings are those of then; logs are held as they are now. What is written goes to an engine that `layer`
+    /// gives, empty each time; nothing here changes.
+    ///
+    /// Runs again, on a fresh copy, if this store changed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::BeforeHistory`] if the moment was forgotten, [`StoreError::HistoryDamaged`] if what was put
+    /// back is not what was there, or of the engines; what `work` gives is its caller's.
+    pub fn as_of<T>(
+        &self,
+        moment: MomentNumber,
+        layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
+        mut work: impl FnMut(Self) -> T,
+    ) -> Result<T, StoreError> {
+        self.rehearse(layer, |copy| {
+            copy.rewind(moment)?;
+            Ok(work(copy))
+        })?
+    }
+
+    /// How many claims lie between a moment and now, about: what going back to it costs.
+    ///
+    /// # Errors
+    /// As [`as_of`](Self::as_of).
+    pub fn claims_since(&self, moment: MomentNumber) -> Result<u64, StoreError> {
+        let state = self.read()?;
+        let undone = self.undone(&state, moment)?;
+        let mut claims = 0;
+        if undone.settings.is_some() {
+            // All is folded anew.
+            claims = state
+                .logs
+                .values()
+                .flat_map(|log| log.sources.values())
+                .map(|row| row.accepted_state.live)
+                .sum();
+        }
+        for ((number, source), before) in &undone.positions {
+            let log = state.log_id(*number).and_then(|id| state.logs.get(&id));
+            if let Some(log) = log {
+                let now = log
+                    .sources
+                    .get(source)
+                    .map_or(ClaimNumber::NONE, |row| row.accepted);
+                let from = now.min(before.accepted);
+                claims += log.tip.cursor.number.0.saturating_sub(from.0);
+            }
+        }
+        Ok(claims)
+    }
+
+    fn rewind(&self, to: MomentNumber) -> Result<(), StoreError> {
+        self.change(|state| {
+            let undone = self.undone(state, to)?;
+            let touched = self.put_all_back(state, &undone)?;
+            if let Some(before) = undone.settings {
+                self.put_back_settings(&before)?;
+                return self.rebuild_view(state);
+            }
+            let touched: Vec<RecordKey> = touched.into_iter().collect();
+            for some in touched.chunks(RECORDS_PER_STEP) {
+                let mut txn = Txn::new(self.engine.as_ref());
+                let some = some.iter().cloned().collect();
+                self.update_view(&mut txn, state, &some, None, &mut ViewCounts::default())?;
+                if !txn.is_empty() {
+                    txn.commit()?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether what was accepted at the oldest moment can be put back, tried on a copy; its view is not folded.
+    ///
+    /// # Errors
+    /// As [`as_of`](Self::as_of).
+    pub(crate) fn try_history(&self, state: &State) -> Result<(), StoreError> {
+        let layer = engine::open(EngineKind::Memory, Path::new(""), &EngineOptions::default())?;
+        let copy = self.copy_over(layer, state)?;
+        let floor = state.history.floor();
+        copy.change(|state| {
+            let undone = copy.undone(state, floor.through)?;
+            copy.put_all_back(state, &undone).map(|_| ())
+        })
+    }
+
+    /// Puts back everything but the view. Gives the records whose advisories may be others then.
+    fn put_all_back(&self, state: &mut State, undone: &Undone) -> Result<BTreeSet<RecordKey>, StoreError> {
+        for (slug, before) in &undone.listed {
+            match before {
+                Some(listed) => state.listed.insert(slug.clone(), listed.clone()),
+                None => state.listed.remove(slug),
+            };
+        }
+        let mut by_log: BTreeMap<LogNumber, BTreeMap<Option<Source>, PositionBefore>> = BTreeMap::new();
+        for ((log, source), before) in &undone.positions {
+            by_log.entry(*log).or_default().insert(source.clone(), *before);
+        }
+        let mut touched = BTreeSet::new();
+        for (log, positions) in by_log {
+            self.put_back(state, log, &positions, &mut touched)?;
+        }
+        put_back_checks(state, &undone.checks);
+        Ok(touched)
+    }
+
+    fn undone(&self, state: &State, to: MomentNumber) -> Result<Undone, StoreError> {
+        let floor = state.history.floor();
+        if to < floor.through {
+            return Err(StoreError::BeforeHistory {
+                asked: UnixMillis::EPOCH,
+                oldest: floor.at,
+            });
+        }
+        let mut undone = Undone::default();
+        self.moments_back_to(to, &mut |_, moment| {
+            // Newest first: what an older moment says of the same thing was before it.
+            undone.positions.extend(moment.positions);
+            undone.checks.extend(moment.checks);
+            undone.listed.extend(moment.listed);
+            undone.settings = moment.settings.or(undone.settings.take());
+            ControlFlow::Continue(())
+        })?;
+        Ok(undone)
+    }
+
+    /// Puts the claims and positions of one log back, and notes whose view that changes.
+    fn put_back(
+        &self,
+        state: &mut State,
+        number: LogNumber,
+        positions: &BTreeMap<Option<Source>, PositionBefore>,
+        touched: &mut BTreeSet<RecordKey>,
+    ) -> Result<(), StoreError> {
+        let bad = || StoreError::HistoryDamaged {
+            what: "a log that it tells of is not held",
+        };
+        let id = state.log_id(number).ok_or_else(bad)?;
+        let log = state.logs.get(&id).ok_or_else(bad)?;
+        let accepted = |source: &Option<Source>| {
+            log.sources
+                .get(source)
+                .map_or(ClaimNumber::NONE, |row| row.accepted)
+        };
+        let mut then: BTreeMap<Option<Source>, SourceState> = BTreeMap::new();
+        for (source, before) in positions {
+            let held = log.sources.get(source).map(|row| row.held.clone());
+            let begins = before.accepted > ClaimNumber::NONE;
+            then.insert(source.clone(), held.filter(|_| begins).unwrap_or_default());
+        }
+        let least =
+            |(source, before): (&Option<Source>, &PositionBefore)| before.accepted.min(accepted(source));
+        let from = positions.iter().map(least).min().unwrap_or(ClaimNumber::NONE);
+        let mut deltas = Vec::new();
+        self.scan_deltas(number, from, log.tip.cursor.number, &mut |first, _| {
+            deltas.push(first);
+            ControlFlow::Continue(())
+        })?;
+        let mut seen: BTreeSet<ClaimKey> = BTreeSet::new();
+        for first in deltas {
+            let key = crate::site::rows::delta_key(number, first);
+            let claims = self.engine.get(Tree::Logs, &key)?;
+            let claims = claims.and_then(|delta| claims_of(&delta));
+            let mut txn = Txn::new(self.engine.as_ref());
+            for (by, claim) in claims.ok_or_else(|| damaged(Tree::Logs, &key, "a delta"))? {
+                let source = claim.key().source();
+                let Some(before) = positions.get(&source) else {
+                    continue;
+                };
+                if by > before.accepted.min(accepted(&source))
+                    && let KeyRef::Record(source, record) = claim.key().parse()
+                {
+                    touched.insert(RecordKey::new(source, record));
+                }
+                // Where nothing was accepted, no claim counts, whatever its row says.
+                let counts = before.accepted > ClaimNumber::NONE && by > before.accepted;
+                if counts && seen.insert(claim.key().clone()) {
+                    let state = then.entry(source).or_default();
+                    self.put_claim_back(&mut txn, number, claim.key(), by, state)?;
+                }
+            }
+            if !txn.is_empty() {
+                txn.commit()?;
+            }
+        }
+        for (source, before) in positions {
+            let found = then.remove(source).unwrap_or_default();
+            if state_hash(&found) != before.state {
+                return Err(StoreError::HistoryDamaged {
+                    what: "the claims put back do not hash to what was accepted",
+                });
+            }
+            put_position_back(state, id, source, before.accepted, found);
+        }
+        self.write_positions(state, id, positions.keys())
+    }
+
+    /// Puts back what `by`, the first claim of its key after the position, replaced.
+    fn put_claim_back(
+        &self,
+        txn: &mut Txn<'_>,
+        number: LogNumber,
+        key: &ClaimKey,
+        by: ClaimNumber,
+        state: &mut SourceState,
+    ) -> Result<(), StoreError> {
+        let row_key = claim_key(key, number);
+        let bad = || damaged(Tree::Claims, &row_key, "a claim");
+        let now = self.engine.get(Tree::Claims, &row_key)?;
+        let now = now
+            .map(|row| ClaimRow::decode(&row).ok_or_else(bad))
+            .transpose()?;
+        if let Some(row) = now.filter(|row| !row.is_tombstone()) {
+            state.state.remove(&row.frame(key).ok_or_else(bad)?);
+            state.live = state.live.saturating_sub(1);
+        }
+        let kept_key = superseded_key(number, by);
+        let Some(kept) = self.engine.get(Tree::History, &kept_key)? else {
+            txn.delete(Tree::Claims, &row_key);
+            return Ok(());
+        };
+        let row =
+            ClaimRow::decode(&kept).ok_or_else(|| damaged(Tree::History, &kept_key, "a replaced claim"))?;
+        let bad = || damaged(Tree::History, &kept_key, "a replaced claim");
+        state.state.add(&row.frame(key).ok_or_else(bad)?);
+        state.live += 1;
+        if let Some((ClaimKind::SET, _, Some(hash), _)) = row.kind_and_content()
+            && !self.bodies.contains(&hash)?
+        {
+            return Err(StoreError::MissingBody { hash });
+        }
+        txn.put(Tree::Claims, &row_key, kept);
+        Ok(())
+    }
+
+    fn write_positions<'a>(
+        &self,
+        state: &State,
+        id: LogId,
+        sources: impl Iterator<Item = &'a Option<Source>>,
+    ) -> Result<(), StoreError> {
+        let mut txn = Txn::new(self.engine.as_ref());
+        if let Some(log) = state.logs.get(&id) {
+            for source in sources {
+                if let Some(row) = log.sources.get(source) {
+                    let key = sites::source(log.number, source_text(source.as_ref()));
+                    txn.put(Tree::Sites, &key, row.encode());
+                }
+            }
+        }
+        Ok(txn.commit()?)
+    }
+
+    fn put_back_settings(&self, before: &SettingsBefore) -> Result<(), StoreError> {
+        let bad = || StoreError::HistoryDamaged {
+            what: "the view policy of then cannot be read",
+        };
+        let policy: starling_view::ViewPolicy = serde_json::from_str(&before.policy).map_err(|_| bad())?;
+        let mut settings = self.settings.write().map_err(|_| StoreError::Poisoned)?;
+        settings.policy = policy.compile(settings.policy.local());
+        if settings.mark() == before.mark {
+            Ok(())
+        } else {
+            Err(bad())
+        }
+    }
+}
+
+fn put_back_checks(state: &mut State, checks: &BTreeMap<(LogNumber, Source), Option<UnixMillis>>) {
+    for ((number, source), checked) in checks {
+        let Some(id) = state.log_id(*number) else {
+            continue;
+        };
+        if let Some(log) = state.logs.get_mut(&id) {
+            let mut then = log.checks();
+            match checked {
+                Some(time) => then.insert(source.clone(), *time),
+                None => then.remove(source),
+            };
+            log.checks_then = Some(then);
+        }
+    }
+}
+
+fn put_position_back(
+    state: &mut State,
+    id: LogId,
+    source: &Option<Source>,
+    accepted: ClaimNumber,
+    then: SourceState,
+) {
+    if let Some(log) = state.logs.get_mut(&id) {
+        let row = SourceRow {
+            held: then.clone(),
+            last: accepted,
+            accepted,
+            accepted_state: then,
+            viewed: accepted,
+        };
+        log.sources.insert(source.clone(), row);
+    }
+}

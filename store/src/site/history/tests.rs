@@ -1,0 +1,631 @@
+//! Going back gives what was there: byte for byte, over random histories.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use starling_protocol::{
+    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, Cursor, KnowledgeRoot, Lane, RecordId,
+    SigningKey, Source, SourceCheck, UnixMillis,
+};
+use starling_view::{ConflictStrategy, Settings, Table, ViewPolicy};
+
+use super::*;
+use crate::engine::{
+    EngineKind, EngineOptions, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent, copy_all, open,
+};
+use crate::site::view_rows::tree_of;
+use crate::site::{AllowedSources, LogId, Origin, SiteOptions, SourceOverview, StoreError};
+
+const SOURCES: [&str; 2] = ["ghsa", "pypa"];
+
+/// A site whose clock the test sets.
+struct Bench {
+    chain: CertificateChain,
+    key: SigningKey,
+    engine: Arc<dyn Engine>,
+    store: SiteStore,
+    time: Arc<AtomicU64>,
+}
+
+fn settings(chain: &CertificateChain, strategy: ConflictStrategy) -> Settings {
+    let policy = ViewPolicy {
+        conflict_strategy: strategy,
+        ..ViewPolicy::default()
+    };
+    Settings {
+        policy: policy.compile(chain.site()),
+        decisions: Default::default(),
+        normalise_name: |_, name| name.to_owned(),
+    }
+}
+
+fn open_store(engine: Arc<dyn Engine>, chain: &CertificateChain, time: &Arc<AtomicU64>) -> SiteStore {
+    let time = time.clone();
+    let options = SiteOptions {
+        settings: &|_| settings(chain, ConflictStrategy::PreferNewest),
+        compression_level: 3,
+        max_delta_claims: 2,
+        clock: Arc::new(move || UnixMillis::saturating(time.load(Ordering::SeqCst))),
+    };
+    SiteStore::open(engine, chain, &options).unwrap()
+}
+
+impl Bench {
+    fn new(name: &str, seed: u8, engine: Arc<dyn Engine>) -> Self {
+        let root = SigningKey::from_seed(&[seed; 32]);
+        let key = SigningKey::from_seed(&[seed + 100; 32]);
+        let chain = CertificateChain::genesis(name.parse().unwrap(), &root, &key, UnixMillis::EPOCH);
+        let time = Arc::new(AtomicU64::new(1_000));
+        let store = open_store(engine.clone(), &chain, &time);
+        Self {
+            chain,
+            key,
+            engine,
+            store,
+            time,
+        }
+    }
+
+    fn in_memory(name: &str, seed: u8) -> Self {
+        Self::new(name, seed, Arc::new(MemoryEngine::new(FaultPlan::default())))
+    }
+
+    fn own(&self) -> LogId {
+        LogId {
+            site: self.chain.site(),
+            lane: Lane::Federation,
+        }
+    }
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis::saturating(self.time.load(Ordering::SeqCst))
+    }
+
+    fn say(&self, source: usize, records: &[(u8, Said)]) {
+        self.try_say(source, records).unwrap();
+    }
+
+    fn try_say(&self, source: usize, records: &[(u8, Said)]) -> Result<(), StoreError> {
+        let source: Source = SOURCES[source].parse().unwrap();
+        let now = self.now();
+        let mut claims = Vec::new();
+        for (record, said) in records {
+            let id: RecordId = format!("R-{record}").parse().unwrap();
+            claims.push(match said {
+                Said::Content(text) => {
+                    let body = body(*record, *text);
+                    let hash = ContentHash::of(&body);
+                    self.store.put_bodies(&source, &[(hash, &body)])?;
+                    Claim::set(&source, &id, hash, u32::try_from(body.len()).unwrap(), now)
+                }
+                Said::Absent => Claim::absent(&source, &id, now),
+                Said::Nothing => Claim::delete(ClaimKey::record(&source, &id), now),
+            });
+        }
+        self.store
+            .author(Lane::Federation, claims, &self.key, now, &Origin::default())
+            .map(|_| ())
+    }
+
+    fn check(&self, source: usize) {
+        let checks = vec![SourceCheck {
+            source: SOURCES[source].parse().unwrap(),
+            checked_at: self.now(),
+        }];
+        self.store
+            .sign_head(Lane::Federation, &self.key, self.now(), 1_000_000, checks)
+            .unwrap();
+    }
+
+    fn list(&self, other: &Self, sources: &[&str]) {
+        let listed = ListedSite {
+            slug: other.chain.slug().clone(),
+            site: other.chain.site(),
+            display_name: None,
+            addresses: Vec::new(),
+            allowed_sources: allowed(sources),
+            max_bundle_size: None,
+            enabled: true,
+            added_at: UnixMillis::EPOCH,
+        };
+        self.store.list_site(listed, Some(&other.chain)).unwrap();
+    }
+
+    /// Takes everything of another site but the bodies of one source, if that is named.
+    fn pull(&self, other: &Self, without: Option<usize>) {
+        if !self.store.listed_site(other.chain.slug()).unwrap().enabled {
+            return;
+        }
+        let held = self
+            .store
+            .log(other.own())
+            .unwrap()
+            .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+        let run = other.store.deltas(other.own(), held, usize::MAX).unwrap();
+        assert_eq!(self.store.append(&run.deltas.concat()).unwrap().problem, None);
+        for missing in self
+            .store
+            .missing(other.own(), ClaimNumber::NONE, 10_000)
+            .unwrap()
+        {
+            let body = other.store.body(&missing.hash).unwrap().unwrap();
+            let of = SOURCES.iter().position(|source| {
+                let text = String::from_utf8_lossy(&body);
+                text.contains(&format!("of {source}"))
+            });
+            if without.is_none() || of != without {
+                self.store.store_wanted(&[&body]).unwrap();
+            }
+        }
+        let head = other.store.log(other.own()).unwrap().and_then(|log| log.head);
+        if let Some(head) = head {
+            self.store.learn_head(&head).unwrap();
+        }
+        self.store.accept(&Origin::default()).unwrap();
+    }
+}
+
+fn allowed(sources: &[&str]) -> AllowedSources {
+    let sources: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
+    sources.try_into().unwrap()
+}
+
+fn body(record: u8, text: u8) -> Vec<u8> {
+    // Aliases that come and go join and split advisories.
+    let alias = text % 3;
+    format!(
+        r#"{{"affected":[{{"package":{{"ecosystem":"PyPI","name":"p{}"}}}}],"aliases":["X-{alias}"],"id":"R-{record}","summary":"{text} of {}"}}"#,
+        record % 3,
+        SOURCES[usize::from(text) % 2],
+    )
+    .into_bytes()
+}
+
+#[derive(Debug, Clone)]
+enum Said {
+    Content(u8),
+    Absent,
+    Nothing,
+}
+
+/// All that a verdict can depend on.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    root: KnowledgeRoot,
+    advisories: u64,
+    sources: BTreeMap<Source, SourceOverview>,
+    mark: [u8; 32],
+    rows: Vec<(Tree, Vec<u8>, Vec<u8>)>,
+    statements: Vec<String>,
+}
+
+fn seen(store: &SiteStore) -> Seen {
+    let view = store.view().unwrap();
+    let mut rows = Vec::new();
+    let mut ids = BTreeMap::new();
+    for table in Table::ALL {
+        let tree = tree_of(table);
+        store
+            .engine()
+            .scan_prefix(tree, &[], Direction::Forward, &mut |key, value| {
+                rows.push((tree, key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+    }
+    for source in SOURCES {
+        let source: Source = source.parse().unwrap();
+        for record in starling_view::live_records(&view, &source).unwrap() {
+            ids.insert((source.clone(), record.id.clone()), ());
+        }
+    }
+    let statements = ids.keys().flat_map(|(source, id)| {
+        let statements = starling_view::Claims::statements(&view, source, id).unwrap();
+        statements.into_iter().map(move |statement| {
+            if let starling_view::StatementKind::Set(hash) = statement.kind {
+                assert!(store.body(&hash).unwrap().is_some(), "the body of {id} is here");
+            }
+            format!("{statement:?}")
+        })
+    });
+    Seen {
+        root: view.knowledge_root(),
+        advisories: view.advisory_count().unwrap(),
+        sources: view.sources().unwrap(),
+        mark: view.settings().unwrap().mark(),
+        rows,
+        statements: statements.collect(),
+    }
+}
+
+fn memory() -> Result<Arc<dyn Engine>, crate::engine::EngineError> {
+    open(EngineKind::Memory, Path::new(""), &EngineOptions::default())
+}
+
+fn seen_at(store: &SiteStore, at: UnixMillis) -> Result<Seen, StoreError> {
+    let moment = store.moment_at(at)?;
+    store.as_of(moment.number, memory, |then| seen(&then))
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Say(usize, Vec<(u8, Said)>),
+    OtherSays(usize, Vec<(u8, Said)>),
+    Pull(Option<usize>),
+    Check(usize),
+    OtherChecks(usize),
+    Allow(u8),
+    Fold(bool),
+    Reopen,
+    Forget { steps: u64, bytes: u64 },
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    prop_oneof![
+        4 => (0_u8..6).prop_map(Said::Content),
+        1 => Just(Said::Absent),
+        1 => Just(Said::Nothing),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    // A delta speaks of each record once.
+    let records = || {
+        prop::collection::btree_map(0_u8..5, said(), 1..5).prop_map(|records| records.into_iter().collect())
+    };
+    prop_oneof![
+        4 => (0..2_usize, records()).prop_map(|(source, records)| Step::Say(source, records)),
+        4 => (0..2_usize, records()).prop_map(|(source, records)| Step::OtherSays(source, records)),
+        4 => prop::option::of(0..2_usize).prop_map(Step::Pull),
+        2 => (0..2_usize).prop_map(Step::Check),
+        1 => (0..2_usize).prop_map(Step::OtherChecks),
+        1 => (0_u8..4).prop_map(Step::Allow),
+        1 => any::<bool>().prop_map(Step::Fold),
+        1 => Just(Step::Reopen),
+        1 => (0_u64..8, 0_u64..6_000).prop_map(|(steps, bytes)| Step::Forget { steps, bytes }),
+    ]
+}
+
+/// Carries steps out, remembers what was seen after each, and then compares each with what going back gives.
+fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
+    let (mut a, b) = (Bench::new("a", 1, engine), Bench::in_memory("b", 2));
+    a.list(&b, &["*"]);
+    let mut remembered = vec![(a.now(), seen(&a.store))];
+    for step in steps {
+        for bench in [&a, &b] {
+            bench.time.fetch_add(10, Ordering::SeqCst);
+        }
+        match step {
+            Step::Say(source, records) => a.say(*source, records),
+            Step::OtherSays(source, records) => b.say(*source, records),
+            Step::Pull(without) => a.pull(&b, *without),
+            Step::Check(source) => a.check(*source),
+            Step::OtherChecks(source) => b.check(*source),
+            Step::Allow(which) => {
+                let change = |listed: &mut ListedSite| match which {
+                    0 => listed.allowed_sources = allowed(&[]),
+                    1 => listed.allowed_sources = allowed(&["ghsa"]),
+                    2 => listed.allowed_sources = allowed(&["*"]),
+                    _ => listed.enabled = !listed.enabled,
+                };
+                a.store.update_listed_site(b.chain.slug(), change).unwrap();
+                a.store.accept(&Origin::default()).unwrap();
+            }
+            Step::Fold(newest) => {
+                let strategy = if *newest {
+                    ConflictStrategy::PreferNewest
+                } else {
+                    ConflictStrategy::PreferLocal
+                };
+                a.store.set_settings(settings(&a.chain, strategy)).unwrap();
+            }
+            Step::Reopen => {
+                drop(std::mem::replace(
+                    &mut a.store,
+                    open_store(a.engine.clone(), &a.chain, &a.time),
+                ));
+            }
+            Step::Forget { steps, bytes } => {
+                let retention = Retention {
+                    millis: steps * 10,
+                    bytes: *bytes,
+                };
+                a.store.drop_superseded(&retention).unwrap();
+            }
+        }
+        remembered.push((a.now(), seen(&a.store)));
+    }
+    let since = a.store.history().unwrap().since;
+    // Opening may accept what came whole meanwhile: a change of its own.
+    a.time.fetch_add(10, Ordering::SeqCst);
+    let copy: Arc<dyn Engine> = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    copy_all(a.engine.as_ref(), copy.as_ref(), &mut |_| {}).unwrap();
+    let copied = open_store(copy, &a.chain, &a.time);
+    copied
+        .set_settings(a.store.view().unwrap().settings().unwrap())
+        .unwrap();
+    for (at, then) in remembered.iter().step_by(thin) {
+        match seen_at(&a.store, *at) {
+            Ok(again) => {
+                assert!(again == *then, "at {at}: {again:#?} and not {then:#?}");
+                assert_eq!(seen_at(&copied, *at).unwrap(), *then, "in a copy, at {at}");
+            }
+            Err(StoreError::BeforeHistory { oldest, .. }) => assert!(*at < oldest && oldest == since),
+            Err(error) => panic!("at {at}: {error}"),
+        }
+    }
+    let diagnosis = a.store.doctor(false).unwrap();
+    assert!(diagnosis.healthy(), "{diagnosis:#?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn going_back_gives_what_was_seen_then(steps in prop::collection::vec(step(), 1..24)) {
+        run(Arc::new(MemoryEngine::new(FaultPlan::default())), &steps, 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
+
+    #[test]
+    fn so_it_does_on_every_engine_with_files(steps in prop::collection::vec(step(), 6..16)) {
+        for kind in [EngineKind::Sled, EngineKind::Redb] {
+            let folder = tempfile::tempdir().unwrap();
+            let engine = open(kind, folder.path(), &EngineOptions::default()).unwrap();
+            run(engine, &steps, 3);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_read_as_written_and_nothing_else_is_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(moment) = Moment::decode(&bytes) {
+            prop_assert_eq!(moment.encode(), bytes);
+        }
+    }
+}
+
+fn full_moment() -> Moment {
+    let log = LogNumber::from_bytes(&[0, 3, 0]).unwrap();
+    let mut moment = Moment::new(UnixMillis::saturating(5));
+    let position = PositionBefore {
+        accepted: ClaimNumber(700),
+        state: [9; 32],
+    };
+    moment.positions.insert((log, None), position);
+    moment
+        .positions
+        .insert((log, Some("nvd".parse().unwrap())), position);
+    moment.checks.insert((log, "nvd".parse().unwrap()), None);
+    moment
+        .checks
+        .insert((log, "osv".parse().unwrap()), Some(UnixMillis::EPOCH));
+    moment.listed.insert("site-b".parse().unwrap(), None);
+    moment.settings = Some(SettingsBefore {
+        mark: [7; 32],
+        policy: "{}".to_owned(),
+    });
+    moment
+}
+
+#[test]
+fn a_moment_cut_off_or_changed_is_never_taken_for_another_length() {
+    let moment = full_moment();
+    let bytes = moment.encode();
+    assert_eq!(Moment::decode(&bytes).as_ref(), Some(&moment));
+    for end in 0..bytes.len() {
+        assert_eq!(Moment::decode(&bytes[..end]), None, "{end}");
+    }
+    for place in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[place] ^= 0x81;
+        if let Some(read) = Moment::decode(&changed) {
+            assert_eq!(read.encode(), changed);
+        }
+    }
+}
+
+#[test]
+fn nothing_new_costs_next_to_nothing_and_what_is_replaced_a_small_row() {
+    let a = Bench::in_memory("a", 1);
+    let rows = || {
+        let mut rows = 0;
+        let mut bytes = 0;
+        a.engine
+            .scan_prefix(Tree::History, &[], Direction::Forward, &mut |key, value| {
+                rows += 1;
+                bytes += key.len() + value.len();
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        (rows, bytes)
+    };
+    let records =
+        |text| -> Vec<(u8, Said)> { (0..200).map(|record| (record, Said::Content(text))).collect() };
+    a.say(1, &records(1));
+    let (first, bytes) = rows();
+    assert_eq!(first, 2, "the floor and one moment");
+    assert!(bytes < 150, "{bytes} bytes");
+    a.say(1, &records(2));
+    let (second, more) = rows();
+    assert_eq!(second - first, 201);
+    assert!(
+        (more - bytes) / 200 < 80,
+        "{} bytes a claim",
+        (more - bytes) / 200
+    );
+}
+
+#[test]
+fn a_time_before_the_history_is_refused_with_the_oldest_that_is_not() {
+    let a = Bench::in_memory("a", 1);
+    a.say(1, &[(1, Said::Content(1))]);
+    let early = seen_at(&a.store, UnixMillis::saturating(999));
+    assert!(matches!(early, Err(StoreError::BeforeHistory { oldest, .. }) if oldest.as_millis() == 1_000));
+    a.time.store(2_000, Ordering::SeqCst);
+    a.say(1, &[(1, Said::Content(2))]);
+    a.store.drop_superseded(&Retention::NONE).unwrap();
+    assert_eq!(a.store.history().unwrap().since.as_millis(), 2_000);
+    assert!(seen_at(&a.store, UnixMillis::saturating(1_999)).is_err());
+    assert_eq!(
+        seen_at(&a.store, UnixMillis::saturating(2_000)).unwrap(),
+        seen(&a.store)
+    );
+}
+
+#[test]
+fn what_is_kept_obeys_age_and_bytes_and_bodies_go_with_it() {
+    let a = Bench::in_memory("a", 1);
+    for (round, text) in (0..4).enumerate() {
+        a.time.store(1_000 * (round as u64 + 1), Ordering::SeqCst);
+        a.say(1, &[(1, Said::Content(text))]);
+    }
+    let all = Retention {
+        millis: u64::MAX,
+        bytes: u64::MAX,
+    };
+    let collected = a.store.drop_superseded(&all).unwrap();
+    assert_eq!((collected.live, collected.past, collected.dropped), (1, 3, 0));
+    let some = Retention {
+        millis: 1_500,
+        bytes: u64::MAX,
+    };
+    let collected = a.store.drop_superseded(&some).unwrap();
+    // What was first known at 2,000 was still known at 2,500.
+    assert_eq!((collected.live, collected.past, collected.dropped), (1, 2, 1));
+    assert_eq!(a.store.history().unwrap().since.as_millis(), 2_000);
+    let few = Retention {
+        millis: u64::MAX,
+        bytes: 400,
+    };
+    let collected = a.store.drop_superseded(&few).unwrap();
+    assert_eq!((collected.live, collected.past, collected.dropped), (1, 1, 1));
+    assert_eq!(a.store.history().unwrap().since.as_millis(), 3_000);
+}
+
+#[test]
+fn a_cursor_names_the_moment_at_which_its_log_was_accepted_up_to_there() {
+    let (a, b) = (Bench::in_memory("a", 1), Bench::in_memory("b", 2));
+    a.list(&b, &["*"]);
+    let mut cursors = Vec::new();
+    for round in 0..3 {
+        b.time.store(5_000 + round, Ordering::SeqCst);
+        b.say(
+            0,
+            &[
+                (1, Said::Content(u8::try_from(round).unwrap() * 2)),
+                (2, Said::Content(0)),
+            ],
+        );
+        cursors.push(b.store.log(b.own()).unwrap().unwrap().tip.cursor);
+        a.time.store(10_000 + 100 * round, Ordering::SeqCst);
+        a.pull(&b, None);
+    }
+    for (round, cursor) in (0..).zip(&cursors) {
+        assert_eq!(a.store.logs_with_cursor(None, *cursor).unwrap(), [b.own()]);
+        let at = a.store.moment_of(b.own(), cursor.number).unwrap();
+        assert!(
+            matches!(at, CursorAt::Moment(moment) if moment.at.as_millis() == 10_000 + 100 * round),
+            "{at:?}"
+        );
+    }
+    // A number within a delta counts once the whole was accepted; one that is held and waits does not.
+    let within = a.store.moment_of(b.own(), ClaimNumber(3)).unwrap();
+    assert!(matches!(within, CursorAt::Moment(moment) if moment.at.as_millis() == 10_100));
+    b.time.store(6_000, Ordering::SeqCst);
+    b.say(0, &[(1, Said::Content(4)), (7, Said::Content(2))]);
+    a.pull(&b, Some(0));
+    let tip = b.store.log(b.own()).unwrap().unwrap().tip.cursor;
+    assert_eq!(
+        a.store.moment_of(b.own(), tip.number).unwrap(),
+        CursorAt::NotAccepted
+    );
+    let other_time = Cursor {
+        time: UnixMillis::saturating(1),
+        ..tip
+    };
+    assert!(a.store.logs_with_cursor(None, other_time).unwrap().is_empty());
+    a.store.drop_superseded(&Retention::NONE).unwrap();
+    let gone = a.store.moment_of(b.own(), cursors[0].number).unwrap();
+    assert_eq!(gone, CursorAt::BeforeHistory);
+}
+
+#[test]
+fn a_history_that_cannot_be_read_begins_anew_and_one_that_does_not_fit_answers_nothing() {
+    let a = Bench::in_memory("a", 1);
+    a.say(1, &[(1, Said::Content(1))]);
+    a.time.store(2_000, Ordering::SeqCst);
+    a.say(1, &[(1, Said::Content(2))]);
+    let lost = superseded_key(LogNumber::from_bytes(&[0, 0, 0]).unwrap(), ClaimNumber(2));
+    let key = match a.engine.get(Tree::History, &lost).unwrap() {
+        Some(_) => lost,
+        None => {
+            let rows = a.store.superseded().unwrap();
+            superseded_key(rows[0].log, rows[0].by)
+        }
+    };
+    let mut batch = crate::engine::Batch::new();
+    batch.delete(Tree::History, &key);
+    a.engine.commit(&batch).unwrap();
+    let answer = seen_at(&a.store, UnixMillis::saturating(1_500));
+    assert!(
+        matches!(answer, Err(StoreError::HistoryDamaged { .. })),
+        "{answer:?}"
+    );
+    assert!(!a.store.doctor(false).unwrap().healthy());
+    assert!(a.store.doctor(true).unwrap().healthy());
+    assert_eq!(a.store.history().unwrap().since.as_millis(), 2_000);
+    a.say(1, &[(1, Said::Content(3))]);
+    let mut batch = crate::engine::Batch::new();
+    batch.put(Tree::History, &moment_key(MomentNumber(3)), b"no moment");
+    a.engine.commit(&batch).unwrap();
+    a.time.store(3_000, Ordering::SeqCst);
+    let again = open_store(a.engine.clone(), &a.chain, &a.time);
+    assert_eq!(again.history().unwrap().since.as_millis(), 3_000);
+    assert_eq!(seen(&again), seen(&a.store));
+}
+
+#[test]
+fn a_crash_at_any_write_leaves_a_history_that_fits_what_is_known() {
+    for kind in [FaultKind::Fail, FaultKind::CrashAfter(UnsyncedContent::Kept)] {
+        for write in 1.. {
+            let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+            let mut a = Bench::new("a", 1, engine.clone());
+            engine.set_plan(FaultPlan::at_write(engine.writes() + write, kind));
+            let mut remembered = vec![(a.now(), seen(&a.store))];
+            let mut failed = false;
+            for round in 0..4_u8 {
+                a.time.fetch_add(10, Ordering::SeqCst);
+                let records = [1, 2, 3].map(|record| (record, Said::Content(round)));
+                failed = a.try_say(1, &records).is_err();
+                if failed {
+                    break;
+                }
+                remembered.push((a.now(), seen(&a.store)));
+            }
+            if !failed {
+                assert!(write > 8, "only {write} writes were struck");
+                break;
+            }
+            a.time.fetch_add(10, Ordering::SeqCst);
+            a.engine = Arc::new(engine.reopen(FaultPlan::default()));
+            a.store = open_store(a.engine.clone(), &a.chain, &a.time);
+            remembered.push((a.now(), seen(&a.store)));
+            a.time.fetch_add(10, Ordering::SeqCst);
+            a.say(1, &[(2, Said::Nothing), (3, Said::Content(9))]);
+            remembered.push((a.now(), seen(&a.store)));
+            for (at, then) in &remembered {
+                assert_eq!(
+                    seen_at(&a.store, *at).unwrap(),
+                    *then,
+                    "{kind:?} at write {write}, at {at}"
+                );
+            }
+        }
+    }
+}
