@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 use starling_api_types::{
-    AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
-    DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation, ExportRequest, ExportSummary,
-    FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site,
-    SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
-    VerdictEnvelope,
+    AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
+    DoctorReport, DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation, ExportRequest,
+    ExportSummary, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem,
+    ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status,
+    SyncStatus, VerdictEnvelope,
 };
 
 use crate::scan_form::ScanDocuments;
@@ -56,7 +56,7 @@ pub trait SiteService: Send + Sync {
     /// Judges an SBOM, whose kind is found by content.
     ///
     /// A scan against empty knowledge is an answer (`exit_code` 4), not an error.
-    /// Reports `sbom_unreadable`, `baseline_unreadable`, `policy_invalid`, `vex_unreadable`.
+    /// Reports `sbom_unreadable`, `baseline_unreadable`, `policy_invalid`, `vex_unreadable`, `history_expired`.
     async fn scan(&self, documents: ScanDocuments, params: ScanParams) -> ServiceResult<VerdictEnvelope>;
 
     /// Why a package is, or is not, affected by a vulnerability: what a scan would decide, rule by rule.
@@ -66,8 +66,8 @@ pub trait SiteService: Send + Sync {
 
     /// Every canonical advisory that answers to `name`: an id, an alias, a package URL or a merge hash.
     ///
-    /// Reports `advisory_not_found`.
-    async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup>;
+    /// Reports `advisory_not_found`, `history_expired`.
+    async fn advisory(&self, name: &str, query: AdvisoryQuery) -> ServiceResult<AdvisoryLookup>;
 
     /// One page of canonical advisories.
     async fn advisories(&self, query: AdvisoryListQuery) -> ServiceResult<AdvisoryPage>;

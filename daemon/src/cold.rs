@@ -23,6 +23,10 @@ pub fn scan_cold(
     documents: &ScanDocuments,
     params: &types::ScanParams,
 ) -> Option<ServiceResult<types::VerdictEnvelope>> {
+    if params.as_of.is_some() {
+        // The index knows the present only.
+        return None;
+    }
     let home = Home::open(home).ok()?;
     let indexes = Indexes::new(home.path(), &home.store_path(), Hold::Directory);
     let state = indexes.ready().read()?;

@@ -27,8 +27,8 @@ const RENEWALS_PER_VALIDITY: u32 = 4;
 const INDEX_CALM: Duration = Duration::from_secs(3);
 /// How long a site that learns without a pause waits for one.
 const INDEX_PATIENCE: Duration = Duration::from_secs(60);
-/// How often superseded bodies are looked for.
-const COLLECT_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How often what is too old or too much of the past is forgotten, with the bodies that nothing names any more.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 
 /// Why the daemon could not run.
 #[derive(Debug, thiserror::Error)]
@@ -298,8 +298,7 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
     // The first ticks come at once; heads were just signed, and collecting can wait.
     renew.tick().await;
     collect.tick().await;
-    let keep = Duration::from_secs(config.store.superseded_hours.saturating_mul(3_600));
-    let mut last_collected = Instant::now();
+    let retention = config.store.retention();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -313,18 +312,14 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
                 }
             }
             _ = collect.tick() => {
-                if last_collected.elapsed() < keep {
-                    continue;
-                }
-                last_collected = Instant::now();
                 let parts = site.0.clone();
                 let collect = move || {
                     // An import writes bodies before the claims that name them: never collect beside one.
                     let _no_import = parts.imports.lock();
-                    parts.store.drop_superseded_bodies()
+                    parts.store.drop_superseded(&retention)
                 };
                 match tokio::task::spawn_blocking(collect).await {
-                    Ok(Ok(collected)) => tracing::info!(live = collected.live, dropped = collected.dropped, "dropped superseded bodies"),
+                    Ok(Ok(collected)) => tracing::info!(live = collected.live, past = collected.past, dropped = collected.dropped, "dropped superseded bodies"),
                     Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "dropping superseded bodies"),
                     Err(panic) => tracing::error!(%panic, "dropping superseded bodies"),
                 }

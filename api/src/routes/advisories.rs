@@ -5,7 +5,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use starling_api_types::{AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, DumpQuery, ErrorCode, Problem};
+use starling_api_types::{
+    AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, DumpQuery, ErrorCode, Problem,
+};
 
 use super::JsonReply;
 use crate::body::{Params, PathParam};
@@ -40,11 +42,13 @@ pub(crate) async fn list(
 /// The name is an id, an alias, a package URL or a merge hash, percent-encoded as one path segment. An id
 /// can name a vulnerability in several packages.
 #[utoipa::path(get, path = "/advisories/{name}", operation_id = "get_advisory", tag = "advisories",
-    params(("name" = String, Path, description = "CVE-…, GHSA-…, pkg:…, blake3:…", example = "CVE-2021-44228")),
+    params(("name" = String, Path, description = "CVE-…, GHSA-…, pkg:…, blake3:…", example = "CVE-2021-44228"),
+        AdvisoryQuery),
     responses((status = 200, description = "What answers to the name; never empty.", body = AdvisoryLookup)))]
 pub(crate) async fn get(
     State(api): State<Api>,
     PathParam(name): PathParam<String>,
+    Params(query): Params<AdvisoryQuery>,
 ) -> JsonReply<AdvisoryLookup> {
     if name.len() > ADVISORY_NAME_MAX_BYTES || name.chars().any(char::is_control) {
         let problem = Problem::new(
@@ -55,7 +59,7 @@ pub(crate) async fn get(
         );
         return Err(problem.into());
     }
-    Ok(Json(api.service.advisory(&name).await?))
+    Ok(Json(api.service.advisory(&name, query).await?))
 }
 
 /// The live records as NDJSON: canonical bytes, sorted by source and id.

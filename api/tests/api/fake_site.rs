@@ -149,6 +149,7 @@ impl SiteService for FakeSite {
                 engine: "memory".to_owned(),
                 size_bytes: 0,
                 schema: 1,
+                known_back_to: None,
             },
         })
     }
@@ -172,6 +173,7 @@ impl SiteService for FakeSite {
             site: SiteId::from_bytes([1; 32]),
             site_id: slug("site-a"),
             time: now(),
+            known_since: None,
             exit_code: *self.exit_code.lock().unwrap(),
             signature: None,
         })
@@ -193,8 +195,10 @@ impl SiteService for FakeSite {
         })
     }
 
-    async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup> {
-        self.note(format!("advisory {name}")).await?;
+    async fn advisory(&self, name: &str, query: AdvisoryQuery) -> ServiceResult<AdvisoryLookup> {
+        let past = query.as_of.map(|as_of| format!(" as of {as_of}"));
+        self.note(format!("advisory {name}{}", past.unwrap_or_default()))
+            .await?;
         Ok(AdvisoryLookup {
             query: name.to_owned(),
             redirected_from: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::as_of::AsOf;
 use crate::hash::{ContentHash, MergeHash, SiteId};
 use crate::raw_json::RawJson;
 use crate::status::Lane;
@@ -209,6 +210,17 @@ pub struct AdvisoryPage {
     /// The moment up to which indexes were read, where it is known.
     #[serde(default)]
     pub as_of: Option<Timestamp>,
+}
+
+/// Query of `GET /api/v1/advisories/{name}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct AdvisoryQuery {
+    /// The moment whose knowledge to show: a time, a date (its end, in UTC) or a cursor; now when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, example = "2025-01-15")]
+    pub as_of: Option<AsOf>,
 }
 
 /// Query of `GET /api/v1/advisories/dump`.

@@ -141,6 +141,12 @@ error_codes! {
     /// A VEX document is of no known kind, or breaks its rules.
     VexUnreadable => ("vex_unreadable", 422, "VEX document not readable", NO, InputRefused);
 
+    // The past.
+    /// The site does not know any more, or did not yet keep, what it knew at the moment asked for.
+    HistoryExpired => ("history_expired", 410, "Moment no longer known", NO, KnowledgeMissing);
+    /// What a cursor names is held here, and not accepted up to there.
+    NotAccepted => ("not_accepted", 409, "Not accepted here", YES, KnowledgeMissing);
+
     // Events.
     /// The events after the given id are no longer kept.
     EventsExpired => ("events_expired", 410, "Events no longer kept", NO, KnowledgeMissing);

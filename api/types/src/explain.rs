@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::as_of::AsOf;
+
 /// Query of `GET /api/v1/explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +20,10 @@ pub struct ExplainQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(example = "debian-12")]
     pub distro: Option<String>,
+    /// The moment whose knowledge to explain by: a time, a date (its end, in UTC) or a cursor; now when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, example = "2025-01-15")]
+    pub as_of: Option<AsOf>,
 }
 
 /// The answer in a word.

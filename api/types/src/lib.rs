@@ -5,6 +5,7 @@
 //! What a cursor or a hash *means* belongs to `starling-protocol`; here only their text form is checked.
 
 mod advisory;
+mod as_of;
 mod bundle;
 mod doctor;
 mod error_code;
@@ -26,9 +27,10 @@ mod text;
 mod time;
 
 pub use advisory::{
-    Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryState, AdvisorySummary, DumpQuery,
-    Edge, LosingValue, PackageRef, Provenance, ResolvedField,
+    Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,
+    DumpQuery, Edge, LosingValue, PackageRef, Provenance, ResolvedField,
 };
+pub use as_of::AsOf;
 pub use bundle::{
     BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
     ExportSummary, ImportCounts, ImportParams, ImportReport, SiteCursor,

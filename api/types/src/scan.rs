@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::as_of::AsOf;
 use crate::hash::{SiteId, VerdictHash};
 use crate::raw_json::RawJson;
 use crate::text::SiteSlug;
@@ -65,7 +66,7 @@ impl FromStr for FailOn {
 }
 
 /// Query of `POST /api/v1/scan`; the body is the SBOM itself, its kind found by content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct ScanParams {
@@ -73,10 +74,15 @@ pub struct ScanParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
     pub fail_on: Option<FailOn>,
-    /// The moment to judge at; the site's clock when absent. Part of the verdict.
+    /// The moment to judge at; when absent that of `as_of`, else the site's clock. Part of the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, format = DateTime)]
-    pub as_of: Option<Timestamp>,
+    pub at: Option<Timestamp>,
+    /// The moment whose knowledge to judge by: a time, a date (its end, in UTC) or a cursor; now when absent. With
+    /// equal `at` and policy the verdict has the bytes of the one that was given then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, example = "2025-01-15")]
+    pub as_of: Option<AsOf>,
     /// The least share of packages that must be judged, in hundredths of a percent; the site's policy when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(maximum = 10_000)]
@@ -102,6 +108,9 @@ pub struct VerdictEnvelope {
     pub site_id: SiteSlug,
     /// When it judged.
     pub time: Timestamp,
+    /// Since when the site had known just what it judged by, where the past was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_since: Option<Timestamp>,
     /// The exit code that `starling scan` ends with: 0 pass, 1 fail, 4 knowledge missing or stale, 5 coverage too low.
     pub exit_code: u8,
     /// Signature over the verdict hash, where the site signs verdicts.

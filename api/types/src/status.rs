@@ -155,4 +155,7 @@ pub struct StoreStatus {
     pub size_bytes: u64,
     /// Version of the stored schema.
     pub schema: u32,
+    /// The oldest moment whose knowledge `as_of` can ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_back_to: Option<Timestamp>,
 }

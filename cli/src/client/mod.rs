@@ -17,8 +17,8 @@ use starling_api::{
     ServiceResult, SiteService, Upload, read_summary,
 };
 use starling_api_types::{
-    AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, BundleInfo, BundleValidation, DoctorReport,
-    DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest,
+    AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
+    DoctorReport, DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest,
     FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site,
     SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
     VerdictEnvelope,
@@ -89,8 +89,9 @@ impl SiteService for Client {
         self.get("/explain").query(&query)?.json().await
     }
 
-    async fn advisory(&self, name: &str) -> ServiceResult<AdvisoryLookup> {
+    async fn advisory(&self, name: &str, query: AdvisoryQuery) -> ServiceResult<AdvisoryLookup> {
         self.get(format!("/advisories/{}", http::encode_segment(name)))
+            .query(&query)?
             .json()
             .await
     }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use starling_api::SiteService;
-use starling_api_types::{AdvisoryListQuery, AdvisoryPage, DumpQuery, ExitStatus, Problem, SourceName};
+use starling_api_types::{
+    AdvisoryListQuery, AdvisoryPage, AdvisoryQuery, AsOf, DumpQuery, ExitStatus, Problem, SourceName,
+};
 
 use super::Outcome;
 use crate::output::{STANDARD, write_stream};
@@ -26,12 +28,16 @@ pub(crate) enum Advisory {
 Example:
   starling advisory get CVE-2021-44228
   starling canonical get pkg:npm/express
+  starling advisory get CVE-2021-44228 --as-of 2025-01-15
 
-Exit codes: 0 shown, 4 not known here, 6 not reachable or locked")]
+Exit codes: 0 shown, 4 not known here, or the moment no longer, 6 not reachable or locked")]
 pub(crate) struct Get {
     /// CVE-…, GHSA-… or any other id, a package URL, or a merge hash
     #[arg(value_name = "NAME")]
     name: String,
+    /// By what the site knew at this moment: a time, a date (its end, UTC) or a cursor
+    #[arg(long, value_name = "MOMENT")]
+    as_of: Option<AsOf>,
 }
 
 /// List advisories
@@ -89,7 +95,8 @@ impl Advisory {
         match self {
             Self::Get(args) => {
                 let site = session.site(&Step::silent()).await?;
-                session.print(&site.advisory(&args.name).await?, render::advisories)?;
+                let query = AdvisoryQuery { as_of: args.as_of };
+                session.print(&site.advisory(&args.name, query).await?, render::advisories)?;
             }
             Self::List(args) => {
                 let site = session.site(&Step::silent()).await?;

@@ -11,7 +11,9 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use starling_api::limits::{BASELINE_MAX_BYTES, POLICY_MAX_BYTES, SBOM_MAX_BYTES, VEX_MAX_BYTES};
 use starling_api::{ScanDocuments, SiteService};
-use starling_api_types::{ErrorCode, ExitStatus, FailOn, Problem, ScanParams, Timestamp, VerdictEnvelope};
+use starling_api_types::{
+    AsOf, ErrorCode, ExitStatus, FailOn, Problem, ScanParams, Timestamp, VerdictEnvelope,
+};
 use starling_policy::units::{parse_percent, parse_span};
 
 use self::baseline::Baseline;
@@ -26,7 +28,8 @@ use crate::session::{Session, note};
 /// Judge SBOMs or lockfiles
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Equal knowledge, policy and --at give the same verdict bytes at every site.
+Equal knowledge, policy and --at give the same verdict bytes at every site. With --as-of the knowledge is that of
+an earlier moment, as far back as `starling status` says; the verdict has the bytes of the one given then.
 
 Of several SBOMs each is judged by itself; one that is refused does not keep the others from it. The
 command then ends with the first of 1, 2, 3, 4, 5 that any of them ends with.
@@ -38,6 +41,8 @@ Example:
   starling scan sbom.json --policy policy.yaml --vex supplier.vex.json
   starling scan sbom.json --format sarif -o scan.sarif
   starling scan sbom.json --fail-on high --explain
+  starling scan sbom.json --as-of 2025-01-15T10:30:00.000Z
+  starling scan sbom.json --as-of site-b@2025-01-15T10:30:00.000Z#0042
   syft -o cyclonedx-json dir:. | starling scan - --json
 
 Exit codes: 0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
@@ -55,10 +60,12 @@ pub(crate) struct Scan {
     /// End with 4 when a source was last checked longer ago, as in 48h or 7d
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     max_age: Option<u64>,
-    /// The moment to judge at, as in 2025-01-15T10:30:00.000Z; now when absent
-    // The name that the API and the verdict have for it works too.
-    #[arg(long, alias = "as-of", value_name = "TIME")]
+    /// The moment to judge at, as in 2025-01-15T10:30:00.000Z; that of --as-of, else now, when absent
+    #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    /// By what the site knew at this moment: a time, a date (its end, UTC) or a cursor, as CURSOR or SITE@CURSOR
+    #[arg(long, value_name = "MOMENT")]
+    as_of: Option<AsOf>,
     /// Fail only on findings that this verdict, or report of several, does not have
     #[arg(long, value_name = "VERDICT")]
     baseline: Option<PathBuf>,
@@ -200,7 +207,8 @@ impl Scan {
         };
         let params = ScanParams {
             fail_on: self.fail_on,
-            as_of: self.at,
+            at: self.at,
+            as_of: self.as_of.clone(),
             min_coverage_basis_points: self.min_coverage,
             max_age_seconds: self.max_age,
             // Of several, a rule may decide in one what it does not in another: that is seen at the end.

@@ -191,6 +191,7 @@ mod tests {
             site: SiteId::from_bytes([2; 32]),
             site_id: SiteSlug::new("site-a").unwrap(),
             time: Timestamp::from_unix_millis(0).unwrap(),
+            known_since: None,
             exit_code: 1,
             signature: None,
         });

@@ -30,6 +30,7 @@ pub(crate) fn status(status: &Status) -> String {
                 store.schema
             ),
         )
+        .add("known back to", or_dash(store.known_back_to))
         .add("listening", list(&status.listen))
         .to_string();
 

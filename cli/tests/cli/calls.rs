@@ -53,19 +53,19 @@ const CALLS: &[(&str, &str)] = &[
     ),
     (
         "scan @F/b.stl",
-        "scan 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None, fail_on_unused: false }",
+        "scan 6 ScanParams { fail_on: None, at: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None, fail_on_unused: false }",
     ),
     (
         "scan @F/b.stl --min-coverage 99.5 --max-age 2d --baseline @F/b.stl",
-        "scan 6 baseline 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: Some(9950), max_age_seconds: Some(172800), fail_on_unused: false }",
+        "scan 6 baseline 6 ScanParams { fail_on: None, at: None, as_of: None, min_coverage_basis_points: Some(9950), max_age_seconds: Some(172800), fail_on_unused: false }",
     ),
     (
         "scan @F/b.stl --policy @F/b.stl --vex @F/b.stl --vex @F/b.stl --fail-on-unused",
-        "scan 6 policy 6 vex 6 vex 6 ScanParams { fail_on: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None, fail_on_unused: true }",
+        "scan 6 policy 6 vex 6 vex 6 ScanParams { fail_on: None, at: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None, fail_on_unused: true }",
     ),
     (
         "scan @F/b.stl --fail-on high --at 2025-01-15T10:30:00.000Z",
-        "scan 6 ScanParams { fail_on: Some(High), as_of: Some(",
+        "scan 6 ScanParams { fail_on: Some(High), at: Some(",
     ),
     ("doctor", "doctor DoctorRequest { rebuild: false }"),
     ("doctor --rebuild", "doctor DoctorRequest { rebuild: true }"),

@@ -110,9 +110,14 @@ pub const KEYS: &[Key] = &[
         "Memory for cached pages; a guide, not a cap.",
     ),
     key(
-        "store.superseded_hours",
-        "24",
-        "How long superseded record bodies are kept, in hours.",
+        "store.retention",
+        "\"30d\"",
+        "How long what was replaced is kept, so that `--as-of` can ask for it: a span such as 36h, 30d or 8w.",
+    ),
+    key(
+        "store.retention_bytes",
+        "\"512MiB\"",
+        "Most bytes that what was replaced may take; the oldest goes first.",
     ),
     key(
         "view.conflict_strategy",

@@ -182,6 +182,18 @@ impl Default for Store {
     }
 }
 
+impl Store {
+    /// How much of the past is kept.
+    pub(crate) fn retention(&self) -> starling_store::Retention {
+        // Checked when it was read.
+        let seconds = starling_policy::units::parse_span(&self.retention).unwrap_or(u64::MAX);
+        starling_store::Retention {
+            millis: seconds.saturating_mul(1_000),
+            bytes: self.retention_bytes.0,
+        }
+    }
+}
+
 /// How claims of several authors fold into one view.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -393,6 +405,9 @@ impl Config {
                 "store.engine",
                 format!("`sled` or `redb` is possible, found {:?}", self.store.engine),
             ));
+        }
+        if let Err(error) = starling_policy::units::parse_span(&self.store.retention) {
+            return Err(("store.retention", error.to_string()));
         }
         if let Some(level) = &self.scan.fail_on
             && !starling_policy::FailOn::ALL

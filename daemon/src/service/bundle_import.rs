@@ -45,6 +45,7 @@ impl SiteParts {
         };
         if !params.dry_run {
             self.changed();
+            self.forget_if_due();
         }
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)

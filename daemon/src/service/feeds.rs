@@ -106,6 +106,7 @@ impl SiteParts {
             return Err(account.rejected_problem());
         }
         account.commit(options.complete && whole)?;
+        self.forget_if_due();
         let mut report = account.report;
         report.input_bytes = account.input_bytes;
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -5,6 +5,7 @@
 
 mod advisories;
 mod advisory_shown;
+mod as_of;
 mod bundle_conflicts;
 mod bundle_export;
 mod bundle_import;
@@ -50,6 +51,9 @@ pub use self::explain::shown_explanation;
 pub(crate) use self::problem::{engine_problem, store_problem};
 pub(crate) use self::scan::{Judge, KEV_SOURCE, ViewKnowledge};
 
+/// By how much what is kept of the past may be older than configured where no daemon runs, in milliseconds.
+const A_DAY_MILLIS: u64 = 86_400_000;
+
 /// A site that is open: in a daemon, or for one command.
 #[derive(Clone)]
 pub(crate) struct Site(pub(crate) Arc<SiteParts>);
@@ -75,6 +79,8 @@ pub(crate) struct SiteParts {
     pub(crate) policies: Arc<PolicyFile>,
     /// Imports run one at a time: each compares with what the one before it wrote.
     pub(crate) imports: Mutex<()>,
+    /// Answers by the past that take a file are made one at a time.
+    pub(crate) pasts: Mutex<()>,
 }
 
 impl Site {
@@ -144,6 +150,7 @@ impl Site {
             indexes,
             known,
             imports: Mutex::new(()),
+            pasts: Mutex::new(()),
         };
         Ok(Self(Arc::new(parts)))
     }
@@ -238,6 +245,28 @@ impl SiteParts {
             .set_settings(settings_of(self.home.chain(), &self.config, &listed))
     }
 
+    /// Without a daemon nobody forgets the past in time: a command that imported does, once a day is too much. The
+    /// caller holds the lock of imports.
+    fn forget_if_due(&self) {
+        if self.started.is_some() {
+            return;
+        }
+        let retention = self.config.store.retention();
+        let outcome = self.store.history().and_then(|history| {
+            let due = history
+                .since
+                .plus_millis(retention.millis)
+                .plus_millis(A_DAY_MILLIS);
+            if due < now() {
+                self.store.drop_superseded(&retention)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            tracing::warn!(error = %crate::home::error_chain(&error), "forgetting what is too old");
+        }
+    }
+
     /// Tells the sync task and the subscribers that the store changed.
     pub(crate) fn changed(&self) {
         self.local.send_modify(|count| *count += 1);
@@ -323,16 +352,29 @@ impl SiteService for Site {
         documents: ScanDocuments,
         params: types::ScanParams,
     ) -> ServiceResult<types::VerdictEnvelope> {
-        self.blocking(move |site| site.scan(&documents, params)).await
+        self.blocking(move |site| site.scan_as_asked(&documents, &params))
+            .await
     }
 
     async fn explain(&self, query: types::ExplainQuery) -> ServiceResult<types::Explanation> {
-        self.blocking(move |site| site.explain(&query)).await
+        self.blocking(move |site| match &query.as_of {
+            None => site.explain(&query),
+            Some(as_of) => site.as_of(site.past(as_of)?, |then| then.explain(&query)),
+        })
+        .await
     }
 
-    async fn advisory(&self, name: &str) -> ServiceResult<types::AdvisoryLookup> {
+    async fn advisory(
+        &self,
+        name: &str,
+        query: types::AdvisoryQuery,
+    ) -> ServiceResult<types::AdvisoryLookup> {
         let name = name.to_owned();
-        self.blocking(move |site| site.advisory(&name)).await
+        self.blocking(move |site| match &query.as_of {
+            None => site.advisory(&name),
+            Some(as_of) => site.as_of(site.past(as_of)?, |then| then.advisory(&name)),
+        })
+        .await
     }
 
     async fn advisories(&self, query: types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {

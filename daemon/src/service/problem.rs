@@ -18,11 +18,19 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
         StoreError::Head(_) | StoreError::Author(_) => ErrorCode::SignatureVerificationFailed,
         StoreError::Frozen { .. } | StoreError::Behind { .. } => ErrorCode::ForkDetected,
         StoreError::NoSuchPosition { .. } => ErrorCode::InvalidCursor,
+        StoreError::BeforeHistory { .. } => {
+            return Problem::new(
+                ErrorCode::HistoryExpired,
+                format!("{attempted}: {}", error_chain(error)),
+            )
+            .hint(super::as_of::RETENTION_HINT);
+        }
         StoreError::MissingBody { .. } => ErrorCode::BodyMissing,
         StoreError::ViewBehind => ErrorCode::Busy,
         StoreError::DamagedRow { .. }
         | StoreError::DamagedBody { .. }
         | StoreError::MissingDictionary { .. }
+        | StoreError::HistoryDamaged { .. }
         | StoreError::View(_) => ErrorCode::StoreDamaged,
         StoreError::OtherSite { .. } | StoreError::NewerSchema { .. } | StoreError::TooManyAuthors { .. } => {
             ErrorCode::ConfigInvalid

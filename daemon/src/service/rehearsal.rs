@@ -40,7 +40,7 @@ impl SiteParts {
     }
 
     /// This site on another store, with nobody listening.
-    fn on(&self, store: SiteStore) -> Self {
+    pub(super) fn on(&self, store: SiteStore) -> Self {
         Self {
             home: self.home.clone(),
             config: self.config.clone(),
@@ -55,6 +55,7 @@ impl SiteParts {
             indexes: Arc::new(Indexes::nowhere()),
             known: super::known::KnownState::uncounted(),
             imports: Default::default(),
+            pasts: Default::default(),
         }
     }
 }

@@ -38,10 +38,30 @@ const INDEXED_BY_A_COMMAND: u64 = 2_000;
 const MAX_WORKERS: usize = 4;
 
 impl SiteParts {
-    pub(super) fn scan(
+    /// Judges by what is known now, or at the moment that is asked for.
+    pub(super) fn scan_as_asked(
         &self,
         documents: &ScanDocuments,
-        params: types::ScanParams,
+        params: &types::ScanParams,
+    ) -> ServiceResult<types::VerdictEnvelope> {
+        let Some(as_of) = &params.as_of else {
+            return self.scan(documents, params);
+        };
+        let past = self.past(as_of)?;
+        let params = types::ScanParams {
+            at: params.at.or(Some(past.at.into())),
+            as_of: None,
+            ..params.clone()
+        };
+        let mut envelope = self.as_of(past, |then| then.scan(documents, &params))?;
+        envelope.known_since = Some(past.since.into());
+        Ok(envelope)
+    }
+
+    fn scan(
+        &self,
+        documents: &ScanDocuments,
+        params: &types::ScanParams,
     ) -> ServiceResult<types::VerdictEnvelope> {
         let judge = Judge {
             home: &self.home,
@@ -64,13 +84,13 @@ impl SiteParts {
         };
         let state = &known.state;
         if let Some(index) = self.indexes.find(&known.stamp) {
-            if let Some(envelope) = judge.scan(documents, &params, &*index, state)? {
+            if let Some(envelope) = judge.scan(documents, params, &*index, state)? {
                 return Ok(envelope);
             }
             self.indexes.discard();
         }
         judge
-            .scan(documents, &params, &ViewKnowledge::new(&reader)?, state)?
+            .scan(documents, params, &ViewKnowledge::new(&reader)?, state)?
             .ok_or_else(|| Problem::internal("scanning", "the view cannot be read"))
     }
 
@@ -138,7 +158,7 @@ impl Judge<'_> {
         })?;
         let vex = VexDocument::read_all(documents.vex.iter().map(AsRef::as_ref))
             .map_err(|error| Problem::new(ErrorCode::VexUnreadable, crate::home::error_chain(&error)))?;
-        let as_of = match params.as_of {
+        let as_of = match params.at {
             Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),
             None => now(),
         };
@@ -179,6 +199,7 @@ impl Judge<'_> {
             site: self.home.chain().site().into(),
             site_id: self.home.chain().slug().into(),
             time: now().into(),
+            known_since: None,
             exit_code: exit_code(&verdict),
             signature: None,
         }))

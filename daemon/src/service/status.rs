@@ -84,6 +84,7 @@ impl SiteParts {
                 engine: self.store.engine().name().to_owned(),
                 size_bytes: self.store.size_on_disk().map_err(failed)?.0,
                 schema: SiteStore::schema(),
+                known_back_to: Some(self.store.history().map_err(failed)?.since.into()),
             },
         })
     }

@@ -8,8 +8,8 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use starling_api::{SiteService, Upload};
 use starling_api_types::{
-    AdvisoryLookup, ErrorCode, ExportRequest, FeedImportOptions, ImportParams, ImportReport, Problem,
-    SiteAdd, SiteSlug, Status,
+    AdvisoryLookup, AdvisoryQuery, ErrorCode, ExportRequest, FeedImportOptions, ImportParams, ImportReport,
+    Problem, SiteAdd, SiteSlug, Status,
 };
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
@@ -146,7 +146,7 @@ impl Site<'_> {
 
     /// A record as it is shown, by its id.
     pub(crate) fn get(&self, name: &str) -> Result<AdvisoryLookup, Problem> {
-        self.wait(self.service.advisory(name))
+        self.wait(self.service.advisory(name, AdvisoryQuery::default()))
     }
 
     pub(crate) fn import(&self, bundle: &[u8], params: ImportParams) -> Result<ImportReport, Problem> {

@@ -1,7 +1,7 @@
 //! Looking advisories up.
 
 use serde_json::json;
-use starling_api_types::{AdvisoryListQuery, ErrorCode, ExportRequest, ImportParams};
+use starling_api_types::{AdvisoryListQuery, AdvisoryQuery, ErrorCode, ExportRequest, ImportParams};
 
 use crate::bench::{Bench, Site, advisory, code};
 
@@ -34,7 +34,7 @@ fn a_package_url_with_a_version_gives_what_affects_that_version_alone() {
     assert_eq!(of_purl(&site, "pkg:npm/express@4.18.0"), ["EX-2"]);
     assert!(of_purl(&site, "pkg:npm/express@5.0.0").is_empty());
 
-    let get = |purl: &str| site.wait(site.service.advisory(purl));
+    let get = |purl: &str| site.wait(site.service.advisory(purl, AdvisoryQuery::default()));
     assert_eq!(get("pkg:npm/express").unwrap().advisories.len(), 3);
     let found = get("pkg:npm/express@4.18.0").unwrap();
     assert_eq!(found.advisories.len(), 1);

@@ -6,5 +6,6 @@ mod bench;
 mod imports;
 mod indexes;
 mod lookup;
+mod past;
 mod scans;
 mod stores;

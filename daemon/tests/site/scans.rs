@@ -34,7 +34,7 @@ fn documents(policy: Option<&str>) -> ScanDocuments {
 
 fn params() -> ScanParams {
     ScanParams {
-        as_of: Some("2025-06-01T00:00:00.000Z".parse().unwrap()),
+        at: Some("2025-06-01T00:00:00.000Z".parse().unwrap()),
         fail_on_unused: true,
         ..ScanParams::default()
     }

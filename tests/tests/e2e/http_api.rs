@@ -47,7 +47,7 @@ fn a_build_server_scans_and_reads_without_a_token() {
     );
     let _ = site.import("mine", &sample_feed(), &[]);
     let sbom = std::fs::read(sample_sbom(&site)).unwrap();
-    let scan = Request::post("/scan?fail_on=high&as_of=2025-06-01T00:00:00.000Z", &sbom);
+    let scan = Request::post("/scan?fail_on=high&at=2025-06-01T00:00:00.000Z", &sbom);
     let envelope: VerdictEnvelope = scan.tcp(&address).json(200);
     assert_eq!(envelope.exit_code, 1);
     let page: AdvisoryPage = Request::get("/advisories?purl=pkg:npm/express")

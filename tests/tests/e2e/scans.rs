@@ -12,7 +12,7 @@ use crate::{bench, sample_feed, sample_sbom};
 const AT: &str = "2025-06-01T00:00:00.000Z";
 
 fn scan(site: &Site, sbom: &Path) -> VerdictEnvelope {
-    let ended = site.json_call(["scan".as_ref(), sbom.as_os_str(), "--as-of".as_ref(), AT.as_ref()]);
+    let ended = site.json_call(["scan".as_ref(), sbom.as_os_str(), "--at".as_ref(), AT.as_ref()]);
     serde_json::from_slice(&ended.stdout).expect("a verdict")
 }
 

@@ -1,0 +1,149 @@
+//! A moment of the past, named by a time or by what was accepted then.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::text::{Cursor, TextError};
+use crate::time::Timestamp;
+
+/// Longest name of a site before the `@`, in bytes: an identity has 71.
+const SITE_MAX_BYTES: usize = 128;
+/// What is after a date for its last moment, in UTC.
+const END_OF_DAY: &str = "T23:59:59.999Z";
+const EXPECTED: &str = "a time as in 2025-01-15T10:30:00.000Z, a date as in 2025-01-15, or a cursor as in 2025-01-15T10:30:00.000Z#0042, after SITE@ where that is not clear";
+
+/// Which moment's knowledge is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AsOf {
+    /// What the site knew at a time. A date alone is its last moment, in UTC.
+    Time(Timestamp),
+    /// What it knew when it had accepted a log up to a cursor.
+    Cursor {
+        /// The log's author, by name or identity, where it was given.
+        site: Option<String>,
+        /// The place in the log.
+        cursor: Cursor,
+    },
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => time.fmt(f),
+            Self::Cursor { site: None, cursor } => cursor.fmt(f),
+            Self::Cursor {
+                site: Some(site),
+                cursor,
+            } => write!(f, "{site}@{cursor}"),
+        }
+    }
+}
+
+impl FromStr for AsOf {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let refuse = || TextError {
+            what: "moment",
+            found: text.chars().take(80).collect(),
+            expected: EXPECTED,
+        };
+        if !text.contains('#') {
+            let date = text.len() == "2025-01-15".len();
+            let time = if date {
+                format!("{text}{END_OF_DAY}").parse()
+            } else {
+                text.parse()
+            };
+            return time.map(Self::Time).map_err(|_| refuse());
+        }
+        let (site, cursor) = match text.split_once('@') {
+            Some((site, cursor)) => (Some(site), cursor),
+            None => (None, text),
+        };
+        let named = |site: &str| {
+            let printable = site.bytes().all(|byte| byte.is_ascii_graphic());
+            !site.is_empty() && site.len() <= SITE_MAX_BYTES && printable
+        };
+        if !site.is_none_or(named) {
+            return Err(refuse());
+        }
+        Ok(Self::Cursor {
+            site: site.map(str::to_owned),
+            cursor: cursor.parse().map_err(|_| refuse())?,
+        })
+    }
+}
+
+impl Serialize for AsOf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AsOf {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl PartialSchema for AsOf {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .description(Some(format!("A moment: {EXPECTED}.")))
+            .into()
+    }
+}
+
+impl ToSchema for AsOf {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_dates_and_cursors_are_told_apart() {
+        let shown = |text: &str| text.parse::<AsOf>().map(|as_of| as_of.to_string()).ok();
+        assert_eq!(shown("2025-01-15").as_deref(), Some("2025-01-15T23:59:59.999Z"));
+        assert_eq!(
+            shown("2025-01-15T11:30:00+01:00").as_deref(),
+            Some("2025-01-15T10:30:00.000Z")
+        );
+        for cursor in [
+            "2025-01-15T10:30:00.000Z#0042",
+            "site-b@2025-01-15T10:30:00.000Z#0042",
+        ] {
+            assert_eq!(shown(cursor).as_deref(), Some(cursor));
+            assert!(matches!(cursor.parse(), Ok(AsOf::Cursor { .. })));
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused_and_said() {
+        let long = format!("{}@2025-01-15T10:30:00.000Z#1", "x".repeat(200));
+        for text in [
+            "",
+            "yesterday",
+            "2025-13-45",
+            "2025-01-15T10:30",
+            "@2025-01-15T10:30:00.000Z#1",
+            "a b@2025-01-15T10:30:00.000Z#1",
+            "site@2025-01-15T10:30:00.000Z",
+            "#",
+            "2025-01-15#",
+            "ééééé",
+            long.as_str(),
+        ] {
+            let refused = text.parse::<AsOf>();
+            assert!(refused.is_err(), "{text}: {refused:?}");
+        }
+    }
+}
