@@ -16,6 +16,63 @@ fn scan(site: &Site, sbom: &Path) -> VerdictEnvelope {
     serde_json::from_slice(&ended.stdout).expect("a verdict")
 }
 
+#[test]
+fn what_was_known_before_is_told_again_by_a_daemon_and_without_one() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    let sbom = sample_sbom(&site);
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let then = scan(&site, &sbom);
+    let cursor = site.status().head.expect("it said something");
+    let fewer = starling_tests::feed::Folder {
+        files: sample_feed().files.into_iter().take(1).collect(),
+    };
+    let _ = site.import("mine", &fewer, &["--complete"]);
+    assert_ne!(scan(&site, &sbom).verdict, then.verdict);
+
+    let ask = |site: &Site, moment: &str| -> VerdictEnvelope {
+        let args = [
+            "scan".as_ref(),
+            sbom.as_os_str(),
+            "--at".as_ref(),
+            AT.as_ref(),
+            "--as-of".as_ref(),
+            moment.as_ref(),
+        ];
+        serde_json::from_slice(&site.json_call(args).stdout).expect("a verdict")
+    };
+    let moments = [
+        then.time.to_string(),
+        cursor.to_string(),
+        format!("site-a@{cursor}"),
+    ];
+    for moment in &moments {
+        assert_eq!(ask(&site, moment).verdict, then.verdict, "{moment}");
+    }
+    site.up();
+    for moment in &moments {
+        assert_eq!(
+            ask(&site, moment).verdict,
+            then.verdict,
+            "{moment}, by the daemon"
+        );
+    }
+    site.kill();
+    assert_eq!(ask(&site, &moments[0]).verdict, then.verdict, "after a kill");
+    let refused = site.refused([
+        "scan".as_ref(),
+        sbom.as_os_str(),
+        "--as-of".as_ref(),
+        "2001-01-01".as_ref(),
+    ]);
+    assert_eq!(refused.code, starling_api_types::ErrorCode::HistoryExpired);
+    assert!(
+        refused
+            .detail
+            .contains(&site.status().store.known_back_to.unwrap().to_string())
+    );
+}
+
 fn index(site: &Site) -> PathBuf {
     site.home().join("match.idx")
 }
