@@ -71,6 +71,13 @@ const BUNDLE_UPLOAD: &[ErrorCode] = &[
     E::UploadInterrupted,
     E::DiskFull,
 ];
+/// Errors of asking for what was known before.
+const PAST: &[ErrorCode] = &[
+    E::InvalidCursor,
+    E::SiteNotFound,
+    E::HistoryExpired,
+    E::NotAccepted,
+];
 /// Errors of looking up a listed site.
 const SITE: &[ErrorCode] = &[E::BadRequest, E::SiteNotFound, E::TimedOut];
 
@@ -80,19 +87,26 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
         "health" | "status" | "sync_status" | "list_sites" | "openapi" => (false, vec![&[E::TimedOut]]),
         "scan" => (
             false,
-            vec![&[
-                E::BadRequest,
-                E::BodyTooLarge,
-                E::UploadInterrupted,
-                E::SbomUnreadable,
-                E::BaselineUnreadable,
-                E::PolicyInvalid,
-                E::VexUnreadable,
-                E::TimedOut,
-            ]],
+            vec![
+                &[
+                    E::BadRequest,
+                    E::BodyTooLarge,
+                    E::UploadInterrupted,
+                    E::SbomUnreadable,
+                    E::BaselineUnreadable,
+                    E::PolicyInvalid,
+                    E::VexUnreadable,
+                    E::TimedOut,
+                ],
+                PAST,
+            ],
         ),
-        "explain" | "list_advisories" | "dump_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
-        "get_advisory" => (false, vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut]]),
+        "list_advisories" | "dump_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
+        "explain" => (false, vec![&[E::BadRequest, E::TimedOut], PAST]),
+        "get_advisory" => (
+            false,
+            vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut], PAST],
+        ),
         "get_site" | "site_history" | "site_status" => (false, vec![SITE]),
         "remove_site" => (true, vec![SITE]),
         "add_site" => (
