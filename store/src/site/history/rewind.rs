@@ -25,6 +25,7 @@ use crate::site::listing::ListedSite;
 use crate::site::rows::{ClaimRow, LogNumber, SourceRow, claim_key, damaged, sites, source_text};
 use crate::site::state::{LogId, State};
 use crate::site::txn::Txn;
+use crate::site::unindexed::forget_base;
 
 /// What must be put back, over all moments that are undone.
 #[derive(Debug, Default)]
@@ -96,6 +97,10 @@ impl SiteStore {
                 self.put_back_settings(&before)?;
                 return self.rebuild_view(state);
             }
+            // No index is made of the past, so nobody asks what changes in its view.
+            let mut txn = Txn::new(self.engine.as_ref());
+            forget_base(&mut txn);
+            txn.commit()?;
             let touched: Vec<RecordKey> = touched.into_iter().collect();
             for some in touched.chunks(RECORDS_PER_STEP) {
                 let mut txn = Txn::new(self.engine.as_ref());
