@@ -11,6 +11,7 @@ use starling_scanner::scan::ScanResult;
 use crate::baseline::Baseline;
 use crate::judge::{CauseKind, Judge};
 use crate::policy::Policy;
+use crate::rego::RegoDecisions;
 use crate::rule::{RuleReport, RuleState};
 use crate::verdict::{
     Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
@@ -54,6 +55,8 @@ pub struct Judged<'a> {
     pub baseline: Option<&'a Baseline>,
     /// What suppliers say; any number of documents.
     pub vex: &'a [VexDocument],
+    /// What a Rego policy said about the findings, by their places in `result`.
+    pub rego: Option<&'a RegoDecisions>,
 }
 
 /// Decides. The outcome is the first that applies of:
@@ -64,8 +67,8 @@ pub struct Judged<'a> {
 /// 3. `warn`: a finding warns, a rule that matters expires, or packages could not be judged;
 /// 4. `pass`.
 ///
-/// About a finding the first of these decides: a rule of the policy, a VEX statement, the failing
-/// thresholds, the warning ones.
+/// About a finding the first of these decides: a rule of the policy, the Rego policy, a VEX statement, the
+/// failing thresholds, the warning ones.
 ///
 /// `as_of` is the time to judge at; checks after it count as made at it.
 pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, as_of: UnixMillis) -> Verdict {
@@ -75,16 +78,18 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         result,
         baseline,
         vex,
+        rego,
     } = judged;
     let mut reasons = Vec::new();
     let mut excused = 0;
-    let mut judge = Judge::new(policy, vex, inventory.subject.as_deref(), as_of);
+    let mut judge = Judge::new(policy, vex, rego, inventory.subject.as_deref(), as_of);
     let findings: Vec<JudgedFinding> = result
         .findings
         .iter()
-        .map(|finding| {
+        .enumerate()
+        .map(|(index, finding)| {
             let known = baseline.is_some_and(|baseline| baseline.knows(finding));
-            let (mut action, decided_by) = judge.judge(finding);
+            let (mut action, decided_by) = judge.judge_at(index, finding);
             if known && action == Action::Fail {
                 action = Action::Warn;
                 excused += 1;
@@ -97,7 +102,8 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
             }
         })
         .collect();
-    let (rules, vex) = judge.into_reports();
+    let (rules, vex, rego_report) = judge.into_reports();
+    rego_reasons(rego, &mut reasons);
     if excused > 0 {
         reasons.push(Reason {
             code: ReasonCode::FindingsKnown,
@@ -138,11 +144,12 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         findings,
         knowledge_root: knowledge.root,
         sources,
-        policy_hash: policy.hash(),
+        policy_hash: policy.hash_with(rego.map(|rego| rego.version)),
         view_policy_hash: knowledge.view_policy_hash.clone(),
         policy_version: policy.version,
         rules,
         vex,
+        rego: rego_report,
         baseline: baseline.map(|baseline| VerdictBaseline {
             hash: baseline.hash(),
             known: findings_known,
@@ -158,13 +165,14 @@ fn are(count: usize) -> &'static str {
 
 fn outcome_of(code: ReasonCode) -> Outcome {
     match code {
-        ReasonCode::FindingsFail | ReasonCode::RulesUnused => Outcome::Fail,
+        ReasonCode::FindingsFail | ReasonCode::RegoDenies | ReasonCode::RulesUnused => Outcome::Fail,
         ReasonCode::KnowledgeEmpty
         | ReasonCode::KnowledgeStale
         | ReasonCode::KnowledgeMissing
         | ReasonCode::CoverageTooLow => Outcome::Unknown,
         ReasonCode::FindingsWarn
         | ReasonCode::FindingsKnown
+        | ReasonCode::RegoWarns
         | ReasonCode::RulesExpired
         | ReasonCode::RulesExpiring
         | ReasonCode::CoverageGaps
@@ -199,6 +207,7 @@ fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
             CauseKind::Severity => format!("the threshold \"{}\"", cause.id),
             CauseKind::Condition => format!("the policy's {}", cause.id),
             CauseKind::Rule => format!("the rule \"{}\"", cause.id),
+            CauseKind::Rego => format!("the Rego decision \"{}\"", cause.id),
             CauseKind::Vex => continue,
         };
         *counts.entry((code, what)).or_default() += 1;
@@ -210,6 +219,23 @@ fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
             "findings reach"
         };
         let text = format!("{count} {reach} {what}");
+        reasons.push(Reason { code, text });
+    }
+}
+
+/// What the Rego policy says about the scan as a whole.
+fn rego_reasons(rego: Option<&RegoDecisions>, reasons: &mut Vec<Reason>) {
+    for decision in rego.map(RegoDecisions::about_the_scan).unwrap_or_default() {
+        let (code, word) = match decision.action {
+            Action::Fail => (ReasonCode::RegoDenies, "denies"),
+            _ => (ReasonCode::RegoWarns, "warns"),
+        };
+        let why = decision.reason.as_deref().unwrap_or("it does not say why");
+        let text = if decision.id == "deny" || decision.id == "warn" {
+            format!("the Rego policy {word}: {why}")
+        } else {
+            format!("the Rego policy {word} by \"{}\": {why}", decision.id)
+        };
         reasons.push(Reason { code, text });
     }
 }

@@ -50,8 +50,8 @@ pub struct ExampleOutcome {
 impl Example {
     /// Holds the policy against it; `now` is the time to judge at where the example names none.
     pub fn run(&self, policy: &Policy, now: UnixMillis) -> ExampleOutcome {
-        let mut judge = Judge::new(policy, &[], self.subject.as_deref(), self.at.unwrap_or(now));
-        let (found, cause) = judge.judge(&self.finding);
+        let mut judge = Judge::new(policy, &[], None, self.subject.as_deref(), self.at.unwrap_or(now));
+        let (found, cause) = judge.judge_at(0, &self.finding);
         let found_rule = cause
             .filter(|cause| cause.kind == CauseKind::Rule)
             .map(|cause| cause.id);

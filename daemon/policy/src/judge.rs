@@ -1,11 +1,14 @@
 //! What policy does about one finding: the site's rules first, then what suppliers say, then its thresholds.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::Finding;
 
 use crate::condition::Circumstances;
 use crate::policy::{FailOn, Policy};
+use crate::rego::{RegoDecision, RegoDecisions, RegoReport};
 use crate::rule::{RuleReport, RuleState};
 use crate::verdict::Action;
 use crate::vex::{VexDocument, VexIndex, VexReport};
@@ -32,6 +35,8 @@ pub enum CauseKind {
     Condition,
     /// A rule.
     Rule,
+    /// A decision of the Rego policy; its id is the one that the policy gives.
+    Rego,
     /// A VEX statement; its id is the document's hash.
     Vex,
 }
@@ -43,12 +48,15 @@ pub(crate) struct Judge<'a> {
     circumstances: Circumstances<'a>,
     rules: Vec<RuleReport>,
     vex: VexIndex<'a>,
+    rego: Option<RegoReport>,
+    decisions: BTreeMap<usize, &'a RegoDecision>,
 }
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(
         policy: &'a Policy,
         vex: &'a [VexDocument],
+        rego: Option<&'a RegoDecisions>,
         subject: Option<&'a str>,
         as_of: UnixMillis,
     ) -> Self {
@@ -64,11 +72,13 @@ impl<'a> Judge<'a> {
             circumstances: Circumstances { subject, as_of },
             rules: policy.rules.iter().map(report).collect(),
             vex: VexIndex::of(vex),
+            rego: rego.map(RegoReport::of),
+            decisions: rego.map(RegoDecisions::by_finding).unwrap_or_default(),
         }
     }
 
-    /// Decides about a finding.
-    pub(crate) fn judge(&mut self, finding: &Finding) -> (Action, Option<Cause>) {
+    /// Decides about the finding of this index in the scan's result.
+    pub(crate) fn judge_at(&mut self, index: usize, finding: &Finding) -> (Action, Option<Cause>) {
         for (rule, report) in self.policy.rules.iter().zip(&mut self.rules) {
             if !rule.when.holds(finding, &self.circumstances) {
                 continue;
@@ -82,6 +92,17 @@ impl<'a> Judge<'a> {
                 };
                 return (rule.action, Some(cause));
             }
+        }
+        if let Some(decision) = self.decisions.get(&index) {
+            if let Some(report) = &mut self.rego {
+                report.matched += 1;
+            }
+            let cause = Cause {
+                kind: CauseKind::Rego,
+                id: decision.id.clone(),
+                reason: decision.reason.clone(),
+            };
+            return (decision.action, Some(cause));
         }
         if let Some((statement, document)) = self.vex.settle(finding) {
             let status = statement.status.as_str();
@@ -119,9 +140,9 @@ impl<'a> Judge<'a> {
         (Action::Ignore, None)
     }
 
-    /// What came of each rule and each VEX document, in the order given.
-    pub(crate) fn into_reports(self) -> (Vec<RuleReport>, Vec<VexReport>) {
-        (self.rules, self.vex.into_reports())
+    /// What came of each rule, each VEX document, in the order given, and of the Rego policy.
+    pub(crate) fn into_reports(self) -> (Vec<RuleReport>, Vec<VexReport>, Option<RegoReport>) {
+        (self.rules, self.vex.into_reports(), self.rego)
     }
 }
 

@@ -15,6 +15,7 @@ mod exit;
 mod glob;
 mod judge;
 mod policy;
+mod rego;
 mod rule;
 pub mod units;
 mod verdict;
@@ -29,6 +30,10 @@ pub use exit::exit_code;
 pub use glob::{Glob, GlobError};
 pub use judge::{Cause, CauseKind};
 pub use policy::{FailOn, Policy, PolicyError, PolicyHash};
+pub use rego::{
+    MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoDecision, RegoDecisions,
+    RegoError, RegoInput, RegoInputError, RegoPolicy, RegoTest,
+};
 pub use rule::{Expiry, Rule, RuleReport, RuleState};
 pub use verdict::{
     Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,

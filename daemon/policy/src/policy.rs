@@ -156,9 +156,22 @@ impl Policy {
 
     /// Returns the hash of the compiled policy: domain-separated BLAKE3 of its canonical JSON.
     pub fn hash(&self) -> PolicyHash {
+        self.hash_with(None)
+    }
+
+    /// Returns the hash of all that decides: the compiled policy, and the Rego policy beside it if there is one.
+    pub fn hash_with(&self, rego: Option<PolicyVersion>) -> PolicyHash {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            policy: &'a Policy,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            rego: Option<PolicyVersion>,
+        }
         let mut hasher = blake3::Hasher::new_derive_key("starling policy 1");
+        let whole = Whole { policy: self, rego };
         // Plain fields of texts and small integers always serialise, and always canonicalise.
-        hasher.update(&json::to_canonical(self).unwrap_or_default());
+        hasher.update(&json::to_canonical(&whole).unwrap_or_default());
         PolicyHash(*hasher.finalize().as_bytes())
     }
 }

@@ -14,6 +14,8 @@ use crate::*;
 
 const POLICY_SCHEMA: &str = include_str!("../../../docs/schemas/policy.schema.json");
 const VERDICT_SCHEMA: &str = include_str!("../../../docs/schemas/verdict.schema.json");
+const REGO_INPUT_SCHEMA: &str = include_str!("../../../docs/schemas/rego-input.schema.json");
+const REGO: &str = include_str!("../../../docs/examples/policy.rego");
 const POLICY: &str = include_str!("../../../docs/examples/policy.yaml");
 
 /// Says where `value` breaks `schema`; `strict` refuses keys that the schema does not name.
@@ -119,14 +121,18 @@ fn full_verdict() -> Value {
         {"vulnerability": {"name": "CVE-2024-7"}, "products": [{"@id": "cpe:/a:x"}], "status": "fixed"}]});
     let vex = [VexDocument::read(vex.to_string().as_bytes()).unwrap()];
     let inventory = sbom::read(DOCUMENT).unwrap();
+    let rego = RegoPolicy::read(REGO.as_bytes()).unwrap();
+    let as_of: UnixMillis = "2026-12-25T00:00:00Z".parse().unwrap();
+    let input = RegoInput::of(&scan, Some("shop"), &knowledge(), as_of).unwrap();
+    let rego = rego.evaluate(&input).unwrap();
     let judged = |baseline| Judged {
         document: DOCUMENT,
         inventory: &inventory,
         result: &scan,
         baseline,
         vex: &vex,
+        rego: Some(&rego),
     };
-    let as_of: UnixMillis = "2026-12-25T00:00:00Z".parse().unwrap();
     let before = decide(judged(None), &policy, &knowledge(), as_of)
         .to_bytes()
         .unwrap();
@@ -146,6 +152,7 @@ fn a_verdict_with_everything_is_as_its_schema_says() {
         "/vex/0/author",
         "/baseline/hash",
         "/policy_version",
+        "/rego/version",
         "/findings/0/known",
         "/findings/0/epss",
         "/findings/0/severity/stated",
@@ -159,6 +166,29 @@ fn a_verdict_with_everything_is_as_its_schema_says() {
         (&verdict["vex"][0]["settled"], &verdict["vex"][0]["unusable"]),
         (&json!(1), &json!(1))
     );
+}
+
+#[test]
+fn what_a_rego_policy_is_given_is_as_its_schema_says() {
+    let mut rated = finding(Level::High);
+    rated.severity.score = Some(Score::from_tenths(75));
+    rated.threat.epss = "0.5".parse().ok();
+    let scan = ScanResult {
+        findings: vec![rated, finding(Level::Unknown)],
+        coverage: Coverage::default(),
+        gaps: vec![],
+    };
+    let input = RegoInput::of(&scan, Some("shop"), &knowledge(), UnixMillis::EPOCH).unwrap();
+    let value: Value = serde_json::from_str(input.as_json()).unwrap();
+    assert_eq!(check(REGO_INPUT_SCHEMA, &value, false), Vec::<String>::new());
+    for place in [
+        "/subject",
+        "/findings/0/cvss",
+        "/findings/0/epss_probability",
+        "/coverage/total",
+    ] {
+        assert!(value.pointer(place).is_some(), "{place}: {value:#}");
+    }
 }
 
 #[test]

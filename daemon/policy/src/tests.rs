@@ -90,6 +90,7 @@ fn judge_against(
         result,
         baseline,
         vex: &[],
+        rego: None,
     };
     decide(judged, policy, knowledge, UnixMillis::saturating(AS_OF))
 }

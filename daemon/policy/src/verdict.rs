@@ -11,6 +11,7 @@ use crate::decide::SourceCheck;
 use crate::document::PolicyVersion;
 use crate::judge::Cause;
 use crate::policy::PolicyHash;
+use crate::rego::RegoReport;
 use crate::rule::RuleReport;
 use crate::vex::VexReport;
 
@@ -64,6 +65,8 @@ pub enum Action {
 pub enum ReasonCode {
     /// Findings reach the failing threshold.
     FindingsFail,
+    /// The Rego policy denies the scan as a whole.
+    RegoDenies,
     /// A rule decided nothing, and that is not accepted.
     RulesUnused,
     /// The site's knowledge holds no advisory.
@@ -78,6 +81,8 @@ pub enum ReasonCode {
     FindingsWarn,
     /// Findings that would fail are in the baseline.
     FindingsKnown,
+    /// The Rego policy warns of the scan as a whole.
+    RegoWarns,
     /// A rule that would decide has expired.
     RulesExpired,
     /// A rule that decides expires soon.
@@ -197,6 +202,9 @@ pub struct Verdict {
     /// What came of each VEX document, in the order given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vex: Vec<VexReport>,
+    /// What came of the Rego policy, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rego: Option<RegoReport>,
     /// The verdict that findings were held against, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<VerdictBaseline>,

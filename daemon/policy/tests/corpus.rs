@@ -185,6 +185,7 @@ fn judged(vulnerability: &str, purl: &str, document: VexDocument) -> Action {
         result: &result,
         baseline: None,
         vex: &[document],
+        rego: None,
     };
     let verdict = decide(judged, &Policy::default(), &knowledge, UnixMillis::EPOCH);
     verdict.findings[0].action

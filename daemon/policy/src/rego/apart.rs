@@ -1,0 +1,171 @@
+//! Rego in a process of its own: what that process is asked, and what it answers, as JSON.
+//!
+//! A hostile policy can end the process that reads it: by a stack that its parser or evaluation exhausts, by
+//! memory that a list or number takes that doubles at every line. So a daemon never reads one itself. It keeps
+//! the bytes ([`RegoSource`]) and asks another process, which answers by [`RegoRequest::answer`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{MAX_REGO_BYTES, RegoDecision, RegoError, RegoInput, RegoPolicy, RegoTest};
+use crate::document::{DocumentError, PolicyVersion};
+
+/// The text of a Rego policy, not read yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegoSource {
+    text: String,
+    version: PolicyVersion,
+}
+
+impl fmt::Debug for RegoSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegoSource")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RegoSource {
+    /// Takes the bytes of a policy.
+    ///
+    /// # Errors
+    /// If they are too many, or no text.
+    pub fn of(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let whole = |text: String| DocumentError { place: None, text };
+        if bytes.len() > MAX_REGO_BYTES {
+            return Err(whole(format!(
+                "it has {} bytes, more than the limit of {MAX_REGO_BYTES}",
+                bytes.len()
+            )));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| whole(format!("it is not UTF-8: {error}")))?;
+        Ok(Self {
+            text: text.to_owned(),
+            version: PolicyVersion::of(bytes),
+        })
+    }
+
+    /// The hash of its bytes, by which verdicts name it.
+    pub fn version(&self) -> PolicyVersion {
+        self.version
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What a process that runs Rego is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub struct RegoRequest {
+    /// The policy's text.
+    pub policy: String,
+    /// Its input, as [`RegoInput::as_json`] writes it.
+    pub input: String,
+    /// Whether to run the policy's tests in place of its decisions.
+    #[serde(default)]
+    pub test: bool,
+}
+
+/// What it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegoAnswer {
+    /// The decisions of the policy, and how many of its rules decide.
+    Decisions {
+        /// Its decisions.
+        decisions: Vec<RegoDecision>,
+        /// Number of rules that decide.
+        rules: usize,
+        /// Number of tests beside them.
+        tests: usize,
+    },
+    /// How its tests ended.
+    Tests(Vec<RegoTest>),
+    /// Why it cannot be read or evaluated.
+    Refused(RegoError),
+    /// Why the request makes no sense.
+    Unasked(String),
+}
+
+impl RegoRequest {
+    /// Does what is asked. It may take more memory and stack than there is: call it where that ends nothing
+    /// else.
+    pub fn answer(self) -> RegoAnswer {
+        let input = match RegoInput::from_json(self.input) {
+            Ok(input) => input,
+            Err(error) => return RegoAnswer::Unasked(error.to_string()),
+        };
+        let policy = match RegoPolicy::read(self.policy.as_bytes()) {
+            Ok(policy) => policy,
+            Err(DocumentError { place, text }) => {
+                return RegoAnswer::Refused(RegoError::Evaluation { place, text });
+            }
+        };
+        let answer = if self.test {
+            policy.run_tests(&input).map(RegoAnswer::Tests)
+        } else {
+            policy.evaluate(&input).map(|found| RegoAnswer::Decisions {
+                decisions: found.decisions,
+                rules: policy.rules(),
+                tests: policy.tests().len(),
+            })
+        };
+        answer.unwrap_or_else(RegoAnswer::Refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::UnixMillis;
+
+    use super::*;
+
+    fn ask(policy: &str, test: bool) -> RegoAnswer {
+        let request = RegoRequest {
+            policy: policy.to_owned(),
+            input: RegoInput::empty(UnixMillis::EPOCH).as_json().to_owned(),
+            test,
+        };
+        // As it travels.
+        let request: RegoRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
+        let answer = serde_json::to_string(&request.answer()).unwrap();
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    #[test]
+    fn questions_and_answers_travel() {
+        let policy = "package starling\ndeny contains \"x\" if true\ntest_a if count(deny) == 1\n";
+        let RegoAnswer::Decisions {
+            decisions,
+            rules,
+            tests,
+        } = ask(policy, false)
+        else {
+            panic!("no decisions");
+        };
+        assert_eq!((decisions.len(), rules, tests), (1, 1, 1));
+        let RegoAnswer::Tests(tests) = ask(policy, true) else {
+            panic!("no tests");
+        };
+        assert!(tests[0].passed);
+        let refused = ask("package starling\ndeny contains x if", false);
+        assert!(
+            matches!(
+                refused,
+                RegoAnswer::Refused(RegoError::Evaluation { place: Some(_), .. })
+            ),
+            "{refused:?}"
+        );
+        let request = RegoRequest {
+            policy: policy.to_owned(),
+            input: "{}".to_owned(),
+            test: false,
+        };
+        assert!(matches!(request.answer(), RegoAnswer::Unasked(_)));
+        RegoSource::of(&[0xff]).unwrap_err();
+    }
+}
