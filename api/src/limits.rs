@@ -14,6 +14,9 @@ pub const BASELINE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Largest policy of a scan, in bytes.
 pub const POLICY_MAX_BYTES: u64 = 1024 * 1024;
 
+/// Largest Rego policy of a scan, in bytes.
+pub const REGO_MAX_BYTES: u64 = 256 * 1024;
+
 /// Largest VEX document of a scan, in bytes.
 pub const VEX_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -25,7 +28,7 @@ pub const VEX_TOTAL_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Largest form of a scan, in bytes: its documents, and some for the lines between them.
 pub const SCAN_FORM_MAX_BYTES: u64 =
-    SBOM_MAX_BYTES + BASELINE_MAX_BYTES + POLICY_MAX_BYTES + VEX_TOTAL_MAX_BYTES + 64 * 1024;
+    SBOM_MAX_BYTES + BASELINE_MAX_BYTES + POLICY_MAX_BYTES + REGO_MAX_BYTES + VEX_TOTAL_MAX_BYTES + 64 * 1024;
 
 /// Largest feed upload, in bytes. It streams; the bound is there so that nothing is endless.
 pub const FEED_UPLOAD_MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;

@@ -14,7 +14,7 @@ use starling_api_types::{ErrorCode, Problem};
 
 use crate::body::{read_all, upload_stream};
 use crate::limits::{
-    BASELINE_MAX_BYTES, POLICY_MAX_BYTES, SBOM_MAX_BYTES, SCAN_FORM_MAX_BYTES, VEX_MAX_BYTES,
+    BASELINE_MAX_BYTES, POLICY_MAX_BYTES, REGO_MAX_BYTES, SBOM_MAX_BYTES, SCAN_FORM_MAX_BYTES, VEX_MAX_BYTES,
     VEX_MAX_DOCUMENTS, VEX_TOTAL_MAX_BYTES,
 };
 
@@ -25,12 +25,14 @@ const FORM: &str = "multipart/form-data";
 const SBOM: &str = "sbom";
 const BASELINE: &str = "baseline";
 const POLICY: &str = "policy";
+const REGO: &str = "rego";
 const VEX: &str = "vex";
 /// Every part of the form, with the most bytes that each may have.
 const PARTS: &[(&str, u64)] = &[
     (SBOM, SBOM_MAX_BYTES),
     (BASELINE, BASELINE_MAX_BYTES),
     (POLICY, POLICY_MAX_BYTES),
+    (REGO, REGO_MAX_BYTES),
     (VEX, VEX_MAX_BYTES),
 ];
 
@@ -41,8 +43,10 @@ pub struct ScanDocuments {
     pub sbom: Bytes,
     /// A verdict of before, bare or in its envelope: only what it does not have fails.
     pub baseline: Option<Bytes>,
-    /// A policy as YAML, in place of the site's own file.
+    /// A policy, in place of the site's own file: as YAML, or in Rego, told apart by content.
     pub policy: Option<Bytes>,
+    /// A policy in Rego, in place of the site's own Rego file.
+    pub rego: Option<Bytes>,
     /// VEX documents, each of its own kind.
     pub vex: Vec<Bytes>,
 }
@@ -62,6 +66,7 @@ impl ScanDocuments {
         let mut parts = vec![(SBOM, self.sbom)];
         parts.extend(self.baseline.map(|baseline| (BASELINE, baseline)));
         parts.extend(self.policy.map(|policy| (POLICY, policy)));
+        parts.extend(self.rego.map(|rego| (REGO, rego)));
         parts.extend(self.vex.into_iter().map(|vex| (VEX, vex)));
         if let [(_, sbom)] = parts.as_slice() {
             return (PLAIN.to_owned(), sbom.clone());
@@ -99,7 +104,7 @@ impl ScanDocuments {
         let names = PARTS.iter().map(|(name, _)| *name).collect();
         let constraints = Constraints::new().allowed_fields(names).size_limit(sizes);
         let mut form = Multipart::with_constraints(stream, boundary, constraints);
-        let (mut sbom, mut baseline, mut policy) = (None, None, None);
+        let (mut sbom, mut baseline, mut policy, mut rego) = (None, None, None, None);
         let mut vex: Vec<Bytes> = Vec::new();
         let mut vex_bytes = 0;
         while let Some(part) = form.next_field().await.map_err(refusal)? {
@@ -109,6 +114,7 @@ impl ScanDocuments {
                 SBOM => &mut sbom,
                 BASELINE => &mut baseline,
                 POLICY => &mut policy,
+                REGO => &mut rego,
                 VEX => {
                     vex_bytes += bytes.len() as u64;
                     if vex.len() >= VEX_MAX_DOCUMENTS || vex_bytes > VEX_TOTAL_MAX_BYTES {
@@ -134,6 +140,7 @@ impl ScanDocuments {
             sbom,
             baseline,
             policy,
+            rego,
             vex,
         })
     }
@@ -215,13 +222,14 @@ mod tests {
                 sbom: Bytes::from_static(b"{\"a\": \"\r\n\"}"),
                 baseline: baseline.clone(),
                 policy: baseline.clone(),
+                rego: baseline.clone(),
                 vex: vec![Bytes::from_static(hostile); 2],
             };
             let (content_type, body) = documents.clone().into_body();
             let back = read(&content_type, body).await.unwrap();
             assert_eq!(
-                (back.sbom, &back.baseline, &back.policy),
-                (documents.sbom, &baseline, &baseline)
+                (back.sbom, &back.baseline, &back.policy, &back.rego),
+                (documents.sbom, &baseline, &baseline, &baseline)
             );
             assert_eq!(back.vex, documents.vex);
         }

@@ -11,8 +11,9 @@ use starling_api_types::{
 };
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
-use starling_daemon::{RunError, home_problem, init_site, open_offline};
+use starling_daemon::{PolicyKind, RegoSummary, RunError, home_problem, init_site, open_offline};
 pub(crate) use starling_daemon::{generate_sbom, scan_cold, shown_explanation};
+use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
@@ -144,10 +145,10 @@ pub(crate) async fn convert_store(home: &Path, engine: Engine) -> Result<Convert
 ///
 /// # Errors
 /// `not_initialised`, `config_invalid`, `policy_invalid`, `file_access`.
-pub(crate) async fn policy_history(home: &Path) -> Result<PolicyHistory, Problem> {
+pub(crate) async fn policy_history(home: &Path, kind: PolicyKind) -> Result<PolicyHistory, Problem> {
     let home = home.to_owned();
     blocking("reading the policy's history", move || {
-        starling_daemon::policy_history(&home)
+        starling_daemon::policy_history(&home, kind)
     })
     .await
 }
@@ -156,10 +157,36 @@ pub(crate) async fn policy_history(home: &Path) -> Result<PolicyHistory, Problem
 ///
 /// # Errors
 /// `bad_request` where there is no such version; else as [`policy_history`].
-pub(crate) async fn rollback_policy(home: &Path, version: String) -> Result<PolicyHistory, Problem> {
+pub(crate) async fn rollback_policy(
+    home: &Path,
+    kind: PolicyKind,
+    version: String,
+) -> Result<PolicyHistory, Problem> {
     let home = home.to_owned();
     blocking("putting a policy back", move || {
-        starling_daemon::rollback_policy(&home, &version)
+        starling_daemon::rollback_policy(&home, kind, &version)
+    })
+    .await
+}
+
+/// What is wrong with a Rego policy, or what it holds.
+///
+/// # Errors
+/// `policy_invalid`.
+pub(crate) async fn check_rego(source: RegoSource, at: UnixMillis) -> Result<RegoSummary, Problem> {
+    blocking("checking a policy", move || {
+        starling_daemon::check_rego(&source, at)
+    })
+    .await
+}
+
+/// How the tests of a Rego policy end.
+///
+/// # Errors
+/// `policy_invalid`.
+pub(crate) async fn test_rego(source: RegoSource, at: UnixMillis) -> Result<Vec<RegoTest>, Problem> {
+    blocking("testing a policy", move || {
+        starling_daemon::test_rego(&source, at)
     })
     .await
 }

@@ -12,10 +12,12 @@ mod progress;
 mod quickstart;
 #[cfg(test)]
 mod reference;
+mod rego_worker;
 mod render;
 mod session;
 mod size;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,7 +27,15 @@ use crate::args::Cli;
 use crate::session::{Session, note, resolve_home};
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == starling_daemon::REGO_WORKER)
+    {
+        return rego_worker::run();
+    }
     local::quiet_engine_panics();
+    // By way of the kernel, so that it is this very program even after an update replaced the file.
+    starling_daemon::evaluate_rego_by(PathBuf::from("/proc/self/exe"));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -12,7 +12,7 @@ use starling_api_types as types;
 use crate::config::Overrides;
 use crate::home::Home;
 use crate::match_index::{Hold, Indexes};
-use crate::policies::PolicyFile;
+use crate::policies::Policies;
 use crate::service::Judge;
 
 /// Scans with the index alone; none if it is missing, behind or damaged, or the folder is not as it should be:
@@ -35,7 +35,7 @@ pub fn scan_cold(
     let judge = Judge {
         home: &home,
         config: &config,
-        policies: &PolicyFile::of(&home, &config),
+        policies: &Policies::of(&home, &config),
     };
     let judged = judge.scan(documents, params, &*index, &state.knowledge);
     // Damage inside of the index: the store's way finds and mends it.

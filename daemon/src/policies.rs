@@ -1,6 +1,6 @@
-//! The site's policy file and the versions of it that were in use.
+//! The site's policy files, in YAML and in Rego, and the versions of them that were in use.
 //!
-//! The owner edits one file (`scan.policy_file`). Each time a scan or a command meets bytes in it that it
+//! The owner edits a file (`scan.policy_file`, `scan.rego_file`). Each time a scan or a command meets bytes in it that it
 //! has not met last, they are kept under their hash in the site's folder, and a line in the history says
 //! since when. So what made a verdict of months ago can be read, and put back.
 
@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_api::ServiceResult;
 use starling_api_types::{ErrorCode, PolicyHistory, PolicyVersionEntry, Problem};
-use starling_policy::{MAX_POLICY_BYTES, PolicyDocument, PolicyVersion};
+use starling_policy::{
+    DocumentError, MAX_POLICY_BYTES, MAX_REGO_BYTES, PolicyDocument, PolicyVersion, RegoSource,
+};
 use starling_protocol::UnixMillis;
 
 use crate::config::Config;
@@ -20,32 +22,93 @@ use crate::home_problem::home_problem;
 
 /// The folder of kept versions, in the site's folder.
 const FOLDER: &str = "policies";
-/// The history in it: a moment and a version a line, oldest first.
-const HISTORY: &str = "history";
 /// Largest history that is read, in bytes: some 600,000 changes.
 const MAX_HISTORY_BYTES: u64 = 64 * 1024 * 1024;
 /// Mode of what is kept: it may name people.
 const MODE: u32 = 0o600;
 
-/// The policy file of one site.
+/// What a policy file is read as.
+pub(crate) trait PolicyText: Sized {
+    /// The configuration's key that names the file.
+    const KEY: &'static str;
+    /// Ending of the files in which versions are kept.
+    const ENDING: &'static str;
+    /// The history of versions: a moment and a version a line, oldest first.
+    const HISTORY: &'static str;
+    /// Most bytes of the file.
+    const MAX_BYTES: u64;
+
+    /// The file that the configuration names.
+    fn configured(config: &Config) -> Option<&PathBuf>;
+
+    /// Reads the file's bytes.
+    fn of(bytes: &[u8]) -> Result<Self, DocumentError>;
+}
+
+impl PolicyText for PolicyDocument {
+    const KEY: &'static str = "scan.policy_file";
+    const ENDING: &'static str = "yaml";
+    const HISTORY: &'static str = "history";
+    const MAX_BYTES: u64 = MAX_POLICY_BYTES as u64;
+
+    fn configured(config: &Config) -> Option<&PathBuf> {
+        config.scan.policy_file.as_ref()
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, DocumentError> {
+        Self::read(bytes)
+    }
+}
+
+impl PolicyText for RegoSource {
+    const KEY: &'static str = "scan.rego_file";
+    const ENDING: &'static str = "rego";
+    const HISTORY: &'static str = "history-rego";
+    const MAX_BYTES: u64 = MAX_REGO_BYTES as u64;
+
+    fn configured(config: &Config) -> Option<&PathBuf> {
+        config.scan.rego_file.as_ref()
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, DocumentError> {
+        Self::of(bytes)
+    }
+}
+
+/// The policies of one site.
 #[derive(Debug)]
-pub(crate) struct PolicyFile {
+pub(crate) struct Policies {
+    /// The one in YAML.
+    pub(crate) yaml: PolicyFile<PolicyDocument>,
+    /// The one in Rego beside it.
+    pub(crate) rego: PolicyFile<RegoSource>,
+}
+
+impl Policies {
+    /// The policies that the configuration names.
+    pub(crate) fn of(home: &Home, config: &Config) -> Self {
+        Self {
+            yaml: PolicyFile::of(home, config),
+            rego: PolicyFile::of(home, config),
+        }
+    }
+}
+
+/// One policy file of one site.
+#[derive(Debug)]
+pub(crate) struct PolicyFile<T> {
     /// The file that the owner edits, if the configuration names one.
     file: Option<PathBuf>,
     folder: PathBuf,
     /// What was read last, so that a scan need not parse it again; and so that versions are kept one at a time.
-    last: Mutex<Option<(Vec<u8>, Arc<PolicyDocument>)>>,
+    last: Mutex<Option<(Vec<u8>, Arc<T>)>>,
 }
 
-impl PolicyFile {
+impl<T: PolicyText> PolicyFile<T> {
     /// The policy file that the configuration names; a relative path is one in the site's folder.
     pub(crate) fn of(home: &Home, config: &Config) -> Self {
         Self {
-            file: config
-                .scan
-                .policy_file
-                .as_ref()
-                .map(|file| home.path().join(file)),
+            file: T::configured(config).map(|file| home.path().join(file)),
             folder: home.path().join(FOLDER),
             last: Mutex::new(None),
         }
@@ -55,18 +118,18 @@ impl PolicyFile {
     ///
     /// # Errors
     /// `policy_invalid`, or `file_access`: a policy that cannot be read is not the same as none.
-    pub(crate) fn load(&self, now: UnixMillis) -> ServiceResult<Option<Arc<PolicyDocument>>> {
+    pub(crate) fn load(&self, now: UnixMillis) -> ServiceResult<Option<Arc<T>>> {
         let Some(file) = &self.file else {
             return Ok(None);
         };
-        let bytes = read(file, MAX_POLICY_BYTES as u64)?;
+        let bytes = read(file, T::MAX_BYTES)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, document)) = &*last
             && *known == bytes
         {
             return Ok(Some(Arc::clone(document)));
         }
-        let document = PolicyDocument::read(&bytes).map_err(|error| invalid(file, &error))?;
+        let document = T::of(&bytes).map_err(|error| invalid(file, &error))?;
         self.keep(&bytes, now)?;
         let document = Arc::new(document);
         *last = Some((bytes, Arc::clone(&document)));
@@ -88,7 +151,7 @@ impl PolicyFile {
         if !kept.exists() {
             write_durably(&kept, bytes, MODE).map_err(|error| home_problem(&error))?;
         }
-        let history = self.folder.join(HISTORY);
+        let history = self.folder.join(T::HISTORY);
         let line = format!("{now} {version}\n");
         let append = || -> std::io::Result<()> {
             let mut file = fs::OpenOptions::new()
@@ -112,12 +175,12 @@ impl PolicyFile {
     /// Where a version is kept.
     fn path_of(&self, version: &str) -> PathBuf {
         let name = version.strip_prefix("blake3:").unwrap_or(version);
-        self.folder.join(format!("{name}.yaml"))
+        self.folder.join(format!("{name}.{}", T::ENDING))
     }
 
     /// The lines of the history; those that cannot be read, as a crash may leave one, are passed over.
     fn read_history(&self) -> ServiceResult<Vec<(UnixMillis, String)>> {
-        let path = self.folder.join(HISTORY);
+        let path = self.folder.join(T::HISTORY);
         if !path.exists() {
             return Ok(Vec::new());
         }
@@ -166,7 +229,7 @@ impl PolicyFile {
                 ErrorCode::ConfigInvalid,
                 "putting a policy back: the configuration names no policy file",
             )
-            .hint("set scan.policy_file"));
+            .hint(format!("set {}", T::KEY)));
         };
         // What the file says now must not be lost; what it says may be what is wrong with it.
         if let Err(problem) = self.load(now)
@@ -200,7 +263,7 @@ impl PolicyFile {
                     .hint("`starling policy history` lists the versions"));
             }
         };
-        let bytes = read(&self.path_of(version), MAX_POLICY_BYTES as u64)?;
+        let bytes = read(&self.path_of(version), T::MAX_BYTES)?;
         if PolicyVersion::of(&bytes).to_string() != *version {
             return Err(Problem::new(
                 ErrorCode::FileAccess,
@@ -250,7 +313,7 @@ mod tests {
     const ONE: &str = "format: starling-policy/1\n";
     const TWO: &str = "format: starling-policy/1\nname: two\n";
 
-    fn policy_file(folder: &Path) -> PolicyFile {
+    fn policy_file(folder: &Path) -> PolicyFile<PolicyDocument> {
         PolicyFile {
             file: Some(folder.join("policy.yaml")),
             folder: folder.join(FOLDER),
@@ -314,7 +377,7 @@ mod tests {
         let policies = policy_file(folder.path());
         fs::write(folder.path().join("policy.yaml"), ONE).unwrap();
         let version = policies.history(at(1)).unwrap().versions[0].version.clone();
-        let history = folder.path().join(FOLDER).join(HISTORY);
+        let history = folder.path().join(FOLDER).join(PolicyDocument::HISTORY);
         let mut text = fs::read_to_string(&history).unwrap();
         text.push_str("1970-01-01T00:00:02.000Z blake3:00");
         fs::write(&history, text).unwrap();

@@ -1,4 +1,4 @@
-//! What the command line does with a site's policy file; the store is not needed for it.
+//! What the command line does with a site's policy files; the store is not needed for it.
 
 use std::path::Path;
 
@@ -9,28 +9,45 @@ use crate::clock::now;
 use crate::config::Overrides;
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
-use crate::policies::PolicyFile;
+use crate::policies::Policies;
+
+/// Which of a site's policy files is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyKind {
+    /// The one in YAML.
+    Yaml,
+    /// The one in Rego.
+    Rego,
+}
 
 /// The versions of the site's policy that were in use, newest first.
 ///
 /// # Errors
 /// `not_initialised`, `config_invalid`, `policy_invalid`, `file_access`.
-pub fn policy_history(home: &Path) -> ServiceResult<PolicyHistory> {
-    open(home)?.history(now())
+pub fn policy_history(home: &Path, kind: PolicyKind) -> ServiceResult<PolicyHistory> {
+    let policies = open(home)?;
+    match kind {
+        PolicyKind::Yaml => policies.yaml.history(now()),
+        PolicyKind::Rego => policies.rego.history(now()),
+    }
 }
 
 /// Puts a version that was in use back into the site's policy file.
 ///
 /// # Errors
 /// `bad_request` where no version, or several, begin with `version`; else as [`policy_history`].
-pub fn rollback_policy(home: &Path, version: &str) -> ServiceResult<PolicyHistory> {
-    open(home)?.rollback(version, now())
+pub fn rollback_policy(home: &Path, kind: PolicyKind, version: &str) -> ServiceResult<PolicyHistory> {
+    let policies = open(home)?;
+    match kind {
+        PolicyKind::Yaml => policies.yaml.rollback(version, now()),
+        PolicyKind::Rego => policies.rego.rollback(version, now()),
+    }
 }
 
-fn open(home: &Path) -> Result<PolicyFile, Problem> {
+fn open(home: &Path) -> Result<Policies, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
-    Ok(PolicyFile::of(&home, &config))
+    Ok(Policies::of(&home, &config))
 }

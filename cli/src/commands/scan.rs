@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use starling_api::limits::{BASELINE_MAX_BYTES, POLICY_MAX_BYTES, SBOM_MAX_BYTES, VEX_MAX_BYTES};
+use starling_api::limits::{
+    BASELINE_MAX_BYTES, POLICY_MAX_BYTES, REGO_MAX_BYTES, SBOM_MAX_BYTES, VEX_MAX_BYTES,
+};
 use starling_api::{ScanDocuments, SiteService};
 use starling_api_types::{
     AsOf, ErrorCode, ExitStatus, FailOn, Problem, ScanParams, Timestamp, VerdictEnvelope,
@@ -40,6 +42,7 @@ Example:
   starling scan sbom.json --fail-on low --baseline accepted.json
   starling scan sbom.json --policy policy.yaml --vex supplier.vex.json
   starling scan sbom.json --format sarif -o scan.sarif
+  starling scan sbom.json --policy policy.yaml --rego policy.rego
   starling scan sbom.json --fail-on high --explain
   starling scan sbom.json --as-of 2025-01-15T10:30:00.000Z
   starling scan sbom.json --as-of site-b@2025-01-15T10:30:00.000Z#0042
@@ -69,9 +72,12 @@ pub(crate) struct Scan {
     /// Fail only on findings that this verdict, or report of several, does not have
     #[arg(long, value_name = "VERDICT")]
     baseline: Option<PathBuf>,
-    /// The policy as YAML, in place of the site's own
+    /// The policy, in place of the site's own; YAML, or Rego, whichever it is
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A policy in Rego to decide beside it, in place of the site's own
+    #[arg(long, value_name = "FILE")]
+    rego: Option<PathBuf>,
     /// What a supplier says: OpenVEX, CSAF or CycloneDX as JSON; can be given several times
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
@@ -153,7 +159,8 @@ impl Scan {
     }
 
     fn check(&self) -> Result<(), Problem> {
-        let more = self.baseline.iter().chain(&self.policy).chain(&self.vex);
+        let policies = self.policy.iter().chain(&self.rego);
+        let more = self.baseline.iter().chain(policies).chain(&self.vex);
         if self
             .sboms
             .iter()
@@ -176,6 +183,10 @@ impl Scan {
             Some(path) => Some(input::read(path, "the policy", POLICY_MAX_BYTES).await?),
             None => None,
         };
+        let rego = match &self.rego {
+            Some(path) => Some(input::read(path, "the Rego policy", REGO_MAX_BYTES).await?),
+            None => None,
+        };
         let mut vex = Vec::with_capacity(self.vex.len());
         for path in &self.vex {
             vex.push(input::read(path, "the VEX document", VEX_MAX_BYTES).await?);
@@ -183,6 +194,7 @@ impl Scan {
         Ok(Extras {
             baseline,
             policy,
+            rego,
             vex,
         })
     }
@@ -203,6 +215,7 @@ impl Scan {
                 .as_ref()
                 .and_then(|baseline| baseline.of_sbom(&sbom.to_string_lossy())),
             policy: extras.policy.clone(),
+            rego: extras.rego.clone(),
             vex: extras.vex.clone(),
         };
         let params = ScanParams {
@@ -231,6 +244,7 @@ impl Scan {
 struct Extras {
     baseline: Option<Baseline>,
     policy: Option<Bytes>,
+    rego: Option<Bytes>,
     vex: Vec<Bytes>,
 }
 

@@ -11,10 +11,15 @@ use crate::commands::policy::{PolicySummary, PolicyTest};
 
 /// `starling policy validate`
 pub(crate) fn policy_summary(summary: &PolicySummary) -> String {
-    Lines::default()
+    let lines = Lines::default()
         .add("valid", "yes")
-        .add("version", &summary.version)
-        .add("policy hash", &summary.policy_hash)
+        .add("language", summary.language)
+        .add("version", &summary.version);
+    let lines = match &summary.policy_hash {
+        Some(hash) => lines.add("policy hash", hash),
+        None => lines,
+    };
+    lines
         .add("rules", summary.rules)
         .add("examples", summary.examples)
         .to_string()
@@ -40,6 +45,10 @@ pub(crate) fn policy_test(test: &PolicyTest) -> String {
         }
         text.push('\n');
     }
+    for told in &test.tests {
+        let word = if told.passed { "pass" } else { "FAIL" };
+        let _ = writeln!(text, "{word}  {}", plain(&told.name));
+    }
     let _ = writeln!(text, "{} passed, {} failed", test.passed, test.failed);
     text
 }
@@ -55,7 +64,8 @@ const fn action(action: Action) -> &'static str {
 /// `starling policy history`
 pub(crate) fn policy_history(history: &PolicyHistory) -> String {
     if history.versions.is_empty() {
-        return "No policy file was in use; scan.policy_file names one.\n".to_owned();
+        return "No policy file was in use; scan.policy_file names one, scan.rego_file one in Rego.\n"
+            .to_owned();
     }
     let mut table = Table::new(["SINCE", "VERSION", ""]);
     for entry in &history.versions {

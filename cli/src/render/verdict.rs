@@ -24,9 +24,17 @@ struct Body {
     findings: Vec<Finding>,
     knowledge_root: String,
     policy_version: Option<String>,
+    rego: Option<Rego>,
     rules: Vec<Rule>,
     vex: Vec<Vex>,
     as_of: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Rego {
+    version: String,
+    matched: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,6 +121,7 @@ impl Finding {
     fn why(&self) -> String {
         let cause = match &self.decided_by {
             Some(cause) if cause.kind == "rule" => format!("rule {}", cause.id),
+            Some(cause) if cause.kind == "rego" => format!("rego {}", cause.id),
             Some(cause) if cause.kind == "vex" => cause.reason.clone().unwrap_or_else(|| "vex".to_owned()),
             Some(cause) if cause.kind == "condition" => cause.id.clone(),
             _ => String::new(),
@@ -209,6 +218,14 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
     );
     if let Some(version) = &body.policy_version {
         let _ = writeln!(text, "policy     {}", plain(version));
+    }
+    if let Some(rego) = &body.rego {
+        let _ = writeln!(
+            text,
+            "rego       {}, which decided {} of the findings",
+            plain(&rego.version),
+            rego.matched
+        );
     }
     text
 }

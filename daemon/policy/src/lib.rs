@@ -31,8 +31,9 @@ pub use glob::{Glob, GlobError};
 pub use judge::{Cause, CauseKind};
 pub use policy::{FailOn, Policy, PolicyError, PolicyHash};
 pub use rego::{
-    MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoDecision, RegoDecisions,
-    RegoError, RegoInput, RegoInputError, RegoPolicy, RegoTest,
+    MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoAnswer, RegoDecision,
+    RegoDecisions, RegoError, RegoInput, RegoInputError, RegoPolicy, RegoReport, RegoRequest, RegoSource,
+    RegoTest,
 };
 pub use rule::{Expiry, Rule, RuleReport, RuleState};
 pub use verdict::{

@@ -150,6 +150,11 @@ pub const KEYS: &[Key] = &[
         "",
         "The site's policy as YAML, absolute or in the site's folder; what it says goes before the keys above.",
     ),
+    key(
+        "scan.rego_file",
+        "",
+        "The site's Rego policy, absolute or in the site's folder; it decides after the policy's rules, before VEX.",
+    ),
     key("log.format", "\"text\"", "`text` or `json`."),
     key(
         "log.level",

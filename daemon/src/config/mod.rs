@@ -230,6 +230,8 @@ pub struct Scan {
     pub max_age_hours: Option<u64>,
     /// The site's policy file, absolute or in the site's folder; flags and the keys above fill what it leaves open.
     pub policy_file: Option<PathBuf>,
+    /// The site's Rego policy, absolute or in the site's folder; it decides beside the policy file.
+    pub rego_file: Option<PathBuf>,
 }
 
 /// Logs.

@@ -43,7 +43,7 @@ use crate::home::Home;
 use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::offline::{IfMissing, open_engine, store_gone};
-use crate::policies::PolicyFile;
+use crate::policies::Policies;
 use crate::sync_task::SyncBoard;
 use known::KnownState;
 
@@ -75,8 +75,8 @@ pub(crate) struct SiteParts {
     pub(crate) indexes: Arc<Indexes>,
     /// What verdicts say of the knowledge, until it changes.
     pub(crate) known: KnownState,
-    /// The site's policy file.
-    pub(crate) policies: Arc<PolicyFile>,
+    /// The site's policy files.
+    pub(crate) policies: Arc<Policies>,
     /// Imports run one at a time: each compares with what the one before it wrote.
     pub(crate) imports: Mutex<()>,
     /// Answers by the past that take a file are made one at a time.
@@ -138,7 +138,7 @@ impl Site {
         let store = SiteStore::open(engine, home.chain(), &options)
             .map_err(|error| store_problem("opening the store", &error))?;
         let parts = SiteParts {
-            policies: Arc::new(PolicyFile::of(&home, &config)),
+            policies: Arc::new(Policies::of(&home, &config)),
             home,
             config,
             store: Arc::new(store),

@@ -8,8 +8,8 @@ use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_policy::{
-    Baseline, FailOn, Judged, KnowledgeState, Policy, PolicyDocument, SourceCheck, VerdictHash, VexDocument,
-    decide, exit_code,
+    Baseline, FailOn, Judged, KnowledgeState, Policy, PolicyDocument, RegoInput, RegoPolicy, RegoSource,
+    SourceCheck, VerdictHash, VexDocument, decide, exit_code,
 };
 use starling_protocol::{Source, UnixMillis};
 use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
@@ -28,7 +28,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::home::Home;
 use crate::match_index::stamp_of;
-use crate::policies::PolicyFile;
+use crate::policies::Policies;
 
 /// Most advisories of which a command makes the match index, for the commands after it. A daemon makes it beside
 /// its work, however many there are; a command would keep its caller waiting.
@@ -123,11 +123,11 @@ impl SiteParts {
     }
 }
 
-/// What judges an SBOM besides the knowledge: the site that does, its configuration and its policy file.
+/// What judges an SBOM besides the knowledge: the site that does, its configuration and its policy files.
 pub(crate) struct Judge<'a> {
     pub(crate) home: &'a Home,
     pub(crate) config: &'a Config,
-    pub(crate) policies: &'a PolicyFile,
+    pub(crate) policies: &'a Policies,
 }
 
 impl Judge<'_> {
@@ -150,7 +150,9 @@ impl Judge<'_> {
             .map_or(1, usize::from)
             .min(MAX_WORKERS);
         let inventory = sbom::read_by(document, workers).map_err(unreadable)?;
-        let policy = self.policy(documents.policy.as_deref(), params)?;
+        let given = Given::of(documents)?;
+        let policy = self.policy(given.yaml, params)?;
+        let rego = self.rego(given.rego)?;
         let baseline = documents.baseline.as_deref().map(Baseline::read).transpose();
         let baseline = baseline.map_err(|error| {
             Problem::new(ErrorCode::BaselineUnreadable, crate::home::error_chain(&error))
@@ -175,6 +177,16 @@ impl Judge<'_> {
                 return Ok(None);
             }
         };
+        let rego = match rego {
+            None => None,
+            Some(source) => {
+                let input = RegoInput::of(&result, inventory.subject.as_deref(), state, as_of);
+                let input = input.map_err(|error| {
+                    Problem::new(ErrorCode::PolicyInvalid, crate::home::error_chain(&error))
+                })?;
+                Some(crate::rego::evaluate(&source, &input)?)
+            }
+        };
         let verdict = decide(
             Judged {
                 document,
@@ -182,6 +194,7 @@ impl Judge<'_> {
                 result: &result,
                 baseline: baseline.as_ref(),
                 vex: &vex,
+                rego: rego.as_ref(),
             },
             &policy,
             state,
@@ -203,6 +216,16 @@ impl Judge<'_> {
             exit_code: exit_code(&verdict),
             signature: None,
         }))
+    }
+
+    /// The Rego policy that decides beside it: the one given, else the site's own.
+    fn rego(&self, given: Option<&[u8]>) -> ServiceResult<Option<Arc<RegoSource>>> {
+        match given {
+            Some(bytes) => RegoSource::of(bytes)
+                .map(|source| Some(Arc::new(source)))
+                .map_err(|error| crate::policies::invalid(Path::new("the Rego policy given"), &error)),
+            None => self.policies.rego.load(now()),
+        }
     }
 
     /// The policy that decides: the file given, else the site's own, and over and under it the flags and
@@ -233,7 +256,7 @@ impl Judge<'_> {
                     .policy
             }
             None => {
-                let own = self.policies.load(now())?;
+                let own = self.policies.yaml.load(now())?;
                 own.map(|document| document.policy.clone()).unwrap_or_default()
             }
         };
@@ -253,6 +276,34 @@ impl Judge<'_> {
             .validate()
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         Ok(policy)
+    }
+}
+
+/// The policies that come with a scan, told apart by what they begin with.
+#[derive(Default)]
+struct Given<'a> {
+    yaml: Option<&'a [u8]>,
+    rego: Option<&'a [u8]>,
+}
+
+impl<'a> Given<'a> {
+    fn of(documents: &'a ScanDocuments) -> ServiceResult<Self> {
+        let mut given = Self {
+            yaml: None,
+            rego: documents.rego.as_deref(),
+        };
+        match documents.policy.as_deref() {
+            Some(bytes) if RegoPolicy::is_meant(bytes) => {
+                if given.rego.replace(bytes).is_some() {
+                    return Err(Problem::new(
+                        ErrorCode::BadRequest,
+                        "reading the policies of a scan: two of them are in Rego, and one at most can be",
+                    ));
+                }
+            }
+            yaml => given.yaml = yaml,
+        }
+        Ok(given)
     }
 }
 

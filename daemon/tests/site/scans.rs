@@ -28,6 +28,7 @@ fn documents(policy: Option<&str>) -> ScanDocuments {
         sbom: sbom.to_string().into(),
         baseline: None,
         policy: policy.map(|text| text.to_owned().into()),
+        rego: None,
         vex: vec![vex.to_string().into()],
     }
 }

@@ -228,9 +228,104 @@ fn the_sites_policy_file_decides_and_its_versions_can_be_put_back() {
 }
 
 #[test]
+fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let sbom = sample_sbom(&site);
+    let deny = write(
+        &site.file("deny.rego"),
+        "package starling\n\ndeny contains {\"finding\": f, \"id\": \"all\", \"reason\": f.package.name} if some f in input.findings\n",
+    );
+    let allow = write(
+        &site.file("allow.rego"),
+        "package starling\n\nallow contains {\"finding\": 0}\n\nwarn contains \"look here\"\n",
+    );
+    let keep = write(
+        &site.file("keep.yaml"),
+        "format: starling-policy/1\nrules:\n  - {id: keep, action: warn, reason: known, when: {package: [express]}}\n",
+    );
+    // What takes the whole process down: a function that calls itself, lists and texts that double at each line,
+    // an expression of a hundred thousand parts, loops without end.
+    let doubling = |first: &str, next: &dyn Fn(usize) -> String| {
+        let mut text = format!("package starling\n\nx0 := {first}\n");
+        for line in 1..40 {
+            text.push_str(&format!("x{line} := {}\n", next(line - 1)));
+        }
+        text.push_str("deny contains \"x\" if count(x39) == 0\n");
+        text
+    };
+    let hostile = [
+        "package starling\nf(x) := f(x)\ndeny contains \"x\" if f(1) == 1\n".to_owned(),
+        doubling("[1]", &|before| format!("array.concat(x{before}, x{before})")),
+        doubling("\"a\"", &|before| format!("sprintf(\"%s%s\", [x{before}, x{before}])")),
+        format!("package starling\ndeny contains 1{}\n", "\n+ 1".repeat(15_000)),
+        "package starling\nn := numbers.range(1, 1000)\ndeny contains \"x\" if { some a in n; some b in n; some c in n; a + b + c == 0 }\n".to_owned(),
+    ];
+    let hostile: Vec<String> = hostile
+        .iter()
+        .enumerate()
+        .map(|(at, text)| write(&site.file(&format!("hostile-{at}.rego")), text))
+        .collect();
+    let round = |site: &Site| {
+        let denied = site.scan(&sbom, &["--policy", &deny, "--at", AT]);
+        assert_eq!(denied.exit_code, 1);
+        let said = body(&denied);
+        assert_eq!(
+            said["findings"][0]["decided_by"],
+            json!({"kind": "rego", "id": "all", "reason": "express"})
+        );
+        assert_eq!(said["rego"]["matched"], 1);
+        let allowed = site.scan(&sbom, &["--rego", &allow, "--fail-on", "high", "--at", AT]);
+        assert_eq!(allowed.exit_code, 0);
+        assert_eq!(actions(&allowed), ["EX-2025-0002 ignore"]);
+        assert_eq!(body(&allowed)["outcome"], "warn");
+        let kept = site.scan(&sbom, &["--policy", &keep, "--rego", &deny, "--at", AT]);
+        assert_eq!(
+            actions(&kept),
+            ["EX-2025-0002 warn"],
+            "the rules of the policy come first"
+        );
+        assert_ne!(body(&kept)["policy_hash"], body(&allowed)["policy_hash"]);
+        for file in &hostile {
+            let problem = site.refused(["scan", sbom.to_str().unwrap(), "--rego", file]);
+            assert_eq!(problem.code, ErrorCode::PolicyInvalid, "{file}: {problem}");
+            println!("{file}: {problem}");
+        }
+        let twice = site.refused([
+            "scan",
+            sbom.to_str().unwrap(),
+            "--policy",
+            &deny,
+            "--rego",
+            &allow,
+        ]);
+        assert_eq!(twice.code, ErrorCode::BadRequest);
+        [denied, allowed, kept].map(|envelope| envelope.verdict_hash)
+    };
+    let without = round(&site);
+    site.up();
+    assert_eq!(round(&site), without);
+}
+
+#[test]
 fn policies_are_checked_and_tried_by_their_examples() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
+    let rego = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/policy.rego");
+    site.cli(["policy", "validate", rego]).expect(0);
+    site.cli(["policy", "test", rego, "--at", AT]).expect(0);
+    let failing = write(
+        &site.file("failing.rego"),
+        "package starling\ndeny contains \"x\"\ntest_none if count(deny) == 0\n",
+    );
+    site.cli(["policy", "test", &failing]).expect(1);
+    let wrong = write(
+        &site.file("wrong.rego"),
+        "package starling\n\ndeny contains x if y > 1\n",
+    );
+    let problem = site.refused(["policy", "validate", &wrong]);
+    assert!(problem.detail.contains("line 3, column"), "{problem}");
     let documented = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/policy.yaml");
     site.cli(["policy", "validate", documented]).expect(0);
     site.cli(["policy", "test", documented, "--at", AT]).expect(0);
