@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::knowledge::{Knowledge, KnowledgeError};
-use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate};
+use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::osv::Event;
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, package_in, version_of};
@@ -91,16 +91,21 @@ pub fn explain(
     let subject = explanation
         .version
         .as_deref()
-        .map(|version| Subject::new(&package.ecosystem, version));
-    for advisory in knowledge.advisories(&package.ecosystem, &package.name)? {
+        .map(|version| Subject::of(purl, &package.ecosystem, version));
+    let mut advisories = Vec::new();
+    for ecosystem in package.ecosystems() {
+        advisories.extend(knowledge.advisories(ecosystem, &package.name)?);
+    }
+    for advisory in advisories {
         let carries = advisory.vulnerability == id || advisory.ids.iter().any(|own| own == id);
         if !carries {
             explanation.other_advisories += 1;
             continue;
         }
-        let entries = subject
-            .iter()
-            .flat_map(|s| advisory.affected.iter().map(move |entry| evaluate(entry, s)));
+        let entries = subject.iter().flat_map(|subject| {
+            let evaluate = |entry| evaluate_about(&advisory.summary, entry, subject);
+            advisory.affected.iter().map(evaluate)
+        });
         explanation.advisories.push(AdvisoryExplanation {
             entries: entries.collect(),
             merge_hash: advisory.merge_hash,
@@ -226,6 +231,7 @@ impl fmt::Display for WhyNot {
             Self::NeedsCommitGraph => f.write_str("a range of commits, which needs the repository"),
             Self::NoOrder => f.write_str("versions of this ecosystem have no known order"),
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
+            Self::OtherModule => f.write_str("the advisory is about another module stream"),
             Self::EventsUnreadable => f.write_str("none of the range's versions can be read"),
         }
     }

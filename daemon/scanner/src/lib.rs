@@ -10,6 +10,7 @@ pub mod index;
 pub mod knowledge;
 mod lenient;
 pub mod matching;
+mod module;
 pub mod name;
 pub mod osv;
 pub mod purl;

@@ -14,7 +14,9 @@
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
+use crate::module::{Stream, is_of_another};
 use crate::osv::{Affected, Event, Range, RangeKind};
+use crate::purl::PackageUrl;
 use crate::version::{Scheme, Version};
 
 /// A component's version, parsed once for all advisories it is held against.
@@ -25,6 +27,8 @@ pub struct Subject {
     own: Option<Version>,
     /// Read when a SEMVER range is met, unless the own order is one of SemVer's.
     semver: OnceCell<Option<Version>>,
+    /// The module stream that it was built in, if its URL tells.
+    stream: Option<Stream>,
 }
 
 impl Subject {
@@ -36,6 +40,15 @@ impl Subject {
             scheme,
             own: scheme.and_then(|scheme| Version::parse(scheme, version).ok()),
             semver: OnceCell::new(),
+            stream: None,
+        }
+    }
+
+    /// As [`Subject::new`], for the package of a URL, which may tell its module's stream.
+    pub fn of(purl: &PackageUrl, ecosystem: &str, version: &str) -> Self {
+        Self {
+            stream: Stream::of(purl),
+            ..Self::new(ecosystem, version)
         }
     }
 
@@ -149,13 +162,35 @@ pub enum WhyNot {
     VersionUnreadable,
     /// No event of the range can be read.
     EventsUnreadable,
+    /// The advisory is about another module stream than the package's.
+    OtherModule,
 }
 
 impl WhyNot {
     /// Returns true if the rule could not be evaluated, rather than said "not affected".
     pub fn is_undecided(&self) -> bool {
-        !matches!(self, Self::Outside { .. } | Self::NotListed)
+        !matches!(self, Self::Outside { .. } | Self::NotListed | Self::OtherModule)
     }
+}
+
+/// Evaluates one `affected` entry of an advisory with this summary, which may name a module's stream.
+pub fn evaluate_about(summary: &str, affected: &Affected, subject: &Subject) -> Evaluation {
+    let is_rpm = subject.scheme == Some(Scheme::Rpm);
+    if is_rpm && is_of_another(summary, affected, &subject.text, subject.stream.as_ref()) {
+        let ranges = affected.ranges.iter().enumerate();
+        let rule = |(index, range): (usize, &Range)| Rule::Range {
+            index,
+            kind: range.kind.as_str().to_owned(),
+            introduced: None,
+            until: None,
+        };
+        return Evaluation {
+            matched: Vec::new(),
+            unmatched: ranges.map(rule).map(|rule| (rule, WhyNot::OtherModule)).collect(),
+            fixed: Vec::new(),
+        };
+    }
+    evaluate(affected, subject)
 }
 
 /// Evaluates one `affected` entry.

@@ -4,19 +4,22 @@
 //! without version is still a component) and reporting is exact: everything that was passed over is a
 //! [`Note`] with its place, everything that makes a document unusable an [`SbomError`] with its place.
 //! Memory is bounded by the document's size, which is bounded by [`MAX_SBOM_BYTES`]; nesting by the
-//! JSON reader's 128 levels.
+//! JSON reader's 128 levels. Texts are UTF-8, or UTF-16 with a byte order mark.
 
 mod collect;
 mod cyclonedx;
 mod detect;
 mod generate;
 mod lockfile;
+mod markup;
 mod place;
 mod pom;
 mod spdx2;
 mod spdx3;
+mod spdx_rdf;
 mod spdx_tag;
 mod syft;
+mod utf16;
 mod yaml;
 
 use std::fmt;
@@ -40,12 +43,16 @@ pub enum Format {
     CycloneDxJson,
     /// CycloneDX in XML.
     CycloneDxXml,
+    /// CycloneDX in its protocol buffers encoding.
+    CycloneDxProtobuf,
     /// SPDX 2.x in JSON.
     Spdx2Json,
     /// SPDX 2.x in YAML.
     Spdx2Yaml,
     /// SPDX 2.x as tag-value text.
     SpdxTagValue,
+    /// SPDX 2.x in RDF/XML.
+    SpdxRdf,
     /// SPDX 3.0 in JSON-LD.
     Spdx3Json,
     /// Syft's own JSON.
@@ -89,6 +96,16 @@ pub enum Lockfile {
     Mix,
     /// `pubspec.lock`.
     Pub,
+    /// `pylock.toml`.
+    PyLock,
+    /// `bun.lock`.
+    Bun,
+    /// `conan.lock`, of Conan 1 and 2.
+    Conan,
+    /// `Package.resolved`, versions 1 to 3.
+    Swift,
+    /// `Podfile.lock`.
+    Pods,
 }
 
 impl Format {
@@ -97,9 +114,11 @@ impl Format {
         match self {
             Self::CycloneDxJson => "CycloneDX JSON",
             Self::CycloneDxXml => "CycloneDX XML",
+            Self::CycloneDxProtobuf => "CycloneDX protobuf",
             Self::Spdx2Json => "SPDX 2 JSON",
             Self::Spdx2Yaml => "SPDX 2 YAML",
             Self::SpdxTagValue => "SPDX 2 tag-value",
+            Self::SpdxRdf => "SPDX 2 RDF/XML",
             Self::Spdx3Json => "SPDX 3 JSON-LD",
             Self::SyftJson => "Syft JSON",
             Self::Pom => "pom.xml",
@@ -119,6 +138,11 @@ impl Format {
                 Lockfile::Gradle => "gradle.lockfile",
                 Lockfile::Mix => "mix.lock",
                 Lockfile::Pub => "pubspec.lock",
+                Lockfile::PyLock => "pylock.toml",
+                Lockfile::Bun => "bun.lock",
+                Lockfile::Conan => "conan.lock",
+                Lockfile::Swift => "Package.resolved",
+                Lockfile::Pods => "Podfile.lock",
             },
         }
     }
@@ -235,11 +259,15 @@ pub fn read_by(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
             limit: MAX_SBOM_BYTES,
         });
     }
+    let decoded = utf16::decode(bytes)?;
+    let bytes = decoded.as_deref().map_or(bytes, str::as_bytes);
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let format = detect(bytes)?;
     match format {
         Format::CycloneDxJson => cyclonedx::read_json(bytes, workers),
         Format::CycloneDxXml => cyclonedx::read_xml(bytes),
+        Format::CycloneDxProtobuf => cyclonedx::read_protobuf(bytes),
+        Format::SpdxRdf => spdx_rdf::read(text_of(bytes, format)?),
         Format::Spdx2Json => spdx2::read_json(bytes),
         Format::Spdx3Json => spdx3::read_json(bytes),
         Format::SyftJson => syft::read_json(bytes),

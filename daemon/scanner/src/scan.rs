@@ -18,7 +18,7 @@ pub use coverage::{Coverage, Standing};
 pub use finding::{Finding, FoundPackage, MatchedRule};
 
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError};
-use crate::matching::{Subject, evaluate};
+use crate::matching::{Subject, evaluate_about};
 use crate::purl::osv::{OsvPackage, package_in};
 use crate::sbom::{Component, ComponentKind, Inventory};
 use crate::severity::{Level, Rating, Scores, StatedSeverity};
@@ -200,7 +200,7 @@ struct Scanner<'a> {
     knowledge: &'a dyn Knowledge,
     options: &'a ScanOptions,
     /// Each package is looked up once per scan.
-    packages: BTreeMap<(Cow<'static, str>, String), Rc<[Advisory]>>,
+    packages: BTreeMap<(String, String), Rc<[Advisory]>>,
     ecosystems: BTreeMap<String, bool>,
     /// Vectors that were scored, which repeat from finding to finding.
     scores: Scores,
@@ -226,16 +226,44 @@ impl Scanner<'_> {
         let Some(version) = component.version.as_deref() else {
             return Ok(Standing::Unversioned);
         };
-        if !self.knows(&package.ecosystem)? {
+        let subject = Subject::of(purl, &package.ecosystem, version);
+        let (mut is_known, mut undecided) = (false, false);
+        for ecosystem in package.ecosystems() {
+            if self.knows(ecosystem)? {
+                is_known = true;
+                undecided |= self.judge_in(ecosystem, &package, &subject, component, findings)?;
+            }
+        }
+        if !is_known {
             return Ok(Standing::NoKnowledge);
         }
-        let subject = Subject::new(&package.ecosystem, version);
-        let mut advisories = match self
-            .knowledge
-            .candidates(&package.ecosystem, &package.name, &subject)?
-        {
+        if undecided {
+            return Ok(Standing::Undecided);
+        }
+        // An ecosystem without order, or a version outside it, matches by enumeration alone.
+        Ok(match Scheme::for_ecosystem(&package.ecosystem) {
+            None => Standing::UnsupportedEcosystem,
+            Some(_) if !subject.is_ordered() => Standing::Unversioned,
+            Some(_) => Standing::Matched,
+        })
+    }
+
+    /// Holds a component against the advisories of one of its package's ecosystems. Returns true if one of them
+    /// could not be evaluated.
+    fn judge_in(
+        &mut self,
+        ecosystem: &str,
+        package: &OsvPackage,
+        subject: &Subject,
+        component: &Component,
+        findings: &mut BTreeMap<FindingKey, Finding>,
+    ) -> Result<bool, KnowledgeError> {
+        let (Some(purl), version) = (&component.purl, subject.text()) else {
+            return Ok(false);
+        };
+        let mut advisories = match self.knowledge.candidates(ecosystem, &package.name, subject)? {
             Some(candidates) => Advisories::Own(candidates),
-            None => Advisories::Shared(self.advisories(&package)?),
+            None => Advisories::Shared(self.advisories(ecosystem, &package.name)?),
         };
         let mut undecided = false;
         for index in 0..advisories.list().len() {
@@ -247,7 +275,7 @@ impl Scanner<'_> {
             let mut severities: Vec<StatedSeverity> = Vec::new();
             let mut here_undecided = false;
             for (index, affected) in advisory.affected.iter().enumerate() {
-                let evaluation = evaluate(affected, &subject);
+                let evaluation = evaluate_about(&advisory.summary, affected, subject);
                 here_undecided |= evaluation.is_undecided();
                 if !evaluation.is_affected() {
                     continue;
@@ -285,23 +313,15 @@ impl Scanner<'_> {
             let advisory = advisories.take(index);
             findings.push(Finding::new(advisory, found, rating, rules, fixed, place));
         }
-        if undecided {
-            return Ok(Standing::Undecided);
-        }
-        // An ecosystem without order, or a version outside it, matches by enumeration alone.
-        Ok(match Scheme::for_ecosystem(&package.ecosystem) {
-            None => Standing::UnsupportedEcosystem,
-            Some(_) if !subject.is_ordered() => Standing::Unversioned,
-            Some(_) => Standing::Matched,
-        })
+        Ok(undecided)
     }
 
-    fn advisories(&mut self, package: &OsvPackage) -> Result<Rc<[Advisory]>, KnowledgeError> {
-        let key = (package.ecosystem.clone(), package.name.clone());
+    fn advisories(&mut self, ecosystem: &str, name: &str) -> Result<Rc<[Advisory]>, KnowledgeError> {
+        let key = (ecosystem.to_owned(), name.to_owned());
         match self.packages.entry(key) {
             Entry::Occupied(entry) => Ok(Rc::clone(entry.get())),
             Entry::Vacant(entry) => {
-                let list = self.knowledge.advisories(&package.ecosystem, &package.name)?;
+                let list = self.knowledge.advisories(ecosystem, name)?;
                 Ok(Rc::clone(entry.insert(list.into())))
             }
         }

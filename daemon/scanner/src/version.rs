@@ -67,9 +67,8 @@ impl Scheme {
     /// ecosystem has no order and only enumerated versions can match.
     pub fn for_ecosystem(ecosystem: &str) -> Option<Self> {
         Some(match ecosystem_base(ecosystem) {
-            "crates.io" | "Go" | "npm" | "Hex" | "SwiftURL" | "GitHub Actions" | "VSCode" | "Kubernetes" => {
-                Self::SemVer
-            }
+            "crates.io" | "Go" | "npm" | "Hex" | "SwiftURL" | "GitHub Actions" | "VSCode" | "Kubernetes"
+            | "Linux" => Self::SemVer,
             "ConanCenter" => Self::Conan,
             "Pub" | "Julia" => Self::SemVerBuild,
             "Bitnami" => Self::Bitnami,

@@ -18,6 +18,16 @@ pub struct OsvPackage {
     pub name: String,
     /// False if the ecosystem is split by release and the URL does not tell which one.
     pub release_known: bool,
+    /// Further ecosystems whose advisories are about the package: products that the release is made of, paid
+    /// extensions of it, or the distribution where a source does not tell releases apart.
+    pub also: Vec<String>,
+}
+
+impl OsvPackage {
+    /// The ecosystems whose advisories are about the package, its own first.
+    pub fn ecosystems(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.ecosystem.as_str()).chain(self.also.iter().map(String::as_str))
+    }
 }
 
 /// One URL type (and namespace, for distributions) and its ecosystem.
@@ -155,11 +165,85 @@ pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage>
         Cow::Borrowed(spelt) if spelt.len() == name.len() => name.into_owned(),
         spelt => spelt.into_owned(),
     };
+    let also = match ecosystem
+        .strip_prefix(row.ecosystem)
+        .and_then(|rest| rest.strip_prefix(':'))
+    {
+        Some(release) => beside(row.ecosystem, release),
+        None => Vec::new(),
+    };
     Some(OsvPackage {
         name,
         ecosystem,
         release_known,
+        also,
     })
+}
+
+/// Repositories of Red Hat Enterprise Linux, as advisories name them behind the release, by major release.
+const RED_HAT_OLD: [&str; 4] = ["client", "computenode", "server", "workstation"];
+const RED_HAT: [&str; 10] = [
+    "appstream",
+    "baseos",
+    "crb",
+    "highavailability",
+    "nfv",
+    "realtime",
+    "resilientstorage",
+    "sap",
+    "sap_hana",
+    "supplementary",
+];
+/// Modules that a SUSE Linux Enterprise Server or Desktop of release 15 takes its packages from.
+const SUSE_MODULES: [&str; 9] = [
+    "Basesystem",
+    "Containers",
+    "Desktop Applications",
+    "Development Tools",
+    "Legacy",
+    "Public Cloud",
+    "Python 3",
+    "Server Applications",
+    "Web and Scripting",
+];
+
+/// The ecosystems beside a release's own whose advisories are about its packages.
+fn beside(ecosystem: &str, release: &str) -> Vec<String> {
+    // A source that does not tell releases apart means them all.
+    let mut also = vec![ecosystem.to_owned()];
+    match ecosystem {
+        // A system without the subscription has the vulnerabilities that only subscribers get fixes for.
+        "Ubuntu" => also.push(format!("Ubuntu:Pro:{release}")),
+        // A package does not tell its repository, so all of the release's are asked, without those of extended
+        // support, whose fixes carry versions of their own.
+        "Red Hat" => {
+            let major = release
+                .strip_prefix("enterprise_linux:")
+                .and_then(|release| release.split('.').next()?.parse::<u32>().ok());
+            let repositories = if major.is_some_and(|major| major < 8) {
+                &RED_HAT_OLD[..]
+            } else {
+                &RED_HAT[..]
+            };
+            also.extend(
+                repositories
+                    .iter()
+                    .map(|name| format!("{ecosystem}:{release}::{name}")),
+            );
+        }
+        "SUSE" => {
+            let product = release
+                .strip_prefix("Linux Enterprise Server ")
+                .or_else(|| release.strip_prefix("Linux Enterprise Desktop "));
+            if let Some(release) = product.filter(|release| release.starts_with("15")) {
+                let module =
+                    |name: &&str| format!("{ecosystem}:Linux Enterprise Module for {name} {release}");
+                also.extend(SUSE_MODULES.iter().map(module));
+            }
+        }
+        _ => {}
+    }
+    also
 }
 
 /// Returns the URL of an OSV package, without version, or `None` if its ecosystem has no URL type.
@@ -261,6 +345,7 @@ fn has_releases(ecosystem: &str) -> bool {
             | "openEuler"
             | "openSUSE"
             | "Photon OS"
+            | "Red Hat"
             | "SUSE"
     )
 }
@@ -283,6 +368,16 @@ fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         "Ubuntu" => ubuntu_release(parts(2)?.as_str()),
         "Alpine" => parts(2).map(|release| format!("v{release}")),
         "AlmaLinux" | "Rocky Linux" | "Mageia" => parts(1),
+        // The name of the product in its CPE; since release 10 with the minor release.
+        "Red Hat" => {
+            let major = parts(1)?;
+            let release = if major.parse::<u32>().is_ok_and(|major| major >= 10) {
+                parts(2).unwrap_or(major)
+            } else {
+                major
+            };
+            Some(format!("enterprise_linux:{release}"))
+        }
         "Azure Linux" | "Photon OS" => number.filter(|n| !n.is_empty()),
         "openEuler" => {
             // `openEuler:22.03-LTS-SP1`, as the distribution calls itself.
@@ -404,6 +499,39 @@ mod tests {
             package("pkg:rpm/almalinux/curl@1?distro=almalinux-9.3"),
             some("AlmaLinux:9", "curl", true)
         );
+    }
+
+    #[test]
+    fn products_and_extensions_of_a_release_are_asked_too() {
+        let also = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+        let red_hat = also("pkg:rpm/redhat/curl@1?distro=rhel-9.3");
+        assert_eq!(red_hat.ecosystem, "Red Hat:enterprise_linux:9");
+        assert!(
+            red_hat
+                .also
+                .contains(&"Red Hat:enterprise_linux:9::baseos".to_owned())
+        );
+        let old = also("pkg:rpm/redhat/curl@1?distro=rhel-7.9");
+        assert!(
+            old.also
+                .contains(&"Red Hat:enterprise_linux:7::server".to_owned())
+        );
+        let ten = also("pkg:rpm/redhat/curl@1?distro=rhel-10.1");
+        assert!(
+            ten.also
+                .contains(&"Red Hat:enterprise_linux:10.1::appstream".to_owned())
+        );
+        assert!(!also("pkg:rpm/redhat/curl@1").release_known);
+        let ubuntu = also("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04");
+        assert_eq!(ubuntu.also, ["Ubuntu", "Ubuntu:Pro:22.04:LTS"]);
+        let suse = also("pkg:rpm/suse/curl@1?distro=sles-15.5");
+        assert!(
+            suse.also
+                .contains(&"SUSE:Linux Enterprise Module for Basesystem 15 SP5".to_owned())
+        );
+        assert_eq!(also("pkg:deb/debian/curl@1?distro=debian-12").also, ["Debian"]);
+        assert!(also("pkg:npm/curl@1").also.is_empty());
+        assert_eq!(also("pkg:npm/curl@1").ecosystems().collect::<Vec<_>>(), ["npm"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and embedded vulnerabilities are not looked at. Bom-refs may be missing, repeated or dangling: places
 //! in the document name components, refs do not.
 
+mod protobuf;
 mod strict;
 mod xml;
 
@@ -16,6 +17,7 @@ use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{TextRef, or_default};
 
+pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use xml::read_xml;
 
 use strict::{

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::lockfile::toml_is_python;
+use super::cyclonedx::is_protobuf;
+use super::lockfile::{is_location, toml_is_python, without_comment, without_trailing_commas};
 use super::place::of_json_error;
 use super::{Format, Lockfile, SbomError};
 
@@ -37,6 +38,11 @@ struct Probe {
     default: Option<IgnoredAny>,
     version: Option<IgnoredAny>,
     dependencies: Option<IgnoredAny>,
+    workspaces: Option<IgnoredAny>,
+    requires: Option<IgnoredAny>,
+    graph_lock: Option<IgnoredAny>,
+    pins: Option<IgnoredAny>,
+    object: Option<IgnoredAny>,
 }
 
 /// Tells the format of a document from its content.
@@ -45,6 +51,10 @@ struct Probe {
 /// If the content is none of the known formats; the reason says what was seen.
 pub fn detect(bytes: &[u8]) -> Result<Format, SbomError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // It begins with a line end, which the others would pass over.
+    if is_protobuf(bytes) {
+        return Ok(Format::CycloneDxProtobuf);
+    }
     match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
         None => Err(unknown("the document is empty")),
         Some(b'{') => detect_json(bytes),
@@ -64,10 +74,16 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
         return Ok(Format::CycloneDxJson);
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let probe: Probe = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let (place, reason) = of_json_error(&error);
-        unknown(format!("the JSON cannot be read: {reason} (at {place})"))
-    })?;
+    let read: Result<Probe, _> = serde_path_to_error::deserialize(&mut reader);
+    let probe = match read {
+        Ok(probe) => probe,
+        // Bun writes what is not quite JSON; its reader tells what else is wrong.
+        Err(_) if is_bun(bytes) => return Ok(Format::Lockfile(Lockfile::Bun)),
+        Err(error) => {
+            let (place, reason) = of_json_error(&error);
+            return Err(unknown(format!("the JSON cannot be read: {reason} (at {place})")));
+        }
+    };
     let lockfile = |kind| Ok(Format::Lockfile(kind));
     if probe.bom_format.is_some() || (probe.spec_version.is_some() && probe.components.is_some()) {
         Ok(Format::CycloneDxJson)
@@ -77,6 +93,8 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
         Ok(Format::Spdx3Json)
     } else if probe.artifacts.is_some() {
         Ok(Format::SyftJson)
+    } else if probe.lockfile_version.is_some() && probe.workspaces.is_some() {
+        lockfile(Lockfile::Bun)
     } else if probe.lockfile_version.is_some() {
         lockfile(Lockfile::Npm)
     } else if probe.content_hash.is_some() && probe.packages.is_some() {
@@ -85,6 +103,10 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
         lockfile(Lockfile::Pipfile)
     } else if probe.version.is_some() && probe.dependencies.is_some() {
         lockfile(Lockfile::NuGet)
+    } else if probe.version.is_some() && (probe.requires.is_some() || probe.graph_lock.is_some()) {
+        lockfile(Lockfile::Conan)
+    } else if probe.version.is_some() && (probe.pins.is_some() || probe.object.is_some()) {
+        lockfile(Lockfile::Swift)
     } else {
         Err(unknown(
             "the JSON object has none of the keys that known formats begin with",
@@ -126,6 +148,15 @@ fn begins_as_cyclonedx(bytes: &[u8]) -> bool {
     found
 }
 
+/// Whether the text becomes Bun's lockfile once its trailing commas are gone.
+fn is_bun(bytes: &[u8]) -> bool {
+    let head = bytes.get(..LOOK).unwrap_or(bytes);
+    let has = |key: &[u8]| head.windows(key.len()).any(|window| window == key);
+    has(b"\"lockfileVersion\"")
+        && has(b"\"workspaces\"")
+        && std::str::from_utf8(bytes).is_ok_and(|text| without_trailing_commas(text) != text)
+}
+
 fn detect_xml(bytes: &[u8]) -> Result<Format, SbomError> {
     let head = bytes.get(..LOOK).unwrap_or(bytes);
     let contains = |needle: &[u8]| head.windows(needle.len()).any(|window| window == needle);
@@ -133,9 +164,11 @@ fn detect_xml(bytes: &[u8]) -> Result<Format, SbomError> {
         Ok(Format::CycloneDxXml)
     } else if contains(b"<project") && contains(b"maven.apache.org/POM/") {
         Ok(Format::Pom)
+    } else if contains(b"spdx.org/rdf/terms") && contains(b"22-rdf-syntax-ns#") {
+        Ok(Format::SpdxRdf)
     } else {
         Err(unknown(
-            "it is XML without the namespace of CycloneDX or of Maven's POM",
+            "it is XML without the namespace of CycloneDX, of SPDX or of Maven's POM",
         ))
     }
 }
@@ -154,6 +187,10 @@ fn detect_text(bytes: &[u8]) -> Result<Format, SbomError> {
         return Ok(Format::SpdxTagValue);
     } else if has_line("spdxVersion:") || has_line("SPDXID:") {
         return Ok(Format::Spdx2Yaml);
+    } else if has_line("lock-version =") && has_line("[[packages]]") {
+        Lockfile::PyLock
+    } else if has_line("PODS:") && has_line("PODFILE CHECKSUM:") {
+        Lockfile::Pods
     } else if has_line("[[package]]") {
         let whole = String::from_utf8_lossy(bytes);
         if toml_is_python(&whole) {
@@ -201,7 +238,7 @@ fn is_requirements(head: &str) -> bool {
     let content = || {
         lines
             .iter()
-            .map(|line| line.split('#').next().unwrap_or("").trim())
+            .map(|line| without_comment(line))
             .filter(|l| !l.is_empty())
     };
     let plausible = |line: &str| {
@@ -211,8 +248,9 @@ fn is_requirements(head: &str) -> bool {
         let (name, rest) = line.split_at(end);
         let rest = rest.trim_start();
         line.starts_with('-')
+            || is_location(line)
             || (!name.is_empty()
-                && (rest.is_empty() || rest.starts_with(['=', '<', '>', '~', '!', '[', ';', '@', '\\'])))
+                && (rest.is_empty() || rest.starts_with(['=', '<', '>', '~', '!', '[', ';', '@', '(', '\\'])))
     };
     content().any(|line| line.contains("==")) && content().all(plausible)
 }

@@ -11,6 +11,8 @@ mod toml;
 use super::collect::Collector;
 use super::{Format, Inventory, Lockfile, SbomError};
 
+pub(super) use json::without_trailing_commas;
+pub(super) use lines::{is_location, without_comment};
 pub(super) use toml::is_python as toml_is_python;
 
 pub(super) fn read(kind: Lockfile, text: &str) -> Result<Inventory, SbomError> {
@@ -18,6 +20,11 @@ pub(super) fn read(kind: Lockfile, text: &str) -> Result<Inventory, SbomError> {
     let format = Format::Lockfile(kind);
     let read = match kind {
         Lockfile::Cargo => toml::read_cargo(text, &mut collector),
+        Lockfile::PyLock => toml::read_pylock(text, &mut collector),
+        Lockfile::Bun => json::read_bun(text, &mut collector),
+        Lockfile::Conan => json::read_conan(text, &mut collector),
+        Lockfile::Swift => json::read_swift(text, &mut collector),
+        Lockfile::Pods => lines::read_pods(text, &mut collector),
         Lockfile::PythonToml => toml::read_python(text, &mut collector),
         Lockfile::Npm => json::read_npm(text, &mut collector),
         Lockfile::Pipfile => json::read_pipfile(text, &mut collector),

@@ -62,8 +62,6 @@ fn cyclonedx_documents_are_read_or_refused_as_the_specification_says() {
 const REFUSED: &[(&str, &str)] = &[
     ("BadJSON.spdx.json", "its creators are a text, not a list"),
     ("SPDXWrongVersion.spdx.json", "no version of SPDX"),
-    (".rdf", "RDF: no maintained library reads it"),
-    (".rdf.xml", "RDF"),
     ("ontology.owl.xml", "an ontology, no document"),
     (
         ".spdx.xml",

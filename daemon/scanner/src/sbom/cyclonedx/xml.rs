@@ -1,10 +1,10 @@
 //! CycloneDX as XML. The document is read as a stream; nesting is held in a bounded stack.
 
 use quick_xml::events::{BytesStart, Event};
-use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 
 use super::super::collect::Collector;
+use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::{BOTH_VERSIONS, Fault, Parts, add, check_version, kind_of, strict};
 
@@ -69,12 +69,7 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
         reason,
     };
     let mut walker = Walker::default();
-    let mut lines = Lines {
-        bytes,
-        at: 0,
-        line: 1,
-        start: 0,
-    };
+    let mut lines = Lines::of(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = u64::try_from(error.valid_up_to()).unwrap_or(u64::MAX);
         invalid(lines.place(at), "the document is not UTF-8".to_owned())
@@ -123,13 +118,6 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
         add(&parts, kind, &place, &mut collector);
     }
     collector.finish(format, &walker.spec_version, &walker.subject)
-}
-
-fn bound(namespace: &ResolveResult<'_>) -> String {
-    match namespace {
-        ResolveResult::Bound(namespace) => namespace.as_ref().to_owned(),
-        ResolveResult::Unbound | ResolveResult::Unknown(_) => String::new(),
-    }
 }
 
 /// A component's fields while they are read.
@@ -367,63 +355,4 @@ type Check = fn(&str) -> Result<(), String>;
 
 fn attribute(start: &BytesStart<'_>, name: &str) -> Result<String, String> {
     Ok(find_attribute(start, name)?.unwrap_or_default())
-}
-
-fn find_attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
-    for attribute in start.attributes() {
-        let attribute = attribute.map_err(|e| e.to_string())?;
-        if attribute.key.local_name().as_ref() == name {
-            return Ok(Some(attribute.value.into_owned()));
-        }
-    }
-    Ok(None)
-}
-
-/// The five entities of XML and character references; documents cannot define others here.
-fn resolve(name: &str) -> Result<String, String> {
-    let code = match name {
-        "amp" => return Ok("&".to_owned()),
-        "lt" => return Ok("<".to_owned()),
-        "gt" => return Ok(">".to_owned()),
-        "apos" => return Ok("'".to_owned()),
-        "quot" => return Ok("\"".to_owned()),
-        _ => match name.strip_prefix('#') {
-            Some(number) => match number.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16).ok(),
-                None => number.parse().ok(),
-            },
-            None => None,
-        },
-    };
-    let character = code
-        .and_then(char::from_u32)
-        .ok_or_else(|| format!("the entity &{name}; is not defined"))?;
-    Ok(character.to_string())
-}
-
-/// Turns offsets into lines and columns, going forward only.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    line: usize,
-    start: usize,
-}
-
-impl Lines<'_> {
-    fn place(&mut self, offset: u64) -> Place {
-        let offset = usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .min(self.bytes.len());
-        while let Some(byte) = self.bytes.get(self.at).filter(|_| self.at < offset) {
-            self.at += 1;
-            if *byte == b'\n' {
-                self.line += 1;
-                self.start = self.at;
-            }
-        }
-        Place::Line {
-            line: self.line,
-            column: offset.saturating_sub(self.start) + 1,
-        }
-    }
 }

@@ -1,13 +1,15 @@
-//! Lockfiles in JSON: npm, Pipenv, Composer, NuGet.
+//! Lockfiles in JSON: npm, Bun, Pipenv, Composer, NuGet, Conan, Swift.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::super::collect::{Collector, Found};
 use super::super::place::read_json;
 use super::super::{ComponentKind, Place};
 use crate::lenient::{Text, or_default};
+use crate::name::normalise_name;
 
 type Failure = (Place, String);
 
@@ -168,6 +170,199 @@ pub(super) fn read_nuget(text: &str, collector: &mut Collector) -> Result<String
         for (name, package) in list.iter().filter(|(_, package)| package.kind.0 != "Project") {
             let place = Place::root().child("dependencies").child(framework).child(name);
             collector.add_package("nuget", name, &package.resolved.0, &place);
+        }
+    }
+    Ok(lock.version.0)
+}
+
+#[derive(Deserialize)]
+struct BunLock {
+    #[serde(rename = "lockfileVersion", default, deserialize_with = "or_default")]
+    version: Text,
+    /// What each name resolved to: `name@version`, then what depends on its kind.
+    #[serde(default, deserialize_with = "or_default")]
+    packages: BTreeMap<String, Vec<Value>>,
+}
+
+/// Bun writes JSON with commas before closing brackets, which are made spaces here: places stay true.
+pub(in super::super) fn without_trailing_commas(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Where the comma stands that nothing but white space follows so far.
+    let mut comma: Option<usize> = None;
+    let (mut in_text, mut escaped) = (false, false);
+    for c in text.chars() {
+        if in_text {
+            in_text = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else {
+            match c {
+                '"' => (in_text, comma) = (true, None),
+                ',' => comma = Some(out.len()),
+                ']' | '}' => {
+                    if let Some(at) = comma.take() {
+                        out.replace_range(at..=at, " ");
+                    }
+                }
+                c if c.is_ascii_whitespace() => {}
+                _ => comma = None,
+            }
+        }
+        out.push(c);
+    }
+    out
+}
+
+pub(super) fn read_bun(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let lock: BunLock = read_json(without_trailing_commas(text).as_bytes())?;
+    for (key, fields) in &lock.packages {
+        let place = Place::root().child("packages").child(key);
+        let resolved = fields.first().and_then(Value::as_str).unwrap_or_default();
+        // The first `@` may begin a scope.
+        let at = resolved.get(1..).and_then(|rest| rest.find('@')).map(|at| at + 1);
+        let Some((name, version)) = at.and_then(|at| Some((resolved.get(..at)?, resolved.get(at + 1..)?)))
+        else {
+            return Err((place, "a package is not written as name@version".to_owned()));
+        };
+        let is_local = version.contains(':') || version.contains('/');
+        if is_local && !version.starts_with("npm:") {
+            collector.add(Found {
+                name,
+                version: "",
+                purls: Vec::new(),
+                kind: ComponentKind::Other,
+                place: &place,
+            });
+        } else {
+            collector.add_package("npm", name, version.trim_start_matches("npm:"), &place);
+        }
+    }
+    Ok(lock.version.0)
+}
+
+#[derive(Deserialize)]
+struct ConanLock {
+    #[serde(default, deserialize_with = "or_default")]
+    version: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    requires: Vec<Text>,
+    #[serde(default, deserialize_with = "or_default")]
+    build_requires: Vec<Text>,
+    #[serde(default, deserialize_with = "or_default")]
+    python_requires: Vec<Text>,
+    /// Conan 1.
+    #[serde(default, deserialize_with = "or_default")]
+    graph_lock: ConanGraph,
+}
+
+#[derive(Deserialize, Default)]
+struct ConanGraph {
+    #[serde(default, deserialize_with = "or_default")]
+    nodes: BTreeMap<String, ConanNode>,
+}
+
+#[derive(Deserialize)]
+struct ConanNode {
+    #[serde(rename = "ref", default, deserialize_with = "or_default")]
+    reference: Text,
+}
+
+pub(super) fn read_conan(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let lock: ConanLock = read_json(text.as_bytes())?;
+    let lists = [
+        ("requires", &lock.requires),
+        ("build_requires", &lock.build_requires),
+        ("python_requires", &lock.python_requires),
+    ];
+    for (key, list) in lists {
+        for (i, reference) in list.iter().enumerate() {
+            add_conan(&reference.0, &Place::root().child(key).child(i), collector);
+        }
+    }
+    for (key, node) in &lock.graph_lock.nodes {
+        let place = Place::root().child("graph_lock").child("nodes").child(key);
+        add_conan(&node.reference.0, &place, collector);
+    }
+    Ok(lock.version.0)
+}
+
+/// `name/version@user/channel#revision%time`; the project itself has no name or no version.
+fn add_conan(reference: &str, place: &Place, collector: &mut Collector) {
+    let bare = reference.split(['#', '%', '@']).next().unwrap_or_default();
+    match bare.split_once('/') {
+        Some((name, version)) if !name.is_empty() => collector.add_package("conan", name, version, place),
+        _ => collector.add(Found {
+            name: bare,
+            version: "",
+            purls: Vec::new(),
+            kind: ComponentKind::Other,
+            place,
+        }),
+    }
+}
+
+#[derive(Deserialize)]
+struct SwiftResolved {
+    #[serde(default, deserialize_with = "or_default")]
+    version: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    pins: Vec<SwiftPin>,
+    /// Version 1 puts the pins in it.
+    #[serde(default, deserialize_with = "or_default")]
+    object: SwiftObject,
+}
+
+#[derive(Deserialize, Default)]
+struct SwiftObject {
+    #[serde(default, deserialize_with = "or_default")]
+    pins: Vec<SwiftPin>,
+}
+
+#[derive(Deserialize)]
+struct SwiftPin {
+    #[serde(alias = "repositoryURL", default, deserialize_with = "or_default")]
+    location: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    identity: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    state: SwiftState,
+}
+
+#[derive(Deserialize, Default)]
+struct SwiftState {
+    #[serde(default, deserialize_with = "or_default")]
+    version: Text,
+}
+
+pub(super) fn read_swift(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let lock: SwiftResolved = read_json(text.as_bytes())?;
+    let root = Place::root();
+    for (place, pins) in [
+        (root.child("pins"), &lock.pins),
+        (root.child("object").child("pins"), &lock.object.pins),
+    ] {
+        for (i, pin) in pins.iter().enumerate() {
+            let place = place.child(i);
+            let location = normalise_name(
+                "SwiftURL",
+                &pin.location.0.replacen("git@", "", 1).replacen(
+                    ':',
+                    "/",
+                    usize::from(pin.location.0.starts_with("git@")),
+                ),
+            );
+            if location.contains('/') {
+                // A pin on a branch or a commit has no version.
+                collector.add_package("swift", &location, &pin.state.version.0, &place);
+            } else {
+                // From a registry, which names it `scope.name`.
+                collector.add(Found {
+                    name: &pin.identity.0,
+                    version: &pin.state.version.0,
+                    purls: Vec::new(),
+                    kind: ComponentKind::Package,
+                    place: &place,
+                });
+            }
         }
     }
     Ok(lock.version.0)

@@ -1,7 +1,11 @@
-//! Lockfiles that are read line by line: pip, Go, Bundler, Gradle, Mix, Pub.
+//! Lockfiles that are read line by line: pip, Go, Bundler, Gradle, Mix, Pub, CocoaPods.
 
-use super::super::Place;
-use super::super::collect::Collector;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::super::collect::{Collector, Found};
+use super::super::{ComponentKind, Place};
+use crate::version::{Scheme, Version};
 
 type Failure = (Place, String);
 
@@ -14,11 +18,28 @@ fn lines<'a>(text: &'a str, comment: &'a str) -> impl Iterator<Item = (usize, &'
 }
 
 pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result<String, Failure> {
-    for (number, line) in lines(text, "#") {
-        // Markers, hashes and continuations follow the requirement itself.
+    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
+        let line = without_comment(line);
+        let place = Place::line(number);
+        if let Some(file) = ["-r", "--requirement", "-c", "--constraint"]
+            .iter()
+            .find_map(|option| line.strip_prefix(option)?.strip_prefix([' ', '=']))
+        {
+            let file: String = file.trim().chars().take(200).collect();
+            collector.note(&place, format!("it names the file {file:?}, which was not read"));
+            continue;
+        }
+        // Markers, hashes and continuations follow the requirement itself; a URL may hold their signs.
+        let line = line.split(" ;").next().unwrap_or("");
         let line = line.split([';', '\\']).next().unwrap_or("");
         let line = line.split(" --").next().unwrap_or("").trim();
         if line.is_empty() || line.starts_with('-') {
+            continue;
+        }
+        if is_location(line) {
+            let text = "a requirement by its location names no release of a registry";
+            collector.note(&place, text);
+            add_elsewhere(line, &place, collector);
             continue;
         }
         let end = line
@@ -32,11 +53,57 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
             .and_then(|r| r.split_once(']'))
             .map_or(rest, |(_, after)| after)
             .trim();
-        let pinned = rest.strip_prefix("===").or_else(|| rest.strip_prefix("=="));
-        let version = pinned.map(str::trim).filter(|v| !v.contains([',', '*']));
-        collector.add_package("pypi", name, version.unwrap_or(""), &Place::line(number));
+        if rest.starts_with('@') {
+            // Known by name, and of no release that is known.
+            collector.add_package("pypi", name, "", &place);
+            continue;
+        }
+        // Of several clauses one may pin.
+        let clauses = rest
+            .trim_start_matches('(')
+            .trim_end_matches(')')
+            .split(',')
+            .map(str::trim);
+        let mut pins =
+            clauses.filter_map(|clause| clause.strip_prefix("===").or_else(|| clause.strip_prefix("==")));
+        let version = pins
+            .next()
+            .map(str::trim)
+            .filter(|version| !version.contains('*'));
+        collector.add_package("pypi", name, version.unwrap_or(""), &place);
     }
     Ok(String::new())
+}
+
+/// The line without its comment: pip takes `#` for one at the beginning and after white space, not within a URL.
+pub(in super::super) fn without_comment(line: &str) -> &str {
+    let line = line.trim();
+    if line.starts_with('#') {
+        return "";
+    }
+    let end = line.find(" #").or_else(|| line.find("\t#")).unwrap_or(line.len());
+    line.get(..end).unwrap_or(line).trim_end()
+}
+
+/// Whether a requirement is a URL or a path, without a name in front.
+pub(in super::super) fn is_location(line: &str) -> bool {
+    let scheme = line.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    }) || line.starts_with(['.', '/'])
+}
+
+/// A package that no registry publishes under this name.
+fn add_elsewhere(name: &str, place: &Place, collector: &mut Collector) {
+    collector.add(Found {
+        name,
+        version: "",
+        purls: Vec::new(),
+        kind: ComponentKind::Other,
+        place,
+    });
 }
 
 pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<String, Failure> {
@@ -94,14 +161,35 @@ pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<Strin
     Ok(go_version)
 }
 
+/// Of each module the newest version: a build takes the newest that anything asks for, and sums of older ones
+/// stay in the file until somebody tidies it.
 pub(super) fn read_go_sum(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let mut newest: BTreeMap<&str, (Version, &str, usize)> = BTreeMap::new();
     for (number, line) in text.lines().enumerate().map(|(i, line)| (i + 1, line)) {
         let fields: Vec<&str> = line.split_whitespace().collect();
         match fields[..] {
             [] => {}
             // Only the go.mod file of such a module was read; the module itself was not.
             [_, version, _] if version.ends_with("/go.mod") => {}
-            [module, version, _] => collector.add_package("golang", module, version, &Place::line(number)),
+            [module, text, _] => {
+                let Ok(version) = Version::parse(Scheme::SemVer, text) else {
+                    collector.add_package("golang", module, text, &Place::line(number));
+                    continue;
+                };
+                let older = match newest.get(module) {
+                    Some((known, ..)) if known.compare(&version) != Some(Ordering::Less) => Some(number),
+                    Some((.., line)) => Some(*line),
+                    None => None,
+                };
+                if let Some(line) = older {
+                    let text =
+                        format!("another sum of {module} is of a newer version; this one was passed over");
+                    collector.note(&Place::line(line), text);
+                }
+                if older != Some(number) {
+                    newest.insert(module, (version, text, number));
+                }
+            }
             _ => {
                 return Err((
                     Place::line(number),
@@ -109,6 +197,11 @@ pub(super) fn read_go_sum(text: &str, collector: &mut Collector) -> Result<Strin
                 ));
             }
         }
+    }
+    let mut found: Vec<_> = newest.into_iter().collect();
+    found.sort_by_key(|(_, (.., line))| *line);
+    for (module, (_, version, line)) in found {
+        collector.add_package("golang", module, version, &Place::line(line));
     }
     Ok(String::new())
 }
@@ -140,9 +233,11 @@ pub(super) fn read_bundler(text: &str, collector: &mut Collector) -> Result<Stri
 
 pub(super) fn read_gradle(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     for (number, line) in lines(text, "#") {
-        let Some((coordinates, _configurations)) = line.trim().split_once('=') else {
+        // Files of single configurations, which older releases write, have the coordinates alone.
+        let coordinates = line.split('=').next().unwrap_or_default().trim();
+        if coordinates.is_empty() {
             continue;
-        };
+        }
         let parts: Vec<&str> = coordinates.split(':').collect();
         match parts[..] {
             [group, artifact, version] => {
@@ -213,4 +308,39 @@ pub(super) fn read_pub(text: &str, collector: &mut Collector) -> Result<String, 
         }
     }
     Ok(String::new())
+}
+
+pub(super) fn read_pods(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let mut section = "";
+    let mut written_by = "";
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (index, line) in text.lines().enumerate() {
+        if !line.starts_with(' ') {
+            section = line.split(':').next().unwrap_or_default();
+            if let Some(version) = line.strip_prefix("COCOAPODS:") {
+                written_by = version.trim();
+            }
+            continue;
+        }
+        // Two spaces and a dash; four are what the pod above asks for.
+        let (Some(pod), "PODS") = (line.strip_prefix("  - "), section) else {
+            continue;
+        };
+        let pod = pod.trim_end().trim_end_matches(':').trim_matches('"');
+        let Some((name, version)) = pod
+            .split_once(" (")
+            .and_then(|(name, version)| Some((name, version.strip_suffix(')')?)))
+        else {
+            return Err((
+                Place::line(index + 1),
+                "a pod is not written as name and version".to_owned(),
+            ));
+        };
+        // Parts of one pod stand as `Pod/Part`, with its version.
+        let name = name.split('/').next().unwrap_or(name);
+        if seen.insert(name, version) != Some(version) {
+            collector.add_package("cocoapods", name, version, &Place::line(index + 1));
+        }
+    }
+    Ok(written_by.to_owned())
 }

@@ -85,10 +85,9 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
         let place = Place::line(index + 1);
         let path = key.strip_prefix('/').unwrap_or(key);
         let found = if lock_version.starts_with('5') {
-            // `/name/1.0.0_peer@2`
-            path.split_once('_')
-                .map_or(path, |(head, _)| head)
-                .rsplit_once('/')
+            // `/name/1.0.0_peer@2`; a name may hold a `_` too.
+            path.rsplit_once('/')
+                .map(|(name, version)| (name, version.split('_').next().unwrap_or(version)))
         } else {
             // `/name@1.0.0` or `name@1.0.0`
             split_spec(path)

@@ -164,3 +164,165 @@ fn bundler_gradle_mix_and_pub_are_read() {
     let dart = "packages:\n  http:\n    dependency: \"direct main\"\n    description:\n      name: http\n    source: hosted\n    version: \"1.1.0\"\n  flutter:\n    source: sdk\n    version: \"0.0.0\"\nsdks:\n  dart: \">=3.0.0\"\n";
     assert_eq!(purls(Lockfile::Pub, dart), ["pkg:pub/http@1.1.0"]);
 }
+
+#[test]
+fn go_sums_of_older_versions_are_passed_over() {
+    let sum = "a.example/x v1.2.0 h1:abc=\na.example/x v1.10.0 h1:abc=\na.example/x v1.10.0/go.mod h1:def=\n\
+        a.example/y v0.0.0-20200101000000-abcdefabcdef h1:abc=\na.example/x v1.9.0 h1:abc=\n";
+    assert_eq!(
+        purls(Lockfile::GoSum, sum),
+        [
+            "pkg:golang/a.example/x@v1.10.0",
+            "pkg:golang/a.example/y@v0.0.0-20200101000000-abcdefabcdef"
+        ]
+    );
+    let notes = read(sum.as_bytes()).unwrap().notes;
+    let places: Vec<_> = notes.iter().map(|note| note.place.to_string()).collect();
+    assert_eq!(places, ["line 1, column 1", "line 5, column 1"]);
+}
+
+#[test]
+fn requirements_hold_urls_paths_and_several_clauses() {
+    let text = "-r base.txt\n--index-url https://packages.example/simple\n\
+        idna==3.7 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n\
+        six @ https://files.example/six-1.16.0.tar.gz#sha256=cc\n\
+        git+https://code.example/x.git@v1#egg=x\n./local[extra]\n-e .\n\
+        uvicorn[standard]==0.29.0,!=0.28 ; python_version>='3.8' # why\nold (==1.0)\nany==1.*\n";
+    assert_eq!(
+        purls(Lockfile::Requirements, text),
+        [
+            "pkg:pypi/idna@3.7",
+            "pkg:pypi/six",
+            "pkg:pypi/uvicorn@0.29.0",
+            "pkg:pypi/old@1.0",
+            "pkg:pypi/any"
+        ]
+    );
+    let notes = read(text.as_bytes()).unwrap().notes;
+    assert!(notes[0].text.contains("base.txt"), "{notes:?}");
+}
+
+#[test]
+fn pnpm_five_reads_names_with_an_underscore() {
+    let text = "lockfileVersion: 5.4\npackages:\n  /lodash._reinterpolate/3.0.0:\n    x: 1\n  /is_js/1.0.0_a@1:\n    x: 1\n";
+    assert_eq!(
+        purls(Lockfile::Pnpm, text),
+        ["pkg:npm/lodash._reinterpolate@3.0.0", "pkg:npm/is_js@1.0.0"]
+    );
+}
+
+#[test]
+fn bun_writes_commas_before_closing_brackets() {
+    let text = "{\n  \"lockfileVersion\": 1,\n  \"workspaces\": { \"\": { \"name\": \"app\", }, },\n  \"packages\": {\n\
+        \"@a/b\": [\"@a/b@1.2.3\", \"\", { \"x\": \"a,] \\\" ,}\", }, \"sha512-x\"],\n\
+        \"alias\": [\"real@npm:2.0.0\", \"\", {}, \"\"],\n    \"mine\": [\"mine@workspace:packages/mine\"],\n  },\n}\n";
+    assert_eq!(
+        purls(Lockfile::Bun, text),
+        ["pkg:npm/%40a/b@1.2.3", "pkg:npm/real@2.0.0"]
+    );
+    let broken = text.replace("\"@a/b@1.2.3\"", "7");
+    match read(broken.as_bytes()) {
+        Err(SbomError::Invalid { place, .. }) => assert_eq!(place.to_string(), "/packages/@a~1b"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn conan_swift_pods_and_pylock_are_read() {
+    let conan = r#"{"version":"0.5","requires":["zlib/1.3.1#f52e03ae%1704","openssl/3.2.0@user/stable#a"],"build_requires":["cmake/3.27.0"],"python_requires":[]}"#;
+    assert_eq!(
+        purls(Lockfile::Conan, conan),
+        [
+            "pkg:conan/zlib@1.3.1",
+            "pkg:conan/openssl@3.2.0",
+            "pkg:conan/cmake@3.27.0"
+        ]
+    );
+    let first = r#"{"graph_lock":{"nodes":{"0":{"path":"conanfile.txt"},"1":{"ref":"zlib/1.2.11#0"}}},"version":"0.4"}"#;
+    assert_eq!(purls(Lockfile::Conan, first), ["pkg:conan/zlib@1.2.11"]);
+
+    let swift = r#"{"pins":[{"identity":"swift-nio","kind":"remoteSourceControl","location":"https://github.com/apple/swift-nio.git","state":{"revision":"a","version":"2.0.0"}},
+        {"identity":"x","location":"git@github.com:Org/X.git","state":{"branch":"main","revision":"b"}}],"version":2}"#;
+    assert_eq!(
+        purls(Lockfile::Swift, swift),
+        [
+            "pkg:swift/github.com/apple/swift-nio@2.0.0",
+            "pkg:swift/github.com/org/x"
+        ]
+    );
+    let first = r#"{"object":{"pins":[{"package":"Nio","repositoryURL":"https://github.com/apple/swift-nio","state":{"version":"1.0.0"}}]},"version":1}"#;
+    assert_eq!(
+        purls(Lockfile::Swift, first),
+        ["pkg:swift/github.com/apple/swift-nio@1.0.0"]
+    );
+
+    let pods = "PODS:\n  - AFNetworking (4.0.1):\n    - AFNetworking/Reachability (= 4.0.1)\n  - AFNetworking/Reachability (4.0.1)\n  - \"Google+Ads (1.2)\"\n\nDEPENDENCIES:\n  - AFNetworking (~> 4)\n\nPODFILE CHECKSUM: ab\n\nCOCOAPODS: 1.15.2\n";
+    assert_eq!(
+        purls(Lockfile::Pods, pods),
+        [
+            "pkg:cocoapods/AFNetworking@4.0.1",
+            "pkg:cocoapods/Google%2BAds@1.2"
+        ]
+    );
+
+    let pylock = "lock-version = '1.0'\nrequires-python = '>=3.12'\n\n[[packages]]\nname = 'attrs'\nversion = '25.1.0'\n\n[[packages]]\nname = 'mine'\n[packages.directory]\npath = '.'\n";
+    assert_eq!(purls(Lockfile::PyLock, pylock), ["pkg:pypi/attrs@25.1.0"]);
+}
+
+#[test]
+fn gradle_files_of_single_configurations_have_coordinates_alone() {
+    let text = "# This is a Gradle generated file for dependency locking.\norg.slf4j:slf4j-api:2.0.7\n";
+    assert_eq!(
+        purls(Lockfile::Gradle, text),
+        ["pkg:maven/org.slf4j/slf4j-api@2.0.7"]
+    );
+}
+
+#[test]
+fn real_looking_files_of_every_version_are_read() {
+    let yarn = "# yarn lockfile v1\n\n\nms@2.0.0:\n  version \"2.0.0\"\n  resolved \"https://registry.example/ms.tgz#5608\"\n";
+    assert_eq!(purls(Lockfile::Yarn, yarn), ["pkg:npm/ms@2.0.0"]);
+    let patched = "__metadata:\n  version: 8\n\n\"typescript@patch:typescript@npm%3A^5.4.0#optional!builtin<compat/typescript>\":\n  version: 5.4.5\n  resolution: \"typescript@patch:typescript@npm%3A5.4.5#x\"\n";
+    assert_eq!(purls(Lockfile::Yarn, patched), ["pkg:npm/typescript@5.4.5"]);
+    let cargo = "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"registry+https://example.org/index\"\ndependencies = [\n \"b 0.1.0 (registry+https://example.org/index)\",\n]\n\n[metadata]\n\"checksum a 1.0.0 (registry+https://example.org/index)\" = \"00\"\n";
+    assert_eq!(purls(Lockfile::Cargo, cargo), ["pkg:cargo/a@1.0.0"]);
+    let shrinkwrap = r#"{"name":"x","lockfileVersion":2,"requires":true,"packages":{"":{},"node_modules/ms":{"version":"2.1.3"}},"dependencies":{"ms":{"version":"2.1.3"}}}"#;
+    assert_eq!(purls(Lockfile::Npm, shrinkwrap), ["pkg:npm/ms@2.1.3"]);
+    let pdm = "# This file is @generated by PDM.\n[metadata]\ngroups = [\"default\"]\nlock_version = \"4.5.0\"\ncontent_hash = \"sha256:0\"\n\n[[package]]\nname = \"idna\"\nversion = \"3.7\"\nrequires_python = \">=3.5\"\n";
+    assert_eq!(purls(Lockfile::PythonToml, pdm), ["pkg:pypi/idna@3.7"]);
+}
+
+/// What each format's hostile document comes to: an error, or an inventory no larger than the document.
+#[test]
+fn hostile_documents_are_refused_or_stay_small() {
+    let deep_json = format!(
+        "{{\"lockfileVersion\":3,\"packages\":{}",
+        "{\"a\":".repeat(100_000)
+    );
+    let deep_toml = format!("[[package]]\nname = {}", "[".repeat(100_000));
+    let deep_yaml = format!("spdxVersion: SPDX-2.3\na: {}", "[".repeat(100_000));
+    let aliases = "spdxVersion: SPDX-2.3\na: &a [x]\nb: &b [*a, *a]\npackages: [*b, *b]\n".to_owned();
+    let huge = format!("{{\"lockfileVersion\":{}}}", "9".repeat(100_000));
+    let twice =
+        r#"{"bomFormat":"CycloneDX","bomFormat":"CycloneDX","specVersion":"1.5","components":[]}"#.to_owned();
+    let entities = "<?xml version=\"1.0\"?><!DOCTYPE bom [<!ENTITY a \"x\"><!ENTITY b \"&a;&a;\">]><bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\"><components><component type=\"library\"><name>&b;</name></component></components></bom>".to_owned();
+    let external = entities.replace(
+        "<!ENTITY b \"&a;&a;\">",
+        "<!ENTITY b SYSTEM \"file:///etc/hostname\">",
+    );
+    for text in [
+        deep_json, deep_toml, deep_yaml, aliases, twice, entities, external,
+    ] {
+        let error = read(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.len() < 1_000, "{error}");
+    }
+    let _ = read(huge.as_bytes());
+    let nul = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a\u0000b","version":"1\u0000"}]}"#;
+    assert_eq!(read(nul.as_bytes()).unwrap().components.len(), 1);
+    for text in [
+        "\u{feff}{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.5\"}",
+        "\u{feff}idna==1\n",
+    ] {
+        read(text.as_bytes()).unwrap();
+    }
+}

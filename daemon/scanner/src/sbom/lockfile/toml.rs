@@ -113,6 +113,38 @@ pub(super) fn read_python(text: &str, collector: &mut Collector) -> Result<Strin
         .unwrap_or_default())
 }
 
+#[derive(Deserialize)]
+struct PyLock {
+    #[serde(rename = "lock-version")]
+    lock_version: String,
+    #[serde(default)]
+    packages: Vec<PyLockPackage>,
+}
+
+#[derive(Deserialize)]
+struct PyLockPackage {
+    name: String,
+    /// Left out where the source computes it.
+    #[serde(default)]
+    version: String,
+    directory: Option<IgnoredAny>,
+}
+
+/// `pylock.toml` (PEP 751), which every installer can read.
+pub(super) fn read_pylock(text: &str, collector: &mut Collector) -> Result<String, Failure> {
+    let lock: PyLock = parse(text)?;
+    let root = Place::root().child("packages");
+    for (i, package) in lock.packages.iter().enumerate() {
+        let place = root.child(i);
+        if package.directory.is_some() {
+            add_local(&package.name, &package.version, &place, collector);
+        } else {
+            collector.add_package("pypi", &package.name, &package.version, &place);
+        }
+    }
+    Ok(lock.lock_version)
+}
+
 /// A package that comes from the project itself: no registry's advisory can mean it.
 fn add_local(name: &str, version: &str, place: &Place, collector: &mut Collector) {
     collector.add(Found {

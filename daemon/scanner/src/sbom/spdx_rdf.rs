@@ -1,0 +1,514 @@
+//! SPDX 2.0 to 2.3 as RDF/XML: packages and their package URLs, out of the graph that the document draws.
+//!
+//! RDF/XML writes one graph in many ways: a thing stands where it is named first, or by itself with an address;
+//! a text is an element or an attribute. Read here is the part of the grammar (W3C, "RDF 1.1 XML Syntax") that
+//! tools write: nodes and properties in turn, `rdf:about`, `rdf:ID`, `rdf:nodeID`, `rdf:resource`, property
+//! attributes and `parseType`. Base addresses are not resolved: an address is compared as it is written. Of the
+//! graph only documents, packages and external references are kept, so memory is bounded by the document.
+
+use std::collections::BTreeMap;
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::reader::NsReader;
+
+use super::collect::{Collector, Found};
+use super::markup::{Lines, bound, resolve};
+use super::spdx2::{is_version, kind_of};
+use super::{Format, Inventory, Place, SbomError};
+
+/// Deepest nesting of elements that is followed; tools nest a package in the relationship that names it first.
+const MAX_DEPTH: usize = 2_048;
+const SPDX: &str = "http://spdx.org/rdf/terms#";
+const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Kind {
+    Document,
+    Package,
+    ExternalRef,
+    /// Not known yet, or nothing that is looked at.
+    #[default]
+    Other,
+}
+
+fn kind_named(local: &str) -> Kind {
+    match local {
+        "SpdxDocument" => Kind::Document,
+        "Package" => Kind::Package,
+        "ExternalRef" => Kind::ExternalRef,
+        _ => Kind::Other,
+    }
+}
+
+/// A node of the graph, as far as it matters.
+#[derive(Debug, Default)]
+struct Node {
+    kind: Kind,
+    place: Option<Place>,
+    name: String,
+    version: String,
+    purpose: String,
+    spec_version: String,
+    reference_type: String,
+    locator: String,
+    references: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Property {
+    Type,
+    Name,
+    Version,
+    Purpose,
+    SpecVersion,
+    ReferenceType,
+    Locator,
+    Reference,
+    Other,
+}
+
+fn property_named(namespace: &str, local: &str) -> Property {
+    match (namespace, local) {
+        (RDF, "type") => Property::Type,
+        (SPDX, "name") => Property::Name,
+        (SPDX, "versionInfo") => Property::Version,
+        (SPDX, "primaryPackagePurpose") => Property::Purpose,
+        (SPDX, "specVersion") => Property::SpecVersion,
+        (SPDX, "referenceType") => Property::ReferenceType,
+        (SPDX, "referenceLocator") => Property::Locator,
+        (SPDX, "externalRef") => Property::Reference,
+        _ => Property::Other,
+    }
+}
+
+/// An open element: nodes and properties take turns.
+enum Frame {
+    /// `rdf:RDF`.
+    Root,
+    /// A node; its children are properties.
+    Node(usize),
+    /// A property of a node; its children are nodes, or text.
+    Property {
+        of: usize,
+        property: Property,
+        text: String,
+    },
+    /// XML that is itself a value, and what is below it.
+    Literal,
+}
+
+pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
+    let format = Format::SpdxRdf;
+    let invalid = |place, reason| SbomError::Invalid {
+        format,
+        place,
+        reason,
+    };
+    let mut lines = Lines::of(text.as_bytes());
+    let mut graph = Graph::default();
+    let mut reader = NsReader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    loop {
+        let place = lines.place(reader.buffer_position());
+        let (namespace, event) = match reader.read_resolved_event() {
+            Ok((namespace, event)) => (bound(&namespace), event.into_owned()),
+            Err(error) => return Err(invalid(lines.place(reader.error_position()), error.to_string())),
+        };
+        match event {
+            Event::Start(start) => {
+                let attributes =
+                    attributes_of(&start, &reader).map_err(|reason| invalid(place.clone(), reason))?;
+                let local = start.local_name();
+                graph
+                    .open(&namespace, local.as_ref(), &attributes, &place)
+                    .map_err(|reason| invalid(place, reason))?;
+            }
+            Event::End(_) => graph.close(),
+            Event::Text(text) => graph.text(&text.xml10_content()),
+            Event::CData(text) => graph.text(&text.xml10_content()),
+            Event::GeneralRef(reference) => {
+                let character = resolve(&reference.into_inner()).map_err(|reason| invalid(place, reason))?;
+                graph.text(&character);
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    if !graph.frames.is_empty() || graph.nodes.is_empty() {
+        let place = lines.place(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        return Err(invalid(
+            place,
+            "the document ends before its root element does".to_owned(),
+        ));
+    }
+    graph.into_inventory(format)
+}
+
+/// An attribute with its namespace.
+struct Attribute {
+    namespace: String,
+    local: String,
+    value: String,
+}
+
+fn attributes_of(start: &BytesStart<'_>, reader: &NsReader<&[u8]>) -> Result<Vec<Attribute>, String> {
+    let mut found = Vec::new();
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|error| error.to_string())?;
+        let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
+        found.push(Attribute {
+            namespace: bound(&namespace),
+            local: local.as_ref().to_owned(),
+            value: unescaped(&attribute.value)?,
+        });
+    }
+    Ok(found)
+}
+
+/// An attribute's value with its entities resolved, as in text.
+fn unescaped(value: &str) -> Result<String, String> {
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('&') {
+        text.push_str(before);
+        let (name, after) = after
+            .split_once(';')
+            .ok_or_else(|| "an & in an attribute begins no entity".to_owned())?;
+        text.push_str(&resolve(name)?);
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+#[derive(Default)]
+struct Graph {
+    frames: Vec<Frame>,
+    nodes: Vec<Node>,
+    /// Nodes by what they are called: an address, or a name within the document.
+    called: BTreeMap<String, usize>,
+}
+
+impl Graph {
+    fn open(
+        &mut self,
+        namespace: &str,
+        local: &str,
+        attributes: &[Attribute],
+        place: &Place,
+    ) -> Result<(), String> {
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(format!("elements are nested deeper than {MAX_DEPTH}"));
+        }
+        let of_rdf = |name: &str| {
+            let mut found = attributes
+                .iter()
+                .filter(|a| a.namespace == RDF && a.local == name);
+            found.next().map(|attribute| attribute.value.as_str())
+        };
+        let frame = match self.frames.last() {
+            None if namespace == RDF && local == "RDF" => Frame::Root,
+            None | Some(Frame::Root) => Frame::Node(self.node(namespace, local, attributes, place)),
+            Some(Frame::Property { of, property, .. }) => {
+                let (of, property) = (*of, *property);
+                let node = self.node(namespace, local, attributes, place);
+                self.link(of, property, node);
+                Frame::Node(node)
+            }
+            Some(Frame::Literal) => Frame::Literal,
+            Some(Frame::Node(of)) => {
+                let of = *of;
+                let property = property_named(namespace, local);
+                let target = of_rdf("resource").map(str::to_owned).or_else(|| {
+                    let name = of_rdf("nodeID")?;
+                    Some(format!("_:{name}"))
+                });
+                if let Some(target) = target {
+                    match property {
+                        Property::Reference => {
+                            let node = self.called(&target);
+                            self.link(of, property, node);
+                        }
+                        _ => self.say(of, property, &target),
+                    }
+                }
+                match of_rdf("parseType") {
+                    // The element is a property, and its content that of a node without a name.
+                    Some("Resource") => {
+                        let node = self.nodes.len();
+                        self.nodes.push(Node {
+                            place: Some(place.clone()),
+                            ..Node::default()
+                        });
+                        self.link(of, property, node);
+                        Frame::Node(node)
+                    }
+                    Some("Literal") => Frame::Literal,
+                    _ => Frame::Property {
+                        of,
+                        property,
+                        text: String::new(),
+                    },
+                }
+            }
+        };
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    /// The node that an element stands for; one that was named before is the same.
+    fn node(&mut self, namespace: &str, local: &str, attributes: &[Attribute], place: &Place) -> usize {
+        let of_rdf = |name: &str| {
+            let mut found = attributes
+                .iter()
+                .filter(|a| a.namespace == RDF && a.local == name);
+            found.next().map(|attribute| attribute.value.as_str())
+        };
+        let name = of_rdf("about")
+            .map(str::to_owned)
+            .or_else(|| Some(format!("#{}", of_rdf("ID")?)))
+            .or_else(|| Some(format!("_:{}", of_rdf("nodeID")?)));
+        let node = match name {
+            Some(name) => self.called(&name),
+            None => {
+                self.nodes.push(Node::default());
+                self.nodes.len() - 1
+            }
+        };
+        if let Some(found) = self.nodes.get_mut(node) {
+            let kind = if namespace == SPDX {
+                kind_named(local)
+            } else {
+                Kind::Other
+            };
+            if kind != Kind::Other {
+                found.kind = kind;
+            }
+            if found.place.is_none() {
+                found.place = Some(place.clone());
+            }
+        }
+        for attribute in attributes {
+            let property = property_named(&attribute.namespace, &attribute.local);
+            self.say(node, property, &attribute.value);
+        }
+        node
+    }
+
+    fn called(&mut self, name: &str) -> usize {
+        if let Some(node) = self.called.get(name) {
+            return *node;
+        }
+        let node = self.nodes.len();
+        self.nodes.push(Node::default());
+        self.called.insert(name.to_owned(), node);
+        node
+    }
+
+    fn link(&mut self, of: usize, property: Property, to: usize) {
+        if property == Property::Reference
+            && let Some(node) = self.nodes.get_mut(of)
+        {
+            node.references.push(to);
+        }
+    }
+
+    /// A node has a property with this value, a text or an address.
+    fn say(&mut self, of: usize, property: Property, value: &str) {
+        let Some(node) = self.nodes.get_mut(of) else {
+            return;
+        };
+        let value = value.trim();
+        let field = match property {
+            Property::Type => {
+                if let Some(local) = value.strip_prefix(SPDX) {
+                    node.kind = kind_named(local);
+                }
+                return;
+            }
+            Property::Name => &mut node.name,
+            Property::Version => &mut node.version,
+            Property::Purpose => &mut node.purpose,
+            Property::SpecVersion => &mut node.spec_version,
+            Property::ReferenceType => &mut node.reference_type,
+            Property::Locator => &mut node.locator,
+            Property::Reference | Property::Other => return,
+        };
+        if field.is_empty() {
+            value.clone_into(field);
+        }
+    }
+
+    fn text(&mut self, more: &str) {
+        if let Some(Frame::Property { property, text, .. }) = self.frames.last_mut()
+            && *property != Property::Other
+        {
+            text.push_str(more);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(Frame::Property { of, property, text }) = self.frames.pop()
+            && !text.trim().is_empty()
+        {
+            self.say(of, property, &text);
+        }
+    }
+
+    fn into_inventory(self, format: Format) -> Result<Inventory, SbomError> {
+        let whole = || Place::line(1);
+        let document = self.nodes.iter().find(|node| node.kind == Kind::Document);
+        let Some(document) = document else {
+            return Err(SbomError::Invalid {
+                format,
+                place: whole(),
+                reason: "there is no SpdxDocument".to_owned(),
+            });
+        };
+        if !is_version(&document.spec_version) {
+            return Err(SbomError::Invalid {
+                format,
+                place: document.place.clone().unwrap_or_else(whole),
+                reason: format!("{:?} is no version of SPDX 2", document.spec_version),
+            });
+        }
+        let mut collector = Collector::default();
+        for package in self.nodes.iter().filter(|node| node.kind == Kind::Package) {
+            let place = package.place.clone().unwrap_or_else(whole);
+            let mut purls = Vec::new();
+            for reference in &package.references {
+                // `http://spdx.org/rdf/references/purl`, or the document's own address and `#purl`.
+                let reference = self.nodes.get(*reference).filter(|reference| {
+                    let kind = reference.reference_type.rsplit(['/', '#']).next();
+                    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("purl"))
+                });
+                let Some(reference) = reference else { continue };
+                let at = reference.place.clone().unwrap_or_else(|| place.clone());
+                let purl = collector.purl(&reference.locator, &at);
+                purls.extend(purl.filter(|purl| !purls.contains(purl)));
+            }
+            // `http://spdx.org/rdf/terms#purpose_operatingSystem`
+            let purpose = package.purpose.rsplit('#').next().unwrap_or_default();
+            let purpose = purpose
+                .strip_prefix("purpose_")
+                .unwrap_or(purpose)
+                .replace('_', "");
+            if purpose.eq_ignore_ascii_case("operatingSystem") {
+                collector.operating_system(&package.name, &package.version);
+            }
+            collector.add(Found {
+                name: &package.name,
+                version: &package.version,
+                purls,
+                kind: kind_of(&purpose),
+                place: &place,
+            });
+        }
+        collector.finish(format, &document.spec_version, &document.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Format, Inventory, Place, SbomError, read};
+    use super::MAX_DEPTH;
+
+    const HEAD: &str = "<?xml version=\"1.0\"?>\n<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\" xmlns:s=\"http://spdx.org/rdf/terms#\">\n";
+
+    fn rdf(body: &str) -> Result<Inventory, SbomError> {
+        read(format!("{HEAD}{body}\n</rdf:RDF>\n").as_bytes())
+    }
+
+    fn found(body: &str) -> Vec<(String, Option<String>, Option<String>)> {
+        let inventory = rdf(body).unwrap();
+        assert_eq!(
+            (inventory.format, inventory.spec_version.as_str()),
+            (Format::SpdxRdf, "SPDX-2.3")
+        );
+        let row = |c: &super::super::Component| {
+            (
+                c.name.clone(),
+                c.version.clone(),
+                c.purl.as_ref().map(ToString::to_string),
+            )
+        };
+        inventory.components.iter().map(row).collect()
+    }
+
+    const DOCUMENT: &str = "<s:SpdxDocument rdf:about=\"urn:d\"><s:specVersion>SPDX-2.3</s:specVersion><s:name>doc</s:name></s:SpdxDocument>\n";
+
+    fn row(name: &str, version: &str, purl: &str) -> (String, Option<String>, Option<String>) {
+        (name.into(), Some(version.into()), Some(purl.into()))
+    }
+
+    #[test]
+    fn one_graph_is_read_however_it_is_written() {
+        let nested = "<s:SpdxDocument rdf:about=\"urn:d\"><s:specVersion>SPDX-2.3</s:specVersion>
+            <s:relationship><s:Relationship><s:relatedSpdxElement><s:Package rdf:about=\"urn:p\">
+            <s:name>a &amp; b</s:name><s:versionInfo>1.0</s:versionInfo>
+            <s:externalRef><s:ExternalRef><s:referenceType rdf:resource=\"http://spdx.org/rdf/references/purl\"/>
+            <s:referenceLocator>pkg:npm/a@1.0</s:referenceLocator></s:ExternalRef></s:externalRef>
+            </s:Package></s:relatedSpdxElement></s:Relationship></s:relationship></s:SpdxDocument>";
+        let flat = "<rdf:Description rdf:about=\"urn:p\"><rdf:type rdf:resource=\"http://spdx.org/rdf/terms#Package\"/>
+            <s:externalRef rdf:nodeID=\"r\"/></rdf:Description>
+            <rdf:Description rdf:nodeID=\"r\" s:referenceLocator=\"pkg:npm/a@1.0\">
+            <rdf:type rdf:resource=\"http://spdx.org/rdf/terms#ExternalRef\"/>
+            <s:referenceType rdf:resource=\"urn:d#purl\"/></rdf:Description>
+            <s:Package rdf:about=\"urn:p\" s:name=\"a &#38; b\" s:versionInfo=\"1.0\"/>";
+        let flat = format!("{DOCUMENT}{flat}");
+        let implied = "<s:Package><s:name>a &amp; b</s:name><s:versionInfo>1.0</s:versionInfo><s:externalRef rdf:parseType=\"Resource\">
+            <s:referenceType rdf:resource=\"x/purl\"/><s:referenceLocator>pkg:npm/a@1.0</s:referenceLocator></s:externalRef>
+            <s:comment rdf:parseType=\"Literal\"><s:name>not this</s:name></s:comment></s:Package>";
+        let implied = format!("{DOCUMENT}{implied}");
+        for body in [nested, &flat, &implied] {
+            assert_eq!(found(body), [row("a & b", "1.0", "pkg:npm/a@1.0")], "{body}");
+        }
+    }
+
+    #[test]
+    fn names_of_licences_and_creators_are_not_the_packages() {
+        let body = "<s:Package rdf:about=\"urn:p\"><s:licenseDeclared><s:License><s:name>MIT</s:name></s:License></s:licenseDeclared>
+            <s:name>p</s:name><s:versionInfo>2</s:versionInfo>
+            <s:primaryPackagePurpose rdf:resource=\"http://spdx.org/rdf/terms#purpose_operatingSystem\"/></s:Package>";
+        let inventory = rdf(&format!("{DOCUMENT}{body}")).unwrap();
+        assert_eq!(inventory.components[0].name, "p");
+        assert_eq!(inventory.components[0].place, Place::Line { line: 4, column: 1 });
+        assert_eq!(inventory.distro.as_deref(), Some("p-2"));
+        assert_eq!(inventory.subject.as_deref(), Some("doc"));
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused_at_its_line() {
+        for (body, said) in [
+            ("<s:Package/>", "no SpdxDocument"),
+            (
+                "<s:SpdxDocument><s:specVersion>SPDX-9</s:specVersion></s:SpdxDocument>",
+                "no version of SPDX 2",
+            ),
+            ("<s:SpdxDocument>", "line"),
+            (
+                "<s:SpdxDocument><s:name>&x;</s:name></s:SpdxDocument>",
+                "&x; is not defined",
+            ),
+            ("<s:SpdxDocument s:name=\"&x;\"/>", "&x; is not defined"),
+            ("<s:SpdxDocument s:name='a' s:name='b'/>", "line 3"),
+        ] {
+            let error = rdf(body).unwrap_err().to_string();
+            assert!(error.contains(said) && error.contains("line"), "{body}: {error}");
+        }
+        let deep = "<s:a>".repeat(MAX_DEPTH + 1);
+        assert!(rdf(&deep).unwrap_err().to_string().contains("nested deeper"));
+    }
+
+    #[test]
+    fn entities_of_a_document_type_are_not_expanded() {
+        let mut bomb = String::from("<?xml version=\"1.0\"?>\n<!DOCTYPE x [<!ENTITY a0 \"ha\">");
+        for level in 1..20 {
+            bomb.push_str(&format!("<!ENTITY a{level} \"&a{0};&a{0};&a{0};\">", level - 1));
+        }
+        bomb.push_str("]>\n<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\" xmlns:s=\"http://spdx.org/rdf/terms#\"><s:SpdxDocument><s:name>&a19;</s:name></s:SpdxDocument></rdf:RDF>");
+        let error = read(bomb.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("&a19; is not defined"), "{error}");
+    }
+}
