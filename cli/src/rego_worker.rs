@@ -44,7 +44,7 @@ fn answer() -> Result<(), Box<dyn std::error::Error>> {
     drop(bytes);
     let answer = std::thread::Builder::new()
         .stack_size(REGO_STACK_BYTES)
-        .spawn(|| request.answer())?
+        .spawn(|| request.answer(REGO_STACK_BYTES))?
         .join()
         .map_err(|_| "the policy broke the process down")?;
     std::io::stdout().write_all(&serde_json::to_vec(&answer)?)?;

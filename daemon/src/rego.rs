@@ -108,7 +108,7 @@ fn by_thread(request: RegoRequest) -> ServiceResult<RegoAnswer> {
     let failed = |text: String| Problem::internal("evaluating the Rego policy", text);
     std::thread::Builder::new()
         .stack_size(REGO_STACK_BYTES)
-        .spawn(|| request.answer())
+        .spawn(|| request.answer(REGO_STACK_BYTES))
         .map_err(|error| failed(error_chain(&error)))?
         .join()
         .map_err(|_| failed("the thread panicked".to_owned()))

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_REGO_BYTES, RegoDecision, RegoError, RegoInput, RegoPolicy, RegoTest};
+use super::{MAX_REGO_BYTES, RegoDecision, RegoError, RegoInput, RegoPolicy, RegoTest, engine};
 use crate::document::{DocumentError, PolicyVersion};
 
 /// The text of a Rego policy, not read yet.
@@ -92,9 +92,10 @@ pub enum RegoAnswer {
 }
 
 impl RegoRequest {
-    /// Does what is asked. It may take more memory and stack than there is: call it where that ends nothing
-    /// else.
-    pub fn answer(self) -> RegoAnswer {
+    /// Does what is asked, on a thread of its own with this many bytes of stack. It may take more memory and
+    /// stack than there is: call it where that ends nothing else.
+    pub fn answer(self, stack_bytes: usize) -> RegoAnswer {
+        engine::set_stack(stack_bytes);
         let input = match RegoInput::from_json(self.input) {
             Ok(input) => input,
             Err(error) => return RegoAnswer::Unasked(error.to_string()),
@@ -124,6 +125,9 @@ mod tests {
 
     use super::*;
 
+    /// Test threads have two mebibytes.
+    const STACK: usize = 1024 * 1024;
+
     fn ask(policy: &str, test: bool) -> RegoAnswer {
         let request = RegoRequest {
             policy: policy.to_owned(),
@@ -132,7 +136,7 @@ mod tests {
         };
         // As it travels.
         let request: RegoRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
-        let answer = serde_json::to_string(&request.answer()).unwrap();
+        let answer = serde_json::to_string(&request.answer(STACK)).unwrap();
         serde_json::from_str(&answer).unwrap()
     }
 
@@ -165,7 +169,7 @@ mod tests {
             input: "{}".to_owned(),
             test: false,
         };
-        assert!(matches!(request.answer(), RegoAnswer::Unasked(_)));
+        assert!(matches!(request.answer(STACK), RegoAnswer::Unasked(_)));
         RegoSource::of(&[0xff]).unwrap_err();
     }
 }

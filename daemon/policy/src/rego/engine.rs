@@ -17,8 +17,9 @@ use crate::document::DocumentError;
 pub const MAX_REGO_STEPS: u64 = 10_000_000;
 /// Steps between two looks at the count and at the stack.
 const STRIDE: u32 = 8;
-/// Most bytes of stack below the caller's. The interpreter calls itself for each rule and function that a rule
-/// needs and does not notice a function that calls itself, which would end the whole process.
+/// Most bytes of stack below the caller's, where the caller does not say how many there are. The interpreter calls
+/// itself for each rule and function that a rule needs and does not notice a function that calls itself, which
+/// would end the whole process.
 const MAX_STACK_BYTES: usize = 768 * 1024;
 /// Most members of a list that one call makes.
 const MAX_RANGE: i64 = 1_000_000;
@@ -32,6 +33,8 @@ thread_local! {
     static STEPS: Cell<u64> = const { Cell::new(0) };
     /// Where this thread's stack stood when the evaluation began.
     static STACK: Cell<usize> = const { Cell::new(0) };
+    /// How many bytes of it an evaluation may take.
+    static MAX_STACK: Cell<usize> = const { Cell::new(MAX_STACK_BYTES) };
     /// Whether the evaluation was ended because of its stack.
     static TOO_DEEP: Cell<bool> = const { Cell::new(false) };
 }
@@ -43,7 +46,7 @@ struct StepClock;
 
 impl TimeSource for StepClock {
     fn now(&self) -> Option<Duration> {
-        if stack_here().abs_diff(STACK.get()) > MAX_STACK_BYTES {
+        if stack_here().abs_diff(STACK.get()) > MAX_STACK.get() {
             TOO_DEEP.set(true);
             return Some(Duration::MAX);
         }
@@ -51,6 +54,11 @@ impl TimeSource for StepClock {
         STEPS.set(steps);
         Some(Duration::from_nanos(steps))
     }
+}
+
+/// Says how many bytes of stack this thread has left; three quarters of them are used.
+pub(super) fn set_stack(bytes: usize) {
+    MAX_STACK.set(bytes / 4 * 3);
 }
 
 /// Roughly where the stack stands: only distances are used.
