@@ -258,7 +258,9 @@ fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
     let hostile = [
         "package starling\nf(x) := f(x)\ndeny contains \"x\" if f(1) == 1\n".to_owned(),
         doubling("[1]", &|before| format!("array.concat(x{before}, x{before})")),
-        doubling("\"a\"", &|before| format!("sprintf(\"%s%s\", [x{before}, x{before}])")),
+        doubling("\"a\"", &|before| {
+            format!("sprintf(\"%s%s\", [x{before}, x{before}])")
+        }),
         format!("package starling\ndeny contains 1{}\n", "\n+ 1".repeat(15_000)),
     ];
     let hostile: Vec<String> = hostile

@@ -26,7 +26,7 @@ pub struct OsvPackage {
 impl OsvPackage {
     /// The ecosystems whose advisories are about the package, its own first.
     pub fn ecosystems(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.ecosystem.as_str()).chain(self.also.iter().map(String::as_str))
+        std::iter::once(self.ecosystem.as_ref()).chain(self.also.iter().map(String::as_str))
     }
 }
 

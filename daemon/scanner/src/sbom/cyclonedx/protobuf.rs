@@ -239,17 +239,17 @@ mod tests {
     use super::*;
 
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        let mut tag = u32::from(number) << 3 | 2;
+        let tag = usize::from(number) << 3 | 2;
         let mut out = Vec::new();
-        let push = |mut value: u32, out: &mut Vec<u8>| {
+        let push = |mut value: usize, out: &mut Vec<u8>| {
             while value > 0x7f {
-                out.push((value & 0x7f) as u8 | 0x80);
+                out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
                 value >>= 7;
             }
-            out.push(value as u8);
+            out.push(u8::try_from(value).unwrap());
         };
-        push(std::mem::take(&mut tag), &mut out);
-        push(content.len() as u32, &mut out);
+        push(tag, &mut out);
+        push(content.len(), &mut out);
         out.extend_from_slice(content);
         out
     }
