@@ -227,6 +227,7 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         result: &result,
         baseline: None,
         vex: &[],
+        rego: None,
     };
     let as_of = UnixMillis::saturating(1_700_000_000_000);
     let verdict = decide(judged, &policy, &knowledge, as_of);

@@ -174,7 +174,7 @@ fn what_a_rego_policy_is_given_is_as_its_schema_says() {
     rated.severity.score = Some(Score::from_tenths(75));
     rated.threat.epss = "0.5".parse().ok();
     let scan = ScanResult {
-        findings: vec![rated, finding(Level::Unknown)],
+        findings: vec![rated.into(), finding(Level::Unknown).into()],
         coverage: Coverage::default(),
         gaps: vec![],
     };

@@ -8,7 +8,6 @@
 mod coverage;
 mod finding;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
@@ -256,7 +255,7 @@ impl Scanner<'_> {
         package: &OsvPackage,
         subject: &Subject,
         component: &Component,
-        findings: &mut BTreeMap<FindingKey, Finding>,
+        findings: &mut Vec<Finding>,
     ) -> Result<bool, KnowledgeError> {
         let (Some(purl), version) = (&component.purl, subject.text()) else {
             return Ok(false);

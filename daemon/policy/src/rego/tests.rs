@@ -23,7 +23,7 @@ fn input(count: usize) -> RegoInput {
         finding.threat.kev = Some(at == 0);
     }
     let result = ScanResult {
-        findings,
+        findings: findings.into_iter().map(std::sync::Arc::new).collect(),
         coverage: Coverage::default(),
         gaps: vec![],
     };
