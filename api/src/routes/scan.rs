@@ -15,8 +15,8 @@ use crate::state::Api;
 ///
 /// The body is the SBOM itself, its kind found by content whatever its content type; or a form
 /// (`multipart/form-data`) with the SBOM in the part `sbom` and, if wanted, in `baseline` a verdict of
-/// before, against which only what is new fails, in `policy` a policy in place of the site's own (YAML or
-/// Rego, told apart by content), in `rego` a Rego policy, and VEX documents in any number of parts `vex`. A verdict of
+/// before, against which only what is new fails, in `policy` a policy as YAML in place of the site's own,
+/// and VEX documents in any number of parts `vex`. A verdict of
 /// *fail*, or one over empty knowledge, is an answer with status 200: read `exit_code`.
 #[utoipa::path(post, path = "/scan", operation_id = "scan", tag = "scan", params(ScanParams),
     request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The SBOM."),
