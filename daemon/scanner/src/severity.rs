@@ -101,13 +101,13 @@ impl Serialize for Score {
     }
 }
 
-/// A severity as one source states it.
+/// A severity as one source states it. Fields are in the order of canonical JSON, in which they are written often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatedSeverity {
-    /// Who says it, such as `ghsa`.
-    pub source: String,
     /// OSV's severity type: `CVSS_V3`, or a scale of words.
     pub kind: String,
+    /// Who says it, such as `ghsa`.
+    pub source: String,
     /// The vector or the word.
     pub value: String,
 }

@@ -45,10 +45,10 @@ pub struct FoundPackage {
     pub ecosystem: String,
     /// The normalised name; for distributions the source package.
     pub name: String,
-    /// The version that was compared.
-    pub version: String,
     /// The component's package URL.
     pub purl: String,
+    /// The version that was compared.
+    pub version: String,
 }
 
 /// A rule that said "affected".
