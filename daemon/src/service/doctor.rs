@@ -25,7 +25,10 @@ impl SiteParts {
                 name: check.name.to_owned(),
                 ok: check.ok() || check.repaired.is_some(),
                 found: match (&check.repaired, check.wrong) {
-                    (_, 0) => format!("{} examined", check.examined),
+                    (_, 0) => match &check.remark {
+                        Some(remark) => format!("{} examined; {remark}", check.examined),
+                        None => format!("{} examined", check.examined),
+                    },
                     (Some(repaired), wrong) => {
                         format!("{} examined, {wrong} wrong: {repaired}", check.examined)
                     }

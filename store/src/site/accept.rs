@@ -92,6 +92,7 @@ impl SiteStore {
         for id in behind {
             self.redo_log(state, id, origin, &mut counts)?;
         }
+        self.follow_documents(state, origin)?;
         Ok(counts)
     }
 

@@ -8,6 +8,7 @@ use starling_view::{MemoryRows, Table};
 
 use super::SiteStore;
 use super::accept::decode_count;
+use super::documents::MuteBook;
 use super::error::StoreError;
 use super::events::Origin;
 use super::rows::{ClaimRow, claim_key, meta, split_claim_key};
@@ -31,6 +32,8 @@ pub struct Check {
     pub damaged: Vec<String>,
     /// What was done about it.
     pub repaired: Option<String>,
+    /// What is worth knowing though nothing is wrong.
+    pub remark: Option<String>,
 }
 
 impl Check {
@@ -41,6 +44,7 @@ impl Check {
             wrong: 0,
             damaged: Vec::new(),
             repaired: None,
+            remark: None,
         }
     }
 
@@ -128,6 +132,12 @@ impl SiteStore {
                     Some("begins anew: what was known before cannot be told any more".to_owned());
             }
             diagnosis.checks.push(history);
+            let (mut mutes, book) = self.check_mutes(state)?;
+            if rebuild && !mutes.ok() {
+                self.keep_mutes(state, &book)?;
+                mutes.repaired = Some("folded anew from the accepted changes".to_owned());
+            }
+            diagnosis.checks.push(mutes);
             self.accept_whole(state)?;
             self.redo(state, &Origin::default())?;
             Ok(diagnosis)
@@ -478,6 +488,60 @@ impl SiteStore {
             }
         }
         Ok(check)
+    }
+
+    /// The kept mutes are those that the accepted changes say, and Automerge merges the changes to the same entries.
+    fn check_mutes(&self, state: &State) -> Result<(Check, MuteBook), StoreError> {
+        let mut check = Check::new("the mutes are what the accepted changes say, and what Automerge merges");
+        let (kept, book) = self.compare_mutes(state)?;
+        check.examined = book.changes.len() as u64;
+        let folded = &book.folded;
+        if !book.changes.is_empty() && kept.map(|kept| kept.mutes) != Some(book.in_force()) {
+            check.fail("the kept fold is damaged or behind".to_owned());
+        }
+        let applied = folded.applied.iter().filter_map(|index| book.changes.get(*index));
+        let applied: Vec<&[u8]> = applied.map(|change| change.bytes.as_slice()).collect();
+        let count = applied.len();
+        // The strict reader took them all; should Automerge still fail, the check says so and the store stands.
+        let merged = std::panic::catch_unwind(|| starling_documents::mutes::merged_entries(applied));
+        match merged {
+            Ok(Ok(entries)) if entries.len() == count => {}
+            Ok(Ok(entries)) => {
+                check.fail(format!(
+                    "Automerge merges {count} changes to {} entries",
+                    entries.len()
+                ));
+            }
+            Ok(Err(error)) => check.fail(error.to_string()),
+            Err(_) => check.fail("Automerge cannot take the changes".to_owned()),
+        }
+        let whose = |index: &usize| book.changes.get(*index).map(|change| change.log.site.short());
+        let mut remarks = Vec::new();
+        let waiting: BTreeSet<_> = folded
+            .waiting
+            .iter()
+            .filter_map(|(index, _)| whose(index))
+            .collect();
+        let refused: BTreeSet<_> = folded
+            .refused
+            .iter()
+            .filter_map(|(index, _)| whose(index))
+            .collect();
+        for (count, what, sites) in [
+            (
+                folded.waiting.len(),
+                "wait for changes that are not here",
+                waiting,
+            ),
+            (folded.refused.len(), "are refused", refused),
+        ] {
+            if count > 0 {
+                let sites: Vec<String> = sites.into_iter().take(NAMED).collect();
+                remarks.push(format!("{count} {what} (of {})", sites.join(", ")));
+            }
+        }
+        check.remark = (!remarks.is_empty()).then(|| remarks.join("; "));
+        Ok((check, book))
     }
 
     /// The accepted claim row of one record in one log; for tests and tools.

@@ -7,8 +7,10 @@
 //! number of heirs varint, their merge hashes (32 bytes each)
 //! ```
 //!
-//! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package.
+//! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package. Of a mute (actions 5
+//! and 6), two texts follow the bundle: what is muted, and the mute's id.
 
+use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, MergeHash, UnixMillis};
 use starling_view::{Action, PackageId, RecordKey, VulnerabilityId};
 
@@ -19,6 +21,8 @@ const UPDATED: u8 = 1;
 const WITHDRAWN: u8 = 2;
 const REMOVED: u8 = 3;
 const REDIRECTED: u8 = 4;
+const MUTED: u8 = 5;
+const MUTE_ENDED: u8 = 6;
 
 const PACKAGE: u8 = 0;
 const REPOSITORY: u8 = 1;
@@ -30,31 +34,60 @@ pub(crate) struct EventRow {
     pub(crate) author: AuthorNumber,
     pub(crate) at: UnixMillis,
     pub(crate) bundle: Option<BundleHash>,
-    pub(crate) vulnerability: VulnerabilityId,
-    pub(crate) package: PackageId,
-    pub(crate) action: Action,
+    pub(crate) subject: Subject,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A canonical advisory.
+    Advisory {
+        vulnerability: VulnerabilityId,
+        package: PackageId,
+        action: Action,
+    },
+    /// A mute that counts from now on, or no longer does.
+    Mute {
+        id: MuteId,
+        vulnerability: String,
+        ended: bool,
+    },
 }
 
 impl EventRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let heirs: &[MergeHash] = match &self.action {
-            Action::Redirected { to } => to,
-            _ => &[],
-        };
         let mut out = Vec::with_capacity(64);
-        out.push(match self.action {
-            Action::Created => CREATED,
-            Action::Updated => UPDATED,
-            Action::Withdrawn => WITHDRAWN,
-            Action::Removed => REMOVED,
-            Action::Redirected { .. } => REDIRECTED,
+        out.push(match &self.subject {
+            Subject::Advisory { action, .. } => match action {
+                Action::Created => CREATED,
+                Action::Updated => UPDATED,
+                Action::Withdrawn => WITHDRAWN,
+                Action::Removed => REMOVED,
+                Action::Redirected { .. } => REDIRECTED,
+            },
+            Subject::Mute { ended: false, .. } => MUTED,
+            Subject::Mute { ended: true, .. } => MUTE_ENDED,
         });
         put_varint(&mut out, self.at.as_millis());
         out.extend_from_slice(&self.author.0.to_be_bytes());
         out.push(u8::from(self.bundle.is_some()));
         out.extend(self.bundle.iter().flat_map(BundleHash::as_bytes));
-        put_text(&mut out, self.vulnerability.as_str());
-        match &self.package {
+        let (vulnerability, package, action) = match &self.subject {
+            Subject::Advisory {
+                vulnerability,
+                package,
+                action,
+            } => (vulnerability, package, action),
+            Subject::Mute {
+                id, vulnerability, ..
+            } => {
+                put_text(&mut out, vulnerability);
+                put_text(&mut out, id.as_str());
+                return out;
+            }
+        };
+        put_text(&mut out, vulnerability.as_str());
+        match package {
             PackageId::Package { ecosystem, name } => {
                 out.push(PACKAGE);
                 put_text(&mut out, ecosystem);
@@ -70,6 +103,10 @@ impl EventRow {
                 put_text(&mut out, key.id.as_str());
             }
         }
+        let heirs: &[MergeHash] = match action {
+            Action::Redirected { to } => to,
+            _ => &[],
+        };
         put_varint(&mut out, heirs.len() as u64);
         out.extend(heirs.iter().flat_map(MergeHash::as_bytes));
         out
@@ -89,6 +126,20 @@ impl EventRow {
             1 => Some(BundleHash::from_bytes(take_hash(bytes)?)),
             _ => return None,
         };
+        if matches!(action, MUTED | MUTE_ENDED) {
+            let vulnerability = take_text(bytes)?.to_owned();
+            let subject = Subject::Mute {
+                id: MuteId::parse(take_text(bytes)?)?,
+                vulnerability,
+                ended: action == MUTE_ENDED,
+            };
+            return Some(Self {
+                author,
+                at,
+                bundle,
+                subject,
+            });
+        }
         let vulnerability = VulnerabilityId::of(take_text(bytes)?)?;
         let package = match take_byte(bytes)? {
             PACKAGE => PackageId::Package {
@@ -122,9 +173,11 @@ impl EventRow {
             author,
             at,
             bundle,
-            vulnerability,
-            package,
-            action,
+            subject: Subject::Advisory {
+                vulnerability,
+                package,
+                action,
+            },
         })
     }
 }
@@ -184,21 +237,30 @@ mod tests {
     fn events() -> impl Strategy<Value = EventRow> {
         let bundle = prop::option::of(any::<[u8; 32]>().prop_map(BundleHash::from_bytes));
         let vulnerability = "(CVE-2[0-9]{3}-[0-9]{4,6}|GHSA-[a-z0-9]{4})";
+        let advisory = (vulnerability, packages(), actions()).prop_map(|(vulnerability, package, action)| {
+            Subject::Advisory {
+                vulnerability: VulnerabilityId::of(&vulnerability).unwrap(),
+                package,
+                action,
+            }
+        });
+        let mute = ("[0-9a-f]{16}-[1-9][0-9]{0,5}", ".{0,30}", any::<bool>());
+        let mute = mute.prop_map(|(id, vulnerability, ended)| Subject::Mute {
+            id: MuteId::parse(&id).unwrap(),
+            vulnerability,
+            ended,
+        });
         let parts = (
             any::<u16>(),
             0_u64..1 << 40,
             bundle,
-            vulnerability,
-            packages(),
-            actions(),
+            prop_oneof![3 => advisory, 1 => mute],
         );
-        parts.prop_map(|(author, at, bundle, vulnerability, package, action)| EventRow {
+        parts.prop_map(|(author, at, bundle, subject)| EventRow {
             author: AuthorNumber(author),
             at: UnixMillis::saturating(at),
             bundle,
-            vulnerability: VulnerabilityId::of(&vulnerability).unwrap(),
-            package,
-            action,
+            subject,
         })
     }
 
@@ -222,12 +284,14 @@ mod tests {
             author: AuthorNumber(1),
             at: UnixMillis::saturating(1_790_000_000_000),
             bundle: Some(BundleHash::from_bytes([7; 32])),
-            vulnerability: VulnerabilityId::of("CVE-2021-44228").unwrap(),
-            package: PackageId::Package {
-                ecosystem: "Maven".to_owned(),
-                name: "org.apache.logging.log4j:log4j-core".to_owned(),
+            subject: Subject::Advisory {
+                vulnerability: VulnerabilityId::of("CVE-2021-44228").unwrap(),
+                package: PackageId::Package {
+                    ecosystem: "Maven".to_owned(),
+                    name: "org.apache.logging.log4j:log4j-core".to_owned(),
+                },
+                action: Action::Created,
             },
-            action: Action::Created,
         };
         assert_eq!(event.encode().len(), 101);
     }

@@ -1,14 +1,15 @@
-//! Events for subscribers: what changed in the view, numbered, kept for a bounded while.
+//! Events for subscribers: what changed in the view and in shared documents, numbered, kept for a bounded while.
 
 use std::ops::{Bound, ControlFlow};
 
 use serde::{Deserialize, Serialize};
+use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, SiteId, UnixMillis};
 use starling_view::{Change, Changes};
 
 use super::SiteStore;
 use super::error::StoreError;
-use super::event_row::EventRow;
+use super::event_row::{EventRow, Subject};
 use super::rows::damaged;
 use super::state::State;
 use super::txn::Txn;
@@ -31,11 +32,32 @@ pub struct Origin {
     pub at: UnixMillis,
 }
 
-/// One change of a canonical advisory, as subscribers see it.
+/// What an event tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A canonical advisory changed.
+    Advisory(Change),
+    /// A mute counts from now on.
+    Muted {
+        /// The mute.
+        id: MuteId,
+        /// What it mutes, in its own words.
+        vulnerability: String,
+    },
+    /// A mute no longer counts: it was removed, or its author left the allow-list.
+    MuteEnded {
+        /// The mute.
+        id: MuteId,
+        /// What it muted, in its own words.
+        vulnerability: String,
+    },
+}
+
+/// One change of what this site shows, as subscribers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// What changed, and how.
-    pub change: Change,
+    pub what: Happening,
     /// Author of the log whose claim brought it.
     pub site: SiteId,
     /// The bundle that brought it, if one did.
@@ -65,17 +87,28 @@ impl SiteStore {
         else {
             return Ok(());
         };
-        let mut number = self.last_event()?.0;
-        for change in &changes.advisories {
-            number += 1;
-            let row = EventRow {
-                author: *author,
-                at: context.origin.at,
-                bundle: context.origin.bundle,
+        let rows = changes.advisories.iter().map(|change| EventRow {
+            author: *author,
+            at: context.origin.at,
+            bundle: context.origin.bundle,
+            subject: Subject::Advisory {
                 vulnerability: change.vulnerability.clone(),
                 package: change.package.clone(),
                 action: change.action.clone(),
-            };
+            },
+        });
+        self.append_events(txn, rows)
+    }
+
+    /// Writes rows after the newest event, and drops those that are too old by then.
+    pub(crate) fn append_events(
+        &self,
+        txn: &mut Txn<'_>,
+        rows: impl Iterator<Item = EventRow>,
+    ) -> Result<(), StoreError> {
+        let mut number = self.last_event()?.0;
+        for row in rows {
+            number += 1;
             txn.put(Tree::Events, &number.to_be_bytes(), row.encode());
             if let Some(expired) = number.checked_sub(EVENTS_KEPT) {
                 txn.delete(Tree::Events, &expired.to_be_bytes());
@@ -153,14 +186,28 @@ fn number_of(key: &[u8]) -> EventNumber {
 }
 
 fn event_of(state: &State, row: EventRow) -> Option<Event> {
-    let merge_hash = row.package.merge_hash(&row.vulnerability);
+    let what = match row.subject {
+        Subject::Advisory {
+            vulnerability,
+            package,
+            action,
+        } => Happening::Advisory(Change {
+            merge_hash: package.merge_hash(&vulnerability),
+            vulnerability,
+            package,
+            action,
+        }),
+        Subject::Mute {
+            id,
+            vulnerability,
+            ended: false,
+        } => Happening::Muted { id, vulnerability },
+        Subject::Mute {
+            id, vulnerability, ..
+        } => Happening::MuteEnded { id, vulnerability },
+    };
     Some(Event {
-        change: Change {
-            vulnerability: row.vulnerability,
-            package: row.package,
-            merge_hash,
-            action: row.action,
-        },
+        what,
         site: *state.sites.get(&row.author)?,
         bundle: row.bundle,
         at: row.at,

@@ -10,6 +10,7 @@ mod append;
 mod author;
 mod bodies;
 mod doctor;
+mod documents;
 mod error;
 mod event_row;
 mod events;
@@ -35,15 +36,16 @@ mod view_rows;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId, UnixMillis};
 
 pub use self::accept::{Accepted, ViewCounts};
 pub use self::author::Authored;
 pub use self::doctor::{Check, Diagnosis};
+pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
-pub use self::events::{EVENTS_KEPT, Event, EventNumber, Origin};
+pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
 pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
 pub use self::gc::Collected;
 pub use self::history::{CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
@@ -69,6 +71,8 @@ pub struct SiteStore {
     revision: AtomicU64,
     settings: RwLock<starling_view::Settings>,
     clock: Clock,
+    /// The mutes that count, and the root of the claims that they were folded from.
+    mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
     compression_level: i32,
     max_delta_claims: usize,
 }
@@ -112,6 +116,7 @@ impl SiteStore {
             revision: AtomicU64::new(0),
             settings: RwLock::new((options.settings)(&listed)),
             clock: options.clock.clone(),
+            mutes: Mutex::default(),
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
         };

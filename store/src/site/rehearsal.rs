@@ -52,6 +52,7 @@ impl SiteStore {
             revision: Default::default(),
             settings: RwLock::new(settings),
             clock: self.clock.clone(),
+            mutes: Default::default(),
             compression_level: self.compression_level,
             max_delta_claims: self.max_delta_claims,
         })

@@ -114,6 +114,11 @@ pub(crate) fn claim_key(key: &ClaimKey, log: LogNumber) -> Vec<u8> {
     [key.as_bytes(), &[0], log.to_bytes().as_slice()].concat()
 }
 
+/// The bytes with which the keys of a document's changes begin in [`Tree::Claims`].
+pub(crate) fn claim_key_prefix(document: &str) -> Vec<u8> {
+    [b"d", document.as_bytes(), &[0]].concat()
+}
+
 /// Splits a key of [`Tree::Claims`].
 pub(crate) fn split_claim_key(row: &[u8]) -> Option<(ClaimKey, LogNumber)> {
     let (key, log) = row.split_at_checked(row.len().checked_sub(3)?)?;

@@ -312,7 +312,7 @@ impl State {
         self.root_over(|_, _, row| Some(&row.held.state))
     }
 
-    fn root_over<'a>(
+    pub(crate) fn root_over<'a>(
         &'a self,
         choose: impl Fn(&LogId, Option<&Source>, &'a SourceRow) -> Option<&'a starling_protocol::LtHash>,
     ) -> KnowledgeRoot {

@@ -1,5 +1,6 @@
 //! The door, end to end on the in-memory engine: author, append, accept, fold; and what it refuses.
 
+mod mutes;
 mod positions;
 
 use std::sync::Arc;
@@ -431,17 +432,18 @@ fn events_tell_what_the_view_changed_and_can_be_resumed() {
     a.say(&[("P-1", Some("one"))], 1);
     let first = a.store.events_after(EventNumber(0), 10).unwrap();
     assert_eq!(first.len(), 1);
-    assert_eq!(
-        (
-            &first[0].1.change.action,
-            first[0].1.change.vulnerability.as_str()
-        ),
-        (&Action::Created, "P-1")
-    );
+    assert_eq!(told(&first[0].1), (Action::Created, "P-1".to_owned()));
     a.say(&[("P-1", None)], 2);
     let later = a.store.events_after(first[0].0, 10).unwrap();
     assert_eq!(later.len(), 1);
-    assert_eq!(later[0].1.change.action, Action::Removed);
+    assert_eq!(told(&later[0].1).0, Action::Removed);
+}
+
+fn told(event: &Event) -> (Action, String) {
+    match &event.what {
+        Happening::Advisory(change) => (change.action.clone(), change.vulnerability.to_string()),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

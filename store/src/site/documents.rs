@@ -1,0 +1,389 @@
+//! Shared documents in the store: their accepted changes found again, folded, and the fold kept beside them.
+//!
+//! The kept fold is derived. It carries the root of the accepted claims that it was made from, so one that is
+//! behind or damaged is seen to be, and is made anew from the claims; scans read it and never fold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::{Arc, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use starling_documents::actor::Actor;
+use starling_documents::change::ChangeHash;
+use starling_documents::graph::ClaimedChange;
+use starling_documents::mutes::{DOCUMENT, FoldedMutes, MuteId, Mutes, fold_mutes};
+use starling_protocol::{
+    Claim, ClaimKind, ClaimNumber, Cursor, DeltaHash, KeyRef, KnowledgeRoot, SiteId, UnixMillis,
+};
+
+use super::SiteStore;
+use super::error::StoreError;
+use super::event_row::{EventRow, Subject};
+use super::events::Origin;
+use super::logs::header_of;
+use super::rows::{ClaimRow, claim_key_prefix, damaged, split_claim_key};
+use super::state::{LogId, State};
+use super::txn::Txn;
+use super::view_rows::ViewReader;
+use crate::engine::{Direction, Tree};
+
+/// The kept fold of the mutes, in [`Tree::Documents`].
+const MUTES_ROW: &[u8] = b"fold/mutes";
+/// Raised when the fold or its row changes its meaning: rows of others are made anew.
+const ROW_VERSION: u8 = 1;
+
+/// An accepted change of a shared document, and the claim that proves whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentChange {
+    /// The log.
+    pub log: LogId,
+    /// The epoch of the delta.
+    pub epoch: u32,
+    /// The claim: its number, and the delta's time.
+    pub cursor: Cursor,
+    /// The delta that carries it.
+    pub delta: DeltaHash,
+    /// When the author claimed it, by its own clock.
+    pub time: UnixMillis,
+    /// The change's name.
+    pub hash: ChangeHash,
+    /// The change.
+    pub bytes: Vec<u8>,
+}
+
+/// The whole document `mutes` of a site, with the claims behind it. Indexes in `folded` are those of `changes`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MuteBook {
+    /// Every accepted change.
+    pub changes: Vec<DocumentChange>,
+    /// What they say.
+    pub folded: FoldedMutes,
+}
+
+impl MuteBook {
+    fn of(changes: Vec<DocumentChange>) -> Self {
+        let folded = fold_mutes(&claimed(&changes));
+        Self { changes, folded }
+    }
+
+    /// The mutes that count.
+    #[must_use]
+    pub fn in_force(&self) -> Mutes {
+        self.folded.in_force(&claimed(&self.changes))
+    }
+
+    /// What `actor` wrote and what counts of it, in its own order: what its next change follows.
+    #[must_use]
+    pub fn written_by(&self, actor: Actor) -> Vec<&[u8]> {
+        let applied = self.folded.applied.iter();
+        let changes = applied.filter_map(|index| self.changes.get(*index));
+        let own = changes.filter(|change| Actor::of(&change.log.site, change.epoch, DOCUMENT) == actor);
+        own.map(|change| change.bytes.as_slice()).collect()
+    }
+}
+
+fn claimed(changes: &[DocumentChange]) -> Vec<ClaimedChange<'_>> {
+    let claims = changes.iter().map(|change| ClaimedChange {
+        site: change.log.site,
+        epoch: change.epoch,
+        hash: change.hash,
+        bytes: &change.bytes,
+    });
+    claims.collect()
+}
+
+/// The kept fold: what scans and overviews need.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KeptMutes {
+    /// The mutes that count.
+    pub mutes: Mutes,
+    /// Changes that wait for others.
+    pub waiting: u32,
+    /// Changes that are kept and never applied.
+    pub refused: u32,
+}
+
+impl KeptMutes {
+    fn of(book: &MuteBook) -> Self {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Self {
+            mutes: book.in_force(),
+            waiting: count(book.folded.waiting.len()),
+            refused: count(book.folded.refused.len()),
+        }
+    }
+
+    /// Layout: BLAKE3 of what follows (32), version, the root of the claims (32), the rest in postcard.
+    fn encode(&self, mark: &KnowledgeRoot) -> Result<Vec<u8>, StoreError> {
+        let body = postcard::to_stdvec(self)
+            .map_err(|_| damaged(Tree::Documents, MUTES_ROW, "the fold of the mutes to write"))?;
+        let mut content = vec![ROW_VERSION];
+        content.extend_from_slice(mark.as_bytes());
+        content.extend_from_slice(&body);
+        let mut row = blake3::hash(&content).as_bytes().to_vec();
+        row.extend_from_slice(&content);
+        Ok(row)
+    }
+
+    /// The row's fold, if it is whole and made from the claims of `mark`.
+    fn decode(row: &[u8], mark: &KnowledgeRoot) -> Option<Self> {
+        let (hash, content) = row.split_first_chunk::<32>()?;
+        if blake3::hash(content).as_bytes() != hash {
+            return None;
+        }
+        let (&version, rest) = content.split_first()?;
+        let (made_from, body) = rest.split_first_chunk::<32>()?;
+        if version != ROW_VERSION || made_from != mark.as_bytes() {
+            return None;
+        }
+        postcard::from_bytes(body).ok()
+    }
+}
+
+impl State {
+    /// Root over the accepted claims in scope that belong to no source: equal marks, equal documents.
+    pub(crate) fn documents_mark(&self) -> KnowledgeRoot {
+        self.root_over(|id, source, row| {
+            (source.is_none() && self.in_scope(&id.site, None)).then_some(&row.accepted_state.state)
+        })
+    }
+
+    fn has_documents(&self) -> bool {
+        self.logs.values().any(|log| log.sources.contains_key(&None))
+    }
+}
+
+impl ViewReader<'_> {
+    /// The mutes that count, as of this view.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn mutes(&self) -> Result<Arc<KeptMutes>, StoreError> {
+        self.store.kept_mutes(&self.state)
+    }
+
+    /// The whole document `mutes`, folded from its changes: for whoever asks who said what.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn mute_book(&self) -> Result<MuteBook, StoreError> {
+        Ok(MuteBook::of(self.store.document_changes(&self.state)?))
+    }
+}
+
+impl SiteStore {
+    fn kept_mutes(&self, state: &State) -> Result<Arc<KeptMutes>, StoreError> {
+        if !state.has_documents() {
+            return Ok(Arc::default());
+        }
+        let mark = state.documents_mark();
+        if let Some(kept) = self.cached_mutes(&mark) {
+            return Ok(kept);
+        }
+        let row = self.engine.get(Tree::Documents, MUTES_ROW)?;
+        let kept = match row.and_then(|row| KeptMutes::decode(&row, &mark)) {
+            Some(kept) => kept,
+            // Behind or damaged: the claims say it again. The row is written by the next change.
+            None => KeptMutes::of(&MuteBook::of(self.document_changes(state)?)),
+        };
+        Ok(self.cache_mutes(mark, kept))
+    }
+
+    fn cached_mutes(&self, mark: &KnowledgeRoot) -> Option<Arc<KeptMutes>> {
+        let cached = self.mutes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (made_from, kept) = cached.as_ref()?;
+        (made_from == mark).then(|| kept.clone())
+    }
+
+    fn cache_mutes(&self, mark: KnowledgeRoot, kept: KeptMutes) -> Arc<KeptMutes> {
+        let kept = Arc::new(kept);
+        *self.mutes.lock().unwrap_or_else(PoisonError::into_inner) = Some((mark, kept.clone()));
+        kept
+    }
+
+    /// Folds the documents again if other changes count now, keeps the fold, and writes events about what is
+    /// different: the last step of a redo, which can be repeated.
+    pub(crate) fn follow_documents(&self, state: &State, origin: &Origin) -> Result<(), StoreError> {
+        if !state.has_documents() {
+            return Ok(());
+        }
+        let mark = state.documents_mark();
+        if self.cached_mutes(&mark).is_some() {
+            return Ok(());
+        }
+        let row = self.engine.get(Tree::Documents, MUTES_ROW)?;
+        if let Some(kept) = row.as_deref().and_then(|row| KeptMutes::decode(row, &mark)) {
+            self.cache_mutes(mark, kept);
+            return Ok(());
+        }
+        let before = row.as_deref().and_then(whatever_was_kept).unwrap_or_default();
+        let book = MuteBook::of(self.document_changes(state)?);
+        let kept = KeptMutes::of(&book);
+        let mut txn = Txn::new(self.engine.as_ref());
+        txn.put(Tree::Documents, MUTES_ROW, kept.encode(&mark)?);
+        self.write_mute_events(&mut txn, state, origin, &before, &kept.mutes, &book)?;
+        txn.commit()?;
+        self.cache_mutes(mark, kept);
+        Ok(())
+    }
+
+    fn write_mute_events(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &State,
+        origin: &Origin,
+        before: &Mutes,
+        after: &Mutes,
+        book: &MuteBook,
+    ) -> Result<(), StoreError> {
+        let ids =
+            |mutes: &Mutes| -> BTreeSet<MuteId> { mutes.all().iter().map(|mute| mute.id.clone()).collect() };
+        let (old, new) = (ids(before), ids(after));
+        let added = after.all().iter().filter(|mute| !old.contains(&mute.id));
+        let ended = before.all().iter().filter(|mute| !new.contains(&mute.id));
+        let ended = ended.map(|mute| {
+            // Who ended it, if that is known; the mute's own author where it no longer counts at all.
+            let removal = book
+                .folded
+                .mutes
+                .get(&mute.id)
+                .and_then(|mute| mute.removals.first());
+            let removal = removal.and_then(|removal| book.changes.get(removal.change));
+            let site = removal.map_or(mute.site, |change| change.log.site);
+            (site, mute, true)
+        });
+        let all = added.map(|mute| (mute.site, mute, false)).chain(ended);
+        let rows = all.filter_map(|(site, mute, ended): (SiteId, _, _)| {
+            Some(EventRow {
+                author: *state.authors.get(&site)?,
+                at: origin.at,
+                bundle: origin.bundle,
+                subject: Subject::Mute {
+                    id: mute.id.clone(),
+                    vulnerability: mute.text.vulnerability.clone(),
+                    ended,
+                },
+            })
+        });
+        self.append_events(txn, rows)
+    }
+
+    /// Every accepted change in scope of the document `mutes`, with its claim and delta, in order of its name.
+    fn document_changes(&self, state: &State) -> Result<Vec<DocumentChange>, StoreError> {
+        let mut found: BTreeMap<LogId, BTreeMap<ClaimNumber, (ChangeHash, Claim)>> = BTreeMap::new();
+        let mut bad = None;
+        let prefix = claim_key_prefix(DOCUMENT);
+        self.engine
+            .scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, row| {
+                match accepted_change(state, key, row) {
+                    Some(Some((id, number, hash, claim))) => {
+                        found.entry(id).or_default().insert(number, (hash, claim));
+                    }
+                    Some(None) => {}
+                    None => bad = Some(damaged(Tree::Claims, key, "a change of a document")),
+                }
+                ControlFlow::Continue(())
+            })?;
+        if let Some(error) = bad {
+            return Err(error);
+        }
+        let mut changes = Vec::new();
+        for (id, claims) in found {
+            self.find_deltas(state, id, claims, &mut changes)?;
+        }
+        Ok(changes)
+    }
+
+    /// Adds changes with the deltas that carry them, in their log's order.
+    fn find_deltas(
+        &self,
+        state: &State,
+        id: LogId,
+        claims: BTreeMap<ClaimNumber, (ChangeHash, Claim)>,
+        changes: &mut Vec<DocumentChange>,
+    ) -> Result<(), StoreError> {
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(());
+        };
+        let mut header = None;
+        for (number, (hash, claim)) in claims {
+            let holds = |header: &starling_protocol::DeltaHeader| header.last() >= number;
+            let mut current = header.filter(holds);
+            if current.is_none() {
+                let before = ClaimNumber(number.0.saturating_sub(1));
+                self.scan_deltas(log.number, before, number, &mut |_, delta| {
+                    current = header_of(delta);
+                    ControlFlow::Break(())
+                })?;
+            }
+            let Some(found) = current.filter(|found| found.first <= number && holds(found)) else {
+                return Err(damaged(
+                    Tree::Logs,
+                    &log.number.to_bytes(),
+                    "the delta of a change",
+                ));
+            };
+            header = current;
+            changes.push(DocumentChange {
+                log: id,
+                epoch: found.epoch,
+                cursor: Cursor {
+                    time: found.time,
+                    number,
+                },
+                delta: found.hash(),
+                time: claim.time(),
+                hash,
+                bytes: claim.payload().to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The kept fold as its row has it, and as the claims say: for the doctor.
+    pub(crate) fn compare_mutes(&self, state: &State) -> Result<(Option<KeptMutes>, MuteBook), StoreError> {
+        let book = MuteBook::of(self.document_changes(state)?);
+        let row = self.engine.get(Tree::Documents, MUTES_ROW)?;
+        let kept = row.and_then(|row| KeptMutes::decode(&row, &state.documents_mark()));
+        Ok((kept, book))
+    }
+
+    /// Writes the fold of the mutes anew.
+    pub(crate) fn keep_mutes(&self, state: &State, book: &MuteBook) -> Result<(), StoreError> {
+        let (mark, kept) = (state.documents_mark(), KeptMutes::of(book));
+        let mut txn = Txn::new(self.engine.as_ref());
+        txn.put(Tree::Documents, MUTES_ROW, kept.encode(&mark)?);
+        txn.commit()?;
+        self.cache_mutes(mark, kept);
+        Ok(())
+    }
+}
+
+/// The mutes of a row that is whole, whatever claims it was made from: for what is different now.
+fn whatever_was_kept(row: &[u8]) -> Option<Mutes> {
+    let mark = row.get(33..65)?.try_into().ok()?;
+    KeptMutes::decode(row, &KnowledgeRoot::from_bytes(mark)).map(|kept| kept.mutes)
+}
+
+type AcceptedChange = (LogId, ClaimNumber, ChangeHash, Claim);
+
+/// A row's change, if it is accepted and in scope; none at all if the row cannot be read.
+fn accepted_change(state: &State, key: &[u8], row: &[u8]) -> Option<Option<AcceptedChange>> {
+    let (claim_key, log) = split_claim_key(key)?;
+    let id = state.log_id(log)?;
+    let KeyRef::Document(document, hash) = claim_key.parse() else {
+        return Some(None);
+    };
+    if document != DOCUMENT || !state.in_scope(&id.site, None) {
+        return Some(None);
+    }
+    let sources = &state.logs.get(&id)?.sources;
+    let accepted = sources.get(&None).map_or(ClaimNumber::NONE, |row| row.accepted);
+    let row = ClaimRow::decode(row)?;
+    let Some(row) = row.accepted_at(accepted) else {
+        return Some(None);
+    };
+    let claim = Claim::decode(&row.frame(&claim_key)?).ok()?;
+    let counts = claim.kind() == ClaimKind::DOCUMENT_CHANGE && !claim.is_tombstone();
+    Some(counts.then(|| (id, row.number, ChangeHash::from_bytes(hash), claim)))
+}

@@ -1,0 +1,450 @@
+//! One change of a shared document: the bytes of an Automerge change chunk, read strictly.
+//!
+//! Automerge trusts the changes that it is given: a few bytes can stand for 2^60 operations, a compressed one can
+//! unpack to gigabytes, a counter near its end can overflow. So changes from other sites are never given to it
+//! before this reader has taken them: it knows the part of the format that Starling's documents need (maps that
+//! get new keys), bounds everything, and refuses the rest by name.
+
+use sha2::{Digest, Sha256};
+
+use crate::actor::Actor;
+use crate::column::{Input, flags, runs};
+
+/// Most bytes of a change. Mutes take a few hundred.
+pub const MAX_CHANGE_BYTES: usize = 16 * 1024;
+/// Most operations in a change.
+pub const MAX_OPERATIONS: usize = 64;
+/// Most changes that one names as those it follows.
+pub const MAX_DEPENDENCIES: usize = 64;
+/// Most actors that one refers to besides its own.
+const MAX_OTHER_ACTORS: usize = 64;
+/// Most columns.
+const MAX_COLUMNS: usize = 16;
+/// Highest number of an operation or a change: half of what Automerge can count to.
+const MAX_COUNTER: u64 = 1 << 31;
+
+const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+const CHUNK_CHANGE: u8 = 1;
+const CHUNK_COMPRESSED: u8 = 2;
+
+const OBJECT_ACTOR: u64 = 0x01;
+const OBJECT_COUNTER: u64 = 0x02;
+const KEY_TEXT: u64 = 0x15;
+const INSERT: u64 = 0x34;
+const ACTION: u64 = 0x42;
+const VALUE_META: u64 = 0x56;
+const VALUE: u64 = 0x57;
+const PREDECESSORS: u64 = 0x70;
+
+const ACTION_MAKE_MAP: u64 = 0;
+const ACTION_PUT: u64 = 1;
+
+/// Names a change: SHA-256 of its chunk, as Automerge computes it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeHash([u8; 32]);
+
+impl ChangeHash {
+    /// Wraps a hash.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ChangeHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for ChangeHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Bytes that are no change of a shared document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// They end too soon.
+    #[error("it ends within {what}")]
+    Cut {
+        /// What was being read.
+        what: &'static str,
+    },
+    /// A number is not in its shortest form, or too large.
+    #[error("{what} is no number in its shortest form")]
+    Number {
+        /// Which number.
+        what: &'static str,
+    },
+    /// A text is not UTF-8.
+    #[error("{what} is not UTF-8")]
+    NotText {
+        /// Which text.
+        what: &'static str,
+    },
+    /// More of something than is read.
+    #[error("{what}: {found}, more than the {limit} that are read")]
+    OverLimit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is.
+        found: u64,
+        /// How much is allowed.
+        limit: u64,
+    },
+    /// It is an Automerge change, and one that does what shared documents never do.
+    #[error("it {does}, which changes of shared documents do not")]
+    NotUsed {
+        /// What it does.
+        does: &'static str,
+    },
+    /// Its parts contradict each other.
+    #[error("{what}")]
+    Inconsistent {
+        /// What does not fit.
+        what: &'static str,
+    },
+}
+
+/// A change, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub hash: ChangeHash,
+    /// Who made it.
+    pub actor: Actor,
+    /// Its place in the actor's sequence; the first is 1.
+    pub sequence: u64,
+    /// The number of its first operation.
+    pub first_operation: u64,
+    /// The changes that it follows; sorted.
+    pub dependencies: Vec<ChangeHash>,
+    /// What it does; at least one thing.
+    pub operations: Vec<Operation>,
+}
+
+/// An object of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// The document itself.
+    Root,
+    /// The map that an actor's operation of this number made.
+    Made(Actor, u64),
+}
+
+/// One operation: a new key in a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The map.
+    pub object: Object,
+    /// The key.
+    pub key: String,
+    /// What it holds.
+    pub value: Value,
+}
+
+/// What a key holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A new map.
+    Map,
+    /// A text.
+    Text(String),
+    /// A moment, in milliseconds since 1970.
+    Time(i64),
+}
+
+impl Change {
+    /// The number of its last operation.
+    #[must_use]
+    pub fn last_operation(&self) -> u64 {
+        let rest = u64::try_from(self.operations.len()).unwrap_or(u64::MAX);
+        self.first_operation.saturating_add(rest).saturating_sub(1)
+    }
+
+    /// Reads a change chunk; nothing may follow it.
+    ///
+    /// # Errors
+    /// [`ChangeError`]: no change, damaged, beyond a limit, or doing what documents do not.
+    pub fn read(bytes: &[u8]) -> Result<Self, ChangeError> {
+        if bytes.len() > MAX_CHANGE_BYTES {
+            return Err(ChangeError::OverLimit {
+                what: "bytes",
+                found: bytes.len() as u64,
+                limit: MAX_CHANGE_BYTES as u64,
+            });
+        }
+        let mut input = Input(bytes);
+        if input.take(4, "the magic bytes")? != MAGIC {
+            return Err(ChangeError::Inconsistent {
+                what: "it does not begin as an Automerge chunk does",
+            });
+        }
+        let checksum = input.take(4, "the checksum")?;
+        let hashed = input.0;
+        match input.take(1, "the chunk's type")? {
+            [CHUNK_CHANGE] => {}
+            [CHUNK_COMPRESSED] => {
+                return Err(ChangeError::NotUsed {
+                    does: "is compressed",
+                });
+            }
+            _ => {
+                return Err(ChangeError::NotUsed {
+                    does: "is a chunk of another type",
+                });
+            }
+        }
+        let length = input.length(MAX_CHANGE_BYTES, "the chunk's length")?;
+        if length != input.0.len() {
+            return Err(ChangeError::Inconsistent {
+                what: "its length is not the one that it states",
+            });
+        }
+        let hash: [u8; 32] = Sha256::digest(hashed).into();
+        if hash.get(..4) != Some(checksum) {
+            return Err(ChangeError::Inconsistent {
+                what: "its checksum does not fit",
+            });
+        }
+        Self::read_body(input, ChangeHash(hash))
+    }
+
+    fn read_body(mut input: Input<'_>, hash: ChangeHash) -> Result<Self, ChangeError> {
+        let mut dependencies = Vec::new();
+        for _ in 0..input.length(MAX_DEPENDENCIES, "dependencies")? {
+            let bytes = input.take(32, "a dependency")?;
+            let dependency = bytes
+                .try_into()
+                .map_err(|_| ChangeError::Cut { what: "a dependency" })?;
+            dependencies.push(ChangeHash(dependency));
+        }
+        if !dependencies.is_sorted_by(|a, b| a < b) {
+            return Err(ChangeError::Inconsistent {
+                what: "its dependencies are not sorted",
+            });
+        }
+        let actor = take_actor(&mut input)?;
+        let sequence = counter(input.number("the sequence number")?, "the sequence number")?;
+        let first_operation = counter(
+            input.number("the first operation's number")?,
+            "the first operation's number",
+        )?;
+        input.signed("the time")?;
+        if !input.text(0, "a message")?.is_empty() {
+            return Err(ChangeError::NotUsed {
+                does: "has a message",
+            });
+        }
+        let mut actors = vec![actor];
+        for _ in 0..input.length(MAX_OTHER_ACTORS, "other actors")? {
+            actors.push(take_actor(&mut input)?);
+        }
+        let columns = Columns::read(&mut input)?;
+        if !input.is_empty() {
+            return Err(ChangeError::NotUsed {
+                does: "has bytes after its columns",
+            });
+        }
+        Ok(Self {
+            hash,
+            actor,
+            sequence,
+            first_operation,
+            dependencies,
+            operations: columns.operations(&actors)?,
+        })
+    }
+}
+
+fn take_actor(input: &mut Input<'_>) -> Result<Actor, ChangeError> {
+    let length = input.length(64, "an actor")?;
+    Actor::from_bytes(input.take(length, "an actor")?).ok_or(ChangeError::NotUsed {
+        does: "names an actor that is not 16 bytes long",
+    })
+}
+
+fn counter(number: u64, what: &'static str) -> Result<u64, ChangeError> {
+    match number {
+        0 => Err(ChangeError::Number { what }),
+        1..=MAX_COUNTER => Ok(number),
+        found => Err(ChangeError::OverLimit {
+            what,
+            found,
+            limit: MAX_COUNTER,
+        }),
+    }
+}
+
+/// The columns that are used, as bytes.
+#[derive(Default)]
+struct Columns<'a> {
+    object_actor: &'a [u8],
+    object_counter: &'a [u8],
+    key: &'a [u8],
+    insert: &'a [u8],
+    action: &'a [u8],
+    value_meta: &'a [u8],
+    value: &'a [u8],
+    predecessors: &'a [u8],
+}
+
+impl<'a> Columns<'a> {
+    fn read(input: &mut Input<'a>) -> Result<Self, ChangeError> {
+        let mut listed = Vec::new();
+        for _ in 0..input.length(MAX_COLUMNS, "columns")? {
+            let kind = input.number("a column's kind")?;
+            listed.push((kind, input.length(MAX_CHANGE_BYTES, "a column's length")?));
+        }
+        if !listed.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Err(ChangeError::Inconsistent {
+                what: "its columns are not sorted",
+            });
+        }
+        let mut columns = Self::default();
+        for (kind, length) in listed {
+            let bytes = input.take(length, "a column")?;
+            let place = match kind {
+                OBJECT_ACTOR => &mut columns.object_actor,
+                OBJECT_COUNTER => &mut columns.object_counter,
+                KEY_TEXT => &mut columns.key,
+                INSERT => &mut columns.insert,
+                ACTION => &mut columns.action,
+                VALUE_META => &mut columns.value_meta,
+                VALUE => &mut columns.value,
+                PREDECESSORS => &mut columns.predecessors,
+                _ if length == 0 => continue,
+                _ => {
+                    return Err(ChangeError::NotUsed {
+                        does: "changes lists, texts or what others wrote",
+                    });
+                }
+            };
+            *place = bytes;
+        }
+        Ok(columns)
+    }
+
+    fn operations(&self, actors: &[Actor]) -> Result<Vec<Operation>, ChangeError> {
+        let actions = self.numbers(self.action, "actions")?;
+        let count = actions.len();
+        if count == 0 {
+            return Err(ChangeError::Inconsistent {
+                what: "it does nothing",
+            });
+        }
+        let object_actors = padded(self.numbers(self.object_actor, "objects")?, count)?;
+        let object_counters = padded(self.numbers(self.object_counter, "objects")?, count)?;
+        let keys = runs(self.key, MAX_OPERATIONS, "keys", |input| {
+            input.text(MAX_CHANGE_BYTES, "a key")
+        })?;
+        let keys = padded(keys, count)?;
+        let metas = padded(self.numbers(self.value_meta, "values")?, count)?;
+        let inserts = flags(self.insert, MAX_OPERATIONS, "insertions")?;
+        let predecessors = padded(self.numbers(self.predecessors, "predecessors")?, count)?;
+        if inserts.len() > count || inserts.contains(&true) {
+            return Err(ChangeError::NotUsed {
+                does: "inserts into a list",
+            });
+        }
+        if predecessors.iter().flatten().any(|count| *count != 0) {
+            return Err(ChangeError::NotUsed {
+                does: "writes over what is there",
+            });
+        }
+        let mut values = Input(self.value);
+        let mut operations = Vec::with_capacity(count);
+        let rows = actions.into_iter().zip(object_actors).zip(object_counters);
+        for (((action, actor), number), (key, meta)) in rows.zip(keys.into_iter().zip(metas)) {
+            let object = match (actor, number) {
+                (None, None) => Object::Root,
+                (Some(actor), Some(number)) => {
+                    let actor = usize::try_from(actor).ok().and_then(|index| actors.get(index));
+                    let actor = actor.ok_or(ChangeError::Inconsistent {
+                        what: "an object's actor is not listed",
+                    })?;
+                    Object::Made(*actor, counter(number, "an object's number")?)
+                }
+                _ => {
+                    return Err(ChangeError::Inconsistent {
+                        what: "an object has half a name",
+                    });
+                }
+            };
+            let key = key.ok_or(ChangeError::NotUsed {
+                does: "changes what has no key",
+            })?;
+            let value = read_value(&mut values, meta.unwrap_or(0))?;
+            let value = match (action, value) {
+                (Some(ACTION_MAKE_MAP), None) => Value::Map,
+                (Some(ACTION_PUT), Some(value)) => value,
+                _ => {
+                    return Err(ChangeError::NotUsed {
+                        does: "does something else than adding maps, texts and moments",
+                    });
+                }
+            };
+            operations.push(Operation {
+                object,
+                key: key.to_owned(),
+                value,
+            });
+        }
+        if !values.is_empty() {
+            return Err(ChangeError::Inconsistent {
+                what: "it has values that nothing holds",
+            });
+        }
+        Ok(operations)
+    }
+
+    fn numbers(&self, bytes: &'a [u8], what: &'static str) -> Result<Vec<Option<u64>>, ChangeError> {
+        runs(bytes, MAX_OPERATIONS, what, |input| input.number(what))
+    }
+}
+
+/// A column as long as there are operations: absent values at its end need not be written.
+fn padded<T: Clone>(mut column: Vec<Option<T>>, count: usize) -> Result<Vec<Option<T>>, ChangeError> {
+    if column.len() > count {
+        return Err(ChangeError::Inconsistent {
+            what: "a column is longer than the list of actions",
+        });
+    }
+    column.resize(count, None);
+    Ok(column)
+}
+
+const META_NULL: u64 = 0;
+const META_TEXT: u64 = 6;
+const META_TIME: u64 = 9;
+
+fn read_value(values: &mut Input<'_>, meta: u64) -> Result<Option<Value>, ChangeError> {
+    let length = usize::try_from(meta >> 4).unwrap_or(usize::MAX);
+    let bytes = values.take(length, "a value")?;
+    match meta & 0x0f {
+        META_NULL if length == 0 => Ok(None),
+        META_TEXT => {
+            let text = std::str::from_utf8(bytes).map_err(|_| ChangeError::NotText { what: "a value" })?;
+            Ok(Some(Value::Text(text.to_owned())))
+        }
+        META_TIME => {
+            let mut input = Input(bytes);
+            let time = input.signed("a moment")?;
+            if !input.is_empty() {
+                return Err(ChangeError::Number { what: "a moment" });
+            }
+            Ok(Some(Value::Time(time)))
+        }
+        _ => Err(ChangeError::NotUsed {
+            does: "holds a value that is neither text nor moment",
+        }),
+    }
+}

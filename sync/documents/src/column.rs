@@ -1,0 +1,208 @@
+//! The columns of a change: run-length coded values, read within a bound on their number.
+//!
+//! A run says how often its value repeats in a few bytes, up to 2^63 times, so the number of values is checked
+//! before any is produced.
+
+use crate::change::ChangeError;
+
+/// Bytes that are read from the front.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Input<'a> {
+    pub(crate) fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn take(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], ChangeError> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(ChangeError::Cut { what })?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// An unsigned LEB128 number in its shortest form.
+    pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, ChangeError> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.0.split_first().ok_or(ChangeError::Cut { what })?;
+            self.0 = rest;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                if bits == 0 && shift > 0 {
+                    break;
+                }
+                return Ok(value);
+            }
+        }
+        Err(ChangeError::Number { what })
+    }
+
+    /// A signed LEB128 number in its shortest form.
+    pub(crate) fn signed(&mut self, what: &'static str) -> Result<i64, ChangeError> {
+        let before = self.0;
+        let mut value = 0_i64;
+        for (at, shift) in (0..64).step_by(7).enumerate() {
+            let (&byte, rest) = self.0.split_first().ok_or(ChangeError::Cut { what })?;
+            self.0 = rest;
+            value |= i64::from(byte & 0x7f).wrapping_shl(shift);
+            if byte & 0x80 == 0 {
+                if shift < 57 && byte & 0x40 != 0 {
+                    value |= (-1_i64).wrapping_shl(shift + 7);
+                }
+                // Shortest, and nothing beyond 64 bits: writing it again gives the same bytes.
+                let same = signed_bytes(value);
+                return (before.get(..=at) == Some(same.as_slice()))
+                    .then_some(value)
+                    .ok_or(ChangeError::Number { what });
+            }
+        }
+        Err(ChangeError::Number { what })
+    }
+
+    /// A length that is at most `limit`.
+    pub(crate) fn length(&mut self, limit: usize, what: &'static str) -> Result<usize, ChangeError> {
+        let found = self.number(what)?;
+        let length = usize::try_from(found).ok().filter(|length| *length <= limit);
+        length.ok_or(ChangeError::OverLimit {
+            what,
+            found,
+            limit: limit as u64,
+        })
+    }
+
+    pub(crate) fn text(&mut self, limit: usize, what: &'static str) -> Result<&'a str, ChangeError> {
+        let length = self.length(limit, what)?;
+        std::str::from_utf8(self.take(length, what)?).map_err(|_| ChangeError::NotText { what })
+    }
+}
+
+fn signed_bytes(mut value: i64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(10);
+    loop {
+        let byte = u8::try_from(value & 0x7f).unwrap_or(0);
+        value >>= 7;
+        let done = (value == 0 && byte & 0x40 == 0) || (value == -1 && byte & 0x40 != 0);
+        out.push(if done { byte } else { byte | 0x80 });
+        if done {
+            return out;
+        }
+    }
+}
+
+/// The values of a run-length coded column; absent ones are none.
+pub(crate) fn runs<'a, T: Clone>(
+    bytes: &'a [u8],
+    limit: usize,
+    what: &'static str,
+    mut read: impl FnMut(&mut Input<'a>) -> Result<T, ChangeError>,
+) -> Result<Vec<Option<T>>, ChangeError> {
+    let mut input = Input(bytes);
+    let mut values: Vec<Option<T>> = Vec::new();
+    while !input.is_empty() {
+        let header = input.signed(what)?;
+        let count = match header {
+            0 => input.number(what)?,
+            header => header.unsigned_abs(),
+        };
+        let left = limit.saturating_sub(values.len());
+        let count = usize::try_from(count)
+            .ok()
+            .filter(|count| (1..=left).contains(count))
+            .ok_or(ChangeError::OverLimit {
+                what,
+                found: count,
+                limit: limit as u64,
+            })?;
+        match header {
+            0 => values.extend(std::iter::repeat_n(None, count)),
+            1.. => {
+                let value = read(&mut input)?;
+                values.extend(std::iter::repeat_n(Some(value), count));
+            }
+            _ => {
+                for _ in 0..count {
+                    values.push(Some(read(&mut input)?));
+                }
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// The values of a column of booleans: the lengths of runs, which alternate, the first of them false.
+pub(crate) fn flags(bytes: &[u8], limit: usize, what: &'static str) -> Result<Vec<bool>, ChangeError> {
+    let mut input = Input(bytes);
+    let mut values = Vec::new();
+    let mut value = false;
+    while !input.is_empty() {
+        let count = input.length(limit.saturating_sub(values.len()), what)?;
+        values.extend(std::iter::repeat_n(value, count));
+        value = !value;
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: usize = 8;
+
+    fn numbers(bytes: &[u8]) -> Result<Vec<Option<u64>>, ChangeError> {
+        runs(bytes, LIMIT, "a column", |input| input.number("a value"))
+    }
+
+    #[test]
+    fn runs_literals_and_gaps_are_read() {
+        assert_eq!(
+            numbers(&[3, 7, 0x7e, 1, 2, 0, 2]).unwrap(),
+            [Some(7), Some(7), Some(7), Some(1), Some(2), None, None]
+        );
+        assert_eq!(flags(&[0, 2, 1], LIMIT, "flags").unwrap(), [true, true, false]);
+    }
+
+    #[test]
+    fn a_run_longer_than_the_bound_is_refused_before_it_is_made() {
+        // 2^62 times the value 1, and as many absent ones.
+        let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xc0, 0x00];
+        assert!(matches!(
+            numbers(&[&many[..], &[1]].concat()),
+            Err(ChangeError::OverLimit { .. })
+        ));
+        let absent = [0x00, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40];
+        assert!(matches!(numbers(&absent), Err(ChangeError::OverLimit { .. })));
+        // -2^63: its length does not fit a signed number.
+        let least = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f];
+        assert!(matches!(numbers(&least), Err(ChangeError::OverLimit { .. })));
+        assert!(flags(&absent[1..], LIMIT, "flags").is_err());
+    }
+
+    #[test]
+    fn long_forms_of_numbers_are_refused() {
+        assert!(Input(&[0x80, 0]).number("x").is_err());
+        assert!(Input(&[0x81, 0x00]).signed("x").is_err());
+        assert!(Input(&[0xff, 0x7f]).signed("x").is_err());
+        assert!(Input(&[0xff; 12]).number("x").is_err());
+        assert!(Input(&[0xff; 12]).signed("x").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn signed_numbers_read_as_written(value in any::<i64>()) {
+            prop_assert_eq!(Input(&signed_bytes(value)).signed("x").unwrap(), value);
+        }
+
+        #[test]
+        fn no_bytes_make_a_column_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = numbers(&bytes);
+            let _ = flags(&bytes, LIMIT, "flags");
+            let _ = Input(&bytes).signed("x");
+        }
+    }
+}

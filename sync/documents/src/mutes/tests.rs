@@ -1,0 +1,479 @@
+use std::collections::BTreeSet;
+
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, Automerge, ObjType};
+use proptest::prelude::*;
+use starling_protocol::Claim;
+
+use super::*;
+use crate::change::{Change, ChangeError, ChangeHash, MAX_CHANGE_BYTES};
+use crate::graph::{ClaimedChange, Refusal};
+
+fn site(byte: u8) -> SiteId {
+    SiteId::from_bytes([byte; 32])
+}
+
+fn text(vulnerability: &str) -> MuteText {
+    MuteText {
+        vulnerability: vulnerability.to_owned(),
+        package: Some("pkg:npm/lodash".to_owned()),
+        ecosystem: None,
+        sbom: None,
+        until: Some(UnixMillis::saturating(1_800_000_000_000)),
+        reason: "not reachable: the template engine is not used".to_owned(),
+        by: "site-us-west-1/ada".to_owned(),
+        created: UnixMillis::saturating(1_700_000_000_000),
+    }
+}
+
+fn removal(mute: &MuteId) -> RemovalText {
+    RemovalText {
+        mute: mute.clone(),
+        reason: "it is reachable now".to_owned(),
+        by: "ben".to_owned(),
+        at: UnixMillis::saturating(1_710_000_000_000),
+    }
+}
+
+/// One site that writes the document, knowing only its own changes.
+struct Writer {
+    site: SiteId,
+    epoch: u32,
+    written: Vec<WrittenChange>,
+}
+
+impl Writer {
+    fn new(byte: u8) -> Self {
+        Self {
+            site: site(byte),
+            epoch: 0,
+            written: Vec::new(),
+        }
+    }
+
+    fn actor(&self) -> Actor {
+        Actor::of(&self.site, self.epoch, DOCUMENT)
+    }
+
+    fn before(&self) -> Vec<&[u8]> {
+        self.written
+            .iter()
+            .map(|change| change.bytes.as_slice())
+            .collect()
+    }
+
+    fn mute(&mut self, text: &MuteText) -> MuteId {
+        let written = write_mute(self.actor(), &self.before(), text).unwrap();
+        self.written.push(written.clone());
+        written.id
+    }
+
+    fn remove(&mut self, mute: &MuteId) {
+        let written = write_removal(self.actor(), &self.before(), &removal(mute)).unwrap();
+        self.written.push(written);
+    }
+
+    fn claims(&self) -> Vec<ClaimedChange<'_>> {
+        let claims = self.written.iter().map(|change| ClaimedChange {
+            site: self.site,
+            epoch: self.epoch,
+            hash: change.hash,
+            bytes: &change.bytes,
+        });
+        claims.collect()
+    }
+}
+
+/// A change made by hand on top of the genesis: what an author could sign that our writer would not write.
+fn forged(
+    actor: Actor,
+    make: impl Fn(&mut automerge::transaction::Transaction<'_>, &automerge::ObjId),
+) -> Vec<u8> {
+    let mut document = merged::load([GENESIS].into_iter()).unwrap();
+    document.set_actor(ActorId::from(actor.as_bytes().as_slice()));
+    let (_, map) = automerge::ReadDoc::get(&document, automerge::ROOT, MUTES)
+        .unwrap()
+        .unwrap();
+    let mut transaction = document.transaction();
+    make(&mut transaction, &map);
+    transaction.commit_with(CommitOptions::default().with_time(0));
+    document.get_last_local_change().unwrap().raw_bytes().to_vec()
+}
+
+fn claim(byte: u8, bytes: &[u8]) -> ClaimedChange<'_> {
+    let hash = automerge::Change::try_from(bytes).map_or([0; 32], |change| change.hash().0);
+    ClaimedChange {
+        site: site(byte),
+        epoch: 0,
+        hash: ChangeHash::from_bytes(hash),
+        bytes,
+    }
+}
+
+#[test]
+fn the_genesis_is_what_automerge_makes_and_never_changes() {
+    let mut document = Automerge::new();
+    document.set_actor(ActorId::from(Actor::genesis(DOCUMENT).as_bytes().as_slice()));
+    let mut transaction = document.transaction();
+    transaction
+        .put_object(automerge::ROOT, MUTES, ObjType::Map)
+        .unwrap();
+    transaction
+        .put_object(automerge::ROOT, REMOVALS, ObjType::Map)
+        .unwrap();
+    transaction.commit_with(CommitOptions::default().with_time(0));
+    let change = document.get_last_local_change().unwrap();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(change.raw_bytes()), hex(GENESIS));
+    assert_eq!(Change::read(GENESIS).unwrap(), genesis());
+}
+
+#[test]
+fn a_mute_reads_as_it_was_written_and_a_removal_ends_it() {
+    let mut writer = Writer::new(1);
+    let full = MuteText {
+        ecosystem: Some("npm".to_owned()),
+        sbom: Some("web *".to_owned()),
+        ..text("CVE-2024-1")
+    };
+    let bare = MuteText {
+        package: None,
+        until: None,
+        ..text("CVE-2024-2")
+    };
+    let (first, second) = (writer.mute(&full), writer.mute(&bare));
+    let folded = fold_mutes(&writer.claims());
+    assert_eq!((folded.waiting.len(), folded.refused.len()), (0, 0));
+    assert_eq!(folded.mutes[&first].text, full);
+    assert_eq!(folded.mutes[&second].text, bare);
+    assert_eq!(folded.in_force(&writer.claims()).of("CVE-2024-2").len(), 1);
+
+    writer.remove(&second);
+    writer.remove(&second);
+    let folded = fold_mutes(&writer.claims());
+    assert_eq!(folded.mutes[&second].removals.len(), 2);
+    assert_eq!(folded.in_force(&writer.claims()).of("CVE-2024-2"), []);
+    assert_eq!(folded.in_force(&writer.claims()).all().len(), 1);
+    // It stays to be read.
+    assert_eq!(folded.mutes[&second].text, bare);
+}
+
+#[test]
+fn a_change_fits_a_claim_with_room_to_spare() {
+    let long = MuteText {
+        vulnerability: "v".repeat(MAX_VULNERABILITY_BYTES),
+        package: Some("p".repeat(MAX_PATTERN_BYTES)),
+        ecosystem: Some("e".repeat(MAX_PATTERN_BYTES)),
+        sbom: Some("s".repeat(MAX_PATTERN_BYTES)),
+        reason: "r".repeat(MAX_REASON_BYTES),
+        by: "b".repeat(MAX_BY_BYTES),
+        ..text("")
+    };
+    let written = write_mute(Writer::new(1).actor(), &[], &long).unwrap();
+    assert!(
+        written.bytes.len() < MAX_CHANGE_BYTES / 2,
+        "{}",
+        written.bytes.len()
+    );
+    Claim::document_change(
+        DOCUMENT,
+        *written.hash.as_bytes(),
+        &written.bytes,
+        UnixMillis::EPOCH,
+    )
+    .unwrap();
+}
+
+#[test]
+fn sites_that_wrote_apart_merge_without_loss_and_one_that_leaves_takes_only_its_own() {
+    let (mut west, mut east) = (Writer::new(1), Writer::new(2));
+    let of_west = west.mute(&text("CVE-2024-1"));
+    let of_east = east.mute(&text("CVE-2024-1"));
+    // East removes what West muted, though its copy of the document never held it.
+    east.remove(&of_west);
+    let kept = east.mute(&text("CVE-2024-3"));
+    let both: Vec<_> = west.claims().into_iter().chain(east.claims()).collect();
+    let folded = fold_mutes(&both);
+    assert_eq!(folded.applied.len(), 4);
+    let in_force: BTreeSet<_> = folded
+        .in_force(&both)
+        .all()
+        .iter()
+        .map(|mute| mute.id.clone())
+        .collect();
+    assert_eq!(in_force, BTreeSet::from([of_east.clone(), kept.clone()]));
+
+    let without_west = fold_mutes(&east.claims());
+    assert_eq!(without_west.waiting, [], "nobody's change needs another author's");
+    assert_eq!(without_west.strays.len(), 1);
+    assert_eq!(
+        without_west.mutes.keys().collect::<Vec<_>>(),
+        BTreeSet::from([&of_east, &kept]).into_iter().collect::<Vec<_>>()
+    );
+    let without_east = fold_mutes(&west.claims());
+    assert_eq!(without_east.mutes[&of_west].removals, []);
+}
+
+#[test]
+fn a_change_whose_predecessor_is_missing_waits_and_counts_once_it_comes() {
+    let mut writer = Writer::new(1);
+    for number in 0..3 {
+        writer.mute(&text(&format!("CVE-2024-{number}")));
+    }
+    let mut claims = writer.claims();
+    let missing = claims.remove(1);
+    let folded = fold_mutes(&claims);
+    assert_eq!(folded.mutes.len(), 1);
+    assert_eq!(folded.waiting, [(1, vec![missing.hash])]);
+    claims.push(missing);
+    assert_eq!(fold_mutes(&claims).mutes.len(), 3);
+}
+
+#[test]
+fn nobody_writes_in_another_name() {
+    let mut writer = Writer::new(1);
+    writer.mute(&text("CVE-2024-1"));
+    let mut claims = writer.claims();
+    claims[0].site = site(2);
+    assert!(matches!(
+        fold_mutes(&claims).refused[..],
+        [(0, Refusal::OtherActor { .. })]
+    ));
+    let mut claims = writer.claims();
+    claims[0].epoch = 1;
+    assert!(matches!(
+        fold_mutes(&claims).refused[..],
+        [(0, Refusal::OtherActor { .. })]
+    ));
+    let mut claims = writer.claims();
+    claims[0].hash = ChangeHash::from_bytes([9; 32]);
+    assert!(matches!(
+        fold_mutes(&claims).refused[..],
+        [(0, Refusal::OtherHash { .. })]
+    ));
+}
+
+#[test]
+fn two_changes_of_one_number_count_once_whatever_their_order() {
+    let writer = Writer::new(1);
+    let one = write_mute(writer.actor(), &[], &text("CVE-2024-1")).unwrap();
+    let other = write_mute(writer.actor(), &[], &text("CVE-2024-2")).unwrap();
+    let (one, other) = (claim(1, &one.bytes), claim(1, &other.bytes));
+    let folded = fold_mutes(&[one, other]);
+    assert_eq!(folded.mutes.len(), 1);
+    assert!(matches!(
+        folded.refused[..],
+        [(_, Refusal::SameNumber { sequence: 1 })]
+    ));
+    let turned = fold_mutes(&[other, one]);
+    assert_eq!(turned.in_force(&[other, one]), folded.in_force(&[one, other]));
+}
+
+#[test]
+fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
+    let actor = Actor::of(&site(1), 0, DOCUMENT);
+    let id = MuteId::of(actor, 1);
+    let fields = [("vulnerability", "CVE-1"), ("reason", "r"), ("by", "b")];
+    let entry =
+        |transaction: &mut automerge::transaction::Transaction<'_>, map: &automerge::ObjId, key: &str| {
+            let entry = transaction.put_object(map, key, ObjType::Map).unwrap();
+            for (key, value) in fields {
+                transaction.put(&entry, key, value).unwrap();
+            }
+            transaction
+                .put(&entry, "created", automerge::ScalarValue::Timestamp(1))
+                .unwrap();
+            entry
+        };
+    let good = forged(actor, |transaction, map| {
+        entry(transaction, map, id.as_str());
+    });
+    assert_eq!(fold_mutes(&[claim(1, &good)]).mutes.len(), 1);
+    let bad: Vec<(&str, Vec<u8>)> = vec![
+        (
+            "does not know",
+            forged(actor, |transaction, map| {
+                let entry = entry(transaction, map, id.as_str());
+                transaction.put(&entry, "paths", "/test/*").unwrap();
+            }),
+        ),
+        (
+            "may add",
+            forged(actor, |transaction, map| {
+                entry(transaction, map, "0000000000000000-1");
+            }),
+        ),
+        (
+            "outside of the entry",
+            forged(actor, |transaction, map| {
+                entry(transaction, map, id.as_str());
+                transaction.put(map, "x", "y").unwrap();
+            }),
+        ),
+        (
+            "lacks the moment",
+            forged(actor, |transaction, map| {
+                let entry = transaction.put_object(map, id.as_str(), ObjType::Map).unwrap();
+                for (key, value) in fields {
+                    transaction.put(&entry, key, value).unwrap();
+                }
+            }),
+        ),
+        (
+            "out of range",
+            forged(actor, |transaction, map| {
+                let entry = entry(transaction, map, id.as_str());
+                transaction
+                    .put(&entry, "until", automerge::ScalarValue::Timestamp(-1))
+                    .unwrap();
+            }),
+        ),
+        (
+            "control characters",
+            forged(actor, |transaction, map| {
+                let entry = entry(transaction, map, id.as_str());
+                transaction.put(&entry, "package", "a\u{1b}[2Jb").unwrap();
+            }),
+        ),
+        (
+            "neither text nor moment",
+            forged(actor, |transaction, map| {
+                let entry = entry(transaction, map, id.as_str());
+                transaction.put(&entry, "package", 5).unwrap();
+            }),
+        ),
+        (
+            "what others wrote",
+            forged(actor, |transaction, _| {
+                transaction.put(automerge::ROOT, MUTES, "gone").unwrap();
+            }),
+        ),
+        (
+            "something else than adding",
+            forged(actor, |transaction, map| {
+                transaction.put_object(map, id.as_str(), ObjType::List).unwrap();
+            }),
+        ),
+    ];
+    for (expected, bytes) in bad {
+        let folded = fold_mutes(&[claim(1, &bytes)]);
+        let [(0, refusal)] = &folded.refused[..] else {
+            panic!("{expected}: {folded:?}");
+        };
+        assert!(refusal.to_string().contains(expected), "{expected}: {refusal}");
+        assert!(folded.mutes.is_empty());
+    }
+}
+
+#[test]
+fn a_compressed_change_is_refused_before_it_is_unpacked() {
+    let writer = Writer::new(1);
+    let written = write_mute(writer.actor(), &[], &text("CVE-2024-1")).unwrap();
+    let mut change = automerge::Change::try_from(written.bytes.as_slice()).unwrap();
+    let compressed = change.bytes().into_owned();
+    assert_ne!(
+        compressed, written.bytes,
+        "long enough that Automerge compresses it"
+    );
+    let compressed_error = Err(ChangeError::NotUsed {
+        does: "is compressed",
+    });
+    assert_eq!(Change::read(&compressed), compressed_error);
+}
+
+#[test]
+fn ids_are_read_strictly() {
+    let id = MuteId::of(Actor::of(&site(1), 0, DOCUMENT), 12);
+    assert_eq!(MuteId::parse(id.as_str()), Some(id));
+    for text in [
+        "",
+        "-1",
+        "0123456789abcdef-0",
+        "0123456789abcdef-01",
+        "0123456789ABCDEF-1",
+        "0123456789abcdef",
+    ] {
+        assert_eq!(MuteId::parse(text), None, "{text}");
+    }
+}
+
+/// What sites do, in any order: who, and which of all mutes so far one removes, if any.
+fn histories() -> impl Strategy<Value = Vec<(u8, Option<prop::sample::Index>)>> {
+    prop::collection::vec((1..4_u8, prop::option::of(any::<prop::sample::Index>())), 1..14)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Automerge is the referee: what it merges holds exactly what the fold says, without one conflict.
+    #[test]
+    fn the_fold_says_what_automerge_merges_in_any_order(
+        history in histories(),
+        seed in any::<u64>(),
+    ) {
+        let mut writers: Vec<Writer> = (1..4).map(Writer::new).collect();
+        let mut ids: Vec<MuteId> = Vec::new();
+        for (number, (who, target)) in history.into_iter().enumerate() {
+            let writer = &mut writers[usize::from(who) - 1];
+            match target {
+                Some(target) if !ids.is_empty() => writer.remove(target.get(&ids)),
+                _ => ids.push(writer.mute(&text(&format!("CVE-2024-{number}")))),
+            }
+        }
+        let claims: Vec<_> = writers.iter().flat_map(Writer::claims).collect();
+        let mut shuffled = claims.clone();
+        let mut state = seed;
+        for at in (1..shuffled.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            shuffled.swap(at, usize::try_from(state >> 33).unwrap() % (at + 1));
+        }
+        let (folded, turned) = (fold_mutes(&claims), fold_mutes(&shuffled));
+        prop_assert_eq!(folded.in_force(&claims), turned.in_force(&shuffled));
+        prop_assert_eq!(folded.mutes.len(), ids.len());
+
+        let merged = merged_entries(shuffled.iter().map(|claim| claim.bytes)).unwrap();
+        let removals: usize = folded.mutes.values().map(|mute| mute.removals.len()).sum();
+        prop_assert_eq!(merged.len(), ids.len() + removals);
+        for (id, mute) in &folded.mutes {
+            let entry = &merged[&(MUTES.to_owned(), id.to_string())];
+            prop_assert_eq!(&entry["vulnerability"], &mute.text.vulnerability);
+            prop_assert_eq!(&entry["reason"], &mute.text.reason);
+            prop_assert_eq!(&entry["created"], &mute.text.created.as_millis().to_string());
+            prop_assert!(entry.keys().all(|key| !key.contains("conflict")));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Change::read(&bytes);
+    }
+
+    /// Damage inside of the chunk, with its checksum made right again as an author would.
+    #[test]
+    fn what_is_read_of_altered_changes_automerge_reads_too(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        use sha2::Digest;
+        let writer = Writer::new(1);
+        let mut bytes = write_mute(writer.actor(), &[], &text("CVE-2024-1")).unwrap().bytes;
+        for (at, value) in edits {
+            let at = 8 + at.index(bytes.len() - 8);
+            bytes[at] = value;
+        }
+        let hash: [u8; 32] = sha2::Sha256::digest(&bytes[8..]).into();
+        bytes[4..8].copy_from_slice(&hash[..4]);
+        if let Ok(read) = Change::read(&bytes) {
+            let change = automerge::Change::try_from(bytes.as_slice()).unwrap();
+            prop_assert_eq!(change.hash().0, *read.hash.as_bytes());
+            prop_assert_eq!(change.seq(), read.sequence);
+            prop_assert_eq!(change.len(), read.operations.len());
+            let claimed = [claim(1, &bytes)];
+            let folded = fold_mutes(&claimed);
+            // Whatever was applied, Automerge merges.
+            if folded.applied == [0] {
+                let merged = merged_entries([bytes.as_slice()]).unwrap();
+                prop_assert_eq!(merged.len(), 1);
+            }
+        }
+    }
+}

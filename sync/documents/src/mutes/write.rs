@@ -1,0 +1,133 @@
+//! Writing a change of the document, by Automerge.
+
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, Automerge, ObjType, ReadDoc, ScalarValue};
+
+use super::{GENESIS, MUTES, MuteId, MuteText, REMOVALS, RemovalText, TextError, read_entry};
+use crate::actor::Actor;
+use crate::change::{Change, ChangeError, ChangeHash};
+use crate::mutes::merged::{MergeError, load};
+
+/// A change that is ready to be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenChange {
+    /// What it adds.
+    pub id: MuteId,
+    /// Its name.
+    pub hash: ChangeHash,
+    /// The uncompressed chunk.
+    pub bytes: Vec<u8>,
+}
+
+/// A change that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A field breaks a rule.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// What this actor wrote before does not load.
+    #[error("loading what this site wrote before")]
+    Load(#[from] MergeError),
+    /// Automerge refuses.
+    #[error("writing a change")]
+    Automerge(#[source] Box<automerge::AutomergeError>),
+    /// What came out would not be read.
+    #[error("reading the change that was written")]
+    Read(#[from] ChangeError),
+    /// What came out would not be taken for a mute.
+    #[error("reading the change that was written: {0}")]
+    Entry(String),
+}
+
+impl From<automerge::AutomergeError> for WriteError {
+    fn from(error: automerge::AutomergeError) -> Self {
+        Self::Automerge(Box::new(error))
+    }
+}
+
+/// Writes a mute. `before` are the changes that this actor wrote before, which count; others' are not needed, so the
+/// new change depends on none of them.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_mute(actor: Actor, before: &[&[u8]], text: &MuteText) -> Result<WrittenChange, WriteError> {
+    text.check()?;
+    let time = |time: starling_protocol::UnixMillis| {
+        ScalarValue::Timestamp(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    };
+    let mut fields = vec![
+        ("by", ScalarValue::from(text.by.as_str())),
+        ("created", time(text.created)),
+    ];
+    let optional = [
+        ("ecosystem", &text.ecosystem),
+        ("package", &text.package),
+        ("sbom", &text.sbom),
+    ];
+    for (key, value) in optional {
+        fields.extend(value.as_deref().map(|value| (key, ScalarValue::from(value))));
+    }
+    fields.push(("reason", ScalarValue::from(text.reason.as_str())));
+    fields.extend(text.until.map(|until| ("until", time(until))));
+    fields.push(("vulnerability", ScalarValue::from(text.vulnerability.as_str())));
+    write(actor, before, MUTES, text.created, fields)
+}
+
+/// Writes the removal of a mute, whoever made it; `before` as for [`write_mute`].
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_removal(
+    actor: Actor,
+    before: &[&[u8]],
+    text: &RemovalText,
+) -> Result<WrittenChange, WriteError> {
+    text.check()?;
+    let at = i64::try_from(text.at.as_millis()).unwrap_or(i64::MAX);
+    let fields = vec![
+        ("at", ScalarValue::Timestamp(at)),
+        ("by", ScalarValue::from(text.by.as_str())),
+        ("mute", ScalarValue::from(text.mute.as_str())),
+        ("reason", ScalarValue::from(text.reason.as_str())),
+    ];
+    write(actor, before, REMOVALS, text.at, fields)
+}
+
+fn write(
+    actor: Actor,
+    before: &[&[u8]],
+    map: &str,
+    now: starling_protocol::UnixMillis,
+    fields: Vec<(&str, ScalarValue)>,
+) -> Result<WrittenChange, WriteError> {
+    let mut document = load([GENESIS].into_iter().chain(before.iter().copied()))?;
+    let sequence = u64::try_from(before.len()).unwrap_or(u64::MAX).saturating_add(1);
+    let id = MuteId::of(actor, sequence);
+    document.set_actor(ActorId::from(actor.as_bytes().as_slice()));
+    let (_, map) = document
+        .get(automerge::ROOT, map)?
+        .ok_or_else(|| WriteError::Entry("the document lacks its maps".to_owned()))?;
+    let mut transaction = document.transaction();
+    let entry = transaction.put_object(&map, id.as_str(), ObjType::Map)?;
+    for (key, value) in fields {
+        transaction.put(&entry, key, value)?;
+    }
+    let seconds = i64::try_from(now.as_millis() / 1_000).unwrap_or(i64::MAX);
+    transaction.commit_with(CommitOptions::default().with_time(seconds));
+    finish(&document, id)
+}
+
+fn finish(document: &Automerge, id: MuteId) -> Result<WrittenChange, WriteError> {
+    let change = document
+        .get_last_local_change()
+        .ok_or_else(|| WriteError::Entry("Automerge made no change".to_owned()))?;
+    let bytes = change.raw_bytes().to_vec();
+    let read = Change::read(&bytes)?;
+    // What other sites will make of it, seen before it is signed.
+    read_entry(&read).map_err(WriteError::Entry)?;
+    Ok(WrittenChange {
+        id,
+        hash: read.hash,
+        bytes,
+    })
+}
