@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use starling_api_types::{
-    CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, Problem, ProblemBody,
+    CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, MuteAction, MuteChanged, Problem,
+    ProblemBody,
 };
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
@@ -38,12 +39,15 @@ impl ToSchema for Binary {}
             socket, where every call is allowed, and on loopback TCP, where calls marked `admin` need the bearer token.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(ProblemBody, ErrorCode, CanonicalImported, EventAction, EventRecord, EventId)),
+    components(schemas(
+        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, MuteAction, EventAction, EventRecord, EventId
+    )),
     tags(
         (name = "site", description = "The site itself."),
         (name = "scan", description = "Judging SBOMs."),
         (name = "advisories", description = "Canonical advisories and the records behind them."),
         (name = "sites", description = "The allow-list."),
+        (name = "mutes", description = "Findings to leave alone: a document that all sites write."),
         (name = "federation", description = "Bundles and synchronisation."),
         (name = "feeds", description = "Taking in advisories."),
         (name = "events", description = "What happens, as it happens."),
@@ -121,6 +125,23 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::TimedOut,
                 E::DiskFull,
             ]],
+        ),
+        "list_mutes" => (false, vec![&[E::BadRequest, E::TimedOut]]),
+        "get_mute" => (false, vec![&[E::BadRequest, E::MuteNotFound, E::TimedOut]]),
+        "add_mute" => (
+            true,
+            vec![&[
+                E::BadRequest,
+                E::BadJson,
+                E::UnsupportedMediaType,
+                E::BodyTooLarge,
+                E::ForkDetected,
+                E::DiskFull,
+            ]],
+        ),
+        "remove_mute" => (
+            true,
+            vec![&[E::BadRequest, E::MuteNotFound, E::ForkDetected, E::DiskFull]],
         ),
         "import_bundle" => (
             true,

@@ -16,7 +16,7 @@ use crate::guard::{catch_panic, number_limit, time_limit};
 use crate::limits::{QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
 use crate::openapi::{Document, complete};
 use crate::reply::{method_not_allowed, route_not_found};
-use crate::routes::{advisories, bundles, doctor, events, feeds, scan, sites, status};
+use crate::routes::{advisories, bundles, doctor, events, feeds, mutes, scan, sites, status};
 use crate::state::Api;
 
 /// Where all routes live.
@@ -36,6 +36,8 @@ fn open_quick() -> OpenApiRouter<Api> {
         .routes(routes!(sites::get))
         .routes(routes!(sites::history))
         .routes(routes!(sites::status))
+        .routes(routes!(mutes::list))
+        .routes(routes!(mutes::get))
         .routes(routes!(events::events))
         .routes(routes!(openapi))
 }
@@ -46,6 +48,8 @@ fn admin_long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(sites::add))
         .routes(routes!(sites::change, sites::remove))
+        .routes(routes!(mutes::add))
+        .routes(routes!(mutes::remove))
         .routes(routes!(bundles::import))
         .routes(routes!(bundles::export_get, bundles::export_post))
         .routes(routes!(bundles::inspect))

@@ -13,9 +13,9 @@ use futures::Stream;
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
     DoctorReport, DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation, ExportRequest,
-    ExportSummary, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem,
-    ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status,
-    SyncStatus, VerdictEnvelope,
+    ExportSummary, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd,
+    MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange,
+    SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
 };
 
 use crate::scan_form::ScanDocuments;
@@ -95,6 +95,18 @@ pub trait SiteService: Send + Sync {
 
     /// Its positions and counts. Reports `site_not_found`.
     async fn site_status(&self, site: &SiteSlug) -> ServiceResult<SiteStatus>;
+
+    /// The mutes that count here, and the changes that do not.
+    async fn mutes(&self, query: MuteListQuery) -> ServiceResult<MuteList>;
+
+    /// One mute with its history. Reports `mute_not_found`.
+    async fn mute(&self, id: &str) -> ServiceResult<Mute>;
+
+    /// Mutes a vulnerability; scans see it at once. Reports `bad_request` for what no mute can say.
+    async fn add_mute(&self, mute: MuteAdd) -> ServiceResult<MuteAdded>;
+
+    /// Ends a mute, whoever made it. Reports `mute_not_found`.
+    async fn remove_mute(&self, id: &str, removal: MuteRemove) -> ServiceResult<Mute>;
 
     /// How far each listed site's knowledge has come here.
     async fn sync_status(&self) -> ServiceResult<SyncStatus>;

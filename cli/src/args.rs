@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    advisory, bundle, completions, cvss, doctor, events, explain, feeds, init, keys, policy, purl,
+    advisory, bundle, completions, cvss, doctor, events, explain, feeds, init, keys, mute, policy, purl,
     quickstart, sbom, scan, selftest, sites, status, store, up, version,
 };
 
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Selftest(selftest::Selftest),
     #[command(subcommand)]
     Policy(policy::Policy),
+    #[command(subcommand)]
+    Mute(mute::Mute),
     Events(events::Events),
     Doctor(doctor::Doctor),
     #[command(subcommand)]

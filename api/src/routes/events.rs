@@ -8,7 +8,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Deserialize;
-use starling_api_types::{CanonicalImported, ErrorCode, EventId, EventRecord, Problem, ProblemBody};
+use starling_api_types::{ErrorCode, EventId, EventRecord, Problem, ProblemBody, SiteEvent};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
@@ -36,12 +36,12 @@ pub(crate) struct EventsQuery {
 
 /// Events as they happen.
 ///
-/// Each is named `canonical-imported` and carries an id. With `Last-Event-ID` the stream starts after that
+/// Each is named `canonical-imported` or `mute-changed` and carries an id; pass over names that you do not know. With `Last-Event-ID` the stream starts after that
 /// event, else with the next one. A `problem` event ends the stream.
 #[utoipa::path(get, path = "/events", operation_id = "events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<u64>, Header, description = "Id of the last event seen.")),
     responses((status = 200, description = "A stream of events.", content_type = "text/event-stream",
-        body = CanonicalImported)))]
+        body = SiteEvent)))]
 pub(crate) async fn events(
     State(api): State<Api>,
     Params(query): Params<EventsQuery>,
@@ -97,7 +97,7 @@ impl Events {
 fn render(record: &EventRecord) -> Result<Event, Problem> {
     Event::default()
         .id(record.id.to_string())
-        .event(CanonicalImported::EVENT_NAME)
+        .event(record.event.name())
         .json_data(&record.event)
         .map_err(|error| Problem::internal("writing an event", error))
 }

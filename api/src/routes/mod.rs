@@ -5,6 +5,7 @@ pub(crate) mod bundles;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod feeds;
+pub(crate) mod mutes;
 pub(crate) mod scan;
 pub(crate) mod sites;
 pub(crate) mod status;

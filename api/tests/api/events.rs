@@ -1,7 +1,7 @@
 //! The event stream.
 
 use axum::http::StatusCode;
-use starling_api_types::{CanonicalImported, ErrorCode, Problem};
+use starling_api_types::{CanonicalImported, ErrorCode, Problem, SiteEvent};
 
 use crate::fake::{World, event, get, send};
 
@@ -42,7 +42,7 @@ async fn a_stream_resumes_after_the_last_event_seen() {
     assert_eq!(ids, ["4", "5", ""]);
     assert_eq!(field(&events[0], "event"), "canonical-imported");
     let data: CanonicalImported = serde_json::from_str(field(&events[0], "data")).unwrap();
-    assert_eq!(data, event(4).event);
+    assert_eq!(SiteEvent::Canonical(data), event(4).event);
 }
 
 #[tokio::test]

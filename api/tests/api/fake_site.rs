@@ -79,7 +79,7 @@ pub(crate) fn event(id: u64) -> EventRecord {
     let merge_hash = MergeHash::from_bytes([u8::try_from(id).unwrap(); 32]);
     EventRecord {
         id: EventId(id),
-        event: CanonicalImported {
+        event: SiteEvent::Canonical(CanonicalImported {
             canonical_id: merge_hash,
             cve: Some("CVE-2024-29041".to_owned()),
             affects_key: "pkg:npm/express@4.0.0".to_owned(),
@@ -89,7 +89,33 @@ pub(crate) fn event(id: u64) -> EventRecord {
             site_id: slug("site-b"),
             imported_at: now(),
             redirected_from: None,
+        }),
+    }
+}
+
+pub(crate) fn a_mute() -> Mute {
+    Mute {
+        id: "0123456789abcdef-1".to_owned(),
+        state: MuteState::Active,
+        vulnerability: "CVE-2024-29041".to_owned(),
+        package: Some("pkg:npm/express".to_owned()),
+        ecosystem: None,
+        sbom: None,
+        until: None,
+        reason: "not reachable".to_owned(),
+        by: "ada".to_owned(),
+        created_at: now(),
+        proof: ChangeProof {
+            site: SiteId::from_bytes([2; 32]),
+            site_id: Some(slug("site-b")),
+            epoch: 0,
+            lane: Lane::Federation,
+            cursor: Cursor::new("2025-01-15T10:30:00.000Z#0001").unwrap(),
+            delta_hash: ContentHash::from_bytes([3; 32]),
+            change_hash: "ab".repeat(32),
+            claimed_at: now(),
         },
+        removals: Vec::new(),
     }
 }
 
@@ -267,6 +293,33 @@ impl SiteService for FakeSite {
             total_items_imported: 0,
             last_error: None,
         })
+    }
+
+    async fn mutes(&self, query: MuteListQuery) -> ServiceResult<MuteList> {
+        self.note(format!("mutes {query:?}")).await?;
+        Ok(MuteList {
+            mutes: vec![a_mute()],
+            waiting: Vec::new(),
+            refused: Vec::new(),
+        })
+    }
+
+    async fn mute(&self, id: &str) -> ServiceResult<Mute> {
+        self.note(format!("mute {id}")).await?;
+        Ok(a_mute())
+    }
+
+    async fn add_mute(&self, mute: MuteAdd) -> ServiceResult<MuteAdded> {
+        self.note(format!("add_mute {mute:?}")).await?;
+        Ok(MuteAdded {
+            mute: a_mute(),
+            warnings: vec!["this site knows no CVE-2024-29041".to_owned()],
+        })
+    }
+
+    async fn remove_mute(&self, id: &str, removal: MuteRemove) -> ServiceResult<Mute> {
+        self.note(format!("remove_mute {id} {removal:?}")).await?;
+        Ok(a_mute())
     }
 
     async fn sync_status(&self) -> ServiceResult<SyncStatus> {

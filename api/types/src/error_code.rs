@@ -89,6 +89,8 @@ error_codes! {
     SiteExists => ("site_exists", 409, "Site already listed", NO, InputRefused);
     /// The key given for a site cannot be used.
     SiteKeyInvalid => ("site_key_invalid", 422, "Site key not valid", NO, InputRefused);
+    /// No mute has this id.
+    MuteNotFound => ("mute_not_found", 404, "Mute not found", NO, InputRefused);
 
     // Bundles and deltas.
     /// The site that made or sealed this is not on the allow-list.

@@ -1,4 +1,4 @@
-//! The event stream: what became of each canonical advisory, as it happens.
+//! The event stream: what became of canonical advisories and mutes, as it happens.
 
 use std::fmt;
 use std::str::FromStr;
@@ -78,11 +78,62 @@ impl CanonicalImported {
     pub const EVENT_NAME: &'static str = "canonical-imported";
 }
 
+/// What happened to a mute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub enum MuteAction {
+    /// It counts from now on.
+    Added,
+    /// It no longer counts: it was removed, or its author left the allow-list.
+    Ended,
+}
+
+/// The event `mute-changed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MuteChanged {
+    /// The mute.
+    pub mute_id: String,
+    /// What it mutes, as it names it.
+    pub vulnerability: String,
+    /// What happened.
+    pub mute_action: MuteAction,
+    /// The bundle that brought it; null when it came by network or was made here.
+    pub bundle_hash: Option<BundleHash>,
+    /// The site whose claim brought it.
+    pub site_id: SiteSlug,
+    /// When it was committed here.
+    pub imported_at: Timestamp,
+}
+
+impl MuteChanged {
+    /// The event's name in the stream.
+    pub const EVENT_NAME: &'static str = "mute-changed";
+}
+
+/// Any event; they are told apart by their names in the stream, and by their fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum SiteEvent {
+    /// `canonical-imported`.
+    Canonical(CanonicalImported),
+    /// `mute-changed`.
+    Mute(MuteChanged),
+}
+
+impl SiteEvent {
+    /// The event's name in the stream.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Canonical(_) => CanonicalImported::EVENT_NAME,
+            Self::Mute(_) => MuteChanged::EVENT_NAME,
+        }
+    }
+}
+
 /// An event with its place in the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventRecord {
     /// Its place.
     pub id: EventId,
     /// The event.
-    pub event: CanonicalImported,
+    pub event: SiteEvent,
 }

@@ -15,6 +15,7 @@ mod explain;
 mod feed;
 mod hash;
 mod home;
+mod mute;
 mod policy;
 mod problem;
 mod protocol;
@@ -37,12 +38,16 @@ pub use bundle::{
 };
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;
-pub use event::{CanonicalImported, EventAction, EventId, EventRecord};
+pub use event::{CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent};
 pub use exit::ExitStatus;
 pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};
 pub use hash::{BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash};
 pub use home::{ConvertReport, InitReport, KeyInfo, KeyList, KeyRole, PublicIdentity};
+pub use mute::{
+    ChangeAside, ChangeProof, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemoval, MuteRemove,
+    MuteState,
+};
 pub use policy::{PolicyHistory, PolicyVersionEntry};
 pub use problem::{Problem, ProblemBody};
 pub use raw_json::RawJson;

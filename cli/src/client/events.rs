@@ -2,7 +2,9 @@
 
 use futures::StreamExt;
 use starling_api::{ByteStream, EventStream, PROBLEM_EVENT};
-use starling_api_types::{CanonicalImported, ErrorCode, EventId, EventRecord, Problem};
+use starling_api_types::{
+    CanonicalImported, ErrorCode, EventId, EventRecord, MuteChanged, Problem, SiteEvent,
+};
 
 /// Longest line, in bytes; an event's data is one line.
 const LINE_MAX_BYTES: usize = 1024 * 1024;
@@ -98,17 +100,24 @@ impl Parser {
             std::mem::take(&mut self.data),
         );
         match name.as_str() {
-            CanonicalImported::EVENT_NAME => Some(match (id, serde_json::from_str(&data)) {
-                (Some(id), Ok(event)) => Ok(EventRecord { id, event }),
-                (None, _) => Err(refuse("an event has no id")),
-                (_, Err(error)) => Err(refuse(&error.to_string())),
-            }),
+            CanonicalImported::EVENT_NAME => {
+                Some(record(id, serde_json::from_str(&data).map(SiteEvent::Canonical)))
+            }
+            MuteChanged::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Mute))),
             PROBLEM_EVENT => Some(Err(
                 serde_json::from_str(&data).unwrap_or_else(|error| refuse(&error.to_string()))
             )),
             // An event of a later version.
             _ => None,
         }
+    }
+}
+
+fn record(id: Option<EventId>, event: serde_json::Result<SiteEvent>) -> Result<EventRecord, Problem> {
+    match (id, event) {
+        (Some(id), Ok(event)) => Ok(EventRecord { id, event }),
+        (None, _) => Err(refuse("an event has no id")),
+        (_, Err(error)) => Err(refuse(&error.to_string())),
     }
 }
 

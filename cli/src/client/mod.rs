@@ -19,9 +19,9 @@ use starling_api::{
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
     DoctorReport, DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest,
-    FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Problem, ScanParams, Site,
-    SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
-    VerdictEnvelope,
+    FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded,
+    MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange, SiteHistory,
+    SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
 };
 
 use self::http::{Call, read_stream};
@@ -132,6 +132,25 @@ impl SiteService for Client {
 
     async fn site_status(&self, site: &SiteSlug) -> ServiceResult<SiteStatus> {
         self.get(format!("/sites/{site}/status")).json().await
+    }
+
+    async fn mutes(&self, query: MuteListQuery) -> ServiceResult<MuteList> {
+        self.get("/mutes").query(&query)?.json().await
+    }
+
+    async fn mute(&self, id: &str) -> ServiceResult<Mute> {
+        self.get(format!("/mutes/{}", http::encode_segment(id)))
+            .json()
+            .await
+    }
+
+    async fn add_mute(&self, mute: MuteAdd) -> ServiceResult<MuteAdded> {
+        self.post("/mutes").json_body(&mute)?.json().await
+    }
+
+    async fn remove_mute(&self, id: &str, removal: MuteRemove) -> ServiceResult<Mute> {
+        let path = format!("/mutes/{}", http::encode_segment(id));
+        self.call(Method::DELETE, path).query(&removal)?.json().await
     }
 
     async fn sync_status(&self) -> ServiceResult<SyncStatus> {

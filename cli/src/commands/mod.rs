@@ -12,6 +12,7 @@ pub(crate) mod feeds;
 pub(crate) mod init;
 mod input;
 pub(crate) mod keys;
+pub(crate) mod mute;
 pub(crate) mod policy;
 pub(crate) mod purl;
 pub(crate) mod quickstart;
@@ -52,6 +53,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Sbom(args) => args.run(session).await,
         Command::Selftest(args) => args.run(session),
         Command::Policy(args) => args.run(session).await,
+        Command::Mute(args) => args.run(session).await,
         Command::Events(args) => args.run(session).await,
         Command::Doctor(args) => args.run(session).await,
         Command::Store(args) => args.run(session).await,

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use starling_api_types::{
-    Advisory, AdvisoryLookup, AdvisoryPage, EventAction, EventRecord, Provenance, ResolvedField,
+    Advisory, AdvisoryLookup, AdvisoryPage, EventAction, EventRecord, MuteAction, Provenance, ResolvedField,
+    SiteEvent,
 };
 
 use super::table::Table;
@@ -128,7 +129,20 @@ pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
 
 /// One line of `starling events`
 pub(crate) fn event(record: &EventRecord) -> String {
-    let event = &record.event;
+    let event = match &record.event {
+        SiteEvent::Canonical(event) => event,
+        SiteEvent::Mute(event) => {
+            let action = match event.mute_action {
+                MuteAction::Added => "muted",
+                MuteAction::Ended => "mute-ended",
+            };
+            let line = format!(
+                "{} {} {action} {} {} from {}",
+                record.id, event.imported_at, event.vulnerability, event.mute_id, event.site_id
+            );
+            return plain(&line).into_owned();
+        }
+    };
     let action = match event.action {
         EventAction::Created => "created",
         EventAction::Updated => "updated",

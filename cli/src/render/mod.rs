@@ -6,6 +6,7 @@
 mod advisory;
 mod bundle;
 mod explain;
+mod mutes;
 mod policy;
 mod selftest;
 mod sites;
@@ -20,6 +21,7 @@ use std::fmt::{self, Display, Write as _};
 pub(crate) use advisory::{advisories, advisory_page, event};
 pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
 pub(crate) use explain::{explanation, reasons};
+pub(crate) use mutes::{mute, mutes};
 pub(crate) use policy::{policy_history, policy_summary, policy_test};
 pub(crate) use selftest::selftest;
 pub(crate) use sites::{site, site_history, site_status, sites};

@@ -26,6 +26,7 @@ struct Body {
     policy_version: Option<String>,
     rego: Option<Rego>,
     rules: Vec<Rule>,
+    mutes: Vec<Mute>,
     vex: Vec<Vex>,
     as_of: String,
 }
@@ -63,6 +64,18 @@ struct Cause {
     kind: String,
     id: String,
     reason: Option<String>,
+    by: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Mute {
+    id: String,
+    vulnerability: String,
+    state: String,
+    matched: u64,
+    by: String,
+    until: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -122,6 +135,10 @@ impl Finding {
         let cause = match &self.decided_by {
             Some(cause) if cause.kind == "rule" => format!("rule {}", cause.id),
             Some(cause) if cause.kind == "rego" => format!("rego {}", cause.id),
+            Some(cause) if cause.kind == "mute" => {
+                let reason = cause.reason.clone().unwrap_or_default();
+                format!("muted by {}: {reason}", cause.by.as_deref().unwrap_or("?"))
+            }
             Some(cause) if cause.kind == "vex" => cause.reason.clone().unwrap_or_else(|| "vex".to_owned()),
             Some(cause) if cause.kind == "condition" => cause.id.clone(),
             _ => String::new(),
@@ -148,6 +165,26 @@ fn rules(body: &Body) -> Table {
             count(rule.matched),
             or_dash(rule.expires.as_ref()),
             or_dash(rule.owner.as_ref()),
+        ]);
+    }
+    table
+}
+
+/// Mutes to look at: those that mute nothing here, or no longer will.
+fn mutes(body: &Body) -> Table {
+    let mut table = Table::new(["MUTE", "VULNERABILITY", "STATE", "MUTES", "UNTIL", "BY"]);
+    for mute in body
+        .mutes
+        .iter()
+        .filter(|mute| mute.matched == 0 || mute.state != "active")
+    {
+        table.row([
+            mute.id.clone(),
+            mute.vulnerability.clone(),
+            mute.state.clone(),
+            count(mute.matched),
+            or_dash(mute.until.as_ref()),
+            mute.by.clone(),
         ]);
     }
     table
@@ -207,6 +244,7 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
     }
     section(&mut text, "Findings", &findings);
     section(&mut text, "Rules to look at", &rules(&body));
+    section(&mut text, "Mutes to look at", &mutes(&body));
     section(&mut text, "Suppliers' statements", &vex(&body));
     let _ = write!(
         text,
@@ -297,7 +335,9 @@ mod tests {
         let body = r#"{"outcome":"pass","policy_version":"blake3:77","findings":[
             {"action":"ignore","vulnerability":"A","decided_by":{"kind":"rule","id":"R1"}},
             {"action":"ignore","vulnerability":"B","decided_by":{"kind":"vex","id":"blake3:0","reason":"fixed"}},
+            {"action":"ignore","vulnerability":"D","decided_by":{"kind":"mute","id":"0a-1","reason":"unreachable","by":"ada"}},
             {"action":"warn","vulnerability":"C","known":true,"decided_by":{"kind":"severity","id":"high"}}],
+            "mutes":[{"id":"0a-1","state":"active","matched":1},{"id":"0b-2","vulnerability":"E","state":"expired","matched":3,"by":"ben"}],
             "rules":[{"id":"R1","state":"active","matched":1},{"id":"R2","state":"expired","matched":0,"owner":"team\u001b[2J"}],
             "vex":[{"format":"CSAF","statements":1200,"settled":1}]}"#;
         let text = verdict(&envelope(body, 0));
@@ -306,6 +346,8 @@ mod tests {
             "fixed",
             "known",
             "R2    expired",
+            "muted by ada: unreachable",
+            "0b-2  E              expired",
             "CSAF",
             "1,200",
             "policy     blake3:77",
@@ -313,7 +355,7 @@ mod tests {
             assert!(text.contains(shown), "{shown}: {text}");
         }
         assert!(
-            !text.contains('\u{1b}') && !text.contains("R1    active"),
+            !text.contains('\u{1b}') && !text.contains("R1    active") && !text.contains("0a-1"),
             "{text}"
         );
     }

@@ -67,6 +67,15 @@ const CALLS: &[(&str, &str)] = &[
         "scan @F/b.stl --fail-on high --at 2025-01-15T10:30:00.000Z",
         "scan 6 ScanParams { fail_on: Some(High), at: Some(",
     ),
+    (
+        "mute list --vulnerability CVE-1 --removed",
+        "mutes MuteListQuery { vulnerability: Some(\"CVE-1\"), removed: true }",
+    ),
+    ("mute show 0123456789abcdef-1", "mute 0123456789abcdef-1"),
+    (
+        "mute remove 0123456789abcdef-1 --reason r --by ben",
+        "remove_mute 0123456789abcdef-1 MuteRemove { reason: \"r\", by: Some(\"ben\") }",
+    ),
     ("doctor", "doctor DoctorRequest { rebuild: false }"),
     ("doctor --rebuild", "doctor DoctorRequest { rebuild: true }"),
 ];
@@ -92,6 +101,26 @@ fn every_command_asks_for_what_was_typed_and_answers_as_text_and_as_json() {
             "`{line}`"
         );
     }
+}
+
+#[test]
+fn a_mute_is_added_with_all_that_was_said_of_it() {
+    let world = World::with_daemon();
+    let line = "mute add CVE-2024-29041 --package pkg:npm/express --ecosystem npm --sbom shop* --until 2999-12-31 --reason r";
+    let run = world.run(line).ends(0);
+    assert!(
+        run.stderr.contains("warning: this site knows no"),
+        "{}",
+        run.stderr
+    );
+    for said in [
+        "add_mute MuteAdd { vulnerability: \"CVE-2024-29041\", package: Some(\"pkg:npm/express\")",
+        "ecosystem: Some(\"npm\"), sbom: Some(\"shop*\")",
+        "forever: false, reason: \"r\", by: Some(\"",
+    ] {
+        assert!(world.asked().contains(said), "{said}: {}", world.asked());
+    }
+    assert!(world.run(&format!("{line} --json")).ends(0).json()["mute"].is_object());
 }
 
 #[test]

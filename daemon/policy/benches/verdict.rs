@@ -20,6 +20,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
+use starling_documents::mutes::Mutes;
 use starling_policy::{FailOn, Judged, KnowledgeState, Policy, decide};
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_scanner::index::{IndexWriter, MatchIndex};
@@ -220,6 +221,7 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         advisories: 1_000,
         sources: Vec::new(),
         view_policy_hash: String::new(),
+        mutes: Mutes::default(),
     };
     let judged = Judged {
         document,

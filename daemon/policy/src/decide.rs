@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use starling_documents::mutes::Mutes;
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_scanner::sbom::Inventory;
 use starling_scanner::scan::ScanResult;
 
 use crate::baseline::Baseline;
-use crate::judge::{CauseKind, Judge};
+use crate::judge::{CauseKind, Judge, Reports};
+use crate::mute::{MuteReport, Names};
 use crate::policy::Policy;
 use crate::rego::RegoDecisions;
 use crate::rule::{RuleReport, RuleState};
@@ -30,6 +32,8 @@ pub struct KnowledgeState {
     pub sources: Vec<SourceCheck>,
     /// Hash of the view policy that it was folded by, as `blake3:<hex>`.
     pub view_policy_hash: String,
+    /// The mutes that count, which the knowledge root covers as well.
+    pub mutes: Arc<Mutes>,
 }
 
 /// When a source was last checked, by any site.
@@ -67,7 +71,7 @@ pub struct Judged<'a> {
 /// 3. `warn`: a finding warns, a rule that matters expires, or packages could not be judged;
 /// 4. `pass`.
 ///
-/// About a finding the first of these decides: a rule of the policy, the Rego policy, a VEX statement, the
+/// About a finding the first of these decides: a rule of the policy, the Rego policy, a mute, a VEX statement, the
 /// failing thresholds, the warning ones.
 ///
 /// `as_of` is the time to judge at; checks after it count as made at it.
@@ -82,7 +86,12 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
     } = judged;
     let mut reasons = Vec::new();
     let mut excused = 0;
-    let mut judge = Judge::new(policy, vex, rego, inventory.subject.as_deref(), as_of);
+    let hash = format!("blake3:{}", blake3::hash(document).to_hex());
+    let sbom = Names {
+        subject: inventory.subject.as_deref(),
+        hash: &hash,
+    };
+    let mut judge = Judge::new(policy, &knowledge.mutes, vex, rego, sbom, as_of);
     let findings: Vec<JudgedFinding> = result
         .findings
         .iter()
@@ -102,7 +111,12 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
             }
         })
         .collect();
-    let (rules, vex, rego_report) = judge.into_reports();
+    let Reports {
+        rules,
+        rego: rego_report,
+        mutes,
+        vex,
+    } = judge.into_reports();
     rego_reasons(rego, &mut reasons);
     if excused > 0 {
         reasons.push(Reason {
@@ -115,6 +129,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
     }
     finding_reasons(&findings, &mut reasons);
     rule_reasons(policy, &rules, &mut reasons);
+    mute_reasons(policy, &mutes, &mut reasons);
     knowledge_reasons(policy, knowledge, as_of, &mut reasons);
     coverage_reasons(policy, result, knowledge, &mut reasons);
     reasons.sort_by(|a, b| a.code.cmp(&b.code).then_with(|| a.text.cmp(&b.text)));
@@ -133,7 +148,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         outcome: outcome.unwrap_or(Outcome::Pass),
         reasons,
         inventory: VerdictInventory {
-            hash: format!("blake3:{}", blake3::hash(document).to_hex()),
+            hash,
             format: inventory.format.to_string(),
             spec_version: inventory.spec_version.clone(),
             subject: inventory.subject.clone(),
@@ -148,6 +163,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         view_policy_hash: knowledge.view_policy_hash.clone(),
         policy_version: policy.version,
         rules,
+        mutes,
         vex,
         rego: rego_report,
         baseline: baseline.map(|baseline| VerdictBaseline {
@@ -165,7 +181,10 @@ fn are(count: usize) -> &'static str {
 
 fn outcome_of(code: ReasonCode) -> Outcome {
     match code {
-        ReasonCode::FindingsFail | ReasonCode::RegoDenies | ReasonCode::RulesUnused => Outcome::Fail,
+        ReasonCode::FindingsFail
+        | ReasonCode::RegoDenies
+        | ReasonCode::RulesUnused
+        | ReasonCode::MutesUnused => Outcome::Fail,
         ReasonCode::KnowledgeEmpty
         | ReasonCode::KnowledgeStale
         | ReasonCode::KnowledgeMissing
@@ -175,8 +194,11 @@ fn outcome_of(code: ReasonCode) -> Outcome {
         | ReasonCode::RegoWarns
         | ReasonCode::RulesExpired
         | ReasonCode::RulesExpiring
+        | ReasonCode::MutesExpired
+        | ReasonCode::MutesExpiring
         | ReasonCode::CoverageGaps
         | ReasonCode::NothingToJudge => Outcome::Warn,
+        ReasonCode::FindingsMuted => Outcome::Pass,
     }
 }
 
@@ -208,7 +230,7 @@ fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
             CauseKind::Condition => format!("the policy's {}", cause.id),
             CauseKind::Rule => format!("the rule \"{}\"", cause.id),
             CauseKind::Rego => format!("the Rego decision \"{}\"", cause.id),
-            CauseKind::Vex => continue,
+            CauseKind::Mute | CauseKind::Vex => continue,
         };
         *counts.entry((code, what)).or_default() += 1;
     }
@@ -269,6 +291,42 @@ fn rule_reasons(policy: &Policy, rules: &[RuleReport], reasons: &mut Vec<Reason>
                 text,
             });
         }
+    }
+}
+
+/// Mutes that no longer count, soon no longer will, or are about this SBOM for nothing; and how much is muted, so
+/// that it is never silent.
+fn mute_reasons(policy: &Policy, mutes: &[MuteReport], reasons: &mut Vec<Reason>) {
+    let mut muted = 0;
+    for mute in mutes {
+        let end = mute.until.map(|end| end.0.to_string()).unwrap_or_default();
+        let (id, matched) = (&mute.id, mute.matched);
+        if mute.state != RuleState::Expired {
+            muted += matched;
+        }
+        let (code, text) = match (mute.state, matched) {
+            (RuleState::Expired, 1..) => (
+                ReasonCode::MutesExpired,
+                format!("the mute {id} expired at {end} and would mute {matched}"),
+            ),
+            (RuleState::Expiring, 1..) => (
+                ReasonCode::MutesExpiring,
+                format!("the mute {id} expires at {end} and mutes {matched}"),
+            ),
+            (RuleState::Active | RuleState::Expiring, 0) if policy.fail_on_unused => (
+                ReasonCode::MutesUnused,
+                format!("the mute {id} is about this SBOM and mutes nothing"),
+            ),
+            _ => continue,
+        };
+        reasons.push(Reason { code, text });
+    }
+    if muted > 0 {
+        let are = if muted == 1 { "finding is" } else { "findings are" };
+        reasons.push(Reason {
+            code: ReasonCode::FindingsMuted,
+            text: format!("{muted} {are} muted"),
+        });
     }
 }
 

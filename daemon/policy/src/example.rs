@@ -1,12 +1,14 @@
 //! Examples beside the rules: findings made up, and what the policy is to do about them.
 
 use serde::{Deserialize, Serialize};
+use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::{Finding, FoundPackage};
 use starling_scanner::severity::{Level, Rating, Score};
 use starling_scanner::threat::{Probability, Threat};
 
 use crate::judge::{CauseKind, Judge};
+use crate::mute::Names;
 use crate::policy::Policy;
 use crate::units::fixed_point;
 use crate::verdict::Action;
@@ -50,7 +52,13 @@ pub struct ExampleOutcome {
 impl Example {
     /// Holds the policy against it; `now` is the time to judge at where the example names none.
     pub fn run(&self, policy: &Policy, now: UnixMillis) -> ExampleOutcome {
-        let mut judge = Judge::new(policy, &[], None, self.subject.as_deref(), self.at.unwrap_or(now));
+        let sbom = Names {
+            subject: self.subject.as_deref(),
+            hash: "",
+        };
+        // A policy is tried by itself: neither Rego, mutes nor suppliers speak.
+        let mutes = Mutes::default();
+        let mut judge = Judge::new(policy, &mutes, &[], None, sbom, self.at.unwrap_or(now));
         let (found, cause) = judge.judge_at(0, &self.finding);
         let found_rule = cause
             .filter(|cause| cause.kind == CauseKind::Rule)

@@ -1,15 +1,18 @@
-//! What policy does about one finding: the site's rules first, then what suppliers say, then its thresholds.
+//! What policy does about one finding: the site's rules first, then its Rego policy, then the mutes, then what
+//! suppliers say, then its thresholds.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::Finding;
 
 use crate::condition::Circumstances;
+use crate::mute::{MuteIndex, MuteReport, Names};
 use crate::policy::{FailOn, Policy};
 use crate::rego::{RegoDecision, RegoDecisions, RegoReport};
-use crate::rule::{RuleReport, RuleState};
+use crate::rule::{Expiry, RuleReport, RuleState};
 use crate::verdict::Action;
 use crate::vex::{VexDocument, VexIndex, VexReport};
 
@@ -23,6 +26,28 @@ pub struct Cause {
     /// Why, as its owner wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who muted it, by the word of the site that did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Identity of the site that muted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// The last moment at which the mute counts; absent of one that counts for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Expiry>,
+}
+
+impl Cause {
+    fn new(kind: CauseKind, id: String, reason: Option<String>) -> Self {
+        Self {
+            kind,
+            id,
+            reason,
+            by: None,
+            site: None,
+            until: None,
+        }
+    }
 }
 
 /// What sort of thing decided.
@@ -37,6 +62,8 @@ pub enum CauseKind {
     Rule,
     /// A decision of the Rego policy; its id is the one that the policy gives.
     Rego,
+    /// A mute, by its id.
+    Mute,
     /// A VEX statement; its id is the document's hash.
     Vex,
 }
@@ -47,19 +74,31 @@ pub(crate) struct Judge<'a> {
     policy: &'a Policy,
     circumstances: Circumstances<'a>,
     rules: Vec<RuleReport>,
+    mutes: MuteIndex<'a>,
     vex: VexIndex<'a>,
     rego: Option<RegoReport>,
     decisions: BTreeMap<usize, &'a RegoDecision>,
 }
 
+/// What became of everything that can decide besides thresholds, each in the order given.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    pub(crate) rules: Vec<RuleReport>,
+    pub(crate) rego: Option<RegoReport>,
+    pub(crate) mutes: Vec<MuteReport>,
+    pub(crate) vex: Vec<VexReport>,
+}
+
 impl<'a> Judge<'a> {
     pub(crate) fn new(
         policy: &'a Policy,
+        mutes: &'a Mutes,
         vex: &'a [VexDocument],
         rego: Option<&'a RegoDecisions>,
-        subject: Option<&'a str>,
+        sbom: Names<'a>,
         as_of: UnixMillis,
     ) -> Self {
+        let subject = sbom.subject;
         let report = |rule: &crate::rule::Rule| RuleReport {
             id: rule.id.clone(),
             state: rule.state(as_of, policy.expiry_notice_seconds),
@@ -71,6 +110,7 @@ impl<'a> Judge<'a> {
             policy,
             circumstances: Circumstances { subject, as_of },
             rules: policy.rules.iter().map(report).collect(),
+            mutes: MuteIndex::new(mutes, sbom, as_of, policy.expiry_notice_seconds),
             vex: VexIndex::of(vex),
             rego: rego.map(RegoReport::of),
             decisions: rego.map(RegoDecisions::by_finding).unwrap_or_default(),
@@ -85,11 +125,7 @@ impl<'a> Judge<'a> {
             }
             report.matched += 1;
             if report.state != RuleState::Expired {
-                let cause = Cause {
-                    kind: CauseKind::Rule,
-                    id: rule.id.clone(),
-                    reason: Some(rule.reason.clone()),
-                };
+                let cause = Cause::new(CauseKind::Rule, rule.id.clone(), Some(rule.reason.clone()));
                 return (rule.action, Some(cause));
             }
         }
@@ -97,23 +133,26 @@ impl<'a> Judge<'a> {
             if let Some(report) = &mut self.rego {
                 report.matched += 1;
             }
-            let cause = Cause {
-                kind: CauseKind::Rego,
-                id: decision.id.clone(),
-                reason: decision.reason.clone(),
-            };
+            let cause = Cause::new(CauseKind::Rego, decision.id.clone(), decision.reason.clone());
             return (decision.action, Some(cause));
+        }
+        if let Some(mute) = self.mutes.settle(finding) {
+            let text = &mute.text;
+            let cause = Cause {
+                by: Some(text.by.clone()),
+                site: Some(mute.site.to_string()),
+                until: text.until.map(Expiry),
+                ..Cause::new(CauseKind::Mute, mute.id.to_string(), Some(text.reason.clone()))
+            };
+            return (Action::Ignore, Some(cause));
         }
         if let Some((statement, document)) = self.vex.settle(finding) {
             let status = statement.status.as_str();
-            let cause = Cause {
-                kind: CauseKind::Vex,
-                id: document,
-                reason: Some(match &statement.why {
-                    Some(why) => format!("{status}: {why}"),
-                    None => status.to_owned(),
-                }),
+            let reason = match &statement.why {
+                Some(why) => format!("{status}: {why}"),
+                None => status.to_owned(),
             };
+            let cause = Cause::new(CauseKind::Vex, document, Some(reason));
             return (Action::Ignore, Some(cause));
         }
         let policy = self.policy;
@@ -129,28 +168,29 @@ impl<'a> Judge<'a> {
                 .iter()
                 .position(|condition| condition.holds(finding, &self.circumstances));
             if let Some(index) = held {
-                let cause = Cause {
-                    kind: CauseKind::Condition,
-                    id: format!("{name}[{index}]"),
-                    reason: None,
-                };
+                let cause = Cause::new(CauseKind::Condition, format!("{name}[{index}]"), None);
                 return (action, Some(cause));
             }
         }
         (Action::Ignore, None)
     }
 
-    /// What came of each rule, each VEX document, in the order given, and of the Rego policy.
-    pub(crate) fn into_reports(self) -> (Vec<RuleReport>, Vec<VexReport>, Option<RegoReport>) {
-        (self.rules, self.vex.into_reports(), self.rego)
+    /// What came of each rule, the Rego policy, each mute and VEX document.
+    pub(crate) fn into_reports(self) -> Reports {
+        Reports {
+            rules: self.rules,
+            rego: self.rego,
+            mutes: self.mutes.into_reports(),
+            vex: self.vex.into_reports(),
+        }
     }
 }
 
 fn reached(threshold: Option<FailOn>, finding: &Finding) -> Option<Cause> {
     let threshold = threshold.filter(|threshold| threshold.is_reached_by(finding.severity.level))?;
-    Some(Cause {
-        kind: CauseKind::Severity,
-        id: threshold.as_str().to_owned(),
-        reason: None,
-    })
+    Some(Cause::new(
+        CauseKind::Severity,
+        threshold.as_str().to_owned(),
+        None,
+    ))
 }

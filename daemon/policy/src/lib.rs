@@ -3,7 +3,7 @@
 //! [`Policy`] says what a site's owner accepts, [`decide`] applies it to a scan's result, and the
 //! [`Verdict`] that comes out has one body: canonical JSON that holds nothing of site or clock, so that
 //! equal inputs give equal bytes everywhere. A [`PolicyDocument`] is the file that a policy is written in, a
-//! [`VexDocument`] what a supplier says about its products, a [`Baseline`] a verdict of before. Scanning is done in `starling-scanner`; who signs the
+//! [`VexDocument`] what a supplier says about its products, a mute what sites have agreed to leave alone, a [`Baseline`] a verdict of before. Scanning is done in `starling-scanner`; who signs the
 //! verdict, and when, goes into the envelope that the daemon puts around it.
 
 mod baseline;
@@ -14,6 +14,7 @@ mod example;
 mod exit;
 mod glob;
 mod judge;
+mod mute;
 mod policy;
 mod rego;
 mod rule;
@@ -29,6 +30,7 @@ pub use example::{Example, ExampleOutcome};
 pub use exit::exit_code;
 pub use glob::{Glob, GlobError};
 pub use judge::{Cause, CauseKind};
+pub use mute::MuteReport;
 pub use policy::{FailOn, Policy, PolicyError, PolicyHash};
 pub use rego::{
     MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoAnswer, RegoDecision,
@@ -44,6 +46,8 @@ pub use vex::{MAX_VEX_BYTES, VexDocument, VexError, VexFormat, VexReport, VexSta
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod mute_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]

@@ -84,12 +84,17 @@ pub struct RuleReport {
 impl Rule {
     /// Returns whether it still decides at `as_of`; `notice_seconds` before its end it is expiring.
     pub fn state(&self, as_of: UnixMillis, notice_seconds: u64) -> RuleState {
-        match self.expires {
-            Some(Expiry(end)) if end < as_of => RuleState::Expired,
-            Some(Expiry(end)) if end <= as_of.plus_millis(notice_seconds.saturating_mul(1_000)) => {
-                RuleState::Expiring
-            }
-            _ => RuleState::Active,
+        state_at(self.expires, as_of, notice_seconds)
+    }
+}
+
+/// Whether what ends then still counts at `as_of`.
+pub(crate) fn state_at(end: Option<Expiry>, as_of: UnixMillis, notice_seconds: u64) -> RuleState {
+    match end {
+        Some(Expiry(end)) if end < as_of => RuleState::Expired,
+        Some(Expiry(end)) if end <= as_of.plus_millis(notice_seconds.saturating_mul(1_000)) => {
+            RuleState::Expiring
         }
+        _ => RuleState::Active,
     }
 }

@@ -4,7 +4,8 @@
 //! bounds are for people and their editors.
 
 use serde_json::{Value, json};
-use starling_protocol::UnixMillis;
+use starling_documents::mutes::{Mute, MuteId, MuteText, Mutes};
+use starling_protocol::{SiteId, UnixMillis};
 use starling_scanner::sbom;
 use starling_scanner::scan::{Coverage, ScanResult};
 use starling_scanner::severity::{Level, Score, StatedSeverity};
@@ -107,8 +108,28 @@ fn full_verdict() -> Value {
     lodash.package.name = "lodash".into();
     let mut excused = finding(Level::High);
     excused.vulnerability = "CVE-2024-7".into();
+    let mut muted = finding(Level::High);
+    muted.vulnerability = "CVE-2024-8".into();
+    let mute = Mute {
+        id: MuteId::parse("0123456789abcdef-1").unwrap(),
+        site: SiteId::from_bytes([3; 32]),
+        text: MuteText {
+            vulnerability: "CVE-2024-8".into(),
+            package: None,
+            ecosystem: None,
+            sbom: None,
+            until: "2026-12-31T00:00:00Z".parse().ok(),
+            reason: "not reachable".into(),
+            by: "ada".into(),
+            created: UnixMillis::saturating(1),
+        },
+    };
+    let knowledge = || KnowledgeState {
+        mutes: std::sync::Arc::new(Mutes::new(vec![mute.clone()])),
+        ..knowledge()
+    };
     let scan = ScanResult {
-        findings: vec![rated.into(), lodash.into(), excused.into()],
+        findings: vec![rated.into(), lodash.into(), excused.into(), muted.into()],
         coverage: Coverage {
             matched: 3,
             unknown: 1,
@@ -158,6 +179,10 @@ fn a_verdict_with_everything_is_as_its_schema_says() {
         "/findings/0/severity/stated",
         "/findings/1/decided_by/reason",
         "/findings/2/decided_by",
+        "/findings/3/decided_by/by",
+        "/findings/3/decided_by/site",
+        "/findings/3/decided_by/until",
+        "/mutes/0/until",
     ] {
         assert!(verdict.pointer(place).is_some(), "{place}: {verdict:#}");
     }

@@ -68,6 +68,7 @@ pub(crate) fn knowledge() -> KnowledgeState {
         advisories: 100,
         sources: vec![check("osv", 1_000_000), check("ghsa", 2_000_000)],
         view_policy_hash: "blake3:view".to_owned(),
+        mutes: Default::default(),
     }
 }
 

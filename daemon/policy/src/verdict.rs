@@ -10,6 +10,7 @@ use starling_scanner::scan::{Coverage, Finding};
 use crate::decide::SourceCheck;
 use crate::document::PolicyVersion;
 use crate::judge::Cause;
+use crate::mute::MuteReport;
 use crate::policy::PolicyHash;
 use crate::rego::RegoReport;
 use crate::rule::RuleReport;
@@ -69,6 +70,8 @@ pub enum ReasonCode {
     RegoDenies,
     /// A rule decided nothing, and that is not accepted.
     RulesUnused,
+    /// A mute that names this SBOM muted nothing, and that is not accepted.
+    MutesUnused,
     /// The site's knowledge holds no advisory.
     KnowledgeEmpty,
     /// A source was last checked too long ago, or never.
@@ -87,10 +90,16 @@ pub enum ReasonCode {
     RulesExpired,
     /// A rule that decides expires soon.
     RulesExpiring,
+    /// A mute that would mute findings has expired.
+    MutesExpired,
+    /// A mute of findings expires soon.
+    MutesExpiring,
     /// Packages could not be judged.
     CoverageGaps,
     /// The inventory holds no packages.
     NothingToJudge,
+    /// Findings are muted.
+    FindingsMuted,
 }
 
 /// Why the outcome is what it is.
@@ -199,6 +208,9 @@ pub struct Verdict {
     /// What came of each of its rules, in its order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleReport>,
+    /// What came of each mute that matched a finding, or that names this SBOM and matched none; by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mutes: Vec<MuteReport>,
     /// What came of each VEX document, in the order given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vex: Vec<VexReport>,

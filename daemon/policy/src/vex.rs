@@ -364,7 +364,7 @@ impl<'a> VexIndex<'a> {
 
 /// Whether a statement about `said` is one about `found`: the same package, the same version if one is
 /// said, and every qualifier and the subpath that are said.
-fn is_about(said: &PackageUrl, found: &PackageUrl) -> bool {
+pub(crate) fn is_about(said: &PackageUrl, found: &PackageUrl) -> bool {
     said.ty() == found.ty()
         && said.namespace() == found.namespace()
         && said.name() == found.name()

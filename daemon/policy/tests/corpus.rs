@@ -178,6 +178,7 @@ fn judged(vulnerability: &str, purl: &str, document: VexDocument) -> Action {
         advisories: 1,
         sources: vec![],
         view_policy_hash: "blake3:view".to_owned(),
+        mutes: Default::default(),
     };
     let judged = Judged {
         document: bom,

@@ -125,6 +125,14 @@ fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
         "affects".into(),
         json!([{"ref": reference, "versions": [{"version": clean(&finding.package.version), "status": "affected"}]}]),
     );
+    if finding.is_muted() {
+        // Left alone by a decision; whether it does harm there, a mute does not say.
+        let detail = finding.excuse().unwrap_or_default();
+        out.insert(
+            "analysis".into(),
+            json!({"response": ["will_not_fix"], "detail": clean(&detail)}),
+        );
+    }
     let mut properties = vec![property("sbom", sbom), property("action", &finding.action)];
     properties.extend(finding.excuse().map(|excuse| property("decided_by", &excuse)));
     properties.extend(finding.places.iter().map(|place| property("place", place)));

@@ -1,4 +1,4 @@
-//! JUnit XML: one suite per SBOM, one test case per finding; what warns is skipped, so that it shows.
+//! JUnit XML: one suite per SBOM, one test case per finding; what warns or is muted is skipped, so that it shows.
 
 use quick_junit::{NonSuccessKind, Property, Report as JUnitReport, TestCase, TestCaseStatus, TestSuite};
 
@@ -61,9 +61,10 @@ fn case(finding: &Finding) -> TestCase {
     let mut status = match finding.action.as_str() {
         "fail" => TestCaseStatus::non_success(NonSuccessKind::Failure),
         "warn" => TestCaseStatus::skipped(),
+        _ if finding.is_muted() => TestCaseStatus::skipped(),
         _ => TestCaseStatus::success(),
     };
-    if finding.action != "ignore" {
+    if finding.action != "ignore" || finding.is_muted() {
         let excuse = finding
             .excuse()
             .map(|excuse| format!(" ({excuse})"))

@@ -56,6 +56,8 @@ fn details(out: &mut String, scan: &Scan) {
     for action in ["fail", "warn"] {
         shown.extend(body.findings.iter().filter(|finding| finding.action == action));
     }
+    // What is muted is told of too; what is ignored for its severity alone is not.
+    shown.extend(body.findings.iter().filter(|finding| finding.is_muted()));
     if !shown.is_empty() {
         out.push_str("\n| action | severity | vulnerability | package | fixed in | why | summary |\n|---|---|---|---|---|---|---|\n");
     }
@@ -63,7 +65,11 @@ fn details(out: &mut String, scan: &Scan) {
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
-            cell(&finding.action),
+            cell(if finding.is_muted() {
+                "muted"
+            } else {
+                &finding.action
+            }),
             cell(&finding.severity_line()),
             cell(&finding.vulnerability),
             cell(&finding.package_line()),

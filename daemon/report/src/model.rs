@@ -135,6 +135,10 @@ pub(crate) struct Cause {
     pub(crate) kind: String,
     pub(crate) id: Option<String>,
     pub(crate) reason: Option<String>,
+    /// Who muted it.
+    pub(crate) by: Option<String>,
+    /// Up to when it is muted.
+    pub(crate) until: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -171,6 +175,11 @@ pub(crate) struct Provenance {
 }
 
 impl Finding {
+    /// Whether a mute has taken it out.
+    pub(crate) fn is_muted(&self) -> bool {
+        self.decided_by.as_ref().is_some_and(|cause| cause.kind == "mute")
+    }
+
     /// `npm lodash 4.17.20`
     pub(crate) fn package_line(&self) -> String {
         let Package {
@@ -207,11 +216,23 @@ impl Finding {
             .as_ref()
             .filter(|cause| !matches!(cause.kind.as_str(), "severity" | "condition"));
         match cause {
-            Some(Cause { kind, id, reason }) => {
+            Some(Cause {
+                kind,
+                id,
+                reason,
+                by,
+                until,
+            }) => {
                 let mut text = kind.clone();
                 for more in [id, reason].into_iter().flatten() {
                     text.push_str(": ");
                     text.push_str(more);
+                }
+                let by = by.iter().map(|by| format!("by {by}"));
+                let until = until.iter().map(|until| format!("until {until}"));
+                let more: Vec<String> = by.chain(until).collect();
+                if !more.is_empty() {
+                    text.push_str(&format!(" ({})", more.join(", ")));
                 }
                 Some(text)
             }

@@ -34,6 +34,42 @@ fn body() -> Value {
     })
 }
 
+/// What is muted shows as such in every format, with who and until when.
+#[test]
+fn muted_findings_are_shown_as_muted() {
+    let mut body = body();
+    body["findings"][2]["decided_by"] = json!({"kind": "mute", "id": "0a-1", "reason": "unreachable",
+        "by": "ada", "site": "blake3:55", "until": "2026-12-31T23:59:59.999Z"});
+    let report = Report {
+        scans: vec![Scan::judged("a.json", "blake3:44", &body.to_string(), 1).unwrap()],
+    };
+    let expected = "mute: 0a-1: unreachable (by ada, until 2026-12-31T23:59:59.999Z)";
+    for format in Format::ALL {
+        let text = format.render(&report).unwrap();
+        // Markdown escapes the colons; its table says it in a word.
+        let expected = if format == Format::Markdown {
+            "| muted |"
+        } else {
+            expected
+        };
+        assert!(text.contains(expected), "{format}: {text}");
+    }
+    let sarif: Value = serde_json::from_str(&Format::Sarif.render(&report).unwrap()).unwrap();
+    assert_eq!(
+        sarif["runs"][0]["results"][2]["suppressions"][0]["justification"],
+        expected
+    );
+    assert!(
+        sarif["runs"][0]["results"][0]["suppressions"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
+    );
+    let bom: Value = serde_json::from_str(&Format::CycloneDx.render(&report).unwrap()).unwrap();
+    assert_eq!(bom["vulnerabilities"][2]["analysis"]["detail"], expected);
+    let junit = Format::JUnit.render(&report).unwrap();
+    assert_eq!(junit.matches("<skipped").count(), 2);
+}
+
 fn report() -> Report {
     let scan = |name: &str| Scan::judged(name, "blake3:44", &body().to_string(), 1).unwrap();
     Report {

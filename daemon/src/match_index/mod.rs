@@ -160,7 +160,8 @@ impl Drop for Building<'_> {
 /// When the view's settings cannot be read.
 pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> Result<IndexStamp, starling_store::StoreError> {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 match index");
-    hasher.update(reader.knowledge_root().as_bytes());
+    // Shared documents are no part of it: a new mute leaves the index as it is.
+    hasher.update(reader.records_root().as_bytes());
     hasher.update(&how_of(reader)?);
     Ok(*hasher.finalize().as_bytes())
 }

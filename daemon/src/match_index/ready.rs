@@ -8,16 +8,17 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use starling_documents::mutes::Mutes;
 use starling_policy::{KnowledgeState, SourceCheck};
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 
 /// The mark's file in the store's folder.
 const READY_FILE: &str = "scan.ready";
-/// Largest mark that is read, in bytes: a few hundred sources.
-const MAX_READY_BYTES: u64 = 1024 * 1024;
+/// Largest mark, in bytes: a few hundred sources and some ten thousand mutes. Where there is more there is no mark.
+const MAX_READY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What a verdict says of the site's knowledge, and which index holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,7 @@ struct Stored {
     /// Source and time in milliseconds since 1970.
     checks: Vec<(String, u64)>,
     view_policy_hash: String,
+    mutes: Mutes,
 }
 
 /// The mark of one store.
@@ -75,6 +77,7 @@ impl Ready {
                 root: KnowledgeRoot::from_bytes(stored.root),
                 advisories: stored.advisories,
                 view_policy_hash: stored.view_policy_hash,
+                mutes: Arc::new(stored.mutes),
                 sources: stored
                     .checks
                     .into_iter()
@@ -100,6 +103,7 @@ impl Ready {
             root: *state.knowledge.root.as_bytes(),
             advisories: state.knowledge.advisories,
             view_policy_hash: state.knowledge.view_policy_hash.clone(),
+            mutes: state.knowledge.mutes.as_ref().clone(),
             checks: state
                 .knowledge
                 .sources
@@ -110,6 +114,9 @@ impl Ready {
         let content = postcard::to_stdvec(&stored).map_err(io::Error::other)?;
         let mut bytes = blake3::hash(&content).as_bytes().to_vec();
         bytes.extend_from_slice(&content);
+        if bytes.len() as u64 > MAX_READY_BYTES {
+            return Ok(());
+        }
         let mut may_be_there = self.may_be_there.lock().unwrap_or_else(PoisonError::into_inner);
         *may_be_there = true;
         let new = path.with_extension("new");
@@ -158,6 +165,7 @@ mod tests {
                 root: KnowledgeRoot::from_bytes([4; 32]),
                 advisories: 5,
                 view_policy_hash: "blake3:06".to_owned(),
+                mutes: Arc::default(),
                 sources: vec![SourceCheck {
                     source: "ghsa".to_owned(),
                     last_checked: UnixMillis::saturating(6),

@@ -4,7 +4,8 @@ use futures::stream;
 use starling_api::{EventStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, EventAction, Problem};
-use starling_store::{Event, EventNumber};
+use starling_documents::mutes::MuteId;
+use starling_store::{Event, EventNumber, Happening};
 use starling_view::{Action, PackageId};
 
 use super::problem::store_problem;
@@ -98,7 +99,34 @@ impl SiteParts {
     }
 
     fn shown_event(&self, number: EventNumber, event: Event) -> Option<types::EventRecord> {
-        let change = event.change;
+        let site_id = self
+            .slug_of(&event.site)
+            .or_else(|| types::SiteSlug::new(event.site.short()).ok())?;
+        let record = |event| {
+            Some(types::EventRecord {
+                id: types::EventId(number.0),
+                event,
+            })
+        };
+        let muted = |id: MuteId, vulnerability, mute_action| {
+            record(types::SiteEvent::Mute(types::MuteChanged {
+                mute_id: id.to_string(),
+                vulnerability,
+                mute_action,
+                bundle_hash: event.bundle.map(Into::into),
+                site_id: site_id.clone(),
+                imported_at: event.at.into(),
+            }))
+        };
+        let change = match event.what {
+            Happening::Advisory(change) => change,
+            Happening::Muted { id, vulnerability } => {
+                return muted(id, vulnerability, types::MuteAction::Added);
+            }
+            Happening::MuteEnded { id, vulnerability } => {
+                return muted(id, vulnerability, types::MuteAction::Ended);
+            }
+        };
         let merge_hash: types::MergeHash = change.merge_hash.into();
         let action = match change.action {
             Action::Created => EventAction::Created,
@@ -107,26 +135,20 @@ impl SiteParts {
             Action::Removed => EventAction::Removed,
             Action::Redirected { .. } => EventAction::Redirected,
         };
-        let site_id = self
-            .slug_of(&event.site)
-            .or_else(|| types::SiteSlug::new(event.site.short()).ok())?;
-        Some(types::EventRecord {
-            id: types::EventId(number.0),
-            event: types::CanonicalImported {
-                canonical_id: merge_hash,
-                cve: change
-                    .vulnerability
-                    .is_cve()
-                    .then(|| change.vulnerability.to_string()),
-                affects_key: affects_key(&change.package),
-                merge_hash,
-                action,
-                bundle_hash: event.bundle.map(Into::into),
-                site_id,
-                imported_at: event.at.into(),
-                redirected_from: None,
-            },
-        })
+        record(types::SiteEvent::Canonical(types::CanonicalImported {
+            canonical_id: merge_hash,
+            cve: change
+                .vulnerability
+                .is_cve()
+                .then(|| change.vulnerability.to_string()),
+            affects_key: affects_key(&change.package),
+            merge_hash,
+            action,
+            bundle_hash: event.bundle.map(Into::into),
+            site_id: site_id.clone(),
+            imported_at: event.at.into(),
+            redirected_from: None,
+        }))
     }
 }
 

@@ -16,6 +16,7 @@ mod events;
 mod explain;
 mod feeds;
 mod known;
+mod mutes;
 mod problem;
 mod rehearsal;
 mod scan;
@@ -420,6 +421,24 @@ impl SiteService for Site {
     async fn site_status(&self, site: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
         let slug = site.clone();
         self.blocking(move |site| site.site_status(&slug)).await
+    }
+
+    async fn mutes(&self, query: types::MuteListQuery) -> ServiceResult<types::MuteList> {
+        self.blocking(move |site| site.mutes(&query)).await
+    }
+
+    async fn mute(&self, id: &str) -> ServiceResult<types::Mute> {
+        let id = id.to_owned();
+        self.blocking(move |site| site.mute(&id)).await
+    }
+
+    async fn add_mute(&self, mute: types::MuteAdd) -> ServiceResult<types::MuteAdded> {
+        self.blocking(move |site| site.add_mute(mute)).await
+    }
+
+    async fn remove_mute(&self, id: &str, removal: types::MuteRemove) -> ServiceResult<types::Mute> {
+        let id = id.to_owned();
+        self.blocking(move |site| site.remove_mute(&id, removal)).await
     }
 
     async fn sync_status(&self) -> ServiceResult<types::SyncStatus> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use starling_api::ScanDocuments;
-use starling_api_types::{ErrorCode, ScanParams};
+use starling_api_types::{ErrorCode, MuteAdd, ScanParams};
 use starling_daemon::scan_cold;
 
 use crate::bench::{Bench, Site, advisory, code};
@@ -141,6 +141,37 @@ fn what_is_exploited_and_how_likely_decides_alike_by_index_and_by_view() {
     site.feed("kev", &[withdrawn]);
     drop(site);
     assert_eq!(decisions(&scan(&bench, Some(POLICY)))[2], "EX-3 warn any false");
+}
+
+#[test]
+fn a_mute_counts_at_once_in_every_way_of_scanning_and_leaves_the_index_as_it_is() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    feed(&site);
+    drop(site);
+    let before = scan(&bench, None);
+    assert_eq!(decisions(&before)[0], "EX-1 warn any null");
+    let index = std::fs::read(bench.home(NAME).join("match.idx")).unwrap();
+    let site = bench.open(NAME);
+    let add = MuteAdd {
+        vulnerability: "EX-1".to_owned(),
+        package: Some("pkg:npm/express".to_owned()),
+        forever: true,
+        reason: "not deployed".to_owned(),
+        ..MuteAdd::default()
+    };
+    let added = site.wait(site.service.add_mute(add)).unwrap();
+    assert_eq!((added.warnings.len(), added.mute.by.as_str()), (0, NAME));
+    drop(site);
+    // The index still holds, and the mark beside it knows the mute: no store has to be opened.
+    let cold = scan_cold(&bench.home(NAME), &documents(None), &params());
+    let cold = cold.expect("the mark is there").unwrap();
+    let cold: Value = serde_json::from_str(cold.verdict.as_str()).unwrap();
+    assert_eq!(decisions(&cold)[0], format!("EX-1 ignore {} null", added.mute.id));
+    assert_eq!(std::fs::read(bench.home(NAME).join("match.idx")).unwrap(), index);
+    let after = scan(&bench, None);
+    assert_eq!(after, cold);
+    assert_ne!(after["knowledge_root"], before["knowledge_root"]);
 }
 
 #[test]

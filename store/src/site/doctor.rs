@@ -496,7 +496,7 @@ impl SiteStore {
         let (kept, book) = self.compare_mutes(state)?;
         check.examined = book.changes.len() as u64;
         let folded = &book.folded;
-        if !book.changes.is_empty() && kept.map(|kept| kept.mutes) != Some(book.in_force()) {
+        if !book.changes.is_empty() && kept.is_none_or(|kept| *kept.mutes != book.in_force()) {
             check.fail("the kept fold is damaged or behind".to_owned());
         }
         let applied = folded.applied.iter().filter_map(|index| book.changes.get(*index));

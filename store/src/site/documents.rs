@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use starling_documents::actor::Actor;
 use starling_documents::change::ChangeHash;
 use starling_documents::graph::ClaimedChange;
@@ -93,10 +92,10 @@ fn claimed(changes: &[DocumentChange]) -> Vec<ClaimedChange<'_>> {
 }
 
 /// The kept fold: what scans and overviews need.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeptMutes {
     /// The mutes that count.
-    pub mutes: Mutes,
+    pub mutes: Arc<Mutes>,
     /// Changes that wait for others.
     pub waiting: u32,
     /// Changes that are kept and never applied.
@@ -107,7 +106,7 @@ impl KeptMutes {
     fn of(book: &MuteBook) -> Self {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Self {
-            mutes: book.in_force(),
+            mutes: Arc::new(book.in_force()),
             waiting: count(book.folded.waiting.len()),
             refused: count(book.folded.refused.len()),
         }
@@ -115,7 +114,7 @@ impl KeptMutes {
 
     /// Layout: BLAKE3 of what follows (32), version, the root of the claims (32), the rest in postcard.
     fn encode(&self, mark: &KnowledgeRoot) -> Result<Vec<u8>, StoreError> {
-        let body = postcard::to_stdvec(self)
+        let body = postcard::to_stdvec(&(self.mutes.as_ref(), self.waiting, self.refused))
             .map_err(|_| damaged(Tree::Documents, MUTES_ROW, "the fold of the mutes to write"))?;
         let mut content = vec![ROW_VERSION];
         content.extend_from_slice(mark.as_bytes());
@@ -136,7 +135,12 @@ impl KeptMutes {
         if version != ROW_VERSION || made_from != mark.as_bytes() {
             return None;
         }
-        postcard::from_bytes(body).ok()
+        let (mutes, waiting, refused) = postcard::from_bytes::<(Mutes, u32, u32)>(body).ok()?;
+        Some(Self {
+            mutes: Arc::new(mutes),
+            waiting,
+            refused,
+        })
     }
 }
 
@@ -360,7 +364,7 @@ impl SiteStore {
 }
 
 /// The mutes of a row that is whole, whatever claims it was made from: for what is different now.
-fn whatever_was_kept(row: &[u8]) -> Option<Mutes> {
+fn whatever_was_kept(row: &[u8]) -> Option<Arc<Mutes>> {
     let mark = row.get(33..65)?.try_into().ok()?;
     KeptMutes::decode(row, &KnowledgeRoot::from_bytes(mark)).map(|kept| kept.mutes)
 }

@@ -307,6 +307,13 @@ impl State {
         })
     }
 
+    /// The same over what belongs to a source alone.
+    pub(crate) fn records_root(&self) -> KnowledgeRoot {
+        self.root_over(|id, source, row| {
+            (source.is_some() && self.in_scope(&id.site, source)).then_some(&row.accepted_state.state)
+        })
+    }
+
     /// Hash over everything held: equal held roots prove that replication converged.
     pub(crate) fn held_root(&self) -> KnowledgeRoot {
         self.root_over(|_, _, row| Some(&row.held.state))

@@ -77,6 +77,12 @@ impl ViewReader<'_> {
     pub fn knowledge_root(&self) -> starling_protocol::KnowledgeRoot {
         self.state.knowledge_root()
     }
+
+    /// Hash over what this view shows of records alone, shared documents left out.
+    #[must_use]
+    pub fn records_root(&self) -> starling_protocol::KnowledgeRoot {
+        self.state.records_root()
+    }
 }
 
 impl Rows for ViewReader<'_> {

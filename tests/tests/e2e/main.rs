@@ -17,6 +17,7 @@ mod corpus;
 mod daily;
 mod federation;
 mod http_api;
+mod mutes;
 mod scanning;
 mod scans;
 

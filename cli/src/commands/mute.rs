@@ -1,0 +1,207 @@
+//! `starling mute …`
+
+use clap::{ArgGroup, Args, Subcommand};
+use starling_api::SiteService;
+use starling_api_types::{ExitStatus, MuteAdd, MuteListQuery, MuteRemove, Problem, Timestamp};
+
+use super::Outcome;
+use crate::progress::Step;
+use crate::render;
+use crate::session::{Session, note};
+
+/// Findings to leave alone: a list that all sites write and read
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mute {
+    Add(Add),
+    List(List),
+    Show(Show),
+    Remove(Remove),
+}
+
+/// Mute a vulnerability, here and at every site that lists this one
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A muted finding stays in the verdict, with the mute's id, and does not fail or warn. A rule of the site's policy comes
+before a mute. The mute is signed into this site's log and goes wherever its deltas go, by network or by bundle.
+
+Example:
+  starling mute add CVE-2021-44228 --package pkg:maven/org.apache.logging.log4j/log4j-core \\
+      --until 2026-12-31 --reason 'lookups are switched off in all our builds'
+  starling mute add GHSA-29mw-wpgm-hmr9 --sbom 'web shop*' --until 2026-06-30 --reason 'no user input gets there'
+
+Exit codes: 0 muted, 2 usage, 6 not reachable or locked")]
+#[command(group = ArgGroup::new("end").required(true))]
+pub(crate) struct Add {
+    /// An id or alias of the vulnerability; one that this site does not know is muted with a warning
+    #[arg(value_name = "ID")]
+    vulnerability: String,
+    /// Only in this package: a package URL, with or without a version, or a pattern such as 'lodash*' or 'pkg:npm/*'
+    #[arg(long, value_name = "PURL|PATTERN")]
+    package: Option<String>,
+    /// Only in ecosystems that match, such as npm, 'Debian:*' or 'Debian:12'
+    #[arg(long, value_name = "PATTERN")]
+    ecosystem: Option<String>,
+    /// Only in SBOMs that describe something that matches, or whose hash (blake3:…) does
+    #[arg(long, value_name = "PATTERN")]
+    sbom: Option<String>,
+    /// The last day (UTC) or moment at which it counts, such as 2026-12-31 or 2026-12-31T12:00:00Z
+    #[arg(long, value_name = "DAY|TIME", value_parser = parse_end, group = "end")]
+    until: Option<Timestamp>,
+    /// It counts without an end
+    #[arg(long, group = "end")]
+    forever: bool,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who mutes [default: the site's name and the user's]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+/// List the mutes that this site knows, newest first, and changes that do not count
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --json each mute comes with the signed claim that proves who said it: the site, its epoch, the place in its log,
+and the hashes of the delta and the change.
+
+Example:
+  starling mute list
+  starling mute list --vulnerability CVE-2021-44228 --removed --json
+
+Exit codes: 0 listed, 6 not reachable or locked")]
+pub(crate) struct List {
+    /// Only mutes of this id, to the letter
+    #[arg(long, value_name = "ID")]
+    vulnerability: Option<String>,
+    /// Removed mutes too
+    #[arg(long)]
+    removed: bool,
+}
+
+/// Show one mute: what it says, who said it, what became of it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling mute show 9f2c41d07ab35e68-12
+
+Exit codes: 0 shown, 3 no such mute, 6 not reachable or locked")]
+pub(crate) struct Show {
+    /// The mute's id, as `mute list` and verdicts name it
+    #[arg(value_name = "MUTE")]
+    id: String,
+}
+
+/// End a mute, whoever made it; it stays in the history
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A removal counts for good, also where it meets other changes of the list later. To mute again, add a new mute.
+
+Example:
+  starling mute remove 9f2c41d07ab35e68-12 --reason 'the new checkout passes user input'
+
+Exit codes: 0 removed, 2 usage, 3 no such mute, 6 not reachable or locked")]
+pub(crate) struct Remove {
+    /// The mute's id, as `mute list` and verdicts name it
+    #[arg(value_name = "MUTE")]
+    id: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who removes it [default: the site's name and the user's]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl Mute {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        let site = session.site(&Step::silent()).await?;
+        match self {
+            Self::Add(args) => {
+                let by = who(args.by, site.as_ref()).await?;
+                let added = site
+                    .add_mute(MuteAdd {
+                        vulnerability: args.vulnerability,
+                        package: args.package,
+                        ecosystem: args.ecosystem,
+                        sbom: args.sbom,
+                        until: args.until,
+                        forever: args.forever,
+                        reason: args.reason,
+                        by: Some(by),
+                    })
+                    .await?;
+                for warning in &added.warnings {
+                    note(&format!("warning: {warning}"));
+                }
+                session.print(&added, |added| render::mute(&added.mute))?;
+            }
+            Self::List(args) => {
+                let query = MuteListQuery {
+                    vulnerability: args.vulnerability,
+                    removed: args.removed,
+                };
+                session.print(&site.mutes(query).await?, render::mutes)?;
+            }
+            Self::Show(args) => session.print(&site.mute(&args.id).await?, render::mute)?,
+            Self::Remove(args) => {
+                let by = who(args.by, site.as_ref()).await?;
+                let removal = MuteRemove {
+                    reason: args.reason,
+                    by: Some(by),
+                };
+                session.print(&site.remove_mute(&args.id, removal).await?, render::mute)?;
+            }
+        }
+        Ok(ExitStatus::Pass)
+    }
+}
+
+/// Who does it: as given, else the site's name and the user's name as the system says.
+async fn who(given: Option<String>, site: &dyn SiteService) -> Result<String, Problem> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let site_id = site.health().await?.site_id;
+    let names = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    let user = names
+        .map(|name| render::plain(name.trim()).into_owned())
+        .find(|name| !name.is_empty());
+    Ok(match user {
+        Some(user) => format!("{site_id}/{}", user.chars().take(100).collect::<String>()),
+        None => site_id.to_string(),
+    })
+}
+
+/// A moment, or a day, which counts to its end.
+fn parse_end(text: &str) -> Result<Timestamp, String> {
+    let moment = if text.len() == "2026-03-01".len() {
+        format!("{text}T23:59:59.999Z")
+    } else {
+        text.to_owned()
+    };
+    moment
+        .parse()
+        .map_err(|_| "write a day as in 2026-12-31, or a moment as in 2026-12-31T12:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_counts_to_its_end() {
+        assert_eq!(
+            parse_end("2026-12-31").unwrap().to_string(),
+            "2026-12-31T23:59:59.999Z"
+        );
+        assert_eq!(
+            parse_end("2026-12-31T12:00:00Z").unwrap().to_string(),
+            "2026-12-31T12:00:00.000Z"
+        );
+        for bad in ["", "tomorrow", "2026-13-01", "31.12.2026"] {
+            assert!(parse_end(bad).is_err(), "{bad}");
+        }
+    }
+}

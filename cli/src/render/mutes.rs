@@ -1,0 +1,135 @@
+//! Mutes.
+
+use starling_api_types::{ChangeProof, Mute, MuteList};
+
+use super::table::Table;
+use super::{Lines, cut, or_dash, section};
+
+/// Widest reason in a list.
+const REASON_WIDTH: usize = 40;
+
+/// What a mute is about, beside the vulnerability.
+fn scope(mute: &Mute) -> String {
+    let parts = [
+        ("", &mute.package),
+        ("in ", &mute.ecosystem),
+        ("SBOM ", &mute.sbom),
+    ];
+    let parts = parts
+        .iter()
+        .filter_map(|(before, text)| Some(format!("{before}{}", text.as_ref()?)));
+    let text = parts.collect::<Vec<_>>().join(", ");
+    if text.is_empty() {
+        "everywhere".to_owned()
+    } else {
+        text
+    }
+}
+
+fn site(proof: &ChangeProof) -> String {
+    proof
+        .site_id
+        .as_ref()
+        .map_or_else(|| proof.site.to_string(), ToString::to_string)
+}
+
+/// `starling mute list`
+pub(crate) fn mutes(list: &MuteList) -> String {
+    let mut text = if list.mutes.is_empty() {
+        "nothing is muted; see `starling mute add --help`\n".to_owned()
+    } else {
+        let mut table = Table::new([
+            "MUTE",
+            "STATE",
+            "VULNERABILITY",
+            "WHERE",
+            "UNTIL",
+            "BY",
+            "SITE",
+            "REASON",
+        ]);
+        for mute in &list.mutes {
+            table.row([
+                mute.id.clone(),
+                mute.state.to_string(),
+                mute.vulnerability.clone(),
+                scope(mute),
+                mute.until
+                    .map_or_else(|| "for ever".to_owned(), |until| until.to_string()),
+                mute.by.clone(),
+                site(&mute.proof),
+                cut(&mute.reason, REASON_WIDTH),
+            ]);
+        }
+        table.to_string()
+    };
+    for (title, aside) in [
+        ("Changes that wait for others", &list.waiting),
+        ("Changes that never count", &list.refused),
+    ] {
+        let mut table = Table::new(["SITE", "CURSOR", "CHANGE", "WHY"]);
+        for change in aside {
+            table.row([
+                site(&change.proof),
+                change.proof.cursor.to_string(),
+                change.proof.change_hash.chars().take(12).collect(),
+                change.why.clone(),
+            ]);
+        }
+        section(&mut text, title, &table);
+    }
+    text
+}
+
+/// `starling mute show`, `add` and `remove`
+pub(crate) fn mute(mute: &Mute) -> String {
+    let lines = Lines::default()
+        .add("mute", &mute.id)
+        .add("state", mute.state)
+        .add("vulnerability", &mute.vulnerability)
+        .add("package", or_dash(mute.package.as_ref()))
+        .add("ecosystem", or_dash(mute.ecosystem.as_ref()))
+        .add("sbom", or_dash(mute.sbom.as_ref()))
+        .add(
+            "until",
+            mute.until
+                .map_or_else(|| "for ever".to_owned(), |until| until.to_string()),
+        )
+        .add("reason", &mute.reason);
+    let mut text = lines.to_string();
+    let mut history = Table::new(["AT", "WHAT", "BY", "SITE", "CURSOR", "DELTA", "REASON"]);
+    let mut row = |at: String, what: &str, by: &str, proof: &ChangeProof, reason: &str| {
+        history.row([
+            at,
+            what.to_owned(),
+            by.to_owned(),
+            site(proof),
+            proof.cursor.to_string(),
+            proof
+                .delta_hash
+                .to_string()
+                .chars()
+                .take("blake3:".len() + 12)
+                .collect(),
+            cut(reason, REASON_WIDTH),
+        ]);
+    };
+    row(
+        mute.created_at.to_string(),
+        "muted",
+        &mute.by,
+        &mute.proof,
+        &mute.reason,
+    );
+    for removal in &mute.removals {
+        row(
+            removal.removed_at.to_string(),
+            "removed",
+            &removal.by,
+            &removal.proof,
+            &removal.reason,
+        );
+    }
+    section(&mut text, "History", &history);
+    text
+}

@@ -1,0 +1,164 @@
+//! Mutes: what the sites of the federation have agreed to leave alone, held against the findings of one scan.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use starling_documents::mutes::{Mute, Mutes};
+use starling_protocol::UnixMillis;
+use starling_scanner::purl::PackageUrl;
+use starling_scanner::scan::Finding;
+
+use crate::glob::Glob;
+use crate::rule::{Expiry, RuleState, state_at};
+use crate::vex::is_about;
+
+/// What came of one mute in one scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MuteReport {
+    /// The mute.
+    pub id: String,
+    /// What it mutes, as it names it.
+    pub vulnerability: String,
+    /// Whether it still counts.
+    pub state: RuleState,
+    /// Number of findings that it muted; for an expired one, that it would have.
+    pub matched: u64,
+    /// Identity of the site that said it.
+    pub site: String,
+    /// Who, by that site's word.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When, by that site's clock.
+    #[serde(serialize_with = "crate::verdict::as_text")]
+    pub created: UnixMillis,
+    /// The last moment at which it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Expiry>,
+}
+
+/// What the mutes say about one SBOM at one moment.
+#[derive(Debug)]
+pub(crate) struct MuteIndex<'a> {
+    mutes: &'a Mutes,
+    sbom: Names<'a>,
+    as_of: UnixMillis,
+    notice_seconds: u64,
+    /// By place in the list: how many findings each decided, or would have.
+    matched: BTreeMap<&'a str, (&'a Mute, u64)>,
+}
+
+/// By what an SBOM is called in a mute.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'a> {
+    /// What it describes, if it says.
+    pub(crate) subject: Option<&'a str>,
+    /// BLAKE3 of its bytes, as `blake3:<hex>`.
+    pub(crate) hash: &'a str,
+}
+
+impl<'a> MuteIndex<'a> {
+    pub(crate) fn new(mutes: &'a Mutes, sbom: Names<'a>, as_of: UnixMillis, notice_seconds: u64) -> Self {
+        Self {
+            mutes,
+            sbom,
+            as_of,
+            notice_seconds,
+            matched: BTreeMap::new(),
+        }
+    }
+
+    /// The mute that takes a finding out: of those that fit and count, the one created first, then of the least id.
+    pub(crate) fn settle(&mut self, finding: &Finding) -> Option<&'a Mute> {
+        let mutes = self.mutes;
+        if mutes.all().is_empty() {
+            return None;
+        }
+        let names = finding.ids.iter().filter(|id| **id != finding.vulnerability);
+        let names = names.chain([&finding.vulnerability]);
+        let fitting = names
+            .flat_map(|id| mutes.of(id))
+            .filter(|mute| self.fits(mute, finding));
+        let mut fitting: Vec<&'a Mute> = fitting.collect();
+        fitting.sort_by(|a, b| (a.text.created, &a.id).cmp(&(b.text.created, &b.id)));
+        let counts = |mute: &&&Mute| self.state(mute) != RuleState::Expired;
+        let decides = fitting.iter().find(counts).copied();
+        // Nothing that counts fits: what has expired would have.
+        let noted = decides.or(fitting.first().copied())?;
+        self.matched.entry(noted.id.as_str()).or_insert((noted, 0)).1 += 1;
+        decides
+    }
+
+    fn state(&self, mute: &Mute) -> RuleState {
+        state_at(mute.text.until.map(Expiry), self.as_of, self.notice_seconds)
+    }
+
+    fn fits(&self, mute: &Mute, finding: &Finding) -> bool {
+        let (text, package) = (&mute.text, &finding.package);
+        let bare = package.ecosystem.split(':').next().unwrap_or_default();
+        let ecosystem = text.ecosystem.as_deref();
+        ecosystem.is_none_or(|pattern| matches(pattern, &package.ecosystem) || matches(pattern, bare))
+            && text.package.as_deref().is_none_or(|said| is_of(said, finding))
+            && text
+                .sbom
+                .as_deref()
+                .is_none_or(|pattern| self.is_this_sbom(pattern))
+    }
+
+    fn is_this_sbom(&self, pattern: &str) -> bool {
+        matches(pattern, self.sbom.hash) || self.sbom.subject.is_some_and(|subject| matches(pattern, subject))
+    }
+
+    /// What came of the mutes that matched, and of those that name this very SBOM and matched nothing; by id.
+    pub(crate) fn into_reports(self) -> Vec<MuteReport> {
+        let mut reports: Vec<MuteReport> = self
+            .matched
+            .values()
+            .map(|(mute, matched)| self.report(mute, *matched))
+            .collect();
+        let idle = self.mutes.all().iter().filter(|mute| {
+            mute.text
+                .sbom
+                .as_deref()
+                .is_some_and(|pattern| self.is_this_sbom(pattern))
+                && !self.matched.contains_key(mute.id.as_str())
+                && self.state(mute) != RuleState::Expired
+        });
+        reports.extend(idle.map(|mute| self.report(mute, 0)));
+        reports.sort_by(|a, b| a.id.cmp(&b.id));
+        reports
+    }
+
+    fn report(&self, mute: &Mute, matched: u64) -> MuteReport {
+        MuteReport {
+            id: mute.id.to_string(),
+            vulnerability: mute.text.vulnerability.clone(),
+            state: self.state(mute),
+            matched,
+            site: mute.site.to_string(),
+            by: mute.text.by.clone(),
+            reason: mute.text.reason.clone(),
+            created: mute.text.created,
+            until: mute.text.until.map(Expiry),
+        }
+    }
+}
+
+/// Whether a mute's package is the finding's: a package URL means that package (and version, where it has one), all
+/// else is a pattern over the name and the whole package URL.
+fn is_of(said: &str, finding: &Finding) -> bool {
+    let package = &finding.package;
+    if said.starts_with("pkg:")
+        && !said.contains('*')
+        && let Ok(said) = PackageUrl::parse_lenient(said)
+        && let Ok(found) = PackageUrl::parse_lenient(&package.purl)
+    {
+        return is_about(&said, &found);
+    }
+    matches(said, &package.name) || matches(said, &package.purl)
+}
+
+/// A pattern that cannot be one matches nothing.
+fn matches(pattern: &str, name: &str) -> bool {
+    Glob::new(pattern).is_ok_and(|pattern| pattern.matches(name))
+}

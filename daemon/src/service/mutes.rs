@@ -1,0 +1,264 @@
+//! Mutes: the shared document read and written, in the API's words.
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, MuteState, Problem};
+use starling_documents::actor::Actor;
+use starling_documents::mutes::{
+    DOCUMENT, MuteHistory, MuteId, MuteText, PastRemoval, RemovalText, WriteError, WrittenChange, write_mute,
+    write_removal,
+};
+use starling_protocol::{Claim, Lane, UnixMillis};
+use starling_store::{DocumentChange, MuteBook, Origin};
+
+use super::SiteParts;
+use super::problem::store_problem;
+use crate::clock::now;
+use crate::home::error_chain;
+
+impl SiteParts {
+    pub(super) fn mutes(&self, query: &types::MuteListQuery) -> ServiceResult<types::MuteList> {
+        let book = self.mute_book()?;
+        let at = now();
+        let mut mutes = Vec::new();
+        for (id, mute) in &book.folded.mutes {
+            let named = query.vulnerability.as_deref();
+            let wanted = named.is_none_or(|id| id == mute.text.vulnerability)
+                && (query.removed || mute.removals.is_empty());
+            if wanted {
+                mutes.push(self.shown_mute(&book, id, mute, at)?);
+            }
+        }
+        mutes.sort_by(|a, b| (b.created_at, &a.id).cmp(&(a.created_at, &b.id)));
+        let aside = |index: usize, why: String| -> ServiceResult<types::ChangeAside> {
+            let proof = self.proof(&book, index)?;
+            Ok(types::ChangeAside { proof, why })
+        };
+        let waiting = book.folded.waiting.iter().map(|(index, missing)| {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            aside(
+                *index,
+                format!("it follows changes that are not here: {}", missing.join(", ")),
+            )
+        });
+        let refused = book.folded.refused.iter();
+        let refused = refused.map(|(index, refusal)| aside(*index, refusal.to_string()));
+        Ok(types::MuteList {
+            mutes,
+            waiting: waiting.collect::<Result<_, _>>()?,
+            refused: refused.collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) fn mute(&self, id: &str) -> ServiceResult<types::Mute> {
+        self.mute_in(&self.mute_book()?, id)
+    }
+
+    pub(super) fn add_mute(&self, add: types::MuteAdd) -> ServiceResult<types::MuteAdded> {
+        let at = now();
+        let text = self.mute_text(add, at)?;
+        let mut warnings = Vec::new();
+        {
+            let view = self.store.view();
+            let view = view.map_err(|error| store_problem("reading the view", &error))?;
+            let known = starling_view::advisories_by_id(&view, &text.vulnerability)
+                .map_err(|error| Problem::internal("looking a vulnerability up", error_chain(&error)))?;
+            if known.is_empty() {
+                warnings.push(format!(
+                    "this site knows no {}; the mute counts once an advisory by that name comes",
+                    text.vulnerability
+                ));
+            }
+        }
+        // One at a time: each change follows the one before it.
+        let _one_at_a_time = self.one_import();
+        let book = self.mute_book()?;
+        let actor = self.document_actor();
+        let written = write_mute(actor, &book.written_by(actor), &text);
+        let id = self.claim_change("muting", written, at)?;
+        Ok(types::MuteAdded {
+            mute: self.mute(id.as_str())?,
+            warnings,
+        })
+    }
+
+    pub(super) fn remove_mute(&self, id: &str, removal: types::MuteRemove) -> ServiceResult<types::Mute> {
+        let at = now();
+        let _one_at_a_time = self.one_import();
+        let book = self.mute_book()?;
+        let known = self.mute_in(&book, id)?;
+        if known.state == MuteState::Removed {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                format!("removing the mute {id}: it is removed already"),
+            )
+            .hint("`starling mute show` says by whom"));
+        }
+        let text = RemovalText {
+            mute: MuteId::parse(&known.id).ok_or_else(|| mute_not_found(id))?,
+            reason: removal.reason.trim().to_owned(),
+            by: self.by(removal.by),
+            at,
+        };
+        let actor = self.document_actor();
+        let written = write_removal(actor, &book.written_by(actor), &text);
+        self.claim_change("removing a mute", written, at)?;
+        self.mute(id)
+    }
+
+    fn mute_book(&self) -> ServiceResult<MuteBook> {
+        let view = self.store.view();
+        view.and_then(|view| view.mute_book())
+            .map_err(|error| store_problem("reading the mutes", &error))
+    }
+
+    /// Under which actor this site writes now.
+    fn document_actor(&self) -> Actor {
+        let chain = self.home.chain();
+        Actor::of(&chain.site(), chain.epoch(), DOCUMENT)
+    }
+
+    fn by(&self, by: Option<String>) -> String {
+        let by = by.map(|by| by.trim().to_owned()).filter(|by| !by.is_empty());
+        by.unwrap_or_else(|| self.home.chain().slug().to_string())
+    }
+
+    /// What is to be muted, with what can be wrong about it found before anything is written.
+    fn mute_text(&self, add: types::MuteAdd, at: UnixMillis) -> ServiceResult<MuteText> {
+        let refuse = |detail: String| Problem::new(ErrorCode::BadRequest, format!("muting: {detail}"));
+        let until = match (add.until, add.forever) {
+            (Some(until), false) => {
+                let until = UnixMillis::saturating(u64::try_from(until.unix_millis()).unwrap_or(0));
+                if until < at {
+                    let problem = refuse(format!("its end, {until}, has passed"));
+                    return Err(problem.hint("give a day or moment that is to come"));
+                }
+                Some(until)
+            }
+            (None, true) => None,
+            _ => {
+                return Err(refuse("it has neither an end nor `forever`, or both".to_owned())
+                    .hint("say until when it counts; what nobody looks at again is worse than a finding"));
+            }
+        };
+        let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
+        let package = trimmed(add.package);
+        if let Some(package) = package.as_deref()
+            && package.starts_with("pkg:")
+            && !package.contains('*')
+        {
+            starling_scanner::purl::PackageUrl::parse_lenient(package).map_err(|error| {
+                refuse(error.to_string()).hint("write a package URL, or a pattern such as `lodash*`")
+            })?;
+        }
+        let text = MuteText {
+            vulnerability: add.vulnerability.trim().to_owned(),
+            package,
+            ecosystem: trimmed(add.ecosystem),
+            sbom: trimmed(add.sbom),
+            until,
+            reason: add.reason.trim().to_owned(),
+            by: self.by(add.by),
+            created: at,
+        };
+        text.check().map_err(|error| refuse(error.to_string()))?;
+        Ok(text)
+    }
+
+    /// Signs a change into the site's log; every site that accepts this one has it next.
+    fn claim_change(
+        &self,
+        doing: &str,
+        written: Result<WrittenChange, WriteError>,
+        at: UnixMillis,
+    ) -> ServiceResult<MuteId> {
+        let written = written.map_err(|error| match &error {
+            WriteError::Text(text) => Problem::new(ErrorCode::BadRequest, format!("{doing}: {text}")),
+            _ => Problem::internal(doing, error_chain(&error)),
+        })?;
+        let claim = Claim::document_change(DOCUMENT, *written.hash.as_bytes(), &written.bytes, at)
+            .map_err(|error| Problem::internal(doing, error_chain(&error)))?;
+        let failed = |error| store_problem("writing the site's log", &error);
+        let origin = Origin { bundle: None, at };
+        self.store
+            .author(Lane::Federation, [claim], &self.key, at, &origin)
+            .map_err(failed)?;
+        self.sign_heads().map_err(failed)?;
+        self.changed();
+        if self.started.is_none() {
+            // The index knows nothing of mutes, so it still holds.
+            self.leave_ready();
+        }
+        Ok(written.id)
+    }
+
+    fn mute_in(&self, book: &MuteBook, id: &str) -> ServiceResult<types::Mute> {
+        let parsed = MuteId::parse(id).ok_or_else(|| mute_not_found(id))?;
+        let mute = book.folded.mutes.get(&parsed).ok_or_else(|| mute_not_found(id))?;
+        self.shown_mute(book, &parsed, mute, now())
+    }
+
+    fn shown_mute(
+        &self,
+        book: &MuteBook,
+        id: &MuteId,
+        mute: &MuteHistory,
+        at: UnixMillis,
+    ) -> ServiceResult<types::Mute> {
+        let text = mute.text.clone();
+        let removals = mute.removals.iter().map(|PastRemoval { text, change }| {
+            Ok(types::MuteRemoval {
+                reason: text.reason.clone(),
+                by: text.by.clone(),
+                removed_at: text.at.into(),
+                proof: self.proof(book, *change)?,
+            })
+        });
+        let removals = removals.collect::<ServiceResult<Vec<_>>>()?;
+        let state = match (removals.is_empty(), text.until) {
+            (false, _) => MuteState::Removed,
+            (true, Some(until)) if until < at => MuteState::Expired,
+            _ => MuteState::Active,
+        };
+        Ok(types::Mute {
+            id: id.to_string(),
+            state,
+            vulnerability: text.vulnerability,
+            package: text.package,
+            ecosystem: text.ecosystem,
+            sbom: text.sbom,
+            until: text.until.map(Into::into),
+            reason: text.reason,
+            by: text.by,
+            created_at: text.created.into(),
+            proof: self.proof(book, mute.change)?,
+            removals,
+        })
+    }
+
+    fn proof(&self, book: &MuteBook, index: usize) -> ServiceResult<types::ChangeProof> {
+        let change: &DocumentChange = book
+            .changes
+            .get(index)
+            .ok_or_else(|| Problem::internal("reading the mutes", "a change is not there"))?;
+        Ok(types::ChangeProof {
+            site: change.log.site.into(),
+            site_id: self.slug_of(&change.log.site),
+            epoch: change.epoch,
+            lane: change.log.lane.into(),
+            cursor: change.cursor.into(),
+            delta_hash: types::ContentHash::from_bytes(*change.delta.as_bytes()),
+            change_hash: change.hash.to_string(),
+            claimed_at: change.time.into(),
+        })
+    }
+}
+
+fn mute_not_found(id: &str) -> Problem {
+    let id: String = id.chars().take(60).collect();
+    Problem::new(
+        ErrorCode::MuteNotFound,
+        format!("looking up the mute {id:?}: there is none"),
+    )
+    .hint("`starling mute list` names them")
+}
