@@ -26,8 +26,8 @@ before a mute. The mute is signed into this site's log and goes wherever its del
 
 Example:
   starling mute add CVE-2021-44228 --package pkg:maven/org.apache.logging.log4j/log4j-core \\
-      --until 2026-12-31 --reason 'lookups are switched off in all our builds'
-  starling mute add GHSA-29mw-wpgm-hmr9 --sbom 'web shop*' --until 2026-06-30 --reason 'no user input gets there'
+      --until 2026-12-31 --reason lookups-are-off
+  starling mute add GHSA-29mw-wpgm-hmr9 --sbom 'shop*' --until 2026-06-30 --reason unreachable
 
 Exit codes: 0 muted, 2 usage, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("end").required(true))]
@@ -97,7 +97,7 @@ pub(crate) struct Show {
 A removal counts for good, also where it meets other changes of the list later. To mute again, add a new mute.
 
 Example:
-  starling mute remove 9f2c41d07ab35e68-12 --reason 'the new checkout passes user input'
+  starling mute remove 9f2c41d07ab35e68-12 --reason 'reachable'
 
 Exit codes: 0 removed, 2 usage, 3 no such mute, 6 not reachable or locked")]
 pub(crate) struct Remove {
