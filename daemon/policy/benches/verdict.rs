@@ -221,7 +221,7 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         advisories: 1_000,
         sources: Vec::new(),
         view_policy_hash: String::new(),
-        mutes: Mutes::default(),
+        mutes: Mutes::default().into(),
     };
     let judged = Judged {
         document,
