@@ -5,6 +5,7 @@
 //! findings with coverage come out of [`scan`]. What a finding means for a build is decided in
 //! `starling-policy`; where the bytes and the knowledge live is the caller's business.
 
+pub mod ecosystem;
 pub mod explain;
 pub mod index;
 pub mod knowledge;

@@ -57,7 +57,9 @@ pub(crate) fn spelling<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
         | "Chainguard"
         | "MinimOS"
         | "Alpaquita"
-        | "BellSoft Hardened Containers" => lower(name),
+        | "BellSoft Hardened Containers"
+        | "CleanStart"
+        | "Docker Hardened Images" => lower(name),
         // Module paths and npm names have case, but package URLs lower it (purl-spec, types
         // golang and npm). No two live modules differ by case alone.
         "Go" => lower(name),

@@ -13,6 +13,7 @@ mod apk;
 mod conan;
 mod debian;
 mod dotted;
+mod freebsd;
 mod gem;
 mod key;
 mod maven;
@@ -58,13 +59,15 @@ pub enum Scheme {
     Apk,
     /// Conan: any number of parts, letters allowed in each, pre-releases and build metadata.
     Conan,
+    /// FreeBSD's pkg: epoch, components of number, letter and patch level, revision.
+    FreeBsd,
     /// Numbers between dots or hyphens; the longer of two that start alike is newer (R, Haskell).
     Dotted,
 }
 
 impl Scheme {
     /// Returns the order that an OSV ecosystem (with or without suffix) uses, or `None` where the
-    /// ecosystem has no order and only enumerated versions can match.
+    /// ecosystem has no order and only enumerated versions can match (see [`crate::ecosystem`] for why).
     pub fn for_ecosystem(ecosystem: &str) -> Option<Self> {
         Some(match ecosystem_base(ecosystem) {
             "crates.io" | "Go" | "npm" | "Hex" | "SwiftURL" | "GitHub Actions" | "VSCode" | "Kubernetes"
@@ -81,12 +84,17 @@ impl Scheme {
             "opam" => Self::Opam,
             "AlmaLinux" | "Azure Linux" | "Mageia" | "openEuler" | "openSUSE" | "Photon OS" | "Red Hat"
             | "Rocky Linux" | "SUSE" => Self::Rpm,
-            "Alpine" | "Wolfi" | "Chainguard" | "MinimOS" | "Alpaquita" | "BellSoft Hardened Containers" => {
-                Self::Apk
-            }
+            "Alpine"
+            | "Wolfi"
+            | "Chainguard"
+            | "MinimOS"
+            | "Alpaquita"
+            | "BellSoft Hardened Containers"
+            | "CleanStart" => Self::Apk,
             "CRAN" | "Bioconductor" | "Hackage" | "GHC" => Self::Dotted,
+            "FreeBSD" => Self::FreeBsd,
             // `Root:Alpine:3.18` is another ecosystem's package, rebuilt.
-            "Root" => {
+            base if is_rebuilder(base) => {
                 return ecosystem
                     .split_once(':')
                     .and_then(|(_, inner)| Self::for_rebuilt(inner));
@@ -95,9 +103,9 @@ impl Scheme {
         })
     }
 
-    /// The inner ecosystem of `Root:…`; a second `Root` inside is no ecosystem, so this cannot loop.
+    /// The inner ecosystem of `Root:…`; a second rebuilder inside is no ecosystem, so this cannot loop.
     fn for_rebuilt(inner: &str) -> Option<Self> {
-        if ecosystem_base(inner) == "Root" {
+        if is_rebuilder(ecosystem_base(inner)) {
             None
         } else {
             Self::for_ecosystem(inner)
@@ -120,9 +128,15 @@ impl Scheme {
             Self::Rpm => "rpm",
             Self::Apk => "apk",
             Self::Conan => "conan",
+            Self::FreeBsd => "freebsd",
             Self::Dotted => "dotted",
         }
     }
+}
+
+/// True for who rebuilds others' packages and names in the suffix whose they are.
+fn is_rebuilder(base: &str) -> bool {
+    matches!(base, "Root" | "TuxCare" | "Docker Hardened Images")
 }
 
 impl std::fmt::Display for Scheme {
@@ -209,6 +223,7 @@ impl Version {
             Scheme::Rpm => rpm::write(trimmed, &mut key).map(proper),
             Scheme::Apk => apk::write(trimmed, &mut key),
             Scheme::Dotted => dotted::write(trimmed, &mut key).map(proper),
+            Scheme::FreeBsd => freebsd::write(trimmed, &mut key).map(proper),
             Scheme::Conan => conan::write(trimmed, &mut key).map(proper),
             Scheme::Maven => {
                 let parsed = maven::MavenVersion::parse(trimmed);

@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 use libfuzzer_sys::fuzz_target;
 use starling_scanner::version::{Scheme, compare};
 
-const SCHEMES: [Scheme; 14] = [
+const SCHEMES: [Scheme; 15] = [
+    Scheme::FreeBsd,
     Scheme::SemVer,
     Scheme::SemVerBuild,
     Scheme::Bitnami,

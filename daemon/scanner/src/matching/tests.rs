@@ -220,7 +220,8 @@ mod equality {
     use super::super::may_be_equal;
     use crate::version::{Scheme, Version, compare};
 
-    const SCHEMES: [Scheme; 14] = [
+    const SCHEMES: [Scheme; 15] = [
+        Scheme::FreeBsd,
         Scheme::SemVer,
         Scheme::SemVerBuild,
         Scheme::Bitnami,

@@ -30,7 +30,7 @@ impl OsvPackage {
     }
 }
 
-/// One URL type (and namespace, for distributions) and its ecosystem.
+/// One URL type (and namespace, for distributions) and its ecosystem, with the part of the suffix that the two tell.
 struct Row {
     ty: &'static str,
     namespace: &'static str,
@@ -57,6 +57,9 @@ const fn distro(ty: &'static str, namespace: &'static str, ecosystem: &'static s
     }
 }
 
+/// Namespace of Docker's Hardened Images, whose packages keep the format of Alpine's or Debian's.
+const DOCKER: &str = "dhi";
+
 /// Where several rows name one ecosystem, the first is written when going back.
 const ROWS: &[Row] = &[
     plain("bitnami", "Bitnami"),
@@ -64,6 +67,7 @@ const ROWS: &[Row] = &[
     plain("composer", "Packagist"),
     plain("conan", "ConanCenter"),
     plain("cran", "CRAN"),
+    plain("freebsd", "FreeBSD:ports"),
     plain("gem", "RubyGems"),
     plain("generic", "OSS-Fuzz"),
     plain("golang", "Go"),
@@ -100,9 +104,12 @@ const ROWS: &[Row] = &[
         "BellSoft Hardened Containers",
     ),
     distro("apk", "chainguard", "Chainguard"),
+    distro("apk", "cleanstart", "CleanStart"),
+    distro("apk", "dhi", "Docker Hardened Images:Alpine"),
     distro("apk", "minimos", "MinimOS"),
     distro("apk", "wolfi", "Wolfi"),
     distro("deb", "debian", "Debian"),
+    distro("deb", "dhi", "Docker Hardened Images:Debian"),
     distro("deb", "echo", "Echo"),
     distro("deb", "ubuntu", "Ubuntu"),
     distro("rpm", "almalinux", "AlmaLinux"),
@@ -153,7 +160,13 @@ pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage>
         _ => name,
     };
     let same_system = |d: &&str| is_of(row.ecosystem, d);
-    let distro = purl.qualifier("distro").or(distro.filter(same_system));
+    let own = match row.ty {
+        // FreeBSD's architecture names the release: `FreeBSD:14:amd64`.
+        "freebsd" => purl.qualifier("arch"),
+        _ if row.namespace == DOCKER => purl.qualifier("distro").or_else(|| purl.qualifier("os_version")),
+        _ => purl.qualifier("distro"),
+    };
+    let distro = own.or(distro.filter(same_system));
     let release = distro.and_then(|distro| release_of(row.ecosystem, distro));
     let release_known = release.is_some() || !has_releases(row.ecosystem);
     let ecosystem = match release {
@@ -170,6 +183,8 @@ pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage>
         .and_then(|rest| rest.strip_prefix(':'))
     {
         Some(release) => beside(row.ecosystem, release),
+        None if row.ecosystem == "FreeBSD:ports" => vec!["FreeBSD".to_owned()],
+        None if row.ecosystem == "Go" && name.starts_with("k8s.io/") => vec!["Kubernetes".to_owned()],
         None => Vec::new(),
     };
     Some(OsvPackage {
@@ -231,6 +246,12 @@ fn beside(ecosystem: &str, release: &str) -> Vec<String> {
                     .map(|name| format!("{ecosystem}:{release}::{name}")),
             );
         }
+        "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
+        "Docker Hardened Images:Alpine" => also.push("Docker Hardened Images".to_owned()),
+        "Docker Hardened Images:Debian" => {
+            also.push("Docker Hardened Images".to_owned());
+            also.extend(number_of(release).map(|number| format!("{ecosystem}:{number}")));
+        }
         "SUSE" => {
             let product = release
                 .strip_prefix("Linux Enterprise Server ")
@@ -249,7 +270,12 @@ fn beside(ecosystem: &str, release: &str) -> Vec<String> {
 /// Returns the URL of an OSV package, without version, or `None` if its ecosystem has no URL type.
 pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
     let base = ecosystem_base(ecosystem);
-    let row = ROWS.iter().find(|row| row.ecosystem == base)?;
+    let is_of = |row: &&Row| match ecosystem.trim().strip_prefix(row.ecosystem) {
+        // `FreeBSD:kernel` has no URL, `FreeBSD:ports` and `FreeBSD:ports:14` have.
+        Some(rest) => rest.is_empty() || rest.starts_with(':'),
+        None => false,
+    };
+    let row = ROWS.iter().find(is_of)?;
     let (namespace, name) = if row.namespace.is_empty() {
         match name.rsplit_once(row.joiner) {
             Some((namespace, name)) => (Some(namespace), name),
@@ -279,7 +305,7 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
 /// for the binary package's own, because advisories of dpkg and apk distributions mean the source.
 pub fn version_of(purl: &PackageUrl) -> Option<String> {
     let of_source = match purl.ty() {
-        "deb" | "apk" => purl
+        "deb" | "apk" if purl.namespace() != Some(DOCKER) => purl
             .qualifier("upstream")
             .and_then(|u| u.split_once('@'))
             .map(|(_, version)| version),
@@ -300,6 +326,10 @@ fn advisory_name<'a>(ecosystem: &str, purl: &'a PackageUrl) -> &'a str {
     let Some(named) = purl.qualifier("upstream").or_else(|| purl.qualifier("source")) else {
         return purl.name();
     };
+    // Its advisories are about the packages that are installed.
+    if purl.namespace() == Some(DOCKER) {
+        return purl.name();
+    }
     let source = if purl.ty() == "rpm" {
         // Of the RPM distributions these write advisories about source packages, the others binary.
         if !matches!(ecosystem, "SUSE" | "openSUSE" | "Mageia") {
@@ -337,6 +367,8 @@ fn has_releases(ecosystem: &str) -> bool {
         ecosystem,
         "Alpine"
             | "Debian"
+            | "Docker Hardened Images:Alpine"
+            | "Docker Hardened Images:Debian"
             | "Ubuntu"
             | "AlmaLinux"
             | "Rocky Linux"
@@ -367,6 +399,13 @@ fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         "Debian" => parts(1).or_else(|| codename(&distro)),
         "Ubuntu" => ubuntu_release(parts(2)?.as_str()),
         "Alpine" => parts(2).map(|release| format!("v{release}")),
+        "FreeBSD:ports" => parts(1),
+        "Docker Hardened Images:Alpine" => parts(2),
+        // Named by the release's codename.
+        "Docker Hardened Images:Debian" => match parts(1) {
+            Some(number) => Some(codename_of(&number).map_or(number, str::to_owned)),
+            None => codename(&distro).map(|_| distro.rsplit('-').next().unwrap_or_default().to_owned()),
+        },
         "AlmaLinux" | "Rocky Linux" | "Mageia" => parts(1),
         // The name of the product in its CPE; since release 10 with the minor release.
         "Red Hat" => {
@@ -417,16 +456,32 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
     })
 }
 
+/// Debian's releases by number and name.
+const CODENAMES: [(&str, &str); 5] = [
+    ("10", "buster"),
+    ("11", "bullseye"),
+    ("12", "bookworm"),
+    ("13", "trixie"),
+    ("14", "forky"),
+];
+
+/// The number of a Debian release in its name, which may follow the distribution's: `debian-bookworm`.
 fn codename(distro: &str) -> Option<String> {
-    let release = match distro.rsplit('-').next()? {
-        "buster" => "10",
-        "bullseye" => "11",
-        "bookworm" => "12",
-        "trixie" => "13",
-        "forky" => "14",
-        _ => return None,
-    };
-    Some(release.to_owned())
+    number_of(distro.rsplit('-').next()?).map(str::to_owned)
+}
+
+fn number_of(codename: &str) -> Option<&'static str> {
+    CODENAMES
+        .iter()
+        .find(|(_, name)| *name == codename)
+        .map(|(number, _)| *number)
+}
+
+fn codename_of(number: &str) -> Option<&'static str> {
+    CODENAMES
+        .iter()
+        .find(|(own, _)| *own == number)
+        .map(|(_, name)| *name)
 }
 
 /// Long-term releases are named `22.04:LTS` in OSV: those of April in even years.
@@ -591,6 +646,56 @@ mod tests {
         assert_eq!(
             on("pkg:deb/debian/curl@1", "ubuntu-22.04"),
             ("Debian".into(), false)
+        );
+    }
+
+    #[test]
+    fn packages_of_hardened_images_and_ports_are_asked_in_each_spelling_of_their_release() {
+        let found = |purl: &str| {
+            let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+            let ecosystems = package.ecosystems().map(str::to_owned).collect::<Vec<_>>();
+            (ecosystems.join(", "), package.name, package.release_known)
+        };
+        let docker = "Docker Hardened Images";
+        let alpine = format!("{docker}:Alpine:3.24, {docker}:Alpine, {docker}");
+        let debian = format!("{docker}:Debian:trixie, {docker}:Debian, {docker}, {docker}:Debian:13");
+        for (purl, ecosystems, name) in [
+            (
+                "pkg:apk/dhi/libcrypto3@3?distro=dhi-3.24&upstream=openssl",
+                alpine.as_str(),
+                "libcrypto3",
+            ),
+            (
+                "pkg:apk/dhi/curl@8?os_distro=alpine&os_name=dhi&os_version=3.24",
+                alpine.as_str(),
+                "curl",
+            ),
+            ("pkg:deb/dhi/curl@8?distro=dhi-13", debian.as_str(), "curl"),
+            ("pkg:deb/dhi/curl@8?distro=dhi-trixie", debian.as_str(), "curl"),
+            (
+                "pkg:freebsd/curl@8.9.1?arch=FreeBSD:14:amd64&origin=www/curl",
+                "FreeBSD:ports:14, FreeBSD:ports, FreeBSD",
+                "curl",
+            ),
+            ("pkg:freebsd/curl@8.9.1", "FreeBSD:ports, FreeBSD", "curl"),
+            (
+                "pkg:golang/k8s.io/apiserver@v0.30.0",
+                "Go, Kubernetes",
+                "k8s.io/apiserver",
+            ),
+            ("pkg:apk/cleanstart/nginx@1?arch=x86_64", "CleanStart", "nginx"),
+        ] {
+            assert_eq!(
+                found(purl),
+                (ecosystems.to_owned(), name.to_owned(), true),
+                "{purl}"
+            );
+        }
+        assert!(!found("pkg:apk/dhi/curl@8").2);
+        assert_eq!(purl_of("FreeBSD:kernel", "x"), None);
+        assert_eq!(
+            purl_of("FreeBSD:ports:14", "x").unwrap().to_string(),
+            "pkg:freebsd/x"
         );
     }
 

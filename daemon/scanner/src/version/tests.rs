@@ -261,10 +261,20 @@ fn ecosystem_suffixes_do_not_change_the_scheme() {
     assert_eq!(Scheme::for_ecosystem("Debian:12"), Some(Scheme::Debian));
     assert_eq!(Scheme::for_ecosystem("Root:Alpine:3.18"), Some(Scheme::Apk));
     assert_eq!(Scheme::for_ecosystem("Root:Root:Root:npm"), None);
+    assert_eq!(Scheme::for_ecosystem("TuxCare:Red Hat"), Some(Scheme::Rpm));
+    assert_eq!(Scheme::for_ecosystem("TuxCare:Root:TuxCare:npm"), None);
+    assert_eq!(
+        Scheme::for_ecosystem("Docker Hardened Images:Debian:trixie"),
+        Some(Scheme::Debian)
+    );
+    // Whose packages they are is not said.
+    assert_eq!(Scheme::for_ecosystem("Docker Hardened Images"), None);
+    assert_eq!(Scheme::for_ecosystem("FreeBSD:base:14.3"), Some(Scheme::FreeBsd));
     assert_eq!(Scheme::for_ecosystem("Android"), None);
 }
 
-const SCHEMES: [Scheme; 14] = [
+const SCHEMES: [Scheme; 15] = [
+    Scheme::FreeBsd,
     Scheme::Conan,
     Scheme::SemVer,
     Scheme::SemVerBuild,

@@ -12,6 +12,7 @@
 )]
 
 mod documents;
+mod ecosystems;
 mod osv;
 mod sboms;
 mod suites;

@@ -1,0 +1,182 @@
+//! The ecosystems of the OSV schema, and what of them has no version order or no package URL, and why.
+//!
+//! Orders are given by [`Scheme::for_ecosystem`](crate::version::Scheme::for_ecosystem), package URLs by
+//! [`crate::purl::osv`]; what neither has is here, so that nothing is missing by oversight.
+//! `docs/ecosystems.md` shows the whole as a table.
+
+use crate::name::ecosystem_base;
+
+/// One ecosystem that the OSV schema names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ecosystem {
+    /// Its name, without suffix.
+    pub name: &'static str,
+    /// As an advisory may write it, with a suffix where it has one.
+    pub example: &'static str,
+    /// Why its versions have no order, so that only enumerated versions can match.
+    pub unordered: Option<&'static str>,
+    /// Why no package URL names its packages.
+    pub without_url: Option<&'static str>,
+}
+
+const fn whole(name: &'static str, example: &'static str) -> Ecosystem {
+    Ecosystem {
+        name,
+        example,
+        unordered: None,
+        without_url: None,
+    }
+}
+
+const fn without_url(name: &'static str, example: &'static str, why: &'static str) -> Ecosystem {
+    Ecosystem {
+        without_url: Some(why),
+        ..whole(name, example)
+    }
+}
+
+/// Every ecosystem of the OSV schema 1.7.5, sorted without case.
+pub const ECOSYSTEMS: [Ecosystem; 48] = [
+    whole("AlmaLinux", "AlmaLinux:9"),
+    whole("Alpaquita", "Alpaquita:stream"),
+    whole("Alpine", "Alpine:v3.18"),
+    Ecosystem {
+        unordered: Some(
+            "its bounds are a release and a security patch level of it (`16:2026-06-01`), a property of a device \
+             and not of a package; no source says how releases and vendors' levels stand to each other",
+        ),
+        without_url: Some("its names are repositories of the platform's sources; no URL type has them"),
+        ..whole("Android", "Android")
+    },
+    whole("Azure Linux", "Azure Linux:3"),
+    whole("BellSoft Hardened Containers", "BellSoft Hardened Containers:23"),
+    whole("Bioconductor", "Bioconductor"),
+    whole("Bitnami", "Bitnami"),
+    whole("Chainguard", "Chainguard"),
+    whole("CleanStart", "CleanStart"),
+    whole("ConanCenter", "ConanCenter"),
+    whole("CRAN", "CRAN"),
+    whole("crates.io", "crates.io"),
+    whole("Debian", "Debian:12"),
+    whole("Docker Hardened Images", "Docker Hardened Images:Alpine:3.24"),
+    whole("Echo", "Echo"),
+    whole("FreeBSD", "FreeBSD:ports"),
+    without_url(
+        "GHC",
+        "GHC",
+        "its names are components of the compiler, which is no package",
+    ),
+    whole("GitHub Actions", "GitHub Actions"),
+    whole("Go", "Go"),
+    whole("Hackage", "Hackage"),
+    whole("Hex", "Hex"),
+    whole("Julia", "Julia"),
+    without_url(
+        "Kubernetes",
+        "Kubernetes",
+        "its names are Go modules: the URL of the module is asked in Go and here",
+    ),
+    without_url(
+        "Linux",
+        "Linux",
+        "its one name is the kernel of kernel.org; a distribution's kernel is its own package",
+    ),
+    whole("Mageia", "Mageia:9"),
+    whole("Maven", "Maven"),
+    whole("MinimOS", "MinimOS"),
+    whole("npm", "npm"),
+    whole("NuGet", "NuGet"),
+    whole("opam", "opam"),
+    whole("openEuler", "openEuler:22.03-LTS-SP1"),
+    whole("openSUSE", "openSUSE:Leap 15.5"),
+    Ecosystem {
+        unordered: Some("its versions are commits and tags, each project's in a form of its own"),
+        ..whole("OSS-Fuzz", "OSS-Fuzz")
+    },
+    whole("Packagist", "Packagist:https://packages.drupal.org/8"),
+    whole("Photon OS", "Photon OS:5.0"),
+    whole("Pub", "Pub"),
+    whole("PyPI", "PyPI"),
+    whole("Red Hat", "Red Hat:enterprise_linux:9::baseos"),
+    whole("Rocky Linux", "Rocky Linux:9"),
+    without_url(
+        "Root",
+        "Root:Debian:12",
+        "its packages carry the URLs of the ecosystem that they are rebuilt from",
+    ),
+    whole("RubyGems", "RubyGems"),
+    whole("SUSE", "SUSE:Linux Enterprise Server 15 SP3"),
+    whole("SwiftURL", "SwiftURL"),
+    without_url(
+        "TuxCare",
+        "TuxCare:Alpine:v3.16",
+        "its packages carry the URLs of the ecosystem that they are rebuilt from",
+    ),
+    whole("Ubuntu", "Ubuntu:22.04:LTS"),
+    whole("VSCode", "VSCode:https://open-vsx.org"),
+    whole("Wolfi", "Wolfi"),
+];
+
+impl Ecosystem {
+    /// Finds an ecosystem by its name, with or without suffix.
+    pub fn of(ecosystem: &str) -> Option<&'static Self> {
+        let base = ecosystem_base(ecosystem);
+        ECOSYSTEMS.iter().find(|known| known.name == base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::purl::osv::{package_of, purl_of};
+    use crate::version::Scheme;
+
+    /// A name that every ecosystem could have.
+    const NAME: &str = "owner/name";
+
+    #[test]
+    fn every_ecosystem_has_an_order_or_a_reason() {
+        for known in &ECOSYSTEMS {
+            let order = Scheme::for_ecosystem(known.example);
+            assert_eq!(order.is_none(), known.unordered.is_some(), "{}", known.name);
+            assert_eq!(Ecosystem::of(known.example), Some(known));
+        }
+        assert_eq!(Ecosystem::of("Elsewhere:1"), None);
+    }
+
+    #[test]
+    fn every_ecosystem_has_a_url_and_comes_back_from_it_or_has_a_reason() {
+        for known in &ECOSYSTEMS {
+            let url = purl_of(known.example, NAME);
+            assert_eq!(url.is_none(), known.without_url.is_some(), "{}", known.name);
+            if let Some(url) = url {
+                let package = package_of(&url).unwrap();
+                assert_eq!(ecosystem_base(&package.ecosystem), known.name, "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_sorted_and_the_documentation_has_each_of_them() {
+        let names = ECOSYSTEMS.map(|known| known.name.to_ascii_lowercase());
+        assert!(names.is_sorted());
+        let page = include_str!("../../../docs/ecosystems.md");
+        for known in &ECOSYSTEMS {
+            let url = purl_of(known.example, NAME).map_or_else(
+                || "none".to_owned(),
+                |url| match url.namespace() {
+                    Some(namespace) if namespace != "owner" => format!("`{}/{namespace}`", url.ty()),
+                    _ => format!("`{}`", url.ty()),
+                },
+            );
+            let order = Scheme::for_ecosystem(known.example).map_or("none", Scheme::as_str);
+            let row = format!("| {} | {url} | {order} |", known.name);
+            assert!(page.contains(&row), "docs/ecosystems.md has no row {row}");
+            for why in [known.unordered, known.without_url].into_iter().flatten() {
+                assert!(page.contains(why), "docs/ecosystems.md does not say: {why}");
+            }
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| ")).count();
+        assert_eq!(rows, ECOSYSTEMS.len() + 1, "one row each, and the header");
+    }
+}
