@@ -5,6 +5,7 @@
 //! in the document name components, refs do not.
 
 mod protobuf;
+mod protobuf_json;
 mod strict;
 mod xml;
 
@@ -18,6 +19,7 @@ use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{TextRef, or_default};
 
 pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
+pub(super) use protobuf_json::is_meant as is_protobuf_json;
 pub(super) use xml::read_xml;
 
 use strict::{

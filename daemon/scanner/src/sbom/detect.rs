@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::cyclonedx::is_protobuf;
+use super::cyclonedx::{is_protobuf, is_protobuf_json};
 use super::lockfile::{is_location, toml_is_python, without_comment, without_trailing_commas};
 use super::place::of_json_error;
 use super::{Format, Lockfile, SbomError};
@@ -16,7 +16,8 @@ const LOOK: usize = 64 * 1024;
 struct Probe {
     #[serde(rename = "bomFormat")]
     bom_format: Option<IgnoredAny>,
-    #[serde(rename = "specVersion")]
+    /// In the JSON mapping of protocol buffers, the schema's own name is as good.
+    #[serde(rename = "specVersion", alias = "spec_version")]
     spec_version: Option<IgnoredAny>,
     components: Option<IgnoredAny>,
     #[serde(rename = "spdxVersion")]
@@ -85,7 +86,9 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
         }
     };
     let lockfile = |kind| Ok(Format::Lockfile(kind));
-    if probe.bom_format.is_some() || (probe.spec_version.is_some() && probe.components.is_some()) {
+    if probe.bom_format.is_none() && probe.spec_version.is_some() && is_protobuf_json(bytes) {
+        Ok(Format::CycloneDxProtobuf)
+    } else if probe.bom_format.is_some() || (probe.spec_version.is_some() && probe.components.is_some()) {
         Ok(Format::CycloneDxJson)
     } else if probe.spdx_version.is_some() || probe.spdx_id.is_some() {
         Ok(Format::Spdx2Json)

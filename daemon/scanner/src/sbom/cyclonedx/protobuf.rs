@@ -31,7 +31,7 @@ mod component {
 }
 
 /// Names of `Classification`'s values in the other encodings, by number.
-const TYPES: [&str; 14] = [
+pub(super) const TYPES: [&str; 14] = [
     "",
     "application",
     "framework",
@@ -120,7 +120,11 @@ fn text(value: &Value<'_>) -> Result<String, String> {
     }
 }
 
+/// Reads a document in the binary encoding or, where it is none, in the JSON mapping of it.
 pub(in super::super) fn read_protobuf(bytes: &[u8]) -> Result<Inventory, SbomError> {
+    if !is_meant(bytes) {
+        return super::protobuf_json::read(bytes);
+    }
     let format = Format::CycloneDxProtobuf;
     let invalid = |(place, reason)| SbomError::Invalid {
         format,
