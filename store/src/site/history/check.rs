@@ -46,11 +46,12 @@ impl SiteStore {
                                     live.insert(claim.key().clone(), number)
                                 };
                                 let needed = least
-                                    .get(&(log.number, source))
+                                    .get(&(log.number, source.clone()))
                                     .is_some_and(|accepted| number > *accepted);
                                 if let Some(replaced) = replaced.filter(|_| needed) {
                                     examined += 1;
-                                    if let Some(problem) = self.wrong_with(log.number, number, replaced)? {
+                                    let by = (log.number, source, number);
+                                    if let Some(problem) = self.wrong_with(&by, replaced)? {
                                         wrong(format!(
                                             "what claim {number} in the {} log of {} replaced: {problem}",
                                             id.lane, id.site
@@ -74,13 +75,13 @@ impl SiteStore {
         Ok(examined)
     }
 
+    /// What is wrong with the kept claim that the one at `by` replaced.
     fn wrong_with(
         &self,
-        log: LogNumber,
-        by: ClaimNumber,
+        by: &(LogNumber, Option<Source>, ClaimNumber),
         replaced: ClaimNumber,
     ) -> Result<Option<&'static str>, StoreError> {
-        let Some(row) = self.engine.get(Tree::History, &superseded_key(log, by))? else {
+        let Some(row) = self.engine.get(Tree::History, &superseded_key(by.0, by.2))? else {
             return Ok(Some("it is not kept"));
         };
         let Some(row) = ClaimRow::decode(&row).filter(|row| row.number == replaced) else {
@@ -90,26 +91,27 @@ impl SiteStore {
             None => Some("it does not read"),
             Some((ClaimKind::SET, _, Some(hash), _)) if !self.bodies.contains(&hash)? => {
                 // It may never have been accepted, and its body never have come: going back passes over it.
-                (!self.never_accepted(log, replaced, by)?).then_some("its body is missing")
+                (!self.never_accepted(by, replaced)?).then_some("its body is missing")
             }
             Some(_) => None,
         })
     }
 
-    /// Whether no moment of the history has a position at which a claim counted that `by` replaced.
+    /// Whether no moment of the history has a position of its source at which a claim counted that the one at `by`
+    /// replaced.
     fn never_accepted(
         &self,
-        log: LogNumber,
+        (log, source, by): &(LogNumber, Option<Source>, ClaimNumber),
         claim: ClaimNumber,
-        by: ClaimNumber,
     ) -> Result<bool, StoreError> {
-        let state_now = |accepted: ClaimNumber| accepted >= claim && accepted < by;
+        let counted = |accepted: ClaimNumber| accepted >= claim && accepted < *by;
         let mut never = true;
         let floor = super::Floor::decode(&self.engine.get(Tree::History, super::FLOOR)?.unwrap_or_default());
         let through = floor.map(|floor| floor.through).unwrap_or_default();
         self.moments_back_to(through, &mut |_, moment| {
-            let mut positions = moment.positions.iter().filter(|((of, _), _)| *of == log);
-            if positions.any(|(_, before)| state_now(before.accepted)) {
+            // The place among the claims where another source of the log was says nothing of this one.
+            let before = moment.positions.get(&(*log, source.clone()));
+            if before.is_some_and(|before| counted(before.accepted)) {
                 never = false;
                 return ControlFlow::Break(());
             }

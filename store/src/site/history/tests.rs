@@ -390,6 +390,21 @@ proptest! {
     }
 }
 
+/// What one source of a log never accepted is not missed because another source's position lies among its claims.
+#[test]
+fn a_body_that_never_came_is_not_missed_for_another_source_of_its_log() {
+    let one = |record: u8, text: u8| vec![(record, Said::Content(text))];
+    let steps = [
+        Step::OtherSays(0, one(0, 0)),
+        Step::Pull(None),
+        Step::OtherSays(1, one(4, 0)),
+        Step::OtherSays(0, one(0, 2)),
+        Step::OtherSays(1, one(4, 1)),
+        Step::Pull(None),
+    ];
+    run(Arc::new(MemoryEngine::new(FaultPlan::default())), &steps, 1);
+}
+
 fn full_moment() -> Moment {
     let log = LogNumber::from_bytes(&[0, 3, 0]).unwrap();
     let mut moment = Moment::new(UnixMillis::saturating(5));
