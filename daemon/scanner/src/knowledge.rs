@@ -3,10 +3,12 @@
 //! The scanner asks for one package at a time and gets the canonical advisories that name it. It
 //! trusts their contents to be the site's accepted view; it does not trust them to match.
 
+mod memo;
 mod single;
 
 use serde::Serialize;
 
+pub use memo::{Memo, MemoKey};
 pub use single::SingleRecord;
 
 use crate::matching::Subject;
@@ -46,6 +48,12 @@ pub trait Knowledge: Sync {
     /// # Errors
     /// If the knowledge cannot be read.
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError>;
+
+    /// Returns where to remember what nothing was found for. Only knowledge that never changes may have one, which
+    /// must be its own; a scan gives the same with it and without.
+    fn memo(&self) -> Option<&Memo> {
+        None
+    }
 }
 
 /// The knowledge could not be read.

@@ -197,8 +197,8 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
     if text.len() > MAX_PURL_BYTES {
         return Err("it is longer than 8 KiB");
     }
-    let (rest, subpath) = split_last(text, '#');
-    let (rest, qualifiers) = split_last(rest, '?');
+    let (rest, subpath) = split_last(text, b'#');
+    let (rest, qualifiers) = split_last(rest, b'?');
     let (scheme, rest) = rest.split_once(':').ok_or("the scheme 'pkg:' is missing")?;
     if !scheme.eq_ignore_ascii_case("pkg") {
         return Err("the scheme is not 'pkg'");
@@ -208,7 +208,7 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
     let (rest, version) = split_version(rest);
     let rest = rest.trim_start_matches('/');
     // A slash at the end leaves no name: `pkg:swift/github.com/x/@1`.
-    let (namespace, name) = match (rest.rsplit_once('/'), rules::name_has_segments(ty)) {
+    let (namespace, name) = match (rsplit(rest, b'/'), rules::name_has_segments(ty)) {
         // For these types the first segment is the host and all others are the name.
         (Some(_), true) => rest.split_once('/').unwrap_or(("", rest)),
         (Some((namespace, name)), false) => (namespace, name),
@@ -255,8 +255,14 @@ fn trimmed(path: String) -> String {
     }
 }
 
-fn split_last(text: &str, separator: char) -> (&str, Option<&str>) {
-    match text.rsplit_once(separator) {
+/// What stands before and after the last of an ASCII character. It is looked for in every URL of a document.
+fn rsplit(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = memchr::memrchr(separator, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+fn split_last(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match rsplit(text, separator) {
         Some((head, tail)) => (head, Some(tail)),
         None => (text, None),
     }
@@ -265,7 +271,7 @@ fn split_last(text: &str, separator: char) -> (&str, Option<&str>) {
 /// The last `@` starts the version, unless it starts a segment that others follow: the scope in
 /// `npm/@scope/name`.
 fn split_version(text: &str) -> (&str, Option<&str>) {
-    match text.rsplit_once('@') {
+    match rsplit(text, b'@') {
         Some((head, version)) => {
             let starts_segment = head.is_empty() || head.ends_with('/');
             if starts_segment && version.contains('/') {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use coverage::{Coverage, Standing};
 pub use finding::{Finding, FoundPackage, MatchedRule};
 
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError};
+use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::{Subject, evaluate_about};
 use crate::purl::osv::{OsvPackage, package_in};
 use crate::sbom::{Component, ComponentKind, Inventory};
@@ -78,8 +78,9 @@ pub fn scan(
         whole = judge(components)?;
     } else {
         let size = components.len().div_ceil(workers);
+        let (first, others) = components.split_at(size.min(components.len()));
         std::thread::scope(|threads| {
-            let parts: Vec<_> = components
+            let parts: Vec<_> = others
                 .chunks(size)
                 .map(|part| {
                     (
@@ -88,6 +89,7 @@ pub fn scan(
                     )
                 })
                 .collect();
+            whole = judge(first)?;
             for (part, thread) in parts {
                 // One that could not be started, or did not end well, is done here.
                 let judged = thread.ok().and_then(|thread| thread.join().ok());
@@ -124,10 +126,11 @@ impl Part {
             packages: BTreeMap::new(),
             ecosystems: BTreeMap::new(),
             scores: Scores::default(),
+            memo_space: Vec::new(),
         };
         let mut part = Self::default();
         for component in components {
-            let standing = match scanner.judge(component, distro, &mut part.findings)? {
+            let standing = match scanner.judge_or_recall(component, distro, &mut part.findings)? {
                 // What is no package, and names none, is nothing that could be missed.
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
                 Standing::Unknown | Standing::UnsupportedEcosystem
@@ -203,9 +206,32 @@ struct Scanner<'a> {
     ecosystems: BTreeMap<String, bool>,
     /// Vectors that were scored, which repeat from finding to finding.
     scores: Scores,
+    memo_space: Vec<u8>,
 }
 
 impl Scanner<'_> {
+    /// As [`judge`](Self::judge), unless it is remembered that nothing was found for the same before.
+    fn judge_or_recall(
+        &mut self,
+        component: &Component,
+        distro: Option<&str>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Standing, KnowledgeError> {
+        let (Some(memo), Some(purl)) = (self.knowledge.memo(), &component.purl) else {
+            return self.judge(component, distro, findings);
+        };
+        let key = MemoKey::of(purl, component.version.as_deref(), distro, &mut self.memo_space);
+        if let Some(standing) = memo.get(&key) {
+            return Ok(standing);
+        }
+        let before = findings.len();
+        let standing = self.judge(component, distro, findings)?;
+        if findings.len() == before {
+            memo.put(key, standing);
+        }
+        Ok(standing)
+    }
+
     /// Judges one component; what it finds goes into `findings`.
     fn judge(
         &mut self,

@@ -14,6 +14,9 @@ use super::Hold;
 /// Most bytes of screens that are held in memory; of a larger index they are read from the file.
 const MAX_HELD_BYTES: u64 = 256 * 1024 * 1024;
 
+/// How many package versions are remembered that nothing was found for: 3 MB.
+const REMEMBERED: usize = 1 << 16;
+
 /// The bytes of an open file, which stay what they are: a new index is another file.
 #[derive(Debug)]
 pub(crate) struct FileBytes {
@@ -77,8 +80,9 @@ pub(super) fn open(path: &Path, hold: Hold) -> Result<MatchIndex<FileBytes>, Ind
     let file = plain.file.try_clone()?;
     let index = MatchIndex::open(bytes(file, screens, held, false))?;
     index.check_screens()?;
-    Ok(index.map_bytes(|bytes| FileBytes {
+    let index = index.map_bytes(|bytes| FileBytes {
         checked: true,
         ..bytes
-    }))
+    });
+    Ok(index.remembering(REMEMBERED))
 }

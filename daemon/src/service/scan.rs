@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
@@ -36,6 +36,16 @@ const INDEXED_BY_A_COMMAND: u64 = 2_000;
 
 /// Most threads that reading and scanning a large document is spread over.
 const MAX_WORKERS: usize = 4;
+
+/// Threads of one scan: as many as there are cores. The system is asked once, which reads files.
+fn workers() -> usize {
+    static WORKERS: OnceLock<usize> = OnceLock::new();
+    *WORKERS.get_or_init(|| {
+        std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MAX_WORKERS)
+    })
+}
 
 impl SiteParts {
     /// Judges by what is known now, or at the moment that is asked for.
@@ -147,10 +157,7 @@ impl Judge<'_> {
                 format!("reading the SBOM: {}", crate::home::error_chain(&error)),
             )
         };
-        let workers = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(MAX_WORKERS);
-        let inventory = sbom::read_by(document, workers).map_err(unreadable)?;
+        let inventory = sbom::read_by(document, workers()).map_err(unreadable)?;
         let given = Given::of(documents)?;
         let policy = self.policy(given.yaml, params)?;
         let rego = self.rego(given.rego)?;
@@ -167,9 +174,7 @@ impl Judge<'_> {
         };
         let options = ScanOptions {
             severity_sources: policy.severity_sources.clone(),
-            workers: std::thread::available_parallelism()
-                .map_or(1, usize::from)
-                .min(MAX_WORKERS),
+            workers: workers(),
         };
         let result = match scan(&inventory, knowledge, &options) {
             Ok(result) => result,

@@ -8,7 +8,7 @@ use super::row::Row;
 use super::screen::{ScreenRef, Screened};
 use super::stored::StoredAdvisory;
 use super::{CHECK_BYTES, FOOTER_BYTES, IndexStamp, MAGIC, ROW_BYTES, VERSION, check_of, key_hash};
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError};
+use crate::knowledge::{Advisory, Knowledge, KnowledgeError, Memo};
 use crate::matching::Subject;
 
 /// Largest directory, and largest part, that is read, in bytes.
@@ -78,6 +78,7 @@ pub struct MatchIndex<B> {
     directory: Vec<u8>,
     ecosystems: BTreeSet<String>,
     screens: (u64, u64),
+    memo: Option<Memo>,
 }
 
 impl<B: IndexBytes> MatchIndex<B> {
@@ -138,6 +139,7 @@ impl<B: IndexBytes> MatchIndex<B> {
             directory,
             ecosystems,
             screens: (screens_at, directory_at),
+            memo: None,
         })
     }
 
@@ -159,6 +161,16 @@ impl<B: IndexBytes> MatchIndex<B> {
             directory: self.directory,
             ecosystems: self.ecosystems,
             screens: self.screens,
+            memo: self.memo,
+        }
+    }
+
+    /// Returns the same index that remembers what it was asked, in so many places: for many scans ([`Memo`]).
+    #[must_use]
+    pub fn remembering(self, slots: usize) -> Self {
+        Self {
+            memo: Some(Memo::with_slots(slots)),
+            ..self
         }
     }
 
@@ -226,7 +238,7 @@ impl<B: IndexBytes> MatchIndex<B> {
     ) -> Result<Vec<Advisory>, IndexError> {
         let hash = key_hash(ecosystem, name);
         let rows = self.directory_rows();
-        let first = rows.partition_point(|row| Row::read(row).is_some_and(|row| row.hash < hash));
+        let first = super::row::first_at_least(rows, hash);
         let same = rows.iter().skip(first).map_while(Row::read);
         // Names that share a hash lie side by side.
         for row in same.take_while(|row| row.hash == hash) {
@@ -318,6 +330,10 @@ impl<B: IndexBytes> Knowledge for MatchIndex<B> {
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         Ok(self.ecosystems.contains(ecosystem))
+    }
+
+    fn memo(&self) -> Option<&Memo> {
+        self.memo.as_ref()
     }
 }
 

@@ -36,3 +36,61 @@ impl Row {
         })
     }
 }
+
+/// The first of the rows, which rise, whose hash is not less than this one.
+///
+/// Hashes are spread evenly, so a row lies near where its hash does among all that there are: the search begins there
+/// and its steps double until they have passed the place. Rows that are not spread evenly cost steps, nothing else.
+pub(super) fn first_at_least(rows: &[[u8; ROW_BYTES]], hash: u64) -> usize {
+    let is_less = |row: &[u8; ROW_BYTES]| {
+        row.first_chunk()
+            .is_some_and(|first| u64::from_le_bytes(*first) < hash)
+    };
+    let guess = usize::try_from((u128::from(hash) * rows.len() as u128) >> 64).unwrap_or(rows.len());
+    let (mut low, mut high) = (guess, guess);
+    let mut step = 32;
+    if rows.get(guess).is_some_and(is_less) {
+        while rows.get(high).is_some_and(is_less) {
+            low = high;
+            high = high.saturating_add(step).min(rows.len());
+            step *= 2;
+        }
+    } else {
+        while low > 0 && !rows.get(low - 1).is_some_and(is_less) {
+            high = low;
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+    }
+    let between = rows.get(low..high).unwrap_or_default();
+    low + between.partition_point(is_less)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_row_is_found_however_the_hashes_are_spread(
+            mut hashes in prop::collection::vec(
+                prop_oneof![any::<u64>(), 0_u64..40, Just(u64::MAX), Just(1 << 63)],
+                0..400,
+            ),
+            asked in prop_oneof![any::<u64>(), 0_u64..40, Just(u64::MAX), Just(1 << 63)],
+        ) {
+            hashes.sort_unstable();
+            let mut bytes = Vec::new();
+            for hash in &hashes {
+                let row = Row { hash: *hash, screens: 1, details: 2, screens_length: 3, details_length: 4 };
+                row.write(&mut bytes);
+            }
+            let rows = bytes.as_chunks().0;
+            for hash in hashes.iter().copied().chain([asked]) {
+                prop_assert_eq!(first_at_least(rows, hash), hashes.partition_point(|row| *row < hash));
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::{IndexError, IndexWriter, MatchIndex};
 use crate::knowledge::{Advisory, Knowledge};
 use crate::matching::{Subject, evaluate};
 use crate::osv::{Affected, Record};
+use crate::scan::{ScanOptions, scan};
 use crate::threat::Threat;
 
 const STAMP: [u8; 32] = [7; 32];
@@ -194,6 +195,23 @@ fn any_entry() -> impl Strategy<Value = String> {
     })
 }
 
+fn any_component() -> impl Strategy<Value = String> {
+    let purl = prop::sample::select(vec![
+        "pkg:npm/a",
+        "pkg:npm/b",
+        "pkg:pypi/a",
+        "pkg:deb/debian/a",
+        "pkg:cargo/a",
+        "none",
+    ]);
+    let qualifiers = prop::sample::select(vec!["", "?distro=debian-12", "?distro=debian-11"]);
+    let version = prop::sample::select(vec!["1.2.0", "2.0.0", "3.0.0", "x", ""]);
+    let kind = prop::sample::select(vec!["library", "file"]);
+    (purl, qualifiers, version, kind).prop_map(|(purl, qualifiers, version, kind)| {
+        format!(r#"{{"type":"{kind}","name":"c","version":"{version}","purl":"{purl}{qualifiers}"}}"#)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
@@ -206,6 +224,26 @@ proptest! {
     ) {
         let affected = serde_json::from_str(&format!("[{}]", entries.join(","))).unwrap();
         check(ecosystem, affected, &version);
+    }
+
+    #[test]
+    fn a_scan_is_the_same_whatever_was_remembered(
+        builds in prop::collection::vec(prop::collection::vec(any_component(), 0..12), 1..6),
+        slots in prop::sample::select(vec![0, 1, 3, 64]),
+    ) {
+        let fresh = MatchIndex::open(written(&sample())).unwrap();
+        let remembering = MatchIndex::open(written(&sample())).unwrap().remembering(slots);
+        for components in builds {
+            let bom = format!(
+                r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{}]}}"#,
+                components.join(",")
+            );
+            let inventory = crate::sbom::read(bom.as_bytes()).unwrap();
+            let scanned = |index: &MatchIndex<Vec<u8>>| {
+                scan(&inventory, index, &ScanOptions::default()).unwrap()
+            };
+            prop_assert_eq!(scanned(&remembering), scanned(&fresh));
+        }
     }
 
     #[test]

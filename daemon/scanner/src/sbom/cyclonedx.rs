@@ -6,12 +6,14 @@
 
 mod protobuf;
 mod protobuf_json;
+mod split;
 mod strict;
 mod xml;
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 
 use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
@@ -22,6 +24,7 @@ pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use protobuf_json::is_meant as is_protobuf_json;
 pub(super) use xml::read_xml;
 
+use split::{Part, Split};
 use strict::{
     Dependency, Each, Hash, LicenseChoice, Pedigree, Reference, Scope, SerialNumber, Service, Swid, Timestamp,
 };
@@ -95,33 +98,118 @@ struct RawComponent<'a> {
 /// Components from which on a part of the list is worth a thread of its own.
 const COMPONENTS_PER_WORKER: usize = 500;
 
+/// Reads a document, a long one in so many parts at the same time; the result is the same whatever their number.
 pub(super) fn read_json(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
-    let format = Format::CycloneDxJson;
-    let invalid = |place, reason| SbomError::Invalid {
-        format,
+    // Of a document that is not as it should be, reading it as a whole tells the first fault.
+    let split = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| split::split(text, workers, COMPONENTS_PER_WORKER));
+    match split.and_then(|split| read_parts(&split)) {
+        Some(inventory) => inventory,
+        None => read_whole(bytes),
+    }
+}
+
+fn read_whole(bytes: &[u8]) -> Result<Inventory, SbomError> {
+    let bom: Bom<'_> = read_json_value(bytes).map_err(invalid)?;
+    let mut collector = Collector::default();
+    let subject = take_head(&bom, &mut collector).map_err(invalid)?;
+    take_list(
+        &bom.components,
+        &Place::root().child("components"),
+        &mut collector,
+    )
+    .map_err(invalid)?;
+    collector.finish(Format::CycloneDxJson, &bom.spec_version.0, &subject)
+}
+
+fn invalid((place, reason): Fault) -> SbomError {
+    SbomError::Invalid {
+        format: Format::CycloneDxJson,
         place,
         reason,
+    }
+}
+
+/// Reads a document in parts; none if any of it is not as it should be.
+fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
+    let entry = Place::root().child("components").entries();
+    let entry: &(dyn Fn(usize) -> Place + Sync) = &entry;
+    let take = |part: &Part<'_>| {
+        let text = part.list();
+        let mut taker = PartTaker {
+            next: part.first,
+            entry,
+            collector: Collector::default(),
+        };
+        taker.take(&text).ok()?;
+        // A comma too many would end as fewer.
+        (taker.next == part.first + part.count).then_some(taker.collector)
     };
-    let bom: Bom<'_> = read_json_value(bytes).map_err(|(place, reason)| invalid(place, reason))?;
-    let mut collector = Collector::default();
+    std::thread::scope(|threads| {
+        let started: Vec<_> = document
+            .parts
+            .iter()
+            .map(|part| std::thread::Builder::new().spawn_scoped(threads, move || take(part)))
+            .collect();
+        let bom: Bom<'_> = serde_json::from_str(&document.around).ok()?;
+        let mut collector = Collector::default();
+        let subject = take_head(&bom, &mut collector).ok()?;
+        for thread in started {
+            // One that could not be started, or did not end well, leaves the whole to be read at once.
+            collector.append(thread.ok()?.join().ok()??);
+        }
+        Some(collector.finish(Format::CycloneDxJson, &bom.spec_version.0, &subject))
+    })
+}
+
+/// Takes components as they are read: a list of all that a document says of them is many times what is kept.
+struct PartTaker<'e> {
+    next: usize,
+    entry: &'e (dyn Fn(usize) -> Place + Sync),
+    collector: Collector,
+}
+
+impl PartTaker<'_> {
+    fn take(&mut self, list: &str) -> Result<(), serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_str(list);
+        reader.deserialize_seq(&mut *self)?;
+        reader.end()
+    }
+}
+
+impl<'de> Visitor<'de> for &mut PartTaker<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of components")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(component) = list.next_element::<Option<RawComponent<'de>>>()? {
+            // What is wrong, and where, is told by reading the whole.
+            take_entry(component.as_ref(), &(self.entry)(self.next), &mut self.collector)
+                .map_err(|(_, reason)| A::Error::custom(reason))?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Checks and takes what stands beside the components; gives the name of what the document describes.
+fn take_head(bom: &Bom<'_>, collector: &mut Collector) -> Result<String, Fault> {
     if bom.bom_format.0 != "CycloneDX" {
-        let place = Place::root().child("bomFormat");
-        return Err(invalid(
-            place,
-            format!("bomFormat is {:?}, not \"CycloneDX\"", bom.bom_format.0),
-        ));
+        let reason = format!("bomFormat is {:?}, not \"CycloneDX\"", bom.bom_format.0);
+        return Err((Place::root().child("bomFormat"), reason));
     }
     let place = Place::root().child("specVersion");
-    check_version(&bom.spec_version.0, &place, &mut collector).map_err(|reason| invalid(place, reason))?;
-    let mut subject = String::new();
-    if let Some(component) = bom.metadata.component {
-        component.name.0.as_ref().clone_into(&mut subject);
-        let place = Place::root().child("metadata").child("component");
-        take(&component, &place, true, &mut collector).map_err(|(place, reason)| invalid(place, reason))?;
-    }
-    take_components(&bom.components, workers, &mut collector)
-        .map_err(|(place, reason)| invalid(place, reason))?;
-    collector.finish(format, &bom.spec_version.0, &subject)
+    check_version(&bom.spec_version.0, &place, collector).map_err(|reason| (place, reason))?;
+    let Some(component) = &bom.metadata.component else {
+        return Ok(String::new());
+    };
+    let place = Place::root().child("metadata").child("component");
+    take(component, &place, true, collector)?;
+    Ok(component.name.0.clone().into_owned())
 }
 
 /// Accepts every minor version of CycloneDX 1; one newer than this reader is noted.
@@ -142,59 +230,26 @@ fn take_list(
     place: &Place,
     collector: &mut Collector,
 ) -> Result<(), Fault> {
-    take_part(list, 0, &place.entries(), collector)
-}
-
-/// Takes the document's own list, in parts if it is long.
-fn take_components(
-    list: &[Option<RawComponent<'_>>],
-    workers: usize,
-    collector: &mut Collector,
-) -> Result<(), Fault> {
-    let entry = Place::root().child("components").entries();
-    let workers = workers.min(list.len() / COMPONENTS_PER_WORKER).max(1);
-    if workers == 1 {
-        return take_part(list, 0, &entry, collector);
-    }
-    let size = list.len().div_ceil(workers);
-    let entry: &(dyn Fn(usize) -> Place + Sync) = &entry;
-    let take = |part: usize, list: &[Option<RawComponent<'_>>]| {
-        let mut collector = Collector::default();
-        take_part(list, part * size, entry, &mut collector).map(|()| collector)
-    };
-    std::thread::scope(|threads| {
-        let parts: Vec<_> = list
-            .chunks(size)
-            .enumerate()
-            .map(|(part, list)| {
-                let thread = std::thread::Builder::new().spawn_scoped(threads, move || take(part, list));
-                (part, list, thread)
-            })
-            .collect();
-        for (part, list, thread) in parts {
-            // One that could not be started, or did not end well, is done here.
-            let taken = thread.ok().and_then(|thread| thread.join().ok());
-            collector.append(taken.unwrap_or_else(|| take(part, list))?);
-        }
-        Ok(())
-    })
-}
-
-/// Takes entries of a list, the first of which is at index `first`.
-fn take_part(
-    list: &[Option<RawComponent<'_>>],
-    first: usize,
-    entry: &(dyn Fn(usize) -> Place + Sync),
-    collector: &mut Collector,
-) -> Result<(), Fault> {
+    let entry = place.entries();
     for (index, component) in list.iter().enumerate() {
-        let place = entry(first + index);
-        match component {
-            Some(component) => take(component, &place, false, collector)?,
-            None => collector.note(&place, "the component is null and was skipped"),
-        }
+        take_entry(component.as_ref(), &entry(index), collector)?;
     }
     Ok(())
+}
+
+/// Takes an entry of a list.
+fn take_entry(
+    component: Option<&RawComponent<'_>>,
+    place: &Place,
+    collector: &mut Collector,
+) -> Result<(), Fault> {
+    match component {
+        Some(component) => take(component, place, false, collector),
+        None => {
+            collector.note(place, "the component is null and was skipped");
+            Ok(())
+        }
+    }
 }
 
 /// Where a component breaks the format, and how.

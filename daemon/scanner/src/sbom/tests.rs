@@ -342,7 +342,11 @@ fn a_document_reads_the_same_however_many_read_it() {
     let mut components: Vec<String> = (0..2_600).map(component).collect();
     let document = |components: &[String]| {
         let list = components.join(",");
-        format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{list}]}}"#)
+        format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","metadata":{{"component":{{"type":"application",
+            "name":"s"}}}},"components":[{list}],"dependencies":[{{"ref":"a"}}],"x":"{}"}}"#,
+            " ".repeat(200_000)
+        )
     };
     let whole = document(&components);
     let alone = read(whole.as_bytes()).unwrap();
@@ -364,5 +368,32 @@ fn a_document_reads_the_same_however_many_read_it() {
                 .is_err_and(|error| error.to_string().contains(&at.to_string()))
         );
         assert_eq!(read_by(broken.as_bytes(), 2), alone);
+    }
+    // Nor does it matter what is wrong.
+    let wrong = [
+        whole.replacen("null", "null,", 1),
+        whole.replacen("[null", "[,null", 1),
+        whole.replacen("}],", "},],", 1),
+        whole.replacen("1.5", "2.5", 1),
+        whole.replacen("\"dependencies\"", "\"components\"", 1),
+        whole.replacen("\"components\"", "\"comp\\u006fnents\"", 1),
+        whole.replacen("npm/n@1.2006\"", "npm/n@1.2006", 1),
+        whole.replacen("npm/n@1.2006", "npm/n@1.2006\\", 1),
+        format!("{whole}x"),
+        whole.strip_suffix('}').unwrap().to_owned(),
+        whole.replacen("null", &format!("{}{}", "[".repeat(126), "]".repeat(126)), 1),
+        whole.replacen(
+            "null",
+            &format!("{}null{}", "{\"components\":[".repeat(62), "]}".repeat(62)),
+            1,
+        ),
+    ];
+    for (index, document) in wrong.iter().enumerate() {
+        assert_ne!(document, &whole, "{index}");
+        assert_eq!(
+            read_by(document.as_bytes(), 2),
+            read(document.as_bytes()),
+            "{index}"
+        );
     }
 }

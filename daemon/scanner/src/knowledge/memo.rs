@@ -1,0 +1,145 @@
+//! What was judged before under the same knowledge, so that the next scan does not judge it again.
+//!
+//! Builds of one organisation share most of what they are made of, and nearly all of it is affected by nothing. A
+//! package version that no advisory was found for is remembered with how it stood; what was found is never
+//! remembered, it is made anew each time. A memo belongs to knowledge that does not change and goes with it.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::purl::PackageUrl;
+use crate::scan::Standing;
+
+/// A component as its judgement depends on it: a hash that nobody can make two components share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoKey([u8; 32]);
+
+impl MemoKey {
+    /// The key of a package version on a distribution. `space` is written over; it saves making one each time.
+    pub(crate) fn of(
+        purl: &PackageUrl,
+        version: Option<&str>,
+        distro: Option<&str>,
+        space: &mut Vec<u8>,
+    ) -> Self {
+        space.clear();
+        let mut put = |text: Option<&str>| {
+            // None is told from empty, and where one ends from where the next begins.
+            let length = text.map_or(u64::MAX, |text| text.len() as u64);
+            space.extend_from_slice(&length.to_le_bytes());
+            space.extend_from_slice(text.unwrap_or_default().as_bytes());
+        };
+        for text in [
+            Some(purl.ty()),
+            purl.namespace(),
+            Some(purl.name()),
+            purl.version(),
+            purl.subpath(),
+            version,
+            distro,
+        ] {
+            put(text);
+        }
+        for (key, value) in purl.qualifiers() {
+            put(Some(key));
+            put(Some(value));
+        }
+        Self(*blake3::hash(space).as_bytes())
+    }
+
+    /// Where it belongs among so many places.
+    fn slot(&self, slots: usize) -> usize {
+        let [a, b, c, d, ..] = self.0;
+        let number = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or_default();
+        number.checked_rem(slots).unwrap_or_default()
+    }
+}
+
+/// Remembers how components stood that nothing was found for.
+///
+/// Each key has one place, which the last to come takes: memory stays what it was at the beginning, about 48 bytes a
+/// place. Scans may ask and tell at the same time.
+#[derive(Debug)]
+pub struct Memo {
+    slots: Box<[Mutex<Option<(MemoKey, Standing)>>]>,
+}
+
+impl Memo {
+    /// A memo of so many places.
+    pub fn with_slots(slots: usize) -> Self {
+        Self {
+            slots: std::iter::repeat_with(Mutex::default).take(slots).collect(),
+        }
+    }
+
+    /// How the component stood.
+    pub(crate) fn get(&self, key: &MemoKey) -> Option<Standing> {
+        let slot = self.slots.get(key.slot(self.slots.len()))?;
+        let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.filter(|(held, _)| held == key).map(|(_, standing)| standing)
+    }
+
+    /// Remembers how a component stood that nothing was found for.
+    pub(crate) fn put(&self, key: MemoKey, standing: Standing) {
+        if let Some(slot) = self.slots.get(key.slot(self.slots.len())) {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, standing));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(purl: &str, version: Option<&str>, distro: Option<&str>) -> MemoKey {
+        MemoKey::of(
+            &PackageUrl::parse(purl).unwrap(),
+            version,
+            distro,
+            &mut Vec::new(),
+        )
+    }
+
+    #[test]
+    fn whatever_a_judgement_depends_on_makes_another_key() {
+        let keys = [
+            key("pkg:npm/a@1", Some("1"), None),
+            key("pkg:npm/a@1", Some("2"), None),
+            key("pkg:npm/a@1", None, None),
+            key("pkg:npm/a@1", None, Some("1")),
+            key("pkg:npm/a@1", Some(""), None),
+            key("pkg:npm/a@1", Some("1"), Some("debian-12")),
+            key("pkg:npm/a", Some("1"), None),
+            key("pkg:npm/a@1#b", Some("1"), None),
+            key("pkg:npm/a@1?b=c", Some("1"), None),
+            key("pkg:npm/a@1?b=cd", Some("1"), None),
+            key("pkg:npm/a@1?bc=d", Some("1"), None),
+            key("pkg:npm/%40b/a@1", Some("1"), None),
+            key("pkg:pypi/a@1", Some("1"), None),
+        ];
+        for (index, one) in keys.iter().enumerate() {
+            for (other, two) in keys.iter().enumerate() {
+                assert_eq!(one == two, index == other, "{index} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_place_holds_what_came_last_and_answers_nothing_else() {
+        let memo = Memo::with_slots(1);
+        let (one, two) = (
+            key("pkg:npm/a@1", Some("1"), None),
+            key("pkg:npm/a@2", Some("2"), None),
+        );
+        assert_eq!(memo.get(&one), None);
+        memo.put(one, Standing::Matched);
+        assert_eq!((memo.get(&one), memo.get(&two)), (Some(Standing::Matched), None));
+        memo.put(two, Standing::Unversioned);
+        assert_eq!(
+            (memo.get(&one), memo.get(&two)),
+            (None, Some(Standing::Unversioned))
+        );
+        let none = Memo::with_slots(0);
+        none.put(one, Standing::Matched);
+        assert_eq!(none.get(&one), None);
+    }
+}
