@@ -26,6 +26,10 @@ use starling_api_types::{ErrorCode, ExitStatus, Problem};
 use crate::args::Cli;
 use crate::session::{Session, note, resolve_home};
 
+/// A scan makes many small values on several threads at once, and the static binary's own allocator takes one lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     if std::env::args_os()
         .nth(1)
