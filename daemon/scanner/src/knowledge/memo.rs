@@ -60,8 +60,11 @@ impl MemoKey {
 /// place. Scans may ask and tell at the same time.
 #[derive(Debug)]
 pub struct Memo {
-    slots: Box<[Mutex<Option<(MemoKey, Standing)>>]>,
+    slots: Box<[Mutex<Slot>]>,
 }
+
+/// What came last to a place.
+type Slot = Option<(MemoKey, Standing)>;
 
 impl Memo {
     /// A memo of so many places.

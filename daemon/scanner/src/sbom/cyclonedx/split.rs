@@ -140,7 +140,7 @@ mod tests {
                 assert_eq!(part.first, next);
                 next += part.count;
             }
-            let lists = split.parts.iter().map(|part| part.list());
+            let lists = split.parts.iter().map(Part::list);
             (lists.collect(), split.around.replace(' ', ""))
         })
     }
