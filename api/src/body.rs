@@ -100,6 +100,9 @@ pub(crate) fn require_content_type(headers: &HeaderMap, expected: &str) -> Resul
     .hint(format!("send `Content-Type: {expected}`")))
 }
 
+/// Most that is made room for on a body's own word, in bytes; what is longer grows as it comes.
+const MAX_RESERVED_BYTES: usize = 2 * 1024 * 1024;
+
 /// Reads a whole body into memory, at most `max_bytes`.
 pub(crate) async fn read_all(
     headers: &HeaderMap,
@@ -108,7 +111,10 @@ pub(crate) async fn read_all(
     too_large: ErrorCode,
 ) -> Result<Bytes, Problem> {
     let mut stream = upload_stream(headers, body, max_bytes, too_large)?;
-    let mut all = BytesMut::new();
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let mut all = BytesMut::with_capacity(announced.unwrap_or_default().min(MAX_RESERVED_BYTES));
     while let Some(chunk) = stream.next().await {
         all.extend_from_slice(&chunk?);
     }

@@ -3,6 +3,9 @@
 use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
 use crate::purl::{PackageUrl, PurlParts, osv::version_of};
 
+/// Most components that room is made for before they are read: 4 MB.
+const MAX_RESERVED: usize = 16 * 1024;
+
 /// Gathers components and notes in document order.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
@@ -23,6 +26,11 @@ pub(super) struct Found<'a> {
 }
 
 impl Collector {
+    /// Makes room for so many more components at once, within what a document that only seems to have them may cost.
+    pub(super) fn reserve(&mut self, components: usize) {
+        self.components.reserve(components.min(MAX_RESERVED));
+    }
+
     pub(super) fn note(&mut self, place: &Place, text: impl Into<String>) {
         self.notes.push(Note {
             place: place.clone(),

@@ -142,6 +142,7 @@ fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
             entry,
             collector: Collector::default(),
         };
+        taker.collector.reserve(part.count);
         taker.take(&text).ok()?;
         // A comma too many would end as fewer.
         (taker.next == part.first + part.count).then_some(taker.collector)
@@ -154,6 +155,7 @@ fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
             .collect();
         let bom: Bom<'_> = serde_json::from_str(&document.around).ok()?;
         let mut collector = Collector::default();
+        collector.reserve(document.parts.iter().map(|part| part.count).sum());
         let subject = take_head(&bom, &mut collector).ok()?;
         for thread in started {
             // One that could not be started, or did not end well, leaves the whole to be read at once.
