@@ -136,3 +136,61 @@ fn an_index_made_of_the_one_before_says_what_one_made_of_everything_says() {
     drop(site);
     index(&bench);
 }
+
+/// The ids under which a package's advisories are known.
+fn ids(bench: &Bench, package: &str) -> Vec<String> {
+    let advisories = content(&bench.home(NAME).join("match.idx"));
+    let found = &advisories[&("npm".to_owned(), package.to_owned())];
+    found.iter().flat_map(|advisory| advisory.ids.clone()).collect()
+}
+
+#[test]
+fn a_record_that_ties_an_id_to_a_vulnerability_changes_the_rows_of_packages_that_it_does_not_name() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    let cve = |record| with(record, "aliases", json!(["CVE-2025-1"]));
+    site.feed(
+        "ghsa",
+        &[cve(advisory("GHSA-2222-2222-2222", "express", "4.18.0"))],
+    );
+    drop(site);
+    index(&bench);
+    assert_eq!(ids(&bench, "express"), ["CVE-2025-1", "GHSA-2222-2222-2222"]);
+
+    // By the CVE alone, which ties no records together.
+    let site = bench.open(NAME);
+    site.feed("acme", &[cve(advisory("ACME-1", "left-pad", "1.3.0"))]);
+    drop(site);
+    index(&bench);
+    assert_eq!(
+        ids(&bench, "express"),
+        ["ACME-1", "CVE-2025-1", "GHSA-2222-2222-2222"]
+    );
+
+    // And it takes its id along when it goes.
+    let site = bench.open(NAME);
+    site.feed_whole("acme", &[advisory("ACME-2", "left-pad", "1.3.0")]);
+    drop(site);
+    index(&bench);
+    assert_eq!(ids(&bench, "express"), ["CVE-2025-1", "GHSA-2222-2222-2222"]);
+}
+
+#[test]
+fn a_catalogue_that_names_packages_says_something_about_every_advisory() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    site.feed(
+        "mine",
+        &[
+            advisory("EX-1", "express", "4.18.0"),
+            advisory("EX-2", "lodash", "4.17.21"),
+        ],
+    );
+    drop(site);
+    index(&bench);
+    let site = bench.open(NAME);
+    let listed = with(advisory("KEV-1", "express", "4.18.0"), "aliases", json!(["EX-1"]));
+    site.feed("kev", &[listed]);
+    drop(site);
+    index(&bench);
+}

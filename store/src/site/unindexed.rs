@@ -24,7 +24,7 @@ const ROWS_PER_COMMIT: usize = 4_096;
 
 /// First byte of a package's row; ecosystem and name follow, a NUL between them.
 const PACKAGE: u8 = b'p';
-/// First byte of the row of a source, a record of which names no package.
+/// First byte of a source's row.
 const SOURCE: u8 = b's';
 
 /// The number of a step that noted changes.
@@ -40,7 +40,7 @@ pub struct Unindexed {
     pub mark: IndexMark,
     /// Packages whose advisories may be others now: ecosystem and name.
     pub packages: BTreeSet<(String, String)>,
-    /// Sources of which a record changed that names no package.
+    /// Sources of which a record changed.
     pub sources: BTreeSet<Source>,
 }
 
@@ -154,18 +154,15 @@ pub(super) fn note(
     if txn.get(Tree::Meta, meta::INDEX_BASE)?.is_none() {
         return Ok(());
     }
-    let mut noted = BTreeSet::new();
-    for change in &changes.advisories {
-        noted.extend(key_of(&change.package));
-    }
-    for record in records {
-        for package in starling_view::packages_near(txn, record)? {
-            noted.extend(key_of(&package));
-        }
-    }
-    if noted.is_empty() {
+    if records.is_empty() {
         return Ok(());
     }
+    let Some(packages) = starling_view::packages_changed(txn, records, changes)? else {
+        forget_base(txn);
+        return Ok(());
+    };
+    let mut noted: BTreeSet<_> = packages.iter().filter_map(package_key).collect();
+    noted.extend(records.iter().map(|record| source_key(&record.source)));
     let step = number(txn.get(Tree::Meta, meta::INDEX_STEP)?)?.saturating_add(1);
     let mut rows = number(txn.get(Tree::Meta, meta::UNINDEXED)?)?;
     for key in &noted {
@@ -195,22 +192,21 @@ enum Noted<'a> {
 }
 
 /// The row of a package; none of one that no index has.
-fn key_of(package: &PackageId) -> Option<Vec<u8>> {
-    match package {
-        PackageId::Package { ecosystem, name } => {
-            let mut key = vec![PACKAGE];
-            key.extend_from_slice(ecosystem.as_bytes());
-            key.push(0);
-            key.extend_from_slice(name.as_bytes());
-            Some(key)
-        }
-        PackageId::Record(record) => {
-            let mut key = vec![SOURCE];
-            key.extend_from_slice(record.source.as_str().as_bytes());
-            Some(key)
-        }
-        PackageId::Repository { .. } => None,
-    }
+fn package_key(package: &PackageId) -> Option<Vec<u8>> {
+    let PackageId::Package { ecosystem, name } = package else {
+        return None;
+    };
+    let mut key = vec![PACKAGE];
+    key.extend_from_slice(ecosystem.as_bytes());
+    key.push(0);
+    key.extend_from_slice(name.as_bytes());
+    Some(key)
+}
+
+fn source_key(source: &Source) -> Vec<u8> {
+    let mut key = vec![SOURCE];
+    key.extend_from_slice(source.as_str().as_bytes());
+    key
 }
 
 fn read_key(key: &[u8]) -> Option<Noted<'_>> {
@@ -239,8 +235,6 @@ fn number(row: Option<Vec<u8>>) -> Result<u64, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use starling_protocol::RecordId;
-
     use super::*;
 
     fn package(name: &str) -> PackageId {
@@ -251,11 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn rows_name_packages_and_the_sources_of_records_without_one() {
-        let key = key_of(&package("@scope/a")).unwrap();
+    fn rows_name_packages_and_sources() {
+        let key = package_key(&package("@scope/a")).unwrap();
         assert!(matches!(read_key(&key), Some(Noted::Package("npm", "@scope/a"))));
-        let record = RecordKey::new("kev".parse().unwrap(), "X-1".parse::<RecordId>().unwrap());
-        let key = key_of(&PackageId::Record(record)).unwrap();
+        let key = source_key(&"kev".parse().unwrap());
         assert!(matches!(read_key(&key), Some(Noted::Source(source)) if source.as_str() == "kev"));
         for bad in [&b""[..], b"p", b"pnpm", b"sNo Source", b"x", b"p\xff\0"] {
             assert!(read_key(bad).is_none(), "{bad:?}");

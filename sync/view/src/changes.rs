@@ -1,6 +1,6 @@
 //! What an update changed, for events and import reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use starling_protocol::{MergeHash, Source};
@@ -76,6 +76,9 @@ pub struct LiveChange {
 pub struct Changes {
     /// The touched advisories, sorted by vulnerability and package.
     pub advisories: Vec<Change>,
+    /// The vulnerabilities of those, and of every component around a record that changed, before and after: what
+    /// else they go by may have changed in packages that no changed record names.
+    pub vulnerabilities: BTreeSet<VulnerabilityId>,
     /// Ties between a record and an advisory that are new.
     pub edges_added: u64,
     /// Ties between a record and an advisory that are gone.

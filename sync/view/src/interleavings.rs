@@ -12,7 +12,7 @@ use crate::update::update_within;
 use crate::{
     Action, Bodies, Changes, Claims, ConflictStrategy, Decisions, MemoryRows, PackageId, RecordKey,
     Resolution, Settings, Statement, StatementKind, Table, ViewPolicy, VulnerabilityId, advisories_by_id,
-    canonical_advisory, resolve,
+    canonical_advisory, packages_changed, resolve,
 };
 
 const IDS: [&str; 9] = [
@@ -179,7 +179,12 @@ struct Site {
     dirty: BTreeSet<RecordKey>,
     /// The advisories that the reported changes amount to.
     reported: BTreeSet<MergeHash>,
+    /// What was folded after the last update; none after a change of how to fold, which changes everything.
+    folded: Option<Folded>,
 }
+
+/// What advisories say, by package and vulnerability.
+type Folded = BTreeMap<(PackageId, VulnerabilityId), String>;
 
 fn author(n: u8) -> SiteId {
     SiteId::from_bytes([n; 32])
@@ -206,6 +211,7 @@ impl Site {
             rows: MemoryRows::new(),
             dirty: BTreeSet::new(),
             reported: BTreeSet::new(),
+            folded: Some(Folded::new()),
         }
     }
 
@@ -261,6 +267,7 @@ impl Site {
                     None => _ = self.settings.decisions.remove(key),
                 }
                 self.dirty.insert(key.clone());
+                self.folded = None;
             }
             Step::Policy(strategy) => {
                 let decisions = std::mem::take(&mut self.settings.decisions);
@@ -269,6 +276,7 @@ impl Site {
                     ..settings(*strategy)
                 };
                 self.dirty.extend(self.world.statements.keys().cloned());
+                self.folded = None;
             }
             Step::Lose { key } => {
                 // Only a body that no row was read off may be lost: content once read stays known.
@@ -300,6 +308,7 @@ impl Site {
 
     fn update(&mut self, batches: usize, repeat: bool) {
         let dirty: Vec<_> = std::mem::take(&mut self.dirty).into_iter().collect();
+        let mut told = BTreeSet::new();
         for batch in 0..batches {
             let part = dirty.iter().skip(batch).step_by(batches).cloned().collect();
             for _ in 0..=usize::from(repeat) {
@@ -311,9 +320,42 @@ impl Site {
                     ..
                 } = &mut *self;
                 let changes = update_within(rows, world, world, settings, &part, *limits).unwrap();
+                told.extend(packages_changed(&self.rows, &part, &changes).unwrap().unwrap());
                 self.note(&changes);
             }
         }
+        // Folding knows no tighter bounds.
+        if self.limits.members == ComponentLimits::DEFAULT.members {
+            self.check_told(&told);
+        }
+    }
+
+    /// Checks that all whose fold differs from what it was after the last update is of a package that was told.
+    fn check_told(&mut self, told: &BTreeSet<PackageId>) {
+        let mut folded = Folded::new();
+        for (key, _) in self.rows.iter(Table::Edges) {
+            let edge = read_edge_key(key).unwrap();
+            let (world, settings) = (&self.world, &self.settings);
+            let (id, package) = (&edge.vulnerability, &edge.package);
+            let fold = canonical_advisory(&self.rows, world, world, settings, id, package)
+                .unwrap()
+                .unwrap();
+            let said = (
+                fold.aliases,
+                fold.other_vulnerabilities,
+                fold.edges,
+                fold.fields,
+                fold.state,
+            );
+            folded.insert((edge.package, edge.vulnerability), format!("{said:?}"));
+        }
+        if let Some(before) = &self.folded {
+            for name in before.keys().chain(folded.keys()) {
+                let differs = before.get(name) != folded.get(name);
+                assert!(!differs || told.contains(&name.0), "{name:?} was not told");
+            }
+        }
+        self.folded = Some(folded);
     }
 
     /// Follows the reported changes as a listener would, and checks that each fits what is there.

@@ -7,6 +7,7 @@
 //! Key layouts and the rules of identity: `docs/formats/view.md`.
 
 mod advisory;
+mod changed;
 mod changes;
 mod codec;
 mod edges;
@@ -31,13 +32,14 @@ pub use advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
     Member, Outvoted, Provenance,
 };
+pub use changed::packages_changed;
 pub use changes::{Action, Change, Changes, LiveChange, Problem};
 pub use error::{PortError, ViewError};
 pub use fold::{Feeding, canonical_advisory, feeding_records, stated_fields};
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
     chosen_content, for_each_advisory, held_records, is_stated_by, knows_ecosystem, live_record_counts,
-    live_records, packages_near, resolve, silent_records,
+    live_records, resolve, silent_records,
 };
 pub use package::{PackageId, normalise_repository};
 pub use policy::{

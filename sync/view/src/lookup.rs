@@ -105,22 +105,6 @@ pub fn is_stated_by<R: Rows>(
     Ok(false)
 }
 
-/// Returns the packages whose advisories a record takes part in, and where it says nothing, as one that its source
-/// dropped, those of the vulnerability that it would be about. What a statement about the record changes beyond
-/// what an update tells, such as who says the same, it changes in these.
-///
-/// # Errors
-/// When the rows could not be read.
-pub fn packages_near<R: Rows>(rows: &R, record: &RecordKey) -> Result<BTreeSet<PackageId>, ViewError> {
-    match record_row(rows, record)? {
-        Some(row) if row.state.contributes() => Ok(row.packages.into_iter().collect()),
-        _ => {
-            let near = advisories_by_id(rows, record.id.as_str())?;
-            Ok(near.into_iter().map(|advisory| advisory.package).collect())
-        }
-    }
-}
-
 /// Returns the advisories of a package of one ecosystem with its suffix, sorted by vulnerability.
 /// `name` is spelt as the ecosystem spells it ([`crate::NormaliseName`]).
 ///
@@ -309,7 +293,7 @@ pub fn chosen_content<R: Rows>(rows: &R, record: &RecordKey) -> Result<Option<Co
 
 /// Returns the vulnerabilities that an id stands for, sorted: itself if it is a CVE, else those of its
 /// component.
-fn vulnerabilities_by_id<R: Rows>(
+pub(crate) fn vulnerabilities_by_id<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
     closures: &mut Closures<'_>,

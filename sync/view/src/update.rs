@@ -83,6 +83,10 @@ pub(crate) fn update_within<R: RowsMut, C: Claims, B: Bodies>(
     }
     changes.problems.sort();
     let difference = Difference::of(&records, &before, &after);
+    let around = before.components().chain(after.components());
+    changes.vulnerabilities = around.flat_map(|component| component.vulnerabilities()).collect();
+    let touched = difference.touched.iter().map(|touch| touch.vulnerability.clone());
+    changes.vulnerabilities.extend(touched);
     let mut feeds_before = Vec::with_capacity(difference.touched.len());
     for touch in &difference.touched {
         feeds_before.push(touch.feed_before(rows, &before)?);
