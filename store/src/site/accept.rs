@@ -350,8 +350,9 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine or the view.
     pub fn set_settings(&self, settings: starling_view::Settings) -> Result<(), StoreError> {
-        *self.settings.write().map_err(|_| StoreError::Poisoned)? = settings;
         self.change(|state| {
+            // Not before its turn: whoever reads the view reads it by the settings that it was folded by.
+            *self.settings.write().map_err(|_| StoreError::Poisoned)? = settings;
             self.note_settings(state)?;
             self.redo(state, &Origin::default()).map(|_| ())
         })

@@ -2,6 +2,7 @@
 
 mod mutes;
 mod positions;
+mod settings;
 
 use std::sync::Arc;
 
