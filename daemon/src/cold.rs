@@ -1,19 +1,20 @@
 //! A scan without opening the store: the index and the mark beside it are enough.
 //!
 //! Opening a large store takes longer than scanning does, and a command scans once. Where the mark is there
-//! ([`crate::match_index`]), nothing was committed since the index was made, so the verdict is byte for byte the
-//! one that the open store would give.
+//! ([`crate::match_index`]), nothing was committed since the index was made; where the configuration and the program
+//! also fold as those that wrote it did, the verdict is byte for byte the one that the open store would give.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
 
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::home::Home;
-use crate::match_index::{Hold, Indexes};
+use crate::match_index::{Hold, Indexes, ReadyState, SiteIndex};
 use crate::policies::Policies;
-use crate::service::Judge;
+use crate::service::{Judge, folding_of};
 
 /// Scans with the index alone; none if it is missing, behind or damaged, or the folder is not as it should be:
 /// then the store has to be opened, which says what is wrong or makes the index anew.
@@ -28,10 +29,8 @@ pub fn scan_cold(
         return None;
     }
     let home = Home::open(home).ok()?;
-    let indexes = Indexes::new(home.path(), &home.store_path(), Hold::Directory);
-    let state = indexes.ready().read()?;
-    let index = indexes.find(&state.stamp)?;
     let config = home.config(&Overrides::default()).ok()?;
+    let (state, index) = ready_index(&home, &config)?;
     let judge = Judge {
         home: &home,
         config: &config,
@@ -40,4 +39,16 @@ pub fn scan_cold(
     let judged = judge.scan(documents, params, &*index, &state.knowledge);
     // Damage inside of the index: the store's way finds and mends it.
     judged.transpose()
+}
+
+/// The index of what the site knows, with what else is known of it; none where only the open store can tell.
+pub(crate) fn ready_index(home: &Home, config: &Config) -> Option<(ReadyState, Arc<SiteIndex>)> {
+    let indexes = Indexes::new(home.path(), &home.store_path(), Hold::Directory);
+    let state = indexes.ready().read()?;
+    if state.folding != folding_of(home.chain(), config) {
+        // The view has to be folded anew first.
+        return None;
+    }
+    let index = indexes.find(&state.stamp)?;
+    Some((state, index))
 }

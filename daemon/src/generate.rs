@@ -5,30 +5,35 @@ use std::path::Path;
 use starling_api_types::{ErrorCode, Problem};
 use starling_scanner::sbom::{GenerateError, Wish, generate};
 
+use crate::cold::ready_index;
 use crate::config::Overrides;
 use crate::home::{Home, error_chain};
-use crate::home_problem::home_problem;
+use crate::home_problem::{config_problem, home_problem};
 use crate::match_index::{Hold, Indexes, SiteIndex};
 use crate::offline::open_offline;
 
-/// Makes an SBOM from the site's match index; without one, the store is opened and the index made.
+/// Makes an SBOM from the site's match index. Where there is none of what the site knows now, the store is opened and
+/// the index made; while a daemon has the store, its newest is taken, which may lack what came within the last moments.
 ///
 /// # Errors
-/// `not_initialised`; `store_locked` while a daemon that has not made its index yet runs; `bad_request` if nothing
-/// that is known fits the wish.
+/// `not_initialised`, `config_invalid`; `store_locked` while a daemon that has not made its index yet runs;
+/// `bad_request` if nothing that is known fits the wish.
 pub fn generate_sbom(home: &Path, wish: &Wish) -> Result<Vec<u8>, Problem> {
     let opened = Home::open(home).map_err(|error| home_problem(&error))?;
-    let indexes = Indexes::new(opened.path(), &opened.store_path(), Hold::Directory);
-    let index = match indexes.newest() {
-        Some(index) => index,
-        None => {
-            open_offline(home, &Overrides::default())?.make_index();
-            indexes
-                .newest()
-                .ok_or_else(|| Problem::internal("making the match index", "it could not be made"))?
+    let config = opened
+        .config(&Overrides::default())
+        .map_err(|error| config_problem(&error))?;
+    if let Some((_, index)) = ready_index(&opened, &config) {
+        return from_index(&index, wish);
+    }
+    match open_offline(home, &Overrides::default()) {
+        Ok(site) => from_index(&*site.make_index()?, wish),
+        Err(problem) if problem.code == ErrorCode::StoreLocked => {
+            let indexes = Indexes::new(opened.path(), &opened.store_path(), Hold::Directory);
+            from_index(&indexes.newest().ok_or(problem)?, wish)
         }
-    };
-    from_index(&index, wish)
+        Err(problem) => Err(problem),
+    }
 }
 
 fn from_index(index: &SiteIndex, wish: &Wish) -> Result<Vec<u8>, Problem> {

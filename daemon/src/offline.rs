@@ -11,6 +11,7 @@ use starling_store::engine::{self, ByteCount, Engine, EngineError, EngineKind, E
 use crate::config::{Config, Overrides};
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
+use crate::match_index::{SiteIndex, stamp_of};
 use crate::service::Site;
 
 /// A site that is open for one command.
@@ -24,8 +25,15 @@ impl Offline {
     }
 
     /// Makes the match index of what the site knows, however long that takes.
-    pub(crate) fn make_index(&self) {
-        self.0.0.refresh_index();
+    ///
+    /// # Errors
+    /// `internal` if it could not be made; the log says why.
+    pub(crate) fn make_index(&self) -> Result<Arc<SiteIndex>, Problem> {
+        let site = &self.0.0;
+        site.refresh_index();
+        let stamp = site.store.view().and_then(|reader| stamp_of(&reader));
+        let index = stamp.ok().and_then(|stamp| site.indexes.find(&stamp));
+        index.ok_or_else(|| Problem::internal("making the match index", "it could not be made"))
     }
 
     /// Its store, for tools that look below the service.

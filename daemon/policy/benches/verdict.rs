@@ -220,6 +220,7 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         root: KnowledgeRoot::from_bytes([1; 32]),
         advisories: 1_000,
         sources: Vec::new(),
+        unchecked: Vec::new(),
         view_policy_hash: String::new(),
         mutes: Mutes::default().into(),
     };

@@ -1,6 +1,6 @@
 //! The decision: a scan's result, a policy and the state of the knowledge in, a verdict out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub struct KnowledgeState {
     pub advisories: u64,
     /// The newest check of each source; any order.
     pub sources: Vec<SourceCheck>,
+    /// Sources that have records and were never checked: nobody can say how old these are.
+    pub unchecked: Vec<String>,
     /// Hash of the view policy that it was folded by, as `blake3:<hex>`.
     pub view_policy_hash: String,
     /// The mutes that count, which the knowledge root covers as well.
@@ -346,25 +348,28 @@ fn knowledge_reasons(
     let Some(max_age) = policy.max_age_seconds else {
         return;
     };
-    if knowledge.sources.is_empty() && knowledge.advisories > 0 {
-        let text = "no source says when it was last checked".to_owned();
+    let mut stale = |text| {
         reasons.push(Reason {
             code: ReasonCode::KnowledgeStale,
             text,
         });
+    };
+    if knowledge.sources.is_empty() && knowledge.unchecked.is_empty() && knowledge.advisories > 0 {
+        stale("no source says when it was last checked".to_owned());
     }
-    for check in &knowledge.sources {
+    for check in knowledge.sources.iter().collect::<BTreeSet<_>>() {
         let age_millis = as_of.as_millis().saturating_sub(check.last_checked.as_millis());
         if age_millis > max_age.saturating_mul(1000) {
-            let text = format!(
+            stale(format!(
                 "source {} was last checked {}, more than {max_age} s before {as_of}",
                 check.source, check.last_checked
-            );
-            reasons.push(Reason {
-                code: ReasonCode::KnowledgeStale,
-                text,
-            });
+            ));
         }
+    }
+    for source in knowledge.unchecked.iter().collect::<BTreeSet<_>>() {
+        stale(format!(
+            "source {source} was never checked: no site has taken it in as a whole"
+        ));
     }
 }
 

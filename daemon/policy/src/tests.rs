@@ -67,6 +67,7 @@ pub(crate) fn knowledge() -> KnowledgeState {
         root: KnowledgeRoot::from_bytes([7; 32]),
         advisories: 100,
         sources: vec![check("osv", 1_000_000), check("ghsa", 2_000_000)],
+        unchecked: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
     }
@@ -198,6 +199,35 @@ fn stale_sources_are_named() {
         exit_code(&judge(&result(&[], all_matched()), &lax, &unchecked)),
         4
     );
+}
+
+#[test]
+fn a_source_that_was_never_checked_is_stale_beside_ones_that_were() {
+    let policy = Policy {
+        max_age_seconds: Some(1_000_000),
+        ..Policy::default()
+    };
+    let state = KnowledgeState {
+        unchecked: vec!["mine".into(), "acme".into()],
+        ..knowledge()
+    };
+    let verdict = judge(&result(&[], all_matched()), &policy, &state);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    let texts: Vec<&str> = verdict
+        .reasons
+        .iter()
+        .map(|reason| reason.text.as_str())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "source acme was never checked: no site has taken it in as a whole",
+            "source mine was never checked: no site has taken it in as a whole",
+        ]
+    );
+    // Who demands nothing of the age is told nothing.
+    let verdict = judge(&result(&[], all_matched()), &Policy::default(), &state);
+    assert_eq!(verdict.outcome, Outcome::Pass);
 }
 
 #[test]

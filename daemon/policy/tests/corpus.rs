@@ -177,6 +177,7 @@ fn judged(vulnerability: &str, purl: &str, document: VexDocument) -> Action {
         root: KnowledgeRoot::from_bytes([0; 32]),
         advisories: 1,
         sources: vec![],
+        unchecked: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
     };

@@ -25,6 +25,9 @@ const MAX_READY_BYTES: u64 = 8 * 1024 * 1024;
 pub(crate) struct ReadyState {
     /// The index's stamp.
     pub(crate) stamp: [u8; 32],
+    /// How the configuration and the program that wrote it fold ([`crate::service::folding_of`]): by others, the
+    /// store has to be opened.
+    pub(crate) folding: [u8; 32],
     /// The knowledge.
     pub(crate) knowledge: KnowledgeState,
 }
@@ -33,12 +36,19 @@ pub(crate) struct ReadyState {
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     stamp: [u8; 32],
+    folding: [u8; 32],
     root: [u8; 32],
     advisories: u64,
     /// Source and time in milliseconds since 1970.
     checks: Vec<(String, u64)>,
+    unchecked: Vec<String>,
     view_policy_hash: String,
     mutes: Mutes,
+}
+
+/// The hash before what is stored; its context changes with the layout.
+fn hash_of(content: &[u8]) -> [u8; 32] {
+    blake3::derive_key("starling 2026-11 v2 scan.ready", content)
 }
 
 /// The mark of one store.
@@ -67,15 +77,17 @@ impl Ready {
         }
         let bytes = std::fs::read(path).ok()?;
         let (hash, content) = bytes.split_first_chunk::<32>()?;
-        if blake3::hash(content).as_bytes() != hash {
+        if hash_of(content) != *hash {
             return None;
         }
         let stored: Stored = postcard::from_bytes(content).ok()?;
         Some(ReadyState {
             stamp: stored.stamp,
+            folding: stored.folding,
             knowledge: KnowledgeState {
                 root: KnowledgeRoot::from_bytes(stored.root),
                 advisories: stored.advisories,
+                unchecked: stored.unchecked,
                 view_policy_hash: stored.view_policy_hash,
                 mutes: Arc::new(stored.mutes),
                 sources: stored
@@ -100,6 +112,8 @@ impl Ready {
         };
         let stored = Stored {
             stamp: state.stamp,
+            folding: state.folding,
+            unchecked: state.knowledge.unchecked.clone(),
             root: *state.knowledge.root.as_bytes(),
             advisories: state.knowledge.advisories,
             view_policy_hash: state.knowledge.view_policy_hash.clone(),
@@ -112,7 +126,7 @@ impl Ready {
                 .collect(),
         };
         let content = postcard::to_stdvec(&stored).map_err(io::Error::other)?;
-        let mut bytes = blake3::hash(&content).as_bytes().to_vec();
+        let mut bytes = hash_of(&content).to_vec();
         bytes.extend_from_slice(&content);
         if bytes.len() as u64 > MAX_READY_BYTES {
             return Ok(());
@@ -136,18 +150,19 @@ impl Ready {
         if !*may_be_there {
             return Ok(());
         }
+        let is_gone = |error: &io::Error| {
+            use io::ErrorKind::{NotADirectory, NotFound};
+            matches!(error.kind(), NotFound | NotADirectory)
+        };
         match std::fs::remove_file(path) {
-            Ok(()) => {
-                if let Some(folder) = path.parent() {
-                    File::open(folder)?.sync_all()?;
-                }
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) => {}
-            Err(error) => return Err(error),
+            Err(error) if !is_gone(&error) => return Err(error),
+            // Also of one that is gone: whoever removed it may have ended before that was durable.
+            _ => {}
+        }
+        match path.parent().map(File::open) {
+            Some(Err(error)) if !is_gone(&error) => return Err(error),
+            Some(Ok(folder)) => folder.sync_all()?,
+            _ => {}
         }
         *may_be_there = false;
         Ok(())
@@ -161,6 +176,7 @@ mod tests {
     fn state() -> ReadyState {
         ReadyState {
             stamp: [3; 32],
+            folding: [7; 32],
             knowledge: KnowledgeState {
                 root: KnowledgeRoot::from_bytes([4; 32]),
                 advisories: 5,
@@ -170,6 +186,7 @@ mod tests {
                     source: "ghsa".to_owned(),
                     last_checked: UnixMillis::saturating(6),
                 }],
+                unchecked: vec!["mine".to_owned()],
             },
         }
     }

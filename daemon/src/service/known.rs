@@ -73,6 +73,7 @@ mod tests {
                 root: KnowledgeRoot::from_bytes([1; 32]),
                 advisories,
                 sources: Vec::new(),
+                unchecked: Vec::new(),
                 view_policy_hash: String::new(),
                 mutes: Default::default(),
             },

@@ -195,6 +195,20 @@ fn settings_of(
     }
 }
 
+/// A hash that differs where the view may fold otherwise than it did, as far as can be told without the store: by the
+/// configuration, and by the program. What the store holds of it changes with the store.
+pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 folding by configuration");
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.update(&settings_of(chain, config, &[]).mark());
+    // Without the store nobody knows who they are.
+    for slug in &config.view.site_order {
+        hasher.update(slug.as_str().as_bytes());
+        hasher.update(&[0]);
+    }
+    *hasher.finalize().as_bytes()
+}
+
 impl SiteParts {
     /// Waits for its turn to import. A panic in an earlier import left nothing behind this lock: what it wrote
     /// was committed whole, so those after it need not fail as well.
@@ -316,6 +330,7 @@ impl SiteParts {
         // Changes wait while the view is read, so the mark cannot be written after one that it does not know.
         let state = ReadyState {
             stamp,
+            folding: folding_of(self.home.chain(), &self.config),
             knowledge: self.knowledge_state(&reader)?,
         };
         self.indexes

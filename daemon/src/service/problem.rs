@@ -1,5 +1,7 @@
 //! The store's and the bundle's errors as problems for callers.
 
+use std::io::ErrorKind;
+
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::bundle::{BundleError, BundleFault};
 use starling_store::StoreError;
@@ -59,6 +61,21 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
         ),
         EngineError::Corrupt { .. } => Problem::new(ErrorCode::StoreDamaged, detail)
             .hint("`starling doctor --rebuild` derives anew what can be derived"),
+        EngineError::Io {
+            attempted: Attempt::Open,
+            source,
+            ..
+        } if matches!(
+            source.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+        ) =>
+        {
+            Problem::new(ErrorCode::FileAccess, detail).hint(
+                "opening the store writes to its folder, its lock at least: let this user write there, or copy the \
+                 site's folder to where it can. Only a scan needs no writing, where a daemon that ended has left its \
+                 index of the very same knowledge (`match.idx`, and `scan.ready` beside the store)",
+            )
+        }
         EngineError::Io { .. } => Problem::new(ErrorCode::FileAccess, detail),
         EngineError::OtherEngine { .. } | EngineError::Missing { .. } => {
             Problem::new(ErrorCode::ConfigInvalid, detail)
@@ -86,4 +103,31 @@ pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
         BundleFault::Io => return Problem::internal(attempted, error_chain(error)),
     };
     Problem::new(code, format!("{attempted}: {}", error_chain(error))).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_cannot_be_written_says_what_can_be_done() {
+        let problem = |kind: ErrorKind, attempted| {
+            let path = "/srv/site/store".into();
+            let source = kind.into();
+            engine_problem(
+                "opening the store",
+                &EngineError::Io {
+                    attempted,
+                    path,
+                    source,
+                },
+            )
+        };
+        for kind in [ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
+            let problem = problem(kind, Attempt::Open);
+            assert_eq!(problem.code, ErrorCode::FileAccess);
+            assert!(problem.hint.as_ref().unwrap().contains("match.idx"), "{kind}");
+        }
+        assert!(problem(ErrorKind::TimedOut, Attempt::Open).hint.is_none());
+    }
 }

@@ -82,16 +82,18 @@ impl SiteParts {
             .store
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;
-        let known = self.known(&reader)?;
-        let reader = if self.started.is_none() && known.state.advisories <= INDEXED_BY_A_COMMAND {
+        let mut known = self.known(&reader)?;
+        let mut reader = reader;
+        if self.started.is_none() && known.state.advisories <= INDEXED_BY_A_COMMAND {
             drop(reader);
             self.refresh_index();
-            self.store
+            // The view was let go of: what is known is what it shows now.
+            reader = self
+                .store
                 .view()
-                .map_err(|error| store_problem("reading the view", &error))?
-        } else {
-            reader
-        };
+                .map_err(|error| store_problem("reading the view", &error))?;
+            known = self.known(&reader)?;
+        }
         let state = &known.state;
         if let Some(index) = self.indexes.find(&known.stamp) {
             if let Some(envelope) = judge.scan(documents, params, &*index, state)? {
@@ -117,17 +119,20 @@ impl SiteParts {
     /// What a verdict says of what the site knows.
     pub(crate) fn knowledge_state(&self, reader: &ViewReader<'_>) -> ServiceResult<KnowledgeState> {
         let failed = |error| store_problem("reading the view", &error);
-        let sources = reader.sources().map_err(failed)?;
-        let checks = sources.into_iter().filter_map(|(source, overview)| {
-            Some(SourceCheck {
-                source: source.to_string(),
-                last_checked: overview.checked_at?,
-            })
-        });
+        let (mut checks, mut unchecked) = (Vec::new(), Vec::new());
+        for (source, overview) in reader.sources().map_err(failed)? {
+            let source = source.to_string();
+            match overview.checked_at {
+                Some(last_checked) => checks.push(SourceCheck { source, last_checked }),
+                None if overview.records > 0 => unchecked.push(source),
+                None => {}
+            }
+        }
         Ok(KnowledgeState {
             root: reader.knowledge_root(),
             advisories: reader.advisory_count().map_err(failed)?,
-            sources: checks.collect(),
+            sources: checks,
+            unchecked,
             view_policy_hash: reader.settings().map_err(failed)?.policy.hash().to_string(),
             mutes: reader.mutes().map_err(failed)?.mutes.clone(),
         })

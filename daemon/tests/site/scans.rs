@@ -188,3 +188,82 @@ fn the_sites_policy_file_is_read_by_every_way_of_scanning() {
     let problem = scan_cold(&bench.home(NAME), &documents(None), &params());
     assert_eq!(code(problem.unwrap()), ErrorCode::PolicyInvalid);
 }
+
+#[test]
+fn a_scan_without_the_store_steps_aside_where_the_configuration_folds_otherwise() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    // One of the two sources says that nothing of what is installed is affected.
+    site.feed("acme", &[advisory("EX-1", "express", "9.0.0")]);
+    site.feed("mine", &[advisory("EX-1", "express", "1.0.0")]);
+    drop(site);
+    assert_eq!(decisions(&scan(&bench, None)), ["EX-1 warn any null"]);
+
+    let path = bench.home(NAME).join("starling.toml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    let cold = || scan_cold(&bench.home(NAME), &documents(None), &params());
+    for (view, found) in [
+        ("source_order = [\"mine\"]", 0),
+        ("source_order = [\"acme\"]", 1),
+        ("site_order = [\"site-a\"]", 1),
+        ("conflict_strategy = \"prefer_local\"", 1),
+    ] {
+        std::fs::write(&path, format!("{before}\n[view]\n{view}\n")).unwrap();
+        assert!(cold().is_none(), "{view}");
+        assert_eq!(decisions(&scan(&bench, None)).len(), found, "{view}");
+        assert!(cold().is_some(), "{view}");
+    }
+}
+
+#[test]
+fn a_source_that_was_never_taken_in_as_a_whole_is_stale_in_every_way_of_scanning() {
+    let bench = Bench::new();
+    let site = bench.site_with(NAME, "[scan]\nmax_age_hours = 48\n");
+    site.feed_whole("mine", &[advisory("EX-1", "left-pad", "9.0.0")]);
+    site.feed("acme", &[advisory("EX-2", "left-pad", "9.0.0")]);
+    drop(site);
+    let stale = |body: &Value| {
+        let reasons = body["reasons"].as_array().unwrap().iter();
+        let texts = reasons.filter(|reason| reason["code"] == "knowledge_stale");
+        texts.map(|reason| reason["text"].to_string()).collect::<Vec<_>>()
+    };
+    let body = scan(&bench, None);
+    assert_eq!(body["outcome"], "unknown");
+    let [told] = stale(&body).try_into().unwrap();
+    assert!(told.contains("source acme was never checked"), "{told}");
+    let site = bench.open(NAME);
+    site.feed_whole("acme", &[advisory("EX-2", "left-pad", "9.0.0")]);
+    drop(site);
+    assert!(stale(&scan(&bench, None)).is_empty());
+}
+
+#[test]
+fn an_sbom_is_made_of_what_the_site_knows_now() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    site.feed("mine", &[advisory("EX-1", "express", "9.0.0")]);
+    drop(site);
+    let wish = starling_scanner::sbom::Wish {
+        components: 1,
+        affected_percent: 0,
+        seed: 1,
+        ecosystems: Vec::new(),
+    };
+    let made = || {
+        let document = starling_daemon::generate_sbom(&bench.home(NAME), &wish).unwrap();
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        document["components"][0]["name"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(made(), "express");
+    let site = bench.open(NAME);
+    site.feed_whole("mine", &[advisory("EX-2", "lodash", "9.0.0")]);
+    drop(site);
+    assert_eq!(made(), "lodash");
+    // While another has the store, of the index that is there.
+    let site = bench.open(NAME);
+    assert_eq!(made(), "lodash");
+    site.feed_whole("mine", &[advisory("EX-1", "express", "9.0.0")]);
+    assert_eq!(made(), "lodash");
+    drop(site);
+    assert_eq!(made(), "express");
+}
