@@ -67,6 +67,11 @@ impl Subject {
         &self.text
     }
 
+    /// Returns the module stream that it was built in, if its URL tells.
+    pub(crate) fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
     /// Returns true if the ecosystem's order, or SemVer, can place the version.
     pub fn is_ordered(&self) -> bool {
         self.own.is_some() || self.semver().is_some()

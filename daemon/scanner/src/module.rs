@@ -13,7 +13,7 @@ use crate::purl::PackageUrl;
 const QUALIFIERS: [&str; 2] = ["rpmmod", "modularitylabel"];
 
 /// A module and its stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stream {
     name: String,
     stream: String,

@@ -7,6 +7,7 @@
 
 mod coverage;
 mod finding;
+mod repeats;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use coverage::{Coverage, Standing};
 pub use finding::{Finding, FoundPackage, MatchedRule};
+use repeats::{Judged, Repeats};
 
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::{Subject, evaluate_about};
@@ -125,6 +127,7 @@ impl Part {
             options,
             packages: BTreeMap::new(),
             ecosystems: BTreeMap::new(),
+            repeats: Repeats::among(components.len()),
             scores: Scores::default(),
             memo_space: Vec::new(),
         };
@@ -204,6 +207,8 @@ struct Scanner<'a> {
     /// Each package is looked up once per scan.
     packages: BTreeMap<(String, String), Rc<[Advisory]>>,
     ecosystems: BTreeMap<String, bool>,
+    /// Package versions that came more than once.
+    repeats: Repeats,
     /// Vectors that were scored, which repeat from finding to finding.
     scores: Scores,
     memo_space: Vec<u8>,
@@ -218,45 +223,73 @@ impl Scanner<'_> {
         findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let (Some(memo), Some(purl)) = (self.knowledge.memo(), &component.purl) else {
-            return self.judge(component, distro, findings);
+            return Ok(self.judge(component, distro, findings)?.standing);
         };
         let key = MemoKey::of(purl, component.version.as_deref(), distro, &mut self.memo_space);
         if let Some(standing) = memo.get(&key) {
             return Ok(standing);
         }
-        let before = findings.len();
-        let standing = self.judge(component, distro, findings)?;
-        if findings.len() == before {
-            memo.put(key, standing);
+        let judged = self.judge(component, distro, findings)?;
+        if judged.findings.is_empty() {
+            memo.put(key, judged.standing);
         }
-        Ok(standing)
+        Ok(judged.standing)
     }
 
-    /// Judges one component; what it finds goes into `findings`.
+    /// Judges one component; what it finds goes into `findings`, unless the same was found at another place: then only
+    /// this place does.
     fn judge(
         &mut self,
         component: &Component,
         distro: Option<&str>,
         findings: &mut Vec<Finding>,
-    ) -> Result<Standing, KnowledgeError> {
+    ) -> Result<Judged, KnowledgeError> {
         let Some(purl) = &component.purl else {
-            return Ok(Standing::Unknown);
+            return Ok(Judged::without(Standing::Unknown));
         };
         let Some(package) = package_in(purl, distro) else {
-            return Ok(Standing::UnsupportedEcosystem);
+            return Ok(Judged::without(Standing::UnsupportedEcosystem));
         };
         if !package.release_known {
-            return Ok(Standing::NoDistro);
+            return Ok(Judged::without(Standing::NoDistro));
         }
         let Some(version) = component.version.as_deref() else {
-            return Ok(Standing::Unversioned);
+            return Ok(Judged::without(Standing::Unversioned));
         };
         let subject = Subject::of(purl, &package.ecosystem, version);
+        let key = self.repeats.key(&package, &subject);
+        if let Some(judged) = key.as_ref().and_then(|key| self.repeats.judged(key)) {
+            let place = component.place.to_string();
+            let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
+            same.iter_mut()
+                .for_each(|finding| finding.places.push(place.clone()));
+            return Ok(judged.clone());
+        }
+        let first = findings.len();
+        let standing = self.judge_package(&package, &subject, component, findings)?;
+        let judged = Judged {
+            standing,
+            findings: first..findings.len(),
+        };
+        if let Some(key) = key {
+            self.repeats.keep(key, judged.clone());
+        }
+        Ok(judged)
+    }
+
+    /// Judges a package's version by all that is known of it.
+    fn judge_package(
+        &mut self,
+        package: &OsvPackage,
+        subject: &Subject,
+        component: &Component,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Standing, KnowledgeError> {
         let (mut is_known, mut undecided) = (false, false);
         for ecosystem in package.ecosystems() {
             if self.knows(ecosystem)? {
-                is_known = true;
-                undecided |= self.judge_in(ecosystem, &package, &subject, component, findings)?;
+                is_known |= package.is_known_by(ecosystem);
+                undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
             }
         }
         if !is_known {

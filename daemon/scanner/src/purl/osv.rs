@@ -28,6 +28,21 @@ impl OsvPackage {
     pub fn ecosystems(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.ecosystem.as_ref()).chain(self.also.iter().map(String::as_str))
     }
+
+    /// Whether to hold advisories of one of its ecosystems is to know something of its release: those of its own, of the
+    /// products that its release is made of, and of its release in another spelling. One record that names no
+    /// release, or an extension's, does not make every release known.
+    pub fn is_known_by(&self, ecosystem: &str) -> bool {
+        let own = self.ecosystem.as_ref();
+        let beyond = ecosystem.strip_prefix(own);
+        ecosystem == own
+            || (own.starts_with("Red Hat:") && beyond.is_some_and(|rest| rest.starts_with("::")))
+            || ecosystem.starts_with("SUSE:Linux Enterprise Module ")
+            || (own.starts_with("Docker Hardened Images:Debian:")
+                && ecosystem.starts_with("Docker Hardened Images:Debian:"))
+            // Its sources need not tell releases apart.
+            || (own.starts_with("FreeBSD:ports:") && ecosystem == "FreeBSD:ports")
+    }
 }
 
 /// One URL type (and namespace, for distributions) and its ecosystem, with the part of the suffix that the two tell.
@@ -587,6 +602,53 @@ mod tests {
         assert_eq!(also("pkg:deb/debian/curl@1?distro=debian-12").also, ["Debian"]);
         assert!(also("pkg:npm/curl@1").also.is_empty());
         assert_eq!(also("pkg:npm/curl@1").ecosystems().collect::<Vec<_>>(), ["npm"]);
+    }
+
+    #[test]
+    fn a_release_is_known_by_its_own_ecosystems_and_not_by_one_without_release() {
+        for (purl, known_by) in [
+            ("pkg:npm/curl@1", "npm"),
+            ("pkg:deb/debian/curl@1?distro=debian-12", "Debian:12"),
+            ("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04", "Ubuntu:22.04:LTS"),
+            ("pkg:golang/k8s.io/apiserver@v0.30.0", "Go"),
+            (
+                "pkg:deb/dhi/curl@8?distro=dhi-13",
+                "Docker Hardened Images:Debian:trixie, Docker Hardened Images:Debian:13",
+            ),
+            (
+                "pkg:freebsd/curl@8?arch=FreeBSD:14:amd64",
+                "FreeBSD:ports:14, FreeBSD:ports",
+            ),
+            (
+                "pkg:rpm/suse/curl@1?distro=sles-12.5",
+                "SUSE:Linux Enterprise Server 12 SP5",
+            ),
+        ] {
+            let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+            let found = package
+                .ecosystems()
+                .filter(|ecosystem| package.is_known_by(ecosystem));
+            assert_eq!(found.collect::<Vec<_>>().join(", "), known_by, "{purl}");
+        }
+        for (purl, own, parts) in [
+            (
+                "pkg:rpm/redhat/curl@1?distro=rhel-9.3",
+                "Red Hat:enterprise_linux:9",
+                10,
+            ),
+            (
+                "pkg:rpm/suse/curl@1?distro=sles-15.5",
+                "SUSE:Linux Enterprise Server 15 SP5",
+                9,
+            ),
+        ] {
+            let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+            let known = package
+                .ecosystems()
+                .filter(|ecosystem| package.is_known_by(ecosystem));
+            assert_eq!(known.count(), 1 + parts, "{purl}");
+            assert!(package.is_known_by(own) && !package.is_known_by(own.split(':').next().unwrap()));
+        }
     }
 
     #[test]
