@@ -168,7 +168,7 @@ pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> Result<IndexStamp, starling_s
 
 /// How an index is made, whatever the knowledge: how advisories fold, and the program that folds them.
 fn how_of(reader: &ViewReader<'_>) -> Result<[u8; 32], starling_store::StoreError> {
-    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 making of a match index");
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 making of a match index");
     hasher.update(&reader.settings()?.mark());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     Ok(*hasher.finalize().as_bytes())

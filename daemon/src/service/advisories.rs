@@ -315,7 +315,11 @@ fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
         return false;
     };
     let subject = Subject::new(ecosystem, version);
-    let affected = folded.fields.affected.as_ref().map(super::scan::affected_entries);
+    let affected = folded
+        .fields
+        .affected
+        .as_ref()
+        .map(super::view_knowledge::affected_entries);
     folded.state == AdvisoryState::Live
         && affected
             .unwrap_or_default()

@@ -8,7 +8,7 @@ use starling_scanner::purl::PackageUrl;
 
 use super::SiteParts;
 use super::problem::store_problem;
-use super::scan::ViewKnowledge;
+use super::view_knowledge::ViewKnowledge;
 
 impl SiteParts {
     pub(super) fn explain(&self, query: &types::ExplainQuery) -> ServiceResult<types::Explanation> {

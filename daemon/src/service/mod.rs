@@ -22,6 +22,7 @@ mod rehearsal;
 mod scan;
 mod sites;
 mod status;
+mod view_knowledge;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +51,8 @@ use known::KnownState;
 
 pub use self::explain::shown_explanation;
 pub(crate) use self::problem::{engine_problem, store_problem};
-pub(crate) use self::scan::{Judge, KEV_SOURCE, ViewKnowledge};
+pub(crate) use self::scan::Judge;
+pub(crate) use self::view_knowledge::{KEV_SOURCE, ViewKnowledge};
 
 /// By how much what is kept of the past may be older than configured where no daemon runs, in milliseconds.
 const A_DAY_MILLIS: u64 = 86_400_000;

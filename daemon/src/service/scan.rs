@@ -1,8 +1,7 @@
-//! Scanning: the view as the scanner's knowledge, and the verdict in its envelope.
+//! Scanning: the knowledge, the policy, and the verdict in its envelope.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
@@ -11,19 +10,16 @@ use starling_policy::{
     Baseline, FailOn, Judged, KnowledgeState, Policy, PolicyDocument, RegoInput, RegoPolicy, RegoSource,
     SourceCheck, VerdictHash, VexDocument, decide, exit_code,
 };
-use starling_protocol::{Source, UnixMillis};
-use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
-use starling_scanner::osv::Affected;
+use starling_protocol::UnixMillis;
+use starling_scanner::knowledge::Knowledge;
 use starling_scanner::sbom;
 use starling_scanner::scan::{ScanOptions, scan};
-use starling_scanner::severity::StatedSeverity;
-use starling_scanner::threat::Threat;
 use starling_store::ViewReader;
-use starling_view::{AdvisoryRef, AdvisoryState, CanonicalAdvisory, Field};
 
 use super::SiteParts;
 use super::known::Known;
 use super::problem::store_problem;
+use super::view_knowledge::ViewKnowledge;
 use crate::clock::now;
 use crate::config::Config;
 use crate::home::Home;
@@ -316,210 +312,4 @@ impl<'a> Given<'a> {
         }
         Ok(given)
     }
-}
-
-/// The view, as the scanner asks it.
-pub(crate) struct ViewKnowledge<'a> {
-    reader: &'a ViewReader<'a>,
-    settings: starling_view::Settings,
-    known: Mutex<BTreeMap<String, bool>>,
-    /// The source of exploited vulnerabilities where its catalogue is held, so that not being in it says
-    /// something.
-    kev: Option<Source>,
-}
-
-/// The source whose records are a catalogue of exploited vulnerabilities.
-pub(crate) const KEV_SOURCE: &str = "kev";
-/// The type under which a record's severities carry the probability of exploitation.
-const EPSS_KIND: &str = "EPSS";
-
-impl<'a> ViewKnowledge<'a> {
-    /// The view as `reader` sees it.
-    ///
-    /// # Errors
-    /// A problem of the store.
-    pub(crate) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
-        let failed = |error| store_problem("reading the view", &error);
-        // A check alone is no catalogue: of what it read, nothing may have been accepted here.
-        let mut sources = reader.sources().map_err(failed)?.into_iter();
-        let held = sources.find(|(source, overview)| source.as_str() == KEV_SOURCE && overview.records > 0);
-        Ok(Self {
-            settings: reader.settings().map_err(failed)?,
-            reader,
-            known: Mutex::default(),
-            kev: held.map(|(source, _)| source),
-        })
-    }
-}
-
-impl ViewKnowledge<'_> {
-    fn known_ecosystems(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Knowledge for ViewKnowledge<'_> {
-    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| KnowledgeError {
-            ecosystem: ecosystem.to_owned(),
-            name: name.to_owned(),
-            source,
-        };
-        let found = starling_view::advisories_by_package(self.reader, ecosystem, name)
-            .map_err(|error| failed(Box::new(error)))?;
-        let mut advisories = Vec::with_capacity(found.len());
-        for AdvisoryRef {
-            vulnerability,
-            package,
-            ..
-        } in found
-        {
-            let folded = starling_view::canonical_advisory(
-                self.reader,
-                self.reader,
-                self.reader,
-                &self.settings,
-                &vulnerability,
-                &package,
-            )
-            .map_err(|error| failed(Box::new(error)))?;
-            let listed = self
-                .kev
-                .as_ref()
-                .map(|kev| starling_view::is_stated_by(self.reader, kev, &vulnerability));
-            let listed = listed.transpose().map_err(|error| failed(Box::new(error)))?;
-            advisories.extend(folded.map(|folded| advisory_for_scan(&folded, listed)));
-        }
-        Ok(advisories)
-    }
-
-    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
-        if let Some(known) = self.known_ecosystems().get(ecosystem) {
-            return Ok(*known);
-        }
-        let known =
-            starling_view::knows_ecosystem(self.reader, ecosystem).map_err(|error| KnowledgeError {
-                ecosystem: ecosystem.to_owned(),
-                name: String::new(),
-                source: Box::new(error),
-            })?;
-        self.known_ecosystems().insert(ecosystem.to_owned(), known);
-        Ok(known)
-    }
-}
-
-/// A folded advisory in the form that matching needs; `kev` says whether a catalogue of exploited vulnerabilities
-/// lists it, none where none is held.
-fn advisory_for_scan(folded: &CanonicalAdvisory, kev: Option<bool>) -> Advisory {
-    let mut ids = vec![folded.vulnerability.to_string()];
-    ids.extend(folded.aliases.iter().map(ToString::to_string));
-    ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
-    ids.sort();
-    ids.dedup();
-    let fields = &folded.fields;
-    let text = |field: &Option<Field>| {
-        field
-            .as_ref()
-            .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
-    };
-    let withdrawn = (folded.state == AdvisoryState::Withdrawn)
-        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
-    let severities: Vec<StatedSeverity> = fields.severity.iter().flat_map(stated_severities).collect();
-    let epss = severities.iter().filter(|stated| stated.kind == EPSS_KIND);
-    let threat = Threat {
-        published: text(&fields.published),
-        kev,
-        epss: epss.filter_map(|stated| stated.value.parse().ok()).next(),
-    };
-    Advisory {
-        merge_hash: folded.merge_hash.to_string(),
-        vulnerability: folded.vulnerability.to_string(),
-        ids,
-        summary: text(&fields.summary).unwrap_or_default(),
-        withdrawn,
-        severities,
-        threat,
-        affected: fields.affected.as_ref().map(affected_entries).unwrap_or_default(),
-        provenance: provenance(folded),
-        conflicts: conflicts(folded),
-    }
-}
-
-/// Severities of the winner, then of the losers, each with its source.
-pub(super) fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
-    let winner = (&field.provenance, &field.value);
-    let losers = field.losers.iter().map(|loser| (&loser.provenance, &loser.value));
-    let mut stated = Vec::new();
-    for (provenance, value) in std::iter::once(winner).chain(losers) {
-        let listed: Vec<starling_scanner::osv::Severity> =
-            serde_json::from_str(value.as_str()).unwrap_or_default();
-        stated.extend(listed.into_iter().map(|severity| StatedSeverity {
-            source: provenance.source.to_string(),
-            kind: severity.kind,
-            value: severity.score.0,
-        }));
-    }
-    stated
-}
-
-pub(super) fn affected_entries(field: &Field) -> Vec<Affected> {
-    // One entry that does not read must not hide the others.
-    let entries: Vec<serde_json::Value> = serde_json::from_str(field.value.as_str()).unwrap_or_default();
-    entries
-        .into_iter()
-        .filter_map(|entry| serde_json::from_value(entry).ok())
-        .collect()
-}
-
-fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
-    let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for edge in &folded.edges {
-        use starling_view::EdgeState;
-        if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn) {
-            let sites = records
-                .entry((edge.source.to_string(), edge.id.to_string()))
-                .or_default();
-            sites.push(edge.author.to_string());
-        }
-    }
-    records
-        .into_iter()
-        .map(|((source, record), mut sites)| {
-            sites.sort();
-            sites.dedup();
-            Provenance {
-                source,
-                record,
-                sites,
-            }
-        })
-        .collect()
-}
-
-fn conflicts(folded: &CanonicalAdvisory) -> Vec<Conflict> {
-    let fields = &folded.fields;
-    let named = [
-        ("affected", &fields.affected),
-        ("severity", &fields.severity),
-        ("withdrawn", &fields.withdrawn),
-    ];
-    let mut conflicts = Vec::new();
-    for (name, field) in named {
-        if let Some(field) = field.as_ref().filter(|field| !field.losers.is_empty()) {
-            let mut lost: Vec<String> = field
-                .losers
-                .iter()
-                .map(|loser| loser.provenance.source.to_string())
-                .collect();
-            lost.sort();
-            lost.dedup();
-            let chosen = field.provenance.source.to_string();
-            conflicts.push(Conflict {
-                field: name.to_owned(),
-                chosen,
-                lost,
-            });
-        }
-    }
-    conflicts
 }

@@ -267,3 +267,68 @@ fn an_sbom_is_made_of_what_the_site_knows_now() {
     drop(site);
     assert_eq!(made(), "express");
 }
+
+const HIGH: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N";
+const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+
+#[test]
+fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    let about = |mut record: Value, kind: &str, score: &str| {
+        record["aliases"] = json!(["CVE-2025-1"]);
+        record["severity"] = json!([{"type": kind, "score": score}]);
+        record
+    };
+    let mut plain = advisory("EX-1", "express", "9.0.0");
+    plain["aliases"] = json!(["CVE-2025-1"]);
+    site.feed("mine", &[plain]);
+    drop(site);
+    let shown = |body: &Value| {
+        let finding = &body["findings"][0];
+        let severity = &finding["severity"];
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        [
+            &severity["level"],
+            &severity["stated"]["source"],
+            &finding["epss"],
+        ]
+        .map(text)
+        .join(" ")
+    };
+    assert_eq!(shown(&scan(&bench, None)), "unknown - -");
+
+    // None of these names the package; one names another.
+    let site = bench.open(NAME);
+    site.feed("nvd", &[about(listed("CVE-2025-1", "EX-9"), "CVSS_V3", CRITICAL)]);
+    site.feed("epss", &[about(listed("EPSS-1", "EX-9"), "EPSS", "0.97425")]);
+    site.feed(
+        "acme",
+        &[about(advisory("ACME-1", "left-pad", "1.0.0"), "CVSS_V3", HIGH)],
+    );
+    drop(site);
+    assert_eq!(
+        shown(&scan(&bench, None)),
+        "high acme 0.97425",
+        "nvd comes last unless it is preferred"
+    );
+    let preferred = "format: starling-policy/1\nseverity_sources: [nvd]\n";
+    assert_eq!(shown(&scan(&bench, Some(preferred))), "critical nvd 0.97425");
+
+    // A source's word on the package itself stands before what it says elsewhere.
+    let site = bench.open(NAME);
+    let own = about(advisory("ACME-2", "express", "9.0.0"), "severity", "low");
+    site.feed("acme", &[own]);
+    drop(site);
+    assert_eq!(shown(&scan(&bench, None)), "low acme 0.97425");
+    assert_eq!(shown(&scan(&bench, Some(preferred))), "critical nvd 0.97425");
+
+    // What is withdrawn says nothing.
+    let site = bench.open(NAME);
+    let mut gone = about(listed("CVE-2025-1", "EX-9"), "CVSS_V3", CRITICAL);
+    gone["withdrawn"] = json!("2025-03-01T00:00:00Z");
+    gone["modified"] = json!("2025-03-01T00:00:00Z");
+    site.feed("nvd", &[gone]);
+    drop(site);
+    assert_eq!(shown(&scan(&bench, Some(preferred))), "low acme 0.97425");
+}

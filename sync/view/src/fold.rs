@@ -31,7 +31,7 @@ use crate::rows::{Rows, Table};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
 
-/// A record that feeds an advisory.
+/// A record that feeds an advisory, or is about its vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feeding {
     /// The record.
@@ -194,8 +194,23 @@ pub fn stated_fields(
     }
 }
 
+/// Returns what one record's body says of the severity, if it says anything.
+///
+/// # Errors
+/// When the value could not be kept as text.
+pub fn stated_severity(body: &[u8]) -> Result<Option<JsonText>, ViewError> {
+    let body = json::parse(body).ok();
+    let severity = body
+        .as_ref()
+        .and_then(|body| body.get(FieldName::Severity.as_str()));
+    severity
+        .filter(|value| says_something(value))
+        .map(JsonText::of)
+        .transpose()
+}
+
 /// Orders records as their fields win.
-fn in_fold_order(policy: &CompiledPolicy, a: &Feeding, b: &Feeding) -> Ordering {
+pub(crate) fn in_fold_order(policy: &CompiledPolicy, a: &Feeding, b: &Feeding) -> Ordering {
     let rest = |feeding: &Feeding| (feeding.content, feeding.record.id.clone());
     a.is_withdrawn
         .cmp(&b.is_withdrawn)

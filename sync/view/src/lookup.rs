@@ -13,10 +13,11 @@ use crate::codec::{
     write_package,
 };
 use crate::error::ViewError;
-use crate::fold::silent_state;
+use crate::fold::{Feeding, in_fold_order, silent_state};
 use crate::identity::{Closure, Closures, vulnerabilities_of};
 use crate::limits::MAX_COMPONENT_MEMBERS;
 use crate::package::PackageId;
+use crate::policy::CompiledPolicy;
 use crate::ports::RecordKey;
 use crate::reading::{
     Feed, damaged, decode_edge_key, decode_record, decode_record_key, edge_is_withdrawn, feed_of,
@@ -82,27 +83,33 @@ pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>,
     Ok(advisories)
 }
 
-/// Returns whether a record of the source that is not withdrawn belongs to a vulnerability, whatever package it
-/// names: a catalogue of exploited vulnerabilities names none.
+/// Returns the records that belong to a vulnerability and are not withdrawn, whatever packages they name, in fold
+/// order: what they say of the vulnerability itself, its severity or that it is exploited, holds in every package.
 ///
 /// # Errors
 /// When the rows could not be read.
-pub fn is_stated_by<R: Rows>(
+pub fn records_about<R: Rows>(
     rows: &R,
-    source: &Source,
+    policy: &CompiledPolicy,
     vulnerability: &VulnerabilityId,
-) -> Result<bool, ViewError> {
+) -> Result<Vec<Feeding>, ViewError> {
     let mut closures = Closures::new();
+    let mut about = Vec::new();
     for (record, row) in records_near(rows, vulnerability, &mut closures)? {
-        if record.source != *source || row.state != RecordState::Live {
-            continue;
-        }
         let own = VulnerabilityId::of_record(&record.id);
-        if vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability) {
-            return Ok(true);
+        if row.state == RecordState::Live
+            && vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability)
+            && let Some(content) = row.content
+        {
+            about.push(Feeding {
+                record,
+                content,
+                is_withdrawn: false,
+            });
         }
     }
-    Ok(false)
+    about.sort_by(|a, b| in_fold_order(policy, a, b));
+    Ok(about)
 }
 
 /// Returns the advisories of a package of one ecosystem with its suffix, sorted by vulnerability.

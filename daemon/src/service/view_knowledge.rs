@@ -1,0 +1,316 @@
+//! The view as the scanner's knowledge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use starling_api::ServiceResult;
+use starling_protocol::{ContentHash, Source};
+use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
+use starling_scanner::osv::Affected;
+use starling_scanner::severity::{StatedSeverity, choose};
+use starling_scanner::threat::{Probability, Threat};
+use starling_store::ViewReader;
+use starling_view::{
+    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Feeding, Field, JsonText, RecordKey,
+    VulnerabilityId,
+};
+
+use super::problem::store_problem;
+
+/// The source whose records are a catalogue of exploited vulnerabilities.
+pub(crate) const KEV_SOURCE: &str = "kev";
+/// The type under which a record's severities carry the probability of exploitation.
+const EPSS_KIND: &str = "EPSS";
+/// Vulnerabilities, and records, that are remembered from one package to the next: packages of one project share
+/// theirs, and lie side by side.
+const REMEMBERED: usize = 4_096;
+
+/// The view, as the scanner asks it.
+pub(crate) struct ViewKnowledge<'a> {
+    reader: &'a ViewReader<'a>,
+    settings: starling_view::Settings,
+    known: Mutex<BTreeMap<String, bool>>,
+    about: Mutex<BTreeMap<VulnerabilityId, Arc<[Feeding]>>>,
+    stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
+    /// The source of exploited vulnerabilities where its catalogue is held, so that not being in it says
+    /// something.
+    kev: Option<Source>,
+}
+
+impl<'a> ViewKnowledge<'a> {
+    /// The view as `reader` sees it.
+    ///
+    /// # Errors
+    /// A problem of the store.
+    pub(crate) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
+        let failed = |error| store_problem("reading the view", &error);
+        // A check alone is no catalogue: of what it read, nothing may have been accepted here.
+        let mut sources = reader.sources().map_err(failed)?.into_iter();
+        let held = sources.find(|(source, overview)| source.as_str() == KEV_SOURCE && overview.records > 0);
+        Ok(Self {
+            settings: reader.settings().map_err(failed)?,
+            reader,
+            known: Mutex::default(),
+            about: Mutex::default(),
+            stated: Mutex::default(),
+            kev: held.map(|(source, _)| source),
+        })
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives what is remembered, else what is made and remembered from then on.
+fn remembered<K: Ord + Clone, T: ?Sized>(
+    memory: &Mutex<BTreeMap<K, Arc<T>>>,
+    key: &K,
+    make: impl FnOnce() -> Result<Arc<T>, Failure>,
+) -> Result<Arc<T>, Failure> {
+    if let Some(known) = locked(memory).get(key) {
+        return Ok(Arc::clone(known));
+    }
+    let made = make()?;
+    let mut memory = locked(memory);
+    if memory.len() >= REMEMBERED {
+        memory.clear();
+    }
+    memory.insert(key.clone(), Arc::clone(&made));
+    Ok(made)
+}
+
+impl ViewKnowledge<'_> {
+    /// The records about a vulnerability, in fold order.
+    fn about(&self, vulnerability: &VulnerabilityId) -> Result<Arc<[Feeding]>, Failure> {
+        remembered(&self.about, vulnerability, || {
+            Ok(starling_view::records_about(self.reader, &self.settings.policy, vulnerability)?.into())
+        })
+    }
+
+    /// What a record says of the severity.
+    fn stated_by(&self, record: &Feeding) -> Result<Arc<[StatedSeverity]>, Failure> {
+        // By content alone: who looks it up names the source.
+        remembered(&self.stated, &record.content, || {
+            let body = starling_view::Bodies::body(self.reader, &record.content)?;
+            let text = body
+                .map(|body| starling_view::stated_severity(&body))
+                .transpose()?;
+            let severities = text.flatten().map(|text| listed(&record.record.source, &text));
+            Ok(severities.unwrap_or_default().into())
+        })
+    }
+
+    fn advisory(&self, folded: &CanonicalAdvisory) -> Result<Advisory, Failure> {
+        let about = self.about(&folded.vulnerability)?;
+        let mut advisory = advisory_for_scan(folded);
+        advisory.threat.kev = self
+            .kev
+            .as_ref()
+            .map(|kev| about.iter().any(|found| found.record.source == *kev));
+        let edges = folded.edges.iter();
+        let feeding: BTreeSet<RecordKey> = edges
+            .filter(|edge| matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn))
+            .map(|edge| RecordKey::new(edge.source.clone(), edge.id.clone()))
+            .collect();
+        for record in about.iter().filter(|found| !feeding.contains(&found.record)) {
+            add_from_elsewhere(
+                &mut advisory,
+                record.record.source.as_str(),
+                &self.stated_by(record)?,
+            );
+        }
+        advisory.threat.epss = advisory.severities.iter().find_map(epss_of);
+        Ok(advisory)
+    }
+}
+
+/// The probability of exploitation, if that is what is stated.
+fn epss_of(stated: &StatedSeverity) -> Option<Probability> {
+    (stated.kind == EPSS_KIND)
+        .then(|| stated.value.parse().ok())
+        .flatten()
+}
+
+/// Takes in what a record that does not name the package says of the vulnerability. A source's word on the package
+/// itself stands: of each source the first record that rates counts, and of all one probability.
+fn add_from_elsewhere(advisory: &mut Advisory, source: &str, stated: &[StatedSeverity]) {
+    let rates = |one: &&StatedSeverity| choose(std::slice::from_ref(*one), &[]).stated.is_some();
+    let mut own = advisory.severities.iter().filter(|own| own.source == source);
+    let has_rated = own.any(|own| rates(&own));
+    let has_epss = advisory.severities.iter().any(|own| epss_of(own).is_some());
+    let is_news = |one: &&StatedSeverity| match epss_of(one) {
+        Some(_) => !has_epss,
+        None => !has_rated && rates(one),
+    };
+    let news = stated.iter().filter(is_news).map(|one| StatedSeverity {
+        source: source.to_owned(),
+        ..one.clone()
+    });
+    advisory.severities.extend(news.collect::<Vec<_>>());
+}
+
+impl Knowledge for ViewKnowledge<'_> {
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| KnowledgeError {
+            ecosystem: ecosystem.to_owned(),
+            name: name.to_owned(),
+            source,
+        };
+        let found = starling_view::advisories_by_package(self.reader, ecosystem, name)
+            .map_err(|error| failed(Box::new(error)))?;
+        let mut advisories = Vec::with_capacity(found.len());
+        for AdvisoryRef {
+            vulnerability,
+            package,
+            ..
+        } in found
+        {
+            let folded = starling_view::canonical_advisory(
+                self.reader,
+                self.reader,
+                self.reader,
+                &self.settings,
+                &vulnerability,
+                &package,
+            )
+            .map_err(|error| failed(Box::new(error)))?;
+            if let Some(folded) = folded {
+                advisories.push(self.advisory(&folded).map_err(failed)?);
+            }
+        }
+        Ok(advisories)
+    }
+
+    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+        if let Some(known) = locked(&self.known).get(ecosystem) {
+            return Ok(*known);
+        }
+        let known =
+            starling_view::knows_ecosystem(self.reader, ecosystem).map_err(|error| KnowledgeError {
+                ecosystem: ecosystem.to_owned(),
+                name: String::new(),
+                source: Box::new(error),
+            })?;
+        locked(&self.known).insert(ecosystem.to_owned(), known);
+        Ok(known)
+    }
+}
+
+/// A folded advisory in the form that matching needs, with what the records that feed it say.
+fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
+    let mut ids = vec![folded.vulnerability.to_string()];
+    ids.extend(folded.aliases.iter().map(ToString::to_string));
+    ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
+    ids.sort();
+    ids.dedup();
+    let fields = &folded.fields;
+    let text = |field: &Option<Field>| {
+        field
+            .as_ref()
+            .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
+    };
+    let withdrawn = (folded.state == AdvisoryState::Withdrawn)
+        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
+    let threat = Threat {
+        published: text(&fields.published),
+        ..Threat::default()
+    };
+    Advisory {
+        merge_hash: folded.merge_hash.to_string(),
+        vulnerability: folded.vulnerability.to_string(),
+        ids,
+        summary: text(&fields.summary).unwrap_or_default(),
+        withdrawn,
+        severities: fields.severity.iter().flat_map(stated_severities).collect(),
+        threat,
+        affected: fields.affected.as_ref().map(affected_entries).unwrap_or_default(),
+        provenance: provenance(folded),
+        conflicts: conflicts(folded),
+    }
+}
+
+/// Severities of the winner, then of the losers, each with its source.
+pub(super) fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
+    let winner = (&field.provenance, &field.value);
+    let losers = field.losers.iter().map(|loser| (&loser.provenance, &loser.value));
+    std::iter::once(winner)
+        .chain(losers)
+        .flat_map(|(provenance, value)| listed(&provenance.source, value))
+        .collect()
+}
+
+/// The severities of one list, on the word of this source; none of a list that does not read.
+fn listed(source: &Source, list: &JsonText) -> Vec<StatedSeverity> {
+    let listed: Vec<starling_scanner::osv::Severity> =
+        serde_json::from_str(list.as_str()).unwrap_or_default();
+    let stated = listed.into_iter().map(|severity| StatedSeverity {
+        source: source.to_string(),
+        kind: severity.kind,
+        value: severity.score.0,
+    });
+    stated.collect()
+}
+
+pub(super) fn affected_entries(field: &Field) -> Vec<Affected> {
+    // One entry that does not read must not hide the others.
+    let entries: Vec<serde_json::Value> = serde_json::from_str(field.value.as_str()).unwrap_or_default();
+    entries
+        .into_iter()
+        .filter_map(|entry| serde_json::from_value(entry).ok())
+        .collect()
+}
+
+fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
+    let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for edge in &folded.edges {
+        if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn) {
+            let sites = records
+                .entry((edge.source.to_string(), edge.id.to_string()))
+                .or_default();
+            sites.push(edge.author.to_string());
+        }
+    }
+    records
+        .into_iter()
+        .map(|((source, record), mut sites)| {
+            sites.sort();
+            sites.dedup();
+            Provenance {
+                source,
+                record,
+                sites,
+            }
+        })
+        .collect()
+}
+
+fn conflicts(folded: &CanonicalAdvisory) -> Vec<Conflict> {
+    let fields = &folded.fields;
+    let named = [
+        ("affected", &fields.affected),
+        ("severity", &fields.severity),
+        ("withdrawn", &fields.withdrawn),
+    ];
+    let mut conflicts = Vec::new();
+    for (name, field) in named {
+        if let Some(field) = field.as_ref().filter(|field| !field.losers.is_empty()) {
+            let mut lost: Vec<String> = field
+                .losers
+                .iter()
+                .map(|loser| loser.provenance.source.to_string())
+                .collect();
+            lost.sort();
+            lost.dedup();
+            let chosen = field.provenance.source.to_string();
+            conflicts.push(Conflict {
+                field: name.to_owned(),
+                chosen,
+                lost,
+            });
+        }
+    }
+    conflicts
+}
