@@ -34,7 +34,7 @@ pub(crate) struct Import {
     /// The source that it is of, such as `ghsa`
     #[arg(long, value_name = "NAME")]
     source: SourceName,
-    /// The input is the whole source: what is missing from it becomes absent
+    /// The input is the whole source: what is missing from it becomes absent, and the source is checked as of now
     #[arg(long)]
     complete: bool,
     /// Refuse all of it when one file is rejected

@@ -60,7 +60,7 @@ pub(crate) struct Scan {
     /// End with 5 unless this share of the packages was judged, as in 95 or 99.5
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     min_coverage: Option<u16>,
-    /// End with 4 when a source was last checked longer ago, as in 48h or 7d
+    /// End with 4 when a source was last checked longer ago, as in 48h or 7d, or never
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     max_age: Option<u64>,
     /// The moment to judge at, as in 2025-01-15T10:30:00.000Z; that of --as-of, else now, when absent

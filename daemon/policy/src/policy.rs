@@ -105,7 +105,8 @@ pub struct Policy {
     pub warn_on: Option<FailOn>,
     /// The least share of packages that must be judged, in hundredths of a percent (0 to 10,000).
     pub min_coverage_basis_points: Option<u16>,
-    /// The oldest a source's last check may be at the time of judgement, in seconds.
+    /// The oldest a source's last check may be at the time of judgement, in seconds; one that was never checked is
+    /// older.
     pub max_age_seconds: Option<u64>,
     /// Sources whose severities are preferred, best first.
     pub severity_sources: Vec<String>,

@@ -226,7 +226,8 @@ pub struct Scan {
     pub fail_on: Option<String>,
     /// Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5.
     pub min_coverage_percent: Option<u8>,
-    /// Oldest that a source's last check may be, in hours; past it a scan ends with exit code 4.
+    /// Oldest that a source's last check may be, in hours; past it, or where a source was never checked, a scan ends with
+    /// exit code 4.
     pub max_age_hours: Option<u64>,
     /// The site's policy file, absolute or in the site's folder; flags and the keys above fill what it leaves open.
     pub policy_file: Option<PathBuf>,
