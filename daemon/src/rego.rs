@@ -38,6 +38,9 @@ pub struct RegoSummary {
     pub tests: usize,
 }
 
+/// Addresses that the allocator of a process that evaluates claims at once; more when it needs them.
+const ALLOCATOR_CLAIM_KIB: &str = "65536";
+
 /// Evaluates a policy over no findings, which finds all that is wrong with it besides what it says of findings.
 ///
 /// # Errors
@@ -125,6 +128,8 @@ fn by_process(program: &PathBuf, request: &RegoRequest) -> ServiceResult<RegoAns
     let mut child = Command::new(program)
         .arg(REGO_WORKER)
         .env_clear()
+        // Else the program's allocator claims as many addresses at its start as the process may have.
+        .env("MIMALLOC_ARENA_RESERVE", ALLOCATOR_CLAIM_KIB)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
