@@ -218,10 +218,10 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
     let present = |text: String| Some(text).filter(|text| !text.is_empty());
     let mut purl = PackageUrl {
         ty: read_type(ty)?,
-        namespace: present(trimmed(decode_segments(namespace, Dots::Kept)?)),
-        name: decode(name)?.into_owned(),
+        namespace: present(trimmed(decode_segments(namespace, Dots::Kept, mode)?)),
+        name: decode(name, mode)?.into_owned(),
         version: version
-            .map(decode)
+            .map(|version| decode(version, mode))
             .transpose()?
             .map(Cow::into_owned)
             .and_then(present),
@@ -229,7 +229,7 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
         subpath: None,
     };
     if let Some(path) = subpath {
-        purl.subpath = present(trimmed(decode_segments(path, Dots::Dropped)?));
+        purl.subpath = present(trimmed(decode_segments(path, Dots::Dropped, mode)?));
     }
     for pair in qualifiers.into_iter().flat_map(|list| list.split('&')) {
         let Some((key, value)) = pair.split_once('=') else {
@@ -242,7 +242,7 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
         if mode == Mode::Strict && key.starts_with(|c: char| c.is_ascii_uppercase()) {
             return Err("a qualifier key starts with a capital");
         }
-        take_qualifier(&mut purl.qualifiers, key, decode(value)?, mode)?;
+        take_qualifier(&mut purl.qualifiers, key, decode(value, mode)?, mode)?;
     }
     checked(purl, mode)
 }
@@ -290,10 +290,10 @@ enum Dots {
     Dropped,
 }
 
-fn decode_segments(path: &str, dots: Dots) -> Result<String, Reason> {
+fn decode_segments(path: &str, dots: Dots, mode: Mode) -> Result<String, Reason> {
     let mut out = String::with_capacity(path.len());
     for segment in path.split('/').filter(|s| !s.is_empty()) {
-        let segment = decode(segment)?;
+        let segment = decode(segment, mode)?;
         if dots == Dots::Dropped && (segment == "." || segment == "..") {
             continue;
         }
@@ -427,6 +427,23 @@ mod tests {
         }
         for text in ["", "pkg:", "npm/x", "pkg:npm", "pkg:npm/", "pkg:npm/x%ff"] {
             assert!(PackageUrl::parse_lenient(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_escape_that_is_none_is_refused_in_every_part_and_read_leniently_as_it_stands() {
+        for text in [
+            "pkg:npm/%zz/x@1",
+            "pkg:npm/x%zz@1",
+            "pkg:npm/x@1%2",
+            "pkg:npm/x@1%",
+            "pkg:npm/x?a=1%g0",
+            "pkg:npm/x#a/%+1",
+        ] {
+            let refused = PackageUrl::parse(text).unwrap_err();
+            assert!(refused.reason.contains("hexadecimal"), "{text}: {refused}");
+            let read = PackageUrl::parse_lenient(text).unwrap();
+            assert_eq!(PackageUrl::parse(&read.to_string()), Ok(read), "{text}");
         }
     }
 

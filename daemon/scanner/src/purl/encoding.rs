@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Decodes `%XX` escapes; a `%` without two hexadecimal digits stands for itself.
-pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, &'static str> {
+use super::Mode;
+
+/// Decodes `%XX` escapes; a `%` without two hexadecimal digits is refused, and leniently stands for itself.
+pub(super) fn decode(text: &str, mode: Mode) -> Result<Cow<'_, str>, &'static str> {
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
     }
@@ -15,6 +17,9 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, &'static str> {
             (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 out.push(hex_value(*high) << 4 | hex_value(*low));
                 bytes = after;
+            }
+            (b'%', _) if mode == Mode::Strict => {
+                return Err("a '%' is not followed by two hexadecimal digits");
             }
             _ => {
                 out.push(*first);
