@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
 
 use starling_documents::actor::Actor;
-use starling_documents::change::ChangeHash;
-use starling_documents::graph::ClaimedChange;
+use starling_documents::change::{ChangeError, ChangeHash, MAX_CHANGE_BYTES};
+use starling_documents::graph::{ClaimedChange, MAX_CHANGES_PER_AUTHOR, Refusal};
 use starling_documents::mutes::{DOCUMENT, FoldedMutes, MuteId, Mutes, fold_mutes};
 use starling_protocol::{
     Claim, ClaimKind, ClaimNumber, Cursor, DeltaHash, KeyRef, KnowledgeRoot, SiteId, UnixMillis,
@@ -46,8 +46,10 @@ pub struct DocumentChange {
     pub time: UnixMillis,
     /// The change's name.
     pub hash: ChangeHash,
-    /// The change.
+    /// The change; empty where it is larger than one may be.
     pub bytes: Vec<u8>,
+    /// How many bytes it has.
+    pub size: usize,
 }
 
 /// The whole document `mutes` of a site, with the claims behind it. Indexes in `folded` are those of `changes`.
@@ -61,7 +63,18 @@ pub struct MuteBook {
 
 impl MuteBook {
     fn of(changes: Vec<DocumentChange>) -> Self {
-        let folded = fold_mutes(&claimed(&changes));
+        let mut folded = fold_mutes(&claimed(&changes));
+        for (index, refusal) in &mut folded.refused {
+            if let Some(DocumentChange { size, .. }) = changes.get(*index)
+                && *size > MAX_CHANGE_BYTES
+            {
+                *refusal = Refusal::Unreadable(ChangeError::OverLimit {
+                    what: "bytes",
+                    found: *size as u64,
+                    limit: MAX_CHANGE_BYTES as u64,
+                });
+            }
+        }
         Self { changes, folded }
     }
 
@@ -272,16 +285,17 @@ impl SiteStore {
         self.append_events(txn, rows)
     }
 
-    /// Every accepted change in scope of the document `mutes`, with its claim and delta, in order of its name.
+    /// The accepted changes in scope of the document `mutes`, with claim and delta, in order of their names. Of a
+    /// log that has more than are read there is one too many, which tells of it.
     fn document_changes(&self, state: &State) -> Result<Vec<DocumentChange>, StoreError> {
-        let mut found: BTreeMap<LogId, BTreeMap<ClaimNumber, (ChangeHash, Claim)>> = BTreeMap::new();
+        let mut found = FoundChanges::default();
         let mut bad = None;
         let prefix = claim_key_prefix(DOCUMENT);
         self.engine
             .scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, row| {
                 match accepted_change(state, key, row) {
                     Some(Some((id, number, hash, claim))) => {
-                        found.entry(id).or_default().insert(number, (hash, claim));
+                        found.take(id, number, FoundChange::of(hash, &claim));
                     }
                     Some(None) => {}
                     None => bad = Some(damaged(Tree::Claims, key, "a change of a document")),
@@ -292,7 +306,7 @@ impl SiteStore {
             return Err(error);
         }
         let mut changes = Vec::new();
-        for (id, claims) in found {
+        for (id, claims) in found.by_log {
             self.find_deltas(state, id, claims, &mut changes)?;
         }
         Ok(changes)
@@ -303,14 +317,14 @@ impl SiteStore {
         &self,
         state: &State,
         id: LogId,
-        claims: BTreeMap<ClaimNumber, (ChangeHash, Claim)>,
+        claims: BTreeMap<ClaimNumber, FoundChange>,
         changes: &mut Vec<DocumentChange>,
     ) -> Result<(), StoreError> {
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
         let mut header = None;
-        for (number, (hash, claim)) in claims {
+        for (number, change) in claims {
             let holds = |header: &starling_protocol::DeltaHeader| header.last() >= number;
             let mut current = header.filter(holds);
             if current.is_none() {
@@ -336,9 +350,10 @@ impl SiteStore {
                     number,
                 },
                 delta: found.hash(),
-                time: claim.time(),
-                hash,
-                bytes: claim.payload().to_vec(),
+                time: change.time,
+                hash: change.hash,
+                bytes: change.bytes,
+                size: change.size,
             });
         }
         Ok(())
@@ -369,6 +384,51 @@ fn whatever_was_kept(row: &[u8]) -> Option<Arc<Mutes>> {
     KeptMutes::decode(row, &KnowledgeRoot::from_bytes(mark)).map(|kept| kept.mutes)
 }
 
+/// A change as its claim's row has it, held until its delta is found.
+#[derive(Debug)]
+struct FoundChange {
+    hash: ChangeHash,
+    time: UnixMillis,
+    bytes: Vec<u8>,
+    size: usize,
+}
+
+impl FoundChange {
+    fn of(hash: ChangeHash, claim: &Claim) -> Self {
+        let payload = claim.payload();
+        let bytes = if payload.len() > MAX_CHANGE_BYTES {
+            // It never counts, so it need not be held.
+            Vec::new()
+        } else {
+            payload.to_vec()
+        };
+        Self {
+            hash,
+            time: claim.time(),
+            bytes,
+            size: payload.len(),
+        }
+    }
+}
+
+/// Changes as they are found: of each log the first in its order, so that what an author writes on does neither fill
+/// the memory nor change what counts of it.
+#[derive(Debug, Default)]
+struct FoundChanges {
+    by_log: BTreeMap<LogId, BTreeMap<ClaimNumber, FoundChange>>,
+}
+
+impl FoundChanges {
+    fn take(&mut self, id: LogId, number: ClaimNumber, change: FoundChange) {
+        let log = self.by_log.entry(id).or_default();
+        log.insert(number, change);
+        // One too many is held: the fold refuses one, and says why.
+        if log.len() > MAX_CHANGES_PER_AUTHOR + 1 {
+            log.pop_last();
+        }
+    }
+}
+
 type AcceptedChange = (LogId, ClaimNumber, ChangeHash, Claim);
 
 /// A row's change, if it is accepted and in scope; none at all if the row cannot be read.
@@ -390,4 +450,40 @@ fn accepted_change(state: &State, key: &[u8], row: &[u8]) -> Option<Option<Accep
     let claim = Claim::decode(&row.frame(&claim_key)?).ok()?;
     let counts = claim.kind() == ClaimKind::DOCUMENT_CHANGE && !claim.is_tombstone();
     Some(counts.then(|| (id, row.number, ChangeHash::from_bytes(hash), claim)))
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::Lane;
+
+    use super::*;
+
+    fn change(size: usize) -> FoundChange {
+        let claim =
+            Claim::document_change(DOCUMENT, [1; 32], &vec![7; size], UnixMillis::saturating(5)).unwrap();
+        FoundChange::of(ChangeHash::from_bytes([1; 32]), &claim)
+    }
+
+    #[test]
+    fn of_an_author_without_end_the_first_changes_are_held_in_whatever_order_they_come() {
+        let log = LogId {
+            site: SiteId::from_bytes([1; 32]),
+            lane: Lane::Federation,
+        };
+        let most = MAX_CHANGES_PER_AUTHOR as u64;
+        let mut found = FoundChanges::default();
+        for number in (1..=most + 500).rev() {
+            found.take(log, ClaimNumber(number), change(1));
+            assert!(found.by_log[&log].len() <= MAX_CHANGES_PER_AUTHOR + 1);
+        }
+        let held: Vec<u64> = found.by_log[&log].keys().map(|number| number.0).collect();
+        assert_eq!(held, (1..=most + 1).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_change_over_the_bound_is_held_without_its_bytes() {
+        assert_eq!(change(MAX_CHANGE_BYTES).bytes.len(), MAX_CHANGE_BYTES);
+        let large = change(MAX_CHANGE_BYTES + 1);
+        assert_eq!((large.bytes.capacity(), large.size), (0, MAX_CHANGE_BYTES + 1));
+    }
 }

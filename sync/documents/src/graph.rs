@@ -9,7 +9,8 @@ use starling_protocol::SiteId;
 use crate::actor::Actor;
 use crate::change::{Change, ChangeError, ChangeHash};
 
-/// Most changes of one author in one document that are read.
+/// Most changes of one author in one document that are read. Who hands them over may leave out what is beyond: of
+/// each log the first so many and one more, which is then refused and tells of it.
 pub const MAX_CHANGES_PER_AUTHOR: usize = 20_000;
 
 /// A change as a claim brought it.

@@ -1,6 +1,7 @@
 //! Mutes through the door: claimed, relayed, accepted, folded, kept, and told of.
 
 use starling_documents::actor::Actor;
+use starling_documents::change::MAX_CHANGE_BYTES;
 use starling_documents::graph::Refusal;
 use starling_documents::mutes::{
     DOCUMENT, MuteId, MuteText, RemovalText, WrittenChange, write_mute, write_removal,
@@ -165,6 +166,31 @@ fn a_change_in_another_name_is_held_relayed_and_never_applied() {
         remark.contains("1 are refused") && remark.contains(&b.chain.site().short()),
         "{remark}"
     );
+}
+
+#[test]
+fn a_change_that_is_too_large_is_refused_for_its_size() {
+    let a = TestSite::new("a", 1);
+    let now = UnixMillis::saturating(5);
+    let claim = Claim::document_change(DOCUMENT, [1; 32], &[7; MAX_CHANGE_BYTES + 1], now).unwrap();
+    a.store
+        .author(Lane::Federation, [claim], &a.key, now, &Origin::default())
+        .unwrap();
+    a.mute("CVE-1");
+    let book = a.store.view().unwrap().mute_book().unwrap();
+    let [(index, refusal)] = &book.folded.refused[..] else {
+        panic!("{:?}", book.folded.refused);
+    };
+    assert!(
+        refusal.to_string().contains("16385, more than the 16384"),
+        "{refusal}"
+    );
+    assert_eq!(
+        (book.changes[*index].size, book.changes[*index].bytes.len()),
+        (16_385, 0)
+    );
+    assert_eq!(a.muted(), ["CVE-1"]);
+    a.assert_healthy();
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub struct MuteText {
     pub package: Option<String>,
     /// A pattern over ecosystems, with suffix or without; any when absent.
     pub ecosystem: Option<String>,
-    /// A pattern over what an SBOM describes, its serial number or its hash; any SBOM when absent.
+    /// A pattern over what an SBOM describes, or over its hash; any SBOM when absent.
     pub sbom: Option<String>,
     /// The last moment at which it counts; for ever when absent.
     pub until: Option<UnixMillis>,
