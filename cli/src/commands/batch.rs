@@ -5,6 +5,7 @@
 //! (`error: …`, or `{"error":…}` with `--json`). Lines are answered as they come, so a program can ask, read
 //! the answer, and ask again.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 
 use clap::Args;
@@ -39,8 +40,15 @@ pub(super) struct Fields(Vec<(&'static str, Value)>);
 
 /// Answers a question in one line of text, or as JSON.
 pub(super) trait Answer: Serialize {
-    /// The answer on one line.
-    fn line(&self) -> String;
+    /// What stands on the answer's line, in its order.
+    fn columns(&self) -> Vec<Cow<'_, str>>;
+
+    /// The answer on one line: tabs between its columns, and no control character within one.
+    fn line(&self) -> String {
+        let columns = self.columns();
+        let columns: Vec<_> = columns.iter().map(|column| plain(column)).collect();
+        columns.join("\t")
+    }
 
     /// The answer for a person who asked this alone.
     fn text(&self) -> String {
@@ -223,7 +231,7 @@ fn shown<A: Answer>(found: &Result<A, String>, json: bool) -> String {
     let unwritable = |error: serde_json::Error| format!("{{\"error\":\"writing JSON: {error}\"}}");
     match (found, json) {
         (Ok(answer), true) => serde_json::to_string(answer).unwrap_or_else(unwritable),
-        (Ok(answer), false) => plain(&answer.line()).into_owned(),
+        (Ok(answer), false) => answer.line(),
         (Err(error), true) => serde_json::to_string(&Refused { error }).unwrap_or_else(unwritable),
         (Err(error), false) => format!("error: {}", plain(error)),
     }
@@ -253,8 +261,8 @@ mod tests {
     struct Joined(String);
 
     impl Answer for Joined {
-        fn line(&self) -> String {
-            self.0.clone()
+        fn columns(&self) -> Vec<Cow<'_, str>> {
+            self.0.split('+').map(Cow::Borrowed).collect()
         }
     }
 
@@ -280,7 +288,15 @@ mod tests {
     #[test]
     fn every_spelling_of_a_question_is_read() {
         let input = b"1\t2\r\n[\"1\",\"2\"]\n{\"b\":\"2\",\"a\":\"1\",\"more\":0}\n\"1\"\n1\t";
-        assert_eq!(answers(input, false), ["1+2", "1+2", "1+2", "1+-", "1+-"]);
+        assert_eq!(answers(input, false), ["1\t2", "1\t2", "1\t2", "1\t-", "1\t-"]);
+    }
+
+    #[test]
+    fn tabs_are_between_columns_and_no_control_character_is_within_one() {
+        let input = "[\"a\\tb\",\"\\u001b[2J\"]\n";
+        assert_eq!(answers(input.as_bytes(), false), ["a\u{fffd}b\t\u{fffd}[2J"]);
+        // Alone, too, a terminal is not written to with what a package URL holds.
+        assert_eq!(Joined("a\t+\u{1b}".to_owned()).text(), "a\u{fffd}\t\u{fffd}");
     }
 
     #[test]
@@ -292,7 +308,7 @@ mod tests {
             found[..5].iter().all(|line| line.starts_with("error: ")),
             "{found:?}"
         );
-        assert_eq!(found[5], "1+2");
+        assert_eq!(found[5], "1\t2");
         assert_eq!(
             answers(b"{}\n1\t2\n", true),
             ["{\"error\":\"there is no a\"}", "\"1+2\""]
@@ -309,6 +325,6 @@ mod tests {
             "{}",
             &found[0][..60]
         );
-        assert_eq!(found[1..], ["1+2"]);
+        assert_eq!(found[1..], ["1\t2"]);
     }
 }

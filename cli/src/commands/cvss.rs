@@ -1,5 +1,7 @@
 //! `starling cvss`
 
+use std::borrow::Cow;
+
 use clap::Args;
 use serde::Serialize;
 use starling_scanner::severity::{Level, Score, score_vector};
@@ -35,8 +37,8 @@ struct Scored {
 }
 
 impl Answer for Scored {
-    fn line(&self) -> String {
-        format!("{} {}", self.score, self.level)
+    fn columns(&self) -> Vec<Cow<'_, str>> {
+        vec![format!("{} {}", self.score, self.level).into()]
     }
 }
 

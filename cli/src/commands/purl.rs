@@ -1,5 +1,6 @@
 //! `starling purl …`: package URLs read, written, and mapped to OSV packages.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
@@ -128,8 +129,8 @@ impl From<&PackageUrl> for Parts {
 }
 
 impl Answer for Parts {
-    fn line(&self) -> String {
-        self.purl.clone()
+    fn columns(&self) -> Vec<Cow<'_, str>> {
+        vec![self.purl.as_str().into()]
     }
 
     fn text(&self) -> String {
@@ -158,8 +159,8 @@ impl Answer for Parts {
 struct Built(Parts);
 
 impl Answer for Built {
-    fn line(&self) -> String {
-        self.0.purl.clone()
+    fn columns(&self) -> Vec<Cow<'_, str>> {
+        self.0.columns()
     }
 }
 
@@ -178,11 +179,14 @@ struct Matched {
 }
 
 impl Answer for Matched {
-    fn line(&self) -> String {
-        match self.relation {
-            Some(relation) => relation.to_owned(),
-            None => [&self.ecosystem, &self.name, self.version.as_deref().unwrap_or("")].join("\t"),
+    fn columns(&self) -> Vec<Cow<'_, str>> {
+        if let Some(relation) = self.relation {
+            return vec![relation.into()];
         }
+        let version = self.version.as_deref().unwrap_or("");
+        [self.ecosystem.as_str(), &self.name, version]
+            .map(Cow::from)
+            .to_vec()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `starling sbom …`: what a document holds, as a scan reads it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use starling_api::file_problem;
 use starling_api_types::ExitStatus;
 use starling_scanner::sbom::{self, ComponentKind, Inventory, MAX_SBOM_BYTES, Wish};
 
-use super::Outcome;
 use super::batch::{Answer, Batch, one};
+use super::{Outcome, input};
 use crate::local::{blocking, generate_sbom};
 use crate::output::{STANDARD, write_stream};
 use crate::render::{lines, plain};
@@ -149,15 +150,16 @@ impl Shown {
 }
 
 impl Answer for Shown {
-    fn line(&self) -> String {
+    fn columns(&self) -> Vec<Cow<'_, str>> {
         let format = format!("{} {}", self.format, self.spec_version);
         let purls = self.count(|component| component.purl.is_some());
-        format!(
-            "{}\t{} components\t{purls} package URLs\t{} notes",
-            format.trim(),
-            self.components.len(),
-            self.notes.len()
-        )
+        let columns = [
+            format.trim().to_owned(),
+            format!("{} components", self.components.len()),
+            format!("{purls} package URLs"),
+            format!("{} notes", self.notes.len()),
+        ];
+        columns.map(Cow::from).to_vec()
     }
 
     fn text(&self) -> String {
@@ -234,14 +236,14 @@ fn inspect(file: &str) -> Result<Shown, String> {
 /// The whole document; one that is too large is read no further than shows it.
 fn read(file: &str) -> Result<Vec<u8>, String> {
     let path = Path::new(file);
+    if file != STANDARD {
+        return input::read_file(path, "the SBOM", MAX_SBOM_BYTES as u64)
+            .map_err(|problem| problem.detail.clone());
+    }
     let mut bytes = Vec::new();
-    let limit = MAX_SBOM_BYTES as u64 + 1;
-    let read = if file == STANDARD {
-        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|open| open.take(limit).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| file_problem("reading", path, &error).detail.clone())?;
+    let mut read = std::io::stdin().lock().take(MAX_SBOM_BYTES as u64 + 1);
+    read.read_to_end(&mut bytes)
+        .map_err(|error| file_problem("reading", path, &error).detail.clone())?;
     Ok(bytes)
 }
 

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use starling_api::limits::{
-    BASELINE_MAX_BYTES, POLICY_MAX_BYTES, REGO_MAX_BYTES, SBOM_MAX_BYTES, VEX_MAX_BYTES,
+    BASELINE_MAX_BYTES, POLICY_MAX_BYTES, REGO_MAX_BYTES, SBOM_MAX_BYTES, VEX_MAX_BYTES, VEX_MAX_DOCUMENTS,
+    VEX_TOTAL_MAX_BYTES,
 };
 use starling_api::{ScanDocuments, SiteService};
 use starling_api_types::{
@@ -72,10 +73,10 @@ pub(crate) struct Scan {
     /// Fail only on findings that this verdict, or report of several, does not have
     #[arg(long, value_name = "VERDICT")]
     baseline: Option<PathBuf>,
-    /// The policy, in place of the site's own; YAML, or Rego, whichever it is
+    /// The policy, in place of the site's own, in YAML and in Rego both; YAML, or Rego, whichever it is
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A policy in Rego to decide beside it, in place of the site's own
+    /// A policy in Rego to decide beside that of --policy; without --policy it is the only one
     #[arg(long, value_name = "FILE")]
     rego: Option<PathBuf>,
     /// What a supplier says: OpenVEX, CSAF or CycloneDX as JSON; can be given several times
@@ -135,7 +136,14 @@ impl Scan {
             };
             match outcome {
                 Err(problem) if !is_of_the_sbom(problem.code) => return Err(problem),
-                outcome => scans.push(scanned(sbom, outcome)),
+                outcome => {
+                    if let Err(problem) = &outcome
+                        && !self.is_for_the_terminal(session)
+                    {
+                        note(&format!("refused: {problem}"));
+                    }
+                    scans.push(scanned(sbom, outcome));
+                }
             }
         }
         let (mut report, mut status) = ScanReport::of(scans)?;
@@ -153,9 +161,17 @@ impl Scan {
     }
 
     async fn show(&self, session: &Session, report: &ScanReport) -> Result<(), Problem> {
+        show::write(report, self.shape(session), self.explain, &self.output).await
+    }
+
+    fn shape(&self, session: &Session) -> Shape {
         let default = if session.json() { Shape::Json } else { Shape::Table };
-        let shape = self.format.unwrap_or(default);
-        show::write(report, shape, self.explain, &self.output).await
+        self.format.unwrap_or(default)
+    }
+
+    /// Whether the report is read where it is printed.
+    fn is_for_the_terminal(&self, session: &Session) -> bool {
+        self.shape(session) == Shape::Table && self.output.as_os_str() == STANDARD
     }
 
     fn check(&self) -> Result<(), Problem> {
@@ -187,9 +203,30 @@ impl Scan {
             Some(path) => Some(input::read(path, "the Rego policy", REGO_MAX_BYTES).await?),
             None => None,
         };
+        let too_much = |found: String| {
+            let allowed = format!(
+                "{found}, and at most {VEX_MAX_DOCUMENTS} with {VEX_TOTAL_MAX_BYTES} bytes together are allowed"
+            );
+            Problem::new(
+                ErrorCode::BodyTooLarge,
+                format!("reading the VEX documents: {allowed}"),
+            )
+        };
+        if self.vex.len() > VEX_MAX_DOCUMENTS {
+            return Err(too_much(format!("there are {}", self.vex.len())));
+        }
         let mut vex = Vec::with_capacity(self.vex.len());
+        let mut size = 0;
         for path in &self.vex {
-            vex.push(input::read(path, "the VEX document", VEX_MAX_BYTES).await?);
+            let document = input::read(path, "the VEX document", VEX_MAX_BYTES).await?;
+            size += document.len() as u64;
+            if size > VEX_TOTAL_MAX_BYTES {
+                return Err(too_much(format!(
+                    "those up to {} have {size} bytes",
+                    path.display()
+                )));
+            }
+            vex.push(document);
         }
         Ok(Extras {
             baseline,
@@ -227,7 +264,7 @@ impl Scan {
             // Of several, a rule may decide in one what it does not in another: that is seen at the end.
             fail_on_unused: self.fail_on_unused && self.sboms.len() == 1,
         };
-        match session.daemon(step).await {
+        let judged = match session.daemon(step).await {
             Ok(daemon) => daemon.scan(documents, params).await,
             Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {
                 match scan_cold(session.home(), &documents, &params) {
@@ -236,7 +273,16 @@ impl Scan {
                 }
             }
             Err(problem) => Err(problem),
+        };
+        judged.map_err(|problem| self.about(sbom, problem))
+    }
+
+    /// The problem with the SBOM's name in front, where it is that SBOM's or might be: the site knows its bytes alone.
+    fn about(&self, sbom: &Path, mut problem: Problem) -> Problem {
+        if is_of_the_sbom(problem.code) || self.sboms.len() > 1 {
+            problem.detail = format!("{}: {}", sbom.display(), problem.detail);
         }
+        problem
     }
 }
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use clap::{ArgGroup, Args, Subcommand};
-use starling_api::{file_problem, limits::JSON_BODY_MAX_BYTES};
-use starling_api_types::{ErrorCode, ExitStatus, Problem, SiteAdd, SiteChange, SiteSlug, SourcePattern};
+use starling_api::limits::JSON_BODY_MAX_BYTES;
+use starling_api_types::{ExitStatus, Problem, SiteAdd, SiteChange, SiteSlug, SourcePattern};
 
-use super::Outcome;
+use super::{Outcome, input};
 use crate::progress::Step;
 use crate::render;
 use crate::session::{Session, note};
@@ -241,14 +241,7 @@ fn read_key(given: String) -> Result<String, Problem> {
     let Some(path) = given.strip_prefix('@').map(Path::new) else {
         return Ok(given);
     };
-    let size = std::fs::metadata(path)
-        .map_err(|error| file_problem("opening", path, &error))?
-        .len();
-    if size > JSON_BODY_MAX_BYTES {
-        let found = format!("reading the key in {}: the file has {size} bytes", path.display());
-        return Err(Problem::new(ErrorCode::SiteKeyInvalid, found)
-            .hint("give what `starling keys export --public` printed"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| file_problem("reading", path, &error))?;
-    Ok(text.trim().to_owned())
+    let bytes = input::read_file(path, "the key", JSON_BODY_MAX_BYTES)?;
+    // What is no text is no key either, and is refused as one.
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

@@ -1,12 +1,12 @@
 //! `starling version …`: versions held against each other and against a record.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
-use starling_api::file_problem;
 use starling_api_types::Explanation;
 use starling_scanner::explain::explain;
 use starling_scanner::knowledge::SingleRecord;
@@ -14,8 +14,8 @@ use starling_scanner::osv::Record;
 use starling_scanner::purl::PackageUrl;
 use starling_scanner::version::{Scheme, compare};
 
-use super::Outcome;
 use super::batch::{Answer, Batch, Fields};
+use super::{Outcome, input};
 use crate::local::shown_explanation;
 use crate::render;
 use crate::session::Session;
@@ -75,14 +75,14 @@ struct Compared {
 }
 
 impl Answer for Compared {
-    fn line(&self) -> String {
-        self.order.to_owned()
+    fn columns(&self) -> Vec<Cow<'_, str>> {
+        vec![self.order.into()]
     }
 }
 
 impl Answer for Explanation {
-    fn line(&self) -> String {
-        self.conclusion.as_str().to_owned()
+    fn columns(&self) -> Vec<Cow<'_, str>> {
+        vec![self.conclusion.as_str().into()]
     }
 
     fn text(&self) -> String {
@@ -151,16 +151,8 @@ fn affected(fields: &Fields, last: &mut Option<(String, SingleRecord)>) -> Resul
 }
 
 fn read_file(path: &str) -> Result<SingleRecord, String> {
-    let file = Path::new(path);
-    let size = std::fs::metadata(file)
-        .map_err(|error| file_problem("opening", file, &error).detail.clone())?
-        .len();
-    if size > MAX_RECORD_BYTES {
-        return Err(format!(
-            "reading {path}: it has more than {MAX_RECORD_BYTES} bytes"
-        ));
-    }
-    let bytes = std::fs::read(file).map_err(|error| file_problem("reading", file, &error).detail.clone())?;
+    let bytes = input::read_file(Path::new(path), "the record", MAX_RECORD_BYTES)
+        .map_err(|problem| problem.detail.clone())?;
     read_record(&bytes, path)
 }
 

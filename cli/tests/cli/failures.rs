@@ -58,6 +58,55 @@ fn a_bundle_over_the_daemons_limit_is_refused_in_its_words() {
 }
 
 #[test]
+fn a_file_that_does_not_end_is_refused_by_name_before_anyone_is_asked() {
+    let world = World::with_daemon();
+    world.file("sbom.json", b"{}");
+    for line in [
+        "scan @F/sbom.json --policy /dev/zero",
+        "scan @F/sbom.json --rego /dev/zero",
+        "scan @F/sbom.json --vex /dev/zero",
+        "sites add b --key @/dev/zero",
+        "version affected /dev/zero pkg:npm/a@1",
+    ] {
+        let run = world.run(line).ends(3);
+        let named = run.stderr.contains(": /dev/zero goes on after ");
+        assert!(named && run.stderr.contains("at most "), "{line}: {}", run.stderr);
+    }
+    let many = format!("scan @F/sbom.json{}", " --vex @F/sbom.json".repeat(65));
+    let run = world.run(&many).ends(3);
+    assert!(
+        run.stderr.contains("there are 65, and at most 64"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(world.asked(), "");
+}
+
+#[test]
+fn an_sbom_that_the_site_refuses_is_named() {
+    let world = World::with_daemon();
+    world.file("a.json", b"{}");
+    world.file("b.json", b"{}");
+    let refusal = Problem::new(ErrorCode::SbomUnreadable, "reading the SBOM: it is none");
+    let refuse = || *world.site.problem.lock().unwrap() = Some(refusal.clone());
+    refuse();
+    let run = world.run("scan @F/a.json").ends(3);
+    assert!(run.stderr.contains("a.json: reading the SBOM"), "{}", run.stderr);
+    refuse();
+    let run = world.run("scan @F/a.json @F/b.json").ends(3);
+    let stdout = String::from_utf8_lossy(&run.stdout);
+    assert!(stdout.contains("a.json: reading the SBOM"), "{stdout}");
+    // In a report that goes elsewhere nobody sees it.
+    refuse();
+    let run = world.run("scan @F/a.json @F/b.json --format csv").ends(3);
+    assert!(
+        run.stderr.starts_with("refused: ") && run.stderr.contains("a.json: reading the SBOM"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn files_that_are_not_there_are_named_before_anyone_is_asked() {
     let world = World::with_daemon();
     for line in [
