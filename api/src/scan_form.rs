@@ -43,9 +43,9 @@ pub struct ScanDocuments {
     pub sbom: Bytes,
     /// A verdict of before, bare or in its envelope: only what it does not have fails.
     pub baseline: Option<Bytes>,
-    /// A policy, in place of the site's own file: as YAML, or in Rego, told apart by content.
+    /// A policy, in place of the site's own files: as YAML, or in Rego, told apart by content.
     pub policy: Option<Bytes>,
-    /// A policy in Rego, in place of the site's own Rego file.
+    /// A policy in Rego beside it; with either, neither of the site's own files counts.
     pub rego: Option<Bytes>,
     /// VEX documents, each of its own kind.
     pub vex: Vec<Bytes>,

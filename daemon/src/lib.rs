@@ -5,6 +5,7 @@ mod clock;
 mod cold;
 pub mod config;
 mod convert;
+mod gate;
 mod generate;
 pub mod home;
 mod home_problem;

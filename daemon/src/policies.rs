@@ -198,12 +198,13 @@ impl<T: PolicyText> PolicyFile<T> {
         Ok(lines)
     }
 
-    /// The versions that were in use, newest first; what the file says now is met first.
+    /// The versions that were in use, newest first; what the file says now is met first. One that cannot be used
+    /// keeps nobody from seeing which could.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// `file_access` where the history itself cannot be read.
     pub(crate) fn history(&self, now: UnixMillis) -> ServiceResult<PolicyHistory> {
-        self.load(now)?;
+        let broken = self.load(now).err();
         let lines = self.read_history()?;
         let newest = lines.len().saturating_sub(1);
         let entries = lines.into_iter().enumerate().rev();
@@ -213,9 +214,10 @@ impl<T: PolicyText> PolicyFile<T> {
                     kept: self.path_of(&version).exists(),
                     version,
                     since: since.into(),
-                    current: index == newest && self.file.is_some(),
+                    current: index == newest && self.file.is_some() && broken.is_none(),
                 })
                 .collect(),
+            broken,
         })
     }
 
@@ -367,6 +369,14 @@ mod tests {
         let problem = policies.load(at(2)).unwrap_err();
         assert_eq!(problem.code, ErrorCode::PolicyInvalid);
         assert!(problem.detail.contains("line 1, column "), "{problem}");
+        // What was in use is listed all the same, and what is wrong is told.
+        let history = policies.history(at(2)).unwrap();
+        assert_eq!(history.versions.len(), 1);
+        assert_eq!(
+            (&history.versions[0].version, history.versions[0].current),
+            (&version, false)
+        );
+        assert_eq!(history.broken, Some(problem));
         policies.rollback(&version, at(3)).unwrap();
         assert!(policies.load(at(4)).unwrap().is_some());
     }

@@ -15,9 +15,9 @@ use crate::state::Api;
 ///
 /// The body is the SBOM itself, its kind found by content whatever its content type; or a form
 /// (`multipart/form-data`) with the SBOM in the part `sbom` and, if wanted, in `baseline` a verdict of
-/// before, against which only what is new fails, in `policy` a policy as YAML in place of the site's own,
-/// and VEX documents in any number of parts `vex`. A verdict of
-/// *fail*, or one over empty knowledge, is an answer with status 200: read `exit_code`.
+/// before, against which only what is new fails, in `policy` a policy as YAML or in Rego, in `rego` one in
+/// Rego beside it (with either of them neither of the site's own counts), and VEX documents in any number
+/// of parts `vex`. A verdict of *fail*, or one over empty knowledge, is an answer with status 200: read `exit_code`.
 #[utoipa::path(post, path = "/scan", operation_id = "scan", tag = "scan", params(ScanParams),
     request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The SBOM."),
     responses((status = 200, description = "The verdict in its envelope.", body = VerdictEnvelope)))]

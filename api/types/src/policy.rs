@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problem::Problem;
 use crate::time::Timestamp;
 
 /// Answer of `starling policy history` and `policy rollback`.
@@ -9,6 +10,9 @@ use crate::time::Timestamp;
 pub struct PolicyHistory {
     /// The versions that were in use, newest first; one that was put back is there again.
     pub versions: Vec<PolicyVersionEntry>,
+    /// Why the file as it is now cannot be used; scans end with an error until it can. Absent where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Problem>,
 }
 
 /// A version of the policy file.
@@ -18,7 +22,7 @@ pub struct PolicyVersionEntry {
     pub version: String,
     /// When it was first met.
     pub since: Timestamp,
-    /// Whether it is the one in use.
+    /// Whether it is the one in use; none is while the file is broken.
     pub current: bool,
     /// Whether its bytes are still kept.
     pub kept: bool,

@@ -65,13 +65,14 @@ pub(crate) struct Test {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The site's policy is the file that `scan.policy_file` names, and with --rego the one that `scan.rego_file`
-names. A verdict says which versions made it.
+names. A verdict says which versions made it. A file that cannot be used as it is now is told of, and keeps none of the
+versions before it from being listed.
 
 Example:
   starling policy history
   starling policy history --rego
 
-Exit codes: 0 listed, 2 no site in the folder or the policy is not valid")]
+Exit codes: 0 listed, 2 no site in the folder or its history cannot be read")]
 pub(crate) struct History {
     /// The site's policy in Rego
     #[arg(long)]

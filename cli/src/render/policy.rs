@@ -63,9 +63,21 @@ const fn action(action: Action) -> &'static str {
 
 /// `starling policy history`
 pub(crate) fn policy_history(history: &PolicyHistory) -> String {
+    let broken = history.broken.as_ref().map(|problem| {
+        let problem = problem.to_string();
+        format!(
+            "The file as it is now cannot be used, and scans end with an error: {}\n",
+            plain(&problem)
+        )
+    });
+    let broken = broken.unwrap_or_default();
     if history.versions.is_empty() {
-        return "No policy file was in use; scan.policy_file names one, scan.rego_file one in Rego.\n"
-            .to_owned();
+        let none = "No policy file was in use; scan.policy_file names one, scan.rego_file one in Rego.\n";
+        return if broken.is_empty() {
+            none.to_owned()
+        } else {
+            broken
+        };
     }
     let mut table = Table::new(["SINCE", "VERSION", ""]);
     for entry in &history.versions {
@@ -76,5 +88,5 @@ pub(crate) fn policy_history(history: &PolicyHistory) -> String {
         };
         table.row([entry.since.to_string(), entry.version.clone(), note.to_owned()]);
     }
-    table.to_string()
+    format!("{broken}{table}")
 }

@@ -33,9 +33,9 @@ pub use judge::{Cause, CauseKind};
 pub use mute::MuteReport;
 pub use policy::{FailOn, Policy, PolicyError, PolicyHash};
 pub use rego::{
-    MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoAnswer, RegoDecision,
-    RegoDecisions, RegoError, RegoInput, RegoInputError, RegoPolicy, RegoReport, RegoRequest, RegoSource,
-    RegoTest,
+    MAX_DECISION_BYTES, MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoAnswer,
+    RegoDecision, RegoDecisions, RegoError, RegoInput, RegoInputError, RegoPolicy, RegoReport, RegoRequest,
+    RegoSource, RegoTest,
 };
 pub use rule::{Expiry, Rule, RuleReport, RuleState};
 pub use verdict::{

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{DocumentError, PolicyVersion};
 
 pub use apart::{RegoAnswer, RegoRequest, RegoSource};
-pub use decisions::{MAX_DECISIONS, RegoDecision, RegoDecisions, RegoReport};
+pub use decisions::{MAX_DECISION_BYTES, MAX_DECISIONS, RegoDecision, RegoDecisions, RegoReport};
 pub use engine::MAX_REGO_STEPS;
 pub use input::{MAX_REGO_INPUT_BYTES, RegoInput, RegoInputError};
 

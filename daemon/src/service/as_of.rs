@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
@@ -14,11 +15,29 @@ use starling_store::{CursorAt, KnownMoment, LogId, MomentNumber};
 use super::SiteParts;
 use super::problem::store_problem;
 use crate::clock::now;
+use crate::gate::Gate;
 
 /// Most claims between a moment and now whose inverse is kept in memory; that of more goes to a file.
 const IN_MEMORY_CLAIMS: u64 = 20_000;
 /// Folder, within the site's own, for that file; one such answer is made at a time.
 const FOLDER: &str = "as-of";
+
+/// Most answers by the past that are made at once: each may hold as much as changed since then in memory.
+const MOST_AT_ONCE: usize = 2;
+/// Most calls that wait for their turn, each on a thread.
+const MOST_WAITING: usize = 32;
+/// How long they wait: a little less than a call may take.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// The gate before answers by the past.
+pub(super) const fn past_places() -> Gate {
+    Gate::new(
+        "answering by what was known",
+        MOST_AT_ONCE,
+        MOST_WAITING,
+        PATIENCE,
+    )
+}
 
 /// A moment of the past as it was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +150,7 @@ impl SiteParts {
         mut work: impl FnMut(&Self) -> ServiceResult<T>,
     ) -> ServiceResult<T> {
         let failed = |error| store_problem("putting back what was known", &error);
+        let _place = self.past_places.enter()?;
         let claims = self.store.claims_since(past.number).map_err(failed)?;
         if claims <= IN_MEMORY_CLAIMS {
             let layer = || engine::open(EngineKind::Memory, Path::new(""), &EngineOptions::default());

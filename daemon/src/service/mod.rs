@@ -41,6 +41,7 @@ use tokio::sync::watch;
 
 use crate::clock::now;
 use crate::config::Config;
+use crate::gate::Gate;
 use crate::home::Home;
 use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
@@ -82,6 +83,8 @@ pub(crate) struct SiteParts {
     pub(crate) policies: Arc<Policies>,
     /// Imports run one at a time: each compares with what the one before it wrote.
     pub(crate) imports: Mutex<()>,
+    /// The places for answers by the past.
+    pub(crate) past_places: Arc<Gate>,
     /// Answers by the past that take a file are made one at a time.
     pub(crate) pasts: Mutex<()>,
 }
@@ -153,6 +156,7 @@ impl Site {
             indexes,
             known,
             imports: Mutex::new(()),
+            past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
         };
         Ok(Self(Arc::new(parts)))

@@ -55,6 +55,7 @@ impl SiteParts {
             indexes: Arc::new(Indexes::nowhere()),
             known: super::known::KnownState::uncounted(),
             imports: Default::default(),
+            past_places: self.past_places.clone(),
             pasts: Default::default(),
         }
     }

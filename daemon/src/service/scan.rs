@@ -160,8 +160,8 @@ impl Judge<'_> {
         };
         let inventory = sbom::read_by(document, workers()).map_err(unreadable)?;
         let given = Given::of(documents)?;
-        let policy = self.policy(given.yaml, params)?;
-        let rego = self.rego(given.rego)?;
+        let policy = self.policy(&given, params)?;
+        let rego = self.rego(&given)?;
         let baseline = documents.baseline.as_deref().map(Baseline::read).transpose();
         let baseline = baseline.map_err(|error| {
             Problem::new(ErrorCode::BaselineUnreadable, crate::home::error_chain(&error))
@@ -225,19 +225,20 @@ impl Judge<'_> {
         }))
     }
 
-    /// The Rego policy that decides beside it: the one given, else the site's own.
-    fn rego(&self, given: Option<&[u8]>) -> ServiceResult<Option<Arc<RegoSource>>> {
-        match given {
+    /// The Rego policy that decides beside it: the one given, or the site's own where no policy is given at all.
+    fn rego(&self, given: &Given<'_>) -> ServiceResult<Option<Arc<RegoSource>>> {
+        match given.rego {
             Some(bytes) => RegoSource::of(bytes)
                 .map(|source| Some(Arc::new(source)))
                 .map_err(|error| crate::policies::invalid(Path::new("the Rego policy given"), &error)),
+            None if given.is_any() => Ok(None),
             None => self.policies.rego.load(now()),
         }
     }
 
-    /// The policy that decides: the file given, else the site's own, and over and under it the flags and
-    /// the configuration.
-    fn policy(&self, given: Option<&[u8]>, params: &types::ScanParams) -> ServiceResult<Policy> {
+    /// The policy that decides: the file given, or the site's own where no policy is given at all, and over and
+    /// under it the flags and the configuration.
+    fn policy(&self, given: &Given<'_>, params: &types::ScanParams) -> ServiceResult<Policy> {
         let configured = self.config.scan.fail_on.as_deref();
         let name = params.fail_on.map(types::FailOn::as_str).or(configured);
         let fail_on = match name {
@@ -256,12 +257,13 @@ impl Judge<'_> {
             ),
         };
         let scan = &self.config.scan;
-        let base = match given {
+        let base = match given.yaml {
             Some(bytes) => {
                 PolicyDocument::read(bytes)
                     .map_err(|error| crate::policies::invalid(Path::new("the policy given"), &error))?
                     .policy
             }
+            None if given.is_any() => Policy::default(),
             None => {
                 let own = self.policies.yaml.load(now())?;
                 own.map(|document| document.policy.clone()).unwrap_or_default()
@@ -286,7 +288,8 @@ impl Judge<'_> {
     }
 }
 
-/// The policies that come with a scan, told apart by what they begin with.
+/// The policies that come with a scan, told apart by what they begin with. With one given, neither of the site's own
+/// counts: what decides is then all in the call, and the same at every site.
 #[derive(Default)]
 struct Given<'a> {
     yaml: Option<&'a [u8]>,
@@ -311,5 +314,9 @@ impl<'a> Given<'a> {
             yaml => given.yaml = yaml,
         }
         Ok(given)
+    }
+
+    fn is_any(&self) -> bool {
+        self.yaml.is_some() || self.rego.is_some()
     }
 }

@@ -332,3 +332,50 @@ fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
     drop(site);
     assert_eq!(shown(&scan(&bench, Some(preferred))), "low acme 0.97425");
 }
+
+#[test]
+fn a_policy_that_is_given_takes_the_place_of_both_of_the_sites_own() {
+    let bench = Bench::new();
+    let site = bench.site_with(
+        NAME,
+        "[scan]\npolicy_file = \"policy.yaml\"\nrego_file = \"policy.rego\"\n",
+    );
+    feed(&site);
+    drop(site);
+    let home = bench.home(NAME);
+    let rego = |id: &str| format!("package starling\ndeny contains {{\"finding\": 0, \"id\": \"{id}\"}}\n");
+    std::fs::write(home.join("policy.yaml"), "format: starling-policy/1\nname: own\n").unwrap();
+    std::fs::write(home.join("policy.rego"), rego("own")).unwrap();
+    let judged = |policy: Option<String>, rego: Option<String>| {
+        let documents = ScanDocuments {
+            policy: policy.map(Into::into),
+            rego: rego.map(Into::into),
+            ..documents(None)
+        };
+        let params = ScanParams {
+            fail_on_unused: false,
+            ..params()
+        };
+        let site = bench.open(NAME);
+        let envelope = site.wait(site.service.scan(documents, params)).unwrap();
+        let body: Value = serde_json::from_str(envelope.verdict.as_str()).unwrap();
+        (body["policy_version"].clone(), body["rego"]["version"].clone())
+    };
+    let (own_yaml, own_rego) = judged(None, None);
+    assert!(own_yaml.is_string() && own_rego.is_string());
+    // In one language: the site's own in the other does not count either.
+    let (yaml, none) = judged(Some(POLICY.to_owned()), None);
+    assert!(
+        yaml.is_string() && yaml != own_yaml && none.is_null(),
+        "{yaml} {none}"
+    );
+    for (policy, beside) in [(Some(rego("given")), None), (None, Some(rego("given")))] {
+        let (none, given) = judged(policy, beside);
+        assert!(
+            none.is_null() && given.is_string() && given != own_rego,
+            "{none} {given}"
+        );
+    }
+    let (yaml_again, given) = judged(Some(POLICY.to_owned()), Some(rego("given")));
+    assert!(yaml_again == yaml && given.is_string() && given != own_rego);
+}

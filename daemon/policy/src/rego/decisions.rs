@@ -16,6 +16,9 @@ const MAX_ID_CHARS: usize = 100;
 /// Longest reason of a decision, in characters.
 const MAX_REASON_CHARS: usize = 2_000;
 
+/// Most bytes of all ids and reasons of one policy about one scan, as JSON writes them: they stand in the verdict.
+pub const MAX_DECISION_BYTES: usize = 8 * 1024 * 1024;
+
 /// The rules that decide, and what each does to a finding.
 pub(super) const RULES: [(&str, Action); 3] = [
     ("deny", Action::Fail),
@@ -36,6 +39,21 @@ pub struct RegoDecision {
     /// Why, as the policy says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl RegoDecision {
+    /// How many bytes its texts take as JSON.
+    fn size(&self) -> usize {
+        let texts = [Some(self.id.as_str()), self.reason.as_deref()];
+        let characters = texts.into_iter().flatten().flat_map(str::chars);
+        characters
+            .map(|c| match c {
+                '"' | '\\' => 2,
+                '\u{0}'..='\u{1f}' => 6,
+                c => c.len_utf8(),
+            })
+            .sum()
+    }
 }
 
 /// What a Rego policy decided about one scan.
@@ -122,8 +140,15 @@ pub(super) fn read(
     if into.len().saturating_add(members.len()) > MAX_DECISIONS {
         return Err(error(format!("there are more than {MAX_DECISIONS} decisions")));
     }
+    let mut left = MAX_DECISION_BYTES.saturating_sub(into.iter().map(RegoDecision::size).sum());
     for member in members {
-        into.push(one(rule, action, member, findings).map_err(error)?);
+        let decision = one(rule, action, member, findings).map_err(error)?;
+        left = left.checked_sub(decision.size()).ok_or_else(|| {
+            error(format!(
+                "the ids and reasons of all decisions have more than {MAX_DECISION_BYTES} bytes together"
+            ))
+        })?;
+        into.push(decision);
     }
     Ok(())
 }

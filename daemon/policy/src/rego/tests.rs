@@ -312,3 +312,22 @@ fn a_hundred_findings_by_forty_rules_are_within_the_steps() {
     }
     assert_eq!(decisions(&text, 100).len(), 40);
 }
+
+#[test]
+fn the_texts_of_all_decisions_together_are_bounded() {
+    // Each is within its own bounds, and there are far fewer than there may be.
+    let many = |count: usize, of: &str| {
+        format!(
+            "long := concat(\"\", [\"{of}\" | some x in numbers.range(1, 1900)])
+            deny contains {{\"id\": sprintf(\"%d\", [n]), \"reason\": long}} if some n in numbers.range(1, {count})"
+        )
+    };
+    assert_eq!(decisions(&many(2_000, "a"), 1).len(), 2_000);
+    let told = error(&many(5_000, "a"));
+    assert!(
+        told.contains("the ids and reasons of all decisions have more than 8388608 bytes"),
+        "{told}"
+    );
+    // As many as they take in the verdict, where a quote is two characters.
+    assert!(error(&many(2_500, "\\\"")).contains("have more than"));
+}

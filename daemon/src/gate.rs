@@ -1,0 +1,153 @@
+//! Places for work that is dear: a few at once, a few more that wait for their turn, the rest are told to come back.
+//!
+//! A caller that goes away leaves its work running on its thread, so without a bound whoever calls and hangs up
+//! piles up work and threads without end.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use starling_api_types::{ErrorCode, Problem};
+
+/// A gate; dropping a [`Place`] lets the next one in.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// What is done behind it, for whoever is not let in.
+    what: &'static str,
+    most: usize,
+    most_waiting: usize,
+    patience: Duration,
+    count: Mutex<Count>,
+    left: Condvar,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    inside: usize,
+    waiting: usize,
+}
+
+/// A place behind a gate.
+#[derive(Debug)]
+pub(crate) struct Place<'a>(&'a Gate);
+
+impl Gate {
+    /// A gate with `most` places; `most_waiting` more wait, each at most for `patience`.
+    pub(crate) const fn new(
+        what: &'static str,
+        most: usize,
+        most_waiting: usize,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            what,
+            most,
+            most_waiting,
+            patience,
+            count: Mutex::new(Count {
+                inside: 0,
+                waiting: 0,
+            }),
+            left: Condvar::new(),
+        }
+    }
+
+    /// Waits for a place, on a thread that may block.
+    ///
+    /// # Errors
+    /// `busy` where too many wait already, or none became free in time.
+    pub(crate) fn enter(&self) -> Result<Place<'_>, Problem> {
+        let deadline = Instant::now() + self.patience;
+        let mut count = self.count();
+        if count.inside >= self.most {
+            if count.waiting >= self.most_waiting {
+                return Err(self.busy(&format!(
+                    "{} are under way and {} wait",
+                    count.inside, count.waiting
+                )));
+            }
+            count.waiting += 1;
+            while count.inside >= self.most {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    count.waiting -= 1;
+                    let waited = format!("none of {} ended within {} s", self.most, self.patience.as_secs());
+                    return Err(self.busy(&waited));
+                }
+                let woken = self.left.wait_timeout(count, left);
+                count = woken.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            count.waiting -= 1;
+        }
+        count.inside += 1;
+        Ok(Place(self))
+    }
+
+    /// Two numbers, right after every change of them, also where a thread panicked.
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn busy(&self, found: &str) -> Problem {
+        Problem::new(ErrorCode::Busy, format!("{}: {found}", self.what)).hint("try again in a while")
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.count().inside -= 1;
+        self.0.left.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_few_are_inside_a_few_wait_and_the_rest_are_told_at_once() {
+        let gate = Gate::new("looking back", 2, 1, Duration::from_secs(60));
+        let (first, _second) = (gate.enter().unwrap(), gate.enter().unwrap());
+        std::thread::scope(|scope| {
+            let third = scope.spawn(|| gate.enter().map(|_| ()));
+            while gate.count().waiting == 0 {
+                std::thread::yield_now();
+            }
+            let problem = gate.enter().unwrap_err();
+            assert_eq!(problem.code, ErrorCode::Busy);
+            assert_eq!(problem.detail, "looking back: 2 are under way and 1 wait");
+            drop(first);
+            third.join().unwrap().unwrap();
+        });
+        assert_eq!((gate.count().inside, gate.count().waiting), (1, 0));
+    }
+
+    #[test]
+    fn whoever_waits_too_long_is_told_and_waits_no_more() {
+        let gate = Gate::new("looking back", 1, 1, Duration::from_millis(20));
+        let _inside = gate.enter().unwrap();
+        for _ in 0..2 {
+            let problem = gate.enter().unwrap_err();
+            assert!(problem.detail.contains("none of 1 ended"), "{problem}");
+        }
+        assert_eq!(gate.count().waiting, 0);
+    }
+
+    #[test]
+    fn there_are_never_more_inside_than_there_are_places() {
+        let gate = Gate::new("looking back", 3, 100, Duration::from_secs(60));
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..24 {
+                scope.spawn(|| {
+                    let _place = gate.enter().unwrap();
+                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(2));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert!(most.load(Ordering::SeqCst) <= 3);
+    }
+}
