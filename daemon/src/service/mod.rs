@@ -16,6 +16,7 @@ mod events;
 mod explain;
 mod feeds;
 mod known;
+mod mute_check;
 mod mutes;
 mod problem;
 mod rehearsal;

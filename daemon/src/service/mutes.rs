@@ -11,8 +11,8 @@ use starling_documents::mutes::{
 use starling_protocol::{Claim, Lane, UnixMillis};
 use starling_store::{DocumentChange, MuteBook, Origin};
 
-use super::SiteParts;
 use super::problem::store_problem;
+use super::{SiteParts, mute_check};
 use crate::clock::now;
 use crate::home::error_chain;
 
@@ -57,22 +57,11 @@ impl SiteParts {
     pub(super) fn add_mute(&self, add: types::MuteAdd) -> ServiceResult<types::MuteAdded> {
         let at = now();
         let text = self.mute_text(add, at)?;
-        let mut warnings = Vec::new();
-        {
-            let view = self.store.view();
-            let view = view.map_err(|error| store_problem("reading the view", &error))?;
-            let known = starling_view::advisories_by_id(&view, &text.vulnerability)
-                .map_err(|error| Problem::internal("looking a vulnerability up", error_chain(&error)))?;
-            if known.is_empty() {
-                warnings.push(format!(
-                    "this site knows no {}; the mute counts once an advisory by that name comes",
-                    text.vulnerability
-                ));
-            }
-        }
+        let mut warnings = Vec::from_iter(self.matches_nothing(&text)?);
         // One at a time: each change follows the one before it.
         let _one_at_a_time = self.one_import();
         let book = self.mute_book()?;
+        warnings.extend(mute_check::room("muting", self.own_changes(&book))?);
         let actor = self.document_actor();
         let written = write_mute(actor, &book.written_by(actor), &text);
         let id = self.claim_change("muting", written, at)?;
@@ -94,6 +83,7 @@ impl SiteParts {
             )
             .hint("`starling mute show` says by whom"));
         }
+        mute_check::room("removing a mute", self.own_changes(&book))?;
         let text = RemovalText {
             mute: MuteId::parse(&known.id).ok_or_else(|| mute_not_found(id))?,
             reason: removal.reason.trim().to_owned(),
@@ -142,18 +132,9 @@ impl SiteParts {
             }
         };
         let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
-        let package = trimmed(add.package);
-        if let Some(package) = package.as_deref()
-            && package.starts_with("pkg:")
-            && !package.contains('*')
-        {
-            starling_scanner::purl::PackageUrl::parse_lenient(package).map_err(|error| {
-                refuse(error.to_string()).hint("write a package URL, or a pattern such as `lodash*`")
-            })?;
-        }
         let text = MuteText {
-            vulnerability: add.vulnerability.trim().to_owned(),
-            package,
+            vulnerability: mute_check::vulnerability(&add.vulnerability)?,
+            package: trimmed(add.package),
             ecosystem: trimmed(add.ecosystem),
             sbom: trimmed(add.sbom),
             until,
@@ -162,6 +143,7 @@ impl SiteParts {
             created: at,
         };
         text.check().map_err(|error| refuse(error.to_string()))?;
+        mute_check::patterns(&text)?;
         Ok(text)
     }
 

@@ -6,6 +6,7 @@ mod bench;
 mod imports;
 mod indexes;
 mod lookup;
+mod mutes;
 mod past;
 mod scans;
 mod stores;

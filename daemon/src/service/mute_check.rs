@@ -1,0 +1,205 @@
+//! What is wrong with a mute before it is signed: one that can never match is refused, one that matches nothing of
+//! what the site knows now is made with a warning.
+
+use starling_api::ServiceResult;
+use starling_api_types::{ErrorCode, Problem};
+use starling_documents::graph::MAX_CHANGES_PER_AUTHOR;
+use starling_documents::mutes::MuteText;
+use starling_policy::Glob;
+use starling_scanner::name::{ecosystem_base, normalise_name};
+use starling_scanner::purl::PackageUrl;
+use starling_scanner::purl::osv::package_of;
+use starling_store::MuteBook;
+use starling_view::{PackageId, VulnerabilityId};
+
+use super::SiteParts;
+use super::problem::store_problem;
+use crate::home::error_chain;
+
+/// Changes left to a site below which it is told of the bound.
+const FEW_CHANGES: usize = 1_000;
+/// How a mute names an SBOM by its hash.
+const HASH: &str = "blake3:";
+/// Packages of an advisory that a warning names.
+const NAMED: usize = 5;
+
+fn refuse(detail: &str) -> Problem {
+    Problem::new(ErrorCode::BadRequest, format!("muting: {detail}"))
+}
+
+/// The one spelling of a vulnerability's id, by which findings go.
+///
+/// # Errors
+/// `bad_request` for what is no id.
+pub(super) fn vulnerability(text: &str) -> ServiceResult<String> {
+    let text = text.trim();
+    // Neither stands in an id of any source; a pattern would be taken for a name that nothing has.
+    let odd = text.contains(|c: char| c.is_whitespace() || matches!(c, '*' | '?'));
+    let id = VulnerabilityId::of(text).filter(|_| !odd);
+    id.map(|id| id.as_str().to_owned()).ok_or_else(|| {
+        let short: String = text.chars().take(80).collect();
+        refuse(&format!("{short:?} is no id of a vulnerability"))
+            .hint("give one id, such as CVE-2021-44228; patterns are for packages, ecosystems and SBOMs")
+    })
+}
+
+/// Refuses patterns that nothing can match.
+///
+/// # Errors
+/// `bad_request`.
+pub(super) fn patterns(text: &MuteText) -> ServiceResult<()> {
+    for (field, pattern) in [
+        ("package", &text.package),
+        ("ecosystem", &text.ecosystem),
+        ("sbom", &text.sbom),
+    ] {
+        if let Some(pattern) = pattern {
+            Glob::new(pattern).map_err(|error| refuse(&format!("{field}: {error}")))?;
+        }
+    }
+    if let Some(package) = text.package.as_deref().and_then(as_purl) {
+        let hint = "write a package URL, or a pattern such as `lodash*`";
+        PackageUrl::parse_lenient(package).map_err(|error| refuse(&error.to_string()).hint(hint))?;
+    }
+    if let Some(hash) = text.sbom.as_deref().and_then(|sbom| sbom.strip_prefix(HASH)) {
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'*' | b'?');
+        let whole = hash.len() == 64 || hash.contains('*');
+        if !whole || !hash.bytes().all(hex) {
+            return Err(refuse(&format!("{HASH}{hash:.80} is no hash of an SBOM"))
+                .hint("verdicts name it as `sbom_hash`: blake3: and 64 digits in lower case"));
+        }
+    }
+    Ok(())
+}
+
+/// A package that is named by its URL, and not by a pattern over it.
+fn as_purl(package: &str) -> Option<&str> {
+    (package.starts_with("pkg:") && !package.contains('*')).then_some(package)
+}
+
+/// Refuses a change that no site would read, its author having made as many as are read.
+///
+/// # Errors
+/// `bad_request`.
+pub(super) fn room(doing: &str, own: usize) -> ServiceResult<Option<String>> {
+    let Some(left) = MAX_CHANGES_PER_AUTHOR.checked_sub(own).filter(|left| *left > 0) else {
+        let detail = format!(
+            "{doing}: this site has made {own} changes of the list of mutes, and of one site {MAX_CHANGES_PER_AUTHOR} are \
+             read"
+        );
+        let hint =
+            "make this change at another site of the federation: a mute counts, and ends, at all of them";
+        return Err(Problem::new(ErrorCode::BadRequest, detail).hint(hint));
+    };
+    Ok((left <= FEW_CHANGES).then(|| {
+        format!(
+            "of the {MAX_CHANGES_PER_AUTHOR} changes of the list of mutes that are read of one site, {} are left here",
+            left - 1
+        )
+    }))
+}
+
+impl SiteParts {
+    /// How many changes of the list this site has made, under all of its keys.
+    pub(super) fn own_changes(&self, book: &MuteBook) -> usize {
+        let own = self.home.chain().site();
+        book.changes
+            .iter()
+            .filter(|change| change.log.site == own)
+            .count()
+    }
+
+    /// What of a mute matches nothing that the site knows now.
+    pub(super) fn matches_nothing(&self, text: &MuteText) -> ServiceResult<Option<String>> {
+        let view = self.store.view();
+        let view = view.map_err(|error| store_problem("reading the view", &error))?;
+        let known = starling_view::advisories_by_id(&view, &text.vulnerability)
+            .map_err(|error| Problem::internal("looking a vulnerability up", error_chain(&error)))?;
+        if known.is_empty() {
+            return Ok(Some(format!(
+                "this site knows no {}; the mute counts once an advisory by that name comes",
+                text.vulnerability
+            )));
+        }
+        if known.iter().any(|found| may_concern(text, &found.package)) {
+            return Ok(None);
+        }
+        let packages = known.iter().map(|found| found.package.to_string());
+        let mut named: Vec<String> = packages.take(NAMED).collect();
+        if known.len() > NAMED {
+            named.push(format!("{} more", known.len() - NAMED));
+        }
+        Ok(Some(format!(
+            "what this site knows of {} concerns {}; the mute is for none of them, and counts once an advisory says \
+             otherwise",
+            text.vulnerability,
+            named.join(", ")
+        )))
+    }
+}
+
+/// Whether a mute may match findings in a package; true where that shows in the SBOM alone.
+fn may_concern(text: &MuteText, package: &PackageId) -> bool {
+    let PackageId::Package { ecosystem, name } = package else {
+        return true;
+    };
+    let matches = |pattern: &str, name: &str| Glob::new(pattern).is_ok_and(|glob| glob.matches(name));
+    let bare = ecosystem_base(ecosystem);
+    // An ecosystem with a release is a finding's, whatever the advisory's is.
+    let fits = |pattern: &str| {
+        matches(pattern, ecosystem) || matches(pattern, bare) || matches(ecosystem_base(pattern), bare)
+    };
+    if !text.ecosystem.as_deref().is_none_or(fits) {
+        return false;
+    }
+    let Some(said) = text.package.as_deref() else {
+        return true;
+    };
+    let Some(purl) = as_purl(said) else {
+        return said.starts_with("pkg:")
+            || matches(said, name)
+            || matches(&normalise_name(ecosystem, said), &normalise_name(ecosystem, name));
+    };
+    let Ok(purl) = PackageUrl::parse_lenient(purl) else {
+        return false;
+    };
+    // What a distribution builds is known by the name of its source, which the SBOM says.
+    if matches!(purl.ty(), "deb" | "rpm" | "apk" | "alpm") {
+        return true;
+    }
+    package_of(&purl).is_some_and(|found| {
+        found.ecosystems().any(|own| ecosystem_base(own) == bare)
+            && found.name == normalise_name(ecosystem, name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_brought_into_the_spelling_of_findings_and_what_is_none_is_refused() {
+        for (given, kept) in [
+            (" cve-2021-44228 ", "CVE-2021-44228"),
+            ("ghsa-JFH8-C2JP-5V3Q", "GHSA-jfh8-c2jp-5v3q"),
+            ("RUSTSEC-2021-0001", "RUSTSEC-2021-0001"),
+        ] {
+            assert_eq!(vulnerability(given).unwrap(), kept);
+        }
+        for none in ["", " ", "CVE-2021-*", "CVE-2021-1 CVE-2021-2", "CVE-2021-?"] {
+            let problem = vulnerability(none).unwrap_err();
+            assert!(problem.detail.contains("is no id"), "{none}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_site_that_made_as_many_changes_as_are_read_is_refused_before_it_signs_another() {
+        assert_eq!(room("muting", 0).unwrap(), None);
+        let warning = room("muting", MAX_CHANGES_PER_AUTHOR - 1).unwrap().unwrap();
+        assert!(warning.contains("0 are left"), "{warning}");
+        for own in [MAX_CHANGES_PER_AUTHOR, MAX_CHANGES_PER_AUTHOR + 1] {
+            let problem = room("muting", own).unwrap_err();
+            assert!(problem.detail.contains("of one site 20000 are read"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What is said about a mute before it is signed.
+
+use starling_api_types::{ErrorCode, MuteAdd, MuteAdded, Problem};
+
+use crate::bench::{Bench, Site, advisory};
+
+/// What is said in a mute besides its vulnerability.
+type Change = Box<dyn Fn(&mut MuteAdd)>;
+
+fn add(
+    site: &Site<'_>,
+    vulnerability: &str,
+    change: impl FnOnce(&mut MuteAdd),
+) -> Result<MuteAdded, Problem> {
+    let mut add = MuteAdd {
+        vulnerability: vulnerability.to_owned(),
+        forever: true,
+        reason: "a test".to_owned(),
+        ..MuteAdd::default()
+    };
+    change(&mut add);
+    site.wait(site.service.add_mute(add))
+}
+
+fn site(bench: &Bench) -> Site<'_> {
+    let site = bench.site("site-a");
+    let records = [
+        advisory("CVE-2024-1", "express", "4.18.0"),
+        advisory("CVE-2024-2", "lodash", "4.18.0"),
+    ];
+    site.feed("mine", &records);
+    site
+}
+
+#[test]
+fn what_can_never_match_is_refused_and_nothing_is_signed() {
+    let bench = Bench::new();
+    let site = site(&bench);
+    let before = site.status().knowledge_root;
+    let refused: [(&str, Change, &str); 6] = [
+        ("CVE-2024-*", Box::new(|_| {}), "is no id of a vulnerability"),
+        (
+            "CVE-2024-1",
+            Box::new(|add| add.package = Some("pkg:npm".to_owned())),
+            "cannot read \"pkg:npm\"",
+        ),
+        (
+            "CVE-2024-1",
+            Box::new(|add| add.package = Some(String::new())),
+            "package is empty",
+        ),
+        (
+            "CVE-2024-1",
+            Box::new(|add| add.sbom = Some("blake3:00".to_owned())),
+            "is no hash of an SBOM",
+        ),
+        (
+            "CVE-2024-1",
+            Box::new(|add| add.sbom = Some(format!("blake3:{}", "AB".repeat(32)))),
+            "is no hash of an SBOM",
+        ),
+        (
+            "CVE-2024-1",
+            Box::new(|add| {
+                add.forever = false;
+                add.until = Some("2001-01-01T00:00:00.000Z".parse().unwrap());
+            }),
+            "has passed",
+        ),
+    ];
+    for (id, change, said) in refused {
+        let problem = add(&site, id, change).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::BadRequest);
+        assert!(problem.detail.contains(said), "{problem}");
+    }
+    assert_eq!(site.status().knowledge_root, before);
+}
+
+#[test]
+fn a_mute_goes_by_the_spelling_that_findings_have() {
+    let bench = Bench::new();
+    let site = site(&bench);
+    let added = add(&site, "cve-2024-1", |_| {}).unwrap();
+    assert_eq!(added.mute.vulnerability, "CVE-2024-1");
+    assert_eq!(added.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn what_matches_nothing_now_is_muted_with_a_warning() {
+    let bench = Bench::new();
+    let site = site(&bench);
+    let warned = |id: &str, change: &dyn Fn(&mut MuteAdd)| add(&site, id, change).unwrap().warnings;
+    let unknown = warned("CVE-2024-9", &|_| {});
+    assert!(unknown[0].contains("knows no CVE-2024-9"), "{unknown:?}");
+    for package in [
+        "pkg:npm/express",
+        "pkg:npm/express@4.17.0",
+        "express",
+        "exp*",
+        "pkg:npm/*",
+    ] {
+        let silent = warned("CVE-2024-1", &|add| add.package = Some(package.to_owned()));
+        assert_eq!(silent, Vec::<String>::new(), "{package}");
+    }
+    for package in ["pkg:npm/lodash", "pkg:pypi/express", "pkg:docker/express", "lod*"] {
+        let told = warned("CVE-2024-1", &|add| add.package = Some(package.to_owned()));
+        assert!(told[0].contains("concerns npm/express"), "{package}: {told:?}");
+    }
+    let told = warned("CVE-2024-1", &|add| add.ecosystem = Some("PyPI".to_owned()));
+    assert!(told[0].contains("concerns npm/express"), "{told:?}");
+    assert_eq!(
+        warned("CVE-2024-1", &|add| add.ecosystem = Some("np?".to_owned())),
+        Vec::<String>::new()
+    );
+}
