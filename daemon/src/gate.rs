@@ -120,7 +120,8 @@ mod tests {
             drop(first);
             third.join().unwrap().unwrap();
         });
-        assert_eq!((gate.count().inside, gate.count().waiting), (1, 0));
+        let count = *gate.count();
+        assert_eq!((count.inside, count.waiting), (1, 0));
     }
 
     #[test]
