@@ -122,3 +122,23 @@ fn version_help_and_completions_need_nothing() {
         );
     }
 }
+
+#[test]
+fn a_policy_in_rego_is_evaluated_within_what_its_process_gives_itself() {
+    let world = World::empty();
+    world.file("fits.rego", b"package starling\ndeny contains \"x\"\n");
+    world.run("policy validate @F/fits.rego").ends(0);
+    // A list that doubles at every line takes all memory that there is.
+    let mut text = "package starling\nx0 := [1]\n".to_owned();
+    for line in 1..40 {
+        text.push_str(&format!("x{line} := array.concat(x{0}, x{0})\n", line - 1));
+    }
+    text.push_str("deny contains \"x\" if count(x39) == 0\n");
+    world.file("large.rego", text);
+    let run = world.run("policy validate @F/large.rego").ends(2);
+    assert!(
+        run.stderr.contains("more memory, stack or processor time"),
+        "{}",
+        run.stderr
+    );
+}
