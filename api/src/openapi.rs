@@ -100,6 +100,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                     E::BaselineUnreadable,
                     E::PolicyInvalid,
                     E::VexUnreadable,
+                    E::FileAccess,
                     E::TimedOut,
                 ],
                 PAST,
@@ -111,6 +112,28 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
             false,
             vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut], PAST],
         ),
+        "list_vex" => (false, vec![&[E::VexUnreadable, E::FileAccess, E::TimedOut]]),
+        "get_vex" => (
+            false,
+            vec![&[
+                E::BadRequest,
+                E::VexUnreadable,
+                E::VexNotFound,
+                E::FileAccess,
+                E::TimedOut,
+            ]],
+        ),
+        "add_vex" => (
+            true,
+            vec![&[
+                E::BodyTooLarge,
+                E::UploadInterrupted,
+                E::VexUnreadable,
+                E::FileAccess,
+                E::DiskFull,
+            ]],
+        ),
+        "remove_vex" => (true, vec![&[E::BadRequest, E::VexNotFound, E::FileAccess]]),
         "get_site" | "site_history" | "site_status" => (false, vec![SITE]),
         "remove_site" => (true, vec![SITE]),
         "add_site" => (

@@ -16,7 +16,7 @@ use crate::guard::{catch_panic, number_limit, time_limit};
 use crate::limits::{QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
 use crate::openapi::{Document, complete};
 use crate::reply::{method_not_allowed, route_not_found};
-use crate::routes::{advisories, bundles, doctor, events, feeds, mutes, scan, sites, status};
+use crate::routes::{advisories, bundles, doctor, events, feeds, mutes, scan, sites, status, vex};
 use crate::state::Api;
 
 /// Where all routes live.
@@ -38,6 +38,8 @@ fn open_quick() -> OpenApiRouter<Api> {
         .routes(routes!(sites::status))
         .routes(routes!(mutes::list))
         .routes(routes!(mutes::get))
+        .routes(routes!(vex::list))
+        .routes(routes!(vex::get))
         .routes(routes!(events::events))
         .routes(routes!(openapi))
 }
@@ -55,6 +57,8 @@ fn admin_long() -> OpenApiRouter<Api> {
         .routes(routes!(bundles::inspect))
         .routes(routes!(bundles::validate))
         .routes(routes!(feeds::import))
+        .routes(routes!(vex::add))
+        .routes(routes!(vex::remove))
         .routes(routes!(doctor::doctor))
 }
 

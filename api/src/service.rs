@@ -15,7 +15,8 @@ use starling_api_types::{
     DoctorReport, DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation, ExportRequest,
     ExportSummary, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd,
     MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange,
-    SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+    SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry,
+    VexHash, VexList, VexRemoved,
 };
 
 use crate::scan_form::ScanDocuments;
@@ -63,6 +64,26 @@ pub trait SiteService: Send + Sync {
     ///
     /// Reports `bad_request` for what is no package URL.
     async fn explain(&self, query: ExplainQuery) -> ServiceResult<Explanation>;
+
+    /// The VEX documents that every scan of this site takes into account.
+    ///
+    /// Reports `vex_unreadable` where one is not what it was.
+    async fn vex(&self) -> ServiceResult<VexList>;
+
+    /// Keeps a VEX document as it is.
+    ///
+    /// Reports `vex_unreadable`, also where there would be too many.
+    async fn add_vex(&self, document: Bytes) -> ServiceResult<VexEntry>;
+
+    /// A kept VEX document as it was given.
+    ///
+    /// Reports `vex_not_found`, and `vex_unreadable` where it is not what it was.
+    async fn vex_document(&self, hash: &VexHash) -> ServiceResult<ByteStream>;
+
+    /// Keeps a VEX document no longer, be it damaged or not.
+    ///
+    /// Reports `vex_not_found`.
+    async fn remove_vex(&self, hash: &VexHash) -> ServiceResult<VexRemoved>;
 
     /// Every canonical advisory that answers to `name`: an id, an alias, a package URL or a merge hash.
     ///

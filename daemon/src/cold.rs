@@ -15,6 +15,7 @@ use crate::home::Home;
 use crate::match_index::{Hold, Indexes, ReadyState, SiteIndex};
 use crate::policies::Policies;
 use crate::service::{Judge, folding_of};
+use crate::vex_kept::KeptVex;
 
 /// Scans with the index alone; none if it is missing, behind or damaged, or the folder is not as it should be:
 /// then the store has to be opened, which says what is wrong or makes the index anew.
@@ -35,6 +36,7 @@ pub fn scan_cold(
         home: &home,
         config: &config,
         policies: &Policies::of(&home, &config),
+        kept_vex: &KeptVex::in_home(home.path()),
     };
     let judged = judge.scan(documents, params, &*index, &state.knowledge);
     // Damage inside of the index: the store's way finds and mends it.

@@ -21,6 +21,7 @@ mod rotate;
 mod run;
 mod service;
 mod sync_task;
+mod vex_kept;
 
 pub use cold::scan_cold;
 pub use convert::convert_store;

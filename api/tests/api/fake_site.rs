@@ -221,6 +221,29 @@ impl SiteService for FakeSite {
         })
     }
 
+    async fn vex(&self) -> ServiceResult<VexList> {
+        self.note("vex".to_owned()).await?;
+        Ok(VexList {
+            documents: vec![vex_entry()],
+        })
+    }
+
+    async fn add_vex(&self, document: Bytes) -> ServiceResult<VexEntry> {
+        self.note(format!("add_vex {}", document.len())).await?;
+        Ok(vex_entry())
+    }
+
+    async fn vex_document(&self, hash: &VexHash) -> ServiceResult<ByteStream> {
+        self.note(format!("vex_document {hash}")).await?;
+        let bytes = [Ok(Bytes::from_static(b"{}"))];
+        Ok(Box::pin(futures::stream::iter(bytes)))
+    }
+
+    async fn remove_vex(&self, hash: &VexHash) -> ServiceResult<VexRemoved> {
+        self.note(format!("remove_vex {hash}")).await?;
+        Ok(VexRemoved { hash: *hash })
+    }
+
     async fn advisory(&self, name: &str, query: AdvisoryQuery) -> ServiceResult<AdvisoryLookup> {
         let past = query.as_of.map(|as_of| format!(" as of {as_of}"));
         self.note(format!("advisory {name}{}", past.unwrap_or_default()))
@@ -449,5 +472,18 @@ impl SiteService for FakeSite {
             checks: Vec::new(),
             duration_ms: 1,
         })
+    }
+}
+
+fn vex_entry() -> VexEntry {
+    VexEntry {
+        hash: VexHash::from_bytes([5; 32]),
+        format: "OpenVEX".to_owned(),
+        author: Some("supplier".to_owned()),
+        statements: 1,
+        unusable: 0,
+        size_bytes: 2,
+        added_at: now(),
+        known: false,
     }
 }

@@ -143,6 +143,9 @@ error_codes! {
     /// A VEX document is of no known kind, or breaks its rules.
     VexUnreadable => ("vex_unreadable", 422, "VEX document not readable", NO, InputRefused);
 
+    /// The site keeps no VEX document of this hash.
+    VexNotFound => ("vex_not_found", 404, "VEX document not found", NO, InputRefused);
+
     // The past.
     /// The site does not know any more, or did not yet keep, what it knew at the moment asked for.
     HistoryExpired => ("history_expired", 410, "Moment no longer known", NO, KnowledgeMissing);

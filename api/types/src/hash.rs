@@ -154,6 +154,11 @@ hash_type!(
     ContentHash,
     "content hash"
 );
+hash_type!(
+    /// Hash of a VEX document's bytes, as they were given.
+    VexHash,
+    "VEX document's hash"
+);
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,7 @@ mod status;
 mod sync;
 mod text;
 mod time;
+mod vex;
 
 pub use advisory::{
     Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,
@@ -42,7 +43,9 @@ pub use event::{CanonicalImported, EventAction, EventId, EventRecord, MuteAction
 pub use exit::ExitStatus;
 pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};
-pub use hash::{BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash};
+pub use hash::{
+    BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash, VexHash,
+};
 pub use home::{ConvertReport, InitReport, KeyInfo, KeyList, KeyRole, PublicIdentity};
 pub use mute::{
     ChangeAside, ChangeProof, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemoval, MuteRemove,
@@ -59,3 +62,4 @@ pub use status::{FeedStatus, Health, Lane, PeerStatus, Position, Status, StoreSt
 pub use sync::{SyncSite, SyncStatus};
 pub use text::{Cursor, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
 pub use time::{Timestamp, TimestampError};
+pub use vex::{VexEntry, VexList, VexRemoved};

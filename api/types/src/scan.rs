@@ -79,7 +79,8 @@ pub struct ScanParams {
     #[param(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
     /// The moment whose knowledge to judge by: a time, a date (its end, in UTC) or a cursor; now when absent. With
-    /// equal `at` and policy the verdict has the bytes of the one that was given then.
+    /// equal `at`, policy, mutes and VEX documents, of which those of today count, the verdict has the bytes of the one
+    /// that was given then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, example = "2025-01-15")]
     pub as_of: Option<AsOf>,

@@ -11,6 +11,7 @@ mod upload;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hyper::Method;
 use starling_api::{
     BUNDLE_CONTENT_TYPE, ByteStream, EventStream, ExportedBundle, LAST_EVENT_ID, ScanDocuments,
@@ -21,7 +22,8 @@ use starling_api_types::{
     DoctorReport, DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest,
     FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded,
     MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange, SiteHistory,
-    SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+    SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash,
+    VexList, VexRemoved,
 };
 
 use self::http::{Call, read_stream};
@@ -87,6 +89,26 @@ impl SiteService for Client {
 
     async fn explain(&self, query: ExplainQuery) -> ServiceResult<Explanation> {
         self.get("/explain").query(&query)?.json().await
+    }
+
+    async fn vex(&self) -> ServiceResult<VexList> {
+        self.get("/vex").json().await
+    }
+
+    async fn add_vex(&self, document: Bytes) -> ServiceResult<VexEntry> {
+        self.post("/vex")
+            .content("application/json".to_owned(), Sent::bytes(document))
+            .json()
+            .await
+    }
+
+    async fn vex_document(&self, hash: &VexHash) -> ServiceResult<ByteStream> {
+        let response = self.get(format!("/vex/{hash}")).send().await?;
+        Ok(read_stream(response.into_body(), self.step.clone()))
+    }
+
+    async fn remove_vex(&self, hash: &VexHash) -> ServiceResult<VexRemoved> {
+        self.call(Method::DELETE, format!("/vex/{hash}")).json().await
     }
 
     async fn advisory(&self, name: &str, query: AdvisoryQuery) -> ServiceResult<AdvisoryLookup> {

@@ -24,6 +24,7 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod vex;
 
 use starling_api_types::{ExitStatus, Problem};
 
@@ -54,6 +55,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Selftest(args) => args.run(session),
         Command::Policy(args) => args.run(session).await,
         Command::Mute(args) => args.run(session).await,
+        Command::Vex(args) => args.run(session).await,
         Command::Events(args) => args.run(session).await,
         Command::Doctor(args) => args.run(session).await,
         Command::Store(args) => args.run(session).await,

@@ -32,7 +32,8 @@ use crate::session::{Session, note};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Equal knowledge, policy and --at give the same verdict bytes at every site. With --as-of the knowledge is that of
-an earlier moment, as far back as `starling status` says; the verdict has the bytes of the one given then.
+an earlier moment, as far back as `starling status` says; policy, mutes and the VEX documents that are kept
+(`starling vex list`) are today's. With those of then the verdict has the bytes of the one given then.
 
 Of several SBOMs each is judged by itself; one that is refused does not keep the others from it. The
 command then ends with the first of 1, 2, 3, 4, 5 that any of them ends with.
@@ -79,7 +80,7 @@ pub(crate) struct Scan {
     /// A policy in Rego to decide beside that of --policy; without --policy it is the only one
     #[arg(long, value_name = "FILE")]
     rego: Option<PathBuf>,
-    /// What a supplier says: OpenVEX, CSAF or CycloneDX as JSON; can be given several times
+    /// What a supplier says, besides what is kept: OpenVEX, CSAF or CycloneDX as JSON; can be given several times
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
     /// Fail when a rule of the policy decides nothing, in any of the SBOMs

@@ -13,6 +13,7 @@ mod sites;
 mod status;
 mod table;
 mod verdict;
+mod vex;
 mod work;
 
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ pub(crate) use selftest::selftest;
 pub(crate) use sites::{site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, status};
 pub(crate) use verdict::{scan_report, verdict};
+pub(crate) use vex::{vex_added, vex_list, vex_removed};
 pub(crate) use work::{converted, doctor, feed_report};
 
 use table::Table;

@@ -26,6 +26,20 @@ const CALLS: &[(&str, &str)] = &[
     ("sites status site-b", "site_status site-b"),
     ("advisory get CVE-2021-44228", "advisory CVE-2021-44228"),
     (
+        "advisory get CVE-2021-44228 --as-of 2025-01-15",
+        "advisory CVE-2021-44228 as of 2025-01-15T23:59:59.999Z",
+    ),
+    ("vex list", "vex"),
+    ("vex add @F/b.stl", "add_vex 6"),
+    (
+        "vex show 05050505",
+        "vex_document blake3:0505050505050505050505050505050505050505050505050505050505050505",
+    ),
+    (
+        "vex remove blake3:0505050505050505050505050505050505050505050505050505050505050505",
+        "remove_vex blake3:0505050505050505050505050505050505050505050505050505050505050505",
+    ),
+    (
         "canonical get pkg:npm/@scope/name@1.0.0",
         "advisory pkg:npm/@scope/name@1.0.0",
     ),

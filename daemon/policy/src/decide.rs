@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use starling_documents::mutes::Mutes;
 use starling_protocol::{KnowledgeRoot, UnixMillis};
-use starling_scanner::sbom::Inventory;
+use starling_scanner::purl::PackageUrl;
+use starling_scanner::sbom::{ComponentKind, Inventory};
 use starling_scanner::scan::ScanResult;
 
 use crate::baseline::Baseline;
@@ -19,7 +20,7 @@ use crate::verdict::{
     Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
     VerdictInventory, as_text,
 };
-use crate::vex::VexDocument;
+use crate::vex::{VexDocument, VexIndex};
 
 /// The state of a site's knowledge when it judged; equal at every site with an equal root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +94,11 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         subject: inventory.subject.as_deref(),
         hash: &hash,
     };
+    let vex = VexIndex::of(
+        vex,
+        described_by(inventory),
+        result.findings.iter().map(AsRef::as_ref),
+    );
     let mut judge = Judge::new(policy, &knowledge.mutes, vex, rego, sbom, as_of);
     let findings: Vec<JudgedFinding> = result
         .findings
@@ -173,6 +179,18 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
             known: findings_known,
         }),
         as_of,
+    }
+}
+
+/// What the SBOM describes, if that is one thing alone: of several, none need be about all that is listed.
+pub(crate) fn described_by(inventory: &Inventory) -> Option<&PackageUrl> {
+    let mut described = inventory
+        .components
+        .iter()
+        .filter(|component| component.kind == ComponentKind::Subject);
+    match (described.next(), described.next()) {
+        (Some(only), None) => only.purl.as_ref(),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::mute::Names;
 use crate::policy::Policy;
 use crate::units::fixed_point;
 use crate::verdict::Action;
+use crate::vex::VexIndex;
 
 /// A finding made up, and what the policy is to do about it.
 #[derive(Debug, Clone)]
@@ -58,7 +59,8 @@ impl Example {
         };
         // A policy is tried by itself: neither Rego, mutes nor suppliers speak.
         let mutes = Mutes::default();
-        let mut judge = Judge::new(policy, &mutes, &[], None, sbom, self.at.unwrap_or(now));
+        let vex = VexIndex::of(&[], None, &[]);
+        let mut judge = Judge::new(policy, &mutes, vex, None, sbom, self.at.unwrap_or(now));
         let (found, cause) = judge.judge_at(0, &self.finding);
         let found_rule = cause
             .filter(|cause| cause.kind == CauseKind::Rule)

@@ -14,7 +14,7 @@ use crate::policy::{FailOn, Policy};
 use crate::rego::{RegoDecision, RegoDecisions, RegoReport};
 use crate::rule::{Expiry, RuleReport, RuleState};
 use crate::verdict::Action;
-use crate::vex::{VexDocument, VexIndex, VexReport};
+use crate::vex::{VexIndex, VexReport};
 
 /// What decided about a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,7 +93,7 @@ impl<'a> Judge<'a> {
     pub(crate) fn new(
         policy: &'a Policy,
         mutes: &'a Mutes,
-        vex: &'a [VexDocument],
+        vex: VexIndex<'a>,
         rego: Option<&'a RegoDecisions>,
         sbom: Names<'a>,
         as_of: UnixMillis,
@@ -111,7 +111,7 @@ impl<'a> Judge<'a> {
             circumstances: Circumstances { subject, as_of },
             rules: policy.rules.iter().map(report).collect(),
             mutes: MuteIndex::new(mutes, sbom, as_of, policy.expiry_notice_seconds),
-            vex: VexIndex::of(vex),
+            vex,
             rego: rego.map(RegoReport::of),
             decisions: rego.map(RegoDecisions::by_finding).unwrap_or_default(),
         }

@@ -1,19 +1,22 @@
 //! VEX: what a supplier says about whether a vulnerability matters in a product.
 //!
 //! OpenVEX, CSAF 2.0 and 2.1, and CycloneDX JSON are read, told apart by content. Of a document only its
-//! statements about package URLs count: a statement that names its products in another way (an image, a
-//! CPE) cannot be held against a finding, and is counted as such. A statement about a package within a
+//! statements about package URLs count: a statement that names its products in another way (an image's name, a
+//! CPE, a hash) cannot be held against a finding, and is counted as such. A statement about a package within a
 //! product (OpenVEX's subcomponents, CSAF's relationships) is taken as one about the package: whoever gives
-//! the document says that it is about what is scanned.
+//! the document says that it is about what is scanned. One about the very thing that the SBOM describes, such as an
+//! image by its `pkg:oci` URL, is about every package in it; where an SBOM describes several things, it is not.
 //!
 //! *Not affected* and *fixed* take a finding out; *affected* and *under investigation* leave it to the policy.
-//! Of several statements about one finding the newest counts, of equally old ones the last.
+//! Of several statements about one finding the newest counts. Of equally old ones in one document the last does, those
+//! about the package itself coming after those about the whole; of equally old ones in several documents one that
+//! leaves the finding to the policy. Documents are a set: which came first, or from where, changes nothing.
 
 mod csaf;
 mod cyclonedx;
 mod openvex;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,10 +28,12 @@ use starling_scanner::scan::Finding;
 
 /// Largest document, in bytes.
 pub const MAX_VEX_BYTES: usize = 16 * 1024 * 1024;
-/// Most pairs of statement and product that the documents of one scan may make: CSAF can name many by few words.
+/// Most names of vulnerabilities, once for each product, that the documents of one scan may state something of: few
+/// words can name many, and much about each.
 const MAX_STATEMENTS: usize = 500_000;
-/// Longest justification that is kept, in characters: one may stand for every product of a document.
-const MAX_WHY_CHARS: usize = 300;
+/// Longest justification, and longest name of an author, that is kept, in characters: a justification may stand for every
+/// product of a document, and an author in every verdict.
+const MAX_TEXT_CHARS: usize = 300;
 
 /// What a supplier says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -119,10 +124,11 @@ pub enum VexError {
 /// A document's statements.
 #[derive(Debug, Clone)]
 pub struct VexDocument {
-    hash: String,
+    hash: [u8; 32],
     format: VexFormat,
     author: Option<String>,
-    statements: Vec<Statement>,
+    statements: Arc<[Statement]>,
+    weight: usize,
     unusable: u64,
 }
 
@@ -165,16 +171,43 @@ impl VexDocument {
         Self::read_within(bytes, MAX_STATEMENTS)
     }
 
+    /// Makes a set of documents: in the order of their hashes, each once. A verdict is of a set, so that it does not tell
+    /// in which order documents were given, or which of them are kept.
+    #[must_use]
+    pub fn set_of(mut documents: Vec<Self>) -> Vec<Self> {
+        documents.sort_by_key(|document| document.hash);
+        documents.dedup_by_key(|document| document.hash);
+        documents
+    }
+
     /// Reads all documents of a scan; the limit on statements is one for all of them.
     ///
     /// # Errors
     /// As [`Self::read`], for the first that cannot be read.
     pub fn read_all<'a>(documents: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Self>, VexError> {
-        let mut left = MAX_STATEMENTS;
+        Self::read_some(documents, MAX_STATEMENTS)
+    }
+
+    /// Reads the documents that one scan is given besides those that are kept.
+    ///
+    /// # Errors
+    /// As [`Self::read_all`]; what is kept counts too.
+    pub fn read_beside<'a>(
+        kept: &[Self],
+        documents: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Vec<Self>, VexError> {
+        let kept: usize = kept.iter().map(Self::weight).sum();
+        Self::read_some(documents, MAX_STATEMENTS.saturating_sub(kept))
+    }
+
+    fn read_some<'a>(
+        documents: impl IntoIterator<Item = &'a [u8]>,
+        mut left: usize,
+    ) -> Result<Vec<Self>, VexError> {
         let mut read = Vec::new();
         for bytes in documents {
             let document = Self::read_within(bytes, left)?;
-            left = left.saturating_sub(document.len());
+            left = left.saturating_sub(document.weight);
             read.push(document);
         }
         Ok(read)
@@ -188,6 +221,7 @@ impl VexDocument {
                 limit: MAX_VEX_BYTES,
             });
         }
+        let hash = *blake3::hash(bytes).as_bytes();
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let value: Value = serde_json::from_slice(bytes).map_err(VexError::Json)?;
         let mut reader = Reader {
@@ -207,12 +241,28 @@ impl VexDocument {
             return Err(VexError::UnknownFormat);
         };
         Ok(Self {
-            hash: format!("blake3:{}", blake3::hash(bytes).to_hex()),
+            hash,
             format,
-            author: reader.author,
-            statements: reader.statements,
+            author: reader.author.as_deref().map(cut),
+            statements: reader.statements.into(),
+            weight: max_statements - reader.left,
             unusable: reader.unusable,
         })
+    }
+
+    /// Returns BLAKE3 of the document's bytes, as they were given.
+    pub const fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// Returns who wrote it, if it says.
+    pub fn author(&self) -> Option<&str> {
+        self.author.as_deref()
+    }
+
+    /// Returns the number of statements that cannot be held against findings.
+    pub const fn unusable(&self) -> u64 {
+        self.unusable
     }
 
     /// Returns the kind of document.
@@ -223,6 +273,12 @@ impl VexDocument {
     /// Returns the number of statements that can be held against findings.
     pub fn len(&self) -> usize {
         self.statements.len()
+    }
+
+    /// Returns what it counts against the limit on statements: one for each name that a statement gives its
+    /// vulnerability.
+    pub const fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Returns true if nothing in it can be held against a finding.
@@ -261,7 +317,7 @@ impl Reader {
                 self.unusable += 1;
                 continue;
             };
-            self.left = self.left.checked_sub(1).ok_or(VexError::TooLarge {
+            self.left = self.left.checked_sub(ids.len()).ok_or(VexError::TooLarge {
                 what: "statements, with those before it,",
                 found: MAX_STATEMENTS + 1,
                 limit: MAX_STATEMENTS,
@@ -278,9 +334,14 @@ impl Reader {
     }
 }
 
+/// A text, cut to what is kept of it.
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT_CHARS).collect()
+}
+
 /// A justification, cut to what is kept of it.
 fn why_of(text: &str) -> Arc<str> {
-    text.chars().take(MAX_WHY_CHARS).collect::<String>().into()
+    cut(text).into()
 }
 
 fn invalid(format: VexFormat, place: impl Into<String>, reason: &'static str) -> VexError {
@@ -301,22 +362,48 @@ fn time_of(value: Option<&Value>) -> Option<UnixMillis> {
 pub(crate) struct VexIndex<'a> {
     /// By vulnerability and package, whatever its version: the document, and a statement in it.
     by_name: BTreeMap<(&'a str, PackageUrl), Vec<(usize, &'a Statement)>>,
+    /// By vulnerability, those about the very thing that the SBOM describes: they are about all in it.
+    of_subject: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
     reports: Vec<VexReport>,
 }
 
 impl<'a> VexIndex<'a> {
-    pub(crate) fn of(documents: &'a [VexDocument]) -> Self {
+    /// Those of `documents` that may be about some findings, for an SBOM that describes `subject`. What is kept may say
+    /// far more than one scan finds.
+    pub(crate) fn of<'f>(
+        documents: &'a [VexDocument],
+        subject: Option<&PackageUrl>,
+        findings: impl IntoIterator<Item = &'f Finding>,
+    ) -> Self {
+        let found: BTreeSet<&str> = findings.into_iter().flat_map(names_of).collect();
+        let mut of_subject: BTreeMap<&str, Vec<(usize, &Statement)>> = BTreeMap::new();
         let mut by_name: BTreeMap<(&str, PackageUrl), Vec<(usize, &Statement)>> = BTreeMap::new();
         let mut reports = Vec::with_capacity(documents.len());
         for (index, document) in documents.iter().enumerate() {
-            for statement in &document.statements {
-                for id in statement.ids.iter() {
-                    let key = (id.as_str(), statement.product.package_only());
+            // Statements about one vulnerability follow each other, and have its names in common.
+            let mut names: (Option<&Arc<[String]>>, Vec<&str>) = Default::default();
+            for statement in document.statements.iter() {
+                if names.0.is_none_or(|ids| !Arc::ptr_eq(ids, &statement.ids)) {
+                    let ids = statement.ids.iter().map(String::as_str);
+                    names = (
+                        Some(&statement.ids),
+                        ids.filter(|id| found.contains(id)).collect(),
+                    );
+                }
+                if names.1.is_empty() {
+                    continue;
+                }
+                let about_all = subject.is_some_and(|subject| is_about(&statement.product, subject));
+                for id in &names.1 {
+                    if about_all {
+                        of_subject.entry(id).or_default().push((index, statement));
+                    }
+                    let key = (*id, statement.product.package_only());
                     by_name.entry(key).or_default().push((index, statement));
                 }
             }
             reports.push(VexReport {
-                hash: document.hash.clone(),
+                hash: format!("blake3:{}", blake3::Hash::from_bytes(document.hash).to_hex()),
                 format: document.format,
                 author: document.author.clone(),
                 statements: u64::try_from(document.statements.len()).unwrap_or(u64::MAX),
@@ -324,7 +411,11 @@ impl<'a> VexIndex<'a> {
                 settled: 0,
             });
         }
-        Self { by_name, reports }
+        Self {
+            by_name,
+            of_subject,
+            reports,
+        }
     }
 
     /// The statement that counts for a finding, if it settles it, with its document's hash.
@@ -333,25 +424,25 @@ impl<'a> VexIndex<'a> {
             return None;
         }
         let purl = PackageUrl::parse_lenient(&finding.package.purl).ok()?;
-        let mut newest: Option<(usize, &'a Statement)> = None;
         let package = purl.package_only();
-        let names = finding.ids.iter().filter(|id| **id != finding.vulnerability);
-        for id in names.chain([&finding.vulnerability]) {
-            let Some(statements) = self.by_name.get(&(id.as_str(), package.clone())) else {
-                continue;
-            };
-            for (document, statement) in statements {
-                if !is_about(&statement.product, &purl) {
-                    continue;
-                }
-                let later =
-                    newest.is_none_or(|(index, best)| (statement.time, *document) >= (best.time, index));
-                if later {
-                    newest = Some((*document, statement));
-                }
+        let names = names_of(finding);
+        let of_all = names.clone().filter_map(|id| self.of_subject.get(id)).flatten();
+        let of_package = names.filter_map(|id| self.by_name.get(&(id, package.clone())));
+        let of_package = of_package
+            .flatten()
+            .filter(|(_, statement)| is_about(&statement.product, &purl));
+        let mut of_each: BTreeMap<usize, &'a Statement> = BTreeMap::new();
+        for (document, statement) in of_all.chain(of_package) {
+            let best = of_each.entry(*document).or_insert(statement);
+            if statement.time >= best.time {
+                *best = statement;
             }
         }
-        let (document, statement) = newest.filter(|(_, statement)| statement.status.is_settled())?;
+        // Where two suppliers, or one twice, say otherwise at the same moment, the word that excuses nothing counts.
+        let (document, statement) = of_each
+            .into_iter()
+            .max_by_key(|(document, said)| (said.time, !said.status.is_settled(), *document))
+            .filter(|(_, said)| said.status.is_settled())?;
         let report = self.reports.get_mut(document)?;
         report.settled += 1;
         Some((statement, report.hash.clone()))
@@ -360,6 +451,12 @@ impl<'a> VexIndex<'a> {
     pub(crate) fn into_reports(self) -> Vec<VexReport> {
         self.reports
     }
+}
+
+/// What a finding's vulnerability is called, each name once.
+fn names_of(finding: &Finding) -> impl Iterator<Item = &str> + Clone {
+    let names = finding.ids.iter().filter(|id| **id != finding.vulnerability);
+    names.chain([&finding.vulnerability]).map(String::as_str)
 }
 
 /// Whether a statement about `said` is one about `found`: the same package, the same version if one is

@@ -49,6 +49,7 @@ use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::offline::{IfMissing, open_engine, store_gone};
 use crate::policies::Policies;
 use crate::sync_task::SyncBoard;
+use crate::vex_kept::KeptVex;
 use known::KnownState;
 
 pub use self::explain::shown_explanation;
@@ -82,6 +83,8 @@ pub(crate) struct SiteParts {
     pub(crate) known: KnownState,
     /// The site's policy files.
     pub(crate) policies: Arc<Policies>,
+    /// The VEX documents that every scan takes into account.
+    pub(crate) kept_vex: Arc<KeptVex>,
     /// Imports run one at a time: each compares with what the one before it wrote.
     pub(crate) imports: Mutex<()>,
     /// The places for answers by the past.
@@ -146,6 +149,7 @@ impl Site {
             .map_err(|error| store_problem("opening the store", &error))?;
         let parts = SiteParts {
             policies: Arc::new(Policies::of(&home, &config)),
+            kept_vex: Arc::new(KeptVex::in_home(home.path())),
             home,
             config,
             store: Arc::new(store),
@@ -385,6 +389,28 @@ impl SiteService for Site {
             Some(as_of) => site.as_of(site.past(as_of)?, |then| then.explain(&query)),
         })
         .await
+    }
+
+    async fn vex(&self) -> ServiceResult<types::VexList> {
+        self.blocking(|site| site.kept_vex.list())
+            .await
+            .map(|documents| types::VexList { documents })
+    }
+
+    async fn add_vex(&self, document: bytes::Bytes) -> ServiceResult<types::VexEntry> {
+        self.blocking(move |site| site.kept_vex.add(&document, now()))
+            .await
+    }
+
+    async fn vex_document(&self, hash: &types::VexHash) -> ServiceResult<ByteStream> {
+        let hash = *hash;
+        let document = self.blocking(move |site| site.kept_vex.show(&hash)).await?;
+        Ok(Box::pin(futures::stream::iter([Ok(document.into())])))
+    }
+
+    async fn remove_vex(&self, hash: &types::VexHash) -> ServiceResult<types::VexRemoved> {
+        let hash = *hash;
+        self.blocking(move |site| site.kept_vex.remove(&hash)).await
     }
 
     async fn advisory(

@@ -51,6 +51,7 @@ impl SiteParts {
             shown: Arc::new(watch::Sender::new(0)),
             board: Arc::default(),
             policies: self.policies.clone(),
+            kept_vex: self.kept_vex.clone(),
             // What is only tried must not become what scans go by.
             indexes: Arc::new(Indexes::nowhere()),
             known: super::known::KnownState::uncounted(),

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::home::Home;
 use crate::match_index::stamp_of;
 use crate::policies::Policies;
+use crate::vex_kept::{KeptVex, vex_unreadable};
 
 /// Most advisories of which a command makes the match index, for the commands after it. A daemon makes it beside
 /// its work, however many there are; a command would keep its caller waiting.
@@ -73,6 +74,7 @@ impl SiteParts {
             home: &self.home,
             config: &self.config,
             policies: &self.policies,
+            kept_vex: &self.kept_vex,
         };
         let reader = self
             .store
@@ -140,6 +142,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) home: &'a Home,
     pub(crate) config: &'a Config,
     pub(crate) policies: &'a Policies,
+    pub(crate) kept_vex: &'a KeptVex,
 }
 
 impl Judge<'_> {
@@ -167,8 +170,10 @@ impl Judge<'_> {
             Problem::new(ErrorCode::BaselineUnreadable, crate::home::error_chain(&error))
                 .hint("`starling scan --json` writes what can be given as a baseline")
         })?;
-        let vex = VexDocument::read_all(documents.vex.iter().map(AsRef::as_ref))
-            .map_err(|error| Problem::new(ErrorCode::VexUnreadable, crate::home::error_chain(&error)))?;
+        let mut vex = self.kept_vex.documents()?;
+        let given = VexDocument::read_beside(&vex, documents.vex.iter().map(AsRef::as_ref));
+        vex.extend(given.map_err(|error| vex_unreadable(&error))?);
+        let vex = VexDocument::set_of(vex);
         let as_of = match params.at {
             Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),
             None => now(),

@@ -379,3 +379,79 @@ fn a_policy_that_is_given_takes_the_place_of_both_of_the_sites_own() {
     let (yaml_again, given) = judged(Some(POLICY.to_owned()), Some(rego("given")));
     assert!(yaml_again == yaml && given.is_string() && given != own_rego);
 }
+
+#[test]
+fn a_kept_document_counts_in_every_way_of_scanning_as_one_that_is_given_does() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    feed(&site);
+    let given = documents(None);
+    let by_hand = site.wait(site.service.scan(given.clone(), params())).unwrap();
+    let bare = ScanDocuments {
+        vex: Vec::new(),
+        ..given.clone()
+    };
+    let added = site.wait(site.service.add_vex(given.vex[0].clone())).unwrap();
+    assert_eq!((added.statements, added.format.as_str()), (1, "OpenVEX"));
+    let open = site.wait(site.service.scan(bare.clone(), params())).unwrap();
+    assert_eq!(open.verdict, by_hand.verdict);
+    assert!(
+        open.verdict.as_str().contains(&added.hash.to_string()),
+        "it is named"
+    );
+    drop(site);
+    let home = bench.home(NAME);
+    let cold = || scan_cold(&home, &bare, &params()).unwrap();
+    assert_eq!(cold().unwrap().verdict, open.verdict);
+    let site = bench.open(NAME);
+    let twice = site.wait(site.service.scan(given.clone(), params())).unwrap();
+    assert_eq!(twice.verdict, open.verdict, "given and kept, it counts once");
+    let removed = site.wait(site.service.remove_vex(&added.hash)).unwrap();
+    assert_eq!(removed.hash, added.hash);
+    assert_eq!(
+        code(site.wait(site.service.remove_vex(&added.hash))),
+        ErrorCode::VexNotFound
+    );
+    drop(site);
+    assert_ne!(
+        cold().unwrap().verdict,
+        open.verdict,
+        "what is kept no longer counts no longer"
+    );
+}
+
+#[test]
+fn it_changes_nothing_which_documents_are_kept_and_which_are_given_in_what_order() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    feed(&site);
+    let said = |author: &str, status: &str| -> bytes::Bytes {
+        let statement = json!({"vulnerability": {"name": "EX-4"}, "products": [{"@id": "pkg:npm/lodash"}], "status": status});
+        let document =
+            json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": author, "statements": [statement]});
+        document.to_string().into()
+    };
+    let said = [
+        said("one", "not_affected"),
+        said("other", "affected"),
+        said("third", "fixed"),
+    ];
+    let scan = |given: &[usize]| {
+        let documents = ScanDocuments {
+            vex: given.iter().map(|index| said[*index].clone()).collect(),
+            ..documents(None)
+        };
+        site.wait(site.service.scan(documents, params())).unwrap().verdict
+    };
+    let verdict = scan(&[0, 1, 2]);
+    assert_eq!(scan(&[2, 1, 0, 1]), verdict);
+    for (kept, document) in said.iter().enumerate() {
+        let hash = site.wait(site.service.add_vex(document.clone())).unwrap().hash;
+        for given in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            assert_eq!(scan(&given), verdict, "{given:?} besides {kept}");
+            let others: Vec<usize> = given.into_iter().filter(|index| *index != kept).collect();
+            assert_eq!(scan(&others), verdict, "{others:?} besides {kept}");
+        }
+        site.wait(site.service.remove_vex(&hash)).unwrap();
+    }
+}

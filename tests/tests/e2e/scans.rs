@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use starling_api_types::{Conclusion, Explanation, VerdictEnvelope};
+use starling_api_types::{Conclusion, Explanation, VerdictEnvelope, VexList, VexRemoved};
 use starling_tests::Site;
 use starling_tests::feed::advisory;
 
@@ -71,6 +71,36 @@ fn what_was_known_before_is_told_again_by_a_daemon_and_without_one() {
             .detail
             .contains(&site.status().store.known_back_to.unwrap().to_string())
     );
+}
+
+#[test]
+fn what_a_supplier_says_is_kept_for_every_scan_until_it_is_taken_away() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let sbom = sample_sbom(&site);
+    let before = scan(&site, &sbom);
+    let document = site.file("supplier.json");
+    let statement = json!({"vulnerability": {"name": "EX-2025-0002"}, "products": [{"@id": "pkg:npm/express"}],
+        "status": "not_affected", "justification": "vulnerable_code_not_present"});
+    let text =
+        json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "supplier", "statements": [statement]});
+    std::fs::write(&document, text.to_string()).unwrap();
+    let added: VexList = site.json(["vex".as_ref(), "add".as_ref(), document.as_os_str()]);
+    let hash = added.documents[0].hash.to_string();
+    let cold = scan(&site, &sbom);
+    assert!(cold.verdict != before.verdict && cold.verdict.as_str().contains(&hash));
+    site.up();
+    assert_eq!(scan(&site, &sbom).verdict, cold.verdict, "by a daemon");
+    let shown = site.cli(["vex", "show", &hash]);
+    assert_eq!(shown.stdout, text.to_string().as_bytes());
+    let listed: VexList = site.json(["vex", "list"]);
+    assert_eq!(listed.documents.len(), 1);
+    let removed: VexRemoved = site.json(["vex", "remove", &hash]);
+    assert_eq!(removed.hash, added.documents[0].hash);
+    assert_eq!(scan(&site, &sbom).verdict, before.verdict);
+    let refused = site.refused(["vex", "show", &hash]);
+    assert_eq!(refused.code, starling_api_types::ErrorCode::VexNotFound);
 }
 
 fn index(site: &Site) -> PathBuf {

@@ -12,7 +12,7 @@ fn read(value: &Value) -> VexDocument {
 
 /// The status and reason that settle the usual finding (CVE-2024-1 in express 4.0.0).
 fn settled(documents: &[VexDocument]) -> Option<(VexStatus, Option<String>)> {
-    let mut index = VexIndex::of(documents);
+    let mut index = VexIndex::of(documents, None, &[finding(Level::High)]);
     let found = index.settle(&finding(Level::High));
     found.map(|(statement, _)| (statement.status, statement.why.as_ref().map(ToString::to_string)))
 }
@@ -207,11 +207,137 @@ fn few_words_cannot_make_endless_statements_or_texts() {
         document
             .statements
             .iter()
-            .all(|said| said.why.as_ref().unwrap().len() == MAX_WHY_CHARS)
+            .all(|said| said.why.as_ref().unwrap().len() == MAX_TEXT_CHARS)
     );
     let two = VexDocument::read_all([bytes.as_bytes(), bytes.as_bytes()]);
     assert!(
         matches!(two, Err(VexError::TooLarge { .. })),
         "the limit is one for all"
     );
+}
+
+#[test]
+fn a_statement_about_what_the_sbom_describes_is_about_all_in_it() {
+    let said = |product: &str| {
+        read(&json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
+            "statements": [{"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": product}], "status": "fixed"}],
+        }))
+    };
+    let described =
+        PackageUrl::parse_lenient("pkg:oci/shop@sha256%3Aabcd?repository_url=example.org/shop").unwrap();
+    for (product, applies) in [
+        ("pkg:oci/shop@sha256%3Aabcd", true),
+        ("pkg:oci/shop", true),
+        ("pkg:oci/shop?repository_url=example.org/shop", true),
+        ("pkg:oci/shop@sha256%3Affff", false),
+        ("pkg:oci/other", false),
+        ("pkg:docker/shop@sha256%3Aabcd", false),
+    ] {
+        let documents = [said(product)];
+        let settled = VexIndex::of(&documents, Some(&described), &[finding(Level::High)])
+            .settle(&finding(Level::High))
+            .map(|(found, _)| found.status);
+        assert_eq!(settled.is_some(), applies, "{product}");
+        let elsewhere = VexIndex::of(&documents, None, &[finding(Level::High)])
+            .settle(&finding(Level::High))
+            .map(|(found, _)| found.status);
+        assert!(elsewhere.is_none(), "{product}");
+    }
+}
+
+#[test]
+fn of_equally_old_words_those_about_the_package_itself_count() {
+    let described = PackageUrl::parse_lenient("pkg:oci/shop@sha256%3Aabcd").unwrap();
+    let words = read(&json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
+        "statements": [
+            {"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": "pkg:npm/express"}], "status": "affected"},
+            {"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": "pkg:oci/shop"}], "status": "fixed"},
+        ],
+    }));
+    let documents = [words];
+    let mut index = VexIndex::of(&documents, Some(&described), &[finding(Level::High)]);
+    assert!(index.settle(&finding(Level::High)).is_none());
+}
+
+#[test]
+fn what_an_sbom_describes_is_all_that_it_lists_only_if_it_is_one_thing() {
+    let package = |id: &str, purl: &str| {
+        json!({"SPDXID": id, "name": id, "externalRefs": [
+            {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]})
+    };
+    let described_by = |described: &[&str]| {
+        let document = json!({
+            "spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "x", "dataLicense": "CC0-1.0",
+            "documentNamespace": "https://example.org/x", "documentDescribes": described,
+            "creationInfo": {"created": "2020-01-01T00:00:00Z", "creators": ["Tool: x"]},
+            "packages": [package("SPDXRef-a", "pkg:oci/a@1"), package("SPDXRef-b", "pkg:oci/b@1")],
+        });
+        let inventory = starling_scanner::sbom::read(document.to_string().as_bytes()).unwrap();
+        crate::decide::described_by(&inventory).map(ToString::to_string)
+    };
+    assert_eq!(described_by(&["SPDXRef-a"]).as_deref(), Some("pkg:oci/a@1"));
+    assert_eq!(described_by(&["SPDXRef-a", "SPDXRef-b"]), None);
+}
+
+#[test]
+fn of_equally_old_words_in_several_documents_the_one_that_excuses_nothing_counts_in_any_order() {
+    let said = |author: &str, status: &str| {
+        read(&json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "author": author, "timestamp": "2020-01-01T00:00:00Z",
+            "statements": [
+                {"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": "pkg:npm/express"}], "status": status}],
+        }))
+    };
+    for author in ["a", "b", "c", "d"] {
+        let (harmless, harmful) = (said(author, "not_affected"), said("z", "affected"));
+        assert_eq!(settled(&[harmless.clone(), harmful.clone()]), None);
+        assert_eq!(settled(&[harmful, harmless]), None);
+    }
+}
+
+#[test]
+fn documents_are_a_set() {
+    let said = |author: &str| {
+        read(&json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": author, "statements": []}))
+    };
+    let all: Vec<VexDocument> = ["a", "b", "c", "a"].map(said).into();
+    let hashes = |documents: Vec<VexDocument>| -> Vec<[u8; 32]> {
+        VexDocument::set_of(documents)
+            .iter()
+            .map(|document| *document.hash())
+            .collect()
+    };
+    let mut backwards = all.clone();
+    backwards.reverse();
+    assert_eq!(hashes(all.clone()), hashes(backwards));
+    let set = hashes(all);
+    assert_eq!(set.len(), 3);
+    assert!(set.is_sorted());
+}
+
+#[test]
+fn many_names_of_one_vulnerability_in_many_products_are_as_many_statements() {
+    let statement = |names: usize, products: usize| {
+        json!({"status": "fixed",
+            "vulnerability": {"name": "CVE-1", "aliases": (1..names).map(|name| format!("A-{name}")).collect::<Vec<_>>()},
+            "products": (0..products).map(|name| format!("pkg:npm/p{name}")).collect::<Vec<_>>()})
+    };
+    let document = |names: usize, products: usize| {
+        json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "é".repeat(1_000),
+            "statements": [statement(names, products)]})
+        .to_string()
+    };
+    let most = VexDocument::read(document(500, 1_000).as_bytes()).unwrap();
+    assert_eq!((most.len(), most.weight()), (1_000, MAX_STATEMENTS));
+    assert_eq!(most.author().unwrap().chars().count(), MAX_TEXT_CHARS);
+    for (names, products) in [(501, 1_000), (500, 1_001), (MAX_STATEMENTS + 1, 1)] {
+        let refused = VexDocument::read(document(names, products).as_bytes());
+        assert!(
+            matches!(refused, Err(VexError::TooLarge { .. })),
+            "{names}, {products}"
+        );
+    }
+    assert!(VexDocument::read_beside(&[most], [document(1, 1).as_bytes()]).is_err());
 }

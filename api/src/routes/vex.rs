@@ -1,0 +1,60 @@
+//! The VEX documents that the site keeps.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use starling_api_types::{ErrorCode, VexEntry, VexHash, VexList, VexRemoved};
+
+use super::JsonReply;
+use crate::body::{PathParam, read_all};
+use crate::limits::VEX_MAX_BYTES;
+use crate::openapi::Binary;
+use crate::reply::ProblemReply;
+use crate::state::Api;
+
+/// The VEX documents that are kept.
+///
+/// Every scan of this site takes them into account, besides those that it is given; its verdict names each.
+#[utoipa::path(get, path = "/vex", operation_id = "list_vex", tag = "scan",
+    responses((status = 200, description = "The documents, in the order of their hashes.", body = VexList)))]
+pub(crate) async fn list(State(api): State<Api>) -> JsonReply<VexList> {
+    Ok(Json(api.service.vex().await?))
+}
+
+/// Keeps a VEX document as it is.
+///
+/// OpenVEX, CSAF or CycloneDX as JSON, told apart by content. Keeping what is kept already changes nothing.
+#[utoipa::path(post, path = "/vex", operation_id = "add_vex", tag = "scan",
+    request_body(content = inline(Binary), content_type = "application/json", description = "The document."),
+    responses((status = 200, description = "What is kept.", body = VexEntry)))]
+pub(crate) async fn add(State(api): State<Api>, request: Request) -> JsonReply<VexEntry> {
+    let _place = api.upload_place()?;
+    let (parts, body) = request.into_parts();
+    let document = read_all(&parts.headers, body, VEX_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
+    Ok(Json(api.service.add_vex(document).await?))
+}
+
+/// A VEX document as it was given.
+#[utoipa::path(get, path = "/vex/{hash}", operation_id = "get_vex", tag = "scan",
+    params(("hash" = String, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
+    responses((status = 200, description = "Its bytes.", content_type = "application/json", body = inline(Binary))))]
+pub(crate) async fn get(
+    State(api): State<Api>,
+    PathParam(hash): PathParam<VexHash>,
+) -> Result<Response, ProblemReply> {
+    let document = api.service.vex_document(&hash).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(document)).into_response())
+}
+
+/// Keeps a VEX document no longer, be it damaged or not.
+#[utoipa::path(delete, path = "/vex/{hash}", operation_id = "remove_vex", tag = "scan",
+    params(("hash" = String, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
+    responses((status = 200, description = "What was removed.", body = VexRemoved)))]
+pub(crate) async fn remove(
+    State(api): State<Api>,
+    PathParam(hash): PathParam<VexHash>,
+) -> JsonReply<VexRemoved> {
+    Ok(Json(api.service.remove_vex(&hash).await?))
+}

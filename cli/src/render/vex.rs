@@ -1,0 +1,42 @@
+//! The VEX documents that a site keeps.
+
+use starling_api_types::{VexEntry, VexList, VexRemoved};
+
+use super::table::Table;
+use super::{count, or_dash, size};
+
+/// `starling vex list`
+pub(crate) fn vex_list(list: &VexList) -> String {
+    table(&list.documents, "no VEX documents are kept", |_| "")
+}
+
+/// `starling vex remove`
+pub(crate) fn vex_removed(removed: &VexRemoved) -> String {
+    format!("{} is kept no longer\n", removed.hash)
+}
+
+/// `starling vex add`
+pub(crate) fn vex_added(list: &VexList) -> String {
+    table(&list.documents, "", |entry| {
+        if entry.known { "kept before" } else { "kept now" }
+    })
+}
+
+fn table(entries: &[VexEntry], none: &str, note: impl Fn(&VexEntry) -> &'static str) -> String {
+    let mut table = Table::new(["HASH", "FORMAT", "STATEMENTS", "UNUSABLE", "SIZE", "AUTHOR", ""]);
+    for entry in entries {
+        table.row([
+            entry.hash.to_string(),
+            entry.format.clone(),
+            count(entry.statements),
+            count(entry.unusable),
+            size(entry.size_bytes),
+            or_dash(entry.author.as_ref()),
+            note(entry).to_owned(),
+        ]);
+    }
+    if table.is_empty() {
+        return format!("{none}\n");
+    }
+    table.to_string()
+}
