@@ -12,11 +12,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 use multer::{Constraints, Multipart, SizeLimit};
 use starling_api_types::{ErrorCode, Problem};
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
 use crate::body::{read_all, upload_stream};
 use crate::limits::{
     BASELINE_MAX_BYTES, POLICY_MAX_BYTES, REGO_MAX_BYTES, SBOM_MAX_BYTES, SCAN_FORM_MAX_BYTES, VEX_MAX_BYTES,
     VEX_MAX_DOCUMENTS, VEX_TOTAL_MAX_BYTES,
 };
+use crate::openapi::Binary;
 
 /// Content type of a body that is the SBOM itself, whose kind is found by content.
 const PLAIN: &str = "application/octet-stream";
@@ -27,14 +34,59 @@ const BASELINE: &str = "baseline";
 const POLICY: &str = "policy";
 const REGO: &str = "rego";
 const VEX: &str = "vex";
-/// Every part of the form, with the most bytes that each may have.
-const PARTS: &[(&str, u64)] = &[
-    (SBOM, SBOM_MAX_BYTES),
-    (BASELINE, BASELINE_MAX_BYTES),
-    (POLICY, POLICY_MAX_BYTES),
-    (REGO, REGO_MAX_BYTES),
-    (VEX, VEX_MAX_BYTES),
+/// Every part of the form, with the most bytes that each may have, and what it is.
+const PARTS: &[(&str, u64, &str)] = &[
+    (SBOM, SBOM_MAX_BYTES, "The SBOM; its kind is found by content."),
+    (
+        BASELINE,
+        BASELINE_MAX_BYTES,
+        "A verdict of before: only what it does not have fails.",
+    ),
+    (
+        POLICY,
+        POLICY_MAX_BYTES,
+        "A policy in place of the site's own: YAML, or Rego, told apart by content.",
+    ),
+    (
+        REGO,
+        REGO_MAX_BYTES,
+        "A policy in Rego to decide beside it, in place of the site's own.",
+    ),
+    (
+        VEX,
+        VEX_MAX_BYTES,
+        "VEX documents, besides those that are kept: one a part, in any number of parts up to a bound.",
+    ),
 ];
+
+/// The form in the API's description; made of the same list by which it is read.
+pub(crate) struct ScanForm;
+
+impl PartialSchema for ScanForm {
+    fn schema() -> RefOr<Schema> {
+        let part = |about: &str| {
+            ObjectBuilder::new()
+                .schema_type(SchemaType::Type(Type::String))
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+                .description(Some(about))
+        };
+        let form = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
+        let form = PARTS.iter().fold(form, |form, (name, _, about)| {
+            if *name == VEX {
+                let parts = ArrayBuilder::new()
+                    .items(Binary::schema())
+                    .max_items(Some(VEX_MAX_DOCUMENTS))
+                    .description(Some(*about));
+                form.property(*name, parts)
+            } else {
+                form.property(*name, part(about))
+            }
+        });
+        form.required(SBOM).into()
+    }
+}
+
+impl ToSchema for ScanForm {}
 
 /// The documents of one scan.
 #[derive(Debug, Clone, Default)]
@@ -98,10 +150,10 @@ impl ScanDocuments {
         let boundary = multer::parse_boundary(content_type).map_err(refusal)?;
         let stream = upload_stream(headers, body, SCAN_FORM_MAX_BYTES, ErrorCode::BodyTooLarge)?;
         let mut sizes = SizeLimit::new().whole_stream(SCAN_FORM_MAX_BYTES);
-        for (name, most) in PARTS {
+        for (name, most, _) in PARTS {
             sizes = sizes.for_field(*name, *most);
         }
-        let names = PARTS.iter().map(|(name, _)| *name).collect();
+        let names = PARTS.iter().map(|(name, _, _)| *name).collect();
         let constraints = Constraints::new().allowed_fields(names).size_limit(sizes);
         let mut form = Multipart::with_constraints(stream, boundary, constraints);
         let (mut sbom, mut baseline, mut policy, mut rego) = (None, None, None, None);
@@ -168,7 +220,7 @@ fn shortened(text: &str) -> String {
 }
 
 fn bad_form(found: &str) -> Problem {
-    let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<_> = PARTS.iter().map(|(name, _, _)| *name).collect();
     Problem::new(
         ErrorCode::BadRequest,
         format!("reading the form of a scan: {found}"),
@@ -287,5 +339,18 @@ mod tests {
         let problem = read(&content_type, body).await.unwrap_err();
         assert_eq!(problem.code, ErrorCode::BodyTooLarge);
         assert!(problem.detail.contains("`sbom`"), "{problem}");
+    }
+
+    #[test]
+    fn every_part_of_the_form_is_described() {
+        let document = serde_json::to_value(crate::router::document()).unwrap();
+        let body = &document["paths"]["/api/v1/scan"]["post"]["requestBody"]["content"];
+        assert!(body[PLAIN]["schema"].is_object());
+        let form = &body[FORM]["schema"];
+        let described: Vec<_> = form["properties"].as_object().unwrap().keys().collect();
+        let mut parts: Vec<_> = PARTS.iter().map(|(name, _, _)| *name).collect();
+        parts.sort_unstable();
+        assert_eq!(described, parts);
+        assert_eq!(form["required"], serde_json::json!([SBOM]));
     }
 }

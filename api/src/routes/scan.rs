@@ -8,18 +8,19 @@ use super::JsonReply;
 use crate::body::Params;
 use crate::limits::ADVISORY_NAME_MAX_BYTES;
 use crate::openapi::Binary;
-use crate::scan_form::ScanDocuments;
+use crate::scan_form::{ScanDocuments, ScanForm};
 use crate::state::Api;
 
 /// Judges an SBOM.
 ///
 /// The body is the SBOM itself, its kind found by content whatever its content type; or a form
-/// (`multipart/form-data`) with the SBOM in the part `sbom` and, if wanted, in `baseline` a verdict of
-/// before, against which only what is new fails, in `policy` a policy as YAML or in Rego, in `rego` one in
-/// Rego beside it (with either of them neither of the site's own counts), and VEX documents in any number
-/// of parts `vex`. A verdict of *fail*, or one over empty knowledge, is an answer with status 200: read `exit_code`.
+/// (`multipart/form-data`) with the SBOM in the part `sbom` and what goes with it in others: with a policy in either
+/// language, neither of the site's own counts. VEX documents that the site keeps count besides. A verdict of *fail*, or
+/// one over empty knowledge, is an answer with status 200: read `exit_code`.
 #[utoipa::path(post, path = "/scan", operation_id = "scan", tag = "scan", params(ScanParams),
-    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The SBOM."),
+    request_body(
+        description = "The SBOM, or a form with what goes with it.",
+        content((inline(Binary) = "application/octet-stream"), (inline(ScanForm) = "multipart/form-data"))),
     responses((status = 200, description = "The verdict in its envelope.", body = VerdictEnvelope)))]
 pub(crate) async fn scan(
     State(api): State<Api>,
