@@ -100,6 +100,7 @@ struct Finding {
     vulnerability: String,
     package: Package,
     severity: Severity,
+    fix: String,
     fixed: Vec<String>,
     summary: String,
 }
@@ -225,7 +226,10 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
             finding.vulnerability.clone(),
             format!("{} {}", finding.package.ecosystem, finding.package.name),
             finding.package.version.clone(),
-            list(&finding.fixed),
+            match finding.fix.as_str() {
+                "wont_fix" => "won't fix".to_owned(),
+                _ => list(&finding.fixed),
+            },
             cut(&finding.why(), WHY_WIDTH),
             cut(&finding.summary, SUMMARY_WIDTH),
         ]);

@@ -65,14 +65,27 @@ pub struct Condition {
     pub subject: Vec<Glob>,
 }
 
-/// Whether a fixed version is known.
+/// Whether a fixed version is known, or is to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fix {
-    /// At least one is.
+    /// At least one is known.
     Available,
-    /// None is.
+    /// None is known.
     None,
+    /// None is known, and the supplier says in a VEX document that none will come.
+    WontFix,
+}
+
+impl Fix {
+    /// Whether a finding's own state is the one that a condition asks for: `none` asks for no known version, whatever
+    /// is to come.
+    fn is_asked_for(self, state: Self) -> bool {
+        match self {
+            Self::Available | Self::WontFix => self == state,
+            Self::None => state != Self::Available,
+        }
+    }
 }
 
 /// What a condition is held against.
@@ -82,6 +95,8 @@ pub struct Circumstances<'a> {
     pub subject: Option<&'a str>,
     /// The time judged at.
     pub as_of: UnixMillis,
+    /// Whether a fix of the finding is known or to come.
+    pub fix: Fix,
 }
 
 impl Condition {
@@ -94,6 +109,7 @@ impl Condition {
     pub fn holds(&self, finding: &Finding, circumstances: &Circumstances<'_>) -> bool {
         self.identity_holds(finding)
             && self.rating_holds(finding)
+            && self.fix.is_none_or(|fix| fix.is_asked_for(circumstances.fix))
             && self.threat_holds(finding, circumstances.as_of)
             && self.place_holds(finding, circumstances.subject)
     }
@@ -122,9 +138,6 @@ impl Condition {
             && self
                 .cvss_below
                 .is_none_or(|bound| score.is_some_and(|score| score < bound.0))
-            && self
-                .fix
-                .is_none_or(|fix| (fix == Fix::Available) != finding.fixed.is_empty())
     }
 
     fn threat_holds(&self, finding: &Finding, as_of: UnixMillis) -> bool {
@@ -230,11 +243,38 @@ mod tests {
     }
 
     fn holds(yaml: &str, finding: &Finding) -> bool {
+        let fix = if finding.fixed.is_empty() {
+            Fix::None
+        } else {
+            Fix::Available
+        };
+        holds_with(yaml, finding, fix)
+    }
+
+    fn holds_with(yaml: &str, finding: &Finding, fix: Fix) -> bool {
         let circumstances = Circumstances {
             subject: Some("web shop"),
             as_of: AS_OF.parse().unwrap(),
+            fix,
         };
         condition(yaml).holds(finding, &circumstances)
+    }
+
+    #[test]
+    fn a_fix_that_will_not_come_is_none_and_more() {
+        let unfixed = finding(Level::High);
+        let asked = ["fix: available", "fix: none", "fix: wont_fix"];
+        for (state, held) in [
+            (Fix::Available, [true, false, false]),
+            (Fix::None, [false, true, false]),
+            (Fix::WontFix, [false, true, true]),
+        ] {
+            assert_eq!(
+                asked.map(|yaml| holds_with(yaml, &unfixed, state)),
+                held,
+                "{state:?}"
+            );
+        }
     }
 
     #[test]

@@ -106,7 +106,8 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         .enumerate()
         .map(|(index, finding)| {
             let known = baseline.is_some_and(|baseline| baseline.knows(finding));
-            let (mut action, decided_by) = judge.judge_at(index, finding);
+            let fix = judge.fix_of(finding);
+            let (mut action, decided_by) = judge.judge_at(index, finding, fix);
             if known && action == Action::Fail {
                 action = Action::Warn;
                 excused += 1;
@@ -115,6 +116,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
                 action,
                 known,
                 decided_by,
+                fix,
                 finding: Arc::clone(finding),
             }
         })

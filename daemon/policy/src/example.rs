@@ -61,7 +61,8 @@ impl Example {
         let mutes = Mutes::default();
         let vex = VexIndex::of(&[], None, &[]);
         let mut judge = Judge::new(policy, &mutes, vex, None, sbom, self.at.unwrap_or(now));
-        let (found, cause) = judge.judge_at(0, &self.finding);
+        let fix = judge.fix_of(&self.finding);
+        let (found, cause) = judge.judge_at(0, &self.finding, fix);
         let found_rule = cause
             .filter(|cause| cause.kind == CauseKind::Rule)
             .map(|cause| cause.id);

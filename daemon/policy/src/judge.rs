@@ -8,7 +8,7 @@ use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::Finding;
 
-use crate::condition::Circumstances;
+use crate::condition::{Circumstances, Fix};
 use crate::mute::{MuteIndex, MuteReport, Names};
 use crate::policy::{FailOn, Policy};
 use crate::rego::{RegoDecision, RegoDecisions, RegoReport};
@@ -108,7 +108,11 @@ impl<'a> Judge<'a> {
         };
         Self {
             policy,
-            circumstances: Circumstances { subject, as_of },
+            circumstances: Circumstances {
+                subject,
+                as_of,
+                fix: Fix::None,
+            },
             rules: policy.rules.iter().map(report).collect(),
             mutes: MuteIndex::new(mutes, sbom, as_of, policy.expiry_notice_seconds),
             vex,
@@ -117,10 +121,25 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether a fix of the finding is known or to come.
+    pub(crate) fn fix_of(&self, finding: &Finding) -> Fix {
+        if !finding.fixed.is_empty() {
+            Fix::Available
+        } else if self.vex.will_not_fix(finding) {
+            Fix::WontFix
+        } else {
+            Fix::None
+        }
+    }
+
     /// Decides about the finding of this index in the scan's result.
-    pub(crate) fn judge_at(&mut self, index: usize, finding: &Finding) -> (Action, Option<Cause>) {
+    pub(crate) fn judge_at(&mut self, index: usize, finding: &Finding, fix: Fix) -> (Action, Option<Cause>) {
+        let circumstances = Circumstances {
+            fix,
+            ..self.circumstances
+        };
         for (rule, report) in self.policy.rules.iter().zip(&mut self.rules) {
-            if !rule.when.holds(finding, &self.circumstances) {
+            if !rule.when.holds(finding, &circumstances) {
                 continue;
             }
             report.matched += 1;
@@ -166,7 +185,7 @@ impl<'a> Judge<'a> {
             }
             let held = conditions
                 .iter()
-                .position(|condition| condition.holds(finding, &self.circumstances));
+                .position(|condition| condition.holds(finding, &circumstances));
             if let Some(index) = held {
                 let cause = Cause::new(CauseKind::Condition, format!("{name}[{index}]"), None);
                 return (action, Some(cause));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::{KnowledgeRoot, UnixMillis, json};
 use starling_scanner::scan::{Coverage, Finding};
 
+use crate::condition::Fix;
 use crate::decide::SourceCheck;
 use crate::document::PolicyVersion;
 use crate::judge::Cause;
@@ -163,6 +164,8 @@ pub struct JudgedFinding {
     /// What decided; absent where nothing did, so that it is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Cause>,
+    /// Whether a fix is known, or is said not to come.
+    pub fix: Fix,
     /// The finding.
     #[serde(flatten)]
     pub finding: Arc<Finding>,

@@ -141,6 +141,8 @@ pub(crate) struct Statement {
     pub(crate) status: VexStatus,
     /// The justification's name, or a sentence.
     pub(crate) why: Option<Arc<str>>,
+    /// The supplier says that no fix will come.
+    pub(crate) will_not_fix: bool,
     pub(crate) time: UnixMillis,
 }
 
@@ -307,6 +309,7 @@ impl Reader {
         products: impl IntoIterator<Item = &'a str>,
         status: VexStatus,
         why: Option<&Arc<str>>,
+        will_not_fix: bool,
         time: UnixMillis,
     ) -> Result<(), VexError> {
         for product in products {
@@ -327,6 +330,7 @@ impl Reader {
                 product,
                 status,
                 why: why.map(Arc::clone),
+                will_not_fix,
                 time,
             });
         }
@@ -420,6 +424,22 @@ impl<'a> VexIndex<'a> {
 
     /// The statement that counts for a finding, if it settles it, with its document's hash.
     pub(crate) fn settle(&mut self, finding: &Finding) -> Option<(&'a Statement, String)> {
+        let (document, statement) = self
+            .said_of(finding)
+            .filter(|(_, said)| said.status.is_settled())?;
+        let report = self.reports.get_mut(document)?;
+        report.settled += 1;
+        Some((statement, report.hash.clone()))
+    }
+
+    /// Whether the statement that counts for a finding says that no fix will come.
+    pub(crate) fn will_not_fix(&self, finding: &Finding) -> bool {
+        self.said_of(finding)
+            .is_some_and(|(_, said)| said.will_not_fix && !said.status.is_settled())
+    }
+
+    /// The statement that counts for a finding, and the index of its document.
+    fn said_of(&self, finding: &Finding) -> Option<(usize, &'a Statement)> {
         if self.by_name.is_empty() {
             return None;
         }
@@ -439,13 +459,9 @@ impl<'a> VexIndex<'a> {
             }
         }
         // Where two suppliers, or one twice, say otherwise at the same moment, the word that excuses nothing counts.
-        let (document, statement) = of_each
+        of_each
             .into_iter()
             .max_by_key(|(document, said)| (said.time, !said.status.is_settled(), *document))
-            .filter(|(_, said)| said.status.is_settled())?;
-        let report = self.reports.get_mut(document)?;
-        report.settled += 1;
-        Some((statement, report.hash.clone()))
     }
 
     pub(crate) fn into_reports(self) -> Vec<VexReport> {

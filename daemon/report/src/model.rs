@@ -122,6 +122,8 @@ pub(crate) struct Finding {
     pub(crate) package: Package,
     pub(crate) summary: String,
     pub(crate) severity: Severity,
+    /// `available`, `none` or `wont_fix`.
+    pub(crate) fix: String,
     pub(crate) fixed: Vec<String>,
     pub(crate) places: Vec<String>,
     pub(crate) provenance: Vec<Provenance>,
@@ -201,7 +203,9 @@ impl Finding {
 
     /// What to do, in one sentence.
     pub(crate) fn advice(&self) -> String {
-        if self.fixed.is_empty() {
+        if self.fix == "wont_fix" {
+            "No fixed version is known, and the supplier says that none will come.".to_owned()
+        } else if self.fixed.is_empty() {
             "No fixed version is known.".to_owned()
         } else {
             format!("Fixed in {}.", self.fixed.join(", "))

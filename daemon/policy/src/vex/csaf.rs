@@ -1,6 +1,6 @@
 //! CSAF 2.0 and 2.1: products are named once in a tree, statuses refer to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -50,6 +50,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             continue;
         }
         let impacts = Impacts::of_vulnerability(vulnerability);
+        let unfixed = unfixed(vulnerability, value);
         for (key, status) in [
             ("known_not_affected", VexStatus::NotAffected),
             ("fixed", VexStatus::Fixed),
@@ -69,7 +70,8 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                     reader.unusable += 1;
                 }
                 let why = impacts.of(product).filter(|_| status == VexStatus::NotAffected);
-                reader.say(&ids, purls.iter().copied(), status, why, time)?;
+                let will_not_fix = unfixed.contains(product);
+                reader.say(&ids, purls.iter().copied(), status, why, will_not_fix, time)?;
             }
         }
     }
@@ -127,6 +129,25 @@ impl<'a> Impacts<'a> {
     fn of(&self, product: &str) -> Option<&Arc<str>> {
         self.by_product.get(product).or(self.of_all.as_ref())
     }
+}
+
+/// The products that no fix is planned for, named themselves or as a group.
+fn unfixed<'a>(vulnerability: &'a Value, document: &'a Value) -> BTreeSet<&'a str> {
+    let remediations = list(vulnerability.get("remediations"));
+    let unplanned = remediations
+        .iter()
+        .filter(|remedy| remedy.get("category").and_then(Value::as_str) == Some("no_fix_planned"));
+    let mut products = BTreeSet::new();
+    for remedy in unplanned {
+        let groups = list(remedy.get("group_ids"));
+        let of_groups = list(document.pointer("/product_tree/product_groups"))
+            .iter()
+            .filter(|group| group.get("group_id").is_some_and(|id| groups.contains(id)))
+            .flat_map(|group| list(group.get("product_ids")));
+        let named = list(remedy.get("product_ids")).iter().chain(of_groups);
+        products.extend(named.filter_map(Value::as_str));
+    }
+    products
 }
 
 fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {

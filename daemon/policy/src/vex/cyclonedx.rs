@@ -100,10 +100,20 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             decoded.iter().map(String::as_str),
             status,
             why.map(why_of).as_ref(),
+            will_not_fix(analysis),
             time,
         )?;
     }
     Ok(())
+}
+
+/// Whether the supplier's response is that no fix will come.
+fn will_not_fix(analysis: &Value) -> bool {
+    let responses = analysis.get("response").and_then(Value::as_array);
+    responses
+        .into_iter()
+        .flatten()
+        .any(|response| matches!(response.as_str(), Some("will_not_fix" | "can_not_fix")))
 }
 
 /// Package URLs by reference, of components at any depth.

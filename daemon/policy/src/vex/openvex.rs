@@ -69,7 +69,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         if names.is_empty() {
             reader.unusable += 1;
         }
-        reader.say(&ids, names, status, why.map(why_of).as_ref(), time)?;
+        reader.say(&ids, names, status, why.map(why_of).as_ref(), false, time)?;
     }
     Ok(())
 }

@@ -136,6 +136,31 @@ fn csaf_settles_through_the_tree_and_its_relationships() {
 }
 
 #[test]
+fn a_supplier_may_say_that_no_fix_will_come() {
+    let will_not_fix = |document: &Value| {
+        let documents = [read(document)];
+        VexIndex::of(&documents, None, &[finding(Level::High)]).will_not_fix(&finding(Level::High))
+    };
+    let mut csaf = csaf("known_affected");
+    assert!(!will_not_fix(&csaf));
+    csaf["vulnerabilities"][0]["remediations"] = json!([
+        {"category": "none_available", "product_ids": ["OS:SHOP:E"]},
+        {"category": "no_fix_planned", "product_ids": ["OTHER"], "group_ids": ["G"]},
+    ]);
+    assert!(!will_not_fix(&csaf), "other products");
+    csaf["product_tree"]["product_groups"] = json!([{"group_id": "G", "product_ids": ["OS:SHOP:E"]}]);
+    assert!(will_not_fix(&csaf));
+    let mut bom = json!({
+        "bomFormat": "CycloneDX", "specVersion": "1.5",
+        "vulnerabilities": [{"id": "CVE-2024-1", "affects": [{"ref": "pkg:npm/express@4.0.0"}],
+            "analysis": {"state": "exploitable", "response": ["workaround_available", "will_not_fix"]}}],
+    });
+    assert!(will_not_fix(&bom));
+    bom["vulnerabilities"][0]["analysis"]["state"] = json!("not_affected");
+    assert!(!will_not_fix(&bom), "nothing is to be fixed");
+}
+
+#[test]
 fn relationships_in_a_circle_end() {
     let mut circle = csaf("fixed");
     circle["product_tree"]["relationships"] = json!([
