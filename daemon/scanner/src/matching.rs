@@ -267,7 +267,8 @@ fn is_enumerated(affected: &Affected, subject: &Subject) -> bool {
 }
 
 /// False only if no order holds two version texts for equal: those that begin with different numbers. A text with
-/// an epoch, which may be left out, or that begins otherwise may be equal to anything.
+/// an epoch, which may be left out, or that begins otherwise may be equal to anything; so may one that has nothing but
+/// zeros before its first word, which the order of old Python versions drops (`0v1-` is `v1-`).
 pub(crate) fn may_be_equal(a: &str, b: &str) -> bool {
     fn first_number(text: &str) -> Option<&str> {
         if text.contains([':', '!']) {
@@ -277,7 +278,10 @@ pub(crate) fn may_be_equal(a: &str, b: &str) -> bool {
         let text = text.strip_prefix('v').unwrap_or(text);
         let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let number = text.get(..end).filter(|number| !number.is_empty())?;
-        Some(number.trim_start_matches('0'))
+        let number = number.trim_start_matches('0');
+        let past_zeros = text.trim_start_matches(|c: char| c == '0' || c.is_ascii_punctuation());
+        let stays = !number.is_empty() || past_zeros.starts_with(|c: char| c.is_ascii_digit());
+        stays.then_some(number)
     }
     match (first_number(a), first_number(b)) {
         (Some(a), Some(b)) => a == b,

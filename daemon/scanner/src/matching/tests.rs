@@ -247,6 +247,21 @@ mod equality {
         ]
     }
 
+    #[test]
+    fn zeros_that_the_old_order_of_python_drops_tell_nothing_apart() {
+        for (a, b) in [("v1-", "0v1-"), ("a1-", "0.0-a1-"), ("0v1-", "00v1-")] {
+            assert_eq!(
+                compare(Scheme::Pep440, a, b),
+                Ok(std::cmp::Ordering::Equal),
+                "{a} {b}"
+            );
+            assert!(may_be_equal(a, b), "{a} {b}");
+        }
+        for (a, b) in [("0.1", "1.1"), ("0.3.2", "3.2"), ("0-1", "1"), ("1", "2")] {
+            assert!(!may_be_equal(a, b), "{a} {b}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
         #[test]
