@@ -158,6 +158,10 @@ pub trait SiteService: Send + Sync {
         options: FeedImportOptions,
     ) -> ServiceResult<FeedImportReport>;
 
+    /// Makes what scans go by of all that is known now, where nobody does so in the background; however long that takes.
+    /// A daemon does, so there is nothing to be done. What keeps it from being made slows scans down and is no error.
+    async fn make_ready_to_scan(&self) {}
+
     /// Events after `after`; only new ones when it is absent. Reports `events_expired`.
     async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream>;
 

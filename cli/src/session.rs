@@ -79,6 +79,12 @@ impl Session {
         }
     }
 
+    /// Makes what scans go by, after a command that took in what they judge by. Its answer is given already.
+    pub(crate) async fn make_ready_to_scan(&self, site: &dyn SiteService) {
+        let _step = self.step("Making the match index");
+        site.make_ready_to_scan().await;
+    }
+
     /// The site's daemon.
     ///
     /// # Errors

@@ -184,6 +184,9 @@ impl Import {
         let report = site.import_bundle(bundle, params).await?;
         drop(step);
         session.print(&report, render::import_report)?;
+        if !self.dry_run {
+            session.make_ready_to_scan(&*site).await;
+        }
         Ok(if report.success {
             ExitStatus::Pass
         } else {

@@ -20,6 +20,7 @@ pub(crate) enum Feeds {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
+Without a daemon, the match index that scans go by is made at the end: a minute for a whole corpus, less for an update.
 
 Example:
   starling feeds import advisory-database.zip --source ghsa --complete
@@ -65,6 +66,7 @@ impl Feeds {
                 report.rejected
             ));
         }
+        session.make_ready_to_scan(&*site).await;
         Ok(ExitStatus::Pass)
     }
 }

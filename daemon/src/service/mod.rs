@@ -539,6 +539,17 @@ impl SiteService for Site {
             .await
     }
 
+    async fn make_ready_to_scan(&self) {
+        if self.0.started.is_none() {
+            let made = self.blocking(|site| {
+                site.refresh_index();
+                Ok(())
+            });
+            // It tells the log what kept it, and nobody else has to know.
+            let _ = made.await;
+        }
+    }
+
     async fn events(&self, after: Option<types::EventId>) -> ServiceResult<EventStream> {
         events::stream(self.clone(), after).await
     }

@@ -82,7 +82,9 @@ impl SiteParts {
             .map_err(|error| store_problem("reading the view", &error))?;
         let mut known = self.known(&reader)?;
         let mut reader = reader;
-        if self.started.is_none() && known.state.advisories <= INDEXED_BY_A_COMMAND {
+        // One that is there only has to be marked, for the commands after this one.
+        let is_there = || self.indexes.find(&known.stamp).is_some();
+        if self.started.is_none() && (known.state.advisories <= INDEXED_BY_A_COMMAND || is_there()) {
             drop(reader);
             self.refresh_index();
             // The view was let go of: what is known is what it shows now.
