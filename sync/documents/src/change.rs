@@ -5,6 +5,8 @@
 //! before this reader has taken them: it knows the part of the format that Starling's documents need (maps that
 //! get new keys), bounds everything, and refuses the rest by name.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use crate::actor::Actor;
@@ -254,15 +256,38 @@ impl Change {
                 does: "has bytes after its columns",
             });
         }
+        let operations = columns.operations(&actors)?;
+        check_actors(&actors, &operations)?;
         Ok(Self {
             hash,
             actor,
             sequence,
             first_operation,
             dependencies,
-            operations: columns.operations(&actors)?,
+            operations,
         })
     }
+}
+
+/// The first is the change's own; each other one is listed for an operation's sake, once and in order.
+fn check_actors(actors: &[Actor], operations: &[Operation]) -> Result<(), ChangeError> {
+    let (own, others) = actors
+        .split_first()
+        .ok_or(ChangeError::Cut { what: "an actor" })?;
+    let named: BTreeSet<Actor> = operations
+        .iter()
+        .filter_map(|operation| match operation.object {
+            Object::Root => None,
+            Object::Made(actor, _) => Some(actor),
+        })
+        .filter(|actor| actor != own)
+        .collect();
+    if named.iter().eq(others) {
+        return Ok(());
+    }
+    Err(ChangeError::Inconsistent {
+        what: "the actors that it lists are not the ones that it names",
+    })
 }
 
 fn take_actor(input: &mut Input<'_>) -> Result<Actor, ChangeError> {
@@ -311,6 +336,11 @@ impl<'a> Columns<'a> {
         }
         let mut columns = Self::default();
         for (kind, length) in listed {
+            if length == 0 {
+                return Err(ChangeError::Inconsistent {
+                    what: "it lists a column that is empty",
+                });
+            }
             let bytes = input.take(length, "a column")?;
             let place = match kind {
                 OBJECT_ACTOR => &mut columns.object_actor,
@@ -321,7 +351,6 @@ impl<'a> Columns<'a> {
                 VALUE_META => &mut columns.value_meta,
                 VALUE => &mut columns.value,
                 PREDECESSORS => &mut columns.predecessors,
-                _ if length == 0 => continue,
                 _ => {
                     return Err(ChangeError::NotUsed {
                         does: "changes lists, texts or what others wrote",
@@ -347,10 +376,10 @@ impl<'a> Columns<'a> {
             input.text(MAX_CHANGE_BYTES, "a key")
         })?;
         let keys = padded(keys, count)?;
-        let metas = padded(self.numbers(self.value_meta, "values")?, count)?;
+        let metas = self.numbers(self.value_meta, "values")?;
         let inserts = flags(self.insert, MAX_OPERATIONS, "insertions")?;
-        let predecessors = padded(self.numbers(self.predecessors, "predecessors")?, count)?;
-        if inserts.len() > count || inserts.contains(&true) {
+        let predecessors = self.numbers(self.predecessors, "predecessors")?;
+        if inserts.contains(&true) {
             return Err(ChangeError::NotUsed {
                 does: "inserts into a list",
             });
@@ -358,6 +387,13 @@ impl<'a> Columns<'a> {
         if predecessors.iter().flatten().any(|count| *count != 0) {
             return Err(ChangeError::NotUsed {
                 does: "writes over what is there",
+            });
+        }
+        // None of these is ever absent: Automerge refuses a column of theirs that ends early.
+        let absent = |column: &[Option<u64>]| column.len() != count || column.contains(&None);
+        if inserts.len() != count || absent(&predecessors) || absent(&metas) {
+            return Err(ChangeError::Inconsistent {
+                what: "it does not say of each operation what it writes, where and over what",
             });
         }
         let mut values = Input(self.value);
@@ -411,14 +447,16 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A column as long as there are operations: absent values at its end need not be written.
+/// A column as long as there are operations, or with nothing in it: then all its values are absent.
 fn padded<T: Clone>(mut column: Vec<Option<T>>, count: usize) -> Result<Vec<Option<T>>, ChangeError> {
-    if column.len() > count {
+    if column.is_empty() {
+        column.resize(count, None);
+    }
+    if column.len() != count {
         return Err(ChangeError::Inconsistent {
-            what: "a column is longer than the list of actions",
+            what: "a column is not as long as the list of actions",
         });
     }
-    column.resize(count, None);
     Ok(column)
 }
 

@@ -1,7 +1,9 @@
 //! The columns of a change: run-length coded values, read within a bound on their number.
 //!
 //! A run says how often its value repeats in a few bytes, up to 2^63 times, so the number of values is checked
-//! before any is produced.
+//! before any is produced. The same values can be cut into runs in many ways, and Automerge names a change by the
+//! one that it writes itself: any other way is refused, or a document would hold changes under names that nobody
+//! finds again.
 
 use crate::change::ChangeError;
 
@@ -93,8 +95,16 @@ fn signed_bytes(mut value: i64) -> Vec<u8> {
     }
 }
 
+/// What a stretch of a run-length coded column is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stretch {
+    Absent,
+    Run,
+    Literals,
+}
+
 /// The values of a run-length coded column; absent ones are none.
-pub(crate) fn runs<'a, T: Clone>(
+pub(crate) fn runs<'a, T: Clone + PartialEq>(
     bytes: &'a [u8],
     limit: usize,
     what: &'static str,
@@ -102,7 +112,9 @@ pub(crate) fn runs<'a, T: Clone>(
 ) -> Result<Vec<Option<T>>, ChangeError> {
     let mut input = Input(bytes);
     let mut values: Vec<Option<T>> = Vec::new();
+    let mut before = None;
     while !input.is_empty() {
+        let from = values.len();
         let header = input.signed(what)?;
         let count = match header {
             0 => input.number(what)?,
@@ -117,20 +129,57 @@ pub(crate) fn runs<'a, T: Clone>(
                 found: count,
                 limit: limit as u64,
             })?;
-        match header {
-            0 => values.extend(std::iter::repeat_n(None, count)),
+        let stretch = match header {
+            0 => {
+                values.extend(std::iter::repeat_n(None, count));
+                Stretch::Absent
+            }
             1.. => {
                 let value = read(&mut input)?;
                 values.extend(std::iter::repeat_n(Some(value), count));
+                Stretch::Run
             }
             _ => {
                 for _ in 0..count {
                     values.push(Some(read(&mut input)?));
                 }
+                Stretch::Literals
             }
+        };
+        if !is_shortest(&values, from, stretch, before) {
+            return Err(ChangeError::Inconsistent {
+                what: "a column is cut into runs in another way than Automerge does",
+            });
         }
+        before = Some(stretch);
+    }
+    // Nothing but absent values is written as nothing.
+    if !values.is_empty() && values.iter().all(Option::is_none) {
+        return Err(ChangeError::Inconsistent {
+            what: "a column lists nothing but absent values",
+        });
     }
     Ok(values)
+}
+
+/// Whether the stretch that begins at `from` says its values as Automerge does: what repeats is one run, what does
+/// not is one list, and nothing that could be in the stretch before it begins a new one.
+fn is_shortest<T: PartialEq>(
+    values: &[Option<T>],
+    from: usize,
+    stretch: Stretch,
+    before: Option<Stretch>,
+) -> bool {
+    let new = values.get(from..).unwrap_or_default();
+    let last = from.checked_sub(1).and_then(|last| values.get(last));
+    match stretch {
+        Stretch::Absent => before != Some(Stretch::Absent),
+        Stretch::Run => new.len() > 1 && last != new.first(),
+        Stretch::Literals => {
+            let different = new.windows(2).all(|pair| pair.first() != pair.last());
+            different && last != new.first() && before != Some(Stretch::Literals)
+        }
+    }
 }
 
 /// The values of a column of booleans: the lengths of runs, which alternate, the first of them false.
@@ -140,6 +189,11 @@ pub(crate) fn flags(bytes: &[u8], limit: usize, what: &'static str) -> Result<Ve
     let mut value = false;
     while !input.is_empty() {
         let count = input.length(limit.saturating_sub(values.len()), what)?;
+        if count == 0 && (value || !values.is_empty()) {
+            return Err(ChangeError::Inconsistent {
+                what: "a column is cut into runs in another way than Automerge does",
+            });
+        }
         values.extend(std::iter::repeat_n(value, count));
         value = !value;
     }
