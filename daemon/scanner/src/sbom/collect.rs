@@ -120,10 +120,17 @@ impl Collector {
     pub(super) fn operating_system(&mut self, name: &str, version: &str) {
         let lower = name.trim().to_ascii_lowercase();
         let id = match lower.as_str() {
-            "red hat enterprise linux" => "rhel",
-            "debian gnu/linux" => "debian",
             "alpine linux" => "alpine",
+            "centos linux" | "centos stream" => "centos",
+            "common base linux mariner" => "mariner",
+            "debian gnu/linux" => "debian",
+            "microsoft azure linux" => "azurelinux",
+            "opensuse leap" => "opensuse-leap",
+            "opensuse tumbleweed" => "opensuse-tumbleweed",
+            "red hat enterprise linux" => "rhel",
             "rocky linux" => "rocky",
+            "suse linux enterprise server" => "sles",
+            "vmware photon os" | "photon os" => "photon",
             other => other,
         };
         if self.distro.is_none() && !id.is_empty() && !id.contains(' ') && !version.trim().is_empty() {

@@ -110,12 +110,13 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
             );
         }
     }
+    let purpose = purpose(&raw.purpose.0, &raw.id.0);
     let kind = if is_subject {
         ComponentKind::Subject
     } else {
-        kind_of(&raw.purpose.0)
+        kind_of(purpose)
     };
-    if raw.purpose.0.trim().eq_ignore_ascii_case("OPERATING-SYSTEM") {
+    if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
         collector.operating_system(&raw.name.0, &raw.version.0);
     }
     collector.add(Found {
@@ -125,6 +126,23 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
         kind,
         place,
     });
+}
+
+pub(super) const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";
+
+/// What a package is for. Before 2.3 there was no way to say so, and Trivy says it by the identifiers that it gives.
+pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
+    let by_id = [
+        ("SPDXRef-OperatingSystem-", OPERATING_SYSTEM),
+        ("SPDXRef-ContainerImage-", "CONTAINER"),
+    ];
+    match stated.trim() {
+        "" => by_id
+            .into_iter()
+            .find(|(start, _)| id.trim().starts_with(start))
+            .map_or("", |(_, purpose)| purpose),
+        stated => stated,
+    }
 }
 
 /// By the package's primary purpose, in the spelling of SPDX 2 or 3.

@@ -1,13 +1,14 @@
 //! SPDX 2 as tag-value text: `Tag: value` lines, multi-line values between `<text>` and `</text>`.
 
 use super::collect::{Collector, Found};
-use super::spdx2::{is_version, kind_of};
+use super::spdx2::{OPERATING_SYSTEM, is_version, kind_of, purpose};
 use super::{Format, Inventory, Place, SbomError};
 use crate::purl::PackageUrl;
 
 #[derive(Default)]
 struct Package {
     name: String,
+    id: String,
     version: String,
     purpose: String,
     purls: Vec<PackageUrl>,
@@ -64,6 +65,11 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             }
             // A file or a snippet ends the package's own tags.
             "FileName" | "SnippetSPDXID" => close(open.take(), &mut collector),
+            "SPDXID" => {
+                if let Some(package) = &mut open {
+                    value.clone_into(&mut package.id);
+                }
+            }
             "PackageVersion" => {
                 if let Some(package) = &mut open {
                     value.clone_into(&mut package.version);
@@ -103,7 +109,8 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
 
 fn close(package: Option<Package>, collector: &mut Collector) {
     let Some(package) = package else { return };
-    if package.purpose.eq_ignore_ascii_case("OPERATING-SYSTEM") {
+    let purpose = purpose(&package.purpose, &package.id);
+    if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
         collector.operating_system(&package.name, &package.version);
     }
     let place = Place::Line {
@@ -114,7 +121,7 @@ fn close(package: Option<Package>, collector: &mut Collector) {
         name: &package.name,
         version: &package.version,
         purls: package.purls,
-        kind: kind_of(&package.purpose),
+        kind: kind_of(purpose),
         place: &place,
     });
 }

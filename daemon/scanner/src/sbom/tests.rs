@@ -111,6 +111,28 @@ fn xml_that_breaks_or_expands_is_refused() {
 }
 
 #[test]
+fn trivy_names_the_operating_system_of_spdx_by_its_identifier() {
+    let json = br#"{"spdxVersion":"SPDX-2.2","SPDXID":"SPDXRef-DOCUMENT","name":"doc","packages":[
+        {"SPDXID":"SPDXRef-OperatingSystem-bd17bf9010aa612c","name":"alpine","versionInfo":"3.16.0"}]}"#;
+    let text = b"SPDXVersion: SPDX-2.2\nDocumentName: doc\nPackageName: alpine\n\
+        SPDXID: SPDXRef-OperatingSystem-bd17bf9010aa612c\nPackageVersion: 3.16.0\n";
+    for document in [&json[..], &text[..]] {
+        let inventory = read(document).unwrap();
+        assert_eq!(inventory.distro.as_deref(), Some("alpine-3.16.0"));
+        assert_eq!(inventory.components[0].kind, ComponentKind::Other);
+    }
+    // Whoever states a purpose means it.
+    let stated =
+        br#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"doc","packages":[{"name":"alpine",
+        "SPDXID":"SPDXRef-OperatingSystem-1","versionInfo":"3","primaryPackagePurpose":"LIBRARY"}]}"#;
+    let inventory = read(stated).unwrap();
+    assert_eq!(
+        (inventory.distro, inventory.components[0].kind),
+        (None, ComponentKind::Package)
+    );
+}
+
+#[test]
 fn spdx_tag_value_packages_end_where_files_begin() {
     let text = "SPDXVersion: SPDX-2.3\nDocumentName: doc\n# a comment\nPackageName: jena\nPackageVersion: 3.12.0\n\
         PackageComment: <text>several\nPackageName: not one\nlines</text>\n\
