@@ -127,15 +127,25 @@ const ROWS: &[Row] = &[
     distro("deb", "dhi", "Docker Hardened Images:Debian"),
     distro("deb", "echo", "Echo"),
     distro("deb", "ubuntu", "Ubuntu"),
+    // Beside the names of the type's specification: those of os-release, which Syft writes, and Trivy's own.
     distro("rpm", "almalinux", "AlmaLinux"),
+    distro("rpm", "alma", "AlmaLinux"),
     distro("rpm", "azure-linux", "Azure Linux"),
     distro("rpm", "azurelinux", "Azure Linux"),
+    distro("rpm", "mariner", "Azure Linux"),
+    distro("rpm", "cbl-mariner", "Azure Linux"),
     distro("rpm", "mageia", "Mageia"),
     distro("rpm", "openeuler", "openEuler"),
     distro("rpm", "opensuse", "openSUSE"),
+    distro("rpm", "opensuse-leap", "openSUSE"),
+    distro("rpm", "opensuse.leap", "openSUSE"),
+    distro("rpm", "opensuse-tumbleweed", "openSUSE"),
+    distro("rpm", "opensuse.tumbleweed", "openSUSE"),
     distro("rpm", "photon", "Photon OS"),
     distro("rpm", "redhat", "Red Hat"),
     distro("rpm", "rhel", "Red Hat"),
+    // Rebuilds of Red Hat's packages under their versions, without advisories of its own.
+    distro("rpm", "centos", "Red Hat"),
     distro("rpm", "rocky-linux", "Rocky Linux"),
     distro("rpm", "rocky", "Rocky Linux"),
     distro("rpm", "suse", "SUSE"),
@@ -347,7 +357,10 @@ fn advisory_name<'a>(ecosystem: &str, purl: &'a PackageUrl) -> &'a str {
     }
     let source = if purl.ty() == "rpm" {
         // Of the RPM distributions these write advisories about source packages, the others binary.
-        if !matches!(ecosystem, "SUSE" | "openSUSE" | "Mageia") {
+        if !matches!(
+            ecosystem,
+            "SUSE" | "openSUSE" | "Mageia" | "Azure Linux" | "openEuler" | "Photon OS"
+        ) {
             return purl.name();
         }
         // name-version-release.src.rpm
@@ -421,7 +434,8 @@ fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             Some(number) => Some(codename_of(&number).map_or(number, str::to_owned)),
             None => codename(&distro).map(|_| distro.rsplit('-').next().unwrap_or_default().to_owned()),
         },
-        "AlmaLinux" | "Rocky Linux" | "Mageia" => parts(1),
+        // `VERSION_ID=3.0`, and `Azure Linux:3`.
+        "AlmaLinux" | "Azure Linux" | "Rocky Linux" | "Mageia" => parts(1),
         // The name of the product in its CPE; since release 10 with the minor release.
         "Red Hat" => {
             let major = parts(1)?;
@@ -432,15 +446,14 @@ fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             };
             Some(format!("enterprise_linux:{release}"))
         }
-        "Azure Linux" | "Photon OS" => number.filter(|n| !n.is_empty()),
+        "Photon OS" => number.filter(|n| !n.is_empty()),
         "openEuler" => {
-            // `openEuler:22.03-LTS-SP1`, as the distribution calls itself.
+            // `openEuler:22.03-LTS-SP1`, as the distribution calls itself; its `VERSION_ID` is the number alone, and
+            // the releases of March in even years are the long-term ones.
             let digits = digits?.to_ascii_uppercase();
-            Some(
-                digits
-                    .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
-                    .to_owned(),
-            )
+            let release = digits.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            let long_term = matches!(release, "20.03" | "22.03" | "24.03" | "26.03");
+            Some(format!("{release}{}", if long_term { "-LTS" } else { "" }))
         }
         "openSUSE" if distro.contains("tumbleweed") => Some("Tumbleweed".to_owned()),
         "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
@@ -472,7 +485,10 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
 }
 
 /// Debian's releases by number and name.
-const CODENAMES: [(&str, &str); 5] = [
+const CODENAMES: [(&str, &str); 8] = [
+    ("7", "wheezy"),
+    ("8", "jessie"),
+    ("9", "stretch"),
     ("10", "buster"),
     ("11", "bullseye"),
     ("12", "bookworm"),
@@ -537,6 +553,75 @@ mod tests {
         assert_eq!(package("pkg:pypi/Foo_Bar@1"), some("PyPI", "foo-bar", true));
         assert_eq!(package("pkg:docker/alpine@3"), None);
         assert_eq!(package("pkg:deb/unknown/x@1"), None);
+    }
+
+    #[test]
+    fn rpm_distributions_go_by_every_name_that_tools_give_them() {
+        for (purl, ecosystem, name) in [
+            ("pkg:rpm/alma/acl@2-4.el9?distro=alma-9.6", "AlmaLinux:9", "acl"),
+            (
+                "pkg:rpm/almalinux/acl@2-4.el9?distro=almalinux-9.6",
+                "AlmaLinux:9",
+                "acl",
+            ),
+            (
+                "pkg:rpm/centos/acl@2-15.el7?distro=centos-7.9.2009",
+                "Red Hat:enterprise_linux:7",
+                "acl",
+            ),
+            (
+                "pkg:rpm/azurelinux/bash@5-1.azl3?distro=azurelinux-3.0",
+                "Azure Linux:3",
+                "bash",
+            ),
+            (
+                "pkg:rpm/mariner/busybox@1.35.0?distro=mariner-2.0",
+                "Azure Linux:2",
+                "busybox",
+            ),
+            (
+                "pkg:rpm/cbl-mariner/curl@8-1.cm2?distro=cbl-mariner-2.0.20230407",
+                "Azure Linux:2",
+                "curl",
+            ),
+            (
+                "pkg:rpm/azurelinux/openssl-libs@3-1.azl3?distro=azurelinux-3.0&upstream=openssl-3-1.azl3.src.rpm",
+                "Azure Linux:3",
+                "openssl",
+            ),
+            (
+                "pkg:rpm/opensuse-leap/pam@1.3.0-150000.6.86.1?distro=opensuse-leap-15.6",
+                "openSUSE:Leap 15.6",
+                "pam",
+            ),
+            (
+                "pkg:rpm/opensuse.leap/pam@1?distro=opensuse.leap-15.6",
+                "openSUSE:Leap 15.6",
+                "pam",
+            ),
+            (
+                "pkg:rpm/opensuse-tumbleweed/pam@1?distro=opensuse-tumbleweed-20240826",
+                "openSUSE:Tumbleweed",
+                "pam",
+            ),
+            (
+                "pkg:rpm/openeuler/bash@5-9.oe2403?distro=openEuler-24.03",
+                "openEuler:24.03-LTS",
+                "bash",
+            ),
+            (
+                "pkg:rpm/openeuler/bash@5-9?distro=openeuler-22.03-lts-sp1",
+                "openEuler:22.03-LTS-SP1",
+                "bash",
+            ),
+            (
+                "pkg:rpm/photon/openssl-libs@3-1.ph5?distro=photon-5.0&upstream=openssl-3-1.ph5.src.rpm",
+                "Photon OS:5.0",
+                "openssl",
+            ),
+        ] {
+            assert_eq!(package(purl), some(ecosystem, name, true), "{purl}");
+        }
     }
 
     #[test]
