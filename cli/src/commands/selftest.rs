@@ -18,11 +18,12 @@ const MAX_SUITE_BYTES: u64 = 512 * 1024 * 1024;
 /// Deepest folder that a suite's files are looked for in.
 const MAX_DEPTH: usize = 16;
 
-/// Check versions, package URLs, CVSS, matching and SBOM readers against conformance suites
+/// Check versions, package URLs, CVSS, matching, SBOM and VEX readers against conformance suites
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The program's own cases always run. A suite of others is a folder, or an archive NAME.tar.zst, of its name in
---suites; without it, $STARLING_CORPUS/suites is looked at. What is not there is not run, and says so.
+--suites; without it, $STARLING_CORPUS/suites is looked at. What is not there is not run, and says so; so does
+what is there and no suite that this program knows.
 
 Example:
   starling selftest
@@ -46,6 +47,13 @@ pub(crate) struct SelftestReport {
     pub(crate) suites: Vec<SuiteReport>,
     /// Suites that this program can run and that are not there.
     pub(crate) missing: Vec<&'static str>,
+    /// Folders and archives beside them that are no suite that this program can run.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// The suites of versions, URLs and documents, and those of VEX.
+fn known() -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter().chain(starling_policy::selftest::SUITES)
 }
 
 impl Selftest {
@@ -75,7 +83,7 @@ impl Selftest {
 fn run(folder: Option<&Path>) -> Result<SelftestReport, Problem> {
     let mut suites = builtin();
     let mut missing = Vec::new();
-    for suite in SUITES {
+    for suite in known() {
         match folder
             .map(|folder| files_of(suite, folder))
             .transpose()?
@@ -90,7 +98,34 @@ fn run(folder: Option<&Path>) -> Result<SelftestReport, Problem> {
         failed: suites.iter().map(|suite| suite.failed).sum(),
         suites,
         missing,
+        unknown: folder.map(unknown).transpose()?.unwrap_or_default(),
     })
+}
+
+/// Names in `folder` that could be suites and are none that this program knows, in order.
+fn unknown(folder: &Path) -> Result<Vec<String>, Problem> {
+    let failed = |error| file_problem("reading suites", folder, &error);
+    let mut names = Vec::new();
+    // A corpus that has no suites at all has none that are unknown.
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_folder = entry.file_type().map_err(failed)?.is_dir();
+        let name = match name.strip_suffix(".tar.zst") {
+            Some(stem) => stem.to_owned(),
+            None if is_folder => name,
+            None => continue,
+        };
+        if !known().any(|suite| suite.name == name) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// A suite's files, from its folder or its archive; none if neither is there.
@@ -175,7 +210,7 @@ mod tests {
     #[test]
     fn our_own_cases_run_without_any_suite() {
         let report = run(None).unwrap();
-        assert_eq!((report.failed, report.missing.len()), (0, SUITES.len()));
+        assert_eq!((report.failed, report.missing.len()), (0, known().count()));
         assert!(report.passed > 50);
     }
 
@@ -193,6 +228,8 @@ mod tests {
             .unwrap();
         let packed = zstd::encode_all(&builder.into_inner().unwrap()[..], 1).unwrap();
         std::fs::write(folder.path().join("rpm-vercmp.tar.zst"), packed).unwrap();
+        std::fs::create_dir(folder.path().join("what-is-this")).unwrap();
+        std::fs::write(folder.path().join("README"), b"no suite").unwrap();
 
         let report = run(Some(folder.path())).unwrap();
         for name in ["dpkg-vercmp", "rpm-vercmp"] {
@@ -201,7 +238,8 @@ mod tests {
             assert_eq!((suite.passed, suite.failed), (2, 1), "{name}");
             assert!(suite.failures[0].contains("2 cases ran"), "{:?}", suite.failures);
         }
-        assert_eq!(report.missing.len(), SUITES.len() - 2);
+        assert_eq!(report.missing.len(), known().count() - 2);
+        assert_eq!(report.unknown, ["what-is-this"]);
     }
 
     #[test]

@@ -24,6 +24,13 @@ pub(crate) fn selftest(report: &SelftestReport) -> String {
     if !report.missing.is_empty() {
         let _ = writeln!(text, "\nnot there, so not run: {}", list(&report.missing));
     }
+    if !report.unknown.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nthere, but no suite that this program can run: {}",
+            list(&report.unknown)
+        );
+    }
     let _ = writeln!(
         text,
         "\n{} passed, {} failed",

@@ -18,6 +18,7 @@ mod mute;
 mod policy;
 mod rego;
 mod rule;
+pub mod selftest;
 pub mod units;
 mod verdict;
 mod vex;

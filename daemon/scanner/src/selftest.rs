@@ -8,6 +8,7 @@
 mod builtin;
 mod cvss;
 mod distributions;
+mod documents;
 mod identity;
 mod versions;
 
@@ -63,8 +64,21 @@ pub static SUITES: &[Suite] = &[
         230,
         distributions::rpm_by_clair,
     ),
+    suite("claircore-spdx", "SBOMs, by Clair", 10, documents::readable),
     suite("composer-semver", "versions of Composer", 100, versions::composer),
     suite("cvss-redhat", "CVSS vectors, by Red Hat", 7_667, cvss::red_hat),
+    suite(
+        "cyclonedx-spec",
+        "SBOMs, by the CycloneDX specification",
+        700,
+        documents::cyclonedx,
+    ),
+    suite(
+        "dependency-track-boms",
+        "SBOMs, by Dependency-Track",
+        10,
+        documents::readable,
+    ),
     suite("dpkg-vercmp", "versions of dpkg", 80, distributions::dpkg),
     suite("elixir-version", "versions of Elixir", 10, versions::elixir),
     suite("golang-mod-semver", "versions of Go modules", 300, versions::go),
@@ -82,6 +96,19 @@ pub static SUITES: &[Suite] = &[
     suite("rpm-vercmp", "versions of RPM", 180, distributions::rpm),
     suite("rubygems-version", "versions of RubyGems", 20, versions::rubygems),
     suite(
+        "spdx-examples",
+        "SBOMs, by the SPDX project",
+        40,
+        documents::readable,
+    ),
+    suite(
+        "spdx-tools-java",
+        "SBOMs, by SPDX's own tools",
+        15,
+        documents::readable,
+    ),
+    suite("trivy-units", "SBOMs, by Trivy", 20, documents::trivy),
+    suite(
         "vers-spec",
         "versions of several tools",
         1_700,
@@ -89,7 +116,8 @@ pub static SUITES: &[Suite] = &[
     ),
 ];
 
-const fn suite(
+/// A suite of another crate of this build, say of its policy.
+pub const fn suite(
     name: &'static str,
     about: &'static str,
     least: u64,
@@ -131,7 +159,8 @@ impl FromIterator<(String, Vec<u8>)> for SuiteFiles {
 }
 
 impl SuiteFiles {
-    fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    /// Its files by path.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0
             .iter()
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
@@ -155,14 +184,15 @@ impl SuiteFiles {
 
 /// Counts a suite's cases and remembers those that fail.
 #[derive(Debug, Default)]
-struct Tally {
+pub struct Tally {
     passed: u64,
     failed: u64,
     failures: Vec<String>,
 }
 
 impl Tally {
-    fn check(&mut self, passed: bool, case: impl FnOnce() -> String) {
+    /// Counts one case; `case` says what was expected and found.
+    pub fn check(&mut self, passed: bool, case: impl FnOnce() -> String) {
         if passed {
             self.passed += 1;
             return;

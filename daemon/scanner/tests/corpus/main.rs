@@ -11,7 +11,6 @@
     clippy::expect_used
 )]
 
-mod documents;
 mod ecosystems;
 mod osv;
 mod sboms;

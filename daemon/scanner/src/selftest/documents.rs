@@ -1,0 +1,99 @@
+//! SBOMs that others wrote for their own tests: what they call valid is read, what they call invalid is refused, each
+//! exception by name.
+
+use super::{SuiteFiles, Tally};
+use crate::sbom;
+
+/// Invalid documents that are read, by the beginning of their names, and why. None of it says anything about
+/// which components there are.
+const READ_ALL_THE_SAME: &[(&str, &str)] = &[
+    ("invalid-license-id-1.", "SPDX adds licence ids all the time"),
+    ("invalid-metadata-license-", "as invalid-license-id"),
+    (
+        "invalid-properties-",
+        "a property without a name; properties are not looked at",
+    ),
+    ("invalid-citations-", "citations are not looked at"),
+    (
+        "invalid-metadata-distribution-",
+        "how far it may travel is not looked at",
+    ),
+    (
+        "invalid-license-declared-concluded-mix-1.6.json",
+        "licences beside expressions are valid from 1.7",
+    ),
+    (
+        "invalid-depgraph-",
+        "breaks an extension, whose elements are not looked at",
+    ),
+    (
+        "invalid-component-ref-1.1",
+        "a repeated bom-ref; places name components here",
+    ),
+    ("invalid-component-ref-1.2", "as 1.1"),
+    ("invalid-component-ref-1.3", "as 1.1"),
+    ("invalid-component-ref-1.4", "as 1.1"),
+];
+
+/// The specification says of each document, by its name, whether it is valid.
+pub(super) fn cyclonedx(suite: &SuiteFiles, tally: &mut Tally) {
+    for (path, bytes) in suite.files() {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let is_document = name.ends_with(".json") || name.ends_with(".xml");
+        let valid = name.starts_with("valid-");
+        if is_document && (valid || name.starts_with("invalid-")) {
+            let excepted = READ_ALL_THE_SAME.iter().any(|(start, _)| name.starts_with(start));
+            document(path, bytes, valid || excepted, tally);
+        }
+    }
+}
+
+/// Documents that are refused, by the end of their paths, and why (not `SPDXJSONExample-wrongversion`, which has fields of
+/// 2.3 under the name of 2.2: both are read alike).
+const REFUSED: &[(&str, &str)] = &[
+    ("BadJSON.spdx.json", "its creators are a text, not a list"),
+    ("SPDXWrongVersion.spdx.json", "no version of SPDX"),
+    ("ontology.owl.xml", "an ontology, no document"),
+    (
+        ".spdx.xml",
+        "SPDX as XML: no published schema, and no tool that writes it by default",
+    ),
+    (".ir.json", "what Clair makes of a document"),
+    ("bom-invalid.json", "labelled invalid"),
+    ("sad/invalid-serial.json", "its serial number is no text"),
+];
+
+const DOCUMENT_ENDINGS: [&str; 5] = [".json", ".xml", ".yaml", ".spdx", ".rdf"];
+
+/// Every document is to be read but those of [`REFUSED`].
+pub(super) fn readable(suite: &SuiteFiles, tally: &mut Tally) {
+    for (path, bytes) in suite.files() {
+        let is_document = DOCUMENT_ENDINGS.iter().any(|end| path.ends_with(end));
+        // Advisories of other sources, policies and reports lie beside Dependency-Track's BOMs.
+        let is_other =
+            path.contains("vuln-data-source") || path.contains("/policy/") || path.contains("/sarif/");
+        if is_document && !is_other {
+            let refused = REFUSED.iter().any(|(end, _)| path.ends_with(end));
+            document(path, bytes, !refused, tally);
+        }
+    }
+}
+
+/// Trivy's own SBOMs, which lie among much else.
+pub(super) fn trivy(suite: &SuiteFiles, tally: &mut Tally) {
+    let sboms = suite.files().filter(|(path, _)| path.contains("/sbom/"));
+    readable(
+        &sboms
+            .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
+            .collect(),
+        tally,
+    );
+}
+
+fn document(path: &str, bytes: &[u8], readable: bool, tally: &mut Tally) {
+    let found = sbom::read(bytes).map(|inventory| inventory.components.len());
+    tally.check(found.is_ok() == readable, || {
+        let expected = if readable { "to be read" } else { "to be refused" };
+        format!("{path}: expected {expected}, found {found:?}")
+    });
+}
