@@ -10,6 +10,7 @@ use crate::config::Overrides;
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
 use crate::service::engine_problem;
+use crate::small_file;
 
 /// Copies the store of the site in `home` into engine `to`, then puts the copy in its place.
 ///
@@ -91,7 +92,17 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
 /// Writes the engine into the configuration, leaving everything else in it as it is.
 fn set_engine(home: &Home, engine: EngineKind) -> Result<(), Problem> {
     let path = home.config_path();
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let text = match small_file::read_text(&path, small_file::MAX_CONFIG_BYTES) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            return Err(starling_api::file_problem(
+                "reading the configuration",
+                &path,
+                &error,
+            ));
+        }
+    };
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let section = lines.iter().position(|line| line.trim() == "[store]");
     let set = format!("engine = \"{engine}\"");

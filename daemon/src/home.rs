@@ -20,6 +20,7 @@ use starling_protocol::{
 };
 
 use crate::config::{Config, ConfigError, Overrides};
+use crate::small_file;
 
 /// How a public identity begins when it is written as one line.
 const IDENTITY_PREFIX: &str = "starling-site-v1:";
@@ -150,7 +151,7 @@ impl Home {
     /// [`HomeError::NoSite`], or damage.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         let file_path = path.join("site.chain");
-        let bytes = match fs::read(&file_path) {
+        let bytes = match small_file::read(&file_path, small_file::MAX_CHAIN_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(HomeError::NoSite {
@@ -406,7 +407,8 @@ fn write_secret(path: &Path, key: &SigningKey) -> Result<(), HomeError> {
 }
 
 fn read_secret(path: &Path) -> Result<SigningKey, HomeError> {
-    let text = fs::read_to_string(path).map_err(file("reading the key", path))?;
+    let text =
+        small_file::read_text(path, small_file::MAX_SECRET_BYTES).map_err(file("reading the key", path))?;
     let problem = |problem: &str| HomeError::Content {
         path: path.to_owned(),
         problem: problem.to_owned(),

@@ -20,6 +20,7 @@ mod rego;
 mod rotate;
 mod run;
 mod service;
+mod small_file;
 mod sync_task;
 mod vex_kept;
 

@@ -18,6 +18,7 @@ use crate::home::{Home, error_chain};
 use crate::home_problem::{config_problem, home_problem};
 use crate::net::{self, NetError};
 use crate::service::{Site, store_problem};
+use crate::small_file;
 use crate::sync_task::{Dials, SyncTask};
 
 /// How often heads are signed anew, as a share of their validity.
@@ -237,7 +238,7 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
     let Some(path) = &config.api.token_file else {
         return Ok(None);
     };
-    let text = std::fs::read_to_string(path)
+    let text = small_file::read_text(path, small_file::MAX_SECRET_BYTES)
         .map_err(|error| starling_api::file_problem("reading the API token", path, &error))?;
     AdminToken::new(text.trim())
         .map(Some)

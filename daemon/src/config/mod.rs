@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::{SiteSlug, Source};
 use starling_view::ConflictStrategy;
 
+use crate::small_file;
+
 pub use self::keys::{KEYS, Key};
 pub use self::size::ByteSize;
 
@@ -276,7 +278,7 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
         overrides: &Overrides,
     ) -> Result<Self, ConfigError> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match small_file::read_text(path, small_file::MAX_CONFIG_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => {
