@@ -1,0 +1,210 @@
+//! Releases of distributions: which one a package is of, as OSV names it, and what else it is made of.
+
+/// True for ecosystems whose advisories always name a release.
+pub(super) fn has_releases(ecosystem: &str) -> bool {
+    matches!(
+        ecosystem,
+        "Alpine"
+            | "Debian"
+            | "Docker Hardened Images:Alpine"
+            | "Docker Hardened Images:Debian"
+            | "Ubuntu"
+            | "AlmaLinux"
+            | "Rocky Linux"
+            | "Azure Linux"
+            | "Mageia"
+            | "openEuler"
+            | "openSUSE"
+            | "Photon OS"
+            | "Red Hat"
+            | "SUSE"
+    )
+}
+
+/// The suffix, from `distro=debian-12`, `distro=alpine-3.18.4`, `distro=3.18.4`, `distro=bookworm`.
+pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
+    let distro = distro.to_ascii_lowercase();
+    let digits = distro
+        .find(|c: char| c.is_ascii_digit())
+        .and_then(|start| distro.get(start..));
+    let number = digits.map(|text| {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        text.get(..end).unwrap_or(text).trim_end_matches('.').to_owned()
+    });
+    let parts = |n: usize| number.as_deref().and_then(|text| leading_numbers(text, n));
+    match ecosystem {
+        "Debian" => parts(1).or_else(|| codename(&distro)),
+        "Ubuntu" => ubuntu_release(parts(2)?.as_str()),
+        "Alpine" => parts(2).map(|release| format!("v{release}")),
+        "FreeBSD:ports" => parts(1),
+        "Docker Hardened Images:Alpine" => parts(2),
+        // Named by the release's codename.
+        "Docker Hardened Images:Debian" => match parts(1) {
+            Some(number) => Some(codename_of(&number).map_or(number, str::to_owned)),
+            None => codename(&distro).map(|_| distro.rsplit('-').next().unwrap_or_default().to_owned()),
+        },
+        // `VERSION_ID=3.0`, and `Azure Linux:3`.
+        "AlmaLinux" | "Azure Linux" | "Rocky Linux" | "Mageia" => parts(1),
+        // The name of the product in its CPE; since release 10 with the minor release.
+        "Red Hat" => {
+            let major = parts(1)?;
+            let release = if major.parse::<u32>().is_ok_and(|major| major >= 10) {
+                parts(2).unwrap_or(major)
+            } else {
+                major
+            };
+            Some(format!("enterprise_linux:{release}"))
+        }
+        "Photon OS" => number.filter(|n| !n.is_empty()),
+        "openEuler" => {
+            // `openEuler:22.03-LTS-SP1`, as the distribution calls itself; its `VERSION_ID` is the number alone, and
+            // the releases of March in even years are the long-term ones.
+            let digits = digits?.to_ascii_uppercase();
+            let release = digits.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            let long_term = matches!(release, "20.03" | "22.03" | "24.03" | "26.03");
+            Some(format!("{release}{}", if long_term { "-LTS" } else { "" }))
+        }
+        "openSUSE" if distro.contains("tumbleweed") => Some("Tumbleweed".to_owned()),
+        "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
+        "SUSE" => suse_release(parts(1)?.as_str(), parts(2).as_deref(), &distro),
+        _ => None,
+    }
+}
+
+/// The first `n` of a dotted number's components; `None` if there are fewer.
+fn leading_numbers(text: &str, n: usize) -> Option<String> {
+    let parts: Vec<&str> = text.split('.').take(n).collect();
+    (parts.len() == n && parts.iter().all(|p| !p.is_empty())).then(|| parts.join("."))
+}
+
+/// `sles-15.3` is `Linux Enterprise Server 15 SP3`; without a service pack the first release is meant.
+fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<String> {
+    let product = if distro.contains("sled") {
+        "Desktop"
+    } else {
+        "Server"
+    };
+    let pack = release
+        .and_then(|release| release.split_once('.'))
+        .map(|(_, pack)| pack);
+    Some(match pack {
+        None | Some("0") => format!("Linux Enterprise {product} {major}"),
+        Some(pack) => format!("Linux Enterprise {product} {major} SP{pack}"),
+    })
+}
+
+/// Debian's releases by number and name.
+const CODENAMES: [(&str, &str); 8] = [
+    ("7", "wheezy"),
+    ("8", "jessie"),
+    ("9", "stretch"),
+    ("10", "buster"),
+    ("11", "bullseye"),
+    ("12", "bookworm"),
+    ("13", "trixie"),
+    ("14", "forky"),
+];
+
+/// The number of a Debian release in its name, which may follow the distribution's: `debian-bookworm`.
+fn codename(distro: &str) -> Option<String> {
+    number_of(distro.rsplit('-').next()?).map(str::to_owned)
+}
+
+fn number_of(codename: &str) -> Option<&'static str> {
+    CODENAMES
+        .iter()
+        .find(|(_, name)| *name == codename)
+        .map(|(number, _)| *number)
+}
+
+fn codename_of(number: &str) -> Option<&'static str> {
+    CODENAMES
+        .iter()
+        .find(|(own, _)| *own == number)
+        .map(|(_, name)| *name)
+}
+
+/// Long-term releases are named `22.04:LTS` in OSV: those of April in even years.
+fn ubuntu_release(release: &str) -> Option<String> {
+    let (year, month) = release.split_once('.')?;
+    let even = year.bytes().last()?.is_multiple_of(2);
+    Some(if even && month == "04" {
+        format!("{release}:LTS")
+    } else {
+        release.to_owned()
+    })
+}
+
+/// Repositories of Red Hat Enterprise Linux, as advisories name them behind the release, by major release.
+const RED_HAT_OLD: [&str; 4] = ["client", "computenode", "server", "workstation"];
+const RED_HAT: [&str; 10] = [
+    "appstream",
+    "baseos",
+    "crb",
+    "highavailability",
+    "nfv",
+    "realtime",
+    "resilientstorage",
+    "sap",
+    "sap_hana",
+    "supplementary",
+];
+/// Modules that a SUSE Linux Enterprise Server or Desktop of release 15 takes its packages from.
+const SUSE_MODULES: [&str; 9] = [
+    "Basesystem",
+    "Containers",
+    "Desktop Applications",
+    "Development Tools",
+    "Legacy",
+    "Public Cloud",
+    "Python 3",
+    "Server Applications",
+    "Web and Scripting",
+];
+
+/// The ecosystems beside a release's own whose advisories are about its packages.
+pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
+    // A source that does not tell releases apart means them all.
+    let mut also = vec![ecosystem.to_owned()];
+    match ecosystem {
+        // A system without the subscription has the vulnerabilities that only subscribers get fixes for.
+        "Ubuntu" => also.push(format!("Ubuntu:Pro:{release}")),
+        // A package does not tell its repository, so all of the release's are asked, without those of extended
+        // support, whose fixes carry versions of their own.
+        "Red Hat" => {
+            let major = release
+                .strip_prefix("enterprise_linux:")
+                .and_then(|release| release.split('.').next()?.parse::<u32>().ok());
+            let repositories = if major.is_some_and(|major| major < 8) {
+                &RED_HAT_OLD[..]
+            } else {
+                &RED_HAT[..]
+            };
+            also.extend(
+                repositories
+                    .iter()
+                    .map(|name| format!("{ecosystem}:{release}::{name}")),
+            );
+        }
+        "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
+        "Docker Hardened Images:Alpine" => also.push("Docker Hardened Images".to_owned()),
+        "Docker Hardened Images:Debian" => {
+            also.push("Docker Hardened Images".to_owned());
+            also.extend(number_of(release).map(|number| format!("{ecosystem}:{number}")));
+        }
+        "SUSE" => {
+            let product = release
+                .strip_prefix("Linux Enterprise Server ")
+                .or_else(|| release.strip_prefix("Linux Enterprise Desktop "));
+            if let Some(release) = product.filter(|release| release.starts_with("15")) {
+                let module =
+                    |name: &&str| format!("{ecosystem}:Linux Enterprise Module for {name} {release}");
+                also.extend(SUSE_MODULES.iter().map(module));
+            }
+        }
+        _ => {}
+    }
+    also
+}

@@ -1,0 +1,369 @@
+use super::*;
+
+fn package(purl: &str) -> Option<(String, String, bool)> {
+    let found = package_of(&PackageUrl::parse_lenient(purl).unwrap())?;
+    Some((found.ecosystem.into_owned(), found.name, found.release_known))
+}
+
+fn some(ecosystem: &str, name: &str, known: bool) -> Option<(String, String, bool)> {
+    Some((ecosystem.to_owned(), name.to_owned(), known))
+}
+
+#[test]
+fn language_packages_map_to_their_registry() {
+    assert_eq!(package("pkg:npm/%40hapi/hoek@1"), some("npm", "@hapi/hoek", true));
+    assert_eq!(
+        package("pkg:maven/org.apache/x@1"),
+        some("Maven", "org.apache:x", true)
+    );
+    assert_eq!(
+        package("pkg:golang/github.com/Azure/x@v1#v5"),
+        some("Go", "github.com/azure/x/v5", true)
+    );
+    assert_eq!(package("pkg:pypi/Foo_Bar@1"), some("PyPI", "foo-bar", true));
+    assert_eq!(package("pkg:docker/alpine@3"), None);
+    assert_eq!(package("pkg:deb/unknown/x@1"), None);
+}
+
+#[test]
+fn rpm_distributions_go_by_every_name_that_tools_give_them() {
+    for (purl, ecosystem, name) in [
+        ("pkg:rpm/alma/acl@2-4.el9?distro=alma-9.6", "AlmaLinux:9", "acl"),
+        (
+            "pkg:rpm/almalinux/acl@2-4.el9?distro=almalinux-9.6",
+            "AlmaLinux:9",
+            "acl",
+        ),
+        (
+            "pkg:rpm/centos/acl@2-15.el7?distro=centos-7.9.2009",
+            "Red Hat:enterprise_linux:7",
+            "acl",
+        ),
+        (
+            "pkg:rpm/azurelinux/bash@5-1.azl3?distro=azurelinux-3.0",
+            "Azure Linux:3",
+            "bash",
+        ),
+        (
+            "pkg:rpm/mariner/busybox@1.35.0?distro=mariner-2.0",
+            "Azure Linux:2",
+            "busybox",
+        ),
+        (
+            "pkg:rpm/cbl-mariner/curl@8-1.cm2?distro=cbl-mariner-2.0.20230407",
+            "Azure Linux:2",
+            "curl",
+        ),
+        (
+            "pkg:rpm/azurelinux/openssl-libs@3-1.azl3?distro=azurelinux-3.0&upstream=openssl-3-1.azl3.src.rpm",
+            "Azure Linux:3",
+            "openssl",
+        ),
+        (
+            "pkg:rpm/opensuse-leap/pam@1.3.0-150000.6.86.1?distro=opensuse-leap-15.6",
+            "openSUSE:Leap 15.6",
+            "pam",
+        ),
+        (
+            "pkg:rpm/opensuse.leap/pam@1?distro=opensuse.leap-15.6",
+            "openSUSE:Leap 15.6",
+            "pam",
+        ),
+        (
+            "pkg:rpm/opensuse-tumbleweed/pam@1?distro=opensuse-tumbleweed-20240826",
+            "openSUSE:Tumbleweed",
+            "pam",
+        ),
+        (
+            "pkg:rpm/openeuler/bash@5-9.oe2403?distro=openEuler-24.03",
+            "openEuler:24.03-LTS",
+            "bash",
+        ),
+        (
+            "pkg:rpm/openeuler/bash@5-9?distro=openeuler-22.03-lts-sp1",
+            "openEuler:22.03-LTS-SP1",
+            "bash",
+        ),
+        (
+            "pkg:rpm/photon/openssl-libs@3-1.ph5?distro=photon-5.0&upstream=openssl-3-1.ph5.src.rpm",
+            "Photon OS:5.0",
+            "openssl",
+        ),
+    ] {
+        assert_eq!(package(purl), some(ecosystem, name, true), "{purl}");
+    }
+}
+
+#[test]
+fn the_distro_qualifier_becomes_the_suffix() {
+    assert_eq!(
+        package("pkg:deb/debian/curl@1?distro=debian-12"),
+        some("Debian:12", "curl", true)
+    );
+    assert_eq!(
+        package("pkg:deb/debian/curl@1?distro=debian-12.5"),
+        some("Debian:12", "curl", true)
+    );
+    assert_eq!(
+        package("pkg:deb/debian/curl@1?distro=bookworm"),
+        some("Debian:12", "curl", true)
+    );
+    assert_eq!(
+        package("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04"),
+        some("Ubuntu:22.04:LTS", "curl", true)
+    );
+    assert_eq!(
+        package("pkg:deb/ubuntu/curl@1?distro=ubuntu-23.10"),
+        some("Ubuntu:23.10", "curl", true)
+    );
+    assert_eq!(
+        package("pkg:apk/alpine/curl@1?distro=3.18.4"),
+        some("Alpine:v3.18", "curl", true)
+    );
+    assert_eq!(
+        package("pkg:rpm/almalinux/curl@1?distro=almalinux-9.3"),
+        some("AlmaLinux:9", "curl", true)
+    );
+}
+
+#[test]
+fn products_and_extensions_of_a_release_are_asked_too() {
+    let also = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+    let red_hat = also("pkg:rpm/redhat/curl@1?distro=rhel-9.3");
+    assert_eq!(red_hat.ecosystem, "Red Hat:enterprise_linux:9");
+    assert!(
+        red_hat
+            .also
+            .contains(&"Red Hat:enterprise_linux:9::baseos".to_owned())
+    );
+    let old = also("pkg:rpm/redhat/curl@1?distro=rhel-7.9");
+    assert!(
+        old.also
+            .contains(&"Red Hat:enterprise_linux:7::server".to_owned())
+    );
+    let ten = also("pkg:rpm/redhat/curl@1?distro=rhel-10.1");
+    assert!(
+        ten.also
+            .contains(&"Red Hat:enterprise_linux:10.1::appstream".to_owned())
+    );
+    assert!(!also("pkg:rpm/redhat/curl@1").release_known);
+    let ubuntu = also("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04");
+    assert_eq!(ubuntu.also, ["Ubuntu", "Ubuntu:Pro:22.04:LTS"]);
+    let suse = also("pkg:rpm/suse/curl@1?distro=sles-15.5");
+    assert!(
+        suse.also
+            .contains(&"SUSE:Linux Enterprise Module for Basesystem 15 SP5".to_owned())
+    );
+    assert_eq!(also("pkg:deb/debian/curl@1?distro=debian-12").also, ["Debian"]);
+    assert!(also("pkg:npm/curl@1").also.is_empty());
+    assert_eq!(also("pkg:npm/curl@1").ecosystems().collect::<Vec<_>>(), ["npm"]);
+}
+
+#[test]
+fn a_release_is_known_by_its_own_ecosystems_and_not_by_one_without_release() {
+    for (purl, known_by) in [
+        ("pkg:npm/curl@1", "npm"),
+        ("pkg:deb/debian/curl@1?distro=debian-12", "Debian:12"),
+        ("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04", "Ubuntu:22.04:LTS"),
+        ("pkg:golang/k8s.io/apiserver@v0.30.0", "Go"),
+        (
+            "pkg:deb/dhi/curl@8?distro=dhi-13",
+            "Docker Hardened Images:Debian:trixie, Docker Hardened Images:Debian:13",
+        ),
+        (
+            "pkg:freebsd/curl@8?arch=FreeBSD:14:amd64",
+            "FreeBSD:ports:14, FreeBSD:ports",
+        ),
+        (
+            "pkg:rpm/suse/curl@1?distro=sles-12.5",
+            "SUSE:Linux Enterprise Server 12 SP5",
+        ),
+    ] {
+        let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+        let found = package
+            .ecosystems()
+            .filter(|ecosystem| package.is_known_by(ecosystem));
+        assert_eq!(found.collect::<Vec<_>>().join(", "), known_by, "{purl}");
+    }
+    for (purl, own, parts) in [
+        (
+            "pkg:rpm/redhat/curl@1?distro=rhel-9.3",
+            "Red Hat:enterprise_linux:9",
+            10,
+        ),
+        (
+            "pkg:rpm/suse/curl@1?distro=sles-15.5",
+            "SUSE:Linux Enterprise Server 15 SP5",
+            9,
+        ),
+    ] {
+        let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+        let known = package
+            .ecosystems()
+            .filter(|ecosystem| package.is_known_by(ecosystem));
+        assert_eq!(known.count(), 1 + parts, "{purl}");
+        assert!(package.is_known_by(own) && !package.is_known_by(own.split(':').next().unwrap()));
+    }
+}
+
+#[test]
+fn releases_of_rpm_distributions_are_named_as_osv_names_them() {
+    for (purl, ecosystem) in [
+        (
+            "pkg:rpm/openeuler/curl@1?distro=openEuler-22.03-LTS-SP1",
+            "openEuler:22.03-LTS-SP1",
+        ),
+        (
+            "pkg:rpm/opensuse/curl@1?distro=opensuse-leap-15.5",
+            "openSUSE:Leap 15.5",
+        ),
+        (
+            "pkg:rpm/opensuse/curl@1?distro=opensuse-tumbleweed-20240101",
+            "openSUSE:Tumbleweed",
+        ),
+        (
+            "pkg:rpm/suse/curl@1?distro=sles-15.3",
+            "SUSE:Linux Enterprise Server 15 SP3",
+        ),
+        (
+            "pkg:rpm/suse/curl@1?distro=sles-12",
+            "SUSE:Linux Enterprise Server 12",
+        ),
+        ("pkg:rpm/mageia/curl@1?distro=mageia-9", "Mageia:9"),
+        ("pkg:rpm/photon/curl@1?distro=photon-5.0", "Photon OS:5.0"),
+    ] {
+        assert_eq!(package(purl), some(ecosystem, "curl", true));
+    }
+}
+
+#[test]
+fn the_documents_distribution_counts_where_the_url_names_none_and_it_is_the_same_one() {
+    let on = |purl: &str, distro: &str| {
+        let purl = PackageUrl::parse_lenient(purl).unwrap();
+        let found = package_in(&purl, Some(distro)).unwrap();
+        (found.ecosystem, found.release_known)
+    };
+    for (purl, distro, ecosystem) in [
+        ("pkg:deb/debian/curl@1", "debian-12", "Debian:12"),
+        (
+            "pkg:rpm/suse/curl@1",
+            "sles-15.3",
+            "SUSE:Linux Enterprise Server 15 SP3",
+        ),
+        ("pkg:rpm/rocky/curl@1", "rocky-9.3", "Rocky Linux:9"),
+        (
+            "pkg:rpm/opensuse/curl@1",
+            "opensuse-leap-15.5",
+            "openSUSE:Leap 15.5",
+        ),
+        ("pkg:deb/debian/curl@1?distro=debian-11", "debian-12", "Debian:11"),
+    ] {
+        assert_eq!(on(purl, distro), (ecosystem.into(), true));
+    }
+    assert_eq!(
+        on("pkg:deb/debian/curl@1", "ubuntu-22.04"),
+        ("Debian".into(), false)
+    );
+}
+
+#[test]
+fn packages_of_hardened_images_and_ports_are_asked_in_each_spelling_of_their_release() {
+    let found = |purl: &str| {
+        let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+        let ecosystems = package.ecosystems().map(str::to_owned).collect::<Vec<_>>();
+        (ecosystems.join(", "), package.name, package.release_known)
+    };
+    let docker = "Docker Hardened Images";
+    let alpine = format!("{docker}:Alpine:3.24, {docker}:Alpine, {docker}");
+    let debian = format!("{docker}:Debian:trixie, {docker}:Debian, {docker}, {docker}:Debian:13");
+    for (purl, ecosystems, name) in [
+        (
+            "pkg:apk/dhi/libcrypto3@3?distro=dhi-3.24&upstream=openssl",
+            alpine.as_str(),
+            "libcrypto3",
+        ),
+        (
+            "pkg:apk/dhi/curl@8?os_distro=alpine&os_name=dhi&os_version=3.24",
+            alpine.as_str(),
+            "curl",
+        ),
+        ("pkg:deb/dhi/curl@8?distro=dhi-13", debian.as_str(), "curl"),
+        ("pkg:deb/dhi/curl@8?distro=dhi-trixie", debian.as_str(), "curl"),
+        (
+            "pkg:freebsd/curl@8.9.1?arch=FreeBSD:14:amd64&origin=www/curl",
+            "FreeBSD:ports:14, FreeBSD:ports, FreeBSD",
+            "curl",
+        ),
+        ("pkg:freebsd/curl@8.9.1", "FreeBSD:ports, FreeBSD", "curl"),
+        (
+            "pkg:golang/k8s.io/apiserver@v0.30.0",
+            "Go, Kubernetes",
+            "k8s.io/apiserver",
+        ),
+        ("pkg:apk/cleanstart/nginx@1?arch=x86_64", "CleanStart", "nginx"),
+    ] {
+        assert_eq!(
+            found(purl),
+            (ecosystems.to_owned(), name.to_owned(), true),
+            "{purl}"
+        );
+    }
+    assert!(!found("pkg:apk/dhi/curl@8").2);
+    assert_eq!(purl_of("FreeBSD:kernel", "x"), None);
+    assert_eq!(
+        purl_of("FreeBSD:ports:14", "x").unwrap().to_string(),
+        "pkg:freebsd/x"
+    );
+}
+
+#[test]
+fn a_missing_distro_is_said() {
+    assert_eq!(package("pkg:deb/debian/curl@1"), some("Debian", "curl", false));
+    assert_eq!(package("pkg:apk/wolfi/curl@1"), some("Wolfi", "curl", true));
+}
+
+#[test]
+fn distributions_are_matched_by_source_package() {
+    assert_eq!(
+        package("pkg:deb/debian/libssl3@3?upstream=openssl&distro=debian-12"),
+        some("Debian:12", "openssl", true)
+    );
+    assert_eq!(
+        package("pkg:apk/alpine/libcrypto3@3?upstream=openssl%403.1&distro=alpine-3.18"),
+        some("Alpine:v3.18", "openssl", true)
+    );
+    assert_eq!(
+        package("pkg:rpm/almalinux/openssl-libs@3?upstream=openssl-3.src.rpm&distro=almalinux-9"),
+        some("AlmaLinux:9", "openssl-libs", true)
+    );
+}
+
+#[test]
+fn epochs_and_source_versions_are_found() {
+    let version = |text| version_of(&PackageUrl::parse_lenient(text).unwrap());
+    assert_eq!(
+        version("pkg:rpm/almalinux/x@1-2.el9?epoch=3").as_deref(),
+        Some("3:1-2.el9")
+    );
+    assert_eq!(
+        version("pkg:deb/debian/gcc@4:12-1?upstream=gcc-defaults%401.203").as_deref(),
+        Some("1.203")
+    );
+    assert_eq!(
+        version("pkg:deb/debian/curl@7-1?upstream=curl").as_deref(),
+        Some("7-1")
+    );
+    assert_eq!(version("pkg:npm/x"), None);
+}
+
+#[test]
+fn a_package_goes_back_to_its_url() {
+    let text = |ecosystem, name| purl_of(ecosystem, name).map(|purl| purl.to_string());
+    assert_eq!(text("npm", "@hapi/hoek").as_deref(), Some("pkg:npm/%40hapi/hoek"));
+    assert_eq!(text("Maven", "a.b:c").as_deref(), Some("pkg:maven/a.b/c"));
+    assert_eq!(
+        text("Debian:12", "curl").as_deref(),
+        Some("pkg:deb/debian/curl?arch=source")
+    );
+    assert_eq!(text("Nowhere", "x"), None);
+}
