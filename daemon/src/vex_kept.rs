@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 
 use starling_api::{ServiceResult, file_problem};
 use starling_api_types::{ErrorCode, Problem, VexEntry, VexHash, VexRemoved};
-use starling_policy::{MAX_VEX_BYTES, VexDocument, VexError};
+use starling_policy::{MAX_VEX_BYTES, VexDocument};
 use starling_protocol::UnixMillis;
 
 use crate::home::{error_chain, write_durably};
@@ -343,7 +343,7 @@ fn sync_folder(folder: &Path) -> ServiceResult<()> {
 }
 
 /// The problem of bytes that are no VEX document.
-pub(crate) fn vex_unreadable(error: &VexError) -> Problem {
+pub(crate) fn vex_unreadable(error: &dyn std::error::Error) -> Problem {
     Problem::new(ErrorCode::VexUnreadable, error_chain(error))
 }
 

@@ -43,7 +43,7 @@ pub use verdict::{
     Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
     VerdictError, VerdictHash, VerdictInventory,
 };
-pub use vex::{MAX_VEX_BYTES, VexDocument, VexError, VexFormat, VexReport, VexStatus};
+pub use vex::{MAX_VEX_BYTES, RefusedVex, VexDocument, VexError, VexFormat, VexReport, VexStatus};
 
 #[cfg(test)]
 mod hostile_tests;

@@ -164,6 +164,17 @@ pub struct VexReport {
     pub settled: u64,
 }
 
+/// The one of several documents that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("of the VEX documents given, number {number}")]
+pub struct RefusedVex {
+    /// Its place among those given; the first is 1.
+    pub number: usize,
+    /// Why.
+    #[source]
+    pub source: VexError,
+}
+
 impl VexDocument {
     /// Reads a document.
     ///
@@ -182,33 +193,24 @@ impl VexDocument {
         documents
     }
 
-    /// Reads all documents of a scan; the limit on statements is one for all of them.
+    /// Reads the documents that one scan is given besides those that are kept; the limit on statements is one for all
+    /// of them.
     ///
     /// # Errors
     /// As [`Self::read`], for the first that cannot be read.
-    pub fn read_all<'a>(documents: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Self>, VexError> {
-        Self::read_some(documents, MAX_STATEMENTS)
-    }
-
-    /// Reads the documents that one scan is given besides those that are kept.
-    ///
-    /// # Errors
-    /// As [`Self::read_all`]; what is kept counts too.
     pub fn read_beside<'a>(
         kept: &[Self],
         documents: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Vec<Self>, VexError> {
+    ) -> Result<Vec<Self>, RefusedVex> {
         let kept: usize = kept.iter().map(Self::weight).sum();
-        Self::read_some(documents, MAX_STATEMENTS.saturating_sub(kept))
-    }
-
-    fn read_some<'a>(
-        documents: impl IntoIterator<Item = &'a [u8]>,
-        mut left: usize,
-    ) -> Result<Vec<Self>, VexError> {
+        let mut left = MAX_STATEMENTS.saturating_sub(kept);
         let mut read = Vec::new();
-        for bytes in documents {
-            let document = Self::read_within(bytes, left)?;
+        for (index, bytes) in documents.into_iter().enumerate() {
+            let refused = |source| RefusedVex {
+                number: index + 1,
+                source,
+            };
+            let document = Self::read_within(bytes, left).map_err(refused)?;
             left = left.saturating_sub(document.weight);
             read.push(document);
         }

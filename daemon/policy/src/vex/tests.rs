@@ -234,11 +234,12 @@ fn few_words_cannot_make_endless_statements_or_texts() {
             .iter()
             .all(|said| said.why.as_ref().unwrap().len() == MAX_TEXT_CHARS)
     );
-    let two = VexDocument::read_all([bytes.as_bytes(), bytes.as_bytes()]);
+    let two = VexDocument::read_beside(&[], [bytes.as_bytes(), bytes.as_bytes()]).unwrap_err();
     assert!(
-        matches!(two, Err(VexError::TooLarge { .. })),
+        matches!(two.source, VexError::TooLarge { .. }),
         "the limit is one for all"
     );
+    assert_eq!(two.to_string(), "of the VEX documents given, number 2");
 }
 
 #[test]
