@@ -16,7 +16,10 @@ use crate::units::{fixed_point, parse_span, show_span};
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
     /// One of its ids or aliases is one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::ids::deserialize"
+    )]
     pub ids: Vec<String>,
     /// Its severity is this or above.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -289,6 +292,8 @@ mod tests {
         known.package.ecosystem = "Debian:12".into();
         for (yaml, expected) in [
             ("ids: [GHSA-x]", true),
+            ("ids: [ghsa-X, cve-2024-9]", true),
+            ("ids: [' cve-2024-1']", true),
             ("ids: [CVE-2024-2]", false),
             ("severity: high", true),
             ("severity: critical", false),

@@ -13,6 +13,7 @@ mod document;
 mod example;
 mod exit;
 mod glob;
+mod ids;
 mod judge;
 mod mute;
 mod policy;

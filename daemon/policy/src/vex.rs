@@ -10,7 +10,7 @@
 //! *Not affected* and *fixed* take a finding out; *affected* and *under investigation* leave it to the policy.
 //! Of several statements about one finding the newest counts. Of equally old ones in one document the last does, those
 //! about the package itself coming after those about the whole; of equally old ones in several documents one that
-//! leaves the finding to the policy. Documents are a set: which came first, or from where, changes nothing.
+//! leaves the finding to the policy, and of those one that does not say that no fix will come. Documents are a set: which came first, or from where, changes nothing.
 
 mod csaf;
 mod cyclonedx;
@@ -461,9 +461,10 @@ impl<'a> VexIndex<'a> {
             }
         }
         // Where two suppliers, or one twice, say otherwise at the same moment, the word that excuses nothing counts.
-        of_each
-            .into_iter()
-            .max_by_key(|(document, said)| (said.time, !said.status.is_settled(), *document))
+        of_each.into_iter().max_by_key(|(document, said)| {
+            let excuses_nothing = (!said.status.is_settled(), !said.will_not_fix);
+            (said.time, excuses_nothing, *document)
+        })
     }
 
     pub(crate) fn into_reports(self) -> Vec<VexReport> {

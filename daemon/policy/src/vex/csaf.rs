@@ -7,6 +7,7 @@ use serde_json::Value;
 use starling_protocol::UnixMillis;
 
 use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use crate::ids::spelled;
 
 /// Deepest tree of products; JSON itself is read no deeper.
 const MAX_DEPTH: usize = 64;
@@ -40,7 +41,8 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                     .filter_map(|id| id.get("text")),
             )
             .filter_map(Value::as_str)
-            .map(ToOwned::to_owned)
+            .map(spelled)
+            .filter(|id| !id.is_empty())
             .collect();
         ids.sort();
         ids.dedup();

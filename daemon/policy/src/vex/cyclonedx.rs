@@ -8,6 +8,7 @@ use serde_json::Value;
 use starling_protocol::UnixMillis;
 
 use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use crate::ids::spelled;
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     let vulnerabilities = value
@@ -60,7 +61,8 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             .into_iter()
             .chain(references.filter_map(|reference| reference.get("id")))
             .filter_map(Value::as_str)
-            .map(ToOwned::to_owned)
+            .map(spelled)
+            .filter(|id| !id.is_empty())
             .collect();
         ids.sort();
         ids.dedup();
@@ -92,8 +94,10 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                     .map_or(fragment, |purl| (*purl).to_owned())
             })
             .collect();
+        // What names no vulnerability can be held against nothing, however many components it is about.
         if ids.is_empty() || decoded.is_empty() {
             reader.unusable += 1;
+            continue;
         }
         reader.say(
             &ids,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use starling_protocol::UnixMillis;
 
 use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use crate::ids::spelled;
 
 /// Whether this is the context of an OpenVEX document.
 pub(super) fn is(value: &Value) -> bool {
@@ -84,7 +85,7 @@ fn one_or_many(value: &Value) -> Vec<&Value> {
 /// The id, name and aliases of a vulnerability; addresses are no names.
 fn ids(value: Option<&Value>) -> Arc<[String]> {
     let mut ids: Vec<String> = match value {
-        Some(Value::String(id)) => vec![id.clone()],
+        Some(Value::String(id)) => vec![spelled(id)],
         Some(Value::Object(object)) => {
             let texts = ["name", "@id"].into_iter().filter_map(|key| object.get(key));
             let aliases = object
@@ -95,7 +96,7 @@ fn ids(value: Option<&Value>) -> Arc<[String]> {
             texts
                 .chain(aliases)
                 .filter_map(Value::as_str)
-                .map(ToOwned::to_owned)
+                .map(spelled)
                 .collect()
         }
         _ => Vec::new(),

@@ -243,6 +243,21 @@ fn few_words_cannot_make_endless_statements_or_texts() {
 }
 
 #[test]
+fn what_names_no_vulnerability_is_counted_as_unusable_and_not_kept() {
+    let affects: Vec<Value> = vec![json!({"ref": "pkg:npm/express"}); 1_000];
+    for id in [json!(null), json!(""), json!(5)] {
+        let document = read(&json!({"bomFormat": "CycloneDX", "vulnerabilities": [
+            {"id": id, "analysis": {"state": "not_affected"}, "affects": affects}]}));
+        assert_eq!((document.len(), document.unusable()), (0, 1), "{id}");
+    }
+    let mut nameless = csaf("known_not_affected");
+    nameless["vulnerabilities"][0]["cve"] = json!("");
+    nameless["vulnerabilities"][0]["ids"] = json!([]);
+    let document = read(&nameless);
+    assert_eq!((document.len(), document.unusable()), (0, 1));
+}
+
+#[test]
 fn a_statement_about_what_the_sbom_describes_is_about_all_in_it() {
     let said = |product: &str| {
         read(&json!({
@@ -320,6 +335,50 @@ fn of_equally_old_words_in_several_documents_the_one_that_excuses_nothing_counts
         let (harmless, harmful) = (said(author, "not_affected"), said("z", "affected"));
         assert_eq!(settled(&[harmless.clone(), harmful.clone()]), None);
         assert_eq!(settled(&[harmful, harmless]), None);
+    }
+}
+
+#[test]
+fn of_equally_old_words_the_one_that_promises_a_fix_counts_whatever_the_documents_hashes_are() {
+    let said = |author: &str, response: &str| {
+        read(&json!({
+            "bomFormat": "CycloneDX", "metadata": {"timestamp": "2020-01-01T00:00:00Z", "authors": [{"name": author}]},
+            "vulnerabilities": [{"id": "CVE-2024-1", "analysis": {"state": "exploitable", "response": [response]},
+                "affects": [{"ref": "pkg:npm/express"}]}],
+        }))
+    };
+    let finding = finding(Level::High);
+    for author in ["a", "b", "c", "d", "e", "f"] {
+        let documents = VexDocument::set_of(vec![said(author, "update"), said("z", "will_not_fix")]);
+        assert!(
+            !VexIndex::of(&documents, None, [&finding]).will_not_fix(&finding),
+            "{author}"
+        );
+        assert!(VexIndex::of(&[said(author, "can_not_fix")], None, [&finding]).will_not_fix(&finding));
+    }
+}
+
+#[test]
+fn ids_count_in_whatever_spelling_a_supplier_writes_them() {
+    let mut found = finding(Level::High);
+    found.ids = vec!["CVE-2024-1".into(), "GHSA-aaaa-bbbb-cccc".into()];
+    let mut nameless = csaf("known_not_affected");
+    for id in ["cve-2024-1", " CVE-2024-1", "ghsa-AAAA-bbbb-cccc"] {
+        nameless["vulnerabilities"][0]["cve"] = json!(id);
+        let documents = [
+            json!({"@context": "https://openvex.dev/ns/v0.2.0", "statements": [
+                {"vulnerability": {"name": id}, "products": [{"@id": "pkg:npm/express"}], "status": "fixed"}]}),
+            json!({"@context": "https://openvex.dev/ns", "statements": [
+                {"vulnerability": id, "products": ["pkg:npm/express"], "status": "fixed"}]}),
+            json!({"bomFormat": "CycloneDX", "vulnerabilities": [
+                {"id": id, "analysis": {"state": "resolved"}, "affects": [{"ref": "pkg:npm/express"}]}]}),
+            nameless.clone(),
+        ];
+        for document in documents {
+            let documents = [read(&document)];
+            let settled = VexIndex::of(&documents, None, [&found]).settle(&found);
+            assert!(settled.is_some(), "{id} {document}");
+        }
     }
 }
 

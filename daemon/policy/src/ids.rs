@@ -1,0 +1,48 @@
+//! The one spelling in which ids of vulnerabilities are compared.
+
+use serde::{Deserialize, Deserializer};
+
+/// An id as findings spell it: without white space around it, what begins with `CVE-` in upper case, what begins with
+/// `GHSA-` in lower case after that. All others are compared to the letter. People and suppliers write them as they like.
+pub(crate) fn spelled(id: &str) -> String {
+    let id = id.trim();
+    let begins = |prefix: &str| {
+        let start = id.as_bytes().get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    if begins("CVE-") {
+        id.to_ascii_uppercase()
+    } else if begins("GHSA-") {
+        let rest = id.get("GHSA-".len()..).unwrap_or_default();
+        format!("GHSA-{}", rest.to_ascii_lowercase())
+    } else {
+        id.to_owned()
+    }
+}
+
+/// Reads ids in that spelling.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let ids = Vec::<String>::deserialize(deserializer)?;
+    Ok(ids.iter().map(|id| spelled(id)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spelled;
+
+    #[test]
+    fn ids_are_spelled_as_findings_spell_them() {
+        for (written, compared) in [
+            ("cve-2024-1", "CVE-2024-1"),
+            (" CVE-2024-1\n", "CVE-2024-1"),
+            ("ghsa-WGX2-6432-J3FW", "GHSA-wgx2-6432-j3fw"),
+            ("RUSTSEC-2020-0025", "RUSTSEC-2020-0025"),
+            ("rustsec-2020-0025", "rustsec-2020-0025"),
+            ("GHSA", "GHSA"),
+            ("é", "é"),
+            ("", ""),
+        ] {
+            assert_eq!(spelled(written), compared, "{written:?}");
+        }
+    }
+}
