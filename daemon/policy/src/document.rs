@@ -271,6 +271,7 @@ fn examples(raw: Vec<RawExample>, rules: &[Rule]) -> Result<Vec<Example>, Docume
                 name: example.name,
                 at: moment.transpose()?,
                 subject: example.subject,
+                fix: example.finding.fix,
                 finding: example.finding.into_finding(),
                 expect: example.expect,
                 rule: example.rule.map(|rule| rule.value),
@@ -295,6 +296,25 @@ mod tests {
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         for example in &document.examples {
             let outcome = example.run(&document.policy, now);
+            assert!(outcome.passed, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn an_example_may_say_what_only_a_supplier_could() {
+        let document = PolicyDocument::read(
+            b"format: starling-policy/1
+rules:
+  - {id: gone, action: fail, reason: x, when: {fix: wont_fix}}
+examples:
+  - {name: no fix will come, finding: {id: A, fix: wont_fix}, expect: fail, rule: gone}
+  - {name: none is known, finding: {id: A}, expect: warn}
+  - {name: one is known, finding: {id: A, fixed: ['2']}, expect: warn}
+",
+        )
+        .unwrap();
+        for example in &document.examples {
+            let outcome = example.run(&document.policy, starling_protocol::UnixMillis::EPOCH);
             assert!(outcome.passed, "{outcome:?}");
         }
     }

@@ -7,6 +7,8 @@ use starling_scanner::scan::{Finding, FoundPackage};
 use starling_scanner::severity::{Level, Rating, Score};
 use starling_scanner::threat::{Probability, Threat};
 
+use crate::condition::Fix;
+use crate::ids::spelled;
 use crate::judge::{CauseKind, Judge};
 use crate::mute::Names;
 use crate::policy::Policy;
@@ -25,6 +27,8 @@ pub struct Example {
     pub subject: Option<String>,
     /// The finding.
     pub finding: Finding,
+    /// What a supplier says of its fix; `None` goes by whether the finding has one.
+    pub fix: Option<Fix>,
     /// What is to be done about it.
     pub expect: Action,
     /// The rule that is to decide; `None` leaves it open.
@@ -61,7 +65,7 @@ impl Example {
         let mutes = Mutes::default();
         let vex = VexIndex::of(&[], None, &[]);
         let mut judge = Judge::new(policy, &mutes, vex, None, sbom, self.at.unwrap_or(now));
-        let fix = judge.fix_of(&self.finding);
+        let fix = self.fix.unwrap_or_else(|| judge.fix_of(&self.finding));
         let (found, cause) = judge.judge_at(0, &self.finding, fix);
         let found_rule = cause
             .filter(|cause| cause.kind == CauseKind::Rule)
@@ -96,6 +100,9 @@ pub(crate) struct ExampleFinding {
     published: Option<String>,
     #[serde(default)]
     fixed: Vec<String>,
+    /// What suppliers say by VEX elsewhere; as `fixed` has it when absent.
+    #[serde(default)]
+    pub(crate) fix: Option<Fix>,
     #[serde(default)]
     ecosystem: String,
     #[serde(default)]
@@ -144,11 +151,12 @@ impl<'de> Deserialize<'de> for ExampleProbability {
 
 impl ExampleFinding {
     pub(crate) fn into_finding(self) -> Finding {
-        let mut ids = self.aliases;
-        ids.push(self.id.clone());
+        let vulnerability = spelled(&self.id);
+        let mut ids: Vec<String> = self.aliases.iter().map(|id| spelled(id)).collect();
+        ids.push(vulnerability.clone());
         ids.sort();
         Finding {
-            vulnerability: self.id,
+            vulnerability,
             ids,
             merge_hashes: Vec::new(),
             package: FoundPackage {
