@@ -5,6 +5,7 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_scanner::explain::{AdvisoryExplanation, Conclusion, Explanation, explain};
 use starling_scanner::purl::PackageUrl;
+use starling_view::VulnerabilityId;
 
 use super::SiteParts;
 use super::problem::store_problem;
@@ -19,9 +20,16 @@ impl SiteParts {
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;
         let knowledge = ViewKnowledge::new(&reader)?;
-        let found = explain(&purl, &query.id, query.distro.as_deref(), &knowledge)
+        // Advisories are known by their ids in one spelling, which people need not keep to.
+        let id = VulnerabilityId::of(&query.id).ok_or_else(|| {
+            Problem::new(
+                ErrorCode::BadRequest,
+                format!("explaining: {:?} is no id", query.id),
+            )
+        })?;
+        let found = explain(&purl, id.as_str(), query.distro.as_deref(), &knowledge)
             .map_err(|error| Problem::internal("explaining", crate::home::error_chain(&error)))?;
-        Ok(shown_explanation(&purl, &query.id, &found))
+        Ok(shown_explanation(&purl, id.as_str(), &found))
     }
 }
 

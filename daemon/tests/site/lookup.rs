@@ -1,7 +1,9 @@
 //! Looking advisories up.
 
 use serde_json::json;
-use starling_api_types::{AdvisoryListQuery, AdvisoryQuery, ErrorCode, ExportRequest, ImportParams};
+use starling_api_types::{
+    AdvisoryListQuery, AdvisoryQuery, Conclusion, ErrorCode, ExplainQuery, ExportRequest, ImportParams,
+};
 
 use crate::bench::{Bench, Site, advisory, code};
 
@@ -47,6 +49,28 @@ fn a_package_url_with_a_version_gives_what_affects_that_version_alone() {
         "{problem}"
     );
     assert_eq!(code(get("pkg:npm/unheard-of@1.0.0")), ErrorCode::AdvisoryNotFound);
+}
+
+#[test]
+fn an_explanation_finds_an_id_in_whatever_spelling_it_is_asked_for() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let mut record = advisory("GHSA-aaaa-bbbb-cccc", "express", "4.18.0");
+    record["aliases"] = json!(["CVE-2024-1"]);
+    site.feed("mine", &[record]);
+    let explain = |id: &str| {
+        site.wait(site.service.explain(ExplainQuery {
+            purl: "pkg:npm/express@4.17.0".to_owned(),
+            id: id.to_owned(),
+            distro: None,
+            as_of: None,
+        }))
+    };
+    for id in ["CVE-2024-1", "cve-2024-1", " CVE-2024-1 ", "ghsa-AAAA-bbbb-cccc"] {
+        assert_eq!(explain(id).unwrap().conclusion, Conclusion::Affected, "{id}");
+    }
+    assert_eq!(explain("CVE-2024-2").unwrap().conclusion, Conclusion::NotAbout);
+    assert_eq!(code(explain(" ")), ErrorCode::BadRequest);
 }
 
 #[test]
