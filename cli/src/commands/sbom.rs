@@ -203,7 +203,7 @@ impl Sbom {
             file => {
                 let files: Vec<_> = file.into_iter().map(str::to_owned).collect();
                 args.batch.run(session, &["file"], 1, &files, |fields| {
-                    inspect(fields.text("file")?)
+                    asked(fields.text("file")?)
                 })
             }
         }
@@ -231,6 +231,14 @@ fn inspect(file: &str) -> Result<Shown, String> {
     let bytes = read(file)?;
     let inventory = sbom::read(&bytes).map_err(|error| format!("{file}: {error}"))?;
     Ok(Shown::from(inventory))
+}
+
+/// The document that a line of a batch names. The questions have standard input, which is locked while they are read.
+fn asked(file: &str) -> Result<Shown, String> {
+    if file == STANDARD {
+        return Err("standard input holds the questions, and no document besides".to_owned());
+    }
+    inspect(file)
 }
 
 /// The whole document; one that is too large is read no further than shows it.
@@ -278,5 +286,10 @@ mod tests {
         )
         .unwrap();
         assert!(inspect(path).unwrap_err().contains("/components"));
+    }
+
+    #[test]
+    fn standard_input_is_no_document_of_a_batch() {
+        assert!(asked(STANDARD).unwrap_err().starts_with("standard input holds"));
     }
 }

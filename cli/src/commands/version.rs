@@ -126,8 +126,16 @@ fn compared(fields: &Fields) -> Result<Compared, String> {
     })
 }
 
-/// Answers one question; a batch often asks about one file many times, so the `last` one is kept.
-fn affected(fields: &Fields, last: &mut Option<(String, SingleRecord)>) -> Result<Explanation, String> {
+/// What a file was read as.
+struct Last {
+    path: String,
+    bytes: Vec<u8>,
+    record: SingleRecord,
+}
+
+/// Answers one question. A batch often asks about one file many times, so what the `last` one was read as is kept, for as
+/// long as its bytes are the same: whoever asks may write another record to it between two questions.
+fn affected(fields: &Fields, last: &mut Option<Last>) -> Result<Explanation, String> {
     let purl = PackageUrl::parse_lenient(fields.text("purl")?).map_err(|error| error.to_string())?;
     let given;
     let single = match fields.value("osv") {
@@ -137,12 +145,19 @@ fn affected(fields: &Fields, last: &mut Option<(String, SingleRecord)>) -> Resul
         }
         _ => {
             let path = fields.text("osv")?;
-            let known = last.take().filter(|(kept, _)| kept == path);
+            let bytes = read_file(path)?;
+            let known = last
+                .take()
+                .filter(|kept| kept.path == path && kept.bytes == bytes);
             let kept = match known {
                 Some(kept) => kept,
-                None => (path.to_owned(), read_file(path)?),
+                None => Last {
+                    path: path.to_owned(),
+                    record: read_record(&bytes, path)?,
+                    bytes,
+                },
             };
-            &last.insert(kept).1
+            &last.insert(kept).record
         }
     };
     let id = single.record().id.clone();
@@ -150,10 +165,9 @@ fn affected(fields: &Fields, last: &mut Option<(String, SingleRecord)>) -> Resul
     Ok(shown_explanation(&purl, &id, &found))
 }
 
-fn read_file(path: &str) -> Result<SingleRecord, String> {
-    let bytes = input::read_file(Path::new(path), "the record", MAX_RECORD_BYTES)
-        .map_err(|problem| problem.detail.clone())?;
-    read_record(&bytes, path)
+fn read_file(path: &str) -> Result<Vec<u8>, String> {
+    input::read_file(Path::new(path), "the record", MAX_RECORD_BYTES)
+        .map_err(|problem| problem.detail.clone())
 }
 
 fn read_record(bytes: &[u8], from: &str) -> Result<SingleRecord, String> {
@@ -207,6 +221,13 @@ mod tests {
                 "{purl}"
             );
         }
+        // Whoever asks line by line may put the next record into the same file.
+        std::fs::write(&file, RECORD.replace("6.5.3", "6.5.1")).unwrap();
+        let again = Fields::given(&["osv", "purl"], [path, "pkg:npm/qs@6.5.2"]);
+        assert_eq!(
+            affected(&again, &mut last).unwrap().conclusion,
+            Conclusion::NotAffected
+        );
         let missing = Fields::given(&["osv", "purl"], ["/does/not/exist", "pkg:npm/qs@1"]);
         assert!(
             affected(&missing, &mut last)
