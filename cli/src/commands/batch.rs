@@ -62,14 +62,19 @@ impl Fields {
     /// # Errors
     /// If it is missing or no text.
     pub(super) fn text(&self, name: &str) -> Result<&str, String> {
-        self.find(name).ok_or_else(|| format!("there is no {name}"))
+        self.find(name)?.ok_or_else(|| format!("there is no {name}"))
     }
 
     /// A field's text, if it is there and not empty.
-    pub(super) fn find(&self, name: &str) -> Option<&str> {
-        self.value(name)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
+    ///
+    /// # Errors
+    /// If it is anything but a text: an answer without it would be one to another question.
+    pub(super) fn find(&self, name: &str) -> Result<Option<&str>, String> {
+        match self.value(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(_) => Err(format!("{name} is no text")),
+        }
     }
 
     /// A field's value.
@@ -84,6 +89,12 @@ impl Fields {
     pub(super) fn given<'a>(names: &[&'static str], values: impl IntoIterator<Item = &'a str>) -> Self {
         let values = values.into_iter().map(|value| Value::String(value.to_owned()));
         Self(names.iter().copied().zip(values).collect())
+    }
+
+    /// Fields as a line of standard input gives them.
+    #[cfg(test)]
+    pub(super) fn of_line(names: &[&'static str], line: &str) -> Result<Self, String> {
+        Self::read(names, line)
     }
 
     fn read(names: &[&'static str], line: &str) -> Result<Self, String> {
@@ -191,9 +202,9 @@ fn answer_lines<A: Answer>(
         let whole = line.ends_with(b"\n");
         if whole {
             line.pop();
-            if line.ends_with(b"\r") {
-                line.pop();
-            }
+        }
+        if line.ends_with(b"\r") {
+            line.pop();
         }
         let found = if line.len() > MAX_LINE_BYTES {
             if !whole {
@@ -274,7 +285,7 @@ mod tests {
             Ok(Joined(format!(
                 "{}+{}",
                 fields.text("a")?,
-                fields.find("b").unwrap_or("-")
+                fields.find("b")?.unwrap_or("-")
             )))
         })
         .unwrap();
@@ -289,6 +300,7 @@ mod tests {
     fn every_spelling_of_a_question_is_read() {
         let input = b"1\t2\r\n[\"1\",\"2\"]\n{\"b\":\"2\",\"a\":\"1\",\"more\":0}\n\"1\"\n1\t";
         assert_eq!(answers(input, false), ["1\t2", "1\t2", "1\t2", "1\t-", "1\t-"]);
+        assert_eq!(answers(b"1\t2\r\n1\t2\r", false), ["1\t2", "1\t2"]);
     }
 
     #[test]
@@ -309,6 +321,11 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(found[5], "1\t2");
+        let odd = b"{\"a\":1}\n{\"a\":\"1\",\"b\":2}\n{\"a\":\"1\",\"b\":null}\n";
+        assert_eq!(
+            answers(odd, false),
+            ["error: a is no text", "error: b is no text", "1\t-"]
+        );
         assert_eq!(
             answers(b"{}\n1\t2\n", true),
             ["{\"error\":\"there is no a\"}", "\"1+2\""]

@@ -201,7 +201,7 @@ impl Purl {
                 .batch
                 .run(session, &["purl", "other"], 1, &args.purls, |fields| {
                     let mut matched = look_up(fields.text("purl")?)?;
-                    if let Some(other) = fields.find("other") {
+                    if let Some(other) = fields.find("other")? {
                         let other = look_up(other)?;
                         matched.relation = Some(relation(&matched, &other));
                         matched.other = Some(Box::new(other));
@@ -253,42 +253,63 @@ impl Build {
         if self.ty.is_none() && self.name.is_none() {
             return self.batch.run(session, PARTS, 2, &[], build);
         }
-        let qualifiers = self.qualifier.join("&");
-        let given =
-            [&self.ty, &self.namespace, &self.name, &self.version].map(|part| part.as_deref().unwrap_or(""));
-        let rest = [qualifiers.as_str(), self.subpath.as_deref().unwrap_or("")];
-        one(
-            session,
-            build(&Fields::given(PARTS, given.into_iter().chain(rest))),
-        )
+        one(session, self.built())
+    }
+
+    /// The URL of the options.
+    fn built(&self) -> Result<Built, String> {
+        // Each is one: a value may hold what separates qualifiers within a text.
+        let qualifiers = self.qualifier.iter().map(|text| pair(text));
+        built(&PurlParts {
+            ty: said(&self.ty).ok_or("there is no type")?,
+            namespace: said(&self.namespace),
+            name: said(&self.name).ok_or("there is no name")?,
+            version: said(&self.version),
+            qualifiers: qualifiers.collect::<Result<_, _>>()?,
+            subpath: said(&self.subpath),
+        })
     }
 }
 
 fn build(fields: &Fields) -> Result<Built, String> {
-    let qualifiers: Vec<(&str, &str)> = match fields.value("qualifiers") {
+    let qualifiers = match fields.value("qualifiers") {
         Some(Value::Object(object)) => object
             .iter()
-            .filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
-            .collect(),
-        _ => fields
-            .find("qualifiers")
-            .into_iter()
-            .flat_map(|text| text.split('&'))
-            .map(|pair| {
-                pair.split_once('=')
-                    .ok_or_else(|| format!("the qualifier {pair:?} has no '='"))
+            .map(|(key, value)| match value.as_str() {
+                Some(value) => Ok((key.as_str(), value)),
+                None => Err(format!("the qualifier {key:?} is no text")),
             })
             .collect::<Result<_, _>>()?,
+        _ => fields
+            .find("qualifiers")?
+            .into_iter()
+            .flat_map(|text| text.split('&'))
+            .map(pair)
+            .collect::<Result<_, _>>()?,
     };
-    let parts = PurlParts {
+    built(&PurlParts {
         ty: fields.text("type")?,
-        namespace: fields.find("namespace"),
+        namespace: fields.find("namespace")?,
         name: fields.text("name")?,
-        version: fields.find("version"),
+        version: fields.find("version")?,
         qualifiers,
-        subpath: fields.find("subpath"),
-    };
-    let purl = PackageUrl::build(&parts).map_err(|error| error.to_string())?;
+        subpath: fields.find("subpath")?,
+    })
+}
+
+/// What an option says; an empty text says nothing.
+fn said(option: &Option<String>) -> Option<&str> {
+    option.as_deref().filter(|text| !text.is_empty())
+}
+
+/// A qualifier's key and value.
+fn pair(text: &str) -> Result<(&str, &str), String> {
+    text.split_once('=')
+        .ok_or_else(|| format!("the qualifier {text:?} has no '='"))
+}
+
+fn built(parts: &PurlParts<'_>) -> Result<Built, String> {
+    let purl = PackageUrl::build(parts).map_err(|error| error.to_string())?;
     Ok(Built(Parts::from(&purl)))
 }
 
@@ -309,6 +330,43 @@ mod tests {
         assert!(parsed.text().contains("namespace   debian"), "{}", parsed.text());
         let broken = Fields::given(PARTS, ["deb", "debian", "curl", "7", "distro"]);
         assert!(build(&broken).unwrap_err().contains("no '='"));
+    }
+
+    #[test]
+    fn what_is_no_text_makes_no_url_without_it() {
+        let object = |line: &str| build(&Fields::of_line(PARTS, line).unwrap());
+        for (line, refused) in [
+            (r#"{"type":"npm","name":"x","version":1}"#, "version is no text"),
+            (
+                r#"{"type":"npm","name":"x","qualifiers":["a=b"]}"#,
+                "qualifiers is no text",
+            ),
+            (
+                r#"{"type":"npm","name":"x","qualifiers":{"a":1}}"#,
+                "the qualifier \"a\" is no text",
+            ),
+        ] {
+            assert_eq!(object(line).err().unwrap(), refused, "{line}");
+        }
+        let nothing = object(r#"{"type":"npm","name":"x","version":null,"qualifiers":null}"#);
+        assert_eq!(nothing.unwrap().line(), "pkg:npm/x");
+    }
+
+    #[test]
+    fn an_option_is_one_qualifier_whatever_its_value_holds() {
+        use clap::Parser;
+
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            build: Build,
+        }
+        let qualifier = "download_url=https://e.org/?a=1&b=2";
+        let line = ["", "--type", "npm", "--name", "x", "--qualifier", qualifier];
+        let built = Line::parse_from(line).build.built().unwrap();
+        let Built(parts) = &built;
+        assert_eq!(parts.qualifiers["download_url"], "https://e.org/?a=1&b=2");
+        assert_eq!(parts.qualifiers.len(), 1);
     }
 
     #[test]
