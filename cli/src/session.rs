@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use starling_api::SiteService;
+use starling_api::{SiteService, file_problem};
 use starling_api_types::{ErrorCode, Problem};
 use tokio::time::Instant;
 
@@ -140,10 +140,9 @@ impl Session {
 pub(crate) fn print(text: &str) -> Result<(), Problem> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::new(
-            ErrorCode::FileAccess,
-            format!("writing to standard output: {error}"),
-        )),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(file_problem("writing", Path::new("standard output"), &error))
+        }
         _ => Ok(()),
     }
 }

@@ -7,10 +7,12 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use starling_api::file_problem;
 use starling_api_types::{ErrorCode, ExitStatus, Problem};
 
 use super::Outcome;
@@ -159,8 +161,11 @@ impl Batch {
             let stdout = BufWriter::new(std::io::stdout().lock());
             return answer_lines(stdin, stdout, session.json(), names, answer)
                 .map(|()| ExitStatus::Pass)
-                .map_err(|error| {
-                    Problem::new(ErrorCode::FileAccess, format!("answering line by line: {error}"))
+                .map_err(|error| match error.kind() {
+                    ErrorKind::StorageFull => {
+                        file_problem("answering on", Path::new("standard output"), &error)
+                    }
+                    _ => Problem::new(ErrorCode::FileAccess, format!("answering line by line: {error}")),
                 });
         }
         if arguments.len() < required || arguments.len() > names.len() {

@@ -131,7 +131,11 @@ impl Scan {
             let outcome = match input::read(sbom, "the SBOM", SBOM_MAX_BYTES).await {
                 Ok(bytes) => {
                     let step = session.step(format!("Scanning {}", sbom.display()));
-                    self.judge(session, &step, sbom, bytes, &extras).await
+                    match self.judge(session, &step, sbom, bytes, &extras).await {
+                        // The site was given the SBOM's bytes: a file that it cannot open is one of its own.
+                        Err(problem) if problem.code == ErrorCode::FileAccess => return Err(problem),
+                        judged => judged,
+                    }
                 }
                 Err(problem) => Err(problem),
             };
@@ -280,7 +284,8 @@ impl Scan {
 
     /// The problem with the SBOM's name in front, where it is that SBOM's or might be: the site knows its bytes alone.
     fn about(&self, sbom: &Path, mut problem: Problem) -> Problem {
-        if is_of_the_sbom(problem.code) || self.sboms.len() > 1 {
+        let of_the_site = problem.code == ErrorCode::FileAccess;
+        if !of_the_site && (is_of_the_sbom(problem.code) || self.sboms.len() > 1) {
             problem.detail = format!("{}: {}", sbom.display(), problem.detail);
         }
         problem

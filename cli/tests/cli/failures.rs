@@ -107,6 +107,50 @@ fn an_sbom_that_the_site_refuses_is_named() {
 }
 
 #[test]
+fn a_file_that_the_site_cannot_open_is_no_fault_of_an_sbom() {
+    let world = World::with_daemon();
+    world.file("a.json", b"{}");
+    world.file("b.json", b"{}");
+    for line in ["scan @F/a.json", "scan @F/a.json @F/b.json"] {
+        let problem = Problem::new(ErrorCode::FileAccess, "opening /site/policy.yaml: gone");
+        *world.site.problem.lock().unwrap() = Some(problem);
+        let run = world.run(line).ends(2);
+        assert!(
+            run.stderr
+                .starts_with("error: File not accessible: opening /site/policy.yaml"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stdout.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_full_disk_under_standard_output_is_told_as_one() {
+    let world = World::empty();
+    let questions = world.file("questions", "npm\t1\t2\n");
+    for line in ["version compare npm 1 2", "version compare --batch"] {
+        let run = world.run_on_full_disk(line, &questions).ends(12);
+        assert!(run.stderr.starts_with("error: Disk full: "), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_batch_of_documents_does_not_wait_for_itself() {
+    let world = World::empty();
+    let run = world
+        .run_with("sbom inspect --batch", b"-\n/does/not/exist\n")
+        .ends(0);
+    let stdout = String::from_utf8_lossy(&run.stdout);
+    let lines: Vec<_> = stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("error: standard input holds the questions"),
+        "{stdout}"
+    );
+    assert!(lines[1].starts_with("error: opening /does/not/exist"), "{stdout}");
+}
+
+#[test]
 fn files_that_are_not_there_are_named_before_anyone_is_asked() {
     let world = World::with_daemon();
     for line in [

@@ -1,7 +1,8 @@
 //! A folder with a daemon's socket in it, and the program run on that folder with nothing of the tester's own.
 
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
@@ -86,6 +87,22 @@ impl World {
     /// Runs the program.
     pub(crate) fn run(&self, line: &str) -> Run {
         Run::of(line, self.command(line).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Runs the program with `questions`, a file, on its standard input, and its standard output on a full disk.
+    pub(crate) fn run_on_full_disk(&self, line: &str, questions: &Path) -> Run {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = self.command(line);
+        command.stdin(File::open(questions).unwrap()).stdout(full);
+        Run::of(
+            line,
+            command
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+                .wait_with_output()
+                .unwrap(),
+        )
     }
 
     /// Runs the program with `input` on its standard input.
