@@ -32,7 +32,7 @@ use crate::session::{Session, note};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Equal knowledge, policy and --at give the same verdict bytes at every site. With --as-of the knowledge is that of
-an earlier moment, as far back as `starling status` says; policy, mutes and the VEX documents that are kept
+an earlier moment, mutes included, as far back as `starling status` says; policy and the VEX documents that are kept
 (`starling vex list`) are today's. With those of then the verdict has the bytes of the one given then.
 
 Of several SBOMs each is judged by itself; one that is refused does not keep the others from it. The
@@ -83,7 +83,7 @@ pub(crate) struct Scan {
     /// What a supplier says, besides what is kept: OpenVEX, CSAF or CycloneDX as JSON; can be given several times
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
-    /// Fail when a rule of the policy decides nothing, in any of the SBOMs
+    /// Fail when a rule of the policy decides nothing in any of the SBOMs, or a mute that names one of them mutes nothing
     #[arg(long)]
     fail_on_unused: bool,
     /// What to write; `--json` is short for json
@@ -153,10 +153,8 @@ impl Scan {
         }
         let (mut report, mut status) = ScanReport::of(scans)?;
         if self.fail_on_unused {
-            for rule in report.unused_rules() {
-                note(&format!(
-                    "the rule \"{rule}\" decides nothing in any of the SBOMs"
-                ));
+            for unused in report.unused() {
+                note(&unused);
                 status = ExitStatus::FailedByPolicy;
             }
             report.exit_code = status.code();

@@ -55,33 +55,40 @@ impl ScanReport {
 }
 
 impl ScanReport {
-    /// The rules that decided nothing in any of the verdicts, sorted.
-    pub(super) fn unused_rules(&self) -> Vec<String> {
-        let mut used: BTreeMap<String, bool> = BTreeMap::new();
+    /// What decided nothing in any of the verdicts, in words: rules, and mutes that name one of the SBOMs.
+    pub(super) fn unused(&self) -> Vec<String> {
+        let mut rules: BTreeMap<String, bool> = BTreeMap::new();
+        let mut mutes: BTreeMap<String, bool> = BTreeMap::new();
         for scan in &self.scans {
             let ScanOutcome::Result(envelope) = &scan.outcome else {
                 continue;
             };
             let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
-            for rule in body.rules {
-                *used.entry(rule.id).or_default() |= rule.matched > 0;
+            for (used, found) in [(&mut rules, body.rules), (&mut mutes, body.mutes)] {
+                for said in found {
+                    *used.entry(said.id).or_default() |= said.matched > 0;
+                }
             }
         }
-        used.into_iter()
-            .filter_map(|(id, used)| (!used).then_some(id))
-            .collect()
+        let unused =
+            |used: BTreeMap<String, bool>| used.into_iter().filter(|(_, used)| !used).map(|(id, _)| id);
+        let rules = unused(rules).map(|id| format!("the rule \"{id}\" decides nothing in any of the SBOMs"));
+        let mutes = unused(mutes)
+            .map(|id| format!("the mute {id} is about some of the SBOMs and mutes nothing in any"));
+        rules.chain(mutes).collect()
     }
 }
 
-/// The part of a verdict's body that says what rules did.
+/// The part of a verdict's body that says what rules and mutes did.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
-    rules: Vec<Rule>,
+    rules: Vec<Said>,
+    mutes: Vec<Said>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Rule {
+struct Said {
     id: String,
     matched: u64,
 }
@@ -110,5 +117,39 @@ fn rank(status: ExitStatus) -> u8 {
         ExitStatus::CoverageTooLow => 4,
         ExitStatus::Pass => u8::MAX,
         _ => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scan(body: &serde_json::Value) -> Scanned {
+        let envelope = json!({
+            "verdict": body, "verdict_hash": format!("blake3:{}", "0".repeat(64)), "site_id": "a",
+            "site": format!("blake3:{}", "0".repeat(64)), "time": "2026-01-01T00:00:00.000Z", "exit_code": 0,
+        });
+        Scanned {
+            sbom: "a.json".to_owned(),
+            outcome: ScanOutcome::Result(Box::new(serde_json::from_value(envelope).unwrap())),
+        }
+    }
+
+    #[test]
+    fn unused_is_what_decides_nothing_in_any_of_them() {
+        let said = |id: &str, matched: u64| json!({"id": id, "matched": matched});
+        let one =
+            scan(&json!({"rules": [said("r", 0), said("s", 1)], "mutes": [said("m-1", 0), said("m-2", 0)]}));
+        let other = scan(&json!({"rules": [said("r", 0), said("s", 0)], "mutes": [said("m-2", 3)]}));
+        let (report, _) = ScanReport::of(vec![one, other, scan(&json!({}))]).unwrap();
+        assert_eq!(
+            report.unused(),
+            [
+                "the rule \"r\" decides nothing in any of the SBOMs",
+                "the mute m-1 is about some of the SBOMs and mutes nothing in any",
+            ]
+        );
     }
 }
