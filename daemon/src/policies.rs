@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -235,10 +236,12 @@ impl<T: PolicyText> PolicyFile<T> {
         };
         // What the file says now must not be lost; what it says may be what is wrong with it.
         if let Err(problem) = self.load(now)
-            && problem.code != ErrorCode::PolicyInvalid
             && file.exists()
         {
-            return Err(problem);
+            if problem.code != ErrorCode::PolicyInvalid {
+                return Err(problem);
+            }
+            self.keep_unusable(file)?;
         }
         let wanted = name.strip_prefix("blake3:").unwrap_or(name);
         let mut found: Vec<String> = self
@@ -275,9 +278,37 @@ impl<T: PolicyText> PolicyFile<T> {
                 ),
             ));
         }
-        write_durably(file, &bytes, MODE).map_err(|error| home_problem(&error))?;
+        replace(file, &bytes).map_err(|error| access("writing", file, &error))?;
         self.history(now)
     }
+
+    /// Keeps what the file says although it cannot be used: it was never in use, so no line of the history names it, but
+    /// it may be much work that one letter is wrong in. What is larger than a policy can be is not kept.
+    fn keep_unusable(&self, file: &Path) -> ServiceResult<()> {
+        let Ok(bytes) = read(file, T::MAX_BYTES) else {
+            return Ok(());
+        };
+        fs::create_dir_all(&self.folder).map_err(|error| access("making", &self.folder, &error))?;
+        let kept = self.path_of(&PolicyVersion::of(&bytes).to_string());
+        write_durably(&kept, &bytes, MODE).map_err(|error| home_problem(&error))
+    }
+}
+
+/// Replaces what the owner's file says, whole or not at all. It may be a link to where policies are kept under version
+/// control, others may read it, and what lies beside it is the owner's too: all that stays as it is.
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let permissions = match fs::metadata(&target) {
+        Ok(found) => found.permissions(),
+        Err(_) => fs::Permissions::from_mode(MODE),
+    };
+    let mut new = tempfile::Builder::new().prefix(".policy-").tempfile_in(folder)?;
+    new.write_all(bytes)?;
+    new.as_file().set_permissions(permissions)?;
+    new.as_file().sync_all()?;
+    new.persist(&target).map_err(|error| error.error)?;
+    fs::File::open(folder)?.sync_all()
 }
 
 /// The problem with a policy's text.
@@ -379,6 +410,31 @@ mod tests {
         assert_eq!(history.broken, Some(problem));
         policies.rollback(&version, at(3)).unwrap();
         assert!(policies.load(at(4)).unwrap().is_some());
+        // What was wrong with it may be one letter of much work.
+        let lost = policies.path_of(&PolicyVersion::of(b"format: other\n").to_string());
+        assert_eq!(fs::read_to_string(lost).unwrap(), "format: other\n");
+        assert_eq!(policies.history(at(5)).unwrap().versions.len(), 1);
+    }
+
+    #[test]
+    fn putting_a_version_back_changes_what_the_file_says_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = policy_file(folder.path());
+        let file = folder.path().join("policy.yaml");
+        let real = folder.path().join("reviewed.yaml");
+        let draft = folder.path().join("policy.new");
+        fs::write(&real, ONE).unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&real, &file).unwrap();
+        fs::write(&draft, "draft").unwrap();
+        let version = policies.history(at(1)).unwrap().versions[0].version.clone();
+        fs::write(&real, TWO).unwrap();
+        policies.rollback(&version, at(2)).unwrap();
+        assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), ONE);
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_to_string(&draft).unwrap(), "draft");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 
     #[test]

@@ -82,7 +82,8 @@ pub(crate) struct History {
 /// Put a version that was in use back into the site's policy file
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What the file says now stays in the history. A running daemon goes by the file from its next scan on.
+What the file says now stays in the history; where it cannot be used, it stays in `policies/` of the site's folder,
+named by its hash. A running daemon goes by the file from its next scan on.
 
 Example:
   starling policy rollback blake3:0f5c
