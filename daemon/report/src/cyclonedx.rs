@@ -102,6 +102,12 @@ fn component(package: &Package, reference: &str) -> Value {
 
 fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
     let mut out = Map::new();
+    // As CycloneDX says what a supplier's VEX says.
+    let settled = match finding.settled_as() {
+        Some("not_affected") => Some("not_affected"),
+        Some("fixed") => Some("resolved"),
+        _ => None,
+    };
     out.insert("id".into(), json!(clean(&finding.vulnerability)));
     let source = finding
         .provenance
@@ -123,9 +129,17 @@ fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
     out.insert("recommendation".into(), json!(clean(&finding.advice())));
     out.insert(
         "affects".into(),
-        json!([{"ref": reference, "versions": [{"version": clean(&finding.package.version), "status": "affected"}]}]),
+        json!([{"ref": reference, "versions": [
+            {"version": clean(&finding.package.version), "status": settled.map_or("affected", |_| "unaffected")}
+        ]}]),
     );
-    if finding.is_muted() {
+    if let Some(state) = settled {
+        let detail = finding.excuse().unwrap_or_default();
+        out.insert(
+            "analysis".into(),
+            json!({"state": state, "detail": clean(&detail)}),
+        );
+    } else if finding.is_muted() {
         // Left alone by a decision; whether it does harm there, a mute does not say.
         let detail = finding.excuse().unwrap_or_default();
         out.insert(

@@ -182,6 +182,13 @@ impl Finding {
         self.decided_by.as_ref().is_some_and(|cause| cause.kind == "mute")
     }
 
+    /// The status that a VEX document settled it by: `not_affected` or `fixed`.
+    pub(crate) fn settled_as(&self) -> Option<&str> {
+        let cause = self.decided_by.as_ref().filter(|cause| cause.kind == "vex")?;
+        let reason = cause.reason.as_deref()?;
+        Some(reason.split_once(':').map_or(reason, |(status, _)| status))
+    }
+
     /// `npm lodash 4.17.20`
     pub(crate) fn package_line(&self) -> String {
         let Package {

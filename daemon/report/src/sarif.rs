@@ -144,7 +144,7 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
         .rule_id(clean(&finding.vulnerability))
         .rule_index(rule_index)
         .level(level)
-        .message(Message::builder().text(clean(&text)).build())
+        .message(message(&text))
         .locations(vec![location])
         .partial_fingerprints(BTreeMap::from([(
             "starlingFinding/v1".to_owned(),
@@ -203,13 +203,26 @@ fn invocation(scan: &Scan) -> Invocation {
         .build()
 }
 
+/// A message whose text is taken as it stands: in one of SARIF, `[text](address)` is a link (SARIF 2.1.0 §3.11.6), and what
+/// others wrote must not become one.
+fn message(text: &str) -> Message {
+    let mut plain = String::with_capacity(text.len());
+    for c in clean(text).chars() {
+        if matches!(c, '[' | ']' | '\\') {
+            plain.push('\\');
+        }
+        plain.push(c);
+    }
+    Message::builder().text(plain).build()
+}
+
 fn notification(code: &str, text: &str) -> Notification {
     let descriptor = serde_sarif::sarif::ReportingDescriptorReference::builder()
         .id(clean(code))
         .build();
     Notification::builder()
         .descriptor(descriptor)
-        .message(Message::builder().text(clean(text)).build())
+        .message(message(text))
         .build()
 }
 

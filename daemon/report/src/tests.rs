@@ -70,6 +70,47 @@ fn muted_findings_are_shown_as_muted() {
     assert_eq!(junit.matches("<skipped").count(), 2);
 }
 
+#[test]
+fn what_a_supplier_settled_is_said_as_cyclonedx_says_it() {
+    let mut body = body();
+    for (reason, state) in [
+        ("not_affected: the code is not there", "not_affected"),
+        ("fixed", "resolved"),
+    ] {
+        body["findings"][2]["decided_by"] = json!({"kind": "vex", "id": "acme", "reason": reason});
+        let report = Report {
+            scans: vec![Scan::judged("a.json", "blake3:44", &body.to_string(), 1).unwrap()],
+        };
+        let bom: Value = serde_json::from_str(&Format::CycloneDx.render(&report).unwrap()).unwrap();
+        let found = &bom["vulnerabilities"][2];
+        assert_eq!(found["analysis"]["state"], state);
+        assert_eq!(found["analysis"]["detail"], format!("vex: acme: {reason}"));
+        assert_eq!(found["affects"][0]["versions"][0]["status"], "unaffected");
+        assert_eq!(
+            bom["vulnerabilities"][0]["affects"][0]["versions"][0]["status"],
+            "affected"
+        );
+        assert_eq!(bom["vulnerabilities"][0]["analysis"], Value::Null);
+    }
+}
+
+#[test]
+fn a_summary_makes_no_link_in_sarif() {
+    let mut body = body();
+    body["findings"][0]["summary"] = json!("see [the fix](https://evil.example) \\ here");
+    let report = Report {
+        scans: vec![Scan::judged("a.json", "blake3:44", &body.to_string(), 1).unwrap()],
+    };
+    let sarif: Value = serde_json::from_str(&Format::Sarif.render(&report).unwrap()).unwrap();
+    let text = sarif["runs"][0]["results"][0]["message"]["text"]
+        .as_str()
+        .unwrap();
+    assert!(
+        text.contains(r"see \[the fix\](https://evil.example) \\ here"),
+        "{text}"
+    );
+}
+
 fn report() -> Report {
     let scan = |name: &str| Scan::judged(name, "blake3:44", &body().to_string(), 1).unwrap();
     Report {
