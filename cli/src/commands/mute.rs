@@ -181,9 +181,13 @@ fn parse_end(text: &str) -> Result<Timestamp, String> {
     } else {
         text.to_owned()
     };
-    moment
-        .parse()
-        .map_err(|_| "write a day as in 2026-12-31, or a moment as in 2026-12-31T12:00:00Z".to_owned())
+    moment.parse().map_err(|_| {
+        let known = "write a day as in 2026-12-31, or a moment as in 2026-12-31T12:00:00Z";
+        match text.starts_with("9999-12-31") {
+            true => format!("{known}, up to 9999-12-30; for a mute without an end leave --until away"),
+            false => known.to_owned(),
+        }
+    })
 }
 
 #[cfg(test)]
