@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::sbom::MAX_COMPONENTS;
+
 /// Documents below are read at once before they would be cut, in bytes.
 const LEAST_BYTES: usize = 128 * 1024;
 
@@ -96,6 +98,8 @@ fn components(bytes: &[u8]) -> Option<(Range<usize>, Vec<usize>)> {
             }
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.checked_sub(1)?,
+            // More components than are taken: their places are not worth the memory.
+            b',' if depth == 2 && start.is_some() && commas.len() >= MAX_COMPONENTS => return None,
             b',' if depth == 2 && start.is_some() => commas.push(at),
             _ => {}
         }
@@ -161,6 +165,9 @@ mod tests {
         assert_eq!(cut("1"), None);
         assert_eq!(cut(&format!("1,{}{}", "[".repeat(80), "]".repeat(80))), None);
         assert_eq!(cut("1,\"2"), None);
+        // Nor are the places of more than are taken kept.
+        assert!(cut(&",".repeat(MAX_COMPONENTS)).is_some());
+        assert_eq!(cut(&",".repeat(MAX_COMPONENTS + 1)), None);
         for document in [
             r#"{"components":3"#,
             "]]]",
