@@ -1,5 +1,7 @@
 //! What all readers do with a component once they have found it.
 
+use std::collections::BTreeSet;
+
 use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
 use crate::purl::{PackageUrl, PurlParts, osv::version_of};
 
@@ -54,7 +56,7 @@ impl Collector {
     }
 
     /// Takes a component. One with several package URLs is as many components: each names something
-    /// that can be judged. One with neither name nor URL is noted.
+    /// that can be judged; one that is stated again is none. One with neither name nor URL is noted.
     pub(super) fn add(&mut self, found: Found<'_>) {
         let (name, stated) = (found.name.trim(), present_version(found.version));
         if found.purls.is_empty() && name.is_empty() {
@@ -62,7 +64,7 @@ impl Collector {
             return;
         }
         let nameless = found.purls.is_empty().then_some(None);
-        for purl in found.purls.into_iter().map(Some).chain(nameless) {
+        for purl in distinct(found.purls).into_iter().map(Some).chain(nameless) {
             if self.components.len() >= MAX_COMPONENTS {
                 self.overflow += 1;
                 continue;
@@ -170,6 +172,19 @@ impl Collector {
             notes: self.notes,
         })
     }
+}
+
+/// Each package URL once, where it comes first.
+fn distinct(purls: Vec<PackageUrl>) -> Vec<PackageUrl> {
+    if purls.len() < 2 {
+        return purls;
+    }
+    let mut seen = BTreeSet::new();
+    let is_new: Vec<bool> = purls.iter().map(|purl| seen.insert(purl)).collect();
+    let found = purls.into_iter().zip(is_new);
+    found
+        .filter_map(|(purl, is_new)| is_new.then_some(purl))
+        .collect()
 }
 
 fn present_version(text: &str) -> Option<&str> {

@@ -116,9 +116,14 @@ fn parse(text: &str) -> Result<Pom, (usize, String)> {
     let mut pom = Pom::default();
     let mut path: Vec<String> = Vec::new();
     let mut content = String::new();
-    let line_at = |at: u64| {
+    // Where a line was asked for last, and which it was: every line of a long document is counted once.
+    let mut before = (0, 1);
+    let mut line_at = |at: u64| {
         let end = usize::try_from(at).unwrap_or(usize::MAX).min(text.len());
-        text.bytes().take(end).filter(|byte| *byte == b'\n').count() + 1
+        let (start, line) = if end < before.0 { (0, 1) } else { before };
+        let between = text.as_bytes().get(start..end).unwrap_or_default();
+        before = (end, line + between.iter().filter(|byte| **byte == b'\n').count());
+        before.1
     };
     loop {
         let at = reader.buffer_position();

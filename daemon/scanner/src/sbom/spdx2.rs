@@ -1,6 +1,8 @@
 //! SPDX 2.0 to 2.3 as JSON and as YAML, which has the same fields: packages with their package URLs. Files, snippets and relationships are
 //! not looked at.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -79,13 +81,14 @@ fn take_document(
     }
     let mut collector = Collector::default();
     let packages = Place::root().child("packages");
+    let described: BTreeSet<&Text> = document.describes.iter().collect();
     for (i, package) in document.packages.iter().enumerate() {
         let place = packages.child(i);
         let Some(package) = package else {
             collector.note(&place, "the package is null and was skipped");
             continue;
         };
-        let is_subject = !package.id.0.is_empty() && document.describes.contains(&package.id);
+        let is_subject = !package.id.0.is_empty() && described.contains(&package.id);
         take(package, &place, is_subject, &mut collector);
     }
     collector.finish(format, version, &document.name.0)
@@ -103,11 +106,7 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
         let Some(reference) = reference else { continue };
         if reference.kind.0.trim().eq_ignore_ascii_case("purl") {
             let at = place.child("externalRefs").child(i);
-            purls.extend(
-                collector
-                    .purl(&reference.locator.0, &at)
-                    .filter(|purl| !purls.contains(purl)),
-            );
+            purls.extend(collector.purl(&reference.locator.0, &at));
         }
     }
     let purpose = purpose(&raw.purpose.0, &raw.id.0);

@@ -117,11 +117,7 @@ fn take(element: &Element, place: &Place, collector: &mut Collector) {
     let mut purls: Vec<_> = collector.purl(element.purl.as_str(), place).into_iter().collect();
     for identifier in &element.identifiers {
         if matches!(identifier.kind.as_str(), "packageUrl" | "purl") {
-            purls.extend(
-                collector
-                    .purl(identifier.identifier.as_str(), place)
-                    .filter(|purl| !purls.contains(purl)),
-            );
+            purls.extend(collector.purl(identifier.identifier.as_str(), place));
         }
     }
     let kind = kind_of(element.purpose.as_str());

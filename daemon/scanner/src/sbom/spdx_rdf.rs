@@ -386,7 +386,7 @@ impl Graph {
                 let Some(reference) = reference else { continue };
                 let at = reference.place.clone().unwrap_or_else(|| place.clone());
                 let purl = collector.purl(&reference.locator, &at);
-                purls.extend(purl.filter(|purl| !purls.contains(purl)));
+                purls.extend(purl);
             }
             // `http://spdx.org/rdf/terms#purpose_operatingSystem`
             let purpose = package.purpose.rsplit('#').next().unwrap_or_default();

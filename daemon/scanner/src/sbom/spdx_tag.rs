@@ -92,9 +92,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
                             column: 1,
                         },
                     );
-                    package
-                        .purls
-                        .extend(purl.filter(|purl| !package.purls.contains(purl)));
+                    package.purls.extend(purl);
                 }
             }
             _ => {}

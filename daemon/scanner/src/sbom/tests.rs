@@ -419,3 +419,85 @@ fn a_document_reads_the_same_however_many_read_it() {
         );
     }
 }
+
+/// Twice as long a document takes twice as long: one that is compared with itself would keep this test for minutes.
+#[test]
+fn what_a_long_document_states_is_not_compared_with_all_else_of_it() {
+    const COUNT: usize = 30_000;
+    let each =
+        |text: &dyn Fn(usize) -> String, joint: &str| (0..COUNT).map(text).collect::<Vec<_>>().join(joint);
+    let count = |document: String| read(document.as_bytes()).unwrap().components.len();
+
+    let described = each(&|i| format!(r#""SPDXRef-{i}""#), ",");
+    let packages = each(&|i| format!(r#"{{"SPDXID":"SPDXRef-{i}","name":"p"}}"#), ",");
+    let head = r#""spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT""#;
+    assert_eq!(
+        count(format!(
+            r#"{{{head},"documentDescribes":[{described}],"packages":[{packages}]}}"#
+        )),
+        COUNT
+    );
+
+    // Every URL twice.
+    let purl = |i: usize| format!("pkg:npm/a@{}", i / 2);
+    let refs = each(
+        &|i| format!(r#"{{"referenceType":"purl","referenceLocator":"{}"}}"#, purl(i)),
+        ",",
+    );
+    assert_eq!(
+        count(format!(
+            r#"{{{head},"packages":[{{"name":"p","externalRefs":[{refs}]}}]}}"#
+        )),
+        COUNT / 2
+    );
+    let identifiers = each(
+        &|i| {
+            format!(
+                r#"{{"externalIdentifierType":"packageUrl","identifier":"{}"}}"#,
+                purl(i)
+            )
+        },
+        ",",
+    );
+    assert_eq!(
+        count(format!(
+            r#"{{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[
+            {{"type":"software_Package","name":"p","externalIdentifier":[{identifiers}]}}]}}"#
+        )),
+        COUNT / 2
+    );
+    let tags = each(
+        &|i| format!("ExternalRef: PACKAGE-MANAGER purl {}", purl(i)),
+        "\n",
+    );
+    assert_eq!(
+        count(format!("SPDXVersion: SPDX-2.3\nPackageName: p\n{tags}\n")),
+        COUNT / 2
+    );
+
+    let required = each(&|i| format!("\texample.com/m{i} v1.0.0"), "\n");
+    let replaced = each(
+        &|i| format!("\texample.com/m{i} => example.com/r{i} v1.0.1"),
+        "\n",
+    );
+    assert_eq!(
+        count(format!(
+            "module a\n\ngo 1.20\n\nrequire (\n{required}\n)\nreplace (\n{replaced}\n)\n"
+        )),
+        COUNT
+    );
+
+    let dependencies = each(
+        &|i| format!("<dependency><groupId>g</groupId><artifactId>a{i}</artifactId></dependency>"),
+        "\n",
+    );
+    let pom = format!(
+        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n<modelVersion>4.0.0</modelVersion>\n<dependencies>\n{dependencies}</dependencies></project>"
+    );
+    let inventory = read(pom.as_bytes()).unwrap();
+    let last = inventory.components.last().unwrap();
+    assert_eq!(
+        (inventory.components.len(), &last.place),
+        (COUNT, &Place::line(COUNT + 3))
+    );
+}

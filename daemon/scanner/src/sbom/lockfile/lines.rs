@@ -151,10 +151,18 @@ pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<Strin
             _ => {}
         }
     }
+    // The first that is about every version of a module, or about one of them.
+    let mut first: BTreeMap<(&str, Option<&str>), usize> = BTreeMap::new();
+    for (index, (old, of, ..)) in replaced.iter().enumerate() {
+        first.entry((old, of.as_deref())).or_insert(index);
+    }
     for (number, module, version) in &required {
-        let replacement = replaced
-            .iter()
-            .find(|(old, of, ..)| old == module && of.as_ref().is_none_or(|of| of == version))
+        let about = [None, Some(version.as_str())].map(|of| first.get(&(module.as_str(), of)));
+        let replacement = about
+            .into_iter()
+            .flatten()
+            .min()
+            .and_then(|index| replaced.get(*index))
             .map_or((module, version), |(_, _, new, version)| (new, version));
         collector.add_package("golang", replacement.0, replacement.1, &Place::line(*number));
     }

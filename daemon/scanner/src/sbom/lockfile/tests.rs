@@ -326,3 +326,23 @@ fn hostile_documents_are_refused_or_stay_small() {
         read(text.as_bytes()).unwrap();
     }
 }
+
+#[test]
+fn of_two_replacements_of_a_go_module_the_first_counts() {
+    let read_with = |replaced: [&str; 2]| {
+        let text = format!(
+            "module a\n\ngo 1.22\n\nrequire x.org/m v1.0.0\n\nreplace (\n\t{}\n\t{}\n)\n",
+            replaced[0], replaced[1]
+        );
+        let inventory = read(text.as_bytes()).unwrap();
+        inventory.components[0].purl.as_ref().unwrap().to_string()
+    };
+    let (all, one) = (
+        "x.org/m => x.org/all v2.0.0",
+        "x.org/m v1.0.0 => x.org/one v3.0.0",
+    );
+    assert_eq!(read_with([all, one]), "pkg:golang/x.org/all@v2.0.0");
+    assert_eq!(read_with([one, all]), "pkg:golang/x.org/one@v3.0.0");
+    let other = "x.org/m v1.0.1 => x.org/other v4.0.0";
+    assert_eq!(read_with([other, all]), "pkg:golang/x.org/all@v2.0.0");
+}
