@@ -229,7 +229,7 @@ pub enum SbomError {
     /// The document is too large.
     #[error("cannot read the SBOM: it has {found} {what}, more than the limit of {limit}")]
     TooLarge {
-        /// `bytes` or `components`.
+        /// `bytes`, `components`, or what was passed over.
         what: &'static str,
         /// How many there are.
         found: usize,

@@ -8,6 +8,9 @@ use crate::purl::{PackageUrl, PurlParts, osv::version_of};
 /// Most components that room is made for before they are read: 4 MB.
 const MAX_RESERVED: usize = 16 * 1024;
 
+/// Most notes that are held of one document: more components than that it may not have.
+const MAX_NOTES: usize = MAX_COMPONENTS;
+
 /// Gathers components and notes in document order.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
@@ -15,6 +18,7 @@ pub(super) struct Collector {
     notes: Vec<Note>,
     distro: Option<String>,
     overflow: usize,
+    unnoted: usize,
 }
 
 /// A component as a reader found it; texts may be empty.
@@ -34,6 +38,10 @@ impl Collector {
     }
 
     pub(super) fn note(&mut self, place: &Place, text: impl Into<String>) {
+        if self.notes.len() >= MAX_NOTES {
+            self.unnoted += 1;
+            return;
+        }
         self.notes.push(Note {
             place: place.clone(),
             text: text.into(),
@@ -145,7 +153,9 @@ impl Collector {
         let room = MAX_COMPONENTS.saturating_sub(self.components.len());
         self.overflow += next.overflow + next.components.len().saturating_sub(room);
         self.components.extend(next.components.into_iter().take(room));
-        self.notes.extend(next.notes);
+        let room = MAX_NOTES.saturating_sub(self.notes.len());
+        self.unnoted += next.unnoted + next.notes.len().saturating_sub(room);
+        self.notes.extend(next.notes.into_iter().take(room));
         self.distro = self.distro.take().or(next.distro);
     }
 
@@ -161,6 +171,13 @@ impl Collector {
                 what: "components",
                 found,
                 limit: MAX_COMPONENTS,
+            });
+        }
+        if self.unnoted > 0 {
+            return Err(SbomError::TooLarge {
+                what: "parts that cannot be taken",
+                found: self.notes.len() + self.unnoted,
+                limit: MAX_NOTES,
             });
         }
         Ok(Inventory {
@@ -190,4 +207,32 @@ fn distinct(purls: Vec<PackageUrl>) -> Vec<PackageUrl> {
 fn present_version(text: &str) -> Option<&str> {
     let text = text.trim();
     (!text.is_empty() && text != "NOASSERTION" && text != "NONE").then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_bounded_whoever_took_them() {
+        let with = |count: usize| {
+            let mut collector = Collector::default();
+            let place = Place::line(1);
+            (0..count).for_each(|_| collector.note(&place, ""));
+            collector
+        };
+        let both = |first, second| {
+            let mut collector = with(first);
+            collector.append(with(second));
+            collector.finish(Format::Pom, "", "")
+        };
+        assert_eq!(both(1, MAX_NOTES - 1).unwrap().notes.len(), MAX_NOTES);
+        let refused = SbomError::TooLarge {
+            what: "parts that cannot be taken",
+            found: MAX_NOTES + 2,
+            limit: MAX_NOTES,
+        };
+        assert_eq!(both(1, MAX_NOTES + 1), Err(refused.clone()));
+        assert_eq!(both(MAX_NOTES + 2, 0), Err(refused));
+    }
 }

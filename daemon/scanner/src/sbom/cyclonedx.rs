@@ -13,7 +13,7 @@ mod xml;
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
@@ -44,7 +44,7 @@ struct Bom<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     metadata: Metadata<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    components: Vec<Option<RawComponent<'a>>>,
+    components: Entries<'a>,
     #[serde(default, rename = "serialNumber")]
     _serial_number: Option<SerialNumber>,
     #[serde(default, rename = "dependencies")]
@@ -76,7 +76,7 @@ struct RawComponent<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    components: Vec<Option<RawComponent<'a>>>,
+    components: Entries<'a>,
     #[serde(default, rename = "versionRange")]
     version_range: Option<strict::Name>,
     #[serde(default, rename = "isExternal")]
@@ -93,6 +93,42 @@ struct RawComponent<'a> {
     _swid: Option<Swid>,
     #[serde(default, rename = "pedigree")]
     _pedigree: Option<Pedigree>,
+}
+
+/// A list of components up to the first that is not as it should be: that one is told, so those after it are read and
+/// not kept. A document of what costs it three bytes each would fill the memory before the first is looked at.
+#[derive(Default)]
+struct Entries<'a> {
+    list: Vec<Option<Box<RawComponent<'a>>>>,
+    is_faulty: bool,
+}
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor;
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Entries::default();
+                while let Some(entry) = list.next_element::<Option<RawComponent<'de>>>()? {
+                    if entries.is_faulty {
+                        continue;
+                    }
+                    entries.is_faulty = entry
+                        .as_ref()
+                        .is_some_and(|raw| raw.components.is_faulty || fault_of(raw, false).is_some());
+                    entries.list.push(entry.map(Box::new));
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_seq(EntriesVisitor)
+    }
 }
 
 /// Components from which on a part of the list is worth a thread of its own.
@@ -227,14 +263,10 @@ fn check_version(text: &str, place: &Place, collector: &mut Collector) -> Result
     Ok(())
 }
 
-fn take_list(
-    list: &[Option<RawComponent<'_>>],
-    place: &Place,
-    collector: &mut Collector,
-) -> Result<(), Fault> {
+fn take_list(entries: &Entries<'_>, place: &Place, collector: &mut Collector) -> Result<(), Fault> {
     let entry = place.entries();
-    for (index, component) in list.iter().enumerate() {
-        take_entry(component.as_ref(), &entry(index), collector)?;
+    for (index, component) in entries.list.iter().enumerate() {
+        take_entry(component.as_deref(), &entry(index), collector)?;
     }
     Ok(())
 }
@@ -266,6 +298,27 @@ struct Parts<'a> {
     purl: &'a str,
 }
 
+/// What is wrong with a component's own fields: the field, and how.
+fn fault_of(raw: &RawComponent<'_>, is_subject: bool) -> Option<(&'static str, String)> {
+    if let Err(reason) = strict::component_type(&raw.kind.0) {
+        return Some(("type", reason));
+    }
+    // What the document describes may go without a name: tools write it from a project that has none.
+    if !is_subject && raw.name.0.is_empty() && raw.purl.0.is_empty() {
+        return Some(("name", "the component has no name".to_owned()));
+    }
+    let reason = if raw.version_range.is_none() {
+        return None;
+    } else if !raw.version.0.is_empty() {
+        BOTH_VERSIONS
+    } else if raw.is_external != Some(true) {
+        "only a component that is external has a range of versions"
+    } else {
+        return None;
+    };
+    Some(("versionRange", reason.to_owned()))
+}
+
 /// Takes a component and those inside it. Depth is bounded by the JSON reader.
 fn take(
     raw: &RawComponent<'_>,
@@ -273,20 +326,8 @@ fn take(
     is_subject: bool,
     collector: &mut Collector,
 ) -> Result<(), Fault> {
-    strict::component_type(&raw.kind.0).map_err(|reason| (place.child("type"), reason))?;
-    // What the document describes may go without a name: tools write it from a project that has none.
-    if !is_subject && raw.name.0.is_empty() && raw.purl.0.is_empty() {
-        return Err((place.child("name"), "the component has no name".to_owned()));
-    }
-    if raw.version_range.is_some() {
-        let at = place.child("versionRange");
-        if !raw.version.0.is_empty() {
-            return Err((at, BOTH_VERSIONS.to_owned()));
-        }
-        if raw.is_external != Some(true) {
-            let reason = "only a component that is external has a range of versions";
-            return Err((at, reason.to_owned()));
-        }
+    if let Some((field, reason)) = fault_of(raw, is_subject) {
+        return Err((place.child(field), reason));
     }
     let kind = if is_subject {
         ComponentKind::Subject
@@ -301,7 +342,7 @@ fn take(
         purl: &raw.purl.0,
     };
     add(&parts, kind, place, collector);
-    if raw.components.is_empty() {
+    if raw.components.list.is_empty() {
         return Ok(());
     }
     take_list(&raw.components, &place.child("components"), collector)
@@ -333,5 +374,23 @@ fn kind_of(text: &str) -> ComponentKind {
             ComponentKind::Package
         }
         _ => ComponentKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_faulty_components_one_is_kept() {
+        let kept = |list: &str| {
+            let entries: Entries<'_> = serde_json::from_str(list).unwrap();
+            (entries.list.len(), entries.is_faulty)
+        };
+        let good = r#"{"type":"library","name":"a"}"#;
+        assert_eq!(kept(&format!("[{good},null,{good}]")), (3, false));
+        assert_eq!(kept(&format!("[{good},{{}},{{}},{{}},{good}]")), (2, true));
+        let around = r#"{"type":"library","name":"a","components":[{}]}"#;
+        assert_eq!(kept(&format!("[{around},{good}]")), (1, true));
     }
 }

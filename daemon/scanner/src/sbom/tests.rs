@@ -501,3 +501,34 @@ fn what_a_long_document_states_is_not_compared_with_all_else_of_it() {
         (COUNT, &Place::line(COUNT + 3))
     );
 }
+
+#[test]
+fn after_the_first_faulty_component_of_a_list_only_broken_json_is_told() {
+    let told = |components: &str| {
+        let document =
+            format!(r#"{{"components":{components},"bomFormat":"CycloneDX","specVersion":"1.5"}}"#);
+        read(document.as_bytes()).unwrap_err().to_string()
+    };
+    let good = r#"{"type":"library","name":"a"}"#;
+    let inside = |list: &str| format!(r#"{{"type":"library","name":"a","components":{list}}}"#);
+    for (components, place) in [
+        (format!("[{good},{{}},{{}}]"), "/components/1/type"),
+        (
+            format!(r#"[{},{{"type":"x"}}]"#, inside("[null,{},{}]")),
+            "/components/0/components/1/type",
+        ),
+        (
+            format!(r#"[{},{{}}]"#, inside(&format!("[{good}]"))),
+            "/components/1/type",
+        ),
+        (r#"[{"components":[{}]}]"#.to_owned(), "/components/0/type"),
+        (
+            r#"[{},{"type":"library","name":"a","hashes":7}]"#.to_owned(),
+            "/components/1/hashes",
+        ),
+        (format!(r#"[{},7]"#, inside("[{},{}]")), "/components/1"),
+    ] {
+        let error = told(&components);
+        assert!(error.ends_with(&format!("(at {place})")), "{components}: {error}");
+    }
+}
