@@ -10,6 +10,7 @@ mod collect;
 mod cyclonedx;
 mod detect;
 mod generate;
+mod limited;
 mod lockfile;
 mod markup;
 mod place;

@@ -7,6 +7,7 @@
 
 mod coverage;
 mod finding;
+mod limits;
 mod repeats;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 pub use coverage::{Coverage, Standing};
 pub use finding::{Finding, FoundPackage, MatchedRule};
+use limits::{Limits, Tally};
+pub use limits::{MAX_FINDINGS, MAX_PLACES, ScanError};
 use repeats::{Judged, Repeats};
 
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
@@ -63,18 +66,28 @@ pub struct Gap {
 /// Scans an inventory.
 ///
 /// # Errors
-/// If the knowledge cannot be read. No partial result is given: half a scan looks like a clean one.
+/// If the knowledge cannot be read, or more is found than [`MAX_FINDINGS`] or [`MAX_PLACES`] allow. No partial result is
+/// given: half a scan looks like a clean one.
 pub fn scan(
     inventory: &Inventory,
     knowledge: &dyn Knowledge,
     options: &ScanOptions,
-) -> Result<ScanResult, KnowledgeError> {
+) -> Result<ScanResult, ScanError> {
+    scan_within(Limits::default(), inventory, knowledge, options)
+}
+
+fn scan_within(
+    limits: Limits,
+    inventory: &Inventory,
+    knowledge: &dyn Knowledge,
+    options: &ScanOptions,
+) -> Result<ScanResult, ScanError> {
     let components = &inventory.components;
     let workers = options
         .workers
         .min(components.len() / COMPONENTS_PER_WORKER)
         .max(1);
-    let judge = |part| Part::of(part, inventory.distro.as_deref(), knowledge, options);
+    let judge = |part| Part::of(part, inventory.distro.as_deref(), knowledge, options, limits);
     let mut whole = Part::default();
     if workers == 1 {
         whole = judge(components)?;
@@ -97,7 +110,7 @@ pub fn scan(
                 let judged = thread.ok().and_then(|thread| thread.join().ok());
                 whole.append(judged.unwrap_or_else(|| judge(part))?);
             }
-            Ok(())
+            limits.check(&whole.tally)
         })?;
     }
     Ok(ScanResult {
@@ -111,6 +124,7 @@ pub fn scan(
 #[derive(Debug, Default)]
 struct Part {
     findings: Vec<Finding>,
+    tally: Tally,
     coverage: Coverage,
     gaps: Vec<Gap>,
 }
@@ -121,7 +135,8 @@ impl Part {
         distro: Option<&str>,
         knowledge: &dyn Knowledge,
         options: &ScanOptions,
-    ) -> Result<Self, KnowledgeError> {
+        limits: Limits,
+    ) -> Result<Self, ScanError> {
         let mut scanner = Scanner {
             knowledge,
             options,
@@ -130,6 +145,7 @@ impl Part {
             repeats: Repeats::among(components.len()),
             scores: Scores::default(),
             memo_space: Vec::new(),
+            tally: Tally::default(),
         };
         let mut part = Self::default();
         for component in components {
@@ -143,6 +159,7 @@ impl Part {
                 }
                 standing => standing,
             };
+            limits.check(&scanner.tally)?;
             part.coverage.count(standing);
             if standing.is_gap() {
                 part.gaps.push(Gap {
@@ -152,12 +169,14 @@ impl Part {
                 });
             }
         }
+        part.tally = scanner.tally;
         Ok(part)
     }
 
     /// Takes in the part that follows.
     fn append(&mut self, next: Self) {
         self.findings.extend(next.findings);
+        self.tally.append(next.tally);
         self.coverage.add(next.coverage);
         self.gaps.extend(next.gaps);
     }
@@ -212,6 +231,7 @@ struct Scanner<'a> {
     /// Vectors that were scored, which repeat from finding to finding.
     scores: Scores,
     memo_space: Vec<u8>,
+    tally: Tally,
 }
 
 impl Scanner<'_> {
@@ -261,12 +281,14 @@ impl Scanner<'_> {
         if let Some(judged) = key.as_ref().and_then(|key| self.repeats.judged(key)) {
             let place = component.place.to_string();
             let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
+            self.tally.recall(same.len());
             same.iter_mut()
                 .for_each(|finding| finding.places.push(place.clone()));
             return Ok(judged.clone());
         }
         let first = findings.len();
         let standing = self.judge_package(&package, &subject, component, findings)?;
+        self.tally.add(findings.get(first..).unwrap_or_default());
         let judged = Judged {
             standing,
             findings: first..findings.len(),

@@ -13,7 +13,7 @@ use starling_policy::{
 use starling_protocol::UnixMillis;
 use starling_scanner::knowledge::Knowledge;
 use starling_scanner::sbom;
-use starling_scanner::scan::{ScanOptions, scan};
+use starling_scanner::scan::{ScanError, ScanOptions, scan};
 use starling_store::ViewReader;
 
 use super::SiteParts;
@@ -186,6 +186,9 @@ impl Judge<'_> {
         };
         let result = match scan(&inventory, knowledge, &options) {
             Ok(result) => result,
+            Err(error @ ScanError::TooMany { .. }) => {
+                return Err(Problem::new(ErrorCode::SbomUnreadable, error.to_string()));
+            }
             Err(error) => {
                 tracing::warn!(error = %crate::home::error_chain(&error), "scanning");
                 return Ok(None);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::collect::{Collector, Found};
+use super::limited::Limited;
 use super::place::{of_json_error, read_json as read_json_value};
 use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
 use crate::lenient::{Text, or_default};
@@ -18,9 +19,9 @@ struct Document {
     #[serde(default, deserialize_with = "or_default")]
     name: Text,
     #[serde(rename = "documentDescribes", default, deserialize_with = "or_default")]
-    describes: Vec<Text>,
+    describes: Limited<Text>,
     #[serde(default, deserialize_with = "or_default")]
-    packages: Vec<Option<RawPackage>>,
+    packages: Limited<Option<RawPackage>>,
     /// Not looked at, but a document whose head has another shape is none of SPDX.
     #[serde(default, rename = "creationInfo")]
     _creation_info: Option<CreationInfo>,
@@ -43,7 +44,7 @@ struct RawPackage {
     #[serde(rename = "primaryPackagePurpose", default, deserialize_with = "or_default")]
     purpose: Text,
     #[serde(rename = "externalRefs", default, deserialize_with = "or_default")]
-    external_refs: Vec<Option<ExternalRef>>,
+    external_refs: Limited<Option<ExternalRef>>,
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@
 use serde::Deserialize;
 
 use super::collect::{Collector, Found};
+use super::limited::Limited;
 use super::place::read_json as read_json_value;
 use super::spdx2::kind_of;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
@@ -15,7 +16,7 @@ use crate::lenient::{Text, or_default};
 #[derive(Deserialize)]
 struct Document {
     #[serde(rename = "@graph", default, deserialize_with = "or_default")]
-    graph: Vec<Element>,
+    graph: Limited<Element>,
 }
 
 #[derive(Deserialize, Default)]

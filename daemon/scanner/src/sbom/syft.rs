@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::collect::{Collector, Found};
+use super::limited::Limited;
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{Text, or_default};
@@ -10,7 +11,7 @@ use crate::lenient::{Text, or_default};
 #[derive(Deserialize)]
 struct Document {
     #[serde(default, deserialize_with = "or_default")]
-    artifacts: Vec<Option<Artifact>>,
+    artifacts: Limited<Option<Artifact>>,
     #[serde(default, deserialize_with = "or_default")]
     distro: Distro,
     #[serde(default, deserialize_with = "or_default")]

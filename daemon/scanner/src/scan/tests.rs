@@ -282,6 +282,42 @@ fn the_result_is_the_same_however_many_work_on_it() {
 }
 
 #[test]
+fn what_is_found_is_bounded_and_the_bound_does_not_depend_on_who_works() {
+    // 600 versions, each at three places, two advisories about each; and as many that nothing is known of.
+    let list: Vec<String> = (0..3_600)
+        .map(|index| match index % 2 {
+            0 => format!("pkg:npm/express@4.0.{}", index / 2 % 600),
+            _ => format!("pkg:npm/other-{index}@1.0.0"),
+        })
+        .collect();
+    let inventory = purls(&list.iter().map(String::as_str).collect::<Vec<_>>());
+    let knowledge = Memory::with(&[EXPRESS, EXPRESS_NVD]);
+    let by = |findings, places, workers| {
+        let options = ScanOptions {
+            workers,
+            ..ScanOptions::default()
+        };
+        match scan_within(Limits { findings, places }, &inventory, &knowledge, &options) {
+            Ok(result) => Ok(result.findings.len()),
+            Err(ScanError::TooMany { what, limit }) => Err((what, limit)),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let found = by(usize::MAX, usize::MAX, 1).unwrap();
+    let places = [1_800, 3_600]
+        .into_iter()
+        .find(|places| by(found, *places, 1).is_ok())
+        .unwrap();
+    assert_eq!(found, 600);
+    for workers in [1, 2, 3, 7] {
+        assert_eq!(by(found, places, workers), Ok(found));
+        assert_eq!(by(found - 1, places, workers), Err(("findings", found - 1)));
+        let most = places - 1;
+        assert_eq!(by(found, most, workers), Err(("places of findings", most)));
+    }
+}
+
+#[test]
 fn a_record_without_release_makes_no_release_known_and_is_matched() {
     let bare = r#"{"id":"CVE-3","affected":[{"package":{"ecosystem":"Debian","name":"openssl"},
         "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]}]}"#;

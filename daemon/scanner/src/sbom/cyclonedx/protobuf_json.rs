@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::super::collect::Collector;
+use super::super::limited::Limited;
 use super::super::place::read_json as read_json_value;
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::protobuf::TYPES;
@@ -31,7 +32,7 @@ struct Bom<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     metadata: Metadata<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    components: Vec<Option<Component<'a>>>,
+    components: Limited<Option<Component<'a>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -53,7 +54,7 @@ struct Component<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    components: Vec<Option<Component<'a>>>,
+    components: Limited<Option<Component<'a>>>,
 }
 
 /// Whether a JSON document that has a `specVersion` and no `bomFormat` is meant so: it names a type as the schema does.

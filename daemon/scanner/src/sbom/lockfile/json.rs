@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::collect::{Collector, Found};
+use super::super::limited::Limited;
 use super::super::place::read_json;
 use super::super::{ComponentKind, Place};
 use crate::lenient::{Text, or_default};
@@ -124,9 +125,9 @@ pub(super) fn read_pipfile(text: &str, collector: &mut Collector) -> Result<Stri
 #[derive(Deserialize)]
 struct ComposerLock {
     #[serde(default, deserialize_with = "or_default")]
-    packages: Vec<ComposerPackage>,
+    packages: Limited<ComposerPackage>,
     #[serde(rename = "packages-dev", default, deserialize_with = "or_default")]
-    packages_dev: Vec<ComposerPackage>,
+    packages_dev: Limited<ComposerPackage>,
 }
 
 #[derive(Deserialize)]

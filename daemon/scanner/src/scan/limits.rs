@@ -1,0 +1,93 @@
+//! How much one scan may find: what is found takes far more room than the document that names the packages.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::Finding;
+use crate::knowledge::KnowledgeError;
+
+/// Most findings of one document.
+pub const MAX_FINDINGS: usize = 100_000;
+/// Most places of all its findings together.
+pub const MAX_PLACES: usize = 1_000_000;
+
+/// Why there is no result. Part of one is not given: half a scan looks like a clean one.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The knowledge could not be read.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
+    /// More was found than a scan holds.
+    #[error(
+        "scanning: the document has more than {limit} {what}; give it in parts, each a document of its own"
+    )]
+    TooMany {
+        /// `findings` or `places of findings`.
+        what: &'static str,
+        /// How many are allowed.
+        limit: usize,
+    },
+}
+
+/// The limits of one scan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) findings: usize,
+    pub(super) places: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            findings: MAX_FINDINGS,
+            places: MAX_PLACES,
+        }
+    }
+}
+
+/// What was found so far, counted so that it is the same however many work on it, and whatever they remember: findings
+/// by what makes them one, and a place for each time that an advisory was about a component.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    findings: BTreeSet<u64>,
+    places: usize,
+}
+
+impl Tally {
+    /// Counts what was found about a component.
+    pub(super) fn add(&mut self, findings: &[Finding]) {
+        self.places += findings.len();
+        self.findings.extend(findings.iter().map(|finding| {
+            let mut hasher = DefaultHasher::new();
+            finding.key().hash(&mut hasher);
+            hasher.finish()
+        }));
+    }
+
+    /// Counts a component for which as much was found before.
+    pub(super) fn recall(&mut self, findings: usize) {
+        self.places += findings;
+    }
+
+    /// Takes in what was found in another part.
+    pub(super) fn append(&mut self, next: Self) {
+        self.places += next.places;
+        self.findings.extend(next.findings);
+    }
+}
+
+impl Limits {
+    /// # Errors
+    /// [`ScanError::TooMany`].
+    pub(super) fn check(self, tally: &Tally) -> Result<(), ScanError> {
+        for (what, found, limit) in [
+            ("findings", tally.findings.len(), self.findings),
+            ("places of findings", tally.places, self.places),
+        ] {
+            if found > limit {
+                return Err(ScanError::TooMany { what, limit });
+            }
+        }
+        Ok(())
+    }
+}
