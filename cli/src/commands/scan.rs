@@ -36,7 +36,8 @@ an earlier moment, mutes included, as far back as `starling status` says; policy
 (`starling vex list`) are today's. With those of then the verdict has the bytes of the one given then.
 
 Of several SBOMs each is judged by itself; one that is refused does not keep the others from it. The
-command then ends with the first of 1, 2, 3, 4, 5 that any of them ends with.
+command then ends with the first of 1, 2, 3, 4, 5 that any of them ends with. An SBOM has at most
+64 MiB, 1,000,000 components and 100,000 findings at 1,000,000 places: give more in parts.
 
 Example:
   starling scan sbom.json --fail-on high
