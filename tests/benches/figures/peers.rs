@@ -24,9 +24,10 @@ use crate::table::{megabytes, print};
 const RUNS: usize = 11;
 /// Requests with the large document.
 const LARGE_REQUESTS: usize = 100;
-/// How long the small document is asked for, by so many clients at once.
+/// How long the small document is asked for, by so many clients at once: with a few, the machine sleeps between two
+/// requests, and how fast it wakes decides.
 const SMALL_TIME: Duration = Duration::from_secs(5);
-const CLIENTS: usize = 2;
+const CLIENTS: usize = 16;
 /// Components of a document, and how many in a hundred are affected.
 const DOCUMENTS: [(usize, u8); 5] = [(100, 0), (100, 5), (5_000, 0), (5_000, 5), (5_000, 50)];
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use starling_protocol::UnixMillis;
+use starling_scanner::purl::PackageUrl;
 
 use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 use crate::ids::spelled;
@@ -83,15 +84,16 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             .into_iter()
             .flatten();
         let decoded: Vec<String> = affects
-            .filter_map(|affected| affected.get("ref")?.as_str())
-            .map(|reference| {
+            .filter_map(|affected| Some((affected.get("ref")?.as_str()?, affected.get("versions"))))
+            .flat_map(|(reference, versions)| {
                 let fragment = match reference.split_once('#') {
                     Some((link, fragment)) if link.starts_with("urn:cdx:") => decode(fragment),
                     _ => reference.to_owned(),
                 };
-                components
+                let purl = components
                     .get(fragment.as_str())
-                    .map_or(fragment, |purl| (*purl).to_owned())
+                    .map_or(fragment, |purl| (*purl).to_owned());
+                narrowed(purl, versions, status)
             })
             .collect();
         // What names no vulnerability can be held against nothing, however many components it is about.
@@ -109,6 +111,36 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         )?;
     }
     Ok(())
+}
+
+/// What of a package is meant where its versions are listed: those alone, and of a statement that settles something none
+/// that the list calls affected or unknown. Ranges are not read, so that what they are about is not settled.
+fn narrowed(purl: String, versions: Option<&Value>, status: VexStatus) -> Vec<String> {
+    let versions = match versions.and_then(Value::as_array) {
+        Some(versions) if !versions.is_empty() => versions,
+        _ => return vec![purl],
+    };
+    let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+    let is_excepted = |entry: &Value| {
+        let stated = text(entry, "status");
+        status.is_settled() && matches!(stated.as_deref(), Some("affected" | "unknown"))
+    };
+    let Ok(package) = PackageUrl::parse_lenient(&purl) else {
+        return vec![purl];
+    };
+    if let Some(own) = package.version() {
+        let is_own = |entry: &&Value| text(entry, "version").as_deref() == Some(own);
+        let excepted = versions.iter().find(is_own).is_some_and(is_excepted);
+        return if excepted { Vec::new() } else { vec![purl] };
+    }
+    versions
+        .iter()
+        .filter(|entry| !is_excepted(entry))
+        .filter_map(|entry| {
+            let version = text(entry, "version").filter(|version| !version.is_empty())?;
+            Some(package.clone().with_version(Some(&version)).to_string())
+        })
+        .collect()
 }
 
 /// Whether the supplier's response is that no fix will come.

@@ -383,6 +383,41 @@ fn ids_count_in_whatever_spelling_a_supplier_writes_them() {
 }
 
 #[test]
+fn of_a_package_whose_versions_are_listed_no_other_version_is_excused() {
+    let found = finding(Level::High);
+    let version = found.package.version.clone();
+    let settles = |reference: &str, versions: Value| {
+        let document = read(
+            &json!({"bomFormat": "CycloneDX", "vulnerabilities": [{"id": "CVE-2024-1",
+            "analysis": {"state": "not_affected"}, "affects": [{"ref": reference, "versions": versions}]}]}),
+        );
+        VexIndex::of(&[document], None, [&found]).settle(&found).is_some()
+    };
+    let bare = "pkg:npm/express";
+    let own = format!("{bare}@{version}");
+    assert!(settles(bare, json!([])));
+    assert!(settles(bare, json!([{"version": version}])));
+    assert!(settles(
+        bare,
+        json!([{"version": "9.9.9"}, {"version": version, "status": "unaffected"}])
+    ));
+    assert!(!settles(
+        bare,
+        json!([{"version": "9.9.9", "status": "unaffected"}])
+    ));
+    assert!(!settles(
+        bare,
+        json!([{"version": version, "status": "affected"}])
+    ));
+    assert!(!settles(
+        bare,
+        json!([{"range": "vers:npm/*", "status": "unaffected"}])
+    ));
+    assert!(settles(&own, json!([{"version": "9.9.9", "status": "affected"}])));
+    assert!(!settles(&own, json!([{"version": version, "status": "unknown"}])));
+}
+
+#[test]
 fn documents_are_a_set() {
     let said = |author: &str| {
         read(&json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": author, "statements": []}))
