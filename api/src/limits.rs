@@ -45,6 +45,10 @@ pub const MAX_CONCURRENT_CALLS: usize = 256;
 /// Most uploads at once: each may hold a spool file or an SBOM in memory.
 pub const MAX_CONCURRENT_UPLOADS: usize = 8;
 
+/// Most scans that are read or judged at once, each with its documents in memory; further ones wait for their turn with
+/// their bodies unread, as builds come in crowds and each is soon done.
+pub const MAX_CONCURRENT_SCANS: usize = 8;
+
 /// Most event streams at once: each stays open.
 pub const MAX_EVENT_STREAMS: usize = 64;
 

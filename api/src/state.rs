@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::busy;
-use crate::limits::{MAX_CONCURRENT_CALLS, MAX_CONCURRENT_UPLOADS, MAX_EVENT_STREAMS};
+use crate::limits::{MAX_CONCURRENT_CALLS, MAX_CONCURRENT_SCANS, MAX_CONCURRENT_UPLOADS, MAX_EVENT_STREAMS};
 use crate::service::SiteService;
 
 /// What the site's configuration says about its API.
@@ -29,6 +29,7 @@ pub struct Api {
     pub(crate) options: Arc<ApiOptions>,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) uploads: Arc<Semaphore>,
+    pub(crate) scans: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
 }
@@ -41,6 +42,7 @@ impl Api {
             options: Arc::new(options),
             calls: Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS)),
             uploads: Arc::new(Semaphore::new(MAX_CONCURRENT_UPLOADS)),
+            scans: Arc::new(Semaphore::new(MAX_CONCURRENT_SCANS)),
             streams: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
             stop,
         }
@@ -49,5 +51,11 @@ impl Api {
     /// A place among the uploads; `busy` when there is none.
     pub(crate) fn upload_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| busy())
+    }
+
+    /// A place among the scans, once there is one: first come, first served. How many wait is bounded by the calls in
+    /// flight, and for how long by the call's own time.
+    pub(crate) async fn scan_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.scans).acquire_owned().await.map_err(|_| busy())
     }
 }

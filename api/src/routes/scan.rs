@@ -27,7 +27,7 @@ pub(crate) async fn scan(
     Params(params): Params<ScanParams>,
     request: Request,
 ) -> JsonReply<VerdictEnvelope> {
-    let _place = api.upload_place()?;
+    let _place = api.scan_place().await?;
     let (parts, body) = request.into_parts();
     let documents = ScanDocuments::from_body(&parts.headers, body).await?;
     Ok(Json(api.service.scan(documents, params).await?))

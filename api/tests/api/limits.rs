@@ -6,7 +6,8 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use starling_api::limits::{
-    MAX_CONCURRENT_CALLS, MAX_EVENT_STREAMS, QUICK_CALL_TIMEOUT, SBOM_MAX_BYTES, UPLOAD_IDLE_TIMEOUT,
+    MAX_CONCURRENT_CALLS, MAX_CONCURRENT_SCANS, MAX_EVENT_STREAMS, QUICK_CALL_TIMEOUT, SBOM_MAX_BYTES,
+    UPLOAD_IDLE_TIMEOUT,
 };
 use starling_api_types::ErrorCode;
 use tower::ServiceExt;
@@ -146,6 +147,34 @@ async fn calls_beyond_the_bound_are_told_to_come_back_and_places_are_given_back(
     assert_eq!(refused.header("retry-after"), "1");
     drop(held);
     assert_eq!(send(router, get("/health")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_crowd_of_scans_waits_for_its_turn_and_none_is_turned_away() {
+    let world = World::new();
+    let release = std::sync::Arc::new(tokio::sync::Notify::new());
+    *world.site.waits_for.lock().unwrap() = Some(std::sync::Arc::clone(&release));
+    let router = world.local();
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..MAX_CONCURRENT_SCANS * 5 {
+        let router = router.clone();
+        crowd.spawn(async move { send(router, post("/scan", "application/json", "{}")).await.status });
+    }
+    // As far as they come by themselves: nobody is answered.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(crowd.try_join_next().is_none());
+    let mut rounds = 0;
+    while !crowd.is_empty() {
+        release.notify_waiters();
+        tokio::task::yield_now().await;
+        while let Some(status) = crowd.try_join_next() {
+            assert_eq!(status.unwrap(), StatusCode::OK);
+        }
+        rounds += 1;
+        assert!(rounds < 100_000, "{} scans have no end", crowd.len());
+    }
 }
 
 #[tokio::test]
