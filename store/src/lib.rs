@@ -1,5 +1,6 @@
 //! The embedded store: an engine seam, trees, indexes, transactions, migrations.
 
+pub mod disk;
 pub mod engine;
 mod site;
 

@@ -1,0 +1,413 @@
+//! A disk in memory that fails as planned: the test double of every durability test and simulation.
+//!
+//! It keeps two states of each file: as written, and as of the last sync. A crash goes back to the
+//! second, or to a mixture, as the plan tells. Names are durable after a sync of their folder.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Disk, DiskFile, OpenFile};
+
+/// What a crash leaves of bytes that no sync has followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnsyncedBytes {
+    /// All of them, as after the end of a process.
+    Kept,
+    /// None, as after a loss of power with nothing written back.
+    Lost,
+    /// The first half of each file's unsynced tail, with the length of the whole: torn.
+    Torn,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFaultKind {
+    /// The operation fails and does nothing.
+    Fail,
+    /// A write that stores half of its bytes and then fails for want of room; a sync that fails.
+    Short,
+    /// Power is lost before the operation.
+    CrashBefore(UnsyncedBytes),
+    /// Power is lost after the operation and before the caller hears of it.
+    CrashAfter(UnsyncedBytes),
+}
+
+/// One planned fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskFault {
+    /// The operation that it strikes, counted from 1 over writes, cuts, renames, removals and syncs.
+    pub operation: u64,
+    /// What happens.
+    pub kind: DiskFaultKind,
+}
+
+/// Everything that goes wrong with a disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskPlan {
+    /// By operation.
+    pub faults: Vec<DiskFault>,
+    /// The bytes that fit on the disk; a write beyond stores what fits and fails.
+    pub capacity: Option<u64>,
+}
+
+impl DiskPlan {
+    /// Plans one fault.
+    pub fn at(operation: u64, kind: DiskFaultKind) -> Self {
+        Self {
+            faults: vec![DiskFault { operation, kind }],
+            capacity: None,
+        }
+    }
+}
+
+/// A disk in memory. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDisk {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By path, as written.
+    names: BTreeMap<String, u64>,
+    /// By path, as durable.
+    durable_names: BTreeMap<String, u64>,
+    /// By file number, also of files without a name that are open.
+    files: BTreeMap<u64, Content>,
+    last_file: u64,
+    plan: DiskPlan,
+    operations: u64,
+    crashed: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    written: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+impl MemoryDisk {
+    /// Makes an empty disk that fails as planned.
+    pub fn new(plan: DiskPlan) -> Self {
+        let disk = Self::default();
+        disk.set_plan(plan);
+        disk
+    }
+
+    /// Replaces the plan. Operations go on counting.
+    pub fn set_plan(&self, plan: DiskPlan) {
+        self.state().plan = plan;
+    }
+
+    /// Returns how many operations were begun.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// Loses power now. Every later call fails until [`reopen`](Self::reopen).
+    pub fn crash(&self, unsynced: UnsyncedBytes) {
+        self.state().crash(unsynced);
+    }
+
+    /// Returns the disk as a restart finds it. Files that were open stay unusable.
+    #[must_use]
+    pub fn reopen(&self, plan: DiskPlan) -> Self {
+        let mut state = self.state();
+        state.crash(UnsyncedBytes::Kept);
+        let mut fresh = State {
+            plan,
+            last_file: state.last_file,
+            ..State::default()
+        };
+        for (path, number) in &state.durable_names {
+            if let Some(content) = state.files.get(number) {
+                let durable = content.durable.clone();
+                fresh.files.insert(
+                    *number,
+                    Content {
+                        written: durable.clone(),
+                        durable,
+                    },
+                );
+                fresh.names.insert(path.clone(), *number);
+            }
+        }
+        fresh.durable_names = fresh.names.clone();
+        Self {
+            state: Arc::new(Mutex::new(fresh)),
+        }
+    }
+
+    /// Returns a copy that shares nothing with this disk: what a backup or a cloned machine holds.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = self.state();
+        let copy = State {
+            names: state.names.clone(),
+            durable_names: state.names.clone(),
+            files: state.files.clone(),
+            last_file: state.last_file,
+            ..State::default()
+        };
+        Self {
+            state: Arc::new(Mutex::new(copy)),
+        }
+    }
+
+    /// Changes the bytes of a file behind everybody's back: damage, for tests.
+    pub fn damage(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.state();
+        let number = state.names.get(path).copied();
+        if let Some(content) = number.and_then(|number| state.files.get_mut(&number)) {
+            change(&mut content.written);
+            content.durable = content.written.clone();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn crash(&mut self, unsynced: UnsyncedBytes) {
+        if self.crashed {
+            return;
+        }
+        self.crashed = true;
+        if unsynced == UnsyncedBytes::Kept {
+            self.durable_names = self.names.clone();
+        }
+        for content in self.files.values_mut() {
+            match unsynced {
+                UnsyncedBytes::Kept => content.durable = content.written.clone(),
+                UnsyncedBytes::Lost => {}
+                UnsyncedBytes::Torn => {
+                    let same = content.durable.iter().zip(&content.written);
+                    let same = same.take_while(|(durable, written)| durable == written).count();
+                    let half = same + (content.written.len() - same.min(content.written.len())).div_ceil(2);
+                    let mut torn = content.written.clone();
+                    torn.iter_mut().skip(half).for_each(|byte| *byte = 0);
+                    content.durable = torn;
+                }
+            }
+        }
+    }
+
+    fn ensure_powered(&self) -> io::Result<()> {
+        if self.crashed {
+            return Err(io::Error::other("the power is off"));
+        }
+        Ok(())
+    }
+
+    /// Counts an operation; gives what was planned for it, having crashed first where that was planned.
+    fn begin(&mut self) -> io::Result<Option<DiskFaultKind>> {
+        self.ensure_powered()?;
+        self.operations += 1;
+        let operation = self.operations;
+        let planned = self.plan.faults.iter().find(|fault| fault.operation == operation);
+        match planned.map(|fault| fault.kind) {
+            Some(DiskFaultKind::Fail) => Err(io::Error::other(format!(
+                "planned failure of operation {operation}"
+            ))),
+            Some(DiskFaultKind::CrashBefore(unsynced)) => {
+                self.crash(unsynced);
+                Err(io::Error::other("the power went off"))
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn end(&mut self, fault: Option<DiskFaultKind>) -> io::Result<()> {
+        if let Some(DiskFaultKind::CrashAfter(unsynced)) = fault {
+            self.crash(unsynced);
+            return Err(io::Error::other("the power went off"));
+        }
+        Ok(())
+    }
+
+    fn used(&self) -> u64 {
+        self.files.values().map(|content| content.written.len() as u64).sum()
+    }
+}
+
+fn full() -> io::Error {
+    io::Error::from(io::ErrorKind::StorageFull)
+}
+
+fn not_found(path: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, path.to_owned())
+}
+
+fn is_in(path: &str, folder: &str) -> bool {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent) == folder
+}
+
+impl Disk for MemoryDisk {
+    fn open(&self, path: &str, how: OpenFile) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        state.ensure_powered()?;
+        let number = match (state.names.get(path).copied(), how) {
+            (Some(_), OpenFile::Create) => return Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+            (Some(number), _) => number,
+            (None, OpenFile::Create) => {
+                state.last_file += 1;
+                let number = state.last_file;
+                state.names.insert(path.to_owned(), number);
+                state.files.insert(number, Content::default());
+                number
+            }
+            (None, _) => return Err(not_found(path)),
+        };
+        Ok(Arc::new(MemoryFile {
+            disk: self.clone(),
+            number,
+        }))
+    }
+
+    fn create_folder(&self, _: &str) -> io::Result<()> {
+        self.state().ensure_powered()
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let state = self.state();
+        state.ensure_powered()?;
+        let inside = state.names.keys().filter(|path| is_in(path, folder));
+        let names = inside.filter_map(|path| path.rsplit('/').next());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let fault = state.begin()?;
+        let below = format!("{from}/");
+        let moved: Vec<String> = state
+            .names
+            .keys()
+            .filter(|path| *path == from || path.starts_with(&below))
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            return Err(not_found(from));
+        }
+        for path in moved {
+            let target = format!("{to}{}", &path[from.len()..]);
+            if let Some(number) = state.names.remove(&path) {
+                state.names.insert(target, number);
+            }
+        }
+        state.end(fault)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let fault = state.begin()?;
+        state.names.remove(path).ok_or_else(|| not_found(path))?;
+        state.end(fault)
+    }
+
+    fn sync_folder(&self, folder: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let fault = state.begin()?;
+        if fault == Some(DiskFaultKind::Short) {
+            return Err(io::Error::other("planned failure of a sync"));
+        }
+        // A renamed folder's files are durable with the folder above them.
+        let names = state.names.clone();
+        let durable = std::mem::take(&mut state.durable_names);
+        let under = |path: &str| folder.is_empty() || path.starts_with(&format!("{folder}/"));
+        state.durable_names = durable
+            .into_iter()
+            .filter(|(path, _)| !under(path))
+            .chain(names.into_iter().filter(|(path, _)| under(path)))
+            .collect();
+        state.end(fault)
+    }
+
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        let state = self.state();
+        state.ensure_powered()?;
+        let used = state.used();
+        Ok(state.plan.capacity.map(|capacity| capacity.saturating_sub(used)))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryFile {
+    disk: MemoryDisk,
+    number: u64,
+}
+
+impl DiskFile for MemoryFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let state = self.disk.state();
+        state.ensure_powered()?;
+        let content = state.files.get(&self.number).ok_or_else(|| not_found("a file"))?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(buffer.len());
+        let bytes = content
+            .written
+            .get(start..end)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let fault = state.begin()?;
+        let (used, capacity) = (state.used(), state.plan.capacity);
+        let content = state.files.get_mut(&self.number).ok_or_else(|| not_found("a file"))?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let grown = (start.saturating_add(bytes.len())).saturating_sub(content.written.len()) as u64;
+        let room = capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used));
+        let fits = if fault == Some(DiskFaultKind::Short) {
+            bytes.len() / 2
+        } else if grown > room {
+            bytes.len().saturating_sub(usize::try_from(grown - room).unwrap_or(usize::MAX))
+        } else {
+            bytes.len()
+        };
+        let end = start.saturating_add(fits);
+        if fits > 0 {
+            if content.written.len() < end {
+                content.written.resize(end, 0);
+            }
+            content.written[start..end].copy_from_slice(&bytes[..fits]);
+        }
+        if fits < bytes.len() {
+            return Err(full());
+        }
+        state.end(fault)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let fault = state.begin()?;
+        if fault == Some(DiskFaultKind::Short) {
+            return Err(io::Error::other("planned failure of a sync"));
+        }
+        let content = state.files.get_mut(&self.number).ok_or_else(|| not_found("a file"))?;
+        content.durable = content.written.clone();
+        state.end(fault)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let fault = state.begin()?;
+        let content = state.files.get_mut(&self.number).ok_or_else(|| not_found("a file"))?;
+        content
+            .written
+            .resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+        state.end(fault)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let state = self.disk.state();
+        state.ensure_powered()?;
+        let content = state.files.get(&self.number).ok_or_else(|| not_found("a file"))?;
+        Ok(content.written.len() as u64)
+    }
+}

@@ -1,0 +1,72 @@
+//! Both disks behave alike; the one in memory loses what it should.
+
+use super::*;
+
+fn both(check: impl Fn(&dyn Disk)) {
+    let folder = tempfile::tempdir().unwrap();
+    check(&FolderDisk::new(folder.path()));
+    check(&MemoryDisk::default());
+}
+
+#[test]
+fn files_are_written_cut_renamed_and_removed() {
+    both(|disk| {
+        disk.create_folder("a").unwrap();
+        let file = disk.open("a/one", OpenFile::Create).unwrap();
+        assert!(disk.open("a/one", OpenFile::Create).is_err());
+        file.write_all_at(b"hello", 0).unwrap();
+        file.write_all_at(b"world", 7).unwrap();
+        assert_eq!(file.len().unwrap(), 12);
+        let mut bytes = [0; 12];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"hello\0\0world");
+        assert!(file.read_exact_at(&mut bytes, 1).is_err());
+        file.set_len(3).unwrap();
+        file.sync_data().unwrap();
+        disk.rename("a/one", "a/two").unwrap();
+        disk.sync_folder("a").unwrap();
+        assert_eq!(disk.list("a").unwrap(), ["two"]);
+        disk.remove("a/two").unwrap();
+        assert!(disk.list("a").unwrap().is_empty());
+        assert!(disk.list("missing").unwrap().is_empty());
+        let mut bytes = [0; 3];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"hel");
+    });
+}
+
+#[test]
+fn crash_takes_what_no_sync_followed() {
+    for (unsynced, expected) in [
+        (UnsyncedBytes::Kept, &b"synced-later!"[..]),
+        (UnsyncedBytes::Lost, b"synced"),
+        (UnsyncedBytes::Torn, b"synced-lat\0\0\0"),
+    ] {
+        let disk = MemoryDisk::default();
+        let file = disk.open("f", OpenFile::Create).unwrap();
+        file.write_all_at(b"synced", 0).unwrap();
+        file.sync_data().unwrap();
+        disk.sync_folder("").unwrap();
+        file.write_all_at(b"-later!", 6).unwrap();
+        disk.crash(unsynced);
+        assert!(file.len().is_err());
+        let disk = disk.reopen(DiskPlan::default());
+        let file = disk.open("f", OpenFile::Read).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(bytes, expected, "{unsynced:?}");
+    }
+}
+
+#[test]
+fn full_disk_stores_what_fits() {
+    let disk = MemoryDisk::new(DiskPlan {
+        capacity: Some(8),
+        ..DiskPlan::default()
+    });
+    let file = disk.open("f", OpenFile::Create).unwrap();
+    let error = file.write_all_at(b"0123456789", 0).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(file.len().unwrap(), 8);
+    assert_eq!(disk.free_bytes().unwrap(), Some(0));
+}
