@@ -11,9 +11,9 @@ use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
 use zstd::zstd_safe::DCtx;
 
-use super::error::StoreError;
-use super::rows::meta;
 use crate::engine::{Batch, Direction, Engine, Tree};
+use crate::error::StoreError;
+use crate::rows::meta;
 
 /// Bytes of a trained dictionary.
 const DICTIONARY_BYTES: usize = 110 << 10;
@@ -70,7 +70,7 @@ impl BodyStore {
             },
         )?;
         for (key, value) in rows {
-            let bad = || super::rows::damaged(Tree::Meta, &key, "a dictionary");
+            let bad = || crate::rows::damaged(Tree::Meta, &key, "a dictionary");
             let number = key
                 .last_chunk::<2>()
                 .map(|number| u16::from_be_bytes(*number))

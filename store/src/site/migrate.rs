@@ -2,9 +2,9 @@
 
 use starling_protocol::SiteId;
 
-use super::error::StoreError;
-use super::rows::{damaged, meta};
 use crate::engine::{Batch, Engine, Tree};
+use crate::error::StoreError;
+use crate::rows::{damaged, meta};
 
 /// Version of the rows that this build reads and writes.
 pub(crate) const SCHEMA: u32 = 2;

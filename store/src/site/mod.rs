@@ -5,34 +5,14 @@
 //! then the view follows by a redo that can be repeated. In memory lies only what is small: the
 //! allow-list, chains, tips, states; it is loaded again after any write that failed.
 
-mod accept;
-mod append;
-mod author;
-mod bodies;
-mod doctor;
-mod documents;
-mod error;
-mod event_row;
-mod events;
-mod extend;
-mod feed;
-mod gc;
-mod history;
-mod ledger;
-mod listing;
-mod logs;
-mod migrate;
-mod query;
-mod rehearsal;
-mod replica;
-mod rows;
-mod state;
+pub(crate) mod bodies;
+pub(crate) mod migrate;
+pub(crate) mod query;
+pub(crate) mod rehearsal;
+pub(crate) mod replica;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
-mod trust;
-mod txn;
-mod unindexed;
-mod view_rows;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,41 +20,31 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId, UnixMillis};
 
-pub use self::accept::{Accepted, ViewCounts};
-pub use self::author::Authored;
-pub use self::doctor::{Check, Diagnosis};
-pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
-pub use self::error::StoreError;
-pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
-pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
-pub use self::gc::Collected;
-pub use self::history::{CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
-pub use self::ledger::{LedgerEntry, LedgerNumber};
-pub use self::listing::{AllowedSources, ListedSite};
-pub use self::logs::{DeltaRun, LogOverview};
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
-pub use self::unindexed::{IndexMark, Unindexed};
-pub use self::view_rows::ViewReader;
 
 use self::bodies::BodyStore;
 use self::state::State;
+use crate::activity::Origin;
+use crate::documents::KeptMutes;
 use crate::engine::{ByteCount, Engine};
+use crate::error::StoreError;
+use crate::trust::ListedSite;
 
 /// Everything one site keeps.
 pub struct SiteStore {
-    engine: Arc<dyn Engine>,
-    bodies: BodyStore,
-    state: RwLock<State>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) bodies: BodyStore,
+    pub(crate) state: RwLock<State>,
     /// Raised before each change: equal values before and after mean that nothing changed between.
-    revision: AtomicU64,
-    settings: RwLock<starling_view::Settings>,
-    clock: Clock,
+    pub(crate) revision: AtomicU64,
+    pub(crate) settings: RwLock<starling_view::Settings>,
+    pub(crate) clock: Clock,
     /// The mutes that count, and the root of the claims that they were folded from.
-    mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
-    compression_level: i32,
-    max_delta_claims: usize,
+    pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
+    pub(crate) compression_level: i32,
+    pub(crate) max_delta_claims: usize,
 }
 
 /// Tells the time: when changes are made, for the history.
@@ -200,11 +170,11 @@ impl SiteStore {
         migrate::SCHEMA
     }
 
-    fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
+    pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
         self.state.read().map_err(|_| StoreError::Poisoned)
     }
 
-    fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
+    pub(crate) fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
         let mut state = self.state.write().map_err(|_| StoreError::Poisoned)?;
         self.revision.fetch_add(1, Ordering::SeqCst);
         state.history.begin((self.clock)());
@@ -212,7 +182,10 @@ impl SiteStore {
     }
 
     /// Runs a change of the state; if it fails anywhere, the state is loaded again from its rows.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut state = self.write()?;
         let site = state.site;
         change(&mut state).inspect_err(|_| {

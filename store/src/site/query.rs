@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 
 use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, Source, UnixMillis};
 
-use super::SiteStore;
-use super::accept::decode_count;
-use super::error::StoreError;
-use super::rows::{ClaimRow, damaged, meta, split_claim_key};
-use super::state::LogId;
-use super::view_rows::ViewReader;
+use crate::SiteStore;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::{ClaimRow, damaged, meta, split_claim_key};
+use crate::site::state::LogId;
+use crate::view::accept::decode_count;
+use crate::view::rows::ViewReader;
 
 /// What a site knows of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,7 +98,7 @@ impl ViewReader<'_> {
             if !self.state.in_scope(&id.site, Some(source)) {
                 continue;
             }
-            let row_key = super::rows::claim_key(&key, log.number);
+            let row_key = crate::rows::claim_key(&key, log.number);
             let Some(row) = self.store.engine.get(Tree::Claims, &row_key)? else {
                 continue;
             };

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 
-use super::SiteStore;
-use super::bodies::BodyStore;
-use super::error::StoreError;
-use super::state::State;
+use crate::SiteStore;
 use crate::engine::{Engine, EngineError, OverlayEngine};
+use crate::error::StoreError;
+use crate::site::bodies::BodyStore;
+use crate::site::state::State;
 
 /// Rehearsals that others may spoil by writing meanwhile; the one after them keeps writers waiting.
 const FREE_ATTEMPTS: usize = 3;

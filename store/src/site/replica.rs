@@ -10,12 +10,12 @@ use starling_protocol::{
 };
 use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::events::Origin;
-use super::rows::{ClaimRow, LogNumber, claim_key, split_claim_key};
-use super::state::LogId;
+use crate::SiteStore;
+use crate::activity::events::Origin;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::{ClaimRow, LogNumber, claim_key, split_claim_key};
+use crate::site::state::LogId;
 
 /// Wanted bodies of a log up to which each is given a similar one as context.
 const BASES_UP_TO: usize = 4_096;
@@ -122,7 +122,7 @@ impl Replica for SharedReplica {
             return Vec::new();
         };
         let logs = state.logs.iter().filter(|(id, _)| state.may_hold(&id.site));
-        logs.map(|(id, log)| position(&super::logs::overview(&state, *id, log)))
+        logs.map(|(id, log)| position(&crate::deltas::logs::overview(&state, *id, log)))
             .collect()
     }
 
@@ -309,7 +309,7 @@ impl SiteStore {
     }
 }
 
-fn position(log: &super::logs::LogOverview) -> LogPosition {
+fn position(log: &crate::deltas::logs::LogOverview) -> LogPosition {
     LogPosition {
         site: log.id.site,
         lane: log.id.lane,

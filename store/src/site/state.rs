@@ -10,11 +10,11 @@ use starling_protocol::{
     knowledge_root,
 };
 
-use super::error::StoreError;
-use super::history::History;
-use super::listing::ListedSite;
-use super::rows::{AuthorNumber, LogNumber, SourceRow, damaged, site_of, sites, take_u64};
 use crate::engine::{Direction, Engine, Tree};
+use crate::error::StoreError;
+use crate::history::History;
+use crate::rows::{AuthorNumber, LogNumber, SourceRow, damaged, site_of, sites, take_u64};
+use crate::trust::listing::ListedSite;
 
 /// One log: whose, and which lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,7 +150,7 @@ impl State {
             chains: BTreeMap::new(),
             logs: BTreeMap::new(),
             wanted_by: BTreeMap::new(),
-            rebuild: engine.get(Tree::Meta, super::rows::meta::REBUILD)?.is_some(),
+            rebuild: engine.get(Tree::Meta, crate::rows::meta::REBUILD)?.is_some(),
             history: History::load(engine)?,
         };
         // By rising key: authors (a), chains (c), forks (f), heads (h), listed (l), logs (p), sources (s).

@@ -15,6 +15,7 @@ use starling_view::{Action, Settings, ViewPolicy};
 
 use super::*;
 use crate::engine::{FaultPlan, MemoryEngine};
+use crate::{AllowedSources, Event, EventNumber, FoundRecord, Happening, LedgerEntry, Retention};
 
 /// A site with its keys and an in-memory store.
 struct TestSite {

@@ -16,8 +16,8 @@ use super::*;
 use crate::engine::{
     EngineKind, EngineOptions, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent, copy_all, open,
 };
-use crate::site::view_rows::tree_of;
-use crate::site::{AllowedSources, LogId, Origin, SiteOptions, SourceOverview, StoreError};
+use crate::view::rows::tree_of;
+use crate::{AllowedSources, LogId, Origin, SiteOptions, SourceOverview, StoreError};
 
 const SOURCES: [&str; 2] = ["ghsa", "pypa"];
 

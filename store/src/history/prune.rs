@@ -6,10 +6,10 @@ use std::ops::{Bound, ControlFlow};
 use starling_protocol::{ClaimNumber, ContentHash, Source, UnixMillis};
 
 use super::{Floor, MOMENT, MomentNumber, SUPERSEDED, moment_key, split_superseded_key, superseded_key};
+use crate::SiteStore;
 use crate::engine::{Direction, Tree};
-use crate::site::SiteStore;
-use crate::site::error::StoreError;
-use crate::site::rows::{ClaimRow, LogNumber, damaged};
+use crate::error::StoreError;
+use crate::rows::{ClaimRow, LogNumber, damaged};
 use crate::site::state::State;
 
 /// How long, and how large, what was replaced is kept.

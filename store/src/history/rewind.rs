@@ -17,15 +17,15 @@ use starling_view::RecordKey;
 
 use super::moment::state_hash;
 use super::{MomentNumber, PositionBefore, SettingsBefore, superseded_key};
+use crate::SiteStore;
 use crate::engine::{self, Engine, EngineError, EngineKind, EngineOptions, Tree};
-use crate::site::SiteStore;
-use crate::site::accept::{RECORDS_PER_STEP, ViewCounts, claims_of};
-use crate::site::error::StoreError;
-use crate::site::listing::ListedSite;
-use crate::site::rows::{ClaimRow, LogNumber, SourceRow, claim_key, damaged, sites, source_text};
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, LogNumber, SourceRow, claim_key, damaged, sites, source_text};
 use crate::site::state::{LogId, State};
-use crate::site::txn::Txn;
-use crate::site::unindexed::forget_base;
+use crate::trust::listing::ListedSite;
+use crate::view::accept::{RECORDS_PER_STEP, ViewCounts, claims_of};
+use crate::view::unindexed::forget_base;
 
 /// What must be put back, over all moments that are undone.
 #[derive(Debug, Default)]
@@ -202,7 +202,7 @@ impl SiteStore {
         })?;
         let mut seen: BTreeSet<ClaimKey> = BTreeSet::new();
         for first in deltas {
-            let key = crate::site::rows::delta_key(number, first);
+            let key = crate::rows::delta_key(number, first);
             let claims = self.engine.get(Tree::Logs, &key)?;
             let claims = claims.and_then(|delta| claims_of(&delta));
             let mut txn = Txn::new(self.engine.as_ref());

@@ -6,15 +6,15 @@ use std::ops::{Bound, ControlFlow};
 use starling_protocol::{ClaimKey, ClaimNumber, ContentHash, Delta, LogTip, SourceState, Succession};
 use starling_view::{MemoryRows, Table};
 
-use super::SiteStore;
-use super::accept::decode_count;
-use super::documents::MuteBook;
-use super::error::StoreError;
-use super::events::Origin;
-use super::rows::{ClaimRow, claim_key, meta, split_claim_key};
-use super::state::{LogId, State};
-use super::view_rows::{Ports, tree_of};
+use crate::SiteStore;
+use crate::activity::events::Origin;
+use crate::documents::MuteBook;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::{ClaimRow, claim_key, meta, split_claim_key};
+use crate::site::state::{LogId, State};
+use crate::view::accept::decode_count;
+use crate::view::rows::{Ports, tree_of};
 
 /// Damaged things named per check; more are only counted.
 const NAMED: usize = 20;
@@ -125,7 +125,7 @@ impl SiteStore {
             diagnosis.checks.push(view);
             let mut history = self.check_history(state)?;
             if rebuild && !history.ok() {
-                let mut txn = super::txn::Txn::new(self.engine.as_ref());
+                let mut txn = crate::rows::txn::Txn::new(self.engine.as_ref());
                 state.history.begin_anew(&mut txn);
                 txn.commit()?;
                 history.repaired =
@@ -337,7 +337,7 @@ impl SiteStore {
 
     /// Drops bodies and takes back the acceptance of what needs them.
     fn forget_bodies(&self, state: &mut State, bad: &BTreeSet<ContentHash>) -> Result<(), StoreError> {
-        let mut txn = super::txn::Txn::new(self.engine.as_ref());
+        let mut txn = crate::rows::txn::Txn::new(self.engine.as_ref());
         for hash in bad {
             txn.delete(Tree::Bodies, hash.as_bytes());
         }
@@ -370,7 +370,7 @@ impl SiteStore {
         state: &mut State,
         affected: &BTreeSet<(LogId, Option<starling_protocol::Source>)>,
     ) -> Result<(), StoreError> {
-        let mut txn = super::txn::Txn::new(self.engine.as_ref());
+        let mut txn = crate::rows::txn::Txn::new(self.engine.as_ref());
         for (id, source) in affected {
             if let Some(log) = state.logs.get_mut(id)
                 && let Some(row) = log.sources.get_mut(source)
@@ -378,11 +378,11 @@ impl SiteStore {
                 row.accepted = ClaimNumber::NONE;
                 row.viewed = ClaimNumber::NONE;
                 row.accepted_state = SourceState::default();
-                let key = super::rows::sites::source(log.number, super::rows::source_text(source.as_ref()));
+                let key = crate::rows::sites::source(log.number, crate::rows::source_text(source.as_ref()));
                 txn.put(Tree::Sites, &key, row.encode());
             }
         }
-        txn.put(Tree::Meta, super::rows::meta::REBUILD, b"bodies".to_vec());
+        txn.put(Tree::Meta, crate::rows::meta::REBUILD, b"bodies".to_vec());
         // What was accepted with those bodies cannot be shown without them.
         state.history.begin_anew(&mut txn);
         txn.commit()?;

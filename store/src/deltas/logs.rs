@@ -5,12 +5,12 @@ use std::ops::{Bound, ControlFlow};
 use starling_protocol::limits::MAX_DELTA_CLAIMS;
 use starling_protocol::{ClaimNumber, Cursor, Delta, DeltaHash, DeltaHeader, LogTip, Source, VerifiedHead};
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::rows::{LogNumber, damaged, delta_key};
-use super::state::{Log, LogId, State};
-use super::txn::Txn;
+use crate::SiteStore;
 use crate::engine::{Direction, EngineError, Tree};
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{LogNumber, damaged, delta_key};
+use crate::site::state::{Log, LogId, State};
 
 /// Whole deltas of one log, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

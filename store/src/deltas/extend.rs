@@ -7,13 +7,13 @@ use starling_protocol::{
     Claim, ClaimKind, ClaimNumber, LogState, LogTip, Source, SourceState, VerifiedDelta,
 };
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::history::superseded_row;
-use super::rows::{ClaimRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
-use super::state::{Log, LogId, State, Wanted, encode_tip};
-use super::txn::Txn;
+use crate::SiteStore;
 use crate::engine::Tree;
+use crate::error::StoreError;
+use crate::history::superseded_row;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
+use crate::site::state::{Log, LogId, State, Wanted, encode_tip};
 
 /// When claims take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +214,7 @@ impl SiteStore {
         txn: &mut Txn<'_>,
         state: &mut State,
         id: LogId,
-    ) -> Result<super::rows::LogNumber, StoreError> {
+    ) -> Result<crate::rows::LogNumber, StoreError> {
         let (author, new) = state.number_for(&id.site)?;
         if new {
             txn.put(
@@ -224,7 +224,7 @@ impl SiteStore {
             );
             state.add_author(id.site, author);
         }
-        let number = super::rows::LogNumber {
+        let number = crate::rows::LogNumber {
             author,
             lane: id.lane,
         };

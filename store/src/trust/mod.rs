@@ -1,5 +1,9 @@
 //! Trust: the allow-list, certificate chains, heads and fork proofs.
 
+pub(crate) mod listing;
+
+pub use self::listing::{AllowedSources, ListedSite};
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -9,14 +13,13 @@ use starling_protocol::{
 };
 use starling_sync::Learned;
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::extend::Entry;
-use super::listing::ListedSite;
-use super::rows::{delta_key, sites, split_claim_key};
-use super::state::{Log, LogId, State, checks_of, head_of};
-use super::txn::Txn;
+use crate::SiteStore;
+use crate::deltas::extend::Entry;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{delta_key, sites, split_claim_key};
+use crate::site::state::{Log, LogId, State, checks_of, head_of};
 
 impl SiteStore {
     /// The allow-list, by name.
@@ -136,13 +139,13 @@ impl SiteStore {
                     row.accepted = ClaimNumber::NONE;
                     row.viewed = ClaimNumber::NONE;
                     row.accepted_state = starling_protocol::SourceState::default();
-                    let key = sites::source(log.number, super::rows::source_text(source.as_ref()));
+                    let key = sites::source(log.number, crate::rows::source_text(source.as_ref()));
                     txn.put(Tree::Sites, &key, row.encode());
                 }
             }
         }
         if affected {
-            txn.put(Tree::Meta, super::rows::meta::REBUILD, b"scope".to_vec());
+            txn.put(Tree::Meta, crate::rows::meta::REBUILD, b"scope".to_vec());
         }
         state.history.write(&mut txn);
         txn.commit()?;
@@ -151,7 +154,7 @@ impl SiteStore {
             self.find_wanted(state)?;
             // What came into scope and has its bodies already counts at once.
             self.accept_whole(state)?;
-            self.redo(state, &super::events::Origin::default())?;
+            self.redo(state, &crate::activity::events::Origin::default())?;
         }
         Ok(())
     }
@@ -308,7 +311,7 @@ impl SiteStore {
         }
         let mut found = None;
         self.scan_deltas(log.number, ClaimNumber(number.0 - 1), number, &mut |_, delta| {
-            found = super::logs::header_of(delta).filter(|header| header.last() == number);
+            found = crate::deltas::logs::header_of(delta).filter(|header| header.last() == number);
             ControlFlow::Break(())
         })?;
         Ok(found.map(|header| LogTip {
@@ -367,7 +370,7 @@ impl SiteStore {
         }
         txn.delete(Tree::Sites, &sites::by_log(sites::LOG, number));
         txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
-        txn.put(Tree::Meta, super::rows::meta::REBUILD, b"log".to_vec());
+        txn.put(Tree::Meta, crate::rows::meta::REBUILD, b"log".to_vec());
         let mut fresh = Log::new(number);
         fresh.head = head;
         state.logs.insert(id, fresh);
@@ -382,9 +385,9 @@ impl SiteStore {
         for bytes in kept {
             let delta = starling_protocol::Delta::decode(&bytes)
                 .and_then(|delta| delta.verify(&chain))
-                .map_err(|_| super::rows::damaged(Tree::Logs, &number.to_bytes(), "a delta"))?;
+                .map_err(|_| crate::rows::damaged(Tree::Logs, &number.to_bytes(), "a delta"))?;
             if self.extend(&mut txn, state, id, &delta, entry)?.is_some() {
-                return Err(super::rows::damaged(
+                return Err(crate::rows::damaged(
                     Tree::Logs,
                     &number.to_bytes(),
                     "a delta that was held",
@@ -400,7 +403,7 @@ impl SiteStore {
         state.rebuild = true;
         self.find_wanted(state)?;
         self.accept_whole(state)?;
-        self.redo(state, &super::events::Origin::default())?;
+        self.redo(state, &crate::activity::events::Origin::default())?;
         Ok(())
     }
 
@@ -427,7 +430,7 @@ impl SiteStore {
                 ))
             });
             let (id, number) =
-                parts.ok_or_else(|| super::rows::damaged(Tree::Sites, &key, "a site's holdings"))?;
+                parts.ok_or_else(|| crate::rows::damaged(Tree::Sites, &key, "a site's holdings"))?;
             holdings.insert(id, number);
         }
         Ok(holdings)
@@ -589,7 +592,7 @@ fn listed_key(slug: &SiteSlug) -> Vec<u8> {
 
 fn write_listed(txn: &mut Txn<'_>, state: &mut State, listed: ListedSite) -> Result<(), StoreError> {
     let row = serde_json::to_vec(&listed)
-        .map_err(|_| super::rows::damaged(Tree::Sites, &[], "a listed site to write"))?;
+        .map_err(|_| crate::rows::damaged(Tree::Sites, &[], "a listed site to write"))?;
     txn.put(Tree::Sites, &listed_key(&listed.slug), row);
     let before = state.listed.get(&listed.slug).cloned();
     state.history.note_listed(&listed.slug, before.as_ref());

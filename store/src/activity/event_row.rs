@@ -14,7 +14,7 @@ use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, MergeHash, UnixMillis};
 use starling_view::{Action, PackageId, RecordKey, VulnerabilityId};
 
-use super::rows::{AuthorNumber, put_varint, take_varint};
+use crate::rows::{AuthorNumber, put_varint, take_varint};
 
 const CREATED: u8 = 0;
 const UPDATED: u8 = 1;

@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use starling_protocol::{ClaimNumber, Cursor, SiteId, Source};
 
 use super::KnownMoment;
+use crate::SiteStore;
+use crate::deltas::logs::header_of;
 use crate::engine::Tree;
-use crate::site::SiteStore;
-use crate::site::accept::claims_of;
-use crate::site::error::StoreError;
-use crate::site::logs::header_of;
-use crate::site::rows::damaged;
+use crate::error::StoreError;
+use crate::rows::damaged;
 use crate::site::state::LogId;
+use crate::view::accept::claims_of;
 
 /// Up to where each source of a log was accepted.
 type Positions = BTreeMap<Option<Source>, ClaimNumber>;

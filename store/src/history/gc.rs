@@ -5,13 +5,13 @@ use std::ops::{Bound, ControlFlow};
 
 use starling_protocol::ContentHash;
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::history::Retention;
-use super::rows::{ClaimRow, damaged};
-use super::state::State;
-use super::txn::Txn;
+use crate::SiteStore;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::history::Retention;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, damaged};
+use crate::site::state::State;
 
 /// Rows removed in one commit.
 const ROWS_PER_COMMIT: usize = 8_192;

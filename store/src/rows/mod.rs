@@ -3,12 +3,14 @@
 //! Authors are numbered locally (`AuthorNumber`), because 32 bytes of site id in every claim row would cost
 //! more than the claim. The numbers mean nothing outside one store.
 
+pub(crate) mod txn;
+
 use starling_protocol::{
     Claim, ClaimKey, ClaimKind, ClaimNumber, ContentHash, Lane, SiteId, Source, SourceState, UnixMillis,
 };
 
-use super::error::StoreError;
 use crate::engine::Tree;
+use crate::error::StoreError;
 
 /// A local, dense number for an author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

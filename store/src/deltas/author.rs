@@ -2,14 +2,14 @@
 
 use starling_protocol::{Claim, Cursor, DeltaBuilder, DeltaPlace, Lane, SigningKey, UnixMillis, next_time};
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::events::Origin;
-use super::extend::{Entry, count};
-use super::rows::{ClaimRow, claim_key, damaged};
-use super::state::{LogId, State};
-use super::txn::Txn;
+use crate::SiteStore;
+use crate::activity::events::Origin;
+use crate::deltas::extend::{Entry, count};
 use crate::engine::Tree;
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, claim_key, damaged};
+use crate::site::state::{LogId, State};
 
 /// Rows after which own deltas are committed: engines like larger commits, and bounded ones.
 const ROWS_PER_COMMIT: usize = 8_192;
@@ -98,7 +98,7 @@ impl SiteStore {
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
-        super::trust::check_not_behind(state, id)?;
+        crate::trust::check_not_behind(state, id)?;
         if log.fork.is_some() {
             return Err(StoreError::Frozen {
                 site: id.site,

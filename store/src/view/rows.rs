@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use starling_protocol::{ClaimKey, ClaimKind, ContentHash, RecordId, Source};
 use starling_view::{Bodies, Claims, Rows, RowsMut, Statement, StatementKind, Table, Visitor};
 
-use super::SiteStore;
-use super::bodies::BodyStore;
-use super::error::StoreError;
-use super::rows::{ClaimRow, damaged, split_claim_key};
-use super::state::State;
-use super::txn::Txn;
+use crate::SiteStore;
 use crate::engine::{Direction, Engine, EngineError, Tree};
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, damaged, split_claim_key};
+use crate::site::bodies::BodyStore;
+use crate::site::state::State;
 
 /// The tree of each table of the view.
 pub(crate) const fn tree_of(table: Table) -> Tree {

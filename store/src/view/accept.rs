@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::{Claim, ClaimKey, ClaimNumber, Delta, KeyRef, Lane, SiteId, Source};
 use starling_view::RecordKey;
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::events::{EventContext, Origin};
-use super::history::SettingsBefore;
-use super::rows::{ClaimRow, claim_key, damaged, meta, sites, source_text, split_claim_key};
-use super::state::{LogId, State, Wanted};
-use super::txn::Txn;
-use super::unindexed;
-use super::view_rows::{Ports, tree_of};
+use crate::SiteStore;
+use crate::activity::events::{EventContext, Origin};
 use crate::engine::{Direction, PageLimit, Tree};
+use crate::error::StoreError;
+use crate::history::SettingsBefore;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, claim_key, damaged, meta, sites, source_text, split_claim_key};
+use crate::site::state::{LogId, State, Wanted};
+use crate::view::rows::{Ports, tree_of};
+use crate::view::unindexed;
 
 /// Changed records after which a step of the redo commits.
 pub(crate) const RECORDS_PER_STEP: usize = 2_048;
@@ -433,7 +433,7 @@ struct Step {
 }
 
 /// Moves the accepted position of every source whose live bodies are here.
-pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(SiteId, Lane, ClaimNumber)> {
+pub(crate) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(SiteId, Lane, ClaimNumber)> {
     let mut moved = Vec::new();
     let ids: Vec<LogId> = state.logs.keys().copied().collect();
     for id in ids {
@@ -467,7 +467,11 @@ pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
             }
         }
         if any && let Some(log) = state.logs.get(&id) {
-            moved.push((id.site, id.lane, super::logs::overview(state, id, log).accepted));
+            moved.push((
+                id.site,
+                id.lane,
+                crate::deltas::logs::overview(state, id, log).accepted,
+            ));
         }
     }
     state.history.write(txn);
@@ -478,7 +482,7 @@ pub(super) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
 fn settle(
     txn: &mut Txn<'_>,
     row_key: &[u8],
-    sources: &std::collections::BTreeMap<Option<Source>, super::rows::SourceRow>,
+    sources: &std::collections::BTreeMap<Option<Source>, crate::rows::SourceRow>,
     key: &ClaimKey,
 ) -> Result<(), StoreError> {
     let Some(row) = txn.get(Tree::Claims, row_key)? else {

@@ -8,11 +8,11 @@ use starling_protocol::{
     Claim, ClaimKey, ClaimKind, ContentHash, KeyRef, Lane, RecordId, Source, UnixMillis,
 };
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::rows::{ClaimRow, damaged, split_claim_key};
-use super::state::LogId;
+use crate::SiteStore;
 use crate::engine::{Batch, Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::{ClaimRow, damaged, split_claim_key};
+use crate::site::state::LogId;
 
 /// A record as an input holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 use starling_protocol::{CertificateChain, Delta, DeltaError, ForkProof, Succession, VerifiedDelta};
 use starling_sync::{AppendOutcome, AppendProblem};
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::extend::Entry;
-use super::rows::sites;
-use super::state::{LogId, State};
-use super::txn::Txn;
+use crate::SiteStore;
+use crate::deltas::extend::Entry;
 use crate::engine::Tree;
+use crate::error::StoreError;
+use crate::rows::sites;
+use crate::rows::txn::Txn;
+use crate::site::state::{LogId, State};
 
 /// Most bodies that may be wanted at once, over all logs. Past it no delta is taken until bodies came:
 /// what a listed but hostile author can make this site remember is bounded.

@@ -5,12 +5,12 @@ use std::ops::{Bound, ControlFlow};
 use serde::{Deserialize, Serialize};
 use starling_protocol::{Cursor, SiteId, UnixMillis};
 
-use super::SiteStore;
-use super::accept::ViewCounts;
-use super::error::StoreError;
-use super::rows::damaged;
-use super::txn::Txn;
+use crate::SiteStore;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::damaged;
+use crate::rows::txn::Txn;
+use crate::view::accept::ViewCounts;
 
 /// Number of an entry; the first is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

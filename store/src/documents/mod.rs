@@ -15,16 +15,16 @@ use starling_protocol::{
     Claim, ClaimKind, ClaimNumber, Cursor, DeltaHash, KeyRef, KnowledgeRoot, SiteId, UnixMillis,
 };
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::event_row::{EventRow, Subject};
-use super::events::Origin;
-use super::logs::header_of;
-use super::rows::{ClaimRow, claim_key_prefix, damaged, split_claim_key};
-use super::state::{LogId, State};
-use super::txn::Txn;
-use super::view_rows::ViewReader;
+use crate::SiteStore;
+use crate::activity::event_row::{EventRow, Subject};
+use crate::activity::events::Origin;
+use crate::deltas::logs::header_of;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, claim_key_prefix, damaged, split_claim_key};
+use crate::site::state::{LogId, State};
+use crate::view::rows::ViewReader;
 
 /// The kept fold of the mutes, in [`Tree::Documents`].
 const MUTES_ROW: &[u8] = b"fold/mutes";

@@ -10,6 +10,7 @@
 
 mod check;
 mod cursor;
+pub(crate) mod gc;
 mod moment;
 mod prune;
 mod rewind;
@@ -22,16 +23,17 @@ use std::ops::{Bound, ControlFlow};
 use starling_protocol::{ClaimNumber, SiteSlug, Source, UnixMillis};
 
 pub use self::cursor::CursorAt;
+pub use self::gc::Collected;
 pub(crate) use self::moment::{Moment, PositionBefore, SettingsBefore};
 pub use self::prune::Retention;
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::listing::ListedSite;
-use super::rows::{ClaimRow, LogNumber, SourceRow};
-use super::state::State;
-use super::txn::Txn;
+use crate::SiteStore;
 use crate::engine::{Direction, Engine, Tree};
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{ClaimRow, LogNumber, SourceRow};
+use crate::site::state::State;
+use crate::trust::listing::ListedSite;
 
 /// Key of the row that says how far back the history goes.
 const FLOOR: &[u8] = b"f";
@@ -340,7 +342,7 @@ impl SiteStore {
             &mut |key, row| match number_of(key).zip(Moment::decode(row)) {
                 Some((number, moment)) => visit(number, moment),
                 None => {
-                    bad = Some(super::rows::damaged(
+                    bad = Some(crate::rows::damaged(
                         Tree::History,
                         key,
                         "a moment of the history",

@@ -11,11 +11,11 @@ use std::ops::ControlFlow;
 use starling_protocol::Source;
 use starling_view::{Changes, PackageId, RecordKey};
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::rows::{damaged, meta};
-use super::txn::Txn;
+use crate::SiteStore;
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::txn::Txn;
+use crate::rows::{damaged, meta};
 
 /// Most packages that are noted: with more of them changed, an index is made of everything.
 const MAX_UNINDEXED: u64 = 50_000;
@@ -146,7 +146,7 @@ impl SiteStore {
 }
 
 /// Notes what a step changed, within its transaction. `records` are those about which something was stated.
-pub(super) fn note(
+pub(crate) fn note(
     txn: &mut Txn<'_>,
     records: &BTreeSet<RecordKey>,
     changes: &Changes,
@@ -181,7 +181,7 @@ pub(super) fn note(
 }
 
 /// Says that the next index is to be made of everything.
-pub(super) fn forget_base(txn: &mut Txn<'_>) {
+pub(crate) fn forget_base(txn: &mut Txn<'_>) {
     txn.delete(Tree::Meta, meta::INDEX_BASE);
 }
 
@@ -229,7 +229,7 @@ fn count(number: u64) -> Vec<u8> {
 fn number(row: Option<Vec<u8>>) -> Result<u64, StoreError> {
     match row {
         None => Ok(0),
-        Some(row) => super::accept::decode_count(&row),
+        Some(row) => crate::view::accept::decode_count(&row),
     }
 }
 

@@ -7,13 +7,13 @@ use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, SiteId, UnixMillis};
 use starling_view::{Change, Changes};
 
-use super::SiteStore;
-use super::error::StoreError;
-use super::event_row::{EventRow, Subject};
-use super::rows::damaged;
-use super::state::State;
-use super::txn::Txn;
+use crate::SiteStore;
+use crate::activity::event_row::{EventRow, Subject};
 use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::rows::damaged;
+use crate::rows::txn::Txn;
+use crate::site::state::State;
 
 /// Events kept; older ones are dropped as new ones come.
 pub const EVENTS_KEPT: u64 = 100_000;

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use starling_protocol::{ClaimNumber, SiteSlug, Source, SourceState, UnixMillis};
 
-use super::super::listing::ListedSite;
-use super::super::rows::{LogNumber, SourceRow, put_varint, source_text, take_varint};
+use crate::rows::{LogNumber, SourceRow, put_varint, source_text, take_varint};
+use crate::trust::listing::ListedSite;
 
 const VERSION: u8 = 1;
 

@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, Source};
 
 use super::superseded_key;
+use crate::SiteStore;
 use crate::engine::Tree;
-use crate::site::SiteStore;
-use crate::site::accept::claims_of;
-use crate::site::error::StoreError;
-use crate::site::rows::{ClaimRow, LogNumber, damaged};
+use crate::error::StoreError;
+use crate::rows::{ClaimRow, LogNumber, damaged};
 use crate::site::state::State;
+use crate::view::accept::claims_of;
 
 impl SiteStore {
     /// Compares the kept claims with the logs, which have all of them: gives how many were looked at, and tells

@@ -1,0 +1,8 @@
+//! What the site tells of itself: events for subscribers, and the ledger of imports and exports.
+
+pub(crate) mod event_row;
+pub(crate) mod events;
+pub(crate) mod ledger;
+
+pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
+pub use self::ledger::{LedgerEntry, LedgerNumber};

@@ -1,0 +1,9 @@
+//! Deltas: written by this site, taken from others, read by position.
+
+pub(crate) mod append;
+pub(crate) mod author;
+pub(crate) mod extend;
+pub(crate) mod logs;
+
+pub use self::author::Authored;
+pub use self::logs::{DeltaRun, LogOverview};

@@ -1,0 +1,9 @@
+//! The view: acceptance, the replay of accepted claims into it, its rows, and what an index lacks.
+
+pub(crate) mod accept;
+pub(crate) mod rows;
+pub(crate) mod unindexed;
+
+pub use self::accept::{Accepted, ViewCounts};
+pub use self::rows::ViewReader;
+pub use self::unindexed::{IndexMark, Unindexed};
