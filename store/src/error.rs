@@ -5,6 +5,9 @@ use starling_protocol::{
 };
 
 use crate::engine::{EngineError, Tree};
+use crate::journal::EntryError;
+use crate::log::LogError;
+use crate::packs::PackError;
 
 /// Why the store refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +15,45 @@ pub enum StoreError {
     /// The engine failed.
     #[error("using the store's engine")]
     Engine(#[from] EngineError),
+    /// The log refused or failed.
+    #[error("using the site's log")]
+    Log(#[from] LogError),
+    /// Files could not be examined.
+    #[error("examining the site's files: {0}")]
+    Measure(#[source] std::io::Error),
+    /// An entry of the log does not read.
+    #[error("reading the site's log: {0}; a newer starling may know it, else run `starling doctor --repair`")]
+    Entry(EntryError),
+    /// A pack refused or failed.
+    #[error("using the packs of record bodies")]
+    Pack(#[from] PackError),
+    /// The change is stored, and the engine did not take the rows that follow from it.
+    #[error("showing a change that is stored: it is in the log and appears when starling starts again; do not repeat it")]
+    NotShown {
+        /// Why the engine did not take it.
+        source: EngineError,
+    },
+    /// The site was opened to read only.
+    #[error("changing the site: it was opened read-only, because the disk is full; free space, then start it again")]
+    ReadOnly,
+    /// The engine's rows cannot be the log's: they have to be derived again.
+    #[error("opening the engine: {reason}; it is rebuilt from the log")]
+    EngineDoubt {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The log is missing where there must be one.
+    #[error("opening the site's log in {folder}: there is none; was the folder moved, or its disk not mounted?")]
+    LogMissing {
+        /// The folder.
+        folder: String,
+    },
+    /// Acknowledged groups are missing or damaged.
+    #[error("opening the site's log: {what}; put the files back as they were, or run `starling doctor --repair` to go on without what is lost and fetch it from peers")]
+    LogLoss {
+        /// What is missing, and how that is known.
+        what: String,
+    },
     /// The view could not be read or written.
     #[error("using the view")]
     View(#[from] starling_view::ViewError),
@@ -33,6 +75,12 @@ pub enum StoreError {
         /// The newest version this build knows.
         known: u32,
     },
+    /// What an older store was migrated to is not what it held.
+    #[error("migrating the store: {what}; the old store is as it was: keep it, and report this")]
+    MigrationDiffers {
+        /// What differs.
+        what: String,
+    },
     /// A row does not decode.
     #[error("reading {what} in {tree} at key {key}: the row is damaged; run `starling doctor --rebuild`")]
     DamagedRow {
@@ -45,11 +93,13 @@ pub enum StoreError {
     },
     /// A body's bytes do not fit its hash.
     #[error(
-        "reading body {hash}: the stored bytes hash to something else; run `starling doctor --rebuild` to fetch it again"
+        "reading body {hash}: the stored bytes are damaged ({what}); run `starling doctor --repair` to fetch it again"
     )]
     DamagedBody {
         /// The body.
         hash: ContentHash,
+        /// What was found, and where.
+        what: String,
     },
     /// A body that a claim names is not here.
     #[error("reading body {hash}: it is not in this store")]
@@ -122,14 +172,6 @@ pub enum StoreError {
         /// Up to where a verified head of this site says it goes.
         high_water: ClaimNumber,
     },
-    /// A dictionary that a body needs is gone.
-    #[error("reading body {hash}: dictionary {number} is not in this store; run `starling doctor --rebuild`")]
-    MissingDictionary {
-        /// The body.
-        hash: ContentHash,
-        /// The dictionary.
-        number: u16,
-    },
     /// The view is still being brought up to date.
     #[error("reading the view: it is being brought up to date; try again in a moment")]
     ViewBehind,
@@ -164,4 +206,19 @@ pub enum StoreError {
     /// A thread panicked while it held the store.
     #[error("using the store: an earlier operation failed midway; restart starling")]
     Poisoned,
+}
+
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -24,6 +24,10 @@ pub mod engine;
 mod error;
 mod feed;
 mod history;
+mod journal;
+pub mod log;
+mod migrate;
+pub mod packs;
 mod rows;
 mod site;
 mod trust;
@@ -31,11 +35,15 @@ mod view;
 
 pub use self::activity::{EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin};
 pub use self::deltas::{Authored, DeltaRun, LogOverview};
+pub use self::doctor::compact::CompactedBodies;
 pub use self::doctor::{Check, Diagnosis};
 pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
 pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
 pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
-pub use self::site::{Clock, LogId, SharedReplica, SiteOptions, SiteStore, SourceOverview};
+pub use self::journal::replay::{OnProgress, ReplayProgress};
+pub use self::site::{
+    Clock, LogId, SharedReplica, SiteOptions, SiteStore, SourceOverview, StoreParts, StoreSize,
+};
 pub use self::trust::{AllowedSources, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

@@ -8,6 +8,7 @@ use starling_protocol::{Cursor, SiteId, UnixMillis};
 use crate::SiteStore;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
+use crate::journal::Entry;
 use crate::rows::damaged;
 use crate::rows::txn::Txn;
 use crate::view::accept::ViewCounts;
@@ -108,20 +109,25 @@ impl SiteStore {
     pub fn record(&self, entry: &LedgerEntry) -> Result<LedgerNumber, StoreError> {
         // Under the state's lock: numbers are given out one at a time.
         self.change(|_| {
-            let last = self.engine.first(
-                Tree::Ledger,
-                Bound::Unbounded,
-                Bound::Unbounded,
-                Direction::Reverse,
-            )?;
-            let number = last.map_or(0, |(key, _)| number_of(&key)) + 1;
-            let row =
-                serde_json::to_vec(entry).map_err(|_| damaged(Tree::Ledger, &[], "an entry to write"))?;
-            let mut txn = Txn::new(self.engine.as_ref());
-            txn.put(Tree::Ledger, &number.to_be_bytes(), row);
+            let mut txn = self.txn();
+            let number = self.next_ledger_number(&txn)?;
+            txn.put(Tree::Ledger, &number.to_be_bytes(), ledger_row(entry)?);
+            txn.log(Entry::Ledger(entry.clone()));
             txn.commit()?;
             Ok(LedgerNumber(number))
         })
+    }
+
+    pub(crate) fn next_ledger_number(&self, txn: &Txn<'_>) -> Result<u64, StoreError> {
+        let written = txn.last_written(Tree::Ledger).map(|key| number_of(&key));
+        let last = self.engine.first(
+            Tree::Ledger,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Reverse,
+        )?;
+        let stored = last.map(|(key, _)| number_of(&key));
+        Ok(written.max(stored).unwrap_or(0) + 1)
     }
 
     /// Entries, newest first, that `choose` wants, at most `limit`.
@@ -155,6 +161,10 @@ impl SiteStore {
         )?;
         bad.map_or(Ok(entries), Err)
     }
+}
+
+pub(crate) fn ledger_row(entry: &LedgerEntry) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(entry).map_err(|_| damaged(Tree::Ledger, &[], "an entry to write"))
 }
 
 fn number_of(key: &[u8]) -> u64 {

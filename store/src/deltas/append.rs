@@ -4,9 +4,10 @@ use starling_protocol::{CertificateChain, Delta, DeltaError, ForkProof, Successi
 use starling_sync::{AppendOutcome, AppendProblem};
 
 use crate::SiteStore;
-use crate::deltas::extend::Entry;
+use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::Tree;
 use crate::error::StoreError;
+use crate::journal::Entry;
 use crate::rows::sites;
 use crate::rows::txn::Txn;
 use crate::site::state::{LogId, State};
@@ -26,7 +27,7 @@ impl SiteStore {
         let (deltas, mut problem) = self.verify_page(page)?;
         let mut appended = 0;
         self.change(|state| {
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             let mut pending = 0;
             for delta in &deltas {
                 match self.place(&mut txn, state, delta)? {
@@ -38,7 +39,7 @@ impl SiteStore {
                     }
                 }
                 if txn.len() >= ROWS_PER_COMMIT {
-                    std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
+                    std::mem::replace(&mut txn, self.txn()).commit()?;
                     appended += std::mem::take(&mut pending);
                 }
             }
@@ -140,7 +141,14 @@ impl SiteStore {
                 lane,
                 reason: format!("{MAX_WANTED} bodies are wanted already; they must come first"),
             }),
-            _ => match self.extend(txn, state, id, delta, Entry::Foreign)? {
+            _ => match self.extend(
+                txn,
+                state,
+                id,
+                &PlacedDelta::verified(delta),
+                Entering::Foreign,
+                None,
+            )? {
                 None => Ok(Placed::Appended),
                 Some(reason) => problem(AppendProblem::Refused { site, lane, reason }),
             },
@@ -177,11 +185,13 @@ impl SiteStore {
         if let Some(log) = state.logs.get_mut(&id)
             && log.fork.is_none()
         {
+            let bytes = proof.to_bytes();
             txn.put(
                 Tree::Sites,
                 &sites::by_log(sites::FORK, log.number),
-                proof.to_bytes(),
+                bytes.clone(),
             );
+            txn.log(Entry::Fork { log: id, bytes });
             log.fork = Some(proof.clone());
         }
         Ok(Placed::Problem(Box::new(AppendProblem::Fork {

@@ -4,7 +4,7 @@ use starling_protocol::{Claim, Cursor, DeltaBuilder, DeltaPlace, Lane, SigningKe
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
-use crate::deltas::extend::{Entry, count};
+use crate::deltas::extend::{Entering, PlacedDelta, count};
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
@@ -47,7 +47,7 @@ impl SiteStore {
                 lane,
             };
             let mut authored = Authored::default();
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             let mut builder = DeltaBuilder::default();
             for claim in claims {
                 let full = builder.claims().len() >= self.max_delta_claims;
@@ -65,7 +65,7 @@ impl SiteStore {
                     // A claim that does not fit an empty delta is refused when the delta is signed.
                     let _ = builder.push(claim);
                     if txn.len() >= ROWS_PER_COMMIT {
-                        std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
+                        std::mem::replace(&mut txn, self.txn()).commit()?;
                     }
                 }
             }
@@ -74,7 +74,7 @@ impl SiteStore {
             }
             if !txn.is_empty() {
                 txn.commit()?;
-                self.redo(state, origin)?;
+                self.show(state, origin)?;
             }
             if let Some(log) = state.logs.get(&id) {
                 authored.cursor = log.tip.cursor;
@@ -144,7 +144,7 @@ impl SiteStore {
             .map_err(StoreError::Author)?;
         authored.deltas += 1;
         authored.bytes += delta.as_bytes().len() as u64;
-        match self.extend(txn, state, id, &delta, Entry::Own)? {
+        match self.extend(txn, state, id, &PlacedDelta::verified(&delta), Entering::Own, None)? {
             None => Ok(()),
             // The state was computed from the same rows a moment ago.
             Some(_) => Err(damaged(Tree::Claims, &[], "this site's own state")),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use starling_protocol::limits::MAX_LOG_SOURCES;
 use starling_protocol::{
-    Claim, ClaimKind, ClaimNumber, LogState, LogTip, Source, SourceState, VerifiedDelta,
+    Claim, ClaimKind, ClaimNumber, Delta, DeltaHash, DeltaHeader, LogState, LogTip, Source, SourceState,
+    VerifiedDelta,
 };
 
 use crate::SiteStore;
@@ -12,39 +13,82 @@ use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::history::superseded_row;
 use crate::rows::txn::Txn;
-use crate::rows::{ClaimRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
+use crate::rows::{DeltaRow, ClaimRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
 use crate::site::state::{Log, LogId, State, Wanted, encode_tip};
 
 /// When claims take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum Entering {
     /// The site's own claims: accepted as they are written, their bodies being here.
     Own,
     /// Another site's: held, and accepted when bodies and policy allow.
     Foreign,
 }
 
+/// A delta that is to be placed: verified a moment ago, or replayed from the log.
+pub(crate) struct PlacedDelta<'a> {
+    pub(crate) header: DeltaHeader,
+    hash: DeltaHash,
+    bytes: &'a [u8],
+    claims: Vec<(ClaimNumber, &'a Claim)>,
+}
+
+impl<'a> PlacedDelta<'a> {
+    pub(crate) fn verified(delta: &'a VerifiedDelta) -> Self {
+        Self {
+            header: *delta.header(),
+            hash: delta.hash(),
+            bytes: delta.as_bytes(),
+            claims: delta.claims().collect(),
+        }
+    }
+
+    /// A delta of the log, with its claims as it holds them.
+    pub(crate) fn replayed(delta: &Delta<'a>, claims: &'a [(ClaimNumber, Claim)]) -> Self {
+        Self {
+            header: *delta.header(),
+            hash: delta.header().hash(),
+            bytes: delta.as_bytes(),
+            claims: claims.iter().map(|(number, claim)| (*number, claim)).collect(),
+        }
+    }
+
+    /// How many claims it has; a delta has at most 1,024.
+    pub(crate) fn count(&self) -> u16 {
+        u16::try_from(self.claims.len()).unwrap_or(u16::MAX)
+    }
+
+    fn unknown_critical(&self) -> Option<(ClaimNumber, &'a Claim)> {
+        let mut claims = self.claims.iter().copied();
+        claims.find(|(_, claim)| claim.is_critical() && !claim.kind().is_known())
+    }
+}
+
 impl SiteStore {
     /// Adds `delta`, which is known to come next. Gives the rule that its author broke, if any; then nothing
     /// of it is in the transaction or the state.
+    ///
+    /// `replayed` is the row of a delta that the log holds already: it was judged when it was placed, and what
+    /// bodies it wants is found when the replay is done.
     pub(crate) fn extend(
         &self,
         txn: &mut Txn<'_>,
         state: &mut State,
         id: LogId,
-        delta: &VerifiedDelta,
-        entry: Entry,
+        delta: &PlacedDelta<'_>,
+        entry: Entering,
+        replayed: Option<DeltaRow>,
     ) -> Result<Option<String>, StoreError> {
         let number = self.ensure_log(txn, state, id)?;
         let Some(log) = state.logs.get(&id) else {
             return Ok(Some("the log is not known".to_owned()));
         };
         let mut sources: BTreeMap<Option<Source>, SourceRow> = BTreeMap::new();
-        let mut rows: Vec<(Vec<u8>, Option<ClaimRow>)> = Vec::with_capacity(delta.claims().count());
+        let mut rows: Vec<(Vec<u8>, Option<ClaimRow>)> = Vec::with_capacity(delta.claims.len());
         let mut wants: Vec<(ClaimNumber, Option<Wanted>)> = Vec::new();
         let mut superseded = Vec::new();
         let mut kept: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        for (claim_number, claim) in delta.claims() {
+        for (claim_number, claim) in delta.claims.iter().copied() {
             let key = claim_key(claim.key(), number);
             let existing = match txn.get(Tree::Claims, &key)? {
                 Some(row) => {
@@ -70,22 +114,23 @@ impl SiteStore {
             source.last = claim_number;
             let mut row = ClaimRow::of(claim_number, claim);
             match entry {
-                Entry::Own => {
-                    if let Some((hash, _)) = claim.content()
+                Entering::Own => {
+                    if replayed.is_none()
+                        && let Some((hash, _)) = claim.content()
                         && !self.bodies.contains(&hash)?
                     {
                         return Err(StoreError::MissingBody { hash });
                     }
                     rows.push((key, (!claim.is_tombstone()).then_some(row)));
                 }
-                Entry::Foreign => {
+                Entering::Foreign => {
                     superseded.extend(existing.as_ref().map(|existing| existing.number));
                     row.prior = existing.and_then(|existing| replaced(existing, source));
                     rows.push((key, Some(row)));
-                    wants.push((
-                        claim_number,
-                        self.wanted_body(state, id, claim, source_name.as_ref())?,
-                    ));
+                    if replayed.is_none() {
+                        let wanted = self.wanted_body(state, id, claim, source_name.as_ref())?;
+                        wants.push((claim_number, wanted));
+                    }
                 }
             }
         }
@@ -93,14 +138,16 @@ impl SiteStore {
             .keys()
             .filter(|source| !log.sources.contains_key(*source))
             .count();
-        if log.sources.len() + new_sources > MAX_LOG_SOURCES {
+        if replayed.is_none() && log.sources.len() + new_sources > MAX_LOG_SOURCES {
             return Ok(Some(format!(
                 "with it the log would speak of more than {MAX_LOG_SOURCES} sources, the most that one may"
             )));
         }
-        let after = self.state_after(log, &sources);
-        let header = delta.header();
-        if after.root() != header.state_root || after.live() != header.live_entries {
+        let header = &delta.header;
+        if replayed.is_none()
+            && let after = self.state_after(log, &sources)
+            && (after.root() != header.state_root || after.live() != header.live_entries)
+        {
             return Ok(Some(format!(
                 "after claim {} the log's state is {} over {} live entries; the header says {} over {}",
                 header.last(),
@@ -120,11 +167,13 @@ impl SiteStore {
         for (key, row) in kept {
             txn.put(Tree::History, &key, row);
         }
-        txn.put(
-            Tree::Logs,
-            &delta_key(number, header.first),
-            delta.as_bytes().to_vec(),
-        );
+        match &replayed {
+            Some(row) => txn.put(Tree::Logs, &delta_key(number, header.first), row.encode()),
+            None => {
+                let own = entry == Entering::Own;
+                txn.log_delta(number, header.first, delta.count(), own, delta.bytes);
+            }
+        }
         for number in superseded {
             state.unwant(id, number);
         }
@@ -138,7 +187,7 @@ impl SiteStore {
             return Ok(None);
         };
         for (source, mut row) in sources {
-            if entry == Entry::Own {
+            if entry == Entering::Own {
                 let before = log.sources.get(&source).cloned().unwrap_or_default();
                 history.note_position(number, source.as_ref(), &before);
                 row.accepted = row.last;
@@ -162,7 +211,7 @@ impl SiteStore {
         }
         log.tip = LogTip {
             cursor: header.cursor(),
-            header: delta.hash(),
+            header: delta.hash,
             epoch: header.epoch,
         };
         txn.put(

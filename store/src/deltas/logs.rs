@@ -1,5 +1,6 @@
 //! Reading logs: deltas by position, and where each log stands.
 
+use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
 
 use starling_protocol::limits::MAX_DELTA_CLAIMS;
@@ -9,7 +10,7 @@ use crate::SiteStore;
 use crate::engine::{Direction, EngineError, Tree};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
-use crate::rows::{LogNumber, damaged, delta_key};
+use crate::rows::{DeltaRow, LogNumber, damaged, delta_key};
 use crate::site::state::{Log, LogId, State};
 
 /// Whole deltas of one log, as stored.
@@ -91,6 +92,23 @@ impl SiteStore {
         Ok(run)
     }
 
+    /// Reads the delta that a row places.
+    ///
+    /// # Errors
+    /// Where its frame is damaged, by name.
+    pub(crate) fn delta_of<'r>(&self, key: &[u8], row: &'r [u8]) -> Result<Cow<'r, [u8]>, StoreError> {
+        // Read in place: a row on a copy holds the delta itself.
+        if let Some((&1, rest)) = row.split_first()
+            && let Some((_, bytes)) = rest.split_first_chunk::<2>()
+        {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        match DeltaRow::decode(row) {
+            Some(DeltaRow::Placed { place, .. }) => Ok(Cow::Owned(self.journal.delta(&place)?)),
+            _ => Err(damaged(Tree::Logs, key, "the place of a delta")),
+        }
+    }
+
     /// Visits the deltas that hold claims after `after` and up to `end`, in order, with their first numbers.
     pub(crate) fn scan_deltas(
         &self,
@@ -98,6 +116,25 @@ impl SiteStore {
         after: ClaimNumber,
         end: ClaimNumber,
         visit: &mut dyn FnMut(ClaimNumber, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut failed = None;
+        self.scan_delta_rows(log, after, end, &mut |key, first, row| match self.delta_of(key, row) {
+            Ok(bytes) => visit(first, &bytes),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Visits the rows of the deltas that hold claims after `after` and up to `end`, with keys and first numbers.
+    pub(crate) fn scan_delta_rows(
+        &self,
+        log: LogNumber,
+        after: ClaimNumber,
+        end: ClaimNumber,
+        visit: &mut dyn FnMut(&[u8], ClaimNumber, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
         let wanted = ClaimNumber(after.0.saturating_add(1));
         // The delta that holds claim N begins at N or up to a full delta before it.
@@ -108,14 +145,15 @@ impl SiteStore {
             Bound::Included(&start),
             Bound::Included(&stop),
             Direction::Forward,
-            &mut |key, delta| {
-                let first = key
-                    .last_chunk::<8>()
-                    .map_or(0, |first| u64::from_be_bytes(*first));
-                if first < wanted.0 && header_of(delta).is_some_and(|header| header.last() < wanted) {
+            &mut |key, row| {
+                let first = ClaimNumber(
+                    key.last_chunk::<8>()
+                        .map_or(0, |first| u64::from_be_bytes(*first)),
+                );
+                if first < wanted && DeltaRow::last(row, first).is_some_and(|last| last < wanted) {
                     return ControlFlow::Continue(());
                 }
-                visit(ClaimNumber(first), delta)
+                visit(key, first, row)
             },
         )
     }
@@ -128,27 +166,33 @@ impl SiteStore {
         header: &DeltaHeader,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         // A replay is the usual case, and costs one look-up.
-        if let Some(delta) = txn.get(Tree::Logs, &delta_key(log, header.first))?
+        let key = delta_key(log, header.first);
+        if let Some(row) = txn.get(Tree::Logs, &key)?
+            && let delta = self.delta_of(&key, &row)?
             && header_of(&delta).is_some_and(|held| held.hash() == header.hash())
         {
-            return Ok(Some(delta));
+            return Ok(Some(delta.into_owned()));
         }
         // Own writes of the transaction count: a page can hold a fork within itself.
         let mut found = None;
         let lowest = header.first.0.saturating_sub(MAX_DELTA_CLAIMS as u64 - 1);
-        txn.scan_prefix(Tree::Logs, &log.to_bytes(), &mut |key, delta| {
+        txn.scan_prefix(Tree::Logs, &log.to_bytes(), &mut |key, row| {
             let first = key
                 .last_chunk::<8>()
                 .map_or(0, |first| u64::from_be_bytes(*first));
             if first > header.last().0 {
                 return ControlFlow::Break(());
             }
-            if first >= lowest && header_of(delta).is_some_and(|held| held.last() >= header.first) {
-                found = Some(delta.to_vec());
+            let last = DeltaRow::last(row, ClaimNumber(first));
+            if first >= lowest && last.is_some_and(|last| last >= header.first) {
+                found = Some((key.to_vec(), row.to_vec()));
             }
             ControlFlow::Continue(())
         })?;
-        Ok(found)
+        let Some((key, row)) = found else {
+            return Ok(None);
+        };
+        Ok(Some(self.delta_of(&key, &row)?.into_owned()))
     }
 
     /// The last held delta that ends at `number`: a position that a bundle or an epoch may name.

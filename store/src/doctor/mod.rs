@@ -1,5 +1,7 @@
 //! The doctor: checks every invariant of the store, names what is damaged, rebuilds what is derived.
 
+pub(crate) mod compact;
+
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
@@ -11,6 +13,12 @@ use crate::activity::events::Origin;
 use crate::documents::MuteBook;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
+use crate::journal::Entry;
+use crate::journal::apply::{apply_position, ask_for_rebuild};
+use crate::log::LogPosition;
+use crate::packs::{PackNumber, PackPosition};
+use crate::rows::txn::Txn;
+use crate::site::open::begin_rows;
 use crate::rows::{ClaimRow, claim_key, meta, split_claim_key};
 use crate::site::state::{LogId, State};
 use crate::view::accept::decode_count;
@@ -79,6 +87,18 @@ impl Diagnosis {
     }
 }
 
+/// Turns damage that kept a check from being made into what the check found.
+fn named(name: &'static str, outcome: Result<Check, StoreError>) -> Result<Check, StoreError> {
+    match outcome {
+        Err(error @ (StoreError::DamagedBody { .. } | StoreError::DamagedRow { .. } | StoreError::View(_))) => {
+            let mut check = Check::new(name);
+            check.fail(crate::error::chain(&error));
+            Ok(check)
+        }
+        outcome => outcome,
+    }
+}
+
 impl SiteStore {
     /// Checks every invariant; with `rebuild`, derives anew what can be derived.
     ///
@@ -90,20 +110,15 @@ impl SiteStore {
     pub fn doctor(&self, rebuild: bool) -> Result<Diagnosis, StoreError> {
         self.change(|state| {
             let mut diagnosis = Diagnosis::default();
+            diagnosis.checks.push(self.check_log_frames()?);
+            let (mut packs, damaged_packs) = self.check_packs()?;
             diagnosis.checks.push(self.check_engine()?);
             diagnosis.checks.push(self.check_chains(state));
             diagnosis.checks.push(self.check_logs(state)?);
             let mut claims = self.check_claims(state)?;
-            if rebuild && !claims.ok() {
-                let ids: Vec<LogId> = state.logs.keys().copied().collect();
-                for id in ids {
-                    let tip = state
-                        .logs
-                        .get(&id)
-                        .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-                    self.truncate(state, id, tip)?;
-                }
-                claims.repaired = Some("derived anew from the signed deltas".to_owned());
+            if rebuild {
+                self.rebuild_rows(state)?;
+                claims.repaired = (!claims.ok()).then(|| "derived again from the log".to_owned());
             }
             diagnosis.checks.push(claims);
             let (mut bodies, bad) = self.check_bodies(state)?;
@@ -114,9 +129,14 @@ impl SiteStore {
                         .to_owned(),
                 );
             }
+            if rebuild && !packs.ok() {
+                self.rewrite_packs(&damaged_packs)?;
+                packs.repaired = Some("written again without what is damaged".to_owned());
+            }
+            diagnosis.checks.push(packs);
             diagnosis.checks.push(bodies);
             diagnosis.checks.push(self.check_positions(state));
-            let mut view = self.check_view(state)?;
+            let mut view = named("the view equals a rebuild, byte for byte", self.check_view(state))?;
             if rebuild {
                 self.rebuild_view(state)?;
                 self.find_wanted(state)?;
@@ -125,7 +145,8 @@ impl SiteStore {
             diagnosis.checks.push(view);
             let mut history = self.check_history(state)?;
             if rebuild && !history.ok() {
-                let mut txn = crate::rows::txn::Txn::new(self.engine.as_ref());
+                let mut txn = self.txn();
+                txn.log(Entry::HistoryBegins);
                 state.history.begin_anew(&mut txn);
                 txn.commit()?;
                 history.repaired =
@@ -139,7 +160,7 @@ impl SiteStore {
             }
             diagnosis.checks.push(mutes);
             self.accept_whole(state)?;
-            self.redo(state, &Origin::default())?;
+            self.show(state, &Origin::default())?;
             Ok(diagnosis)
         })
     }
@@ -162,6 +183,53 @@ impl SiteStore {
             Err(error) => check.fail(error.to_string()),
         }
         Ok(check)
+    }
+
+    /// Every frame of the log has its hash, and every group follows the one before it.
+    fn check_log_frames(&self) -> Result<Check, StoreError> {
+        let mut check = Check::new("every frame of the log is whole and in its place");
+        let report = self
+            .journal
+            .log()
+            .check(&mut |damage| check.fail(damage.to_string()))?;
+        check.examined = report.frames;
+        Ok(check)
+    }
+
+    /// Every frame of the packs has its hash.
+    fn check_packs(&self) -> Result<(Check, Vec<PackNumber>), StoreError> {
+        let mut check = Check::new("every frame of the packs is whole and in its place");
+        let scan = self.bodies.packs().scan(PackPosition::START, &mut |_, _| {})?;
+        check.examined = scan.bodies;
+        for damage in &scan.damage {
+            check.fail(damage.to_string());
+        }
+        Ok((check, scan.damage.iter().map(|damage| damage.pack).collect()))
+    }
+
+    /// Derives every row again from the log, in place.
+    fn rebuild_rows(&self, state: &mut State) -> Result<(), StoreError> {
+        // Until the replay is done nothing says up to where the rows follow: what a crash leaves is in doubt.
+        let mut txn = Txn::new(self.engine.as_ref());
+        txn.delete(Tree::Meta, meta::POSITION);
+        txn.commit()?;
+        self.engine.checkpoint()?;
+        let journal = self.journal.log().journal();
+        for tree in Tree::ALL {
+            // Events are told once: subscribers count on their numbers.
+            if *tree != Tree::Events && *tree != Tree::Meta {
+                self.wipe(*tree)?;
+            }
+        }
+        self.wipe(Tree::Meta)?;
+        begin_rows(self.engine.as_ref(), state.site, journal)?;
+        *state = State::load(self.engine.as_ref(), state.site)?;
+        self.bodies.find_places()?;
+        self.replay(state, LogPosition::START, &|_| {})?;
+        self.find_wanted(state)?;
+        state.history.begin((self.clock)());
+        self.journal.begin((self.clock)());
+        Ok(())
     }
 
     fn check_engine(&self) -> Result<Check, StoreError> {
@@ -303,7 +371,7 @@ impl SiteStore {
                     check.fail(format!("body {hash} is missing"));
                     bad.insert(hash);
                 }
-                Err(error @ (StoreError::DamagedBody { .. } | StoreError::MissingDictionary { .. })) => {
+                Err(error @ StoreError::DamagedBody { .. }) => {
                     check.fail(error.to_string());
                     bad.insert(hash);
                 }
@@ -335,14 +403,8 @@ impl SiteStore {
         Ok(named)
     }
 
-    /// Drops bodies and takes back the acceptance of what needs them.
+    /// Drops damaged bodies and takes back the acceptance of what needs them: it counts again once they are here.
     fn forget_bodies(&self, state: &mut State, bad: &BTreeSet<ContentHash>) -> Result<(), StoreError> {
-        let mut txn = crate::rows::txn::Txn::new(self.engine.as_ref());
-        for hash in bad {
-            txn.delete(Tree::Bodies, hash.as_bytes());
-        }
-        txn.commit()?;
-        // The sources in question are accepted again once their bodies are here.
         let mut affected: BTreeSet<(LogId, Option<starling_protocol::Source>)> = BTreeSet::new();
         self.engine.scan(
             Tree::Claims,
@@ -361,32 +423,29 @@ impl SiteStore {
                 ControlFlow::Continue(())
             },
         )?;
-        self.take_back(state, &affected)
-    }
-
-    /// Takes back the acceptance of sources; their claims count again once their bodies are here.
-    fn take_back(
-        &self,
-        state: &mut State,
-        affected: &BTreeSet<(LogId, Option<starling_protocol::Source>)>,
-    ) -> Result<(), StoreError> {
-        let mut txn = crate::rows::txn::Txn::new(self.engine.as_ref());
-        for (id, source) in affected {
-            if let Some(log) = state.logs.get_mut(id)
-                && let Some(row) = log.sources.get_mut(source)
-            {
-                row.accepted = ClaimNumber::NONE;
-                row.viewed = ClaimNumber::NONE;
-                row.accepted_state = SourceState::default();
-                let key = crate::rows::sites::source(log.number, crate::rows::source_text(source.as_ref()));
-                txn.put(Tree::Sites, &key, row.encode());
+        let mut txn = self.txn();
+        let mut dropped = Vec::new();
+        for hash in bad {
+            if let Some(place) = self.bodies.place(hash)? {
+                dropped.push((*hash, place));
             }
+            txn.delete(Tree::Bodies, hash.as_bytes());
         }
-        txn.put(Tree::Meta, crate::rows::meta::REBUILD, b"bodies".to_vec());
+        txn.log(Entry::BodiesDropped(dropped));
+        let mut positions = Vec::new();
+        for (id, source) in affected {
+            apply_position(&mut txn, state, id, source.as_ref(), ClaimNumber::NONE)?;
+            positions.push((id, source, ClaimNumber::NONE));
+        }
+        txn.log(Entry::Accepted {
+            bundle: None,
+            positions,
+        });
         // What was accepted with those bodies cannot be shown without them.
+        txn.log(Entry::HistoryBegins);
         state.history.begin_anew(&mut txn);
+        ask_for_rebuild(&mut txn, state);
         txn.commit()?;
-        state.rebuild = true;
         self.find_wanted(state)
     }
 

@@ -158,6 +158,14 @@ pub trait Engine: Send + Sync + Debug {
     /// As [`commit`](Engine::commit).
     fn write_content(&self, batch: &Batch) -> Result<(), EngineError>;
 
+    /// Makes everything committed durable.
+    ///
+    /// # Errors
+    /// As [`commit`](Engine::commit).
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        self.commit(&Batch::new())
+    }
+
     /// Returns the space that the store takes on disk now.
     ///
     /// # Errors

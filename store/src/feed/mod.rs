@@ -9,8 +9,9 @@ use starling_protocol::{
 };
 
 use crate::SiteStore;
-use crate::engine::{Batch, Direction, Tree};
+use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
+use crate::journal::Entry;
 use crate::rows::{ClaimRow, damaged, split_claim_key};
 use crate::site::state::LogId;
 
@@ -128,36 +129,43 @@ impl SiteStore {
         Ok(plan)
     }
 
-    /// Notes that a feed was read; `complete` means in full.
+    /// Notes that a feed was read; `complete` means in full. `names` says which record a file held, where its name
+    /// does not tell: if the file is rejected one day, its earlier record stays.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine.
-    pub fn note_feed(&self, source: &Source, complete: bool, now: UnixMillis) -> Result<(), StoreError> {
+    /// [`StoreError`] of the log or the engine.
+    pub fn note_feed(
+        &self,
+        source: &Source,
+        names: &[(String, RecordId)],
+        complete: bool,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let mut changed = Vec::new();
+        for (name, id) in names {
+            let key = file_key(source, name);
+            // What is known already is not written again.
+            if self.engine.get(Tree::Feeds, &key)?.as_deref() != Some(id.as_str().as_bytes()) {
+                changed.push((key, id.clone()));
+            }
+        }
         self.change(|_| {
             let mut row = self.feed(source)?.unwrap_or_default();
             row.imported_at = Some(now);
             if complete {
                 row.checked_at = Some(now);
             }
-            let bytes = serde_json::to_vec(&row).map_err(|_| damaged(Tree::Feeds, &[], "a feed to write"))?;
-            let mut batch = Batch::new();
-            batch.put(Tree::Feeds, source.as_str().as_bytes(), &bytes);
-            Ok(self.engine.commit(&batch)?)
+            let mut txn = self.txn();
+            for (key, value) in feed_rows(source, &row, &changed)? {
+                txn.put(Tree::Feeds, &key, value);
+            }
+            txn.log(Entry::Feed {
+                source: source.clone(),
+                row,
+                names: changed,
+            });
+            txn.commit()
         })
-    }
-
-    /// Remembers which record a file of a feed held, where its name does not tell: if the file is rejected
-    /// one day, its earlier record stays.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the engine.
-    pub fn note_file_names(&self, source: &Source, names: &[(String, RecordId)]) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        for (name, id) in names {
-            batch.put(Tree::Feeds, &file_key(source, name), id.as_str().as_bytes());
-        }
-        // Lost names only cost a warning one day: durable with the next commit is enough.
-        Ok(self.engine.write_content(&batch)?)
     }
 
     /// The record that a file of a feed held when it was last taken in.
@@ -211,6 +219,22 @@ impl SiteStore {
         )?;
         bad.map_or(Ok(feeds), Err)
     }
+}
+
+/// The rows of a feed that was read.
+pub(crate) fn feed_rows(
+    source: &Source,
+    row: &FeedRow,
+    names: &[(Vec<u8>, RecordId)],
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    let bytes = serde_json::to_vec(row).map_err(|_| damaged(Tree::Feeds, &[], "a feed to write"))?;
+    let mut rows = vec![(source.as_str().as_bytes().to_vec(), bytes)];
+    rows.extend(
+        names
+            .iter()
+            .map(|(key, id)| (key.clone(), id.as_str().as_bytes().to_vec())),
+    );
+    Ok(rows)
 }
 
 /// Key of a file's row: source, 0, hash of the name (names may be longer than a key).

@@ -8,6 +8,8 @@ use starling_protocol::ContentHash;
 use crate::SiteStore;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
+use crate::journal::Entry;
+use crate::site::bodies::place_in;
 use crate::history::Retention;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, damaged};
@@ -51,7 +53,8 @@ impl SiteStore {
                     match <[u8; 32]>::try_from(key).map(ContentHash::from_bytes) {
                         Ok(hash) if live.contains(&hash) => {}
                         Ok(hash) if past.contains(&hash) => {
-                            past_bytes.insert(hash, row.len() as u64);
+                            let bytes = place_in(row).map_or(row.len() as u64, |place| u64::from(place.length));
+                            past_bytes.insert(hash, bytes);
                         }
                         _ => dead.push(key.to_vec()),
                     }
@@ -59,10 +62,11 @@ impl SiteStore {
                 },
             )?;
             let kept = self.past_to_keep(state, retention, superseded, &past_bytes)?;
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             // First of all: rows of a past that cannot be put back any more are only in the way.
             if let Some(floor) = kept.floor {
                 state.history.raise_floor(&mut txn, floor);
+                txn.log(Entry::HistoryFloor(floor));
                 txn.commit()?;
             }
             let forgotten = past_bytes.keys().filter(|hash| !kept.bodies.contains(hash));

@@ -30,13 +30,14 @@ pub use self::prune::Retention;
 use crate::SiteStore;
 use crate::engine::{Direction, Engine, Tree};
 use crate::error::StoreError;
+use crate::journal::Entry;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, LogNumber, SourceRow};
 use crate::site::state::State;
 use crate::trust::listing::ListedSite;
 
 /// Key of the row that says how far back the history goes.
-const FLOOR: &[u8] = b"f";
+pub(crate) const FLOOR: &[u8] = b"f";
 /// First byte of the keys of moments; their number (u64 BE) follows.
 const MOMENT: u8 = b'm';
 /// First byte of the keys of replaced claims; log and number of the claim that replaced it (u64 BE) follow.
@@ -78,7 +79,7 @@ impl Floor {
         [self.at.as_millis().to_le_bytes(), self.through.0.to_le_bytes()].concat()
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (at, through) = bytes.split_first_chunk::<8>()?;
         Some(Self {
             at: UnixMillis::new(u64::from_le_bytes(*at)).ok()?,
@@ -96,6 +97,8 @@ pub(crate) struct History {
     /// The moment of the change at work, once it changed something.
     open: Option<Moment>,
     now: UnixMillis,
+    /// Nothing is noted: the history of what is replayed comes with it.
+    paused: bool,
 }
 
 impl History {
@@ -117,7 +120,7 @@ impl History {
             at: floor.map_or(UnixMillis::EPOCH, |floor| floor.at),
         };
         if let Some((key, row)) = newest {
-            match (number_of(&key), Moment::decode(&row)) {
+            match (moment_number(&key), Moment::<LogNumber>::decode(&row)) {
                 (Some(number), Some(moment)) if number > last.number => {
                     last = KnownMoment {
                         number,
@@ -136,6 +139,7 @@ impl History {
             last,
             open: None,
             now: UnixMillis::EPOCH,
+            paused: false,
         })
     }
 
@@ -143,6 +147,38 @@ impl History {
     pub(crate) fn begin(&mut self, now: UnixMillis) {
         self.open = None;
         self.now = now;
+        self.paused = false;
+    }
+
+    /// Notes nothing until the next change begins.
+    pub(crate) fn pause(&mut self) {
+        self.open = None;
+        self.paused = true;
+    }
+
+    /// Goes on with a change that the log tells in several groups. `read` gives rows of the history; `noted` says
+    /// that an earlier group of the change wrote its moment.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(crate) fn go_on<E>(
+        &mut self,
+        now: UnixMillis,
+        noted: bool,
+        read: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<(), E> {
+        self.now = now;
+        let kept = self.floor.is_some_and(|floor| self.last.number > floor.through);
+        if self.open.is_none() && noted && kept && !self.paused {
+            let row = read(&moment_key(self.last.number))?;
+            self.open = row.and_then(|row| Moment::decode(&row));
+        }
+        Ok(())
+    }
+
+    /// Takes over the number and time of a moment that was written as it is.
+    pub(crate) fn follow(&mut self, number: MomentNumber, at: UnixMillis) {
+        self.last = KnownMoment { number, at };
     }
 
     fn moment(&mut self) -> &mut Moment {
@@ -158,6 +194,9 @@ impl History {
 
     /// Notes where a source's acceptance was, before it moves.
     pub(crate) fn note_position(&mut self, log: LogNumber, source: Option<&Source>, before: &SourceRow) {
+        if self.paused {
+            return;
+        }
         let key = (log, source.cloned());
         self.moment()
             .positions
@@ -172,6 +211,9 @@ impl History {
         before: &BTreeMap<Source, UnixMillis>,
         after: &BTreeMap<Source, UnixMillis>,
     ) {
+        if self.paused {
+            return;
+        }
         for source in before.keys().chain(after.keys()) {
             let checked = before.get(source).copied();
             if checked != after.get(source).copied() {
@@ -183,13 +225,18 @@ impl History {
 
     /// Notes an entry of the allow-list before it changes; none where there was none.
     pub(crate) fn note_listed(&mut self, slug: &SiteSlug, before: Option<&ListedSite>) {
+        if self.paused {
+            return;
+        }
         let listed = &mut self.moment().listed;
         listed.entry(slug.clone()).or_insert_with(|| before.cloned());
     }
 
     /// Notes how the view folded before it folds otherwise.
     pub(crate) fn note_settings(&mut self, before: SettingsBefore) {
-        self.moment().settings.get_or_insert(before);
+        if !self.paused {
+            self.moment().settings.get_or_insert(before);
+        }
     }
 
     /// Writes what was noted; to be called before each commit of a change that notes anything.
@@ -214,6 +261,13 @@ impl History {
 
     /// Forgets the moments up to one.
     pub(crate) fn raise_floor(&mut self, txn: &mut Txn<'_>, floor: Floor) {
+        // A history that was carried over begins with its floor.
+        if self.last.number < floor.through {
+            self.last = KnownMoment {
+                number: floor.through,
+                at: floor.at,
+            };
+        }
         txn.put(Tree::History, FLOOR, floor.encode());
         self.floor = Some(floor);
     }
@@ -250,11 +304,16 @@ fn split_superseded_key(key: &[u8]) -> Option<(LogNumber, ClaimNumber)> {
     ))
 }
 
-fn moment_key(number: MomentNumber) -> Vec<u8> {
+/// Returns true if a row's key is a moment's.
+pub(crate) fn is_moment(key: &[u8]) -> bool {
+    key.first() == Some(&MOMENT)
+}
+
+pub(crate) fn moment_key(number: MomentNumber) -> Vec<u8> {
     [[MOMENT].as_slice(), &number.0.to_be_bytes()].concat()
 }
 
-fn number_of(key: &[u8]) -> Option<MomentNumber> {
+pub(crate) fn moment_number(key: &[u8]) -> Option<MomentNumber> {
     let (&MOMENT, number) = key.split_first()? else {
         return None;
     };
@@ -265,7 +324,8 @@ impl SiteStore {
     /// Lets the history begin where there is none, or none that can be read.
     pub(crate) fn begin_history(&self, state: &mut State) -> Result<(), StoreError> {
         if state.history.floor.is_none() {
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
+            txn.log(Entry::HistoryBegins);
             state.history.begin_anew(&mut txn);
             txn.commit()?;
         }
@@ -339,7 +399,7 @@ impl SiteStore {
             Bound::Excluded(&moment_key(through)),
             Bound::Excluded(&[MOMENT + 1]),
             Direction::Reverse,
-            &mut |key, row| match number_of(key).zip(Moment::decode(row)) {
+            &mut |key, row| match moment_number(key).zip(Moment::decode(row)) {
                 Some((number, moment)) => visit(number, moment),
                 None => {
                     bad = Some(crate::rows::damaged(

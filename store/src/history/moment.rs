@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 
 use starling_protocol::{ClaimNumber, SiteSlug, Source, SourceState, UnixMillis};
 
-use crate::rows::{LogNumber, SourceRow, put_varint, source_text, take_varint};
+use crate::journal::codec::{Reader, put_log, put_text};
+use crate::site::state::LogId;
+use crate::rows::{LogNumber, SourceRow, put_varint, source_text};
 use crate::trust::listing::ListedSite;
 
 const VERSION: u8 = 1;
@@ -53,18 +55,44 @@ pub(crate) struct SettingsBefore {
     pub(crate) policy: String,
 }
 
+/// How a moment names logs: by local number in its row, by site in an entry of the log.
+pub(crate) trait NamesLog: Ord + Copy {
+    fn put(&self, out: &mut Vec<u8>);
+    fn take(reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+impl NamesLog for LogNumber {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_bytes());
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Option<Self> {
+        Self::from_bytes(reader.take(3)?)
+    }
+}
+
+impl NamesLog for LogId {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_log(out, self);
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.log()
+    }
+}
+
 /// What was before one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct Moment<L: Ord = LogNumber> {
     /// When the change was made, by the site's clock; never less than the one before.
     pub(crate) at: UnixMillis,
-    pub(crate) positions: BTreeMap<(LogNumber, Option<Source>), PositionBefore>,
-    pub(crate) checks: BTreeMap<(LogNumber, Source), Option<UnixMillis>>,
+    pub(crate) positions: BTreeMap<(L, Option<Source>), PositionBefore>,
+    pub(crate) checks: BTreeMap<(L, Source), Option<UnixMillis>>,
     pub(crate) listed: BTreeMap<SiteSlug, Option<ListedSite>>,
     pub(crate) settings: Option<SettingsBefore>,
 }
 
-impl Moment {
+impl<L: NamesLog> Moment<L> {
     pub(crate) fn new(at: UnixMillis) -> Self {
         Self {
             at,
@@ -75,19 +103,36 @@ impl Moment {
         }
     }
 
+    /// The same moment with logs named another way; `None` if one has no such name.
+    pub(crate) fn renamed<M: NamesLog>(&self, name: impl Fn(L) -> Option<M>) -> Option<Moment<M>> {
+        let positions = self.positions.iter();
+        let checks = self.checks.iter();
+        Some(Moment {
+            at: self.at,
+            positions: positions
+                .map(|((log, source), before)| Some(((name(*log)?, source.clone()), *before)))
+                .collect::<Option<_>>()?,
+            checks: checks
+                .map(|((log, source), checked)| Some(((name(*log)?, source.clone()), *checked)))
+                .collect::<Option<_>>()?,
+            listed: self.listed.clone(),
+            settings: self.settings.clone(),
+        })
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         put_varint(&mut out, self.at.as_millis());
         put_varint(&mut out, self.positions.len() as u64);
         for ((log, source), before) in &self.positions {
-            out.extend_from_slice(&log.to_bytes());
+            log.put(&mut out);
             put_text(&mut out, source_text(source.as_ref()));
             put_varint(&mut out, before.accepted.0);
             out.extend_from_slice(&before.state);
         }
         put_varint(&mut out, self.checks.len() as u64);
         for ((log, source), checked) in &self.checks {
-            out.extend_from_slice(&log.to_bytes());
+            log.put(&mut out);
             put_text(&mut out, source.as_str());
             put_varint(
                 &mut out,
@@ -116,81 +161,42 @@ impl Moment {
 
     /// Reads a row; none if it is not exactly what [`encode`](Self::encode) writes.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (&VERSION, mut rest) = bytes.split_first()? else {
+        let (&VERSION, rest) = bytes.split_first()? else {
             return None;
         };
-        let rest = &mut rest;
-        let mut moment = Self::new(UnixMillis::new(take_varint(rest)?).ok()?);
-        for _ in 0..take_varint(rest)? {
-            let log = take_log(rest)?;
-            let source = match take_text(rest)? {
-                "" => None,
-                name => Some(name.parse().ok()?),
-            };
-            let accepted = ClaimNumber(take_varint(rest)?);
-            let state = take_hash(rest)?;
-            moment
-                .positions
-                .insert((log, source), PositionBefore { accepted, state });
+        let reader = &mut Reader::new(rest);
+        let mut moment = Self::new(reader.time()?);
+        for _ in 0..reader.varint()? {
+            let (log, source) = (L::take(reader)?, reader.source()?);
+            let accepted = ClaimNumber(reader.varint()?);
+            let state = reader.hash()?;
+            let before = PositionBefore { accepted, state };
+            moment.positions.insert((log, source), before);
         }
-        for _ in 0..take_varint(rest)? {
-            let log = take_log(rest)?;
-            let source = take_text(rest)?.parse().ok()?;
-            let checked = match take_varint(rest)?.checked_sub(1) {
+        for _ in 0..reader.varint()? {
+            let log = L::take(reader)?;
+            let source = reader.text()?.parse().ok()?;
+            let checked = match reader.varint()?.checked_sub(1) {
                 None => None,
                 Some(millis) => Some(UnixMillis::new(millis).ok()?),
             };
             moment.checks.insert((log, source), checked);
         }
-        for _ in 0..take_varint(rest)? {
-            let slug = take_text(rest)?.parse().ok()?;
-            let before = if take_flag(rest)? {
-                Some(serde_json::from_str(take_text(rest)?).ok()?)
+        for _ in 0..reader.varint()? {
+            let slug = reader.text()?.parse().ok()?;
+            let before = if reader.flag()? {
+                Some(serde_json::from_str(reader.text()?).ok()?)
             } else {
                 None
             };
             moment.listed.insert(slug, before);
         }
-        if take_flag(rest)? {
+        if reader.flag()? {
             moment.settings = Some(SettingsBefore {
-                mark: take_hash(rest)?,
-                policy: take_text(rest)?.to_owned(),
+                mark: reader.hash()?,
+                policy: reader.text()?.to_owned(),
             });
         }
-        (rest.is_empty() && moment.encode() == bytes).then_some(moment)
-    }
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_varint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
-    let length = usize::try_from(take_varint(bytes)?).ok()?;
-    let (text, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    std::str::from_utf8(text).ok()
-}
-
-fn take_log(bytes: &mut &[u8]) -> Option<LogNumber> {
-    let (log, rest) = bytes.split_at_checked(3)?;
-    *bytes = rest;
-    LogNumber::from_bytes(log)
-}
-
-fn take_hash(bytes: &mut &[u8]) -> Option<[u8; 32]> {
-    let (hash, rest) = bytes.split_first_chunk::<32>()?;
-    *bytes = rest;
-    Some(*hash)
-}
-
-fn take_flag(bytes: &mut &[u8]) -> Option<bool> {
-    let (&flag, rest) = bytes.split_first()?;
-    *bytes = rest;
-    match flag {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
+        (reader.is_empty() && moment.encode() == bytes).then_some(moment)
     }
 }

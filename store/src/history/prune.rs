@@ -9,6 +9,7 @@ use super::{Floor, MOMENT, MomentNumber, SUPERSEDED, moment_key, split_supersede
 use crate::SiteStore;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
+use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, LogNumber, damaged};
 use crate::site::state::State;
 
@@ -121,20 +122,18 @@ impl SiteStore {
     /// Keys of the claims of a log that ones after `after` replaced.
     pub(crate) fn superseded_after(
         &self,
+        txn: &Txn<'_>,
         log: LogNumber,
         after: ClaimNumber,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut keys = Vec::new();
-        self.engine.scan(
-            Tree::History,
-            Bound::Excluded(&superseded_key(log, after)),
-            Bound::Included(&superseded_key(log, ClaimNumber(u64::MAX))),
-            Direction::Forward,
-            &mut |key, _| {
+        let prefix = [&[SUPERSEDED], log.to_bytes().as_slice()].concat();
+        txn.scan_prefix(Tree::History, &prefix, &mut |key, _| {
+            if split_superseded_key(key).is_some_and(|(_, by)| by > after) {
                 keys.push(key.to_vec());
-                ControlFlow::Continue(())
-            },
-        )?;
+            }
+            ControlFlow::Continue(())
+        })?;
         Ok(keys)
     }
 

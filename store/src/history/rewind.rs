@@ -203,8 +203,11 @@ impl SiteStore {
         let mut seen: BTreeSet<ClaimKey> = BTreeSet::new();
         for first in deltas {
             let key = crate::rows::delta_key(number, first);
-            let claims = self.engine.get(Tree::Logs, &key)?;
-            let claims = claims.and_then(|delta| claims_of(&delta));
+            let row = self.engine.get(Tree::Logs, &key)?;
+            let claims = match &row {
+                Some(row) => claims_of(&*self.delta_of(&key, row)?),
+                None => None,
+            };
             let mut txn = Txn::new(self.engine.as_ref());
             for (by, claim) in claims.ok_or_else(|| damaged(Tree::Logs, &key, "a delta"))? {
                 let source = claim.key().source();

@@ -10,6 +10,7 @@ use starling_protocol::{
 };
 
 use crate::engine::Tree;
+use crate::log::FramePlace;
 use crate::error::StoreError;
 
 /// A local, dense number for an author.
@@ -46,6 +47,12 @@ pub(crate) mod meta {
     pub(crate) const SCHEMA: &[u8] = b"schema";
     /// The site's own id.
     pub(crate) const SITE: &[u8] = b"site";
+    /// The journal that the rows follow from.
+    pub(crate) const JOURNAL: &[u8] = b"log/journal";
+    /// Up to where in the log the rows follow.
+    pub(crate) const POSITION: &[u8] = b"log/position";
+    /// Up to where in the packs the places of bodies are known.
+    pub(crate) const PACKED: &[u8] = b"packs/position";
     /// Present while the view must be built anew: what it was asked for.
     pub(crate) const REBUILD: &[u8] = b"view/rebuild";
     /// Hash of the settings that the view was built with.
@@ -70,11 +77,6 @@ pub(crate) mod meta {
     /// The row that counts a source's live records.
     pub(crate) fn records(source: &starling_protocol::Source) -> Vec<u8> {
         [RECORDS, source.as_str().as_bytes()].concat()
-    }
-
-    /// A dictionary by its number.
-    pub(crate) fn dictionary(number: u16) -> Vec<u8> {
-        [b"dictionary/".as_slice(), &number.to_be_bytes()].concat()
     }
 }
 
@@ -109,6 +111,61 @@ pub(crate) mod sites {
 /// Key of a delta in [`Tree::Logs`]: log, number of the first claim (u64 BE).
 pub(crate) fn delta_key(log: LogNumber, first: ClaimNumber) -> Vec<u8> {
     [log.to_bytes().as_slice(), &first.0.to_be_bytes()].concat()
+}
+
+/// A row of [`Tree::Logs`]: where a delta's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DeltaRow {
+    /// In the row: on a copy that has no log of its own.
+    Inline {
+        /// Its claims.
+        count: u16,
+        bytes: Vec<u8>,
+    },
+    /// In a frame of the log.
+    Placed {
+        /// Its claims.
+        count: u16,
+        place: FramePlace,
+    },
+}
+
+impl DeltaRow {
+    /// Layout: tag (0 placed, 1 inline), count (u16 LE), then the frame's place or the bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let (tag, count, rest): (u8, u16, Vec<u8>) = match self {
+            Self::Placed { count, place } => (0, *count, place.encode().to_vec()),
+            Self::Inline { count, bytes } => (1, *count, bytes.clone()),
+        };
+        let mut out = Vec::with_capacity(rest.len() + 3);
+        out.push(tag);
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(&rest);
+        out
+    }
+
+    pub(crate) fn decode(row: &[u8]) -> Option<Self> {
+        let (&tag, rest) = row.split_first()?;
+        let (count, rest) = rest.split_first_chunk::<2>()?;
+        let count = u16::from_le_bytes(*count);
+        match tag {
+            0 => Some(Self::Placed {
+                count,
+                place: FramePlace::decode(rest)?,
+            }),
+            1 => Some(Self::Inline {
+                count,
+                bytes: rest.to_vec(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The number of the delta's last claim.
+    pub(crate) fn last(row: &[u8], first: ClaimNumber) -> Option<ClaimNumber> {
+        let count = row.get(1..3)?.first_chunk::<2>().copied().map(u16::from_le_bytes)?;
+        Some(ClaimNumber(first.0 + u64::from(count.checked_sub(1)?)))
+    }
 }
 
 /// Key of a claim in [`Tree::Claims`]: claim key, 0, log. All statements about a thing stand together.

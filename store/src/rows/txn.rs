@@ -1,9 +1,19 @@
-//! A transaction being made: reads see its own writes, nothing reaches the engine before the commit.
+//! A transaction being made: reads see its own writes, nothing reaches log or engine before the commit.
+//!
+//! It collects two things: entries, which are what the site acknowledges, and rows, which follow from them. The
+//! commit appends the entries to the log, durably, and then writes the rows with the log's new position.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
+use starling_protocol::ClaimNumber;
+
+use super::{DeltaRow, LogNumber, delta_key, meta};
 use crate::engine::{Batch, Direction, Engine, EngineError, Tree};
+use crate::error::StoreError;
+use crate::history::is_moment;
+use crate::journal::{Entry, Journal};
+use crate::log::LogPosition;
 
 /// What a scan calls for each row: key, value, and whether to go on.
 type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
@@ -11,15 +21,55 @@ type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 /// Writes collected over an engine. Dropping it without a commit forgets them.
 pub(crate) struct Txn<'a> {
     engine: &'a dyn Engine,
+    /// Where entries go; a transaction of derived rows alone has none.
+    journal: Option<&'a Journal>,
     writes: BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    entries: Vec<Entry>,
+    /// Rows of deltas that get their place in the log by the commit, by the entry's index.
+    deltas: Vec<(usize, Vec<u8>, u16)>,
 }
 
 impl<'a> Txn<'a> {
+    /// Begins a transaction of rows that are derived, or replayed from the log.
     pub(crate) fn new(engine: &'a dyn Engine) -> Self {
         Self {
             engine,
+            journal: None,
             writes: BTreeMap::new(),
+            entries: Vec::new(),
+            deltas: Vec::new(),
         }
+    }
+
+    /// Begins a transaction whose entries go to a journal.
+    pub(crate) fn over(engine: &'a dyn Engine, journal: &'a Journal) -> Self {
+        Self {
+            journal: Some(journal),
+            ..Self::new(engine)
+        }
+    }
+
+    /// Adds an entry to the log. The caller also writes the rows that follow from it.
+    pub(crate) fn log(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Adds a delta to the log, and its row.
+    pub(crate) fn log_delta(&mut self, log: LogNumber, first: ClaimNumber, count: u16, own: bool, bytes: &[u8]) {
+        let key = delta_key(log, first);
+        let row = DeltaRow::Inline {
+            count,
+            bytes: bytes.to_vec(),
+        };
+        self.put(Tree::Logs, &key, row.encode());
+        self.deltas.push((self.entries.len(), key, count));
+        let bytes = bytes.to_vec();
+        self.entries.push(Entry::Delta { own, bytes });
+    }
+
+    /// Says up to where in the log the rows of this transaction follow.
+    pub(crate) fn reach(&mut self, position: &LogPosition) {
+        self.put(Tree::Meta, meta::POSITION, position.encode().to_vec());
     }
 
     pub(crate) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
@@ -85,8 +135,15 @@ impl<'a> Txn<'a> {
         Ok(())
     }
 
+    /// Returns true if there is nothing to commit.
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && self.entries.is_empty()
+    }
+
+    /// The greatest key written here.
+    pub(crate) fn last_written(&self, tree: Tree) -> Option<Vec<u8>> {
+        let (key, _) = self.writes.get(&tree)?.last_key_value()?;
+        Some(key.clone())
     }
 
     /// Rows written so far.
@@ -94,8 +151,38 @@ impl<'a> Txn<'a> {
         self.writes.values().map(BTreeMap::len).sum()
     }
 
-    /// Commits everything at once, durably.
-    pub(crate) fn commit(self) -> Result<(), EngineError> {
+    fn notes_moment(&self) -> bool {
+        let rows = self.writes.get(&Tree::History);
+        rows.is_some_and(|rows| rows.keys().any(|key| is_moment(key)))
+    }
+
+    /// Commits everything: the entries durably in the log, then the rows at once in the engine.
+    ///
+    /// # Errors
+    /// Of the log, with nothing stored; [`StoreError::NotShown`] where the entries are stored and the engine did
+    /// not take the rows.
+    pub(crate) fn commit(mut self) -> Result<(), StoreError> {
+        debug_assert!(
+            self.entries.is_empty() || self.journal.is_some(),
+            "entries need a journal"
+        );
+        let mut stored = false;
+        if let Some(journal) = self.journal
+            && !self.entries.is_empty()
+            && let Some(appended) = journal.append(&self.entries, self.notes_moment())?
+        {
+            for (index, key, count) in std::mem::take(&mut self.deltas) {
+                if let Some(place) = appended.places.get(index) {
+                    let row = DeltaRow::Placed {
+                        count,
+                        place: *place,
+                    };
+                    self.put(Tree::Logs, &key, row.encode());
+                }
+            }
+            self.reach(&appended.end);
+            stored = true;
+        }
         let mut batch = Batch::new();
         for (tree, writes) in &self.writes {
             for (key, value) in writes {
@@ -105,7 +192,13 @@ impl<'a> Txn<'a> {
                 }
             }
         }
-        self.engine.commit(&batch)
+        self.engine.commit(&batch).map_err(|source| {
+            if stored {
+                StoreError::NotShown { source }
+            } else {
+                StoreError::Engine(source)
+            }
+        })
     }
 }
 

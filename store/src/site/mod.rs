@@ -1,42 +1,49 @@
-//! One site's store: the one door through which claims, bodies and trust enter, and the rows behind it.
+//! One site's store: the door through which claims, bodies and trust enter, and the small state behind it.
 //!
-//! Feeds, peers and bundles end in the same steps: bodies are written first (content-addressed, so writing
-//! them early or twice means nothing), then claims and positions of each delta commit in one transaction,
-//! then the view follows by a redo that can be repeated. In memory lies only what is small: the
-//! allow-list, chains, tips, states; it is loaded again after any write that failed.
+//! Feeds, peers and bundles end in the same steps: bodies are written to the packs first, then claims and
+//! positions of each delta are one group of the log, durable before the engine's rows follow in one transaction,
+//! then the view follows. In memory lies only what is small: the allow-list, chains, tips, states; it is loaded
+//! again after any write that failed.
 
 pub(crate) mod bodies;
-pub(crate) mod migrate;
+pub(crate) mod open;
 pub(crate) mod query;
 pub(crate) mod rehearsal;
 pub(crate) mod replica;
 pub(crate) mod state;
 #[cfg(test)]
+pub(crate) mod test_parts;
+#[cfg(test)]
 mod tests;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId, UnixMillis};
+use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
+pub use self::open::StoreParts;
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
 
 use self::bodies::BodyStore;
 use self::state::State;
-use crate::activity::Origin;
 use crate::documents::KeptMutes;
 use crate::engine::{ByteCount, Engine};
 use crate::error::StoreError;
+use crate::journal::Journal;
+use crate::rows::txn::Txn;
 use crate::trust::ListedSite;
 
 /// Everything one site keeps.
 pub struct SiteStore {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) journal: Journal,
     pub(crate) bodies: BodyStore,
     pub(crate) state: RwLock<State>,
+    /// The log may hold what the engine does not: an apply failed.
+    pub(crate) behind: AtomicBool,
     /// Raised before each change: equal values before and after mean that nothing changed between.
     pub(crate) revision: AtomicU64,
     pub(crate) settings: RwLock<starling_view::Settings>,
@@ -63,63 +70,6 @@ pub struct SiteOptions<'a> {
 }
 
 impl SiteStore {
-    /// Opens the store of `chain`'s site in an engine; makes it one if the engine is empty.
-    ///
-    /// Migrates older schemas, loads the small state, and finishes a redo that a crash cut off.
-    ///
-    /// # Errors
-    /// [`StoreError`]: another site's store, a newer schema, damage.
-    pub fn open(
-        engine: Arc<dyn Engine>,
-        chain: &CertificateChain,
-        options: &SiteOptions<'_>,
-    ) -> Result<Self, StoreError> {
-        let site = chain.site();
-        migrate::migrate(engine.as_ref(), site)?;
-        let bodies = BodyStore::open(engine.clone(), options.compression_level)?;
-        let state = State::load(engine.as_ref(), site)?;
-        let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
-        let store = Self {
-            engine,
-            bodies,
-            state: RwLock::new(state),
-            revision: AtomicU64::new(0),
-            settings: RwLock::new((options.settings)(&listed)),
-            clock: options.clock.clone(),
-            mutes: Mutex::default(),
-            compression_level: options.compression_level,
-            max_delta_claims: options.max_delta_claims,
-        };
-        {
-            let mut state = store.write()?;
-            store.begin_history(&mut state)?;
-            store.keep_chain(&mut state, chain)?;
-            for id in state.logs.keys().copied().collect::<Vec<_>>() {
-                store.follow_chain(&mut state, id)?;
-            }
-            store.find_wanted(&mut state)?;
-            store.note_settings(&mut state)?;
-            store.accept_whole(&mut state)?;
-            store.redo(
-                &mut state,
-                &Origin {
-                    bundle: None,
-                    at: (store.clock)(),
-                },
-            )?;
-        }
-        Ok(store)
-    }
-
-    /// Whether an engine holds a site's store, of whatever schema. An empty one is made a store by
-    /// [`open`](Self::open).
-    ///
-    /// # Errors
-    /// [`StoreError`] of the engine.
-    pub fn is_made(engine: &dyn Engine) -> Result<bool, StoreError> {
-        migrate::is_made(engine)
-    }
-
     /// The site.
     ///
     /// # Errors
@@ -150,12 +100,30 @@ impl SiteStore {
         &self.engine
     }
 
-    /// Bytes on disk.
+    /// Bytes on disk: log, packs and engine.
     ///
     /// # Errors
     /// When the files cannot be examined.
-    pub fn size_on_disk(&self) -> Result<ByteCount, StoreError> {
-        Ok(self.engine.size_on_disk()?)
+    pub fn size_on_disk(&self) -> Result<StoreSize, StoreError> {
+        Ok(StoreSize {
+            log: ByteCount(self.journal.log().size_on_disk().map_err(StoreError::Measure)?),
+            packs: ByteCount(self.bodies.packs().size_on_disk()),
+            engine: self.engine.size_on_disk()?,
+        })
+    }
+
+    /// Makes the engine durable up to where it is, so that the next start has little to replay.
+    ///
+    /// # Errors
+    /// Of the engine; nothing acknowledged rests on it.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.engine.checkpoint()?;
+        self.journal.log().sync_tip().map_err(StoreError::Measure)
+    }
+
+    /// Begins a transaction whose entries go to the log.
+    pub(crate) fn txn(&self) -> Txn<'_> {
+        Txn::over(self.engine.as_ref(), &self.journal)
     }
 
     /// Where the store lies.
@@ -167,7 +135,13 @@ impl SiteStore {
     /// The schema version of the rows.
     #[must_use]
     pub const fn schema() -> u32 {
-        migrate::SCHEMA
+        open::SCHEMA
+    }
+
+    /// Returns true if nothing can be changed: the disk was full when the site was opened.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.journal.is_read_only()
     }
 
     pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
@@ -177,31 +151,80 @@ impl SiteStore {
     pub(crate) fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
         let mut state = self.state.write().map_err(|_| StoreError::Poisoned)?;
         self.revision.fetch_add(1, Ordering::SeqCst);
-        state.history.begin((self.clock)());
+        let now = (self.clock)();
+        self.journal.begin(now);
+        state.history.begin(now);
         Ok(state)
     }
 
     /// Runs a change of the state; if it fails anywhere, the state is loaded again from its rows.
+    ///
+    /// # Errors
+    /// Those of the change; [`StoreError::NotShown`] if an earlier change is stored and still not shown.
     pub(crate) fn change<T>(
         &self,
         change: impl FnOnce(&mut State) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut state = self.write()?;
-        let site = state.site;
-        change(&mut state).inspect_err(|_| {
-            // A stopped engine cannot be read either; it then answers every later call with that.
-            if let Ok(loaded) = State::load(self.engine.as_ref(), site) {
-                *state = loaded;
-                if self.find_wanted(&mut state).is_err() {
-                    // What is wanted is not known: nothing more may be accepted until the store is opened again.
-                    let reason = "the store failed and could not be read again: restart starling";
-                    state
-                        .logs
-                        .values_mut()
-                        .for_each(|log| log.hold = Some(reason.to_owned()));
-                }
+        self.catch_up(&mut state)?;
+        change(&mut state).inspect_err(|_| self.load_again(&mut state))
+    }
+
+    /// Applies what the log holds and the engine does not, after an apply that failed.
+    fn catch_up(&self, state: &mut State) -> Result<(), StoreError> {
+        if !self.behind.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let caught_up = self.engine_position().and_then(|from| {
+            *state = State::load(self.engine.as_ref(), state.site)?;
+            self.replay(state, from, &|_| {})?;
+            self.find_wanted(state)
+        });
+        if let Err(error) = caught_up {
+            self.load_again(state);
+            return Err(error);
+        }
+        self.behind.store(false, Ordering::SeqCst);
+        // What is replayed is history already: the change that comes now is one of its own.
+        state.history.begin((self.clock)());
+        Ok(())
+    }
+
+    fn load_again(&self, state: &mut State) {
+        if !self.journal.is_trial() {
+            self.behind.store(true, Ordering::SeqCst);
+        }
+        // A stopped engine cannot be read either; it then answers every later call with that.
+        if let Ok(loaded) = State::load(self.engine.as_ref(), state.site) {
+            *state = loaded;
+            if self.find_wanted(state).is_err() {
+                // What is wanted is not known: nothing more may be accepted until the store is opened again.
+                let reason = "the store failed and could not be read again: restart starling";
+                state
+                    .logs
+                    .values_mut()
+                    .for_each(|log| log.hold = Some(reason.to_owned()));
             }
-        })
+        }
+    }
+}
+
+/// What a site's store takes on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreSize {
+    /// The log.
+    pub log: ByteCount,
+    /// The packs of record bodies.
+    pub packs: ByteCount,
+    /// The engine.
+    pub engine: ByteCount,
+}
+
+impl StoreSize {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> ByteCount {
+        ByteCount(self.log.0 + self.packs.0 + self.engine.0)
     }
 }
 

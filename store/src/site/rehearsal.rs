@@ -6,7 +6,6 @@ use std::sync::{Arc, RwLock};
 use crate::SiteStore;
 use crate::engine::{Engine, EngineError, OverlayEngine};
 use crate::error::StoreError;
-use crate::site::bodies::BodyStore;
 use crate::site::state::State;
 
 /// Rehearsals that others may spoil by writing meanwhile; the one after them keeps writers waiting.
@@ -46,9 +45,11 @@ impl SiteStore {
         let engine: Arc<dyn Engine> = Arc::new(OverlayEngine::new(self.engine.clone(), layer));
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?.clone();
         Ok(Self {
-            bodies: BodyStore::open(engine.clone(), self.compression_level)?,
+            bodies: self.bodies.on_copy(engine.clone()),
+            journal: self.journal.trial(),
             engine,
             state: RwLock::new(state.clone()),
+            behind: Default::default(),
             revision: Default::default(),
             settings: RwLock::new(settings),
             clock: self.clock.clone(),

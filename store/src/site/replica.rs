@@ -173,7 +173,7 @@ impl Replica for SharedReplica {
         for hash in hashes {
             let body = match self.store.bodies.get(hash) {
                 // A damaged body is as good as none: another peer may have it whole.
-                Err(StoreError::DamagedBody { .. } | StoreError::MissingDictionary { .. }) => None,
+                Err(StoreError::DamagedBody { .. }) => None,
                 found => found.map_err(|error| failed("reading bodies", error))?,
             };
             bytes += body.as_ref().map_or(0, Vec::len);

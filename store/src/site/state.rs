@@ -248,6 +248,14 @@ impl State {
         self.log_id(LogNumber::from_bytes(key.get(1..4)?)?)
     }
 
+    /// The local number of a log whose author is known.
+    pub(crate) fn log_number(&self, id: &LogId) -> Option<LogNumber> {
+        Some(LogNumber {
+            author: *self.authors.get(&id.site)?,
+            lane: id.lane,
+        })
+    }
+
     pub(crate) fn log_id(&self, number: LogNumber) -> Option<LogId> {
         Some(LogId {
             site: *self.sites.get(&number.author)?,

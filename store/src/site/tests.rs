@@ -13,7 +13,10 @@ use starling_protocol::{
 use starling_sync::AppendProblem;
 use starling_view::{Action, Settings, ViewPolicy};
 
+use super::test_parts::open_on;
 use super::*;
+use crate::activity::Origin;
+use crate::disk::MemoryDisk;
 use crate::engine::{FaultPlan, MemoryEngine};
 use crate::{AllowedSources, Event, EventNumber, FoundRecord, Happening, LedgerEntry, Retention};
 
@@ -22,11 +25,12 @@ struct TestSite {
     chain: CertificateChain,
     root: SigningKey,
     key: SigningKey,
+    disk: MemoryDisk,
     engine: Arc<MemoryEngine>,
     store: SiteStore,
 }
 
-fn open(engine: Arc<MemoryEngine>, chain: &CertificateChain) -> SiteStore {
+fn open(disk: &MemoryDisk, engine: Arc<MemoryEngine>, chain: &CertificateChain) -> SiteStore {
     let settings = |_: &[ListedSite]| Settings {
         policy: ViewPolicy::default().compile(chain.site()),
         decisions: Default::default(),
@@ -38,7 +42,7 @@ fn open(engine: Arc<MemoryEngine>, chain: &CertificateChain) -> SiteStore {
         max_delta_claims: 1_024,
         clock: Arc::new(|| UnixMillis::EPOCH),
     };
-    SiteStore::open(engine, chain, &options).unwrap()
+    open_on(disk, engine, chain, &options).unwrap()
 }
 
 impl TestSite {
@@ -47,11 +51,13 @@ impl TestSite {
         let key = SigningKey::from_seed(&[seed + 100; 32]);
         let chain = CertificateChain::genesis(name.parse().unwrap(), &root, &key, UnixMillis::EPOCH);
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
-        let store = open(engine.clone(), &chain);
+        let disk = MemoryDisk::default();
+        let store = open(&disk, engine.clone(), &chain);
         Self {
             chain,
             root,
             key,
+            disk,
             engine,
             store,
         }
@@ -312,16 +318,16 @@ fn a_reopened_store_is_what_was_acknowledged() {
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     b.pull_from(&a);
     // Reopened between holding and accepting, it still knows what it wants.
-    let b2 = open(b.engine.clone(), &b.chain);
+    let b2 = open(&b.disk, b.engine.clone(), &b.chain);
     assert_eq!(b2.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
     assert_eq!(b2.held_root().unwrap(), a.store.held_root().unwrap());
-    let a2 = open(a.engine.clone(), &a.chain);
+    let a2 = open(&a.disk, a.engine.clone(), &a.chain);
     assert_eq!(a2.knowledge_root().unwrap(), a.root());
     assert!(a2.doctor(false).unwrap().healthy());
 }
 
 #[test]
-fn the_doctor_names_a_lost_body_and_a_rebuild_wants_it_again() {
+fn doctor_names_a_damaged_body_and_a_rebuild_wants_it_again() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -330,9 +336,13 @@ fn the_doctor_names_a_lost_body_and_a_rebuild_wants_it_again() {
     b.store.accept(&Origin::default()).unwrap();
     let key = ClaimKey::record(&source(), &"P-2".parse().unwrap());
     let lost = b.store.accepted_content(a.own(), &key).unwrap().unwrap();
-    let mut batch = crate::engine::Batch::new();
-    batch.delete(crate::engine::Tree::Bodies, lost.as_bytes());
-    crate::engine::Engine::commit(b.engine.as_ref(), &batch).unwrap();
+    let place = b.store.bodies.place(&lost).unwrap().unwrap();
+    let middle = usize::try_from(place.offset).unwrap() + place.length as usize / 2;
+    b.disk.damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
+    assert!(matches!(
+        b.store.body(&lost),
+        Err(StoreError::DamagedBody { .. })
+    ));
     let found = b.store.doctor(false).unwrap();
     assert!(!found.healthy());
     assert!(b.store.doctor(true).unwrap().healthy());
@@ -517,7 +527,7 @@ fn what_a_crash_left_complete_is_accepted_at_the_next_start() {
     b.pull_from(&a);
     assert_eq!(b.pull_bodies_from(&a), 1);
     // Killed here: bodies are stored, nothing is accepted yet.
-    let again = open(b.engine.clone(), &b.chain);
+    let again = open(&b.disk, b.engine.clone(), &b.chain);
     assert_eq!(again.knowledge_root().unwrap(), a.root());
 }
 

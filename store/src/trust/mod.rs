@@ -14,11 +14,13 @@ use starling_protocol::{
 use starling_sync::Learned;
 
 use crate::SiteStore;
-use crate::deltas::extend::Entry;
-use crate::engine::{Direction, Tree};
+use crate::deltas::extend::{Entering, PlacedDelta};
+use crate::engine::Tree;
 use crate::error::StoreError;
+use crate::journal::Entry;
+use crate::journal::apply::{ask_for_rebuild, end_fork, end_head, write_chain};
 use crate::rows::txn::Txn;
-use crate::rows::{delta_key, sites, split_claim_key};
+use crate::rows::{DeltaRow, damaged, sites, split_claim_key};
 use crate::site::state::{Log, LogId, State, checks_of, head_of};
 
 impl SiteStore {
@@ -63,7 +65,7 @@ impl SiteStore {
             if let Some(chain) = chain {
                 self.keep_chain(state, chain)?;
             }
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             write_listed(&mut txn, state, listed)?;
             self.rescope(txn, state)
         })
@@ -86,7 +88,7 @@ impl SiteStore {
             let mut after = before.clone();
             change(&mut after);
             (after.slug, after.site) = (before.slug, before.site);
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             write_listed(&mut txn, state, after.clone())?;
             self.rescope(txn, state)?;
             Ok(after)
@@ -104,8 +106,9 @@ impl SiteStore {
             };
             let removed = state.listed.remove(slug).ok_or_else(missing)?;
             state.history.note_listed(slug, Some(&removed));
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             txn.delete(Tree::Sites, &listed_key(slug));
+            txn.log(Entry::Unlisted(slug.clone()));
             self.rescope(txn, state)?;
             Ok(removed)
         })
@@ -118,6 +121,7 @@ impl SiteStore {
     /// `txn` holds the change of the list: it commits with what follows from it, or not at all.
     fn rescope(&self, mut txn: Txn<'_>, state: &mut State) -> Result<(), StoreError> {
         let mut affected = false;
+        let mut taken_back = Vec::new();
         let ids: Vec<LogId> = state.logs.keys().copied().collect();
         for id in ids {
             let allowed: Vec<_> = match state.logs.get(&id) {
@@ -141,8 +145,15 @@ impl SiteStore {
                     row.accepted_state = starling_protocol::SourceState::default();
                     let key = sites::source(log.number, crate::rows::source_text(source.as_ref()));
                     txn.put(Tree::Sites, &key, row.encode());
+                    taken_back.push((id, source.clone(), ClaimNumber::NONE));
                 }
             }
+        }
+        if !taken_back.is_empty() {
+            txn.log(Entry::Accepted {
+                bundle: None,
+                positions: taken_back,
+            });
         }
         if affected {
             txn.put(Tree::Meta, crate::rows::meta::REBUILD, b"scope".to_vec());
@@ -154,7 +165,7 @@ impl SiteStore {
             self.find_wanted(state)?;
             // What came into scope and has its bodies already counts at once.
             self.accept_whole(state)?;
-            self.redo(state, &crate::activity::events::Origin::default())?;
+            self.show(state, &crate::activity::events::Origin::default())?;
         }
         Ok(())
     }
@@ -211,19 +222,11 @@ impl SiteStore {
             }
             return Ok(learned);
         }
-        let (author, new) = state.number_for(&site)?;
-        let mut txn = Txn::new(self.engine.as_ref());
-        if new {
-            txn.put(
-                Tree::Sites,
-                &sites::by_site(sites::AUTHOR, &site),
-                author.0.to_be_bytes().to_vec(),
-            );
-        }
-        txn.put(Tree::Sites, &sites::by_site(sites::CHAIN, &site), kept.to_bytes());
+        let mut txn = self.txn();
+        write_chain(&mut txn, state, &kept)?;
+        let bytes = kept.to_bytes();
+        txn.log(Entry::Chain { site, bytes });
         txn.commit()?;
-        state.add_author(site, author);
-        state.chains.insert(site, kept);
         for lane in Lane::ALL {
             self.follow_chain(state, LogId { site, lane })?;
         }
@@ -239,6 +242,7 @@ impl SiteStore {
         let Some(start) = chain.epoch_start(newest, id.lane) else {
             return Ok(());
         };
+        let chain = chain.clone();
         let forked = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
         let past_end = log.tip.epoch < newest && log.tip.cursor.number > start.number;
         let stale_head = log
@@ -246,32 +250,20 @@ impl SiteStore {
             .as_ref()
             .is_some_and(|head| head.head().epoch < newest && head.head().number > start.number);
         if stale_head || (forked && log.tip.epoch >= newest) {
-            // The log went on in the new epoch: proof and head of the closed one are history.
-            let number = log.number;
-            let mut txn = Txn::new(self.engine.as_ref());
-            txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
-            let checks = log.checks();
+            // The log went on in the new epoch: proof and head of the closed one are history. Where what is held
+            // may be the branch that lost, the proof is still needed.
+            let settled = log.tip.epoch >= newest && log.fork.is_some();
+            let mut txn = self.txn();
             if stale_head {
-                txn.delete(Tree::Sites, &sites::by_log(sites::HEAD, number));
-            }
-            if forked && log.tip.epoch < newest {
-                // The proof is still needed: it says that what is held may be the branch that lost.
-                txn = Txn::new(self.engine.as_ref());
-                txn.delete(Tree::Sites, &sites::by_log(sites::HEAD, number));
-            }
-            if stale_head {
-                state.history.note_checks(number, &checks, &BTreeMap::new());
+                end_head(&mut txn, state, id);
+                txn.log(Entry::HeadEnded(id));
                 state.history.write(&mut txn);
             }
-            txn.commit()?;
-            if let Some(log) = state.logs.get_mut(&id) {
-                if stale_head {
-                    log.head = None;
-                }
-                if log.tip.epoch >= newest {
-                    log.fork = None;
-                }
+            if settled {
+                end_fork(&mut txn, state, id);
+                txn.log(Entry::ForkEnded(id));
             }
+            txn.commit()?;
         }
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
@@ -323,88 +315,99 @@ impl SiteStore {
 
     /// Gives up the claims of a log after `keep` and derives the rest anew from its deltas.
     pub(crate) fn truncate(&self, state: &mut State, id: LogId, keep: ClaimNumber) -> Result<(), StoreError> {
+        // One transaction: the log is either as it was or as the certificate says.
+        let mut txn = self.txn();
+        self.cut(&mut txn, state, id, keep)?;
+        txn.log(Entry::Cut { log: id, keep });
+        txn.commit()?;
+        self.find_wanted(state)?;
+        self.accept_whole(state)?;
+        self.show(state, &crate::activity::events::Origin::default())?;
+        Ok(())
+    }
+
+    /// Writes the rows of a log that ends at `keep`; the history begins anew with it.
+    pub(crate) fn cut(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        keep: ClaimNumber,
+    ) -> Result<(), StoreError> {
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
-        let (number, head, old_tip) = (log.number, log.head.clone(), log.tip.cursor.number);
+        let (number, head) = (log.number, log.head.clone());
         let mut kept = Vec::new();
-        if keep > ClaimNumber::NONE {
-            self.scan_deltas(number, ClaimNumber::NONE, keep, &mut |_, delta| {
-                kept.push(delta.to_vec());
-                ControlFlow::Continue(())
-            })?;
+        let mut dropped = Vec::new();
+        txn.scan_prefix(Tree::Logs, &number.to_bytes(), &mut |key, row| {
+            let first = key.last_chunk::<8>().map(|first| ClaimNumber(u64::from_be_bytes(*first)));
+            match first {
+                Some(first) if first <= keep => kept.push((key.to_vec(), row.to_vec())),
+                _ => dropped.push(key.to_vec()),
+            }
+            ControlFlow::Continue(())
+        })?;
+        for key in dropped {
+            txn.delete(Tree::Logs, &key);
         }
-        // One transaction: the log is either as it was or as the certificate says.
-        let mut txn = Txn::new(self.engine.as_ref());
         let mut gone = Vec::new();
-        self.engine
-            .scan_prefix(Tree::Claims, &[], Direction::Forward, &mut |key, _| {
-                if split_claim_key(key).is_some_and(|(_, log)| log == number) {
-                    gone.push(key.to_vec());
-                }
-                ControlFlow::Continue(())
-            })?;
+        txn.scan_prefix(Tree::Claims, &[], &mut |key, _| {
+            if split_claim_key(key).is_some_and(|(_, log)| log == number) {
+                gone.push(key.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
         for key in gone {
             txn.delete(Tree::Claims, &key);
         }
-        let mut dropped = Vec::new();
-        self.scan_deltas(number, keep, old_tip, &mut |first, _| {
-            dropped.push(first);
+        let mut rows = Vec::new();
+        let sources = sites::by_log(sites::SOURCE, number);
+        txn.scan_prefix(Tree::Sites, &sources, &mut |key, _| {
+            rows.push(key.to_vec());
             ControlFlow::Continue(())
         })?;
-        for first in dropped {
-            txn.delete(Tree::Logs, &delta_key(number, first));
-        }
-        let mut rows = Vec::new();
-        self.engine.scan_prefix(
-            Tree::Sites,
-            &sites::by_log(sites::SOURCE, number),
-            Direction::Forward,
-            &mut |key, _| {
-                rows.push(key.to_vec());
-                ControlFlow::Continue(())
-            },
-        )?;
         for key in rows {
             txn.delete(Tree::Sites, &key);
         }
         txn.delete(Tree::Sites, &sites::by_log(sites::LOG, number));
         txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
-        txn.put(Tree::Meta, crate::rows::meta::REBUILD, b"log".to_vec());
+        ask_for_rebuild(txn, state);
         let mut fresh = Log::new(number);
         fresh.head = head;
         state.logs.insert(id, fresh);
-        let Some(chain) = state.chains.get(&id.site).cloned() else {
-            return Ok(());
-        };
-        let entry = if id.site == state.site {
-            Entry::Own
+        let entering = if id.site == state.site {
+            Entering::Own
         } else {
-            Entry::Foreign
+            Entering::Foreign
         };
-        for bytes in kept {
-            let delta = starling_protocol::Delta::decode(&bytes)
-                .and_then(|delta| delta.verify(&chain))
-                .map_err(|_| crate::rows::damaged(Tree::Logs, &number.to_bytes(), "a delta"))?;
-            if self.extend(&mut txn, state, id, &delta, entry)?.is_some() {
-                return Err(crate::rows::damaged(
-                    Tree::Logs,
-                    &number.to_bytes(),
-                    "a delta that was held",
-                ));
-            }
+        for (key, row) in kept {
+            self.place_again(txn, state, id, (&key, &row), entering)?;
         }
         // Numbers after `keep` will mean other claims: there is no way back to before.
-        for key in self.superseded_after(number, keep)? {
+        for key in self.superseded_after(txn, number, keep)? {
             txn.delete(Tree::History, &key);
         }
-        state.history.begin_anew(&mut txn);
-        txn.commit()?;
-        state.rebuild = true;
-        self.find_wanted(state)?;
-        self.accept_whole(state)?;
-        self.redo(state, &crate::activity::events::Origin::default())?;
+        state.history.begin_anew(txn);
         Ok(())
+    }
+
+    /// Derives the rows of a delta that is held: it was judged when it was placed.
+    fn place_again(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        (key, row): (&[u8], &[u8]),
+        entering: Entering,
+    ) -> Result<(), StoreError> {
+        let bad = |_| damaged(Tree::Logs, key, "a delta");
+        let bytes = self.delta_of(key, row)?;
+        let delta = starling_protocol::Delta::decode(&bytes).map_err(bad)?;
+        let claims = delta.reopen().map_err(bad)?;
+        let placed = PlacedDelta::replayed(&delta, &claims);
+        let row = DeltaRow::decode(row).ok_or_else(|| damaged(Tree::Logs, key, "the place of a delta"))?;
+        self.extend(txn, state, id, &placed, entering, Some(row)).map(|_| ())
     }
 
     /// Up to where a site is known to hold logs: by the bundles that it exported itself.
@@ -416,24 +419,7 @@ impl SiteStore {
         let Some(row) = self.engine.get(Tree::Sites, &key)? else {
             return Ok(BTreeMap::new());
         };
-        let mut holdings = BTreeMap::new();
-        for entry in row.chunks(41) {
-            let parts = entry.split_first_chunk::<32>().and_then(|(site, rest)| {
-                let (&lane, number) = rest.split_first()?;
-                let number = u64::from_le_bytes(number.try_into().ok()?);
-                Some((
-                    LogId {
-                        site: SiteId::from_bytes(*site),
-                        lane: Lane::from_number(lane)?,
-                    },
-                    ClaimNumber(number),
-                ))
-            });
-            let (id, number) =
-                parts.ok_or_else(|| crate::rows::damaged(Tree::Sites, &key, "a site's holdings"))?;
-            holdings.insert(id, number);
-        }
-        Ok(holdings)
+        holdings_of(&key, &row)
     }
 
     /// Notes up to where a site holds logs; never lowers what is known.
@@ -447,15 +433,12 @@ impl SiteStore {
                 let known = holdings.entry(id).or_insert(number);
                 *known = number.max(*known);
             }
-            let mut row = Vec::with_capacity(holdings.len() * 41);
-            for (id, number) in holdings {
-                row.extend_from_slice(id.site.as_bytes());
-                row.push(id.lane.number());
-                row.extend_from_slice(&number.0.to_le_bytes());
-            }
-            let mut txn = Txn::new(self.engine.as_ref());
-            txn.put(Tree::Sites, &sites::by_site(sites::HOLDINGS, site), row);
-            Ok(txn.commit()?)
+            let held: Vec<_> = holdings.into_iter().collect();
+            let mut txn = self.txn();
+            let key = sites::by_site(sites::HOLDINGS, site);
+            txn.put(Tree::Sites, &key, holdings_row(held.clone()));
+            txn.log(Entry::Holdings { site: *site, held });
+            txn.commit()
         })
     }
 
@@ -481,13 +464,11 @@ impl SiteStore {
             }
         }
         self.change(|state| {
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             let number = self.ensure_log(&mut txn, state, id)?;
-            txn.put(
-                Tree::Sites,
-                &sites::by_log(sites::HEAD, number),
-                head.as_bytes().to_vec(),
-            );
+            let bytes = head.as_bytes().to_vec();
+            txn.put(Tree::Sites, &sites::by_log(sites::HEAD, number), bytes.clone());
+            txn.log(Entry::Head { log: id, bytes });
             let before = state.logs.get(&id).map(Log::checks).unwrap_or_default();
             state.history.note_checks(number, &before, &checks_of(Some(head)));
             state.history.write(&mut txn);
@@ -516,7 +497,7 @@ impl SiteStore {
                 site: state.site,
                 lane,
             };
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             let number = self.ensure_log(&mut txn, state, id)?;
             check_not_behind(state, id)?;
             let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
@@ -534,11 +515,9 @@ impl SiteStore {
                 ..head_of(id, log)
             };
             let head = head.sign(key);
-            txn.put(
-                Tree::Sites,
-                &sites::by_log(sites::HEAD, number),
-                head.as_bytes().to_vec(),
-            );
+            let bytes = head.as_bytes().to_vec();
+            txn.put(Tree::Sites, &sites::by_log(sites::HEAD, number), bytes.clone());
+            txn.log(Entry::Head { log: id, bytes });
             history.note_checks(number, &log.checks(), &checks_of(Some(&head)));
             history.write(&mut txn);
             txn.commit()?;
@@ -570,7 +549,7 @@ impl SiteStore {
             {
                 return Ok(false);
             }
-            let mut txn = Txn::new(self.engine.as_ref());
+            let mut txn = self.txn();
             let number = self.ensure_log(&mut txn, state, id)?;
             let Some(log) = state.logs.get_mut(&id) else {
                 return Ok(false);
@@ -578,7 +557,9 @@ impl SiteStore {
             if log.fork.is_some() {
                 return Ok(false);
             }
-            txn.put(Tree::Sites, &sites::by_log(sites::FORK, number), proof.to_bytes());
+            let bytes = proof.to_bytes();
+            txn.put(Tree::Sites, &sites::by_log(sites::FORK, number), bytes.clone());
+            txn.log(Entry::Fork { log: id, bytes });
             txn.commit()?;
             log.fork = Some(proof.clone());
             Ok(true)
@@ -586,16 +567,52 @@ impl SiteStore {
     }
 }
 
-fn listed_key(slug: &SiteSlug) -> Vec<u8> {
+pub(crate) fn listed_key(slug: &SiteSlug) -> Vec<u8> {
     [&[sites::LISTED], slug.as_str().as_bytes()].concat()
 }
 
+pub(crate) fn listed_row(listed: &ListedSite) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(listed).map_err(|_| damaged(Tree::Sites, &[], "a listed site to write"))
+}
+
+/// Reads the row that says up to where a site holds logs.
+pub(crate) fn holdings_of(key: &[u8], row: &[u8]) -> Result<BTreeMap<LogId, ClaimNumber>, StoreError> {
+    let mut holdings = BTreeMap::new();
+    for entry in row.chunks(41) {
+        let parts = entry.split_first_chunk::<32>().and_then(|(site, rest)| {
+            let (&lane, number) = rest.split_first()?;
+            let number = u64::from_le_bytes(number.try_into().ok()?);
+            Some((
+                LogId {
+                    site: SiteId::from_bytes(*site),
+                    lane: Lane::from_number(lane)?,
+                },
+                ClaimNumber(number),
+            ))
+        });
+        let (id, number) =
+            parts.ok_or_else(|| damaged(Tree::Sites, key, "a site's holdings"))?;
+        holdings.insert(id, number);
+    }
+    Ok(holdings)
+}
+
+/// The row that says up to where a site holds logs.
+pub(crate) fn holdings_row(held: Vec<(LogId, ClaimNumber)>) -> Vec<u8> {
+    let mut row = Vec::with_capacity(held.len() * 41);
+    for (id, number) in held {
+        row.extend_from_slice(id.site.as_bytes());
+        row.push(id.lane.number());
+        row.extend_from_slice(&number.0.to_le_bytes());
+    }
+    row
+}
+
 fn write_listed(txn: &mut Txn<'_>, state: &mut State, listed: ListedSite) -> Result<(), StoreError> {
-    let row = serde_json::to_vec(&listed)
-        .map_err(|_| crate::rows::damaged(Tree::Sites, &[], "a listed site to write"))?;
-    txn.put(Tree::Sites, &listed_key(&listed.slug), row);
+    txn.put(Tree::Sites, &listed_key(&listed.slug), listed_row(&listed)?);
     let before = state.listed.get(&listed.slug).cloned();
     state.history.note_listed(&listed.slug, before.as_ref());
+    txn.log(Entry::Listed(listed.clone()));
     state.listed.insert(listed.slug.clone(), listed);
     Ok(())
 }

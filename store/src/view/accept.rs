@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
 use serde::{Deserialize, Serialize};
-use starling_protocol::{Claim, ClaimKey, ClaimNumber, Delta, KeyRef, Lane, SiteId, Source};
+use starling_protocol::{BundleHash, Claim, ClaimKey, ClaimNumber, Delta, KeyRef, Lane, SiteId, Source};
 use starling_view::RecordKey;
 
 use crate::SiteStore;
 use crate::activity::events::{EventContext, Origin};
 use crate::engine::{Direction, PageLimit, Tree};
 use crate::error::StoreError;
+use crate::journal::Entry;
 use crate::history::SettingsBefore;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, claim_key, damaged, meta, sites, source_text, split_claim_key};
@@ -60,25 +61,30 @@ impl SiteStore {
     /// [`StoreError`] of the engine or the view.
     pub fn accept(&self, origin: &Origin) -> Result<Accepted, StoreError> {
         self.change(|state| {
-            let mut txn = Txn::new(self.engine.as_ref());
-            let logs = accept_complete(&mut txn, state);
+            let mut txn = self.txn();
+            let logs = accept_complete(&mut txn, state, origin.bundle);
             if !txn.is_empty() {
+                self.bodies.sync()?;
                 txn.commit()?;
             }
-            let view = self.redo(state, origin)?;
+            let view = self.show(state, origin)?;
             Ok(Accepted { logs, view })
         })
     }
 
     /// Accepts what a crash or a change of scope left complete and not accepted.
     pub(crate) fn accept_whole(&self, state: &mut State) -> Result<(), StoreError> {
-        let mut txn = Txn::new(self.engine.as_ref());
-        accept_complete(&mut txn, state);
-        if txn.is_empty() { Ok(()) } else { Ok(txn.commit()?) }
+        let mut txn = self.txn();
+        accept_complete(&mut txn, state, None);
+        if txn.is_empty() {
+            return Ok(());
+        }
+        self.bodies.sync()?;
+        txn.commit()
     }
 
     /// Shows in the view what is accepted and not shown yet.
-    pub(crate) fn redo(&self, state: &mut State, origin: &Origin) -> Result<ViewCounts, StoreError> {
+    pub(crate) fn show(&self, state: &mut State, origin: &Origin) -> Result<ViewCounts, StoreError> {
         let mut counts = ViewCounts::default();
         if state.rebuild {
             self.rebuild_view(state)?;
@@ -90,13 +96,13 @@ impl SiteStore {
             .map(|(id, _)| *id)
             .collect();
         for id in behind {
-            self.redo_log(state, id, origin, &mut counts)?;
+            self.show_log(state, id, origin, &mut counts)?;
         }
         self.follow_documents(state, origin)?;
         Ok(counts)
     }
 
-    fn redo_log(
+    fn show_log(
         &self,
         state: &mut State,
         id: LogId,
@@ -146,7 +152,7 @@ impl SiteStore {
             up_to: to,
         };
         let mut bad = false;
-        self.scan_deltas(log.number, from, to, &mut |_, bytes| {
+        let scanned = self.scan_deltas(log.number, from, to, &mut |_, bytes| {
             let Some(claims) = claims_of(bytes) else {
                 bad = true;
                 return ControlFlow::Break(());
@@ -169,7 +175,8 @@ impl SiteStore {
             } else {
                 ControlFlow::Continue(())
             }
-        })?;
+        });
+        scanned?;
         if bad {
             return Err(damaged(Tree::Logs, &log.number.to_bytes(), "a delta"));
         }
@@ -256,7 +263,8 @@ impl SiteStore {
                 _ => break,
             }
         }
-        let mut txn = Txn::new(self.engine.as_ref());
+        self.settle_all(state)?;
+        let mut txn = self.txn();
         for log in state.logs.values_mut() {
             for (source, row) in &mut log.sources {
                 row.viewed = row.accepted;
@@ -274,7 +282,43 @@ impl SiteStore {
         Ok(())
     }
 
-    fn wipe(&self, tree: Tree) -> Result<(), StoreError> {
+    /// Settles every claim that is accepted, after a replay or a rebuild that settled none one by one.
+    fn settle_all(&self, state: &State) -> Result<(), StoreError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let limit = PageLimit {
+                rows: ROWS_PER_WIPE,
+                bytes: usize::MAX,
+            };
+            let page = self
+                .engine
+                .page(Tree::Claims, start, Bound::Unbounded, Direction::Forward, limit)?;
+            let mut txn = Txn::new(self.engine.as_ref());
+            for (key, row) in &page.rows {
+                let parts = split_claim_key(key).zip(ClaimRow::decode(row));
+                let Some(((claim_key, number), row)) = parts else {
+                    return Err(damaged(Tree::Claims, key, "a claim"));
+                };
+                if row.prior.is_none() && !row.is_tombstone() {
+                    continue;
+                }
+                let log = state.log_id(number).and_then(|id| state.logs.get(&id));
+                if let Some(log) = log {
+                    settle(&mut txn, key, &log.sources, &claim_key)?;
+                }
+            }
+            if !txn.is_empty() {
+                txn.commit()?;
+            }
+            match page.rows.into_iter().next_back() {
+                Some((key, _)) if page.more => after = Some(key),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    pub(crate) fn wipe(&self, tree: Tree) -> Result<(), StoreError> {
         loop {
             let limit = PageLimit {
                 rows: ROWS_PER_WIPE,
@@ -300,7 +344,7 @@ impl SiteStore {
 
     /// Asks for a rebuild when the view was built with other settings.
     pub(crate) fn note_settings(&self, state: &mut State) -> Result<(), StoreError> {
-        let mut txn = Txn::new(self.engine.as_ref());
+        let mut txn = self.txn();
         let found = self.engine.get(Tree::Meta, meta::VIEW_SETTINGS)?;
         match found {
             Some(found) if found == self.settings_mark()? => {}
@@ -328,8 +372,10 @@ impl SiteStore {
         let written = settings.policy.written();
         let written = serde_json::to_string(written)
             .map_err(|_| damaged(Tree::Meta, meta::VIEW_POLICY, "a policy to write"))?;
+        let mut begins_history = false;
         match (before, policy.map(String::from_utf8)) {
-            (Some(before), _) if before == mark => {}
+            // What stands there already is not told again.
+            (Some(before), _) if before == mark => return Ok(()),
             (None, _) => {}
             (Some(before), Some(Ok(policy))) if folds_alike(&settings, &before, &policy) => {
                 if let Ok(mark) = before.try_into() {
@@ -338,8 +384,16 @@ impl SiteStore {
                 }
             }
             // Folded by other rules than this build's: that view cannot be made again.
-            _ => state.history.begin_anew(txn),
+            _ => {
+                state.history.begin_anew(txn);
+                begins_history = true;
+            }
         }
+        txn.log(Entry::Settings {
+            fingerprint: mark,
+            policy: written.clone(),
+            begins_history,
+        });
         txn.put(Tree::Meta, meta::VIEW_SETTINGS, mark.to_vec());
         txn.put(Tree::Meta, meta::VIEW_POLICY, written.into_bytes());
         Ok(())
@@ -354,7 +408,7 @@ impl SiteStore {
             // Not before its turn: whoever reads the view reads it by the settings that it was folded by.
             *self.settings.write().map_err(|_| StoreError::Poisoned)? = settings;
             self.note_settings(state)?;
-            self.redo(state, &Origin::default()).map(|_| ())
+            self.show(state, &Origin::default()).map(|_| ())
         })
     }
 
@@ -433,8 +487,13 @@ struct Step {
 }
 
 /// Moves the accepted position of every source whose live bodies are here.
-pub(crate) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(SiteId, Lane, ClaimNumber)> {
+pub(crate) fn accept_complete(
+    txn: &mut Txn<'_>,
+    state: &mut State,
+    bundle: Option<BundleHash>,
+) -> Vec<(SiteId, Lane, ClaimNumber)> {
     let mut moved = Vec::new();
+    let mut positions = Vec::new();
     let ids: Vec<LogId> = state.logs.keys().copied().collect();
     for id in ids {
         let in_scope: BTreeSet<Option<Source>> = match state.logs.get(&id) {
@@ -458,6 +517,7 @@ pub(crate) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
                 history.note_position(log.number, source.as_ref(), row);
                 row.accepted = row.last;
                 row.accepted_state = row.held.clone();
+                positions.push((id, source.clone(), row.accepted));
                 txn.put(
                     Tree::Sites,
                     &sites::source(log.number, source_text(source.as_ref())),
@@ -473,6 +533,9 @@ pub(crate) fn accept_complete(txn: &mut Txn<'_>, state: &mut State) -> Vec<(Site
                 crate::deltas::logs::overview(state, id, log).accepted,
             ));
         }
+    }
+    if !positions.is_empty() {
+        txn.log(Entry::Accepted { bundle, positions });
     }
     state.history.write(txn);
     moved

@@ -198,7 +198,11 @@ fn the_kept_fold_is_found_after_a_restart_and_made_anew_when_it_is_damaged() {
     let a = TestSite::new("a", 1);
     a.mute("CVE-1");
     let TestSite {
-        chain, engine, store, ..
+        chain,
+        disk,
+        engine,
+        store,
+        ..
     } = a;
     drop(store);
     let row = engine.get(Tree::Documents, b"fold/mutes").unwrap().unwrap();
@@ -214,7 +218,7 @@ fn the_kept_fold_is_found_after_a_restart_and_made_anew_when_it_is_damaged() {
             None => batch.delete(Tree::Documents, b"fold/mutes"),
         };
         engine.commit(&batch).unwrap();
-        let store = open(engine.clone(), &chain);
+        let store = open(&disk, engine.clone(), &chain);
         let kept = store.view().unwrap().mutes().unwrap();
         assert_eq!(kept.mutes.all().len(), 1);
         assert_eq!(engine.get(Tree::Documents, b"fold/mutes").unwrap().unwrap(), row);

@@ -100,7 +100,7 @@ fn happen(author: &TestSite, site: &mut TestSite, step: &Step, at: u64) {
         }
         Step::Restart => {
             site.engine.set_plan(FaultPlan::default());
-            site.store = open(site.engine.clone(), &site.chain);
+            site.store = open(&site.disk, site.engine.clone(), &site.chain);
         }
     }
 }

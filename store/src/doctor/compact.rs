@@ -1,0 +1,98 @@
+//! Giving space back: packs of which little is live are written again without the rest.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use starling_protocol::ContentHash;
+
+use crate::SiteStore;
+use crate::engine::{Batch, Direction, Tree};
+use crate::error::StoreError;
+use crate::packs::{BodyPlace, PackNumber};
+use crate::rows::meta;
+use crate::site::bodies::{place_in, placed};
+
+/// A pack is rewritten if less than this share of it, in percent, is live.
+const LIVE_PERCENT: u64 = 50;
+/// Packs smaller than this are left alone: there is little to gain.
+const LEAST_PACK_BYTES: u64 = 1 << 20;
+
+/// What rewriting packs did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CompactedBodies {
+    /// Packs that were rewritten.
+    pub packs: u64,
+    /// Bodies that moved.
+    pub bodies: u64,
+    /// Bytes of all packs before.
+    pub bytes_before: u64,
+    /// Bytes of all packs after.
+    pub bytes_after: u64,
+}
+
+impl SiteStore {
+    /// Rewrites the packs that are mostly garbage: superseded bodies beyond the retention.
+    ///
+    /// Reads go on meanwhile. Crash-safe: the new packs are durable before the engine names them, and the old ones
+    /// go only after that is durable too.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the packs or the engine.
+    pub fn compact_bodies(&self) -> Result<CompactedBodies, StoreError> {
+        let mut live: BTreeMap<PackNumber, u64> = BTreeMap::new();
+        self.engine.scan(
+            Tree::Bodies,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |_, row| {
+                if let Some(place) = place_in(row) {
+                    *live.entry(place.pack).or_default() += u64::from(place.length);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        let usage = self.bodies.packs().usage();
+        let victims: Vec<PackNumber> = usage
+            .iter()
+            .filter(|usage| {
+                let live = live.get(&usage.pack).copied().unwrap_or(0);
+                usage.bytes >= LEAST_PACK_BYTES && live * 100 < usage.bytes * LIVE_PERCENT
+            })
+            .map(|usage| usage.pack)
+            .collect();
+        self.rewrite_packs(&victims)
+    }
+
+    /// Writes packs again without what is damaged or not live.
+    pub(crate) fn rewrite_packs(&self, victims: &[PackNumber]) -> Result<CompactedBodies, StoreError> {
+        let packs = self.bodies.packs();
+        let mut done = CompactedBodies {
+            packs: victims.len() as u64,
+            bytes_before: packs.size_on_disk(),
+            ..CompactedBodies::default()
+        };
+        if victims.is_empty() {
+            done.bytes_after = done.bytes_before;
+            return Ok(done);
+        }
+        let is_live = |hash: &ContentHash, place: &BodyPlace| {
+            // What cannot be looked up is kept.
+            self.bodies.place(hash).map_or(true, |found| found == Some(*place))
+        };
+        let compacted = packs.compact(victims, &is_live)?;
+        let mut batch = Batch::new();
+        for (hash, old, new) in &compacted.moved {
+            if self.bodies.place(hash)? == Some(*old) {
+                batch.put(Tree::Bodies, hash.as_bytes(), &placed(new));
+                done.bodies += 1;
+            }
+        }
+        batch.put(Tree::Meta, meta::PACKED, &packs.end().encode());
+        self.engine.commit(&batch)?;
+        self.engine.checkpoint()?;
+        packs.remove(&compacted.garbage)?;
+        done.bytes_after = packs.size_on_disk();
+        Ok(done)
+    }
+}

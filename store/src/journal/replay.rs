@@ -1,0 +1,124 @@
+//! Replaying the log into an engine: all of it into an empty one, the rest of it into one that is behind.
+
+use starling_protocol::BundleHash;
+
+use super::{CONTINUES, Entry, MOMENT_NOTED, WITHOUT_HISTORY};
+use crate::SiteStore;
+use crate::activity::Origin;
+use crate::engine::Tree;
+use crate::error::StoreError;
+use crate::log::{Group, LogPosition};
+use crate::rows::meta;
+use crate::rows::txn::Txn;
+use crate::site::state::State;
+
+/// Rows after which replayed groups are committed.
+const ROWS_PER_COMMIT: usize = 8_192;
+/// Groups behind which an engine is so far that its view is folded anew at the end instead of followed.
+const FOLLOWED_GROUPS: u64 = 256;
+
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayProgress {
+    /// Groups of the log that were applied.
+    pub groups: u64,
+    /// Groups of the log in all.
+    pub of: u64,
+}
+
+/// Called now and then while a log is replayed.
+pub type OnProgress<'a> = &'a (dyn Fn(ReplayProgress) + Sync);
+
+impl SiteStore {
+    /// Brings the engine's rows up to the end of the log.
+    ///
+    /// An engine that is a little behind is followed group by group, the view and its events too, as if the
+    /// groups had come just now. One that is empty or far behind has its view folded anew at the end.
+    ///
+    /// # Errors
+    /// Of the log, naming what is damaged; of the engine.
+    pub(crate) fn replay(
+        &self,
+        state: &mut State,
+        from: LogPosition,
+        progress: OnProgress<'_>,
+    ) -> Result<(), StoreError> {
+        let log = self.journal.log().clone();
+        let end = log.end();
+        let follows = from.group > 0 && end.group - from.group.min(end.group) <= FOLLOWED_GROUPS;
+        let mut txn = Txn::new(self.engine.as_ref());
+        if !follows && from < end {
+            super::apply::ask_for_rebuild(&mut txn, state);
+        }
+        for group in log.groups(from) {
+            let group = group?;
+            let (done, number) = (group.end, group.number);
+            let origin = self.apply_group(&mut txn, state, group)?;
+            txn.reach(&done);
+            let shows = follows && origin.is_some();
+            if shows || txn.len() >= ROWS_PER_COMMIT {
+                std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
+                progress(ReplayProgress {
+                    groups: number,
+                    of: end.group,
+                });
+            }
+            if let Some(origin) = origin.filter(|_| shows) {
+                self.show(state, &origin)?;
+            }
+        }
+        if !txn.is_empty() {
+            txn.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Applies the entries of one group. Gives what events of it say, if it changed what is accepted.
+    fn apply_group(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        group: Group,
+    ) -> Result<Option<Origin>, StoreError> {
+        if group.flags & WITHOUT_HISTORY != 0 {
+            state.history.pause();
+        } else if group.flags & CONTINUES == 0 {
+            state.history.begin(group.time);
+        } else {
+            let noted = group.flags & MOMENT_NOTED != 0;
+            state
+                .history
+                .go_on(group.time, noted, |key| txn.get(Tree::History, key))?;
+        }
+        let mut origin: Option<Option<BundleHash>> = None;
+        for (place, frame) in group.frames {
+            let entry = Entry::decode(&frame, place.sequence).map_err(StoreError::Entry)?;
+            match &entry {
+                Some(Entry::Accepted { bundle, .. }) => origin = Some(*bundle),
+                Some(Entry::Delta { own: true, .. } | Entry::Listed(_) | Entry::Unlisted(_)) => {
+                    origin.get_or_insert(None);
+                }
+                _ => {}
+            }
+            if let Some(entry) = entry {
+                self.apply(txn, state, entry, &place)?;
+            }
+        }
+        state.history.write(txn);
+        Ok(origin.map(|bundle| Origin {
+            bundle,
+            at: group.time,
+        }))
+    }
+
+    /// Up to where in the log the engine's rows follow.
+    ///
+    /// # Errors
+    /// Of the engine, or a row that does not read.
+    pub(crate) fn engine_position(&self) -> Result<LogPosition, StoreError> {
+        let row = self.engine.get(Tree::Meta, meta::POSITION)?;
+        let row = row.ok_or_else(|| crate::rows::damaged(Tree::Meta, meta::POSITION, "the position in the log"))?;
+        LogPosition::decode(&row)
+            .ok_or_else(|| crate::rows::damaged(Tree::Meta, meta::POSITION, "the position in the log"))
+    }
+}

@@ -1,0 +1,286 @@
+//! Opening a site's store: the log first, then the engine that follows from it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, RwLock};
+
+use starling_protocol::{CertificateChain, SiteId};
+
+use super::bodies::BodyStore;
+use super::state::State;
+use super::{SiteOptions, SiteStore};
+use crate::activity::Origin;
+use crate::disk::Disk;
+use crate::engine::{Batch, Engine, Tree};
+use crate::error::StoreError;
+use crate::journal::replay::OnProgress;
+use crate::journal::{Entry, Journal};
+use crate::log::{JournalId, Log, LogAccess, LogPosition, Recovery};
+use crate::packs::{PackAccess, PackOptions, Packs};
+use crate::rows::{damaged, meta};
+use crate::trust::ListedSite;
+
+/// Version of the rows that this build reads and writes.
+pub(crate) const SCHEMA: u32 = 3;
+/// The log's folder in the site's.
+pub(crate) const LOG_FOLDER: &str = "log";
+/// The packs' folder in the site's.
+pub(crate) const PACKS_FOLDER: &str = "packs";
+
+/// What a site's store is made of.
+pub struct StoreParts<'a> {
+    /// Where the log and the packs are.
+    pub disk: Arc<dyn Disk>,
+    /// What follows from them; one that is empty is filled.
+    pub engine: Arc<dyn Engine>,
+    /// Whether the site may be written.
+    pub access: LogAccess,
+    /// Whether a log that is missing is made: the site is new.
+    pub is_new: bool,
+    /// Goes on past damage of the log: what is damaged is left out, and fetched from peers.
+    pub past_damage: bool,
+    /// Randomness for the ids of files.
+    pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
+    /// Called while the log is replayed.
+    pub progress: OnProgress<'a>,
+}
+
+impl SiteStore {
+    /// Opens the store of `chain`'s site.
+    ///
+    /// Replays what the engine lacks, finds the places of bodies that it does not know, and brings the view up
+    /// to date.
+    ///
+    /// # Errors
+    /// [`StoreError::EngineDoubt`] where the engine's rows cannot follow from this log: the caller opens again with
+    /// an empty engine. [`StoreError::LogLoss`] where acknowledged groups are damaged or missing. Another site's
+    /// store, or one of a newer build.
+    pub fn open(
+        parts: StoreParts<'_>,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+    ) -> Result<Self, StoreError> {
+        let site = chain.site();
+        let found = EngineRows::read(parts.engine.as_ref(), site)?;
+        let (log, recovery) = open_log(&parts, found.as_ref())?;
+        if let Some(recovery) = &recovery {
+            check_recovery(recovery, parts.past_damage)?;
+        }
+        let log = Arc::new(log);
+        let from = match found {
+            Some(found) => found.position_in(&log)?,
+            None => {
+                begin_rows(parts.engine.as_ref(), site, log.journal())?;
+                LogPosition::START
+            }
+        };
+        let packs = open_packs(&parts, options.compression_level)?;
+        let journal = match parts.access {
+            LogAccess::Write => Journal::live(log.clone()),
+            LogAccess::Read => Journal::read_only(log.clone()),
+        };
+        let state = State::load(parts.engine.as_ref(), site)?;
+        let store = Self::assemble(parts.engine.clone(), journal, packs, state, options);
+        store.bring_up_to_date(chain, options, from, parts.progress)?;
+        Ok(store)
+    }
+
+    /// Returns true if a disk holds a site's log, of whatever site.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn is_made(disk: &dyn Disk) -> Result<bool, StoreError> {
+        Log::exists(disk, LOG_FOLDER).map_err(StoreError::Measure)
+    }
+
+    /// Replays a log into an engine that is empty, without its view: to see what the log comes to.
+    pub(crate) fn replayed_in(
+        engine: Arc<dyn Engine>,
+        journal: &Journal,
+        packs: Arc<Packs>,
+        site: SiteId,
+        options: &SiteOptions<'_>,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, StoreError> {
+        begin_rows(engine.as_ref(), site, journal.log().journal())?;
+        let state = State::load(engine.as_ref(), site)?;
+        let store = Self::assemble(engine, Journal::read_only(journal.log().clone()), packs, state, options);
+        store.replay(&mut *store.write()?, LogPosition::START, progress)?;
+        Ok(store)
+    }
+
+    fn assemble(
+        engine: Arc<dyn Engine>,
+        journal: Journal,
+        packs: Arc<Packs>,
+        state: State,
+        options: &SiteOptions<'_>,
+    ) -> Self {
+        let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
+        Self {
+            bodies: BodyStore::new(engine.clone(), packs, options.compression_level),
+            engine,
+            journal,
+            state: RwLock::new(state),
+            behind: AtomicBool::new(false),
+            revision: AtomicU64::new(0),
+            settings: RwLock::new((options.settings)(&listed)),
+            clock: options.clock.clone(),
+            mutes: Mutex::default(),
+            compression_level: options.compression_level,
+            max_delta_claims: options.max_delta_claims,
+        }
+    }
+
+    fn bring_up_to_date(
+        &self,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+        from: LogPosition,
+        progress: OnProgress<'_>,
+    ) -> Result<(), StoreError> {
+        let damage = self.bodies.find_places()?;
+        for what in &damage {
+            tracing::error!(%what, "a pack of record bodies is damaged: run `starling doctor --repair`");
+        }
+        let mut state = self.write()?;
+        self.replay(&mut state, from, progress)?;
+        let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
+        *self.settings.write().map_err(|_| StoreError::Poisoned)? = (options.settings)(&listed);
+        state.history.begin((self.clock)());
+        if self.journal.is_read_only() {
+            self.find_wanted(&mut state)?;
+            return self.show(&mut state, &self.origin_now()).map(|_| ());
+        }
+        if self.journal.log().end() == LogPosition::START {
+            let mut txn = self.txn();
+            txn.log(Entry::Site(state.site));
+            txn.commit()?;
+        }
+        self.begin_history(&mut state)?;
+        self.keep_chain(&mut state, chain)?;
+        for id in state.logs.keys().copied().collect::<Vec<_>>() {
+            self.follow_chain(&mut state, id)?;
+        }
+        self.find_wanted(&mut state)?;
+        self.note_settings(&mut state)?;
+        self.accept_whole(&mut state)?;
+        self.show(&mut state, &self.origin_now())?;
+        Ok(())
+    }
+
+    fn origin_now(&self) -> Origin {
+        Origin {
+            bundle: None,
+            at: (self.clock)(),
+        }
+    }
+}
+
+/// What an engine's rows say of the log that they follow from.
+struct EngineRows {
+    journal: [u8; 16],
+    position: LogPosition,
+}
+
+impl EngineRows {
+    /// Reads them; `None` of an engine that is empty.
+    fn read(engine: &dyn Engine, site: SiteId) -> Result<Option<Self>, StoreError> {
+        let Some(found) = engine.get(Tree::Meta, meta::SCHEMA)? else {
+            return Ok(None);
+        };
+        let found = <[u8; 4]>::try_from(found.as_slice())
+            .map(u32::from_le_bytes)
+            .map_err(|_| damaged(Tree::Meta, meta::SCHEMA, "the schema version"))?;
+        let doubt = |reason: String| StoreError::EngineDoubt { reason };
+        if found != SCHEMA {
+            return Err(doubt(format!("its rows have schema {found}, this build's have {SCHEMA}")));
+        }
+        let owner = engine.get(Tree::Meta, meta::SITE)?.unwrap_or_default();
+        if owner != site.as_bytes() {
+            return Err(doubt("its rows are another site's".to_owned()));
+        }
+        let journal = engine.get(Tree::Meta, meta::JOURNAL)?;
+        let journal = journal.and_then(|row| row.try_into().ok());
+        let position = engine.get(Tree::Meta, meta::POSITION)?;
+        let position = position.and_then(|row| LogPosition::decode(&row));
+        let rows = journal
+            .zip(position)
+            .map(|(journal, position)| Self { journal, position });
+        rows.map(Some)
+            .ok_or_else(|| doubt("it does not say up to where in the log its rows follow".to_owned()))
+    }
+
+    fn position_in(&self, log: &Log) -> Result<LogPosition, StoreError> {
+        if self.journal != log.journal().0 {
+            let reason = "its rows follow from another log".to_owned();
+            return Err(StoreError::EngineDoubt { reason });
+        }
+        if self.position > log.end() {
+            let reason = format!(
+                "its rows follow the log up to group {}, the log ends at {}",
+                self.position.group,
+                log.end().group
+            );
+            return Err(StoreError::EngineDoubt { reason });
+        }
+        Ok(self.position)
+    }
+}
+
+pub(crate) fn begin_rows(engine: &dyn Engine, site: SiteId, journal: JournalId) -> Result<(), StoreError> {
+    let mut batch = Batch::new();
+    batch.put(Tree::Meta, meta::SCHEMA, &SCHEMA.to_le_bytes());
+    batch.put(Tree::Meta, meta::SITE, site.as_bytes());
+    batch.put(Tree::Meta, meta::JOURNAL, &journal.0);
+    batch.put(Tree::Meta, meta::POSITION, &LogPosition::START.encode());
+    Ok(engine.commit(&batch)?)
+}
+
+fn open_log(parts: &StoreParts<'_>, found: Option<&EngineRows>) -> Result<(Log, Option<Recovery>), StoreError> {
+    if !Log::exists(parts.disk.as_ref(), LOG_FOLDER).map_err(StoreError::Measure)? {
+        if !parts.is_new || found.is_some() {
+            let folder = parts.disk.path().map(|path| path.join(LOG_FOLDER));
+            return Err(StoreError::LogMissing {
+                folder: folder.map_or(LOG_FOLDER.to_owned(), |path| path.display().to_string()),
+            });
+        }
+        let id = JournalId((parts.random_id)());
+        return Ok((Log::create(parts.disk.clone(), LOG_FOLDER, id)?, None));
+    }
+    let from = found.map(|found| found.position);
+    let (log, recovery) = Log::open(parts.disk.clone(), LOG_FOLDER, from, parts.access)?;
+    Ok((log, Some(recovery)))
+}
+
+/// Refuses a log of which acknowledged groups are gone, unless the caller goes on without them.
+fn check_recovery(recovery: &Recovery, past_damage: bool) -> Result<(), StoreError> {
+    if let Some(cut) = &recovery.cut {
+        tracing::info!(segment = cut.segment, bytes = cut.bytes, "cut an unfinished group off the log");
+    }
+    if past_damage {
+        return Ok(());
+    }
+    let lost = recovery.lost.iter().map(ToString::to_string);
+    let damage = recovery.damage.iter().map(ToString::to_string);
+    let what: Vec<String> = lost.chain(damage).collect();
+    if what.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::LogLoss {
+        what: what.join("; "),
+    })
+}
+
+fn open_packs(parts: &StoreParts<'_>, level: i32) -> Result<Arc<Packs>, StoreError> {
+    let access = match parts.access {
+        LogAccess::Write => PackAccess::Write,
+        LogAccess::Read => PackAccess::Read,
+    };
+    let random_id = parts.random_id.clone();
+    let options = PackOptions::new(level, access, move || random_id());
+    Ok(Arc::new(Packs::open(
+        parts.disk.clone(),
+        PACKS_FOLDER,
+        &options,
+    )?))
+}

@@ -1,0 +1,34 @@
+//! A store in memory, for tests: its disk and its engine, opened, crashed and opened again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use starling_protocol::CertificateChain;
+
+use super::{SiteOptions, SiteStore, StoreParts};
+use crate::disk::{Disk, MemoryDisk};
+use crate::engine::Engine;
+use crate::error::StoreError;
+use crate::log::LogAccess;
+
+/// Opens the store on a disk and an engine; makes it if there is none.
+pub(crate) fn open_on(
+    disk: &MemoryDisk,
+    engine: Arc<dyn Engine>,
+    chain: &CertificateChain,
+    options: &SiteOptions<'_>,
+) -> Result<SiteStore, StoreError> {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let is_new = !SiteStore::is_made(disk.as_ref())?;
+    let next = AtomicU8::new(1);
+    let parts = StoreParts {
+        disk,
+        engine,
+        access: LogAccess::Write,
+        is_new,
+        past_damage: false,
+        random_id: Arc::new(move || [next.fetch_add(1, Ordering::SeqCst); 16]),
+        progress: &|_| {},
+    };
+    SiteStore::open(parts, chain, options)
+}
