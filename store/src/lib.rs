@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod engine;
+pub mod log;
 mod site;
 
 pub use site::*;

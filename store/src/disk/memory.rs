@@ -229,7 +229,10 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.files.values().map(|content| content.written.len() as u64).sum()
+        self.files
+            .values()
+            .map(|content| content.written.len() as u64)
+            .sum()
     }
 }
 
@@ -359,14 +362,19 @@ impl DiskFile for MemoryFile {
         let mut state = self.disk.state();
         let fault = state.begin()?;
         let (used, capacity) = (state.used(), state.plan.capacity);
-        let content = state.files.get_mut(&self.number).ok_or_else(|| not_found("a file"))?;
+        let content = state
+            .files
+            .get_mut(&self.number)
+            .ok_or_else(|| not_found("a file"))?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let grown = (start.saturating_add(bytes.len())).saturating_sub(content.written.len()) as u64;
         let room = capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used));
         let fits = if fault == Some(DiskFaultKind::Short) {
             bytes.len() / 2
         } else if grown > room {
-            bytes.len().saturating_sub(usize::try_from(grown - room).unwrap_or(usize::MAX))
+            bytes
+                .len()
+                .saturating_sub(usize::try_from(grown - room).unwrap_or(usize::MAX))
         } else {
             bytes.len()
         };
@@ -389,7 +397,10 @@ impl DiskFile for MemoryFile {
         if fault == Some(DiskFaultKind::Short) {
             return Err(io::Error::other("planned failure of a sync"));
         }
-        let content = state.files.get_mut(&self.number).ok_or_else(|| not_found("a file"))?;
+        let content = state
+            .files
+            .get_mut(&self.number)
+            .ok_or_else(|| not_found("a file"))?;
         content.durable = content.written.clone();
         state.end(fault)
     }
@@ -397,7 +408,10 @@ impl DiskFile for MemoryFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         let fault = state.begin()?;
-        let content = state.files.get_mut(&self.number).ok_or_else(|| not_found("a file"))?;
+        let content = state
+            .files
+            .get_mut(&self.number)
+            .ok_or_else(|| not_found("a file"))?;
         content
             .written
             .resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
