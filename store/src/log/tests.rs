@@ -1,5 +1,8 @@
 //! The log on a disk in memory.
 
+mod crash;
+mod damage;
+
 use super::*;
 use crate::disk::{DiskFaultKind, DiskPlan, MemoryDisk, OpenFile, UnsyncedBytes};
 
