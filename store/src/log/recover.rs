@@ -1,0 +1,419 @@
+//! Opening: finds the end of the log, cuts a torn tail, names what is damaged or lost.
+
+use std::io;
+use std::sync::Arc;
+
+use super::append::Writer;
+use super::error::{Damage, Flaw, LogError};
+use super::frame::JournalId;
+use super::group::read_head;
+use super::position::LogPosition;
+use super::segment::{
+    Files, LOG_VERSION, SEGMENT_HEADER_BYTES, Segment, list_segments, path_in, segment_name,
+};
+use super::tip::{Tip, TipWriter};
+use super::walk::{Step, Walker};
+use super::{Log, LogAccess, LogOptions};
+use crate::disk::{Disk, OpenFile};
+
+/// Reports what opening a log found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The end of the last valid group.
+    pub end: LogPosition,
+    /// Bytes of an append that did not finish. Cut off, or ignored if the log is open to read only.
+    pub cut: Option<CutTail>,
+    /// Damaged stretches after the position from which the log was opened, and missing segments.
+    pub damage: Vec<Damage>,
+    /// The newest position of the tip file, if it can be read.
+    pub tip: Option<LogPosition>,
+    /// A position that was durable once and that the log does not hold.
+    pub lost: Option<Lost>,
+}
+
+/// Names the bytes of an append that did not finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutTail {
+    /// The segment.
+    pub segment: u32,
+    /// The offset from which bytes were cut; 0 if the file was removed.
+    pub from: u64,
+    /// How many bytes there were.
+    pub bytes: u64,
+}
+
+/// Names who knew of a group that the log does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The tip file.
+    Tip,
+    /// The position from which the caller opened the log.
+    Caller,
+}
+
+/// Names a loss: a position that was durable once and that the log does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Who knew of it.
+    pub witness: Witness,
+    /// The position.
+    pub position: LogPosition,
+    /// The end of the log.
+    pub end: LogPosition,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let who = match self.witness {
+            Witness::Tip => "the tip file",
+            Witness::Caller => "the store",
+        };
+        let (known, end) = (self.position.group, self.end.group);
+        if known > end {
+            write!(f, "{who} knows group {known}, the log ends with group {end}")
+        } else {
+            write!(f, "{who} knows another group {known} than the log holds")
+        }
+    }
+}
+
+/// Finds a log's folder; see [`Log::exists`].
+pub(super) fn exists(disk: &dyn Disk, folder: &str) -> io::Result<bool> {
+    let numbers = list_segments(disk, folder)?;
+    if Tip::read(disk, folder).is_some() || numbers.iter().any(|number| *number > 1) {
+        return Ok(true);
+    }
+    if numbers.is_empty() {
+        return Ok(false);
+    }
+    // A creation that a crash cut short leaves no more than a part of the header.
+    let files = unnamed_files(disk, folder);
+    let segment = files(1)?;
+    Ok(segment.any_header().is_ok() || segment.length > SEGMENT_HEADER_BYTES as u64)
+}
+
+/// Opens segments before the journal is known.
+fn unnamed_files<'a>(disk: &'a dyn Disk, folder: &'a str) -> impl Fn(u32) -> io::Result<Segment> + 'a {
+    move |number| {
+        let path = path_in(folder, &segment_name(number));
+        let file = disk.open(&path, OpenFile::Read)?;
+        Ok(Segment {
+            number,
+            journal: JournalId([0; 16]),
+            length: file.len()?,
+            file,
+        })
+    }
+}
+
+/// Finds the journal's id in the headers from a segment on; the tip's, if any header agrees with it.
+fn find_journal(
+    disk: &dyn Disk,
+    folder: &str,
+    (numbers, from): (&[u32], u32),
+    tip: Option<Tip>,
+) -> Result<JournalId, LogError> {
+    let open = unnamed_files(disk, folder);
+    let (later, earlier): (Vec<u32>, Vec<u32>) = numbers.iter().partition(|number| **number >= from);
+    let mut first = None;
+    let mut flaw = Flaw::Missing { last: 1 };
+    for number in later.iter().chain(earlier.iter().rev()) {
+        let header = open(*number)
+            .map_err(|error| Flaw::from_io(&error))
+            .and_then(|segment| segment.any_header());
+        match header {
+            Ok(header) if header.version > LOG_VERSION => {
+                return Err(LogError::Newer {
+                    path: path_in(folder, &segment_name(*number)),
+                    found: header.version,
+                    known: LOG_VERSION,
+                });
+            }
+            Ok(header) if tip.is_none_or(|tip| tip.journal == header.journal) => return Ok(header.journal),
+            Ok(header) => first = first.or(Some(header.journal)),
+            Err(found) => flaw = found,
+        }
+    }
+    first.or(tip.map(|tip| tip.journal)).ok_or_else(|| {
+        LogError::Damaged(Damage {
+            segment: numbers.first().copied().unwrap_or(1),
+            from: 0,
+            to: 0,
+            at: 0,
+            flaw,
+            first_group: 1,
+            next_group: None,
+        })
+    })
+}
+
+/// What the walk over the tail found.
+struct Tail {
+    recovery: Recovery,
+    /// Where the next group goes; `None` if it needs a new segment.
+    place: Option<(u32, u64)>,
+    /// The torn bytes to cut, found in `recovery.cut` too.
+    torn: Option<Damage>,
+    last_segment: u32,
+}
+
+/// Opens a log; see [`Log::open_with`].
+pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    folder: &str,
+    from: Option<LogPosition>,
+    access: LogAccess,
+    options: LogOptions,
+) -> Result<(Log, Recovery), LogError> {
+    let failed = |source| LogError::Io {
+        attempted: "look for a log in",
+        path: folder.to_owned(),
+        source,
+    };
+    if !exists(&*disk, folder).map_err(failed)? {
+        return Err(LogError::Missing {
+            folder: folder.to_owned(),
+        });
+    }
+    let numbers = list_segments(&*disk, folder).map_err(failed)?;
+    let tip = Tip::read(&*disk, folder);
+    let from = from.unwrap_or(LogPosition::START);
+    let journal = find_journal(&*disk, folder, (&numbers, from.segment), tip)?;
+    let generation = tip.map_or(0, |tip| tip.generation);
+    let tip = tip.filter(|tip| tip.journal == journal).map(|tip| tip.position);
+    let files = Files::new(disk, folder, journal);
+    let tail = walk_tail(&files, from, tip)?;
+    let end = tail.recovery.end;
+    let writer = match access {
+        LogAccess::Read => None,
+        LogAccess::Write => {
+            // A group that somebody saw durable needs no second write.
+            let witnessed = tip == Some(end) || from == end;
+            settle(&files, &tail, witnessed)?;
+            Some(Writer {
+                place: tail.place,
+                last_segment: tail.last_segment,
+                end,
+                file: None,
+                tip: TipWriter::open(&*files.disk, folder, journal, generation),
+                stopped: None,
+            })
+        }
+    };
+    let beyond = tail.place.is_none().then(|| tail.recovery.damage.clone());
+    let log = Log::assemble(files, options, writer, end, beyond.unwrap_or_default());
+    Ok((log, tail.recovery))
+}
+
+/// Chooses where to begin: at `from` if the log holds it, else at the beginning of its segment.
+fn begin<'a>(files: &'a Files, from: LogPosition) -> Result<(Walker<'a>, bool), LogError> {
+    if from == LogPosition::START {
+        return Ok((Walker::from_start(files, None)?, true));
+    }
+    if holds(files, from) {
+        return Ok((Walker::after(files, from, None)?, true));
+    }
+    let numbers = files.numbers()?;
+    let last = numbers.iter().copied().rfind(|number| *number <= from.segment);
+    let walker = match last {
+        Some(number) => Walker::from_segment(files, number)?,
+        None => None,
+    };
+    match walker {
+        Some(walker) => Ok((walker, false)),
+        None => Ok((Walker::from_start(files, None)?, false)),
+    }
+}
+
+/// Returns true if the log holds the group that ends at a position: what follows names it, or, if
+/// nothing does, its own frame is there.
+fn holds(files: &Files, position: LogPosition) -> bool {
+    let Ok(segment) = files.segment(position.segment) else {
+        return false;
+    };
+    if segment.length < position.offset {
+        return false;
+    }
+    if let Some(previous) = named_by_next(files, &segment, position.offset) {
+        return previous == position;
+    }
+    let own = read_head(&segment, position.group_offset());
+    own.is_ok_and(|own| own.hash == position.hash && own.head.number == position.group)
+}
+
+/// Returns the position that the group or segment at an offset says that it follows.
+fn named_by_next(files: &Files, segment: &Segment, offset: u64) -> Option<LogPosition> {
+    if let Ok(next) = read_head(segment, offset) {
+        return Some(next.head.previous);
+    }
+    if segment.length != offset {
+        return None;
+    }
+    let next = files.segment(segment.number.checked_add(1)?).ok()?;
+    Some(next.header().ok()?.previous)
+}
+
+fn walk_tail(files: &Files, from: LogPosition, tip: Option<LogPosition>) -> Result<Tail, LogError> {
+    let (mut walker, from_held) = begin(files, from)?;
+    let mut damage = gaps_before(walker.numbers(), walker.place().0);
+    // A tail that cannot be read is damage as soon as something valid follows it.
+    let mut pending: Vec<Damage> = Vec::new();
+    let mut buffer = Vec::new();
+    let mut tip_differs = from_held && tip.is_some_and(|tip| tip.group == from.group && tip != from);
+    while let Some(step) = walker.next(std::mem::take(&mut buffer)) {
+        match step {
+            Step::Entered => damage.append(&mut pending),
+            Step::Group(group) => {
+                damage.append(&mut pending);
+                tip_differs |= tip.is_some_and(|tip| tip.group == group.end.group && tip != group.end);
+                buffer = group.into_buffer();
+            }
+            Step::Damaged(found) => {
+                let proven = found.next_group.is_some();
+                pending.push(found);
+                if proven {
+                    damage.append(&mut pending);
+                }
+            }
+        }
+    }
+    let end = walker.at();
+    let mut last_segment = walker.numbers().last().copied().unwrap_or(0);
+    let lost = find_loss(end, from, from_held, tip, tip_differs);
+    let beyond = lost.is_some_and(|lost| lost.position.group > end.group);
+    let mut place = Some(walker.place()).filter(|(number, offset)| *number > 0 && *offset != u64::MAX);
+    let mut torn = None;
+    match pending.as_slice() {
+        [] => {}
+        [only] if !beyond && is_torn(only, last_segment) => {
+            torn = Some(only.clone());
+            place = if only.from == 0 {
+                // The header itself: the file goes, and the next group makes it again.
+                last_segment -= 1;
+                None
+            } else {
+                Some((only.segment, only.from))
+            };
+        }
+        _ => {
+            place = None;
+            damage.append(&mut pending);
+        }
+    }
+    let cut = torn.as_ref().map(|torn| CutTail {
+        segment: torn.segment,
+        from: torn.from,
+        bytes: torn.to.saturating_sub(torn.from),
+    });
+    Ok(Tail {
+        recovery: Recovery {
+            end,
+            cut,
+            damage,
+            tip,
+            lost,
+        },
+        place,
+        torn,
+        last_segment,
+    })
+}
+
+/// Names the segments that are missing before the one at which the walk begins.
+fn gaps_before(numbers: &[u32], from: u32) -> Vec<Damage> {
+    let mut gaps = Vec::new();
+    let mut expected = 1;
+    for number in numbers.iter().copied().take_while(|number| *number <= from) {
+        if number != expected {
+            gaps.push(Damage {
+                segment: expected,
+                from: 0,
+                to: 0,
+                at: 0,
+                flaw: Flaw::Missing { last: number - 1 },
+                first_group: 0,
+                next_group: None,
+            });
+        }
+        expected = number.saturating_add(1);
+    }
+    gaps
+}
+
+/// Returns true if a crash during an append explains the damage, so that nothing acknowledged is in it.
+fn is_torn(damage: &Damage, last_segment: u32) -> bool {
+    let header = SEGMENT_HEADER_BYTES as u64;
+    damage.segment == last_segment
+        && match damage.flaw {
+            Flaw::Unreadable(_) | Flaw::Missing { .. } | Flaw::Version(_) => false,
+            // A header is durable before a group is written behind it.
+            _ => damage.from > 0 || damage.to <= header,
+        }
+}
+
+fn find_loss(
+    end: LogPosition,
+    from: LogPosition,
+    from_held: bool,
+    tip: Option<LogPosition>,
+    tip_differs: bool,
+) -> Option<Lost> {
+    let tip = tip.filter(|tip| tip.group > end.group || tip_differs);
+    let tip = tip.map(|position| (Witness::Tip, position));
+    let caller = (!from_held).then_some((Witness::Caller, from));
+    let farthest = tip
+        .into_iter()
+        .chain(caller)
+        .max_by_key(|(_, position)| position.group)?;
+    let (witness, position) = farthest;
+    Some(Lost {
+        witness,
+        position,
+        end,
+    })
+}
+
+/// Cuts a torn tail, and makes durable what was read: the end may have come before its sync, or have
+/// been caused by it.
+fn settle(files: &Files, tail: &Tail, witnessed: bool) -> Result<(), LogError> {
+    if let Some(torn) = &tail.torn
+        && torn.from == 0
+    {
+        files.forget(torn.segment);
+        let removed = files.disk.remove(&files.path(torn.segment));
+        removed.map_err(failed(files, "remove", torn.segment))?;
+    }
+    if let Some((number, offset)) = tail.place {
+        let opened = files.disk.open(&files.path(number), OpenFile::Write);
+        let file = opened.map_err(failed(files, "open", number))?;
+        if tail.torn.is_some() {
+            file.set_len(offset).map_err(failed(files, "cut", number))?;
+        }
+        let end = tail.recovery.end;
+        if !witnessed && end.segment == number {
+            // After a failed sync the system may hold bytes for written that are not on the disk. Equal
+            // bytes, written again, are.
+            let mut bytes = vec![0; end.length as usize];
+            file.read_exact_at(&mut bytes, end.group_offset())
+                .map_err(failed(files, "read", number))?;
+            file.write_all_at(&bytes, end.group_offset())
+                .map_err(failed(files, "write", number))?;
+        }
+        file.sync_data().map_err(failed(files, "sync", number))?;
+    }
+    let synced = files.disk.sync_folder(&files.folder);
+    synced.map_err(|source| LogError::Io {
+        attempted: "sync the folder",
+        path: files.folder.clone(),
+        source,
+    })
+}
+
+fn failed(files: &Files, attempted: &'static str, number: u32) -> impl FnOnce(io::Error) -> LogError {
+    let path = files.path(number);
+    move |source| LogError::Io {
+        attempted,
+        path,
+        source,
+    }
+}
