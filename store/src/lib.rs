@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod engine;
+pub mod packs;
 mod site;
 
 pub use site::*;
