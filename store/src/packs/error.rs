@@ -1,0 +1,201 @@
+//! What can go wrong in the packs, said so that an operator knows what to do next.
+
+use std::fmt;
+use std::io;
+
+use starling_protocol::ContentHash;
+
+use super::PackNumber;
+
+/// What is wrong with bytes of a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// Both copies of the pack's header are damaged, or the file is shorter than a header.
+    #[error("the file's header is damaged")]
+    Header,
+    /// One copy of the pack's header is damaged; the other is used.
+    #[error("one copy of the file's header is damaged; the other copy is used")]
+    HeaderCopy,
+    /// The header is that of a pack with another number: the file was renamed or swapped.
+    #[error("the file holds pack {found}: it was renamed or swapped")]
+    OtherPack {
+        /// The number in the header.
+        found: PackNumber,
+    },
+    /// The file is missing although something in it was known.
+    #[error("the file is missing")]
+    MissingFile,
+    /// The file ends before something that was known.
+    #[error("the file ends before")]
+    Short,
+    /// No frame begins here, or a frame with another length or kind.
+    #[error("no such frame begins there")]
+    NoFrame,
+    /// The frame does not fit its hash: changed, misplaced, or of another pack.
+    #[error("the frame does not match its hash: it was changed, or belongs to another place or file")]
+    FrameHash,
+    /// The frame is whole and holds another body.
+    #[error("the frame holds another body")]
+    OtherBody,
+    /// The dictionary that the body needs cannot be read.
+    #[error("its dictionary at {offset} cannot be read")]
+    Dictionary {
+        /// Offset of the dictionary's frame in the same pack.
+        offset: u64,
+    },
+    /// The body does not decompress, or is larger than a record may be.
+    #[error("the body does not decompress")]
+    Compressed,
+    /// The body's bytes hash to something else.
+    #[error("the body's bytes hash to something else")]
+    ContentHash,
+}
+
+/// A damaged part of a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackDamage {
+    /// The pack.
+    pub pack: PackNumber,
+    /// Where the damage begins.
+    pub offset: u64,
+    /// How many bytes cannot be used; 0 if nothing is lost by it.
+    pub length: u64,
+    /// The body, if known.
+    pub hash: Option<ContentHash>,
+    /// What is wrong.
+    pub what: DamageKind,
+}
+
+impl fmt::Display for PackDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pack,
+            offset,
+            length,
+            what,
+            ..
+        } = self;
+        write!(f, "pack {pack} at {offset}, {length} bytes")?;
+        if let Some(hash) = &self.hash {
+            write!(f, " (body {hash})")?;
+        }
+        write!(f, ": {what}")
+    }
+}
+
+/// Why the packs refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackError {
+    /// A body cannot be read any more.
+    #[error(
+        "reading body {hash} from pack {pack} at {offset}: {what}; it has to be fetched again from a peer or source"
+    )]
+    Damaged {
+        /// The body.
+        hash: ContentHash,
+        /// The pack.
+        pack: PackNumber,
+        /// Offset of its frame.
+        offset: u64,
+        /// What is wrong.
+        what: DamageKind,
+    },
+    /// The pack of a body is not in the folder.
+    #[error(
+        "reading body {hash}: pack {pack} is missing; restore the file, or fetch the body again from a peer or source"
+    )]
+    MissingPack {
+        /// The body.
+        hash: ContentHash,
+        /// The pack.
+        pack: PackNumber,
+    },
+    /// The disk is full. Nothing was written.
+    #[error(
+        "writing {needed} bytes to the packs: the disk has no room left beside a reserve of {reserve} bytes; free some space and repeat"
+    )]
+    NoRoom {
+        /// Bytes to be written.
+        needed: u64,
+        /// Bytes that must stay free.
+        reserve: u64,
+    },
+    /// A sync, or the cut after a failed write, failed earlier: what is on the disk is not known.
+    #[error(
+        "writing to the packs: an earlier sync failed, so it is not known what is on the disk; check the disk and restart"
+    )]
+    Stopped,
+    /// The packs were opened to read only.
+    #[error("writing to the packs: they were opened to read only")]
+    ReadOnly,
+    /// A body is larger than a record may be.
+    #[error("writing body {hash}: it has {bytes} bytes, at most {limit} are possible")]
+    TooLarge {
+        /// The body.
+        hash: ContentHash,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Compression failed.
+    #[error("compressing a record body: {cause}")]
+    Compress {
+        /// What the compressor said.
+        cause: String,
+    },
+    /// A file was written by a newer build.
+    #[error("opening {path}: it has version {found}, this build knows up to {known}: upgrade starling")]
+    NewerVersion {
+        /// The file.
+        path: String,
+        /// The version found.
+        found: u8,
+        /// The newest version that this build knows.
+        known: u8,
+    },
+    /// A frame that must be understood is not.
+    #[error("reading pack {pack} at {offset}: a frame of unknown kind {kind} is critical: upgrade starling")]
+    UnknownKind {
+        /// The pack.
+        pack: PackNumber,
+        /// Offset of the frame.
+        offset: u64,
+        /// Its kind.
+        kind: u8,
+    },
+    /// Every pack number is taken.
+    #[error("beginning a new pack: the number {last} is the last; rebuild the packs by copying the site")]
+    NoNumber {
+        /// The highest number.
+        last: u32,
+    },
+    /// The system failed.
+    #[error("{attempt} {path}")]
+    Io {
+        /// What was attempted.
+        attempt: &'static str,
+        /// The file or folder.
+        path: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl PackError {
+    pub(super) fn io(attempt: &'static str, path: &str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |cause| Self::Io { attempt, path, cause }
+    }
+}
+
+/// Returns true if the system says that there is no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}

@@ -1,0 +1,369 @@
+//! Walking over packs: every frame read and checked, nothing decompressed, damage named and stepped over.
+
+use std::sync::Arc;
+
+use starling_protocol::ContentHash;
+
+use super::error::{DamageKind, PackDamage, PackError};
+use super::files::PackFile;
+use super::frame::{
+    Body, FRAME_HEADER_BYTES, FRAME_MAGIC, FRAMES_START, Frame, FrameHead, FrameKey, MAX_PAYLOAD_BYTES, flag,
+    kind,
+};
+use super::{BodyPlace, PackAccess, PackNumber, PackPosition, Packs};
+use crate::disk::DiskFile;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
+/// Most bytes that are hashed in one pack to find where frames go on after damage. Only a file that was
+/// made to be slow needs more; the rest of it counts as damaged.
+const SEARCH_BYTES: u64 = 1 << 30;
+
+/// What a scan found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackScan {
+    /// The end of what was scanned.
+    pub end: PackPosition,
+    /// Bodies visited.
+    pub bodies: u64,
+    /// What cannot be used.
+    pub damage: Vec<PackDamage>,
+    /// What was begun at the end of the last pack and is not whole. Cut, unless the packs are read only.
+    pub torn: Option<TornTail>,
+}
+
+/// An unfinished write at the end of the last pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The pack.
+    pub pack: PackNumber,
+    /// The end of what is whole.
+    pub offset: u64,
+    /// Bytes beyond it.
+    pub bytes: u64,
+}
+
+impl Packs {
+    /// Reads and checks every frame after a position, in the order of packs and offsets, without decompressing.
+    ///
+    /// The torn tail of the last pack is cut. Damage elsewhere is reported, and the scan goes on with the next
+    /// whole frame. A file that is missing or ends before `after` is reported, too, and its places are not used
+    /// again. What was found may not be durable yet: call [`sync`](Self::sync) before relying on it.
+    ///
+    /// `visit` may read, and must not write.
+    ///
+    /// # Errors
+    /// [`PackError::UnknownKind`] or [`PackError::Io`].
+    pub fn scan(
+        &self,
+        after: PackPosition,
+        visit: &mut dyn FnMut(ContentHash, BodyPlace),
+    ) -> Result<PackScan, PackError> {
+        if self.options.access == PackAccess::Read {
+            self.files.refresh()?;
+        }
+        let mut scan = PackScan {
+            end: after,
+            ..PackScan::default()
+        };
+        // What is written while the scan runs is not part of it.
+        let until = self.end();
+        self.report_lost(after, &mut scan);
+        for pack in self.files.all() {
+            if pack.number.get() < after.pack {
+                continue;
+            }
+            let from = if pack.number.get() == after.pack {
+                after.offset
+            } else {
+                0
+            };
+            let end = self.scan_pack(&pack, from, until, &mut scan, visit)?;
+            scan.end = scan.end.max(PackPosition {
+                pack: pack.number.get(),
+                offset: end,
+            });
+        }
+        if self.options.access == PackAccess::Write {
+            self.never_reuse(after)?;
+        }
+        Ok(scan)
+    }
+
+    /// Reports what a position says was there and is not.
+    fn report_lost(&self, after: PackPosition, scan: &mut PackScan) {
+        let Some(number) = PackNumber::new(after.pack) else {
+            return;
+        };
+        let (offset, what) = match self.files.get(number) {
+            None if after.offset > 0 => (0, DamageKind::MissingFile),
+            Some(pack) if pack.bytes() < after.offset => (pack.bytes(), DamageKind::Short),
+            _ => return,
+        };
+        scan.damage.push(PackDamage {
+            pack: number,
+            offset,
+            length: after.offset - offset,
+            hash: None,
+            what,
+        });
+    }
+
+    fn scan_pack(
+        &self,
+        pack: &Arc<PackFile>,
+        from: u64,
+        until: PackPosition,
+        scan: &mut PackScan,
+        visit: &mut dyn FnMut(ContentHash, BodyPlace),
+    ) -> Result<u64, PackError> {
+        let mut counted = |hash, place| {
+            scan.bodies += 1;
+            visit(hash, place);
+        };
+        // The tail is checked and cut under the writer's lock, once; later scans go up to what is written.
+        let mut writer = self.lock_writer()?;
+        let is_last = self.files.last().is_some_and(|last| last.number == pack.number);
+        if is_last && !writer.is_tail_checked() {
+            let walked = self.walk(pack, from, pack.bytes(), &mut |step| {
+                visit_body(pack, &step, &mut counted);
+                Ok(())
+            })?;
+            if self.options.access == PackAccess::Write {
+                self.settle_tail(&mut writer, pack, &walked)?;
+            }
+            scan.torn = walked.tail;
+            scan.damage.extend(walked.damage);
+            return Ok(walked.end);
+        }
+        drop(writer);
+        let end = if pack.number.get() == until.pack {
+            until.offset
+        } else {
+            pack.bytes()
+        };
+        let mut walked = self.walk(pack, from, end, &mut |step| {
+            visit_body(pack, &step, &mut counted);
+            Ok(())
+        })?;
+        walked.tail_is_damage(pack.number);
+        scan.damage.extend(walked.damage);
+        Ok(end)
+    }
+
+    /// Walks over the frames of a pack from an offset to its end.
+    pub(super) fn walk(
+        &self,
+        pack: &Arc<PackFile>,
+        from: u64,
+        end: u64,
+        step: &mut dyn FnMut(Step<'_>) -> Result<(), PackError>,
+    ) -> Result<Walked, PackError> {
+        let mut walked = Walked::default();
+        let mut report = |offset: u64, length: u64, what| {
+            walked.damage.push(PackDamage {
+                pack: pack.number,
+                offset,
+                length,
+                hash: None,
+                what,
+            });
+        };
+        let from = from.max(FRAMES_START);
+        let key = match pack.key() {
+            Ok(key) => key,
+            Err(what) => {
+                report(0, end, what);
+                walked.end = end;
+                return Ok(walked);
+            }
+        };
+        if pack.is_header_damaged && from == FRAMES_START {
+            report(0, 0, DamageKind::HeaderCopy);
+        }
+        let file = self
+            .files
+            .file(pack)
+            .map_err(PackError::io("opening", &pack.path))?;
+        let mut window = Window::new(file.as_ref(), end);
+        let mut offset = from;
+        let mut search = SEARCH_BYTES;
+        while offset < end {
+            let found = window
+                .frame(key, offset)
+                .map_err(PackError::io("reading", &pack.path))?;
+            let Some(frame) = found else {
+                let next = window
+                    .next_frame(key, offset + 1, &mut search)
+                    .map_err(PackError::io("reading", &pack.path))?;
+                match next {
+                    Search::Found(next) => {
+                        report(offset, next - offset, DamageKind::FrameHash);
+                        offset = next;
+                        continue;
+                    }
+                    Search::GaveUp => {
+                        report(offset, end - offset, DamageKind::FrameHash);
+                        walked.end = end;
+                        return Ok(walked);
+                    }
+                    Search::Nothing => break,
+                }
+            };
+            if frame.flags & flag::CRITICAL != 0 && !matches!(frame.kind, kind::BODY | kind::DICTIONARY) {
+                return Err(PackError::UnknownKind {
+                    pack: pack.number,
+                    offset,
+                    kind: frame.kind,
+                });
+            }
+            let length = FRAME_HEADER_BYTES + frame.payload.len();
+            step(Step {
+                offset,
+                length: u32::try_from(length).unwrap_or(u32::MAX),
+                frame,
+            })?;
+            offset += length as u64;
+        }
+        walked.end = offset.min(end).max(from.min(end));
+        walked.tail = (offset < end).then_some(TornTail {
+            pack: pack.number,
+            offset,
+            bytes: end - offset,
+        });
+        Ok(walked)
+    }
+}
+
+fn visit_body(pack: &PackFile, step: &Step<'_>, visit: &mut dyn FnMut(ContentHash, BodyPlace)) {
+    if step.frame.kind != kind::BODY {
+        return;
+    }
+    if let Some(body) = Body::decode(step.frame.payload) {
+        visit(body.hash, step.place(pack.number));
+    }
+}
+
+/// One frame on a walk.
+pub(super) struct Step<'a> {
+    pub(super) offset: u64,
+    pub(super) length: u32,
+    pub(super) frame: Frame<'a>,
+}
+
+impl Step<'_> {
+    pub(super) fn place(&self, pack: PackNumber) -> BodyPlace {
+        BodyPlace {
+            pack,
+            offset: self.offset,
+            length: self.length,
+        }
+    }
+}
+
+/// What a walk found beside frames.
+#[derive(Default)]
+pub(super) struct Walked {
+    /// The end of the last whole frame, or of damage that was given up on.
+    pub(super) end: u64,
+    pub(super) damage: Vec<PackDamage>,
+    /// What follows the last whole frame.
+    pub(super) tail: Option<TornTail>,
+}
+
+impl Walked {
+    /// Counts the tail as damage: the pack was whole once.
+    pub(super) fn tail_is_damage(&mut self, pack: PackNumber) {
+        if let Some(tail) = self.tail.take() {
+            self.damage.push(PackDamage {
+                pack,
+                offset: tail.offset,
+                length: tail.bytes,
+                hash: None,
+                what: DamageKind::FrameHash,
+            });
+        }
+    }
+}
+
+enum Search {
+    Found(u64),
+    Nothing,
+    GaveUp,
+}
+
+/// A part of a file in memory.
+struct Window<'a> {
+    file: &'a dyn DiskFile,
+    end: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    fn new(file: &'a dyn DiskFile, end: u64) -> Self {
+        Self {
+            file,
+            end,
+            start: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Returns `length` bytes from an offset, fewer at the end of the file. `length` is bounded by the caller.
+    fn bytes(&mut self, offset: u64, length: usize) -> std::io::Result<&[u8]> {
+        let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = length.min(left);
+        let have = self.start + self.bytes.len() as u64;
+        if offset < self.start || offset + length as u64 > have {
+            let read = length.max(READ_BYTES).min(left);
+            self.bytes.resize(read, 0);
+            self.start = offset;
+            if let Err(error) = self.file.read_exact_at(&mut self.bytes, offset) {
+                self.bytes.clear();
+                return Err(error);
+            }
+        }
+        let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        Ok(self.bytes.get(from..from.saturating_add(length)).unwrap_or(&[]))
+    }
+
+    /// Returns the frame at an offset, if a whole one is there.
+    fn frame(&mut self, key: &FrameKey, offset: u64) -> std::io::Result<Option<Frame<'_>>> {
+        let Some(head) = FrameHead::decode(self.bytes(offset, FRAME_HEADER_BYTES)?) else {
+            return Ok(None);
+        };
+        let bytes = self.bytes(offset, head.frame_bytes())?;
+        Ok(key.check(bytes, offset).ok())
+    }
+
+    /// Finds the next whole frame.
+    fn next_frame(&mut self, key: &FrameKey, from: u64, budget: &mut u64) -> std::io::Result<Search> {
+        let mut offset = from;
+        while offset < self.end {
+            let bytes = self.bytes(offset, READ_BYTES)?;
+            let magic = bytes
+                .windows(FRAME_MAGIC.len())
+                .position(|four| four == FRAME_MAGIC);
+            let Some(at) = magic else {
+                // The last bytes may be the start of a magic.
+                let step = bytes.len().saturating_sub(FRAME_MAGIC.len() - 1).max(1);
+                offset += step as u64;
+                continue;
+            };
+            offset += at as u64;
+            let length = FrameHead::decode(self.bytes(offset, FRAME_HEADER_BYTES)?)
+                .map_or(0, |head| head.frame_bytes())
+                .min(FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES);
+            let Some(left) = budget.checked_sub(length as u64) else {
+                return Ok(Search::GaveUp);
+            };
+            *budget = left;
+            if self.frame(key, offset)?.is_some() {
+                return Ok(Search::Found(offset));
+            }
+            offset += 1;
+        }
+        Ok(Search::Nothing)
+    }
+}
