@@ -23,6 +23,7 @@ mod recording;
 mod redb;
 mod report;
 mod sled;
+mod snapshots;
 mod split;
 mod tree;
 

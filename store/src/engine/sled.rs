@@ -22,6 +22,10 @@
 //! - sled's worker threads can hold its file, and the lock on it, for a while after the database was
 //!   dropped. Closing waits for them, so that a store can be opened again at once.
 //! - Space comes back only by copying into a new store.
+//! - Opening writes a snapshot of the page table as `snap.N.generating` and then renames it; later sled
+//!   takes the file with the highest name for the newest snapshot, an unfinished one included, and
+//!   fails on one that is cut or has no valid checksum. `snapshots.rs` removes and sets aside both
+//!   before sled opens; sled then replays its log, which holds all that a snapshot says.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -75,6 +79,7 @@ pub(super) struct SledKv {
 impl SledKv {
     fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         let folder = dir.join(FOLDER);
+        super::snapshots::set_aside_damaged(&folder).map_err(Failure::from_io)?;
         let db = ::sled::Config::new()
             .path(&folder)
             .cache_capacity(options.cache.get())
