@@ -17,6 +17,7 @@ mod events;
 mod extend;
 mod feed;
 mod gc;
+mod guard;
 mod history;
 mod ledger;
 mod listing;
@@ -36,7 +37,7 @@ mod view_rows;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock};
 
 use starling_protocol::{CertificateChain, KnowledgeRoot, SiteId, UnixMillis};
 
@@ -59,6 +60,7 @@ pub use self::unindexed::{IndexMark, Unindexed};
 pub use self::view_rows::ViewReader;
 
 use self::bodies::BodyStore;
+use self::guard::{StateReader, StateWriter};
 use self::state::State;
 use crate::engine::{ByteCount, Engine};
 
@@ -200,12 +202,14 @@ impl SiteStore {
         migrate::SCHEMA
     }
 
-    fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
-        self.state.read().map_err(|_| StoreError::Poisoned)
+    /// Takes the state for reading. A thread holds one guard of a store at a time: see `guard.rs`.
+    fn read(&self) -> Result<StateReader<'_>, StoreError> {
+        StateReader::of(&self.state)
     }
 
-    fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
-        let mut state = self.state.write().map_err(|_| StoreError::Poisoned)?;
+    /// Takes the state for changing it. A thread holds one guard of a store at a time: see `guard.rs`.
+    fn write(&self) -> Result<StateWriter<'_>, StoreError> {
+        let mut state = StateWriter::of(&self.state)?;
         self.revision.fetch_add(1, Ordering::SeqCst);
         state.history.begin((self.clock)());
         Ok(state)

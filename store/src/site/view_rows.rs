@@ -2,12 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use starling_protocol::{ClaimKey, ClaimKind, ContentHash, RecordId, Source};
+use starling_protocol::{ClaimKey, ClaimKind, ContentHash, RecordId, SiteId, SiteSlug, Source};
 use starling_view::{Bodies, Claims, Rows, RowsMut, Statement, StatementKind, Table, Visitor};
 
 use super::SiteStore;
 use super::bodies::BodyStore;
 use super::error::StoreError;
+use super::guard::StateReader;
+use super::listing::ListedSite;
 use super::rows::{ClaimRow, damaged, split_claim_key};
 use super::state::State;
 use super::txn::Txn;
@@ -50,10 +52,11 @@ impl RowsMut for Txn<'_> {
 
 /// Reads the view, its claims and its bodies at one moment.
 ///
-/// Holds the store for reading: changes wait until it is dropped, so keep it short.
+/// Holds the store for reading: changes wait until it is dropped, so keep it short. Until then the thread
+/// must not ask the [`SiteStore`] for anything that reads its state: builds with debug assertions panic.
 pub struct ViewReader<'a> {
     pub(crate) store: &'a SiteStore,
-    pub(crate) state: std::sync::RwLockReadGuard<'a, State>,
+    pub(crate) state: StateReader<'a>,
 }
 
 impl SiteStore {
@@ -82,6 +85,17 @@ impl ViewReader<'_> {
     #[must_use]
     pub fn records_root(&self) -> starling_protocol::KnowledgeRoot {
         self.state.records_root()
+    }
+
+    /// Returns the allow-list, by name.
+    pub fn listed_sites(&self) -> impl Iterator<Item = &ListedSite> {
+        self.state.listed.values()
+    }
+
+    /// Returns the name of a site on the allow-list, or `None` if it is not listed.
+    #[must_use]
+    pub fn slug_of(&self, site: &SiteId) -> Option<&SiteSlug> {
+        self.state.listed_by_site(site).map(|listed| &listed.slug)
     }
 }
 
