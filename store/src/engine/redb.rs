@@ -3,9 +3,11 @@
 //! One redb table holds everything. A table per tree was measured too (60,000 records of four rows):
 //! the same 110 MB for 62 MB of rows, and the same rate.
 //!
-//! - A commit is one write transaction with `Durability::Immediate` and quick repair, so that the
-//!   first start after a crash need not walk over the whole file; it cost nothing measurable.
-//! - Content is one with `Durability::None`: visible at once, on disk with the next commit.
+//! - A commit is one write transaction with `Durability::None`: visible at once. redb keeps its pages in
+//!   memory, writes them out when its cache is full, and uses their places again once they are replaced.
+//! - A checkpoint is an empty one with `Durability::Immediate` and quick repair, so that the first start
+//!   after a crash need not walk over the whole file; it cost nothing measurable. After a crash redb is
+//!   where its last checkpoint was.
 //! - After an I/O error redb refuses all work until it is opened again, as does the layer above.
 //! - A row takes pages of a power of two, so rows are split where they would fill 16 KiB.
 
@@ -20,8 +22,9 @@ use ::redb::{
 };
 
 use super::error::{Attempt, EngineError, Failure};
+use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
-use super::layered::Layered;
+use super::layered::{Layered, Opening};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::{Compaction, Direction, Visitor, prepare_folder, sync_folder};
 
@@ -34,7 +37,15 @@ pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Layered<RedbKv
     let lock = prepare_folder(EngineKind::Redb, dir, options)?;
     let kv =
         contain(|| RedbKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(lock))
+    Layered::new(kv, Some(lock), Opening::Current, &|| Generation::of(options))
+}
+
+/// Opens the redb store of an earlier release in `dir`, to read it.
+pub(super) fn open_earlier(dir: &Path, options: &EngineOptions) -> Result<Layered<RedbKv>, EngineError> {
+    let lock = prepare_folder(EngineKind::Redb, dir, options)?;
+    let kv = contain(|| RedbKv::open_earlier(dir, options))
+        .map_err(|failure| failure.into_error(Attempt::Open, dir))?;
+    Layered::new(kv, Some(lock), Opening::Earlier, &|| Generation::of(options))
 }
 
 /// An open redb database.
@@ -60,6 +71,19 @@ impl RedbKv {
         };
         kv.ensure_table()?;
         Ok(kv)
+    }
+
+    fn open_earlier(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
+        let cache = usize::try_from(options.cache.get()).unwrap_or(usize::MAX);
+        let db = Database::builder()
+            .set_cache_size(cache)
+            .open(dir.join(FILE))
+            .map_err(open_failure)?;
+        Ok(Self {
+            folder: dir.to_path_buf(),
+            reserve: options.reserve,
+            db: RwLock::new(db),
+        })
     }
 
     /// Makes the table once, so that readers need not handle its absence.
@@ -147,11 +171,11 @@ impl Kv for RedbKv {
     }
 
     fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        contain(|| self.write(ops, Durability::Immediate))
+        contain(|| self.write(ops, Durability::None))
     }
 
-    fn write_unsynced(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        contain(|| self.write(ops, Durability::None))
+    fn checkpoint(&self) -> Result<(), Failure> {
+        contain(|| self.write(&[], Durability::Immediate))
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), Failure> {

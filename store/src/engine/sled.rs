@@ -13,10 +13,10 @@
 //!   once for thousands of rows, so its garbage would pile up (680 MB after the run above, 2 GB after
 //!   one twice as long); we have it collected after each batch (146 MB in both).
 //! - `flush` starts and awaits write-back (`sync_file_range`) but flushes neither file size nor the
-//!   disk's cache. A commit is acknowledged after `fdatasync` on a handle of our own.
+//!   disk's cache. A checkpoint returns after `fdatasync` on a handle of our own.
 //! - A tree page over 128 KiB becomes a file of its own, which sled never syncs. Pages split by
 //!   number of rows (more than 16), not by size, so rows are kept small enough that a page never
-//!   gets there; should there be such files nevertheless, a commit syncs them.
+//!   gets there; should there be such files nevertheless, a checkpoint syncs them.
 //! - sled asserts on what it reads, so damage can panic. Panics are contained and stop the engine.
 //!   After a panic the database is leaked, not dropped: dropping would write again.
 //! - sled's worker threads can hold its file, and the lock on it, for a while after the database was
@@ -38,8 +38,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Attempt, EngineError, Failure};
+use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
-use super::layered::Layered;
+use super::layered::{Layered, Opening};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::{Compaction, Direction, Visitor, prepare_folder, sync_folder};
 
@@ -56,11 +57,15 @@ const CLOSE_POLL: Duration = Duration::from_millis(1);
 const BLOB_FOLDER: &str = "blobs";
 
 /// Opens or makes the sled store in `dir`.
-pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Layered<SledKv>, EngineError> {
+pub(super) fn open(
+    dir: &Path,
+    options: &EngineOptions,
+    opening: Opening,
+) -> Result<Layered<SledKv>, EngineError> {
     let lock = prepare_folder(EngineKind::Sled, dir, options)?;
     let kv =
         contain(|| SledKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(lock))
+    Layered::new(kv, Some(lock), opening, &|| Generation::of(options))
 }
 
 /// An open sled database.
@@ -83,7 +88,7 @@ impl SledKv {
         let db = ::sled::Config::new()
             .path(&folder)
             .cache_capacity(options.cache.get())
-            // No flusher thread: every commit flushes, and an idle daemon shall be idle.
+            // No flusher thread: a checkpoint flushes, and an idle daemon shall be idle.
             .flush_every_ms(None)
             .open()
             .map_err(failure)?;
@@ -200,12 +205,11 @@ impl Kv for SledKv {
     }
 
     fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        self.apply(ops)?;
-        self.sync()
+        self.apply(ops)
     }
 
-    fn write_unsynced(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        self.apply(ops)
+    fn checkpoint(&self) -> Result<(), Failure> {
+        self.sync()
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), Failure> {

@@ -151,7 +151,7 @@ impl BodyStore {
             row.extend_from_slice(&packed);
             batch.put(Tree::Bodies, hash.as_bytes(), &row);
         }
-        self.engine.write_content(&batch)?;
+        self.engine.commit(&batch)?;
         if let Some(source) = source {
             let mut dictionaries = self.dictionaries.write().map_err(|_| StoreError::Poisoned)?;
             dictionaries.by_source.entry(source.clone()).or_default().written += fresh.len() as u64;

@@ -156,8 +156,8 @@ impl SiteStore {
         for (name, id) in names {
             batch.put(Tree::Feeds, &file_key(source, name), id.as_str().as_bytes());
         }
-        // Lost names only cost a warning one day: durable with the next commit is enough.
-        Ok(self.engine.write_content(&batch)?)
+        // Lost names only cost a warning one day.
+        Ok(self.engine.commit(&batch)?)
     }
 
     /// The record that a file of a feed held when it was last taken in.

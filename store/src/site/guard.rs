@@ -111,7 +111,7 @@ mod mark {
     }
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -131,6 +131,7 @@ mod tests {
         drop(StateWriter::of(&copy).unwrap());
     }
 
+    #[cfg(debug_assertions)]
     #[test]
     #[should_panic(expected = "already holds a guard on the store's state")]
     fn second_reader_in_a_thread_panics() {
@@ -139,6 +140,7 @@ mod tests {
         let _ = StateReader::of(&lock);
     }
 
+    #[cfg(debug_assertions)]
     #[test]
     #[should_panic(expected = "already holds a guard on the store's state")]
     fn reader_within_a_writer_panics_and_does_not_wait() {
