@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! cargo bench -p starling-store --bench raw_engine -- [--engines sled,redb] [--records 60000]
-//!     [--records-per-commit 1000] [--body-bytes 100-2000] [--cache-mib 32] [--rewrites 0] [--dir DIR]
+//!     [--records-per-commit 1000] [--commits-per-checkpoint 8] [--body-bytes 100-2000] [--cache-mib 32]
+//!     [--rewrites 0] [--dir DIR]
 //! ```
 //!
-//! One record is a body written as content, and a claim, a view and two index rows in the commit.
+//! One record is a body, a claim, a view and two index rows.
 //! Values are noise, as stored values are compressed. Each engine runs in a process of its own, so
 //! that memory is its own. One JSON object a line with `--json`.
 #![allow(
@@ -33,6 +34,7 @@ struct Settings {
     engines: Vec<EngineKind>,
     records: u64,
     records_per_commit: u64,
+    commits_per_checkpoint: u64,
     body_bytes: (u64, u64),
     cache: ByteCount,
     rewrites: u64,
@@ -46,6 +48,7 @@ impl Settings {
             engines: vec![EngineKind::Sled, EngineKind::Redb],
             records: 60_000,
             records_per_commit: 1_000,
+            commits_per_checkpoint: 8,
             body_bytes: (100, 2_000),
             cache: EngineOptions::DEFAULT_CACHE,
             rewrites: 0,
@@ -62,6 +65,7 @@ impl Settings {
                 }
                 "--records" => settings.records = value().parse().unwrap(),
                 "--records-per-commit" => settings.records_per_commit = value().parse().unwrap(),
+                "--commits-per-checkpoint" => settings.commits_per_checkpoint = value().parse().unwrap(),
                 "--body-bytes" => {
                     let (least, most) = value().split_once('-').expect("a range such as 100-2000");
                     settings.body_bytes = (least.parse().unwrap(), most.parse().unwrap());
@@ -114,32 +118,37 @@ fn body_key(round: u64, record: u64) -> Vec<u8> {
     Noise::for_record(round, record).bytes(32)
 }
 
-fn add_record(settings: &Settings, round: u64, record: u64, content: &mut Batch, claims: &mut Batch) {
+fn add_record(settings: &Settings, round: u64, record: u64, batch: &mut Batch) {
     let (least, most) = settings.body_bytes;
     let mut noise = Noise::for_record(round + 1_000, record);
     let length = least + noise.number() % (most - least + 1);
-    content.put(Tree::Bodies, &body_key(round, record), &noise.bytes(length));
+    batch.put(Tree::Bodies, &body_key(round, record), &noise.bytes(length));
     let mut name = Noise::for_record(9_999, record);
     let id = format!("osv/GHSA-{:016x}", name.number());
-    claims.put(Tree::Claims, id.as_bytes(), &noise.bytes(90));
+    batch.put(Tree::Claims, id.as_bytes(), &noise.bytes(90));
     let merge_hash = name.bytes(32);
-    claims.put(Tree::View, &merge_hash, &noise.bytes(300));
+    batch.put(Tree::View, &merge_hash, &noise.bytes(300));
     let alias = format!("CVE-{:012x}/", name.number());
-    claims.put(Tree::ByAlias, &[alias.as_bytes(), &merge_hash].concat(), b"");
+    batch.put(Tree::ByAlias, &[alias.as_bytes(), &merge_hash].concat(), b"");
     let package = format!("pkg:npm/package-{:04x}/", name.number() % 20_000);
-    claims.put(Tree::ByPackage, &[package.as_bytes(), &merge_hash].concat(), b"");
+    batch.put(Tree::ByPackage, &[package.as_bytes(), &merge_hash].concat(), b"");
     if round > 0 {
-        claims.delete(Tree::Bodies, &body_key(round - 1, record));
+        batch.delete(Tree::Bodies, &body_key(round - 1, record));
     }
 }
 
-fn writes(settings: &Settings, round: u64, first: u64) -> [Write; 2] {
-    let (mut content, mut claims) = (Batch::new(), Batch::new());
+fn writes(settings: &Settings, round: u64, first: u64) -> Vec<Write> {
+    let mut batch = Batch::new();
     let end = (first + settings.records_per_commit).min(settings.records);
     for record in first..end {
-        add_record(settings, round, record, &mut content, &mut claims);
+        add_record(settings, round, record, &mut batch);
     }
-    [Write::Content(content), Write::Commit(claims)]
+    let commits = first / settings.records_per_commit + 1;
+    let mut writes = vec![Write::Commit(batch)];
+    if commits.is_multiple_of(settings.commits_per_checkpoint) || end == settings.records {
+        writes.push(Write::Checkpoint);
+    }
+    writes
 }
 
 /// Writes all records and returns the time spent in the engine alone.

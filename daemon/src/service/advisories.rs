@@ -60,7 +60,7 @@ impl SiteParts {
         for advisory in &found {
             let folded = self.folded(&reader, advisory)?;
             let folded = folded.filter(|folded| is_affected(folded, version.as_deref()));
-            advisories.extend(folded.map(|folded| self.shown_advisory(&folded)));
+            advisories.extend(folded.map(|folded| self.shown_advisory(&reader, &folded)));
         }
         if let (true, Some(version)) = (advisories.is_empty(), version) {
             let detail = format!(
@@ -89,7 +89,7 @@ impl SiteParts {
         let said: Vec<String> = words
             .iter()
             .map(|(log, cursor, kind)| {
-                let name = self.slug_of(&log.site);
+                let name = self.slug_in(reader, &log.site);
                 let name = name.map_or_else(|| log.site.to_string(), |slug| slug.to_string());
                 format!("{kind} by {name} at {cursor}")
             })

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use starling_api_types as types;
 use starling_scanner::purl::osv;
+use starling_store::ViewReader;
 use starling_view::{
     AdvisoryState, CanonicalAdvisory, Conflict, EdgeState, Field, FieldName, JsonText, PackageId,
 };
@@ -11,10 +12,14 @@ use starling_view::{
 use super::SiteParts;
 
 impl SiteParts {
-    pub(super) fn shown_advisory(&self, folded: &CanonicalAdvisory) -> types::Advisory {
+    pub(super) fn shown_advisory(
+        &self,
+        view: &ViewReader<'_>,
+        folded: &CanonicalAdvisory,
+    ) -> types::Advisory {
         let mut fields = BTreeMap::new();
         for name in FieldName::ALL {
-            if let Some(shown) = self.shown_field(folded, name) {
+            if let Some(shown) = self.shown_field(view, folded, name) {
                 fields.insert(name.as_str().to_owned(), shown);
             }
         }
@@ -29,7 +34,7 @@ impl SiteParts {
             {
                 let field = types::ResolvedField {
                     value,
-                    provenance: self.shown_provenance(first),
+                    provenance: self.shown_provenance(view, first),
                     losers: Vec::new(),
                     unresolved: false,
                 };
@@ -41,7 +46,7 @@ impl SiteParts {
                 source: (&edge.source).into(),
                 record_id: edge.id.to_string(),
                 site: edge.author.into(),
-                site_id: self.slug_of(&edge.author),
+                site_id: self.slug_in(view, &edge.author),
             },
             content_hash: edge.content.map(Into::into),
             lane: edge.lane.into(),
@@ -70,14 +75,19 @@ impl SiteParts {
 
     /// A field with everything that lost: what other records say, and what other authors say of one that was
     /// chosen between.
-    fn shown_field(&self, folded: &CanonicalAdvisory, name: FieldName) -> Option<types::ResolvedField> {
+    fn shown_field(
+        &self,
+        view: &ViewReader<'_>,
+        folded: &CanonicalAdvisory,
+        name: FieldName,
+    ) -> Option<types::ResolvedField> {
         let raw = |value: &JsonText| types::RawJson::new(value.as_str().to_owned()).ok();
         let field = folded.fields.get(name);
         let mut losers = Vec::new();
         for loser in field.iter().flat_map(|field| &field.losers) {
             losers.extend(raw(&loser.value).map(|value| types::LosingValue {
                 value,
-                provenance: self.shown_provenance(&loser.provenance),
+                provenance: self.shown_provenance(view, &loser.provenance),
             }));
         }
         let mut unresolved = false;
@@ -97,7 +107,7 @@ impl SiteParts {
                         source: (&conflict.source).into(),
                         record_id: conflict.id.to_string(),
                         site: outvoted.author.into(),
-                        site_id: self.slug_of(&outvoted.author),
+                        site_id: self.slug_in(view, &outvoted.author),
                     },
                 }));
             }
@@ -105,7 +115,7 @@ impl SiteParts {
         match field {
             Some(field) => Some(types::ResolvedField {
                 value: raw(&field.value)?,
-                provenance: self.shown_provenance(&field.provenance),
+                provenance: self.shown_provenance(view, &field.provenance),
                 losers,
                 unresolved: false,
             }),
@@ -118,7 +128,11 @@ impl SiteParts {
         }
     }
 
-    fn shown_provenance(&self, provenance: &starling_view::Provenance) -> types::Provenance {
+    fn shown_provenance(
+        &self,
+        view: &ViewReader<'_>,
+        provenance: &starling_view::Provenance,
+    ) -> types::Provenance {
         let author = provenance
             .authors
             .first()
@@ -128,7 +142,7 @@ impl SiteParts {
             source: (&provenance.source).into(),
             record_id: provenance.id.to_string(),
             site: author.into(),
-            site_id: self.slug_of(&author),
+            site_id: self.slug_in(view, &author),
         }
     }
 }

@@ -36,8 +36,8 @@ use starling_api::{
 use starling_api_types as types;
 use starling_api_types::Problem;
 use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
-use starling_store::SiteStore;
 use starling_store::engine::{Engine, NoticeEngine};
+use starling_store::{SiteStore, ViewReader};
 use tokio::sync::watch;
 
 use crate::clock::now;
@@ -350,17 +350,26 @@ impl SiteParts {
             .map_err(|error| Problem::internal("marking the match index as ready", error))
     }
 
-    /// The name of a site on this list, or its own.
+    /// Returns the name of a site on the allow-list, or this site's own. Whoever holds the view asks
+    /// [`slug_in`](Self::slug_in): a thread must not take the store's lock twice.
     fn slug_of(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
+        self.own_slug(site).or_else(|| {
+            let listed = self.store.listed_sites().ok()?;
+            listed
+                .iter()
+                .find(|listed| listed.site == *site)
+                .map(|listed| (&listed.slug).into())
+        })
+    }
+
+    /// Returns the name of a site on the allow-list as the view shows it, or this site's own.
+    fn slug_in(&self, view: &ViewReader<'_>, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
+        self.own_slug(site).or_else(|| view.slug_of(site).map(Into::into))
+    }
+
+    fn own_slug(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
         let chain = self.home.chain();
-        if *site == chain.site() {
-            return Some(chain.slug().into());
-        }
-        let listed = self.store.listed_sites().ok()?;
-        listed
-            .iter()
-            .find(|listed| listed.site == *site)
-            .map(|listed| (&listed.slug).into())
+        (*site == chain.site()).then(|| chain.slug().into())
     }
 }
 

@@ -121,3 +121,29 @@ fn a_verdict_names_the_rules_that_knowledge_was_folded_by() {
     assert_ne!(named(&local), named(&other));
     assert_eq!(named(&other), named(&bench.site("site-c")));
 }
+
+// Names were looked up in the store while its view was held: with a writer between the two, both waited for
+// ever. The store now panics on that in builds with debug assertions, such as this one.
+#[test]
+fn advisory_of_a_listed_site_names_it_while_feeds_come_in() {
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    b.list(&a, &["*"]);
+    a.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    b.import(&a.export(ExportRequest::default()), ImportParams::default())
+        .unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    let found = b.get("EX-1").unwrap();
+                    let edge = &found.advisories[0].edges[0];
+                    assert_eq!(edge.provenance.site_id.as_ref(), Some(&a.slug()));
+                }
+            });
+        }
+        for number in 2..6 {
+            b.feed("other", &[advisory(&format!("EX-{number}"), "lodash", "1.0.0")]);
+        }
+    });
+}

@@ -1,9 +1,7 @@
 //! A batch: ordered puts and deletes over several trees, kept in one buffer.
 
+use super::row;
 use super::tree::Tree;
-
-/// Trailing byte of a stored value that is held in its own row. See `values.rs`.
-pub(super) const INLINE: u8 = 0;
 
 /// An ordered list of puts and deletes over any number of trees.
 ///
@@ -11,7 +9,7 @@ pub(super) const INLINE: u8 = 0;
 /// batch is committed, not while it is filled.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// For every operation: tree number, key and, for a put, the value and its trailing mark.
+    /// For every operation: tree number, key and, for a put, the value with its checksum and mark.
     bytes: Vec<u8>,
     ops: Vec<Op>,
 }
@@ -23,7 +21,7 @@ struct Op {
     start: usize,
     /// End of the key, which starts with the tree number.
     key_end: usize,
-    /// End of the value with its mark; `None` for a delete.
+    /// End of the value with its checksum and mark; `None` for a delete.
     value_end: Option<usize>,
 }
 
@@ -46,8 +44,8 @@ impl Batch {
 
     /// Creates an empty batch with room for `rows` operations of `bytes` bytes in all.
     pub fn with_capacity(rows: usize, bytes: usize) -> Self {
-        // Two more bytes a row: the tree number before the key, the mark after the value.
-        let bytes = bytes.saturating_add(rows.saturating_mul(2));
+        // The tree number before the key, checksum and mark after the value.
+        let bytes = bytes.saturating_add(rows.saturating_mul(1 + row::overhead()));
         Self {
             bytes: Vec::with_capacity(bytes),
             ops: Vec::with_capacity(rows),
@@ -58,7 +56,7 @@ impl Batch {
     pub fn put(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
         let (start, key_end) = self.push_key(tree, key);
         self.bytes.extend_from_slice(value);
-        self.bytes.push(INLINE);
+        row::seal_inline(start..key_end, &mut self.bytes);
         self.ops.push(Op {
             tree,
             start,
@@ -88,7 +86,7 @@ impl Batch {
         self.ops.is_empty()
     }
 
-    /// Returns the size of all keys and values in bytes, with one or two bytes for each operation.
+    /// Returns the size of all keys and values in bytes, with at most six bytes for each operation.
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
@@ -104,7 +102,7 @@ impl Batch {
         self.ops.iter().map(|op| BatchOp {
             tree: op.tree,
             key: &self.bytes[op.start + 1..op.key_end],
-            value: op.value_end.map(|end| &self.bytes[op.key_end..end - 1]),
+            value: op.value_end.map(|end| row::body_of(&self.bytes[op.key_end..end])),
         })
     }
 
@@ -140,7 +138,7 @@ pub(super) struct Row<'a> {
     pub(super) tree: Tree,
     /// Tree number, then the key.
     pub(super) key: &'a [u8],
-    /// The value, then [`INLINE`]; `None` for a delete.
+    /// The value with its checksum and mark; `None` for a delete.
     pub(super) value: Option<&'a [u8]>,
 }
 
@@ -193,6 +191,6 @@ mod tests {
                 value: None
             }
         );
-        assert_eq!(batch.byte_len(), 2 + 2);
+        assert_eq!(batch.byte_len(), 1 + 5 + 2);
     }
 }

@@ -22,7 +22,7 @@ pub struct Copied {
 }
 
 /// Copies every row of every tree from one engine into an empty one, and calls `progress` after
-/// each commit. The source must not be written meanwhile.
+/// each commit. The copy is durable when this returns. The source must not be written meanwhile.
 ///
 /// # Errors
 /// Fails if the target holds rows, or if reading or writing does. A target left half-filled by a
@@ -72,6 +72,7 @@ pub fn copy_all(
         written?;
     }
     to.commit(&batch)?;
+    to.checkpoint()?;
     progress(copied);
     Ok(copied)
 }

@@ -15,20 +15,15 @@ pub enum Attempt {
     Get(Tree),
     /// Walking over a range of keys.
     Scan(Tree),
-    /// An atomic, durable write.
+    /// An atomic write.
     Commit {
         /// Operations in the batch.
         rows: usize,
         /// Bytes of keys and values.
         bytes: usize,
     },
-    /// A write of content-addressed rows.
-    WriteContent {
-        /// Operations in the batch.
-        rows: usize,
-        /// Bytes of keys and values.
-        bytes: usize,
-    },
+    /// Making all commits durable.
+    Checkpoint,
     /// Giving space back.
     Compact,
     /// Checking the whole store.
@@ -46,7 +41,7 @@ impl std::fmt::Display for Attempt {
             Self::Get(tree) => write!(f, "read a value of tree {tree}"),
             Self::Scan(tree) => write!(f, "walk over tree {tree}"),
             Self::Commit { rows, bytes } => write!(f, "commit {rows} rows of {bytes} bytes"),
-            Self::WriteContent { rows, bytes } => write!(f, "write {rows} content rows of {bytes} bytes"),
+            Self::Checkpoint => f.write_str("write a checkpoint"),
             Self::Compact => f.write_str("compact the store"),
             Self::Check => f.write_str("check the store"),
             Self::Measure => f.write_str("measure the store"),
@@ -156,6 +151,24 @@ pub enum EngineError {
         found: u32,
         /// The newest layout number that this program knows.
         known: u32,
+    },
+    /// The store was written by an earlier release, whose rows must be taken over before it can be used.
+    #[error("the store in {} has layout {found}, this program uses {current}; take its rows over into a new one", path.display())]
+    OtherLayout {
+        /// The store's folder.
+        path: PathBuf,
+        /// The layout number that was found.
+        found: u32,
+        /// The layout number that this program uses.
+        current: u32,
+    },
+    /// A write was asked of a store that was opened to take its rows over.
+    #[error("could not write to the store in {}: it has layout {found} and is only read, to take its rows over", path.display())]
+    ReadOnly {
+        /// The store's folder.
+        path: PathBuf,
+        /// Its layout number.
+        found: u32,
     },
     /// The engine stopped after an earlier failure, to not build on a state that it cannot trust.
     #[error(

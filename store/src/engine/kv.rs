@@ -38,11 +38,11 @@ pub(super) trait Kv: Send + Sync + Debug {
     fn scan(&self, range: KeyRange<'_>, direction: Direction, visit: &mut Visitor<'_>)
     -> Result<(), Failure>;
 
-    /// Atomic and durable when it returns. Keys are sorted and unique.
+    /// Atomic, visible when it returns, durable with the next `checkpoint`. Keys are sorted and unique.
     fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure>;
 
-    /// Visible when it returns, durable with the next `commit`. Keys are sorted and unique.
-    fn write_unsynced(&self, ops: &[KvOp<'_>]) -> Result<(), Failure>;
+    /// Makes every commit so far durable.
+    fn checkpoint(&self) -> Result<(), Failure>;
 
     /// Refuses a write of `bytes` bytes that the disk has no room for, before it starts.
     fn check_room(&self, bytes: usize) -> Result<(), Failure>;

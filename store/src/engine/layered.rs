@@ -1,20 +1,21 @@
 //! The layer shared by all engines: trees, large values, limits, and stopping after a failure.
 //!
-//! Stored form, frozen as layout 1. A stored key is the tree's number and the key; a stored value
-//! ends in one byte that says how to read it:
+//! Stored form, frozen as layout 2. A stored key is the tree's number and the key; a stored value
+//! ends in a checksum and one byte that says how to read it (`row.rs`):
 //!
 //! ```text
-//! tree key                         -> value 0x00                                    inline
-//! tree key                         -> length:u64 piece:u32 blake3:[32] 0x01         split
-//! 0xFF tree len(key):u16 key i:u32 -> the i-th piece of the value                   piece
-//! 0x00 "layout"                    -> layout number:u32                             once a store
+//! tree key                         -> value crc32 0x00                                    inline
+//! tree key                         -> length:u64 piece:u32 blake3:[32] crc32 0x01         split
+//! 0xFF tree len(key):u16 key i:u32 -> the i-th piece of the value                         piece
+//! 0x00 "layout"                    -> layout number:u32                                   once a store
+//! 0x00 "generation"                -> generation:[8] crc32 0x00                           once a store
 //! ```
 //!
 //! Numbers inside keys are big-endian, so that they sort; those inside values little-endian. A
 //! value is split when its row would exceed what the library below holds well
 //! ([`Kv::MAX_ROW_BYTES`]); the pieces are written and removed in the same atomic write as the row
-//! that names them. The mark is the last byte, not the first, so that reading takes it off without
-//! moving the value.
+//! that names them, and its hash covers them. Layout 1 is the same without checksums and generation; it is
+//! read and not written.
 //!
 //! A write that fails leaves an unknown state in the library's memory, so it stops the engine:
 //! every later call says so until the store is opened again. A refusal before the write (limits, no
@@ -22,22 +23,39 @@
 
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::batch::{Batch, INLINE, Row};
+use super::batch::{Batch, Row};
 use super::error::{Attempt, EngineError, Failure, Limited};
+use super::generation::Generation;
 use super::kv::{Kv, KvOp};
 use super::lock::FolderLock;
 use super::options::{ByteCount, EngineKind};
 use super::report::{CheckReport, Inspector};
-use super::split::{Head, LargeRows, PIECES, SPLIT, piece_key, piece_range};
+use super::row::{self, Layout, Opened};
+use super::split::{Head, LargeRows, PIECES, piece_key, piece_range};
 use super::tree::Tree;
 use super::{Compaction, Direction, Engine, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Visitor};
 
-/// The layout that this build writes.
-const LAYOUT: u32 = 1;
 const LAYOUT_KEY: &[u8] = b"\0layout";
+const GENERATION_KEY: &[u8] = b"\0generation";
+/// Bytes of batches after which a commit makes a checkpoint: a bound on what a library keeps in memory, or
+/// in its file beside the committed pages.
+const CHECKPOINT_BYTES: usize = 32 << 20;
+
+/// What is wanted of a store that is being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// To use it: it must be of the layout that this build writes, or empty.
+    Current,
+    /// To take rows over from a store of an earlier release.
+    Earlier,
+}
+
+/// Draws the generation of a store that is made.
+pub(super) type NewGeneration<'a> = dyn Fn() -> Result<Generation, Failure> + 'a;
+
 /// An engine made of a key-value library and the shared layer.
 #[derive(Debug)]
 pub(super) struct Layered<K> {
@@ -47,6 +65,10 @@ pub(super) struct Layered<K> {
     /// By tree number: may the tree hold split values? Spares most writes a look for old pieces.
     may_split: [AtomicBool; 256],
     stopped: OnceLock<String>,
+    /// Set once it is settled, and then for good.
+    settled: OnceLock<(Layout, Generation)>,
+    /// Bytes of batches since the last checkpoint; changed by the writer alone.
+    unsynced: AtomicUsize,
     /// Last, so that it is dropped after the library has closed its files.
     _lock: Option<FolderLock>,
 }
@@ -60,9 +82,14 @@ enum Broken {
 
 impl<K: Kv> Layered<K> {
     /// Checks or writes the layout number, and finds the trees that hold split values.
-    pub(super) fn new(kv: K, lock: Option<FolderLock>) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        kv: K,
+        lock: Option<FolderLock>,
+        opening: Opening,
+        generation: &NewGeneration<'_>,
+    ) -> Result<Self, EngineError> {
         let engine = Self::assemble(kv, lock);
-        engine.settle()?;
+        engine.settle(opening, generation)?;
         Ok(engine)
     }
 
@@ -73,13 +100,24 @@ impl<K: Kv> Layered<K> {
             writer: Mutex::new(()),
             may_split: [const { AtomicBool::new(false) }; 256],
             stopped: OnceLock::new(),
+            settled: OnceLock::new(),
+            unsynced: AtomicUsize::new(0),
             _lock: lock,
         }
     }
 
-    pub(super) fn settle(&self) -> Result<(), EngineError> {
-        self.settle_layout()?;
+    pub(super) fn settle(&self, opening: Opening, generation: &NewGeneration<'_>) -> Result<(), EngineError> {
+        let fail = |failure: Failure| failure.into_error(Attempt::Open, self.kv.path());
+        let settled = match self.kv.get(LAYOUT_KEY).map_err(fail)? {
+            Some(bytes) => self.found_layout(&bytes, opening)?,
+            None => self.make(opening, generation)?,
+        };
+        let _ = self.settled.set(settled);
         self.find_split_trees()
+    }
+
+    fn layout(&self) -> Layout {
+        self.settled.get().map_or(Layout::Checked, |(layout, _)| *layout)
     }
 
     /// Makes every later call fail with this reason. The first reason stays: later ones follow from it.
@@ -87,48 +125,84 @@ impl<K: Kv> Layered<K> {
         let _ = self.stopped.set(reason);
     }
 
-    fn settle_layout(&self) -> Result<(), EngineError> {
+    /// Checks the layout number of a store, and reads its generation.
+    fn found_layout(&self, bytes: &[u8], opening: Opening) -> Result<(Layout, Generation), EngineError> {
         let fail = |failure: Failure| failure.into_error(Attempt::Open, self.kv.path());
         let corrupt = |found: &str| fail(Failure::Corrupt(found.to_owned()));
-        match self.kv.get(LAYOUT_KEY).map_err(fail)? {
-            Some(bytes) => {
-                let bytes = bytes
-                    .try_into()
-                    .map_err(|_| corrupt("the layout number is not 4 bytes"))?;
-                match u32::from_le_bytes(bytes) {
-                    LAYOUT => Ok(()),
-                    0 => Err(corrupt("the layout number is 0")),
-                    found => Err(EngineError::Newer {
-                        path: self.kv.path().to_path_buf(),
-                        found,
-                        known: LAYOUT,
-                    }),
-                }
+        let bytes = bytes
+            .try_into()
+            .map_err(|_| corrupt("the layout number is not 4 bytes"))?;
+        let found = u32::from_le_bytes(bytes);
+        let (path, current) = (self.kv.path().to_path_buf(), Layout::Checked.number());
+        if found == 0 {
+            Err(corrupt("the layout number is 0"))
+        } else if found > current {
+            Err(EngineError::Newer {
+                path,
+                found,
+                known: current,
+            })
+        } else if opening == Opening::Earlier && found == Layout::Unchecked.number() {
+            Ok((Layout::Unchecked, Generation::default()))
+        } else if opening == Opening::Current && found == current {
+            let row = self.kv.get(GENERATION_KEY).map_err(fail)?;
+            let row = row.ok_or_else(|| corrupt("it has no generation"))?;
+            match Layout::Checked.open(GENERATION_KEY, &row) {
+                Ok(Opened::Inline(generation)) => match generation.try_into() {
+                    Ok(generation) => Ok((Layout::Checked, Generation(generation))),
+                    Err(_) => Err(corrupt("its generation is not 8 bytes")),
+                },
+                Ok(Opened::Split(_)) => Err(corrupt("its generation is not 8 bytes")),
+                Err(found) => Err(corrupt(&found)),
             }
-            None => {
-                let mut empty = true;
-                self.kv
-                    .scan(
-                        (Bound::Unbounded, Bound::Unbounded),
-                        Direction::Forward,
-                        &mut |_, _| {
-                            empty = false;
-                            ControlFlow::Break(())
-                        },
-                    )
-                    .map_err(fail)?;
-                if !empty {
-                    return Err(corrupt("it holds rows and no layout number"));
-                }
-                let value = LAYOUT.to_le_bytes();
-                self.kv
-                    .commit(&[KvOp {
-                        key: LAYOUT_KEY,
-                        value: Some(&value),
-                    }])
-                    .map_err(fail)
-            }
+        } else {
+            Err(EngineError::OtherLayout { path, found, current })
         }
+    }
+
+    /// Makes an empty store.
+    fn make(
+        &self,
+        opening: Opening,
+        generation: &NewGeneration<'_>,
+    ) -> Result<(Layout, Generation), EngineError> {
+        let fail = |failure: Failure| failure.into_error(Attempt::Open, self.kv.path());
+        let mut empty = true;
+        self.kv
+            .scan(
+                (Bound::Unbounded, Bound::Unbounded),
+                Direction::Forward,
+                &mut |_, _| {
+                    empty = false;
+                    ControlFlow::Break(())
+                },
+            )
+            .map_err(fail)?;
+        if !empty {
+            return Err(fail(Failure::Corrupt(
+                "it holds rows and no layout number".to_owned(),
+            )));
+        }
+        if opening == Opening::Earlier {
+            return Err(EngineError::Missing {
+                path: self.kv.path().to_path_buf(),
+            });
+        }
+        let generation = generation().map_err(fail)?;
+        let mut row = [GENERATION_KEY, &generation.0].concat();
+        row::seal_inline(0..GENERATION_KEY.len(), &mut row);
+        let layout = Layout::Checked.number().to_le_bytes();
+        let ops = [
+            (GENERATION_KEY, &row[GENERATION_KEY.len()..]),
+            (LAYOUT_KEY, layout.as_slice()),
+        ];
+        let ops = ops.map(|(key, value)| KvOp {
+            key,
+            value: Some(value),
+        });
+        self.kv.commit(&ops).map_err(fail)?;
+        self.kv.checkpoint().map_err(fail)?;
+        Ok((Layout::Checked, generation))
     }
 
     fn find_split_trees(&self) -> Result<(), EngineError> {
@@ -185,13 +259,18 @@ impl<K: Kv> Layered<K> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(
-        &self,
-        batch: &Batch,
-        attempted: Attempt,
-        write: impl FnOnce(&K, &[KvOp<'_>]) -> Result<(), Failure>,
-    ) -> Result<(), EngineError> {
+    fn write(&self, batch: &Batch) -> Result<(), EngineError> {
+        let attempted = Attempt::Commit {
+            rows: batch.len(),
+            bytes: batch.byte_len(),
+        };
         self.ensure_running(attempted)?;
+        if self.layout() != Layout::Checked {
+            return Err(EngineError::ReadOnly {
+                path: self.kv.path().to_path_buf(),
+                found: self.layout().number(),
+            });
+        }
         let rows = batch.rows();
         check_limits(batch, &rows)?;
         let writing = self.lock_writer();
@@ -203,14 +282,39 @@ impl<K: Kv> Layered<K> {
                 .map_err(|failure| self.failed(failure, attempted, false))?;
         }
         let ops = large.merge(&rows);
-        self.kv
-            .check_room(batch.byte_len())
-            .map_err(|failure| self.failed(failure, attempted, false))?;
+        self.ensure_room(batch.byte_len(), attempted)?;
         for tree in &large.split_trees {
             self.split_flag(*tree).store(true, Ordering::Release);
         }
-        write(&self.kv, &ops).map_err(|failure| self.failed(failure, attempted, true))?;
+        self.kv
+            .commit(&ops)
+            .map_err(|failure| self.failed(failure, attempted, true))?;
+        let unsynced = self.unsynced.fetch_add(batch.byte_len(), Ordering::Relaxed) + batch.byte_len();
+        if unsynced >= CHECKPOINT_BYTES {
+            self.sync()
+                .map_err(|failure| self.failed(failure, attempted, true))?;
+        }
         drop(writing);
+        Ok(())
+    }
+
+    /// Refuses a batch that the disk has no room for, counting what is committed and not written yet.
+    fn ensure_room(&self, bytes: usize, attempted: Attempt) -> Result<(), EngineError> {
+        let unsynced = self.unsynced.load(Ordering::Relaxed);
+        let mut outcome = self.kv.check_room(unsynced + bytes);
+        if unsynced > 0 && matches!(outcome, Err(Failure::NoRoom { .. })) {
+            self.sync()
+                .map_err(|failure| self.failed(failure, attempted, true))?;
+            // What the disk has taken does not count again.
+            outcome = self.kv.check_room(bytes);
+        }
+        outcome.map_err(|failure| self.failed(failure, attempted, false))
+    }
+
+    /// Makes all commits durable; the caller holds the writer's lock.
+    fn sync(&self) -> Result<(), Failure> {
+        self.kv.checkpoint()?;
+        self.unsynced.store(0, Ordering::Relaxed);
         Ok(())
     }
 
@@ -254,22 +358,21 @@ impl<K: Kv> Layered<K> {
         Ok(value)
     }
 
-    /// Reads the value of a stored row that was just found, mark included.
+    /// Reads the value of a stored row that was just found.
     fn open_row(&self, key: &[u8], mut row: Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
-        match row.last() {
-            Some(&INLINE) => {
-                row.pop();
+        match self.layout().open(key, &row).map_err(Failure::Corrupt)? {
+            Opened::Inline(value) => {
+                let length = value.len();
+                row.truncate(length);
                 Ok(Some(row))
             }
-            Some(&SPLIT) => self.open_split(key, &row),
-            other => Err(Failure::Corrupt(format!(
-                "a row ends in {other:?} instead of a mark"
-            ))),
+            Opened::Split(body) => self.open_split(key, body),
         }
     }
 
-    fn open_split(&self, key: &[u8], row: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-        match self.join(key, Head::decode(row).map_err(Failure::Corrupt)?) {
+    fn open_split(&self, key: &[u8], body: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let corrupt = |found: String| Failure::Corrupt(format!("{}: {found}", row::name(key)));
+        match self.join(key, Head::decode(body).map_err(corrupt)?) {
             Ok(value) => return Ok(Some(value)),
             Err(Broken::Failed(failure)) => return Err(failure),
             Err(Broken::Mismatch(_)) => {}
@@ -277,17 +380,17 @@ impl<K: Kv> Layered<K> {
         // A commit may have replaced the value between the reads. No commit runs while we hold the
         // writer's lock, so what does not fit now is damage.
         let _writing = self.lock_writer();
-        let Some(mut row) = self.kv.get(key)? else {
+        let Some(row) = self.kv.get(key)? else {
             return Ok(None);
         };
-        if row.last() == Some(&INLINE) {
-            row.pop();
-            return Ok(Some(row));
-        }
-        match self.join(key, Head::decode(&row).map_err(Failure::Corrupt)?) {
+        let body = match self.layout().open(key, &row).map_err(Failure::Corrupt)? {
+            Opened::Inline(value) => return Ok(Some(value.to_vec())),
+            Opened::Split(body) => body,
+        };
+        match self.join(key, Head::decode(body).map_err(corrupt)?) {
             Ok(value) => Ok(Some(value)),
             Err(Broken::Failed(failure)) => Err(failure),
-            Err(Broken::Mismatch(found)) => Err(Failure::Corrupt(found)),
+            Err(Broken::Mismatch(found)) => Err(corrupt(found)),
         }
     }
 }
@@ -310,7 +413,7 @@ fn check_limits(batch: &Batch, rows: &[Row<'_>]) -> Result<(), EngineError> {
                 limit: MAX_KEY_BYTES,
             });
         }
-        let found = row.value.map_or(0, |marked| marked.len() - 1);
+        let found = row.value.map_or(0, |sealed| row::body_of(sealed).len());
         if found > MAX_VALUE_BYTES {
             return Err(EngineError::TooLarge {
                 what: Limited::Value(row.tree),
@@ -381,13 +484,15 @@ impl<K: Kv> Engine for Layered<K> {
             return Ok(());
         };
         let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-        let mut inside = Ok(());
+        let (layout, mut inside) = (self.layout(), Ok(()));
         let outcome = self.kv.scan(range, direction, &mut |stored, row| {
             let key = stored.get(1..).unwrap_or_default();
-            if let [value @ .., INLINE] = row {
-                return visitor(key, value);
-            }
-            match self.open_row(stored, row.to_vec()) {
+            let opened = match layout.open(stored, row) {
+                Ok(Opened::Inline(value)) => return visitor(key, value),
+                Ok(Opened::Split(body)) => self.open_split(stored, body),
+                Err(found) => Err(Failure::Corrupt(found)),
+            };
+            match opened {
                 Ok(Some(value)) => visitor(key, &value),
                 // Removed by a commit since the row was read.
                 Ok(None) => ControlFlow::Continue(()),
@@ -403,20 +508,27 @@ impl<K: Kv> Engine for Layered<K> {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
-        let attempted = Attempt::Commit {
-            rows: batch.len(),
-            bytes: batch.byte_len(),
-        };
-        // An empty batch still makes earlier content durable.
-        self.write(batch, attempted, K::commit)
+        self.write(batch)
     }
 
-    fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
-        let attempted = Attempt::WriteContent {
-            rows: batch.len(),
-            bytes: batch.byte_len(),
-        };
-        self.write(batch, attempted, K::write_unsynced)
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        let attempted = Attempt::Checkpoint;
+        self.ensure_running(attempted)?;
+        if self.layout() != Layout::Checked {
+            // Nothing was committed.
+            return Ok(());
+        }
+        let _writing = self.lock_writer();
+        // Again, as the writer before may have stopped the engine.
+        self.ensure_running(attempted)?;
+        self.sync()
+            .map_err(|failure| self.failed(failure, attempted, true))
+    }
+
+    fn generation(&self) -> Generation {
+        self.settled
+            .get()
+            .map_or_else(Generation::default, |(_, generation)| *generation)
     }
 
     fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
@@ -439,7 +551,7 @@ impl<K: Kv> Engine for Layered<K> {
         self.ensure_running(Attempt::Check)?;
         // Nothing may move while rows and pieces are compared.
         let _writing = self.lock_writer();
-        let mut inspector = Inspector::default();
+        let mut inspector = Inspector::new(self.layout());
         self.kv
             .scan(
                 (Bound::Unbounded, Bound::Unbounded),

@@ -2,8 +2,9 @@
 
 use super::batch::Batch;
 use super::error::EngineError;
+use super::generation::Generation;
 use super::kv::{Kv, KvOp};
-use super::layered::Layered;
+use super::layered::{Layered, Opening};
 use super::memory::MemoryKv;
 use super::split::piece_key;
 use super::tree::Tree;
@@ -12,7 +13,7 @@ use super::{Direction, Engine};
 /// The stored key of the value that [`with_large_value`] writes.
 const STORED: &[u8] = b"\x04large";
 
-fn layered(rows: &[(&[u8], &[u8])]) -> Result<Layered<MemoryKv>, EngineError> {
+fn opened(rows: &[(&[u8], &[u8])], opening: Opening) -> Result<Layered<MemoryKv>, EngineError> {
     let kv = MemoryKv::default();
     let ops: Vec<KvOp<'_>> = rows
         .iter()
@@ -22,7 +23,11 @@ fn layered(rows: &[(&[u8], &[u8])]) -> Result<Layered<MemoryKv>, EngineError> {
         })
         .collect();
     kv.commit(&ops).unwrap();
-    Layered::new(kv, None)
+    Layered::new(kv, None, opening, &|| Ok(Generation([7; 8])))
+}
+
+fn layered(rows: &[(&[u8], &[u8])]) -> Result<Layered<MemoryKv>, EngineError> {
+    opened(rows, Opening::Current)
 }
 
 fn with_large_value() -> Layered<MemoryKv> {
@@ -128,7 +133,7 @@ fn a_check_lists_a_bounded_number_of_problems_and_counts_the_rest() {
 #[test]
 fn a_newer_layout_is_refused_by_its_number() {
     match layered(&[(b"\0layout", &7_u32.to_le_bytes())]) {
-        Err(EngineError::Newer { found, known, .. }) => assert_eq!((found, known), (7, 1)),
+        Err(EngineError::Newer { found, known, .. }) => assert_eq!((found, known), (7, 2)),
         other => panic!("expected a refusal, got {other:?}"),
     }
 }
@@ -143,4 +148,76 @@ fn rows_without_a_layout_are_not_taken_for_a_store() {
         let opened = layered(rows);
         assert!(matches!(opened, Err(EngineError::Corrupt { .. })), "{opened:?}");
     }
+}
+
+#[test]
+fn changed_row_is_named_and_the_others_are_served() {
+    let engine = with_large_value();
+    let mut row = engine.kv.get(b"\x04small").unwrap().unwrap();
+    row[0] ^= 1;
+    overwrite(&engine, b"\x04small", Some(&row));
+    let expected = "tree bodies, key 736d616c6c: the row fails its checksum";
+    match engine.get(Tree::Bodies, b"small") {
+        Err(EngineError::Corrupt { found, .. }) => assert_eq!(found, expected),
+        other => panic!("expected damage, got {other:?}"),
+    }
+    assert_eq!(engine.check().unwrap().problems, [expected]);
+    assert!(engine.get(Tree::Bodies, b"large").unwrap().is_some());
+}
+
+#[test]
+fn row_that_lies_under_another_key_is_damage() {
+    let engine = with_large_value();
+    for stored in [STORED, b"\x04small"] {
+        let row = engine.kv.get(stored).unwrap();
+        overwrite(&engine, b"\x04other", row.as_deref());
+        let found = engine.get(Tree::Bodies, b"other");
+        assert!(matches!(found, Err(EngineError::Corrupt { .. })), "{found:?}");
+    }
+}
+
+#[test]
+fn generation_is_drawn_once_and_its_damage_is_found() {
+    let engine = layered(&[]).unwrap();
+    assert_eq!(engine.generation(), Generation([7; 8]));
+    let sound = engine.kv.get(b"\0generation").unwrap().unwrap();
+    let layout = (&b"\0layout"[..], &2_u32.to_le_bytes()[..]);
+    let again = layered(&[layout, (b"\0generation", &sound)]).unwrap();
+    assert_eq!(again.generation(), Generation([7; 8]));
+    let mut bad = sound.clone();
+    bad[3] ^= 4;
+    for rows in [&[layout][..], &[layout, (b"\0generation", &bad)]] {
+        let opened = layered(rows);
+        assert!(matches!(opened, Err(EngineError::Corrupt { .. })), "{opened:?}");
+    }
+}
+
+#[test]
+fn rows_of_the_layout_before_are_read_on_request_and_never_written() {
+    let layout = (&b"\0layout"[..], &1_u32.to_le_bytes()[..]);
+    let rows = [layout, (b"\x03key", b"value\0"), (b"\x04empty", b"\0")];
+    match layered(&rows) {
+        Err(EngineError::OtherLayout { found, current, .. }) => assert_eq!((found, current), (1, 2)),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    let engine = opened(&rows, Opening::Earlier).unwrap();
+    assert_eq!(engine.get(Tree::Claims, b"key").unwrap(), Some(b"value".to_vec()));
+    assert_eq!(engine.get(Tree::Bodies, b"empty").unwrap(), Some(Vec::new()));
+    assert!(engine.check().unwrap().is_sound());
+    let mut batch = Batch::new();
+    batch.put(Tree::Claims, b"key", b"other");
+    assert!(matches!(
+        engine.commit(&batch),
+        Err(EngineError::ReadOnly { found: 1, .. })
+    ));
+    engine.checkpoint().unwrap();
+    assert!(matches!(
+        opened(&[], Opening::Earlier),
+        Err(EngineError::Missing { .. })
+    ));
+    let current = (&b"\0layout"[..], &2_u32.to_le_bytes()[..]);
+    assert!(matches!(
+        opened(&[current], Opening::Earlier),
+        Err(EngineError::OtherLayout { .. })
+    ));
 }

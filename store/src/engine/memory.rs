@@ -1,6 +1,6 @@
 //! The in-memory engine: deterministic, and able to fail on request.
 //!
-//! For tests and simulations, so it keeps the seam's promises to the letter: content that no commit
+//! For tests and simulations, so it keeps the seam's promises to the letter: commits that no checkpoint
 //! has followed can be lost in a crash, and faults are data, so a run can be repeated.
 
 use std::collections::BTreeMap;
@@ -10,8 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::batch::Batch;
 use super::error::{EngineError, Failure};
+use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp};
-use super::layered::Layered;
+use super::layered::{Layered, Opening};
 use super::options::{ByteCount, EngineKind};
 use super::report::CheckReport;
 use super::tree::Tree;
@@ -39,7 +40,7 @@ impl FaultPlan {
 /// One thing that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Which write: commits and content writes since the engine was opened, from 1.
+    /// Which write: commits and checkpoints since the engine was opened, from 1.
     pub write: u64,
     /// What happens to it.
     pub kind: FaultKind,
@@ -52,21 +53,23 @@ pub enum FaultKind {
     Fail,
     /// No room, found before the write: nothing is stored and the engine goes on.
     NoSpace,
-    /// Power is lost in the middle: the write and, as told, unsynced content are gone.
+    /// Power is lost in the middle: the commit and, as told, earlier ones since the last checkpoint are
+    /// gone. A checkpoint has not taken effect.
     Tear(UnsyncedContent),
-    /// Power is lost after the write took effect and before the caller heard of it. A content write
-    /// counts as unsynced and is treated as told.
+    /// Power is lost after the write took effect and before the caller heard of it. A commit counts as
+    /// unsynced and is treated as told; after a checkpoint nothing is lost.
     CrashAfter(UnsyncedContent),
 }
 
-/// What a crash leaves of content that no commit has followed.
+/// What a crash leaves of the commits that no checkpoint has followed: always those up to some one of
+/// them, and each whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsyncedContent {
-    /// All of it.
+    /// All of them.
     Kept,
-    /// Nothing.
+    /// None.
     Lost,
-    /// Every second row, in the order of writing.
+    /// The first half of them, rounded down.
     HalfLost,
 }
 
@@ -77,14 +80,19 @@ pub struct MemoryEngine {
 }
 
 impl MemoryEngine {
-    /// Makes an empty store that fails as planned.
+    /// Makes an empty store that fails as planned. All of them have the same generation.
     pub fn new(plan: FaultPlan) -> Self {
-        Self::over(Arc::default(), plan)
+        Self::with_generation(plan, Generation::default())
+    }
+
+    /// Makes an empty store of a generation that fails as planned.
+    pub fn with_generation(plan: FaultPlan, generation: Generation) -> Self {
+        Self::over(Arc::default(), plan, generation)
     }
 
     /// Loses power now. Every later call fails until [`reopen`](MemoryEngine::reopen).
-    pub fn crash(&self, content: UnsyncedContent) {
-        self.layered.kv.write_state().crash(content);
+    pub fn crash(&self, unsynced: UnsyncedContent) {
+        self.layered.kv.write_state().crash(unsynced);
     }
 
     /// Opens what is there again: after a crash what survived it, otherwise, as after an orderly
@@ -92,7 +100,8 @@ impl MemoryEngine {
     pub fn reopen(&self, plan: FaultPlan) -> Self {
         let mut state = self.layered.kv.write_state();
         state.crash(UnsyncedContent::Kept);
-        Self::over(std::mem::take(&mut state.rows), plan)
+        // The rows hold the generation that they were made with.
+        Self::over(std::mem::take(&mut state.rows), plan, Generation::default())
     }
 
     /// Replaces the plan. Writes go on counting.
@@ -105,7 +114,7 @@ impl MemoryEngine {
         self.layered.kv.read_state().writes
     }
 
-    fn over(rows: Rows, plan: FaultPlan) -> Self {
+    fn over(rows: Rows, plan: FaultPlan, generation: Generation) -> Self {
         let bytes = rows.iter().map(|(key, value)| row_bytes(key, value)).sum();
         let kv = MemoryKv {
             state: RwLock::new(State {
@@ -116,7 +125,7 @@ impl MemoryEngine {
         };
         let layered = Layered::assemble(kv, None);
         // A map without a plan does not fail; were it to, the engine says so at its first use.
-        if let Err(error) = layered.settle() {
+        if let Err(error) = layered.settle(Opening::Current, &|| Ok(generation)) {
             layered.stop(error.to_string());
         }
         {
@@ -157,8 +166,12 @@ impl Engine for MemoryEngine {
         self.layered.commit(batch)
     }
 
-    fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
-        self.layered.write_content(batch)
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        self.layered.checkpoint()
+    }
+
+    fn generation(&self) -> Generation {
+        self.layered.generation()
     }
 
     fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
@@ -190,15 +203,16 @@ struct State {
     rows: Rows,
     /// Keys and values of `rows`.
     bytes: u64,
-    /// What a crash may undo, in the order of writing.
-    unsynced: Vec<Undo>,
+    /// What a crash may undo, by commit, in the order of writing.
+    unsynced: Vec<Vec<Undo>>,
     plan: FaultPlan,
     writes: u64,
     crashed: bool,
 }
 
 impl State {
-    fn apply(&mut self, ops: &[KvOp<'_>], synced: bool) {
+    fn apply(&mut self, ops: &[KvOp<'_>]) {
+        let mut undo = Vec::with_capacity(ops.len());
         // Copies the map only while a scan holds it.
         let rows = Arc::make_mut(&mut self.rows);
         for op in ops {
@@ -213,35 +227,61 @@ impl State {
             if let Some(before) = &before {
                 self.bytes -= row_bytes(op.key, before);
             }
-            if !synced {
-                self.unsynced.push((key, before));
-            }
+            undo.push((key, before));
         }
-        if synced {
-            self.unsynced.clear();
-        }
+        self.unsynced.push(undo);
     }
 
-    fn crash(&mut self, content: UnsyncedContent) {
+    fn crash(&mut self, unsynced: UnsyncedContent) {
         if self.crashed {
             return;
         }
         self.crashed = true;
+        let commits = std::mem::take(&mut self.unsynced);
+        let kept = match unsynced {
+            UnsyncedContent::Kept => commits.len(),
+            UnsyncedContent::Lost => 0,
+            UnsyncedContent::HalfLost => commits.len() / 2,
+        };
         let rows = Arc::make_mut(&mut self.rows);
         // Backwards, so that a key written twice ends as it was before the first.
-        for (index, (key, before)) in std::mem::take(&mut self.unsynced).into_iter().enumerate().rev() {
-            let lost = match content {
-                UnsyncedContent::Kept => false,
-                UnsyncedContent::Lost => true,
-                UnsyncedContent::HalfLost => index % 2 == 0,
+        for (key, before) in commits.into_iter().skip(kept).flatten().rev() {
+            match before {
+                Some(before) => rows.insert(key, before),
+                None => rows.remove(&key),
             };
-            if lost {
-                match before {
-                    Some(before) => rows.insert(key, before),
-                    None => rows.remove(&key),
-                };
-            }
         }
+    }
+
+    /// Counts a write, and gives what was planned for it.
+    fn begin_write(&mut self, needed: u64) -> Result<Option<FaultKind>, Failure> {
+        if self.crashed {
+            return Err(crashed());
+        }
+        self.writes += 1;
+        let mut faults = self.plan.faults.iter();
+        let fault = faults.find(|fault| fault.write == self.writes);
+        let fault = fault.map(|fault| fault.kind);
+        let planned = fault == Some(FaultKind::NoSpace);
+        let capacity = self.plan.capacity.map_or(u64::MAX, ByteCount::get);
+        let free = if planned {
+            0
+        } else {
+            capacity.saturating_sub(self.bytes)
+        };
+        if planned || needed > free {
+            return Err(Failure::NoRoom {
+                free: ByteCount(free),
+                needed: ByteCount(needed),
+            });
+        }
+        if fault == Some(FaultKind::Fail) {
+            return Err(Failure::Io(std::io::Error::other(format!(
+                "planned failure of write {}",
+                self.writes
+            ))));
+        }
+        Ok(fault)
     }
 }
 
@@ -260,39 +300,6 @@ impl MemoryKv {
             Err(crashed())
         } else {
             Ok(state.rows.clone())
-        }
-    }
-
-    fn write(&self, ops: &[KvOp<'_>], synced: bool) -> Result<(), Failure> {
-        let mut state = self.write_state();
-        if state.crashed {
-            return Err(crashed());
-        }
-        // `check_room` has counted this write and refused it where `NoSpace` was planned.
-        let number = state.writes;
-        let fault = state
-            .plan
-            .faults
-            .iter()
-            .find(|fault| fault.write == number)
-            .map(|fault| fault.kind);
-        match fault {
-            None | Some(FaultKind::NoSpace) => {
-                state.apply(ops, synced);
-                Ok(())
-            }
-            Some(FaultKind::Fail) => Err(Failure::Io(std::io::Error::other(format!(
-                "planned failure of write {number}"
-            )))),
-            Some(FaultKind::Tear(content)) => {
-                state.crash(content);
-                Err(crashed())
-            }
-            Some(FaultKind::CrashAfter(content)) => {
-                state.apply(ops, synced);
-                state.crash(content);
-                Err(crashed())
-            }
         }
     }
 }
@@ -336,39 +343,47 @@ impl Kv for MemoryKv {
     }
 
     fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        self.write(ops, true)
-    }
-
-    fn write_unsynced(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        self.write(ops, false)
-    }
-
-    fn check_room(&self, bytes: usize) -> Result<(), Failure> {
         let mut state = self.write_state();
-        if state.crashed {
-            return Err(crashed());
-        }
-        // Called once, before each write: the place to count it.
-        state.writes += 1;
-        let number = state.writes;
-        let planned = state
-            .plan
-            .faults
+        let needed = ops
             .iter()
-            .any(|fault| fault.write == number && fault.kind == FaultKind::NoSpace);
-        let capacity = state.plan.capacity.map_or(u64::MAX, ByteCount::get);
-        let free = if planned {
-            0
-        } else {
-            capacity.saturating_sub(state.bytes)
-        };
-        let needed = bytes as u64;
-        if planned || needed > free {
-            return Err(Failure::NoRoom {
-                free: ByteCount(free),
-                needed: ByteCount(needed),
-            });
+            .map(|op| row_bytes(op.key, op.value.unwrap_or_default()));
+        match state.begin_write(needed.sum())? {
+            Some(FaultKind::Tear(unsynced)) => {
+                state.crash(unsynced);
+                Err(crashed())
+            }
+            Some(FaultKind::CrashAfter(unsynced)) => {
+                state.apply(ops);
+                state.crash(unsynced);
+                Err(crashed())
+            }
+            _ => {
+                state.apply(ops);
+                Ok(())
+            }
         }
+    }
+
+    fn checkpoint(&self) -> Result<(), Failure> {
+        let mut state = self.write_state();
+        match state.begin_write(0)? {
+            Some(FaultKind::Tear(unsynced)) => {
+                state.crash(unsynced);
+                Err(crashed())
+            }
+            Some(FaultKind::CrashAfter(_)) => {
+                state.crash(UnsyncedContent::Kept);
+                Err(crashed())
+            }
+            _ => {
+                state.unsynced.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// Says nothing: a write finds out itself, so that it counts once.
+    fn check_room(&self, _bytes: usize) -> Result<(), Failure> {
         Ok(())
     }
 

@@ -10,6 +10,7 @@
 mod batch;
 mod copy;
 mod error;
+mod generation;
 mod kv;
 mod layered;
 #[cfg(test)]
@@ -22,7 +23,9 @@ mod overlay;
 mod recording;
 mod redb;
 mod report;
+mod row;
 mod sled;
+mod snapshots;
 mod split;
 mod tree;
 
@@ -34,14 +37,17 @@ use std::sync::Arc;
 pub use self::batch::{Batch, BatchOp};
 pub use self::copy::{Copied, copy_all};
 pub use self::error::{Attempt, EngineError, Limited};
+pub use self::generation::Generation;
 pub use self::kv::quiet_contained_panics;
 pub use self::memory::{Fault, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
 pub use self::notice::{Notice, NoticeEngine};
-pub use self::options::{ByteCount, EngineKind, EngineOptions, IfMissing, UnknownEngine};
+pub use self::options::{ByteCount, EngineKind, EngineOptions, IfMissing, Randomness, UnknownEngine};
 pub use self::overlay::OverlayEngine;
 pub use self::recording::{RecordingEngine, Replayed, Write, replay};
 pub use self::report::{CheckReport, TreeCount};
 pub use self::tree::Tree;
+
+use self::layered::Opening;
 
 /// The longest key in bytes. Index keys made of foreign text are hashed or cut by their owner.
 pub const MAX_KEY_BYTES: usize = 1_024;
@@ -106,6 +112,10 @@ pub struct Page {
 /// of it, so readers that need several rows of one state take it from rows that are written
 /// together, or read only up to a published position. A visitor may call the engine.
 ///
+/// A commit is visible at once and durable with the next [`checkpoint`](Engine::checkpoint). A crash of the
+/// process or the machine leaves all commits up to some one of them, at least those before the last
+/// checkpoint, and nothing of those after: an engine holds what can be written again from elsewhere.
+///
 /// After a commit that failed the engine is stopped, and every call returns
 /// [`EngineError::Stopped`], until the store is opened again: what a half-done write left in a
 /// library's memory is not trusted. Refusals ([`EngineError::TooLarge`], no room) do not stop it.
@@ -124,13 +134,14 @@ pub trait Engine: Send + Sync + Debug {
     /// Returns the value of a key.
     ///
     /// # Errors
-    /// Fails if the value cannot be read or is damaged.
+    /// Fails if the value cannot be read, or is not what was written under this key.
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
 
     /// Visits the rows of a range until it ends or the visitor breaks. An inverted range is empty.
     ///
     /// # Errors
-    /// Fails if a row cannot be read or is damaged; rows before it have been visited.
+    /// Fails if a row cannot be read, or is not what was written under its key; rows before it have been
+    /// visited.
     fn scan(
         &self,
         tree: Tree,
@@ -140,9 +151,9 @@ pub trait Engine: Send + Sync + Debug {
         visitor: &mut Visitor<'_>,
     ) -> Result<(), EngineError>;
 
-    /// Writes a batch over any number of trees: all of it or nothing, durable when it returns, and
-    /// with it all earlier [`write_content`](Engine::write_content). An empty batch only does the
-    /// latter.
+    /// Writes a batch over any number of trees, all of it or nothing: visible when it returns, and durable
+    /// after the next [`checkpoint`](Engine::checkpoint). Now and then it makes one itself, so that what is
+    /// not on disk yet stays bounded.
     ///
     /// # Errors
     /// Fails if the batch is over a limit or there is no room, with nothing changed; or if the
@@ -150,21 +161,16 @@ pub trait Engine: Send + Sync + Debug {
     /// only the last step failed, present, but never in part.
     fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
 
-    /// Writes rows that are durable only with the next [`commit`](Engine::commit): after a crash
-    /// any of them may be gone. For content-addressed rows, which can be written again and mean
-    /// nothing until a commit refers to them.
+    /// Makes every commit so far durable: it is on disk when this returns.
     ///
     /// # Errors
-    /// As [`commit`](Engine::commit).
-    fn write_content(&self, batch: &Batch) -> Result<(), EngineError>;
+    /// Fails if there is no room, with nothing lost; or if the write or the sync fails, which stops the
+    /// engine. Then any of the commits since the last checkpoint may be missing after reopening, with all
+    /// that came after it.
+    fn checkpoint(&self) -> Result<(), EngineError>;
 
-    /// Makes everything committed durable.
-    ///
-    /// # Errors
-    /// As [`commit`](Engine::commit).
-    fn checkpoint(&self) -> Result<(), EngineError> {
-        self.commit(&Batch::new())
-    }
+    /// Returns the generation of the store: another one each time that it was made empty.
+    fn generation(&self) -> Generation;
 
     /// Returns the space that the store takes on disk now.
     ///
@@ -267,9 +273,36 @@ pub trait Engine: Send + Sync + Debug {
 /// layout, or if it is missing and `options` say not to make one.
 pub fn open(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc<dyn Engine>, EngineError> {
     match kind {
-        EngineKind::Sled => Ok(Arc::new(self::sled::open(dir, options)?)),
+        EngineKind::Sled => Ok(Arc::new(self::sled::open(dir, options, Opening::Current)?)),
         EngineKind::Redb => Ok(Arc::new(self::redb::open(dir, options)?)),
-        EngineKind::Memory => Ok(Arc::new(MemoryEngine::new(FaultPlan::default()))),
+        EngineKind::Memory => {
+            let generation =
+                Generation::of(options).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
+            Ok(Arc::new(MemoryEngine::with_generation(
+                FaultPlan::default(),
+                generation,
+            )))
+        }
+    }
+}
+
+/// Opens a store that a release before checksums of rows wrote, to take its rows over: it can be read and
+/// not written.
+///
+/// # Errors
+/// As [`open`], and if there is no store, or one of another layout.
+pub fn open_layout_1(
+    kind: EngineKind,
+    dir: &Path,
+    options: &EngineOptions,
+) -> Result<Arc<dyn Engine>, EngineError> {
+    let options = options.clone().with_if_missing(IfMissing::Refuse);
+    match kind {
+        EngineKind::Sled => Ok(Arc::new(self::sled::open(dir, &options, Opening::Earlier)?)),
+        EngineKind::Redb => Ok(Arc::new(self::redb::open_earlier(dir, &options)?)),
+        EngineKind::Memory => Err(EngineError::Missing {
+            path: dir.to_path_buf(),
+        }),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::error::{Attempt, EngineError};
+use super::generation::Generation;
 use super::options::{ByteCount, EngineKind};
 use super::report::CheckReport;
 use super::tree::Tree;
@@ -18,8 +19,7 @@ use super::{Compaction, Direction, Engine, Visitor};
 /// Called before each commit; an error keeps the commit from happening.
 pub type Notice = Box<dyn Fn() -> std::io::Result<()> + Send + Sync>;
 
-/// An engine that calls a [`Notice`] before each commit. Content that is only durable with a commit, and
-/// means nothing before one, needs no notice.
+/// An engine that calls a [`Notice`] before each commit. A checkpoint changes nothing and needs no notice.
 pub struct NoticeEngine {
     inner: Arc<dyn Engine>,
     notice: Notice,
@@ -92,8 +92,12 @@ impl Engine for NoticeEngine {
         committed
     }
 
-    fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
-        self.inner.write_content(batch)
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        self.inner.checkpoint()
+    }
+
+    fn generation(&self) -> Generation {
+        self.inner.generation()
     }
 
     fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
@@ -132,7 +136,7 @@ mod tests {
         );
         let mut batch = Batch::new();
         batch.put(Tree::Meta, b"a", b"1");
-        engine.write_content(&batch).unwrap();
+        engine.checkpoint().unwrap();
         assert_eq!(calls.load(Ordering::SeqCst), 0);
         engine.commit(&batch).unwrap();
         assert_eq!(calls.load(Ordering::SeqCst), 1);

@@ -1,7 +1,9 @@
 //! Which engine to open, and with what limits.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The engines that this build can open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -67,8 +69,41 @@ pub enum IfMissing {
     Refuse,
 }
 
+/// Where a new store takes its random numbers from: its generation, and the id of its file.
+#[derive(Clone)]
+pub struct Randomness(Arc<Fill>);
+
+/// Fills its argument with random bytes.
+type Fill = dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync;
+
+impl Randomness {
+    /// Takes them from a function that fills its argument.
+    pub fn new(fill: impl Fn(&mut [u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(fill))
+    }
+
+    /// Takes them from the operating system.
+    pub fn system() -> Self {
+        Self::new(|bytes| getrandom::fill(bytes).map_err(|error| io::Error::other(error.to_string())))
+    }
+
+    /// Fills `bytes` with random ones.
+    ///
+    /// # Errors
+    /// Fails if the source does.
+    pub fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        (self.0)(bytes)
+    }
+}
+
+impl fmt::Debug for Randomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Randomness")
+    }
+}
+
 /// How to open an engine. `EngineOptions::default()` suits a daemon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EngineOptions {
     /// Memory for cached pages. A guide, not a cap: sled holds more while it writes.
@@ -78,6 +113,8 @@ pub struct EngineOptions {
     pub reserve: ByteCount,
     /// What to do when there is no store.
     pub if_missing: IfMissing,
+    /// Where a new store takes its random numbers from.
+    pub randomness: Randomness,
 }
 
 impl EngineOptions {
@@ -104,6 +141,12 @@ impl EngineOptions {
         self.if_missing = if_missing;
         self
     }
+
+    /// Sets where a new store takes its random numbers from.
+    pub fn with_randomness(mut self, randomness: Randomness) -> Self {
+        self.randomness = randomness;
+        self
+    }
 }
 
 impl Default for EngineOptions {
@@ -112,6 +155,7 @@ impl Default for EngineOptions {
             cache: Self::DEFAULT_CACHE,
             reserve: Self::DEFAULT_RESERVE,
             if_missing: IfMissing::default(),
+            randomness: Randomness::system(),
         }
     }
 }

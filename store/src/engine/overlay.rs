@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::error::EngineError;
+use super::generation::Generation;
 use super::options::{ByteCount, EngineKind};
 use super::report::CheckReport;
 use super::tree::Tree;
@@ -172,12 +173,16 @@ impl Engine for OverlayEngine {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
-        // Nothing of a trial has to outlive it.
-        self.layer.write_content(&Self::lay(batch))
+        self.layer.commit(&Self::lay(batch))
     }
 
-    fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
-        self.layer.write_content(&Self::lay(batch))
+    /// Does nothing: no part of a trial has to outlive it.
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn generation(&self) -> Generation {
+        self.below.generation()
     }
 
     fn size_on_disk(&self) -> Result<ByteCount, EngineError> {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::Batch;
 use super::error::EngineError;
+use super::generation::Generation;
 use super::options::{ByteCount, EngineKind};
 use super::report::CheckReport;
 use super::tree::Tree;
@@ -20,15 +21,16 @@ use super::{Compaction, Direction, Engine, Visitor};
 pub enum Write {
     /// An [`Engine::commit`].
     Commit(Batch),
-    /// An [`Engine::write_content`].
-    Content(Batch),
+    /// An [`Engine::checkpoint`].
+    Checkpoint,
 }
 
 impl Write {
-    /// Returns the rows that were written.
-    pub fn batch(&self) -> &Batch {
+    /// Returns the rows that were written, or `None` for a checkpoint.
+    pub fn batch(&self) -> Option<&Batch> {
         match self {
-            Self::Commit(batch) | Self::Content(batch) => batch,
+            Self::Commit(batch) => Some(batch),
+            Self::Checkpoint => None,
         }
     }
 }
@@ -56,11 +58,11 @@ pub fn replay<'a>(
     for write in writes {
         match write {
             Write::Commit(batch) => engine.commit(batch)?,
-            Write::Content(batch) => engine.write_content(batch)?,
+            Write::Checkpoint => engine.checkpoint()?,
         }
         replayed.writes += 1;
-        replayed.rows += write.batch().len() as u64;
-        replayed.bytes += write.batch().byte_len() as u64;
+        replayed.rows += write.batch().map_or(0, Batch::len) as u64;
+        replayed.bytes += write.batch().map_or(0, Batch::byte_len) as u64;
     }
     Ok(replayed)
 }
@@ -125,10 +127,14 @@ impl Engine for RecordingEngine {
         Ok(())
     }
 
-    fn write_content(&self, batch: &Batch) -> Result<(), EngineError> {
-        self.inner.write_content(batch)?;
-        self.record(Write::Content(batch.clone()));
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        self.inner.checkpoint()?;
+        self.record(Write::Checkpoint);
         Ok(())
+    }
+
+    fn generation(&self) -> Generation {
+        self.inner.generation()
     }
 
     fn size_on_disk(&self) -> Result<ByteCount, EngineError> {

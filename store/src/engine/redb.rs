@@ -3,25 +3,32 @@
 //! One redb table holds everything. A table per tree was measured too (60,000 records of four rows):
 //! the same 110 MB for 62 MB of rows, and the same rate.
 //!
-//! - A commit is one write transaction with `Durability::Immediate` and quick repair, so that the
-//!   first start after a crash need not walk over the whole file; it cost nothing measurable.
-//! - Content is one with `Durability::None`: visible at once, on disk with the next commit.
-//! - After an I/O error redb refuses all work until it is opened again, as does the layer above.
+//! - A commit is one write transaction with `Durability::None`: visible at once. redb keeps its pages in
+//!   memory, writes them out when its cache is full, and uses their places again once they are replaced.
+//! - A checkpoint is an empty one with `Durability::Immediate` and quick repair, so that the first start
+//!   after a crash need not walk over the whole file; it cost nothing measurable. After a crash redb is
+//!   where its last checkpoint was.
+//! - redb does not verify its pages when it reads them; the file below it does (`redb/blocks.rs`).
+//! - After an I/O error, damage included, redb refuses all work until it is opened again.
 //! - A row takes pages of a power of two, so rows are split where they would fill 16 KiB.
+
+mod blocks;
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ::redb::{
-    CommitError, CompactionError, Database, DatabaseError, Durability, ReadableDatabase, StorageError,
-    TableDefinition, TableError, TransactionError,
+    CommitError, CompactionError, Database, DatabaseError, Durability, ReadableDatabase, StorageBackend,
+    StorageError, TableDefinition, TableError, TransactionError,
 };
 
+use self::blocks::BlockFile;
 use super::error::{Attempt, EngineError, Failure};
+use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
-use super::layered::Layered;
+use super::layered::{Layered, Opening};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::{Compaction, Direction, Visitor, prepare_folder, sync_folder};
 
@@ -34,7 +41,15 @@ pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Layered<RedbKv
     let lock = prepare_folder(EngineKind::Redb, dir, options)?;
     let kv =
         contain(|| RedbKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(lock))
+    Layered::new(kv, Some(lock), Opening::Current, &|| Generation::of(options))
+}
+
+/// Opens the redb store of an earlier release in `dir`, to read it.
+pub(super) fn open_earlier(dir: &Path, options: &EngineOptions) -> Result<Layered<RedbKv>, EngineError> {
+    let lock = prepare_folder(EngineKind::Redb, dir, options)?;
+    let kv = contain(|| RedbKv::open_earlier(dir, options))
+        .map_err(|failure| failure.into_error(Attempt::Open, dir))?;
+    Layered::new(kv, Some(lock), Opening::Earlier, &|| Generation::of(options))
 }
 
 /// An open redb database.
@@ -43,23 +58,50 @@ pub(super) struct RedbKv {
     reserve: ByteCount,
     /// Held for reading only while a transaction begins: compaction needs the database to itself.
     db: RwLock<Database>,
+    /// The file below the database; `None` for one of an earlier release.
+    file: Option<Arc<BlockFile>>,
 }
 
 impl RedbKv {
     fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         let cache = usize::try_from(options.cache.get()).unwrap_or(usize::MAX);
+        let random = |bytes: &mut [u8]| options.randomness.fill(bytes);
+        let file = Arc::new(BlockFile::open(&dir.join(FILE), &random).map_err(Failure::from_io)?);
         let db = Database::builder()
             .set_cache_size(cache)
-            .create(dir.join(FILE))
-            .map_err(open_failure)?;
+            .create_with_backend(SharedFile(file.clone()))
+            .map_err(|error| damage_of(&file, open_failure(error)))?;
         sync_folder(dir).map_err(Failure::from_io)?;
         let kv = Self {
             folder: dir.to_path_buf(),
             reserve: options.reserve,
             db: RwLock::new(db),
+            file: Some(file),
         };
         kv.ensure_table()?;
         Ok(kv)
+    }
+
+    fn open_earlier(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
+        let cache = usize::try_from(options.cache.get()).unwrap_or(usize::MAX);
+        let db = Database::builder()
+            .set_cache_size(cache)
+            .open(dir.join(FILE))
+            .map_err(open_failure)?;
+        Ok(Self {
+            folder: dir.to_path_buf(),
+            reserve: options.reserve,
+            db: RwLock::new(db),
+            file: None,
+        })
+    }
+
+    /// Runs redb's code. Once a block of its file was damaged, it says no more than that something failed.
+    fn run<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        contain(work).map_err(|failure| match &self.file {
+            Some(file) => damage_of(file, failure),
+            None => failure,
+        })
     }
 
     /// Makes the table once, so that readers need not handle its absence.
@@ -113,7 +155,7 @@ impl Kv for RedbKv {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-        contain(|| {
+        self.run(|| {
             let table = self.read_table().map_err(table_failure)?;
             let found = table.get(key).map_err(storage_failure)?;
             Ok(found.map(|value| value.value().to_vec()))
@@ -126,13 +168,13 @@ impl Kv for RedbKv {
         direction: Direction,
         visit: &mut Visitor<'_>,
     ) -> Result<(), Failure> {
-        let mut rows = contain(|| {
+        let mut rows = self.run(|| {
             let table = self.read_table().map_err(table_failure)?;
             table.range::<&[u8]>(range).map_err(storage_failure)
         })?;
         loop {
             // The visitor runs outside: its panics are its caller's, not redb's.
-            let row = contain(|| {
+            let row = self.run(|| {
                 let row = match direction {
                     Direction::Forward => rows.next(),
                     Direction::Reverse => rows.next_back(),
@@ -147,11 +189,11 @@ impl Kv for RedbKv {
     }
 
     fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        contain(|| self.write(ops, Durability::Immediate))
+        self.run(|| self.write(ops, Durability::None))
     }
 
-    fn write_unsynced(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        contain(|| self.write(ops, Durability::None))
+    fn checkpoint(&self) -> Result<(), Failure> {
+        self.run(|| self.write(&[], Durability::Immediate))
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), Failure> {
@@ -167,7 +209,7 @@ impl Kv for RedbKv {
 
     fn compact(&self) -> Result<Compaction, Failure> {
         let before = self.size_on_disk()?;
-        let outcome = contain(|| {
+        let outcome = self.run(|| {
             let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
             match db.compact() {
                 Ok(_) => Ok(true),
@@ -185,7 +227,7 @@ impl Kv for RedbKv {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        contain(|| {
+        self.run(|| {
             let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
             match db.check_integrity() {
                 Ok(true) => Ok(()),
@@ -203,6 +245,41 @@ impl std::fmt::Debug for RedbKv {
         f.debug_struct("RedbKv")
             .field("folder", &self.folder)
             .finish_non_exhaustive()
+    }
+}
+
+/// What redb failed by, where damage to its file is behind it.
+fn damage_of(file: &BlockFile, failure: Failure) -> Failure {
+    match (file.damage(), failure) {
+        (Some(found), Failure::Stopped(_) | Failure::Corrupt(_)) => Failure::Corrupt(found.to_owned()),
+        (_, failure) => failure,
+    }
+}
+
+/// The file below a database, which is asked afterwards what was damaged.
+#[derive(Debug)]
+struct SharedFile(Arc<BlockFile>);
+
+/// No locks: the lock on the site's folder keeps other processes out.
+impl StorageBackend for SharedFile {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.write(offset, data)
     }
 }
 

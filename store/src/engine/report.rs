@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::INLINE;
-use super::split::{Head, PIECES, SPLIT, piece_key};
+use super::row::{self, Layout, Opened, hex};
+use super::split::{Head, PIECES, piece_key};
 use super::tree::Tree;
 
 /// Rows and damage of a store. An empty list of problems means that every row could be read and
@@ -42,8 +42,8 @@ impl CheckReport {
 }
 
 /// Collects a [`CheckReport`] from rows in stored order.
-#[derive(Default)]
 pub(super) struct Inspector {
+    layout: Layout,
     report: CheckReport,
     counts: BTreeMap<Tree, TreeCount>,
     /// Pieces expected from the split rows seen so far: rows come before their pieces.
@@ -51,6 +51,15 @@ pub(super) struct Inspector {
 }
 
 impl Inspector {
+    pub(super) fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            report: CheckReport::default(),
+            counts: BTreeMap::new(),
+            split: BTreeMap::new(),
+        }
+    }
+
     /// Takes one stored row; `join` puts a split value together and returns its length.
     pub(super) fn row(
         &mut self,
@@ -60,7 +69,7 @@ impl Inspector {
     ) {
         match key.first() {
             Some(&PIECES) => self.piece(key),
-            // The layer's own rows: the layout number was checked when the store was opened.
+            // The layer's own rows: they were checked when the store was opened.
             Some(0) => {}
             Some(&number) => match Tree::from_number(number) {
                 Some(tree) => self.tree_row(tree, key, row, join),
@@ -82,16 +91,19 @@ impl Inspector {
         row: &[u8],
         join: &mut dyn FnMut(Head) -> Result<usize, String>,
     ) {
-        let value_bytes = match row.last() {
-            Some(&INLINE) => Ok(row.len() - 1),
-            Some(&SPLIT) => Head::decode(row).and_then(|head| {
-                // Remembered by the start of its pieces' keys, which the index follows.
-                let start = piece_key(key, 0);
-                self.split
-                    .insert(start[..start.len() - 4].to_vec(), index_limit(head));
-                join(head)
-            }),
-            other => Err(format!("ends in {other:?} instead of a mark")),
+        let named = |found| format!("{}: {found}", row::name(key));
+        let value_bytes = match self.layout.open(key, row) {
+            Ok(Opened::Inline(value)) => Ok(value.len()),
+            Ok(Opened::Split(body)) => Head::decode(body)
+                .and_then(|head| {
+                    // Remembered by the start of its pieces' keys, which the index follows.
+                    let start = piece_key(key, 0);
+                    self.split
+                        .insert(start[..start.len() - 4].to_vec(), index_limit(head));
+                    join(head)
+                })
+                .map_err(named),
+            Err(found) => Err(found),
         };
         match value_bytes {
             Ok(value_bytes) => {
@@ -105,7 +117,7 @@ impl Inspector {
                 count.key_bytes += key.len() as u64 - 1;
                 count.value_bytes += value_bytes as u64;
             }
-            Err(found) => self.problem(format!("tree {tree}, key {}: {found}", hex(&key[1..]))),
+            Err(found) => self.problem(found),
         }
     }
 
@@ -131,18 +143,4 @@ impl Inspector {
 
 fn index_limit(head: Head) -> u32 {
     u32::try_from(head.pieces()).unwrap_or(u32::MAX)
-}
-
-/// The first bytes of a key in hexadecimal; long keys are cut.
-fn hex(key: &[u8]) -> String {
-    use std::fmt::Write as _;
-    const SHOWN_BYTES: usize = 48;
-    let mut text = String::with_capacity(2 * SHOWN_BYTES + 1);
-    for byte in key.iter().take(SHOWN_BYTES) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    if key.len() > SHOWN_BYTES {
-        text.push('…');
-    }
-    text
 }

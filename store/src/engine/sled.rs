@@ -13,15 +13,19 @@
 //!   once for thousands of rows, so its garbage would pile up (680 MB after the run above, 2 GB after
 //!   one twice as long); we have it collected after each batch (146 MB in both).
 //! - `flush` starts and awaits write-back (`sync_file_range`) but flushes neither file size nor the
-//!   disk's cache. A commit is acknowledged after `fdatasync` on a handle of our own.
+//!   disk's cache. A checkpoint returns after `fdatasync` on a handle of our own.
 //! - A tree page over 128 KiB becomes a file of its own, which sled never syncs. Pages split by
 //!   number of rows (more than 16), not by size, so rows are kept small enough that a page never
-//!   gets there; should there be such files nevertheless, a commit syncs them.
+//!   gets there; should there be such files nevertheless, a checkpoint syncs them.
 //! - sled asserts on what it reads, so damage can panic. Panics are contained and stop the engine.
 //!   After a panic the database is leaked, not dropped: dropping would write again.
 //! - sled's worker threads can hold its file, and the lock on it, for a while after the database was
 //!   dropped. Closing waits for them, so that a store can be opened again at once.
 //! - Space comes back only by copying into a new store.
+//! - Opening writes a snapshot of the page table as `snap.N.generating` and then renames it; later sled
+//!   takes the file with the highest name for the newest snapshot, an unfinished one included, and
+//!   fails on one that is cut or has no valid checksum. `snapshots.rs` removes and sets aside both
+//!   before sled opens; sled then replays its log, which holds all that a snapshot says.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -34,8 +38,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Attempt, EngineError, Failure};
+use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
-use super::layered::Layered;
+use super::layered::{Layered, Opening};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::{Compaction, Direction, Visitor, prepare_folder, sync_folder};
 
@@ -52,11 +57,15 @@ const CLOSE_POLL: Duration = Duration::from_millis(1);
 const BLOB_FOLDER: &str = "blobs";
 
 /// Opens or makes the sled store in `dir`.
-pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Layered<SledKv>, EngineError> {
+pub(super) fn open(
+    dir: &Path,
+    options: &EngineOptions,
+    opening: Opening,
+) -> Result<Layered<SledKv>, EngineError> {
     let lock = prepare_folder(EngineKind::Sled, dir, options)?;
     let kv =
         contain(|| SledKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(lock))
+    Layered::new(kv, Some(lock), opening, &|| Generation::of(options))
 }
 
 /// An open sled database.
@@ -75,10 +84,11 @@ pub(super) struct SledKv {
 impl SledKv {
     fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         let folder = dir.join(FOLDER);
+        super::snapshots::set_aside_damaged(&folder).map_err(Failure::from_io)?;
         let db = ::sled::Config::new()
             .path(&folder)
             .cache_capacity(options.cache.get())
-            // No flusher thread: every commit flushes, and an idle daemon shall be idle.
+            // No flusher thread: a checkpoint flushes, and an idle daemon shall be idle.
             .flush_every_ms(None)
             .open()
             .map_err(failure)?;
@@ -195,12 +205,11 @@ impl Kv for SledKv {
     }
 
     fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        self.apply(ops)?;
-        self.sync()
+        self.apply(ops)
     }
 
-    fn write_unsynced(&self, ops: &[KvOp<'_>]) -> Result<(), Failure> {
-        self.apply(ops)
+    fn checkpoint(&self) -> Result<(), Failure> {
+        self.sync()
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), Failure> {

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use super::MAX_VALUE_BYTES;
 use super::batch::Row;
 use super::kv::KvOp;
+use super::row;
 use super::tree::Tree;
 
-/// Trailing byte of a row whose value lies in pieces.
-pub(super) const SPLIT: u8 = 1;
 /// First byte of a piece's key.
 pub(super) const PIECES: u8 = 0xFF;
-/// length, piece size, hash, mark.
-const HEAD_BYTES: usize = 8 + 4 + 32 + 1;
+/// length, piece size, hash.
+const HEAD_BYTES: usize = 8 + 4 + 32;
 /// What a piece's key has beyond the value's own key: mark, tree, key length, index.
 const PIECE_KEY_OVERHEAD: usize = 1 + 1 + 2 + 4;
 /// The least piece: what the smallest row limit leaves beside the longest key, and some. Keeps a
@@ -28,13 +27,13 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Reads a row's value, mark included.
-    pub(super) fn decode(row: &[u8]) -> Result<Self, String> {
-        let found = || format!("a split value's row of {} bytes", row.len());
-        if row.len() != HEAD_BYTES {
+    /// Reads the body of a split value's row.
+    pub(super) fn decode(body: &[u8]) -> Result<Self, String> {
+        let found = || format!("a split value's row of {} bytes", body.len());
+        if body.len() != HEAD_BYTES {
             return Err(found());
         }
-        let (length, rest) = row.split_first_chunk::<8>().ok_or_else(found)?;
+        let (length, rest) = body.split_first_chunk::<8>().ok_or_else(found)?;
         let (piece, rest) = rest.split_first_chunk::<4>().ok_or_else(found)?;
         let (hash, _) = rest.split_first_chunk::<32>().ok_or_else(found)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
@@ -49,14 +48,13 @@ impl Head {
         })
     }
 
-    /// Returns the row's value, mark included.
+    /// Returns the body of a split value's row.
     fn encode(self) -> Vec<u8> {
-        let mut row = Vec::with_capacity(HEAD_BYTES);
+        let mut row = Vec::with_capacity(HEAD_BYTES + row::overhead());
         row.extend_from_slice(&(self.length as u64).to_le_bytes());
         // A piece fits a row, far below 4 GiB.
         row.extend_from_slice(&u32::try_from(self.piece).unwrap_or(u32::MAX).to_le_bytes());
         row.extend_from_slice(&self.hash);
-        row.push(SPLIT);
         row
     }
 
@@ -103,7 +101,7 @@ impl LargeRows {
         if row.key.len() + marked.len() <= max_row_bytes {
             return;
         }
-        let value = &marked[..marked.len() - 1];
+        let value = row::body_of(marked);
         let piece = max_row_bytes - row.key.len() - PIECE_KEY_OVERHEAD;
         for (index, bytes) in (0..).zip(value.chunks(piece)) {
             self.pieces
@@ -114,7 +112,9 @@ impl LargeRows {
             piece,
             hash: *blake3::hash(value).as_bytes(),
         };
-        self.heads.insert(row.key.to_vec(), head.encode());
+        let mut sealed = head.encode();
+        row::seal_split(row.key, &mut sealed);
+        self.heads.insert(row.key.to_vec(), sealed);
         self.split_trees.push(row.tree);
     }
 }
@@ -160,7 +160,7 @@ mod tests {
         let row = head().encode();
         assert!(Head::decode(&row[1..]).is_err(), "too short");
         assert!(
-            Head::decode(&[row.as_slice(), &[SPLIT]].concat()).is_err(),
+            Head::decode(&[row.as_slice(), &[1]].concat()).is_err(),
             "too long"
         );
         for (length, piece) in [

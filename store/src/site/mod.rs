@@ -6,6 +6,7 @@
 //! again after any write that failed.
 
 pub(crate) mod bodies;
+pub(crate) mod guard;
 pub(crate) mod open;
 pub(crate) mod query;
 pub(crate) mod rehearsal;
@@ -18,7 +19,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock};
 
 use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
@@ -28,6 +29,7 @@ pub use self::replica::SharedReplica;
 pub use self::state::LogId;
 
 use self::bodies::BodyStore;
+use self::guard::{StateReader, StateWriter};
 use self::state::State;
 use crate::documents::KeptMutes;
 use crate::engine::{ByteCount, Engine};
@@ -144,12 +146,14 @@ impl SiteStore {
         self.journal.is_read_only()
     }
 
-    pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
-        self.state.read().map_err(|_| StoreError::Poisoned)
+    /// Takes the state for reading. A thread holds one guard of a store at a time: see `guard.rs`.
+    pub(crate) fn read(&self) -> Result<StateReader<'_>, StoreError> {
+        StateReader::of(&self.state)
     }
 
-    pub(crate) fn write(&self) -> Result<RwLockWriteGuard<'_, State>, StoreError> {
-        let mut state = self.state.write().map_err(|_| StoreError::Poisoned)?;
+    /// Takes the state for changing it. A thread holds one guard of a store at a time: see `guard.rs`.
+    pub(crate) fn write(&self) -> Result<StateWriter<'_>, StoreError> {
+        let mut state = StateWriter::of(&self.state)?;
         self.revision.fetch_add(1, Ordering::SeqCst);
         let now = (self.clock)();
         self.journal.begin(now);

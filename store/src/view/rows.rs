@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use starling_protocol::{ClaimKey, ClaimKind, ContentHash, RecordId, Source};
+use starling_protocol::{ClaimKey, ClaimKind, ContentHash, RecordId, SiteId, SiteSlug, Source};
 use starling_view::{Bodies, Claims, Rows, RowsMut, Statement, StatementKind, Table, Visitor};
 
 use crate::SiteStore;
@@ -11,7 +11,9 @@ use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, damaged, split_claim_key};
 use crate::site::bodies::BodyStore;
+use crate::site::guard::StateReader;
 use crate::site::state::State;
+use crate::trust::ListedSite;
 
 /// The tree of each table of the view.
 pub(crate) const fn tree_of(table: Table) -> Tree {
@@ -50,10 +52,11 @@ impl RowsMut for Txn<'_> {
 
 /// Reads the view, its claims and its bodies at one moment.
 ///
-/// Holds the store for reading: changes wait until it is dropped, so keep it short.
+/// Holds the store for reading: changes wait until it is dropped, so keep it short. Until then the thread
+/// must not ask the [`SiteStore`] for anything that reads its state: builds with debug assertions panic.
 pub struct ViewReader<'a> {
     pub(crate) store: &'a SiteStore,
-    pub(crate) state: std::sync::RwLockReadGuard<'a, State>,
+    pub(crate) state: StateReader<'a>,
 }
 
 impl SiteStore {
@@ -82,6 +85,17 @@ impl ViewReader<'_> {
     #[must_use]
     pub fn records_root(&self) -> starling_protocol::KnowledgeRoot {
         self.state.records_root()
+    }
+
+    /// Returns the allow-list, by name.
+    pub fn listed_sites(&self) -> impl Iterator<Item = &ListedSite> {
+        self.state.listed.values()
+    }
+
+    /// Returns the name of a site on the allow-list, or `None` if it is not listed.
+    #[must_use]
+    pub fn slug_of(&self, site: &SiteId) -> Option<&SiteSlug> {
+        self.state.listed_by_site(site).map(|listed| &listed.slug)
     }
 }
 

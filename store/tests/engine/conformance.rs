@@ -3,10 +3,11 @@
 use std::ops::{Bound, ControlFlow};
 
 use starling_store::engine::{
-    Batch, Direction, EngineError, Limited, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, PageLimit, Tree,
+    Batch, ByteCount, Direction, EngineError, EngineKind, Limited, MAX_BATCH_BYTES, MAX_KEY_BYTES,
+    MAX_VALUE_BYTES, PageLimit, Tree,
 };
 
-use super::bed::{all_rows, for_every_engine, noise, put, rows};
+use super::bed::{Bed, all_rows, for_every_engine, noise, put, rows};
 
 fn keys(rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<&[u8]> {
     rows.iter().map(|(key, _)| key.as_slice()).collect()
@@ -314,19 +315,52 @@ for_every_engine! {
         }
     }
 
-    fn content_is_visible_at_once_and_durable_with_the_next_commit(bed) {
+    fn commits_are_visible_before_the_checkpoint_and_there_after_it(bed) {
         let engine = bed.engine();
-        let mut content = Batch::new();
-        content.put(Tree::Bodies, b"small", b"body");
-        content.put(Tree::Bodies, b"large", &noise(3, 90_000));
-        engine.write_content(&content).unwrap();
-        engine.write_content(&content).unwrap();
-        assert_eq!(engine.get(Tree::Bodies, b"small").unwrap(), Some(b"body".to_vec()));
+        let mut batch = Batch::new();
+        batch.put(Tree::Bodies, b"small", b"body");
+        batch.put(Tree::Bodies, b"large", &noise(3, 90_000));
+        engine.commit(&batch).unwrap();
+        engine.commit(&batch).unwrap();
         engine.commit(&Batch::new()).unwrap();
+        assert_eq!(engine.get(Tree::Bodies, b"small").unwrap(), Some(b"body".to_vec()));
+        engine.checkpoint().unwrap();
+        engine.checkpoint().unwrap();
         drop(engine);
         let engine = bed.reopen();
         assert_eq!(engine.get(Tree::Bodies, b"small").unwrap(), Some(b"body".to_vec()));
         assert!(engine.get(Tree::Bodies, b"large").unwrap() == Some(noise(3, 90_000)));
+    }
+
+    fn more_than_is_kept_back_can_be_committed_without_a_checkpoint(bed) {
+        let engine = bed.engine();
+        // Twice what makes an engine write a checkpoint by itself, over rows that are replaced.
+        for round in 0..64_u64 {
+            let mut batch = Batch::new();
+            for index in 0..16_u64 {
+                batch.put(Tree::Bodies, &(round % 8 * 16 + index).to_be_bytes(), &noise(round * 16 + index, 64 << 10));
+            }
+            engine.commit(&batch).unwrap();
+        }
+        // 8 MiB of rows; sled keeps what was replaced until its segments are free.
+        assert!(engine.size_on_disk().unwrap() < ByteCount::mebibytes(160), "{}", engine.size_on_disk().unwrap());
+        drop(engine);
+        let engine = bed.reopen();
+        for index in 0..128_u64 {
+            let last = 56 * 16 + index;
+            assert!(engine.get(Tree::Bodies, &index.to_be_bytes()).unwrap() == Some(noise(last, 64 << 10)), "row {index}");
+        }
+    }
+
+    fn generation_stays_through_reopening(bed) {
+        let engine = bed.engine();
+        let generation = engine.generation();
+        drop(engine);
+        assert_eq!(bed.reopen().generation(), generation);
+        if bed.engine().kind() != EngineKind::Memory {
+            let other = Bed::new(bed.engine().kind());
+            assert_ne!(other.engine().generation(), generation);
+        }
     }
 
     fn a_visitor_may_read_and_write(bed) {

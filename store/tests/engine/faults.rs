@@ -8,8 +8,35 @@ use super::bed::noise;
 use super::steps;
 
 const STEPS: u64 = 12;
-/// A content write and a commit each.
-const WRITES: u64 = 2 * STEPS;
+/// A commit each, and the checkpoints.
+const WRITES: u64 = STEPS + STEPS / steps::STEPS_PER_CHECKPOINT;
+
+/// The step that a write belongs to, and whether it is its checkpoint.
+fn step_of(write: u64) -> (u64, bool) {
+    let per_checkpoint = steps::STEPS_PER_CHECKPOINT + 1;
+    let (before, within) = ((write - 1) / per_checkpoint, (write - 1) % per_checkpoint);
+    let step = before * steps::STEPS_PER_CHECKPOINT + within.min(steps::STEPS_PER_CHECKPOINT - 1) + 1;
+    (step, within == steps::STEPS_PER_CHECKPOINT)
+}
+
+/// The last step that must be there after a fault at a write.
+fn survives(write: u64, kind: FaultKind) -> u64 {
+    let (step, is_checkpoint) = step_of(write);
+    let last = steps::checkpointed(step - 1);
+    let kept = |unsynced, steps: u64| match unsynced {
+        UnsyncedContent::Kept => last + steps,
+        UnsyncedContent::Lost => last,
+        UnsyncedContent::HalfLost => last + steps / 2,
+    };
+    match kind {
+        FaultKind::CrashAfter(_) if is_checkpoint => step,
+        FaultKind::CrashAfter(unsynced) => kept(unsynced, step - last),
+        FaultKind::Tear(unsynced) if is_checkpoint => kept(unsynced, step - last),
+        FaultKind::Tear(unsynced) => kept(unsynced, step - 1 - last),
+        _ if is_checkpoint => step,
+        _ => step - 1,
+    }
+}
 
 /// Runs steps until the end or the first failure; returns the last acknowledged step.
 fn run_on(engine: &MemoryEngine) -> (u64, Option<EngineError>) {
@@ -32,7 +59,7 @@ fn without_faults_the_workload_makes_the_writes_that_the_other_tests_strike() {
 }
 
 #[test]
-fn after_a_fault_at_any_write_every_acknowledged_step_is_there_and_none_by_half() {
+fn fault_at_any_write_leaves_a_whole_prefix_of_the_commits() {
     use UnsyncedContent::{HalfLost, Kept, Lost};
     let kinds = [
         FaultKind::Fail,
@@ -48,7 +75,7 @@ fn after_a_fault_at_any_write_every_acknowledged_step_is_there_and_none_by_half(
             let engine = MemoryEngine::new(FaultPlan::at_write(write, kind));
             let (acknowledged, error) = run_on(&engine);
             assert!(error.is_some(), "{kind:?} at write {write} struck");
-            assert_eq!(acknowledged, (write - 1) / 2, "{kind:?} at write {write}");
+            assert_eq!(acknowledged, step_of(write).0 - 1, "{kind:?} at write {write}");
             let after = engine.get(Tree::Meta, b"position");
             assert!(
                 matches!(after, Err(EngineError::Stopped { .. })),
@@ -56,10 +83,9 @@ fn after_a_fault_at_any_write_every_acknowledged_step_is_there_and_none_by_half(
             );
 
             let engine = engine.reopen(FaultPlan::default());
-            let took_effect = u64::from(matches!(kind, FaultKind::CrashAfter(_)) && write % 2 == 0);
             assert_eq!(
                 steps::position(&engine),
-                acknowledged + took_effect,
+                survives(write, kind),
                 "{kind:?} at write {write}"
             );
             steps::assert_whole(&engine);
@@ -77,6 +103,7 @@ fn no_space_refuses_one_write_and_the_engine_goes_on() {
         assert!(matches!(error, Some(EngineError::NoSpace { .. })), "{error:?}");
         steps::assert_whole(&engine);
         assert!(run_on(&engine).1.is_none());
+        assert_eq!(steps::position(&engine), STEPS);
         steps::assert_whole(&engine);
     }
 }
@@ -96,39 +123,33 @@ fn a_capacity_is_kept_and_can_be_raised() {
 }
 
 #[test]
-fn a_crash_takes_unsynced_content_as_told_and_never_what_was_committed() {
-    let survivors = |content: UnsyncedContent| {
+fn crash_leaves_commits_after_the_checkpoint_as_told() {
+    let survivors = |unsynced: UnsyncedContent| {
         let engine = MemoryEngine::new(FaultPlan::default());
-        let write = |from: u8, durable: bool| {
-            let mut batch = Batch::new();
-            for key in from..from + 4 {
-                batch.put(Tree::Bodies, &[key], &noise(u64::from(key), 20_000));
-            }
-            if durable {
-                engine.commit(&batch)
-            } else {
-                engine.write_content(&batch)
-            }
-            .unwrap();
-        };
-        write(0, false);
-        write(4, true);
-        write(8, false);
-        engine.crash(content);
-        let engine = engine.reopen(FaultPlan::default());
-        let mut keys = Vec::new();
         for key in 0..12_u8 {
-            // Half of a split value may be gone: then it reads as damaged, not as something else.
-            match engine.get(Tree::Bodies, &[key]) {
-                Ok(Some(value)) if value == noise(u64::from(key), 20_000) => keys.push(key),
-                Ok(None) | Err(EngineError::Corrupt { .. }) => {}
-                other => panic!("key {key}: {other:?}"),
+            let mut batch = Batch::new();
+            batch.put(Tree::Bodies, &[key], &noise(u64::from(key), 20_000));
+            // Written by every commit, so that undoing one must give the value of the one before.
+            batch.put(Tree::Meta, b"last", &[key]);
+            engine.commit(&batch).unwrap();
+            if key == 4 {
+                engine.checkpoint().unwrap();
             }
         }
-        keys
+        engine.crash(unsynced);
+        let engine = engine.reopen(FaultPlan::default());
+        let last = engine.get(Tree::Meta, b"last").unwrap().unwrap()[0];
+        for key in 0..12_u8 {
+            let expected = (key <= last).then(|| noise(u64::from(key), 20_000));
+            assert!(
+                engine.get(Tree::Bodies, &[key]).unwrap() == expected,
+                "key {key} after {last}"
+            );
+        }
+        assert!(engine.check().unwrap().is_sound());
+        last
     };
-    let committed: Vec<u8> = (0..8).collect();
-    assert_eq!(survivors(UnsyncedContent::Kept), (0..12).collect::<Vec<_>>());
-    assert_eq!(survivors(UnsyncedContent::Lost), committed);
-    assert!(survivors(UnsyncedContent::HalfLost).starts_with(&committed));
+    assert_eq!(survivors(UnsyncedContent::Kept), 11);
+    assert_eq!(survivors(UnsyncedContent::Lost), 4);
+    assert_eq!(survivors(UnsyncedContent::HalfLost), 7);
 }

@@ -12,4 +12,5 @@ mod full_disk;
 mod model;
 mod readers;
 mod recorded;
+mod snapshots;
 mod steps;

@@ -16,10 +16,8 @@ type Op = (Tree, Vec<u8>, Option<(u64, usize)>);
 #[derive(Clone, Debug)]
 enum Step {
     /// One batch.
-    Write {
-        ops: Vec<Op>,
-        content: bool,
-    },
+    Write(Vec<Op>),
+    Checkpoint,
     Reopen,
 }
 
@@ -42,9 +40,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         keys(),
         prop::option::weighted(0.7, (any::<u64>(), lengths())),
     );
-    let write = (prop::collection::vec(op, 0..12), any::<bool>())
-        .prop_map(|(ops, content)| Step::Write { ops, content });
-    prop::collection::vec(prop_oneof![6 => write, 1 => Just(Step::Reopen)], 1..12)
+    let write = prop::collection::vec(op, 0..12).prop_map(Step::Write);
+    prop::collection::vec(
+        prop_oneof![6 => write, 2 => Just(Step::Checkpoint), 1 => Just(Step::Reopen)],
+        1..12,
+    )
 }
 
 fn compare(engine: &dyn Engine, model: &Model) {
@@ -84,7 +84,7 @@ fn follows_the_model(kind: EngineKind, steps: Vec<Step>) {
     let mut model = Model::new();
     for step in steps {
         match step {
-            Step::Write { ops, content } => {
+            Step::Write(ops) => {
                 let mut batch = Batch::new();
                 for (tree, key, value) in ops {
                     match value {
@@ -99,14 +99,9 @@ fn follows_the_model(kind: EngineKind, steps: Vec<Step>) {
                         }
                     }
                 }
-                let engine = bed.engine();
-                let written = if content {
-                    engine.write_content(&batch)
-                } else {
-                    engine.commit(&batch)
-                };
-                written.unwrap();
+                bed.engine().commit(&batch).unwrap();
             }
+            Step::Checkpoint => bed.engine().checkpoint().unwrap(),
             Step::Reopen => drop(bed.reopen()),
         }
         compare(&*bed.engine(), &model);

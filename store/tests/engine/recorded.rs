@@ -20,10 +20,13 @@ fn a_replay_makes_the_same_store() {
     for kind in EngineKind::ALL {
         let bed = Bed::new(*kind);
         let replayed = replay(&*bed.engine(), &writes).unwrap();
-        assert_eq!(replayed.writes, 24);
+        assert_eq!(replayed.writes, 12 + 12 / steps::STEPS_PER_CHECKPOINT);
         assert_eq!(
             replayed.rows,
-            writes.iter().map(|write| write.batch().len() as u64).sum::<u64>()
+            writes
+                .iter()
+                .filter_map(|write| Some(write.batch()?.len() as u64))
+                .sum::<u64>()
         );
         steps::assert_whole(&*bed.engine());
         for tree in Tree::ALL {
@@ -39,7 +42,8 @@ fn a_replay_makes_the_same_store() {
 fn a_write_that_failed_is_not_recorded() {
     let plan = FaultPlan::at_write(2, FaultKind::NoSpace);
     let recording = RecordingEngine::new(Arc::new(MemoryEngine::new(plan)));
-    steps::run(&recording, 1).unwrap_err();
+    steps::run(&recording, 1).unwrap();
+    steps::run(&recording, 2).unwrap_err();
     assert_eq!(recording.take().len(), 1);
     assert_eq!(recording.kind(), EngineKind::Memory);
 }
