@@ -208,6 +208,51 @@ pub enum StoreError {
     Poisoned,
 }
 
+impl StoreError {
+    /// Returns true if it says that the disk has no room left.
+    #[must_use]
+    pub fn is_no_room(&self) -> bool {
+        match self {
+            Self::Engine(EngineError::NoSpace { .. })
+            | Self::NotShown {
+                source: EngineError::NoSpace { .. },
+            }
+            | Self::Log(LogError::NoRoom { .. })
+            | Self::Pack(PackError::NoRoom { .. })
+            | Self::ReadOnly => true,
+            Self::Log(LogError::Io { source, .. }) | Self::Pack(PackError::Io { cause: source, .. }) => {
+                is_full(source)
+            }
+            Self::Measure(source) => is_full(source),
+            _ => false,
+        }
+    }
+
+    /// Why the engine's rows have to be derived again, if that is what it says.
+    #[must_use]
+    pub fn engine_doubt(&self) -> Option<String> {
+        match self {
+            Self::EngineDoubt { reason } => Some(reason.clone()),
+            Self::Engine(EngineError::Corrupt { .. } | EngineError::Stopped { .. })
+            | Self::NotShown {
+                source: EngineError::Corrupt { .. } | EngineError::Stopped { .. },
+            }
+            | Self::DamagedRow { .. } => Some(chain(self)),
+            Self::View(
+                starling_view::ViewError::ReadRows { .. }
+                | starling_view::ViewError::WriteRows { .. }
+                | starling_view::ViewError::DamagedRow { .. },
+            ) => Some(chain(self)),
+            _ => None,
+        }
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// An error with its causes on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -43,7 +43,7 @@ pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
 pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
 pub use self::journal::replay::{OnProgress, ReplayProgress};
 pub use self::site::{
-    Clock, LogId, SharedReplica, SiteOptions, SiteStore, SourceOverview, StoreParts, StoreSize,
+    Clock, HomeStore, LogId, OpeningStep, SharedReplica, SiteOptions, SiteStore, SourceOverview, StoreParts, StoreSize, log_ends_at,
 };
 pub use self::trust::{AllowedSources, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

@@ -7,6 +7,7 @@
 
 pub(crate) mod bodies;
 pub(crate) mod guard;
+pub(crate) mod home;
 pub(crate) mod open;
 pub(crate) mod query;
 pub(crate) mod rehearsal;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
+pub use self::home::{HomeStore, OpeningStep, log_ends_at};
 pub use self::open::StoreParts;
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
@@ -32,7 +34,7 @@ use self::bodies::BodyStore;
 use self::guard::{StateReader, StateWriter};
 use self::state::State;
 use crate::documents::KeptMutes;
-use crate::engine::{ByteCount, Engine};
+use crate::engine::{ByteCount, Engine, HomeLock, SwapEngine};
 use crate::error::StoreError;
 use crate::journal::Journal;
 use crate::rows::txn::Txn;
@@ -54,6 +56,10 @@ pub struct SiteStore {
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
     pub(crate) compression_level: i32,
     pub(crate) max_delta_claims: usize,
+    /// The engine's files, where they can be swapped.
+    pub(crate) swap: Option<Arc<SwapEngine>>,
+    /// Last, so that it is dropped after everything is closed.
+    pub(crate) lock: Option<HomeLock>,
 }
 
 /// Tells the time: when changes are made, for the history.

@@ -128,6 +128,8 @@ impl SiteStore {
             mutes: Mutex::default(),
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
+            swap: None,
+            lock: None,
         }
     }
 

@@ -56,6 +56,8 @@ impl SiteStore {
             mutes: Default::default(),
             compression_level: self.compression_level,
             max_delta_claims: self.max_delta_claims,
+            swap: None,
+            lock: None,
         })
     }
 }

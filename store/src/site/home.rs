@@ -1,0 +1,262 @@
+//! Opening the store in a site's home: lock, migration, log, packs, and an engine that may have to be rebuilt.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use starling_protocol::CertificateChain;
+
+use super::open::{LOG_FOLDER, StoreParts};
+use super::{SiteOptions, SiteStore};
+use crate::disk::{Disk, FolderDisk};
+use crate::engine::{
+    self, ByteCount, Engine, EngineKind, EngineOptions, FaultPlan, HomeLock, MemoryEngine, Opened, SwapEngine,
+};
+use crate::error::StoreError;
+use crate::journal::replay::OnProgress;
+use crate::log::LogAccess;
+use crate::migrate;
+
+/// The engine's folder in the home.
+pub const ENGINE_FOLDER: &str = "store";
+/// The folder that keeps a store of schema 2 until the first clean stop after its migration.
+const OLD_ENGINE_FOLDER: &str = "store.v2";
+/// Space that the engine leaves free: less than the log does, so that what the log took the engine can take too.
+const ENGINE_RESERVE: ByteCount = ByteCount::mebibytes(8);
+
+/// What happens around the opening of a home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpeningStep {
+    /// An older store is migrated.
+    Migrating,
+    /// The engine is rebuilt from the log, and why.
+    Rebuilding(String),
+    /// The disk is full: the site is opened to read only.
+    ReadOnly(String),
+}
+
+/// How to open the store in a home.
+pub struct HomeStore<'a> {
+    /// The site's folder.
+    pub home: &'a Path,
+    /// The engine that the configuration names.
+    pub engine: EngineKind,
+    /// Memory for the engine's cached pages.
+    pub cache: ByteCount,
+    /// The site is new: log and engine are made.
+    pub is_new: bool,
+    /// Goes on past damage of the log.
+    pub past_damage: bool,
+    /// Randomness for the ids of files.
+    pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
+    /// Puts the caller's engine around the one that is opened.
+    pub around: &'a dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
+    /// Called before a step that takes long.
+    pub on_step: &'a (dyn Fn(&OpeningStep) + Sync),
+    /// Called while the log is replayed.
+    pub progress: OnProgress<'a>,
+}
+
+impl HomeStore<'_> {
+    /// Opens the store, whatever it takes: an older store is migrated, an engine in doubt is rebuilt, and a full
+    /// disk gives a site that reads and scans.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the home is in use, the log is missing or lost groups, another site's store.
+    pub fn open(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
+        let lock = HomeLock::take(self.home)?;
+        match self.open_locked(chain, options) {
+            Err(error) if error.is_no_room() && !self.is_new => {
+                (self.on_step)(&OpeningStep::ReadOnly(crate::error::chain(&error)));
+                self.open_read_only(chain, options).map(|store| store.keep(lock, None))
+            }
+            Err(error) => Err(error),
+            Ok((store, swap)) => Ok(store.keep(lock, Some(swap))),
+        }
+    }
+
+    fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(FolderDisk::new(self.home))
+    }
+
+    fn engine_options(&self) -> EngineOptions {
+        EngineOptions::default()
+            .with_cache(self.cache)
+            .with_reserve(ENGINE_RESERVE)
+    }
+
+    fn open_locked(
+        &self,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+    ) -> Result<(SiteStore, Arc<SwapEngine>), StoreError> {
+        self.migrate_if_old(chain, options)?;
+        let folder = self.home.join(ENGINE_FOLDER);
+        let opened = engine::open_or_doubt(self.engine, &folder, &self.engine_options())?;
+        let engine = match opened {
+            Opened::Sound(engine) => engine,
+            Opened::Doubt { reason, engine } => {
+                (self.on_step)(&OpeningStep::Rebuilding(reason));
+                engine
+            }
+        };
+        let (first, swap) = self.open_over(engine, chain, options);
+        let reason = match first {
+            Ok(store) => {
+                // The rows are there again: what was set aside is not needed any more.
+                if let Err(error) = engine::discard_aside(&folder) {
+                    tracing::warn!(%error, "removing the engine's old files");
+                }
+                return Ok((store, swap));
+            }
+            Err(error) => match error.engine_doubt() {
+                Some(reason) => reason,
+                None => return Err(error),
+            },
+        };
+        drop(swap);
+        self.rebuild(reason, chain, options)
+    }
+
+    /// Sets the engine aside and fills an empty one from the log.
+    fn rebuild(
+        &self,
+        reason: String,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+    ) -> Result<(SiteStore, Arc<SwapEngine>), StoreError> {
+        let folder = self.home.join(ENGINE_FOLDER);
+        (self.on_step)(&OpeningStep::Rebuilding(reason));
+        let engine = engine::open_aside(self.engine, &folder, &self.engine_options())?;
+        let (opened, swap) = self.open_over(engine, chain, options);
+        let store = opened?;
+        engine::discard_aside(&folder)?;
+        Ok((store, swap))
+    }
+
+    fn open_over(
+        &self,
+        engine: Arc<dyn Engine>,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+    ) -> (Result<SiteStore, StoreError>, Arc<SwapEngine>) {
+        let swap = Arc::new(SwapEngine::new(engine));
+        let parts = self.parts((self.around)(swap.clone()), LogAccess::Write);
+        (SiteStore::open(parts, chain, options), swap)
+    }
+
+    fn open_read_only(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        let parts = self.parts((self.around)(engine), LogAccess::Read);
+        SiteStore::open(parts, chain, options)
+    }
+
+    fn parts(&self, engine: Arc<dyn Engine>, access: LogAccess) -> StoreParts<'_> {
+        StoreParts {
+            disk: self.disk(),
+            engine,
+            access,
+            is_new: self.is_new,
+            past_damage: self.past_damage,
+            random_id: self.random_id.clone(),
+            progress: self.progress,
+        }
+    }
+
+    /// Migrates a store of schema 2, if that is what lies here, and finishes a migration that was cut off.
+    fn migrate_if_old(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<(), StoreError> {
+        let folder = self.home.join(ENGINE_FOLDER);
+        let disk = self.disk();
+        let Some(kind) = engine::detect(&folder).filter(|_| engine::is_earlier(&folder)) else {
+            return Ok(());
+        };
+        if SiteStore::is_made(disk.as_ref())? {
+            return self.set_old_aside(&folder);
+        }
+        let old = match engine::open_layout_1(kind, &folder, &self.engine_options()) {
+            Ok(old) => old,
+            // An engine of this build without its log: opening the log says so.
+            Err(engine::EngineError::Newer { .. } | engine::EngineError::OtherLayout { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if migrate::old_schema(old.as_ref(), chain.site())?.is_none() {
+            return Ok(());
+        }
+        (self.on_step)(&OpeningStep::Migrating);
+        migrate::migrate(
+            old.as_ref(),
+            chain.site(),
+            &disk,
+            options,
+            self.random_id.clone(),
+            self.progress,
+        )?;
+        drop(old);
+        self.set_old_aside(&folder)
+    }
+
+    /// Moves the engine's folder of schema 2 out of the way, after its log was switched to.
+    fn set_old_aside(&self, folder: &Path) -> Result<(), StoreError> {
+        let aside = self.home.join(OLD_ENGINE_FOLDER);
+        std::fs::rename(folder, aside).map_err(StoreError::Measure)?;
+        self.disk().sync_folder("").map_err(StoreError::Measure)
+    }
+}
+
+impl SiteStore {
+    /// Holds the home's lock as long as the store, and the engine that can be swapped.
+    fn keep(mut self, lock: HomeLock, swap: Option<Arc<SwapEngine>>) -> Self {
+        self.swap = swap;
+        self.lock = Some(lock);
+        self
+    }
+
+    /// Ends the use of a home in order: the next start has nothing to replay, and a store that was migrated is
+    /// not needed any more in its old form.
+    ///
+    /// # Errors
+    /// Of the engine or the files; nothing acknowledged rests on it.
+    pub fn stop_cleanly(&self) -> Result<(), StoreError> {
+        if self.is_read_only() {
+            return Ok(());
+        }
+        self.checkpoint()?;
+        if let Some(lock) = &self.lock {
+            let old = lock.home().join(OLD_ENGINE_FOLDER);
+            match std::fs::remove_dir_all(old) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::Measure(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Rebuilds an engine that outgrew its contents beside itself and swaps; `None` where it cannot outgrow them.
+    ///
+    /// # Errors
+    /// Of the engine, which goes on with its files then.
+    pub fn compact_engine(&self) -> Result<Option<engine::Compaction>, StoreError> {
+        let (Some(swap), Some(lock)) = (&self.swap, &self.lock) else {
+            return Ok(None);
+        };
+        let folder = lock.home().join(ENGINE_FOLDER);
+        let options = EngineOptions::default().with_reserve(ENGINE_RESERVE);
+        let compaction = match swap.compact()? {
+            engine::Compaction::NotSupported => engine::compact_beside(&folder, swap, &options)?,
+            done => done,
+        };
+        Ok(Some(compaction))
+    }
+}
+
+/// Returns true if the log in a home ends at a position: what was known there is what is known now.
+///
+/// # Errors
+/// Of the log.
+pub fn log_ends_at(home: &Path, position: &crate::log::LogPosition) -> Result<bool, StoreError> {
+    let disk: Arc<dyn Disk> = Arc::new(FolderDisk::new(home));
+    let (log, recovery) = crate::log::Log::open(disk, LOG_FOLDER, Some(*position), LogAccess::Read)?;
+    Ok(recovery.lost.is_none() && recovery.damage.is_empty() && log.end() == *position)
+}
+
