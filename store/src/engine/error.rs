@@ -200,9 +200,7 @@ impl EngineError {
 /// What can be done about damage. A store that does not open cannot be examined by anything that opens it.
 const fn damage_advice(attempted: Attempt) -> &'static str {
     match attempted {
-        Attempt::Open => {
-            "it cannot be opened, so nothing in it can be repaired: keep it aside and fill a new site from its peers"
-        }
+        Attempt::Open => "it follows from the site's log: set it aside and let it be built again",
         _ => "`starling doctor` names what is damaged, with --rebuild it derives anew what can be derived",
     }
 }
@@ -226,6 +224,8 @@ pub(super) enum Failure {
     /// The system ran out of space in the middle.
     NoSpace(io::Error),
     Io(io::Error),
+    /// Somebody else has the files open.
+    Busy,
     Corrupt(String),
     /// The library panicked, as both do on some damage: its state is not trusted any more.
     Panicked(String),
@@ -240,6 +240,7 @@ impl Failure {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::NoSpace(error)
             }
+            io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::Busy,
             // The libraries' own words for bytes that are not theirs, or end too soon.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Corrupt(error.to_string()),
             _ => Self::Io(error),
@@ -260,6 +261,7 @@ impl Failure {
                 path,
                 found: error.to_string(),
             },
+            Self::Busy => EngineError::Locked { path, holder: None },
             Self::Io(source) => EngineError::Io {
                 attempted,
                 path,
@@ -286,6 +288,7 @@ impl std::fmt::Display for Failure {
             Self::NoRoom { free, needed } => write!(f, "no room: {free} free, {needed} needed"),
             Self::NoSpace(error) => write!(f, "no space left: {error}"),
             Self::Io(error) => write!(f, "{error}"),
+            Self::Busy => f.write_str("somebody else has the files open"),
             Self::Corrupt(found) => write!(f, "damaged: {found}"),
             Self::Panicked(text) => write!(f, "the engine's library panicked: {text}"),
             Self::Stopped(reason) => f.write_str(reason),

@@ -13,8 +13,11 @@ use super::options::EngineOptions;
 pub struct Generation(pub [u8; 8]);
 
 impl Generation {
-    /// Draws the generation of a store that is being made.
+    /// Returns the generation of a store that is being made: the one that was asked for, or a random one.
     pub(super) fn of(options: &EngineOptions) -> Result<Self, Failure> {
+        if let Some(generation) = options.generation {
+            return Ok(generation);
+        }
         let mut bytes = [0; 8];
         options.randomness.fill(&mut bytes).map_err(Failure::from_io)?;
         Ok(Self(bytes))

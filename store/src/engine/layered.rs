@@ -30,7 +30,7 @@ use super::batch::{Batch, Row};
 use super::error::{Attempt, EngineError, Failure, Limited};
 use super::generation::Generation;
 use super::kv::{Kv, KvOp};
-use super::lock::FolderLock;
+use super::marks::Marks;
 use super::options::{ByteCount, EngineKind};
 use super::report::{CheckReport, Inspector};
 use super::row::{self, Layout, Opened};
@@ -58,7 +58,7 @@ pub(super) type NewGeneration<'a> = dyn Fn() -> Result<Generation, Failure> + 'a
 
 /// An engine made of a key-value library and the shared layer.
 #[derive(Debug)]
-pub(super) struct Layered<K> {
+pub(super) struct Layered<K: Kv> {
     pub(super) kv: K,
     /// One writer at a time; also taken to read again what a commit changed in the middle of a read.
     writer: Mutex<()>,
@@ -69,8 +69,10 @@ pub(super) struct Layered<K> {
     settled: OnceLock<(Layout, Generation)>,
     /// Bytes of batches since the last checkpoint; changed by the writer alone.
     unsynced: AtomicUsize,
-    /// Last, so that it is dropped after the library has closed its files.
-    _lock: Option<FolderLock>,
+    /// Says on disk how the files are left, for a library that cannot tell.
+    marks: Option<Marks>,
+    /// The marks are those of another engine now.
+    files_forgotten: AtomicBool,
 }
 
 /// Why a split value could not be put together.
@@ -84,17 +86,17 @@ impl<K: Kv> Layered<K> {
     /// Checks or writes the layout number, and finds the trees that hold split values.
     pub(super) fn new(
         kv: K,
-        lock: Option<FolderLock>,
+        marks: Option<Marks>,
         opening: Opening,
         generation: &NewGeneration<'_>,
     ) -> Result<Self, EngineError> {
-        let engine = Self::assemble(kv, lock);
+        let engine = Self::assemble(kv, marks);
         engine.settle(opening, generation)?;
         Ok(engine)
     }
 
     /// Puts the parts together; [`settle`](Self::settle) must follow before use.
-    pub(super) fn assemble(kv: K, lock: Option<FolderLock>) -> Self {
+    pub(super) fn assemble(kv: K, marks: Option<Marks>) -> Self {
         Self {
             kv,
             writer: Mutex::new(()),
@@ -102,7 +104,8 @@ impl<K: Kv> Layered<K> {
             stopped: OnceLock::new(),
             settled: OnceLock::new(),
             unsynced: AtomicUsize::new(0),
-            _lock: lock,
+            marks,
+            files_forgotten: AtomicBool::new(false),
         }
     }
 
@@ -200,6 +203,7 @@ impl<K: Kv> Layered<K> {
             key,
             value: Some(value),
         });
+        self.begin().map_err(fail)?;
         self.kv.commit(&ops).map_err(fail)?;
         self.kv.checkpoint().map_err(fail)?;
         Ok((Layout::Checked, generation))
@@ -246,7 +250,7 @@ impl<K: Kv> Layered<K> {
             Failure::Panicked(_) | Failure::Stopped(_) => true,
             // Even from a read: then an earlier write has failed behind the library's back.
             Failure::NoSpace(_) => true,
-            Failure::Io(_) | Failure::Corrupt(_) => writing,
+            Failure::Io(_) | Failure::Busy | Failure::Corrupt(_) => writing,
         };
         if stops {
             self.stop(failure.to_string());
@@ -283,6 +287,9 @@ impl<K: Kv> Layered<K> {
         }
         let ops = large.merge(&rows);
         self.ensure_room(batch.byte_len(), attempted)?;
+        // Nothing of the batch is written if this fails, so the engine can go on.
+        self.begin()
+            .map_err(|failure| failure.into_error(attempted, self.kv.path()))?;
         for tree in &large.split_trees {
             self.split_flag(*tree).store(true, Ordering::Release);
         }
@@ -309,6 +316,14 @@ impl<K: Kv> Layered<K> {
             outcome = self.kv.check_room(bytes);
         }
         outcome.map_err(|failure| self.failed(failure, attempted, false))
+    }
+
+    /// Says on disk that a commit follows.
+    fn begin(&self) -> Result<(), Failure> {
+        match &self.marks {
+            Some(marks) => marks.begin().map_err(Failure::from_io),
+            None => Ok(()),
+        }
     }
 
     /// Makes all commits durable; the caller holds the writer's lock.
@@ -391,6 +406,23 @@ impl<K: Kv> Layered<K> {
             Ok(value) => Ok(Some(value)),
             Err(Broken::Failed(failure)) => Err(failure),
             Err(Broken::Mismatch(found)) => Err(corrupt(found)),
+        }
+    }
+}
+
+/// Says on disk that the store is closed in order.
+impl<K: Kv> Drop for Layered<K> {
+    fn drop(&mut self) {
+        let Some(marks) = &self.marks else { return };
+        if self.stopped.get().is_some() || self.settled.get().is_none() || *self.files_forgotten.get_mut() {
+            return;
+        }
+        let closed = match self.kv.checkpoint() {
+            Ok(()) => marks.end().map_err(Failure::from_io),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = closed {
+            tracing::warn!(%failure, folder = %self.kv.path().display(), "the store could not be closed in order");
         }
     }
 }
@@ -529,6 +561,10 @@ impl<K: Kv> Engine for Layered<K> {
         self.settled
             .get()
             .map_or_else(Generation::default, |(_, generation)| *generation)
+    }
+
+    fn forget_files(&self) {
+        self.files_forgotten.store(true, Ordering::Release);
     }
 
     fn size_on_disk(&self) -> Result<ByteCount, EngineError> {

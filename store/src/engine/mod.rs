@@ -8,7 +8,10 @@
 //! What the seam leaves to others: what rows mean, compression, schema versions and migrations.
 
 mod batch;
+mod beside;
 mod copy;
+#[cfg(test)]
+mod earlier_tests;
 mod error;
 mod generation;
 mod kv;
@@ -16,8 +19,10 @@ mod layered;
 #[cfg(test)]
 mod layered_tests;
 mod lock;
+mod marks;
 mod memory;
 mod notice;
+mod opening;
 mod options;
 mod overlay;
 mod recording;
@@ -27,27 +32,29 @@ mod row;
 mod sled;
 mod snapshots;
 mod split;
+mod swap;
 mod tree;
 
 use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
-use std::sync::Arc;
 
 pub use self::batch::{Batch, BatchOp};
+pub use self::beside::compact_beside;
 pub use self::copy::{Copied, copy_all};
 pub use self::error::{Attempt, EngineError, Limited};
 pub use self::generation::Generation;
 pub use self::kv::quiet_contained_panics;
+pub use self::lock::HomeLock;
 pub use self::memory::{Fault, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
 pub use self::notice::{Notice, NoticeEngine};
+pub use self::opening::{Opened, detect, discard_aside, open, open_layout_1, open_or_doubt};
 pub use self::options::{ByteCount, EngineKind, EngineOptions, IfMissing, Randomness, UnknownEngine};
 pub use self::overlay::OverlayEngine;
 pub use self::recording::{RecordingEngine, Replayed, Write, replay};
 pub use self::report::{CheckReport, TreeCount};
+pub use self::swap::{SwapCopy, SwapEngine};
 pub use self::tree::Tree;
-
-use self::layered::Opening;
 
 /// The longest key in bytes. Index keys made of foreign text are hashed or cut by their owner.
 pub const MAX_KEY_BYTES: usize = 1_024;
@@ -191,6 +198,11 @@ pub trait Engine: Send + Sync + Debug {
     /// Fails if the damage keeps the rest from being read.
     fn check(&self) -> Result<CheckReport, EngineError>;
 
+    /// Notes that its files are no longer where they were: closing it leaves the folder alone, where those of
+    /// another engine may lie now.
+    #[doc(hidden)]
+    fn forget_files(&self) {}
+
     /// Visits the rows whose keys start with `prefix`.
     ///
     /// # Errors
@@ -250,98 +262,6 @@ pub trait Engine: Send + Sync + Debug {
             ControlFlow::Break(())
         })?;
         Ok(found)
-    }
-}
-
-/// Opens the store in `dir` with the engine `kind`, and takes the folder's lock.
-///
-/// The memory engine ignores the folder and takes no lock.
-///
-/// ```
-/// use starling_store::engine::{Batch, EngineKind, EngineOptions, Tree, open};
-///
-/// let engine = open(EngineKind::Memory, "".as_ref(), &EngineOptions::default())?;
-/// let mut batch = Batch::new();
-/// batch.put(Tree::Claims, b"key", b"value");
-/// engine.commit(&batch)?;
-/// assert_eq!(engine.get(Tree::Claims, b"key")?.as_deref(), Some(&b"value"[..]));
-/// # Ok::<(), starling_store::engine::EngineError>(())
-/// ```
-///
-/// # Errors
-/// Fails if another process holds the store, if it is damaged, of another engine or of a newer
-/// layout, or if it is missing and `options` say not to make one.
-pub fn open(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc<dyn Engine>, EngineError> {
-    match kind {
-        EngineKind::Sled => Ok(Arc::new(self::sled::open(dir, options, Opening::Current)?)),
-        EngineKind::Redb => Ok(Arc::new(self::redb::open(dir, options)?)),
-        EngineKind::Memory => {
-            let generation =
-                Generation::of(options).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-            Ok(Arc::new(MemoryEngine::with_generation(
-                FaultPlan::default(),
-                generation,
-            )))
-        }
-    }
-}
-
-/// Opens a store that a release before checksums of rows wrote, to take its rows over: it can be read and
-/// not written.
-///
-/// # Errors
-/// As [`open`], and if there is no store, or one of another layout.
-pub fn open_layout_1(
-    kind: EngineKind,
-    dir: &Path,
-    options: &EngineOptions,
-) -> Result<Arc<dyn Engine>, EngineError> {
-    let options = options.clone().with_if_missing(IfMissing::Refuse);
-    match kind {
-        EngineKind::Sled => Ok(Arc::new(self::sled::open(dir, &options, Opening::Earlier)?)),
-        EngineKind::Redb => Ok(Arc::new(self::redb::open_earlier(dir, &options)?)),
-        EngineKind::Memory => Err(EngineError::Missing {
-            path: dir.to_path_buf(),
-        }),
-    }
-}
-
-/// Returns which engine's files lie in `dir`, or `None` if there is no store.
-pub fn detect(dir: &Path) -> Option<EngineKind> {
-    if dir.join(self::sled::FOLDER).is_dir() {
-        Some(EngineKind::Sled)
-    } else if dir.join(self::redb::FILE).is_file() {
-        Some(EngineKind::Redb)
-    } else {
-        None
-    }
-}
-
-/// Prepares `dir` for an engine with files: makes it where allowed, locks it, and refuses a store
-/// of another engine.
-fn prepare_folder(
-    kind: EngineKind,
-    dir: &Path,
-    options: &EngineOptions,
-) -> Result<self::lock::FolderLock, EngineError> {
-    if options.if_missing == IfMissing::Refuse && detect(dir).is_none() {
-        return Err(EngineError::Missing {
-            path: dir.to_path_buf(),
-        });
-    }
-    std::fs::create_dir_all(dir).map_err(|source| EngineError::Io {
-        attempted: Attempt::Open,
-        path: dir.to_path_buf(),
-        source,
-    })?;
-    let lock = self::lock::FolderLock::take(dir)?;
-    match detect(dir) {
-        Some(found) if found != kind => Err(EngineError::OtherEngine {
-            path: dir.to_path_buf(),
-            asked: kind,
-            found,
-        }),
-        _ => Ok(lock),
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::generation::Generation;
+
 /// The engines that this build can open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum EngineKind {
@@ -115,6 +117,8 @@ pub struct EngineOptions {
     pub if_missing: IfMissing,
     /// Where a new store takes its random numbers from.
     pub randomness: Randomness,
+    /// The generation of a new store; a random one if `None`. For a store that is a copy of another.
+    pub generation: Option<Generation>,
 }
 
 impl EngineOptions {
@@ -142,6 +146,12 @@ impl EngineOptions {
         self
     }
 
+    /// Sets the generation of a new store.
+    pub fn with_generation(mut self, generation: Generation) -> Self {
+        self.generation = Some(generation);
+        self
+    }
+
     /// Sets where a new store takes its random numbers from.
     pub fn with_randomness(mut self, randomness: Randomness) -> Self {
         self.randomness = randomness;
@@ -156,6 +166,7 @@ impl Default for EngineOptions {
             reserve: Self::DEFAULT_RESERVE,
             if_missing: IfMissing::default(),
             randomness: Randomness::system(),
+            generation: None,
         }
     }
 }

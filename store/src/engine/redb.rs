@@ -29,8 +29,9 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::{Layered, Opening};
+use super::opening::prepare_folder;
 use super::options::{ByteCount, EngineKind, EngineOptions};
-use super::{Compaction, Direction, Visitor, prepare_folder, sync_folder};
+use super::{Compaction, Direction, Visitor, sync_folder};
 
 /// The database file within the store's folder.
 pub(super) const FILE: &str = "store.redb";
@@ -38,18 +39,20 @@ const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows"
 
 /// Opens or makes the redb store in `dir`.
 pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Layered<RedbKv>, EngineError> {
-    let lock = prepare_folder(EngineKind::Redb, dir, options)?;
+    prepare_folder(EngineKind::Redb, dir, options)?;
     let kv =
         contain(|| RedbKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(lock), Opening::Current, &|| Generation::of(options))
+    // No marks: redb finds its last checkpoint whatever stopped.
+    Layered::new(kv, None, Opening::Current, &|| Generation::of(options))
 }
 
 /// Opens the redb store of an earlier release in `dir`, to read it.
 pub(super) fn open_earlier(dir: &Path, options: &EngineOptions) -> Result<Layered<RedbKv>, EngineError> {
-    let lock = prepare_folder(EngineKind::Redb, dir, options)?;
+    prepare_folder(EngineKind::Redb, dir, options)?;
     let kv = contain(|| RedbKv::open_earlier(dir, options))
         .map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(lock), Opening::Earlier, &|| Generation::of(options))
+    // No marks: redb finds its last checkpoint whatever stopped.
+    Layered::new(kv, None, Opening::Earlier, &|| Generation::of(options))
 }
 
 /// An open redb database.
@@ -94,6 +97,21 @@ impl RedbKv {
             db: RwLock::new(db),
             file: None,
         })
+    }
+
+    /// Opens or makes a database as the release before did.
+    #[cfg(test)]
+    pub(super) fn make_earlier(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
+        std::fs::create_dir_all(dir).map_err(Failure::from_io)?;
+        let db = Database::create(dir.join(FILE)).map_err(open_failure)?;
+        let kv = Self {
+            folder: dir.to_path_buf(),
+            reserve: options.reserve,
+            db: RwLock::new(db),
+            file: None,
+        };
+        kv.ensure_table()?;
+        Ok(kv)
     }
 
     /// Runs redb's code. Once a block of its file was damaged, it says no more than that something failed.

@@ -31,6 +31,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::ops::ControlFlow;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,8 +42,10 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::{Layered, Opening};
+use super::marks::Marks;
+use super::opening::prepare_folder;
 use super::options::{ByteCount, EngineKind, EngineOptions};
-use super::{Compaction, Direction, Visitor, prepare_folder, sync_folder};
+use super::{Compaction, Direction, Visitor, sync_folder};
 
 /// sled's folder within the store's.
 pub(super) const FOLDER: &str = "sled";
@@ -62,10 +65,10 @@ pub(super) fn open(
     options: &EngineOptions,
     opening: Opening,
 ) -> Result<Layered<SledKv>, EngineError> {
-    let lock = prepare_folder(EngineKind::Sled, dir, options)?;
+    prepare_folder(EngineKind::Sled, dir, options)?;
     let kv =
         contain(|| SledKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(lock), opening, &|| Generation::of(options))
+    Layered::new(kv, Some(Marks::of(dir)), opening, &|| Generation::of(options))
 }
 
 /// An open sled database.
@@ -82,8 +85,11 @@ pub(super) struct SledKv {
 }
 
 impl SledKv {
-    fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
+    pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         let folder = dir.join(FOLDER);
+        if File::open(folder.join(DB_FILE)).is_ok_and(|file| !is_free(&file)) {
+            return Err(Failure::Busy);
+        }
         super::snapshots::set_aside_damaged(&folder).map_err(Failure::from_io)?;
         let db = ::sled::Config::new()
             .path(&folder)
@@ -246,7 +252,9 @@ impl Drop for SledKv {
             tracing::error!(%failure, "sled failed while it closed; committed data is not affected");
         }
         let deadline = Instant::now() + CLOSE_PATIENCE;
-        while !is_free(&self.folder.join(DB_FILE)) {
+        // Opened anew, as locks belong to handles; by the handle, as the file may have been renamed.
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        while File::open(&path).is_ok_and(|file| !is_free(&file)) {
             if Instant::now() > deadline {
                 tracing::warn!(folder = %self.folder.display(), "sled still holds its file after closing");
                 return;
@@ -256,9 +264,8 @@ impl Drop for SledKv {
     }
 }
 
-/// Returns whether nobody holds sled's lock on its file.
-fn is_free(file: &Path) -> bool {
-    let Ok(file) = File::open(file) else { return true };
+/// Returns whether nobody holds sled's lock on its file. The handle must be a new one.
+fn is_free(file: &File) -> bool {
     // Given back when the handle is dropped.
     !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }

@@ -26,6 +26,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::super::lock::lock_own;
+
 /// Bytes of contents in a block; redb's page size.
 const BLOCK_BYTES: usize = 4_096;
 const CHECKSUM_BYTES: usize = 16;
@@ -73,6 +75,7 @@ impl BlockFile {
             .create(true)
             .truncate(false)
             .open(path)?;
+        lock_own(&file)?;
         if file.metadata()?.len() == 0 {
             let mut id = [0; FILE_ID_BYTES];
             random(&mut id)?;

@@ -1,0 +1,134 @@
+//! Making an engine's files anew beside the old ones, and putting them in their place.
+//!
+//! ```text
+//! 1. beside/FILES        the copy, while the engine is in use
+//! 2. FILES -> beside/old/FILES
+//! 3. beside/FILES -> FILES
+//! 4. beside is removed
+//! ```
+//!
+//! A crash before step 3 leaves the old files to be used, one after it the new ones; both hold every commit
+//! that a checkpoint followed.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::{Attempt, EngineError, Failure};
+use super::opening::open;
+use super::options::{EngineKind, EngineOptions};
+use super::swap::SwapEngine;
+use super::{Compaction, Engine, redb, sled, sync_folder};
+
+/// The folder of a copy, within the engine's.
+const BESIDE: &str = "beside";
+/// The folder of the old files, within that.
+const OLD: &str = "old";
+
+/// Makes the files of the engine in `dir` anew, without what it no longer needs, while it is in use; commits
+/// wait only for the end of it.
+///
+/// # Errors
+/// Fails if there is no room, or if reading or writing does. The engine goes on with its files then.
+pub fn compact_beside(
+    dir: &Path,
+    swap: &SwapEngine,
+    options: &EngineOptions,
+) -> Result<Compaction, EngineError> {
+    let io = |error| Failure::from_io(error).into_error(Attempt::Compact, dir);
+    let Some(files) = files_of(swap.kind()) else {
+        return Ok(Compaction::NotSupported);
+    };
+    let Some(copy) = swap.begin_copy() else {
+        return Ok(Compaction::Busy);
+    };
+    let before = swap.size_on_disk()?;
+    clear(dir).map_err(io)?;
+    let beside = dir.join(BESIDE);
+    let made = (|| {
+        // The same rows: whoever noted the generation finds what it knows.
+        let options = options.clone().with_generation(swap.generation());
+        let target = open(swap.kind(), &beside, &options)?;
+        copy.copy_beside(&*target, &mut |_| {})?;
+        copy.finish(target, |target| {
+            close(target);
+            put_in_place(dir, files).map_err(io)?;
+            open(swap.kind(), dir, &options).inspect_err(|_| {
+                if let Err(error) = take_back(dir, files) {
+                    tracing::error!(%error, "the old files of the store are left in {}", beside.display());
+                }
+            })
+        })
+    })();
+    let outcome = made.and_then(|replaced| {
+        replaced.forget_files();
+        drop(replaced);
+        let after = swap.size_on_disk()?;
+        Ok(Compaction::Done { before, after })
+    });
+    // Whatever came of it; what is left is removed at the next opening.
+    if let Err(error) = clear(dir) {
+        tracing::warn!(%error, "could not remove {}", beside.display());
+    }
+    outcome
+}
+
+/// Closes a copy. Nobody else has it.
+fn close(target: Arc<dyn Engine>) {
+    debug_assert_eq!(Arc::strong_count(&target), 1, "a copy is its maker's alone");
+    drop(target);
+}
+
+/// Returns the name of an engine's files.
+fn files_of(kind: EngineKind) -> Option<&'static str> {
+    match kind {
+        EngineKind::Sled => Some(sled::FOLDER),
+        EngineKind::Redb => Some(redb::FILE),
+        EngineKind::Memory => None,
+    }
+}
+
+/// Puts the copy's files in place of the old ones, which stay in the copy's folder.
+fn put_in_place(dir: &Path, files: &str) -> io::Result<()> {
+    let beside = dir.join(BESIDE);
+    let old = beside.join(OLD);
+    fs::create_dir_all(&old)?;
+    fs::rename(dir.join(files), old.join(files))?;
+    if let Err(error) = fs::rename(beside.join(files), dir.join(files)) {
+        fs::rename(old.join(files), dir.join(files))?;
+        return Err(error);
+    }
+    for folder in [&old, &beside, dir] {
+        sync_folder(folder)?;
+    }
+    Ok(())
+}
+
+/// Puts the old files in place again.
+fn take_back(dir: &Path, files: &str) -> io::Result<()> {
+    let beside = dir.join(BESIDE);
+    fs::rename(dir.join(files), beside.join(files))?;
+    fs::rename(beside.join(OLD).join(files), dir.join(files))
+}
+
+/// Removes what a copy that was cut off has left, and puts old files back whose place is empty.
+pub(super) fn clear(dir: &Path) -> io::Result<()> {
+    let beside = dir.join(BESIDE);
+    for kind in EngineKind::ALL {
+        let Some(files) = files_of(*kind) else { continue };
+        let old = beside.join(OLD).join(files);
+        if old.exists() && !dir.join(files).exists() {
+            fs::rename(old, dir.join(files))?;
+            sync_folder(dir)?;
+        }
+    }
+    match fs::remove_dir_all(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "beside_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! How an engine's files were left: closed in order, or by a stop of the process or of the machine.
+//!
+//! sled cannot tell all that a stop of the machine took from its file. So two small files beside it say what
+//! happened to it last: `running`, written before the first commit, holds the boot id of the machine, and
+//! `clean` stands from an orderly close to the next commit. Both are on disk before what they speak of
+//! happens.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::sync_folder;
+
+pub(super) const CLEAN: &str = "clean";
+pub(super) const RUNNING: &str = "running";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// A boot id has 36 characters; more than this is not one.
+const MAX_BOOT_ID_BYTES: u64 = 64;
+
+/// How a folder's engine was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Closed in order: all commits are on disk.
+    Clean,
+    /// The process stopped, and the machine has been running since: the system holds all writes.
+    ProcessStopped,
+    /// The machine stopped, or nobody knows.
+    MachineStopped,
+}
+
+/// The marks of one folder, for as long as its engine is open.
+#[derive(Debug)]
+pub(super) struct Marks {
+    folder: PathBuf,
+    boot_id: Option<String>,
+    /// Whether a commit may have been made since the folder was clean.
+    dirty: AtomicBool,
+}
+
+impl Marks {
+    pub(super) fn of(folder: &Path) -> Self {
+        Self::with_boot_id(folder, read_small(Path::new(BOOT_ID)))
+    }
+
+    fn with_boot_id(folder: &Path, boot_id: Option<String>) -> Self {
+        let marks = Self {
+            folder: folder.to_path_buf(),
+            boot_id,
+            dirty: AtomicBool::new(false),
+        };
+        // The process that committed stopped; an orderly close makes up for it.
+        marks
+            .dirty
+            .store(marks.left() == Left::ProcessStopped, Ordering::Relaxed);
+        marks
+    }
+
+    /// Returns how the folder's engine was left.
+    pub(super) fn left(&self) -> Left {
+        if self.folder.join(CLEAN).exists() {
+            return Left::Clean;
+        }
+        match (read_small(&self.folder.join(RUNNING)), &self.boot_id) {
+            (Some(found), Some(boot_id)) if found == *boot_id => Left::ProcessStopped,
+            _ => Left::MachineStopped,
+        }
+    }
+
+    /// Marks the folder as running, before a commit. The caller holds the writer's lock.
+    pub(super) fn begin(&self) -> io::Result<()> {
+        if self.dirty.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        write_small(&self.folder, RUNNING, self.boot_id.as_deref().unwrap_or_default())?;
+        match fs::remove_file(self.folder.join(CLEAN)) {
+            Ok(()) => sync_folder(&self.folder)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        self.dirty.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Marks the folder as clean, after a checkpoint and before the close.
+    pub(super) fn end(&self) -> io::Result<()> {
+        if self.dirty.swap(false, Ordering::Relaxed) {
+            write_small(&self.folder, CLEAN, "")?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a small file: it is on disk, whole, when this returns.
+fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let unfinished = folder.join(format!("{name}.new"));
+    let mut file = File::create(&unfinished)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&unfinished, folder.join(name))?;
+    sync_folder(folder)
+}
+
+fn read_small(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    File::open(path)
+        .ok()?
+        .take(MAX_BOOT_ID_BYTES)
+        .read_to_string(&mut text)
+        .ok()?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_boot(folder: &Path, boot_id: &str) -> Marks {
+        Marks::with_boot_id(folder, Some(boot_id.to_owned()))
+    }
+
+    #[test]
+    fn folder_is_clean_from_its_close_to_the_next_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = at_boot(folder.path(), "one");
+        marks.begin().unwrap();
+        marks.begin().unwrap();
+        assert_eq!(marks.left(), Left::ProcessStopped);
+        assert_eq!(at_boot(folder.path(), "two").left(), Left::MachineStopped);
+        marks.end().unwrap();
+        let next = at_boot(folder.path(), "two");
+        assert_eq!(next.left(), Left::Clean);
+        next.begin().unwrap();
+        assert_eq!(next.left(), Left::ProcessStopped);
+        assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
+    }
+
+    #[test]
+    fn close_without_a_commit_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = at_boot(folder.path(), "one");
+        marks.end().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn unknown_boot_ids_never_match() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = Marks::with_boot_id(folder.path(), None);
+        marks.begin().unwrap();
+        assert_eq!(marks.left(), Left::MachineStopped);
+        assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
+        fs::write(folder.path().join(RUNNING), [0xFF; 100]).unwrap();
+        assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
+    }
+
+    #[test]
+    fn this_machine_has_a_boot_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = Marks::of(folder.path());
+        marks.begin().unwrap();
+        assert_eq!(Marks::of(folder.path()).left(), Left::ProcessStopped);
+    }
+}

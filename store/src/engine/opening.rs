@@ -1,0 +1,253 @@
+//! Opening an engine: as it is, or in its place an empty one where what lies there is in doubt.
+//!
+//! An engine follows from the site's log. So files that cannot be used are no reason to stop: they are set
+//! aside, and the caller fills an empty engine from the log. Set aside means renamed to `aside-N` in the same
+//! folder; nothing is removed before the caller says that it has its rows again.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::beside;
+use super::error::{Attempt, EngineError, Failure};
+use super::generation::Generation;
+use super::layered::Opening;
+use super::marks::{CLEAN, Left, Marks, RUNNING};
+use super::memory::{FaultPlan, MemoryEngine};
+use super::options::{EngineKind, EngineOptions, IfMissing};
+use super::{Engine, redb, sled, sync_folder};
+
+/// How the names of folders begin that hold files set aside.
+const ASIDE: &str = "aside-";
+
+/// An engine that was opened.
+#[derive(Debug)]
+pub enum Opened {
+    /// The engine is as it was left, or empty because there was none.
+    Sound(Arc<dyn Engine>),
+    /// What lay there cannot be used and was set aside. Once the engine holds everything again,
+    /// [`discard_aside`] removes the old files.
+    Doubt {
+        /// Why.
+        reason: String,
+        /// An empty engine.
+        engine: Arc<dyn Engine>,
+    },
+}
+
+impl Opened {
+    /// Returns the engine, whatever was found.
+    pub fn into_engine(self) -> Arc<dyn Engine> {
+        match self {
+            Self::Sound(engine) | Self::Doubt { engine, .. } => engine,
+        }
+    }
+}
+
+/// Opens the store in `dir` with the engine `kind`. The caller holds the [`HomeLock`](super::HomeLock).
+///
+/// The memory engine ignores the folder.
+///
+/// ```
+/// use starling_store::engine::{Batch, EngineKind, EngineOptions, Tree, open};
+///
+/// let engine = open(EngineKind::Memory, "".as_ref(), &EngineOptions::default())?;
+/// let mut batch = Batch::new();
+/// batch.put(Tree::Claims, b"key", b"value");
+/// engine.commit(&batch)?;
+/// assert_eq!(engine.get(Tree::Claims, b"key")?.as_deref(), Some(&b"value"[..]));
+/// # Ok::<(), starling_store::engine::EngineError>(())
+/// ```
+///
+/// # Errors
+/// Fails if the store is damaged, of another engine or of another layout, or if it is missing and `options`
+/// say not to make one.
+pub fn open(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc<dyn Engine>, EngineError> {
+    match kind {
+        EngineKind::Sled => Ok(Arc::new(sled::open(dir, options, Opening::Current)?)),
+        EngineKind::Redb => Ok(Arc::new(redb::open(dir, options)?)),
+        EngineKind::Memory => {
+            let generation =
+                Generation::of(options).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
+            let plan = FaultPlan::default();
+            Ok(Arc::new(MemoryEngine::with_generation(plan, generation)))
+        }
+    }
+}
+
+/// Opens the store in `dir` with the engine `kind`, or an empty one where what lies there is in doubt.
+///
+/// In doubt is what does not open, makes its library panic, fails a checksum, has another layout or is of
+/// another engine, and sled's files after a stop of the machine. The caller holds the
+/// [`HomeLock`](super::HomeLock).
+///
+/// # Errors
+/// Fails if the files are in use, if the system refuses access, has no room or no more handles, and if the
+/// store is missing and `options` say not to make one. Nothing is set aside then.
+pub fn open_or_doubt(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Opened, EngineError> {
+    if kind == EngineKind::Memory {
+        return open(kind, dir, options).map(Opened::Sound);
+    }
+    let io = |error| Failure::from_io(error).into_error(Attempt::Open, dir);
+    if dir.is_dir() {
+        beside::clear(dir).map_err(io)?;
+    }
+    let reason = match doubt_before(kind, dir) {
+        Some(reason) => reason,
+        None => match open(kind, dir, options) {
+            Ok(engine) => return Ok(Opened::Sound(engine)),
+            Err(error) if is_doubt(&error) => told(&error),
+            Err(error) => return Err(error),
+        },
+    };
+    tracing::warn!(%reason, folder = %dir.display(), "the store is set aside, to be built again");
+    set_aside(dir).map_err(io)?;
+    let options = options.clone().with_if_missing(IfMissing::Create);
+    let engine = open(kind, dir, &options)?;
+    Ok(Opened::Doubt { reason, engine })
+}
+
+/// Removes what [`open_or_doubt`] set aside in `dir`, once the engine there holds everything again.
+///
+/// # Errors
+/// Fails if the files cannot be removed; then a later call removes the rest.
+pub fn discard_aside(dir: &Path) -> Result<(), EngineError> {
+    let discard = || {
+        for (_, path) in asides(dir)? {
+            fs::remove_dir_all(path)?;
+        }
+        Ok(())
+    };
+    discard().map_err(|error: io::Error| Failure::from_io(error).into_error(Attempt::Open, dir))
+}
+
+/// Opens a store that a release before checksums of rows wrote, to take its rows over: it can be read and
+/// not written.
+///
+/// # Errors
+/// As [`open`], and if there is no store, or one of another layout.
+pub fn open_layout_1(
+    kind: EngineKind,
+    dir: &Path,
+    options: &EngineOptions,
+) -> Result<Arc<dyn Engine>, EngineError> {
+    let options = options.clone().with_if_missing(IfMissing::Refuse);
+    match kind {
+        EngineKind::Sled => Ok(Arc::new(sled::open(dir, &options, Opening::Earlier)?)),
+        EngineKind::Redb => Ok(Arc::new(redb::open_earlier(dir, &options)?)),
+        EngineKind::Memory => Err(EngineError::Missing {
+            path: dir.to_path_buf(),
+        }),
+    }
+}
+
+/// Returns which engine's files lie in `dir`, or `None` if there is no store.
+pub fn detect(dir: &Path) -> Option<EngineKind> {
+    if dir.join(sled::FOLDER).is_dir() {
+        Some(EngineKind::Sled)
+    } else if dir.join(redb::FILE).is_file() {
+        Some(EngineKind::Redb)
+    } else {
+        None
+    }
+}
+
+/// Prepares `dir` for an engine with files: makes it where allowed, and refuses a store of another engine.
+pub(super) fn prepare_folder(
+    kind: EngineKind,
+    dir: &Path,
+    options: &EngineOptions,
+) -> Result<(), EngineError> {
+    match detect(dir) {
+        None if options.if_missing == IfMissing::Refuse => Err(EngineError::Missing {
+            path: dir.to_path_buf(),
+        }),
+        Some(found) if found != kind => Err(EngineError::OtherEngine {
+            path: dir.to_path_buf(),
+            asked: kind,
+            found,
+        }),
+        _ => fs::create_dir_all(dir).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, dir)),
+    }
+}
+
+/// Returns why a store must not even be tried.
+fn doubt_before(kind: EngineKind, dir: &Path) -> Option<String> {
+    (kind == EngineKind::Sled
+        && detect(dir) == Some(EngineKind::Sled)
+        && Marks::of(dir).left() == Left::MachineStopped)
+        .then(|| {
+            "the machine stopped while sled was in use, which loses writes that sled does not miss".to_owned()
+        })
+}
+
+/// Returns whether an error says that the files cannot be used, and not that they cannot be reached.
+fn is_doubt(error: &EngineError) -> bool {
+    match error {
+        EngineError::Corrupt { .. }
+        | EngineError::OtherEngine { .. }
+        | EngineError::OtherLayout { .. }
+        | EngineError::Newer { .. } => true,
+        // A place that the disk cannot read any more.
+        EngineError::Io { source, .. } => source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
+        _ => false,
+    }
+}
+
+/// Returns an error with its causes in one line.
+fn told(error: &EngineError) -> String {
+    let mut text = match error {
+        // The advice is for who opens it and must not change anything.
+        EngineError::Corrupt { found, .. } => format!("it is damaged: {found}"),
+        error => error.to_string(),
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Renames everything of an engine into a folder of its own. One such folder is kept.
+fn set_aside(dir: &Path) -> io::Result<()> {
+    let before = asides(dir)?;
+    let number = before.iter().map(|(number, _)| number + 1).max().unwrap_or(1);
+    let aside = dir.join(format!("{ASIDE}{number}"));
+    fs::create_dir(&aside)?;
+    // The marks go first: without them sled's files are in doubt, should this be cut off.
+    for name in [CLEAN, RUNNING, sled::FOLDER, redb::FILE] {
+        match fs::rename(dir.join(name), aside.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    sync_folder(&aside)?;
+    sync_folder(dir)?;
+    for (_, path) in before {
+        fs::remove_dir_all(path)?;
+    }
+    Ok(())
+}
+
+/// Returns the folders of files that were set aside, with their numbers.
+fn asides(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(ASIDE)?.parse().ok());
+        if let Some(number) = number {
+            found.push((number, entry.path()));
+        }
+    }
+    Ok(found)
+}
