@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use starling_api_types::{ConvertReport, ErrorCode, Problem};
-use starling_store::engine::{self, ByteCount, EngineKind, EngineOptions, copy_all};
+use starling_store::engine::{self, ByteCount, EngineKind, EngineOptions, HomeLock, copy_all};
 
 use crate::config::Overrides;
 use crate::home::Home;
@@ -53,6 +53,7 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
     let file = |attempted: &str, path: &Path, error: &std::io::Error| {
         starling_api::file_problem(attempted, path, error)
     };
+    let _lock = HomeLock::take(home.path()).map_err(copying)?;
     if aside.exists() {
         std::fs::remove_dir_all(&aside)
             .map_err(|error| file("removing an unfinished copy in", &aside, &error))?;

@@ -27,8 +27,8 @@ pub fn init_site(path: &Path, slug: &SiteSlug, engine: &str) -> Result<Home, Pro
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
-    let engine = open_engine(&home, &config, IfMissing::Create)?;
-    Site::open_on(engine, home.clone(), config, None)?;
+    let (engine, lock) = open_engine(&home, &config, IfMissing::Create)?;
+    Site::open_on(engine, Some(lock), home.clone(), config, None)?;
     home.finish().map_err(|error| home_problem(&error))?;
     Ok(home)
 }

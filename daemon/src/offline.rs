@@ -6,7 +6,7 @@ use starling_api::SiteService;
 use starling_api_types::{ErrorCode, Problem};
 use starling_store::SiteStore;
 pub(crate) use starling_store::engine::IfMissing;
-use starling_store::engine::{self, ByteCount, Engine, EngineError, EngineKind, EngineOptions};
+use starling_store::engine::{self, ByteCount, Engine, EngineError, EngineKind, EngineOptions, HomeLock};
 
 use crate::config::{Config, Overrides};
 use crate::home::Home;
@@ -64,15 +64,16 @@ pub fn open_offline_on(
 ) -> Result<Offline, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
-    Site::open_on(engine, home, config, None).map(Offline)
+    Site::open_on(engine, None, home, config, None).map(Offline)
 }
 
-/// Opens the engine that the configuration names; one that lies there already must be of that kind.
+/// Opens the engine that the configuration names; one that lies there already must be of that kind. The lock
+/// on the home must be held until the engine is closed.
 pub(crate) fn open_engine(
     home: &Home,
     config: &Config,
     if_missing: IfMissing,
-) -> Result<Arc<dyn Engine>, Problem> {
+) -> Result<(Arc<dyn Engine>, HomeLock), Problem> {
     let kind: EngineKind = config
         .store
         .engine
@@ -81,10 +82,13 @@ pub(crate) fn open_engine(
     let options = EngineOptions::default()
         .with_cache(ByteCount(config.store.cache.0))
         .with_if_missing(if_missing);
-    engine::open(kind, &home.store_path(), &options).map_err(|error| match error {
+    let problem = |error| match error {
         EngineError::Missing { .. } => store_gone(home, "is gone"),
         error => crate::service::engine_problem("opening the store", &error),
-    })
+    };
+    let lock = HomeLock::take(home.path()).map_err(problem)?;
+    let engine = engine::open(kind, &home.store_path(), &options).map_err(problem)?;
+    Ok((engine, lock))
 }
 
 /// The problem of a site whose store is not what it was: it must not begin anew under the old keys, for its peers

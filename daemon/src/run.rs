@@ -90,7 +90,7 @@ async fn run_with(
     let site = {
         let (home, config) = (home.clone(), config.clone());
         let opened = tokio::task::spawn_blocking(move || match engine {
-            Some(engine) => Site::open_on(engine, home, config, Some(started)),
+            Some(engine) => Site::open_on(engine, None, home, config, Some(started)),
             None => Site::open(home, config, Some(started)),
         })
         .await;

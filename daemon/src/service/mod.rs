@@ -36,7 +36,7 @@ use starling_api::{
 use starling_api_types as types;
 use starling_api_types::Problem;
 use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
-use starling_store::engine::{Engine, NoticeEngine};
+use starling_store::engine::{Engine, HomeLock, NoticeEngine};
 use starling_store::{SiteStore, ViewReader};
 use tokio::sync::watch;
 
@@ -99,21 +99,22 @@ impl Site {
     /// # Errors
     /// A [`Problem`] for the operator.
     pub(crate) fn open(home: Home, config: Config, started: Option<Instant>) -> Result<Self, Problem> {
-        let engine = open_engine(&home, &config, IfMissing::Refuse)?;
+        let (engine, lock) = open_engine(&home, &config, IfMissing::Refuse)?;
         let made = SiteStore::is_made(engine.as_ref())
             .map_err(|error| store_problem("opening the store", &error))?;
         if !made {
             return Err(store_gone(&home, "holds nothing at all"));
         }
-        Self::open_on(engine, home, config, started)
+        Self::open_on(engine, Some(lock), home, config, started)
     }
 
-    /// Opens a site over an engine that is open.
+    /// Opens a site over an engine that is open, and holds the home's lock as long as that is.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
     pub(crate) fn open_on(
         engine: Arc<dyn Engine>,
+        lock: Option<HomeLock>,
         home: Home,
         config: Config,
         started: Option<Instant>,
@@ -136,6 +137,8 @@ impl Site {
             }),
         );
         let engine: Arc<dyn Engine> = Arc::new(noticed.and_after(move || {
+            // Kept here, so that it is given back after the engine below was closed.
+            let _lock = &lock;
             after.fetch_add(1, Ordering::SeqCst);
         }));
         let key = home.operating_key().map_err(|error| home_problem(&error))?;

@@ -67,8 +67,15 @@ fn earlier_store_is_read_and_never_used() {
         );
         for _ in 0..2 {
             let engine = open_layout_1(kind, folder.path(), &options).unwrap();
-            assert_eq!(engine.get(Tree::Meta, b"name").unwrap(), Some(b"value".to_vec()), "{kind}");
-            assert!(engine.get(Tree::Bodies, b"large").unwrap() == Some(large()), "{kind}");
+            assert_eq!(
+                engine.get(Tree::Meta, b"name").unwrap(),
+                Some(b"value".to_vec()),
+                "{kind}"
+            );
+            assert!(
+                engine.get(Tree::Bodies, b"large").unwrap() == Some(large()),
+                "{kind}"
+            );
             assert!(engine.check().unwrap().is_sound(), "{kind}");
         }
         let engine = match open_or_doubt(kind, folder.path(), &options).unwrap() {
@@ -101,7 +108,10 @@ fn store_of_this_build_is_refused_by_the_one_before() {
                 .map_err(|error| super::error::Failure::Corrupt(error.to_string())),
         };
         let refused = refused.unwrap_err().to_string();
-        assert!(refused.contains("magic") || refused.contains("layout 2"), "{refused}");
+        assert!(
+            refused.contains("magic") || refused.contains("layout 2"),
+            "{refused}"
+        );
         assert_eq!(std::fs::read(&file).ok(), before);
         open(kind, folder.path(), &EngineOptions::default()).unwrap();
     }

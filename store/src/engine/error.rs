@@ -200,9 +200,7 @@ impl EngineError {
 /// What can be done about damage. A store that does not open cannot be examined by anything that opens it.
 const fn damage_advice(attempted: Attempt) -> &'static str {
     match attempted {
-        Attempt::Open => {
-            "it follows from the site's log: set it aside and let it be built again"
-        }
+        Attempt::Open => "it follows from the site's log: set it aside and let it be built again",
         _ => "`starling doctor` names what is damaged, with --rebuild it derives anew what can be derived",
     }
 }

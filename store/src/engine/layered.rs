@@ -414,10 +414,7 @@ impl<K: Kv> Layered<K> {
 impl<K: Kv> Drop for Layered<K> {
     fn drop(&mut self) {
         let Some(marks) = &self.marks else { return };
-        if self.stopped.get().is_some()
-            || self.settled.get().is_none()
-            || *self.files_forgotten.get_mut()
-        {
+        if self.stopped.get().is_some() || self.settled.get().is_none() || *self.files_forgotten.get_mut() {
             return;
         }
         let closed = match self.kv.checkpoint() {

@@ -92,7 +92,8 @@ fn lock_file(folder: &Path, files: &mut Vec<File>) -> Result<bool, EngineError> 
 
 /// Locks the folder itself, where the file system can.
 fn lock_folder(folder: &Path, files: &mut Vec<File>) -> Result<(), EngineError> {
-    let file = File::open(folder).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, folder))?;
+    let file =
+        File::open(folder).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, folder))?;
     match file.try_lock() {
         Ok(()) => {
             files.push(file);
@@ -170,7 +171,7 @@ mod tests {
         writeln!(earlier, "4711").unwrap();
         earlier.lock().unwrap();
         match HomeLock::take(home.path()) {
-            Err(EngineError::Locked { path, holder }) => assert_eq!((path, holder), (store, Some(4711))),
+            Err(EngineError::Locked { path, holder }) => assert_eq!((&path, holder), (&store, Some(4711))),
             other => panic!("expected a locked store, got {other:?}"),
         }
         drop(earlier);
@@ -186,7 +187,10 @@ mod tests {
         let lock = HomeLock::take(home.path()).unwrap();
         // As where the disk had no room for the file.
         std::fs::remove_file(home.path().join("LOCK")).unwrap();
-        assert!(matches!(HomeLock::take(home.path()), Err(EngineError::Locked { .. })));
+        assert!(matches!(
+            HomeLock::take(home.path()),
+            Err(EngineError::Locked { .. })
+        ));
         drop(lock);
     }
 

@@ -189,8 +189,7 @@ pub(super) fn prepare_folder(
             asked: kind,
             found,
         }),
-        _ => fs::create_dir_all(dir)
-            .map_err(|error| Failure::from_io(error).into_error(Attempt::Open, dir)),
+        _ => fs::create_dir_all(dir).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, dir)),
     }
 }
 
@@ -199,7 +198,9 @@ fn doubt_before(kind: EngineKind, dir: &Path) -> Option<String> {
     (kind == EngineKind::Sled
         && detect(dir) == Some(EngineKind::Sled)
         && Marks::of(dir).left() == Left::MachineStopped)
-        .then(|| "the machine stopped while sled was in use, which loses writes that sled does not miss".to_owned())
+        .then(|| {
+            "the machine stopped while sled was in use, which loses writes that sled does not miss".to_owned()
+        })
 }
 
 /// Returns whether an error says that the files cannot be used, and not that they cannot be reached.
@@ -210,9 +211,7 @@ fn is_doubt(error: &EngineError) -> bool {
         | EngineError::OtherLayout { .. }
         | EngineError::Newer { .. } => true,
         // A place that the disk cannot read any more.
-        EngineError::Io { source, .. } => {
-            source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-        }
+        EngineError::Io { source, .. } => source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
         _ => false,
     }
 }
@@ -264,7 +263,9 @@ fn asides(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(ASIDE)?.parse().ok());
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(ASIDE)?.parse().ok());
         if let Some(number) = number {
             found.push((number, entry.path()));
         }

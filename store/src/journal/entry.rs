@@ -118,7 +118,7 @@ mod kinds {
 
 /// Why a frame is not an entry of this build.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EntryError {
+pub enum EntryError {
     /// A newer build wrote it and says that it must be understood.
     #[error("frame {sequence} is of kind {kind}, version {version}, which this build does not know")]
     Unknown { kind: u16, version: u8, sequence: u64 },

@@ -17,7 +17,7 @@ use crate::log::LogAccess;
 use crate::migrate;
 
 /// The engine's folder in the home.
-pub const ENGINE_FOLDER: &str = "store";
+pub(crate) const ENGINE_FOLDER: &str = "store";
 /// The folder that keeps a store of schema 2 until the first clean stop after its migration.
 const OLD_ENGINE_FOLDER: &str = "store.v2";
 /// Space that the engine leaves free: less than the log does, so that what the log took the engine can take too.

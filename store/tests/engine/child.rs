@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-use starling_store::engine::{EngineKind, open};
+use starling_store::engine::{EngineKind, HomeLock, open};
 
 use super::bed::options;
 use super::steps;
@@ -20,7 +20,9 @@ const FAILED: &str = "failed ";
 fn child_process_does_steps_until_it_fails_or_is_killed() {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let kind: EngineKind = std::env::var(ENGINE).unwrap().parse().unwrap();
-    let engine = open(kind, Path::new(&dir), &options()).unwrap();
+    let dir = Path::new(&dir);
+    let _lock = HomeLock::take(dir.parent().unwrap()).unwrap();
+    let engine = open(kind, dir, &options()).unwrap();
     let mut step = steps::position(&*engine);
     say(ACKNOWLEDGED, step);
     loop {

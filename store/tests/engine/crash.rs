@@ -6,7 +6,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
 
-use starling_store::engine::{EngineError, EngineKind, open};
+use starling_store::engine::{EngineError, EngineKind, HomeLock, Opened, open, open_or_doubt};
 use tempfile::TempDir;
 
 use super::bed::{noise, options};
@@ -56,7 +56,11 @@ fn keeps_a_whole_prefix_when_killed(kind: EngineKind) {
                 Said::Failed(error) => panic!("round {round}: {error}"),
             }
         }
-        let engine = open(kind, &dir, &options()).unwrap();
+        // A stop of the process alone puts nothing in doubt.
+        let engine = match open_or_doubt(kind, &dir, &options()).unwrap() {
+            Opened::Sound(engine) => engine,
+            Opened::Doubt { reason, .. } => panic!("round {round}: {reason}"),
+        };
         let found = steps::position(&*engine);
         assert!(
             (steps::checkpointed(acknowledged)..=acknowledged + 1).contains(&found),
@@ -78,17 +82,20 @@ fn redb_keeps_a_whole_prefix_when_killed() {
 }
 
 #[test]
-fn a_store_in_use_by_another_process_names_it_and_is_free_after_its_death() {
+fn home_in_use_names_its_process_and_is_free_after_its_death() {
     for kind in [EngineKind::Sled, EngineKind::Redb] {
         let folder = TempDir::new().unwrap();
         let dir = store_in(&folder);
         let mut child = Steps::start(kind, &dir);
         assert_eq!(child.next(), Some(Said::Acknowledged(0)));
-        match open(kind, &dir, &options()) {
+        match HomeLock::take(folder.path()) {
             Err(EngineError::Locked { holder, .. }) => assert_eq!(holder, Some(child.id())),
-            other => panic!("{kind}: expected a locked store, got {other:?}"),
+            other => panic!("{kind}: expected a locked home, got {other:?}"),
         }
+        let refused = open(kind, &dir, &options()).map(drop);
+        assert!(matches!(refused, Err(EngineError::Locked { .. })), "{refused:?}");
         child.kill();
+        let _lock = HomeLock::take(folder.path()).unwrap();
         open(kind, &dir, &options()).unwrap();
     }
 }

@@ -1,6 +1,8 @@
-//! What opening does with the folder: lock, missing store, another engine's store.
+//! What opening does with the folder: a missing store, another engine's store, one that is open already.
 
-use starling_store::engine::{ByteCount, EngineError, EngineKind, IfMissing, Tree, detect, open};
+use starling_store::engine::{
+    ByteCount, EngineError, EngineKind, IfMissing, Tree, detect, open, open_or_doubt,
+};
 use tempfile::TempDir;
 
 use super::bed::{Bed, options, put};
@@ -8,15 +10,21 @@ use super::bed::{Bed, options, put};
 const ON_DISK: [EngineKind; 2] = [EngineKind::Sled, EngineKind::Redb];
 
 #[test]
-fn a_second_opener_is_told_who_holds_the_store() {
+fn second_opener_is_refused_and_nothing_is_set_aside() {
     for kind in ON_DISK {
         let bed = Bed::new(kind);
-        match open(kind, bed.path(), &options()) {
-            Err(EngineError::Locked { path, holder }) => {
-                assert_eq!((path.as_path(), holder), (bed.path(), Some(std::process::id())));
-            }
-            other => panic!("{kind}: expected a locked store, got {other:?}"),
-        }
+        put(&*bed.engine(), Tree::Meta, b"k", b"v");
+        let refused = open(kind, bed.path(), &options()).map(drop);
+        assert!(
+            matches!(refused, Err(EngineError::Locked { .. })),
+            "{kind}: {refused:?}"
+        );
+        let refused = open_or_doubt(kind, bed.path(), &options()).map(drop);
+        assert!(
+            matches!(refused, Err(EngineError::Locked { .. })),
+            "{kind}: {refused:?}"
+        );
+        assert_eq!(bed.engine().get(Tree::Meta, b"k").unwrap(), Some(b"v".to_vec()));
     }
 }
 

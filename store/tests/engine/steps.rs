@@ -4,7 +4,7 @@
 //! what step `n - WINDOW` left in one tree, and the number itself. So the store's number tells which rows
 //! must be there and which must not. Every few steps end with a checkpoint.
 
-use starling_store::engine::{Batch, Engine, EngineError, Tree};
+use starling_store::engine::{Batch, Engine, EngineError, KeyValue, Tree};
 
 use super::bed::{all_rows, noise};
 
@@ -65,31 +65,33 @@ pub(crate) fn run(engine: &dyn Engine, step: u64) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Returns the rows of a tree after a step, in their order.
+pub(crate) fn rows_after(tree: Tree, last: u64) -> Vec<KeyValue> {
+    let each = |value: fn(u64) -> Vec<u8>| (1..=last).map(|step| (key(step).to_vec(), value(step))).collect();
+    match tree {
+        Tree::Bodies => each(body),
+        Tree::Logs => each(log_value),
+        Tree::Claims => each(|_| b"claim".to_vec()),
+        Tree::View => (1..=last)
+            .flat_map(|step| views(step).map(move |view| (view, noise(step, 100))))
+            .collect(),
+        Tree::Events => (last.saturating_sub(WINDOW) + 1..=last)
+            .map(|step| (key(step).to_vec(), b"event".to_vec()))
+            .collect(),
+        Tree::Meta if last > 0 => vec![(POSITION.to_vec(), key(last).to_vec())],
+        _ => Vec::new(),
+    }
+}
+
 /// Checks that exactly the steps up to the store's position are there, each whole.
 pub(crate) fn assert_whole(engine: &dyn Engine) {
     let last = position(engine);
-    let steps: Vec<u64> = (1..=last).collect();
-    let keys = |tree| -> Vec<Vec<u8>> { all_rows(engine, tree).into_iter().map(|(key, _)| key).collect() };
-    let expected = |steps: &[u64]| -> Vec<Vec<u8>> { steps.iter().map(|step| key(*step).to_vec()).collect() };
-    assert_eq!(keys(Tree::Claims), expected(&steps), "claims up to {last}");
-    let window = usize::try_from(last.saturating_sub(WINDOW)).unwrap();
-    assert_eq!(
-        keys(Tree::Events),
-        expected(&steps[window..]),
-        "events up to {last}"
-    );
-    let views: Vec<Vec<u8>> = steps.iter().flat_map(|step| views(*step)).collect();
-    assert!(keys(Tree::View) == views, "views up to {last}");
-    let logs = all_rows(engine, Tree::Logs);
-    assert_eq!(logs.len(), steps.len(), "logs up to {last}");
-    for (step, (_, value)) in steps.iter().zip(logs) {
-        assert!(value == log_value(*step), "log of step {step}");
+    for tree in Tree::ALL {
+        assert!(
+            all_rows(engine, *tree) == rows_after(*tree, last),
+            "{tree} after step {last}"
+        );
     }
-    let bodies: Vec<_> = steps
-        .iter()
-        .map(|step| (key(*step).to_vec(), body(*step)))
-        .collect();
-    assert!(all_rows(engine, Tree::Bodies) == bodies, "bodies up to {last}");
     let report = engine.check().unwrap();
     assert!(report.is_sound(), "{report:?}");
 }
