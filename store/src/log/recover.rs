@@ -14,7 +14,10 @@ use super::segment::{
 use super::tip::{Tip, TipWriter};
 use super::walk::{Step, Walker};
 use super::{Log, LogAccess, LogOptions};
-use crate::disk::{Disk, OpenFile};
+use crate::disk::{Disk, DiskFile, OpenFile};
+
+/// Bytes that are written again in one piece.
+const COPY_BYTES: usize = 1 << 20;
 
 /// Reports what opening a log found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +158,8 @@ struct Tail {
     /// The torn bytes to cut, found in `recovery.cut` too.
     torn: Option<Damage>,
     last_segment: u32,
+    /// False if the end is known from later bytes only, and its group is damaged.
+    end_is_read: bool,
 }
 
 /// Opens a log; see [`Log::open_with`].
@@ -188,7 +193,7 @@ pub(super) fn open(
         LogAccess::Read => None,
         LogAccess::Write => {
             // A group that somebody saw durable needs no second write.
-            let witnessed = tip == Some(end) || from == end;
+            let witnessed = tip == Some(end) || from == end || !tail.end_is_read;
             settle(&files, &tail, witnessed)?;
             Some(Writer {
                 place: tail.place,
@@ -259,6 +264,7 @@ fn walk_tail(files: &Files, from: LogPosition, tip: Option<LogPosition>) -> Resu
     // A tail that cannot be read is damage as soon as something valid follows it.
     let mut pending: Vec<Damage> = Vec::new();
     let mut buffer = Vec::new();
+    let mut last_read = LogPosition::START;
     let mut tip_differs = from_held && tip.is_some_and(|tip| tip.group == from.group && tip != from);
     while let Some(step) = walker.next(std::mem::take(&mut buffer)) {
         match step {
@@ -266,6 +272,7 @@ fn walk_tail(files: &Files, from: LogPosition, tip: Option<LogPosition>) -> Resu
             Step::Group(group) => {
                 damage.append(&mut pending);
                 tip_differs |= tip.is_some_and(|tip| tip.group == group.end.group && tip != group.end);
+                last_read = group.end;
                 buffer = group.into_buffer();
             }
             Step::Damaged(found) => {
@@ -316,6 +323,7 @@ fn walk_tail(files: &Files, from: LogPosition, tip: Option<LogPosition>) -> Resu
         place,
         torn,
         last_segment,
+        end_is_read: last_read == end,
     })
 }
 
@@ -393,11 +401,7 @@ fn settle(files: &Files, tail: &Tail, witnessed: bool) -> Result<(), LogError> {
         if !witnessed && end.segment == number {
             // After a failed sync the system may hold bytes for written that are not on the disk. Equal
             // bytes, written again, are.
-            let mut bytes = vec![0; end.length as usize];
-            file.read_exact_at(&mut bytes, end.group_offset())
-                .map_err(failed(files, "read", number))?;
-            file.write_all_at(&bytes, end.group_offset())
-                .map_err(failed(files, "write", number))?;
+            write_again(&*file, end).map_err(failed(files, "write the last group again to", number))?;
         }
         file.sync_data().map_err(failed(files, "sync", number))?;
     }
@@ -407,6 +411,20 @@ fn settle(files: &Files, tail: &Tail, witnessed: bool) -> Result<(), LogError> {
         path: files.folder.clone(),
         source,
     })
+}
+
+/// Writes a group's bytes over themselves.
+fn write_again(file: &dyn DiskFile, group: LogPosition) -> io::Result<()> {
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut at = group.group_offset();
+    while at < group.offset {
+        let left = usize::try_from(group.offset - at).unwrap_or(usize::MAX);
+        let chunk = buffer.get_mut(..left.min(COPY_BYTES)).unwrap_or_default();
+        file.read_exact_at(chunk, at)?;
+        file.write_all_at(chunk, at)?;
+        at += chunk.len() as u64;
+    }
+    Ok(())
 }
 
 fn failed(files: &Files, attempted: &'static str, number: u32) -> impl FnOnce(io::Error) -> LogError {

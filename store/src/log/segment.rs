@@ -22,6 +22,8 @@ const SUFFIX: &str = ".log";
 const MAX_OPEN_SEGMENTS: usize = 64;
 /// Bytes that a search for a later group looks at in one read.
 const SEARCH_BYTES: usize = 64 << 10;
+/// The least that a disk loses at once.
+const SECTOR_BYTES: u64 = 512;
 
 /// Returns the file name of a segment.
 pub(super) fn segment_name(number: u32) -> String {
@@ -141,19 +143,36 @@ impl Segment {
         while start + (prefix.len() as u64) <= self.length {
             let left = usize::try_from(self.length - start).unwrap_or(usize::MAX);
             let chunk = buffer.get_mut(..left.min(SEARCH_BYTES))?;
-            if self.read(chunk, start).is_ok() {
-                for (index, window) in chunk.windows(prefix.len()).enumerate() {
-                    if window == prefix {
-                        let offset = start + index as u64;
-                        if let Ok(head) = read_head(self, offset) {
-                            return Some((offset, head));
-                        }
+            self.read_around_bad_sectors(chunk, start);
+            for (index, window) in chunk.windows(prefix.len()).enumerate() {
+                if window == prefix {
+                    let offset = start + index as u64;
+                    if let Ok(head) = read_head(self, offset) {
+                        return Some((offset, head));
                     }
                 }
             }
             start += (chunk.len() - prefix.len() + 1) as u64;
         }
         None
+    }
+
+    /// Fills a buffer; what cannot be read is zero, in whole sectors.
+    fn read_around_bad_sectors(&self, buffer: &mut [u8], offset: u64) {
+        if self.read(buffer, offset).is_ok() {
+            return;
+        }
+        let mut at = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let in_sector = usize::try_from(SECTOR_BYTES - at % SECTOR_BYTES).unwrap_or(usize::MAX);
+            let (sector, later) = rest.split_at_mut(in_sector.min(rest.len()));
+            if self.read(sector, at).is_err() {
+                sector.fill(0);
+            }
+            at += sector.len() as u64;
+            rest = later;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod grafts;
 
 use super::*;
 use crate::disk::{DiskFaultKind, DiskPlan, MemoryDisk, OpenFile, UnsyncedBytes};
