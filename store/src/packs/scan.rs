@@ -227,7 +227,7 @@ impl Packs {
             offset += length as u64;
         }
         walked.end = offset.min(end).max(from.min(end));
-        walked.tail = (offset < end).then_some(TornTail {
+        walked.tail = (offset < end).then(|| TornTail {
             pack: pack.number,
             offset,
             bytes: end - offset,
@@ -310,7 +310,13 @@ fn read_around(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> std::io::
         other => return other,
     }
     let mut offset = offset;
-    for block in buffer.chunks_mut(BLOCK_BYTES) {
+    let mut rest = buffer;
+    while !rest.is_empty() {
+        // Up to the next boundary of a block.
+        let into = usize::try_from(offset).unwrap_or(0) % BLOCK_BYTES;
+        let length = (BLOCK_BYTES - into).min(rest.len());
+        let (block, after) = std::mem::take(&mut rest).split_at_mut(length);
+        rest = after;
         match file.read_exact_at(block, offset) {
             Err(error) if is_unreadable(&error) => block.fill(0),
             other => other?,

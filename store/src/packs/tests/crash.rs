@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::*;
 use crate::disk::{DiskFaultKind, DiskPlan, MemoryDisk, UnsyncedBytes};
 
-const PACK_BYTES: u64 = 12_000;
+/// More than a dictionary.
+const PACK_BYTES: u64 = 100_000;
 
 /// What a site would have committed: the places of bodies that it promised to keep.
 #[derive(Clone, Default)]
@@ -50,10 +51,12 @@ impl Committed {
         self.put(packs, None, records(0, 5))?;
         self.put(packs, Some(&npm), records(400, 4))?;
         put(packs, Some(&npm), &records(500, 4))?;
-        self.put(packs, None, records(600, 70))?;
+        self.put(packs, None, large(1))?;
+        self.put(packs, None, records(600, 5))?;
         self.compact(packs)?;
         self.put(packs, Some(&npm), records(700, 3))?;
-        put(packs, None, &records(800, 30))?;
+        put(packs, None, &large(2))?;
+        put(packs, None, &records(800, 3))?;
         Ok(())
     }
 
@@ -63,6 +66,13 @@ impl Committed {
             assert_eq!(read.as_ref().ok(), self.bodies.get(hash), "{place:?}: {read:?}");
         }
     }
+}
+
+/// Bodies that fill a pack.
+fn large(first: u8) -> Bodies {
+    let mut body = noise(120_000);
+    body[0] = first;
+    vec![(ContentHash::of(&body), body)]
 }
 
 /// Restarts, recovers and goes on; everything promised is there at each step.

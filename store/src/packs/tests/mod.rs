@@ -47,6 +47,13 @@ fn records(from: usize, count: usize) -> Bodies {
     (from..from + count).map(record).collect()
 }
 
+/// Bytes that do not compress.
+fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+    bytes
+}
+
 fn put(packs: &Packs, source: Option<&Source>, bodies: &Bodies) -> Result<Places, PackError> {
     let bodies: Vec<(ContentHash, &[u8])> = bodies.iter().map(|(hash, body)| (*hash, &body[..])).collect();
     packs.put(source, &bodies)
