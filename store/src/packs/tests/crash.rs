@@ -70,7 +70,7 @@ impl Committed {
 
 /// Bodies that fill a pack.
 fn large(first: u8) -> Bodies {
-    let mut body = noise(120_000);
+    let mut body = noise(100_000);
     body[0] = first;
     vec![(ContentHash::of(&body), body)]
 }
@@ -105,6 +105,13 @@ fn assert_recovers(committed: &mut Committed, disk: &MemoryDisk, what: &str) {
         found.damage.is_empty() && found.torn.is_none(),
         "{what}: {found:?}"
     );
+    // Nothing of what was torn comes back at the next start.
+    let disk = disk.reopen(DiskPlan::default());
+    let (found, _) = scan(&open(&disk, PACK_BYTES), PackPosition::START);
+    assert!(
+        found.damage.is_empty() && found.torn.is_none(),
+        "{what}: {found:?}"
+    );
     let names = disk.list("packs").unwrap();
     assert!(
         names.iter().all(|name| name.ends_with(".pack")),
@@ -120,6 +127,7 @@ static BEGUN: LazyLock<(MemoryDisk, Committed)> = LazyLock::new(|| {
     committed
         .put(&packs, Some(&source("npm")), records(100, 260))
         .unwrap();
+    assert!(packs.size_on_disk() < PACK_BYTES);
     (disk, committed)
 });
 
