@@ -58,7 +58,14 @@ struct SourceState {
     /// Bodies written, and how many when the dictionary was trained.
     written: u64,
     trained_at: u64,
-    compressor: Option<(u64, Compressor<'static>)>,
+    compressor: Option<KeptCompressor>,
+}
+
+/// A compressor and what it was made from.
+struct KeptCompressor {
+    used: u64,
+    dictionary: Arc<[u8]>,
+    compressor: Compressor<'static>,
 }
 
 /// Every source, and the compressors.
@@ -178,16 +185,16 @@ impl Sources {
         source: Option<&Source>,
         dictionary: Option<&Dictionary>,
     ) -> Result<Compressor<'static>, PackError> {
-        let (kept, bytes): (_, &[u8]) = match (source, dictionary) {
-            (Some(source), Some(dictionary)) => {
-                let state = self.states.get_mut(source);
-                let kept = state.filter(|_| dictionary.place.is_some());
-                let kept = kept.and_then(|state| state.compressor.take());
-                (kept.map(|(_, compressor)| compressor), &dictionary.bytes)
-            }
-            _ => (self.plain.take(), &[]),
+        let (Some(source), Some(dictionary)) = (source, dictionary) else {
+            return self.plain.take().map_or_else(|| new_compressor(level, &[]), Ok);
         };
-        kept.map_or_else(|| new_compressor(level, bytes), Ok)
+        let state = self.states.get_mut(source);
+        let kept = state.and_then(|state| state.compressor.take());
+        // One that was made from other bytes would write bodies that nobody can read.
+        match kept.filter(|kept| Arc::ptr_eq(&kept.dictionary, &dictionary.bytes)) {
+            Some(kept) => Ok(kept.compressor),
+            None => new_compressor(level, &dictionary.bytes),
+        }
     }
 
     /// Keeps a compressor for the next time.
@@ -197,26 +204,29 @@ impl Sources {
         dictionary: Option<&Dictionary>,
         compressor: Compressor<'static>,
     ) {
-        let (Some(source), Some(_)) = (source, dictionary) else {
+        let (Some(source), Some(dictionary)) = (source, dictionary) else {
             self.plain = Some(compressor);
             return;
         };
         self.uses += 1;
-        let state = self.states.entry(source.clone()).or_default();
-        state.compressor = Some((self.uses, compressor));
+        self.states.entry(source.clone()).or_default().compressor = Some(KeptCompressor {
+            used: self.uses,
+            dictionary: dictionary.bytes.clone(),
+            compressor,
+        });
         let kept = self
             .states
             .values_mut()
             .filter(|state| state.compressor.is_some());
         let mut kept: Vec<_> = kept.collect();
         if kept.len() > MAX_COMPRESSORS {
-            kept.sort_by_key(|state| state.compressor.as_ref().map(|(used, _)| *used));
+            kept.sort_by_key(|state| state.compressor.as_ref().map(|kept| kept.used));
             kept[0].compressor = None;
         }
     }
 }
 
-fn new_compressor(level: i32, dictionary: &[u8]) -> Result<Compressor<'static>, PackError> {
+pub(super) fn new_compressor(level: i32, dictionary: &[u8]) -> Result<Compressor<'static>, PackError> {
     use zstd::zstd_safe::CParameter::{ChecksumFlag, DictIdFlag};
     let failed = |cause: std::io::Error| PackError::Compress {
         cause: cause.to_string(),

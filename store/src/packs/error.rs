@@ -29,6 +29,9 @@ pub enum DamageKind {
     /// The file ends before something that was known.
     #[error("the file ends before")]
     Short,
+    /// The disk cannot read the bytes.
+    #[error("the disk cannot read it")]
+    Unreadable,
     /// No frame begins here, or a frame with another length or kind.
     #[error("no such frame begins there")]
     NoFrame,
@@ -190,6 +193,11 @@ impl PackError {
         let path = path.to_owned();
         move |cause| Self::Io { attempt, path, cause }
     }
+}
+
+/// Returns true if the disk says that it cannot read the bytes. Other errors may be over when it is tried again.
+pub(super) fn is_unreadable(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// Returns true if the system says that there is no room.

@@ -205,15 +205,13 @@ impl PackFiles {
     /// Begins a pack under a name that is not a pack's yet.
     pub(super) fn begin(&self, number: PackNumber, id: PackId) -> Result<NewPack, PackError> {
         let path = format!("{}{UNFINISHED}", self.path(number));
-        match self.disk.remove(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(PackError::io("removing", &path)(error)),
-        }
-        let file = self
-            .disk
-            .open(&path, OpenFile::Create)
-            .map_err(PackError::io("creating", &path))?;
+        let create = || self.disk.open(&path, OpenFile::Create);
+        let file = create().or_else(|error| match error.kind() {
+            // Left by one that failed.
+            std::io::ErrorKind::AlreadyExists => self.disk.remove(&path).and_then(|()| create()),
+            _ => Err(error),
+        });
+        let file = file.map_err(PackError::io("creating", &path))?;
         Ok(NewPack {
             number,
             id,

@@ -7,7 +7,7 @@ use starling_protocol::limits::MAX_RECORD_BYTES;
 use zstd::zstd_safe::{DCtx, DDict, get_frame_content_size};
 
 use super::dictionary::DictionaryPlace;
-use super::error::{DamageKind, PackError};
+use super::error::{DamageKind, PackError, is_unreadable};
 use super::files::PackFile;
 use super::frame::{Body, FRAME_HEADER_BYTES, FRAMES_START, FrameHead, StoredDictionary, is_possible, kind};
 use super::{BodyPlace, PackNumber, Packs};
@@ -194,6 +194,7 @@ impl From<std::io::Error> for ReadFailure {
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof => Self::Damage(DamageKind::Short),
             std::io::ErrorKind::NotFound => Self::Missing,
+            _ if is_unreadable(&error) => Self::Damage(DamageKind::Unreadable),
             _ => Self::Io(error),
         }
     }

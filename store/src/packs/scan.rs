@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use starling_protocol::ContentHash;
 
-use super::error::{DamageKind, PackDamage, PackError};
+use super::error::{DamageKind, PackDamage, PackError, is_unreadable};
 use super::files::PackFile;
 use super::frame::{
     Body, FRAME_HEADER_BYTES, FRAME_MAGIC, FRAMES_START, Frame, FrameHead, FrameKey, MAX_PAYLOAD_BYTES, flag,
@@ -15,6 +15,13 @@ use crate::disk::DiskFile;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
+/// Bytes searched at once for the start of a frame.
+const STEP_BYTES: usize = 16 << 10;
+/// Bytes that a disk reads or fails to read as one.
+const BLOCK_BYTES: usize = 4 << 10;
+/// Most damaged places of one pack that are told apart: a file that was made to have millions of them is
+/// damaged enough.
+const MAX_PLACES: usize = 1_024;
 /// Most bytes that are hashed in one pack to find where frames go on after damage. Only a file that was
 /// made to be slow needs more; the rest of it counts as damaged.
 const SEARCH_BYTES: u64 = 1 << 30;
@@ -96,7 +103,10 @@ impl Packs {
             return;
         };
         let (offset, what) = match self.files.get(number) {
-            None if after.offset > 0 => (0, DamageKind::MissingFile),
+            // One that was removed after a compaction has a later one beside it.
+            None if after.offset > 0 && self.files.last().is_none_or(|last| last.number < number) => {
+                (0, DamageKind::MissingFile)
+            }
             Some(pack) if pack.bytes() < after.offset => (pack.bytes(), DamageKind::Short),
             _ => return,
         };
@@ -160,26 +170,17 @@ impl Packs {
         step: &mut dyn FnMut(Step<'_>) -> Result<(), PackError>,
     ) -> Result<Walked, PackError> {
         let mut walked = Walked::default();
-        let mut report = |offset: u64, length: u64, what| {
-            walked.damage.push(PackDamage {
-                pack: pack.number,
-                offset,
-                length,
-                hash: None,
-                what,
-            });
-        };
         let from = from.max(FRAMES_START);
         let key = match pack.key() {
             Ok(key) => key,
             Err(what) => {
-                report(0, end, what);
+                walked.report(pack.number, 0, end, what);
                 walked.end = end;
                 return Ok(walked);
             }
         };
         if pack.is_header_damaged && from == FRAMES_START {
-            report(0, 0, DamageKind::HeaderCopy);
+            walked.report(pack.number, 0, 0, DamageKind::HeaderCopy);
         }
         let file = self
             .files
@@ -198,12 +199,12 @@ impl Packs {
                     .map_err(PackError::io("reading", &pack.path))?;
                 match next {
                     Search::Found(next) => {
-                        report(offset, next - offset, DamageKind::FrameHash);
+                        walked.report(pack.number, offset, next - offset, DamageKind::FrameHash);
                         offset = next;
                         continue;
                     }
                     Search::GaveUp => {
-                        report(offset, end - offset, DamageKind::FrameHash);
+                        walked.report(pack.number, offset, end - offset, DamageKind::FrameHash);
                         walked.end = end;
                         return Ok(walked);
                     }
@@ -226,7 +227,7 @@ impl Packs {
             offset += length as u64;
         }
         walked.end = offset.min(end).max(from.min(end));
-        walked.tail = (offset < end).then_some(TornTail {
+        walked.tail = (offset < end).then(|| TornTail {
             pack: pack.number,
             offset,
             bytes: end - offset,
@@ -272,16 +273,26 @@ pub(super) struct Walked {
 }
 
 impl Walked {
+    fn report(&mut self, pack: PackNumber, offset: u64, length: u64, what: DamageKind) {
+        if self.damage.len() >= MAX_PLACES
+            && let Some(last) = self.damage.last_mut()
+        {
+            last.length = (offset + length).saturating_sub(last.offset);
+            return;
+        }
+        self.damage.push(PackDamage {
+            pack,
+            offset,
+            length,
+            hash: None,
+            what,
+        });
+    }
+
     /// Counts the tail as damage: the pack was whole once.
     pub(super) fn tail_is_damage(&mut self, pack: PackNumber) {
         if let Some(tail) = self.tail.take() {
-            self.damage.push(PackDamage {
-                pack,
-                offset: tail.offset,
-                length: tail.bytes,
-                hash: None,
-                what: DamageKind::FrameHash,
-            });
+            self.report(pack, tail.offset, tail.bytes, DamageKind::FrameHash);
         }
     }
 }
@@ -290,6 +301,29 @@ enum Search {
     Found(u64),
     Nothing,
     GaveUp,
+}
+
+/// Fills a buffer from a file, with zeros where the disk cannot read: no frame is whole there.
+fn read_around(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+    match file.read_exact_at(buffer, offset) {
+        Err(error) if is_unreadable(&error) => {}
+        other => return other,
+    }
+    let mut offset = offset;
+    let mut rest = buffer;
+    while !rest.is_empty() {
+        // Up to the next boundary of a block.
+        let into = usize::try_from(offset).unwrap_or(0) % BLOCK_BYTES;
+        let length = (BLOCK_BYTES - into).min(rest.len());
+        let (block, after) = std::mem::take(&mut rest).split_at_mut(length);
+        rest = after;
+        match file.read_exact_at(block, offset) {
+            Err(error) if is_unreadable(&error) => block.fill(0),
+            other => other?,
+        }
+        offset += block.len() as u64;
+    }
+    Ok(())
 }
 
 /// A part of a file in memory.
@@ -319,7 +353,7 @@ impl<'a> Window<'a> {
             let read = length.max(READ_BYTES).min(left);
             self.bytes.resize(read, 0);
             self.start = offset;
-            if let Err(error) = self.file.read_exact_at(&mut self.bytes, offset) {
+            if let Err(error) = read_around(self.file, &mut self.bytes, offset) {
                 self.bytes.clear();
                 return Err(error);
             }
@@ -341,7 +375,7 @@ impl<'a> Window<'a> {
     fn next_frame(&mut self, key: &FrameKey, from: u64, budget: &mut u64) -> std::io::Result<Search> {
         let mut offset = from;
         while offset < self.end {
-            let bytes = self.bytes(offset, READ_BYTES)?;
+            let bytes = self.bytes(offset, STEP_BYTES)?;
             let magic = bytes
                 .windows(FRAME_MAGIC.len())
                 .position(|four| four == FRAME_MAGIC);

@@ -1,4 +1,9 @@
-//! Packs: written, read, scanned.
+//! Packs: written, read, scanned; and, in the modules below, broken in every way.
+
+mod crash;
+mod damage;
+mod golden;
+mod limits;
 
 use std::collections::BTreeMap;
 
@@ -7,11 +12,11 @@ use starling_protocol::{ContentHash, Source};
 use super::*;
 use crate::disk::{DiskPlan, MemoryDisk, UnsyncedBytes};
 
-pub(super) type Bodies = Vec<(ContentHash, Vec<u8>)>;
-pub(super) type Places = Vec<(ContentHash, BodyPlace)>;
+type Bodies = Vec<(ContentHash, Vec<u8>)>;
+type Places = Vec<(ContentHash, BodyPlace)>;
 
 /// Options with ids that count up from 1.
-pub(super) fn options(pack_bytes: u64) -> PackOptions {
+fn options(pack_bytes: u64) -> PackOptions {
     let next = std::sync::atomic::AtomicU8::new(1);
     let mut options = PackOptions::new(3, PackAccess::Write, move || {
         [next.fetch_add(1, Ordering::Relaxed); 16]
@@ -21,16 +26,16 @@ pub(super) fn options(pack_bytes: u64) -> PackOptions {
     options
 }
 
-pub(super) fn open(disk: &MemoryDisk, pack_bytes: u64) -> Packs {
+fn open(disk: &MemoryDisk, pack_bytes: u64) -> Packs {
     Packs::open(Arc::new(disk.clone()), "packs", &options(pack_bytes)).unwrap()
 }
 
-pub(super) fn source(name: &str) -> Source {
+fn source(name: &str) -> Source {
     name.parse().unwrap()
 }
 
 /// Records that resemble each other, as those of a source do.
-pub(super) fn records(from: usize, count: usize) -> Bodies {
+fn records(from: usize, count: usize) -> Bodies {
     let record = |number: usize| {
         let mixed = ContentHash::of(&number.to_le_bytes());
         let text = format!(
@@ -42,13 +47,20 @@ pub(super) fn records(from: usize, count: usize) -> Bodies {
     (from..from + count).map(record).collect()
 }
 
-pub(super) fn put(packs: &Packs, source: Option<&Source>, bodies: &Bodies) -> Result<Places, PackError> {
+/// Bytes that do not compress.
+fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+fn put(packs: &Packs, source: Option<&Source>, bodies: &Bodies) -> Result<Places, PackError> {
     let bodies: Vec<(ContentHash, &[u8])> = bodies.iter().map(|(hash, body)| (*hash, &body[..])).collect();
     packs.put(source, &bodies)
 }
 
 /// Asserts that every body is read as it was written.
-pub(super) fn assert_readable(packs: &Packs, bodies: &Bodies, places: &Places) {
+fn assert_readable(packs: &Packs, bodies: &Bodies, places: &Places) {
     assert_eq!(bodies.len(), places.len());
     for ((hash, body), (placed, place)) in bodies.iter().zip(places) {
         assert_eq!(hash, placed);
@@ -56,7 +68,7 @@ pub(super) fn assert_readable(packs: &Packs, bodies: &Bodies, places: &Places) {
     }
 }
 
-pub(super) fn scan(packs: &Packs, after: PackPosition) -> (PackScan, BTreeMap<ContentHash, BodyPlace>) {
+fn scan(packs: &Packs, after: PackPosition) -> (PackScan, BTreeMap<ContentHash, BodyPlace>) {
     let mut found = BTreeMap::new();
     let scan = packs.scan(after, &mut |hash, place| {
         found.insert(hash, place);
