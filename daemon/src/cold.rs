@@ -51,6 +51,10 @@ pub(crate) fn ready_index(home: &Home, config: &Config) -> Option<(ReadyState, A
         // The view has to be folded anew first.
         return None;
     }
+    // Stamped with the place in the log: an index of before does not pass for one of now.
+    if !starling_store::log_ends_at(home.path(), &state.position).ok()? {
+        return None;
+    }
     let index = indexes.find(&state.stamp)?;
     Some((state, index))
 }

@@ -4,17 +4,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use starling_api_types::{ConvertReport, ErrorCode, Problem};
-use starling_store::engine::{self, ByteCount, EngineKind, EngineOptions, HomeLock, copy_all};
+use starling_store::engine::{self, EngineKind};
 
 use crate::config::Overrides;
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
-use crate::service::engine_problem;
+use crate::service::{Site, stop, store_problem};
 use crate::small_file;
 
-/// Copies the store of the site in `home` into engine `to`, then puts the copy in its place.
+/// Rebuilds the engine of the site in `home` as engine `to`, from the log.
 ///
-/// The old store is kept until the copy is whole and checked; a crash leaves one of the two in place.
+/// The old engine is kept aside until the new one is whole.
 ///
 /// # Errors
 /// `daemon_running` or `store_locked`, a full disk, or damage.
@@ -33,59 +33,49 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
         ));
     }
     let store = home.store_path();
-    let from = engine::detect(&store).ok_or_else(|| {
-        Problem::new(
-            ErrorCode::ConfigInvalid,
-            format!("converting a store: there is none in {}", store.display()),
-        )
-    })?;
+    let from = match engine::detect(&store) {
+        Some(found) => found,
+        // Gone, and built from the log when the site is opened.
+        None => config.store.engine.parse().map_err(bad)?,
+    };
     if from == to {
         return Err(Problem::new(
             ErrorCode::BadRequest,
             format!("converting a store: it is {to} already"),
         ));
     }
-    let mut options = EngineOptions::default();
-    options.cache = ByteCount(config.store.cache.0.max(64 << 20));
-    let copying = |error| engine_problem("converting a store", &error);
-    let aside = home.path().join("store.converting");
-    let old = home.path().join("store.old");
-    let file = |attempted: &str, path: &Path, error: &std::io::Error| {
-        starling_api::file_problem(attempted, path, error)
+    let size = |site: &Site| {
+        let size = site.0.store.size_on_disk();
+        size.map_err(|error| store_problem("measuring the store", &error))
     };
-    let _lock = HomeLock::take(home.path()).map_err(copying)?;
-    if aside.exists() {
-        std::fs::remove_dir_all(&aside)
-            .map_err(|error| file("removing an unfinished copy in", &aside, &error))?;
-    }
-    let (entries, size_before, size_after) = {
-        let source = engine::open(from, &store, &options).map_err(copying)?;
-        let target = engine::open(to, &aside, &options).map_err(copying)?;
-        let copied = copy_all(source.as_ref(), target.as_ref(), &mut |_| {}).map_err(copying)?;
-        let report = target.check().map_err(copying)?;
-        if !report.is_sound() {
-            let first = report.problems.first().cloned().unwrap_or_default();
-            return Err(Problem::internal(
-                "converting a store",
-                format!("the copy is not sound: {first}"),
-            ));
-        }
-        (
-            copied.rows,
-            source.size_on_disk().map_err(copying)?.0,
-            target.size_on_disk().map_err(copying)?.0,
-        )
+    let size_before = {
+        let site = Site::open(home.clone(), config.clone(), None)?;
+        let size = size(&site)?;
+        stop(&site);
+        size
     };
-    std::fs::rename(&store, &old).map_err(|error| file("moving aside", &store, &error))?;
-    std::fs::rename(&aside, &store).map_err(|error| file("putting in place", &aside, &error))?;
+    // The configuration is the switch: an engine of another kind is set aside and built from the log by the next
+    // start, whether this command comes to its end or not.
     set_engine(&home, to)?;
-    std::fs::remove_dir_all(&old).map_err(|error| file("removing", &old, &error))?;
+    let config = home
+        .config(&Overrides::default())
+        .map_err(|error| config_problem(&error))?;
+    let site = match Site::open(home.clone(), config, None) {
+        Ok(site) => site,
+        Err(problem) => {
+            set_engine(&home, from)?;
+            return Err(problem);
+        }
+    };
+    let size_after = size(&site)?;
+    let entries = site.0.store.log_frames();
+    stop(&site);
     Ok(ConvertReport {
         from: from.to_string(),
         to: to.to_string(),
         entries,
-        size_before_bytes: size_before,
-        size_after_bytes: size_after,
+        size_before_bytes: size_before.total().0,
+        size_after_bytes: size_after.total().0,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }

@@ -10,8 +10,8 @@ use crate::clock::now;
 use crate::config::Overrides;
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
-use crate::offline::{IfMissing, open_engine};
-use crate::service::Site;
+use crate::opening::{OpenAs, opening_problem};
+use crate::service::{Site, stop};
 
 /// Makes a site in a folder: keys, configuration, an empty store on `engine` (`sled` or `redb`), and last the certificates that make it one.
 ///
@@ -24,11 +24,14 @@ pub fn init_site(path: &Path, slug: &SiteSlug, engine: &str) -> Result<Home, Pro
         .parse()
         .map_err(|error: UnknownEngine| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
     let home = Home::prepare(path, slug, Some(engine.name()), now()).map_err(|error| home_problem(&error))?;
+    // Left by an `init` that was cut off: it holds nothing yet.
+    starling_store::discard_unfinished(path).map_err(|error| opening_problem(&home, &error))?;
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
-    let (engine, lock) = open_engine(&home, &config, IfMissing::Create)?;
-    Site::open_on(engine, Some(lock), home.clone(), config, None)?;
+    let site = Site::open_as(home.clone(), config, None, OpenAs::New)?;
+    stop(&site);
+    drop(site);
     home.finish().map_err(|error| home_problem(&error))?;
     Ok(home)
 }

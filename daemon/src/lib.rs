@@ -14,6 +14,7 @@ mod logging;
 mod match_index;
 mod net;
 mod offline;
+mod opening;
 mod policies;
 mod policy_commands;
 mod rego;

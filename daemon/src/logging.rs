@@ -22,3 +22,10 @@ pub(crate) fn start(log: &Log) {
             .try_init(),
     };
 }
+
+/// Tells a person at a terminal what a command is doing, on standard error; a log that cannot be written harms
+/// nothing.
+pub(crate) fn notice(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "starling: {text}");
+}

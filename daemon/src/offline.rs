@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use starling_api::SiteService;
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::Problem;
 use starling_store::SiteStore;
-pub(crate) use starling_store::engine::IfMissing;
-use starling_store::engine::{self, ByteCount, Engine, EngineError, EngineKind, EngineOptions, HomeLock};
+use starling_store::engine::Engine;
 
-use crate::config::{Config, Overrides};
+use crate::config::Overrides;
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
 use crate::match_index::{SiteIndex, stamp_of};
@@ -64,44 +63,5 @@ pub fn open_offline_on(
 ) -> Result<Offline, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
-    Site::open_on(engine, None, home, config, None).map(Offline)
-}
-
-/// Opens the engine that the configuration names; one that lies there already must be of that kind. The lock
-/// on the home must be held until the engine is closed.
-pub(crate) fn open_engine(
-    home: &Home,
-    config: &Config,
-    if_missing: IfMissing,
-) -> Result<(Arc<dyn Engine>, HomeLock), Problem> {
-    let kind: EngineKind = config
-        .store
-        .engine
-        .parse()
-        .map_err(|error: engine::UnknownEngine| Problem::new(ErrorCode::ConfigInvalid, error.to_string()))?;
-    let options = EngineOptions::default()
-        .with_cache(ByteCount(config.store.cache.0))
-        .with_if_missing(if_missing);
-    let problem = |error| match error {
-        EngineError::Missing { .. } => store_gone(home, "is gone"),
-        error => crate::service::engine_problem("opening the store", &error),
-    };
-    let lock = HomeLock::take(home.path()).map_err(problem)?;
-    let engine = engine::open(kind, &home.store_path(), &options).map_err(problem)?;
-    Ok((engine, lock))
-}
-
-/// The problem of a site whose store is not what it was: it must not begin anew under the old keys, for its peers
-/// hold what it said before and would take the new beginning for a second history.
-pub(crate) fn store_gone(home: &Home, what: &str) -> Problem {
-    let detail = format!(
-        "opening the store: {} {what}, and {} had one",
-        home.store_path().display(),
-        home.chain().slug()
-    );
-    Problem::new(ErrorCode::StoreMissing, detail).hint(
-        "was the folder moved, or its disk not mounted? put it back as it was. If it is lost, make a new site in \
-         another folder and list it at its peers, which fill it; an older copy, or an empty store under the old \
-         keys, would sign a second history",
-    )
+    Site::open_on(engine, home, config, None).map(Offline)
 }

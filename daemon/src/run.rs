@@ -90,7 +90,7 @@ async fn run_with(
     let site = {
         let (home, config) = (home.clone(), config.clone());
         let opened = tokio::task::spawn_blocking(move || match engine {
-            Some(engine) => Site::open_on(engine, None, home, config, Some(started)),
+            Some(engine) => Site::open_on(engine, home, config, Some(started)),
             None => Site::open(home, config, Some(started)),
         })
         .await;
@@ -165,7 +165,11 @@ async fn run_with(
         let _ = task.await;
     }
     let parts = site.0.clone();
-    let _ = tokio::task::spawn_blocking(move || parts.leave_ready()).await;
+    let _ = tokio::task::spawn_blocking(move || {
+        parts.leave_ready();
+        parts.stop_cleanly();
+    })
+    .await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -169,6 +169,9 @@ pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> Result<IndexStamp, starling_s
 /// How an index is made, whatever the knowledge: how advisories fold, and the program that folds them.
 fn how_of(reader: &ViewReader<'_>) -> Result<[u8; 32], starling_store::StoreError> {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 making of a match index");
+    // A rebuilt engine may have been rebuilt because it was damaged: what was made from the one before is not
+    // carried on.
+    hasher.update(&reader.generation());
     hasher.update(&reader.settings()?.mark());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     Ok(*hasher.finalize().as_bytes())

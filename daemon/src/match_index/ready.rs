@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use starling_documents::mutes::Mutes;
 use starling_policy::{KnowledgeState, SourceCheck};
 use starling_protocol::{KnowledgeRoot, UnixMillis};
+use starling_store::log::LogPosition;
 
 /// The mark's file in the store's folder.
 const READY_FILE: &str = "scan.ready";
@@ -23,6 +24,8 @@ const MAX_READY_BYTES: u64 = 8 * 1024 * 1024;
 /// What a verdict says of the site's knowledge, and which index holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadyState {
+    /// Up to where in the log it is so.
+    pub(crate) position: LogPosition,
     /// The index's stamp.
     pub(crate) stamp: [u8; 32],
     /// How the configuration and the program that wrote it fold ([`crate::service::folding_of`]): by others, the
@@ -35,6 +38,7 @@ pub(crate) struct ReadyState {
 /// The same in its file, behind a hash of it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
+    position: Vec<u8>,
     stamp: [u8; 32],
     folding: [u8; 32],
     root: [u8; 32],
@@ -48,7 +52,7 @@ struct Stored {
 
 /// The hash before what is stored; its context changes with the layout.
 fn hash_of(content: &[u8]) -> [u8; 32] {
-    blake3::derive_key("starling 2026-11 v2 scan.ready", content)
+    blake3::derive_key("starling 2026-11 v3 scan.ready", content)
 }
 
 /// The mark of one store.
@@ -82,6 +86,7 @@ impl Ready {
         }
         let stored: Stored = postcard::from_bytes(content).ok()?;
         Some(ReadyState {
+            position: LogPosition::decode(&stored.position)?,
             stamp: stored.stamp,
             folding: stored.folding,
             knowledge: KnowledgeState {
@@ -111,6 +116,7 @@ impl Ready {
             return Ok(());
         };
         let stored = Stored {
+            position: state.position.encode().to_vec(),
             stamp: state.stamp,
             folding: state.folding,
             unchecked: state.knowledge.unchecked.clone(),
@@ -175,6 +181,7 @@ mod tests {
 
     fn state() -> ReadyState {
         ReadyState {
+            position: LogPosition::START,
             stamp: [3; 32],
             folding: [7; 32],
             knowledge: KnowledgeState {

@@ -278,7 +278,6 @@ impl<'a> Account<'a> {
             _ => complete,
         };
         let store = &self.site.store;
-        store.note_file_names(&self.source, &self.names).map_err(failed)?;
         let plan = store
             .plan_feed(&self.source, Lane::Federation, &found, complete, &self.keep, at)
             .map_err(failed)?;
@@ -306,7 +305,9 @@ impl<'a> Account<'a> {
         if authored.cursor.number.0 > 0 {
             self.report.cursor = Some(authored.cursor.into());
         }
-        store.note_feed(&self.source, complete, at).map_err(failed)?;
+        store
+            .note_feed(&self.source, &self.names, complete, at)
+            .map_err(failed)?;
         self.site.sign_heads().map_err(failed)?;
         self.site.changed();
         Ok(())

@@ -36,7 +36,7 @@ use starling_api::{
 use starling_api_types as types;
 use starling_api_types::Problem;
 use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
-use starling_store::engine::{Engine, HomeLock, NoticeEngine};
+use starling_store::engine::{Engine, NoticeEngine};
 use starling_store::{SiteStore, ViewReader};
 use tokio::sync::watch;
 
@@ -46,14 +46,14 @@ use crate::gate::Gate;
 use crate::home::Home;
 use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
-use crate::offline::{IfMissing, open_engine, store_gone};
+use crate::opening::OpenAs;
 use crate::policies::Policies;
 use crate::sync_task::SyncBoard;
 use crate::vex_kept::KeptVex;
 use known::KnownState;
 
 pub use self::explain::shown_explanation;
-pub(crate) use self::problem::{engine_problem, store_problem};
+pub(crate) use self::problem::store_problem;
 pub(crate) use self::scan::Judge;
 pub(crate) use self::view_knowledge::{KEV_SOURCE, ViewKnowledge};
 
@@ -99,48 +99,81 @@ impl Site {
     /// # Errors
     /// A [`Problem`] for the operator.
     pub(crate) fn open(home: Home, config: Config, started: Option<Instant>) -> Result<Self, Problem> {
-        let (engine, lock) = open_engine(&home, &config, IfMissing::Refuse)?;
-        let made = SiteStore::is_made(engine.as_ref())
-            .map_err(|error| store_problem("opening the store", &error))?;
-        if !made {
-            return Err(store_gone(&home, "holds nothing at all"));
-        }
-        Self::open_on(engine, Some(lock), home, config, started)
+        Self::open_as(home, config, started, OpenAs::Existing)
     }
 
-    /// Opens a site over an engine that is open, and holds the home's lock as long as that is.
+    /// Opens a site's store, or makes it, or goes on past its damage.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the operator.
+    pub(crate) fn open_as(
+        home: Home,
+        config: Config,
+        started: Option<Instant>,
+        how: OpenAs,
+    ) -> Result<Self, Problem> {
+        let folder = home.store_path();
+        Self::assemble(home, config, started, &folder, |home, config, options, around| {
+            let opening = crate::opening::home_store(home, config, how, started.is_some(), around)?;
+            opening
+                .open(home.chain(), options)
+                .map_err(|error| crate::opening::opening_problem(home, &error))
+        })
+    }
+
+    /// Opens a site over an engine that is open.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
     pub(crate) fn open_on(
         engine: Arc<dyn Engine>,
-        lock: Option<HomeLock>,
         home: Home,
         config: Config,
         started: Option<Instant>,
+    ) -> Result<Self, Problem> {
+        let folder = engine.path().to_owned();
+        Self::assemble(home, config, started, &folder, |home, _, options, around| {
+            let parts = crate::opening::parts_over(home, around(engine))?;
+            SiteStore::open(parts, home.chain(), options)
+                .map_err(|error| crate::opening::opening_problem(home, &error))
+        })
+    }
+
+    /// Puts a site together around the store that `open` gives. `folder` is the engine's: empty for one without
+    /// files, whose mark then lies nowhere.
+    fn assemble(
+        home: Home,
+        config: Config,
+        started: Option<Instant>,
+        folder: &std::path::Path,
+        open: impl FnOnce(
+            &Home,
+            &Config,
+            &starling_store::SiteOptions<'_>,
+            &dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
+        ) -> Result<SiteStore, Problem>,
     ) -> Result<Self, Problem> {
         let hold = if started.is_some() {
             Hold::Screens
         } else {
             Hold::Directory
         };
-        // The engine's own folder: empty for one without files, whose mark then lies nowhere.
-        let indexes = Arc::new(Indexes::new(home.path(), engine.path(), hold));
-        let marked = indexes.clone();
+        let indexes = Arc::new(Indexes::new(home.path(), folder, hold));
         let known = KnownState::default();
-        let (before, after) = (known.commits(), known.commits());
-        let noticed = NoticeEngine::new(
-            engine,
-            Box::new(move || {
-                before.fetch_add(1, Ordering::SeqCst);
-                marked.ready().remove()
-            }),
-        );
-        let engine: Arc<dyn Engine> = Arc::new(noticed.and_after(move || {
-            // Kept here, so that it is given back after the engine below was closed.
-            let _lock = &lock;
-            after.fetch_add(1, Ordering::SeqCst);
-        }));
+        let around = |engine: Arc<dyn Engine>| -> Arc<dyn Engine> {
+            let marked = indexes.clone();
+            let (before, after) = (known.commits(), known.commits());
+            let noticed = NoticeEngine::new(
+                engine,
+                Box::new(move || {
+                    before.fetch_add(1, Ordering::SeqCst);
+                    marked.ready().remove()
+                }),
+            );
+            Arc::new(noticed.and_after(move || {
+                after.fetch_add(1, Ordering::SeqCst);
+            }))
+        };
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let options = starling_store::SiteOptions {
             settings: &|listed| settings_of(home.chain(), &config, listed),
@@ -148,8 +181,7 @@ impl Site {
             max_delta_claims: config.federation.max_items,
             clock: Arc::new(now),
         };
-        let store = SiteStore::open(engine, home.chain(), &options)
-            .map_err(|error| store_problem("opening the store", &error))?;
+        let store = open(&home, &config, &options, &around)?;
         let parts = SiteParts {
             policies: Arc::new(Policies::of(&home, &config)),
             kept_vex: Arc::new(KeptVex::in_home(home.path())),
@@ -180,6 +212,11 @@ impl Site {
             .await
             .unwrap_or_else(|panic| Err(Problem::internal("carrying out a call", panic)))
     }
+}
+
+/// Ends the use of a site by a command.
+pub(crate) fn stop(site: &Site) {
+    site.0.stop_cleanly();
 }
 
 /// How the view of this site folds.
@@ -334,6 +371,13 @@ impl SiteParts {
         }
     }
 
+    /// Leaves a store that the next start opens without replaying anything.
+    pub(crate) fn stop_cleanly(&self) {
+        if let Err(error) = self.store.stop_cleanly() {
+            tracing::warn!(error = %crate::home::error_chain(&error), "stopping: the next start replays the end of the log");
+        }
+    }
+
     /// Marks the index of `stamp` as ready, unless it is already behind.
     fn mark_ready(&self, stamp: starling_scanner::index::IndexStamp) -> ServiceResult<()> {
         let failed = |error| store_problem("reading the view", &error);
@@ -343,6 +387,7 @@ impl SiteParts {
         }
         // Changes wait while the view is read, so the mark cannot be written after one that it does not know.
         let state = ReadyState {
+            position: self.store.position(),
             stamp,
             folding: folding_of(self.home.chain(), &self.config),
             knowledge: self.knowledge_state(&reader)?,

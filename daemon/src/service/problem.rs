@@ -31,12 +31,31 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
         StoreError::ViewBehind => ErrorCode::Busy,
         StoreError::DamagedRow { .. }
         | StoreError::DamagedBody { .. }
-        | StoreError::MissingDictionary { .. }
         | StoreError::HistoryDamaged { .. }
         | StoreError::View(_) => ErrorCode::StoreDamaged,
         StoreError::OtherSite { .. } | StoreError::NewerSchema { .. } | StoreError::TooManyAuthors { .. } => {
             ErrorCode::ConfigInvalid
         }
+        StoreError::NotShown { .. } if error.is_no_room() => {
+            return Problem::new(ErrorCode::DiskFull, format!("{attempted}: {}", error_chain(error)))
+                .hint("free some space and start starling again; what is stored appears then");
+        }
+        StoreError::ReadOnly | StoreError::Log(_) | StoreError::Pack(_) | StoreError::Measure(_)
+            if error.is_no_room() =>
+        {
+            return Problem::new(ErrorCode::DiskFull, format!("{attempted}: {}", error_chain(error)))
+                .hint("free some space and try again; nothing that was acknowledged is lost");
+        }
+        StoreError::NotShown { source } => return engine_problem(attempted, source),
+        StoreError::Log(_)
+        | StoreError::Pack(_)
+        | StoreError::Entry(_)
+        | StoreError::LogLoss { .. }
+        | StoreError::EngineDoubt { .. }
+        | StoreError::MigrationDiffers { .. } => ErrorCode::StoreDamaged,
+        StoreError::LogMissing { .. } => ErrorCode::StoreMissing,
+        StoreError::Measure(_) => ErrorCode::FileAccess,
+        StoreError::ReadOnly => ErrorCode::DiskFull,
         StoreError::Compress { .. } | StoreError::Poisoned => {
             return Problem::internal(attempted, error_chain(error));
         }

@@ -82,7 +82,7 @@ impl SiteParts {
             feeds,
             store: types::StoreStatus {
                 engine: self.store.engine().name().to_owned(),
-                size_bytes: self.store.size_on_disk().map_err(failed)?.0,
+                size_bytes: self.store.size_on_disk().map_err(failed)?.total().0,
                 schema: SiteStore::schema(),
                 known_back_to: Some(self.store.history().map_err(failed)?.since.into()),
             },

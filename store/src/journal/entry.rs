@@ -339,6 +339,14 @@ impl Entry {
     }
 }
 
+/// Returns true if a frame is one of those that the making of a site writes.
+pub(crate) fn begins_a_site(frame: &Frame<'_>) -> bool {
+    matches!(
+        frame.kind.0,
+        kinds::SITE | kinds::CHAIN | kinds::SETTINGS | kinds::HISTORY_BEGINS
+    )
+}
+
 /// JSON of what always serialises: texts, numbers and lists of them.
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_protocol::UnixMillis;
 
-pub(crate) use self::entry::{Entry, EntryError};
+pub(crate) use self::entry::{Entry, begins_a_site};
+pub use self::entry::EntryError;
 use crate::error::StoreError;
 use crate::log::{Appended, Frame, FramePlace, Log};
 

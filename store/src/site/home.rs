@@ -260,3 +260,29 @@ pub fn log_ends_at(home: &Path, position: &crate::log::LogPosition) -> Result<bo
     Ok(recovery.lost.is_none() && recovery.damage.is_empty() && log.end() == *position)
 }
 
+
+/// Removes the log, packs and engine of a home whose making was cut off. One that holds anything of its own stays.
+///
+/// # Errors
+/// Of the files.
+pub fn discard_unfinished(home: &Path) -> Result<(), StoreError> {
+    let disk: Arc<dyn Disk> = Arc::new(FolderDisk::new(home));
+    if !SiteStore::is_made(disk.as_ref())? {
+        return Ok(());
+    }
+    let _lock = HomeLock::take(home)?;
+    let (log, _) = crate::log::Log::open(disk, LOG_FOLDER, None, LogAccess::Read)?;
+    for group in log.groups(crate::log::LogPosition::START) {
+        let own = |(_, frame): &(_, crate::log::OwnedFrame)| !crate::journal::begins_a_site(frame);
+        if group?.frames.iter().any(own) {
+            return Ok(());
+        }
+    }
+    for folder in [LOG_FOLDER, crate::site::open::PACKS_FOLDER, ENGINE_FOLDER] {
+        match std::fs::remove_dir_all(home.join(folder)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::Measure(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
-pub use self::home::{HomeStore, OpeningStep, log_ends_at};
+pub use self::home::{HomeStore, OpeningStep, discard_unfinished, log_ends_at};
 pub use self::open::StoreParts;
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
@@ -37,6 +37,7 @@ use crate::documents::KeptMutes;
 use crate::engine::{ByteCount, Engine, HomeLock, SwapEngine};
 use crate::error::StoreError;
 use crate::journal::Journal;
+use crate::log::LogPosition;
 use crate::rows::txn::Txn;
 use crate::trust::ListedSite;
 
@@ -118,6 +119,18 @@ impl SiteStore {
             packs: ByteCount(self.bodies.packs().size_on_disk()),
             engine: self.engine.size_on_disk()?,
         })
+    }
+
+    /// Up to where the log goes.
+    #[must_use]
+    pub fn position(&self) -> LogPosition {
+        self.journal.log().end()
+    }
+
+    /// How many frames the log has.
+    #[must_use]
+    pub fn log_frames(&self) -> u64 {
+        self.position().sequence
     }
 
     /// Makes the engine durable up to where it is, so that the next start has little to replay.

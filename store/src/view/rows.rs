@@ -81,6 +81,12 @@ impl ViewReader<'_> {
         self.state.knowledge_root()
     }
 
+    /// Which filling of the engine this view is read from: a rebuilt engine has another one.
+    #[must_use]
+    pub fn generation(&self) -> [u8; 8] {
+        self.store.engine.generation().0
+    }
+
     /// Hash over what this view shows of records alone, shared documents left out.
     #[must_use]
     pub fn records_root(&self) -> starling_protocol::KnowledgeRoot {
