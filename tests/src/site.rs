@@ -239,7 +239,8 @@ impl Site {
     }
 
     /// The daemon's status, if it answers.
-    fn try_status(&self) -> Option<Status> {
+    #[must_use]
+    pub fn try_status(&self) -> Option<Status> {
         let answer = Request::get("/status").unix(&self.socket()).ok()?;
         (answer.status == 200).then(|| answer.json(200))
     }

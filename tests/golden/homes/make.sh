@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 site() { env -i PATH="$PATH" "$starling" --home "$work/$engine/$1" "${@:2}"; }
 
 # record ID ECOSYSTEM PACKAGE FIXED MODIFIED [ALIAS] [EXTRA-JSON]
-record() {
+record() { # a line of JSON
     jq -nc --arg id "$1" --arg eco "$2" --arg name "$3" --arg fixed "$4" --arg modified "$5" \
         --arg alias "${6:-}" --argjson extra "${7:-{\}}" '{
         schema_version: "1.6.0", id: $id, modified: $modified, published: "2025-01-01T00:00:00Z",
@@ -43,13 +43,17 @@ feeds() {
     # The next day: one changed, one gone, one new.
     cp -r "$work/ghsa-1" "$work/ghsa-2"
     record GHSA-0000-0000-0002 npm web-part-2 1.2.7 2025-03-01T00:00:00Z CVE-2025-10002 >"$work/ghsa-2/2.json"
-    rm "$work/ghsa-2/3.json"
+    rm "$work/ghsa-2/3.json" "$work/ghsa-2/10.json"
     record GHSA-0000-0000-0016 npm web-part-16 3.0.0 2025-03-01T00:00:00Z CVE-2025-10016 >"$work/ghsa-2/16.json"
+    # And the day after it: the first one is back, another has changed.
+    cp -r "$work/ghsa-2" "$work/ghsa-3"
+    cp "$work/ghsa-1/3.json" "$work/ghsa-3/3.json"
+    record GHSA-0000-0000-0009 npm web-part-9 1.9.1 2025-03-02T00:00:00Z CVE-2025-10009 >"$work/ghsa-3/9.json"
     # Enough of one source that a dictionary is trained on it.
-    for n in $(seq 1 300); do
-        record "CVE-2024-$((20000 + n))" PyPI "library-$((n % 97))-$n" "2.$((n % 11)).$n" 2024-06-01T00:00:00Z \
-            >"$work/nvd/$n.json"
-    done
+    record CVE-0 PyPI library 1.0 2024-06-01T00:00:00Z | jq -c 'range(1; 301) as $n | .id = "CVE-2024-\(20000 + $n)"
+        | .affected[0].package.name = "library-\($n % 97)-\($n)"
+        | .affected[0].ranges[0].events[1].fixed = "2.\($n % 11).\($n)"
+        | .details += " Seen in release \($n) of the library, number \($n * 7919 % 1000)."' >"$work/nvd/all.ndjson"
     # The second site speaks of some of the same vulnerabilities, and of packages of its own.
     for n in $(seq 1 6); do
         record "OSV-2025-$n" npm "web-part-$n" "1.$n.5" 2025-02-10T00:00:00Z "CVE-2025-$((10000 + n))" \
@@ -64,6 +68,8 @@ feeds() {
     for n in 1 2 3; do
         record "FORK-2025-$n" PyPI "forked-$n" "5.$n" 2025-02-12T00:00:00Z >"$work/fork-$n/1.json"
     done
+    # The longer branch, so that it is read at all.
+    record FORK-2025-4 PyPI forked-4 5.4 2025-02-12T00:00:00Z >"$work/fork-3/2.json"
 }
 
 documents() {
@@ -103,9 +109,11 @@ history() {
     local site
     for site in site-a site-b site-c; do site $site init --site-id $site --engine "$engine"; done
     cp "$out/inputs/policy.yaml" "$work/$engine/site-a/policy.yaml"
-    printf '\n[scan]\npolicy_file = "policy.yaml"\n' >>"$work/$engine/site-a/starling.toml"
+    sed -i 's/^# policy_file = .*/policy_file = "policy.yaml"/' "$work/$engine/site-a/starling.toml"
+    grep -q '^policy_file = "policy.yaml"$' "$work/$engine/site-a/starling.toml"
     site site-a feeds import "$work/ghsa-1" --source ghsa --complete
-    site site-a feeds import "$work/nvd" --source nvd --complete
+    date -u +%Y-%m-%dT%H:%M:%S.%3NZ >"$work/$engine/as-of-early"
+    site site-a feeds import "$work/nvd/all.ndjson" --source nvd --complete
     site site-b feeds import "$work/osv" --source osv --complete
     site site-b feeds import "$work/extra" --source extra
     # What the list does not allow is held and not accepted.
@@ -134,7 +142,8 @@ history() {
     site site-a bundle import "$work/$engine/b-2.stl"
     rm "$work/osv/13.json"
     fork
-    site site-a feeds import "$work/ghsa-2" --source ghsa --complete
+    # With the new key.
+    site site-a feeds import "$work/ghsa-3" --source ghsa --complete
     meet
     site site-a scan "$out/inputs/sbom.json" >/dev/null || true
 }
@@ -155,35 +164,39 @@ fork() {
 # The first two over a network once, so that sessions stand in the ledger.
 meet() {
     local a b address
-    site site-a up --listen /ip4/127.0.0.1/udp/0/quic-v1 >"$work/$engine/a.log" 2>&1 & a=$!
+    # Not by the function: the process in the background is then the program itself.
+    local up=(up --listen /ip4/127.0.0.1/udp/0/quic-v1)
+    env -i PATH="$PATH" "$starling" --home "$work/$engine/site-a" "${up[@]}" >"$work/$engine/a.log" 2>&1 & a=$!
+    # Not by a command before the socket is there: it would open the store, and the daemon find it locked.
+    until [[ -S $work/$engine/site-a/starling.sock ]]; do sleep 0.05; done
     until address=$(site site-a status --json | jq -er '.listen[0]'); do sleep 0.05; done
     site site-b sites set site-a --address "$address"
-    site site-b up --listen /ip4/127.0.0.1/udp/0/quic-v1 >"$work/$engine/b.log" 2>&1 & b=$!
+    env -i PATH="$PATH" "$starling" --home "$work/$engine/site-b" "${up[@]}" >"$work/$engine/b.log" 2>&1 & b=$!
+    until [[ -S $work/$engine/site-b/starling.sock ]]; do sleep 0.05; done
     until site site-b status --json | jq -e '.peers[0].connected' >/dev/null; do sleep 0.05; done
-    site site-a status --json >/dev/null
     kill "$a" "$b"
     wait "$a" "$b"
 }
 
 # What the program answers of a copy of the home.
 answers() {
-    local to=$out/$engine/answers cursor before
+    local to=$out/$engine/answers cursor early
     mkdir -p "$to"
     cursor=$(<"$work/$engine/as-of-cursor")
-    before=${cursor%%#*}
-    jq -n --arg cursor "$cursor" --arg time "$before" '{at: "2026-12-30T00:00:00.000Z", cursor: $cursor, time: $time}' \
+    early=$(<"$work/$engine/as-of-early")
+    jq -n --arg cursor "$cursor" --arg time "$early" '{at: "2026-12-30T00:00:00.000Z", cursor: $cursor, time: $time}' \
         >"$to/moments.json"
     local scan=(scan "$out/inputs/sbom.json" --at 2026-12-30T00:00:00.000Z --json)
     site copy "${scan[@]}" --fail-on high >"$to/scan.json" || [[ $? == 1 ]]
     site copy "${scan[@]}" --as-of "$cursor" >"$to/scan-as-of-cursor.json" || [[ $? == 1 ]]
-    site copy "${scan[@]}" --as-of "$before" >"$to/scan-as-of-time.json" || [[ $? == 1 ]]
+    site copy "${scan[@]}" --as-of "$early" >"$to/scan-as-of-time.json" || [[ $? == 1 ]]
     site copy status --json >"$to/status.json"
     site copy doctor --json >"$to/doctor.json"
-    site copy advisory list --limit 0 --json >"$to/advisory-list.json"
+    site copy advisory list --limit 0 --json | zstd -q -19 -f -o "$to/advisory-list.json.zst"
     site copy advisory get CVE-2025-10002 --json >"$to/advisory-get.json"
-    site copy advisory get CVE-2025-10003 --json >"$to/advisory-get-absent.json" || [[ $? == 4 ]]
-    site copy advisory get CVE-2025-10003 --as-of "$cursor" --json >"$to/advisory-get-as-of.json"
-    site copy advisory dump -o - >"$to/records.ndjson"
+    site copy advisory get CVE-2025-10010 --json >"$to/advisory-get-absent.json" 2>/dev/null || [[ $? == 4 ]]
+    site copy advisory get CVE-2025-10010 --as-of "$cursor" --json >"$to/advisory-get-as-of.json"
+    site copy advisory dump -o - | zstd -q -19 -f -o "$to/records.ndjson.zst"
     site copy mute list --removed --json >"$to/mutes.json"
     site copy vex list --json >"$to/vex.json"
     site copy policy history --json >"$to/policies.json"
@@ -203,7 +216,7 @@ reader() {
     done
     site reader bundle import "$out/$engine/site-a.stl"
     site reader status --json >"$out/$engine/answers/reader-status.json"
-    site reader advisory dump -o - >"$out/$engine/answers/reader-records.ndjson"
+    site reader advisory dump -o - | zstd -q -19 -f -o "$out/$engine/answers/reader-records.ndjson.zst"
 }
 
 feeds

@@ -41,7 +41,7 @@ const PLACES: [&str; 3] = ["log", "packs", "store"];
 /// Files that a scan answers from when they are there.
 const INDEXES: [&str; 2] = ["match.idx", "store/scan.ready"];
 /// A file that only excludes other processes and holds nothing.
-const LOCK: &str = "lock";
+const LOCK: &str = "LOCK";
 
 fn main() -> std::process::ExitCode {
     let options = Options::of_process(DEFAULT_ROUNDS);
@@ -111,7 +111,7 @@ fn inflict(world: &World, kind: Kind, rng: &mut Rng) -> Option<Damage> {
 
 fn candidates(world: &World, place: &str) -> Vec<PathBuf> {
     let mut found = files(world.site.home(), place);
-    found.retain(|file| file.file_name().is_none_or(|name| name != LOCK));
+    found.retain(|file| file.file_name().is_none_or(|name| !name.eq_ignore_ascii_case(LOCK)));
     found
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use starling_api_types::{ErrorCode, Problem};
-use starling_tests::feed::{Folder, advisory, many};
+use starling_tests::feed::{Folder, advisory};
 use starling_tests::folders::replace;
 use starling_tests::process::{HUNG, command};
 use starling_tests::{Ended, Site};
@@ -62,15 +62,15 @@ impl World {
         let [site, peer] = ["site-a", "site-b"].map(|name| Site::init_on(dir, name, engine));
         site.list(&peer);
         peer.list(&site);
-        let mut mine = many("MINE", 300, 400);
+        let mut mine = records("MINE", 0..300, "1.2.3");
         let _ = site.import("mine", &mine, &["--complete"]);
-        let _ = peer.import("theirs", &many("THEIRS", 120, 400), &["--complete"]);
+        let _ = peer.import("theirs", &records("THEIRS", 0..120, "1.2.3"), &["--complete"]);
         carry(&peer, &site);
         let older = dir.join("older");
         replace(site.home(), &older);
         next_day(&mut mine);
         let _ = site.import("mine", &mine, &["--complete"]);
-        let _ = peer.import("more", &many("MORE", 60, 400), &["--complete"]);
+        let _ = peer.import("more", &records("MORE", 0..60, "1.2.3"), &["--complete"]);
         let mute = ["mute", "add", "MINE-000001", "--forever", "--reason", "unreachable"];
         site.json_call(mute).expect(0);
         carry(&peer, &site);
@@ -228,14 +228,24 @@ fn carry(from: &Site, to: &Site) {
     let _ = to.import_bundle(&bundle);
 }
 
+/// Advisories that list versions, so that an SBOM can be made of them, with details that do not compress.
+fn records(prefix: &str, numbers: std::ops::Range<u32>, fixed: &str) -> Folder {
+    let mut folder = Folder::default();
+    for number in numbers {
+        let mut rng = fastrand::Rng::with_seed(u64::from(number));
+        let id = format!("{prefix}-{number:06}");
+        let package = format!("{}-package-{number}", prefix.to_lowercase());
+        let mut record = advisory(&id, &package, fixed, "2025-03-01T00:00:00Z");
+        record["affected"][0]["versions"] = serde_json::json!(["1.0.0", "1.1.0", "1.2.0"]);
+        record["details"] = std::iter::repeat_with(|| rng.alphanumeric()).take(400).collect::<String>().into();
+        folder.put(&format!("{id}.json"), &record);
+    }
+    folder
+}
+
 /// Some records change, some go.
 fn next_day(feed: &mut Folder) {
-    for number in 0..40 {
-        let id = format!("MINE-{number:06}");
-        let package = format!("mine-package-{number}");
-        let record = advisory(&id, &package, "1.9.0", "2025-04-01T00:00:00Z");
-        feed.put(&format!("{id}.json"), &record);
-    }
+    feed.files.extend(records("MINE", 0..40, "1.9.0").files);
     for number in 40..50 {
         feed.remove(&format!("MINE-{number:06}.json"));
     }
