@@ -60,6 +60,9 @@ fn main() -> std::process::ExitCode {
             }
         }
     }
+    if let Some(left) = world.as_ref().map(World::left_over).filter(|left| !left.is_empty()) {
+        println!("kills {}: {} unfinished files are left, such as {}", options.engine, left.len(), left[0].display());
+    }
     if tally.finish(&format!("kills {}", options.engine)) {
         std::process::ExitCode::SUCCESS
     } else {
