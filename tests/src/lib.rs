@@ -8,6 +8,9 @@
 //! | [`site`] | a site driven through the command line and its socket alone |
 //! | [`http`] | the smallest HTTP client that reads answers and event streams |
 //! | [`feed`] | advisories and folders of them, written by hand |
+//! | [`folders`] | copies, lists and measures folders |
+//! | [`options`] | what a check that looks for faults is asked for on its command line |
+//! | [`tally`] | counts what rounds ended with and names those that failed |
 //! | [`tree`] | what a site must hold when it has taken in a folder, told without the feed parser |
 //!
 //! Everything waits for states with a deadline; nothing waits for a time to pass.
@@ -20,10 +23,13 @@
 )]
 
 pub mod feed;
+pub mod folders;
 pub mod http;
+pub mod options;
 pub mod process;
 pub mod program;
 pub mod site;
+pub mod tally;
 pub mod tree;
 
 pub use process::Ended;

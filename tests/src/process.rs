@@ -20,6 +20,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How much of a log is shown when a test fails, in bytes from its end.
 const SHOWN_LOG_BYTES: usize = 6_000;
+/// The exit code that stands for a command which did not end in time.
+pub const HUNG: i32 = -2;
 
 /// The program with arguments, hermetic: nothing of the tester's own environment reaches it.
 pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(home: &Path, args: I) -> Command {
@@ -66,6 +68,53 @@ impl Ended {
         }
     }
 
+    /// Runs a command to its end, or ends it at the deadline; its code is then [`HUNG`].
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn within(mut command: Command, deadline: Duration) -> Self {
+        let line = format!("{command:?}");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        let [stdout, stderr] = [
+            child.stdout.take().map(read_all),
+            child.stderr.take().map(read_all),
+        ];
+        let from = Instant::now();
+        let code = loop {
+            match child.try_wait().expect("a child can be asked") {
+                Some(status) => break status.code().unwrap_or(-1),
+                None if from.elapsed() > deadline => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    break HUNG;
+                }
+                None => std::thread::sleep(LOOK_EVERY / 5),
+            }
+        };
+        let [stdout, stderr] =
+            [stdout, stderr].map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
+        Self {
+            line,
+            code,
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
+    }
+
+    /// The problem that it said as JSON, if it said one.
+    #[must_use]
+    pub fn said_problem(&self) -> Option<Problem> {
+        self.stderr
+            .lines()
+            .rev()
+            .find_map(|line| serde_json::from_str::<Problem>(line).ok())
+    }
+
     /// Its answer, when it ended with `code`.
     ///
     /// # Panics
@@ -97,15 +146,21 @@ impl Ended {
     /// When it ended well, with another code, or said no problem.
     #[must_use]
     pub fn problem(&self) -> Problem {
-        let said = self
-            .stderr
-            .lines()
-            .rev()
-            .find_map(|line| serde_json::from_str::<Problem>(line).ok());
-        let problem = said.unwrap_or_else(|| panic!("no problem was said: {self:?}"));
+        let problem = self
+            .said_problem()
+            .unwrap_or_else(|| panic!("no problem was said: {self:?}"));
         self.expect(i32::from(problem.exit_status().code()));
         problem
     }
+}
+
+fn read_all(mut from: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        // What was said until the pipe broke is what there is.
+        let _ = from.read_to_end(&mut all);
+        all
+    })
 }
 
 /// A daemon that this process started and will end.

@@ -51,6 +51,18 @@ impl Site {
     /// When `starling init` fails.
     #[must_use]
     pub fn init_on(dir: &Path, name: &str, engine: &str) -> Self {
+        let site = Self::adopt_home(dir, name);
+        site.cli(["init", "--site-id", name, "--engine", engine, "--json"])
+            .expect(0);
+        site
+    }
+
+    /// Takes the home of a site that is there already, in a folder of its name.
+    ///
+    /// # Panics
+    /// When a folder for files of the test cannot be made.
+    #[must_use]
+    pub fn adopt_home(dir: &Path, name: &str) -> Self {
         let site = Self {
             name: name.to_owned(),
             home: dir.join(name),
@@ -59,8 +71,6 @@ impl Site {
             scratch: dir.join(format!("{name}.files")),
         };
         std::fs::create_dir_all(&site.scratch).expect("a folder can be made");
-        site.cli(["init", "--site-id", name, "--engine", engine, "--json"])
-            .expect(0);
         site
     }
 
@@ -239,7 +249,8 @@ impl Site {
     }
 
     /// The daemon's status, if it answers.
-    fn try_status(&self) -> Option<Status> {
+    #[must_use]
+    pub fn try_status(&self) -> Option<Status> {
         let answer = Request::get("/status").unix(&self.socket()).ok()?;
         (answer.status == 200).then(|| answer.json(200))
     }
