@@ -14,10 +14,10 @@ use starling_view::{ConflictStrategy, Settings, Table, ViewPolicy};
 
 use super::*;
 use crate::disk::MemoryDisk;
-use crate::site::test_parts::open_on;
 use crate::engine::{
     EngineKind, EngineOptions, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent, copy_all, open,
 };
+use crate::site::test_parts::open_on;
 use crate::view::rows::tree_of;
 use crate::{AllowedSources, LogId, Origin, SiteOptions, SourceOverview, StoreError};
 
@@ -48,7 +48,9 @@ fn settings(chain: &CertificateChain, strategy: ConflictStrategy) -> Settings {
 fn open_store(
     disk: &MemoryDisk,
     engine: Arc<dyn Engine>,
-    chain: &CertificateChain, time: &Arc<AtomicU64>) -> SiteStore {
+    chain: &CertificateChain,
+    time: &Arc<AtomicU64>,
+) -> SiteStore {
     let time = time.clone();
     let options = SiteOptions {
         settings: &|_| settings(chain, ConflictStrategy::PreferNewest),

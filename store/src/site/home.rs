@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use starling_protocol::CertificateChain;
 
-use super::open::{LOG_FOLDER, StoreParts};
+use super::open::{LOG_FOLDER, Salvaged, StoreParts};
 use super::{SiteOptions, SiteStore};
 use crate::disk::{Disk, FolderDisk};
 use crate::engine::{
-    self, ByteCount, Engine, EngineKind, EngineOptions, FaultPlan, HomeLock, MemoryEngine, Opened, SwapEngine,
+    self, ByteCount, Engine, EngineKind, EngineOptions, FaultPlan, HomeLock, IfMissing, MemoryEngine, Opened,
+    SwapEngine,
 };
 use crate::error::StoreError;
 use crate::journal::replay::OnProgress;
@@ -67,7 +68,8 @@ impl HomeStore<'_> {
         match self.open_locked(chain, options) {
             Err(error) if error.is_no_room() && !self.is_new => {
                 (self.on_step)(&OpeningStep::ReadOnly(crate::error::chain(&error)));
-                self.open_read_only(chain, options).map(|store| store.keep(lock, None))
+                self.open_read_only(chain, options)
+                    .map(|store| store.keep(lock, None))
             }
             Err(error) => Err(error),
             Ok((store, swap)) => Ok(store.keep(lock, Some(swap))),
@@ -91,6 +93,9 @@ impl HomeStore<'_> {
     ) -> Result<(SiteStore, Arc<SwapEngine>), StoreError> {
         self.migrate_if_old(chain, options)?;
         let folder = self.home.join(ENGINE_FOLDER);
+        if self.past_damage {
+            return self.rebuild("its log is repaired".to_owned(), chain, options);
+        }
         let opened = engine::open_or_doubt(self.engine, &folder, &self.engine_options())?;
         let engine = match opened {
             Opened::Sound(engine) => engine,
@@ -99,7 +104,7 @@ impl HomeStore<'_> {
                 engine
             }
         };
-        let (first, swap) = self.open_over(engine, chain, options);
+        let (first, swap) = self.open_over(engine, None, chain, options);
         let reason = match first {
             Ok(store) => {
                 // The rows are there again: what was set aside is not needed any more.
@@ -126,8 +131,19 @@ impl HomeStore<'_> {
     ) -> Result<(SiteStore, Arc<SwapEngine>), StoreError> {
         let folder = self.home.join(ENGINE_FOLDER);
         (self.on_step)(&OpeningStep::Rebuilding(reason));
+        let salvaged = if self.past_damage {
+            let old = engine::open(
+                self.engine,
+                &folder,
+                &self.engine_options().with_if_missing(IfMissing::Refuse),
+            );
+            old.ok()
+                .and_then(|old| Salvaged::read(old.as_ref(), chain.site()))
+        } else {
+            None
+        };
         let engine = engine::open_aside(self.engine, &folder, &self.engine_options())?;
-        let (opened, swap) = self.open_over(engine, chain, options);
+        let (opened, swap) = self.open_over(engine, salvaged, chain, options);
         let store = opened?;
         engine::discard_aside(&folder)?;
         Ok((store, swap))
@@ -136,15 +152,21 @@ impl HomeStore<'_> {
     fn open_over(
         &self,
         engine: Arc<dyn Engine>,
+        salvaged: Option<Salvaged>,
         chain: &CertificateChain,
         options: &SiteOptions<'_>,
     ) -> (Result<SiteStore, StoreError>, Arc<SwapEngine>) {
         let swap = Arc::new(SwapEngine::new(engine));
-        let parts = self.parts((self.around)(swap.clone()), LogAccess::Write);
+        let mut parts = self.parts((self.around)(swap.clone()), LogAccess::Write);
+        parts.salvaged = salvaged;
         (SiteStore::open(parts, chain, options), swap)
     }
 
-    fn open_read_only(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
+    fn open_read_only(
+        &self,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+    ) -> Result<SiteStore, StoreError> {
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         let parts = self.parts((self.around)(engine), LogAccess::Read);
         SiteStore::open(parts, chain, options)
@@ -157,6 +179,7 @@ impl HomeStore<'_> {
             access,
             is_new: self.is_new,
             past_damage: self.past_damage,
+            salvaged: None,
             random_id: self.random_id.clone(),
             progress: self.progress,
         }
@@ -260,7 +283,6 @@ pub fn log_ends_at(home: &Path, position: &crate::log::LogPosition) -> Result<bo
     Ok(recovery.lost.is_none() && recovery.damage.is_empty() && log.end() == *position)
 }
 
-
 /// Removes the log, packs and engine of a home whose making was cut off. One that holds anything of its own stays.
 ///
 /// # Errors
@@ -280,7 +302,9 @@ pub fn discard_unfinished(home: &Path) -> Result<(), StoreError> {
     }
     for folder in [LOG_FOLDER, crate::site::open::PACKS_FOLDER, ENGINE_FOLDER] {
         match std::fs::remove_dir_all(home.join(folder)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::Measure(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Measure(error));
+            }
             _ => {}
         }
     }
