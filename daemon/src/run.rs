@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError, SiteService};
 use starling_api_types::{ErrorCode, Problem};
-use starling_store::engine::{Engine, EngineError};
+use starling_store::engine::Engine;
 use starling_store::{SharedReplica, StoreError};
 use starling_sync::{Settings, SyncEngine};
 use tokio::sync::watch;
@@ -105,7 +105,7 @@ async fn run_with(
             tracing::error!(error = %error_chain(&error), "this site signs nothing");
         }
         // A full disk must not keep a site from answering: what was signed before stands until it expires.
-        Err(error @ StoreError::Engine(EngineError::NoSpace { .. })) => {
+        Err(error) if error.is_no_room() => {
             tracing::error!(error = %error_chain(&error), "reads and scans go on, nothing is written: free some space");
         }
         Err(error) => return Err(store_problem("signing the site's heads", &error).into()),

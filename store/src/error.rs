@@ -226,7 +226,8 @@ impl StoreError {
                 source: EngineError::NoSpace { .. },
             }
             | Self::Log(LogError::NoRoom { .. })
-            | Self::Pack(PackError::NoRoom { .. })
+            | Self::Pack(PackError::NoRoom { .. } | PackError::ReadOnly)
+            | Self::Log(LogError::ReadOnly)
             | Self::ReadOnly => true,
             Self::Log(LogError::Io { source, .. }) | Self::Pack(PackError::Io { cause: source, .. }) => {
                 is_full(source)

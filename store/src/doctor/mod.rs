@@ -137,9 +137,15 @@ impl SiteStore {
     fn treat(&self, treatment: Treatment) -> Result<Diagnosis, StoreError> {
         let rebuild = treatment == Treatment::Rebuild;
         let repair = treatment != Treatment::Examine;
+        if repair && self.journal.is_read_only() {
+            return Err(StoreError::ReadOnly);
+        }
         self.change(|state| {
             let mut diagnosis = Diagnosis::default();
-            diagnosis.checks.push(self.check_log_frames()?);
+            let frames = self.check_log_frames()?;
+            // Rows that are sound are not given for a log that is not.
+            let rebuild = rebuild && frames.ok();
+            diagnosis.checks.push(frames);
             let (mut packs, damaged_packs) = self.check_packs()?;
             diagnosis.checks.push(self.check_engine()?);
             diagnosis.checks.push(self.check_chains(state));
@@ -444,6 +450,58 @@ impl SiteStore {
                     && state.in_scope(&id.site, claim_key.source().as_ref())
                     && let Some((.., Some(content), _)) =
                         ClaimRow::decode(row).and_then(|row| row.kind_and_content())
+                {
+                    named.insert(content);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(named)
+    }
+
+    /// Takes back the acceptance of what was accepted with bodies that the packs do not hold any more: after a
+    /// rebuild, what is missing must not look as if it had never been said.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the log or the engine.
+    pub(crate) fn take_back_what_lacks_bodies(&self, state: &mut State) -> Result<(), StoreError> {
+        let mut missing = BTreeSet::new();
+        for hash in self.accepted_bodies(state)? {
+            if !self.bodies.contains(&hash)? {
+                missing.insert(hash);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(
+            bodies = missing.len(),
+            "record bodies are gone from the packs: their sources are held back until peers, bundles or feeds bring them again"
+        );
+        self.forget_bodies(state, &missing)
+    }
+
+    /// The bodies that accepted claims in scope name.
+    fn accepted_bodies(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
+        let mut named = BTreeSet::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                if let Some((claim_key, log)) = split_claim_key(key)
+                    && let Some(id) = state.log_id(log)
+                    && let source = claim_key.source()
+                    && state.in_scope(&id.site, source.as_ref())
+                    && let Some(accepted) = state
+                        .logs
+                        .get(&id)
+                        .and_then(|log| log.sources.get(&source))
+                        .map(|row| row.accepted)
+                    && let Some(row) = ClaimRow::decode(row)
+                    && let Some((.., Some(content), _)) =
+                        row.accepted_at(accepted).and_then(ClaimRow::kind_and_content)
                 {
                     named.insert(content);
                 }

@@ -21,6 +21,8 @@ use crate::migrate;
 pub(crate) const ENGINE_FOLDER: &str = "store";
 /// The folder that keeps a store of schema 2 until the first clean stop after its migration.
 const OLD_ENGINE_FOLDER: &str = "store.v2";
+/// Stands in the home from before a migration's switch until the old engine's folder is out of the way.
+const MIGRATING: &str = "store.migrating";
 /// Space that the engine leaves free: less than the log does, so that what the log took the engine can take too.
 const ENGINE_RESERVE: ByteCount = ByteCount::mebibytes(8);
 
@@ -189,12 +191,20 @@ impl HomeStore<'_> {
     fn migrate_if_old(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<(), StoreError> {
         let folder = self.home.join(ENGINE_FOLDER);
         let disk = self.disk();
+        let switching = self.home.join(MIGRATING);
+        if SiteStore::is_made(disk.as_ref())? {
+            // The switch came, and what follows it may not have.
+            if !switching.exists() {
+                return Ok(());
+            }
+            if engine::is_earlier(&folder) {
+                return self.set_old_aside(&folder);
+            }
+            return std::fs::remove_file(switching).map_err(StoreError::Measure);
+        }
         let Some(kind) = engine::detect(&folder).filter(|_| engine::is_earlier(&folder)) else {
             return Ok(());
         };
-        if SiteStore::is_made(disk.as_ref())? {
-            return self.set_old_aside(&folder);
-        }
         let old = match engine::open_layout_1(kind, &folder, &self.engine_options()) {
             Ok(old) => old,
             // An engine of this build without its log: opening the log says so.
@@ -205,6 +215,8 @@ impl HomeStore<'_> {
             return Ok(());
         }
         (self.on_step)(&OpeningStep::Migrating);
+        std::fs::write(self.home.join(MIGRATING), b"").map_err(StoreError::Measure)?;
+        disk.sync_folder("").map_err(StoreError::Measure)?;
         migrate::migrate(
             old.as_ref(),
             chain.site(),
@@ -219,9 +231,16 @@ impl HomeStore<'_> {
 
     /// Moves the engine's folder of schema 2 out of the way, after its log was switched to.
     fn set_old_aside(&self, folder: &Path) -> Result<(), StoreError> {
-        let aside = self.home.join(OLD_ENGINE_FOLDER);
-        std::fs::rename(folder, aside).map_err(StoreError::Measure)?;
-        self.disk().sync_folder("").map_err(StoreError::Measure)
+        let move_aside = || {
+            let aside = self.home.join(OLD_ENGINE_FOLDER);
+            if aside.exists() {
+                std::fs::remove_dir_all(&aside)?;
+            }
+            std::fs::rename(folder, &aside)?;
+            self.disk().sync_folder("")?;
+            std::fs::remove_file(self.home.join(MIGRATING))
+        };
+        move_aside().map_err(StoreError::Measure)
     }
 }
 

@@ -248,6 +248,15 @@ impl SiteStore {
     }
 }
 
+impl Drop for SiteStore {
+    /// Makes the engine durable, so that the next start has nothing to replay. What fails here is replayed.
+    fn drop(&mut self) {
+        if self.lock.is_some() && !self.is_read_only() {
+            let _ = self.checkpoint();
+        }
+    }
+}
+
 /// What a site's store takes on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreSize {

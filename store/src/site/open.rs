@@ -182,6 +182,10 @@ impl SiteStore {
         }
         let mut state = self.write()?;
         self.replay(&mut state, from, progress)?;
+        if from == LogPosition::START && !self.journal.is_read_only() {
+            self.journal.begin((self.clock)());
+            self.take_back_what_lacks_bodies(&mut state)?;
+        }
         let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
         *self.settings.write().map_err(|_| StoreError::Poisoned)? = (options.settings)(&listed);
         state.history.begin((self.clock)());
