@@ -196,7 +196,9 @@ impl MemoryDisk {
         };
         for (path, number) in &state.durable_names {
             if let Some(content) = state.files.get(number) {
-                fresh.files.insert(*number, Content::durable_of(content.written.clone()));
+                fresh
+                    .files
+                    .insert(*number, Content::durable_of(content.written.clone()));
                 fresh.names.insert(path.clone(), *number);
             }
         }
