@@ -95,6 +95,19 @@ pub(crate) async fn open(home: &Path) -> Result<Arc<dyn SiteService>, Problem> {
     Ok(opened.service())
 }
 
+/// Opens the site's store without a daemon, past damage of its log, which is given up.
+///
+/// # Errors
+/// As [`open`], but for a damaged log.
+pub(crate) async fn open_to_repair(home: &Path) -> Result<Arc<dyn SiteService>, Problem> {
+    let home = home.to_owned();
+    let opened = blocking("opening the store", move || {
+        starling_daemon::open_to_repair(&home, &Overrides::default())
+    })
+    .await?;
+    Ok(opened.service())
+}
+
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors

@@ -55,6 +55,22 @@ impl Session {
     /// # Errors
     /// The daemon's refusal, or why the store cannot be opened; then the problem says both.
     pub(crate) async fn site(&self, step: &Step) -> Result<Arc<dyn SiteService>, Problem> {
+        self.site_or(step, || local::open(&self.home)).await
+    }
+
+    /// The site's daemon, or its store opened past what is damaged.
+    ///
+    /// # Errors
+    /// As [`site`](Self::site), but for a damaged log.
+    pub(crate) async fn site_to_repair(&self, step: &Step) -> Result<Arc<dyn SiteService>, Problem> {
+        self.site_or(step, || local::open_to_repair(&self.home)).await
+    }
+
+    async fn site_or<F: Future<Output = Result<Arc<dyn SiteService>, Problem>>>(
+        &self,
+        step: &Step,
+        open: impl Fn() -> F,
+    ) -> Result<Arc<dyn SiteService>, Problem> {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
             match self.daemon(step).await {
@@ -62,7 +78,7 @@ impl Session {
                 Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {}
                 Err(problem) => return Err(problem),
             }
-            match local::open(&self.home).await {
+            match open().await {
                 Ok(site) => return Ok(site),
                 Err(problem) if problem.code == ErrorCode::StoreLocked && Instant::now() < deadline => {
                     tokio::time::sleep(LOOK_EVERY).await;

@@ -67,6 +67,14 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
             return Err(problem);
         }
     };
+    if site.0.store.is_read_only() {
+        set_engine(&home, from)?;
+        return Err(Problem::new(
+            ErrorCode::DiskFull,
+            "converting a store: the disk has no room for the new engine",
+        )
+        .hint("free some space and try again; the store is as it was"));
+    }
     let size_after = size(&site)?;
     let entries = site.0.store.log_frames();
     stop(&site);

@@ -1,11 +1,17 @@
-//! A site's folder: configuration, keys, certificates, store and socket.
+//! A site's folder: configuration, keys, certificates, log, packs, engine and socket.
 //!
 //! ```text
 //! starling.toml          configuration
 //! site.chain             the site's certificate chain (public)
 //! keys/root.key          root key: signs certificates only; may be kept elsewhere once the site runs
 //! keys/operating-N.key   operating key of epoch N
-//! store/                 the embedded store
+//! log/                   what the site acknowledged, in order
+//! packs/                 record bodies by hash
+//! store/                 the engine: rows that follow from log and packs, rebuilt if they are not there
+//! store.v2/              after a migration, the old store: until a daemon stops cleanly
+//! match.idx              the match index, rebuilt if it is not there
+//! vex/, policies/        VEX documents kept for every scan, versions of the policy files
+//! LOCK                   the lock of the folder: one process at a time
 //! starling.sock          the API's Unix socket, while a daemon runs
 //! ```
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use starling_api::SiteService;
-use starling_api_types::Problem;
+use starling_api_types::{ErrorCode, Problem};
 use starling_store::SiteStore;
 use starling_store::engine::Engine;
 
@@ -11,7 +11,8 @@ use crate::config::Overrides;
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
 use crate::match_index::{SiteIndex, stamp_of};
-use crate::service::Site;
+use crate::opening::OpenAs;
+use crate::service::{Site, store_problem};
 
 /// A site that is open for one command.
 pub struct Offline(Site);
@@ -50,6 +51,27 @@ pub fn open_offline(home: &std::path::Path, overrides: &Overrides) -> Result<Off
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     Site::open(home, config, None).map(Offline)
+}
+
+/// As [`open_offline`], past damage of the site's log: what is damaged is given up, and fetched again from peers or
+/// bundles.
+///
+/// # Errors
+/// As [`open_offline`], but for a damaged log.
+pub fn open_to_repair(home: &std::path::Path, overrides: &Overrides) -> Result<Offline, Problem> {
+    let home = Home::open(home).map_err(|error| home_problem(&error))?;
+    let config = home.config(overrides).map_err(|error| config_problem(&error))?;
+    match Site::open(home.clone(), config.clone(), None) {
+        Err(problem) if problem.code == ErrorCode::StoreDamaged => {}
+        Err(problem) => return Err(problem),
+        Ok(site) => {
+            let is_whole = site.0.store.log_is_whole();
+            if is_whole.map_err(|error| store_problem("reading the site's log", &error))? {
+                return Ok(Offline(site));
+            }
+        }
+    }
+    Site::open_as(home, config, None, OpenAs::Repair).map(Offline)
 }
 
 /// As [`open_offline`], over an engine of the caller's own: one that records, counts or fails.

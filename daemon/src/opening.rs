@@ -61,13 +61,15 @@ pub(crate) fn home_store<'a>(
 /// When the home cannot be read.
 pub(crate) fn parts_over(home: &Home, engine: Arc<dyn Engine>) -> Result<StoreParts<'static>, Problem> {
     let disk = Arc::new(FolderDisk::new(home.path()));
-    let is_made = SiteStore::is_made(disk.as_ref()).map_err(|error| store_problem("opening the store", &error))?;
+    let is_made =
+        SiteStore::is_made(disk.as_ref()).map_err(|error| store_problem("opening the store", &error))?;
     Ok(StoreParts {
         disk,
         engine,
         access: LogAccess::Write,
         is_new: !is_made,
         past_damage: false,
+        salvaged: None,
         random_id: Arc::new(random_id),
         progress: &log_progress,
     })
@@ -86,11 +88,14 @@ fn random_id() -> [u8; 16] {
 fn step_text(step: &OpeningStep) -> String {
     match step {
         OpeningStep::Migrating => {
-            "migrating the store to schema 3: log and packs are written beside it, then take its place".to_owned()
+            "migrating the store to schema 3: log and packs are written beside it, then take its place"
+                .to_owned()
         }
         OpeningStep::Rebuilding(reason) => format!("rebuilding the engine from the log: {reason}"),
         OpeningStep::ReadOnly(reason) => {
-            format!("opening the site read-only, because the disk is full ({reason}): free some space and start again")
+            format!(
+                "opening the site read-only, because the disk is full ({reason}): free some space and start again"
+            )
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError, SiteService};
 use starling_api_types::{ErrorCode, Problem};
-use starling_store::engine::{Engine, EngineError};
+use starling_store::engine::Engine;
 use starling_store::{SharedReplica, StoreError};
 use starling_sync::{Settings, SyncEngine};
 use tokio::sync::watch;
@@ -30,6 +30,8 @@ const INDEX_CALM: Duration = Duration::from_secs(3);
 const INDEX_PATIENCE: Duration = Duration::from_secs(60);
 /// How often what is too old or too much of the past is forgotten, with the bodies that nothing names any more.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
+/// How often the engine is made durable where something was committed since.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the daemon could not run.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +105,7 @@ async fn run_with(
             tracing::error!(error = %error_chain(&error), "this site signs nothing");
         }
         // A full disk must not keep a site from answering: what was signed before stands until it expires.
-        Err(error @ StoreError::Engine(EngineError::NoSpace { .. })) => {
+        Err(error) if error.is_no_room() => {
             tracing::error!(error = %error_chain(&error), "reads and scans go on, nothing is written: free some space");
         }
         Err(error) => return Err(store_problem("signing the site's heads", &error).into()),
@@ -300,6 +302,8 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
     let validity = Duration::from_secs(config.federation.head_validity_seconds);
     let mut renew = tokio::time::interval(validity / RENEWALS_PER_VALIDITY);
     let mut collect = tokio::time::interval(COLLECT_INTERVAL);
+    let mut checkpoint = tokio::time::interval(CHECKPOINT_INTERVAL);
+    let mut engine_size = 0;
     // The first ticks come at once; heads were just signed, and collecting can wait.
     renew.tick().await;
     collect.tick().await;
@@ -307,6 +311,14 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
+            _ = checkpoint.tick() => {
+                let parts = site.0.clone();
+                match tokio::task::spawn_blocking(move || parts.store.checkpoint_if_due()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(error = %error_chain(&error), "making the engine durable: a start after a crash replays more"),
+                    Err(panic) => tracing::error!(%panic, "making the engine durable"),
+                }
+            }
             _ = renew.tick() => {
                 let parts = site.0.clone();
                 let signed = tokio::task::spawn_blocking(move || parts.sign_heads()).await;
@@ -321,12 +333,20 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
                 let collect = move || {
                     // An import writes bodies before the claims that name them: never collect beside one.
                     let _no_import = parts.imports.lock();
-                    parts.store.drop_superseded(&retention)
+                    let collected = parts.store.drop_superseded(&retention)?;
+                    parts.store.compact_bodies()?;
+                    Ok::<_, StoreError>(collected)
                 };
                 match tokio::task::spawn_blocking(collect).await {
                     Ok(Ok(collected)) => tracing::info!(live = collected.live, past = collected.past, dropped = collected.dropped, "dropped superseded bodies"),
                     Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "dropping superseded bodies"),
                     Err(panic) => tracing::error!(%panic, "dropping superseded bodies"),
+                }
+                let parts = site.0.clone();
+                match tokio::task::spawn_blocking(move || parts.compact_engine_if_grown(engine_size)).await {
+                    Ok(Ok(size)) => engine_size = size,
+                    Ok(Err(problem)) => tracing::error!(%problem, "rebuilding the engine beside itself"),
+                    Err(panic) => tracing::error!(%panic, "rebuilding the engine beside itself"),
                 }
             }
         }

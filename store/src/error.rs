@@ -28,13 +28,17 @@ pub enum StoreError {
     #[error("using the packs of record bodies")]
     Pack(#[from] PackError),
     /// The change is stored, and the engine did not take the rows that follow from it.
-    #[error("showing a change that is stored: it is in the log and appears when starling starts again; do not repeat it")]
+    #[error(
+        "showing a change that is stored: it is in the log and appears when starling starts again; do not repeat it"
+    )]
     NotShown {
         /// Why the engine did not take it.
         source: EngineError,
     },
     /// The site was opened to read only.
-    #[error("changing the site: it was opened read-only, because the disk is full; free space, then start it again")]
+    #[error(
+        "changing the site: it was opened read-only, because the disk is full; free space, then start it again"
+    )]
     ReadOnly,
     /// The engine's rows cannot be the log's: they have to be derived again.
     #[error("opening the engine: {reason}; it is rebuilt from the log")]
@@ -43,13 +47,17 @@ pub enum StoreError {
         reason: String,
     },
     /// The log is missing where there must be one.
-    #[error("opening the site's log in {folder}: there is none; was the folder moved, or its disk not mounted?")]
+    #[error(
+        "opening the site's log in {folder}: there is none; was the folder moved, or its disk not mounted?"
+    )]
     LogMissing {
         /// The folder.
         folder: String,
     },
     /// Acknowledged groups are missing or damaged.
-    #[error("opening the site's log: {what}; put the files back as they were, or run `starling doctor --repair` to go on without what is lost and fetch it from peers")]
+    #[error(
+        "opening the site's log: {what}; put the files back as they were, or run `starling doctor --repair` to go on without what is lost and fetch it from peers"
+    )]
     LogLoss {
         /// What is missing, and how that is known.
         what: String,
@@ -218,7 +226,8 @@ impl StoreError {
                 source: EngineError::NoSpace { .. },
             }
             | Self::Log(LogError::NoRoom { .. })
-            | Self::Pack(PackError::NoRoom { .. })
+            | Self::Pack(PackError::NoRoom { .. } | PackError::ReadOnly)
+            | Self::Log(LogError::ReadOnly)
             | Self::ReadOnly => true,
             Self::Log(LogError::Io { source, .. }) | Self::Pack(PackError::Io { cause: source, .. }) => {
                 is_full(source)

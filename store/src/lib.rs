@@ -33,7 +33,6 @@ mod site;
 mod trust;
 mod view;
 
-pub use self::journal::EntryError;
 pub use self::activity::{EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin};
 pub use self::deltas::{Authored, DeltaRun, LogOverview};
 pub use self::doctor::compact::CompactedBodies;
@@ -42,10 +41,11 @@ pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
 pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
 pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
+pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};
 pub use self::site::{
-    Clock, HomeStore, LogId, OpeningStep, SharedReplica, SiteOptions, SiteStore, SourceOverview, StoreParts, StoreSize,
-    discard_unfinished, log_ends_at,
+    Clock, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions, SiteStore, SourceOverview,
+    StoreParts, StoreSize, discard_unfinished, log_ends_at,
 };
 pub use self::trust::{AllowedSources, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

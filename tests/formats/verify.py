@@ -6,6 +6,7 @@ this script cannot know. Needs Python 3.10 and the packages blake3, pynacl and z
 
     verify.py                     checks the golden files, and that no changed byte of them passes
     verify.py --bundle FILE       checks any bundle and says what is in it
+    verify.py --pack FILE         checks a pack, a file of record bodies
 """
 
 import argparse
@@ -625,10 +626,78 @@ def verify_bundle(data):
     return seal, manifest, deltas, dict(zip(hashes, bodies))
 
 
+# --- packs.md ----------------------------------------------------------------------------------------
+
+PACK_HEADER, PACK_COPY, PACK_FRAMES = 64, 4096, 4160
+DICTIONARY, BODY, ELSEWHERE = 1, 2, 3
+
+
+def take_source(reader):
+    source = utf8(reader.take(reader.take(1)[0]))
+    must(is_slug(source), "the name of a source")
+    return source
+
+
+def unpack_body(packed, dictionary):
+    must(packed[:4] == bytes.fromhex("28b52ffd"), "not a zstd frame")
+    stated = zstandard.get_frame_parameters(packed)
+    must(stated.dict_id == 0 and not stated.has_checksum, "the frame repeats what is around it")
+    must(stated.content_size <= 8 * MIB, "the size of a body")
+    try:
+        data = zstandard.ZstdDecompressor(dict_data=dictionary).decompress(packed)
+    except zstandard.ZstdError as cause:
+        raise Refused("the zstd frame is damaged") from cause
+    must(len(data) == stated.content_size, "another size comes out")
+    return data
+
+
+def verify_pack(data, number):
+    """Returns the bodies, and where the dictionary in use of each source stands. Any damage is refused."""
+    header = data[:PACK_HEADER]
+    must(len(header) == PACK_HEADER and data[PACK_COPY:PACK_FRAMES] == header, "two copies of the header")
+    must(not any(data[PACK_HEADER:PACK_COPY]), "zeros between the copies")
+    must(header[:8] == b"STPK\x01\0\0\0" and header[28:32] == bytes(4), "magic, version, zeros")
+    must(header[8:12] == struct.pack("<I", number), "the number of the pack")
+    must(header[32:] == derive("pack header", header[:32]), "the hash of the header")
+    key = derive("pack frame", header[12:28] + header[8:12])
+    reader = Reader(data[PACK_FRAMES:])
+    dictionaries, bodies, in_use = {0: None}, {}, {}
+    while not reader.done():
+        offset = PACK_FRAMES + reader.at
+        must(reader.take(4) == b"STPF", "the magic of a frame")
+        start = reader.take(6)
+        kind, flags, length = struct.unpack("<BBI", start)
+        hashed = reader.take(16)
+        must(length <= 8 * MIB + 128 * KIB + 36, "the length of a frame")
+        payload = reader.take(length)
+        found = blake3.blake3(struct.pack("<Q", offset) + start + payload, key=key).digest()[:16]
+        must(found == hashed, "the hash of a frame")
+        inner = Reader(payload)
+        if kind == DICTIONARY:
+            source = take_source(inner)
+            dictionaries[offset] = zstandard.ZstdCompressionDict(inner.rest())
+            if not flags & 2:
+                in_use[source] = (number, offset)
+        elif kind == BODY:
+            content = inner.take(32)
+            (dictionary,) = struct.unpack("<I", inner.take(4))
+            must(dictionary in dictionaries, "the dictionary of a body")
+            body = unpack_body(inner.rest(), dictionaries[dictionary])
+            must(blake3.blake3(body).digest() == content, "the content hash of a body")
+            bodies[content] = body
+        elif kind == ELSEWHERE:
+            while not inner.done():
+                source = take_source(inner)
+                in_use[source] = struct.unpack("<II", inner.take(8))
+        else:
+            must(not flags & 1, "a critical frame of an unknown kind")
+    return bodies, in_use
+
+
 # --- the golden files --------------------------------------------------------------------------------
 
 
-def refuses(check, data, name):
+def refuses(check, data, name, shortened=True):
     """A verifier that accepts everything proves nothing: no changed byte may pass."""
     for index in range(len(data)):
         bad = bytearray(data)
@@ -638,7 +707,7 @@ def refuses(check, data, name):
         except Refused:
             continue
         raise SystemExit(f"{name}: byte {index} was changed and it still verifies")
-    for length in range(len(data)):
+    for length in range(len(data) if shortened else 0):
         try:
             check(data[:length])
         except Refused:
@@ -725,7 +794,15 @@ def check_golden(folder):
     equal("bodies in the bundle", set(bodies), live)
     for body in expected["bodies"]:
         equal("content hash", show(blake3.blake3(body["body"].encode()).digest()), body["hash"])
-    print("golden files: all verify, and no changed or shortened one does")
+
+    data = (folder.parents[2] / "store" / "tests" / "golden" / "pack.golden").read_bytes()
+    # Cut between two frames it is a shorter pack.
+    refuses(lambda bad: verify_pack(bad, 7), data, "pack", shortened=False)
+    bodies, in_use = verify_pack(data, 7)
+    equal("bodies of a pack", [json.loads(body)["id"] for body in bodies.values()],
+          ["GHSA-aaaa-bbbb-cccc", "GHSA-dddd-eeee-ffff"])
+    equal("dictionaries in use", in_use, {"rustsec": (3, 4160), "npm": (7, 4202)})
+    print("golden files: all verify, and no changed or shortened one does, but for packs cut between two frames")
 
 
 def main():
@@ -733,7 +810,15 @@ def main():
     golden = pathlib.Path(__file__).resolve().parents[2] / "protocol" / "tests" / "golden"
     parser.add_argument("golden", nargs="?", type=pathlib.Path, default=golden, help="folder of golden files")
     parser.add_argument("--bundle", type=pathlib.Path, help="check this bundle instead")
+    parser.add_argument("--pack", type=pathlib.Path, help="check this pack instead")
     options = parser.parse_args()
+    if options.pack is not None:
+        try:
+            bodies, _ = verify_pack(options.pack.read_bytes(), int(options.pack.stem))
+        except Refused as cause:
+            sys.exit(f"{options.pack}: refused: {cause}")
+        print(f"{options.pack}: {len(bodies)} bodies")
+        return
     if options.bundle is None:
         check_golden(options.golden)
         return

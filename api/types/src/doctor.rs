@@ -8,8 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct DoctorRequest {
-    /// Rebuild everything that is derived from the signed deltas.
+    /// Derive everything again from the site's log.
     pub rebuild: bool,
+    /// Give up what is damaged, so that it is fetched again from peers or bundles.
+    #[serde(default)]
+    pub repair: bool,
 }
 
 /// One invariant of the store.

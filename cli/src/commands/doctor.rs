@@ -13,25 +13,34 @@ use crate::session::Session;
 Example:
   starling doctor
   starling doctor --rebuild
+  starling doctor --repair     if the log or a pack is damaged: stop the daemon first
 
 Exit codes: 0 sound, 6 not reachable or locked, 11 damaged, 12 disk full")]
 pub(crate) struct Doctor {
-    /// Rebuild all that is derived from the signed deltas: view and indexes
+    /// Derive everything again from the site's log: claims, view, history, indexes
     #[arg(long)]
     rebuild: bool,
+    /// Give up what is damaged in the log and the packs, to be fetched again from peers or bundles
+    #[arg(long, conflicts_with = "rebuild")]
+    repair: bool,
 }
 
 impl Doctor {
     pub(crate) async fn run(&self, session: &Session) -> Outcome {
-        let step = session.step(if self.rebuild {
-            "Checking and rebuilding"
-        } else {
-            "Checking"
+        let step = session.step(match (self.rebuild, self.repair) {
+            (true, _) => "Checking and rebuilding",
+            (_, true) => "Checking and repairing",
+            _ => "Checking",
         });
-        let site = session.site(&step).await?;
+        let site = if self.repair {
+            session.site_to_repair(&step).await?
+        } else {
+            session.site(&step).await?
+        };
         let report = site
             .doctor(DoctorRequest {
                 rebuild: self.rebuild,
+                repair: self.repair,
             })
             .await?;
         drop(step);

@@ -11,11 +11,13 @@ use super::problem::store_problem;
 impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
         let started = Instant::now();
-        let diagnosis = self
-            .store
-            .doctor(request.rebuild)
-            .map_err(|error| store_problem("examining the store", &error))?;
-        if request.rebuild {
+        let treated = match request {
+            types::DoctorRequest { rebuild: true, .. } => self.store.doctor(true),
+            types::DoctorRequest { repair: true, .. } => self.store.repair(),
+            _ => self.store.doctor(false),
+        };
+        let diagnosis = treated.map_err(|error| store_problem("examining the store", &error))?;
+        if request.rebuild || request.repair {
             self.changed();
         }
         let checks = diagnosis

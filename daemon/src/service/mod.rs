@@ -11,6 +11,7 @@ mod bundle_export;
 mod bundle_import;
 mod bundle_info;
 mod bundle_plan;
+mod compact;
 mod doctor;
 mod events;
 mod explain;

@@ -37,14 +37,20 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
             ErrorCode::ConfigInvalid
         }
         StoreError::NotShown { .. } if error.is_no_room() => {
-            return Problem::new(ErrorCode::DiskFull, format!("{attempted}: {}", error_chain(error)))
-                .hint("free some space and start starling again; what is stored appears then");
+            return Problem::new(
+                ErrorCode::DiskFull,
+                format!("{attempted}: {}", error_chain(error)),
+            )
+            .hint("free some space and start starling again; what is stored appears then");
         }
         StoreError::ReadOnly | StoreError::Log(_) | StoreError::Pack(_) | StoreError::Measure(_)
             if error.is_no_room() =>
         {
-            return Problem::new(ErrorCode::DiskFull, format!("{attempted}: {}", error_chain(error)))
-                .hint("free some space and try again; nothing that was acknowledged is lost");
+            return Problem::new(
+                ErrorCode::DiskFull,
+                format!("{attempted}: {}", error_chain(error)),
+            )
+            .hint("free some space and try again; nothing that was acknowledged is lost");
         }
         StoreError::NotShown { source } => return engine_problem(attempted, source),
         StoreError::Log(_)

@@ -128,7 +128,7 @@ impl SiteStore {
                 lane,
                 reason: reason.to_owned(),
             }),
-            _ if id.site == state.site => problem(AppendProblem::Refused {
+            _ if id.site == state.site && header.last() > log.high_water() => problem(AppendProblem::Refused {
                 site,
                 lane,
                 reason:

@@ -144,7 +144,14 @@ impl SiteStore {
             .map_err(StoreError::Author)?;
         authored.deltas += 1;
         authored.bytes += delta.as_bytes().len() as u64;
-        match self.extend(txn, state, id, &PlacedDelta::verified(&delta), Entering::Own, None)? {
+        match self.extend(
+            txn,
+            state,
+            id,
+            &PlacedDelta::verified(&delta),
+            Entering::Own,
+            None,
+        )? {
             None => Ok(()),
             // The state was computed from the same rows a moment ago.
             Some(_) => Err(damaged(Tree::Claims, &[], "this site's own state")),

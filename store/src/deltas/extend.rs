@@ -13,7 +13,7 @@ use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::history::superseded_row;
 use crate::rows::txn::Txn;
-use crate::rows::{DeltaRow, ClaimRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
+use crate::rows::{ClaimRow, DeltaRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
 use crate::site::state::{Log, LogId, State, Wanted, encode_tip};
 
 /// When claims take effect.

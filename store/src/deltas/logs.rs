@@ -118,13 +118,18 @@ impl SiteStore {
         visit: &mut dyn FnMut(ClaimNumber, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let mut failed = None;
-        self.scan_delta_rows(log, after, end, &mut |key, first, row| match self.delta_of(key, row) {
-            Ok(bytes) => visit(first, &bytes),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
+        self.scan_delta_rows(
+            log,
+            after,
+            end,
+            &mut |key, first, row| match self.delta_of(key, row) {
+                Ok(bytes) => visit(first, &bytes),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
         failed.map_or(Ok(()), Err)
     }
 

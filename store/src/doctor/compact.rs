@@ -78,7 +78,9 @@ impl SiteStore {
         }
         let is_live = |hash: &ContentHash, place: &BodyPlace| {
             // What cannot be looked up is kept.
-            self.bodies.place(hash).map_or(true, |found| found == Some(*place))
+            self.bodies
+                .place(hash)
+                .map_or(true, |found| found == Some(*place))
         };
         let compacted = packs.compact(victims, &is_live)?;
         let mut batch = Batch::new();

@@ -15,11 +15,12 @@ use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::journal::apply::{apply_position, ask_for_rebuild};
+use crate::journal::replay::given_up;
 use crate::log::LogPosition;
 use crate::packs::{PackNumber, PackPosition};
 use crate::rows::txn::Txn;
-use crate::site::open::begin_rows;
 use crate::rows::{ClaimRow, claim_key, meta, split_claim_key};
+use crate::site::open::begin_rows;
 use crate::site::state::{LogId, State};
 use crate::view::accept::decode_count;
 use crate::view::rows::{Ports, tree_of};
@@ -87,10 +88,23 @@ impl Diagnosis {
     }
 }
 
+/// What a doctor does about what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Treatment {
+    /// Nothing.
+    Examine,
+    /// Gives up what is damaged, to be fetched again.
+    Repair,
+    /// That, and derives every row again from the log.
+    Rebuild,
+}
+
 /// Turns damage that kept a check from being made into what the check found.
 fn named(name: &'static str, outcome: Result<Check, StoreError>) -> Result<Check, StoreError> {
     match outcome {
-        Err(error @ (StoreError::DamagedBody { .. } | StoreError::DamagedRow { .. } | StoreError::View(_))) => {
+        Err(
+            error @ (StoreError::DamagedBody { .. } | StoreError::DamagedRow { .. } | StoreError::View(_)),
+        ) => {
             let mut check = Check::new(name);
             check.fail(crate::error::chain(&error));
             Ok(check)
@@ -100,17 +114,38 @@ fn named(name: &'static str, outcome: Result<Check, StoreError>) -> Result<Check
 }
 
 impl SiteStore {
-    /// Checks every invariant; with `rebuild`, derives anew what can be derived.
-    ///
-    /// Damaged bodies are dropped by a rebuild and wanted again; claims and states are derived from the
-    /// signed deltas, the view from the claims. A damaged delta cannot be derived: peers or a bundle have it.
+    /// Checks every invariant; with `rebuild`, derives every row again from the log, and repairs.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
     pub fn doctor(&self, rebuild: bool) -> Result<Diagnosis, StoreError> {
+        self.treat(if rebuild {
+            Treatment::Rebuild
+        } else {
+            Treatment::Examine
+        })
+    }
+
+    /// Checks every invariant, and gives up what is damaged in the packs: it is fetched again from peers or a bundle.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn repair(&self) -> Result<Diagnosis, StoreError> {
+        self.treat(Treatment::Repair)
+    }
+
+    fn treat(&self, treatment: Treatment) -> Result<Diagnosis, StoreError> {
+        let rebuild = treatment == Treatment::Rebuild;
+        let repair = treatment != Treatment::Examine;
+        if repair && self.journal.is_read_only() {
+            return Err(StoreError::ReadOnly);
+        }
         self.change(|state| {
             let mut diagnosis = Diagnosis::default();
-            diagnosis.checks.push(self.check_log_frames()?);
+            let frames = self.check_log_frames()?;
+            // Rows that are sound are not given for a log that is not.
+            let rebuild = rebuild && frames.ok();
+            diagnosis.checks.push(frames);
             let (mut packs, damaged_packs) = self.check_packs()?;
             diagnosis.checks.push(self.check_engine()?);
             diagnosis.checks.push(self.check_chains(state));
@@ -122,14 +157,14 @@ impl SiteStore {
             }
             diagnosis.checks.push(claims);
             let (mut bodies, bad) = self.check_bodies(state)?;
-            if rebuild && !bad.is_empty() {
+            if repair && !bad.is_empty() {
                 self.forget_bodies(state, &bad)?;
                 bodies.repaired = Some(
                     "dropped; peers or a bundle bring them again, and their source is held until then"
                         .to_owned(),
                 );
             }
-            if rebuild && !packs.ok() {
+            if repair && !packs.ok() {
                 self.rewrite_packs(&damaged_packs)?;
                 packs.repaired = Some("written again without what is damaged".to_owned());
             }
@@ -144,7 +179,7 @@ impl SiteStore {
             }
             diagnosis.checks.push(view);
             let mut history = self.check_history(state)?;
-            if rebuild && !history.ok() {
+            if repair && !history.ok() {
                 let mut txn = self.txn();
                 txn.log(Entry::HistoryBegins);
                 state.history.begin_anew(&mut txn);
@@ -154,7 +189,7 @@ impl SiteStore {
             }
             diagnosis.checks.push(history);
             let (mut mutes, book) = self.check_mutes(state)?;
-            if rebuild && !mutes.ok() {
+            if repair && !mutes.ok() {
                 self.keep_mutes(state, &book)?;
                 mutes.repaired = Some("folded anew from the accepted changes".to_owned());
             }
@@ -188,12 +223,33 @@ impl SiteStore {
     /// Every frame of the log has its hash, and every group follows the one before it.
     fn check_log_frames(&self) -> Result<Check, StoreError> {
         let mut check = Check::new("every frame of the log is whole and in its place");
-        let report = self
-            .journal
-            .log()
-            .check(&mut |damage| check.fail(damage.to_string()))?;
+        let given_up = given_up(self.journal.log())?;
+        let mut passed = 0;
+        let report = self.journal.log().check(&mut |damage| {
+            if given_up.contains(&(damage.segment, damage.from, damage.to)) {
+                passed += 1;
+            } else {
+                check.fail(damage.to_string());
+            }
+        })?;
         check.examined = report.frames;
+        if passed > 0 {
+            check.remark = Some(format!("{passed} damaged stretches were given up earlier"));
+        }
         Ok(check)
+    }
+
+    /// Returns true if every frame of the log is whole, or was given up.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the log.
+    pub fn log_is_whole(&self) -> Result<bool, StoreError> {
+        let given_up = given_up(self.journal.log())?;
+        let mut whole = true;
+        self.journal.log().check(&mut |damage| {
+            whole &= given_up.contains(&(damage.segment, damage.from, damage.to));
+        })?;
+        Ok(whole)
     }
 
     /// Every frame of the packs has its hash.
@@ -394,6 +450,58 @@ impl SiteStore {
                     && state.in_scope(&id.site, claim_key.source().as_ref())
                     && let Some((.., Some(content), _)) =
                         ClaimRow::decode(row).and_then(|row| row.kind_and_content())
+                {
+                    named.insert(content);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(named)
+    }
+
+    /// Takes back the acceptance of what was accepted with bodies that the packs do not hold any more: after a
+    /// rebuild, what is missing must not look as if it had never been said.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the log or the engine.
+    pub(crate) fn take_back_what_lacks_bodies(&self, state: &mut State) -> Result<(), StoreError> {
+        let mut missing = BTreeSet::new();
+        for hash in self.accepted_bodies(state)? {
+            if !self.bodies.contains(&hash)? {
+                missing.insert(hash);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(
+            bodies = missing.len(),
+            "record bodies are gone from the packs: their sources are held back until peers, bundles or feeds bring them again"
+        );
+        self.forget_bodies(state, &missing)
+    }
+
+    /// The bodies that accepted claims in scope name.
+    fn accepted_bodies(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
+        let mut named = BTreeSet::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                if let Some((claim_key, log)) = split_claim_key(key)
+                    && let Some(id) = state.log_id(log)
+                    && let source = claim_key.source()
+                    && state.in_scope(&id.site, source.as_ref())
+                    && let Some(accepted) = state
+                        .logs
+                        .get(&id)
+                        .and_then(|log| log.sources.get(&source))
+                        .map(|row| row.accepted)
+                    && let Some(row) = ClaimRow::decode(row)
+                    && let Some((.., Some(content), _)) =
+                        row.accepted_at(accepted).and_then(ClaimRow::kind_and_content)
                 {
                     named.insert(content);
                 }

@@ -255,6 +255,9 @@ impl<K: Kv> Layered<K> {
         if stops {
             self.stop(failure.to_string());
         }
+        if matches!(failure, Failure::Corrupt(_) | Failure::Panicked(_)) {
+            super::marks::note_doubt(self.kv.path(), &failure.to_string());
+        }
         failure.into_error(attempted, self.kv.path())
     }
 
@@ -607,6 +610,10 @@ impl<K: Kv> Engine for Layered<K> {
             Err(Failure::Corrupt(found)) => inspector.problem(format!("the engine's own check: {found}")),
             Err(failure) => return Err(fail(failure)),
         }
-        Ok(inspector.finish())
+        let report = inspector.finish();
+        if let Some(problem) = report.problems.first() {
+            super::marks::note_doubt(self.kv.path(), problem);
+        }
+        Ok(report)
     }
 }

@@ -14,9 +14,34 @@ use super::sync_folder;
 
 pub(super) const CLEAN: &str = "clean";
 pub(super) const RUNNING: &str = "running";
+/// Holds why the files are in doubt, found while they were in use.
+pub(super) const DOUBT: &str = "doubt";
+/// A reason is one line; more than this is not one.
+const MAX_DOUBT_BYTES: u64 = 4_096;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// A boot id has 36 characters; more than this is not one.
 const MAX_BOOT_ID_BYTES: u64 = 64;
+
+/// Notes that the files of a folder are in doubt: the next opening sets them aside and they are built again.
+pub(super) fn note_doubt(folder: &Path, reason: &str) {
+    if !folder.is_dir() {
+        return;
+    }
+    let noted = fs::write(folder.join(DOUBT), reason);
+    if let Err(error) = noted {
+        tracing::warn!(%error, "noting that the store is in doubt");
+    }
+}
+
+/// Returns why the files of a folder are in doubt, if that was noted.
+pub(super) fn noted_doubt(folder: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = File::open(folder.join(DOUBT)).ok()?;
+    match file.take(MAX_DOUBT_BYTES).read_to_string(&mut text) {
+        Ok(_) => Some(text),
+        Err(error) => Some(format!("it was found damaged ({error})")),
+    }
+}
 
 /// How a folder's engine was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

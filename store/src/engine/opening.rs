@@ -13,7 +13,7 @@ use super::beside;
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::layered::Opening;
-use super::marks::{CLEAN, Left, Marks, RUNNING};
+use super::marks::{CLEAN, DOUBT, Left, Marks, RUNNING, noted_doubt};
 use super::memory::{FaultPlan, MemoryEngine};
 use super::options::{EngineKind, EngineOptions, IfMissing};
 use super::{Engine, redb, sled, sync_folder};
@@ -113,7 +113,11 @@ pub fn open_or_doubt(kind: EngineKind, dir: &Path, options: &EngineOptions) -> R
 ///
 /// # Errors
 /// As [`open_or_doubt`].
-pub fn open_aside(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc<dyn Engine>, EngineError> {
+pub fn open_aside(
+    kind: EngineKind,
+    dir: &Path,
+    options: &EngineOptions,
+) -> Result<Arc<dyn Engine>, EngineError> {
     if kind != EngineKind::Memory && dir.is_dir() {
         set_aside(dir).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, dir))?;
     }
@@ -195,6 +199,9 @@ pub(super) fn prepare_folder(
 
 /// Returns why a store must not even be tried.
 fn doubt_before(kind: EngineKind, dir: &Path) -> Option<String> {
+    if let Some(reason) = noted_doubt(dir) {
+        return Some(reason);
+    }
     (kind == EngineKind::Sled
         && detect(dir) == Some(EngineKind::Sled)
         && Marks::of(dir).left() == Left::MachineStopped)
@@ -239,7 +246,7 @@ fn set_aside(dir: &Path) -> io::Result<()> {
     let aside = dir.join(format!("{ASIDE}{number}"));
     fs::create_dir(&aside)?;
     // The marks go first: without them sled's files are in doubt, should this be cut off.
-    for name in [CLEAN, RUNNING, sled::FOLDER, redb::FILE] {
+    for name in [CLEAN, RUNNING, sled::FOLDER, redb::FILE, DOUBT] {
         match fs::rename(dir.join(name), aside.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -8,11 +8,11 @@ use starling_protocol::ContentHash;
 use crate::SiteStore;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
-use crate::journal::Entry;
-use crate::site::bodies::place_in;
 use crate::history::Retention;
+use crate::journal::Entry;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, damaged};
+use crate::site::bodies::place_in;
 use crate::site::state::State;
 
 /// Rows removed in one commit.
@@ -53,7 +53,8 @@ impl SiteStore {
                     match <[u8; 32]>::try_from(key).map(ContentHash::from_bytes) {
                         Ok(hash) if live.contains(&hash) => {}
                         Ok(hash) if past.contains(&hash) => {
-                            let bytes = place_in(row).map_or(row.len() as u64, |place| u64::from(place.length));
+                            let bytes =
+                                place_in(row).map_or(row.len() as u64, |place| u64::from(place.length));
                             past_bytes.insert(hash, bytes);
                         }
                         _ => dead.push(key.to_vec()),

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use starling_protocol::{ClaimNumber, SiteSlug, Source, SourceState, UnixMillis};
 
 use crate::journal::codec::{Reader, put_log, put_text};
-use crate::site::state::LogId;
 use crate::rows::{LogNumber, SourceRow, put_varint, source_text};
+use crate::site::state::LogId;
 use crate::trust::listing::ListedSite;
 
 const VERSION: u8 = 1;

@@ -14,10 +14,10 @@ use starling_view::{ConflictStrategy, Settings, Table, ViewPolicy};
 
 use super::*;
 use crate::disk::MemoryDisk;
-use crate::site::test_parts::open_on;
 use crate::engine::{
     EngineKind, EngineOptions, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent, copy_all, open,
 };
+use crate::site::test_parts::open_on;
 use crate::view::rows::tree_of;
 use crate::{AllowedSources, LogId, Origin, SiteOptions, SourceOverview, StoreError};
 
@@ -48,7 +48,9 @@ fn settings(chain: &CertificateChain, strategy: ConflictStrategy) -> Settings {
 fn open_store(
     disk: &MemoryDisk,
     engine: Arc<dyn Engine>,
-    chain: &CertificateChain, time: &Arc<AtomicU64>) -> SiteStore {
+    chain: &CertificateChain,
+    time: &Arc<AtomicU64>,
+) -> SiteStore {
     let time = time.clone();
     let options = SiteOptions {
         settings: &|_| settings(chain, ConflictStrategy::PreferNewest),
@@ -355,7 +357,21 @@ fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
     copied
         .set_settings(a.store.view().unwrap().settings().unwrap())
         .unwrap();
+    // An engine that was thrown away is filled from the log with the same present and the same past.
+    let rebuilt = open_store(
+        &a.disk.copy(),
+        Arc::new(MemoryEngine::new(FaultPlan::default())),
+        &a.chain,
+        &a.time,
+    );
+    rebuilt
+        .set_settings(a.store.view().unwrap().settings().unwrap())
+        .unwrap();
+    assert_eq!(seen(&rebuilt), seen(&a.store));
     for (at, then) in remembered.iter().step_by(thin) {
+        if let Ok(again) = seen_at(&a.store, *at) {
+            assert_eq!(seen_at(&rebuilt, *at).unwrap(), again, "rebuilt, at {at}");
+        }
         match seen_at(&a.store, *at) {
             Ok(again) => {
                 assert!(again == *then, "at {at}: {again:#?} and not {then:#?}");

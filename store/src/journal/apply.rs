@@ -87,6 +87,9 @@ impl SiteStore {
                 let key = sites::by_site(sites::HOLDINGS, &site);
                 txn.put(Tree::Sites, &key, holdings_row(held));
             }
+            Entry::Witnessed { log, number } => self.apply_witness(txn, state, log, number)?,
+            // What it tells was looked at before the replay began.
+            Entry::Repaired(_) => {}
             Entry::BodiesDropped(bodies) => {
                 for (hash, place) in bodies {
                     self.bodies.drop_place(txn, &hash, &place)?;
@@ -118,10 +121,17 @@ impl SiteStore {
             place: *place,
         };
         // What the author broke was judged before it was placed.
-        self.extend(txn, state, log, &placed, entering, Some(row)).map(|_| ())
+        self.extend(txn, state, log, &placed, entering, Some(row))
+            .map(|_| ())
     }
 
-    fn apply_head(&self, txn: &mut Txn<'_>, state: &mut State, id: LogId, bytes: &[u8]) -> Result<(), StoreError> {
+    fn apply_head(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
         let number = self.ensure_log(txn, state, id)?;
         let head = state
             .chains
@@ -129,14 +139,22 @@ impl SiteStore {
             .and_then(|chain| VerifiedHead::verify(bytes, chain).ok());
         txn.put(Tree::Sites, &sites::by_log(sites::HEAD, number), bytes.to_vec());
         let before = state.logs.get(&id).map(Log::checks).unwrap_or_default();
-        state.history.note_checks(number, &before, &checks_of(head.as_ref()));
+        state
+            .history
+            .note_checks(number, &before, &checks_of(head.as_ref()));
         if let Some(log) = state.logs.get_mut(&id) {
             log.head = head;
         }
         Ok(())
     }
 
-    fn apply_fork(&self, txn: &mut Txn<'_>, state: &mut State, id: LogId, bytes: &[u8]) -> Result<(), StoreError> {
+    fn apply_fork(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
         let number = self.ensure_log(txn, state, id)?;
         txn.put(Tree::Sites, &sites::by_log(sites::FORK, number), bytes.to_vec());
         let fork = state
@@ -145,6 +163,23 @@ impl SiteStore {
             .and_then(|chain| ForkProof::verify(bytes, chain).ok());
         if let Some(log) = state.logs.get_mut(&id) {
             log.fork = fork;
+        }
+        Ok(())
+    }
+
+    /// Notes up to where a log is known to go.
+    pub(crate) fn apply_witness(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        number: ClaimNumber,
+    ) -> Result<(), StoreError> {
+        let log_number = self.ensure_log(txn, state, id)?;
+        let key = sites::by_log(sites::WITNESS, log_number);
+        txn.put(Tree::Sites, &key, number.0.to_le_bytes().to_vec());
+        if let Some(log) = state.logs.get_mut(&id) {
+            log.witnessed = number;
         }
         Ok(())
     }

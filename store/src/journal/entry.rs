@@ -5,9 +5,7 @@
 
 use std::borrow::Cow;
 
-use starling_protocol::{
-    BundleHash, ClaimNumber, ContentHash, RecordId, SiteId, SiteSlug, Source,
-};
+use starling_protocol::{BundleHash, ClaimNumber, ContentHash, RecordId, SiteId, SiteSlug, Source};
 
 use super::codec::{Reader, put_bytes, put_log, put_text, put_time};
 use crate::activity::LedgerEntry;
@@ -91,9 +89,13 @@ pub(crate) enum Entry {
     },
     /// Damaged bodies were dropped, to be fetched again.
     BodiesDropped(Vec<(ContentHash, BodyPlace)>),
+    /// A log is known to go at least up to this claim, by what was lost here.
+    Witnessed { log: LogId, number: ClaimNumber },
+    /// Damaged stretches of the site's log were given up: segment, first byte, end.
+    Repaired(Vec<(u32, u64, u64)>),
 }
 
-/// Frozen numbers of the kinds; 20 is kept for operator decisions.
+/// Frozen numbers of the kinds.
 mod kinds {
     pub(super) const SITE: u16 = 1;
     pub(super) const DELTA: u16 = 2;
@@ -114,6 +116,10 @@ mod kinds {
     pub(super) const LEDGER: u16 = 17;
     pub(super) const HOLDINGS: u16 = 18;
     pub(super) const BODIES_DROPPED: u16 = 19;
+    /// Kept for operator decisions.
+    pub(super) const DECISION: u16 = 20;
+    pub(super) const WITNESSED: u16 = 21;
+    pub(super) const REPAIRED: u16 = 22;
 }
 
 /// Why a frame is not an entry of this build.
@@ -121,10 +127,22 @@ mod kinds {
 pub enum EntryError {
     /// A newer build wrote it and says that it must be understood.
     #[error("frame {sequence} is of kind {kind}, version {version}, which this build does not know")]
-    Unknown { kind: u16, version: u8, sequence: u64 },
+    Unknown {
+        /// The kind.
+        kind: u16,
+        /// The version of its layout.
+        version: u8,
+        /// Which frame.
+        sequence: u64,
+    },
     /// The frame is whole and its contents do not read.
     #[error("frame {sequence} of kind {kind} does not read as one")]
-    Unreadable { kind: u16, sequence: u64 },
+    Unreadable {
+        /// The kind.
+        kind: u16,
+        /// Which frame.
+        sequence: u64,
+    },
 }
 
 impl Entry {
@@ -149,6 +167,8 @@ impl Entry {
             Self::Ledger(_) => kinds::LEDGER,
             Self::Holdings { .. } => kinds::HOLDINGS,
             Self::BodiesDropped(_) => kinds::BODIES_DROPPED,
+            Self::Witnessed { .. } => kinds::WITNESSED,
+            Self::Repaired(_) => kinds::REPAIRED,
         }
     }
 
@@ -171,9 +191,17 @@ impl Entry {
                 out.push(u8::from(*own));
                 out.extend_from_slice(bytes);
             }
-            Self::Cut { log, keep } => {
+            Self::Cut { log, keep: number } | Self::Witnessed { log, number } => {
                 put_log(&mut out, log);
-                put_varint(&mut out, keep.0);
+                put_varint(&mut out, number.0);
+            }
+            Self::Repaired(stretches) => {
+                put_varint(&mut out, stretches.len() as u64);
+                for (segment, from, to) in stretches {
+                    put_varint(&mut out, u64::from(*segment));
+                    put_varint(&mut out, *from);
+                    put_varint(&mut out, *to);
+                }
             }
             Self::Chain { site, bytes } => {
                 out.extend_from_slice(site.as_bytes());
@@ -249,7 +277,9 @@ impl Entry {
     /// [`EntryError`].
     pub(crate) fn decode(frame: &Frame<'_>, sequence: u64) -> Result<Option<Self>, EntryError> {
         let kind = frame.kind.0;
-        let known = (kinds::SITE..=kinds::BODIES_DROPPED).contains(&kind) && frame.version == VERSION;
+        let known = (kinds::SITE..=kinds::REPAIRED).contains(&kind)
+            && kind != kinds::DECISION
+            && frame.version == VERSION;
         if !known {
             if frame.critical {
                 return Err(EntryError::Unknown {
@@ -334,6 +364,14 @@ impl Entry {
                 let hash = ContentHash::from_bytes(reader.hash()?);
                 Some((hash, BodyPlace::decode(reader.bytes()?)?))
             })?),
+            kinds::WITNESSED => Self::Witnessed {
+                log: reader.log()?,
+                number: ClaimNumber(reader.varint()?),
+            },
+            kinds::REPAIRED => Self::Repaired(reader.list(|reader| {
+                let segment = u32::try_from(reader.varint()?).ok()?;
+                Some((segment, reader.varint()?, reader.varint()?))
+            })?),
             _ => return None,
         })
     }
@@ -358,4 +396,3 @@ impl std::fmt::Display for LogId {
         write!(f, "the {} log of {}", self.lane, self.site)
     }
 }
-

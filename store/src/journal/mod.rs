@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_protocol::UnixMillis;
 
-pub(crate) use self::entry::{Entry, begins_a_site};
 pub use self::entry::EntryError;
+pub(crate) use self::entry::{Entry, begins_a_site};
 use crate::error::StoreError;
 use crate::log::{Appended, Frame, FramePlace, Log};
 
@@ -106,7 +106,11 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::Log`] with nothing stored.
-    pub(crate) fn append(&self, entries: &[Entry], notes_moment: bool) -> Result<Option<Appended>, StoreError> {
+    pub(crate) fn append(
+        &self,
+        entries: &[Entry],
+        notes_moment: bool,
+    ) -> Result<Option<Appended>, StoreError> {
         match self.mode {
             Mode::Trial => return Ok(None),
             Mode::ReadOnly => return Err(StoreError::ReadOnly),

@@ -1,16 +1,18 @@
 //! Replaying the log into an engine: all of it into an empty one, the rest of it into one that is behind.
 
-use starling_protocol::BundleHash;
+use std::collections::BTreeSet;
+
+use starling_protocol::{BundleHash, Delta};
 
 use super::{CONTINUES, Entry, MOMENT_NOTED, WITHOUT_HISTORY};
 use crate::SiteStore;
 use crate::activity::Origin;
 use crate::engine::Tree;
 use crate::error::StoreError;
-use crate::log::{Group, LogPosition};
+use crate::log::{Group, Log, LogError, LogPosition};
 use crate::rows::meta;
 use crate::rows::txn::Txn;
-use crate::site::state::State;
+use crate::site::state::{LogId, State};
 
 /// Rows after which replayed groups are committed.
 const ROWS_PER_COMMIT: usize = 8_192;
@@ -50,8 +52,17 @@ impl SiteStore {
         if !follows && from < end {
             super::apply::ask_for_rebuild(&mut txn, state);
         }
-        for group in log.groups(from) {
-            let group = group?;
+        let groups = if self.past_damage {
+            log.groups_past_damage(from)
+        } else {
+            log.groups(from)
+        };
+        for group in groups {
+            let group = match group {
+                // Named when the log was opened, and given up.
+                Err(LogError::Damaged(_)) if self.past_damage => continue,
+                group => group?,
+            };
             let (done, number) = (group.end, group.number);
             let origin = self.apply_group(&mut txn, state, group)?;
             txn.reach(&done);
@@ -100,8 +111,10 @@ impl SiteStore {
                 }
                 _ => {}
             }
-            if let Some(entry) = entry {
-                self.apply(txn, state, entry, &place)?;
+            match entry {
+                Some(entry) if self.past_damage && !follows(state, &entry) => {}
+                Some(entry) => self.apply(txn, state, entry, &place)?,
+                None => {}
             }
         }
         state.history.write(txn);
@@ -117,8 +130,52 @@ impl SiteStore {
     /// Of the engine, or a row that does not read.
     pub(crate) fn engine_position(&self) -> Result<LogPosition, StoreError> {
         let row = self.engine.get(Tree::Meta, meta::POSITION)?;
-        let row = row.ok_or_else(|| crate::rows::damaged(Tree::Meta, meta::POSITION, "the position in the log"))?;
+        let row =
+            row.ok_or_else(|| crate::rows::damaged(Tree::Meta, meta::POSITION, "the position in the log"))?;
         LogPosition::decode(&row)
             .ok_or_else(|| crate::rows::damaged(Tree::Meta, meta::POSITION, "the position in the log"))
     }
+}
+
+/// Returns true if an entry can be applied although entries before it are lost. A delta after a hole cannot: it is
+/// fetched again with those before it.
+fn follows(state: &State, entry: &Entry) -> bool {
+    match entry {
+        Entry::Delta { bytes, .. } => Delta::decode(bytes).is_ok_and(|delta| {
+            let header = delta.header();
+            let id = LogId {
+                site: header.site,
+                lane: header.lane,
+            };
+            let tip = state.logs.get(&id).map(|log| log.tip).unwrap_or_default();
+            state.chains.contains_key(&id.site) && header.first == tip.next() && header.previous == tip.header
+        }),
+        Entry::Head { log, .. } | Entry::Fork { log, .. } => state.chains.contains_key(&log.site),
+        Entry::Accepted { positions, .. } => positions.iter().all(|(log, source, _)| {
+            let log = state.logs.get(log);
+            log.is_some_and(|log| log.sources.contains_key(source))
+        }),
+        Entry::PastMoment { moment, .. } => moment.renamed(|log| state.log_number(&log)).is_some(),
+        _ => true,
+    }
+}
+
+/// The damaged stretches of a log that were given up: what a replay goes past.
+///
+/// # Errors
+/// Of the log, other than damage.
+pub(crate) fn given_up(log: &Log) -> Result<BTreeSet<(u32, u64, u64)>, StoreError> {
+    let mut given_up = BTreeSet::new();
+    for group in log.groups_past_damage(LogPosition::START) {
+        let group = match group {
+            Err(LogError::Damaged(_)) => continue,
+            group => group?,
+        };
+        for (place, frame) in group.frames {
+            if let Ok(Some(Entry::Repaired(stretches))) = Entry::decode(&frame, place.sequence) {
+                given_up.extend(stretches);
+            }
+        }
+    }
+    Ok(given_up)
 }

@@ -78,7 +78,9 @@ impl Copier<'_> {
                 self.batch.push((hash, body));
             }
             // What is damaged is not carried on: it is wanted from now on, and peers or a bundle have it.
-            None => tracing::error!(body = %hash, "a stored body is damaged and is not migrated: it is to be fetched again"),
+            None => {
+                tracing::error!(body = %hash, "a stored body is damaged and is not migrated: it is to be fetched again")
+            }
         }
         if self.batch.len() >= BATCH_BODIES || self.bytes >= BATCH_BYTES {
             self.write(source)?;
@@ -101,7 +103,9 @@ impl Copier<'_> {
     fn unpack(&self, row: &[u8]) -> Option<Vec<u8>> {
         let (number, frame) = row.split_first_chunk::<2>()?;
         let size = zstd::zstd_safe::get_frame_content_size(frame).ok()??;
-        let size = usize::try_from(size).ok().filter(|size| *size <= MAX_RECORD_BYTES)?;
+        let size = usize::try_from(size)
+            .ok()
+            .filter(|size| *size <= MAX_RECORD_BYTES)?;
         match u16::from_le_bytes(*number) {
             0 => zstd::bulk::decompress(frame, size).ok(),
             number => {

@@ -212,7 +212,9 @@ fn feeds(old: &dyn Engine, push: &mut Push<'_>) -> Result<(), StoreError> {
         &mut |key, row| {
             let end = key.iter().position(|byte| *byte == 0);
             let name = &key[..end.unwrap_or(key.len())];
-            let source = std::str::from_utf8(name).ok().and_then(|name| name.parse::<Source>().ok());
+            let source = std::str::from_utf8(name)
+                .ok()
+                .and_then(|name| name.parse::<Source>().ok());
             let record = || std::str::from_utf8(row).ok()?.parse::<RecordId>().ok();
             match (source, end) {
                 (Some(source), None) if serde_json::from_slice::<FeedRow>(row).is_ok() => {

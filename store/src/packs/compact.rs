@@ -49,7 +49,7 @@ struct Output {
 impl Packs {
     /// Copies what is live in some packs into new ones, durably, compressed as it is.
     ///
-    /// The old packs stay as they are. The caller commits the new places and then calls
+    /// `is_live` compares the place, too: a body can stand in several. The old packs stay as they are. The caller commits the new places and then calls
     /// [`remove`](Self::remove) with the garbage. After a crash in between the new packs hold nothing that is
     /// needed, and a later compaction takes them. Puts and reads go on meanwhile; the half of the reserve may be
     /// used, since a compaction frees more than it takes.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::error::{DamageKind, PackError};
 use super::frame::{FRAMES_START, FrameKey, decode_header, encode_header};
-use super::{PackAccess, PackId, PackNumber};
+use super::{PackAccess, PackId, PackNumber, PackPosition};
 use crate::disk::{Disk, DiskFile, OpenFile};
 
 /// Most files that are kept open: well below what a process may have.
@@ -39,6 +39,14 @@ impl PackFile {
     /// Bytes that are written; more may be in the file while a write is under way.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
+    }
+
+    /// The position after all of it.
+    pub(super) fn end(&self) -> PackPosition {
+        PackPosition {
+            pack: self.number.get(),
+            offset: self.bytes(),
+        }
     }
 
     pub(super) fn set_bytes(&self, bytes: u64) {

@@ -206,6 +206,12 @@ pub(super) struct Frame<'a> {
     pub(super) payload: &'a [u8],
 }
 
+impl Frame<'_> {
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self.kind, kind::DICTIONARY | kind::BODY | kind::ELSEWHERE)
+    }
+}
+
 /// A body as it is stored.
 #[derive(Clone, Copy)]
 pub(super) struct Body<'a> {

@@ -111,6 +111,9 @@ pub struct Packs {
     ends: Mutex<Ends>,
     /// A sync failed: nothing is written any more.
     stopped: AtomicBool,
+    /// One sync at a time: the system reports a failure once, and everybody must hear of it. Holds the number
+    /// of the last change that is durable.
+    syncing: Mutex<u64>,
     /// One compaction at a time.
     compacting: Mutex<()>,
     decoders: DecoderCache,
@@ -147,8 +150,7 @@ impl Packs {
         let mut written = PackPosition::START;
         let mut last = None;
         if let Some(pack) = files.last() {
-            written.pack = pack.number.get();
-            written.offset = pack.bytes();
+            written = pack.end();
             let file = files.file(&pack).map_err(PackError::io("opening", &pack.path))?;
             last = Some((pack, file));
         }
@@ -161,6 +163,7 @@ impl Packs {
                 synced: PackPosition::START,
             }),
             stopped: AtomicBool::new(false),
+            syncing: Mutex::new(0),
             compacting: Mutex::new(()),
             decoders: DecoderCache::default(),
             contexts: Mutex::default(),
@@ -208,7 +211,9 @@ impl Packs {
     }
 
     fn set_written(&self, written: PackPosition) {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).written = written;
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.written = written;
+        ends.synced = ends.synced.min(written);
     }
 
     fn set_synced(&self, synced: PackPosition) {

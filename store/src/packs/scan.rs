@@ -1,5 +1,6 @@
 //! Walking over packs: every frame read and checked, nothing decompressed, damage named and stepped over.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use starling_protocol::ContentHash;
@@ -10,6 +11,7 @@ use super::frame::{
     Body, FRAME_HEADER_BYTES, FRAME_MAGIC, FRAMES_START, Frame, FrameHead, FrameKey, MAX_PAYLOAD_BYTES, flag,
     kind,
 };
+use super::read::ReadFailure;
 use super::{BodyPlace, PackAccess, PackNumber, PackPosition, Packs};
 use crate::disk::DiskFile;
 
@@ -68,6 +70,9 @@ impl Packs {
     ) -> Result<PackScan, PackError> {
         if self.options.access == PackAccess::Read {
             self.files.refresh()?;
+            if let Some(last) = self.files.last() {
+                self.set_written(last.end());
+            }
         }
         let mut scan = PackScan {
             end: after,
@@ -127,18 +132,18 @@ impl Packs {
         scan: &mut PackScan,
         visit: &mut dyn FnMut(ContentHash, BodyPlace),
     ) -> Result<u64, PackError> {
-        let mut counted = |hash, place| {
-            scan.bodies += 1;
-            visit(hash, place);
+        let mut visitor = Visitor {
+            packs: self,
+            pack,
+            dictionaries: BTreeMap::new(),
+            scan,
+            visit,
         };
         // The tail is checked and cut under the writer's lock, once; later scans go up to what is written.
         let mut writer = self.lock_writer()?;
         let is_last = self.files.last().is_some_and(|last| last.number == pack.number);
         if is_last && !writer.is_tail_checked() {
-            let walked = self.walk(pack, from, pack.bytes(), &mut |step| {
-                visit_body(pack, &step, &mut counted);
-                Ok(())
-            })?;
+            let walked = self.walk(pack, from, pack.bytes(), &mut |step| visitor.step(&step))?;
             if self.options.access == PackAccess::Write {
                 self.settle_tail(&mut writer, pack, &walked)?;
             }
@@ -152,10 +157,7 @@ impl Packs {
         } else {
             pack.bytes()
         };
-        let mut walked = self.walk(pack, from, end, &mut |step| {
-            visit_body(pack, &step, &mut counted);
-            Ok(())
-        })?;
+        let mut walked = self.walk(pack, from, end, &mut |step| visitor.step(&step))?;
         walked.tail_is_damage(pack.number);
         scan.damage.extend(walked.damage);
         Ok(end)
@@ -211,7 +213,7 @@ impl Packs {
                     Search::Nothing => break,
                 }
             };
-            if frame.flags & flag::CRITICAL != 0 && !matches!(frame.kind, kind::BODY | kind::DICTIONARY) {
+            if frame.flags & flag::CRITICAL != 0 && !frame.is_known() {
                 return Err(PackError::UnknownKind {
                     pack: pack.number,
                     offset,
@@ -236,12 +238,59 @@ impl Packs {
     }
 }
 
-fn visit_body(pack: &PackFile, step: &Step<'_>, visit: &mut dyn FnMut(ContentHash, BodyPlace)) {
-    if step.frame.kind != kind::BODY {
-        return;
+/// Shows the bodies of one pack to the caller of a scan.
+struct Visitor<'a> {
+    packs: &'a Packs,
+    pack: &'a Arc<PackFile>,
+    /// Dictionaries by offset: whether they can be read.
+    dictionaries: BTreeMap<u32, bool>,
+    scan: &'a mut PackScan,
+    visit: &'a mut dyn FnMut(ContentHash, BodyPlace),
+}
+
+impl Visitor<'_> {
+    fn step(&mut self, step: &Step<'_>) -> Result<(), PackError> {
+        if step.frame.kind != kind::BODY {
+            return Ok(());
+        }
+        let place = step.place(self.pack.number);
+        let body = Body::decode(step.frame.payload);
+        let what = match body {
+            None => DamageKind::NoFrame,
+            Some(body) if self.has_dictionary(body.dictionary)? => {
+                self.scan.bodies += 1;
+                (self.visit)(body.hash, place);
+                return Ok(());
+            }
+            // After a loss of power the body may be on the disk and its dictionary not.
+            Some(body) => DamageKind::Dictionary {
+                offset: body.dictionary.into(),
+            },
+        };
+        self.scan.damage.push(PackDamage {
+            pack: self.pack.number,
+            offset: place.offset,
+            length: place.length.into(),
+            hash: body.map(|body| body.hash),
+            what,
+        });
+        Ok(())
     }
-    if let Some(body) = Body::decode(step.frame.payload) {
-        visit(body.hash, step.place(pack.number));
+
+    fn has_dictionary(&mut self, offset: u32) -> Result<bool, PackError> {
+        if offset == 0 {
+            return Ok(true);
+        }
+        if let Some(known) = self.dictionaries.get(&offset) {
+            return Ok(*known);
+        }
+        let readable = match self.packs.read_dictionary(self.pack, offset) {
+            Ok(_) => true,
+            Err(ReadFailure::Io(cause)) => return Err(PackError::io("reading", &self.pack.path)(cause)),
+            Err(_) => false,
+        };
+        self.dictionaries.insert(offset, readable);
+        Ok(readable)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing: bodies into the last pack, new packs, syncs, the tail after a restart.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
@@ -20,6 +20,8 @@ const WRITE_BYTES: usize = 16 << 20;
 pub(super) struct Writer {
     /// The highest number ever used or seen; 0 for none.
     last_number: u32,
+    /// Counts writes and cuts.
+    changes: u64,
     /// The last pack, while it may be appended to.
     current: Option<Current>,
     is_tail_checked: bool,
@@ -34,8 +36,8 @@ struct Current {
     /// Held here, too: a failed sync is reported to files that were open when the write happened.
     file: Arc<dyn DiskFile>,
     end: u64,
-    /// Something in it may not be durable.
-    is_unsynced: bool,
+    /// The number of its last change. It may not be durable.
+    change: u64,
 }
 
 impl Current {
@@ -84,6 +86,7 @@ impl Writer {
     pub(super) fn new(last: Option<(Arc<PackFile>, Arc<dyn DiskFile>)>) -> Self {
         Self {
             last_number: last.as_ref().map_or(0, |(pack, _)| pack.number.get()),
+            changes: 1,
             is_tail_checked: last.is_none(),
             has_sources: last.is_none(),
             current: last.map(|(pack, file)| Current {
@@ -91,7 +94,7 @@ impl Writer {
                 pack,
                 file,
                 // The process before may have ended without a sync.
-                is_unsynced: true,
+                change: 1,
             }),
             sources: Sources::default(),
         }
@@ -147,6 +150,7 @@ impl Packs {
             return Ok(places);
         }
         let mut writer = self.lock_writer()?;
+        self.ensure_writable()?;
         self.make_ready(&mut writer)?;
         let sources = &mut writer.sources;
         let mut dictionary = source.and_then(|source| {
@@ -192,24 +196,21 @@ impl Packs {
     /// of what is on the disk. [`PackError::ReadOnly`].
     pub fn sync(&self) -> Result<(), PackError> {
         self.ensure_writable()?;
+        // Not under the writer's lock: puts go on meanwhile.
         let current = self.lock_writer()?.current.clone();
-        let Some(current) = current.filter(|current| current.is_unsynced) else {
-            return Ok(());
-        };
-        // Not under the lock: puts go on meanwhile.
-        self.sync_pack(&current)?;
-        let mut writer = self.lock_writer()?;
-        if let Some(now) = &mut writer.current
-            && now.position() == current.position()
-        {
-            now.is_unsynced = false;
-        }
-        Ok(())
+        current.map_or(Ok(()), |current| self.sync_pack(&current))
     }
 
     fn sync_pack(&self, current: &Current) -> Result<(), PackError> {
+        let mut synced_change = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ensure_writable()?;
+        if *synced_change >= current.change {
+            // By the sync that this one waited for.
+            return Ok(());
+        }
         let synced = current.file.sync_data();
         self.stop_on_error(synced.map_err(PackError::io("syncing", &current.pack.path)))?;
+        *synced_change = current.change;
         self.set_synced(current.position());
         Ok(())
     }
@@ -281,6 +282,8 @@ impl Packs {
         else {
             return Ok(());
         };
+        writer.changes += 1;
+        current.change = writer.changes;
         if walked.tail.is_some() {
             let cut = current.file.set_len(walked.end);
             if let Err(cause) = cut {
@@ -308,7 +311,7 @@ impl Packs {
 
     /// Ends the last pack: it is durable and is not appended to any more.
     pub(super) fn seal(&self, writer: &mut Writer) -> Result<(), PackError> {
-        if let Some(current) = writer.current.as_ref().filter(|current| current.is_unsynced) {
+        if let Some(current) = &writer.current {
             self.sync_pack(current)?;
         }
         writer.current = None;
@@ -351,7 +354,8 @@ impl Packs {
             file: file.map_err(PackError::io("opening", &pack.path))?,
             end: pack.bytes(),
             pack: pack.clone(),
-            is_unsynced: false,
+            // It was synced before it got its name.
+            change: 0,
         };
         self.set_written(current.position());
         self.set_synced(current.position());
@@ -393,7 +397,8 @@ impl Packs {
         let needed = bytes.len() as u64;
         self.ensure_room(needed, reserve)?;
         let current = writer.current.as_mut().ok_or(PackError::Stopped)?;
-        current.is_unsynced = true;
+        writer.changes += 1;
+        current.change = writer.changes;
         let written = current.file.write_all_at(bytes, start);
         if let Err(cause) = written {
             let cut = current.file.set_len(start);
@@ -445,11 +450,10 @@ impl Packs {
                 Err(error) => return Err(error),
             }
         }
-        if let Some(current) = writer.current.as_mut().filter(|current| current.is_unsynced) {
-            self.sync_pack(current)?;
-            current.is_unsynced = false;
-        }
-        Ok(())
+        writer
+            .current
+            .as_ref()
+            .map_or(Ok(()), |current| self.sync_pack(current))
     }
 }
 

@@ -10,8 +10,8 @@ use starling_protocol::{
 };
 
 use crate::engine::Tree;
-use crate::log::FramePlace;
 use crate::error::StoreError;
+use crate::log::FramePlace;
 
 /// A local, dense number for an author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +94,7 @@ pub(crate) mod sites {
     pub(crate) const HEAD: u8 = b'h';
     pub(crate) const FORK: u8 = b'f';
     pub(crate) const HOLDINGS: u8 = b'k';
+    pub(crate) const WITNESS: u8 = b'w';
 
     pub(crate) fn by_site(kind: u8, site: &SiteId) -> Vec<u8> {
         [&[kind], site.as_bytes().as_slice()].concat()
@@ -163,7 +164,11 @@ impl DeltaRow {
 
     /// The number of the delta's last claim.
     pub(crate) fn last(row: &[u8], first: ClaimNumber) -> Option<ClaimNumber> {
-        let count = row.get(1..3)?.first_chunk::<2>().copied().map(u16::from_le_bytes)?;
+        let count = row
+            .get(1..3)?
+            .first_chunk::<2>()
+            .copied()
+            .map(u16::from_le_bytes)?;
         Some(ClaimNumber(first.0 + u64::from(count.checked_sub(1)?)))
     }
 }

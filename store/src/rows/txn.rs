@@ -55,7 +55,14 @@ impl<'a> Txn<'a> {
     }
 
     /// Adds a delta to the log, and its row.
-    pub(crate) fn log_delta(&mut self, log: LogNumber, first: ClaimNumber, count: u16, own: bool, bytes: &[u8]) {
+    pub(crate) fn log_delta(
+        &mut self,
+        log: LogNumber,
+        first: ClaimNumber,
+        count: u16,
+        own: bool,
+        bytes: &[u8],
+    ) {
         let key = delta_key(log, first);
         let row = DeltaRow::Inline {
             count,
@@ -173,10 +180,7 @@ impl<'a> Txn<'a> {
         {
             for (index, key, count) in std::mem::take(&mut self.deltas) {
                 if let Some(place) = appended.places.get(index) {
-                    let row = DeltaRow::Placed {
-                        count,
-                        place: *place,
-                    };
+                    let row = DeltaRow::Placed { count, place: *place };
                     self.put(Tree::Logs, &key, row.encode());
                 }
             }

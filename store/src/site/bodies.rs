@@ -113,7 +113,11 @@ impl BodyStore {
                 let frame = zstd::bulk::compress(body, self.level).map_err(|cause| StoreError::Compress {
                     cause: cause.to_string(),
                 })?;
-                batch.put(Tree::Bodies, hash.as_bytes(), &[&[INLINE], frame.as_slice()].concat());
+                batch.put(
+                    Tree::Bodies,
+                    hash.as_bytes(),
+                    &[&[INLINE], frame.as_slice()].concat(),
+                );
             }
         } else {
             for (hash, place) in self.packs.put(source, &fresh)? {
@@ -139,15 +143,17 @@ impl BodyStore {
         let known = known.and_then(|row| PackPosition::decode(&row));
         let mut batch = Batch::new();
         let mut failed = None;
-        let scan = self.packs.scan(known.unwrap_or(PackPosition::START), &mut |hash, place| {
-            batch.put(Tree::Bodies, hash.as_bytes(), &placed(&place));
-            if batch.len() >= PLACES_PER_COMMIT {
-                if let Err(error) = self.engine.commit(&batch) {
-                    failed.get_or_insert(error);
+        let scan = self
+            .packs
+            .scan(known.unwrap_or(PackPosition::START), &mut |hash, place| {
+                batch.put(Tree::Bodies, hash.as_bytes(), &placed(&place));
+                if batch.len() >= PLACES_PER_COMMIT {
+                    if let Err(error) = self.engine.commit(&batch) {
+                        failed.get_or_insert(error);
+                    }
+                    batch.clear();
                 }
-                batch.clear();
-            }
-        })?;
+            })?;
         if let Some(error) = failed {
             return Err(error.into());
         }

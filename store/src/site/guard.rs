@@ -8,8 +8,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::error::StoreError;
 use super::state::State;
+use crate::error::StoreError;
 
 /// Reads the state until it is dropped.
 pub(crate) struct StateReader<'a> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use starling_protocol::CertificateChain;
 
-use super::open::{LOG_FOLDER, StoreParts};
+use super::open::{LOG_FOLDER, Salvaged, StoreParts};
 use super::{SiteOptions, SiteStore};
 use crate::disk::{Disk, FolderDisk};
 use crate::engine::{
-    self, ByteCount, Engine, EngineKind, EngineOptions, FaultPlan, HomeLock, MemoryEngine, Opened, SwapEngine,
+    self, ByteCount, Engine, EngineKind, EngineOptions, FaultPlan, HomeLock, IfMissing, MemoryEngine, Opened,
+    SwapEngine,
 };
 use crate::error::StoreError;
 use crate::journal::replay::OnProgress;
@@ -20,6 +21,8 @@ use crate::migrate;
 pub(crate) const ENGINE_FOLDER: &str = "store";
 /// The folder that keeps a store of schema 2 until the first clean stop after its migration.
 const OLD_ENGINE_FOLDER: &str = "store.v2";
+/// Stands in the home from before a migration's switch until the old engine's folder is out of the way.
+const MIGRATING: &str = "store.migrating";
 /// Space that the engine leaves free: less than the log does, so that what the log took the engine can take too.
 const ENGINE_RESERVE: ByteCount = ByteCount::mebibytes(8);
 
@@ -67,7 +70,8 @@ impl HomeStore<'_> {
         match self.open_locked(chain, options) {
             Err(error) if error.is_no_room() && !self.is_new => {
                 (self.on_step)(&OpeningStep::ReadOnly(crate::error::chain(&error)));
-                self.open_read_only(chain, options).map(|store| store.keep(lock, None))
+                self.open_read_only(chain, options)
+                    .map(|store| store.keep(lock, None))
             }
             Err(error) => Err(error),
             Ok((store, swap)) => Ok(store.keep(lock, Some(swap))),
@@ -91,6 +95,9 @@ impl HomeStore<'_> {
     ) -> Result<(SiteStore, Arc<SwapEngine>), StoreError> {
         self.migrate_if_old(chain, options)?;
         let folder = self.home.join(ENGINE_FOLDER);
+        if self.past_damage {
+            return self.rebuild("its log is repaired".to_owned(), chain, options);
+        }
         let opened = engine::open_or_doubt(self.engine, &folder, &self.engine_options())?;
         let engine = match opened {
             Opened::Sound(engine) => engine,
@@ -99,7 +106,7 @@ impl HomeStore<'_> {
                 engine
             }
         };
-        let (first, swap) = self.open_over(engine, chain, options);
+        let (first, swap) = self.open_over(engine, None, chain, options);
         let reason = match first {
             Ok(store) => {
                 // The rows are there again: what was set aside is not needed any more.
@@ -126,8 +133,19 @@ impl HomeStore<'_> {
     ) -> Result<(SiteStore, Arc<SwapEngine>), StoreError> {
         let folder = self.home.join(ENGINE_FOLDER);
         (self.on_step)(&OpeningStep::Rebuilding(reason));
+        let salvaged = if self.past_damage {
+            let old = engine::open(
+                self.engine,
+                &folder,
+                &self.engine_options().with_if_missing(IfMissing::Refuse),
+            );
+            old.ok()
+                .and_then(|old| Salvaged::read(old.as_ref(), chain.site()))
+        } else {
+            None
+        };
         let engine = engine::open_aside(self.engine, &folder, &self.engine_options())?;
-        let (opened, swap) = self.open_over(engine, chain, options);
+        let (opened, swap) = self.open_over(engine, salvaged, chain, options);
         let store = opened?;
         engine::discard_aside(&folder)?;
         Ok((store, swap))
@@ -136,15 +154,21 @@ impl HomeStore<'_> {
     fn open_over(
         &self,
         engine: Arc<dyn Engine>,
+        salvaged: Option<Salvaged>,
         chain: &CertificateChain,
         options: &SiteOptions<'_>,
     ) -> (Result<SiteStore, StoreError>, Arc<SwapEngine>) {
         let swap = Arc::new(SwapEngine::new(engine));
-        let parts = self.parts((self.around)(swap.clone()), LogAccess::Write);
+        let mut parts = self.parts((self.around)(swap.clone()), LogAccess::Write);
+        parts.salvaged = salvaged;
         (SiteStore::open(parts, chain, options), swap)
     }
 
-    fn open_read_only(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
+    fn open_read_only(
+        &self,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+    ) -> Result<SiteStore, StoreError> {
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         let parts = self.parts((self.around)(engine), LogAccess::Read);
         SiteStore::open(parts, chain, options)
@@ -157,6 +181,7 @@ impl HomeStore<'_> {
             access,
             is_new: self.is_new,
             past_damage: self.past_damage,
+            salvaged: None,
             random_id: self.random_id.clone(),
             progress: self.progress,
         }
@@ -166,12 +191,20 @@ impl HomeStore<'_> {
     fn migrate_if_old(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<(), StoreError> {
         let folder = self.home.join(ENGINE_FOLDER);
         let disk = self.disk();
+        let switching = self.home.join(MIGRATING);
+        if SiteStore::is_made(disk.as_ref())? {
+            // The switch came, and what follows it may not have.
+            if !switching.exists() {
+                return Ok(());
+            }
+            if engine::is_earlier(&folder) {
+                return self.set_old_aside(&folder);
+            }
+            return std::fs::remove_file(switching).map_err(StoreError::Measure);
+        }
         let Some(kind) = engine::detect(&folder).filter(|_| engine::is_earlier(&folder)) else {
             return Ok(());
         };
-        if SiteStore::is_made(disk.as_ref())? {
-            return self.set_old_aside(&folder);
-        }
         let old = match engine::open_layout_1(kind, &folder, &self.engine_options()) {
             Ok(old) => old,
             // An engine of this build without its log: opening the log says so.
@@ -182,6 +215,8 @@ impl HomeStore<'_> {
             return Ok(());
         }
         (self.on_step)(&OpeningStep::Migrating);
+        std::fs::write(self.home.join(MIGRATING), b"").map_err(StoreError::Measure)?;
+        disk.sync_folder("").map_err(StoreError::Measure)?;
         migrate::migrate(
             old.as_ref(),
             chain.site(),
@@ -196,9 +231,16 @@ impl HomeStore<'_> {
 
     /// Moves the engine's folder of schema 2 out of the way, after its log was switched to.
     fn set_old_aside(&self, folder: &Path) -> Result<(), StoreError> {
-        let aside = self.home.join(OLD_ENGINE_FOLDER);
-        std::fs::rename(folder, aside).map_err(StoreError::Measure)?;
-        self.disk().sync_folder("").map_err(StoreError::Measure)
+        let move_aside = || {
+            let aside = self.home.join(OLD_ENGINE_FOLDER);
+            if aside.exists() {
+                std::fs::remove_dir_all(&aside)?;
+            }
+            std::fs::rename(folder, &aside)?;
+            self.disk().sync_folder("")?;
+            std::fs::remove_file(self.home.join(MIGRATING))
+        };
+        move_aside().map_err(StoreError::Measure)
     }
 }
 
@@ -260,7 +302,6 @@ pub fn log_ends_at(home: &Path, position: &crate::log::LogPosition) -> Result<bo
     Ok(recovery.lost.is_none() && recovery.damage.is_empty() && log.end() == *position)
 }
 
-
 /// Removes the log, packs and engine of a home whose making was cut off. One that holds anything of its own stays.
 ///
 /// # Errors
@@ -280,7 +321,9 @@ pub fn discard_unfinished(home: &Path) -> Result<(), StoreError> {
     }
     for folder in [LOG_FOLDER, crate::site::open::PACKS_FOLDER, ENGINE_FOLDER] {
         match std::fs::remove_dir_all(home.join(folder)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::Measure(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Measure(error));
+            }
             _ => {}
         }
     }

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
 pub use self::home::{HomeStore, OpeningStep, discard_unfinished, log_ends_at};
-pub use self::open::StoreParts;
+pub use self::open::{Salvaged, StoreParts};
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
@@ -51,12 +51,16 @@ pub struct SiteStore {
     pub(crate) behind: AtomicBool,
     /// Raised before each change: equal values before and after mean that nothing changed between.
     pub(crate) revision: AtomicU64,
+    /// The revision of the last checkpoint that was due.
+    pub(crate) checkpointed: AtomicU64,
     pub(crate) settings: RwLock<starling_view::Settings>,
     pub(crate) clock: Clock,
     /// The mutes that count, and the root of the claims that they were folded from.
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
     pub(crate) compression_level: i32,
     pub(crate) max_delta_claims: usize,
+    /// The log has stretches that were given up: a replay goes past them.
+    pub(crate) past_damage: bool,
     /// The engine's files, where they can be swapped.
     pub(crate) swap: Option<Arc<SwapEngine>>,
     /// Last, so that it is dropped after everything is closed.
@@ -140,6 +144,18 @@ impl SiteStore {
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         self.engine.checkpoint()?;
         self.journal.log().sync_tip().map_err(StoreError::Measure)
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), if anything was committed since the last one.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint).
+    pub fn checkpoint_if_due(&self) -> Result<(), StoreError> {
+        let revision = self.revision.load(Ordering::SeqCst);
+        if self.checkpointed.swap(revision, Ordering::SeqCst) == revision {
+            return Ok(());
+        }
+        self.checkpoint()
     }
 
     /// Begins a transaction whose entries go to the log.
@@ -228,6 +244,15 @@ impl SiteStore {
                     .values_mut()
                     .for_each(|log| log.hold = Some(reason.to_owned()));
             }
+        }
+    }
+}
+
+impl Drop for SiteStore {
+    /// Makes the engine durable, so that the next start has nothing to replay. What fails here is replayed.
+    fn drop(&mut self) {
+        if self.lock.is_some() && !self.is_read_only() {
+            let _ = self.checkpoint();
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::activity::Origin;
 use crate::disk::Disk;
 use crate::engine::{Batch, Engine, Tree};
 use crate::error::StoreError;
-use crate::journal::replay::OnProgress;
+use crate::journal::replay::{OnProgress, given_up};
 use crate::journal::{Entry, Journal};
 use crate::log::{JournalId, Log, LogAccess, LogPosition, Recovery};
 use crate::packs::{PackAccess, PackOptions, Packs};
@@ -38,10 +38,33 @@ pub struct StoreParts<'a> {
     pub is_new: bool,
     /// Goes on past damage of the log: what is damaged is left out, and fetched from peers.
     pub past_damage: bool,
+    /// What an engine that is given up knew of this site's own logs: up to where in the log it followed, and their
+    /// last claims.
+    pub salvaged: Option<Salvaged>,
     /// Randomness for the ids of files.
     pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     /// Called while the log is replayed.
     pub progress: OnProgress<'a>,
+}
+
+/// What an engine knew of the site's own logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    position: LogPosition,
+    own: Vec<(super::LogId, starling_protocol::ClaimNumber)>,
+}
+
+impl Salvaged {
+    /// Reads it; `None` where the engine does not tell.
+    pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
+        let position = EngineRows::read(engine, site).ok()??.position;
+        let state = State::load(engine, site).ok()?;
+        let logs = state.logs.iter().filter(|(id, _)| id.site == site);
+        Some(Self {
+            position,
+            own: logs.map(|(id, log)| (*id, log.high_water())).collect(),
+        })
+    }
 }
 
 impl SiteStore {
@@ -62,9 +85,10 @@ impl SiteStore {
         let site = chain.site();
         let found = EngineRows::read(parts.engine.as_ref(), site)?;
         let (log, recovery) = open_log(&parts, found.as_ref())?;
-        if let Some(recovery) = &recovery {
-            check_recovery(recovery, parts.past_damage)?;
-        }
+        let damage = match &recovery {
+            Some(recovery) => check_recovery(&log, recovery, parts.past_damage)?,
+            None => LogDamage::default(),
+        };
         let log = Arc::new(log);
         let from = match found {
             Some(found) => found.position_in(&log)?,
@@ -79,8 +103,12 @@ impl SiteStore {
             LogAccess::Read => Journal::read_only(log.clone()),
         };
         let state = State::load(parts.engine.as_ref(), site)?;
-        let store = Self::assemble(parts.engine.clone(), journal, packs, state, options);
+        let mut store = Self::assemble(parts.engine.clone(), journal, packs, state, options);
+        store.past_damage = damage.is_any();
         store.bring_up_to_date(chain, options, from, parts.progress)?;
+        if parts.past_damage {
+            store.give_up(&damage, parts.salvaged.as_ref())?;
+        }
         Ok(store)
     }
 
@@ -103,7 +131,13 @@ impl SiteStore {
     ) -> Result<Self, StoreError> {
         begin_rows(engine.as_ref(), site, journal.log().journal())?;
         let state = State::load(engine.as_ref(), site)?;
-        let store = Self::assemble(engine, Journal::read_only(journal.log().clone()), packs, state, options);
+        let store = Self::assemble(
+            engine,
+            Journal::read_only(journal.log().clone()),
+            packs,
+            state,
+            options,
+        );
         store.replay(&mut *store.write()?, LogPosition::START, progress)?;
         Ok(store)
     }
@@ -123,11 +157,13 @@ impl SiteStore {
             state: RwLock::new(state),
             behind: AtomicBool::new(false),
             revision: AtomicU64::new(0),
+            checkpointed: AtomicU64::new(0),
             settings: RwLock::new((options.settings)(&listed)),
             clock: options.clock.clone(),
             mutes: Mutex::default(),
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
+            past_damage: false,
             swap: None,
             lock: None,
         }
@@ -146,6 +182,10 @@ impl SiteStore {
         }
         let mut state = self.write()?;
         self.replay(&mut state, from, progress)?;
+        if from == LogPosition::START && !self.journal.is_read_only() {
+            self.journal.begin((self.clock)());
+            self.take_back_what_lacks_bodies(&mut state)?;
+        }
         let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
         *self.settings.write().map_err(|_| StoreError::Poisoned)? = (options.settings)(&listed);
         state.history.begin((self.clock)());
@@ -168,6 +208,46 @@ impl SiteStore {
         self.accept_whole(&mut state)?;
         self.show(&mut state, &self.origin_now())?;
         Ok(())
+    }
+
+    /// Notes which stretches of the log were given up, so that every later replay goes past them. What was known
+    /// before cannot be told any more. If groups at the end are lost, this site's own logs may have gone on in them:
+    /// it signs nothing before it has heard of that.
+    fn give_up(&self, damage: &LogDamage, salvaged: Option<&Salvaged>) -> Result<(), StoreError> {
+        if damage.stretches.is_empty() && damage.lost.is_none() {
+            return Ok(());
+        }
+        let mut state = self.write()?;
+        let mut txn = self.txn();
+        txn.log(Entry::Repaired(damage.stretches.clone()));
+        txn.log(Entry::HistoryBegins);
+        state.history.begin_anew(&mut txn);
+        if damage.lost.is_some() {
+            for lane in starling_protocol::Lane::ALL {
+                let id = super::LogId {
+                    site: state.site,
+                    lane,
+                };
+                let Some(log) = state.logs.get(&id) else { continue };
+                let here = log.high_water();
+                // An engine that followed the log to where it was lost knows how far this site's own logs went.
+                let known = salvaged.filter(|known| Some(known.position) >= damage.lost);
+                let number = match known {
+                    Some(known) => known
+                        .own
+                        .iter()
+                        .find(|(log, _)| *log == id)
+                        .map_or(here, |(_, number)| *number),
+                    None => starling_protocol::ClaimNumber(here.0.saturating_add(1)),
+                };
+                if number <= here {
+                    continue;
+                }
+                self.apply_witness(&mut txn, &mut state, id, number)?;
+                txn.log(Entry::Witnessed { log: id, number });
+            }
+        }
+        txn.commit()
     }
 
     fn origin_now(&self) -> Origin {
@@ -195,7 +275,9 @@ impl EngineRows {
             .map_err(|_| damaged(Tree::Meta, meta::SCHEMA, "the schema version"))?;
         let doubt = |reason: String| StoreError::EngineDoubt { reason };
         if found != SCHEMA {
-            return Err(doubt(format!("its rows have schema {found}, this build's have {SCHEMA}")));
+            return Err(doubt(format!(
+                "its rows have schema {found}, this build's have {SCHEMA}"
+            )));
         }
         let owner = engine.get(Tree::Meta, meta::SITE)?.unwrap_or_default();
         if owner != site.as_bytes() {
@@ -238,7 +320,10 @@ pub(crate) fn begin_rows(engine: &dyn Engine, site: SiteId, journal: JournalId) 
     Ok(engine.commit(&batch)?)
 }
 
-fn open_log(parts: &StoreParts<'_>, found: Option<&EngineRows>) -> Result<(Log, Option<Recovery>), StoreError> {
+fn open_log(
+    parts: &StoreParts<'_>,
+    found: Option<&EngineRows>,
+) -> Result<(Log, Option<Recovery>), StoreError> {
     if !Log::exists(parts.disk.as_ref(), LOG_FOLDER).map_err(StoreError::Measure)? {
         if !parts.is_new || found.is_some() {
             let folder = parts.disk.path().map(|path| path.join(LOG_FOLDER));
@@ -254,19 +339,51 @@ fn open_log(parts: &StoreParts<'_>, found: Option<&EngineRows>) -> Result<(Log, 
     Ok((log, Some(recovery)))
 }
 
-/// Refuses a log of which acknowledged groups are gone, unless the caller goes on without them.
-fn check_recovery(recovery: &Recovery, past_damage: bool) -> Result<(), StoreError> {
+/// What of a log is damaged.
+#[derive(Default)]
+struct LogDamage {
+    /// Stretches that were given up before.
+    given_up: bool,
+    /// Stretches that are given up now: segment, first byte, end.
+    stretches: Vec<(u32, u64, u64)>,
+    /// Groups up to here are missing at the end.
+    lost: Option<LogPosition>,
+}
+
+impl LogDamage {
+    fn is_any(&self) -> bool {
+        self.given_up || self.lost.is_some() || !self.stretches.is_empty()
+    }
+}
+
+/// Refuses a log of which acknowledged groups are gone, unless that was given up, or the caller does so now.
+fn check_recovery(log: &Log, recovery: &Recovery, past_damage: bool) -> Result<LogDamage, StoreError> {
     if let Some(cut) = &recovery.cut {
-        tracing::info!(segment = cut.segment, bytes = cut.bytes, "cut an unfinished group off the log");
+        tracing::info!(
+            segment = cut.segment,
+            bytes = cut.bytes,
+            "cut an unfinished group off the log"
+        );
     }
-    if past_damage {
-        return Ok(());
+    let mut found = LogDamage {
+        lost: recovery.lost.map(|lost| lost.position),
+        ..LogDamage::default()
+    };
+    let mut what: Vec<String> = recovery.lost.iter().map(ToString::to_string).collect();
+    if !recovery.damage.is_empty() {
+        let given_up = given_up(log)?;
+        for damage in &recovery.damage {
+            let stretch = (damage.segment, damage.from, damage.to);
+            if given_up.contains(&stretch) {
+                found.given_up = true;
+            } else {
+                found.stretches.push(stretch);
+                what.push(damage.to_string());
+            }
+        }
     }
-    let lost = recovery.lost.iter().map(ToString::to_string);
-    let damage = recovery.damage.iter().map(ToString::to_string);
-    let what: Vec<String> = lost.chain(damage).collect();
-    if what.is_empty() {
-        return Ok(());
+    if what.is_empty() || past_damage {
+        return Ok(found);
     }
     Err(StoreError::LogLoss {
         what: what.join("; "),
@@ -280,9 +397,5 @@ fn open_packs(parts: &StoreParts<'_>, level: i32) -> Result<Arc<Packs>, StoreErr
     };
     let random_id = parts.random_id.clone();
     let options = PackOptions::new(level, access, move || random_id());
-    Ok(Arc::new(Packs::open(
-        parts.disk.clone(),
-        PACKS_FOLDER,
-        &options,
-    )?))
+    Ok(Arc::new(Packs::open(parts.disk.clone(), PACKS_FOLDER, &options)?))
 }

@@ -51,11 +51,13 @@ impl SiteStore {
             state: RwLock::new(state.clone()),
             behind: Default::default(),
             revision: Default::default(),
+            checkpointed: Default::default(),
             settings: RwLock::new(settings),
             clock: self.clock.clone(),
             mutes: Default::default(),
             compression_level: self.compression_level,
             max_delta_claims: self.max_delta_claims,
+            past_damage: self.past_damage,
             swap: None,
             lock: None,
         })

@@ -43,6 +43,8 @@ pub(crate) struct Log {
     /// On a copy that was put back to an earlier moment: what the head said of checks then.
     pub(crate) checks_then: Option<BTreeMap<Source, UnixMillis>>,
     pub(crate) fork: Option<ForkProof>,
+    /// Up to where the log is known to go by what was lost here.
+    pub(crate) witnessed: ClaimNumber,
     /// Why an accepted position lags, where it is not for want of bodies: an unknown critical claim.
     pub(crate) hold: Option<String>,
     /// Wanted bodies by the claim that names them. Change it through [`State`], which keeps an index.
@@ -60,6 +62,7 @@ impl Log {
             head: None,
             checks_then: None,
             fork: None,
+            witnessed: ClaimNumber::NONE,
             hold: None,
             wanted: BTreeMap::new(),
             wanted_of: BTreeMap::new(),
@@ -110,6 +113,7 @@ impl Log {
             .as_ref()
             .map_or(ClaimNumber::NONE, |head| head.head().number)
             .max(self.tip.cursor.number)
+            .max(self.witnessed)
     }
 }
 
@@ -219,6 +223,13 @@ impl State {
                 };
                 let row = SourceRow::decode(value).ok_or_else(|| bad("a source's state"))?;
                 self.log_mut(id).sources.insert(source, row);
+            }
+            Some(&sites::WITNESS) => {
+                let id = self
+                    .log_of(key)
+                    .ok_or_else(|| bad("what a log is known to reach"))?;
+                let number = take_u64(&mut &*value).ok_or_else(|| bad("what a log is known to reach"))?;
+                self.log_mut(id).witnessed = ClaimNumber(number);
             }
             // Read when it is asked for.
             Some(&sites::HOLDINGS) => {}

@@ -27,6 +27,7 @@ pub(crate) fn open_on(
         access: LogAccess::Write,
         is_new,
         past_damage: false,
+        salvaged: None,
         random_id: Arc::new(move || [next.fetch_add(1, Ordering::SeqCst); 16]),
         progress: &|_| {},
     };

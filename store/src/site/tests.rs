@@ -339,10 +339,7 @@ fn doctor_names_a_damaged_body_and_a_rebuild_wants_it_again() {
     let place = b.store.bodies.place(&lost).unwrap().unwrap();
     let middle = usize::try_from(place.offset).unwrap() + place.length as usize / 2;
     b.disk.damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
-    assert!(matches!(
-        b.store.body(&lost),
-        Err(StoreError::DamagedBody { .. })
-    ));
+    assert!(matches!(b.store.body(&lost), Err(StoreError::DamagedBody { .. })));
     let found = b.store.doctor(false).unwrap();
     assert!(!found.healthy());
     assert!(b.store.doctor(true).unwrap().healthy());

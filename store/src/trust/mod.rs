@@ -249,6 +249,17 @@ impl SiteStore {
             .head
             .as_ref()
             .is_some_and(|head| head.head().epoch < newest && head.head().number > start.number);
+        // A new epoch says from where the log goes on: what was known of the one before is history.
+        if log.witnessed > start.number && newest > log.tip.epoch {
+            let mut txn = self.txn();
+            self.apply_witness(&mut txn, state, id, ClaimNumber::NONE)?;
+            txn.log(Entry::Witnessed {
+                log: id,
+                number: ClaimNumber::NONE,
+            });
+            txn.commit()?;
+            return self.follow_chain(state, id);
+        }
         if stale_head || (forked && log.tip.epoch >= newest) {
             // The log went on in the new epoch: proof and head of the closed one are history. Where what is held
             // may be the branch that lost, the proof is still needed.
@@ -341,7 +352,9 @@ impl SiteStore {
         let mut kept = Vec::new();
         let mut dropped = Vec::new();
         txn.scan_prefix(Tree::Logs, &number.to_bytes(), &mut |key, row| {
-            let first = key.last_chunk::<8>().map(|first| ClaimNumber(u64::from_be_bytes(*first)));
+            let first = key
+                .last_chunk::<8>()
+                .map(|first| ClaimNumber(u64::from_be_bytes(*first)));
             match first {
                 Some(first) if first <= keep => kept.push((key.to_vec(), row.to_vec())),
                 _ => dropped.push(key.to_vec()),
@@ -407,7 +420,8 @@ impl SiteStore {
         let claims = delta.reopen().map_err(bad)?;
         let placed = PlacedDelta::replayed(&delta, &claims);
         let row = DeltaRow::decode(row).ok_or_else(|| damaged(Tree::Logs, key, "the place of a delta"))?;
-        self.extend(txn, state, id, &placed, entering, Some(row)).map(|_| ())
+        self.extend(txn, state, id, &placed, entering, Some(row))
+            .map(|_| ())
     }
 
     /// Up to where a site is known to hold logs: by the bundles that it exported itself.
@@ -590,8 +604,7 @@ pub(crate) fn holdings_of(key: &[u8], row: &[u8]) -> Result<BTreeMap<LogId, Clai
                 ClaimNumber(number),
             ))
         });
-        let (id, number) =
-            parts.ok_or_else(|| damaged(Tree::Sites, key, "a site's holdings"))?;
+        let (id, number) = parts.ok_or_else(|| damaged(Tree::Sites, key, "a site's holdings"))?;
         holdings.insert(id, number);
     }
     Ok(holdings)

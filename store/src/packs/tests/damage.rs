@@ -171,6 +171,9 @@ fn damaged_dictionary_is_named_with_the_body() {
             ..
         })
     ));
+    let (found, bodies) = scan(&changed.packs, PackPosition::START);
+    let named: Vec<_> = found.damage.iter().filter_map(|damage| damage.hash).collect();
+    assert_eq!((bodies.len(), named.len()), (9, 260));
     // A compaction names the bodies that it must leave behind, and takes the others.
     let all: Vec<PackNumber> = changed.packs.usage().iter().map(|usage| usage.pack).collect();
     let done = changed.packs.compact(&all, &|_, _| true).unwrap();

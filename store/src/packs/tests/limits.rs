@@ -125,6 +125,51 @@ fn newer_version_is_refused() {
     ));
 }
 
+/// One body that fills a pack of 20,000 bytes.
+fn large_enough() -> Bodies {
+    let body = noise(30_000);
+    vec![(ContentHash::of(&body), body)]
+}
+
+#[test]
+fn puts_reads_syncs_and_compactions_run_beside_each_other() {
+    let disk = MemoryDisk::default();
+    let packs = open(&disk, 30_000);
+    let places = std::thread::scope(|scope| {
+        let packs = &packs;
+        let writers: Vec<_> = (0..3)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let mut all = Vec::new();
+                    for round in 0..20 {
+                        let bodies = records(thread * 10_000 + round * 100, 20);
+                        let places = put(packs, None, &bodies).unwrap();
+                        packs.sync().unwrap();
+                        assert!(packs.synced_end() > PackPosition::START);
+                        assert_readable(packs, &bodies, &places);
+                        all.extend(places);
+                    }
+                    all
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            // Copies, and nothing is removed: the places of the others stay.
+            let all: Vec<PackNumber> = packs.usage().iter().map(|usage| usage.pack).collect();
+            assert!(packs.compact(&all, &|_, _| true).unwrap().damage.is_empty());
+        }
+        let places = writers.into_iter().flat_map(|writer| writer.join().unwrap());
+        places.collect::<Places>()
+    });
+    disk.crash(crate::disk::UnsyncedBytes::Lost);
+    let packs = open(&disk.reopen(crate::disk::DiskPlan::default()), 30_000);
+    let (found, _) = scan(&packs, PackPosition::START);
+    assert!(found.damage.is_empty() && found.torn.is_none(), "{found:?}");
+    for (hash, place) in places {
+        assert_eq!(ContentHash::of(&packs.get(&hash, &place).unwrap()), hash);
+    }
+}
+
 #[test]
 fn folder_reader_follows_the_writer() {
     let folder = tempfile::tempdir().unwrap();
@@ -142,6 +187,12 @@ fn folder_reader_follows_the_writer() {
     assert_ne!(more_places[0].1.pack, places[0].1.pack);
     assert_readable(&reader, &more, &more_places);
     assert_eq!(scan(&reader, PackPosition::START).1.len(), 200);
+    // The pack that was the last when the reader looked before.
+    let last = records(200, 10);
+    put(&writer, None, &last).unwrap();
+    put(&writer, None, &large_enough()).unwrap();
+    put(&writer, None, &records(300, 1)).unwrap();
+    assert_eq!(scan(&reader, PackPosition::START).1.len(), 212);
     assert!(matches!(put(&reader, None, &more), Err(PackError::ReadOnly)));
     // One that goes away is still read by those who have it open.
     let first = places[0].1.pack;
