@@ -1,13 +1,16 @@
-//! The real site store over its in-memory engine, which tears writes and loses power on request.
+//! The real site store over its disk and engine in memory, which tear writes and lose power on request.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use starling_protocol::{
     CertificateChain, Claim, ClaimNumber, ContentHash, Delta, ForkProof, KnowledgeRoot, Lane, LaneResume,
     PublicKey, Reason, RecordId, SigningKey, SiteId, Source, UnixMillis, VerifiedHead,
 };
-use starling_store::engine::{ByteCount, Engine, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
-use starling_store::{AllowedSources, ListedSite, Origin, SharedReplica, SiteOptions, SiteStore};
+use starling_store::disk::{DiskFaultKind, DiskPlan, MemoryDisk, UnsyncedBytes};
+use starling_store::engine::{ByteCount, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
+use starling_store::log::LogAccess;
+use starling_store::{AllowedSources, ListedSite, Origin, SharedReplica, SiteOptions, SiteStore, StoreParts};
 use starling_sync::model::ModelKeys;
 use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
 
@@ -18,27 +21,48 @@ const LEVEL: i32 = 1;
 /// How long a head is valid, in milliseconds.
 const HEAD_VALID_MILLIS: u64 = 86_400_000;
 
+/// Pages after which the engine is made durable, so that a crash does not always take all of it.
+const PAGES_PER_CHECKPOINT: u64 = 16;
+
 /// A site's real store.
 pub(crate) struct RealStore {
+    disk: MemoryDisk,
     engine: Arc<MemoryEngine>,
     store: Arc<SiteStore>,
     replica: SharedReplica,
     keys: ModelKeys,
     chain: CertificateChain,
-    /// The write that power is lost in.
-    doomed_write: Option<u64>,
+    /// What power is lost in.
+    doom: Option<Doom>,
+    /// How often the store was opened: it varies what a crash leaves, and ids of files.
+    openings: u64,
+    /// How often writes found no room: it varies whose.
+    failures: u64,
+    /// Pages appended.
+    pages: u64,
+}
+
+/// The operation that power is lost in.
+#[derive(Clone, Copy)]
+enum Doom {
+    /// Of the disk.
+    Disk(u64),
+    /// Of the engine.
+    Engine(u64),
 }
 
 impl RealStore {
     pub(crate) fn new(keys: ModelKeys, chain: &CertificateChain, now: UnixMillis) -> Result<Self, String> {
-        Self::over(MemoryEngine::new(FaultPlan::default()), keys, chain.clone(), now)
+        let engine = MemoryEngine::new(FaultPlan::default());
+        Self::over((MemoryDisk::default(), engine), keys, chain.clone(), now, 1)
     }
 
     fn over(
-        engine: MemoryEngine,
+        (disk, engine): (MemoryDisk, MemoryEngine),
         keys: ModelKeys,
         chain: CertificateChain,
         now: UnixMillis,
+        openings: u64,
     ) -> Result<Self, String> {
         let engine = Arc::new(engine);
         let site = chain.site();
@@ -54,19 +78,46 @@ impl RealStore {
             max_delta_claims: starling_protocol::limits::MAX_DELTA_CLAIMS,
             clock: Arc::new(move || now),
         };
-        let shared: Arc<dyn Engine> = engine.clone();
-        let store = SiteStore::open(shared, &chain, &options).map_err(text)?;
+        let parts = StoreParts {
+            disk: Arc::new(disk.clone()),
+            engine: engine.clone(),
+            access: LogAccess::Write,
+            is_new: openings == 1,
+            past_damage: false,
+            random_id: file_ids(&site, openings),
+            progress: &|_| {},
+        };
+        let store = SiteStore::open(parts, &chain, &options).map_err(text)?;
         let store = Arc::new(store);
         let replica = SharedReplica::new(store.clone()).map_err(text)?;
         Ok(Self {
+            disk,
             engine,
             store,
             replica,
             keys,
             chain,
-            doomed_write: None,
+            doom: None,
+            openings,
+            failures: 0,
+            pages: 0,
         })
     }
+}
+
+/// Ids of files that no other opening of any site gives, and that a second run gives again.
+fn file_ids(site: &SiteId, openings: u64) -> Arc<dyn Fn() -> [u8; 16] + Send + Sync> {
+    let site = *site;
+    let next = AtomicU64::new(0);
+    Arc::new(move || {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(site.as_bytes());
+        hasher.update(&openings.to_le_bytes());
+        hasher.update(&next.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+        let mut id = [0; 16];
+        hasher.finalize_xof().fill(&mut id);
+        id
+    })
 }
 
 /// An error with its causes.
@@ -123,9 +174,16 @@ impl SimStore for RealStore {
 
     fn set_failing(&mut self, failing: bool) {
         // One plan at a time.
-        if self.doomed_write.is_some() {
+        if self.doom.is_some() {
             return;
         }
+        self.failures += u64::from(failing);
+        // A full disk refuses what the log is to take; every other time only the engine finds no room for it.
+        let is_disk_full = failing && self.failures % 2 == 1;
+        self.disk.set_plan(DiskPlan {
+            faults: Vec::new(),
+            capacity: is_disk_full.then_some(0),
+        });
         self.engine.set_plan(FaultPlan {
             faults: Vec::new(),
             capacity: failing.then_some(ByteCount(0)),
@@ -133,15 +191,27 @@ impl SimStore for RealStore {
     }
 
     fn doom(&mut self, writes: u32) {
-        let write = self.engine.writes() + 1 + u64::from(writes);
-        self.engine
-            .set_plan(FaultPlan::at_write(write, FaultKind::Tear(UnsyncedContent::Lost)));
-        self.doomed_write = Some(write);
+        let writes = u64::from(writes);
+        self.doom = Some(if writes.is_multiple_of(3) {
+            let write = self.engine.writes() + 1 + writes;
+            let fault = FaultKind::Tear(UnsyncedContent::Lost);
+            self.engine.set_plan(FaultPlan::at_write(write, fault));
+            self.disk.set_plan(DiskPlan::default());
+            Doom::Engine(write)
+        } else {
+            let operation = self.disk.operations() + 1 + writes;
+            let fault = DiskFaultKind::CrashAfter(UnsyncedBytes::Torn);
+            self.disk.set_plan(DiskPlan::at(operation, fault));
+            self.engine.set_plan(FaultPlan::default());
+            Doom::Disk(operation)
+        });
     }
 
     fn has_lost_power(&self) -> bool {
-        self.doomed_write
-            .is_some_and(|write| self.engine.writes() >= write)
+        self.doom.is_some_and(|doom| match doom {
+            Doom::Disk(operation) => self.disk.operations() >= operation,
+            Doom::Engine(write) => self.engine.writes() >= write,
+        })
     }
 
     fn knowledge_root(&self) -> KnowledgeRoot {
@@ -153,9 +223,18 @@ impl SimStore for RealStore {
     }
 
     fn crash(self: Box<Self>, now: UnixMillis) -> Result<Box<dyn SimStore>, String> {
-        self.engine.crash(UnsyncedContent::Lost);
+        // Power that was lost in an operation already took what its plan said.
+        let (bytes, commits) = match self.openings % 3 {
+            0 => (UnsyncedBytes::Torn, UnsyncedContent::HalfLost),
+            1 => (UnsyncedBytes::Lost, UnsyncedContent::Lost),
+            _ => (UnsyncedBytes::Lost, UnsyncedContent::Kept),
+        };
+        self.disk.crash(bytes);
+        self.engine.crash(commits);
+        let disk = self.disk.reopen(DiskPlan::default());
         let engine = self.engine.reopen(FaultPlan::default());
-        Ok(Box::new(Self::over(engine, self.keys, self.chain, now)?))
+        let (keys, chain, openings) = (self.keys, self.chain, self.openings + 1);
+        Ok(Box::new(Self::over((disk, engine), keys, chain, now, openings)?))
     }
 
     fn restore(&mut self, back: usize, now: UnixMillis) -> Result<Option<CertificateChain>, String> {
@@ -271,7 +350,13 @@ impl Replica for RealStore {
     }
 
     fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
-        self.replica.append(page)
+        let appended = self.replica.append(page)?;
+        self.pages += 1;
+        if self.pages.is_multiple_of(PAGES_PER_CHECKPOINT) {
+            // Nothing acknowledged rests on it.
+            let _ = self.store.checkpoint();
+        }
+        Ok(appended)
     }
 
     fn missing_bodies(

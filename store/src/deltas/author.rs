@@ -65,6 +65,7 @@ impl SiteStore {
                     // A claim that does not fit an empty delta is refused when the delta is signed.
                     let _ = builder.push(claim);
                     if txn.len() >= ROWS_PER_COMMIT {
+                        self.bodies.sync()?;
                         std::mem::replace(&mut txn, self.txn()).commit()?;
                     }
                 }
@@ -73,6 +74,8 @@ impl SiteStore {
                 self.sign(&mut txn, state, id, builder, key, now, &mut authored)?;
             }
             if !txn.is_empty() {
+                // Nobody else has these bodies: they are durable before it is said that they exist.
+                self.bodies.sync()?;
                 txn.commit()?;
                 self.show(state, origin)?;
             }

@@ -1,7 +1,7 @@
 //! A disk in memory that fails as planned: the test double of every durability test and simulation.
 //!
-//! It keeps two states of each file: as written, and as of the last sync. A crash goes back to the
-//! second, or to a mixture, as the plan tells. Names are durable after a sync of their folder.
+//! It keeps each file as written, and what of it to take back to get it as of the last sync. A crash goes
+//! back to that, or to a mixture, as the plan tells. Names are durable after a sync of their folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -84,7 +84,81 @@ struct State {
 #[derive(Clone, Debug, Default)]
 struct Content {
     written: Vec<u8>,
-    durable: Vec<u8>,
+    /// Length as of the last sync.
+    durable_length: usize,
+    /// Durable bytes that were written over or cut off since the last sync, by offset, the oldest first. A sync
+    /// costs what changed, not the size of the file.
+    replaced: Vec<(usize, Vec<u8>)>,
+}
+
+impl Content {
+    fn durable_of(written: Vec<u8>) -> Self {
+        Self {
+            durable_length: written.len(),
+            written,
+            replaced: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, start: usize, bytes: &[u8]) {
+        let end = start.saturating_add(bytes.len());
+        self.keep_replaced(start, end);
+        if self.written.len() < end {
+            self.written.resize(end, 0);
+        }
+        self.written[start..end].copy_from_slice(bytes);
+    }
+
+    fn set_len(&mut self, length: usize) {
+        self.keep_replaced(length, usize::MAX);
+        self.written.resize(length, 0);
+    }
+
+    fn sync(&mut self) {
+        self.durable_length = self.written.len();
+        self.replaced.clear();
+    }
+
+    /// Keeps the durable bytes of a range that is about to change.
+    fn keep_replaced(&mut self, start: usize, end: usize) {
+        let end = end.min(self.durable_length).min(self.written.len());
+        if start < end {
+            self.replaced.push((start, self.written[start..end].to_vec()));
+        }
+    }
+
+    /// Returns the bytes as of the last sync.
+    fn durable(&self) -> Vec<u8> {
+        let mut durable = self.written.clone();
+        durable.resize(self.durable_length, 0);
+        // Backwards, so that a range that changed twice ends as it was before the first time.
+        for (start, bytes) in self.replaced.iter().rev() {
+            durable[*start..start + bytes.len()].copy_from_slice(bytes);
+        }
+        durable
+    }
+
+    fn is_synced(&self) -> bool {
+        self.replaced.is_empty() && self.durable_length == self.written.len()
+    }
+
+    fn crash(&mut self, unsynced: UnsyncedBytes) {
+        if self.is_synced() {
+            return;
+        }
+        match unsynced {
+            UnsyncedBytes::Kept => {}
+            UnsyncedBytes::Lost => self.written = self.durable(),
+            UnsyncedBytes::Torn => {
+                let durable = self.durable();
+                let same = durable.iter().zip(&self.written);
+                let same = same.take_while(|(durable, written)| durable == written).count();
+                let half = same + (self.written.len() - same).div_ceil(2);
+                self.written[half..].fill(0);
+            }
+        }
+        self.sync();
+    }
 }
 
 impl MemoryDisk {
@@ -122,14 +196,9 @@ impl MemoryDisk {
         };
         for (path, number) in &state.durable_names {
             if let Some(content) = state.files.get(number) {
-                let durable = content.durable.clone();
-                fresh.files.insert(
-                    *number,
-                    Content {
-                        written: durable.clone(),
-                        durable,
-                    },
-                );
+                fresh
+                    .files
+                    .insert(*number, Content::durable_of(content.written.clone()));
                 fresh.names.insert(path.clone(), *number);
             }
         }
@@ -161,7 +230,7 @@ impl MemoryDisk {
         let number = state.names.get(path).copied();
         if let Some(content) = number.and_then(|number| state.files.get_mut(&number)) {
             change(&mut content.written);
-            content.durable = content.written.clone();
+            *content = Content::durable_of(std::mem::take(&mut content.written));
         }
     }
 
@@ -180,18 +249,7 @@ impl State {
             self.durable_names = self.names.clone();
         }
         for content in self.files.values_mut() {
-            match unsynced {
-                UnsyncedBytes::Kept => content.durable = content.written.clone(),
-                UnsyncedBytes::Lost => {}
-                UnsyncedBytes::Torn => {
-                    let same = content.durable.iter().zip(&content.written);
-                    let same = same.take_while(|(durable, written)| durable == written).count();
-                    let half = same + (content.written.len() - same.min(content.written.len())).div_ceil(2);
-                    let mut torn = content.written.clone();
-                    torn.iter_mut().skip(half).for_each(|byte| *byte = 0);
-                    content.durable = torn;
-                }
-            }
+            content.crash(unsynced);
         }
     }
 
@@ -378,12 +436,8 @@ impl DiskFile for MemoryFile {
         } else {
             bytes.len()
         };
-        let end = start.saturating_add(fits);
         if fits > 0 {
-            if content.written.len() < end {
-                content.written.resize(end, 0);
-            }
-            content.written[start..end].copy_from_slice(&bytes[..fits]);
+            content.write(start, &bytes[..fits]);
         }
         if fits < bytes.len() {
             return Err(full());
@@ -401,7 +455,7 @@ impl DiskFile for MemoryFile {
             .files
             .get_mut(&self.number)
             .ok_or_else(|| not_found("a file"))?;
-        content.durable = content.written.clone();
+        content.sync();
         state.end(fault)
     }
 
@@ -412,9 +466,7 @@ impl DiskFile for MemoryFile {
             .files
             .get_mut(&self.number)
             .ok_or_else(|| not_found("a file"))?;
-        content
-            .written
-            .resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+        content.set_len(usize::try_from(length).unwrap_or(usize::MAX));
         state.end(fault)
     }
 

@@ -52,10 +52,47 @@ fn crash_takes_what_no_sync_followed() {
         assert!(file.len().is_err());
         let disk = disk.reopen(DiskPlan::default());
         let file = disk.open("f", OpenFile::Read).unwrap();
-        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        assert_eq!(bytes, expected, "{unsynced:?}");
+        assert_eq!(contents(file.as_ref()), expected, "{unsynced:?}");
     }
+}
+
+/// What a crash without a sync leaves is what the last sync saw, whatever was written over, cut and grown since.
+#[test]
+fn crash_restores_what_was_replaced_since_the_sync() {
+    let mut random = 1_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    for round in 0..200 {
+        let disk = MemoryDisk::default();
+        let file = disk.open("f", OpenFile::Create).unwrap();
+        disk.sync_folder("").unwrap();
+        let mut synced = Vec::new();
+        for step in 0..next(12) {
+            match next(4) {
+                0 => file.set_len(next(40)).unwrap(),
+                1 => {
+                    file.sync_data().unwrap();
+                    synced = contents(file.as_ref());
+                }
+                _ => {
+                    let bytes = vec![u8::try_from(step + 1).unwrap(); usize::try_from(next(12)).unwrap()];
+                    file.write_all_at(&bytes, next(30)).unwrap();
+                }
+            }
+        }
+        disk.crash(UnsyncedBytes::Lost);
+        let disk = disk.reopen(DiskPlan::default());
+        let file = disk.open("f", OpenFile::Read).unwrap();
+        assert_eq!(contents(file.as_ref()), synced, "round {round}");
+    }
+}
+
+fn contents(file: &dyn DiskFile) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
 }
 
 #[test]

@@ -9,7 +9,6 @@ use crate::SiteStore;
 use crate::engine::{Batch, Direction, Tree};
 use crate::error::StoreError;
 use crate::packs::{BodyPlace, PackNumber};
-use crate::rows::meta;
 use crate::site::bodies::{place_in, placed};
 
 /// A pack is rewritten if less than this share of it, in percent, is live.
@@ -90,7 +89,7 @@ impl SiteStore {
                 done.bodies += 1;
             }
         }
-        batch.put(Tree::Meta, meta::PACKED, &packs.end().encode());
+        self.bodies.note_ends(&mut batch);
         self.engine.commit(&batch)?;
         self.engine.checkpoint()?;
         packs.remove(&compacted.garbage)?;

@@ -51,8 +51,10 @@ pub(crate) mod meta {
     pub(crate) const JOURNAL: &[u8] = b"log/journal";
     /// Up to where in the log the rows follow.
     pub(crate) const POSITION: &[u8] = b"log/position";
-    /// Up to where in the packs the places of bodies are known.
+    /// Up to where in the packs the places of bodies are known, and durable in the packs.
     pub(crate) const PACKED: &[u8] = b"packs/position";
+    /// Up to where in the packs the rows may hold places: those after `PACKED` may have gone with a loss of power.
+    pub(crate) const PLACED: &[u8] = b"packs/placed";
     /// Present while the view must be built anew: what it was asked for.
     pub(crate) const REBUILD: &[u8] = b"view/rebuild";
     /// Hash of the settings that the view was built with.

@@ -3,12 +3,13 @@
 //! A copy of the store keeps the bodies that it is given in rows of its own, so that a trial leaves nothing in
 //! the packs. Every body read is hashed again.
 
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
 
-use crate::engine::{Batch, Engine, Tree};
+use crate::engine::{Batch, Direction, Engine, Tree};
 use crate::error::StoreError;
 use crate::packs::{BodyPlace, PackError, PackPosition, Packs};
 use crate::rows::txn::Txn;
@@ -123,10 +124,37 @@ impl BodyStore {
             for (hash, place) in self.packs.put(source, &fresh)? {
                 batch.put(Tree::Bodies, hash.as_bytes(), &placed(&place));
             }
-            batch.put(Tree::Meta, meta::PACKED, &self.packs.end().encode());
+            self.note_ends(&mut batch);
         }
         self.engine.commit(&batch)?;
         Ok(fresh.len())
+    }
+
+    /// Notes up to where places are known: in the packs that are durable, and in the rows.
+    pub(crate) fn note_ends(&self, batch: &mut Batch) {
+        let synced = self.packs.synced_end();
+        // Nothing was synced since the packs were opened: what was noted before holds.
+        if synced > PackPosition::START {
+            batch.put(Tree::Meta, meta::PACKED, &synced.encode());
+        }
+        batch.put(Tree::Meta, meta::PLACED, &self.packs.end().encode());
+    }
+
+    /// Notes up to where the packs are durable, so that the next start need not look for lost places.
+    pub(crate) fn note_synced(&self) -> Result<(), StoreError> {
+        let synced = self.packs.synced_end();
+        let noted = self.position(meta::PACKED)?;
+        if self.inline || synced == PackPosition::START || noted == Some(synced) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch.put(Tree::Meta, meta::PACKED, &synced.encode());
+        Ok(self.engine.commit(&batch)?)
+    }
+
+    fn position(&self, key: &[u8]) -> Result<Option<PackPosition>, StoreError> {
+        let row = self.engine.get(Tree::Meta, key)?;
+        Ok(row.and_then(|row| PackPosition::decode(&row)))
     }
 
     /// Makes what was put durable.
@@ -137,31 +165,82 @@ impl BodyStore {
         Ok(self.packs.sync()?)
     }
 
-    /// Notes the places of bodies that the packs hold and the engine does not know. Gives what is damaged.
-    pub(crate) fn find_places(&self) -> Result<Vec<String>, StoreError> {
-        let known = self.engine.get(Tree::Meta, meta::PACKED)?;
-        let known = known.and_then(|row| PackPosition::decode(&row));
+    /// Notes the places of bodies that the packs hold and the engine does not know, and forgets those that the
+    /// engine knows and the packs lost.
+    pub(crate) fn find_places(&self) -> Result<FoundPlaces, StoreError> {
+        let known = self.position(meta::PACKED)?;
+        let after = known.unwrap_or(PackPosition::START);
         let mut batch = Batch::new();
         let mut failed = None;
-        let scan = self
-            .packs
-            .scan(known.unwrap_or(PackPosition::START), &mut |hash, place| {
-                batch.put(Tree::Bodies, hash.as_bytes(), &placed(&place));
-                if batch.len() >= PLACES_PER_COMMIT {
-                    if let Err(error) = self.engine.commit(&batch) {
-                        failed.get_or_insert(error);
-                    }
-                    batch.clear();
+        let scan = self.packs.scan(after, &mut |hash, place| {
+            batch.put(Tree::Bodies, hash.as_bytes(), &placed(&place));
+            if batch.len() >= PLACES_PER_COMMIT {
+                if let Err(error) = self.engine.commit(&batch) {
+                    failed.get_or_insert(error);
                 }
-            })?;
+                batch.clear();
+            }
+        })?;
         if let Some(error) = failed {
             return Err(error.into());
         }
-        if known != Some(scan.end) {
-            batch.put(Tree::Meta, meta::PACKED, &scan.end.encode());
+        if !batch.is_empty() {
             self.engine.commit(&batch)?;
         }
-        Ok(scan.damage.iter().map(ToString::to_string).collect())
+        let placed_to = self.position(meta::PLACED)?;
+        let lost = match placed_to {
+            Some(placed_to) if placed_to > after => self.forget_lost_places(after)?,
+            _ => 0,
+        };
+        match self.packs.sync() {
+            Err(PackError::ReadOnly) => {}
+            synced => synced?,
+        }
+        if known != Some(scan.end) || placed_to != Some(scan.end) {
+            let mut batch = Batch::new();
+            batch.put(Tree::Meta, meta::PACKED, &scan.end.encode());
+            batch.put(Tree::Meta, meta::PLACED, &scan.end.encode());
+            self.engine.commit(&batch)?;
+        }
+        Ok(FoundPlaces {
+            damage: scan.damage.iter().map(ToString::to_string).collect(),
+            lost,
+        })
+    }
+
+    /// Forgets places after a position at which the packs do not hold the body: power was lost before they were
+    /// durable. Gives how many.
+    fn forget_lost_places(&self, after: PackPosition) -> Result<usize, StoreError> {
+        let mut doubtful = Vec::new();
+        self.engine.scan(
+            Tree::Bodies,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                let hash = <[u8; 32]>::try_from(key).map(ContentHash::from_bytes);
+                if let (Ok(hash), Some(place)) = (hash, place_in(row))
+                    && (place.pack.get(), place.offset) >= (after.pack, after.offset)
+                {
+                    doubtful.push((hash, place));
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        let mut batch = Batch::new();
+        for (hash, place) in doubtful {
+            match self.packs.get(&hash, &place) {
+                Ok(_) => {}
+                Err(PackError::Damaged { .. } | PackError::MissingPack { .. }) => {
+                    batch.delete(Tree::Bodies, hash.as_bytes());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !batch.is_empty() {
+            self.engine.commit(&batch)?;
+        }
+        Ok(batch.len())
     }
 
     /// Forgets where a body is, if it is there: its bytes are damaged, and it is to be fetched again.
@@ -177,6 +256,14 @@ impl BodyStore {
         }
         Ok(())
     }
+}
+
+/// What looking for the places of bodies came to.
+pub(crate) struct FoundPlaces {
+    /// What is damaged in the packs.
+    pub(crate) damage: Vec<String>,
+    /// Places that were known and are not there.
+    pub(crate) lost: usize,
 }
 
 /// Places of bodies in one commit.

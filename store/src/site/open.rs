@@ -181,13 +181,13 @@ impl SiteStore {
         from: LogPosition,
         progress: OnProgress<'_>,
     ) -> Result<(), StoreError> {
-        let damage = self.bodies.find_places()?;
-        for what in &damage {
+        let places = self.bodies.find_places()?;
+        for what in &places.damage {
             tracing::error!(%what, "a pack of record bodies is damaged: run `starling doctor --repair`");
         }
         let mut state = self.write()?;
         self.replay(&mut state, from, progress)?;
-        if from == LogPosition::START && !self.journal.is_read_only() {
+        if (from == LogPosition::START || places.lost > 0) && !self.journal.is_read_only() {
             self.journal.begin((self.clock)());
             self.take_back_what_lacks_bodies(&mut state)?;
         }

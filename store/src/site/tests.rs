@@ -16,7 +16,7 @@ use starling_view::{Action, Settings, ViewPolicy};
 use super::test_parts::open_on;
 use super::*;
 use crate::activity::Origin;
-use crate::disk::MemoryDisk;
+use crate::disk::{DiskPlan, MemoryDisk, UnsyncedBytes};
 use crate::engine::{FaultPlan, MemoryEngine};
 use crate::{AllowedSources, Event, EventNumber, FoundRecord, Happening, LedgerEntry, Retention};
 
@@ -87,6 +87,13 @@ impl TestSite {
             added_at: UnixMillis::EPOCH,
         };
         self.store.list_site(listed, Some(&other.chain)).unwrap();
+    }
+
+    /// Opens what a loss of power leaves if the disk kept only what it synced, and the engine everything.
+    fn after_power_loss(&self) -> SiteStore {
+        self.disk.crash(UnsyncedBytes::Lost);
+        let engine = Arc::new(self.engine.reopen(FaultPlan::default()));
+        open(&self.disk.reopen(DiskPlan::default()), engine, &self.chain)
     }
 
     /// Says that records of a source have these contents, or are absent.
@@ -526,6 +533,35 @@ fn what_a_crash_left_complete_is_accepted_at_the_next_start() {
     // Killed here: bodies are stored, nothing is accepted yet.
     let again = open(&b.disk, b.engine.clone(), &b.chain);
     assert_eq!(again.knowledge_root().unwrap(), a.root());
+}
+
+#[test]
+fn bodies_that_a_power_loss_took_are_wanted_again() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    b.pull_from(&a);
+    assert_eq!(b.pull_bodies_from(&a), 2);
+    // Their places are in the engine, their bytes were never synced.
+    let again = b.after_power_loss();
+    assert_eq!(again.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
+    let bodies = [body("P-1", "one"), body("P-2", "two")];
+    assert_eq!(again.store_wanted(&[&bodies[0], &bodies[1]]).unwrap(), 2);
+    again.accept(&Origin::default()).unwrap();
+    assert_eq!(again.knowledge_root().unwrap(), a.root());
+    assert!(again.doctor(false).unwrap().healthy());
+}
+
+#[test]
+fn own_bodies_survive_a_power_loss_with_their_claims() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one"))], 1);
+    let root = a.root();
+    let again = a.after_power_loss();
+    assert_eq!(again.knowledge_root().unwrap(), root);
+    assert!(again.doctor(false).unwrap().healthy());
+    let hash = ContentHash::of(&body("P-1", "one"));
+    assert_eq!(again.body(&hash).unwrap(), Some(body("P-1", "one")));
 }
 
 #[test]
