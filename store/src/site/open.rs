@@ -83,13 +83,13 @@ impl SiteStore {
     /// an empty engine. [`StoreError::LogLoss`] where acknowledged groups are damaged or missing. Another site's
     /// store, or one of a newer build.
     pub fn open(
-        parts: StoreParts<'_>,
+        parts: &StoreParts<'_>,
         chain: &CertificateChain,
         options: &SiteOptions<'_>,
     ) -> Result<Self, StoreError> {
         let site = chain.site();
         let found = EngineRows::read(parts.engine.as_ref(), site)?;
-        let (log, recovery) = open_log(&parts, found.as_ref())?;
+        let (log, recovery) = open_log(parts, found.as_ref())?;
         let damage = match &recovery {
             Some(recovery) => check_recovery(&log, recovery, parts.past_damage)?,
             None => LogDamage::default(),
@@ -102,7 +102,7 @@ impl SiteStore {
                 LogPosition::START
             }
         };
-        let packs = open_packs(&parts, options.compression_level)?;
+        let packs = open_packs(parts, options.compression_level)?;
         let journal = match parts.access {
             LogAccess::Write => Journal::live(log.clone()),
             LogAccess::Read => Journal::read_only(log.clone()),
