@@ -51,6 +51,10 @@ pub fn compact_beside(
         let options = options.clone().with_generation(swap.generation());
         let target = open(swap.kind(), &beside, &options)?;
         copy.copy_beside(&*target, &mut |_| {})?;
+        close(target);
+        // sled replays the whole log of a new file once, here and not while commits wait.
+        let target = open(swap.kind(), &beside, &options)?;
+        copy.catch_up(&*target)?;
         copy.finish(target, |target| {
             close(target);
             put_in_place(dir, files).map_err(io)?;

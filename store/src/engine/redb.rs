@@ -13,6 +13,8 @@
 //! - A row takes pages of a power of two, so rows are split where they would fill 16 KiB.
 
 mod blocks;
+#[cfg(test)]
+mod power_tests;
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;

@@ -57,13 +57,23 @@ thread_local! {
 }
 
 /// A file of checked blocks.
-#[derive(Debug)]
 pub(super) struct BlockFile {
     file: File,
     id: (u64, u64),
     first: Mutex<First>,
     /// The first damage that was seen: redb reports later calls only as failed before.
     damage: OnceLock<String>,
+    #[cfg(test)]
+    before_sync: Mutex<Option<BeforeSync>>,
+}
+
+#[cfg(test)]
+type BeforeSync = Box<dyn FnMut() + Send>;
+
+impl std::fmt::Debug for BlockFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockFile").finish_non_exhaustive()
+    }
 }
 
 /// What is known of the two copies of the first block.
@@ -104,9 +114,17 @@ impl BlockFile {
                 synced: true,
             }),
             damage: OnceLock::new(),
+            #[cfg(test)]
+            before_sync: Mutex::new(None),
         };
         blocks.find_first()?;
         Ok(blocks)
+    }
+
+    /// Sets what is called before each sync.
+    #[cfg(test)]
+    pub(super) fn before_sync(&self, call: impl FnMut() + Send + 'static) {
+        *self.before_sync.lock().unwrap() = Some(Box::new(call));
     }
 
     /// Returns the first damage that was seen.
@@ -315,6 +333,10 @@ impl BlockFile {
     pub(super) fn sync_data(&self) -> io::Result<()> {
         // No write of the first block may slip in between the sync and the note of it.
         let mut first = self.lock_first();
+        #[cfg(test)]
+        if let Some(before) = &mut *self.before_sync.lock().unwrap() {
+            before();
+        }
         self.file.sync_data()?;
         first.synced = true;
         Ok(())
