@@ -45,7 +45,8 @@ impl Filler {
         let mut file = File::create(&path).expect("an empty file can be made");
         fill(&mut file);
         let length = file.metadata().expect("a file has a length").len();
-        file.set_len(length.saturating_sub(room)).expect("a file can be cut");
+        file.set_len(length.saturating_sub(room))
+            .expect("a file can be cut");
         Self {
             path,
             leave: Arc::default(),

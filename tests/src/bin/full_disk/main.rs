@@ -56,8 +56,9 @@ fn start_on_small_disk() -> ExitCode {
     // Found or built here: the child sees the same files, and its output is not a build's.
     let program = starling();
     let bench = tempfile::tempdir().expect("a folder can be made");
-    let script =
-        format!("mount -t tmpfs -o size={SMALL_DISK_MEBIBYTES}m tmpfs \"${SMALL_DISK}\" || exit {NO_MOUNT}; exec \"$@\"");
+    let script = format!(
+        "mount -t tmpfs -o size={SMALL_DISK_MEBIBYTES}m tmpfs \"${SMALL_DISK}\" || exit {NO_MOUNT}; exec \"$@\""
+    );
     let status = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", &script, "small-disk"])
         .arg(std::env::current_exe().expect("a process knows its own executable"))
@@ -86,7 +87,10 @@ fn run(disk: &Path, options: &Options) -> ExitCode {
         match (kind.run)(&mut world, &mut rng) {
             Ok(outcome) => tally.pass(kind.name, outcome),
             Err(detail) => {
-                let named = format!("--engine {} --seed {} --only {round}: {detail}", options.engine, options.seed);
+                let named = format!(
+                    "--engine {} --seed {} --only {round}: {detail}",
+                    options.engine, options.seed
+                );
                 tally.fail(kind.name, "FAULT", named);
             }
         }

@@ -21,14 +21,38 @@ pub(crate) struct Kind {
 }
 
 pub(crate) const ALL: [Kind; 8] = [
-    Kind { name: "full during an import", run: during_import },
-    Kind { name: "full before an opening", run: before_opening },
-    Kind { name: "full during a daemon's import", run: during_daemon_import },
-    Kind { name: "full before a daemon starts", run: before_start },
-    Kind { name: "full before init", run: before_init },
-    Kind { name: "full during init", run: during_init },
-    Kind { name: "full during sync", run: during_sync },
-    Kind { name: "full, and the daemon killed", run: killed_on_full_disk },
+    Kind {
+        name: "full during an import",
+        run: during_import,
+    },
+    Kind {
+        name: "full before an opening",
+        run: before_opening,
+    },
+    Kind {
+        name: "full during a daemon's import",
+        run: during_daemon_import,
+    },
+    Kind {
+        name: "full before a daemon starts",
+        run: before_start,
+    },
+    Kind {
+        name: "full before init",
+        run: before_init,
+    },
+    Kind {
+        name: "full during init",
+        run: during_init,
+    },
+    Kind {
+        name: "full during sync",
+        run: during_sync,
+    },
+    Kind {
+        name: "full, and the daemon killed",
+        run: killed_on_full_disk,
+    },
 ];
 
 /// Indexes that follow from the store: without them more must be done to answer.
@@ -69,7 +93,11 @@ fn during_import(world: &mut World, rng: &mut Rng) -> Outcome {
     world.expect_readable()?;
     drop(filler);
     world.expect_goes_on()?;
-    Ok(if done { "the import was done" } else { "the import was refused" })
+    Ok(if done {
+        "the import was done"
+    } else {
+        "the import was refused"
+    })
 }
 
 fn before_opening(world: &mut World, rng: &mut Rng) -> Outcome {
@@ -95,7 +123,11 @@ fn before_opening(world: &mut World, rng: &mut Rng) -> Outcome {
     world.expect_readable()?;
     drop(filler);
     world.expect_goes_on()?;
-    Ok(if without_index { "answered without indexes" } else { "answered" })
+    Ok(if without_index {
+        "answered without indexes"
+    } else {
+        "answered"
+    })
 }
 
 fn during_daemon_import(world: &mut World, rng: &mut Rng) -> Outcome {
@@ -113,7 +145,11 @@ fn during_daemon_import(world: &mut World, rng: &mut Rng) -> Outcome {
     world.expect_goes_on()?;
     stop(world)?;
     world.expect_readable()?;
-    Ok(if done { "the import was done" } else { "the import was refused" })
+    Ok(if done {
+        "the import was done"
+    } else {
+        "the import was refused"
+    })
 }
 
 fn before_start(world: &mut World, rng: &mut Rng) -> Outcome {
@@ -172,7 +208,12 @@ fn during_sync(world: &mut World, rng: &mut Rng) -> Outcome {
     let root = peer.root();
     let from = Instant::now();
     // Until it has all of it, or has met the full disk for a while.
-    while world.site.try_status().is_some_and(|status| status.records < 2_030) && from.elapsed() < IMPORT * 2 {
+    while world
+        .site
+        .try_status()
+        .is_some_and(|status| status.records < 2_030)
+        && from.elapsed() < IMPORT * 2
+    {
         std::thread::sleep(Duration::from_millis(20));
     }
     world.expect_running()?;
@@ -183,7 +224,9 @@ fn during_sync(world: &mut World, rng: &mut Rng) -> Outcome {
         world.expect_running()?;
         if from.elapsed() > DEADLINE {
             let log = world.site.daemon().log_end();
-            return Err(format!("with room again it does not come to hold what its peer knows ({root}): {log}"));
+            return Err(format!(
+                "with room again it does not come to hold what its peer knows ({root}): {log}"
+            ));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

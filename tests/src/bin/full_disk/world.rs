@@ -60,7 +60,11 @@ impl World {
         drop(site);
         for entry in fs::read_dir(disk).expect("the disk can be listed").flatten() {
             let path = entry.path();
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            let _ = if path.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            };
         }
     }
 
@@ -137,7 +141,14 @@ impl World {
         self.expect_done(&plain(&["doctor"]))?;
         self.expect_done(&self.import_args("large"))?;
         self.note_status()?;
-        self.expect_done(&plain(&["mute", "add", "SMALL-000002", "--forever", "--reason", "tried"]))?;
+        self.expect_done(&plain(&[
+            "mute",
+            "add",
+            "SMALL-000002",
+            "--forever",
+            "--reason",
+            "tried",
+        ]))?;
         self.note_status()?;
         self.expect_readable()?;
         self.expect_done(&plain(&["doctor"]))?;
@@ -147,7 +158,9 @@ impl World {
     pub(crate) fn expect_no_empty_files(&self) -> Result<(), String> {
         let empty = files(self.site.home(), "").into_iter().find(|file| {
             let path = self.site.home().join(file);
-            let unfinished = ["new", "tmp"].iter().any(|name| file.extension().is_some_and(|has| has == *name));
+            let unfinished = ["new", "tmp"]
+                .iter()
+                .any(|name| file.extension().is_some_and(|has| has == *name));
             unfinished && path.metadata().is_ok_and(|metadata| metadata.len() == 0)
         });
         match empty {
@@ -161,7 +174,10 @@ impl World {
         let status: Status = self.expect_done(&plain(&["status"]))?.json(0);
         let number = status.head.as_ref().map_or(0, number_of);
         if number < self.acknowledged {
-            return Err(format!("claim {} was acknowledged, and the head is {number}", self.acknowledged));
+            return Err(format!(
+                "claim {} was acknowledged, and the head is {number}",
+                self.acknowledged
+            ));
         }
         self.acknowledged = number;
         Ok(())
@@ -218,7 +234,11 @@ pub(crate) fn plain(args: &[&str]) -> Vec<OsString> {
 }
 
 fn words(args: &[OsString]) -> String {
-    args.iter().take(2).map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    args.iter()
+        .take(2)
+        .map(|arg| arg.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// How a command ended, in a line.
