@@ -84,12 +84,16 @@ fn run(disk: &Path, options: &Options) -> ExitCode {
         let mut rng = options.rng(round);
         let kind = rounds::ALL[round as usize % rounds::ALL.len()];
         let mut world = World::new(disk, &options.engine);
-        match (kind.run)(&mut world, &mut rng) {
-            Ok(outcome) => tally.pass(kind.name, outcome),
-            Err(detail) => {
+        let done = (kind.run)(&mut world, &mut rng);
+        let ended = done.as_ref().err().cloned();
+        match (world.faults(ended), done) {
+            (None, Ok(outcome)) => tally.pass(kind.name, outcome),
+            (faults, _) => {
                 let named = format!(
-                    "--engine {} --seed {} --only {round}: {detail}",
-                    options.engine, options.seed
+                    "--engine {} --seed {} --only {round}: {}",
+                    options.engine,
+                    options.seed,
+                    faults.unwrap_or_default()
                 );
                 tally.fail(kind.name, "FAULT", named);
             }

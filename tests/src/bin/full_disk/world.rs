@@ -1,5 +1,6 @@
 //! A site on the small disk, a peer on another, and what the site acknowledged.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub(crate) struct World {
     sbom: PathBuf,
     /// The number of the newest claim that the site named.
     acknowledged: u64,
+    /// What was wrong and did not keep the round from going on.
+    faults: BTreeSet<String>,
 }
 
 impl World {
@@ -49,6 +52,7 @@ impl World {
             engine: engine.to_owned(),
             sbom,
             acknowledged: 0,
+            faults: BTreeSet::new(),
             elsewhere,
         }
     }
@@ -120,8 +124,18 @@ impl World {
         self.expect_done(&plain(&["advisory", "get", "SMALL-000001"]))?;
         let mut export = plain(&["bundle", "export", "-o"]);
         export.push(self.elsewhere.path().join("export.stl").into());
-        self.expect_done(&export)?;
+        if let Err(fault) = self.expect_done(&export) {
+            self.faults.insert(fault);
+        }
         Ok(())
+    }
+
+    /// Returns what was wrong in all of the round, with what ended it if anything did.
+    pub(crate) fn faults(&mut self, ended: Option<String>) -> Option<String> {
+        self.faults.extend(ended);
+        let faults = std::mem::take(&mut self.faults);
+        let all = faults.into_iter().collect::<Vec<_>>().join("; and ");
+        (!all.is_empty()).then_some(all)
     }
 
     /// Judges; all of the small feed is affected, so the verdict fails.
@@ -152,10 +166,12 @@ impl World {
         self.note_status()?;
         self.expect_readable()?;
         self.expect_done(&plain(&["doctor"]))?;
-        self.expect_no_empty_files()
+        self.note_empty_files();
+        Ok(())
     }
 
-    pub(crate) fn expect_no_empty_files(&self) -> Result<(), String> {
+    /// Notes an unfinished file that is empty: only a full disk leaves one, and it must go.
+    pub(crate) fn note_empty_files(&mut self) {
         let empty = files(self.site.home(), "").into_iter().find(|file| {
             let path = self.site.home().join(file);
             let unfinished = ["new", "tmp"]
@@ -163,10 +179,8 @@ impl World {
                 .any(|name| file.extension().is_some_and(|has| has == *name));
             unfinished && path.metadata().is_ok_and(|metadata| metadata.len() == 0)
         });
-        match empty {
-            Some(file) => Err(format!("{} is empty and stays", file.display())),
-            None => Ok(()),
-        }
+        self.faults
+            .extend(empty.map(|file| format!("{} is empty and stays", file.display())));
     }
 
     /// Asks for the status, which must not say less than was acknowledged.
