@@ -19,7 +19,7 @@ use super::error::{Attempt, EngineError, Failure};
 use super::opening::open;
 use super::options::{EngineKind, EngineOptions};
 use super::swap::SwapEngine;
-use super::{Compaction, Engine, redb, sled, sync_folder};
+use super::{Compaction, Engine, sync_folder};
 
 /// The folder of a copy, within the engine's.
 const BESIDE: &str = "beside";
@@ -87,8 +87,8 @@ fn close(target: Arc<dyn Engine>) {
 /// Returns the name of an engine's files.
 fn files_of(kind: EngineKind) -> Option<&'static str> {
     match kind {
-        EngineKind::Sled => Some(sled::FOLDER),
-        EngineKind::Redb => Some(redb::FILE),
+        EngineKind::Sled => Some(super::sled::FOLDER),
+        EngineKind::Redb => Some(super::redb::FILE),
         EngineKind::Memory => None,
     }
 }

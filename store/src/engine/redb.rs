@@ -30,9 +30,10 @@ use self::blocks::BlockFile;
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
-use super::layered::{Layered, Opening};
+use super::layered::Layered;
 use super::opening::prepare_folder;
 use super::options::{ByteCount, EngineKind, EngineOptions};
+use super::settle::Opening;
 use super::{Compaction, Direction, Visitor, sync_folder};
 
 /// The database file within the store's folder.

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Numbers are little-endian, sums and halves are of 64 bits. The checksum is against accidents of a disk, and
-//! so quick that it hardly shows (blake3 in its place took as much time as redb itself). A block and its checksum lie side by side, so that one write covers both, and
-//! a run of blocks is one write.
+//! quick: blake3 in its place took as much processor time as redb itself. A block and its checksum lie side
+//! by side, so that one write covers both, and a run of blocks is one write.
 //!
 //! redb changes its first page in place at each commit, so a torn write would cost the file. It is kept
 //! twice: writes go to the copy that is not the last synced one, and reading takes the sound one with the
