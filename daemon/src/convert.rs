@@ -73,7 +73,7 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
             ErrorCode::DiskFull,
             "converting a store: the disk has no room for the new engine",
         )
-        .hint("free some space and try again; the store is as it was"));
+        .hint("free some space and start starling again: the engine is rebuilt from the log"));
     }
     let size_after = size(&site)?;
     let entries = site.0.store.log_frames();

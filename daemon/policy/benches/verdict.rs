@@ -221,6 +221,7 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         advisories: 1_000,
         sources: Vec::new(),
         unchecked: Vec::new(),
+        held_back: Vec::new(),
         view_policy_hash: String::new(),
         mutes: Mutes::default().into(),
     };

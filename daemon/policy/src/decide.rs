@@ -33,6 +33,8 @@ pub struct KnowledgeState {
     pub sources: Vec<SourceCheck>,
     /// Sources that have records and were never checked: nobody can say how old these are.
     pub unchecked: Vec<String>,
+    /// Sources of which claims are held and nothing is accepted, because record bodies are missing.
+    pub held_back: Vec<String>,
     /// Hash of the view policy that it was folded by, as `blake3:<hex>`.
     pub view_policy_hash: String,
     /// The mutes that count, which the knowledge root covers as well.
@@ -363,6 +365,12 @@ fn knowledge_reasons(
         reasons.push(Reason {
             code: ReasonCode::KnowledgeEmpty,
             text,
+        });
+    }
+    for source in knowledge.held_back.iter().collect::<BTreeSet<_>>() {
+        reasons.push(Reason {
+            code: ReasonCode::KnowledgeMissing,
+            text: format!("source {source} is held back, because record bodies are missing: `starling status` says of whom"),
         });
     }
     let Some(max_age) = policy.max_age_seconds else {

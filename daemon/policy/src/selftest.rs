@@ -130,6 +130,7 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
         advisories: 1,
         sources: vec![],
         unchecked: vec![],
+        held_back: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
     };

@@ -68,6 +68,7 @@ pub(crate) fn knowledge() -> KnowledgeState {
         advisories: 100,
         sources: vec![check("osv", 1_000_000), check("ghsa", 2_000_000)],
         unchecked: vec![],
+        held_back: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
     }
@@ -199,6 +200,17 @@ fn stale_sources_are_named() {
         exit_code(&judge(&result(&[], all_matched()), &lax, &unchecked)),
         4
     );
+}
+
+#[test]
+fn source_held_back_for_missing_bodies_is_never_clean() {
+    let state = KnowledgeState {
+        held_back: vec!["ghsa".into()],
+        ..knowledge()
+    };
+    let verdict = judge(&result(&[], all_matched()), &Policy::default(), &state);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    assert!(verdict.reasons.iter().any(|reason| reason.text.contains("ghsa is held back")));
 }
 
 #[test]

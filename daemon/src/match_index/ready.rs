@@ -46,6 +46,7 @@ struct Stored {
     /// Source and time in milliseconds since 1970.
     checks: Vec<(String, u64)>,
     unchecked: Vec<String>,
+    held_back: Vec<String>,
     view_policy_hash: String,
     mutes: Mutes,
 }
@@ -93,6 +94,7 @@ impl Ready {
                 root: KnowledgeRoot::from_bytes(stored.root),
                 advisories: stored.advisories,
                 unchecked: stored.unchecked,
+                held_back: stored.held_back,
                 view_policy_hash: stored.view_policy_hash,
                 mutes: Arc::new(stored.mutes),
                 sources: stored
@@ -120,6 +122,7 @@ impl Ready {
             stamp: state.stamp,
             folding: state.folding,
             unchecked: state.knowledge.unchecked.clone(),
+            held_back: state.knowledge.held_back.clone(),
             root: *state.knowledge.root.as_bytes(),
             advisories: state.knowledge.advisories,
             view_policy_hash: state.knowledge.view_policy_hash.clone(),
@@ -194,6 +197,7 @@ mod tests {
                     last_checked: UnixMillis::saturating(6),
                 }],
                 unchecked: vec!["mine".to_owned()],
+                held_back: vec!["lost".to_owned()],
             },
         }
     }

@@ -74,6 +74,7 @@ mod tests {
                 advisories,
                 sources: Vec::new(),
                 unchecked: Vec::new(),
+                held_back: Vec::new(),
                 view_policy_hash: String::new(),
                 mutes: Default::default(),
             },

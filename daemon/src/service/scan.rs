@@ -131,6 +131,7 @@ impl SiteParts {
             advisories: reader.advisory_count().map_err(failed)?,
             sources: checks,
             unchecked,
+            held_back: reader.held_back().iter().map(ToString::to_string).collect(),
             view_policy_hash: reader.settings().map_err(failed)?.policy.hash().to_string(),
             mutes: reader.mutes().map_err(failed)?.mutes.clone(),
         })

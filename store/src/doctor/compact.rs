@@ -1,6 +1,6 @@
 //! Giving space back: packs of which little is live are written again without the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use starling_protocol::ContentHash;
@@ -89,6 +89,22 @@ impl SiteStore {
                 done.bodies += 1;
             }
         }
+        // What could not be copied is not here any more, whoever names it.
+        let moved: BTreeSet<ContentHash> = compacted.moved.iter().map(|(hash, ..)| *hash).collect();
+        self.engine.scan(
+            Tree::Bodies,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                let hash = <[u8; 32]>::try_from(key).map(ContentHash::from_bytes);
+                let gone = place_in(row).is_some_and(|place| compacted.garbage.contains(&place.pack));
+                if gone && hash.is_ok_and(|hash| !moved.contains(&hash)) {
+                    batch.delete(Tree::Bodies, key);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
         self.bodies.note_ends(&mut batch);
         self.engine.commit(&batch)?;
         self.engine.checkpoint()?;

@@ -140,7 +140,7 @@ impl SiteStore {
         if repair && self.journal.is_read_only() {
             return Err(StoreError::ReadOnly);
         }
-        self.change(|state| {
+        let examine = |state: &mut State| {
             let mut diagnosis = Diagnosis::default();
             let frames = self.check_log_frames()?;
             // Rows that are sound are not given for a log that is not.
@@ -197,7 +197,11 @@ impl SiteStore {
             self.accept_whole(state)?;
             self.show(state, &Origin::default())?;
             Ok(diagnosis)
-        })
+        };
+        if self.journal.is_read_only() {
+            return examine(&mut *self.write()?);
+        }
+        self.change(examine)
     }
 
     /// What was known at the oldest moment can be put back: claims, states and bodies.
@@ -522,9 +526,10 @@ impl SiteStore {
             &mut |key, row| {
                 if let Some((claim_key, log)) = split_claim_key(key)
                     && let Some(id) = state.log_id(log)
-                    && let Some((.., Some(content), _)) =
-                        ClaimRow::decode(row).and_then(|row| row.kind_and_content())
-                    && bad.contains(&content)
+                    && let Some(row) = ClaimRow::decode(row)
+                    && [Some(&row), row.prior.as_deref()].into_iter().flatten().any(|row| {
+                        matches!(row.kind_and_content(), Some((.., Some(content), _)) if bad.contains(&content))
+                    })
                 {
                     affected.insert((id, claim_key.source()));
                 }

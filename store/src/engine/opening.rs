@@ -260,6 +260,15 @@ fn set_aside(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the folders of files that were set aside in `dir`: what a repair may still read.
+///
+/// # Errors
+/// Fails if the folder cannot be read.
+pub fn asides_in(dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let found = asides(dir).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, dir))?;
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
 /// Returns the folders of files that were set aside, with their numbers.
 fn asides(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let entries = match fs::read_dir(dir) {

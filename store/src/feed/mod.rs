@@ -9,6 +9,7 @@ use starling_protocol::{
 };
 
 use crate::SiteStore;
+use crate::activity::Origin;
 use crate::engine::{Direction, KeyValue, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
@@ -52,7 +53,26 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine or the compressor.
     pub fn put_bodies(&self, source: &Source, bodies: &[(ContentHash, &[u8])]) -> Result<usize, StoreError> {
-        self.bodies.put(Some(source), bodies)
+        let stored = self.bodies.put(Some(source), bodies)?;
+        let wanted: Vec<ContentHash> = {
+            let state = self.read()?;
+            let hashes = bodies.iter().map(|(hash, _)| *hash);
+            hashes.filter(|hash| state.wants(hash)).collect()
+        };
+        if !wanted.is_empty() {
+            self.change(|state| {
+                for hash in &wanted {
+                    state.body_came(hash);
+                }
+                Ok(())
+            })?;
+            // What waited for them counts from now on.
+            self.accept(&Origin {
+                bundle: None,
+                at: (self.clock)(),
+            })?;
+        }
+        Ok(stored)
     }
 
     /// Compares what an input holds with what this site's own log of `lane` says.
@@ -71,6 +91,8 @@ impl SiteStore {
         keep: &BTreeSet<RecordId>,
         now: UnixMillis,
     ) -> Result<FeedPlan, StoreError> {
+        // What is stored and not shown yet is not said again.
+        self.ensure_shown()?;
         let state = self.read()?;
         let own = state
             .logs

@@ -202,6 +202,10 @@ impl SiteStore {
         {
             state.history.note_settings(SettingsBefore { mark, policy });
         }
+        if txn.get(Tree::Meta, meta::VIEW_SETTINGS)?.as_deref() != Some(&fingerprint[..]) {
+            // What is shown was folded by the settings before.
+            ask_for_rebuild(txn, state);
+        }
         txn.put(Tree::Meta, meta::VIEW_SETTINGS, fingerprint.to_vec());
         txn.put(Tree::Meta, meta::VIEW_POLICY, policy.as_bytes().to_vec());
         Ok(())

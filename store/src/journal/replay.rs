@@ -1,8 +1,8 @@
 //! Replaying the log into an engine: all of it into an empty one, the rest of it into one that is behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use starling_protocol::{BundleHash, Delta};
+use starling_protocol::{BundleHash, ClaimNumber, Delta};
 
 use super::{CONTINUES, Entry, MOMENT_NOTED, WITHOUT_HISTORY};
 use crate::SiteStore;
@@ -44,7 +44,8 @@ impl SiteStore {
         state: &mut State,
         from: LogPosition,
         progress: OnProgress<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Skipped, StoreError> {
+        let mut skipped = Skipped::default();
         let log = self.journal.log().clone();
         let end = log.end();
         let follows = from.group > 0 && end.group - from.group.min(end.group) <= FOLLOWED_GROUPS;
@@ -64,9 +65,10 @@ impl SiteStore {
                 group => group?,
             };
             let (done, number) = (group.end, group.number);
-            let origin = self.apply_group(&mut txn, state, group)?;
+            let origin = self.apply_group(&mut txn, state, group, &mut skipped)?;
             txn.reach(&done);
-            let shows = follows && origin.is_some();
+            // A rebuild of the view may write entries of its own: never before the log is replayed to its end.
+            let shows = follows && origin.is_some() && !state.rebuild;
             if shows || txn.len() >= ROWS_PER_COMMIT {
                 std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
                 progress(ReplayProgress {
@@ -81,7 +83,7 @@ impl SiteStore {
         if !txn.is_empty() {
             txn.commit()?;
         }
-        Ok(())
+        Ok(skipped)
     }
 
     /// Applies the entries of one group. Gives what events of it say, if it changed what is accepted.
@@ -90,6 +92,7 @@ impl SiteStore {
         txn: &mut Txn<'_>,
         state: &mut State,
         group: Group,
+        skipped: &mut Skipped,
     ) -> Result<Option<Origin>, StoreError> {
         if group.flags & WITHOUT_HISTORY != 0 {
             state.history.pause();
@@ -112,7 +115,7 @@ impl SiteStore {
                 _ => {}
             }
             match entry {
-                Some(entry) if self.past_damage && !follows(state, &entry) => {}
+                Some(entry) if self.past_damage && !follows(state, &entry) => skipped.note(&entry),
                 Some(entry) => self.apply(txn, state, entry, &place)?,
                 None => {}
             }
@@ -134,6 +137,31 @@ impl SiteStore {
             row.ok_or_else(|| crate::rows::damaged(Tree::Meta, meta::POSITION, "the position in the log"))?;
         LogPosition::decode(&row)
             .ok_or_else(|| crate::rows::damaged(Tree::Meta, meta::POSITION, "the position in the log"))
+    }
+}
+
+/// The deltas that a replay past damage left out: up to where their logs went.
+#[derive(Debug, Default)]
+pub(crate) struct Skipped(BTreeMap<LogId, ClaimNumber>);
+
+impl Skipped {
+    fn note(&mut self, entry: &Entry) {
+        if let Entry::Delta { bytes, .. } = entry
+            && let Ok(delta) = Delta::decode(bytes)
+        {
+            let header = delta.header();
+            let id = LogId {
+                site: header.site,
+                lane: header.lane,
+            };
+            let last = self.0.entry(id).or_default();
+            *last = header.last().max(*last);
+        }
+    }
+
+    /// The last claim that was left out of a log.
+    pub(crate) fn last(&self, id: &LogId) -> ClaimNumber {
+        self.0.get(id).copied().unwrap_or_default()
     }
 }
 

@@ -72,6 +72,32 @@ pub(crate) fn migrate(
     random_id: &Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     progress: OnProgress<'_>,
 ) -> Result<(), StoreError> {
+    let migrated = write_beside(old, site, disk, options, random_id, progress);
+    if migrated.is_err() {
+        // What was written takes the room that the next attempt needs.
+        for folder in [NEW_LOG_FOLDER, NEW_PACKS_FOLDER] {
+            let _ = clear(disk.as_ref(), folder);
+        }
+    }
+    migrated?;
+    let switch = || {
+        disk.rename(NEW_PACKS_FOLDER, PACKS_FOLDER)?;
+        disk.sync_folder("")?;
+        disk.rename(NEW_LOG_FOLDER, LOG_FOLDER)?;
+        disk.sync_folder("")
+    };
+    switch().map_err(StoreError::Measure)
+}
+
+/// Writes log and packs beside what is there, and compares what they come to with the old rows.
+fn write_beside(
+    old: &dyn Engine,
+    site: SiteId,
+    disk: &Arc<dyn Disk>,
+    options: &SiteOptions<'_>,
+    random_id: &Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
+    progress: OnProgress<'_>,
+) -> Result<(), StoreError> {
     let state = State::load(old, site)?;
     for folder in [NEW_LOG_FOLDER, NEW_PACKS_FOLDER, PACKS_FOLDER] {
         clear(disk.as_ref(), folder).map_err(StoreError::Measure)?;
@@ -91,14 +117,7 @@ pub(crate) fn migrate(
     };
     entries::write(old, &state, &mut |entry| group.push(entry))?;
     group.end()?;
-    compare(&state, &journal, Arc::new(packs), options, progress)?;
-    let switch = || {
-        disk.rename(NEW_PACKS_FOLDER, PACKS_FOLDER)?;
-        disk.sync_folder("")?;
-        disk.rename(NEW_LOG_FOLDER, LOG_FOLDER)?;
-        disk.sync_folder("")
-    };
-    switch().map_err(StoreError::Measure)
+    compare(&state, &journal, Arc::new(packs), options, progress)
 }
 
 /// Entries that become one group.

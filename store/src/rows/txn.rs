@@ -50,8 +50,12 @@ impl<'a> Txn<'a> {
     }
 
     /// Adds an entry to the log. The caller also writes the rows that follow from it.
+    ///
+    /// A site that is open to read only changes in memory alone: there is nothing to log.
     pub(crate) fn log(&mut self, entry: Entry) {
-        self.entries.push(entry);
+        if !self.journal.is_some_and(Journal::is_read_only) {
+            self.entries.push(entry);
+        }
     }
 
     /// Adds a delta to the log, and its row.

@@ -68,7 +68,9 @@ impl HomeStore<'_> {
     pub fn open(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
         let lock = HomeLock::take(self.home)?;
         match self.open_locked(chain, options) {
-            Err(error) if error.is_no_room() && !self.is_new => {
+            Err(error)
+                if error.is_no_room() && !self.is_new && SiteStore::is_made(self.disk().as_ref())? =>
+            {
                 (self.on_step)(&OpeningStep::ReadOnly(crate::error::chain(&error)));
                 self.open_read_only(chain, options)
                     .map(|store| store.keep(lock, None))
@@ -134,13 +136,15 @@ impl HomeStore<'_> {
         let folder = self.home.join(ENGINE_FOLDER);
         (self.on_step)(&OpeningStep::Rebuilding(reason));
         let salvaged = if self.past_damage {
-            let old = engine::open(
-                self.engine,
-                &folder,
-                &self.engine_options().with_if_missing(IfMissing::Refuse),
-            );
-            old.ok()
-                .and_then(|old| Salvaged::read(old.as_ref(), chain.site()))
+            let options = self.engine_options().with_if_missing(IfMissing::Refuse);
+            let read = |folder: &Path| {
+                let old = engine::open(self.engine, folder, &options).ok()?;
+                Salvaged::read(old.as_ref(), chain.site())
+            };
+            // One that an earlier, unfinished repair set aside may know more.
+            let asides = engine::asides_in(&folder)?;
+            let asides = asides.iter().map(|aside| read(aside));
+            asides.fold(read(&folder), Salvaged::further)
         } else {
             None
         };
@@ -319,7 +323,8 @@ pub fn discard_unfinished(home: &Path) -> Result<(), StoreError> {
             return Ok(());
         }
     }
-    for folder in [LOG_FOLDER, crate::site::open::PACKS_FOLDER, ENGINE_FOLDER] {
+    // The log last: without it the rest would be in the way of the next attempt.
+    for folder in [ENGINE_FOLDER, crate::site::open::PACKS_FOLDER, LOG_FOLDER] {
         match std::fs::remove_dir_all(home.join(folder)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::Measure(error));

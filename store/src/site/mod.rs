@@ -205,9 +205,23 @@ impl SiteStore {
         &self,
         change: impl FnOnce(&mut State) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        if self.is_read_only() {
+            return Err(StoreError::ReadOnly);
+        }
         let mut state = self.write()?;
         self.catch_up(&mut state)?;
         change(&mut state).inspect_err(|_| self.load_again(&mut state))
+    }
+
+    /// Sees to it that everything stored is shown, after an apply that failed.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub(crate) fn ensure_shown(&self) -> Result<(), StoreError> {
+        if self.behind.load(Ordering::SeqCst) {
+            self.change(|_| Ok(()))?;
+        }
+        Ok(())
     }
 
     /// Applies what the log holds and the engine does not, after an apply that failed.

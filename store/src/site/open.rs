@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 
-use starling_protocol::{CertificateChain, SiteId};
+use starling_protocol::{CertificateChain, ClaimNumber, SiteId};
 
 use super::bodies::BodyStore;
 use super::state::State;
@@ -12,7 +12,7 @@ use crate::activity::Origin;
 use crate::disk::Disk;
 use crate::engine::{Batch, Engine, Tree};
 use crate::error::StoreError;
-use crate::journal::replay::{OnProgress, given_up};
+use crate::journal::replay::{OnProgress, Skipped, given_up};
 use crate::journal::{Entry, Journal};
 use crate::log::{JournalId, Log, LogAccess, LogPosition, Recovery};
 use crate::packs::{PackAccess, PackOptions, Packs};
@@ -50,13 +50,28 @@ pub struct StoreParts<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Salvaged {
     position: LogPosition,
-    own: Vec<(super::LogId, starling_protocol::ClaimNumber)>,
+    own: Vec<(super::LogId, ClaimNumber)>,
     listed: Vec<ListedSite>,
     chains: Vec<CertificateChain>,
     heads: Vec<starling_protocol::VerifiedHead>,
 }
 
 impl Salvaged {
+    /// The last claim of one of the site's own logs.
+    fn last(&self, id: &super::LogId) -> ClaimNumber {
+        let own = self.own.iter().find(|(log, _)| log == id);
+        own.map_or(ClaimNumber::NONE, |(_, number)| *number)
+    }
+
+    /// Of two, the one that followed the log further.
+    pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) if other.position > one.position => Some(other),
+            (None, other) => other,
+            (one, _) => one,
+        }
+    }
+
     /// Reads it; `None` where the engine does not tell.
     pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
         let position = EngineRows::read(engine, site).ok()??.position;
@@ -110,9 +125,12 @@ impl SiteStore {
         let state = State::load(parts.engine.as_ref(), site)?;
         let mut store = Self::assemble(parts.engine.clone(), journal, packs, state, options);
         store.past_damage = damage.is_any();
-        store.bring_up_to_date(chain, options, from, parts.progress)?;
-        if parts.past_damage {
-            store.give_up(&damage, parts.salvaged.as_ref())?;
+        // An engine that is behind the log's end does not know what was lost after it.
+        let salvaged = parts.salvaged.as_ref();
+        let salvaged = salvaged.filter(|known| known.position >= damage.lost.unwrap_or(log.end()).max(log.end()));
+        store.bring_up_to_date(chain, options, from, parts.progress, (&damage, salvaged))?;
+        if let Some(known) = salvaged.filter(|_| damage.is_new()) {
+            store.trust_again(known)?;
         }
         Ok(store)
     }
@@ -180,25 +198,24 @@ impl SiteStore {
         options: &SiteOptions<'_>,
         from: LogPosition,
         progress: OnProgress<'_>,
+        (damage, salvaged): (&LogDamage, Option<&Salvaged>),
     ) -> Result<(), StoreError> {
         let places = self.bodies.find_places()?;
         for what in &places.damage {
             tracing::error!(%what, "a pack of record bodies is damaged: run `starling doctor --repair`");
         }
         let mut state = self.write()?;
-        self.replay(&mut state, from, progress)?;
-        if (from == LogPosition::START || places.lost > 0) && !self.journal.is_read_only() {
-            self.journal.begin((self.clock)());
+        let skipped = self.replay(&mut state, from, progress)?;
+        // Before anything else is written: what a crash would leave must not pass for a log that lost nothing.
+        self.give_up(&mut state, damage, salvaged, &skipped)?;
+        state.history.begin((self.clock)());
+        self.journal.begin((self.clock)());
+        if from == LogPosition::START || places.lost > 0 {
             self.take_back_what_lacks_bodies(&mut state)?;
         }
         let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
         *self.settings.write().map_err(|_| StoreError::Poisoned)? = (options.settings)(&listed);
-        state.history.begin((self.clock)());
-        if self.journal.is_read_only() {
-            self.find_wanted(&mut state)?;
-            return self.show(&mut state, &self.origin_now()).map(|_| ());
-        }
-        if self.journal.log().end() == LogPosition::START {
+        if self.journal.log().end() == LogPosition::START && !self.journal.is_read_only() {
             let mut txn = self.txn();
             txn.log(Entry::Site(state.site));
             txn.commit()?;
@@ -216,65 +233,74 @@ impl SiteStore {
     }
 
     /// Notes which stretches of the log were given up, so that every later replay goes past them. What was known
-    /// before cannot be told any more. If groups at the end are lost, this site's own logs may have gone on in them:
-    /// it signs nothing before it has heard of that.
-    fn give_up(&self, damage: &LogDamage, salvaged: Option<&Salvaged>) -> Result<(), StoreError> {
-        if damage.stretches.is_empty() && damage.lost.is_none() {
+    /// before cannot be told any more. This site's own logs may have gone on in what is lost: unless the engine knows
+    /// how far, the site signs nothing before that is settled.
+    fn give_up(
+        &self,
+        state: &mut State,
+        damage: &LogDamage,
+        salvaged: Option<&Salvaged>,
+        skipped: &Skipped,
+    ) -> Result<(), StoreError> {
+        if !damage.is_new() {
             return Ok(());
         }
-        if let Some(known) = salvaged {
-            self.trust_again(known)?;
-        }
-        let mut state = self.write()?;
+        self.journal.begin((self.clock)());
+        state.history.begin((self.clock)());
         let mut txn = self.txn();
         txn.log(Entry::Repaired(damage.stretches.clone()));
         txn.log(Entry::HistoryBegins);
         state.history.begin_anew(&mut txn);
-        if damage.lost.is_some() {
-            for lane in starling_protocol::Lane::ALL {
-                let id = super::LogId {
-                    site: state.site,
-                    lane,
-                };
-                let Some(log) = state.logs.get(&id) else { continue };
-                let here = log.high_water();
-                // An engine that followed the log to where it was lost knows how far this site's own logs went.
-                let known = salvaged.filter(|known| Some(known.position) >= damage.lost);
-                let number = match known {
-                    Some(known) => known
-                        .own
-                        .iter()
-                        .find(|(log, _)| *log == id)
-                        .map_or(here, |(_, number)| *number),
-                    None => starling_protocol::ClaimNumber(here.0.saturating_add(1)),
-                };
-                if number <= here {
-                    continue;
+        for lane in starling_protocol::Lane::ALL {
+            let id = super::LogId {
+                site: state.site,
+                lane,
+            };
+            let held = state.logs.get(&id).map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+            let number = match salvaged {
+                Some(known) => known.last(&id),
+                None => {
+                    let known = state.logs.get(&id).map_or(ClaimNumber::NONE, super::state::Log::high_water);
+                    ClaimNumber(known.max(skipped.last(&id)).0.saturating_add(1))
                 }
-                self.apply_witness(&mut txn, &mut state, id, number)?;
+            };
+            if number > held {
+                self.apply_witness(&mut txn, state, id, number)?;
                 txn.log(Entry::Witnessed { log: id, number });
             }
         }
         txn.commit()
     }
 
-    /// Brings back what the engine knew of others and the log lost: the allow-list, chains, heads.
+    /// Brings back what the engine knew of others, and the log lost: chains, the allow-list as it was, heads.
     fn trust_again(&self, known: &Salvaged) -> Result<(), StoreError> {
         for chain in &known.chains {
             let mut state = self.write()?;
             self.keep_chain(&mut state, chain)?;
         }
+        for here in self.listed_sites()? {
+            if !known.listed.iter().any(|listed| listed.slug == here.slug && listed.site == here.site) {
+                self.unlist_site(&here.slug)?;
+            }
+        }
         let here = self.listed_sites()?;
         for listed in &known.listed {
-            if !here
-                .iter()
-                .any(|here| here.slug == listed.slug || here.site == listed.site)
-            {
-                self.list_site(listed.clone(), None)?;
+            match here.iter().find(|here| here.slug == listed.slug) {
+                None => self.list_site(listed.clone(), None)?,
+                Some(here) if here != listed => {
+                    self.update_listed_site(&listed.slug, |entry| *entry = listed.clone())?;
+                }
+                Some(_) => {}
             }
         }
         for head in &known.heads {
-            self.learn_head(head)?;
+            match self.learn_head(head) {
+                // Kept from a site that was taken off the list since.
+                Err(StoreError::SiteNotListed { .. }) => {}
+                learned => {
+                    learned?;
+                }
+            }
         }
         Ok(())
     }
@@ -346,6 +372,8 @@ pub(crate) fn begin_rows(engine: &dyn Engine, site: SiteId, journal: JournalId) 
     batch.put(Tree::Meta, meta::SITE, site.as_bytes());
     batch.put(Tree::Meta, meta::JOURNAL, &journal.0);
     batch.put(Tree::Meta, meta::POSITION, &LogPosition::START.encode());
+    // Nothing is shown before the view was folded.
+    batch.put(Tree::Meta, meta::REBUILD, b"begun");
     Ok(engine.commit(&batch)?)
 }
 
@@ -380,6 +408,10 @@ struct LogDamage {
 }
 
 impl LogDamage {
+    fn is_new(&self) -> bool {
+        self.lost.is_some() || !self.stretches.is_empty()
+    }
+
     fn is_any(&self) -> bool {
         self.given_up || self.lost.is_some() || !self.stretches.is_empty()
     }

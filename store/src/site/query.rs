@@ -66,6 +66,24 @@ impl ViewReader<'_> {
         Ok(sources)
     }
 
+    /// Sources in scope of which an author's claims are held and none is accepted, because record bodies are missing.
+    #[must_use]
+    pub fn held_back(&self) -> BTreeSet<Source> {
+        let mut held_back = BTreeSet::new();
+        for (id, log) in &self.state.logs {
+            for (source, row) in &log.sources {
+                if row.accepted == ClaimNumber::NONE
+                    && row.last > ClaimNumber::NONE
+                    && log.waits(source)
+                    && self.state.in_scope(&id.site, source.as_ref())
+                {
+                    held_back.extend(source.clone());
+                }
+            }
+        }
+        held_back
+    }
+
     /// How many records the view has of each source, as they are kept.
     pub(crate) fn record_counts(&self) -> Result<BTreeMap<Source, u64>, StoreError> {
         let mut rows = Vec::new();
