@@ -50,7 +50,9 @@ pub use self::kv::quiet_contained_panics;
 pub use self::lock::HomeLock;
 pub use self::memory::{Fault, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
 pub use self::notice::{Notice, NoticeEngine};
-pub use self::opening::{asides_in, Opened, detect, discard_aside, is_earlier, open, open_aside, open_layout_1, open_or_doubt};
+pub use self::opening::{
+    Opened, asides_in, detect, discard_aside, is_earlier, open, open_aside, open_layout_1, open_or_doubt,
+};
 pub use self::options::{ByteCount, EngineKind, EngineOptions, IfMissing, Randomness, UnknownEngine};
 pub use self::overlay::OverlayEngine;
 pub use self::recording::{RecordingEngine, Replayed, Write, replay};

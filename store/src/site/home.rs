@@ -68,9 +68,7 @@ impl HomeStore<'_> {
     pub fn open(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
         let lock = HomeLock::take(self.home)?;
         match self.open_locked(chain, options) {
-            Err(error)
-                if error.is_no_room() && !self.is_new && SiteStore::is_made(self.disk().as_ref())? =>
-            {
+            Err(error) if error.is_no_room() && !self.is_new && SiteStore::is_made(self.disk().as_ref())? => {
                 (self.on_step)(&OpeningStep::ReadOnly(crate::error::chain(&error)));
                 self.open_read_only(chain, options)
                     .map(|store| store.keep(lock, None))

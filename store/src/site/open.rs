@@ -127,7 +127,8 @@ impl SiteStore {
         store.past_damage = damage.is_any();
         // An engine that is behind the log's end does not know what was lost after it.
         let salvaged = parts.salvaged.as_ref();
-        let salvaged = salvaged.filter(|known| known.position >= damage.lost.unwrap_or(log.end()).max(log.end()));
+        let salvaged =
+            salvaged.filter(|known| known.position >= damage.lost.unwrap_or(log.end()).max(log.end()));
         store.bring_up_to_date(chain, options, from, parts.progress, (&damage, salvaged))?;
         if let Some(known) = salvaged.filter(|_| damage.is_new()) {
             store.trust_again(known)?;
@@ -256,11 +257,17 @@ impl SiteStore {
                 site: state.site,
                 lane,
             };
-            let held = state.logs.get(&id).map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+            let held = state
+                .logs
+                .get(&id)
+                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
             let number = match salvaged {
                 Some(known) => known.last(&id),
                 None => {
-                    let known = state.logs.get(&id).map_or(ClaimNumber::NONE, super::state::Log::high_water);
+                    let known = state
+                        .logs
+                        .get(&id)
+                        .map_or(ClaimNumber::NONE, super::state::Log::high_water);
                     ClaimNumber(known.max(skipped.last(&id)).0.saturating_add(1))
                 }
             };
@@ -279,7 +286,11 @@ impl SiteStore {
             self.keep_chain(&mut state, chain)?;
         }
         for here in self.listed_sites()? {
-            if !known.listed.iter().any(|listed| listed.slug == here.slug && listed.site == here.site) {
+            if !known
+                .listed
+                .iter()
+                .any(|listed| listed.slug == here.slug && listed.site == here.site)
+            {
                 self.unlist_site(&here.slug)?;
             }
         }

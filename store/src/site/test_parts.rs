@@ -18,6 +18,17 @@ pub(crate) fn open_on(
     chain: &CertificateChain,
     options: &SiteOptions<'_>,
 ) -> Result<SiteStore, StoreError> {
+    open_past(disk, engine, chain, options, false)
+}
+
+/// As [`open_on`]; `past_damage` gives up what is damaged in the log.
+pub(crate) fn open_past(
+    disk: &MemoryDisk,
+    engine: Arc<dyn Engine>,
+    chain: &CertificateChain,
+    options: &SiteOptions<'_>,
+    past_damage: bool,
+) -> Result<SiteStore, StoreError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let is_new = !SiteStore::is_made(disk.as_ref())?;
     let next = AtomicU8::new(1);
@@ -26,7 +37,7 @@ pub(crate) fn open_on(
         engine,
         access: LogAccess::Write,
         is_new,
-        past_damage: false,
+        past_damage,
         salvaged: None,
         random_id: Arc::new(move || [next.fetch_add(1, Ordering::SeqCst); 16]),
         progress: &|_| {},

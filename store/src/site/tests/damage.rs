@@ -1,0 +1,159 @@
+//! A damaged log or pack: refused by name, given up on demand, and never a reason to sign a number twice.
+
+use super::super::test_parts::open_past;
+use super::*;
+use crate::engine::Engine;
+
+const LOG: &str = "log/0000000001.log";
+
+/// Opens what the disk holds with an engine of its own.
+fn open_with(
+    disk: &MemoryDisk,
+    engine: Arc<dyn Engine>,
+    chain: &CertificateChain,
+    past_damage: bool,
+) -> Result<SiteStore, StoreError> {
+    let settings = |_: &[ListedSite]| Settings {
+        policy: ViewPolicy::default().compile(chain.site()),
+        decisions: Default::default(),
+        normalise_name: |_, name| name.to_owned(),
+    };
+    let options = SiteOptions {
+        settings: &settings,
+        compression_level: 3,
+        max_delta_claims: 1_024,
+        clock: Arc::new(|| UnixMillis::EPOCH),
+    };
+    open_past(disk, engine, chain, &options, past_damage)
+}
+
+fn empty_engine() -> Arc<dyn Engine> {
+    Arc::new(MemoryEngine::new(FaultPlan::default()))
+}
+
+/// Where the frame of a delta of this site lies in the log, by the number of its first claim.
+fn place_of(site: &TestSite, first: u64) -> std::ops::Range<usize> {
+    let number = site.store.read().unwrap().log_number(&site.own()).unwrap();
+    let key = crate::rows::delta_key(number, ClaimNumber(first));
+    let row = site.engine.get(crate::engine::Tree::Logs, &key).unwrap().unwrap();
+    match crate::rows::DeltaRow::decode(&row) {
+        Some(crate::rows::DeltaRow::Placed { place, .. }) => {
+            let start = place.offset as usize;
+            start..start + place.length as usize
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn try_say(store: &SiteStore, key: &SigningKey) -> Result<(), StoreError> {
+    let claims = [Claim::absent(
+        &source(),
+        &"P-9".parse().unwrap(),
+        UnixMillis::EPOCH,
+    )];
+    store
+        .author(
+            Lane::Federation,
+            claims,
+            key,
+            UnixMillis::EPOCH,
+            &Origin::default(),
+        )
+        .map(|_| ())
+}
+
+#[test]
+fn damaged_log_is_refused_by_name_and_repair_signs_no_number_twice() {
+    let a = TestSite::new("a", 1);
+    for text in ["one", "two", "three"] {
+        a.say(&[("P-1", Some(text))], 1);
+    }
+    for first in [1, 2, 3] {
+        let disk = a.disk.copy();
+        let place = place_of(&a, first);
+        disk.damage(LOG, |bytes| bytes[place.start + 60] ^= 4);
+        let refused = open_with(&disk, empty_engine(), &a.chain, false);
+        assert!(
+            matches!(&refused, Err(StoreError::LogLoss { what }) if what.contains("0000000001.log")),
+            "{refused:?}"
+        );
+        let repaired = open_with(&disk, empty_engine(), &a.chain, true).unwrap();
+        assert!(matches!(
+            try_say(&repaired, &a.key),
+            Err(StoreError::Behind { .. })
+        ));
+        drop(repaired);
+        // The damage stays given up, and so does what is known of it.
+        let again = open_with(&disk, empty_engine(), &a.chain, false).unwrap();
+        assert!(matches!(try_say(&again, &a.key), Err(StoreError::Behind { .. })));
+        assert!(again.doctor(false).unwrap().healthy());
+    }
+}
+
+#[test]
+fn lost_tail_of_the_log_stops_signing_even_without_an_engine() {
+    let a = TestSite::new("a", 1);
+    let begun = a.disk.copy();
+    a.say(&[("P-1", Some("one"))], 1);
+    let disk = a.disk.copy();
+    let mut before = Vec::new();
+    begun.damage(LOG, |bytes| before = bytes.clone());
+    disk.damage(LOG, |bytes| *bytes = before.clone());
+    let refused = open_with(&disk, empty_engine(), &a.chain, false);
+    assert!(
+        matches!(refused, Err(StoreError::LogLoss { .. })),
+        "the tip knows of more"
+    );
+    let repaired = open_with(&disk, empty_engine(), &a.chain, true).unwrap();
+    assert!(matches!(
+        try_say(&repaired, &a.key),
+        Err(StoreError::Behind { .. })
+    ));
+    drop(repaired);
+    let again = open_with(&disk, empty_engine(), &a.chain, false).unwrap();
+    assert!(matches!(try_say(&again, &a.key), Err(StoreError::Behind { .. })));
+}
+
+#[test]
+fn lost_deltas_of_the_own_log_come_back_from_a_peer() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    for text in ["one", "two", "three"] {
+        a.say(&[("P-1", Some(text))], 1);
+    }
+    b.pull_from(&a);
+    let disk = a.disk.copy();
+    let place = place_of(&a, 2);
+    disk.damage(LOG, |bytes| bytes[place.start + 60] ^= 4);
+    let repaired = open_with(&disk, empty_engine(), &a.chain, true).unwrap();
+    let held = |store: &SiteStore| store.log(a.own()).unwrap().unwrap().tip.cursor.number;
+    assert_eq!(held(&repaired), ClaimNumber(1));
+    let run = b.store.deltas(a.own(), ClaimNumber(1), usize::MAX).unwrap();
+    let outcome = repaired.append(&run.deltas.concat()).unwrap();
+    assert_eq!((outcome.appended, outcome.problem), (2, None));
+    repaired.accept(&Origin::default()).unwrap();
+    assert_eq!(held(&repaired), ClaimNumber(3));
+    assert_eq!(repaired.knowledge_root().unwrap(), a.root());
+}
+
+#[test]
+fn rebuild_over_a_damaged_pack_names_the_source_and_a_feed_heals_it() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    let body = body("P-2", "two");
+    let hash = ContentHash::of(&body);
+    let place = a.store.bodies.place(&hash).unwrap().unwrap();
+    let disk = a.disk.copy();
+    let middle = usize::try_from(place.offset).unwrap() + place.length as usize / 2;
+    disk.damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
+    let rebuilt = open_with(&disk, empty_engine(), &a.chain, false).unwrap();
+    let held_back = rebuilt.view().unwrap().held_back();
+    assert_eq!(
+        held_back.iter().map(Source::as_str).collect::<Vec<_>>(),
+        [source().as_str()]
+    );
+    assert_ne!(rebuilt.knowledge_root().unwrap(), a.root());
+    rebuilt.put_bodies(&source(), &[(hash, &body)]).unwrap();
+    assert!(rebuilt.view().unwrap().held_back().is_empty());
+    assert_eq!(rebuilt.knowledge_root().unwrap(), a.root());
+}
