@@ -113,8 +113,7 @@ impl Site {
         started: Option<Instant>,
         how: OpenAs,
     ) -> Result<Self, Problem> {
-        let folder = home.store_path();
-        Self::assemble(home, config, started, &folder, |home, config, options, around| {
+        Self::assemble(home, config, started, |home, config, options, around| {
             let opening = crate::opening::home_store(home, config, how, started.is_some(), around)?;
             opening
                 .open(home.chain(), options)
@@ -132,21 +131,18 @@ impl Site {
         config: Config,
         started: Option<Instant>,
     ) -> Result<Self, Problem> {
-        let folder = engine.path().to_owned();
-        Self::assemble(home, config, started, &folder, |home, _, options, around| {
+        Self::assemble(home, config, started, |home, _, options, around| {
             let parts = crate::opening::parts_over(home, around(engine))?;
             SiteStore::open(parts, home.chain(), options)
                 .map_err(|error| crate::opening::opening_problem(home, &error))
         })
     }
 
-    /// Puts a site together around the store that `open` gives. `folder` is the engine's: empty for one without
-    /// files, whose mark then lies nowhere.
+    /// Puts a site together around the store that `open` gives.
     fn assemble(
         home: Home,
         config: Config,
         started: Option<Instant>,
-        folder: &std::path::Path,
         open: impl FnOnce(
             &Home,
             &Config,
@@ -159,16 +155,15 @@ impl Site {
         } else {
             Hold::Directory
         };
-        let indexes = Arc::new(Indexes::new(home.path(), folder, hold));
+        let indexes = Arc::new(Indexes::new(home.path(), hold));
         let known = KnownState::default();
         let around = |engine: Arc<dyn Engine>| -> Arc<dyn Engine> {
-            let marked = indexes.clone();
             let (before, after) = (known.commits(), known.commits());
             let noticed = NoticeEngine::new(
                 engine,
                 Box::new(move || {
                     before.fetch_add(1, Ordering::SeqCst);
-                    marked.ready().remove()
+                    Ok(())
                 }),
             );
             Arc::new(noticed.and_after(move || {
@@ -200,6 +195,7 @@ impl Site {
             past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
         };
+        parts.drop_mark_of_other_rows();
         Ok(Self(Arc::new(parts)))
     }
 
@@ -369,6 +365,25 @@ impl SiteParts {
             && let Err(problem) = self.mark_ready(stamp)
         {
             tracing::warn!(%problem, "marking the match index as ready");
+        }
+    }
+
+    /// Removes a mark whose index was made from other rows than those that are open: the engine was rebuilt since,
+    /// perhaps because they were damaged.
+    fn drop_mark_of_other_rows(&self) {
+        if self.store.is_read_only() {
+            return;
+        }
+        let Some(marked) = self.indexes.ready().read() else {
+            return;
+        };
+        let stamp = self
+            .store
+            .view()
+            .ok()
+            .and_then(|reader| crate::match_index::stamp_of(&reader).ok());
+        if stamp.is_some_and(|stamp| stamp != marked.stamp) {
+            self.indexes.ready().remove();
         }
     }
 
