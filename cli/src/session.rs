@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use starling_api::{SiteService, file_problem};
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::{ErrorCode, HEALTH_OPENING, Problem};
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -73,7 +73,7 @@ impl Session {
     ) -> Result<Arc<dyn SiteService>, Problem> {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
-            match self.daemon(step).await {
+            match self.open_daemon(step).await {
                 Ok(client) => return Ok(Arc::new(client)),
                 Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {}
                 Err(problem) => return Err(problem),
@@ -107,6 +107,26 @@ impl Session {
     /// `daemon_not_running`, or why its socket cannot be used.
     pub(crate) async fn daemon(&self, step: &Step) -> Result<Client, Problem> {
         Client::connect(self.socket(), step.clone()).await
+    }
+
+    /// The site's daemon, once its store is open. One that takes longer is returned too: it says how far it is.
+    ///
+    /// # Errors
+    /// As [`daemon`](Self::daemon), or the daemon does not say how it is.
+    pub(crate) async fn open_daemon(&self, step: &Step) -> Result<Client, Problem> {
+        let client = self.daemon(step).await?;
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match client.health().await {
+                Ok(health) if health.status == HEALTH_OPENING && Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Ok(_) => return Ok(client),
+                // The call itself may find a place.
+                Err(problem) if problem.code == ErrorCode::Busy => return Ok(client),
+                Err(problem) => return Err(problem),
+            }
+        }
     }
 
     /// Makes sure that no daemon runs, for work that needs the store to itself.

@@ -1,8 +1,8 @@
 //! A scan without opening the store: the index and the mark beside it are enough.
 //!
-//! Opening a large store takes longer than scanning does, and a command scans once. Where the mark is there
-//! ([`crate::match_index`]), nothing was committed since the index was made; where the configuration and the program
-//! also fold as those that wrote it did, the verdict is byte for byte the one that the open store would give.
+//! Opening a large store takes longer than scanning does, and a command scans once; a daemon scans so while it opens
+//! its store. If the log ends where the mark says ([`crate::match_index`]), and the configuration and the program fold
+//! as those that wrote it did, the verdict is byte for byte the one that the open store would give.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,17 +25,27 @@ pub fn scan_cold(
     documents: &ScanDocuments,
     params: &types::ScanParams,
 ) -> Option<ServiceResult<types::VerdictEnvelope>> {
+    let home = Home::open(home).ok()?;
+    let config = home.config(&Overrides::default()).ok()?;
+    scan_by_index(&home, &config, documents, params)
+}
+
+/// As [`scan_cold`], of a home that is open by a configuration that was read.
+pub(crate) fn scan_by_index(
+    home: &Home,
+    config: &Config,
+    documents: &ScanDocuments,
+    params: &types::ScanParams,
+) -> Option<ServiceResult<types::VerdictEnvelope>> {
     if params.as_of.is_some() {
         // The index knows the present only.
         return None;
     }
-    let home = Home::open(home).ok()?;
-    let config = home.config(&Overrides::default()).ok()?;
-    let (state, index) = ready_index(&home, &config)?;
+    let (state, index) = ready_index(home, config)?;
     let judge = Judge {
-        home: &home,
-        config: &config,
-        policies: &Policies::of(&home, &config),
+        home,
+        config,
+        policies: &Policies::of(home, config),
         kept_vex: &KeptVex::in_home(home.path()),
     };
     let judged = judge.scan(documents, params, &*index, &state.knowledge);
@@ -49,7 +59,7 @@ pub fn scan_cold(
 
 /// The index of what the site knows, with what else is known of it; none where only the open store can tell.
 pub(crate) fn ready_index(home: &Home, config: &Config) -> Option<(ReadyState, Arc<SiteIndex>)> {
-    let indexes = Indexes::new(home.path(), &home.store_path(), Hold::Directory);
+    let indexes = Indexes::new(home.path(), Hold::Directory);
     let state = indexes.ready().read()?;
     if state.folding != folding_of(home.chain(), config) {
         // The view has to be folded anew first.

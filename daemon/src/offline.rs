@@ -11,7 +11,7 @@ use crate::config::Overrides;
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
 use crate::match_index::{SiteIndex, stamp_of};
-use crate::opening::OpenAs;
+use crate::opening::{OpenAs, OpeningNews};
 use crate::service::{Site, store_problem};
 
 /// A site that is open for one command.
@@ -85,5 +85,5 @@ pub fn open_offline_on(
 ) -> Result<Offline, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
-    Site::open_on(engine, home, config, None).map(Offline)
+    Site::open_on(engine, home, config, None, &OpeningNews::new(false)).map(Offline)
 }

@@ -1,12 +1,12 @@
 //! Opening a site's store from its home: what is said meanwhile, and what to do when it fails.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::{ErrorCode, Opening, OpeningWork, Problem};
 use starling_store::disk::FolderDisk;
 use starling_store::engine::{ByteCount, Engine, EngineKind, UnknownEngine};
 use starling_store::log::LogAccess;
-use starling_store::{HomeStore, OpeningStep, ReplayProgress, SiteStore, StoreError, StoreParts};
+use starling_store::{HomeStore, OnProgress, OpeningStep, ReplayProgress, SiteStore, StoreError, StoreParts};
 
 use crate::config::Config;
 use crate::home::Home;
@@ -26,6 +26,91 @@ pub(crate) enum OpenAs {
     Repair,
 }
 
+/// What is under way while a store is opened, for whoever asks meanwhile.
+#[derive(Debug)]
+pub(crate) struct OpeningNews {
+    is_daemon: bool,
+    now: Mutex<Opening>,
+}
+
+impl OpeningNews {
+    /// Of a daemon, which logs it, or of a command, which prints it.
+    pub(crate) const fn new(is_daemon: bool) -> Self {
+        Self {
+            is_daemon,
+            now: Mutex::new(Opening {
+                work: OpeningWork::Opening,
+                groups: 0,
+                of_groups: 0,
+            }),
+        }
+    }
+
+    /// Notes a step that takes long.
+    pub(crate) fn step(&self, step: &OpeningStep) {
+        let text = step_text(step);
+        if self.is_daemon {
+            tracing::warn!("{text}");
+        } else {
+            // A command says on standard error what keeps it.
+            crate::logging::notice(&text);
+        }
+        let work = match step {
+            OpeningStep::Migrating => OpeningWork::Migrating,
+            OpeningStep::Rebuilding(_) => OpeningWork::Rebuilding,
+            OpeningStep::ReadOnly(_) => OpeningWork::Opening,
+        };
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Opening {
+            work,
+            groups: 0,
+            of_groups: 0,
+        };
+    }
+
+    /// Notes how far a replay is.
+    pub(crate) fn progress(&self, progress: ReplayProgress) {
+        if progress.groups.is_multiple_of(GROUPS_PER_LINE) {
+            tracing::info!(groups = progress.groups, of = progress.of, "replaying the log");
+        }
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.groups = progress.groups;
+        now.of_groups = progress.of;
+    }
+
+    /// Returns what is under way, in the API's words.
+    pub(crate) fn shown(&self) -> Opening {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what is under way, in a sentence.
+    pub(crate) fn text(&self) -> String {
+        let now = self.shown();
+        let work = match now.work {
+            OpeningWork::Opening => "the site's store is being opened",
+            OpeningWork::Migrating => "the site's store is being migrated",
+            OpeningWork::Rebuilding => "the engine is being rebuilt from the log",
+        };
+        if now.of_groups == 0 {
+            return work.to_owned();
+        }
+        let [done, all] = [now.groups, now.of_groups].map(in_thousands);
+        format!("{work}: {done} of {all} groups")
+    }
+}
+
+/// A number with commas between thousands.
+fn in_thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Says how the store of a home is opened.
 ///
 /// # Errors
@@ -34,7 +119,8 @@ pub(crate) fn home_store<'a>(
     home: &'a Home,
     config: &Config,
     how: OpenAs,
-    is_daemon: bool,
+    on_step: &'a (dyn Fn(&OpeningStep) + Sync),
+    progress: OnProgress<'a>,
     around: &'a dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
 ) -> Result<HomeStore<'a>, Problem> {
     let engine: EngineKind = config
@@ -50,8 +136,8 @@ pub(crate) fn home_store<'a>(
         past_damage: how == OpenAs::Repair,
         random_id: Arc::new(random_id),
         around,
-        on_step: if is_daemon { &log_step } else { &print_step },
-        progress: &log_progress,
+        on_step,
+        progress,
     })
 }
 
@@ -59,7 +145,11 @@ pub(crate) fn home_store<'a>(
 ///
 /// # Errors
 /// When the home cannot be read.
-pub(crate) fn parts_over(home: &Home, engine: Arc<dyn Engine>) -> Result<StoreParts<'static>, Problem> {
+pub(crate) fn parts_over<'a>(
+    home: &Home,
+    engine: Arc<dyn Engine>,
+    progress: OnProgress<'a>,
+) -> Result<StoreParts<'a>, Problem> {
     let disk = Arc::new(FolderDisk::new(home.path()));
     let is_made =
         SiteStore::is_made(disk.as_ref()).map_err(|error| store_problem("opening the store", &error))?;
@@ -71,7 +161,7 @@ pub(crate) fn parts_over(home: &Home, engine: Arc<dyn Engine>) -> Result<StorePa
         past_damage: false,
         salvaged: None,
         random_id: Arc::new(random_id),
-        progress: &log_progress,
+        progress,
     })
 }
 
@@ -100,22 +190,6 @@ fn step_text(step: &OpeningStep) -> String {
     }
 }
 
-fn log_step(step: &OpeningStep) {
-    let text = step_text(step);
-    tracing::warn!("{text}");
-}
-
-/// A command says on standard error what keeps it.
-fn print_step(step: &OpeningStep) {
-    crate::logging::notice(&step_text(step));
-}
-
-fn log_progress(progress: ReplayProgress) {
-    if progress.groups.is_multiple_of(GROUPS_PER_LINE) {
-        tracing::info!(groups = progress.groups, of = progress.of, "replaying the log");
-    }
-}
-
 /// The problem of a store that does not open.
 pub(crate) fn opening_problem(home: &Home, error: &StoreError) -> Problem {
     match error {
@@ -131,5 +205,26 @@ pub(crate) fn opening_problem(home: &Home, error: &StoreError) -> Problem {
              peers, which fill it; an older copy, or an empty store under the old keys, would sign a second history",
         ),
         error => store_problem("opening the store", error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_name_the_work_and_how_far_it_is() {
+        let news = OpeningNews::new(true);
+        assert_eq!(news.text(), "the site's store is being opened");
+        news.step(&OpeningStep::Rebuilding("it is missing".to_owned()));
+        news.progress(ReplayProgress {
+            groups: 512,
+            of: 12_048,
+        });
+        assert_eq!(
+            news.text(),
+            "the engine is being rebuilt from the log: 512 of 12,048 groups"
+        );
+        assert_eq!(news.shown().work, OpeningWork::Rebuilding);
     }
 }

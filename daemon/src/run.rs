@@ -5,19 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError, SiteService};
+use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError};
 use starling_api_types::{ErrorCode, Problem};
-use starling_store::engine::Engine;
+use starling_store::engine::{Engine, HomeLock};
 use starling_store::{SharedReplica, StoreError};
 use starling_sync::{Settings, SyncEngine};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Overrides};
 use crate::home::{Home, error_chain};
 use crate::home_problem::{config_problem, home_problem};
 use crate::net::{self, NetError};
-use crate::service::{Site, store_problem};
+use crate::opening::{OpenAs, OpeningNews};
+use crate::service::{OpeningSite, Site, store_problem, take_lock};
 use crate::small_file;
 use crate::sync_task::{Dials, SyncTask};
 
@@ -32,6 +34,9 @@ const INDEX_PATIENCE: Duration = Duration::from_secs(60);
 const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How often the engine is made durable where something was committed since.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long the API's last answers may take of a site that is not open.
+const GRACE_BEFORE_OPEN: Duration = Duration::from_secs(3);
 
 /// Why the daemon could not run.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +60,8 @@ impl From<Problem> for RunError {
 
 /// Runs the site in `home` until SIGTERM or SIGINT, or until `stop` is cancelled.
 ///
-/// Ready means: the store is open and whole, the API answers. It is said in the log and by the socket.
+/// The API answers before the store is open: scans by the match index, its health with progress, and `busy` to other
+/// calls. Ready means that the store is open and whole; the log says so, and health is `ok`.
 ///
 /// # Errors
 /// [`RunError`] before it is ready; after that it runs until it is stopped.
@@ -89,15 +95,154 @@ async fn run_with(
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");
 
-    let site = {
-        let (home, config) = (home.clone(), config.clone());
-        let opened = tokio::task::spawn_blocking(move || match engine {
-            Some(engine) => Site::open_on(engine, home, config, Some(started)),
-            None => Site::open(home, config, Some(started)),
+    // Taken before the socket, which a daemon that has the lock may be about to open.
+    let seam = match engine {
+        Some(engine) => Seam::Engine(engine),
+        None => Seam::Home(take_lock(&home)?),
+    };
+    let news = Arc::new(OpeningNews::new(true));
+    let service = OpeningSite::new(home.clone(), config.clone(), started, news.clone());
+    let daemon = Daemon {
+        service: Arc::new(service),
+        home,
+        config,
+        started,
+        stop,
+    };
+    let mut tasks = Vec::new();
+    let ran = daemon.run(seam, news, &mut tasks).await;
+    daemon.stop.cancel();
+    let ended = futures::future::join_all(tasks);
+    match &ran {
+        Ok(Some(_)) => drop(ended.await),
+        // Nobody waits for an answer that takes long of a site that did not open.
+        _ => drop(tokio::time::timeout(GRACE_BEFORE_OPEN, ended).await),
+    }
+    if let Some(site) = ran? {
+        let parts = site.0.clone();
+        let _ = tokio::task::spawn_blocking(move || {
+            parts.leave_ready();
+            parts.stop_cleanly();
         })
         .await;
-        opened.map_err(|panic| Problem::internal("opening the site", panic))??
-    };
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What a site is opened over.
+enum Seam {
+    /// The caller's engine.
+    Engine(Arc<dyn Engine>),
+    /// The engine in the home that is locked.
+    Home(HomeLock),
+}
+
+/// What a daemon runs with from its start.
+struct Daemon {
+    service: Arc<OpeningSite>,
+    home: Home,
+    config: Config,
+    started: Instant,
+    stop: CancellationToken,
+}
+
+impl Daemon {
+    /// Runs until it is to stop; gives the site, if it was opened. `tasks` are those that end once `stop` is
+    /// cancelled.
+    async fn run(
+        &self,
+        seam: Seam,
+        news: Arc<OpeningNews>,
+        tasks: &mut Vec<JoinHandle<()>>,
+    ) -> Result<Option<Site>, RunError> {
+        let mut stopping = std::pin::pin!(wait_for_stop(&self.stop));
+        self.start_api(tasks).await?;
+        let opening = self.start_opening(seam, news)?;
+        let site = tokio::select! {
+            // A thread that is at it ends with the process: what it did is in the log, or is done again.
+            () = &mut stopping => {
+                tracing::info!("stopping before the site is open");
+                return Ok(None);
+            }
+            opened = opening => opened.map_err(|panic| Problem::internal("opening the site", panic))??,
+        };
+        self.service.open(site.clone());
+        let (stop_sync, stopped) = watch::channel(false);
+        if self.config.federation.enabled {
+            let sync = start_sync(&site, &self.config, Settings::default(), stopped)?;
+            tasks.push(tokio::spawn(sync));
+        } else {
+            tracing::info!("federation is off: peers are neither listened for nor dialled");
+        }
+        let keeping = housekeeping(site.clone(), self.config.clone(), self.stop.clone());
+        tasks.push(tokio::spawn(keeping));
+        tasks.push(tokio::spawn(keep_index(site.clone(), self.stop.clone())));
+        tracing::info!(
+            socket = %self.home.socket_path().display(),
+            engine = site.0.store.engine().name(),
+            ready_after_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "ready"
+        );
+        stopping.await;
+        tracing::info!("stopping");
+        let _ = stop_sync.send(true);
+        Ok(Some(site))
+    }
+
+    /// Opens the API's listeners and serves them.
+    async fn start_api(&self, tasks: &mut Vec<JoinHandle<()>>) -> Result<(), RunError> {
+        let options = ApiOptions {
+            max_bundle_bytes: self.config.federation.import.max_bundle_size.0,
+            spool_dir: self.home.path().to_owned(),
+        };
+        let api = Api::new(self.service.clone(), options, self.stop.child_token());
+        let socket = starling_api::bind_unix(&self.home.socket_path()).await?;
+        if let Some(listen) = &self.config.api.listen {
+            let address = listen
+                .parse()
+                .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("api.listen: {error}")))?;
+            let listener = starling_api::bind_tcp(address).await?;
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(%address, "API listening on TCP");
+            }
+            let access = Access::loopback(admin_token(&self.config)?);
+            tasks.push(tokio::spawn(starling_api::serve_tcp(
+                api.clone(),
+                listener,
+                access,
+            )));
+        }
+        tasks.push(tokio::spawn(starling_api::serve_unix(api, socket)));
+        Ok(())
+    }
+
+    /// Opens the site on a thread of its own, which keeps neither the runtime nor the process from ending.
+    fn start_opening(
+        &self,
+        seam: Seam,
+        news: Arc<OpeningNews>,
+    ) -> Result<oneshot::Receiver<Result<Site, Problem>>, Problem> {
+        let (home, config, started) = (self.home.clone(), self.config.clone(), Some(self.started));
+        let (send, opened) = oneshot::channel();
+        let open = move || {
+            let site = match seam {
+                Seam::Engine(engine) => Site::open_on(engine, home, config, started, &news)?,
+                Seam::Home(lock) => Site::open_holding(lock, home, config, started, OpenAs::Existing, &news)?,
+            };
+            sign_first_heads(&site)?;
+            Ok(site)
+        };
+        std::thread::Builder::new()
+            .name("opening".to_owned())
+            .spawn(move || drop(send.send(open())))
+            .map_err(|error| Problem::internal("starting a thread to open the site", error))?;
+        Ok(opened)
+    }
+}
+
+/// Signs the site's heads for the first time since the start.
+fn sign_first_heads(site: &Site) -> Result<(), Problem> {
     match site.0.sign_heads() {
         Ok(()) => {}
         // It can still serve, relay and scan; only its own log must not go on.
@@ -108,71 +253,8 @@ async fn run_with(
         Err(error) if error.is_no_room() => {
             tracing::error!(error = %error_chain(&error), "reads and scans go on, nothing is written: free some space");
         }
-        Err(error) => return Err(store_problem("signing the site's heads", &error).into()),
+        Err(error) => return Err(store_problem("signing the site's heads", &error)),
     }
-
-    let service: Arc<dyn SiteService> = Arc::new(site.clone());
-    let options = ApiOptions {
-        max_bundle_bytes: config.federation.import.max_bundle_size.0,
-        spool_dir: home.path().to_owned(),
-    };
-    let api = Api::new(service, options, stop.child_token());
-    let socket = starling_api::bind_unix(&home.socket_path()).await?;
-    let mut tasks = Vec::new();
-    if let Some(listen) = &config.api.listen {
-        let address = listen
-            .parse()
-            .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("api.listen: {error}")))?;
-        let listener = starling_api::bind_tcp(address).await?;
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, "API listening on TCP");
-        }
-        let access = Access::loopback(admin_token(&config)?);
-        tasks.push(tokio::spawn(starling_api::serve_tcp(
-            api.clone(),
-            listener,
-            access,
-        )));
-    }
-    let (stop_sync, stopped) = watch::channel(false);
-    if config.federation.enabled {
-        tasks.push(tokio::spawn(start_sync(
-            &site,
-            &config,
-            Settings::default(),
-            stopped,
-        )?));
-    } else {
-        tracing::info!("federation is off: peers are neither listened for nor dialled");
-    }
-    tasks.push(tokio::spawn(housekeeping(
-        site.clone(),
-        config.clone(),
-        stop.clone(),
-    )));
-    tasks.push(tokio::spawn(keep_index(site.clone(), stop.clone())));
-    tasks.push(tokio::spawn(starling_api::serve_unix(api, socket)));
-    tracing::info!(
-        socket = %home.socket_path().display(),
-        engine = site.0.store.engine().name(),
-        ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "ready"
-    );
-
-    wait_for_stop(&stop).await;
-    tracing::info!("stopping");
-    stop.cancel();
-    let _ = stop_sync.send(true);
-    for task in tasks {
-        let _ = task.await;
-    }
-    let parts = site.0.clone();
-    let _ = tokio::task::spawn_blocking(move || {
-        parts.leave_ready();
-        parts.stop_cleanly();
-    })
-    .await;
-    tracing::info!("stopped");
     Ok(())
 }
 

@@ -152,6 +152,7 @@ impl SiteService for FakeSite {
             version: "0".to_owned(),
             site_id: slug("site-a"),
             uptime_ms: 1,
+            opening: None,
         })
     }
 

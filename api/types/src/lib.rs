@@ -58,7 +58,7 @@ pub use scan::{FailOn, ScanParams, VerdictEnvelope};
 pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
-pub use status::{FeedStatus, Health, Lane, PeerStatus, Position, Status, StoreStatus};
+pub use status::{FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, Status, StoreStatus};
 pub use sync::{SyncSite, SyncStatus};
 pub use text::{Cursor, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
 pub use time::{Timestamp, TimestampError};

@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 /// Answer of `GET /api/v1/health`: holds nothing that an unauthorised caller may not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok` once the site answers scans, else `starting` or `stopping`.
+    /// `ok` once the site is open and answers every call, `opening` before.
     #[schema(example = "ok")]
     pub status: String,
     /// The program's version.
@@ -19,6 +19,36 @@ pub struct Health {
     pub site_id: SiteSlug,
     /// Milliseconds since the daemon started; 0 when there is none.
     pub uptime_ms: u64,
+    /// Progress of opening the site; absent once it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Opening>,
+}
+
+/// Status of a site whose store is not open yet.
+pub const HEALTH_OPENING: &str = "opening";
+
+/// Progress of opening a site's store. Scans are answered meanwhile if the match index is current; other calls are
+/// refused as `busy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Opening {
+    /// What is done.
+    pub work: OpeningWork,
+    /// Groups of the log that are done.
+    pub groups: u64,
+    /// Groups of the log in all; 0 while that is not known.
+    pub of_groups: u64,
+}
+
+/// What opening a site's store takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OpeningWork {
+    /// The engine is opened, and follows the end of the log.
+    Opening,
+    /// A store of an older version is migrated.
+    Migrating,
+    /// The engine is rebuilt from the log.
+    Rebuilding,
 }
 
 /// The lane of a log.

@@ -28,7 +28,11 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) async fn run(&self, session: &Session) -> Outcome {
-        let mut events = session.daemon(&Step::silent()).await?.events(self.after).await?;
+        let mut events = session
+            .open_daemon(&Step::silent())
+            .await?
+            .events(self.after)
+            .await?;
         while let Some(record) = events.next().await {
             let record = record?;
             let mut line = if session.json() {

@@ -269,7 +269,13 @@ impl Scan {
             fail_on_unused: self.fail_on_unused && self.sboms.len() == 1,
         };
         let judged = match session.daemon(step).await {
-            Ok(daemon) => daemon.scan(documents, params).await,
+            Ok(daemon) => match daemon.scan(documents.clone(), params.clone()).await {
+                // Its store is being opened, and the index alone does not answer.
+                Err(problem) if problem.code == ErrorCode::Busy => {
+                    session.open_daemon(step).await?.scan(documents, params).await
+                }
+                judged => judged,
+            },
             Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {
                 match scan_cold(session.home(), &documents, &params) {
                     Some(judged) => judged,

@@ -2,8 +2,8 @@
 //!
 //! Two files. `match.idx` in the site's folder is the index ([`starling_scanner::index`]); its stamp says which
 //! knowledge it was made from, so one that is behind is seen to be, and one that is missing or damaged is made
-//! anew. `scan.ready` in the store's folder ([`ready`]) is there only while nothing was committed since it was
-//! written: it lets a command scan without opening the store. The first commit takes it away durably.
+//! anew. `scan.ready` beside it ([`ready`]) lets a scan use the index without opening the store: it names the
+//! position in the log up to which the index is complete, and applies only if the log ends there.
 //!
 //! The view stays the truth: where there is no index for what it shows, scans read the view.
 
@@ -52,11 +52,11 @@ pub(crate) struct Indexes {
 }
 
 impl Indexes {
-    /// Those of the site in `home`, whose store is in `store`.
-    pub(crate) fn new(home: &Path, store: &Path, hold: Hold) -> Self {
+    /// Those of the site in `home`.
+    pub(crate) fn new(home: &Path, hold: Hold) -> Self {
         Self {
             path: Some(home.join(INDEX_FILE)),
-            ready: Ready::in_folder(store),
+            ready: Ready::in_home(home),
             hold,
             newest: Mutex::default(),
             building: AtomicBool::new(false),
@@ -68,7 +68,7 @@ impl Indexes {
     pub(crate) fn nowhere() -> Self {
         Self {
             path: None,
-            ready: Ready::in_folder(Path::new("")),
+            ready: Ready::nowhere(),
             hold: Hold::Directory,
             newest: Mutex::default(),
             building: AtomicBool::new(false),
@@ -76,7 +76,7 @@ impl Indexes {
         }
     }
 
-    /// The mark that nothing was committed since.
+    /// The mark of where in the log the index is complete.
     pub(crate) fn ready(&self) -> &Ready {
         &self.ready
     }
@@ -193,7 +193,7 @@ mod tests {
     fn what_is_no_index_is_as_good_as_none_and_can_be_discarded() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(INDEX_FILE), b"not an index").unwrap();
-        let indexes = Indexes::new(home.path(), home.path(), Hold::Screens);
+        let indexes = Indexes::new(home.path(), Hold::Screens);
         assert!(indexes.find(&[0; 32]).is_none());
         indexes.discard();
         assert!(!home.path().join(INDEX_FILE).exists());

@@ -1,14 +1,13 @@
 //! The mark that a scan may go by the index without opening the store.
 //!
-//! It holds what a verdict needs besides the index, and is there only while the store is what it was when the
-//! mark was written: before the store's first change it is removed, and the removal is durable before the
-//! change can be. It lies in the store's own folder, so that a store put back from a backup brings its own mark
-//! or none.
+//! It holds what a verdict needs besides the index, and the position in the log up to which that is so. A position's
+//! hash covers every group before it, so a reader that finds the log's end elsewhere knows that the mark is behind,
+//! also after a backup was put back: no commit has to remove it. It lies in the site's folder and not in the
+//! engine's, so that scans use it while the engine is rebuilt.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use starling_documents::mutes::Mutes;
@@ -16,7 +15,7 @@ use starling_policy::{KnowledgeState, SourceCheck};
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_store::log::LogPosition;
 
-/// The mark's file in the store's folder.
+/// The mark's file in the site's folder.
 const READY_FILE: &str = "scan.ready";
 /// Largest mark, in bytes: a few hundred sources and some ten thousand mutes. Where there is more there is no mark.
 const MAX_READY_BYTES: u64 = 8 * 1024 * 1024;
@@ -56,22 +55,24 @@ fn hash_of(content: &[u8]) -> [u8; 32] {
     blake3::derive_key("starling 2026-11 v3 scan.ready", content)
 }
 
-/// The mark of one store.
+/// The mark of one site.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// None for a store without files, which no other process can ask for.
+    /// None for a site that keeps nothing.
     path: Option<PathBuf>,
-    /// Whether the file may be there: it is removed once, not before every commit.
-    may_be_there: Mutex<bool>,
 }
 
 impl Ready {
-    /// The mark of the store in `folder`; an empty path is a store without files.
-    pub(crate) fn in_folder(folder: &Path) -> Self {
+    /// The mark of the site in `home`.
+    pub(crate) fn in_home(home: &Path) -> Self {
         Self {
-            path: (!folder.as_os_str().is_empty()).then(|| folder.join(READY_FILE)),
-            may_be_there: Mutex::new(true),
+            path: Some(home.join(READY_FILE)),
         }
+    }
+
+    /// The mark of a site that keeps nothing.
+    pub(crate) const fn nowhere() -> Self {
+        Self { path: None }
     }
 
     /// Reads the mark; none if there is none, or it is not whole.
@@ -140,41 +141,16 @@ impl Ready {
         if bytes.len() as u64 > MAX_READY_BYTES {
             return Ok(());
         }
-        let mut may_be_there = self.may_be_there.lock().unwrap_or_else(PoisonError::into_inner);
-        *may_be_there = true;
         let new = path.with_extension("new");
         std::fs::write(&new, &bytes)?;
         std::fs::rename(&new, path)
     }
 
-    /// Takes the mark away before the store changes.
-    ///
-    /// # Errors
-    /// If it cannot be removed durably: then the store must not change.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        let mut may_be_there = self.may_be_there.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*may_be_there {
-            return Ok(());
+    /// Removes the mark, if that is possible.
+    pub(crate) fn remove(&self) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
         }
-        let is_gone = |error: &io::Error| {
-            use io::ErrorKind::{NotADirectory, NotFound};
-            matches!(error.kind(), NotFound | NotADirectory)
-        };
-        match std::fs::remove_file(path) {
-            Err(error) if !is_gone(&error) => return Err(error),
-            // Also of one that is gone: whoever removed it may have ended before that was durable.
-            _ => {}
-        }
-        match path.parent().map(File::open) {
-            Some(Err(error)) if !is_gone(&error) => return Err(error),
-            Some(Ok(folder)) => folder.sync_all()?,
-            _ => {}
-        }
-        *may_be_there = false;
-        Ok(())
     }
 }
 
@@ -203,32 +179,29 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_read_as_written_and_gone_once_removed() {
+    fn mark_is_read_as_written_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let ready = Ready::in_folder(folder.path());
+        let ready = Ready::in_home(folder.path());
         assert_eq!(ready.read(), None);
         ready.write(&state()).unwrap();
-        assert_eq!(Ready::in_folder(folder.path()).read(), Some(state()));
-        ready.remove().unwrap();
-        ready.remove().unwrap();
+        assert_eq!(Ready::in_home(folder.path()).read(), Some(state()));
+        ready.remove();
+        ready.remove();
         assert_eq!(ready.read(), None);
-        ready.write(&state()).unwrap();
-        ready.remove().unwrap();
-        assert_eq!(ready.read(), None, "removed again after it was written again");
     }
 
     #[test]
-    fn a_store_without_files_has_no_mark() {
-        let ready = Ready::in_folder(Path::new(""));
+    fn site_that_keeps_nothing_has_no_mark() {
+        let ready = Ready::nowhere();
         ready.write(&state()).unwrap();
         assert_eq!(ready.read(), None);
-        ready.remove().unwrap();
+        ready.remove();
     }
 
     #[test]
     fn a_mark_that_is_not_whole_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let ready = Ready::in_folder(folder.path());
+        let ready = Ready::in_home(folder.path());
         ready.write(&state()).unwrap();
         let path = folder.path().join(READY_FILE);
         let whole = std::fs::read(&path).unwrap();

@@ -46,7 +46,9 @@ impl Running {
         let home = Home::open(folder.path()).unwrap();
         let settings = vec![("network.listen".to_owned(), format!("[{listen:?}]"))];
         let config = home.config(&Overrides { settings }).unwrap();
-        let site = Site::open_on(engine.clone(), home, config.clone(), Some(Instant::now())).unwrap();
+        let news = crate::opening::OpeningNews::new(true);
+        let started = Some(Instant::now());
+        let site = Site::open_on(engine.clone(), home, config.clone(), started, &news).unwrap();
         site.0.sign_heads().unwrap();
         let (stop, stopped) = watch::channel(false);
         // As a daemon's, but it loses patience sooner.

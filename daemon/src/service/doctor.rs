@@ -18,6 +18,7 @@ impl SiteParts {
         };
         let diagnosis = treated.map_err(|error| store_problem("examining the store", &error))?;
         if request.rebuild || request.repair {
+            self.drop_mark_of_other_rows();
             self.changed();
         }
         let checks = diagnosis

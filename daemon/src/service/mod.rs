@@ -19,6 +19,7 @@ mod feeds;
 mod known;
 mod mute_check;
 mod mutes;
+mod opening;
 mod problem;
 mod rehearsal;
 mod scan;
@@ -37,8 +38,8 @@ use starling_api::{
 use starling_api_types as types;
 use starling_api_types::Problem;
 use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
-use starling_store::engine::{Engine, NoticeEngine};
-use starling_store::{SiteStore, ViewReader};
+use starling_store::engine::{Engine, HomeLock, NoticeEngine};
+use starling_store::{OpeningStep, ReplayProgress, SiteStore, StoreError, ViewReader};
 use tokio::sync::watch;
 
 use crate::clock::now;
@@ -47,13 +48,14 @@ use crate::gate::Gate;
 use crate::home::Home;
 use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
-use crate::opening::OpenAs;
+use crate::opening::{OpenAs, OpeningNews};
 use crate::policies::Policies;
 use crate::sync_task::SyncBoard;
 use crate::vex_kept::KeptVex;
 use known::KnownState;
 
 pub use self::explain::shown_explanation;
+pub(crate) use self::opening::OpeningSite;
 pub(crate) use self::problem::store_problem;
 pub(crate) use self::scan::Judge;
 pub(crate) use self::view_knowledge::{KEV_SOURCE, ViewKnowledge};
@@ -113,11 +115,28 @@ impl Site {
         started: Option<Instant>,
         how: OpenAs,
     ) -> Result<Self, Problem> {
-        let folder = home.store_path();
-        Self::assemble(home, config, started, &folder, |home, config, options, around| {
-            let opening = crate::opening::home_store(home, config, how, started.is_some(), around)?;
-            opening
-                .open(home.chain(), options)
+        let news = OpeningNews::new(started.is_some());
+        let lock = take_lock(&home)?;
+        Self::open_holding(lock, home, config, started, how, &news)
+    }
+
+    /// As [`open_as`](Self::open_as), under the home's lock; `news` hears what it takes.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the operator.
+    pub(crate) fn open_holding(
+        lock: HomeLock,
+        home: Home,
+        config: Config,
+        started: Option<Instant>,
+        how: OpenAs,
+        news: &OpeningNews,
+    ) -> Result<Self, Problem> {
+        Self::assemble(home, config, started, |home, config, options, around| {
+            let on_step = |step: &OpeningStep| news.step(step);
+            let progress = |progress: ReplayProgress| news.progress(progress);
+            crate::opening::home_store(home, config, how, &on_step, &progress, around)?
+                .open_holding(lock, home.chain(), options)
                 .map_err(|error| crate::opening::opening_problem(home, &error))
         })
     }
@@ -131,22 +150,21 @@ impl Site {
         home: Home,
         config: Config,
         started: Option<Instant>,
+        news: &OpeningNews,
     ) -> Result<Self, Problem> {
-        let folder = engine.path().to_owned();
-        Self::assemble(home, config, started, &folder, |home, _, options, around| {
-            let parts = crate::opening::parts_over(home, around(engine))?;
+        Self::assemble(home, config, started, |home, _, options, around| {
+            let progress = |progress: ReplayProgress| news.progress(progress);
+            let parts = crate::opening::parts_over(home, around(engine), &progress)?;
             SiteStore::open(&parts, home.chain(), options)
                 .map_err(|error| crate::opening::opening_problem(home, &error))
         })
     }
 
-    /// Puts a site together around the store that `open` gives. `folder` is the engine's: empty for one without
-    /// files, whose mark then lies nowhere.
+    /// Puts a site together around the store that `open` gives.
     fn assemble(
         home: Home,
         config: Config,
         started: Option<Instant>,
-        folder: &std::path::Path,
         open: impl FnOnce(
             &Home,
             &Config,
@@ -159,16 +177,15 @@ impl Site {
         } else {
             Hold::Directory
         };
-        let indexes = Arc::new(Indexes::new(home.path(), folder, hold));
+        let indexes = Arc::new(Indexes::new(home.path(), hold));
         let known = KnownState::default();
         let around = |engine: Arc<dyn Engine>| -> Arc<dyn Engine> {
-            let marked = indexes.clone();
             let (before, after) = (known.commits(), known.commits());
             let noticed = NoticeEngine::new(
                 engine,
                 Box::new(move || {
                     before.fetch_add(1, Ordering::SeqCst);
-                    marked.ready().remove()
+                    Ok(())
                 }),
             );
             Arc::new(noticed.and_after(move || {
@@ -200,6 +217,7 @@ impl Site {
             past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
         };
+        parts.drop_mark_of_other_rows();
         Ok(Self(Arc::new(parts)))
     }
 
@@ -213,6 +231,15 @@ impl Site {
             .await
             .unwrap_or_else(|panic| Err(Problem::internal("carrying out a call", panic)))
     }
+}
+
+/// Takes a home's lock.
+///
+/// # Errors
+/// `store_locked` if another process has it.
+pub(crate) fn take_lock(home: &Home) -> Result<HomeLock, Problem> {
+    HomeLock::take(home.path())
+        .map_err(|error| crate::opening::opening_problem(home, &StoreError::from(error)))
 }
 
 /// Ends the use of a site by a command.
@@ -369,6 +396,25 @@ impl SiteParts {
             && let Err(problem) = self.mark_ready(stamp)
         {
             tracing::warn!(%problem, "marking the match index as ready");
+        }
+    }
+
+    /// Removes a mark whose index was made from other rows than those that are open: the engine was rebuilt since,
+    /// perhaps because they were damaged.
+    fn drop_mark_of_other_rows(&self) {
+        if self.store.is_read_only() {
+            return;
+        }
+        let Some(marked) = self.indexes.ready().read() else {
+            return;
+        };
+        let stamp = self
+            .store
+            .view()
+            .ok()
+            .and_then(|reader| crate::match_index::stamp_of(&reader).ok());
+        if stamp.is_some_and(|stamp| stamp != marked.stamp) {
+            self.indexes.ready().remove();
         }
     }
 

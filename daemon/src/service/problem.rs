@@ -157,7 +157,7 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
             Problem::new(ErrorCode::FileAccess, detail).hint(
                 "opening the store writes to its folder, its lock at least: let this user write there, or copy the \
                  site's folder to where it can. Only a scan needs no writing, where a daemon that ended has left its \
-                 index of the very same knowledge (`match.idx`, and `scan.ready` beside the store)",
+                 index of the very same knowledge (`match.idx` and `scan.ready`)",
             )
         }
         EngineError::Io { .. } => Problem::new(ErrorCode::FileAccess, detail),

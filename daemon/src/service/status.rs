@@ -16,6 +16,7 @@ impl SiteParts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             site_id: self.home.chain().slug().into(),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
+            opening: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod imports;
 mod indexes;
 mod lookup;
 mod mutes;
+mod opening;
 mod past;
 mod scans;
 mod stores;

@@ -1,7 +1,6 @@
 //! Stores that are gone, damaged or full.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use starling_api_types::ErrorCode;
@@ -11,6 +10,7 @@ use starling_store::engine::{ByteCount, Engine, FaultPlan, MemoryEngine};
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, advisory};
+use crate::opening::ask;
 
 #[test]
 fn a_site_that_lost_its_store_does_not_begin_anew() {
@@ -88,7 +88,7 @@ fn a_site_on_a_full_disk_starts_and_answers_and_refuses_what_it_cannot_write() {
             let (home, stop) = (home.clone(), stop.clone());
             async move { run_on(shared, &home, &overrides, stop).await }
         });
-        while UnixStream::connect(&socket).is_err() && !daemon.is_finished() {
+        while ask(&socket, "GET", "/status", b"").0 != 200 && !daemon.is_finished() {
             tokio::task::yield_now().await;
         }
         stop.cancel();

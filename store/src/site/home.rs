@@ -67,6 +67,19 @@ impl HomeStore<'_> {
     /// [`StoreError`]: the home is in use, the log is missing or lost groups, another site's store.
     pub fn open(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
         let lock = HomeLock::take(self.home)?;
+        self.open_holding(lock, chain, options)
+    }
+
+    /// As [`open`](Self::open), under the home's lock that the caller took.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for a home in use.
+    pub fn open_holding(
+        &self,
+        lock: HomeLock,
+        chain: &CertificateChain,
+        options: &SiteOptions<'_>,
+    ) -> Result<SiteStore, StoreError> {
         match self.open_locked(chain, options) {
             Err(error) if error.is_no_room() && !self.is_new && SiteStore::is_made(self.disk().as_ref())? => {
                 (self.on_step)(&OpeningStep::ReadOnly(crate::error::chain(&error)));

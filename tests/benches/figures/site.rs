@@ -169,7 +169,8 @@ impl Daemon {
     }
 
     fn answers(&self) -> bool {
-        Request::get("/health")
+        // Health is answered before the site is open.
+        Request::get("/status")
             .unix(&self.socket)
             .is_ok_and(|answer| answer.status == 200)
     }

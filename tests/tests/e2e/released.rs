@@ -222,7 +222,7 @@ fn home_of_a_release_answers_without_its_indexes() {
     let bench = bench();
     for engine in ENGINES {
         let home = Home::unpack(bench.path(), engine);
-        for index in ["match.idx", "store/scan.ready"] {
+        for index in ["match.idx", "scan.ready", "store/scan.ready"] {
             let _ = std::fs::remove_file(home.path.join(index));
         }
         home.expect_verdicts();

@@ -108,7 +108,7 @@ fn index(site: &Site) -> PathBuf {
 }
 
 fn mark(site: &Site) -> PathBuf {
-    site.home().join("store/scan.ready")
+    site.home().join("scan.ready")
 }
 
 #[test]

@@ -39,7 +39,7 @@ const DEFAULT_ROUNDS: u32 = 500;
 /// Where acknowledged data and what follows from it lie.
 const PLACES: [&str; 3] = ["log", "packs", "store"];
 /// Files that a scan answers from when they are there.
-const INDEXES: [&str; 2] = ["match.idx", "store/scan.ready"];
+const INDEXES: [&str; 2] = ["match.idx", "scan.ready"];
 /// A file that only excludes other processes and holds nothing.
 const LOCK: &str = "LOCK";
 

@@ -1,0 +1,148 @@
+//! The site as a service while its store is being opened: scans use the match index, other calls are told what is
+//! under way.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use starling_api::{
+    ByteStream, EventStream, ExportedBundle, ScanDocuments, ServiceResult, SiteService, Upload,
+};
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, Problem};
+
+use super::Site;
+use crate::cold::scan_by_index;
+use crate::config::Config;
+use crate::home::Home;
+use crate::opening::OpeningNews;
+
+/// A site whose store may not be open yet.
+pub(crate) struct OpeningSite {
+    opened: OnceLock<Site>,
+    home: Home,
+    config: Config,
+    started: Instant,
+    news: Arc<OpeningNews>,
+}
+
+impl OpeningSite {
+    /// A site in `home` that `news` reports on until it is open.
+    pub(crate) fn new(home: Home, config: Config, started: Instant, news: Arc<OpeningNews>) -> Self {
+        Self {
+            opened: OnceLock::new(),
+            home,
+            config,
+            started,
+            news,
+        }
+    }
+
+    /// Hands every call to the site from now on.
+    pub(crate) fn open(&self, site: Site) {
+        // It is opened once.
+        let _ = self.opened.set(site);
+    }
+
+    fn opened(&self) -> ServiceResult<&Site> {
+        self.opened.get().ok_or_else(|| self.busy())
+    }
+
+    fn busy(&self) -> Problem {
+        Problem::new(ErrorCode::Busy, self.news.text())
+            .hint("try again in a moment; scans are answered meanwhile if the match index is current")
+    }
+
+    async fn scan_meanwhile(
+        &self,
+        documents: ScanDocuments,
+        params: types::ScanParams,
+    ) -> ServiceResult<types::VerdictEnvelope> {
+        let (home, config) = (self.home.clone(), self.config.clone());
+        let work = {
+            let (documents, params) = (documents.clone(), params.clone());
+            move || scan_by_index(&home, &config, &documents, &params)
+        };
+        let judged = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|panic| Problem::internal("carrying out a call", panic))?;
+        match judged {
+            Some(judged) => judged,
+            // It may be open by now.
+            None => self.opened()?.scan(documents, params).await,
+        }
+    }
+}
+
+/// Implements the service by handing the listed methods to the open site.
+macro_rules! once_open {
+    ($($method:ident($($name:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl SiteService for OpeningSite {
+            async fn health(&self) -> ServiceResult<types::Health> {
+                if let Some(site) = self.opened.get() {
+                    return site.health().await;
+                }
+                Ok(types::Health {
+                    status: types::HEALTH_OPENING.to_owned(),
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    site_id: self.home.chain().slug().into(),
+                    uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    opening: Some(self.news.shown()),
+                })
+            }
+
+            async fn scan(
+                &self,
+                documents: ScanDocuments,
+                params: types::ScanParams,
+            ) -> ServiceResult<types::VerdictEnvelope> {
+                match self.opened.get() {
+                    Some(site) => site.scan(documents, params).await,
+                    None => self.scan_meanwhile(documents, params).await,
+                }
+            }
+
+            async fn make_ready_to_scan(&self) {
+                if let Some(site) = self.opened.get() {
+                    site.make_ready_to_scan().await;
+                }
+            }
+
+            $(async fn $method(&self, $($name: $type),*) -> ServiceResult<$answer> {
+                self.opened()?.$method($($name),*).await
+            })*
+        }
+    };
+}
+
+once_open! {
+    status() -> types::Status;
+    explain(query: types::ExplainQuery) -> types::Explanation;
+    vex() -> types::VexList;
+    add_vex(document: bytes::Bytes) -> types::VexEntry;
+    vex_document(hash: &types::VexHash) -> ByteStream;
+    remove_vex(hash: &types::VexHash) -> types::VexRemoved;
+    advisory(name: &str, query: types::AdvisoryQuery) -> types::AdvisoryLookup;
+    advisories(query: types::AdvisoryListQuery) -> types::AdvisoryPage;
+    dump(query: types::DumpQuery) -> ByteStream;
+    sites() -> types::SiteList;
+    site(site: &types::SiteSlug) -> types::Site;
+    add_site(site: types::SiteAdd) -> types::Site;
+    change_site(site: &types::SiteSlug, change: types::SiteChange) -> types::Site;
+    remove_site(site: &types::SiteSlug) -> types::Site;
+    site_history(site: &types::SiteSlug) -> types::SiteHistory;
+    site_status(site: &types::SiteSlug) -> types::SiteStatus;
+    mutes(query: types::MuteListQuery) -> types::MuteList;
+    mute(id: &str) -> types::Mute;
+    add_mute(mute: types::MuteAdd) -> types::MuteAdded;
+    remove_mute(id: &str, removal: types::MuteRemove) -> types::Mute;
+    sync_status() -> types::SyncStatus;
+    import_bundle(bundle: Upload, params: types::ImportParams) -> types::ImportReport;
+    export_bundle(request: types::ExportRequest) -> ExportedBundle;
+    inspect_bundle(bundle: Upload) -> types::BundleInfo;
+    validate_bundle(bundle: Upload) -> types::BundleValidation;
+    import_feed(source: types::SourceName, input: Upload, options: types::FeedImportOptions) -> types::FeedImportReport;
+    events(after: Option<types::EventId>) -> EventStream;
+    doctor(request: types::DoctorRequest) -> types::DoctorReport;
+}
