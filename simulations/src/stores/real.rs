@@ -84,6 +84,7 @@ impl RealStore {
             access: LogAccess::Write,
             is_new: openings == 1,
             past_damage: false,
+            salvaged: None,
             random_id: file_ids(&site, openings),
             progress: &|_| {},
         };
