@@ -40,7 +40,11 @@ pub fn scan_cold(
     };
     let judged = judge.scan(documents, params, &*index, &state.knowledge);
     // Damage inside of the index: the store's way finds and mends it.
-    judged.transpose()
+    match judged {
+        Ok(Err(_unreadable)) => None,
+        Ok(Ok(envelope)) => Some(Ok(envelope)),
+        Err(problem) => Some(Err(problem)),
+    }
 }
 
 /// The index of what the site knows, with what else is known of it; none where only the open store can tell.

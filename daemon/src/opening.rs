@@ -111,7 +111,7 @@ fn print_step(step: &OpeningStep) {
 }
 
 fn log_progress(progress: ReplayProgress) {
-    if progress.groups % GROUPS_PER_LINE == 0 {
+    if progress.groups.is_multiple_of(GROUPS_PER_LINE) {
         tracing::info!(groups = progress.groups, of = progress.of, "replaying the log");
     }
 }

@@ -55,9 +55,7 @@ pub enum StoreError {
         folder: String,
     },
     /// Acknowledged groups are missing or damaged.
-    #[error(
-        "opening the site's log: {what}; put the files back as they were, or run `starling doctor --repair` to go on without what is lost and fetch it from peers"
-    )]
+    #[error("opening the site's log: it is damaged: {what}")]
     LogLoss {
         /// What is missing, and how that is known.
         what: String,
@@ -100,9 +98,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// A body's bytes do not fit its hash.
-    #[error(
-        "reading body {hash}: the stored bytes are damaged ({what}); run `starling doctor --repair` to fetch it again"
-    )]
+    #[error("reading body {hash}: it is damaged ({what})")]
     DamagedBody {
         /// The body.
         hash: ContentHash,

@@ -24,7 +24,11 @@ fn copy(from: &Path, to: &Path) {
         if kind.is_dir() {
             copy(&entry.path(), &target);
         } else if kind.is_file() {
-            fs::copy(entry.path(), target).expect("a file can be copied");
+            fs::copy(entry.path(), &target).expect("a file can be copied");
+            // A site says of some files when they came.
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let copied = fs::File::options().append(true).open(target);
+            let _ = modified.and_then(|modified| copied?.set_modified(modified));
         }
     }
     fs::set_permissions(to, mode).expect("a folder's mode can be set");
@@ -47,7 +51,11 @@ pub fn files(base: &Path, folder: &str) -> Vec<PathBuf> {
                 folders.push(entry.path());
             } else if kind.is_file() {
                 let path = entry.path();
-                found.push(path.strip_prefix(base).expect("a file lies below its base").to_owned());
+                found.push(
+                    path.strip_prefix(base)
+                        .expect("a file lies below its base")
+                        .to_owned(),
+                );
             }
         }
     }
@@ -61,7 +69,9 @@ pub fn bytes_on_disk(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     /// What `st_blocks` counts in, whatever the file system.
     const BLOCK: u64 = 512;
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
     let mut sum: u64 = 0;
     for entry in entries.flatten() {
         let Ok(metadata) = entry.metadata() else { continue };

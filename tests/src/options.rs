@@ -45,7 +45,9 @@ impl Options {
                 "--seconds" => options.seconds = Some(value.parse().expect("a number of seconds")),
                 "--only" => options.only = Some(value.parse().expect("a round's number")),
                 "--keep" => options.keep = Some(value.into()),
-                _ => panic!("unknown option {name}; there are --rounds, --engine, --seed, --seconds, --only and --keep"),
+                _ => panic!(
+                    "unknown option {name}; there are --rounds, --engine, --seed, --seconds, --only and --keep"
+                ),
             }
         }
         options
@@ -53,7 +55,9 @@ impl Options {
 
     /// Returns the numbers of the rounds to do, until the time is over.
     pub fn rounds(&self) -> impl Iterator<Item = u32> + use<> {
-        let end = self.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let end = self
+            .seconds
+            .map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let (first, last) = match self.only {
             Some(only) => (only, only),
             None => (1, self.rounds),

@@ -68,6 +68,21 @@ impl Ended {
         }
     }
 
+    /// Waits for a child whose output is piped.
+    ///
+    /// # Panics
+    /// When the system does not say how it ended.
+    #[must_use]
+    pub fn of_child(child: Child, line: &str) -> Self {
+        let output = child.wait_with_output().expect("a child can be waited for");
+        Self {
+            line: line.to_owned(),
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Runs a command to its end, or ends it at the deadline; its code is then [`HUNG`].
     ///
     /// # Panics

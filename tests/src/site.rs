@@ -74,6 +74,17 @@ impl Site {
         site
     }
 
+    /// Keeps the test's files and the daemon's output in `folder` from now on, such as on another disk.
+    ///
+    /// # Panics
+    /// When the folder cannot be made.
+    #[must_use]
+    pub fn with_files_in(mut self, folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).expect("a folder can be made");
+        self.scratch = folder.to_owned();
+        self
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

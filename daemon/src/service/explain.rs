@@ -28,7 +28,7 @@ impl SiteParts {
             )
         })?;
         let found = explain(&purl, id.as_str(), query.distro.as_deref(), &knowledge)
-            .map_err(|error| Problem::internal("explaining", crate::home::error_chain(&error)))?;
+            .map_err(|error| super::problem::knowledge_problem("explaining", &error))?;
         Ok(shown_explanation(&purl, id.as_str(), &found))
     }
 }

@@ -135,7 +135,7 @@ impl Site {
         let folder = engine.path().to_owned();
         Self::assemble(home, config, started, &folder, |home, _, options, around| {
             let parts = crate::opening::parts_over(home, around(engine))?;
-            SiteStore::open(parts, home.chain(), options)
+            SiteStore::open(&parts, home.chain(), options)
                 .map_err(|error| crate::opening::opening_problem(home, &error))
         })
     }

@@ -66,7 +66,66 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
             return Problem::internal(attempted, error_chain(error));
         }
     };
-    Problem::new(code, format!("{attempted}: {}", error_chain(error)))
+    let problem = Problem::new(code, format!("{attempted}: {}", error_chain(error)));
+    match damage_hint(error) {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// What to do about damage.
+fn damage_hint(error: &StoreError) -> Option<&'static str> {
+    Some(match error {
+        StoreError::DamagedBody { .. } => {
+            "`starling doctor --repair` drops what is damaged; peers, bundles or the next import of the feed bring it again"
+        }
+        StoreError::LogLoss { .. } | StoreError::Log(_) | StoreError::Entry(_) => {
+            "put the files back as they were; or, with the daemon stopped, `starling doctor --repair` goes on without \
+             what is lost, and peers or bundles bring it again"
+        }
+        StoreError::View(error) => return damage_hint(cause_in(error)?),
+        StoreError::DamagedRow { .. }
+        | StoreError::HistoryDamaged { .. }
+        | StoreError::EngineDoubt { .. } => {
+            "`starling doctor --rebuild` derives everything again from the site's log"
+        }
+        StoreError::Pack(_) => "check the disk; `starling doctor` names what is damaged",
+        StoreError::MigrationDiffers { .. } => {
+            "nothing was changed: keep the folder, and go on with the release that wrote it"
+        }
+        _ => return None,
+    })
+}
+
+/// The store's error among the causes of another.
+fn cause_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// A problem of reading what the site knows, met while `attempted`.
+pub(crate) fn knowledge_problem(attempted: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
+    if let Some(cause) = cause_in(error) {
+        return store_problem(attempted, cause);
+    }
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(engine) = error.downcast_ref::<EngineError>() {
+            return engine_problem(attempted, engine);
+        }
+        cause = error.source();
+    }
+    Problem::new(
+        ErrorCode::StoreDamaged,
+        format!("{attempted}: {}", error_chain(error)),
+    )
+    .hint("`starling doctor --rebuild` derives everything again from the site's log")
 }
 
 /// A problem of the engine, met while `attempted`.

@@ -18,7 +18,7 @@ use starling_store::ViewReader;
 
 use super::SiteParts;
 use super::known::Known;
-use super::problem::store_problem;
+use super::problem::{knowledge_problem, store_problem};
 use super::view_knowledge::ViewKnowledge;
 use crate::clock::now;
 use crate::config::Config;
@@ -96,14 +96,12 @@ impl SiteParts {
         }
         let state = &known.state;
         if let Some(index) = self.indexes.find(&known.stamp) {
-            if let Some(envelope) = judge.scan(documents, params, &*index, state)? {
+            if let Ok(envelope) = judge.scan(documents, params, &*index, state)? {
                 return Ok(envelope);
             }
             self.indexes.discard();
         }
-        judge
-            .scan(documents, params, &ViewKnowledge::new(&reader)?, state)?
-            .ok_or_else(|| Problem::internal("scanning", "the view cannot be read"))
+        judge.scan(documents, params, &ViewKnowledge::new(&reader)?, state)?
     }
 
     /// What a verdict says of what the site knows, and which index is of it.
@@ -155,7 +153,7 @@ impl Judge<'_> {
         params: &types::ScanParams,
         knowledge: &dyn Knowledge,
         state: &KnowledgeState,
-    ) -> ServiceResult<Option<types::VerdictEnvelope>> {
+    ) -> ServiceResult<Result<types::VerdictEnvelope, Problem>> {
         let document: &[u8] = &documents.sbom;
         let unreadable = |error: sbom::SbomError| {
             Problem::new(
@@ -191,7 +189,7 @@ impl Judge<'_> {
             }
             Err(error) => {
                 tracing::warn!(error = %crate::home::error_chain(&error), "scanning");
-                return Ok(None);
+                return Ok(Err(knowledge_problem("scanning", &error)));
             }
         };
         let rego = match rego {
@@ -223,7 +221,7 @@ impl Judge<'_> {
         let body = verdict.to_bytes().map_err(|error| internal(&error))?;
         let hash = VerdictHash::of(&body);
         let text = String::from_utf8(body).map_err(|error| internal(&error))?;
-        Ok(Some(types::VerdictEnvelope {
+        Ok(Ok(types::VerdictEnvelope {
             verdict: types::RawJson::new(text).map_err(|error| internal(&error))?,
             verdict_hash: types::VerdictHash::from_bytes(*hash.as_bytes()),
             site: self.home.chain().site().into(),

@@ -1,7 +1,7 @@
 //! The real site store over its disk and engine in memory, which tear writes and lose power on request.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use starling_protocol::{
     CertificateChain, Claim, ClaimNumber, ContentHash, Delta, ForkProof, KnowledgeRoot, Lane, LaneResume,
@@ -88,7 +88,7 @@ impl RealStore {
             random_id: file_ids(&site, openings),
             progress: &|_| {},
         };
-        let store = SiteStore::open(parts, &chain, &options).map_err(text)?;
+        let store = SiteStore::open(&parts, &chain, &options).map_err(text)?;
         let store = Arc::new(store);
         let replica = SharedReplica::new(store.clone()).map_err(text)?;
         Ok(Self {

@@ -77,7 +77,7 @@ impl SiteStore {
         id: LogId,
         delta: &PlacedDelta<'_>,
         entry: Entering,
-        replayed: Option<DeltaRow>,
+        replayed: Option<&DeltaRow>,
     ) -> Result<Option<String>, StoreError> {
         let number = self.ensure_log(txn, state, id)?;
         let Some(log) = state.logs.get(&id) else {
@@ -167,7 +167,7 @@ impl SiteStore {
         for (key, row) in kept {
             txn.put(Tree::History, &key, row);
         }
-        match &replayed {
+        match replayed {
             Some(row) => txn.put(Tree::Logs, &delta_key(number, header.first), row.encode()),
             None => {
                 let own = entry == Entering::Own;

@@ -52,6 +52,9 @@ pub struct LogOverview {
     pub hold_reason: Option<String>,
 }
 
+/// What a walk over the rows of deltas calls: key, number of the first claim, row, and whether to go on.
+type RowVisitor<'v> = dyn FnMut(&[u8], ClaimNumber, &[u8]) -> ControlFlow<()> + 'v;
+
 impl SiteStore {
     /// Whole deltas of a log from the one that holds the claim after `after`, at least one if there is one.
     ///
@@ -139,7 +142,7 @@ impl SiteStore {
         log: LogNumber,
         after: ClaimNumber,
         end: ClaimNumber,
-        visit: &mut dyn FnMut(&[u8], ClaimNumber, &[u8]) -> ControlFlow<()>,
+        visit: &mut RowVisitor<'_>,
     ) -> Result<(), EngineError> {
         let wanted = ClaimNumber(after.0.saturating_add(1));
         // The delta that holds claim N begins at N or up to a full delta before it.

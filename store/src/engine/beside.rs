@@ -19,7 +19,7 @@ use super::error::{Attempt, EngineError, Failure};
 use super::opening::open;
 use super::options::{EngineKind, EngineOptions};
 use super::swap::SwapEngine;
-use super::{Compaction, Engine, redb, sled, sync_folder};
+use super::{Compaction, Engine, sync_folder};
 
 /// The folder of a copy, within the engine's.
 const BESIDE: &str = "beside";
@@ -51,6 +51,10 @@ pub fn compact_beside(
         let options = options.clone().with_generation(swap.generation());
         let target = open(swap.kind(), &beside, &options)?;
         copy.copy_beside(&*target, &mut |_| {})?;
+        close(target);
+        // sled replays the whole log of a new file once, here and not while commits wait.
+        let target = open(swap.kind(), &beside, &options)?;
+        copy.catch_up(&*target)?;
         copy.finish(target, |target| {
             close(target);
             put_in_place(dir, files).map_err(io)?;
@@ -83,8 +87,8 @@ fn close(target: Arc<dyn Engine>) {
 /// Returns the name of an engine's files.
 fn files_of(kind: EngineKind) -> Option<&'static str> {
     match kind {
-        EngineKind::Sled => Some(sled::FOLDER),
-        EngineKind::Redb => Some(redb::FILE),
+        EngineKind::Sled => Some(super::sled::FOLDER),
+        EngineKind::Redb => Some(super::redb::FILE),
         EngineKind::Memory => None,
     }
 }

@@ -29,32 +29,19 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use super::batch::{Batch, Row};
 use super::error::{Attempt, EngineError, Failure, Limited};
 use super::generation::Generation;
-use super::kv::{Kv, KvOp};
+use super::kv::Kv;
 use super::marks::Marks;
 use super::options::{ByteCount, EngineKind};
 use super::report::{CheckReport, Inspector};
 use super::row::{self, Layout, Opened};
-use super::split::{Head, LargeRows, PIECES, piece_key, piece_range};
+use super::settle::{NewGeneration, Opening};
+use super::split::{Head, LargeRows, piece_key, piece_range};
 use super::tree::Tree;
 use super::{Compaction, Direction, Engine, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Visitor};
 
-const LAYOUT_KEY: &[u8] = b"\0layout";
-const GENERATION_KEY: &[u8] = b"\0generation";
 /// Bytes of batches after which a commit makes a checkpoint: a bound on what a library keeps in memory, or
 /// in its file beside the committed pages.
 const CHECKPOINT_BYTES: usize = 32 << 20;
-
-/// What is wanted of a store that is being opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opening {
-    /// To use it: it must be of the layout that this build writes, or empty.
-    Current,
-    /// To take rows over from a store of an earlier release.
-    Earlier,
-}
-
-/// Draws the generation of a store that is made.
-pub(super) type NewGeneration<'a> = dyn Fn() -> Result<Generation, Failure> + 'a;
 
 /// An engine made of a key-value library and the shared layer.
 #[derive(Debug)]
@@ -66,7 +53,7 @@ pub(super) struct Layered<K: Kv> {
     may_split: [AtomicBool; 256],
     stopped: OnceLock<String>,
     /// Set once it is settled, and then for good.
-    settled: OnceLock<(Layout, Generation)>,
+    pub(super) settled: OnceLock<(Layout, Generation)>,
     /// Bytes of batches since the last checkpoint; changed by the writer alone.
     unsynced: AtomicUsize,
     /// Says on disk how the files are left, for a library that cannot tell.
@@ -95,7 +82,7 @@ impl<K: Kv> Layered<K> {
         Ok(engine)
     }
 
-    /// Puts the parts together; [`settle`](Self::settle) must follow before use.
+    /// Puts the parts together; [`settle`](Self::settle) must follow before use (`settle.rs`).
     pub(super) fn assemble(kv: K, marks: Option<Marks>) -> Self {
         Self {
             kv,
@@ -109,16 +96,6 @@ impl<K: Kv> Layered<K> {
         }
     }
 
-    pub(super) fn settle(&self, opening: Opening, generation: &NewGeneration<'_>) -> Result<(), EngineError> {
-        let fail = |failure: Failure| failure.into_error(Attempt::Open, self.kv.path());
-        let settled = match self.kv.get(LAYOUT_KEY).map_err(fail)? {
-            Some(bytes) => self.found_layout(&bytes, opening)?,
-            None => self.make(opening, generation)?,
-        };
-        let _ = self.settled.set(settled);
-        self.find_split_trees()
-    }
-
     fn layout(&self) -> Layout {
         self.settled.get().map_or(Layout::Checked, |(layout, _)| *layout)
     }
@@ -128,107 +105,7 @@ impl<K: Kv> Layered<K> {
         let _ = self.stopped.set(reason);
     }
 
-    /// Checks the layout number of a store, and reads its generation.
-    fn found_layout(&self, bytes: &[u8], opening: Opening) -> Result<(Layout, Generation), EngineError> {
-        let fail = |failure: Failure| failure.into_error(Attempt::Open, self.kv.path());
-        let corrupt = |found: &str| fail(Failure::Corrupt(found.to_owned()));
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| corrupt("the layout number is not 4 bytes"))?;
-        let found = u32::from_le_bytes(bytes);
-        let (path, current) = (self.kv.path().to_path_buf(), Layout::Checked.number());
-        if found == 0 {
-            Err(corrupt("the layout number is 0"))
-        } else if found > current {
-            Err(EngineError::Newer {
-                path,
-                found,
-                known: current,
-            })
-        } else if opening == Opening::Earlier && found == Layout::Unchecked.number() {
-            Ok((Layout::Unchecked, Generation::default()))
-        } else if opening == Opening::Current && found == current {
-            let row = self.kv.get(GENERATION_KEY).map_err(fail)?;
-            let row = row.ok_or_else(|| corrupt("it has no generation"))?;
-            match Layout::Checked.open(GENERATION_KEY, &row) {
-                Ok(Opened::Inline(generation)) => match generation.try_into() {
-                    Ok(generation) => Ok((Layout::Checked, Generation(generation))),
-                    Err(_) => Err(corrupt("its generation is not 8 bytes")),
-                },
-                Ok(Opened::Split(_)) => Err(corrupt("its generation is not 8 bytes")),
-                Err(found) => Err(corrupt(&found)),
-            }
-        } else {
-            Err(EngineError::OtherLayout { path, found, current })
-        }
-    }
-
-    /// Makes an empty store.
-    fn make(
-        &self,
-        opening: Opening,
-        generation: &NewGeneration<'_>,
-    ) -> Result<(Layout, Generation), EngineError> {
-        let fail = |failure: Failure| failure.into_error(Attempt::Open, self.kv.path());
-        let mut empty = true;
-        self.kv
-            .scan(
-                (Bound::Unbounded, Bound::Unbounded),
-                Direction::Forward,
-                &mut |_, _| {
-                    empty = false;
-                    ControlFlow::Break(())
-                },
-            )
-            .map_err(fail)?;
-        if !empty {
-            return Err(fail(Failure::Corrupt(
-                "it holds rows and no layout number".to_owned(),
-            )));
-        }
-        if opening == Opening::Earlier {
-            return Err(EngineError::Missing {
-                path: self.kv.path().to_path_buf(),
-            });
-        }
-        let generation = generation().map_err(fail)?;
-        let mut row = [GENERATION_KEY, &generation.0].concat();
-        row::seal_inline(0..GENERATION_KEY.len(), &mut row);
-        let layout = Layout::Checked.number().to_le_bytes();
-        let ops = [
-            (GENERATION_KEY, &row[GENERATION_KEY.len()..]),
-            (LAYOUT_KEY, layout.as_slice()),
-        ];
-        let ops = ops.map(|(key, value)| KvOp {
-            key,
-            value: Some(value),
-        });
-        self.begin().map_err(fail)?;
-        self.kv.commit(&ops).map_err(fail)?;
-        self.kv.checkpoint().map_err(fail)?;
-        Ok((Layout::Checked, generation))
-    }
-
-    fn find_split_trees(&self) -> Result<(), EngineError> {
-        for tree in Tree::ALL {
-            let start = [PIECES, tree.number()];
-            let end = [PIECES, tree.number() + 1];
-            let flag = self.split_flag(*tree);
-            self.kv
-                .scan(
-                    (Bound::Included(&start), Bound::Excluded(&end)),
-                    Direction::Forward,
-                    &mut |_, _| {
-                        flag.store(true, Ordering::Release);
-                        ControlFlow::Break(())
-                    },
-                )
-                .map_err(|failure| failure.into_error(Attempt::Open, self.kv.path()))?;
-        }
-        Ok(())
-    }
-
-    fn split_flag(&self, tree: Tree) -> &AtomicBool {
+    pub(super) fn split_flag(&self, tree: Tree) -> &AtomicBool {
         &self.may_split[usize::from(tree.number())]
     }
 
@@ -322,7 +199,7 @@ impl<K: Kv> Layered<K> {
     }
 
     /// Says on disk that a commit follows.
-    fn begin(&self) -> Result<(), Failure> {
+    pub(super) fn begin(&self) -> Result<(), Failure> {
         match &self.marks {
             Some(marks) => marks.begin().map_err(Failure::from_io),
             None => Ok(()),

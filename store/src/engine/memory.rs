@@ -12,9 +12,10 @@ use super::batch::Batch;
 use super::error::{EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp};
-use super::layered::{Layered, Opening};
+use super::layered::Layered;
 use super::options::{ByteCount, EngineKind};
 use super::report::CheckReport;
+use super::settle::Opening;
 use super::tree::Tree;
 use super::{Compaction, Direction, Engine, Visitor};
 

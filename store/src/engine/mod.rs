@@ -2,8 +2,9 @@
 //!
 //! Everything above works on [`Engine`] and never names a key-value library; only `sled.rs` and
 //! `redb.rs` do. A library fills the small trait of `kv.rs`; `layered.rs` adds what must be the same
-//! everywhere: trees, values of any size, limits, one writer at a time, and a stop after a failed
-//! write. The conformance suite in `store/tests` holds all engines to one behaviour.
+//! everywhere: trees, values of any size, checksums, limits, one writer at a time, and a stop after a
+//! failed write. `opening.rs` sets aside what cannot be used. The conformance suite in `store/tests` holds
+//! all engines to one behaviour.
 //!
 //! What the seam leaves to others: what rows mean, compression, schema versions and migrations.
 
@@ -29,6 +30,7 @@ mod recording;
 mod redb;
 mod report;
 mod row;
+mod settle;
 mod sled;
 mod snapshots;
 mod split;

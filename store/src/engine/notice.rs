@@ -100,6 +100,10 @@ impl Engine for NoticeEngine {
         self.inner.generation()
     }
 
+    fn forget_files(&self) {
+        self.inner.forget_files();
+    }
+
     fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
         self.inner.size_on_disk()
     }

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use super::beside;
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
-use super::layered::Opening;
 use super::marks::{CLEAN, DOUBT, Left, Marks, RUNNING, noted_doubt};
 use super::memory::{FaultPlan, MemoryEngine};
 use super::options::{EngineKind, EngineOptions, IfMissing};
-use super::{Engine, redb, sled, sync_folder};
+use super::settle::Opening;
+use super::{Engine, sync_folder};
 
 /// How the names of folders begin that hold files set aside.
 const ASIDE: &str = "aside-";
@@ -65,8 +65,8 @@ impl Opened {
 /// say not to make one.
 pub fn open(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc<dyn Engine>, EngineError> {
     match kind {
-        EngineKind::Sled => Ok(Arc::new(sled::open(dir, options, Opening::Current)?)),
-        EngineKind::Redb => Ok(Arc::new(redb::open(dir, options)?)),
+        EngineKind::Sled => Ok(Arc::new(super::sled::open(dir, options, Opening::Current)?)),
+        EngineKind::Redb => Ok(Arc::new(super::redb::open(dir, options)?)),
         EngineKind::Memory => {
             let generation =
                 Generation::of(options).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
@@ -128,7 +128,7 @@ pub fn open_aside(
 pub fn is_earlier(dir: &Path) -> bool {
     match detect(dir) {
         Some(EngineKind::Sled) => !dir.join(CLEAN).exists() && !dir.join(RUNNING).exists(),
-        Some(EngineKind::Redb) => !redb::is_current(dir),
+        Some(EngineKind::Redb) => !super::redb::is_current(dir),
         Some(EngineKind::Memory) | None => false,
     }
 }
@@ -159,8 +159,8 @@ pub fn open_layout_1(
 ) -> Result<Arc<dyn Engine>, EngineError> {
     let options = options.clone().with_if_missing(IfMissing::Refuse);
     match kind {
-        EngineKind::Sled => Ok(Arc::new(sled::open(dir, &options, Opening::Earlier)?)),
-        EngineKind::Redb => Ok(Arc::new(redb::open_earlier(dir, &options)?)),
+        EngineKind::Sled => Ok(Arc::new(super::sled::open(dir, &options, Opening::Earlier)?)),
+        EngineKind::Redb => Ok(Arc::new(super::redb::open_earlier(dir, &options)?)),
         EngineKind::Memory => Err(EngineError::Missing {
             path: dir.to_path_buf(),
         }),
@@ -169,9 +169,9 @@ pub fn open_layout_1(
 
 /// Returns which engine's files lie in `dir`, or `None` if there is no store.
 pub fn detect(dir: &Path) -> Option<EngineKind> {
-    if dir.join(sled::FOLDER).is_dir() {
+    if dir.join(super::sled::FOLDER).is_dir() {
         Some(EngineKind::Sled)
-    } else if dir.join(redb::FILE).is_file() {
+    } else if dir.join(super::redb::FILE).is_file() {
         Some(EngineKind::Redb)
     } else {
         None
@@ -246,7 +246,7 @@ fn set_aside(dir: &Path) -> io::Result<()> {
     let aside = dir.join(format!("{ASIDE}{number}"));
     fs::create_dir(&aside)?;
     // The marks go first: without them sled's files are in doubt, should this be cut off.
-    for name in [CLEAN, RUNNING, sled::FOLDER, redb::FILE, DOUBT] {
+    for name in [CLEAN, RUNNING, super::sled::FOLDER, super::redb::FILE, DOUBT] {
         match fs::rename(dir.join(name), aside.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

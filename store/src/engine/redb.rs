@@ -13,6 +13,8 @@
 //! - A row takes pages of a power of two, so rows are split where they would fill 16 KiB.
 
 mod blocks;
+#[cfg(test)]
+mod power_tests;
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
@@ -28,9 +30,10 @@ use self::blocks::BlockFile;
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
-use super::layered::{Layered, Opening};
+use super::layered::Layered;
 use super::opening::prepare_folder;
 use super::options::{ByteCount, EngineKind, EngineOptions};
+use super::settle::Opening;
 use super::{Compaction, Direction, Visitor, sync_folder};
 
 /// The database file within the store's folder.

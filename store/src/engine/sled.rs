@@ -41,10 +41,11 @@ use std::time::{Duration, Instant};
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
-use super::layered::{Layered, Opening};
+use super::layered::Layered;
 use super::marks::Marks;
 use super::opening::prepare_folder;
 use super::options::{ByteCount, EngineKind, EngineOptions};
+use super::settle::Opening;
 use super::{Compaction, Direction, Visitor, sync_folder};
 
 /// sled's folder within the store's.

@@ -118,16 +118,23 @@ impl SwapCopy<'_> {
                 }
             }
         }
-        // What is on disk already need not be written while commits wait.
-        target.checkpoint()?;
+        self.catch_up(target)?;
+        Ok(copied)
+    }
+
+    /// Writes the batches that were recorded since, until few are left, and makes them durable.
+    ///
+    /// # Errors
+    /// As [`copy_beside`](Self::copy_beside).
+    pub fn catch_up(&self, target: &dyn Engine) -> Result<(), EngineError> {
         for _ in 0..MAX_ROUNDS {
+            // What is on disk already need not be written while commits wait.
+            target.checkpoint()?;
             if self.write_recorded(target)? <= FEW_BYTES {
                 break;
             }
         }
-        target.checkpoint()?;
-        self.write_recorded(target)?;
-        Ok(copied)
+        Ok(())
     }
 
     /// Lets commits wait, completes the copy, makes it durable, and puts the engine that `swap` gives in the

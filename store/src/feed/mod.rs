@@ -9,7 +9,7 @@ use starling_protocol::{
 };
 
 use crate::SiteStore;
-use crate::engine::{Direction, Tree};
+use crate::engine::{Direction, KeyValue, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::rows::{ClaimRow, damaged, split_claim_key};
@@ -226,7 +226,7 @@ pub(crate) fn feed_rows(
     source: &Source,
     row: &FeedRow,
     names: &[(Vec<u8>, RecordId)],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+) -> Result<Vec<KeyValue>, StoreError> {
     let bytes = serde_json::to_vec(row).map_err(|_| damaged(Tree::Feeds, &[], "a feed to write"))?;
     let mut rows = vec![(source.as_str().as_bytes().to_vec(), bytes)];
     rows.extend(

@@ -205,7 +205,7 @@ impl SiteStore {
             let key = crate::rows::delta_key(number, first);
             let row = self.engine.get(Tree::Logs, &key)?;
             let claims = match &row {
-                Some(row) => claims_of(&*self.delta_of(&key, row)?),
+                Some(row) => claims_of(&self.delta_of(&key, row)?),
                 None => None,
             };
             let mut txn = Txn::new(self.engine.as_ref());
@@ -295,7 +295,7 @@ impl SiteStore {
                 }
             }
         }
-        Ok(txn.commit()?)
+        txn.commit()
     }
 
     fn put_back_settings(&self, before: &SettingsBefore) -> Result<(), StoreError> {

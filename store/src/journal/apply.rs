@@ -121,7 +121,7 @@ impl SiteStore {
             place: *place,
         };
         // What the author broke was judged before it was placed.
-        self.extend(txn, state, log, &placed, entering, Some(row))
+        self.extend(txn, state, log, &placed, entering, Some(&row))
             .map(|_| ())
     }
 

@@ -391,19 +391,24 @@ fn settle(files: &Files, tail: &Tail, witnessed: bool) -> Result<(), LogError> {
         let removed = files.disk.remove(&files.path(torn.segment));
         removed.map_err(failed(files, "remove", torn.segment))?;
     }
+    let end = tail.recovery.end;
     if let Some((number, offset)) = tail.place {
         let opened = files.disk.open(&files.path(number), OpenFile::Write);
         let file = opened.map_err(failed(files, "open", number))?;
         if tail.torn.is_some() {
             file.set_len(offset).map_err(failed(files, "cut", number))?;
         }
-        let end = tail.recovery.end;
         if !witnessed && end.segment == number {
             // After a failed sync the system may hold bytes for written that are not on the disk. Equal
             // bytes, written again, are.
             write_again(&*file, end).map_err(failed(files, "write the last group again to", number))?;
         }
         file.sync_data().map_err(failed(files, "sync", number))?;
+    } else if tail.end_is_read && end.segment > 0 {
+        // The next group goes to a new segment, but the last one may still be unsynced.
+        let opened = files.disk.open(&files.path(end.segment), OpenFile::Write);
+        let synced = opened.and_then(|file| file.sync_data());
+        synced.map_err(failed(files, "sync", end.segment))?;
     }
     let synced = files.disk.sync_folder(&files.folder);
     synced.map_err(|source| LogError::Io {

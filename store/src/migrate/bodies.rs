@@ -79,7 +79,7 @@ impl Copier<'_> {
             }
             // What is damaged is not carried on: it is wanted from now on, and peers or a bundle have it.
             None => {
-                tracing::error!(body = %hash, "a stored body is damaged and is not migrated: it is to be fetched again")
+                tracing::error!(body = %hash, "a stored body is damaged and is not migrated: it is to be fetched again");
             }
         }
         if self.batch.len() >= BATCH_BODIES || self.bytes >= BATCH_BYTES {

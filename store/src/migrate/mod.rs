@@ -69,7 +69,7 @@ pub(crate) fn migrate(
     site: SiteId,
     disk: &Arc<dyn Disk>,
     options: &SiteOptions<'_>,
-    random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
+    random_id: &Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     progress: OnProgress<'_>,
 ) -> Result<(), StoreError> {
     let state = State::load(old, site)?;

@@ -152,10 +152,15 @@ impl Packs {
             return Ok(walked.end);
         }
         drop(writer);
+        let bytes = pack.bytes();
         let end = if pack.number.get() == until.pack {
-            until.offset
+            if until.offset > bytes {
+                // Known to have been written, and not there any more.
+                scan_short(visitor.scan, pack.number, bytes, until.offset);
+            }
+            until.offset.min(bytes)
         } else {
-            pack.bytes()
+            bytes
         };
         let mut walked = self.walk(pack, from, end, &mut |step| visitor.step(&step))?;
         walked.tail_is_damage(pack.number);
@@ -449,4 +454,15 @@ impl<'a> Window<'a> {
         }
         Ok(Search::Nothing)
     }
+}
+
+/// Reports that a pack ends before what is known to have been in it.
+fn scan_short(scan: &mut PackScan, pack: PackNumber, bytes: u64, known: u64) {
+    scan.damage.push(PackDamage {
+        pack,
+        offset: bytes,
+        length: known - bytes,
+        hash: None,
+        what: DamageKind::Short,
+    });
 }

@@ -161,7 +161,7 @@ impl HomeStore<'_> {
         let swap = Arc::new(SwapEngine::new(engine));
         let mut parts = self.parts((self.around)(swap.clone()), LogAccess::Write);
         parts.salvaged = salvaged;
-        (SiteStore::open(parts, chain, options), swap)
+        (SiteStore::open(&parts, chain, options), swap)
     }
 
     fn open_read_only(
@@ -171,7 +171,7 @@ impl HomeStore<'_> {
     ) -> Result<SiteStore, StoreError> {
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         let parts = self.parts((self.around)(engine), LogAccess::Read);
-        SiteStore::open(parts, chain, options)
+        SiteStore::open(&parts, chain, options)
     }
 
     fn parts(&self, engine: Arc<dyn Engine>, access: LogAccess) -> StoreParts<'_> {
@@ -222,7 +222,7 @@ impl HomeStore<'_> {
             chain.site(),
             &disk,
             options,
-            self.random_id.clone(),
+            &self.random_id,
             self.progress,
         )?;
         drop(old);

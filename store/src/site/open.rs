@@ -38,8 +38,7 @@ pub struct StoreParts<'a> {
     pub is_new: bool,
     /// Goes on past damage of the log: what is damaged is left out, and fetched from peers.
     pub past_damage: bool,
-    /// What an engine that is given up knew of this site's own logs: up to where in the log it followed, and their
-    /// last claims.
+    /// What an engine that is given up knew.
     pub salvaged: Option<Salvaged>,
     /// Randomness for the ids of files.
     pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
@@ -47,11 +46,14 @@ pub struct StoreParts<'a> {
     pub progress: OnProgress<'a>,
 }
 
-/// What an engine knew of the site's own logs.
+/// What an engine that followed the log knew: how far this site's own logs went, and whom the site trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Salvaged {
     position: LogPosition,
     own: Vec<(super::LogId, starling_protocol::ClaimNumber)>,
+    listed: Vec<ListedSite>,
+    chains: Vec<CertificateChain>,
+    heads: Vec<starling_protocol::VerifiedHead>,
 }
 
 impl Salvaged {
@@ -59,10 +61,13 @@ impl Salvaged {
     pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
         let position = EngineRows::read(engine, site).ok()??.position;
         let state = State::load(engine, site).ok()?;
-        let logs = state.logs.iter().filter(|(id, _)| id.site == site);
+        let own = state.logs.iter().filter(|(id, _)| id.site == site);
         Some(Self {
             position,
-            own: logs.map(|(id, log)| (*id, log.high_water())).collect(),
+            own: own.map(|(id, log)| (*id, log.high_water())).collect(),
+            listed: state.listed.values().cloned().collect(),
+            chains: state.chains.values().cloned().collect(),
+            heads: state.logs.values().filter_map(|log| log.head.clone()).collect(),
         })
     }
 }
@@ -78,13 +83,13 @@ impl SiteStore {
     /// an empty engine. [`StoreError::LogLoss`] where acknowledged groups are damaged or missing. Another site's
     /// store, or one of a newer build.
     pub fn open(
-        parts: StoreParts<'_>,
+        parts: &StoreParts<'_>,
         chain: &CertificateChain,
         options: &SiteOptions<'_>,
     ) -> Result<Self, StoreError> {
         let site = chain.site();
         let found = EngineRows::read(parts.engine.as_ref(), site)?;
-        let (log, recovery) = open_log(&parts, found.as_ref())?;
+        let (log, recovery) = open_log(parts, found.as_ref())?;
         let damage = match &recovery {
             Some(recovery) => check_recovery(&log, recovery, parts.past_damage)?,
             None => LogDamage::default(),
@@ -97,7 +102,7 @@ impl SiteStore {
                 LogPosition::START
             }
         };
-        let packs = open_packs(&parts, options.compression_level)?;
+        let packs = open_packs(parts, options.compression_level)?;
         let journal = match parts.access {
             LogAccess::Write => Journal::live(log.clone()),
             LogAccess::Read => Journal::read_only(log.clone()),
@@ -217,6 +222,9 @@ impl SiteStore {
         if damage.stretches.is_empty() && damage.lost.is_none() {
             return Ok(());
         }
+        if let Some(known) = salvaged {
+            self.trust_again(known)?;
+        }
         let mut state = self.write()?;
         let mut txn = self.txn();
         txn.log(Entry::Repaired(damage.stretches.clone()));
@@ -248,6 +256,27 @@ impl SiteStore {
             }
         }
         txn.commit()
+    }
+
+    /// Brings back what the engine knew of others and the log lost: the allow-list, chains, heads.
+    fn trust_again(&self, known: &Salvaged) -> Result<(), StoreError> {
+        for chain in &known.chains {
+            let mut state = self.write()?;
+            self.keep_chain(&mut state, chain)?;
+        }
+        let here = self.listed_sites()?;
+        for listed in &known.listed {
+            if !here
+                .iter()
+                .any(|here| here.slug == listed.slug || here.site == listed.site)
+            {
+                self.list_site(listed.clone(), None)?;
+            }
+        }
+        for head in &known.heads {
+            self.learn_head(head)?;
+        }
+        Ok(())
     }
 
     fn origin_now(&self) -> Origin {

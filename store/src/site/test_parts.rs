@@ -31,5 +31,5 @@ pub(crate) fn open_on(
         random_id: Arc::new(move || [next.fetch_add(1, Ordering::SeqCst); 16]),
         progress: &|_| {},
     };
-    SiteStore::open(parts, chain, options)
+    SiteStore::open(&parts, chain, options)
 }

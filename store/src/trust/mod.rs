@@ -420,7 +420,7 @@ impl SiteStore {
         let claims = delta.reopen().map_err(bad)?;
         let placed = PlacedDelta::replayed(&delta, &claims);
         let row = DeltaRow::decode(row).ok_or_else(|| damaged(Tree::Logs, key, "the place of a delta"))?;
-        self.extend(txn, state, id, &placed, entering, Some(row))
+        self.extend(txn, state, id, &placed, entering, Some(&row))
             .map(|_| ())
     }
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::bed::{all_rows, for_every_engine, noise, options, put};
 
-const KEYS: u64 = 400;
+const KEYS: u64 = 120;
 
 /// A round replaces rows, removes some and adds some; its number is in every row and in one of its own.
 fn round_of(number: u64) -> Batch {

@@ -80,10 +80,18 @@ impl Home {
     /// Fails unless every answer is the release's.
     fn expect_answers(&self) {
         let status = self.json(&["status"], 0);
-        assert_same(self.engine, "status", &of_site(&status), &of_site(&self.answer("status.json")));
+        assert_same(
+            self.engine,
+            "status",
+            &of_site(&status),
+            &of_site(&self.answer("status.json")),
+        );
         self.expect_verdicts();
         for (name, args) in [
-            ("advisory-list.json.zst", &["advisory", "list", "--limit", "0"][..]),
+            (
+                "advisory-list.json.zst",
+                &["advisory", "list", "--limit", "0"][..],
+            ),
             ("advisory-get.json", &["advisory", "get", "CVE-2025-10002"]),
             ("mutes.json", &["mute", "list", "--removed"]),
             ("vex.json", &["vex", "list"]),
@@ -117,14 +125,21 @@ impl Home {
         let ended = self.run(absent);
         ended.expect(4);
         let shown = self.json(&[&absent[..], &["--as-of", cursor]].concat(), 0);
-        assert_same(self.engine, "advisory-get-as-of.json", &shown, &self.answer("advisory-get-as-of.json"));
+        assert_same(
+            self.engine,
+            "advisory-get-as-of.json",
+            &shown,
+            &self.answer("advisory-get-as-of.json"),
+        );
         for (name, more) in [
             ("scan.json", ["--fail-on", "high"]),
             ("scan-as-of-cursor.json", ["--as-of", cursor]),
             ("scan-as-of-time.json", ["--as-of", time]),
         ] {
             let mut expected = self.answer(name);
-            let code = expected["exit_code"].as_i64().and_then(|code| i32::try_from(code).ok());
+            let code = expected["exit_code"]
+                .as_i64()
+                .and_then(|code| i32::try_from(code).ok());
             let args = [&["scan", sbom, "--at", at][..], &more].concat();
             let mut found = self.json(&args, code.unwrap());
             for envelope in [&mut expected, &mut found] {
@@ -168,7 +183,8 @@ fn difference(found: &Value, expected: &Value, at: &str) -> Option<String> {
         (Value::Object(found), Value::Object(expected)) => {
             let names: std::collections::BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
             names.into_iter().find_map(|name| {
-                let [found, expected] = [found, expected].map(|object| object.get(name).unwrap_or(&Value::Null));
+                let [found, expected] =
+                    [found, expected].map(|object| object.get(name).unwrap_or(&Value::Null));
                 difference(found, expected, &format!("{at}/{name}"))
             })
         }
@@ -193,7 +209,10 @@ fn home_of_a_release_answers_as_it_did() {
         let from = Instant::now();
         home.run(["status"]).expect(0);
         assert!(from.elapsed() < SECOND_OPENING, "{engine}: {:?}", from.elapsed());
-        assert!(home.kept_files() == kept, "{engine}: the second opening wrote files");
+        assert!(
+            home.kept_files() == kept,
+            "{engine}: the second opening wrote files"
+        );
         home.expect_answers();
     }
 }
@@ -220,15 +239,30 @@ fn home_of_a_release_runs_and_goes_on() {
         let mut site = Site::adopt_home(bench.path(), &format!("home-{engine}"));
         site.up();
         let status = json!(site.status());
-        assert_same(engine, "status", &of_site(&status), &of_site(&unpacked.answer("status.json")));
+        assert_same(
+            engine,
+            "status",
+            &of_site(&status),
+            &of_site(&unpacked.answer("status.json")),
+        );
         unpacked.expect_verdicts();
         let mut folder = Folder::default();
-        folder.put("one.json", &advisory("NEW-1", "new-package", "2.0.0", "2026-01-01T00:00:00Z"));
+        folder.put(
+            "one.json",
+            &advisory("NEW-1", "new-package", "2.0.0", "2026-01-01T00:00:00Z"),
+        );
         let report = site.import("new", &folder, &[]);
         assert_eq!(report.stored, 1, "{engine}");
-        site.json_call(["mute", "add", "NEW-1", "--forever", "--reason", "tried"]).expect(0);
+        site.json_call(["mute", "add", "NEW-1", "--forever", "--reason", "tried"])
+            .expect(0);
         site.stop();
-        let before = starling_tests::number_of(&unpacked.answer("status.json")["head"].as_str().unwrap().parse().unwrap());
+        let before = starling_tests::number_of(
+            &unpacked.answer("status.json")["head"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap(),
+        );
         let head = site.status().head.expect("a head");
         assert_eq!(starling_tests::number_of(&head), before + 2, "{engine}: {head}");
         site.expect_sound();
@@ -253,10 +287,23 @@ fn bundle_of_a_release_is_taken_in_as_it_was() {
         let reader = Site::init_on(bench.path(), &format!("reader-{engine}"), engine);
         for name in ["site-a", "site-b"] {
             let key = format!("@{}", golden.file(&format!("{name}.key")).display());
-            let add = ["sites", "add", name, "--key", &key, "--allowed-sources", "ghsa,nvd,osv"];
+            let add = [
+                "sites",
+                "add",
+                name,
+                "--key",
+                &key,
+                "--allowed-sources",
+                "ghsa,nvd,osv",
+            ];
             reader.json_call(add).expect(0);
         }
-        reader.json_call(["bundle".into(), "validate".into(), golden.file("site-a.stl").into_os_string()]).expect(0);
+        let validate: [OsString; 3] = [
+            "bundle".into(),
+            "validate".into(),
+            golden.file("site-b.stl").into(),
+        ];
+        reader.json_call(validate).expect(0);
         let _ = reader.import_bundle(&golden.file("site-a.stl"));
         let [found, expected] = [json!(reader.status()), golden.answer("reader-status.json")];
         for field in ["knowledge_root", "held_root", "records", "advisories"] {
@@ -266,7 +313,10 @@ fn bundle_of_a_release_is_taken_in_as_it_was() {
         assert_same(engine, "positions", &positions(&found), &positions(&expected));
         let dump = reader.cli(["advisory", "dump", "-o", "-"]);
         dump.expect(0);
-        assert!(dump.stdout == golden.answer_bytes("reader-records.ndjson.zst"), "{engine}");
+        assert!(
+            dump.stdout == golden.answer_bytes("reader-records.ndjson.zst"),
+            "{engine}"
+        );
         reader.expect_sound();
     }
 }
@@ -282,7 +332,15 @@ fn home_of_a_release_is_not_moved_by_a_killed_opening() {
         home.run(["status"]).expect(0);
         let whole = from.elapsed();
         // Kills spread over the time that the first opening takes, each on a fresh copy, then one after another.
-        for (part, fresh) in [(1, true), (3, true), (5, true), (7, true), (2, true), (4, false), (6, false)] {
+        for (part, fresh) in [
+            (1, true),
+            (3, true),
+            (5, true),
+            (7, true),
+            (2, true),
+            (4, false),
+            (6, false),
+        ] {
             if fresh {
                 replace(&pristine, &home.path);
             }
@@ -296,7 +354,12 @@ fn home_of_a_release_is_not_moved_by_a_killed_opening() {
             let _ = child.kill();
             let _ = child.wait();
             let status = home.json(&["status"], 0);
-            assert_same(engine, "status", &of_site(&status), &of_site(&home.answer("status.json")));
+            assert_same(
+                engine,
+                "status",
+                &of_site(&status),
+                &of_site(&home.answer("status.json")),
+            );
         }
         home.expect_answers();
     }

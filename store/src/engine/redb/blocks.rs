@@ -9,22 +9,27 @@
 //! head   = magic:[16] version:u32 block size:u32 file id:[16] 0… blake3 of all before:[32]   4,096 bytes
 //! block  = contents:[4096] checksum:[16]
 //! first block = contents:[4096] sequence:u64 checksum:[16], padded to 8,192 bytes
-//! checksum = blake3, keyed with the file id, of the block's number:u64, contents and sequence, cut to 16 bytes
+//! checksum = XXH3-128 of the contents (and the sequence), with the first half of the file id plus the block's
+//!            number as its seed, xor the second half
 //! ```
 //!
-//! Numbers are little-endian. A block and its checksum lie side by side, so that one write covers both, and
-//! a run of blocks is one write.
+//! Numbers are little-endian, sums and halves are of 64 bits. The checksum is against accidents of a disk, and
+//! quick: blake3 in its place took as much processor time as redb itself. A block and its checksum lie side
+//! by side, so that one write covers both, and a run of blocks is one write.
 //!
 //! redb changes its first page in place at each commit, so a torn write would cost the file. It is kept
 //! twice: writes go to the copy that is not the last synced one, and reading takes the sound one with the
 //! higher sequence. All other pages are written where nothing committed lies; redb does not read them after
 //! a crash that tore them.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::super::lock::lock_own;
 
@@ -46,14 +51,29 @@ pub(super) const MAGIC: [u8; 16] = *b"starling blocks\n";
 const VERSION: u32 = 1;
 const FILE_ID_BYTES: usize = 16;
 
+thread_local! {
+    /// Blocks as they lie in the file, at most [`RUN_BYTES`] and their checksums.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A file of checked blocks.
-#[derive(Debug)]
 pub(super) struct BlockFile {
     file: File,
-    key: [u8; 32],
+    id: (u64, u64),
     first: Mutex<First>,
     /// The first damage that was seen: redb reports later calls only as failed before.
     damage: OnceLock<String>,
+    #[cfg(test)]
+    before_sync: Mutex<Option<BeforeSync>>,
+}
+
+#[cfg(test)]
+type BeforeSync = Box<dyn FnMut() + Send>;
+
+impl std::fmt::Debug for BlockFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockFile").finish_non_exhaustive()
+    }
 }
 
 /// What is known of the two copies of the first block.
@@ -87,16 +107,24 @@ impl BlockFile {
         let id = decode_head(&head)?;
         let blocks = Self {
             file,
-            key: blake3::derive_key("starling 2026-11 v1 engine blocks", &id),
+            id,
             first: Mutex::new(First {
                 newest: None,
                 sequence: 0,
                 synced: true,
             }),
             damage: OnceLock::new(),
+            #[cfg(test)]
+            before_sync: Mutex::new(None),
         };
         blocks.find_first()?;
         Ok(blocks)
+    }
+
+    /// Sets what is called before each sync.
+    #[cfg(test)]
+    pub(super) fn before_sync(&self, call: impl FnMut() + Send + 'static) {
+        *self.before_sync.lock().unwrap() = Some(Box::new(call));
     }
 
     /// Returns the first damage that was seen.
@@ -138,12 +166,8 @@ impl BlockFile {
     }
 
     fn checksum(&self, number: u64, contents: &[u8]) -> [u8; CHECKSUM_BYTES] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(&number.to_le_bytes());
-        hasher.update(contents);
-        let mut checksum = [0; CHECKSUM_BYTES];
-        checksum.copy_from_slice(&hasher.finalize().as_bytes()[..CHECKSUM_BYTES]);
-        checksum
+        let seed = self.id.0.wrapping_add(number);
+        (xxh3_128_with_seed(contents, seed) ^ u128::from(self.id.1)).to_le_bytes()
     }
 
     fn lock_first(&self) -> MutexGuard<'_, First> {
@@ -195,10 +219,17 @@ impl BlockFile {
     }
 
     /// Reads and verifies whole blocks, none of them the first.
-    fn read_blocks(&self, mut number: u64, out: &mut [u8]) -> io::Result<()> {
-        let mut stored = vec![0; out.len().min(RUN_BYTES) / BLOCK_BYTES * STRIDE];
+    fn read_blocks(&self, number: u64, out: &mut [u8]) -> io::Result<()> {
+        SCRATCH.with_borrow_mut(|stored| self.read_blocks_by(number, out, stored))
+    }
+
+    fn read_blocks_by(&self, mut number: u64, out: &mut [u8], stored: &mut Vec<u8>) -> io::Result<()> {
         for run in out.chunks_mut(RUN_BYTES) {
-            let stored = &mut stored[..run.len() / BLOCK_BYTES * STRIDE];
+            let bytes = run.len() / BLOCK_BYTES * STRIDE;
+            if stored.len() < bytes {
+                stored.resize(bytes, 0);
+            }
+            let stored = &mut stored[..bytes];
             self.file.read_exact_at(stored, block_offset(number)?)?;
             for (stored, out) in stored.chunks_exact(STRIDE).zip(run.chunks_exact_mut(BLOCK_BYTES)) {
                 let (contents, checksum) = stored.split_at(BLOCK_BYTES);
@@ -213,8 +244,11 @@ impl BlockFile {
     }
 
     /// Writes whole blocks, none of them the first.
-    fn write_blocks(&self, mut number: u64, data: &[u8]) -> io::Result<()> {
-        let mut stored = Vec::with_capacity(data.len().min(RUN_BYTES) / BLOCK_BYTES * STRIDE);
+    fn write_blocks(&self, number: u64, data: &[u8]) -> io::Result<()> {
+        SCRATCH.with_borrow_mut(|stored| self.write_blocks_by(number, data, stored))
+    }
+
+    fn write_blocks_by(&self, mut number: u64, data: &[u8], stored: &mut Vec<u8>) -> io::Result<()> {
         for run in data.chunks(RUN_BYTES) {
             stored.clear();
             let offset = block_offset(number)?;
@@ -223,7 +257,7 @@ impl BlockFile {
                 stored.extend_from_slice(&self.checksum(number, contents));
                 number += 1;
             }
-            self.file.write_all_at(&stored, offset)?;
+            self.file.write_all_at(stored, offset)?;
         }
         Ok(())
     }
@@ -299,6 +333,10 @@ impl BlockFile {
     pub(super) fn sync_data(&self) -> io::Result<()> {
         // No write of the first block may slip in between the sync and the note of it.
         let mut first = self.lock_first();
+        #[cfg(test)]
+        if let Some(before) = &mut *self.before_sync.lock().unwrap() {
+            before();
+        }
         self.file.sync_data()?;
         first.synced = true;
         Ok(())
@@ -400,8 +438,8 @@ fn encode_head(id: [u8; FILE_ID_BYTES]) -> [u8; HEAD_BYTES] {
     head
 }
 
-/// Returns the id of a file.
-fn decode_head(head: &[u8; HEAD_BYTES]) -> io::Result<[u8; FILE_ID_BYTES]> {
+/// Returns the two halves of a file's id.
+fn decode_head(head: &[u8; HEAD_BYTES]) -> io::Result<(u64, u64)> {
     let refuse = |found: String| Err(io::Error::new(ErrorKind::InvalidData, found));
     let Some(rest) = head.strip_prefix(&MAGIC) else {
         return refuse("its file does not begin as a file of checked blocks does".to_owned());
@@ -417,9 +455,12 @@ fn decode_head(head: &[u8; HEAD_BYTES]) -> io::Result<[u8; FILE_ID_BYTES]> {
             "its file has version {version:?} and block size {block_bytes:?} (little-endian); this program knows version {VERSION} with 4096"
         ));
     }
-    let mut id = [0; FILE_ID_BYTES];
-    id.copy_from_slice(&rest[..FILE_ID_BYTES]);
-    Ok(id)
+    let half = |at: usize| {
+        let mut bytes = [0; FILE_ID_BYTES / 2];
+        bytes.copy_from_slice(&rest[at..at + FILE_ID_BYTES / 2]);
+        u64::from_le_bytes(bytes)
+    };
+    Ok((half(0), half(FILE_ID_BYTES / 2)))
 }
 
 #[cfg(test)]

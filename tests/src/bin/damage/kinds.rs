@@ -87,7 +87,11 @@ impl Damage {
                     let old = fs::read(older.join(file)).ok().filter(|old| *old != before);
                     let Some(old) = old else { continue };
                     fs::write(&path, &old).expect("a file can be written");
-                    return Some(Damage::of(kind, file, format!("{} for {} bytes", old.len(), before.len())));
+                    return Some(Damage::of(
+                        kind,
+                        file,
+                        format!("{} for {} bytes", old.len(), before.len()),
+                    ));
                 }
                 _ if before.is_empty() => continue,
                 _ => {
@@ -160,7 +164,11 @@ fn change(kind: Kind, rng: &mut Rng, bytes: &mut Vec<u8>, foreign: impl FnOnce()
         }
         Kind::CutTail => {
             // As often a little as any part: the end of a log is what a crash leaves torn.
-            let most = if rng.bool() { bytes.len() } else { bytes.len().min(PAGE) };
+            let most = if rng.bool() {
+                bytes.len()
+            } else {
+                bytes.len().min(PAGE)
+            };
             let cut = rng.usize(1..=most);
             bytes.truncate(bytes.len() - cut);
             format!("{cut} bytes less")

@@ -77,7 +77,10 @@ fn run_round(world: &World, options: &Options, round: u32, tally: &mut Tally) {
         return;
     };
     if let Some(keep) = &options.keep {
-        replace(home, &keep.join(format!("{}-{}-{round}", options.engine, options.seed)));
+        replace(
+            home,
+            &keep.join(format!("{}-{}-{round}", options.engine, options.seed)),
+        );
     }
     let class = class_of(&damage.file);
     let row = format!("{class}: {}", damage.kind.name());
@@ -111,7 +114,10 @@ fn inflict(world: &World, kind: Kind, rng: &mut Rng) -> Option<Damage> {
 
 fn candidates(world: &World, place: &str) -> Vec<PathBuf> {
     let mut found = files(world.site.home(), place);
-    found.retain(|file| file.file_name().is_none_or(|name| !name.eq_ignore_ascii_case(LOCK)));
+    found.retain(|file| {
+        file.file_name()
+            .is_none_or(|name| !name.eq_ignore_ascii_case(LOCK))
+    });
     found
 }
 
@@ -143,7 +149,11 @@ fn judge(world: &World, rng: &mut Rng) -> Result<&'static str, (&'static str, St
     let mut doctor = doctor_first.then(|| world.doctor());
     let mut refused = None;
     let mut less = None;
-    for (name, answer) in [("scan", world.scan()), ("dump", world.dump()), ("status", world.status())] {
+    for (name, answer) in [
+        ("scan", world.scan()),
+        ("dump", world.dump()),
+        ("status", world.status()),
+    ] {
         match answer {
             Answer::Right => {}
             Answer::Refused(what) => refused = refused.or(Some(what)),

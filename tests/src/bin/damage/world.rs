@@ -71,7 +71,14 @@ impl World {
         next_day(&mut mine);
         let _ = site.import("mine", &mine, &["--complete"]);
         let _ = peer.import("more", &records("MORE", 0..60, "1.2.3"), &["--complete"]);
-        let mute = ["mute", "add", "MINE-000001", "--forever", "--reason", "unreachable"];
+        let mute = [
+            "mute",
+            "add",
+            "MINE-000001",
+            "--forever",
+            "--reason",
+            "unreachable",
+        ];
         site.json_call(mute).expect(0);
         carry(&peer, &site);
         carry(&site, &peer);
@@ -102,7 +109,10 @@ impl World {
     /// Asks the sound site, after which all of its indexes are made.
     fn remember(&mut self) {
         let scan = self.run_scan();
-        assert_eq!(scan.code, 1, "the generated SBOM has findings that fail: {scan:?}");
+        assert_eq!(
+            scan.code, 1,
+            "the generated SBOM has findings that fail: {scan:?}"
+        );
         self.scan = verdict_of(&scan).expect("a verdict");
         let dump = self.run_dump();
         dump.expect(0);
@@ -141,7 +151,9 @@ impl World {
         let ended = self.run_scan();
         match verdict_of(&ended) {
             Some(verdict) if verdict == self.scan && ended.code == 1 => Answer::Right,
-            Some(verdict) => Answer::Different(format!("scan: {}", difference(&self.scan, &verdict, ended.code))),
+            Some(verdict) => {
+                Answer::Different(format!("scan: {}", difference(&self.scan, &verdict, ended.code)))
+            }
             None => refusal("scan", &ended),
         }
     }
@@ -237,7 +249,10 @@ fn records(prefix: &str, numbers: std::ops::Range<u32>, fixed: &str) -> Folder {
         let package = format!("{}-package-{number}", prefix.to_lowercase());
         let mut record = advisory(&id, &package, fixed, "2025-03-01T00:00:00Z");
         record["affected"][0]["versions"] = serde_json::json!(["1.0.0", "1.1.0", "1.2.0"]);
-        record["details"] = std::iter::repeat_with(|| rng.alphanumeric()).take(400).collect::<String>().into();
+        record["details"] = std::iter::repeat_with(|| rng.alphanumeric())
+            .take(400)
+            .collect::<String>()
+            .into();
         folder.put(&format!("{id}.json"), &record);
     }
     folder
@@ -271,7 +286,11 @@ fn difference(expected: &str, found: &str, code: i32) -> String {
         let envelope: Value = serde_json::from_str(text).unwrap_or_default();
         envelope["verdict"]["findings"].as_array().map_or(0, Vec::len)
     };
-    format!("exit {code}, {} findings, not {}", findings(found), findings(expected))
+    format!(
+        "exit {code}, {} findings, not {}",
+        findings(found),
+        findings(expected)
+    )
 }
 
 /// Returns the first check of a doctor's report that does not hold, with what it found.

@@ -21,7 +21,10 @@ pub(crate) fn round(dir: &Path, engine: &str, rng: &mut Rng) -> Result<(), Strin
     let init = ["init", "--site-id", "site-i", "--engine", engine];
     for _ in 0..rng.u8(1..=3) {
         let longest = [3, 15, 60][rng.usize(..3)];
-        kill_after(command(&home, init), Duration::from_micros(rng.u64(..longest * 1_000)));
+        kill_after(
+            command(&home, init),
+            Duration::from_micros(rng.u64(..longest * 1_000)),
+        );
     }
     let made = run(&init);
     if made.code != 0 && made.code != MADE_ALREADY {

@@ -55,13 +55,25 @@ fn main() -> std::process::ExitCode {
                 }
                 // The next round begins with sites of its own.
                 world = None;
-                let named = format!("--engine {} --seed {}, round {round}: {detail}", options.engine, options.seed);
+                let named = format!(
+                    "--engine {} --seed {}, round {round}: {detail}",
+                    options.engine, options.seed
+                );
                 tally.fail(kind, "FAULT", named);
             }
         }
     }
-    if let Some(left) = world.as_ref().map(World::left_over).filter(|left| !left.is_empty()) {
-        println!("kills {}: {} unfinished files are left, such as {}", options.engine, left.len(), left[0].display());
+    if let Some(left) = world
+        .as_ref()
+        .map(World::left_over)
+        .filter(|left| !left.is_empty())
+    {
+        println!(
+            "kills {}: {} unfinished files are left, such as {}",
+            options.engine,
+            left.len(),
+            left[0].display()
+        );
     }
     if tally.finish(&format!("kills {}", options.engine)) {
         std::process::ExitCode::SUCCESS
@@ -85,7 +97,10 @@ fn run_round(
     }
     let world = world.get_or_insert_with(|| World::new(dir, &options.engine));
     let (kind, done) = if rng.bool() {
-        ("daemon killed at work and at its start", world.daemon_round(&mut rng, round))
+        (
+            "daemon killed at work and at its start",
+            world.daemon_round(&mut rng, round),
+        )
     } else {
         world.command_round(&mut rng, round)
     };

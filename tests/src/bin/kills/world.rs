@@ -131,21 +131,41 @@ impl World {
             0 => ("status killed", plain(&["status"]), self.command_takes),
             1 => ("scan killed", self.scan_args(), self.command_takes * 2),
             2 => ("doctor killed", plain(&["doctor"]), self.command_takes * 2),
-            3 => ("doctor --rebuild killed", plain(&["doctor", "--rebuild"]), self.import_takes),
+            3 => (
+                "doctor --rebuild killed",
+                plain(&["doctor", "--rebuild"]),
+                self.import_takes,
+            ),
             4 => {
                 let import = plain(&["bundle", "import"]);
                 let bundle = self.peer_bundle(round);
-                ("bundle import killed", import.into_iter().chain([bundle.into()]).collect(), self.import_takes)
+                (
+                    "bundle import killed",
+                    import.into_iter().chain([bundle.into()]).collect(),
+                    self.import_takes,
+                )
             }
             5 => {
                 let engine = if rng.bool() { other } else { &self.engine };
-                ("store convert killed", plain(&["store", "convert", "--engine", engine]), self.import_takes)
+                (
+                    "store convert killed",
+                    plain(&["store", "convert", "--engine", engine]),
+                    self.import_takes,
+                )
             }
-            _ => ("feeds import killed", self.import_args(round + 1_000_000), self.import_takes),
+            _ => (
+                "feeds import killed",
+                self.import_args(round + 1_000_000),
+                self.import_takes,
+            ),
         };
         for _ in 0..rng.u8(1..=3) {
             // As often within the opening as anywhere in the work.
-            let within = if rng.bool() { self.command_takes } else { takes.mul_f32(1.2) };
+            let within = if rng.bool() {
+                self.command_takes
+            } else {
+                takes.mul_f32(1.2)
+            };
             let longest = u64::try_from(within.as_micros()).unwrap_or(u64::MAX).max(1);
             let after = Duration::from_micros(rng.u64(..longest));
             kill_after(command(self.site.home(), &args), after);
@@ -162,15 +182,28 @@ impl World {
         let _ = self.twin.import("changing", &changing(round), &["--complete"]);
         let bundle = self.peer.file("peer.stl");
         if bundle.exists() {
-            let import: [OsString; 4] = ["bundle".into(), "import".into(), bundle.clone().into(), "--force".into()];
+            let import: [OsString; 4] = [
+                "bundle".into(),
+                "import".into(),
+                bundle.clone().into(),
+                "--force".into(),
+            ];
             self.run("bundle import", import)?;
-            let _ = self.twin.cli(["bundle".into(), "import".into(), bundle.into(), OsString::from("--force")]);
+            let _ = self.twin.cli([
+                "bundle".into(),
+                "import".into(),
+                bundle.into(),
+                OsString::from("--force"),
+            ]);
         }
         self.note_status()?;
         let [found, expected] = [&self.site, &self.twin].map(|site| self.verdict_of(site));
         let (found, expected) = (found?, expected?);
         if found != expected {
-            return Err(format!("the verdict differs from the twin's: {}", difference(&found, &expected)));
+            return Err(format!(
+                "the verdict differs from the twin's: {}",
+                difference(&found, &expected)
+            ));
         }
         for source in ["changing", "lying", "theirs"] {
             if self.site.dump(source) != self.twin.dump(source) {
@@ -184,7 +217,10 @@ impl World {
     pub(crate) fn left_over(&self) -> Vec<PathBuf> {
         let unfinished = ["new", "generating", "tmp"];
         let mut found = starling_tests::folders::files(self.site.home(), "");
-        found.retain(|file| file.extension().is_some_and(|extension| unfinished.iter().any(|name| extension == *name)));
+        found.retain(|file| {
+            file.extension()
+                .is_some_and(|extension| unfinished.iter().any(|name| extension == *name))
+        });
         found
     }
 
@@ -218,8 +254,12 @@ impl World {
     fn import_all(&mut self, round: u32) -> Result<(), String> {
         let args = self.import_args(round);
         let ended = self.run("feeds import", args)?;
-        let report: Value = serde_json::from_slice(&ended.stdout).map_err(|error| format!("{error}: {ended:?}"))?;
-        let cursor = report.get("cursor").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let report: Value =
+            serde_json::from_slice(&ended.stdout).map_err(|error| format!("{error}: {ended:?}"))?;
+        let cursor = report
+            .get("cursor")
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse().ok());
         if let Some(cursor) = cursor {
             // Only the number is known of it; the status that follows says the rest.
             self.acknowledged.number = self.acknowledged.number.max(number_of(&cursor));
@@ -252,7 +292,10 @@ impl World {
     fn peer_bundle(&self, round: u32) -> PathBuf {
         let mut feed = many("THEIRS", 60, 300);
         let fixed = format!("{round}.0.0");
-        feed.put("theirs.json", &advisory("THEIRS", "theirs-package", &fixed, "2025-01-01T00:00:00Z"));
+        feed.put(
+            "theirs.json",
+            &advisory("THEIRS", "theirs-package", &fixed, "2025-01-01T00:00:00Z"),
+        );
         let _ = self.peer.import("theirs", &feed, &["--complete"]);
         self.peer.export("peer.stl", &[])
     }
@@ -265,12 +308,17 @@ impl World {
             _ => return Err(format!("scan at {}: {}", site.name(), shown(&ended))),
         };
         let verdict = &envelope["verdict"];
-        let parts = ["outcome", "coverage", "reasons", "mutes", "findings"].map(|name| verdict[name].to_string());
+        let parts =
+            ["outcome", "coverage", "reasons", "mutes", "findings"].map(|name| verdict[name].to_string());
         let own = site.identity().site.to_string();
         Ok(format!("exit {}: {}", ended.code, parts.join("\n")).replace(&own, "itself"))
     }
 
-    fn run<I: IntoIterator<Item = S>, S: Into<OsString>>(&self, what: &str, args: I) -> Result<Ended, String> {
+    fn run<I: IntoIterator<Item = S>, S: Into<OsString>>(
+        &self,
+        what: &str,
+        args: I,
+    ) -> Result<Ended, String> {
         let args = args.into_iter().map(Into::into).chain([OsString::from("--json")]);
         let ended = Ended::within(command(self.site.home(), args), DEADLINE);
         if ended.code == 0 {
@@ -306,8 +354,12 @@ fn sbom_of() -> Value {
             "purl": format!("pkg:npm/{name}@{version}") })
     };
     let changing = (0..CHANGING).map(|number| component(format!("changing-{number}"), "2.3.0"));
-    let lying = (0..LYING).step_by(10).map(|number| component(format!("lying-package-{number}"), "1.0.0"));
-    let theirs = (0..60).step_by(10).map(|number| component(format!("theirs-package-{number}"), "1.0.0"));
+    let lying = (0..LYING)
+        .step_by(10)
+        .map(|number| component(format!("lying-package-{number}"), "1.0.0"));
+    let theirs = (0..60)
+        .step_by(10)
+        .map(|number| component(format!("theirs-package-{number}"), "1.0.0"));
     let components: Vec<Value> = changing.chain(lying).chain(theirs).collect();
     serde_json::json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components })
 }
@@ -315,7 +367,11 @@ fn sbom_of() -> Value {
 /// Returns where two texts differ, with a little of what is around.
 fn difference(found: &str, expected: &str) -> String {
     const AROUND: usize = 150;
-    let at = found.bytes().zip(expected.bytes()).take_while(|(found, expected)| found == expected).count();
+    let at = found
+        .bytes()
+        .zip(expected.bytes())
+        .take_while(|(found, expected)| found == expected)
+        .count();
     let [found, expected] = [found, expected].map(|text| {
         let bytes = &text.as_bytes()[at.saturating_sub(AROUND)..text.len().min(at + AROUND)];
         String::from_utf8_lossy(bytes).into_owned()
