@@ -65,7 +65,7 @@ impl SiteStore {
                     // A claim that does not fit an empty delta is refused when the delta is signed.
                     let _ = builder.push(claim);
                     if txn.len() >= ROWS_PER_COMMIT {
-                        self.bodies.sync()?;
+                        self.bodies.sync(&mut txn)?;
                         std::mem::replace(&mut txn, self.txn()).commit()?;
                     }
                 }
@@ -75,7 +75,7 @@ impl SiteStore {
             }
             if !txn.is_empty() {
                 // Nobody else has these bodies: they are durable before it is said that they exist.
-                self.bodies.sync()?;
+                self.bodies.sync(&mut txn)?;
                 txn.commit()?;
                 self.show(state, origin)?;
             }

@@ -140,29 +140,22 @@ impl BodyStore {
         batch.put(Tree::Meta, meta::PLACED, &self.packs.end().encode());
     }
 
-    /// Notes up to where the packs are durable, so that the next start need not look for lost places.
-    pub(crate) fn note_synced(&self) -> Result<(), StoreError> {
-        let synced = self.packs.synced_end();
-        let noted = self.position(meta::PACKED)?;
-        if self.inline || synced == PackPosition::START || noted == Some(synced) {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        batch.put(Tree::Meta, meta::PACKED, &synced.encode());
-        Ok(self.engine.commit(&batch)?)
-    }
-
     fn position(&self, key: &[u8]) -> Result<Option<PackPosition>, StoreError> {
         let row = self.engine.get(Tree::Meta, key)?;
         Ok(row.and_then(|row| PackPosition::decode(&row)))
     }
 
-    /// Makes what was put durable.
-    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+    /// Makes what was put durable, and notes that with the change that relies on it.
+    pub(crate) fn sync(&self, txn: &mut Txn<'_>) -> Result<(), StoreError> {
         if self.inline {
             return Ok(());
         }
-        Ok(self.packs.sync()?)
+        self.packs.sync()?;
+        let synced = self.packs.synced_end();
+        if synced > PackPosition::START {
+            txn.put(Tree::Meta, meta::PACKED, synced.encode().to_vec());
+        }
+        Ok(())
     }
 
     /// Notes the places of bodies that the packs hold and the engine does not know, and forgets those that the

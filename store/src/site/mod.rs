@@ -142,7 +142,6 @@ impl SiteStore {
     /// # Errors
     /// Of the engine; nothing acknowledged rests on it.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
-        self.bodies.note_synced()?;
         self.engine.checkpoint()?;
         self.journal.log().sync_tip().map_err(StoreError::Measure)
     }

@@ -64,7 +64,7 @@ impl SiteStore {
             let mut txn = self.txn();
             let logs = accept_complete(&mut txn, state, origin.bundle);
             if !txn.is_empty() {
-                self.bodies.sync()?;
+                self.bodies.sync(&mut txn)?;
                 txn.commit()?;
             }
             let view = self.show(state, origin)?;
@@ -79,7 +79,7 @@ impl SiteStore {
         if txn.is_empty() {
             return Ok(());
         }
-        self.bodies.sync()?;
+        self.bodies.sync(&mut txn)?;
         txn.commit()
     }
 
