@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use starling_api_types::{ErrorCode, Problem};
 use starling_store::disk::FolderDisk;
-use starling_store::engine::{ByteCount, Engine, EngineKind, UnknownEngine};
+use starling_store::engine::{ByteCount, Engine, EngineKind, FaultPlan, MemoryEngine, UnknownEngine};
 use starling_store::log::LogAccess;
 use starling_store::{HomeStore, OpeningStep, ReplayProgress, SiteStore, StoreError, StoreParts};
 
@@ -72,6 +72,21 @@ pub(crate) fn parts_over(home: &Home, engine: Arc<dyn Engine>) -> Result<StorePa
         salvaged: None,
         random_id: Arc::new(random_id),
         progress: &log_progress,
+    })
+}
+
+/// The parts of a store that is only read: its rows are derived in memory.
+///
+/// # Errors
+/// When the home cannot be read.
+pub(crate) fn parts_read_only(
+    home: &Home,
+    around: &dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
+) -> Result<StoreParts<'static>, Problem> {
+    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    Ok(StoreParts {
+        access: LogAccess::Read,
+        ..parts_over(home, around(engine))?
     })
 }
 

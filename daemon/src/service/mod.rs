@@ -122,7 +122,7 @@ impl Site {
         })
     }
 
-    /// Opens a site over an engine that is open.
+    /// Opens a site over an engine that is open; to read only, over an engine of its own, if there is no room.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
@@ -135,8 +135,14 @@ impl Site {
         let folder = engine.path().to_owned();
         Self::assemble(home, config, started, &folder, |home, _, options, around| {
             let parts = crate::opening::parts_over(home, around(engine))?;
-            SiteStore::open(&parts, home.chain(), options)
-                .map_err(|error| crate::opening::opening_problem(home, &error))
+            let opened = match SiteStore::open(&parts, home.chain(), options) {
+                Err(error) if error.is_no_room() && !parts.is_new => {
+                    let parts = crate::opening::parts_read_only(home, around)?;
+                    SiteStore::open(&parts, home.chain(), options)
+                }
+                opened => opened,
+            };
+            opened.map_err(|error| crate::opening::opening_problem(home, &error))
         })
     }
 
