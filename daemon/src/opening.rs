@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_api_types::{ErrorCode, Opening, OpeningWork, Problem};
 use starling_store::disk::FolderDisk;
-use starling_store::engine::{ByteCount, Engine, EngineKind, UnknownEngine};
+use starling_store::engine::{ByteCount, Engine, EngineKind, FaultPlan, MemoryEngine, UnknownEngine};
 use starling_store::log::LogAccess;
 use starling_store::{HomeStore, OnProgress, OpeningStep, ReplayProgress, SiteStore, StoreError, StoreParts};
 
@@ -162,6 +162,22 @@ pub(crate) fn parts_over<'a>(
         salvaged: None,
         random_id: Arc::new(random_id),
         progress,
+    })
+}
+
+/// The parts of a store that is only read: its rows are derived in memory.
+///
+/// # Errors
+/// When the home cannot be read.
+pub(crate) fn parts_read_only<'a>(
+    home: &Home,
+    around: &dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
+    progress: OnProgress<'a>,
+) -> Result<StoreParts<'a>, Problem> {
+    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    Ok(StoreParts {
+        access: LogAccess::Read,
+        ..parts_over(home, around(engine), progress)?
     })
 }
 

@@ -141,7 +141,7 @@ impl Site {
         })
     }
 
-    /// Opens a site over an engine that is open.
+    /// Opens a site over an engine that is open; to read only, over an engine of its own, if there is no room.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
@@ -155,8 +155,14 @@ impl Site {
         Self::assemble(home, config, started, |home, _, options, around| {
             let progress = |progress: ReplayProgress| news.progress(progress);
             let parts = crate::opening::parts_over(home, around(engine), &progress)?;
-            SiteStore::open(&parts, home.chain(), options)
-                .map_err(|error| crate::opening::opening_problem(home, &error))
+            let opened = match SiteStore::open(&parts, home.chain(), options) {
+                Err(error) if error.is_no_room() && !parts.is_new => {
+                    let parts = crate::opening::parts_read_only(home, around, &progress)?;
+                    SiteStore::open(&parts, home.chain(), options)
+                }
+                opened => opened,
+            };
+            opened.map_err(|error| crate::opening::opening_problem(home, &error))
         })
     }
 

@@ -13,39 +13,50 @@ use crate::bench::{Bench, advisory};
 use crate::opening::ask;
 
 #[test]
-fn a_site_that_lost_its_store_does_not_begin_anew() {
+fn site_without_its_log_does_not_begin_a_second_one() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
     drop(site);
-    let store = bench.home("site-a").join("store");
-    let aside = bench.home("store-aside");
-    fs::rename(&store, &aside).unwrap();
+    let home = bench.home("site-a");
+    let log = home.join("log");
+    let aside = bench.home("log-aside");
+    fs::rename(&log, &aside).unwrap();
     let refused = |what: &str| {
         let problem = bench.try_open("site-a").err().unwrap();
         assert_eq!(problem.code, ErrorCode::StoreMissing, "{what}: {problem}");
         let said = format!("{problem:?}");
         assert!(
-            said.contains("put it back") && said.contains("second history"),
+            said.contains("put the folder back") && said.contains("second history"),
             "{what}: {said}"
         );
     };
-    refused("no folder");
-    assert!(!store.exists(), "nothing was made in its place");
-    fs::create_dir(&store).unwrap();
+    refused("no log");
+    assert!(!log.exists(), "nothing was made in its place");
+    fs::create_dir(&log).unwrap();
     refused("an empty folder");
-    fs::write(store.join("store.redb"), b"").unwrap();
+    fs::write(log.join("0000000001.log"), b"").unwrap();
     refused("an empty file");
-    fs::remove_dir_all(&store).unwrap();
-    fs::rename(&aside, &store).unwrap();
+    // Without engine and packs it is no less the site that had a log.
+    fs::rename(home.join("store"), bench.home("store-aside")).unwrap();
+    fs::rename(home.join("packs"), bench.home("packs-aside")).unwrap();
+    refused("nothing at all");
+    fs::remove_dir_all(&log).unwrap();
+    for (folder, aside) in [("log", "log-aside"), ("packs", "packs-aside")] {
+        fs::rename(bench.home(aside), home.join(folder)).unwrap();
+    }
     assert_eq!(bench.open("site-a").status().advisories, 1);
 }
 
 #[test]
-fn a_store_that_is_no_store_is_told_without_a_way_that_leads_back() {
+fn engine_that_cannot_be_used_is_rebuilt_from_the_log() {
     let bench = Bench::new();
-    drop(bench.site("site-a"));
-    let file = bench.home("site-a").join("store/store.redb");
+    let site = bench.site("site-a");
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    let known = site.status();
+    drop(site);
+    let folder = bench.home("site-a").join("store");
+    let file = folder.join("store.redb");
     let sound = fs::read(&file).unwrap();
     let noise: Vec<u8> = (0..=250_u8).cycle().take(sound.len()).collect();
     let mut middle = sound.clone();
@@ -55,14 +66,45 @@ fn a_store_that_is_no_store_is_told_without_a_way_that_leads_back() {
         ("text", &b"not a store"[..]),
         ("pages", &middle[..]),
         ("half", &sound[..sound.len() / 2]),
+        ("nothing", &[]),
     ] {
         fs::write(&file, bytes).unwrap();
+        let status = bench.open("site-a").status();
+        assert_eq!(status.knowledge_root, known.knowledge_root, "{what}");
+        assert_eq!(status.advisories, 1, "{what}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(bench.open("site-a").status().knowledge_root, known.knowledge_root);
+}
+
+#[test]
+fn damaged_log_is_refused_with_what_to_do() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    drop(site);
+    let folder = bench.home("site-a").join("log");
+    let file = folder.join("0000000001.log");
+    let sound = fs::read(&file).unwrap();
+    let noise: Vec<u8> = (0..=250_u8).cycle().take(sound.len()).collect();
+    let mut middle = sound.clone();
+    middle[sound.len() / 2] ^= 1;
+    for (what, bytes) in [
+        ("noise", &noise[..]),
+        ("text", &b"not a log"[..]),
+        ("one bit", &middle[..]),
+        ("half", &sound[..sound.len() / 2]),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        // Without the engine all of the log is read.
+        fs::remove_dir_all(bench.home("site-a").join("store")).ok();
         let problem = bench.try_open("site-a").err().unwrap();
         assert_eq!(problem.code, ErrorCode::StoreDamaged, "{what}: {problem:?}");
         let said = format!("{problem:?}");
-        assert!(said.contains("new site in another folder"), "{what}: {said}");
-        assert!(!said.contains("doctor"), "{what}: {said}");
+        assert!(said.contains("put the files back as they were"), "{what}: {said}");
     }
+    fs::write(&file, &sound).unwrap();
+    assert_eq!(bench.open("site-a").status().advisories, 1);
 }
 
 #[test]
