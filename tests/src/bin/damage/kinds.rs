@@ -66,12 +66,14 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
-    /// Damages one of `files` of `home`. Returns nothing if no file allows this kind.
+    /// Damages one of `files` of `home`; a page of another file is one of `all`. Returns nothing if no file allows
+    /// this kind.
     pub(crate) fn inflict(
         kind: Kind,
         rng: &mut Rng,
         home: &Path,
         files: &[PathBuf],
+        all: &[PathBuf],
         older: &Path,
     ) -> Option<Damage> {
         for _ in 0..TRIES {
@@ -97,7 +99,7 @@ impl Damage {
                 _ => {
                     let mut bytes = before.clone();
                     let mut others = rng.fork();
-                    let foreign = || foreign_page(&mut others, home, files, file);
+                    let foreign = || foreign_page(&mut others, home, all, file);
                     let detail = change(kind, rng, &mut bytes, foreign);
                     if bytes == before {
                         continue;
