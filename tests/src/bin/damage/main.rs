@@ -115,10 +115,9 @@ fn inflict(world: &World, kind: Kind, rng: &mut Rng) -> Option<Damage> {
     if rng.u8(..INDEX_SHARE) == 0 && !indexes.is_empty() {
         places.insert(0, indexes);
     }
-    let all: Vec<PathBuf> = places.concat();
     places
         .iter()
-        .find_map(|files| Damage::inflict(kind, rng, home, files, &all, &world.older))
+        .find_map(|files| Damage::inflict(kind, rng, home, files, &world.pristine, &world.older))
 }
 
 /// Lists the files of a place that hold what a site needs.
