@@ -8,6 +8,7 @@
 //! | [`site`] | a site driven through the command line and its socket alone |
 //! | [`http`] | the smallest HTTP client that reads answers and event streams |
 //! | [`feed`] | advisories and folders of them, written by hand |
+//! | [`stream`] | the corpus's streams: a source's tree, and what each day changed |
 //! | [`folders`] | copies, lists and measures folders |
 //! | [`options`] | what a check that looks for faults is asked for on its command line |
 //! | [`tally`] | counts what rounds ended with and names those that failed |
@@ -29,6 +30,7 @@ pub mod options;
 pub mod process;
 pub mod program;
 pub mod site;
+pub mod stream;
 pub mod tally;
 pub mod tree;
 

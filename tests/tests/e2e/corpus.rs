@@ -7,7 +7,6 @@
 //! What is expected comes from the files of the streams by `serde_json` and a YAML reader that the feed
 //! parser does not use.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use std::time::Instant;
 use serde_json::Value;
 use starling_api_types::Cursor;
 use starling_tests::feed::Folder;
+use starling_tests::stream::Stream;
 use starling_tests::tree::Records;
 use starling_tests::{Site, link};
 
@@ -59,71 +59,6 @@ fn full() -> bool {
 fn takes_part(name: &str) -> bool {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     full() || folder.bytes().map(u32::from).sum::<u32>() % SHORT_SHARE == 0
-}
-
-/// A stream: its tree before the first day, and what each day changed, in order.
-struct Stream {
-    base: Folder,
-    days: BTreeMap<String, Day>,
-}
-
-#[derive(Default)]
-struct Day {
-    changed: BTreeMap<String, Vec<u8>>,
-    deleted: BTreeSet<String>,
-}
-
-impl Stream {
-    fn read(archive: &Path) -> Self {
-        let mut stream = Self {
-            base: Folder::default(),
-            days: BTreeMap::new(),
-        };
-        let mut tar = tar::Archive::new(zstd::Decoder::new(File::open(archive).unwrap()).unwrap());
-        for entry in tar.entries().unwrap() {
-            let mut entry = entry.unwrap();
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let path = entry.path().unwrap().to_str().unwrap().to_owned();
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).unwrap();
-            let parts: Vec<&str> = path.splitn(5, '/').collect();
-            match parts[..] {
-                [_, "base", ..] => {
-                    let name = path.splitn(3, '/').nth(2).unwrap();
-                    stream.base.files.insert(name.to_owned(), bytes);
-                }
-                [_, "days", day, "files", name] => {
-                    let day = stream.days.entry(day.to_owned()).or_default();
-                    day.changed.insert(name.to_owned(), bytes);
-                }
-                [_, "days", day, "changes.tsv"] => {
-                    let text = String::from_utf8(bytes).unwrap();
-                    let day = stream.days.entry(day.to_owned()).or_default();
-                    for line in text.lines() {
-                        let mut fields = line.split('\t');
-                        let (kind, name) = (fields.next(), fields.next_back());
-                        if kind == Some("D") {
-                            day.deleted.insert(name.unwrap().to_owned());
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        stream.base.files.retain(|name, _| takes_part(name));
-        for day in stream.days.values_mut() {
-            day.changed.retain(|name, _| takes_part(name));
-            day.deleted.retain(|name| takes_part(name));
-        }
-        assert!(
-            !stream.base.files.is_empty() && !stream.days.is_empty(),
-            "{}",
-            archive.display()
-        );
-        stream
-    }
 }
 
 /// The record in a file, as other readers read it; none where the file holds no record.
@@ -254,7 +189,7 @@ fn every_site_holds_the_tree_of_every_day() {
         );
     }
     for source in STREAMS {
-        let stream = Stream::read(&corpus.join(format!("deltas/{source}.tar.zst")));
+        let stream = Stream::read(&corpus.join(format!("deltas/{source}.tar.zst")), takes_part);
         let mut tree = stream.base;
         world.publish(source, &format!("{source} base"), &tree);
         for (day, change) in stream.days {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
+use starling_tests::folders::files;
 
 const SECTOR: usize = 512;
 const PAGE: usize = 4096;
@@ -66,12 +67,14 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
-    /// Damages one of `files` of `home`. Returns nothing if no file allows this kind.
+    /// Damages one of `files` of `home`. Pages of other files come from `pristine`, older copies from `older`. Returns
+    /// nothing if no file allows this kind.
     pub(crate) fn inflict(
         kind: Kind,
         rng: &mut Rng,
         home: &Path,
         files: &[PathBuf],
+        pristine: &Path,
         older: &Path,
     ) -> Option<Damage> {
         for _ in 0..TRIES {
@@ -97,7 +100,7 @@ impl Damage {
                 _ => {
                     let mut bytes = before.clone();
                     let mut others = rng.fork();
-                    let foreign = || foreign_page(&mut others, home, files, file);
+                    let foreign = || foreign_page(&mut others, pristine, file);
                     let detail = change(kind, rng, &mut bytes, foreign);
                     if bytes == before {
                         continue;
@@ -193,12 +196,19 @@ fn overwrite(bytes: &mut [u8], at: usize, source: &[u8]) {
 }
 
 /// Returns a page that is in use in another file, or nothing if there is none.
-fn foreign_page(rng: &mut Rng, home: &Path, files: &[PathBuf], not: &Path) -> Vec<u8> {
-    let others: Vec<&PathBuf> = files.iter().filter(|file| *file != not).collect();
+fn foreign_page(rng: &mut Rng, home: &Path, not: &Path) -> Vec<u8> {
+    let mut others = files(home, "");
+    // A page of a few bytes would hardly damage anything.
+    let whole = |file: &PathBuf| {
+        home.join(file)
+            .metadata()
+            .is_ok_and(|metadata| metadata.len() >= PAGE as u64)
+    };
+    others.retain(|file| file != not && whole(file));
     if others.is_empty() {
         return Vec::new();
     }
-    let bytes = fs::read(home.join(others[rng.usize(..others.len())])).expect("a file can be read");
+    let bytes = fs::read(home.join(&others[rng.usize(..others.len())])).expect("a file can be read");
     let used: Vec<usize> = (0..bytes.len())
         .step_by(PAGE)
         .filter(|at| page(&bytes, *at).iter().any(|byte| *byte != 0))

@@ -25,7 +25,7 @@
 mod kinds;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use starling_tests::folders::{files, replace};
@@ -39,7 +39,9 @@ const DEFAULT_ROUNDS: u32 = 500;
 /// Where acknowledged data and what follows from it lie.
 const PLACES: [&str; 3] = ["log", "packs", "store"];
 /// Files that a scan answers from when they are there.
-const INDEXES: [&str; 2] = ["match.idx", "scan.ready"];
+const INDEXES: [&str; 2] = ["match.idx", "store/scan.ready"];
+/// One round in so many damages an index, if it has one.
+const INDEX_SHARE: u8 = 8;
 /// A file that only excludes other processes and holds nothing.
 const LOCK: &str = "LOCK";
 
@@ -74,6 +76,7 @@ fn run_round(world: &World, options: &Options, round: u32, tally: &mut Tally) {
     }
     let kind = Kind::ALL[round as usize % Kind::ALL.len()];
     let Some(damage) = inflict(world, kind, &mut rng) else {
+        println!("round {round}: no file allows this: {}", kind.name());
         return;
     };
     if let Some(keep) = &options.keep {
@@ -101,28 +104,36 @@ fn run_round(world: &World, options: &Options, round: u32, tally: &mut Tally) {
     }
 }
 
-/// Damages a file of one of the places that this layout has, each as often as the others.
+/// Damages a file of one of the places that this layout has, each as often as the others, or seldom an index.
 fn inflict(world: &World, kind: Kind, rng: &mut Rng) -> Option<Damage> {
     let home = world.site.home();
-    let mut places: Vec<Vec<PathBuf>> = PLACES.iter().map(|place| candidates(world, place)).collect();
+    let mut places: Vec<Vec<PathBuf>> = PLACES.iter().map(|place| candidates(home, place)).collect();
+    let mut indexes: Vec<PathBuf> = INDEXES.map(PathBuf::from).to_vec();
+    indexes.retain(|index| home.join(index).exists());
     places.retain(|files| !files.is_empty());
     rng.shuffle(&mut places);
+    if rng.u8(..INDEX_SHARE) == 0 && !indexes.is_empty() {
+        places.insert(0, indexes);
+    }
     places
         .iter()
-        .find_map(|files| Damage::inflict(kind, rng, home, files, &world.older))
+        .find_map(|files| Damage::inflict(kind, rng, home, files, &world.pristine, &world.older))
 }
 
-fn candidates(world: &World, place: &str) -> Vec<PathBuf> {
-    let mut found = files(world.site.home(), place);
+/// Lists the files of a place that hold what a site needs.
+fn candidates(home: &Path, place: &str) -> Vec<PathBuf> {
+    let mut found = files(home, place);
     found.retain(|file| {
-        file.file_name()
-            .is_none_or(|name| !name.eq_ignore_ascii_case(LOCK))
+        let lock = file
+            .file_name()
+            .is_some_and(|name| name.eq_ignore_ascii_case(LOCK));
+        !lock && INDEXES.iter().all(|index| file != Path::new(index))
     });
     found
 }
 
 /// Names a file by what it is: numbers and hashes in names are left out.
-fn class_of(file: &std::path::Path) -> String {
+fn class_of(file: &Path) -> String {
     let mut class: String = file
         .to_string_lossy()
         .split('/')

@@ -18,7 +18,7 @@ const AT: &str = "2026-12-30T00:00:00.000Z";
 /// The window in which an opening is killed: it is over after less, so some kills meet what comes after it.
 const OPENING: Duration = Duration::from_millis(80);
 /// Records of the source that changes in every round, and of the one that lies there.
-const CHANGING: usize = 120;
+const CHANGING: u32 = 120;
 const LYING: usize = 300;
 
 /// What the site has answered, none of which may go.
@@ -336,7 +336,7 @@ fn plain(args: &[&str]) -> Vec<OsString> {
 fn changing(round: u32) -> Folder {
     let mut folder = Folder::default();
     for number in 0..CHANGING {
-        if (number as u32).wrapping_add(round) % 11 == 0 {
+        if number.wrapping_add(round).is_multiple_of(11) {
             continue;
         }
         let id = format!("CHANGING-{number:04}");
