@@ -173,7 +173,10 @@ impl SiteService for FakeSite {
             feeds: Vec::new(),
             store: StoreStatus {
                 engine: "memory".to_owned(),
-                size_bytes: 0,
+                size_bytes: sizes(1).total(),
+                log_bytes: sizes(1).log_bytes,
+                pack_bytes: sizes(1).pack_bytes,
+                engine_bytes: sizes(1).engine_bytes,
                 schema: 1,
                 known_back_to: None,
             },
@@ -472,6 +475,26 @@ impl SiteService for FakeSite {
             checks: Vec::new(),
             duration_ms: 1,
         })
+    }
+
+    async fn compact_store(&self) -> ServiceResult<CompactReport> {
+        self.note("compact_store".to_owned()).await?;
+        Ok(CompactReport {
+            before: sizes(2),
+            after: sizes(1),
+            packs_rewritten: 3,
+            bodies_moved: 40,
+            engine_rebuilt: true,
+            duration_ms: 1,
+        })
+    }
+}
+
+fn sizes(factor: u64) -> StoreSizes {
+    StoreSizes {
+        log_bytes: 1_000_000,
+        pack_bytes: factor * 20_000_000,
+        engine_bytes: factor * 300_000_000,
     }
 }
 

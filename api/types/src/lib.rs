@@ -23,6 +23,7 @@ mod raw_json;
 mod scan;
 mod site;
 mod status;
+mod store;
 mod sync;
 mod text;
 mod time;
@@ -59,6 +60,7 @@ pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
 pub use status::{FeedStatus, Health, Lane, PeerStatus, Position, Status, StoreStatus};
+pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};
 pub use text::{Cursor, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
 pub use time::{Timestamp, TimestampError};

@@ -90,8 +90,16 @@ const CALLS: &[(&str, &str)] = &[
         "mute remove 0123456789abcdef-1 --reason r --by ben",
         "remove_mute 0123456789abcdef-1 MuteRemove { reason: \"r\", by: Some(\"ben\") }",
     ),
-    ("doctor", "doctor DoctorRequest { rebuild: false }"),
-    ("doctor --rebuild", "doctor DoctorRequest { rebuild: true }"),
+    ("doctor", "doctor DoctorRequest { rebuild: false, repair: false }"),
+    (
+        "doctor --rebuild",
+        "doctor DoctorRequest { rebuild: true, repair: false }",
+    ),
+    (
+        "doctor --repair",
+        "doctor DoctorRequest { rebuild: false, repair: true }",
+    ),
+    ("store compact", "compact_store"),
 ];
 
 #[test]

@@ -9,4 +9,5 @@ mod lookup;
 mod mutes;
 mod past;
 mod scans;
+mod space;
 mod stores;
