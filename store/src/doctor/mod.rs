@@ -28,6 +28,9 @@ use crate::view::rows::{Ports, tree_of};
 /// Damaged things named per check; more are only counted.
 const NAMED: usize = 20;
 
+/// Name of the check of the site's log, whose damage only an opening past it gives up.
+pub const LOG_CHECK: &str = "every frame of the log is whole and in its place";
+
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -222,7 +225,7 @@ impl SiteStore {
 
     /// Every frame of the log has its hash, and every group follows the one before it.
     fn check_log_frames(&self) -> Result<Check, StoreError> {
-        let mut check = Check::new("every frame of the log is whole and in its place");
+        let mut check = Check::new(LOG_CHECK);
         let given_up = given_up(self.journal.log())?;
         let mut passed = 0;
         let report = self.journal.log().check(&mut |damage| {
