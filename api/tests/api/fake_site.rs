@@ -75,10 +75,15 @@ pub(crate) fn site() -> Site {
     }
 }
 
+/// The id of an event of the fake site.
+pub(crate) fn event_id(number: u64) -> EventId {
+    EventId::new(number, *b"fakesite")
+}
+
 pub(crate) fn event(id: u64) -> EventRecord {
     let merge_hash = MergeHash::from_bytes([u8::try_from(id).unwrap(); 32]);
     EventRecord {
-        id: EventId(id),
+        id: event_id(id),
         event: SiteEvent::Canonical(CanonicalImported {
             canonical_id: merge_hash,
             cve: Some("CVE-2024-29041".to_owned()),
@@ -455,7 +460,7 @@ impl SiteService for FakeSite {
         let all = self.events.lock().unwrap().clone();
         let later: Vec<_> = all
             .into_iter()
-            .filter(|event| after.is_some_and(|after| event.id > after))
+            .filter(|event| after.is_some_and(|after| event.id.number > after.number))
             .map(Ok)
             .collect();
         let stream = futures::stream::iter(later);

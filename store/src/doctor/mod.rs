@@ -275,13 +275,16 @@ impl SiteStore {
         self.engine.checkpoint()?;
         let journal = self.journal.log().journal();
         for tree in Tree::ALL {
-            // Events are told once: subscribers count on their numbers.
+            // Events are told once: whoever follows them goes on.
             if *tree != Tree::Events && *tree != Tree::Meta {
                 self.wipe(*tree)?;
             }
         }
         self.wipe(Tree::Meta)?;
         begin_rows(self.engine.as_ref(), state.site, journal)?;
+        let mut txn = Txn::new(self.engine.as_ref());
+        self.begin_event_generation(&mut txn, &self.journal.log().end());
+        txn.commit()?;
         *state = State::load(self.engine.as_ref(), state.site)?;
         self.bodies.find_places()?;
         self.replay(state, LogPosition::START, &|_| {})?;

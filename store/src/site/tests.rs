@@ -1,5 +1,6 @@
 //! The door, end to end on the in-memory engine: author, append, accept, fold; and what it refuses.
 
+mod event_numbers;
 mod mutes;
 mod positions;
 mod settings;
