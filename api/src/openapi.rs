@@ -220,6 +220,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
         ),
         "events" => (false, vec![&[E::BadRequest, E::EventsExpired, E::TimedOut]]),
         "doctor" => (true, vec![&[E::BadRequest, E::DiskFull]]),
+        "compact_store" => (true, vec![&[E::DiskFull]]),
         _ => return None,
     })
 }

@@ -16,7 +16,7 @@ use crate::guard::{catch_panic, number_limit, time_limit};
 use crate::limits::{QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
 use crate::openapi::{Document, complete};
 use crate::reply::{method_not_allowed, route_not_found};
-use crate::routes::{advisories, bundles, doctor, events, feeds, mutes, scan, sites, status, vex};
+use crate::routes::{advisories, bundles, doctor, events, feeds, mutes, scan, sites, status, store, vex};
 use crate::state::Api;
 
 /// Where all routes live.
@@ -60,6 +60,7 @@ fn admin_long() -> OpenApiRouter<Api> {
         .routes(routes!(vex::add))
         .routes(routes!(vex::remove))
         .routes(routes!(doctor::doctor))
+        .routes(routes!(store::compact))
 }
 
 /// The OpenAPI document, the same at every site.

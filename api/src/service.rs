@@ -12,11 +12,11 @@ use bytes::Bytes;
 use futures::Stream;
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
-    DoctorReport, DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation, ExportRequest,
-    ExportSummary, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd,
-    MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange,
-    SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry,
-    VexHash, VexList, VexRemoved,
+    CompactReport, DoctorReport, DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation,
+    ExportRequest, ExportSummary, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport,
+    Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd,
+    SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
+    VexEntry, VexHash, VexList, VexRemoved,
 };
 
 use crate::scan_form::ScanDocuments;
@@ -162,9 +162,14 @@ pub trait SiteService: Send + Sync {
     /// A daemon does, so there is nothing to be done. What keeps it from being made slows scans down and is no error.
     async fn make_ready_to_scan(&self) {}
 
-    /// Events after `after`; only new ones when it is absent. Reports `events_expired`.
+    /// Events after `after`; only new ones when it is absent. Reports `events_expired`, also for an id of another
+    /// generation.
     async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream>;
 
-    /// Checks every invariant of the store, and rebuilds what is derived where asked.
+    /// Checks every invariant of the store; repairs it, or rebuilds what is derived, where asked.
     async fn doctor(&self, request: DoctorRequest) -> ServiceResult<DoctorReport>;
+
+    /// Gives space back: drops what is older than the retention, rewrites packs that are mostly garbage, and
+    /// rebuilds the engine's files. Reports `disk_full`.
+    async fn compact_store(&self) -> ServiceResult<CompactReport>;
 }

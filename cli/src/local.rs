@@ -142,7 +142,7 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
         })
 }
 
-/// Moves the store to another engine.
+/// Moves the store to another engine, by a rebuild from the log.
 ///
 /// # Errors
 /// `store_locked`, `store_damaged`, `disk_full`, or it is on that engine already.

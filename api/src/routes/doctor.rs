@@ -8,7 +8,7 @@ use super::JsonReply;
 use crate::body::Params;
 use crate::state::Api;
 
-/// Checks every invariant of the store, and rebuilds what is derived where asked.
+/// Checks every invariant of the store; repairs it, or rebuilds what is derived, where asked.
 #[utoipa::path(post, path = "/doctor", operation_id = "doctor", tag = "site", params(DoctorRequest),
     responses((status = 200, description = "Every check; read `ok`.", body = DoctorReport)))]
 pub(crate) async fn doctor(

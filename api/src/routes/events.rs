@@ -30,16 +30,18 @@ pub const PROBLEM_EVENT: &str = "problem";
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
     /// As `Last-Event-ID`, for clients that cannot set headers; the header wins.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<EventId>, inline)]
     after: Option<EventId>,
 }
 
 /// Events as they happen.
 ///
-/// Each is named `canonical-imported` or `mute-changed` and carries an id; pass over names that you do not know. With `Last-Event-ID` the stream starts after that
-/// event, else with the next one. A `problem` event ends the stream.
+/// Each is named `canonical-imported` or `mute-changed` and carries an id; pass over names that you do not know. With
+/// `Last-Event-ID` the stream starts after that event, else with the next one. An id from before the store was rebuilt,
+/// or of an event that is no longer kept, is answered with `events_expired`: read the advisories anew and follow
+/// without it. A `problem` event ends the stream.
 #[utoipa::path(get, path = "/events", operation_id = "events", tag = "events",
-    params(EventsQuery, ("Last-Event-ID" = Option<u64>, Header, description = "Id of the last event seen.")),
+    params(EventsQuery, ("Last-Event-ID" = inline(Option<EventId>), Header, description = "Id of the last event seen, as it came.")),
     responses((status = 200, description = "A stream of events.", content_type = "text/event-stream",
         body = SiteEvent)))]
 pub(crate) async fn events(

@@ -9,6 +9,7 @@ pub(crate) mod mutes;
 pub(crate) mod scan;
 pub(crate) mod sites;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod vex;
 
 use axum::Json;

@@ -21,6 +21,7 @@ fn admin_calls() -> Vec<Request<Body>> {
         post("/federation/bundles/validate", "application/zstd", "x"),
         post("/feeds/ghsa/import", "application/zip", "x"),
         post("/doctor", "text/plain", ""),
+        post("/store/compact", "text/plain", ""),
     ]
 }
 

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use starling_api_types::{CanonicalImported, ErrorCode, Problem, SiteEvent};
 
-use crate::fake::{World, event, get, send};
+use crate::fake::{World, event, event_id, get, send};
 
 /// The fields of each event in a stream, by name.
 fn parse(body: &[u8]) -> Vec<Vec<(String, String)>> {
@@ -33,16 +33,30 @@ async fn a_stream_resumes_after_the_last_event_seen() {
     let mut request = get("/events");
     request
         .headers_mut()
-        .insert("last-event-id", "3".parse().unwrap());
+        .insert("last-event-id", event_id(3).to_string().parse().unwrap());
     let answer = send(world.local(), request).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), "text/event-stream");
     let events = parse(&answer.body);
     let ids: Vec<_> = events.iter().map(|event| field(event, "id")).collect();
-    assert_eq!(ids, ["4", "5", ""]);
+    assert_eq!(ids, [&event_id(4).to_string(), &event_id(5).to_string(), ""]);
+    assert_eq!(world.asked(), format!("events {:?}", Some(event_id(3))));
     assert_eq!(field(&events[0], "event"), "canonical-imported");
     let data: CanonicalImported = serde_json::from_str(field(&events[0], "data")).unwrap();
     assert_eq!(SiteEvent::Canonical(data), event(4).event);
+}
+
+#[tokio::test]
+async fn ids_arrive_whole_by_query_and_plain_numbers_without_generation() {
+    let world = World::new();
+    for (after, asked) in [
+        (event_id(3).to_string(), event_id(3)),
+        ("3".to_owned(), "3".parse().unwrap()),
+    ] {
+        let answer = send(world.local(), get(&format!("/events?after={after}"))).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(world.asked(), format!("events {:?}", Some(asked)));
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use starling_api_types::Problem;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub(crate) use crate::fake_site::{BUNDLE_MAX_BYTES, FakeSite, event, site};
+pub(crate) use crate::fake_site::{BUNDLE_MAX_BYTES, FakeSite, event, event_id, site};
 
 /// An admin token.
 pub(crate) const TOKEN: &str = "a-token-of-at-least-thirty-two-bytes";

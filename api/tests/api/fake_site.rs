@@ -75,10 +75,15 @@ pub(crate) fn site() -> Site {
     }
 }
 
+/// The id of an event of the fake site.
+pub(crate) fn event_id(number: u64) -> EventId {
+    EventId::new(number, *b"fakesite")
+}
+
 pub(crate) fn event(id: u64) -> EventRecord {
     let merge_hash = MergeHash::from_bytes([u8::try_from(id).unwrap(); 32]);
     EventRecord {
-        id: EventId(id),
+        id: event_id(id),
         event: SiteEvent::Canonical(CanonicalImported {
             canonical_id: merge_hash,
             cve: Some("CVE-2024-29041".to_owned()),
@@ -174,7 +179,10 @@ impl SiteService for FakeSite {
             feeds: Vec::new(),
             store: StoreStatus {
                 engine: "memory".to_owned(),
-                size_bytes: 0,
+                size_bytes: sizes(1).total(),
+                log_bytes: sizes(1).log_bytes,
+                pack_bytes: sizes(1).pack_bytes,
+                engine_bytes: sizes(1).engine_bytes,
                 schema: 1,
                 known_back_to: None,
             },
@@ -453,7 +461,7 @@ impl SiteService for FakeSite {
         let all = self.events.lock().unwrap().clone();
         let later: Vec<_> = all
             .into_iter()
-            .filter(|event| after.is_some_and(|after| event.id > after))
+            .filter(|event| after.is_some_and(|after| event.id.number > after.number))
             .map(Ok)
             .collect();
         let stream = futures::stream::iter(later);
@@ -473,6 +481,26 @@ impl SiteService for FakeSite {
             checks: Vec::new(),
             duration_ms: 1,
         })
+    }
+
+    async fn compact_store(&self) -> ServiceResult<CompactReport> {
+        self.note("compact_store".to_owned()).await?;
+        Ok(CompactReport {
+            before: sizes(2),
+            after: sizes(1),
+            packs_rewritten: 3,
+            bodies_moved: 40,
+            engine_rebuilt: true,
+            duration_ms: 1,
+        })
+    }
+}
+
+fn sizes(factor: u64) -> StoreSizes {
+    StoreSizes {
+        log_bytes: 1_000_000,
+        pack_bytes: factor * 20_000_000,
+        engine_bytes: factor * 300_000_000,
     }
 }
 

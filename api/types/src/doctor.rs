@@ -8,9 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct DoctorRequest {
-    /// Derive everything again from the site's log.
+    /// Derive everything again from the site's log. Includes `repair`.
     pub rebuild: bool,
-    /// Give up what is damaged, so that it is fetched again from peers or bundles.
+    /// Drop damaged record bodies and rewrite damaged packs: peers or bundles bring the bodies again. A running
+    /// daemon only names damage of the log; stop it and run `starling doctor --repair` to open the site past that.
     #[serde(default)]
     pub repair: bool,
 }
@@ -22,7 +23,7 @@ pub struct DoctorCheck {
     pub name: String,
     /// Whether it holds (after a repair, where there was one).
     pub ok: bool,
-    /// What was found, such as `90,123 bodies`.
+    /// What was found, such as `90,123 examined`, and what to do about it where the call itself cannot.
     pub found: String,
     /// What is damaged, by name; the first 1,000.
     pub damaged: Vec<String>,

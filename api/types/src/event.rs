@@ -3,21 +3,43 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::hash::{BundleHash, MergeHash};
 use crate::text::{SiteSlug, TextError};
 use crate::time::Timestamp;
 
-/// An event's place in this site's stream; counts up from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-pub struct EventId(pub u64);
+/// An event's place in this site's stream: `NUMBER-GENERATION`.
+///
+/// Numbers count up from 1. The generation, 16 hex digits, says which stream they count in: a store that is rebuilt
+/// begins another one. Earlier versions wrote the number alone, which is read as a place in no stream of today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventId {
+    /// The event's number.
+    pub number: u64,
+    /// The stream that it counts in; `None` for an id of an earlier version.
+    pub generation: Option<[u8; 8]>,
+}
+
+impl EventId {
+    /// Names an event of a stream.
+    pub const fn new(number: u64, generation: [u8; 8]) -> Self {
+        Self {
+            number,
+            generation: Some(generation),
+        }
+    }
+}
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.generation {
+            Some(generation) => write!(f, "{}-{:016x}", self.number, u64::from_be_bytes(generation)),
+            None => self.number.fmt(f),
+        }
     }
 }
 
@@ -25,13 +47,66 @@ impl FromStr for EventId {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, TextError> {
-        text.parse().map(Self).map_err(|_| TextError {
-            what: "event id",
-            found: text.chars().take(80).collect(),
-            expected: "the `id` of an earlier event: a whole number",
-        })
+        let (number, generation) = match text.split_once('-') {
+            Some((number, generation)) => (number, Some(generation)),
+            None => (text, None),
+        };
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = Some(number)
+            .filter(|text| digits(text))
+            .and_then(|text| text.parse().ok());
+        let generation = match generation {
+            Some(text) => generation_of(text).map(Some),
+            None => Some(None),
+        };
+        let (Some(number), Some(generation)) = (number, generation) else {
+            return Err(TextError {
+                what: "event id",
+                found: text.chars().take(80).collect(),
+                expected: "the `id` of an earlier event, such as 1200-00f1e2d3c4b5a697",
+            });
+        };
+        Ok(Self { number, generation })
     }
 }
+
+/// Reads a generation as it is written: 16 hex digits in lower case.
+fn generation_of(text: &str) -> Option<[u8; 8]> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (text.len() == 16 && text.bytes().all(is_hex))
+        .then(|| u64::from_str_radix(text, 16).ok())
+        .flatten()
+        .map(u64::to_be_bytes)
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl PartialSchema for EventId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .description(Some(
+                "An event's place in this site's stream: its number, which counts up from 1, and the generation of the \
+                 stream. A store that is rebuilt begins another generation.",
+            ))
+            .pattern(Some("^[0-9]+(-[0-9a-f]{16})?$"))
+            .examples(["1200-00f1e2d3c4b5a697"])
+            .into()
+    }
+}
+
+impl ToSchema for EventId {}
 
 /// What happened to a canonical advisory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -136,4 +211,52 @@ pub struct EventRecord {
     pub id: EventId,
     /// The event.
     pub event: SiteEvent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_id_reads_back_as_written() {
+        for id in [
+            EventId::new(1, [0; 8]),
+            EventId::new(u64::MAX, [0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff]),
+        ] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<EventId>(&json).unwrap(), id);
+        }
+        assert_eq!(
+            EventId::new(1200, [0, 0xf1, 0xe2, 0xd3, 0xc4, 0xb5, 0xa6, 0x97]).to_string(),
+            "1200-00f1e2d3c4b5a697"
+        );
+    }
+
+    #[test]
+    fn plain_number_is_an_id_without_generation() {
+        let id: EventId = "12".parse().unwrap();
+        assert_eq!((id.number, id.generation), (12, None));
+        assert_eq!(id.to_string(), "12");
+    }
+
+    #[test]
+    fn malformed_event_ids_are_rejected() {
+        for text in [
+            "",
+            "-",
+            "1-",
+            "-00f1e2d3c4b5a697",
+            "+1",
+            "1-+0f1e2d3c4b5a697",
+            "1-00F1E2D3C4B5A697",
+            "1-0f1e2d3c4b5a697",
+            "1-00f1e2d3c4b5a6970",
+            "1-00f1e2d3c4b5a697-1",
+            "18446744073709551616",
+            "abc",
+        ] {
+            assert!(text.parse::<EventId>().is_err(), "{text}");
+        }
+    }
 }

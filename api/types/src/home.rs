@@ -94,7 +94,7 @@ pub struct ConvertReport {
     pub from: String,
     /// Engine now.
     pub to: String,
-    /// Entries copied.
+    /// Frames of the log that the new engine was built from.
     pub entries: u64,
     /// Size on disk before, in bytes.
     pub size_before_bytes: u64,

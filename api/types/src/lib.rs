@@ -23,6 +23,7 @@ mod raw_json;
 mod scan;
 mod site;
 mod status;
+mod store;
 mod sync;
 mod text;
 mod time;
@@ -58,7 +59,10 @@ pub use scan::{FailOn, ScanParams, VerdictEnvelope};
 pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
-pub use status::{FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, Status, StoreStatus};
+pub use status::{
+    FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, Status, StoreStatus,
+};
+pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};
 pub use text::{Cursor, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
 pub use time::{Timestamp, TimestampError};

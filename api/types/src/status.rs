@@ -181,8 +181,17 @@ pub struct StoreStatus {
     /// The engine: `sled`, `redb` or `memory`.
     #[schema(example = "sled")]
     pub engine: String,
-    /// Size on disk in bytes.
+    /// Size on disk in bytes: log, packs and engine together.
     pub size_bytes: u64,
+    /// Size of the log in bytes: signed deltas and heads. It only grows.
+    #[serde(default)]
+    pub log_bytes: u64,
+    /// Size of the packs of record bodies in bytes.
+    #[serde(default)]
+    pub pack_bytes: u64,
+    /// Size of the engine's files in bytes: rows that follow from the log.
+    #[serde(default)]
+    pub engine_bytes: u64,
     /// Version of the stored schema.
     pub schema: u32,
     /// The oldest moment whose knowledge `as_of` can ask for.

@@ -152,7 +152,7 @@ mod tests {
             let ids: Vec<_> = bytes
                 .chunks(size)
                 .flat_map(|chunk| parser.push(chunk))
-                .map(|event| event.unwrap().id.0)
+                .map(|event| event.unwrap().id.number)
                 .collect();
             assert_eq!(ids, [7, 8], "chunks of {size}");
         }

@@ -19,11 +19,11 @@ use starling_api::{
 };
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
-    DoctorReport, DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest,
-    FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded,
-    MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange, SiteHistory,
-    SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash,
-    VexList, VexRemoved,
+    CompactReport, DoctorReport, DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation,
+    ExportRequest, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd,
+    MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange,
+    SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry,
+    VexHash, VexList, VexRemoved,
 };
 
 use self::http::{Call, read_stream};
@@ -246,5 +246,9 @@ impl SiteService for Client {
 
     async fn doctor(&self, request: DoctorRequest) -> ServiceResult<DoctorReport> {
         self.post("/doctor").query(&request)?.json().await
+    }
+
+    async fn compact_store(&self) -> ServiceResult<CompactReport> {
+        self.post("/store/compact").json().await
     }
 }

@@ -10,17 +10,23 @@ use crate::session::Session;
 /// Check every invariant of the store, and name what is damaged
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Asks the daemon if one runs, else opens the store.
+
+With a running daemon, --repair drops damaged record bodies and rewrites damaged packs. Damage of the log
+is then only named: stop the daemon and run `starling doctor --repair` again, which opens the site past it.
+What is given up is fetched again from peers or bundles; --as-of cannot go back beyond a repair.
+
 Example:
   starling doctor
   starling doctor --rebuild
-  starling doctor --repair     if the log or a pack is damaged: stop the daemon first
+  starling doctor --repair
 
 Exit codes: 0 sound, 6 not reachable or locked, 11 damaged, 12 disk full")]
 pub(crate) struct Doctor {
-    /// Derive everything again from the site's log: claims, view, history, indexes
+    /// Derive everything again from the site's log: claims, view, history, indexes; then repair
     #[arg(long)]
     rebuild: bool,
-    /// Give up what is damaged in the log and the packs, to be fetched again from peers or bundles
+    /// Drop damaged bodies and rewrite damaged packs; without a daemon, go past damage of the log too
     #[arg(long, conflicts_with = "rebuild")]
     repair: bool,
 }

@@ -17,11 +17,12 @@ Needs a running daemon.
 
 Example:
   starling events
-  starling events --after 1200 --json
+  starling events --after 1200-00f1e2d3c4b5a697 --json
 
-Exit codes: 0 ended, 4 the events after that id are no longer kept, 6 no daemon runs or it stopped")]
+Exit codes: 0 ended, 4 the events after that id are no longer kept
+  or the store was rebuilt since, 6 no daemon runs or it stopped")]
 pub(crate) struct Events {
-    /// Begin after this event; with the next one when absent
+    /// Begin after this event, by its `id`; with the next one when absent
     #[arg(long, value_name = "ID")]
     after: Option<EventId>,
 }

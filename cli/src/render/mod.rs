@@ -29,7 +29,7 @@ pub(crate) use sites::{site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, status};
 pub(crate) use verdict::{scan_report, verdict};
 pub(crate) use vex::{vex_added, vex_list, vex_removed};
-pub(crate) use work::{converted, doctor, feed_report};
+pub(crate) use work::{compacted, converted, doctor, feed_report};
 
 use table::Table;
 

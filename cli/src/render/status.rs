@@ -24,9 +24,12 @@ pub(crate) fn status(status: &Status) -> String {
         .add(
             "store",
             format!(
-                "{}, {}, schema {}",
+                "{}, {} (log {}, packs {}, engine {}), schema {}",
                 store.engine,
                 size(store.size_bytes),
+                size(store.log_bytes),
+                size(store.pack_bytes),
+                size(store.engine_bytes),
                 store.schema
             ),
         )

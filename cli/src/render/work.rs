@@ -1,8 +1,8 @@
-//! Reports of work done: feeds, doctor, conversion.
+//! Reports of work done: feeds, doctor, conversion, compaction.
 
 use std::fmt::Write as _;
 
-use starling_api_types::{ConvertReport, DoctorReport, FeedImportReport, FeedOutcome};
+use starling_api_types::{CompactReport, ConvertReport, DoctorReport, FeedImportReport, FeedOutcome};
 
 use super::table::Table;
 use super::{Lines, count, duration, or_dash, plain, section, size};
@@ -113,4 +113,68 @@ pub(crate) fn converted(report: &ConvertReport) -> String {
         )
         .add("took", duration(report.duration_ms))
         .to_string()
+}
+
+/// `starling store compact`
+pub(crate) fn compacted(report: &CompactReport) -> String {
+    let changed = |after, before| format!("{}, was {}", size(after), size(before));
+    let (before, after) = (&report.before, &report.after);
+    let engine = if report.engine_rebuilt {
+        "rebuilt"
+    } else {
+        "left as it is"
+    };
+    Lines::default()
+        .add("log", changed(after.log_bytes, before.log_bytes))
+        .add(
+            "packs",
+            format!(
+                "{}; {} rewritten, {} bodies moved",
+                changed(after.pack_bytes, before.pack_bytes),
+                count(report.packs_rewritten),
+                count(report.bodies_moved)
+            ),
+        )
+        .add(
+            "engine",
+            format!("{}; {engine}", changed(after.engine_bytes, before.engine_bytes)),
+        )
+        .add("total", changed(after.total(), before.total()))
+        .add("took", duration(report.duration_ms))
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_api_types::StoreSizes;
+
+    use super::*;
+
+    #[test]
+    fn compaction_shows_each_part_before_and_after() {
+        let report = CompactReport {
+            before: StoreSizes {
+                log_bytes: 1_000_000,
+                pack_bytes: 80_000_000,
+                engine_bytes: 300_000_000,
+            },
+            after: StoreSizes {
+                log_bytes: 1_000_000,
+                pack_bytes: 20_000_000,
+                engine_bytes: 90_000_000,
+            },
+            packs_rewritten: 3,
+            bodies_moved: 4_000,
+            engine_rebuilt: true,
+            duration_ms: 1_500,
+        };
+        assert_eq!(
+            compacted(&report),
+            "log     1.0 MB, was 1.0 MB\n\
+             packs   20.0 MB, was 80.0 MB; 3 rewritten, 4,000 bodies moved\n\
+             engine  90.0 MB, was 300.0 MB; rebuilt\n\
+             total   111.0 MB, was 381.0 MB\n\
+             took    1.5 s\n"
+        );
+    }
 }

@@ -5,7 +5,13 @@ use crate::world::World;
 #[test]
 fn without_daemon_and_site_both_are_said() {
     let world = World::empty();
-    for line in ["status", "sites list", "doctor"] {
+    for line in [
+        "status",
+        "sites list",
+        "doctor",
+        "doctor --repair",
+        "store compact",
+    ] {
         let run = world.run(line).ends(2);
         assert!(
             run.stderr
@@ -87,6 +93,8 @@ fn wrong_words_end_as_usage_with_help_on_standard_error() {
         "feeds import a --source A/B",
         "feeds import a --source b --allow-empty",
         "store convert --engine memory",
+        "store compact --engine sled",
+        "doctor --rebuild --repair",
     ] {
         let run = world.run(line).ends(2);
         assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "`{line}`");

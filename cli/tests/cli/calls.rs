@@ -90,8 +90,16 @@ const CALLS: &[(&str, &str)] = &[
         "mute remove 0123456789abcdef-1 --reason r --by ben",
         "remove_mute 0123456789abcdef-1 MuteRemove { reason: \"r\", by: Some(\"ben\") }",
     ),
-    ("doctor", "doctor DoctorRequest { rebuild: false }"),
-    ("doctor --rebuild", "doctor DoctorRequest { rebuild: true }"),
+    ("doctor", "doctor DoctorRequest { rebuild: false, repair: false }"),
+    (
+        "doctor --rebuild",
+        "doctor DoctorRequest { rebuild: true, repair: false }",
+    ),
+    (
+        "doctor --repair",
+        "doctor DoctorRequest { rebuild: false, repair: true }",
+    ),
+    ("store compact", "compact_store"),
 ];
 
 #[test]
@@ -259,12 +267,18 @@ fn events_come_one_a_line_until_the_daemon_stops() {
     assert_eq!(
         lines
             .iter()
-            .map(|line| line["id"].as_u64().unwrap())
+            .map(|line| line["id"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>(),
-        [2, 3]
+        [2, 3].map(|number| crate::fake_site::event_id(number).to_string())
     );
     assert!(run.stderr.contains("shutting_down"), "{}", run.stderr);
-    let text = world.run("events --after 2").ends(6).text();
+    let line = format!("events --after {}", crate::fake_site::event_id(2));
+    let text = world.run(&line).ends(6).text();
+    assert!(
+        world.asked().contains("Some([102, 97, 107, 101,"),
+        "{}",
+        world.asked()
+    );
     assert!(
         text.contains("created CVE-2024-29041 pkg:npm/express@4.0.0"),
         "{text}"

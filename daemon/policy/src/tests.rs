@@ -210,7 +210,12 @@ fn source_held_back_for_missing_bodies_is_never_clean() {
     };
     let verdict = judge(&result(&[], all_matched()), &Policy::default(), &state);
     assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
-    assert!(verdict.reasons.iter().any(|reason| reason.text.contains("ghsa is held back")));
+    assert!(
+        verdict
+            .reasons
+            .iter()
+            .any(|reason| reason.text.contains("ghsa is held back"))
+    );
 }
 
 #[test]

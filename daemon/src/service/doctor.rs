@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
+use starling_store::{Check, LOG_CHECK};
 
 use super::SiteParts;
 use super::problem::store_problem;
@@ -21,30 +22,69 @@ impl SiteParts {
             self.drop_mark_of_other_rows();
             self.changed();
         }
-        let checks = diagnosis
-            .checks
-            .iter()
-            .map(|check| types::DoctorCheck {
-                name: check.name.to_owned(),
-                ok: check.ok() || check.repaired.is_some(),
-                found: match (&check.repaired, check.wrong) {
-                    (_, 0) => match &check.remark {
-                        Some(remark) => format!("{} examined; {remark}", check.examined),
-                        None => format!("{} examined", check.examined),
-                    },
-                    (Some(repaired), wrong) => {
-                        format!("{} examined, {wrong} wrong: {repaired}", check.examined)
-                    }
-                    (None, wrong) => format!("{} examined, {wrong} wrong", check.examined),
-                },
-                damaged: check.damaged.clone(),
-                repaired: if check.repaired.is_some() { check.wrong } else { 0 },
-            })
-            .collect();
+        let is_daemon = self.started.is_some();
+        let checks = diagnosis.checks.iter();
         Ok(types::DoctorReport {
             ok: diagnosis.healthy(),
-            checks,
+            checks: checks.map(|check| shown(check, is_daemon)).collect(),
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+}
+
+fn shown(check: &Check, is_daemon: bool) -> types::DoctorCheck {
+    let Check { examined, wrong, .. } = check;
+    let found = match (&check.repaired, wrong) {
+        (_, 0) => match &check.remark {
+            Some(remark) => format!("{examined} examined; {remark}"),
+            None => format!("{examined} examined"),
+        },
+        (Some(repaired), wrong) => format!("{examined} examined, {wrong} wrong: {repaired}"),
+        (None, wrong) if check.name == LOG_CHECK => {
+            format!("{examined} examined, {wrong} wrong; {}", log_advice(is_daemon))
+        }
+        (None, wrong) => format!("{examined} examined, {wrong} wrong"),
+    };
+    types::DoctorCheck {
+        name: check.name.to_owned(),
+        ok: check.ok() || check.repaired.is_some(),
+        found,
+        damaged: check.damaged.clone(),
+        repaired: if check.repaired.is_some() { check.wrong } else { 0 },
+    }
+}
+
+/// Says what to do about damage of the log, which no site gives up that is open already.
+fn log_advice(is_daemon: bool) -> &'static str {
+    if is_daemon {
+        "put the files back as they were, or stop the daemon and run `starling doctor --repair` to go on without what \
+         is damaged"
+    } else {
+        "put the files back as they were, or run `starling doctor --repair` to go on without what is damaged"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &'static str, wrong: u64) -> Check {
+        Check {
+            name,
+            examined: 7,
+            wrong,
+            damaged: Vec::new(),
+            repaired: None,
+            remark: None,
+        }
+    }
+
+    #[test]
+    fn log_damage_carries_advice_that_fits_the_caller() {
+        let found = |name, wrong, is_daemon| shown(&check(name, wrong), is_daemon).found;
+        assert_eq!(found(LOG_CHECK, 0, true), "7 examined");
+        assert!(found(LOG_CHECK, 1, true).contains("stop the daemon and run `starling doctor --repair`"));
+        assert!(found(LOG_CHECK, 1, false).contains("or run `starling doctor --repair`"));
+        assert_eq!(found("another", 1, true), "7 examined, 1 wrong");
     }
 }

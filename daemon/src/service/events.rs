@@ -5,7 +5,8 @@ use starling_api::{EventStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, EventAction, Problem};
 use starling_documents::mutes::MuteId;
-use starling_store::{Event, EventNumber, Happening};
+use starling_store::engine::Generation;
+use starling_store::{Event, EventNumber, Happening, SiteStore, StoreError};
 use starling_view::{Action, PackageId};
 
 use super::problem::store_problem;
@@ -16,6 +17,7 @@ const PAGE: usize = 256;
 
 struct Follower {
     site: Site,
+    generation: Generation,
     after: EventNumber,
     page: std::collections::VecDeque<types::EventRecord>,
     shown: tokio::sync::watch::Receiver<u64>,
@@ -23,34 +25,16 @@ struct Follower {
 
 pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> ServiceResult<EventStream> {
     let shown = site.0.shown.subscribe();
-    let after = site
+    let (generation, after) = site
         .blocking(move |parts| {
             let failed = |error| store_problem("reading events", &error);
-            let (first, last) = (
-                parts.store.first_event().map_err(failed)?,
-                parts.store.last_event().map_err(failed)?,
-            );
-            let Some(types::EventId(after)) = after else {
-                return Ok(last);
-            };
-            if after > last.0 {
-                let detail = format!("resuming after event {after}: the newest is {}", last.0);
-                return Err(Problem::new(ErrorCode::EventsExpired, detail)
-                    .hint("the event number is from another site or store; read the advisories anew"));
-            }
-            if after + 1 < first.0 {
-                let detail = format!(
-                    "resuming after event {after}: the oldest that is kept is {}",
-                    first.0
-                );
-                return Err(Problem::new(ErrorCode::EventsExpired, detail)
-                    .hint("read the advisories anew and follow without Last-Event-ID"));
-            }
-            Ok(EventNumber(after))
+            let kept = Kept::read(&parts.store).map_err(failed)?;
+            Ok((kept.generation, kept.resume(after)?))
         })
         .await?;
     let follower = Follower {
         site,
+        generation,
         after,
         page: std::collections::VecDeque::new(),
         shown,
@@ -61,10 +45,10 @@ pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> Service
                 return Some((Ok(event), follower));
             }
             follower.shown.mark_unchanged();
-            let after = follower.after;
+            let (generation, after) = (follower.generation, follower.after);
             let read = follower
                 .site
-                .blocking(move |parts| parts.page_of_events(after))
+                .blocking(move |parts| parts.page_of_events(generation, after))
                 .await;
             match read {
                 Ok((last, page)) if !page.is_empty() => {
@@ -82,35 +66,89 @@ pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> Service
     })))
 }
 
+/// Which events a store has.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    generation: Generation,
+    first: EventNumber,
+    last: EventNumber,
+}
+
+impl Kept {
+    fn read(store: &SiteStore) -> Result<Self, StoreError> {
+        Ok(Self {
+            generation: store.event_generation()?,
+            first: store.first_event()?,
+            last: store.last_event()?,
+        })
+    }
+
+    /// Returns the number after which a subscriber goes on, or tells it to begin anew.
+    fn resume(&self, after: Option<types::EventId>) -> ServiceResult<EventNumber> {
+        let Some(after) = after else {
+            return Ok(self.last);
+        };
+        if after.generation != Some(self.generation.0) {
+            return Err(expired(format!(
+                "resuming after event {after}: the stream began anew since, as generation {}",
+                self.generation
+            )));
+        }
+        if after.number > self.last.0 {
+            return Err(expired(format!(
+                "resuming after event {after}: the newest is {}",
+                self.last.0
+            )));
+        }
+        if after.number.saturating_add(1) < self.first.0 {
+            return Err(expired(format!(
+                "resuming after event {after}: the oldest that is kept is {}",
+                self.first.0
+            )));
+        }
+        Ok(EventNumber(after.number))
+    }
+}
+
+fn expired(detail: String) -> Problem {
+    Problem::new(ErrorCode::EventsExpired, detail)
+        .hint("read the advisories anew and follow without Last-Event-ID")
+}
+
 impl SiteParts {
-    fn page_of_events(&self, after: EventNumber) -> ServiceResult<(EventNumber, Vec<types::EventRecord>)> {
-        let events = self
-            .store
-            .events_after(after, PAGE)
-            .map_err(|error| store_problem("reading events", &error))?;
+    fn page_of_events(
+        &self,
+        generation: Generation,
+        after: EventNumber,
+    ) -> ServiceResult<(EventNumber, Vec<types::EventRecord>)> {
+        let failed = |error| store_problem("reading events", &error);
+        let now = self.store.event_generation().map_err(failed)?;
+        if now != generation {
+            return Err(expired(format!(
+                "following events of generation {generation}: the stream began anew, as generation {now}"
+            )));
+        }
+        let events = self.store.events_after(after, PAGE).map_err(failed)?;
         let last = events.last().map_or(after, |(number, _)| *number);
         Ok((
             last,
             events
                 .into_iter()
-                .filter_map(|(number, event)| self.shown_event(number, event))
+                .filter_map(|(number, event)| {
+                    self.shown_event(types::EventId::new(number.0, generation.0), event)
+                })
                 .collect(),
         ))
     }
 
-    fn shown_event(&self, number: EventNumber, event: Event) -> Option<types::EventRecord> {
+    fn shown_event(&self, id: types::EventId, event: Event) -> Option<types::EventRecord> {
         let site_id = self
             .slug_of(&event.site)
             .or_else(|| types::SiteSlug::new(event.site.short()).ok())?;
-        let record = |event| {
-            Some(types::EventRecord {
-                id: types::EventId(number.0),
-                event,
-            })
-        };
-        let muted = |id: MuteId, vulnerability, mute_action| {
+        let record = |event| Some(types::EventRecord { id, event });
+        let muted = |mute: MuteId, vulnerability, mute_action| {
             record(types::SiteEvent::Mute(types::MuteChanged {
-                mute_id: id.to_string(),
+                mute_id: mute.to_string(),
                 vulnerability,
                 mute_action,
                 bundle_hash: event.bundle.map(Into::into),
@@ -159,5 +197,49 @@ fn affects_key(package: &PackageId) -> String {
             .map_or_else(|| format!("{ecosystem}/{name}"), |purl| purl.to_string()),
         PackageId::Repository { repository } => repository.clone(),
         PackageId::Record(key) => format!("{}/{}", key.source, key.id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Generation = Generation(*b"thislife");
+
+    fn resumed(after: Option<types::EventId>) -> Result<u64, (ErrorCode, String)> {
+        let kept = Kept {
+            generation: NOW,
+            first: EventNumber(5),
+            last: EventNumber(9),
+        };
+        let resumed = kept.resume(after);
+        resumed
+            .map(|number| number.0)
+            .map_err(|problem| (problem.code, problem.detail.clone()))
+    }
+
+    #[test]
+    fn ids_of_this_generation_resume_where_they_stand() {
+        assert_eq!(resumed(None), Ok(9));
+        for number in [4, 7, 9] {
+            assert_eq!(resumed(Some(types::EventId::new(number, NOW.0))), Ok(number));
+        }
+    }
+
+    #[test]
+    fn ids_of_no_kept_event_are_reset() {
+        for number in [0, 3, 10, u64::MAX] {
+            let (code, _) = resumed(Some(types::EventId::new(number, NOW.0))).unwrap_err();
+            assert_eq!(code, ErrorCode::EventsExpired, "{number}");
+        }
+    }
+
+    #[test]
+    fn ids_of_another_generation_are_reset() {
+        for text in ["7-6f746865726c6966", "7"] {
+            let (code, detail) = resumed(text.parse().ok()).unwrap_err();
+            assert_eq!(code, ErrorCode::EventsExpired, "{text}");
+            assert!(detail.contains(&NOW.to_string()), "{detail}");
+        }
     }
 }

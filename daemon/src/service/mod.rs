@@ -667,4 +667,8 @@ impl SiteService for Site {
     async fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
         self.blocking(move |site| site.doctor(request)).await
     }
+
+    async fn compact_store(&self) -> ServiceResult<types::CompactReport> {
+        self.blocking(SiteParts::compact).await
+    }
 }

@@ -64,6 +64,7 @@ impl SiteParts {
             .collect();
         feeds.sort_by(|a, b| a.source.cmp(&b.source));
         let advisories = view.advisory_count().map_err(failed)?;
+        let size = self.store.size_on_disk().map_err(failed)?;
         let records = feeds.iter().map(|feed| feed.records).sum();
         let knowledge_root = view.knowledge_root().into();
         drop(view);
@@ -83,7 +84,10 @@ impl SiteParts {
             feeds,
             store: types::StoreStatus {
                 engine: self.store.engine().name().to_owned(),
-                size_bytes: self.store.size_on_disk().map_err(failed)?.total().0,
+                size_bytes: size.total().0,
+                log_bytes: size.log.0,
+                pack_bytes: size.packs.0,
+                engine_bytes: size.engine.0,
                 schema: SiteStore::schema(),
                 known_back_to: Some(self.store.history().map_err(failed)?.since.into()),
             },

@@ -140,7 +140,15 @@ impl Site<'_> {
     pub(crate) fn status(&self) -> Status {
         let mut status = self.wait(self.service.status()).unwrap();
         // Rows of another kind may come and go.
-        status.store.size_bytes = 0;
+        let store = &mut status.store;
+        for size in [
+            &mut store.size_bytes,
+            &mut store.log_bytes,
+            &mut store.pack_bytes,
+            &mut store.engine_bytes,
+        ] {
+            *size = 0;
+        }
         status
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bench;
+mod followers;
 mod imports;
 mod indexes;
 mod lookup;
@@ -10,4 +11,5 @@ mod mutes;
 mod opening;
 mod past;
 mod scans;
+mod space;
 mod stores;

@@ -9,16 +9,19 @@ use starling_view::{Change, Changes};
 
 use crate::SiteStore;
 use crate::activity::event_row::{EventRow, Subject};
-use crate::engine::{Direction, Tree};
+use crate::engine::{Direction, Generation, Tree};
 use crate::error::StoreError;
-use crate::rows::damaged;
+use crate::log::LogPosition;
 use crate::rows::txn::Txn;
+use crate::rows::{damaged, meta};
 use crate::site::state::State;
 
 /// Events kept; older ones are dropped as new ones come.
 pub const EVENTS_KEPT: u64 = 100_000;
 
 /// Number of an event; the first is 1.
+///
+/// It names an event only together with [`SiteStore::event_generation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventNumber(pub u64);
@@ -115,6 +118,30 @@ impl SiteStore {
             }
         }
         Ok(())
+    }
+
+    /// Returns the generation of the event numbers: another one after the view was folded without telling events,
+    /// as for an engine that was rebuilt or was far behind the log.
+    ///
+    /// Numbers of another generation may name other events, and changes in between may not have been told.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn event_generation(&self) -> Result<Generation, StoreError> {
+        let engine = self.engine.generation();
+        let Some(since) = self.engine.get(Tree::Meta, meta::EVENTS_SINCE)? else {
+            return Ok(engine);
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 generation of event numbers");
+        hasher.update(&engine.0).update(&since);
+        let mut generation = Generation::default();
+        hasher.finalize_xof().fill(&mut generation.0);
+        Ok(generation)
+    }
+
+    /// Notes that the view is folded without telling events.
+    pub(crate) fn begin_event_generation(&self, txn: &mut Txn<'_>, end: &LogPosition) {
+        txn.put(Tree::Meta, meta::EVENTS_SINCE, end.group.to_le_bytes().to_vec());
     }
 
     /// Number of the newest event; 0 when there was none.

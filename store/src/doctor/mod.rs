@@ -28,6 +28,9 @@ use crate::view::rows::{Ports, tree_of};
 /// Damaged things named per check; more are only counted.
 const NAMED: usize = 20;
 
+/// Name of the check of the site's log, whose damage only an opening past it gives up.
+pub const LOG_CHECK: &str = "every frame of the log is whole and in its place";
+
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -226,7 +229,7 @@ impl SiteStore {
 
     /// Every frame of the log has its hash, and every group follows the one before it.
     fn check_log_frames(&self) -> Result<Check, StoreError> {
-        let mut check = Check::new("every frame of the log is whole and in its place");
+        let mut check = Check::new(LOG_CHECK);
         let given_up = given_up(self.journal.log())?;
         let mut passed = 0;
         let report = self.journal.log().check(&mut |damage| {
@@ -276,13 +279,16 @@ impl SiteStore {
         self.engine.checkpoint()?;
         let journal = self.journal.log().journal();
         for tree in Tree::ALL {
-            // Events are told once: subscribers count on their numbers.
+            // Events are told once: whoever follows them goes on.
             if *tree != Tree::Events && *tree != Tree::Meta {
                 self.wipe(*tree)?;
             }
         }
         self.wipe(Tree::Meta)?;
         begin_rows(self.engine.as_ref(), state.site, journal)?;
+        let mut txn = Txn::new(self.engine.as_ref());
+        self.begin_event_generation(&mut txn, &self.journal.log().end());
+        txn.commit()?;
         *state = State::load(self.engine.as_ref(), state.site)?;
         self.bodies.find_places()?;
         self.replay(state, LogPosition::START, &|_| {})?;

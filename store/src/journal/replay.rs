@@ -17,7 +17,7 @@ use crate::site::state::{LogId, State};
 /// Rows after which replayed groups are committed.
 const ROWS_PER_COMMIT: usize = 8_192;
 /// Groups behind which an engine is so far that its view is folded anew at the end instead of followed.
-const FOLLOWED_GROUPS: u64 = 256;
+pub(crate) const FOLLOWED_GROUPS: u64 = 256;
 
 /// How far a replay is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,9 @@ impl SiteStore {
         let mut txn = Txn::new(self.engine.as_ref());
         if !follows && from < end {
             super::apply::ask_for_rebuild(&mut txn, state);
+            if from.group > 0 {
+                self.begin_event_generation(&mut txn, &end);
+            }
         }
         let groups = if self.past_damage {
             log.groups_past_damage(from)

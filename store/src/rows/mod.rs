@@ -69,6 +69,9 @@ pub(crate) mod meta {
     /// How many live records the view has of a source: this, and the source's name.
     pub(crate) const RECORDS: &[u8] = b"view/records/";
 
+    /// The last group of the log, u64 LE, when the view was last folded without telling events; absent before.
+    pub(crate) const EVENTS_SINCE: &[u8] = b"events/since";
+
     /// What the maker of the newest match index said of it; absent while changes are not noted.
     pub(crate) const INDEX_BASE: &[u8] = b"index/base";
     /// Number of the last step that noted changes, u64 LE.
