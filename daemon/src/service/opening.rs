@@ -145,4 +145,5 @@ once_open! {
     import_feed(source: types::SourceName, input: Upload, options: types::FeedImportOptions) -> types::FeedImportReport;
     events(after: Option<types::EventId>) -> EventStream;
     doctor(request: types::DoctorRequest) -> types::DoctorReport;
+    compact_store() -> types::CompactReport;
 }

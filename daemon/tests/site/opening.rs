@@ -94,9 +94,7 @@ fn site_without_engine(bench: &Bench) -> Value {
         at: Some("2025-06-01T00:00:00.000Z".parse().unwrap()),
         ..ScanParams::default()
     };
-    let verdict = scan_cold(&home, &documents, &params)
-        .expect("the index is there")
-        .unwrap();
+    let verdict = scan_cold(&home, &documents, &params).unwrap().unwrap();
     serde_json::from_str(verdict.verdict.as_str()).unwrap()
 }
 
