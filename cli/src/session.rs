@@ -112,7 +112,7 @@ impl Session {
     /// The site's daemon, once its store is open. One that takes longer is returned too: it says how far it is.
     ///
     /// # Errors
-    /// As [`daemon`](Self::daemon), or the daemon does not say how it is.
+    /// As [`daemon`](Self::daemon), or `unreachable`.
     pub(crate) async fn open_daemon(&self, step: &Step) -> Result<Client, Problem> {
         let client = self.daemon(step).await?;
         let deadline = Instant::now() + LOCK_PATIENCE;
@@ -122,9 +122,10 @@ impl Session {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Ok(_) => return Ok(client),
-                // The call itself may find a place.
-                Err(problem) if problem.code == ErrorCode::Busy => return Ok(client),
-                Err(problem) => return Err(problem),
+                // Something else answers there.
+                Err(problem) if problem.code == ErrorCode::Unreachable => return Err(problem),
+                // The call itself says what is wrong, in its own words.
+                Err(_) => return Ok(client),
             }
         }
     }
