@@ -14,7 +14,7 @@ use crate::engine::{Batch, Engine, Tree};
 use crate::error::StoreError;
 use crate::journal::replay::{OnProgress, Skipped, given_up};
 use crate::journal::{Entry, Journal};
-use crate::log::{JournalId, Log, LogAccess, LogPosition, Recovery};
+use crate::log::{JournalId, Log, LogAccess, LogOptions, LogPosition, Recovery};
 use crate::packs::{PackAccess, PackOptions, Packs};
 use crate::rows::{damaged, meta};
 use crate::trust::ListedSite;
@@ -23,6 +23,12 @@ use crate::trust::ListedSite;
 pub(crate) const SCHEMA: u32 = 3;
 /// The log's folder in the site's.
 pub(crate) const LOG_FOLDER: &str = "log";
+/// Space that the log and the packs leave free: more than the engine does, so that what they took it can show.
+const RESERVE_BYTES: u64 = 32 << 20;
+const LOG_OPTIONS: LogOptions = LogOptions {
+    segment_bytes: crate::log::SEGMENT_BYTES,
+    reserve_bytes: RESERVE_BYTES,
+};
 /// The packs' folder in the site's.
 pub(crate) const PACKS_FOLDER: &str = "packs";
 
@@ -400,10 +406,13 @@ fn open_log(
             });
         }
         let id = JournalId((parts.random_id)());
-        return Ok((Log::create(parts.disk.clone(), LOG_FOLDER, id)?, None));
+        return Ok((
+            Log::create_with(parts.disk.clone(), LOG_FOLDER, id, LOG_OPTIONS)?,
+            None,
+        ));
     }
     let from = found.map(|found| found.position);
-    let (log, recovery) = Log::open(parts.disk.clone(), LOG_FOLDER, from, parts.access)?;
+    let (log, recovery) = Log::open_with(parts.disk.clone(), LOG_FOLDER, from, parts.access, LOG_OPTIONS)?;
     Ok((log, Some(recovery)))
 }
 
@@ -468,6 +477,7 @@ fn open_packs(parts: &StoreParts<'_>, level: i32) -> Result<Arc<Packs>, StoreErr
         LogAccess::Read => PackAccess::Read,
     };
     let random_id = parts.random_id.clone();
-    let options = PackOptions::new(level, access, move || random_id());
+    let mut options = PackOptions::new(level, access, move || random_id());
+    options.reserve = RESERVE_BYTES;
     Ok(Arc::new(Packs::open(parts.disk.clone(), PACKS_FOLDER, &options)?))
 }

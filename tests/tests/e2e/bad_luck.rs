@@ -98,8 +98,8 @@ fn a_full_disk_stops_an_import_and_loses_nothing() {
     let disk = bench.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
     // A mount of our own, in a name space of our own: gone with the process.
-    // The store keeps a reserve of 64 MiB free; this leaves some ten above it.
-    let script = format!("mount -t tmpfs -o size=90m tmpfs \"${SMALL_DISK}\" || exit 77; exec \"$@\"");
+    // The log and the packs keep a reserve of 32 MiB free; with the ballast some six are left above it.
+    let script = format!("mount -t tmpfs -o size=56m tmpfs \"${SMALL_DISK}\" || exit 77; exec \"$@\"");
     let outcome = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", &script, "small-disk"])
         .arg(std::env::current_exe().unwrap())
