@@ -19,7 +19,9 @@ impl IntoResponse for ProblemReply {
     fn into_response(self) -> Response {
         let problem = self.0;
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() || problem.private.is_some() {
+        // A caller that is told to come back is no fault of the site's.
+        let is_busy = problem.code == ErrorCode::Busy;
+        if (status.is_server_error() && !is_busy) || problem.private.is_some() {
             tracing::error!(code = %problem.code, private = problem.private, "{problem}");
         } else {
             tracing::debug!(code = %problem.code, "{problem}");
