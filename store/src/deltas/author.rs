@@ -77,6 +77,7 @@ impl SiteStore {
                 // Nobody else has these bodies: they are durable before it is said that they exist.
                 self.bodies.sync(&mut txn)?;
                 txn.commit()?;
+                self.accept_whole(state)?;
                 self.show(state, origin)?;
             }
             if let Some(log) = state.logs.get(&id) {

@@ -1,6 +1,6 @@
 //! Adding one verified delta to a log, inside a transaction: the step that every way in ends in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_protocol::limits::MAX_LOG_SOURCES;
 use starling_protocol::{
@@ -88,6 +88,8 @@ impl SiteStore {
         let mut wants: Vec<(ClaimNumber, Option<Wanted>)> = Vec::new();
         let mut superseded = Vec::new();
         let mut kept: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        // What others said waits to be accepted, and so does what this site said of a source that lacks bodies.
+        let mut waiting: BTreeSet<Option<Source>> = BTreeSet::new();
         for (claim_number, claim) in delta.claims.iter().copied() {
             let key = claim_key(claim.key(), number);
             let existing = match txn.get(Tree::Claims, &key)? {
@@ -99,6 +101,9 @@ impl SiteStore {
             let source_name = claim.key().source();
             let source = sources.entry(source_name.clone()).or_insert_with(|| {
                 let row = log.sources.get(&source_name).cloned().unwrap_or_default();
+                if entry == Entering::Foreign || row.accepted < row.last {
+                    waiting.insert(source_name.clone());
+                }
                 caught_up_before(row, claim_number)
             });
             let live = existing.as_ref().filter(|row| !row.is_tombstone());
@@ -113,25 +118,23 @@ impl SiteStore {
             count(&mut source.held, claim, prior.as_deref());
             source.last = claim_number;
             let mut row = ClaimRow::of(claim_number, claim);
-            match entry {
-                Entering::Own => {
-                    if replayed.is_none()
-                        && let Some((hash, _)) = claim.content()
-                        && !self.bodies.contains(&hash)?
-                    {
-                        return Err(StoreError::MissingBody { hash });
-                    }
-                    rows.push((key, (!claim.is_tombstone()).then_some(row)));
+            if entry == Entering::Own
+                && replayed.is_none()
+                && let Some((hash, _)) = claim.content()
+                && !self.bodies.contains(&hash)?
+            {
+                return Err(StoreError::MissingBody { hash });
+            }
+            if waiting.contains(&source_name) {
+                superseded.extend(existing.as_ref().map(|existing| existing.number));
+                row.prior = existing.and_then(|existing| replaced(existing, source));
+                rows.push((key, Some(row)));
+                if replayed.is_none() {
+                    let wanted = self.wanted_body(state, id, claim, source_name.as_ref())?;
+                    wants.push((claim_number, wanted));
                 }
-                Entering::Foreign => {
-                    superseded.extend(existing.as_ref().map(|existing| existing.number));
-                    row.prior = existing.and_then(|existing| replaced(existing, source));
-                    rows.push((key, Some(row)));
-                    if replayed.is_none() {
-                        let wanted = self.wanted_body(state, id, claim, source_name.as_ref())?;
-                        wants.push((claim_number, wanted));
-                    }
-                }
+            } else {
+                rows.push((key, (!claim.is_tombstone()).then_some(row)));
             }
         }
         let new_sources = sources
@@ -187,7 +190,7 @@ impl SiteStore {
             return Ok(None);
         };
         for (source, mut row) in sources {
-            if entry == Entering::Own {
+            if !waiting.contains(&source) {
                 let before = log.sources.get(&source).cloned().unwrap_or_default();
                 history.note_position(number, source.as_ref(), &before);
                 row.accepted = row.last;

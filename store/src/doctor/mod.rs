@@ -174,6 +174,10 @@ impl SiteStore {
             diagnosis.checks.push(packs);
             diagnosis.checks.push(bodies);
             diagnosis.checks.push(self.check_positions(state));
+            if repair && state.rebuild {
+                // The view may show what was just given up.
+                self.show(state, &Origin::default())?;
+            }
             let mut view = named("the view equals a rebuild, byte for byte", self.check_view(state))?;
             if rebuild {
                 self.rebuild_view(state)?;

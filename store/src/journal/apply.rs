@@ -59,6 +59,10 @@ impl SiteStore {
             Entry::Accepted { positions, .. } => {
                 for (log, source, number) in positions {
                     apply_position(txn, state, log, source.as_ref(), number)?;
+                    if number == ClaimNumber::NONE {
+                        // What was accepted is taken back: the view may show it.
+                        ask_for_rebuild(txn, state);
+                    }
                 }
             }
             Entry::Settings {

@@ -52,10 +52,8 @@ impl SiteStore {
         let mut txn = Txn::new(self.engine.as_ref());
         if !follows && from < end {
             super::apply::ask_for_rebuild(&mut txn, state);
-            if from.group > 0 {
-                self.begin_event_generation(&mut txn, &end);
-            }
         }
+        let mut untold = false;
         let groups = if self.past_damage {
             log.groups_past_damage(from)
         } else {
@@ -70,6 +68,11 @@ impl SiteStore {
             let (done, number) = (group.end, group.number);
             let origin = self.apply_group(&mut txn, state, group, &mut skipped)?;
             txn.reach(&done);
+            if state.rebuild && from.group > 0 && !untold {
+                // Events of these groups were told before, under numbers that come to stand for others.
+                self.begin_event_generation(&mut txn, &end);
+                untold = true;
+            }
             // A rebuild of the view may write entries of its own: never before the log is replayed to its end.
             let shows = follows && origin.is_some() && !state.rebuild;
             if shows || txn.len() >= ROWS_PER_COMMIT {

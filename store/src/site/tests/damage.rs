@@ -63,6 +63,28 @@ fn try_say(store: &SiteStore, key: &SigningKey) -> Result<(), StoreError> {
 }
 
 #[test]
+fn repair_that_drops_a_body_leaves_every_check_sound() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    b.pull_from(&a);
+    b.pull_bodies_from(&a);
+    b.store.accept(&Origin::default()).unwrap();
+    let key = ClaimKey::record(&source(), &"P-2".parse().unwrap());
+    let lost = b.store.accepted_content(a.own(), &key).unwrap().unwrap();
+    let place = b.store.bodies.place(&lost).unwrap().unwrap();
+    let middle = usize::try_from(place.offset).unwrap() + place.length as usize / 2;
+    b.disk.damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
+    let repaired = b.store.repair().unwrap();
+    assert!(repaired.healthy(), "{repaired:#?}");
+    b.assert_healthy();
+    assert_eq!(b.pull_bodies_from(&a), 1);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!(b.root(), a.root());
+    b.assert_healthy();
+}
+
+#[test]
 fn damaged_log_is_refused_by_name_and_repair_signs_no_number_twice() {
     let a = TestSite::new("a", 1);
     for text in ["one", "two", "three"] {
@@ -156,4 +178,24 @@ fn rebuild_over_a_damaged_pack_names_the_source_and_a_feed_heals_it() {
     rebuilt.put_bodies(&source(), &[(hash, &body)]).unwrap();
     assert!(rebuilt.view().unwrap().held_back().is_empty());
     assert_eq!(rebuilt.knowledge_root().unwrap(), a.root());
+}
+
+#[test]
+fn own_source_that_lacks_bodies_stays_held_back_when_it_speaks_again() {
+    let site = TestSite::new("a", 1);
+    site.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    let key = ClaimKey::record(&source(), &"P-1".parse().unwrap());
+    let lost = site.store.accepted_content(site.own(), &key).unwrap().unwrap();
+    let place = site.store.bodies.place(&lost).unwrap().unwrap();
+    let middle = usize::try_from(place.offset).unwrap() + place.length as usize / 2;
+    site.disk
+        .damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
+    site.store.repair().unwrap();
+    site.say(&[("P-2", None), ("P-3", Some("three"))], 2);
+    site.assert_healthy();
+    assert_eq!(site.store.view().unwrap().advisory_count().unwrap(), 0);
+    // Said anew, it is whole again.
+    site.say(&[("P-1", Some("one"))], 3);
+    site.assert_healthy();
+    assert_eq!(site.store.view().unwrap().advisory_count().unwrap(), 2);
 }

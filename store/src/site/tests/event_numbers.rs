@@ -52,6 +52,29 @@ fn engine_far_behind_begins_another_event_generation() {
 }
 
 #[test]
+fn replay_that_folds_the_view_begins_another_event_generation() {
+    let site = TestSite::new("a", 1);
+    site.say(&[("P-1", Some("one"))], 1);
+    let behind = copy_of(&site.engine);
+    let key = ClaimKey::record(&source(), &"P-1".parse().unwrap());
+    let lost = site.store.accepted_content(site.own(), &key).unwrap().unwrap();
+    let place = site.store.bodies.place(&lost).unwrap().unwrap();
+    let middle = usize::try_from(place.offset).unwrap() + place.length as usize / 2;
+    site.disk
+        .damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
+    // The repair asks for the view to be folded, so that what comes after it is not told by a replay.
+    site.store.repair().unwrap();
+    site.say(&[("P-2", Some("two"))], 2);
+    let generation = site.store.event_generation().unwrap();
+    drop(site.store);
+    let store = open(&site.disk, behind, &site.chain);
+    assert_ne!(store.event_generation().unwrap(), generation);
+    let found = store.doctor(false).unwrap();
+    assert!(found.healthy(), "{found:#?}");
+    assert_eq!(store.view().unwrap().advisory_count().unwrap(), 0);
+}
+
+#[test]
 fn rebuild_in_place_begins_another_event_generation() {
     let site = TestSite::new("a", 1);
     site.say(&[("P-1", Some("one"))], 1);
