@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo bench -p starling-store --bench raw_engine -- [--engines sled,redb] [--records 60000]
-//!     [--records-per-commit 1000] [--commits-per-checkpoint 8] [--body-bytes 100-2000] [--cache-mib 32]
+//!     [--records-per-commit 1000] [--commits-per-checkpoint 8] [--body-bytes 7-9] [--cache-mib 32]
 //!     [--rewrites 0] [--dir DIR]
 //! ```
 //!
-//! One record is a body, a claim, a view and two index rows.
+//! One record is the place of a body, a claim, a view and two index rows. Bodies themselves lie in packs.
 //! Values are noise, as stored values are compressed. Each engine runs in a process of its own, so
 //! that memory is its own. One JSON object a line with `--json`.
 #![allow(
@@ -49,7 +49,7 @@ impl Settings {
             records: 60_000,
             records_per_commit: 1_000,
             commits_per_checkpoint: 8,
-            body_bytes: (100, 2_000),
+            body_bytes: (7, 9),
             cache: EngineOptions::DEFAULT_CACHE,
             rewrites: 0,
             dir: None,
@@ -67,7 +67,7 @@ impl Settings {
                 "--records-per-commit" => settings.records_per_commit = value().parse().unwrap(),
                 "--commits-per-checkpoint" => settings.commits_per_checkpoint = value().parse().unwrap(),
                 "--body-bytes" => {
-                    let (least, most) = value().split_once('-').expect("a range such as 100-2000");
+                    let (least, most) = value().split_once('-').expect("a range such as 7-9");
                     settings.body_bytes = (least.parse().unwrap(), most.parse().unwrap());
                 }
                 "--cache-mib" => settings.cache = ByteCount::mebibytes(value().parse().unwrap()),

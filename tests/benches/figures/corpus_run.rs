@@ -1,7 +1,6 @@
 //! The whole corpus through a site: feeds in, first sync, bundle out and in, start and memory, scans.
 
 use std::io::Write;
-use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +9,14 @@ use futures::StreamExt;
 use starling_api::Upload;
 use starling_api_types::{ExportRequest, ImportParams};
 use starling_daemon::run_on;
-use starling_store::engine::{Direction, Engine, RecordingEngine, Tree, Write as EngineWrite, replay};
+use starling_store::engine::{RecordingEngine, Write as EngineWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::corpus::Corpus;
 use crate::machine::{loopback, processor_seconds, resident};
 use crate::site::{BenchSite, Opened, listen, overrides};
 use crate::table::{megabytes, print, rate};
-use crate::{Options, scans};
+use crate::{Options, raw, scans};
 
 /// Ports of the sites; in a network namespace of its own they are always free.
 const PORT_A: u16 = 17_946;
@@ -31,7 +30,7 @@ struct Figure {
     seconds: f64,
     /// Bytes that moved: read from the feed, over the network, of the file.
     bytes: u64,
-    /// Seconds that the engine alone takes for the same rows.
+    /// Seconds that the writes alone take: the same log, packs and rows.
     raw: f64,
 }
 
@@ -76,7 +75,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     recording.take();
     let (records, seconds, bytes) = import_all(&opened, corpus, options);
     drop(opened);
-    let raw = raw_seconds(&a, &recording.take(), dir);
+    let raw = raw::write_seconds(&a, &recording.take(), dir);
     drop(recording);
     figures.push(Figure {
         what: "feeds in",
@@ -109,7 +108,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     let processor = [&daemon_a, &daemon_b].map(|daemon| processor_seconds(daemon.process()));
     let resident_a_after = resident(daemon_a.process()).0;
     daemon_b.stop();
-    let raw = raw_seconds(&d, &sync_recording(&d, &goal), dir);
+    let raw = raw::write_seconds(&d, &sync_recording(&d, &goal), dir);
     figures.push(Figure {
         what: "first sync",
         records,
@@ -126,7 +125,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     export(&opened, &bundle);
     let seconds = started.elapsed().as_secs_f64();
     let bytes = bundle.metadata().unwrap().len();
-    let raw = raw_read_seconds(opened.offline.store().engine().as_ref());
+    let raw = raw::read_seconds(&a.home, opened.offline.store().engine().as_ref());
     drop(opened);
     figures.push(Figure {
         what: "bundle out",
@@ -149,7 +148,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
         .to_string();
     assert_eq!(root, goal, "the bundle brought other knowledge than the network");
     drop(opened);
-    let raw = raw_seconds(&c, &recording.take(), dir);
+    let raw = raw::write_seconds(&c, &recording.take(), dir);
     figures.push(Figure {
         what: "bundle in",
         records,
@@ -245,41 +244,6 @@ fn sync_recording(site: &BenchSite, goal: &str) -> Vec<EngineWrite> {
     stop.cancel();
     daemon.join().unwrap();
     recording.take()
-}
-
-/// Seconds that a fresh engine of the site's kind takes for the writes alone.
-fn raw_seconds(site: &BenchSite, writes: &[EngineWrite], dir: &Path) -> f64 {
-    let folder = dir.join("raw");
-    let engine = site.open_engine(&folder);
-    let started = Instant::now();
-    replay(engine.as_ref(), writes).unwrap();
-    let seconds = started.elapsed().as_secs_f64();
-    drop(engine);
-    std::fs::remove_dir_all(&folder).unwrap();
-    seconds
-}
-
-/// Seconds that the engine takes to read what a full bundle is made of: every delta, claim and body.
-fn raw_read_seconds(engine: &dyn Engine) -> f64 {
-    let started = Instant::now();
-    let mut bytes = 0;
-    for tree in [Tree::Logs, Tree::Claims, Tree::Bodies] {
-        let mut visit = |_: &[u8], value: &[u8]| {
-            bytes += value.len();
-            ControlFlow::Continue(())
-        };
-        engine
-            .scan(
-                tree,
-                Bound::Unbounded,
-                Bound::Unbounded,
-                Direction::Forward,
-                &mut visit,
-            )
-            .unwrap();
-    }
-    assert!(bytes > 0, "the store is empty");
-    started.elapsed().as_secs_f64()
 }
 
 /// Writes a bundle of everything.

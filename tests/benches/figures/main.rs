@@ -4,7 +4,7 @@
 //! STARLING_CORPUS=… cargo bench -p starling-tests --bench figures -- COMMAND [--engines sled,redb] [--dir DIR]
 //!
 //! corpus   feeds into one site, first sync over QUIC, bundle out and in, each beside the raw rate of the
-//!          same engine; then start, memory and scans with the corpus loaded
+//!          same log, packs and engine; then start, memory and scans with the corpus loaded
 //! days     one day's change of PyPA, large and small, beside `git fetch` of the same change
 //! scan     SBOMs with the corpus loaded: the command beside Trivy (TRIVY_BIN), the daemon's API
 //! size     the store after every stream was replayed, beside the zstd-dictionary size of what is live
@@ -15,6 +15,7 @@
 //! |---|---|
 //! | [`corpus`] | archives and day-by-day streams, unpacked in memory |
 //! | [`site`] | a site opened in this process, or run as a daemon in one of its own |
+//! | [`raw`] | the same log, packs and rows, and nothing but their writes or reads |
 //! | [`machine`] | what the figures were taken on; memory of a process; bytes on the loopback interface |
 //! | [`table`] | rows that line up |
 //!
@@ -35,6 +36,7 @@ mod corpus_run;
 mod days;
 mod machine;
 mod peers;
+mod raw;
 mod scans;
 mod site;
 mod size;

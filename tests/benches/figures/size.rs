@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures::StreamExt;
 use starling_api::Upload;
 use starling_api_types::{DumpQuery, SourceName};
-use starling_store::engine::{Compaction, copy_all};
+use starling_store::engine::copy_all;
 
 use crate::Options;
 use crate::corpus::{Corpus, STREAMS, tar_of};
@@ -26,7 +26,7 @@ pub(crate) fn run(corpus: &Corpus, options: &Options) {
         let opened = site.open();
         replay_all(&opened, corpus, options);
         let store = opened.offline.store();
-        let before = folder_bytes(store.path());
+        let before = Sizes::of(&site.home);
         let started = Instant::now();
         let collected = store.drop_superseded(&starling_store::Retention::NONE).unwrap();
         println!(
@@ -36,7 +36,10 @@ pub(crate) fn run(corpus: &Corpus, options: &Options) {
             started.elapsed()
         );
         let started = Instant::now();
-        let compaction = store.engine().compact().unwrap();
+        let packs = store.compact_bodies().unwrap();
+        println!("  packs: {packs:?} in {:?}", started.elapsed());
+        let started = Instant::now();
+        let compaction = store.compact_engine().unwrap();
         println!("  compaction: {compaction:?} in {:?}", started.elapsed());
         let mut rows: Vec<Vec<String>> = Vec::new();
         let report = store.engine().check().unwrap();
@@ -57,33 +60,69 @@ pub(crate) fn run(corpus: &Corpus, options: &Options) {
             &rows,
         );
         let (records, live, packed) = packed_bodies(&opened);
+        let mut sizes = vec![
+            ("after every stream", before),
+            ("collected and compacted", Sizes::of(&site.home)),
+        ];
         let folder = store.path().to_owned();
-        let mut sizes = vec![("after every stream", before)];
-        if matches!(compaction, Compaction::Done { .. }) {
-            sizes.push(("collected and compacted", folder_bytes(&folder)));
-        }
         drop(opened);
-        sizes.push(("closed", folder_bytes(&folder)));
-        let copied = copy(&site, &folder);
-        sizes.push(("copied into a new store", copied));
-        let row = |(what, bytes): (&str, u64)| {
-            vec![
-                what.to_owned(),
-                megabytes(bytes),
-                format!("{:.0}", bytes as f64 / records as f64),
-                format!("{:.2}", bytes as f64 / packed as f64),
-            ]
+        let closed = Sizes::of(&site.home);
+        sizes.push(("closed", closed));
+        let engine_copied = copy(&site, &folder);
+        let copied = Sizes {
+            engine: engine_copied,
+            ..closed
         };
-        let rows: Vec<Vec<String>> = sizes.into_iter().map(row).collect();
+        sizes.push(("with the engine copied into a new one", copied));
+        let rows: Vec<Vec<String>> = sizes
+            .into_iter()
+            .map(|(what, sizes)| sizes.row(what, records, packed))
+            .collect();
         print(
             &format!(
                 "## {engine}: {records} live records of {} MB, {} MB with zstd {LEVEL} and a dictionary a source",
                 megabytes(live),
                 megabytes(packed)
             ),
-            &["store", "MB on disk", "bytes a record", "times packed"],
+            &[
+                "store",
+                "log MB",
+                "packs MB",
+                "engine MB",
+                "MB on disk",
+                "bytes a record",
+                "times packed",
+            ],
             &rows,
         );
+    }
+}
+
+/// Bytes on disk of a store's parts.
+#[derive(Clone, Copy)]
+struct Sizes {
+    log: u64,
+    packs: u64,
+    engine: u64,
+}
+
+impl Sizes {
+    fn of(home: &Path) -> Self {
+        let [log, packs, engine] = ["log", "packs", "store"].map(|folder| folder_bytes(&home.join(folder)));
+        Self { log, packs, engine }
+    }
+
+    fn row(&self, what: &str, records: u64, packed: u64) -> Vec<String> {
+        let total = self.log + self.packs + self.engine;
+        vec![
+            what.to_owned(),
+            megabytes(self.log),
+            megabytes(self.packs),
+            megabytes(self.engine),
+            megabytes(total),
+            format!("{:.0}", total as f64 / records as f64),
+            format!("{:.2}", total as f64 / packed as f64),
+        ]
     }
 }
 
@@ -149,7 +188,7 @@ fn dump(opened: &Opened, source: SourceName) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Bytes of the same rows written into a new store.
+/// Bytes of the same rows written into a new engine.
 fn copy(site: &BenchSite, folder: &Path) -> u64 {
     let target = site.home.join("copy");
     let (from, to) = (site.open_engine(folder), site.open_engine(&target));
