@@ -30,7 +30,7 @@ pub fn generate_sbom(home: &Path, wish: &Wish) -> Result<Vec<u8>, Problem> {
         Ok(site) => from_index(&*site.make_index()?, wish),
         Err(problem) if problem.code == ErrorCode::StoreLocked => {
             let indexes = Indexes::new(opened.path(), Hold::Directory);
-            from_index(&indexes.newest().ok_or(problem)?, wish)
+            from_index(&indexes.open_newest().ok_or(problem)?, wish)
         }
         Err(problem) => Err(problem),
     }

@@ -31,7 +31,7 @@ impl Offline {
     pub(crate) fn make_index(&self) -> Result<Arc<SiteIndex>, Problem> {
         let site = &self.0.0;
         site.refresh_index();
-        let stamp = site.store.view().and_then(|reader| stamp_of(&reader));
+        let stamp = site.store.view().map(|reader| stamp_of(&reader));
         let index = stamp.ok().and_then(|stamp| site.indexes.find(&stamp));
         index.ok_or_else(|| Problem::internal("making the match index", "it could not be made"))
     }

@@ -121,7 +121,6 @@ pub(crate) fn home_store<'a>(
     how: OpenAs,
     on_step: &'a (dyn Fn(&OpeningStep) + Sync),
     progress: OnProgress<'a>,
-    around: &'a dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
 ) -> Result<HomeStore<'a>, Problem> {
     let engine: EngineKind = config
         .store
@@ -135,7 +134,6 @@ pub(crate) fn home_store<'a>(
         is_new: how == OpenAs::New,
         past_damage: how == OpenAs::Repair,
         random_id: Arc::new(random_id),
-        around,
         on_step,
         progress,
     })
@@ -169,15 +167,11 @@ pub(crate) fn parts_over<'a>(
 ///
 /// # Errors
 /// When the home cannot be read.
-pub(crate) fn parts_read_only<'a>(
-    home: &Home,
-    around: &dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
-    progress: OnProgress<'a>,
-) -> Result<StoreParts<'a>, Problem> {
+pub(crate) fn parts_read_only<'a>(home: &Home, progress: OnProgress<'a>) -> Result<StoreParts<'a>, Problem> {
     let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
     Ok(StoreParts {
         access: LogAccess::Read,
-        ..parts_over(home, around(engine), progress)?
+        ..parts_over(home, engine, progress)?
     })
 }
 

@@ -60,10 +60,10 @@ pub(crate) fn build(
     let unindexed = store.unindexed()?;
     let how = {
         let reader = store.view()?;
-        if stamp_of(&reader)? != *stamp {
+        if stamp_of(&reader) != *stamp {
             return Ok(false);
         }
-        how_of(&reader)?
+        how_of(&reader)
     };
     let before = earlier(path, &unindexed, &how);
     let packages = match &before {
@@ -95,7 +95,7 @@ pub(crate) fn build(
     }
     for some in packages.chunks(PACKAGES_AT_ONCE) {
         let reader = store.view()?;
-        if stamp_of(&reader)? != *stamp || given_up.load(Ordering::SeqCst) {
+        if stamp_of(&reader) != *stamp || given_up.load(Ordering::SeqCst) {
             return Ok(false);
         }
         let knowledge = ViewKnowledge::new(&reader)?;
@@ -135,7 +135,7 @@ fn earlier(path: &Path, unindexed: &Unindexed, how: &[u8; 32]) -> Option<SiteInd
 /// Every package that has an advisory, in the view's order; none if the view is not what `stamp` says.
 fn packages(store: &SiteStore, stamp: &IndexStamp) -> Result<Option<Vec<(String, String)>>, BuildError> {
     let reader = store.view()?;
-    if stamp_of(&reader)? != *stamp {
+    if stamp_of(&reader) != *stamp {
         return Ok(None);
     }
     let mut found: BTreeSet<(String, String)> = BTreeSet::new();

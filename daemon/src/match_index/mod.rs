@@ -5,21 +5,24 @@
 //! anew. `scan.ready` beside it ([`ready`]) lets a scan use the index without opening the store: it names the
 //! position in the log up to which the index is complete, and applies only if the log ends there.
 //!
-//! The view stays the truth: where there is no index for what it shows, scans read the view.
+//! The view stays the truth: what an index lacks of it, scans read from the view ([`patched`]).
 
 mod build;
 mod file;
+mod patched;
 mod ready;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_scanner::index::{IndexStamp, MatchIndex};
 use starling_store::ViewReader;
 
 pub(crate) use build::build;
 pub(crate) use file::FileBytes;
+pub(crate) use patched::{Patched, base};
 pub(crate) use ready::{Ready, ReadyState};
 
 /// An index that is open.
@@ -44,11 +47,38 @@ pub(crate) struct Indexes {
     path: Option<PathBuf>,
     ready: Ready,
     hold: Hold,
-    newest: Mutex<Option<Arc<SiteIndex>>>,
+    newest: Mutex<Newest>,
     /// One is being made.
     building: AtomicBool,
     /// No more are to be made: the site is stopping.
     given_up: AtomicBool,
+}
+
+/// The newest index that was opened.
+#[derive(Debug, Default)]
+struct Newest {
+    index: Option<Arc<SiteIndex>>,
+    /// The file that was looked at last, of whatever knowledge it is.
+    seen: Option<FileId>,
+}
+
+/// What tells a file from the one that comes in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
+}
+
+impl FileId {
+    fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        Some(Self {
+            inode: found.ino(),
+            length: found.len(),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
 }
 
 impl Indexes {
@@ -84,20 +114,30 @@ impl Indexes {
     /// The index made from what `stamp` says, if there is one.
     pub(crate) fn find(&self, stamp: &IndexStamp) -> Option<Arc<SiteIndex>> {
         let path = self.path.as_deref()?;
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        if newest.as_ref().is_none_or(|index| index.stamp() != stamp) {
-            // One that cannot be used is as good as none: it is derived, and will be made again.
-            *newest = file::open(path, self.hold)
-                .ok()
-                .filter(|index| index.stamp() == stamp)
-                .map(Arc::new)
-                .or(newest.take());
+        let there = FileId::of(path);
+        let fits = |index: &Arc<SiteIndex>| index.stamp() == stamp;
+        {
+            let newest = self.newest();
+            let found = newest.index.clone().filter(fits);
+            if found.is_some() || there.is_none() || newest.seen == there {
+                return found;
+            }
         }
-        newest.clone().filter(|index| index.stamp() == stamp)
+        // Read and checked while nobody waits. One that cannot be used is as good as none: it is derived, and
+        // will be made again.
+        let opened = file::open(path, self.hold).ok().map(Arc::new);
+        let mut newest = self.newest();
+        newest.seen = there;
+        newest.index = opened.or(newest.index.take());
+        newest.index.clone().filter(fits)
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The index that is there, of whatever knowledge.
-    pub(crate) fn newest(&self) -> Option<SiteIndex> {
+    pub(crate) fn open_newest(&self) -> Option<SiteIndex> {
         file::open(self.path.as_deref()?, self.hold).ok()
     }
 
@@ -108,7 +148,7 @@ impl Indexes {
 
     /// Forgets and removes an index that proved damaged.
     pub(crate) fn discard(&self) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.newest() = Newest::default();
         if let Some(path) = &self.path {
             let _ = std::fs::remove_file(path);
         }
@@ -137,7 +177,7 @@ impl Indexes {
         let Some(path) = &self.path else {
             return Ok(None);
         };
-        let stamp = stamp_of(&site.store.view()?)?;
+        let stamp = stamp_of(&site.store.view()?);
         if self.find(&stamp).is_some() {
             return Ok(Some(stamp));
         }
@@ -155,26 +195,23 @@ impl Drop for Building<'_> {
 }
 
 /// What an index of this view is stamped with: the knowledge, and how it is made of it.
-///
-/// # Errors
-/// When the view's settings cannot be read.
-pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> Result<IndexStamp, starling_store::StoreError> {
+pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> IndexStamp {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 match index");
     // Shared documents are no part of it: a new mute leaves the index as it is.
     hasher.update(reader.records_root().as_bytes());
-    hasher.update(&how_of(reader)?);
-    Ok(*hasher.finalize().as_bytes())
+    hasher.update(&how_of(reader));
+    *hasher.finalize().as_bytes()
 }
 
 /// How an index is made, whatever the knowledge: how advisories fold, and the program that folds them.
-fn how_of(reader: &ViewReader<'_>) -> Result<[u8; 32], starling_store::StoreError> {
+fn how_of(reader: &ViewReader<'_>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 making of a match index");
     // A rebuilt engine may have been rebuilt because it was damaged: what was made from the one before is not
     // carried on.
     hasher.update(&reader.generation());
-    hasher.update(&reader.settings()?.mark());
+    hasher.update(&reader.settings().mark());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
-    Ok(*hasher.finalize().as_bytes())
+    *hasher.finalize().as_bytes()
 }
 
 #[cfg(test)]

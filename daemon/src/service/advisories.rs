@@ -204,14 +204,11 @@ impl SiteParts {
         reader: &ViewReader<'_>,
         advisory: &AdvisoryRef,
     ) -> ServiceResult<Option<CanonicalAdvisory>> {
-        let settings = reader
-            .settings()
-            .map_err(|error| store_problem("reading the view", &error))?;
         starling_view::canonical_advisory(
             reader,
             reader,
             reader,
-            &settings,
+            reader.settings(),
             &advisory.vulnerability,
             &advisory.package,
         )

@@ -142,12 +142,11 @@ impl SiteParts {
         })
     }
 
-    /// Runs `work` on the site as it was at a moment; nothing that it does stays. May run it again when the site
-    /// changed meanwhile.
+    /// Runs `work` on the site as it was at a moment; nothing that it does stays.
     pub(super) fn as_of<T>(
         &self,
         past: Past,
-        mut work: impl FnMut(&Self) -> ServiceResult<T>,
+        work: impl FnOnce(&Self) -> ServiceResult<T>,
     ) -> ServiceResult<T> {
         let failed = |error| store_problem("putting back what was known", &error);
         let _place = self.past_places.enter()?;

@@ -229,12 +229,10 @@ impl SiteParts {
         let (Some(local), Some(remote)) = (body(&local)?, body(&remote)?) else {
             return Ok(());
         };
-        let settings = reader
-            .settings()
-            .map_err(|error| store_problem("reading the view", &error))?;
+        let settings = reader.settings();
         for (hash, advisory) in advisories {
             let stated = |body: &[u8]| {
-                starling_view::stated_fields(body, &advisory.package, &settings)
+                starling_view::stated_fields(body, &advisory.package, settings)
                     .map_err(|error| view_problem(&error))
             };
             let (local, remote) = (stated(&local)?, stated(&remote)?);

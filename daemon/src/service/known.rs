@@ -1,6 +1,5 @@
-//! What verdicts say of the knowledge, kept from one scan to the next for as long as nothing is committed.
+//! What verdicts say of the knowledge, kept from one scan to the next for as long as nothing is published.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_api::ServiceResult;
@@ -14,49 +13,32 @@ pub(crate) struct Known {
     pub(crate) stamp: IndexStamp,
 }
 
-/// The newest of them.
+/// The newest of them, with the number of the view that it was read from.
 #[derive(Debug, Default)]
-pub(crate) struct KnownState {
-    /// Counts commits, before and after each: what was read under another count may be of an older store, and what
-    /// was read during one is not kept for longer than it lasts.
-    commits: Arc<AtomicU64>,
-    newest: Mutex<Option<(u64, Arc<Known>)>>,
-    /// Nobody counts the commits, so nothing is kept.
-    uncounted: bool,
-}
+pub(crate) struct KnownState(Mutex<Option<(u64, Arc<Known>)>>);
 
 impl KnownState {
-    /// One for a store whose commits nobody counts.
-    pub(crate) fn uncounted() -> Self {
-        Self {
-            uncounted: true,
-            ..Self::default()
-        }
-    }
-
-    /// The count that whoever commits has to raise before and after.
-    pub(crate) fn commits(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.commits)
-    }
-
-    /// Gives what is known, read anew if anything was committed since it was last read. The caller keeps the view
-    /// open, so that nothing is committed to it meanwhile.
+    /// Gives what is known by the view with this number, read anew if it was last read from another one.
     ///
     /// # Errors
     /// Those of `read`.
-    pub(crate) fn get(&self, read: impl FnOnce() -> ServiceResult<Known>) -> ServiceResult<Arc<Known>> {
-        if self.uncounted {
-            return read().map(Arc::new);
-        }
-        let commits = self.commits.load(Ordering::SeqCst);
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, known)) = &*newest
-            && *at == commits
+    pub(crate) fn get(
+        &self,
+        number: u64,
+        read: impl FnOnce() -> ServiceResult<Known>,
+    ) -> ServiceResult<Arc<Known>> {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, known)) = &*kept()
+            && *at == number
         {
             return Ok(Arc::clone(known));
         }
+        // Read while nobody waits: two that read it at once read the same.
         let known = Arc::new(read()?);
-        *newest = Some((commits, Arc::clone(&known)));
+        let mut kept = kept();
+        if kept.as_ref().is_none_or(|(at, _)| *at < number) {
+            *kept = Some((number, Arc::clone(&known)));
+        }
         Ok(known)
     }
 }
@@ -83,20 +65,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_read_once_until_something_is_committed() {
+    fn what_is_known_is_read_once_for_each_view() {
         let kept = KnownState::default();
-        let advisories = |number| kept.get(|| Ok(known(number))).unwrap().state.advisories;
-        assert_eq!(advisories(1), 1);
-        assert_eq!(advisories(2), 1);
-        kept.commits().fetch_add(1, Ordering::SeqCst);
-        assert_eq!(advisories(3), 3);
-        assert_eq!(advisories(4), 3);
-        let uncounted = KnownState::uncounted();
-        for number in 1..3 {
-            assert_eq!(
-                uncounted.get(|| Ok(known(number))).unwrap().state.advisories,
-                number
-            );
-        }
+        let advisories = |view, number| kept.get(view, || Ok(known(number))).unwrap().state.advisories;
+        assert_eq!(advisories(7, 1), 1);
+        assert_eq!(advisories(7, 2), 1);
+        assert_eq!(advisories(8, 3), 3);
+        // Whoever still reads an earlier view is told of that one, and takes nothing from the others.
+        assert_eq!(advisories(7, 4), 4);
+        assert_eq!(advisories(8, 5), 3);
     }
 }

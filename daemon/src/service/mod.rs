@@ -27,7 +27,6 @@ mod sites;
 mod status;
 mod view_knowledge;
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -38,7 +37,7 @@ use starling_api::{
 use starling_api_types as types;
 use starling_api_types::Problem;
 use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
-use starling_store::engine::{Engine, HomeLock, NoticeEngine};
+use starling_store::engine::{Engine, HomeLock};
 use starling_store::{OpeningStep, ReplayProgress, SiteStore, StoreError, ViewReader};
 use tokio::sync::watch;
 
@@ -132,10 +131,10 @@ impl Site {
         how: OpenAs,
         news: &OpeningNews,
     ) -> Result<Self, Problem> {
-        Self::assemble(home, config, started, |home, config, options, around| {
+        Self::assemble(home, config, started, |home, config, options| {
             let on_step = |step: &OpeningStep| news.step(step);
             let progress = |progress: ReplayProgress| news.progress(progress);
-            crate::opening::home_store(home, config, how, &on_step, &progress, around)?
+            crate::opening::home_store(home, config, how, &on_step, &progress)?
                 .open_holding(lock, home.chain(), options)
                 .map_err(|error| crate::opening::opening_problem(home, &error))
         })
@@ -152,12 +151,12 @@ impl Site {
         started: Option<Instant>,
         news: &OpeningNews,
     ) -> Result<Self, Problem> {
-        Self::assemble(home, config, started, |home, _, options, around| {
+        Self::assemble(home, config, started, |home, _, options| {
             let progress = |progress: ReplayProgress| news.progress(progress);
-            let parts = crate::opening::parts_over(home, around(engine), &progress)?;
+            let parts = crate::opening::parts_over(home, engine, &progress)?;
             let opened = match SiteStore::open(&parts, home.chain(), options) {
                 Err(error) if error.is_no_room() && !parts.is_new => {
-                    let parts = crate::opening::parts_read_only(home, around, &progress)?;
+                    let parts = crate::opening::parts_read_only(home, &progress)?;
                     SiteStore::open(&parts, home.chain(), options)
                 }
                 opened => opened,
@@ -171,12 +170,7 @@ impl Site {
         home: Home,
         config: Config,
         started: Option<Instant>,
-        open: impl FnOnce(
-            &Home,
-            &Config,
-            &starling_store::SiteOptions<'_>,
-            &dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
-        ) -> Result<SiteStore, Problem>,
+        open: impl FnOnce(&Home, &Config, &starling_store::SiteOptions<'_>) -> Result<SiteStore, Problem>,
     ) -> Result<Self, Problem> {
         let hold = if started.is_some() {
             Hold::Screens
@@ -184,20 +178,6 @@ impl Site {
             Hold::Directory
         };
         let indexes = Arc::new(Indexes::new(home.path(), hold));
-        let known = KnownState::default();
-        let around = |engine: Arc<dyn Engine>| -> Arc<dyn Engine> {
-            let (before, after) = (known.commits(), known.commits());
-            let noticed = NoticeEngine::new(
-                engine,
-                Box::new(move || {
-                    before.fetch_add(1, Ordering::SeqCst);
-                    Ok(())
-                }),
-            );
-            Arc::new(noticed.and_after(move || {
-                after.fetch_add(1, Ordering::SeqCst);
-            }))
-        };
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let options = starling_store::SiteOptions {
             settings: &|listed| settings_of(home.chain(), &config, listed),
@@ -205,7 +185,7 @@ impl Site {
             max_delta_claims: config.federation.max_items,
             clock: Arc::new(now),
         };
-        let store = open(&home, &config, &options, &around)?;
+        let store = open(&home, &config, &options)?;
         let parts = SiteParts {
             policies: Arc::new(Policies::of(&home, &config)),
             kept_vex: Arc::new(KeptVex::in_home(home.path())),
@@ -218,7 +198,7 @@ impl Site {
             shown: Arc::new(watch::Sender::new(0)),
             board: Arc::default(),
             indexes,
-            known,
+            known: KnownState::default(),
             imports: Mutex::new(()),
             past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
@@ -397,7 +377,7 @@ impl SiteParts {
             .store
             .view()
             .ok()
-            .and_then(|reader| crate::match_index::stamp_of(&reader).ok());
+            .map(|reader| crate::match_index::stamp_of(&reader));
         if let Some(stamp) = stamp.filter(|stamp| self.indexes.find(stamp).is_some())
             && let Err(problem) = self.mark_ready(stamp)
         {
@@ -418,7 +398,7 @@ impl SiteParts {
             .store
             .view()
             .ok()
-            .and_then(|reader| crate::match_index::stamp_of(&reader).ok());
+            .map(|reader| crate::match_index::stamp_of(&reader));
         if stamp.is_some_and(|stamp| stamp != marked.stamp) {
             self.indexes.ready().remove();
         }
@@ -435,12 +415,12 @@ impl SiteParts {
     fn mark_ready(&self, stamp: starling_scanner::index::IndexStamp) -> ServiceResult<()> {
         let failed = |error| store_problem("reading the view", &error);
         let reader = self.store.view().map_err(failed)?;
-        if crate::match_index::stamp_of(&reader).map_err(failed)? != stamp {
+        if crate::match_index::stamp_of(&reader) != stamp {
             return Ok(());
         }
-        // Changes wait while the view is read, so the mark cannot be written after one that it does not know.
+        // Changes go on meanwhile: a mark that is written after one names a position before it, and does not count.
         let state = ReadyState {
-            position: self.store.position(),
+            position: reader.position(),
             stamp,
             folding: folding_of(self.home.chain(), &self.config),
             knowledge: self.knowledge_state(&reader)?,

@@ -11,6 +11,9 @@ use crate::home::error_chain;
 
 /// A problem of the store, met while `attempted`.
 pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
+    if is_version_gone(error) {
+        return engine_problem(attempted, &EngineError::VersionGone);
+    }
     let code = match error {
         StoreError::Engine(error) => return engine_problem(attempted, error),
         StoreError::SiteNotListed { .. } => ErrorCode::SiteNotFound,
@@ -97,6 +100,12 @@ fn damage_hint(error: &StoreError) -> Option<&'static str> {
     })
 }
 
+/// Returns true if what was read changed by too much meanwhile: nothing is wrong, and the next attempt reads anew.
+fn is_version_gone(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| matches!(cause.downcast_ref(), Some(EngineError::VersionGone)))
+}
+
 /// The store's error among the causes of another.
 fn cause_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
     let mut cause = Some(error);
@@ -111,6 +120,9 @@ fn cause_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Stor
 
 /// A problem of reading what the site knows, met while `attempted`.
 pub(crate) fn knowledge_problem(attempted: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
+    if is_version_gone(error) {
+        return engine_problem(attempted, &EngineError::VersionGone);
+    }
     if let Some(cause) = cause_in(error) {
         return store_problem(attempted, cause);
     }
@@ -132,6 +144,7 @@ pub(crate) fn knowledge_problem(attempted: &str, error: &(dyn std::error::Error 
 pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
     let detail = format!("{attempted}: {}", error_chain(error));
     match error {
+        EngineError::VersionGone => Problem::new(ErrorCode::Busy, detail),
         EngineError::NoSpace { .. } => Problem::new(ErrorCode::DiskFull, detail)
             .hint("free some space and try again; nothing that was acknowledged is lost"),
         EngineError::Locked { .. } => Problem::new(ErrorCode::StoreLocked, detail),

@@ -20,13 +20,13 @@ const FOLDER: &str = "rehearsal";
 
 impl SiteParts {
     /// Runs `work` on a site that holds what this one holds; nothing that it does stays. An input of `size` bytes
-    /// is tried. May run `work` again when the site changed meanwhile.
+    /// is tried.
     ///
     /// The caller holds the lock of imports.
     pub(super) fn rehearse<T>(
         &self,
         size: u64,
-        mut work: impl FnMut(&Self) -> ServiceResult<T>,
+        work: impl FnOnce(&Self) -> ServiceResult<T>,
     ) -> ServiceResult<T> {
         let folder = self.home.path().join(FOLDER);
         let outcome = self
@@ -54,7 +54,7 @@ impl SiteParts {
             kept_vex: self.kept_vex.clone(),
             // What is only tried must not become what scans go by.
             indexes: Arc::new(Indexes::nowhere()),
-            known: super::known::KnownState::uncounted(),
+            known: Default::default(),
             imports: Default::default(),
             past_places: self.past_places.clone(),
             pasts: Default::default(),

@@ -23,7 +23,7 @@ use super::view_knowledge::ViewKnowledge;
 use crate::clock::now;
 use crate::config::Config;
 use crate::home::Home;
-use crate::match_index::stamp_of;
+use crate::match_index::{Patched, stamp_of};
 use crate::policies::Policies;
 use crate::vex_kept::{KeptVex, vex_unreadable};
 
@@ -101,15 +101,24 @@ impl SiteParts {
             }
             self.indexes.discard();
         }
-        judge.scan(documents, params, &ViewKnowledge::new(&reader)?, state)?
+        let view = || ViewKnowledge::new(&reader);
+        let base = crate::match_index::base(&self.indexes, &reader)
+            .map_err(|error| store_problem("reading the view", &error))?;
+        if let Some(index) = base {
+            let patched = Patched::new(&index, &reader, view()?);
+            if let Ok(envelope) = judge.scan(documents, params, &patched, state)? {
+                return Ok(envelope);
+            }
+        }
+        judge.scan(documents, params, &view()?, state)?
     }
 
     /// What a verdict says of what the site knows, and which index is of it.
     fn known(&self, reader: &ViewReader<'_>) -> ServiceResult<Arc<Known>> {
-        self.known.get(|| {
+        self.known.get(reader.number(), || {
             Ok(Known {
                 state: self.knowledge_state(reader)?,
-                stamp: stamp_of(reader).map_err(|error| store_problem("reading the view", &error))?,
+                stamp: stamp_of(reader),
             })
         })
     }
@@ -132,7 +141,7 @@ impl SiteParts {
             sources: checks,
             unchecked,
             held_back: reader.held_back().iter().map(ToString::to_string).collect(),
-            view_policy_hash: reader.settings().map_err(failed)?.policy.hash().to_string(),
+            view_policy_hash: reader.settings().policy.hash().to_string(),
             mutes: reader.mutes().map_err(failed)?.mutes.clone(),
         })
     }

@@ -28,7 +28,7 @@ const REMEMBERED: usize = 4_096;
 /// The view, as the scanner asks it.
 pub(crate) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
-    settings: starling_view::Settings,
+    settings: &'a starling_view::Settings,
     known: Mutex<BTreeMap<String, bool>>,
     about: Mutex<BTreeMap<VulnerabilityId, Arc<[Feeding]>>>,
     stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
@@ -48,7 +48,7 @@ impl<'a> ViewKnowledge<'a> {
         let mut sources = reader.sources().map_err(failed)?.into_iter();
         let held = sources.find(|(source, overview)| source.as_str() == KEV_SOURCE && overview.records > 0);
         Ok(Self {
-            settings: reader.settings().map_err(failed)?,
+            settings: reader.settings(),
             reader,
             known: Mutex::default(),
             about: Mutex::default(),
@@ -172,7 +172,7 @@ impl Knowledge for ViewKnowledge<'_> {
                 self.reader,
                 self.reader,
                 self.reader,
-                &self.settings,
+                self.settings,
                 &vulnerability,
                 &package,
             )

@@ -9,7 +9,7 @@ use starling_view::{Change, Changes};
 
 use crate::SiteStore;
 use crate::activity::event_row::{EventRow, Subject};
-use crate::engine::{Direction, Generation, Tree};
+use crate::engine::{Direction, Engine, Generation, Tree};
 use crate::error::StoreError;
 use crate::log::LogPosition;
 use crate::rows::txn::Txn;
@@ -109,7 +109,7 @@ impl SiteStore {
         txn: &mut Txn<'_>,
         rows: impl Iterator<Item = EventRow>,
     ) -> Result<(), StoreError> {
-        let mut number = self.last_event()?.0;
+        let mut number = last_event_of(self.engine.as_ref())?.0;
         for row in rows {
             number += 1;
             txn.put(Tree::Events, &number.to_be_bytes(), row.encode());
@@ -149,13 +149,7 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine.
     pub fn last_event(&self) -> Result<EventNumber, StoreError> {
-        let last = self.engine.first(
-            Tree::Events,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Reverse,
-        )?;
-        Ok(last.map_or(EventNumber(0), |(key, _)| number_of(&key)))
+        last_event_of(self.read()?.rows())
     }
 
     /// Number of the oldest event that is kept; 0 when there is none.
@@ -185,7 +179,7 @@ impl SiteStore {
         let mut events = Vec::new();
         let mut bad = None;
         let start = after.0.to_be_bytes();
-        self.engine.scan(
+        state.rows().scan(
             Tree::Events,
             Bound::Excluded(&start),
             Bound::Unbounded,
@@ -203,6 +197,16 @@ impl SiteStore {
         )?;
         bad.map_or(Ok(events), Err)
     }
+}
+
+fn last_event_of(rows: &dyn Engine) -> Result<EventNumber, StoreError> {
+    let last = rows.first(
+        Tree::Events,
+        Bound::Unbounded,
+        Bound::Unbounded,
+        Direction::Reverse,
+    )?;
+    Ok(last.map_or(EventNumber(0), |(key, _)| number_of(&key)))
 }
 
 fn number_of(key: &[u8]) -> EventNumber {

@@ -67,6 +67,11 @@ impl SiteStore {
                     if txn.len() >= ROWS_PER_COMMIT {
                         self.bodies.sync(&mut txn)?;
                         std::mem::replace(&mut txn, self.txn()).commit()?;
+                        // Shown as it comes: what readers see is never far behind, and never in part.
+                        self.show(state, origin)?;
+                        if state.view_is_fresh() {
+                            self.publish(state);
+                        }
                     }
                 }
             }

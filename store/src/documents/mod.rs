@@ -19,7 +19,7 @@ use crate::SiteStore;
 use crate::activity::event_row::{EventRow, Subject};
 use crate::activity::events::Origin;
 use crate::deltas::logs::header_of;
-use crate::engine::{Direction, Tree};
+use crate::engine::{Direction, Engine, Tree};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, claim_key_prefix, damaged, split_claim_key};
@@ -176,7 +176,7 @@ impl ViewReader<'_> {
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn mutes(&self) -> Result<Arc<KeptMutes>, StoreError> {
-        self.store.kept_mutes(&self.state)
+        self.store.kept_mutes(&self.state, self.state.rows())
     }
 
     /// The whole document `mutes`, folded from its changes: for whoever asks who said what.
@@ -184,12 +184,14 @@ impl ViewReader<'_> {
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn mute_book(&self) -> Result<MuteBook, StoreError> {
-        Ok(MuteBook::of(self.store.document_changes(&self.state)?))
+        Ok(MuteBook::of(
+            self.store.document_changes(&self.state, self.state.rows())?,
+        ))
     }
 }
 
 impl SiteStore {
-    fn kept_mutes(&self, state: &State) -> Result<Arc<KeptMutes>, StoreError> {
+    fn kept_mutes(&self, state: &State, rows: &dyn Engine) -> Result<Arc<KeptMutes>, StoreError> {
         if !state.has_documents() {
             return Ok(Arc::default());
         }
@@ -197,11 +199,11 @@ impl SiteStore {
         if let Some(kept) = self.cached_mutes(&mark) {
             return Ok(kept);
         }
-        let row = self.engine.get(Tree::Documents, MUTES_ROW)?;
+        let row = rows.get(Tree::Documents, MUTES_ROW)?;
         let kept = match row.and_then(|row| KeptMutes::decode(&row, &mark)) {
             Some(kept) => kept,
             // Behind or damaged: the claims say it again. The row is written by the next change.
-            None => KeptMutes::of(&MuteBook::of(self.document_changes(state)?)),
+            None => KeptMutes::of(&MuteBook::of(self.document_changes(state, rows)?)),
         };
         Ok(self.cache_mutes(mark, kept))
     }
@@ -234,7 +236,7 @@ impl SiteStore {
             return Ok(());
         }
         let before = row.as_deref().and_then(whatever_was_kept).unwrap_or_default();
-        let book = MuteBook::of(self.document_changes(state)?);
+        let book = MuteBook::of(self.document_changes(state, self.engine.as_ref())?);
         let kept = KeptMutes::of(&book);
         let mut txn = Txn::new(self.engine.as_ref());
         txn.put(Tree::Documents, MUTES_ROW, kept.encode(&mark)?);
@@ -287,21 +289,20 @@ impl SiteStore {
 
     /// The accepted changes in scope of the document `mutes`, with claim and delta, in order of their names. Of a
     /// log that has more than are read there is one too many, which tells of it.
-    fn document_changes(&self, state: &State) -> Result<Vec<DocumentChange>, StoreError> {
+    fn document_changes(&self, state: &State, rows: &dyn Engine) -> Result<Vec<DocumentChange>, StoreError> {
         let mut found = FoundChanges::default();
         let mut bad = None;
         let prefix = claim_key_prefix(DOCUMENT);
-        self.engine
-            .scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, row| {
-                match accepted_change(state, key, row) {
-                    Some(Some((id, number, hash, claim))) => {
-                        found.take(id, number, FoundChange::of(hash, &claim));
-                    }
-                    Some(None) => {}
-                    None => bad = Some(damaged(Tree::Claims, key, "a change of a document")),
+        rows.scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, row| {
+            match accepted_change(state, key, row) {
+                Some(Some((id, number, hash, claim))) => {
+                    found.take(id, number, FoundChange::of(hash, &claim));
                 }
-                ControlFlow::Continue(())
-            })?;
+                Some(None) => {}
+                None => bad = Some(damaged(Tree::Claims, key, "a change of a document")),
+            }
+            ControlFlow::Continue(())
+        })?;
         if let Some(error) = bad {
             return Err(error);
         }
@@ -361,7 +362,7 @@ impl SiteStore {
 
     /// The kept fold as its row has it, and as the claims say: for the doctor.
     pub(crate) fn compare_mutes(&self, state: &State) -> Result<(Option<KeptMutes>, MuteBook), StoreError> {
-        let book = MuteBook::of(self.document_changes(state)?);
+        let book = MuteBook::of(self.document_changes(state, self.engine.as_ref())?);
         let row = self.engine.get(Tree::Documents, MUTES_ROW)?;
         let kept = row.and_then(|row| KeptMutes::decode(&row, &state.documents_mark()));
         Ok((kept, book))

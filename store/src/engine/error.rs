@@ -96,6 +96,14 @@ pub enum EngineError {
         /// What the system said, or the free and the needed bytes.
         found: String,
     },
+    /// What is read was changed too much since: a version of the rows is kept for a bounded time.
+    #[error(
+        "the store is being changed by much at once, and what was known before is kept no longer; try again"
+    )]
+    VersionGone,
+    /// A write to what is past.
+    #[error("could not write: these rows are of an earlier moment")]
+    VersionIsPast,
     /// Stored bytes are not what was written.
     #[error("could not {attempted} in {}: the store is damaged ({found}); {}", path.display(), damage_advice(*attempted))]
     Corrupt {

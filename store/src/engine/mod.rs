@@ -36,6 +36,7 @@ mod snapshots;
 mod split;
 mod swap;
 mod tree;
+mod versions;
 
 use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};
@@ -59,6 +60,7 @@ pub use self::recording::{RecordingEngine, Replayed, Write, replay};
 pub use self::report::{CheckReport, TreeCount};
 pub use self::swap::{SwapCopy, SwapEngine};
 pub use self::tree::Tree;
+pub use self::versions::{MAX_NOTED_BYTES, Version, VersionedEngine};
 
 /// The longest key in bytes. Index keys made of foreign text are hashed or cut by their owner.
 pub const MAX_KEY_BYTES: usize = 1_024;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, Source};
 
-use super::superseded_key;
+use super::{moments_back_to, superseded_key};
 use crate::SiteStore;
 use crate::engine::Tree;
 use crate::error::StoreError;
@@ -108,7 +108,7 @@ impl SiteStore {
         let mut never = true;
         let floor = super::Floor::decode(&self.engine.get(Tree::History, super::FLOOR)?.unwrap_or_default());
         let through = floor.map(|floor| floor.through).unwrap_or_default();
-        self.moments_back_to(through, &mut |_, moment| {
+        moments_back_to(self.engine.as_ref(), through, &mut |_, moment| {
             // The place among the claims where another source of the log was says nothing of this one.
             let before = moment.positions.get(&(*log, source.clone()));
             if before.is_some_and(|before| counted(before.accepted)) {
@@ -137,12 +137,16 @@ impl SiteStore {
                 lower((log.number, source.clone()), row.accepted);
             }
         }
-        self.moments_back_to(state.history.floor().through, &mut |_, moment| {
-            for (key, before) in moment.positions {
-                lower(key, before.accepted);
-            }
-            ControlFlow::Continue(())
-        })?;
+        moments_back_to(
+            self.engine.as_ref(),
+            state.history.floor().through,
+            &mut |_, moment| {
+                for (key, before) in moment.positions {
+                    lower(key, before.accepted);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
         Ok(least)
     }
 }

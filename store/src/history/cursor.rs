@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use starling_protocol::{ClaimNumber, Cursor, SiteId, Source};
 
-use super::KnownMoment;
+use super::{KnownMoment, moments_back_to};
 use crate::SiteStore;
 use crate::deltas::logs::header_of;
 use crate::engine::Tree;
@@ -72,7 +72,7 @@ impl SiteStore {
             .collect();
         // What was accepted of this log, newest first, each with the moment from which on it was so.
         let mut walk: Vec<(Option<KnownMoment>, Positions)> = Vec::new();
-        self.moments_back_to(floor.through, &mut |place, moment| {
+        moments_back_to(state.rows(), floor.through, &mut |place, moment| {
             let since = KnownMoment {
                 number: place,
                 at: moment.at,

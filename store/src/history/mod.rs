@@ -340,7 +340,7 @@ impl SiteStore {
         let state = self.read()?;
         let floor = state.history.floor();
         let mut moments = 0;
-        self.engine.scan(
+        state.rows().scan(
             Tree::History,
             Bound::Excluded(&moment_key(floor.through)),
             Bound::Excluded(&[MOMENT + 1]),
@@ -374,7 +374,7 @@ impl SiteStore {
             });
         }
         let mut found = oldest;
-        self.moments_back_to(floor.through, &mut |number, moment| {
+        moments_back_to(state.rows(), floor.through, &mut |number, moment| {
             if moment.at <= at {
                 found = KnownMoment {
                     number,
@@ -386,31 +386,31 @@ impl SiteStore {
         })?;
         Ok(found)
     }
+}
 
-    /// Visits the moments after `through`, newest first.
-    fn moments_back_to(
-        &self,
-        through: MomentNumber,
-        visit: &mut dyn FnMut(MomentNumber, Moment) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let mut bad = None;
-        self.engine.scan(
-            Tree::History,
-            Bound::Excluded(&moment_key(through)),
-            Bound::Excluded(&[MOMENT + 1]),
-            Direction::Reverse,
-            &mut |key, row| match moment_number(key).zip(Moment::decode(row)) {
-                Some((number, moment)) => visit(number, moment),
-                None => {
-                    bad = Some(crate::rows::damaged(
-                        Tree::History,
-                        key,
-                        "a moment of the history",
-                    ));
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
-        bad.map_or(Ok(()), Err)
-    }
+/// Visits the moments after `through`, newest first.
+fn moments_back_to(
+    rows: &dyn Engine,
+    through: MomentNumber,
+    visit: &mut dyn FnMut(MomentNumber, Moment) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let mut bad = None;
+    rows.scan(
+        Tree::History,
+        Bound::Excluded(&moment_key(through)),
+        Bound::Excluded(&[MOMENT + 1]),
+        Direction::Reverse,
+        &mut |key, row| match moment_number(key).zip(Moment::decode(row)) {
+            Some((number, moment)) => visit(number, moment),
+            None => {
+                bad = Some(crate::rows::damaged(
+                    Tree::History,
+                    key,
+                    "a moment of the history",
+                ));
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    bad.map_or(Ok(()), Err)
 }

@@ -5,7 +5,10 @@ use std::ops::{Bound, ControlFlow};
 
 use starling_protocol::{ClaimNumber, ContentHash, Source, UnixMillis};
 
-use super::{Floor, MOMENT, MomentNumber, SUPERSEDED, moment_key, split_superseded_key, superseded_key};
+use super::{
+    Floor, MOMENT, MomentNumber, SUPERSEDED, moment_key, moments_back_to, split_superseded_key,
+    superseded_key,
+};
 use crate::SiteStore;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
@@ -180,7 +183,7 @@ impl SiteStore {
         let floor = state.history.floor();
         let mut cut = None;
         let mut needed = needs.needed.len();
-        self.moments_back_to(floor.through, &mut |number, moment| {
+        moments_back_to(self.engine.as_ref(), floor.through, &mut |number, moment| {
             let bytes = moment.encode().len() as u64 + moment_key(number).len() as u64;
             let too_old = oldest.is_some_and(|oldest| moment.at <= oldest);
             if !too_old {

@@ -16,7 +16,7 @@ use starling_protocol::{
 use starling_view::RecordKey;
 
 use super::moment::state_hash;
-use super::{MomentNumber, PositionBefore, SettingsBefore, superseded_key};
+use super::{MomentNumber, PositionBefore, SettingsBefore, moments_back_to, superseded_key};
 use crate::SiteStore;
 use crate::engine::{self, Engine, EngineError, EngineKind, EngineOptions, Tree};
 use crate::error::StoreError;
@@ -41,8 +41,6 @@ impl SiteStore {
     /// settings are those of then; logs are held as they are now. What is written goes to an engine that `layer`
     /// gives, empty each time; nothing here changes.
     ///
-    /// Runs again, on a fresh copy, if this store changed meanwhile.
-    ///
     /// # Errors
     /// [`StoreError::BeforeHistory`] if the moment was forgotten, [`StoreError::HistoryDamaged`] if what was put
     /// back is not what was there, or of the engines; what `work` gives is its caller's.
@@ -50,7 +48,7 @@ impl SiteStore {
         &self,
         moment: MomentNumber,
         layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
-        mut work: impl FnMut(Self) -> T,
+        work: impl FnOnce(Self) -> T,
     ) -> Result<T, StoreError> {
         self.rehearse(layer, |copy| {
             copy.rewind(moment)?;
@@ -64,7 +62,7 @@ impl SiteStore {
     /// As [`as_of`](Self::as_of).
     pub fn claims_since(&self, moment: MomentNumber) -> Result<u64, StoreError> {
         let state = self.read()?;
-        let undone = self.undone(&state, moment)?;
+        let undone = undone(&state, state.rows(), moment)?;
         let mut claims = 0;
         if undone.settings.is_some() {
             // All is folded anew.
@@ -91,7 +89,7 @@ impl SiteStore {
 
     fn rewind(&self, to: MomentNumber) -> Result<(), StoreError> {
         self.change(|state| {
-            let undone = self.undone(state, to)?;
+            let undone = undone(state, self.engine.as_ref(), to)?;
             let touched = self.put_all_back(state, &undone)?;
             if let Some(before) = undone.settings {
                 self.put_back_settings(&before)?;
@@ -120,10 +118,11 @@ impl SiteStore {
     /// As [`as_of`](Self::as_of).
     pub(crate) fn try_history(&self, state: &State) -> Result<(), StoreError> {
         let layer = engine::open(EngineKind::Memory, Path::new(""), &EngineOptions::default())?;
-        let copy = self.copy_over(layer, state)?;
+        let settings = Arc::clone(&*self.settings.read().map_err(|_| StoreError::Poisoned)?);
+        let copy = self.copy_of(self.engine.clone(), layer, state, &settings)?;
         let floor = state.history.floor();
         copy.change(|state| {
-            let undone = copy.undone(state, floor.through)?;
+            let undone = undone(state, copy.engine.as_ref(), floor.through)?;
             copy.put_all_back(state, &undone).map(|_| ())
         })
     }
@@ -146,26 +145,6 @@ impl SiteStore {
         }
         put_back_checks(state, &undone.checks);
         Ok(touched)
-    }
-
-    fn undone(&self, state: &State, to: MomentNumber) -> Result<Undone, StoreError> {
-        let floor = state.history.floor();
-        if to < floor.through {
-            return Err(StoreError::BeforeHistory {
-                asked: UnixMillis::EPOCH,
-                oldest: floor.at,
-            });
-        }
-        let mut undone = Undone::default();
-        self.moments_back_to(to, &mut |_, moment| {
-            // Newest first: what an older moment says of the same thing was before it.
-            undone.positions.extend(moment.positions);
-            undone.checks.extend(moment.checks);
-            undone.listed.extend(moment.listed);
-            undone.settings = moment.settings.or(undone.settings.take());
-            ControlFlow::Continue(())
-        })?;
-        Ok(undone)
     }
 
     /// Puts the claims and positions of one log back, and notes whose view that changes.
@@ -304,13 +283,34 @@ impl SiteStore {
         };
         let policy: starling_view::ViewPolicy = serde_json::from_str(&before.policy).map_err(|_| bad())?;
         let mut settings = self.settings.write().map_err(|_| StoreError::Poisoned)?;
-        settings.policy = policy.compile(settings.policy.local());
+        let compiled = policy.compile(settings.policy.local());
+        Arc::make_mut(&mut settings).policy = compiled;
         if settings.mark() == before.mark {
             Ok(())
         } else {
             Err(bad())
         }
     }
+}
+
+fn undone(state: &State, rows: &dyn Engine, to: MomentNumber) -> Result<Undone, StoreError> {
+    let floor = state.history.floor();
+    if to < floor.through {
+        return Err(StoreError::BeforeHistory {
+            asked: UnixMillis::EPOCH,
+            oldest: floor.at,
+        });
+    }
+    let mut undone = Undone::default();
+    moments_back_to(rows, to, &mut |_, moment| {
+        // Newest first: what an older moment says of the same thing was before it.
+        undone.positions.extend(moment.positions);
+        undone.checks.extend(moment.checks);
+        undone.listed.extend(moment.listed);
+        undone.settings = moment.settings.or(undone.settings.take());
+        ControlFlow::Continue(())
+    })?;
+    Ok(undone)
 }
 
 fn put_back_checks(state: &mut State, checks: &BTreeMap<(LogNumber, Source), Option<UnixMillis>>) {

@@ -245,7 +245,7 @@ fn seen(store: &SiteStore) -> Seen {
         root: view.knowledge_root(),
         advisories: view.advisory_count().unwrap(),
         sources: view.sources().unwrap(),
-        mark: view.settings().unwrap().mark(),
+        mark: view.settings().mark(),
         rows,
         statements: statements.collect(),
     }
@@ -355,7 +355,7 @@ fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
     copy_all(a.engine.as_ref(), copy.as_ref(), &mut |_| {}).unwrap();
     let copied = open_store(&a.disk.copy(), copy, &a.chain, &a.time);
     copied
-        .set_settings(a.store.view().unwrap().settings().unwrap())
+        .set_settings(Settings::clone(a.store.view().unwrap().settings()))
         .unwrap();
     // An engine that was thrown away is filled from the log with the same present and the same past.
     let rebuilt = open_store(
@@ -365,7 +365,7 @@ fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
         &a.time,
     );
     rebuilt
-        .set_settings(a.store.view().unwrap().settings().unwrap())
+        .set_settings(Settings::clone(a.store.view().unwrap().settings()))
         .unwrap();
     assert_eq!(seen(&rebuilt), seen(&a.store));
     for (at, then) in remembered.iter().step_by(thin) {

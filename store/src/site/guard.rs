@@ -1,52 +1,68 @@
-//! The guards on a site's state. The rule: one thread holds at most one of a store at a time.
+//! How a site's state is read and changed.
 //!
-//! The lock lets waiting writers pass before new readers. A thread that reads twice waits for ever if a
-//! writer comes between: for the writer, which waits for the thread's first guard. Builds with debug
-//! assertions panic on a second guard, whether or not a writer is there, so that every test that comes
-//! by finds it.
+//! One writer at a time works on the state, with the engine's rows. What readers see is a [`Published`]: the state and
+//! the rows as they were when the last change ended, or reached a point at which the view shows all that is
+//! accepted. Taking it is a copy of a pointer, and whoever has it keeps writers from nothing, so it may be held
+//! through parsing, matching or another process.
+//!
+//! The order of the locks, first to last: the daemon's lock of imports, the writer's lock here, the log's, the packs',
+//! the engine's. The pointer's lock and the cache of mutes are taken last and held for no other work. A thread takes
+//! the writer's lock once: a second time would wait for itself, and reading while it is held gives what was before
+//! the change. Builds with debug assertions panic on both, so that every test that comes by finds them.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use starling_view::Settings;
 
 use super::state::State;
+use crate::SiteStore;
+use crate::engine::{Engine, Version};
 use crate::error::StoreError;
+use crate::log::LogPosition;
 
-/// Reads the state until it is dropped.
-pub(crate) struct StateReader<'a> {
-    // Dropped before the mark.
-    state: RwLockReadGuard<'a, State>,
-    _mark: mark::Mark,
+/// What readers see: all of one moment.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// Counts what was published: equal numbers are the same state.
+    pub(crate) number: u64,
+    pub(crate) state: State,
+    /// The engine's rows, as they follow from the log up to `position`.
+    pub(crate) rows: Version,
+    /// How the view in the rows was folded.
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) position: LogPosition,
 }
 
-/// Changes the state until it is dropped.
-pub(crate) struct StateWriter<'a> {
-    // Dropped before the mark.
-    state: RwLockWriteGuard<'a, State>,
-    _mark: mark::Mark,
-}
+/// Reads the state as it was published last.
+#[derive(Clone)]
+pub(crate) struct StateReader(Arc<Published>);
 
-impl<'a> StateReader<'a> {
-    pub(crate) fn of(lock: &'a RwLock<State>) -> Result<Self, StoreError> {
-        let mark = mark::Mark::of(lock);
-        let state = lock.read().map_err(|_| StoreError::Poisoned)?;
-        Ok(Self { state, _mark: mark })
+impl StateReader {
+    pub(crate) fn published(&self) -> &Arc<Published> {
+        &self.0
+    }
+
+    /// The engine's rows of the same moment.
+    pub(crate) fn rows(&self) -> &dyn Engine {
+        &self.0.rows
     }
 }
 
-impl<'a> StateWriter<'a> {
-    pub(crate) fn of(lock: &'a RwLock<State>) -> Result<Self, StoreError> {
-        let mark = mark::Mark::of(lock);
-        let state = lock.write().map_err(|_| StoreError::Poisoned)?;
-        Ok(Self { state, _mark: mark })
-    }
-}
-
-impl Deref for StateReader<'_> {
+impl Deref for StateReader {
     type Target = State;
 
     fn deref(&self) -> &State {
-        &self.state
+        &self.0.state
     }
+}
+
+/// Changes the state; what it is when this is dropped is published.
+pub(crate) struct StateWriter<'a> {
+    store: &'a SiteStore,
+    state: MutexGuard<'a, State>,
+    // Dropped after the guard.
+    _mark: mark::Mark,
 }
 
 impl Deref for StateWriter<'_> {
@@ -63,31 +79,99 @@ impl DerefMut for StateWriter<'_> {
     }
 }
 
+impl Drop for StateWriter<'_> {
+    fn drop(&mut self) {
+        // What a panic leaves may be half a change. Readers stay with what was published before.
+        if !std::thread::panicking() {
+            self.store.publish(&self.state);
+        }
+    }
+}
+
+impl SiteStore {
+    /// Takes the state as it was published last.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`] if a change panicked: what the rows hold since is not known.
+    pub(crate) fn read(&self) -> Result<StateReader, StoreError> {
+        mark::check_free(&self.state);
+        if self.state.is_poisoned() {
+            return Err(StoreError::Poisoned);
+        }
+        let published = self.published.read().map_err(|_| StoreError::Poisoned)?;
+        Ok(StateReader(Arc::clone(&published)))
+    }
+
+    /// Takes the writer's lock, before a change begins.
+    pub(crate) fn lock_state(&self) -> Result<StateWriter<'_>, StoreError> {
+        let mark = mark::Mark::of(&self.state);
+        let state = self.state.lock().map_err(|_| StoreError::Poisoned)?;
+        Ok(StateWriter {
+            store: self,
+            state,
+            _mark: mark,
+        })
+    }
+
+    /// Publishes the state, and the rows as they are committed now. The caller has the writer's lock, and the rows
+    /// follow from this state.
+    pub(crate) fn publish(&self, state: &State) {
+        let settings = self.settings.read();
+        let Ok(settings) = settings.map(|settings| Arc::clone(&settings)) else {
+            return;
+        };
+        let rows = self.versions.publish();
+        let position = self.journal.log().end();
+        if let Ok(mut published) = self.published.write() {
+            let number = published.number + 1;
+            let next = Arc::new(Published {
+                number,
+                state: state.clone(),
+                rows,
+                settings,
+                position,
+            });
+            let before = std::mem::replace(&mut *published, next);
+            drop(published);
+            // Freed, if nobody reads it, while nobody waits.
+            drop(before);
+        }
+    }
+}
+
 #[cfg(debug_assertions)]
 mod mark {
     use std::cell::RefCell;
+
+    use super::{Mutex, State};
 
     thread_local! {
         /// The locks that this thread holds, by address: a copy of a store has a lock of its own.
         static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     }
 
+    fn holds(address: usize) -> bool {
+        HELD.with_borrow(|held| held.contains(&address))
+    }
+
+    /// Panics if this thread changes the state at the moment.
+    pub(super) fn check_free(lock: &Mutex<State>) {
+        assert!(
+            !holds(std::ptr::from_ref(lock).addr()),
+            "this thread is changing the store's state (SiteStore::change), and what is published is of before that: \
+             use the state that the change was given"
+        );
+    }
+
     /// Notes that this thread holds a lock.
     pub(super) struct Mark(usize);
 
     impl Mark {
-        /// Panics if this thread holds the lock already.
-        pub(super) fn of<T>(lock: &T) -> Self {
+        /// Panics if this thread holds the lock already: it would wait for itself.
+        pub(super) fn of(lock: &Mutex<State>) -> Self {
+            check_free(lock);
             let address = std::ptr::from_ref(lock).addr();
-            HELD.with_borrow_mut(|held| {
-                assert!(
-                    !held.contains(&address),
-                    "this thread already holds a guard on the store's state (SiteStore::view, read or write), and \
-                     a second one deadlocks as soon as a writer waits between them: drop the first, or ask it \
-                     (ViewReader::listed_sites, ViewReader::slug_of)"
-                );
-                held.push(address);
-            });
+            HELD.with_borrow_mut(|held| held.push(address));
             Self(address)
         }
     }
@@ -101,51 +185,16 @@ mod mark {
 
 #[cfg(not(debug_assertions))]
 mod mark {
+    use super::{Mutex, State};
+
+    pub(super) const fn check_free(_: &Mutex<State>) {}
+
     /// Notes nothing.
     pub(super) struct Mark;
 
     impl Mark {
-        pub(super) const fn of<T>(_lock: &T) -> Self {
+        pub(super) const fn of(_: &Mutex<State>) -> Self {
             Self
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lock() -> RwLock<State> {
-        let engine = crate::engine::MemoryEngine::new(crate::engine::FaultPlan::default());
-        let site = starling_protocol::SiteId::ZERO;
-        RwLock::new(State::load(&engine, site).unwrap())
-    }
-
-    #[test]
-    fn guards_one_after_the_other_are_allowed() {
-        let (lock, copy) = (lock(), lock());
-        drop(StateReader::of(&lock).unwrap());
-        drop(StateWriter::of(&lock).unwrap());
-        let _state = StateReader::of(&lock).unwrap();
-        // That of a copy of the store is another lock.
-        drop(StateWriter::of(&copy).unwrap());
-    }
-
-    #[cfg(debug_assertions)]
-    #[test]
-    #[should_panic(expected = "already holds a guard on the store's state")]
-    fn second_reader_in_a_thread_panics() {
-        let lock = lock();
-        let _state = StateReader::of(&lock).unwrap();
-        let _ = StateReader::of(&lock);
-    }
-
-    #[cfg(debug_assertions)]
-    #[test]
-    #[should_panic(expected = "already holds a guard on the store's state")]
-    fn reader_within_a_writer_panics_and_does_not_wait() {
-        let lock = lock();
-        let _state = StateWriter::of(&lock).unwrap();
-        let _ = StateReader::of(&lock);
     }
 }

@@ -51,8 +51,6 @@ pub struct HomeStore<'a> {
     pub past_damage: bool,
     /// Randomness for the ids of files.
     pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
-    /// Puts the caller's engine around the one that is opened.
-    pub around: &'a dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
     /// Called before a step that takes long.
     pub on_step: &'a (dyn Fn(&OpeningStep) + Sync),
     /// Called while the log is replayed.
@@ -174,7 +172,7 @@ impl HomeStore<'_> {
         options: &SiteOptions<'_>,
     ) -> (Result<SiteStore, StoreError>, Arc<SwapEngine>) {
         let swap = Arc::new(SwapEngine::new(engine));
-        let mut parts = self.parts((self.around)(swap.clone()), LogAccess::Write);
+        let mut parts = self.parts(swap.clone(), LogAccess::Write);
         parts.salvaged = salvaged;
         (SiteStore::open(&parts, chain, options), swap)
     }
@@ -185,7 +183,7 @@ impl HomeStore<'_> {
         options: &SiteOptions<'_>,
     ) -> Result<SiteStore, StoreError> {
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
-        let parts = self.parts((self.around)(engine), LogAccess::Read);
+        let parts = self.parts(engine, LogAccess::Read);
         SiteStore::open(&parts, chain, options)
     }
 

@@ -31,10 +31,10 @@ pub use self::replica::SharedReplica;
 pub use self::state::LogId;
 
 use self::bodies::BodyStore;
-use self::guard::{StateReader, StateWriter};
+use self::guard::{Published, StateWriter};
 use self::state::State;
 use crate::documents::KeptMutes;
-use crate::engine::{ByteCount, Engine, HomeLock, SwapEngine};
+use crate::engine::{ByteCount, Engine, HomeLock, SwapEngine, VersionedEngine};
 use crate::error::StoreError;
 use crate::journal::Journal;
 use crate::log::LogPosition;
@@ -43,17 +43,22 @@ use crate::trust::ListedSite;
 
 /// Everything one site keeps.
 pub struct SiteStore {
+    /// The same as `versions`: for the writer, who sees what is committed.
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) versions: Arc<VersionedEngine>,
     pub(crate) journal: Journal,
     pub(crate) bodies: BodyStore,
-    pub(crate) state: RwLock<State>,
+    /// What the writer works on.
+    pub(crate) state: Mutex<State>,
+    /// What readers see.
+    pub(crate) published: RwLock<Arc<Published>>,
     /// The log may hold what the engine does not: an apply failed.
     pub(crate) behind: AtomicBool,
     /// Raised before each change: equal values before and after mean that nothing changed between.
     pub(crate) revision: AtomicU64,
     /// The revision of the last checkpoint that was due.
     pub(crate) checkpointed: AtomicU64,
-    pub(crate) settings: RwLock<starling_view::Settings>,
+    pub(crate) settings: RwLock<Arc<starling_view::Settings>>,
     pub(crate) clock: Clock,
     /// The mutes that count, and the root of the claims that they were folded from.
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
@@ -181,14 +186,9 @@ impl SiteStore {
         self.journal.is_read_only()
     }
 
-    /// Takes the state for reading. A thread holds one guard of a store at a time: see `guard.rs`.
-    pub(crate) fn read(&self) -> Result<StateReader<'_>, StoreError> {
-        StateReader::of(&self.state)
-    }
-
-    /// Takes the state for changing it. A thread holds one guard of a store at a time: see `guard.rs`.
+    /// Takes the state for changing it. A thread does so once at a time: see `guard.rs`.
     pub(crate) fn write(&self) -> Result<StateWriter<'_>, StoreError> {
-        let mut state = StateWriter::of(&self.state)?;
+        let mut state = self.lock_state()?;
         self.revision.fetch_add(1, Ordering::SeqCst);
         let now = (self.clock)();
         self.journal.begin(now);

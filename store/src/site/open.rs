@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, RwLock};
 use starling_protocol::{CertificateChain, ClaimNumber, SiteId};
 
 use super::bodies::BodyStore;
+use super::guard::Published;
 use super::state::State;
 use super::{SiteOptions, SiteStore};
 use crate::activity::Origin;
 use crate::disk::Disk;
-use crate::engine::{Batch, Engine, Tree};
+use crate::engine::{Batch, Engine, Tree, VersionedEngine};
 use crate::error::StoreError;
 use crate::journal::replay::{OnProgress, Skipped, given_up};
 use crate::journal::{Entry, Journal};
@@ -180,15 +181,27 @@ impl SiteStore {
         options: &SiteOptions<'_>,
     ) -> Self {
         let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
+        let versions = Arc::new(VersionedEngine::new(engine));
+        let engine: Arc<dyn Engine> = versions.clone();
+        let settings = Arc::new((options.settings)(&listed));
+        let published = Published {
+            number: 0,
+            state: state.clone(),
+            rows: versions.unpublished(),
+            settings: settings.clone(),
+            position: journal.log().end(),
+        };
         Self {
             bodies: BodyStore::new(engine.clone(), packs, options.compression_level),
             engine,
+            versions,
             journal,
-            state: RwLock::new(state),
+            state: Mutex::new(state),
+            published: RwLock::new(Arc::new(published)),
             behind: AtomicBool::new(false),
             revision: AtomicU64::new(0),
             checkpointed: AtomicU64::new(0),
-            settings: RwLock::new((options.settings)(&listed)),
+            settings: RwLock::new(settings),
             clock: options.clock.clone(),
             mutes: Mutex::default(),
             compression_level: options.compression_level,
@@ -221,7 +234,7 @@ impl SiteStore {
             self.take_back_what_lacks_bodies(&mut state)?;
         }
         let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
-        *self.settings.write().map_err(|_| StoreError::Poisoned)? = (options.settings)(&listed);
+        *self.settings.write().map_err(|_| StoreError::Poisoned)? = Arc::new((options.settings)(&listed));
         if self.journal.log().end() == LogPosition::START && !self.journal.is_read_only() {
             let mut txn = self.txn();
             txn.log(Entry::Site(state.site));

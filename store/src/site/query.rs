@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, Source, UnixMillis};
 
@@ -28,21 +29,14 @@ impl ViewReader<'_> {
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn advisory_count(&self) -> Result<u64, StoreError> {
-        let row = self.store.engine.get(Tree::Meta, meta::ADVISORIES)?;
+        let row = self.state.rows().get(Tree::Meta, meta::ADVISORIES)?;
         row.map_or(Ok(0), |row| decode_count(&row))
     }
 
     /// How the view folds.
-    ///
-    /// # Errors
-    /// [`StoreError::Poisoned`].
-    pub fn settings(&self) -> Result<starling_view::Settings, StoreError> {
-        Ok(self
-            .store
-            .settings
-            .read()
-            .map_err(|_| StoreError::Poisoned)?
-            .clone())
+    #[must_use]
+    pub fn settings(&self) -> &Arc<starling_view::Settings> {
+        &self.state.published().settings
     }
 
     /// What is known of each source: records and newest check, over all authors in scope. A source of which
@@ -87,7 +81,7 @@ impl ViewReader<'_> {
     /// How many records the view has of each source, as they are kept.
     pub(crate) fn record_counts(&self) -> Result<BTreeMap<Source, u64>, StoreError> {
         let mut rows = Vec::new();
-        let engine = &self.store.engine;
+        let engine = self.state.rows();
         engine.scan_prefix(Tree::Meta, meta::RECORDS, Direction::Forward, &mut |key, row| {
             rows.push((key.to_vec(), row.to_vec()));
             ControlFlow::Continue(())
@@ -117,7 +111,7 @@ impl ViewReader<'_> {
                 continue;
             }
             let row_key = crate::rows::claim_key(&key, log.number);
-            let Some(row) = self.store.engine.get(Tree::Claims, &row_key)? else {
+            let Some(row) = self.state.rows().get(Tree::Claims, &row_key)? else {
                 continue;
             };
             let row = ClaimRow::decode(&row).ok_or_else(|| damaged(Tree::Claims, &row_key, "a claim"))?;
@@ -173,7 +167,7 @@ impl SiteStore {
             .flatten()
             .filter(|source| state.in_scope(&id.site, Some(source)))
         {
-            self.engine.scan_prefix(
+            state.rows().scan_prefix(
                 Tree::Claims,
                 &ClaimKey::source_prefix(source),
                 Direction::Forward,

@@ -1,58 +1,64 @@
 //! Rehearsals: a copy of the store to try something on, with everything that follows from it.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use crate::SiteStore;
-use crate::engine::{Engine, EngineError, OverlayEngine};
+use crate::engine::{Engine, EngineError, OverlayEngine, VersionedEngine};
 use crate::error::StoreError;
+use crate::site::guard::{Published, StateReader};
 use crate::site::state::State;
-
-/// Rehearsals that others may spoil by writing meanwhile; the one after them keeps writers waiting.
-const FREE_ATTEMPTS: usize = 3;
 
 impl SiteStore {
     /// Runs `work` on a store that holds what this one holds, and whose writes go to an engine that `layer`
     /// gives, empty each time. Nothing here changes, whatever `work` does.
-    ///
-    /// Runs again, on a fresh copy, if this store changed meanwhile: what `work` gives is of one state.
     ///
     /// # Errors
     /// [`StoreError`] of the engines; what `work` gives is its caller's.
     pub fn rehearse<T>(
         &self,
         layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
-        mut work: impl FnMut(Self) -> T,
+        work: impl FnOnce(Self) -> T,
     ) -> Result<T, StoreError> {
-        for _ in 0..FREE_ATTEMPTS {
-            let (copy, revision) = {
-                let state = self.read()?;
-                (
-                    self.copy_over(layer()?, &state)?,
-                    self.revision.load(Ordering::SeqCst),
-                )
-            };
-            let outcome = work(copy);
-            if self.revision.load(Ordering::SeqCst) == revision {
-                return Ok(outcome);
-            }
-        }
         let state = self.read()?;
         Ok(work(self.copy_over(layer()?, &state)?))
     }
 
-    pub(crate) fn copy_over(&self, layer: Arc<dyn Engine>, state: &State) -> Result<Self, StoreError> {
-        let engine: Arc<dyn Engine> = Arc::new(OverlayEngine::new(self.engine.clone(), layer));
-        let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?.clone();
+    /// A store whose writes go to `layer`, over what was published with `state`.
+    pub(crate) fn copy_over(&self, layer: Arc<dyn Engine>, state: &StateReader) -> Result<Self, StoreError> {
+        let below = Arc::new(state.published().rows.clone());
+        self.copy_of(below, layer, state, &state.published().settings)
+    }
+
+    /// A store whose writes go to `layer`, over rows that nobody changes meanwhile.
+    pub(crate) fn copy_of(
+        &self,
+        below: Arc<dyn Engine>,
+        layer: Arc<dyn Engine>,
+        state: &State,
+        settings: &Arc<starling_view::Settings>,
+    ) -> Result<Self, StoreError> {
+        let versions = VersionedEngine::of_one_reader(Arc::new(OverlayEngine::new(below, layer)));
+        let versions = Arc::new(versions);
+        let engine: Arc<dyn Engine> = versions.clone();
+        let journal = self.journal.trial();
+        let published = Published {
+            number: 0,
+            state: state.clone(),
+            rows: versions.unpublished(),
+            settings: settings.clone(),
+            position: journal.log().end(),
+        };
         Ok(Self {
             bodies: self.bodies.on_copy(engine.clone()),
-            journal: self.journal.trial(),
+            journal,
             engine,
-            state: RwLock::new(state.clone()),
+            versions,
+            state: Mutex::new(state.clone()),
+            published: RwLock::new(Arc::new(published)),
             behind: Default::default(),
             revision: Default::default(),
             checkpointed: Default::default(),
-            settings: RwLock::new(settings),
+            settings: RwLock::new(settings.clone()),
             clock: self.clock.clone(),
             mutes: Default::default(),
             compression_level: self.compression_level,

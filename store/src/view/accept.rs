@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{BundleHash, Claim, ClaimKey, ClaimNumber, Delta, KeyRef, Lane, SiteId, Source};
@@ -405,8 +406,8 @@ impl SiteStore {
     /// [`StoreError`] of the engine or the view.
     pub fn set_settings(&self, settings: starling_view::Settings) -> Result<(), StoreError> {
         self.change(|state| {
-            // Not before its turn: whoever reads the view reads it by the settings that it was folded by.
-            *self.settings.write().map_err(|_| StoreError::Poisoned)? = settings;
+            // Not before its turn: what is published meanwhile was folded by the settings before.
+            *self.settings.write().map_err(|_| StoreError::Poisoned)? = Arc::new(settings);
             self.note_settings(state)?;
             self.show(state, &Origin::default()).map(|_| ())
         })

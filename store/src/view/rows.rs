@@ -52,11 +52,12 @@ impl RowsMut for Txn<'_> {
 
 /// Reads the view, its claims and its bodies at one moment.
 ///
-/// Holds the store for reading: changes wait until it is dropped, so keep it short. Until then the thread
-/// must not ask the [`SiteStore`] for anything that reads its state: builds with debug assertions panic.
+/// Changes go on meanwhile and are not seen, so it may be held through parsing or another process. What it takes
+/// to keep its moment is bounded: if too much changes before it is dropped, it fails with
+/// [`EngineError::VersionGone`].
 pub struct ViewReader<'a> {
     pub(crate) store: &'a SiteStore,
-    pub(crate) state: StateReader<'a>,
+    pub(crate) state: StateReader,
 }
 
 impl SiteStore {
@@ -87,6 +88,18 @@ impl ViewReader<'_> {
         self.store.engine.generation().0
     }
 
+    /// Counts the states that were published: views with equal numbers show the same.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.state.published().number
+    }
+
+    /// Up to where in the log this view follows.
+    #[must_use]
+    pub fn position(&self) -> crate::log::LogPosition {
+        self.state.published().position
+    }
+
     /// Hash over what this view shows of records alone, shared documents left out.
     #[must_use]
     pub fn records_root(&self) -> starling_protocol::KnowledgeRoot {
@@ -109,12 +122,12 @@ impl Rows for ViewReader<'_> {
     type Error = EngineError;
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.store.engine.get(tree_of(table), key)
+        self.state.rows().get(tree_of(table), key)
     }
 
     fn scan(&self, table: Table, prefix: &[u8], visit: &mut Visitor<'_>) -> Result<(), EngineError> {
-        self.store
-            .engine
+        self.state
+            .rows()
             .scan_prefix(tree_of(table), prefix, Direction::Forward, visit)
     }
 }
@@ -123,7 +136,7 @@ impl Claims for ViewReader<'_> {
     type Error = StoreError;
 
     fn statements(&self, source: &Source, id: &RecordId) -> Result<Vec<Statement>, StoreError> {
-        statements(self.store.engine.as_ref(), &self.state, source, id)
+        statements(self.state.rows(), &self.state, source, id)
     }
 }
 

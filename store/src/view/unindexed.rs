@@ -16,6 +16,7 @@ use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
+use crate::view::rows::ViewReader;
 
 /// Most packages that are noted: with more of them changed, an index is made of everything.
 const MAX_UNINDEXED: u64 = 50_000;
@@ -145,6 +146,36 @@ impl SiteStore {
     }
 }
 
+impl ViewReader<'_> {
+    /// What the maker of the last index said of it, as this view has it; `None` if what changed since then is not
+    /// noted.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn index_base(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let base = self.state.rows().get(Tree::Meta, meta::INDEX_BASE)?;
+        Ok(base.filter(|base| !base.is_empty()))
+    }
+
+    /// Returns true if the advisories of a package may be others than when the last index was made.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn is_unindexed(&self, ecosystem: &str, name: &str) -> Result<bool, StoreError> {
+        let row = self.state.rows().get(Tree::Unindexed, &key_of(ecosystem, name))?;
+        Ok(row.is_some())
+    }
+
+    /// Returns true if a record of a source changed since the last index was made.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn is_source_unindexed(&self, source: &Source) -> Result<bool, StoreError> {
+        let row = self.state.rows().get(Tree::Unindexed, &source_key(source))?;
+        Ok(row.is_some())
+    }
+}
+
 /// Notes what a step changed, within its transaction. `records` are those about which something was stated.
 pub(crate) fn note(
     txn: &mut Txn<'_>,
@@ -196,11 +227,15 @@ fn package_key(package: &PackageId) -> Option<Vec<u8>> {
     let PackageId::Package { ecosystem, name } = package else {
         return None;
     };
+    Some(key_of(ecosystem, name))
+}
+
+fn key_of(ecosystem: &str, name: &str) -> Vec<u8> {
     let mut key = vec![PACKAGE];
     key.extend_from_slice(ecosystem.as_bytes());
     key.push(0);
     key.extend_from_slice(name.as_bytes());
-    Some(key)
+    key
 }
 
 fn source_key(source: &Source) -> Vec<u8> {

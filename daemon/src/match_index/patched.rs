@@ -1,0 +1,91 @@
+//! An index of an earlier view, with what changed since: such packages are asked of the view.
+//!
+//! The store notes, in the change itself, which packages it concerned ([`starling_store::Unindexed`]). So a scan need
+//! not wait for the next index, and still sees all that its view shows.
+
+use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
+use starling_scanner::matching::Subject;
+use starling_store::ViewReader;
+
+use super::{Indexes, SiteIndex, how_of};
+use crate::service::{KEV_SOURCE, ViewKnowledge};
+
+/// The knowledge of a view by an index that lacks the last of it.
+pub(crate) struct Patched<'a> {
+    index: &'a SiteIndex,
+    reader: &'a ViewReader<'a>,
+    view: ViewKnowledge<'a>,
+}
+
+impl<'a> Patched<'a> {
+    /// The knowledge of `reader`'s view. `index` is the one that [`base`] found for it.
+    pub(crate) fn new(index: &'a SiteIndex, reader: &'a ViewReader<'a>, view: ViewKnowledge<'a>) -> Self {
+        Self { index, reader, view }
+    }
+
+    fn is_changed(&self, ecosystem: &str, name: &str) -> Result<bool, KnowledgeError> {
+        self.reader
+            .is_unindexed(ecosystem, name)
+            .map_err(|error| KnowledgeError {
+                ecosystem: ecosystem.to_owned(),
+                name: name.to_owned(),
+                source: Box::new(error),
+            })
+    }
+}
+
+impl Knowledge for Patched<'_> {
+    fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError> {
+        if self.is_changed(ecosystem, name)? {
+            self.view.advisories(ecosystem, name)
+        } else {
+            self.index.advisories(ecosystem, name)
+        }
+    }
+
+    fn candidates(
+        &self,
+        ecosystem: &str,
+        name: &str,
+        subject: &Subject,
+    ) -> Result<Option<Vec<Advisory>>, KnowledgeError> {
+        if self.is_changed(ecosystem, name)? {
+            Ok(None)
+        } else {
+            self.index.candidates(ecosystem, name, subject)
+        }
+    }
+
+    fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+        // What is named by the index alone may be gone since.
+        self.view.knows_ecosystem(ecosystem)
+    }
+}
+
+/// Finds the index that a view's notes of changes follow on; none if there is none, or if more is different than
+/// what they note.
+///
+/// # Errors
+/// When the view's rows cannot be read.
+pub(crate) fn base(
+    indexes: &Indexes,
+    reader: &ViewReader<'_>,
+) -> Result<Option<std::sync::Arc<SiteIndex>>, starling_store::StoreError> {
+    let Some(base) = reader.index_base()? else {
+        return Ok(None);
+    };
+    let Some((stamp, made_how)) = base.split_first_chunk::<32>() else {
+        return Ok(None);
+    };
+    // A catalogue of exploited vulnerabilities says something about every advisory.
+    let catalogue = KEV_SOURCE.parse().ok();
+    if made_how != how_of(reader) {
+        return Ok(None);
+    }
+    if let Some(catalogue) = catalogue
+        && reader.is_source_unindexed(&catalogue)?
+    {
+        return Ok(None);
+    }
+    Ok(indexes.find(stamp))
+}

@@ -1,0 +1,403 @@
+//! An engine whose state at a moment can be read on while it changes: readers never wait for a writer.
+//!
+//! A [`Version`] is the state at one moment. Until the next version is published, each commit first notes, in the
+//! newest version, what its keys held before. A reader of a version takes a row from the notes of its own version and
+//! of those after it, by age, and from the engine only if none of them has it:
+//!
+//! ```text
+//! version 1 --next--> version 2 --next--> version 3 (newest)   engine
+//!   notes               notes               notes              rows now
+//! ```
+//!
+//! A commit notes before it writes, and a reader looks at the notes again after it read from the engine, so what it
+//! gives is never newer than its version. Nobody waits for longer than a note takes. A version that nobody reads any
+//! more is dropped with its notes.
+//!
+//! Notes take memory for as long as a version is the newest, or read. A version whose notes outgrow
+//! [`MAX_NOTED_BYTES`] is given up: its readers get [`EngineError::VersionGone`] and read the next one.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use super::batch::Batch;
+use super::error::EngineError;
+use super::generation::Generation;
+use super::options::{ByteCount, EngineKind};
+use super::report::CheckReport;
+use super::tree::Tree;
+use super::{Compaction, Direction, Engine, KeyValue, PageLimit, Visitor};
+
+/// Bytes of notes after which a version is given up.
+pub const MAX_NOTED_BYTES: usize = 96 << 20;
+/// What a note takes beside its key and value, about.
+const NOTE_OVERHEAD: usize = 96;
+/// What a scan of a version reads at once.
+const PAGE: PageLimit = PageLimit {
+    rows: 256,
+    bytes: 1 << 20,
+};
+/// What its first page has: most scans are short.
+const FIRST_ROWS: usize = 16;
+
+/// What keys held before they were changed; `None` where there was no row.
+type Notes = BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+
+/// The notes of one version.
+#[derive(Debug, Default)]
+struct Noted {
+    notes: RwLock<Notes>,
+    bytes: AtomicUsize,
+    given_up: AtomicBool,
+    /// Set once, when the next version is published.
+    next: OnceLock<Arc<Noted>>,
+}
+
+/// What the notes say of a key.
+enum Before {
+    /// It was changed since, and held this.
+    Held(Option<Vec<u8>>),
+    /// It was not changed.
+    Unchanged,
+}
+
+impl Noted {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Notes> {
+        // A panic between two inserts leaves the notes whole.
+        self.notes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, tree: Tree, key: &[u8]) -> bool {
+        self.read()
+            .get(&tree)
+            .is_some_and(|notes| notes.contains_key(key))
+    }
+
+    fn note(&self, tree: Tree, key: &[u8], before: Option<Vec<u8>>) {
+        let bytes = key.len() + before.as_ref().map_or(0, Vec::len) + NOTE_OVERHEAD;
+        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_NOTED_BYTES {
+            self.given_up.store(true, Ordering::SeqCst);
+            notes.clear();
+            return;
+        }
+        notes.entry(tree).or_default().insert(key.to_vec(), before);
+    }
+}
+
+/// An engine with versions over another that has none.
+#[derive(Debug)]
+pub struct VersionedEngine {
+    below: Arc<dyn Engine>,
+    /// Where commits note; held by a commit and while a version is published.
+    newest: Mutex<Arc<Noted>>,
+    /// Its versions are read by whoever writes: they see what is committed, and nothing is noted.
+    one_reader: bool,
+}
+
+impl VersionedEngine {
+    /// Wraps an engine. Every change must go through the wrapper from then on.
+    pub fn new(below: Arc<dyn Engine>) -> Self {
+        Self {
+            below,
+            newest: Mutex::default(),
+            one_reader: false,
+        }
+    }
+
+    /// Wraps an engine that one thread reads and writes: its versions show what is committed now.
+    pub fn of_one_reader(below: Arc<dyn Engine>) -> Self {
+        Self {
+            one_reader: true,
+            ..Self::new(below)
+        }
+    }
+
+    /// Publishes what is committed now as a version.
+    pub fn publish(&self) -> Version {
+        let mut newest = self.newest();
+        let noted = Arc::new(Noted::default());
+        // The earlier versions find what changes from now on behind their own notes.
+        let _ = newest.next.set(noted.clone());
+        *newest = noted.clone();
+        Version {
+            below: self.below.clone(),
+            noted,
+        }
+    }
+
+    /// Gives a version for which nothing is noted: it shows what is committed now, until the first is published.
+    pub fn unpublished(&self) -> Version {
+        Version {
+            below: self.below.clone(),
+            noted: Arc::default(),
+        }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Arc<Noted>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the keys of a batch hold, as far as versions are read for them.
+    fn note(&self, noted: &Arc<Noted>, batch: &Batch) -> Result<(), EngineError> {
+        // One is the lock's own: nobody reads this version, and no earlier one.
+        if self.one_reader || Arc::strong_count(noted) == 1 {
+            return Ok(());
+        }
+        for op in batch.iter() {
+            if noted.given_up.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if is_versioned(op.tree) && !noted.has(op.tree, op.key) {
+                noted.note(op.tree, op.key, self.below.get(op.tree, op.key)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns true if readers of a version may ask for rows of a tree. Of the others, rows are only added, or are about
+/// what lies elsewhere and does not change.
+const fn is_versioned(tree: Tree) -> bool {
+    !matches!(tree, Tree::Bodies | Tree::Ledger)
+}
+
+impl Engine for VersionedEngine {
+    fn kind(&self) -> EngineKind {
+        self.below.kind()
+    }
+
+    fn name(&self) -> &'static str {
+        self.below.name()
+    }
+
+    fn path(&self) -> &Path {
+        self.below.path()
+    }
+
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.below.get(tree, key)
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        self.below.scan(tree, start, end, direction, visitor)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+        // Held through the write: a version is of before the batch or of after it.
+        let noted = self.newest();
+        self.note(&noted, batch)?;
+        self.below.commit(batch)
+    }
+
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        self.below.checkpoint()
+    }
+
+    fn generation(&self) -> Generation {
+        self.below.generation()
+    }
+
+    fn forget_files(&self) {
+        self.below.forget_files();
+    }
+
+    fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
+        self.below.size_on_disk()
+    }
+
+    fn compact(&self) -> Result<Compaction, EngineError> {
+        self.below.compact()
+    }
+
+    fn check(&self) -> Result<CheckReport, EngineError> {
+        self.below.check()
+    }
+}
+
+/// The state of an engine at one moment. It cannot be written to.
+#[derive(Clone, Debug)]
+pub struct Version {
+    below: Arc<dyn Engine>,
+    noted: Arc<Noted>,
+}
+
+impl Version {
+    /// Looks a key up in the notes of this version and of those after it.
+    fn before(&self, tree: Tree, key: &[u8]) -> Result<Before, EngineError> {
+        let mut noted = &self.noted;
+        loop {
+            if let Some(before) = noted.read().get(&tree).and_then(|notes| notes.get(key)) {
+                return Ok(Before::Held(before.clone()));
+            }
+            // After the notes: they are emptied when it is given up.
+            if noted.given_up.load(Ordering::SeqCst) {
+                return Err(EngineError::VersionGone);
+            }
+            match noted.next.get() {
+                Some(next) => noted = next,
+                None => return Ok(Before::Unchanged),
+            }
+        }
+    }
+
+    /// Lays what was noted over rows that were read: those of a range that is wholly read.
+    fn put_back(
+        &self,
+        tree: Tree,
+        (start, end): (Bound<&[u8]>, Bound<&[u8]>),
+        rows: Vec<KeyValue>,
+    ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, EngineError> {
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = rows.into_iter().collect();
+        let mut settled: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        let mut noted = &self.noted;
+        loop {
+            if let Some(notes) = noted.read().get(&tree) {
+                for (key, before) in notes.range::<[u8], _>((start, end)) {
+                    // The oldest note is of this version.
+                    settled.entry(key.clone()).or_insert_with(|| before.clone());
+                }
+            }
+            if noted.given_up.load(Ordering::SeqCst) {
+                return Err(EngineError::VersionGone);
+            }
+            match noted.next.get() {
+                Some(next) => noted = next,
+                None => break,
+            }
+        }
+        for (key, before) in settled {
+            match before {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
+        }
+        Ok(rows)
+    }
+}
+
+/// Returns true if nothing can lie in a range; a map's `range` panics on such a one.
+fn is_empty(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
+    match (start, end) {
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => {
+            start >= end
+        }
+        _ => false,
+    }
+}
+
+impl Engine for Version {
+    fn kind(&self) -> EngineKind {
+        self.below.kind()
+    }
+
+    fn name(&self) -> &'static str {
+        self.below.name()
+    }
+
+    fn path(&self) -> &Path {
+        self.below.path()
+    }
+
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        if !is_versioned(tree) {
+            return self.below.get(tree, key);
+        }
+        if let Before::Held(before) = self.before(tree, key)? {
+            return Ok(before);
+        }
+        let now = self.below.get(tree, key)?;
+        // It may have been changed in between; then the note was there before the change.
+        match self.before(tree, key)? {
+            Before::Held(before) => Ok(before),
+            Before::Unchanged => Ok(now),
+        }
+    }
+
+    fn scan(
+        &self,
+        tree: Tree,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+        visitor: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        if !is_versioned(tree) {
+            return self.below.scan(tree, start, end, direction, visitor);
+        }
+        let (mut start, mut end) = (start.map(<[u8]>::to_vec), end.map(<[u8]>::to_vec));
+        let mut limit = PageLimit {
+            rows: FIRST_ROWS,
+            ..PAGE
+        };
+        loop {
+            let (from, to) = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
+            if is_empty(from, to) {
+                return Ok(());
+            }
+            let page = self.below.page(tree, from, to, direction, limit)?;
+            limit.rows = PAGE.rows.min(limit.rows * 4);
+            let last = page.rows.last().map(|(key, _)| key.clone()).filter(|_| page.more);
+            // What is read is the range up to the last row, or all of it.
+            let (read_from, read_to) = match (&last, direction) {
+                (Some(last), Direction::Forward) => (from, Bound::Included(last.as_slice())),
+                (Some(last), Direction::Reverse) => (Bound::Included(last.as_slice()), to),
+                (None, _) => (from, to),
+            };
+            let rows = self.put_back(tree, (read_from, read_to), page.rows)?;
+            let mut visit = |(key, value): (&Vec<u8>, &Vec<u8>)| visitor(key, value);
+            let flow = match direction {
+                Direction::Forward => rows.iter().try_for_each(&mut visit),
+                Direction::Reverse => rows.iter().rev().try_for_each(&mut visit),
+            };
+            let Some(last) = last.filter(|_| flow.is_continue()) else {
+                return Ok(());
+            };
+            match direction {
+                Direction::Forward => start = Bound::Excluded(last),
+                Direction::Reverse => end = Bound::Excluded(last),
+            }
+        }
+    }
+
+    /// Refuses: a version is past.
+    fn commit(&self, _: &Batch) -> Result<(), EngineError> {
+        Err(EngineError::VersionIsPast)
+    }
+
+    /// Does nothing: there is nothing to make durable.
+    fn checkpoint(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn generation(&self) -> Generation {
+        self.below.generation()
+    }
+
+    fn size_on_disk(&self) -> Result<ByteCount, EngineError> {
+        self.below.size_on_disk()
+    }
+
+    fn compact(&self) -> Result<Compaction, EngineError> {
+        Ok(Compaction::NotSupported)
+    }
+
+    /// Checks what lies below, as it is now.
+    fn check(&self) -> Result<CheckReport, EngineError> {
+        self.below.check()
+    }
+}
+
+#[cfg(test)]
+#[path = "versions_tests.rs"]
+mod tests;

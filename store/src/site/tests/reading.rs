@@ -1,0 +1,103 @@
+//! Readers beside a writer: nobody waits, and everybody sees one moment.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use super::*;
+use crate::engine::{Direction, Tree};
+
+#[test]
+fn readers_keep_what_they_have_while_a_writer_goes_on() {
+    let site = TestSite::new("a", 1);
+    site.say(&[("P-1", Some("one"))], 1);
+    let before = site.store.view().unwrap();
+    let again = site.store.view().unwrap();
+    assert_eq!(before.number(), again.number());
+    let writer = site.store.lock_state().unwrap();
+    std::thread::scope(|threads| {
+        let read = threads.spawn(|| site.store.view().unwrap().knowledge_root());
+        assert_eq!(read.join().unwrap(), before.knowledge_root());
+    });
+    drop(writer);
+    site.say(&[("P-1", None), ("P-2", Some("two")), ("P-3", Some("three"))], 2);
+    assert_eq!(before.knowledge_root(), again.knowledge_root());
+    let live = starling_view::live_records(&before, &source()).unwrap();
+    assert_eq!(live.len(), 1);
+    assert_eq!(live[0].id.as_str(), "P-1");
+    assert_eq!(before.advisory_count().unwrap(), 1);
+    assert_eq!(site.live(), ["P-2", "P-3"]);
+}
+
+/// Each view shows as many advisories as its root covers live claims, whatever is written meanwhile.
+#[test]
+fn every_view_shows_what_its_root_covers() {
+    let site = TestSite::new("a", 1);
+    let ids: Vec<String> = (0..400).map(|number| format!("P-{number:03}")).collect();
+    std::thread::scope(|threads| {
+        let writer = threads.spawn(|| {
+            for round in 1..=12_u64 {
+                let text = format!("round {round}");
+                let chosen = ids.iter().enumerate();
+                let chosen = chosen.filter(|(at, _)| !(*at as u64 * round).is_multiple_of(3));
+                let records: Vec<(&str, Option<&str>)> = chosen
+                    .map(|(at, id)| {
+                        let gone = (at as u64 + round).is_multiple_of(5);
+                        (id.as_str(), (!gone).then_some(text.as_str()))
+                    })
+                    .collect();
+                site.say(&records, round);
+            }
+        });
+        let mut seen = BTreeSet::new();
+        loop {
+            let done = writer.is_finished();
+            let view = site.store.view().unwrap();
+            let live = starling_view::live_records(&view, &source()).unwrap();
+            assert_eq!(view.advisory_count().unwrap(), live.len() as u64);
+            let mut advisories = 0;
+            starling_view::for_each_advisory(&view, |_| {
+                advisories += 1;
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+            assert_eq!(advisories, live.len());
+            // The state of the same moment says the same.
+            let sources = &view.state.logs.get(&site.own()).map(|log| log.sources.clone());
+            let row = sources.as_ref().and_then(|sources| sources.get(&Some(source())));
+            let said = row.map_or(0, |row| row.accepted_state.live);
+            let mut claims = 0;
+            view.state
+                .rows()
+                .scan_prefix(Tree::Claims, b"r", Direction::Forward, &mut |_, _| {
+                    claims += 1;
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            assert_eq!(said, claims, "claims that the root covers");
+            seen.insert(view.knowledge_root());
+            if done {
+                break;
+            }
+        }
+        assert!(seen.len() > 1, "the writer was seen at work");
+    });
+    site.assert_healthy();
+}
+
+#[cfg(debug_assertions)]
+#[test]
+#[should_panic(expected = "this thread is changing the store's state")]
+fn reader_within_a_writer_panics() {
+    let site = TestSite::new("a", 1);
+    let _writer = site.store.lock_state().unwrap();
+    let _ = site.store.read();
+}
+
+#[cfg(debug_assertions)]
+#[test]
+#[should_panic(expected = "this thread is changing the store's state")]
+fn second_writer_in_a_thread_panics_and_does_not_wait() {
+    let site = TestSite::new("a", 1);
+    let _writer = site.store.lock_state().unwrap();
+    let _ = site.store.lock_state();
+}
