@@ -72,6 +72,9 @@ pub const MAX_BATCH_BYTES: usize = 128 << 20;
 /// A visitor of rows: takes key and value, says whether to go on.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
+/// Tells what is known of a row: its value, that there is none, or nothing.
+pub type Before<'b> = &'b dyn Fn(Tree, &[u8]) -> Option<Option<Vec<u8>>>;
+
 /// A key and its value.
 pub type KeyValue = (Vec<u8>, Vec<u8>);
 
@@ -173,6 +176,21 @@ pub trait Engine: Send + Sync + Debug {
     /// write fails, which stops the engine. Then the batch is found absent after reopening or, if
     /// only the last step failed, present, but never in part.
     fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
+
+    /// As [`commit`](Engine::commit). `before` gives what is known of a row as it is before the batch: a value,
+    /// that there is none, or nothing. Whoever keeps earlier versions need not read it again.
+    ///
+    /// # Errors
+    /// As [`commit`](Engine::commit).
+    fn commit_knowing(&self, batch: &Batch, before: Before<'_>) -> Result<(), EngineError> {
+        let _ = before;
+        self.commit(batch)
+    }
+
+    /// Counts commits where earlier versions are kept: what was read at an equal count is what is there.
+    fn commits(&self) -> u64 {
+        0
+    }
 
     /// Makes every commit so far durable: it is on disk when this returns.
     ///

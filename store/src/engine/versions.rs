@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::batch::Batch;
@@ -28,7 +28,7 @@ use super::generation::Generation;
 use super::options::{ByteCount, EngineKind};
 use super::report::CheckReport;
 use super::tree::Tree;
-use super::{Compaction, Direction, Engine, KeyValue, PageLimit, Visitor};
+use super::{Before, Compaction, Direction, Engine, KeyValue, PageLimit, Visitor};
 
 /// Bytes of notes after which a version is given up.
 pub const MAX_NOTED_BYTES: usize = 96 << 20;
@@ -56,7 +56,7 @@ struct Noted {
 }
 
 /// What the notes say of a key.
-enum Before {
+enum Found {
     /// It was changed since, and held this.
     Held(Option<Vec<u8>>),
     /// It was not changed.
@@ -93,6 +93,7 @@ pub struct VersionedEngine {
     below: Arc<dyn Engine>,
     /// Where commits note; held by a commit and while a version is published.
     newest: Mutex<Arc<Noted>>,
+    commits: AtomicU64,
     /// Its versions are read by whoever writes: they see what is committed, and nothing is noted.
     one_reader: bool,
 }
@@ -103,6 +104,7 @@ impl VersionedEngine {
         Self {
             below,
             newest: Mutex::default(),
+            commits: AtomicU64::new(0),
             one_reader: false,
         }
     }
@@ -141,7 +143,7 @@ impl VersionedEngine {
     }
 
     /// Notes what the keys of a batch hold, as far as versions are read for them.
-    fn note(&self, noted: &Arc<Noted>, batch: &Batch) -> Result<(), EngineError> {
+    fn note(&self, noted: &Arc<Noted>, batch: &Batch, known: Before<'_>) -> Result<(), EngineError> {
         // One is the lock's own: nobody reads this version, and no earlier one.
         if self.one_reader || Arc::strong_count(noted) == 1 {
             return Ok(());
@@ -151,7 +153,11 @@ impl VersionedEngine {
                 return Ok(());
             }
             if is_versioned(op.tree) && !noted.has(op.tree, op.key) {
-                noted.note(op.tree, op.key, self.below.get(op.tree, op.key)?);
+                let before = match known(op.tree, op.key) {
+                    Some(before) => before,
+                    None => self.below.get(op.tree, op.key)?,
+                };
+                noted.note(op.tree, op.key, before);
             }
         }
         Ok(())
@@ -193,10 +199,19 @@ impl Engine for VersionedEngine {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+        self.commit_knowing(batch, &|_, _| None)
+    }
+
+    fn commit_knowing(&self, batch: &Batch, before: Before<'_>) -> Result<(), EngineError> {
         // Held through the write: a version is of before the batch or of after it.
         let noted = self.newest();
-        self.note(&noted, batch)?;
+        self.note(&noted, batch, before)?;
+        self.commits.fetch_add(1, Ordering::SeqCst);
         self.below.commit(batch)
+    }
+
+    fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
     }
 
     fn checkpoint(&self) -> Result<(), EngineError> {
@@ -233,11 +248,11 @@ pub struct Version {
 
 impl Version {
     /// Looks a key up in the notes of this version and of those after it.
-    fn before(&self, tree: Tree, key: &[u8]) -> Result<Before, EngineError> {
+    fn before(&self, tree: Tree, key: &[u8]) -> Result<Found, EngineError> {
         let mut noted = &self.noted;
         loop {
             if let Some(before) = noted.read().get(&tree).and_then(|notes| notes.get(key)) {
-                return Ok(Before::Held(before.clone()));
+                return Ok(Found::Held(before.clone()));
             }
             // After the notes: they are emptied when it is given up.
             if noted.given_up.load(Ordering::SeqCst) {
@@ -245,7 +260,7 @@ impl Version {
             }
             match noted.next.get() {
                 Some(next) => noted = next,
-                None => return Ok(Before::Unchanged),
+                None => return Ok(Found::Unchanged),
             }
         }
     }
@@ -313,14 +328,14 @@ impl Engine for Version {
         if !is_versioned(tree) {
             return self.below.get(tree, key);
         }
-        if let Before::Held(before) = self.before(tree, key)? {
+        if let Found::Held(before) = self.before(tree, key)? {
             return Ok(before);
         }
         let now = self.below.get(tree, key)?;
         // It may have been changed in between; then the note was there before the change.
         match self.before(tree, key)? {
-            Before::Held(before) => Ok(before),
-            Before::Unchanged => Ok(now),
+            Found::Held(before) => Ok(before),
+            Found::Unchanged => Ok(now),
         }
     }
 

@@ -3,6 +3,7 @@
 //! It collects two things: entries, which are what the site acknowledges, and rows, which follow from them. The
 //! commit appends the entries to the log, durably, and then writes the rows with the log's new position.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
@@ -18,6 +19,15 @@ use crate::log::LogPosition;
 /// What a scan calls for each row: key, value, and whether to go on.
 type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
+/// Most rows that a transaction remembers as they were read.
+const MOST_READS: usize = 32_768;
+
+#[derive(Default)]
+struct Reads {
+    rows: BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    count: usize,
+}
+
 /// Writes collected over an engine. Dropping it without a commit forgets them.
 pub(crate) struct Txn<'a> {
     engine: &'a dyn Engine,
@@ -25,6 +35,9 @@ pub(crate) struct Txn<'a> {
     journal: Option<&'a Journal>,
     writes: BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     entries: Vec<Entry>,
+    /// Rows as they were read, and how many commits there had been: they are what the writes replace.
+    reads: RefCell<Reads>,
+    commits: u64,
     /// Rows of deltas that get their place in the log by the commit, by the entry's index.
     deltas: Vec<(usize, Vec<u8>, u16)>,
 }
@@ -37,6 +50,8 @@ impl<'a> Txn<'a> {
             journal: None,
             writes: BTreeMap::new(),
             entries: Vec::new(),
+            reads: RefCell::default(),
+            commits: engine.commits(),
             deltas: Vec::new(),
         }
     }
@@ -86,8 +101,20 @@ impl<'a> Txn<'a> {
     pub(crate) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         match self.writes.get(&tree).and_then(|writes| writes.get(key)) {
             Some(written) => Ok(written.clone()),
-            None => self.engine.get(tree, key),
+            None => self.read(tree, key),
         }
+    }
+
+    /// Reads a row below, and remembers it: most rows that are read are written next.
+    fn read(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        let row = self.engine.get(tree, key)?;
+        let mut reads = self.reads.borrow_mut();
+        if reads.count < MOST_READS {
+            reads.count += 1;
+            let rows = reads.rows.entry(tree).or_default();
+            rows.insert(key.to_vec(), row.clone());
+        }
+        Ok(row)
     }
 
     pub(crate) fn put(&mut self, tree: Tree, key: &[u8], value: Vec<u8>) {
@@ -200,7 +227,14 @@ impl<'a> Txn<'a> {
                 }
             }
         }
-        self.engine.commit(&batch).map_err(|source| {
+        let reads = self.reads.into_inner();
+        // Another commit may have come between: what was read is then read again.
+        let is_current = self.engine.commits() == self.commits;
+        let known = |tree: Tree, key: &[u8]| {
+            let row = reads.rows.get(&tree)?.get(key)?;
+            is_current.then(|| row.clone())
+        };
+        self.engine.commit_knowing(&batch, &known).map_err(|source| {
             if stored {
                 StoreError::NotShown { source }
             } else {
