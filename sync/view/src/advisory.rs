@@ -273,7 +273,14 @@ impl JsonText {
     /// # Errors
     /// When the text could not be kept; canonical JSON always can.
     pub(crate) fn of(value: &json::Value<'_>) -> Result<Self, ViewError> {
-        let text = String::from_utf8_lossy(&value.to_canonical()).into_owned();
+        Self::of_canonical(String::from_utf8_lossy(&value.to_canonical()).into_owned())
+    }
+
+    /// Keeps text that is canonical already.
+    ///
+    /// # Errors
+    /// When it could not be kept; canonical JSON always can.
+    pub(crate) fn of_canonical(text: String) -> Result<Self, ViewError> {
         RawValue::from_string(text)
             .map(Self)
             .map_err(|source| ViewError::WriteJson { source })

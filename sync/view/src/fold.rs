@@ -10,24 +10,21 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use starling_protocol::ContentHash;
-use starling_protocol::json::{self, Value};
+use starling_protocol::json;
 
 use crate::advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
     Member, Outvoted, Provenance,
 };
-use crate::codec::{RecordRow, RecordState, edge_prefix};
+use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
-use crate::extract::{list, package_of, repositories_of};
-use crate::identity::{Closures, vulnerabilities_named};
-use crate::lookup::records_near;
+use crate::memo::FoldMemo;
 use crate::package::PackageId;
 use crate::policy::CompiledPolicy;
 use crate::ports::{Bodies, Claims, RecordKey, Statement, StatementKind};
-use crate::reading::{
-    body_of, damaged, decode_edge_key, edge_is_withdrawn, record_row, scan_rows, statements_of,
-};
+use crate::reading::{damaged, decode_edge_key, edge_is_withdrawn, scan_rows, statements_of};
 use crate::rows::{Rows, Table};
+use crate::said::{Said, says_something};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
 
@@ -55,6 +52,16 @@ pub fn feeding_records<R: Rows>(
     vulnerability: &VulnerabilityId,
     package: &PackageId,
 ) -> Result<Vec<Feeding>, ViewError> {
+    feeding_remembered(rows, policy, vulnerability, package, &FoldMemo::default())
+}
+
+fn feeding_remembered<R: Rows>(
+    rows: &R,
+    policy: &CompiledPolicy,
+    vulnerability: &VulnerabilityId,
+    package: &PackageId,
+    memo: &FoldMemo,
+) -> Result<Vec<Feeding>, ViewError> {
     let mut edges = Vec::new();
     scan_rows(
         rows,
@@ -67,15 +74,13 @@ pub fn feeding_records<R: Rows>(
     )?;
     let mut feeding = Vec::with_capacity(edges.len());
     for (record, is_withdrawn) in edges {
-        let content = record_row(rows, &record)?
-            .and_then(|row| row.content)
-            .ok_or_else(|| {
-                damaged(
-                    Table::Edges,
-                    "an edge to a record with content",
-                    record.id.as_str().as_bytes(),
-                )
-            })?;
+        let content = memo.content(rows, &record)?.ok_or_else(|| {
+            damaged(
+                Table::Edges,
+                "an edge to a record with content",
+                record.id.as_str().as_bytes(),
+            )
+        })?;
         feeding.push(Feeding {
             record,
             content,
@@ -98,21 +103,37 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     vulnerability: &VulnerabilityId,
     package: &PackageId,
 ) -> Result<Option<CanonicalAdvisory>, ViewError> {
-    let feeding = feeding_records(rows, &settings.policy, vulnerability, package)?;
+    let memo = FoldMemo::default();
+    canonical_advisory_remembering(rows, claims, bodies, settings, vulnerability, package, &memo)
+}
+
+/// As [`canonical_advisory`], for one of many: `memo` keeps from one to the next what is the same for several
+/// packages of a vulnerability. It is of one state of the rows, and of one `settings`.
+///
+/// # Errors
+/// As [`canonical_advisory`].
+pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
+    rows: &R,
+    claims: &C,
+    bodies: &B,
+    settings: &Settings,
+    vulnerability: &VulnerabilityId,
+    package: &PackageId,
+    memo: &FoldMemo,
+) -> Result<Option<CanonicalAdvisory>, ViewError> {
+    let feeding = feeding_remembered(rows, &settings.policy, vulnerability, package, memo)?;
     if feeding.is_empty() {
         return Ok(None);
     }
-    let mut closures = Closures::new();
-    let silent = silent_records(rows, vulnerability, &mut closures)?;
-    let ids = Ids::of(vulnerability, package, &closures);
+    let around = memo.around(rows, vulnerability)?;
 
     let mut edges = Vec::new();
     let mut conflicts = Vec::new();
-    let mut folder = Folder::new(package, settings);
+    let mut folder = Folder::new(package);
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
-        let text = body_of(bodies, &record.record, &record.content)?;
-        let state = match (&text, record.is_withdrawn) {
+        let said = memo.said(bodies, &record.record, &record.content, settings.normalise_name)?;
+        let state = match (&said, record.is_withdrawn) {
             (None, _) => EdgeState::BodyMissing,
             (_, true) => EdgeState::Withdrawn,
             (_, false) => EdgeState::Live,
@@ -126,11 +147,11 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
             &mut conflicts,
         );
         // A body that the rows were read off parses; one that is missing says nothing.
-        if let Some(Ok(body)) = text.as_deref().map(json::parse) {
-            folder.add(&body, &provenance(record, &statements))?;
+        if let Some(said) = said {
+            folder.add(&said, &provenance(record, &statements))?;
         }
     }
-    for (record, row) in &silent {
+    for (record, row) in &around.silent {
         let statements = statements_of(claims, record)?;
         tell(
             record,
@@ -145,9 +166,9 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
         let record = RecordKey::new(conflict.source.clone(), conflict.id.clone());
         for outvoted in &mut conflict.others {
             let Some(content) = outvoted.content else { continue };
-            let text = body_of(bodies, &record, &content)?;
-            if let Some(Ok(body)) = text.as_deref().map(json::parse) {
-                outvoted.fields = folder.stated(&body)?;
+            let said = memo.said(bodies, &record, &content, settings.normalise_name)?;
+            if let Some(said) = said {
+                outvoted.fields = said.of_package(package)?;
             }
         }
     }
@@ -157,8 +178,8 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     Ok(Some(CanonicalAdvisory {
         merge_hash: package.merge_hash(vulnerability),
         vulnerability: vulnerability.clone(),
-        aliases: ids.aliases.into_iter().collect(),
-        other_vulnerabilities: ids.others.into_iter().collect(),
+        aliases: around.aliases.iter().cloned().collect(),
+        other_vulnerabilities: around.others.iter().cloned().collect(),
         package: package.clone(),
         state: if is_withdrawn {
             AdvisoryState::Withdrawn
@@ -167,9 +188,8 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
         },
         fields: folder.finish(),
         edges,
-        redirected_from: ids
-            .names
-            .iter()
+        redirected_from: around
+            .names(vulnerability, package)
             .map(|name| package.merge_hash(name))
             .collect::<BTreeSet<_>>()
             .into_iter()
@@ -188,10 +208,7 @@ pub fn stated_fields(
     package: &PackageId,
     settings: &Settings,
 ) -> Result<BTreeMap<FieldName, JsonText>, ViewError> {
-    match json::parse(body) {
-        Ok(body) => Folder::new(package, settings).stated(&body),
-        Err(_) => Ok(BTreeMap::new()),
-    }
+    Said::of_body(body, settings.normalise_name)?.of_package(package)
 }
 
 /// Returns what one record's body says of the severity, if it says anything.
@@ -216,56 +233,6 @@ pub(crate) fn in_fold_order(policy: &CompiledPolicy, a: &Feeding, b: &Feeding) -
         .cmp(&b.is_withdrawn)
         .then_with(|| policy.compare_sources(&a.record.source, &b.record.source))
         .then_with(|| rest(a).cmp(&rest(b)))
-}
-
-/// Returns the records that go by an id of the vulnerability and say nothing.
-///
-/// They feed no advisory, for nothing tells their packages; they are shown with every one.
-fn silent_records<R: Rows>(
-    rows: &R,
-    vulnerability: &VulnerabilityId,
-    closures: &mut Closures<'_>,
-) -> Result<BTreeMap<RecordKey, RecordRow>, ViewError> {
-    let mut silent = BTreeMap::new();
-    for (record, row) in records_near(rows, vulnerability, closures)? {
-        let own = VulnerabilityId::of_record(&record.id);
-        if !row.state.contributes()
-            && vulnerabilities_named(&own, &row, closures.known(&own)).contains(vulnerability)
-        {
-            silent.insert(record, RecordRow::clone(&row));
-        }
-    }
-    Ok(silent)
-}
-
-/// The ids that stand for a vulnerability besides its own.
-#[derive(Default)]
-struct Ids {
-    aliases: BTreeSet<VulnerabilityId>,
-    /// Other CVEs that its records name.
-    others: BTreeSet<VulnerabilityId>,
-    /// Those of the aliases that a merge hash with this package is kept for.
-    names: BTreeSet<VulnerabilityId>,
-}
-
-impl Ids {
-    /// Gathers the ids of every component walked around the vulnerability.
-    fn of(vulnerability: &VulnerabilityId, package: &PackageId, closures: &Closures<'_>) -> Self {
-        let mut ids = Self::default();
-        for component in closures.components() {
-            if component.vulnerabilities().contains(vulnerability) {
-                ids.aliases.extend(component.ids.iter().cloned());
-                ids.others.extend(component.cves.iter().cloned());
-                if component.packages().contains(package) {
-                    ids.names.extend(component.ids.iter().cloned());
-                }
-            }
-        }
-        for set in [&mut ids.aliases, &mut ids.others, &mut ids.names] {
-            set.remove(vulnerability);
-        }
-        ids
-    }
 }
 
 pub(crate) const fn silent_state(state: RecordState) -> EdgeState {
@@ -347,94 +314,35 @@ fn provenance(feeding: &Feeding, statements: &[Statement]) -> Provenance {
 /// Gathers fields from bodies that come in fold order.
 struct Folder<'a> {
     package: &'a PackageId,
-    settings: &'a Settings,
     fields: Fields,
     references: BTreeMap<Vec<u8>, Member>,
     cwes: BTreeMap<String, Member>,
 }
 
 impl<'a> Folder<'a> {
-    fn new(package: &'a PackageId, settings: &'a Settings) -> Self {
+    fn new(package: &'a PackageId) -> Self {
         let (fields, references, cwes) = Default::default();
         Self {
             package,
-            settings,
             fields,
             references,
             cwes,
         }
     }
 
-    fn add(&mut self, body: &Value<'_>, provenance: &Provenance) -> Result<(), ViewError> {
-        for (name, value) in self.stated(body)? {
+    fn add(&mut self, said: &Said, provenance: &Provenance) -> Result<(), ViewError> {
+        for (name, value) in said.of_package(self.package)? {
             offer(self.fields.slot(name), value, provenance);
         }
-        for reference in list(body, "references")
-            .iter()
-            .filter(|value| says_something(value))
-        {
-            let value = JsonText::of(reference)?;
-            let member = self.references.entry(reference.to_canonical());
-            join(
-                &mut member
-                    .or_insert_with(|| Member {
-                        value,
-                        provenance: Vec::new(),
-                    })
-                    .provenance,
-                provenance,
-            );
+        for (key, value) in &said.references {
+            let member = self.references.entry(key.clone());
+            join(member.or_insert_with(|| member_of(value)), provenance);
         }
-        for cwe in cwes_of(body) {
-            let value = JsonText::of(&Value::String(cwe.clone().into()))?;
-            let member = self.cwes.entry(cwe);
-            join(
-                &mut member
-                    .or_insert_with(|| Member {
-                        value,
-                        provenance: Vec::new(),
-                    })
-                    .provenance,
-                provenance,
-            );
+        for (name, value) in &said.weaknesses {
+            let member = self.cwes.entry(name.clone());
+            join(member.or_insert_with(|| member_of(value)), provenance);
         }
         Ok(())
-    }
-
-    /// What a body says of the package, in the fields of which one value wins.
-    fn stated(&self, body: &Value<'_>) -> Result<BTreeMap<FieldName, JsonText>, ViewError> {
-        let mut stated = BTreeMap::new();
-        for name in FieldName::ALL {
-            let value = match name {
-                FieldName::Affected => {
-                    let about: Vec<Value<'_>> = list(body, name.as_str())
-                        .iter()
-                        .filter(|entry| self.is_about(entry))
-                        .cloned()
-                        .collect();
-                    (!about.is_empty()).then(|| JsonText::of(&Value::Array(about)))
-                }
-                _ => {
-                    let value = body.get(name.as_str()).filter(|value| says_something(value));
-                    value.map(JsonText::of)
-                }
-            };
-            if let Some(value) = value {
-                stated.insert(name, value?);
-            }
-        }
-        Ok(stated)
-    }
-
-    fn is_about(&self, affected: &Value<'_>) -> bool {
-        match self.package {
-            PackageId::Package { .. } => package_of(affected, self.settings.normalise_name)
-                .is_ok_and(|package| package.as_ref() == Some(self.package)),
-            PackageId::Repository { .. } => {
-                repositories_of(affected).any(|found| found.as_ref() == Ok(self.package))
-            }
-            PackageId::Record(_) => true,
-        }
     }
 
     fn finish(self) -> Fields {
@@ -443,6 +351,13 @@ impl<'a> Folder<'a> {
             cwes: self.cwes.into_values().collect(),
             ..self.fields
         }
+    }
+}
+
+fn member_of(value: &JsonText) -> Member {
+    Member {
+        value: value.clone(),
+        provenance: Vec::new(),
     }
 }
 
@@ -465,37 +380,8 @@ fn offer(field: &mut Option<Field>, value: JsonText, provenance: &Provenance) {
 }
 
 /// Adds where a member comes from; a record that repeats it counts once.
-fn join(all: &mut Vec<Provenance>, provenance: &Provenance) {
-    if all.last() != Some(provenance) {
-        all.push(provenance.clone());
+fn join(member: &mut Member, provenance: &Provenance) {
+    if member.provenance.last() != Some(provenance) {
+        member.provenance.push(provenance.clone());
     }
-}
-
-/// Says whether a value is more than an empty place holder.
-fn says_something(value: &Value<'_>) -> bool {
-    !value.is_null()
-        && value.as_str().is_none_or(|text| !text.trim().is_empty())
-        && value.as_array().is_none_or(|list| !list.is_empty())
-}
-
-/// Returns the weaknesses that a record names. OSV has no field for them; its databases keep them
-/// under `database_specific`: a list of texts (GitHub), of objects (OSV.dev), or one object (curl).
-fn cwes_of(body: &Value<'_>) -> BTreeSet<String> {
-    let Some(specific) = body.get("database_specific") else {
-        return BTreeSet::new();
-    };
-    ["cwe_ids", "cwes"]
-        .into_iter()
-        .flat_map(|key| list(specific, key))
-        .chain(specific.get("CWE"))
-        .filter_map(|entry| {
-            let text = entry
-                .as_str()
-                .or_else(|| entry.get("cweId")?.as_str())
-                .or_else(|| entry.get("id")?.as_str())?;
-            let digits = text.strip_prefix("CWE-")?;
-            let is_cwe = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            is_cwe.then(|| text.to_owned())
-        })
-        .collect()
 }

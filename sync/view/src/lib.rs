@@ -19,11 +19,13 @@ mod identity;
 mod interleavings;
 pub mod limits;
 mod lookup;
+mod memo;
 mod package;
 mod policy;
 mod ports;
 mod reading;
 mod rows;
+mod said;
 mod settings;
 mod update;
 mod vulnerability;
@@ -35,12 +37,16 @@ pub use advisory::{
 pub use changed::packages_changed;
 pub use changes::{Action, Change, Changes, LiveChange, Problem};
 pub use error::{PortError, ViewError};
-pub use fold::{Feeding, canonical_advisory, feeding_records, stated_fields, stated_severity};
+pub use fold::{
+    Feeding, canonical_advisory, canonical_advisory_remembering, feeding_records, stated_fields,
+    stated_severity,
+};
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
     chosen_content, for_each_advisory, held_records, knows_ecosystem, live_record_counts, live_records,
     records_about, resolve, silent_records,
 };
+pub use memo::FoldMemo;
 pub use package::{PackageId, normalise_repository};
 pub use policy::{
     Choice, CompiledPolicy, ConflictStrategy, PolicyHash, SourcePolicy, StrategyError, ViewPolicy,

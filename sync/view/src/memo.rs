@@ -1,0 +1,189 @@
+//! What is remembered from one advisory to the next: records, bodies and ids that several packages of a vulnerability
+//! share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use starling_protocol::ContentHash;
+
+use crate::codec::RecordState;
+use crate::error::ViewError;
+use crate::identity::{Closures, vulnerabilities_named};
+use crate::lookup::records_near;
+use crate::package::PackageId;
+use crate::ports::{Bodies, RecordKey};
+use crate::reading::{body_of, record_row};
+use crate::rows::Rows;
+use crate::said::Said;
+use crate::settings::NormaliseName;
+use crate::vulnerability::VulnerabilityId;
+
+/// Things that are remembered of each kind, before they are forgotten and begun anew.
+const MOST: usize = 4_096;
+/// Bytes of bodies that are remembered taken apart.
+const MOST_BODY_BYTES: usize = 64 << 20;
+/// Packages of which a record, or a vulnerability, is worth remembering.
+const MANY_PACKAGES: usize = 8;
+/// Packages that are remembered of all vulnerabilities together.
+const MOST_PACKAGES: usize = 400_000;
+
+/// Remembers, within bounds, what folds of one state of the rows share. Several threads may use it.
+#[derive(Debug, Default)]
+pub struct FoldMemo(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    contents: BTreeMap<RecordKey, Option<ContentHash>>,
+    said: BTreeMap<ContentHash, Arc<Said>>,
+    body_bytes: usize,
+    around: BTreeMap<VulnerabilityId, Arc<Around>>,
+    packages: usize,
+}
+
+/// A record that goes by an id of a vulnerability and says nothing: it feeds no advisory, for nothing tells its
+/// packages, and is shown with every one.
+#[derive(Debug)]
+pub(crate) struct Silent {
+    pub(crate) content: Option<ContentHash>,
+    pub(crate) state: RecordState,
+}
+
+/// What stands around a vulnerability: the same in all of its packages, but for the names that are kept.
+#[derive(Debug, Default)]
+pub(crate) struct Around {
+    pub(crate) silent: BTreeMap<RecordKey, Silent>,
+    pub(crate) aliases: BTreeSet<VulnerabilityId>,
+    /// Other CVEs that its records name.
+    pub(crate) others: BTreeSet<VulnerabilityId>,
+    /// Ids and packages of each component: a merge hash is kept for each pair of them.
+    components: Vec<(BTreeSet<VulnerabilityId>, BTreeSet<PackageId>)>,
+}
+
+impl Around {
+    fn of<R: Rows>(rows: &R, vulnerability: &VulnerabilityId) -> Result<Self, ViewError> {
+        let mut closures = Closures::new();
+        let mut around = Self::default();
+        for (record, row) in records_near(rows, vulnerability, &mut closures)? {
+            let own = VulnerabilityId::of_record(&record.id);
+            if !row.state.contributes()
+                && vulnerabilities_named(&own, &row, closures.known(&own)).contains(vulnerability)
+            {
+                let silent = Silent {
+                    content: row.content,
+                    state: row.state,
+                };
+                around.silent.insert(record, silent);
+            }
+        }
+        for component in closures.components() {
+            if component.vulnerabilities().contains(vulnerability) {
+                around.aliases.extend(component.ids.iter().cloned());
+                around.others.extend(component.cves.iter().cloned());
+                let packages = component.packages().into_iter().cloned().collect();
+                around.components.push((component.ids.clone(), packages));
+            }
+        }
+        around.aliases.remove(vulnerability);
+        around.others.remove(vulnerability);
+        Ok(around)
+    }
+
+    /// Those of the aliases that a merge hash with this package is kept for.
+    pub(crate) fn names<'a>(
+        &'a self,
+        vulnerability: &'a VulnerabilityId,
+        package: &'a PackageId,
+    ) -> impl Iterator<Item = &'a VulnerabilityId> {
+        let with_package = self
+            .components
+            .iter()
+            .filter(move |(_, packages)| packages.contains(package));
+        with_package
+            .flat_map(|(ids, _)| ids)
+            .filter(move |id| *id != vulnerability)
+    }
+
+    fn packages(&self) -> usize {
+        self.components.iter().map(|(_, packages)| packages.len()).sum()
+    }
+}
+
+impl FoldMemo {
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        // Each insert stands for itself.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the chosen content of a record, if it has a row.
+    pub(crate) fn content<R: Rows>(
+        &self,
+        rows: &R,
+        record: &RecordKey,
+    ) -> Result<Option<ContentHash>, ViewError> {
+        if let Some(content) = self.remembered().contents.get(record) {
+            return Ok(*content);
+        }
+        let row = record_row(rows, record)?;
+        let content = row.as_ref().and_then(|row| row.content);
+        if row.is_some_and(|row| row.packages.len() >= MANY_PACKAGES) {
+            let mut remembered = self.remembered();
+            if remembered.contents.len() >= MOST {
+                remembered.contents.clear();
+            }
+            remembered.contents.insert(record.clone(), content);
+        }
+        Ok(content)
+    }
+
+    /// Returns what the body of a record says; none if it is not here.
+    pub(crate) fn said<B: Bodies>(
+        &self,
+        bodies: &B,
+        record: &RecordKey,
+        content: &ContentHash,
+        normalise_name: NormaliseName,
+    ) -> Result<Option<Arc<Said>>, ViewError> {
+        if let Some(said) = self.remembered().said.get(content) {
+            return Ok(Some(Arc::clone(said)));
+        }
+        let Some(body) = body_of(bodies, record, content)? else {
+            return Ok(None);
+        };
+        let said = Arc::new(Said::of_body(&body, normalise_name)?);
+        if said.package_count() >= MANY_PACKAGES {
+            let mut remembered = self.remembered();
+            if remembered.said.len() >= MOST || remembered.body_bytes + body.len() > MOST_BODY_BYTES {
+                remembered.said.clear();
+                remembered.body_bytes = 0;
+            }
+            remembered.body_bytes += body.len();
+            remembered.said.insert(*content, Arc::clone(&said));
+        }
+        Ok(Some(said))
+    }
+
+    /// Returns what stands around a vulnerability.
+    pub(crate) fn around<R: Rows>(
+        &self,
+        rows: &R,
+        vulnerability: &VulnerabilityId,
+    ) -> Result<Arc<Around>, ViewError> {
+        if let Some(around) = self.remembered().around.get(vulnerability) {
+            return Ok(Arc::clone(around));
+        }
+        let around = Arc::new(Around::of(rows, vulnerability)?);
+        let packages = around.packages();
+        if packages >= MANY_PACKAGES {
+            let mut remembered = self.remembered();
+            if remembered.around.len() >= MOST || remembered.packages + packages > MOST_PACKAGES {
+                remembered.around.clear();
+                remembered.packages = 0;
+            }
+            remembered.packages += packages;
+            remembered
+                .around
+                .insert(vulnerability.clone(), Arc::clone(&around));
+        }
+        Ok(around)
+    }
+}

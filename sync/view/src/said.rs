@@ -1,0 +1,141 @@
+//! What one record's body says, taken apart once: what holds for every package, and what it says of each.
+//!
+//! A record may name thousands of packages, each with an advisory of its own. Reading its body for each of them would
+//! cost the square of their number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use starling_protocol::json::{self, Value};
+
+use crate::advisory::{FieldName, JsonText};
+use crate::error::ViewError;
+use crate::extract::{list, package_of, repositories_of};
+use crate::package::PackageId;
+use crate::settings::NormaliseName;
+
+/// A body, taken apart.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// The fields of which one value wins, without `affected`.
+    fields: BTreeMap<FieldName, JsonText>,
+    /// References in their order, with the bytes by which they are the same.
+    pub(crate) references: Vec<(Vec<u8>, JsonText)>,
+    /// Weaknesses by name.
+    pub(crate) weaknesses: Vec<(String, JsonText)>,
+    /// The canonical text of each entry of `affected`.
+    entries: Vec<String>,
+    /// Which entries are about a package.
+    about: BTreeMap<PackageId, Vec<usize>>,
+}
+
+impl Said {
+    /// Takes a body apart; one that does not parse says nothing.
+    ///
+    /// # Errors
+    /// When a value could not be kept as text.
+    pub(crate) fn of_body(body: &[u8], normalise_name: NormaliseName) -> Result<Self, ViewError> {
+        match json::parse(body) {
+            Ok(body) => Self::of(&body, normalise_name),
+            Err(_) => Ok(Self::default()),
+        }
+    }
+
+    fn of(body: &Value<'_>, normalise_name: NormaliseName) -> Result<Self, ViewError> {
+        let mut said = Self::default();
+        for name in FieldName::ALL {
+            let value = body.get(name.as_str()).filter(|value| says_something(value));
+            if let Some(value) = value.filter(|_| name != FieldName::Affected) {
+                said.fields.insert(name, JsonText::of(value)?);
+            }
+        }
+        for reference in list(body, "references")
+            .iter()
+            .filter(|value| says_something(value))
+        {
+            said.references
+                .push((reference.to_canonical(), JsonText::of(reference)?));
+        }
+        for weakness in weaknesses_of(body) {
+            let text = JsonText::of(&Value::String(weakness.clone().into()))?;
+            said.weaknesses.push((weakness, text));
+        }
+        for (index, entry) in list(body, FieldName::Affected.as_str()).iter().enumerate() {
+            said.entries
+                .push(String::from_utf8_lossy(&entry.to_canonical()).into_owned());
+            let package = package_of(entry, normalise_name).ok().flatten();
+            let packages: BTreeSet<PackageId> = package
+                .into_iter()
+                .chain(repositories_of(entry).flatten())
+                .collect();
+            for package in packages {
+                said.about.entry(package).or_default().push(index);
+            }
+        }
+        Ok(said)
+    }
+
+    /// How many packages it names.
+    pub(crate) fn package_count(&self) -> usize {
+        self.about.len()
+    }
+
+    /// Returns what is said of a package, in the fields of which one value wins.
+    ///
+    /// # Errors
+    /// When a value could not be kept as text.
+    pub(crate) fn of_package(&self, package: &PackageId) -> Result<BTreeMap<FieldName, JsonText>, ViewError> {
+        let mut stated = self.fields.clone();
+        if let Some(affected) = self.affected(package)? {
+            stated.insert(FieldName::Affected, affected);
+        }
+        Ok(stated)
+    }
+
+    /// The entries of `affected` that are about a package: all of them, where the package is the record itself.
+    fn affected(&self, package: &PackageId) -> Result<Option<JsonText>, ViewError> {
+        let texts: Vec<&str> = match package {
+            PackageId::Record(_) => self.entries.iter().map(String::as_str).collect(),
+            _ => {
+                let about = self.about.get(package).into_iter().flatten();
+                about
+                    .filter_map(|index| self.entries.get(*index))
+                    .map(String::as_str)
+                    .collect()
+            }
+        };
+        if texts.is_empty() {
+            return Ok(None);
+        }
+        // The canonical text of a list is its members' between brackets.
+        JsonText::of_canonical(format!("[{}]", texts.join(","))).map(Some)
+    }
+}
+
+/// Says whether a value is more than an empty place holder.
+pub(crate) fn says_something(value: &Value<'_>) -> bool {
+    !value.is_null()
+        && value.as_str().is_none_or(|text| !text.trim().is_empty())
+        && value.as_array().is_none_or(|list| !list.is_empty())
+}
+
+/// Returns the weaknesses that a record names. OSV has no field for them; its databases keep them
+/// under `database_specific`: a list of texts (GitHub), of objects (OSV.dev), or one object (curl).
+fn weaknesses_of(body: &Value<'_>) -> BTreeSet<String> {
+    let Some(specific) = body.get("database_specific") else {
+        return BTreeSet::new();
+    };
+    ["cwe_ids", "cwes"]
+        .into_iter()
+        .flat_map(|key| list(specific, key))
+        .chain(specific.get("CWE"))
+        .filter_map(|entry| {
+            let text = entry
+                .as_str()
+                .or_else(|| entry.get("cweId")?.as_str())
+                .or_else(|| entry.get("id")?.as_str())?;
+            let digits = text.strip_prefix("CWE-")?;
+            let is_cwe = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            is_cwe.then(|| text.to_owned())
+        })
+        .collect()
+}
