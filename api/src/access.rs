@@ -18,6 +18,7 @@ use starling_api_types::{ErrorCode, Problem};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::places::Caller;
 use crate::reply::ProblemReply;
 
 /// Fewest bytes in an admin token: 128 bits, were it random hex.
@@ -85,6 +86,14 @@ impl Access {
             token,
             hosts: Vec::new(),
             loopback_only: true,
+        }
+    }
+
+    /// Whence its calls come.
+    pub(crate) fn caller(&self) -> Caller {
+        match self {
+            Self::LocalSocket => Caller::Local,
+            Self::Network { .. } => Caller::Remote,
         }
     }
 

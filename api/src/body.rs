@@ -15,8 +15,9 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use starling_api_types::{ErrorCode, Problem};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
-use crate::limits::{JSON_BODY_MAX_BYTES, LINGER, UPLOAD_IDLE_TIMEOUT};
+use crate::limits::{JSON_BODY_MAX_BYTES, LINGER, UPLOAD_GRACE, UPLOAD_IDLE_TIMEOUT, UPLOAD_LEAST_RATE};
 use crate::reply::ProblemReply;
 use crate::service::ByteStream;
 
@@ -136,6 +137,7 @@ pub(crate) fn upload_stream(
         left: max_bytes,
         max_bytes,
         too_large,
+        began: Instant::now(),
     };
     let announced = headers
         .get(CONTENT_LENGTH)
@@ -163,6 +165,7 @@ struct Upload {
     left: u64,
     max_bytes: u64,
     too_large: ErrorCode,
+    began: Instant,
 }
 
 impl Upload {
@@ -172,14 +175,19 @@ impl Upload {
                 self.rest = None;
                 return None;
             }
-            Ok(Some(Ok(chunk))) => {
-                if let Some(left) = self.left.checked_sub(chunk.len() as u64) {
+            Ok(Some(Ok(chunk))) => match self.left.checked_sub(chunk.len() as u64) {
+                Some(left) => {
                     self.left = left;
-                    return Some(Ok(chunk));
+                    let Some(problem) = self.too_slow() else {
+                        return Some(Ok(chunk));
+                    };
+                    problem
                 }
-                self.linger();
-                too_large_problem(self.too_large, "it goes on", self.max_bytes)
-            }
+                None => {
+                    self.linger();
+                    too_large_problem(self.too_large, "it goes on", self.max_bytes)
+                }
+            },
             Ok(Some(Err(error))) => interrupted(&format!("reading the body: {error}")),
             Err(_) => interrupted(&format!(
                 "reading the body: nothing came for {} s",
@@ -188,6 +196,19 @@ impl Upload {
         };
         self.rest = None;
         Some(Err(problem))
+    }
+
+    /// Refuses an upload that comes at less than the least rate: a client that drips keeps a place from others.
+    fn too_slow(&self) -> Option<Problem> {
+        let took = self.began.elapsed();
+        let came = self.max_bytes - self.left;
+        let least = took.as_secs().saturating_mul(UPLOAD_LEAST_RATE);
+        (took > UPLOAD_GRACE && came < least).then(|| {
+            interrupted(&format!(
+                "reading the body: {came} bytes came in {} s, and at least {UPLOAD_LEAST_RATE} a second have to",
+                took.as_secs()
+            ))
+        })
     }
 
     /// Reads on and throws away while the answer is on its way.

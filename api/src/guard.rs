@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http_body::{Frame, SizeHint};
 use starling_api_types::{ErrorCode, Problem};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::reply::ProblemReply;
 
@@ -58,12 +58,14 @@ pub(crate) async fn number_limit(
     next: Next,
 ) -> Response {
     match places.try_acquire_owned() {
-        Ok(place) => next
-            .run(request)
-            .await
-            .map(|body| Body::new(HeldBody { body, _place: place })),
+        Ok(place) => next.run(request).await.map(|body| held_by(body, place)),
         Err(_) => ProblemReply(busy()).into_response(),
     }
+}
+
+/// A body that keeps something for as long as it is sent.
+pub(crate) fn held_by<T: Send + Unpin + 'static>(body: Body, kept: T) -> Body {
+    Body::new(HeldBody { body, _kept: kept })
 }
 
 /// The problem of a call that found no place.
@@ -75,13 +77,13 @@ pub(crate) fn busy() -> Problem {
     .hint("try again in a second")
 }
 
-/// A body that keeps a place for as long as it is sent.
-struct HeldBody {
+/// A body, and what is kept until it is sent.
+struct HeldBody<T> {
     body: Body,
-    _place: OwnedSemaphorePermit,
+    _kept: T,
 }
 
-impl http_body::Body for HeldBody {
+impl<T: Unpin> http_body::Body for HeldBody<T> {
     type Data = Bytes;
     type Error = axum::Error;
 

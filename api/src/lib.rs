@@ -6,13 +6,16 @@
 
 mod access;
 mod body;
+mod connections;
 mod guard;
 pub mod limits;
 mod openapi;
+mod places;
 mod reply;
 mod router;
 mod routes;
 mod scan_form;
+mod scan_memory;
 mod serve;
 mod service;
 mod state;

@@ -36,18 +36,43 @@ pub const FEED_UPLOAD_MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 /// Longest name in an advisory's path, in bytes: a package URL with qualifiers fits.
 pub const ADVISORY_NAME_MAX_BYTES: usize = 1024;
 
-/// Most connections open at once on one listener; further ones wait in the kernel's queue.
+/// Most connections open at once on one listener; for a further one the one that says nothing for longest gives way.
 pub const MAX_CONNECTIONS: usize = 512;
 
-/// Most calls in flight at once, downloads included; further ones are told to come back.
+/// Most calls in flight at once on one listener, downloads included; further ones are told to come back.
 pub const MAX_CONCURRENT_CALLS: usize = 256;
+
+/// Places of each scarce kind that are kept for callers of the local socket.
+pub const KEPT_PLACES: usize = 2;
 
 /// Most uploads at once: each may hold a spool file or an SBOM in memory.
 pub const MAX_CONCURRENT_UPLOADS: usize = 8;
 
-/// Most scans that are read or judged at once, each with its documents in memory; further ones wait for their turn with
-/// their bodies unread, as builds come in crowds and each is soon done.
+/// Most scans that are judged at once; further ones wait for their turn, as builds come in crowds and each is soon done.
 pub const MAX_CONCURRENT_SCANS: usize = 8;
+
+/// Most scans at once that bring a policy which may take long, such as one in Rego; they wait apart from the others.
+pub const MAX_COSTLY_SCANS: usize = 2;
+
+/// Documents of scans that are held in memory while they are read, in bytes, all scans together; what comes beyond
+/// that is spooled to a file until its turn comes.
+pub const SCAN_READ_BYTES: usize = 64 * 1024 * 1024;
+
+/// Documents of the scans that are judged at once, in bytes, all together; judging takes several times as much. A larger
+/// one is judged alone.
+pub const SCAN_JUDGED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most dumps at once: each reads on for as long as its client takes it.
+pub const MAX_CONCURRENT_DUMPS: usize = 16;
+
+/// How long a client may take nothing of an answer.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time after which an upload has to come at a least rate, and that rate in bytes per second: of the whole time since
+/// it began.
+pub const UPLOAD_GRACE: Duration = Duration::from_secs(10);
+/// See [`UPLOAD_GRACE`].
+pub const UPLOAD_LEAST_RATE: u64 = 1024;
 
 /// Most event streams at once: each stays open.
 pub const MAX_EVENT_STREAMS: usize = 64;
@@ -72,4 +97,4 @@ pub const LINGER: Duration = Duration::from_secs(3);
 pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Time that calls in flight get to end once the site stops.
-pub const STOP_GRACE: Duration = Duration::from_secs(10);
+pub const STOP_GRACE: Duration = Duration::from_secs(2);

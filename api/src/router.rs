@@ -6,14 +6,15 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
+use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, require_admin, require_host};
 use crate::guard::{catch_panic, number_limit, time_limit};
-use crate::limits::{QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
+use crate::limits::{MAX_CONCURRENT_CALLS, QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
 use crate::openapi::{Document, complete};
 use crate::reply::{method_not_allowed, route_not_found};
 use crate::routes::{advisories, bundles, doctor, events, feeds, mutes, scan, sites, status, store, vex};
@@ -98,6 +99,7 @@ async fn openapi(State(_api): State<Api>) -> impl IntoResponse {
 impl Api {
     /// The routes, for a listener that vouches for `access`.
     pub fn router(&self, access: Access) -> Router {
+        let caller = access.caller();
         let access = Arc::new(access);
         let admin = || from_fn_with_state(Arc::clone(&access), require_admin);
         let quick = || from_fn_with_state(QUICK_CALL_TIMEOUT, time_limit);
@@ -108,11 +110,13 @@ impl Api {
             .route_layer(quick())
             .merge(admin_long().route_layer(admin()))
             .merge(scan);
+        let calls = Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS));
         let (routes, _) = OpenApiRouter::new().nest(BASE_PATH, all).split_for_parts();
         routes
             .fallback(route_not_found)
             .method_not_allowed_fallback(method_not_allowed)
-            .layer(from_fn_with_state(Arc::clone(&self.calls), number_limit))
+            .layer(from_fn_with_state(calls, number_limit))
+            .layer(Extension(caller))
             .layer(from_fn_with_state(access, require_host))
             .layer(middleware::from_fn(catch_panic))
             .with_state(self.clone())

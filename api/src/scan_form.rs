@@ -5,7 +5,6 @@
 
 use std::error::Error as _;
 
-use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -18,7 +17,6 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::body::{read_all, upload_stream};
 use crate::limits::{
     BASELINE_MAX_BYTES, POLICY_MAX_BYTES, REGO_MAX_BYTES, SBOM_MAX_BYTES, SCAN_FORM_MAX_BYTES, VEX_MAX_BYTES,
     VEX_MAX_DOCUMENTS, VEX_TOTAL_MAX_BYTES,
@@ -136,19 +134,21 @@ impl ScanDocuments {
         (format!("{FORM}; boundary={boundary}"), body.freeze())
     }
 
-    /// Reads the body of a call.
-    pub(crate) async fn from_body(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
-        let content_type = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or(PLAIN);
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case(FORM) {
-            let sbom = read_all(headers, body, SBOM_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
-            return Ok(sbom.into());
+    /// The most bytes that the body of a call may have.
+    pub(crate) fn most_bytes(headers: &HeaderMap) -> u64 {
+        match form_type(headers) {
+            Some(_) => SCAN_FORM_MAX_BYTES,
+            None => SBOM_MAX_BYTES,
         }
+    }
+
+    /// Reads the body of a call.
+    pub(crate) async fn from_bytes(headers: &HeaderMap, body: Bytes) -> Result<Self, Problem> {
+        let Some(content_type) = form_type(headers) else {
+            return Ok(body.into());
+        };
         let boundary = multer::parse_boundary(content_type).map_err(refusal)?;
-        let stream = upload_stream(headers, body, SCAN_FORM_MAX_BYTES, ErrorCode::BodyTooLarge)?;
+        let stream = futures::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(body)));
         let mut sizes = SizeLimit::new().whole_stream(SCAN_FORM_MAX_BYTES);
         for (name, most, _) in PARTS {
             sizes = sizes.for_field(*name, *most);
@@ -198,6 +198,13 @@ impl ScanDocuments {
     }
 }
 
+/// The content type of a body that is a form.
+fn form_type(headers: &HeaderMap) -> Option<&str> {
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case(FORM).then_some(content_type)
+}
+
 /// A boundary that stands in none of the parts, the same for the same parts.
 fn boundary(parts: &[(&str, Bytes)]) -> String {
     let mut number = 0_u64;
@@ -233,11 +240,6 @@ fn bad_form(found: &str) -> Problem {
 
 fn refusal(error: multer::Error) -> Problem {
     match error {
-        // What the upload itself met: too large, silent, broken off.
-        multer::Error::StreamReadFailed(source) => match source.downcast::<Problem>() {
-            Ok(problem) => *problem,
-            Err(other) => bad_form(&shortened(&other.to_string())),
-        },
         multer::Error::FieldSizeExceeded { limit, field_name } => {
             let name = field_name.unwrap_or_default();
             Problem::new(
@@ -260,10 +262,10 @@ fn refusal(error: multer::Error) -> Problem {
 mod tests {
     use super::*;
 
-    async fn read(content_type: &str, body: impl Into<Body>) -> Result<ScanDocuments, Problem> {
+    async fn read(content_type: &str, body: impl Into<Bytes>) -> Result<ScanDocuments, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
-        ScanDocuments::from_body(&headers, body.into()).await
+        ScanDocuments::from_bytes(&headers, body.into()).await
     }
 
     #[tokio::test]

@@ -6,20 +6,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 
 use crate::access::Access;
-use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE};
+use crate::connections::{Calls, Connections, Taken};
+use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE, WRITE_TIMEOUT};
 use crate::state::Api;
 
 /// Longest path of a Unix socket, in bytes: `sun_path` on Linux, without its final zero.
@@ -179,19 +177,16 @@ where
     F: Future<Output = io::Result<S>>,
 {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Connections::new(MAX_CONNECTIONS);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT);
     loop {
         let next = async {
-            let place = Arc::clone(&places)
-                .acquire_owned()
-                .await
-                .map_err(io::Error::other)?;
-            Ok::<_, io::Error>((accept().await?, place))
+            let stream = accept().await?;
+            Ok::<_, io::Error>((stream, connections.enter().await))
         };
-        let (stream, place) = tokio::select! {
+        let (stream, opened) = tokio::select! {
             () = api.stop.cancelled() => break,
             accepted = next => match accepted {
                 Ok(accepted) => accepted,
@@ -202,13 +197,19 @@ where
                 }
             },
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let calls = Calls::new(router.clone(), &opened);
+        let stream = TokioIo::new(Taken::new(stream, WRITE_TIMEOUT));
+        let connection = graceful.watch(http.serve_connection(stream, calls));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection ended early: {error}");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!("a connection ended early: {error}");
+                },
+                () = opened.closing.cancelled() => {
+                    tracing::debug!("a connection without a call gave way to another");
+                }
             }
-            drop(place);
+            drop(opened);
         });
     }
     if tokio::time::timeout(STOP_GRACE, graceful.shutdown())

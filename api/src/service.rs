@@ -54,6 +54,12 @@ pub trait SiteService: Send + Sync {
     /// The site's identity, roots, peers, positions, feeds and store.
     async fn status(&self) -> ServiceResult<Status>;
 
+    /// Returns true if a scan of these documents may take long, for what comes with it: it then waits apart from the
+    /// others.
+    fn is_costly(&self, documents: &ScanDocuments) -> bool {
+        documents.rego.is_some()
+    }
+
     /// Judges an SBOM, whose kind is found by content.
     ///
     /// A scan against empty knowledge is an answer (`exit_code` 4), not an error.

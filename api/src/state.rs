@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use starling_api_types::Problem;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::busy;
-use crate::limits::{MAX_CONCURRENT_CALLS, MAX_CONCURRENT_SCANS, MAX_CONCURRENT_UPLOADS, MAX_EVENT_STREAMS};
+use crate::limits::{
+    KEPT_PLACES, MAX_CONCURRENT_DUMPS, MAX_CONCURRENT_SCANS, MAX_CONCURRENT_UPLOADS, MAX_COSTLY_SCANS,
+    MAX_EVENT_STREAMS,
+};
+use crate::places::Places;
+use crate::scan_memory::ScanMemory;
 use crate::service::SiteService;
 
 /// What the site's configuration says about its API.
@@ -22,15 +25,17 @@ pub struct ApiOptions {
 
 /// The API of one site: one service, shared by every listener.
 ///
-/// Cheap to clone; clones share the bounds on calls in flight.
+/// Cheap to clone; clones share the bounds on what is scarce.
 #[derive(Clone)]
 pub struct Api {
     pub(crate) service: Arc<dyn SiteService>,
     pub(crate) options: Arc<ApiOptions>,
-    pub(crate) calls: Arc<Semaphore>,
-    pub(crate) uploads: Arc<Semaphore>,
-    pub(crate) scans: Arc<Semaphore>,
+    pub(crate) uploads: Places,
+    pub(crate) scans: Places,
+    pub(crate) costly_scans: Places,
+    pub(crate) dumps: Places,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) memory: ScanMemory,
     pub(crate) stop: CancellationToken,
 }
 
@@ -40,22 +45,13 @@ impl Api {
         Self {
             service,
             options: Arc::new(options),
-            calls: Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS)),
-            uploads: Arc::new(Semaphore::new(MAX_CONCURRENT_UPLOADS)),
-            scans: Arc::new(Semaphore::new(MAX_CONCURRENT_SCANS)),
+            uploads: Places::new(MAX_CONCURRENT_UPLOADS, KEPT_PLACES),
+            scans: Places::new(MAX_CONCURRENT_SCANS, KEPT_PLACES),
+            costly_scans: Places::new(MAX_COSTLY_SCANS, KEPT_PLACES),
+            dumps: Places::new(MAX_CONCURRENT_DUMPS, KEPT_PLACES),
             streams: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
+            memory: ScanMemory::default(),
             stop,
         }
-    }
-
-    /// A place among the uploads; `busy` when there is none.
-    pub(crate) fn upload_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| busy())
-    }
-
-    /// A place among the scans, once there is one: first come, first served. How many wait is bounded by the calls in
-    /// flight, and for how long by the call's own time.
-    pub(crate) async fn scan_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.scans).acquire_owned().await.map_err(|_| busy())
     }
 }

@@ -35,6 +35,11 @@ const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How often the engine is made durable where something was committed since.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long tasks and calls get to end at a stop; with the time to leave the store in order, less than the 5 seconds
+/// after which a stop is one by force in many places.
+const GRACE_OF_TASKS: Duration = Duration::from_millis(2_500);
+/// How long leaving the store in order may take.
+const GRACE_TO_LEAVE: Duration = Duration::from_millis(1_500);
 /// How long the API's last answers may take of a site that is not open.
 const GRACE_BEFORE_OPEN: Duration = Duration::from_secs(3);
 
@@ -113,18 +118,26 @@ async fn run_with(
     let ran = daemon.run(seam, news, &mut tasks).await;
     daemon.stop.cancel();
     let ended = futures::future::join_all(tasks);
-    match &ran {
-        Ok(Some(_)) => drop(ended.await),
+    let grace = match &ran {
+        Ok(Some(_)) => GRACE_OF_TASKS,
         // Nobody waits for an answer that takes long of a site that did not open.
-        _ => drop(tokio::time::timeout(GRACE_BEFORE_OPEN, ended).await),
+        _ => GRACE_BEFORE_OPEN,
+    };
+    if tokio::time::timeout(grace, ended).await.is_err() {
+        tracing::warn!("work was still under way; it is cut, and what was acknowledged is in the log");
     }
     if let Some(site) = ran? {
         let parts = site.0.clone();
-        let _ = tokio::task::spawn_blocking(move || {
+        let leave = tokio::task::spawn_blocking(move || {
             parts.leave_ready();
             parts.stop_cleanly();
-        })
-        .await;
+        });
+        // An import may hold the store: the next start replays the end of the log then.
+        if tokio::time::timeout(GRACE_TO_LEAVE, leave).await.is_err() {
+            tracing::warn!(
+                "the store is busy: it is left as it is, and the next start replays the end of the log"
+            );
+        }
     }
     tracing::info!("stopped");
     Ok(())

@@ -1,10 +1,10 @@
 //! Canonical advisories and the records behind them.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, DumpQuery, ErrorCode, Problem,
 };
@@ -13,6 +13,7 @@ use super::JsonReply;
 use crate::body::{Params, PathParam};
 use crate::limits::ADVISORY_NAME_MAX_BYTES;
 use crate::openapi::Binary;
+use crate::places::{Caller, keep};
 use crate::reply::ProblemReply;
 use crate::state::Api;
 
@@ -69,12 +70,14 @@ pub(crate) async fn get(
         content_type = "application/x-ndjson", body = inline(Binary))))]
 pub(crate) async fn dump(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<DumpQuery>,
 ) -> Result<Response, ProblemReply> {
+    let place = api.dumps.try_enter(caller)?;
     let records = api.service.dump(query).await?;
-    Ok((
+    let response = (
         [(CONTENT_TYPE, "application/x-ndjson")],
         Body::from_stream(records),
-    )
-        .into_response())
+    );
+    Ok(keep(place, response.into_response()))
 }

@@ -1,11 +1,11 @@
 //! Bundles in, out, and looked at.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use starling_api_types::{
     BundleInfo, BundleValidation, ErrorCode, ExportRequest, ExportSummary, ImportParams, ImportReport,
@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use super::JsonReply;
 use crate::body::{JsonBody, Params, require_content_type, upload_stream};
 use crate::openapi::Binary;
+use crate::places::Caller;
 use crate::reply::ProblemReply;
 use crate::state::Api;
 use crate::upload::Upload;
@@ -38,10 +39,11 @@ const BODIES_HEADER: &str = "starling-bundle-bodies";
     responses((status = 200, description = "What it brought.", body = ImportReport)))]
 pub(crate) async fn import(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<ImportParams>,
     request: Request,
 ) -> JsonReply<ImportReport> {
-    let _place = api.upload_place()?;
+    let _place = api.uploads.try_enter(caller)?;
     let bundle = spool(&api, request).await?;
     Ok(Json(api.service.import_bundle(bundle, params).await?))
 }
@@ -50,8 +52,12 @@ pub(crate) async fn import(
 #[utoipa::path(post, path = "/federation/bundles/inspect", operation_id = "inspect_bundle", tag = "federation",
     request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
     responses((status = 200, description = "Its manifest in short.", body = BundleInfo)))]
-pub(crate) async fn inspect(State(api): State<Api>, request: Request) -> JsonReply<BundleInfo> {
-    let _place = api.upload_place()?;
+pub(crate) async fn inspect(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> JsonReply<BundleInfo> {
+    let _place = api.uploads.try_enter(caller)?;
     let bundle = spool(&api, request).await?;
     Ok(Json(api.service.inspect_bundle(bundle).await?))
 }
@@ -62,8 +68,12 @@ pub(crate) async fn inspect(State(api): State<Api>, request: Request) -> JsonRep
 #[utoipa::path(post, path = "/federation/bundles/validate", operation_id = "validate_bundle", tag = "federation",
     request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
     responses((status = 200, description = "Every check.", body = BundleValidation)))]
-pub(crate) async fn validate(State(api): State<Api>, request: Request) -> JsonReply<BundleValidation> {
-    let _place = api.upload_place()?;
+pub(crate) async fn validate(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> JsonReply<BundleValidation> {
+    let _place = api.uploads.try_enter(caller)?;
     let bundle = spool(&api, request).await?;
     Ok(Json(api.service.validate_bundle(bundle).await?))
 }

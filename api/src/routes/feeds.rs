@@ -1,13 +1,14 @@
 //! Importing a feed by hand.
 
-use axum::Json;
 use axum::extract::{Request, State};
+use axum::{Extension, Json};
 use starling_api_types::{ErrorCode, FeedImportOptions, FeedImportReport, SourceName};
 
 use super::JsonReply;
 use crate::body::{Params, PathParam, upload_stream};
 use crate::limits::FEED_UPLOAD_MAX_BYTES;
 use crate::openapi::Binary;
+use crate::places::Caller;
 use crate::state::Api;
 use crate::upload::Upload;
 
@@ -19,11 +20,12 @@ use crate::upload::Upload;
     responses((status = 200, description = "The account of every file.", body = FeedImportReport)))]
 pub(crate) async fn import(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     PathParam(source): PathParam<SourceName>,
     Params(options): Params<FeedImportOptions>,
     request: Request,
 ) -> JsonReply<FeedImportReport> {
-    let _place = api.upload_place()?;
+    let _place = api.uploads.try_enter(caller)?;
     let (parts, body) = request.into_parts();
     let stream = upload_stream(
         &parts.headers,

@@ -1,13 +1,16 @@
 //! Scanning an SBOM.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
+use axum::{Extension, Json};
 use starling_api_types::{ErrorCode, ExplainQuery, Explanation, Problem, ScanParams, VerdictEnvelope};
 
 use super::JsonReply;
 use crate::body::Params;
 use crate::limits::ADVISORY_NAME_MAX_BYTES;
 use crate::openapi::Binary;
+use crate::places::Caller;
 use crate::scan_form::{ScanDocuments, ScanForm};
 use crate::state::Api;
 
@@ -24,13 +27,33 @@ use crate::state::Api;
     responses((status = 200, description = "The verdict in its envelope.", body = VerdictEnvelope)))]
 pub(crate) async fn scan(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<ScanParams>,
     request: Request,
 ) -> JsonReply<VerdictEnvelope> {
-    let _place = api.scan_place().await?;
     let (parts, body) = request.into_parts();
-    let documents = ScanDocuments::from_body(&parts.headers, body).await?;
-    Ok(Json(api.service.scan(documents, params).await?))
+    let (headers, spool_dir) = (&parts.headers, &api.options.spool_dir);
+    let most = ScanDocuments::most_bytes(headers);
+    let read = api.memory.read(headers, body, most, spool_dir).await?;
+    let memory = api.memory.judge(read.length()).await?;
+    let documents = ScanDocuments::from_bytes(headers, read.into_bytes().await?).await?;
+    // Those that may take long wait for each other, not in the others' way.
+    let costly = if api.service.is_costly(&documents) {
+        Some(api.costly_scans.enter(caller).await?)
+    } else {
+        None
+    };
+    let place = api.scans.enter(caller).await?;
+    // The work goes on when the client is gone, and keeps its places until it ends.
+    let service = Arc::clone(&api.service);
+    let judged = tokio::spawn(async move {
+        let _kept = (memory, costly, place);
+        service.scan(documents, params).await
+    });
+    let verdict = judged
+        .await
+        .unwrap_or_else(|panic| Err(Problem::internal("judging an SBOM", panic)))?;
+    Ok(Json(verdict))
 }
 
 /// Why a package is, or is not, affected by a vulnerability.

@@ -1,16 +1,17 @@
 //! The VEX documents that the site keeps.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use starling_api_types::{ErrorCode, VexEntry, VexHash, VexList, VexRemoved};
 
 use super::JsonReply;
 use crate::body::{PathParam, read_all};
 use crate::limits::VEX_MAX_BYTES;
 use crate::openapi::Binary;
+use crate::places::Caller;
 use crate::reply::ProblemReply;
 use crate::state::Api;
 
@@ -29,8 +30,12 @@ pub(crate) async fn list(State(api): State<Api>) -> JsonReply<VexList> {
 #[utoipa::path(post, path = "/vex", operation_id = "add_vex", tag = "scan",
     request_body(content = inline(Binary), content_type = "application/json", description = "The document."),
     responses((status = 200, description = "What is kept.", body = VexEntry)))]
-pub(crate) async fn add(State(api): State<Api>, request: Request) -> JsonReply<VexEntry> {
-    let _place = api.upload_place()?;
+pub(crate) async fn add(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> JsonReply<VexEntry> {
+    let _place = api.uploads.try_enter(caller)?;
     let (parts, body) = request.into_parts();
     let document = read_all(&parts.headers, body, VEX_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
     Ok(Json(api.service.add_vex(document).await?))

@@ -1,4 +1,4 @@
-//! Making an index from the view, a part at a time: the view is not held while all of it is folded.
+//! Making an index from the view.
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use starling_scanner::index::{IndexStamp, IndexWriter};
 use starling_scanner::knowledge::Knowledge;
-use starling_store::{SiteStore, Unindexed};
+use starling_store::{SiteStore, Unindexed, ViewReader};
 use starling_view::PackageId;
 
 use super::{Hold, SiteIndex, how_of, stamp_of};
 use crate::service::{KEV_SOURCE, ViewKnowledge};
 
-/// Packages that are folded before the view is let go of, so that changes need not wait for the rest.
-const PACKAGES_AT_ONCE: usize = 16;
 /// How much is written at once, in bytes.
 const WRITE_BYTES: usize = 1024 * 1024;
 
@@ -42,8 +40,8 @@ pub(crate) enum BuildError {
     Io(#[from] std::io::Error),
 }
 
-/// Writes the index of what `stamp` says to `path`; false if the view has changed meanwhile or it was given up,
-/// and nothing is written.
+/// Writes the index of what the view shows now to `path`, and gives its stamp; none if it was given up, and nothing is
+/// written. The view may have changed when it is there.
 ///
 /// Where there is an index of an earlier view, and the store has noted what changed since, only that is folded anew;
 /// the rest is copied.
@@ -53,25 +51,18 @@ pub(crate) enum BuildError {
 pub(crate) fn build(
     store: &SiteStore,
     path: &Path,
-    stamp: &IndexStamp,
     given_up: &AtomicBool,
-) -> Result<bool, BuildError> {
+) -> Result<Option<IndexStamp>, BuildError> {
     // Before the view is looked at: what changes after this and before that is noted and folded, which does no harm.
     let unindexed = store.unindexed()?;
-    let how = {
-        let reader = store.view()?;
-        if stamp_of(&reader) != *stamp {
-            return Ok(false);
-        }
-        how_of(&reader)
-    };
+    // One view for all of it: what changes meanwhile is noted, and scans read that from the view.
+    let reader = store.view()?;
+    let stamp = &stamp_of(&reader);
+    let how = how_of(&reader);
     let before = earlier(path, &unindexed, &how);
     let packages = match &before {
         Some(_) => unindexed.packages.iter().cloned().collect(),
-        None => match packages(store, stamp)? {
-            Some(packages) => packages,
-            None => return Ok(false),
-        },
+        None => packages(&reader)?,
     };
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new()
@@ -93,17 +84,14 @@ pub(crate) fn build(
             return Err(error.into());
         }
     }
-    for some in packages.chunks(PACKAGES_AT_ONCE) {
-        let reader = store.view()?;
-        if stamp_of(&reader) != *stamp || given_up.load(Ordering::SeqCst) {
-            return Ok(false);
+    let knowledge = ViewKnowledge::new(&reader)?;
+    for (ecosystem, name) in &packages {
+        if given_up.load(Ordering::SeqCst) {
+            return Ok(None);
         }
-        let knowledge = ViewKnowledge::new(&reader)?;
-        for (ecosystem, name) in some {
-            let advisories = knowledge.advisories(ecosystem, name)?;
-            if !advisories.is_empty() {
-                writer.add(ecosystem, name, &advisories)?;
-            }
+        let advisories = knowledge.advisories(ecosystem, name)?;
+        if !advisories.is_empty() {
+            writer.add(ecosystem, name, &advisories)?;
         }
     }
     let mut file = writer
@@ -114,7 +102,7 @@ pub(crate) fn build(
     // Not synced: what a crash leaves of it has not the hashes that it should, and is made again.
     file.persist(path).map_err(|error| error.error)?;
     store.set_index_base(&[stamp.as_slice(), &how].concat(), unindexed.mark)?;
-    Ok(true)
+    Ok(Some(*stamp))
 }
 
 /// The index at `path` if it is the one that the store's notes follow on, made as one is made now.
@@ -132,18 +120,14 @@ fn earlier(path: &Path, unindexed: &Unindexed, how: &[u8; 32]) -> Option<SiteInd
     (index.stamp() == stamp).then_some(index)
 }
 
-/// Every package that has an advisory, in the view's order; none if the view is not what `stamp` says.
-fn packages(store: &SiteStore, stamp: &IndexStamp) -> Result<Option<Vec<(String, String)>>, BuildError> {
-    let reader = store.view()?;
-    if stamp_of(&reader) != *stamp {
-        return Ok(None);
-    }
+/// Every package that has an advisory, in the view's order.
+fn packages(reader: &ViewReader<'_>) -> Result<Vec<(String, String)>, BuildError> {
     let mut found: BTreeSet<(String, String)> = BTreeSet::new();
-    starling_view::for_each_advisory(&reader, |advisory| {
+    starling_view::for_each_advisory(reader, |advisory| {
         if let PackageId::Package { ecosystem, name } = advisory.package {
             found.insert((ecosystem, name));
         }
         ControlFlow::Continue(())
     })?;
-    Ok(Some(found.into_iter().collect()))
+    Ok(found.into_iter().collect())
 }

@@ -181,7 +181,7 @@ impl Indexes {
         if self.find(&stamp).is_some() {
             return Ok(Some(stamp));
         }
-        Ok(build(&site.store, path, &stamp, &self.given_up)?.then_some(stamp))
+        build(&site.store, path, &self.given_up)
     }
 }
 

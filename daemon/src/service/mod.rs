@@ -464,6 +464,10 @@ impl SiteService for Site {
         self.blocking(SiteParts::status).await
     }
 
+    fn is_costly(&self, documents: &ScanDocuments) -> bool {
+        scan::is_costly(documents)
+    }
+
     async fn scan(
         &self,
         documents: ScanDocuments,

@@ -92,6 +92,10 @@ macro_rules! once_open {
                 })
             }
 
+            fn is_costly(&self, documents: &ScanDocuments) -> bool {
+                super::scan::is_costly(documents)
+            }
+
             async fn scan(
                 &self,
                 documents: ScanDocuments,

@@ -147,6 +147,12 @@ impl SiteParts {
     }
 }
 
+/// Returns true if a scan evaluates a Rego policy that its caller wrote: that may take as long as it is let.
+pub(crate) fn is_costly(documents: &ScanDocuments) -> bool {
+    let policy = documents.policy.as_deref();
+    documents.rego.is_some() || policy.is_some_and(RegoPolicy::is_meant)
+}
+
 /// What judges an SBOM besides the knowledge: the site that does, its configuration and its policy files.
 pub(crate) struct Judge<'a> {
     pub(crate) home: &'a Home,

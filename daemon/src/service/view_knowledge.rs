@@ -11,7 +11,7 @@ use starling_scanner::severity::{StatedSeverity, choose};
 use starling_scanner::threat::{Probability, Threat};
 use starling_store::ViewReader;
 use starling_view::{
-    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Feeding, Field, JsonText, RecordKey,
+    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Feeding, Field, FoldMemo, JsonText, RecordKey,
     VulnerabilityId,
 };
 
@@ -29,6 +29,7 @@ const REMEMBERED: usize = 4_096;
 pub(crate) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
     settings: &'a starling_view::Settings,
+    memo: FoldMemo,
     known: Mutex<BTreeMap<String, bool>>,
     about: Mutex<BTreeMap<VulnerabilityId, Arc<[Feeding]>>>,
     stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
@@ -50,6 +51,7 @@ impl<'a> ViewKnowledge<'a> {
         Ok(Self {
             settings: reader.settings(),
             reader,
+            memo: FoldMemo::default(),
             known: Mutex::default(),
             about: Mutex::default(),
             stated: Mutex::default(),
@@ -168,13 +170,14 @@ impl Knowledge for ViewKnowledge<'_> {
             ..
         } in found
         {
-            let folded = starling_view::canonical_advisory(
+            let folded = starling_view::canonical_advisory_remembering(
                 self.reader,
                 self.reader,
                 self.reader,
                 self.settings,
                 &vulnerability,
                 &package,
+                &self.memo,
             )
             .map_err(|error| failed(Box::new(error)))?;
             if let Some(folded) = folded {

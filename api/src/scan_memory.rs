@@ -1,0 +1,231 @@
+//! What the documents of scans take in memory: bounded for all scans together, while they are read and while they are
+//! judged.
+//!
+//! A body is read without a place among the scans, so one that comes byte by byte keeps nobody out. While there is room
+//! it is held in memory, beyond that in an unnamed spool file. It is judged once its size fits beside what is
+//! judged already.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use starling_api_types::{ErrorCode, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::body::upload_stream;
+use crate::guard::busy;
+use crate::limits::{SCAN_JUDGED_BYTES, SCAN_READ_BYTES};
+use crate::upload::file_problem;
+
+/// What a permit stands for, in bytes.
+const UNIT: usize = 4_096;
+
+/// The bytes that scans may hold.
+#[derive(Debug, Clone)]
+pub(crate) struct ScanMemory {
+    read: Arc<Semaphore>,
+    judged: Arc<Semaphore>,
+}
+
+impl Default for ScanMemory {
+    fn default() -> Self {
+        Self::new(SCAN_READ_BYTES, SCAN_JUDGED_BYTES)
+    }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT)
+}
+
+/// A body that was read whole.
+#[derive(Debug)]
+pub(crate) struct ReadBody {
+    held: BytesMut,
+    /// What came when there was no room.
+    spooled: Option<std::fs::File>,
+    length: usize,
+    places: Vec<OwnedSemaphorePermit>,
+}
+
+impl ScanMemory {
+    pub(crate) fn new(read: usize, judged: usize) -> Self {
+        Self {
+            read: Arc::new(Semaphore::new(units(read))),
+            judged: Arc::new(Semaphore::new(units(judged))),
+        }
+    }
+
+    /// Reads a body of at most `max_bytes`; what there is no room for in memory goes to a file in `spool_dir`.
+    ///
+    /// # Errors
+    /// `body_too_large`, `upload_interrupted`, or of the spool file.
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        max_bytes: u64,
+        spool_dir: &Path,
+    ) -> Result<ReadBody, Problem> {
+        let mut stream = upload_stream(headers, body, max_bytes, ErrorCode::BodyTooLarge)?;
+        let mut read = ReadBody {
+            held: BytesMut::new(),
+            spooled: None,
+            length: 0,
+            places: Vec::new(),
+        };
+        let mut room = 0;
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk?;
+            read.length += chunk.len();
+            if read.spooled.is_none() && self.make_room(&mut read.places, &mut room, read.length) {
+                read.held.extend_from_slice(&chunk);
+                continue;
+            }
+            read = spool(read, chunk, spool_dir).await?;
+        }
+        Ok(read)
+    }
+
+    /// Takes what `length` bytes need beyond the `room` that was taken already; false if there is none.
+    fn make_room(&self, places: &mut Vec<OwnedSemaphorePermit>, room: &mut usize, length: usize) -> bool {
+        let needed = length.saturating_sub(*room);
+        if needed == 0 {
+            return true;
+        }
+        // As a buffer grows: at least as much again.
+        let more = units(needed.max(*room));
+        let Ok(count) = u32::try_from(more) else {
+            return false;
+        };
+        match Arc::clone(&self.read).try_acquire_many_owned(count) {
+            Ok(place) => {
+                places.push(place);
+                *room += more * UNIT;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Waits until documents of `bytes` bytes may be judged beside the others.
+    ///
+    /// # Errors
+    /// `busy` once the site stops.
+    pub(crate) async fn judge(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        // One that is larger than all may be is judged alone.
+        let count = units(bytes).clamp(1, units(SCAN_JUDGED_BYTES));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        Arc::clone(&self.judged)
+            .acquire_many_owned(count)
+            .await
+            .map_err(|_| busy())
+    }
+}
+
+async fn spool(mut read: ReadBody, chunk: Bytes, dir: &Path) -> Result<ReadBody, Problem> {
+    let dir = dir.to_owned();
+    let spooling = tokio::task::spawn_blocking(move || {
+        let failed = |error: &std::io::Error| file_problem("spooling a scan's documents to", &dir, error);
+        let mut file = match read.spooled.take() {
+            Some(file) => file,
+            None => tempfile::tempfile_in(&dir).map_err(|error| failed(&error))?,
+        };
+        file.write_all(&chunk).map_err(|error| failed(&error))?;
+        read.spooled = Some(file);
+        Ok(read)
+    });
+    spooling
+        .await
+        .unwrap_or_else(|panic| Err(Problem::internal("spooling a scan's documents", panic)))
+}
+
+impl ReadBody {
+    /// How many bytes it has.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Gives all of it, in memory.
+    ///
+    /// # Errors
+    /// Of the spool file.
+    pub(crate) async fn into_bytes(mut self) -> Result<Bytes, Problem> {
+        let Some(mut file) = self.spooled.take() else {
+            return Ok(self.held.freeze());
+        };
+        let reading = tokio::task::spawn_blocking(move || {
+            self.held.reserve(self.length - self.held.len());
+            let mut rest = vec![0; self.length - self.held.len()];
+            file.seek(SeekFrom::Start(0))
+                .and_then(|_| file.read_exact(&mut rest))
+                .map_err(|error| file_problem("reading", Path::new("a scan's spool file"), &error))?;
+            self.held.extend_from_slice(&rest);
+            Ok(self.held.freeze())
+        });
+        reading
+            .await
+            .unwrap_or_else(|panic| Err(Problem::internal("reading a scan's documents", panic)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &'static [u8]) -> Body {
+        let chunks = text
+            .chunks(3_000)
+            .map(|chunk| Ok::<_, std::io::Error>(Bytes::from_static(chunk)));
+        Body::from_stream(futures::stream::iter(chunks))
+    }
+
+    #[tokio::test]
+    async fn what_there_is_no_room_for_is_spooled_and_read_back() {
+        static TEXT: [u8; 40_000] = {
+            let mut text = [0; 40_000];
+            let mut at = 0;
+            while at < text.len() {
+                #[allow(clippy::cast_possible_truncation)] // Modulo 251.
+                {
+                    text[at] = (at % 251) as u8;
+                }
+                at += 1;
+            }
+            text
+        };
+        let dir = tempfile::tempdir().unwrap();
+        for room in [0, UNIT, 5 * UNIT, 100 * UNIT] {
+            let memory = ScanMemory::new(room, 0);
+            let headers = HeaderMap::new();
+            let read = memory.read(&headers, body(&TEXT), 50_000, dir.path()).await;
+            let read = read.unwrap();
+            assert_eq!(read.length(), TEXT.len());
+            assert_eq!(read.spooled.is_some(), room < 10 * UNIT);
+            assert_eq!(read.into_bytes().await.unwrap(), &TEXT[..]);
+            assert_eq!(memory.read.available_permits(), room / UNIT, "all is given back");
+        }
+        let problem = ScanMemory::default()
+            .read(&HeaderMap::new(), body(&TEXT), 30_000, dir.path())
+            .await
+            .unwrap_err();
+        assert_eq!(problem.code, ErrorCode::BodyTooLarge);
+    }
+
+    #[tokio::test]
+    async fn what_is_judged_at_once_is_bounded() {
+        let memory = ScanMemory::new(0, 10 * UNIT);
+        let first = memory.judge(6 * UNIT).await.unwrap();
+        let waiting = tokio::spawn({
+            let memory = memory.clone();
+            async move { memory.judge(6 * UNIT).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(first);
+        waiting.await.unwrap().unwrap();
+    }
+}
