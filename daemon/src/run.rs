@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::SteadyClock;
 use crate::config::{Config, Overrides};
 use crate::home::{Home, error_chain};
 use crate::home_problem::{config_problem, home_problem};
@@ -387,6 +388,7 @@ fn start_sync(
         addresses: BTreeMap::new(),
         sessions: BTreeMap::new(),
         dials: Dials::default(),
+        clock: SteadyClock::new(),
         held,
     };
     Ok(task.run(stopped))

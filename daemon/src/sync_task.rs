@@ -11,13 +11,13 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use starling_protocol::{ClaimNumber, Lane, PublicKey, SiteId, UnixMillis};
 use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
-use starling_sync::{Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, SyncEngine};
+use starling_sync::{Effect, Event, GossipVerdict, Notice, RequestId, SyncEngine};
 use tokio::sync::watch;
 
 use self::attention::Attention;
 pub(crate) use self::board::SyncBoard;
 pub(crate) use self::dials::Dials;
-use crate::clock::now;
+use crate::clock::{SteadyClock, now};
 use crate::net::{Command, Event as NetEvent, Net, RequestNumber, peer_id, without_key};
 
 /// How often listed sites that are not connected are looked at.
@@ -41,6 +41,8 @@ pub(crate) struct SyncTask {
     /// The sessions that stand, and since when.
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
     pub(crate) dials: Dials,
+    /// For deadlines, pauses and lock-outs: a clock that is set must not stretch them.
+    pub(crate) clock: SteadyClock,
     /// Held positions as they were last noted in the ledger.
     pub(crate) held: BTreeMap<(SiteId, Lane), ClaimNumber>,
 }
@@ -61,10 +63,10 @@ impl SyncTask {
         let mut dial = tokio::time::interval(DIAL_INTERVAL);
         dial.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.handle(Event::LocalChanged, None, &mut wake_at).await;
-        let mut attention = Attention::new(now());
+        let mut attention = Attention::new(self.clock.now());
         loop {
             let pause = wake_at.map_or(Duration::from_secs(3_600), |at| {
-                Duration::from_millis(at.as_millis().saturating_sub(now().as_millis()))
+                Duration::from_millis(at.as_millis().saturating_sub(self.clock.now().as_millis()))
             });
             let next = tokio::select! {
                 _ = stop.changed() => Next::Stop,
@@ -73,7 +75,7 @@ impl SyncTask {
                 _ = dial.tick() => Next::Dial,
                 () = tokio::time::sleep(pause) => Next::Tick,
             };
-            let began = now();
+            let began = self.clock.now();
             self.engine.was_away(attention.looks(began, wake_at));
             match next {
                 Next::Net(event) => self.net_event(event, &mut wake_at).await,
@@ -89,7 +91,7 @@ impl SyncTask {
                     return;
                 }
             }
-            self.engine.was_away(attention.waits(began, now()));
+            self.engine.was_away(attention.waits(began, self.clock.now()));
         }
     }
 
@@ -144,12 +146,17 @@ impl SyncTask {
                     bytes,
                 }
             }
-            NetEvent::RequestFailed { peer, number, reason } => {
-                tracing::debug!(%peer, reason, "a request failed");
+            NetEvent::RequestFailed {
+                peer,
+                number,
+                reason,
+                said,
+            } => {
+                tracing::debug!(%peer, ?reason, said, "a request failed");
                 Event::RequestFailed {
                     peer,
                     id: RequestId(number.0),
-                    reason: failure(&reason),
+                    reason,
                 }
             }
             NetEvent::Told { peer, bytes } => {
@@ -176,8 +183,13 @@ impl SyncTask {
         told: Option<(PublicKey, Vec<u8>)>,
         wake_at: &mut Option<UnixMillis>,
     ) {
-        let at = now();
-        self.replica.origin = Origin { bundle: None, at };
+        let wall = now();
+        self.replica.origin = Origin {
+            bundle: None,
+            at: wall,
+        };
+        self.engine.wall_clock(wall);
+        let at = self.clock.now();
         let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
         for effect in effects {
             let command = match effect {
@@ -272,7 +284,7 @@ impl SyncTask {
                     self.not_the_site(other, &peer, "it is another listed site");
                 }
                 let at = now();
-                self.sessions.insert(peer, (site, at));
+                self.sessions.insert(peer, (site, self.clock.now()));
                 // What ended the last session stays to be read until this one has lasted. That the site was
                 // not where it is now does not.
                 self.board.update(site, |state| {
@@ -318,6 +330,7 @@ impl SyncTask {
                 tracing::info!(%site, %lane, %number, "accepted");
                 self.shown.send_modify(|count| *count += 1);
             }
+            Notice::Silent { peer } => tracing::info!(%peer, "a peer did not answer in time"),
             Notice::Offence { peer, offence } => tracing::warn!(%peer, %offence, "a peer offended"),
             Notice::Forked { site, lane } => {
                 tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
@@ -349,7 +362,7 @@ impl SyncTask {
 
     fn session_ended(&mut self, site: SiteId, since: UnixMillis) {
         let at = now();
-        let at_once = at < since.plus_millis(SHORT_SESSION_MILLIS);
+        let at_once = self.clock.now() < since.plus_millis(SHORT_SESSION_MILLIS);
         if !at_once {
             self.dials.start_over(&site);
         }
@@ -386,10 +399,10 @@ impl SyncTask {
 
     /// Dials listed sites that are not connected, each at its own growing pace.
     async fn dial_due(&mut self) {
-        let at = now();
+        let at = self.clock.now();
         let connected: std::collections::BTreeSet<SiteId> =
             self.engine.ready_peers().map(|(_, site)| site).collect();
-        self.board.seen(connected.iter().copied(), at);
+        self.board.seen(connected.iter().copied(), now());
         let Ok(listed) = self.store.listed_sites() else {
             return;
         };
@@ -458,17 +471,4 @@ impl SyncTask {
 fn addresses_of(site: &ListedSite) -> Vec<Multiaddr> {
     let addresses = site.addresses.iter().filter_map(|text| text.parse().ok());
     addresses.map(without_key).collect()
-}
-
-fn failure(reason: &str) -> FailureReason {
-    let reason = reason.to_ascii_lowercase();
-    if reason.contains("timeout") {
-        FailureReason::TimedOut
-    } else if reason.contains("connection") || reason.contains("eof") {
-        FailureReason::ConnectionLost
-    } else if reason.contains("support") {
-        FailureReason::Unsupported
-    } else {
-        FailureReason::Transport
-    }
 }

@@ -75,7 +75,12 @@ pub struct SyncEngine {
     pub(crate) gossip: Gossip,
     pub(crate) store: StoreHealth,
     wake_at: Option<UnixMillis>,
+    /// The time by the wall clock, where it is another than the engine's.
+    pub(crate) wall: Option<UnixMillis>,
 }
+
+/// How long a peer that did not answer is left alone.
+const SILENT_REST: Duration = Duration::from_secs(2);
 
 impl SyncEngine {
     /// An engine that knows nobody yet. Equal seeds make equal choices.
@@ -93,7 +98,14 @@ impl SyncEngine {
             gossip: Gossip::default(),
             store: StoreHealth::default(),
             wake_at: None,
+            wall: None,
         }
+    }
+
+    /// Tells the engine the time by the wall clock: what expires does so by that. All else (deadlines, pauses,
+    /// lock-outs) goes by the time that each event is handled at, which must never be set back or forth.
+    pub fn wall_clock(&mut self, now: UnixMillis) {
+        self.wall = Some(now);
     }
 
     /// Handles one event. Effects are in the order in which they must be carried out.
@@ -103,6 +115,9 @@ impl SyncEngine {
             replica,
             out: Vec::new(),
         };
+        if let Event::Request { peer, .. } | Event::Gossip { peer, .. } = &event {
+            self.heard(now, peer);
+        }
         match event {
             Event::Connected { peer } => self.connected(&mut cx, peer),
             Event::Disconnected { peer } => self.forget(&mut cx, peer),
@@ -251,7 +266,7 @@ impl SyncEngine {
         };
         self.abandon(cx, peer, pending.ask);
         if reason == FailureReason::TimedOut {
-            self.offend(cx, peer, Offence::Stalled);
+            self.was_silent(cx, peer);
         }
     }
 
@@ -269,7 +284,22 @@ impl SyncEngine {
                 peer.forgive(id);
             }
             self.abandon(cx, pending.peer, pending.ask);
-            self.offend(cx, pending.peer, Offence::Stalled);
+            self.was_silent(cx, pending.peer);
+        }
+    }
+
+    /// A peer did not answer in time: it is asked again soon, as its link may be back at any moment.
+    fn was_silent(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+        cx.notice(Notice::Silent { peer: key });
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.rests_until = peer.rests_until.min(later(cx.now, SILENT_REST));
+        }
+    }
+
+    /// A peer said something: whatever it failed by before, it is there.
+    fn heard(&mut self, now: UnixMillis, key: &PublicKey) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.rests_until = peer.rests_until.min(later(now, self.settings.first_backoff));
         }
     }
 

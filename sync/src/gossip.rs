@@ -131,6 +131,7 @@ impl SyncEngine {
     /// Says which logs have gone stale: their newest head expired.
     pub(crate) fn watch_heads(&mut self, cx: &mut Cx<'_>) {
         let own = cx.replica.site();
+        let now = self.wall.unwrap_or(cx.now);
         let expiries = self.gossip.expiries.get_or_insert_with(|| {
             let heads = cx.replica.heads().into_iter();
             let others = heads.filter(|head| head.head().site != own);
@@ -138,12 +139,12 @@ impl SyncEngine {
                 .map(|head| ((head.head().site, head.head().lane), head.head().expires_at))
                 .collect()
         });
-        if expiries.values().all(|expiry| *expiry > cx.now) {
+        if expiries.values().all(|expiry| *expiry > now) {
             return;
         }
         let (stale, fresh) = std::mem::take(expiries)
             .into_iter()
-            .partition(|(_, expiry)| *expiry <= cx.now);
+            .partition(|(_, expiry)| *expiry <= now);
         *expiries = fresh;
         let stale: BTreeMap<LogKey, UnixMillis> = stale;
         for ((site, lane), expired_at) in stale {

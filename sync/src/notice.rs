@@ -69,9 +69,6 @@ pub enum Offence {
     /// It said that it has what it then did not give.
     #[error("it does not have what it says it has")]
     BrokenPromise,
-    /// It did not answer in time.
-    #[error("it did not answer in time")]
-    Stalled,
     /// More messages than it may send.
     #[error("more messages than it may send")]
     Flood,
@@ -87,7 +84,7 @@ impl Offence {
         match self {
             Self::Unverifiable { .. } => 10,
             Self::Malformed(_) | Self::WrongAnswer(_) => 5,
-            Self::Unsolicited | Self::Trespass | Self::Stalled => 2,
+            Self::Unsolicited | Self::Trespass => 2,
             Self::BrokenPromise | Self::Flood => 1,
         }
     }
@@ -106,6 +103,11 @@ pub enum Notice {
     /// A session ended.
     PeerLeft {
         /// Its key.
+        peer: PublicKey,
+    },
+    /// A peer did not answer in time. That is no offence: a link that loses what is sent looks the same.
+    Silent {
+        /// The peer.
         peer: PublicKey,
     },
     /// A peer offended.

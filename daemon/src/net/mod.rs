@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use starling_protocol::{PublicKey, SigningKey};
+use starling_sync::FailureReason;
 use tokio::sync::mpsc;
 
 /// Commands that wait for the swarm at most: the engine's own windows keep it far below.
@@ -105,7 +106,9 @@ pub(crate) enum Event {
     RequestFailed {
         peer: PublicKey,
         number: RequestNumber,
-        reason: String,
+        reason: FailureReason,
+        /// What the transport says of it, for the log.
+        said: String,
     },
     /// A peer tells something.
     Told { peer: PublicKey, bytes: Vec<u8> },

@@ -1,14 +1,18 @@
 //! The swarm's loop: commands in, events out.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use libp2p::request_response::{self, InboundRequestId, OutboundRequestId, ProtocolSupport, ResponseChannel};
+use libp2p::request_response::{
+    self, InboundRequestId, OutboundFailure, OutboundRequestId, ProtocolSupport, ResponseChannel,
+};
 use libp2p::swarm::{DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts};
 use libp2p::{Multiaddr, PeerId, Swarm, connection_limits};
 use starling_protocol::{PublicKey, SigningKey};
+use starling_sync::FailureReason;
 use tokio::sync::mpsc;
 
 use super::codec::{Codec, PROTOCOL, Question};
@@ -276,7 +280,8 @@ impl Driver {
                 Some(Event::RequestFailed {
                     peer: key_of(&peer)?,
                     number,
-                    reason: error.to_string(),
+                    reason: failure(&error),
+                    said: error.to_string(),
                 })
             }
             Questions::InboundFailure {
@@ -372,5 +377,23 @@ fn cause_of(error: &dyn std::error::Error) -> String {
         format!("{error:?}")
     } else {
         said.to_owned()
+    }
+}
+
+/// Why a request got no answer, by type and never by text.
+fn failure(error: &OutboundFailure) -> FailureReason {
+    match error {
+        OutboundFailure::Timeout => FailureReason::TimedOut,
+        OutboundFailure::ConnectionClosed | OutboundFailure::DialFailure => FailureReason::ConnectionLost,
+        OutboundFailure::UnsupportedProtocols => FailureReason::Unsupported,
+        OutboundFailure::Io(error) => match error.kind() {
+            ErrorKind::TimedOut => FailureReason::TimedOut,
+            ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::NotConnected => FailureReason::ConnectionLost,
+            _ => FailureReason::Transport,
+        },
     }
 }

@@ -176,6 +176,12 @@ pub(crate) fn offence(effects: &[Effect]) -> Option<&Offence> {
     })
 }
 
+/// Returns true if a peer did not answer in time.
+pub(crate) fn is_silent(effects: &[Effect]) -> bool {
+    let mut effects = effects.iter();
+    effects.any(|effect| matches!(effect, Effect::Notice(Notice::Silent { .. })))
+}
+
 pub(crate) fn refusal(response: &Response) -> Option<RefusalCode> {
     match response {
         Response::Refusal(refusal) => Some(refusal.code),
