@@ -25,7 +25,7 @@ use starling_protocol::{
     UnixMillis,
 };
 
-use crate::config::{Config, ConfigError, Overrides};
+use crate::config::{CONFIG_FORMAT, Config, ConfigError, Overrides};
 use crate::small_file;
 
 /// How a public identity begins when it is written as one line.
@@ -476,8 +476,10 @@ fn file(attempted: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Home
 pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
     let mut text = String::from(
         "# Starling's configuration. Every key is shown with its default; environment variables\n\
-         # (STARLING_ and the key in capitals, dots as underscores) and flags lie over this file.\n",
+         # (STARLING_ and the key in capitals, dots as underscores) and flags lie over this file.\n\
+         \n# A file with this line must end with `[end]`: one that was cut off is refused.\n",
     );
+    text.push_str(&format!("format = {CONFIG_FORMAT}\n"));
     let mut section = "";
     for key in crate::config::KEYS {
         let (in_section, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
@@ -503,6 +505,7 @@ pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
             )),
         }
     }
+    text.push_str("\n[end]\n");
     text
 }
 

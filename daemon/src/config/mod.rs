@@ -51,6 +51,12 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The form of the file. One that says it must end with the table `end`: a file that was cut off does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<u32>,
+    /// The last table of the file; it holds nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
     /// Sharing with other sites.
     pub federation: Federation,
     /// Listening for and dialling peers.
@@ -66,6 +72,14 @@ pub struct Config {
     /// Logs.
     pub log: Log,
 }
+
+/// The end of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {}
+
+/// The form of configuration files that this build writes.
+pub(crate) const CONFIG_FORMAT: u32 = 1;
 
 /// Sharing with other sites.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -269,7 +283,8 @@ pub struct Overrides {
 impl Config {
     /// Reads a file, then lays environment variables and flags over it.
     ///
-    /// A missing file means defaults. `environment` is what `std::env::vars` gives.
+    /// A file that is missing, empty or cut off is refused: without it a site would judge by no policy, and say nothing
+    /// of that. `environment` is what `std::env::vars` gives.
     ///
     /// # Errors
     /// [`ConfigError`] with the line of a wrong key or value.
@@ -280,7 +295,12 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let text = match small_file::read_text(path, small_file::MAX_CONFIG_BYTES) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ConfigError::File {
+                    path: path.to_owned(),
+                    problem: format!("it is missing, and {PUT_BACK}"),
+                });
+            }
             Err(source) => {
                 return Err(ConfigError::Read {
                     path: path.to_owned(),
@@ -299,6 +319,7 @@ impl Config {
             file_error(format!("{line}{key}: {problem}"))
         })?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
+        check_whole(&table).map_err(&file_error)?;
         let mut settings = Vec::new();
         let known: BTreeMap<String, &Key> = KEYS.iter().map(|key| (key.variable(), key)).collect();
         for (variable, value) in environment {
@@ -448,6 +469,27 @@ impl Config {
     }
 }
 
+/// What to do about a file that is gone.
+const PUT_BACK: &str =
+    "without it nobody knows what this site was told to do: put it back, or write one (docs/operations.md has every key)";
+
+/// Refuses a file that says nothing, or that lacks the end that it says it has.
+fn check_whole(table: &toml::Table) -> Result<(), String> {
+    if table.is_empty() {
+        return Err(format!("it is empty, and {PUT_BACK}"));
+    }
+    match table.get("format").and_then(toml::Value::as_integer) {
+        None => Ok(()),
+        Some(found) if found != i64::from(CONFIG_FORMAT) => Err(format!(
+            "its format is {found}, and this build reads {CONFIG_FORMAT}"
+        )),
+        Some(_) if table.contains_key("end") => Ok(()),
+        Some(_) => Err(format!(
+            "it does not end with `[end]`, so it was cut off, and {PUT_BACK}"
+        )),
+    }
+}
+
 /// Sets one dotted key in a table.
 fn overlay(
     table: &mut toml::Table,
@@ -503,7 +545,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_that_are_documented() {
-        let config = load("", &[], &[]).unwrap();
+        let config = load("[log]\n", &[], &[]).unwrap();
         assert_eq!(config, Config::default());
         let table = toml::Table::try_from(&config).unwrap();
         for key in KEYS {
@@ -534,6 +576,28 @@ mod tests {
             (config.store, config.log, config.view, config.network),
             (defaults.store, defaults.log, defaults.view, defaults.network)
         );
+    }
+
+    #[test]
+    fn file_that_is_empty_or_cut_off_is_refused() {
+        for nothing in ["", "\n", "# [scan]\n# fail_on = \"high\"\n"] {
+            let error = load(nothing, &[("STARLING_SCAN_FAIL_ON", "high")], &[]).unwrap_err();
+            assert!(error.to_string().contains("it is empty"), "{error}");
+        }
+        let whole = "format = 1\n[scan]\nfail_on = \"high\"\n\n[log]\n[end]\n";
+        assert_eq!(load(whole, &[], &[]).unwrap().scan.fail_on.as_deref(), Some("high"));
+        for length in 0..whole.len() - 1 {
+            assert!(load(&whole[..length], &[], &[]).is_err(), "cut at {length}");
+        }
+        let error = load("format = 2\n[end]\n", &[], &[]).unwrap_err();
+        assert!(error.to_string().contains("its format is 2"), "{error}");
+        let dir = tempfile::tempdir().unwrap();
+        let error = Config::load(
+            &dir.path().join("starling.toml"),
+            std::iter::empty(),
+            &Overrides::default(),
+        );
+        assert!(error.unwrap_err().to_string().contains("it is missing"));
     }
 
     #[test]
