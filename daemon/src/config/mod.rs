@@ -470,8 +470,7 @@ impl Config {
 }
 
 /// What to do about a file that is gone.
-const PUT_BACK: &str =
-    "without it nobody knows what this site was told to do: put it back, or write one (docs/operations.md has every key)";
+const PUT_BACK: &str = "without it nobody knows what this site was told to do: put it back, or write one (docs/operations.md has every key)";
 
 /// Refuses a file that says nothing, or that lacks the end that it says it has.
 fn check_whole(table: &toml::Table) -> Result<(), String> {
@@ -585,7 +584,10 @@ mod tests {
             assert!(error.to_string().contains("it is empty"), "{error}");
         }
         let whole = "format = 1\n[scan]\nfail_on = \"high\"\n\n[log]\n[end]\n";
-        assert_eq!(load(whole, &[], &[]).unwrap().scan.fail_on.as_deref(), Some("high"));
+        assert_eq!(
+            load(whole, &[], &[]).unwrap().scan.fail_on.as_deref(),
+            Some("high")
+        );
         for length in 0..whole.len() - 1 {
             assert!(load(&whole[..length], &[], &[]).is_err(), "cut at {length}");
         }

@@ -10,6 +10,7 @@ mod lookup;
 mod mutes;
 mod opening;
 mod past;
+mod readers;
 mod scans;
 mod space;
 mod stores;

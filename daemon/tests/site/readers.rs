@@ -1,0 +1,150 @@
+//! Every call of the service beside a writer: nobody waits for ever, and no answer is of two moments.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+use starling_api::{ScanDocuments, SiteService};
+use starling_api_types::{
+    AdvisoryListQuery, AdvisoryQuery, DoctorRequest, DumpQuery, ErrorCode, ExplainQuery, ExportRequest,
+    MuteListQuery, Problem, ScanParams,
+};
+
+use crate::bench::{Bench, advisory};
+
+/// Packages, each with an advisory that every round of the writer changes.
+const PACKAGES: usize = 40;
+const ROUNDS: usize = 25;
+
+fn records(round: usize) -> Vec<Value> {
+    let record = |number| {
+        advisory(
+            &format!("R-{number}"),
+            &format!("package-{number}"),
+            &format!("2.{round}.0"),
+        )
+    };
+    (0..PACKAGES).map(record).collect()
+}
+
+fn sbom() -> ScanDocuments {
+    let component = |number| {
+        let name = format!("package-{number}");
+        json!({"type": "library", "name": name, "version": "1.0.0", "purl": format!("pkg:npm/{name}@1.0.0")})
+    };
+    let components: Vec<Value> = (0..PACKAGES).map(component).collect();
+    let sbom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": components});
+    ScanDocuments {
+        sbom: sbom.to_string().into(),
+        ..ScanDocuments::default()
+    }
+}
+
+/// The rounds that a text speaks of, by the versions that they fixed.
+fn rounds(text: &str) -> BTreeSet<usize> {
+    let ends = text.match_indices(".0\"").map(|(at, _)| &text[..at]);
+    let versions = ends.filter_map(|before| before.rsplit_once("\"2."));
+    versions.filter_map(|(_, round)| round.parse().ok()).collect()
+}
+
+/// A call that is refused because too much changed at once may be made again; anything else is an error.
+fn answered<T>(result: Result<T, Problem>) -> Option<T> {
+    match result {
+        Ok(answer) => Some(answer),
+        Err(problem) if problem.code == ErrorCode::Busy => None,
+        Err(problem) => panic!("{problem}"),
+    }
+}
+
+async fn scans(site: &dyn SiteService) -> Option<usize> {
+    let verdict = answered(site.scan(sbom(), ScanParams::default()).await)?;
+    let found = rounds(verdict.verdict.as_str());
+    assert_eq!(found.len(), 1, "a verdict is of one round: {found:?}");
+    found.first().copied()
+}
+
+/// Every call that only reads, once.
+async fn reads(site: &dyn SiteService) {
+    answered(site.health().await);
+    answered(site.status().await);
+    answered(site.sync_status().await);
+    let one = answered(site.advisory("R-7", AdvisoryQuery::default()).await);
+    if let Some(one) = one {
+        let found = rounds(&serde_json::to_string(&one).unwrap());
+        assert_eq!(found.len(), 1, "an advisory is of one round: {found:?}");
+    }
+    let page = answered(site.advisories(AdvisoryListQuery::default()).await);
+    if let Some(page) = page {
+        assert_eq!(page.advisories.len(), PACKAGES);
+    }
+    if let Some(mut dump) = answered(site.dump(DumpQuery::default()).await) {
+        while let Some(chunk) = dump.next().await {
+            if answered(chunk).is_none() {
+                break;
+            }
+        }
+    }
+    let query: ExplainQuery =
+        serde_json::from_value(json!({"purl": "pkg:npm/package-3@1.0.0", "id": "R-3"})).unwrap();
+    answered(site.explain(query).await);
+    answered(site.vex().await);
+    answered(site.sites().await);
+    answered(site.mutes(MuteListQuery::default()).await);
+    answered(site.doctor(DoctorRequest::default()).await);
+    if let Some(mut bundle) = answered(site.export_bundle(ExportRequest::default()).await) {
+        while let Some(chunk) = bundle.bytes.next().await {
+            chunk.unwrap();
+        }
+    }
+    drop(answered(site.events(None).await));
+}
+
+#[test]
+fn every_call_is_answered_beside_a_writer_and_is_of_one_moment() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    site.feed("mine", &records(0));
+    let done = AtomicBool::new(false);
+    let service: &Arc<dyn SiteService> = &site.service;
+    std::thread::scope(|threads| {
+        let reader = |what: &'static str, all: bool| {
+            let done = &done;
+            threads.spawn(move || {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                let (mut last, mut turns) = (0, 0);
+                while !done.load(Ordering::SeqCst) || turns == 0 {
+                    let turn = async {
+                        if all {
+                            reads(service.as_ref()).await;
+                            return None;
+                        }
+                        scans(service.as_ref()).await
+                    };
+                    // Far more than a turn takes: a call that waits for ever fails here, by name.
+                    let turn = runtime
+                        .block_on(async { tokio::time::timeout(Duration::from_secs(120), turn).await });
+                    let round = turn.unwrap_or_else(|_| panic!("{what} is never answered"));
+                    if let Some(round) = round {
+                        assert!(round >= last, "a scan saw round {round} after {last}");
+                        last = round;
+                    }
+                    turns += 1;
+                }
+            })
+        };
+        let readers = [reader("a scan", false), reader("a call that reads", true)];
+        for round in 1..=ROUNDS {
+            site.feed("mine", &records(round));
+            // One that begins after the import was answered sees it.
+            let seen = site.wait(scans(service.as_ref()));
+            assert!(seen.is_none_or(|seen| seen == round), "{seen:?} after {round}");
+        }
+        done.store(true, Ordering::SeqCst);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
+}
