@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError};
 use starling_api_types::{ErrorCode, Problem};
 use starling_store::engine::{Engine, HomeLock};
 use starling_store::{SharedReplica, StoreError};
 use starling_sync::{Settings, SyncEngine};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,17 @@ pub enum RunError {
     /// The network could not start.
     #[error("{0}")]
     Network(String),
+    /// A part of the daemon that runs until it is stopped ended by itself.
+    #[error(
+        "the daemon's task `{task}` ended ({how}), and without it the site would answer as if all were well: start it again; \
+         the log says what came before"
+    )]
+    TaskEnded {
+        /// Which part.
+        task: &'static str,
+        /// By what.
+        how: String,
+    },
 }
 
 impl From<Problem> for RunError {
@@ -98,6 +110,7 @@ async fn run_with(
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     crate::logging::start(&config.log);
+    let _last_lines = LastLines;
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");
 
@@ -144,6 +157,58 @@ async fn run_with(
     Ok(())
 }
 
+/// Lets what was logged be written, however the daemon ends.
+struct LastLines;
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        crate::logging::finish();
+    }
+}
+
+/// The tasks that run until the daemon stops. One that ends before, or panics, ends the daemon with a reason.
+struct Watched {
+    tell: mpsc::Sender<(&'static str, String)>,
+    told: mpsc::Receiver<(&'static str, String)>,
+}
+
+impl Watched {
+    fn new() -> Self {
+        // One place each is enough: the first that ends counts.
+        let (tell, told) = mpsc::channel(8);
+        Self { tell, told }
+    }
+
+    fn start(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let tell = self.tell.clone();
+        tokio::spawn(async move {
+            let how = match std::panic::AssertUnwindSafe(task).catch_unwind().await {
+                Ok(()) => "it came to its end".to_owned(),
+                Err(panic) => format!("it panicked: {}", panic_text(panic.as_ref())),
+            };
+            // At a stop nobody listens any more.
+            let _ = tell.try_send((name, how));
+        })
+    }
+
+    /// Waits for a task to end.
+    async fn ended(&mut self) -> (&'static str, String) {
+        match self.told.recv().await {
+            Some(ended) => ended,
+            // Never: this holds a sender itself.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it says nothing".to_owned())
+}
+
 /// What a site is opened over.
 enum Seam {
     /// The caller's engine.
@@ -183,25 +248,37 @@ impl Daemon {
         };
         self.service.open(site.clone());
         let (stop_sync, stopped) = watch::channel(false);
+        let mut watched = Watched::new();
         if self.config.federation.enabled {
             let sync = start_sync(&site, &self.config, Settings::default(), stopped)?;
-            tasks.push(tokio::spawn(sync));
+            tasks.push(watched.start("sync", sync));
         } else {
             tracing::info!("federation is off: peers are neither listened for nor dialled");
         }
         let keeping = housekeeping(site.clone(), self.config.clone(), self.stop.clone());
-        tasks.push(tokio::spawn(keeping));
-        tasks.push(tokio::spawn(keep_index(site.clone(), self.stop.clone())));
+        tasks.push(watched.start("housekeeping", keeping));
+        tasks.push(watched.start("index", keep_index(site.clone(), self.stop.clone())));
         tracing::info!(
             socket = %self.home.socket_path().display(),
             engine = site.0.store.engine().name(),
             ready_after_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
         );
-        stopping.await;
+        let ended = tokio::select! {
+            () = stopping => None,
+            ended = watched.ended() => Some(ended),
+        };
         tracing::info!("stopping");
         let _ = stop_sync.send(true);
-        Ok(Some(site))
+        match ended {
+            None => Ok(Some(site)),
+            Some((task, how)) => {
+                tracing::error!(task, how, "a task ended by itself: the daemon stops");
+                self.stop.cancel();
+                site.0.stop_cleanly();
+                Err(RunError::TaskEnded { task, how })
+            }
+        }
     }
 
     /// Opens the API's listeners and serves them.
@@ -447,6 +524,21 @@ async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn task_that_ends_or_panics_is_told_by_name() {
+        let mut watched = Watched::new();
+        let _task = watched.start("sync", async { panic!("the store is gone") });
+        let (task, how) = watched.ended().await;
+        assert_eq!((task, how.as_str()), ("sync", "it panicked: the store is gone"));
+        let _task = watched.start("index", async {});
+        assert_eq!(watched.ended().await.0, "index");
     }
 }
 
