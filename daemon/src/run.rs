@@ -171,6 +171,8 @@ impl Daemon {
         }
         let keeping = crate::upkeep::housekeeping(site.clone(), self.config.clone(), self.stop.clone());
         tasks.push(tokio::spawn(keeping));
+        let checking = crate::upkeep::check_files(site.clone(), self.config.clone(), self.stop.clone());
+        tasks.push(tokio::spawn(checking));
         tasks.push(tokio::spawn(keep_index(site.clone(), self.stop.clone())));
         tracing::info!(
             socket = %self.home.socket_path().display(),

@@ -16,6 +16,30 @@ const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How often the engine is made durable where something was committed since.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long after the start the first check of the files begins, at most: the start itself has enough to do.
+const FIRST_CHECK: Duration = Duration::from_secs(600);
+
+/// Reads every frame of log and packs now and then, so that damage is known before somebody needs what is damaged.
+pub(crate) async fn check_files(site: Site, config: Config, stop: CancellationToken) {
+    let Some(every) = config.store.check_interval() else {
+        return;
+    };
+    let mut wait = every.min(FIRST_CHECK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let (parts, stop) = (site.0.clone(), stop.clone());
+        match tokio::task::spawn_blocking(move || parts.check_files(&stop)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "reading all of log and packs"),
+            Err(panic) => tracing::error!(%panic, "reading all of log and packs"),
+        }
+        wait = every;
+    }
+}
+
 /// Renews heads before they expire, and drops superseded bodies now and then.
 pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
     let validity = Duration::from_secs(config.federation.head_validity_seconds);

@@ -185,6 +185,7 @@ impl SiteService for FakeSite {
                 engine_bytes: sizes(1).engine_bytes,
                 schema: 1,
                 known_back_to: None,
+                check: None,
             },
         })
     }

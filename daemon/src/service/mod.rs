@@ -11,6 +11,7 @@ mod bundle_export;
 mod bundle_import;
 mod bundle_info;
 mod bundle_plan;
+mod check;
 mod compact;
 mod doctor;
 mod events;
@@ -93,6 +94,8 @@ pub(crate) struct SiteParts {
     pub(crate) past_places: Arc<Gate>,
     /// Answers by the past that take a file are made one at a time.
     pub(crate) pasts: Mutex<()>,
+    /// What the last check of every frame found.
+    pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
 }
 
 impl Site {
@@ -202,6 +205,7 @@ impl Site {
             imports: Mutex::new(()),
             past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
+            last_check: Mutex::default(),
         };
         parts.drop_mark_of_other_rows();
         Ok(Self(Arc::new(parts)))

@@ -1,12 +1,15 @@
 //! The doctor: checks every invariant of the store, names what is damaged, rebuilds what is derived.
 
 pub(crate) mod compact;
+mod files;
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
 use starling_protocol::{ClaimKey, ClaimNumber, ContentHash, Delta, LogTip, SourceState, Succession};
 use starling_view::{MemoryRows, Table};
+
+pub use self::files::{FilesCheck, LOG_CHECK, PACKS_CHECK};
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
@@ -15,9 +18,7 @@ use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::journal::apply::{apply_position, ask_for_rebuild};
-use crate::journal::replay::given_up;
 use crate::log::LogPosition;
-use crate::packs::{PackNumber, PackPosition};
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, claim_key, meta, split_claim_key};
 use crate::site::open::begin_rows;
@@ -27,9 +28,6 @@ use crate::view::rows::{Ports, tree_of};
 
 /// Damaged things named per check; more are only counted.
 const NAMED: usize = 20;
-
-/// Name of the check of the site's log, whose damage only an opening past it gives up.
-pub const LOG_CHECK: &str = "every frame of the log is whole and in its place";
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +89,11 @@ impl Diagnosis {
     }
 }
 
+/// Keeps no check waiting.
+fn at_once(_: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 /// What a doctor does about what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Treatment {
@@ -145,7 +148,7 @@ impl SiteStore {
         }
         let examine = |state: &mut State| {
             let mut diagnosis = Diagnosis::default();
-            let frames = self.check_log_frames()?;
+            let frames = self.check_log_frames(&mut at_once)?;
             // Rows that are sound are not given for a log that is not.
             let rebuild = rebuild && frames.ok();
             diagnosis.checks.push(frames);
@@ -229,49 +232,6 @@ impl SiteStore {
             Err(error) => check.fail(error.to_string()),
         }
         Ok(check)
-    }
-
-    /// Every frame of the log has its hash, and every group follows the one before it.
-    fn check_log_frames(&self) -> Result<Check, StoreError> {
-        let mut check = Check::new(LOG_CHECK);
-        let given_up = given_up(self.journal.log())?;
-        let mut passed = 0;
-        let report = self.journal.log().check(&mut |damage| {
-            if given_up.contains(&(damage.segment, damage.from, damage.to)) {
-                passed += 1;
-            } else {
-                check.fail(damage.to_string());
-            }
-        })?;
-        check.examined = report.frames;
-        if passed > 0 {
-            check.remark = Some(format!("{passed} damaged stretches were given up earlier"));
-        }
-        Ok(check)
-    }
-
-    /// Returns true if every frame of the log is whole, or was given up.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the log.
-    pub fn log_is_whole(&self) -> Result<bool, StoreError> {
-        let given_up = given_up(self.journal.log())?;
-        let mut whole = true;
-        self.journal.log().check(&mut |damage| {
-            whole &= given_up.contains(&(damage.segment, damage.from, damage.to));
-        })?;
-        Ok(whole)
-    }
-
-    /// Every frame of the packs has its hash.
-    fn check_packs(&self) -> Result<(Check, Vec<PackNumber>), StoreError> {
-        let mut check = Check::new("every frame of the packs is whole and in its place");
-        let scan = self.bodies.packs().scan(PackPosition::START, &mut |_, _| {})?;
-        check.examined = scan.bodies;
-        for damage in &scan.damage {
-            check.fail(damage.to_string());
-        }
-        Ok((check, scan.damage.iter().map(|damage| damage.pack).collect()))
     }
 
     /// Derives every row again from the log, in place.
