@@ -85,7 +85,7 @@ impl HomeStore<'_> {
                     .map(|store| store.keep(lock, None))
             }
             Err(error) => Err(error),
-            Ok((store, swap)) => Ok(store.keep(lock, Some(swap))),
+            Ok((store, swap)) => Ok(store.keep(lock, Some((swap, self.engine_options())))),
         }
     }
 
@@ -259,7 +259,7 @@ impl HomeStore<'_> {
 
 impl SiteStore {
     /// Holds the home's lock as long as the store, and the engine that can be swapped.
-    fn keep(mut self, lock: HomeLock, swap: Option<Arc<SwapEngine>>) -> Self {
+    fn keep(mut self, lock: HomeLock, swap: Option<(Arc<SwapEngine>, EngineOptions)>) -> Self {
         self.swap = swap;
         self.lock = Some(lock);
         self
@@ -292,13 +292,12 @@ impl SiteStore {
     /// # Errors
     /// Of the engine, which goes on with its files then.
     pub fn compact_engine(&self) -> Result<Option<engine::Compaction>, StoreError> {
-        let (Some(swap), Some(lock)) = (&self.swap, &self.lock) else {
+        let (Some((swap, options)), Some(lock)) = (&self.swap, &self.lock) else {
             return Ok(None);
         };
         let folder = lock.home().join(ENGINE_FOLDER);
-        let options = EngineOptions::default().with_reserve(ENGINE_RESERVE);
         let compaction = match swap.compact()? {
-            engine::Compaction::NotSupported => engine::compact_beside(&folder, swap, &options)?,
+            engine::Compaction::NotSupported => engine::compact_beside(&folder, swap, options)?,
             done => done,
         };
         Ok(Some(compaction))
@@ -342,4 +341,49 @@ pub fn discard_unfinished(home: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::{SigningKey, UnixMillis};
+    use starling_view::{Settings, ViewPolicy};
+
+    use super::*;
+
+    /// The chain of a site, and a store in a home that is opened with an engine and a cache of 5 MiB.
+    fn open(home: &Path, engine: EngineKind, is_new: bool) -> Result<SiteStore, StoreError> {
+        let (root, key) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let chain = CertificateChain::genesis("a".parse().unwrap(), &root, &key, UnixMillis::EPOCH);
+        let home = HomeStore {
+            home,
+            engine,
+            cache: ByteCount::mebibytes(5),
+            is_new,
+            past_damage: false,
+            random_id: Arc::new(|| [7; 16]),
+            on_step: &|_| {},
+            progress: &|_| {},
+        };
+        let options = SiteOptions {
+            settings: &|_| Settings {
+                policy: ViewPolicy::default().compile(chain.site()),
+                decisions: Default::default(),
+                normalise_name: |_, name| name.to_owned(),
+            },
+            compression_level: 3,
+            max_delta_claims: 1_024,
+            clock: Arc::new(|| UnixMillis::EPOCH),
+        };
+        home.open(&chain, &options)
+    }
+
+    #[test]
+    fn compacted_engine_keeps_the_configured_cache() {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path(), EngineKind::Sled, true).unwrap();
+        let (_, options) = store.swap.as_ref().unwrap();
+        assert_eq!(options.cache, ByteCount::mebibytes(5));
+        let compacted = store.compact_engine().unwrap();
+        assert!(matches!(compacted, Some(engine::Compaction::Done { .. })), "{compacted:?}");
+    }
 }

@@ -34,7 +34,7 @@ use self::bodies::BodyStore;
 use self::guard::{Published, StateWriter};
 use self::state::State;
 use crate::documents::KeptMutes;
-use crate::engine::{ByteCount, Engine, HomeLock, SwapEngine, VersionedEngine};
+use crate::engine::{ByteCount, Engine, EngineOptions, HomeLock, SwapEngine, VersionedEngine};
 use crate::error::StoreError;
 use crate::journal::Journal;
 use crate::log::LogPosition;
@@ -66,8 +66,8 @@ pub struct SiteStore {
     pub(crate) max_delta_claims: usize,
     /// The log has stretches that were given up: a replay goes past them.
     pub(crate) past_damage: bool,
-    /// The engine's files, where they can be swapped.
-    pub(crate) swap: Option<Arc<SwapEngine>>,
+    /// The engine's files, where they can be swapped, and how they are opened.
+    pub(crate) swap: Option<(Arc<SwapEngine>, EngineOptions)>,
     /// Last, so that it is dropped after everything is closed.
     pub(crate) lock: Option<HomeLock>,
 }
