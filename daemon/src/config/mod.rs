@@ -605,7 +605,10 @@ mod tests {
         assert_eq!(interval(""), hours(24));
         assert_eq!(interval("[store]\ncheck_interval = \"6h\"\n"), hours(6));
         for never in ["0", "0s", "0d"] {
-            assert_eq!(interval(&format!("[store]\ncheck_interval = \"{never}\"\n")), None);
+            assert_eq!(
+                interval(&format!("[store]\ncheck_interval = \"{never}\"\n")),
+                None
+            );
         }
     }
 

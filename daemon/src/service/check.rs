@@ -80,8 +80,7 @@ impl SiteParts {
 }
 
 /// What to do about damage of the packs.
-const PACKS_ADVICE: &str =
-    "run `starling doctor --repair`: it drops what is damaged, and peers, bundles or the next import bring it again";
+const PACKS_ADVICE: &str = "run `starling doctor --repair`: it drops what is damaged, and peers, bundles or the next import bring it again";
 
 /// Keeps reading to a rate.
 struct Pace {

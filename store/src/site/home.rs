@@ -384,6 +384,9 @@ mod tests {
         let (_, options) = store.swap.as_ref().unwrap();
         assert_eq!(options.cache, ByteCount::mebibytes(5));
         let compacted = store.compact_engine().unwrap();
-        assert!(matches!(compacted, Some(engine::Compaction::Done { .. })), "{compacted:?}");
+        assert!(
+            matches!(compacted, Some(engine::Compaction::Done { .. })),
+            "{compacted:?}"
+        );
     }
 }
