@@ -52,11 +52,11 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
         let site = Site::open(home.clone(), config.clone(), None)?;
         let size = size(&site)?;
         stop(&site);
+        // The configuration is the switch: an engine of another kind is set aside and built from the log by the next
+        // start, whether this command comes to its end or not.
+        set_engine(&home, to)?;
         size
     };
-    // The configuration is the switch: an engine of another kind is set aside and built from the log by the next
-    // start, whether this command comes to its end or not.
-    set_engine(&home, to)?;
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;

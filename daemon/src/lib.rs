@@ -23,6 +23,7 @@ mod run;
 mod service;
 mod small_file;
 mod sync_task;
+mod unfinished;
 mod upkeep;
 mod vex_kept;
 

@@ -142,8 +142,11 @@ impl Ready {
             return Ok(());
         }
         let new = path.with_extension("new");
-        std::fs::write(&new, &bytes)?;
-        std::fs::rename(&new, path)
+        let written = std::fs::write(&new, &bytes).and_then(|()| std::fs::rename(&new, path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&new);
+        }
+        written
     }
 
     /// Removes the mark, if that is possible.
@@ -196,6 +199,15 @@ mod tests {
         ready.write(&state()).unwrap();
         assert_eq!(ready.read(), None);
         ready.remove();
+    }
+
+    #[test]
+    fn mark_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder of its name is in the way.
+        std::fs::create_dir_all(folder.path().join(READY_FILE).join("full")).unwrap();
+        Ready::in_home(folder.path()).write(&state()).unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

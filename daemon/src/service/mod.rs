@@ -134,6 +134,9 @@ impl Site {
         how: OpenAs,
         news: &OpeningNews,
     ) -> Result<Self, Problem> {
+        if how != OpenAs::New {
+            crate::unfinished::clear(home.path());
+        }
         Self::assemble(home, config, started, |home, config, options| {
             let on_step = |step: &OpeningStep| news.step(step);
             let progress = |progress: ReplayProgress| news.progress(progress);
