@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
 pub use self::home::{HomeStore, OpeningStep, discard_unfinished, log_ends_at};
-pub use self::open::{Salvaged, StoreParts};
+pub use self::open::{EngineWitness, Salvaged, StoreParts};
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;

@@ -15,7 +15,7 @@ use crate::engine::{Batch, Engine, Tree, VersionedEngine};
 use crate::error::StoreError;
 use crate::journal::replay::{OnProgress, Skipped, given_up};
 use crate::journal::{Entry, Journal};
-use crate::log::{JournalId, Log, LogAccess, LogOptions, LogPosition, Recovery};
+use crate::log::{JournalId, Known, Log, LogAccess, LogOptions, LogPosition, Recovery};
 use crate::packs::{PackAccess, PackOptions, Packs};
 use crate::rows::{damaged, meta};
 use crate::trust::ListedSite;
@@ -47,10 +47,35 @@ pub struct StoreParts<'a> {
     pub past_damage: bool,
     /// What an engine that is given up knew.
     pub salvaged: Option<Salvaged>,
+    /// How far an engine that is given up followed the log.
+    pub witness: Option<EngineWitness>,
     /// Randomness for the ids of files.
     pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     /// Called while the log is replayed.
     pub progress: OnProgress<'a>,
+}
+
+/// How far an engine followed a log: all of that was durable once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineWitness {
+    journal: JournalId,
+    position: LogPosition,
+}
+
+impl EngineWitness {
+    /// Reads it; `None` where the engine does not tell.
+    pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
+        let rows = EngineRows::read(engine, site).ok()??;
+        Some(Self {
+            journal: JournalId(rows.journal),
+            position: rows.position,
+        })
+    }
+
+    /// Of two, the one that followed its log further.
+    pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        one.into_iter().chain(other).max_by_key(|known| known.position)
+    }
 }
 
 /// What an engine that followed the log knew: how far this site's own logs went, and whom the site trusts.
@@ -424,8 +449,12 @@ fn open_log(
             None,
         ));
     }
-    let from = found.map(|found| found.position);
-    let (log, recovery) = Log::open_with(parts.disk.clone(), LOG_FOLDER, from, parts.access, LOG_OPTIONS)?;
+    let known = Known {
+        from: found.map(|found| found.position),
+        witness: parts.witness.map(|known| (known.journal, known.position)),
+    };
+    let (log, recovery) =
+        Log::open_knowing(parts.disk.clone(), LOG_FOLDER, known, parts.access, LOG_OPTIONS)?;
     Ok((log, Some(recovery)))
 }
 
