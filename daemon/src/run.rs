@@ -115,7 +115,7 @@ async fn run_with(
     if let Some(site) = ran? {
         let parts = site.0.clone();
         let _ = tokio::task::spawn_blocking(move || {
-            parts.leave_ready();
+            parts.keep_ready();
             parts.stop_cleanly();
         })
         .await;
@@ -262,7 +262,9 @@ async fn keep_index(site: Site, stop: CancellationToken) {
         let parts = site.0.clone();
         let started = Instant::now();
         let mut making = tokio::task::spawn_blocking(move || {
-            parts.indexes.refresh(&parts).map_err(|error| error_chain(&error))
+            let refreshed = parts.indexes.refresh(&parts).map_err(|error| error_chain(&error));
+            parts.keep_ready();
+            refreshed
         });
         let refreshed = tokio::select! {
             refreshed = &mut making => refreshed,

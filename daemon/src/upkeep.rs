@@ -63,6 +63,8 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
             _ = checkpoint.tick() => {
                 calm.look(Instant::now(), site.0.store.position());
                 let done = work(&site, "making the engine durable: a start after a crash replays more", |parts| {
+                    // Heads, the ledger and what peers hold move the log's end and leave the index as it is.
+                    parts.keep_ready();
                     parts.store.checkpoint_if_due().map_err(|error| error_chain(&error))
                 });
                 done.await;

@@ -378,14 +378,18 @@ impl SiteParts {
         }
     }
 
-    /// Marks the index as ready if there is one of what the site knows now: a daemon's last act.
-    pub(crate) fn leave_ready(&self) {
-        let stamp = self
-            .store
-            .view()
-            .ok()
-            .map(|reader| crate::match_index::stamp_of(&reader));
-        if let Some(stamp) = stamp.filter(|stamp| self.indexes.find(stamp).is_some())
+    /// Marks the index as ready if there is one of what the site knows now, unless it is marked so: whenever the log
+    /// may have gone on, so that a kill at any moment finds a mark that is current, and as a daemon's last act.
+    pub(crate) fn keep_ready(&self) {
+        let Ok(reader) = self.store.view() else {
+            return;
+        };
+        let (position, stamp) = (reader.position(), crate::match_index::stamp_of(&reader));
+        drop(reader);
+        if self.store.is_read_only() || self.indexes.ready().is_of(&position, &stamp) {
+            return;
+        }
+        if self.indexes.find(&stamp).is_some()
             && let Err(problem) = self.mark_ready(stamp)
         {
             tracing::warn!(%problem, "marking the match index as ready");
