@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use starling_protocol::CertificateChain;
 
-use super::open::{EngineWitness, LOG_FOLDER, Salvaged, StoreParts};
+use super::engine_rows::{EngineWitness, Salvaged};
+use super::open::{LOG_FOLDER, StoreParts};
 use super::{SiteOptions, SiteStore};
 use crate::disk::{Disk, FolderDisk};
 use crate::engine::{

@@ -6,9 +6,11 @@
 //! again after any write that failed.
 
 pub(crate) mod bodies;
+pub(crate) mod engine_rows;
 pub(crate) mod guard;
 pub(crate) mod home;
 pub(crate) mod open;
+pub(crate) mod past_damage;
 pub(crate) mod query;
 pub(crate) mod rehearsal;
 pub(crate) mod replica;
@@ -24,8 +26,9 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
+pub use self::engine_rows::{EngineWitness, Salvaged};
 pub use self::home::{HomeStore, OpeningStep, discard_unfinished, log_ends_at};
-pub use self::open::{EngineWitness, Salvaged, StoreParts};
+pub use self::open::StoreParts;
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
