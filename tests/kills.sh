@@ -3,7 +3,7 @@
 #
 #   tests/kills.sh                       100 rounds on each engine
 #   tests/kills.sh 400 sled 7            on one engine, with the seed of an earlier run
-#   tests/kills.sh --seconds 60          as many rounds as a minute has, on each engine, for a gate
+#   tests/kills.sh --seconds 30          as many rounds as that time has, on each engine: what the gate does
 #   tests/kills.sh --seconds 60 redb     on one
 #
 # STARLING_TEST_PROGRAM names another `starling` to check than the one that is built here.

@@ -50,31 +50,37 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
     };
     let size_before = {
         let site = Site::open(home.clone(), config.clone(), None)?;
+        if site.0.store.is_read_only() {
+            return Err(disk_full("the disk is full, and the site opens read-only").hint(
+                "free some space, some more than the engine takes in `starling status`, and try again; nothing was changed",
+            ));
+        }
         let size = size(&site)?;
         stop(&site);
+        // The configuration is the switch: an engine of another kind is set aside and built from the log by the next
+        // start, whether this command comes to its end or not.
+        set_engine(&home, to).map_err(|problem| match problem.code {
+            ErrorCode::DiskFull => disk_full("the disk is full, and the configuration cannot be written").hint(
+                "free some space, some more than the engine takes in `starling status`, and try again; nothing was changed",
+            ),
+            _ => problem,
+        })?;
         size
     };
-    // The configuration is the switch: an engine of another kind is set aside and built from the log by the next
-    // start, whether this command comes to its end or not.
-    set_engine(&home, to)?;
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
     let site = match Site::open(home.clone(), config, None) {
-        Ok(site) => site,
-        Err(problem) => {
+        Ok(site) if !site.0.store.is_read_only() => site,
+        Err(problem) if problem.code != ErrorCode::DiskFull => {
             set_engine(&home, from)?;
             return Err(problem);
         }
+        without_room => {
+            drop(without_room);
+            return Err(go_back(&home, from, to));
+        }
     };
-    if site.0.store.is_read_only() {
-        set_engine(&home, from)?;
-        return Err(Problem::new(
-            ErrorCode::DiskFull,
-            "converting a store: the disk has no room for the new engine",
-        )
-        .hint("free some space and start starling again: the engine is rebuilt from the log"));
-    }
     let size_after = size(&site)?;
     let entries = site.0.store.log_frames();
     stop(&site);
@@ -85,6 +91,24 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
         size_before_bytes: size_before.total().0,
         size_after_bytes: size_after.total().0,
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+fn disk_full(what: &str) -> Problem {
+    Problem::new(ErrorCode::DiskFull, format!("converting a store: {what}"))
+}
+
+/// Names the old engine in the configuration again, because the disk has no room for the new one. Gives what to tell.
+fn go_back(home: &Home, from: EngineKind, to: EngineKind) -> Problem {
+    let problem = disk_full(&format!("the disk has no room for a {to} engine"));
+    problem.hint(match set_engine(home, from) {
+        Ok(()) => format!(
+            "free some space, some more than the engine takes in `starling status`, and try again; the site stays on \
+             {from}, which the next command with room rebuilds from the log"
+        ),
+        Err(_) => format!(
+            "free some space; the configuration names {to}, and the next command with room builds it from the log"
+        ),
     })
 }
 
@@ -119,4 +143,33 @@ fn set_engine(home: &Home, engine: EngineKind) -> Result<(), Problem> {
         None => lines.extend([String::new(), "[store]".to_owned(), set]),
     }
     crate::home::write_config(&path, &(lines.join("\n") + "\n")).map_err(|error| home_problem(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversion_without_room_goes_back_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = crate::init_site(folder.path(), &"a".parse().unwrap(), "sled").unwrap();
+        set_engine(&home, EngineKind::Redb).unwrap();
+        let problem = go_back(&home, EngineKind::Sled, EngineKind::Redb);
+        assert_eq!(problem.code, ErrorCode::DiskFull);
+        assert!(problem.detail.contains("no room for a redb engine"), "{problem}");
+        assert!(problem.hint.clone().unwrap().contains("stays on sled"));
+        let config = home.config(&Overrides::default()).unwrap();
+        assert_eq!(config.store.engine, "sled");
+        // If not even that has room, the next start builds the new one.
+        std::fs::remove_file(home.config_path()).unwrap();
+        std::fs::create_dir(home.config_path()).unwrap();
+        let problem = go_back(&home, EngineKind::Sled, EngineKind::Redb);
+        assert!(
+            problem
+                .hint
+                .clone()
+                .unwrap()
+                .contains("the configuration names redb")
+        );
+    }
 }

@@ -449,7 +449,12 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), 
             None => Ok(()),
         }
     };
-    write().map_err(file("writing", path))
+    write()
+        .inspect_err(|_| {
+            // A full disk would keep it, empty.
+            let _ = fs::remove_file(&temporary);
+        })
+        .map_err(file("writing", path))
 }
 
 /// Writes the configuration file whole or not at all.
@@ -542,6 +547,16 @@ mod tests {
                 .permissions(),
         );
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn file_that_cannot_be_written_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.chain");
+        // A folder of its name is in the way.
+        fs::create_dir_all(path.join("full")).unwrap();
+        write_durably(&path, b"chain", 0o600).unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod run;
 mod service;
 mod small_file;
 mod sync_task;
+mod unfinished;
+mod upkeep;
 mod vex_kept;
 
 pub use cold::scan_cold;

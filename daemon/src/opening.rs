@@ -158,6 +158,7 @@ pub(crate) fn parts_over<'a>(
         is_new: !is_made,
         past_damage: false,
         salvaged: None,
+        witness: None,
         random_id: Arc::new(random_id),
         progress,
     })

@@ -23,8 +23,12 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
-    let lanes = resume_at(&Site::open(home.clone(), config.clone(), None)?)?;
-    home.rotate(lanes, now()).map_err(|error| home_problem(&error))?;
+    {
+        // Kept until the files are written: nobody else has the folder meanwhile.
+        let site = Site::open(home.clone(), config.clone(), None)?;
+        let lanes = resume_at(&site)?;
+        home.rotate(lanes, now()).map_err(|error| home_problem(&error))?;
+    }
     // Opening teaches the store the new chain; signing shows peers that the new key speaks for the site.
     let site = Site::open(home.clone(), config, None)?;
     site.0

@@ -25,17 +25,11 @@ use crate::service::{OpeningSite, Site, store_problem, take_lock};
 use crate::small_file;
 use crate::sync_task::{Dials, SyncTask};
 
-/// How often heads are signed anew, as a share of their validity.
-const RENEWALS_PER_VALIDITY: u32 = 4;
 /// How long the site knows the same before its match index is made again: changes come in bursts, and an index
 /// that is behind before it is done has only slowed them down.
 const INDEX_CALM: Duration = Duration::from_secs(3);
 /// How long a site that learns without a pause waits for one.
 const INDEX_PATIENCE: Duration = Duration::from_secs(60);
-/// How often what is too old or too much of the past is forgotten, with the bodies that nothing names any more.
-const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
-/// How often the engine is made durable where something was committed since.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long tasks and calls get to end at a stop; with the time to leave the store in order, less than the 5 seconds
 /// after which a stop is one by force in many places.
@@ -143,7 +137,7 @@ async fn run_with(
     if let Some(site) = ran? {
         let parts = site.0.clone();
         let leave = tokio::task::spawn_blocking(move || {
-            parts.leave_ready();
+            parts.keep_ready();
             parts.stop_cleanly();
         });
         // An import may hold the store: the next start replays the end of the log then.
@@ -255,8 +249,10 @@ impl Daemon {
         } else {
             tracing::info!("federation is off: peers are neither listened for nor dialled");
         }
-        let keeping = housekeeping(site.clone(), self.config.clone(), self.stop.clone());
+        let keeping = crate::upkeep::housekeeping(site.clone(), self.config.clone(), self.stop.clone());
         tasks.push(watched.start("housekeeping", keeping));
+        let checking = crate::upkeep::check_files(site.clone(), self.config.clone(), self.stop.clone());
+        tasks.push(watched.start("check", checking));
         tasks.push(watched.start("index", keep_index(site.clone(), self.stop.clone())));
         tracing::info!(
             socket = %self.home.socket_path().display(),
@@ -357,7 +353,9 @@ async fn keep_index(site: Site, stop: CancellationToken) {
         let parts = site.0.clone();
         let started = Instant::now();
         let mut making = tokio::task::spawn_blocking(move || {
-            parts.indexes.refresh(&parts).map_err(|error| error_chain(&error))
+            let refreshed = parts.indexes.refresh(&parts).map_err(|error| error_chain(&error));
+            parts.keep_ready();
+            refreshed
         });
         let refreshed = tokio::select! {
             refreshed = &mut making => refreshed,
@@ -469,62 +467,6 @@ fn start_sync(
         held,
     };
     Ok(task.run(stopped))
-}
-
-/// Renews heads before they expire, and drops superseded bodies now and then.
-async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
-    let validity = Duration::from_secs(config.federation.head_validity_seconds);
-    let mut renew = tokio::time::interval(validity / RENEWALS_PER_VALIDITY);
-    let mut collect = tokio::time::interval(COLLECT_INTERVAL);
-    let mut checkpoint = tokio::time::interval(CHECKPOINT_INTERVAL);
-    let mut engine_size = 0;
-    // The first ticks come at once; heads were just signed, and collecting can wait.
-    renew.tick().await;
-    collect.tick().await;
-    let retention = config.store.retention();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = checkpoint.tick() => {
-                let parts = site.0.clone();
-                match tokio::task::spawn_blocking(move || parts.store.checkpoint_if_due()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(error = %error_chain(&error), "making the engine durable: a start after a crash replays more"),
-                    Err(panic) => tracing::error!(%panic, "making the engine durable"),
-                }
-            }
-            _ = renew.tick() => {
-                let parts = site.0.clone();
-                let signed = tokio::task::spawn_blocking(move || parts.sign_heads()).await;
-                match signed {
-                    Ok(Ok(())) => site.0.local.send_modify(|count| *count += 1),
-                    Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "signing the site's heads"),
-                    Err(panic) => tracing::error!(%panic, "signing the site's heads"),
-                }
-            }
-            _ = collect.tick() => {
-                let parts = site.0.clone();
-                let collect = move || {
-                    // An import writes bodies before the claims that name them: never collect beside one.
-                    let _no_import = parts.imports.lock();
-                    let collected = parts.store.drop_superseded(&retention)?;
-                    parts.store.compact_bodies()?;
-                    Ok::<_, StoreError>(collected)
-                };
-                match tokio::task::spawn_blocking(collect).await {
-                    Ok(Ok(collected)) => tracing::info!(live = collected.live, past = collected.past, dropped = collected.dropped, "dropped superseded bodies"),
-                    Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "dropping superseded bodies"),
-                    Err(panic) => tracing::error!(%panic, "dropping superseded bodies"),
-                }
-                let parts = site.0.clone();
-                match tokio::task::spawn_blocking(move || parts.compact_engine_if_grown(engine_size)).await {
-                    Ok(Ok(size)) => engine_size = size,
-                    Ok(Err(problem)) => tracing::error!(%problem, "rebuilding the engine beside itself"),
-                    Err(panic) => tracing::error!(%panic, "rebuilding the engine beside itself"),
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

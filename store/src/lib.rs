@@ -36,7 +36,7 @@ mod view;
 pub use self::activity::{EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin};
 pub use self::deltas::{Authored, DeltaRun, LogOverview};
 pub use self::doctor::compact::CompactedBodies;
-pub use self::doctor::{Check, Diagnosis, LOG_CHECK};
+pub use self::doctor::{Check, Diagnosis, FilesCheck, LOG_CHECK, PACKS_CHECK};
 pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
 pub use self::feed::{FeedPlan, FeedRow, FoundRecord};
@@ -44,8 +44,8 @@ pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNum
 pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};
 pub use self::site::{
-    Clock, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions, SiteStore, SourceOverview,
-    StoreParts, StoreSize, discard_unfinished, log_ends_at,
+    Clock, EngineWitness, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions, SiteStore,
+    SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,
 };
 pub use self::trust::{AllowedSources, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

@@ -28,6 +28,8 @@ const HASH_HEADER: &str = "starling-bundle-hash";
 const DELTAS_HEADER: &str = "starling-bundle-deltas";
 const CLAIMS_HEADER: &str = "starling-bundle-claims";
 const BODIES_HEADER: &str = "starling-bundle-bodies";
+/// One header for each warning.
+const WARNING_HEADER: &str = "starling-bundle-warning";
 
 /// Imports a bundle.
 ///
@@ -166,6 +168,16 @@ fn write_summary(summary: &ExportSummary, headers: &mut HeaderMap) {
     if let Some(size) = summary.size_bytes {
         headers.insert(CONTENT_LENGTH, size.into());
     }
+    for warning in &summary.warnings {
+        // A header holds visible ASCII.
+        let plain: String = warning
+            .chars()
+            .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
+            .collect();
+        if let Ok(warning) = HeaderValue::from_str(&plain) {
+            headers.append(WARNING_HEADER, warning);
+        }
+    }
 }
 
 /// The summary in an export's headers; `None` when they are not there or not readable.
@@ -177,5 +189,38 @@ pub fn read_summary(headers: &HeaderMap) -> Option<ExportSummary> {
         claims: text(CLAIMS_HEADER)?.parse().ok()?,
         bodies: text(BODIES_HEADER)?.parse().ok()?,
         size_bytes: text(CONTENT_LENGTH.as_str()).and_then(|size| size.parse().ok()),
+        warnings: headers
+            .get_all(WARNING_HEADER)
+            .iter()
+            .filter_map(|warning| warning.to_str().ok().map(str::to_owned))
+            .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_api_types::BundleHash;
+
+    use super::*;
+
+    #[test]
+    fn summary_is_read_from_headers_as_written() {
+        let summary = ExportSummary {
+            bundle_hash: BundleHash::from_bytes([5; 32]),
+            deltas: 1,
+            claims: 2,
+            bodies: 3,
+            size_bytes: Some(4),
+            warnings: vec!["no room".to_owned(), "writing /caf\u{e9}\n".to_owned()],
+        };
+        let mut headers = HeaderMap::new();
+        write_summary(&summary, &mut headers);
+        let read = read_summary(&headers).unwrap();
+        assert_eq!(read.warnings, ["no room", "writing /caf??"]);
+        let summary = ExportSummary {
+            warnings: read.warnings.clone(),
+            ..summary
+        };
+        assert_eq!(read, summary);
+    }
 }

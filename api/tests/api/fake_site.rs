@@ -185,6 +185,7 @@ impl SiteService for FakeSite {
                 engine_bytes: sizes(1).engine_bytes,
                 schema: 1,
                 known_back_to: None,
+                check: None,
             },
         })
     }
@@ -388,6 +389,7 @@ impl SiteService for FakeSite {
                 claims: 2,
                 bodies: 3,
                 size_bytes: Some(4),
+                warnings: Vec::new(),
             },
             bytes: Box::pin(futures::stream::once(async { Ok(Bytes::from_static(b"zstd")) })),
         })

@@ -112,6 +112,9 @@ pub struct ExportSummary {
     pub bodies: u64,
     /// Its size, where it is known ahead.
     pub size_bytes: Option<u64>,
+    /// What could not be done beside it, such as noting the export on a full disk. The bundle is whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What settles it where two authors say different things of one record.

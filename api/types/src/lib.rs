@@ -60,7 +60,8 @@ pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
 pub use status::{
-    FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, Status, StoreStatus,
+    FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, Status, StoreCheck,
+    StoreStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

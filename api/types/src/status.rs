@@ -197,4 +197,23 @@ pub struct StoreStatus {
     /// The oldest moment whose knowledge `as_of` can ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_back_to: Option<Timestamp>,
+    /// The last check of every frame of log and packs since the daemon started; absent before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<StoreCheck>,
+}
+
+/// What a check of every frame of log and packs found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoreCheck {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Frames of the log and record bodies in the packs that were read.
+    pub frames: u64,
+    /// How many places are damaged.
+    pub wrong: u64,
+    /// Which ones, by name: the first 20 of the log and of the packs.
+    pub damaged: Vec<String>,
+    /// What to do about it; absent if nothing is damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }

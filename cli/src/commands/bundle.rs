@@ -152,6 +152,9 @@ impl Export {
         let mut summary = bundle.summary;
         summary.size_bytes = Some(write_stream(&self.output, bundle.bytes).await?);
         drop(step);
+        for warning in &summary.warnings {
+            note(&format!("warning: {warning}"));
+        }
         let exported = Exported {
             output: self.output,
             summary,

@@ -1,9 +1,9 @@
 //! The site itself: status, identity, keys.
 
-use starling_api_types::{InitReport, KeyList, Position, PublicIdentity, Status};
+use starling_api_types::{InitReport, KeyList, Position, PublicIdentity, Status, StoreCheck};
 
 use super::table::Table;
-use super::{Lines, count, list, or_dash, section, size};
+use super::{Lines, count, list, or_dash, plain, section, size};
 
 /// `starling status`
 pub(crate) fn status(status: &Status) -> String {
@@ -34,8 +34,17 @@ pub(crate) fn status(status: &Status) -> String {
             ),
         )
         .add("known back to", or_dash(store.known_back_to))
+        .add("checked", checked(store.check.as_ref()))
         .add("listening", list(&status.listen))
         .to_string();
+    if let Some(check) = &store.check {
+        for what in &check.damaged {
+            text.push_str(&format!("  damaged: {}\n", plain(what)));
+        }
+        if let Some(advice) = &check.advice {
+            text.push_str(&format!("  {}\n", plain(advice)));
+        }
+    }
 
     let mut peers = Table::new(["PEER", "CONNECTED", "ADDRESS", "LAST SEEN", "LAST ERROR"]);
     for peer in &status.peers {
@@ -61,6 +70,18 @@ pub(crate) fn status(status: &Status) -> String {
     }
     section(&mut text, "Feeds", &feeds);
     text
+}
+
+/// The last check of every frame of log and packs.
+fn checked(check: Option<&StoreCheck>) -> String {
+    let Some(check) = check else {
+        return "not since the start".to_owned();
+    };
+    let found = match check.wrong {
+        0 => "nothing damaged".to_owned(),
+        wrong => format!("{} DAMAGED", count(wrong)),
+    };
+    format!("{}, {} frames: {found}", check.at, count(check.frames))
 }
 
 /// Positions per author and lane.

@@ -120,6 +120,16 @@ pub const KEYS: &[Key] = &[
         "Most bytes that what was replaced may take; the oldest goes first.",
     ),
     key(
+        "store.check_interval",
+        "\"1d\"",
+        "How often the daemon reads all of log and packs to find damage: a span such as 12h or 1d; 0 for never.",
+    ),
+    key(
+        "store.check_rate",
+        "\"8MiB\"",
+        "Most bytes that it reads for that in a second, 16KiB or more.",
+    ),
+    key(
         "view.conflict_strategy",
         "\"prefer_newest\"",
         "What settles a disagreement between authors: prefer_remote, prefer_local, prefer_newest, prefer_site_order or fail.",

@@ -185,7 +185,14 @@ pub struct Store {
     pub retention: String,
     /// Most bytes that this may take; the oldest goes first.
     pub retention_bytes: ByteSize,
+    /// How often the daemon reads every frame of log and packs to find damage: a span such as `1d`; `0` for never.
+    pub check_interval: String,
+    /// How many bytes of them it reads in a second, at most.
+    pub check_rate: ByteSize,
 }
+
+/// Least rate of a check: even a store of a gigabyte is read in less than a day.
+const MIN_CHECK_RATE: ByteSize = ByteSize(16 << 10);
 
 impl Default for Store {
     fn default() -> Self {
@@ -194,6 +201,8 @@ impl Default for Store {
             cache: ByteSize(32 << 20),
             retention: "30d".to_owned(),
             retention_bytes: ByteSize(512 << 20),
+            check_interval: "1d".to_owned(),
+            check_rate: ByteSize(8 << 20),
         }
     }
 }
@@ -208,6 +217,21 @@ impl Store {
             bytes: self.retention_bytes.0,
         }
     }
+
+    /// How often the daemon reads every frame; `None` for never.
+    pub(crate) fn check_interval(&self) -> Option<std::time::Duration> {
+        // Checked when it was read.
+        let seconds = check_interval_seconds(&self.check_interval).unwrap_or(0);
+        (seconds > 0).then(|| std::time::Duration::from_secs(seconds))
+    }
+}
+
+/// Reads a span of time that may be `0`, in seconds.
+fn check_interval_seconds(text: &str) -> Result<u64, starling_policy::units::UnitError> {
+    if text.trim() == "0" {
+        return Ok(0);
+    }
+    starling_policy::units::parse_span(text)
 }
 
 /// How claims of several authors fold into one view.
@@ -435,6 +459,15 @@ impl Config {
         if let Err(error) = starling_policy::units::parse_span(&self.store.retention) {
             return Err(("store.retention", error.to_string()));
         }
+        if let Err(error) = check_interval_seconds(&self.store.check_interval) {
+            return Err(("store.check_interval", format!("{error}, or 0 for never")));
+        }
+        if self.store.check_rate < MIN_CHECK_RATE {
+            return Err((
+                "store.check_rate",
+                format!("must be at least {MIN_CHECK_RATE}, got {}", self.store.check_rate),
+            ));
+        }
         if let Some(level) = &self.scan.fail_on
             && !starling_policy::FailOn::ALL
                 .iter()
@@ -618,6 +651,8 @@ mod tests {
             "[federation.import]\nmax_bundle_size = \"many\"\n",
             "[api]\nlisten = \"0.0.0.0:80\"\n",
             "[store]\nengine = \"rocks\"\n",
+            "[store]\ncheck_interval = \"daily\"\n",
+            "[store]\ncheck_rate = \"1kB\"\n",
             "[log]\nlevel = \"loud\"\n",
             "[network]\nlisten = [\"localhost\"]\n",
             "[network]\nexternal = [\"localhost\"]\n",
@@ -626,6 +661,20 @@ mod tests {
             let said = load(text, &[], &[]).unwrap_err().to_string();
             let key = text.lines().nth(1).unwrap().split(' ').next().unwrap();
             assert!(said.contains("line 2") && said.contains(key), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn check_interval_of_zero_means_never() {
+        let interval = |text: &str| load(text, &[], &[]).unwrap().store.check_interval();
+        let hours = |count: u64| Some(std::time::Duration::from_secs(count * 3_600));
+        assert_eq!(interval(""), hours(24));
+        assert_eq!(interval("[store]\ncheck_interval = \"6h\"\n"), hours(6));
+        for never in ["0", "0s", "0d"] {
+            assert_eq!(
+                interval(&format!("[store]\ncheck_interval = \"{never}\"\n")),
+                None
+            );
         }
     }
 

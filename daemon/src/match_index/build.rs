@@ -11,7 +11,7 @@ use starling_scanner::knowledge::Knowledge;
 use starling_store::{SiteStore, Unindexed, ViewReader};
 use starling_view::PackageId;
 
-use super::{Hold, SiteIndex, how_of, stamp_of};
+use super::{Hold, SiteIndex, UNFINISHED_PREFIX, UNFINISHED_SUFFIX, how_of, stamp_of};
 use crate::service::{KEV_SOURCE, ViewKnowledge};
 
 /// How much is written at once, in bytes.
@@ -66,8 +66,8 @@ pub(crate) fn build(
     };
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new()
-        .prefix(".match.")
-        .suffix(".new")
+        .prefix(UNFINISHED_PREFIX)
+        .suffix(UNFINISHED_SUFFIX)
         .tempfile_in(folder)?;
     let mut writer = IndexWriter::new(BufWriter::with_capacity(WRITE_BYTES, file));
     if let Some(before) = &before {

@@ -31,6 +31,10 @@ pub(crate) type SiteIndex = MatchIndex<FileBytes>;
 /// The index's file in the site's folder.
 const INDEX_FILE: &str = "match.idx";
 
+/// How the name of an index begins and ends that is being written, in the site's folder.
+pub(crate) const UNFINISHED_PREFIX: &str = ".match.";
+pub(crate) const UNFINISHED_SUFFIX: &str = ".new";
+
 /// How much of an index is held in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {

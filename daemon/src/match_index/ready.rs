@@ -2,12 +2,19 @@
 //!
 //! It holds what a verdict needs besides the index, and the position in the log up to which that is so. A position's
 //! hash covers every group before it, so a reader that finds the log's end elsewhere knows that the mark is behind,
-//! also after a backup was put back: no commit has to remove it. It lies in the site's folder and not in the
-//! engine's, so that scans use it while the engine is rebuilt.
+//! also after a backup was put back: no commit has to remove it.
+//!
+//! Every group moves the end, also one that changes no record: a head, a row of the ledger, what a peer holds. A reader
+//! does not look past such a group, since telling what it changes takes the rules of the store (a head renews the times
+//! at which sources were checked, which verdicts show). Instead a daemon marks again whenever the log went on and the
+//! index did not have to. That is safe at any moment: position and knowledge are taken from one published view, whose
+//! rows follow from the log up to there, and a group that comes meanwhile leaves the mark behind, not wrong.
+//!
+//! It lies in the site's folder and not in the engine's, so that scans use it while the engine is rebuilt.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use starling_documents::mutes::Mutes;
@@ -60,6 +67,8 @@ fn hash_of(content: &[u8]) -> [u8; 32] {
 pub(crate) struct Ready {
     /// None for a site that keeps nothing.
     path: Option<PathBuf>,
+    /// What was to be marked last since this was made.
+    marked: Mutex<Option<(LogPosition, [u8; 32])>>,
 }
 
 impl Ready {
@@ -67,12 +76,26 @@ impl Ready {
     pub(crate) fn in_home(home: &Path) -> Self {
         Self {
             path: Some(home.join(READY_FILE)),
+            marked: Mutex::new(None),
         }
     }
 
     /// The mark of a site that keeps nothing.
     pub(crate) const fn nowhere() -> Self {
-        Self { path: None }
+        Self {
+            path: None,
+            marked: Mutex::new(None),
+        }
+    }
+
+    /// Returns true if the last mark that this wrote, or tried to, is of an index and of a position.
+    pub(crate) fn is_of(&self, position: &LogPosition, stamp: &[u8; 32]) -> bool {
+        self.marked()
+            .is_some_and(|(at, of)| at == *position && of == *stamp)
+    }
+
+    fn marked(&self) -> MutexGuard<'_, Option<(LogPosition, [u8; 32])>> {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the mark; none if there is none, or it is not whole.
@@ -138,17 +161,25 @@ impl Ready {
         let content = postcard::to_stdvec(&stored).map_err(io::Error::other)?;
         let mut bytes = hash_of(&content).to_vec();
         bytes.extend_from_slice(&content);
+        // One at a time: the file under the other name is one.
+        let mut marked = self.marked();
+        // What cannot be written now is not tried again before something changes.
+        *marked = Some((state.position, state.stamp));
         if bytes.len() as u64 > MAX_READY_BYTES {
             return Ok(());
         }
         let new = path.with_extension("new");
-        std::fs::write(&new, &bytes)?;
-        std::fs::rename(&new, path)
+        std::fs::write(&new, &bytes)
+            .and_then(|()| std::fs::rename(&new, path))
+            .inspect_err(|_| {
+                let _ = std::fs::remove_file(&new);
+            })
     }
 
     /// Removes the mark, if that is possible.
     pub(crate) fn remove(&self) {
         if let Some(path) = &self.path {
+            *self.marked() = None;
             let _ = std::fs::remove_file(path);
         }
     }
@@ -185,7 +216,9 @@ mod tests {
         assert_eq!(ready.read(), None);
         ready.write(&state()).unwrap();
         assert_eq!(Ready::in_home(folder.path()).read(), Some(state()));
+        assert!(ready.is_of(&LogPosition::START, &[3; 32]) && !ready.is_of(&LogPosition::START, &[4; 32]));
         ready.remove();
+        assert!(!ready.is_of(&LogPosition::START, &[3; 32]));
         ready.remove();
         assert_eq!(ready.read(), None);
     }
@@ -196,6 +229,15 @@ mod tests {
         ready.write(&state()).unwrap();
         assert_eq!(ready.read(), None);
         ready.remove();
+    }
+
+    #[test]
+    fn mark_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder of its name is in the way.
+        std::fs::create_dir_all(folder.path().join(READY_FILE).join("full")).unwrap();
+        Ready::in_home(folder.path()).write(&state()).unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

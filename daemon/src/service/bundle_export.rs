@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 use bytes::Bytes;
 use starling_api::{ByteStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::bundle::{BundleWriteError, BundleWriter, SealRequest, WriterOptions};
+use starling_protocol::bundle::{BundleSummary, BundleWriteError, BundleWriter, SealRequest, WriterOptions};
 use starling_protocol::{ClaimNumber, ContentHash, Cursor, SiteId};
 use starling_store::{LedgerEntry, LogId, StoreError};
 
@@ -16,11 +17,20 @@ use super::SiteParts;
 use super::problem::store_problem;
 use super::sites::protocol_slug;
 use crate::clock::now;
+use crate::home::error_chain;
 
 /// Bytes of deltas read from the store in one go.
 const PAGE_BYTES: usize = 4 << 20;
 /// Bytes of one chunk of a streamed file.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// A bundle in a file that stands at its beginning.
+struct MadeBundle {
+    written: BundleSummary,
+    deltas: u64,
+    bodies: u64,
+    file: File,
+}
 
 impl SiteParts {
     pub(super) fn export_bundle(
@@ -32,17 +42,75 @@ impl SiteParts {
             Some(slug) => Some(self.listed(slug)?.site),
             None => None,
         };
+        let mut warnings = Vec::new();
         match self.sign_heads() {
             Ok(()) | Err(StoreError::Behind { .. }) => {}
+            // A bundle can be taken to another disk, and its deltas are signed. Heads only say how new it is.
+            Err(error) if error.is_no_room() => warnings.push(format!(
+                "the bundle holds the heads that were signed before: no new ones could be signed ({})",
+                error_chain(&error)
+            )),
             Err(error) => return Err(failed(error)),
         }
         let logs = self.ranges(request, destination)?;
-        let spool = tempfile::tempfile_in(self.home.path()).map_err(|error| spool_problem(&error))?;
+        let made = match self.write_bundle(self.home.path(), &logs, destination) {
+            // Where the site lies is full; the system's folder for temporary files may be elsewhere.
+            Err(problem) if problem.code == ErrorCode::DiskFull => self
+                .write_bundle(&std::env::temp_dir(), &logs, destination)
+                .map_err(|_| problem)?,
+            made => made?,
+        };
+        let ranges = &made.written.manifest.ranges;
+        let entry = LedgerEntry::BundleExported {
+            at: now(),
+            bundle: made.written.hash.to_string(),
+            to: destination,
+            deltas: made.deltas,
+            bytes: made.written.file_bytes,
+            ends: ranges
+                .iter()
+                .map(|range| (range.site, range.lane.number(), range.last.0))
+                .collect(),
+        };
+        match self.store.record(&entry) {
+            Ok(_) => {}
+            Err(error) if error.is_no_room() => warnings.push(format!(
+                "the export is missing in the site's history: it could not be noted ({})",
+                error_chain(&error)
+            )),
+            Err(error) => return Err(failed(error)),
+        }
+        for warning in &warnings {
+            tracing::warn!(bundle = %made.written.hash, "{warning}");
+        }
+        let summary = types::ExportSummary {
+            bundle_hash: made.written.hash.into(),
+            deltas: made.deltas,
+            claims: ranges
+                .iter()
+                .map(starling_protocol::bundle::LogRange::claims)
+                .sum(),
+            bodies: made.bodies,
+            size_bytes: Some(made.written.file_bytes),
+            warnings,
+        };
+        Ok((summary, made.file))
+    }
+
+    /// Writes a bundle of these logs to an unnamed file in `folder`, by way of another one there.
+    fn write_bundle(
+        &self,
+        folder: &Path,
+        logs: &[(LogId, ClaimNumber)],
+        destination: Option<SiteId>,
+    ) -> ServiceResult<MadeBundle> {
+        let failed = |error: StoreError| store_problem("exporting a bundle", &error);
+        let spool = tempfile::tempfile_in(folder).map_err(|error| spool_problem(&error))?;
         let write = |error: BundleWriteError| write_problem(&error);
         let mut writer = BundleWriter::new(spool, WriterOptions::default()).map_err(write)?;
         let mut bodies: BTreeSet<ContentHash> = BTreeSet::new();
         let mut deltas = 0_u64;
-        for (id, after) in &logs {
+        for (id, after) in logs {
             let mut position = *after;
             loop {
                 let run = self.store.deltas(*id, position, PAGE_BYTES).map_err(failed)?;
@@ -62,7 +130,7 @@ impl SiteParts {
             let body = body.ok_or_else(|| failed(StoreError::MissingBody { hash: *hash }))?;
             writer.push_body(*hash, &body).map_err(write)?;
         }
-        let (chains, heads) = self.trust_for(&logs).map_err(failed)?;
+        let (chains, heads) = self.trust_for(logs).map_err(failed)?;
         let seal = SealRequest {
             exporter: self.home.chain(),
             key: &self.key,
@@ -71,34 +139,16 @@ impl SiteParts {
             sealed_at: now(),
             destination,
         };
-        let mut out = tempfile::tempfile_in(self.home.path()).map_err(|error| spool_problem(&error))?;
-        let (written, _) = writer.finish(&seal, &mut out).map_err(write)?;
-        out.seek(SeekFrom::Start(0))
+        let mut file = tempfile::tempfile_in(folder).map_err(|error| spool_problem(&error))?;
+        let (written, _) = writer.finish(&seal, &mut file).map_err(write)?;
+        file.seek(SeekFrom::Start(0))
             .map_err(|error| spool_problem(&error))?;
-        let ranges = &written.manifest.ranges;
-        let entry = LedgerEntry::BundleExported {
-            at: now(),
-            bundle: written.hash.to_string(),
-            to: destination,
+        Ok(MadeBundle {
+            written,
             deltas,
-            bytes: written.file_bytes,
-            ends: ranges
-                .iter()
-                .map(|range| (range.site, range.lane.number(), range.last.0))
-                .collect(),
-        };
-        self.store.record(&entry).map_err(failed)?;
-        let summary = types::ExportSummary {
-            bundle_hash: written.hash.into(),
-            deltas,
-            claims: ranges
-                .iter()
-                .map(starling_protocol::bundle::LogRange::claims)
-                .sum(),
             bodies: bodies.len() as u64,
-            size_bytes: Some(written.file_bytes),
-        };
-        Ok((summary, out))
+            file,
+        })
     }
 
     /// The logs to export and the position after which each begins, in bundle order.
@@ -252,12 +302,12 @@ fn spool_problem(error: &std::io::Error) -> Problem {
         std::io::ErrorKind::StorageFull => ErrorCode::DiskFull,
         _ => ErrorCode::FileAccess,
     };
-    Problem::new(code, format!("spooling the bundle in the site's folder: {error}"))
+    Problem::new(code, format!("spooling the bundle: {error}"))
 }
 
 fn write_problem(error: &BundleWriteError) -> Problem {
     match error {
         BundleWriteError::Io { source, .. } => spool_problem(source),
-        error => Problem::internal("exporting a bundle", crate::home::error_chain(error)),
+        error => Problem::internal("exporting a bundle", error_chain(error)),
     }
 }

@@ -1,19 +1,24 @@
 //! Giving space back: packs of which little is live, and an engine that outgrew its contents.
 
+use std::sync::TryLockError;
 use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_store::StoreSize;
-use starling_store::engine::Compaction;
+use starling_store::engine::{ByteCount, Compaction};
+use starling_store::{Collected, CompactedBodies, StoreError, StoreSize};
 
 use super::SiteParts;
 use super::problem::store_problem;
 
-/// An engine is rebuilt beside itself when calm if its files are larger than this, in bytes, and by this factor
-/// larger than they were after the last time.
+/// An engine is rebuilt beside itself if its files are larger than this, in bytes, and by this factor larger than they
+/// were after the last time.
 const LEAST_ENGINE_BYTES: u64 = 64 << 20;
 const ENGINE_GROWTH: u64 = 3;
+/// Old bodies are dropped, and their packs rewritten, before their time if the packs grew by so many bytes, and by so
+/// much, in percent.
+const PACK_GROWTH_BYTES: u64 = 32 << 20;
+const PACK_GROWTH_PERCENT: u64 = 25;
 
 impl SiteParts {
     /// Forgets what is too old, rewrites packs that are mostly garbage, and rebuilds the engine's files. Reads and
@@ -22,14 +27,7 @@ impl SiteParts {
         let started = Instant::now();
         let failed = |error| store_problem("giving space back", &error);
         let before = self.store.size_on_disk().map_err(failed)?;
-        let bodies = {
-            // An import writes bodies before the claims that name them: never collect beside one.
-            let _no_import = self.one_import();
-            self.store
-                .drop_superseded(&self.config.store.retention())
-                .map_err(failed)?;
-            self.store.compact_bodies().map_err(failed)?
-        };
+        let (_, bodies) = self.collect().map_err(failed)?;
         let engine = self.store.compact_engine().map_err(failed)?;
         let after = self.store.size_on_disk().map_err(failed)?;
         Ok(types::CompactReport {
@@ -42,11 +40,46 @@ impl SiteParts {
         })
     }
 
+    /// Forgets what is too old, and rewrites packs that are mostly garbage.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the log, the packs or the engine.
+    pub(crate) fn collect(&self) -> Result<(Collected, CompactedBodies), StoreError> {
+        // An import writes bodies before the claims that name them: never collect beside one.
+        let _no_import = self.one_import();
+        let collected = self.store.drop_superseded(&self.config.store.retention())?;
+        Ok((collected, self.store.compact_bodies()?))
+    }
+
+    /// Gives space back before its time if packs or engine grew much since `last`, and nobody imports. Gives what they
+    /// take from now on, or `last`.
+    pub(crate) fn give_back_if_grown(&self, last: StoreSize) -> ServiceResult<StoreSize> {
+        let failed = |error| store_problem("giving space back", &error);
+        let mut kept = last;
+        let is_importing = matches!(self.imports.try_lock(), Err(TryLockError::WouldBlock));
+        if self.store.is_read_only() || is_importing {
+            return Ok(kept);
+        }
+        let size = self.store.size_on_disk().map_err(failed)?;
+        if packs_grew(size.packs.0, last.packs.0) {
+            let (collected, _) = self.collect().map_err(failed)?;
+            kept.packs = self.store.size_on_disk().map_err(failed)?.packs;
+            tracing::info!(
+                dropped = collected.dropped,
+                before = size.packs.0,
+                after = kept.packs.0,
+                "the packs grew: dropped superseded bodies"
+            );
+        }
+        kept.engine = ByteCount(self.compact_engine_if_grown(last.engine.0)?);
+        Ok(kept)
+    }
+
     /// Rebuilds the engine beside itself if it outgrew what it was after the last time. Gives its size now.
     pub(crate) fn compact_engine_if_grown(&self, last: u64) -> ServiceResult<u64> {
         let failed = |error| store_problem("giving space back", &error);
         let size = self.store.size_on_disk().map_err(failed)?.engine.0;
-        if size < LEAST_ENGINE_BYTES || size < last.saturating_mul(ENGINE_GROWTH) {
+        if !engine_outgrew(size, last) {
             return Ok(if last == 0 { size } else { last });
         }
         self.store.compact_engine().map_err(failed)?;
@@ -54,10 +87,46 @@ impl SiteParts {
     }
 }
 
+/// Returns true if an engine's files are so much larger than they were last that they are worth rebuilding.
+const fn engine_outgrew(size: u64, last: u64) -> bool {
+    size >= LEAST_ENGINE_BYTES && size >= last.saturating_mul(ENGINE_GROWTH)
+}
+
+/// Returns true if so much was added to the packs that it is worth looking for what it replaced.
+const fn packs_grew(size: u64, last: u64) -> bool {
+    let grown = size.saturating_sub(last);
+    grown >= PACK_GROWTH_BYTES && grown.saturating_mul(100) >= last.saturating_mul(PACK_GROWTH_PERCENT)
+}
+
 fn shown(size: &StoreSize) -> types::StoreSizes {
     types::StoreSizes {
         log_bytes: size.log.0,
         pack_bytes: size.packs.0,
         engine_bytes: size.engine.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn engine_is_rebuilt_at_three_times_its_last_size() {
+        assert!(!engine_outgrew(63 * MIB, MIB));
+        assert!(engine_outgrew(64 * MIB, MIB));
+        assert!(!engine_outgrew(299 * MIB, 100 * MIB));
+        assert!(engine_outgrew(300 * MIB, 100 * MIB));
+    }
+
+    #[test]
+    fn packs_are_collected_after_much_was_added() {
+        assert!(!packs_grew(31 * MIB, 0));
+        assert!(packs_grew(32 * MIB, 0));
+        assert!(!packs_grew(1_040 * MIB, 1_000 * MIB));
+        assert!(packs_grew(1_250 * MIB, 1_000 * MIB));
+        // After a compaction by other hands.
+        assert!(!packs_grew(10 * MIB, 100 * MIB));
     }
 }

@@ -22,6 +22,7 @@ impl SiteParts {
             self.drop_mark_of_other_rows();
             self.changed();
         }
+        self.note_check(&diagnosis.checks);
         let is_daemon = self.started.is_some();
         let checks = diagnosis.checks.iter();
         Ok(types::DoctorReport {
@@ -55,7 +56,7 @@ fn shown(check: &Check, is_daemon: bool) -> types::DoctorCheck {
 }
 
 /// Says what to do about damage of the log, which no site gives up that is open already.
-fn log_advice(is_daemon: bool) -> &'static str {
+pub(super) fn log_advice(is_daemon: bool) -> &'static str {
     if is_daemon {
         "put the files back as they were, or stop the daemon and run `starling doctor --repair` to go on without what \
          is damaged"

@@ -11,6 +11,7 @@ mod bundle_export;
 mod bundle_import;
 mod bundle_info;
 mod bundle_plan;
+mod check;
 mod compact;
 mod doctor;
 mod events;
@@ -93,6 +94,8 @@ pub(crate) struct SiteParts {
     pub(crate) past_places: Arc<Gate>,
     /// Answers by the past that take a file are made one at a time.
     pub(crate) pasts: Mutex<()>,
+    /// What the last check of every frame found.
+    pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
 }
 
 impl Site {
@@ -131,6 +134,9 @@ impl Site {
         how: OpenAs,
         news: &OpeningNews,
     ) -> Result<Self, Problem> {
+        if how != OpenAs::New {
+            crate::unfinished::clear(home.path());
+        }
         Self::assemble(home, config, started, |home, config, options| {
             let on_step = |step: &OpeningStep| news.step(step);
             let progress = |progress: ReplayProgress| news.progress(progress);
@@ -202,6 +208,7 @@ impl Site {
             imports: Mutex::new(()),
             past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
+            last_check: Mutex::default(),
         };
         parts.drop_mark_of_other_rows();
         Ok(Self(Arc::new(parts)))
@@ -371,14 +378,18 @@ impl SiteParts {
         }
     }
 
-    /// Marks the index as ready if there is one of what the site knows now: a daemon's last act.
-    pub(crate) fn leave_ready(&self) {
-        let stamp = self
-            .store
-            .view()
-            .ok()
-            .map(|reader| crate::match_index::stamp_of(&reader));
-        if let Some(stamp) = stamp.filter(|stamp| self.indexes.find(stamp).is_some())
+    /// Marks the index as ready if there is one of what the site knows now, unless it is marked so: whenever the log
+    /// may have gone on, so that a kill at any moment finds a mark that is current, and as a daemon's last act.
+    pub(crate) fn keep_ready(&self) {
+        let Ok(reader) = self.store.view() else {
+            return;
+        };
+        let (position, stamp) = (reader.position(), crate::match_index::stamp_of(&reader));
+        drop(reader);
+        if self.store.is_read_only() || self.indexes.ready().is_of(&position, &stamp) {
+            return;
+        }
+        if self.indexes.find(&stamp).is_some()
             && let Err(problem) = self.mark_ready(stamp)
         {
             tracing::warn!(%problem, "marking the match index as ready");

@@ -169,7 +169,7 @@ impl SiteParts {
         self.changed();
         if self.started.is_none() {
             // The index knows nothing of mutes, so it still holds.
-            self.leave_ready();
+            self.keep_ready();
         }
         Ok(written.id)
     }

@@ -58,6 +58,7 @@ impl SiteParts {
             imports: Default::default(),
             past_places: self.past_places.clone(),
             pasts: Default::default(),
+            last_check: Default::default(),
         }
     }
 }

@@ -90,6 +90,7 @@ impl SiteParts {
                 engine_bytes: size.engine.0,
                 schema: SiteStore::schema(),
                 known_back_to: Some(self.store.history().map_err(failed)?.since.into()),
+                check: self.last_check(),
             },
         })
     }

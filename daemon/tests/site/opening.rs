@@ -39,9 +39,7 @@ pub(crate) fn ask(socket: &Path, method: &str, path: &str, body: &[u8]) -> (u16,
         return (0, Value::Null);
     };
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = body
-        .find('{')
-        .and_then(|from| body.rfind('}').map(|to| &body[from..=to]));
+    let body = body.find('{').and_then(|from| body.get(from..=body.rfind('}')?));
     (
         status.unwrap_or(0),
         body.and_then(|body| serde_json::from_str(body).ok())
@@ -212,4 +210,51 @@ fn mark_from_before_a_commit_is_not_used() {
     std::fs::write(home.join("scan.ready"), mark).unwrap();
     std::fs::write(home.join("match.idx"), index).unwrap();
     assert!(cold().is_none(), "the log goes on behind the mark");
+}
+
+#[test]
+fn mark_follows_the_log_while_a_daemon_runs() {
+    let bench = Bench::new();
+    let before = site_without_engine(&bench);
+    let home = bench.home(NAME);
+    let socket = home.join("starling.sock");
+    let mark = || std::fs::read(home.join("scan.ready")).ok();
+    let documents = ScanDocuments {
+        sbom: sbom().into(),
+        baseline: None,
+        policy: None,
+        rego: None,
+        vex: Vec::new(),
+    };
+    let params = ScanParams {
+        at: Some("2025-06-01T00:00:00.000Z".parse().unwrap()),
+        ..ScanParams::default()
+    };
+    // As a scan finds it after a kill at this moment.
+    let cold = || scan_cold(&home, &documents, &params);
+    let (gate, stop) = (Arc::new(Gate::default()), CancellationToken::new());
+    gate.open();
+    bench.wait(async {
+        let daemon = start(&bench, &gate, &stop).await;
+        let until = async |reached: &dyn Fn() -> bool| {
+            while !reached() {
+                assert!(!daemon.is_finished());
+                tokio::task::yield_now().await;
+            }
+        };
+        // The start rebuilds the rows and signs heads: the mark of before holds no more.
+        until(&|| ask(&socket, "GET", "/health", b"").1["status"] == "ok").await;
+        until(&|| cold().is_some()).await;
+        let verdict = cold().unwrap().unwrap();
+        let verdict: Value = serde_json::from_str(verdict.verdict.as_str()).unwrap();
+        assert_eq!(verdict["findings"], before["findings"]);
+        // An export signs heads and is noted in the ledger: the index stays as it is.
+        let (index, marked) = (std::fs::read(home.join("match.idx")).unwrap(), mark());
+        assert_eq!(ask(&socket, "GET", "/federation/export", b"").0, 200);
+        until(&|| mark() != marked && cold().is_some()).await;
+        assert_eq!(std::fs::read(home.join("match.idx")).unwrap(), index);
+        stop.cancel();
+        daemon.await.unwrap().unwrap();
+    });
+    assert!(cold().is_some());
 }

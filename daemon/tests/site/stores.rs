@@ -3,8 +3,11 @@
 use std::fs;
 use std::sync::Arc;
 
+use futures::StreamExt;
+use serde_json::json;
 use starling_api_types::ErrorCode;
 use starling_daemon::config::Overrides;
+use starling_daemon::home::Home;
 use starling_daemon::{open_offline_on, run_on};
 use starling_store::engine::{ByteCount, Engine, FaultPlan, MemoryEngine};
 use tokio_util::sync::CancellationToken;
@@ -152,4 +155,48 @@ fn a_site_on_a_full_disk_starts_and_answers_and_refuses_what_it_cannot_write() {
         problem.hint.as_deref().unwrap_or("").contains("free some space"),
         "{problem:?}"
     );
+}
+
+#[test]
+fn bundle_is_exported_from_a_full_disk_with_warnings() {
+    let bench = Bench::new();
+    let reader = bench.site("site-b");
+    drop(bench.site("site-a"));
+    let home = bench.home("site-a");
+    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    let shared: Arc<dyn Engine> = engine.clone();
+    let offline = open_offline_on(shared, &home, &Overrides::default()).unwrap();
+    let feed = tempfile::NamedTempFile::with_suffix(".json").unwrap();
+    fs::write(feed.path(), advisory("EX-1", "express", "4.18.0").to_string()).unwrap();
+    let input = starling_api::Upload::Path(feed.path().to_owned());
+    let service = offline.service();
+    let import = service.import_feed("mine".parse().unwrap(), input, Default::default());
+    assert_eq!(bench.wait(import).unwrap().rejected, 0);
+    let export = || {
+        bench.wait(async {
+            let mut bundle = service.export_bundle(Default::default()).await.unwrap();
+            let mut bytes = Vec::new();
+            while let Some(chunk) = bundle.bytes.next().await {
+                bytes.extend_from_slice(&chunk.unwrap());
+            }
+            (bundle.summary.warnings, bytes)
+        })
+    };
+    assert_eq!(export().0, [""; 0]);
+    engine.set_plan(FaultPlan {
+        capacity: Some(ByteCount(0)),
+        ..FaultPlan::default()
+    });
+    let (warnings, bytes) = export();
+    assert!(
+        matches!(&warnings[..], [head, note] if head.contains("heads") && note.contains("noted")),
+        "{warnings:?}"
+    );
+    let identity = Home::open(&home).unwrap().identity();
+    let add = json!({ "site_id": "site-a", "key": identity.certificates, "allowed_sources": ["*"] });
+    reader
+        .wait(reader.service.add_site(serde_json::from_value(add).unwrap()))
+        .unwrap();
+    assert!(reader.import(&bytes, Default::default()).unwrap().success);
+    assert_eq!(reader.status().advisories, 1);
 }

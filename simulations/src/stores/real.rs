@@ -85,6 +85,7 @@ impl RealStore {
             is_new: openings == 1,
             past_damage: false,
             salvaged: None,
+            witness: None,
             random_id: file_ids(&site, openings),
             progress: &|_| {},
         };

@@ -119,10 +119,16 @@ impl Marks {
 /// Writes a small file: it is on disk, whole, when this returns.
 fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}.new"));
-    let mut file = File::create(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, folder.join(name))?;
+    let write = || {
+        let mut file = File::create(&unfinished)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&unfinished, folder.join(name))
+    };
+    write().inspect_err(|_| {
+        // A full disk would keep it, empty.
+        let _ = fs::remove_file(&unfinished);
+    })?;
     sync_folder(folder)
 }
 
@@ -167,6 +173,15 @@ mod tests {
         let marks = at_boot(folder.path(), "one");
         marks.end().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn mark_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder of its name is in the way.
+        fs::create_dir_all(folder.path().join(RUNNING).join("full")).unwrap();
+        at_boot(folder.path(), "one").begin().unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

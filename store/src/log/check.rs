@@ -1,5 +1,7 @@
 //! The check: reads every frame of every segment.
 
+use std::ops::ControlFlow;
+
 use super::Log;
 use super::error::{Damage, LogError};
 use super::walk::{Step, Walker};
@@ -25,6 +27,20 @@ impl Log {
     /// # Errors
     /// If the folder cannot be listed. Damage is not an error here.
     pub fn check(&self, visit: &mut dyn FnMut(Damage)) -> Result<LogCheck, LogError> {
+        self.check_at_pace(visit, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Checks like [`check`](Self::check), as fast as `pace` lets it.
+    ///
+    /// `pace` hears how many bytes were read since it was called last. It may wait, and ends the check by breaking.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_at_pace(
+        &self,
+        visit: &mut dyn FnMut(Damage),
+        pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<LogCheck, LogError> {
         let end = self.end();
         let mut check = LogCheck::default();
         let mut report = |check: &mut LogCheck, damage| {
@@ -34,15 +50,27 @@ impl Log {
         let mut walker = Walker::from_start(&self.files, Some(end))?;
         let mut buffer = Vec::new();
         while let Some(step) = walker.next(std::mem::take(&mut buffer)) {
-            match step {
-                Step::Entered => check.segments += 1,
+            let read = match step {
+                Step::Entered => {
+                    check.segments += 1;
+                    0
+                }
                 Step::Group(group) => {
+                    let bytes = u64::from(group.end.length);
                     check.groups += 1;
                     check.frames += u64::from(group.head.frames);
-                    check.bytes += u64::from(group.end.length);
+                    check.bytes += bytes;
                     buffer = group.into_buffer();
+                    bytes
                 }
-                Step::Damaged(damage) => report(&mut check, damage),
+                Step::Damaged(damage) => {
+                    let bytes = damage.to.saturating_sub(damage.from);
+                    report(&mut check, damage);
+                    bytes
+                }
+            };
+            if pace(read).is_break() {
+                return Ok(check);
             }
         }
         let limit = (end.segment, end.offset);

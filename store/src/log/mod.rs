@@ -76,6 +76,15 @@ impl Default for LogOptions {
     }
 }
 
+/// What the caller knows of a log that it opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// A position that the caller holds durably: groups up to here are not read.
+    pub from: Option<LogPosition>,
+    /// A position that was durable once, in the log with this id; it counts as the tip file does.
+    pub witness: Option<(JournalId, LogPosition)>,
+}
+
 /// An open log. One append runs at a time; readers never wait for it.
 #[derive(Debug)]
 pub struct Log {
@@ -193,7 +202,21 @@ impl Log {
         access: LogAccess,
         options: LogOptions,
     ) -> Result<(Self, Recovery), LogError> {
-        recover::open(disk, folder, from, access, options)
+        Self::open_knowing(disk, folder, Known { from, witness: None }, access, options)
+    }
+
+    /// Opens a log like [`open_with`](Self::open_with), with a witness of how far it went once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_knowing(
+        disk: Arc<dyn Disk>,
+        folder: &str,
+        known: Known,
+        access: LogAccess,
+        options: LogOptions,
+    ) -> Result<(Self, Recovery), LogError> {
+        recover::open(disk, folder, known, access, options)
     }
 
     fn assemble(

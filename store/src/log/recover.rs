@@ -13,7 +13,7 @@ use super::segment::{
 };
 use super::tip::{Tip, TipWriter};
 use super::walk::{Step, Walker};
-use super::{Log, LogAccess, LogOptions};
+use super::{Known, Log, LogAccess, LogOptions};
 use crate::disk::{Disk, DiskFile, OpenFile};
 
 /// Bytes that are written again in one piece.
@@ -52,6 +52,8 @@ pub enum Witness {
     Tip,
     /// The position from which the caller opened the log.
     Caller,
+    /// A position that the caller learned from what it does not use any more.
+    Former,
 }
 
 /// Names a loss: a position that was durable once and that the log does not hold.
@@ -70,6 +72,7 @@ impl std::fmt::Display for Lost {
         let who = match self.witness {
             Witness::Tip => "the tip file",
             Witness::Caller => "the store",
+            Witness::Former => "the engine that was set aside",
         };
         let (known, end) = (self.position.group, self.end.group);
         if known > end {
@@ -166,7 +169,7 @@ struct Tail {
 pub(super) fn open(
     disk: Arc<dyn Disk>,
     folder: &str,
-    from: Option<LogPosition>,
+    known: Known,
     access: LogAccess,
     options: LogOptions,
 ) -> Result<(Log, Recovery), LogError> {
@@ -182,12 +185,14 @@ pub(super) fn open(
     }
     let numbers = list_segments(&*disk, folder).map_err(failed)?;
     let tip = Tip::read(&*disk, folder);
-    let from = from.unwrap_or(LogPosition::START);
+    let from = known.from.unwrap_or(LogPosition::START);
     let journal = find_journal(&*disk, folder, (&numbers, from.segment), tip)?;
     let generation = tip.map_or(0, |tip| tip.generation);
     let tip = tip.filter(|tip| tip.journal == journal).map(|tip| tip.position);
+    let former = known.witness.filter(|(of, _)| *of == journal);
+    let former = former.map(|(_, position)| position);
     let files = Files::new(disk, folder, journal);
-    let tail = walk_tail(&files, from, tip)?;
+    let tail = walk_tail(&files, from, tip, former)?;
     let end = tail.recovery.end;
     let writer = match access {
         LogAccess::Read => None,
@@ -195,12 +200,18 @@ pub(super) fn open(
             // A group that somebody saw durable needs no second write.
             let witnessed = tip == Some(end) || from == end || !tail.end_is_read;
             settle(&files, &tail, witnessed)?;
+            let mut writer = TipWriter::open(&*files.disk, folder, journal, generation);
+            if let Some(former) = former.filter(|former| tip.is_none_or(|tip| tip.group < former.group)) {
+                // Whoever told it may be gone at the next opening.
+                writer.write(former);
+                let _ = writer.file().map(|file| file.sync_data());
+            }
             Some(Writer {
                 place: tail.place,
                 last_segment: tail.last_segment,
                 end,
                 file: None,
-                tip: TipWriter::open(&*files.disk, folder, journal, generation),
+                tip: writer,
                 stopped: None,
             })
         }
@@ -258,20 +269,45 @@ fn named_by_next(files: &Files, segment: &Segment, offset: u64) -> Option<LogPos
     Some(next.header().ok()?.previous)
 }
 
-fn walk_tail(files: &Files, from: LogPosition, tip: Option<LogPosition>) -> Result<Tail, LogError> {
+/// A position that somebody saw durable.
+struct Seen {
+    witness: Witness,
+    position: LogPosition,
+    /// The log holds another group of this number.
+    differs: bool,
+}
+
+fn walk_tail(
+    files: &Files,
+    from: LogPosition,
+    tip: Option<LogPosition>,
+    former: Option<LogPosition>,
+) -> Result<Tail, LogError> {
     let (mut walker, from_held) = begin(files, from)?;
     let mut damage = gaps_before(walker.numbers(), walker.place().0);
     // A tail that cannot be read is damage as soon as something valid follows it.
     let mut pending: Vec<Damage> = Vec::new();
     let mut buffer = Vec::new();
     let mut last_read = LogPosition::START;
-    let mut tip_differs = from_held && tip.is_some_and(|tip| tip.group == from.group && tip != from);
+    let seen = [(Witness::Former, former), (Witness::Tip, tip)];
+    let seen = seen.into_iter().filter_map(|(witness, position)| {
+        let position = position?;
+        Some(Seen {
+            witness,
+            position,
+            differs: from_held && position.group == from.group && position != from,
+        })
+    });
+    let mut seen: Vec<Seen> = seen.collect();
     while let Some(step) = walker.next(std::mem::take(&mut buffer)) {
         match step {
             Step::Entered => damage.append(&mut pending),
             Step::Group(group) => {
                 damage.append(&mut pending);
-                tip_differs |= tip.is_some_and(|tip| tip.group == group.end.group && tip != group.end);
+                for seen in &mut seen {
+                    let position = seen.position;
+                    seen.differs |= position.group == group.end.group && position != group.end;
+                }
                 last_read = group.end;
                 buffer = group.into_buffer();
             }
@@ -286,7 +322,7 @@ fn walk_tail(files: &Files, from: LogPosition, tip: Option<LogPosition>) -> Resu
     }
     let end = walker.at();
     let mut last_segment = walker.numbers().last().copied().unwrap_or(0);
-    let lost = find_loss(end, from, from_held, tip, tip_differs);
+    let lost = find_loss(end, from, from_held, &seen);
     let beyond = lost.is_some_and(|lost| lost.position.group > end.group);
     let mut place = Some(walker.place()).filter(|(number, offset)| *number > 0 && *offset != u64::MAX);
     let mut torn = None;
@@ -359,20 +395,13 @@ fn is_torn(damage: &Damage, last_segment: u32) -> bool {
         }
 }
 
-fn find_loss(
-    end: LogPosition,
-    from: LogPosition,
-    from_held: bool,
-    tip: Option<LogPosition>,
-    tip_differs: bool,
-) -> Option<Lost> {
-    let tip = tip.filter(|tip| tip.group > end.group || tip_differs);
-    let tip = tip.map(|position| (Witness::Tip, position));
+fn find_loss(end: LogPosition, from: LogPosition, from_held: bool, seen: &[Seen]) -> Option<Lost> {
+    let seen = seen
+        .iter()
+        .filter(|seen| seen.position.group > end.group || seen.differs);
+    let seen = seen.map(|seen| (seen.witness, seen.position));
     let caller = (!from_held).then_some((Witness::Caller, from));
-    let farthest = tip
-        .into_iter()
-        .chain(caller)
-        .max_by_key(|(_, position)| position.group)?;
+    let farthest = seen.chain(caller).max_by_key(|(_, position)| position.group)?;
     let (witness, position) = farthest;
     Some(Lost {
         witness,

@@ -7,6 +7,7 @@
 //!
 //! The layout is described in `docs/formats/packs.md`.
 
+mod check;
 mod compact;
 mod dictionary;
 mod error;

@@ -244,17 +244,17 @@ impl Packs {
 }
 
 /// Shows the bodies of one pack to the caller of a scan.
-struct Visitor<'a> {
-    packs: &'a Packs,
-    pack: &'a Arc<PackFile>,
+pub(super) struct Visitor<'a> {
+    pub(super) packs: &'a Packs,
+    pub(super) pack: &'a Arc<PackFile>,
     /// Dictionaries by offset: whether they can be read.
-    dictionaries: BTreeMap<u32, bool>,
-    scan: &'a mut PackScan,
-    visit: &'a mut dyn FnMut(ContentHash, BodyPlace),
+    pub(super) dictionaries: BTreeMap<u32, bool>,
+    pub(super) scan: &'a mut PackScan,
+    pub(super) visit: &'a mut dyn FnMut(ContentHash, BodyPlace),
 }
 
 impl Visitor<'_> {
-    fn step(&mut self, step: &Step<'_>) -> Result<(), PackError> {
+    pub(super) fn step(&mut self, step: &Step<'_>) -> Result<(), PackError> {
         if step.frame.kind != kind::BODY {
             return Ok(());
         }

@@ -11,6 +11,7 @@
 //! the change. Builds with debug assertions panic on both, so that every test that comes by finds them.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use starling_view::Settings;
@@ -27,7 +28,8 @@ pub(crate) struct Published {
     /// Counts what was published: equal numbers are the same state.
     pub(crate) number: u64,
     pub(crate) state: State,
-    /// The engine's rows, as they follow from the log up to `position`.
+    /// The engine's rows, as they follow from the log up to `position`. After an apply that failed they may have a
+    /// part of what comes after it.
     pub(crate) rows: Version,
     /// How the view in the rows was folded.
     pub(crate) settings: Arc<Settings>,
@@ -121,9 +123,12 @@ impl SiteStore {
             return;
         };
         let rows = self.versions.publish();
-        let position = self.journal.log().end();
+        let end = self.journal.log().end();
         if let Ok(mut published) = self.published.write() {
             let number = published.number + 1;
+            // The log may hold what an apply that failed did not bring into the rows.
+            let is_behind = self.behind.load(Ordering::SeqCst);
+            let position = if is_behind { published.position } else { end };
             let next = Arc::new(Published {
                 number,
                 state: state.clone(),

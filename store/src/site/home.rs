@@ -1,21 +1,23 @@
 //! Opening the store in a site's home: lock, migration, log, packs, and an engine that may have to be rebuilt.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use starling_protocol::CertificateChain;
 
-use super::open::{LOG_FOLDER, Salvaged, StoreParts};
+use super::engine_rows::{EngineWitness, Salvaged};
+use super::open::{LOG_FOLDER, StoreParts};
 use super::{SiteOptions, SiteStore};
 use crate::disk::{Disk, FolderDisk};
 use crate::engine::{
     self, ByteCount, Engine, EngineKind, EngineOptions, FaultPlan, HomeLock, IfMissing, MemoryEngine, Opened,
-    SwapEngine,
+    SwapEngine, Tree,
 };
 use crate::error::StoreError;
 use crate::journal::replay::OnProgress;
 use crate::log::LogAccess;
 use crate::migrate;
+use crate::rows::meta;
 
 /// The engine's folder in the home.
 pub(crate) const ENGINE_FOLDER: &str = "store";
@@ -85,7 +87,7 @@ impl HomeStore<'_> {
                     .map(|store| store.keep(lock, None))
             }
             Err(error) => Err(error),
-            Ok((store, swap)) => Ok(store.keep(lock, Some(swap))),
+            Ok((store, swap)) => Ok(store.keep(lock, Some((swap, self.engine_options())))),
         }
     }
 
@@ -107,7 +109,7 @@ impl HomeStore<'_> {
         self.migrate_if_old(chain, options)?;
         let folder = self.home.join(ENGINE_FOLDER);
         if self.past_damage {
-            return self.rebuild("its log is repaired".to_owned(), chain, options);
+            return self.rebuild("its log is repaired".to_owned(), None, chain, options);
         }
         let opened = engine::open_or_doubt(self.engine, &folder, &self.engine_options())?;
         let engine = match opened {
@@ -117,7 +119,13 @@ impl HomeStore<'_> {
                 engine
             }
         };
-        let (first, swap) = self.open_over(engine, None, chain, options);
+        // What was set aside may know of groups that the log has lost. Read as long as nothing follows the log anew: what
+        // it lost is noted from then on.
+        let witness = match engine.get(Tree::Meta, meta::SCHEMA) {
+            Ok(None) => self.witness_in(&engine::asides_in(&folder)?, chain),
+            _ => None,
+        };
+        let (first, swap) = self.open_over(engine, (None, witness), chain, options);
         let reason = match first {
             Ok(store) => {
                 // The rows are there again: what was set aside is not needed any more.
@@ -132,33 +140,48 @@ impl HomeStore<'_> {
             },
         };
         drop(swap);
-        self.rebuild(reason, chain, options)
+        self.rebuild(reason, witness, chain, options)
+    }
+
+    /// Reads how far engines in folders followed the log: the furthest, if any of them can be read.
+    fn witness_in(&self, folders: &[PathBuf], chain: &CertificateChain) -> Option<EngineWitness> {
+        let read = folders.iter().map(|folder| {
+            let engine = self.open_old(folder)?;
+            EngineWitness::read(engine.as_ref(), chain.site())
+        });
+        read.fold(None, EngineWitness::further)
+    }
+
+    /// Opens an engine that is not used any more; `None` if that cannot be done.
+    fn open_old(&self, folder: &Path) -> Option<Arc<dyn Engine>> {
+        let options = self.engine_options().with_if_missing(IfMissing::Refuse);
+        engine::open(engine::detect(folder)?, folder, &options).ok()
     }
 
     /// Sets the engine aside and fills an empty one from the log.
     fn rebuild(
         &self,
         reason: String,
+        mut witness: Option<EngineWitness>,
         chain: &CertificateChain,
         options: &SiteOptions<'_>,
     ) -> Result<(SiteStore, Arc<SwapEngine>), StoreError> {
         let folder = self.home.join(ENGINE_FOLDER);
         (self.on_step)(&OpeningStep::Rebuilding(reason));
-        let salvaged = if self.past_damage {
-            let options = self.engine_options().with_if_missing(IfMissing::Refuse);
-            let read = |folder: &Path| {
-                let old = engine::open(self.engine, folder, &options).ok()?;
-                Salvaged::read(old.as_ref(), chain.site())
-            };
+        let mut salvaged = None;
+        if self.past_damage {
             // One that an earlier, unfinished repair set aside may know more.
-            let asides = engine::asides_in(&folder)?;
-            let asides = asides.iter().map(|aside| read(aside));
-            asides.fold(read(&folder), Salvaged::further)
-        } else {
-            None
-        };
+            for old in [vec![folder.clone()], engine::asides_in(&folder)?].concat() {
+                let Some(engine) = self.open_old(&old) else {
+                    continue;
+                };
+                let engine = engine.as_ref();
+                salvaged = Salvaged::further(salvaged, Salvaged::read(engine, chain.site()));
+                witness = EngineWitness::further(witness, EngineWitness::read(engine, chain.site()));
+            }
+        }
         let engine = engine::open_aside(self.engine, &folder, &self.engine_options())?;
-        let (opened, swap) = self.open_over(engine, salvaged, chain, options);
+        let (opened, swap) = self.open_over(engine, (salvaged, witness), chain, options);
         let store = opened?;
         engine::discard_aside(&folder)?;
         Ok((store, swap))
@@ -167,13 +190,14 @@ impl HomeStore<'_> {
     fn open_over(
         &self,
         engine: Arc<dyn Engine>,
-        salvaged: Option<Salvaged>,
+        (salvaged, witness): (Option<Salvaged>, Option<EngineWitness>),
         chain: &CertificateChain,
         options: &SiteOptions<'_>,
     ) -> (Result<SiteStore, StoreError>, Arc<SwapEngine>) {
         let swap = Arc::new(SwapEngine::new(engine));
         let mut parts = self.parts(swap.clone(), LogAccess::Write);
         parts.salvaged = salvaged;
+        parts.witness = witness;
         (SiteStore::open(&parts, chain, options), swap)
     }
 
@@ -195,6 +219,7 @@ impl HomeStore<'_> {
             is_new: self.is_new,
             past_damage: self.past_damage,
             salvaged: None,
+            witness: None,
             random_id: self.random_id.clone(),
             progress: self.progress,
         }
@@ -259,7 +284,7 @@ impl HomeStore<'_> {
 
 impl SiteStore {
     /// Holds the home's lock as long as the store, and the engine that can be swapped.
-    fn keep(mut self, lock: HomeLock, swap: Option<Arc<SwapEngine>>) -> Self {
+    fn keep(mut self, lock: HomeLock, swap: Option<(Arc<SwapEngine>, EngineOptions)>) -> Self {
         self.swap = swap;
         self.lock = Some(lock);
         self
@@ -292,13 +317,12 @@ impl SiteStore {
     /// # Errors
     /// Of the engine, which goes on with its files then.
     pub fn compact_engine(&self) -> Result<Option<engine::Compaction>, StoreError> {
-        let (Some(swap), Some(lock)) = (&self.swap, &self.lock) else {
+        let (Some((swap, options)), Some(lock)) = (&self.swap, &self.lock) else {
             return Ok(None);
         };
         let folder = lock.home().join(ENGINE_FOLDER);
-        let options = EngineOptions::default().with_reserve(ENGINE_RESERVE);
         let compaction = match swap.compact()? {
-            engine::Compaction::NotSupported => engine::compact_beside(&folder, swap, &options)?,
+            engine::Compaction::NotSupported => engine::compact_beside(&folder, swap, options)?,
             done => done,
         };
         Ok(Some(compaction))
@@ -342,4 +366,106 @@ pub fn discard_unfinished(home: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::{SigningKey, UnixMillis};
+    use starling_view::{Settings, ViewPolicy};
+
+    use super::*;
+
+    /// The chain of a site, and a store in a home that is opened with an engine and a cache of 5 MiB.
+    fn open(home: &Path, engine: EngineKind, is_new: bool) -> Result<SiteStore, StoreError> {
+        let (root, key) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let chain = CertificateChain::genesis("a".parse().unwrap(), &root, &key, UnixMillis::EPOCH);
+        let home = HomeStore {
+            home,
+            engine,
+            cache: ByteCount::mebibytes(5),
+            is_new,
+            past_damage: false,
+            random_id: Arc::new(|| [7; 16]),
+            on_step: &|_| {},
+            progress: &|_| {},
+        };
+        let options = SiteOptions {
+            settings: &|_| Settings {
+                policy: ViewPolicy::default().compile(chain.site()),
+                decisions: Default::default(),
+                normalise_name: |_, name| name.to_owned(),
+            },
+            compression_level: 3,
+            max_delta_claims: 1_024,
+            clock: Arc::new(|| UnixMillis::EPOCH),
+        };
+        home.open(&chain, &options)
+    }
+
+    fn note(store: &SiteStore) {
+        let entry = crate::LedgerEntry::SiteChanged {
+            at: UnixMillis::EPOCH,
+            site: store.site().unwrap(),
+            change: "changed".to_owned(),
+        };
+        store.record(&entry).unwrap();
+    }
+
+    /// Opens a home whose log has lost its last group, and whose tip is gone; the reason why it does not open.
+    fn lost_after(stop_machine: bool) -> (tempfile::TempDir, String) {
+        let home = tempfile::tempdir().unwrap();
+        let log = home.path().join("log/0000000001.log");
+        drop(open(home.path(), EngineKind::Sled, true).unwrap());
+        let before = std::fs::read(&log).unwrap();
+        note(&open(home.path(), EngineKind::Sled, false).unwrap());
+        std::fs::write(&log, before).unwrap();
+        std::fs::remove_file(home.path().join("log/tip")).unwrap();
+        if stop_machine {
+            let engine = home.path().join(ENGINE_FOLDER);
+            std::fs::remove_file(engine.join("clean")).unwrap();
+            std::fs::write(engine.join("running"), "another-boot-id").unwrap();
+        }
+        let refused = open(home.path(), EngineKind::Sled, false);
+        let Err(StoreError::LogLoss { what }) = refused else {
+            panic!("{refused:?}");
+        };
+        (home, what)
+    }
+
+    #[test]
+    fn sled_in_doubt_is_still_a_witness_of_the_log() {
+        let (_home, what) = lost_after(false);
+        assert!(what.contains("the store knows"), "{what}");
+        let (home, what) = lost_after(true);
+        assert!(what.contains("the engine that was set aside knows"), "{what}");
+        // It is named until it is given up, also when nothing of that engine is left.
+        std::fs::remove_dir_all(home.path().join(ENGINE_FOLDER)).unwrap();
+        let refused = open(home.path(), EngineKind::Sled, false);
+        assert!(matches!(refused, Err(StoreError::LogLoss { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn sled_in_doubt_over_a_whole_log_is_rebuilt() {
+        let home = tempfile::tempdir().unwrap();
+        note(&open(home.path(), EngineKind::Sled, true).unwrap());
+        let engine = home.path().join(ENGINE_FOLDER);
+        std::fs::remove_file(engine.join("clean")).unwrap();
+        std::fs::write(engine.join("running"), "another-boot-id").unwrap();
+        let store = open(home.path(), EngineKind::Sled, false).unwrap();
+        assert_eq!(engine::asides_in(&engine).unwrap(), [""; 0].map(PathBuf::from));
+        assert!(store.doctor(false).unwrap().healthy());
+    }
+
+    #[test]
+    fn compacted_engine_keeps_the_configured_cache() {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path(), EngineKind::Sled, true).unwrap();
+        let (_, options) = store.swap.as_ref().unwrap();
+        assert_eq!(options.cache, ByteCount::mebibytes(5));
+        let compacted = store.compact_engine().unwrap();
+        assert!(
+            matches!(compacted, Some(engine::Compaction::Done { .. })),
+            "{compacted:?}"
+        );
+    }
 }

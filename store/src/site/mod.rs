@@ -6,9 +6,11 @@
 //! again after any write that failed.
 
 pub(crate) mod bodies;
+pub(crate) mod engine_rows;
 pub(crate) mod guard;
 pub(crate) mod home;
 pub(crate) mod open;
+pub(crate) mod past_damage;
 pub(crate) mod query;
 pub(crate) mod rehearsal;
 pub(crate) mod replica;
@@ -24,8 +26,9 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 
+pub use self::engine_rows::{EngineWitness, Salvaged};
 pub use self::home::{HomeStore, OpeningStep, discard_unfinished, log_ends_at};
-pub use self::open::{Salvaged, StoreParts};
+pub use self::open::StoreParts;
 pub use self::query::SourceOverview;
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
@@ -34,7 +37,7 @@ use self::bodies::BodyStore;
 use self::guard::{Published, StateWriter};
 use self::state::State;
 use crate::documents::KeptMutes;
-use crate::engine::{ByteCount, Engine, HomeLock, SwapEngine, VersionedEngine};
+use crate::engine::{ByteCount, Engine, EngineOptions, HomeLock, SwapEngine, VersionedEngine};
 use crate::error::StoreError;
 use crate::journal::Journal;
 use crate::log::LogPosition;
@@ -66,8 +69,8 @@ pub struct SiteStore {
     pub(crate) max_delta_claims: usize,
     /// The log has stretches that were given up: a replay goes past them.
     pub(crate) past_damage: bool,
-    /// The engine's files, where they can be swapped.
-    pub(crate) swap: Option<Arc<SwapEngine>>,
+    /// The engine's files, where they can be swapped, and how they are opened.
+    pub(crate) swap: Option<(Arc<SwapEngine>, EngineOptions)>,
     /// Last, so that it is dropped after everything is closed.
     pub(crate) lock: Option<HomeLock>,
 }

@@ -3,21 +3,23 @@
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 
-use starling_protocol::{CertificateChain, ClaimNumber, SiteId};
+use starling_protocol::{CertificateChain, SiteId};
 
 use super::bodies::BodyStore;
+use super::engine_rows::{EngineRows, EngineWitness, Salvaged};
 use super::guard::Published;
+use super::past_damage::{LogDamage, check_recovery};
 use super::state::State;
 use super::{SiteOptions, SiteStore};
 use crate::activity::Origin;
 use crate::disk::Disk;
 use crate::engine::{Batch, Engine, Tree, VersionedEngine};
 use crate::error::StoreError;
-use crate::journal::replay::{OnProgress, Skipped, given_up};
+use crate::journal::replay::OnProgress;
 use crate::journal::{Entry, Journal};
-use crate::log::{JournalId, Log, LogAccess, LogOptions, LogPosition, Recovery};
+use crate::log::{JournalId, Known, Log, LogAccess, LogOptions, LogPosition, Recovery};
 use crate::packs::{PackAccess, PackOptions, Packs};
-use crate::rows::{damaged, meta};
+use crate::rows::meta;
 use crate::trust::ListedSite;
 
 /// Version of the rows that this build reads and writes.
@@ -47,51 +49,12 @@ pub struct StoreParts<'a> {
     pub past_damage: bool,
     /// What an engine that is given up knew.
     pub salvaged: Option<Salvaged>,
+    /// How far an engine that is given up followed the log.
+    pub witness: Option<EngineWitness>,
     /// Randomness for the ids of files.
     pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     /// Called while the log is replayed.
     pub progress: OnProgress<'a>,
-}
-
-/// What an engine that followed the log knew: how far this site's own logs went, and whom the site trusts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Salvaged {
-    position: LogPosition,
-    own: Vec<(super::LogId, ClaimNumber)>,
-    listed: Vec<ListedSite>,
-    chains: Vec<CertificateChain>,
-    heads: Vec<starling_protocol::VerifiedHead>,
-}
-
-impl Salvaged {
-    /// The last claim of one of the site's own logs.
-    fn last(&self, id: &super::LogId) -> ClaimNumber {
-        let own = self.own.iter().find(|(log, _)| log == id);
-        own.map_or(ClaimNumber::NONE, |(_, number)| *number)
-    }
-
-    /// Of two, the one that followed the log further.
-    pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
-        match (one, other) {
-            (Some(one), Some(other)) if other.position > one.position => Some(other),
-            (None, other) => other,
-            (one, _) => one,
-        }
-    }
-
-    /// Reads it; `None` where the engine does not tell.
-    pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
-        let position = EngineRows::read(engine, site).ok()??.position;
-        let state = State::load(engine, site).ok()?;
-        let own = state.logs.iter().filter(|(id, _)| id.site == site);
-        Some(Self {
-            position,
-            own: own.map(|(id, log)| (*id, log.high_water())).collect(),
-            listed: state.listed.values().cloned().collect(),
-            chains: state.chains.values().cloned().collect(),
-            heads: state.logs.values().filter_map(|log| log.head.clone()).collect(),
-        })
-    }
 }
 
 impl SiteStore {
@@ -252,147 +215,11 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Notes which stretches of the log were given up, so that every later replay goes past them. What was known
-    /// before cannot be told any more. This site's own logs may have gone on in what is lost: unless the engine knows
-    /// how far, the site signs nothing before that is settled.
-    fn give_up(
-        &self,
-        state: &mut State,
-        damage: &LogDamage,
-        salvaged: Option<&Salvaged>,
-        skipped: &Skipped,
-    ) -> Result<(), StoreError> {
-        if !damage.is_new() {
-            return Ok(());
-        }
-        self.journal.begin((self.clock)());
-        state.history.begin((self.clock)());
-        let mut txn = self.txn();
-        txn.log(Entry::Repaired(damage.stretches.clone()));
-        txn.log(Entry::HistoryBegins);
-        state.history.begin_anew(&mut txn);
-        for lane in starling_protocol::Lane::ALL {
-            let id = super::LogId {
-                site: state.site,
-                lane,
-            };
-            let held = state
-                .logs
-                .get(&id)
-                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-            let number = match salvaged {
-                Some(known) => known.last(&id),
-                None => {
-                    let known = state
-                        .logs
-                        .get(&id)
-                        .map_or(ClaimNumber::NONE, super::state::Log::high_water);
-                    ClaimNumber(known.max(skipped.last(&id)).0.saturating_add(1))
-                }
-            };
-            if number > held {
-                self.apply_witness(&mut txn, state, id, number)?;
-                txn.log(Entry::Witnessed { log: id, number });
-            }
-        }
-        txn.commit()
-    }
-
-    /// Brings back what the engine knew of others, and the log lost: chains, the allow-list as it was, heads.
-    fn trust_again(&self, known: &Salvaged) -> Result<(), StoreError> {
-        for chain in &known.chains {
-            let mut state = self.write()?;
-            self.keep_chain(&mut state, chain)?;
-        }
-        for here in self.listed_sites()? {
-            if !known
-                .listed
-                .iter()
-                .any(|listed| listed.slug == here.slug && listed.site == here.site)
-            {
-                self.unlist_site(&here.slug)?;
-            }
-        }
-        let here = self.listed_sites()?;
-        for listed in &known.listed {
-            match here.iter().find(|here| here.slug == listed.slug) {
-                None => self.list_site(listed.clone(), None)?,
-                Some(here) if here != listed => {
-                    self.update_listed_site(&listed.slug, |entry| *entry = listed.clone())?;
-                }
-                Some(_) => {}
-            }
-        }
-        for head in &known.heads {
-            match self.learn_head(head) {
-                // Kept from a site that was taken off the list since.
-                Err(StoreError::SiteNotListed { .. }) => {}
-                learned => {
-                    learned?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn origin_now(&self) -> Origin {
         Origin {
             bundle: None,
             at: (self.clock)(),
         }
-    }
-}
-
-/// What an engine's rows say of the log that they follow from.
-struct EngineRows {
-    journal: [u8; 16],
-    position: LogPosition,
-}
-
-impl EngineRows {
-    /// Reads them; `None` of an engine that is empty.
-    fn read(engine: &dyn Engine, site: SiteId) -> Result<Option<Self>, StoreError> {
-        let Some(found) = engine.get(Tree::Meta, meta::SCHEMA)? else {
-            return Ok(None);
-        };
-        let found = <[u8; 4]>::try_from(found.as_slice())
-            .map(u32::from_le_bytes)
-            .map_err(|_| damaged(Tree::Meta, meta::SCHEMA, "the schema version"))?;
-        let doubt = |reason: String| StoreError::EngineDoubt { reason };
-        if found != SCHEMA {
-            return Err(doubt(format!(
-                "its rows have schema {found}, this build's have {SCHEMA}"
-            )));
-        }
-        let owner = engine.get(Tree::Meta, meta::SITE)?.unwrap_or_default();
-        if owner != site.as_bytes() {
-            return Err(doubt("its rows are another site's".to_owned()));
-        }
-        let journal = engine.get(Tree::Meta, meta::JOURNAL)?;
-        let journal = journal.and_then(|row| row.try_into().ok());
-        let position = engine.get(Tree::Meta, meta::POSITION)?;
-        let position = position.and_then(|row| LogPosition::decode(&row));
-        let rows = journal
-            .zip(position)
-            .map(|(journal, position)| Self { journal, position });
-        rows.map(Some)
-            .ok_or_else(|| doubt("it does not say up to where in the log its rows follow".to_owned()))
-    }
-
-    fn position_in(&self, log: &Log) -> Result<LogPosition, StoreError> {
-        if self.journal != log.journal().0 {
-            let reason = "its rows follow from another log".to_owned();
-            return Err(StoreError::EngineDoubt { reason });
-        }
-        if self.position > log.end() {
-            let reason = format!(
-                "its rows follow the log up to group {}, the log ends at {}",
-                self.position.group,
-                log.end().group
-            );
-            return Err(StoreError::EngineDoubt { reason });
-        }
-        Ok(self.position)
     }
 }
 
@@ -424,64 +251,13 @@ fn open_log(
             None,
         ));
     }
-    let from = found.map(|found| found.position);
-    let (log, recovery) = Log::open_with(parts.disk.clone(), LOG_FOLDER, from, parts.access, LOG_OPTIONS)?;
-    Ok((log, Some(recovery)))
-}
-
-/// What of a log is damaged.
-#[derive(Default)]
-struct LogDamage {
-    /// Stretches that were given up before.
-    given_up: bool,
-    /// Stretches that are given up now: segment, first byte, end.
-    stretches: Vec<(u32, u64, u64)>,
-    /// Groups up to here are missing at the end.
-    lost: Option<LogPosition>,
-}
-
-impl LogDamage {
-    fn is_new(&self) -> bool {
-        self.lost.is_some() || !self.stretches.is_empty()
-    }
-
-    fn is_any(&self) -> bool {
-        self.given_up || self.lost.is_some() || !self.stretches.is_empty()
-    }
-}
-
-/// Refuses a log of which acknowledged groups are gone, unless that was given up, or the caller does so now.
-fn check_recovery(log: &Log, recovery: &Recovery, past_damage: bool) -> Result<LogDamage, StoreError> {
-    if let Some(cut) = &recovery.cut {
-        tracing::info!(
-            segment = cut.segment,
-            bytes = cut.bytes,
-            "cut an unfinished group off the log"
-        );
-    }
-    let mut found = LogDamage {
-        lost: recovery.lost.map(|lost| lost.position),
-        ..LogDamage::default()
+    let known = Known {
+        from: found.map(|found| found.position),
+        witness: parts.witness.map(|known| (known.journal, known.position)),
     };
-    let mut what: Vec<String> = recovery.lost.iter().map(ToString::to_string).collect();
-    if !recovery.damage.is_empty() {
-        let given_up = given_up(log)?;
-        for damage in &recovery.damage {
-            let stretch = (damage.segment, damage.from, damage.to);
-            if given_up.contains(&stretch) {
-                found.given_up = true;
-            } else {
-                found.stretches.push(stretch);
-                what.push(damage.to_string());
-            }
-        }
-    }
-    if what.is_empty() || past_damage {
-        return Ok(found);
-    }
-    Err(StoreError::LogLoss {
-        what: what.join("; "),
-    })
+    let (log, recovery) =
+        Log::open_knowing(parts.disk.clone(), LOG_FOLDER, known, parts.access, LOG_OPTIONS)?;
+    Ok((log, Some(recovery)))
 }
 
 fn open_packs(parts: &StoreParts<'_>, level: i32) -> Result<Arc<Packs>, StoreError> {

@@ -39,6 +39,7 @@ pub(crate) fn open_past(
         is_new,
         past_damage,
         salvaged: None,
+        witness: None,
         random_id: Arc::new(move || [next.fetch_add(1, Ordering::SeqCst); 16]),
         progress: &|_| {},
     };

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use starling_api_types::ErrorCode;
+use starling_api_types::{ErrorCode, Status};
 use starling_tests::feed::many;
 use starling_tests::process::{Daemon, command};
 use starling_tests::{Ended, Site, link, number_of};
@@ -225,4 +225,37 @@ fn junk_on_the_port_hurts_nobody() {
     link(&mut a, &mut b);
     let _ = a.import("mine", &sample_feed(), &[]);
     b.until_equal(&a);
+}
+
+#[test]
+fn daemon_names_damage_that_nobody_met() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    let _ = site.import("mine", &sample_feed(), &[]);
+    let config = site.home().join("starling.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[store]\n", "[store]\ncheck_interval = \"1s\"\n");
+    std::fs::write(&config, text).unwrap();
+    site.up();
+    let status = site.until("a check", |status| status.store.check.is_some());
+    let check = status.store.check.unwrap();
+    assert!(
+        check.frames > 0 && check.wrong == 0 && check.advice.is_none(),
+        "{check:?}"
+    );
+    let pack = site.home().join("packs/00000001.pack");
+    let mut bytes = std::fs::read(&pack).unwrap();
+    *bytes.iter_mut().rev().nth(8).unwrap() ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+    let is_damaged = |status: &Status| status.store.check.as_ref().is_some_and(|check| check.wrong > 0);
+    let check = site.until("the damage", is_damaged).store.check.unwrap();
+    assert!(check.damaged[0].contains("pack 00000001"), "{check:?}");
+    let shown = String::from_utf8(site.cli(["status"]).stdout).unwrap();
+    assert!(
+        shown.contains("1 DAMAGED") && shown.contains("starling doctor --repair"),
+        "{shown}"
+    );
+    let _ = site.cli(["doctor", "--repair"]);
+    site.until("the repair", |status| !is_damaged(status));
+    site.stop();
 }

@@ -18,6 +18,7 @@ mod daily;
 mod federation;
 mod http_api;
 mod mutes;
+mod opening;
 mod released;
 mod scanning;
 mod scans;

@@ -224,6 +224,39 @@ fn deleted_and_swapped_files_are_named() {
 }
 
 #[test]
+fn former_witness_beyond_the_end_is_a_loss_from_then_on() {
+    let disk = MemoryDisk::default();
+    let ends = fill(&create(&disk), 3);
+    let [kept, lost] = [1, 2].map(|at: usize| ends[at].end);
+    disk.remove(&format!("{FOLDER}/{TIP_NAME}")).unwrap();
+    let path = format!("{FOLDER}/0000000001.log");
+    disk.damage(&path, |bytes| {
+        bytes.truncate(usize::try_from(kept.offset).unwrap());
+    });
+    let open_with = |disk: &MemoryDisk, witness| {
+        let known = Known {
+            from: None,
+            witness: Some(witness),
+        };
+        Log::open_knowing(Arc::new(disk.clone()), FOLDER, known, LogAccess::Write, SMALL)
+            .unwrap()
+            .1
+    };
+    // That of another log, or of a group that is here, says nothing.
+    let other = JournalId([9; 16]);
+    for witness in [(other, lost), (ID, kept), (ID, ends[0].end)] {
+        assert_eq!(open_with(&disk.copy(), witness).lost, None);
+    }
+    let mut forged = kept;
+    forged.hash[0] ^= 1;
+    assert!(open_with(&disk.copy(), (ID, forged)).lost.is_some());
+    let found = open_with(&disk, (ID, lost)).lost.unwrap();
+    assert_eq!((found.witness, found.position), (Witness::Former, lost));
+    let found = open(&disk, None, LogAccess::Write).1.lost.unwrap();
+    assert_eq!((found.witness, found.position), (Witness::Tip, lost));
+}
+
+#[test]
 fn appended_junk_is_cut_or_named() {
     let world = world(9);
     let segments = &world.files[..world.files.len() - 1];

@@ -206,3 +206,25 @@ fn compaction_moves_live_bodies_and_frees_the_rest() {
     let few = put(&packs, Some(&npm), &records(2_000, 1)).unwrap();
     assert!(few[0].1.length < 200, "{}", few[0].1.length);
 }
+
+#[test]
+fn pack_removed_during_a_check_is_not_damage() {
+    let disk = MemoryDisk::default();
+    // A new pack for each put.
+    let packs = open(&disk, 0);
+    for from in [0, 100, 200] {
+        put(&packs, None, &records(from, 3)).unwrap();
+    }
+    let all: Vec<PackNumber> = packs.usage().iter().map(|usage| usage.pack).collect();
+    let mut is_first = true;
+    let check = packs.check_at_pace(&mut |bytes| {
+        assert!(bytes > 0);
+        if std::mem::take(&mut is_first) {
+            let done = packs.compact(&all[1..2], &|_, _| true).unwrap();
+            packs.remove(&done.garbage).unwrap();
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    let check = check.unwrap();
+    assert!(check.damage.is_empty(), "{check:?}");
+}

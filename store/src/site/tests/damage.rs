@@ -1,5 +1,7 @@
 //! A damaged log or pack: refused by name, given up on demand, and never a reason to sign a number twice.
 
+use std::ops::ControlFlow;
+
 use super::super::test_parts::open_past;
 use super::*;
 use crate::engine::Engine;
@@ -82,6 +84,33 @@ fn repair_that_drops_a_body_leaves_every_check_sound() {
     b.store.accept(&Origin::default()).unwrap();
     assert_eq!(b.root(), a.root());
     b.assert_healthy();
+}
+
+#[test]
+fn check_of_files_names_damage_of_log_and_packs() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one"))], 1);
+    a.say(&[("P-2", Some("two"))], 2);
+    let check = |flow| a.store.check_files(&mut |_| flow).unwrap();
+    let whole = check(ControlFlow::Continue(())).unwrap();
+    assert!(whole.ok() && whole.packs.examined == 2, "{whole:?}");
+    // A group's own frame is not counted.
+    let end = a.store.position();
+    assert_eq!(whole.log.examined, end.sequence - end.group);
+    let sizes = a.store.size_on_disk().unwrap();
+    assert!(whole.bytes > sizes.log.0 / 2 && whole.bytes < sizes.log.0 + sizes.packs.0);
+    let place = place_of(&a, 1);
+    a.disk.damage(LOG, |bytes| bytes[place.start + 60] ^= 4);
+    let key = ClaimKey::record(&source(), &"P-2".parse().unwrap());
+    let hash = a.store.accepted_content(a.own(), &key).unwrap().unwrap();
+    let body = a.store.bodies.place(&hash).unwrap().unwrap();
+    let middle = usize::try_from(body.offset).unwrap() + body.length as usize / 2;
+    a.disk.damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
+    let found = check(ControlFlow::Continue(())).unwrap();
+    assert_eq!((found.log.wrong, found.packs.wrong), (1, 1), "{found:?}");
+    assert!(found.log.damaged[0].contains("0000000001.log"), "{found:?}");
+    assert!(found.packs.damaged[0].contains("pack 00000001"), "{found:?}");
+    assert_eq!(check(ControlFlow::Break(())), None);
 }
 
 #[test]

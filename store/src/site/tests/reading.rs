@@ -101,3 +101,26 @@ fn second_writer_in_a_thread_panics_and_does_not_wait() {
     let _writer = site.store.lock_state().unwrap();
     let _ = site.store.lock_state();
 }
+
+#[test]
+fn view_that_lacks_what_the_log_holds_names_an_earlier_position() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one"))], 1);
+    let position = || a.store.view().unwrap().position();
+    assert_eq!(position(), a.store.position());
+    let entry = LedgerEntry::SiteChanged {
+        at: UnixMillis::EPOCH,
+        site: a.chain.site(),
+        change: "changed".to_owned(),
+    };
+    a.engine.set_plan(FaultPlan {
+        capacity: Some(ByteCount(0)),
+        ..FaultPlan::default()
+    });
+    let refused = a.store.record(&entry);
+    assert!(matches!(refused, Err(StoreError::NotShown { .. })), "{refused:?}");
+    assert!(position() < a.store.position());
+    a.engine.set_plan(FaultPlan::default());
+    a.store.record(&entry).unwrap();
+    assert_eq!(position(), a.store.position());
+}

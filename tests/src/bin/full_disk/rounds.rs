@@ -56,7 +56,7 @@ pub(crate) const ALL: [Kind; 8] = [
 ];
 
 /// Indexes that follow from the store: without them more must be done to answer.
-const INDEXES: [&str; 2] = ["match.idx", "store/scan.ready"];
+const INDEXES: [&str; 2] = ["match.idx", "scan.ready"];
 /// The longest time into an import at which the disk is filled.
 const IMPORT: Duration = Duration::from_millis(1_500);
 /// Room that is left on a full disk, in bytes: from none to what some of the first files need.

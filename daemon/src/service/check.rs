@@ -1,0 +1,150 @@
+//! The check of the store that a daemon makes by itself: every frame is read, slowly, and damage is told.
+
+use std::ops::ControlFlow;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use starling_api_types as types;
+use starling_store::{Check, LOG_CHECK, PACKS_CHECK, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use super::SiteParts;
+use super::doctor::log_advice;
+use crate::clock::now;
+
+/// A wait shorter than this is saved up for the next one.
+const SHORT: Duration = Duration::from_millis(20);
+/// A longer wait is cut into pieces of this, so that a stop need not wait for it.
+const PIECE: Duration = Duration::from_millis(200);
+
+impl SiteParts {
+    /// Reads every frame of log and packs at the configured rate, and notes what is damaged. Ends soon, and notes
+    /// nothing, when `stop` is cancelled.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the files cannot be read. Damage is not an error here.
+    pub(crate) fn check_files(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        let mut pace = Pace {
+            bytes_per_second: self.config.store.check_rate.0.max(1),
+            due: Instant::now(),
+        };
+        let found = self.store.check_files(&mut |bytes| pace.keep(bytes, stop))?;
+        let Some(found) = found else {
+            return Ok(());
+        };
+        tracing::info!(
+            frames = found.log.examined,
+            bodies = found.packs.examined,
+            bytes = found.bytes,
+            "read all of log and packs"
+        );
+        self.note_check(&[found.log, found.packs]);
+        Ok(())
+    }
+
+    /// Notes what is damaged in log and packs, for the log and the status. Other checks are left out.
+    pub(super) fn note_check(&self, checks: &[Check]) {
+        let mut noted = types::StoreCheck {
+            at: now().into(),
+            frames: 0,
+            wrong: 0,
+            damaged: Vec::new(),
+            advice: None,
+        };
+        for check in checks {
+            let advice = match check.name {
+                LOG_CHECK => log_advice(self.started.is_some()),
+                PACKS_CHECK => PACKS_ADVICE,
+                _ => continue,
+            };
+            noted.frames += check.examined;
+            if check.ok() || check.repaired.is_some() {
+                continue;
+            }
+            for what in &check.damaged {
+                tracing::error!(%what, advice, "the store is damaged");
+            }
+            noted.wrong += check.wrong;
+            noted.damaged.extend_from_slice(&check.damaged);
+            // The log comes first: what repairs it repairs the packs as well.
+            noted.advice.get_or_insert_with(|| advice.to_owned());
+        }
+        *self.last_check.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
+    }
+
+    /// Returns what the last check found.
+    pub(super) fn last_check(&self) -> Option<types::StoreCheck> {
+        let last = self.last_check.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What to do about damage of the packs.
+const PACKS_ADVICE: &str = "run `starling doctor --repair`: it drops what is damaged, and peers, bundles or the next import bring it again";
+
+/// Keeps reading to a rate.
+struct Pace {
+    bytes_per_second: u64,
+    /// When what was read so far may have been read.
+    due: Instant,
+}
+
+impl Pace {
+    /// Waits until `bytes` more may have been read; breaks if `stop` is cancelled.
+    fn keep(&mut self, bytes: u64, stop: &CancellationToken) -> ControlFlow<()> {
+        let mut now = Instant::now();
+        self.read(bytes, now);
+        if self.due.saturating_duration_since(now) >= SHORT {
+            while now < self.due && !stop.is_cancelled() {
+                std::thread::sleep(self.due.saturating_duration_since(now).min(PIECE));
+                now = Instant::now();
+            }
+        }
+        if stop.is_cancelled() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Counts `bytes` that were read by `now`. Time in which nothing was read is not made up for.
+    fn read(&mut self, bytes: u64, now: Instant) {
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
+        let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.due = self.due.max(now).checked_add(takes).unwrap_or(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pace_lets_through_its_rate_and_saves_nothing_up() {
+        let start = Instant::now();
+        let mut pace = Pace {
+            bytes_per_second: 1_000,
+            due: start,
+        };
+        for _ in 0..4 {
+            pace.read(500, start);
+        }
+        assert_eq!(pace.due, start + Duration::from_secs(2));
+        // After a pause, a second is a second's worth.
+        let later = start + Duration::from_secs(3_600);
+        pace.read(1_000, later);
+        assert_eq!(pace.due, later + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn pace_breaks_when_the_site_stops() {
+        let stop = CancellationToken::new();
+        let mut pace = Pace {
+            bytes_per_second: 1,
+            due: Instant::now(),
+        };
+        assert!(pace.keep(0, &stop).is_continue());
+        stop.cancel();
+        assert!(pace.keep(u64::MAX, &stop).is_break());
+    }
+}

@@ -1,0 +1,190 @@
+//! What a daemon does by itself while it runs: heads are renewed, the engine is made durable, space is given back.
+
+use std::time::{Duration, Instant};
+
+use starling_store::log::LogPosition;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::home::error_chain;
+use crate::service::{Site, SiteParts};
+
+/// How often heads are signed anew, as a share of their validity.
+const RENEWALS_PER_VALIDITY: u32 = 4;
+/// How often what is too old or too much of the past is forgotten, with the bodies that nothing names any more.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
+/// How often the daemon looks whether so much was added since that this should not wait, and how long the site must have
+/// learned nothing before.
+const LOOK_INTERVAL: Duration = Duration::from_secs(300);
+const CALM: Duration = Duration::from_secs(60);
+/// How often the engine is made durable where something was committed since.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long after the start the first check of the files begins, at most: the start itself has enough to do.
+const FIRST_CHECK: Duration = Duration::from_secs(600);
+
+/// Reads every frame of log and packs now and then, so that damage is known before somebody needs what is damaged.
+pub(crate) async fn check_files(site: Site, config: Config, stop: CancellationToken) {
+    let Some(every) = config.store.check_interval() else {
+        // Whoever watches the tasks takes an end for a failure.
+        stop.cancelled().await;
+        return;
+    };
+    let mut wait = every.min(FIRST_CHECK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        let stop = stop.clone();
+        let checked = work(&site, "reading all of log and packs", move |parts| {
+            parts.check_files(&stop).map_err(|error| error_chain(&error))
+        });
+        checked.await;
+        wait = every;
+    }
+}
+
+/// Renews heads before they expire, makes the engine durable, and gives space back.
+pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
+    let validity = Duration::from_secs(config.federation.head_validity_seconds);
+    let mut renew = tokio::time::interval(validity / RENEWALS_PER_VALIDITY);
+    let mut collect = tokio::time::interval(COLLECT_INTERVAL);
+    let mut look = tokio::time::interval(LOOK_INTERVAL);
+    let mut checkpoint = tokio::time::interval(CHECKPOINT_INTERVAL);
+    let mut calm = Calm::new(Instant::now(), site.0.store.position());
+    let mut kept = site.0.store.size_on_disk().unwrap_or_default();
+    let mut engine_size = 0;
+    // The first ticks come at once; heads were just signed, and collecting can wait.
+    renew.tick().await;
+    collect.tick().await;
+    look.tick().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = checkpoint.tick() => {
+                calm.look(Instant::now(), site.0.store.position());
+                let done = work(&site, "making the engine durable: a start after a crash replays more", |parts| {
+                    // Heads, the ledger and what peers hold move the log's end and leave the index as it is.
+                    parts.keep_ready();
+                    parts.store.checkpoint_if_due().map_err(|error| error_chain(&error))
+                });
+                done.await;
+            }
+            _ = renew.tick() => {
+                let signed = work(&site, "signing the site's heads", |parts| {
+                    parts.sign_heads().map_err(|error| error_chain(&error))
+                });
+                if signed.await.is_some() {
+                    site.0.local.send_modify(|count| *count += 1);
+                }
+            }
+            _ = collect.tick() => {
+                let collected = work(&site, "dropping superseded bodies", |parts| {
+                    parts.collect().map_err(|error| error_chain(&error))
+                });
+                if let Some((collected, _)) = collected.await {
+                    tracing::info!(live = collected.live, past = collected.past, dropped = collected.dropped, "dropped superseded bodies");
+                }
+                let grown = work(&site, "rebuilding the engine beside itself", move |parts| {
+                    parts.compact_engine_if_grown(engine_size).map_err(|problem| problem.to_string())
+                });
+                engine_size = grown.await.unwrap_or(engine_size);
+                kept = site.0.store.size_on_disk().unwrap_or(kept);
+            }
+            _ = look.tick() => {
+                // Nothing is looked for twice: what did not change takes what it took.
+                if calm.is_due(Instant::now()) {
+                    let given = work(&site, "giving space back", move |parts| {
+                        parts.give_back_if_grown(kept).map_err(|problem| problem.to_string())
+                    });
+                    let now = given.await.unwrap_or(kept);
+                    if now.engine != kept.engine {
+                        engine_size = now.engine.0;
+                    }
+                    kept = now;
+                }
+            }
+        }
+    }
+}
+
+/// Works on the store on a thread that may block; what keeps it from being done is logged.
+async fn work<T: Send + 'static>(
+    site: &Site,
+    what: &'static str,
+    work: impl FnOnce(&SiteParts) -> Result<T, String> + Send + 'static,
+) -> Option<T> {
+    let parts = site.0.clone();
+    match tokio::task::spawn_blocking(move || work(&parts)).await {
+        Ok(Ok(done)) => Some(done),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "{what}");
+            None
+        }
+        Err(panic) => {
+            tracing::error!(%panic, "{what}");
+            None
+        }
+    }
+}
+
+/// Knows since when the log is as long as it is: a site that imports should not be disturbed.
+struct Calm {
+    position: LogPosition,
+    since: Instant,
+    /// Nothing was given back since this change.
+    is_new: bool,
+}
+
+impl Calm {
+    fn new(now: Instant, position: LogPosition) -> Self {
+        Self {
+            position,
+            since: now,
+            is_new: false,
+        }
+    }
+
+    /// Notes how long the log is now.
+    fn look(&mut self, now: Instant, position: LogPosition) {
+        if self.position != position {
+            *self = Self {
+                position,
+                since: now,
+                is_new: true,
+            };
+        }
+    }
+
+    /// Returns true once after each change, when nothing changed for a while after it.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_calm = now.saturating_duration_since(self.since) >= CALM;
+        is_calm && std::mem::take(&mut self.is_new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_is_given_back_once_after_a_change_when_calm() {
+        let start = Instant::now();
+        let at = |group| LogPosition {
+            group,
+            ..LogPosition::START
+        };
+        let mut calm = Calm::new(start, at(1));
+        assert!(!calm.is_due(start + CALM * 9));
+        calm.look(start, at(1));
+        assert!(!calm.is_due(start + CALM * 9), "nothing changed");
+        calm.look(start, at(2));
+        assert!(!calm.is_due(start + CALM / 2));
+        calm.look(start + CALM / 2, at(3));
+        assert!(!calm.is_due(start + CALM), "it changes again and again");
+        calm.look(start + CALM, at(3));
+        assert!(calm.is_due(start + CALM * 2));
+        assert!(!calm.is_due(start + CALM * 3), "it was given back");
+    }
+}

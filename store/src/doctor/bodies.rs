@@ -1,0 +1,165 @@
+//! The check of record bodies, and giving up those that are damaged or gone.
+
+use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
+
+use starling_protocol::{ClaimNumber, ContentHash};
+
+use super::Check;
+use crate::SiteStore;
+use crate::engine::{Direction, Tree};
+use crate::error::StoreError;
+use crate::journal::Entry;
+use crate::journal::apply::{apply_position, ask_for_rebuild};
+use crate::rows::{ClaimRow, split_claim_key};
+use crate::site::state::{LogId, State};
+
+impl SiteStore {
+    /// Every body hashes to its name, and every accepted live one is here. Gives those that do not.
+    pub(super) fn check_bodies(&self, state: &State) -> Result<(Check, BTreeSet<ContentHash>), StoreError> {
+        let mut check = Check::new("every body hashes to its name, and accepted ones are here");
+        let mut bad = BTreeSet::new();
+        for hash in self.named_in_scope(state)? {
+            check.examined += 1;
+            match self.bodies.get(&hash) {
+                Ok(Some(_)) => {}
+                Ok(None) if state.wants(&hash) => {}
+                Ok(None) => {
+                    check.fail(format!("body {hash} is missing"));
+                    bad.insert(hash);
+                }
+                Err(error @ StoreError::DamagedBody { .. }) => {
+                    check.fail(error.to_string());
+                    bad.insert(hash);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((check, bad))
+    }
+
+    fn named_in_scope(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
+        let mut named = BTreeSet::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                if let Some((claim_key, log)) = split_claim_key(key)
+                    && let Some(id) = state.log_id(log)
+                    && state.in_scope(&id.site, claim_key.source().as_ref())
+                    && let Some((.., Some(content), _)) =
+                        ClaimRow::decode(row).and_then(|row| row.kind_and_content())
+                {
+                    named.insert(content);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(named)
+    }
+
+    /// Takes back the acceptance of what was accepted with bodies that the packs do not hold any more: after a
+    /// rebuild, what is missing must not look as if it had never been said.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the log or the engine.
+    pub(crate) fn take_back_what_lacks_bodies(&self, state: &mut State) -> Result<(), StoreError> {
+        let mut missing = BTreeSet::new();
+        for hash in self.accepted_bodies(state)? {
+            if !self.bodies.contains(&hash)? {
+                missing.insert(hash);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(
+            bodies = missing.len(),
+            "record bodies are gone from the packs: their sources are held back until peers, bundles or feeds bring them again"
+        );
+        self.forget_bodies(state, &missing)
+    }
+
+    /// The bodies that accepted claims in scope name.
+    fn accepted_bodies(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
+        let mut named = BTreeSet::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                if let Some((claim_key, log)) = split_claim_key(key)
+                    && let Some(id) = state.log_id(log)
+                    && let source = claim_key.source()
+                    && state.in_scope(&id.site, source.as_ref())
+                    && let Some(accepted) = state
+                        .logs
+                        .get(&id)
+                        .and_then(|log| log.sources.get(&source))
+                        .map(|row| row.accepted)
+                    && let Some(row) = ClaimRow::decode(row)
+                    && let Some((.., Some(content), _)) =
+                        row.accepted_at(accepted).and_then(ClaimRow::kind_and_content)
+                {
+                    named.insert(content);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(named)
+    }
+
+    /// Drops damaged bodies and takes back the acceptance of what needs them: it counts again once they are here.
+    pub(super) fn forget_bodies(
+        &self,
+        state: &mut State,
+        bad: &BTreeSet<ContentHash>,
+    ) -> Result<(), StoreError> {
+        let mut affected: BTreeSet<(LogId, Option<starling_protocol::Source>)> = BTreeSet::new();
+        self.engine.scan(
+            Tree::Claims,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            &mut |key, row| {
+                if let Some((claim_key, log)) = split_claim_key(key)
+                    && let Some(id) = state.log_id(log)
+                    && let Some(row) = ClaimRow::decode(row)
+                    && [Some(&row), row.prior.as_deref()].into_iter().flatten().any(|row| {
+                        matches!(row.kind_and_content(), Some((.., Some(content), _)) if bad.contains(&content))
+                    })
+                {
+                    affected.insert((id, claim_key.source()));
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        let mut txn = self.txn();
+        let mut dropped = Vec::new();
+        for hash in bad {
+            if let Some(place) = self.bodies.place(hash)? {
+                dropped.push((*hash, place));
+            }
+            txn.delete(Tree::Bodies, hash.as_bytes());
+        }
+        txn.log(Entry::BodiesDropped(dropped));
+        let mut positions = Vec::new();
+        for (id, source) in affected {
+            apply_position(&mut txn, state, id, source.as_ref(), ClaimNumber::NONE)?;
+            positions.push((id, source, ClaimNumber::NONE));
+        }
+        txn.log(Entry::Accepted {
+            bundle: None,
+            positions,
+        });
+        // What was accepted with those bodies cannot be shown without them.
+        txn.log(Entry::HistoryBegins);
+        state.history.begin_anew(&mut txn);
+        ask_for_rebuild(&mut txn, state);
+        txn.commit()?;
+        self.find_wanted(state)
+    }
+}

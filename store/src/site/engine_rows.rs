@@ -1,0 +1,128 @@
+//! What an engine's rows say of the log that they follow from, and what one that is given up still knows.
+
+use starling_protocol::{CertificateChain, ClaimNumber, SiteId, VerifiedHead};
+
+use super::open::SCHEMA;
+use super::state::State;
+use crate::engine::{Engine, Tree};
+use crate::error::StoreError;
+use crate::log::{JournalId, Log, LogPosition};
+use crate::rows::{damaged, meta};
+use crate::trust::ListedSite;
+
+/// How far an engine followed a log: all of that was durable once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineWitness {
+    pub(super) journal: JournalId,
+    pub(super) position: LogPosition,
+}
+
+impl EngineWitness {
+    /// Reads it; `None` where the engine does not tell.
+    pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
+        let rows = EngineRows::read(engine, site).ok()??;
+        Some(Self {
+            journal: JournalId(rows.journal),
+            position: rows.position,
+        })
+    }
+
+    /// Of two, the one that followed its log further.
+    pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        one.into_iter().chain(other).max_by_key(|known| known.position)
+    }
+}
+
+/// What an engine that followed the log knew: how far this site's own logs went, and whom the site trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    pub(super) position: LogPosition,
+    own: Vec<(super::LogId, ClaimNumber)>,
+    pub(super) listed: Vec<ListedSite>,
+    pub(super) chains: Vec<CertificateChain>,
+    pub(super) heads: Vec<VerifiedHead>,
+}
+
+impl Salvaged {
+    /// The last claim of one of the site's own logs.
+    pub(super) fn last(&self, id: &super::LogId) -> ClaimNumber {
+        let own = self.own.iter().find(|(log, _)| log == id);
+        own.map_or(ClaimNumber::NONE, |(_, number)| *number)
+    }
+
+    /// Of two, the one that followed the log further.
+    pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) if other.position > one.position => Some(other),
+            (None, other) => other,
+            (one, _) => one,
+        }
+    }
+
+    /// Reads it; `None` where the engine does not tell.
+    pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
+        let position = EngineRows::read(engine, site).ok()??.position;
+        let state = State::load(engine, site).ok()?;
+        let own = state.logs.iter().filter(|(id, _)| id.site == site);
+        Some(Self {
+            position,
+            own: own.map(|(id, log)| (*id, log.high_water())).collect(),
+            listed: state.listed.values().cloned().collect(),
+            chains: state.chains.values().cloned().collect(),
+            heads: state.logs.values().filter_map(|log| log.head.clone()).collect(),
+        })
+    }
+}
+
+/// What an engine's rows say of the log that they follow from.
+pub(super) struct EngineRows {
+    journal: [u8; 16],
+    pub(super) position: LogPosition,
+}
+
+impl EngineRows {
+    /// Reads them; `None` of an engine that is empty.
+    pub(super) fn read(engine: &dyn Engine, site: SiteId) -> Result<Option<Self>, StoreError> {
+        let Some(found) = engine.get(Tree::Meta, meta::SCHEMA)? else {
+            return Ok(None);
+        };
+        let found = <[u8; 4]>::try_from(found.as_slice())
+            .map(u32::from_le_bytes)
+            .map_err(|_| damaged(Tree::Meta, meta::SCHEMA, "the schema version"))?;
+        let doubt = |reason: String| StoreError::EngineDoubt { reason };
+        if found != SCHEMA {
+            return Err(doubt(format!(
+                "its rows have schema {found}, this build's have {SCHEMA}"
+            )));
+        }
+        let owner = engine.get(Tree::Meta, meta::SITE)?.unwrap_or_default();
+        if owner != site.as_bytes() {
+            return Err(doubt("its rows are another site's".to_owned()));
+        }
+        let journal = engine.get(Tree::Meta, meta::JOURNAL)?;
+        let journal = journal.and_then(|row| row.try_into().ok());
+        let position = engine.get(Tree::Meta, meta::POSITION)?;
+        let position = position.and_then(|row| LogPosition::decode(&row));
+        let rows = journal
+            .zip(position)
+            .map(|(journal, position)| Self { journal, position });
+        rows.map(Some)
+            .ok_or_else(|| doubt("it does not say up to where in the log its rows follow".to_owned()))
+    }
+
+    pub(super) fn position_in(&self, log: &Log) -> Result<LogPosition, StoreError> {
+        if self.journal != log.journal().0 {
+            let reason = "its rows follow from another log".to_owned();
+            return Err(StoreError::EngineDoubt { reason });
+        }
+        if self.position > log.end() {
+            let reason = format!(
+                "its rows follow the log up to group {}, the log ends at {}",
+                self.position.group,
+                log.end().group
+            );
+            return Err(StoreError::EngineDoubt { reason });
+        }
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,155 @@
+//! Opening past damage of the log: what is refused, what is given up, and what is trusted again.
+
+use starling_protocol::ClaimNumber;
+
+use super::SiteStore;
+use super::engine_rows::Salvaged;
+use super::state::State;
+use crate::error::StoreError;
+use crate::journal::Entry;
+use crate::journal::replay::{Skipped, given_up};
+use crate::log::{Log, LogPosition, Recovery};
+
+/// What of a log is damaged.
+#[derive(Default)]
+pub(super) struct LogDamage {
+    /// Stretches that were given up before.
+    given_up: bool,
+    /// Stretches that are given up now: segment, first byte, end.
+    stretches: Vec<(u32, u64, u64)>,
+    /// Groups up to here are missing at the end.
+    pub(super) lost: Option<LogPosition>,
+}
+
+impl LogDamage {
+    pub(super) fn is_new(&self) -> bool {
+        self.lost.is_some() || !self.stretches.is_empty()
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        self.given_up || self.lost.is_some() || !self.stretches.is_empty()
+    }
+}
+
+/// Refuses a log of which acknowledged groups are gone, unless that was given up, or the caller does so now.
+pub(super) fn check_recovery(
+    log: &Log,
+    recovery: &Recovery,
+    past_damage: bool,
+) -> Result<LogDamage, StoreError> {
+    if let Some(cut) = &recovery.cut {
+        tracing::info!(
+            segment = cut.segment,
+            bytes = cut.bytes,
+            "cut an unfinished group off the log"
+        );
+    }
+    let mut found = LogDamage {
+        lost: recovery.lost.map(|lost| lost.position),
+        ..LogDamage::default()
+    };
+    let mut what: Vec<String> = recovery.lost.iter().map(ToString::to_string).collect();
+    if !recovery.damage.is_empty() {
+        let given_up = given_up(log)?;
+        for damage in &recovery.damage {
+            let stretch = (damage.segment, damage.from, damage.to);
+            if given_up.contains(&stretch) {
+                found.given_up = true;
+            } else {
+                found.stretches.push(stretch);
+                what.push(damage.to_string());
+            }
+        }
+    }
+    if what.is_empty() || past_damage {
+        return Ok(found);
+    }
+    Err(StoreError::LogLoss {
+        what: what.join("; "),
+    })
+}
+
+impl SiteStore {
+    /// Notes which stretches of the log were given up, so that every later replay goes past them. What was known
+    /// before cannot be told any more. This site's own logs may have gone on in what is lost: unless the engine knows
+    /// how far, the site signs nothing before that is settled.
+    pub(super) fn give_up(
+        &self,
+        state: &mut State,
+        damage: &LogDamage,
+        salvaged: Option<&Salvaged>,
+        skipped: &Skipped,
+    ) -> Result<(), StoreError> {
+        if !damage.is_new() {
+            return Ok(());
+        }
+        self.journal.begin((self.clock)());
+        state.history.begin((self.clock)());
+        let mut txn = self.txn();
+        txn.log(Entry::Repaired(damage.stretches.clone()));
+        txn.log(Entry::HistoryBegins);
+        state.history.begin_anew(&mut txn);
+        for lane in starling_protocol::Lane::ALL {
+            let id = super::LogId {
+                site: state.site,
+                lane,
+            };
+            let held = state
+                .logs
+                .get(&id)
+                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+            let number = match salvaged {
+                Some(known) => known.last(&id),
+                None => {
+                    let known = state
+                        .logs
+                        .get(&id)
+                        .map_or(ClaimNumber::NONE, super::state::Log::high_water);
+                    ClaimNumber(known.max(skipped.last(&id)).0.saturating_add(1))
+                }
+            };
+            if number > held {
+                self.apply_witness(&mut txn, state, id, number)?;
+                txn.log(Entry::Witnessed { log: id, number });
+            }
+        }
+        txn.commit()
+    }
+
+    /// Brings back what the engine knew of others, and the log lost: chains, the allow-list as it was, heads.
+    pub(super) fn trust_again(&self, known: &Salvaged) -> Result<(), StoreError> {
+        for chain in &known.chains {
+            let mut state = self.write()?;
+            self.keep_chain(&mut state, chain)?;
+        }
+        for here in self.listed_sites()? {
+            if !known
+                .listed
+                .iter()
+                .any(|listed| listed.slug == here.slug && listed.site == here.site)
+            {
+                self.unlist_site(&here.slug)?;
+            }
+        }
+        let here = self.listed_sites()?;
+        for listed in &known.listed {
+            match here.iter().find(|here| here.slug == listed.slug) {
+                None => self.list_site(listed.clone(), None)?,
+                Some(here) if here != listed => {
+                    self.update_listed_site(&listed.slug, |entry| *entry = listed.clone())?;
+                }
+                Some(_) => {}
+            }
+        }
+        for head in &known.heads {
+            match self.learn_head(head) {
+                // Kept from a site that was taken off the list since.
+                Err(StoreError::SiteNotListed { .. }) => {}
+                learned => {
+                    learned?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
