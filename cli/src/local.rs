@@ -135,6 +135,7 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
                 let problem = Problem::new(code, format!("starting the API: {error}"));
                 hint.map_or(problem.clone(), |hint| problem.hint(hint))
             }
+            error @ RunError::TaskEnded { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
             RunError::Network(detail) => {
                 Problem::new(ErrorCode::Unreachable, format!("starting the network: {detail}"))
                     .hint("is another process on that address? --listen names others")
