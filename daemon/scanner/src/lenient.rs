@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use serde::{Deserialize, Deserializer};
 
 /// A text that some sources write as a number or leave `null`.
@@ -67,6 +68,53 @@ impl<'de> Deserialize<'de> for TextRef<'de> {
             }
             fn visit_unit<E>(self) -> Result<TextRef<'de>, E> {
                 Ok(TextRef::default())
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A text, or a number as one; anything else that stands in its place is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct AnyText<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for AnyText<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = AnyText<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("anything")
+            }
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<AnyText<'de>, E> {
+                Ok(AnyText(Cow::Borrowed(v)))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<AnyText<'de>, E> {
+                Ok(AnyText(Cow::Owned(v.to_owned())))
+            }
+            fn visit_u64<E>(self, v: u64) -> Result<AnyText<'de>, E> {
+                Ok(AnyText(Cow::Owned(v.to_string())))
+            }
+            fn visit_i64<E>(self, v: i64) -> Result<AnyText<'de>, E> {
+                Ok(AnyText(Cow::Owned(v.to_string())))
+            }
+            fn visit_f64<E>(self, v: f64) -> Result<AnyText<'de>, E> {
+                Ok(AnyText(Cow::Owned(v.to_string())))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<AnyText<'de>, E> {
+                Ok(AnyText::default())
+            }
+            fn visit_unit<E>(self) -> Result<AnyText<'de>, E> {
+                Ok(AnyText::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AnyText<'de>, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(AnyText::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyText<'de>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(AnyText::default())
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -29,6 +29,7 @@ pub use detect::detect;
 pub use generate::{GenerateError, MAX_MADE_COMPONENTS, Wish, generate};
 pub use place::Place;
 
+use crate::origin::Origin;
 use crate::purl::PackageUrl;
 
 /// Largest document that is read, in bytes.
@@ -182,6 +183,8 @@ pub struct Component {
     pub version: Option<String>,
     /// Its package URL, if it has one that can be read.
     pub purl: Option<PackageUrl>,
+    /// What the document says of its making beside its package URL.
+    pub origin: Option<Box<Origin>>,
     /// What sort of thing it is.
     pub kind: ComponentKind,
     /// Where it stands in the document.

@@ -184,6 +184,17 @@ impl Knowledge for ViewKnowledge<'_> {
         Ok(advisories)
     }
 
+    fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
+        let mut found =
+            starling_view::ecosystems_with_suffix(self.reader, base).map_err(|error| KnowledgeError {
+                ecosystem: base.to_owned(),
+                name: String::new(),
+                source: Box::new(error),
+            })?;
+        found.retain(|ecosystem| starling_scanner::purl::osv::address_of(ecosystem).is_some());
+        Ok(found)
+    }
+
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = locked(&self.known).get(ecosystem) {
             return Ok(*known);

@@ -38,8 +38,8 @@ pub use error::{PortError, ViewError};
 pub use fold::{Feeding, canonical_advisory, feeding_records, stated_fields, stated_severity};
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
-    chosen_content, for_each_advisory, held_records, knows_ecosystem, live_record_counts, live_records,
-    records_about, resolve, silent_records,
+    chosen_content, ecosystems_with_suffix, for_each_advisory, held_records, knows_ecosystem,
+    live_record_counts, live_records, records_about, resolve, silent_records,
 };
 pub use package::{PackageId, normalise_repository};
 pub use policy::{

@@ -1,8 +1,11 @@
 //! One record as knowledge: what a scan would say if nothing else were known.
 
+use std::collections::BTreeSet;
+
 use super::{Advisory, Knowledge, KnowledgeError, Provenance};
 use crate::name::{ecosystem_base, normalise_name};
 use crate::osv::Record;
+use crate::purl::osv::address_of;
 use crate::severity::StatedSeverity;
 use crate::threat::Threat;
 
@@ -67,6 +70,22 @@ impl Knowledge for SingleRecord {
             }],
             conflicts: Vec::new(),
         }])
+    }
+
+    fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
+        let packages = self
+            .record
+            .affected
+            .iter()
+            .filter_map(|entry| entry.package.as_ref());
+        let ecosystems = packages.map(|package| package.ecosystem.trim());
+        let of_base = ecosystems
+            .filter(|ecosystem| address_of(ecosystem).is_some() && ecosystem_base(ecosystem) == base);
+        Ok(of_base
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect())
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
-use crate::purl::{PackageUrl, PurlParts, osv::version_of};
+use crate::origin::Origin;
+use crate::purl::{PackageUrl, PurlParts, osv::version_from};
 
 /// Most components that room is made for before they are read: 4 MB.
 const MAX_RESERVED: usize = 16 * 1024;
@@ -66,6 +67,11 @@ impl Collector {
     /// Takes a component. One with several package URLs is as many components: each names something
     /// that can be judged; one that is stated again is none. One with neither name nor URL is noted.
     pub(super) fn add(&mut self, found: Found<'_>) {
+        self.add_with(found, None);
+    }
+
+    /// Takes a component, with what the document says of its making.
+    pub(super) fn add_with(&mut self, found: Found<'_>, origin: Option<Box<Origin>>) {
         let (name, stated) = (found.name.trim(), present_version(found.version));
         if found.purls.is_empty() && name.is_empty() {
             self.note(found.place, "it has neither name nor package URL and was skipped");
@@ -81,15 +87,17 @@ impl Collector {
                 (Some(purl), "") => purl.name().to_owned(),
                 _ => name.to_owned(),
             };
-            let version = purl
-                .as_ref()
-                .and_then(version_of)
-                .or_else(|| stated.map(str::to_owned));
+            let version = match &purl {
+                Some(purl) => version_from(purl, origin.as_deref(), stated),
+                None => stated.map(str::to_owned),
+            };
             let place = found.place.clone();
+            let origin = origin.clone();
             self.components.push(Component {
                 name,
                 version,
                 purl,
+                origin,
                 kind: found.kind,
                 place,
             });

@@ -19,6 +19,7 @@ use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{TextRef, or_default};
+use crate::origin::{OriginParts, Properties};
 
 pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use protobuf_json::is_meant as is_protobuf_json;
@@ -77,6 +78,8 @@ struct RawComponent<'a> {
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     components: Entries<'a>,
+    #[serde(default)]
+    properties: Properties,
     #[serde(default, rename = "versionRange")]
     version_range: Option<strict::Name>,
     #[serde(default, rename = "isExternal")]
@@ -296,6 +299,7 @@ struct Parts<'a> {
     name: &'a str,
     version: &'a str,
     purl: &'a str,
+    origin: Option<&'a OriginParts>,
 }
 
 /// What is wrong with a component's own fields: the field, and how.
@@ -340,6 +344,7 @@ fn take(
         name: &raw.name.0,
         version: &raw.version.0,
         purl: &raw.purl.0,
+        origin: raw.properties.0.as_deref(),
     };
     add(&parts, kind, place, collector);
     if raw.components.list.is_empty() {
@@ -359,13 +364,14 @@ fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Coll
         Cow::Owned(format!("{group}/{name}"))
     };
     let purls = collector.purl(raw.purl, place).into_iter().collect();
-    collector.add(Found {
+    let found = Found {
         name: &joined,
         version: raw.version,
         purls,
         kind,
         place,
-    });
+    };
+    collector.add_with(found, OriginParts::finish(raw.origin));
 }
 
 fn kind_of(text: &str) -> ComponentKind {

@@ -11,6 +11,7 @@ use super::limited::Limited;
 use super::place::{of_json_error, read_json as read_json_value};
 use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
 use crate::lenient::{Text, or_default};
+use crate::origin::{OriginParts, Remarks, SourceInfo};
 
 #[derive(Deserialize)]
 struct Document {
@@ -45,6 +46,12 @@ struct RawPackage {
     purpose: Text,
     #[serde(rename = "externalRefs", default, deserialize_with = "or_default")]
     external_refs: Limited<Option<ExternalRef>>,
+    #[serde(rename = "sourceInfo", default)]
+    source_info: SourceInfo,
+    #[serde(rename = "attributionTexts", default)]
+    attributions: Remarks,
+    #[serde(default)]
+    annotations: Remarks,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +102,16 @@ fn take_document(
     collector.finish(format, version, &document.name.0)
 }
 
+/// The word of an enumeration, which may be written as an address: `http://spdx.org/rdf/references/purl`.
+pub(super) fn bare(word: &str) -> &str {
+    let word = word.trim();
+    if word.contains("://") {
+        word.rsplit(['/', '#']).next().unwrap_or(word)
+    } else {
+        word
+    }
+}
+
 /// True for `SPDX-2.N`.
 pub(super) fn is_version(text: &str) -> bool {
     text.strip_prefix("SPDX-2.")
@@ -105,7 +122,7 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
     let mut purls = Vec::new();
     for (i, reference) in raw.external_refs.iter().enumerate() {
         let Some(reference) = reference else { continue };
-        if reference.kind.0.trim().eq_ignore_ascii_case("purl") {
+        if bare(&reference.kind.0).eq_ignore_ascii_case("purl") {
             let at = place.child("externalRefs").child(i);
             purls.extend(collector.purl(&reference.locator.0, &at));
         }
@@ -119,13 +136,15 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
     if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
         collector.operating_system(&raw.name.0, &raw.version.0);
     }
-    collector.add(Found {
+    let found = Found {
         name: &raw.name.0,
         version: &raw.version.0,
         purls,
         kind,
         place,
-    });
+    };
+    let parts = [&raw.source_info.0, &raw.attributions.0, &raw.annotations.0];
+    collector.add_with(found, OriginParts::finish_first(parts));
 }
 
 pub(super) const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";

@@ -12,6 +12,7 @@ use super::place::read_json as read_json_value;
 use super::spdx2::kind_of;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{Text, or_default};
+use crate::origin::{OriginParts, SourceInfo};
 
 #[derive(Deserialize)]
 struct Document {
@@ -55,6 +56,8 @@ struct Element {
         deserialize_with = "or_default"
     )]
     identifiers: Vec<Identifier>,
+    #[serde(rename = "software_sourceInfo", alias = "sourceInfo", default)]
+    source_info: SourceInfo,
 }
 
 /// A text, a number, or something else that is passed over: extensions put objects anywhere.
@@ -126,11 +129,12 @@ fn take(element: &Element, place: &Place, collector: &mut Collector) {
         collector.operating_system(element.name.as_str(), element.version.as_str());
     }
     let (name, version) = (element.name.as_str(), element.version.as_str());
-    collector.add(Found {
+    let found = Found {
         name,
         version,
         purls,
         kind,
         place,
-    });
+    };
+    collector.add_with(found, OriginParts::finish(element.source_info.0.as_deref()));
 }

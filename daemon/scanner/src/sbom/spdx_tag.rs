@@ -1,8 +1,9 @@
 //! SPDX 2 as tag-value text: `Tag: value` lines, multi-line values between `<text>` and `</text>`.
 
 use super::collect::{Collector, Found};
-use super::spdx2::{OPERATING_SYSTEM, is_version, kind_of, purpose};
+use super::spdx2::{OPERATING_SYSTEM, bare, is_version, kind_of, purpose};
 use super::{Format, Inventory, Place, SbomError};
+use crate::origin::OriginParts;
 use crate::purl::PackageUrl;
 
 #[derive(Default)]
@@ -12,6 +13,7 @@ struct Package {
     version: String,
     purpose: String,
     purls: Vec<PackageUrl>,
+    origin: Option<Box<OriginParts>>,
     line: usize,
 }
 
@@ -40,10 +42,13 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
         };
         let value = value.trim();
         if value.starts_with("<text>") && !value.contains("</text>") {
-            // Nothing that an inventory needs stands in free text.
+            // Of free text only the first line may say what an inventory needs.
             let closed = lines.by_ref().any(|(_, line)| line.contains("</text>"));
             if !closed {
                 return Err(invalid(number, format!("the <text> of {tag:?} is never closed")));
+            }
+            if let Some(package) = &mut open {
+                package.remark(tag.trim(), value);
             }
             continue;
         }
@@ -83,7 +88,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             "ExternalRef" => {
                 let fields: Vec<&str> = value.splitn(3, char::is_whitespace).map(str::trim).collect();
                 if let (Some(package), [_, kind, locator]) = (&mut open, &fields[..])
-                    && kind.eq_ignore_ascii_case("purl")
+                    && bare(kind).eq_ignore_ascii_case("purl")
                 {
                     let purl = collector.purl(
                         locator,
@@ -95,7 +100,11 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
                     package.purls.extend(purl);
                 }
             }
-            _ => {}
+            tag => {
+                if let Some(package) = &mut open {
+                    package.remark(tag, value);
+                }
+            }
         }
     }
     close(open, &mut collector);
@@ -115,13 +124,27 @@ fn close(package: Option<Package>, collector: &mut Collector) {
         line: package.line,
         column: 1,
     };
-    collector.add(Found {
+    let found = Found {
         name: &package.name,
         version: &package.version,
         purls: package.purls,
         kind: kind_of(purpose),
         place: &place,
-    });
+    };
+    collector.add_with(found, OriginParts::finish(package.origin.as_deref()));
+}
+
+impl Package {
+    /// Takes what a tag that has no field of its own says of the package's making.
+    fn remark(&mut self, tag: &str, value: &str) {
+        let value = value.strip_prefix("<text>").unwrap_or(value);
+        let value = value.strip_suffix("</text>").unwrap_or(value);
+        match tag {
+            "PackageSourceInfo" => OriginParts::take_source_info(&mut self.origin, value),
+            "PackageAttributionText" | "AnnotationComment" => OriginParts::take_line(&mut self.origin, value),
+            _ => {}
+        }
+    }
 }
 
 fn shorten(text: &str) -> String {

@@ -532,3 +532,53 @@ fn after_the_first_faulty_component_of_a_list_only_broken_json_is_told() {
         assert!(error.ends_with(&format!("(at {place})")), "{components}: {error}");
     }
 }
+
+#[test]
+fn source_package_is_read_from_every_format() {
+    let lib = "pkg:deb/debian/libfoo2@1?distro=debian-12";
+    let documents = [
+        format!(
+            r#"<?xml version="1.0"?><bom xmlns="http://cyclonedx.org/schema/bom/1.5"><components><component type="library">
+            <name>l</name><purl>{lib}</purl><properties><property name="aquasecurity:trivy:SrcName">foo</property>
+            <property name="x">y</property></properties></component></components></bom>"#
+        ),
+        format!(
+            r#"{{"specVersion":"1.6","components":[{{"type":"CLASSIFICATION_LIBRARY","name":"l","purl":"{lib}",
+            "properties":[{{"name":"syft:metadata:source","value":"foo"}}]}}]}}"#
+        ),
+        format!(
+            r#"{{"spdxVersion":"SPDX-2.3","name":"d","packages":[{{"name":"l","sourceInfo":"built package from: foo 1",
+            "externalRefs":[{{"referenceType":"http://spdx.org/rdf/references/purl","referenceLocator":"{lib}"}}]}}]}}"#
+        ),
+        format!(
+            r#"{{"spdxVersion":"SPDX-2.3","name":"d","packages":[{{"name":"l","annotations":[{{"comment":"SrcName: foo"}}],
+            "attributionTexts":["PkgType: debian"],"externalRefs":[{{"referenceType":"purl","referenceLocator":"{lib}"}}]}}]}}"#
+        ),
+        format!(
+            "SPDXVersion: SPDX-2.3\nPackageName: l\nPackageSourceInfo: <text>built package from: foo 1</text>\n\
+             ExternalRef: PACKAGE-MANAGER http://spdx.org/rdf/references/purl {lib}\n"
+        ),
+        format!(
+            r#"{{"@context":"x","@graph":[{{"type":"software_Package","name":"l","software_packageUrl":"{lib}",
+            "software_sourceInfo":"built package from: foo 1"}}]}}"#
+        ),
+        format!(
+            r#"{{"artifacts":[{{"name":"l","version":"1","purl":"{lib}","metadata":{{"source":"foo","files":[]}}}}]}}"#
+        ),
+    ];
+    for document in documents {
+        let inventory = read(document.as_bytes()).unwrap_or_else(|error| panic!("{error}: {document}"));
+        let [component] = &inventory.components[..] else {
+            panic!("{document}");
+        };
+        let source = component
+            .origin
+            .as_ref()
+            .and_then(|origin| origin.source.as_deref());
+        assert_eq!(
+            (source, component.purl.is_some()),
+            (Some("foo"), true),
+            "{document}"
+        );
+    }
+}

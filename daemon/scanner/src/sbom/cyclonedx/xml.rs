@@ -7,6 +7,7 @@ use super::super::collect::Collector;
 use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::{BOTH_VERSIONS, Fault, Parts, add, check_version, kind_of, strict};
+use crate::origin::OriginParts;
 
 /// Versions of the format that allow licences beside expressions.
 const MIXED_LICENSES_SINCE: &[&str] = &["1.7"];
@@ -30,6 +31,13 @@ enum Frame {
     },
     /// A field of the component below it.
     Field(Field),
+    /// The properties of the component below it.
+    Properties,
+    /// One of them, by its name.
+    Property {
+        name: String,
+        value: String,
+    },
     /// A text that is checked when it ends, and where it began.
     Checked {
         check: Check,
@@ -114,6 +122,7 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
             name: &raw.name,
             version: &raw.version,
             purl: &raw.purl,
+            origin: raw.origin.as_deref(),
         };
         add(&parts, kind, &place, &mut collector);
     }
@@ -129,6 +138,7 @@ struct Fields {
     version: String,
     version_range: String,
     purl: String,
+    origin: Option<Box<OriginParts>>,
 }
 
 type Taken = (Box<Fields>, ComponentKind, Place);
@@ -195,6 +205,11 @@ impl Walker {
             (Some(Frame::Component { .. }), "name") => Frame::Field(Field::Name),
             (Some(Frame::Component { .. }), "version") => Frame::Field(Field::Version),
             (Some(Frame::Component { .. }), "purl") => Frame::Field(Field::Purl),
+            (Some(Frame::Component { .. }), "properties") => Frame::Properties,
+            (Some(Frame::Properties), "property") => Frame::Property {
+                name: attribute(start, "name")?,
+                value: String::new(),
+            },
             (Some(Frame::Component { .. }), "versionRange") => Frame::Field(Field::VersionRange),
             (Some(Frame::Component { .. }), "scope") => Frame::checked(strict::scope, place),
             (Some(Frame::Metadata), "timestamp") => Frame::checked(strict::timestamp, place),
@@ -284,6 +299,10 @@ impl Walker {
             checked.push_str(text);
             return;
         }
+        if let Some(Frame::Property { value, .. }) = self.frames.last_mut() {
+            value.push_str(text);
+            return;
+        }
         let [.., Frame::Component { raw, .. }, Frame::Field(field)] = &mut self.frames[..] else {
             return;
         };
@@ -317,6 +336,12 @@ impl Walker {
                 }
                 if let Some(free) = self.components.get_mut(slot) {
                     *free = Some((raw, kind, place));
+                }
+                Ok(())
+            }
+            Some(Frame::Property { name, value }) => {
+                if let [.., Frame::Component { raw, .. }, Frame::Properties] = &mut self.frames[..] {
+                    OriginParts::take_property(&mut raw.origin, &name, &value);
                 }
                 Ok(())
             }
