@@ -96,6 +96,7 @@ pub(crate) struct ExampleFinding {
     epss: Option<ExampleProbability>,
     #[serde(default)]
     kev: Option<bool>,
+    informational: Option<String>,
     #[serde(default)]
     published: Option<String>,
     #[serde(default)]
@@ -171,6 +172,7 @@ impl ExampleFinding {
                 score: self.cvss.map(|score| score.0),
                 stated: None,
             },
+            informational: self.informational,
             threat: Threat {
                 published: self.published,
                 kev: self.kev,

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::lenient::AnyText;
+use crate::lenient::{AnyText, Entries, Fields, pass_over};
 
 /// What a document says of a package's making.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -157,90 +157,6 @@ pub(crate) fn name_of_source_rpm(text: &str) -> &str {
         .iter()
         .find_map(|end| text.strip_suffix(end));
     stem.and_then(|nvr| nvr.rsplitn(3, '-').nth(2)).unwrap_or(text)
-}
-
-/// Passes over what stands where something else is read.
-macro_rules! pass_over {
-    ($value:expr; $($kind:ident)*) => {$(pass_over!(@ $kind, $value);)*};
-    (@ unit, $value:expr) => {
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-    };
-    (@ scalars, $value:expr) => {
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-    };
-    (@ text, $value:expr) => {
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-    };
-    (@ list, $value:expr) => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            while list.next_element::<IgnoredAny>()?.is_some() {}
-            Ok($value)
-        }
-    };
-    (@ object, $value:expr) => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok($value)
-        }
-    };
-}
-
-/// Visits a list's entries; what is no list has none.
-struct Entries<T, F>(F, PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Entries<T, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        while let Some(entry) = list.next_element()? {
-            (self.0)(entry);
-        }
-        Ok(())
-    }
-
-    pass_over!((); unit scalars text object);
-}
-
-/// Visits an object's fields as texts; what is no object has none.
-struct Fields<F>(F);
-
-impl<'de, F: FnMut(&str, AnyText<'de>)> Visitor<'de> for Fields<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((AnyText(key), value)) = map.next_entry::<AnyText<'de>, AnyText<'de>>()? {
-            (self.0)(&key, value);
-        }
-        Ok(())
-    }
-
-    pass_over!((); unit scalars text list);
 }
 
 /// A list of properties (`name`, `value`), of which only those that tell of the origin are kept. Properties of any

@@ -27,7 +27,7 @@ use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::{Subject, evaluate_about};
 use crate::purl::osv::{OsvPackage, package_from};
 use crate::sbom::{Component, ComponentKind, Inventory};
-use crate::severity::{Level, Rating, Scores, StatedSeverity};
+use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
 use crate::version::Scheme;
 
 /// Choices that a scan is made with.
@@ -405,6 +405,8 @@ impl Scanner<'_> {
             let mut fixed = Vec::new();
             let mut severities: Vec<StatedSeverity> = Vec::new();
             let mut here_undecided = false;
+            // None before the first entry that matches.
+            let mut informational: Option<Option<&str>> = None;
             for (index, affected) in advisory.affected.iter().enumerate() {
                 let evaluation = evaluate_about(&advisory.summary, affected, subject);
                 here_undecided |= evaluation.is_undecided();
@@ -423,16 +425,22 @@ impl Scanner<'_> {
                     }
                 }
                 severities.extend(own_severities(affected, advisory));
+                let kind = affected.informational.as_deref();
+                informational = Some(match informational {
+                    None => kind,
+                    Some(before) => before.and(kind),
+                });
             }
+            let informational = informational.flatten().map(str::to_owned);
             if rules.is_empty() {
                 undecided |= here_undecided;
                 continue;
             }
             let rating = if severities.is_empty() {
-                self.rating(advisory, &advisory.severities)
+                self.rating(advisory, &advisory.severities, informational.as_deref())
             } else {
                 severities.extend(advisory.severities.iter().cloned());
-                self.rating(advisory, &severities)
+                self.rating(advisory, &severities, informational.as_deref())
             };
             let found = FoundPackage {
                 ecosystem: package.ecosystem.clone().into_owned(),
@@ -442,7 +450,14 @@ impl Scanner<'_> {
             };
             let place = component.place.to_string();
             let advisory = advisories.take(index);
-            findings.push(Finding::new(advisory, found, rating, rules, fixed, place));
+            findings.push(Finding::new(
+                advisory,
+                found,
+                (rating, informational),
+                rules,
+                fixed,
+                place,
+            ));
         }
         Ok(undecided)
     }
@@ -467,25 +482,48 @@ impl Scanner<'_> {
         Ok(known)
     }
 
-    fn rating(&mut self, advisory: &Advisory, severities: &[StatedSeverity]) -> Rating {
+    fn rating(
+        &mut self,
+        advisory: &Advisory,
+        severities: &[StatedSeverity],
+        informational: Option<&str>,
+    ) -> Rating {
         let rating = self.scores.choose(severities, &self.options.severity_sources);
+        if rating.level != Level::Unknown {
+            return rating;
+        }
+        let stated = |source: &str, kind: &str, value: &str| {
+            Some(StatedSeverity {
+                source: source.to_owned(),
+                kind: kind.to_owned(),
+                value: value.to_owned(),
+            })
+        };
+        let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
         // Reports of malicious packages carry no severity: having one installed is the incident.
-        let malicious = advisory
-            .ids
-            .iter()
-            .chain([&advisory.vulnerability])
-            .find(|id| id.starts_with("MAL-"));
-        match malicious {
-            Some(id) if rating.level == Level::Unknown => Rating {
+        let mut ids = advisory.ids.iter().chain([&advisory.vulnerability]);
+        if let Some(id) = ids.find(|id| id.starts_with("MAL-")) {
+            return Rating {
                 level: Level::Critical,
                 score: None,
-                stated: Some(StatedSeverity {
-                    source: "starling".to_owned(),
-                    kind: "malicious-package".to_owned(),
-                    value: id.clone(),
-                }),
+                stated: stated("starling", "malicious-package", id),
+            };
+        }
+        if let Some(word) = of_summary(&advisory.summary) {
+            return Rating {
+                level: word.parse().unwrap_or_default(),
+                score: None,
+                stated: stated(source, "summary", word),
+            };
+        }
+        // No vulnerability, so that nothing is left to rate.
+        match informational {
+            Some(kind) => Rating {
+                level: Level::None,
+                score: None,
+                stated: stated(source, "informational", kind),
             },
-            _ => rating,
+            None => rating,
         }
     }
 }

@@ -48,7 +48,7 @@ impl Knowledge for SingleRecord {
         if affected.is_empty() {
             return Ok(Vec::new());
         }
-        let severities = record.severity.iter().map(|severity| StatedSeverity {
+        let severities = record.severities().map(|severity| StatedSeverity {
             source: self.source.clone(),
             kind: severity.kind.clone(),
             value: severity.score.0.clone(),
@@ -57,7 +57,7 @@ impl Knowledge for SingleRecord {
             merge_hash: String::new(),
             vulnerability: record.id.clone(),
             ids: record.aliases.iter().chain(&record.upstream).cloned().collect(),
-            summary: record.summary.clone(),
+            summary: record.summary_or_details(),
             withdrawn: record.withdrawn.clone(),
             severities: severities.collect(),
             // What besides is known of the vulnerability changes nothing about who is affected.

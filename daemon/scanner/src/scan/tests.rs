@@ -527,3 +527,46 @@ fn repository_of_any_action_is_undecided() {
     assert_eq!(result.findings.len(), 1);
     assert_eq!((result.coverage.matched, result.coverage.undecided), (1, 1));
 }
+
+#[test]
+fn informational_advisory_is_a_class_of_its_own() {
+    let record = |id: &str, class: &str, severity: &str| {
+        format!(
+            r#"{{"id":"{id}","severity":[{severity}],"affected":[{{"package":{{"ecosystem":"crates.io","name":"old"}},
+            "database_specific":{{"informational":{class}}},
+            "ranges":[{{"type":"SEMVER","events":[{{"introduced":"0.0.0-0"}}]}}]}}]}}"#
+        )
+    };
+    let scored = r#"{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}"#;
+    let records = [
+        record("RUSTSEC-1", "\"unmaintained\"", ""),
+        record("RUSTSEC-2", "\"unsound\"", scored),
+        record("RUSTSEC-3", "null", ""),
+    ];
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let result = run(&purls(&["pkg:cargo/old@1.0.0"]), &Memory::with(&records));
+    let found: Vec<_> = result
+        .findings
+        .iter()
+        .map(|finding| (finding.informational.as_deref(), finding.severity.level))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Some("unmaintained"), Level::None),
+            (Some("unsound"), Level::Critical),
+            (None, Level::Unknown)
+        ]
+    );
+}
+
+#[test]
+fn severity_in_words_rates_a_finding() {
+    let urgent = r#"{"id":"D-1","affected":[{"package":{"ecosystem":"Debian:12","name":"foo"},
+        "ecosystem_specific":{"urgency":"high"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]}]}"#;
+    let result = run(
+        &purls(&["pkg:deb/debian/foo@1?distro=debian-12"]),
+        &Memory::with(&[urgent]),
+    );
+    assert_eq!(result.findings[0].severity.level, Level::High);
+}
