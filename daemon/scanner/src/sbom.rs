@@ -15,6 +15,7 @@ mod lockfile;
 mod markup;
 mod place;
 mod pom;
+mod references;
 mod spdx2;
 mod spdx3;
 mod spdx_rdf;
@@ -28,6 +29,7 @@ use std::fmt;
 pub use detect::detect;
 pub use generate::{GenerateError, MAX_MADE_COMPONENTS, Wish, generate};
 pub use place::Place;
+pub use references::{BomReferences, references};
 
 use crate::origin::Origin;
 use crate::purl::PackageUrl;
@@ -168,6 +170,8 @@ pub struct Inventory {
     /// The operating system that the components were found on, as in a `distro` qualifier
     /// (`debian-12`); packages whose own URL does not say are read against it.
     pub distro: Option<String>,
+    /// True if it says that it describes several things, none of which all that it lists need be part of.
+    pub describes_several: bool,
     /// All components, in document order.
     pub components: Vec<Component>,
     /// What was passed over.

@@ -18,6 +18,7 @@ pub(super) struct Collector {
     components: Vec<Component>,
     notes: Vec<Note>,
     distro: Option<String>,
+    pub(super) describes_several: bool,
     overflow: usize,
     unnoted: usize,
 }
@@ -193,6 +194,7 @@ impl Collector {
             spec_version: spec_version.trim().to_owned(),
             subject: Some(subject.trim().to_owned()).filter(|s| !s.is_empty()),
             distro: self.distro,
+            describes_several: self.describes_several,
             components: self.components,
             notes: self.notes,
         })

@@ -2,6 +2,7 @@
 //! not looked at.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -10,7 +11,7 @@ use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::{of_json_error, read_json as read_json_value};
 use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
-use crate::lenient::{Text, or_default};
+use crate::lenient::{AnyText, Entries, Fields, Text, or_default};
 use crate::origin::{OriginParts, Remarks, SourceInfo};
 
 #[derive(Deserialize)]
@@ -23,6 +24,8 @@ struct Document {
     describes: Limited<Text>,
     #[serde(default, deserialize_with = "or_default")]
     packages: Limited<Option<RawPackage>>,
+    #[serde(default, deserialize_with = "or_default")]
+    relationships: Describes,
     /// Not looked at, but a document whose head has another shape is none of SPDX.
     #[serde(default, rename = "creationInfo")]
     _creation_info: Option<CreationInfo>,
@@ -62,6 +65,68 @@ struct ExternalRef {
     locator: Text,
 }
 
+/// What the document itself describes, of all its relationships.
+#[derive(Default)]
+struct Describes(Vec<String>);
+
+/// Most things that a document may be taken to describe: beyond one it does not matter which.
+const MAX_DESCRIBED: usize = 16;
+
+impl<'de> Deserialize<'de> for Describes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut found = Vec::new();
+        let take = |relationship: Relationship<'de>| {
+            found.extend(relationship.described().filter(|_| found.len() < MAX_DESCRIBED));
+        };
+        deserializer.deserialize_any(Entries(take, PhantomData))?;
+        Ok(Self(found))
+    }
+}
+
+/// A relationship of two elements; one of another shape is none.
+#[derive(Default)]
+struct Relationship<'a> {
+    element: AnyText<'a>,
+    kind: AnyText<'a>,
+    related: AnyText<'a>,
+}
+
+impl<'de> Deserialize<'de> for Relationship<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut relationship = Self::default();
+        deserializer.deserialize_any(Fields(|key: &str, value: AnyText<'de>| match key {
+            "spdxElementId" => relationship.element = value,
+            "relationshipType" => relationship.kind = value,
+            "relatedSpdxElement" => relationship.related = value,
+            _ => {}
+        }))?;
+        Ok(relationship)
+    }
+}
+
+impl Relationship<'_> {
+    /// The element that the document describes by it.
+    fn described(&self) -> Option<String> {
+        described_by(&self.element.0, &self.kind.0, &self.related.0).map(str::to_owned)
+    }
+}
+
+/// The identifier that SPDX 2 gives every document.
+const DOCUMENT: &str = "SPDXRef-DOCUMENT";
+
+/// The element that the document describes by a relationship, in either direction.
+pub(super) fn described_by<'a>(element: &'a str, kind: &str, related: &'a str) -> Option<&'a str> {
+    let (element, related) = (element.trim(), related.trim());
+    let kind = bare(kind).replace('_', "");
+    if element == DOCUMENT && kind.eq_ignore_ascii_case("DESCRIBES") {
+        Some(related)
+    } else if related == DOCUMENT && kind.eq_ignore_ascii_case("DESCRIBEDBY") {
+        Some(element)
+    } else {
+        None
+    }
+}
+
 pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     take_document(read_json_value(bytes), Format::Spdx2Json)
 }
@@ -89,14 +154,18 @@ fn take_document(
     }
     let mut collector = Collector::default();
     let packages = Place::root().child("packages");
-    let described: BTreeSet<&Text> = document.describes.iter().collect();
+    let listed = document.describes.iter().map(|id| id.0.trim());
+    let related = document.relationships.0.iter().map(String::as_str);
+    let described: BTreeSet<&str> = listed.chain(related).filter(|id| !id.is_empty()).collect();
+    // Of what several things are, none is what all the others are part of: they are packages.
+    collector.describes_several = described.len() > 1;
     for (i, package) in document.packages.iter().enumerate() {
         let place = packages.child(i);
         let Some(package) = package else {
             collector.note(&place, "the package is null and was skipped");
             continue;
         };
-        let is_subject = !package.id.0.is_empty() && described.contains(&package.id);
+        let is_subject = described.len() == 1 && described.contains(package.id.0.trim());
         take(package, &place, is_subject, &mut collector);
     }
     collector.finish(format, version, &document.name.0)

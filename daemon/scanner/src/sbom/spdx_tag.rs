@@ -1,8 +1,10 @@
 //! SPDX 2 as tag-value text: `Tag: value` lines, multi-line values between `<text>` and `</text>`.
 
+use std::collections::BTreeSet;
+
 use super::collect::{Collector, Found};
-use super::spdx2::{OPERATING_SYSTEM, bare, is_version, kind_of, purpose};
-use super::{Format, Inventory, Place, SbomError};
+use super::spdx2::{OPERATING_SYSTEM, bare, described_by, is_version, kind_of, purpose};
+use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::origin::OriginParts;
 use crate::purl::PackageUrl;
 
@@ -27,6 +29,8 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
     let mut collector = Collector::default();
     let (mut version, mut subject) = (String::new(), String::new());
     let mut open: Option<Package> = None;
+    let mut packages: Vec<Package> = Vec::new();
+    let mut described: BTreeSet<String> = BTreeSet::new();
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let number = index + 1;
@@ -61,7 +65,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             }
             "DocumentName" => value.clone_into(&mut subject),
             "PackageName" => {
-                close(open.take(), &mut collector);
+                packages.extend(open.take());
                 open = Some(Package {
                     name: value.to_owned(),
                     line: number,
@@ -69,7 +73,13 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
                 });
             }
             // A file or a snippet ends the package's own tags.
-            "FileName" | "SnippetSPDXID" => close(open.take(), &mut collector),
+            "FileName" | "SnippetSPDXID" => packages.extend(open.take()),
+            "Relationship" => {
+                let fields: Vec<&str> = value.split_whitespace().collect();
+                if let [element, kind, related, ..] = fields[..] {
+                    described.extend(described_by(element, kind, related).map(str::to_owned));
+                }
+            }
             "SPDXID" => {
                 if let Some(package) = &mut open {
                     value.clone_into(&mut package.id);
@@ -107,15 +117,19 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             }
         }
     }
-    close(open, &mut collector);
+    packages.extend(open);
+    collector.describes_several = described.len() > 1;
+    for package in packages {
+        let is_subject = described.len() == 1 && described.contains(&package.id);
+        close(package, is_subject, &mut collector);
+    }
     if version.is_empty() {
         return Err(invalid(1, "there is no SPDXVersion".to_owned()));
     }
     collector.finish(format, &version, &subject)
 }
 
-fn close(package: Option<Package>, collector: &mut Collector) {
-    let Some(package) = package else { return };
+fn close(package: Package, is_subject: bool, collector: &mut Collector) {
     let purpose = purpose(&package.purpose, &package.id);
     if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
         collector.operating_system(&package.name, &package.version);
@@ -128,7 +142,11 @@ fn close(package: Option<Package>, collector: &mut Collector) {
         name: &package.name,
         version: &package.version,
         purls: package.purls,
-        kind: kind_of(purpose),
+        kind: if is_subject {
+            ComponentKind::Subject
+        } else {
+            kind_of(purpose)
+        },
         place: &place,
     };
     collector.add_with(found, OriginParts::finish(package.origin.as_deref()));

@@ -582,3 +582,48 @@ fn source_package_is_read_from_every_format() {
         );
     }
 }
+
+#[test]
+fn what_spdx_describes_is_told_by_its_relationships() {
+    let json = |relationships: &str| {
+        format!(
+            r#"{{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"d","relationships":[{relationships}],
+            "packages":[{{"name":"a","SPDXID":"SPDXRef-a"}},{{"name":"b","SPDXID":"SPDXRef-b"}}]}}"#
+        )
+    };
+    let describes = |id: &str| {
+        format!(
+            r#"{{"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"{id}"}}"#
+        )
+    };
+    let described_by = r#"{"spdxElementId":"SPDXRef-a","relationshipType":"DESCRIBED_BY","relatedSpdxElement":"SPDXRef-DOCUMENT"},3"#;
+    let tagged = "SPDXVersion: SPDX-2.3\nSPDXID: SPDXRef-DOCUMENT\nRelationship: SPDXRef-DOCUMENT DESCRIBES SPDXRef-a\n\
+        PackageName: a\nSPDXID: SPDXRef-a\nPackageName: b\nSPDXID: SPDXRef-b\n";
+    let graph = r#"{"@context":"x","@graph":[{"type":"software_Sbom","rootElement":["urn:a"]},{"type":"SpdxDocument","rootElement":["urn:sbom"]},
+        {"type":"software_Package","spdxId":"urn:a","name":"a"},{"type":"software_Package","spdxId":"urn:b","name":"b"}]}"#;
+    for document in [
+        json(&describes("SPDXRef-a")),
+        json(described_by),
+        tagged.to_owned(),
+        graph.to_owned(),
+    ] {
+        let inventory = read(document.as_bytes()).unwrap();
+        let kinds: Vec<_> = inventory.components.iter().map(|c| c.kind).collect();
+        assert_eq!(
+            kinds,
+            [ComponentKind::Subject, ComponentKind::Package],
+            "{document}"
+        );
+        assert!(!inventory.describes_several);
+    }
+    // Of several, each is a package that is judged.
+    let both = [describes("SPDXRef-a"), describes("SPDXRef-b")].join(",");
+    let inventory = read(json(&both).as_bytes()).unwrap();
+    assert!(inventory.describes_several);
+    assert!(
+        inventory
+            .components
+            .iter()
+            .all(|c| c.kind == ComponentKind::Package)
+    );
+}
