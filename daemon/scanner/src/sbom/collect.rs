@@ -134,6 +134,18 @@ impl Collector {
         });
     }
 
+    /// Takes a package that comes from a path, a folder or the project itself: no registry's advisory can mean it,
+    /// whatever it is called.
+    pub(super) fn add_local(&mut self, name: &str, version: &str, place: &Place) {
+        self.add(Found {
+            name,
+            version,
+            purls: Vec::new(),
+            kind: ComponentKind::Other,
+            place,
+        });
+    }
+
     /// Takes the operating system that the components were found on; the first one counts. Names are
     /// os-release ids (`rhel`) or their long forms (`Red Hat Enterprise Linux`).
     pub(super) fn operating_system(&mut self, name: &str, version: &str) {
@@ -214,6 +226,31 @@ fn distinct(purls: Vec<PackageUrl>) -> Vec<PackageUrl> {
         .collect()
 }
 
+/// True if a text names a path of the file system and no address of a registry: `file:../x`, `./x`, `C:\\x`.
+pub(super) fn is_path(text: &str) -> bool {
+    let text = text.trim();
+    let lower = text.get(..12).unwrap_or(text).to_ascii_lowercase();
+    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    [
+        "file:",
+        "link:",
+        "portal:",
+        "workspace:",
+        "path:",
+        "path+file:",
+        "./",
+        "../",
+        "/",
+        "~/",
+        ".\\",
+        "..\\",
+    ]
+    .iter()
+    .any(|start| lower.starts_with(start))
+        || matches!(text, "." | "..")
+        || drive
+}
+
 fn present_version(text: &str) -> Option<&str> {
     let text = text.trim();
     (!text.is_empty() && text != "NOASSERTION" && text != "NONE").then_some(text)
@@ -222,6 +259,37 @@ fn present_version(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_told_from_addresses() {
+        for path in [
+            "file:../x",
+            "file:///x",
+            "./x",
+            "../x",
+            "/x",
+            "~/x",
+            "C:\\x",
+            "c:/x",
+            "link:x",
+            "workspace:*",
+            ".",
+        ] {
+            assert!(is_path(path), "{path}");
+        }
+        for other in [
+            "https://x/y",
+            "git@host:x",
+            "^1.0",
+            "npm:x@1",
+            "1.0.0",
+            "",
+            "x/y",
+            "github:a/b",
+        ] {
+            assert!(!is_path(other), "{other}");
+        }
+    }
 
     #[test]
     fn notes_are_bounded_whoever_took_them() {
