@@ -248,6 +248,7 @@ impl Record {
     /// # Errors
     /// If the bytes are no JSON object with an `id`, or a part that matching needs has a wrong shape.
     pub fn from_json(bytes: &[u8]) -> Result<Self, OsvError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         serde_json::from_slice(bytes).map_err(OsvError)
     }
 

@@ -9,6 +9,7 @@
 mod collect;
 mod cyclonedx;
 mod detect;
+mod envelope;
 mod generate;
 mod limited;
 mod lockfile;
@@ -269,8 +270,39 @@ pub fn read_by(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     }
     let decoded = utf16::decode(bytes)?;
     let bytes = decoded.as_deref().map_or(bytes, str::as_bytes);
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let format = detect(bytes)?;
+    read_unwrapped(bytes, workers, MAX_LAYERS)
+}
+
+/// Most layers that are taken off a document before its SBOM shows.
+const MAX_LAYERS: usize = 6;
+
+/// Reads a document, or the SBOM that stands in it, behind so many layers at most.
+fn read_unwrapped(bytes: &[u8], workers: usize, layers: usize) -> Result<Inventory, SbomError> {
+    let bytes = without_mark(bytes);
+    let error = match detect(bytes) {
+        Ok(format) => return read_as(format, bytes, workers),
+        Err(error) => error,
+    };
+    let inner = match envelope::open(bytes) {
+        Some(inner) if layers > 0 => inner,
+        _ => return Err(error),
+    };
+    let mut inventory = read_unwrapped(&inner.bytes, workers, layers - 1)?;
+    let note = Note {
+        place: inner.place,
+        text: "the SBOM stands in another document, whose signatures were not verified; places are those within it"
+            .to_owned(),
+    };
+    inventory.notes.insert(0, note);
+    Ok(inventory)
+}
+
+/// Drops the byte order mark that some editors put before UTF-8.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+fn read_as(format: Format, bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     match format {
         Format::CycloneDxJson => cyclonedx::read_json(bytes, workers),
         Format::CycloneDxXml => cyclonedx::read_xml(bytes),

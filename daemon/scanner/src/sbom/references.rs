@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::limited::Limited;
 use super::markup::{find_attribute, resolve};
-use super::{Format, MAX_COMPONENTS, detect, utf16};
+use super::{Format, MAX_COMPONENTS, MAX_LAYERS, detect, envelope, utf16, without_mark};
 use crate::lenient::{AnyText, or_default};
 
 /// What a document calls its parts.
@@ -66,12 +66,18 @@ struct Entry<'a> {
 pub fn references(bytes: &[u8]) -> Option<BomReferences> {
     let decoded = utf16::decode(bytes).ok()?;
     let bytes = decoded.as_deref().map_or(bytes, str::as_bytes);
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    of_unwrapped(bytes, MAX_LAYERS)
+}
+
+fn of_unwrapped(bytes: &[u8], layers: usize) -> Option<BomReferences> {
+    let bytes = without_mark(bytes);
     let text = std::str::from_utf8(bytes).ok()?;
-    match detect(bytes).ok()? {
-        Format::CycloneDxJson => of_json(text),
-        Format::CycloneDxXml => of_xml(text),
-        _ => None,
+    match detect(bytes) {
+        Ok(Format::CycloneDxJson) => of_json(text),
+        Ok(Format::CycloneDxXml) => of_xml(text),
+        Ok(_) => None,
+        Err(_) if layers == 0 => None,
+        Err(_) => of_unwrapped(&envelope::open(bytes)?.bytes, layers - 1),
     }
 }
 

@@ -202,7 +202,7 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
     } else {
         kind_of(purpose)
     };
-    if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
+    if is_operating_system(purpose) {
         collector.operating_system(&raw.name.0, &raw.version.0);
     }
     let found = Found {
@@ -216,7 +216,15 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
     collector.add_with(found, OriginParts::finish_first(parts));
 }
 
-pub(super) const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";
+const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";
+
+/// True if a purpose, in any spelling, is that of an operating system.
+pub(super) fn is_operating_system(purpose: &str) -> bool {
+    let purpose = purpose.strip_prefix("purpose_").unwrap_or(purpose);
+    purpose
+        .replace(['-', '_'], "")
+        .eq_ignore_ascii_case("OPERATINGSYSTEM")
+}
 
 /// What a package is for. Before 2.3 there was no way to say so, and Trivy says it by the identifiers that it gives.
 pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
@@ -224,7 +232,7 @@ pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
         ("SPDXRef-OperatingSystem-", OPERATING_SYSTEM),
         ("SPDXRef-ContainerImage-", "CONTAINER"),
     ];
-    match stated.trim() {
+    match bare(stated) {
         "" => by_id
             .into_iter()
             .find(|(start, _)| id.trim().starts_with(start))
@@ -235,7 +243,10 @@ pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
 
 /// By the package's primary purpose, in the spelling of SPDX 2 or 3.
 pub(super) fn kind_of(purpose: &str) -> ComponentKind {
-    match purpose.trim().replace('-', "").to_ascii_uppercase().as_str() {
+    let purpose = purpose.trim();
+    // `http://spdx.org/rdf/terms#purpose_operatingSystem`
+    let purpose = purpose.strip_prefix("purpose_").unwrap_or(purpose);
+    match purpose.replace(['-', '_'], "").to_ascii_uppercase().as_str() {
         "CONTAINER" | "OPERATINGSYSTEM" | "DEVICE" | "FILE" | "ARCHIVE" | "SOURCE" | "OTHER" | "DATA"
         | "MODEL" => ComponentKind::Other,
         _ => ComponentKind::Package,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::read_json as read_json_value;
-use super::spdx2::kind_of;
+use super::spdx2::{bare, is_operating_system, kind_of};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{AnyText, Entries, Text, or_default};
 use crate::origin::{OriginParts, SourceInfo};
@@ -138,7 +138,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     collector.describes_several = described.len() > 1;
     for (i, element) in document.graph.iter().enumerate() {
         let place = graph.child(i);
-        match element.kind.as_str() {
+        match bare(element.kind.as_str()) {
             "CreationInfo" if version.is_empty() => element.spec_version.as_str().clone_into(&mut version),
             "SpdxDocument" if subject.is_empty() => element.name.as_str().clone_into(&mut subject),
             "software_Package" | "Package" => {
@@ -162,12 +162,13 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
 fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Collector) {
     let mut purls: Vec<_> = collector.purl(element.purl.as_str(), place).into_iter().collect();
     for identifier in &element.identifiers {
-        if matches!(identifier.kind.as_str(), "packageUrl" | "purl") {
+        if matches!(bare(identifier.kind.as_str()), "packageUrl" | "purl") {
             purls.extend(collector.purl(identifier.identifier.as_str(), place));
         }
     }
-    let kind = kind_of(element.purpose.as_str());
-    if kind == ComponentKind::Other && element.purpose.as_str() == "operatingSystem" {
+    let purpose = bare(element.purpose.as_str());
+    let kind = kind_of(purpose);
+    if kind == ComponentKind::Other && is_operating_system(purpose) {
         collector.operating_system(element.name.as_str(), element.version.as_str());
     }
     let kind = if is_subject { ComponentKind::Subject } else { kind };

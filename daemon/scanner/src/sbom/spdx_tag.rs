@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::collect::{Collector, Found};
-use super::spdx2::{OPERATING_SYSTEM, bare, described_by, is_version, kind_of, purpose};
+use super::spdx2::{bare, described_by, is_operating_system, is_version, kind_of, purpose};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::origin::OriginParts;
 use crate::purl::PackageUrl;
@@ -131,7 +131,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
 
 fn close(package: Package, is_subject: bool, collector: &mut Collector) {
     let purpose = purpose(&package.purpose, &package.id);
-    if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
+    if is_operating_system(purpose) {
         collector.operating_system(&package.name, &package.version);
     }
     let place = Place::Line {

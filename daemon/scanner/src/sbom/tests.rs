@@ -231,10 +231,6 @@ fn what_cyclonedx_does_not_allow_is_refused_at_its_place_in_both_syntaxes() {
             "/components/0/hashes/0/content",
         ),
         (
-            r#"{"type":"library","name":"a","licenses":[{"license":{}}]}"#,
-            "/components/0/licenses/0",
-        ),
-        (
             r#"{"type":"library","name":"a","version":"1","versionRange":"vers:npm/1","isExternal":true}"#,
             "/components/0/versionRange",
         ),
@@ -260,8 +256,6 @@ fn what_cyclonedx_does_not_allow_is_refused_at_its_place_in_both_syntaxes() {
         "<component type=\"library\"/>",
         "<component type=\"library\"><name>a</name><scope>some</scope></component>",
         "<component type=\"library\"><name>a</name><hashes><hash alg=\"MD5\">x</hash></hashes></component>",
-        "<component type=\"library\"><name>a</name><licenses><license/></licenses></component>",
-        "<component type=\"library\"><name>a</name><licenses><license><id>MIT</id></license><expression>MIT</expression></licenses></component>",
     ] {
         assert!(
             refused(xml(component).as_bytes()).starts_with("line 2"),
@@ -626,4 +620,60 @@ fn what_spdx_describes_is_told_by_its_relationships() {
             .iter()
             .all(|c| c.kind == ComponentKind::Package)
     );
+}
+
+#[test]
+fn malformed_serial_number_and_licences_are_noted() {
+    let json = |serial: &str, licenses: &str| {
+        format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":{serial},"components":[
+            {{"type":"library","name":"a","licenses":{licenses}}}]}}"#
+        )
+    };
+    let good = r#""urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79""#;
+    let notes = |document: &str| {
+        let inventory = read(document.as_bytes()).unwrap_or_else(|error| panic!("{error}: {document}"));
+        assert_eq!(inventory.components.len(), 1, "{document}");
+        inventory
+            .notes
+            .iter()
+            .map(|note| note.place.to_string())
+            .collect::<Vec<_>>()
+    };
+    for (serial, licenses, place) in [
+        (r#""urn:uuid:1""#, "[]", "/serialNumber"),
+        ("7", "[]", "/serialNumber"),
+        (good, r#"[{"license":{}}]"#, "/components/0/licenses"),
+        (
+            good,
+            r#"[{"license":{"id":"MIT","name":"MIT"}}]"#,
+            "/components/0/licenses",
+        ),
+        (good, r#"[{"license":"MIT"}]"#, "/components/0/licenses"),
+        (good, r#"["MIT"]"#, "/components/0/licenses"),
+        (good, r#""MIT""#, "/components/0/licenses"),
+        (good, "[{}]", "/components/0/licenses"),
+    ] {
+        assert_eq!(notes(&json(serial, licenses)), [place]);
+    }
+    let fine = r#"[{"license":{"id":"MIT","text":{"encoding":"odd"}}},{"expression":"MIT"}]"#;
+    assert!(notes(&json(good, fine)).is_empty());
+    let xml = |serial: &str, licenses: &str| {
+        format!(
+            "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\" serialNumber=\"{serial}\"><components>\n\
+             <component type=\"library\"><name>a</name><licenses>{licenses}</licenses></component></components></bom>"
+        )
+    };
+    let good = good.trim_matches('"');
+    for (serial, licenses) in [
+        ("x", "<license><id>MIT</id></license>"),
+        (good, "<license/>"),
+        (
+            good,
+            "<license><id>MIT</id></license><expression>MIT</expression>",
+        ),
+        (good, "<license><id>MIT</id><name>MIT</name></license>"),
+    ] {
+        assert_eq!(notes(&xml(serial, licenses)).len(), 1, "{serial} {licenses}");
+    }
 }

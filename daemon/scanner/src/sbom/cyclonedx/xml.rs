@@ -165,7 +165,7 @@ impl Walker {
             self.frames.push(Frame::Other);
             return Ok(());
         }
-        self.check(start, name)?;
+        self.check(start, name, place)?;
         let frame = match (self.frames.last(), name) {
             (None, "bom") => {
                 let version = namespace.strip_prefix(NAMESPACE).ok_or_else(|| {
@@ -258,9 +258,8 @@ impl Walker {
     }
 
     /// Checks what the format demands of an element's attributes, as [`strict`] does in JSON.
-    fn check(&mut self, start: &BytesStart<'_>, name: &str) -> Result<(), String> {
+    fn check(&mut self, start: &BytesStart<'_>, name: &str, place: &Place) -> Result<(), String> {
         let demanded: &[(&str, Check, bool)] = match name {
-            "bom" if self.frames.is_empty() => &[("serialNumber", strict::serial_number, false)],
             "component" => &[
                 ("type", strict::component_type, true),
                 ("bom-ref", strict::reference, false),
@@ -275,7 +274,21 @@ impl Walker {
             "classification" => &[("flow", strict::flow, false)],
             _ => &[],
         };
+        if name == "bom" && self.frames.is_empty() {
+            let serial = find_attribute(start, "serialNumber")?.unwrap_or_default();
+            if let (false, Err(reason)) = (serial.is_empty(), strict::serial_number(&serial)) {
+                self.collector.note(place, reason + "; it was passed over");
+            }
+        }
+        // Texts of licences are nothing that a scan needs.
+        let in_license = self
+            .frames
+            .iter()
+            .any(|frame| matches!(frame, Frame::License { .. }));
         for (attribute_name, check, required) in demanded {
+            if in_license {
+                break;
+            }
             match find_attribute(start, attribute_name)? {
                 Some(value) => {
                     check(&value).map_err(|reason| format!("{attribute_name} of {name}: {reason}"))?;
@@ -352,14 +365,19 @@ impl Walker {
                 licenses: 1..,
                 expressions: 1..,
                 place,
-            }) if !MIXED_LICENSES_SINCE.contains(&self.spec_version.as_str()) => Err((
-                place,
-                "licenses and an expression are given, and only one kind may be".to_owned(),
-            )),
-            Some(Frame::License { ids, names, place }) if ids + names != 1 => Err((
-                place,
-                format!("a license has one id or one name, and this one has {ids} ids and {names} names"),
-            )),
+            }) if !MIXED_LICENSES_SINCE.contains(&self.spec_version.as_str()) => {
+                let fault = "licenses and an expression are given, and only one kind may be";
+                self.collector
+                    .note(&place, format!("{fault}; the licences were passed over"));
+                Ok(())
+            }
+            Some(Frame::License { ids, names, place }) if ids + names != 1 => {
+                let fault = format!(
+                    "a license has one id or one name, and this one has {ids} ids and {names} names; it was passed over"
+                );
+                self.collector.note(&place, fault);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
