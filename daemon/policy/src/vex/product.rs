@@ -206,17 +206,15 @@ fn is_digest(text: &str) -> bool {
         .is_some_and(|(algorithm, _)| algorithm.starts_with("sha"))
 }
 
-/// A repository's address as it is compared: Docker's own registry goes by several names.
+/// A repository's address as it is compared: without the names that one registry has for its doors.
 fn bare_repository(address: &str) -> String {
     let address = address.trim().trim_end_matches('/');
     let address = address.split_once("://").map_or(address, |(_, rest)| rest);
     let lower = address.to_ascii_lowercase();
-    for hub in ["index.docker.io/", "registry-1.docker.io/", "docker.io/"] {
-        if let Some(rest) = lower.strip_prefix(hub) {
-            return format!("docker.io/{rest}");
-        }
-    }
-    lower
+    let door = ["index.", "registry-1."]
+        .iter()
+        .find_map(|door| lower.strip_prefix(door));
+    door.map_or(lower.clone(), str::to_owned)
 }
 
 /// The package URL of an image that a text names with its digest: `registry.example/shop@sha256:…`.

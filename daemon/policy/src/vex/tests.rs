@@ -533,7 +533,11 @@ fn statement_about_a_part_of_one_product_excuses_nothing_in_another() {
                 subject: Some(subject),
                 ..Scanned::default()
             };
-            assert_eq!(settles(&[document.clone()], &scanned), applies, "{subject:?}");
+            assert_eq!(
+                settles(std::slice::from_ref(&document), &scanned),
+                applies,
+                "{subject:?}"
+            );
             assert_eq!(
                 settles(&[document.clone().for_all_scans()], &scanned),
                 applies,
@@ -541,13 +545,13 @@ fn statement_about_a_part_of_one_product_excuses_nothing_in_another() {
             );
         }
         // Who gives a document for an SBOM that says nothing of itself says that it is about that.
-        assert!(settles(&[document.clone()], &undescribed()));
+        assert!(settles(std::slice::from_ref(&document), &undescribed()));
         assert!(!settles(&[document.clone().for_all_scans()], &undescribed()));
         let several = Scanned {
             several: true,
             ..Scanned::default()
         };
-        assert!(!settles(&[document.clone()], &several));
+        assert!(!settles(std::slice::from_ref(&document), &several));
         // Given for this scan, the word counts that is kept as well.
         let both = VexDocument::set_of(vec![document.clone().for_all_scans(), document]);
         assert!(both.len() == 1 && settles(&both, &undescribed()));
@@ -584,7 +588,11 @@ fn cpe_of_an_operating_system_names_images_that_run_on_it() {
             distro: Some(distro),
             ..Scanned::default()
         };
-        assert_eq!(settles(&[document.clone()], &scanned), applies, "{distro}");
+        assert_eq!(
+            settles(std::slice::from_ref(&document), &scanned),
+            applies,
+            "{distro}"
+        );
     }
 }
 
@@ -599,7 +607,7 @@ fn image_is_named_by_digest_or_repository() {
     let image = described(
         "shop:1",
         "",
-        Some("pkg:oci/shop@sha256%3Aabcd?arch=amd64&repository_url=index.docker.io%2Facme%2Fshop"),
+        Some("pkg:oci/shop@sha256%3Aabcd?arch=amd64&repository_url=index.hub.example%2Facme%2Fshop"),
     );
     let scanned = Scanned {
         subject: Some(&image),
@@ -612,14 +620,14 @@ fn image_is_named_by_digest_or_repository() {
         ),
         ("pkg:oci/shop@sha256%3Aabcd?arch=arm64", true),
         (
-            "pkg:oci/shop@sha256%3Affff?repository_url=index.docker.io/acme/shop",
+            "pkg:oci/shop@sha256%3Affff?repository_url=index.hub.example/acme/shop",
             false,
         ),
-        ("pkg:oci/shop?repository_url=docker.io/acme/shop", true),
-        ("pkg:oci/shop?repository_url=docker.io/other/shop", false),
+        ("pkg:oci/shop?repository_url=hub.example/acme/shop", true),
+        ("pkg:oci/shop?repository_url=hub.example/other/shop", false),
         ("pkg:oci/shop?arch=arm64", false),
-        ("docker.io/acme/shop@sha256:abcd", true),
-        ("docker.io/acme/shop:1@sha256:ffff", false),
+        ("hub.example/acme/shop@sha256:abcd", true),
+        ("hub.example/acme/shop:1@sha256:ffff", false),
     ] {
         assert_eq!(settles(&[said(product)], &scanned), applies, "{product}");
     }
@@ -661,7 +669,11 @@ fn bom_link_names_a_component_of_the_bom_with_its_serial_number() {
         ("7c1a".to_owned(), false),
     ] {
         let document = vex(&reference);
-        assert_eq!(settles(&[document.clone()], &scanned), applies, "{reference}");
+        assert_eq!(
+            settles(std::slice::from_ref(&document), &scanned),
+            applies,
+            "{reference}"
+        );
         assert_eq!(
             settles(&[document.for_all_scans()], &scanned),
             applies,
@@ -670,7 +682,7 @@ fn bom_link_names_a_component_of_the_bom_with_its_serial_number() {
     }
     // Without a serial number nobody can tell, so that only a document given for it counts.
     let linked = vex(&format!("{link}/1#pkg:npm/express@4.0.0"));
-    assert!(settles(&[linked.clone()], &undescribed()));
+    assert!(settles(std::slice::from_ref(&linked), &undescribed()));
     assert!(!settles(&[linked.for_all_scans()], &undescribed()));
 }
 
@@ -688,6 +700,10 @@ fn components_of_a_document_are_parts_of_what_it_describes() {
             subject: Some(&subject),
             ..Scanned::default()
         };
-        assert_eq!(settles(&[vex.clone()], &scanned), applies, "{name} {version}");
+        assert_eq!(
+            settles(std::slice::from_ref(&vex), &scanned),
+            applies,
+            "{name} {version}"
+        );
     }
 }

@@ -72,14 +72,19 @@ impl Collector {
     }
 
     /// Takes a component, with what the document says of its making.
-    pub(super) fn add_with(&mut self, found: Found<'_>, origin: Option<Box<Origin>>) {
+    pub(super) fn add_with(&mut self, found: Found<'_>, mut origin: Option<Box<Origin>>) {
         let (name, stated) = (found.name.trim(), present_version(found.version));
         if found.purls.is_empty() && name.is_empty() {
             self.note(found.place, "it has neither name nor package URL and was skipped");
             return;
         }
         let nameless = found.purls.is_empty().then_some(None);
-        for purl in distinct(found.purls).into_iter().map(Some).chain(nameless) {
+        let mut purls = distinct(found.purls)
+            .into_iter()
+            .map(Some)
+            .chain(nameless)
+            .peekable();
+        while let Some(purl) = purls.next() {
             if self.components.len() >= MAX_COMPONENTS {
                 self.overflow += 1;
                 continue;
@@ -93,7 +98,10 @@ impl Collector {
                 None => stated.map(str::to_owned),
             };
             let place = found.place.clone();
-            let origin = origin.clone();
+            let origin = match purls.peek() {
+                Some(_) => origin.clone(),
+                None => origin.take(),
+            };
             self.components.push(Component {
                 name,
                 version,

@@ -157,11 +157,9 @@ fn of_xml(text: &str) -> Option<BomReferences> {
                 }
                 path.push(name.to_owned());
             }
-            Event::End(_) => {
-                if path.pop()? == "component" {
-                    let (reference, purl) = components.pop()?;
-                    gathered.add(&reference, &purl);
-                }
+            Event::End(_) if path.pop()? == "component" => {
+                let (reference, purl) = components.pop()?;
+                gathered.add(&reference, &purl);
             }
             Event::Text(text) => put(&path, &mut components, &text.xml10_content()),
             Event::CData(text) => put(&path, &mut components, &text.xml10_content()),

@@ -439,7 +439,7 @@ fn local_packages_are_no_registrys_in_any_lockfile() {
         ),
         (
             Lockfile::Swift,
-            r#"{"version":2,"pins":[{"identity":"mine","kind":"localSourceControl","location":"/home/x/mine","state":{"version":"1.0.0"}},
+            r#"{"version":2,"pins":[{"identity":"mine","kind":"localSourceControl","location":"/srv/mine","state":{"version":"1.0.0"}},
             {"identity":"good","kind":"remoteSourceControl","location":"https://host.example/o/good.git","state":{"version":"1.0.0"}}]}"#,
         ),
         (
