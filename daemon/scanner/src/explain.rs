@@ -236,7 +236,7 @@ impl fmt::Display for WhyNot {
             Self::NoOrder => f.write_str("versions of this ecosystem have no known order"),
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
-            Self::EventsUnreadable => f.write_str("none of the range's versions can be read"),
+            Self::EventsUnreadable => f.write_str("the range's versions cannot be read"),
         }
     }
 }

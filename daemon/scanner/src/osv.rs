@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use crate::lenient::Text;
 use crate::lenient::{AnyText, Fields, or_default};
-use crate::severity::Level;
+use crate::severity::{Level, score_vector};
 
 /// An OSV record, as far as matching needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -100,8 +100,18 @@ pub(crate) struct Words {
     pub(crate) informational: Option<String>,
 }
 
-/// Fields that hold a severity in a word: GitHub's and others', Debian's, Ubuntu's.
-const SEVERITY_FIELDS: [&str; 3] = ["severity", "urgency", "ubuntu_priority"];
+/// Fields that hold a severity in a word: GitHub's and others', Debian's, Ubuntu's, Red Hat's, and what else distributions
+/// call it; RustSec's holds a vector.
+const SEVERITY_FIELDS: [&str; 8] = [
+    "severity",
+    "urgency",
+    "ubuntu_priority",
+    "threat_severity",
+    "importance",
+    "impact",
+    "priority",
+    "cvss",
+];
 
 impl<'de> Deserialize<'de> for Words {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -112,7 +122,8 @@ impl<'de> Deserialize<'de> for Words {
                 words.informational = Some(value.to_owned());
             } else if words.severity.is_none()
                 && SEVERITY_FIELDS.contains(&key)
-                && value.parse().is_ok_and(|level: Level| level != Level::Unknown)
+                && (value.parse().is_ok_and(|level: Level| level != Level::Unknown)
+                    || score_vector(value).is_some())
             {
                 words.severity = Some(Severity {
                     kind: key.to_owned(),

@@ -172,13 +172,17 @@ impl<'a> Own<'a> {
         let is_purl = fragment.starts_with("pkg:");
         let known = purl.or_else(|| is_purl.then(|| fragment.clone()));
         let Some(bom) = bom else {
-            // Of a component of its own the document speaks as of a part of what it describes.
-            let is_part =
-                self.described != Some(fragment.as_str()) && self.components.contains_key(fragment.as_str());
-            let within = if is_part {
-                Arc::clone(&self.within)
-            } else {
+            // Of anything but what it describes it speaks as of a part of that.
+            let is_described = |named: &PackageUrl| {
+                let mut purls = self.within.iter().flat_map(|whole| &whole.purls);
+                purls.any(|purl| purl == named)
+            };
+            let is_whole = self.described == Some(fragment.as_str())
+                || PackageUrl::parse_lenient(&fragment).is_ok_and(|named| is_described(&named));
+            let within = if is_whole {
                 Within::default()
+            } else {
+                Arc::clone(&self.within)
             };
             // Another document's references mean nothing without its serial number.
             return (known.unwrap_or(fragment), within);

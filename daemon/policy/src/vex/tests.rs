@@ -688,13 +688,17 @@ fn bom_link_names_a_component_of_the_bom_with_its_serial_number() {
 
 #[test]
 fn components_of_a_document_are_parts_of_what_it_describes() {
-    let vex = read(&json!({
-        "bomFormat": "CycloneDX", "specVersion": "1.5",
-        "metadata": {"component": {"type": "application", "name": "argo", "version": "2", "bom-ref": "a"}},
-        "components": [{"type": "library", "name": "express", "bom-ref": "e", "purl": "pkg:npm/express@4.0.0"}],
-        "vulnerabilities": [{"id": "CVE-2024-1", "affects": [{"ref": "e"}], "analysis": {"state": "not_affected"}}],
-    }));
-    for (name, version, applies) in [("argo", "2", true), ("argo", "3", false), ("kyverno", "2", false)] {
+    let document = |reference: &str| {
+        read(&json!({
+            "bomFormat": "CycloneDX", "specVersion": "1.5",
+            "metadata": {"component": {"type": "application", "name": "argo", "version": "2", "bom-ref": "a"}},
+            "components": [{"type": "library", "name": "express", "bom-ref": "e", "purl": "pkg:npm/express@4.0.0"}],
+            "vulnerabilities": [{"id": "CVE-2024-1", "affects": [{"ref": reference}], "analysis": {"state": "not_affected"}}],
+        }))
+    };
+    let cases = [("argo", "2", true), ("argo", "3", false), ("kyverno", "2", false)];
+    let with_both = |case| [document("e"), document("pkg:npm/express@4.0.0")].map(|vex| (case, vex));
+    for ((name, version, applies), vex) in cases.into_iter().flat_map(with_both) {
         let subject = described(name, version, None);
         let scanned = Scanned {
             subject: Some(&subject),

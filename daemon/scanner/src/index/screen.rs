@@ -281,6 +281,9 @@ fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
         if let Ok(version) = Version::parse(scheme, text) {
             exact &= version.key().is_some();
             points.push((Some(version.coarse_key(text).into_owned()), turn));
+        } else if turn == Turn::Introduced {
+            // From where on it affects versions cannot be told.
+            return None;
         }
     }
     if points.is_empty() && !events.is_empty() {

@@ -47,6 +47,7 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
     };
     let mut points = Vec::with_capacity(range.events.len());
     let mut limits = Vec::new();
+    let mut unread_introduced = false;
     for event in &range.events {
         let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
             event;
@@ -55,6 +56,7 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
             Event::Limit(_) if text.trim() == "*" => {}
             _ => {
                 let Ok(parsed) = Version::parse(version.scheme(), text) else {
+                    unread_introduced |= matches!(event, Event::Introduced(_));
                     continue;
                 };
                 if matches!(event, Event::Limit(_)) {
@@ -97,6 +99,10 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
         .as_ref()
         .filter(|_| range.kind == RangeKind::Ecosystem);
     let state = walk(&points, version, released);
+    // Without an end more is affected, without a beginning less: then nobody can say that it is not.
+    if unread_introduced && before_limits && state.opened_by.is_none() {
+        return Err((WhyNot::EventsUnreadable, fixed_above));
+    }
     if !before_limits || state.opened_by.is_none() {
         let why = WhyNot::Outside {
             closed_by: state.closed_by.cloned(),

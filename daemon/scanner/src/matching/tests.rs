@@ -448,3 +448,17 @@ fn tag_of_the_repository_is_looked_up_in_the_list() {
         );
     }
 }
+
+#[test]
+fn unreadable_beginning_of_a_range_is_undecided() {
+    let entry = range(
+        "SEMVER",
+        r#"{"introduced":"???"},{"fixed":"2.0.0"},{"introduced":"3.0.0"}"#,
+    );
+    let undecided = |version: &str| evaluate(&entry, &Subject::new("npm", version)).is_undecided();
+    assert!(undecided("1.0.0") && undecided("2.5.0") && !undecided("3.0.0"));
+    assert_eq!(hits(&entry, "npm", &["1.0.0", "2.5.0", "3.0.0"]), ["3.0.0"]);
+    // An end that cannot be read leaves more affected, and nothing in doubt.
+    let entry = range("SEMVER", r#"{"introduced":"1.0.0"},{"fixed":"???"}"#);
+    assert_eq!(hits(&entry, "npm", &["0.9.0", "9.0.0"]), ["9.0.0"]);
+}

@@ -157,8 +157,8 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         name,
         ecosystem,
         release_known,
-        // Any repository may be named by this type; some are actions.
-        name_known: source != Source::Unknown && purl.ty() != "github",
+        // Any repository may be named by the one type, and any part of a cluster by the other.
+        name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s"),
         also,
         repository,
     })
