@@ -188,8 +188,9 @@ impl KeptVex {
                     let Some(bytes) = self.bytes(&hash)? else {
                         return Ok(None);
                     };
-                    let document =
-                        VexDocument::read(&bytes).map_err(|error| damaged(&hash, &error_chain(&error)))?;
+                    let document = VexDocument::read(&bytes)
+                        .map_err(|error| damaged(&hash, &error_chain(&error)))?
+                        .for_all_scans();
                     cache.insert(hash, (found, document.clone()));
                     document
                 }

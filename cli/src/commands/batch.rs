@@ -198,6 +198,10 @@ fn answer_lines<A: Answer>(
     mut answer: impl FnMut(&Fields) -> Result<A, String>,
 ) -> std::io::Result<()> {
     let mut line = Vec::new();
+    // Some editors put a mark before UTF-8.
+    if input.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
+        input.consume(3);
+    }
     loop {
         line.clear();
         let limit = MAX_LINE_BYTES as u64 + 1;

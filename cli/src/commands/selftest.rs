@@ -43,6 +43,8 @@ pub(crate) struct SelftestReport {
     pub(crate) passed: u64,
     /// Cases that failed.
     pub(crate) failed: u64,
+    /// Cases of these suites that are not run; each suite says why.
+    pub(crate) skipped: u64,
     /// The suites that ran.
     pub(crate) suites: Vec<SuiteReport>,
     /// Suites that this program can run and that are not there.
@@ -96,6 +98,7 @@ fn run(folder: Option<&Path>) -> Result<SelftestReport, Problem> {
     Ok(SelftestReport {
         passed: suites.iter().map(|suite| suite.passed).sum(),
         failed: suites.iter().map(|suite| suite.failed).sum(),
+        skipped: suites.iter().map(|suite| suite.skipped).sum(),
         suites,
         missing,
         unknown: folder.map(unknown).transpose()?.unwrap_or_default(),

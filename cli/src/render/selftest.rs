@@ -11,14 +11,30 @@ const CASE_WIDTH: usize = 200;
 
 /// `starling selftest`
 pub(crate) fn selftest(report: &SelftestReport) -> String {
-    let mut table = Table::new(["SUITE", "PASSED", "FAILED"]);
+    let mut table = Table::new(["SUITE", "PASSED", "FAILED", "NOT RUN"]);
     for suite in &report.suites {
-        table.row([suite.suite.to_owned(), count(suite.passed), count(suite.failed)]);
+        table.row([
+            suite.suite.to_owned(),
+            count(suite.passed),
+            count(suite.failed),
+            count(suite.skipped),
+        ]);
     }
     let mut text = table.to_string();
     for suite in report.suites.iter().filter(|suite| suite.failed > 0) {
         for case in &suite.failures {
             let _ = writeln!(text, "failed: {}: {}", suite.suite, cut(case, CASE_WIDTH));
+        }
+    }
+    for suite in &report.suites {
+        for skip in &suite.skips {
+            let _ = writeln!(
+                text,
+                "not run: {}: {} of them: {}",
+                suite.suite,
+                count(skip.cases),
+                skip.reason
+            );
         }
     }
     if !report.missing.is_empty() {
@@ -33,9 +49,10 @@ pub(crate) fn selftest(report: &SelftestReport) -> String {
     }
     let _ = writeln!(
         text,
-        "\n{} passed, {} failed",
+        "\n{} passed, {} failed, {} not run",
         count(report.passed),
-        count(report.failed)
+        count(report.failed),
+        count(report.skipped)
     );
     text
 }

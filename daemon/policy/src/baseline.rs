@@ -86,6 +86,7 @@ impl Baseline {
         if bytes.len() > MAX_BASELINE_BYTES {
             return Err(BaselineError::TooLarge { found: bytes.len() });
         }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut value: Value = serde_json::from_slice(bytes).map_err(BaselineError::Json)?;
         if let Some(body) = value.get_mut("verdict") {
             value = body.take();

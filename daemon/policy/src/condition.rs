@@ -42,6 +42,9 @@ pub struct Condition {
     /// A catalogue of exploited vulnerabilities lists it, or one is held and does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kev: Option<bool>,
+    /// Its advisory is about no vulnerability, or is of one of these classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub informational: Option<Informational>,
     /// Whether a fixed version is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
@@ -66,6 +69,25 @@ pub struct Condition {
     /// What the SBOM describes matches one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subject: Vec<Glob>,
+}
+
+/// What a condition asks of advisories that are about no vulnerability: a crate is unmaintained, say, or unsound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Informational {
+    /// Whether the advisory is one.
+    Is(bool),
+    /// Of which class it is: one of these matches.
+    Of(Vec<Glob>),
+}
+
+impl Informational {
+    fn is_asked_for(&self, class: Option<&str>) -> bool {
+        match self {
+            Self::Is(informational) => class.is_some() == *informational,
+            Self::Of(classes) => class.is_some_and(|class| any(classes, class)),
+        }
+    }
 }
 
 /// Whether a fixed version is known, or is to come.
@@ -121,7 +143,12 @@ impl Condition {
         let named = |id: &String| *id == finding.vulnerability || finding.ids.contains(id);
         let package = &finding.package;
         let bare = package.ecosystem.split(':').next().unwrap_or_default();
+        let class = finding.informational.as_deref();
         (self.ids.is_empty() || self.ids.iter().any(named))
+            && self
+                .informational
+                .as_ref()
+                .is_none_or(|asked| asked.is_asked_for(class))
             && (any(&self.ecosystem, &package.ecosystem) || any(&self.ecosystem, bare))
             && (any(&self.package, &package.name) || any(&self.package, &package.purl))
             && any(&self.version, &package.version)
@@ -374,6 +401,22 @@ mod tests {
             "packages: [a]",
         ] {
             assert!(serde_saphyr::from_str::<Condition>(yaml).is_err(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn class_of_an_advisory_is_asked_for() {
+        let mut found = finding(Level::None);
+        assert!(!holds("informational: true", &found));
+        assert!(holds("informational: false", &found));
+        found.informational = Some("unmaintained".into());
+        for (yaml, expected) in [
+            ("informational: true", true),
+            ("informational: false", false),
+            ("informational: [unsound]", false),
+            ("informational: [unsound, unmaint*]", true),
+        ] {
+            assert_eq!(holds(yaml, &found), expected, "{yaml}");
         }
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use starling_documents::mutes::Mutes;
 use starling_protocol::{KnowledgeRoot, UnixMillis};
-use starling_scanner::purl::PackageUrl;
-use starling_scanner::sbom::{ComponentKind, Inventory};
+use starling_scanner::sbom::{Inventory, references};
 use starling_scanner::scan::ScanResult;
 
 use crate::baseline::Baseline;
@@ -20,7 +19,8 @@ use crate::verdict::{
     Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
     VerdictInventory, as_text,
 };
-use crate::vex::{VexDocument, VexIndex};
+use crate::vex::product::Scanned;
+use crate::vex::{VexDocument, VexIndex, names_boms};
 
 /// The state of a site's knowledge when it judged; equal at every site with an equal root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +96,11 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
         subject: inventory.subject.as_deref(),
         hash: &hash,
     };
-    let vex = VexIndex::of(
-        vex,
-        described_by(inventory),
-        result.findings.iter().map(AsRef::as_ref),
-    );
+    let mut scanned = Scanned::of(inventory);
+    if names_boms(vex) {
+        scanned.references = references(document);
+    }
+    let vex = VexIndex::of(vex, &scanned, result.findings.iter().map(AsRef::as_ref));
     let mut judge = Judge::new(policy, &knowledge.mutes, vex, rego, sbom, as_of);
     let findings: Vec<JudgedFinding> = result
         .findings
@@ -183,18 +183,6 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
             known: findings_known,
         }),
         as_of,
-    }
-}
-
-/// What the SBOM describes, if that is one thing alone: of several, none need be about all that is listed.
-pub(crate) fn described_by(inventory: &Inventory) -> Option<&PackageUrl> {
-    let mut described = inventory
-        .components
-        .iter()
-        .filter(|component| component.kind == ComponentKind::Subject);
-    match (described.next(), described.next()) {
-        (Some(only), None) => only.purl.as_ref(),
-        _ => None,
     }
 }
 

@@ -155,6 +155,7 @@ impl PolicyDocument {
             )));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| whole(format!("it is not UTF-8: {error}")))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let raw: Raw = serde_saphyr::from_str(text).map_err(|error| {
             let error = error.without_snippet();
             // The place is told by itself; one line says the rest.

@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::units::fixed_point;
 use crate::verdict::Action;
 use crate::vex::VexIndex;
+use crate::vex::product::Scanned;
 
 /// A finding made up, and what the policy is to do about it.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ impl Example {
         };
         // A policy is tried by itself: neither Rego, mutes nor suppliers speak.
         let mutes = Mutes::default();
-        let vex = VexIndex::of(&[], None, &[]);
+        let vex = VexIndex::of(&[], &Scanned::default(), &[]);
         let mut judge = Judge::new(policy, &mutes, vex, None, sbom, self.at.unwrap_or(now));
         let fix = self.fix.unwrap_or_else(|| judge.fix_of(&self.finding));
         let (found, cause) = judge.judge_at(0, &self.finding, fix);
@@ -96,6 +97,7 @@ pub(crate) struct ExampleFinding {
     epss: Option<ExampleProbability>,
     #[serde(default)]
     kev: Option<bool>,
+    informational: Option<String>,
     #[serde(default)]
     published: Option<String>,
     #[serde(default)]
@@ -171,6 +173,7 @@ impl ExampleFinding {
                 score: self.cvss.map(|score| score.0),
                 stated: None,
             },
+            informational: self.informational,
             threat: Threat {
                 published: self.published,
                 kev: self.kev,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::Finding;
+use starling_scanner::severity::Level;
 
 use crate::condition::{Circumstances, Fix};
 use crate::mute::{MuteIndex, MuteReport, Names};
@@ -180,6 +181,11 @@ impl<'a> Judge<'a> {
             (Action::Warn, policy.warn_on, &policy.warn, "warn"),
         ];
         for (action, threshold, conditions, name) in lists {
+            // `any` is any vulnerability: that a crate is unmaintained warns, and fails by a condition only.
+            let no_vulnerability = action == Action::Fail
+                && finding.informational.is_some()
+                && finding.severity.level <= Level::None;
+            let threshold = threshold.filter(|_| !no_vulnerability);
             if let Some(cause) = reached(threshold, finding) {
                 return (action, Some(cause));
             }

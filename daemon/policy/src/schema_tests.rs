@@ -102,6 +102,7 @@ fn full_verdict() -> Value {
     });
     rated.threat.published = Some("2024-01-01T00:00:00Z".into());
     rated.threat.kev = Some(true);
+    rated.informational = Some("unsound".into());
     rated.threat.epss = "0.5".parse().ok();
     let mut lodash = finding(Level::Critical);
     lodash.vulnerability = "CVE-2021-23337".into();
@@ -241,7 +242,7 @@ fn the_schema_names_every_key_of_a_condition_and_no_other() {
         .as_object()
         .unwrap();
     let yaml = "{ids: [a], severity: low, severity_below: high, cvss: 1, cvss_below: 2, epss: 0.1, epss_below: 0.2, \
-        kev: true, fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
+        kev: true, informational: [unsound], fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
     let full: Condition = serde_saphyr::from_str(yaml).unwrap();
     let written = serde_json::to_value(&full).unwrap();
     let keys = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();

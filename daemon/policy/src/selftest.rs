@@ -110,6 +110,7 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
             score: None,
             stated: None,
         },
+        informational: None,
         threat: Threat::default(),
         rules: vec![],
         fixed: vec![],

@@ -34,6 +34,7 @@ pub(crate) fn finding(level: Level) -> Finding {
             score: None,
             stated: None,
         },
+        informational: None,
         threat: Threat::default(),
         rules: vec![],
         fixed: vec![],

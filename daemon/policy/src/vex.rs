@@ -1,10 +1,11 @@
 //! VEX: what a supplier says about whether a vulnerability matters in a product.
 //!
 //! OpenVEX, CSAF 2.0 and 2.1, and CycloneDX JSON are read, told apart by content. Of a document only its
-//! statements about package URLs count: a statement that names its products in another way (an image's name, a
-//! CPE, a hash) cannot be held against a finding, and is counted as such. A statement about a package within a
-//! product (OpenVEX's subcomponents, CSAF's relationships) is taken as one about the package: whoever gives
-//! the document says that it is about what is scanned. One about the very thing that the SBOM describes, such as an
+//! statements about package URLs, and about components of the SBOM by BOM-Link, count: a statement that names its
+//! products in another way (an image's name, a CPE, a hash) cannot be held against a finding, and is counted as such.
+//! A statement about a package within a product (OpenVEX's subcomponents, CSAF's relationships, components of a
+//! CycloneDX document that describes something) is one about the package in SBOMs of that product ([`product`]).
+//! One about the very thing that the SBOM describes, such as an
 //! image by its `pkg:oci` URL, is about every package in it; where an SBOM describes several things, it is not.
 //!
 //! *Not affected* and *fixed* take a finding out; *affected* and *under investigation* leave it to the policy.
@@ -15,6 +16,7 @@
 mod csaf;
 mod cyclonedx;
 mod openvex;
+pub(crate) mod product;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,6 +27,8 @@ use serde_json::Value;
 use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 use starling_scanner::scan::Finding;
+
+use self::product::{Scanned, Within, is_product};
 
 /// Largest document, in bytes.
 pub const MAX_VEX_BYTES: usize = 16 * 1024 * 1024;
@@ -130,6 +134,16 @@ pub struct VexDocument {
     statements: Arc<[Statement]>,
     weight: usize,
     unusable: u64,
+    kept: bool,
+}
+
+/// What a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Product {
+    /// A package, by its URL.
+    Package(Arc<PackageUrl>),
+    /// A component of the SBOM that is scanned, by its reference there.
+    Reference(Arc<str>),
 }
 
 /// One thing said about one vulnerability in one package.
@@ -137,7 +151,9 @@ pub struct VexDocument {
 pub(crate) struct Statement {
     /// Its names: an id and aliases.
     pub(crate) ids: Arc<[String]>,
-    pub(crate) product: Arc<PackageUrl>,
+    pub(crate) product: Product,
+    /// The products that it is about a part of.
+    pub(crate) within: Within,
     pub(crate) status: VexStatus,
     /// The justification's name, or a sentence.
     pub(crate) why: Option<Arc<str>>,
@@ -175,6 +191,15 @@ pub struct RefusedVex {
     pub source: VexError,
 }
 
+/// True if any of the documents speaks of SBOMs by their serial numbers, or of their components by reference.
+pub(crate) fn names_boms(documents: &[VexDocument]) -> bool {
+    let statements = documents.iter().flat_map(|document| document.statements.iter());
+    statements.into_iter().any(|statement| {
+        matches!(statement.product, Product::Reference(_))
+            || statement.within.iter().any(|whole| whole.bom.is_some())
+    })
+}
+
 impl VexDocument {
     /// Reads a document.
     ///
@@ -188,7 +213,8 @@ impl VexDocument {
     /// in which order documents were given, or which of them are kept.
     #[must_use]
     pub fn set_of(mut documents: Vec<Self>) -> Vec<Self> {
-        documents.sort_by_key(|document| document.hash);
+        // One that is kept and given as well is given.
+        documents.sort_by_key(|document| (document.hash, document.kept));
         documents.dedup_by_key(|document| document.hash);
         documents
     }
@@ -215,6 +241,12 @@ impl VexDocument {
             read.push(document);
         }
         Ok(read)
+    }
+
+    /// Returns the document as one that is kept for all scans, so that nobody gives it for one SBOM in particular.
+    #[must_use]
+    pub fn for_all_scans(self) -> Self {
+        Self { kept: true, ..self }
     }
 
     fn read_within(bytes: &[u8], max_statements: usize) -> Result<Self, VexError> {
@@ -251,6 +283,7 @@ impl VexDocument {
             statements: reader.statements.into(),
             weight: max_statements - reader.left,
             unusable: reader.unusable,
+            kept: false,
         })
     }
 
@@ -299,45 +332,69 @@ struct Reader {
     unusable: u64,
     /// How many more statements may be taken in.
     left: usize,
-    /// Package URLs by their texts; nothing for what is none.
-    parsed: BTreeMap<String, Option<Arc<PackageUrl>>>,
+    /// What statements are about, by their texts; nothing for what cannot be told.
+    parsed: BTreeMap<String, Option<Product>>,
+}
+
+/// What a document says of some products.
+#[derive(Debug)]
+struct Saying<'a> {
+    ids: &'a Arc<[String]>,
+    status: VexStatus,
+    why: Option<&'a Arc<str>>,
+    will_not_fix: bool,
+    time: UnixMillis,
 }
 
 impl Reader {
-    /// Takes in one statement about some products; those that are no package URLs are counted.
+    /// Takes in one statement about some products, each as a part of others or by itself; those that are neither package
+    /// URLs nor references are counted.
     fn say<'a>(
         &mut self,
-        ids: &Arc<[String]>,
-        products: impl IntoIterator<Item = &'a str>,
-        status: VexStatus,
-        why: Option<&Arc<str>>,
-        will_not_fix: bool,
-        time: UnixMillis,
+        saying: &Saying<'_>,
+        products: impl IntoIterator<Item = (&'a str, Within)>,
     ) -> Result<(), VexError> {
-        for product in products {
+        for (product, within) in products {
             // A document names few products many times.
             let parsed = self.parsed.entry(product.to_owned());
-            let parse = || PackageUrl::parse_lenient(product).ok().map(Arc::new);
-            let Some(product) = parsed.or_insert_with(parse).clone() else {
+            let Some(product) = parsed.or_insert_with(|| product_of(product)).clone() else {
                 self.unusable += 1;
                 continue;
             };
-            self.left = self.left.checked_sub(ids.len()).ok_or(VexError::TooLarge {
-                what: "statements, with those before it,",
-                found: MAX_STATEMENTS + 1,
-                limit: MAX_STATEMENTS,
-            })?;
+            self.left = self
+                .left
+                .checked_sub(saying.ids.len())
+                .ok_or(VexError::TooLarge {
+                    what: "statements, with those before it,",
+                    found: MAX_STATEMENTS + 1,
+                    limit: MAX_STATEMENTS,
+                })?;
             self.statements.push(Statement {
-                ids: Arc::clone(ids),
+                ids: Arc::clone(saying.ids),
                 product,
-                status,
-                why: why.map(Arc::clone),
-                will_not_fix,
-                time,
+                within,
+                status: saying.status,
+                why: saying.why.map(Arc::clone),
+                will_not_fix: saying.will_not_fix,
+                time: saying.time,
             });
         }
         Ok(())
     }
+}
+
+/// What marks a reference into the SBOM in a product's text; no package URL begins so.
+const REFERENCE: &str = "\0ref:";
+
+/// What a text names: a package or an image by its URL, or a component of the SBOM.
+fn product_of(text: &str) -> Option<Product> {
+    if let Some(reference) = text.strip_prefix(REFERENCE) {
+        return Some(Product::Reference(reference.into()));
+    }
+    let purl = PackageUrl::parse_lenient(text)
+        .ok()
+        .or_else(|| product::image_of(text))?;
+    Some(Product::Package(Arc::new(purl)))
 }
 
 /// A text, cut to what is kept of it.
@@ -363,29 +420,41 @@ fn time_of(value: Option<&Value>) -> Option<UnixMillis> {
     value?.as_str()?.parse().ok()
 }
 
+/// A statement as it is about the SBOM that is scanned.
+#[derive(Debug, Clone)]
+struct Said<'a> {
+    /// The index of its document.
+    document: usize,
+    statement: &'a Statement,
+    /// The package that it is about.
+    product: Arc<PackageUrl>,
+}
+
 /// The statements of all documents of a scan, found by the names of vulnerabilities.
 #[derive(Debug)]
 pub(crate) struct VexIndex<'a> {
-    /// By vulnerability and package, whatever its version: the document, and a statement in it.
-    by_name: BTreeMap<(&'a str, PackageUrl), Vec<(usize, &'a Statement)>>,
+    /// By vulnerability and package, whatever its version.
+    by_name: BTreeMap<(&'a str, PackageUrl), Vec<Said<'a>>>,
     /// By vulnerability, those about the very thing that the SBOM describes: they are about all in it.
     of_subject: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
     reports: Vec<VexReport>,
 }
 
 impl<'a> VexIndex<'a> {
-    /// Those of `documents` that may be about some findings, for an SBOM that describes `subject`. What is kept may say
-    /// far more than one scan finds.
+    /// Those of `documents` that may be about some findings in an SBOM. What is kept may say far more than one scan
+    /// finds.
     pub(crate) fn of<'f>(
         documents: &'a [VexDocument],
-        subject: Option<&PackageUrl>,
+        scanned: &Scanned<'_>,
         findings: impl IntoIterator<Item = &'f Finding>,
     ) -> Self {
         let found: BTreeSet<&str> = findings.into_iter().flat_map(names_of).collect();
-        let mut of_subject: BTreeMap<&str, Vec<(usize, &Statement)>> = BTreeMap::new();
-        let mut by_name: BTreeMap<(&str, PackageUrl), Vec<(usize, &Statement)>> = BTreeMap::new();
-        let mut reports = Vec::with_capacity(documents.len());
-        for (index, document) in documents.iter().enumerate() {
+        let mut index = Self {
+            by_name: BTreeMap::new(),
+            of_subject: BTreeMap::new(),
+            reports: Vec::with_capacity(documents.len()),
+        };
+        for (number, document) in documents.iter().enumerate() {
             // Statements about one vulnerability follow each other, and have its names in common.
             let mut names: (Option<&Arc<[String]>>, Vec<&str>) = Default::default();
             for statement in document.statements.iter() {
@@ -396,19 +465,11 @@ impl<'a> VexIndex<'a> {
                         ids.filter(|id| found.contains(id)).collect(),
                     );
                 }
-                if names.1.is_empty() {
-                    continue;
-                }
-                let about_all = subject.is_some_and(|subject| is_about(&statement.product, subject));
-                for id in &names.1 {
-                    if about_all {
-                        of_subject.entry(id).or_default().push((index, statement));
-                    }
-                    let key = (*id, statement.product.package_only());
-                    by_name.entry(key).or_default().push((index, statement));
+                if !names.1.is_empty() && scanned.is_of_any(&statement.within, document.kept) {
+                    index.take(number, statement, &names.1, scanned);
                 }
             }
-            reports.push(VexReport {
+            index.reports.push(VexReport {
                 hash: format!("blake3:{}", blake3::Hash::from_bytes(document.hash).to_hex()),
                 format: document.format,
                 author: document.author.clone(),
@@ -417,10 +478,37 @@ impl<'a> VexIndex<'a> {
                 settled: 0,
             });
         }
-        Self {
-            by_name,
-            of_subject,
-            reports,
+        index
+    }
+
+    /// Takes in a statement that is about the SBOM, under some names of its vulnerability.
+    fn take(&mut self, document: usize, statement: &'a Statement, names: &[&'a str], scanned: &Scanned<'_>) {
+        let (product, about_all) = match &statement.product {
+            Product::Package(purl) => {
+                let is_subject = scanned.purl().is_some_and(|own| is_product(purl, own));
+                (Some(Arc::clone(purl)), is_subject)
+            }
+            Product::Reference(reference) => {
+                let bom = scanned.references.as_ref();
+                let is_subject =
+                    bom.is_some_and(|bom| bom.subject.as_deref() == Some(reference)) && !scanned.several;
+                let purl = bom.and_then(|bom| bom.purls.get(&**reference));
+                let purl = purl.and_then(|purl| PackageUrl::parse_lenient(purl).ok());
+                (purl.map(Arc::new), is_subject)
+            }
+        };
+        for id in names {
+            if about_all {
+                self.of_subject.entry(id).or_default().push((document, statement));
+            }
+            if let Some(product) = &product {
+                let key = (*id, product.package_only());
+                self.by_name.entry(key).or_default().push(Said {
+                    document,
+                    statement,
+                    product: Arc::clone(product),
+                });
+            }
         }
     }
 
@@ -442,20 +530,25 @@ impl<'a> VexIndex<'a> {
 
     /// The statement that counts for a finding, and the index of its document.
     fn said_of(&self, finding: &Finding) -> Option<(usize, &'a Statement)> {
-        if self.by_name.is_empty() {
+        if self.by_name.is_empty() && self.of_subject.is_empty() {
             return None;
         }
         let purl = PackageUrl::parse_lenient(&finding.package.purl).ok()?;
         let package = purl.package_only();
         let names = names_of(finding);
-        let of_all = names.clone().filter_map(|id| self.of_subject.get(id)).flatten();
+        let of_all = names
+            .clone()
+            .filter_map(|id| self.of_subject.get(id))
+            .flatten()
+            .copied();
         let of_package = names.filter_map(|id| self.by_name.get(&(id, package.clone())));
         let of_package = of_package
             .flatten()
-            .filter(|(_, statement)| is_about(&statement.product, &purl));
+            .filter(|said| is_about(&said.product, &purl))
+            .map(|said| (said.document, said.statement));
         let mut of_each: BTreeMap<usize, &'a Statement> = BTreeMap::new();
         for (document, statement) in of_all.chain(of_package) {
-            let best = of_each.entry(*document).or_insert(statement);
+            let best = of_each.entry(document).or_insert(statement);
             if statement.time >= best.time {
                 *best = statement;
             }

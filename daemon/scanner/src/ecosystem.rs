@@ -71,11 +71,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     whole("Hackage", "Hackage"),
     whole("Hex", "Hex"),
     whole("Julia", "Julia"),
-    without_url(
-        "Kubernetes",
-        "Kubernetes",
-        "its names are Go modules: the URL of the module is asked in Go and here",
-    ),
+    whole("Kubernetes", "Kubernetes"),
     without_url(
         "Linux",
         "Linux",

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::knowledge::{Knowledge, KnowledgeError};
 use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
+use crate::name::ecosystem_base;
 use crate::osv::Event;
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, package_in, version_of};
@@ -88,13 +89,15 @@ pub fn explain(
     else {
         return Ok(explanation);
     };
-    let subject = explanation
-        .version
-        .as_deref()
-        .map(|version| Subject::of(purl, &package.ecosystem, version));
+    let subject = Subject::of(purl, None, &package.ecosystem, explanation.version.as_deref());
     let mut advisories = Vec::new();
     for ecosystem in package.ecosystems() {
         advisories.extend(knowledge.advisories(ecosystem, &package.name)?);
+    }
+    for ecosystem in knowledge.repositories(ecosystem_base(&package.ecosystem))? {
+        if package.is_from(&ecosystem) {
+            advisories.extend(knowledge.advisories(&ecosystem, &package.name)?);
+        }
     }
     for advisory in advisories {
         let carries = advisory.vulnerability == id || advisory.ids.iter().any(|own| own == id);
@@ -102,10 +105,8 @@ pub fn explain(
             explanation.other_advisories += 1;
             continue;
         }
-        let entries = subject.iter().flat_map(|subject| {
-            let evaluate = |entry| evaluate_about(&advisory.summary, entry, subject);
-            advisory.affected.iter().map(evaluate)
-        });
+        let evaluate = |entry| evaluate_about(&advisory.summary, entry, &subject);
+        let entries = advisory.affected.iter().map(evaluate);
         explanation.advisories.push(AdvisoryExplanation {
             entries: entries.collect(),
             merge_hash: advisory.merge_hash,
@@ -113,7 +114,7 @@ pub fn explain(
             withdrawn: advisory.withdrawn,
         });
     }
-    explanation.conclusion = conclude(&explanation.advisories, subject.is_some());
+    explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     Ok(explanation)
 }
 
@@ -229,10 +230,13 @@ impl fmt::Display for WhyNot {
                 }
             }
             Self::NeedsCommitGraph => f.write_str("a range of commits, which needs the repository"),
+            Self::CommitNotPlaced => f.write_str(
+                "no event of the range names the commit, and whether it comes after one needs the repository",
+            ),
             Self::NoOrder => f.write_str("versions of this ecosystem have no known order"),
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
-            Self::EventsUnreadable => f.write_str("none of the range's versions can be read"),
+            Self::EventsUnreadable => f.write_str("the range's versions cannot be read"),
         }
     }
 }

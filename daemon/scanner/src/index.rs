@@ -45,8 +45,9 @@ const FOOTER_BYTES: usize = 32 + 32 + 4 * 8 + 4 + 8;
 const MAGIC: [u8; 8] = *b"STARLIDX";
 /// Raised when the layout changes, what a screen means, or what an advisory carries: an older index is then
 /// made anew. 2: advisories say since when they are known, whether exploited, how likely. 3: screens are spans, read where
-/// they lie, and a package's details lie together.
-const VERSION: u32 = 3;
+/// they lie, and a package's details lie together. 4: versions of Maven, RubyGems and apk are ordered otherwise, those of
+/// Homebrew at all, and what affects every version is always read.
+const VERSION: u32 = 4;
 
 /// What the knowledge was that an index was made from.
 pub type IndexStamp = [u8; 32];

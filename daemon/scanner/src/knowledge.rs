@@ -49,6 +49,23 @@ pub trait Knowledge: Sync {
     /// If the knowledge cannot be read.
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError>;
 
+    /// Returns true if any advisory, withdrawn or not, names the package.
+    ///
+    /// # Errors
+    /// If the knowledge cannot be read.
+    fn knows_package(&self, ecosystem: &str, name: &str) -> Result<bool, KnowledgeError> {
+        Ok(!self.advisories(ecosystem, name)?.is_empty())
+    }
+
+    /// Returns the known ecosystems that are `base` and the address of a repository (`Packagist:https://…`), sorted.
+    ///
+    /// # Errors
+    /// If the knowledge cannot be read.
+    fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
+        let _ = base;
+        Ok(Vec::new())
+    }
+
     /// Returns where to remember what nothing was found for. Only knowledge that never changes may have one, which
     /// must be its own; a scan gives the same with it and without.
     fn memo(&self) -> Option<&Memo> {

@@ -13,6 +13,7 @@ mod lenient;
 pub mod matching;
 mod module;
 pub mod name;
+pub mod origin;
 pub mod osv;
 pub mod purl;
 pub mod sbom;

@@ -6,15 +6,27 @@
 //! - `introduced` and `fixed` at one version cancel each other: the state before goes on. That reads
 //!   both `[0,1) [1,2)` written as one list, and the empty `[1,1)`, as they are meant.
 //! - An event that the scheme cannot read is left out and reported, so that the readable ones decide.
-//! - `GIT` ranges need a commit graph and are reported as not evaluated; they never hide the others, and
-//!   leave an entry undecided only if it has nothing else.
+//! - A range that begins with all versions and never ends needs no order, and no version.
+//! - What a rebuild adds to a version (a local label of PEP 440, Debian's `+b1`) does not tell it from the release that
+//!   `last_affected` or a list names.
+//! - `GIT` ranges need a commit graph. Without it a commit is judged that stands in an event itself; other commits are
+//!   undecided. For what has a version they never hide the other rules, and leave an entry undecided only if it has
+//!   nothing else.
 //!
 //! Which entries belong to the package in question is the caller's business.
+
+mod git;
+mod range;
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
+use self::git::Revision;
+use self::range::evaluate_range;
+pub(crate) use self::range::is_of_all_versions;
+
 use crate::module::{Stream, is_of_another};
+use crate::origin::Origin;
 use crate::osv::{Affected, Event, Range, RangeKind};
 use crate::purl::PackageUrl;
 use crate::version::{Scheme, Version};
@@ -25,30 +37,50 @@ pub struct Subject {
     text: String,
     scheme: Option<Scheme>,
     own: Option<Version>,
+    /// The version without what a rebuild added, if one did.
+    released: Option<Version>,
     /// Read when a SEMVER range is met, unless the own order is one of SemVer's.
     semver: OnceCell<Option<Version>>,
     /// The module stream that it was built in, if its URL tells.
     stream: Option<Stream>,
+    /// The commit or the tag that it was built from, if its URL tells.
+    revision: Option<Box<Revision>>,
 }
 
 impl Subject {
     /// Prepares a version for an ecosystem. A text that its scheme cannot read can still be enumerated.
     pub fn new(ecosystem: &str, version: &str) -> Self {
         let scheme = Scheme::for_ecosystem(ecosystem);
+        let text = version.trim();
+        let parse = |text: &str| scheme.and_then(|scheme| Version::parse(scheme, text).ok());
+        // A commit has no place in any order, whatever its digits look like.
+        let own = if git::is_hash(text) {
+            None
+        } else {
+            scheme.and_then(|scheme| parse(scheme.bare(text)))
+        };
         Self {
-            text: version.trim().to_owned(),
+            text: text.to_owned(),
             scheme,
-            own: scheme.and_then(|scheme| Version::parse(scheme, version).ok()),
+            released: scheme
+                .filter(|_| own.is_some())
+                .and_then(|scheme| scheme.released(text))
+                .and_then(parse),
+            own,
             semver: OnceCell::new(),
             stream: None,
+            revision: None,
         }
     }
 
-    /// As [`Subject::new`], for the package of a URL, which may tell its module's stream.
-    pub fn of(purl: &PackageUrl, ecosystem: &str, version: &str) -> Self {
+    /// As [`Subject::new`], for the package of a URL, which may tell its module's stream, as may what a document says
+    /// of it beside the URL. Without a version only what is said of every version is said of it.
+    pub fn of(purl: &PackageUrl, origin: Option<&Origin>, ecosystem: &str, version: Option<&str>) -> Self {
+        let label = origin.and_then(|origin| origin.module.as_deref());
         Self {
-            stream: Stream::of(purl),
-            ..Self::new(ecosystem, version)
+            stream: Stream::of(purl, label),
+            revision: Revision::of(purl, version),
+            ..Self::new(ecosystem, version.unwrap_or_default())
         }
     }
 
@@ -67,6 +99,11 @@ impl Subject {
         &self.text
     }
 
+    /// Returns true if nothing is known of its version: neither the version, nor a commit or a tag.
+    pub fn is_unknown(&self) -> bool {
+        self.text.is_empty() && self.revision.is_none()
+    }
+
     /// Returns the module stream that it was built in, if its URL tells.
     pub(crate) fn stream(&self) -> Option<&Stream> {
         self.stream.as_ref()
@@ -80,6 +117,27 @@ impl Subject {
     /// Returns the version in its ecosystem's own order, if it has a place there.
     pub(crate) fn own(&self) -> Option<&Version> {
         self.own.as_ref()
+    }
+
+    /// Returns the version without what a rebuild added, if one did.
+    pub(crate) fn released(&self) -> Option<&Version> {
+        self.released.as_ref()
+    }
+
+    /// Returns the tag that it was built from, if its URL tells.
+    pub(crate) fn tag(&self) -> Option<&str> {
+        self.revision.as_ref()?.tag.as_deref()
+    }
+
+    /// Returns the commit that it was built from, if its URL tells.
+    pub(crate) fn commit(&self) -> Option<&str> {
+        self.revision.as_ref()?.commit.as_deref()
+    }
+
+    /// True if a commit is all that is known of its version.
+    fn is_commit(&self) -> bool {
+        self.commit()
+            .is_some_and(|commit| self.text.is_empty() || self.text.eq_ignore_ascii_case(commit))
     }
 
     fn for_range(&self, kind: &RangeKind) -> Option<&Version> {
@@ -161,6 +219,8 @@ pub enum WhyNot {
     },
     /// A range of commits; no commit graph is at hand.
     NeedsCommitGraph,
+    /// The package is a commit, and no event of the range names it: whether it comes after one needs the repository.
+    CommitNotPlaced,
     /// The ecosystem has no known order, or this build does not know the range type.
     NoOrder,
     /// The subject's version has no place in the order.
@@ -211,7 +271,14 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
         if is_enumerated(affected, subject) {
             result.matched.push(Rule::Enumerated);
         } else {
-            result.unmatched.push((Rule::Enumerated, WhyNot::NotListed));
+            // What its ecosystem cannot read may be another spelling of one that is listed.
+            let unreadable = subject.scheme.is_some() && subject.own.is_none();
+            let why = if unreadable {
+                WhyNot::VersionUnreadable
+            } else {
+                WhyNot::NotListed
+            };
+            result.unmatched.push((Rule::Enumerated, why));
         }
     }
     for (index, range) in affected.ranges.iter().enumerate() {
@@ -250,20 +317,38 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
 
 fn is_enumerated(affected: &Affected, subject: &Subject) -> bool {
     // Most often it is listed as it is written; reading all of a long list costs more than looking at it twice.
-    affected
-        .versions
-        .iter()
-        .any(|version| version.0.trim() == subject.text)
-        || subject
-            .scheme
-            .zip(subject.own.as_ref())
-            .is_some_and(|(scheme, own)| {
-                affected.versions.iter().any(|version| {
-                    may_be_equal(&version.0, &subject.text)
-                        && Version::parse(scheme, &version.0)
-                            .is_ok_and(|v| v.compare(own) == Some(Ordering::Equal))
-                })
-            })
+    let tag = subject.tag();
+    let spelt = |listed: &str| listed == subject.text || tag.is_some_and(|tag| is_same_tag(listed, tag));
+    let listed = || affected.versions.iter().map(|version| version.0.trim());
+    if subject.text.is_empty() && tag.is_none() {
+        return false;
+    }
+    if listed().any(spelt) {
+        return true;
+    }
+    let (Some(scheme), Some(own)) = (subject.scheme, &subject.own) else {
+        return false;
+    };
+    let is_equal = |listed: &str, version: &Version| {
+        Version::parse(scheme, listed).is_ok_and(|listed| listed.compare(version) == Some(Ordering::Equal))
+    };
+    listed().any(|listed| {
+        may_be_equal(listed, &subject.text)
+            && (is_equal(listed, own)
+                || subject
+                    .released
+                    .as_ref()
+                    .is_some_and(|released| is_equal(listed, released)))
+    })
+}
+
+/// True if two texts are one tag, with or without the `v` before a number.
+fn is_same_tag(a: &str, b: &str) -> bool {
+    let bare = |tag: &str| match tag.strip_prefix('v') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => tag.len() - rest.len(),
+        _ => 0,
+    };
+    a.get(bare(a)..) == b.get(bare(b)..)
 }
 
 /// False only if no order holds two version texts for equal: those that begin with different numbers. A text with
@@ -287,178 +372,6 @@ pub(crate) fn may_be_equal(a: &str, b: &str) -> bool {
         (Some(a), Some(b)) => a == b,
         _ => true,
     }
-}
-
-struct Inside {
-    introduced: Option<String>,
-    until: Option<Event>,
-    fixed: Vec<(Version, String)>,
-}
-
-/// A place in the order where the state changes; `None` is before all versions.
-struct Point<'a> {
-    version: Option<Version>,
-    event: &'a Event,
-}
-
-type Outside = (WhyNot, Vec<(Version, String)>);
-
-fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside, Outside> {
-    let bare = |why| (why, Vec::new());
-    if range.kind == RangeKind::Git {
-        return Err(bare(WhyNot::NeedsCommitGraph));
-    }
-    let Some(version) = subject.for_range(&range.kind) else {
-        let known = match range.kind {
-            RangeKind::SemVer => true,
-            RangeKind::Ecosystem => subject.scheme.is_some(),
-            RangeKind::Git | RangeKind::Other(_) => false,
-        };
-        return Err(bare(if known {
-            WhyNot::VersionUnreadable
-        } else {
-            WhyNot::NoOrder
-        }));
-    };
-    let mut points = Vec::with_capacity(range.events.len());
-    let mut limits = Vec::new();
-    for event in &range.events {
-        let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
-            event;
-        match event {
-            Event::Introduced(_) if text.trim() == "0" => points.push(Point { version: None, event }),
-            Event::Limit(_) if text.trim() == "*" => {}
-            _ => {
-                let Ok(parsed) = Version::parse(version.scheme(), text) else {
-                    continue;
-                };
-                if matches!(event, Event::Limit(_)) {
-                    limits.push(parsed);
-                } else {
-                    points.push(Point {
-                        version: Some(parsed),
-                        event,
-                    });
-                }
-            }
-        }
-    }
-    if points.is_empty() && !range.events.is_empty() {
-        return Err(bare(WhyNot::EventsUnreadable));
-    }
-    points.sort_by(order);
-    let fixed_above: Vec<(Version, String)> = points
-        .iter()
-        .filter_map(|point| match (point.event, &point.version) {
-            (Event::Fixed(text), Some(at)) if at.compare(version) == Some(Ordering::Greater) => {
-                Some((at.clone(), text.clone()))
-            }
-            _ => None,
-        })
-        .collect();
-    let before_limits = limits.is_empty()
-        || limits
-            .iter()
-            .any(|limit| version.compare(limit) == Some(Ordering::Less));
-    let state = walk(&points, version);
-    if !before_limits || state.opened_by.is_none() {
-        let why = WhyNot::Outside {
-            closed_by: state.closed_by.cloned(),
-            next_introduced: state.next_introduced,
-        };
-        return Err((why, fixed_above));
-    }
-    let fixed = match &state.until {
-        Some(Event::Fixed(text)) => fixed_above
-            .into_iter()
-            .filter(|(_, candidate)| candidate == text)
-            .take(1)
-            .collect(),
-        _ => Vec::new(),
-    };
-    Ok(Inside {
-        introduced: state.opened_by.map(str::to_owned),
-        until: state.until.cloned(),
-        fixed,
-    })
-}
-
-/// By version; at one version, `last_affected` acts after the others.
-fn order(a: &Point<'_>, b: &Point<'_>) -> Ordering {
-    let rank = |point: &Point<'_>| u8::from(matches!(point.event, Event::LastAffected(_)));
-    let versions = match (&a.version, &b.version) {
-        (None, None) => Ordering::Equal,
-        (None, Some(_)) => Ordering::Less,
-        (Some(_), None) => Ordering::Greater,
-        (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
-    };
-    versions.then_with(|| rank(a).cmp(&rank(b)))
-}
-
-#[derive(Default)]
-struct State<'a> {
-    opened_by: Option<&'a str>,
-    closed_by: Option<&'a Event>,
-    until: Option<&'a Event>,
-    next_introduced: Option<String>,
-}
-
-/// Applies the points at or below `version` in order, then looks for the next ones above.
-fn walk<'a>(points: &'a [Point<'a>], version: &Version) -> State<'a> {
-    let mut state = State::default();
-    let mut rest = points;
-    while let Some(first) = rest.first() {
-        let group = rest
-            .iter()
-            .take_while(|point| order(first, point).is_eq())
-            .count();
-        let (group, after) = rest.split_at(group);
-        let below = match &first.version {
-            None => true,
-            Some(at) => match at.compare(version) {
-                Some(Ordering::Less) => true,
-                Some(Ordering::Equal) => !matches!(first.event, Event::LastAffected(_)),
-                _ => false,
-            },
-        };
-        if !below {
-            break;
-        }
-        let introduced = group.iter().find_map(|point| match point.event {
-            Event::Introduced(text) => Some(text.as_str()),
-            _ => None,
-        });
-        let closing = group
-            .iter()
-            .find(|point| !matches!(point.event, Event::Introduced(_)));
-        match (introduced, closing) {
-            (Some(text), None) => {
-                state.opened_by = state.opened_by.or(Some(text));
-                state.closed_by = None;
-            }
-            (None, Some(point)) => {
-                let was_open = state.opened_by.take().is_some();
-                if was_open || state.closed_by.is_none() {
-                    state.closed_by = Some(point.event);
-                }
-            }
-            // Both at one version: the state goes on.
-            _ => {}
-        }
-        rest = after;
-    }
-    if state.opened_by.is_some() {
-        state.until = rest
-            .iter()
-            .map(|point| point.event)
-            .find(|e| !matches!(e, Event::Introduced(_)));
-    } else {
-        state.next_introduced = rest.iter().find_map(|point| match point.event {
-            Event::Introduced(text) => Some(text.clone()),
-            _ => None,
-        });
-    }
-    state
 }
 
 #[cfg(test)]

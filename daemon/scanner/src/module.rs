@@ -20,9 +20,9 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The stream that a package was built in, if its URL tells.
-    pub(crate) fn of(purl: &PackageUrl) -> Option<Self> {
-        let label = QUALIFIERS.iter().find_map(|key| purl.qualifier(key))?;
+    /// The stream that a package was built in, if its URL tells, or the label that a document gives it.
+    pub(crate) fn of(purl: &PackageUrl, label: Option<&str>) -> Option<Self> {
+        let label = QUALIFIERS.iter().find_map(|key| purl.qualifier(key)).or(label)?;
         let mut parts = label.split(':');
         let (name, stream) = (parts.next()?, parts.next()?);
         (!name.is_empty() && !stream.is_empty()).then(|| Self {
@@ -89,7 +89,7 @@ mod tests {
         let summary = "Important: nodejs:18 security update";
         let label = |text: &str| {
             let purl = format!("pkg:rpm/almalinux/nodejs@1?rpmmod={text}");
-            Stream::of(&PackageUrl::parse_lenient(&purl).unwrap())
+            Stream::of(&PackageUrl::parse_lenient(&purl).unwrap(), None)
         };
         let other = |version: &str, stream: Option<Stream>| {
             is_of_another(summary, &affected(modular), version, stream.as_ref())

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Deserializer};
 
 pub use crate::lenient::Text;
-use crate::lenient::or_default;
+use crate::lenient::{AnyText, Fields, or_default};
+use crate::severity::{Level, score_vector};
 
 /// An OSV record, as far as matching needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -26,9 +27,15 @@ pub struct Record {
     /// One line for people.
     #[serde(default, deserialize_with = "or_default")]
     pub summary: String,
+    /// Text of any length for people.
+    #[serde(default, deserialize_with = "or_default")]
+    pub details: Text,
     /// Severities of the whole record.
     #[serde(default, deserialize_with = "or_default")]
     pub severity: Vec<Severity>,
+    /// What the database says besides; a severity may be there in a word.
+    #[serde(default, rename = "database_specific")]
+    pub(crate) words: Words,
     /// What is affected.
     #[serde(default, deserialize_with = "or_default")]
     pub affected: Vec<Affected>,
@@ -36,19 +43,125 @@ pub struct Record {
 
 /// One package (or repository) and its affected versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "RawAffected")]
 pub struct Affected {
     /// The package; `None` where only a repository is named.
-    #[serde(default, deserialize_with = "or_default")]
     pub package: Option<Package>,
-    /// Severities of this package; they win over the record's.
-    #[serde(default, deserialize_with = "or_default")]
+    /// Severities of this package; they win over the record's. A word that stands outside of the list counts where
+    /// the list is empty.
     pub severity: Vec<Severity>,
     /// Affected ranges.
-    #[serde(default, deserialize_with = "or_default")]
     pub ranges: Vec<Range>,
     /// Affected versions, one by one.
-    #[serde(default, deserialize_with = "or_default")]
     pub versions: Vec<Text>,
+    /// What the entry is, if not about a vulnerability: `unmaintained`, `unsound`, `notice`.
+    pub informational: Option<String>,
+}
+
+impl From<RawAffected> for Affected {
+    fn from(raw: RawAffected) -> Self {
+        let mut severity = raw.severity;
+        if severity.is_empty() {
+            let word = raw.ecosystem_specific.severity.or(raw.database_specific.severity);
+            severity.extend(word);
+        }
+        Self {
+            package: raw.package,
+            severity,
+            ranges: raw.ranges,
+            versions: raw.versions,
+            informational: raw.database_specific.informational,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawAffected {
+    #[serde(default, deserialize_with = "or_default")]
+    package: Option<Package>,
+    #[serde(default, deserialize_with = "or_default")]
+    severity: Vec<Severity>,
+    #[serde(default, deserialize_with = "or_default")]
+    ranges: Vec<Range>,
+    #[serde(default, deserialize_with = "or_default")]
+    versions: Vec<Text>,
+    #[serde(default)]
+    ecosystem_specific: Words,
+    #[serde(default)]
+    database_specific: Words,
+}
+
+/// What databases say in words of their own, in fields that OSV leaves to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// The severity, by the name of its field.
+    pub(crate) severity: Option<Severity>,
+    /// What an advisory is that is not about a vulnerability.
+    pub(crate) informational: Option<String>,
+}
+
+/// Fields that hold a severity in a word: GitHub's and others', Debian's, Ubuntu's, Red Hat's, and what else distributions
+/// call it; RustSec's holds a vector.
+const SEVERITY_FIELDS: [&str; 8] = [
+    "severity",
+    "urgency",
+    "ubuntu_priority",
+    "threat_severity",
+    "importance",
+    "impact",
+    "priority",
+    "cvss",
+];
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut words = Self::default();
+        deserializer.deserialize_any(Fields(|key: &str, AnyText(value): AnyText<'de>| {
+            let value = value.trim();
+            if key == "informational" && !value.is_empty() {
+                words.informational = Some(value.to_owned());
+            } else if words.severity.is_none()
+                && SEVERITY_FIELDS.contains(&key)
+                && (value.parse().is_ok_and(|level: Level| level != Level::Unknown)
+                    || score_vector(value).is_some())
+            {
+                words.severity = Some(Severity {
+                    kind: key.to_owned(),
+                    score: Text(value.to_owned()),
+                });
+            }
+        }))?;
+        Ok(words)
+    }
+}
+
+/// Longest summary that is made of a longer text, in characters.
+const MAX_SENTENCE_CHARS: usize = 200;
+
+/// Returns the first sentence of a text, for a record that has no summary. Headings are passed over.
+pub fn first_sentence(details: &str) -> String {
+    let mut lines = details
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| line.is_empty() || line.starts_with('#') || line.starts_with("---"));
+    let mut sentence = String::new();
+    for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+        if !sentence.is_empty() {
+            sentence.push(' ');
+        }
+        sentence.push_str(line);
+        if sentence.len() > 4 * MAX_SENTENCE_CHARS {
+            break;
+        }
+    }
+    let end = sentence.find(". ").map_or(sentence.len(), |at| at + 1);
+    let first = sentence.get(..end).unwrap_or(&sentence);
+    if first.chars().count() <= MAX_SENTENCE_CHARS {
+        return first.to_owned();
+    }
+    let mut cut: String = first.chars().take(MAX_SENTENCE_CHARS - 1).collect();
+    cut.push('…');
+    cut
 }
 
 /// The package of an [`Affected`] entry.
@@ -146,7 +259,21 @@ impl Record {
     /// # Errors
     /// If the bytes are no JSON object with an `id`, or a part that matching needs has a wrong shape.
     pub fn from_json(bytes: &[u8]) -> Result<Self, OsvError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         serde_json::from_slice(bytes).map_err(OsvError)
+    }
+
+    /// Returns the summary, or where there is none the first sentence of the details.
+    pub fn summary_or_details(&self) -> String {
+        match self.summary.trim() {
+            "" => first_sentence(&self.details.0),
+            summary => summary.to_owned(),
+        }
+    }
+
+    /// Returns the severities: those of the list, and the word that the database has for it.
+    pub fn severities(&self) -> impl Iterator<Item = &Severity> {
+        self.severity.iter().chain(&self.words.severity)
     }
 }
 
@@ -185,6 +312,62 @@ mod tests {
         )
         .unwrap();
         assert_eq!(record.affected, vec![Affected::default()]);
+    }
+
+    #[test]
+    fn severity_in_words_is_read_where_no_list_says_it() {
+        let of = |json: &str| {
+            let affected: Affected = serde_json::from_str(json).unwrap();
+            affected
+                .severity
+                .into_iter()
+                .map(|s| (s.kind, s.score.0))
+                .collect::<Vec<_>>()
+        };
+        for (json, field, word) in [
+            (r#"{"database_specific":{"severity":"HIGH"}}"#, "severity", "HIGH"),
+            (
+                r#"{"ecosystem_specific":{"urgency":"low**"}}"#,
+                "urgency",
+                "low**",
+            ),
+            (
+                r#"{"ecosystem_specific":{"ubuntu_priority":"medium","severity":{}}}"#,
+                "ubuntu_priority",
+                "medium",
+            ),
+        ] {
+            assert_eq!(of(json), [(field.to_owned(), word.to_owned())], "{json}");
+        }
+        for json in [
+            r#"{"ecosystem_specific":{"urgency":"not yet assigned"}}"#,
+            r#"{"ecosystem_specific":null,"database_specific":[]}"#,
+            r#"{"database_specific":{"severity":"unknown"}}"#,
+        ] {
+            assert!(of(json).is_empty(), "{json}");
+        }
+        let both = r#"{"severity":[{"type":"CVSS_V3","score":"v"}],"database_specific":{"severity":"LOW"}}"#;
+        assert_eq!(of(both), [("CVSS_V3".to_owned(), "v".to_owned())]);
+        let record =
+            Record::from_json(br#"{"id":"X","database_specific":{"severity":"MODERATE","n":1}}"#).unwrap();
+        assert_eq!(record.severities().next().unwrap().score.0, "MODERATE");
+    }
+
+    #[test]
+    fn summary_falls_back_to_the_first_sentence() {
+        for (details, sentence) in [
+            ("One. Two.", "One."),
+            ("# Impact\n\nA line\nthat goes on. More", "A line that goes on."),
+            ("version 1.2.3 is bad", "version 1.2.3 is bad"),
+            ("", ""),
+            ("### Only", ""),
+        ] {
+            assert_eq!(first_sentence(details), sentence);
+        }
+        let long = first_sentence(&"é".repeat(1_000));
+        assert_eq!(long.chars().count(), MAX_SENTENCE_CHARS);
+        let record = Record::from_json(br#"{"id":"X","summary":" ","details":"A. B."}"#).unwrap();
+        assert_eq!(record.summary_or_details(), "A.");
     }
 
     #[test]

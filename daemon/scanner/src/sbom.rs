@@ -9,12 +9,14 @@
 mod collect;
 mod cyclonedx;
 mod detect;
+mod envelope;
 mod generate;
 mod limited;
 mod lockfile;
 mod markup;
 mod place;
 mod pom;
+mod references;
 mod spdx2;
 mod spdx3;
 mod spdx_rdf;
@@ -28,7 +30,9 @@ use std::fmt;
 pub use detect::detect;
 pub use generate::{GenerateError, MAX_MADE_COMPONENTS, Wish, generate};
 pub use place::Place;
+pub use references::{BomReferences, references};
 
+use crate::origin::Origin;
 use crate::purl::PackageUrl;
 
 /// Largest document that is read, in bytes.
@@ -167,6 +171,8 @@ pub struct Inventory {
     /// The operating system that the components were found on, as in a `distro` qualifier
     /// (`debian-12`); packages whose own URL does not say are read against it.
     pub distro: Option<String>,
+    /// True if it says that it describes several things, none of which all that it lists need be part of.
+    pub describes_several: bool,
     /// All components, in document order.
     pub components: Vec<Component>,
     /// What was passed over.
@@ -182,6 +188,8 @@ pub struct Component {
     pub version: Option<String>,
     /// Its package URL, if it has one that can be read.
     pub purl: Option<PackageUrl>,
+    /// What the document says of its making beside its package URL.
+    pub origin: Option<Box<Origin>>,
     /// What sort of thing it is.
     pub kind: ComponentKind,
     /// Where it stands in the document.
@@ -262,8 +270,39 @@ pub fn read_by(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     }
     let decoded = utf16::decode(bytes)?;
     let bytes = decoded.as_deref().map_or(bytes, str::as_bytes);
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let format = detect(bytes)?;
+    read_unwrapped(bytes, workers, MAX_LAYERS)
+}
+
+/// Most layers that are taken off a document before its SBOM shows.
+const MAX_LAYERS: usize = 6;
+
+/// Reads a document, or the SBOM that stands in it, behind so many layers at most.
+fn read_unwrapped(bytes: &[u8], workers: usize, layers: usize) -> Result<Inventory, SbomError> {
+    let bytes = without_mark(bytes);
+    let error = match detect(bytes) {
+        Ok(format) => return read_as(format, bytes, workers),
+        Err(error) => error,
+    };
+    let inner = match envelope::open(bytes) {
+        Some(inner) if layers > 0 => inner,
+        _ => return Err(error),
+    };
+    let mut inventory = read_unwrapped(&inner.bytes, workers, layers - 1)?;
+    let note = Note {
+        place: inner.place,
+        text: "the SBOM stands in another document, whose signatures were not verified; places are those within it"
+            .to_owned(),
+    };
+    inventory.notes.insert(0, note);
+    Ok(inventory)
+}
+
+/// Drops the byte order mark that some editors put before UTF-8.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+fn read_as(format: Format, bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     match format {
         Format::CycloneDxJson => cyclonedx::read_json(bytes, workers),
         Format::CycloneDxXml => cyclonedx::read_xml(bytes),

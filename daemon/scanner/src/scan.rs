@@ -9,6 +9,7 @@ mod coverage;
 mod finding;
 mod limits;
 mod repeats;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -20,12 +21,13 @@ pub use finding::{Finding, FoundPackage, MatchedRule};
 use limits::{Limits, Tally};
 pub use limits::{MAX_FINDINGS, MAX_PLACES, ScanError};
 use repeats::{Judged, Repeats};
+use sources::SourcesNamed;
 
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::{Subject, evaluate_about};
-use crate::purl::osv::{OsvPackage, package_in};
+use crate::purl::osv::{OsvPackage, package_from};
 use crate::sbom::{Component, ComponentKind, Inventory};
-use crate::severity::{Level, Rating, Scores, StatedSeverity};
+use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
 use crate::version::Scheme;
 
 /// Choices that a scan is made with.
@@ -87,7 +89,14 @@ fn scan_within(
         .workers
         .min(components.len() / COMPONENTS_PER_WORKER)
         .max(1);
-    let judge = |part| Part::of(part, inventory.distro.as_deref(), knowledge, options, limits);
+    let sources_named = SourcesNamed::by(components);
+    let judge = |part| {
+        let document = Document {
+            distro: inventory.distro.as_deref(),
+            sources_named: &sources_named,
+        };
+        Part::of(part, document, knowledge, options, limits)
+    };
     let mut whole = Part::default();
     if workers == 1 {
         whole = judge(components)?;
@@ -132,7 +141,7 @@ struct Part {
 impl Part {
     fn of(
         components: &[Component],
-        distro: Option<&str>,
+        document: Document<'_>,
         knowledge: &dyn Knowledge,
         options: &ScanOptions,
         limits: Limits,
@@ -140,8 +149,10 @@ impl Part {
         let mut scanner = Scanner {
             knowledge,
             options,
+            document,
             packages: BTreeMap::new(),
             ecosystems: BTreeMap::new(),
+            repositories: BTreeMap::new(),
             repeats: Repeats::among(components.len()),
             scores: Scores::default(),
             memo_space: Vec::new(),
@@ -149,11 +160,15 @@ impl Part {
         };
         let mut part = Self::default();
         for component in components {
-            let standing = match scanner.judge_or_recall(component, distro, &mut part.findings)? {
+            let before = part.findings.len();
+            let standing = match scanner.judge_or_recall(component, &mut part.findings)? {
                 // What is no package, and names none, is nothing that could be missed.
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
-                Standing::Unknown | Standing::UnsupportedEcosystem
-                    if component.kind == ComponentKind::Subject =>
+                // What the document describes is told of where something is found in it, and else not counted.
+                standing
+                    if standing.is_gap()
+                        && component.kind == ComponentKind::Subject
+                        && part.findings.len() == before =>
                 {
                     Standing::NotAPackage
                 }
@@ -220,12 +235,22 @@ impl Advisories {
     }
 }
 
+/// What of a document counts for each of its components.
+#[derive(Debug, Clone, Copy)]
+struct Document<'a> {
+    distro: Option<&'a str>,
+    sources_named: &'a SourcesNamed,
+}
+
 struct Scanner<'a> {
     knowledge: &'a dyn Knowledge,
     options: &'a ScanOptions,
+    document: Document<'a>,
     /// Each package is looked up once per scan.
     packages: BTreeMap<(String, String), Rc<[Advisory]>>,
     ecosystems: BTreeMap<String, bool>,
+    /// The ecosystems that are one and a repository's address, by that one.
+    repositories: BTreeMap<String, Rc<[String]>>,
     /// Package versions that came more than once.
     repeats: Repeats,
     /// Vectors that were scored, which repeat from finding to finding.
@@ -239,17 +264,21 @@ impl Scanner<'_> {
     fn judge_or_recall(
         &mut self,
         component: &Component,
-        distro: Option<&str>,
         findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let (Some(memo), Some(purl)) = (self.knowledge.memo(), &component.purl) else {
-            return Ok(self.judge(component, distro, findings)?.standing);
+            return Ok(self.judge(component, findings)?.standing);
         };
-        let key = MemoKey::of(purl, component.version.as_deref(), distro, &mut self.memo_space);
+        let Document {
+            distro,
+            sources_named,
+        } = self.document;
+        let named = sources_named.of(purl);
+        let key = MemoKey::of(component, purl, distro, named, &mut self.memo_space);
         if let Some(standing) = memo.get(&key) {
             return Ok(standing);
         }
-        let judged = self.judge(component, distro, findings)?;
+        let judged = self.judge(component, findings)?;
         if judged.findings.is_empty() {
             memo.put(key, judged.standing);
         }
@@ -261,22 +290,19 @@ impl Scanner<'_> {
     fn judge(
         &mut self,
         component: &Component,
-        distro: Option<&str>,
         findings: &mut Vec<Finding>,
     ) -> Result<Judged, KnowledgeError> {
         let Some(purl) = &component.purl else {
             return Ok(Judged::without(Standing::Unknown));
         };
-        let Some(package) = package_in(purl, distro) else {
+        let origin = component.origin.as_deref();
+        let Some(package) = package_from(purl, origin, self.document.distro) else {
             return Ok(Judged::without(Standing::UnsupportedEcosystem));
         };
         if !package.release_known {
             return Ok(Judged::without(Standing::NoDistro));
         }
-        let Some(version) = component.version.as_deref() else {
-            return Ok(Judged::without(Standing::Unversioned));
-        };
-        let subject = Subject::of(purl, &package.ecosystem, version);
+        let subject = Subject::of(purl, origin, &package.ecosystem, component.version.as_deref());
         let key = self.repeats.key(&package, &subject);
         if let Some(judged) = key.as_ref().and_then(|key| self.repeats.judged(key)) {
             let place = component.place.to_string();
@@ -308,24 +334,54 @@ impl Scanner<'_> {
         findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let (mut is_known, mut undecided) = (false, false);
+        let first = findings.len();
+        // Where the name may not be the one that advisories use, it has to be known.
+        let mut name_known = package.name_known
+            || component
+                .purl
+                .as_ref()
+                .is_some_and(|purl| self.document.sources_named.of(purl));
         for ecosystem in package.ecosystems() {
             if self.knows(ecosystem)? {
                 is_known |= package.is_known_by(ecosystem);
                 undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
+                name_known = name_known || self.knowledge.knows_package(ecosystem, &package.name)?;
             }
         }
-        if !is_known {
-            return Ok(Standing::NoKnowledge);
+        for ecosystem in self.repositories(&package.ecosystem)?.iter() {
+            if package.is_from(ecosystem) {
+                undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
+                is_known = is_known || self.knowledge.knows_package(ecosystem, &package.name)?;
+            }
         }
-        if undecided {
-            return Ok(Standing::Undecided);
-        }
-        // An ecosystem without order, or a version outside it, matches by enumeration alone.
-        Ok(match Scheme::for_ecosystem(&package.ecosystem) {
-            None => Standing::UnsupportedEcosystem,
-            Some(_) if !subject.is_ordered() => Standing::Unversioned,
-            Some(_) => Standing::Matched,
+        let has_order = Scheme::for_ecosystem(&package.ecosystem).is_some();
+        Ok(match has_order {
+            // What is known reaches it in part.
+            _ if !is_known && findings.len() > first => Standing::Undecided,
+            _ if !is_known => Standing::NoKnowledge,
+            _ if subject.is_unknown() => Standing::Unversioned,
+            _ if undecided || !name_known => Standing::Undecided,
+            // An ecosystem without order, or a version outside it, matches by enumeration alone.
+            false if findings.len() > first => Standing::Undecided,
+            false => Standing::UnsupportedEcosystem,
+            true if !subject.is_ordered() => Standing::Unversioned,
+            true => Standing::Matched,
         })
+    }
+
+    /// The known ecosystems that are this one and the address of a repository.
+    fn repositories(&mut self, ecosystem: &str) -> Result<Rc<[String]>, KnowledgeError> {
+        if let Some(known) = self.repositories.get(ecosystem) {
+            return Ok(Rc::clone(known));
+        }
+        // Of an ecosystem that has a suffix the address would be another.
+        let known: Rc<[String]> = if ecosystem.contains(':') {
+            Rc::default()
+        } else {
+            self.knowledge.repositories(ecosystem)?.into()
+        };
+        self.repositories.insert(ecosystem.to_owned(), Rc::clone(&known));
+        Ok(known)
     }
 
     /// Holds a component against the advisories of one of its package's ecosystems. Returns true if one of them
@@ -354,6 +410,8 @@ impl Scanner<'_> {
             let mut fixed = Vec::new();
             let mut severities: Vec<StatedSeverity> = Vec::new();
             let mut here_undecided = false;
+            // None before the first entry that matches.
+            let mut informational: Option<Option<&str>> = None;
             for (index, affected) in advisory.affected.iter().enumerate() {
                 let evaluation = evaluate_about(&advisory.summary, affected, subject);
                 here_undecided |= evaluation.is_undecided();
@@ -372,16 +430,22 @@ impl Scanner<'_> {
                     }
                 }
                 severities.extend(own_severities(affected, advisory));
+                let kind = affected.informational.as_deref();
+                informational = Some(match informational {
+                    None => kind,
+                    Some(before) => before.and(kind),
+                });
             }
+            let informational = informational.flatten().map(str::to_owned);
             if rules.is_empty() {
                 undecided |= here_undecided;
                 continue;
             }
             let rating = if severities.is_empty() {
-                self.rating(advisory, &advisory.severities)
+                self.rating(advisory, &advisory.severities, informational.as_deref())
             } else {
                 severities.extend(advisory.severities.iter().cloned());
-                self.rating(advisory, &severities)
+                self.rating(advisory, &severities, informational.as_deref())
             };
             let found = FoundPackage {
                 ecosystem: package.ecosystem.clone().into_owned(),
@@ -391,7 +455,14 @@ impl Scanner<'_> {
             };
             let place = component.place.to_string();
             let advisory = advisories.take(index);
-            findings.push(Finding::new(advisory, found, rating, rules, fixed, place));
+            findings.push(Finding::new(
+                advisory,
+                found,
+                (rating, informational),
+                rules,
+                fixed,
+                place,
+            ));
         }
         Ok(undecided)
     }
@@ -416,25 +487,48 @@ impl Scanner<'_> {
         Ok(known)
     }
 
-    fn rating(&mut self, advisory: &Advisory, severities: &[StatedSeverity]) -> Rating {
+    fn rating(
+        &mut self,
+        advisory: &Advisory,
+        severities: &[StatedSeverity],
+        informational: Option<&str>,
+    ) -> Rating {
         let rating = self.scores.choose(severities, &self.options.severity_sources);
+        if rating.level != Level::Unknown {
+            return rating;
+        }
+        let stated = |source: &str, kind: &str, value: &str| {
+            Some(StatedSeverity {
+                source: source.to_owned(),
+                kind: kind.to_owned(),
+                value: value.to_owned(),
+            })
+        };
+        let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
         // Reports of malicious packages carry no severity: having one installed is the incident.
-        let malicious = advisory
-            .ids
-            .iter()
-            .chain([&advisory.vulnerability])
-            .find(|id| id.starts_with("MAL-"));
-        match malicious {
-            Some(id) if rating.level == Level::Unknown => Rating {
+        let mut ids = advisory.ids.iter().chain([&advisory.vulnerability]);
+        if let Some(id) = ids.find(|id| id.starts_with("MAL-")) {
+            return Rating {
                 level: Level::Critical,
                 score: None,
-                stated: Some(StatedSeverity {
-                    source: "starling".to_owned(),
-                    kind: "malicious-package".to_owned(),
-                    value: id.clone(),
-                }),
+                stated: stated("starling", "malicious-package", id),
+            };
+        }
+        if let Some(word) = of_summary(&advisory.summary) {
+            return Rating {
+                level: word.parse().unwrap_or_default(),
+                score: None,
+                stated: stated(source, "summary", word),
+            };
+        }
+        // No vulnerability, so that nothing is left to rate.
+        match informational {
+            Some(kind) => Rating {
+                level: Level::None,
+                score: None,
+                stated: stated(source, "informational", kind),
             },
-            _ => rating,
+            None => rating,
         }
     }
 }

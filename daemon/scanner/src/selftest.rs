@@ -52,6 +52,19 @@ pub struct SuiteReport {
     pub failed: u64,
     /// The first [`MAX_SHOWN_FAILURES`] of them.
     pub failures: Vec<String>,
+    /// Cases of the suite that were not run.
+    pub skipped: u64,
+    /// Why they were not, each reason once.
+    pub skips: Vec<Skip>,
+}
+
+/// Cases that are not run, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skip {
+    /// Why not.
+    pub reason: String,
+    /// How many there are.
+    pub cases: u64,
 }
 
 /// Every suite of others that this build can run, by name.
@@ -148,6 +161,12 @@ impl Suite {
             passed: tally.passed,
             failed: tally.failed,
             failures: tally.failures,
+            skipped: tally.skips.values().sum(),
+            skips: tally
+                .skips
+                .into_iter()
+                .map(|(reason, cases)| Skip { reason, cases })
+                .collect(),
         }
     }
 }
@@ -188,9 +207,19 @@ pub struct Tally {
     passed: u64,
     failed: u64,
     failures: Vec<String>,
+    /// Cases that are not run, by the reason.
+    skips: BTreeMap<String, u64>,
 }
 
 impl Tally {
+    /// Counts cases that are not run, and why.
+    pub fn skip(&mut self, reason: &str, cases: usize) {
+        if cases > 0 {
+            let count = self.skips.entry(reason.to_owned()).or_default();
+            *count = count.saturating_add(u64::try_from(cases).unwrap_or(u64::MAX));
+        }
+    }
+
     /// Counts one case; `case` says what was expected and found.
     pub fn check(&mut self, passed: bool, case: impl FnOnce() -> String) {
         if passed {
@@ -320,6 +349,33 @@ mod tests {
         assert_eq!(
             report.failures[0],
             "1 against 2: expected Greater, found Ok(Less)"
+        );
+    }
+
+    #[test]
+    fn cases_that_are_not_run_are_counted_with_the_reason() {
+        let table = br#"{"tests":[{"test_type":"equality","input":{"input_scheme":"gentoo","versions":["1","2"]}},
+            {"test_type":"equality","input":{"input_scheme":"apk","versions":["1","1"]},"expected_output":true}]}"#;
+        let ranges = br#"{"tests":[{},{},{}]}"#;
+        let files: SuiteFiles = [
+            ("tests/a_version_cmp_test.json".to_owned(), table.to_vec()),
+            ("tests/b_range_from_native_test.json".to_owned(), ranges.to_vec()),
+        ]
+        .into_iter()
+        .collect();
+        let vers = SUITES.iter().find(|suite| suite.name == "vers-spec").unwrap();
+        let report = vers.run(&files);
+        assert_eq!((report.passed, report.skipped), (1, 4));
+        let reasons: Vec<_> = report
+            .skips
+            .iter()
+            .map(|skip| (skip.cases, skip.reason.as_str()))
+            .collect();
+        assert_eq!(reasons.len(), 2);
+        assert!(
+            reasons
+                .iter()
+                .any(|(cases, reason)| *cases == 3 && reason.contains("range"))
         );
     }
 

@@ -60,7 +60,8 @@ impl FromStr for Level {
 
     /// Reads the levels' names in any case, and the words that distributions use for them.
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        match word.trim().to_ascii_lowercase().as_str() {
+        // Debian marks with stars what it took over from elsewhere.
+        match word.trim().trim_end_matches('*').to_ascii_lowercase().as_str() {
             "unknown" => Ok(Self::Unknown),
             "none" => Ok(Self::None),
             "low" | "negligible" | "unimportant" | "minor" => Ok(Self::Low),
@@ -167,6 +168,25 @@ fn level_of(score: Score, is_v2: bool) -> Level {
     }
 }
 
+/// Returns the severity that a record states in a word outside of its list, with the name of the field.
+pub fn in_words(record: &[u8]) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Probe {
+        #[serde(default)]
+        database_specific: crate::osv::Words,
+    }
+    let probe: Probe = serde_json::from_slice(record).ok()?;
+    let severity = probe.database_specific.severity?;
+    Some((severity.kind, severity.score.0))
+}
+
+/// Returns the severity that a distribution's summary begins with: `Important: widget security update`.
+pub(crate) fn of_summary(summary: &str) -> Option<&str> {
+    let (word, _) = summary.split_once(':')?;
+    let is_word = ["Critical", "Important", "Moderate", "Low"].contains(&word.trim());
+    is_word.then(|| word.trim())
+}
+
 /// Chooses one rating. `source_order` names preferred sources, best first; it may be empty.
 pub fn choose(stated: &[StatedSeverity], source_order: &[String]) -> Rating {
     Scores::default().choose(stated, source_order)
@@ -219,7 +239,8 @@ impl Scores {
             return Some((rank, level, Some(score)));
         }
         let level = Level::from_str(&stated.value).ok()?;
-        Some((4, level, None))
+        // Who says that nobody knows does not rate.
+        (level != Level::Unknown).then_some((4, level, None))
     }
 }
 
@@ -300,6 +321,19 @@ mod tests {
     fn levels_are_ordered_and_read_from_distribution_words() {
         assert!(Level::Unknown < Level::None && Level::High < Level::Critical);
         assert_eq!("Important".parse(), Ok(Level::High));
+        assert_eq!("low**".parse(), Ok(Level::Low));
+        assert_eq!(of_summary("Important: a security update"), Some("Important"));
+        assert_eq!(of_summary("Low-level: a"), None);
+        assert_eq!(
+            in_words(br#"{"id":"X","database_specific":{"severity":"HIGH"}}"#),
+            Some(("severity".to_owned(), "HIGH".to_owned()))
+        );
+        assert_eq!(in_words(b"[]"), None);
+        let unknown = [
+            stated("a", "severity", "unknown"),
+            stated("b", "severity", "high"),
+        ];
+        assert_eq!(choose(&unknown, &[]).level, Level::High);
         assert!("severe".parse::<Level>().is_err());
     }
 }

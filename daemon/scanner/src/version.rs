@@ -15,6 +15,7 @@ mod debian;
 mod dotted;
 mod freebsd;
 mod gem;
+mod homebrew;
 mod key;
 mod maven;
 mod nuget;
@@ -61,6 +62,8 @@ pub enum Scheme {
     Conan,
     /// FreeBSD's pkg: epoch, components of number, letter and patch level, revision.
     FreeBsd,
+    /// Homebrew: a formula's version by its numbers and words, then its revision.
+    Homebrew,
     /// Numbers between dots or hyphens; the longer of two that start alike is newer (R, Haskell).
     Dotted,
 }
@@ -93,6 +96,7 @@ impl Scheme {
             | "CleanStart" => Self::Apk,
             "CRAN" | "Bioconductor" | "Hackage" | "GHC" => Self::Dotted,
             "FreeBSD" => Self::FreeBsd,
+            "Homebrew" => Self::Homebrew,
             // `Root:Alpine:3.18` is another ecosystem's package, rebuilt.
             base if is_rebuilder(base) => {
                 return ecosystem
@@ -101,6 +105,27 @@ impl Scheme {
             }
             _ => return None,
         })
+    }
+
+    /// Returns the text without what says for which platform a package was built, which is no part of its version.
+    pub(crate) fn bare(self, text: &str) -> &str {
+        match self {
+            Self::RubyGems => gem::without_platform(text),
+            _ => text,
+        }
+    }
+
+    /// Returns the text without what a rebuild of a release adds to its version, if one did: a local label of
+    /// PEP 440, or the number of a rebuild in a Debian binary's version.
+    pub(crate) fn released(self, text: &str) -> Option<&str> {
+        match self {
+            Self::Pep440 => text.split_once('+').map(|(release, _)| release),
+            Self::Debian => {
+                let (release, rebuild) = text.rsplit_once("+b")?;
+                key::is_number(rebuild).then_some(release)
+            }
+            _ => None,
+        }
     }
 
     /// The inner ecosystem of `Root:…`; a second rebuilder inside is no ecosystem, so this cannot loop.
@@ -129,6 +154,7 @@ impl Scheme {
             Self::Apk => "apk",
             Self::Conan => "conan",
             Self::FreeBsd => "freebsd",
+            Self::Homebrew => "homebrew",
             Self::Dotted => "dotted",
         }
     }
@@ -136,7 +162,7 @@ impl Scheme {
 
 /// True for who rebuilds others' packages and names in the suffix whose they are.
 fn is_rebuilder(base: &str) -> bool {
-    matches!(base, "Root" | "TuxCare" | "Docker Hardened Images")
+    matches!(base, "Root" | "TuxCare" | "Docker Hardened Images" | "DHI")
 }
 
 impl std::fmt::Display for Scheme {
@@ -167,6 +193,8 @@ enum Form {
     Proper,
     /// As something that it would not publish, but has an order for.
     Tolerated,
+    /// As far as it understands it: another that is equal so far has no order to it.
+    Broken,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,10 +248,14 @@ impl Version {
             Scheme::Packagist => packagist::write(trimmed, &mut key).map(proper),
             Scheme::Debian => debian::write(trimmed, &mut key).map(proper),
             Scheme::Opam => debian::write_opam(trimmed, &mut key).map(proper),
-            Scheme::Rpm => rpm::write(trimmed, &mut key).map(proper),
+            Scheme::Rpm => {
+                rpm::write(trimmed, &mut key);
+                Ok(Form::Proper)
+            }
             Scheme::Apk => apk::write(trimmed, &mut key),
             Scheme::Dotted => dotted::write(trimmed, &mut key).map(proper),
             Scheme::FreeBsd => freebsd::write(trimmed, &mut key).map(proper),
+            Scheme::Homebrew => homebrew::write(trimmed, &mut key).map(proper),
             Scheme::Conan => conan::write(trimmed, &mut key).map(proper),
             Scheme::Maven => {
                 let parsed = maven::MavenVersion::parse(trimmed);
@@ -252,11 +284,11 @@ impl Version {
         self.form == Form::Proper
     }
 
-    /// Returns bytes whose order is the scheme's order, or `None` for Maven.
+    /// Returns bytes whose order is the scheme's order, or `None` for Maven and for what a scheme reads in part only.
     pub fn key(&self) -> Option<&[u8]> {
         match &self.repr {
-            Repr::Key(key) => Some(key),
-            Repr::Maven(_) => None,
+            Repr::Key(key) if self.form != Form::Broken => Some(key),
+            Repr::Key(_) | Repr::Maven(_) => None,
         }
     }
 
@@ -270,13 +302,16 @@ impl Version {
         }
     }
 
-    /// Orders two versions, or returns `None` if their schemes differ.
+    /// Orders two versions, or returns `None` if their schemes differ or no tool orders them.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         if self.scheme != other.scheme {
             return None;
         }
         match (&self.repr, &other.repr) {
-            (Repr::Key(a), Repr::Key(b)) => Some(a.cmp(b)),
+            (Repr::Key(a), Repr::Key(b)) => match a.cmp(b) {
+                Ordering::Equal if self.form == Form::Broken => None,
+                order => Some(order),
+            },
             (Repr::Maven(a), Repr::Maven(b)) => Some(a.compare(b)),
             _ => None,
         }
@@ -294,9 +329,14 @@ impl Version {
 /// assert_eq!(compare(Scheme::Debian, "1.0~rc1-1", "1.0-1"), Ok(Ordering::Less));
 /// ```
 pub fn compare(scheme: Scheme, a: &str, b: &str) -> Result<Ordering, VersionError> {
-    let (a, b) = (Version::parse(scheme, a)?, Version::parse(scheme, b)?);
-    // Both were parsed under one scheme just now, so there is an order.
-    Ok(a.compare(&b).unwrap_or(Ordering::Equal))
+    let (first, second) = (Version::parse(scheme, a)?, Version::parse(scheme, b)?);
+    let order = first.compare(&second);
+    let same = || (a.trim() == b.trim()).then_some(Ordering::Equal);
+    order.or_else(same).ok_or_else(|| VersionError {
+        scheme,
+        version: b.chars().take(80).collect(),
+        reason: "it is read in part only, and that part is equal to the other version's",
+    })
 }
 
 #[cfg(test)]

@@ -56,6 +56,10 @@ impl Knowledge for Patched<'_> {
         }
     }
 
+    fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
+        self.view.repositories(base)
+    }
+
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         // What is named by the index alone may be gone since.
         self.view.knows_ecosystem(ecosystem)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use starling_api::ServiceResult;
 use starling_protocol::{ContentHash, Source};
 use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
-use starling_scanner::osv::Affected;
+use starling_scanner::osv::{Affected, first_sentence};
 use starling_scanner::severity::{StatedSeverity, choose};
 use starling_scanner::threat::{Probability, Threat};
 use starling_store::ViewReader;
@@ -97,11 +97,19 @@ impl ViewKnowledge<'_> {
         // By content alone: who looks it up names the source.
         remembered(&self.stated, &record.content, || {
             let body = starling_view::Bodies::body(self.reader, &record.content)?;
-            let text = body
-                .map(|body| starling_view::stated_severity(&body))
-                .transpose()?;
-            let severities = text.flatten().map(|text| listed(&record.record.source, &text));
-            Ok(severities.unwrap_or_default().into())
+            let source = &record.record.source;
+            let text = body.as_deref().map(starling_view::stated_severity).transpose()?;
+            let mut severities = text
+                .flatten()
+                .map(|text| listed(source, &text))
+                .unwrap_or_default();
+            let word = body.as_deref().and_then(starling_scanner::severity::in_words);
+            severities.extend(word.map(|(kind, value)| StatedSeverity {
+                kind,
+                source: source.to_string(),
+                value,
+            }));
+            Ok(severities.into())
         })
     }
 
@@ -117,7 +125,12 @@ impl ViewKnowledge<'_> {
             .filter(|edge| matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn))
             .map(|edge| RecordKey::new(edge.source.clone(), edge.id.clone()))
             .collect();
-        for record in about.iter().filter(|found| !feeding.contains(&found.record)) {
+        for record in about.iter() {
+            // What feeds it was asked already, but for what it says in words outside of its list.
+            let source = record.record.source.as_str();
+            if feeding.contains(&record.record) && has_rated(&advisory, source) {
+                continue;
+            }
             add_from_elsewhere(
                 &mut advisory,
                 record.record.source.as_str(),
@@ -136,12 +149,21 @@ fn epss_of(stated: &StatedSeverity) -> Option<Probability> {
         .flatten()
 }
 
+/// True if a statement says how bad the vulnerability is.
+fn rates(one: &StatedSeverity) -> bool {
+    choose(std::slice::from_ref(one), &[]).stated.is_some()
+}
+
+/// True if the source says how bad the vulnerability is.
+fn has_rated(advisory: &Advisory, source: &str) -> bool {
+    let mut own = advisory.severities.iter().filter(|own| own.source == source);
+    own.any(rates)
+}
+
 /// Takes in what a record that does not name the package says of the vulnerability. A source's word on the package
 /// itself stands: of each source the first record that rates counts, and of all one probability.
 fn add_from_elsewhere(advisory: &mut Advisory, source: &str, stated: &[StatedSeverity]) {
-    let rates = |one: &&StatedSeverity| choose(std::slice::from_ref(*one), &[]).stated.is_some();
-    let mut own = advisory.severities.iter().filter(|own| own.source == source);
-    let has_rated = own.any(|own| rates(&own));
+    let has_rated = has_rated(advisory, source);
     let has_epss = advisory.severities.iter().any(|own| epss_of(own).is_some());
     let is_news = |one: &&StatedSeverity| match epss_of(one) {
         Some(_) => !has_epss,
@@ -187,6 +209,17 @@ impl Knowledge for ViewKnowledge<'_> {
         Ok(advisories)
     }
 
+    fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
+        let mut found =
+            starling_view::ecosystems_with_suffix(self.reader, base).map_err(|error| KnowledgeError {
+                ecosystem: base.to_owned(),
+                name: String::new(),
+                source: Box::new(error),
+            })?;
+        found.retain(|ecosystem| starling_scanner::purl::osv::address_of(ecosystem).is_some());
+        Ok(found)
+    }
+
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = locked(&self.known).get(ecosystem) {
             return Ok(*known);
@@ -225,7 +258,10 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         merge_hash: folded.merge_hash.to_string(),
         vulnerability: folded.vulnerability.to_string(),
         ids,
-        summary: text(&fields.summary).unwrap_or_default(),
+        summary: text(&fields.summary)
+            .filter(|summary| !summary.trim().is_empty())
+            .or_else(|| Some(first_sentence(&text(&fields.details)?)))
+            .unwrap_or_default(),
         withdrawn,
         severities: fields.severity.iter().flat_map(stated_severities).collect(),
         threat,

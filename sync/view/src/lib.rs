@@ -43,8 +43,8 @@ pub use fold::{
 };
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
-    chosen_content, for_each_advisory, held_records, knows_ecosystem, live_record_counts, live_records,
-    records_about, resolve, silent_records,
+    chosen_content, ecosystems_with_suffix, for_each_advisory, held_records, knows_ecosystem,
+    live_record_counts, live_records, records_about, resolve, silent_records,
 };
 pub use memo::FoldMemo;
 pub use package::{PackageId, normalise_repository};

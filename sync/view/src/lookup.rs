@@ -166,6 +166,28 @@ pub fn knows_ecosystem<R: Rows>(rows: &R, ecosystem: &str) -> Result<bool, ViewE
     Ok(known)
 }
 
+/// Returns the ecosystems that are `base` and a suffix, and that advisories are about, sorted.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn ecosystems_with_suffix<R: Rows>(rows: &R, base: &str) -> Result<Vec<String>, ViewError> {
+    let mut found = BTreeSet::new();
+    if !base.contains('\0') {
+        visit_advisories(rows, &base_prefix(base), &mut |advisory| {
+            if let PackageId::Package { ecosystem, .. } = advisory.package
+                && ecosystem
+                    .strip_prefix(base)
+                    .is_some_and(|rest| rest.starts_with(':'))
+                && !found.contains(&ecosystem)
+            {
+                found.insert(ecosystem);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(found.into_iter().collect())
+}
+
 /// Visits every advisory, in the order of its key: by package, then vulnerability.
 ///
 /// # Errors

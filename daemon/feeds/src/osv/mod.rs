@@ -9,6 +9,7 @@
 //! of them, an object with a list under `vulns` (the answer form of the OSV API), or, in YAML,
 //! several documents. Streams of many records (NDJSON) are split by [`input`](crate::input) before.
 
+mod numbers;
 mod warnings;
 
 #[cfg(test)]
@@ -146,7 +147,7 @@ pub fn read(bytes: &[u8]) -> Vec<Part> {
     }
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => whole(Outcome::Rejected(Rejected::Empty)),
-        Some(b'{' | b'[') => match json::parse(bytes) {
+        Some(b'{' | b'[') => match json::parse(&numbers::versions_as_texts(bytes)) {
             Ok(value) => read_value(&value, String::new()),
             Err(error) => whole(Outcome::Rejected(Rejected::Json(error))),
         },

@@ -138,6 +138,16 @@ fn a_record_longer_than_the_limit_is_refused_before_and_after_rewriting() {
 }
 
 #[test]
+fn decimal_in_the_place_of_a_version_is_its_text() {
+    let read =
+        record(r#"{"id":"X","affected":[{"versions":[1.10],"ranges":[{"events":[{"fixed":2.10}]}]}]}"#);
+    assert_eq!(
+        String::from_utf8(read.canonical).unwrap(),
+        r#"{"affected":[{"ranges":[{"events":[{"fixed":"2.10"}]}],"versions":["1.10"]}],"id":"X"}"#
+    );
+}
+
+#[test]
 fn faults_of_real_sources_are_kept_and_named() {
     assert_eq!(
         warnings(
@@ -153,7 +163,7 @@ fn faults_of_real_sources_are_kept_and_named() {
     assert_eq!(
         warnings(
             "{\"id\":\"X\",\"modified\":\"yesterday\",\"affected\":[{\"package\":{\"ecosystem\":\"PyPI\",\"name\":\"r\u{435}quests\"},\
-             \"ranges\":[{\"events\":[{\"fixed\":\"2\"},{\"introduced\":\"0\"},{\"fixed\":\"2\"}]}],\"versions\":[1.0]},{\"ranges\":null}]}"
+             \"ranges\":[{\"events\":[{\"fixed\":\"2\"},{\"introduced\":\"0\"},{\"fixed\":\"2\"}]}],\"versions\":[10]},{\"ranges\":null}]}"
         ),
         [
             "/modified: \"yesterday\" is not a time",

@@ -12,6 +12,12 @@ use super::{MAX_COPIED_BYTES, YamlErrorKind};
 /// What a node costs when it is copied, beside its text, in bytes.
 const NODE_COST_BYTES: usize = 16;
 
+/// The list of versions that are affected.
+const VERSIONS: &str = "versions";
+
+/// Fields of a record that hold a version, and the name of a package, which may look like a number.
+const VERSION_KEYS: [&str; 5] = ["introduced", "fixed", "last_affected", "limit", "name"];
+
 /// The parser numbers anchors from 1; 0 says that a node has none.
 const NO_ANCHOR: usize = 0;
 
@@ -34,6 +40,16 @@ enum Collection<'a> {
         entries: Vec<(Cow<'a, str>, Value<'a>)>,
         key: Option<Cow<'a, str>>,
     },
+}
+
+impl Collection<'_> {
+    /// The key whose value comes next, or is being read.
+    fn open_key(&self) -> Option<&str> {
+        match self {
+            Self::Mapping { key, .. } => key.as_deref(),
+            Self::Sequence { .. } => None,
+        }
+    }
 }
 
 struct Anchored<'a> {
@@ -63,7 +79,14 @@ impl<'a> Builder<'a> {
                     };
                     return self.place(value, anchor).map(|()| None);
                 }
-                let value = resolve(text, style, tag.as_deref())?;
+                let value = if tag.is_none() && self.expects_version() {
+                    match resolve(text.clone(), style, None) {
+                        Ok(value @ (Value::Null | Value::Bool(_))) => value,
+                        _ => Value::String(text),
+                    }
+                } else {
+                    resolve(text, style, tag.as_deref())?
+                };
                 self.place(value, anchor)?;
             }
             Event::SequenceStart(anchor, tag) => {
@@ -112,6 +135,15 @@ impl<'a> Builder<'a> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {}
         }
         Ok(None)
+    }
+
+    /// True where a version or a name stands next: `2.10` is one, and the number of this text is 2.1.
+    fn expects_version(&self) -> bool {
+        match self.open.as_slice() {
+            [.., outer, Collection::Sequence { .. }] => outer.open_key() == Some(VERSIONS),
+            [.., last] => last.open_key().is_some_and(|key| VERSION_KEYS.contains(&key)),
+            [] => false,
+        }
     }
 
     fn expects_key(&self) -> bool {

@@ -43,6 +43,25 @@ fn plain_scalars_follow_the_core_schema() {
 }
 
 #[test]
+fn versions_and_names_are_their_texts() {
+    assert_eq!(
+        json(
+            "affected:\n- package: {name: 2048}\n  versions: [1.10, 2, ~]\n  ranges:\n  - events:\n    - introduced: 0\n    - fixed: 2.10\n    - {last_affected: 1e3, limit: 0x10}\n"
+        ),
+        r#"{"affected":[{"package":{"name":"2048"},"ranges":[{"events":[{"introduced":"0"},{"fixed":"2.10"},{"last_affected":"1e3","limit":"0x10"}]}],"versions":["1.10","2",null]}]}"#
+    );
+    // More digits than a number can keep, and fields that hold numbers.
+    assert_eq!(
+        json("fixed: 1.10000000000000000000000001"),
+        r#"{"fixed":"1.10000000000000000000000001"}"#
+    );
+    assert_eq!(
+        json("versions: {a: 1.10}\nscore: 1.10"),
+        r#"{"score":1.1,"versions":{"a":1.1}}"#
+    );
+}
+
+#[test]
 fn what_the_core_schema_does_not_name_is_text() {
     for scalar in [
         "yes",

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use starling_protocol::UnixMillis;
+use starling_scanner::purl::PackageUrl;
 
-use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use super::product::{Whole, Within};
+use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 use crate::ids::spelled;
 
 /// Deepest tree of products; JSON itself is read no deeper.
@@ -16,8 +18,79 @@ const MAX_PURLS_PER_PRODUCT: usize = 16;
 /// Longest chain of products that are parts of products.
 const MAX_CHAIN: usize = 8;
 
-/// Package URLs by product.
-type Products<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+/// What the tree says of each product.
+type Products<'a> = BTreeMap<&'a str, Product<'a>>;
+
+/// A product.
+#[derive(Default)]
+struct Product<'a> {
+    /// Its own package URLs.
+    purls: Vec<&'a str>,
+    /// What else it is called.
+    names: Vec<&'a str>,
+    /// The products that it is, each as a part of another.
+    parts: Vec<(&'a str, Option<&'a str>)>,
+}
+
+/// The packages that products stand for, each found once.
+#[derive(Default)]
+struct Packages<'a> {
+    found: BTreeMap<&'a str, Vec<(&'a str, Within)>>,
+    wholes: BTreeMap<&'a str, Arc<Whole>>,
+}
+
+impl<'a> Packages<'a> {
+    /// The packages of a product, with the products that it is a part of; empty while it is looked at already.
+    fn of(&mut self, id: &'a str, products: &Products<'a>, depth: usize) -> Vec<(&'a str, Within)> {
+        if let Some(found) = self.found.get(id) {
+            return found.clone();
+        }
+        let Some(product) = products.get(id).filter(|_| depth < MAX_CHAIN) else {
+            return Vec::new();
+        };
+        // Chains may lead back to where they began.
+        self.found.insert(id, Vec::new());
+        let wholes: Vec<Arc<Whole>> = product
+            .parts
+            .iter()
+            .filter_map(|(_, whole)| *whole)
+            .map(|whole| self.whole(whole, products))
+            .collect();
+        let within: Within = wholes.into();
+        let mut found: Vec<(&str, Within)> = product
+            .purls
+            .iter()
+            .map(|purl| (*purl, Arc::clone(&within)))
+            .collect();
+        for (part, whole) in &product.parts {
+            let whole = whole.map(|whole| self.whole(whole, products));
+            for (purl, inner) in self.of(part, products, depth + 1) {
+                let within: Within = inner.iter().cloned().chain(whole.clone()).collect();
+                if found.len() < MAX_PURLS_PER_PRODUCT && !found.contains(&(purl, Arc::clone(&within))) {
+                    found.push((purl, within));
+                }
+            }
+        }
+        self.found.insert(id, found.clone());
+        found
+    }
+
+    fn whole(&mut self, id: &'a str, products: &Products<'a>) -> Arc<Whole> {
+        let made = self.wholes.entry(id).or_insert_with(|| {
+            let product = products.get(id);
+            let purls = product.into_iter().flat_map(|product| &product.purls);
+            let names = product.into_iter().flat_map(|product| &product.names);
+            Arc::new(Whole {
+                purls: purls
+                    .filter_map(|purl| PackageUrl::parse_lenient(purl).ok())
+                    .collect(),
+                names: names.map(|name| (*name).to_owned()).collect(),
+                bom: None,
+            })
+        });
+        Arc::clone(made)
+    }
+}
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     let version = value.pointer("/document/csaf_version").and_then(Value::as_str);
@@ -31,6 +104,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     reader.author = publisher.map(ToOwned::to_owned);
     let time = time_of(value.pointer("/document/tracking/current_release_date")).unwrap_or(UnixMillis::EPOCH);
     let products = products(value.get("product_tree"))?;
+    let mut packages = Packages::default();
     for vulnerability in list(value.get("vulnerabilities")) {
         let mut ids: Vec<String> = vulnerability
             .get("cve")
@@ -67,13 +141,19 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .get("product_status")
                 .and_then(|status| status.get(key));
             for product in list(named).iter().filter_map(Value::as_str) {
-                let purls = products.get(product).map(Vec::as_slice).unwrap_or_default();
+                let purls = packages.of(product, &products, 0);
                 if purls.is_empty() {
                     reader.unusable += 1;
                 }
                 let why = impacts.of(product).filter(|_| status == VexStatus::NotAffected);
-                let will_not_fix = unfixed.contains(product);
-                reader.say(&ids, purls.iter().copied(), status, why, will_not_fix, time)?;
+                let saying = Saying {
+                    ids: &ids,
+                    status,
+                    why,
+                    will_not_fix: unfixed.contains(product),
+                    time,
+                };
+                reader.say(&saying, purls)?;
             }
         }
     }
@@ -177,32 +257,21 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
                 .map(|branch| (branch, depth + 1)),
         );
     }
-    // A product as part of another has a name of its own; its package is that of the part. Relationships
-    // may refer to such names again, in any order, so they are followed until nothing is new.
-    let relationships = list(tree.get("relationships"));
-    for _ in 0..MAX_CHAIN {
-        let mut changed = false;
-        for relationship in relationships {
-            let part = relationship.get("product_reference").and_then(Value::as_str);
-            let whole = relationship.get("full_product_name");
-            let (Some(part), Some(whole)) = (part, whole) else {
-                continue;
-            };
-            let Some(id) = whole.get("product_id").and_then(Value::as_str) else {
-                continue;
-            };
-            take(whole, &mut products);
-            let of_part = products.get(part).cloned().unwrap_or_default();
-            let known = products.entry(id).or_default();
-            for purl in of_part {
-                if known.len() < MAX_PURLS_PER_PRODUCT && !known.contains(&purl) {
-                    known.push(purl);
-                    changed = true;
-                }
-            }
-        }
-        if !changed {
-            break;
+    // A product as part of another has a name of its own; its package is that of the part. Relationships may refer to
+    // such names again, in any order.
+    for relationship in list(tree.get("relationships")) {
+        let text = |key: &str| relationship.get(key).and_then(Value::as_str);
+        let whole = relationship.get("full_product_name");
+        let (Some(part), Some(named)) = (text("product_reference"), whole) else {
+            continue;
+        };
+        let Some(id) = named.get("product_id").and_then(Value::as_str) else {
+            continue;
+        };
+        take(named, &mut products);
+        let parts = &mut products.entry(id).or_default().parts;
+        if parts.len() < MAX_PURLS_PER_PRODUCT {
+            parts.push((part, text("relates_to_product_reference")));
         }
     }
     Ok(products)
@@ -218,8 +287,15 @@ fn take<'a>(product: &'a Value, products: &mut Products<'a>) {
     let many = list(helper.and_then(|helper| helper.get("purls")));
     let known = products.entry(id).or_default();
     for purl in one.into_iter().chain(many).filter_map(Value::as_str) {
-        if known.len() < MAX_PURLS_PER_PRODUCT && !known.contains(&purl) {
-            known.push(purl);
+        if known.purls.len() < MAX_PURLS_PER_PRODUCT && !known.purls.contains(&purl) {
+            known.purls.push(purl);
+        }
+    }
+    let cpe = helper.and_then(|helper| helper.get("cpe"));
+    let names = [product.get("name"), cpe].into_iter().flatten();
+    for name in names.filter_map(Value::as_str) {
+        if known.names.len() < MAX_PURLS_PER_PRODUCT {
+            known.names.push(name);
         }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 
-use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use super::product::{Whole, Within, same_serial};
+use super::{REFERENCE, Reader, Saying, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 use crate::ids::spelled;
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
@@ -32,7 +33,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         .find_map(|place| value.pointer(place)?.as_str())
         .map(ToOwned::to_owned);
     let written = time_of(value.pointer("/metadata/timestamp"));
-    let components = components(value);
+    let own = Own::of(value);
     for (index, vulnerability) in vulnerabilities.iter().enumerate() {
         let Some(analysis) = vulnerability.get("analysis") else {
             continue;
@@ -83,34 +84,126 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             .and_then(Value::as_array)
             .into_iter()
             .flatten();
-        let decoded: Vec<String> = affects
-            .filter_map(|affected| Some((affected.get("ref")?.as_str()?, affected.get("versions"))))
-            .flat_map(|(reference, versions)| {
-                let fragment = match reference.split_once('#') {
-                    Some((link, fragment)) if link.starts_with("urn:cdx:") => decode(fragment),
-                    _ => reference.to_owned(),
-                };
-                let purl = components
-                    .get(fragment.as_str())
-                    .map_or(fragment, |purl| (*purl).to_owned());
-                narrowed(purl, versions, status)
-            })
-            .collect();
+        let mut named: Vec<(String, Within)> = Vec::new();
+        for affected in affects {
+            let Some(reference) = affected.get("ref").and_then(Value::as_str) else {
+                continue;
+            };
+            let (product, within) = own.product_of(reference);
+            let products = narrowed(product, affected.get("versions"), status);
+            named.extend(products.into_iter().map(|product| (product, Arc::clone(&within))));
+        }
         // What names no vulnerability can be held against nothing, however many components it is about.
-        if ids.is_empty() || decoded.is_empty() {
+        if ids.is_empty() || named.is_empty() {
             reader.unusable += 1;
             continue;
         }
-        reader.say(
-            &ids,
-            decoded.iter().map(String::as_str),
+        let why = why.map(why_of);
+        let saying = Saying {
+            ids: &ids,
             status,
-            why.map(why_of).as_ref(),
-            will_not_fix(analysis),
+            why: why.as_ref(),
+            will_not_fix: will_not_fix(analysis),
             time,
+        };
+        reader.say(
+            &saying,
+            named
+                .iter()
+                .map(|(product, within)| (product.as_str(), Arc::clone(within))),
         )?;
     }
     Ok(())
+}
+
+/// The document itself, as its statements refer to it.
+struct Own<'a> {
+    serial: Option<&'a str>,
+    components: BTreeMap<&'a str, &'a str>,
+    /// The reference of what it describes.
+    described: Option<&'a str>,
+    /// What it describes.
+    within: Within,
+}
+
+impl<'a> Own<'a> {
+    fn of(value: &'a Value) -> Self {
+        let described = value.pointer("/metadata/component");
+        let text = |key: &str| {
+            described
+                .and_then(|component| component.get(key))
+                .and_then(Value::as_str)
+        };
+        let mut whole = Whole::default();
+        match text("purl").map(PackageUrl::parse_lenient) {
+            Some(Ok(purl)) => whole.purls.push(purl),
+            _ => {
+                let version = text("version")
+                    .map(|version| format!(" {version}"))
+                    .unwrap_or_default();
+                whole
+                    .names
+                    .extend(text("name").map(|name| format!("{name}{version}")));
+            }
+        }
+        let serial = value.get("serialNumber").and_then(Value::as_str);
+        let is_named = !whole.purls.is_empty() || !whole.names.is_empty();
+        Self {
+            serial,
+            components: components(value),
+            described: text("bom-ref"),
+            within: is_named.then(|| Arc::new(whole)).into_iter().collect(),
+        }
+    }
+
+    /// What a reference names, as the text of a product, and what that is a part of.
+    fn product_of(&self, reference: &str) -> (String, Within) {
+        let link = reference
+            .strip_prefix("urn:cdx:")
+            .and_then(|link| link.split_once('#'));
+        let (fragment, bom) = match link {
+            Some((bom, fragment)) => (decode(fragment), Some(bom)),
+            None => (reference.to_owned(), None),
+        };
+        let purl = self
+            .components
+            .get(fragment.as_str())
+            .map(|purl| (*purl).to_owned());
+        let is_purl = fragment.starts_with("pkg:");
+        let known = purl.or_else(|| is_purl.then(|| fragment.clone()));
+        let Some(bom) = bom else {
+            // Of anything but what it describes it speaks as of a part of that.
+            let is_described = |named: &PackageUrl| {
+                let mut purls = self.within.iter().flat_map(|whole| &whole.purls);
+                purls.any(|purl| purl == named)
+            };
+            let is_whole = self.described == Some(fragment.as_str())
+                || PackageUrl::parse_lenient(&fragment).is_ok_and(|named| is_described(&named));
+            let within = if is_whole {
+                Within::default()
+            } else {
+                Arc::clone(&self.within)
+            };
+            // Another document's references mean nothing without its serial number.
+            return (known.unwrap_or(fragment), within);
+        };
+        let (serial, version) = bom.split_once('/').unwrap_or((bom, ""));
+        let is_own = self.serial.is_some_and(|own| same_serial(own, serial));
+        let named = if is_own || self.serial.is_none() {
+            known
+        } else {
+            known.filter(|_| is_purl)
+        };
+        let whole = Whole {
+            bom: Some((
+                serial.to_owned(),
+                Some(version.to_owned()).filter(|version| !version.is_empty()),
+            )),
+            ..Whole::default()
+        };
+        let within: Within = [Arc::new(whole)].into();
+        (named.unwrap_or_else(|| [REFERENCE, &fragment].concat()), within)
+    }
 }
 
 /// What of a package is meant where its versions are listed: those alone, and of a statement that settles something none

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use starling_protocol::UnixMillis;
+use starling_scanner::purl::PackageUrl;
 
-use super::{Reader, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use super::product::{Whole, Within, image_of};
+use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 use crate::ids::spelled;
 
 /// Whether this is the context of an OpenVEX document.
@@ -55,7 +57,8 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             .unwrap_or(UnixMillis::EPOCH);
         // A document about one thing may name it once, above its statements.
         let products = statement.get("products").or_else(|| value.get("product"));
-        let mut names = Vec::new();
+        let mut names: Vec<(&str, Within)> = Vec::new();
+        let itself = Within::default();
         for product in products.map(one_or_many).unwrap_or_default() {
             let parts = product
                 .get("subcomponents")
@@ -63,16 +66,51 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .map(one_or_many)
                 .filter(|parts| !parts.is_empty());
             match parts {
-                Some(parts) => parts.iter().for_each(|part| names.extend(names_of(part))),
-                None => names.extend(names_of(product)),
+                Some(parts) => {
+                    let within: Within = [Arc::new(whole_of(product))].into();
+                    let parts = parts.into_iter().flat_map(names_of);
+                    names.extend(parts.map(|name| (name, Arc::clone(&within))));
+                }
+                None => names.extend(
+                    names_of(product)
+                        .into_iter()
+                        .map(|name| (name, Arc::clone(&itself))),
+                ),
             }
         }
         if names.is_empty() {
             reader.unusable += 1;
         }
-        reader.say(&ids, names, status, why.map(why_of).as_ref(), false, time)?;
+        let why = why.map(why_of);
+        let saying = Saying {
+            ids: &ids,
+            status,
+            why: why.as_ref(),
+            will_not_fix: false,
+            time,
+        };
+        reader.say(&saying, names)?;
     }
     Ok(())
+}
+
+/// What a product is called, for statements about its parts.
+fn whole_of(product: &Value) -> Whole {
+    let mut whole = Whole::default();
+    let identifiers = product.get("identifiers").and_then(Value::as_object);
+    let others = identifiers
+        .into_iter()
+        .flat_map(|identifiers| identifiers.values());
+    let names = names_of(product)
+        .into_iter()
+        .chain(others.filter_map(Value::as_str));
+    for name in names {
+        match PackageUrl::parse_lenient(name).ok().or_else(|| image_of(name)) {
+            Some(purl) => whole.purls.push(purl),
+            None => whole.names.push(name.to_owned()),
+        }
+    }
+    whole
 }
 
 fn one_or_many(value: &Value) -> Vec<&Value> {

@@ -1,6 +1,7 @@
 //! Each kind of document, what settles a finding and what does not.
 
 use serde_json::json;
+use starling_scanner::sbom::{BomReferences, Component, ComponentKind, Place};
 use starling_scanner::severity::Level;
 
 use super::*;
@@ -10,9 +11,26 @@ fn read(value: &Value) -> VexDocument {
     VexDocument::read(value.to_string().as_bytes()).unwrap()
 }
 
+/// An SBOM that does not say what it describes.
+fn undescribed() -> Scanned<'static> {
+    Scanned::default()
+}
+
+/// What an SBOM describes.
+fn described(name: &str, version: &str, purl: Option<&str>) -> Component {
+    Component {
+        name: name.into(),
+        version: Some(version.to_owned()).filter(|version| !version.is_empty()),
+        purl: purl.map(|purl| PackageUrl::parse_lenient(purl).unwrap()),
+        origin: None,
+        kind: ComponentKind::Subject,
+        place: Place::Line { line: 1, column: 1 },
+    }
+}
+
 /// The status and reason that settle the usual finding (CVE-2024-1 in express 4.0.0).
 fn settled(documents: &[VexDocument]) -> Option<(VexStatus, Option<String>)> {
-    let mut index = VexIndex::of(documents, None, &[finding(Level::High)]);
+    let mut index = VexIndex::of(documents, &undescribed(), &[finding(Level::High)]);
     let found = index.settle(&finding(Level::High));
     found.map(|(statement, _)| (statement.status, statement.why.as_ref().map(ToString::to_string)))
 }
@@ -139,7 +157,7 @@ fn csaf_settles_through_the_tree_and_its_relationships() {
 fn a_supplier_may_say_that_no_fix_will_come() {
     let will_not_fix = |document: &Value| {
         let documents = [read(document)];
-        VexIndex::of(&documents, None, &[finding(Level::High)]).will_not_fix(&finding(Level::High))
+        VexIndex::of(&documents, &undescribed(), &[finding(Level::High)]).will_not_fix(&finding(Level::High))
     };
     let mut csaf = csaf("known_affected");
     assert!(!will_not_fix(&csaf));
@@ -265,8 +283,15 @@ fn a_statement_about_what_the_sbom_describes_is_about_all_in_it() {
             "statements": [{"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": product}], "status": "fixed"}],
         }))
     };
-    let described =
-        PackageUrl::parse_lenient("pkg:oci/shop@sha256%3Aabcd?repository_url=example.org/shop").unwrap();
+    let image = described(
+        "shop",
+        "",
+        Some("pkg:oci/shop@sha256%3Aabcd?repository_url=example.org/shop"),
+    );
+    let of_image = Scanned {
+        subject: Some(&image),
+        ..Scanned::default()
+    };
     for (product, applies) in [
         ("pkg:oci/shop@sha256%3Aabcd", true),
         ("pkg:oci/shop", true),
@@ -276,11 +301,11 @@ fn a_statement_about_what_the_sbom_describes_is_about_all_in_it() {
         ("pkg:docker/shop@sha256%3Aabcd", false),
     ] {
         let documents = [said(product)];
-        let settled = VexIndex::of(&documents, Some(&described), &[finding(Level::High)])
+        let settled = VexIndex::of(&documents, &of_image, &[finding(Level::High)])
             .settle(&finding(Level::High))
             .map(|(found, _)| found.status);
         assert_eq!(settled.is_some(), applies, "{product}");
-        let elsewhere = VexIndex::of(&documents, None, &[finding(Level::High)])
+        let elsewhere = VexIndex::of(&documents, &undescribed(), &[finding(Level::High)])
             .settle(&finding(Level::High))
             .map(|(found, _)| found.status);
         assert!(elsewhere.is_none(), "{product}");
@@ -289,7 +314,11 @@ fn a_statement_about_what_the_sbom_describes_is_about_all_in_it() {
 
 #[test]
 fn of_equally_old_words_those_about_the_package_itself_count() {
-    let described = PackageUrl::parse_lenient("pkg:oci/shop@sha256%3Aabcd").unwrap();
+    let image = described("shop", "", Some("pkg:oci/shop@sha256%3Aabcd"));
+    let of_image = Scanned {
+        subject: Some(&image),
+        ..Scanned::default()
+    };
     let words = read(&json!({
         "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
         "statements": [
@@ -298,7 +327,7 @@ fn of_equally_old_words_those_about_the_package_itself_count() {
         ],
     }));
     let documents = [words];
-    let mut index = VexIndex::of(&documents, Some(&described), &[finding(Level::High)]);
+    let mut index = VexIndex::of(&documents, &of_image, &[finding(Level::High)]);
     assert!(index.settle(&finding(Level::High)).is_none());
 }
 
@@ -316,7 +345,7 @@ fn what_an_sbom_describes_is_all_that_it_lists_only_if_it_is_one_thing() {
             "packages": [package("SPDXRef-a", "pkg:oci/a@1"), package("SPDXRef-b", "pkg:oci/b@1")],
         });
         let inventory = starling_scanner::sbom::read(document.to_string().as_bytes()).unwrap();
-        crate::decide::described_by(&inventory).map(ToString::to_string)
+        Scanned::of(&inventory).purl().map(ToString::to_string)
     };
     assert_eq!(described_by(&["SPDXRef-a"]).as_deref(), Some("pkg:oci/a@1"));
     assert_eq!(described_by(&["SPDXRef-a", "SPDXRef-b"]), None);
@@ -351,10 +380,12 @@ fn of_equally_old_words_the_one_that_promises_a_fix_counts_whatever_the_document
     for author in ["a", "b", "c", "d", "e", "f"] {
         let documents = VexDocument::set_of(vec![said(author, "update"), said("z", "will_not_fix")]);
         assert!(
-            !VexIndex::of(&documents, None, [&finding]).will_not_fix(&finding),
+            !VexIndex::of(&documents, &undescribed(), [&finding]).will_not_fix(&finding),
             "{author}"
         );
-        assert!(VexIndex::of(&[said(author, "can_not_fix")], None, [&finding]).will_not_fix(&finding));
+        assert!(
+            VexIndex::of(&[said(author, "can_not_fix")], &undescribed(), [&finding]).will_not_fix(&finding)
+        );
     }
 }
 
@@ -376,7 +407,7 @@ fn ids_count_in_whatever_spelling_a_supplier_writes_them() {
         ];
         for document in documents {
             let documents = [read(&document)];
-            let settled = VexIndex::of(&documents, None, [&found]).settle(&found);
+            let settled = VexIndex::of(&documents, &undescribed(), [&found]).settle(&found);
             assert!(settled.is_some(), "{id} {document}");
         }
     }
@@ -391,7 +422,9 @@ fn of_a_package_whose_versions_are_listed_no_other_version_is_excused() {
             &json!({"bomFormat": "CycloneDX", "vulnerabilities": [{"id": "CVE-2024-1",
             "analysis": {"state": "not_affected"}, "affects": [{"ref": reference, "versions": versions}]}]}),
         );
-        VexIndex::of(&[document], None, [&found]).settle(&found).is_some()
+        VexIndex::of(&[document], &undescribed(), [&found])
+            .settle(&found)
+            .is_some()
     };
     let bare = "pkg:npm/express";
     let own = format!("{bare}@{version}");
@@ -460,4 +493,221 @@ fn many_names_of_one_vulnerability_in_many_products_are_as_many_statements() {
         );
     }
     assert!(VexDocument::read_beside(&[most], [document(1, 1).as_bytes()]).is_err());
+}
+
+/// Whether the documents settle the usual finding in an SBOM.
+fn settles(documents: &[VexDocument], scanned: &Scanned<'_>) -> bool {
+    let found = finding(Level::High);
+    VexIndex::of(documents, scanned, [&found])
+        .settle(&found)
+        .is_some()
+}
+
+#[test]
+fn statement_about_a_part_of_one_product_excuses_nothing_in_another() {
+    let in_argo = |whole: Value| {
+        read(&json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
+            "statements": [{"vulnerability": {"name": "CVE-2024-1"}, "status": "not_affected",
+                "products": [{"@id": whole, "subcomponents": [{"@id": "pkg:npm/express@4.0.0"}]}]}],
+        }))
+    };
+    let mut csaf = csaf("known_not_affected");
+    csaf["product_tree"]["full_product_names"][0]["product_identification_helper"] =
+        json!({"purl": "pkg:golang/example.org/argo@2.9.3"});
+    let by_purl = [in_argo(json!("pkg:golang/example.org/argo@2.9.3")), read(&csaf)];
+    let argo = described("argo", "2.9.3", Some("pkg:golang/example.org/argo@2.9.3"));
+    let nameless = described("argo", "2.9.3", None);
+    let newer = described("argo", "3.0.0", Some("pkg:golang/example.org/argo@3.0.0"));
+    let other = described("kyverno", "1", Some("pkg:golang/example.org/kyverno@1"));
+    let other_by_name = described("kyverno", "", None);
+    for document in by_purl {
+        for (subject, applies) in [
+            (&argo, true),
+            (&nameless, true),
+            (&newer, false),
+            (&other, false),
+            (&other_by_name, false),
+        ] {
+            let scanned = Scanned {
+                subject: Some(subject),
+                ..Scanned::default()
+            };
+            assert_eq!(
+                settles(std::slice::from_ref(&document), &scanned),
+                applies,
+                "{subject:?}"
+            );
+            assert_eq!(
+                settles(&[document.clone().for_all_scans()], &scanned),
+                applies,
+                "{subject:?}"
+            );
+        }
+        // Who gives a document for an SBOM that says nothing of itself says that it is about that.
+        assert!(settles(std::slice::from_ref(&document), &undescribed()));
+        assert!(!settles(&[document.clone().for_all_scans()], &undescribed()));
+        let several = Scanned {
+            several: true,
+            ..Scanned::default()
+        };
+        assert!(!settles(std::slice::from_ref(&document), &several));
+        // Given for this scan, the word counts that is kept as well.
+        let both = VexDocument::set_of(vec![document.clone().for_all_scans(), document]);
+        assert!(both.len() == 1 && settles(&both, &undescribed()));
+    }
+    for (name, applies) in [
+        ("argo 2.9.3", true),
+        ("Argo", true),
+        ("argo 3", false),
+        ("kyverno", false),
+    ] {
+        let scanned = Scanned {
+            subject: Some(&argo),
+            ..Scanned::default()
+        };
+        assert_eq!(settles(&[in_argo(json!(name))], &scanned), applies, "{name}");
+    }
+}
+
+#[test]
+fn cpe_of_an_operating_system_names_images_that_run_on_it() {
+    let mut on_rhel = csaf("known_not_affected");
+    on_rhel["product_tree"]["full_product_names"][0]["product_identification_helper"] =
+        json!({"cpe": "cpe:/o:redhat:enterprise_linux:9"});
+    let document = read(&on_rhel).for_all_scans();
+    let image = described("ubi9", "", Some("pkg:oci/ubi9@sha256%3Aabcd"));
+    for (distro, applies) in [
+        ("rhel-9.3", true),
+        ("rhel-9", true),
+        ("rhel-8.9", false),
+        ("debian-9", false),
+    ] {
+        let scanned = Scanned {
+            subject: Some(&image),
+            distro: Some(distro),
+            ..Scanned::default()
+        };
+        assert_eq!(
+            settles(std::slice::from_ref(&document), &scanned),
+            applies,
+            "{distro}"
+        );
+    }
+}
+
+#[test]
+fn image_is_named_by_digest_or_repository() {
+    let said = |product: &str| {
+        read(&json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
+            "statements": [{"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": product}], "status": "fixed"}],
+        }))
+    };
+    let image = described(
+        "shop:1",
+        "",
+        Some("pkg:oci/shop@sha256%3Aabcd?arch=amd64&repository_url=index.hub.example%2Facme%2Fshop"),
+    );
+    let scanned = Scanned {
+        subject: Some(&image),
+        ..Scanned::default()
+    };
+    for (product, applies) in [
+        (
+            "pkg:oci/shop@sha256%3Aabcd?repository_url=mirror.example/shop&tag=7",
+            true,
+        ),
+        ("pkg:oci/shop@sha256%3Aabcd?arch=arm64", true),
+        (
+            "pkg:oci/shop@sha256%3Affff?repository_url=index.hub.example/acme/shop",
+            false,
+        ),
+        ("pkg:oci/shop?repository_url=hub.example/acme/shop", true),
+        ("pkg:oci/shop?repository_url=hub.example/other/shop", false),
+        ("pkg:oci/shop?arch=arm64", false),
+        ("hub.example/acme/shop@sha256:abcd", true),
+        ("hub.example/acme/shop:1@sha256:ffff", false),
+    ] {
+        assert_eq!(settles(&[said(product)], &scanned), applies, "{product}");
+    }
+}
+
+#[test]
+fn bom_link_names_a_component_of_the_bom_with_its_serial_number() {
+    let vex = |reference: &str| {
+        read(&json!({
+            "bomFormat": "CycloneDX", "specVersion": "1.5", "vulnerabilities": [{"id": "CVE-2024-1",
+                "affects": [{"ref": reference}], "analysis": {"state": "not_affected"}}],
+        }))
+    };
+    let references = BomReferences {
+        serial: Some("urn:uuid:3E671687-395b-41f5-a30f-a58921a69b79".into()),
+        version: Some("1".into()),
+        subject: Some("root".into()),
+        purls: [("7c1a".to_owned(), "pkg:npm/express@4.0.0".to_owned())].into(),
+    };
+    let scanned = Scanned {
+        references: Some(references),
+        ..Scanned::default()
+    };
+    let link = "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79";
+    for (reference, applies) in [
+        (format!("{link}/1#7c1a"), true),
+        (format!("{link}/1#pkg%3Anpm%2Fexpress%404.0.0"), true),
+        (format!("{link}/1#root"), true),
+        (format!("{link}/2#7c1a"), false),
+        (format!("{link}/1#other"), false),
+        (
+            "urn:cdx:00000000-395b-41f5-a30f-a58921a69b79/1#7c1a".to_owned(),
+            false,
+        ),
+        (
+            "urn:cdx:00000000-395b-41f5-a30f-a58921a69b79/1#pkg:npm/express@4.0.0".to_owned(),
+            false,
+        ),
+        ("7c1a".to_owned(), false),
+    ] {
+        let document = vex(&reference);
+        assert_eq!(
+            settles(std::slice::from_ref(&document), &scanned),
+            applies,
+            "{reference}"
+        );
+        assert_eq!(
+            settles(&[document.for_all_scans()], &scanned),
+            applies,
+            "{reference}"
+        );
+    }
+    // Without a serial number nobody can tell, so that only a document given for it counts.
+    let linked = vex(&format!("{link}/1#pkg:npm/express@4.0.0"));
+    assert!(settles(std::slice::from_ref(&linked), &undescribed()));
+    assert!(!settles(&[linked.for_all_scans()], &undescribed()));
+}
+
+#[test]
+fn components_of_a_document_are_parts_of_what_it_describes() {
+    let document = |reference: &str| {
+        read(&json!({
+            "bomFormat": "CycloneDX", "specVersion": "1.5",
+            "metadata": {"component": {"type": "application", "name": "argo", "version": "2", "bom-ref": "a"}},
+            "components": [{"type": "library", "name": "express", "bom-ref": "e", "purl": "pkg:npm/express@4.0.0"}],
+            "vulnerabilities": [{"id": "CVE-2024-1", "affects": [{"ref": reference}], "analysis": {"state": "not_affected"}}],
+        }))
+    };
+    let cases = [("argo", "2", true), ("argo", "3", false), ("kyverno", "2", false)];
+    let with_both = |case| [document("e"), document("pkg:npm/express@4.0.0")].map(|vex| (case, vex));
+    for ((name, version, applies), vex) in cases.into_iter().flat_map(with_both) {
+        let subject = described(name, version, None);
+        let scanned = Scanned {
+            subject: Some(&subject),
+            ..Scanned::default()
+        };
+        assert_eq!(
+            settles(std::slice::from_ref(&vex), &scanned),
+            applies,
+            "{name} {version}"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use super::package::{DetailAt, Package};
 use super::row::Row;
@@ -10,6 +11,7 @@ use super::stored::StoredAdvisory;
 use super::{CHECK_BYTES, FOOTER_BYTES, IndexStamp, MAGIC, ROW_BYTES, VERSION, check_of, key_hash};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, Memo};
 use crate::matching::Subject;
+use crate::purl::osv::address_of;
 
 /// Largest directory, and largest part, that is read, in bytes.
 const MAX_PART_BYTES: u64 = 1 << 30;
@@ -269,6 +271,22 @@ impl<B: IndexBytes> MatchIndex<B> {
         Ok(Vec::new())
     }
 
+    /// True if the directory has the package.
+    fn has_package(&self, ecosystem: &str, name: &str) -> Result<bool, IndexError> {
+        let hash = key_hash(ecosystem, name);
+        let rows = self.directory_rows();
+        let first = super::row::first_at_least(rows, hash);
+        let same = rows.iter().skip(first).map_while(Row::read);
+        for row in same.take_while(|row| row.hash == hash) {
+            let screens = self.screens_of(&row)?;
+            let package = self.package_in(&row, &screens)?;
+            if package.ecosystem == ecosystem && package.name == name {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn advisory(&self, row: &Row, at: DetailAt, version: Option<&str>) -> Result<Advisory, IndexError> {
         let offset = row.details.saturating_add(u64::from(at.offset));
         let content = self.part("details", offset, u64::from(at.length))?;
@@ -321,15 +339,32 @@ impl<B: IndexBytes> Knowledge for MatchIndex<B> {
         subject: &Subject,
     ) -> Result<Option<Vec<Advisory>>, KnowledgeError> {
         let screened = Screened::new(subject);
-        self.advisories_where(ecosystem, name, Some(subject.text()), |screen| {
-            !screen.rules_out(&screened)
-        })
-        .map(Some)
-        .map_err(|error| failed(ecosystem, name, error))
+        // A tag may be listed as no version of the ecosystem would be.
+        let version = (subject.tag().is_none() && !subject.text().is_empty()).then(|| subject.text());
+        self.advisories_where(ecosystem, name, version, |screen| !screen.rules_out(&screened))
+            .map(Some)
+            .map_err(|error| failed(ecosystem, name, error))
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         Ok(self.ecosystems.contains(ecosystem))
+    }
+
+    fn knows_package(&self, ecosystem: &str, name: &str) -> Result<bool, KnowledgeError> {
+        self.has_package(ecosystem, name)
+            .map_err(|error| failed(ecosystem, name, error))
+    }
+
+    fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
+        let from = [base, ":http"].concat();
+        let named = self
+            .ecosystems
+            .range::<str, _>((Bound::Included(from.as_str()), Bound::Unbounded));
+        let of_base = named.take_while(|ecosystem| ecosystem.starts_with(&from));
+        Ok(of_base
+            .filter(|ecosystem| address_of(ecosystem).is_some())
+            .cloned()
+            .collect())
     }
 
     fn memo(&self) -> Option<&Memo> {

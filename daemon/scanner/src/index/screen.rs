@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use super::cursor::{Cursor, put_bytes, put_length};
 use crate::knowledge::Advisory;
-use crate::matching::{Subject, decides_without_git, is_semver};
+use crate::matching::{Subject, decides_without_git, is_of_all_versions, is_semver};
 use crate::osv::{Affected, Event, RangeKind};
 use crate::version::{Scheme, Version};
 
@@ -69,15 +69,21 @@ const BEFORE: u8 = 3;
 pub(super) struct Screened<'a> {
     /// The version's coarse key; none if it has no place in the order: then nothing is ruled out.
     key: Option<Cow<'a, [u8]>>,
+    /// That of the version without what a rebuild added.
+    released: Option<&'a Version>,
     text: u32,
     token: Option<u32>,
 }
 
 impl<'a> Screened<'a> {
     pub(super) fn new(subject: &'a Subject) -> Self {
-        let version = subject.own();
+        // A commit or a tag may be named where a version is not.
+        let version = subject
+            .own()
+            .filter(|_| subject.commit().is_none() && subject.tag().is_none());
         Self {
             key: version.map(|version| version.coarse_key(subject.text())),
+            released: subject.released(),
             text: hash(subject.text().as_bytes()),
             token: version.map(|version| hash(&token(version, subject.text()))),
         }
@@ -97,6 +103,9 @@ impl Screen {
         let mut listed = Vec::new();
         for affected in &advisory.affected {
             for range in &affected.ranges {
+                if is_of_all_versions(range) {
+                    return Self::Always;
+                }
                 match &range.kind {
                     RangeKind::Git if decides_without_git(affected) => continue,
                     RangeKind::SemVer if is_semver(scheme) => {}
@@ -186,22 +195,31 @@ impl<'a> ScreenRef<'a> {
                 .binary_search_by(|probe| u32::from_le_bytes(*probe).cmp(&hash))
                 .is_ok()
         };
-        if lists(subject.text) || subject.token.is_some_and(lists) {
+        if lists(subject.text) || subject.token.is_some_and(lists) || !is_outside(spans, key) {
             return false;
         }
-        let mut ends = Cursor(spans);
-        while !ends.0.is_empty() {
-            // What cannot be read rules nothing out.
-            match (
-                reaches(&mut ends, key, Ordering::Greater),
-                reaches(&mut ends, key, Ordering::Less),
-            ) {
-                (Some(false), Some(_)) | (Some(_), Some(false)) => {}
-                _ => return false,
-            }
-        }
-        true
+        // Of rebuilds only schemes with keys know.
+        subject
+            .released
+            .and_then(Version::key)
+            .is_none_or(|key| !lists(hash(key)) && is_outside(spans, key))
     }
+}
+
+/// True if a version is in none of the spans.
+fn is_outside(spans: &[u8], key: &[u8]) -> bool {
+    let mut ends = Cursor(spans);
+    while !ends.0.is_empty() {
+        // What cannot be read rules nothing out.
+        match (
+            reaches(&mut ends, key, Ordering::Greater),
+            reaches(&mut ends, key, Ordering::Less),
+        ) {
+            (Some(false), Some(_)) | (Some(_), Some(false)) => {}
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Reads an end of a span, and returns whether a version is on its inner side: that side, or at it if it is in.
@@ -263,6 +281,9 @@ fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
         if let Ok(version) = Version::parse(scheme, text) {
             exact &= version.key().is_some();
             points.push((Some(version.coarse_key(text).into_owned()), turn));
+        } else if turn == Turn::Introduced {
+            // From where on it affects versions cannot be told.
+            return None;
         }
     }
     if points.is_empty() && !events.is_empty() {

@@ -44,6 +44,7 @@ struct StoredAffected<'a> {
     severity: Vec<(&'a str, &'a str)>,
     ranges: Vec<StoredRange<'a>>,
     versions: Vec<&'a str>,
+    informational: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -200,6 +201,7 @@ impl<'a> From<&'a Affected> for StoredAffected<'a> {
                 .iter()
                 .map(|version| version.0.as_str())
                 .collect(),
+            informational: affected.informational.as_deref(),
         }
     }
 }
@@ -249,6 +251,7 @@ impl StoredAffected<'_> {
                 .filter(|(index, listed)| *index == 0 || kept(listed))
                 .map(|(_, listed)| Text((*listed).to_owned()))
                 .collect(),
+            informational: self.informational.map(str::to_owned),
         }
     }
 }

@@ -162,7 +162,7 @@ fn a_hull_holds_where_the_order_is_not_transitive() {
 fn any_version() -> impl Strategy<Value = String> {
     prop_oneof![
         "[0-3](\\.[0-2]){0,2}",
-        "[0-3]\\.[0-2](-(alpha|rc|SNAPSHOT|sp|1)(\\.?[0-2])?|\\.post1|a1|~rc1|\\+b)?",
+        "[0-3]\\.[0-2](-(alpha|rc|SNAPSHOT|sp|1)(\\.?[0-2])?|\\.post1|a1|~rc1|\\+b1?)?",
         "0",
         "x",
     ]
@@ -253,4 +253,23 @@ proptest! {
         bytes.extend_from_slice(&super::MAGIC);
         let _ = MatchIndex::open(bytes);
     }
+}
+
+#[test]
+fn repositories_and_packages_are_found_in_the_directory() {
+    let advisory = || vec![advisory("CVE-1", r#"[{"versions":["1"]}]"#)];
+    let bytes = written(&[
+        ("Packagist", "a/b", advisory()),
+        ("Packagist:https://packages.example.org/8", "a/c", advisory()),
+        ("Packagist:other", "a/d", advisory()),
+        ("Packagistic:https://x", "a/e", advisory()),
+    ]);
+    let index = MatchIndex::open(bytes).unwrap();
+    assert_eq!(
+        index.repositories("Packagist").unwrap(),
+        ["Packagist:https://packages.example.org/8"]
+    );
+    assert!(index.repositories("npm").unwrap().is_empty());
+    assert!(index.knows_package("Packagist", "a/b").unwrap());
+    assert!(!index.knows_package("Packagist", "a/c").unwrap());
 }

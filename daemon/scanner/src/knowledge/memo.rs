@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::purl::PackageUrl;
+use crate::sbom::Component;
 use crate::scan::Standing;
 
 /// A component as its judgement depends on it: a hash that nobody can make two components share.
@@ -14,13 +15,16 @@ use crate::scan::Standing;
 pub struct MemoKey([u8; 32]);
 
 impl MemoKey {
-    /// The key of a package version on a distribution. `space` is written over; it saves making one each time.
+    /// The key of a package version on a distribution, in a document that names the sources of the distribution's
+    /// packages or does not. `space` is written over; it saves making one each time.
     pub(crate) fn of(
+        component: &Component,
         purl: &PackageUrl,
-        version: Option<&str>,
         distro: Option<&str>,
+        sources_named: bool,
         space: &mut Vec<u8>,
     ) -> Self {
+        let origin = component.origin.as_deref();
         space.clear();
         let mut put = |text: Option<&str>| {
             // None is told from empty, and where one ends from where the next begins.
@@ -34,8 +38,11 @@ impl MemoKey {
             Some(purl.name()),
             purl.version(),
             purl.subpath(),
-            version,
+            component.version.as_deref(),
             distro,
+            origin.and_then(|origin| origin.source.as_deref()),
+            origin.and_then(|origin| origin.module.as_deref()),
+            sources_named.then_some(""),
         ] {
             put(text);
         }
@@ -92,14 +99,31 @@ impl Memo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::Origin;
+    use crate::sbom::{ComponentKind, Place};
+
+    fn component(version: Option<&str>, source: Option<&str>, module: Option<&str>) -> Component {
+        Component {
+            name: "a".into(),
+            version: version.map(str::to_owned),
+            purl: None,
+            origin: Some(Box::new(Origin {
+                source: source.map(str::to_owned),
+                module: module.map(str::to_owned),
+                ..Origin::default()
+            })),
+            kind: ComponentKind::Package,
+            place: Place::Line { line: 1, column: 1 },
+        }
+    }
+
+    fn key_of(component: &Component, purl: &str, distro: Option<&str>, named: bool) -> MemoKey {
+        let purl = PackageUrl::parse(purl).unwrap();
+        MemoKey::of(component, &purl, distro, named, &mut Vec::new())
+    }
 
     fn key(purl: &str, version: Option<&str>, distro: Option<&str>) -> MemoKey {
-        MemoKey::of(
-            &PackageUrl::parse(purl).unwrap(),
-            version,
-            distro,
-            &mut Vec::new(),
-        )
+        key_of(&component(version, None, None), purl, distro, false)
     }
 
     #[test]
@@ -118,6 +142,9 @@ mod tests {
             key("pkg:npm/a@1?bc=d", Some("1"), None),
             key("pkg:npm/%40b/a@1", Some("1"), None),
             key("pkg:pypi/a@1", Some("1"), None),
+            key_of(&component(Some("1"), Some("b"), None), "pkg:npm/a@1", None, false),
+            key_of(&component(Some("1"), None, Some("b")), "pkg:npm/a@1", None, false),
+            key_of(&component(Some("1"), None, None), "pkg:npm/a@1", None, true),
         ];
         for (index, one) in keys.iter().enumerate() {
             for (other, two) in keys.iter().enumerate() {

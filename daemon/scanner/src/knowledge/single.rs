@@ -1,8 +1,11 @@
 //! One record as knowledge: what a scan would say if nothing else were known.
 
+use std::collections::BTreeSet;
+
 use super::{Advisory, Knowledge, KnowledgeError, Provenance};
 use crate::name::{ecosystem_base, normalise_name};
 use crate::osv::Record;
+use crate::purl::osv::address_of;
 use crate::severity::StatedSeverity;
 use crate::threat::Threat;
 
@@ -45,7 +48,7 @@ impl Knowledge for SingleRecord {
         if affected.is_empty() {
             return Ok(Vec::new());
         }
-        let severities = record.severity.iter().map(|severity| StatedSeverity {
+        let severities = record.severities().map(|severity| StatedSeverity {
             source: self.source.clone(),
             kind: severity.kind.clone(),
             value: severity.score.0.clone(),
@@ -54,7 +57,7 @@ impl Knowledge for SingleRecord {
             merge_hash: String::new(),
             vulnerability: record.id.clone(),
             ids: record.aliases.iter().chain(&record.upstream).cloned().collect(),
-            summary: record.summary.clone(),
+            summary: record.summary_or_details(),
             withdrawn: record.withdrawn.clone(),
             severities: severities.collect(),
             // What besides is known of the vulnerability changes nothing about who is affected.
@@ -67,6 +70,22 @@ impl Knowledge for SingleRecord {
             }],
             conflicts: Vec::new(),
         }])
+    }
+
+    fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
+        let packages = self
+            .record
+            .affected
+            .iter()
+            .filter_map(|entry| entry.package.as_ref());
+        let ecosystems = packages.map(|package| package.ecosystem.trim());
+        let of_base = ecosystems
+            .filter(|ecosystem| address_of(ecosystem).is_some() && ecosystem_base(ecosystem) == base);
+        Ok(of_base
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect())
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {

@@ -167,7 +167,7 @@ fn a_rule_says_where_the_version_lies_or_why_not() {
 
 #[test]
 fn what_cannot_be_ordered_is_undecided_not_clean() {
-    let entry = range("ECOSYSTEM", r#"{"introduced":"0"}"#);
+    let entry = range("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"9"}"#);
     for (ecosystem, version, why) in [
         ("npm", "not a version", WhyNot::VersionUnreadable),
         ("Android", "1", WhyNot::NoOrder),
@@ -277,4 +277,188 @@ mod equality {
             }
         }
     }
+}
+
+#[test]
+fn rebuild_is_the_release_for_last_affected_and_lists() {
+    let last = range("ECOSYSTEM", r#"{"introduced":"0"},{"last_affected":"2.0.1"}"#);
+    assert_eq!(
+        hits(
+            &last,
+            "PyPI",
+            &["2.0.1", "2.0.1+cu118", "2.0.1.post1", "2.0.2+cu118"]
+        ),
+        ["2.0.1", "2.0.1+cu118"]
+    );
+    let fixed = range("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"2.0.1"}"#);
+    assert_eq!(hits(&fixed, "PyPI", &["2.0.0+cpu", "2.0.1+cpu"]), ["2.0.0+cpu"]);
+    let labelled = range(
+        "ECOSYSTEM",
+        r#"{"introduced":"0"},{"last_affected":"2.0.1+cu117"}"#,
+    );
+    assert_eq!(
+        hits(&labelled, "PyPI", &["2.0.1+cu117", "2.0.1+cu118"]),
+        ["2.0.1+cu117"]
+    );
+    let listed = affected(r#"{"versions":["2.0.1"]}"#);
+    assert_eq!(
+        hits(&listed, "PyPI", &["2.0.1+local.1", "2.0.2+local.1"]),
+        ["2.0.1+local.1"]
+    );
+    let debian = range("ECOSYSTEM", r#"{"introduced":"0"},{"last_affected":"1.2-3"}"#);
+    assert_eq!(
+        hits(&debian, "Debian:12", &["1.2-3+b1", "1.2-3+deb12u1"]),
+        ["1.2-3+b1"]
+    );
+    let listed = affected(r#"{"versions":["1.2-3"]}"#);
+    assert_eq!(
+        hits(&listed, "Debian:12", &["1.2-3+b1", "1.2-4+b1"]),
+        ["1.2-3+b1"]
+    );
+}
+
+#[test]
+fn gem_for_a_platform_is_its_release() {
+    let entry = range("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"1.19.3"}"#);
+    assert_eq!(
+        hits(
+            &entry,
+            "RubyGems",
+            &[
+                "1.19.2-x86_64-linux-gnu",
+                "1.19.3-x86_64-linux-gnu",
+                "1.19.3-java",
+                "1.19.3.rc1"
+            ]
+        ),
+        ["1.19.2-x86_64-linux-gnu", "1.19.3.rc1"]
+    );
+}
+
+#[test]
+fn every_version_is_affected_without_a_version() {
+    for kind in ["SEMVER", "ECOSYSTEM", "HOLOGRAM"] {
+        let all = range(kind, r#"{"introduced":"0"}"#);
+        assert_eq!(
+            hits(&all, "npm", &["", "latest", "1.0.0"]),
+            ["", "latest", "1.0.0"]
+        );
+        let unlimited = range(kind, r#"{"introduced":"0"},{"limit":"*"}"#);
+        assert_eq!(hits(&unlimited, "npm", &[""]), [""]);
+    }
+    let fixed = range("SEMVER", r#"{"introduced":"0"},{"fixed":"1.0.0"}"#);
+    let result = evaluate(&fixed, &Subject::new("npm", ""));
+    assert!(!result.is_affected() && result.is_undecided());
+    let empty = affected(r#"{"ranges":[{"type":"SEMVER","events":[]}]}"#);
+    assert!(!evaluate(&empty, &Subject::new("npm", "")).is_affected());
+}
+
+#[test]
+fn unreadable_version_off_a_list_is_undecided() {
+    let listed = affected(r#"{"versions":["1.0.0"]}"#);
+    assert!(evaluate(&listed, &Subject::new("npm", "latest")).is_undecided());
+    assert!(!evaluate(&listed, &Subject::new("npm", "1.0.1")).is_undecided());
+    let broken = range("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"1.0-foo"}"#);
+    assert!(evaluate(&broken, &Subject::new("Alpine:v3.18", "1.0-bar")).is_undecided());
+    assert_eq!(
+        hits(&broken, "Alpine:v3.18", &["0.9-bar", "1.1-bar"]),
+        ["0.9-bar"]
+    );
+}
+
+fn of_url(purl: &str, ecosystem: &str) -> Subject {
+    let purl = PackageUrl::parse_lenient(purl).unwrap();
+    let version = crate::purl::osv::version_of(&purl);
+    Subject::of(&purl, None, ecosystem, version.as_deref())
+}
+
+#[test]
+fn commit_in_an_event_is_judged_and_another_undecided() {
+    let sha = |digit: &str| format!("a{}", digit.repeat(39));
+    let entry = range(
+        "GIT",
+        &format!(
+            r#"{{"introduced":"{}"}},{{"fixed":"{}"}},{{"last_affected":"{}"}},{{"limit":"{}"}}"#,
+            sha("1"),
+            sha("2"),
+            sha("3"),
+            sha("4")
+        ),
+    );
+    for (digit, affected, undecided) in [
+        ("1", true, false),
+        ("2", false, false),
+        ("3", true, false),
+        ("4", false, false),
+        ("5", false, true),
+    ] {
+        for purl in [
+            format!("pkg:generic/x@{}", sha(digit)),
+            format!("pkg:generic/x@{}", sha(digit).to_ascii_uppercase()),
+            format!(
+                "pkg:generic/x?vcs_url=git%2Bhttps://user@host.example/x@{}",
+                sha(digit)
+            ),
+            format!("pkg:github/o/x@{}", &sha(digit)[..9]),
+        ] {
+            let result = evaluate(&entry, &of_url(&purl, "OSS-Fuzz"));
+            assert_eq!(
+                (result.is_affected(), result.is_undecided()),
+                (affected, undecided),
+                "{purl}"
+            );
+        }
+    }
+    // A list of versions does not decide for a commit, and the commit not for a version.
+    let both = affected(&format!(
+        r#"{{"versions":["v1.0"],"ranges":[{{"type":"GIT","events":[{{"introduced":"0"}},{{"fixed":"{}"}}]}}]}}"#,
+        sha("2")
+    ));
+    let commit = format!("pkg:generic/x@{}", sha("5"));
+    assert!(evaluate(&both, &of_url(&commit, "OSS-Fuzz")).is_undecided());
+    let version = format!(
+        "pkg:npm/x@2.0.0?vcs_url=git%2Bhttps://host.example/x@{}",
+        sha("5")
+    );
+    assert!(!evaluate(&both, &of_url(&version, "npm")).is_undecided());
+}
+
+#[test]
+fn tag_of_the_repository_is_looked_up_in_the_list() {
+    let entry = affected(
+        r#"{"versions":["v1.2.3","release-4"],"ranges":[{"type":"GIT","events":[{"introduced":"0"},{"fixed":"abcdef0"}]}]}"#,
+    );
+    for (purl, affected) in [
+        ("pkg:generic/x?vcs_url=git%2Bhttps://host.example/x@v1.2.3", true),
+        (
+            "pkg:generic/x?vcs_url=git%2Bhttps://host.example/x@1.2.3%23sub/path",
+            true,
+        ),
+        (
+            "pkg:generic/x?vcs_url=git%2Bhttps://host.example/x@refs/tags/release-4",
+            true,
+        ),
+        ("pkg:generic/x@release-4", true),
+        ("pkg:generic/x?vcs_url=git%2Bhttps://host.example/x@v1.2.4", false),
+    ] {
+        assert_eq!(
+            evaluate(&entry, &of_url(purl, "OSS-Fuzz")).is_affected(),
+            affected,
+            "{purl}"
+        );
+    }
+}
+
+#[test]
+fn unreadable_beginning_of_a_range_is_undecided() {
+    let entry = range(
+        "SEMVER",
+        r#"{"introduced":"???"},{"fixed":"2.0.0"},{"introduced":"3.0.0"}"#,
+    );
+    let undecided = |version: &str| evaluate(&entry, &Subject::new("npm", version)).is_undecided();
+    assert!(undecided("1.0.0") && undecided("2.5.0") && !undecided("3.0.0"));
+    assert_eq!(hits(&entry, "npm", &["1.0.0", "2.5.0", "3.0.0"]), ["3.0.0"]);
+    // An end that cannot be read leaves more affected, and nothing in doubt.
+    let entry = range("SEMVER", r#"{"introduced":"1.0.0"},{"fixed":"???"}"#);
+    assert_eq!(hits(&entry, "npm", &["0.9.0", "9.0.0"]), ["9.0.0"]);
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
-use crate::purl::{PackageUrl, PurlParts, osv::version_of};
+use crate::origin::Origin;
+use crate::purl::{PackageUrl, PurlParts, osv::version_from};
 
 /// Most components that room is made for before they are read: 4 MB.
 const MAX_RESERVED: usize = 16 * 1024;
@@ -17,6 +18,7 @@ pub(super) struct Collector {
     components: Vec<Component>,
     notes: Vec<Note>,
     distro: Option<String>,
+    pub(super) describes_several: bool,
     overflow: usize,
     unnoted: usize,
 }
@@ -66,13 +68,23 @@ impl Collector {
     /// Takes a component. One with several package URLs is as many components: each names something
     /// that can be judged; one that is stated again is none. One with neither name nor URL is noted.
     pub(super) fn add(&mut self, found: Found<'_>) {
+        self.add_with(found, None);
+    }
+
+    /// Takes a component, with what the document says of its making.
+    pub(super) fn add_with(&mut self, found: Found<'_>, mut origin: Option<Box<Origin>>) {
         let (name, stated) = (found.name.trim(), present_version(found.version));
         if found.purls.is_empty() && name.is_empty() {
             self.note(found.place, "it has neither name nor package URL and was skipped");
             return;
         }
         let nameless = found.purls.is_empty().then_some(None);
-        for purl in distinct(found.purls).into_iter().map(Some).chain(nameless) {
+        let mut purls = distinct(found.purls)
+            .into_iter()
+            .map(Some)
+            .chain(nameless)
+            .peekable();
+        while let Some(purl) = purls.next() {
             if self.components.len() >= MAX_COMPONENTS {
                 self.overflow += 1;
                 continue;
@@ -81,15 +93,20 @@ impl Collector {
                 (Some(purl), "") => purl.name().to_owned(),
                 _ => name.to_owned(),
             };
-            let version = purl
-                .as_ref()
-                .and_then(version_of)
-                .or_else(|| stated.map(str::to_owned));
+            let version = match &purl {
+                Some(purl) => version_from(purl, origin.as_deref(), stated),
+                None => stated.map(str::to_owned),
+            };
             let place = found.place.clone();
+            let origin = match purls.peek() {
+                Some(_) => origin.clone(),
+                None => origin.take(),
+            };
             self.components.push(Component {
                 name,
                 version,
                 purl,
+                origin,
                 kind: found.kind,
                 place,
             });
@@ -121,6 +138,18 @@ impl Collector {
             version,
             purls,
             kind: ComponentKind::Package,
+            place,
+        });
+    }
+
+    /// Takes a package that comes from a path, a folder or the project itself: no registry's advisory can mean it,
+    /// whatever it is called.
+    pub(super) fn add_local(&mut self, name: &str, version: &str, place: &Place) {
+        self.add(Found {
+            name,
+            version,
+            purls: Vec::new(),
+            kind: ComponentKind::Other,
             place,
         });
     }
@@ -185,6 +214,7 @@ impl Collector {
             spec_version: spec_version.trim().to_owned(),
             subject: Some(subject.trim().to_owned()).filter(|s| !s.is_empty()),
             distro: self.distro,
+            describes_several: self.describes_several,
             components: self.components,
             notes: self.notes,
         })
@@ -204,6 +234,31 @@ fn distinct(purls: Vec<PackageUrl>) -> Vec<PackageUrl> {
         .collect()
 }
 
+/// True if a text names a path of the file system and no address of a registry: `file:../x`, `./x`, `C:\\x`.
+pub(super) fn is_path(text: &str) -> bool {
+    let text = text.trim();
+    let lower = text.get(..12).unwrap_or(text).to_ascii_lowercase();
+    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    [
+        "file:",
+        "link:",
+        "portal:",
+        "workspace:",
+        "path:",
+        "path+file:",
+        "./",
+        "../",
+        "/",
+        "~/",
+        ".\\",
+        "..\\",
+    ]
+    .iter()
+    .any(|start| lower.starts_with(start))
+        || matches!(text, "." | "..")
+        || drive
+}
+
 fn present_version(text: &str) -> Option<&str> {
     let text = text.trim();
     (!text.is_empty() && text != "NOASSERTION" && text != "NONE").then_some(text)
@@ -212,6 +267,37 @@ fn present_version(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_told_from_addresses() {
+        for path in [
+            "file:../x",
+            "file:///x",
+            "./x",
+            "../x",
+            "/x",
+            "~/x",
+            "C:\\x",
+            "c:/x",
+            "link:x",
+            "workspace:*",
+            ".",
+        ] {
+            assert!(is_path(path), "{path}");
+        }
+        for other in [
+            "https://x/y",
+            "git@host:x",
+            "^1.0",
+            "npm:x@1",
+            "1.0.0",
+            "",
+            "x/y",
+            "github:a/b",
+        ] {
+            assert!(!is_path(other), "{other}");
+        }
+    }
 
     #[test]
     fn notes_are_bounded_whoever_took_them() {

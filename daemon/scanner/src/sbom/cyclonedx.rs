@@ -18,16 +18,15 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{TextRef, or_default};
+use crate::lenient::{AnyText, TextRef, or_default};
+use crate::origin::{OriginParts, Properties};
 
 pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use protobuf_json::is_meant as is_protobuf_json;
 pub(super) use xml::read_xml;
 
 use split::{Part, Split};
-use strict::{
-    Dependency, Each, Hash, LicenseChoice, Pedigree, Reference, Scope, SerialNumber, Service, Swid, Timestamp,
-};
+use strict::{Dependency, Each, Hash, Licenses, Pedigree, Reference, Scope, Service, Swid, Timestamp};
 
 /// Newest minor version of CycloneDX 1 that this reader was written for.
 const NEWEST_MINOR: u32 = 7;
@@ -45,8 +44,8 @@ struct Bom<'a> {
     metadata: Metadata<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     components: Entries<'a>,
-    #[serde(default, rename = "serialNumber")]
-    _serial_number: Option<SerialNumber>,
+    #[serde(borrow, default, rename = "serialNumber", deserialize_with = "or_default")]
+    serial_number: AnyText<'a>,
     #[serde(default, rename = "dependencies")]
     _dependencies: Each<Dependency>,
     #[serde(default, rename = "services")]
@@ -59,8 +58,8 @@ struct Metadata<'a> {
     component: Option<RawComponent<'a>>,
     #[serde(default, rename = "timestamp")]
     _timestamp: Option<Timestamp>,
-    #[serde(default, rename = "licenses")]
-    _licenses: Each<LicenseChoice>,
+    #[serde(default)]
+    licenses: Licenses,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +76,8 @@ struct RawComponent<'a> {
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     components: Entries<'a>,
+    #[serde(default)]
+    properties: Properties,
     #[serde(default, rename = "versionRange")]
     version_range: Option<strict::Name>,
     #[serde(default, rename = "isExternal")]
@@ -87,8 +88,8 @@ struct RawComponent<'a> {
     _scope: Option<Scope>,
     #[serde(default, rename = "hashes")]
     _hashes: Each<Hash>,
-    #[serde(default, rename = "licenses")]
-    _licenses: Each<LicenseChoice>,
+    #[serde(default)]
+    licenses: Licenses,
     #[serde(default, rename = "swid")]
     _swid: Option<Swid>,
     #[serde(default, rename = "pedigree")]
@@ -242,12 +243,34 @@ fn take_head(bom: &Bom<'_>, collector: &mut Collector) -> Result<String, Fault> 
     }
     let place = Place::root().child("specVersion");
     check_version(&bom.spec_version.0, &place, collector).map_err(|reason| (place, reason))?;
+    let serial = bom.serial_number.0.trim();
+    if let (false, Err(reason)) = (serial.is_empty(), strict::serial_number(serial)) {
+        collector.note(
+            &Place::root().child("serialNumber"),
+            reason + "; it was passed over",
+        );
+    }
+    note_licenses(
+        &bom.metadata.licenses,
+        &Place::root().child("metadata"),
+        collector,
+    );
     let Some(component) = &bom.metadata.component else {
         return Ok(String::new());
     };
     let place = Place::root().child("metadata").child("component");
     take(component, &place, true, collector)?;
     Ok(component.name.0.clone().into_owned())
+}
+
+/// Notes what is wrong with a list of licences.
+fn note_licenses(licenses: &Licenses, of: &Place, collector: &mut Collector) {
+    if let Some(fault) = licenses.fault {
+        collector.note(
+            &of.child("licenses"),
+            format!("{fault}; the licences were passed over"),
+        );
+    }
 }
 
 /// Accepts every minor version of CycloneDX 1; one newer than this reader is noted.
@@ -296,6 +319,7 @@ struct Parts<'a> {
     name: &'a str,
     version: &'a str,
     purl: &'a str,
+    origin: Option<&'a OriginParts>,
 }
 
 /// What is wrong with a component's own fields: the field, and how.
@@ -340,7 +364,9 @@ fn take(
         name: &raw.name.0,
         version: &raw.version.0,
         purl: &raw.purl.0,
+        origin: raw.properties.0.as_deref(),
     };
+    note_licenses(&raw.licenses, place, collector);
     add(&parts, kind, place, collector);
     if raw.components.list.is_empty() {
         return Ok(());
@@ -359,13 +385,14 @@ fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Coll
         Cow::Owned(format!("{group}/{name}"))
     };
     let purls = collector.purl(raw.purl, place).into_iter().collect();
-    collector.add(Found {
+    let found = Found {
         name: &joined,
         version: raw.version,
         purls,
         kind,
         place,
-    });
+    };
+    collector.add_with(found, OriginParts::finish(raw.origin));
 }
 
 fn kind_of(text: &str) -> ComponentKind {

@@ -2,6 +2,7 @@
 //! not looked at.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -10,7 +11,8 @@ use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::{of_json_error, read_json as read_json_value};
 use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
-use crate::lenient::{Text, or_default};
+use crate::lenient::{AnyText, Entries, Fields, Text, or_default};
+use crate::origin::{OriginParts, Remarks, SourceInfo};
 
 #[derive(Deserialize)]
 struct Document {
@@ -22,6 +24,8 @@ struct Document {
     describes: Limited<Text>,
     #[serde(default, deserialize_with = "or_default")]
     packages: Limited<Option<RawPackage>>,
+    #[serde(default, deserialize_with = "or_default")]
+    relationships: Describes,
     /// Not looked at, but a document whose head has another shape is none of SPDX.
     #[serde(default, rename = "creationInfo")]
     _creation_info: Option<CreationInfo>,
@@ -45,6 +49,12 @@ struct RawPackage {
     purpose: Text,
     #[serde(rename = "externalRefs", default, deserialize_with = "or_default")]
     external_refs: Limited<Option<ExternalRef>>,
+    #[serde(rename = "sourceInfo", default)]
+    source_info: SourceInfo,
+    #[serde(rename = "attributionTexts", default)]
+    attributions: Remarks,
+    #[serde(default)]
+    annotations: Remarks,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +63,68 @@ struct ExternalRef {
     kind: Text,
     #[serde(rename = "referenceLocator", default, deserialize_with = "or_default")]
     locator: Text,
+}
+
+/// What the document itself describes, of all its relationships.
+#[derive(Default)]
+struct Describes(Vec<String>);
+
+/// Most things that a document may be taken to describe: beyond one it does not matter which.
+const MAX_DESCRIBED: usize = 16;
+
+impl<'de> Deserialize<'de> for Describes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut found = Vec::new();
+        let take = |relationship: Relationship<'de>| {
+            found.extend(relationship.described().filter(|_| found.len() < MAX_DESCRIBED));
+        };
+        deserializer.deserialize_any(Entries(take, PhantomData))?;
+        Ok(Self(found))
+    }
+}
+
+/// A relationship of two elements; one of another shape is none.
+#[derive(Default)]
+struct Relationship<'a> {
+    element: AnyText<'a>,
+    kind: AnyText<'a>,
+    related: AnyText<'a>,
+}
+
+impl<'de> Deserialize<'de> for Relationship<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut relationship = Self::default();
+        deserializer.deserialize_any(Fields(|key: &str, value: AnyText<'de>| match key {
+            "spdxElementId" => relationship.element = value,
+            "relationshipType" => relationship.kind = value,
+            "relatedSpdxElement" => relationship.related = value,
+            _ => {}
+        }))?;
+        Ok(relationship)
+    }
+}
+
+impl Relationship<'_> {
+    /// The element that the document describes by it.
+    fn described(&self) -> Option<String> {
+        described_by(&self.element.0, &self.kind.0, &self.related.0).map(str::to_owned)
+    }
+}
+
+/// The identifier that SPDX 2 gives every document.
+const DOCUMENT: &str = "SPDXRef-DOCUMENT";
+
+/// The element that the document describes by a relationship, in either direction.
+pub(super) fn described_by<'a>(element: &'a str, kind: &str, related: &'a str) -> Option<&'a str> {
+    let (element, related) = (element.trim(), related.trim());
+    let kind = bare(kind).replace('_', "");
+    if element == DOCUMENT && kind.eq_ignore_ascii_case("DESCRIBES") {
+        Some(related)
+    } else if related == DOCUMENT && kind.eq_ignore_ascii_case("DESCRIBEDBY") {
+        Some(element)
+    } else {
+        None
+    }
 }
 
 pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
@@ -82,17 +154,31 @@ fn take_document(
     }
     let mut collector = Collector::default();
     let packages = Place::root().child("packages");
-    let described: BTreeSet<&Text> = document.describes.iter().collect();
+    let listed = document.describes.iter().map(|id| id.0.trim());
+    let related = document.relationships.0.iter().map(String::as_str);
+    let described: BTreeSet<&str> = listed.chain(related).filter(|id| !id.is_empty()).collect();
+    // Of what several things are, none is what all the others are part of: they are packages.
+    collector.describes_several = described.len() > 1;
     for (i, package) in document.packages.iter().enumerate() {
         let place = packages.child(i);
         let Some(package) = package else {
             collector.note(&place, "the package is null and was skipped");
             continue;
         };
-        let is_subject = !package.id.0.is_empty() && described.contains(&package.id);
+        let is_subject = described.len() == 1 && described.contains(package.id.0.trim());
         take(package, &place, is_subject, &mut collector);
     }
     collector.finish(format, version, &document.name.0)
+}
+
+/// The word of an enumeration, which may be written as an address: `http://spdx.org/rdf/references/purl`.
+pub(super) fn bare(word: &str) -> &str {
+    let word = word.trim();
+    if word.contains("://") {
+        word.rsplit(['/', '#']).next().unwrap_or(word)
+    } else {
+        word
+    }
 }
 
 /// True for `SPDX-2.N`.
@@ -105,7 +191,7 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
     let mut purls = Vec::new();
     for (i, reference) in raw.external_refs.iter().enumerate() {
         let Some(reference) = reference else { continue };
-        if reference.kind.0.trim().eq_ignore_ascii_case("purl") {
+        if bare(&reference.kind.0).eq_ignore_ascii_case("purl") {
             let at = place.child("externalRefs").child(i);
             purls.extend(collector.purl(&reference.locator.0, &at));
         }
@@ -116,19 +202,29 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
     } else {
         kind_of(purpose)
     };
-    if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
+    if is_operating_system(purpose) {
         collector.operating_system(&raw.name.0, &raw.version.0);
     }
-    collector.add(Found {
+    let found = Found {
         name: &raw.name.0,
         version: &raw.version.0,
         purls,
         kind,
         place,
-    });
+    };
+    let parts = [&raw.source_info.0, &raw.attributions.0, &raw.annotations.0];
+    collector.add_with(found, OriginParts::finish_first(parts));
 }
 
-pub(super) const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";
+const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";
+
+/// True if a purpose, in any spelling, is that of an operating system.
+pub(super) fn is_operating_system(purpose: &str) -> bool {
+    let purpose = purpose.strip_prefix("purpose_").unwrap_or(purpose);
+    purpose
+        .replace(['-', '_'], "")
+        .eq_ignore_ascii_case("OPERATINGSYSTEM")
+}
 
 /// What a package is for. Before 2.3 there was no way to say so, and Trivy says it by the identifiers that it gives.
 pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
@@ -136,7 +232,7 @@ pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
         ("SPDXRef-OperatingSystem-", OPERATING_SYSTEM),
         ("SPDXRef-ContainerImage-", "CONTAINER"),
     ];
-    match stated.trim() {
+    match bare(stated) {
         "" => by_id
             .into_iter()
             .find(|(start, _)| id.trim().starts_with(start))
@@ -147,7 +243,10 @@ pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
 
 /// By the package's primary purpose, in the spelling of SPDX 2 or 3.
 pub(super) fn kind_of(purpose: &str) -> ComponentKind {
-    match purpose.trim().replace('-', "").to_ascii_uppercase().as_str() {
+    let purpose = purpose.trim();
+    // `http://spdx.org/rdf/terms#purpose_operatingSystem`
+    let purpose = purpose.strip_prefix("purpose_").unwrap_or(purpose);
+    match purpose.replace(['-', '_'], "").to_ascii_uppercase().as_str() {
         "CONTAINER" | "OPERATINGSYSTEM" | "DEVICE" | "FILE" | "ARCHIVE" | "SOURCE" | "OTHER" | "DATA"
         | "MODEL" => ComponentKind::Other,
         _ => ComponentKind::Package,

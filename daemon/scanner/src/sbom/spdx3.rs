@@ -4,14 +4,18 @@
 //! not any JSON-LD that means the same. Relationships are not followed: every package that the graph
 //! describes counts.
 
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
 
 use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::read_json as read_json_value;
-use super::spdx2::kind_of;
+use super::spdx2::{bare, is_operating_system, kind_of};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{Text, or_default};
+use crate::lenient::{AnyText, Entries, Text, or_default};
+use crate::origin::{OriginParts, SourceInfo};
 
 #[derive(Deserialize)]
 struct Document {
@@ -21,6 +25,10 @@ struct Document {
 
 #[derive(Deserialize, Default)]
 struct Element {
+    #[serde(rename = "spdxId", alias = "@id", default, deserialize_with = "or_default")]
+    id: Scalar,
+    #[serde(rename = "rootElement", default)]
+    roots: Roots,
     #[serde(rename = "type", alias = "@type", default, deserialize_with = "or_default")]
     kind: Scalar,
     #[serde(default, deserialize_with = "or_default")]
@@ -55,6 +63,8 @@ struct Element {
         deserialize_with = "or_default"
     )]
     identifiers: Vec<Identifier>,
+    #[serde(rename = "software_sourceInfo", alias = "sourceInfo", default)]
+    source_info: SourceInfo,
 }
 
 /// A text, a number, or something else that is passed over: extensions put objects anywhere.
@@ -84,6 +94,23 @@ struct Identifier {
     identifier: Scalar,
 }
 
+/// What a document or an SBOM is about, of which more than one need not be kept.
+#[derive(Default)]
+struct Roots(Vec<String>);
+
+impl<'de> Deserialize<'de> for Roots {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut found = Vec::new();
+        let take = |root: AnyText<'de>| {
+            if found.len() < 2 && !root.0.is_empty() {
+                found.push(root.0.into_owned());
+            }
+        };
+        deserializer.deserialize_any(Entries(take, PhantomData))?;
+        Ok(Self(found))
+    }
+}
+
 pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     let format = Format::Spdx3Json;
     let document: Document = read_json_value(bytes).map_err(|(place, reason)| SbomError::Invalid {
@@ -94,12 +121,30 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     let mut collector = Collector::default();
     let (mut version, mut subject) = (String::new(), String::new());
     let graph = Place::root().child("@graph");
+    let of_kind = |kind: &'static str| document.graph.iter().filter(move |e| e.kind.as_str() == kind);
+    // The document's root may be the SBOM, whose root is what it describes.
+    let roots = |kind| -> BTreeSet<&str> {
+        of_kind(kind)
+            .flat_map(|e| &e.roots.0)
+            .map(String::as_str)
+            .collect()
+    };
+    let of_sboms = roots("software_Sbom");
+    let described = if of_sboms.is_empty() {
+        roots("SpdxDocument")
+    } else {
+        of_sboms
+    };
+    collector.describes_several = described.len() > 1;
     for (i, element) in document.graph.iter().enumerate() {
         let place = graph.child(i);
-        match element.kind.as_str() {
+        match bare(element.kind.as_str()) {
             "CreationInfo" if version.is_empty() => element.spec_version.as_str().clone_into(&mut version),
             "SpdxDocument" if subject.is_empty() => element.name.as_str().clone_into(&mut subject),
-            "software_Package" | "Package" => take(element, &place, &mut collector),
+            "software_Package" | "Package" => {
+                let is_subject = described.len() == 1 && described.contains(element.id.as_str());
+                take(element, &place, is_subject, &mut collector);
+            }
             _ => {}
         }
     }
@@ -114,23 +159,26 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     collector.finish(format, &version, &subject)
 }
 
-fn take(element: &Element, place: &Place, collector: &mut Collector) {
+fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Collector) {
     let mut purls: Vec<_> = collector.purl(element.purl.as_str(), place).into_iter().collect();
     for identifier in &element.identifiers {
-        if matches!(identifier.kind.as_str(), "packageUrl" | "purl") {
+        if matches!(bare(identifier.kind.as_str()), "packageUrl" | "purl") {
             purls.extend(collector.purl(identifier.identifier.as_str(), place));
         }
     }
-    let kind = kind_of(element.purpose.as_str());
-    if kind == ComponentKind::Other && element.purpose.as_str() == "operatingSystem" {
+    let purpose = bare(element.purpose.as_str());
+    let kind = kind_of(purpose);
+    if kind == ComponentKind::Other && is_operating_system(purpose) {
         collector.operating_system(element.name.as_str(), element.version.as_str());
     }
+    let kind = if is_subject { ComponentKind::Subject } else { kind };
     let (name, version) = (element.name.as_str(), element.version.as_str());
-    collector.add(Found {
+    let found = Found {
         name,
         version,
         purls,
         kind,
         place,
-    });
+    };
+    collector.add_with(found, OriginParts::finish(element.source_info.0.as_deref()));
 }

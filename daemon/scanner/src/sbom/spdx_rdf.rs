@@ -15,6 +15,7 @@ use super::collect::{Collector, Found};
 use super::markup::{Lines, bound, resolve};
 use super::spdx2::{is_version, kind_of};
 use super::{Format, Inventory, Place, SbomError};
+use crate::origin::OriginParts;
 
 /// Deepest nesting of elements that is followed; tools nest a package in the relationship that names it first.
 const MAX_DEPTH: usize = 2_048;
@@ -52,6 +53,7 @@ struct Node {
     spec_version: String,
     reference_type: String,
     locator: String,
+    source_info: String,
     references: Vec<usize>,
 }
 
@@ -64,6 +66,7 @@ enum Property {
     SpecVersion,
     ReferenceType,
     Locator,
+    SourceInfo,
     Reference,
     Other,
 }
@@ -77,6 +80,7 @@ fn property_named(namespace: &str, local: &str) -> Property {
         (SPDX, "specVersion") => Property::SpecVersion,
         (SPDX, "referenceType") => Property::ReferenceType,
         (SPDX, "referenceLocator") => Property::Locator,
+        (SPDX, "sourceInfo") => Property::SourceInfo,
         (SPDX, "externalRef") => Property::Reference,
         _ => Property::Other,
     }
@@ -333,6 +337,7 @@ impl Graph {
             Property::SpecVersion => &mut node.spec_version,
             Property::ReferenceType => &mut node.reference_type,
             Property::Locator => &mut node.locator,
+            Property::SourceInfo => &mut node.source_info,
             Property::Reference | Property::Other => return,
         };
         if field.is_empty() {
@@ -397,13 +402,16 @@ impl Graph {
             if purpose.eq_ignore_ascii_case("operatingSystem") {
                 collector.operating_system(&package.name, &package.version);
             }
-            collector.add(Found {
+            let mut origin = None;
+            OriginParts::take_source_info(&mut origin, &package.source_info);
+            let found = Found {
                 name: &package.name,
                 version: &package.version,
                 purls,
                 kind: kind_of(&purpose),
                 place: &place,
-            });
+            };
+            collector.add_with(found, OriginParts::finish(origin.as_deref()));
         }
         collector.finish(format, &document.spec_version, &document.name)
     }

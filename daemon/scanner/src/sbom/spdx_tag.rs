@@ -1,8 +1,11 @@
 //! SPDX 2 as tag-value text: `Tag: value` lines, multi-line values between `<text>` and `</text>`.
 
+use std::collections::BTreeSet;
+
 use super::collect::{Collector, Found};
-use super::spdx2::{OPERATING_SYSTEM, is_version, kind_of, purpose};
-use super::{Format, Inventory, Place, SbomError};
+use super::spdx2::{bare, described_by, is_operating_system, is_version, kind_of, purpose};
+use super::{ComponentKind, Format, Inventory, Place, SbomError};
+use crate::origin::OriginParts;
 use crate::purl::PackageUrl;
 
 #[derive(Default)]
@@ -12,6 +15,7 @@ struct Package {
     version: String,
     purpose: String,
     purls: Vec<PackageUrl>,
+    origin: Option<Box<OriginParts>>,
     line: usize,
 }
 
@@ -25,6 +29,8 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
     let mut collector = Collector::default();
     let (mut version, mut subject) = (String::new(), String::new());
     let mut open: Option<Package> = None;
+    let mut packages: Vec<Package> = Vec::new();
+    let mut described: BTreeSet<String> = BTreeSet::new();
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let number = index + 1;
@@ -40,10 +46,13 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
         };
         let value = value.trim();
         if value.starts_with("<text>") && !value.contains("</text>") {
-            // Nothing that an inventory needs stands in free text.
+            // Of free text only the first line may say what an inventory needs.
             let closed = lines.by_ref().any(|(_, line)| line.contains("</text>"));
             if !closed {
                 return Err(invalid(number, format!("the <text> of {tag:?} is never closed")));
+            }
+            if let Some(package) = &mut open {
+                package.remark(tag.trim(), value);
             }
             continue;
         }
@@ -56,7 +65,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             }
             "DocumentName" => value.clone_into(&mut subject),
             "PackageName" => {
-                close(open.take(), &mut collector);
+                packages.extend(open.take());
                 open = Some(Package {
                     name: value.to_owned(),
                     line: number,
@@ -64,7 +73,13 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
                 });
             }
             // A file or a snippet ends the package's own tags.
-            "FileName" | "SnippetSPDXID" => close(open.take(), &mut collector),
+            "FileName" | "SnippetSPDXID" => packages.extend(open.take()),
+            "Relationship" => {
+                let fields: Vec<&str> = value.split_whitespace().collect();
+                if let [element, kind, related, ..] = fields[..] {
+                    described.extend(described_by(element, kind, related).map(str::to_owned));
+                }
+            }
             "SPDXID" => {
                 if let Some(package) = &mut open {
                     value.clone_into(&mut package.id);
@@ -83,7 +98,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             "ExternalRef" => {
                 let fields: Vec<&str> = value.splitn(3, char::is_whitespace).map(str::trim).collect();
                 if let (Some(package), [_, kind, locator]) = (&mut open, &fields[..])
-                    && kind.eq_ignore_ascii_case("purl")
+                    && bare(kind).eq_ignore_ascii_case("purl")
                 {
                     let purl = collector.purl(
                         locator,
@@ -95,33 +110,59 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
                     package.purls.extend(purl);
                 }
             }
-            _ => {}
+            tag => {
+                if let Some(package) = &mut open {
+                    package.remark(tag, value);
+                }
+            }
         }
     }
-    close(open, &mut collector);
+    packages.extend(open);
+    collector.describes_several = described.len() > 1;
+    for package in packages {
+        let is_subject = described.len() == 1 && described.contains(&package.id);
+        close(package, is_subject, &mut collector);
+    }
     if version.is_empty() {
         return Err(invalid(1, "there is no SPDXVersion".to_owned()));
     }
     collector.finish(format, &version, &subject)
 }
 
-fn close(package: Option<Package>, collector: &mut Collector) {
-    let Some(package) = package else { return };
+fn close(package: Package, is_subject: bool, collector: &mut Collector) {
     let purpose = purpose(&package.purpose, &package.id);
-    if purpose.eq_ignore_ascii_case(OPERATING_SYSTEM) {
+    if is_operating_system(purpose) {
         collector.operating_system(&package.name, &package.version);
     }
     let place = Place::Line {
         line: package.line,
         column: 1,
     };
-    collector.add(Found {
+    let found = Found {
         name: &package.name,
         version: &package.version,
         purls: package.purls,
-        kind: kind_of(purpose),
+        kind: if is_subject {
+            ComponentKind::Subject
+        } else {
+            kind_of(purpose)
+        },
         place: &place,
-    });
+    };
+    collector.add_with(found, OriginParts::finish(package.origin.as_deref()));
+}
+
+impl Package {
+    /// Takes what a tag that has no field of its own says of the package's making.
+    fn remark(&mut self, tag: &str, value: &str) {
+        let value = value.strip_prefix("<text>").unwrap_or(value);
+        let value = value.strip_suffix("</text>").unwrap_or(value);
+        match tag {
+            "PackageSourceInfo" => OriginParts::take_source_info(&mut self.origin, value),
+            "PackageAttributionText" | "AnnotationComment" => OriginParts::take_line(&mut self.origin, value),
+            _ => {}
+        }
+    }
 }
 
 fn shorten(text: &str) -> String {

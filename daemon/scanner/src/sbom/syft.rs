@@ -7,6 +7,7 @@ use super::limited::Limited;
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{Text, or_default};
+use crate::origin::{OriginParts, SyftMetadata};
 
 #[derive(Deserialize)]
 struct Document {
@@ -28,6 +29,8 @@ struct Artifact {
     version: Text,
     #[serde(default, deserialize_with = "or_default")]
     purl: Text,
+    #[serde(default)]
+    metadata: SyftMetadata,
 }
 
 #[derive(Deserialize, Default)]
@@ -77,13 +80,14 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
             continue;
         };
         let purls = collector.purl(&artifact.purl.0, &place).into_iter().collect();
-        collector.add(Found {
+        let found = Found {
             name: &artifact.name.0,
             version: &artifact.version.0,
             purls,
             kind: ComponentKind::Package,
             place: &place,
-        });
+        };
+        collector.add_with(found, OriginParts::finish(artifact.metadata.0.as_deref()));
     }
     collector.finish(format, &document.schema.version.0, &document.source.name.0)
 }

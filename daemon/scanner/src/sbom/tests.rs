@@ -231,10 +231,6 @@ fn what_cyclonedx_does_not_allow_is_refused_at_its_place_in_both_syntaxes() {
             "/components/0/hashes/0/content",
         ),
         (
-            r#"{"type":"library","name":"a","licenses":[{"license":{}}]}"#,
-            "/components/0/licenses/0",
-        ),
-        (
             r#"{"type":"library","name":"a","version":"1","versionRange":"vers:npm/1","isExternal":true}"#,
             "/components/0/versionRange",
         ),
@@ -260,8 +256,6 @@ fn what_cyclonedx_does_not_allow_is_refused_at_its_place_in_both_syntaxes() {
         "<component type=\"library\"/>",
         "<component type=\"library\"><name>a</name><scope>some</scope></component>",
         "<component type=\"library\"><name>a</name><hashes><hash alg=\"MD5\">x</hash></hashes></component>",
-        "<component type=\"library\"><name>a</name><licenses><license/></licenses></component>",
-        "<component type=\"library\"><name>a</name><licenses><license><id>MIT</id></license><expression>MIT</expression></licenses></component>",
     ] {
         assert!(
             refused(xml(component).as_bytes()).starts_with("line 2"),
@@ -530,5 +524,156 @@ fn after_the_first_faulty_component_of_a_list_only_broken_json_is_told() {
     ] {
         let error = told(&components);
         assert!(error.ends_with(&format!("(at {place})")), "{components}: {error}");
+    }
+}
+
+#[test]
+fn source_package_is_read_from_every_format() {
+    let lib = "pkg:deb/debian/libfoo2@1?distro=debian-12";
+    let documents = [
+        format!(
+            r#"<?xml version="1.0"?><bom xmlns="http://cyclonedx.org/schema/bom/1.5"><components><component type="library">
+            <name>l</name><purl>{lib}</purl><properties><property name="aquasecurity:trivy:SrcName">foo</property>
+            <property name="x">y</property></properties></component></components></bom>"#
+        ),
+        format!(
+            r#"{{"specVersion":"1.6","components":[{{"type":"CLASSIFICATION_LIBRARY","name":"l","purl":"{lib}",
+            "properties":[{{"name":"syft:metadata:source","value":"foo"}}]}}]}}"#
+        ),
+        format!(
+            r#"{{"spdxVersion":"SPDX-2.3","name":"d","packages":[{{"name":"l","sourceInfo":"built package from: foo 1",
+            "externalRefs":[{{"referenceType":"http://spdx.org/rdf/references/purl","referenceLocator":"{lib}"}}]}}]}}"#
+        ),
+        format!(
+            r#"{{"spdxVersion":"SPDX-2.3","name":"d","packages":[{{"name":"l","annotations":[{{"comment":"SrcName: foo"}}],
+            "attributionTexts":["PkgType: debian"],"externalRefs":[{{"referenceType":"purl","referenceLocator":"{lib}"}}]}}]}}"#
+        ),
+        format!(
+            "SPDXVersion: SPDX-2.3\nPackageName: l\nPackageSourceInfo: <text>built package from: foo 1</text>\n\
+             ExternalRef: PACKAGE-MANAGER http://spdx.org/rdf/references/purl {lib}\n"
+        ),
+        format!(
+            r#"{{"@context":"x","@graph":[{{"type":"software_Package","name":"l","software_packageUrl":"{lib}",
+            "software_sourceInfo":"built package from: foo 1"}}]}}"#
+        ),
+        format!(
+            r#"{{"artifacts":[{{"name":"l","version":"1","purl":"{lib}","metadata":{{"source":"foo","files":[]}}}}]}}"#
+        ),
+    ];
+    for document in documents {
+        let inventory = read(document.as_bytes()).unwrap_or_else(|error| panic!("{error}: {document}"));
+        let [component] = &inventory.components[..] else {
+            panic!("{document}");
+        };
+        let source = component
+            .origin
+            .as_ref()
+            .and_then(|origin| origin.source.as_deref());
+        assert_eq!(
+            (source, component.purl.is_some()),
+            (Some("foo"), true),
+            "{document}"
+        );
+    }
+}
+
+#[test]
+fn what_spdx_describes_is_told_by_its_relationships() {
+    let json = |relationships: &str| {
+        format!(
+            r#"{{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"d","relationships":[{relationships}],
+            "packages":[{{"name":"a","SPDXID":"SPDXRef-a"}},{{"name":"b","SPDXID":"SPDXRef-b"}}]}}"#
+        )
+    };
+    let describes = |id: &str| {
+        format!(
+            r#"{{"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"{id}"}}"#
+        )
+    };
+    let described_by = r#"{"spdxElementId":"SPDXRef-a","relationshipType":"DESCRIBED_BY","relatedSpdxElement":"SPDXRef-DOCUMENT"},3"#;
+    let tagged = "SPDXVersion: SPDX-2.3\nSPDXID: SPDXRef-DOCUMENT\nRelationship: SPDXRef-DOCUMENT DESCRIBES SPDXRef-a\n\
+        PackageName: a\nSPDXID: SPDXRef-a\nPackageName: b\nSPDXID: SPDXRef-b\n";
+    let graph = r#"{"@context":"x","@graph":[{"type":"software_Sbom","rootElement":["urn:a"]},{"type":"SpdxDocument","rootElement":["urn:sbom"]},
+        {"type":"software_Package","spdxId":"urn:a","name":"a"},{"type":"software_Package","spdxId":"urn:b","name":"b"}]}"#;
+    for document in [
+        json(&describes("SPDXRef-a")),
+        json(described_by),
+        tagged.to_owned(),
+        graph.to_owned(),
+    ] {
+        let inventory = read(document.as_bytes()).unwrap();
+        let kinds: Vec<_> = inventory.components.iter().map(|c| c.kind).collect();
+        assert_eq!(
+            kinds,
+            [ComponentKind::Subject, ComponentKind::Package],
+            "{document}"
+        );
+        assert!(!inventory.describes_several);
+    }
+    // Of several, each is a package that is judged.
+    let both = [describes("SPDXRef-a"), describes("SPDXRef-b")].join(",");
+    let inventory = read(json(&both).as_bytes()).unwrap();
+    assert!(inventory.describes_several);
+    assert!(
+        inventory
+            .components
+            .iter()
+            .all(|c| c.kind == ComponentKind::Package)
+    );
+}
+
+#[test]
+fn malformed_serial_number_and_licences_are_noted() {
+    let json = |serial: &str, licenses: &str| {
+        format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":{serial},"components":[
+            {{"type":"library","name":"a","licenses":{licenses}}}]}}"#
+        )
+    };
+    let good = r#""urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79""#;
+    let notes = |document: &str| {
+        let inventory = read(document.as_bytes()).unwrap_or_else(|error| panic!("{error}: {document}"));
+        assert_eq!(inventory.components.len(), 1, "{document}");
+        inventory
+            .notes
+            .iter()
+            .map(|note| note.place.to_string())
+            .collect::<Vec<_>>()
+    };
+    for (serial, licenses, place) in [
+        (r#""urn:uuid:1""#, "[]", "/serialNumber"),
+        ("7", "[]", "/serialNumber"),
+        (good, r#"[{"license":{}}]"#, "/components/0/licenses"),
+        (
+            good,
+            r#"[{"license":{"id":"MIT","name":"MIT"}}]"#,
+            "/components/0/licenses",
+        ),
+        (good, r#"[{"license":"MIT"}]"#, "/components/0/licenses"),
+        (good, r#"["MIT"]"#, "/components/0/licenses"),
+        (good, r#""MIT""#, "/components/0/licenses"),
+        (good, "[{}]", "/components/0/licenses"),
+    ] {
+        assert_eq!(notes(&json(serial, licenses)), [place]);
+    }
+    let fine = r#"[{"license":{"id":"MIT","text":{"encoding":"odd"}}},{"expression":"MIT"}]"#;
+    assert!(notes(&json(good, fine)).is_empty());
+    let xml = |serial: &str, licenses: &str| {
+        format!(
+            "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\" serialNumber=\"{serial}\"><components>\n\
+             <component type=\"library\"><name>a</name><licenses>{licenses}</licenses></component></components></bom>"
+        )
+    };
+    let good = good.trim_matches('"');
+    for (serial, licenses) in [
+        ("x", "<license><id>MIT</id></license>"),
+        (good, "<license/>"),
+        (
+            good,
+            "<license><id>MIT</id></license><expression>MIT</expression>",
+        ),
+        (good, "<license><id>MIT</id><name>MIT</name></license>"),
+    ] {
+        assert_eq!(notes(&xml(serial, licenses)).len(), 1, "{serial} {licenses}");
     }
 }

@@ -16,7 +16,9 @@ pub enum Standing {
     NoDistro,
     /// The ecosystem is fine, but this site's knowledge holds nothing about it.
     NoKnowledge,
-    /// An advisory names the package and could not be evaluated (a range of commits, say).
+    /// An advisory names the package and could not be evaluated (a range of commits, say); or what is known reaches it
+    /// in part only: nothing names the source package that advisories are about, or something was found for it
+    /// without any knowledge of its release.
     Undecided,
     /// It has no package URL that can be read.
     Unknown,

@@ -23,6 +23,9 @@ pub struct Finding {
     pub summary: String,
     /// How bad it is, and on whose word.
     pub severity: Rating,
+    /// What the advisory is, if not about a vulnerability: `unmaintained`, `unsound`, `notice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub informational: Option<String>,
     /// What is known of the vulnerability besides.
     #[serde(flatten)]
     pub threat: Threat,
@@ -111,7 +114,7 @@ impl Finding {
     pub(super) fn new(
         advisory: Advisory,
         package: FoundPackage,
-        severity: Rating,
+        (severity, informational): (Rating, Option<String>),
         rules: Vec<MatchedRule>,
         fixed: Vec<String>,
         place: String,
@@ -125,6 +128,7 @@ impl Finding {
             package,
             summary: advisory.summary,
             severity,
+            informational,
             threat: advisory.threat,
             rules,
             fixed,
@@ -147,6 +151,11 @@ impl Finding {
 
     /// Takes in the same finding at another place of the package, or by another advisory of the vulnerability.
     pub(super) fn absorb(&mut self, other: Self) {
+        // What one calls a vulnerability is one.
+        if self.informational.is_some() && other.informational.is_none() {
+            self.informational = None;
+            self.severity = other.severity;
+        }
         if other
             .merge_hashes
             .iter()

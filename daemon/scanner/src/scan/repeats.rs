@@ -22,6 +22,8 @@ pub(super) struct Key {
     name: String,
     version: String,
     stream: Option<Stream>,
+    /// Of which repository or commit it is, as far as that matters.
+    built_from: Option<[Option<String>; 3]>,
 }
 
 /// What came of it.
@@ -40,6 +42,12 @@ impl Judged {
             findings: 0..0,
         }
     }
+}
+
+fn built_from(package: &OsvPackage, subject: &Subject) -> Option<[Option<String>; 3]> {
+    let texts = [package.repository.as_deref(), subject.commit(), subject.tag()];
+    let any = texts.iter().any(Option::is_some);
+    any.then(|| texts.map(|text| text.map(str::to_owned)))
 }
 
 /// The package versions of one part of a document.
@@ -76,6 +84,7 @@ impl Repeats {
             name: package.name.clone(),
             version: subject.text().to_owned(),
             stream: subject.stream().cloned(),
+            built_from: built_from(package, subject),
         })
     }
 

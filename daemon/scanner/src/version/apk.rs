@@ -3,6 +3,10 @@
 //! Where two versions go on with different kinds of part, the order of kinds decides: a pre-release
 //! suffix is below the end, and above it come `-r`, hash, suffix number, suffix, letter, number.
 //! A number after the first that has a leading zero is compared as text, like a fraction.
+//!
+//! apk-tools 2, which Alpine used up to 3.22, also reads a number after the letter and goes on behind it
+//! (`7.3.1p1-r9`); apk-tools 3 stops there. Such versions are ordered as apk-tools 2 does. Where neither understands
+//! what follows, two versions that are equal so far have no order.
 
 use super::key::{KeyWriter, split_digits, split_while};
 use super::{Form, Reason};
@@ -16,7 +20,8 @@ const HASH: u8 = 0x05;
 const SUFFIX_NUMBER: u8 = 0x06;
 const POST_SUFFIX: u8 = 0x07;
 const LETTER: u8 = 0x08;
-const DIGITS: u8 = 0x09;
+const LETTER_NUMBER: u8 = 0x09;
+const DIGITS: u8 = 0x0a;
 
 /// Below the plain version, oldest first.
 const PRE_SUFFIXES: [&str; 4] = ["alpha", "beta", "pre", "rc"];
@@ -30,34 +35,50 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<Form, Reason> {
     }
     key.number(first);
     // apk compares part by part, so what it understands of a malformed version still counts.
-    if write_rest(rest, key).is_some() {
-        key.mark(END);
-        Ok(Form::Proper)
-    } else {
-        key.mark(BROKEN);
-        Ok(Form::Tolerated)
-    }
+    let (form, end) = match write_rest(rest, key) {
+        Some(form) => (form, END),
+        None => (Form::Broken, BROKEN),
+    };
+    key.mark(end);
+    Ok(form)
 }
 
 /// Writes the parts after the first number; `None` where something is no part.
-fn write_rest(text: &str, key: &mut KeyWriter) -> Option<()> {
+fn write_rest(text: &str, key: &mut KeyWriter) -> Option<Form> {
     let mut rest = text;
-    while let Some(after) = rest.strip_prefix('.') {
-        let (digits, after) = non_empty(split_digits(after))?;
-        key.mark(DIGITS);
-        if digits.starts_with('0') {
-            key.mark(0);
-            key.text(digits);
-        } else {
-            key.mark(1);
+    let mut form = Form::Proper;
+    let mut after_letter = false;
+    loop {
+        if after_letter {
+            let (digits, after) = split_digits(rest);
+            if digits.is_empty() {
+                break;
+            }
+            // From here on apk-tools 2 alone reads it.
+            form = Form::Tolerated;
+            after_letter = false;
+            key.mark(LETTER_NUMBER);
             key.number(digits);
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('.') {
+            let (digits, after) = non_empty(split_digits(after))?;
+            key.mark(DIGITS);
+            if digits.starts_with('0') {
+                key.mark(0);
+                key.text(digits);
+            } else {
+                key.mark(1);
+                key.number(digits);
+            }
+            rest = after;
+        } else if let Some(letter) = rest.bytes().next().filter(u8::is_ascii_lowercase) {
+            after_letter = true;
+            key.mark(LETTER);
+            key.mark(letter);
+            rest = rest.get(1..).unwrap_or("");
+        } else {
+            break;
         }
-        rest = after;
-    }
-    if let Some(letter) = rest.bytes().next().filter(u8::is_ascii_lowercase) {
-        key.mark(LETTER);
-        key.mark(letter);
-        rest = rest.get(1..).unwrap_or("");
     }
     while let Some(after) = rest.strip_prefix('_') {
         let (name, after) = split_while(after, |c| c.is_ascii_lowercase());
@@ -81,7 +102,7 @@ fn write_rest(text: &str, key: &mut KeyWriter) -> Option<()> {
         key.number(digits);
         rest = after;
     }
-    rest.is_empty().then_some(())
+    rest.is_empty().then_some(form)
 }
 
 fn non_empty<'a>(parts: (&'a str, &'a str)) -> Option<(&'a str, &'a str)> {

@@ -1,14 +1,75 @@
 //! RubyGems' `Gem::Version`: segments of digits or letters; a letter segment makes a pre-release.
 //!
 //! Trailing zeros are dropped from the numbers in front of the first letters and from the rest, each
-//! on its own; then letters sort below the end of a version, and the end below numbers.
+//! on its own; then letters sort below the end of a version, and the end below numbers. The shorter of two versions
+//! goes on with zeros, so a zero is above letters and equal to the end: a run of zeros is written with what follows it.
 
 use super::Reason;
 use super::key::{KeyWriter, split_digits, split_while};
 
+/// Letters after a number of zeros: the more zeros, the nearer to the end.
 const TEXT: u8 = 0x01;
 const END: u8 = 0x02;
+/// A number that is not zero after a number of zeros: the more zeros, the nearer to the end.
 const NUMBER: u8 = 0x03;
+
+/// What platforms' names have in them, as `Gem::Platform` reads them.
+const SYSTEMS: [&str; 19] = [
+    "java",
+    "jruby",
+    "linux",
+    "darwin",
+    "mingw",
+    "mswin",
+    "cygwin",
+    "freebsd",
+    "openbsd",
+    "netbsd",
+    "dragonfly",
+    "solaris",
+    "aix",
+    "dalvik",
+    "dotnet",
+    "macruby",
+    "rubinius",
+    "wasi",
+    "hpux",
+];
+const PROCESSORS: [&str; 17] = [
+    "x86",
+    "x86_64",
+    "x64",
+    "amd64",
+    "i386",
+    "i486",
+    "i586",
+    "i686",
+    "arm",
+    "arm64",
+    "armv6l",
+    "armv7l",
+    "aarch64",
+    "universal",
+    "powerpc",
+    "ppc64le",
+    "s390x",
+];
+
+/// Returns a gem's version without the platform that tools write behind it: `1.19.3` of `1.19.3-x86_64-linux-gnu`.
+pub(super) fn without_platform(text: &str) -> &str {
+    let is_system = |word: &str| SYSTEMS.iter().any(|system| word.starts_with(system));
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find('-')) {
+        let hyphen = from + at;
+        let mut words = text.get(hyphen + 1..).unwrap_or_default().split('-');
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if is_system(first) || (PROCESSORS.contains(&first) && (second.is_empty() || is_system(second))) {
+            return text.get(..hyphen).unwrap_or(text);
+        }
+        from = hyphen + 1;
+    }
+    text
+}
 
 pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
     // Gem::Version::VERSION_PATTERN, then `-` reads as `.pre.`.
@@ -42,17 +103,26 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
         .position(|s| !starts_with_digit(s))
         .unwrap_or(segments.len());
     let (numbers, rest) = segments.split_at(first_text);
+    let mut zeros = 0_u16;
     for segment in without_trailing_zeros(numbers)
         .iter()
         .chain(without_trailing_zeros(rest))
     {
-        if starts_with_digit(segment) {
-            key.mark(NUMBER);
+        if segment.bytes().all(|b| b == b'0') {
+            // Texts are bounded far below 2^16 bytes.
+            zeros = zeros.saturating_add(1);
+            continue;
+        }
+        let is_number = starts_with_digit(segment);
+        let nearness = if is_number { u16::MAX - zeros } else { zeros };
+        key.mark(if is_number { NUMBER } else { TEXT });
+        nearness.to_be_bytes().into_iter().for_each(|byte| key.mark(byte));
+        if is_number {
             key.number(segment);
         } else {
-            key.mark(TEXT);
             key.text(segment);
         }
+        zeros = 0;
     }
     key.mark(END);
     Ok(())

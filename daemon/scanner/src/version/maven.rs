@@ -1,4 +1,7 @@
-//! Maven's `ComparableVersion`: numbers, qualifiers and nested lists.
+//! Maven's `ComparableVersion`, of Maven 4: numbers, qualifiers and nested lists.
+//!
+//! Words that name a release (`ga`, `final`, `release`) are equal to nothing, and yet stand in their place: Maven 3
+//! dropped them, and read `6.4.2.Final-vendor-3` as `6.4.2-vendor-3`.
 //!
 //! The parse follows the class step by step (numbered below), since its corners (a `-` that opens a
 //! list, zeros that fall away before qualifiers, `X-1` read as `X1`) are the order. It is not
@@ -157,7 +160,6 @@ fn expand_shorthand(qualifier: &str, before_digit: bool) -> String {
         "a" if before_digit => "alpha",
         "b" if before_digit => "beta",
         "m" if before_digit => "milestone",
-        "ga" | "final" | "release" => "",
         "cr" => "rc",
         other => other,
     }
@@ -184,7 +186,11 @@ fn normalise(list: &mut Vec<Item>) {
 /// Position of a qualifier in the published order; unknown ones follow all, by text.
 fn qualifier_rank(qualifier: &str) -> (usize, &str) {
     const ORDER: [&str; 7] = ["alpha", "beta", "milestone", "rc", "snapshot", "", "sp"];
-    match ORDER.iter().position(|q| *q == qualifier) {
+    let ranked = match qualifier {
+        "ga" | "final" | "release" => "",
+        other => other,
+    };
+    match ORDER.iter().position(|q| *q == ranked) {
         Some(rank) => (rank, ""),
         None => (ORDER.len(), qualifier),
     }

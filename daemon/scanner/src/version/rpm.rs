@@ -1,7 +1,6 @@
 //! RPM's order: epoch, then version and release by `rpmvercmp`: runs of digits or letters, all else
 //! only separates; `~` sorts before the end, `^` right after it, letters below digits.
 
-use super::Reason;
 use super::key::{KeyWriter, is_number, split_digits, split_while};
 
 const TILDE: u8 = 0x01;
@@ -10,19 +9,18 @@ const CARET: u8 = 0x03;
 const LETTERS: u8 = 0x04;
 const DIGITS: u8 = 0x05;
 
-pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
+pub(super) fn write(text: &str, key: &mut KeyWriter) {
     let (epoch, rest) = match text.split_once(':') {
         Some((epoch, rest)) if is_number(epoch) => (epoch, rest),
         // rpm prints a missing epoch as "(none)".
         Some(("(none)" | "", rest)) => ("", rest),
-        Some(_) => return Err("the epoch before ':' is not a number"),
-        None => ("", text),
+        // What is no number is no epoch: it belongs to the version, as rpm reads it.
+        Some(_) | None => ("", text),
     };
     let (version, release) = rest.split_once('-').unwrap_or((rest, ""));
     key.number(epoch);
     write_part(version, key);
     write_part(release, key);
-    Ok(())
 }
 
 fn write_part(part: &str, key: &mut KeyWriter) {

@@ -68,6 +68,7 @@ struct Parts<'a> {
 fn split(text: &str) -> Result<Parts<'_>, Reason> {
     let text = text.trim_start_matches('=').trim_start();
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text).trim_start();
+    let text = without_go_build(text);
     let (text, build) = match text.split_once('+') {
         Some((head, build)) => (head, Some(build)),
         None => (text, None),
@@ -100,6 +101,20 @@ fn split(text: &str) -> Result<Parts<'_>, Reason> {
         None => return Err("the numbers are followed by neither '-' nor '+'"),
     };
     Ok(Parts { core, pre, build })
+}
+
+/// A release of Go as its toolchain names itself: without `go` in front, and without the experiments or the packager
+/// that a build names behind (`go1.26.6-X:boringcrypto`, `go1.22.5 (Red Hat 1.22.5-1.el9)`).
+fn without_go_build(text: &str) -> &str {
+    let text = match text.strip_prefix("go") {
+        Some(version) if version.starts_with(|c: char| c.is_ascii_digit()) => version,
+        _ => text,
+    };
+    let end = ["-X:", " X:", " ("]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min();
+    text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
 /// Writes the numbers without trailing zeros, so that `1`, `1.0` and `1.0.0` are one version.

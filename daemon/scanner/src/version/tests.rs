@@ -312,3 +312,101 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn gem_zeros_count_within_a_pre_release() {
+    ascending(
+        Scheme::RubyGems,
+        &[
+            "2.0.0.rc0.dev1",
+            "2.0.0.rc0.0.dev1",
+            "2.0.0.rc0",
+            "2.0.0.rc0.0.1",
+            "2.0.0.rc0.1",
+            "2.0.0.rc1",
+            "2.0.0",
+            "2.0.0.0.1",
+            "2.0.1",
+        ],
+    );
+    ascending(
+        Scheme::RubyGems,
+        &["4.1.0.alpha.0.beta", "4.1.0.alpha", "4.1.0.alpha.1"],
+    );
+    equal(Scheme::RubyGems, &["1.0.a", "1.a", "1.0.0.a.0"]);
+}
+
+#[test]
+fn gem_platform_is_no_part_of_the_version() {
+    for (text, bare) in [
+        ("1.19.3-x86_64-linux-gnu", "1.19.3"),
+        ("1.19.3-java", "1.19.3"),
+        ("1.19.3-arm64-darwin-23", "1.19.3"),
+        ("1.19.3-x64-mingw-ucrt", "1.19.3"),
+        ("1.19.3-aarch64-linux-musl", "1.19.3"),
+        ("1.19.3-x64-mingw32", "1.19.3"),
+        ("1.0-beta-java", "1.0-beta"),
+        ("1.0-rc1", "1.0-rc1"),
+        ("1.19.3.rc1", "1.19.3.rc1"),
+    ] {
+        assert_eq!(Scheme::RubyGems.bare(text), bare);
+    }
+}
+
+#[test]
+fn apk_letter_number_is_ordered_as_apk_2_does() {
+    ascending(
+        Scheme::Apk,
+        &[
+            "7.3.1_p1-r0",
+            "7.3.1p_rc1",
+            "7.3.1p-r9",
+            "7.3.1p1-r9",
+            "7.3.1p2-r4",
+            "7.3.1p10-r0",
+            "7.3.1p10a-r0",
+            "7.3.1p10.1-r0",
+            "7.3.1.1",
+        ],
+    );
+    let well_formed = |text: &str| Version::parse(Scheme::Apk, text).unwrap().is_well_formed();
+    assert!(well_formed("7.3.1p-r9") && !well_formed("7.3.1p1-r9"));
+}
+
+#[test]
+fn what_no_tool_reads_has_no_order() {
+    assert!(compare(Scheme::Apk, "1.0-foo", "1.0-bar").is_err());
+    assert_eq!(compare(Scheme::Apk, "1.0-foo", "1.0-foo"), Ok(Ordering::Equal));
+    // What was understood before decides.
+    assert_eq!(compare(Scheme::Apk, "1.0-foo", "1.1-bar"), Ok(Ordering::Less));
+}
+
+#[test]
+fn rpm_text_before_a_colon_is_part_of_the_version() {
+    ascending(Scheme::Rpm, &["x3:1", "x4:1", "1", "0:2", "1:x3:1"]);
+}
+
+#[test]
+fn go_releases_are_read_with_their_builds() {
+    equal(
+        Scheme::SemVer,
+        &[
+            "1.26.6",
+            "go1.26.6",
+            "go1.26.6-X:boringcrypto",
+            "1.26.6 (Red Hat 1.26.6-1.el9)",
+        ],
+    );
+    assert_eq!(compare(Scheme::SemVer, "go1.9.1", "go1.10"), Ok(Ordering::Less));
+    assert!(compare(Scheme::SemVer, "gopher", "1").is_err());
+}
+
+#[test]
+fn maven_4_keeps_final_in_its_place() {
+    ascending(Scheme::Maven, &["6.4.2.Final-acme-00003", "6.4.2.acme-00003"]);
+    equal(
+        Scheme::Maven,
+        &["6.4.2.Final", "6.4.2", "6.4.2.GA", "6.4.2-release"],
+    );
+    ascending(Scheme::Maven, &["1.0.Final-rc1", "1.0.Final", "1.0.1.Final"]);
+}

@@ -36,14 +36,18 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
     let parts = |n: usize| number.as_deref().and_then(|text| leading_numbers(text, n));
     match ecosystem {
         "Debian" => parts(1).or_else(|| codename(&distro)),
-        "Ubuntu" => ubuntu_release(parts(2)?.as_str()),
+        "Ubuntu" => {
+            let release =
+                parts(2).or_else(|| Some(number_among(&UBUNTU_CODENAMES, named(&distro)?)?.to_owned()));
+            ubuntu_release(release?.as_str())
+        }
         "Alpine" => parts(2).map(|release| format!("v{release}")),
         "FreeBSD:ports" => parts(1),
         "Docker Hardened Images:Alpine" => parts(2),
         // Named by the release's codename.
         "Docker Hardened Images:Debian" => match parts(1) {
             Some(number) => Some(codename_of(&number).map_or(number, str::to_owned)),
-            None => codename(&distro).map(|_| distro.rsplit('-').next().unwrap_or_default().to_owned()),
+            None => codename(&distro).and_then(|_| named(&distro).map(str::to_owned)),
         },
         // `VERSION_ID=3.0`, and `Azure Linux:3`.
         "AlmaLinux" | "Azure Linux" | "Rocky Linux" | "Mageia" => parts(1),
@@ -67,6 +71,7 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             Some(format!("{release}{}", if long_term { "-LTS" } else { "" }))
         }
         "openSUSE" if distro.contains("tumbleweed") => Some("Tumbleweed".to_owned()),
+        "openSUSE" if distro.contains("micro") => parts(2).map(|release| format!("Leap Micro {release}")),
         "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
         "SUSE" => suse_release(parts(1)?.as_str(), parts(2).as_deref(), &distro),
         _ => None,
@@ -81,8 +86,21 @@ fn leading_numbers(text: &str, n: usize) -> Option<String> {
 
 /// `sles-15.3` is `Linux Enterprise Server 15 SP3`; without a service pack the first release is meant.
 fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<String> {
+    if distro.contains("micro") || distro.starts_with("slem") {
+        // Since 6.0 the product is called otherwise.
+        let product = if major.parse::<u32>().is_ok_and(|major| major >= 6) {
+            "Linux Micro"
+        } else {
+            "Linux Enterprise Micro"
+        };
+        return Some(format!("{product} {}", release?));
+    }
     let product = if distro.contains("sled") {
         "Desktop"
+    } else if distro.contains("sles_sap") {
+        "Server for SAP Applications"
+    } else if distro.contains("sle_hpc") {
+        "High Performance Computing"
     } else {
         "Server"
     };
@@ -96,7 +114,9 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
 }
 
 /// Debian's releases by number and name.
-const CODENAMES: [(&str, &str); 8] = [
+const CODENAMES: [(&str, &str); 11] = [
+    ("5", "lenny"),
+    ("6", "squeeze"),
     ("7", "wheezy"),
     ("8", "jessie"),
     ("9", "stretch"),
@@ -105,15 +125,67 @@ const CODENAMES: [(&str, &str); 8] = [
     ("12", "bookworm"),
     ("13", "trixie"),
     ("14", "forky"),
+    ("15", "duke"),
 ];
+
+/// Ubuntu's releases since the first that advisories are about.
+const UBUNTU_CODENAMES: [(&str, &str); 27] = [
+    ("14.04", "trusty"),
+    ("14.10", "utopic"),
+    ("15.04", "vivid"),
+    ("15.10", "wily"),
+    ("16.04", "xenial"),
+    ("16.10", "yakkety"),
+    ("17.04", "zesty"),
+    ("17.10", "artful"),
+    ("18.04", "bionic"),
+    ("18.10", "cosmic"),
+    ("19.04", "disco"),
+    ("19.10", "eoan"),
+    ("20.04", "focal"),
+    ("20.10", "groovy"),
+    ("21.04", "hirsute"),
+    ("21.10", "impish"),
+    ("22.04", "jammy"),
+    ("22.10", "kinetic"),
+    ("23.04", "lunar"),
+    ("23.10", "mantic"),
+    ("24.04", "noble"),
+    ("24.10", "oracular"),
+    ("25.04", "plucky"),
+    ("25.10", "questing"),
+    ("26.04", "resolute"),
+    ("12.04", "precise"),
+    ("10.04", "lucid"),
+];
+
+/// The distribution that has a release of this name.
+pub(super) fn system_of_codename(distro: &str) -> Option<&'static str> {
+    let distro = distro.to_ascii_lowercase();
+    let name = named(&distro)?;
+    if number_among(&CODENAMES, name).is_some() {
+        Some("Debian")
+    } else {
+        number_among(&UBUNTU_CODENAMES, name).map(|_| "Ubuntu")
+    }
+}
 
 /// The number of a Debian release in its name, which may follow the distribution's: `debian-bookworm`.
 fn codename(distro: &str) -> Option<String> {
-    number_of(distro.rsplit('-').next()?).map(str::to_owned)
+    number_of(named(distro)?).map(str::to_owned)
+}
+
+/// The release's name: `jammy` of `ubuntu-jammy`, `trixie` of `debian-trixie/sid`.
+fn named(distro: &str) -> Option<&str> {
+    distro.rsplit(['-', ' ']).next()?.split('/').next()
 }
 
 fn number_of(codename: &str) -> Option<&'static str> {
-    CODENAMES
+    number_among(&CODENAMES, codename)
+}
+
+fn number_among(releases: &[(&'static str, &str)], codename: &str) -> Option<&'static str> {
+    releases
         .iter()
         .find(|(_, name)| *name == codename)
         .map(|(number, _)| *number)
@@ -195,8 +267,13 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             also.extend(number_of(release).map(|number| format!("{ecosystem}:{number}")));
         }
         "SUSE" => {
-            let product = release
-                .strip_prefix("Linux Enterprise Server ")
+            // These are a Server and more.
+            let larger = ["Server for SAP Applications ", "High Performance Computing "];
+            let of_larger = |product| release.strip_prefix("Linux Enterprise ")?.strip_prefix(product);
+            let of_larger = larger.into_iter().find_map(of_larger);
+            also.extend(of_larger.map(|release| format!("{ecosystem}:Linux Enterprise Server {release}")));
+            let product = of_larger
+                .or_else(|| release.strip_prefix("Linux Enterprise Server "))
                 .or_else(|| release.strip_prefix("Linux Enterprise Desktop "));
             if let Some(release) = product.filter(|release| release.starts_with("15")) {
                 let module =

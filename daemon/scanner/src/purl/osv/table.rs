@@ -9,6 +9,21 @@ pub(super) struct Row {
     pub(super) joiner: &'static str,
 }
 
+impl Row {
+    /// True if the ecosystem's advisories are about source packages, which packages that are installed were built from.
+    pub(super) fn is_about_sources(&self) -> bool {
+        match self.ty {
+            // Docker's are about the packages that are installed.
+            "deb" | "apk" => self.namespace != DOCKER,
+            "rpm" => matches!(
+                self.ecosystem,
+                "SUSE" | "openSUSE" | "Mageia" | "Azure Linux" | "openEuler" | "Photon OS"
+            ),
+            _ => false,
+        }
+    }
+}
+
 const fn plain(ty: &'static str, ecosystem: &'static str) -> Row {
     Row {
         ty,
@@ -63,6 +78,10 @@ pub(super) const ROWS: &[Row] = &[
     plain("pypi", "PyPI"),
     plain("swift", "SwiftURL"),
     plain("githubactions", "GitHub Actions"),
+    // Syft's name for the same; others write it for any repository.
+    plain("github", "GitHub Actions"),
+    // Trivy's, for the components of a cluster.
+    plain("k8s", "Kubernetes"),
     plain("vscode-extension", "VSCode"),
     plain("bioconductor", "Bioconductor"),
     plain("brew", "Homebrew"),
@@ -96,6 +115,8 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "opensuse.leap", "openSUSE"),
     distro("rpm", "opensuse-tumbleweed", "openSUSE"),
     distro("rpm", "opensuse.tumbleweed", "openSUSE"),
+    distro("rpm", "opensuse-leap-micro", "openSUSE"),
+    distro("rpm", "leap-micro", "openSUSE"),
     distro("rpm", "photon", "Photon OS"),
     distro("rpm", "redhat", "Red Hat"),
     distro("rpm", "rhel", "Red Hat"),
@@ -105,4 +126,11 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "rocky", "Rocky Linux"),
     distro("rpm", "suse", "SUSE"),
     distro("rpm", "sles", "SUSE"),
+    distro("rpm", "sled", "SUSE"),
+    distro("rpm", "sles_sap", "SUSE"),
+    distro("rpm", "sle_hpc", "SUSE"),
+    distro("rpm", "sle-micro", "SUSE"),
+    distro("rpm", "sl-micro", "SUSE"),
+    distro("rpm", "slem", "SUSE"),
+    distro("rpm", "suse-microos", "SUSE"),
 ];

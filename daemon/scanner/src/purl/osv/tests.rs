@@ -367,3 +367,248 @@ fn a_package_goes_back_to_its_url() {
     );
     assert_eq!(text("Nowhere", "x"), None);
 }
+
+fn with_origin(purl: &str, origin: &Origin, stated: Option<&str>) -> (String, bool, Option<String>) {
+    let purl = PackageUrl::parse_lenient(purl).unwrap();
+    let found = package_from(&purl, Some(origin), None).unwrap();
+    let version = version_from(&purl, Some(origin), stated);
+    (found.name, found.name_known, version)
+}
+
+#[test]
+fn source_beside_the_url_is_the_name_and_version() {
+    let origin = Origin {
+        source: Some("foo".into()),
+        source_version: Some("1:1.2.3-1".into()),
+        ..Origin::default()
+    };
+    for purl in [
+        "pkg:deb/debian/libfoo2@1.2.3-1%2Bb1?distro=debian-12",
+        "pkg:apk/alpine/foo-libs@1.2.3-r1?distro=3.18",
+        "pkg:rpm/suse/libfoo2@9-9?distro=sles-15.3",
+    ] {
+        assert_eq!(
+            with_origin(purl, &origin, None),
+            ("foo".into(), true, Some("1:1.2.3-1".into())),
+            "{purl}"
+        );
+    }
+    // Advisories of these are about what is installed, and the URL's own word is the first.
+    assert_eq!(
+        with_origin("pkg:rpm/redhat/foo-libs@9-9?distro=rhel-9", &origin, None),
+        ("foo-libs".into(), true, Some("9-9".into()))
+    );
+    assert_eq!(
+        with_origin(
+            "pkg:deb/debian/x@2?distro=debian-12&upstream=bar%403",
+            &origin,
+            None
+        ),
+        ("bar".into(), true, Some("3".into()))
+    );
+}
+
+#[test]
+fn package_without_a_source_may_have_another_name() {
+    let known = |purl: &str| {
+        let purl = PackageUrl::parse_lenient(purl).unwrap();
+        package_of(&purl).unwrap().name_known
+    };
+    for purl in [
+        "pkg:deb/debian/libfoo2@1?distro=debian-12",
+        "pkg:deb/ubuntu/libfoo2@1?distro=ubuntu-22.04",
+        "pkg:apk/wolfi/libfoo2@1",
+        "pkg:rpm/opensuse/libfoo2@1?distro=opensuse-leap-15.5",
+        "pkg:github/owner/any",
+    ] {
+        assert!(!known(purl), "{purl}");
+    }
+    for purl in [
+        "pkg:deb/debian/foo@1?distro=debian-12&arch=source",
+        "pkg:deb/debian/foo@1?distro=debian-12&source=foo",
+        "pkg:rpm/redhat/foo@1?distro=rhel-9",
+        "pkg:deb/dhi/foo@1?distro=dhi-trixie",
+        "pkg:npm/foo@1",
+        "pkg:githubactions/owner/any",
+    ] {
+        assert!(known(purl), "{purl}");
+    }
+}
+
+#[test]
+fn epoch_counts_wherever_the_document_says_it() {
+    let version = |purl: &str, stated: &str| {
+        let purl = PackageUrl::parse_lenient(purl).unwrap();
+        version_from(&purl, None, Some(stated)).unwrap()
+    };
+    for (purl, stated, expected) in [
+        ("pkg:rpm/redhat/a@2.3-4?epoch=1", "2.3-4", "1:2.3-4"),
+        ("pkg:rpm/redhat/a@1%3A2.3-4", "2.3-4", "1:2.3-4"),
+        ("pkg:rpm/redhat/a@2.3-4", "1:2.3-4", "1:2.3-4"),
+        ("pkg:rpm/redhat/a@2.3", "1:2.3-4", "1:2.3-4"),
+        ("pkg:deb/debian/a@2.3-4", "1:2.3-4", "1:2.3-4"),
+        // Another version, no epoch, and a type that has none.
+        ("pkg:rpm/redhat/a@2.3-4", "1:2.4-4", "2.3-4"),
+        ("pkg:rpm/redhat/a@2.3-4", "x:2.3-4", "2.3-4"),
+        ("pkg:npm/a@2.3.4", "1:2.3.4", "2.3.4"),
+    ] {
+        assert_eq!(version(purl, stated), expected, "{purl} {stated}");
+    }
+    let origin = Origin {
+        epoch: Some("3".into()),
+        ..Origin::default()
+    };
+    assert_eq!(
+        with_origin("pkg:rpm/redhat/a@2-4?distro=rhel-9", &origin, None)
+            .2
+            .as_deref(),
+        Some("3:2-4")
+    );
+}
+
+#[test]
+fn go_toolchain_is_known_under_every_name() {
+    for (purl, name, version) in [
+        ("pkg:golang/std@go1.24.2", "stdlib", "1.24.2"),
+        ("pkg:golang/std@1.24.2", "stdlib", "1.24.2"),
+        ("pkg:golang/stdlib@go1.26.6-X:boringcrypto", "stdlib", "1.26.6"),
+        ("pkg:golang/stdlib@1.26.6-X%3Anodwarf5", "stdlib", "1.26.6"),
+        (
+            "pkg:golang/stdlib@go1.22.5%20X:aliastypeparams",
+            "stdlib",
+            "1.22.5",
+        ),
+        (
+            "pkg:golang/stdlib@1.22.5%20%28Red%20Hat%201.22.5-1.el9%29",
+            "stdlib",
+            "1.22.5",
+        ),
+        ("pkg:golang/toolchain@go1.22.1-bigcorp", "toolchain", "1.22.1"),
+        ("pkg:golang/stdlib@go1.21rc2", "stdlib", "1.21.0-rc.2"),
+        ("pkg:golang/stdlib@1.21.0-rc.3", "stdlib", "1.21.0-rc.3"),
+        ("pkg:golang/stdlib@1.21.0-0", "stdlib", "1.21.0-0"),
+        ("pkg:golang/stdlib@devel", "stdlib", "devel"),
+        (
+            "pkg:golang/example.com/std@v1.0.0-x",
+            "example.com/std",
+            "v1.0.0-x",
+        ),
+    ] {
+        let read = PackageUrl::parse_lenient(purl).unwrap();
+        assert_eq!(package_of(&read).unwrap().name, name, "{purl}");
+        assert_eq!(version_of(&read).as_deref(), Some(version), "{purl}");
+    }
+}
+
+#[test]
+fn old_and_foreign_urls_name_their_ecosystem() {
+    for (purl, ecosystem, name) in [
+        (
+            "pkg:alpine/foo@1?upstream=bar&distro=alpine-3.16.2",
+            "Alpine:v3.16",
+            "bar",
+        ),
+        (
+            "pkg:alpine/foo@1?upstream=bar&distro=wolfi-20230201",
+            "Wolfi",
+            "bar",
+        ),
+        ("pkg:deb/ubuntu/foo@1?distro=jammy", "Ubuntu:22.04:LTS", "foo"),
+        (
+            "pkg:deb/ubuntu/foo@1?distro=ubuntu-oracular",
+            "Ubuntu:24.10",
+            "foo",
+        ),
+        (
+            "pkg:deb/debian/foo@1?distro=debian-trixie%2Fsid",
+            "Debian:13",
+            "foo",
+        ),
+        (
+            "pkg:deb/debian/foo@1?os_distro=bookworm&os_name=debian&os_version=12",
+            "Debian:12",
+            "foo",
+        ),
+        ("pkg:deb/foo@1?distro=noble", "Ubuntu:24.04:LTS", "foo"),
+        (
+            "pkg:rpm/foo@1?distro=rhel-9.2",
+            "Red Hat:enterprise_linux:9",
+            "foo",
+        ),
+        (
+            "pkg:rpm/suse/foo@1?distro=sle-micro-5.3",
+            "SUSE:Linux Enterprise Micro 5.3",
+            "foo",
+        ),
+        (
+            "pkg:rpm/sle-micro/foo@1?distro=sle-micro-5.3",
+            "SUSE:Linux Enterprise Micro 5.3",
+            "foo",
+        ),
+        (
+            "pkg:rpm/suse/foo@1?distro=sl-micro-6.0",
+            "SUSE:Linux Micro 6.0",
+            "foo",
+        ),
+        (
+            "pkg:rpm/opensuse/foo@1?distro=opensuse-leap-micro-5.5",
+            "openSUSE:Leap Micro 5.5",
+            "foo",
+        ),
+        (
+            "pkg:rpm/opensuse-leap-micro/foo@1?distro=leap-micro-5.5",
+            "openSUSE:Leap Micro 5.5",
+            "foo",
+        ),
+        ("pkg:k8s/k8s.io%2Fkubelet@1.30.0", "Kubernetes", "k8s.io/kubelet"),
+        ("pkg:github/acme/do-it@v4", "GitHub Actions", "acme/do-it"),
+        (
+            "pkg:github/acme/do-it/sub/path@v4",
+            "GitHub Actions",
+            "acme/do-it",
+        ),
+    ] {
+        assert_eq!(package(purl), some(ecosystem, name, true), "{purl}");
+    }
+    let bare = PackageUrl::parse_lenient("pkg:rpm/foo@1").unwrap();
+    assert_eq!(package_of(&bare), None);
+    assert_eq!(
+        package_in(&bare, Some("rocky-9.3")).unwrap().ecosystem,
+        "Rocky Linux:9"
+    );
+    let sap = package_in(&bare, Some("sles_sap-15.4")).unwrap();
+    assert_eq!(
+        sap.ecosystem,
+        "SUSE:Linux Enterprise Server for SAP Applications 15 SP4"
+    );
+    let server = "SUSE:Linux Enterprise Server 15 SP4";
+    assert!(sap.also.iter().any(|also| also == server) && sap.is_known_by(server));
+}
+
+#[test]
+fn repositories_are_told_apart_where_the_url_tells() {
+    let from = |purl: &str, ecosystem: &str| {
+        let purl = PackageUrl::parse_lenient(purl).unwrap();
+        package_of(&purl).unwrap().is_from(ecosystem)
+    };
+    let drupal = "Packagist:https://packages.drupal.org/8";
+    assert!(from("pkg:composer/drupal/token@1", drupal));
+    for address in [
+        "https://packages.drupal.org/8",
+        "http://Packages.Drupal.org/8/",
+        "packages.drupal.org/8",
+    ] {
+        let purl = format!("pkg:composer/drupal/token@1?repository_url={address}");
+        assert!(from(&purl, drupal), "{address}");
+    }
+    assert!(!from(
+        "pkg:composer/drupal/token@1?repository_url=https://packages.drupal.org/7",
+        drupal
+    ));
+    assert!(!from("pkg:composer/drupal/token@1", "Packagist"));
+    let back = purl_of(drupal, "drupal/token").unwrap();
+    assert_eq!(
+        back.to_string(),
+        "pkg:composer/drupal/token?repository_url=https:%2F%2Fpackages.drupal.org%2F8"
+    );
+}

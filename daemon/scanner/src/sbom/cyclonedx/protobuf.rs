@@ -7,6 +7,7 @@
 use super::super::collect::Collector;
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::{Fault, Parts, add, check_version, kind_of};
+use crate::origin::OriginParts;
 
 /// Deepest nesting of components, as in JSON.
 const MAX_DEPTH: usize = 60;
@@ -28,6 +29,10 @@ mod component {
     pub(super) const VERSION: u64 = 9;
     pub(super) const PURL: u64 = 16;
     pub(super) const COMPONENTS: u64 = 21;
+    pub(super) const PROPERTIES: u64 = 22;
+    /// Of `Property`.
+    pub(super) const PROPERTY_NAME: u64 = 1;
+    pub(super) const PROPERTY_VALUE: u64 = 2;
 }
 
 /// Names of `Classification`'s values in the other encodings, by number.
@@ -191,6 +196,7 @@ fn component(
             String::new(),
             String::new(),
         );
+        let mut origin = None;
         let mut inner = Vec::new();
         let fault = |reason| (place.clone(), reason);
         let mut rest = bytes;
@@ -205,6 +211,9 @@ fn component(
                 (component::NAME, _) => name = text(&value).map_err(fault)?,
                 (component::VERSION, _) => version = text(&value).map_err(fault)?,
                 (component::PURL, _) => purl = text(&value).map_err(fault)?,
+                (component::PROPERTIES, Value::Bytes(bytes)) => {
+                    property(bytes, &mut origin).map_err(fault)?;
+                }
                 (component::COMPONENTS, Value::Bytes(bytes)) => {
                     if depth >= MAX_DEPTH {
                         return Err(fault(format!("components are nested deeper than {MAX_DEPTH}")));
@@ -224,6 +233,7 @@ fn component(
             name: &name,
             version: &version,
             purl: &purl,
+            origin: origin.as_deref(),
         };
         let component_kind = if is_subject {
             ComponentKind::Subject
@@ -235,6 +245,21 @@ fn component(
         depth_first.extend(inner.into_iter().rev());
     }
     Ok(first.unwrap_or_default())
+}
+
+/// Takes a property, if it says something of the component's origin.
+fn property(bytes: &[u8], origin: &mut Option<Box<OriginParts>>) -> Result<(), String> {
+    let (mut name, mut value) = (String::new(), String::new());
+    let mut rest = bytes;
+    while let Some((field, content)) = next(&mut rest)? {
+        match field {
+            component::PROPERTY_NAME => name = text(&content)?,
+            component::PROPERTY_VALUE => value = text(&content)?,
+            _ => {}
+        }
+    }
+    OriginParts::take_property(origin, &name, &value);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -313,6 +338,16 @@ mod tests {
                 ("debian", ComponentKind::Other, "/components/1".into()),
             ]
         );
+    }
+
+    #[test]
+    fn properties_name_the_source() {
+        let mut component = component_bytes(3, "l", "pkg:deb/debian/l@1", &[]);
+        let property = [field(1, b"aquasecurity:trivy:SrcName"), field(2, b"foo")].concat();
+        component.extend(field(22, &property));
+        let inventory = read(&document(&[component])).unwrap();
+        let origin = inventory.components[1].origin.as_ref().unwrap();
+        assert_eq!(origin.source.as_deref(), Some("foo"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::protobuf::TYPES;
 use super::{Fault, Parts, add, check_version, kind_of};
 use crate::lenient::{TextRef, or_default};
+use crate::origin::Properties;
 
 /// What the names of component types begin with.
 const PREFIX: &str = "CLASSIFICATION_";
@@ -55,6 +56,8 @@ struct Component<'a> {
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     components: Limited<Option<Component<'a>>>,
+    #[serde(default)]
+    properties: Properties,
 }
 
 /// Whether a JSON document that has a `specVersion` and no `bomFormat` is meant so: it names a type as the schema does.
@@ -113,6 +116,7 @@ fn take(
         name: &raw.name.0,
         version: &raw.version.0,
         purl: &raw.purl.0,
+        origin: raw.properties.0.as_deref(),
     };
     let component_kind = if is_subject {
         ComponentKind::Subject

@@ -8,7 +8,9 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::lenient::{AnyText, pass_over};
 
 const COMPONENT_TYPES: &[&str] = &[
     "application",
@@ -195,10 +197,8 @@ checked! {
     HashContent: hash_content;
     PatchType: patch_type;
     IssueType: issue_type;
-    Encoding: encoding;
     Flow: flow;
     Reference: reference;
-    SerialNumber: serial_number;
     Timestamp: timestamp;
 }
 
@@ -291,25 +291,83 @@ struct ServiceData {
     _flow: Flow,
 }
 
-#[derive(Debug, Deserialize)]
-struct LicenseText {
-    #[serde(default, rename = "encoding")]
-    _encoding: Option<Encoding>,
+/// A list of licences, of which only what is wrong with it is kept: a scan needs none of it, so it is no reason to
+/// refuse the document.
+#[derive(Debug, Default)]
+pub(super) struct Licenses {
+    pub(super) fault: Option<&'static str>,
 }
 
-#[derive(Debug, Deserialize)]
-struct License {
-    #[serde(default)]
-    id: Option<Name>,
-    #[serde(default)]
-    name: Option<Name>,
-    #[serde(default, rename = "text")]
-    _text: Option<LicenseText>,
+impl<'de> Deserialize<'de> for Licenses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Licenses;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of licences")
+            }
+
+            fn visit_unit<E>(self) -> Result<Licenses, E> {
+                Ok(Licenses::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Licenses, A::Error> {
+                let mut fault = None;
+                while let Some(choice) = list.next_element::<LicenseChoice>()? {
+                    fault = fault.or(choice.0);
+                }
+                Ok(Licenses { fault })
+            }
+
+            pass_over!(Licenses { fault: Some("it is no list") }; scalars text object);
+        }
+        deserializer.deserialize_any(List)
+    }
 }
 
-/// An entry of a list of licences: a licence by its id or its name, or an expression.
+/// What is wrong with an entry of a list of licences: a licence by its id or its name, or an expression.
 #[derive(Debug)]
-pub(super) struct LicenseChoice;
+struct LicenseChoice(Option<&'static str>);
+
+/// The parts of a licence that may not stand together.
+#[derive(Debug, Default)]
+struct License {
+    id: bool,
+    name: bool,
+    is_object: bool,
+}
+
+impl<'de> Deserialize<'de> for License {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts;
+        impl<'de> Visitor<'de> for Parts {
+            type Value = License;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a licence")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<License, A::Error> {
+                let mut license = License {
+                    is_object: true,
+                    ..License::default()
+                };
+                while let Some((AnyText(key), value)) = map.next_entry::<AnyText<'de>, AnyText<'de>>()? {
+                    match key.as_ref() {
+                        "id" => license.id = !value.0.is_empty(),
+                        "name" => license.name = !value.0.is_empty(),
+                        _ => {}
+                    }
+                }
+                Ok(license)
+            }
+
+            pass_over!(License::default(); unit scalars text list);
+        }
+        deserializer.deserialize_any(Parts)
+    }
+}
 
 impl<'de> Deserialize<'de> for LicenseChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -323,41 +381,36 @@ impl<'de> Deserialize<'de> for LicenseChoice {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LicenseChoice, A::Error> {
                 let (mut license, mut expression) = (None, false);
-                while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+                while let Some(AnyText(key)) = map.next_key::<AnyText<'de>>()? {
                     match key.as_ref() {
-                        "license" => license = map.next_value::<Option<License>>()?,
-                        "expression" => expression = map.next_value::<Option<Name>>()?.is_some(),
+                        "license" => license = Some(map.next_value::<License>()?),
+                        "expression" => expression = !map.next_value::<AnyText<'de>>()?.0.is_empty(),
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
                     }
                 }
-                match (license, expression) {
-                    (Some(_), true) => Err(A::Error::custom(
-                        "a license and an expression are given, and only one may be",
-                    )),
-                    (
-                        Some(License {
-                            id: None, name: None, ..
-                        }),
-                        _,
-                    ) => Err(A::Error::custom("the license has neither id nor name")),
-                    (
-                        Some(License {
-                            id: Some(_),
-                            name: Some(_),
-                            ..
-                        }),
-                        _,
-                    ) => Err(A::Error::custom(
-                        "the license has an id and a name, and only one may be given",
-                    )),
-                    (None, false) => Err(A::Error::invalid_value(Unexpected::Map, &self)),
-                    _ => Ok(LicenseChoice),
-                }
+                Ok(LicenseChoice(match license {
+                    Some(_) if expression => {
+                        Some("a license and an expression are given, and only one may be")
+                    }
+                    Some(License { is_object: false, .. }) => Some("a license is no object"),
+                    Some(License {
+                        id: false,
+                        name: false,
+                        ..
+                    }) => Some("a license has neither id nor name"),
+                    Some(License {
+                        id: true, name: true, ..
+                    }) => Some("a license has an id and a name, and only one may be given"),
+                    None if !expression => Some("an entry is neither a license nor an expression"),
+                    _ => None,
+                }))
             }
+
+            pass_over!(LicenseChoice(Some("an entry is no object")); unit scalars text list);
         }
-        deserializer.deserialize_map(Choice)
+        deserializer.deserialize_any(Choice)
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::collect::Collector;
 use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::{BOTH_VERSIONS, Fault, Parts, add, check_version, kind_of, strict};
+use crate::origin::OriginParts;
 
 /// Versions of the format that allow licences beside expressions.
 const MIXED_LICENSES_SINCE: &[&str] = &["1.7"];
@@ -30,6 +31,13 @@ enum Frame {
     },
     /// A field of the component below it.
     Field(Field),
+    /// The properties of the component below it.
+    Properties,
+    /// One of them, by its name.
+    Property {
+        name: String,
+        value: String,
+    },
     /// A text that is checked when it ends, and where it began.
     Checked {
         check: Check,
@@ -114,6 +122,7 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
             name: &raw.name,
             version: &raw.version,
             purl: &raw.purl,
+            origin: raw.origin.as_deref(),
         };
         add(&parts, kind, &place, &mut collector);
     }
@@ -129,6 +138,7 @@ struct Fields {
     version: String,
     version_range: String,
     purl: String,
+    origin: Option<Box<OriginParts>>,
 }
 
 type Taken = (Box<Fields>, ComponentKind, Place);
@@ -155,7 +165,7 @@ impl Walker {
             self.frames.push(Frame::Other);
             return Ok(());
         }
-        self.check(start, name)?;
+        self.check(start, name, place)?;
         let frame = match (self.frames.last(), name) {
             (None, "bom") => {
                 let version = namespace.strip_prefix(NAMESPACE).ok_or_else(|| {
@@ -195,6 +205,11 @@ impl Walker {
             (Some(Frame::Component { .. }), "name") => Frame::Field(Field::Name),
             (Some(Frame::Component { .. }), "version") => Frame::Field(Field::Version),
             (Some(Frame::Component { .. }), "purl") => Frame::Field(Field::Purl),
+            (Some(Frame::Component { .. }), "properties") => Frame::Properties,
+            (Some(Frame::Properties), "property") => Frame::Property {
+                name: attribute(start, "name")?,
+                value: String::new(),
+            },
             (Some(Frame::Component { .. }), "versionRange") => Frame::Field(Field::VersionRange),
             (Some(Frame::Component { .. }), "scope") => Frame::checked(strict::scope, place),
             (Some(Frame::Metadata), "timestamp") => Frame::checked(strict::timestamp, place),
@@ -243,9 +258,8 @@ impl Walker {
     }
 
     /// Checks what the format demands of an element's attributes, as [`strict`] does in JSON.
-    fn check(&mut self, start: &BytesStart<'_>, name: &str) -> Result<(), String> {
+    fn check(&mut self, start: &BytesStart<'_>, name: &str, place: &Place) -> Result<(), String> {
         let demanded: &[(&str, Check, bool)] = match name {
-            "bom" if self.frames.is_empty() => &[("serialNumber", strict::serial_number, false)],
             "component" => &[
                 ("type", strict::component_type, true),
                 ("bom-ref", strict::reference, false),
@@ -260,7 +274,21 @@ impl Walker {
             "classification" => &[("flow", strict::flow, false)],
             _ => &[],
         };
+        if name == "bom" && self.frames.is_empty() {
+            let serial = find_attribute(start, "serialNumber")?.unwrap_or_default();
+            if let (false, Err(reason)) = (serial.is_empty(), strict::serial_number(&serial)) {
+                self.collector.note(place, reason + "; it was passed over");
+            }
+        }
+        // Texts of licences are nothing that a scan needs.
+        let in_license = self
+            .frames
+            .iter()
+            .any(|frame| matches!(frame, Frame::License { .. }));
         for (attribute_name, check, required) in demanded {
+            if in_license {
+                break;
+            }
             match find_attribute(start, attribute_name)? {
                 Some(value) => {
                     check(&value).map_err(|reason| format!("{attribute_name} of {name}: {reason}"))?;
@@ -282,6 +310,10 @@ impl Walker {
     fn text(&mut self, text: &str) {
         if let Some(Frame::Checked { text: checked, .. }) = self.frames.last_mut() {
             checked.push_str(text);
+            return;
+        }
+        if let Some(Frame::Property { value, .. }) = self.frames.last_mut() {
+            value.push_str(text);
             return;
         }
         let [.., Frame::Component { raw, .. }, Frame::Field(field)] = &mut self.frames[..] else {
@@ -320,6 +352,12 @@ impl Walker {
                 }
                 Ok(())
             }
+            Some(Frame::Property { name, value }) => {
+                if let [.., Frame::Component { raw, .. }, Frame::Properties] = &mut self.frames[..] {
+                    OriginParts::take_property(&mut raw.origin, &name, &value);
+                }
+                Ok(())
+            }
             Some(Frame::Checked { check, text, place }) => {
                 check(text.trim()).map_err(|reason| (place, reason))
             }
@@ -327,14 +365,19 @@ impl Walker {
                 licenses: 1..,
                 expressions: 1..,
                 place,
-            }) if !MIXED_LICENSES_SINCE.contains(&self.spec_version.as_str()) => Err((
-                place,
-                "licenses and an expression are given, and only one kind may be".to_owned(),
-            )),
-            Some(Frame::License { ids, names, place }) if ids + names != 1 => Err((
-                place,
-                format!("a license has one id or one name, and this one has {ids} ids and {names} names"),
-            )),
+            }) if !MIXED_LICENSES_SINCE.contains(&self.spec_version.as_str()) => {
+                let fault = "licenses and an expression are given, and only one kind may be";
+                self.collector
+                    .note(&place, format!("{fault}; the licences were passed over"));
+                Ok(())
+            }
+            Some(Frame::License { ids, names, place }) if ids + names != 1 => {
+                let fault = format!(
+                    "a license has one id or one name, and this one has {ids} ids and {names} names; it was passed over"
+                );
+                self.collector.note(&place, fault);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

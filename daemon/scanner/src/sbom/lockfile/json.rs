@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::collect::{Collector, Found};
+use super::super::collect::{Collector, Found, is_path};
 use super::super::limited::Limited;
 use super::super::place::read_json;
 use super::super::{ComponentKind, Place};
-use crate::lenient::{Text, or_default};
+use crate::lenient::{AnyText, Text, or_default};
 use crate::name::normalise_name;
 
 type Failure = (Place, String);
@@ -32,6 +32,9 @@ struct NpmPackage {
     version: Text,
     #[serde(default, deserialize_with = "or_default")]
     link: bool,
+    /// Where it was taken from.
+    #[serde(default, deserialize_with = "or_default")]
+    resolved: Loose,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +43,8 @@ struct NpmDependency {
     version: Text,
     #[serde(default, deserialize_with = "or_default")]
     dependencies: BTreeMap<String, NpmDependency>,
+    #[serde(default, deserialize_with = "or_default")]
+    resolved: Loose,
 }
 
 pub(super) fn read_npm(text: &str, collector: &mut Collector) -> Result<String, Failure> {
@@ -66,9 +71,29 @@ pub(super) fn read_npm(text: &str, collector: &mut Collector) -> Result<String, 
         } else {
             &package.name.0
         };
-        collector.add_package("npm", name, &package.version.0, &place);
+        if package.resolved.is_path() {
+            collector.add_local(name, &package.version.0, &place);
+        } else {
+            collector.add_package("npm", name, &package.version.0, &place);
+        }
     }
     Ok(lock.version.0)
+}
+
+/// A field that is a text, or something else in a few tools' files.
+#[derive(Default)]
+struct Loose(String);
+
+impl Loose {
+    fn is_path(&self) -> bool {
+        is_path(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Loose {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        AnyText::deserialize(deserializer).map(|text| Self(text.0.into_owned()))
+    }
 }
 
 /// Depth is bounded by the JSON reader.
@@ -81,15 +106,8 @@ fn npm_tree(list: &BTreeMap<String, NpmDependency>, place: &Place, collector: &m
             .and_then(|alias| alias.rsplit_once('@'))
         {
             Some((name, version)) => collector.add_package("npm", name, version, &place),
-            None if version.contains(':') || version.contains('/') => {
-                let kind = ComponentKind::Other;
-                collector.add(Found {
-                    name,
-                    version,
-                    purls: Vec::new(),
-                    kind,
-                    place: &place,
-                });
+            None if version.contains(':') || version.contains('/') || dependency.resolved.is_path() => {
+                collector.add_local(name, version, &place);
             }
             None => collector.add_package("npm", name, version, &place),
         }
@@ -109,6 +127,12 @@ struct PipfileLock {
 struct Pinned {
     #[serde(default, deserialize_with = "or_default")]
     version: Text,
+    /// A folder of the project.
+    #[serde(default, deserialize_with = "or_default")]
+    path: Loose,
+    /// A package's file, or its address.
+    #[serde(default, deserialize_with = "or_default")]
+    file: Loose,
 }
 
 pub(super) fn read_pipfile(text: &str, collector: &mut Collector) -> Result<String, Failure> {
@@ -116,7 +140,13 @@ pub(super) fn read_pipfile(text: &str, collector: &mut Collector) -> Result<Stri
     for (section, list) in [("default", &lock.default), ("develop", &lock.develop)] {
         for (name, pinned) in list {
             let place = Place::root().child(section).child(name);
-            collector.add_package("pypi", name, pinned.version.0.trim_start_matches('='), &place);
+            let version = pinned.version.0.trim_start_matches('=');
+            let is_file = !pinned.file.0.is_empty() && !pinned.file.0.contains("://");
+            if !pinned.path.0.is_empty() || is_file || pinned.file.is_path() {
+                collector.add_local(name, version, &place);
+            } else {
+                collector.add_package("pypi", name, version, &place);
+            }
         }
     }
     Ok(String::new())
@@ -136,6 +166,17 @@ struct ComposerPackage {
     name: Text,
     #[serde(default, deserialize_with = "or_default")]
     version: Text,
+    #[serde(default, deserialize_with = "or_default")]
+    dist: ComposerOrigin,
+    #[serde(default, deserialize_with = "or_default")]
+    source: ComposerOrigin,
+}
+
+/// Where Composer takes a package from: an archive, a repository, or a path.
+#[derive(Deserialize, Default)]
+struct ComposerOrigin {
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
+    kind: Loose,
 }
 
 pub(super) fn read_composer(text: &str, collector: &mut Collector) -> Result<String, Failure> {
@@ -143,7 +184,11 @@ pub(super) fn read_composer(text: &str, collector: &mut Collector) -> Result<Str
     for (section, list) in [("packages", &lock.packages), ("packages-dev", &lock.packages_dev)] {
         for (i, package) in list.iter().enumerate() {
             let place = Place::root().child(section).child(i);
-            collector.add_package("composer", &package.name.0, &package.version.0, &place);
+            if package.dist.kind.0 == "path" || package.source.kind.0 == "path" {
+                collector.add_local(&package.name.0, &package.version.0, &place);
+            } else {
+                collector.add_package("composer", &package.name.0, &package.version.0, &place);
+            }
         }
     }
     Ok(String::new())
@@ -168,7 +213,10 @@ struct NuGetPackage {
 pub(super) fn read_nuget(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let lock: NuGetLock = read_json(text.as_bytes())?;
     for (framework, list) in &lock.dependencies {
-        for (name, package) in list.iter().filter(|(_, package)| package.kind.0 != "Project") {
+        for (name, package) in list
+            .iter()
+            .filter(|(_, package)| !package.kind.0.eq_ignore_ascii_case("Project"))
+        {
             let place = Place::root().child("dependencies").child(framework).child(name);
             collector.add_package("nuget", name, &package.resolved.0, &place);
         }
@@ -224,15 +272,9 @@ pub(super) fn read_bun(text: &str, collector: &mut Collector) -> Result<String, 
         else {
             return Err((place, "a package is not written as name@version".to_owned()));
         };
-        let is_local = version.contains(':') || version.contains('/');
+        let is_local = version.contains(':') || version.contains('/') || is_path(version);
         if is_local && !version.starts_with("npm:") {
-            collector.add(Found {
-                name,
-                version: "",
-                purls: Vec::new(),
-                kind: ComponentKind::Other,
-                place: &place,
-            });
+            collector.add_local(name, "", &place);
         } else {
             collector.add_package("npm", name, version.trim_start_matches("npm:"), &place);
         }
@@ -291,13 +333,7 @@ fn add_conan(reference: &str, place: &Place, collector: &mut Collector) {
     let bare = reference.split(['#', '%', '@']).next().unwrap_or_default();
     match bare.split_once('/') {
         Some((name, version)) if !name.is_empty() => collector.add_package("conan", name, version, place),
-        _ => collector.add(Found {
-            name: bare,
-            version: "",
-            purls: Vec::new(),
-            kind: ComponentKind::Other,
-            place,
-        }),
+        _ => collector.add_local(bare, "", place),
     }
 }
 
@@ -325,6 +361,8 @@ struct SwiftPin {
     #[serde(default, deserialize_with = "or_default")]
     identity: Text,
     #[serde(default, deserialize_with = "or_default")]
+    kind: Loose,
+    #[serde(default, deserialize_with = "or_default")]
     state: SwiftState,
 }
 
@@ -343,6 +381,16 @@ pub(super) fn read_swift(text: &str, collector: &mut Collector) -> Result<String
     ] {
         for (i, pin) in pins.iter().enumerate() {
             let place = place.child(i);
+            if matches!(pin.kind.0.as_str(), "localSourceControl" | "fileSystem") || is_path(&pin.location.0)
+            {
+                let name = if pin.identity.0.is_empty() {
+                    &pin.location.0
+                } else {
+                    &pin.identity.0
+                };
+                collector.add_local(name, &pin.state.version.0, &place);
+                continue;
+            }
             let location = normalise_name(
                 "SwiftURL",
                 &pin.location.0.replacen("git@", "", 1).replacen(

@@ -1,10 +1,10 @@
 //! Lockfiles that are read line by line: pip, Go, Bundler, Gradle, Mix, Pub, CocoaPods.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::collect::{Collector, Found};
-use super::super::{ComponentKind, Place};
+use super::super::Place;
+use super::super::collect::{Collector, is_path};
 use crate::version::{Scheme, Version};
 
 type Failure = (Place, String);
@@ -39,7 +39,7 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
         if is_location(line) {
             let text = "a requirement by its location names no release of a registry";
             collector.note(&place, text);
-            add_elsewhere(line, &place, collector);
+            collector.add_local(line, "", &place);
             continue;
         }
         let end = line
@@ -53,6 +53,10 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
             .and_then(|r| r.split_once(']'))
             .map_or(rest, |(_, after)| after)
             .trim();
+        if rest.strip_prefix('@').is_some_and(is_path) {
+            collector.add_local(name, "", &place);
+            continue;
+        }
         if rest.starts_with('@') {
             // Known by name, and of no release that is known.
             collector.add_package("pypi", name, "", &place);
@@ -95,17 +99,6 @@ pub(in super::super) fn is_location(line: &str) -> bool {
     }) || line.starts_with(['.', '/'])
 }
 
-/// A package that no registry publishes under this name.
-fn add_elsewhere(name: &str, place: &Place, collector: &mut Collector) {
-    collector.add(Found {
-        name,
-        version: "",
-        purls: Vec::new(),
-        kind: ComponentKind::Other,
-        place,
-    });
-}
-
 pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let mut block = String::new();
     let mut required: Vec<(usize, String, String)> = Vec::new();
@@ -141,6 +134,14 @@ pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<Strin
                 let of = Some((*of).to_owned());
                 replaced.push(((*old).to_owned(), of, (*new).to_owned(), (*version).to_owned()));
             }
+            // A folder has no version.
+            ("replace", [old, "=>", folder]) if is_path(folder) => {
+                replaced.push(((*old).to_owned(), None, (*folder).to_owned(), String::new()));
+            }
+            ("replace", [old, of, "=>", folder]) if is_path(folder) => {
+                let of = Some((*of).to_owned());
+                replaced.push(((*old).to_owned(), of, (*folder).to_owned(), String::new()));
+            }
             // The toolchain's version is that of the standard library it links.
             ("toolchain", [toolchain]) => {
                 if let Some(version) = toolchain.strip_prefix("go") {
@@ -164,7 +165,12 @@ pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<Strin
             .min()
             .and_then(|index| replaced.get(*index))
             .map_or((module, version), |(_, _, new, version)| (new, version));
-        collector.add_package("golang", replacement.0, replacement.1, &Place::line(*number));
+        let place = Place::line(*number);
+        if is_path(replacement.0) {
+            collector.add_local(module, version, &place);
+        } else {
+            collector.add_package("golang", replacement.0, replacement.1, &place);
+        }
     }
     Ok(go_version)
 }
@@ -318,10 +324,29 @@ pub(super) fn read_pub(text: &str, collector: &mut Collector) -> Result<String, 
     Ok(String::new())
 }
 
+/// Pods that lie in the project, as the section of external sources tells.
+fn local_pods(text: &str) -> BTreeSet<&str> {
+    let mut local = BTreeSet::new();
+    let (mut in_sources, mut pod) = (false, "");
+    for line in text.lines() {
+        let content = line.trim();
+        match line.len() - line.trim_start().len() {
+            0 => in_sources = line.starts_with("EXTERNAL SOURCES:"),
+            2 if in_sources => pod = content.trim_end_matches(':').trim_matches('"'),
+            _ if in_sources && (content.starts_with(":path:") || content.starts_with(":podspec: \".")) => {
+                local.insert(pod.split('/').next().unwrap_or(pod));
+            }
+            _ => {}
+        }
+    }
+    local
+}
+
 pub(super) fn read_pods(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let mut section = "";
     let mut written_by = "";
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let local = local_pods(text);
     for (index, line) in text.lines().enumerate() {
         if !line.starts_with(' ') {
             section = line.split(':').next().unwrap_or_default();
@@ -346,7 +371,10 @@ pub(super) fn read_pods(text: &str, collector: &mut Collector) -> Result<String,
         };
         // Parts of one pod stand as `Pod/Part`, with its version.
         let name = name.split('/').next().unwrap_or(name);
-        if seen.insert(name, version) != Some(version) {
+        let is_new = seen.insert(name, version) != Some(version);
+        if is_new && local.contains(name) {
+            collector.add_local(name, version, &Place::line(index + 1));
+        } else if is_new {
             collector.add_package("cocoapods", name, version, &Place::line(index + 1));
         }
     }

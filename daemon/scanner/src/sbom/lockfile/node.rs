@@ -2,7 +2,7 @@
 //! keys at fixed indentation, one scalar a line.
 
 use super::super::Place;
-use super::super::collect::Collector;
+use super::super::collect::{Collector, is_path};
 
 type Failure = (Place, String);
 
@@ -12,16 +12,37 @@ fn split_spec(spec: &str) -> Option<(&str, &str)> {
     Some((spec.get(..at)?, spec.get(at + 1..)?))
 }
 
+/// An entry of Yarn's lockfile.
+struct Entry {
+    name: String,
+    version: String,
+    line: usize,
+    is_local: bool,
+}
+
+/// Takes an entry once all of it was read.
+fn close(entry: Option<Entry>, collector: &mut Collector) {
+    let Some(entry) = entry.filter(|entry| !entry.version.is_empty()) else {
+        return;
+    };
+    let place = Place::line(entry.line);
+    if entry.is_local || entry.version == "0.0.0-use.local" {
+        collector.add_local(&entry.name, &entry.version, &place);
+    } else {
+        collector.add_package("npm", &entry.name, &entry.version, &place);
+    }
+}
+
 pub(super) fn read_yarn(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let is_berry = text.lines().any(|line| line.starts_with("__metadata:"));
-    let mut open: Option<(String, usize)> = None;
+    let mut open: Option<Entry> = None;
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         if !line.starts_with(' ') {
-            open = None;
+            close(open.take(), collector);
             let Some(header) = line.strip_suffix(':') else {
                 return Err((
                     Place::line(number),
@@ -37,26 +58,45 @@ pub(super) fn read_yarn(text: &str, collector: &mut Collector) -> Result<String,
                 .strip_prefix("npm:")
                 .and_then(split_spec)
                 .map(|(real, _)| real);
-            let is_local = ["workspace:", "link:", "portal:", "file:"]
-                .iter()
-                .any(|p| range.starts_with(p));
-            if !is_local {
-                open = Some((aliased.unwrap_or(name).to_owned(), number));
-            }
+            // One of several ranges may say that it is the project's own.
+            let ranges = header
+                .split(',')
+                .filter_map(|spec| split_spec(spec.trim().trim_matches('"')));
+            let is_local = ranges.into_iter().any(|(_, range)| is_path(range));
+            open = Some(Entry {
+                name: aliased.unwrap_or(name).to_owned(),
+                version: String::new(),
+                line: number,
+                is_local,
+            });
             continue;
         }
         let field = line.trim_start();
-        let version = field
-            .strip_prefix("version ")
-            .or_else(|| field.strip_prefix("version: "));
-        if let (2, Some(version)) = (line.len() - field.len(), version)
-            && let Some((name, header_line)) = open.take()
-        {
-            let version = version.trim().trim_matches('"');
-            collector.add_package("npm", &name, version, &Place::line(header_line));
+        let (2, Some(entry)) = (line.len() - field.len(), &mut open) else {
+            continue;
+        };
+        let value_of = |key: &str| {
+            let value = field.strip_prefix(key)?;
+            let value = value.strip_prefix([' ', ':'])?;
+            Some(value.trim().trim_matches('"'))
+        };
+        if let Some(version) = value_of("version") {
+            version.clone_into(&mut entry.version);
+        } else if let Some(resolved) = value_of("resolved").or_else(|| value_of("resolution")) {
+            // Classic writes where it was taken from, berry `name@range`.
+            let range = split_spec(resolved).map_or(resolved, |(_, range)| range);
+            entry.is_local |= is_path(resolved) || is_path(range);
         }
     }
+    close(open, collector);
     Ok(if is_berry { "berry" } else { "1" }.to_owned())
+}
+
+fn is_name(name: &str) -> bool {
+    name.strip_prefix('@')
+        .map_or(!name.contains(['/', ':']), |scoped| {
+            scoped.matches('/').count() == 1
+        })
 }
 
 pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String, Failure> {
@@ -84,7 +124,9 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
         let key = key.split_once('(').map_or(key, |(head, _)| head);
         let place = Place::line(index + 1);
         let path = key.strip_prefix('/').unwrap_or(key);
-        let found = if lock_version.starts_with('5') {
+        let found = if is_path(path) {
+            None
+        } else if lock_version.starts_with('5') {
             // `/name/1.0.0_peer@2`; a name may hold a `_` too.
             path.rsplit_once('/')
                 .map(|(name, version)| (name, version.split('_').next().unwrap_or(version)))
@@ -93,7 +135,8 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
             split_spec(path)
         };
         match found {
-            Some((name, version)) if !version.contains(['/', ':']) => {
+            // A name has a scope or none; what has more before it is an address.
+            Some((name, version)) if !version.contains(['/', ':']) && is_name(name) => {
                 collector.add_package("npm", name, version, &place);
             }
             _ => collector.note(&place, "the package comes from no registry and was skipped"),

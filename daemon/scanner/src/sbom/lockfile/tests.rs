@@ -116,7 +116,8 @@ fn pipenv_composer_and_nuget_are_told_apart() {
     let pipfile = r#"{"_meta":{},"default":{"idna":{"version":"==3.7"}},"develop":{"local":{"path":"."}}}"#;
     assert_eq!(
         purls(Lockfile::Pipfile, pipfile),
-        ["pkg:pypi/idna@3.7", "pkg:pypi/local"]
+        ["pkg:pypi/idna@3.7"],
+        "a folder of the project is no registry's"
     );
     let composer = r#"{"content-hash":"x","packages":[{"name":"Monolog/Monolog","version":"2.9.1"}],"packages-dev":null}"#;
     assert_eq!(
@@ -345,4 +346,115 @@ fn of_two_replacements_of_a_go_module_the_first_counts() {
     assert_eq!(read_with([one, all]), "pkg:golang/x.org/one@v3.0.0");
     let other = "x.org/m v1.0.1 => x.org/other v4.0.0";
     assert_eq!(read_with([other, all]), "pkg:golang/x.org/all@v2.0.0");
+}
+
+#[test]
+fn local_packages_are_no_registrys_in_any_lockfile() {
+    let documents: &[(Lockfile, &str)] = &[
+        (
+            Lockfile::Npm,
+            r#"{"lockfileVersion":3,"packages":{"":{"name":"p"},"packages/mine":{"version":"1.0.0"},
+            "node_modules/mine":{"resolved":"packages/mine","link":true},
+            "node_modules/local":{"version":"1.0.0","resolved":"file:../local"},
+            "node_modules/good":{"version":"1.0.0","resolved":"https://registry.example/good-1.0.0.tgz"}}}"#,
+        ),
+        (
+            Lockfile::Npm,
+            r#"{"lockfileVersion":1,"dependencies":{"local":{"version":"file:../local"},"good":{"version":"1.0.0"}}}"#,
+        ),
+        (
+            Lockfile::Yarn,
+            "# yarn lockfile v1\n\n\"local@../local\":\n  version \"1.0.0\"\n\nlink@^1.0.0:\n  version \"1.0.0\"\n  resolved \"file:./link.tgz\"\n\n\
+             good@^1.0.0:\n  version \"1.0.0\"\n  resolved \"https://registry.example/good-1.0.0.tgz#abc\"\n",
+        ),
+        (
+            Lockfile::Yarn,
+            "__metadata:\n  version: 8\n\n\"mine@^1.0.0, mine@workspace:packages/mine\":\n  version: 0.0.0-use.local\n  resolution: \"mine@workspace:packages/mine\"\n\n\
+             \"ported@portal:../ported::locator=p%40workspace%3A.\":\n  version: 1.0.0\n\n\"good@npm:^1.0.0\":\n  version: 1.0.0\n  resolution: \"good@npm:1.0.0\"\n",
+        ),
+        (
+            Lockfile::Pnpm,
+            "lockfileVersion: 5.4\n\npackages:\n\n  /good/1.0.0:\n    dev: false\n\n  file:packages/local:\n    dev: false\n\n  github.com/o/r/0123456:\n    dev: false\n",
+        ),
+        (
+            Lockfile::Pnpm,
+            "lockfileVersion: '9.0'\n\npackages:\n\n  good@1.0.0:\n    resolution: {}\n\n  local@file:../local:\n    resolution: {}\n\n  link:../x:\n    resolution: {}\n",
+        ),
+        (
+            Lockfile::Cargo,
+            "version = 4\n[[package]]\nname = \"mine\"\nversion = \"1.0.0\"\n[[package]]\nname = \"good\"\nversion = \"1.0.0\"\nsource = \"registry+https://x\"\n",
+        ),
+        (
+            Lockfile::PythonToml,
+            "[[package]]\nname = \"local\"\nversion = \"1.0.0\"\n[package.source]\ntype = \"directory\"\nurl = \"../local\"\n\
+             [[package]]\nname = \"wheel\"\nversion = \"1.0.0\"\n[package.source]\ntype = \"file\"\nurl = \"x.whl\"\n\
+             [[package]]\nname = \"good\"\nversion = \"1.0.0\"\n[package.source]\ntype = \"legacy\"\nurl = \"https://x\"\n[metadata]\npython-versions = \"*\"\ncontent-hash = \"x\"\n",
+        ),
+        (
+            Lockfile::PythonToml,
+            "version = 1\nrequires-python = \">=3\"\n[[package]]\nname = \"mine\"\nversion = \"1.0.0\"\nsource = { editable = \".\" }\n\
+             [[package]]\nname = \"wheel\"\nversion = \"1.0.0\"\nsource = { path = \"x.whl\" }\n[[package]]\nname = \"good\"\nversion = \"1.0.0\"\nsource = { registry = \"https://x\" }\n",
+        ),
+        (
+            Lockfile::PythonToml,
+            "[metadata]\ncontent_hash = \"x\"\n[[package]]\nname = \"mine\"\nversion = \"1.0.0\"\npath = \"./mine\"\neditable = true\n[[package]]\nname = \"good\"\nversion = \"1.0.0\"\nrequires_python = \">=3\"\n",
+        ),
+        (
+            Lockfile::PyLock,
+            "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"mine\"\ndirectory = { path = \".\" }\n\
+             [[packages]]\nname = \"wheel\"\nversion = \"1.0.0\"\narchive = { path = \"x.whl\" }\n[[packages]]\nname = \"good\"\nversion = \"1.0.0\"\n",
+        ),
+        (
+            Lockfile::Pipfile,
+            r#"{"_meta":{},"default":{"mine":{"path":".","editable":true},"wheel":{"file":"x.whl","version":"==1.0.0"},"good":{"version":"==1.0.0"}},"develop":{}}"#,
+        ),
+        (
+            Lockfile::Requirements,
+            "-e ./mine\nlocal @ file:///x/local.whl\n./other\ngood==1.0.0\n",
+        ),
+        (
+            Lockfile::GoMod,
+            "module m\n\ngo 1.22\n\nrequire (\n\texample.org/local v1.0.0\n\texample.org/old v1.0.0\n\tgood v1.0.0\n)\n\nreplace example.org/local => ../local\n\nreplace example.org/old v1.0.0 => ./old\n",
+        ),
+        (
+            Lockfile::Bundler,
+            "PATH\n  remote: .\n  specs:\n    mine (1.0.0)\n\nGEM\n  remote: https://x/\n  specs:\n    good (1.0.0)\n",
+        ),
+        (
+            Lockfile::Composer,
+            r#"{"content-hash":"x","packages":[{"name":"a/mine","version":"1.0.0","dist":{"type":"path","url":"../mine"}},
+            {"name":"a/good","version":"1.0.0","dist":{"type":"zip","url":"https://x"}}]}"#,
+        ),
+        (
+            Lockfile::NuGet,
+            r#"{"version":1,"dependencies":{"net8.0":{"Mine":{"type":"project"},"good":{"type":"Direct","resolved":"1.0.0"}}}}"#,
+        ),
+        (
+            Lockfile::Pub,
+            "packages:\n  good:\n    dependency: transitive\n    source: hosted\n    version: \"1.0.0\"\n  mine:\n    dependency: \"direct main\"\n    description:\n      path: \"../mine\"\n    source: path\n    version: \"1.0.0\"\nsdks:\n  dart: \">=3\"\n",
+        ),
+        (
+            Lockfile::Bun,
+            r#"{"lockfileVersion":1,"workspaces":{"":{"name":"p"}},"packages":{"mine":["mine@workspace:packages/mine"],"local":["local@file:../local",{}],"good":["good@1.0.0","",{},"x"]}}"#,
+        ),
+        (
+            Lockfile::Swift,
+            r#"{"version":2,"pins":[{"identity":"mine","kind":"localSourceControl","location":"/srv/mine","state":{"version":"1.0.0"}},
+            {"identity":"good","kind":"remoteSourceControl","location":"https://host.example/o/good.git","state":{"version":"1.0.0"}}]}"#,
+        ),
+        (
+            Lockfile::Pods,
+            "PODS:\n  - good (1.0.0)\n  - Mine (1.0.0)\n\nEXTERNAL SOURCES:\n  Mine:\n    :path: \"../Mine\"\n\nPODFILE CHECKSUM: x\n\nCOCOAPODS: 1.15\n",
+        ),
+    ];
+    for (kind, text) in documents {
+        let found = purls(*kind, text);
+        let [only] = &found[..] else {
+            panic!("{kind:?}: {found:?}");
+        };
+        assert!(
+            only.contains("good") && only.ends_with("1.0.0"),
+            "{kind:?}: {only}"
+        );
+    }
 }

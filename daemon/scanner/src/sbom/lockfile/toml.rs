@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::super::collect::{Collector, Found};
-use super::super::{ComponentKind, Place};
+use super::super::Place;
+use super::super::collect::{Collector, is_path};
 
 type Failure = (Place, String);
 
@@ -42,7 +42,7 @@ struct CargoPackage {
     name: String,
     version: String,
     /// Where it comes from; workspace members and path dependencies come from nowhere.
-    source: Option<IgnoredAny>,
+    source: Option<String>,
 }
 
 pub(super) fn read_cargo(text: &str, collector: &mut Collector) -> Result<String, Failure> {
@@ -50,10 +50,10 @@ pub(super) fn read_cargo(text: &str, collector: &mut Collector) -> Result<String
     let root = Place::root().child("package");
     for (i, package) in lock.package.iter().enumerate() {
         let place = root.child(i);
-        if package.source.is_some() {
+        if package.source.as_deref().is_some_and(|source| !is_path(source)) {
             collector.add_package("cargo", &package.name, &package.version, &place);
         } else {
-            add_local(&package.name, &package.version, &place, collector);
+            collector.add_local(&package.name, &package.version, &place);
         }
     }
     // Versions 1 and 2 do not name themselves.
@@ -84,15 +84,33 @@ struct PythonPackage {
     version: String,
     #[serde(default)]
     source: PythonSource,
+    /// pdm's, of a package that lies in the project.
+    path: Option<IgnoredAny>,
 }
 
-/// uv writes the project itself and its local parts as packages; the others have none of these keys.
+/// uv writes the project itself and its local parts as packages, by one of these keys; Poetry names the type.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct PythonSource {
     editable: Option<IgnoredAny>,
     r#virtual: Option<IgnoredAny>,
     directory: Option<IgnoredAny>,
+    path: Option<IgnoredAny>,
+    workspace: Option<IgnoredAny>,
+    r#type: Option<String>,
+}
+
+impl PythonSource {
+    fn is_local(&self) -> bool {
+        let keys = [
+            &self.editable,
+            &self.r#virtual,
+            &self.directory,
+            &self.path,
+            &self.workspace,
+        ];
+        keys.into_iter().any(Option::is_some) || matches!(self.r#type.as_deref(), Some("directory" | "file"))
+    }
 }
 
 pub(super) fn read_python(text: &str, collector: &mut Collector) -> Result<String, Failure> {
@@ -100,9 +118,8 @@ pub(super) fn read_python(text: &str, collector: &mut Collector) -> Result<Strin
     let root = Place::root().child("package");
     for (i, package) in lock.package.iter().enumerate() {
         let place = root.child(i);
-        let source = &package.source;
-        if source.editable.is_some() || source.r#virtual.is_some() || source.directory.is_some() {
-            add_local(&package.name, &package.version, &place, collector);
+        if package.source.is_local() || package.path.is_some() {
+            collector.add_local(&package.name, &package.version, &place);
         } else {
             collector.add_package("pypi", &package.name, &package.version, &place);
         }
@@ -128,6 +145,24 @@ struct PyLockPackage {
     #[serde(default)]
     version: String,
     directory: Option<IgnoredAny>,
+    #[serde(default)]
+    archive: PyLockOrigin,
+    #[serde(default)]
+    vcs: PyLockOrigin,
+}
+
+/// Where an archive or a repository is: at an address, or in the file system.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PyLockOrigin {
+    url: Option<IgnoredAny>,
+    path: Option<IgnoredAny>,
+}
+
+impl PyLockOrigin {
+    fn is_local(&self) -> bool {
+        self.path.is_some() && self.url.is_none()
+    }
 }
 
 /// `pylock.toml` (PEP 751), which every installer can read.
@@ -136,22 +171,11 @@ pub(super) fn read_pylock(text: &str, collector: &mut Collector) -> Result<Strin
     let root = Place::root().child("packages");
     for (i, package) in lock.packages.iter().enumerate() {
         let place = root.child(i);
-        if package.directory.is_some() {
-            add_local(&package.name, &package.version, &place, collector);
+        if package.directory.is_some() || package.archive.is_local() || package.vcs.is_local() {
+            collector.add_local(&package.name, &package.version, &place);
         } else {
             collector.add_package("pypi", &package.name, &package.version, &place);
         }
     }
     Ok(lock.lock_version)
-}
-
-/// A package that comes from the project itself: no registry's advisory can mean it.
-fn add_local(name: &str, version: &str, place: &Place, collector: &mut Collector) {
-    collector.add(Found {
-        name,
-        version,
-        purls: Vec::new(),
-        kind: ComponentKind::Other,
-        place,
-    });
 }

@@ -1,0 +1,222 @@
+//! One range of an entry: where its events lie in the order, and on which side of them the subject.
+
+use std::cmp::Ordering;
+
+use super::{Subject, WhyNot, git};
+use crate::osv::{Event, Range, RangeKind};
+use crate::version::Version;
+
+/// What a range says of a subject that is in it.
+pub(super) struct Inside {
+    pub(super) introduced: Option<String>,
+    pub(super) until: Option<Event>,
+    pub(super) fixed: Vec<(Version, String)>,
+}
+
+/// A place in the order where the state changes; `None` is before all versions.
+struct Point<'a> {
+    version: Option<Version>,
+    event: &'a Event,
+}
+
+pub(super) type Outside = (WhyNot, Vec<(Version, String)>);
+
+pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside, Outside> {
+    let bare = |why| (why, Vec::new());
+    if is_of_all_versions(range) || (subject.is_commit() && is_without_end(range)) {
+        return Ok(Inside {
+            introduced: Some("0".to_owned()),
+            until: None,
+            fixed: Vec::new(),
+        });
+    }
+    if range.kind == RangeKind::Git {
+        return git::evaluate(range, subject.commit(), subject.is_commit());
+    }
+    let Some(version) = subject.for_range(&range.kind) else {
+        let known = match range.kind {
+            RangeKind::SemVer => true,
+            RangeKind::Ecosystem => subject.scheme.is_some(),
+            RangeKind::Git | RangeKind::Other(_) => false,
+        };
+        return Err(bare(if known {
+            WhyNot::VersionUnreadable
+        } else {
+            WhyNot::NoOrder
+        }));
+    };
+    let mut points = Vec::with_capacity(range.events.len());
+    let mut limits = Vec::new();
+    let mut unread_introduced = false;
+    for event in &range.events {
+        let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
+            event;
+        match event {
+            Event::Introduced(_) if text.trim() == "0" => points.push(Point { version: None, event }),
+            Event::Limit(_) if text.trim() == "*" => {}
+            _ => {
+                let Ok(parsed) = Version::parse(version.scheme(), text) else {
+                    unread_introduced |= matches!(event, Event::Introduced(_));
+                    continue;
+                };
+                if matches!(event, Event::Limit(_)) {
+                    limits.push(parsed);
+                } else {
+                    points.push(Point {
+                        version: Some(parsed),
+                        event,
+                    });
+                }
+            }
+        }
+    }
+    if points.is_empty() && !range.events.is_empty() {
+        return Err(bare(WhyNot::EventsUnreadable));
+    }
+    let has_place = |point: &Point<'_>| {
+        let at = point.version.as_ref();
+        at.is_none_or(|at| at.compare(version).is_some())
+    };
+    if !points.iter().all(has_place) {
+        return Err(bare(WhyNot::VersionUnreadable));
+    }
+    points.sort_by(order);
+    let fixed_above: Vec<(Version, String)> = points
+        .iter()
+        .filter_map(|point| match (point.event, &point.version) {
+            (Event::Fixed(text), Some(at)) if at.compare(version) == Some(Ordering::Greater) => {
+                Some((at.clone(), text.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    let before_limits = limits.is_empty()
+        || limits
+            .iter()
+            .any(|limit| version.compare(limit) == Some(Ordering::Less));
+    let released = subject
+        .released
+        .as_ref()
+        .filter(|_| range.kind == RangeKind::Ecosystem);
+    let state = walk(&points, version, released);
+    // Without an end more is affected, without a beginning less: then nobody can say that it is not.
+    if unread_introduced && before_limits && state.opened_by.is_none() {
+        return Err((WhyNot::EventsUnreadable, fixed_above));
+    }
+    if !before_limits || state.opened_by.is_none() {
+        let why = WhyNot::Outside {
+            closed_by: state.closed_by.cloned(),
+            next_introduced: state.next_introduced,
+        };
+        return Err((why, fixed_above));
+    }
+    let fixed = match &state.until {
+        Some(Event::Fixed(text)) => fixed_above
+            .into_iter()
+            .filter(|(_, candidate)| candidate == text)
+            .take(1)
+            .collect(),
+        _ => Vec::new(),
+    };
+    Ok(Inside {
+        introduced: state.opened_by.map(str::to_owned),
+        until: state.until.cloned(),
+        fixed,
+    })
+}
+
+/// True if a range affects every version there is: then it is known without knowing the version. A range of commits says
+/// so of commits; of versions its entry has other rules, or none.
+pub(crate) fn is_of_all_versions(range: &Range) -> bool {
+    range.kind != RangeKind::Git && is_without_end(range)
+}
+
+fn is_without_end(range: &Range) -> bool {
+    let opens = |event: &Event| matches!(event, Event::Introduced(text) if text.trim() == "0");
+    let is_no_end = |event: &Event| matches!(event, Event::Limit(text) if text.trim() == "*");
+    range.events.iter().any(opens) && range.events.iter().all(|event| opens(event) || is_no_end(event))
+}
+
+/// By version; at one version, `last_affected` acts after the others.
+fn order(a: &Point<'_>, b: &Point<'_>) -> Ordering {
+    let rank = |point: &Point<'_>| u8::from(matches!(point.event, Event::LastAffected(_)));
+    let versions = match (&a.version, &b.version) {
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Less,
+        (Some(_), None) => Ordering::Greater,
+        (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
+    };
+    versions.then_with(|| rank(a).cmp(&rank(b)))
+}
+
+#[derive(Default)]
+struct State<'a> {
+    opened_by: Option<&'a str>,
+    closed_by: Option<&'a Event>,
+    until: Option<&'a Event>,
+    next_introduced: Option<String>,
+}
+
+/// Applies the points at or below `version` in order, then looks for the next ones above. What is the last affected
+/// version once a rebuild's addition is left away (`released`) is affected.
+fn walk<'a>(points: &'a [Point<'a>], version: &Version, released: Option<&Version>) -> State<'a> {
+    let mut state = State::default();
+    let mut rest = points;
+    while let Some(first) = rest.first() {
+        let group = rest
+            .iter()
+            .take_while(|point| order(first, point).is_eq())
+            .count();
+        let (group, after) = rest.split_at(group);
+        let below = match &first.version {
+            None => true,
+            Some(at) => match at.compare(version) {
+                Some(Ordering::Less) => match first.event {
+                    Event::LastAffected(_) => {
+                        released.is_none_or(|released| at.compare(released) != Some(Ordering::Equal))
+                    }
+                    _ => true,
+                },
+                Some(Ordering::Equal) => !matches!(first.event, Event::LastAffected(_)),
+                _ => false,
+            },
+        };
+        if !below {
+            break;
+        }
+        let introduced = group.iter().find_map(|point| match point.event {
+            Event::Introduced(text) => Some(text.as_str()),
+            _ => None,
+        });
+        let closing = group
+            .iter()
+            .find(|point| !matches!(point.event, Event::Introduced(_)));
+        match (introduced, closing) {
+            (Some(text), None) => {
+                state.opened_by = state.opened_by.or(Some(text));
+                state.closed_by = None;
+            }
+            (None, Some(point)) => {
+                let was_open = state.opened_by.take().is_some();
+                if was_open || state.closed_by.is_none() {
+                    state.closed_by = Some(point.event);
+                }
+            }
+            // Both at one version: the state goes on.
+            _ => {}
+        }
+        rest = after;
+    }
+    if state.opened_by.is_some() {
+        state.until = rest
+            .iter()
+            .map(|point| point.event)
+            .find(|e| !matches!(e, Event::Introduced(_)));
+    } else {
+        state.next_introduced = rest.iter().find_map(|point| match point.event {
+            Event::Introduced(text) => Some(text.clone()),
+            _ => None,
+        });
+    }
+    state
+}

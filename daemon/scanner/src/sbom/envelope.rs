@@ -1,0 +1,229 @@
+//! SBOMs that stand in another document: as the payload of a signed envelope (DSSE, also in a Sigstore bundle), as the
+//! predicate of an in-toto statement, or one level down in an object, as GitHub's dependency graph gives them.
+//!
+//! Only what surrounds the SBOM is taken off. Signatures are not verified: who trusts an envelope verifies it before.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Format, MAX_SBOM_BYTES, Place, detect};
+
+/// Most members of an object that are looked at.
+const MAX_MEMBERS: usize = 64;
+
+/// What stands in a document, and where.
+#[derive(Debug)]
+pub(super) struct Inner<'a> {
+    pub(super) bytes: Cow<'a, [u8]>,
+    pub(super) place: Place,
+}
+
+/// Takes one layer off a document that is no SBOM itself; none if nothing in it may be one.
+pub(super) fn open(bytes: &[u8]) -> Option<Inner<'_>> {
+    let text = std::str::from_utf8(bytes).ok()?.trim_start();
+    if !text.starts_with('{') {
+        return None;
+    }
+    let mut members = Vec::new();
+    let mut reader = serde_json::Deserializer::from_str(text);
+    reader.deserialize_map(Members(&mut members)).ok()?;
+    reader.end().ok()?;
+    let member = |name: &str| {
+        let mut found = members.iter().filter(|(key, _)| key == name);
+        found.next().map(|(_, value)| *value)
+    };
+    let place = |name: &str| Place::root().child(name);
+    let inner = |text: &'_ str, name: &str| Inner {
+        bytes: Cow::Owned(text.as_bytes().to_vec()),
+        place: place(name),
+    };
+    if member("payloadType").is_some() || member("signatures").is_some() {
+        let payload: Cow<'_, str> = serde_json::from_str(member("payload")?.get()).ok()?;
+        return Some(Inner {
+            bytes: Cow::Owned(of_base64(&payload)?),
+            place: place("payload"),
+        });
+    }
+    // A statement's predicate may be a text: SPDX as tag-value, or JSON once more.
+    for name in ["predicate", "Data"] {
+        let Some(value) = member(name) else { continue };
+        if let Ok(text) = serde_json::from_str::<String>(value.get()) {
+            return Some(inner(&text, name));
+        }
+        if value.get().trim_start().starts_with('{') {
+            return Some(Inner {
+                bytes: Cow::Borrowed(value.get().as_bytes()),
+                place: place(name),
+            });
+        }
+    }
+    if let Some(value) = member("dsseEnvelope") {
+        return Some(Inner {
+            bytes: Cow::Borrowed(value.get().as_bytes()),
+            place: place("dsseEnvelope"),
+        });
+    }
+    // One level down, if one member alone is an SBOM.
+    let mut sboms = members
+        .iter()
+        .filter(|(_, value)| is_sbom(value.get().as_bytes()));
+    match (sboms.next(), sboms.next()) {
+        (Some((name, value)), None) => Some(Inner {
+            bytes: Cow::Borrowed(value.get().as_bytes()),
+            place: place(name),
+        }),
+        _ => None,
+    }
+}
+
+fn is_sbom(bytes: &[u8]) -> bool {
+    let formats = [
+        Format::CycloneDxJson,
+        Format::CycloneDxProtobuf,
+        Format::Spdx2Json,
+        Format::Spdx3Json,
+        Format::SyftJson,
+    ];
+    bytes.first() == Some(&b'{') && detect(bytes).is_ok_and(|format| formats.contains(&format))
+}
+
+/// Gathers the members of an object.
+struct Members<'m, 'de>(&'m mut Vec<(Cow<'de, str>, &'de RawValue)>);
+
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if self.0.len() < MAX_MEMBERS {
+                self.0.push((Cow::Owned(key), map.next_value()?));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Decodes base64 in either alphabet, with padding or without; none for what is neither.
+fn of_base64(text: &str) -> Option<Vec<u8>> {
+    if text.len() / 4 * 3 > MAX_SBOM_BYTES {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let (mut bits, mut count) = (0_u32, 0_u8);
+    for byte in text.bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' => break,
+            byte if byte.is_ascii_whitespace() => continue,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Format, read};
+
+    const BOM: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a","purl":"pkg:npm/a@1"}]}"#;
+    const TAGGED: &str =
+        "SPDXVersion: SPDX-2.3\nPackageName: a\nExternalRef: PACKAGE-MANAGER purl pkg:npm/a@1\n";
+
+    fn base64(text: &str) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut out = String::new();
+        for chunk in text.as_bytes().chunks(3) {
+            let bits = chunk
+                .iter()
+                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+                << (8 * (3 - chunk.len()));
+            for at in 0..=chunk.len() {
+                out.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
+            }
+            out.push_str(&"=".repeat(3 - chunk.len()));
+        }
+        out
+    }
+
+    fn dsse(statement: &str) -> String {
+        format!(
+            r#"{{"payloadType":"application/vnd.in-toto+json","payload":"{}","signatures":[]}}"#,
+            base64(statement)
+        )
+    }
+
+    #[test]
+    fn sbom_is_read_in_every_envelope() {
+        let statement = |predicate: &str| {
+            format!(
+                r#"{{"_type":"https://in-toto.io/Statement/v1","predicateType":"x","subject":[],"predicate":{predicate}}}"#
+            )
+        };
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let documents = [
+            statement(BOM),
+            dsse(&statement(BOM)),
+            dsse(BOM),
+            format!(r#"{{"mediaType":"x","dsseEnvelope":{}}}"#, dsse(&statement(BOM))),
+            dsse(&statement(&text(TAGGED))),
+            dsse(&statement(&format!(
+                r#"{{"Data":{},"Timestamp":"t"}}"#,
+                text(BOM)
+            ))),
+            format!(r#"{{"sbom":{BOM}}}"#),
+            format!(r#"{{"status":"ok","n":3,"result":{BOM},"links":{{}}}}"#),
+        ];
+        for document in documents {
+            let inventory = read(document.as_bytes()).unwrap_or_else(|error| panic!("{error}: {document}"));
+            assert_eq!(inventory.components.len(), 1, "{document}");
+            assert!(
+                inventory.notes.iter().any(|note| note.text.contains("stands in")),
+                "{document}"
+            );
+        }
+        let github = read(format!(r#"{{"sbom":{BOM}}}"#).as_bytes()).unwrap();
+        assert_eq!(
+            (github.format, github.notes[0].place.to_string().as_str()),
+            (Format::CycloneDxJson, "/sbom")
+        );
+    }
+
+    #[test]
+    fn what_holds_no_sbom_is_refused() {
+        for document in [
+            "{}".to_owned(),
+            r#"{"a":{}}"#.to_owned(),
+            format!(r#"{{"a":{BOM},"b":{BOM}}}"#),
+            dsse("nothing"),
+            r#"{"payloadType":"x","payload":"*"}"#.to_owned(),
+            r#"{"payloadType":"x"}"#.to_owned(),
+            r#"{"predicate":3}"#.to_owned(),
+        ] {
+            assert!(read(document.as_bytes()).is_err(), "{document}");
+        }
+        let mut deep = BOM.to_owned();
+        for _ in 0..20 {
+            deep = format!(r#"{{"predicate":{deep}}}"#);
+        }
+        assert!(read(deep.as_bytes()).is_err());
+    }
+}

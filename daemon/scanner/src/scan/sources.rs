@@ -1,0 +1,42 @@
+//! Of which distributions a document names the source packages.
+//!
+//! Generators leave the source out where it has the package's own name. So where one package of a distribution names
+//! its source, those that do not are their own; where none does, nobody can tell.
+
+use std::collections::BTreeSet;
+
+use crate::purl::PackageUrl;
+use crate::purl::osv::names_source;
+use crate::sbom::Component;
+
+/// The distributions, by the type and the namespace of their URLs.
+#[derive(Debug, Default)]
+pub(super) struct SourcesNamed(BTreeSet<(String, String)>);
+
+impl SourcesNamed {
+    /// Looks through a document's components.
+    pub(super) fn by(components: &[Component]) -> Self {
+        let mut named = Self::default();
+        for component in components {
+            let Some(purl) = component.purl.as_ref().filter(|purl| is_of_distribution(purl)) else {
+                continue;
+            };
+            if names_source(purl, component.origin.as_deref()) && !named.of(purl) {
+                let namespace = purl.namespace().unwrap_or_default();
+                named.0.insert((purl.ty().to_owned(), namespace.to_owned()));
+            }
+        }
+        named
+    }
+
+    /// True if a package of the URL's distribution names its source.
+    pub(super) fn of(&self, purl: &PackageUrl) -> bool {
+        let (ty, namespace) = (purl.ty(), purl.namespace().unwrap_or_default());
+        // There are few, and no key is made to look for one.
+        is_of_distribution(purl) && self.0.iter().any(|(t, n)| t == ty && n == namespace)
+    }
+}
+
+fn is_of_distribution(purl: &PackageUrl) -> bool {
+    matches!(purl.ty(), "deb" | "rpm" | "apk" | "alpine")
+}
