@@ -497,6 +497,9 @@ fn check_link(
     if !body.lanes.windows(2).all(|pair| pair[0].lane < pair[1].lane) {
         return Err("names its lanes out of order or twice");
     }
+    if body.lanes.iter().any(|resume| resume.number > ClaimNumber::MAX) {
+        return Err("resumes a lane past the last claim that there may be");
+    }
     let Some((previous, previous_hash)) = previous else {
         return if body.site.is_some()
             || body.epoch != 0

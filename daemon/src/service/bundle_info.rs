@@ -135,7 +135,8 @@ pub(crate) fn validate_file(
                     },
                 ),
             ];
-            answer.valid = report.missing_bodies.is_empty();
+            answer.valid =
+                report.missing_bodies.is_empty() && report.ranges.iter().all(|range| range.fault.is_none());
             answer.bundle_hash = Some(report.inspection.hash.into());
             answer.info = Some(bundle_info(&report.inspection, name_of));
         }

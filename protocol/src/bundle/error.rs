@@ -51,8 +51,12 @@ impl fmt::Display for FrameRef {
 /// What kind of refusal a [`BundleError`] is: what an API or an exit code tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BundleFault {
-    /// "Signature verification failed": a signature or certificate chain does not hold.
+    /// "Signature verification failed": a signature does not hold.
     Signature,
+    /// A certificate chain does not hold, or is not there.
+    Certificate,
+    /// It brings records that no claim in it names.
+    Surplus,
     /// "Bundle too large": it is over the bound that the caller set.
     TooLarge,
     /// Bytes are missing, changed, out of order or too many: copy or export it again.
@@ -248,6 +252,16 @@ pub enum BundleError {
         /// What is wrong.
         problem: String,
     },
+    /// A record that no live claim of the bundle names, or that is out of its scope.
+    #[error(
+        "reading the bodies of a bundle: {frame}: no live claim in it names body {hash}; export it again"
+    )]
+    Surplus {
+        /// The frame.
+        frame: FrameRef,
+        /// The body.
+        hash: ContentHash,
+    },
     /// Something follows the last listed frame.
     #[error("reading a bundle: bytes follow its end at byte {offset}; the manifest lists nothing there")]
     Trailing {
@@ -270,14 +284,15 @@ impl BundleError {
         match self {
             Self::Io { .. } => BundleFault::Io,
             Self::TooLarge { .. } => BundleFault::TooLarge,
-            Self::Signature { .. }
-            | Self::SealEpoch { .. }
-            | Self::MissingChain { .. }
-            | Self::ManifestHash { .. } => BundleFault::Signature,
+            Self::Signature { .. } | Self::SealEpoch { .. } | Self::ManifestHash { .. } => {
+                BundleFault::Signature
+            }
+            Self::MissingChain { .. } => BundleFault::Certificate,
+            Self::Surplus { .. } => BundleFault::Surplus,
             Self::Decode { source, .. } => of_wire(source),
             Self::Chain { source, .. } => match source {
                 CertificateError::Decode(source) => of_wire(source),
-                _ => BundleFault::Signature,
+                _ => BundleFault::Certificate,
             },
             Self::Head { source } => match source {
                 HeadError::Decode(source) => of_wire(source),
