@@ -187,6 +187,15 @@ pub enum Notice {
         /// The first that is missing.
         missing_from: ClaimNumber,
     },
+    /// A head names another delta than the one held for its number: its author signed two histories.
+    Diverges {
+        /// The author.
+        site: SiteId,
+        /// The log.
+        lane: Lane,
+        /// The claim.
+        number: ClaimNumber,
+    },
     /// An author signed two histories; the log is frozen.
     Forked {
         /// The author.

@@ -25,8 +25,8 @@ pub(crate) struct Pull {
     /// Peers whose deltas of this log could not be taken. Each pauses for itself: what one sends must not
     /// keep this site from asking the others.
     pub(crate) paused: BTreeMap<PublicKey, Pause>,
-    /// Who sent a delta that does not follow ours: its counterpart of our last delta proves the fork.
-    diverges: Option<PublicKey>,
+    /// Who has another delta than ours with a claim: that delta proves the fork.
+    diverges: Option<(PublicKey, ClaimNumber)>,
 }
 
 /// Until when a peer is not asked for a log, and how often that was so in a row.
@@ -65,11 +65,17 @@ impl SyncEngine {
         let possible =
             !position.is_some_and(|position| position.frozen) && cx.replica.chain(&log.0).is_some();
         let behind = self.peers.values().any(|peer| peer.can_give_deltas(log, held));
+        let idle = |pull: &Pull| pull.asking.is_none() && pull.diverges.is_none();
         if possible && behind {
             self.pulls.entry(log).or_default();
-        } else if self.pulls.get(&log).is_some_and(|pull| pull.asking.is_none()) {
+        } else if self.pulls.get(&log).is_some_and(idle) {
             self.pulls.remove(&log);
         }
+    }
+
+    /// Asks a peer for its delta with a claim, which is another one than that held here.
+    pub(crate) fn probe(&mut self, peer: PublicKey, log: LogKey, number: ClaimNumber) {
+        self.pulls.entry(log).or_default().diverges = Some((peer, number));
     }
 
     /// Asks for the next page of every log that can go on.
@@ -84,14 +90,20 @@ impl SyncEngine {
             let position = cx.replica.position(&log.0, log.1);
             let held = position.map_or(ClaimNumber::NONE, |position| position.held);
             let probe = self.pulls.get(&log).and_then(|pull| pull.diverges);
-            let probe = probe.filter(|peer| self.peers.contains_key(peer));
-            let Some(peer) = probe.or_else(|| self.best_for_deltas(cx.now, log, held)) else {
+            let probe = probe.filter(|(peer, _)| self.peers.contains_key(peer));
+            if probe.is_none() {
+                // Who could prove the fork is gone.
+                if let Some(pull) = self.pulls.get_mut(&log) {
+                    pull.diverges = None;
+                }
+            }
+            let frozen = position.is_some_and(|position| position.frozen);
+            let mut best = || self.best_for_deltas(cx.now, log, held).filter(|_| !frozen);
+            let Some((peer, after)) = probe
+                .map(|(peer, number)| (peer, ClaimNumber(number.0.saturating_sub(1))))
+                .or_else(|| best().map(|peer| (peer, held)))
+            else {
                 continue;
-            };
-            let after = if probe.is_some() {
-                ClaimNumber(held.0.saturating_sub(1))
-            } else {
-                held
             };
             let max_bytes = self.settings.deltas_page_bytes.min(MAX_DELTAS_PAGE_BYTES);
             let request = Request::Deltas(DeltasWanted {
@@ -274,13 +286,11 @@ impl SyncEngine {
                 }
             }
             AppendProblem::Diverges { .. } => {
-                if let Some(pull) = self.pulls.get_mut(&ask.log) {
-                    pull.diverges = Some(key);
-                }
-                return;
+                // The counterpart of the last delta held.
+                return self.probe(key, ask.log, ask.held);
             }
             AppendProblem::Fork { proof } => return self.fork_learned(cx, &proof),
-            AppendProblem::Frozen { .. } => return,
+            AppendProblem::Frozen { .. } | AppendProblem::Distrusted { .. } => return,
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
         // Whoever is at fault, asking it again at once would give the same.

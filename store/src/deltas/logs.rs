@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{DeltaRow, LogNumber, damaged, delta_key};
 use crate::site::state::{Log, LogId, State};
+use crate::trust::rival_epoch;
 
 /// Whole deltas of one log, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,26 @@ pub struct DeltaRun {
     pub last: ClaimNumber,
     /// Whether more are held.
     pub more: bool,
+}
+
+/// Why nothing further of a log is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrozenBy {
+    /// Two deltas contradict each other, and the proof is kept.
+    Fork {
+        /// The epoch in which they do.
+        epoch: u32,
+    },
+    /// A head names another delta than the one held.
+    Head {
+        /// The claim at which it does.
+        number: ClaimNumber,
+    },
+    /// Two certificates of its author for one epoch were seen.
+    Certificates {
+        /// The epoch.
+        epoch: u32,
+    },
 }
 
 /// Where a log stands, for people and for peers.
@@ -46,8 +67,10 @@ pub struct LogOverview {
     pub live: u64,
     /// Sources with live entries that the author may not speak of here.
     pub out_of_scope: Vec<Source>,
-    /// A fork proof is kept.
+    /// Nothing further of it is taken.
     pub frozen: bool,
+    /// Why it is frozen.
+    pub frozen_by: Option<FrozenBy>,
     /// Why acceptance waits, if it does.
     pub hold_reason: Option<String>,
 }
@@ -275,6 +298,14 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
             Some(format!("{wanted} record bodies are missing{named}"))
         }
     };
+    let frozen_by = match (&log.fork, &log.rival, rival_epoch(state, &id.site)) {
+        (_, _, Some(epoch)) => Some(FrozenBy::Certificates { epoch }),
+        (Some(proof), _, _) => Some(FrozenBy::Fork { epoch: proof.epoch() }),
+        (None, Some(head), _) => Some(FrozenBy::Head {
+            number: head.head().number,
+        }),
+        (None, None, None) => None,
+    };
     LogOverview {
         id,
         tip: log.tip,
@@ -290,7 +321,8 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
             .filter(|(source, row)| row.held.live > 0 && !in_scope(source))
             .filter_map(|(source, _)| source.clone())
             .collect(),
-        frozen: log.fork.is_some(),
+        frozen: frozen_by.is_some(),
+        frozen_by,
         hold_reason,
     }
 }

@@ -12,6 +12,7 @@ use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody,
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
+use crate::deltas::FrozenBy;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, LogNumber, claim_key, split_claim_key};
@@ -96,6 +97,10 @@ impl Replica for SharedReplica {
             .get(&LogId { site: *site, lane })?
             .head
             .clone()
+    }
+
+    fn contradicts(&self, head: &VerifiedHead) -> bool {
+        self.store.head_contradicts(head.head()).unwrap_or(false)
     }
 
     fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
@@ -318,6 +323,7 @@ fn position(log: &crate::deltas::logs::LogOverview) -> LogPosition {
         accepted: log.accepted,
         body_complete: log.body_complete,
         frozen: log.frozen,
+        forked: matches!(log.frozen_by, Some(FrozenBy::Fork { .. })),
     }
 }
 

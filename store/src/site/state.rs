@@ -43,6 +43,8 @@ pub(crate) struct Log {
     /// On a copy that was put back to an earlier moment: what the head said of checks then.
     pub(crate) checks_then: Option<BTreeMap<Source, UnixMillis>>,
     pub(crate) fork: Option<ForkProof>,
+    /// A head of the author that names another delta than the one held for its number.
+    pub(crate) rival: Option<VerifiedHead>,
     /// Up to where the log is known to go by what was lost here.
     pub(crate) witnessed: ClaimNumber,
     /// Why an accepted position lags, where it is not for want of bodies: an unknown critical claim.
@@ -62,11 +64,17 @@ impl Log {
             head: None,
             checks_then: None,
             fork: None,
+            rival: None,
             witnessed: ClaimNumber::NONE,
             hold: None,
             wanted: BTreeMap::new(),
             wanted_of: BTreeMap::new(),
         }
+    }
+
+    /// Whether its author is known to have signed two histories.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.fork.is_some() || self.rival.is_some()
     }
 
     /// Whether claims about a source wait for bodies.
@@ -135,6 +143,8 @@ pub(crate) struct State {
     pub(crate) sites: BTreeMap<AuthorNumber, SiteId>,
     pub(crate) listed: BTreeMap<SiteSlug, ListedSite>,
     pub(crate) chains: BTreeMap<SiteId, CertificateChain>,
+    /// Chains that contradict the ones above: nothing new of these sites is trusted.
+    pub(crate) rival_chains: BTreeMap<SiteId, CertificateChain>,
     pub(crate) logs: BTreeMap<LogId, Log>,
     /// Which claims want a body.
     wanted_by: BTreeMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
@@ -152,6 +162,7 @@ impl State {
             sites: BTreeMap::new(),
             listed: BTreeMap::new(),
             chains: BTreeMap::new(),
+            rival_chains: BTreeMap::new(),
             logs: BTreeMap::new(),
             wanted_by: BTreeMap::new(),
             rebuild: engine.get(Tree::Meta, crate::rows::meta::REBUILD)?.is_some(),
@@ -183,6 +194,16 @@ impl State {
             Some(&sites::CHAIN) => {
                 let chain = CertificateChain::from_bytes(value).map_err(|_| bad("a certificate chain"))?;
                 self.chains.insert(chain.site(), chain);
+            }
+            Some(&sites::RIVAL_CHAIN) => {
+                let chain = CertificateChain::from_bytes(value).map_err(|_| bad("a certificate chain"))?;
+                self.rival_chains.insert(chain.site(), chain);
+            }
+            Some(&sites::RIVAL_HEAD) => {
+                let id = self.log_of(key).ok_or_else(|| bad("a head"))?;
+                let chain = self.chains.get(&id.site);
+                let head = chain.and_then(|chain| VerifiedHead::verify(value, chain).ok());
+                self.log_mut(id).rival = head;
             }
             Some(&sites::LISTED) => {
                 let listed: ListedSite = serde_json::from_slice(value).map_err(|_| bad("a listed site"))?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use starling_protocol::{
-    CertificateChain, ClaimNumber, ForkProof, Head, Lane, LogTip, SigningKey, SiteId, SiteSlug, SourceCheck,
+    CertificateChain, CertificateError, ClaimNumber, ForkProof, Head, Lane, LogTip, SigningKey, SiteId, SiteSlug, SourceCheck,
     UnixMillis, VerifiedHead,
 };
 use starling_sync::Learned;
@@ -18,7 +18,9 @@ use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::journal::Entry;
-use crate::journal::apply::{ask_for_rebuild, end_fork, end_head, write_chain};
+use crate::journal::apply::{
+    ask_for_rebuild, end_fork, end_head, end_rival_head, write_chain, write_rival_chain,
+};
 use crate::rows::txn::Txn;
 use crate::rows::{DeltaRow, damaged, sites, split_claim_key};
 use crate::site::state::{Log, LogId, State, checks_of, head_of};
@@ -184,13 +186,77 @@ impl SiteStore {
                     site: format!("{} ({site})", chain.slug()),
                 });
             }
-            if let Some(known) = state.chains.get(&site)
-                && known.merge(chain)?.epoch() == known.epoch()
-            {
-                return Ok(Learned::Same);
+            let known = state.chains.get(&site);
+            let merged = known.map(|known| known.merge(chain));
+            match merged {
+                Some(Err(error @ CertificateError::Conflict { .. })) if site != state.site => {
+                    let is_news = !state.rival_chains.contains_key(&site);
+                    drop(state);
+                    if is_news {
+                        self.keep_rival_chain(chain)?;
+                    }
+                    return Err(error.into());
+                }
+                Some(Err(error)) => return Err(error.into()),
+                Some(Ok(merged)) if known.is_some_and(|known| known.epoch() == merged.epoch()) => {
+                    return Ok(Learned::Same);
+                }
+                _ => {}
+            }
+            if let Some(epoch) = rival_epoch(&state, &site) {
+                return Err(CertificateError::Conflict { site, epoch }.into());
             }
         }
         self.change(|state| self.keep_chain(state, chain))
+    }
+
+    /// Keeps a chain that contradicts the known one: proof that the root key signed twice.
+    fn keep_rival_chain(&self, chain: &CertificateChain) -> Result<(), StoreError> {
+        self.change(|state| {
+            let site = chain.site();
+            let mut txn = self.txn();
+            write_rival_chain(&mut txn, state, chain);
+            let bytes = chain.to_bytes();
+            txn.log(Entry::RivalChain { site, bytes });
+            txn.commit()
+        })
+    }
+
+    /// Keeps a head that contradicts what is held, which freezes its log.
+    fn keep_rival_head(&self, head: &VerifiedHead) -> Result<(), StoreError> {
+        self.change(|state| {
+            let mut txn = self.txn();
+            self.note_rival_head(&mut txn, state, head)?;
+            txn.commit()
+        })
+    }
+
+    /// As [`keep_rival_head`](Self::keep_rival_head), within a transaction.
+    pub(crate) fn note_rival_head(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        head: &VerifiedHead,
+    ) -> Result<(), StoreError> {
+        let log = LogId {
+            site: head.head().site,
+            lane: head.head().lane,
+        };
+        if state.logs.get(&log).is_some_and(Log::is_frozen) {
+            return Ok(());
+        }
+        let bytes = head.as_bytes().to_vec();
+        self.apply_rival_head(txn, state, log, &bytes)?;
+        txn.log(Entry::RivalHead { log, bytes });
+        Ok(())
+    }
+
+    /// Returns the first epoch for which two certificates of a site were seen.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn distrusted_since(&self, site: &SiteId) -> Result<Option<u32>, StoreError> {
+        Ok(rival_epoch(&*self.read()?, site))
     }
 
     /// A known chain.
@@ -243,6 +309,13 @@ impl SiteStore {
             return Ok(());
         };
         let chain = chain.clone();
+        if log.rival.as_ref().is_some_and(|rival| rival.head().epoch < newest) {
+            let mut txn = self.txn();
+            end_rival_head(&mut txn, state, id);
+            txn.log(Entry::RivalHeadEnded(id));
+            txn.commit()?;
+            return self.follow_chain(state, id);
+        }
         let forked = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
         let past_end = log.tip.epoch < newest && log.tip.cursor.number > start.number;
         let stale_head = log
@@ -385,6 +458,7 @@ impl SiteStore {
         }
         txn.delete(Tree::Sites, &sites::by_log(sites::LOG, number));
         txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
+        txn.delete(Tree::Sites, &sites::by_log(sites::RIVAL_HEAD, number));
         ask_for_rebuild(txn, state);
         let mut fresh = Log::new(number);
         fresh.head = head;
@@ -472,10 +546,20 @@ impl SiteStore {
                     site: id.site.to_string(),
                 });
             }
-            let known = state.logs.get(&id).and_then(|log| log.head.as_ref());
-            if known.is_some_and(|known| !head.is_newer_than(known)) {
+            if state.rival_chains.contains_key(&id.site) {
                 return Ok(false);
             }
+        }
+        if self.head_contradicts(head.head())? {
+            self.keep_rival_head(head)?;
+            return Ok(false);
+        }
+        let is_news = |state: &State| {
+            let known = state.logs.get(&id).and_then(|log| log.head.as_ref());
+            known.is_none_or(|known| head.is_newer_than(known))
+        };
+        if !is_news(&*self.read()?) {
+            return Ok(false);
         }
         self.change(|state| {
             let mut txn = self.txn();
@@ -578,6 +662,15 @@ impl SiteStore {
             log.fork = Some(proof.clone());
             Ok(true)
         })
+    }
+}
+
+/// The first epoch for which two certificates of a site were seen.
+pub(crate) fn rival_epoch(state: &State, site: &SiteId) -> Option<u32> {
+    let (known, rival) = (state.chains.get(site)?, state.rival_chains.get(site)?);
+    match known.merge(rival) {
+        Err(CertificateError::Conflict { epoch, .. }) => Some(epoch),
+        _ => None,
     }
 }
 
