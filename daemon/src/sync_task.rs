@@ -322,6 +322,9 @@ impl SyncTask {
             Notice::Forked { site, lane } => {
                 tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
             }
+            Notice::Diverges { site, lane, number } => {
+                tracing::error!(%site, %lane, %number, "an author's head names another history than the one held");
+            }
             Notice::AuthorRefused { site, lane, reason } => {
                 tracing::error!(%site, %lane, reason, "an author broke a rule; nothing further of its log is taken");
             }

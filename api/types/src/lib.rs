@@ -36,7 +36,7 @@ pub use advisory::{
 pub use as_of::AsOf;
 pub use bundle::{
     BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
-    ExportSummary, ImportCounts, ImportParams, ImportReport, SiteCursor,
+    ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor,
 };
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;

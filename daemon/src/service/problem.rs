@@ -188,9 +188,13 @@ pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
             ErrorCode::SignatureVerificationFailed,
             "nothing was imported; get the bundle again from its exporter",
         ),
+        BundleFault::Certificate => (
+            ErrorCode::CertificateInvalid,
+            "nothing was imported; have it exported again by a site that has the author's whole certificate chain",
+        ),
         BundleFault::TooLarge => (
             ErrorCode::BundleTooLarge,
-            "raise federation.import.max_bundle_size or the site's own limit",
+            "raise federation.import.max_bundle_size in starling.toml, or have less exported at a time (-c)",
         ),
         BundleFault::Damaged => (
             ErrorCode::BundleMalformed,

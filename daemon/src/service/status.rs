@@ -3,9 +3,10 @@
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_protocol::Source;
-use starling_store::{LogOverview, SiteStore};
+use starling_store::{FrozenBy, LogOverview, SiteStore};
 
 use super::SiteParts;
+use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
 use super::problem::store_problem;
 
 impl SiteParts {
@@ -122,8 +123,8 @@ impl SiteParts {
     /// Everything that keeps a log's claims out of the view, and what to do about it.
     fn hold_reason(&self, log: &LogOverview) -> Option<String> {
         let mut reasons = Vec::new();
-        if log.frozen {
-            reasons.push("the author signed two histories; its log is frozen".to_owned());
+        if let Some(by) = log.frozen_by {
+            reasons.push(frozen_reason(by));
         } else if let Some(reason) = &log.hold_reason {
             let mut reason = reason.clone();
             if log.wanted > 0 {
@@ -144,4 +145,13 @@ impl SiteParts {
         }
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
+}
+
+/// Says why nothing further of a log is taken, and how that ends.
+fn frozen_reason(by: FrozenBy) -> String {
+    let (what, end) = match by {
+        FrozenBy::Fork { .. } | FrozenBy::Head { .. } => ("its log is frozen", FROZEN_HINT),
+        FrozenBy::Certificates { .. } => ("nothing new of it is trusted", CONFLICT_HINT),
+    };
+    format!("{}; {what}; {end}", by.why())
 }

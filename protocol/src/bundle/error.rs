@@ -55,8 +55,6 @@ pub enum BundleFault {
     Signature,
     /// A certificate chain does not hold, or is not there.
     Certificate,
-    /// It brings records that no claim in it names.
-    Surplus,
     /// "Bundle too large": it is over the bound that the caller set.
     TooLarge,
     /// Bytes are missing, changed, out of order or too many: copy or export it again.
@@ -252,16 +250,6 @@ pub enum BundleError {
         /// What is wrong.
         problem: String,
     },
-    /// A record that no live claim of the bundle names, or that is out of its scope.
-    #[error(
-        "reading the bodies of a bundle: {frame}: no live claim in it names body {hash}; export it again"
-    )]
-    Surplus {
-        /// The frame.
-        frame: FrameRef,
-        /// The body.
-        hash: ContentHash,
-    },
     /// Something follows the last listed frame.
     #[error("reading a bundle: bytes follow its end at byte {offset}; the manifest lists nothing there")]
     Trailing {
@@ -288,7 +276,6 @@ impl BundleError {
                 BundleFault::Signature
             }
             Self::MissingChain { .. } => BundleFault::Certificate,
-            Self::Surplus { .. } => BundleFault::Surplus,
             Self::Decode { source, .. } => of_wire(source),
             Self::Chain { source, .. } => match source {
                 CertificateError::Decode(source) => of_wire(source),

@@ -24,8 +24,6 @@ pub(super) struct LogCheck {
     /// Deltas that the reader does not hold.
     pub(super) new: u64,
     pub(super) fault: Option<LogFault>,
-    /// Claims of a delta could not be read: which bodies the range wants is not known.
-    pub(super) opaque: bool,
     /// The author's head in the seal.
     pub(super) head: Option<Head>,
     pub(super) roots_checked: bool,
@@ -80,7 +78,6 @@ impl LogCheck {
             deltas: 0,
             new: 0,
             fault,
-            opaque: false,
             head,
             roots_checked: state.is_some(),
             chain,
@@ -101,7 +98,6 @@ impl LogCheck {
         self.deltas += 1;
         // The page was decoded when it was divided.
         let Ok(delta) = Delta::decode(bytes) else {
-            self.opaque = true;
             return Ok(None);
         };
         let number = delta.header().first;
@@ -109,9 +105,8 @@ impl LogCheck {
             Ok(verified) => verified,
             Err(source) => {
                 self.refuse(LogFault::Delta { number, source });
-                match delta.reopen() {
-                    Ok(claims) => claims.into_iter().for_each(|(_, claim)| self.note(claim)),
-                    Err(_) => self.opaque = true,
+                if let Ok(claims) = delta.reopen() {
+                    claims.into_iter().for_each(|(_, claim)| self.note(claim));
                 }
                 return Ok(None);
             }

@@ -103,6 +103,8 @@ pub struct BundleReport {
     /// In a part of a set other than the last, a later part may supersede the claim, so that the record is
     /// not needed. In any other bundle, the range that names it is refused.
     pub missing_bodies: Vec<MissingBody>,
+    /// Records that no live claim names: no reader keeps them.
+    pub surplus_bodies: u64,
 }
 
 /// Reads the whole bundle and checks all that can be checked without a store.
@@ -116,6 +118,7 @@ pub fn validate<R: Read>(input: R, options: ReaderOptions) -> Result<BundleRepor
         inspection: inspection_of(reader),
         ranges: found.ranges,
         missing_bodies: found.missing,
+        surplus_bodies: found.surplus,
     })
 }
 
@@ -126,13 +129,15 @@ pub struct Found {
     pub ranges: Vec<RangeReport>,
     /// Records that are neither in the bundle nor here.
     pub missing: Vec<MissingBody>,
+    /// Records in the bundle that no live claim names, or that are out of its scope: no reader keeps them.
+    pub surplus: u64,
 }
 
 /// Reads the rest of a bundle and holds it to every rule, with what the reader knows.
 ///
 /// Beyond what [`BundleReader`] checks: every delta against its author's chain; that each follows the one before it,
 /// here or in the bundle; state roots, where the state before is known; heads against deltas; that the records are
-/// canonical, of the size that their claims say, and those that live claims name, no more and no fewer. What is wrong
+/// canonical, of the size that their claims say, and that none that a live claim names is missing. What is wrong
 /// with one log is that log's fault; what is wrong with the file is an error. `visit` gets every sound delta that
 /// is new to the reader; a later delta may still make its range refused. Needs memory for the live claims of the bundle.
 ///
@@ -201,8 +206,8 @@ struct Bodies {
     wanted: BTreeMap<ContentHash, Vec<(usize, Want)>>,
     /// Per log: how many are wanted.
     counts: Vec<u64>,
-    /// Which bodies a log wants is not known: its claims do not read.
-    opaque: bool,
+    /// Bodies that no live claim names.
+    surplus: u64,
 }
 
 impl Bodies {
@@ -214,11 +219,10 @@ impl Bodies {
         let mut bodies = Self {
             wanted: BTreeMap::new(),
             counts: vec![0; logs.len()],
-            opaque: false,
+            surplus: 0,
         };
         for (index, log) in logs.iter_mut().enumerate() {
             log.finish(knowledge)?;
-            bodies.opaque |= log.opaque;
             for (hash, want) in log.take_wants(manifest.scope.as_deref()) {
                 if let Some(count) = bodies.counts.get_mut(index) {
                     *count += u64::from(want.is_record);
@@ -231,14 +235,16 @@ impl Bodies {
 
     fn take(&mut self, page: &BodiesPage, frame: FrameRef, logs: &mut [LogCheck]) -> Result<(), BundleError> {
         for (hash, body) in page.bodies() {
+            let is_canonical = json::is_canonical(body);
             let Some(wants) = self.wanted.remove(&hash) else {
-                if self.opaque {
-                    continue;
+                if !is_canonical {
+                    let problem = format!("body {hash} is not canonical JSON");
+                    return Err(BundleError::Bodies { frame, problem });
                 }
-                return Err(BundleError::Surplus { frame, hash });
+                self.surplus += 1;
+                continue;
             };
             let found = body.len() as u64;
-            let is_canonical = json::is_canonical(body);
             for (index, want) in wants {
                 let fault = if !is_canonical {
                     LogFault::NotCanonical { key: want.key, hash }
@@ -318,6 +324,10 @@ impl Bodies {
                 fault: log.fault.take(),
             });
         }
-        Ok(Found { ranges, missing })
+        Ok(Found {
+            ranges,
+            missing,
+            surplus: self.surplus,
+        })
     }
 }

@@ -70,23 +70,28 @@ fn missing_body_refuses_its_log_by_name() {
 }
 
 #[test]
-fn body_that_no_live_claim_names_is_refused() {
-    let [a, _] = two_sites();
-    let old = r#"{"id":"GHSA-aaaa-bbbb-cccc","summary":"old"}"#;
-    let bytes = write(&a, &a.log, &[old], WriterOptions::default());
-    let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
-    assert!(matches!(refused, BundleError::Surplus { .. }), "{refused}");
-
+fn body_that_no_live_claim_names_is_counted() {
+    let mut a = Site::new("site-a", 50);
+    let (old, new) = (r#"{"id":"X-1"}"#, r#"{"id":"X-1","summary":"new"}"#);
+    a.say(0, &[Say::Set("ghsa", "X-1", old)]);
+    a.say(1, &[Say::Set("ghsa", "X-1", new)]);
+    let bytes = write(&a, &a.log, &[old, new], WriterOptions::default());
+    let found = report(&bytes);
+    assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
     // In the first delta alone, the old body is the live one.
-    let bytes = write(&a, &a.log[..1], &[old], WriterOptions::default());
-    assert_eq!(report(&bytes).missing_bodies.len(), 2);
+    let bytes = write(&a, &a.log[..1], &[old, new], WriterOptions::default());
+    assert_eq!(report(&bytes).surplus_bodies, 1);
     // A body out of the bundle's scope is as good as one that nobody named.
     let options = WriterOptions {
         scope: Some(vec!["pypa".parse().unwrap()]),
         part: None,
     };
-    let bytes = write(&a, &a.log[..1], &[old], options);
-    assert!(validate(bytes.as_slice(), ReaderOptions::default()).is_err());
+    let found = report(&write(&a, &a.log, &[new], options));
+    assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
+    // Nobody's claim, and still not a line of a bundle.
+    let bytes = write(&a, &[], &[r#"{ "id": "X" }"#], WriterOptions::default());
+    let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
+    assert!(matches!(refused, BundleError::Bodies { .. }), "{refused}");
 }
 
 #[test]

@@ -30,11 +30,7 @@ impl SiteStore {
         let Some(before) = number.0.checked_sub(1) else {
             return Ok(None);
         };
-        Ok(self
-            .deltas(id, ClaimNumber(before), 0)?
-            .deltas
-            .into_iter()
-            .next())
+        Ok(self.deltas(id, ClaimNumber(before), 0)?.deltas.into_iter().next())
     }
 
     /// Returns the frame of a log's live claim on a key.
@@ -100,8 +96,7 @@ impl SiteStore {
         }
         let held = self.delta_with(id, head.number)?;
         let held = held.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
-        Ok(held.is_some_and(|held| {
-            held.header().last() != head.number || held.header().hash() != head.header
-        }))
+        Ok(held
+            .is_some_and(|held| held.header().last() != head.number || held.header().hash() != head.header))
     }
 }

@@ -45,6 +45,22 @@ pub enum FrozenBy {
     },
 }
 
+impl FrozenBy {
+    /// Says what its author did.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            Self::Fork { epoch } => format!("its author signed two histories in epoch {epoch}"),
+            Self::Head { number } => format!(
+                "its author signed a head that names another delta at claim {number} than the one held"
+            ),
+            Self::Certificates { epoch } => {
+                format!("two certificates of its author for epoch {epoch} exist")
+            }
+        }
+    }
+}
+
 /// Where a log stands, for people and for peers.
 #[derive(Debug, Clone)]
 pub struct LogOverview {
@@ -287,7 +303,8 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
     // The body of each claim before the first that waits for one is here, out of scope or superseded.
     let first_wanted = log.wanted.keys().next();
     let body_complete = first_wanted.map_or(tip, |first| ClaimNumber(first.0.saturating_sub(1)));
-    let hold_reason = match (&log.hold, log.wanted.len()) {
+    let refused = log.refused.values().next();
+    let hold_reason = match (log.hold.as_ref().or(refused), log.wanted.len()) {
         (Some(reason), _) => Some(reason.clone()),
         (None, 0) => None,
         (None, wanted) => {

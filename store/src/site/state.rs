@@ -51,6 +51,8 @@ pub(crate) struct Log {
     pub(crate) hold: Option<String>,
     /// Wanted bodies by the claim that names them. Change it through [`State`], which keeps an index.
     pub(crate) wanted: BTreeMap<ClaimNumber, Wanted>,
+    /// Why bodies that came for some of them were refused.
+    pub(crate) refused: BTreeMap<ClaimNumber, String>,
     /// How many of them each source has; without those that have none.
     wanted_of: BTreeMap<Option<Source>, usize>,
 }
@@ -68,6 +70,7 @@ impl Log {
             witnessed: ClaimNumber::NONE,
             hold: None,
             wanted: BTreeMap::new(),
+            refused: BTreeMap::new(),
             wanted_of: BTreeMap::new(),
         }
     }
@@ -89,6 +92,7 @@ impl Log {
 
     fn take_wanted(&mut self, number: ClaimNumber) -> Option<Wanted> {
         let wanted = self.wanted.remove(&number)?;
+        self.refused.remove(&number);
         let source = wanted.key.source();
         if let Some(count) = self.wanted_of.get_mut(&source) {
             *count -= 1;
@@ -430,6 +434,12 @@ impl State {
         self.wanted_by.contains_key(hash)
     }
 
+    /// The claims that want a body.
+    pub(crate) fn claims_wanting(&self, hash: &ContentHash) -> Vec<(LogId, ClaimNumber)> {
+        let claims = self.wanted_by.get(hash);
+        claims.into_iter().flatten().copied().collect()
+    }
+
     /// How many bodies are wanted over all logs.
     pub(crate) fn wanted_count(&self) -> usize {
         self.wanted_by.len()
@@ -441,12 +451,22 @@ impl State {
         self.logs.get(id)?.wanted.get(number)?.key.source()
     }
 
-    /// Notes that a body is here now.
+    /// Notes that a body is here now, for the claims that do not lie about it.
     pub(crate) fn body_came(&mut self, hash: &ContentHash) {
-        for (id, number) in self.wanted_by.remove(hash).unwrap_or_default() {
-            if let Some(log) = self.logs.get_mut(&id) {
+        let claims = self.wanted_by.remove(hash).unwrap_or_default();
+        let mut lying = BTreeSet::new();
+        for (id, number) in claims {
+            let Some(log) = self.logs.get_mut(&id) else {
+                continue;
+            };
+            if log.refused.contains_key(&number) {
+                lying.insert((id, number));
+            } else {
                 log.take_wanted(number);
             }
+        }
+        if !lying.is_empty() {
+            self.wanted_by.insert(*hash, lying);
         }
     }
 }

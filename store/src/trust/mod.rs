@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use starling_protocol::{
-    CertificateChain, CertificateError, ClaimNumber, ForkProof, Head, Lane, LogTip, SigningKey, SiteId, SiteSlug, SourceCheck,
-    UnixMillis, VerifiedHead,
+    CertificateChain, CertificateError, ClaimNumber, ForkProof, Head, Lane, LogTip, SigningKey, SiteId,
+    SiteSlug, SourceCheck, UnixMillis, VerifiedHead,
 };
 use starling_sync::Learned;
 
@@ -309,7 +309,11 @@ impl SiteStore {
             return Ok(());
         };
         let chain = chain.clone();
-        if log.rival.as_ref().is_some_and(|rival| rival.head().epoch < newest) {
+        if log
+            .rival
+            .as_ref()
+            .is_some_and(|rival| rival.head().epoch < newest)
+        {
             let mut txn = self.txn();
             end_rival_head(&mut txn, state, id);
             txn.log(Entry::RivalHeadEnded(id));

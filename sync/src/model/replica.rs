@@ -379,7 +379,9 @@ impl Replica for ModelReplica {
         }
         let kept = self.heads.get(&(head.site, head.lane)).map(VerifiedHead::head);
         let kept = kept.filter(|kept| (kept.epoch, kept.number) == (head.epoch, head.number));
-        let held = self.log(&head.site, head.lane).overlapping(head.number, head.number);
+        let held = self
+            .log(&head.site, head.lane)
+            .overlapping(head.number, head.number);
         kept.is_some_and(|kept| kept.header != head.header)
             || held.is_some_and(|held| (held.last, held.hash) != (head.number, head.header))
     }
