@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
-use starling_protocol::{ClaimNumber, Lane, PublicKey, SiteId, UnixMillis};
+use starling_protocol::{PublicKey, SiteId, UnixMillis};
 use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
 use starling_sync::{Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, SyncEngine};
 use tokio::sync::watch;
@@ -41,8 +41,6 @@ pub(crate) struct SyncTask {
     /// The sessions that stand, and since when.
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
     pub(crate) dials: Dials,
-    /// Held positions as they were last noted in the ledger.
-    pub(crate) held: BTreeMap<(SiteId, Lane), ClaimNumber>,
 }
 
 /// What the task does next.
@@ -295,19 +293,15 @@ impl SyncTask {
                 lane,
                 number,
                 deltas,
+                claims,
             } => {
                 tracing::debug!(%site, %lane, %number, deltas, "holding deltas");
                 let id = starling_store::LogId { site, lane };
                 let cursor = self.store.log(id).ok().flatten().map(|log| log.tip.cursor);
-                let before = self
-                    .held
-                    .insert((site, lane), number)
-                    .map_or(0, |before| before.0);
-                let items = number.0.saturating_sub(before);
                 let entry = LedgerEntry::Synced {
                     at: now(),
                     peer: site,
-                    items,
+                    items: claims,
                     cursor,
                 };
                 if let Err(error) = self.store.record(&entry) {

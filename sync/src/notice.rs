@@ -150,6 +150,8 @@ pub enum Notice {
         number: ClaimNumber,
         /// Deltas appended.
         deltas: usize,
+        /// Claims in them.
+        claims: u64,
     },
     /// Bodies were stored.
     BodiesStored {

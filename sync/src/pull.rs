@@ -183,9 +183,9 @@ impl SyncEngine {
         }
         // A bundle may have brought the same meanwhile, or a certificate closed what was held.
         let position = cx.replica.position(&ask.log.0, ask.log.1);
-        let moved = position.map_or(ClaimNumber::NONE, |at| at.held) != ask.held;
+        let before = position.map_or(ClaimNumber::NONE, |at| at.held);
         match cx.replica.append(bytes) {
-            Ok(outcome) => self.appended(cx, key, ask, outcome, moved),
+            Ok(outcome) => self.appended(cx, key, ask, outcome, before),
             Err(error) => self.store_failed(cx, &error),
         }
     }
@@ -199,16 +199,17 @@ impl SyncEngine {
         }
     }
 
-    /// `moved`: the log stood elsewhere when it was asked, so that an answer to that question may not fit.
+    /// `before`: where the log stood. If that is not where it was asked, an answer to that question may not fit.
     fn appended(
         &mut self,
         cx: &mut Cx<'_>,
         key: PublicKey,
         ask: &DeltasAsk,
         outcome: AppendOutcome,
-        moved: bool,
+        before: ClaimNumber,
     ) {
         self.store_worked();
+        let moved = before != ask.held;
         let (site, lane) = ask.log;
         if outcome.appended > 0 {
             let number = cx
@@ -220,6 +221,7 @@ impl SyncEngine {
                 lane,
                 number,
                 deltas: outcome.appended,
+                claims: number.0.saturating_sub(before.0),
             });
             if let Some(pull) = self.pulls.get_mut(&ask.log) {
                 pull.paused.remove(&key);

@@ -307,7 +307,7 @@ pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
         canonical_updated: view.updated,
         canonical_skipped: view.skipped,
         edges_added: view.edges_added,
-        deletions_processed: view.deletions,
+        deletions_processed: view.deletions + view.withdrawn,
     }
 }
 

@@ -21,6 +21,7 @@ use super::bundle_conflicts::{COMPARED_RECORDS, Contradiction, Contradictions};
 use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT, Ground, fault_problem};
 use super::bundle_import::log_of;
 use super::problem::{bundle_problem, store_problem};
+use super::scan::latest_check;
 
 const ATTEMPTED: &str = "importing a bundle";
 
@@ -282,10 +283,24 @@ impl SiteParts {
     /// Learns the heads of the seal on a copy, those of refused logs left out.
     fn try_heads(&self, seal: &BundleSeal, plan: &mut Plan) -> ServiceResult<()> {
         let failed = |error: StoreError| store_problem("learning heads of a bundle", &error);
+        let latest = latest_check();
         for head in seal.heads() {
             let (site, lane) = (head.head().site, head.head().lane);
             if !plan.scopes.contains_key(&site) || plan.is_refused(&site) {
                 continue;
+            }
+            let ahead = head
+                .head()
+                .checks
+                .iter()
+                .filter(|check| check.checked_at > latest);
+            for check in ahead {
+                plan.warnings.push(format!(
+                    "{} says that {} was checked at {}, which is after this site's clock: it counts as checked now",
+                    self.log_name(seal, site, lane),
+                    check.source,
+                    check.checked_at
+                ));
             }
             if self.store.head_contradicts(head.head()).map_err(failed)? {
                 plan.evidence.heads.push(head.clone());

@@ -96,6 +96,11 @@ impl SiteParts {
             }
             account.warn(detail);
         }
+        if account.seen.is_empty() && account.report.rejected > 0 {
+            return Err(account.rejected_problem(
+                "nothing was changed; the report's reasons say what to mend in the input",
+            ));
+        }
         if account.seen.is_empty() && options.complete && !options.allow_empty {
             let detail =
                 format!("importing {source}: the input is said to be the whole source and holds no record");
@@ -103,7 +108,9 @@ impl SiteParts {
                 .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
         }
         if options.strict && account.report.rejected > 0 {
-            return Err(account.rejected_problem());
+            return Err(
+                account.rejected_problem("nothing was changed; without --strict the rest is taken in")
+            );
         }
         account.commit(options.complete && whole)?;
         self.forget_if_due();
@@ -331,7 +338,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn rejected_problem(&self) -> Problem {
+    fn rejected_problem(&self, hint: &str) -> Problem {
         let first = self
             .report
             .files
@@ -341,11 +348,10 @@ impl<'a> Account<'a> {
             .map(|file| format!("; the first is {}: {}", file.name, file.reason))
             .unwrap_or_default();
         let detail = format!(
-            "importing {} strictly: {} files were rejected{named}",
+            "importing {}: {} files were rejected{named}",
             self.source, self.report.rejected
         );
-        Problem::new(ErrorCode::FeedRejected, detail)
-            .hint("nothing was changed; without --strict the rest is taken in")
+        Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
     }
 }
 

@@ -8,6 +8,7 @@ use starling_store::{FrozenBy, LogOverview, SiteStore};
 use super::SiteParts;
 use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
 use super::problem::store_problem;
+use super::scan::latest_check;
 
 impl SiteParts {
     pub(super) fn health(&self) -> types::Health {
@@ -49,6 +50,7 @@ impl SiteParts {
             .collect();
         let imported = self.store.feeds().map_err(failed)?;
         let view = self.store.view().map_err(failed)?;
+        let latest = latest_check();
         let mut feeds: Vec<types::FeedStatus> = view
             .sources()
             .map_err(failed)?
@@ -58,7 +60,12 @@ impl SiteParts {
                     .get(&source)
                     .and_then(|row| row.imported_at)
                     .map(Into::into),
-                last_checked: overview.checked_at.map(Into::into),
+                // A check after the clock counts as now, and is told beside it.
+                last_checked: overview.checked_at.map(|checked| checked.min(latest).into()),
+                check_ahead: overview
+                    .checked_at
+                    .filter(|checked| *checked > latest)
+                    .map(Into::into),
                 records: overview.records,
                 source: source.into(),
             })

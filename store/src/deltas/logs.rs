@@ -50,12 +50,12 @@ impl FrozenBy {
     #[must_use]
     pub fn why(&self) -> String {
         match self {
-            Self::Fork { epoch } => format!("its author signed two histories in epoch {epoch}"),
+            Self::Fork { .. } => "the author signed two histories".to_owned(),
             Self::Head { number } => format!(
-                "its author signed a head that names another delta at claim {number} than the one held"
+                "the author signed two histories: a head names another delta at claim {number} than the one held"
             ),
             Self::Certificates { epoch } => {
-                format!("two certificates of its author for epoch {epoch} exist")
+                format!("two certificates of the author for epoch {epoch} exist")
             }
         }
     }

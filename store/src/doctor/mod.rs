@@ -131,6 +131,11 @@ fn check_authors(state: &State) -> Check {
             frozen.push(format!("the {} log of {name} is frozen: {}", id.lane, by.why()));
         }
     }
+    for site in state.rival_chains.keys() {
+        if !state.logs.keys().any(|id| id.site == *site) {
+            frozen.push(format!("two certificates of {site} for one epoch exist"));
+        }
+    }
     if !frozen.is_empty() {
         check.remark = Some(frozen.join("; "));
     }
