@@ -40,7 +40,9 @@ pub use bundle::{
 };
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;
-pub use event::{CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent};
+pub use event::{
+    AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent,
+};
 pub use exit::ExitStatus;
 pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};

@@ -58,9 +58,10 @@ impl SiteParts {
             let name = self.slug_of(&log.range.site);
             let name = name.map_or_else(|| log.range.site.to_string(), |slug| slug.to_string());
             let name = format!("here: {name} {}", log.range.lane);
-            checks.push(match &log.problem {
-                Some(problem) => failed_check(&name, problem),
-                None => check(
+            checks.push(match (&log.problem, &log.held) {
+                (Some(problem), _) => failed_check(&name, problem),
+                (None, Some(held)) => check(&name, false, format!("held, not accepted: {held}")),
+                (None, None) => check(
                     &name,
                     true,
                     format!("{}, up to {}", log.outcome.as_str(), log.range.cursor()),

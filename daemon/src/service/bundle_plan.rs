@@ -32,8 +32,6 @@ pub(super) struct Plan {
     pub(super) taken: Vec<LogRange>,
     /// Every log of the bundle, in its order.
     pub(super) logs: Vec<JudgedLog>,
-    /// Why the whole bundle is refused, where that is not for one of its logs.
-    whole: Option<Problem>,
     /// Which sources each author may speak of here.
     scopes: BTreeMap<SiteId, AllowedSources>,
     pub(super) exporter: Option<ListedSite>,
@@ -58,6 +56,8 @@ pub(super) struct JudgedLog {
     pub(super) outcome: LogOutcome,
     /// Why it is refused.
     pub(super) problem: Option<Problem>,
+    /// What will keep it from being accepted.
+    pub(super) held: Option<String>,
 }
 
 /// What a seal brings that is new here.
@@ -73,6 +73,14 @@ pub(super) struct Evidence {
     forks: Vec<ForkProof>,
     chains: Vec<CertificateChain>,
     heads: Vec<VerifiedHead>,
+    /// What they prove, in words.
+    told: Vec<(ErrorCode, String)>,
+}
+
+impl Evidence {
+    fn tell(&mut self, code: ErrorCode, what: String) {
+        self.told.push((code, what));
+    }
 }
 
 impl Plan {
@@ -91,14 +99,26 @@ impl Plan {
         logs.peek().is_some() && logs.all(|log| log.outcome == LogOutcome::Refused)
     }
 
+    /// Returns true if a log's own problem says the same.
+    fn is_told(&self, what: &str) -> bool {
+        let problems = self.logs.iter().filter_map(|log| log.problem.as_ref());
+        problems.into_iter().any(|problem| problem.detail == what)
+    }
+
     /// Why nothing of the bundle is kept, if that is so.
     pub(super) fn refusal(&self, params: types::ImportParams) -> Option<Problem> {
-        if let Some(whole) = &self.whole {
-            return Some(whole.clone());
-        }
         let brings_trust = self.news.certificates + self.news.heads > 0;
         if !self.taken.is_empty() || brings_trust {
             return None;
+        }
+        let told: Vec<&str> = self.evidence.told.iter().map(|(_, what)| what.as_str()).collect();
+        let has_fault = self.logs.iter().any(|log| log.problem.is_some());
+        if let Some((code, _)) = self.evidence.told.first().filter(|_| !has_fault) {
+            let detail = format!("{ATTEMPTED}: {}", told.join("; "));
+            return Some(Problem::new(*code, detail).hint(match code {
+                ErrorCode::CertificateConflict => CONFLICT_HINT,
+                _ => FROZEN_HINT,
+            }));
         }
         if self.logs.is_empty() {
             let detail =
@@ -113,6 +133,7 @@ impl Plan {
             let details: Vec<&str> = std::iter::once(first)
                 .chain(refused)
                 .map(|problem| problem.detail.as_str())
+                .chain(told.into_iter().filter(|what| !self.is_told(what)))
                 .collect();
             let detail = format!("{ATTEMPTED}: {}", details.join("; "));
             let problem = Problem::new(first.code, detail);
@@ -200,6 +221,8 @@ impl SiteParts {
         }
         self.try_heads(reader.seal(), &mut plan)?;
         self.count_chains(&before, &mut plan)?;
+        let told = plan.evidence.told.iter().map(|(_, what)| what.clone());
+        plan.warnings.extend(told);
         let logs = plan.logs.iter().filter(|log| log.outcome == LogOutcome::Taken);
         plan.taken = logs.map(|log| log.range).collect();
         let authors = plan.logs.iter().map(|log| log.range.site);
@@ -265,17 +288,12 @@ impl SiteParts {
             match self.store.learn_chain(chain) {
                 Ok(_) | Err(StoreError::SiteNotListed { .. }) => {}
                 Err(StoreError::Certificate(error)) => {
-                    plan.warnings.push(crate::home::error_chain(&error));
+                    let told = crate::home::error_chain(&error);
+                    plan.evidence.tell(ErrorCode::CertificateConflict, told);
                     plan.evidence.chains.push(chain.clone());
                 }
                 Err(error) => return Err(store_problem("learning certificates of a bundle", &error)),
             }
-        }
-        let exporter = plan.exporter.as_ref().map(|site| site.site);
-        if let Some(exporter) = exporter
-            && let Some(problem) = self.distrust(&exporter)?
-        {
-            plan.whole = Some(problem);
         }
         Ok(())
     }
@@ -318,7 +336,7 @@ impl SiteParts {
                     log.problem =
                         Some(Problem::new(ErrorCode::HeadContradicts, detail.clone()).hint(FROZEN_HINT));
                 }
-                plan.warnings.push(detail);
+                plan.evidence.tell(ErrorCode::HeadContradicts, detail);
             }
             match self.store.learn_head(head) {
                 Ok(is_newer) => plan.news.heads += u64::from(is_newer),
@@ -393,6 +411,7 @@ impl SiteParts {
                 range,
                 outcome: LogOutcome::Refused,
                 problem: Some(problem),
+                held: None,
             })
         };
         if !plan.scopes.contains_key(&range.site) {
@@ -423,6 +442,17 @@ impl SiteParts {
                 "was this home copied, or restored from a backup? Put back the newest copy, or begin a new epoch",
             ));
         }
+        let lacking = report.lacking.iter();
+        let mut lacking = lacking.filter(|(source, _)| plan.may_speak_of(&range.site, source));
+        let held = match (report.critical, lacking.next()) {
+            (Some(number), _) => Some(format!(
+                "claim {number} is of a kind that must be understood and is not"
+            )),
+            (None, Some((source, count))) => Some(format!(
+                "{count} records of {source} are neither in the bundle nor here"
+            )),
+            (None, None) => None,
+        };
         let lacks = log.is_some_and(|log| log.wanted > 0 || log.accepted < log.tip.cursor.number);
         let outcome = if report.new > 0 || lacks {
             LogOutcome::Taken
@@ -433,6 +463,7 @@ impl SiteParts {
             range,
             outcome,
             problem: None,
+            held,
         })
     }
 

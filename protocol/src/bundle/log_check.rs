@@ -27,6 +27,8 @@ pub(super) struct LogCheck {
     /// The author's head in the seal.
     pub(super) head: Option<Head>,
     pub(super) roots_checked: bool,
+    /// The first claim that must be understood and is not.
+    pub(super) critical: Option<ClaimNumber>,
     chain: CertificateChain,
     held: Option<HeldLog>,
     tip: LogTip,
@@ -41,6 +43,7 @@ pub(super) struct Want {
     pub(super) key: ClaimKey,
     pub(super) size: u32,
     pub(super) is_record: bool,
+    pub(super) in_scope: bool,
 }
 
 impl LogCheck {
@@ -80,6 +83,7 @@ impl LogCheck {
             fault,
             head,
             roots_checked: state.is_some(),
+            critical: None,
             chain,
             held,
             tip,
@@ -126,6 +130,9 @@ impl LogCheck {
         }
         self.check_head(verified.header());
         let sound = is_new && self.fault.is_none();
+        if sound && self.critical.is_none() {
+            self.critical = verified.unknown_critical().map(|(number, _)| number);
+        }
         for (_, claim) in verified.claims() {
             self.note(claim.clone());
         }
@@ -293,22 +300,23 @@ impl LogCheck {
         Ok(())
     }
 
-    /// Takes the bodies that live claims of the range name, within the bundle's scope.
+    /// Takes the bodies that live claims of the range name, and whether they are within the bundle's scope.
     pub(super) fn take_wants(&mut self, scope: Option<&[Source]>) -> Vec<(ContentHash, Want)> {
-        let in_scope = |key: &ClaimKey| {
-            scope.is_none_or(|scope| {
-                key.source()
-                    .is_some_and(|source| scope.binary_search(&source).is_ok())
-            })
-        };
         let live = std::mem::take(&mut self.live).into_values();
-        live.filter(|claim| !claim.is_tombstone() && in_scope(claim.key()))
+        live.filter(|claim| !claim.is_tombstone())
             .filter_map(|claim| {
                 let (hash, size) = claim.content()?;
+                let source = claim.key().source();
+                let in_scope = scope.is_none_or(|scope| {
+                    source
+                        .as_ref()
+                        .is_some_and(|source| scope.binary_search(source).is_ok())
+                });
                 let want = Want {
                     key: claim.key().clone(),
                     size,
                     is_record: claim.kind() == ClaimKind::SET,
+                    in_scope,
                 };
                 Some((hash, want))
             })

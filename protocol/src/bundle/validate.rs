@@ -10,7 +10,7 @@ use crate::delta::VerifiedDelta;
 use crate::hash::{ContentHash, SiteId};
 use crate::head::Head;
 use crate::json;
-use crate::names::Lane;
+use crate::names::{Lane, Source};
 
 use super::error::{BundleError, FrameRef};
 use super::fault::LogFault;
@@ -70,6 +70,11 @@ pub struct RangeReport {
     pub bodies_wanted: u64,
     /// Those of them that the bundle does not bring and the reader does not have.
     pub bodies_missing: u64,
+    /// Records that live claims at its end name and that neither the bundle brings, be they in its scope or not, nor
+    /// the reader has: by source.
+    pub lacking: BTreeMap<Source, u64>,
+    /// The first new claim that must be understood and is not.
+    pub critical: Option<ClaimNumber>,
     /// Whether state roots were checked. Without a store, that needs a range from the beginning of its log.
     pub roots_checked: bool,
     /// Where the author's head in the seal stands, if there is one.
@@ -225,7 +230,7 @@ impl Bodies {
             log.finish(knowledge)?;
             for (hash, want) in log.take_wants(manifest.scope.as_deref()) {
                 if let Some(count) = bodies.counts.get_mut(index) {
-                    *count += u64::from(want.is_record);
+                    *count += u64::from(want.is_record && want.in_scope);
                 }
                 bodies.wanted.entry(hash).or_default().push((index, want));
             }
@@ -236,14 +241,19 @@ impl Bodies {
     fn take(&mut self, page: &BodiesPage, frame: FrameRef, logs: &mut [LogCheck]) -> Result<(), BundleError> {
         for (hash, body) in page.bodies() {
             let is_canonical = json::is_canonical(body);
-            let Some(wants) = self.wanted.remove(&hash) else {
+            let mut wants = self.wanted.remove(&hash).unwrap_or_default();
+            let foreign: Vec<_> = wants.extract_if(.., |(_, want)| !want.in_scope).collect();
+            if !foreign.is_empty() {
+                self.wanted.insert(hash, foreign);
+            }
+            if wants.is_empty() {
                 if !is_canonical {
                     let problem = format!("body {hash} is not canonical JSON");
                     return Err(BundleError::Bodies { frame, problem });
                 }
                 self.surplus += 1;
                 continue;
-            };
+            }
             let found = body.len() as u64;
             for (index, want) in wants {
                 let fault = if !is_canonical {
@@ -275,21 +285,25 @@ impl Bodies {
         knowledge: &K,
     ) -> Result<Found, K::Error> {
         let mut missing = Vec::new();
-        let mut lacking = vec![(0_u64, None); logs.len()];
-        for (hash, wants) in self.wanted {
-            let mut wants = wants.into_iter().filter(|(index, want)| {
-                want.is_record
-                    && logs
-                        .get(*index)
-                        .is_some_and(|log| log.new > 0 && log.fault.is_none())
+        let mut lacking: Vec<(u64, Option<(ClaimKey, ContentHash)>)> = vec![(0, None); logs.len()];
+        let mut by_source: Vec<BTreeMap<Source, u64>> = vec![BTreeMap::new(); logs.len()];
+        for (hash, mut wants) in self.wanted {
+            wants.retain(|(index, want)| {
+                let log = logs.get(*index);
+                want.is_record && log.is_some_and(|log| log.new > 0 && log.fault.is_none())
             });
-            let Some((index, want)) = wants.next() else {
-                continue;
-            };
-            if knowledge.has_body(&hash)? {
+            if wants.is_empty() || knowledge.has_body(&hash)? {
                 continue;
             }
-            if let Some(log) = logs.get(index) {
+            for (index, want) in &wants {
+                if let (Some(counts), Some(source)) = (by_source.get_mut(*index), want.key.source()) {
+                    *counts.entry(source).or_default() += 1;
+                }
+            }
+            wants.retain(|(_, want)| want.in_scope);
+            if let Some((index, want)) = wants.first()
+                && let Some(log) = logs.get(*index)
+            {
                 missing.push(MissingBody {
                     site: log.range.site,
                     lane: log.range.lane,
@@ -297,7 +311,7 @@ impl Bodies {
                     hash,
                 });
             }
-            for (index, want) in std::iter::once((index, want)).chain(wants) {
+            for (index, want) in wants {
                 if let Some((count, first)) = lacking.get_mut(index) {
                     *count += 1;
                     first.get_or_insert((want.key, hash));
@@ -305,20 +319,20 @@ impl Bodies {
             }
         }
         let mut ranges = Vec::new();
-        for ((log, wanted), (lacking, first)) in logs.iter_mut().zip(self.counts).zip(lacking) {
+        let counted = self.counts.into_iter().zip(lacking).zip(by_source);
+        for (log, ((wanted, (missing, first)), lacking)) in logs.iter_mut().zip(counted) {
             if let (Some((key, hash)), true) = (first, is_last_part) {
-                log.fault.get_or_insert(LogFault::Incomplete {
-                    missing: lacking,
-                    key,
-                    hash,
-                });
+                log.fault
+                    .get_or_insert(LogFault::Incomplete { missing, key, hash });
             }
             ranges.push(RangeReport {
                 range: log.range,
                 deltas: log.deltas,
                 new: log.new,
                 bodies_wanted: wanted,
-                bodies_missing: lacking,
+                bodies_missing: missing,
+                lacking,
+                critical: log.critical,
                 roots_checked: log.roots_checked,
                 head: log.head.as_ref().map(Head::cursor),
                 fault: log.fault.take(),

@@ -6,6 +6,7 @@ use starling_protocol::{
 use starling_sync::{AppendOutcome, AppendProblem};
 
 use crate::SiteStore;
+use crate::deltas::FrozenBy;
 use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::Tree;
 use crate::error::StoreError;
@@ -202,6 +203,8 @@ impl SiteStore {
             );
             txn.log(Entry::Fork { log: id, bytes });
             log.fork = Some(proof.clone());
+            let epoch = proof.epoch();
+            self.tell_frozen(txn, state, id, FrozenBy::Fork { epoch })?;
         }
         Ok(Placed::Problem(Box::new(AppendProblem::Fork {
             proof: Box::new(proof),

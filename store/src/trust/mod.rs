@@ -14,6 +14,7 @@ use starling_protocol::{
 use starling_sync::Learned;
 
 use crate::SiteStore;
+use crate::deltas::FrozenBy;
 use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::Tree;
 use crate::error::StoreError;
@@ -218,6 +219,15 @@ impl SiteStore {
             write_rival_chain(&mut txn, state, chain);
             let bytes = chain.to_bytes();
             txn.log(Entry::RivalChain { site, bytes });
+            if let Some(epoch) = rival_epoch(state, &site) {
+                let lane = Lane::Federation;
+                self.tell_frozen(
+                    &mut txn,
+                    state,
+                    LogId { site, lane },
+                    FrozenBy::Certificates { epoch },
+                )?;
+            }
             txn.commit()
         })
     }
@@ -248,7 +258,8 @@ impl SiteStore {
         let bytes = head.as_bytes().to_vec();
         self.apply_rival_head(txn, state, log, &bytes)?;
         txn.log(Entry::RivalHead { log, bytes });
-        Ok(())
+        let number = head.head().number;
+        self.tell_frozen(txn, state, log, FrozenBy::Head { number })
     }
 
     /// Returns the first epoch for which two certificates of a site were seen.
@@ -662,8 +673,10 @@ impl SiteStore {
             let bytes = proof.to_bytes();
             txn.put(Tree::Sites, &sites::by_log(sites::FORK, number), bytes.clone());
             txn.log(Entry::Fork { log: id, bytes });
-            txn.commit()?;
             log.fork = Some(proof.clone());
+            let epoch = proof.epoch();
+            self.tell_frozen(&mut txn, state, id, FrozenBy::Fork { epoch })?;
+            txn.commit()?;
             Ok(true)
         })
     }

@@ -387,7 +387,10 @@ fn validate_says_what_an_import_would_and_changes_nothing() {
     // The file is sound, and its exporter is nobody here.
     let validation: BundleValidation = call("validate", &world.first).json(3);
     let failed: Vec<_> = validation.checks.iter().filter(|check| !check.ok).collect();
-    assert!(failed.len() == 1 && failed[0].found.contains("allow-list"), "{validation:?}");
+    assert!(
+        failed.len() == 1 && failed[0].found.contains("allow-list"),
+        "{validation:?}"
+    );
     let validate = |path: &Path| {
         let args = ["bundle".into(), "validate".into(), path.as_os_str().to_owned()];
         world.reader.json_call(args)
@@ -398,7 +401,10 @@ fn validate_says_what_an_import_would_and_changes_nothing() {
         "{validation:?}"
     );
     let gap: BundleValidation = validate(&world.second).json(3);
-    assert!(gap.checks.iter().any(|check| check.found.contains("after #0030")), "{gap:?}");
+    assert!(
+        gap.checks.iter().any(|check| check.found.contains("after #0030")),
+        "{gap:?}"
+    );
     let info: starling_api_types::BundleInfo = call("inspect", &world.first).json(0);
     assert_eq!((info.logs.len(), info.bodies), (1, 30));
     assert_eq!(info.size_bytes, world.first.metadata().unwrap().len());
