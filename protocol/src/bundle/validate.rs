@@ -8,7 +8,7 @@ use crate::claim::ClaimKey;
 use crate::cursor::{ClaimNumber, Cursor};
 use crate::delta::VerifiedDelta;
 use crate::hash::{ContentHash, SiteId};
-use crate::head::Head;
+use crate::head::{Head, VerifiedHead};
 use crate::json;
 use crate::names::{Lane, Source};
 
@@ -195,7 +195,7 @@ fn begin<R: Read, K: Knowledge>(reader: &BundleReader<R>, knowledge: &K) -> Resu
             let site = range.site;
             let sealed = seal.chain_of(site).ok_or(BundleError::MissingChain { site })?;
             let chain = knowledge.chain(site)?.unwrap_or_else(|| sealed.clone());
-            let head = seal.heads().iter().map(|head| head.head());
+            let head = seal.heads().iter().map(VerifiedHead::head);
             let head = head
                 .filter(|head| (head.site, head.lane) == (site, range.lane))
                 .find(|head| head.number > ClaimNumber::NONE);
