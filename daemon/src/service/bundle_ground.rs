@@ -10,14 +10,14 @@ use super::problem::{bundle_problem, store_problem};
 /// What fails while a bundle is judged.
 pub(super) enum JudgeError {
     /// The file.
-    Bundle(BundleError),
+    Bundle(Box<BundleError>),
     /// Something here.
     Problem(Problem),
 }
 
 impl From<BundleError> for JudgeError {
     fn from(error: BundleError) -> Self {
-        Self::Bundle(error)
+        Self::Bundle(Box::new(error))
     }
 }
 

@@ -12,6 +12,7 @@ mod bundle_ground;
 mod bundle_import;
 mod bundle_info;
 mod bundle_plan;
+mod bundle_trust;
 mod compact;
 mod doctor;
 mod events;

@@ -1,7 +1,7 @@
 //! What the rules of a bundle ask about a site's own logs.
 
 use starling_protocol::bundle::HeldLog;
-use starling_protocol::{ClaimKey, ClaimNumber, ContentHash, Delta, Head};
+use starling_protocol::{CertificateChain, ClaimKey, ClaimNumber, ContentHash, Delta, Head, VerifiedHead};
 
 use crate::SiteStore;
 use crate::engine::Tree;
@@ -77,11 +77,11 @@ impl SiteStore {
         };
         {
             let state = self.read()?;
-            let newest = state.chains.get(&id.site).map_or(0, |chain| chain.epoch());
+            let newest = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
             let Some(log) = state.logs.get(&id).filter(|_| head.epoch == newest) else {
                 return Ok(false);
             };
-            let kept = log.head.as_ref().map(|kept| kept.head());
+            let kept = log.head.as_ref().map(VerifiedHead::head);
             let other = kept.filter(|kept| (kept.epoch, kept.number) == (head.epoch, head.number));
             if other.is_some_and(|other| other.header != head.header) {
                 return Ok(true);
