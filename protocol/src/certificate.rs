@@ -74,7 +74,7 @@ pub enum CertificateError {
     },
     /// Two chains of one site disagree about an epoch: the root key signed twice.
     #[error(
-        "extending the certificate chain of {site}: two certificates for epoch {epoch}; the root key may be stolen: remove the site and add it again after asking its operators"
+        "extending the certificate chain of {site}: two certificates for epoch {epoch} exist, so its root key may be stolen: nothing new of it is trusted; ask its operators"
     )]
     Conflict {
         /// The site.

@@ -775,7 +775,7 @@ def verify_range(range, deltas, seal, manifest, bodies, claimed):
     for claim in named:
         body = bodies.get(claim.content)
         if body is None:
-            must(claim.kind != 1 or manifest.index < manifest.count, "a body is missing")
+            must(claim.kind != 1 or manifest.index < manifest.count, "it is incomplete: a body is missing")
             continue
         must(is_canonical(body), "a record is not canonical JSON")
         must(len(body) == claim.size, "a claim lies about the size of its record")

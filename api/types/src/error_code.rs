@@ -110,8 +110,6 @@ error_codes! {
     BundleMalformed => ("bundle_malformed", 422, "Bundle not readable", NO, InputRefused);
     /// The bundle holds no deltas, and no certificate or head that is new.
     BundleEmpty => ("bundle_empty", 422, "Bundle empty", NO, InputRefused);
-    /// Records that live claims of the bundle name are neither in it nor here.
-    BundleIncomplete => ("bundle_incomplete", 422, "Bundle lacks records", NO, InputRefused);
     /// A delta does not follow the one before it as its author must let it.
     DeltaRefused => ("delta_refused", 422, "Delta breaks a rule", NO, InputRefused);
     /// A delta's state root or count of live entries is not that of its log.

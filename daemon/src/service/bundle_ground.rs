@@ -130,7 +130,6 @@ pub(super) fn fault_problem(log: &str, fault: &LogFault) -> Problem {
         ),
         LogFault::NotCanonical { .. } => (ErrorCode::RecordNotCanonical, liar),
         LogFault::BodySize { .. } => (ErrorCode::BodySizeFalse, liar),
-        LogFault::Incomplete { .. } => (ErrorCode::BundleIncomplete, again),
     };
     Problem::new(code, format!("{log}: {}", crate::home::error_chain(fault))).hint(hint)
 }

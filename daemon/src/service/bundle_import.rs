@@ -103,8 +103,8 @@ impl SiteParts {
             .as_ref()
             .filter(|_| reader.seal().exporter().is_ok())
         {
-            let held = reader.manifest().ranges.iter();
-            let held = held.map(|range| (log_of(range), range.last));
+            let sound = plan.logs.iter().filter(|log| log.outcome != LogOutcome::Refused);
+            let held = sound.map(|log| (log_of(&log.range), log.range.last));
             self.store
                 .note_holdings(&exporter.site, held.collect())
                 .map_err(failed)?;

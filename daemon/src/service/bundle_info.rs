@@ -29,7 +29,7 @@ impl SiteParts {
         size: u64,
     ) -> ServiceResult<types::BundleValidation> {
         let started = Instant::now();
-        let mut answer = validate_file(&mut file, |site| self.slug_of(site));
+        let mut answer = validate_file(&mut file, Bodies::HereToo, |site| self.slug_of(site));
         if answer.info.is_some() {
             let _one_at_a_time = self.one_import();
             let params = types::ImportParams::default();
@@ -157,7 +157,7 @@ pub(crate) fn bundle_info(
 /// # Errors
 /// When the file cannot be read.
 pub fn validate_bundle_alone(mut file: File) -> ServiceResult<types::BundleValidation> {
-    Ok(validate_file(&mut file, |_| None))
+    Ok(validate_file(&mut file, Bodies::InTheFile, |_| None))
 }
 
 /// Shows what a bundle says of itself, without a site.
@@ -173,6 +173,7 @@ pub fn inspect_bundle_alone(file: File) -> ServiceResult<types::BundleInfo> {
 /// Every check that needs no store. A bundle that fails is an answer, not an error.
 fn validate_file(
     file: &mut File,
+    bodies: Bodies,
     name_of: impl Fn(&starling_protocol::SiteId) -> Option<types::SiteSlug>,
 ) -> types::BundleValidation {
     let started = Instant::now();
@@ -189,7 +190,7 @@ fn validate_file(
     };
     match validate(BufReader::with_capacity(1 << 20, file), options) {
         Ok(report) => {
-            answer.checks = checks_of(&report);
+            answer.checks = checks_of(&report, bodies);
             answer.valid = answer.checks.iter().all(|check| check.ok);
             answer.bundle_hash = Some(report.inspection.hash.into());
             answer.info = Some(bundle_info(&report.inspection, name_of));
@@ -203,8 +204,17 @@ fn validate_file(
     answer
 }
 
+/// Where the records of a bundle have to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    /// In the file: nothing else is known.
+    InTheFile,
+    /// There, or at this site, which says for each log what it lacks.
+    HereToo,
+}
+
 /// What a full check found, in words.
-fn checks_of(report: &BundleReport) -> Vec<types::BundleCheck> {
+fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
     let manifest = &report.inspection.manifest;
     let totals = manifest.totals();
     let mut checks = vec![
@@ -239,18 +249,25 @@ fn checks_of(report: &BundleReport) -> Vec<types::BundleCheck> {
         );
         checks.push(check("surplus", true, found));
     }
-    checks.push(check(
-        "bodies",
-        true,
-        match report.missing_bodies.first() {
-            None => format!("{} records hash to their names; none is missing", totals.bodies),
-            Some(first) => format!(
-                "{} records that live claims name are not in it, the first {} ({}): a later part may bring them",
+    let part = manifest.part;
+    let may_lack = bodies == Bodies::HereToo || part.index < part.count;
+    checks.push(match report.missing_bodies.first() {
+        None => check(
+            "bodies",
+            true,
+            format!("{} records hash to their names; none is missing", totals.bodies),
+        ),
+        Some(first) => check(
+            "bodies",
+            may_lack,
+            format!(
+                "{} records that live claims name are not in it, the first {} ({}): a site that lacks them holds the \
+                 claims and does not accept them",
                 report.missing_bodies.len(),
                 first.key,
                 first.hash
             ),
-        },
-    ));
+        ),
+    });
     checks
 }

@@ -243,6 +243,9 @@ impl SiteParts {
         if !plan.scopes.contains_key(&range.site) {
             return refused(not_listed(&name, &range.site, listed));
         }
+        if let Some(LogFault::Fork { proof, .. }) = &report.fault {
+            plan.evidence.forks.push((**proof).clone());
+        }
         if let Some(problem) = self.distrust(&range.site)? {
             return refused(problem);
         }
@@ -252,9 +255,6 @@ impl SiteParts {
             return refused(frozen_problem(&name, by));
         }
         if let Some(fault) = report.fault {
-            if let LogFault::Fork { proof, .. } = &fault {
-                plan.evidence.forks.push((**proof).clone());
-            }
             return refused(fault_problem(&name, &fault));
         }
         let known = log.as_ref().map_or(ClaimNumber::NONE, |log| log.high_water);

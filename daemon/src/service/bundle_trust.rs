@@ -126,9 +126,7 @@ impl SiteParts {
                 plan.evidence.heads.push(head.clone());
                 let name = self.log_name(seal, site, lane);
                 let number = head.head().number;
-                let detail = format!(
-                    "{name}: the author's head at claim {number} names another delta than the one held"
-                );
+                let detail = format!("{name}: the author's head at claim {number} contradicts what is held");
                 for log in plan
                     .logs
                     .iter_mut()

@@ -96,16 +96,16 @@ impl SiteParts {
             }
             account.warn(detail);
         }
-        if account.seen.is_empty() && account.report.rejected > 0 {
-            return Err(account.rejected_problem(
-                "nothing was changed; the report's reasons say what to mend in the input",
-            ));
-        }
         if account.seen.is_empty() && options.complete && !options.allow_empty {
             let detail =
                 format!("importing {source}: the input is said to be the whole source and holds no record");
             return Err(Problem::new(ErrorCode::FeedEmpty, detail)
                 .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
+        }
+        if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
+            return Err(account.rejected_problem(
+                "nothing was changed; the report's reasons say what to mend in the input",
+            ));
         }
         if options.strict && account.report.rejected > 0 {
             return Err(

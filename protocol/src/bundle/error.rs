@@ -102,7 +102,7 @@ pub enum BundleError {
     },
     /// It is larger than the caller allows.
     #[error(
-        "reading a bundle: it has at least {found} bytes, the limit for it is {limit}; raise the limit, or ask the exporter for a split set"
+        "reading a bundle: it has at least {found} bytes, the limit for it is {limit}; raise the limit, or have less exported at a time"
     )]
     TooLarge {
         /// Bytes that it is known to have.

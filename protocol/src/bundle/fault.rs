@@ -115,16 +115,6 @@ pub enum LogFault {
         /// The record's size.
         found: u64,
     },
-    /// Records that live claims name are not in the bundle, and not here.
-    #[error("{missing} records that its live claims name are missing, the first that of {key} ({hash})")]
-    Incomplete {
-        /// How many.
-        missing: u64,
-        /// What the first claim is about.
-        key: ClaimKey,
-        /// The first record.
-        hash: ContentHash,
-    },
 }
 
 impl LogFault {

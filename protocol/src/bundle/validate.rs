@@ -106,7 +106,7 @@ pub struct BundleReport {
     /// Records that live claims name and that are neither in the bundle nor here, one entry per record.
     ///
     /// In a part of a set other than the last, a later part may supersede the claim, so that the record is
-    /// not needed. In any other bundle, the range that names it is refused.
+    /// not needed. Any other bundle is incomplete: what it says waits at a reader that needs the record.
     pub missing_bodies: Vec<MissingBody>,
     /// Records that no live claim names: no reader keeps them.
     pub surplus_bodies: u64,
@@ -142,7 +142,7 @@ pub struct Found {
 ///
 /// Beyond what [`BundleReader`] checks: every delta against its author's chain; that each follows the one before it,
 /// here or in the bundle; state roots, where the state before is known; heads against deltas; that the records are
-/// canonical, of the size that their claims say, and that none that a live claim names is missing. What is wrong
+/// canonical and of the size that their claims say. It names those that are missing. What is wrong
 /// with one log is that log's fault; what is wrong with the file is an error. `visit` gets every sound delta that
 /// is new to the reader; a later delta may still make its range refused. Needs memory for the live claims of the bundle.
 ///
@@ -183,8 +183,7 @@ pub fn check<R: Read, K: Knowledge>(
         Some(bodies) => bodies,
         None => Bodies::of(&mut logs, reader.manifest(), knowledge)?,
     };
-    let part = reader.manifest().part;
-    bodies.finish(logs, part.index == part.count, knowledge)
+    bodies.finish(logs, knowledge)
 }
 
 fn begin<R: Read, K: Knowledge>(reader: &BundleReader<R>, knowledge: &K) -> Result<Vec<LogCheck>, K::Error> {
@@ -278,14 +277,9 @@ impl Bodies {
     }
 
     /// What has not come is missing, where the range is new and the reader does not have it.
-    fn finish<K: Knowledge>(
-        self,
-        mut logs: Vec<LogCheck>,
-        is_last_part: bool,
-        knowledge: &K,
-    ) -> Result<Found, K::Error> {
+    fn finish<K: Knowledge>(self, mut logs: Vec<LogCheck>, knowledge: &K) -> Result<Found, K::Error> {
         let mut missing = Vec::new();
-        let mut lacking: Vec<(u64, Option<(ClaimKey, ContentHash)>)> = vec![(0, None); logs.len()];
+        let mut lacking = vec![0_u64; logs.len()];
         let mut by_source: Vec<BTreeMap<Source, u64>> = vec![BTreeMap::new(); logs.len()];
         for (hash, mut wants) in self.wanted {
             wants.retain(|(index, want)| {
@@ -311,26 +305,21 @@ impl Bodies {
                     hash,
                 });
             }
-            for (index, want) in wants {
-                if let Some((count, first)) = lacking.get_mut(index) {
+            for (index, _) in wants {
+                if let Some(count) = lacking.get_mut(index) {
                     *count += 1;
-                    first.get_or_insert((want.key, hash));
                 }
             }
         }
         let mut ranges = Vec::new();
         let counted = self.counts.into_iter().zip(lacking).zip(by_source);
-        for (log, ((wanted, (missing, first)), lacking)) in logs.iter_mut().zip(counted) {
-            if let (Some((key, hash)), true) = (first, is_last_part) {
-                log.fault
-                    .get_or_insert(LogFault::Incomplete { missing, key, hash });
-            }
+        for (log, ((wanted, missing_here), lacking)) in logs.iter_mut().zip(counted) {
             ranges.push(RangeReport {
                 range: log.range,
                 deltas: log.deltas,
                 new: log.new,
                 bodies_wanted: wanted,
-                bodies_missing: missing,
+                bodies_missing: missing_here,
                 lacking,
                 critical: log.critical,
                 roots_checked: log.roots_checked,

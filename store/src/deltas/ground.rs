@@ -64,7 +64,8 @@ impl SiteStore {
         self.bodies.contains(hash)
     }
 
-    /// Returns true if a head names another delta than the one held for its number. Its author signed two histories.
+    /// Returns true if a head names another delta than the one held for its number, or another state after it. Its author
+    /// signed two histories.
     ///
     /// A head of an epoch that was closed since may be of a branch that was given up, and contradicts nothing.
     ///
@@ -91,12 +92,18 @@ impl SiteStore {
                 return Ok(false);
             }
             if head.number == tip.cursor.number {
-                return Ok(head.header != tip.header);
+                let state = log.state();
+                let said = (head.header, head.time, head.live_entries, head.state_root);
+                return Ok(said != (tip.header, tip.cursor.time, state.live(), state.root()));
             }
         }
         let held = self.delta_with(id, head.number)?;
         let held = held.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
-        Ok(held
-            .is_some_and(|held| held.header().last() != head.number || held.header().hash() != head.header))
+        Ok(held.is_some_and(|held| {
+            let header = held.header();
+            let said = (head.header, head.time, head.live_entries, head.state_root);
+            let is_so = (header.hash(), header.time, header.live_entries, header.state_root);
+            header.last() != head.number || said != is_so
+        }))
     }
 }

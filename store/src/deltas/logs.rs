@@ -52,7 +52,7 @@ impl FrozenBy {
         match self {
             Self::Fork { .. } => "the author signed two histories".to_owned(),
             Self::Head { number } => format!(
-                "the author signed two histories: a head names another delta at claim {number} than the one held"
+                "the author signed two histories: its head at claim {number} contradicts what is held"
             ),
             Self::Certificates { epoch } => {
                 format!("two certificates of the author for epoch {epoch} exist")
