@@ -103,9 +103,7 @@ impl SiteParts {
                 .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
         }
         if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
-            return Err(account.rejected_problem(
-                "nothing was changed; the report's reasons say what to mend in the input",
-            ));
+            return Err(account.rejected_problem("nothing was changed; mend the files, or leave them out"));
         }
         if options.strict && account.report.rejected > 0 {
             return Err(
