@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use starling_api_types::{
-    CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, MuteAction, MuteChanged, Problem,
-    ProblemBody,
+    AuthorFrozen, CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, MuteAction, MuteChanged,
+    Problem, ProblemBody,
 };
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
@@ -40,7 +40,7 @@ impl ToSchema for Binary {}
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(
-        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, MuteAction, EventAction, EventRecord, EventId
+        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, AuthorFrozen, MuteAction, EventAction, EventRecord, EventId
     )),
     tags(
         (name = "site", description = "The site itself."),

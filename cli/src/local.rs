@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
-use starling_api::{ListenError, SiteService};
+use starling_api::{ListenError, SiteService, Upload};
 use starling_api_types::{
-    ConvertReport, ErrorCode, InitReport, KeyList, PolicyHistory, Problem, PublicIdentity, SiteSlug,
+    BundleInfo, BundleValidation, ConvertReport, ErrorCode, InitReport, KeyList, PolicyHistory, Problem,
+    PublicIdentity, SiteSlug,
 };
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
@@ -203,6 +204,36 @@ pub(crate) async fn test_rego(source: RegoSource, at: UnixMillis) -> Result<Vec<
         starling_daemon::test_rego(&source, at)
     })
     .await
+}
+
+/// Checks a bundle without a site.
+///
+/// # Errors
+/// `file_access`, `disk_full`.
+pub(crate) async fn validate_bundle(bundle: Upload) -> Result<BundleValidation, Problem> {
+    let (file, _) = spooled(bundle).await?;
+    blocking("checking a bundle", move || {
+        starling_daemon::validate_bundle_alone(file)
+    })
+    .await
+}
+
+/// Shows what a bundle says of itself, without a site.
+///
+/// # Errors
+/// `bundle_malformed`, `file_access`, `disk_full`.
+pub(crate) async fn inspect_bundle(bundle: Upload) -> Result<BundleInfo, Problem> {
+    let (file, _) = spooled(bundle).await?;
+    blocking("reading a bundle", move || {
+        starling_daemon::inspect_bundle_alone(file)
+    })
+    .await
+}
+
+async fn spooled(bundle: Upload) -> Result<(std::fs::File, u64), Problem> {
+    bundle
+        .into_file(&std::env::temp_dir(), u64::MAX, ErrorCode::BundleTooLarge)
+        .await
 }
 
 /// The time by this machine's clock.

@@ -58,6 +58,17 @@ impl Session {
         self.site_or(step, || local::open(&self.home)).await
     }
 
+    /// The site, if the folder holds one.
+    ///
+    /// # Errors
+    /// As [`site`](Self::site), but for a folder without a site.
+    pub(crate) async fn site_if_any(&self, step: &Step) -> Result<Option<Arc<dyn SiteService>>, Problem> {
+        match self.site(step).await {
+            Err(problem) if problem.code == ErrorCode::NotInitialised => Ok(None),
+            site => site.map(Some),
+        }
+    }
+
     /// The site's daemon, or its store opened past what is damaged.
     ///
     /// # Errors

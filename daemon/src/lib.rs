@@ -37,5 +37,5 @@ pub use policy_commands::{PolicyKind, policy_history, rollback_policy};
 pub use rego::{REGO_STACK_BYTES, REGO_WORKER, RegoSummary, check_rego, evaluate_rego_by, test_rego};
 pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};
-pub use service::shown_explanation;
+pub use service::{inspect_bundle_alone, shown_explanation, validate_bundle_alone};
 pub use starling_store::engine::quiet_contained_panics;

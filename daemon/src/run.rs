@@ -445,13 +445,6 @@ fn start_sync(
     let mut seed = [0; 8];
     // A fixed seed costs only jitter: peers that restart together may then retry together.
     let _ = getrandom::fill(&mut seed);
-    let held = parts
-        .store
-        .logs()
-        .map_err(|error| store_problem("reading positions", &error))?
-        .into_iter()
-        .map(|log| ((log.id.site, log.id.lane), log.tip.cursor.number))
-        .collect();
     let task = SyncTask {
         store: parts.store.clone(),
         replica,
@@ -464,7 +457,6 @@ fn start_sync(
         sessions: BTreeMap::new(),
         dials: Dials::default(),
         clock: SteadyClock::new(),
-        held,
     };
     Ok(task.run(stopped))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
-use starling_protocol::{ClaimNumber, Lane, PublicKey, SiteId, UnixMillis};
+use starling_protocol::{PublicKey, SiteId, UnixMillis};
 use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
 use starling_sync::{Effect, Event, GossipVerdict, Notice, RequestId, SyncEngine};
 use tokio::sync::watch;
@@ -43,8 +43,6 @@ pub(crate) struct SyncTask {
     pub(crate) dials: Dials,
     /// For deadlines, pauses and lock-outs: a clock that is set must not stretch them.
     pub(crate) clock: SteadyClock,
-    /// Held positions as they were last noted in the ledger.
-    pub(crate) held: BTreeMap<(SiteId, Lane), ClaimNumber>,
 }
 
 /// What the task does next.
@@ -307,19 +305,15 @@ impl SyncTask {
                 lane,
                 number,
                 deltas,
+                claims,
             } => {
                 tracing::debug!(%site, %lane, %number, deltas, "holding deltas");
                 let id = starling_store::LogId { site, lane };
                 let cursor = self.store.log(id).ok().flatten().map(|log| log.tip.cursor);
-                let before = self
-                    .held
-                    .insert((site, lane), number)
-                    .map_or(0, |before| before.0);
-                let items = number.0.saturating_sub(before);
                 let entry = LedgerEntry::Synced {
                     at: now(),
                     peer: site,
-                    items,
+                    items: claims,
                     cursor,
                 };
                 if let Err(error) = self.store.record(&entry) {
@@ -334,6 +328,9 @@ impl SyncTask {
             Notice::Offence { peer, offence } => tracing::warn!(%peer, %offence, "a peer offended"),
             Notice::Forked { site, lane } => {
                 tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
+            }
+            Notice::Diverges { site, lane, number } => {
+                tracing::error!(%site, %lane, %number, "an author's head names another history than the one held");
             }
             Notice::AuthorRefused { site, lane, reason } => {
                 tracing::error!(%site, %lane, reason, "an author broke a rule; nothing further of its log is taken");

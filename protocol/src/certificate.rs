@@ -74,7 +74,7 @@ pub enum CertificateError {
     },
     /// Two chains of one site disagree about an epoch: the root key signed twice.
     #[error(
-        "extending the certificate chain of {site}: two certificates for epoch {epoch}; the root key may be stolen: remove the site and add it again after asking its operators"
+        "extending the certificate chain of {site}: two certificates for epoch {epoch} exist, so its root key may be stolen: nothing new of it is trusted; ask its operators"
     )]
     Conflict {
         /// The site.
@@ -496,6 +496,9 @@ fn check_link(
 ) -> Result<(), &'static str> {
     if !body.lanes.windows(2).all(|pair| pair[0].lane < pair[1].lane) {
         return Err("names its lanes out of order or twice");
+    }
+    if body.lanes.iter().any(|resume| resume.number > ClaimNumber::MAX) {
+        return Err("resumes a lane past the last claim that there may be");
     }
     let Some((previous, previous_hash)) = previous else {
         return if body.site.is_some()

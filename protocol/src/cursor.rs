@@ -16,6 +16,8 @@ pub struct ClaimNumber(pub u64);
 impl ClaimNumber {
     /// Before the first claim.
     pub const NONE: Self = Self(0);
+    /// The last number that a claim may have: 2^63 − 1.
+    pub const MAX: Self = Self(u64::MAX / 2);
 }
 
 impl fmt::Display for ClaimNumber {

@@ -17,6 +17,7 @@ use crate::limits::{
 };
 use crate::names::Lane;
 use crate::time::UnixMillis;
+use crate::window::check_window;
 use crate::wire::{Reader, WireError, decode_struct, encode_struct, put_length, put_varint};
 
 const MAGIC: [u8; 4] = *b"STDL";
@@ -218,7 +219,14 @@ impl DeltaHeader {
                 MAX_CLAIMS_BLOCK_BYTES as u64,
             ),
             ("bodies", self.bodies_size, MAX_DELTA_BODIES_BYTES),
-            ("first claim number", self.first.0, u64::MAX / 2),
+            (
+                "last claim number",
+                self.first
+                    .0
+                    .saturating_add(u64::from(self.count))
+                    .saturating_sub(1),
+                ClaimNumber::MAX.0,
+            ),
         ];
         for (field, found, limit) in bounds {
             if found > limit {
@@ -592,6 +600,7 @@ fn open_claims(stored: &[u8], header: &DeltaHeader, hash: DeltaHash) -> Result<V
         }
         Err(_) => return Err(refuse("it is not a zstd frame".to_owned())),
     }
+    check_window(stored).map_err(refuse)?;
     let block = zstd::bulk::decompress(stored, size)
         .map_err(|cause| refuse(format!("the header promises {size} bytes: {cause}")))?;
     if block.len() != size {

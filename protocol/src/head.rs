@@ -210,6 +210,14 @@ fn read(bytes: &[u8]) -> Result<(Head, &[u8], Signature), HeadError> {
     let signature = Signature::from_bytes(&reader.array("head signature")?);
     reader.finish("head")?;
     let head: Head = decode_struct(signed, "head")?;
+    if head.number > ClaimNumber::MAX {
+        return Err(WireError::OverLimit {
+            field: "head number",
+            found: head.number.0,
+            limit: ClaimNumber::MAX.0,
+        }
+        .into());
+    }
     if head.checks.len() > MAX_HEAD_SOURCES {
         let (found, limit) = (head.checks.len() as u64, MAX_HEAD_SOURCES as u64);
         return Err(WireError::OverLimit {

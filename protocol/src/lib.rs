@@ -20,6 +20,7 @@ mod log;
 mod lthash;
 mod names;
 mod time;
+mod window;
 mod wire;
 
 pub use bundle::{BundleError, BundleFault, BundleHash, BundleManifest, BundleReader, BundleWriter};

@@ -14,6 +14,8 @@ pub const MAX_CLAIM_BYTES: usize = 64 * KIB;
 pub const MAX_CLAIMS_BLOCK_BYTES: usize = 4 * MIB;
 /// Longest claims block as stored (compressed), in bytes.
 pub const MAX_CLAIMS_STORED_BYTES: usize = 4 * MIB + 64 * KIB;
+/// Largest window that a zstd frame may ask for, in bytes: what every zstd tool takes without being told.
+pub const MAX_ZSTD_WINDOW_BYTES: u64 = 128 * MIB as u64;
 /// Longest encoded delta header, in bytes.
 pub const MAX_DELTA_HEADER_BYTES: usize = 512;
 /// Longest encoded delta, in bytes.

@@ -232,7 +232,7 @@ pub(crate) fn decode_struct<T: Serialize + DeserializeOwned>(
     let (value, rest): (T, &[u8]) =
         postcard::take_from_bytes(bytes).map_err(|cause| WireError::Structure {
             field,
-            cause: cause.to_string(),
+            cause: reason_of(&cause).to_owned(),
         })?;
     if !rest.is_empty() {
         return Err(WireError::Trailing {
@@ -244,6 +244,19 @@ pub(crate) fn decode_struct<T: Serialize + DeserializeOwned>(
         return Err(WireError::NotCanonical { field });
     }
     Ok(value)
+}
+
+/// What a decoder found wrong, in the words of `docs/formats/README.md`.
+fn reason_of(cause: &postcard::Error) -> &'static str {
+    use postcard::Error;
+    match cause {
+        Error::DeserializeUnexpectedEnd => "the bytes end too early",
+        Error::DeserializeBadVarint => "a number is too large or not in its shortest form",
+        Error::DeserializeBadBool | Error::DeserializeBadOption => "an option begins with neither 00 nor 01",
+        Error::DeserializeBadUtf8 | Error::DeserializeBadChar => "a text is not UTF-8",
+        Error::DeserializeBadEnum => "an unknown variant",
+        _ => "a name, key, time or lane in it breaks its rule",
+    }
 }
 
 #[cfg(test)]

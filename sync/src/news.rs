@@ -212,7 +212,12 @@ impl SyncEngine {
             return Ok(false);
         }
         let known = cx.replica.head(&head.site, head.lane);
-        if known.is_some_and(|known| rank_of(known.head()) >= rank_of(&head)) {
+        let is_other = |known: &Head| known.number == head.number && known.header != head.header;
+        let is_news = known.is_none_or(|known| {
+            // An older head that names another delta for the same claim is half of a fork.
+            rank_of(known.head()) < rank_of(&head) || is_other(known.head())
+        });
+        if !is_news {
             return Ok(false);
         }
         let Some(chain) = cx.replica.chain(&head.site) else {
@@ -229,7 +234,12 @@ impl SyncEngine {
             Err(HeadError::OutsideEpoch { .. }) => return Ok(false),
             Err(error) => return Err(unverifiable("head", &error)),
         };
+        let diverges = cx.replica.contradicts(&verified);
         match cx.replica.learn_head(&verified) {
+            Ok(_) if diverges => {
+                self.head_diverges(cx, key, &head);
+                Ok(false)
+            }
             Ok(true) => {
                 self.head_learned(cx, &head);
                 Ok(true)
@@ -240,6 +250,14 @@ impl SyncEngine {
                 Ok(false)
             }
         }
+    }
+
+    /// The author signed two histories. The delta that the peer holds at that number proves it to everybody.
+    fn head_diverges(&mut self, cx: &mut Cx<'_>, key: PublicKey, head: &Head) {
+        let (site, lane, number) = (head.site, head.lane, head.number);
+        cx.notice(Notice::Diverges { site, lane, number });
+        self.probe(key, (site, lane), number);
+        self.log_changed(cx, (site, lane));
     }
 
     fn head_learned(&mut self, cx: &mut Cx<'_>, head: &Head) {

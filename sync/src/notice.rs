@@ -152,6 +152,8 @@ pub enum Notice {
         number: ClaimNumber,
         /// Deltas appended.
         deltas: usize,
+        /// Claims in them.
+        claims: u64,
     },
     /// Bodies were stored.
     BodiesStored {
@@ -188,6 +190,15 @@ pub enum Notice {
         lane: Lane,
         /// The first that is missing.
         missing_from: ClaimNumber,
+    },
+    /// A head names another delta than the one held for its number: its author signed two histories.
+    Diverges {
+        /// The author.
+        site: SiteId,
+        /// The log.
+        lane: Lane,
+        /// The claim.
+        number: ClaimNumber,
     },
     /// An author signed two histories; the log is frozen.
     Forked {

@@ -25,8 +25,8 @@ pub(crate) struct Pull {
     /// Peers whose deltas of this log could not be taken. Each pauses for itself: what one sends must not
     /// keep this site from asking the others.
     pub(crate) paused: BTreeMap<PublicKey, Pause>,
-    /// Who sent a delta that does not follow ours: its counterpart of our last delta proves the fork.
-    diverges: Option<PublicKey>,
+    /// Who has another delta than ours with a claim: that delta proves the fork.
+    diverges: Option<(PublicKey, ClaimNumber)>,
 }
 
 /// Until when a peer is not asked for a log, and how often that was so in a row.
@@ -65,11 +65,17 @@ impl SyncEngine {
         let possible =
             !position.is_some_and(|position| position.frozen) && cx.replica.chain(&log.0).is_some();
         let behind = self.peers.values().any(|peer| peer.can_give_deltas(log, held));
+        let idle = |pull: &Pull| pull.asking.is_none() && pull.diverges.is_none();
         if possible && behind {
             self.pulls.entry(log).or_default();
-        } else if self.pulls.get(&log).is_some_and(|pull| pull.asking.is_none()) {
+        } else if self.pulls.get(&log).is_some_and(idle) {
             self.pulls.remove(&log);
         }
+    }
+
+    /// Asks a peer for its delta with a claim, which is another one than that held here.
+    pub(crate) fn probe(&mut self, peer: PublicKey, log: LogKey, number: ClaimNumber) {
+        self.pulls.entry(log).or_default().diverges = Some((peer, number));
     }
 
     /// Asks for the next page of every log that can go on.
@@ -84,14 +90,20 @@ impl SyncEngine {
             let position = cx.replica.position(&log.0, log.1);
             let held = position.map_or(ClaimNumber::NONE, |position| position.held);
             let probe = self.pulls.get(&log).and_then(|pull| pull.diverges);
-            let probe = probe.filter(|peer| self.peers.contains_key(peer));
-            let Some(peer) = probe.or_else(|| self.best_for_deltas(cx.now, log, held)) else {
+            let probe = probe.filter(|(peer, _)| self.peers.contains_key(peer));
+            if probe.is_none() {
+                // Who could prove the fork is gone.
+                if let Some(pull) = self.pulls.get_mut(&log) {
+                    pull.diverges = None;
+                }
+            }
+            let frozen = position.is_some_and(|position| position.frozen);
+            let mut best = || self.best_for_deltas(cx.now, log, held).filter(|_| !frozen);
+            let Some((peer, after)) = probe
+                .map(|(peer, number)| (peer, ClaimNumber(number.0.saturating_sub(1))))
+                .or_else(|| best().map(|peer| (peer, held)))
+            else {
                 continue;
-            };
-            let after = if probe.is_some() {
-                ClaimNumber(held.0.saturating_sub(1))
-            } else {
-                held
             };
             let max_bytes = self.settings.deltas_page_bytes.min(MAX_DELTAS_PAGE_BYTES);
             let request = Request::Deltas(DeltasWanted {
@@ -171,9 +183,9 @@ impl SyncEngine {
         }
         // A bundle may have brought the same meanwhile, or a certificate closed what was held.
         let position = cx.replica.position(&ask.log.0, ask.log.1);
-        let moved = position.map_or(ClaimNumber::NONE, |at| at.held) != ask.held;
+        let before = position.map_or(ClaimNumber::NONE, |at| at.held);
         match cx.replica.append(bytes) {
-            Ok(outcome) => self.appended(cx, key, ask, outcome, moved),
+            Ok(outcome) => self.appended(cx, key, ask, outcome, before),
             Err(error) => self.store_failed(cx, &error),
         }
     }
@@ -187,16 +199,17 @@ impl SyncEngine {
         }
     }
 
-    /// `moved`: the log stood elsewhere when it was asked, so that an answer to that question may not fit.
+    /// `before`: where the log stood. If that is not where it was asked, an answer to that question may not fit.
     fn appended(
         &mut self,
         cx: &mut Cx<'_>,
         key: PublicKey,
         ask: &DeltasAsk,
         outcome: AppendOutcome,
-        moved: bool,
+        before: ClaimNumber,
     ) {
         self.store_worked();
+        let moved = before != ask.held;
         let (site, lane) = ask.log;
         if outcome.appended > 0 {
             let number = cx
@@ -208,6 +221,7 @@ impl SyncEngine {
                 lane,
                 number,
                 deltas: outcome.appended,
+                claims: number.0.saturating_sub(before.0),
             });
             if let Some(pull) = self.pulls.get_mut(&ask.log) {
                 pull.paused.remove(&key);
@@ -274,13 +288,11 @@ impl SyncEngine {
                 }
             }
             AppendProblem::Diverges { .. } => {
-                if let Some(pull) = self.pulls.get_mut(&ask.log) {
-                    pull.diverges = Some(key);
-                }
-                return;
+                // The counterpart of the last delta held.
+                return self.probe(key, ask.log, ask.held);
             }
             AppendProblem::Fork { proof } => return self.fork_learned(cx, &proof),
-            AppendProblem::Frozen { .. } => return,
+            AppendProblem::Frozen { .. } | AppendProblem::Distrusted { .. } => return,
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
         // Whoever is at fault, asking it again at once would give the same.

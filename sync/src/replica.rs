@@ -56,8 +56,10 @@ pub struct LogPosition {
     pub accepted: ClaimNumber,
     /// Greatest position at which every live body in scope is here.
     pub body_complete: ClaimNumber,
-    /// A fork proof is kept: nothing further of this log is taken until a certificate names the branch.
+    /// Its author signed two histories: nothing further of this log is taken until a certificate names the branch.
     pub frozen: bool,
+    /// A fork proof of it is kept.
+    pub forked: bool,
 }
 
 /// A run of deltas of one log, as stored.
@@ -135,6 +137,11 @@ pub enum AppendProblem {
         /// The proof, for gossip.
         proof: Box<ForkProof>,
     },
+    /// Two certificates of the author for one epoch were seen: nothing new of it is taken.
+    Distrusted {
+        /// The author.
+        site: SiteId,
+    },
     /// The log is frozen by an earlier fork proof.
     Frozen {
         /// The author.
@@ -206,8 +213,11 @@ pub trait Replica {
         heads.find(|head| head.head().site == *site && head.head().lane == lane)
     }
 
+    /// Returns true if a verified head names another delta than the one held, or named by the kept head, for its number.
+    fn contradicts(&self, head: &VerifiedHead) -> bool;
+
     /// Keeps a head if it is newer than the kept one, and raises the high-water mark; never lowers it.
-    /// Gives whether it was newer.
+    /// Gives whether it was newer. One that contradicts what is held freezes the log and is not newer.
     ///
     /// # Errors
     /// [`ReplicaError::Refused`] for an unlisted site.

@@ -28,7 +28,7 @@ pub(crate) fn note_of(replica: &dyn Replica, (site, lane): LogKey) -> LogNote {
         site,
         lane,
         chain_length: u32::try_from(chain).unwrap_or(u32::MAX),
-        forked: position.is_some_and(|position| position.frozen),
+        forked: position.is_some_and(|position| position.forked),
         head_epoch,
         head_number,
         head_issued_at,

@@ -10,6 +10,7 @@ this script cannot know. Needs Python 3.10 and the packages blake3, pynacl and z
 """
 
 import argparse
+import decimal
 import json
 import pathlib
 import struct
@@ -23,6 +24,8 @@ import zstandard
 
 KIB, MIB = 1024, 1024 * 1024
 MAX_TIME = 253_402_300_799_999
+MAX_NUMBER = 2**63 - 1
+MAX_WINDOW = 128 * MIB
 FEDERATION, DIRECT = 0, 1
 
 
@@ -87,6 +90,9 @@ class Reader:
 
     def time(self):
         return self.varint(MAX_TIME)
+
+    def number(self):
+        return self.varint(MAX_NUMBER)
 
     def hash(self):
         return self.take(32)
@@ -157,6 +163,75 @@ def check_signature(key, context, signed, signature):
         raise Refused(f"the {context} does not hold") from cause
 
 
+# --- README.md: records ------------------------------------------------------------------------------
+
+
+def is_canonical(body):
+    """Whether some bytes are one JSON document in canonical form: they are what writing it again gives."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=members,
+            parse_int=lambda literal: Literal("0" if literal == "-0" else literal),
+            parse_float=fraction,
+            parse_constant=refuse_constant,
+        )
+        return written(value, 0).encode("utf-8") == body
+    except (ValueError, RecursionError, Refused):
+        return False
+
+
+class Literal(str):
+    """A number as it is written."""
+
+
+def members(pairs):
+    must(len({key for key, _ in pairs}) == len(pairs), "a key stands twice")
+    return dict(pairs)
+
+
+def refuse_constant(_):
+    raise Refused("not a JSON number")
+
+
+def fraction(literal):
+    """A literal with a fraction or an exponent: the shortest decimal that reads back, if it has the same value."""
+    double = float(literal)
+    must(double - double == 0, "no double is so large")
+    shortest = decimal.Decimal(repr(double))
+    must(decimal.Decimal(literal) == shortest, "no double is written so")
+    if shortest == 0:
+        return Literal("0")
+    sign, digits, exponent = shortest.as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    point = len(digits) + exponent
+    if len(text) <= point <= 21:
+        text += "0" * (point - len(text))
+    elif 0 < point <= 21:
+        text = text[:point] + "." + text[point:]
+    elif -6 < point <= 0:
+        text = "0." + "0" * -point + text
+    else:
+        text = text[0] + ("." + text[1:] if len(text) > 1 else "") + f"e{point - 1:+d}"
+    return Literal("-" * sign + text)
+
+
+def written(value, depth):
+    """Canonical text of a value that stands inside `depth` others."""
+    if isinstance(value, Literal):
+        return str(value)
+    if isinstance(value, str):
+        return json.encoder.encode_basestring(value)
+    if isinstance(value, list):
+        must(depth < 64, "nested too deep")
+        return "[" + ",".join(written(item, depth + 1) for item in value) + "]"
+    if isinstance(value, dict):
+        must(depth < 64, "nested too deep")
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(written(key, 0) + ":" + written(value[key], depth + 1) for key in keys) + "}"
+    return {None: "null", True: "true", False: "false"}[value]
+
+
 # --- certificate.md ----------------------------------------------------------------------------------
 
 
@@ -176,7 +251,7 @@ class Certificate:
         self.root_key = fields.take(32)
         self.operating_key = fields.take(32)
         self.issued_at = fields.time()
-        self.lanes = fields.list(lambda: (fields.lane(), fields.varint(), fields.hash()))
+        self.lanes = fields.list(lambda: (fields.lane(), fields.number(), fields.hash()))
         self.previous = fields.option(fields.hash)
         self.reason = fields.enum(5)
         fields.finish()
@@ -232,10 +307,9 @@ class Chain:
         return self.certificates[-1]
 
     def closes(self, epoch, lane):
-        """Where the epoch's part of the lane ends, if a later certificate closed it."""
-        if epoch + 1 < len(self.certificates):
-            return self.certificates[epoch + 1].resume(lane)[0]
-        return None
+        """Where the epoch's part of the lane ends, if later certificates closed it: the least that any names."""
+        later = self.certificates[epoch + 1 :]
+        return min((certificate.resume(lane)[0] for certificate in later), default=None)
 
 
 # --- delta.md ----------------------------------------------------------------------------------------
@@ -248,7 +322,7 @@ class Header:
         self.site = fields.hash()
         self.epoch = fields.varint32()
         self.lane = fields.lane()
-        self.first = fields.varint(2**63 - 1)
+        self.first = fields.number()
         self.count = fields.varint32()
         self.previous = fields.hash()
         self.time = fields.time()
@@ -265,6 +339,7 @@ class Header:
         must(self.claims_size <= 4 * MIB, "the unpacked claims block is too large")
         must(self.bodies_size <= 16 * MIB, "the bodies are too large")
         self.last = self.first + self.count - 1
+        must(self.last <= MAX_NUMBER, "the last claim's number is too large")
         self.hash = derive("delta hash", data)
 
     def verify(self, signature, chain):
@@ -323,11 +398,17 @@ def is_document(key):
         return False
 
 
-def unpack(frame, size):
+def unpack(frame, size, states_size=False):
     """One zstd frame that gives exactly `size` bytes; nothing before it, nothing after it."""
     must(frame[:4] == bytes.fromhex("28b52ffd"), "not a zstd frame")
-    must(zstandard.get_frame_parameters(frame).dict_id == 0, "the frame needs a dictionary")
-    unpacker = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+    try:
+        stated = zstandard.get_frame_parameters(frame)
+    except zstandard.ZstdError as cause:
+        raise Refused("not a whole zstd frame") from cause
+    must(stated.dict_id == 0, "the frame needs a dictionary")
+    must(stated.window_size <= MAX_WINDOW, "the frame needs too large a window")
+    must(not states_size or zstandard.frame_content_size(frame) == size, "the content size that the frame states")
+    unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
     try:
         # The golden files are small; a verifier of foreign files feeds the frame in pieces and stops at `size`.
         data = unpacker.decompress(frame)
@@ -362,26 +443,36 @@ class Delta:
         self.block = reader.take(claims_length)
 
     def verify(self, chain):
+        self.header.verify(self.signature, chain)
+        self.open()
+
+    def open(self):
         header = self.header
-        header.verify(self.signature, chain)
         must(derive("claims block", self.block) == header.claims_hash, "another claims block")
         reader = Reader(unpack(self.block, header.claims_size))
-        self.claims = [Claim(reader.take(reader.varint(64 * KIB))) for _ in range(header.count)]
+        claims = [Claim(reader.take(reader.varint(64 * KIB))) for _ in range(header.count)]
         reader.finish()
-        must(len({claim.key for claim in self.claims}) == header.count, "a key stands twice")
-        must(sum(claim.size or 0 for claim in self.claims) == header.bodies_size, "the bodies' sizes")
+        must(len({claim.key for claim in claims}) == header.count, "a key stands twice")
+        must(sum(claim.size or 0 for claim in claims) == header.bodies_size, "the bodies' sizes")
+        self.claims = claims
 
 
 class Log:
-    """A log from its beginning: its tip, its live entries and its states."""
+    """A log from its beginning, or from a place before which nothing is known: tip, live entries, states."""
 
-    def __init__(self, chain):
+    def __init__(self, chain, number=0, header=bytes(32)):
         self.chain = chain
-        self.number, self.hash, self.epoch, self.time = 0, bytes(32), 0, 0
+        self.number, self.hash, self.epoch, self.time = number, header, 0, 0
         self.live, self.states = {}, {}
+        self.whole, self.begun = number == 0, False
 
     def apply(self, delta):
         header = delta.header
+        if not self.whole and not self.begun:
+            resume = self.chain.epoch(header.epoch).resume(header.lane)
+            must(resume[0] != header.first - 1 or resume[1] == header.previous, "the epoch does not resume here")
+            self.epoch = header.epoch
+        self.begun = True
         must(header.last > self.number, "a replay")
         must(header.first <= self.number + 1, "a gap")
         must(header.first > self.number and header.previous == self.hash, "another branch")
@@ -400,6 +491,9 @@ class Log:
                 change(state, claim.frame, 1)
         self.number, self.hash = header.last, header.hash
         self.epoch, self.time = header.epoch, header.time
+        if not self.whole:
+            return
+        must(len(self.states) <= 256, "the log speaks of too many sources")
         must(len(self.live) == header.live_entries, "the number of live entries is false")
         must(state_root(self.state()) == header.state_root, "the state root is false")
 
@@ -445,7 +539,7 @@ class Head:
         self.epoch = fields.varint32()
         self.lane = fields.lane()
         self.time = fields.time()
-        self.number = fields.varint()
+        self.number = fields.number()
         self.header = fields.hash()
         self.live_entries = fields.varint()
         self.state_root = fields.hash()
@@ -463,6 +557,16 @@ class Head:
         check_signature(chain.epoch(self.epoch).operating_key, "head signature", self.signed, self.signature)
         end = chain.closes(self.epoch, self.lane)
         must(end is None or self.number <= end, "the head lies past the end of its epoch")
+
+    def agree(self, header):
+        """Holds the head against a delta of its log."""
+        if header.first <= self.number <= header.last:
+            must(self.number == header.last, "the head names a claim inside a delta")
+            must(self.header == header.hash, "the head names another delta: a fork")
+            must(self.epoch >= header.epoch, "the head is of an older epoch than its delta")
+            must(self.time == header.time, "the head says another time")
+            state = (header.live_entries, header.state_root)
+            must((self.live_entries, self.state_root) == state, "the head says another state")
 
 
 # --- fork.md -----------------------------------------------------------------------------------------
@@ -562,8 +666,8 @@ class Manifest:
 class Range:
     def __init__(self, fields):
         self.site, self.lane = fields.hash(), fields.lane()
-        self.after, self.after_header = fields.varint(), fields.hash()
-        self.last, self.last_header = fields.varint(2**63 - 1), fields.hash()
+        self.after, self.after_header = fields.number(), fields.hash()
+        self.last, self.last_header = fields.number(), fields.hash()
         self.last_time = fields.time()
         must(self.after < self.last, "an empty range")
         must((self.after == 0) == (self.after_header == bytes(32)), "where the range begins")
@@ -582,12 +686,13 @@ class Frame:
 
 
 def verify_bundle(data):
-    """Gives seal, manifest, verified deltas and bodies."""
+    """Gives seal, manifest, deltas, bodies, and the ranges that are refused, with the rule that each breaks."""
     reader = Reader(data)
     seal = Seal(skippable(reader, SEAL, 16 * MIB))
     content = skippable(reader, MANIFEST, 16 * MIB)
     must(derive("bundle hash", content) == seal.manifest, "the seal is of another bundle")
     manifest = Manifest(content)
+    must(all(range.site in seal.chains for range in manifest.ranges), "an author without a chain")
     deltas, bodies = [], []
     for frame in manifest.frames:
         stored = reader.take(frame.stored)
@@ -598,7 +703,7 @@ def verify_bundle(data):
             inner.finish()
             deltas += some
         else:
-            ndjson = unpack(stored, frame.unpacked)
+            ndjson = unpack(stored, frame.unpacked, states_size=True)
             must(ndjson.endswith(b"\n"), "the last line has no end")
             some = ndjson[:-1].split(b"\n")
             must(all(1 <= len(line) <= 8 * MIB for line in some), "a line's length")
@@ -608,22 +713,72 @@ def verify_bundle(data):
 
     hashes = [blake3.blake3(body).digest() for body in bodies]
     must(hashes == sorted(set(hashes)), "bodies are out of order or stand twice")
+    bodies = dict(zip(hashes, bodies))
     left = iter(deltas)
-    for range in manifest.ranges:
-        number, before = range.after, range.after_header
-        while number < range.last:
-            delta = next(left, None)
-            must(delta is not None, "the deltas end early")
-            header = delta.header
-            must((header.site, header.lane) == (range.site, range.lane), "another log")
-            must(header.first == number + 1 and header.previous == before, "the deltas' chain")
-            must(header.site in seal.chains, "an author without a chain")
-            delta.verify(seal.chains[header.site])
-            number, before = header.last, header.hash
-        must(number == range.last and before == range.last_header, "the end of a range")
-        must(header.time == range.last_time, "the time of a range")
+    of_range = [list_deltas(range, left) for range in manifest.ranges]
     must(next(left, None) is None, "deltas that no range lists")
-    return seal, manifest, deltas, dict(zip(hashes, bodies))
+    refused, claimed = [], set()
+    for range, some in zip(manifest.ranges, of_range):
+        try:
+            verify_range(range, some, seal, manifest, bodies, claimed)
+        except Refused as cause:
+            refused.append((range, str(cause)))
+    must(all(is_canonical(bodies[content]) for content in bodies.keys() - claimed), "a line is not canonical JSON")
+    return seal, manifest, deltas, bodies, refused
+
+
+def list_deltas(range, left):
+    """The deltas of one range, by number and hash."""
+    number, before, deltas = range.after, range.after_header, []
+    while number < range.last:
+        delta = next(left, None)
+        must(delta is not None, "the deltas end early")
+        header = delta.header
+        must((header.site, header.lane) == (range.site, range.lane), "another log")
+        must(header.first == number + 1 and header.previous == before, "the deltas' chain")
+        number, before = header.last, header.hash
+        deltas.append(delta)
+    must(number == range.last and before == range.last_header, "the end of a range")
+    must(deltas[-1].header.time == range.last_time, "the time of a range")
+    return deltas
+
+
+def verify_range(range, deltas, seal, manifest, bodies, claimed):
+    """Holds one log's range to its rules. Adds to `claimed` the bodies that its claims name."""
+    chain = seal.chains[range.site]
+    head = next((head for head in seal.heads if (head.site, head.lane) == (range.site, range.lane)), None)
+    log = Log(chain, range.after, range.after_header)
+    fault = None
+    live = {}
+    for delta in deltas:
+        try:
+            delta.verify(chain)
+            log.apply(delta)
+            if head is not None:
+                head.agree(delta.header)
+        except Refused as cause:
+            fault = fault or cause
+        try:
+            # What a refused delta names is still no body that nobody named.
+            delta.open()
+            live.update((claim.key, claim) for claim in delta.claims)
+        except Refused:
+            pass
+    named = [claim for claim in live.values() if claim.content and not claim.tombstone]
+    if manifest.scope is not None:
+        named = [claim for claim in named if claim.source in manifest.scope]
+    claimed.update(claim.content for claim in named)
+    if fault is not None:
+        raise fault
+    if head is not None and 0 < head.number == range.after:
+        must(head.header == range.after_header, "the head names another delta: a fork")
+    for claim in named:
+        body = bodies.get(claim.content)
+        if body is None:
+            must(claim.kind != 1 or manifest.index < manifest.count, "it is incomplete: a body is missing")
+            continue
+        must(is_canonical(body), "a record is not canonical JSON")
+        must(len(body) == claim.size, "a claim lies about the size of its record")
 
 
 # --- packs.md ----------------------------------------------------------------------------------------
@@ -781,7 +936,8 @@ def check_golden(folder):
 
     data = load("bundle.golden")
     refuses(verify_bundle, data, "bundle")
-    seal, manifest, deltas, bodies = verify_bundle(data)
+    seal, manifest, deltas, bodies, refused = verify_bundle(data)
+    equal("refused ranges", refused, [])
     wanted = expected["bundle"]
     equal("bundle hash", show(manifest.hash), wanted["hash"])
     equal("exporter", show(seal.exporter.site), wanted["exporter"])
@@ -823,11 +979,15 @@ def main():
         check_golden(options.golden)
         return
     try:
-        seal, manifest, deltas, bodies = verify_bundle(options.bundle.read_bytes())
+        seal, manifest, deltas, bodies, refused = verify_bundle(options.bundle.read_bytes())
     except Refused as cause:
         sys.exit(f"{options.bundle}: refused: {cause}")
     print(f"{show(manifest.hash)}: part {manifest.index} of {manifest.count}, sealed by {seal.exporter.newest().slug}")
+    for range, rule in refused:
+        print(f"the log of {seal.chains[range.site].newest().slug}, lane {range.lane}, is refused: {rule}")
     print(f"{len(manifest.ranges)} logs, {len(deltas)} deltas, {len(bodies)} bodies, {len(seal.heads)} heads")
+    if refused:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ const WARNING_HEADER: &str = "starling-bundle-warning";
 /// Imports a bundle.
 ///
 /// Verifies it, holds and relays what it brings, and accepts it into the view as policy allows. Indexes are
-/// fresh before the answer. All or nothing.
+/// fresh before the answer. Each log is taken whole or not at all, and the answer names what came of each: read
+/// `success` and `logs`.
 #[utoipa::path(post, path = "/federation/import", operation_id = "import_bundle", tag = "federation",
     params(ImportParams),
     request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),

@@ -376,6 +376,9 @@ impl SiteService for FakeSite {
             duration_ms: 1,
             cursors: Vec::new(),
             dry_run: params.dry_run,
+            logs: Vec::new(),
+            certificates: 0,
+            heads: 0,
             warnings: Vec::new(),
         })
     }

@@ -224,10 +224,60 @@ pub struct Conflict {
     pub resolution: String,
 }
 
+/// What came of one log of a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogOutcome {
+    /// All of its range is held now, and accepted.
+    Taken,
+    /// It was here already.
+    Here,
+    /// All of its range is held now, and something keeps it from being accepted.
+    Held,
+    /// None of its range was taken.
+    Refused,
+}
+
+impl LogOutcome {
+    /// The outcome's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Here => "here",
+            Self::Held => "held",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One log of a bundle, and what came of it. A range is taken whole or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ImportLog {
+    /// The author's identity.
+    pub site: SiteId,
+    /// The author's name, where the allow-list or its certificate says it.
+    pub site_id: Option<SiteSlug>,
+    /// The log's lane.
+    pub lane: Lane,
+    /// What came of it.
+    pub outcome: LogOutcome,
+    /// Where the log is held now (after a dry run: would be); null where nothing of it is.
+    pub cursor: Option<Cursor>,
+    /// Why it was refused, as a stable code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<crate::ErrorCode>,
+    /// Why it was held or refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
 /// Answer of `POST /api/v1/federation/import`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ImportReport {
-    /// Whether everything in the bundle is held now (in a dry run: would be).
+    /// Whether every log in the bundle is taken or was here (in a dry run: would be).
     pub success: bool,
     /// The bundle's name.
     pub bundle_hash: BundleHash,
@@ -239,12 +289,21 @@ pub struct ImportReport {
     pub conflicts: Vec<Conflict>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// Newest cursor per log in the bundle.
+    /// Per log in the bundle what was reached, where anything is held.
     #[serde(default)]
     pub cursors: Vec<SiteCursor>,
     /// Whether this was a dry run.
     #[serde(default)]
     pub dry_run: bool,
+    /// What came of each log.
+    #[serde(default)]
+    pub logs: Vec<ImportLog>,
+    /// Certificates that were new.
+    #[serde(default)]
+    pub certificates: u64,
+    /// Heads that were newer than those known.
+    #[serde(default)]
+    pub heads: u64,
     /// What was odd but not refused, such as logs that are held and not accepted.
     #[serde(default)]
     pub warnings: Vec<String>,

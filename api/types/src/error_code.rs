@@ -95,6 +95,8 @@ error_codes! {
     // Bundles and deltas.
     /// The site that made or sealed this is not on the allow-list.
     SiteNotAllowed => ("site_not_allowed", 403, "Site not allowed", NO, InputRefused);
+    /// The site that made or sealed this is on the allow-list and disabled.
+    SiteDisabled => ("site_disabled", 403, "Site disabled", NO, InputRefused);
     /// The bundle is larger than this site, or its entry for the exporter, allows.
     BundleTooLarge => ("bundle_too_large", 413, "Bundle too large", NO, InputRefused);
     /// A signature does not verify against its author's certificate chain.
@@ -106,6 +108,29 @@ error_codes! {
     BundleGap => ("bundle_gap", 409, "Earlier bundle missing", NO, InputRefused);
     /// The bytes are not a bundle, or are cut or altered.
     BundleMalformed => ("bundle_malformed", 422, "Bundle not readable", NO, InputRefused);
+    /// The bundle holds no deltas, and no certificate or head that is new.
+    BundleEmpty => ("bundle_empty", 422, "Bundle empty", NO, InputRefused);
+    /// A delta does not follow the one before it as its author must let it.
+    DeltaRefused => ("delta_refused", 422, "Delta breaks a rule", NO, InputRefused);
+    /// A delta's state root or count of live entries is not that of its log.
+    StateRootFalse => ("state_root_false", 422, "State root not true", NO, InputRefused);
+    /// A record is not canonical JSON.
+    RecordNotCanonical => ("record_not_canonical", 422, "Record not canonical", NO, InputRefused);
+    /// A record has another size than its claim says.
+    BodySizeFalse => ("body_size_false", 422, "Record size not true", NO, InputRefused);
+    /// An author's head contradicts its deltas.
+    HeadContradicts => ("head_contradicts", 409, "Head contradicts its log", NO, InputRefused);
+    /// Claims lie past the end of their epoch, or on a branch that a certificate gave up.
+    EpochClosed => ("epoch_closed", 409, "Epoch closed", NO, InputRefused);
+    /// Nothing further of the author is taken, because it signed two histories.
+    AuthorFrozen => ("author_frozen", 409, "Author is frozen", NO, InputRefused);
+    /// Two certificates of one site for one epoch exist: its root key signed twice.
+    CertificateConflict =>
+        ("certificate_conflict", 409, "Two certificates for one epoch", NO, InputRefused);
+    /// The bundle is sealed with a key that its owner revoked.
+    KeyRevoked => ("key_revoked", 403, "Key revoked", NO, InputRefused);
+    /// The bundle goes on with this site's own log, which only this site writes.
+    OwnLogAhead => ("own_log_ahead", 409, "Own log is behind", NO, InputRefused);
     /// The bundle is of a format version that this program does not know.
     BundleVersionUnsupported =>
         ("bundle_version_unsupported", 422, "Bundle version not supported", NO, InputRefused);

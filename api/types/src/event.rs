@@ -8,7 +8,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::hash::{BundleHash, MergeHash};
+use crate::hash::{BundleHash, MergeHash, SiteId};
+use crate::status::Lane;
 use crate::text::{SiteSlug, TextError};
 use crate::time::Timestamp;
 
@@ -184,6 +185,26 @@ impl MuteChanged {
     pub const EVENT_NAME: &'static str = "mute-changed";
 }
 
+/// The event `author-frozen`: nothing further of an author's log is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuthorFrozen {
+    /// The author.
+    pub site_id: SiteSlug,
+    /// Its identity.
+    pub site: SiteId,
+    /// The log.
+    pub lane: Lane,
+    /// What the author did.
+    pub reason: String,
+    /// When it was found here.
+    pub frozen_at: Timestamp,
+}
+
+impl AuthorFrozen {
+    /// The event's name in the stream.
+    pub const EVENT_NAME: &'static str = "author-frozen";
+}
+
 /// Any event; they are told apart by their names in the stream, and by their fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -192,6 +213,8 @@ pub enum SiteEvent {
     Canonical(CanonicalImported),
     /// `mute-changed`.
     Mute(MuteChanged),
+    /// `author-frozen`.
+    Frozen(AuthorFrozen),
 }
 
 impl SiteEvent {
@@ -200,6 +223,7 @@ impl SiteEvent {
         match self {
             Self::Canonical(_) => CanonicalImported::EVENT_NAME,
             Self::Mute(_) => MuteChanged::EVENT_NAME,
+            Self::Frozen(_) => AuthorFrozen::EVENT_NAME,
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum ExitStatus {
     CoverageTooLow = 5,
     /// The site is not reachable, busy, or locked by another process.
     NotReachable = 6,
+    /// Part of the input was taken; the answer says which part was held or refused, and why.
+    TakenInPart = 7,
     /// A fault of Starling itself.
     Internal = 10,
     /// The store is damaged; `starling doctor` names where.
@@ -30,7 +32,7 @@ pub enum ExitStatus {
 
 impl ExitStatus {
     /// Every status, in order of its code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Pass,
         Self::FailedByPolicy,
         Self::Usage,
@@ -38,6 +40,7 @@ impl ExitStatus {
         Self::KnowledgeMissing,
         Self::CoverageTooLow,
         Self::NotReachable,
+        Self::TakenInPart,
         Self::Internal,
         Self::StoreDamaged,
         Self::DiskFull,
@@ -58,6 +61,7 @@ impl ExitStatus {
             Self::KnowledgeMissing => "knowledge missing or stale",
             Self::CoverageTooLow => "coverage too low",
             Self::NotReachable => "not reachable or locked",
+            Self::TakenInPart => "taken in part",
             Self::Internal => "internal error",
             Self::StoreDamaged => "store damaged",
             Self::DiskFull => "disk full",

@@ -36,11 +36,13 @@ pub use advisory::{
 pub use as_of::AsOf;
 pub use bundle::{
     BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
-    ExportSummary, ImportCounts, ImportParams, ImportReport, SiteCursor,
+    ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor,
 };
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;
-pub use event::{CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent};
+pub use event::{
+    AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent,
+};
 pub use exit::ExitStatus;
 pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};

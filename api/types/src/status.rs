@@ -171,6 +171,9 @@ pub struct FeedStatus {
     pub records: u64,
     /// When any site of the federation last checked it against its origin.
     pub last_checked: Option<Timestamp>,
+    /// What its author says, if that is after this site's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_ahead: Option<Timestamp>,
     /// When this site last imported it.
     pub last_imported_at: Option<Timestamp>,
 }

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use starling_api::{ByteStream, EventStream, PROBLEM_EVENT};
 use starling_api_types::{
-    CanonicalImported, ErrorCode, EventId, EventRecord, MuteChanged, Problem, SiteEvent,
+    AuthorFrozen, CanonicalImported, ErrorCode, EventId, EventRecord, MuteChanged, Problem, SiteEvent,
 };
 
 /// Longest line, in bytes; an event's data is one line.
@@ -103,6 +103,7 @@ impl Parser {
             CanonicalImported::EVENT_NAME => {
                 Some(record(id, serde_json::from_str(&data).map(SiteEvent::Canonical)))
             }
+            AuthorFrozen::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Frozen))),
             MuteChanged::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Mute))),
             PROBLEM_EVENT => Some(Err(
                 serde_json::from_str(&data).unwrap_or_else(|error| refuse(&error.to_string()))

@@ -9,6 +9,7 @@ use starling_api_types::{
 };
 
 use super::Outcome;
+use crate::local;
 use crate::output::{STANDARD, open_input, write_stream};
 use crate::render;
 use crate::session::{Session, note};
@@ -44,14 +45,15 @@ pub(crate) struct Export {
     output: PathBuf,
 }
 
-/// Verify a bundle and take in what it brings, all or nothing
+/// Verify a bundle and take in what it brings: each log of it whole or not at all
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   starling bundle import delta.stl --dry-run
   starling bundle import delta.stl
 
-Exit codes: 0 taken in, 3 refused (nothing of it was kept), 6 not reachable or locked, 12 disk full")]
+Exit codes: 0 everything is taken or was here, 3 refused (nothing of it was kept), 6 not reachable or locked, 7 taken in
+part (some logs were held or refused; the answer names them), 12 disk full")]
 pub(crate) struct Import {
     /// The bundle; `-` is standard input
     #[arg(value_name = "FILE|-")]
@@ -71,7 +73,7 @@ pub(crate) struct Import {
     skip_signature: bool,
 }
 
-/// Run every check of an import and change nothing
+/// Run every check of an import and change nothing; without a site, every check of the file
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -118,8 +120,11 @@ impl Bundle {
             Self::Validate(args) => {
                 let bundle = open_input(&args.path)?;
                 let step = session.step(format!("Checking {}", args.path.display()));
-                let site = session.site(&step).await?;
-                let validation = site.validate_bundle(bundle).await?;
+                let site = session.site_if_any(&step).await?;
+                let validation = match site {
+                    Some(site) => site.validate_bundle(bundle).await?,
+                    None => local::validate_bundle(bundle).await?,
+                };
                 drop(step);
                 session.print(&validation, render::bundle_validation)?;
                 if !validation.valid {
@@ -129,8 +134,11 @@ impl Bundle {
             Self::Inspect(args) => {
                 let bundle = open_input(&args.path)?;
                 let step = session.step(format!("Reading {}", args.path.display()));
-                let site = session.site(&step).await?;
-                let info = site.inspect_bundle(bundle).await?;
+                let site = session.site_if_any(&step).await?;
+                let info = match site {
+                    Some(site) => site.inspect_bundle(bundle).await?,
+                    None => local::inspect_bundle(bundle).await?,
+                };
                 drop(step);
                 session.print(&info, render::bundle_info)?;
             }
@@ -193,7 +201,7 @@ impl Import {
         Ok(if report.success {
             ExitStatus::Pass
         } else {
-            ExitStatus::InputRefused
+            ExitStatus::TakenInPart
         })
     }
 }

@@ -131,6 +131,13 @@ pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
 pub(crate) fn event(record: &EventRecord) -> String {
     let event = match &record.event {
         SiteEvent::Canonical(event) => event,
+        SiteEvent::Frozen(event) => {
+            let line = format!(
+                "{} {} author-frozen {} {}: {}",
+                record.id, event.frozen_at, event.site_id, event.lane, event.reason
+            );
+            return plain(&line).into_owned();
+        }
         SiteEvent::Mute(event) => {
             let action = match event.mute_action {
                 MuteAction::Added => "muted",

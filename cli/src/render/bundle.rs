@@ -37,9 +37,32 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
         .add("unchanged", count(counts.canonical_skipped))
         .add("edges added", count(counts.edges_added))
         .add("deletions", count(counts.deletions_processed))
+        .add("certificates", count(report.certificates))
+        .add("heads", count(report.heads))
         .add("conflicts", count(report.conflicts.len() as u64))
         .add("took", duration(report.duration_ms));
     let _ = write!(text, "{lines}");
+    let mut logs = Table::new(["AUTHOR", "LANE", "OUTCOME", "CURSOR"]);
+    for log in &report.logs {
+        logs.row([
+            log.site_id
+                .as_ref()
+                .map_or_else(|| log.site.to_string(), ToString::to_string),
+            log.lane.to_string(),
+            log.outcome.as_str().to_owned(),
+            or_dash(log.cursor.as_ref()),
+        ]);
+    }
+    section(&mut text, "Logs", &logs);
+    for log in &report.logs {
+        let what = log.reason.as_deref();
+        for line in what
+            .into_iter()
+            .chain(log.hint.as_deref().filter(|_| what.is_some()))
+        {
+            let _ = writeln!(text, "{}: {}", log.outcome.as_str(), plain(line));
+        }
+    }
     let mut conflicts = Table::new(["ADVISORY", "FIELD", "HERE", "IMPORTED", "RESOLUTION"]);
     for conflict in &report.conflicts {
         conflicts.row([

@@ -222,6 +222,8 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         sources: Vec::new(),
         unchecked: Vec::new(),
         held_back: Vec::new(),
+        frozen: Vec::new(),
+        ahead: Vec::new(),
         view_policy_hash: String::new(),
         mutes: Mutes::default().into(),
     };

@@ -35,6 +35,10 @@ pub struct KnowledgeState {
     pub unchecked: Vec<String>,
     /// Sources of which claims are held and nothing is accepted, because record bodies are missing.
     pub held_back: Vec<String>,
+    /// Authors that signed two histories, by the names in their certificates: nothing further of them is taken.
+    pub frozen: Vec<String>,
+    /// Sources whose newest check is dated after the site's clock.
+    pub ahead: Vec<String>,
     /// Hash of the view policy that it was folded by, as `blake3:<hex>`.
     pub view_policy_hash: String,
     /// The mutes that count, which the knowledge root covers as well.
@@ -208,6 +212,8 @@ fn outcome_of(code: ReasonCode) -> Outcome {
         | ReasonCode::RulesExpiring
         | ReasonCode::MutesExpired
         | ReasonCode::MutesExpiring
+        | ReasonCode::AuthorFrozen
+        | ReasonCode::CheckAhead
         | ReasonCode::CoverageGaps
         | ReasonCode::NothingToJudge => Outcome::Warn,
         ReasonCode::FindingsMuted => Outcome::Pass,
@@ -359,6 +365,22 @@ fn knowledge_reasons(
         reasons.push(Reason {
             code: ReasonCode::KnowledgeMissing,
             text: format!("source {source} is held back, because record bodies are missing: `starling status` says of whom"),
+        });
+    }
+    for author in knowledge.frozen.iter().collect::<BTreeSet<_>>() {
+        reasons.push(Reason {
+            code: ReasonCode::AuthorFrozen,
+            text: format!(
+                "{author} signed two histories: what it says since is not taken, until an epoch certificate names the true one"
+            ),
+        });
+    }
+    for source in knowledge.ahead.iter().collect::<BTreeSet<_>>() {
+        reasons.push(Reason {
+            code: ReasonCode::CheckAhead,
+            text: format!(
+                "source {source} says that it was last checked after this site's clock: that counts as checked now"
+            ),
         });
     }
     let Some(max_age) = policy.max_age_seconds else {

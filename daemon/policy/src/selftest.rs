@@ -132,6 +132,8 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
         sources: vec![],
         unchecked: vec![],
         held_back: vec![],
+        frozen: vec![],
+        ahead: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
     };

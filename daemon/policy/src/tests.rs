@@ -70,6 +70,8 @@ pub(crate) fn knowledge() -> KnowledgeState {
         sources: vec![check("osv", 1_000_000), check("ghsa", 2_000_000)],
         unchecked: vec![],
         held_back: vec![],
+        frozen: vec![],
+        ahead: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
     }

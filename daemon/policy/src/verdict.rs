@@ -95,6 +95,10 @@ pub enum ReasonCode {
     MutesExpired,
     /// A mute of findings expires soon.
     MutesExpiring,
+    /// An author signed two histories: what it says since is not taken.
+    AuthorFrozen,
+    /// A source's check is dated after the site's clock.
+    CheckAhead,
     /// Packages could not be judged.
     CoverageGaps,
     /// The inventory holds no packages.

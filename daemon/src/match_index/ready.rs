@@ -53,13 +53,15 @@ struct Stored {
     checks: Vec<(String, u64)>,
     unchecked: Vec<String>,
     held_back: Vec<String>,
+    frozen: Vec<String>,
+    ahead: Vec<String>,
     view_policy_hash: String,
     mutes: Mutes,
 }
 
 /// The hash before what is stored; its context changes with the layout.
 fn hash_of(content: &[u8]) -> [u8; 32] {
-    blake3::derive_key("starling 2026-11 v3 scan.ready", content)
+    blake3::derive_key("starling 2026-11 v4 scan.ready", content)
 }
 
 /// The mark of one site.
@@ -119,6 +121,8 @@ impl Ready {
                 advisories: stored.advisories,
                 unchecked: stored.unchecked,
                 held_back: stored.held_back,
+                frozen: stored.frozen,
+                ahead: stored.ahead,
                 view_policy_hash: stored.view_policy_hash,
                 mutes: Arc::new(stored.mutes),
                 sources: stored
@@ -147,6 +151,8 @@ impl Ready {
             folding: state.folding,
             unchecked: state.knowledge.unchecked.clone(),
             held_back: state.knowledge.held_back.clone(),
+            frozen: state.knowledge.frozen.clone(),
+            ahead: state.knowledge.ahead.clone(),
             root: *state.knowledge.root.as_bytes(),
             advisories: state.knowledge.advisories,
             view_policy_hash: state.knowledge.view_policy_hash.clone(),
@@ -205,6 +211,8 @@ mod tests {
                 }],
                 unchecked: vec!["mine".to_owned()],
                 held_back: vec!["lost".to_owned()],
+                frozen: vec!["site-b".to_owned()],
+                ahead: vec!["far".to_owned()],
             },
         }
     }

@@ -72,6 +72,19 @@ impl Contradictions {
         }
     }
 
+    /// An author's claims are refused: what they contradict does not matter.
+    pub(super) fn leave_out(&mut self, author: &SiteId) {
+        let keys: Vec<_> = self
+            .kept
+            .keys()
+            .filter(|(_, found)| found == author)
+            .cloned()
+            .collect();
+        for key in keys {
+            self.forget(&key);
+        }
+    }
+
     /// The first record on which contents differ.
     pub(super) fn first(&self) -> Option<&RecordKey> {
         let mut kept = self.kept.iter();

@@ -10,7 +10,7 @@ use starling_api::{ByteStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::bundle::{BundleSummary, BundleWriteError, BundleWriter, SealRequest, WriterOptions};
-use starling_protocol::{ClaimNumber, ContentHash, Cursor, SiteId};
+use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Delta, SiteId, Source};
 use starling_store::{LedgerEntry, LogId, StoreError};
 
 use super::SiteParts;
@@ -108,7 +108,7 @@ impl SiteParts {
         let spool = tempfile::tempfile_in(folder).map_err(|error| spool_problem(&error))?;
         let write = |error: BundleWriteError| write_problem(&error);
         let mut writer = BundleWriter::new(spool, WriterOptions::default()).map_err(write)?;
-        let mut bodies: BTreeSet<ContentHash> = BTreeSet::new();
+        let mut bodies = Bodies::default();
         let mut deltas = 0_u64;
         for (id, after) in logs {
             let mut position = *after;
@@ -116,6 +116,7 @@ impl SiteParts {
                 let run = self.store.deltas(*id, position, PAGE_BYTES).map_err(failed)?;
                 for delta in &run.deltas {
                     writer.push_delta(delta).map_err(write)?;
+                    bodies.note(delta)?;
                     deltas += 1;
                 }
                 position = run.last;
@@ -123,8 +124,14 @@ impl SiteParts {
                     break;
                 }
             }
-            bodies.extend(self.store.live_bodies(*id, *after).map_err(failed)?);
+            let log = self.store.log(*id).map_err(failed)?;
+            let foreign = log.map(|log| log.out_of_scope).unwrap_or_default();
+            for source in bodies.end_log(&foreign) {
+                tracing::warn!(site = %id.site, %source, "a bundle without the records of a source that is out of scope here");
+            }
         }
+        let (bodies, scope) = bodies.finish();
+        writer.set_scope(scope);
         for hash in &bodies {
             let body = self.store.body(hash).map_err(failed)?;
             let body = body.ok_or_else(|| failed(StoreError::MissingBody { hash: *hash }))?;
@@ -160,19 +167,19 @@ impl SiteParts {
         let failed = |error: StoreError| store_problem("exporting a bundle", &error);
         let mut after: BTreeMap<LogId, ClaimNumber> = BTreeMap::new();
         let exportable = self.store.exportable_logs().map_err(failed)?;
-        if request.cursors.is_empty() {
-            let holdings = match destination {
-                Some(site) => self.store.holdings(&site).map_err(failed)?,
-                None => BTreeMap::new(),
-            };
-            for id in &exportable {
-                // A direct log goes to those whom it is meant for, named one at a time.
-                let direct = id.lane == starling_protocol::Lane::Direct && destination.is_none();
-                if Some(id.site) != destination && !direct {
-                    after.insert(*id, holdings.get(id).copied().unwrap_or(ClaimNumber::NONE));
-                }
+        let holdings = match destination {
+            Some(site) => self.store.holdings(&site).map_err(failed)?,
+            None => BTreeMap::new(),
+        };
+        // Logs that no cursor names go in whole.
+        for id in &exportable {
+            // A direct log goes to those whom it is meant for, named one at a time.
+            let direct = id.lane == starling_protocol::Lane::Direct && destination.is_none();
+            if Some(id.site) != destination && !direct {
+                after.insert(*id, holdings.get(id).copied().unwrap_or(ClaimNumber::NONE));
             }
         }
+        let mut named = BTreeSet::new();
         for wanted in &request.cursors {
             let cursor = Cursor::try_from(&wanted.cursor)
                 .map_err(|error| Problem::new(ErrorCode::InvalidCursor, error.to_string()))?;
@@ -194,6 +201,7 @@ impl SiteParts {
                     end,
                 }));
             }
+            named.insert(id);
             after.insert(id, cursor.number);
         }
         let mut logs = Vec::new();
@@ -205,7 +213,7 @@ impl SiteParts {
             ends.push(log.tip.cursor.to_string());
             // An author whose bodies are missing must not keep all others from being exported; asked for by
             // name, its log is refused with the body that is missing.
-            if log.wanted > 0 && request.cursors.is_empty() {
+            if log.wanted > 0 && !named.contains(&id) {
                 tracing::warn!(site = %id.site, lane = %id.lane, missing = log.wanted, "left out of a bundle: record bodies are missing");
                 continue;
             }
@@ -266,6 +274,65 @@ impl SiteParts {
             heads.extend(self.store.log(*id)?.and_then(|log| log.head));
         }
         Ok((chains.into_values().collect(), heads))
+    }
+}
+
+/// The bodies that go with the deltas of a bundle: those that live claims at the end of each range name.
+#[derive(Default)]
+struct Bodies {
+    /// Of the log that is being read: by key, what its last claim names.
+    live: BTreeMap<ClaimKey, ContentHash>,
+    /// Of the logs before.
+    hashes: BTreeMap<ContentHash, Source>,
+    /// Sources of which this site lacks records, because their author may not speak of them here.
+    lacking: BTreeSet<Source>,
+}
+
+impl Bodies {
+    /// Takes the next delta of a log.
+    fn note(&mut self, delta: &[u8]) -> ServiceResult<()> {
+        let claims = Delta::decode(delta).and_then(|delta| delta.reopen());
+        let claims = claims.map_err(|error| {
+            Problem::new(
+                ErrorCode::StoreDamaged,
+                format!("exporting a bundle: {}", crate::home::error_chain(&error)),
+            )
+            .hint("`starling doctor` names what is damaged")
+        })?;
+        for (_, claim) in claims {
+            let content = claim.content().filter(|_| claim.kind() == ClaimKind::SET);
+            match content {
+                Some((hash, _)) => self.live.insert(claim.key().clone(), hash),
+                None => self.live.remove(claim.key()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Ends a log; `foreign` are sources that its author may not speak of here. Gives those that it speaks of.
+    fn end_log(&mut self, foreign: &[Source]) -> BTreeSet<Source> {
+        let mut left_out = BTreeSet::new();
+        for (key, hash) in std::mem::take(&mut self.live) {
+            let Some(source) = key.source() else { continue };
+            if foreign.contains(&source) {
+                left_out.insert(source);
+            } else {
+                self.hashes.insert(hash, source);
+            }
+        }
+        self.lacking.extend(left_out.iter().cloned());
+        left_out
+    }
+
+    /// The bodies, and the sources that they are of: all, if none is lacking.
+    fn finish(self) -> (BTreeSet<ContentHash>, Option<Vec<Source>>) {
+        if self.lacking.is_empty() {
+            return (self.hashes.into_keys().collect(), None);
+        }
+        let mut kept = self.hashes;
+        kept.retain(|_, source| !self.lacking.contains(source));
+        let scope: BTreeSet<Source> = kept.values().cloned().collect();
+        (kept.into_keys().collect(), Some(scope.into_iter().collect()))
     }
 }
 

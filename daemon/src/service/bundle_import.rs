@@ -1,19 +1,20 @@
 //! Taking bundles in: read whole and checked first, applied after, through the same door as everything else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom};
 use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::bundle::{BundleItem, BundleReader, LogRange, ReaderOptions, SealCheck};
-use starling_protocol::{Delta, Source};
+use starling_api_types::{ErrorCode, LogOutcome, Problem};
+use starling_protocol::bundle::{BundleItem, BundleReader, BundleSeal, LogRange, ReaderOptions, SealCheck};
+use starling_protocol::{ClaimNumber, Delta, Source};
 use starling_store::{LedgerEntry, LogId, Origin, StoreError, ViewCounts};
 use starling_sync::AppendProblem;
 
 use super::SiteParts;
+use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
 use super::bundle_plan::Plan;
 use super::problem::{bundle_problem, store_problem};
 use crate::clock::now;
@@ -34,13 +35,18 @@ impl SiteParts {
         let mut report = if params.dry_run {
             self.rehearse(size, |trial| {
                 let plan = trial.plan_import(&mut file, size, params)?;
-                trial.carry_out(&plan, &mut file, size, params)
+                match plan.refusal(params) {
+                    Some(problem) => Err(problem),
+                    None => trial.carry_out(&plan, &mut file, size, params),
+                }
             })?
         } else {
             // What a seal brings is small, however large the bundle.
             let plan = self.rehearse(0, |trial| trial.plan_import(&mut file, size, params))?;
-            let reader = self.open_bundle(&mut file, params)?;
-            self.learn_trust(reader.seal(), &mut Vec::new())?;
+            self.keep_evidence(&plan)?;
+            if let Some(problem) = plan.refusal(params) {
+                return Err(problem);
+            }
             self.carry_out(&plan, &mut file, size, params)?
         };
         if !params.dry_run {
@@ -60,6 +66,7 @@ impl SiteParts {
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
         let mut reader = self.open_bundle(file, params)?;
+        self.learn_trust(reader.seal(), plan)?;
         let mut report = types::ImportReport {
             success: true,
             bundle_hash: reader.hash().into(),
@@ -67,19 +74,15 @@ impl SiteParts {
             counts: types::ImportCounts::default(),
             conflicts: Vec::new(),
             duration_ms: 0,
-            cursors: plan.taken.iter().map(|range| self.site_cursor(range)).collect(),
+            cursors: Vec::new(),
             dry_run: params.dry_run,
+            logs: Vec::new(),
+            certificates: plan.news.certificates,
+            heads: plan.news.heads,
             warnings: plan.warnings.clone(),
         };
-        let newest = plan.taken.iter().max_by_key(|range| {
-            // The exporter's own log is what an operator follows; else the newest.
-            (
-                plan.exporter.as_ref().is_some_and(|site| site.site == range.site),
-                range.last_time,
-            )
-        });
-        report.imported_cursor = newest.map(|range| range.cursor().into());
-        let items = self.apply(&mut reader, &plan.taken, &mut report)?;
+        let items = self.apply(&mut reader, plan, &mut report)?;
+        let newest = self.tell_logs(plan, &items, reader.seal(), &mut report)?;
         self.tell_conflicts(plan, params, &mut report)?;
         self.tell_out_of_scope(plan, &mut report);
         let entry = LedgerEntry::BundleImported {
@@ -89,7 +92,7 @@ impl SiteParts {
             deltas: items.deltas,
             items: items.claims,
             bytes: size,
-            cursor: newest.map(LogRange::cursor),
+            cursor: newest,
             counts: items.view,
         };
         let failed = |error: StoreError| store_problem("noting the import", &error);
@@ -100,8 +103,8 @@ impl SiteParts {
             .as_ref()
             .filter(|_| reader.seal().exporter().is_ok())
         {
-            let held = reader.manifest().ranges.iter();
-            let held = held.map(|range| (log_of(range), range.last));
+            let sound = plan.logs.iter().filter(|log| log.outcome != LogOutcome::Refused);
+            let held = sound.map(|log| (log_of(&log.range), log.range.last));
             self.store
                 .note_holdings(&exporter.site, held.collect())
                 .map_err(failed)?;
@@ -154,11 +157,11 @@ impl SiteParts {
     fn apply(
         &self,
         reader: &mut BundleReader<BufReader<&mut File>>,
-        taken: &[LogRange],
+        plan: &Plan,
         report: &mut types::ImportReport,
     ) -> ServiceResult<Applied> {
         let failed = |error: StoreError| store_problem("importing a bundle", &error);
-        let mut wanted: BTreeSet<LogId> = taken.iter().map(log_of).collect();
+        let mut wanted: BTreeSet<LogId> = plan.taken.iter().map(log_of).collect();
         let mut applied = Applied::default();
         while let Some(item) = reader
             .next_item()
@@ -175,12 +178,9 @@ impl SiteParts {
                         applied.deltas += outcome.appended as u64;
                         applied.claims += self.held_claims(id).map_err(failed)?.saturating_sub(before);
                         if let Some(problem) = outcome.problem {
-                            // One author's fault stops that author's log and no other.
+                            // It was judged sound: what it stands on changed meanwhile.
                             wanted.remove(&id);
-                            report
-                                .warnings
-                                .push(format!("left out: {}", problem_text(&problem)));
-                            applied.problem.get_or_insert(problem);
+                            applied.problems.insert(id, append_problem(&problem));
                         }
                     }
                 }
@@ -195,49 +195,85 @@ impl SiteParts {
             at: now(),
         };
         let accepted = self.store.accept(&origin).map_err(failed)?;
-        if wanted.is_empty()
-            && let Some(problem) = &applied.problem
-        {
-            return Err(append_problem(problem, applied.deltas));
-        }
         applied.view = accepted.view;
         report.counts = counts_of(&accepted.view);
-        for id in wanted {
-            if let Some(reason) = self
-                .store
-                .log(id)
-                .map_err(failed)?
-                .and_then(|log| log.hold_reason)
-            {
-                report.warnings.push(format!(
-                    "held, not accepted yet: the {} log of {}: {reason}",
-                    id.lane, id.site
-                ));
-            }
-        }
         Ok(applied)
+    }
+
+    /// Tells what came of each log; gives the cursor that an operator follows.
+    fn tell_logs(
+        &self,
+        plan: &Plan,
+        applied: &Applied,
+        seal: &BundleSeal,
+        report: &mut types::ImportReport,
+    ) -> ServiceResult<Option<starling_protocol::Cursor>> {
+        let mut newest = None;
+        for judged in &plan.logs {
+            let id = log_of(&judged.range);
+            let log = self.store.log(id);
+            let log = log.map_err(|error| store_problem("importing a bundle", &error))?;
+            let cursor = log.as_ref().map(|log| log.tip.cursor);
+            let cursor = cursor.filter(|cursor| cursor.number > ClaimNumber::NONE);
+            let problem = applied.problems.get(&id).or(judged.problem.as_ref());
+            let held = log.as_ref().and_then(|log| log.hold_reason.clone());
+            let (outcome, reason) = match (problem, held) {
+                (Some(problem), _) => (LogOutcome::Refused, Some(problem.detail.clone())),
+                (None, Some(reason)) => (LogOutcome::Held, Some(reason)),
+                (None, None) => (judged.outcome, None),
+            };
+            report.success &= matches!(outcome, LogOutcome::Taken | LogOutcome::Here);
+            let name = self.slug_of(&id.site);
+            if outcome != LogOutcome::Refused
+                && let Some(reached) = cursor
+            {
+                let site = name
+                    .as_ref()
+                    .map_or_else(|| id.site.to_string(), ToString::to_string);
+                report.cursors.push(types::SiteCursor {
+                    site: Some(site),
+                    cursor: reached.into(),
+                });
+                // The exporter's own log is what an operator follows; else the newest.
+                let is_own = plan.exporter.as_ref().is_some_and(|site| site.site == id.site);
+                newest = newest.max(Some((is_own, reached.time, reached.number)));
+            }
+            let hint = match outcome {
+                LogOutcome::Held => Some(HELD_HINT.to_owned()),
+                _ => problem.and_then(|problem| problem.hint.clone()),
+            };
+            report.logs.push(types::ImportLog {
+                site: id.site.into(),
+                site_id: name.or_else(|| seal.chain_of(id.site).map(|chain| chain.slug().into())),
+                lane: id.lane.into(),
+                outcome,
+                cursor: cursor.map(Into::into),
+                code: problem.map(|problem| problem.code),
+                reason,
+                hint,
+            });
+        }
+        let newest = newest.map(|(_, time, number)| starling_protocol::Cursor { time, number });
+        report.imported_cursor = newest.map(Into::into);
+        Ok(newest)
     }
 
     fn held_claims(&self, id: LogId) -> Result<u64, StoreError> {
         Ok(self.store.log(id)?.map_or(0, |log| log.tip.cursor.number.0))
     }
-
-    fn site_cursor(&self, range: &LogRange) -> types::SiteCursor {
-        let name = self.slug_of(&range.site).map(|slug| slug.to_string());
-        types::SiteCursor {
-            site: Some(name.unwrap_or_else(|| range.site.to_string())),
-            cursor: range.cursor().into(),
-        }
-    }
 }
+
+/// What to do about a log that is held and not accepted.
+const HELD_HINT: &str =
+    "`starling status` names what is missing; a peer or a later bundle that has it lets the claims in";
 
 #[derive(Default)]
 struct Applied {
     deltas: u64,
     claims: u64,
     view: ViewCounts,
-    /// The first thing that kept a log from being taken.
-    problem: Option<AppendProblem>,
+    /// What kept a log from being taken after all.
+    problems: BTreeMap<LogId, Problem>,
 }
 
 /// Deltas in runs of one log each, in order.
@@ -271,30 +307,28 @@ pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
         canonical_updated: view.updated,
         canonical_skipped: view.skipped,
         edges_added: view.edges_added,
-        deletions_processed: view.deletions,
+        deletions_processed: view.deletions + view.withdrawn,
     }
 }
 
-/// Deltas were verified before; what is left is what only the store can tell.
-fn append_problem(problem: &AppendProblem, taken: u64) -> Problem {
-    let mut text = format!("importing a bundle: {}", problem_text(problem));
-    if taken > 0 {
-        text.push_str(&format!("; {taken} deltas before it are taken"));
-    }
+/// Deltas were judged before; what is left is what changed meanwhile.
+fn append_problem(problem: &AppendProblem) -> Problem {
+    let text = problem_text(problem);
     match problem {
         AppendProblem::Invalid { .. } => Problem::new(ErrorCode::SignatureVerificationFailed, text),
         AppendProblem::UnknownSite { .. } => Problem::new(ErrorCode::SiteNotAllowed, text),
         AppendProblem::UnknownEpoch { .. } => Problem::new(ErrorCode::CertificateInvalid, text),
-        AppendProblem::Closed { .. } => Problem::new(ErrorCode::SignatureVerificationFailed, text)
+        AppendProblem::Closed { .. } => Problem::new(ErrorCode::EpochClosed, text)
             .hint("the bundle is from before an epoch of its author; ask for a newer one"),
         AppendProblem::Gap { .. } => Problem::new(ErrorCode::BundleGap, text),
-        AppendProblem::Fork { .. } | AppendProblem::Frozen { .. } => {
-            Problem::new(ErrorCode::ForkDetected, text)
-                .hint("the author's operator must issue an epoch certificate that names the true branch")
+        AppendProblem::Fork { .. } | AppendProblem::Diverges { .. } => {
+            Problem::new(ErrorCode::ForkDetected, text).hint(FROZEN_HINT)
         }
-        AppendProblem::Refused { .. } | AppendProblem::Diverges { .. } => {
-            Problem::new(ErrorCode::SignatureVerificationFailed, text)
+        AppendProblem::Frozen { .. } => Problem::new(ErrorCode::AuthorFrozen, text).hint(FROZEN_HINT),
+        AppendProblem::Distrusted { .. } => {
+            Problem::new(ErrorCode::CertificateConflict, text).hint(CONFLICT_HINT)
         }
+        AppendProblem::Refused { .. } => Problem::new(ErrorCode::DeltaRefused, text),
     }
 }
 
@@ -332,6 +366,9 @@ fn problem_text(problem: &AppendProblem) -> String {
         ),
         AppendProblem::Frozen { site, lane } => {
             format!("the {lane} log of {site} is frozen by a proof of fork")
+        }
+        AppendProblem::Distrusted { site } => {
+            format!("two certificates of {site} for one epoch exist: nothing new of it is trusted")
         }
         AppendProblem::Refused { site, lane, reason } => {
             format!("the {lane} log of {site} is refused: {reason}")

@@ -6,9 +6,13 @@ use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_protocol::bundle::{BundleInspection, FrameKind, ReaderOptions, SealCheck, inspect, validate};
+use starling_protocol::bundle::{
+    BundleInspection, BundleReport, FrameKind, ReaderOptions, SealCheck, inspect, validate,
+};
 
 use super::SiteParts;
+use super::bundle_ground::fault_problem;
+use super::bundle_plan::Plan;
 use super::problem::bundle_problem;
 
 impl SiteParts {
@@ -18,9 +22,76 @@ impl SiteParts {
         Ok(bundle_info(&found, |site| self.slug_of(site)))
     }
 
-    pub(super) fn validate_bundle(&self, file: File) -> ServiceResult<types::BundleValidation> {
-        Ok(validate_file(file, |site| self.slug_of(site)))
+    /// Every check of an import: those of the file, and those that only this site can make.
+    pub(super) fn validate_bundle(
+        &self,
+        mut file: File,
+        size: u64,
+    ) -> ServiceResult<types::BundleValidation> {
+        let started = Instant::now();
+        let mut answer = validate_file(&mut file, Bodies::HereToo, |site| self.slug_of(site));
+        if answer.info.is_some() {
+            let _one_at_a_time = self.one_import();
+            let params = types::ImportParams::default();
+            match self.rehearse(0, |trial| trial.plan_import(&mut file, size, params)) {
+                Ok(plan) => self.check_plan(&plan, params, &mut answer.checks),
+                Err(problem) => answer.checks.push(failed_check("exporter", &problem)),
+            }
+        }
+        answer.valid = answer.checks.iter().all(|check| check.ok);
+        answer.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(answer)
     }
+
+    /// What this site says of each log, and whether anything would be kept.
+    fn check_plan(&self, plan: &Plan, params: types::ImportParams, checks: &mut Vec<types::BundleCheck>) {
+        let exporter = plan
+            .exporter
+            .as_ref()
+            .map_or("this site itself", |site| site.slug.as_str());
+        checks.push(check(
+            "exporter",
+            true,
+            format!("{exporter}, whose bundles are taken here"),
+        ));
+        for log in &plan.logs {
+            let name = self.slug_of(&log.range.site);
+            let name = name.map_or_else(|| log.range.site.to_string(), |slug| slug.to_string());
+            let name = format!("here: {name} {}", log.range.lane);
+            checks.push(match (&log.problem, &log.held) {
+                (Some(problem), _) => failed_check(&name, problem),
+                (None, Some(held)) => check(&name, false, format!("held, not accepted: {held}")),
+                (None, None) => check(
+                    &name,
+                    true,
+                    format!("{}, up to {}", log.outcome.as_str(), log.range.cursor()),
+                ),
+            });
+        }
+        let refusal = plan.refusal(params);
+        let is_said = refusal.is_some() && checks.iter().any(|check| !check.ok);
+        match refusal.filter(|_| !is_said) {
+            Some(problem) => checks.push(failed_check("news", &problem)),
+            None if is_said => {}
+            None => checks.push(check("news", true, "an import would keep something".to_owned())),
+        }
+    }
+}
+
+fn check(name: &str, ok: bool, found: String) -> types::BundleCheck {
+    types::BundleCheck {
+        name: name.to_owned(),
+        ok,
+        found,
+    }
+}
+
+fn failed_check(name: &str, problem: &types::Problem) -> types::BundleCheck {
+    let found = match &problem.hint {
+        Some(hint) => format!("{}: {}; {hint}", problem.title, problem.detail),
+        None => format!("{}: {}", problem.title, problem.detail),
+    };
+    check(name, false, found)
 }
 
 /// A name for an author, where one is known.
@@ -81,20 +152,34 @@ pub(crate) fn bundle_info(
     }
 }
 
+/// Checks a bundle without a site: everything that needs no store. One that fails is an answer, not an error.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn validate_bundle_alone(mut file: File) -> ServiceResult<types::BundleValidation> {
+    Ok(validate_file(&mut file, Bodies::InTheFile, |_| None))
+}
+
+/// Shows what a bundle says of itself, without a site.
+///
+/// # Errors
+/// When seal or manifest do not read.
+pub fn inspect_bundle_alone(file: File) -> ServiceResult<types::BundleInfo> {
+    let found = inspect(BufReader::new(file), u64::MAX)
+        .map_err(|error| bundle_problem("inspecting a bundle", &error))?;
+    Ok(bundle_info(&found, |_| None))
+}
+
 /// Every check that needs no store. A bundle that fails is an answer, not an error.
-pub(crate) fn validate_file(
-    file: File,
+fn validate_file(
+    file: &mut File,
+    bodies: Bodies,
     name_of: impl Fn(&starling_protocol::SiteId) -> Option<types::SiteSlug>,
 ) -> types::BundleValidation {
     let started = Instant::now();
     let options = ReaderOptions {
         max_bundle_bytes: u64::MAX,
         seal: SealCheck::Require,
-    };
-    let check = |name: &str, ok: bool, found: String| types::BundleCheck {
-        name: name.to_owned(),
-        ok,
-        found,
     };
     let mut answer = types::BundleValidation {
         valid: false,
@@ -105,42 +190,84 @@ pub(crate) fn validate_file(
     };
     match validate(BufReader::with_capacity(1 << 20, file), options) {
         Ok(report) => {
-            let totals = report.inspection.manifest.totals();
-            answer.checks = vec![
-                check("seal", true, "signed by the exporter it names".to_owned()),
-                check(
-                    "frames",
-                    true,
-                    format!(
-                        "{} frames are the manifest's",
-                        report.inspection.manifest.frames.len()
-                    ),
-                ),
-                check(
-                    "deltas",
-                    true,
-                    format!("{} deltas verify and follow one another", totals.deltas),
-                ),
-                check(
-                    "bodies",
-                    report.missing_bodies.is_empty(),
-                    match report.missing_bodies.first() {
-                        None => format!("{} records hash to their names; none is missing", totals.bodies),
-                        Some(first) => format!(
-                            "{} records that live claims name are not in it, the first {} ({}): a site that lacks them cannot accept it",
-                            report.missing_bodies.len(),
-                            first.key,
-                            first.hash
-                        ),
-                    },
-                ),
-            ];
-            answer.valid = report.missing_bodies.is_empty();
+            answer.checks = checks_of(&report, bodies);
+            answer.valid = answer.checks.iter().all(|check| check.ok);
             answer.bundle_hash = Some(report.inspection.hash.into());
             answer.info = Some(bundle_info(&report.inspection, name_of));
         }
-        Err(error) => answer.checks = vec![check("bundle", false, crate::home::error_chain(&error))],
+        Err(error) => {
+            let problem = bundle_problem("reading the bundle", &error);
+            answer.checks = vec![failed_check("bundle", &problem)];
+        }
     }
     answer.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     answer
+}
+
+/// Where the records of a bundle have to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    /// In the file: nothing else is known.
+    InTheFile,
+    /// There, or at this site, which says for each log what it lacks.
+    HereToo,
+}
+
+/// What a full check found, in words.
+fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
+    let manifest = &report.inspection.manifest;
+    let totals = manifest.totals();
+    let mut checks = vec![
+        check("seal", true, "signed by the exporter it names".to_owned()),
+        check(
+            "frames",
+            true,
+            format!("{} frames are the manifest's", manifest.frames.len()),
+        ),
+    ];
+    if manifest.ranges.is_empty() {
+        checks.push(check("deltas", true, "it holds none".to_owned()));
+    }
+    for range in &report.ranges {
+        let site = range.range.site;
+        let chain = report.inspection.seal.chain_of(site);
+        let name = chain.map_or_else(|| site.to_string(), |chain| chain.slug().to_string());
+        let name = format!("{name} {}", range.range.lane);
+        checks.push(match &range.fault {
+            Some(fault) => failed_check(&name, &fault_problem(&name, fault)),
+            None => check(
+                &name,
+                true,
+                format!("{} deltas verify and follow one another", range.deltas),
+            ),
+        });
+    }
+    if report.surplus_bodies > 0 {
+        let found = format!(
+            "{} records that no live claim names, which no reader keeps",
+            report.surplus_bodies
+        );
+        checks.push(check("surplus", true, found));
+    }
+    let part = manifest.part;
+    let may_lack = bodies == Bodies::HereToo || part.index < part.count;
+    checks.push(match report.missing_bodies.first() {
+        None => check(
+            "bodies",
+            true,
+            format!("{} records hash to their names; none is missing", totals.bodies),
+        ),
+        Some(first) => check(
+            "bodies",
+            may_lack,
+            format!(
+                "{} records that live claims name are not in it, the first {} ({}): a site that lacks them holds the \
+                 claims and does not accept them",
+                report.missing_bodies.len(),
+                first.key,
+                first.hash
+            ),
+        ),
+    });
+    checks
 }

@@ -6,24 +6,33 @@ use std::fs::File;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::bundle::{BundleError, BundleItem, BundleSeal, LogRange};
-use starling_protocol::{ClaimKind, ClaimNumber, ContentHash, Delta, KeyRef, SiteId, Source};
-use starling_store::{AllowedSources, ListedSite, LogId, StoreError, ViewReader};
+use starling_api_types::{ErrorCode, LogOutcome, Problem};
+use starling_protocol::bundle::{BundleError, BundleSeal, LogFault, LogRange, RangeReport, check};
+use starling_protocol::{
+    ClaimKind, ClaimNumber, ContentHash, KeyRef, Reason, SiteId, Source, VerifiedDelta, VerifiedHead,
+};
+use starling_store::{AllowedSources, FrozenBy, ListedSite, StoreError, ViewReader};
 use starling_view::{Claims, RecordKey, StatementKind};
 
 use super::SiteParts;
 use super::advisories::view_problem;
 use super::bundle_conflicts::{COMPARED_RECORDS, Contradiction, Contradictions};
+use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT, Ground, fault_problem};
 use super::bundle_import::log_of;
+use super::bundle_trust::{Evidence, TrustNews};
 use super::problem::{bundle_problem, store_problem};
 
+pub(super) const ATTEMPTED: &str = "importing a bundle";
+
 /// What the first reading of a bundle found.
+#[derive(Default)]
 pub(super) struct Plan {
     /// Logs that are taken, with their range.
     pub(super) taken: Vec<LogRange>,
+    /// Every log of the bundle, in its order.
+    pub(super) logs: Vec<JudgedLog>,
     /// Which sources each author may speak of here.
-    scopes: BTreeMap<SiteId, AllowedSources>,
+    pub(super) scopes: BTreeMap<SiteId, AllowedSources>,
     pub(super) exporter: Option<ListedSite>,
     pub(super) warnings: Vec<String>,
     /// Records of which other authors say something else here.
@@ -34,6 +43,20 @@ pub(super) struct Plan {
     pub(super) stated_count: u64,
     /// Claims per author and source that it may not speak of.
     pub(super) out_of_scope: BTreeMap<SiteId, BTreeMap<Source, u64>>,
+    /// What the seal brings that is new.
+    pub(super) news: TrustNews,
+    /// What proves that an author or its root key signed twice: kept whatever becomes of the bundle.
+    pub(super) evidence: Evidence,
+}
+
+/// One log of a bundle as it was judged.
+pub(super) struct JudgedLog {
+    pub(super) range: LogRange,
+    pub(super) outcome: LogOutcome,
+    /// Why it is refused.
+    pub(super) problem: Option<Problem>,
+    /// What will keep it from being accepted.
+    pub(super) held: Option<String>,
 }
 
 impl Plan {
@@ -44,6 +67,74 @@ impl Plan {
 
     fn may_speak_of(&self, author: &SiteId, source: &Source) -> bool {
         self.scopes.get(author).is_some_and(|scope| scope.allows(source))
+    }
+
+    /// Returns true if something of a site is refused and nothing is taken: then nothing of it is kept.
+    pub(super) fn is_refused(&self, site: &SiteId) -> bool {
+        let mut logs = self.logs.iter().filter(|log| log.range.site == *site).peekable();
+        logs.peek().is_some() && logs.all(|log| log.outcome == LogOutcome::Refused)
+    }
+
+    /// Returns true if a log's own problem says the same.
+    fn is_told(&self, what: &str) -> bool {
+        let problems = self.logs.iter().filter_map(|log| log.problem.as_ref());
+        problems.into_iter().any(|problem| problem.detail == what)
+    }
+
+    /// Why nothing of the bundle is kept, if that is so.
+    pub(super) fn refusal(&self, params: types::ImportParams) -> Option<Problem> {
+        let brings_trust = self.news.certificates + self.news.heads > 0;
+        if !self.taken.is_empty() || brings_trust {
+            return None;
+        }
+        let told: Vec<&str> = self.evidence.told.iter().map(|(_, what)| what.as_str()).collect();
+        let has_fault = self.logs.iter().any(|log| log.problem.is_some());
+        if let Some((code, _)) = self.evidence.told.first().filter(|_| !has_fault) {
+            let detail = format!("{ATTEMPTED}: {}", told.join("; "));
+            return Some(Problem::new(*code, detail).hint(match code {
+                ErrorCode::CertificateConflict => CONFLICT_HINT,
+                _ => FROZEN_HINT,
+            }));
+        }
+        if self.logs.is_empty() {
+            let detail =
+                format!("{ATTEMPTED}: it holds no deltas, and no certificate or head that is new here");
+            return Some(
+                Problem::new(ErrorCode::BundleEmpty, detail)
+                    .hint("nothing was changed; have it exported again if it was to hold something"),
+            );
+        }
+        let mut refused = self.logs.iter().filter_map(|log| log.problem.as_ref());
+        if let Some(first) = refused.next() {
+            let details: Vec<&str> = std::iter::once(first)
+                .chain(refused)
+                .map(|problem| problem.detail.as_str())
+                .chain(told.into_iter().filter(|what| !self.is_told(what)))
+                .collect();
+            let detail = format!("{ATTEMPTED}: {}", details.join("; "));
+            let problem = Problem::new(first.code, detail);
+            return Some(match &first.hint {
+                Some(hint) => problem.hint(format!("nothing was imported; {hint}")),
+                None => problem,
+            });
+        }
+        // A preview of nothing is no refusal.
+        if params.force || params.dry_run {
+            return None;
+        }
+        let ends: Vec<String> = self
+            .logs
+            .iter()
+            .map(|log| log.range.cursor().to_string())
+            .collect();
+        let detail = format!(
+            "{ATTEMPTED}: everything in it is here already, up to {}",
+            ends.join(", ")
+        );
+        Some(
+            Problem::new(ErrorCode::CursorNotAfterCurrent, detail)
+                .hint("nothing was changed; --force reads it again all the same"),
+        )
     }
 }
 
@@ -56,87 +147,150 @@ impl SiteParts {
         !federation.require_signature || (params.skip_signature && trusted)
     }
 
-    /// Reads the whole bundle and learns what its seal brings: meant for a rehearsal, so that nothing of it
-    /// stays unless all of it is sound.
+    /// Reads the whole bundle, judges each of its logs, and learns what its seal brings: meant for a rehearsal,
+    /// so that nothing of it stays unless it is kept on purpose.
+    ///
+    /// # Errors
+    /// What refuses the file itself, or its exporter. What refuses a log is in the plan.
     pub(super) fn plan_import(
         &self,
         file: &mut File,
         size: u64,
         params: types::ImportParams,
     ) -> ServiceResult<Plan> {
-        let failed = |error: StoreError| store_problem("importing a bundle", &error);
+        let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
         let mut reader = self.open_bundle(file, params)?;
-        let mut warnings = Vec::new();
-        let exporter = self.check_exporter(reader.seal(), size, params, &mut warnings)?;
         let own = self.home.chain().site();
+        let listed = self.store.listed_sites().map_err(failed)?;
+        let mut plan = Plan {
+            scopes: listed
+                .iter()
+                .filter(|site| site.enabled)
+                .map(|site| (site.site, site.allowed_sources.clone()))
+                .chain([(own, AllowedSources::All)])
+                .collect(),
+            ..Plan::default()
+        };
+        plan.exporter = self.check_exporter(reader.seal(), size, params, &mut plan.warnings)?;
         if reader.seal().destination().is_some_and(|to| to != own) {
-            warnings.push("the bundle was made for another site; it may lack what this one needs".to_owned());
+            plan.warnings
+                .push("the bundle was made for another site; it may lack what this one needs".to_owned());
         }
-        self.learn_trust(reader.seal(), &mut warnings)?;
-        let listed = self.store.listed_sites().map_err(failed)?.into_iter();
-        let scopes: BTreeMap<SiteId, AllowedSources> = listed
-            .filter(|site| site.enabled)
-            .map(|site| (site.site, site.allowed_sources))
-            .chain([(own, AllowedSources::All)])
-            .collect();
-        let ranges = reader.manifest().ranges.clone();
-        let (allowed, strangers): (Vec<LogRange>, Vec<LogRange>) = ranges
-            .into_iter()
-            .partition(|range| scopes.contains_key(&range.site));
-        for range in &strangers {
-            warnings.push(format!(
-                "the {} log of {} is left out: its author is not on the allow-list",
-                range.lane, range.site
+        let before = self.chain_lengths(reader.seal())?;
+        self.try_chains(reader.seal(), &mut plan)?;
+        let scopes = plan.scopes.clone();
+        let ground = Ground {
+            store: &self.store,
+            may_hold: &|site| scopes.contains_key(site),
+        };
+        let found = check(&mut reader, &ground, |delta| Ok(self.look_at(delta, &mut plan)?))
+            .map_err(|error| error.into_problem(ATTEMPTED))?;
+        if found.surplus > 0 {
+            plan.warnings.push(format!(
+                "{} records in it are named by no live claim in it, and are not kept",
+                found.surplus
             ));
         }
-        if allowed.is_empty() {
-            return Err(Problem::new(
-                ErrorCode::SiteNotAllowed,
-                "importing a bundle: none of its authors is on the allow-list",
-            )
-            .hint("`starling sites add` lists a site; an empty list allows nothing"));
+        for report in found.ranges {
+            let judged = self.judge(report, reader.seal(), &listed, &mut plan)?;
+            plan.logs.push(judged);
         }
-        let placed = self.placeable(&allowed, params, &mut warnings);
-        let (taken, refusal) = match placed {
-            Ok(taken) => (taken, None),
-            Err(problem) => (Vec::new(), Some(problem)),
-        };
-        let mut plan = Plan {
-            taken,
-            scopes,
-            exporter,
-            warnings,
-            contradictions: Contradictions::default(),
-            stated: Vec::new(),
-            stated_count: 0,
-            out_of_scope: BTreeMap::new(),
-        };
-        while let Some(item) = reader
-            .next_item()
-            .map_err(|error| bundle_problem("importing a bundle", &error))?
-        {
-            if let BundleItem::Deltas(page) = item {
-                for bytes in page.deltas() {
-                    self.look_at(bytes, &mut plan)?;
-                }
-            }
+        self.try_heads(reader.seal(), &mut plan)?;
+        self.count_chains(&before, &mut plan)?;
+        let told = plan.evidence.told.iter().map(|(_, what)| what.clone());
+        plan.warnings.extend(told);
+        let logs = plan.logs.iter().filter(|log| log.outcome == LogOutcome::Taken);
+        plan.taken = logs.map(|log| log.range).collect();
+        let authors = plan.logs.iter().map(|log| log.range.site);
+        let refused: Vec<SiteId> = authors.filter(|site| plan.is_refused(site)).collect();
+        for site in &refused {
+            plan.contradictions.leave_out(site);
         }
-        // Only now: a file that is damaged is damaged, whatever else is to be said of it.
-        if let Some(problem) = refusal {
-            return Err(problem);
-        }
-        let contradictions = plan.contradictions.count;
-        if params.on_conflict == Some(types::ConflictStrategy::Fail) && contradictions > 0 {
-            let first = plan.contradictions.first().map(|key| key.id.to_string());
-            let detail = format!(
-                "importing a bundle: {contradictions} records say other than what other authors say of them here, \
-                 the first is {}",
-                first.unwrap_or_default()
-            );
-            return Err(Problem::new(ErrorCode::ConflictUnresolved, detail)
-                .hint("nothing was imported; a dry run without on_conflict=fail shows each field and what the view would keep"));
+        if plan.refusal(params).is_none() {
+            refuse_contradictions(&plan, params)?;
         }
         Ok(plan)
+    }
+
+    /// How a log is named to people.
+    pub(super) fn log_name(&self, seal: &BundleSeal, site: SiteId, lane: starling_protocol::Lane) -> String {
+        let name = self.slug_of(&site).map(|slug| slug.to_string());
+        let name = name.or_else(|| {
+            seal.chain_of(site)
+                .map(|chain| format!("{} ({site})", chain.slug()))
+        });
+        format!("the {lane} log of {}", name.unwrap_or_else(|| site.to_string()))
+    }
+
+    /// What becomes of one log.
+    fn judge(
+        &self,
+        report: RangeReport,
+        seal: &BundleSeal,
+        listed: &[ListedSite],
+        plan: &mut Plan,
+    ) -> ServiceResult<JudgedLog> {
+        let range = report.range;
+        let name = self.log_name(seal, range.site, range.lane);
+        let refused = |problem| {
+            Ok(JudgedLog {
+                range,
+                outcome: LogOutcome::Refused,
+                problem: Some(problem),
+                held: None,
+            })
+        };
+        if !plan.scopes.contains_key(&range.site) {
+            return refused(not_listed(&name, &range.site, listed));
+        }
+        if let Some(LogFault::Fork { proof, .. }) = &report.fault {
+            plan.evidence.forks.push((**proof).clone());
+        }
+        if let Some(problem) = self.distrust(&range.site)? {
+            return refused(problem);
+        }
+        let log = self.store.log(log_of(&range));
+        let log = log.map_err(|error| store_problem(ATTEMPTED, &error))?;
+        if let Some(by) = log.as_ref().and_then(|log| log.frozen_by) {
+            return refused(frozen_problem(&name, by));
+        }
+        if let Some(fault) = report.fault {
+            return refused(fault_problem(&name, &fault));
+        }
+        let known = log.as_ref().map_or(ClaimNumber::NONE, |log| log.high_water);
+        let sealed = seal.heads().iter().map(VerifiedHead::head);
+        let sealed = sealed.filter(|head| (head.site, head.lane) == (range.site, range.lane));
+        let known = sealed.map(|head| head.number).max().unwrap_or(known).max(known);
+        if range.site == self.home.chain().site() && range.last > known {
+            let detail =
+                format!("{name}: it goes on past what this site wrote, and only this site writes it");
+            return refused(Problem::new(ErrorCode::OwnLogAhead, detail).hint(
+                "was this home copied, or restored from a backup? Put back the newest copy, or begin a new epoch",
+            ));
+        }
+        let lacking = report.lacking.iter();
+        let mut lacking = lacking.filter(|(source, _)| plan.may_speak_of(&range.site, source));
+        let held = match (report.critical, lacking.next()) {
+            (Some(number), _) => Some(format!(
+                "claim {number} is of a kind that must be understood and is not"
+            )),
+            (None, Some((source, count))) => Some(format!(
+                "{count} records of {source} are neither in the bundle nor here"
+            )),
+            (None, None) => None,
+        };
+        let lacks = log.is_some_and(|log| log.wanted > 0 || log.accepted < log.tip.cursor.number);
+        let outcome = if report.new > 0 || lacks {
+            LogOutcome::Taken
+        } else {
+            LogOutcome::Here
+        };
+        Ok(JudgedLog {
+            range,
+            outcome,
+            problem: None,
+            held,
+        })
     }
 
     /// Whether bundles of this exporter are taken here.
@@ -150,7 +304,7 @@ impl SiteParts {
         let exporter = match seal.exporter() {
             Ok(exporter) => exporter,
             Err(error) => {
-                let refused = || bundle_problem("importing a bundle", error);
+                let refused = || bundle_problem(ATTEMPTED, error);
                 if !self.may_skip_seal(params) {
                     return Err(refused());
                 }
@@ -162,179 +316,57 @@ impl SiteParts {
         if exporter == self.home.chain().site() {
             return Ok(None);
         }
-        let known = self
-            .store
-            .chain(&exporter)
-            .map_err(|error| store_problem("importing a bundle", &error))?;
+        let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
+        let known = self.store.chain(&exporter).map_err(failed)?;
         let closed_by = known
             .as_ref()
             .and_then(|chain| chain.of_epoch(seal.epoch().saturating_add(1)));
         if let Some(closed_by) = closed_by {
-            if closed_by.body().reason == starling_protocol::Reason::Revocation && !params.skip_signature {
-                let detail =
-                    format!("importing a bundle: it is sealed with a key of {exporter} that was revoked");
-                return Err(Problem::new(ErrorCode::SignatureVerificationFailed, detail)
-                    .hint("have it exported again"));
+            if closed_by.body().reason == Reason::Revocation {
+                let detail = format!("{ATTEMPTED}: it is sealed with a key of {exporter} that was revoked");
+                return Err(Problem::new(ErrorCode::KeyRevoked, detail)
+                    .hint("nothing was imported; have it exported again, with the exporter's current key"));
             }
             warnings.push("the bundle is sealed with a key that its exporter has replaced since".to_owned());
         }
-        let listed = self
-            .store
-            .listed_sites()
-            .map_err(|error| store_problem("importing a bundle", &error))?;
+        let listed = self.store.listed_sites().map_err(failed)?;
+        let Some(site) = listed.iter().find(|site| site.site == exporter && site.enabled) else {
+            let name = format!("{ATTEMPTED}: its exporter");
+            return Err(not_listed(&name, &exporter, &listed));
+        };
         let import = &self.config.federation.import;
-        let site = listed
-            .into_iter()
-            .find(|site| site.site == exporter && site.enabled);
-        let allowed = |site: &ListedSite| {
-            import
-                .allowed_sites
-                .iter()
-                .any(|allowed| allowed == "*" || allowed == site.slug.as_str())
-        };
-        let Some(site) = site.filter(allowed) else {
+        let mut allowed = import.allowed_sites.iter();
+        if !allowed.any(|allowed| allowed == "*" || allowed == site.slug.as_str()) {
             let detail = format!(
-                "importing a bundle: it was exported by {exporter}, whose bundles are not taken here"
-            );
-            return Err(Problem::new(ErrorCode::SiteNotAllowed, detail)
-                .hint("`starling sites add` lists a site, federation.import.allowed_sites names those whose bundles are taken"));
-        };
-        if let Some(limit) = site.max_bundle_size.filter(|limit| size > *limit) {
-            let detail = format!(
-                "importing a bundle of {}: it has {size} bytes, {limit} are allowed from it",
+                "{ATTEMPTED}: it was exported by {}, whose bundles are not taken here",
                 site.slug
             );
-            return Err(Problem::new(ErrorCode::BundleTooLarge, detail)
-                .hint("split the export, or raise the site's --max-bundle-size"));
+            return Err(Problem::new(ErrorCode::SiteNotAllowed, detail)
+                .hint("federation.import.allowed_sites names the sites whose bundles are taken"));
         }
-        Ok(Some(site))
-    }
-
-    /// Chains and heads of the seal: they prove themselves, and the high-water mark may always rise.
-    pub(super) fn learn_trust(&self, seal: &BundleSeal, warnings: &mut Vec<String>) -> ServiceResult<()> {
-        for chain in seal.chains() {
-            match self.store.learn_chain(chain) {
-                Ok(_) | Err(StoreError::SiteNotListed { .. }) => {}
-                Err(error @ StoreError::Certificate(_)) => warnings.push(crate::home::error_chain(&error)),
-                Err(error) => return Err(store_problem("learning certificates of a bundle", &error)),
-            }
-        }
-        for head in seal.heads() {
-            match self.store.learn_head(head) {
-                Ok(_) | Err(StoreError::SiteNotListed { .. }) => {}
-                Err(error) => return Err(store_problem("learning heads of a bundle", &error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// The ranges that go on from what is held; names gaps, and refuses what brings nothing.
-    fn placeable(
-        &self,
-        allowed: &[LogRange],
-        params: types::ImportParams,
-        warnings: &mut Vec<String>,
-    ) -> ServiceResult<Vec<LogRange>> {
-        let mut taken = Vec::new();
-        let mut gaps = Vec::new();
-        let mut news = false;
-        for range in allowed {
-            let log = self
-                .store
-                .log(log_of(range))
-                .map_err(|error| store_problem("importing a bundle", &error))?;
-            let held = log
-                .as_ref()
-                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-            if range.after > held {
-                gaps.push(format!(
-                    "the {} log of {}: held up to {held}, the bundle begins after {}",
-                    range.lane, range.site, range.after
-                ));
-                continue;
-            }
-            if log.as_ref().is_some_and(|log| log.frozen) {
-                gaps.push(format!(
-                    "the {} log of {} is frozen: its author signed two histories",
-                    range.lane, range.site
-                ));
-                continue;
-            }
-            news |= range.last > held || log.is_some_and(|log| log.wanted > 0 || log.accepted < held);
-            taken.push(*range);
-        }
-        if taken.is_empty() {
+        if let Some(limit) = site.max_bundle_size.filter(|limit| size > *limit) {
             let detail = format!(
-                "importing a bundle: claims are missing before it: {}",
-                gaps.join("; ")
+                "{ATTEMPTED} of {}: it has {size} bytes, {limit} are allowed from it",
+                site.slug
             );
-            return Err(Problem::new(ErrorCode::BundleGap, detail)
-                .hint("nothing was imported; import the bundle before it first, or have one exported with -c and the cursor held here"));
+            return Err(Problem::new(ErrorCode::BundleTooLarge, detail).hint(format!(
+                "have less exported at a time (-c), or raise the limit: `starling sites set {} --max-bundle-size`",
+                site.slug
+            )));
         }
-        if !news && !params.force {
-            let ends: Vec<String> = taken.iter().map(|range| range.cursor().to_string()).collect();
-            let detail = format!(
-                "importing a bundle: everything in it is here already, up to {}",
-                ends.join(", ")
-            );
-            return Err(Problem::new(ErrorCode::CursorNotAfterCurrent, detail)
-                .hint("nothing was changed; --force reads it again all the same"));
-        }
-        warnings.extend(
-            gaps.into_iter()
-                .map(|gap| format!("left out, claims are missing before it: {gap}")),
-        );
-        Ok(taken)
+        Ok(Some(site.clone()))
     }
 
-    /// Verifies one delta and notes what it would change and contradict.
-    fn look_at(&self, bytes: &[u8], plan: &mut Plan) -> ServiceResult<()> {
-        let refuse = |error: starling_protocol::DeltaError| {
-            Problem::new(
-                ErrorCode::SignatureVerificationFailed,
-                format!("importing a bundle: {}", crate::home::error_chain(&error)),
-            )
-            .hint("nothing was imported; get the bundle again from its exporter")
-        };
-        let delta = Delta::decode(bytes).map_err(refuse)?;
-        let (site, lane) = (delta.header().site, delta.header().lane);
-        if !plan
-            .taken
-            .iter()
-            .any(|range| range.site == site && range.lane == lane)
-        {
+    /// Notes what a delta that is new here would change and contradict.
+    fn look_at(&self, delta: &VerifiedDelta, plan: &mut Plan) -> ServiceResult<()> {
+        let site = delta.header().site;
+        if !plan.scopes.contains_key(&site) {
             return Ok(());
         }
-        let failed = |error: StoreError| store_problem("importing a bundle", &error);
-        let chain = self.store.chain(&site).map_err(failed)?;
-        let Some(chain) = chain else {
-            return Err(Problem::new(
-                ErrorCode::CertificateInvalid,
-                format!("importing a bundle: no certificate chain of {site} is known"),
-            ));
-        };
-        let verified = match delta.verify(&chain) {
-            Ok(verified) => verified,
-            // Honest bytes of a branch or epoch that this site cannot take: its log is left out, no other.
-            Err(
-                error @ (starling_protocol::DeltaError::OutsideEpoch { .. }
-                | starling_protocol::DeltaError::UnknownEpoch { .. }),
-            ) => {
-                plan.warnings
-                    .push(format!("left out: the {lane} log of {site}: {error}"));
-                plan.taken
-                    .retain(|range| range.site != site || range.lane != lane);
-                return Ok(());
-            }
-            Err(error) => return Err(refuse(error)),
-        };
-        let held = self.store.log(LogId { site, lane }).map_err(failed)?;
-        let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+        let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
         let reader = self.store.view().map_err(failed)?;
-        for (number, claim) in verified.claims() {
-            if number > held
-                && let KeyRef::Record(source, id) = claim.key().parse()
-            {
+        for (_, claim) in delta.claims() {
+            if let KeyRef::Record(source, id) = claim.key().parse() {
                 let record = RecordKey::new(source, id);
                 self.note_claim(plan, &reader, site, record, claim.kind(), claim.content())?;
             }
@@ -405,4 +437,46 @@ fn named_exporter(error: &BundleError) -> Option<SiteId> {
         BundleError::Signature { exporter, .. } | BundleError::SealEpoch { exporter, .. } => Some(*exporter),
         _ => None,
     }
+}
+
+/// The problem of a site that may not speak here.
+fn not_listed(name: &str, site: &SiteId, listed: &[ListedSite]) -> Problem {
+    match listed.iter().find(|listed| listed.site == *site) {
+        Some(listed) => Problem::new(
+            ErrorCode::SiteDisabled,
+            format!("{name}: {} is on the allow-list and disabled", listed.slug),
+        )
+        .hint(format!(
+            "`starling sites set {} --enable` takes it in again",
+            listed.slug
+        )),
+        None => Problem::new(
+            ErrorCode::SiteNotAllowed,
+            format!("{name}: {site} is not on the allow-list"),
+        )
+        .hint("`starling sites add` lists a site; an empty list allows nothing"),
+    }
+}
+
+/// The problem of a log that is frozen.
+fn frozen_problem(name: &str, by: FrozenBy) -> Problem {
+    let why = by.why();
+    Problem::new(ErrorCode::AuthorFrozen, format!("{name} is frozen: {why}")).hint(FROZEN_HINT)
+}
+
+/// Refuses what contradicts other authors, where the caller asked for that.
+fn refuse_contradictions(plan: &Plan, params: types::ImportParams) -> ServiceResult<()> {
+    let contradictions = plan.contradictions.count;
+    if params.on_conflict != Some(types::ConflictStrategy::Fail) || contradictions == 0 {
+        return Ok(());
+    }
+    let first = plan.contradictions.first().map(|key| key.id.to_string());
+    let detail = format!(
+        "{ATTEMPTED}: {contradictions} records say other than what other authors say of them here, \
+         the first is {}",
+        first.unwrap_or_default()
+    );
+    Err(Problem::new(ErrorCode::ConflictUnresolved, detail).hint(
+        "nothing was imported; a dry run without on_conflict=fail shows each field and what the view would keep",
+    ))
 }

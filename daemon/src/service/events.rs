@@ -164,6 +164,15 @@ impl SiteParts {
             Happening::MuteEnded { id, vulnerability } => {
                 return muted(id, vulnerability, types::MuteAction::Ended);
             }
+            Happening::Frozen { lane, why } => {
+                return record(types::SiteEvent::Frozen(types::AuthorFrozen {
+                    site_id: site_id.clone(),
+                    site: event.site.into(),
+                    lane: lane.into(),
+                    reason: why,
+                    frozen_at: event.at.into(),
+                }));
+            }
         };
         let merge_hash: types::MergeHash = change.merge_hash.into();
         let action = match change.action {

@@ -102,8 +102,13 @@ impl SiteParts {
             return Err(Problem::new(ErrorCode::FeedEmpty, detail)
                 .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
         }
+        if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
+            return Err(account.rejected_problem("nothing was changed; mend the files, or leave them out"));
+        }
         if options.strict && account.report.rejected > 0 {
-            return Err(account.rejected_problem());
+            return Err(
+                account.rejected_problem("nothing was changed; without --strict the rest is taken in")
+            );
         }
         account.commit(options.complete && whole)?;
         self.forget_if_due();
@@ -331,7 +336,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn rejected_problem(&self) -> Problem {
+    fn rejected_problem(&self, hint: &str) -> Problem {
         let first = self
             .report
             .files
@@ -341,11 +346,10 @@ impl<'a> Account<'a> {
             .map(|file| format!("; the first is {}: {}", file.name, file.reason))
             .unwrap_or_default();
         let detail = format!(
-            "importing {} strictly: {} files were rejected{named}",
+            "importing {}: {} files were rejected{named}",
             self.source, self.report.rejected
         );
-        Problem::new(ErrorCode::FeedRejected, detail)
-            .hint("nothing was changed; without --strict the rest is taken in")
+        Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
     }
 }
 

@@ -57,6 +57,8 @@ mod tests {
                 sources: Vec::new(),
                 unchecked: Vec::new(),
                 held_back: Vec::new(),
+                frozen: Vec::new(),
+                ahead: Vec::new(),
                 view_policy_hash: String::new(),
                 mutes: Default::default(),
             },

@@ -8,9 +8,11 @@ mod advisory_shown;
 mod as_of;
 mod bundle_conflicts;
 mod bundle_export;
+mod bundle_ground;
 mod bundle_import;
 mod bundle_info;
 mod bundle_plan;
+mod bundle_trust;
 mod check;
 mod compact;
 mod doctor;
@@ -54,6 +56,7 @@ use crate::sync_task::SyncBoard;
 use crate::vex_kept::KeptVex;
 use known::KnownState;
 
+pub use self::bundle_info::{inspect_bundle_alone, validate_bundle_alone};
 pub use self::explain::shown_explanation;
 pub(crate) use self::opening::OpeningSite;
 pub(crate) use self::problem::store_problem;
@@ -627,10 +630,10 @@ impl SiteService for Site {
     }
 
     async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<types::BundleValidation> {
-        let (file, _) = bundle
+        let (file, size) = bundle
             .into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge)
             .await?;
-        self.blocking(move |site| site.validate_bundle(file)).await
+        self.blocking(move |site| site.validate_bundle(file, size)).await
     }
 
     async fn import_feed(

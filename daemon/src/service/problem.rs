@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::HeadError;
 use starling_protocol::bundle::{BundleError, BundleFault};
 use starling_store::StoreError;
 use starling_store::engine::{Attempt, EngineError};
@@ -183,14 +184,30 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
 
 /// A problem of a bundle, met while `attempted`.
 pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
+    let head = match error {
+        BundleError::Head { source } => Some(source),
+        _ => None,
+    };
     let (code, hint) = match error.fault() {
+        _ if matches!(head, Some(HeadError::OutsideEpoch { .. })) => (
+            ErrorCode::EpochClosed,
+            "nothing was imported; have it exported again by a site that knows the author's newest certificate",
+        ),
+        _ if matches!(head, Some(HeadError::UnknownEpoch { .. })) => (
+            ErrorCode::CertificateInvalid,
+            "nothing was imported; the bundle lacks a certificate of the author: have it exported again",
+        ),
         BundleFault::Signature => (
             ErrorCode::SignatureVerificationFailed,
             "nothing was imported; get the bundle again from its exporter",
         ),
+        BundleFault::Certificate => (
+            ErrorCode::CertificateInvalid,
+            "nothing was imported; have it exported again by a site that has the author's whole certificate chain",
+        ),
         BundleFault::TooLarge => (
             ErrorCode::BundleTooLarge,
-            "raise federation.import.max_bundle_size or the site's own limit",
+            "raise federation.import.max_bundle_size in starling.toml, or have less exported at a time (-c)",
         ),
         BundleFault::Damaged => (
             ErrorCode::BundleMalformed,

@@ -126,11 +126,18 @@ impl SiteParts {
     /// What a verdict says of what the site knows.
     pub(crate) fn knowledge_state(&self, reader: &ViewReader<'_>) -> ServiceResult<KnowledgeState> {
         let failed = |error| store_problem("reading the view", &error);
-        let (mut checks, mut unchecked) = (Vec::new(), Vec::new());
+        let (mut checks, mut unchecked, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
+        let latest = latest_check();
         for (source, overview) in reader.sources().map_err(failed)? {
             let source = source.to_string();
             match overview.checked_at {
-                Some(last_checked) => checks.push(SourceCheck { source, last_checked }),
+                Some(last_checked) => {
+                    if last_checked > latest {
+                        ahead.push(source.clone());
+                    }
+                    let last_checked = last_checked.min(latest);
+                    checks.push(SourceCheck { source, last_checked });
+                }
                 None if overview.records > 0 => unchecked.push(source),
                 None => {}
             }
@@ -141,6 +148,8 @@ impl SiteParts {
             sources: checks,
             unchecked,
             held_back: reader.held_back().iter().map(ToString::to_string).collect(),
+            frozen: reader.frozen_authors(),
+            ahead,
             view_policy_hash: reader.settings().policy.hash().to_string(),
             mutes: reader.mutes().map_err(failed)?.mutes.clone(),
         })
@@ -151,6 +160,14 @@ impl SiteParts {
 pub(crate) fn is_costly(documents: &ScanDocuments) -> bool {
     let policy = documents.policy.as_deref();
     documents.rego.is_some() || policy.is_some_and(RegoPolicy::is_meant)
+}
+
+/// A clock that is ahead by less than this is no lie.
+const CLOCK_TOLERANCE_MILLIS: u64 = 5 * 60 * 1_000;
+
+/// The latest moment at which a source can have been checked, by this site's clock.
+pub(super) fn latest_check() -> starling_protocol::UnixMillis {
+    crate::clock::now().plus_millis(CLOCK_TOLERANCE_MILLIS)
 }
 
 /// What judges an SBOM besides the knowledge: the site that does, its configuration and its policy files.

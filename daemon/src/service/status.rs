@@ -3,10 +3,12 @@
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_protocol::Source;
-use starling_store::{LogOverview, SiteStore};
+use starling_store::{FrozenBy, LogOverview, SiteStore};
 
 use super::SiteParts;
+use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
 use super::problem::store_problem;
+use super::scan::latest_check;
 
 impl SiteParts {
     pub(super) fn health(&self) -> types::Health {
@@ -48,6 +50,7 @@ impl SiteParts {
             .collect();
         let imported = self.store.feeds().map_err(failed)?;
         let view = self.store.view().map_err(failed)?;
+        let latest = latest_check();
         let mut feeds: Vec<types::FeedStatus> = view
             .sources()
             .map_err(failed)?
@@ -57,7 +60,12 @@ impl SiteParts {
                     .get(&source)
                     .and_then(|row| row.imported_at)
                     .map(Into::into),
-                last_checked: overview.checked_at.map(Into::into),
+                // A check after the clock counts as now, and is told beside it.
+                last_checked: overview.checked_at.map(|checked| checked.min(latest).into()),
+                check_ahead: overview
+                    .checked_at
+                    .filter(|checked| *checked > latest)
+                    .map(Into::into),
                 records: overview.records,
                 source: source.into(),
             })
@@ -123,8 +131,8 @@ impl SiteParts {
     /// Everything that keeps a log's claims out of the view, and what to do about it.
     fn hold_reason(&self, log: &LogOverview) -> Option<String> {
         let mut reasons = Vec::new();
-        if log.frozen {
-            reasons.push("the author signed two histories; its log is frozen".to_owned());
+        if let Some(by) = log.frozen_by {
+            reasons.push(frozen_reason(by));
         } else if let Some(reason) = &log.hold_reason {
             let mut reason = reason.clone();
             if log.wanted > 0 {
@@ -145,4 +153,13 @@ impl SiteParts {
         }
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
+}
+
+/// Says why nothing further of a log is taken, and how that ends.
+fn frozen_reason(by: FrozenBy) -> String {
+    let (what, end) = match by {
+        FrozenBy::Fork { .. } | FrozenBy::Head { .. } => ("its log is frozen", FROZEN_HINT),
+        FrozenBy::Certificates { .. } => ("nothing new of it is trusted", CONFLICT_HINT),
+    };
+    format!("{}; {what}; {end}", by.why())
 }

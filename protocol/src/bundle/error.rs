@@ -51,8 +51,10 @@ impl fmt::Display for FrameRef {
 /// What kind of refusal a [`BundleError`] is: what an API or an exit code tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BundleFault {
-    /// "Signature verification failed": a signature or certificate chain does not hold.
+    /// "Signature verification failed": a signature does not hold.
     Signature,
+    /// A certificate chain does not hold, or is not there.
+    Certificate,
     /// "Bundle too large": it is over the bound that the caller set.
     TooLarge,
     /// Bytes are missing, changed, out of order or too many: copy or export it again.
@@ -100,7 +102,7 @@ pub enum BundleError {
     },
     /// It is larger than the caller allows.
     #[error(
-        "reading a bundle: it has at least {found} bytes, the limit for it is {limit}; raise the limit, or ask the exporter for a split set"
+        "reading a bundle: it has at least {found} bytes, the limit for it is {limit}; raise the limit, or have less exported at a time"
     )]
     TooLarge {
         /// Bytes that it is known to have.
@@ -270,14 +272,14 @@ impl BundleError {
         match self {
             Self::Io { .. } => BundleFault::Io,
             Self::TooLarge { .. } => BundleFault::TooLarge,
-            Self::Signature { .. }
-            | Self::SealEpoch { .. }
-            | Self::MissingChain { .. }
-            | Self::ManifestHash { .. } => BundleFault::Signature,
+            Self::Signature { .. } | Self::SealEpoch { .. } | Self::ManifestHash { .. } => {
+                BundleFault::Signature
+            }
+            Self::MissingChain { .. } => BundleFault::Certificate,
             Self::Decode { source, .. } => of_wire(source),
             Self::Chain { source, .. } => match source {
                 CertificateError::Decode(source) => of_wire(source),
-                _ => BundleFault::Signature,
+                _ => BundleFault::Certificate,
             },
             Self::Head { source } => match source {
                 HeadError::Decode(source) => of_wire(source),

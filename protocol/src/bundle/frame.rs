@@ -6,6 +6,7 @@
 use std::io::{self, Read};
 
 use crate::limits::BUNDLE_ZSTD_LEVEL;
+use crate::window::check_window;
 
 use super::error::{BundleError, FrameRef};
 
@@ -193,6 +194,7 @@ pub(super) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, String> 
         }
         _ => return Err("it does not say how many bytes come out".to_owned()),
     }
+    check_window(stored)?;
     let bytes = zstd::bulk::decompress(stored, size).map_err(|cause| cause.to_string())?;
     if bytes.len() == size {
         Ok(bytes)

@@ -246,7 +246,7 @@ impl BundleManifest {
         for range in &self.ranges {
             must(
                 range.after < range.last
-                    && range.last.0 <= u64::MAX / 2
+                    && range.last <= ClaimNumber::MAX
                     && (range.after == ClaimNumber::NONE) == (range.after_header == DeltaHash::ZERO),
                 "bundle log range",
             )?;

@@ -13,12 +13,15 @@
 //! bodies write the same bytes after it. The seal names the manifest's hash and the manifest names every
 //! frame's, so a reader has authenticated each byte before it unpacks or parses it.
 //!
-//! What is left to the caller: whether the exporter is allowed here, whether the destination is this site,
-//! verifying each delta against its author's chain as known *here* (a bundle's chain may be older), and
+//! [`check`] holds a bundle to every rule, with what its reader knows: the same rules with a store and without.
+//! What is left to the caller: whether the exporter is allowed here, whether the destination is this site, and
 //! applying it all through the one door into the store. Layout: `docs/formats/bundle.md`.
 
 mod error;
+mod fault;
 mod frame;
+mod knowledge;
+mod log_check;
 mod manifest;
 mod page;
 mod range;
@@ -29,6 +32,8 @@ mod validate;
 mod writer;
 
 pub use error::{BundleError, BundleFault, BundleWriteError, FrameRef};
+pub use fault::LogFault;
+pub use knowledge::{HeldLog, Knowledge, NoKnowledge};
 pub use manifest::{
     BundleHash, BundleManifest, BundlePart, BundleSetId, BundleTotals, FrameEntry, FrameHash, FrameKind,
     LogRange,
@@ -38,5 +43,7 @@ pub use range::RangeBuilder;
 pub use reader::{BundleItem, BundleReader, ReaderOptions, SealCheck};
 pub use seal::{BundleSeal, SealRequest};
 pub use split::plan_parts;
-pub use validate::{BundleInspection, BundleReport, MissingBody, RangeReport, inspect, validate};
+pub use validate::{
+    BundleInspection, BundleReport, Found, MissingBody, RangeReport, check, inspect, validate,
+};
 pub use writer::{BundleSummary, BundleWriter, WriterOptions};

@@ -1,20 +1,23 @@
-//! What can be said of a bundle without a store: at a glance ([`inspect`]) and in full ([`validate`]).
+//! The one check of a bundle: at a glance ([`inspect`]), in full without a store ([`validate`]), and with what a
+//! reader knows ([`check`]).
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::claim::{Claim, ClaimKey};
+use crate::claim::ClaimKey;
 use crate::cursor::{ClaimNumber, Cursor};
-use crate::delta::{Delta, VerifiedDelta};
+use crate::delta::VerifiedDelta;
 use crate::hash::{ContentHash, SiteId};
 use crate::head::{Head, VerifiedHead};
 use crate::json;
-use crate::log::{LogState, LogTip, Succession};
 use crate::names::{Lane, Source};
 
 use super::error::{BundleError, FrameRef};
+use super::fault::LogFault;
+use super::knowledge::{Knowledge, NoKnowledge};
+use super::log_check::{LogCheck, Want};
 use super::manifest::{BundleHash, BundleManifest, FrameKind, LogRange};
-use super::page::{BodiesPage, DeltasPage};
+use super::page::BodiesPage;
 use super::reader::{BundleItem, BundleReader, ReaderOptions, SealCheck};
 use super::seal::BundleSeal;
 
@@ -40,30 +43,44 @@ pub fn inspect<R: Read>(input: R, max_bundle_bytes: u64) -> Result<BundleInspect
         max_bundle_bytes,
         seal: SealCheck::Skip,
     };
-    let reader = BundleReader::open(input, options)?;
+    Ok(inspection_of(BundleReader::open(input, options)?))
+}
+
+fn inspection_of<R: Read>(reader: BundleReader<R>) -> BundleInspection {
     let file_bytes = reader.total_bytes();
     let (seal, manifest, hash) = reader.into_parts();
-    Ok(BundleInspection {
+    BundleInspection {
         hash,
         seal,
         manifest,
         file_bytes,
-    })
+    }
 }
 
-/// What a full check found in one log's range. All of it was verified.
+/// What a full check found in one log's range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangeReport {
     /// The range.
     pub range: LogRange,
     /// Its deltas.
     pub deltas: u64,
+    /// Those of them that the reader does not hold.
+    pub new: u64,
     /// Records that live claims at its end name, within the bundle's scope.
     pub bodies_wanted: u64,
-    /// Whether state roots were checked, which needs a range from the beginning of its log.
+    /// Those of them that the bundle does not bring and the reader does not have.
+    pub bodies_missing: u64,
+    /// Records that live claims at its end name and that neither the bundle brings, be they in its scope or not, nor
+    /// the reader has: by source.
+    pub lacking: BTreeMap<Source, u64>,
+    /// The first new claim that must be understood and is not.
+    pub critical: Option<ClaimNumber>,
+    /// Whether state roots were checked. Without a store, that needs a range from the beginning of its log.
     pub roots_checked: bool,
     /// Where the author's head in the seal stands, if there is one.
     pub head: Option<Cursor>,
+    /// Why the range is refused, if it is.
+    pub fault: Option<LogFault>,
 }
 
 /// A body that a live claim names and that the bundle does not bring.
@@ -86,254 +103,234 @@ pub struct BundleReport {
     pub inspection: BundleInspection,
     /// Per range of the manifest.
     pub ranges: Vec<RangeReport>,
-    /// Bodies that live claims name and that are not there, one entry per body.
+    /// Records that live claims name and that are neither in the bundle nor here, one entry per record.
     ///
-    /// In a part of a set other than the last, a later part may supersede the claim, so that the body is
-    /// not needed. In any other bundle the importer must have it already, or lacks it.
+    /// In a part of a set other than the last, a later part may supersede the claim, so that the record is
+    /// not needed. Any other bundle is incomplete: what it says waits at a reader that needs the record.
     pub missing_bodies: Vec<MissingBody>,
-    /// How many bodies no live claim in the bundle names: harmless, but of no use.
-    pub unwanted_bodies: u64,
-    /// The first of those.
-    pub first_unwanted_body: Option<ContentHash>,
+    /// Records that no live claim names: no reader keeps them.
+    pub surplus_bodies: u64,
 }
 
 /// Reads the whole bundle and checks all that can be checked without a store.
 ///
-/// Beyond what [`BundleReader`] checks: every delta against its author's chain in the seal; that each follows
-/// the one before it; state roots, where a range begins its log; heads against the ranges; that every body is
-/// canonical JSON; and which bodies are missing or not wanted. Needs memory for the live claims of the bundle.
-///
 /// # Errors
-/// The first [`BundleError`]. Missing and unwanted bodies are reported, not refused.
+/// The first [`BundleError`]. What is wrong with one log alone is in its [`RangeReport`].
 pub fn validate<R: Read>(input: R, options: ReaderOptions) -> Result<BundleReport, BundleError> {
     let mut reader = BundleReader::open(input, options)?;
-    let file_bytes = reader.total_bytes();
-    let mut logs: Vec<LogCheck> = reader
-        .manifest()
-        .ranges
-        .iter()
-        .map(|range| LogCheck::new(range, reader.seal()))
-        .collect();
-    let mut wanted: Option<Wanted> = None;
-    let mut unwanted = (0, None);
+    let found = check(&mut reader, &NoKnowledge, |_| Ok(()))?;
+    Ok(BundleReport {
+        inspection: inspection_of(reader),
+        ranges: found.ranges,
+        missing_bodies: found.missing,
+        surplus_bodies: found.surplus,
+    })
+}
+
+/// What [`check`] found.
+#[derive(Debug)]
+pub struct Found {
+    /// Per range of the manifest.
+    pub ranges: Vec<RangeReport>,
+    /// Records that are neither in the bundle nor here.
+    pub missing: Vec<MissingBody>,
+    /// Records in the bundle that no live claim names, or that are out of its scope: no reader keeps them.
+    pub surplus: u64,
+}
+
+/// Reads the rest of a bundle and holds it to every rule, with what the reader knows.
+///
+/// Beyond what [`BundleReader`] checks: every delta against its author's chain; that each follows the one before it,
+/// here or in the bundle; state roots, where the state before is known; heads against deltas; that the records are
+/// canonical and of the size that their claims say. It names those that are missing. What is wrong
+/// with one log is that log's fault; what is wrong with the file is an error. `visit` gets every sound delta that
+/// is new to the reader; a later delta may still make its range refused. Needs memory for the live claims of the bundle.
+///
+/// # Errors
+/// The first [`BundleError`], and what fails in the reader's store.
+pub fn check<R: Read, K: Knowledge>(
+    reader: &mut BundleReader<R>,
+    knowledge: &K,
+    mut visit: impl FnMut(&VerifiedDelta) -> Result<(), K::Error>,
+) -> Result<Found, K::Error> {
+    let mut logs = begin(reader, knowledge)?;
+    let mut bodies: Option<Bodies> = None;
     let mut number = 0;
     while let Some(item) = reader.next_item()? {
         match item {
             BundleItem::Deltas(page) => {
-                let frame = FrameRef::listed(number, FrameKind::Deltas);
-                check_deltas(&page, frame, reader.seal(), &mut logs)?;
+                for (range, bytes) in page.with_ranges() {
+                    // The page was held against the manifest's ranges, so the index is one of theirs.
+                    let Some(log) = logs.get_mut(range) else { continue };
+                    if let Some(delta) = log.push(bytes, knowledge)? {
+                        visit(&delta)?;
+                    }
+                }
             }
             BundleItem::Bodies(page) => {
                 let frame = FrameRef::listed(number, FrameKind::Bodies);
-                let wanted =
-                    wanted.get_or_insert_with(|| Wanted::of(&logs, reader.manifest().scope.as_deref()));
-                check_bodies(&page, frame, wanted, &mut unwanted)?;
+                if bodies.is_none() {
+                    bodies = Some(Bodies::of(&mut logs, reader.manifest(), knowledge)?);
+                }
+                if let Some(bodies) = &mut bodies {
+                    bodies.take(&page, frame, &mut logs)?;
+                }
             }
         }
         number += 1;
     }
-    let scope = reader.manifest().scope.as_deref();
-    let wanted = wanted.unwrap_or_else(|| Wanted::of(&logs, scope));
-    let mut ranges = Vec::new();
-    for log in &logs {
-        log.check_head(FrameRef::SEAL)?;
-        ranges.push(log.report(scope));
-    }
-    let (seal, manifest, hash) = reader.into_parts();
-    Ok(BundleReport {
-        inspection: BundleInspection {
-            hash,
-            seal,
-            manifest,
-            file_bytes,
-        },
-        ranges,
-        missing_bodies: wanted.0.into_values().collect(),
-        unwanted_bodies: unwanted.0,
-        first_unwanted_body: unwanted.1,
-    })
+    let bodies = match bodies {
+        Some(bodies) => bodies,
+        None => Bodies::of(&mut logs, reader.manifest(), knowledge)?,
+    };
+    bodies.finish(logs, knowledge)
 }
 
-/// One log's range while its deltas pass.
-struct LogCheck {
-    range: LogRange,
-    deltas: u64,
-    tip: LogTip,
-    /// Live claims by key: the last of each key in the range, tombstones left out.
-    live: BTreeMap<ClaimKey, Claim>,
-    /// The log's state, where the range begins the log.
-    state: Option<LogState>,
-    /// The author's head in the seal.
-    head: Option<Head>,
-}
-
-impl LogCheck {
-    fn new(range: &LogRange, seal: &BundleSeal) -> Self {
-        let head = seal
-            .heads()
-            .iter()
-            .map(VerifiedHead::head)
-            .find(|head| (head.site, head.lane) == (range.site, range.lane));
-        Self {
-            range: *range,
-            deltas: 0,
-            tip: LogTip {
-                cursor: Cursor {
-                    number: range.after,
-                    ..Cursor::default()
-                },
-                header: range.after_header,
-                epoch: 0,
-            },
-            live: BTreeMap::new(),
-            state: (range.after == ClaimNumber::NONE).then(LogState::default),
-            head: head.cloned(),
-        }
-    }
-
-    fn refuse(&self, frame: FrameRef, number: ClaimNumber, problem: &'static str) -> BundleError {
-        BundleError::Range {
-            frame,
-            site: self.range.site,
-            lane: self.range.lane,
-            number,
-            problem,
-        }
-    }
-
-    fn push(&mut self, delta: &VerifiedDelta, seal: &BundleSeal, frame: FrameRef) -> Result<(), BundleError> {
-        let header = delta.header();
-        let site = header.site;
-        let chain = seal.chain_of(site).ok_or(BundleError::MissingChain { site })?;
-        // The epoch before a range that does not begin its log is not known here.
-        if self.deltas == 0 && self.state.is_none() {
-            self.tip.epoch = header.epoch;
-        }
-        match self.tip.place(header, chain) {
-            Succession::Next => {}
-            Succession::Refused(problem) => return Err(self.refuse(frame, header.first, problem)),
-            Succession::AtOrBefore | Succession::Gap { .. } | Succession::OtherBranch => {
-                return Err(self.refuse(frame, header.first, "it does not follow the delta before it"));
-            }
-        }
-        for (_, claim) in delta.claims() {
-            let prior = if claim.is_tombstone() {
-                self.live.remove(claim.key())
-            } else {
-                self.live.insert(claim.key().clone(), claim.clone())
-            };
-            if let Some(state) = &mut self.state {
-                state.apply(claim, prior.map(|claim| claim.encode()).as_deref());
-            }
-        }
-        if let Some(state) = &self.state
-            && (state.live(), state.root()) != (header.live_entries, header.state_root)
-        {
-            let problem = "its state root is not that of the claims up to it";
-            return Err(self.refuse(frame, header.first, problem));
-        }
-        self.deltas += 1;
-        self.tip = LogTip {
-            cursor: header.cursor(),
-            header: delta.hash(),
-            epoch: header.epoch,
-        };
-        Ok(())
-    }
-
-    /// A head may be ahead of the range or behind it; at the same place it must be the same.
-    fn check_head(&self, frame: FrameRef) -> Result<(), BundleError> {
-        match &self.head {
-            Some(head) if head.number == self.range.last && head.header != self.range.last_header => {
-                let problem = "the author's head names another delta there: a fork";
-                Err(self.refuse(frame, head.number, problem))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn bodies<'a>(
-        &'a self,
-        scope: Option<&'a [Source]>,
-    ) -> impl Iterator<Item = (&'a ClaimKey, ContentHash)> + 'a {
-        let in_scope = move |key: &ClaimKey| {
-            scope.is_none_or(|scope| {
-                key.source()
-                    .is_some_and(|source| scope.binary_search(&source).is_ok())
-            })
-        };
-        self.live
-            .iter()
-            .filter_map(|(key, claim)| Some((key, claim.content()?.0)))
-            .filter(move |(key, _)| in_scope(key))
-    }
-
-    fn report(&self, scope: Option<&[Source]>) -> RangeReport {
-        RangeReport {
-            range: self.range,
-            deltas: self.deltas,
-            bodies_wanted: self.bodies(scope).count() as u64,
-            roots_checked: self.state.is_some(),
-            head: self.head.as_ref().map(Head::cursor),
-        }
-    }
+fn begin<R: Read, K: Knowledge>(reader: &BundleReader<R>, knowledge: &K) -> Result<Vec<LogCheck>, K::Error> {
+    let seal = reader.seal();
+    let ranges = reader.manifest().ranges.iter();
+    ranges
+        .map(|range| {
+            let site = range.site;
+            let sealed = seal.chain_of(site).ok_or(BundleError::MissingChain { site })?;
+            let chain = knowledge.chain(site)?.unwrap_or_else(|| sealed.clone());
+            let head = seal.heads().iter().map(VerifiedHead::head);
+            let head = head
+                .filter(|head| (head.site, head.lane) == (site, range.lane))
+                .find(|head| head.number > ClaimNumber::NONE);
+            let held = knowledge.log(site, range.lane)?;
+            Ok(LogCheck::new(range, head.cloned(), chain, held))
+        })
+        .collect()
 }
 
 /// The bodies that live claims name and that have not come yet.
-struct Wanted(BTreeMap<ContentHash, MissingBody>);
+struct Bodies {
+    /// By hash: which log wants it, and as what.
+    wanted: BTreeMap<ContentHash, Vec<(usize, Want)>>,
+    /// Per log: how many are wanted.
+    counts: Vec<u64>,
+    /// Bodies that no live claim names.
+    surplus: u64,
+}
 
-impl Wanted {
-    fn of(logs: &[LogCheck], scope: Option<&[Source]>) -> Self {
-        let mut wanted = BTreeMap::new();
-        for log in logs {
-            for (key, hash) in log.bodies(scope) {
-                wanted.entry(hash).or_insert_with(|| MissingBody {
+impl Bodies {
+    fn of<K: Knowledge>(
+        logs: &mut [LogCheck],
+        manifest: &BundleManifest,
+        knowledge: &K,
+    ) -> Result<Self, K::Error> {
+        let mut bodies = Self {
+            wanted: BTreeMap::new(),
+            counts: vec![0; logs.len()],
+            surplus: 0,
+        };
+        for (index, log) in logs.iter_mut().enumerate() {
+            log.finish(knowledge)?;
+            for (hash, want) in log.take_wants(manifest.scope.as_deref()) {
+                if let Some(count) = bodies.counts.get_mut(index) {
+                    *count += u64::from(want.is_record && want.in_scope);
+                }
+                bodies.wanted.entry(hash).or_default().push((index, want));
+            }
+        }
+        Ok(bodies)
+    }
+
+    fn take(&mut self, page: &BodiesPage, frame: FrameRef, logs: &mut [LogCheck]) -> Result<(), BundleError> {
+        for (hash, body) in page.bodies() {
+            let is_canonical = json::is_canonical(body);
+            let mut wants = self.wanted.remove(&hash).unwrap_or_default();
+            let foreign: Vec<_> = wants.extract_if(.., |(_, want)| !want.in_scope).collect();
+            if !foreign.is_empty() {
+                self.wanted.insert(hash, foreign);
+            }
+            if wants.is_empty() {
+                if !is_canonical {
+                    let problem = format!("body {hash} is not canonical JSON");
+                    return Err(BundleError::Bodies { frame, problem });
+                }
+                self.surplus += 1;
+                continue;
+            }
+            let found = body.len() as u64;
+            for (index, want) in wants {
+                let fault = if !is_canonical {
+                    LogFault::NotCanonical { key: want.key, hash }
+                } else if u64::from(want.size) != found {
+                    let (key, said) = (want.key, want.size);
+                    LogFault::BodySize {
+                        key,
+                        hash,
+                        said,
+                        found,
+                    }
+                } else {
+                    continue;
+                };
+                if let Some(log) = logs.get_mut(index) {
+                    log.fault.get_or_insert(fault);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What has not come is missing, where the range is new and the reader does not have it.
+    fn finish<K: Knowledge>(self, mut logs: Vec<LogCheck>, knowledge: &K) -> Result<Found, K::Error> {
+        let mut missing = Vec::new();
+        let mut lacking = vec![0_u64; logs.len()];
+        let mut by_source: Vec<BTreeMap<Source, u64>> = vec![BTreeMap::new(); logs.len()];
+        for (hash, mut wants) in self.wanted {
+            wants.retain(|(index, want)| {
+                let log = logs.get(*index);
+                want.is_record && log.is_some_and(|log| log.new > 0 && log.fault.is_none())
+            });
+            if wants.is_empty() || knowledge.has_body(&hash)? {
+                continue;
+            }
+            for (index, want) in &wants {
+                if let (Some(counts), Some(source)) = (by_source.get_mut(*index), want.key.source()) {
+                    *counts.entry(source).or_default() += 1;
+                }
+            }
+            wants.retain(|(_, want)| want.in_scope);
+            if let Some((index, want)) = wants.first()
+                && let Some(log) = logs.get(*index)
+            {
+                missing.push(MissingBody {
                     site: log.range.site,
                     lane: log.range.lane,
-                    key: key.clone(),
+                    key: want.key.clone(),
                     hash,
                 });
             }
+            for (index, _) in wants {
+                if let Some(count) = lacking.get_mut(index) {
+                    *count += 1;
+                }
+            }
         }
-        Self(wanted)
+        let mut ranges = Vec::new();
+        let counted = self.counts.into_iter().zip(lacking).zip(by_source);
+        for (log, ((wanted, missing_here), lacking)) in logs.iter_mut().zip(counted) {
+            ranges.push(RangeReport {
+                range: log.range,
+                deltas: log.deltas,
+                new: log.new,
+                bodies_wanted: wanted,
+                bodies_missing: missing_here,
+                lacking,
+                critical: log.critical,
+                roots_checked: log.roots_checked,
+                head: log.head.as_ref().map(Head::cursor),
+                fault: log.fault.take(),
+            });
+        }
+        Ok(Found {
+            ranges,
+            missing,
+            surplus: self.surplus,
+        })
     }
-}
-
-fn check_deltas(
-    page: &DeltasPage,
-    frame: FrameRef,
-    seal: &BundleSeal,
-    logs: &mut [LogCheck],
-) -> Result<(), BundleError> {
-    for (index, (range, bytes)) in page.with_ranges().enumerate() {
-        let refused = |source| BundleError::Delta { frame, index, source };
-        let delta = Delta::decode(bytes).map_err(refused)?;
-        let site = delta.header().site;
-        let chain = seal.chain_of(site).ok_or(BundleError::MissingChain { site })?;
-        let delta = delta.verify(chain).map_err(refused)?;
-        // The page was held against the manifest's ranges, so the index is one of theirs.
-        if let Some(log) = logs.get_mut(range) {
-            log.push(&delta, seal, frame)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_bodies(
-    page: &BodiesPage,
-    frame: FrameRef,
-    wanted: &mut Wanted,
-    unwanted: &mut (u64, Option<ContentHash>),
-) -> Result<(), BundleError> {
-    for (hash, body) in page.bodies() {
-        if !json::is_canonical(body) {
-            let problem = format!("body {hash} is not canonical JSON");
-            return Err(BundleError::Bodies { frame, problem });
-        }
-        if wanted.0.remove(&hash).is_none() {
-            unwanted.0 += 1;
-            unwanted.1.get_or_insert(hash);
-        }
-    }
-    Ok(())
 }

@@ -80,6 +80,11 @@ impl<S: Read + Write + Seek> BundleWriter<S> {
         })
     }
 
+    /// Says whose bodies the bundle brings, for who learns that from its deltas.
+    pub fn set_scope(&mut self, scope: Option<Vec<Source>>) {
+        self.options.scope = scope;
+    }
+
     /// Adds one delta's exact bytes. Deltas come by (site, lane, number), without gaps within a log.
     ///
     /// # Errors

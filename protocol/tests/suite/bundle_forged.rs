@@ -48,7 +48,7 @@ fn a_chain_in_the_seal_that_does_not_verify_is_refused_even_with_the_signature_s
     let bytes = forgery.build(&attacker().chain, [91; 32]);
     for refused in [read(&bytes).unwrap_err(), read_unsealed(&bytes).unwrap_err()] {
         assert!(matches!(refused, BundleError::Chain { .. }), "{refused}");
-        assert_eq!(refused.fault(), BundleFault::Signature);
+        assert_eq!(refused.fault(), BundleFault::Certificate);
     }
     forgery.chains = vec![a.chain.to_bytes(), a.chain.to_bytes()];
     assert!(matches!(refusal(&forgery), BundleError::SealOrder { .. }));

@@ -2,7 +2,9 @@
 
 use std::io::Cursor as Memory;
 
-use starling_protocol::bundle::{ReaderOptions, SealRequest, WriterOptions, validate};
+use starling_protocol::bundle::{
+    BundleReport, LogFault, ReaderOptions, SealRequest, WriterOptions, validate,
+};
 use starling_protocol::{BundleError, BundleWriter, DeltaError, VerifiedDelta};
 
 use crate::forge::{Forgery, Frame, Range, sorted};
@@ -30,6 +32,15 @@ fn write(site: &Site, deltas: &[VerifiedDelta], bodies: &[&str], options: Writer
     out
 }
 
+fn report(bytes: &[u8]) -> BundleReport {
+    validate(bytes, ReaderOptions::default()).unwrap()
+}
+
+/// The fault of the first range.
+fn fault(bytes: &[u8]) -> Option<LogFault> {
+    report(bytes).ranges[0].fault.clone()
+}
+
 #[test]
 fn a_whole_export_has_nothing_missing_and_nothing_unwanted() {
     let [a, b] = two_sites();
@@ -37,7 +48,6 @@ fn a_whole_export_has_nothing_missing_and_nothing_unwanted() {
     let report = validate(bytes.as_slice(), ReaderOptions::default()).unwrap();
     assert_eq!(report.inspection.hash, summary.hash);
     assert!(report.missing_bodies.is_empty());
-    assert_eq!(report.unwanted_bodies, 0);
     assert_eq!(report.ranges.len(), 2);
     for range in &report.ranges {
         assert!(range.roots_checked);
@@ -47,21 +57,56 @@ fn a_whole_export_has_nothing_missing_and_nothing_unwanted() {
 }
 
 #[test]
-fn missing_bodies_are_named_and_superseded_ones_are_not_wanted() {
+fn missing_body_is_named() {
     let [a, _] = two_sites();
-    let old = r#"{"id":"GHSA-aaaa-bbbb-cccc","summary":"old"}"#;
-    let bytes = write(&a, &a.log, &[old], WriterOptions::default());
-    let report = validate(bytes.as_slice(), ReaderOptions::default()).unwrap();
+    let bytes = write(&a, &a.log, &[], WriterOptions::default());
+    let report = report(&bytes);
     let mut missing: Vec<_> = report.missing_bodies.iter().map(|m| m.key.to_string()).collect();
     missing.sort();
     assert_eq!(missing, ["ghsa/GHSA-aaaa-bbbb-cccc", "pypa/PYSEC-2021-1"]);
-    assert_eq!(report.unwanted_bodies, 1);
+    assert_eq!(
+        (report.ranges[0].bodies_missing, &report.ranges[0].fault),
+        (2, &None)
+    );
+}
 
+#[test]
+fn body_that_no_live_claim_names_is_counted() {
+    let mut a = Site::new("site-a", 50);
+    let (old, new) = (r#"{"id":"X-1"}"#, r#"{"id":"X-1","summary":"new"}"#);
+    a.say(0, &[Say::Set("ghsa", "X-1", old)]);
+    a.say(1, &[Say::Set("ghsa", "X-1", new)]);
+    let bytes = write(&a, &a.log, &[old, new], WriterOptions::default());
+    let found = report(&bytes);
+    assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
     // In the first delta alone, the old body is the live one.
-    let bytes = write(&a, &a.log[..1], &[old], WriterOptions::default());
-    let report = validate(bytes.as_slice(), ReaderOptions::default()).unwrap();
-    assert_eq!(report.unwanted_bodies, 0);
-    assert_eq!(report.missing_bodies.len(), 2);
+    let bytes = write(&a, &a.log[..1], &[old, new], WriterOptions::default());
+    assert_eq!(report(&bytes).surplus_bodies, 1);
+    // A body out of the bundle's scope is as good as one that nobody named.
+    let options = WriterOptions {
+        scope: Some(vec!["pypa".parse().unwrap()]),
+        part: None,
+    };
+    let found = report(&write(&a, &a.log, &[new], options));
+    assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
+    // Nobody's claim, and still not a line of a bundle.
+    let bytes = write(&a, &[], &[r#"{ "id": "X" }"#], WriterOptions::default());
+    let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
+    assert!(matches!(refused, BundleError::Bodies { .. }), "{refused}");
+}
+
+#[test]
+fn claim_that_lies_about_a_size_refuses_its_log() {
+    let short = r#"{"id":"X-1"}"#;
+    let mut liar = Site::new("site-liar", 50);
+    liar.say_of_size(0, "ghsa", "X-1", short, 13);
+    let fault = fault(&write(&liar, &liar.log, &[short], WriterOptions::default()));
+    let Some(LogFault::BodySize {
+        said: 13, found: 12, ..
+    }) = fault
+    else {
+        panic!("{fault:?}");
+    };
 }
 
 #[test]
@@ -110,9 +155,8 @@ fn a_delta_that_its_author_did_not_sign_is_refused_though_the_seal_holds() {
         let mut forgery = Forgery::new(vec![Frame::deltas(&delta, 1)]);
         forgery.ranges = vec![range];
         let bytes = forgery.build(&a.chain, [2; 32]);
-        let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
-        let BundleError::Delta { index: 0, source, .. } = refused else {
-            panic!("{refused}");
+        let Some(LogFault::Delta { source, .. }) = fault(&bytes) else {
+            panic!("not refused for its delta");
         };
         assert_eq!(matches!(source, DeltaError::Signature { .. }), is_signature);
         assert_eq!(matches!(source, DeltaError::ClaimsHash { .. }), !is_signature);
@@ -126,8 +170,10 @@ fn a_false_state_root_is_refused() {
     liar.misstate();
     liar.say(1, &[Say::Set("ghsa", "X-2", r#"{"id":"X-2"}"#)]);
     let bytes = write(&liar, &liar.log, &[], WriterOptions::default());
-    let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
-    assert!(refused.to_string().contains("state root"), "{refused}");
+    let Some(LogFault::StateRoot { number, .. }) = fault(&bytes) else {
+        panic!("not refused for its state root");
+    };
+    assert_eq!(number.0, 2);
 }
 
 #[test]
@@ -148,14 +194,15 @@ fn a_head_on_another_branch_is_refused() {
     };
     let mut bytes = Vec::new();
     writer.finish(&request, &mut bytes).unwrap();
-    let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
-    assert!(refused.to_string().contains("fork"), "{refused}");
+    let fault = fault(&bytes);
+    assert!(matches!(fault, Some(LogFault::Head { .. })), "{fault:?}");
 }
 
 #[test]
-fn a_body_that_is_not_canonical_json_is_refused() {
-    let [a, _] = two_sites();
-    let bytes = write(&a, &[], &[r#"{ "id": "X" }"#], WriterOptions::default());
-    let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
-    assert!(matches!(refused, BundleError::Bodies { .. }), "{refused}");
+fn body_that_is_not_canonical_refuses_its_log() {
+    let mut liar = Site::new("site-liar", 50);
+    let body = r#"{ "id": "X-1" }"#;
+    liar.say(0, &[Say::Set("ghsa", "X-1", body)]);
+    let fault = fault(&write(&liar, &liar.log, &[body], WriterOptions::default()));
+    assert!(matches!(fault, Some(LogFault::NotCanonical { .. })), "{fault:?}");
 }

@@ -15,6 +15,7 @@
 mod bundle;
 mod bundle_forged;
 mod bundle_hostile;
+mod bundle_known;
 mod bundle_validate;
 mod forge;
 mod golden;

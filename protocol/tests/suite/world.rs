@@ -75,10 +75,18 @@ impl Site {
         self.key = next;
     }
 
+    /// Adds one delta that says a record has `size` bytes.
+    pub(crate) fn say_of_size(&mut self, plus_millis: u64, source: &str, id: &str, body: &str, size: u32) {
+        let (source, id) = (source.parse().unwrap(), id.parse().unwrap());
+        let hash = ContentHash::of(body.as_bytes());
+        let claim = Claim::set(&source, &id, hash, size, january(plus_millis));
+        self.add(plus_millis, vec![claim]);
+    }
+
     /// Adds one delta with these claims.
     pub(crate) fn say(&mut self, plus_millis: u64, claims: &[Say<'_>]) -> &VerifiedDelta {
         let time = january(plus_millis);
-        let mut builder = DeltaBuilder::default();
+        let mut said = Vec::new();
         for say in claims {
             let names = |source: &str, id: &str| -> (Source, RecordId) {
                 (source.parse().unwrap(), id.parse().unwrap())
@@ -103,6 +111,15 @@ impl Site {
                     Claim::document_change(document, hash, change, time).unwrap()
                 }
             };
+            said.push(claim);
+        }
+        self.add(plus_millis, said)
+    }
+
+    fn add(&mut self, plus_millis: u64, claims: Vec<Claim>) -> &VerifiedDelta {
+        let time = january(plus_millis);
+        let mut builder = DeltaBuilder::default();
+        for claim in claims {
             let prior = if claim.is_tombstone() {
                 self.live.remove(claim.key())
             } else {

@@ -321,6 +321,10 @@ impl Replica for RealStore {
         self.replica.head(site, lane)
     }
 
+    fn contradicts(&self, head: &VerifiedHead) -> bool {
+        self.replica.contradicts(head)
+    }
+
     fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
         self.replica.learn_head(head)
     }

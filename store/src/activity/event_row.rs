@@ -8,10 +8,11 @@
 //! ```
 //!
 //! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package. Of a mute (actions 5
-//! and 6), two texts follow the bundle: what is muted, and the mute's id.
+//! and 6), two texts follow the bundle: what is muted, and the mute's id. Of a frozen log (action 7), its lane (u8) and
+//! one text: why.
 
 use starling_documents::mutes::MuteId;
-use starling_protocol::{BundleHash, MergeHash, UnixMillis};
+use starling_protocol::{BundleHash, Lane, MergeHash, UnixMillis};
 use starling_view::{Action, PackageId, RecordKey, VulnerabilityId};
 
 use crate::rows::{AuthorNumber, put_varint, take_varint};
@@ -23,6 +24,7 @@ const REMOVED: u8 = 3;
 const REDIRECTED: u8 = 4;
 const MUTED: u8 = 5;
 const MUTE_ENDED: u8 = 6;
+const FROZEN: u8 = 7;
 
 const PACKAGE: u8 = 0;
 const REPOSITORY: u8 = 1;
@@ -52,6 +54,8 @@ pub(crate) enum Subject {
         vulnerability: String,
         ended: bool,
     },
+    /// An author's log that is frozen from now on.
+    Frozen { lane: Lane, why: String },
 }
 
 impl EventRow {
@@ -67,6 +71,7 @@ impl EventRow {
             },
             Subject::Mute { ended: false, .. } => MUTED,
             Subject::Mute { ended: true, .. } => MUTE_ENDED,
+            Subject::Frozen { .. } => FROZEN,
         });
         put_varint(&mut out, self.at.as_millis());
         out.extend_from_slice(&self.author.0.to_be_bytes());
@@ -83,6 +88,11 @@ impl EventRow {
             } => {
                 put_text(&mut out, vulnerability);
                 put_text(&mut out, id.as_str());
+                return out;
+            }
+            Subject::Frozen { lane, why } => {
+                out.push(lane.number());
+                put_text(&mut out, why);
                 return out;
             }
         };
@@ -126,6 +136,18 @@ impl EventRow {
             1 => Some(BundleHash::from_bytes(take_hash(bytes)?)),
             _ => return None,
         };
+        if action == FROZEN {
+            let subject = Subject::Frozen {
+                lane: Lane::from_number(take_byte(bytes)?)?,
+                why: take_text(bytes)?.to_owned(),
+            };
+            return Some(Self {
+                author,
+                at,
+                bundle,
+                subject,
+            });
+        }
         if matches!(action, MUTED | MUTE_ENDED) {
             let vulnerability = take_text(bytes)?.to_owned();
             let subject = Subject::Mute {
@@ -250,11 +272,15 @@ mod tests {
             vulnerability,
             ended,
         });
+        let frozen = ".{0,30}".prop_map(|why| Subject::Frozen {
+            lane: Lane::Federation,
+            why,
+        });
         let parts = (
             any::<u16>(),
             0_u64..1 << 40,
             bundle,
-            prop_oneof![3 => advisory, 1 => mute],
+            prop_oneof![3 => advisory, 1 => mute, 1 => frozen],
         );
         parts.prop_map(|(author, at, bundle, subject)| EventRow {
             author: AuthorNumber(author),

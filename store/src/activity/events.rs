@@ -4,17 +4,18 @@ use std::ops::{Bound, ControlFlow};
 
 use serde::{Deserialize, Serialize};
 use starling_documents::mutes::MuteId;
-use starling_protocol::{BundleHash, SiteId, UnixMillis};
+use starling_protocol::{BundleHash, Lane, SiteId, UnixMillis};
 use starling_view::{Change, Changes};
 
 use crate::SiteStore;
 use crate::activity::event_row::{EventRow, Subject};
+use crate::deltas::FrozenBy;
 use crate::engine::{Direction, Engine, Generation, Tree};
 use crate::error::StoreError;
 use crate::log::LogPosition;
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
-use crate::site::state::State;
+use crate::site::state::{LogId, State};
 
 /// Events kept; older ones are dropped as new ones come.
 pub const EVENTS_KEPT: u64 = 100_000;
@@ -46,6 +47,13 @@ pub enum Happening {
         id: MuteId,
         /// What it mutes, in its own words.
         vulnerability: String,
+    },
+    /// Nothing further of a log is taken: its author signed two histories.
+    Frozen {
+        /// The log's lane.
+        lane: Lane,
+        /// What the author did.
+        why: String,
     },
     /// A mute no longer counts: it was removed, or its author left the allow-list.
     MuteEnded {
@@ -101,6 +109,30 @@ impl SiteStore {
             },
         });
         self.append_events(txn, rows)
+    }
+
+    /// Tells that nothing further of a log is taken.
+    pub(crate) fn tell_frozen(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &State,
+        log: LogId,
+        by: FrozenBy,
+    ) -> Result<(), StoreError> {
+        let Some(author) = state.authors.get(&log.site) else {
+            return Ok(());
+        };
+        let subject = Subject::Frozen {
+            lane: log.lane,
+            why: by.why(),
+        };
+        let row = EventRow {
+            author: *author,
+            at: (self.clock)(),
+            bundle: None,
+            subject,
+        };
+        self.append_events(txn, std::iter::once(row))
     }
 
     /// Writes rows after the newest event, and drops those that are too old by then.
@@ -236,6 +268,7 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
         Subject::Mute {
             id, vulnerability, ..
         } => Happening::MuteEnded { id, vulnerability },
+        Subject::Frozen { lane, why } => Happening::Frozen { lane, why },
     };
     Some(Event {
         what,

@@ -1,16 +1,19 @@
 //! Taking deltas from outside: verify, place, commit.
 
-use starling_protocol::{CertificateChain, Delta, DeltaError, ForkProof, Succession, VerifiedDelta};
+use starling_protocol::{
+    CertificateChain, Delta, DeltaError, ForkProof, Succession, VerifiedDelta, VerifiedHead,
+};
 use starling_sync::{AppendOutcome, AppendProblem};
 
 use crate::SiteStore;
+use crate::deltas::FrozenBy;
 use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::rows::sites;
 use crate::rows::txn::Txn;
-use crate::site::state::{LogId, State};
+use crate::site::state::{Log, LogId, State};
 
 /// Most bodies that may be wanted at once, over all logs. Past it no delta is taken until bodies came:
 /// what a listed but hostile author can make this site remember is bounded.
@@ -66,6 +69,9 @@ impl SiteStore {
             let (site, lane, epoch) = (delta.header().site, delta.header().lane, delta.header().epoch);
             if chain.as_ref().is_none_or(|chain| chain.site() != site) {
                 let state = self.read()?;
+                if state.rival_chains.contains_key(&site) {
+                    return Ok((verified, Some(AppendProblem::Distrusted { site })));
+                }
                 chain = state.chains.get(&site).filter(|_| state.may_hold(&site)).cloned();
             }
             let Some(chain) = &chain else {
@@ -113,7 +119,11 @@ impl SiteStore {
                 None => problem(AppendProblem::Diverges { site, lane }),
             };
         }
-        if log.fork.is_some() {
+        if log.is_frozen() {
+            return problem(AppendProblem::Frozen { site, lane });
+        }
+        if let Some(rival) = contradicting_head(log, delta, chain.epoch()) {
+            self.note_rival_head(txn, state, &rival)?;
             return problem(AppendProblem::Frozen { site, lane });
         }
         match succession {
@@ -193,11 +203,22 @@ impl SiteStore {
             );
             txn.log(Entry::Fork { log: id, bytes });
             log.fork = Some(proof.clone());
+            let epoch = proof.epoch();
+            self.tell_frozen(txn, state, id, FrozenBy::Fork { epoch })?;
         }
         Ok(Placed::Problem(Box::new(AppendProblem::Fork {
             proof: Box::new(proof),
         })))
     }
+}
+
+/// Returns the kept head, if a delta that comes next shows that it is of another history.
+fn contradicting_head(log: &Log, delta: &VerifiedDelta, newest: u32) -> Option<VerifiedHead> {
+    let (header, kept) = (delta.header(), log.head.as_ref()?);
+    let head = kept.head();
+    let is_within = head.number >= header.first && head.number <= header.last();
+    let is_same = head.number == header.last() && head.header == delta.hash();
+    (is_within && !is_same && head.epoch == newest).then(|| kept.clone())
 }
 
 enum Placed {

@@ -108,7 +108,7 @@ impl SiteStore {
             return Ok(());
         };
         crate::trust::check_not_behind(state, id)?;
-        if log.fork.is_some() {
+        if log.is_frozen() {
             return Err(StoreError::Frozen {
                 site: id.site,
                 lane: id.lane,

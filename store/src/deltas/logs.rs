@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{DeltaRow, LogNumber, damaged, delta_key};
 use crate::site::state::{Log, LogId, State};
+use crate::trust::rival_epoch;
 
 /// Whole deltas of one log, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,42 @@ pub struct DeltaRun {
     pub last: ClaimNumber,
     /// Whether more are held.
     pub more: bool,
+}
+
+/// Why nothing further of a log is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrozenBy {
+    /// Two deltas contradict each other, and the proof is kept.
+    Fork {
+        /// The epoch in which they do.
+        epoch: u32,
+    },
+    /// A head names another delta than the one held.
+    Head {
+        /// The claim at which it does.
+        number: ClaimNumber,
+    },
+    /// Two certificates of its author for one epoch were seen.
+    Certificates {
+        /// The epoch.
+        epoch: u32,
+    },
+}
+
+impl FrozenBy {
+    /// Says what its author did.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            Self::Fork { .. } => "the author signed two histories".to_owned(),
+            Self::Head { number } => format!(
+                "the author signed two histories: its head at claim {number} contradicts what is held"
+            ),
+            Self::Certificates { epoch } => {
+                format!("two certificates of the author for epoch {epoch} exist")
+            }
+        }
+    }
 }
 
 /// Where a log stands, for people and for peers.
@@ -46,8 +83,10 @@ pub struct LogOverview {
     pub live: u64,
     /// Sources with live entries that the author may not speak of here.
     pub out_of_scope: Vec<Source>,
-    /// A fork proof is kept.
+    /// Nothing further of it is taken.
     pub frozen: bool,
+    /// Why it is frozen.
+    pub frozen_by: Option<FrozenBy>,
     /// Why acceptance waits, if it does.
     pub hold_reason: Option<String>,
 }
@@ -264,7 +303,8 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
     // The body of each claim before the first that waits for one is here, out of scope or superseded.
     let first_wanted = log.wanted.keys().next();
     let body_complete = first_wanted.map_or(tip, |first| ClaimNumber(first.0.saturating_sub(1)));
-    let hold_reason = match (&log.hold, log.wanted.len()) {
+    let refused = log.refused.values().next();
+    let hold_reason = match (log.hold.as_ref().or(refused), log.wanted.len()) {
         (Some(reason), _) => Some(reason.clone()),
         (None, 0) => None,
         (None, wanted) => {
@@ -274,6 +314,14 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
                 .unwrap_or_default();
             Some(format!("{wanted} record bodies are missing{named}"))
         }
+    };
+    let frozen_by = match (&log.fork, &log.rival, rival_epoch(state, &id.site)) {
+        (_, _, Some(epoch)) => Some(FrozenBy::Certificates { epoch }),
+        (Some(proof), _, _) => Some(FrozenBy::Fork { epoch: proof.epoch() }),
+        (None, Some(head), _) => Some(FrozenBy::Head {
+            number: head.head().number,
+        }),
+        (None, None, None) => None,
     };
     LogOverview {
         id,
@@ -290,7 +338,8 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
             .filter(|(source, row)| row.held.live > 0 && !in_scope(source))
             .filter_map(|(source, _)| source.clone())
             .collect(),
-        frozen: log.fork.is_some(),
+        frozen: frozen_by.is_some(),
+        frozen_by,
         hold_reason,
     }
 }

@@ -3,7 +3,8 @@
 pub(crate) mod append;
 pub(crate) mod author;
 pub(crate) mod extend;
+pub(crate) mod ground;
 pub(crate) mod logs;
 
 pub use self::author::Authored;
-pub use self::logs::{DeltaRun, LogOverview};
+pub use self::logs::{DeltaRun, FrozenBy, LogOverview};

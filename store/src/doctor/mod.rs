@@ -14,6 +14,7 @@ pub use self::files::{FilesCheck, LOG_CHECK, PACKS_CHECK};
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
+use crate::deltas::logs::overview;
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::journal::Entry;
@@ -116,6 +117,31 @@ fn named(name: &'static str, outcome: Result<Check, StoreError>) -> Result<Check
     }
 }
 
+/// Names the authors who signed two histories. That is no damage here, and no treatment ends it.
+fn check_authors(state: &State) -> Check {
+    let mut check = Check::new("every author has one history and one chain");
+    let mut frozen = Vec::new();
+    for (id, log) in &state.logs {
+        check.examined += 1;
+        if let Some(by) = overview(state, *id, log).frozen_by {
+            let name = state
+                .chains
+                .get(&id.site)
+                .map_or_else(|| id.site.to_string(), |chain| chain.slug().to_string());
+            frozen.push(format!("the {} log of {name} is frozen: {}", id.lane, by.why()));
+        }
+    }
+    for site in state.rival_chains.keys() {
+        if !state.logs.keys().any(|id| id.site == *site) {
+            frozen.push(format!("two certificates of {site} for one epoch exist"));
+        }
+    }
+    if !frozen.is_empty() {
+        check.remark = Some(frozen.join("; "));
+    }
+    check
+}
+
 impl SiteStore {
     /// Checks every invariant; with `rebuild`, derives every row again from the log, and repairs.
     ///
@@ -152,6 +178,7 @@ impl SiteStore {
             let (mut packs, damaged_packs) = self.check_packs()?;
             diagnosis.checks.push(self.check_engine()?);
             diagnosis.checks.push(self.check_chains(state));
+            diagnosis.checks.push(check_authors(state));
             diagnosis.checks.push(self.check_logs(state)?);
             let mut claims = self.check_claims(state)?;
             if rebuild {

@@ -43,6 +43,12 @@ impl SiteStore {
             Entry::HeadEnded(log) => end_head(txn, state, log),
             Entry::Fork { log, bytes } => self.apply_fork(txn, state, log, &bytes)?,
             Entry::ForkEnded(log) => end_fork(txn, state, log),
+            Entry::RivalChain { bytes, .. } => {
+                let chain = CertificateChain::from_bytes(&bytes)?;
+                write_rival_chain(txn, state, &chain);
+            }
+            Entry::RivalHead { log, bytes } => self.apply_rival_head(txn, state, log, &bytes)?,
+            Entry::RivalHeadEnded(log) => end_rival_head(txn, state, log),
             Entry::Listed(listed) => {
                 txn.put(Tree::Sites, &listed_key(&listed.slug), listed_row(&listed)?);
                 let before = state.listed.get(&listed.slug).cloned();
@@ -171,6 +177,24 @@ impl SiteStore {
         Ok(())
     }
 
+    pub(crate) fn apply_rival_head(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let number = self.ensure_log(txn, state, id)?;
+        let key = sites::by_log(sites::RIVAL_HEAD, number);
+        txn.put(Tree::Sites, &key, bytes.to_vec());
+        let chain = state.chains.get(&id.site);
+        let head = chain.and_then(|chain| VerifiedHead::verify(bytes, chain).ok());
+        if let Some(log) = state.logs.get_mut(&id) {
+            log.rival = head;
+        }
+        Ok(())
+    }
+
     /// Notes up to where a log is known to go.
     pub(crate) fn apply_witness(
         &self,
@@ -256,6 +280,22 @@ pub(crate) fn end_fork(txn: &mut Txn<'_>, state: &mut State, id: LogId) {
     if let Some(log) = state.logs.get_mut(&id) {
         txn.delete(Tree::Sites, &sites::by_log(sites::FORK, log.number));
         log.fork = None;
+    }
+}
+
+/// Keeps a chain that contradicts the known one.
+pub(crate) fn write_rival_chain(txn: &mut Txn<'_>, state: &mut State, chain: &CertificateChain) {
+    let site = chain.site();
+    let key = sites::by_site(sites::RIVAL_CHAIN, &site);
+    txn.put(Tree::Sites, &key, chain.to_bytes());
+    state.rival_chains.insert(site, chain.clone());
+}
+
+/// Removes the head that froze a log.
+pub(crate) fn end_rival_head(txn: &mut Txn<'_>, state: &mut State, id: LogId) {
+    if let Some(log) = state.logs.get_mut(&id) {
+        txn.delete(Tree::Sites, &sites::by_log(sites::RIVAL_HEAD, log.number));
+        log.rival = None;
     }
 }
 

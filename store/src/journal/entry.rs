@@ -91,6 +91,12 @@ pub(crate) enum Entry {
     BodiesDropped(Vec<(ContentHash, BodyPlace)>),
     /// A log is known to go at least up to this claim, by what was lost here.
     Witnessed { log: LogId, number: ClaimNumber },
+    /// A chain that contradicts the kept one was seen: nothing new of the site is trusted.
+    RivalChain { site: SiteId, bytes: Vec<u8> },
+    /// A head that contradicts what is held froze a log.
+    RivalHead { log: LogId, bytes: Vec<u8> },
+    /// The head that froze a log counts no longer.
+    RivalHeadEnded(LogId),
     /// Damaged stretches of the site's log were given up: segment, first byte, end.
     Repaired(Vec<(u32, u64, u64)>),
 }
@@ -120,6 +126,9 @@ mod kinds {
     pub(super) const DECISION: u16 = 20;
     pub(super) const WITNESSED: u16 = 21;
     pub(super) const REPAIRED: u16 = 22;
+    pub(super) const RIVAL_CHAIN: u16 = 23;
+    pub(super) const RIVAL_HEAD: u16 = 24;
+    pub(super) const RIVAL_HEAD_ENDED: u16 = 25;
 }
 
 /// Why a frame is not an entry of this build.
@@ -169,6 +178,9 @@ impl Entry {
             Self::BodiesDropped(_) => kinds::BODIES_DROPPED,
             Self::Witnessed { .. } => kinds::WITNESSED,
             Self::Repaired(_) => kinds::REPAIRED,
+            Self::RivalChain { .. } => kinds::RIVAL_CHAIN,
+            Self::RivalHead { .. } => kinds::RIVAL_HEAD,
+            Self::RivalHeadEnded(_) => kinds::RIVAL_HEAD_ENDED,
         }
     }
 
@@ -203,15 +215,15 @@ impl Entry {
                     put_varint(&mut out, *to);
                 }
             }
-            Self::Chain { site, bytes } => {
+            Self::Chain { site, bytes } | Self::RivalChain { site, bytes } => {
                 out.extend_from_slice(site.as_bytes());
                 out.extend_from_slice(bytes);
             }
-            Self::Head { log, bytes } | Self::Fork { log, bytes } => {
+            Self::Head { log, bytes } | Self::Fork { log, bytes } | Self::RivalHead { log, bytes } => {
                 put_log(&mut out, log);
                 out.extend_from_slice(bytes);
             }
-            Self::HeadEnded(log) | Self::ForkEnded(log) => put_log(&mut out, log),
+            Self::HeadEnded(log) | Self::ForkEnded(log) | Self::RivalHeadEnded(log) => put_log(&mut out, log),
             Self::Listed(listed) => out = json(listed),
             Self::Unlisted(slug) => out.extend_from_slice(slug.as_str().as_bytes()),
             Self::Accepted { bundle, positions } => {
@@ -277,7 +289,7 @@ impl Entry {
     /// [`EntryError`].
     pub(crate) fn decode(frame: &Frame<'_>, sequence: u64) -> Result<Option<Self>, EntryError> {
         let kind = frame.kind.0;
-        let known = (kinds::SITE..=kinds::REPAIRED).contains(&kind)
+        let known = (kinds::SITE..=kinds::RIVAL_HEAD_ENDED).contains(&kind)
             && kind != kinds::DECISION
             && frame.version == VERSION;
         if !known {
@@ -318,6 +330,15 @@ impl Entry {
                 log: reader.log()?,
                 bytes: reader.rest().to_vec(),
             },
+            kinds::RIVAL_CHAIN => Self::RivalChain {
+                site: SiteId::from_bytes(reader.hash()?),
+                bytes: reader.rest().to_vec(),
+            },
+            kinds::RIVAL_HEAD => Self::RivalHead {
+                log: reader.log()?,
+                bytes: reader.rest().to_vec(),
+            },
+            kinds::RIVAL_HEAD_ENDED => Self::RivalHeadEnded(reader.log()?),
             kinds::HEAD_ENDED => Self::HeadEnded(reader.log()?),
             kinds::FORK_ENDED => Self::ForkEnded(reader.log()?),
             kinds::LISTED => Self::Listed(serde_json::from_slice(reader.rest()).ok()?),

@@ -100,6 +100,8 @@ pub(crate) mod sites {
     pub(crate) const FORK: u8 = b'f';
     pub(crate) const HOLDINGS: u8 = b'k';
     pub(crate) const WITNESS: u8 = b'w';
+    pub(crate) const RIVAL_CHAIN: u8 = b'x';
+    pub(crate) const RIVAL_HEAD: u8 = b'y';
 
     pub(crate) fn by_site(kind: u8, site: &SiteId) -> Vec<u8> {
         [&[kind], site.as_bytes().as_slice()].concat()

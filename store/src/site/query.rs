@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use starling_protocol::{ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, Source, UnixMillis};
+use starling_protocol::{
+    ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, SiteId, Source, UnixMillis,
+};
 
 use crate::SiteStore;
+use crate::deltas::logs::overview;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, damaged, meta, split_claim_key};
@@ -76,6 +79,20 @@ impl ViewReader<'_> {
             }
         }
         held_back
+    }
+
+    /// Authors in scope that signed two histories, by the names and identities in their certificates.
+    #[must_use]
+    pub fn frozen_authors(&self) -> Vec<String> {
+        let logs = self.state.logs.iter();
+        let logs = logs.filter(|(id, _)| id.site != self.state.site && self.state.may_hold(&id.site));
+        let frozen = logs.filter(|(id, log)| overview(&self.state, **id, log).frozen);
+        let sites: BTreeSet<SiteId> = frozen.map(|(id, _)| id.site).collect();
+        let named = |site: &SiteId| match self.state.chains.get(site) {
+            Some(chain) => format!("{} ({site})", chain.slug()),
+            None => site.to_string(),
+        };
+        sites.iter().map(named).collect()
     }
 
     /// How many records the view has of each source, as they are kept.

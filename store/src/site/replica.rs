@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use starling_protocol::{
     CertificateChain, ClaimKey, ClaimKind, ClaimNumber, ContentHash, ForkProof, Lane, PublicKey, SiteId,
-    Source, VerifiedHead,
+    Source, VerifiedHead, json,
 };
 use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
+use crate::deltas::FrozenBy;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, LogNumber, claim_key, split_claim_key};
-use crate::site::state::LogId;
+use crate::site::state::{LogId, State};
 
 /// Wanted bodies of a log up to which each is given a similar one as context.
 const BASES_UP_TO: usize = 4_096;
@@ -96,6 +97,10 @@ impl Replica for SharedReplica {
             .get(&LogId { site: *site, lane })?
             .head
             .clone()
+    }
+
+    fn contradicts(&self, head: &VerifiedHead) -> bool {
+        self.store.head_contradicts(head.head()).unwrap_or(false)
     }
 
     fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
@@ -220,7 +225,10 @@ impl SiteStore {
         let with_base = log.wanted.len() <= BASES_UP_TO;
         let mut missing = Vec::new();
         let from = (Bound::Excluded(after), Bound::Unbounded);
-        for (number, want) in log.wanted.range(from).take(limit) {
+        // What came and was refused would be refused again.
+        let wanted = log.wanted.range(from);
+        let wanted = wanted.filter(|(number, _)| !log.refused.contains_key(number));
+        for (number, want) in wanted.take(limit) {
             let base = if with_base {
                 self.similar_body(&want.key, log.number)?
             } else {
@@ -283,6 +291,9 @@ impl SiteStore {
 
     /// Keeps bodies that are wanted; passes over all else. Gives how many were kept.
     ///
+    /// A body that is not canonical JSON is not kept, and holds the logs that name it; so does a claim that lies about
+    /// its size.
+    ///
     /// # Errors
     /// [`StoreError`] of the engine or the compressor.
     pub fn store_wanted(&self, bodies: &[&[u8]]) -> Result<usize, StoreError> {
@@ -291,7 +302,8 @@ impl SiteStore {
             let mut came = BTreeSet::new();
             for body in bodies {
                 let hash = ContentHash::of(body);
-                if state.wants(&hash) && came.insert(hash) {
+                if state.wants(&hash) && !came.contains(&hash) && Self::is_as_claimed(state, &hash, body) {
+                    came.insert(hash);
                     by_source
                         .entry(state.source_wanting(&hash))
                         .or_default()
@@ -309,6 +321,37 @@ impl SiteStore {
     }
 }
 
+impl SiteStore {
+    /// Holds a wanted body against the claims that name it, and their logs if it is not as they say.
+    fn is_as_claimed(state: &mut State, hash: &ContentHash, body: &[u8]) -> bool {
+        let is_canonical = json::is_canonical(body);
+        let size = body.len();
+        let mut is_good = false;
+        for (id, number) in state.claims_wanting(hash) {
+            let Some(log) = state.logs.get_mut(&id) else {
+                continue;
+            };
+            let Some(want) = log.wanted.get(&number) else {
+                continue;
+            };
+            let reason = if !is_canonical {
+                format!("the record of {} ({hash}) is not canonical JSON", want.key)
+            } else if usize::try_from(want.size) != Ok(size) {
+                format!(
+                    "the record of {} ({hash}) has {size} bytes; its claim says {}",
+                    want.key, want.size
+                )
+            } else {
+                is_good = true;
+                continue;
+            };
+            let reason = format!("{reason}: its author must write it again");
+            log.refused.insert(number, reason);
+        }
+        is_good
+    }
+}
+
 fn position(log: &crate::deltas::logs::LogOverview) -> LogPosition {
     LogPosition {
         site: log.id.site,
@@ -318,6 +361,7 @@ fn position(log: &crate::deltas::logs::LogOverview) -> LogPosition {
         accepted: log.accepted,
         body_complete: log.body_complete,
         frozen: log.frozen,
+        forked: matches!(log.frozen_by, Some(FrozenBy::Fork { .. })),
     }
 }
 

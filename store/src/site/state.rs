@@ -43,12 +43,16 @@ pub(crate) struct Log {
     /// On a copy that was put back to an earlier moment: what the head said of checks then.
     pub(crate) checks_then: Option<BTreeMap<Source, UnixMillis>>,
     pub(crate) fork: Option<ForkProof>,
+    /// A head of the author that names another delta than the one held for its number.
+    pub(crate) rival: Option<VerifiedHead>,
     /// Up to where the log is known to go by what was lost here.
     pub(crate) witnessed: ClaimNumber,
     /// Why an accepted position lags, where it is not for want of bodies: an unknown critical claim.
     pub(crate) hold: Option<String>,
     /// Wanted bodies by the claim that names them. Change it through [`State`], which keeps an index.
     pub(crate) wanted: BTreeMap<ClaimNumber, Wanted>,
+    /// Why bodies that came for some of them were refused.
+    pub(crate) refused: BTreeMap<ClaimNumber, String>,
     /// How many of them each source has; without those that have none.
     wanted_of: BTreeMap<Option<Source>, usize>,
 }
@@ -62,11 +66,18 @@ impl Log {
             head: None,
             checks_then: None,
             fork: None,
+            rival: None,
             witnessed: ClaimNumber::NONE,
             hold: None,
             wanted: BTreeMap::new(),
+            refused: BTreeMap::new(),
             wanted_of: BTreeMap::new(),
         }
+    }
+
+    /// Whether its author is known to have signed two histories.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.fork.is_some() || self.rival.is_some()
     }
 
     /// Whether claims about a source wait for bodies.
@@ -81,6 +92,7 @@ impl Log {
 
     fn take_wanted(&mut self, number: ClaimNumber) -> Option<Wanted> {
         let wanted = self.wanted.remove(&number)?;
+        self.refused.remove(&number);
         let source = wanted.key.source();
         if let Some(count) = self.wanted_of.get_mut(&source) {
             *count -= 1;
@@ -135,6 +147,8 @@ pub(crate) struct State {
     pub(crate) sites: BTreeMap<AuthorNumber, SiteId>,
     pub(crate) listed: BTreeMap<SiteSlug, ListedSite>,
     pub(crate) chains: BTreeMap<SiteId, CertificateChain>,
+    /// Chains that contradict the ones above: nothing new of these sites is trusted.
+    pub(crate) rival_chains: BTreeMap<SiteId, CertificateChain>,
     pub(crate) logs: BTreeMap<LogId, Log>,
     /// Which claims want a body.
     wanted_by: BTreeMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
@@ -152,6 +166,7 @@ impl State {
             sites: BTreeMap::new(),
             listed: BTreeMap::new(),
             chains: BTreeMap::new(),
+            rival_chains: BTreeMap::new(),
             logs: BTreeMap::new(),
             wanted_by: BTreeMap::new(),
             rebuild: engine.get(Tree::Meta, crate::rows::meta::REBUILD)?.is_some(),
@@ -183,6 +198,16 @@ impl State {
             Some(&sites::CHAIN) => {
                 let chain = CertificateChain::from_bytes(value).map_err(|_| bad("a certificate chain"))?;
                 self.chains.insert(chain.site(), chain);
+            }
+            Some(&sites::RIVAL_CHAIN) => {
+                let chain = CertificateChain::from_bytes(value).map_err(|_| bad("a certificate chain"))?;
+                self.rival_chains.insert(chain.site(), chain);
+            }
+            Some(&sites::RIVAL_HEAD) => {
+                let id = self.log_of(key).ok_or_else(|| bad("a head"))?;
+                let chain = self.chains.get(&id.site);
+                let head = chain.and_then(|chain| VerifiedHead::verify(value, chain).ok());
+                self.log_mut(id).rival = head;
             }
             Some(&sites::LISTED) => {
                 let listed: ListedSite = serde_json::from_slice(value).map_err(|_| bad("a listed site"))?;
@@ -409,6 +434,12 @@ impl State {
         self.wanted_by.contains_key(hash)
     }
 
+    /// The claims that want a body.
+    pub(crate) fn claims_wanting(&self, hash: &ContentHash) -> Vec<(LogId, ClaimNumber)> {
+        let claims = self.wanted_by.get(hash);
+        claims.into_iter().flatten().copied().collect()
+    }
+
     /// How many bodies are wanted over all logs.
     pub(crate) fn wanted_count(&self) -> usize {
         self.wanted_by.len()
@@ -420,12 +451,22 @@ impl State {
         self.logs.get(id)?.wanted.get(number)?.key.source()
     }
 
-    /// Notes that a body is here now.
+    /// Notes that a body is here now, for the claims that do not lie about it.
     pub(crate) fn body_came(&mut self, hash: &ContentHash) {
-        for (id, number) in self.wanted_by.remove(hash).unwrap_or_default() {
-            if let Some(log) = self.logs.get_mut(&id) {
+        let claims = self.wanted_by.remove(hash).unwrap_or_default();
+        let mut lying = BTreeSet::new();
+        for (id, number) in claims {
+            let Some(log) = self.logs.get_mut(&id) else {
+                continue;
+            };
+            if log.refused.contains_key(&number) {
+                lying.insert((id, number));
+            } else {
                 log.take_wanted(number);
             }
+        }
+        if !lying.is_empty() {
+            self.wanted_by.insert(*hash, lying);
         }
     }
 }

@@ -5,6 +5,7 @@ mod event_numbers;
 mod mutes;
 mod positions;
 mod reading;
+mod rivals;
 mod settings;
 
 use std::sync::Arc;

@@ -1,24 +1,27 @@
 //! Trust: the allow-list, certificate chains, heads and fork proofs.
 
 pub(crate) mod listing;
+mod rivals;
 
 pub use self::listing::{AllowedSources, ListedSite};
+pub(crate) use self::rivals::rival_epoch;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use starling_protocol::{
-    CertificateChain, ClaimNumber, ForkProof, Head, Lane, LogTip, SigningKey, SiteId, SiteSlug, SourceCheck,
-    UnixMillis, VerifiedHead,
+    CertificateChain, CertificateError, ClaimNumber, ForkProof, Head, Lane, LogTip, SigningKey, SiteId,
+    SiteSlug, SourceCheck, UnixMillis, VerifiedHead,
 };
 use starling_sync::Learned;
 
 use crate::SiteStore;
+use crate::deltas::FrozenBy;
 use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::journal::Entry;
-use crate::journal::apply::{ask_for_rebuild, end_fork, end_head, write_chain};
+use crate::journal::apply::{ask_for_rebuild, end_fork, end_head, end_rival_head, write_chain};
 use crate::rows::txn::Txn;
 use crate::rows::{DeltaRow, damaged, sites, split_claim_key};
 use crate::site::state::{Log, LogId, State, checks_of, head_of};
@@ -184,10 +187,25 @@ impl SiteStore {
                     site: format!("{} ({site})", chain.slug()),
                 });
             }
-            if let Some(known) = state.chains.get(&site)
-                && known.merge(chain)?.epoch() == known.epoch()
-            {
-                return Ok(Learned::Same);
+            let known = state.chains.get(&site);
+            let merged = known.map(|known| known.merge(chain));
+            match merged {
+                Some(Err(error @ CertificateError::Conflict { .. })) if site != state.site => {
+                    let is_news = !state.rival_chains.contains_key(&site);
+                    drop(state);
+                    if is_news {
+                        self.keep_rival_chain(chain)?;
+                    }
+                    return Err(error.into());
+                }
+                Some(Err(error)) => return Err(error.into()),
+                Some(Ok(merged)) if known.is_some_and(|known| known.epoch() == merged.epoch()) => {
+                    return Ok(Learned::Same);
+                }
+                _ => {}
+            }
+            if let Some(epoch) = rival_epoch(&state, &site) {
+                return Err(CertificateError::Conflict { site, epoch }.into());
             }
         }
         self.change(|state| self.keep_chain(state, chain))
@@ -243,6 +261,17 @@ impl SiteStore {
             return Ok(());
         };
         let chain = chain.clone();
+        if log
+            .rival
+            .as_ref()
+            .is_some_and(|rival| rival.head().epoch < newest)
+        {
+            let mut txn = self.txn();
+            end_rival_head(&mut txn, state, id);
+            txn.log(Entry::RivalHeadEnded(id));
+            txn.commit()?;
+            return self.follow_chain(state, id);
+        }
         let forked = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
         let past_end = log.tip.epoch < newest && log.tip.cursor.number > start.number;
         let stale_head = log
@@ -385,6 +414,7 @@ impl SiteStore {
         }
         txn.delete(Tree::Sites, &sites::by_log(sites::LOG, number));
         txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
+        txn.delete(Tree::Sites, &sites::by_log(sites::RIVAL_HEAD, number));
         ask_for_rebuild(txn, state);
         let mut fresh = Log::new(number);
         fresh.head = head;
@@ -472,10 +502,20 @@ impl SiteStore {
                     site: id.site.to_string(),
                 });
             }
-            let known = state.logs.get(&id).and_then(|log| log.head.as_ref());
-            if known.is_some_and(|known| !head.is_newer_than(known)) {
+            if state.rival_chains.contains_key(&id.site) {
                 return Ok(false);
             }
+        }
+        if self.head_contradicts(head.head())? {
+            self.keep_rival_head(head)?;
+            return Ok(false);
+        }
+        let is_news = |state: &State| {
+            let known = state.logs.get(&id).and_then(|log| log.head.as_ref());
+            known.is_none_or(|known| head.is_newer_than(known))
+        };
+        if !is_news(&*self.read()?) {
+            return Ok(false);
         }
         self.change(|state| {
             let mut txn = self.txn();
@@ -574,8 +614,10 @@ impl SiteStore {
             let bytes = proof.to_bytes();
             txn.put(Tree::Sites, &sites::by_log(sites::FORK, number), bytes.clone());
             txn.log(Entry::Fork { log: id, bytes });
-            txn.commit()?;
             log.fork = Some(proof.clone());
+            let epoch = proof.epoch();
+            self.tell_frozen(&mut txn, state, id, FrozenBy::Fork { epoch })?;
+            txn.commit()?;
             Ok(true)
         })
     }

@@ -53,6 +53,9 @@ pub struct ViewCounts {
     pub edges_added: u64,
     /// Records that were stated before and no longer are.
     pub deletions: u64,
+    /// Canonical advisories that are withdrawn now and were not before.
+    #[serde(default)]
+    pub withdrawn: u64,
 }
 
 impl SiteStore {
@@ -636,7 +639,11 @@ impl ViewCounts {
             match change.action {
                 Action::Created => self.created += 1,
                 Action::Updated => self.updated += 1,
-                Action::Withdrawn | Action::Removed | Action::Redirected { .. } => self.removed += 1,
+                Action::Withdrawn => {
+                    self.removed += 1;
+                    self.withdrawn += 1;
+                }
+                Action::Removed | Action::Redirected { .. } => self.removed += 1,
             }
         }
         self.skipped += (looked_at as u64).saturating_sub(touched);

@@ -236,6 +236,7 @@ impl ModelReplica {
             accepted: log.accepted,
             body_complete: log.body_complete,
             frozen: self.is_frozen(&key),
+            forked: self.is_frozen(&key),
         }
     }
 
@@ -370,9 +371,27 @@ impl Replica for ModelReplica {
             .cloned()
     }
 
+    fn contradicts(&self, head: &VerifiedHead) -> bool {
+        let head = head.head();
+        let newest = self.chains.get(&head.site).map_or(0, CertificateChain::epoch);
+        if head.epoch != newest || head.number == ClaimNumber::NONE {
+            return false;
+        }
+        let kept = self.heads.get(&(head.site, head.lane)).map(VerifiedHead::head);
+        let kept = kept.filter(|kept| (kept.epoch, kept.number) == (head.epoch, head.number));
+        let held = self
+            .log(&head.site, head.lane)
+            .overlapping(head.number, head.number);
+        kept.is_some_and(|kept| kept.header != head.header)
+            || held.is_some_and(|held| (held.last, held.hash) != (head.number, head.header))
+    }
+
     fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
         let key = (head.head().site, head.head().lane);
         self.demand_listed(&key.0, "learning a head")?;
+        if self.contradicts(head) {
+            return Ok(false);
+        }
         if self
             .heads
             .get(&key)

@@ -588,3 +588,38 @@ fn a_fork_is_proved_kept_and_gossiped_and_the_log_rests() {
     );
     assert!(net.noticed(2, |notice| matches!(notice, Notice::Forked { .. })));
 }
+
+#[test]
+fn branches_of_equal_length_are_found_by_their_heads() {
+    let mut net = Net::new(3, 17);
+    net.link_line();
+    net.publish(0, &[record("A-1", "one")]);
+    net.run(MINUTE);
+    net.cut(1, 2);
+    let backup = net.sites[0].replica.clone();
+    net.publish(0, &[record("A-2", "first history")]);
+    net.run(MINUTE);
+    net.cut(0, 1);
+    net.sites[0].replica = backup;
+    net.sites[0].engine = SyncEngine::new(Settings::default(), 1);
+    net.publish(0, &[record("A-2", "second history")]);
+    net.link(0, 2);
+    net.run(MINUTE);
+    net.cut(0, 2);
+    let forker = net.sites[0].replica.site();
+    let position = |net: &Net, site: usize| {
+        net.sites[site]
+            .replica
+            .position(&forker, Lane::Federation)
+            .unwrap()
+    };
+    assert_eq!(position(&net, 1).held, position(&net, 2).held);
+    assert!(!position(&net, 1).frozen && !position(&net, 2).frozen);
+    // The author is not there: the two that it told different histories find out from each other.
+    net.link(1, 2);
+    net.run(MINUTE);
+    for site in [1, 2] {
+        assert!(position(&net, site).frozen, "site {site}");
+        assert_eq!(net.sites[site].replica.forks().len(), 1, "site {site}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use starling_api_types::{BundleValidation, ErrorCode, ImportReport};
+use starling_api_types::{BundleValidation, ErrorCode, ImportReport, LogOutcome};
 use starling_tests::Site;
 use starling_tests::feed::{Folder, advisory, many};
 use starling_tests::http::Request;
@@ -242,12 +242,12 @@ fn bundles_of_sites_that_are_not_listed_are_not_taken() {
     let mixed = stranger.export("mixed.zst", &[]);
     world.reader.list(&stranger);
     world.reader.json_call(["sites", "remove", "author"]).expect(0);
-    let report = world.reader.import_bundle(&mixed);
-    assert!(
-        report
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("allow-list")),
+    let args = ["bundle".into(), "import".into(), mixed.into_os_string()];
+    let report: ImportReport = world.reader.json_call(args).json(7);
+    let refused = report.logs.iter().find(|log| log.outcome == LogOutcome::Refused);
+    assert_eq!(
+        refused.and_then(|log| log.code),
+        Some(ErrorCode::SiteNotAllowed),
         "{report:?}"
     );
     assert_eq!(world.reader.dump("mine"), stranger_own_dump(&stranger));
@@ -279,7 +279,7 @@ fn a_disabled_site_or_one_missing_from_allowed_sites_gives_no_bundles() {
         &world.author.key(),
         &["--allowed-sources", "*", "--disabled"],
     );
-    assert_eq!(other.refuse_bundle(&world.first).code, ErrorCode::SiteNotAllowed);
+    assert_eq!(other.refuse_bundle(&world.first).code, ErrorCode::SiteDisabled);
 }
 
 #[test]
@@ -378,16 +378,32 @@ fn a_dry_run_counts_and_changes_nothing() {
 }
 
 #[test]
-fn validate_and_inspect_need_no_trust_and_change_nothing() {
+fn validate_says_what_an_import_would_and_changes_nothing() {
     let world = World::new(&[]);
     let stranger = Site::init(world.author.home().parent().unwrap(), "stranger");
     let call = |command: &str, path: &Path| {
         stranger.json_call(["bundle".into(), command.into(), path.as_os_str().to_owned()])
     };
-    let validation: BundleValidation = call("validate", &world.first).json(0);
+    // The file is sound, and its exporter is nobody here.
+    let validation: BundleValidation = call("validate", &world.first).json(3);
+    let failed: Vec<_> = validation.checks.iter().filter(|check| !check.ok).collect();
+    assert!(
+        failed.len() == 1 && failed[0].found.contains("allow-list"),
+        "{validation:?}"
+    );
+    let validate = |path: &Path| {
+        let args = ["bundle".into(), "validate".into(), path.as_os_str().to_owned()];
+        world.reader.json_call(args)
+    };
+    let validation: BundleValidation = validate(&world.first).json(0);
     assert!(
         validation.valid && validation.checks.iter().all(|check| check.ok),
         "{validation:?}"
+    );
+    let gap: BundleValidation = validate(&world.second).json(3);
+    assert!(
+        gap.checks.iter().any(|check| check.found.contains("after #0030")),
+        "{gap:?}"
     );
     let info: starling_api_types::BundleInfo = call("inspect", &world.first).json(0);
     assert_eq!((info.logs.len(), info.bodies), (1, 30));

@@ -14,6 +14,7 @@ mod bad_luck;
 mod commands;
 mod configuration;
 mod corpus;
+mod crafted;
 mod daily;
 mod federation;
 mod http_api;

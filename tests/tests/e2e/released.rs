@@ -142,9 +142,15 @@ impl Home {
                 .and_then(|code| i32::try_from(code).ok());
             let args = [&["scan", sbom, "--at", at][..], &more].concat();
             let mut found = self.json(&args, code.unwrap());
+            let is_told = take_frozen_authors(&mut found);
             for envelope in [&mut expected, &mut found] {
+                let envelope = envelope.as_object_mut().unwrap();
                 // When the site judged, which is all that is not the same.
-                envelope.as_object_mut().unwrap().remove("time");
+                envelope.remove("time");
+                if is_told {
+                    envelope.remove("verdict_hash");
+                    envelope.remove("signature");
+                }
             }
             assert_same(self.engine, name, &found, &expected);
         }
@@ -157,6 +163,16 @@ impl Home {
         kept.map(|file| (file.clone(), std::fs::read(self.path.join(file)).unwrap()))
             .collect()
     }
+}
+
+/// Takes the reasons out of a verdict that name frozen authors, which the release did not.
+fn take_frozen_authors(envelope: &mut Value) -> bool {
+    let Some(reasons) = envelope["verdict"]["reasons"].as_array_mut() else {
+        return false;
+    };
+    let before = reasons.len();
+    reasons.retain(|reason| reason["code"] != "author_frozen");
+    reasons.len() < before
 }
 
 /// What a status says of the site. Positions and feeds are sorted: their order says nothing.
@@ -194,6 +210,12 @@ fn difference(found: &Value, expected: &Value, at: &str) -> Option<String> {
             .enumerate()
             .find_map(|(index, (found, expected))| difference(found, expected, &format!("{at}/{index}"))),
         _ if found == expected => None,
+        // Since the release, a frozen log also says how that ends.
+        (Value::String(found), Value::String(expected))
+            if at.ends_with("/hold_reason") && found.starts_with(expected.as_str()) =>
+        {
+            None
+        }
         _ => Some(format!("{at} is {found}, not {expected}")),
     }
 }
@@ -304,7 +326,9 @@ fn bundle_of_a_release_is_taken_in_as_it_was() {
             golden.file("site-b.stl").into(),
         ];
         reader.json_call(validate).expect(0);
-        let _ = reader.import_bundle(&golden.file("site-a.stl"));
+        // The log of a site that is not listed is refused by name, the others are taken.
+        let import: [OsString; 3] = ["bundle".into(), "import".into(), golden.file("site-a.stl").into()];
+        reader.json_call(import).expect(7);
         let [found, expected] = [json!(reader.status()), golden.answer("reader-status.json")];
         for field in ["knowledge_root", "held_root", "records", "advisories"] {
             assert_same(engine, field, &found[field], &expected[field]);

@@ -1,0 +1,175 @@
+//! The rules of a bundle's logs, with what its reader holds already.
+
+use std::io::Cursor as Memory;
+
+use starling_protocol::bundle::{
+    Found, HeldLog, Knowledge, LogFault, ReaderOptions, SealRequest, WriterOptions, check,
+};
+use starling_protocol::{
+    BundleError, BundleReader, BundleWriter, CertificateChain, ClaimKey, ClaimNumber, ContentHash, Lane,
+    LaneResume, Reason, SigningKey, SiteId, VerifiedDelta,
+};
+
+use crate::world::{Say, Site, january};
+
+/// A reader that holds the first deltas of one site.
+struct Reader<'a> {
+    chain: &'a CertificateChain,
+    held: &'a [VerifiedDelta],
+}
+
+impl Reader<'_> {
+    fn live(&self) -> std::collections::BTreeMap<ClaimKey, starling_protocol::Claim> {
+        let mut live = std::collections::BTreeMap::new();
+        for (_, claim) in self.held.iter().flat_map(VerifiedDelta::claims) {
+            live.insert(claim.key().clone(), claim.clone());
+        }
+        live.retain(|_, claim| !claim.is_tombstone());
+        live
+    }
+}
+
+impl Knowledge for Reader<'_> {
+    type Error = BundleError;
+
+    fn chain(&self, _: SiteId) -> Result<Option<CertificateChain>, BundleError> {
+        Ok(Some(self.chain.clone()))
+    }
+
+    fn log(&self, _: SiteId, _: Lane) -> Result<Option<HeldLog>, BundleError> {
+        let mut held = HeldLog::default();
+        for claim in self.live().values() {
+            held.state.apply(claim, None);
+        }
+        if let Some(last) = self.held.last() {
+            held.tip.cursor = last.header().cursor();
+            held.tip.header = last.hash();
+            held.tip.epoch = last.header().epoch;
+        }
+        Ok(Some(held))
+    }
+
+    fn delta_with(&self, _: SiteId, _: Lane, number: ClaimNumber) -> Result<Option<Vec<u8>>, BundleError> {
+        let holds = |delta: &&VerifiedDelta| (delta.header().first..=delta.header().last()).contains(&number);
+        Ok(self
+            .held
+            .iter()
+            .find(holds)
+            .map(|delta| delta.as_bytes().to_vec()))
+    }
+
+    fn live(&self, _: SiteId, _: Lane, key: &ClaimKey) -> Result<Option<Vec<u8>>, BundleError> {
+        Ok(self.live().get(key).map(starling_protocol::Claim::encode))
+    }
+
+    fn has_body(&self, _: &ContentHash) -> Result<bool, BundleError> {
+        Ok(true)
+    }
+}
+
+/// What a reader that holds `held` finds in a bundle of `deltas`.
+fn find(site: &Site, chain: &CertificateChain, held: &[VerifiedDelta], deltas: &[VerifiedDelta]) -> Found {
+    let mut writer = BundleWriter::new(Memory::new(Vec::new()), WriterOptions::default()).unwrap();
+    for delta in deltas {
+        writer.push_delta(delta.as_bytes()).unwrap();
+    }
+    let request = SealRequest {
+        exporter: &site.chain,
+        key: site.key(),
+        chains: &[],
+        heads: &[],
+        sealed_at: january(0),
+        destination: None,
+    };
+    let mut bytes = Vec::new();
+    writer.finish(&request, &mut bytes).unwrap();
+    let mut reader = BundleReader::open(bytes.as_slice(), ReaderOptions::default()).unwrap();
+    check(&mut reader, &Reader { chain, held }, |_| Ok(())).unwrap()
+}
+
+fn say(site: &mut Site, at: u64, text: &str) {
+    let body = format!(r#"{{"id":"X-1","summary":"{text}"}}"#);
+    site.say(at, &[Say::Set("ghsa", "X-1", &body)]);
+}
+
+/// A site that said three things, and one with the same keys that said other things after the first.
+fn twins() -> [Site; 2] {
+    let mut twins = [Site::new("site-twin", 60), Site::new("site-twin", 60)];
+    for (site, texts) in twins.iter_mut().zip([["a", "b", "c"], ["a", "x", "y"]]) {
+        for (at, text) in (0..).zip(texts) {
+            say(site, at, text);
+        }
+    }
+    twins
+}
+
+#[test]
+fn range_that_is_held_is_not_new() {
+    let [a, _] = twins();
+    let found = find(&a, &a.chain, &a.log, &a.log);
+    assert_eq!((found.ranges[0].new, found.ranges[0].fault.clone()), (0, None));
+    let found = find(&a, &a.chain, &a.log[..1], &a.log);
+    assert_eq!((found.ranges[0].new, found.ranges[0].fault.clone()), (2, None));
+    assert!(found.ranges[0].roots_checked);
+}
+
+#[test]
+fn fork_is_found_by_hash_wherever_it_is() {
+    let [a, b] = twins();
+    for (held, deltas) in [
+        (&a.log[..], &b.log[..]),
+        (&a.log[..], &b.log[..2]),
+        (&a.log[..], &b.log[1..2]),
+        (&a.log[..2], &b.log[..]),
+    ] {
+        let fault = find(&a, &a.chain, held, deltas).ranges[0].fault.clone();
+        let Some(LogFault::Fork { number, proof, .. }) = fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!((number.0, proof.site()), (2, a.chain.site()));
+    }
+    // The delta that differs is not in the bundle: nothing is proved, and it is the same lie.
+    let fault = find(&a, &a.chain, &a.log[..2], &b.log[2..]).ranges[0]
+        .fault
+        .clone();
+    assert!(matches!(fault, Some(LogFault::Diverges { .. })), "{fault:?}");
+}
+
+#[test]
+fn claims_missing_before_a_range_are_a_gap() {
+    let [a, _] = twins();
+    let fault = find(&a, &a.chain, &a.log[..1], &a.log[2..]).ranges[0]
+        .fault
+        .clone();
+    let Some(LogFault::Gap { held, after }) = fault else {
+        panic!("{fault:?}");
+    };
+    assert_eq!((held.0, after.0), (1, 2));
+}
+
+#[test]
+fn branch_that_a_certificate_gave_up_is_no_fork() {
+    let [a, b] = twins();
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: ClaimNumber(3),
+        header: a.log[2].hash(),
+    }];
+    let (root, next) = (SigningKey::from_seed(&[60; 32]), SigningKey::from_seed(&[77; 32]));
+    let longer = a
+        .chain
+        .next_epoch(&root, &next, lanes, Reason::ForkResolution, january(9))
+        .unwrap();
+    let fault = find(&a, &longer, &a.log, &b.log).ranges[0].fault.clone();
+    assert!(matches!(fault, Some(LogFault::GivenUp { .. })), "{fault:?}");
+}
+
+#[test]
+fn false_root_after_what_is_held_is_found() {
+    let [mut a, _] = twins();
+    a.misstate();
+    say(&mut a, 3, "d");
+    let found = find(&a, &a.chain, &a.log[..3], &a.log[3..]);
+    let fault = &found.ranges[0].fault;
+    assert!(matches!(fault, Some(LogFault::StateRoot { .. })), "{fault:?}");
+}

@@ -1,0 +1,16 @@
+//! Crafted bundles: each gets its right answer by import, dry run and validation alike.
+//!
+//! `tests/bundles.sh` holds what is right. It needs the bundles beside the corpus, and skips by name what is not there.
+
+use std::process::Command;
+
+use starling_tests::program::{starling, workspace};
+
+#[test]
+fn crafted_bundles_get_their_right_answers() {
+    let script = workspace().join("tests/bundles.sh");
+    let ended = Command::new("bash").arg(script).arg(starling()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    println!("{said}");
+    assert!(ended.status.success(), "{said}");
+}
