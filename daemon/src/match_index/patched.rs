@@ -56,6 +56,14 @@ impl Knowledge for Patched<'_> {
         }
     }
 
+    fn knows_package(&self, ecosystem: &str, name: &str) -> Result<bool, KnowledgeError> {
+        if self.is_changed(ecosystem, name)? {
+            self.view.knows_package(ecosystem, name)
+        } else {
+            self.index.knows_package(ecosystem, name)
+        }
+    }
+
     fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
         self.view.repositories(base)
     }

@@ -320,7 +320,7 @@ impl<'de> Deserialize<'de> for Licenses {
                 Ok(Licenses { fault })
             }
 
-            pass_over!(Licenses { fault: Some("it is no list") }; scalars text object);
+            pass_over!(Licenses { fault: Some("it is not a list") }; scalars text object);
         }
         deserializer.deserialize_any(List)
     }
@@ -394,7 +394,7 @@ impl<'de> Deserialize<'de> for LicenseChoice {
                     Some(_) if expression => {
                         Some("a license and an expression are given, and only one may be")
                     }
-                    Some(License { is_object: false, .. }) => Some("a license is no object"),
+                    Some(License { is_object: false, .. }) => Some("a license is not an object"),
                     Some(License {
                         id: false,
                         name: false,
@@ -408,7 +408,7 @@ impl<'de> Deserialize<'de> for LicenseChoice {
                 }))
             }
 
-            pass_over!(LicenseChoice(Some("an entry is no object")); unit scalars text list);
+            pass_over!(LicenseChoice(Some("an entry is not an object")); unit scalars text list);
         }
         deserializer.deserialize_any(Choice)
     }
