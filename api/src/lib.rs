@@ -18,6 +18,7 @@ mod scan_form;
 mod scan_memory;
 mod serve;
 mod service;
+mod short_path;
 mod state;
 mod upload;
 
@@ -28,5 +29,6 @@ pub use routes::events::{LAST_EVENT_ID, PROBLEM_EVENT};
 pub use scan_form::ScanDocuments;
 pub use serve::{ListenError, LocalSocket, bind_tcp, bind_unix, serve_tcp, serve_unix};
 pub use service::{ByteStream, EventStream, ExportedBundle, ServiceResult, SiteService};
+pub use short_path::ShortPath;
 pub use state::{Api, ApiOptions};
 pub use upload::{Upload, file_problem};

@@ -18,10 +18,9 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use crate::access::Access;
 use crate::connections::{Calls, Connections, Taken};
 use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE, WRITE_TIMEOUT};
+use crate::short_path::{SOCKET_PATH_MAX_BYTES, ShortPath};
 use crate::state::Api;
 
-/// Longest path of a Unix socket, in bytes: `sun_path` on Linux, without its final zero.
-const SOCKET_PATH_MAX_BYTES: usize = 107;
 /// Mode of the socket: its owner alone.
 const SOCKET_MODE: u32 = 0o600;
 /// Pause after the kernel refuses a connection for want of file descriptors or memory.
@@ -82,8 +81,10 @@ pub async fn bind_unix(path: &Path) -> Result<LocalSocket, ListenError> {
         on: path.display().to_string(),
         source,
     };
-    check_stale(path).await?;
-    let parent = path
+    let short = ShortPath::to(path).map_err(failed)?;
+    check_stale(path, &short).await?;
+    let parent = short
+        .path()
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
@@ -93,8 +94,8 @@ pub async fn bind_unix(path: &Path) -> Result<LocalSocket, ListenError> {
         .tempdir_in(parent)
         .map_err(failed)?;
     let fresh = private.path().join("s");
-    for path in [path, &fresh] {
-        let found = path.as_os_str().len();
+    for short in [short.path(), &fresh] {
+        let found = short.as_os_str().len();
         if found > SOCKET_PATH_MAX_BYTES {
             return Err(ListenError::SocketPathTooLong {
                 path: path.to_owned(),
@@ -111,7 +112,7 @@ pub async fn bind_unix(path: &Path) -> Result<LocalSocket, ListenError> {
     })
 }
 
-async fn check_stale(path: &Path) -> Result<(), ListenError> {
+async fn check_stale(path: &Path, short: &ShortPath) -> Result<(), ListenError> {
     use std::os::unix::fs::FileTypeExt;
     let Ok(metadata) = std::fs::symlink_metadata(path) else {
         return Ok(());
@@ -121,7 +122,7 @@ async fn check_stale(path: &Path) -> Result<(), ListenError> {
             path: path.to_owned(),
         });
     }
-    match UnixStream::connect(path).await {
+    match UnixStream::connect(short.path()).await {
         Ok(_) => Err(ListenError::SocketInUse {
             path: path.to_owned(),
         }),

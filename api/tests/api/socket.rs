@@ -90,6 +90,7 @@ async fn files_in_the_way_and_long_paths_are_said_plainly() {
         Err(ListenError::NotASocket { .. })
     ));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    // No way leads to a name that is too long by itself.
     let long = world.dir.path().join("x".repeat(120));
     assert!(matches!(
         bind_unix(&long).await,
@@ -97,6 +98,21 @@ async fn files_in_the_way_and_long_paths_are_said_plainly() {
     ));
     let nowhere = world.dir.path().join("no/such/folder.sock");
     assert!(matches!(bind_unix(&nowhere).await, Err(ListenError::Io { .. })));
+}
+
+#[tokio::test]
+async fn socket_in_a_deep_folder_is_reached_by_a_short_way() {
+    let world = World::new();
+    let deep = world.dir.path().join("a-reasonably-deep-folder/".repeat(7));
+    std::fs::create_dir_all(&deep).unwrap();
+    let path = deep.join("s.sock");
+    assert!(path.as_os_str().len() > 150);
+    let serving = tokio::spawn(serve_unix(world.api.clone(), bind_unix(&path).await.unwrap()));
+    let short = starling_api::ShortPath::to(&path).unwrap();
+    assert_eq!(call(short.path(), get("/health")).await.status, StatusCode::OK);
+    world.stop.cancel();
+    serving.await.unwrap();
+    assert!(!path.exists(), "it is removed at the end");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use starling_api::{BASE_PATH, ByteStream};
+use starling_api::{BASE_PATH, ByteStream, ShortPath};
 use starling_api_types::{ErrorCode, Problem};
 use tokio::net::UnixStream;
 
@@ -35,20 +35,23 @@ const PROBLEM_MAX_BYTES: usize = 1024 * 1024;
 /// # Errors
 /// `daemon_not_running` when nobody listens there, else `unreachable`.
 pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Problem> {
-    UnixStream::connect(socket)
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Problem::new(
-                ErrorCode::DaemonNotRunning,
-                format!("asking the daemon: nobody listens on {}", socket.display()),
-            )
-            .hint("start it with `starling up`"),
-            _ => Problem::new(
-                ErrorCode::Unreachable,
-                format!("asking the daemon on {}: {error}", socket.display()),
-            )
-            .hint("the socket is for the user that runs the daemon"),
-        })
+    let short = ShortPath::to(socket);
+    let connected = match &short {
+        Ok(short) => UnixStream::connect(short.path()).await,
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+    };
+    connected.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Problem::new(
+            ErrorCode::DaemonNotRunning,
+            format!("asking the daemon: nobody listens on {}", socket.display()),
+        )
+        .hint("start it with `starling up`"),
+        _ => Problem::new(
+            ErrorCode::Unreachable,
+            format!("asking the daemon on {}: {error}", socket.display()),
+        )
+        .hint("the socket is for the user that runs the daemon"),
+    })
 }
 
 /// A call that is being put together.

@@ -668,7 +668,7 @@ mod tests {
     fn check_interval_of_zero_means_never() {
         let interval = |text: &str| load(text, &[], &[]).unwrap().store.check_interval();
         let hours = |count: u64| Some(std::time::Duration::from_secs(count * 3_600));
-        assert_eq!(interval(""), hours(24));
+        assert_eq!(interval("[log]\n"), hours(24));
         assert_eq!(interval("[store]\ncheck_interval = \"6h\"\n"), hours(6));
         for never in ["0", "0s", "0d"] {
             assert_eq!(

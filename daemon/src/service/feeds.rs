@@ -105,6 +105,9 @@ impl SiteParts {
         if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
             return Err(account.rejected_problem("nothing was changed; mend the files, or leave them out"));
         }
+        if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty {
+            return Err(account.nothing_read_problem());
+        }
         if options.strict && account.report.rejected > 0 {
             return Err(
                 account.rejected_problem("nothing was changed; without --strict the rest is taken in")
@@ -334,6 +337,21 @@ impl<'a> Account<'a> {
         if self.report.warnings.len() < NAMED_WARNINGS {
             self.report.warnings.push(warning);
         }
+    }
+
+    /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.
+    fn nothing_read_problem(&self) -> Problem {
+        let ignored = |file: &&types::FeedFile| file.outcome == FeedOutcome::Ignored;
+        let named = self.report.files.iter().find(ignored);
+        let named = named
+            .map(|file| format!("; the first is {}: {}", file.name, file.reason))
+            .unwrap_or_default();
+        let detail = format!(
+            "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema{named}",
+            self.source, self.report.ignored
+        );
+        Problem::new(ErrorCode::FeedEmpty, detail)
+            .hint("nothing was changed; with --allow-empty an input without records is taken for what it is")
     }
 
     fn rejected_problem(&self, hint: &str) -> Problem {
