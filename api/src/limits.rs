@@ -58,9 +58,13 @@ pub const MAX_COSTLY_SCANS: usize = 2;
 /// that is spooled to a file until its turn comes.
 pub const SCAN_READ_BYTES: usize = 64 * 1024 * 1024;
 
-/// Documents of the scans that are judged at once, in bytes, all together; judging takes several times as much. A larger
+/// Documents of scans that are spooled at once, in bytes; beyond that callers are told to come back.
+pub const SCAN_SPOOL_BYTES: usize = 1024 * 1024 * 1024;
+
+/// Documents of the scans that are judged at once, in bytes, all together, and half as many for forms and for the local
+/// socket each; judging takes several times as much. A larger
 /// one is judged alone.
-pub const SCAN_JUDGED_BYTES: usize = 64 * 1024 * 1024;
+pub const SCAN_JUDGED_BYTES: usize = 48 * 1024 * 1024;
 
 /// Most dumps at once: each reads on for as long as its client takes it.
 pub const MAX_CONCURRENT_DUMPS: usize = 16;

@@ -134,6 +134,11 @@ impl ScanDocuments {
         (format!("{FORM}; boundary={boundary}"), body.freeze())
     }
 
+    /// Returns true if the body of a call is a form.
+    pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+        form_type(headers).is_some()
+    }
+
     /// The most bytes that the body of a call may have.
     pub(crate) fn most_bytes(headers: &HeaderMap) -> u64 {
         match form_type(headers) {

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::upload_stream;
 use crate::guard::busy;
-use crate::limits::{SCAN_JUDGED_BYTES, SCAN_READ_BYTES};
+use crate::limits::{SCAN_JUDGED_BYTES, SCAN_READ_BYTES, SCAN_SPOOL_BYTES};
 use crate::upload::file_problem;
 
 /// What a permit stands for, in bytes.
@@ -28,12 +28,28 @@ const UNIT: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(crate) struct ScanMemory {
     read: Arc<Semaphore>,
+    spooled: Arc<Semaphore>,
     judged: Arc<Semaphore>,
+    /// For forms: what comes with an SBOM may make it wait for long.
+    forms: Arc<Semaphore>,
+    /// For callers of the local socket.
+    local: Arc<Semaphore>,
+}
+
+/// Which part of the memory a scan's documents take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// SBOMs alone.
+    Plain,
+    /// Forms.
+    Forms,
+    /// All that comes over the local socket.
+    Local,
 }
 
 impl Default for ScanMemory {
     fn default() -> Self {
-        Self::new(SCAN_READ_BYTES, SCAN_JUDGED_BYTES)
+        Self::new(SCAN_READ_BYTES, SCAN_SPOOL_BYTES, SCAN_JUDGED_BYTES)
     }
 }
 
@@ -52,10 +68,14 @@ pub(crate) struct ReadBody {
 }
 
 impl ScanMemory {
-    pub(crate) fn new(read: usize, judged: usize) -> Self {
+    pub(crate) fn new(read: usize, spooled: usize, judged: usize) -> Self {
+        let places = |bytes| Arc::new(Semaphore::new(units(bytes)));
         Self {
-            read: Arc::new(Semaphore::new(units(read))),
-            judged: Arc::new(Semaphore::new(units(judged))),
+            read: places(read),
+            spooled: places(spooled),
+            judged: places(judged),
+            forms: places(judged / 2),
+            local: places(judged / 2),
         }
     }
 
@@ -85,6 +105,9 @@ impl ScanMemory {
                 read.held.extend_from_slice(&chunk);
                 continue;
             }
+            let count = u32::try_from(units(chunk.len())).unwrap_or(u32::MAX);
+            let place = Arc::clone(&self.spooled).try_acquire_many_owned(count);
+            read.places.push(place.map_err(|_| busy())?);
             read = spool(read, chunk, spool_dir).await?;
         }
         Ok(read)
@@ -115,11 +138,16 @@ impl ScanMemory {
     ///
     /// # Errors
     /// `busy` once the site stops.
-    pub(crate) async fn judge(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    pub(crate) async fn judge(&self, bytes: usize, share: Share) -> Result<OwnedSemaphorePermit, Problem> {
+        let (places, most) = match share {
+            Share::Plain => (&self.judged, SCAN_JUDGED_BYTES),
+            Share::Forms => (&self.forms, SCAN_JUDGED_BYTES / 2),
+            Share::Local => (&self.local, SCAN_JUDGED_BYTES / 2),
+        };
         // One that is larger than all may be is judged alone.
-        let count = units(bytes).clamp(1, units(SCAN_JUDGED_BYTES));
+        let count = units(bytes).clamp(1, units(most));
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Arc::clone(&self.judged)
+        Arc::clone(places)
             .acquire_many_owned(count)
             .await
             .map_err(|_| busy())
@@ -199,7 +227,7 @@ mod tests {
         };
         let dir = tempfile::tempdir().unwrap();
         for room in [0, UNIT, 5 * UNIT, 100 * UNIT] {
-            let memory = ScanMemory::new(room, 0);
+            let memory = ScanMemory::new(room, 1 << 20, 0);
             let headers = HeaderMap::new();
             let read = memory.read(&headers, body(&TEXT), 50_000, dir.path()).await;
             let read = read.unwrap();
@@ -207,6 +235,7 @@ mod tests {
             assert_eq!(read.spooled.is_some(), room < 10 * UNIT);
             assert_eq!(read.into_bytes().await.unwrap(), &TEXT[..]);
             assert_eq!(memory.read.available_permits(), room / UNIT, "all is given back");
+            assert_eq!(memory.spooled.available_permits(), units(1 << 20));
         }
         let problem = ScanMemory::default()
             .read(&HeaderMap::new(), body(&TEXT), 30_000, dir.path())
@@ -217,11 +246,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_judged_at_once_is_bounded() {
-        let memory = ScanMemory::new(0, 10 * UNIT);
-        let first = memory.judge(6 * UNIT).await.unwrap();
+        let memory = ScanMemory::new(0, 0, 10 * UNIT);
+        let first = memory.judge(6 * UNIT, Share::Plain).await.unwrap();
         let waiting = tokio::spawn({
             let memory = memory.clone();
-            async move { memory.judge(6 * UNIT).await.map(drop) }
+            async move { memory.judge(6 * UNIT, Share::Plain).await.map(drop) }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());

@@ -11,9 +11,9 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::connections::{Calls, Connections, Taken};
@@ -23,6 +23,8 @@ use crate::state::Api;
 
 /// Mode of the socket: its owner alone.
 const SOCKET_MODE: u32 = 0o600;
+/// How long a connection that has to give way may go on, for a call that began in that moment.
+const GIVE_WAY: Duration = Duration::from_secs(2);
 /// Pause after the kernel refuses a connection for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -177,7 +179,7 @@ where
     A: FnMut() -> F,
     F: Future<Output = io::Result<S>>,
 {
-    let graceful = GracefulShutdown::new();
+    let tracker = TaskTracker::new();
     let connections = Connections::new(MAX_CONNECTIONS);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -200,23 +202,31 @@ where
         };
         let calls = Calls::new(router.clone(), &opened);
         let stream = TokioIo::new(Taken::new(stream, WRITE_TIMEOUT));
-        let connection = graceful.watch(http.serve_connection(stream, calls));
-        tokio::spawn(async move {
-            tokio::select! {
-                ended = connection => if let Err(error) = ended {
-                    tracing::debug!("a connection ended early: {error}");
-                },
-                () = opened.closing.cancelled() => {
-                    tracing::debug!("a connection without a call gave way to another");
+        let connection = http.serve_connection(stream, calls);
+        let stop = api.stop.clone();
+        tracker.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
                 }
+                () = opened.closing.cancelled() => {
+                    // A call may have begun in this very moment: it gets its answer.
+                    connection.as_mut().graceful_shutdown();
+                    let ended = tokio::time::timeout(GIVE_WAY, connection).await;
+                    ended.unwrap_or(Ok(()))
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!("a connection ended early: {error}");
             }
             drop(opened);
         });
     }
-    if tokio::time::timeout(STOP_GRACE, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    tracker.close();
+    if tokio::time::timeout(STOP_GRACE, tracker.wait()).await.is_err() {
         tracing::warn!(
             "calls were still in flight {} s after the stop; they were cut",
             STOP_GRACE.as_secs()

@@ -261,6 +261,8 @@ impl Daemon {
             "ready"
         );
         let ended = tokio::select! {
+            // At a stop the tasks end as well.
+            biased;
             () = stopping => None,
             ended = watched.ended() => Some(ended),
         };
@@ -271,7 +273,6 @@ impl Daemon {
             Some((task, how)) => {
                 tracing::error!(task, how, "a task ended by itself: the daemon stops");
                 self.stop.cancel();
-                site.0.stop_cleanly();
                 Err(RunError::TaskEnded { task, how })
             }
         }

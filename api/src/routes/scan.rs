@@ -12,6 +12,7 @@ use crate::limits::ADVISORY_NAME_MAX_BYTES;
 use crate::openapi::Binary;
 use crate::places::Caller;
 use crate::scan_form::{ScanDocuments, ScanForm};
+use crate::scan_memory::Share;
 use crate::state::Api;
 
 /// Judges an SBOM.
@@ -35,7 +36,12 @@ pub(crate) async fn scan(
     let (headers, spool_dir) = (&parts.headers, &api.options.spool_dir);
     let most = ScanDocuments::most_bytes(headers);
     let read = api.memory.read(headers, body, most, spool_dir).await?;
-    let memory = api.memory.judge(read.length()).await?;
+    let share = match caller {
+        Caller::Local => Share::Local,
+        Caller::Remote if ScanDocuments::is_form(headers) => Share::Forms,
+        Caller::Remote => Share::Plain,
+    };
+    let memory = api.memory.judge(read.length(), share).await?;
     let documents = ScanDocuments::from_bytes(headers, read.into_bytes().await?).await?;
     // Those that may take long wait for each other, not in the others' way.
     let costly = if api.service.is_costly(&documents) {

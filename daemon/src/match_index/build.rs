@@ -53,12 +53,15 @@ pub(crate) fn build(
     path: &Path,
     given_up: &AtomicBool,
 ) -> Result<Option<IndexStamp>, BuildError> {
-    // Before the view is looked at: what changes after this and before that is noted and folded, which does no harm.
-    let unindexed = store.unindexed()?;
+    // Sees to it that changes are noted. What is folded anew is read from the view itself: a change between the two
+    // would be in the view and not among what was noted before.
+    store.unindexed()?;
     // One view for all of it: what changes meanwhile is noted, and scans read that from the view.
     let reader = store.view()?;
     let stamp = &stamp_of(&reader);
     let how = how_of(&reader);
+    // More changed meanwhile than is noted: the index is made of everything, and the next one again.
+    let unindexed = reader.unindexed()?.unwrap_or_default();
     let before = earlier(path, &unindexed, &how);
     let packages = match &before {
         Some(_) => unindexed.packages.iter().cloned().collect(),

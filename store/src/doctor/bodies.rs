@@ -138,6 +138,8 @@ impl SiteStore {
             },
         )?;
         let mut txn = self.txn();
+        self.bodies_dropped
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let mut dropped = Vec::new();
         for hash in bad {
             if let Some(place) = self.bodies.place(hash)? {

@@ -14,13 +14,13 @@
 //! more is dropped with its notes.
 //!
 //! Notes take memory for as long as a version is the newest, or read. A version whose notes outgrow
-//! [`MAX_NOTED_BYTES`] is given up: its readers get [`EngineError::VersionGone`] and read the next one.
+//! [`MAX_NOTED_BYTES`] is given up, and so are the oldest where several outgrow it together: its readers get [`EngineError::VersionGone`] and read the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use super::batch::Batch;
 use super::error::EngineError;
@@ -51,8 +51,18 @@ struct Noted {
     notes: RwLock<Notes>,
     bytes: AtomicUsize,
     given_up: AtomicBool,
-    /// Set once, when the next version is published.
-    next: OnceLock<Arc<Noted>>,
+    /// Set when the next version is published; taken when this one is given up.
+    next: Mutex<Option<Arc<Noted>>>,
+}
+
+impl Drop for Noted {
+    /// Frees a chain of versions one after the other: within each other they could take more stack than there is.
+    fn drop(&mut self) {
+        let mut next = self.take_next();
+        while let Some(noted) = next.and_then(Arc::into_inner) {
+            next = noted.take_next();
+        }
+    }
 }
 
 /// What the notes say of a key.
@@ -69,6 +79,24 @@ impl Noted {
         self.notes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn next(&self) -> Option<Arc<Noted>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_next(&self) -> Option<Arc<Noted>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Lets go of all that is noted: its readers, and those of versions before it, are told.
+    fn give_up(&self) {
+        let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
+        self.given_up.store(true, Ordering::SeqCst);
+        notes.clear();
+        self.bytes.store(0, Ordering::Relaxed);
+        drop(notes);
+        drop(self.take_next());
+    }
+
     fn has(&self, tree: Tree, key: &[u8]) -> bool {
         self.read()
             .get(&tree)
@@ -79,8 +107,8 @@ impl Noted {
         let bytes = key.len() + before.as_ref().map_or(0, Vec::len) + NOTE_OVERHEAD;
         let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_NOTED_BYTES {
-            self.given_up.store(true, Ordering::SeqCst);
-            notes.clear();
+            drop(notes);
+            self.give_up();
             return;
         }
         notes.entry(tree).or_default().insert(key.to_vec(), before);
@@ -93,6 +121,8 @@ pub struct VersionedEngine {
     below: Arc<dyn Engine>,
     /// Where commits note; held by a commit and while a version is published.
     newest: Mutex<Arc<Noted>>,
+    /// All versions that may be read, oldest first.
+    published: Mutex<VecDeque<Weak<Noted>>>,
     commits: AtomicU64,
     /// Its versions are read by whoever writes: they see what is committed, and nothing is noted.
     one_reader: bool,
@@ -104,6 +134,7 @@ impl VersionedEngine {
         Self {
             below,
             newest: Mutex::default(),
+            published: Mutex::default(),
             commits: AtomicU64::new(0),
             one_reader: false,
         }
@@ -122,12 +153,32 @@ impl VersionedEngine {
         let mut newest = self.newest();
         let noted = Arc::new(Noted::default());
         // The earlier versions find what changes from now on behind their own notes.
-        let _ = newest.next.set(noted.clone());
+        if !newest.given_up.load(Ordering::SeqCst) {
+            *newest.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted.clone());
+        }
         *newest = noted.clone();
+        drop(newest);
+        self.bound(&noted);
         Version {
             below: self.below.clone(),
             noted,
         }
+    }
+
+    /// Gives up the oldest versions while the notes of those before the newest take too much together.
+    fn bound(&self, newest: &Arc<Noted>) {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut alive: VecDeque<Arc<Noted>> = published.iter().filter_map(Weak::upgrade).collect();
+        let bytes = |noted: &Arc<Noted>| noted.bytes.load(Ordering::Relaxed);
+        let mut total: usize = alive.iter().map(bytes).sum();
+        while total > MAX_NOTED_BYTES
+            && let Some(oldest) = alive.pop_front()
+        {
+            total -= bytes(&oldest);
+            oldest.give_up();
+        }
+        *published = alive.iter().map(Arc::downgrade).collect();
+        published.push_back(Arc::downgrade(newest));
     }
 
     /// Gives a version for which nothing is noted: it shows what is committed now, until the first is published.
@@ -207,7 +258,9 @@ impl Engine for VersionedEngine {
         let noted = self.newest();
         self.note(&noted, batch, before)?;
         self.commits.fetch_add(1, Ordering::SeqCst);
-        self.below.commit(batch)
+        let committed = self.below.commit(batch);
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        committed
     }
 
     fn commits(&self) -> u64 {
@@ -249,7 +302,7 @@ pub struct Version {
 impl Version {
     /// Looks a key up in the notes of this version and of those after it.
     fn before(&self, tree: Tree, key: &[u8]) -> Result<Found, EngineError> {
-        let mut noted = &self.noted;
+        let mut noted = self.noted.clone();
         loop {
             if let Some(before) = noted.read().get(&tree).and_then(|notes| notes.get(key)) {
                 return Ok(Found::Held(before.clone()));
@@ -258,8 +311,10 @@ impl Version {
             if noted.given_up.load(Ordering::SeqCst) {
                 return Err(EngineError::VersionGone);
             }
-            match noted.next.get() {
+            match noted.next() {
                 Some(next) => noted = next,
+                // Given up in between, it has none.
+                None if noted.given_up.load(Ordering::SeqCst) => return Err(EngineError::VersionGone),
                 None => return Ok(Found::Unchanged),
             }
         }
@@ -274,7 +329,7 @@ impl Version {
     ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, EngineError> {
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = rows.into_iter().collect();
         let mut settled: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-        let mut noted = &self.noted;
+        let mut noted = self.noted.clone();
         loop {
             if let Some(notes) = noted.read().get(&tree) {
                 for (key, before) in notes.range::<[u8], _>((start, end)) {
@@ -285,8 +340,9 @@ impl Version {
             if noted.given_up.load(Ordering::SeqCst) {
                 return Err(EngineError::VersionGone);
             }
-            match noted.next.get() {
+            match noted.next() {
                 Some(next) => noted = next,
+                None if noted.given_up.load(Ordering::SeqCst) => return Err(EngineError::VersionGone),
                 None => break,
             }
         }

@@ -139,3 +139,45 @@ fn nothing_is_noted_for_versions_that_nobody_reads() {
     commit(&engine, &[(1, Some(2)), (2, Some(2))]);
     assert!(engine.newest().read().is_empty());
 }
+
+#[test]
+fn oldest_versions_are_given_up_when_all_take_too_much() {
+    let engine = engine();
+    let large = vec![7; 8 << 20];
+    let put = |number: u8| {
+        let mut batch = Batch::new();
+        batch.put(Tree::Claims, &[number], &large);
+        engine.commit(&batch).unwrap();
+    };
+    (0..8).for_each(put);
+    let first = engine.publish();
+    let mut newest = engine.publish();
+    // Each holds less than the bound, all of them more.
+    for _ in 0..4 {
+        (0..8).for_each(put);
+        newest = engine.publish();
+    }
+    assert!(matches!(
+        first.get(Tree::Claims, &[0]),
+        Err(EngineError::VersionGone)
+    ));
+    assert!(newest.get(Tree::Claims, &[0]).unwrap().is_some());
+    let published = engine.published.lock().unwrap();
+    let bytes = published.iter().filter_map(Weak::upgrade);
+    let bytes: usize = bytes.map(|noted| noted.bytes.load(Ordering::Relaxed)).sum();
+    assert!(bytes <= MAX_NOTED_BYTES, "{bytes}");
+}
+
+#[test]
+fn long_chain_of_versions_behind_one_reader_is_freed() {
+    let engine = engine();
+    let first = engine.publish();
+    for round in 0..200_000_u32 {
+        if round % 1_000 == 0 {
+            commit(&engine, &[(7, u8::try_from(round / 1_000).ok())]);
+        }
+        drop(engine.publish());
+    }
+    assert_eq!(first.get(Tree::Claims, &7_u16.to_be_bytes()).unwrap(), None);
+    drop(first);
+}

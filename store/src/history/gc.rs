@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::Ordering;
 
 use starling_protocol::ContentHash;
 
@@ -72,6 +73,9 @@ impl SiteStore {
             }
             let forgotten = past_bytes.keys().filter(|hash| !kept.bodies.contains(hash));
             dead.extend(forgotten.map(|hash| hash.as_bytes().to_vec()));
+            if !dead.is_empty() {
+                self.bodies_dropped.fetch_add(1, Ordering::SeqCst);
+            }
             for (tree, keys) in [(Tree::History, &kept.dropped), (Tree::Bodies, &dead)] {
                 for keys in keys.chunks(ROWS_PER_COMMIT) {
                     let mut txn = Txn::new(self.engine.as_ref());

@@ -34,6 +34,8 @@ pub(crate) struct Published {
     /// How the view in the rows was folded.
     pub(crate) settings: Arc<Settings>,
     pub(crate) position: LogPosition,
+    /// How often bodies had been dropped.
+    pub(crate) bodies_dropped: u64,
 }
 
 /// Reads the state as it was published last.
@@ -135,6 +137,7 @@ impl SiteStore {
                 rows,
                 settings,
                 position,
+                bodies_dropped: self.bodies_dropped.load(std::sync::atomic::Ordering::SeqCst),
             });
             let before = std::mem::replace(&mut *published, next);
             drop(published);

@@ -59,7 +59,9 @@ pub struct SiteStore {
     pub(crate) behind: AtomicBool,
     /// Raised before each change: equal values before and after mean that nothing changed between.
     pub(crate) revision: AtomicU64,
-    /// The revision of the last checkpoint that was due.
+    /// How often bodies were dropped: a reader of before that must not take one for never having been here.
+    pub(crate) bodies_dropped: AtomicU64,
+    /// How many commits there had been at the last checkpoint that was due.
     pub(crate) checkpointed: AtomicU64,
     pub(crate) settings: RwLock<Arc<starling_view::Settings>>,
     pub(crate) clock: Clock,
@@ -159,11 +161,13 @@ impl SiteStore {
     /// # Errors
     /// As [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_if_due(&self) -> Result<(), StoreError> {
-        let revision = self.revision.load(Ordering::SeqCst);
-        if self.checkpointed.swap(revision, Ordering::SeqCst) == revision {
+        let commits = self.engine.commits();
+        if self.checkpointed.load(Ordering::SeqCst) == commits {
             return Ok(());
         }
-        self.checkpoint()
+        self.checkpoint()?;
+        self.checkpointed.store(commits, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Begins a transaction whose entries go to the log.

@@ -153,6 +153,7 @@ impl SiteStore {
             rows: versions.unpublished(),
             settings: settings.clone(),
             position: journal.log().end(),
+            bodies_dropped: 0,
         };
         Self {
             bodies: BodyStore::new(engine.clone(), packs, options.compression_level),
@@ -162,6 +163,7 @@ impl SiteStore {
             state: Mutex::new(state),
             published: RwLock::new(Arc::new(published)),
             behind: AtomicBool::new(false),
+            bodies_dropped: AtomicU64::new(0),
             revision: AtomicU64::new(0),
             checkpointed: AtomicU64::new(0),
             settings: RwLock::new(settings),

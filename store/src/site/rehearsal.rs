@@ -47,6 +47,7 @@ impl SiteStore {
             rows: versions.unpublished(),
             settings: settings.clone(),
             position: journal.log().end(),
+            bodies_dropped: 0,
         };
         Ok(Self {
             bodies: self.bodies.on_copy(engine.clone()),
@@ -56,6 +57,7 @@ impl SiteStore {
             state: Mutex::new(state.clone()),
             published: RwLock::new(Arc::new(published)),
             behind: Default::default(),
+            bodies_dropped: Default::default(),
             revision: Default::default(),
             checkpointed: Default::default(),
             settings: RwLock::new(settings.clone()),

@@ -410,8 +410,16 @@ impl SiteStore {
     pub fn set_settings(&self, settings: starling_view::Settings) -> Result<(), StoreError> {
         self.change(|state| {
             // Not before its turn: what is published meanwhile was folded by the settings before.
-            *self.settings.write().map_err(|_| StoreError::Poisoned)? = Arc::new(settings);
-            self.note_settings(state)?;
+            let settings = Arc::new(settings);
+            let before = std::mem::replace(
+                &mut *self.settings.write().map_err(|_| StoreError::Poisoned)?,
+                settings,
+            );
+            if let Err(error) = self.note_settings(state) {
+                // The rows are still those that were folded by the settings before.
+                *self.settings.write().map_err(|_| StoreError::Poisoned)? = before;
+                return Err(error);
+            }
             self.show(state, &Origin::default()).map(|_| ())
         })
     }

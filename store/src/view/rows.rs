@@ -144,7 +144,17 @@ impl Bodies for ViewReader<'_> {
     type Error = StoreError;
 
     fn body(&self, content: &ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.bodies.get(content)
+        let body = self.store.bodies.get(content)?;
+        // Raised before bodies are dropped, so asked after one is missed.
+        let dropped = self
+            .store
+            .bodies_dropped
+            .load(std::sync::atomic::Ordering::SeqCst);
+        if body.is_none() && dropped != self.state.published().bodies_dropped {
+            // It was here when this view was: what it says must not seem never to have been said.
+            return Err(EngineError::VersionGone.into());
+        }
+        Ok(body)
     }
 }
 

@@ -12,7 +12,7 @@ use starling_protocol::Source;
 use starling_view::{Changes, PackageId, RecordKey};
 
 use crate::SiteStore;
-use crate::engine::{Direction, Tree};
+use crate::engine::{Direction, Engine, Tree};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
@@ -33,7 +33,7 @@ const SOURCE: u8 = b's';
 pub struct IndexMark(u64);
 
 /// What an index lacks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unindexed {
     /// What its maker said of it when it was made; empty while there was none.
     pub base: Vec<u8>,
@@ -46,7 +46,8 @@ pub struct Unindexed {
 }
 
 impl SiteStore {
-    /// Gives what changed since the last index was made, and sees to it that what changes from now on is noted.
+    /// Gives what changed since the last index was made, and sees to it that what changes from now on is noted. Whoever
+    /// makes an index of a view asks that view ([`ViewReader::unindexed`]) once this was called.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -64,32 +65,7 @@ impl SiteStore {
                 Vec::new()
             }
         };
-        let mut unindexed = Unindexed {
-            base,
-            mark: IndexMark(number(engine.get(Tree::Meta, meta::INDEX_STEP)?)?),
-            packages: BTreeSet::new(),
-            sources: BTreeSet::new(),
-        };
-        let mut bad = None;
-        engine.scan_prefix(Tree::Unindexed, &[], Direction::Forward, &mut |key, _| {
-            match read_key(key) {
-                Some(Noted::Package(ecosystem, name)) => {
-                    unindexed.packages.insert((ecosystem.to_owned(), name.to_owned()));
-                }
-                Some(Noted::Source(source)) => {
-                    unindexed.sources.insert(source);
-                }
-                None => {
-                    bad = Some(key.to_vec());
-                    return ControlFlow::Break(());
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-        match bad {
-            Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
-            None => Ok(unindexed),
-        }
+        read(engine, base)
     }
 
     /// Says that there is an index of all that was noted up to `mark`. `base` is what its maker wants to be told of
@@ -147,6 +123,18 @@ impl SiteStore {
 }
 
 impl ViewReader<'_> {
+    /// What changed since the last index was made, as this view has it; `None` if that is not noted.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn unindexed(&self) -> Result<Option<Unindexed>, StoreError> {
+        let rows = self.state.rows();
+        match rows.get(Tree::Meta, meta::INDEX_BASE)? {
+            Some(base) => read(rows, base).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// What the maker of the last index said of it, as this view has it; `None` if what changed since then is not
     /// noted.
     ///
@@ -214,6 +202,36 @@ pub(crate) fn note(
 /// Says that the next index is to be made of everything.
 pub(crate) fn forget_base(txn: &mut Txn<'_>) {
     txn.delete(Tree::Meta, meta::INDEX_BASE);
+}
+
+/// Reads what was noted since an index was made.
+fn read(engine: &dyn Engine, base: Vec<u8>) -> Result<Unindexed, StoreError> {
+    let mut unindexed = Unindexed {
+        base,
+        mark: IndexMark(number(engine.get(Tree::Meta, meta::INDEX_STEP)?)?),
+        packages: BTreeSet::new(),
+        sources: BTreeSet::new(),
+    };
+    let mut bad = None;
+    engine.scan_prefix(Tree::Unindexed, &[], Direction::Forward, &mut |key, _| {
+        match read_key(key) {
+            Some(Noted::Package(ecosystem, name)) => {
+                unindexed.packages.insert((ecosystem.to_owned(), name.to_owned()));
+            }
+            Some(Noted::Source(source)) => {
+                unindexed.sources.insert(source);
+            }
+            None => {
+                bad = Some(key.to_vec());
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    match bad {
+        Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
+        None => Ok(unindexed),
+    }
 }
 
 /// What a row is about.
