@@ -32,6 +32,8 @@ use super::{Before, Compaction, Direction, Engine, KeyValue, PageLimit, Visitor}
 
 /// Bytes of notes after which a version is given up.
 pub const MAX_NOTED_BYTES: usize = 96 << 20;
+/// Room that the list of versions has beside those that are read.
+const KEPT_ROOM: usize = 64;
 /// What a note takes beside its key and value, about.
 const NOTE_OVERHEAD: usize = 96;
 /// What a scan of a version reads at once.
@@ -53,11 +55,14 @@ struct Noted {
     given_up: AtomicBool,
     /// Set when the next version is published; taken when this one is given up.
     next: Mutex<Option<Arc<Noted>>>,
+    /// Bytes of the notes of all versions.
+    all_bytes: Arc<AtomicUsize>,
 }
 
 impl Drop for Noted {
     /// Frees a chain of versions one after the other: within each other they could take more stack than there is.
     fn drop(&mut self) {
+        self.all_bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
         let mut next = self.take_next();
         while let Some(noted) = next.and_then(Arc::into_inner) {
             next = noted.take_next();
@@ -79,6 +84,17 @@ impl Noted {
         self.notes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The notes of another version of the same engine.
+    fn beside(other: &Self) -> Self {
+        Self {
+            notes: RwLock::default(),
+            bytes: AtomicUsize::new(0),
+            given_up: AtomicBool::new(false),
+            next: Mutex::default(),
+            all_bytes: Arc::clone(&other.all_bytes),
+        }
+    }
+
     fn next(&self) -> Option<Arc<Noted>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -92,7 +108,8 @@ impl Noted {
         let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
         self.given_up.store(true, Ordering::SeqCst);
         notes.clear();
-        self.bytes.store(0, Ordering::Relaxed);
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        self.all_bytes.fetch_sub(bytes, Ordering::Relaxed);
         drop(notes);
         drop(self.take_next());
     }
@@ -106,6 +123,7 @@ impl Noted {
     fn note(&self, tree: Tree, key: &[u8], before: Option<Vec<u8>>) {
         let bytes = key.len() + before.as_ref().map_or(0, Vec::len) + NOTE_OVERHEAD;
         let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
+        self.all_bytes.fetch_add(bytes, Ordering::Relaxed);
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_NOTED_BYTES {
             drop(notes);
             self.give_up();
@@ -151,7 +169,7 @@ impl VersionedEngine {
     /// Publishes what is committed now as a version.
     pub fn publish(&self) -> Version {
         let mut newest = self.newest();
-        let noted = Arc::new(Noted::default());
+        let noted = Arc::new(Noted::beside(&newest));
         // The earlier versions find what changes from now on behind their own notes.
         if !newest.given_up.load(Ordering::SeqCst) {
             *newest.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted.clone());
@@ -168,17 +186,20 @@ impl VersionedEngine {
     /// Gives up the oldest versions while the notes of those before the newest take too much together.
     fn bound(&self, newest: &Arc<Noted>) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut alive: VecDeque<Arc<Noted>> = published.iter().filter_map(Weak::upgrade).collect();
-        let bytes = |noted: &Arc<Noted>| noted.bytes.load(Ordering::Relaxed);
-        let mut total: usize = alive.iter().map(bytes).sum();
-        while total > MAX_NOTED_BYTES
-            && let Some(oldest) = alive.pop_front()
+        while newest.all_bytes.load(Ordering::Relaxed) > MAX_NOTED_BYTES
+            && let Some(oldest) = published.pop_front()
         {
-            total -= bytes(&oldest);
-            oldest.give_up();
+            if let Some(oldest) = oldest.upgrade() {
+                oldest.give_up();
+            }
         }
-        *published = alive.iter().map(Arc::downgrade).collect();
         published.push_back(Arc::downgrade(newest));
+        // Those that nobody reads are forgotten now and then: not each time, as there may be many that are read.
+        if published.len() >= published.capacity() {
+            published.retain(|noted| noted.strong_count() > 0);
+            let length = published.len();
+            published.reserve(length + KEPT_ROOM);
+        }
     }
 
     /// Gives a version for which nothing is noted: it shows what is committed now, until the first is published.

@@ -172,7 +172,7 @@ fn oldest_versions_are_given_up_when_all_take_too_much() {
 fn long_chain_of_versions_behind_one_reader_is_freed() {
     let engine = engine();
     let first = engine.publish();
-    for round in 0..200_000_u32 {
+    for round in 0..50_000_u32 {
         if round % 1_000 == 0 {
             commit(&engine, &[(7, u8::try_from(round / 1_000).ok())]);
         }
