@@ -239,6 +239,7 @@ impl Knowledge for ViewKnowledge<'_> {
 fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     let mut ids = vec![folded.vulnerability.to_string()];
     ids.extend(folded.aliases.iter().map(ToString::to_string));
+    ids.extend(folded.upstream.iter().map(ToString::to_string));
     ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
     ids.sort();
     ids.dedup();

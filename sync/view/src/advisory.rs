@@ -29,6 +29,10 @@ pub struct CanonicalAdvisory {
     pub merge_hash: MergeHash,
     /// Other CVEs that a record of this advisory names as well, sorted.
     pub other_vulnerabilities: Vec<VulnerabilityId>,
+    /// CVEs that its records say they are made from, of each the one if it is one. They name the advisory to who looks
+    /// for them, and merge nothing.
+    #[serde(skip)]
+    pub upstream: Vec<VulnerabilityId>,
     /// The package.
     pub package: PackageId,
     /// Merge hashes that lead here: the names it would have under its aliases, sorted.

@@ -130,6 +130,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     let mut edges = Vec::new();
     let mut conflicts = Vec::new();
     let mut folder = Folder::new(package);
+    let mut upstream = BTreeSet::new();
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
         let said = memo.said(bodies, &record.record, &record.content, settings.normalise_name)?;
@@ -148,6 +149,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         );
         // A body that the rows were read off parses; one that is missing says nothing.
         if let Some(said) = said {
+            upstream.extend(said.upstream.iter().cloned());
             folder.add(&said, &provenance(record, &statements))?;
         }
     }
@@ -180,6 +182,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         vulnerability: vulnerability.clone(),
         aliases: around.aliases.iter().cloned().collect(),
         other_vulnerabilities: around.others.iter().cloned().collect(),
+        upstream: upstream.into_iter().collect(),
         package: package.clone(),
         state: if is_withdrawn {
             AdvisoryState::Withdrawn

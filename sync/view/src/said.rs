@@ -12,6 +12,7 @@ use crate::error::ViewError;
 use crate::extract::{list, package_of, repositories_of};
 use crate::package::PackageId;
 use crate::settings::NormaliseName;
+use crate::vulnerability::VulnerabilityId;
 
 /// A body, taken apart.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Said {
     pub(crate) references: Vec<(Vec<u8>, JsonText)>,
     /// Weaknesses by name.
     pub(crate) weaknesses: Vec<(String, JsonText)>,
+    /// The one CVE that the record says it is made from, if it is one. With several, none of them stands for it.
+    pub(crate) upstream: Option<VulnerabilityId>,
     /// The canonical text of each entry of `affected`.
     entries: Vec<String>,
     /// Which entries are about a package.
@@ -55,6 +58,7 @@ impl Said {
             said.references
                 .push((reference.to_canonical(), JsonText::of(reference)?));
         }
+        said.upstream = upstream_of(body);
         for weakness in weaknesses_of(body) {
             let text = JsonText::of(&Value::String(weakness.clone().into()))?;
             said.weaknesses.push((weakness, text));
@@ -111,6 +115,19 @@ impl Said {
     }
 }
 
+/// Returns the CVE that a record names as what it is made from, where it names just one.
+///
+/// Source: OSV schema 1.7, `upstream`: distributions give the ids of the vulnerabilities that their record is about.
+fn upstream_of(body: &Value<'_>) -> Option<VulnerabilityId> {
+    let ids = list(body, "upstream").iter().filter_map(Value::as_str);
+    let cves: BTreeSet<VulnerabilityId> = ids
+        .filter_map(VulnerabilityId::of)
+        .filter(VulnerabilityId::is_cve)
+        .collect();
+    let mut cves = cves.into_iter();
+    cves.next().filter(|_| cves.next().is_none())
+}
+
 /// Says whether a value is more than an empty place holder.
 pub(crate) fn says_something(value: &Value<'_>) -> bool {
     !value.is_null()
@@ -138,4 +155,56 @@ fn weaknesses_of(body: &Value<'_>) -> BTreeSet<String> {
             is_cwe.then(|| text.to_owned())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(body: &str) -> Said {
+        Said::of_body(body.as_bytes(), |_, name| name.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn one_upstream_cve_names_a_record_and_several_do_not() {
+        let upstream = |ids: &str| {
+            said(&format!(r#"{{"id":"X-1","upstream":{ids}}}"#))
+                .upstream
+                .map(|id| id.to_string())
+        };
+        assert_eq!(upstream(r#"["CVE-2025-1"]"#).as_deref(), Some("CVE-2025-1"));
+        assert_eq!(
+            upstream(r#"["cve-2025-1", "CVE-2025-1", "UBUNTU-CVE-2025-1"]"#).as_deref(),
+            Some("CVE-2025-1")
+        );
+        assert_eq!(upstream(r#"["CVE-2025-1", "CVE-2025-2"]"#), None);
+        assert_eq!(upstream("[]"), None);
+        assert_eq!(upstream("7"), None);
+    }
+
+    #[test]
+    fn entries_of_a_package_are_joined_as_canonical_text() {
+        let said = said(
+            r#"{"affected":[{"package":{"ecosystem":"npm","name":"a"},"versions":["1"]},
+                {"package":{"name":"b","ecosystem":"npm"}},
+                {"versions":["2"],"package":{"ecosystem":"npm","name":"a"}}]}"#,
+        );
+        let package = |name: &str| PackageId::Package {
+            ecosystem: "npm".to_owned(),
+            name: name.to_owned(),
+        };
+        let affected = |name| {
+            let stated = said.of_package(&package(name)).unwrap();
+            stated
+                .get(&FieldName::Affected)
+                .map(|text| text.as_str().to_owned())
+        };
+        assert_eq!(
+            affected("a").as_deref(),
+            Some(
+                r#"[{"package":{"ecosystem":"npm","name":"a"},"versions":["1"]},{"package":{"ecosystem":"npm","name":"a"},"versions":["2"]}]"#
+            )
+        );
+        assert_eq!(affected("c"), None);
+    }
 }
