@@ -65,7 +65,16 @@ impl Knowledge for Patched<'_> {
     }
 
     fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
-        self.view.repositories(base)
+        // The view would have to be read from end to end: the index knows those of before, the notes those since. One
+        // that is gone since has no advisories any more, which each package is told.
+        let since = self.reader.unindexed_with_suffix(base);
+        let mut found = since.map_err(|error| KnowledgeError {
+            ecosystem: base.to_owned(),
+            name: String::new(),
+            source: Box::new(error),
+        })?;
+        found.extend(self.index.repositories(base)?);
+        Ok(found.into_iter().collect())
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {

@@ -154,6 +154,36 @@ impl ViewReader<'_> {
         Ok(row.is_some())
     }
 
+    /// Returns the ecosystems of changed packages that are `base` and a suffix, sorted.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn unindexed_with_suffix(&self, base: &str) -> Result<BTreeSet<String>, StoreError> {
+        let prefix = [&[PACKAGE], base.as_bytes(), b":"].concat();
+        let mut found = BTreeSet::new();
+        let mut bad = None;
+        let rows = self.state.rows();
+        rows.scan_prefix(
+            Tree::Unindexed,
+            &prefix,
+            Direction::Forward,
+            &mut |key, _| match read_key(key) {
+                Some(Noted::Package(ecosystem, _)) => {
+                    found.insert(ecosystem.to_owned());
+                    ControlFlow::Continue(())
+                }
+                _ => {
+                    bad = Some(key.to_vec());
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        match bad {
+            Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
+            None => Ok(found),
+        }
+    }
+
     /// Returns true if a record of a source changed since the last index was made.
     ///
     /// # Errors
