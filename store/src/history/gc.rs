@@ -76,14 +76,15 @@ impl SiteStore {
             if !dead.is_empty() {
                 self.bodies_dropped.fetch_add(1, Ordering::SeqCst);
             }
-            for (tree, keys) in [(Tree::History, &kept.dropped), (Tree::Bodies, &dead)] {
-                for keys in keys.chunks(ROWS_PER_COMMIT) {
-                    let mut txn = Txn::new(self.engine.as_ref());
-                    for key in keys {
-                        txn.delete(tree, key);
-                    }
-                    txn.commit()?;
+            for keys in kept.dropped.chunks(ROWS_PER_COMMIT) {
+                let mut txn = Txn::new(self.engine.as_ref());
+                for key in keys {
+                    txn.delete(Tree::History, key);
                 }
+                txn.commit()?;
+            }
+            for keys in dead.chunks(ROWS_PER_COMMIT) {
+                self.drop_bodies(keys)?;
             }
             Ok(Collected {
                 live: live.len() as u64,
@@ -94,6 +95,23 @@ impl SiteStore {
                 dropped: dead.len() as u64,
             })
         })
+    }
+
+    /// Drops bodies by their rows' keys. The log tells of it: the packs hold them until they are rewritten, and an
+    /// engine that is filled anew must not find them there.
+    fn drop_bodies(&self, keys: &[Vec<u8>]) -> Result<(), StoreError> {
+        let mut txn = self.txn();
+        let mut dropped = Vec::new();
+        for key in keys {
+            if let Ok(hash) = <[u8; 32]>::try_from(key.as_slice()).map(ContentHash::from_bytes)
+                && let Some(place) = self.bodies.place(&hash)?
+            {
+                dropped.push((hash, place));
+            }
+            txn.delete(Tree::Bodies, key);
+        }
+        txn.log(Entry::BodiesDropped(dropped));
+        txn.commit()
     }
 
     /// Every body that a claim row names, as the current claim or as the one it will replace.

@@ -628,3 +628,35 @@ fn a_rehearsal_tells_what_would_come_and_changes_nothing() {
     assert_eq!(b.engine.writes(), written + 1, "the note alone");
     assert_eq!(rehearsed.unwrap(), take(&b.store));
 }
+
+#[test]
+fn rebuilt_engine_does_not_find_bodies_that_were_dropped() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    a.list(&b, &["*"]);
+    for site in [&a, &b] {
+        site.say(&[("P-1", Some("one"))], 1);
+    }
+    a.say(&[("P-1", Some("two"))], 2);
+    let nothing_of_the_past = Retention { millis: 0, bytes: 0 };
+    assert_eq!(a.store.drop_superseded(&nothing_of_the_past).unwrap().dropped, 1);
+    // Another site's claim names what was dropped; the pack still holds its bytes.
+    assert_eq!(a.pull_from(&b), None);
+    let wanted = |store: &SiteStore| {
+        store
+            .missing(b.own(), ClaimNumber::NONE, usize::MAX)
+            .unwrap()
+            .len()
+    };
+    assert_eq!(wanted(&a.store), 1);
+    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    let rebuilt = open(&a.disk.copy(), engine, &a.chain);
+    assert_eq!(rebuilt.knowledge_root().unwrap(), a.root());
+    assert_eq!(wanted(&rebuilt), 1);
+    // Once it came again it is there for good.
+    assert_eq!(a.pull_bodies_from(&b), 1);
+    a.store.accept(&Origin::default()).unwrap();
+    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    let rebuilt = open(&a.disk.copy(), engine, &a.chain);
+    assert_eq!(rebuilt.knowledge_root().unwrap(), a.root());
+    assert_eq!(wanted(&rebuilt), 0);
+}
