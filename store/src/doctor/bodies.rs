@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
-use starling_protocol::{ClaimNumber, ContentHash};
+use starling_protocol::{ClaimNumber, ContentHash, Source};
 
 use super::Check;
 use crate::SiteStore;
@@ -39,6 +39,15 @@ impl SiteStore {
     }
 
     fn named_in_scope(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
+        self.bodies_in_scope(state, |_, _, row| row.kind_and_content()?.2)
+    }
+
+    /// Gathers the bodies that `body_of` chooses of the claims in scope, each with its log and source.
+    fn bodies_in_scope(
+        &self,
+        state: &State,
+        body_of: impl Fn(&LogId, &Option<Source>, &ClaimRow) -> Option<ContentHash>,
+    ) -> Result<BTreeSet<ContentHash>, StoreError> {
         let mut named = BTreeSet::new();
         self.engine.scan(
             Tree::Claims,
@@ -48,11 +57,11 @@ impl SiteStore {
             &mut |key, row| {
                 if let Some((claim_key, log)) = split_claim_key(key)
                     && let Some(id) = state.log_id(log)
-                    && state.in_scope(&id.site, claim_key.source().as_ref())
-                    && let Some((.., Some(content), _)) =
-                        ClaimRow::decode(row).and_then(|row| row.kind_and_content())
+                    && let source = claim_key.source()
+                    && state.in_scope(&id.site, source.as_ref())
+                    && let Some(row) = ClaimRow::decode(row)
                 {
-                    named.insert(content);
+                    named.extend(body_of(&id, &source, &row));
                 }
                 ControlFlow::Continue(())
             },
@@ -84,32 +93,10 @@ impl SiteStore {
 
     /// The bodies that accepted claims in scope name.
     fn accepted_bodies(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
-        let mut named = BTreeSet::new();
-        self.engine.scan(
-            Tree::Claims,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
-                if let Some((claim_key, log)) = split_claim_key(key)
-                    && let Some(id) = state.log_id(log)
-                    && let source = claim_key.source()
-                    && state.in_scope(&id.site, source.as_ref())
-                    && let Some(accepted) = state
-                        .logs
-                        .get(&id)
-                        .and_then(|log| log.sources.get(&source))
-                        .map(|row| row.accepted)
-                    && let Some(row) = ClaimRow::decode(row)
-                    && let Some((.., Some(content), _)) =
-                        row.accepted_at(accepted).and_then(ClaimRow::kind_and_content)
-                {
-                    named.insert(content);
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
-        Ok(named)
+        self.bodies_in_scope(state, |id, source, row| {
+            let accepted = state.logs.get(id)?.sources.get(source)?.accepted;
+            row.accepted_at(accepted)?.kind_and_content()?.2
+        })
     }
 
     /// Drops damaged bodies and takes back the acceptance of what needs them: it counts again once they are here.
@@ -118,7 +105,7 @@ impl SiteStore {
         state: &mut State,
         bad: &BTreeSet<ContentHash>,
     ) -> Result<(), StoreError> {
-        let mut affected: BTreeSet<(LogId, Option<starling_protocol::Source>)> = BTreeSet::new();
+        let mut affected: BTreeSet<(LogId, Option<Source>)> = BTreeSet::new();
         self.engine.scan(
             Tree::Claims,
             Bound::Unbounded,

@@ -4,8 +4,8 @@
 //! The layer holds every key that was written: a value with `0x01` before it, or `0x00` alone where the key
 //! was deleted. Reads ask it first; scans merge the two orders.
 //!
-//! It is as consistent as what lies below: if that changes meanwhile, reads see a part of the change. Its
-//! owner keeps writers away, or looks afterwards whether there were any.
+//! It is as consistent as what lies below: a version (`versions.rs`) stands still, an engine that changes meanwhile does
+//! not.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;

@@ -12,7 +12,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_view::Settings;
 
@@ -102,8 +102,7 @@ impl SiteStore {
         if self.state.is_poisoned() {
             return Err(StoreError::Poisoned);
         }
-        let published = self.published.read().map_err(|_| StoreError::Poisoned)?;
-        Ok(StateReader(Arc::clone(&published)))
+        Ok(StateReader(self.published()))
     }
 
     /// Takes the writer's lock, before a change begins.
@@ -120,30 +119,28 @@ impl SiteStore {
     /// Publishes the state, and the rows as they are committed now. The caller has the writer's lock, and the rows
     /// follow from this state.
     pub(crate) fn publish(&self, state: &State) {
-        let settings = self.settings.read();
-        let Ok(settings) = settings.map(|settings| Arc::clone(&settings)) else {
-            return;
-        };
+        // Both hold a pointer that is whole whatever panicked: what is committed must not stay unseen for that.
+        let settings = Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner));
         let rows = self.versions.publish();
         let end = self.journal.log().end();
-        if let Ok(mut published) = self.published.write() {
-            let number = published.number + 1;
-            // The log may hold what an apply that failed did not bring into the rows.
-            let is_behind = self.behind.load(Ordering::SeqCst);
-            let position = if is_behind { published.position } else { end };
-            let next = Arc::new(Published {
-                number,
-                state: state.clone(),
-                rows,
-                settings,
-                position,
-                bodies_dropped: self.bodies_dropped.load(std::sync::atomic::Ordering::SeqCst),
-            });
-            let before = std::mem::replace(&mut *published, next);
-            drop(published);
-            // Freed, if nobody reads it, while nobody waits.
-            drop(before);
-        }
+        let before = self.published();
+        // The log may hold what an apply that failed did not bring into the rows.
+        let is_behind = self.behind.load(Ordering::SeqCst);
+        let next = Arc::new(Published {
+            number: before.number + 1,
+            state: state.clone(),
+            rows,
+            settings,
+            position: if is_behind { before.position } else { end },
+            bodies_dropped: self.bodies_dropped.load(Ordering::SeqCst),
+        });
+        // The writer's lock is held, so that nobody published meanwhile; readers wait for the pointer alone.
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    fn published(&self) -> Arc<Published> {
+        let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&published)
     }
 }
 

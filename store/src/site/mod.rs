@@ -57,8 +57,6 @@ pub struct SiteStore {
     pub(crate) published: RwLock<Arc<Published>>,
     /// The log may hold what the engine does not: an apply failed.
     pub(crate) behind: AtomicBool,
-    /// Raised before each change: equal values before and after mean that nothing changed between.
-    pub(crate) revision: AtomicU64,
     /// How often bodies were dropped: a reader of before that must not take one for never having been here.
     pub(crate) bodies_dropped: AtomicU64,
     /// How many commits there had been at the last checkpoint that was due.
@@ -196,7 +194,6 @@ impl SiteStore {
     /// Takes the state for changing it. A thread does so once at a time: see `guard.rs`.
     pub(crate) fn write(&self) -> Result<StateWriter<'_>, StoreError> {
         let mut state = self.lock_state()?;
-        self.revision.fetch_add(1, Ordering::SeqCst);
         let now = (self.clock)();
         self.journal.begin(now);
         state.history.begin(now);

@@ -164,7 +164,6 @@ impl SiteStore {
             published: RwLock::new(Arc::new(published)),
             behind: AtomicBool::new(false),
             bodies_dropped: AtomicU64::new(0),
-            revision: AtomicU64::new(0),
             checkpointed: AtomicU64::new(0),
             settings: RwLock::new(settings),
             clock: options.clock.clone(),

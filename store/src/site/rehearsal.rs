@@ -58,7 +58,6 @@ impl SiteStore {
             published: RwLock::new(Arc::new(published)),
             behind: Default::default(),
             bodies_dropped: Default::default(),
-            revision: Default::default(),
             checkpointed: Default::default(),
             settings: RwLock::new(settings.clone()),
             clock: self.clock.clone(),
