@@ -87,7 +87,7 @@ pub(crate) enum Entry {
         site: SiteId,
         held: Vec<(LogId, ClaimNumber)>,
     },
-    /// Damaged bodies were dropped, to be fetched again.
+    /// Bodies were dropped: damaged ones, to be fetched again, or such that nothing names any more.
     BodiesDropped(Vec<(ContentHash, BodyPlace)>),
     /// A log is known to go at least up to this claim, by what was lost here.
     Witnessed { log: LogId, number: ClaimNumber },
