@@ -474,7 +474,8 @@ mod tests {
                 std::fs::write(folder.join("store.redb"), vec![0; size]).unwrap();
             }
         };
-        let cases: [(EngineKind, &dyn Fn(&Path)); 5] = [
+        type Begin<'a> = &'a dyn Fn(&Path);
+        let cases: [(EngineKind, Begin<'_>); 5] = [
             (EngineKind::Sled, &empty_sled),
             (EngineKind::Sled, &bare_sled),
             (EngineKind::Redb, &redb_of(0)),
