@@ -46,6 +46,16 @@ pub(crate) fn status(status: &Status) -> String {
         }
     }
 
+    let mut parts = Table::new(["PART", "STATE", "DETAIL"]);
+    for part in &status.parts {
+        parts.row([
+            part.part.as_str().to_owned(),
+            part.state.as_str().to_owned(),
+            plain(&part.detail).into_owned(),
+        ]);
+    }
+    section(&mut text, "Parts", &parts);
+
     let mut peers = Table::new(["PEER", "CONNECTED", "ADDRESS", "LAST SEEN", "LAST ERROR"]);
     for peer in &status.peers {
         peers.row([
