@@ -36,7 +36,7 @@ pub use self::state::LogId;
 use self::bodies::BodyStore;
 use self::guard::{Published, StateWriter};
 use self::state::State;
-use crate::documents::KeptMutes;
+use crate::documents::{KeptMutes, RecentBook};
 use crate::engine::{ByteCount, Engine, EngineOptions, HomeLock, SwapEngine, VersionedEngine};
 use crate::error::StoreError;
 use crate::journal::Journal;
@@ -65,6 +65,7 @@ pub struct SiteStore {
     pub(crate) clock: Clock,
     /// The mutes that count, and the root of the claims that they were folded from.
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
+    pub(crate) book: Mutex<RecentBook>,
     pub(crate) compression_level: i32,
     pub(crate) max_delta_claims: usize,
     /// The log has stretches that were given up: a replay goes past them.
