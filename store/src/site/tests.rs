@@ -1,6 +1,7 @@
 //! The door, end to end on the in-memory engine: author, append, accept, fold; and what it refuses.
 
 mod damage;
+mod epochs;
 mod event_numbers;
 mod mutes;
 mod positions;
