@@ -93,11 +93,7 @@ fn run_all<'a>(arguments: &Arguments, jobs: &[Job<'a>]) -> anyhow::Result<BTreeM
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(index) else { return };
-                    let report = if arguments.twice {
-                        run_twice(job.scenario, job.seed)
-                    } else {
-                        run(job.scenario, job.seed)
-                    };
+                    let report = run_one(*job, arguments.twice);
                     if sender.send((index, report)).is_err() {
                         return;
                     }
@@ -126,6 +122,19 @@ fn run_all<'a>(arguments: &Arguments, jobs: &[Job<'a>]) -> anyhow::Result<BTreeM
         }
     });
     failed.map_or(Ok(counts), Err)
+}
+
+/// Makes one run. A panic in it is told with its seed, so that it can be made again.
+fn run_one(job: Job<'_>, twice: bool) -> Result<Report, String> {
+    let Job { scenario, seed } = job;
+    let report = std::panic::catch_unwind(|| {
+        if twice {
+            run_twice(scenario, seed)
+        } else {
+            run(scenario, seed)
+        }
+    });
+    report.unwrap_or_else(|_| Err(format!("scenario {} panicked with seed {seed}", scenario.name)))
 }
 
 fn print(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
