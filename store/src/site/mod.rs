@@ -236,6 +236,10 @@ impl SiteStore {
         let caught_up = self.engine_position().and_then(|from| {
             *state = State::load(self.engine.as_ref(), state.site)?;
             self.replay(state, from, &|_| {})?;
+            // What failed may have come between a chain and what follows from it.
+            for id in state.logs.keys().copied().collect::<Vec<_>>() {
+                self.follow_chain(state, id)?;
+            }
             self.find_wanted(state)
         });
         if let Err(error) = caught_up {
