@@ -16,6 +16,7 @@ pub mod limits;
 pub mod model;
 mod news;
 mod notice;
+mod own_log;
 mod peer;
 mod pull;
 mod replica;
@@ -28,6 +29,7 @@ pub mod wire;
 pub use engine::SyncEngine;
 pub use event::{Effect, Event, FailureReason, GossipVerdict, RequestId};
 pub use notice::{DisconnectReason, Notice, Offence};
+pub use own_log::{HeardPeer, OwnLogNews};
 pub use replica::{
     AppendOutcome, AppendProblem, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError,
 };

@@ -62,8 +62,8 @@ pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
 pub use status::{
-    FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, Status, StoreCheck,
-    StoreStatus,
+    FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, RestorePhase,
+    RestoreReport, RestoreStatus, Status, StoreCheck, StoreStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

@@ -1,0 +1,191 @@
+//! Going on: the epoch that a restored site begins when it has what others hold of its log.
+
+use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::{ClaimNumber, Lane, Reason, UnixMillis};
+use starling_store::StoreError;
+
+use super::Waits;
+use crate::clock::now;
+use crate::home_problem::home_problem;
+use crate::service::{SiteParts, store_problem};
+
+/// What came of an attempt to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum GoesOn {
+    /// Nothing held the site back.
+    Already,
+    /// It goes on, under a new epoch.
+    Now {
+        /// The epoch.
+        epoch: u32,
+    },
+    /// It waits.
+    Waits(Waits),
+    /// It has what it needs to know, and not the key that signs the epoch.
+    RootKeyMissing,
+    /// Its own log is frozen: somebody must choose the branch that counts.
+    Frozen,
+}
+
+impl GoesOn {
+    /// The epoch that began.
+    pub(super) const fn epoch(&self) -> Option<u32> {
+        match self {
+            Self::Now { epoch } => Some(*epoch),
+            _ => None,
+        }
+    }
+}
+
+impl SiteParts {
+    /// Goes on if this site is held back and has heard enough; `alone` goes on without anybody.
+    ///
+    /// The new epoch is signed and on disk before it is used. A kill in between leaves a site that is still held
+    /// back, or one that goes on under that epoch: never two certificates for one epoch.
+    ///
+    /// # Errors
+    /// `file_access`, `disk_full`, `store_damaged`.
+    pub(crate) fn go_on(&self, alone: bool) -> Result<GoesOn, Problem> {
+        let Some(hold) = self.restore.held() else {
+            return Ok(GoesOn::Already);
+        };
+        let failed = |error: StoreError| store_problem("going on after a restore", &error);
+        let id = self.own_log();
+        let log = self.store.log(id).map_err(failed)?;
+        if !alone {
+            if log.as_ref().is_some_and(|log| log.frozen) {
+                return Ok(GoesOn::Frozen);
+            }
+            if let Some(waits) = self.waits(&hold, now())? {
+                return Ok(GoesOn::Waits(waits));
+            }
+        }
+        if !self.home.has_root_key() {
+            return Ok(GoesOn::RootKeyMissing);
+        }
+        let chain = self.store.chain(&id.site).map_err(failed)?;
+        let chain = chain.unwrap_or_else(|| self.home.chain().clone());
+        let lanes = self.store.resume_points(alone).map_err(failed)?;
+        let begins = chain.epoch().saturating_add(1);
+        let path = self.home.path();
+        let noted = |hold: &mut Option<super::Hold>| match hold {
+            Some(hold) => {
+                hold.begins = Some(begins);
+                true
+            }
+            None => false,
+        };
+        self.restore.change(path, noted)?;
+        let (chain, key) = self
+            .home
+            .next_epoch(&chain, lanes, Reason::Restore, now())
+            .map_err(|error| home_problem(&error))?;
+        self.store.learn_chain(&chain).map_err(failed)?;
+        self.use_key(key);
+        self.store.hold_back(false);
+        self.restore.change(path, |hold| hold.take().is_some())?;
+        // A full disk keeps heads from being signed now; they are later.
+        if let Err(error) = self.sign_heads() {
+            tracing::warn!(error = %crate::home::error_chain(&error), "signing heads of the new epoch");
+        }
+        self.changed();
+        tracing::info!(
+            epoch = begins,
+            alone,
+            "the restored site goes on under a new epoch"
+        );
+        Ok(GoesOn::Now { epoch: begins })
+    }
+
+    /// Goes on from what is here, whatever others hold. Gives the epoch; none if nothing held the site back.
+    ///
+    /// # Errors
+    /// `site_restored` without the root key; as [`go_on`](Self::go_on).
+    pub(crate) fn go_on_alone(&self, attempted: &str) -> Result<Option<u32>, Problem> {
+        let ended = self.go_on(true)?;
+        match (&ended, self.advice_on(&ended)) {
+            (_, Some(advice)) => Err(restored_problem(attempted, advice)),
+            (GoesOn::Now { epoch }, None) => Ok(Some(*epoch)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes on in the background if it may; what keeps it from it is in the log.
+    pub(crate) fn go_on_as_far_as_known(&self) {
+        if !self.restore.is_held() || self.store.is_read_only() {
+            return;
+        }
+        // An import may take long, and ends with an attempt of its own.
+        let Some(_one_at_a_time) = self.import_if_free() else {
+            return;
+        };
+        if let Err(problem) = self.go_on(false) {
+            tracing::warn!(%problem, "going on after a restore");
+        }
+    }
+
+    /// Tells what keeps this site from going on.
+    pub(crate) fn waits(&self, hold: &super::Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        let failed = |error: StoreError| store_problem("going on after a restore", &error);
+        let log = self.store.log(self.own_log()).map_err(failed)?;
+        let (held, high_water) = log.map_or((ClaimNumber::NONE, ClaimNumber::NONE), |log| {
+            (log.tip.cursor.number, log.high_water)
+        });
+        if high_water > held {
+            return Ok(Some(Waits::Missing {
+                held: held.0,
+                of: high_water.0,
+            }));
+        }
+        let listed = self.store.listed_sites().map_err(failed)?;
+        let listed: Vec<_> = listed
+            .iter()
+            .filter(|site| site.enabled)
+            .map(|site| site.site)
+            .collect();
+        let patience = self.config.restore.patience_seconds.saturating_mul(1_000);
+        Ok(hold.waits(&listed, held.0, patience, at))
+    }
+
+    /// Refuses to sign while this home is held back, or when another copy of it goes on; else notes that something is
+    /// about to be signed.
+    ///
+    /// # Errors
+    /// `site_restored`, `site_superseded`; `file_access`, `disk_full`.
+    pub(crate) fn prepare_to_sign(&self, attempted: &str) -> Result<(), Problem> {
+        if self.restore.is_held() {
+            // Patience may be over, and the root key may have come.
+            let ended = self.go_on(false)?;
+            if let Some(advice) = self.advice_on(&ended) {
+                return Err(restored_problem(attempted, advice));
+            }
+        }
+        let own = self.own_log().site;
+        let chain = self.store.chain(&own);
+        let chain = chain.map_err(|error| store_problem(attempted, &error))?;
+        if let Some(chain) = chain.filter(|chain| !chain.is_current_key(&self.key().public())) {
+            let issued = chain.current().body().issued_at;
+            let detail = format!(
+                "{attempted}: another copy of this home began epoch {} at {issued}, and this copy's key counts no more",
+                chain.epoch()
+            );
+            return Err(Problem::new(ErrorCode::SiteSuperseded, detail).hint(super::advice::SUPERSEDED));
+        }
+        self.restore.renew(self.home.path())
+    }
+
+    /// Returns the site's own log in the lane that everyone reads.
+    pub(crate) fn own_log(&self) -> starling_store::LogId {
+        starling_store::LogId {
+            site: self.home.chain().site(),
+            lane: Lane::Federation,
+        }
+    }
+}
+
+fn restored_problem(attempted: &str, (why, advice): (String, String)) -> Problem {
+    let detail = format!(
+        "{attempted}: this home was put back from a backup, or copied, and the site signs nothing yet: {why}"
+    );
+    Problem::new(ErrorCode::SiteRestored, detail).hint(advice)
+}
