@@ -209,6 +209,8 @@ impl SyncTask {
         self.engine.wall_clock(wall);
         let at = self.clock.now();
         let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
+        // What a peer says of this site may be all that it says, before it hangs up.
+        self.hear_while_restored();
         for effect in effects {
             let command = match effect {
                 Effect::Request { peer, id, bytes } => {

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod model;
 mod news;
 mod notice;
+mod old_key;
 mod own_log;
 mod peer;
 mod pull;

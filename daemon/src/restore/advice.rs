@@ -43,8 +43,12 @@ impl SiteParts {
                      `starling restore --alone`"
                 ),
             ),
+            GoesOn::Rejoins { epoch } => (
+                format!("it began epoch {epoch} to be let in by its peers again, and takes its log back"),
+                "let `starling up` reach a listed site".to_owned(),
+            ),
             GoesOn::RootKeyMissing => (
-                "it has what others hold of this site, and needs the root key to begin a new epoch".to_owned(),
+                "it heard what others hold of this site, and needs the root key to begin a new epoch".to_owned(),
                 format!(
                     "put the root key into {}: a running daemon goes on by itself, else run `starling restore`; \
                      remove it again afterwards",
@@ -116,7 +120,12 @@ impl SiteParts {
         if log.is_some_and(|log| log.frozen) {
             return GoesOn::Frozen;
         }
-        match self.waits(hold, at) {
+        let is_outdated = self.is_outdated();
+        let waits = match self.waits(hold, at) {
+            Ok(Some(Waits::Missing { .. })) if is_outdated => self.waits_for_word(hold, at),
+            waits => waits,
+        };
+        match waits {
             Ok(Some(waits)) => GoesOn::Waits(waits),
             _ if !self.home.has_root_key() => GoesOn::RootKeyMissing,
             // It is about to.

@@ -1,10 +1,10 @@
 //! Going on: the epoch that a restored site begins when it has what others hold of its log.
 
 use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::{ClaimNumber, Lane, Reason, UnixMillis};
+use starling_protocol::{CertificateChain, ClaimNumber, Lane, LaneResume, Reason, UnixMillis};
 use starling_store::StoreError;
 
-use super::Waits;
+use super::{Hold, Waits};
 use crate::clock::now;
 use crate::home_problem::home_problem;
 use crate::service::{SiteParts, store_problem};
@@ -16,6 +16,11 @@ pub(crate) enum GoesOn {
     Already,
     /// It goes on, under a new epoch.
     Now {
+        /// The epoch.
+        epoch: u32,
+    },
+    /// It began an epoch to be let in by its peers, and takes its log back under it.
+    Rejoins {
         /// The epoch.
         epoch: u32,
     },
@@ -38,7 +43,8 @@ impl GoesOn {
 }
 
 impl SiteParts {
-    /// Goes on if this site is held back and has heard enough; `alone` goes on without anybody.
+    /// Goes on if this site is held back and has heard enough; `alone` goes on without anybody. The caller has the turn
+    /// to import.
     ///
     /// The new epoch is signed and on disk before it is used. A kill in between leaves a site that is still held
     /// back, or one that goes on under that epoch: never two certificates for one epoch.
@@ -49,52 +55,119 @@ impl SiteParts {
         let Some(hold) = self.restore.held() else {
             return Ok(GoesOn::Already);
         };
-        let failed = |error: StoreError| store_problem("going on after a restore", &error);
-        let id = self.own_log();
-        let log = self.store.log(id).map_err(failed)?;
+        let chain = self.known_chain()?;
         if !alone {
-            if log.as_ref().is_some_and(|log| log.frozen) {
+            let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
+            if log.is_some_and(|log| log.frozen) {
                 return Ok(GoesOn::Frozen);
             }
-            if let Some(waits) = self.waits(&hold, now())? {
-                return Ok(GoesOn::Waits(waits));
+            match self.waits(&hold, now())? {
+                Some(Waits::Missing { .. }) if !chain.is_current_key(&self.key().public()) => {
+                    return self.rejoin(&hold, &chain);
+                }
+                Some(waits) => return Ok(GoesOn::Waits(waits)),
+                None => {}
             }
+        }
+        if !alone && hold.rejoined == Some(chain.epoch()) && chain.is_current_key(&self.key().public()) {
+            return self.end_hold(chain.epoch());
         }
         if !self.home.has_root_key() {
             return Ok(GoesOn::RootKeyMissing);
         }
-        let chain = self.store.chain(&id.site).map_err(failed)?;
-        let chain = chain.unwrap_or_else(|| self.home.chain().clone());
-        let lanes = self.store.resume_points(alone).map_err(failed)?;
+        let lanes = self.store.resume_points(alone).map_err(|error| failed(&error))?;
         let begins = chain.epoch().saturating_add(1);
-        let path = self.home.path();
-        let noted = |hold: &mut Option<super::Hold>| match hold {
-            Some(hold) => {
+        let noted = |hold: &mut Option<Hold>| {
+            hold.as_mut().is_some_and(|hold| {
                 hold.begins = Some(begins);
                 true
-            }
-            None => false,
+            })
         };
-        self.restore.change(path, noted)?;
+        self.restore.change(self.home.path(), noted)?;
+        self.begin_epoch(&chain, lanes)?;
+        self.end_hold(begins)
+    }
+
+    /// Begins an epoch only to be let in by peers again: they know certificates of this site that are newer than its
+    /// key. It resumes at the newest head that they showed, so that it gives up nothing.
+    fn rejoin(&self, hold: &Hold, chain: &CertificateChain) -> Result<GoesOn, Problem> {
+        if let Some(waits) = self.waits_for_word(hold, now())? {
+            return Ok(GoesOn::Waits(waits));
+        }
+        if !self.home.has_root_key() {
+            return Ok(GoesOn::RootKeyMissing);
+        }
+        let mut lanes = Vec::new();
+        for lane in Lane::ALL {
+            let id = starling_store::LogId {
+                lane,
+                ..self.own_log()
+            };
+            let log = self.store.log(id).map_err(|error| failed(&error))?;
+            let held = log.as_ref().map(|log| (log.tip.cursor.number, log.tip.header));
+            let head = log.and_then(|log| log.head);
+            let head = head.map(|head| (head.head().number, head.head().header));
+            let start = chain.epoch_start(chain.epoch(), lane);
+            let start = start.map(|start| (start.number, start.header));
+            let newest = [held, start, head]
+                .into_iter()
+                .flatten()
+                .max_by_key(|(number, _)| *number);
+            if let Some((number, header)) = newest.filter(|(number, _)| *number > ClaimNumber::NONE) {
+                lanes.push(LaneResume { lane, number, header });
+            }
+        }
+        let begins = chain.epoch().saturating_add(1);
+        let noted = |hold: &mut Option<Hold>| {
+            hold.as_mut().is_some_and(|hold| {
+                hold.rejoined = Some(begins);
+                true
+            })
+        };
+        self.restore.change(self.home.path(), noted)?;
+        self.begin_epoch(chain, lanes)?;
+        tracing::info!(
+            epoch = begins,
+            "the restored site began an epoch to be let in by its peers"
+        );
+        self.changed();
+        Ok(GoesOn::Rejoins { epoch: begins })
+    }
+
+    fn begin_epoch(&self, chain: &CertificateChain, lanes: Vec<LaneResume>) -> Result<(), Problem> {
         let (chain, key) = self
             .home
-            .next_epoch(&chain, lanes, Reason::Restore, now())
+            .next_epoch(chain, lanes, Reason::Restore, now())
             .map_err(|error| home_problem(&error))?;
-        self.store.learn_chain(&chain).map_err(failed)?;
+        self.store.learn_chain(&chain).map_err(|error| failed(&error))?;
         self.use_key(key);
+        Ok(())
+    }
+
+    fn end_hold(&self, epoch: u32) -> Result<GoesOn, Problem> {
+        self.restore
+            .change(self.home.path(), |hold| hold.take().is_some())?;
         self.store.hold_back(false);
-        self.restore.change(path, |hold| hold.take().is_some())?;
         // A full disk keeps heads from being signed now; they are later.
         if let Err(error) = self.sign_heads() {
             tracing::warn!(error = %crate::home::error_chain(&error), "signing heads of the new epoch");
         }
         self.changed();
-        tracing::info!(
-            epoch = begins,
-            alone,
-            "the restored site goes on under a new epoch"
-        );
-        Ok(GoesOn::Now { epoch: begins })
+        tracing::info!(epoch, "the restored site goes on under a new epoch");
+        Ok(GoesOn::Now { epoch })
+    }
+
+    /// Returns true if this site's key is not that of its newest certificate.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let key = self.key().public();
+        self.known_chain().is_ok_and(|chain| !chain.is_current_key(&key))
+    }
+
+    /// The newest certificates that are known of this site, whoever has their key.
+    pub(super) fn known_chain(&self) -> Result<CertificateChain, Problem> {
+        let chain = self.store.chain(&self.own_log().site);
+        let chain = chain.map_err(|error| failed(&error))?;
+        Ok(chain.unwrap_or_else(|| self.home.chain().clone()))
     }
 
     /// Goes on from what is here, whatever others hold. Gives the epoch; none if nothing held the site back.
@@ -125,9 +198,8 @@ impl SiteParts {
     }
 
     /// Tells what keeps this site from going on.
-    pub(crate) fn waits(&self, hold: &super::Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
-        let failed = |error: StoreError| store_problem("going on after a restore", &error);
-        let log = self.store.log(self.own_log()).map_err(failed)?;
+    pub(super) fn waits(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
         let (held, high_water) = log.map_or((ClaimNumber::NONE, ClaimNumber::NONE), |log| {
             (log.tip.cursor.number, log.high_water)
         });
@@ -137,14 +209,23 @@ impl SiteParts {
                 of: high_water.0,
             }));
         }
-        let listed = self.store.listed_sites().map_err(failed)?;
+        self.waits_with(hold, held.0, at)
+    }
+
+    /// Tells whose word this site waits for, whatever it holds.
+    pub(super) fn waits_for_word(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        self.waits_with(hold, u64::MAX, at)
+    }
+
+    fn waits_with(&self, hold: &Hold, held: u64, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        let listed = self.store.listed_sites().map_err(|error| failed(&error))?;
         let listed: Vec<_> = listed
             .iter()
             .filter(|site| site.enabled)
             .map(|site| site.site)
             .collect();
         let patience = self.config.restore.patience_seconds.saturating_mul(1_000);
-        Ok(hold.waits(&listed, held.0, patience, at))
+        Ok(hold.waits(&listed, held, patience, at))
     }
 
     /// Refuses to sign while this home is held back, or when another copy of it goes on; else notes that something is
@@ -188,4 +269,8 @@ fn restored_problem(attempted: &str, (why, advice): (String, String)) -> Problem
         "{attempted}: this home was put back from a backup, or copied, and the site signs nothing yet: {why}"
     );
     Problem::new(ErrorCode::SiteRestored, detail).hint(advice)
+}
+
+fn failed(error: &StoreError) -> Problem {
+    store_problem("going on after a restore", error)
 }

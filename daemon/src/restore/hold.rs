@@ -23,6 +23,9 @@ pub(crate) struct Hold {
     /// The epoch that is being begun: once the site's certificates have it, the hold is over.
     #[serde(default)]
     pub(crate) begins: Option<u32>,
+    /// The epoch that was begun only to be let in by peers: under it the site goes on.
+    #[serde(default)]
+    pub(crate) rejoined: Option<u32>,
 }
 
 /// What one site said since.
@@ -67,6 +70,7 @@ impl Hold {
             epoch,
             heard: BTreeMap::new(),
             begins: None,
+            rejoined: None,
         }
     }
 

@@ -8,15 +8,28 @@ use crate::clock::now;
 const SILENCE_MILLIS: u64 = 3_000;
 
 impl SyncTask {
-    /// Notes what connected peers hold of this site's own log, and goes on if that is all here.
+    /// Goes on if nothing is missing any more.
     pub(super) fn look_at_restore(&mut self) {
         if !self.site.0.restore.is_held() {
             return;
         }
-        tokio::task::block_in_place(|| self.hear_peers());
+        tokio::task::block_in_place(|| {
+            if self.hear_peers() {
+                self.site.0.go_on_as_far_as_known();
+            }
+        });
     }
 
-    fn hear_peers(&mut self) {
+    /// Notes what peers hold of this site's own log, while that matters.
+    pub(super) fn hear_while_restored(&mut self) {
+        if self.site.0.restore.is_held() {
+            tokio::task::block_in_place(|| self.hear_peers());
+        }
+    }
+
+    /// Notes what connected peers hold of this site's own log; gives if all of it is here, or none of it can be
+    /// asked for.
+    fn hear_peers(&mut self) -> bool {
         let parts = &self.site.0;
         let news = self.engine.own_log_news(&self.replica);
         let at = self.clock.now();
@@ -36,15 +49,12 @@ impl SyncTask {
             };
             match parts.restore.hear(parts.home.path(), &peer.site, reaches, now()) {
                 Ok(true) => {
-                    tracing::info!(site = %peer.site, ?reaches, "a peer told what it holds of this site")
+                    tracing::info!(site = %peer.site, ?reaches, "a peer told what it holds of this site");
                 }
                 Ok(false) => {}
                 Err(problem) => tracing::warn!(%problem, "noting what a peer holds of this site"),
             }
         }
-        if !news.is_settled {
-            return;
-        }
-        parts.go_on_as_far_as_known();
+        news.is_settled || parts.is_outdated()
     }
 }
