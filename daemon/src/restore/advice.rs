@@ -38,10 +38,9 @@ impl SiteParts {
             ),
             GoesOn::Waits(Waits::Missing { held, of }) => (
                 format!("it holds claims of this site up to {held}, and others know of {of}"),
-                format!(
-                    "let `starling up` reach a site that holds them, or import a bundle of one; to give them up, \
-                     `starling restore --alone`"
-                ),
+                "let `starling up` reach a site that holds them, or import a bundle of one; to give them up, \
+                 `starling restore --alone`"
+                    .to_owned(),
             ),
             GoesOn::Rejoins { epoch } => (
                 format!("it began epoch {epoch} to be let in by its peers again, and takes its log back"),

@@ -4,7 +4,7 @@ use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, LogOutcome, Problem};
 use starling_protocol::bundle::BundleSeal;
-use starling_protocol::{SiteId, UnixMillis};
+use starling_protocol::{SiteId, UnixMillis, VerifiedHead};
 
 use super::SiteParts;
 use super::bundle_plan::{JudgedLog, Plan};
@@ -28,7 +28,7 @@ impl OwnLogTold {
         let heads = seal
             .heads()
             .iter()
-            .map(|head| head.head())
+            .map(VerifiedHead::head)
             .filter(|head| head.site == own);
         let numbers = ranges
             .map(|log| log.range.last)
