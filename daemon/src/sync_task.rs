@@ -342,6 +342,17 @@ impl SyncTask {
                     tracing::warn!(error = %crate::home::error_chain(&error), "writing to the ledger");
                 }
             }
+            Notice::ChainLearned { site, epoch } if site == self.site.0.own_log().site => {
+                let parts = &self.site.0;
+                if parts.is_outdated() && !parts.restore.is_held() {
+                    tracing::error!(
+                        epoch,
+                        "another copy of this home goes on under a new epoch: this one signs nothing"
+                    );
+                    let why = format!("another copy of this home began epoch {epoch}");
+                    parts.tell_restored(starling_store::RestoreStep::Superseded, &why);
+                }
+            }
             Notice::SyncedTo { site, lane, number } => {
                 tracing::info!(%site, %lane, %number, "accepted");
                 self.shown.send_modify(|count| *count += 1);

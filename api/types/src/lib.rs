@@ -41,7 +41,8 @@ pub use bundle::{
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;
 pub use event::{
-    AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent,
+    AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged,
+    RestoreAction, SiteEvent, SiteRestored,
 };
 pub use exit::ExitStatus;
 pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};

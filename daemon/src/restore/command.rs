@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use starling_api_types::{Problem, RestoreReport};
+use starling_store::RestoreStep;
 
 use super::Hold;
 use crate::clock::now;
@@ -12,6 +13,7 @@ use crate::home_problem::{config_problem, home_problem};
 use crate::service::{Site, SiteParts, stop};
 
 const ATTEMPTED: &str = "going on alone";
+const TOLD: &str = "its operator says so";
 
 /// What an operator says of a home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +42,11 @@ pub fn restore_home(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Pro
         let _one_at_a_time = parts.one_import();
         match wish {
             RestoreWish::Hear => {
-                parts.take_for_restored()?;
+                parts.take_for_restored(TOLD)?;
                 parts.go_on(false)?.epoch()
             }
             RestoreWish::Alone => {
-                parts.take_for_restored()?;
+                parts.take_for_restored(TOLD)?;
                 parts.go_on_alone(ATTEMPTED)?
             }
             RestoreWish::AloneIfHeld => parts.go_on_alone(ATTEMPTED)?,
@@ -61,17 +63,20 @@ pub fn restore_home(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Pro
 
 impl SiteParts {
     /// Holds the site back as if its home had shown that it was put back.
-    fn take_for_restored(&self) -> Result<(), Problem> {
+    pub(crate) fn take_for_restored(&self, why: &str) -> Result<(), Problem> {
         let log = self.store.log(self.own_log());
         let log = log.map_err(|error| crate::service::store_problem("reading the site's own log", &error))?;
         let held = log.map_or(0, |log| log.tip.cursor.number.0);
         let epoch = self.home.chain().epoch();
-        self.restore.change(self.home.path(), |hold| {
+        let is_new = self.restore.change(self.home.path(), |hold| {
             let is_new = hold.is_none();
-            hold.get_or_insert_with(|| Hold::new(now(), "its operator says so", epoch).holding(held));
+            hold.get_or_insert_with(|| Hold::new(now(), why, epoch).holding(held));
             is_new
         })?;
         self.store.hold_back(true);
+        if is_new {
+            self.tell_restored(RestoreStep::HeldBack, why);
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{CertificateChain, ClaimNumber, Lane, LaneResume, Reason, UnixMillis};
-use starling_store::StoreError;
+use starling_store::{RestoreStep, StoreError};
 
 use super::{Hold, Waits};
 use crate::clock::now;
@@ -152,7 +152,10 @@ impl SiteParts {
         if let Err(error) = self.sign_heads() {
             tracing::warn!(error = %crate::home::error_chain(&error), "signing heads of the new epoch");
         }
-        self.changed();
+        self.tell_restored(
+            RestoreStep::WentOn,
+            &format!("it has what others hold of it, and goes on under epoch {epoch}"),
+        );
         tracing::info!(epoch, "the restored site goes on under a new epoch");
         Ok(GoesOn::Now { epoch })
     }
@@ -161,6 +164,17 @@ impl SiteParts {
     pub(crate) fn is_outdated(&self) -> bool {
         let key = self.key().public();
         self.known_chain().is_ok_and(|chain| !chain.is_current_key(&key))
+    }
+
+    /// Tells subscribers what became of this home; what keeps it from being told is in the log.
+    pub(crate) fn tell_restored(&self, step: RestoreStep, why: &str) {
+        if self.store.is_read_only() {
+            return;
+        }
+        if let Err(error) = self.store.tell_restored(step, why) {
+            tracing::warn!(error = %crate::home::error_chain(&error), "telling that the home was put back");
+        }
+        self.changed();
     }
 
     /// The newest certificates that are known of this site, whoever has their key.

@@ -30,6 +30,8 @@ pub(crate) struct Restore {
     /// The home cannot be written: what is noted stays in memory.
     is_read_only: bool,
     hold: Mutex<Option<Hold>>,
+    /// What showed at this opening that the home was put back.
+    found: Option<String>,
 }
 
 impl Restore {
@@ -66,6 +68,7 @@ impl Restore {
             note,
             is_read_only,
             hold: Mutex::new(hold),
+            found: moved,
         };
         if !is_read_only {
             restore
@@ -81,7 +84,13 @@ impl Restore {
             note: self.note.clone(),
             is_read_only: true,
             hold: Mutex::new(self.hold().clone()),
+            found: None,
         }
+    }
+
+    /// What showed at this opening that the home was put back.
+    pub(crate) fn found_now(&self) -> Option<String> {
+        self.found.clone()
     }
 
     fn hold(&self) -> MutexGuard<'_, Option<Hold>> {

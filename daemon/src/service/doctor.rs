@@ -25,11 +25,32 @@ impl SiteParts {
         self.note_check(&diagnosis.checks);
         let is_daemon = self.started.is_some();
         let checks = diagnosis.checks.iter();
+        let checks = checks.map(|check| shown(check, is_daemon));
         Ok(types::DoctorReport {
             ok: diagnosis.healthy(),
-            checks: checks.map(|check| shown(check, is_daemon)).collect(),
+            checks: checks.chain([self.home_check()]).collect(),
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+}
+
+impl SiteParts {
+    /// Tells if the site signs. A home that was put back is not damaged.
+    fn home_check(&self) -> types::DoctorCheck {
+        let found = match self.restore_status() {
+            None => "where it was".to_owned(),
+            Some(restore) => format!(
+                "the site signs nothing: {}; {}; {}",
+                restore.reason, restore.waits_for, restore.advice
+            ),
+        };
+        types::DoctorCheck {
+            name: "home".to_owned(),
+            ok: true,
+            found,
+            damaged: Vec::new(),
+            repaired: 0,
+        }
     }
 }
 

@@ -223,6 +223,9 @@ impl Site {
             last_check: Mutex::default(),
         };
         parts.drop_mark_of_other_rows();
+        if let Some(why) = parts.restore.found_now() {
+            parts.tell_restored(starling_store::RestoreStep::HeldBack, &why);
+        }
         Ok(Self(Arc::new(parts)))
     }
 

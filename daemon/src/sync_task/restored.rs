@@ -8,9 +8,10 @@ use crate::clock::now;
 const SILENCE_MILLIS: u64 = 3_000;
 
 impl SyncTask {
-    /// Goes on if nothing is missing any more.
+    /// Holds the site back if a peer has more of its own log than it, and lets it go on if nothing is missing any more.
     pub(super) fn look_at_restore(&mut self) {
         if !self.site.0.restore.is_held() {
+            tokio::task::block_in_place(|| self.look_for_more());
             return;
         }
         tokio::task::block_in_place(|| {
@@ -18,6 +19,28 @@ impl SyncTask {
                 self.site.0.go_on_as_far_as_known();
             }
         });
+    }
+
+    /// A snapshot of a whole machine that was put back shows nothing but this.
+    fn look_for_more(&mut self) {
+        let parts = &self.site.0;
+        if parts.store.is_read_only() || parts.is_outdated() {
+            return;
+        }
+        let news = self.engine.own_log_news(&self.replica);
+        let Some(reach) = news.peers.iter().filter_map(|peer| peer.reaches).max() else {
+            return;
+        };
+        let held = parts.store.log(parts.own_log()).ok().flatten();
+        let held = held.map_or(0, |log| log.tip.cursor.number.0);
+        if reach.0 <= held || parts.store.was_repaired().unwrap_or(true) {
+            return;
+        }
+        let why = format!("a peer has claims of this site up to {reach}, and this home up to {held}");
+        tracing::warn!(why, "this home was put back from a backup, or copied");
+        if let Err(problem) = parts.take_for_restored(&why) {
+            tracing::warn!(%problem, "holding the site back");
+        }
     }
 
     /// Notes what peers hold of this site's own log, while that matters.

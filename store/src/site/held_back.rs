@@ -21,6 +21,17 @@ impl SiteStore {
         self.held_back.load(Ordering::SeqCst)
     }
 
+    /// Returns true if this site's own log was repaired past a loss, and is known to go further than what is held: then
+    /// peers bring what is missing, and it goes on as before.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn was_repaired(&self) -> Result<bool, StoreError> {
+        let state = self.read()?;
+        let mut own = state.logs.iter().filter(|(id, _)| id.site == state.site);
+        Ok(self.past_damage || own.any(|(_, log)| log.witnessed.0 > 0))
+    }
+
     /// Returns where the next epoch of this site resumes: at the end of each log that holds something.
     ///
     /// # Errors

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use starling_api_types::{ErrorCode, Lane, Position, RestorePhase, RestoreReport};
+use starling_api_types::{
+    DoctorReport, ErrorCode, ImportReport, Lane, Position, RestoreAction, RestorePhase, RestoreReport,
+    SiteRestored,
+};
 use starling_tests::feed::{Folder, many};
+use starling_tests::http::Request;
 use starling_tests::{Site, link, number_of};
 
 use crate::bench;
@@ -199,7 +203,7 @@ fn bundle_of_an_air_gapped_peer_takes_back_what_it_holds() {
     assert_eq!(import().code, ErrorCode::SiteRestored);
     let _ = b.import("theirs", &feed("OWN"), &[]);
     let bundle = b.export("back.zst", &[]);
-    let dry: starling_api_types::ImportReport = a.json([
+    let dry: ImportReport = a.json([
         "bundle".into(),
         "import".into(),
         bundle.clone().into_os_string(),
@@ -511,4 +515,92 @@ fn kill_at_any_step_of_a_recovery_is_gone_on_from() {
     assert!((1..=2).contains(&after.0), "{after:?}");
     assert!(a.status().positions.iter().all(|at| at.hold_reason.is_none()));
     b.expect_sound();
+}
+
+#[test]
+fn backup_from_before_a_change_of_keys_is_let_in_by_bundles() {
+    let bench = bench();
+    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    a.list(&b);
+    b.list(&a);
+    let _ = a.import("mine", &feed("ONE"), &[]);
+    let backup = back_up(&a, "backup");
+    a.cli(["keys", "generate"]).expect(0);
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    let _ = b.import_bundle(&a.export("lost.zst", &[]));
+    assert_eq!(held(&b, &a), (1, 6));
+    put_back(&a, &backup);
+    let report = a.import_bundle(&b.export("back.zst", &[]));
+    assert!(report.success, "{report:?}");
+    assert!(a.status().restore.is_none(), "{report:?}");
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    assert_eq!(held(&a, &a), (2, 9));
+    let _ = b.import_bundle(&a.export("next.zst", &[]));
+    assert_eq!(held(&b, &a), (2, 9));
+    assert_eq!(a.root(), b.root());
+}
+
+/// Two sites and a backup as of [`pair`]; the first does not look if it was copied, as for a snapshot of a machine.
+fn snapshot(bench: &Path) -> (Site, Site) {
+    let (mut a, mut b, _) = pair(bench);
+    a.stop();
+    let config = a.home().join("starling.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("# detect = true", "detect = false")).unwrap();
+    let backup = back_up(&a, "snapshot");
+    a.up();
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    b.until_equal(&a);
+    a.stop();
+    put_back(&a, &backup);
+    (a, b)
+}
+
+#[test]
+fn snapshot_that_shows_nothing_is_told_by_its_operator() {
+    let bench = bench();
+    let (mut a, mut b) = snapshot(bench.path());
+    assert!(a.status().restore.is_none());
+    let report: RestoreReport = a.json(["restore"]);
+    assert_eq!(report.restore.unwrap().phase, RestorePhase::Waiting);
+    a.up();
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9));
+}
+
+#[test]
+fn snapshot_that_shows_nothing_is_told_by_its_peer() {
+    let bench = bench();
+    let (mut a, mut b) = snapshot(bench.path());
+    a.up();
+    a.until("what was lost", |status| {
+        let own = status.positions.iter().find(|at| at.site == status.site);
+        own.and_then(|at| at.held.as_ref()).map_or(0, number_of) == 6
+    });
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9));
+}
+
+#[test]
+fn restored_site_tells_its_doctor_and_its_subscribers() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    a.stop();
+    b.stop();
+    put_back(&a, &backup);
+    a.up();
+    let report: DoctorReport = a.json(["doctor"]);
+    let home = report.checks.iter().find(|check| check.name == "home").unwrap();
+    assert!(report.ok && home.found.contains("signs nothing"), "{report:?}");
+    let mut live = a.call(&Request::get("/events"));
+    b.up();
+    a.until("the site to go on", |status| status.restore.is_none());
+    let event = live.event();
+    assert_eq!(event.name, SiteRestored::EVENT_NAME);
+    let body: SiteRestored = serde_json::from_str(&event.data).unwrap();
+    assert_eq!(body.restore_action, RestoreAction::WentOn);
+    assert!(body.reason.contains("epoch 1"), "{body:?}");
+    let report: DoctorReport = a.json(["doctor"]);
+    let home = report.checks.iter().find(|check| check.name == "home").unwrap();
+    assert_eq!(home.found, "where it was");
 }
