@@ -295,6 +295,7 @@ impl SyncTask {
     }
 
     fn notice(&mut self, notice: Notice) {
+        self.look_for_lost_claims(&notice);
         match notice {
             Notice::PeerReady { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);

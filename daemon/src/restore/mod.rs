@@ -54,6 +54,7 @@ impl Restore {
         let epoch = home.chain().epoch();
         let mut hold = found
             .hold
+            .clone()
             .filter(|hold| hold.begins.is_none_or(|begins| begins > epoch));
         let moved = found.moved.filter(|_| config.restore.detect);
         if let Some(why) = &moved {
@@ -64,13 +65,15 @@ impl Restore {
             // Whoever was heard may have been heard by the other copy.
             hold = Some(Hold::new(found.since.unwrap_or(now), why, epoch).holding(held));
         }
+        // An opening without news writes nothing.
+        let is_noted = found.is_current && hold == found.hold;
         let restore = Self {
             note,
             is_read_only,
             hold: Mutex::new(hold),
             found: moved,
         };
-        if !is_read_only {
+        if !is_read_only && !is_noted {
             restore
                 .write()
                 .map_err(|error| note_problem("noting where the home is", home.path(), &error))?;

@@ -63,6 +63,8 @@ pub(crate) struct Found {
     pub(crate) since: Option<UnixMillis>,
     /// What the note said.
     pub(crate) hold: Option<Hold>,
+    /// The note says all that there is to say of where the home is.
+    pub(crate) is_current: bool,
 }
 
 /// Reads and writes the note of one home.
@@ -95,6 +97,7 @@ impl PlaceNote {
                     moved: None,
                     since: None,
                     hold: None,
+                    is_current: false,
                 });
             }
             Err(error) => return Err(error),
@@ -110,6 +113,7 @@ impl PlaceNote {
                 moved: Some("its note of where it was does not read".to_owned()),
                 since,
                 hold: None,
+                is_current: false,
             });
         };
         let here = self.here()?;
@@ -117,6 +121,7 @@ impl PlaceNote {
         Ok(Found {
             moved: (!differences.is_empty()).then(|| differences.join(", ")),
             since,
+            is_current: differences.is_empty() && note.place == here,
             hold: note.hold,
         })
     }

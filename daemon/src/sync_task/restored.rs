@@ -1,5 +1,8 @@
 //! A site whose home was put back: peers are heard, and it goes on once nothing is missing.
 
+use starling_protocol::ClaimNumber;
+use starling_sync::Notice;
+
 use super::SyncTask;
 use crate::clock::now;
 
@@ -8,10 +11,9 @@ use crate::clock::now;
 const SILENCE_MILLIS: u64 = 3_000;
 
 impl SyncTask {
-    /// Holds the site back if a peer has more of its own log than it, and lets it go on if nothing is missing any more.
+    /// Goes on if nothing is missing any more.
     pub(super) fn look_at_restore(&mut self) {
         if !self.site.0.restore.is_held() {
-            tokio::task::block_in_place(|| self.look_for_more());
             return;
         }
         tokio::task::block_in_place(|| {
@@ -21,22 +23,31 @@ impl SyncTask {
         });
     }
 
-    /// A snapshot of a whole machine that was put back shows nothing but this.
-    fn look_for_more(&mut self) {
+    /// Holds the site back if others have claims of it that it does not know: a snapshot of a whole machine that was put
+    /// back shows nothing else.
+    pub(super) fn look_for_lost_claims(&self, notice: &Notice) {
         let parts = &self.site.0;
-        if parts.store.is_read_only() || parts.is_outdated() {
-            return;
-        }
-        let news = self.engine.own_log_news(&self.replica);
-        let Some(reach) = news.peers.iter().filter_map(|peer| peer.reaches).max() else {
-            return;
+        let id = parts.own_log();
+        let (number, came) = match notice {
+            Notice::HeadLearned { site, lane, number } if (*site, *lane) == (id.site, id.lane) => {
+                (*number, false)
+            }
+            Notice::Held {
+                site, lane, number, ..
+            } if (*site, *lane) == (id.site, id.lane) => (*number, true),
+            _ => return,
         };
-        let held = parts.store.log(parts.own_log()).ok().flatten();
-        let held = held.map_or(0, |log| log.tip.cursor.number.0);
-        if reach.0 <= held || parts.store.was_repaired().unwrap_or(true) {
+        if parts.restore.is_held() || parts.store.is_read_only() || parts.is_outdated() {
             return;
         }
-        let why = format!("a peer has claims of this site up to {reach}, and this home up to {held}");
+        let held = parts.store.log(id).ok().flatten();
+        let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+        // A log that was repaired gets back what it lost, and nobody else can have written it.
+        let is_known = number <= held && !came;
+        if is_known || parts.store.was_repaired().unwrap_or(true) {
+            return;
+        }
+        let why = format!("a peer has claims of this site up to {number}, which this home did not know");
         tracing::warn!(why, "this home was put back from a backup, or copied");
         if let Err(problem) = parts.take_for_restored(&why) {
             tracing::warn!(%problem, "holding the site back");
