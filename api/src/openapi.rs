@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use starling_api_types::{
     AuthorFrozen, CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, MuteAction, MuteChanged,
-    Problem, ProblemBody,
+    Problem, ProblemBody, RestoreAction, SiteRestored,
 };
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
@@ -40,7 +40,7 @@ impl ToSchema for Binary {}
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(
-        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, AuthorFrozen, MuteAction, EventAction, EventRecord, EventId
+        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, AuthorFrozen, SiteRestored, RestoreAction, MuteAction, EventAction, EventRecord, EventId
     )),
     tags(
         (name = "site", description = "The site itself."),
@@ -82,6 +82,8 @@ const PAST: &[ErrorCode] = &[
     E::HistoryExpired,
     E::NotAccepted,
 ];
+/// Errors of a call that signs claims of this site.
+const SIGNING: &[ErrorCode] = &[E::SiteRestored, E::SiteSuperseded];
 /// Errors of looking up a listed site.
 const SITE: &[ErrorCode] = &[E::BadRequest, E::SiteNotFound, E::TimedOut];
 
@@ -153,18 +155,24 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
         "get_mute" => (false, vec![&[E::BadRequest, E::MuteNotFound, E::TimedOut]]),
         "add_mute" => (
             true,
-            vec![&[
-                E::BadRequest,
-                E::BadJson,
-                E::UnsupportedMediaType,
-                E::BodyTooLarge,
-                E::ForkDetected,
-                E::DiskFull,
-            ]],
+            vec![
+                &[
+                    E::BadRequest,
+                    E::BadJson,
+                    E::UnsupportedMediaType,
+                    E::BodyTooLarge,
+                    E::ForkDetected,
+                    E::DiskFull,
+                ],
+                SIGNING,
+            ],
         ),
         "remove_mute" => (
             true,
-            vec![&[E::BadRequest, E::MuteNotFound, E::ForkDetected, E::DiskFull]],
+            vec![
+                &[E::BadRequest, E::MuteNotFound, E::ForkDetected, E::DiskFull],
+                SIGNING,
+            ],
         ),
         "import_bundle" => (
             true,
@@ -207,16 +215,19 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
         ),
         "import_feed" => (
             true,
-            vec![&[
-                E::BadRequest,
-                E::BodyTooLarge,
-                E::UploadInterrupted,
-                E::FeedTruncated,
-                E::FeedEmpty,
-                E::FeedRejected,
-                E::FeedUnreadable,
-                E::DiskFull,
-            ]],
+            vec![
+                &[
+                    E::BadRequest,
+                    E::BodyTooLarge,
+                    E::UploadInterrupted,
+                    E::FeedTruncated,
+                    E::FeedEmpty,
+                    E::FeedRejected,
+                    E::FeedUnreadable,
+                    E::DiskFull,
+                ],
+                SIGNING,
+            ],
         ),
         "events" => (false, vec![&[E::BadRequest, E::EventsExpired, E::TimedOut]]),
         "doctor" => (true, vec![&[E::BadRequest, E::DiskFull]]),

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     advisory, bundle, completions, cvss, doctor, events, explain, feeds, init, keys, mute, policy, purl,
-    quickstart, sbom, scan, selftest, sites, status, store, up, version, vex,
+    quickstart, restore, sbom, scan, selftest, sites, status, store, up, version, vex,
 };
 
 /// Every site of an organisation knows the same vulnerabilities, online or air-gapped.
@@ -84,6 +84,7 @@ pub(crate) enum Command {
     Vex(vex::Vex),
     Events(events::Events),
     Doctor(doctor::Doctor),
+    Restore(restore::Restore),
     #[command(subcommand)]
     Store(store::Store),
     Completions(completions::Completions),

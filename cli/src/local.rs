@@ -8,11 +8,13 @@ use clap::ValueEnum;
 use starling_api::{ListenError, SiteService, Upload};
 use starling_api_types::{
     BundleInfo, BundleValidation, ConvertReport, ErrorCode, InitReport, KeyList, PolicyHistory, Problem,
-    PublicIdentity, SiteSlug,
+    PublicIdentity, RestoreReport, SiteSlug,
 };
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
-use starling_daemon::{PolicyKind, RegoSummary, RunError, home_problem, init_site, open_offline};
+use starling_daemon::{
+    PolicyKind, RegoSummary, RestoreWish, RunError, home_problem, init_site, open_offline,
+};
 pub(crate) use starling_daemon::{generate_sbom, scan_cold, shown_explanation};
 use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
@@ -81,6 +83,18 @@ pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
 pub(crate) async fn generate_key(home: &Path) -> Result<KeyList, Problem> {
     let home = home.to_owned();
     blocking("making a key", move || starling_daemon::rotate_key(&home)).await
+}
+
+/// Takes the site for restored, and lets it go on if it may.
+///
+/// # Errors
+/// `not_initialised`, `store_locked` while a daemon runs, `site_restored` without the root key.
+pub(crate) async fn restore(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Problem> {
+    let home = home.to_owned();
+    blocking("restoring the site", move || {
+        starling_daemon::restore_home(&home, wish)
+    })
+    .await
 }
 
 /// Opens the site's store without a daemon.

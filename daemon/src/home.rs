@@ -5,7 +5,7 @@
 //! site.chain             the site's certificate chain (public)
 //! keys/root.key          root key: signs certificates only; may be kept elsewhere once the site runs
 //! keys/operating-N.key   operating key of epoch N
-//! log/                   what the site acknowledged, in order
+//! log/                   what the site acknowledged, in order; `log/place` notes where the home is
 //! packs/                 record bodies by hash
 //! store/                 the engine: rows that follow from log and packs, rebuilt if they are not there
 //! store.v2/              after a migration, the old store: until a daemon stops cleanly
@@ -245,7 +245,7 @@ impl Home {
         })
     }
 
-    fn root_key_path(&self) -> PathBuf {
+    pub(crate) fn root_key_path(&self) -> PathBuf {
         self.path.join("keys").join("root.key")
     }
 
@@ -283,21 +283,55 @@ impl Home {
     ///
     /// # Errors
     /// When the root key is not here, or a file could not be written.
-    pub fn rotate(&mut self, lanes: Vec<LaneResume>, now: UnixMillis) -> Result<(), HomeError> {
+    #[cfg(test)]
+    pub(crate) fn rotate(&mut self, lanes: Vec<LaneResume>, now: UnixMillis) -> Result<(), HomeError> {
+        let (chain, _) = self.next_epoch(&self.chain, lanes, Reason::Rotation, now)?;
+        self.chain = chain;
+        Ok(())
+    }
+
+    /// Begins the epoch after `chain`, which may be longer than the one in this folder, and writes key and
+    /// certificates.
+    pub(crate) fn next_epoch(
+        &self,
+        chain: &CertificateChain,
+        lanes: Vec<LaneResume>,
+        reason: Reason,
+        now: UnixMillis,
+    ) -> Result<(CertificateChain, SigningKey), HomeError> {
         let root = self.root_key()?;
         let operating = new_key()?;
         let chain_path = self.path.join("site.chain");
-        let chain = self
-            .chain
-            .next_epoch(&root, &operating, lanes, Reason::Rotation, now)
+        let chain = chain
+            .next_epoch(&root, &operating, lanes, reason, now)
             .map_err(|source| HomeError::Certificates {
                 path: chain_path.clone(),
                 source,
             })?;
         write_secret(&self.operating_key_path(chain.epoch()), &operating)?;
         write_durably(&chain_path, &chain.to_bytes(), 0o644)?;
-        self.chain = chain;
-        Ok(())
+        Ok((chain, operating))
+    }
+
+    /// Takes a longer chain of the same site, if the operating key of its newest epoch is in this folder. Gives if it
+    /// did.
+    pub(crate) fn adopt(&mut self, longer: &CertificateChain) -> Result<bool, HomeError> {
+        if longer.epoch() <= self.chain.epoch() || !self.operating_key_path(longer.epoch()).exists() {
+            return Ok(false);
+        }
+        let adopted = Self {
+            path: self.path.clone(),
+            chain: longer.clone(),
+        };
+        adopted.operating_key()?;
+        write_durably(&self.path.join("site.chain"), &longer.to_bytes(), 0o644)?;
+        self.chain = adopted.chain;
+        Ok(true)
+    }
+
+    /// Returns true if a root key lies in this folder.
+    pub(crate) fn has_root_key(&self) -> bool {
+        self.root_key_path().exists()
     }
 
     /// Who the site is, and how others list it.

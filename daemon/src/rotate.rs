@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use starling_api_types::{KeyList, Problem};
-use starling_protocol::{ClaimNumber, Lane, LaneResume};
-use starling_store::LogId;
+use starling_protocol::{LaneResume, Reason};
 
 use crate::clock::now;
 use crate::config::Overrides;
@@ -12,12 +11,15 @@ use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
 use crate::service::{Site, store_problem};
 
+const ATTEMPTED: &str = "beginning a new epoch";
+
 /// Begins a new epoch of the site in `home` with a new operating key, signed by its root key.
 ///
 /// Needs the store for itself: the certificate names the last claim of each log, and none may follow meanwhile.
 ///
 /// # Errors
-/// `not_initialised`, `store_locked` while a daemon runs, `file_access` when the root key is not here.
+/// `not_initialised`, `store_locked` while a daemon runs, `file_access` when the root key is not here, `site_restored`
+/// when this home was put back and what others hold of the site is not here, `site_superseded`.
 pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     let mut home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
@@ -26,9 +28,31 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     {
         // Kept until the files are written: nobody else has the folder meanwhile.
         let site = Site::open(home.clone(), config.clone(), None)?;
-        let lanes = resume_at(&site)?;
-        home.rotate(lanes, now()).map_err(|error| home_problem(&error))?;
+        let parts = &site.0;
+        let own = parts.store.log(parts.own_log());
+        let own = own.map_err(|error| store_problem(ATTEMPTED, &error))?;
+        let is_frozen = own.is_some_and(|log| log.frozen);
+        if !parts.restore.is_held() {
+            if !is_frozen {
+                parts.prepare_to_sign(ATTEMPTED)?;
+            }
+            let lanes = resume_at(&site)?;
+            let reason = if is_frozen {
+                Reason::ForkResolution
+            } else {
+                Reason::Rotation
+            };
+            home.next_epoch(&parts.own_chain(), lanes, reason, now())
+                .map_err(|error| home_problem(&error))?;
+        } else if is_frozen {
+            // The history that is held here is the one that counts, whatever others hold.
+            parts.go_on_alone(ATTEMPTED)?;
+        } else {
+            // Begins the new epoch, unless something is missing.
+            parts.prepare_to_sign(ATTEMPTED)?;
+        }
     }
+    home = Home::open(home.path()).map_err(|error| home_problem(&error))?;
     // Opening teaches the store the new chain; signing shows peers that the new key speaks for the site.
     let site = Site::open(home.clone(), config, None)?;
     site.0
@@ -39,24 +63,6 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
 
 /// Where each of the site's own logs stands: what the next epoch resumes from.
 pub(crate) fn resume_at(site: &Site) -> Result<Vec<LaneResume>, Problem> {
-    let mut lanes = Vec::new();
-    for lane in Lane::ALL {
-        let id = LogId {
-            site: site.0.home.chain().site(),
-            lane,
-        };
-        let log = site
-            .0
-            .store
-            .log(id)
-            .map_err(|error| store_problem("reading the site's logs", &error))?;
-        if let Some(log) = log.filter(|log| log.tip.cursor.number > ClaimNumber::NONE) {
-            lanes.push(LaneResume {
-                lane,
-                number: log.tip.cursor.number,
-                header: log.tip.header,
-            });
-        }
-    }
-    Ok(lanes)
+    let lanes = site.0.store.resume_points(false);
+    lanes.map_err(|error| store_problem(ATTEMPTED, &error))
 }

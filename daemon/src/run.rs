@@ -24,7 +24,7 @@ use crate::net::{self, NetError};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem, take_lock};
 use crate::small_file;
-use crate::sync_task::{Dials, SyncTask};
+use crate::sync_task::{Dials, Ended, SyncTask};
 
 /// How long the site knows the same before its match index is made again: changes come in bursts, and an index
 /// that is behind before it is done has only slowed them down.
@@ -39,6 +39,9 @@ const GRACE_OF_TASKS: Duration = Duration::from_millis(2_500);
 const GRACE_TO_LEAVE: Duration = Duration::from_millis(1_500);
 /// How long the API's last answers may take of a site that is not open.
 const GRACE_BEFORE_OPEN: Duration = Duration::from_secs(3);
+
+/// Between two attempts to listen where a swarm before did.
+const LISTEN_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why the daemon could not run.
 #[derive(Debug, thiserror::Error)]
@@ -322,6 +325,7 @@ impl Daemon {
                 Seam::Engine(engine) => Site::open_on(engine, home, config, started, &news)?,
                 Seam::Home(lock) => Site::open_holding(lock, home, config, started, OpenAs::Existing, &news)?,
             };
+            site.0.go_on_as_far_as_known();
             sign_first_heads(&site)?;
             Ok(site)
         };
@@ -338,7 +342,7 @@ fn sign_first_heads(site: &Site) -> Result<(), Problem> {
     match site.0.sign_heads() {
         Ok(()) => {}
         // It can still serve, relay and scan; only its own log must not go on.
-        Err(error @ StoreError::Behind { .. }) => {
+        Err(error @ (StoreError::Behind { .. } | StoreError::HeldBack | StoreError::Superseded { .. })) => {
             tracing::error!(error = %error_chain(&error), "this site signs nothing");
         }
         // A full disk must not keep a site from answering: what was signed before stands until it expires.
@@ -433,30 +437,64 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
         .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("{}: {error}", path.display())))
 }
 
-/// Starts the swarm; gives the task that drives the engine over it.
+/// Starts the swarm; gives the task that drives the engine over it, whatever key the site has.
 fn start_sync(
     site: &Site,
     config: &Config,
     settings: Settings,
     stopped: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
-    let parts = &site.0;
-    let listen: Vec<_> = config
-        .network
-        .listen
-        .iter()
-        .filter_map(|text| text.parse().ok())
-        .collect();
+    let listen = addresses(config.network.listen.iter());
     // Within u32 by the bounds of the key.
     let window = u32::try_from(config.network.receive_window.0).unwrap_or(u32::MAX);
-    let net = net::start(&parts.key, &listen, window)
-        .map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
+    let task = sync_task(site, &listen, window, settings.clone())?;
+    let listens_anywhere = config.network.listen.iter().any(|text| text.contains("/udp/0/"));
+    let site = site.clone();
+    Ok(async move {
+        let mut task = task;
+        while task.run(stopped.clone()).await == Ended::OtherKey {
+            tracing::info!("the site has another operating key: peers are greeted with it");
+            // Peers look for it where it was.
+            let reached = site.0.board.forget();
+            let listen = if listens_anywhere { &reached } else { &listen };
+            task = loop {
+                match sync_task(&site, listen, window, settings.clone()) {
+                    Ok(task) => break task,
+                    // The addresses are free once the swarm before has let go of them.
+                    Err(error) => tracing::debug!(%error, "listening again"),
+                }
+                if *stopped.borrow() {
+                    return;
+                }
+                tokio::time::sleep(LISTEN_AGAIN).await;
+            };
+        }
+    })
+}
+
+fn addresses<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<libp2p::Multiaddr> {
+    texts.filter_map(|text| text.parse().ok()).collect()
+}
+
+/// A swarm with the site's key of now, and what drives it.
+fn sync_task(
+    site: &Site,
+    listen: &[libp2p::Multiaddr],
+    window: u32,
+    settings: Settings,
+) -> Result<SyncTask, RunError> {
+    let parts = &site.0;
+    let key = parts.key();
+    let net =
+        net::start(&key, listen, window).map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
     let replica = SharedReplica::new(parts.store.clone())
         .map_err(|error| store_problem("opening the store for sync", &error))?;
     let mut seed = [0; 8];
     // A fixed seed costs only jitter: peers that restart together may then retry together.
     let _ = getrandom::fill(&mut seed);
-    let task = SyncTask {
+    Ok(SyncTask {
+        site: site.clone(),
+        key: key.public(),
         store: parts.store.clone(),
         replica,
         engine: SyncEngine::new(settings, u64::from_le_bytes(seed)),
@@ -468,8 +506,7 @@ fn start_sync(
         sessions: BTreeMap::new(),
         dials: Dials::default(),
         clock: SteadyClock::new(),
-    };
-    Ok(task.run(stopped))
+    })
 }
 
 #[cfg(test)]

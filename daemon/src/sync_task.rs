@@ -3,6 +3,7 @@
 mod attention;
 mod board;
 mod dials;
+mod restored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,14 +20,27 @@ pub(crate) use self::board::SyncBoard;
 pub(crate) use self::dials::Dials;
 use crate::clock::{SteadyClock, now};
 use crate::net::{Command, Event as NetEvent, Net, RequestNumber, peer_id, without_key};
+use crate::service::Site;
 
 /// How often listed sites that are not connected are looked at.
 const DIAL_INTERVAL: Duration = Duration::from_millis(500);
 /// A session that ends sooner was refused: the site is dialled again at a growing pace, not at once.
 const SHORT_SESSION_MILLIS: u64 = 5_000;
 
+/// How the task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was to stop.
+    Stopped,
+    /// The site has another operating key, which needs another swarm.
+    OtherKey,
+}
+
 /// Everything the task needs.
 pub(crate) struct SyncTask {
+    pub(crate) site: Site,
+    /// The key that the swarm runs with.
+    pub(crate) key: PublicKey,
     pub(crate) store: Arc<SiteStore>,
     pub(crate) replica: SharedReplica,
     pub(crate) engine: SyncEngine,
@@ -55,8 +69,8 @@ enum Next {
 }
 
 impl SyncTask {
-    /// Runs until `stop` is raised or the swarm is gone.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` is raised, the swarm is gone, or the site has another key.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Ended {
         let mut wake_at: Option<UnixMillis> = None;
         let mut dial = tokio::time::interval(DIAL_INTERVAL);
         dial.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -78,7 +92,13 @@ impl SyncTask {
             match next {
                 Next::Net(event) => self.net_event(event, &mut wake_at).await,
                 Next::LocalChanged => self.handle(Event::LocalChanged, None, &mut wake_at).await,
-                Next::Dial => self.dial_due().await,
+                Next::Dial => {
+                    self.look_at_restore();
+                    if self.site.0.key().public() != self.key {
+                        return Ended::OtherKey;
+                    }
+                    self.dial_due().await;
+                }
                 Next::Tick => {
                     wake_at = None;
                     self.handle(Event::Tick, None, &mut wake_at).await;
@@ -86,7 +106,7 @@ impl SyncTask {
                 Next::Stop => {
                     let (sent, received) = self.net.traffic.totals();
                     tracing::info!(sent, received, "bytes exchanged with peers");
-                    return;
+                    return Ended::Stopped;
                 }
             }
             self.engine.was_away(attention.waits(began, self.clock.now()));
@@ -189,6 +209,8 @@ impl SyncTask {
         self.engine.wall_clock(wall);
         let at = self.clock.now();
         let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
+        // What a peer says of this site may be all that it says, before it hangs up.
+        self.hear_while_restored();
         for effect in effects {
             let command = match effect {
                 Effect::Request { peer, id, bytes } => {
@@ -273,6 +295,7 @@ impl SyncTask {
     }
 
     fn notice(&mut self, notice: Notice) {
+        self.look_for_lost_claims(&notice);
         match notice {
             Notice::PeerReady { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);
@@ -318,6 +341,17 @@ impl SyncTask {
                 };
                 if let Err(error) = self.store.record(&entry) {
                     tracing::warn!(error = %crate::home::error_chain(&error), "writing to the ledger");
+                }
+            }
+            Notice::ChainLearned { site, epoch } if site == self.site.0.own_log().site => {
+                let parts = &self.site.0;
+                if parts.is_outdated() && !parts.restore.is_held() {
+                    tracing::error!(
+                        epoch,
+                        "another copy of this home goes on under a new epoch: this one signs nothing"
+                    );
+                    let why = format!("another copy of this home began epoch {epoch}");
+                    parts.tell_restored(starling_store::RestoreStep::Superseded, &why);
                 }
             }
             Notice::SyncedTo { site, lane, number } => {

@@ -166,7 +166,7 @@ pub enum StoreError {
     },
     /// The site's own log is known to go on further than what is held here.
     #[error(
-        "writing to this site's own {lane} log: others hold it up to {high_water}, this home only up to {held}: it was restored from a backup or copied. If this is the true home, `starling keys generate` begins a new epoch from what it holds"
+        "writing to this site's own {lane} log: others hold it up to {high_water}, this home only up to {held}: it was put back from a backup, or copied, or its log lost its end; peers or a bundle bring what is missing"
     )]
     Behind {
         /// The lane.
@@ -175,6 +175,23 @@ pub enum StoreError {
         held: ClaimNumber,
         /// Up to where a verified head of this site says it goes.
         high_water: ClaimNumber,
+    },
+    /// This home was put back from a backup, or copied.
+    #[error(
+        "signing for this site: its home was put back from a backup, or copied, and what it wrote since has not been \
+         heard of from its peers yet"
+    )]
+    HeldBack,
+    /// Another copy of this home began a new epoch.
+    #[error(
+        "signing for this site: its certificate of epoch {epoch}, of {since}, names another operating key; another \
+         copy of this home goes on with that one"
+    )]
+    Superseded {
+        /// The newest epoch.
+        epoch: u32,
+        /// When it began.
+        since: UnixMillis,
     },
     /// The view is still being brought up to date.
     #[error("reading the view: it is being brought up to date; try again in a moment")]

@@ -33,7 +33,9 @@ mod site;
 mod trust;
 mod view;
 
-pub use self::activity::{EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin};
+pub use self::activity::{
+    EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin, RestoreStep,
+};
 pub use self::deltas::{Authored, DeltaRun, FrozenBy, LogOverview};
 pub use self::doctor::compact::CompactedBodies;
 pub use self::doctor::{Check, Diagnosis, FilesCheck, LOG_CHECK, PACKS_CHECK};

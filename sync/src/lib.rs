@@ -16,6 +16,8 @@ pub mod limits;
 pub mod model;
 mod news;
 mod notice;
+mod old_key;
+mod own_log;
 mod peer;
 mod pull;
 mod replica;
@@ -28,6 +30,7 @@ pub mod wire;
 pub use engine::SyncEngine;
 pub use event::{Effect, Event, FailureReason, GossipVerdict, RequestId};
 pub use notice::{DisconnectReason, Notice, Offence};
+pub use own_log::{HeardPeer, OwnLogNews};
 pub use replica::{
     AppendOutcome, AppendProblem, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError,
 };

@@ -33,16 +33,20 @@ impl SyncEngine {
         if let Some(reason) = refuse {
             return cx.out.push(Effect::Disconnect { peer: key, reason });
         }
-        if cx.replica.authorised(&key).is_none() {
+        let is_stranger = cx.replica.authorised(&key).is_none();
+        if is_stranger {
             self.make_room_for_a_stranger(cx);
         }
         let deadline = later(cx.now, self.settings.hello_timeout);
         // One side greets, or both would say everything twice; the other greets late if the first does not.
         let first = own_key.is_some_and(|own| own < key);
-        let greet_at = if first {
-            cx.now
-        } else {
-            later(cx.now, self.settings.hello_patience)
+        // A stranger may be a listed site with a key of before or after: its own hello says so, the answer to ours would
+        // only be refused.
+        let patience = self.settings.hello_patience;
+        let greet_at = match (is_stranger, first) {
+            (true, _) => later(cx.now, patience.saturating_mul(2)),
+            (false, true) => cx.now,
+            (false, false) => later(cx.now, patience),
         };
         self.peers
             .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
@@ -130,6 +134,7 @@ impl SyncEngine {
     pub(crate) fn hello_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, hello: &Hello) {
         let site = match self.admit(cx, key, hello) {
             Ok(site) => site,
+            Err(RefusalCode::NotCurrentKey) if self.tell_old_key(cx, key, id, hello) => return,
             Err(code) => {
                 self.refuse(cx, key, id, code, "");
                 return self.close(cx, key, reason_of(code));

@@ -189,6 +189,7 @@ impl SiteService for FakeSite {
                 known_back_to: None,
                 check: None,
             },
+            restore: None,
         })
     }
 

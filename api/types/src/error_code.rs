@@ -202,6 +202,10 @@ error_codes! {
     TimedOut => ("timed_out", 504, "Timed out", YES, NotReachable);
     /// The site is stopping.
     ShuttingDown => ("shutting_down", 503, "Site is stopping", YES, NotReachable);
+    /// The home was put back from a backup, or copied: the site signs nothing before it heard what its peers hold of it.
+    SiteRestored => ("site_restored", 409, "Site was restored and signs nothing yet", YES, InputRefused);
+    /// Another copy of the home began a new epoch: this one signs nothing any more.
+    SiteSuperseded => ("site_superseded", 409, "Another copy of the site goes on", NO, InputRefused);
     /// The store failed its checks.
     StoreDamaged => ("store_damaged", 500, "Store damaged", NO, StoreDamaged);
     /// The site's store is gone or empty; it must not begin anew under the old keys.

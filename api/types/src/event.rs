@@ -205,6 +205,35 @@ impl AuthorFrozen {
     pub const EVENT_NAME: &'static str = "author-frozen";
 }
 
+/// What became of a home that was put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub enum RestoreAction {
+    /// The site signs nothing before it heard its peers.
+    HeldBack,
+    /// It goes on, under a new epoch.
+    WentOn,
+    /// Another copy of the home goes on instead.
+    Superseded,
+}
+
+/// The event `site-restored`: this site's home was put back from a backup, or copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SiteRestored {
+    /// The site.
+    pub site_id: SiteSlug,
+    /// What became of it.
+    pub restore_action: RestoreAction,
+    /// What showed it.
+    pub reason: String,
+    /// When it was found here.
+    pub found_at: Timestamp,
+}
+
+impl SiteRestored {
+    /// The event's name in the stream.
+    pub const EVENT_NAME: &'static str = "site-restored";
+}
+
 /// Any event; they are told apart by their names in the stream, and by their fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -215,6 +244,8 @@ pub enum SiteEvent {
     Mute(MuteChanged),
     /// `author-frozen`.
     Frozen(AuthorFrozen),
+    /// `site-restored`.
+    Restored(SiteRestored),
 }
 
 impl SiteEvent {
@@ -224,6 +255,7 @@ impl SiteEvent {
             Self::Canonical(_) => CanonicalImported::EVENT_NAME,
             Self::Mute(_) => MuteChanged::EVENT_NAME,
             Self::Frozen(_) => AuthorFrozen::EVENT_NAME,
+            Self::Restored(_) => SiteRestored::EVENT_NAME,
         }
     }
 }

@@ -41,7 +41,8 @@ pub use bundle::{
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;
 pub use event::{
-    AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent,
+    AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged,
+    RestoreAction, SiteEvent, SiteRestored,
 };
 pub use exit::ExitStatus;
 pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};
@@ -63,7 +64,7 @@ pub use site::{
 };
 pub use status::{
     FeedStatus, HEALTH_OPENING, Health, HealthPart, Lane, Opening, OpeningWork, PartState, PeerStatus,
-    Position, SitePart, Status, StoreCheck, StoreStatus,
+    Position, RestorePhase, RestoreReport, RestoreStatus, SitePart, Status, StoreCheck, StoreStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

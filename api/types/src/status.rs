@@ -182,6 +182,54 @@ pub struct Status {
     pub feeds: Vec<FeedStatus>,
     /// The embedded store.
     pub store: StoreStatus,
+    /// Why the site signs nothing; absent if it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreStatus>,
+}
+
+/// How far a restored site is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RestorePhase {
+    /// It waits to hear from peers, or by a bundle, what they hold of it.
+    Waiting,
+    /// It takes what others hold of its own log.
+    Recovering,
+    /// It has that, and needs the root key to begin a new epoch.
+    RootKeyMissing,
+    /// Its own log is frozen: two histories of it were signed.
+    Frozen,
+    /// Another copy of the home goes on instead.
+    Superseded,
+}
+
+/// Answer of `starling restore`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreReport {
+    /// The site's name.
+    pub site_id: SiteSlug,
+    /// The epoch that began; none if the site waits, or if nothing held it back.
+    pub new_epoch: Option<u64>,
+    /// Why the site signs nothing; none if it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreStatus>,
+}
+
+/// A site whose home was put back from a backup, or copied: it reads, scans and relays, and signs nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RestoreStatus {
+    /// How far it is.
+    pub phase: RestorePhase,
+    /// Since when, as far as that is known.
+    pub since: Option<Timestamp>,
+    /// What showed it.
+    pub reason: String,
+    /// What it waits for.
+    pub waits_for: String,
+    /// What to do.
+    pub advice: String,
+    /// The listed sites that were heard since.
+    pub heard: Vec<SiteSlug>,
 }
 
 /// One allow-listed site as a peer.

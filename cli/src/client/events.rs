@@ -4,6 +4,7 @@ use futures::StreamExt;
 use starling_api::{ByteStream, EventStream, PROBLEM_EVENT};
 use starling_api_types::{
     AuthorFrozen, CanonicalImported, ErrorCode, EventId, EventRecord, MuteChanged, Problem, SiteEvent,
+    SiteRestored,
 };
 
 /// Longest line, in bytes; an event's data is one line.
@@ -104,6 +105,9 @@ impl Parser {
                 Some(record(id, serde_json::from_str(&data).map(SiteEvent::Canonical)))
             }
             AuthorFrozen::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Frozen))),
+            SiteRestored::EVENT_NAME => {
+                Some(record(id, serde_json::from_str(&data).map(SiteEvent::Restored)))
+            }
             MuteChanged::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Mute))),
             PROBLEM_EVENT => Some(Err(
                 serde_json::from_str(&data).unwrap_or_else(|error| refuse(&error.to_string()))

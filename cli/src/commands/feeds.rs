@@ -27,7 +27,7 @@ Example:
   curl -s https://example.org/osv.ndjson | starling feeds import - --source mine
 
 Exit codes: 0 taken in (also with rejects, unless --strict), 3 input refused or every file of it rejected,
-  6 not reachable or locked, 12 disk full")]
+  or this site was restored and signs nothing yet; 6 not reachable or locked, 12 disk full")]
 pub(crate) struct Import {
     /// The input; `-` is standard input
     #[arg(value_name = "PATH|-")]

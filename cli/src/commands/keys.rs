@@ -38,12 +38,14 @@ pub(crate) struct List {}
 /// Make a new operating key and begin a new epoch with it; the root key in the folder signs it
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The daemon must not run meanwhile. Peers learn the new key from the site's certificates by themselves.
+The daemon must not run meanwhile. Peers learn the new key from the site's certificates by themselves. A home that was
+put back from a backup takes back what peers hold first: `starling restore`.
 
 Example:
   starling keys generate
 
-Exit codes: 0 made, 2 no site or no root key in the folder, 6 a daemon holds the store")]
+Exit codes: 0 made, 2 no site or no root key in the folder, 3 this site was restored and
+  lacks what others hold of it, 6 a daemon holds the store")]
 pub(crate) struct Generate {}
 
 /// Print the site's certificate chain: what `starling sites add --key` takes at another site

@@ -16,6 +16,7 @@ pub(crate) mod mute;
 pub(crate) mod policy;
 pub(crate) mod purl;
 pub(crate) mod quickstart;
+pub(crate) mod restore;
 pub(crate) mod sbom;
 pub(crate) mod scan;
 pub(crate) mod selftest;
@@ -58,6 +59,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Vex(args) => args.run(session).await,
         Command::Events(args) => args.run(session).await,
         Command::Doctor(args) => args.run(session).await,
+        Command::Restore(args) => args.run(session).await,
         Command::Store(args) => args.run(session).await,
         Command::Completions(args) => args.run(),
     }

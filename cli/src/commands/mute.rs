@@ -29,7 +29,7 @@ Example:
       --until 2026-12-31 --reason lookups-are-off
   starling mute add GHSA-29mw-wpgm-hmr9 --sbom 'shop*' --until 2026-06-30 --reason unreachable
 
-Exit codes: 0 muted, 2 usage, 6 not reachable or locked")]
+Exit codes: 0 muted, 2 usage, 3 this site was restored and signs nothing yet, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("end").required(true))]
 pub(crate) struct Add {
     /// An id or alias of the vulnerability; one that this site does not know is muted with a warning
@@ -99,7 +99,7 @@ A removal counts for good, also where it meets other changes of the list later. 
 Example:
   starling mute remove 9f2c41d07ab35e68-12 --reason 'reachable'
 
-Exit codes: 0 removed, 2 usage, 3 no such mute, 6 not reachable or locked")]
+Exit codes: 0 removed, 2 usage, 3 no such mute, or this site was restored and signs nothing yet, 6 not reachable or locked")]
 pub(crate) struct Remove {
     /// The mute's id, as `mute list` and verdicts name it
     #[arg(value_name = "MUTE")]

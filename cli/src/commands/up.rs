@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use starling_api_types::ExitStatus;
+use starling_daemon::RestoreWish;
 
 use super::Outcome;
 use crate::local;
@@ -19,7 +20,7 @@ Example:
   starling up
   starling --home ./west up --listen /ip4/0.0.0.0/udp/7946/quic-v1 --api 127.0.0.1:7948
 
-Exit codes: 0 ended cleanly, 2 no site in the folder or its configuration is wrong,
+Exit codes: 0 ended cleanly, 2 no site in the folder or its configuration is wrong, 3 --alone without the root key,
   6 another process has the site, 11 store damaged, 12 disk full")]
 pub(crate) struct Up {
     /// Multiaddress to listen on for peers; may be repeated [network.listen]
@@ -31,6 +32,9 @@ pub(crate) struct Up {
     /// What to log [log.level]
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"]).map(String::from))]
     log_level: Option<String>,
+    /// If this home was put back from a backup, or copied: go on from what it holds, without hearing anybody
+    #[arg(long)]
+    alone: bool,
     /// Any other key of starling.toml, its value as TOML or plain text; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, String)>,
@@ -45,6 +49,9 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 
 impl Up {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
+        if self.alone {
+            local::restore(session.home(), RestoreWish::AloneIfHeld).await?;
+        }
         local::up(session.home(), self.into_settings()).await?;
         Ok(ExitStatus::Pass)
     }
@@ -77,6 +84,7 @@ mod tests {
             listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()],
             api: Some("127.0.0.1:7948".parse().unwrap()),
             log_level: None,
+            alone: false,
             settings: vec![parse_setting("store.cache = 64MiB").unwrap()],
         };
         let settings = up.into_settings();

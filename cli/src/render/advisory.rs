@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use starling_api_types::{
     Advisory, AdvisoryLookup, AdvisoryPage, EventAction, EventRecord, MuteAction, Provenance, ResolvedField,
-    SiteEvent,
+    RestoreAction, SiteEvent,
 };
 
 use super::table::Table;
@@ -135,6 +135,18 @@ pub(crate) fn event(record: &EventRecord) -> String {
             let line = format!(
                 "{} {} author-frozen {} {}: {}",
                 record.id, event.frozen_at, event.site_id, event.lane, event.reason
+            );
+            return plain(&line).into_owned();
+        }
+        SiteEvent::Restored(event) => {
+            let action = match event.restore_action {
+                RestoreAction::HeldBack => "held-back",
+                RestoreAction::WentOn => "went-on",
+                RestoreAction::Superseded => "superseded",
+            };
+            let line = format!(
+                "{} {} site-restored {} {action}: {}",
+                record.id, event.found_at, event.site_id, event.reason
             );
             return plain(&line).into_owned();
         }

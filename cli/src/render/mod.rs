@@ -26,7 +26,7 @@ pub(crate) use mutes::{mute, mutes};
 pub(crate) use policy::{policy_history, policy_summary, policy_test};
 pub(crate) use selftest::selftest;
 pub(crate) use sites::{site, site_history, site_status, sites};
-pub(crate) use status::{identity, init, keys, status};
+pub(crate) use status::{identity, init, keys, restore_report, status};
 pub(crate) use verdict::{scan_report, verdict};
 pub(crate) use vex::{vex_added, vex_list, vex_removed};
 pub(crate) use work::{compacted, converted, doctor, feed_report};

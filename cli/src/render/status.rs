@@ -1,6 +1,9 @@
 //! The site itself: status, identity, keys.
 
-use starling_api_types::{InitReport, KeyList, Position, PublicIdentity, Status, StoreCheck};
+use starling_api_types::{
+    InitReport, KeyList, Position, PublicIdentity, RestorePhase, RestoreReport, RestoreStatus, Status,
+    StoreCheck,
+};
 
 use super::table::Table;
 use super::{Lines, count, list, or_dash, plain, section, size};
@@ -46,6 +49,9 @@ pub(crate) fn status(status: &Status) -> String {
         }
     }
 
+    if let Some(restore) = &status.restore {
+        text.push_str(&restored(restore));
+    }
     let mut parts = Table::new(["PART", "STATE", "DETAIL"]);
     for part in &status.parts {
         parts.row([
@@ -80,6 +86,37 @@ pub(crate) fn status(status: &Status) -> String {
     }
     section(&mut text, "Feeds", &feeds);
     text
+}
+
+/// Why the site signs nothing.
+fn restored(restore: &RestoreStatus) -> String {
+    let phase = match restore.phase {
+        RestorePhase::Waiting => "SIGNS NOTHING: waiting to hear from peers",
+        RestorePhase::Recovering => "SIGNS NOTHING: taking back its own log",
+        RestorePhase::RootKeyMissing => "SIGNS NOTHING: the root key is missing",
+        RestorePhase::Frozen => "SIGNS NOTHING: its own log is frozen",
+        RestorePhase::Superseded => "SIGNS NOTHING: another copy goes on",
+    };
+    let heard: Vec<String> = restore.heard.iter().map(ToString::to_string).collect();
+    Lines::default()
+        .add("restored", phase)
+        .add("since", or_dash(restore.since))
+        .add("shown by", plain(&restore.reason))
+        .add("heard", list(&heard))
+        .add("waits", plain(&restore.waits_for))
+        .add("do", plain(&restore.advice))
+        .to_string()
+}
+
+/// `starling restore`
+pub(crate) fn restore_report(report: &RestoreReport) -> String {
+    if let Some(epoch) = report.new_epoch {
+        return format!("{} goes on under epoch {epoch}", report.site_id);
+    }
+    match &report.restore {
+        Some(restore) => restored(restore),
+        None => format!("nothing holds {} back", report.site_id),
+    }
 }
 
 /// The last check of every frame of log and packs.

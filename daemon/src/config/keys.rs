@@ -165,6 +165,21 @@ pub const KEYS: &[Key] = &[
         "",
         "The site's Rego policy, absolute or in the site's folder; it decides after the policy's rules, before VEX.",
     ),
+    key(
+        "restore.detect",
+        "true",
+        "Whether a home that was put back from a backup, or copied, signs nothing before it heard its peers; false only where a file system gives files other inodes at each mount.",
+    ),
+    key(
+        "restore.machine_id_file",
+        "\"/etc/machine-id\"",
+        "File whose content tells machines apart; one that is missing or empty tells nothing.",
+    ),
+    key(
+        "restore.patience_seconds",
+        "30",
+        "How long a restored site waits for listed sites that it has not heard, once it heard one that holds something of it.",
+    ),
     key("log.format", "\"text\"", "`text` or `json`."),
     key(
         "log.level",

@@ -69,6 +69,8 @@ pub struct Config {
     pub view: View,
     /// Scans.
     pub scan: Scan,
+    /// Homes that were put back from a backup, or copied.
+    pub restore: Restore,
     /// Logs.
     pub log: Log,
 }
@@ -273,6 +275,28 @@ pub struct Scan {
     pub policy_file: Option<PathBuf>,
     /// The site's Rego policy, absolute or in the site's folder; it decides beside the policy file.
     pub rego_file: Option<PathBuf>,
+}
+
+/// Homes that were put back from a backup, or copied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Restore {
+    /// Whether a home looks if it was copied.
+    pub detect: bool,
+    /// The file that tells machines apart.
+    pub machine_id_file: PathBuf,
+    /// How long a restored site waits for listed sites that it has not heard, once it heard one, in seconds.
+    pub patience_seconds: u64,
+}
+
+impl Default for Restore {
+    fn default() -> Self {
+        Self {
+            detect: true,
+            machine_id_file: PathBuf::from("/etc/machine-id"),
+            patience_seconds: 30,
+        }
+    }
 }
 
 /// Logs.

@@ -38,7 +38,7 @@ impl Rogue {
         let (folder, home) = home_of("rogue");
         Self {
             net: net::start(&home.operating_key().unwrap(), &[], 128 << 10).unwrap(),
-            victim: victim.site.0.key.public(),
+            victim: victim.site.0.key().public(),
             open: 0,
             home,
             _folder: folder,

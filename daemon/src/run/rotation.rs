@@ -29,11 +29,11 @@ async fn same(a: &Running, b: &Running) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_that_is_dialled_is_found_again_after_its_key_changed() {
     let (a, address, b) = pair().await;
-    let before = a.site.0.key.public();
+    let before = a.site.0.key().public();
     let stopped = a.stop().await;
     stopped.rotate();
     let a = stopped.start(&address).await;
-    assert_ne!(a.site.0.key.public(), before);
+    assert_ne!(a.site.0.key().public(), before);
     a.import(&[record(1), record(2)].join("\n")).await;
     same(&a, &b).await;
     let status = b.status().await;

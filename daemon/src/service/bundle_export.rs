@@ -138,9 +138,10 @@ impl SiteParts {
             writer.push_body(*hash, &body).map_err(write)?;
         }
         let (chains, heads) = self.trust_for(logs).map_err(failed)?;
+        let exporter = self.own_chain();
         let seal = SealRequest {
-            exporter: self.home.chain(),
-            key: &self.key,
+            exporter: &exporter,
+            key: &self.key(),
             chains: &chains,
             heads: &heads,
             sealed_at: now(),

@@ -35,7 +35,7 @@ impl SiteParts {
         let mut report = if params.dry_run {
             self.rehearse(size, |trial| {
                 let plan = trial.plan_import(&mut file, size, params)?;
-                match plan.refusal(params) {
+                match plan.refusal_at(trial, params) {
                     Some(problem) => Err(problem),
                     None => trial.carry_out(&plan, &mut file, size, params),
                 }
@@ -44,10 +44,12 @@ impl SiteParts {
             // What a seal brings is small, however large the bundle.
             let plan = self.rehearse(0, |trial| trial.plan_import(&mut file, size, params))?;
             self.keep_evidence(&plan)?;
-            if let Some(problem) = plan.refusal(params) {
+            if let Some(problem) = plan.refusal_at(self, params) {
                 return Err(problem);
             }
-            self.carry_out(&plan, &mut file, size, params)?
+            let mut report = self.carry_out(&plan, &mut file, size, params)?;
+            self.hear_bundle(&plan, &mut report)?;
+            report
         };
         if !params.dry_run {
             self.changed();

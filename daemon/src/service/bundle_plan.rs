@@ -19,6 +19,7 @@ use super::advisories::view_problem;
 use super::bundle_conflicts::{COMPARED_RECORDS, Contradiction, Contradictions};
 use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT, Ground, fault_problem};
 use super::bundle_import::log_of;
+use super::bundle_restore::OwnLogTold;
 use super::bundle_trust::{Evidence, TrustNews};
 use super::problem::{bundle_problem, store_problem};
 
@@ -43,6 +44,8 @@ pub(super) struct Plan {
     pub(super) stated_count: u64,
     /// Claims per author and source that it may not speak of.
     pub(super) out_of_scope: BTreeMap<SiteId, BTreeMap<Source, u64>>,
+    /// What the bundle tells of this site's own log.
+    pub(super) own: OwnLogTold,
     /// What the seal brings that is new.
     pub(super) news: TrustNews,
     /// What proves that an author or its root key signed twice: kept whatever becomes of the bundle.
@@ -195,6 +198,7 @@ impl SiteParts {
             let judged = self.judge(report, reader.seal(), &listed, &mut plan)?;
             plan.logs.push(judged);
         }
+        plan.own = OwnLogTold::of(reader.seal(), own, &plan.logs);
         self.try_heads(reader.seal(), &mut plan)?;
         self.count_chains(&before, &mut plan)?;
         let told = plan.evidence.told.iter().map(|(_, what)| what.clone());
@@ -261,11 +265,13 @@ impl SiteParts {
         let sealed = seal.heads().iter().map(VerifiedHead::head);
         let sealed = sealed.filter(|head| (head.site, head.lane) == (range.site, range.lane));
         let known = sealed.map(|head| head.number).max().unwrap_or(known).max(known);
-        if range.site == self.home.chain().site() && range.last > known {
+        // A restored site may have written it before.
+        let is_taken_back = self.store.is_held_back();
+        if range.site == self.home.chain().site() && range.last > known && !is_taken_back {
             let detail =
                 format!("{name}: it goes on past what this site wrote, and only this site writes it");
             return refused(Problem::new(ErrorCode::OwnLogAhead, detail).hint(
-                "was this home copied, or restored from a backup? Put back the newest copy, or begin a new epoch",
+                "was this home copied, or restored from a backup? `starling restore` says so: then the site takes it back",
             ));
         }
         let lacking = report.lacking.iter();

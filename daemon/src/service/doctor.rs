@@ -28,11 +28,32 @@ impl SiteParts {
         let checks = diagnosis.checks.iter();
         let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon)).collect();
         checks.push(FilesExamined::of(&self.home, &self.config).into_check());
+        checks.push(self.home_check());
         Ok(types::DoctorReport {
             ok: checks.iter().all(|check| check.ok),
             checks,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+}
+
+impl SiteParts {
+    /// Tells if the site signs. A home that was put back is not damaged.
+    fn home_check(&self) -> types::DoctorCheck {
+        let found = match self.restore_status() {
+            None => "where it was".to_owned(),
+            Some(restore) => format!(
+                "the site signs nothing: {}; {}; {}",
+                restore.reason, restore.waits_for, restore.advice
+            ),
+        };
+        types::DoctorCheck {
+            name: "home".to_owned(),
+            ok: true,
+            found,
+            damaged: Vec::new(),
+            repaired: 0,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, EventAction, Problem};
 use starling_documents::mutes::MuteId;
 use starling_store::engine::Generation;
-use starling_store::{Event, EventNumber, Happening, SiteStore, StoreError};
+use starling_store::{Event, EventNumber, Happening, RestoreStep, SiteStore, StoreError};
 use starling_view::{Action, PackageId};
 
 use super::problem::store_problem;
@@ -171,6 +171,18 @@ impl SiteParts {
                     lane: lane.into(),
                     reason: why,
                     frozen_at: event.at.into(),
+                }));
+            }
+            Happening::Restored { step, why } => {
+                return record(types::SiteEvent::Restored(types::SiteRestored {
+                    site_id: site_id.clone(),
+                    restore_action: match step {
+                        RestoreStep::HeldBack => types::RestoreAction::HeldBack,
+                        RestoreStep::WentOn => types::RestoreAction::WentOn,
+                        RestoreStep::Superseded => types::RestoreAction::Superseded,
+                    },
+                    reason: why,
+                    found_at: event.at.into(),
                 }));
             }
         };

@@ -67,6 +67,7 @@ impl SiteParts {
     ) -> ServiceResult<types::FeedImportReport> {
         let started = Instant::now();
         let _one_at_a_time = self.one_import();
+        self.prepare_to_sign(&format!("importing {source}"))?;
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         let mut account = Account::new(self, source.clone(), options.complete);
@@ -307,7 +308,7 @@ impl<'a> Account<'a> {
         }
         let origin = Origin { bundle: None, at };
         let authored = store
-            .author(Lane::Federation, plan.claims, &self.site.key, at, &origin)
+            .author(Lane::Federation, plan.claims, &self.site.key(), at, &origin)
             .map_err(failed)?;
         self.report.deltas = authored.deltas as u64;
         if authored.cursor.number.0 > 0 {

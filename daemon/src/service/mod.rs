@@ -12,6 +12,7 @@ mod bundle_ground;
 mod bundle_import;
 mod bundle_info;
 mod bundle_plan;
+mod bundle_restore;
 mod bundle_trust;
 mod check;
 mod compact;
@@ -31,7 +32,7 @@ mod sites;
 mod status;
 mod view_knowledge;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -53,6 +54,7 @@ use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::policies::Policies;
+use crate::restore::Restore;
 use crate::sync_task::SyncBoard;
 use crate::vex_kept::KeptVex;
 use health::Duties;
@@ -78,7 +80,10 @@ pub(crate) struct SiteParts {
     pub(crate) home: Home,
     pub(crate) config: Config,
     pub(crate) store: Arc<SiteStore>,
-    pub(crate) key: Arc<SigningKey>,
+    /// The operating key; another one once a restored site goes on.
+    key: RwLock<Arc<SigningKey>>,
+    /// Where the home is, and if it was put back from a backup.
+    pub(crate) restore: Restore,
     /// When the daemon started; none without one.
     pub(crate) started: Option<Instant>,
     /// Raised when the store changed by other hands than the sync task's.
@@ -192,6 +197,7 @@ impl Site {
             Hold::Directory
         };
         let indexes = Arc::new(Indexes::new(home.path(), hold));
+        let mut home = home;
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let options = starling_store::SiteOptions {
             settings: &|listed| settings_of(home.chain(), &config, listed),
@@ -200,13 +206,16 @@ impl Site {
             clock: Arc::new(now),
         };
         let store = open(&home, &config, &options)?;
+        let (key, restore) = settle_home(&mut home, &config, &store, key)?;
+        store.hold_back(restore.is_held());
         let parts = SiteParts {
             policies: Arc::new(Policies::of(&home, &config)),
             kept_vex: Arc::new(KeptVex::in_home(home.path())),
             home,
             config,
             store: Arc::new(store),
-            key: Arc::new(key),
+            key: RwLock::new(Arc::new(key)),
+            restore,
             started,
             local: watch::Sender::new(0),
             shown: Arc::new(watch::Sender::new(0)),
@@ -220,6 +229,9 @@ impl Site {
             duties: Duties::default(),
         };
         parts.drop_mark_of_other_rows();
+        if let Some(why) = parts.restore.found_now() {
+            parts.tell_restored(starling_store::RestoreStep::HeldBack, &why);
+        }
         Ok(Self(Arc::new(parts)))
     }
 
@@ -233,6 +245,33 @@ impl Site {
             .await
             .unwrap_or_else(|panic| Err(Problem::internal("carrying out a call", panic)))
     }
+}
+
+/// Brings a home in line with its store: its certificates, if peers knew longer ones whose key is here, and the note
+/// of where it is. Gives the operating key that counts.
+fn settle_home(
+    home: &mut Home,
+    config: &Config,
+    store: &SiteStore,
+    key: SigningKey,
+) -> Result<(SigningKey, Restore), Problem> {
+    let longer = store.chain(&home.chain().site());
+    let longer = longer.map_err(|error| store_problem("reading the site's certificates", &error))?;
+    let mut key = key;
+    if let Some(longer) = longer.filter(|_| !store.is_read_only())
+        && home.adopt(&longer).map_err(|error| home_problem(&error))?
+    {
+        key = home.operating_key().map_err(|error| home_problem(&error))?;
+    }
+    let own = starling_store::LogId {
+        site: home.chain().site(),
+        lane: Lane::Federation,
+    };
+    let held = store.log(own);
+    let held = held.map_err(|error| store_problem("reading the site's own log", &error))?;
+    let held = held.map_or(0, |log| log.tip.cursor.number.0);
+    let restore = Restore::open(home, config, store.is_read_only(), held, now())?;
+    Ok((key, restore))
 }
 
 /// Takes a home's lock.
@@ -293,15 +332,36 @@ pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] 
 impl SiteParts {
     /// Waits for its turn to import. A panic in an earlier import left nothing behind this lock: what it wrote
     /// was committed whole, so those after it need not fail as well.
-    fn one_import(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn one_import(&self) -> MutexGuard<'_, ()> {
         self.imports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn own_log(&self) -> starling_store::LogId {
-        starling_store::LogId {
-            site: self.home.chain().site(),
-            lane: Lane::Federation,
+    /// The turn to import, if nobody has it.
+    pub(crate) fn import_if_free(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.imports.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// The operating key in use.
+    pub(crate) fn key(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with another operating key from now on.
+    pub(crate) fn use_key(&self, key: SigningKey) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    }
+
+    /// The certificates that the operating key in use is of.
+    pub(crate) fn own_chain(&self) -> CertificateChain {
+        let known = self.store.chain(&self.home.chain().site()).ok().flatten();
+        let key = self.key().public();
+        known
+            .filter(|chain| chain.is_current_key(&key))
+            .unwrap_or_else(|| self.home.chain().clone())
     }
 
     /// Signs new heads of the site's own logs: after every change, and before the last ones expire.
@@ -326,7 +386,7 @@ impl SiteParts {
                 })
                 .take(starling_protocol::limits::MAX_HEAD_SOURCES)
                 .collect();
-            self.store.sign_head(lane, &self.key, now(), valid, checks)?;
+            self.store.sign_head(lane, &self.key(), now(), valid, checks)?;
         }
         Ok(())
     }
@@ -453,7 +513,7 @@ impl SiteParts {
 
     /// Returns the name of a site on the allow-list, or this site's own. Whoever holds the view asks
     /// [`slug_in`](Self::slug_in): a thread must not take the store's lock twice.
-    fn slug_of(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
+    pub(crate) fn slug_of(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
         self.own_slug(site).or_else(|| {
             let listed = self.store.listed_sites().ok()?;
             listed

@@ -62,6 +62,7 @@ impl SiteParts {
         let mut warnings = Vec::from_iter(self.matches_nothing(&text)?);
         // One at a time: each change follows the one before it.
         let _one_at_a_time = self.one_import();
+        self.prepare_to_sign("muting")?;
         let book = self.mute_book()?;
         warnings.extend(mute_check::room("muting", self.own_changes(&book))?);
         let actor = self.document_actor();
@@ -76,6 +77,7 @@ impl SiteParts {
     pub(super) fn remove_mute(&self, id: &str, removal: types::MuteRemove) -> ServiceResult<types::Mute> {
         let at = now();
         let _one_at_a_time = self.one_import();
+        self.prepare_to_sign("removing a mute")?;
         let book = self.mute_book()?;
         let known = self.mute_in(&book, id)?;
         if known.state == MuteState::Removed {
@@ -106,7 +108,7 @@ impl SiteParts {
 
     /// Under which actor this site writes now.
     fn document_actor(&self) -> Actor {
-        let chain = self.home.chain();
+        let chain = self.own_chain();
         Actor::of(&chain.site(), chain.epoch(), DOCUMENT)
     }
 
@@ -165,7 +167,7 @@ impl SiteParts {
         let failed = |error| store_problem("writing the site's log", &error);
         let origin = Origin { bundle: None, at };
         self.store
-            .author(Lane::Federation, [claim], &self.key, at, &origin)
+            .author(Lane::Federation, [claim], &self.key(), at, &origin)
             .map_err(failed)?;
         self.sign_heads().map_err(failed)?;
         self.changed();

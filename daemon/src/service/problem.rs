@@ -22,7 +22,9 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
         StoreError::OwnSite { .. } => ErrorCode::SiteKeyInvalid,
         StoreError::Certificate(_) => ErrorCode::CertificateInvalid,
         StoreError::Head(_) | StoreError::Author(_) => ErrorCode::SignatureVerificationFailed,
-        StoreError::Frozen { .. } | StoreError::Behind { .. } => ErrorCode::ForkDetected,
+        StoreError::Frozen { .. } => ErrorCode::ForkDetected,
+        StoreError::Behind { .. } | StoreError::HeldBack => ErrorCode::SiteRestored,
+        StoreError::Superseded { .. } => ErrorCode::SiteSuperseded,
         StoreError::NoSuchPosition { .. } => ErrorCode::InvalidCursor,
         StoreError::BeforeHistory { .. } => {
             return Problem::new(
@@ -80,6 +82,12 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
 /// What to do about damage.
 fn damage_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
+        StoreError::Behind { .. } | StoreError::HeldBack => {
+            "let `starling up` reach a listed site, or import a bundle of one; `starling status` says what is missing"
+        }
+        StoreError::Superseded { .. } => {
+            "stop this copy of the site, or run `starling restore` on it if it is the one that is to go on"
+        }
         StoreError::DamagedBody { .. } => {
             "`starling doctor --repair` drops what is damaged; peers, bundles or the next import of the feed bring it again"
         }

@@ -102,6 +102,7 @@ impl SiteParts {
                 known_back_to: Some(self.store.history().map_err(failed)?.since.into()),
                 check: self.last_check(),
             },
+            restore: self.restore_status(),
         })
     }
 

@@ -46,6 +46,19 @@ impl SyncBoard {
         }
     }
 
+    /// Forgets sessions and addresses, as the swarm ends; gives the addresses.
+    pub(crate) fn forget(&self) -> Vec<Multiaddr> {
+        if let Ok(mut peers) = self.peers.lock() {
+            for peer in peers.values_mut() {
+                peer.connected = false;
+            }
+        }
+        let listening = self.listening.lock();
+        listening
+            .map(|mut listening| std::mem::take(&mut *listening))
+            .unwrap_or_default()
+    }
+
     /// Sites are connected now: were they gone, the transport would have noticed within seconds.
     pub(super) fn seen(&self, sites: impl Iterator<Item = SiteId>, at: UnixMillis) {
         if let Ok(mut peers) = self.peers.lock() {

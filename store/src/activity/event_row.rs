@@ -9,7 +9,7 @@
 //!
 //! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package. Of a mute (actions 5
 //! and 6), two texts follow the bundle: what is muted, and the mute's id. Of a frozen log (action 7), its lane (u8) and
-//! one text: why.
+//! one text: why. Of this site's own restore (action 8), how far it is (u8) and one text: why.
 
 use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, Lane, MergeHash, UnixMillis};
@@ -25,6 +25,7 @@ const REDIRECTED: u8 = 4;
 const MUTED: u8 = 5;
 const MUTE_ENDED: u8 = 6;
 const FROZEN: u8 = 7;
+const RESTORED: u8 = 8;
 
 const PACKAGE: u8 = 0;
 const REPOSITORY: u8 = 1;
@@ -56,6 +57,34 @@ pub(crate) enum Subject {
     },
     /// An author's log that is frozen from now on.
     Frozen { lane: Lane, why: String },
+    /// This site's home was put back, or another copy of it goes on.
+    Restored { step: RestoreStep, why: String },
+}
+
+/// What became of a home that was put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreStep {
+    /// The site signs nothing for now.
+    HeldBack,
+    /// It goes on, under a new epoch.
+    WentOn,
+    /// Another copy of the home goes on instead.
+    Superseded,
+}
+
+impl RestoreStep {
+    const fn number(self) -> u8 {
+        match self {
+            Self::HeldBack => 0,
+            Self::WentOn => 1,
+            Self::Superseded => 2,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        let all = [Self::HeldBack, Self::WentOn, Self::Superseded];
+        all.into_iter().find(|step| step.number() == number)
+    }
 }
 
 impl EventRow {
@@ -72,6 +101,7 @@ impl EventRow {
             Subject::Mute { ended: false, .. } => MUTED,
             Subject::Mute { ended: true, .. } => MUTE_ENDED,
             Subject::Frozen { .. } => FROZEN,
+            Subject::Restored { .. } => RESTORED,
         });
         put_varint(&mut out, self.at.as_millis());
         out.extend_from_slice(&self.author.0.to_be_bytes());
@@ -92,6 +122,11 @@ impl EventRow {
             }
             Subject::Frozen { lane, why } => {
                 out.push(lane.number());
+                put_text(&mut out, why);
+                return out;
+            }
+            Subject::Restored { step, why } => {
+                out.push(step.number());
                 put_text(&mut out, why);
                 return out;
             }
@@ -139,6 +174,18 @@ impl EventRow {
         if action == FROZEN {
             let subject = Subject::Frozen {
                 lane: Lane::from_number(take_byte(bytes)?)?,
+                why: take_text(bytes)?.to_owned(),
+            };
+            return Some(Self {
+                author,
+                at,
+                bundle,
+                subject,
+            });
+        }
+        if action == RESTORED {
+            let subject = Subject::Restored {
+                step: RestoreStep::from_number(take_byte(bytes)?)?,
                 why: take_text(bytes)?.to_owned(),
             };
             return Some(Self {
@@ -276,11 +323,15 @@ mod tests {
             lane: Lane::Federation,
             why,
         });
+        let restored = (0_u8..3, ".{0,30}").prop_map(|(step, why)| Subject::Restored {
+            step: RestoreStep::from_number(step).unwrap(),
+            why,
+        });
         let parts = (
             any::<u16>(),
             0_u64..1 << 40,
             bundle,
-            prop_oneof![3 => advisory, 1 => mute, 1 => frozen],
+            prop_oneof![3 => advisory, 1 => mute, 1 => frozen, 1 => restored],
         );
         parts.prop_map(|(author, at, bundle, subject)| EventRow {
             author: AuthorNumber(author),

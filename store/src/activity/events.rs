@@ -8,7 +8,7 @@ use starling_protocol::{BundleHash, Lane, SiteId, UnixMillis};
 use starling_view::{Change, Changes};
 
 use crate::SiteStore;
-use crate::activity::event_row::{EventRow, Subject};
+use crate::activity::event_row::{EventRow, RestoreStep, Subject};
 use crate::deltas::FrozenBy;
 use crate::engine::{Direction, Engine, Generation, Tree};
 use crate::error::StoreError;
@@ -53,6 +53,13 @@ pub enum Happening {
         /// The log's lane.
         lane: Lane,
         /// What the author did.
+        why: String,
+    },
+    /// This site's home was put back, or another copy of it goes on.
+    Restored {
+        /// What became of it.
+        step: RestoreStep,
+        /// What showed it.
         why: String,
     },
     /// A mute no longer counts: it was removed, or its author left the allow-list.
@@ -133,6 +140,30 @@ impl SiteStore {
             subject,
         };
         self.append_events(txn, std::iter::once(row))
+    }
+
+    /// Tells what became of this site's home. A site that never wrote or heard anything has nobody to tell.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn tell_restored(&self, step: RestoreStep, why: &str) -> Result<(), StoreError> {
+        self.change(|state| {
+            let Some(author) = state.authors.get(&state.site) else {
+                return Ok(());
+            };
+            let row = EventRow {
+                author: *author,
+                at: (self.clock)(),
+                bundle: None,
+                subject: Subject::Restored {
+                    step,
+                    why: why.to_owned(),
+                },
+            };
+            let mut txn = self.txn();
+            self.append_events(&mut txn, std::iter::once(row))?;
+            txn.commit()
+        })
     }
 
     /// Writes rows after the newest event, and drops those that are too old by then.
@@ -269,6 +300,7 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
             id, vulnerability, ..
         } => Happening::MuteEnded { id, vulnerability },
         Subject::Frozen { lane, why } => Happening::Frozen { lane, why },
+        Subject::Restored { step, why } => Happening::Restored { step, why },
     };
     Some(Event {
         what,

@@ -4,5 +4,6 @@ pub(crate) mod event_row;
 pub(crate) mod events;
 pub(crate) mod ledger;
 
+pub use self::event_row::RestoreStep;
 pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
 pub use self::ledger::{LedgerEntry, LedgerNumber};

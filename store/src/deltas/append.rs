@@ -141,14 +141,15 @@ impl SiteStore {
                 lane,
                 reason: reason.to_owned(),
             }),
-            _ if id.site == state.site && header.last() > log.high_water() => problem(AppendProblem::Refused {
-                site,
-                lane,
-                reason:
-                    "it extends this site's own log, which only this site writes; was this home copied or \
-                         restored from a backup?"
+            _ if id.site == state.site && header.last() > log.high_water() && !self.is_held_back() => {
+                problem(AppendProblem::Refused {
+                    site,
+                    lane,
+                    reason: "it extends this site's own log, which only this site writes; was this home copied or \
+                             restored from a backup? `starling restore` says so"
                         .to_owned(),
-            }),
+                })
+            }
             _ if state.wanted_count() >= MAX_WANTED => problem(AppendProblem::Refused {
                 site,
                 lane,

@@ -107,6 +107,7 @@ impl SiteStore {
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
+        self.check_may_sign(state, &key.public())?;
         crate::trust::check_not_behind(state, id)?;
         if log.is_frozen() {
             return Err(StoreError::Frozen {

@@ -8,6 +8,7 @@
 pub(crate) mod bodies;
 pub(crate) mod engine_rows;
 pub(crate) mod guard;
+pub(crate) mod held_back;
 pub(crate) mod home;
 pub(crate) mod open;
 pub(crate) mod past_damage;
@@ -70,6 +71,8 @@ pub struct SiteStore {
     pub(crate) max_delta_claims: usize,
     /// The log has stretches that were given up: a replay goes past them.
     pub(crate) past_damage: bool,
+    /// This site signs nothing: its home was put back from a backup, or copied.
+    pub(crate) held_back: AtomicBool,
     /// The engine's files, where they can be swapped, and how they are opened.
     pub(crate) swap: Option<(Arc<SwapEngine>, EngineOptions)>,
     /// Last, so that it is dropped after everything is closed.

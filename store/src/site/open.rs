@@ -172,6 +172,7 @@ impl SiteStore {
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
             past_damage: false,
+            held_back: AtomicBool::new(false),
             swap: None,
             lock: None,
         }

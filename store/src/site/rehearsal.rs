@@ -66,6 +66,7 @@ impl SiteStore {
             compression_level: self.compression_level,
             max_delta_claims: self.max_delta_claims,
             past_damage: self.past_damage,
+            held_back: self.is_held_back().into(),
             swap: None,
             lock: None,
         })

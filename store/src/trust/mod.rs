@@ -559,6 +559,7 @@ impl SiteStore {
             };
             let mut txn = self.txn();
             let number = self.ensure_log(&mut txn, state, id)?;
+            self.check_may_sign(state, &key.public())?;
             check_not_behind(state, id)?;
             let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
             let State { logs, history, .. } = &mut *state;

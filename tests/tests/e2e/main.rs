@@ -21,6 +21,7 @@ mod http_api;
 mod mutes;
 mod opening;
 mod released;
+mod restores;
 mod scanning;
 mod scans;
 

@@ -1,0 +1,134 @@
+//! What a held-back site says of itself, and what to do.
+
+use starling_api_types as types;
+use starling_protocol::{SiteId, UnixMillis};
+
+use super::{GoesOn, Waits};
+use crate::clock::now;
+use crate::service::SiteParts;
+
+/// What to do with a copy of a home when another one goes on.
+pub(super) const SUPERSEDED: &str = "stop this copy for good, or, if it is the one that is to go on, run `starling restore` on it with the \
+     root key in keys/root.key: it takes what the other one signed, and begins an epoch of its own";
+
+const ALONE: &str =
+    "if nobody holds anything of this site, `starling restore --alone` goes on from what is here";
+
+impl SiteParts {
+    /// Says why a site does not go on, and what to do; none if it does.
+    pub(crate) fn advice_on(&self, ended: &GoesOn) -> Option<(String, String)> {
+        let (why, advice) = match ended {
+            GoesOn::Already | GoesOn::Now { .. } => return None,
+            GoesOn::Waits(Waits::NobodyListed) => (
+                "no site is listed whom it could hear".to_owned(),
+                format!("list one with `starling sites add`, or import a bundle of one; {ALONE}"),
+            ),
+            GoesOn::Waits(Waits::Unheard) => (
+                "it has not heard from any peer what it holds of this site".to_owned(),
+                format!(
+                    "let `starling up` reach a listed site, or import a bundle that one of them exports now; {ALONE}"
+                ),
+            ),
+            GoesOn::Waits(Waits::Patience { unheard, until }) => (
+                format!(
+                    "it waits until {until} for {}, which may hold more of this site",
+                    self.names_of(unheard)
+                ),
+                "it goes on by itself when they are heard, or then; a bundle of theirs counts as well".to_owned(),
+            ),
+            GoesOn::Waits(Waits::Missing { held, of }) => (
+                format!("it holds claims of this site up to {held}, and others know of {of}"),
+                "let `starling up` reach a site that holds them, or import a bundle of one; to give them up, \
+                 `starling restore --alone`"
+                    .to_owned(),
+            ),
+            GoesOn::Rejoins { epoch } => (
+                format!("it began epoch {epoch} to be let in by its peers again, and takes its log back"),
+                "let `starling up` reach a listed site".to_owned(),
+            ),
+            GoesOn::RootKeyMissing => (
+                "it heard what others hold of this site, and needs the root key to begin a new epoch".to_owned(),
+                format!(
+                    "put the root key into {}: a running daemon goes on by itself, else run `starling restore`; \
+                     remove it again afterwards",
+                    self.home.root_key_path().display()
+                ),
+            ),
+            GoesOn::Frozen => (
+                "its own log is frozen, because two histories of it were signed".to_owned(),
+                "stop the daemon; `starling keys generate` names the history that this home holds as the one that counts"
+                    .to_owned(),
+            ),
+        };
+        Some((why, advice))
+    }
+
+    fn names_of(&self, sites: &[SiteId]) -> String {
+        let names: Vec<String> = sites
+            .iter()
+            .map(|site| {
+                self.slug_of(site)
+                    .map_or_else(|| site.to_string(), |slug| slug.to_string())
+            })
+            .collect();
+        names.join(", ")
+    }
+
+    /// The state of a site that signs nothing; none if it signs.
+    pub(crate) fn restore_status(&self) -> Option<types::RestoreStatus> {
+        if let Some(hold) = self.restore.held() {
+            let ended = self.looks_on(&hold, now());
+            let phase = match &ended {
+                GoesOn::Waits(Waits::Missing { .. }) | GoesOn::Now { .. } => types::RestorePhase::Recovering,
+                GoesOn::RootKeyMissing => types::RestorePhase::RootKeyMissing,
+                GoesOn::Frozen => types::RestorePhase::Frozen,
+                _ => types::RestorePhase::Waiting,
+            };
+            let (waits_for, advice) = self.advice_on(&ended).unwrap_or_default();
+            let listed = self.store.listed_sites().unwrap_or_default();
+            return Some(types::RestoreStatus {
+                phase,
+                since: Some(hold.since().into()),
+                reason: hold.why.clone(),
+                waits_for,
+                advice,
+                heard: listed
+                    .iter()
+                    .filter(|site| hold.has_heard(&site.site))
+                    .map(|site| (&site.slug).into())
+                    .collect(),
+            });
+        }
+        let chain = self.store.chain(&self.own_log().site).ok().flatten()?;
+        if chain.is_current_key(&self.key().public()) {
+            return None;
+        }
+        Some(types::RestoreStatus {
+            phase: types::RestorePhase::Superseded,
+            since: Some(chain.current().body().issued_at.into()),
+            reason: format!("another copy of this home began epoch {}", chain.epoch()),
+            waits_for: "this copy's key counts no more".to_owned(),
+            advice: SUPERSEDED.to_owned(),
+            heard: Vec::new(),
+        })
+    }
+
+    /// What an attempt to go on would come to, without going on.
+    fn looks_on(&self, hold: &super::Hold, at: UnixMillis) -> GoesOn {
+        let log = self.store.log(self.own_log()).ok().flatten();
+        if log.is_some_and(|log| log.frozen) {
+            return GoesOn::Frozen;
+        }
+        let is_outdated = self.is_outdated();
+        let waits = match self.waits(hold, at) {
+            Ok(Some(Waits::Missing { .. })) if is_outdated => self.waits_for_word(hold, at),
+            waits => waits,
+        };
+        match waits {
+            Ok(Some(waits)) => GoesOn::Waits(waits),
+            _ if !self.home.has_root_key() => GoesOn::RootKeyMissing,
+            // It is about to.
+            _ => GoesOn::Now { epoch: 0 },
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Going on: the epoch that a restored site begins when it has what others hold of its log.
+
+use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::{CertificateChain, ClaimNumber, Lane, LaneResume, Reason, UnixMillis};
+use starling_store::{RestoreStep, StoreError};
+
+use super::{Hold, Waits};
+use crate::clock::now;
+use crate::home_problem::home_problem;
+use crate::service::{SiteParts, store_problem};
+
+/// What came of an attempt to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum GoesOn {
+    /// Nothing held the site back.
+    Already,
+    /// It goes on, under a new epoch.
+    Now {
+        /// The epoch.
+        epoch: u32,
+    },
+    /// It began an epoch to be let in by its peers, and takes its log back under it.
+    Rejoins {
+        /// The epoch.
+        epoch: u32,
+    },
+    /// It waits.
+    Waits(Waits),
+    /// It has what it needs to know, and not the key that signs the epoch.
+    RootKeyMissing,
+    /// Its own log is frozen: somebody must choose the branch that counts.
+    Frozen,
+}
+
+impl GoesOn {
+    /// The epoch that began.
+    pub(super) const fn epoch(&self) -> Option<u32> {
+        match self {
+            Self::Now { epoch } => Some(*epoch),
+            _ => None,
+        }
+    }
+}
+
+impl SiteParts {
+    /// Goes on if this site is held back and has heard enough; `alone` goes on without anybody. The caller has the turn
+    /// to import.
+    ///
+    /// The new epoch is signed and on disk before it is used. A kill in between leaves a site that is still held
+    /// back, or one that goes on under that epoch: never two certificates for one epoch.
+    ///
+    /// # Errors
+    /// `file_access`, `disk_full`, `store_damaged`.
+    pub(crate) fn go_on(&self, alone: bool) -> Result<GoesOn, Problem> {
+        let Some(hold) = self.restore.held() else {
+            return Ok(GoesOn::Already);
+        };
+        let chain = self.known_chain()?;
+        if !alone {
+            let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
+            if log.is_some_and(|log| log.frozen) {
+                return Ok(GoesOn::Frozen);
+            }
+            match self.waits(&hold, now())? {
+                Some(Waits::Missing { .. }) if !chain.is_current_key(&self.key().public()) => {
+                    return self.rejoin(&hold, &chain);
+                }
+                Some(waits) => return Ok(GoesOn::Waits(waits)),
+                None => {}
+            }
+        }
+        if !alone && hold.rejoined == Some(chain.epoch()) && chain.is_current_key(&self.key().public()) {
+            return self.end_hold(chain.epoch());
+        }
+        if !self.home.has_root_key() {
+            return Ok(GoesOn::RootKeyMissing);
+        }
+        let lanes = self.store.resume_points(alone).map_err(|error| failed(&error))?;
+        let begins = chain.epoch().saturating_add(1);
+        let noted = |hold: &mut Option<Hold>| {
+            hold.as_mut().is_some_and(|hold| {
+                hold.begins = Some(begins);
+                true
+            })
+        };
+        self.restore.change(self.home.path(), noted)?;
+        self.begin_epoch(&chain, lanes)?;
+        self.end_hold(begins)
+    }
+
+    /// Begins an epoch only to be let in by peers again: they know certificates of this site that are newer than its
+    /// key. It resumes at the newest head that they showed, so that it gives up nothing.
+    fn rejoin(&self, hold: &Hold, chain: &CertificateChain) -> Result<GoesOn, Problem> {
+        if let Some(waits) = self.waits_for_word(hold, now())? {
+            return Ok(GoesOn::Waits(waits));
+        }
+        if !self.home.has_root_key() {
+            return Ok(GoesOn::RootKeyMissing);
+        }
+        let mut lanes = Vec::new();
+        for lane in Lane::ALL {
+            let id = starling_store::LogId {
+                lane,
+                ..self.own_log()
+            };
+            let log = self.store.log(id).map_err(|error| failed(&error))?;
+            let held = log.as_ref().map(|log| (log.tip.cursor.number, log.tip.header));
+            let head = log.and_then(|log| log.head);
+            let head = head.map(|head| (head.head().number, head.head().header));
+            let start = chain.epoch_start(chain.epoch(), lane);
+            let start = start.map(|start| (start.number, start.header));
+            let newest = [held, start, head]
+                .into_iter()
+                .flatten()
+                .max_by_key(|(number, _)| *number);
+            if let Some((number, header)) = newest.filter(|(number, _)| *number > ClaimNumber::NONE) {
+                lanes.push(LaneResume { lane, number, header });
+            }
+        }
+        let begins = chain.epoch().saturating_add(1);
+        let noted = |hold: &mut Option<Hold>| {
+            hold.as_mut().is_some_and(|hold| {
+                hold.rejoined = Some(begins);
+                true
+            })
+        };
+        self.restore.change(self.home.path(), noted)?;
+        self.begin_epoch(chain, lanes)?;
+        tracing::info!(
+            epoch = begins,
+            "the restored site began an epoch to be let in by its peers"
+        );
+        self.changed();
+        Ok(GoesOn::Rejoins { epoch: begins })
+    }
+
+    fn begin_epoch(&self, chain: &CertificateChain, lanes: Vec<LaneResume>) -> Result<(), Problem> {
+        let (chain, key) = self
+            .home
+            .next_epoch(chain, lanes, Reason::Restore, now())
+            .map_err(|error| home_problem(&error))?;
+        self.store.learn_chain(&chain).map_err(|error| failed(&error))?;
+        self.use_key(key);
+        Ok(())
+    }
+
+    fn end_hold(&self, epoch: u32) -> Result<GoesOn, Problem> {
+        self.restore
+            .change(self.home.path(), |hold| hold.take().is_some())?;
+        self.store.hold_back(false);
+        // A full disk keeps heads from being signed now; they are later.
+        if let Err(error) = self.sign_heads() {
+            tracing::warn!(error = %crate::home::error_chain(&error), "signing heads of the new epoch");
+        }
+        self.tell_restored(
+            RestoreStep::WentOn,
+            &format!("it has what others hold of it, and goes on under epoch {epoch}"),
+        );
+        tracing::info!(epoch, "the restored site goes on under a new epoch");
+        Ok(GoesOn::Now { epoch })
+    }
+
+    /// Returns true if this site's key is not that of its newest certificate.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let key = self.key().public();
+        self.known_chain().is_ok_and(|chain| !chain.is_current_key(&key))
+    }
+
+    /// Tells subscribers what became of this home; what keeps it from being told is in the log.
+    pub(crate) fn tell_restored(&self, step: RestoreStep, why: &str) {
+        if self.store.is_read_only() {
+            return;
+        }
+        if let Err(error) = self.store.tell_restored(step, why) {
+            tracing::warn!(error = %crate::home::error_chain(&error), "telling that the home was put back");
+        }
+        self.changed();
+    }
+
+    /// The newest certificates that are known of this site, whoever has their key.
+    pub(super) fn known_chain(&self) -> Result<CertificateChain, Problem> {
+        let chain = self.store.chain(&self.own_log().site);
+        let chain = chain.map_err(|error| failed(&error))?;
+        Ok(chain.unwrap_or_else(|| self.home.chain().clone()))
+    }
+
+    /// Goes on from what is here, whatever others hold. Gives the epoch; none if nothing held the site back.
+    ///
+    /// # Errors
+    /// `site_restored` without the root key; as [`go_on`](Self::go_on).
+    pub(crate) fn go_on_alone(&self, attempted: &str) -> Result<Option<u32>, Problem> {
+        let ended = self.go_on(true)?;
+        match (&ended, self.advice_on(&ended)) {
+            (_, Some(advice)) => Err(restored_problem(attempted, advice)),
+            (GoesOn::Now { epoch }, None) => Ok(Some(*epoch)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes on in the background if it may; what keeps it from it is in the log.
+    pub(crate) fn go_on_as_far_as_known(&self) {
+        if !self.restore.is_held() || self.store.is_read_only() {
+            return;
+        }
+        // An import may take long, and ends with an attempt of its own.
+        let Some(_one_at_a_time) = self.import_if_free() else {
+            return;
+        };
+        if let Err(problem) = self.go_on(false) {
+            tracing::warn!(%problem, "going on after a restore");
+        }
+    }
+
+    /// Tells what keeps this site from going on.
+    pub(super) fn waits(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
+        let (held, high_water) = log.map_or((ClaimNumber::NONE, ClaimNumber::NONE), |log| {
+            (log.tip.cursor.number, log.high_water)
+        });
+        if high_water > held {
+            return Ok(Some(Waits::Missing {
+                held: held.0,
+                of: high_water.0,
+            }));
+        }
+        self.waits_with(hold, held.0, at)
+    }
+
+    /// Tells whose word this site waits for, whatever it holds.
+    pub(super) fn waits_for_word(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        self.waits_with(hold, u64::MAX, at)
+    }
+
+    fn waits_with(&self, hold: &Hold, held: u64, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        let listed = self.store.listed_sites().map_err(|error| failed(&error))?;
+        let listed: Vec<_> = listed
+            .iter()
+            .filter(|site| site.enabled)
+            .map(|site| site.site)
+            .collect();
+        let patience = self.config.restore.patience_seconds.saturating_mul(1_000);
+        Ok(hold.waits(&listed, held, patience, at))
+    }
+
+    /// Refuses to sign while this home is held back, or when another copy of it goes on; else notes that something is
+    /// about to be signed.
+    ///
+    /// # Errors
+    /// `site_restored`, `site_superseded`; `file_access`, `disk_full`.
+    pub(crate) fn prepare_to_sign(&self, attempted: &str) -> Result<(), Problem> {
+        if self.restore.is_held() {
+            // Patience may be over, and the root key may have come.
+            let ended = self.go_on(false)?;
+            if let Some(advice) = self.advice_on(&ended) {
+                return Err(restored_problem(attempted, advice));
+            }
+        }
+        let own = self.own_log().site;
+        let chain = self.store.chain(&own);
+        let chain = chain.map_err(|error| store_problem(attempted, &error))?;
+        if let Some(chain) = chain.filter(|chain| !chain.is_current_key(&self.key().public())) {
+            let issued = chain.current().body().issued_at;
+            let detail = format!(
+                "{attempted}: another copy of this home began epoch {} at {issued}, and this copy's key counts no more",
+                chain.epoch()
+            );
+            return Err(Problem::new(ErrorCode::SiteSuperseded, detail).hint(super::advice::SUPERSEDED));
+        }
+        self.restore.renew(self.home.path())
+    }
+
+    /// Returns the site's own log in the lane that everyone reads.
+    pub(crate) fn own_log(&self) -> starling_store::LogId {
+        starling_store::LogId {
+            site: self.home.chain().site(),
+            lane: Lane::Federation,
+        }
+    }
+}
+
+fn restored_problem(attempted: &str, (why, advice): (String, String)) -> Problem {
+    let detail = format!(
+        "{attempted}: this home was put back from a backup, or copied, and the site signs nothing yet: {why}"
+    );
+    Problem::new(ErrorCode::SiteRestored, detail).hint(advice)
+}
+
+fn failed(error: &StoreError) -> Problem {
+    store_problem("going on after a restore", error)
+}

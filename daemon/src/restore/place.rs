@@ -1,0 +1,363 @@
+//! The note of where a home is, which a restored or copied home contradicts.
+//!
+//! `log/place` names the machine, the device, the inode of the log's folder, and the inode and the birth of the note
+//! itself. No tool that copies files can copy the last two: a file that is written again is another file. The note
+//! is made anew before this site signs anything, so that a copy whose note still fits lacks nothing that was signed.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use starling_protocol::UnixMillis;
+
+use super::hold::Hold;
+use crate::small_file;
+
+/// The note, beside the log's segments: whoever copies the log takes it along.
+const NOTE: &str = "log/place";
+const UNFINISHED: &str = "log/place.new";
+/// Most bytes of a note that are read: it names some hundred sites at most.
+const MAX_NOTE_BYTES: u64 = 256 * 1024;
+const VERSION: u32 = 1;
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+const MACHINE_CONTEXT: &str = "starling 2026-11 v1 machine of a home";
+
+/// Where a home is, as far as the system tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Place {
+    /// A hash of the machine's id: the id itself is not to leave the machine.
+    machine: Option<String>,
+    /// A hash of the id of the machine's boot.
+    boot: Option<String>,
+    /// The device of the log's folder.
+    device: u64,
+    /// The inode of the log's folder.
+    folder: u64,
+}
+
+/// What the file holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Note {
+    version: u32,
+    #[serde(flatten)]
+    place: Place,
+    /// The inode of the note itself.
+    inode: u64,
+    /// When the note itself was made, in nanoseconds, where the file system tells.
+    born: Option<u64>,
+    /// Why the site signs nothing for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<Hold>,
+}
+
+/// What a look at the note says.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Why the home is not where it was, in words; none if it is, or if there was no note yet.
+    pub(crate) moved: Option<String>,
+    /// When the files that are here were written: the restore, as far as the file system tells.
+    pub(crate) since: Option<UnixMillis>,
+    /// What the note said.
+    pub(crate) hold: Option<Hold>,
+    /// The note says all that there is to say of where the home is.
+    pub(crate) is_current: bool,
+}
+
+/// Reads and writes the note of one home.
+#[derive(Debug, Clone)]
+pub(crate) struct PlaceNote {
+    home: PathBuf,
+    machine_id: PathBuf,
+}
+
+impl PlaceNote {
+    /// The note in `home`; `machine_id` names the file that tells machines apart.
+    pub(crate) fn new(home: &Path, machine_id: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            machine_id: machine_id.to_owned(),
+        }
+    }
+
+    /// Compares the note with where the home is.
+    ///
+    /// # Errors
+    /// The folder cannot be examined, or the note cannot be read. One that is damaged is an answer.
+    pub(crate) fn look(&self) -> std::io::Result<Found> {
+        let path = self.home.join(NOTE);
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // Written by a version that made none, or not made yet.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Found {
+                    moved: None,
+                    since: None,
+                    hold: None,
+                    is_current: false,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let bytes = small_file::read(&path, MAX_NOTE_BYTES)?;
+        let changed_at = u64::try_from(metadata.ctime()).unwrap_or(0).saturating_mul(1_000);
+        let since = Some(UnixMillis::saturating(changed_at));
+        let Some(note) = serde_json::from_slice::<Note>(&bytes)
+            .ok()
+            .filter(|note| note.version == VERSION)
+        else {
+            return Ok(Found {
+                moved: Some("its note of where it was does not read".to_owned()),
+                since,
+                hold: None,
+                is_current: false,
+            });
+        };
+        let here = self.here()?;
+        let differences = note.differences(&here, metadata.ino(), born(&metadata));
+        Ok(Found {
+            moved: (!differences.is_empty()).then(|| differences.join(", ")),
+            since,
+            is_current: differences.is_empty() && note.place == here,
+            hold: note.hold,
+        })
+    }
+
+    /// Makes the note anew, as another file.
+    ///
+    /// # Errors
+    /// The note cannot be written; the old one is as it was.
+    pub(crate) fn renew(&self, hold: Option<&Hold>) -> std::io::Result<()> {
+        let (path, unfinished) = (self.home.join(NOTE), self.home.join(UNFINISHED));
+        let write = || -> std::io::Result<()> {
+            let _ = fs::remove_file(&unfinished);
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&unfinished)?;
+            let metadata = file.metadata()?;
+            let note = Note {
+                version: VERSION,
+                place: self.here()?,
+                inode: metadata.ino(),
+                born: born(&metadata),
+                hold: hold.cloned(),
+            };
+            let mut bytes = serde_json::to_vec_pretty(&note)?;
+            bytes.push(b'\n');
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &path)?;
+            fs::File::open(self.home.join("log"))?.sync_all()
+        };
+        write().inspect_err(|_| {
+            // A full disk would keep it, empty.
+            let _ = fs::remove_file(&unfinished);
+        })
+    }
+
+    fn here(&self) -> std::io::Result<Place> {
+        let folder = fs::metadata(self.home.join("log"))?;
+        Ok(Place {
+            machine: hash_of(&self.machine_id),
+            boot: hash_of(Path::new(BOOT_ID)),
+            device: folder.dev(),
+            folder: folder.ino(),
+        })
+    }
+}
+
+impl Note {
+    /// Names what shows that the home was copied. What either side does not know shows nothing.
+    fn differences(&self, here: &Place, inode: u64, born: Option<u64>) -> Vec<String> {
+        let mut differences = Vec::new();
+        if differ(self.place.machine.as_ref(), here.machine.as_ref()) {
+            differences.push("it is on another machine".to_owned());
+        }
+        if self.place.folder != here.folder {
+            differences.push(format!(
+                "its log's folder has inode {}, not {}",
+                here.folder, self.place.folder
+            ));
+        }
+        if self.inode != inode {
+            differences.push(format!("its note has inode {inode}, not {}", self.inode));
+        } else if differ(self.born.as_ref(), born.as_ref()) {
+            differences.push("its note was written again".to_owned());
+        }
+        // A boot may number devices in another order, and some file systems get a number at each mount.
+        let is_same_boot = self.place.boot.is_some() && self.place.boot == here.boot;
+        let are_lasting = [self.place.device, here.device].into_iter().all(is_lasting);
+        if self.place.device != here.device && is_same_boot && are_lasting {
+            differences.push(format!(
+                "it is on device {}, not {}",
+                device_text(here.device),
+                device_text(self.place.device)
+            ));
+        }
+        differences
+    }
+}
+
+fn differ<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
+    matches!((before, now), (Some(before), Some(now)) if before != now)
+}
+
+/// Returns true if a device's number is of a real device: major number 0 is given out at each mount.
+fn is_lasting(device: u64) -> bool {
+    major(device) != 0
+}
+
+const fn major(device: u64) -> u64 {
+    (device >> 8) & 0xfff | (device >> 32) & !0xfff
+}
+
+fn device_text(device: u64) -> String {
+    let minor = (device & 0xff) | (device >> 12) & !0xff & 0xffff_ffff;
+    format!("{}:{minor}", major(device))
+}
+
+fn born(metadata: &fs::Metadata) -> Option<u64> {
+    let born = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(born.as_nanos()).ok()
+}
+
+/// The hash of what a small file says; none if it says nothing.
+fn hash_of(path: &Path) -> Option<String> {
+    let text = small_file::read_text(path, 4_096).ok()?;
+    let text = text.trim();
+    // What an image has that is not yet a machine's own.
+    if text.is_empty() || text == "uninitialized" {
+        return None;
+    }
+    Some(hex::encode(
+        &blake3::derive_key(MACHINE_CONTEXT, text.as_bytes())[..16],
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(folder: &Path) -> PlaceNote {
+        fs::create_dir_all(folder.join("log")).unwrap();
+        let machine = folder.join("machine-id");
+        fs::write(&machine, "0123\n").unwrap();
+        PlaceNote::new(folder, &machine)
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to.join("log")).unwrap();
+        fs::copy(from.join(NOTE), to.join(NOTE)).unwrap();
+    }
+
+    #[test]
+    fn home_that_stays_is_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = home(folder.path());
+        assert!(note.look().unwrap().moved.is_none(), "there is no note yet");
+        note.renew(None).unwrap();
+        assert!(note.look().unwrap().moved.is_none());
+        let hold = Hold::new(UnixMillis::EPOCH, "a test", 0);
+        note.renew(Some(&hold)).unwrap();
+        let found = note.look().unwrap();
+        assert!(found.moved.is_none());
+        assert_eq!(found.hold.unwrap().why, "a test");
+    }
+
+    #[test]
+    fn renamed_home_is_where_it_was() {
+        let bench = tempfile::tempdir().unwrap();
+        let (before, after) = (bench.path().join("before"), bench.path().join("after"));
+        home(&before).renew(None).unwrap();
+        fs::rename(&before, &after).unwrap();
+        let note = PlaceNote::new(&after, &after.join("machine-id"));
+        assert!(note.look().unwrap().moved.is_none());
+    }
+
+    #[test]
+    fn copied_home_is_not_where_it_was() {
+        let bench = tempfile::tempdir().unwrap();
+        let (original, copied) = (bench.path().join("original"), bench.path().join("copied"));
+        home(&original).renew(None).unwrap();
+        copy(&original, &copied);
+        let note = PlaceNote::new(&copied, &original.join("machine-id"));
+        let moved = note.look().unwrap().moved.unwrap();
+        assert!(moved.contains("inode"), "{moved}");
+    }
+
+    #[test]
+    fn note_written_back_in_place_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = home(folder.path());
+        note.renew(None).unwrap();
+        let backup = fs::read(folder.path().join(NOTE)).unwrap();
+        // The file system may give the first note's inode to the third.
+        for _ in 0..3 {
+            note.renew(None).unwrap();
+            fs::write(folder.path().join(NOTE), &backup).unwrap();
+            assert!(note.look().unwrap().moved.is_some());
+        }
+    }
+
+    #[test]
+    fn other_machine_shows_and_unknown_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = home(folder.path());
+        note.renew(None).unwrap();
+        let machine = folder.path().join("machine-id");
+        fs::write(&machine, "4567\n").unwrap();
+        assert_eq!(
+            note.look().unwrap().moved.as_deref(),
+            Some("it is on another machine")
+        );
+        for unknown in ["", "uninitialized\n"] {
+            fs::write(&machine, unknown).unwrap();
+            assert!(note.look().unwrap().moved.is_none(), "{unknown:?}");
+        }
+        fs::remove_file(&machine).unwrap();
+        assert!(note.look().unwrap().moved.is_none());
+    }
+
+    #[test]
+    fn damaged_note_is_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = home(folder.path());
+        for bytes in [&b""[..], b"{}", b"\xff\xff", b"{\"version\":9}"] {
+            fs::write(folder.path().join(NOTE), bytes).unwrap();
+            assert!(note.look().unwrap().moved.is_some(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn device_counts_within_one_boot_and_only_real_ones() {
+        let place = Place {
+            device: 0x801,
+            boot: Some("boot".to_owned()),
+            ..Place::default()
+        };
+        let note = Note {
+            version: VERSION,
+            place: place.clone(),
+            inode: 1,
+            born: None,
+            hold: None,
+        };
+        let differences = |device, boot: &str| {
+            let here = Place {
+                device,
+                boot: Some(boot.to_owned()),
+                ..Place::default()
+            };
+            note.differences(&here, 1, None)
+        };
+        assert!(differences(0x801, "boot").is_empty());
+        assert_eq!(differences(0x811, "boot"), ["it is on device 8:17, not 8:1"]);
+        assert!(differences(0x811, "another").is_empty(), "after a reboot");
+        assert!(differences(0x2a, "boot").is_empty(), "numbered at each mount");
+    }
+}

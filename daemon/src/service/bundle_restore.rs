@@ -1,0 +1,102 @@
+//! What a bundle tells a restored site of its own log.
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, LogOutcome, Problem};
+use starling_protocol::bundle::BundleSeal;
+use starling_protocol::{SiteId, UnixMillis, VerifiedHead};
+
+use super::SiteParts;
+use super::bundle_plan::{JudgedLog, Plan};
+use crate::clock::now;
+use crate::restore::{GoesOn, Hold};
+
+/// What a bundle tells of this site's own log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OwnLogTold {
+    /// Up to where its exporter has it; none if it tells nothing of it.
+    reaches: Option<u64>,
+    sealed_at: UnixMillis,
+    /// The exporter's signature over the seal is good.
+    is_signed: bool,
+}
+
+impl OwnLogTold {
+    pub(super) fn of(seal: &BundleSeal, own: SiteId, logs: &[JudgedLog]) -> Self {
+        let sound = logs.iter().filter(|log| log.outcome != LogOutcome::Refused);
+        let ranges = sound.filter(|log| log.range.site == own);
+        let heads = seal
+            .heads()
+            .iter()
+            .map(VerifiedHead::head)
+            .filter(|head| head.site == own);
+        let numbers = ranges
+            .map(|log| log.range.last)
+            .chain(heads.map(|head| head.number));
+        Self {
+            reaches: numbers.max().map(|number| number.0),
+            sealed_at: seal.sealed_at(),
+            is_signed: seal.exporter().is_ok(),
+        }
+    }
+
+    /// Returns true if it tells what its exporter had after the home was put back: it was sealed since, or has more.
+    fn is_news_to(&self, hold: &Hold) -> bool {
+        self.sealed_at >= hold.since() || self.reaches > hold.held
+    }
+}
+
+impl Plan {
+    /// As [`refusal`](Self::refusal); a restored site hears even a bundle that brings nothing new.
+    pub(super) fn refusal_at(&self, site: &SiteParts, params: types::ImportParams) -> Option<Problem> {
+        let brings_nothing = |problem: &Problem| {
+            matches!(
+                problem.code,
+                ErrorCode::BundleEmpty | ErrorCode::CursorNotAfterCurrent
+            )
+        };
+        let is_heard = site.restore.is_held() && self.own.reaches.is_some();
+        self.refusal(params)
+            .filter(|problem| !(is_heard && brings_nothing(problem)))
+    }
+}
+
+impl SiteParts {
+    /// Notes what a bundle told a restored site of its own log, and goes on if that was all it waited for. The caller
+    /// has the turn to import.
+    pub(super) fn hear_bundle(&self, plan: &Plan, report: &mut types::ImportReport) -> ServiceResult<()> {
+        let Some(hold) = self.restore.held() else {
+            return Ok(());
+        };
+        let exporter = plan.exporter.as_ref().filter(|_| plan.own.is_signed);
+        match (exporter, plan.own.reaches) {
+            (Some(exporter), Some(reaches)) if plan.own.is_news_to(&hold) => {
+                self.restore
+                    .hear(self.home.path(), &exporter.site, Some(reaches), now())?;
+            }
+            (Some(_), Some(_)) => report.warnings.push(format!(
+                "it was sealed at {}, before this home was put back, and tells nothing that was not here: have one \
+                 exported now",
+                plan.own.sealed_at
+            )),
+            (Some(_), None) => report.warnings.push(
+                "it tells nothing of this site's own log, for which this restored site waits: have one exported \
+                 without -c"
+                    .to_owned(),
+            ),
+            (None, _) => {}
+        }
+        let ended = self.go_on(false)?;
+        match (&ended, self.advice_on(&ended)) {
+            (_, Some((why, advice))) => {
+                let held = "this site was restored and signs nothing yet";
+                report.warnings.push(format!("{held}: {why}; {advice}"));
+            }
+            (GoesOn::Now { epoch }, None) => report
+                .warnings
+                .push(format!("this restored site goes on under epoch {epoch}")),
+            _ => {}
+        }
+        Ok(())
+    }
+}

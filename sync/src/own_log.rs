@@ -1,0 +1,51 @@
+//! What peers say of this site's own log: a home that was put back from a backup goes on only after it heard them.
+
+use starling_protocol::{ClaimNumber, Lane, SiteId};
+
+use crate::engine::SyncEngine;
+use crate::replica::Replica;
+
+/// What one connected peer says of this site's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeardPeer {
+    /// The peer's site.
+    pub site: SiteId,
+    /// Up to where it holds the log, or knows a head of it; none if it did not speak of the log.
+    pub reaches: Option<ClaimNumber>,
+}
+
+/// What all connected peers say of this site's own log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OwnLogNews {
+    /// The peers that proved who they are.
+    pub peers: Vec<HeardPeer>,
+    /// Everything that they said they have of the log is here, and nothing of it is being asked for.
+    pub is_settled: bool,
+}
+
+impl SyncEngine {
+    /// Returns what connected peers say of this site's own log, and if all of it is here.
+    #[must_use]
+    pub fn own_log_news(&self, replica: &dyn Replica) -> OwnLogNews {
+        let own = replica.site();
+        let log = (own, Lane::Federation);
+        let mut news = OwnLogNews {
+            peers: Vec::new(),
+            is_settled: !self.pulls.contains_key(&log),
+        };
+        for peer in self.peers.values() {
+            let Some(site) = peer.site() else { continue };
+            let note = peer.knows.get(&log);
+            news.peers.push(HeardPeer {
+                site,
+                reaches: note.map(|note| note.held.max(note.head_number)),
+            });
+            // A fact that was asked for and did not come yet may be a head, or a longer chain.
+            news.is_settled &=
+                !peer.facts_open && !peer.wanted.heads.contains(&log) && !peer.wanted.chains.contains(&own);
+        }
+        let position = replica.position(&own, Lane::Federation);
+        news.is_settled &= position.is_none_or(|at| at.held >= at.high_water);
+        news
+    }
+}

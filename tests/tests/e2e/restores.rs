@@ -1,0 +1,606 @@
+//! Homes that were put back from a backup, or copied, and go on.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use starling_api_types::{
+    DoctorReport, ErrorCode, ImportReport, Lane, Position, RestoreAction, RestorePhase, RestoreReport,
+    SiteRestored,
+};
+use starling_tests::feed::{Folder, many};
+use starling_tests::http::Request;
+use starling_tests::{Site, link, number_of};
+
+use crate::bench;
+
+/// How long a step of a recovery may take.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Copies a home as a backup tool does.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([from, to])
+        .status()
+        .expect("cp runs");
+    assert!(copied.success(), "copying {} to {}", from.display(), to.display());
+}
+
+/// Takes a backup of a stopped site.
+fn back_up(site: &Site, name: &str) -> PathBuf {
+    let backup = site.file(name);
+    copy(site.home(), &backup);
+    backup
+}
+
+/// Puts a backup in the place of a home.
+fn put_back(site: &Site, backup: &Path) {
+    std::fs::remove_dir_all(site.home()).expect("the home can be removed");
+    copy(backup, site.home());
+}
+
+/// Where a site stands in its own log or another's.
+fn position(of: &Site, author: &Site) -> Position {
+    let own = author.identity().site;
+    let mut positions = of.status().positions.into_iter();
+    positions
+        .find(|at| at.site == own && at.lane == Lane::Federation)
+        .expect("the log is known")
+}
+
+/// Epoch and number up to which a site holds an author's log.
+fn held(of: &Site, author: &Site) -> (u64, u64) {
+    let position = position(of, author);
+    (position.epoch, position.held.as_ref().map_or(0, number_of))
+}
+
+fn feed(name: &str) -> Folder {
+    many(name, 3, 200)
+}
+
+/// Two connected sites that know three records of the first, and a backup of the first from then.
+fn pair(bench: &Path) -> (Site, Site, PathBuf) {
+    let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench, name));
+    a.up();
+    b.up();
+    link(&mut a, &mut b);
+    let _ = a.import("mine", &feed("ONE"), &[]);
+    b.until_equal(&a);
+    a.stop();
+    let backup = back_up(&a, "backup");
+    a.up();
+    (a, b, backup)
+}
+
+/// Waits until a restored site signs again, and checks that what it says next reaches `b`.
+fn goes_on(a: &mut Site, b: &mut Site, epoch: u64) {
+    goes_on_with(a, b, epoch, "LAST");
+}
+
+/// The same, with records of another name.
+fn goes_on_with(a: &mut Site, b: &mut Site, epoch: u64, name: &str) {
+    a.until("the site to go on", |status| status.restore.is_none());
+    let before = held(a, a);
+    let _ = a.import("mine", &feed(name), &[]);
+    assert_eq!(held(a, a), (epoch, before.1 + 3));
+    b.until_equal(a);
+    assert_eq!(held(b, a), (epoch, before.1 + 3));
+    for site in [&*a, &*b] {
+        site.expect_sound();
+    }
+}
+
+/// Waits for a state of the file system.
+fn wait_for(what: &str, is_reached: &dyn Fn() -> bool) {
+    let from = Instant::now();
+    while !is_reached() {
+        assert!(from.elapsed() < DEADLINE, "waiting for {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn backup_of_an_hour_takes_back_what_the_peer_holds() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    b.until_equal(&a);
+    let before = held(&b, &a);
+    assert_eq!(before, (0, 6));
+    let (dump, root) = (b.dump("mine"), b.root());
+    a.stop();
+    b.stop();
+    put_back(&a, &backup);
+
+    // Alone it reads, and signs nothing.
+    a.up();
+    let restore = a.status().restore.expect("the home shows that it was copied");
+    assert_eq!(restore.phase, RestorePhase::Waiting);
+    assert!(restore.reason.contains("inode"), "{restore:?}");
+    assert_eq!(held(&a, &a), (0, 3));
+    let path = a.file("feed");
+    let refused = a.refused([
+        "feeds".into(),
+        "import".into(),
+        path.into_os_string(),
+        "--source".into(),
+        "mine".into(),
+    ]);
+    assert_eq!(refused.code, ErrorCode::SiteRestored);
+    assert!(refused.hint.is_some(), "{refused:?}");
+
+    b.up();
+    a.until("what was lost", |status| {
+        status.knowledge_root.to_string() == root
+    });
+    assert_eq!(a.dump("mine"), dump);
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9), "high-water did not fall");
+}
+
+#[test]
+fn backup_put_back_over_the_home_is_noticed() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    b.until_equal(&a);
+    a.stop();
+    // Files are written again where they are: their inodes stay.
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([backup.join("."), a.home().to_owned()])
+        .status();
+    assert!(copied.expect("cp runs").success());
+    b.stop();
+    a.up();
+    assert!(a.status().restore.is_some());
+    b.up();
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9));
+}
+
+#[test]
+fn moved_or_restarted_home_signs_as_ever() {
+    let bench = bench();
+    let mut a = Site::init(bench.path(), "site-a");
+    let _ = a.import("mine", &feed("ONE"), &[]);
+    a.up();
+    a.kill();
+    let (elsewhere, home) = (bench.path().join("elsewhere"), a.home().to_owned());
+    std::fs::rename(&home, &elsewhere).expect("the home can be renamed");
+    let mut moved = Site::adopt_home(bench.path(), "elsewhere");
+    assert!(moved.status().restore.is_none());
+    moved.up();
+    let _ = moved.import("mine", &feed("TWO"), &[]);
+    assert_eq!(held(&moved, &moved), (0, 6));
+}
+
+#[test]
+fn bundle_of_an_air_gapped_peer_takes_back_what_it_holds() {
+    let bench = bench();
+    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    a.list(&b);
+    b.list(&a);
+    let _ = a.import("mine", &feed("ONE"), &[]);
+    let backup = back_up(&a, "backup");
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    let _ = b.import_bundle(&a.export("lost.zst", &[]));
+    let root = a.root();
+    put_back(&a, &backup);
+
+    let path = a.file("feed");
+    let import = || {
+        let source = "--source".into();
+        a.refused([
+            "feeds".into(),
+            "import".into(),
+            path.clone().into_os_string(),
+            source,
+            "mine".into(),
+        ])
+    };
+    assert_eq!(import().code, ErrorCode::SiteRestored);
+    let _ = b.import("theirs", &feed("OWN"), &[]);
+    let bundle = b.export("back.zst", &[]);
+    let dry: ImportReport = a.json([
+        "bundle".into(),
+        "import".into(),
+        bundle.clone().into_os_string(),
+        "--dry-run".into(),
+    ]);
+    assert!(dry.success, "{dry:?}");
+    assert_eq!(import().code, ErrorCode::SiteRestored, "a dry run is not heard");
+    let report = a.import_bundle(&bundle);
+    assert!(report.success, "{report:?}");
+    let told = report
+        .warnings
+        .iter()
+        .any(|warning| warning.contains("goes on under epoch 1"));
+    assert!(told, "{report:?}");
+    assert!(a.status().restore.is_none());
+    assert_eq!(held(&a, &a), (0, 6), "nothing was signed under the new epoch yet");
+    assert_ne!(a.root(), root, "it knows what its peer said too");
+
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    let _ = b.import_bundle(&a.export("next.zst", &[]));
+    assert_eq!(held(&b, &a), (1, 9));
+    assert_eq!(a.root(), b.root());
+    for site in [&a, &b] {
+        site.expect_sound();
+    }
+}
+
+#[test]
+fn bundle_with_nothing_new_is_heard_too() {
+    let bench = bench();
+    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    a.list(&b);
+    b.list(&a);
+    let _ = a.import("mine", &feed("ONE"), &[]);
+    let _ = b.import_bundle(&a.export("all.zst", &[]));
+    let backup = back_up(&a, "backup");
+    put_back(&a, &backup);
+    let report = a.import_bundle(&b.export("back.zst", &[]));
+    assert!(report.success, "{report:?}");
+    assert!(a.status().restore.is_none());
+    assert_eq!(held(&a, &a), (0, 3), "nothing was signed under the new epoch yet");
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    assert_eq!(held(&a, &a), (1, 6));
+}
+
+#[test]
+fn site_without_peers_goes_on_when_it_is_told_to() {
+    let bench = bench();
+    let mut a = Site::init(bench.path(), "site-a");
+    let _ = a.import("mine", &feed("ONE"), &[]);
+    let backup = back_up(&a, "backup");
+    put_back(&a, &backup);
+    let path = a.file("feed").into_os_string();
+    let import: [std::ffi::OsString; 5] = [
+        "feeds".into(),
+        "import".into(),
+        path,
+        "--source".into(),
+        "mine".into(),
+    ];
+    assert_eq!(a.refused(import.clone()).code, ErrorCode::SiteRestored);
+    assert_eq!(a.refused(["keys", "generate"]).code, ErrorCode::SiteRestored);
+    let waiting: RestoreReport = a.json(["restore"]);
+    assert_eq!(waiting.new_epoch, None);
+    assert_eq!(waiting.restore.unwrap().phase, RestorePhase::Waiting);
+    let report: RestoreReport = a.json(["restore", "--alone"]);
+    assert_eq!((report.new_epoch, report.restore), (Some(1), None));
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    assert_eq!(held(&a, &a), (1, 6));
+    a.expect_sound();
+
+    let backup = back_up(&a, "second");
+    put_back(&a, &backup);
+    a.up_with(&["--alone"]);
+    assert!(a.status().restore.is_none());
+    let _ = a.import("mine", &feed("MORE"), &[]);
+    assert_eq!(held(&a, &a), (2, 9));
+}
+
+#[test]
+fn restored_site_without_its_root_key_reads_and_says_what_to_bring() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    b.until_equal(&a);
+    a.stop();
+    let root = b.root();
+    put_back(&a, &backup);
+    let (key, kept) = (a.home().join("keys/root.key"), a.file("root.key"));
+    std::fs::rename(&key, &kept).unwrap();
+    a.up();
+    let status = a.until("the root key to be missed", |status| {
+        let restore = status.restore.as_ref();
+        restore.is_some_and(|restore| restore.phase == RestorePhase::RootKeyMissing)
+            && status.knowledge_root.to_string() == root
+    });
+    let advice = status.restore.unwrap().advice;
+    assert!(advice.contains("keys/root.key"), "{advice}");
+    let path = a.file("feed").into_os_string();
+    let import = [
+        "feeds".into(),
+        "import".into(),
+        path,
+        "--source".into(),
+        "mine".into(),
+    ];
+    assert_eq!(a.refused(import).code, ErrorCode::SiteRestored);
+    // It relays: what its peer says comes here as ever.
+    let _ = b.import("theirs", &feed("OWN"), &[]);
+    a.until_equal(&b);
+    std::fs::copy(&kept, &key).unwrap();
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9));
+}
+
+#[test]
+fn second_running_copy_takes_over_and_the_first_is_told() {
+    let bench = bench();
+    let (mut a, mut b, _) = pair(bench.path());
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    b.until_equal(&a);
+    a.stop();
+    let mut copied = Site::adopt_home(bench.path(), "site-copy");
+    copy(a.home(), copied.home());
+    a.up();
+    a.until_connected("site-b");
+    copied.up();
+    goes_on(&mut copied, &mut b, 1);
+    let status = a.until("the first copy to be told", |status| status.restore.is_some());
+    assert_eq!(status.restore.unwrap().phase, RestorePhase::Superseded);
+    let path = a.file("feed").into_os_string();
+    let import = [
+        "feeds".into(),
+        "import".into(),
+        path,
+        "--source".into(),
+        "mine".into(),
+    ];
+    assert_eq!(a.refused(import).code, ErrorCode::SiteSuperseded);
+    assert_eq!(
+        a.refused(["mute", "add", "CVE-2021-44228", "--reason", "x", "--forever"])
+            .code,
+        ErrorCode::SiteSuperseded
+    );
+    assert_eq!(held(&b, &copied), (1, 9));
+    let frozen = b.status().positions.iter().any(|at| at.hold_reason.is_some());
+    assert!(!frozen, "nobody signed a second history");
+}
+
+#[test]
+fn cloned_machine_is_told_by_its_id() {
+    let bench = bench();
+    let (mut a, mut b, _) = pair(bench.path());
+    a.stop();
+    let machine = a.file("machine-id");
+    let config = a.home().join("starling.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let named = text.replace(
+        "# machine_id_file = \"/etc/machine-id\"",
+        &format!("machine_id_file = {machine:?}"),
+    );
+    assert_ne!(named, text);
+    std::fs::write(&config, named).unwrap();
+    // The machine of before: the home was made there.
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    std::fs::write(&machine, id).unwrap();
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    assert!(a.status().restore.is_none());
+    std::fs::write(&machine, "0002\n").unwrap();
+    b.stop();
+    a.up();
+    let restore = a.status().restore.expect("it is another machine");
+    assert!(restore.reason.contains("another machine"), "{restore:?}");
+    b.up();
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9), "what no peer held is kept as well");
+}
+
+#[test]
+fn backup_of_a_year_is_let_in_by_its_root_key() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    // Since then every record changed, and the key did twice.
+    let mut changed = feed("ONE");
+    for bytes in changed.files.values_mut() {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        *bytes = text.replace("2025-03-01", "2026-03-01").into_bytes();
+    }
+    let _ = a.import("mine", &changed, &[]);
+    for name in ["TWO", "THREE"] {
+        a.stop();
+        a.cli(["keys", "generate"]).expect(0);
+        a.up();
+        let _ = a.import("mine", &feed(name), &[]);
+        b.until_equal(&a);
+    }
+    let before = held(&b, &a);
+    assert_eq!(before, (2, 12));
+    a.stop();
+    b.stop();
+    let config = b.home().join("starling.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(
+        &config,
+        text.replace("# retention = \"30d\"", "retention = \"1s\""),
+    )
+    .unwrap();
+    b.cli(["store", "compact"]).expect(0);
+    let (dump, root) = (b.dump("mine"), b.root());
+    put_back(&a, &backup);
+    b.up();
+    a.up();
+    a.until("what was lost", |status| {
+        status.knowledge_root.to_string() == root
+    });
+    assert_eq!(a.dump("mine"), dump);
+    goes_on(&mut a, &mut b, 3);
+    assert_eq!(held(&b, &a), (3, 15), "high-water did not fall");
+    // The same backup once more: each restore is an epoch.
+    a.stop();
+    put_back(&a, &backup);
+    a.up();
+    goes_on_with(&mut a, &mut b, 4, "AGAIN");
+    assert_eq!(held(&b, &a), (4, 18));
+}
+
+#[test]
+fn peer_that_holds_most_is_waited_for() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    let mut c = Site::init(bench.path(), "site-c");
+    a.stop();
+    put_back(&a, &backup);
+    a.cli(["restore", "--alone"]).expect(0);
+    a.up();
+    c.up();
+    link(&mut a, &mut c);
+    c.until_equal(&a);
+    a.stop();
+    let backup = back_up(&a, "later");
+    b.stop();
+    a.up();
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    c.until_equal(&a);
+    a.stop();
+    c.stop();
+    put_back(&a, &backup);
+    b.up();
+    a.up_with(&["--set", "restore.patience_seconds=600"]);
+    let status = a.until("the other peer to be missed", |status| {
+        let restore = status.restore.as_ref();
+        restore.is_some_and(|restore| !restore.heard.is_empty())
+    });
+    let restore = status.restore.unwrap();
+    assert_eq!(restore.phase, RestorePhase::Waiting);
+    assert!(restore.waits_for.contains("site-c"), "{restore:?}");
+    c.up();
+    goes_on(&mut a, &mut b, 2);
+    c.until_equal(&a);
+    assert_eq!(held(&c, &a), (2, 9));
+}
+
+#[test]
+fn patience_ends_where_a_peer_stays_away() {
+    let bench = bench();
+    let (mut a, mut b, _) = pair(bench.path());
+    let c = Site::init(bench.path(), "site-c");
+    a.list(&c);
+    a.stop();
+    let backup = back_up(&a, "later");
+    put_back(&a, &backup);
+    a.up_with(&["--set", "restore.patience_seconds=1"]);
+    goes_on(&mut a, &mut b, 1);
+}
+
+#[test]
+fn kill_at_any_step_of_a_recovery_is_gone_on_from() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    let _ = a.import("mine", &many("TWO", 400, 2_000), &[]);
+    b.until_equal(&a);
+    let before = held(&b, &a);
+    a.stop();
+    put_back(&a, &backup);
+    let chain = std::fs::read(a.home().join("site.chain")).unwrap();
+    let home = a.home().to_owned();
+    let has_key = || home.join("keys/operating-1.key").exists();
+    let has_chain = || std::fs::read(home.join("site.chain")).is_ok_and(|now| now != chain);
+    let has_note = || {
+        let note = std::fs::read_to_string(home.join("log/place")).unwrap_or_default();
+        note.contains("reaches")
+    };
+    let steps: [(&str, &dyn Fn() -> bool); 3] = [
+        ("a word of the peer", &has_note),
+        ("a new key", &has_key),
+        ("a new certificate", &has_chain),
+    ];
+    for (step, is_reached) in steps {
+        a.spawn_up(&[]);
+        wait_for(step, is_reached);
+        a.kill();
+    }
+    a.up();
+    a.until("the site to go on", |status| status.restore.is_none());
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    b.until_equal(&a);
+    let after = held(&b, &a);
+    assert_eq!(after.1, before.1 + 3);
+    assert!((1..=2).contains(&after.0), "{after:?}");
+    assert!(a.status().positions.iter().all(|at| at.hold_reason.is_none()));
+    b.expect_sound();
+}
+
+#[test]
+fn backup_from_before_a_change_of_keys_is_let_in_by_bundles() {
+    let bench = bench();
+    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
+    a.list(&b);
+    b.list(&a);
+    let _ = a.import("mine", &feed("ONE"), &[]);
+    let backup = back_up(&a, "backup");
+    a.cli(["keys", "generate"]).expect(0);
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    let _ = b.import_bundle(&a.export("lost.zst", &[]));
+    assert_eq!(held(&b, &a), (1, 6));
+    put_back(&a, &backup);
+    let report = a.import_bundle(&b.export("back.zst", &[]));
+    assert!(report.success, "{report:?}");
+    assert!(a.status().restore.is_none(), "{report:?}");
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    assert_eq!(held(&a, &a), (2, 9));
+    let _ = b.import_bundle(&a.export("next.zst", &[]));
+    assert_eq!(held(&b, &a), (2, 9));
+    assert_eq!(a.root(), b.root());
+}
+
+/// Two sites and a backup as of [`pair`]; the first does not look if it was copied, as for a snapshot of a machine.
+fn snapshot(bench: &Path) -> (Site, Site) {
+    let (mut a, mut b, _) = pair(bench);
+    a.stop();
+    let config = a.home().join("starling.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("# detect = true", "detect = false")).unwrap();
+    let backup = back_up(&a, "snapshot");
+    a.up();
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    b.until_equal(&a);
+    a.stop();
+    put_back(&a, &backup);
+    (a, b)
+}
+
+#[test]
+fn snapshot_that_shows_nothing_is_told_by_its_operator() {
+    let bench = bench();
+    let (mut a, mut b) = snapshot(bench.path());
+    assert!(a.status().restore.is_none());
+    let report: RestoreReport = a.json(["restore"]);
+    assert_eq!(report.restore.unwrap().phase, RestorePhase::Waiting);
+    a.up();
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9));
+}
+
+#[test]
+fn snapshot_that_shows_nothing_is_told_by_its_peer() {
+    let bench = bench();
+    let (mut a, mut b) = snapshot(bench.path());
+    a.up();
+    a.until("what was lost", |status| {
+        let own = status.positions.iter().find(|at| at.site == status.site);
+        own.and_then(|at| at.held.as_ref()).map_or(0, number_of) == 6
+    });
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 9));
+}
+
+#[test]
+fn restored_site_tells_its_doctor_and_its_subscribers() {
+    let bench = bench();
+    let (mut a, mut b, backup) = pair(bench.path());
+    a.stop();
+    b.stop();
+    put_back(&a, &backup);
+    a.up();
+    let report: DoctorReport = a.json(["doctor"]);
+    let home = report.checks.iter().find(|check| check.name == "home").unwrap();
+    assert!(report.ok && home.found.contains("signs nothing"), "{report:?}");
+    let mut live = a.call(&Request::get("/events"));
+    b.up();
+    a.until("the site to go on", |status| status.restore.is_none());
+    let event = live.event();
+    assert_eq!(event.name, SiteRestored::EVENT_NAME);
+    let body: SiteRestored = serde_json::from_str(&event.data).unwrap();
+    assert_eq!(body.restore_action, RestoreAction::WentOn);
+    assert!(body.reason.contains("epoch 1"), "{body:?}");
+    let report: DoctorReport = a.json(["doctor"]);
+    let home = report.checks.iter().find(|check| check.name == "home").unwrap();
+    assert_eq!(home.found, "where it was");
+}
