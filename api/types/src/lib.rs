@@ -44,7 +44,9 @@ pub use event::{
     AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged, SiteEvent,
 };
 pub use exit::ExitStatus;
-pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};
+pub use explain::{
+    Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, ExplainedStatement, Explanation,
+};
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};
 pub use hash::{
     BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash, VexHash,

@@ -35,6 +35,18 @@ pub(crate) fn explanation(found: &Explanation) -> String {
                 rule.why_not.clone().unwrap_or_default(),
             ]);
         }
+        let mut said = Table::new(["SOURCE", "RECORD", "SAYS", "COUNTS"]);
+        for statement in &advisory.statements {
+            said.row([
+                statement.source.clone(),
+                statement.record.clone(),
+                statement.says.replace('_', " "),
+                match &statement.not_counted {
+                    Some(why) => format!("no: {}", why.replace('_', " ")),
+                    None => "yes".to_owned(),
+                },
+            ]);
+        }
         let withdrawn = match &advisory.withdrawn {
             Some(when) => format!(", withdrawn {when}"),
             None => String::new(),
@@ -45,6 +57,12 @@ pub(crate) fn explanation(found: &Explanation) -> String {
             list(&advisory.fixed)
         );
         section(&mut text, &plain(&title), &rules);
+        let disputed = if advisory.disputed {
+            "Who says so (disputed)"
+        } else {
+            "Who says so"
+        };
+        section(&mut text, disputed, &said);
     }
     text
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_api::ServiceResult;
 use starling_protocol::{ContentHash, Source};
-use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
+use starling_scanner::knowledge::{
+    Advisory, Conflict, Knowledge, KnowledgeError, Provenance, Sayer, Statement, Weight,
+};
 use starling_scanner::osv::{Affected, first_sentence};
 use starling_scanner::severity::{StatedSeverity, choose};
 use starling_scanner::threat::{Probability, Threat};
@@ -137,6 +139,14 @@ impl ViewKnowledge<'_> {
                 &self.stated_by(record)?,
             );
         }
+        // What no order names lowers nothing that a better source says, be it about the package itself.
+        let is_unnamed = |one: &StatedSeverity| {
+            let source = one.source.parse::<Source>();
+            source.is_ok_and(|source| !self.settings.policy.names_source(&source))
+        };
+        if advisory.severities.iter().any(is_unnamed) {
+            advisory.severities.sort_by_cached_key(is_unnamed);
+        }
         advisory.threat.epss = advisory.severities.iter().find_map(epss_of);
         Ok(advisory)
     }
@@ -220,6 +230,12 @@ impl Knowledge for ViewKnowledge<'_> {
         Ok(found)
     }
 
+    fn sources_of(&self, base: &str) -> Result<Option<BTreeSet<String>>, KnowledgeError> {
+        let sources = starling_view::sources_of_ecosystem(self.reader, base);
+        let sources = sources.map_err(|error| about(base, error))?;
+        Ok(Some(sources.iter().map(ToString::to_string).collect()))
+    }
+
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = locked(&self.known).get(ecosystem) {
             return Ok(*known);
@@ -235,8 +251,17 @@ impl Knowledge for ViewKnowledge<'_> {
     }
 }
 
+/// Names what could not be read of an ecosystem.
+fn about(base: &str, error: impl std::error::Error + Send + Sync + 'static) -> KnowledgeError {
+    KnowledgeError {
+        ecosystem: base.to_owned(),
+        name: String::new(),
+        source: Box::new(error),
+    }
+}
+
 /// A folded advisory in the form that matching needs, with what the records that feed it say.
-fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
+pub(super) fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     let mut ids = vec![folded.vulnerability.to_string()];
     ids.extend(folded.aliases.iter().map(ToString::to_string));
     ids.extend(folded.upstream.iter().map(ToString::to_string));
@@ -255,6 +280,7 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         published: text(&fields.published),
         ..Threat::default()
     };
+    let (affected, statements) = statements(folded);
     Advisory {
         merge_hash: folded.merge_hash.to_string(),
         vulnerability: folded.vulnerability.to_string(),
@@ -266,7 +292,8 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         withdrawn,
         severities: fields.severity.iter().flat_map(stated_severities).collect(),
         threat,
-        affected: fields.affected.as_ref().map(affected_entries).unwrap_or_default(),
+        affected,
+        statements,
         provenance: provenance(folded),
         conflicts: conflicts(folded),
     }
@@ -294,9 +321,46 @@ fn listed(source: &Source, list: &JsonText) -> Vec<StatedSeverity> {
     stated.collect()
 }
 
-pub(super) fn affected_entries(field: &Field) -> Vec<Affected> {
+/// What the records that feed an advisory say of the package: the entries, and how they are divided among them.
+fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
+    if folded.statements.is_empty() {
+        let affected = folded.fields.affected.as_ref();
+        return (
+            affected
+                .map(|field| affected_entries(&field.value))
+                .unwrap_or_default(),
+            Vec::new(),
+        );
+    }
+    let (mut affected, mut statements) = (Vec::new(), Vec::new());
+    for stated in &folded.statements {
+        let entries = affected_entries(&stated.affected);
+        let by = stated.by.iter().map(|record| Sayer {
+            record: record.id.to_string(),
+            source: record.source.to_string(),
+        });
+        statements.push(Statement {
+            by: by.collect(),
+            entries: entries.len(),
+            weight: match stated.weight {
+                starling_view::Weight::Counts => Weight::Counts,
+                starling_view::Weight::CountsLast => Weight::CountsLast,
+                starling_view::Weight::Outranked => Weight::Outranked,
+                starling_view::Weight::Mirrored => Weight::Mirrored,
+                starling_view::Weight::NotPreferred => Weight::NotPreferred,
+            },
+        });
+        affected.extend(entries);
+    }
+    // All say the same, and it counts: nobody needs to be told apart.
+    let alone = statements.len() == 1 && statements.iter().all(|statement| statement.weight.counts());
+    (affected, if alone { Vec::new() } else { statements })
+}
+
+/// The entries of a list of `affected`.
+fn affected_entries(list: &JsonText) -> Vec<Affected> {
     // One entry that does not read must not hide the others.
-    let entries: Vec<serde_json::Value> = serde_json::from_str(field.value.as_str()).unwrap_or_default();
+    let entries: Vec<serde_json::Value> = serde_json::from_str(list.as_str()).unwrap_or_default();
     entries
         .into_iter()
         .filter_map(|entry| serde_json::from_value(entry).ok())

@@ -13,6 +13,7 @@ use crate::codec::{RecordRow, RecordState, write_package};
 use crate::limits::{MAX_NAME_BYTES, MAX_RECORD_ALIASES, MAX_RECORD_PACKAGES};
 use crate::package::{PackageId, normalise_repository};
 use crate::ports::RecordKey;
+use crate::said::upstream_of;
 use crate::settings::NormaliseName;
 use crate::vulnerability::VulnerabilityId;
 
@@ -39,10 +40,13 @@ pub(crate) fn extract(
     } else {
         RecordState::Live
     };
+    let aliases = aliases(&value, record, &mut problems);
+    let own = VulnerabilityId::of_record(&record.id);
     let row = RecordRow {
         state,
         content: Some(content),
-        aliases: aliases(&value, record, &mut problems),
+        upstream: upstream_of(&value).filter(|id| *id != own && aliases.binary_search(id).is_err()),
+        aliases,
         packages: packages(&value, record, normalise_name, &mut problems),
     };
     (row, problems)

@@ -14,7 +14,7 @@ use starling_protocol::json;
 
 use crate::advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
-    Member, Outvoted, Provenance,
+    Member, Outvoted, Provenance, Stated,
 };
 use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
@@ -27,6 +27,7 @@ use crate::rows::{Rows, Table};
 use crate::said::{Said, says_something};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
+use crate::weight::{Weight, weigh};
 
 /// A record that feeds an advisory, or is about its vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,8 +130,9 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
 
     let mut edges = Vec::new();
     let mut conflicts = Vec::new();
-    let mut folder = Folder::new(package);
+    let mut folder = Folder::default();
     let mut upstream = BTreeSet::new();
+    let mut speakers = Speakers::of(rows, &settings.policy, package, &feeding)?;
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
         let said = memo.said(bodies, &record.record, &record.content, settings.normalise_name)?;
@@ -150,7 +152,9 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         // A body that the rows were read off parses; one that is missing says nothing.
         if let Some(said) = said {
             upstream.extend(said.upstream.iter().cloned());
-            folder.add(&said, &provenance(record, &statements))?;
+            let stated = said.of_package(package)?;
+            speakers.hear(record, stated.get(&FieldName::Affected));
+            folder.add(&said, stated, &provenance(record, &statements));
         }
     }
     for (record, row) in &around.silent {
@@ -190,6 +194,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
             AdvisoryState::Live
         },
         fields: folder.finish(),
+        statements: speakers.statements,
         edges,
         redirected_from: around
             .names(vulnerability, package)
@@ -314,27 +319,61 @@ fn provenance(feeding: &Feeding, statements: &[Statement]) -> Provenance {
     }
 }
 
+/// Keeps what each live record says of a package, where more than one speaks or the one does not count.
+struct Speakers {
+    weights: BTreeMap<RecordKey, Weight>,
+    statements: Vec<Stated>,
+}
+
+impl Speakers {
+    fn of<R: Rows>(
+        rows: &R,
+        policy: &CompiledPolicy,
+        package: &PackageId,
+        feeding: &[Feeding],
+    ) -> Result<Self, ViewError> {
+        let live: Vec<&Feeding> = feeding.iter().filter(|record| !record.is_withdrawn).collect();
+        let weights = weigh(rows, policy, package, &live)?;
+        let is_plain = live.len() < 2 && weights.iter().all(|weight| weight.counts());
+        let records = live.iter().map(|feeding| feeding.record.clone());
+        Ok(Self {
+            weights: if is_plain {
+                BTreeMap::new()
+            } else {
+                records.zip(weights).collect()
+            },
+            statements: Vec::new(),
+        })
+    }
+
+    /// Takes what a record says; equal words of equal weight are one statement.
+    fn hear(&mut self, feeding: &Feeding, affected: Option<&JsonText>) {
+        let (Some(weight), Some(affected)) = (self.weights.get(&feeding.record), affected) else {
+            return;
+        };
+        let same = |stated: &&mut Stated| stated.weight == *weight && stated.affected == *affected;
+        match self.statements.iter_mut().find(same) {
+            Some(stated) => stated.by.push(feeding.record.clone()),
+            None => self.statements.push(Stated {
+                affected: affected.clone(),
+                by: vec![feeding.record.clone()],
+                weight: *weight,
+            }),
+        }
+    }
+}
+
 /// Gathers fields from bodies that come in fold order.
-struct Folder<'a> {
-    package: &'a PackageId,
+#[derive(Default)]
+struct Folder {
     fields: Fields,
     references: BTreeMap<Vec<u8>, Member>,
     cwes: BTreeMap<String, Member>,
 }
 
-impl<'a> Folder<'a> {
-    fn new(package: &'a PackageId) -> Self {
-        let (fields, references, cwes) = Default::default();
-        Self {
-            package,
-            fields,
-            references,
-            cwes,
-        }
-    }
-
-    fn add(&mut self, said: &Said, provenance: &Provenance) -> Result<(), ViewError> {
-        for (name, value) in said.of_package(self.package)? {
+impl Folder {
+    fn add(&mut self, said: &Said, stated: BTreeMap<FieldName, JsonText>, provenance: &Provenance) {
+        for (name, value) in stated {
             offer(self.fields.slot(name), value, provenance);
         }
         for (key, value) in &said.references {
@@ -345,7 +384,6 @@ impl<'a> Folder<'a> {
             let member = self.cwes.entry(name.clone());
             join(member.or_insert_with(|| member_of(value)), provenance);
         }
-        Ok(())
     }
 
     fn finish(self) -> Fields {

@@ -21,7 +21,9 @@ use crate::identity::{Closure, Closures};
 use crate::limits::ComponentLimits;
 use crate::policy::Choice;
 use crate::ports::{Bodies, Claims, RecordKey};
-use crate::reading::{Feed, body_of, feed_of, put_row, record_row, remove_row, scan_rows, statements_of};
+use crate::reading::{
+    Feed, UPSTREAM, body_of, feed_of, put_row, record_row, remove_row, scan_rows, statements_of,
+};
 use crate::rows::{RowsMut, Table};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
@@ -230,6 +232,20 @@ fn write_records<R: RowsMut>(
         }
         for alias in new.difference(&old) {
             put_row(rows, Table::Aliases, &alias_key(alias, record), &[])?;
+        }
+        let upstream = |row: &Option<Rc<RecordRow>>| row.as_ref().and_then(|row| row.upstream.clone());
+        let (old, new) = (upstream(&change.old), upstream(&change.new));
+        // An alias that became one, or the other way round, is one row: what is written last counts.
+        if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
+            let key = alias_key(&old, record);
+            if aliases(&change.new).contains(&old) {
+                put_row(rows, Table::Aliases, &key, &[])?;
+            } else {
+                remove_row(rows, Table::Aliases, &key)?;
+            }
+        }
+        if let Some(new) = new {
+            put_row(rows, Table::Aliases, &alias_key(&new, record), UPSTREAM)?;
         }
         match &change.new {
             Some(row) => put_row(rows, Table::Records, &record_key(record), &row.encode())?,

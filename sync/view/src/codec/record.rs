@@ -10,6 +10,8 @@ use crate::vulnerability::VulnerabilityId;
 
 /// The layout version, in the high half of a record row's first byte.
 const VERSION: u8 = 1;
+/// The same with the CVE that the record is made from, after its aliases.
+const WITH_UPSTREAM: u8 = 2;
 
 /// What a record is in the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +34,8 @@ pub(crate) struct RecordRow {
     pub(crate) content: Option<ContentHash>,
     /// The followed aliases, sorted, without the record's own id.
     pub(crate) aliases: Vec<VulnerabilityId>,
+    /// The one CVE that the record says it is made from, if it is no alias: who looks for it finds the record.
+    pub(crate) upstream: Option<VulnerabilityId>,
     /// The packages, sorted by their encoded bytes.
     pub(crate) packages: Vec<PackageId>,
 }
@@ -63,13 +67,18 @@ impl RecordRow {
             state,
             content,
             aliases: Vec::new(),
+            upstream: None,
             packages: Vec::new(),
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        out.push(VERSION << 4 | self.state as u8);
+        let version = match self.upstream {
+            Some(_) => WITH_UPSTREAM,
+            None => VERSION,
+        };
+        out.push(version << 4 | self.state as u8);
         if let Some(content) = &self.content {
             out.extend_from_slice(content.as_bytes());
         }
@@ -79,6 +88,9 @@ impl RecordRow {
         write_number(&mut out, self.aliases.len() as u64);
         for alias in &self.aliases {
             write_id(&mut out, alias.as_str());
+        }
+        if let Some(upstream) = &self.upstream {
+            write_id(&mut out, upstream.as_str());
         }
         write_number(&mut out, self.packages.len() as u64);
         // Neighbours share much of their names: each says how much of the one before it repeats.
@@ -99,7 +111,8 @@ impl RecordRow {
         let mut reader = Reader::new(bytes);
         let head = reader.byte()?;
         let state = *RecordState::ALL.get(usize::from(head & 0x0f))?;
-        if head >> 4 != VERSION {
+        let version = head >> 4;
+        if !matches!(version, VERSION | WITH_UPSTREAM) {
             return None;
         }
         let content = if state.has_content() {
@@ -112,6 +125,9 @@ impl RecordRow {
             for _ in 0..reader.count()? {
                 row.aliases
                     .push(VulnerabilityId::from_normalised(read_id(&mut reader)?));
+            }
+            if version == WITH_UPSTREAM {
+                row.upstream = Some(VulnerabilityId::from_normalised(read_id(&mut reader)?));
             }
             let mut before: Vec<u8> = Vec::new();
             for _ in 0..reader.count()? {
@@ -143,6 +159,7 @@ mod tests {
             state: RecordState::Live,
             content: Some(ContentHash::of(b"x")),
             aliases: vec![VulnerabilityId::of("CVE-2021-1234").unwrap()],
+            upstream: VulnerabilityId::of("CVE-2021-1235"),
             packages: packages
                 .iter()
                 .map(|(ecosystem, name)| PackageId::Package {
