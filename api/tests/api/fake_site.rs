@@ -69,6 +69,7 @@ pub(crate) fn site() -> Site {
         allowed_sources: vec![SourcePattern::new("*").unwrap()],
         max_bundle_size: BUNDLE_MAX_BYTES,
         enabled: true,
+        may_mute: Some(true),
         added_at: now(),
         last_sync_at: None,
         last_cursor: None,
@@ -94,6 +95,7 @@ pub(crate) fn event(id: u64) -> EventRecord {
             site_id: slug("site-b"),
             imported_at: now(),
             redirected_from: None,
+            redirected_to: Vec::new(),
         }),
     }
 }

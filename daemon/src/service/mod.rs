@@ -261,6 +261,8 @@ fn settings_of(
             .filter_map(|slug| known.get(slug).copied())
             .collect(),
         source_order: config.view.source_order.clone(),
+        ranges: config.view.ranges,
+        authority: config.view.authority.clone(),
         per_source: Default::default(),
     };
     starling_view::Settings {
