@@ -187,6 +187,7 @@ impl ExampleFinding {
             provenance: Vec::new(),
             conflicts: Vec::new(),
             disputed: self.disputed,
+            unresolved: false,
             statements: Vec::new(),
         }
     }

@@ -104,6 +104,7 @@ fn full_verdict() -> Value {
     rated.threat.kev = Some(true);
     rated.informational = Some("unsound".into());
     rated.disputed = true;
+    rated.unresolved = true;
     rated.statements = vec![Opinion {
         source: "ghsa".into(),
         record: "GHSA-1".into(),

@@ -118,6 +118,7 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
         provenance: vec![],
         conflicts: vec![],
         disputed: false,
+        unresolved: false,
         statements: vec![],
     };
     let result = ScanResult {

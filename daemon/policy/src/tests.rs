@@ -42,6 +42,7 @@ pub(crate) fn finding(level: Level) -> Finding {
         provenance: vec![],
         conflicts: vec![],
         disputed: false,
+        unresolved: false,
         statements: vec![],
     }
 }

@@ -120,6 +120,8 @@ pub struct Advisory {
     pub affected: Vec<Affected>,
     /// How the entries are divided among the records; empty if all that feeds it says all of them.
     pub statements: Vec<Statement>,
+    /// True if authors disagree about a record that feeds it and nobody has decided: what is worse counts meanwhile.
+    pub unresolved: bool,
     /// The claims that feed it.
     pub provenance: Vec<Provenance>,
     /// Fields on which sources disagree, and what was chosen.

@@ -1,5 +1,6 @@
 //! The view as the scanner's knowledge.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -124,12 +125,20 @@ impl ViewKnowledge<'_> {
             .map(|kev| about.iter().any(|found| found.record.source == *kev));
         let edges = folded.edges.iter();
         let feeding: BTreeSet<RecordKey> = edges
-            .filter(|edge| matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn))
+            .filter(|edge| matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved))
             .map(|edge| RecordKey::new(edge.source.clone(), edge.id.clone()))
             .collect();
         for record in about.iter() {
             // What feeds it was asked already, but for what it says in words outside of its list.
             let source = record.record.source.as_str();
+            if record.is_unresolved {
+                let stated = self.stated_by(record)?;
+                advisory.severities.extend(stated.iter().map(|one| StatedSeverity {
+                    source: source.to_owned(),
+                    ..one.clone()
+                }));
+                continue;
+            }
             if feeding.contains(&record.record) && has_rated(&advisory, source) {
                 continue;
             }
@@ -138,6 +147,9 @@ impl ViewKnowledge<'_> {
                 record.record.source.as_str(),
                 &self.stated_by(record)?,
             );
+        }
+        if advisory.unresolved {
+            worst_first(&mut advisory.severities, folded);
         }
         // What no order names lowers nothing that a better source says, be it about the package itself.
         let is_unnamed = |one: &StatedSeverity| {
@@ -168,6 +180,32 @@ fn rates(one: &StatedSeverity) -> bool {
 fn has_rated(advisory: &Advisory, source: &str) -> bool {
     let mut own = advisory.severities.iter().filter(|own| own.source == source);
     own.any(rates)
+}
+
+/// Puts what is worst first of what one source says, where nobody has decided between the authors of its record.
+fn worst_first(severities: &mut [StatedSeverity], folded: &CanonicalAdvisory) {
+    let sources: BTreeSet<&str> = folded.unresolved.iter().map(|record| record.source.as_str()).collect();
+    for source in sources {
+        let places: Vec<usize> = (0..severities.len())
+            .filter(|index| severities.get(*index).is_some_and(|one| one.source == source))
+            .collect();
+        let mut own: Vec<StatedSeverity> =
+            places.iter().filter_map(|index| severities.get(*index).cloned()).collect();
+        own.sort_by_cached_key(|one| {
+            let rating = choose(std::slice::from_ref(one), &[]);
+            Reverse((epss_of(one), rating.level, rating.score))
+        });
+        // One rating of the source is kept: within a source a newer kind of vector would win, however low.
+        let mut has_rated = false;
+        for (index, mut one) in places.into_iter().zip(own) {
+            if rates(&one) && std::mem::replace(&mut has_rated, true) {
+                one.value.clear();
+            }
+            if let Some(place) = severities.get_mut(index) {
+                *place = one;
+            }
+        }
+    }
 }
 
 /// Takes in what a record that does not name the package says of the vulnerability. A source's word on the package
@@ -294,6 +332,7 @@ pub(super) fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         threat,
         affected,
         statements,
+        unresolved: !folded.unresolved.is_empty(),
         provenance: provenance(folded),
         conflicts: conflicts(folded),
     }
@@ -342,6 +381,7 @@ fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
         statements.push(Statement {
             by: by.collect(),
             entries: entries.len(),
+            unresolved: stated.is_unresolved,
             weight: match stated.weight {
                 starling_view::Weight::Counts => Weight::Counts,
                 starling_view::Weight::CountsLast => Weight::CountsLast,
@@ -370,7 +410,7 @@ fn affected_entries(list: &JsonText) -> Vec<Affected> {
 fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
     let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for edge in &folded.edges {
-        if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn) {
+        if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved) {
             let sites = records
                 .entry((edge.source.to_string(), edge.id.to_string()))
                 .or_default();

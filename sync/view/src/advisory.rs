@@ -45,6 +45,9 @@ pub struct CanonicalAdvisory {
     /// `fields.affected` is its word.
     #[serde(skip)]
     pub statements: Vec<Stated>,
+    /// The records that feed it about which authors disagree and nobody has decided, sorted.
+    #[serde(skip)]
+    pub unresolved: Vec<RecordKey>,
     /// The vulnerability: a CVE if one is known, else the least of its ids.
     pub vulnerability: VulnerabilityId,
 }
@@ -192,6 +195,8 @@ pub struct Stated {
     pub affected: JsonText,
     /// The records that say just this, in fold order.
     pub by: Vec<RecordKey>,
+    /// Whether it is one of several contents of its record between which nobody has decided.
+    pub is_unresolved: bool,
     /// How much it counts.
     pub weight: Weight,
 }

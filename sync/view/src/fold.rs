@@ -38,6 +38,8 @@ pub struct Feeding {
     pub content: ContentHash,
     /// Whether it is withdrawn.
     pub is_withdrawn: bool,
+    /// Whether authors disagree about it and nobody has decided: each content that counts feeds the advisory by itself.
+    pub is_unresolved: bool,
 }
 
 /// Returns the records that feed an advisory, in fold order: the first one's ranges win.
@@ -75,18 +77,17 @@ fn feeding_remembered<R: Rows>(
     )?;
     let mut feeding = Vec::with_capacity(edges.len());
     for (record, is_withdrawn) in edges {
-        let content = memo.content(rows, &record)?.ok_or_else(|| {
-            damaged(
-                Table::Edges,
-                "an edge to a record with content",
-                record.id.as_str().as_bytes(),
-            )
-        })?;
-        feeding.push(Feeding {
-            record,
-            content,
+        let contents = memo.contents(rows, &record)?;
+        if contents.is_empty() {
+            let name = record.id.as_str().as_bytes();
+            return Err(damaged(Table::Edges, "an edge to a record with content", name));
+        }
+        feeding.extend(contents.iter().map(|content| Feeding {
+            record: record.clone(),
+            content: *content,
             is_withdrawn,
-        });
+            is_unresolved: contents.len() > 1,
+        }));
     }
     feeding.sort_by(|a, b| in_fold_order(policy, a, b));
     Ok(feeding)
@@ -132,26 +133,33 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     let mut conflicts = Vec::new();
     let mut folder = Folder::default();
     let mut upstream = BTreeSet::new();
+    let mut unresolved = BTreeSet::new();
     let mut speakers = Speakers::of(rows, &settings.policy, package, &feeding)?;
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
         let said = memo.said(bodies, &record.record, &record.content, settings.normalise_name)?;
         let state = match (&said, record.is_withdrawn) {
+            _ if record.is_unresolved => EdgeState::Unresolved,
             (None, _) => EdgeState::BodyMissing,
             (_, true) => EdgeState::Withdrawn,
             (_, false) => EdgeState::Live,
         };
-        tell(
-            &record.record,
-            Some(record.content),
-            state,
-            &statements,
-            &mut edges,
-            &mut conflicts,
-        );
+        // What is said of one that is unresolved is told once, whatever the number of its contents.
+        if !record.is_unresolved || unresolved.insert(record.record.clone()) {
+            tell(
+                &record.record,
+                (!record.is_unresolved).then_some(record.content),
+                state,
+                &statements,
+                &mut edges,
+                &mut conflicts,
+            );
+        }
         // A body that the rows were read off parses; one that is missing says nothing.
         if let Some(said) = said {
-            upstream.extend(said.upstream.iter().cloned());
+            if !record.is_unresolved {
+                upstream.extend(said.upstream.iter().cloned());
+            }
             let stated = said.of_package(package)?;
             speakers.hear(record, stated.get(&FieldName::Affected));
             folder.add(&said, stated, &provenance(record, &statements));
@@ -195,6 +203,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         },
         fields: folder.finish(),
         statements: speakers.statements,
+        unresolved: unresolved.into_iter().collect(),
         edges,
         redirected_from: around
             .names(vulnerability, package)
@@ -351,12 +360,17 @@ impl Speakers {
         let (Some(weight), Some(affected)) = (self.weights.get(&feeding.record), affected) else {
             return;
         };
-        let same = |stated: &&mut Stated| stated.weight == *weight && stated.affected == *affected;
+        let is_unresolved = feeding.is_unresolved;
+        let same = |stated: &&mut Stated| {
+            (stated.weight, stated.is_unresolved) == (*weight, is_unresolved) && stated.affected == *affected
+        };
         match self.statements.iter_mut().find(same) {
+            Some(stated) if stated.by.contains(&feeding.record) => {}
             Some(stated) => stated.by.push(feeding.record.clone()),
             None => self.statements.push(Stated {
                 affected: affected.clone(),
                 by: vec![feeding.record.clone()],
+                is_unresolved,
                 weight: *weight,
             }),
         }

@@ -136,13 +136,13 @@ pub fn records_about<R: Rows>(
         let own = VulnerabilityId::of_record(&record.id);
         if row.state == RecordState::Live
             && vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability)
-            && let Some(content) = row.content
         {
-            about.push(Feeding {
-                record,
+            about.extend(row.contents().map(|content| Feeding {
+                record: record.clone(),
                 content,
                 is_withdrawn: false,
-            });
+                is_unresolved: row.is_unresolved(),
+            }));
         }
     }
     about.sort_by(|a, b| in_fold_order(policy, a, b));
@@ -398,7 +398,8 @@ pub fn held_records<R: Rows>(rows: &R) -> Result<Vec<RecordKey>, ViewError> {
 /// # Errors
 /// When the rows could not be read.
 pub fn chosen_content<R: Rows>(rows: &R, record: &RecordKey) -> Result<Option<ContentHash>, ViewError> {
-    Ok(record_row(rows, record)?.and_then(|row| row.content))
+    let row = record_row(rows, record)?.filter(|row| !row.is_unresolved());
+    Ok(row.and_then(|row| row.content))
 }
 
 /// Returns the vulnerabilities that an id stands for, sorted: itself if it is a CVE, else those of its

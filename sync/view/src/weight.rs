@@ -55,11 +55,13 @@ pub(crate) fn weigh<R: Rows>(
     live: &[&Feeding],
 ) -> Result<Vec<Weight>, ViewError> {
     if policy.ranges() == Ranges::Preferred {
-        let weight = |index| match index {
-            0 => Weight::Counts,
-            _ => Weight::NotPreferred,
+        // Of one record between whose contents nobody has decided, each counts.
+        let first = live.first().map(|feeding| &feeding.record);
+        let weight = |feeding: &&Feeding| match Some(&feeding.record) == first {
+            true => Weight::Counts,
+            false => Weight::NotPreferred,
         };
-        return Ok((0..live.len()).map(weight).collect());
+        return Ok(live.iter().map(weight).collect());
     }
     let mut weights = Vec::with_capacity(live.len());
     for feeding in live {

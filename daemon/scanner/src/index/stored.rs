@@ -21,8 +21,9 @@ pub(super) struct StoredAdvisory<'a> {
     severities: Vec<(&'a str, &'a str, &'a str)>,
     threat: StoredThreat<'a>,
     affected: Vec<StoredAffected<'a>>,
-    /// Number of entries, weight, and who says it: places in `provenance`.
-    statements: Vec<(u32, StoredWeight, Vec<u32>)>,
+    /// Number of entries, weight, whether it is unresolved, and who says it: places in `provenance`.
+    statements: Vec<(u32, StoredWeight, bool, Vec<u32>)>,
+    unresolved: bool,
     /// Source, record, sites.
     provenance: Vec<(&'a str, &'a str, Vec<&'a str>)>,
     /// Field, chosen, lost.
@@ -113,6 +114,7 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
                 .iter()
                 .map(|statement| stored_statement(statement, &advisory.provenance))
                 .collect(),
+            unresolved: advisory.unresolved,
             provenance: advisory
                 .provenance
                 .iter()
@@ -159,12 +161,14 @@ impl StoredAdvisory<'_> {
             statements: self
                 .statements
                 .iter()
-                .map(|(entries, weight, by)| Statement {
+                .map(|(entries, weight, unresolved, by)| Statement {
                     by: by.iter().filter_map(|place| self.sayer(*place)).collect(),
                     entries: usize::try_from(*entries).unwrap_or(usize::MAX),
                     weight: (*weight).into(),
+                    unresolved: *unresolved,
                 })
                 .collect(),
+            unresolved: self.unresolved,
             provenance: self
                 .provenance
                 .iter()
@@ -198,7 +202,7 @@ impl StoredAdvisory<'_> {
 }
 
 /// Who says it is told by places: a record that speaks is among those that the advisory comes from.
-fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, StoredWeight, Vec<u32>) {
+fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, StoredWeight, bool, Vec<u32>) {
     let place = |sayer: &Sayer| {
         let is_it = |from: &Provenance| from.source == sayer.source && from.record == sayer.record;
         u32::try_from(provenance.iter().position(is_it)?).ok()
@@ -206,6 +210,7 @@ fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, S
     (
         u32::try_from(statement.entries).unwrap_or(u32::MAX),
         statement.weight.into(),
+        statement.unresolved,
         statement.by.iter().filter_map(place).collect(),
     )
 }

@@ -64,6 +64,7 @@ impl Knowledge for SingleRecord {
             threat: Threat::default(),
             affected,
             statements: Vec::new(),
+            unresolved: false,
             provenance: vec![Provenance {
                 source: self.source.clone(),
                 record: record.id.clone(),

@@ -14,6 +14,8 @@ pub struct Statement {
     pub entries: usize,
     /// How much it counts.
     pub weight: Weight,
+    /// Whether it is one of several things that authors say of its record, between which nobody has decided.
+    pub unresolved: bool,
 }
 
 /// A record that speaks.

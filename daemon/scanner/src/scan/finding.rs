@@ -43,6 +43,9 @@ pub struct Finding {
     /// True if statements that count contradict each other: one says that the version is not affected.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disputed: bool,
+    /// True if authors disagree about a record behind it and nobody has decided: what is worse counts meanwhile.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unresolved: bool,
     /// What each record says of the version, sorted; empty if all that is known says "affected".
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<Opinion>,
@@ -147,6 +150,7 @@ impl Finding {
             provenance: advisory.provenance,
             conflicts: advisory.conflicts,
             disputed: heard.disputed,
+            unresolved: advisory.unresolved,
             statements: heard.opinions,
         }
     }
@@ -180,6 +184,7 @@ impl Finding {
             self.conflicts.extend(other.conflicts);
             self.threat.fill_from(&other.threat);
             self.disputed |= other.disputed;
+            self.unresolved |= other.unresolved;
             self.statements.extend(other.statements);
         }
         self.places.extend(other.places);

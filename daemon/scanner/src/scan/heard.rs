@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::MatchedRule;
-use crate::knowledge::{Advisory, Said, Weight};
+use crate::knowledge::{Advisory, Said, Sayer, Weight};
 use crate::matching::{Evaluation, Subject, evaluate, evaluate_about};
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
@@ -85,7 +85,7 @@ impl Heard {
     /// Holds a version against the statements of an advisory.
     pub(super) fn of(advisory: &Advisory, subject: &Subject, ecosystem: &str) -> Self {
         let mut heard = Self::default();
-        let mut fixes: Vec<(&[Affected], Vec<String>)> = Vec::new();
+        let mut fixes: Vec<(Said<'_>, Vec<String>)> = Vec::new();
         // None before the first entry that matches.
         let mut informational: Option<Option<&str>> = None;
         let mut first = 0;
@@ -94,7 +94,7 @@ impl Heard {
             if said.counts()
                 && let Some(fixed) = heard.take(advisory, said, first, subject, &mut informational)
             {
-                fixes.push((said.entries, fixed));
+                fixes.push((said, fixed));
             }
             first += said.entries.len();
         }
@@ -102,7 +102,9 @@ impl Heard {
             return heard;
         }
         heard.informational = informational.flatten().map(str::to_owned);
-        heard.fixed = joint_fixes(fixes, ecosystem);
+        drop_half_known(&mut fixes);
+        let fixes = fixes.into_iter().map(|(said, fixed)| (said.entries, fixed));
+        heard.fixed = joint_fixes(fixes.collect(), ecosystem);
         if !advisory.statements.is_empty() {
             heard.tell(advisory, subject);
         }
@@ -186,6 +188,28 @@ fn says_of(advisory: &Advisory, said: Said<'_>, subject: &Subject) -> Says {
         .map(|entry| evaluate_about(&advisory.summary, entry, subject))
         .collect();
     Says::of(evaluations.iter())
+}
+
+/// Of a record between whose authors nobody has decided, a fix is known only if all name one that call it affected.
+fn drop_half_known(fixes: &mut [(Said<'_>, Vec<String>)]) {
+    let unresolved = |said: &Said<'_>| said.statement.is_some_and(|statement| statement.unresolved);
+    let open: Vec<&Sayer> = fixes
+        .iter()
+        .filter(|(said, fixed)| fixed.is_empty() && unresolved(said))
+        .flat_map(|(said, _)| said.statement.iter().flat_map(|statement| &statement.by))
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    let is_open = |said: &Said<'_>| {
+        let mut by = said.statement.iter().flat_map(|statement| &statement.by);
+        unresolved(said) && by.any(|sayer| open.contains(&sayer))
+    };
+    for (said, fixed) in fixes.iter_mut() {
+        if is_open(said) {
+            fixed.clear();
+        }
+    }
 }
 
 /// The fixes that statements name, best first. Where they differ, those that one of the others calls affected are left

@@ -14,6 +14,14 @@ pub(super) fn rate(
     options: &ScanOptions,
 ) -> Rating {
     let order = &options.severity_sources;
+    // Between authors nobody has decided: what one of their entries rates worse counts meanwhile.
+    let worst = if advisory.unresolved {
+        let own = heard.severities.iter().chain(&heard.last_severities);
+        let rated = own.map(|one| scores.choose(std::slice::from_ref(one), order));
+        rated.max_by_key(|rating| (rating.level, rating.score))
+    } else {
+        None
+    };
     let rating = if heard.severities.is_empty() && heard.last_severities.is_empty() {
         scores.choose(&advisory.severities, order)
     } else {
@@ -21,6 +29,10 @@ pub(super) fn rate(
         severities.extend(advisory.severities.iter().cloned());
         severities.append(&mut heard.last_severities);
         scores.choose(&severities, order)
+    };
+    let rating = match worst {
+        Some(worst) if (worst.level, worst.score) > (rating.level, rating.score) => worst,
+        _ => rating,
     };
     if rating.level != Level::Unknown {
         return rating;

@@ -39,6 +39,7 @@ fn advisory(said: &[(&str, &str, Weight)]) -> Advisory {
                 }],
                 entries: 1,
                 weight: *weight,
+                unresolved: false,
             })
             .collect(),
         severities: vec![StatedSeverity {
@@ -59,17 +60,25 @@ fn advisory(said: &[(&str, &str, Weight)]) -> Advisory {
 }
 
 fn index(said: &[(&str, &str, Weight)]) -> MatchIndex<Vec<u8>> {
+    index_of(&advisory(said))
+}
+
+fn index_of(advisory: &Advisory) -> MatchIndex<Vec<u8>> {
     let mut writer = IndexWriter::new(Vec::new());
-    writer.add("npm", "widget", &[advisory(said)]).unwrap();
+    writer.add("npm", "widget", std::slice::from_ref(advisory)).unwrap();
     MatchIndex::open(writer.finish(&[0; 32]).unwrap()).unwrap()
 }
 
 /// What is found of version 1.5.0, and how it stands.
 fn judged(said: &[(&str, &str, Weight)]) -> (Option<Finding>, Standing) {
+    judged_by(&advisory(said))
+}
+
+fn judged_by(advisory: &Advisory) -> (Option<Finding>, Standing) {
     let bom = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[
         {"type":"library","name":"widget","version":"1.5.0","purl":"pkg:npm/widget@1.5.0"}]}"#;
     let inventory = sbom::read(bom.as_bytes()).unwrap();
-    let result = scan(&inventory, &index(said), &ScanOptions::default()).unwrap();
+    let result = scan(&inventory, &index_of(advisory), &ScanOptions::default()).unwrap();
     let standing = result.gaps.first().map_or(Standing::Matched, |gap| gap.standing);
     (result.findings.first().map(|found| (**found).clone()), standing)
 }
@@ -170,6 +179,32 @@ fn fixes_that_another_calls_affected_are_left_away() {
     );
     // One that is known stays known where others know none.
     assert_eq!(fixed(&[("a", "2.0.0", Counts), ("b", "", Counts)]), ["2.0.0"]);
+}
+
+#[test]
+fn unresolved_record_has_a_fix_only_if_all_name_one() {
+    let fixed = |said: &[(&str, &str, Weight)]| {
+        let mut open = advisory(said);
+        open.unresolved = true;
+        for statement in &mut open.statements {
+            statement.unresolved = true;
+            statement.by = vec![Sayer {
+                record: "A-1".into(),
+                source: "a".into(),
+            }];
+        }
+        open.provenance.truncate(1);
+        open.provenance[0].source = "a".into();
+        open.provenance[0].record = "A-1".into();
+        let (finding, _) = judged_by(&open);
+        let finding = finding.unwrap();
+        assert!(finding.unresolved);
+        finding.fixed
+    };
+    assert_eq!(fixed(&[("a", "2.0.0", Counts), ("b", "3.0.0", Counts)]), ["3.0.0"]);
+    assert!(fixed(&[("a", "2.0.0", Counts), ("b", "", Counts)]).is_empty());
+    // Who says that it is not affected need not name one.
+    assert_eq!(fixed(&[("a", "2.0.0", Counts), ("b", "1.0.0", Counts)]), ["2.0.0"]);
 }
 
 #[test]
