@@ -160,7 +160,7 @@ impl SiteParts {
             held_back: reader.held_back().iter().map(ToString::to_string).collect(),
             frozen: reader.frozen_authors(),
             ahead,
-            view_policy_hash: reader.settings().policy.hash().to_string(),
+            view_policy_hash: reader.settings().rules_hash().to_string(),
             mutes: excuses.counting(&reader.mutes().map_err(failed)?.mutes),
             unconfirmed: excuses.unconfirmed,
         })

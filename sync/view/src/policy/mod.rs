@@ -160,6 +160,10 @@ pub struct SourcePolicy {
 pub struct PolicyHash([u8; 32]);
 
 impl PolicyHash {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
