@@ -115,6 +115,19 @@ impl SyncTask {
 
     async fn net_event(&mut self, event: NetEvent, wake_at: &mut Option<UnixMillis>) {
         let event = match event {
+            NetEvent::Reconnected {
+                peer,
+                address,
+                dialled,
+            } => {
+                self.addresses.remove(&peer);
+                self.handle(Event::Disconnected { peer }, None, wake_at).await;
+                if dialled {
+                    self.dial_answered(peer, &address);
+                }
+                self.addresses.insert(peer, address);
+                Event::Connected { peer }
+            }
             NetEvent::Listening { address } => {
                 tracing::info!(%address, "listening for peers");
                 self.board.listens_on(address);
@@ -394,7 +407,9 @@ impl SyncTask {
     fn session_ended(&mut self, site: SiteId, since: UnixMillis) {
         let at = now();
         let at_once = self.clock.now() < since.plus_millis(SHORT_SESSION_MILLIS);
-        if !at_once {
+        if at_once {
+            self.dials.refused(site);
+        } else {
             self.dials.start_over(&site);
         }
         // After its key changed, a site may be here by the new one already.
@@ -488,7 +503,8 @@ impl SyncTask {
     }
 
     /// Who answered at an address of a site did not prove to be that site.
-    fn not_the_site(&self, site: SiteId, peer: &PublicKey, reason: &str) {
+    fn not_the_site(&mut self, site: SiteId, peer: &PublicKey, reason: &str) {
+        self.dials.refused(site);
         let address = self.addresses.get(peer).map(ToString::to_string);
         let shown = peer_id(peer).map_or_else(|| peer.to_string(), |id| id.to_string());
         tracing::warn!(%site, ?address, peer = shown, reason, "answered with another key");

@@ -83,6 +83,14 @@ pub(crate) enum Event {
     },
     /// The last connection to a peer is gone.
     Disconnected { peer: PublicKey },
+    /// A peer that was connected came anew: its connections before are dead, and its session with them.
+    Reconnected {
+        peer: PublicKey,
+        /// The peer's, without its key.
+        address: Multiaddr,
+        /// Whether this site dialled.
+        dialled: bool,
+    },
     /// A dial failed. The addresses are without keys.
     DialFailed {
         addresses: Vec<Multiaddr>,

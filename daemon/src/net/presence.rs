@@ -1,54 +1,81 @@
 //! Which peers are connected, as told: each comes once and goes once, however many connections it has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
+use libp2p::swarm::ConnectionId;
 
 /// What a new connection means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opened {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Opened<Connection = ConnectionId> {
     /// The peer was not connected.
     First,
     /// It was, by another connection: each side may have dialled.
     Further,
+    /// It was, by connections that it does not know of any more: nobody dials whom it is connected to. It was started
+    /// anew, or the link was cut. These are to be closed, and its session begins anew.
+    Instead(Vec<Connection>),
     /// It is being disconnected: this one must go with the others. Left alone it would stand for ever and
     /// carry nothing: nobody would be told of a first connection, nor of a last one that closed.
     Unwanted,
 }
 
-/// The peers that are being disconnected.
+/// How long after a connection another may still be of a dial that was under way.
+const BOTH_DIALLED: Duration = Duration::from_secs(10);
+
+/// The connections of each peer, and the peers that are being disconnected.
 #[derive(Debug)]
-pub(super) struct Presence<Peer = PeerId> {
+pub(super) struct Presence<Peer = PeerId, Connection = ConnectionId> {
+    open: BTreeMap<Peer, Vec<(Connection, Instant)>>,
     closing: BTreeSet<Peer>,
 }
 
-impl<Peer> Default for Presence<Peer> {
+impl<Peer, Connection> Default for Presence<Peer, Connection> {
     fn default() -> Self {
         Self {
+            open: BTreeMap::new(),
             closing: BTreeSet::new(),
         }
     }
 }
 
-impl<Peer: Ord> Presence<Peer> {
+impl<Peer: Ord + Clone, Connection: PartialEq> Presence<Peer, Connection> {
     /// All connections of a peer were told to close; at least one stands.
     pub(super) fn closing(&mut self, peer: Peer) {
         self.closing.insert(peer);
     }
 
-    /// A connection stands, with it so many to that peer.
-    pub(super) fn opened(&self, peer: &Peer, connections: u32) -> Opened {
-        match connections {
-            _ if self.closing.contains(peer) => Opened::Unwanted,
-            1 => Opened::First,
-            _ => Opened::Further,
+    /// A connection to a peer stands.
+    pub(super) fn opened(&mut self, peer: &Peer, connection: Connection, now: Instant) -> Opened<Connection> {
+        if self.closing.contains(peer) {
+            self.open.entry(peer.clone()).or_default().push((connection, now));
+            return Opened::Unwanted;
         }
+        let open = self.open.entry(peer.clone()).or_default();
+        let is_stale = |since: &Instant| now.saturating_duration_since(*since) >= BOTH_DIALLED;
+        let meaning = if open.is_empty() {
+            Opened::First
+        } else if open.iter().all(|(_, since)| is_stale(since)) {
+            Opened::Instead(open.drain(..).map(|(connection, _)| connection).collect())
+        } else {
+            Opened::Further
+        };
+        open.push((connection, now));
+        meaning
     }
 
-    /// A connection closed, and so many are left. Gives whether the peer is gone.
-    pub(super) fn closed(&mut self, peer: &Peer, left: u32) -> bool {
-        let gone = left == 0;
+    /// A connection closed. Gives whether the peer is gone.
+    pub(super) fn closed(&mut self, peer: &Peer, connection: &Connection) -> bool {
+        let Some(open) = self.open.get_mut(peer) else {
+            return false;
+        };
+        let before = open.len();
+        open.retain(|(other, _)| other != connection);
+        // One that another came instead of was not counted any more.
+        let gone = open.is_empty() && before > 0;
         if gone {
+            self.open.remove(peer);
             self.closing.remove(peer);
         }
         gone
@@ -61,15 +88,37 @@ mod tests {
 
     #[test]
     fn a_connection_that_comes_up_while_its_peer_is_disconnected_goes_too() {
-        let mut presence = Presence::<u8>::default();
-        assert_eq!(presence.opened(&1, 1), Opened::First);
-        assert_eq!(presence.opened(&1, 2), Opened::Further);
-        assert!(!presence.closed(&1, 1));
+        let mut presence = Presence::<u8, u8>::default();
+        let now = Instant::now();
+        assert_eq!(presence.opened(&1, 1, now), Opened::First);
+        assert_eq!(presence.opened(&1, 2, now), Opened::Further);
+        assert!(!presence.closed(&1, &1));
         presence.closing(1);
-        assert_eq!(presence.opened(&1, 2), Opened::Unwanted, "both sides dialled");
-        assert_eq!(presence.opened(&2, 1), Opened::First, "others are not concerned");
-        assert!(!presence.closed(&1, 1));
-        assert!(presence.closed(&1, 0));
-        assert_eq!(presence.opened(&1, 1), Opened::First, "it may come back");
+        assert_eq!(
+            presence.opened(&1, 3, now),
+            Opened::Unwanted,
+            "both sides dialled"
+        );
+        assert_eq!(
+            presence.opened(&2, 4, now),
+            Opened::First,
+            "others are not concerned"
+        );
+        assert!(!presence.closed(&1, &3));
+        assert!(presence.closed(&1, &2));
+        assert_eq!(presence.opened(&1, 5, now), Opened::First, "it may come back");
+    }
+
+    #[test]
+    fn peer_that_dials_again_takes_the_place_of_its_dead_connections() {
+        let mut presence = Presence::<u8, u8>::default();
+        let now = Instant::now();
+        assert_eq!(presence.opened(&1, 1, now), Opened::First);
+        assert_eq!(presence.opened(&1, 2, now + BOTH_DIALLED / 2), Opened::Further);
+        let later = now + BOTH_DIALLED * 2;
+        assert_eq!(presence.opened(&1, 3, later), Opened::Instead(vec![1, 2]));
+        assert!(!presence.closed(&1, &1), "nobody counts on it any more");
+        assert!(!presence.closed(&1, &2));
+        assert!(presence.closed(&1, &3));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use libp2p::request_response::{
@@ -203,7 +203,6 @@ impl Driver {
                 peer_id,
                 connection_id,
                 endpoint,
-                num_established,
                 ..
             } => {
                 let Some(peer) = key_of(&peer_id) else {
@@ -211,13 +210,26 @@ impl Driver {
                     let _ = swarm.disconnect_peer_id(peer_id);
                     return None;
                 };
-                match self.presence.opened(&peer_id, num_established.get()) {
+                let address = without_key(endpoint.get_remote_address().clone());
+                let dialled = endpoint.is_dialer();
+                match self.presence.opened(&peer_id, connection_id, Instant::now()) {
                     Opened::First => Some(Event::Connected {
                         peer,
-                        address: without_key(endpoint.get_remote_address().clone()),
-                        dialled: endpoint.is_dialer(),
+                        address,
+                        dialled,
                     }),
                     Opened::Further => None,
+                    Opened::Instead(dead) => {
+                        for connection in dead {
+                            swarm.close_connection(connection);
+                        }
+                        self.unread.forget(&peer_id);
+                        Some(Event::Reconnected {
+                            peer,
+                            address,
+                            dialled,
+                        })
+                    }
                     Opened::Unwanted => {
                         swarm.close_connection(connection_id);
                         None
@@ -226,10 +238,10 @@ impl Driver {
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
-                num_established,
+                connection_id,
                 ..
             } => {
-                if !self.presence.closed(&peer_id, num_established) {
+                if !self.presence.closed(&peer_id, &connection_id) {
                     return None;
                 }
                 self.unread.forget(&peer_id);

@@ -12,9 +12,13 @@ use starling_protocol::{PublicKey, SiteId, UnixMillis};
 
 use crate::net::Command;
 
-/// First and longest pause between two dials of one site.
+/// First pause between two dials of one site, and the longest of one that is gone for long.
 const FIRST_REDIAL_MILLIS: u64 = 1_000;
 const LONGEST_REDIAL_MILLIS: u64 = 60_000;
+/// The longest pause of a site that was there a short while ago, and how long that is: a restart and a link that was
+/// cut are over within minutes, and nobody should wait for news then.
+const SOON_REDIAL_MILLIS: u64 = 2_000;
+const SOON_FOR_MILLIS: u64 = 15 * 60_000;
 
 /// The dials of all listed sites.
 #[derive(Debug, Default)]
@@ -29,6 +33,10 @@ pub(crate) struct Dials {
 struct Redial {
     next_at: UnixMillis,
     pause_millis: u64,
+    /// When it was dialled first since it was gone; none before.
+    since: Option<UnixMillis>,
+    /// It was reached and ended the session at once: what it says will not change within seconds.
+    is_refused: bool,
     /// Addresses that answered with another key than the one known.
     open: BTreeSet<Multiaddr>,
 }
@@ -46,7 +54,13 @@ impl Dials {
         if addresses.is_empty() || now < redial.next_at {
             return Vec::new();
         }
-        redial.pause_millis = (redial.pause_millis * 2).clamp(FIRST_REDIAL_MILLIS, LONGEST_REDIAL_MILLIS);
+        let since = *redial.since.get_or_insert(now);
+        let longest = if now < since.plus_millis(SOON_FOR_MILLIS) && !redial.is_refused {
+            SOON_REDIAL_MILLIS
+        } else {
+            LONGEST_REDIAL_MILLIS
+        };
+        redial.pause_millis = (redial.pause_millis * 2).clamp(FIRST_REDIAL_MILLIS, longest);
         redial.next_at = now.plus_millis(redial.pause_millis);
         let is_open = |address: &&Multiaddr| key.is_none() || redial.open.contains(*address);
         let (open, closed): (Vec<&Multiaddr>, Vec<&Multiaddr>) = addresses.iter().partition(is_open);
@@ -84,6 +98,11 @@ impl Dials {
     /// A connection is gone, or its key is proved. Gives the site that was dialled for when it answered.
     pub(super) fn forget_key(&mut self, key: &PublicKey) -> Option<SiteId> {
         self.unproved.remove(key)
+    }
+
+    /// A site was reached and would not talk, or another one was there: it is dialled less and less often.
+    pub(super) fn refused(&mut self, site: SiteId) {
+        self.sites.entry(site).or_default().is_refused = true;
     }
 
     /// A session with a site lasted: the next one is dialled at once, and for the key that is known then.
@@ -155,8 +174,34 @@ mod tests {
     }
 
     #[test]
-    fn a_site_of_which_no_key_is_known_is_dialled_openly_at_a_growing_pace() {
+    fn site_that_was_here_a_short_while_ago_is_dialled_every_two_seconds() {
         let mut dials = Dials::default();
+        let start = UnixMillis::saturating(1_000_000);
+        let mut dialled = Vec::new();
+        for second in 0..SOON_FOR_MILLIS / 1_000 + 300 {
+            if !dials
+                .due(start.plus_millis(second * 1_000), site(), None, &[address(1)])
+                .is_empty()
+            {
+                dialled.push(second);
+            }
+        }
+        let pause = |second: u64| {
+            let next = dialled.partition_point(|one| *one <= second);
+            dialled[next] - dialled[next - 1]
+        };
+        assert_eq!(pause(10), 2);
+        assert_eq!(pause(SOON_FOR_MILLIS / 1_000 - 5), 2);
+        assert_eq!(
+            pause(SOON_FOR_MILLIS / 1_000 + 200),
+            LONGEST_REDIAL_MILLIS / 1_000
+        );
+    }
+
+    #[test]
+    fn site_that_refuses_is_dialled_openly_at_a_growing_pace() {
+        let mut dials = Dials::default();
+        dials.refused(site());
         let mut at = UnixMillis::saturating(1_000_000);
         let mut pauses = Vec::new();
         for _ in 0..10 {
