@@ -96,9 +96,9 @@ impl BodyPulls {
         }
     }
 
-    /// A certificate may have given the numbers of a log to other claims: nothing that was listed counts. What it
-    /// closed may have superseded claims that are live again, so that the log misses bodies that it did not miss.
-    pub(crate) fn chain_learned(&mut self, log: LogKey) {
+    /// Lists anew what a log misses; nothing that was listed counts. A certificate may have given its numbers to other
+    /// claims, and what it closed may have superseded claims that are live again.
+    pub(crate) fn start_anew(&mut self, log: LogKey) {
         let bodies = self.logs.entry(log).or_default();
         bodies.queue.clear();
         bodies.asked_to.clear();

@@ -58,6 +58,8 @@ pub(crate) struct Pending {
 pub(crate) struct StoreHealth {
     failures: u32,
     pub(crate) rests_until: UnixMillis,
+    /// Something failed since all logs were looked at: the store may hold more than it showed then.
+    in_doubt: bool,
 }
 
 /// One site's part in replication.
@@ -163,6 +165,9 @@ impl SyncEngine {
         self.expire_requests(cx);
         self.keep_sessions(cx);
         self.watch_heads(cx);
+        if self.store.rests_until <= cx.now {
+            self.look_again(cx);
+        }
         if self.store.rests_until <= cx.now {
             self.pull_deltas(cx);
             self.pull_bodies(cx);
@@ -346,6 +351,7 @@ impl SyncEngine {
             let reason = error.to_string();
             return cx.notice(Notice::Refused { reason });
         }
+        self.store.in_doubt = true;
         self.store.failures = self.store.failures.saturating_add(1);
         let pause = backoff(self.store.failures, &self.settings, &mut self.rng);
         self.store.rests_until = later(cx.now, pause);
@@ -356,6 +362,22 @@ impl SyncEngine {
             reason,
             retry_at: self.store.rests_until,
         });
+    }
+
+    /// After the store failed: sees what it shows when it works again. A write may have been kept though it failed,
+    /// and then shows with the next one: deltas whose bodies nobody asked for, or a chain.
+    fn look_again(&mut self, cx: &mut Cx<'_>) {
+        if !std::mem::take(&mut self.store.in_doubt) {
+            return;
+        }
+        self.accept(cx);
+        if self.store.in_doubt {
+            return;
+        }
+        for position in cx.replica.positions() {
+            self.bodies.start_anew((position.site, position.lane));
+        }
+        self.local_changed(cx);
     }
 
     pub(crate) fn store_worked(&mut self) {

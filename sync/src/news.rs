@@ -178,7 +178,7 @@ impl SyncEngine {
             if let Some(pull) = self.pulls.get_mut(&(site, lane)) {
                 pull.paused.clear();
             }
-            self.bodies.chain_learned((site, lane));
+            self.bodies.start_anew((site, lane));
             self.reconsider(cx, (site, lane));
             self.log_changed(cx, (site, lane));
             // A head that came before its chain could not be checked then.

@@ -19,7 +19,8 @@ pub enum ReplicaError {
         /// The rule, and what an operator can do.
         reason: String,
     },
-    /// The store itself failed; nothing of the call was kept, and the same call may be made again.
+    /// The store itself failed, and the same call may be made again. What it was to write is kept as a whole or not at
+    /// all; if it is kept, it shows with the next write that succeeds.
     #[error("{attempted}")]
     Storage {
         /// What was attempted, with its data.

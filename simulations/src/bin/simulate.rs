@@ -83,7 +83,8 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Makes all runs, so many at a time, and prints them in their order.
 fn run_all<'a>(arguments: &Arguments, jobs: &[Job<'a>]) -> anyhow::Result<BTreeMap<&'a str, Counts>> {
     let next = AtomicUsize::new(0);
-    let (sender, done) = mpsc::channel();
+    // No worker is further ahead of the printing than all runs are many.
+    let (sender, done) = mpsc::sync_channel(jobs.len().max(1));
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut failed = None;
     std::thread::scope(|scope| {

@@ -33,6 +33,10 @@ pub struct ModelReplica {
     scope: Option<Vec<Source>>,
     /// Writes that may still succeed before the store fails; none means no limit.
     writes_left: Option<u32>,
+    /// The next append is kept, and said to have failed.
+    hides_append: bool,
+    /// What an append that was said to have failed left: it shows with the next write.
+    hidden: Option<Box<ModelReplica>>,
 }
 
 impl ModelReplica {
@@ -52,6 +56,8 @@ impl ModelReplica {
             bodies: BTreeMap::new(),
             scope: None,
             writes_left: None,
+            hides_append: false,
+            hidden: None,
         }
     }
 
@@ -73,6 +79,12 @@ impl ModelReplica {
     /// Lets the store fail after some more successful writes; `None` heals it.
     pub fn fail_after(&mut self, writes: Option<u32>) {
         self.writes_left = writes;
+    }
+
+    /// Lets the next append be kept although it is said to have failed, as a store does that wrote its log and found no
+    /// room for what follows from it. It shows with the next write.
+    pub fn hide_next_append(&mut self) {
+        self.hides_append = true;
     }
 
     /// This site's own chain.
@@ -225,6 +237,9 @@ impl ModelReplica {
     }
 
     fn write(&mut self, attempted: &str) -> Result<(), ReplicaError> {
+        if let Some(hidden) = self.hidden.take() {
+            *self = *hidden;
+        }
         match &mut self.writes_left {
             Some(0) => Err(ReplicaError::Storage {
                 attempted: attempted.to_owned(),
@@ -499,6 +514,15 @@ impl Replica for ModelReplica {
 
     fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
         self.write("appending deltas")?;
+        if std::mem::take(&mut self.hides_append) {
+            let mut hidden = self.clone();
+            hidden.append(page)?;
+            self.hidden = Some(Box::new(hidden));
+            return Err(ReplicaError::Storage {
+                attempted: "appending deltas".to_owned(),
+                source: "they are kept, and do not show yet".into(),
+            });
+        }
         let mut appended = 0;
         let mut rest = page;
         while !rest.is_empty() {

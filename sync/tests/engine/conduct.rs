@@ -531,6 +531,19 @@ fn a_failing_store_pauses_pulling_and_blames_nobody() {
 }
 
 #[test]
+fn deltas_that_a_failing_store_kept_get_their_bodies() {
+    let mut net = Net::new(2, 5);
+    net.publish(0, &[record("A-1", "one")]);
+    net.sites[1].replica.hide_next_append();
+    net.link(0, 1);
+    net.run(MINUTE);
+    net.assert_converged();
+    let author = net.sites[0].replica.site();
+    let position = net.sites[1].replica.position(&author, Lane::Federation);
+    assert_eq!(position.unwrap().accepted, ClaimNumber(1));
+}
+
+#[test]
 fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
     let mut net = Net::new(3, 12);
     net.link_line();

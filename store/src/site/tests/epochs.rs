@@ -1,6 +1,7 @@
 //! Epochs that close a part of a log: what of it is given up, and that the log goes on from there.
 
 use super::*;
+use crate::disk::DiskFaultKind;
 
 impl TestSite {
     /// Goes on in a new epoch after a claim of its log.
@@ -51,4 +52,30 @@ fn closed_branch_is_cut_if_newest_epoch_resumes_beyond_it() {
     assert_eq!(b.live(), ["P-1", "P-4", "P-5", "P-6"]);
     assert_eq!(b.root(), a.root());
     b.assert_healthy();
+}
+
+#[test]
+fn chain_is_followed_whichever_operation_fails() {
+    for operation in 1..=8 {
+        let (mut a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+        b.list(&a, &["*"]);
+        for (record, at) in [("P-1", 1), ("P-2", 2)] {
+            a.say(&[(record, Some("one"))], at);
+        }
+        b.take_all_from(&a);
+        a.resume_after(1, 71);
+        let plan = DiskPlan::at(b.disk.operations() + operation, DiskFaultKind::Short);
+        b.disk.set_plan(plan);
+        let _ = b.store.learn_chain(&a.chain);
+        b.disk.set_plan(DiskPlan::default());
+        let end = |store: &SiteStore| store.log(a.own()).unwrap().unwrap().tip.cursor.number;
+        // A log that could not be synced takes nothing more before it is opened again.
+        if b.store.accept(&Origin::default()).is_ok() && b.store.learn_chain(&a.chain).is_ok() {
+            assert_eq!(end(&b.store), ClaimNumber(1), "operation {operation}");
+        } else {
+            let again = b.after_power_loss();
+            again.learn_chain(&a.chain).unwrap();
+            assert_eq!(end(&again), ClaimNumber(1), "operation {operation}, opened again");
+        }
+    }
 }
