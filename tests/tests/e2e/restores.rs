@@ -604,3 +604,25 @@ fn restored_site_tells_its_doctor_and_its_subscribers() {
     let home = report.checks.iter().find(|check| check.name == "home").unwrap();
     assert_eq!(home.found, "where it was");
 }
+
+#[test]
+fn snapshot_that_shows_nothing_is_told_by_a_bundle() {
+    let bench = bench();
+    let (a, mut b) = snapshot(bench.path());
+    b.stop();
+    let bundle = b.export("back.zst", &[]);
+    let dry: ImportReport = a.json([
+        "bundle".into(),
+        "import".into(),
+        bundle.clone().into_os_string(),
+        "--dry-run".into(),
+    ]);
+    assert!(dry.success, "{dry:?}");
+    assert!(a.status().restore.is_none(), "a dry run changes nothing");
+    let report = a.import_bundle(&bundle);
+    assert!(report.success, "{report:?}");
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    assert_eq!(held(&a, &a), (1, 9));
+    let _ = b.import_bundle(&a.export("next.zst", &[]));
+    assert_eq!(held(&b, &a), (1, 9));
+}
