@@ -253,6 +253,30 @@ impl Home {
         self.path.join("keys").join(format!("operating-{epoch}.key"))
     }
 
+    /// Reads every key that is here; each gives what is wrong with it, if anything is. The operating key in use must be
+    /// here, all others need not.
+    pub(crate) fn examine_keys(&self) -> Vec<Option<String>> {
+        let current = self.chain.epoch();
+        let mut found = vec![self.operating_key().err().map(|error| error_chain(&error))];
+        let others = self
+            .chain
+            .certificates()
+            .iter()
+            .filter(|one| one.body().epoch != current);
+        let others = others.map(|one| {
+            (
+                self.operating_key_path(one.body().epoch),
+                one.body().operating_key,
+            )
+        });
+        let root = (self.root_key_path(), self.chain.current().body().root_key);
+        for (path, expected) in others.chain([root]).filter(|(path, _)| path.exists()) {
+            let checked = read_secret(&path).and_then(|key| self.check_key(&path, &key, expected));
+            found.push(checked.err().map(|error| error_chain(&error)));
+        }
+        found
+    }
+
     /// Begins a new epoch with a new operating key, signed by the root key in this folder.
     ///
     /// `lanes` says from where the site's logs go on.

@@ -8,6 +8,7 @@ mod convert;
 mod gate;
 mod generate;
 pub mod home;
+mod home_files;
 mod home_problem;
 mod init;
 mod logging;

@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SteadyClock;
 use crate::config::{Config, Overrides};
 use crate::home::{Home, error_chain};
+use crate::home_files::FilesExamined;
 use crate::home_problem::{config_problem, home_problem};
 use crate::net::{self, NetError};
 use crate::opening::{OpenAs, OpeningNews};
-use crate::service::{OpeningSite, Site, store_problem, take_lock};
+use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem, take_lock};
 use crate::small_file;
 use crate::sync_task::{Dials, Ended, SyncTask};
 
@@ -108,6 +109,9 @@ async fn run_with(
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     crate::logging::start(&config.log);
     let _last_lines = LastLines;
+    for wrong in FilesExamined::of(&home, &config).wrong() {
+        tracing::warn!(%wrong, "the home's files are not as they should be");
+    }
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");
 
@@ -370,6 +374,12 @@ async fn keep_index(site: Site, stop: CancellationToken) {
             }
         };
         let took = started.elapsed();
+        let failed = match &refreshed {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.clone()),
+            Err(panic) => Some(panic.to_string()),
+        };
+        site.0.duties.note(MAKING_THE_INDEX, crate::clock::now(), failed);
         match refreshed {
             Ok(Ok(Some(_))) => tracing::debug!(
                 took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

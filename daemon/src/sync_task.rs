@@ -434,6 +434,9 @@ impl SyncTask {
         let connected: std::collections::BTreeSet<SiteId> =
             self.engine.ready_peers().map(|(_, site)| site).collect();
         self.board.seen(connected.iter().copied(), now());
+        let lasting = self.sessions.values();
+        let lasting = lasting.filter(|(_, since)| at >= since.plus_millis(SHORT_SESSION_MILLIS));
+        self.board.lasted(lasting.map(|(site, _)| *site));
         let Ok(listed) = self.store.listed_sites() else {
             return;
         };

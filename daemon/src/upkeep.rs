@@ -64,7 +64,7 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
             () = stop.cancelled() => return,
             _ = checkpoint.tick() => {
                 calm.look(Instant::now(), site.0.store.position());
-                let done = work(&site, "making the engine durable: a start after a crash replays more", |parts| {
+                let done = work(&site, "making the engine durable (a start after a crash replays more)", |parts| {
                     // Heads, the ledger and what peers hold move the log's end and leave the index as it is.
                     parts.keep_ready();
                     parts.store.checkpoint_if_due().map_err(|error| error_chain(&error))
@@ -116,17 +116,16 @@ async fn work<T: Send + 'static>(
     work: impl FnOnce(&SiteParts) -> Result<T, String> + Send + 'static,
 ) -> Option<T> {
     let parts = site.0.clone();
-    match tokio::task::spawn_blocking(move || work(&parts)).await {
-        Ok(Ok(done)) => Some(done),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "{what}");
-            None
-        }
-        Err(panic) => {
-            tracing::error!(%panic, "{what}");
-            None
-        }
+    let (done, failed) = match tokio::task::spawn_blocking(move || work(&parts)).await {
+        Ok(Ok(done)) => (Some(done), None),
+        Ok(Err(error)) => (None, Some(error)),
+        Err(panic) => (None, Some(panic.to_string())),
+    };
+    if let Some(error) = &failed {
+        tracing::error!(%error, "{what}");
     }
+    site.0.duties.note(what, crate::clock::now(), failed);
+    done
 }
 
 /// Knows since when the log is as long as it is: a site that imports should not be disturbed.

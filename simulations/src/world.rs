@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use starling_protocol::{CertificateChain, PublicKey, UnixMillis};
-use starling_sync::{Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, Settings, SyncEngine};
+use starling_sync::{
+    CompressionLevels, Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, Settings, SyncEngine,
+};
 
 use crate::mischief::Tampered;
 use crate::network::{Network, Pair, pair};
@@ -486,7 +488,17 @@ impl World {
     /// A new engine over what the store has: nothing of an engine survives.
     pub(crate) fn start_engine(&mut self, site: usize) {
         let seed = self.rng.u64(..);
-        self.sites[site].engine = Some(SyncEngine::new(Settings::default(), seed));
+        // Half of a run would be the compression of pages otherwise; no rule depends on their bytes.
+        let compression = CompressionLevels {
+            small: 1,
+            large: 1,
+            bulk: 1,
+        };
+        let settings = Settings {
+            compression,
+            ..Settings::default()
+        };
+        self.sites[site].engine = Some(SyncEngine::new(settings, seed));
         self.sites[site].wake = None;
         self.feed(site, Event::LocalChanged);
     }

@@ -96,13 +96,13 @@ impl BodyPulls {
         }
     }
 
-    /// A certificate may have given the numbers of a log to other claims: nothing that was listed counts.
+    /// A certificate may have given the numbers of a log to other claims: nothing that was listed counts. What it
+    /// closed may have superseded claims that are live again, so that the log misses bodies that it did not miss.
     pub(crate) fn chain_learned(&mut self, log: LogKey) {
-        if let Some(bodies) = self.logs.get_mut(&log) {
-            bodies.queue.clear();
-            bodies.asked_to.clear();
-            bodies.start_over(ClaimNumber::NONE);
-        }
+        let bodies = self.logs.entry(log).or_default();
+        bodies.queue.clear();
+        bodies.asked_to.clear();
+        bodies.start_over(ClaimNumber::NONE);
     }
 
     /// Leaves a peer alone about the bodies of a log until the next pass.

@@ -158,6 +158,7 @@ impl SiteService for FakeSite {
             site_id: slug("site-a"),
             uptime_ms: 1,
             opening: None,
+            parts: Vec::new(),
         })
     }
 
@@ -173,6 +174,7 @@ impl SiteService for FakeSite {
             held_root: KnowledgeRoot::from_bytes([3; 32]),
             records: 0,
             advisories: 0,
+            parts: Vec::new(),
             listen: Vec::new(),
             peers: Vec::new(),
             positions: Vec::new(),

@@ -63,8 +63,8 @@ pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
 pub use status::{
-    FeedStatus, HEALTH_OPENING, Health, Lane, Opening, OpeningWork, PeerStatus, Position, RestorePhase,
-    RestoreReport, RestoreStatus, Status, StoreCheck, StoreStatus,
+    FeedStatus, HEALTH_OPENING, Health, HealthPart, Lane, Opening, OpeningWork, PartState, PeerStatus,
+    Position, RestorePhase, RestoreReport, RestoreStatus, SitePart, Status, StoreCheck, StoreStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

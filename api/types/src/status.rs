@@ -22,6 +22,76 @@ pub struct Health {
     /// Progress of opening the site; absent once it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Opening>,
+    /// How each part of the site is; empty before it is open.
+    #[serde(default)]
+    pub parts: Vec<HealthPart>,
+}
+
+/// How one part of a site is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthPart {
+    /// The part.
+    pub part: SitePart,
+    /// How it is.
+    pub state: PartState,
+    /// What that means, for a person.
+    #[schema(example = "2 of 2 sites are connected")]
+    pub detail: String,
+}
+
+/// A part of a site that can be well or not by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SitePart {
+    /// Log, packs and engine.
+    Store,
+    /// Exchange with the listed sites.
+    Sync,
+    /// The sources and how old their last check is.
+    Feeds,
+    /// The match index, by which scans are fast.
+    Index,
+    /// What the daemon does by itself now and then: heads, checks, space.
+    Scheduler,
+}
+
+impl SitePart {
+    /// The part's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Sync => "sync",
+            Self::Feeds => "feeds",
+            Self::Index => "index",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
+/// How a part of a site is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartState {
+    /// It is well.
+    Ok,
+    /// It is at work and will be well by itself.
+    Working,
+    /// It is not well, or nobody has used it yet: the detail says what is the matter.
+    Attention,
+    /// It is switched off.
+    Off,
+}
+
+impl PartState {
+    /// The state's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Working => "working",
+            Self::Attention => "attention",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Status of a site whose store is not open yet.
@@ -98,6 +168,9 @@ pub struct Status {
     pub records: u64,
     /// Number of canonical advisories.
     pub advisories: u64,
+    /// How each part of the site is; the parts that only a daemon has are missing without one.
+    #[serde(default)]
+    pub parts: Vec<HealthPart>,
     /// Addresses the site listens on for peers.
     #[serde(default)]
     pub listen: Vec<String>,

@@ -52,6 +52,15 @@ pub(crate) fn status(status: &Status) -> String {
     if let Some(restore) = &status.restore {
         text.push_str(&restored(restore));
     }
+    let mut parts = Table::new(["PART", "STATE", "DETAIL"]);
+    for part in &status.parts {
+        parts.row([
+            part.part.as_str().to_owned(),
+            part.state.as_str().to_owned(),
+            plain(&part.detail).into_owned(),
+        ]);
+    }
+    section(&mut text, "Parts", &parts);
 
     let mut peers = Table::new(["PEER", "CONNECTED", "ADDRESS", "LAST SEEN", "LAST ERROR"]);
     for peer in &status.peers {

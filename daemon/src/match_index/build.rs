@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use starling_scanner::index::{IndexStamp, IndexWriter};
-use starling_scanner::knowledge::Knowledge;
+use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
 use starling_store::{SiteStore, Unindexed, ViewReader};
 use starling_view::PackageId;
 
@@ -16,6 +18,10 @@ use crate::service::{KEV_SOURCE, ViewKnowledge};
 
 /// How much is written at once, in bytes.
 const WRITE_BYTES: usize = 1024 * 1024;
+/// Packages that a thread folds at a time.
+const BLOCK: usize = 64;
+/// Blocks that a thread may be ahead of the writer.
+const BLOCKS_AHEAD: usize = 2;
 
 /// Why an index could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +46,7 @@ pub(crate) enum BuildError {
     Io(#[from] std::io::Error),
 }
 
-/// Writes the index of what the view shows now to `path`, and gives its stamp; none if it was given up, and nothing is
+/// Writes the index of what the view shows now to `path`, folded by so many threads, and gives its stamp; none if it was given up, and nothing is
 /// written. The view may have changed when it is there.
 ///
 /// Where there is an index of an earlier view, and the store has noted what changed since, only that is folded anew;
@@ -51,6 +57,7 @@ pub(crate) enum BuildError {
 pub(crate) fn build(
     store: &SiteStore,
     path: &Path,
+    threads: NonZeroUsize,
     given_up: &AtomicBool,
 ) -> Result<Option<IndexStamp>, BuildError> {
     // Sees to it that changes are noted. What is folded anew is read from the view itself: a change between the two
@@ -87,15 +94,8 @@ pub(crate) fn build(
             return Err(error.into());
         }
     }
-    let knowledge = ViewKnowledge::new(&reader)?;
-    for (ecosystem, name) in &packages {
-        if given_up.load(Ordering::SeqCst) {
-            return Ok(None);
-        }
-        let advisories = knowledge.advisories(ecosystem, name)?;
-        if !advisories.is_empty() {
-            writer.add(ecosystem, name, &advisories)?;
-        }
+    if !fold(&reader, &packages, threads, given_up, &mut writer)? {
+        return Ok(None);
     }
     let mut file = writer
         .finish(stamp)?
@@ -106,6 +106,68 @@ pub(crate) fn build(
     file.persist(path).map_err(|error| error.error)?;
     store.set_index_base(&[stamp.as_slice(), &how].concat(), unindexed.mark)?;
     Ok(Some(*stamp))
+}
+
+/// What a package's advisories came to, or why they could not be folded.
+type Folded = Result<Vec<Advisory>, KnowledgeError>;
+
+/// Folds packages in several threads and writes them in their order. Returns false if it was given up.
+fn fold<W: Write>(
+    reader: &ViewReader<'_>,
+    packages: &[(String, String)],
+    threads: NonZeroUsize,
+    given_up: &AtomicBool,
+    writer: &mut IndexWriter<W>,
+) -> Result<bool, BuildError> {
+    let blocks: Vec<&[(String, String)]> = packages.chunks(BLOCK).collect();
+    let threads = threads.get().min(blocks.len().max(1));
+    // Each has its own memory of what it folded, so that none waits for another.
+    let knowledge = (0..threads).map(|_| ViewKnowledge::new(reader));
+    let knowledge = knowledge.collect::<Result<Vec<_>, _>>()?;
+    std::thread::scope(|scope| {
+        let mut folded: Vec<Receiver<Vec<Folded>>> = Vec::with_capacity(threads);
+        for (number, knowledge) in knowledge.into_iter().enumerate() {
+            let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
+            folded.push(receiver);
+            let own = blocks.iter().skip(number).step_by(threads);
+            std::thread::Builder::new()
+                .name("match-index".to_owned())
+                .spawn_scoped(scope, move || {
+                    fold_blocks(&knowledge, own.copied(), given_up, &sender)
+                })?;
+        }
+        for (block, receiver) in blocks.iter().zip(folded.iter().cycle()) {
+            // A thread that ends early was given up, or panicked, which the scope passes on.
+            let Ok(advisories) = receiver.recv() else {
+                return Ok(false);
+            };
+            for ((ecosystem, name), advisories) in block.iter().zip(advisories) {
+                let advisories = advisories?;
+                if !advisories.is_empty() {
+                    writer.add(ecosystem, name, &advisories)?;
+                }
+            }
+        }
+        Ok(true)
+    })
+}
+
+/// Folds blocks of packages one after another until nobody wants them any more.
+fn fold_blocks<'a>(
+    knowledge: &ViewKnowledge<'_>,
+    blocks: impl Iterator<Item = &'a [(String, String)]>,
+    given_up: &AtomicBool,
+    sender: &SyncSender<Vec<Folded>>,
+) {
+    for block in blocks {
+        if given_up.load(Ordering::SeqCst) {
+            return;
+        }
+        let fold = |(ecosystem, name): &(String, String)| knowledge.advisories(ecosystem, name);
+        if sender.send(block.iter().map(fold).collect()).is_err() {
+            return;
+        }
+    }
 }
 
 /// The index at `path` if it is the one that the store's notes follow on, made as one is made now.

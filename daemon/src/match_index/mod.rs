@@ -12,6 +12,7 @@ mod file;
 mod patched;
 mod ready;
 
+use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,7 +186,17 @@ impl Indexes {
         if self.find(&stamp).is_some() {
             return Ok(Some(stamp));
         }
-        build(&site.store, path, &self.given_up)
+        build(&site.store, path, self.threads(), &self.given_up)
+    }
+
+    /// How many threads make an index: all processors where nothing else is done, half of them in a daemon, whose
+    /// scans go on meanwhile.
+    fn threads(&self) -> NonZeroUsize {
+        let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        match self.hold {
+            Hold::Directory => all,
+            Hold::Screens => NonZeroUsize::new(all.get() / 2).unwrap_or(NonZeroUsize::MIN),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use starling_store::{Check, LOG_CHECK};
 
 use super::SiteParts;
 use super::problem::store_problem;
+use crate::home_files::FilesExamined;
 
 impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
@@ -25,10 +26,12 @@ impl SiteParts {
         self.note_check(&diagnosis.checks);
         let is_daemon = self.started.is_some();
         let checks = diagnosis.checks.iter();
-        let checks = checks.map(|check| shown(check, is_daemon));
+        let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon)).collect();
+        checks.push(self.home_check());
+        checks.push(FilesExamined::of(&self.home, &self.config).into_check());
         Ok(types::DoctorReport {
-            ok: diagnosis.healthy(),
-            checks: checks.chain([self.home_check()]).collect(),
+            ok: checks.iter().all(|check| check.ok),
+            checks,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }

@@ -20,6 +20,7 @@ mod doctor;
 mod events;
 mod explain;
 mod feeds;
+mod health;
 mod known;
 mod mute_check;
 mod mutes;
@@ -56,10 +57,12 @@ use crate::policies::Policies;
 use crate::restore::Restore;
 use crate::sync_task::SyncBoard;
 use crate::vex_kept::KeptVex;
+use health::Duties;
 use known::KnownState;
 
 pub use self::bundle_info::{inspect_bundle_alone, validate_bundle_alone};
 pub use self::explain::shown_explanation;
+pub(crate) use self::health::MAKING_THE_INDEX;
 pub(crate) use self::opening::OpeningSite;
 pub(crate) use self::problem::store_problem;
 pub(crate) use self::scan::Judge;
@@ -104,6 +107,8 @@ pub(crate) struct SiteParts {
     pub(crate) pasts: Mutex<()>,
     /// What the last check of every frame found.
     pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
+    /// How the recurring work of the daemon went last.
+    pub(crate) duties: Duties,
 }
 
 impl Site {
@@ -221,6 +226,7 @@ impl Site {
             past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
             last_check: Mutex::default(),
+            duties: Duties::default(),
         };
         parts.drop_mark_of_other_rows();
         if let Some(why) = parts.restore.found_now() {
@@ -531,7 +537,7 @@ impl SiteParts {
 #[async_trait]
 impl SiteService for Site {
     async fn health(&self) -> ServiceResult<types::Health> {
-        Ok(self.0.health())
+        self.blocking(|site| Ok(site.health())).await
     }
 
     async fn status(&self) -> ServiceResult<types::Status> {

@@ -1,5 +1,7 @@
 //! Mutes: the shared document read and written, in the API's words.
 
+use std::sync::Arc;
+
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, MuteState, Problem};
@@ -51,7 +53,7 @@ impl SiteParts {
     }
 
     pub(super) fn mute(&self, id: &str) -> ServiceResult<types::Mute> {
-        self.mute_in(&self.mute_book()?, id)
+        self.mute_in(self.mute_book()?.as_ref(), id)
     }
 
     pub(super) fn add_mute(&self, add: types::MuteAdd) -> ServiceResult<types::MuteAdded> {
@@ -98,7 +100,7 @@ impl SiteParts {
         self.mute(id)
     }
 
-    fn mute_book(&self) -> ServiceResult<MuteBook> {
+    fn mute_book(&self) -> ServiceResult<Arc<MuteBook>> {
         let view = self.store.view();
         view.and_then(|view| view.mute_book())
             .map_err(|error| store_problem("reading the mutes", &error))

@@ -89,6 +89,7 @@ macro_rules! once_open {
                     site_id: self.home.chain().slug().into(),
                     uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
                     opening: Some(self.news.shown()),
+                    parts: Vec::new(),
                 })
             }
 

@@ -60,6 +60,7 @@ impl SiteParts {
             past_places: self.past_places.clone(),
             pasts: Default::default(),
             last_check: Default::default(),
+            duties: Default::default(),
         }
     }
 }

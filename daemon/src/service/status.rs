@@ -19,6 +19,7 @@ impl SiteParts {
             site_id: self.home.chain().slug().into(),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
             opening: None,
+            parts: self.parts(),
         }
     }
 
@@ -86,6 +87,7 @@ impl SiteParts {
             held_root: self.store.held_root().map_err(failed)?.into(),
             records,
             advisories,
+            parts: self.parts(),
             listen: self.board.listening(),
             peers,
             positions: logs.iter().map(|log| self.position(log)).collect(),

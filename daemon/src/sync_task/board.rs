@@ -68,9 +68,40 @@ impl SyncBoard {
         }
     }
 
+    /// Sessions with sites have lasted: what ended the ones before is over.
+    pub(super) fn lasted(&self, sites: impl Iterator<Item = SiteId>) {
+        if let Ok(mut peers) = self.peers.lock() {
+            for site in sites {
+                if let Some(peer) = peers.get_mut(&site).filter(|peer| peer.connected) {
+                    peer.last_error = None;
+                }
+            }
+        }
+    }
+
     pub(super) fn update(&self, site: SiteId, change: impl FnOnce(&mut PeerState)) {
         if let Ok(mut peers) = self.peers.lock() {
             change(peers.entry(site).or_default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_of_an_earlier_session_ends_with_one_that_lasts() {
+        let board = SyncBoard::default();
+        let (here, away) = (SiteId::from_bytes([1; 32]), SiteId::from_bytes([2; 32]));
+        for (site, connected) in [(here, true), (away, false)] {
+            board.update(site, |peer| {
+                peer.connected = connected;
+                peer.last_error = Some("the link broke".to_owned());
+            });
+        }
+        board.lasted([here, away].into_iter());
+        assert_eq!(board.peer(&here).last_error, None);
+        assert!(board.peer(&away).last_error.is_some(), "it is not over");
     }
 }

@@ -42,11 +42,14 @@ impl SiteStore {
                     }
                 }
                 if txn.len() >= ROWS_PER_COMMIT {
+                    self.bodies.make_durable()?;
                     std::mem::replace(&mut txn, self.txn()).commit()?;
                     appended += std::mem::take(&mut pending);
                 }
             }
             if !txn.is_empty() {
+                // A body that a feed put a moment ago is not waited for: it counts as here.
+                self.bodies.make_durable()?;
                 txn.commit()?;
             }
             appended += pending;

@@ -31,6 +31,9 @@ const MUTES_ROW: &[u8] = b"fold/mutes";
 /// Raised when the fold or its row changes its meaning: rows of others are made anew.
 const ROW_VERSION: u8 = 1;
 
+/// Most bytes of changes that are kept in memory with the document that they make.
+const MAX_KEPT_BOOK: usize = 16 << 20;
+
 /// An accepted change of a shared document, and the claim that proves whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentChange {
@@ -91,6 +94,27 @@ impl MuteBook {
         let changes = applied.filter_map(|index| self.changes.get(*index));
         let own = changes.filter(|change| Actor::of(&change.log.site, change.epoch, DOCUMENT) == actor);
         own.map(|change| change.bytes.as_slice()).collect()
+    }
+}
+
+/// The document as it was made last, and the epochs of the logs that it was made from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RecentBook {
+    /// Of what it was made; none before the first.
+    mark: Option<KnowledgeRoot>,
+    epochs: BTreeMap<LogId, u32>,
+    book: Arc<MuteBook>,
+}
+
+impl RecentBook {
+    /// Returns the changes of a log whose deltas are known. A later epoch may have put others in their place.
+    fn of_log(&self, state: &State, id: LogId) -> BTreeMap<ClaimNumber, &DocumentChange> {
+        let epoch = state.logs.get(&id).map(|log| log.tip.epoch);
+        if epoch.is_none() || self.epochs.get(&id).copied() != epoch {
+            return BTreeMap::new();
+        }
+        let changes = self.book.changes.iter().filter(|change| change.log == id);
+        changes.map(|change| (change.cursor.number, change)).collect()
     }
 }
 
@@ -183,10 +207,8 @@ impl ViewReader<'_> {
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
-    pub fn mute_book(&self) -> Result<MuteBook, StoreError> {
-        Ok(MuteBook::of(
-            self.store.document_changes(&self.state, self.state.rows())?,
-        ))
+    pub fn mute_book(&self) -> Result<Arc<MuteBook>, StoreError> {
+        self.store.book_of(&self.state, self.state.rows())
     }
 }
 
@@ -203,9 +225,34 @@ impl SiteStore {
         let kept = match row.and_then(|row| KeptMutes::decode(&row, &mark)) {
             Some(kept) => kept,
             // Behind or damaged: the claims say it again. The row is written by the next change.
-            None => KeptMutes::of(&MuteBook::of(self.document_changes(state, rows)?)),
+            None => KeptMutes::of(self.book_of(state, rows)?.as_ref()),
         };
         Ok(self.cache_mutes(mark, kept))
+    }
+
+    /// Returns the document as the accepted changes make it. The last one is kept: whoever writes a change reads the
+    /// document before, while and after it is accepted.
+    fn book_of(&self, state: &State, rows: &dyn Engine) -> Result<Arc<MuteBook>, StoreError> {
+        let mark = state.documents_mark();
+        let recent = self.recent_book();
+        if recent.mark == Some(mark) {
+            return Ok(recent.book);
+        }
+        let book = Arc::new(MuteBook::of(self.document_changes(state, rows, &recent)?));
+        let bytes: usize = book.changes.iter().map(|change| change.bytes.len()).sum();
+        if bytes <= MAX_KEPT_BOOK {
+            let epochs = state.logs.iter().map(|(id, log)| (*id, log.tip.epoch)).collect();
+            *self.book.lock().unwrap_or_else(PoisonError::into_inner) = RecentBook {
+                mark: Some(mark),
+                epochs,
+                book: book.clone(),
+            };
+        }
+        Ok(book)
+    }
+
+    fn recent_book(&self) -> RecentBook {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn cached_mutes(&self, mark: &KnowledgeRoot) -> Option<Arc<KeptMutes>> {
@@ -236,7 +283,7 @@ impl SiteStore {
             return Ok(());
         }
         let before = row.as_deref().and_then(whatever_was_kept).unwrap_or_default();
-        let book = MuteBook::of(self.document_changes(state, self.engine.as_ref())?);
+        let book = self.book_of(state, self.engine.as_ref())?;
         let kept = KeptMutes::of(&book);
         let mut txn = Txn::new(self.engine.as_ref());
         txn.put(Tree::Documents, MUTES_ROW, kept.encode(&mark)?);
@@ -289,7 +336,12 @@ impl SiteStore {
 
     /// The accepted changes in scope of the document `mutes`, with claim and delta, in order of their names. Of a
     /// log that has more than are read there is one too many, which tells of it.
-    fn document_changes(&self, state: &State, rows: &dyn Engine) -> Result<Vec<DocumentChange>, StoreError> {
+    fn document_changes(
+        &self,
+        state: &State,
+        rows: &dyn Engine,
+        recent: &RecentBook,
+    ) -> Result<Vec<DocumentChange>, StoreError> {
         let mut found = FoundChanges::default();
         let mut bad = None;
         let prefix = claim_key_prefix(DOCUMENT);
@@ -308,7 +360,7 @@ impl SiteStore {
         }
         let mut changes = Vec::new();
         for (id, claims) in found.by_log {
-            self.find_deltas(state, id, claims, &mut changes)?;
+            self.find_deltas(state, id, claims, &recent.of_log(state, id), &mut changes)?;
         }
         Ok(changes)
     }
@@ -319,6 +371,7 @@ impl SiteStore {
         state: &State,
         id: LogId,
         claims: BTreeMap<ClaimNumber, FoundChange>,
+        recent: &BTreeMap<ClaimNumber, &DocumentChange>,
         changes: &mut Vec<DocumentChange>,
     ) -> Result<(), StoreError> {
         let Some(log) = state.logs.get(&id) else {
@@ -326,6 +379,10 @@ impl SiteStore {
         };
         let mut header = None;
         for (number, change) in claims {
+            if let Some(known) = recent.get(&number).filter(|known| known.hash == change.hash) {
+                changes.push((*known).clone());
+                continue;
+            }
             let holds = |header: &starling_protocol::DeltaHeader| header.last() >= number;
             let mut current = header.filter(holds);
             if current.is_none() {
@@ -362,7 +419,8 @@ impl SiteStore {
 
     /// The kept fold as its row has it, and as the claims say: for the doctor.
     pub(crate) fn compare_mutes(&self, state: &State) -> Result<(Option<KeptMutes>, MuteBook), StoreError> {
-        let book = MuteBook::of(self.document_changes(state, self.engine.as_ref())?);
+        let book =
+            MuteBook::of(self.document_changes(state, self.engine.as_ref(), &RecentBook::default())?);
         let row = self.engine.get(Tree::Documents, MUTES_ROW)?;
         let kept = row.and_then(|row| KeptMutes::decode(&row, &state.documents_mark()));
         Ok((kept, book))

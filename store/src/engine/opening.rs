@@ -128,7 +128,7 @@ pub fn open_aside(
 pub fn is_earlier(dir: &Path) -> bool {
     match detect(dir) {
         Some(EngineKind::Sled) => !dir.join(CLEAN).exists() && !dir.join(RUNNING).exists(),
-        Some(EngineKind::Redb) => !super::redb::is_current(dir),
+        Some(EngineKind::Redb) => super::redb::is_earlier(dir),
         Some(EngineKind::Memory) | None => false,
     }
 }

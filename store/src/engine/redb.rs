@@ -384,10 +384,14 @@ fn commit_failure(error: CommitError) -> Failure {
     }
 }
 
-/// Returns true if the file in a store's folder begins as this build's do.
-pub(super) fn is_current(dir: &Path) -> bool {
+/// What a file begins with that redb itself laid out (its design document, "Database header").
+const REDB_MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+
+/// Returns true if the file in a store's folder begins as those of the releases before this layout did. One
+/// whose making was cut off begins with nothing.
+pub(super) fn is_earlier(dir: &Path) -> bool {
     use std::io::Read as _;
-    let mut head = [0; self::blocks::MAGIC.len()];
+    let mut head = [0; REDB_MAGIC.len()];
     let read = std::fs::File::open(dir.join(FILE)).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && head == self::blocks::MAGIC
+    read.is_ok() && head == REDB_MAGIC
 }

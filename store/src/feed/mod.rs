@@ -60,6 +60,8 @@ impl SiteStore {
             hashes.filter(|hash| state.wants(hash)).collect()
         };
         if !wanted.is_empty() {
+            // What was waited for counts as here from now on, whether its log is accepted by that or not.
+            self.bodies.make_durable()?;
             self.change(|state| {
                 for hash in &wanted {
                     state.body_came(hash);

@@ -21,8 +21,9 @@ use super::error::PackError;
 const DICTIONARY_BYTES: usize = 110 << 10;
 /// Fewest bodies worth training on.
 const TRAINING_BODIES: usize = 256;
-/// Most bytes that training looks at: a dictionary needs some hundred times its size at most.
-const TRAINING_BYTES: usize = 8 << 20;
+/// Most bytes that training looks at, some thirty times the dictionary's size. More of them cost time in
+/// proportion and gain little.
+const TRAINING_BYTES: usize = 3 << 20;
 /// After a source has grown by this factor since its dictionary was trained, a new one is.
 const RETRAIN_GROWTH: u64 = 8;
 /// A source with so many bodies written keeps the dictionary that it has.

@@ -4,8 +4,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
+use zstd::bulk::Compressor;
 
-use super::dictionary::{Dictionary, DictionaryPlace, Sources};
+use super::dictionary::{Dictionary, DictionaryPlace, Sources, new_compressor};
 use super::error::{PackError, is_full};
 use super::files::{NewPack, PackFile};
 use super::frame::{Body, FRAMES_START, StoredDictionary, decode_elsewhere, encode_elsewhere, flag, kind};
@@ -15,6 +16,8 @@ use crate::disk::DiskFile;
 
 /// Bytes after which a put writes what it has.
 const WRITE_BYTES: usize = 16 << 20;
+/// Bytes of bodies that are worth a second thread: it digests the dictionary first, a millisecond or two.
+const BYTES_FOR_TWO: usize = 256 << 10;
 
 /// What the one writer knows.
 pub(super) struct Writer {
@@ -159,14 +162,15 @@ impl Packs {
             trained.or_else(|| sources.in_use(source, read))
         });
         let mut compressor = sources.take_compressor(self.options.level, source, dictionary.as_ref())?;
-        let mut left = bodies;
+        let dictionary_bytes = dictionary
+            .as_ref()
+            .map_or(&[][..], |dictionary| &dictionary.bytes);
+        let packed = compress_all(&mut compressor, self.options.level, dictionary_bytes, bodies)?;
+        let mut left = packed.as_slice();
         while !left.is_empty() {
             let mut batch = self.begin_batch(&mut writer, source, dictionary.as_ref())?;
-            while let Some(((hash, body), rest)) = left.split_first() {
-                let packed = compressor.compress(body).map_err(|cause| PackError::Compress {
-                    cause: cause.to_string(),
-                })?;
-                batch.push(*hash, &packed)?;
+            while let Some(((hash, packed), rest)) = left.split_first() {
+                batch.push(*hash, packed)?;
                 left = rest;
                 if batch.bytes.len() >= WRITE_BYTES {
                     break;
@@ -455,6 +459,40 @@ impl Packs {
             .as_ref()
             .map_or(Ok(()), |current| self.sync_pack(current))
     }
+}
+
+/// Compresses bodies, many of them in two threads.
+fn compress_all(
+    compressor: &mut Compressor<'static>,
+    level: i32,
+    dictionary: &[u8],
+    bodies: &[(ContentHash, &[u8])],
+) -> Result<Vec<(ContentHash, Vec<u8>)>, PackError> {
+    let all = |compressor: &mut Compressor<'static>, bodies: &[(ContentHash, &[u8])]| {
+        let compress = |(hash, body): &(ContentHash, &[u8])| match compressor.compress(body) {
+            Ok(packed) => Ok((*hash, packed)),
+            Err(cause) => Err(PackError::Compress {
+                cause: cause.to_string(),
+            }),
+        };
+        bodies.iter().map(compress).collect::<Result<Vec<_>, _>>()
+    };
+    let bytes: usize = bodies.iter().map(|(_, body)| body.len()).sum();
+    if bytes < BYTES_FOR_TWO {
+        return all(compressor, bodies);
+    }
+    let (here, there) = bodies.split_at(bodies.len() / 2);
+    std::thread::scope(|scope| {
+        let second = std::thread::Builder::new().name("compress".to_owned());
+        let second = second.spawn_scoped(scope, || all(&mut new_compressor(level, dictionary)?, there));
+        let mut packed = all(compressor, here)?;
+        // A system that gives no thread any more costs time, not the bodies.
+        packed.append(&mut match second.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(packed)) => packed?,
+            Ok(Err(_)) | Err(_) => all(compressor, there)?,
+        });
+        Ok(packed)
+    })
 }
 
 /// Says at the start of a new pack where the dictionaries in use stand.

@@ -145,12 +145,24 @@ impl BodyStore {
         Ok(row.and_then(|row| PackPosition::decode(&row)))
     }
 
+    /// Makes what was put durable: what is here may count as here from then on. The next [`put`](Self::put) or
+    /// [`sync`](Self::sync) notes it.
+    pub(crate) fn make_durable(&self) -> Result<(), StoreError> {
+        if self.inline {
+            return Ok(());
+        }
+        match self.packs.sync() {
+            Err(PackError::ReadOnly) => Ok(()),
+            synced => Ok(synced?),
+        }
+    }
+
     /// Makes what was put durable, and notes that with the change that relies on it.
     pub(crate) fn sync(&self, txn: &mut Txn<'_>) -> Result<(), StoreError> {
         if self.inline {
             return Ok(());
         }
-        self.packs.sync()?;
+        self.make_durable()?;
         let synced = self.packs.synced_end();
         if synced > PackPosition::START {
             txn.put(Tree::Meta, meta::PACKED, synced.encode().to_vec());
@@ -185,10 +197,7 @@ impl BodyStore {
             Some(placed_to) if placed_to > after => self.forget_lost_places(after)?,
             _ => 0,
         };
-        match self.packs.sync() {
-            Err(PackError::ReadOnly) => {}
-            synced => synced?,
-        }
+        self.make_durable()?;
         if known != Some(scan.end) || placed_to != Some(scan.end) {
             let mut batch = Batch::new();
             batch.put(Tree::Meta, meta::PACKED, &scan.end.encode());

@@ -245,8 +245,13 @@ impl HomeStore<'_> {
         };
         let old = match engine::open_layout_1(kind, &folder, &self.engine_options()) {
             Ok(old) => old,
-            // An engine of this build without its log: opening the log says so.
-            Err(engine::EngineError::Newer { .. } | engine::EngineError::OtherLayout { .. }) => return Ok(()),
+            // An engine of this build without its log: opening the log says so. One without a row was being made when
+            // its process ended.
+            Err(
+                engine::EngineError::Newer { .. }
+                | engine::EngineError::OtherLayout { .. }
+                | engine::EngineError::Missing { .. },
+            ) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         if migrate::old_schema(old.as_ref(), chain.site())?.is_none() {
@@ -454,6 +459,35 @@ mod tests {
         let store = open(home.path(), EngineKind::Sled, false).unwrap();
         assert_eq!(engine::asides_in(&engine).unwrap(), [""; 0].map(PathBuf::from));
         assert!(store.doctor(false).unwrap().healthy());
+    }
+
+    #[test]
+    fn site_is_made_over_an_engine_whose_making_was_cut_off() {
+        let empty_sled = |folder: &Path| {
+            let db = sled::open(folder.join("sled")).unwrap();
+            db.flush().unwrap();
+        };
+        let bare_sled = |folder: &Path| std::fs::create_dir_all(folder.join("sled/blobs")).unwrap();
+        let redb_of = |size: usize| {
+            move |folder: &Path| {
+                std::fs::create_dir_all(folder).unwrap();
+                std::fs::write(folder.join("store.redb"), vec![0; size]).unwrap();
+            }
+        };
+        type Begin<'a> = &'a dyn Fn(&Path);
+        let cases: [(EngineKind, Begin<'_>); 5] = [
+            (EngineKind::Sled, &empty_sled),
+            (EngineKind::Sled, &bare_sled),
+            (EngineKind::Redb, &redb_of(0)),
+            (EngineKind::Redb, &redb_of(4_096)),
+            (EngineKind::Redb, &redb_of(1 << 20)),
+        ];
+        for (number, (engine, begin)) in cases.into_iter().enumerate() {
+            let home = tempfile::tempdir().unwrap();
+            begin(&home.path().join(ENGINE_FOLDER));
+            let made = open(home.path(), engine, true);
+            assert!(made.is_ok(), "case {number}: {:?}", made.err());
+        }
     }
 
     #[test]

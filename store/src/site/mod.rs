@@ -37,7 +37,7 @@ pub use self::state::LogId;
 use self::bodies::BodyStore;
 use self::guard::{Published, StateWriter};
 use self::state::State;
-use crate::documents::KeptMutes;
+use crate::documents::{KeptMutes, RecentBook};
 use crate::engine::{ByteCount, Engine, EngineOptions, HomeLock, SwapEngine, VersionedEngine};
 use crate::error::StoreError;
 use crate::journal::Journal;
@@ -66,6 +66,7 @@ pub struct SiteStore {
     pub(crate) clock: Clock,
     /// The mutes that count, and the root of the claims that they were folded from.
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
+    pub(crate) book: Mutex<RecentBook>,
     pub(crate) compression_level: i32,
     pub(crate) max_delta_claims: usize,
     /// The log has stretches that were given up: a replay goes past them.
@@ -238,6 +239,10 @@ impl SiteStore {
         let caught_up = self.engine_position().and_then(|from| {
             *state = State::load(self.engine.as_ref(), state.site)?;
             self.replay(state, from, &|_| {})?;
+            // What failed may have come between a chain and what follows from it.
+            for id in state.logs.keys().copied().collect::<Vec<_>>() {
+                self.follow_chain(state, id)?;
+            }
             self.find_wanted(state)
         });
         if let Err(error) = caught_up {

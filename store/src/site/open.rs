@@ -168,6 +168,7 @@ impl SiteStore {
             settings: RwLock::new(settings),
             clock: options.clock.clone(),
             mutes: Mutex::default(),
+            book: Mutex::default(),
             compression_level: options.compression_level,
             max_delta_claims: options.max_delta_claims,
             past_damage: false,

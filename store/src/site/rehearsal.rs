@@ -62,6 +62,7 @@ impl SiteStore {
             settings: RwLock::new(settings.clone()),
             clock: self.clock.clone(),
             mutes: Default::default(),
+            book: Default::default(),
             compression_level: self.compression_level,
             max_delta_claims: self.max_delta_claims,
             past_damage: self.past_damage,

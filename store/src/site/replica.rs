@@ -291,8 +291,8 @@ impl SiteStore {
 
     /// Keeps bodies that are wanted; passes over all else. Gives how many were kept.
     ///
-    /// A body that is not canonical JSON is not kept, and holds the logs that name it; so does a claim that lies about
-    /// its size.
+    /// Durable when it returns. A body that is not canonical JSON is not kept, and holds the logs that name it; so does
+    /// a claim that lies about its size.
     ///
     /// # Errors
     /// [`StoreError`] of the engine or the compressor.
@@ -312,6 +312,10 @@ impl SiteStore {
             }
             for (source, bodies) in &by_source {
                 self.bodies.put(source.as_ref(), bodies)?;
+            }
+            if !came.is_empty() {
+                // Peers are told up to where all bodies are here: that must not fall by a loss of power.
+                self.bodies.make_durable()?;
             }
             for hash in &came {
                 state.body_came(hash);

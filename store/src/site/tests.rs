@@ -1,6 +1,7 @@
 //! The door, end to end on the in-memory engine: author, append, accept, fold; and what it refuses.
 
 mod damage;
+mod epochs;
 mod event_numbers;
 mod mutes;
 mod positions;
@@ -545,15 +546,32 @@ fn bodies_that_a_power_loss_took_are_wanted_again() {
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     b.pull_from(&a);
-    assert_eq!(b.pull_bodies_from(&a), 2);
+    let bodies = [body("P-1", "one"), body("P-2", "two")];
+    let named: Vec<(ContentHash, &[u8])> = bodies
+        .iter()
+        .map(|body| (ContentHash::of(body), &body[..]))
+        .collect();
+    assert_eq!(b.store.bodies.put(Some(&source()), &named).unwrap(), 2);
     // Their places are in the engine, their bytes were never synced.
     let again = b.after_power_loss();
     assert_eq!(again.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
-    let bodies = [body("P-1", "one"), body("P-2", "two")];
     assert_eq!(again.store_wanted(&[&bodies[0], &bodies[1]]).unwrap(), 2);
     again.accept(&Origin::default()).unwrap();
     assert_eq!(again.knowledge_root().unwrap(), a.root());
     assert!(again.doctor(false).unwrap().healthy());
+}
+
+#[test]
+fn stored_body_survives_power_loss_before_acceptance() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    b.pull_from(&a);
+    // Nothing is accepted by one of two, and up to it the log is body-complete.
+    assert_eq!(b.store.store_wanted(&[&body("P-1", "one")]).unwrap(), 1);
+    let complete = |store: &SiteStore| store.log(a.own()).unwrap().unwrap().body_complete;
+    assert_eq!(complete(&b.store), ClaimNumber(1));
+    assert_eq!(complete(&b.after_power_loss()), ClaimNumber(1));
 }
 
 #[test]

@@ -261,6 +261,12 @@ impl SiteStore {
             return Ok(());
         };
         let chain = chain.clone();
+        // The least place that any later certificate names, not only the newest one's: that may lie beyond what an
+        // earlier one closed.
+        let is_closed = |epoch: u32, number: ClaimNumber| {
+            let end = chain.epoch_end(epoch, id.lane);
+            end.is_some_and(|end| number > end.number)
+        };
         if log
             .rival
             .as_ref()
@@ -273,11 +279,11 @@ impl SiteStore {
             return self.follow_chain(state, id);
         }
         let forked = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
-        let past_end = log.tip.epoch < newest && log.tip.cursor.number > start.number;
+        let past_end = is_closed(log.tip.epoch, log.tip.cursor.number);
         let stale_head = log
             .head
             .as_ref()
-            .is_some_and(|head| head.head().epoch < newest && head.head().number > start.number);
+            .is_some_and(|head| is_closed(head.head().epoch, head.head().number));
         // A new epoch says from where the log goes on: what was known of the one before is history.
         if log.witnessed > start.number && newest > log.tip.epoch {
             let mut txn = self.txn();
@@ -377,7 +383,7 @@ impl SiteStore {
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
-        let (number, head) = (log.number, log.head.clone());
+        let (number, head, witnessed) = (log.number, log.head.clone(), log.witnessed);
         let mut kept = Vec::new();
         let mut dropped = Vec::new();
         txn.scan_prefix(Tree::Logs, &number.to_bytes(), &mut |key, row| {
@@ -417,7 +423,7 @@ impl SiteStore {
         txn.delete(Tree::Sites, &sites::by_log(sites::RIVAL_HEAD, number));
         ask_for_rebuild(txn, state);
         let mut fresh = Log::new(number);
-        fresh.head = head;
+        (fresh.head, fresh.witnessed) = (head, witnessed);
         state.logs.insert(id, fresh);
         let entering = if id.site == state.site {
             Entering::Own

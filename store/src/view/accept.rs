@@ -426,6 +426,8 @@ impl SiteStore {
 
     /// Finds again which live bodies in scope are not here: after loading, and after the scope changed.
     pub(crate) fn find_wanted(&self, state: &mut State) -> Result<(), StoreError> {
+        // A change that failed may have put bodies and not come to make them durable.
+        self.bodies.make_durable()?;
         let ids: Vec<LogId> = state.logs.keys().copied().collect();
         for id in ids {
             state.unwant_all(id);

@@ -49,7 +49,7 @@ impl ModelReplica {
     /// States that records of `source` have these bodies: one or more deltas, and a new head.
     ///
     /// # Errors
-    /// When the own log could not take them.
+    /// When the own log could not take them, or is known to go on further than what is held of it.
     pub fn publish(
         &mut self,
         lane: Lane,
@@ -62,6 +62,7 @@ impl ModelReplica {
             Claim::set(source, id, ContentHash::of(body), size, now)
         });
         let claims = claims.collect();
+        self.demand_not_behind(lane)?;
         for (_, body) in records {
             self.put_body(body);
         }
@@ -71,8 +72,9 @@ impl ModelReplica {
     /// Makes claims whose bodies, if any, are here already.
     ///
     /// # Errors
-    /// When the own log could not take them.
+    /// As [`publish`](Self::publish).
     pub fn author(&mut self, lane: Lane, claims: Vec<Claim>, now: UnixMillis) -> Result<(), ReplicaError> {
+        self.demand_not_behind(lane)?;
         let mut builder = DeltaBuilder::default();
         for claim in claims {
             if let Err(claim) = builder.push(claim) {
@@ -117,6 +119,19 @@ impl ModelReplica {
         self.put_head(head);
     }
 
+    /// A site signs nothing in a log that is known to go on further than what it holds: it was restored from a backup
+    /// or copied. Its own head would lower the high-water mark, and its claims would be a second history.
+    fn demand_not_behind(&self, lane: Lane) -> Result<(), ReplicaError> {
+        let position = self.position(&self.site(), lane);
+        match position.filter(|position| position.high_water > position.held) {
+            Some(position) => Err(self.refused(&format!(
+                "claim {} of the own log is known, and only {} is held",
+                position.high_water, position.held
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn append_own(&mut self, lane: Lane, builder: DeltaBuilder, now: UnixMillis) -> Result<(), ReplicaError> {
         let delta = self.build(lane, builder, now)?;
         match self.append(delta.as_bytes())?.problem {
@@ -157,5 +172,37 @@ impl ModelReplica {
             attempted: format!("authoring claims at {}", self.own_chain().slug()),
             reason: reason.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::ClaimNumber;
+
+    use super::*;
+
+    #[test]
+    fn site_behind_its_own_head_signs_nothing() {
+        let now = UnixMillis::saturating(1);
+        let record = |id: &str| {
+            let body = format!("{{\"id\":\"{id}\"}}").into_bytes();
+            [(id.parse().unwrap(), body)]
+        };
+        let source = "pypa".parse().unwrap();
+        let slug = "site-a".parse().unwrap();
+        let mut site = ModelReplica::new(slug, ModelKeys::of_seed(1), now);
+        let mut backup = site.clone();
+        let lane = Lane::Federation;
+        for id in ["P-1", "P-2"] {
+            site.publish(lane, &source, &record(id), now).unwrap();
+        }
+        let head = site.head(&site.site(), lane).unwrap();
+        backup.publish(lane, &source, &record("P-3"), now).unwrap();
+        assert!(backup.learn_head(&head).unwrap());
+        let refused = backup.publish(lane, &source, &record("P-4"), now);
+        assert!(matches!(refused, Err(ReplicaError::Refused { .. })));
+        let position = backup.position(&backup.site(), lane).unwrap();
+        let numbers = (position.held, position.high_water);
+        assert_eq!(numbers, (ClaimNumber(1), ClaimNumber(2)));
     }
 }

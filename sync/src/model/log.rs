@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use starling_protocol::{
-    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, DeltaHash, LogState, LogTip, Source,
-    VerifiedDelta,
+    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, Delta, DeltaHash, Lane, LaneResume,
+    LogState, LogTip, Source, VerifiedDelta,
 };
 
 use crate::replica::MissingBody;
@@ -137,6 +137,32 @@ impl ModelLog {
         self.accepted = self.held();
         self.accepted_state = self.state.clone();
         Some(self.accepted)
+    }
+
+    /// The log up to the newest place that a certificate names and that is held: what is left when an epoch closes
+    /// the rest.
+    pub(super) fn cut(&self, chain: &CertificateChain, lane: Lane, around: &Surroundings<'_>) -> Self {
+        let starts = (0..=chain.epoch()).filter_map(|epoch| chain.epoch_start(epoch, lane));
+        let is_held = |start: &LaneResume| {
+            let kept = self.deltas.iter().find(|kept| kept.last == start.number);
+            kept.is_some_and(|kept| kept.hash == start.header)
+        };
+        let keep = starts
+            .rev()
+            .find(is_held)
+            .map_or(ClaimNumber::NONE, |start| start.number);
+        let mut log = Self::default();
+        for kept in self.deltas.iter().filter(|kept| kept.last <= keep) {
+            let delta = Delta::decode(&kept.bytes).and_then(|delta| delta.verify(chain));
+            // Each was applied before, in this order.
+            let Ok(()) = delta
+                .map_err(|error| error.to_string())
+                .and_then(|delta| log.apply(&delta, around))
+            else {
+                break;
+            };
+        }
+        log
     }
 
     /// The content that each live claim names, for checkers.

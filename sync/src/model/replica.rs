@@ -97,6 +97,7 @@ impl ModelReplica {
     pub fn rotate(&mut self, chain: CertificateChain, keys: ModelKeys) {
         self.keys = keys;
         self.chains.insert(self.own, chain);
+        self.follow_chain(self.own);
     }
 
     /// A body, if it is here.
@@ -189,6 +190,38 @@ impl ModelReplica {
         self.operators.retain(|_, operator| *operator != site);
         self.operators.insert(chain.current().body().operating_key, site);
         self.chains.insert(site, chain);
+        self.follow_chain(site);
+    }
+
+    /// Gives up what the newest chain of a site closes.
+    fn follow_chain(&mut self, site: SiteId) {
+        let Some(chain) = self.chains.get(&site).cloned() else {
+            return;
+        };
+        for lane in Lane::ALL {
+            let key = (site, lane);
+            let is_closed = |epoch: u32, number: ClaimNumber| {
+                let end = chain.epoch_end(epoch, lane);
+                end.is_some_and(|end| number > end.number)
+            };
+            self.heads
+                .retain(|log, head| *log != key || !is_closed(head.head().epoch, head.head().number));
+            let settled = self
+                .forks
+                .get(&key)
+                .is_some_and(|fork| fork.epoch() < chain.epoch());
+            let Some(log) = self.logs.get(&key) else { continue };
+            if settled || is_closed(log.tip.epoch, log.held()) {
+                let around = Surroundings {
+                    bodies: &self.bodies,
+                    scope: self.scope.as_deref(),
+                };
+                let mut log = log.cut(&chain, lane, &around);
+                log.accept();
+                self.logs.insert(key, log);
+                self.forks.remove(&key);
+            }
+        }
     }
 
     fn write(&mut self, attempted: &str) -> Result<(), ReplicaError> {
@@ -264,6 +297,10 @@ impl ModelReplica {
         let log = self.log(&site, lane);
         let overlap = log.overlapping(header.first, header.last());
         if let Some(kept) = overlap.filter(|kept| kept.hash != verified.hash()) {
+            // A later certificate named the branch that counts: the other one is history.
+            if header.epoch < chain.epoch() {
+                return Ok(false);
+            }
             let bytes = kept.bytes.clone();
             return Err(self.prove_fork(delta, &bytes, site, lane));
         }
@@ -415,7 +452,9 @@ impl Replica for ModelReplica {
     fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
         let key = (proof.site(), proof.lane());
         self.demand_listed(&key.0, "learning a fork proof")?;
-        if self.forks.contains_key(&key) {
+        let chain = self.chains.get(&key.0);
+        let settled = chain.is_some_and(|chain| ModelLog::resolved_by(chain, proof.epoch()));
+        if settled || self.forks.contains_key(&key) {
             return Ok(false);
         }
         self.write("keeping a fork proof")?;

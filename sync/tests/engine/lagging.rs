@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use starling_protocol::{
-    CertificateChain, ClaimNumber, Delta, ForkProof, Lane, LaneResume, Reason, SigningKey,
+    CertificateChain, ClaimNumber, ContentHash, Delta, ForkProof, Lane, LaneResume, Reason, SigningKey,
 };
 use starling_sync::model::{ModelKeys, ModelReplica};
 use starling_sync::wire::{DeltasPage, LogNote, News, Request, Response};
@@ -73,6 +73,33 @@ fn deltas_that_a_certificate_closed_are_no_offence_of_a_relay_that_does_not_know
     );
     // And the relay hears of the certificate.
     assert_eq!(net.sites[1].replica.chain(&author), Some(chain));
+}
+
+#[test]
+fn body_that_an_epoch_makes_live_again_is_fetched() {
+    let mut net = Net::new(3, 32);
+    net.publish(0, &[record("A-1", "one")]);
+    net.link(0, 2);
+    net.run(MINUTE);
+    net.cut(0, 2);
+    net.publish(0, &[record("A-1", "lost by the backup")]);
+    net.link(0, 1);
+    net.run(MINUTE);
+    net.cut(0, 1);
+    let (_, superseded) = record("A-1", "one");
+    let hash = ContentHash::of(&superseded);
+    assert_eq!(net.sites[1].replica.body(&hash), None, "superseded, not fetched");
+    let (chain, _) = restored(&net.sites[0].replica, 1);
+    net.sites[2].replica.learn_chain(&chain).unwrap();
+    net.link(1, 2);
+    net.run(MINUTE * 10);
+    assert_eq!(net.sites[1].replica.body(&hash), Some(&superseded[..]));
+    let author = net.sites[0].replica.site();
+    let position = net.sites[1].replica.position(&author, Lane::Federation).unwrap();
+    assert_eq!(
+        (position.held, position.accepted),
+        (ClaimNumber(1), ClaimNumber(1))
+    );
 }
 
 #[test]

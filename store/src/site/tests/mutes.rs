@@ -21,6 +21,9 @@ impl TestSite {
         self.store
             .author(Lane::Federation, [claim], &self.key, now, &Origin::default())
             .unwrap();
+        // The document that is kept between changes is what the claims make of it.
+        let anew = self.store.compare_mutes(&self.store.read().unwrap()).unwrap().1;
+        assert_eq!(*self.store.view().unwrap().mute_book().unwrap(), anew);
     }
 
     fn mute(&self, vulnerability: &str) -> MuteId {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::FaultKind;
+use crate::engine::{FaultKind, UnsyncedContent};
 
 /// One thing that happens to a site that follows an author.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ enum Step {
     /// There is no room at one of the next writes.
     NoSpace(u64),
     Restart,
+    /// Power is lost: the disk keeps what it synced, the engine everything or only what it synced.
+    PowerLoss(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -29,6 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Accept),
         1 => (0..4_u64).prop_map(Step::NoSpace),
         1 => Just(Step::Restart),
+        1 => any::<bool>().prop_map(Step::PowerLoss),
     ]
 }
 
@@ -100,6 +103,18 @@ fn happen(author: &TestSite, site: &mut TestSite, step: &Step, at: u64) {
         }
         Step::Restart => {
             site.engine.set_plan(FaultPlan::default());
+            site.store = open(&site.disk, site.engine.clone(), &site.chain);
+        }
+        Step::PowerLoss(kept) => {
+            let rows = if *kept {
+                UnsyncedContent::Kept
+            } else {
+                UnsyncedContent::Lost
+            };
+            site.disk.crash(UnsyncedBytes::Lost);
+            site.engine.crash(rows);
+            site.disk = site.disk.reopen(DiskPlan::default());
+            site.engine = Arc::new(site.engine.reopen(FaultPlan::default()));
             site.store = open(&site.disk, site.engine.clone(), &site.chain);
         }
     }

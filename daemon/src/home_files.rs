@@ -1,0 +1,178 @@
+//! The small files of a home that nothing else reads again: keys, configuration, token, and who may read them.
+
+use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use starling_api_types::DoctorCheck;
+
+use crate::config::Config;
+use crate::home::{Home, error_chain};
+
+/// The check's name in a report of `doctor`.
+pub(crate) const FILES_CHECK: &str = "keys and folders";
+
+/// Bits of a mode that let others than the owner do anything.
+const OTHERS: u32 = 0o077;
+/// Bits of a mode that let others than the owner change something.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// What was looked at, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(crate) struct FilesExamined {
+    examined: u64,
+    wrong: Vec<String>,
+}
+
+impl FilesExamined {
+    /// Looks at keys, configuration, token and folders of a home. Secrets are compared, never told.
+    pub(crate) fn of(home: &Home, config: &Config) -> Self {
+        let mut found = Self::default();
+        let keys = home.path().join("keys");
+        found.mode(home.path(), OTHERS, "chmod 700");
+        found.mode(&keys, OTHERS, "chmod 700");
+        found.mode(&home.config_path(), OTHERS_WRITE, "chmod 600");
+        if let Some(token) = &config.api.token_file {
+            found.mode(token, OTHERS, "chmod 600, and write a new token into it");
+        }
+        for file in secret_files(&keys) {
+            let advice = "chmod 600; whoever could read it may have copied it: make a new key with `starling keys generate`";
+            found.mode(&file, OTHERS, advice);
+        }
+        for problem in home.examine_keys() {
+            found.examined += 1;
+            found.wrong.extend(problem);
+        }
+        found
+    }
+
+    /// Looks at the mode of a file or folder that is there.
+    fn mode(&mut self, path: &Path, forbidden: u32, advice: &str) {
+        self.examined += 1;
+        match std::fs::metadata(path).as_ref().map(Metadata::permissions) {
+            Ok(permissions) if permissions.mode() & forbidden != 0 => self.wrong.push(format!(
+                "{}: its mode {:03o} lets others than its owner at it; {advice}",
+                path.display(),
+                permissions.mode() & 0o777
+            )),
+            Ok(_) => {}
+            Err(error) => self
+                .wrong
+                .push(format!("{}: {}", path.display(), error_chain(&error))),
+        }
+    }
+
+    /// Returns what is wrong, each with what to do about it.
+    pub(crate) fn wrong(&self) -> &[String] {
+        &self.wrong
+    }
+
+    /// Returns this as a check of `doctor`.
+    pub(crate) fn into_check(self) -> DoctorCheck {
+        let found = match self.wrong.len() {
+            0 => format!("{} examined", self.examined),
+            wrong => format!("{} examined, {wrong} wrong", self.examined),
+        };
+        DoctorCheck {
+            name: FILES_CHECK.to_owned(),
+            ok: self.wrong.is_empty(),
+            found,
+            damaged: self.wrong,
+            repaired: 0,
+        }
+    }
+}
+
+/// The files with secrets in a folder of keys, sorted.
+fn secret_files(keys: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(keys) else {
+        // The folder itself is named already.
+        return Vec::new();
+    };
+    let files = entries.flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "key"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions, write};
+
+    use starling_protocol::UnixMillis;
+
+    use super::*;
+    use crate::config::Overrides;
+
+    fn wrong(home: &Home) -> Vec<String> {
+        let config = home.config(&Overrides::default()).unwrap();
+        FilesExamined::of(home, &config).wrong
+    }
+
+    fn made() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site");
+        let home = Home::prepare(&path, &"site-a".parse().unwrap(), Some("redb"), UnixMillis::EPOCH);
+        let home = home.unwrap();
+        home.finish().unwrap();
+        (dir, home)
+    }
+
+    #[test]
+    fn new_home_has_nothing_wrong() {
+        let (_dir, home) = made();
+        assert_eq!(wrong(&home), [""; 0]);
+    }
+
+    #[test]
+    fn what_others_may_read_is_named() {
+        let (_dir, home) = made();
+        let token = home.path().join("token");
+        write(&token, "secret").unwrap();
+        let mut config = home.config(&Overrides::default()).unwrap();
+        config.api.token_file = Some(token);
+        for (file, mode) in [
+            ("", 0o755),
+            ("keys", 0o750),
+            ("keys/root.key", 0o644),
+            ("keys/operating-0.key", 0o640),
+            ("starling.toml", 0o666),
+            ("token", 0o644),
+        ] {
+            set_permissions(home.path().join(file), Permissions::from_mode(mode)).unwrap();
+        }
+        let found = FilesExamined::of(&home, &config);
+        assert_eq!(found.wrong().len(), 6, "{found:?}");
+        assert!(
+            found
+                .wrong()
+                .iter()
+                .any(|wrong| wrong.contains("root.key: its mode 644"))
+        );
+        assert!(!found.into_check().ok);
+    }
+
+    #[test]
+    fn damaged_and_missing_keys_are_named() {
+        let (_dir, home) = made();
+        let operating = home.path().join("keys/operating-0.key");
+        let whole = std::fs::read_to_string(&operating).unwrap();
+        for bad in ["", "starling-key", &whole[..whole.len() - 4]] {
+            write(&operating, bad).unwrap();
+            let [only] = &wrong(&home)[..] else {
+                panic!("{bad:?}: {:?}", wrong(&home));
+            };
+            assert!(only.contains("operating-0.key"), "{only}");
+        }
+        // The root key belongs somewhere safe: one that is not here is fine, one of another site is not.
+        write(&operating, &whole).unwrap();
+        std::fs::copy(&operating, home.path().join("keys/root.key")).unwrap();
+        assert_eq!(wrong(&home).len(), 1, "{:?}", wrong(&home));
+        std::fs::remove_file(home.path().join("keys/root.key")).unwrap();
+        assert_eq!(wrong(&home), [""; 0]);
+        std::fs::remove_file(&operating).unwrap();
+        assert_eq!(wrong(&home).len(), 1);
+    }
+}
