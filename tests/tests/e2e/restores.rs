@@ -284,7 +284,7 @@ fn site_without_peers_goes_on_when_it_is_told_to() {
 }
 
 #[test]
-fn restored_site_without_its_root_key_reads_and_says_what_to_bring() {
+fn restored_site_without_root_key_reads_and_says_what_to_bring() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
