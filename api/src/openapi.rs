@@ -47,6 +47,7 @@ impl ToSchema for Binary {}
         (name = "scan", description = "Judging SBOMs."),
         (name = "advisories", description = "Canonical advisories and the records behind them."),
         (name = "sites", description = "The allow-list."),
+        (name = "conflicts", description = "Records about which authors disagree."),
         (name = "mutes", description = "Findings to leave alone: a document that all sites write."),
         (name = "federation", description = "Bundles and synchronisation."),
         (name = "feeds", description = "Taking in advisories."),
@@ -138,6 +139,13 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
         "remove_vex" => (true, vec![&[E::BadRequest, E::VexNotFound, E::FileAccess]]),
         "get_site" | "site_history" | "site_status" => (false, vec![SITE]),
         "remove_site" => (true, vec![SITE]),
+        "change_site" => (
+            true,
+            vec![
+                SITE,
+                &[E::BadJson, E::UnsupportedMediaType, E::BodyTooLarge, E::DiskFull],
+            ],
+        ),
         "add_site" => (
             true,
             vec![&[
@@ -148,6 +156,20 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::SiteKeyInvalid,
                 E::CertificateInvalid,
                 E::TimedOut,
+                E::DiskFull,
+            ]],
+        ),
+        "list_conflicts" => (false, vec![&[E::TimedOut]]),
+        "get_conflict" => (false, vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut]]),
+        "resolve_conflict" => (
+            true,
+            vec![&[
+                E::BadRequest,
+                E::BadJson,
+                E::UnsupportedMediaType,
+                E::BodyTooLarge,
+                E::AdvisoryNotFound,
+                E::SiteNotFound,
                 E::DiskFull,
             ]],
         ),
@@ -181,12 +203,24 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 &[
                     E::BadRequest,
                     E::SiteNotAllowed,
+                    E::SiteDisabled,
                     E::SignatureVerificationFailed,
                     E::CursorNotAfterCurrent,
                     E::BundleGap,
                     E::BundleMalformed,
+                    E::BundleEmpty,
                     E::BundleVersionUnsupported,
                     E::CertificateInvalid,
+                    E::CertificateConflict,
+                    E::KeyRevoked,
+                    E::DeltaRefused,
+                    E::StateRootFalse,
+                    E::RecordNotCanonical,
+                    E::BodySizeFalse,
+                    E::HeadContradicts,
+                    E::EpochClosed,
+                    E::AuthorFrozen,
+                    E::OwnLogAhead,
                     E::ForkDetected,
                     E::ConflictUnresolved,
                     E::FederationDisabled,
@@ -239,7 +273,16 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
 /// Adds to every operation the errors that it can meet, and to admin operations the token.
 pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+            &mut item.head,
+            &mut item.options,
+            &mut item.trace,
+        ];
         for operation in operations.into_iter().flatten() {
             add_errors(operation);
         }
@@ -297,7 +340,17 @@ mod tests {
         let document = crate::router::document();
         let mut count = 0;
         for (path, item) in &document.paths.paths {
-            for operation in [&item.get, &item.post, &item.delete].into_iter().flatten() {
+            let operations = [
+                &item.get,
+                &item.post,
+                &item.put,
+                &item.patch,
+                &item.delete,
+                &item.head,
+                &item.options,
+                &item.trace,
+            ];
+            for operation in operations.into_iter().flatten() {
                 let name = operation.operation_id.as_deref().unwrap_or("");
                 assert!(errors_of(name).is_some(), "{path}: `{name}` is not in the table");
                 assert!(operation.responses.responses.contains_key("500"), "{path}");

@@ -553,6 +553,9 @@ pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
         let set = match (key.name, engine) {
             ("federation.site_id", _) => Some(format!("\"{slug}\"")),
             ("store.engine", Some(engine)) => Some(format!("\"{engine}\"")),
+            // New sites fail closed; a configuration that does not say so stays as it was.
+            ("scan.min_coverage_percent", _) => Some("90".to_owned()),
+            ("scan.require_fresh", _) => Some("true".to_owned()),
             _ => None,
         };
         text.push_str(&format!("# {}\n", key.meaning));

@@ -46,8 +46,8 @@ pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNum
 pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};
 pub use self::site::{
-    Clock, EngineWitness, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions, SiteStore,
-    SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,
+    Clock, EngineWitness, HeadExpiry, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions,
+    SiteStore, SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,
 };
 pub use self::trust::{AllowedSources, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

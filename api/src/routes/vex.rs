@@ -43,7 +43,7 @@ pub(crate) async fn add(
 
 /// A VEX document as it was given.
 #[utoipa::path(get, path = "/vex/{hash}", operation_id = "get_vex", tag = "scan",
-    params(("hash" = String, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
+    params(("hash" = VexHash, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
     responses((status = 200, description = "Its bytes.", content_type = "application/json", body = inline(Binary))))]
 pub(crate) async fn get(
     State(api): State<Api>,
@@ -55,7 +55,7 @@ pub(crate) async fn get(
 
 /// Keeps a VEX document no longer, be it damaged or not.
 #[utoipa::path(delete, path = "/vex/{hash}", operation_id = "remove_vex", tag = "scan",
-    params(("hash" = String, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
+    params(("hash" = VexHash, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
     responses((status = 200, description = "What was removed.", body = VexRemoved)))]
 pub(crate) async fn remove(
     State(api): State<Api>,

@@ -69,6 +69,7 @@ pub(crate) fn site() -> Site {
         allowed_sources: vec![SourcePattern::new("*").unwrap()],
         max_bundle_size: BUNDLE_MAX_BYTES,
         enabled: true,
+        may_mute: Some(true),
         added_at: now(),
         last_sync_at: None,
         last_cursor: None,
@@ -78,6 +79,16 @@ pub(crate) fn site() -> Site {
 /// The id of an event of the fake site.
 pub(crate) fn event_id(number: u64) -> EventId {
     EventId::new(number, *b"fakesite")
+}
+
+fn a_conflict() -> RecordConflict {
+    RecordConflict {
+        source: "ghsa".parse().unwrap(),
+        record: "GHSA-aaaa-bbbb-cccc".to_owned(),
+        state: ConflictState::Open,
+        claims: Vec::new(),
+        decision: None,
+    }
 }
 
 pub(crate) fn event(id: u64) -> EventRecord {
@@ -94,6 +105,7 @@ pub(crate) fn event(id: u64) -> EventRecord {
             site_id: slug("site-b"),
             imported_at: now(),
             redirected_from: None,
+            redirected_to: Vec::new(),
         }),
     }
 }
@@ -329,6 +341,23 @@ impl SiteService for FakeSite {
             total_items_imported: 0,
             last_error: None,
         })
+    }
+
+    async fn conflicts(&self) -> ServiceResult<ConflictList> {
+        self.note("conflicts".to_owned()).await?;
+        Ok(ConflictList {
+            conflicts: vec![a_conflict()],
+        })
+    }
+
+    async fn conflict(&self, query: ConflictQuery) -> ServiceResult<RecordConflict> {
+        self.note(format!("conflict {query:?}")).await?;
+        Ok(a_conflict())
+    }
+
+    async fn resolve_conflict(&self, resolve: ConflictResolve) -> ServiceResult<RecordConflict> {
+        self.note(format!("resolve_conflict {resolve:?}")).await?;
+        Ok(a_conflict())
     }
 
     async fn mutes(&self, query: MuteListQuery) -> ServiceResult<MuteList> {

@@ -83,6 +83,7 @@ impl PartialSchema for SiteCursor {
                 "`CURSOR`, in the log of the site that is asked, or `SITE=CURSOR`.",
             ))
             .examples([serde_json::json!("2025-01-15T10:30:00.000Z#0042")])
+            .pattern(Some("^([a-z0-9][a-z0-9._:-]{0,79}=)?[0-9TZ:.+-]+Z#[0-9]+$"))
             .into()
     }
 }

@@ -147,6 +147,9 @@ pub struct CanonicalImported {
     /// The name that now leads to `merge_hash`, for `Redirected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_from: Option<MergeHash>,
+    /// All names that stand for `redirected_from` now, `merge_hash` the first of them, for `Redirected`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirected_to: Vec<MergeHash>,
 }
 
 impl CanonicalImported {

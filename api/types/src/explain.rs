@@ -95,10 +95,30 @@ pub struct ExplainedAdvisory {
     /// When it was withdrawn, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
+    /// What each record says of the package; empty if all that feeds the advisory says the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<ExplainedStatement>,
+    /// True if statements that count contradict each other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disputed: bool,
     /// Its rules about the package, in its order.
     pub rules: Vec<ExplainedRule>,
     /// Versions that fix it, lowest first.
     pub fixed: Vec<String>,
+}
+
+/// What one record says of the package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedStatement {
+    /// The record's source.
+    pub source: String,
+    /// The record's id in the source.
+    pub record: String,
+    /// What it says: `affected`, `not_affected` or `undecided`.
+    pub says: String,
+    /// Why it is only shown: `outranked`, `mirrored` or `not_preferred`; none if it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_counted: Option<String>,
 }
 
 /// What one rule says.
@@ -106,6 +126,9 @@ pub struct ExplainedAdvisory {
 pub struct ExplainedRule {
     /// Index of the `affected` entry among those about the package.
     pub entry: u64,
+    /// The record that has the rule, as `source record`; none if all that feeds the advisory says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_by: Option<String>,
     /// The rule: the list of versions, or a range and the bounds around the version.
     pub rule: String,
     /// Whether it says "affected".

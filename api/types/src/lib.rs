@@ -7,6 +7,7 @@
 mod advisory;
 mod as_of;
 mod bundle;
+mod conflict;
 mod doctor;
 mod error_code;
 mod event;
@@ -38,6 +39,10 @@ pub use bundle::{
     BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
     ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor,
 };
+pub use conflict::{
+    ConflictClaim, ConflictDecision, ConflictList, ConflictQuery, ConflictResolve, ConflictState,
+    RecordConflict,
+};
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;
 pub use event::{
@@ -45,7 +50,9 @@ pub use event::{
     RestoreAction, SiteEvent, SiteRestored,
 };
 pub use exit::ExitStatus;
-pub use explain::{Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, Explanation};
+pub use explain::{
+    Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, ExplainedStatement, Explanation,
+};
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};
 pub use hash::{
     BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash, VexHash,

@@ -26,6 +26,10 @@ pub struct Site {
     pub max_bundle_size: u64,
     /// Whether anything is exchanged with it at all.
     pub enabled: bool,
+    /// Whether its mutes count here. Absent of one that was listed before this had to be said: they count, and verdicts
+    /// that rest on them warn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_mute: Option<bool>,
     /// When it was listed.
     pub added_at: Timestamp,
     /// When knowledge last came from it, by whatever way.
@@ -57,6 +61,9 @@ pub struct SiteAdd {
     /// Whether to exchange anything with it yet; true when absent.
     #[serde(default)]
     pub enabled: Option<bool>,
+    /// Whether its mutes count here; they do not when absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_mute: bool,
 }
 
 /// Body of `PATCH /api/v1/sites/{site_id}`: what is given changes, the rest stays.
@@ -78,6 +85,9 @@ pub struct SiteChange {
     /// Whether anything is exchanged with it at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Whether its mutes count here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_mute: Option<bool>,
 }
 
 /// Answer of `GET /api/v1/sites`, sorted by name.

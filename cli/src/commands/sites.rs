@@ -56,6 +56,9 @@ pub(crate) struct Add {
     /// List it without exchanging anything yet
     #[arg(long)]
     disabled: bool,
+    /// Let its mutes excuse findings here
+    #[arg(long)]
+    may_mute: bool,
 }
 
 /// List the allow-list
@@ -114,6 +117,12 @@ pub(crate) struct Set {
     /// Reach it by file only
     #[arg(long, conflicts_with = "addresses", group = "change")]
     no_address: bool,
+    /// Let its mutes excuse findings here
+    #[arg(long, conflicts_with = "may_not_mute", group = "change")]
+    may_mute: bool,
+    /// Let none of its mutes excuse a finding here
+    #[arg(long, group = "change")]
+    may_not_mute: bool,
     /// Exchange with it
     #[arg(long, conflicts_with = "disable", group = "change")]
     enable: bool,
@@ -204,6 +213,11 @@ impl Set {
                 (_, true) => Some(false),
                 _ => None,
             },
+            may_mute: match (self.may_mute, self.may_not_mute) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
         };
         let step = session.step("Folding by the changed list");
         let site = session.site(&step).await?;
@@ -223,6 +237,7 @@ impl Add {
             allowed_sources: self.allowed_sources,
             max_bundle_size: self.max_bundle_size,
             enabled: self.disabled.then_some(false),
+            may_mute: self.may_mute,
         };
         let site = session.site(&Step::silent()).await?;
         let entry = site.add_site(added).await?;

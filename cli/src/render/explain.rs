@@ -35,6 +35,18 @@ pub(crate) fn explanation(found: &Explanation) -> String {
                 rule.why_not.clone().unwrap_or_default(),
             ]);
         }
+        let mut said = Table::new(["SOURCE", "RECORD", "SAYS", "COUNTS"]);
+        for statement in &advisory.statements {
+            said.row([
+                statement.source.clone(),
+                statement.record.clone(),
+                statement.says.replace('_', " "),
+                match &statement.not_counted {
+                    Some(why) => format!("no: {}", why.replace('_', " ")),
+                    None => "yes".to_owned(),
+                },
+            ]);
+        }
         let withdrawn = match &advisory.withdrawn {
             Some(when) => format!(", withdrawn {when}"),
             None => String::new(),
@@ -45,6 +57,12 @@ pub(crate) fn explanation(found: &Explanation) -> String {
             list(&advisory.fixed)
         );
         section(&mut text, &plain(&title), &rules);
+        let disputed = if advisory.disputed {
+            "Who says so (disputed)"
+        } else {
+            "Who says so"
+        };
+        section(&mut text, disputed, &said);
     }
     text
 }
@@ -172,7 +190,7 @@ pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
 
 #[cfg(test)]
 mod tests {
-    use starling_api_types::{Conclusion, ExplainedAdvisory, ExplainedRule};
+    use starling_api_types::{Conclusion, ExplainedAdvisory, ExplainedRule, ExplainedStatement};
 
     use super::*;
 
@@ -224,8 +242,16 @@ mod tests {
                 merge_hash: None,
                 vulnerability: "CVE-1".to_owned(),
                 withdrawn: None,
+                statements: vec![ExplainedStatement {
+                    source: "ghsa".into(),
+                    record: "GHSA-1".into(),
+                    says: "not_affected".into(),
+                    not_counted: Some("mirrored".into()),
+                }],
+                disputed: false,
                 rules: vec![ExplainedRule {
                     entry: 0,
+                    said_by: None,
                     rule: "SEMVER range 0".to_owned(),
                     affected: false,
                     why_not: Some("fixed since 1".to_owned()),

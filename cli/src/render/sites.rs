@@ -15,6 +15,15 @@ fn allowed(site: &Site) -> String {
     }
 }
 
+/// Whether its mutes count here.
+fn may_mute(site: &Site) -> &'static str {
+    match site.may_mute {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "yes, with a warning: say it with `sites set`",
+    }
+}
+
 /// `starling sites list`
 pub(crate) fn sites(sites: &SiteList) -> String {
     if sites.sites.is_empty() {
@@ -26,6 +35,7 @@ pub(crate) fn sites(sites: &SiteList) -> String {
         "NAME",
         "ENABLED",
         "ALLOWED SOURCES",
+        "MAY MUTE",
         "LAST SYNC",
         "LAST CURSOR",
     ]);
@@ -35,6 +45,7 @@ pub(crate) fn sites(sites: &SiteList) -> String {
             site.display_name.clone(),
             if site.enabled { "yes" } else { "no" }.to_owned(),
             allowed(site),
+            may_mute(site).to_owned(),
             or_dash(site.last_sync_at),
             or_dash(site.last_cursor.as_ref()),
         ]);
@@ -49,6 +60,7 @@ fn lines(site: &Site) -> Lines {
         .add("enabled", if site.enabled { "yes" } else { "no" })
         .add("addresses", list(&site.addresses))
         .add("allowed sources", allowed(site))
+        .add("may mute", may_mute(site))
         .add("largest bundle", size(site.max_bundle_size))
         .add("added", site.added_at)
         .add("last sync", or_dash(site.last_sync_at))

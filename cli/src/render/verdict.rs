@@ -21,6 +21,7 @@ struct Body {
     outcome: String,
     reasons: Vec<Reason>,
     coverage: Coverage,
+    not_judged: NotJudged,
     findings: Vec<Finding>,
     knowledge_root: String,
     policy_version: Option<String>,
@@ -93,7 +94,33 @@ struct Coverage {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+struct NotJudged {
+    packages: Vec<NotJudgedPackage>,
+    others: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct NotJudgedPackage {
+    name: String,
+    version: Option<String>,
+    purl: Option<String>,
+    place: String,
+    reason: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Opinion {
+    source: String,
+    says: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Finding {
+    disputed: bool,
+    statements: Vec<Opinion>,
     action: String,
     known: bool,
     decided_by: Option<Cause>,
@@ -131,6 +158,15 @@ impl Severity {
 }
 
 impl Finding {
+    /// Who says that the version is not affected, if anyone whose word counts does.
+    fn dispute(&self) -> Option<String> {
+        let denying = self.statements.iter().filter(|one| one.says == "not_affected");
+        let mut sources: Vec<&str> = denying.map(|one| one.source.as_str()).collect();
+        sources.dedup();
+        self.disputed
+            .then(|| format!("disputed by {}", sources.join(", ")))
+    }
+
     /// Why policy does what it does, where that is not its severity alone.
     fn why(&self) -> String {
         let cause = match &self.decided_by {
@@ -143,6 +179,11 @@ impl Finding {
             Some(cause) if cause.kind == "vex" => cause.reason.clone().unwrap_or_else(|| "vex".to_owned()),
             Some(cause) if cause.kind == "condition" => cause.id.clone(),
             _ => String::new(),
+        };
+        let cause = match (self.dispute(), cause.is_empty()) {
+            (Some(dispute), true) => dispute,
+            (Some(dispute), false) => format!("{cause}; {dispute}"),
+            (None, _) => cause,
         };
         match (self.known, cause.is_empty()) {
             (true, true) => "known".to_owned(),
@@ -187,6 +228,24 @@ fn mutes(body: &Body) -> Table {
             or_dash(mute.until.as_ref()),
             mute.by.clone(),
         ]);
+    }
+    table
+}
+
+/// The packages that were not judged, each with the reason.
+fn not_judged(body: &Body) -> Table {
+    let mut table = Table::new(["PACKAGE", "VERSION", "WHY", "PLACE"]);
+    for package in &body.not_judged.packages {
+        table.row([
+            package.purl.clone().unwrap_or_else(|| package.name.clone()),
+            or_dash(package.version.as_ref()),
+            package.reason.replace('_', " "),
+            package.place.clone(),
+        ]);
+    }
+    if body.not_judged.others > 0 {
+        let more = format!("and {} more", count(body.not_judged.others));
+        table.row([more, String::new(), String::new(), String::new()]);
     }
     table
 }
@@ -236,17 +295,19 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
     }
     let exit = ExitStatus::from_code(envelope.exit_code);
     let mut text = format!(
-        "{}: {} finding(s), {} of {} packages judged, exit code {}\n",
+        "{}: {} finding(s), {} of {} packages judged, {} not judged, exit code {}\n",
         plain(&body.outcome).to_uppercase(),
         count(body.findings.len() as u64),
         count(body.coverage.matched),
         count(body.coverage.total),
+        count(body.coverage.total.saturating_sub(body.coverage.matched)),
         or_dash(exit),
     );
     for reason in &body.reasons {
         let _ = writeln!(text, "  because {}", plain(&reason.text));
     }
     section(&mut text, "Findings", &findings);
+    section(&mut text, "Not judged", &not_judged(&body));
     section(&mut text, "Rules to look at", &rules(&body));
     section(&mut text, "Mutes to look at", &mutes(&body));
     section(&mut text, "Suppliers' statements", &vex(&body));
@@ -323,7 +384,9 @@ mod tests {
             "fixed":["2.15.0"],"summary":"Log4Shell \u001b[2J"}]}"#;
         let text = verdict(&envelope(body, 1));
         assert!(
-            text.starts_with("FAIL: 1 finding(s), 3 of 4 packages judged, exit code 1 (fail by policy)\n"),
+            text.starts_with(
+                "FAIL: 1 finding(s), 3 of 4 packages judged, 1 not judged, exit code 1 (fail by policy)\n"
+            ),
             "{text}"
         );
         assert!(text.contains("because 1 finding is high or worse"), "{text}");
@@ -362,6 +425,23 @@ mod tests {
             !text.contains('\u{1b}') && !text.contains("R1    active") && !text.contains("0a-1"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_was_not_judged_is_named_and_so_is_a_dispute() {
+        let body = r#"{"outcome":"unknown","coverage":{"matched":1,"total":1203},"not_judged":{"others":1201,"packages":[
+            {"name":"x","version":"1","place":"/components/0","reason":"no_distro"}]},
+            "findings":[{"action":"warn","disputed":true,"statements":[{"source":"ghsa","says":"affected"},
+            {"source":"acme","says":"not_affected"}]}]}"#;
+        let text = verdict(&envelope(body, 5));
+        let first = text.lines().next().unwrap_or_default();
+        assert!(
+            first.contains("1 of 1,203 packages judged, 1,202 not judged"),
+            "{first}"
+        );
+        for shown in ["no distro", "/components/0", "and 1,201 more", "disputed by acme"] {
+            assert!(text.contains(shown), "{shown}: {text}");
+        }
     }
 
     #[test]

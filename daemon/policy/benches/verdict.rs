@@ -221,11 +221,13 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         advisories: 1_000,
         sources: Vec::new(),
         unchecked: Vec::new(),
+        heads: Vec::new(),
         held_back: Vec::new(),
         frozen: Vec::new(),
         ahead: Vec::new(),
         view_policy_hash: String::new(),
         mutes: Mutes::default().into(),
+        unconfirmed: Default::default(),
     };
     let judged = Judged {
         document,

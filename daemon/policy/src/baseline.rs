@@ -44,8 +44,8 @@ pub enum BaselineError {
     Json(#[source] serde_json::Error),
     /// JSON that is no verdict.
     #[error(
-        "cannot read the baseline: its format is {found:?}, not \"{}\"; give the output of `starling scan --json`",
-        Verdict::FORMAT
+        "cannot read the baseline: its format is {found:?}, not one of {:?}; give the output of `starling scan --json`",
+        Verdict::READABLE
     )]
     Format {
         /// What it says of itself, shortened; empty if nothing.
@@ -92,7 +92,7 @@ impl Baseline {
             value = body.take();
         }
         let format = value.get("format").and_then(Value::as_str).unwrap_or_default();
-        if format != Verdict::FORMAT {
+        if !Verdict::READABLE.contains(&format) {
             return Err(BaselineError::Format {
                 found: format.chars().take(40).collect(),
             });
@@ -180,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn verdicts_of_both_formats_are_baselines() {
+        let first = body("CVE-2024-1", r#""CVE-2024-1""#);
+        let second = first.replace("starling-verdict/1", Verdict::FORMAT);
+        assert_ne!(first, second);
+        for baseline in [first, second] {
+            assert!(knows(&baseline, "CVE-2024-1", &["CVE-2024-1"]));
+        }
+    }
+
+    #[test]
     fn the_envelope_and_other_spacing_change_nothing() {
         let bare = body("CVE-2024-1", r#""CVE-2024-1""#);
         let wrapped = format!(r#"{{"site_id":"a","verdict": {bare} }}"#);
@@ -195,7 +205,7 @@ mod tests {
             "",
             "[]",
             "{}",
-            r#"{"format":"starling-verdict/2","findings":[]}"#,
+            r#"{"format":"starling-verdict/3","findings":[]}"#,
             r#"{"format":"starling-verdict/1"}"#,
             r#"{"format":"starling-verdict/1","findings":[{}]}"#,
             r#"{"verdict":null}"#,

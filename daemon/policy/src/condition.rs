@@ -45,6 +45,9 @@ pub struct Condition {
     /// Its advisory is about no vulnerability, or is of one of these classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub informational: Option<Informational>,
+    /// Statements that count contradict each other about it, or do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<bool>,
     /// Whether a fixed version is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
@@ -145,6 +148,7 @@ impl Condition {
         let bare = package.ecosystem.split(':').next().unwrap_or_default();
         let class = finding.informational.as_deref();
         (self.ids.is_empty() || self.ids.iter().any(named))
+            && self.disputed.is_none_or(|disputed| disputed == finding.disputed)
             && self
                 .informational
                 .as_ref()
@@ -401,6 +405,16 @@ mod tests {
             "packages: [a]",
         ] {
             assert!(serde_saphyr::from_str::<Condition>(yaml).is_err(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn dispute_is_asked_for() {
+        let mut found = finding(Level::High);
+        for disputed in [false, true] {
+            found.disputed = disputed;
+            assert_eq!(holds("disputed: true", &found), disputed);
+            assert_eq!(holds("disputed: false", &found), !disputed);
         }
     }
 

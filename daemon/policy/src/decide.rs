@@ -10,13 +10,14 @@ use starling_scanner::sbom::{Inventory, references};
 use starling_scanner::scan::ScanResult;
 
 use crate::baseline::Baseline;
+use crate::freshness::{HeadExpiry, UncheckedSource, ecosystems_of, freshness_reasons};
 use crate::judge::{CauseKind, Judge, Reports};
 use crate::mute::{MuteReport, Names};
 use crate::policy::Policy;
 use crate::rego::RegoDecisions;
 use crate::rule::{RuleReport, RuleState};
 use crate::verdict::{
-    Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
+    Action, JudgedFinding, NotJudged, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
     VerdictInventory, as_text,
 };
 use crate::vex::product::Scanned;
@@ -31,8 +32,10 @@ pub struct KnowledgeState {
     pub advisories: u64,
     /// The newest check of each source; any order.
     pub sources: Vec<SourceCheck>,
-    /// Sources that have records and were never checked: nobody can say how old these are.
-    pub unchecked: Vec<String>,
+    /// Sources that have records and were never checked as a whole.
+    pub unchecked: Vec<UncheckedSource>,
+    /// Until when the newest heads of other sites prove that these are current; any order.
+    pub heads: Vec<HeadExpiry>,
     /// Sources of which claims are held and nothing is accepted, because record bodies are missing.
     pub held_back: Vec<String>,
     /// Authors that signed two histories, by the names in their certificates: nothing further of them is taken.
@@ -43,6 +46,8 @@ pub struct KnowledgeState {
     pub view_policy_hash: String,
     /// The mutes that count, which the knowledge root covers as well.
     pub mutes: Arc<Mutes>,
+    /// Identities of sites whose mutes count although nobody said that they may, each with its name here.
+    pub unconfirmed: BTreeMap<String, String>,
 }
 
 /// When a source was last checked, by any site.
@@ -146,12 +151,14 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
     finding_reasons(&findings, &mut reasons);
     rule_reasons(policy, &rules, &mut reasons);
     mute_reasons(policy, &mutes, &mut reasons);
-    knowledge_reasons(policy, knowledge, as_of, &mut reasons);
+    unconfirmed_reasons(knowledge, &mutes, &mut reasons);
+    knowledge_reasons(knowledge, &mut reasons);
+    freshness_reasons(policy, result, knowledge, as_of, &mut reasons);
     coverage_reasons(policy, result, knowledge, &mut reasons);
     reasons.sort_by(|a, b| a.code.cmp(&b.code).then_with(|| a.text.cmp(&b.text)));
     let outcome = reasons
         .iter()
-        .map(|reason| outcome_of(reason.code))
+        .map(|reason| outcome_of(policy, reason.code))
         .min_by_key(|outcome| rank(*outcome));
     let mut sources = knowledge.sources.clone();
     sources.sort();
@@ -161,6 +168,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
     let components = u64::try_from(inventory.components.len()).unwrap_or(u64::MAX);
     Verdict {
         format: Verdict::FORMAT,
+        program: Verdict::PROGRAM,
         outcome: outcome.unwrap_or(Outcome::Pass),
         reasons,
         inventory: VerdictInventory {
@@ -172,6 +180,9 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
             notes,
         },
         coverage: VerdictCoverage::of(result.coverage),
+        not_judged: NotJudged::of(result),
+        ecosystems: ecosystems_of(result, knowledge),
+        freshness_required: policy.freshness.required,
         findings,
         knowledge_root: knowledge.root,
         sources,
@@ -195,8 +206,9 @@ fn are(count: usize) -> &'static str {
     if count == 1 { "finding is" } else { "findings are" }
 }
 
-fn outcome_of(code: ReasonCode) -> Outcome {
+fn outcome_of(policy: &Policy, code: ReasonCode) -> Outcome {
     match code {
+        ReasonCode::SourceSilent | ReasonCode::HeadExpired if policy.freshness.required => Outcome::Unknown,
         ReasonCode::FindingsFail
         | ReasonCode::RegoDenies
         | ReasonCode::RulesUnused
@@ -212,8 +224,11 @@ fn outcome_of(code: ReasonCode) -> Outcome {
         | ReasonCode::RulesExpiring
         | ReasonCode::MutesExpired
         | ReasonCode::MutesExpiring
+        | ReasonCode::MutesUnconfirmed
         | ReasonCode::AuthorFrozen
         | ReasonCode::CheckAhead
+        | ReasonCode::SourceSilent
+        | ReasonCode::HeadExpired
         | ReasonCode::CoverageGaps
         | ReasonCode::NothingToJudge => Outcome::Warn,
         ReasonCode::FindingsMuted => Outcome::Pass,
@@ -348,12 +363,29 @@ fn mute_reasons(policy: &Policy, mutes: &[MuteReport], reasons: &mut Vec<Reason>
     }
 }
 
-fn knowledge_reasons(
-    policy: &Policy,
-    knowledge: &KnowledgeState,
-    as_of: UnixMillis,
-    reasons: &mut Vec<Reason>,
-) {
+/// Sites whose mutes excuse findings although nobody said that they may.
+fn unconfirmed_reasons(knowledge: &KnowledgeState, mutes: &[MuteReport], reasons: &mut Vec<Reason>) {
+    let mut muted: BTreeMap<&str, u64> = BTreeMap::new();
+    for mute in mutes
+        .iter()
+        .filter(|mute| mute.state != RuleState::Expired && mute.matched > 0)
+    {
+        if let Some(name) = knowledge.unconfirmed.get(&mute.site) {
+            *muted.entry(name).or_default() += mute.matched;
+        }
+    }
+    for (name, count) in muted {
+        reasons.push(Reason {
+            code: ReasonCode::MutesUnconfirmed,
+            text: format!(
+                "{name} mutes {count} here and was listed before it had to be said who may: `starling sites set {name} \
+                 --may-mute` says so, `--may-not-mute` ends it"
+            ),
+        });
+    }
+}
+
+fn knowledge_reasons(knowledge: &KnowledgeState, reasons: &mut Vec<Reason>) {
     if knowledge.advisories == 0 {
         let text = "this site holds no advisories, so nothing can be called clean".to_owned();
         reasons.push(Reason {
@@ -382,32 +414,6 @@ fn knowledge_reasons(
                 "source {source} says that it was last checked after this site's clock: that counts as checked now"
             ),
         });
-    }
-    let Some(max_age) = policy.max_age_seconds else {
-        return;
-    };
-    let mut stale = |text| {
-        reasons.push(Reason {
-            code: ReasonCode::KnowledgeStale,
-            text,
-        });
-    };
-    if knowledge.sources.is_empty() && knowledge.unchecked.is_empty() && knowledge.advisories > 0 {
-        stale("no source says when it was last checked".to_owned());
-    }
-    for check in knowledge.sources.iter().collect::<BTreeSet<_>>() {
-        let age_millis = as_of.as_millis().saturating_sub(check.last_checked.as_millis());
-        if age_millis > max_age.saturating_mul(1000) {
-            stale(format!(
-                "source {} was last checked {}, more than {max_age} s before {as_of}",
-                check.source, check.last_checked
-            ));
-        }
-    }
-    for source in knowledge.unchecked.iter().collect::<BTreeSet<_>>() {
-        stale(format!(
-            "source {source} was never checked: no site has taken it in as a whole"
-        ));
     }
 }
 
@@ -440,20 +446,22 @@ fn coverage_reasons(
             text,
         });
     }
-    if let Some(demanded) = policy.min_coverage_basis_points {
-        let found = coverage.basis_points().unwrap_or(0);
-        if found < u64::from(demanded) {
-            let text = format!(
-                "{}.{:02} % of the packages were judged, policy demands {}.{:02} %",
-                found / 100,
-                found % 100,
-                demanded / 100,
-                demanded % 100
-            );
-            reasons.push(Reason {
-                code: ReasonCode::CoverageTooLow,
-                text,
-            });
+    let found = coverage.basis_points().unwrap_or(0);
+    let shown = |share: u64| format!("{}.{:02} %", share / 100, share % 100);
+    let text = match policy.min_coverage_basis_points {
+        // Nobody said that nothing need be judged.
+        None if matched == 0 && total > 0 => "no package of the document could be judged".to_owned(),
+        None if matched == 0 => {
+            "no package is there to judge, and a document without any is not clean".to_owned()
         }
-    }
+        Some(demanded) if found < u64::from(demanded) => {
+            let (found, demanded) = (shown(found), shown(u64::from(demanded)));
+            format!("{found} of the packages were judged, policy demands {demanded}")
+        }
+        _ => return,
+    };
+    reasons.push(Reason {
+        code: ReasonCode::CoverageTooLow,
+        text,
+    });
 }

@@ -204,6 +204,7 @@ impl PolicyDocument {
             },
             min_coverage_basis_points: min_coverage.transpose()?,
             max_age_seconds: raw.max_age.map(|span| span.0),
+            freshness: defaults.freshness,
             severity_sources: raw.severity_sources,
             fail: raw.fail,
             warn: raw.warn.unwrap_or_default(),

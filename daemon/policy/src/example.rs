@@ -99,6 +99,8 @@ pub(crate) struct ExampleFinding {
     kev: Option<bool>,
     informational: Option<String>,
     #[serde(default)]
+    disputed: bool,
+    #[serde(default)]
     published: Option<String>,
     #[serde(default)]
     fixed: Vec<String>,
@@ -184,6 +186,9 @@ impl ExampleFinding {
             places: self.path,
             provenance: Vec::new(),
             conflicts: Vec::new(),
+            disputed: self.disputed,
+            unresolved: false,
+            statements: Vec::new(),
         }
     }
 }

@@ -9,11 +9,12 @@ pub fn exit_code(verdict: &Verdict) -> u8 {
         Outcome::Pass | Outcome::Warn => 0,
         Outcome::Fail => 1,
         Outcome::Unknown => {
-            let knowledge = |code| {
-                matches!(
-                    code,
-                    ReasonCode::KnowledgeEmpty | ReasonCode::KnowledgeStale | ReasonCode::KnowledgeMissing
-                )
+            let knowledge = |code| match code {
+                ReasonCode::KnowledgeEmpty | ReasonCode::KnowledgeStale | ReasonCode::KnowledgeMissing => {
+                    true
+                }
+                ReasonCode::SourceSilent | ReasonCode::HeadExpired => verdict.freshness_required,
+                _ => false,
             };
             if verdict.reasons.iter().any(|reason| knowledge(reason.code)) {
                 4

@@ -12,6 +12,7 @@ mod decide;
 mod document;
 mod example;
 mod exit;
+mod freshness;
 mod glob;
 mod ids;
 mod judge;
@@ -30,6 +31,9 @@ pub use decide::{Judged, KnowledgeState, SourceCheck, decide};
 pub use document::{DocumentError, MAX_POLICY_BYTES, PolicyDocument, PolicyVersion};
 pub use example::{Example, ExampleOutcome};
 pub use exit::exit_code;
+pub use freshness::{
+    DEFAULT_RHYTHM_SECONDS, Freshness, HeadExpiry, SpeakingSource, UncheckedSource, VerdictEcosystem,
+};
 pub use glob::{Glob, GlobError};
 pub use judge::{Cause, CauseKind};
 pub use mute::MuteReport;
@@ -41,8 +45,8 @@ pub use rego::{
 };
 pub use rule::{Expiry, Rule, RuleReport, RuleState};
 pub use verdict::{
-    Action, JudgedFinding, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
-    VerdictError, VerdictHash, VerdictInventory,
+    Action, JudgedFinding, NotJudged, NotJudgedPackage, Outcome, Reason, ReasonCode, Verdict,
+    VerdictBaseline, VerdictCoverage, VerdictError, VerdictHash, VerdictInventory,
 };
 pub use vex::{MAX_VEX_BYTES, RefusedVex, VexDocument, VexError, VexFormat, VexReport, VexStatus};
 

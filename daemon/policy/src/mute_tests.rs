@@ -45,6 +45,7 @@ fn judge_with(mutes: Vec<Mute>, findings: Vec<Finding>, policy: &Policy) -> Verd
             ..Coverage::default()
         },
         gaps: vec![],
+        ecosystems: Default::default(),
     };
     let judged = Judged {
         document: DOCUMENT,
@@ -56,6 +57,8 @@ fn judge_with(mutes: Vec<Mute>, findings: Vec<Finding>, policy: &Policy) -> Verd
     };
     let knowledge = KnowledgeState {
         mutes: Arc::new(Mutes::new(mutes)),
+        // How fresh they are is not the question here.
+        sources: Vec::new(),
         ..knowledge()
     };
     decide(judged, policy, &knowledge, AS_OF.parse().unwrap())

@@ -9,6 +9,7 @@ use starling_scanner::severity::Level;
 
 use crate::condition::Condition;
 use crate::document::{DEFAULT_EXPIRY_NOTICE_SECONDS, PolicyVersion};
+use crate::freshness::Freshness;
 use crate::rule::Rule;
 
 /// The lowest severity that triggers a decision.
@@ -103,11 +104,14 @@ pub struct Policy {
     pub fail_on: Option<FailOn>,
     /// The lowest severity that warns; `None` warns on no finding.
     pub warn_on: Option<FailOn>,
-    /// The least share of packages that must be judged, in hundredths of a percent (0 to 10,000).
+    /// The least share of packages that must be judged, in hundredths of a percent (0 to 10,000). If nobody says, at least
+    /// one package must be.
     pub min_coverage_basis_points: Option<u16>,
     /// The oldest a source's last check may be at the time of judgement, in seconds; one that was never checked is
     /// older.
     pub max_age_seconds: Option<u64>,
+    /// How long a source may be silent where no greatest age is demanded.
+    pub freshness: Freshness,
     /// Sources whose severities are preferred, best first.
     pub severity_sources: Vec<String>,
     /// A finding of which one of these holds fails.
@@ -132,6 +136,7 @@ impl Default for Policy {
             warn_on: Some(FailOn::Any),
             min_coverage_basis_points: None,
             max_age_seconds: None,
+            freshness: Freshness::default(),
             severity_sources: Vec::new(),
             version: None,
             fail: Vec::new(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use starling_documents::mutes::{Mute, MuteId, MuteText, Mutes};
 use starling_protocol::{SiteId, UnixMillis};
 use starling_scanner::sbom;
-use starling_scanner::scan::{Coverage, ScanResult};
+use starling_scanner::scan::{Coverage, Gap, Opinion, Says, ScanResult, Standing};
 use starling_scanner::severity::{Level, Score, StatedSeverity};
 
 use crate::tests::{DOCUMENT, finding, knowledge};
@@ -103,6 +103,14 @@ fn full_verdict() -> Value {
     rated.threat.published = Some("2024-01-01T00:00:00Z".into());
     rated.threat.kev = Some(true);
     rated.informational = Some("unsound".into());
+    rated.disputed = true;
+    rated.unresolved = true;
+    rated.statements = vec![Opinion {
+        source: "ghsa".into(),
+        record: "GHSA-1".into(),
+        says: Says::Affected,
+        not_counted: Some("outranked"),
+    }];
     rated.threat.epss = "0.5".parse().ok();
     let mut lodash = finding(Level::Critical);
     lodash.vulnerability = "CVE-2021-23337".into();
@@ -136,7 +144,14 @@ fn full_verdict() -> Value {
             unknown: 1,
             ..Coverage::default()
         },
-        gaps: vec![],
+        gaps: vec![Gap {
+            name: "x".into(),
+            version: Some("1".into()),
+            purl: Some("pkg:x/x@1".into()),
+            place: "/components/4".into(),
+            standing: Standing::Unknown,
+        }],
+        ecosystems: [("npm".to_owned(), Some(["osv".to_owned()].into()))].into(),
     };
     let vex = json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "A", "statements": [
         {"vulnerability": {"name": "CVE-2024-7"}, "products": [{"@id": "pkg:npm/express"}], "status": "fixed"},
@@ -184,6 +199,10 @@ fn a_verdict_with_everything_is_as_its_schema_says() {
         "/findings/3/decided_by/site",
         "/findings/3/decided_by/until",
         "/mutes/0/until",
+        "/not_judged/packages/0/purl",
+        "/ecosystems/0/sources/0/last_checked",
+        "/findings/0/disputed",
+        "/findings/0/statements/0/not_counted",
     ] {
         assert!(verdict.pointer(place).is_some(), "{place}: {verdict:#}");
     }
@@ -203,6 +222,7 @@ fn what_a_rego_policy_is_given_is_as_its_schema_says() {
         findings: vec![rated.into(), finding(Level::Unknown).into()],
         coverage: Coverage::default(),
         gaps: vec![],
+        ecosystems: Default::default(),
     };
     let input = RegoInput::of(&scan, Some("shop"), &knowledge(), UnixMillis::EPOCH).unwrap();
     let value: Value = serde_json::from_str(input.as_json()).unwrap();
@@ -242,7 +262,7 @@ fn the_schema_names_every_key_of_a_condition_and_no_other() {
         .as_object()
         .unwrap();
     let yaml = "{ids: [a], severity: low, severity_below: high, cvss: 1, cvss_below: 2, epss: 0.1, epss_below: 0.2, \
-        kev: true, informational: [unsound], fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
+        kev: true, informational: [unsound], disputed: true, fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
     let full: Condition = serde_saphyr::from_str(yaml).unwrap();
     let written = serde_json::to_value(&full).unwrap();
     let keys = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();

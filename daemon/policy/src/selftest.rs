@@ -117,6 +117,9 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
         places: vec![],
         provenance: vec![],
         conflicts: vec![],
+        disputed: false,
+        unresolved: false,
+        statements: vec![],
     };
     let result = ScanResult {
         findings: vec![finding.into()],
@@ -125,17 +128,20 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
             ..Coverage::default()
         },
         gaps: vec![],
+        ecosystems: Default::default(),
     };
     let knowledge = KnowledgeState {
         root: KnowledgeRoot::from_bytes([0; 32]),
         advisories: 1,
         sources: vec![],
         unchecked: vec![],
+        heads: vec![],
         held_back: vec![],
         frozen: vec![],
         ahead: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
+        unconfirmed: Default::default(),
     };
     let judged = Judged {
         document: bom,

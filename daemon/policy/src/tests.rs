@@ -41,6 +41,9 @@ pub(crate) fn finding(level: Level) -> Finding {
         places: vec!["/components/0".into()],
         provenance: vec![],
         conflicts: vec![],
+        disputed: false,
+        unresolved: false,
+        statements: vec![],
     }
 }
 
@@ -49,6 +52,7 @@ fn result(levels: &[Level], coverage: Coverage) -> ScanResult {
         findings: levels.iter().copied().map(finding).map(Into::into).collect(),
         coverage,
         gaps: vec![],
+        ecosystems: Default::default(),
     }
 }
 
@@ -69,11 +73,13 @@ pub(crate) fn knowledge() -> KnowledgeState {
         advisories: 100,
         sources: vec![check("osv", 1_000_000), check("ghsa", 2_000_000)],
         unchecked: vec![],
+        heads: vec![],
         held_back: vec![],
         frozen: vec![],
         ahead: vec![],
         view_policy_hash: "blake3:view".to_owned(),
         mutes: Default::default(),
+        unconfirmed: Default::default(),
     }
 }
 
@@ -169,7 +175,11 @@ fn knowledge_about_other_ecosystems_is_not_clean_either() {
     assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
     assert_eq!(
         codes(&verdict),
-        [ReasonCode::KnowledgeMissing, ReasonCode::CoverageGaps]
+        [
+            ReasonCode::KnowledgeMissing,
+            ReasonCode::CoverageTooLow,
+            ReasonCode::CoverageGaps
+        ]
     );
 }
 
@@ -228,7 +238,12 @@ fn a_source_that_was_never_checked_is_stale_beside_ones_that_were() {
         ..Policy::default()
     };
     let state = KnowledgeState {
-        unchecked: vec!["mine".into(), "acme".into()],
+        unchecked: ["mine", "acme"]
+            .map(|source| UncheckedSource {
+                source: source.into(),
+                last_heard: Some(UnixMillis::saturating(AS_OF)),
+            })
+            .into(),
         ..knowledge()
     };
     let verdict = judge(&result(&[], all_matched()), &policy, &state);
@@ -245,7 +260,7 @@ fn a_source_that_was_never_checked_is_stale_beside_ones_that_were() {
             "source mine was never checked: no site has taken it in as a whole",
         ]
     );
-    // Who demands nothing of the age is told nothing.
+    // Who demands nothing of the age is told of silence only.
     let verdict = judge(&result(&[], all_matched()), &Policy::default(), &state);
     assert_eq!(verdict.outcome, Outcome::Pass);
 }
@@ -276,6 +291,56 @@ fn coverage_below_the_demand_is_its_own_exit_code() {
 }
 
 #[test]
+fn document_of_which_nothing_is_judged_is_not_clean() {
+    let coverage = Coverage {
+        undecided: 3,
+        ..Coverage::default()
+    };
+    let verdict = judge(&result(&[], coverage), &Policy::default(), &knowledge());
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 5));
+    assert_eq!(
+        (verdict.not_judged.packages.len(), verdict.not_judged.others),
+        (0, 3)
+    );
+}
+
+#[test]
+fn silence_and_expired_heads_decide_the_exit_code_if_required() {
+    let late = UnixMillis::saturating(AS_OF + 8 * 86_400_000);
+    let state = KnowledgeState {
+        heads: vec![HeadExpiry {
+            site: "site-b".into(),
+            expires: UnixMillis::saturating(AS_OF),
+            sources: vec!["osv".into()],
+        }],
+        ..knowledge()
+    };
+    let (inventory, scan) = (inventory(), result(&[], all_matched()));
+    let judged = Judged {
+        document: DOCUMENT,
+        inventory: &inventory,
+        result: &scan,
+        baseline: None,
+        vex: &[],
+        rego: None,
+    };
+    for (required, outcome, exit) in [(false, Outcome::Warn, 0), (true, Outcome::Unknown, 4)] {
+        let mut policy = Policy::default();
+        policy.freshness.required = required;
+        let verdict = decide(judged, &policy, &state, late);
+        assert_eq!((verdict.outcome, exit_code(&verdict)), (outcome, exit));
+        assert_eq!(
+            codes(&verdict),
+            [
+                ReasonCode::SourceSilent,
+                ReasonCode::SourceSilent,
+                ReasonCode::HeadExpired
+            ]
+        );
+    }
+}
+
+#[test]
 fn a_failing_finding_wins_over_what_is_missing() {
     let policy = Policy {
         fail_on: Some(FailOn::Low),
@@ -300,8 +365,17 @@ fn an_inventory_without_packages_warns() {
         &Policy::default(),
         &knowledge(),
     );
-    assert_eq!(codes(&verdict), [ReasonCode::NothingToJudge]);
-    assert_eq!(exit_code(&verdict), 0);
+    assert_eq!(
+        codes(&verdict),
+        [ReasonCode::CoverageTooLow, ReasonCode::NothingToJudge]
+    );
+    assert_eq!(exit_code(&verdict), 5);
+    let accepted = Policy {
+        min_coverage_basis_points: Some(0),
+        ..Policy::default()
+    };
+    let verdict = judge(&result(&[], Coverage::default()), &accepted, &knowledge());
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Warn, 0));
     let policy = Policy {
         min_coverage_basis_points: Some(1),
         ..Policy::default()
@@ -330,12 +404,16 @@ fn the_body_is_canonical_json_of_inputs_alone() {
         [
             "as_of",
             "coverage",
+            "ecosystems",
             "findings",
             "format",
+            "freshness_required",
             "inventory",
             "knowledge_root",
+            "not_judged",
             "outcome",
             "policy_hash",
+            "program",
             "reasons",
             "sources",
             "view_policy_hash"
@@ -379,6 +457,13 @@ fn the_policy_hash_names_the_whole_policy() {
         },
         Policy {
             severity_sources: vec!["nvd".into()],
+            ..base.clone()
+        },
+        Policy {
+            freshness: Freshness {
+                required: true,
+                ..Freshness::default()
+            },
             ..base.clone()
         },
     ];

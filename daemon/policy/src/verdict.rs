@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{KnowledgeRoot, UnixMillis, json};
-use starling_scanner::scan::{Coverage, Finding};
+use starling_scanner::scan::{Coverage, Finding, ScanResult, Standing};
 
 use crate::condition::Fix;
 use crate::decide::SourceCheck;
 use crate::document::PolicyVersion;
+use crate::freshness::VerdictEcosystem;
 use crate::judge::Cause;
 use crate::mute::MuteReport;
 use crate::policy::PolicyHash;
@@ -77,6 +78,10 @@ pub enum ReasonCode {
     KnowledgeEmpty,
     /// A source was last checked too long ago, or never.
     KnowledgeStale,
+    /// A source was silent for longer than its rhythm.
+    SourceSilent,
+    /// The newest head of a site whose records count has expired.
+    HeadExpired,
     /// The knowledge holds nothing about any of the inventory's ecosystems.
     KnowledgeMissing,
     /// Fewer packages were judged than policy demands.
@@ -95,6 +100,8 @@ pub enum ReasonCode {
     MutesExpired,
     /// A mute of findings expires soon.
     MutesExpiring,
+    /// A site mutes findings of which nobody said that it may.
+    MutesUnconfirmed,
     /// An author signed two histories: what it says since is not taken.
     AuthorFrozen,
     /// A source's check is dated after the site's clock.
@@ -157,6 +164,51 @@ impl VerdictCoverage {
     }
 }
 
+/// The packages that were not judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct NotJudged {
+    /// The first of them, at most [`MAX_GAPS`](starling_scanner::scan::MAX_GAPS), in document order.
+    pub packages: Vec<NotJudgedPackage>,
+    /// How many more there are.
+    pub others: u64,
+}
+
+/// A package that was not judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotJudgedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its package URL, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// Where it stands in the document.
+    pub place: String,
+    /// Why.
+    pub reason: Standing,
+}
+
+impl NotJudged {
+    pub(crate) fn of(result: &ScanResult) -> Self {
+        let packages = result.gaps.iter().map(|gap| NotJudgedPackage {
+            name: gap.name.clone(),
+            version: gap.version.clone(),
+            purl: gap.purl.clone(),
+            place: gap.place.clone(),
+            reason: gap.standing,
+        });
+        let packages: Vec<_> = packages.collect();
+        let all = result.coverage.total().saturating_sub(result.coverage.matched);
+        let named = u64::try_from(packages.len()).unwrap_or(u64::MAX);
+        Self {
+            packages,
+            others: all.saturating_sub(named),
+        }
+    }
+}
+
 /// A finding and what policy does about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JudgedFinding {
@@ -190,6 +242,8 @@ pub struct VerdictBaseline {
 pub struct Verdict {
     /// Version of the body's shape.
     pub format: &'static str,
+    /// The program that judged, with its version: equal inputs give equal bytes where it is equal.
+    pub program: &'static str,
     /// The decision.
     pub outcome: Outcome,
     /// Why, in the order of [`ReasonCode`].
@@ -198,6 +252,12 @@ pub struct Verdict {
     pub inventory: VerdictInventory,
     /// How much of it was judged.
     pub coverage: VerdictCoverage,
+    /// What was not judged, and why.
+    pub not_judged: NotJudged,
+    /// The document's ecosystems, each with the sources that speak of it: these have to be fresh.
+    pub ecosystems: Vec<VerdictEcosystem>,
+    /// Whether a silent source or an expired head leaves the outcome unknown.
+    pub freshness_required: bool,
     /// Findings, sorted by package, version and vulnerability.
     pub findings: Vec<JudgedFinding>,
     /// The knowledge it rests on.
@@ -244,7 +304,11 @@ pub struct VerdictError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl Verdict {
     /// The value of [`Verdict::format`].
-    pub const FORMAT: &'static str = "starling-verdict/1";
+    pub const FORMAT: &'static str = "starling-verdict/2";
+    /// The formats of verdicts that can be a baseline.
+    pub const READABLE: [&'static str; 2] = ["starling-verdict/1", Self::FORMAT];
+    /// The value of [`Verdict::program`].
+    pub const PROGRAM: &'static str = concat!("starling ", env!("CARGO_PKG_VERSION"));
 
     /// Returns the body's bytes: canonical JSON (RFC 8785), without a line end.
     ///

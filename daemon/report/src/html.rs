@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Judged, Report, Scan};
+use crate::model::{Body, Judged, NotJudged, Report, Scan};
 use crate::text::html as esc;
 
 const HEAD: &str = r#"<!doctype html>
@@ -51,12 +51,11 @@ fn section(out: &mut String, scan: &Scan) {
 fn verdict(out: &mut String, Judged { hash, body }: &Judged, exit_code: u8) {
     let _ = writeln!(
         out,
-        "<p><span class=\"{}\">{}</span>: {} findings, {} of {} packages judged, exit code {exit_code}</p>",
+        "<p><span class=\"{}\">{}</span>: {} findings, {}, exit code {exit_code}</p>",
         class(&body.outcome),
         esc(&body.outcome.to_uppercase()),
         body.findings.len(),
-        body.coverage.matched,
-        body.coverage.total,
+        body.coverage.line(),
     );
     if !body.reasons.is_empty() {
         out.push_str("<ul>\n");
@@ -80,11 +79,16 @@ fn verdict(out: &mut String, Judged { hash, body }: &Judged, exit_code: u8) {
                 esc(&finding.places.join(" ")),
                 esc(&finding.fixed.join(", ")),
                 esc(&finding.excuse().unwrap_or_default()),
-                esc(&finding.summary),
+                esc(&[Some(finding.summary.clone()), finding.dispute()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; ")),
             );
         }
         out.push_str("</tbody>\n</table>\n");
     }
+    not_judged(out, body);
     let subject = body.inventory.subject.as_deref().unwrap_or_default();
     let _ = writeln!(
         out,
@@ -98,6 +102,30 @@ fn verdict(out: &mut String, Judged { hash, body }: &Judged, exit_code: u8) {
         esc(&body.policy_hash),
         esc(&body.as_of),
     );
+}
+
+/// What was not judged, and why.
+fn not_judged(out: &mut String, body: &Body) {
+    let NotJudged { packages, others } = &body.not_judged;
+    if packages.is_empty() && *others == 0 {
+        return;
+    }
+    out.push_str(
+        "<h3>Not judged</h3>\n<table>\n<thead><tr><th>Package<th>Why<th>Place</tr></thead>\n<tbody>\n",
+    );
+    for package in packages {
+        let _ = writeln!(
+            out,
+            "<tr><td>{}<td>{}<td>{}</tr>",
+            esc(&package.package_line()),
+            esc(&package.why()),
+            esc(&package.place),
+        );
+    }
+    out.push_str("</tbody>\n</table>\n");
+    if *others > 0 {
+        let _ = writeln!(out, "<p>… and {others} more.</p>");
+    }
 }
 
 /// Only our own words become classes.

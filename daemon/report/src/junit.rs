@@ -23,7 +23,9 @@ fn suite(scan: &Scan) -> TestSuite {
             suite.add_test_case(TestCase::new("SBOM", status));
         }
         Ok(Judged { hash, body }) => {
+            let judged = body.coverage.line();
             for (name, value) in [
+                ("coverage", &judged),
                 ("outcome", &body.outcome),
                 ("verdict", hash),
                 ("knowledge_root", &body.knowledge_root),

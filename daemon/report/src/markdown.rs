@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Finding, Judged, Report, Scan};
+use crate::model::{Body, Finding, Judged, NotJudged, Report, Scan};
 use crate::text::markdown as cell;
 
 /// Most findings listed per SBOM: forges cut long summaries, and cut ones mislead.
@@ -10,14 +10,14 @@ const MAX_LISTED: usize = 200;
 
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::from(
-        "# Starling scan\n\n| SBOM | outcome | fail | warn | ignored | judged |\n|---|---|---:|---:|---:|---:|\n",
+        "# Starling scan\n\n| SBOM | outcome | fail | warn | ignored | judged | not judged |\n|---|---|---:|---:|---:|---:|---:|\n",
     );
     for scan in &report.scans {
         match &scan.outcome {
             Err(why) => {
                 let _ = writeln!(
                     out,
-                    "| {} | **refused** {} | | | | |",
+                    "| {} | **refused** {} | | | | | |",
                     cell(&scan.name),
                     cell(why)
                 );
@@ -26,14 +26,15 @@ pub(crate) fn render(report: &Report) -> String {
                 let number = |action: &str| body.findings.iter().filter(|f| f.action == action).count();
                 let _ = writeln!(
                     out,
-                    "| {} | **{}** | {} | {} | {} | {} of {} |",
+                    "| {} | **{}** | {} | {} | {} | {} of {} | {} |",
                     cell(&scan.name),
                     cell(&body.outcome),
                     number("fail"),
                     number("warn"),
                     number("ignore"),
                     body.coverage.matched,
-                    body.coverage.total
+                    body.coverage.total,
+                    body.coverage.gaps()
                 );
             }
         }
@@ -81,6 +82,7 @@ fn details(out: &mut String, scan: &Scan) {
     if let Some(more) = shown.len().checked_sub(MAX_LISTED).filter(|more| *more > 0) {
         let _ = writeln!(out, "\n… and {more} more.");
     }
+    not_judged(out, body);
     let _ = writeln!(
         out,
         "\nVerdict {}, knowledge {}, judged at {}.",
@@ -88,4 +90,26 @@ fn details(out: &mut String, scan: &Scan) {
         cell(&body.knowledge_root),
         cell(&body.as_of)
     );
+}
+
+/// What was not judged, and why.
+fn not_judged(out: &mut String, body: &Body) {
+    let NotJudged { packages, others } = &body.not_judged;
+    if packages.is_empty() && *others == 0 {
+        return;
+    }
+    out.push_str("\n| not judged | why | place |\n|---|---|---|\n");
+    for package in packages.iter().take(MAX_LISTED) {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            cell(&package.package_line()),
+            cell(&package.why()),
+            cell(&package.place)
+        );
+    }
+    let more = others.saturating_add(packages.len().saturating_sub(MAX_LISTED) as u64);
+    if more > 0 {
+        let _ = writeln!(out, "\n… and {more} more.");
+    }
 }

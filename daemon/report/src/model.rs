@@ -81,6 +81,7 @@ pub(crate) struct Body {
     pub(crate) reasons: Vec<Reason>,
     pub(crate) inventory: Inventory,
     pub(crate) coverage: Coverage,
+    pub(crate) not_judged: NotJudged,
     pub(crate) findings: Vec<Finding>,
     pub(crate) knowledge_root: String,
     pub(crate) policy_hash: String,
@@ -111,6 +112,52 @@ pub(crate) struct Coverage {
     pub(crate) total: u64,
 }
 
+impl Coverage {
+    /// How many packages were not judged.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.total.saturating_sub(self.matched)
+    }
+
+    /// `3 of 4 packages judged, 1 not judged`
+    pub(crate) fn line(&self) -> String {
+        let (matched, total, gaps) = (self.matched, self.total, self.gaps());
+        format!("{matched} of {total} packages judged, {gaps} not judged")
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct NotJudged {
+    pub(crate) packages: Vec<NotJudgedPackage>,
+    pub(crate) others: u64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct NotJudgedPackage {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    pub(crate) purl: Option<String>,
+    pub(crate) place: String,
+    pub(crate) reason: String,
+}
+
+impl NotJudgedPackage {
+    /// `no_distro` in words.
+    pub(crate) fn why(&self) -> String {
+        self.reason.replace('_', " ")
+    }
+
+    /// The package URL, else name and version.
+    pub(crate) fn package_line(&self) -> String {
+        match (&self.purl, &self.version) {
+            (Some(purl), _) => purl.clone(),
+            (None, Some(version)) => format!("{} {version}", self.name),
+            (None, None) => self.name.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Finding {
@@ -127,6 +174,8 @@ pub(crate) struct Finding {
     pub(crate) fixed: Vec<String>,
     pub(crate) places: Vec<String>,
     pub(crate) provenance: Vec<Provenance>,
+    pub(crate) disputed: bool,
+    pub(crate) statements: Vec<Opinion>,
 }
 
 /// What decided about a finding.
@@ -176,7 +225,30 @@ pub(crate) struct Provenance {
     pub(crate) record: String,
 }
 
+/// What one record says of the version.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Opinion {
+    pub(crate) source: String,
+    pub(crate) record: String,
+    pub(crate) says: String,
+}
+
 impl Finding {
+    /// `disputed: ghsa GHSA-… says affected, acme ACME-1 says not affected`, if statements contradict each other.
+    pub(crate) fn dispute(&self) -> Option<String> {
+        let says = |one: &Opinion| {
+            format!(
+                "{} {} says {}",
+                one.source,
+                one.record,
+                one.says.replace('_', " ")
+            )
+        };
+        let all: Vec<String> = self.statements.iter().map(says).collect();
+        self.disputed.then(|| format!("disputed: {}", all.join(", ")))
+    }
+
     /// Whether a mute has taken it out.
     pub(crate) fn is_muted(&self) -> bool {
         self.decided_by.as_ref().is_some_and(|cause| cause.kind == "mute")

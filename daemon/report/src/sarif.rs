@@ -12,7 +12,7 @@ use serde_sarif::sarif::{
 };
 
 use crate::format::{Format, RenderError};
-use crate::model::{Finding, Judged, Report, Scan};
+use crate::model::{Body, Finding, Judged, Report, Scan};
 use crate::text::{clean, uri_path};
 
 const SCHEMA: &str =
@@ -101,6 +101,10 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
         finding.summary,
         finding.advice()
     );
+    let text = match finding.dispute() {
+        Some(dispute) => format!("{text} {dispute}."),
+        None => text,
+    };
     let level = match finding.action.as_str() {
         "fail" => ResultLevel::Error,
         "warn" => ResultLevel::Warning,
@@ -183,6 +187,7 @@ fn invocation(scan: &Scan) -> Invocation {
             body.reasons
                 .iter()
                 .map(|reason| notification(&reason.code, &reason.text))
+                .chain(not_judged(body))
                 .collect(),
             BTreeMap::from([
                 ("outcome".to_owned(), json!(clean(&body.outcome))),
@@ -192,6 +197,7 @@ fn invocation(scan: &Scan) -> Invocation {
                 ("asOf".to_owned(), json!(clean(&body.as_of))),
                 ("judged".to_owned(), json!(body.coverage.matched)),
                 ("packages".to_owned(), json!(body.coverage.total)),
+                ("notJudged".to_owned(), json!(body.coverage.gaps())),
             ]),
         ),
     };
@@ -201,6 +207,23 @@ fn invocation(scan: &Scan) -> Invocation {
         .tool_execution_notifications(notes)
         .properties(bag(more))
         .build()
+}
+
+/// A notification for each package that was not judged, and one for the rest.
+fn not_judged(body: &Body) -> impl Iterator<Item = Notification> {
+    let named = body.not_judged.packages.iter().map(|package| {
+        let text = format!(
+            "{} at {} was not judged: {}",
+            package.package_line(),
+            package.place,
+            package.why()
+        );
+        notification("not_judged", &text)
+    });
+    let others = Some(body.not_judged.others).filter(|others| *others > 0);
+    let rest =
+        others.map(|others| notification("not_judged", &format!("{others} more packages were not judged")));
+    named.chain(rest)
 }
 
 /// A message whose text is taken as it stands: in one of SARIF, `[text](address)` is a link (SARIF 2.1.0 §3.11.6), and what

@@ -6,12 +6,13 @@
 
 use std::fmt;
 
-use crate::knowledge::{Knowledge, KnowledgeError};
+use crate::knowledge::{Knowledge, KnowledgeError, Said, Sayer};
 use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::name::ecosystem_base;
 use crate::osv::Event;
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, package_in, version_of};
+use crate::scan::Says;
 use crate::version::Scheme;
 
 /// The answer to "is this package affected by that vulnerability, and why?".
@@ -55,8 +56,38 @@ pub struct AdvisoryExplanation {
     pub vulnerability: String,
     /// When it was withdrawn, if it was.
     pub withdrawn: Option<String>,
+    /// What each of its statements says, best first.
+    pub statements: Vec<StatementExplanation>,
+}
+
+/// What one statement says, rule by rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementExplanation {
+    /// The records that say it; empty if all that feeds the advisory does.
+    pub by: Vec<Sayer>,
+    /// Why it is only shown: `outranked`, `mirrored` or `not_preferred`; none if it counts.
+    pub not_counted: Option<&'static str>,
+    /// What it says in a word.
+    pub says: Says,
     /// The evaluation of each of its entries about the package.
     pub entries: Vec<Evaluation>,
+}
+
+impl AdvisoryExplanation {
+    /// Returns the evaluations that count.
+    fn counting(&self) -> impl Iterator<Item = &Evaluation> {
+        let counting = self.statements.iter().filter(|said| said.not_counted.is_none());
+        counting.flat_map(|said| &said.entries)
+    }
+
+    /// Returns true if statements that count contradict each other.
+    pub fn is_disputed(&self) -> bool {
+        let says = |word| {
+            let mut counting = self.statements.iter().filter(|said| said.not_counted.is_none());
+            counting.any(|said| said.says == word)
+        };
+        says(Says::Affected) && says(Says::NotAffected)
+    }
 }
 
 /// Explains one package URL against one id (any alias), as a scan would judge it on `distro` (`debian-12`;
@@ -105,10 +136,22 @@ pub fn explain(
             explanation.other_advisories += 1;
             continue;
         }
-        let evaluate = |entry| evaluate_about(&advisory.summary, entry, &subject);
-        let entries = advisory.affected.iter().map(evaluate);
+        let explain = |said: Said<'_>| {
+            let evaluate = |entry| evaluate_about(&advisory.summary, entry, &subject);
+            let entries: Vec<_> = said.entries.iter().map(evaluate).collect();
+            StatementExplanation {
+                by: said
+                    .statement
+                    .map(|statement| statement.by.clone())
+                    .unwrap_or_default(),
+                not_counted: said.weight().why_not(),
+                says: Says::of(entries.iter()),
+                entries,
+            }
+        };
+        let statements = advisory.said().map(explain).collect();
         explanation.advisories.push(AdvisoryExplanation {
-            entries: entries.collect(),
+            statements,
             merge_hash: advisory.merge_hash,
             vulnerability: advisory.vulnerability,
             withdrawn: advisory.withdrawn,
@@ -137,14 +180,14 @@ impl Explanation {
                 .advisories
                 .iter()
                 .filter(|advisory| advisory.withdrawn.is_none());
-            standing.flat_map(|advisory| &advisory.entries)
+            standing.flat_map(AdvisoryExplanation::counting)
         };
         match self.conclusion {
             Conclusion::Affected => match rules().flat_map(|entry| &entry.matched).next() {
                 Some(rule) => format!("{version} of {about} is within {rule}"),
                 None => format!("{version} of {about} is affected"),
             },
-            Conclusion::NotAffected => match rules().flat_map(|entry| &entry.unmatched).next_back() {
+            Conclusion::NotAffected => match rules().flat_map(|entry| &entry.unmatched).last() {
                 Some((rule, why)) => format!("{version} of {about} is outside of {rule}: {why}"),
                 None => format!("no rule about {about} names any version"),
             },
@@ -174,7 +217,7 @@ fn conclude(advisories: &[AdvisoryExplanation], has_version: bool) -> Conclusion
         return Conclusion::NotAbout;
     }
     let standing = || advisories.iter().filter(|advisory| advisory.withdrawn.is_none());
-    let any = |test: fn(&Evaluation) -> bool| standing().any(|advisory| advisory.entries.iter().any(test));
+    let any = |test: fn(&Evaluation) -> bool| standing().any(|advisory| advisory.counting().any(test));
     if standing().next().is_none() {
         Conclusion::Withdrawn
     } else if any(Evaluation::is_affected) {
@@ -285,7 +328,7 @@ mod tests {
     fn a_match_and_a_miss_name_their_rule() {
         let hit = ask("pkg:npm/express@1.5.0", "GHSA-1", &knowledge(RANGE));
         assert_eq!(hit.conclusion, Conclusion::Affected);
-        let rule = &hit.advisories[0].entries[0].matched[0];
+        let rule = &hit.advisories[0].statements[0].entries[0].matched[0];
         assert_eq!(
             rule.to_string(),
             "SEMVER range 0, affected from 1.0.0, fixed in 2.0.0"
@@ -300,7 +343,12 @@ mod tests {
         ] {
             let miss = ask(&format!("pkg:npm/express@{version}"), "CVE-1", &knowledge(RANGE));
             assert_eq!(miss.conclusion, Conclusion::NotAffected, "{version}");
-            assert_eq!(miss.advisories[0].entries[0].unmatched[0].1.to_string(), why);
+            assert_eq!(
+                miss.advisories[0].statements[0].entries[0].unmatched[0]
+                    .1
+                    .to_string(),
+                why
+            );
         }
     }
 

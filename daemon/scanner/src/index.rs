@@ -14,7 +14,7 @@
 //!              ‖ the screen
 //! directory    32 bytes each, sorted: key hash:u64 ‖ where the screens lie:u64 ‖ where the details lie:u64
 //!              ‖ length of the screens:u32 ‖ of the details:u32
-//! ecosystems   postcard of their names, sorted
+//! ecosystems   postcard of their names, sorted, each with the sources that speak of it
 //! footer       blake3 of directory, ecosystems and what follows, 32 bytes ‖ stamp, 32 ‖ directory offset:u64
 //!              ‖ directory length:u64 ‖ ecosystems length:u64 ‖ screens offset:u64 ‖ version:u32 ‖ magic, 8
 //! ```
@@ -46,8 +46,9 @@ const MAGIC: [u8; 8] = *b"STARLIDX";
 /// Raised when the layout changes, what a screen means, or what an advisory carries: an older index is then
 /// made anew. 2: advisories say since when they are known, whether exploited, how likely. 3: screens are spans, read where
 /// they lie, and a package's details lie together. 4: versions of Maven, RubyGems and apk are ordered otherwise, those of
-/// Homebrew at all, and what affects every version is always read.
-const VERSION: u32 = 4;
+/// Homebrew at all, and what affects every version is always read. 5: entries are divided among the records that state them, and the
+/// sources of each ecosystem are listed.
+const VERSION: u32 = 5;
 
 /// What the knowledge was that an index was made from.
 pub type IndexStamp = [u8; 32];

@@ -5,11 +5,15 @@
 
 mod memo;
 mod single;
+mod statement;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 pub use memo::{Memo, MemoKey};
 pub use single::SingleRecord;
+pub use statement::{Said, Sayer, Statement, Weight};
 
 use crate::matching::Subject;
 use crate::osv::Affected;
@@ -66,6 +70,15 @@ pub trait Knowledge: Sync {
         Ok(Vec::new())
     }
 
+    /// Returns the sources that speak of an ecosystem, `base`, in any of its releases; none if this knowledge cannot tell.
+    ///
+    /// # Errors
+    /// If the knowledge cannot be read.
+    fn sources_of(&self, base: &str) -> Result<Option<BTreeSet<String>>, KnowledgeError> {
+        let _ = base;
+        Ok(None)
+    }
+
     /// Returns where to remember what nothing was found for. Only knowledge that never changes may have one, which
     /// must be its own; a scan gives the same with it and without.
     fn memo(&self) -> Option<&Memo> {
@@ -103,8 +116,12 @@ pub struct Advisory {
     pub severities: Vec<StatedSeverity>,
     /// What is known of it besides.
     pub threat: Threat,
-    /// The entries about this package, from the source that the view chose.
+    /// The entries about this package, of all records that say something of it.
     pub affected: Vec<Affected>,
+    /// How the entries are divided among the records; empty if all that feeds it says all of them.
+    pub statements: Vec<Statement>,
+    /// True if authors disagree about a record that feeds it and nobody has decided: what is worse counts meanwhile.
+    pub unresolved: bool,
     /// The claims that feed it.
     pub provenance: Vec<Provenance>,
     /// Fields on which sources disagree, and what was chosen.

@@ -7,28 +7,26 @@
 
 mod coverage;
 mod finding;
+mod heard;
+mod judge;
 mod limits;
+mod rating;
 mod repeats;
 mod sources;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use coverage::{Coverage, Standing};
 pub use finding::{Finding, FoundPackage, MatchedRule};
+pub use heard::{Opinion, Says};
+use judge::{Document, Scanner};
 use limits::{Limits, Tally};
-pub use limits::{MAX_FINDINGS, MAX_PLACES, ScanError};
-use repeats::{Judged, Repeats};
+pub use limits::{MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
 use sources::SourcesNamed;
 
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
-use crate::matching::{Subject, evaluate_about};
-use crate::purl::osv::{OsvPackage, package_from};
+use crate::knowledge::{Knowledge, KnowledgeError};
 use crate::sbom::{Component, ComponentKind, Inventory};
-use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
-use crate::version::Scheme;
 
 /// Choices that a scan is made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,15 +48,24 @@ pub struct ScanResult {
     pub findings: Vec<Arc<Finding>>,
     /// How much of the inventory could be judged.
     pub coverage: Coverage,
-    /// The components that could not be judged, in document order, each with the reason.
+    /// The first [`MAX_GAPS`] components that could not be judged, in document order, each with the reason.
     pub gaps: Vec<Gap>,
+    /// The ecosystems that packages were looked up in, each with the sources that speak of it.
+    pub ecosystems: BTreeMap<String, Speakers>,
 }
+
+/// The sources that speak of an ecosystem; none if the knowledge cannot tell.
+pub type Speakers = Option<BTreeSet<String>>;
 
 /// A component that could not be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
     /// Its name.
     pub name: String,
+    /// Its version, if it has one.
+    pub version: Option<String>,
+    /// Its package URL, if it has one.
+    pub purl: Option<String>,
     /// Where it stands in the document.
     pub place: String,
     /// Why.
@@ -122,11 +129,25 @@ fn scan_within(
             limits.check(&whole.tally)
         })?;
     }
+    whole.gaps.truncate(MAX_GAPS);
     Ok(ScanResult {
         findings: merged(whole.findings),
         coverage: whole.coverage,
         gaps: whole.gaps,
+        ecosystems: speakers(&whole.ecosystems, knowledge)?,
     })
+}
+
+/// The sources of each ecosystem.
+fn speakers(
+    ecosystems: &BTreeSet<String>,
+    knowledge: &dyn Knowledge,
+) -> Result<BTreeMap<String, Speakers>, KnowledgeError> {
+    let mut speakers = BTreeMap::new();
+    for ecosystem in ecosystems {
+        speakers.insert(ecosystem.clone(), knowledge.sources_of(ecosystem)?);
+    }
+    Ok(speakers)
 }
 
 /// What came of a part of the components, in document order.
@@ -136,6 +157,7 @@ struct Part {
     tally: Tally,
     coverage: Coverage,
     gaps: Vec<Gap>,
+    ecosystems: BTreeSet<String>,
 }
 
 impl Part {
@@ -146,18 +168,7 @@ impl Part {
         options: &ScanOptions,
         limits: Limits,
     ) -> Result<Self, ScanError> {
-        let mut scanner = Scanner {
-            knowledge,
-            options,
-            document,
-            packages: BTreeMap::new(),
-            ecosystems: BTreeMap::new(),
-            repositories: BTreeMap::new(),
-            repeats: Repeats::among(components.len()),
-            scores: Scores::default(),
-            memo_space: Vec::new(),
-            tally: Tally::default(),
-        };
+        let mut scanner = Scanner::new(knowledge, options, document, components.len());
         let mut part = Self::default();
         for component in components {
             let before = part.findings.len();
@@ -174,17 +185,19 @@ impl Part {
                 }
                 standing => standing,
             };
-            limits.check(&scanner.tally)?;
+            limits.check(scanner.tally())?;
             part.coverage.count(standing);
-            if standing.is_gap() {
+            if standing.is_gap() && part.gaps.len() < MAX_GAPS {
                 part.gaps.push(Gap {
                     name: component.name.clone(),
+                    version: component.version.clone(),
+                    purl: component.purl.as_ref().map(ToString::to_string),
                     place: component.place.to_string(),
                     standing,
                 });
             }
         }
-        part.tally = scanner.tally;
+        (part.tally, part.ecosystems) = scanner.into_account();
         Ok(part)
     }
 
@@ -194,6 +207,7 @@ impl Part {
         self.tally.append(next.tally);
         self.coverage.add(next.coverage);
         self.gaps.extend(next.gaps);
+        self.ecosystems.extend(next.ecosystems);
     }
 }
 
@@ -212,340 +226,7 @@ fn merged(mut findings: Vec<Finding>) -> Vec<Arc<Finding>> {
     merged
 }
 
-/// The advisories of one component: its own, or those that all of its package share.
-enum Advisories {
-    Own(Vec<Advisory>),
-    Shared(Rc<[Advisory]>),
-}
-
-impl Advisories {
-    fn list(&self) -> &[Advisory] {
-        match self {
-            Self::Own(list) => list,
-            Self::Shared(list) => list,
-        }
-    }
-
-    /// Gives one away. Of those that are the component's own nothing stays in its place: it is not asked again.
-    fn take(&mut self, index: usize) -> Advisory {
-        match self {
-            Self::Own(list) => list.get_mut(index).map(std::mem::take).unwrap_or_default(),
-            Self::Shared(list) => list.get(index).cloned().unwrap_or_default(),
-        }
-    }
-}
-
-/// What of a document counts for each of its components.
-#[derive(Debug, Clone, Copy)]
-struct Document<'a> {
-    distro: Option<&'a str>,
-    sources_named: &'a SourcesNamed,
-}
-
-struct Scanner<'a> {
-    knowledge: &'a dyn Knowledge,
-    options: &'a ScanOptions,
-    document: Document<'a>,
-    /// Each package is looked up once per scan.
-    packages: BTreeMap<(String, String), Rc<[Advisory]>>,
-    ecosystems: BTreeMap<String, bool>,
-    /// The ecosystems that are one and a repository's address, by that one.
-    repositories: BTreeMap<String, Rc<[String]>>,
-    /// Package versions that came more than once.
-    repeats: Repeats,
-    /// Vectors that were scored, which repeat from finding to finding.
-    scores: Scores,
-    memo_space: Vec<u8>,
-    tally: Tally,
-}
-
-impl Scanner<'_> {
-    /// As [`judge`](Self::judge), unless it is remembered that nothing was found for the same before.
-    fn judge_or_recall(
-        &mut self,
-        component: &Component,
-        findings: &mut Vec<Finding>,
-    ) -> Result<Standing, KnowledgeError> {
-        let (Some(memo), Some(purl)) = (self.knowledge.memo(), &component.purl) else {
-            return Ok(self.judge(component, findings)?.standing);
-        };
-        let Document {
-            distro,
-            sources_named,
-        } = self.document;
-        let named = sources_named.of(purl);
-        let key = MemoKey::of(component, purl, distro, named, &mut self.memo_space);
-        if let Some(standing) = memo.get(&key) {
-            return Ok(standing);
-        }
-        let judged = self.judge(component, findings)?;
-        if judged.findings.is_empty() {
-            memo.put(key, judged.standing);
-        }
-        Ok(judged.standing)
-    }
-
-    /// Judges one component; what it finds goes into `findings`, unless the same was found at another place: then only
-    /// this place does.
-    fn judge(
-        &mut self,
-        component: &Component,
-        findings: &mut Vec<Finding>,
-    ) -> Result<Judged, KnowledgeError> {
-        let Some(purl) = &component.purl else {
-            return Ok(Judged::without(Standing::Unknown));
-        };
-        let origin = component.origin.as_deref();
-        let Some(package) = package_from(purl, origin, self.document.distro) else {
-            return Ok(Judged::without(Standing::UnsupportedEcosystem));
-        };
-        if !package.release_known {
-            return Ok(Judged::without(Standing::NoDistro));
-        }
-        let subject = Subject::of(purl, origin, &package.ecosystem, component.version.as_deref());
-        let key = self.repeats.key(&package, &subject);
-        if let Some(judged) = key.as_ref().and_then(|key| self.repeats.judged(key)) {
-            let place = component.place.to_string();
-            let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
-            self.tally.recall(same.len());
-            same.iter_mut()
-                .for_each(|finding| finding.places.push(place.clone()));
-            return Ok(judged.clone());
-        }
-        let first = findings.len();
-        let standing = self.judge_package(&package, &subject, component, findings)?;
-        self.tally.add(findings.get(first..).unwrap_or_default());
-        let judged = Judged {
-            standing,
-            findings: first..findings.len(),
-        };
-        if let Some(key) = key {
-            self.repeats.keep(key, judged.clone());
-        }
-        Ok(judged)
-    }
-
-    /// Judges a package's version by all that is known of it.
-    fn judge_package(
-        &mut self,
-        package: &OsvPackage,
-        subject: &Subject,
-        component: &Component,
-        findings: &mut Vec<Finding>,
-    ) -> Result<Standing, KnowledgeError> {
-        let (mut is_known, mut undecided) = (false, false);
-        let first = findings.len();
-        // Where the name may not be the one that advisories use, it has to be known.
-        let mut name_known = package.name_known
-            || component
-                .purl
-                .as_ref()
-                .is_some_and(|purl| self.document.sources_named.of(purl));
-        for ecosystem in package.ecosystems() {
-            if self.knows(ecosystem)? {
-                is_known |= package.is_known_by(ecosystem);
-                undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
-                name_known = name_known || self.knowledge.knows_package(ecosystem, &package.name)?;
-            }
-        }
-        for ecosystem in self.repositories(&package.ecosystem)?.iter() {
-            if package.is_from(ecosystem) {
-                undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
-                is_known = is_known || self.knowledge.knows_package(ecosystem, &package.name)?;
-            }
-        }
-        let has_order = Scheme::for_ecosystem(&package.ecosystem).is_some();
-        Ok(match has_order {
-            // What is known reaches it in part.
-            _ if !is_known && findings.len() > first => Standing::Undecided,
-            _ if !is_known => Standing::NoKnowledge,
-            _ if subject.is_unknown() => Standing::Unversioned,
-            _ if undecided || !name_known => Standing::Undecided,
-            // An ecosystem without order, or a version outside it, matches by enumeration alone.
-            false if findings.len() > first => Standing::Undecided,
-            false => Standing::UnsupportedEcosystem,
-            true if !subject.is_ordered() => Standing::Unversioned,
-            true => Standing::Matched,
-        })
-    }
-
-    /// The known ecosystems that are this one and the address of a repository.
-    fn repositories(&mut self, ecosystem: &str) -> Result<Rc<[String]>, KnowledgeError> {
-        if let Some(known) = self.repositories.get(ecosystem) {
-            return Ok(Rc::clone(known));
-        }
-        // Of an ecosystem that has a suffix the address would be another.
-        let known: Rc<[String]> = if ecosystem.contains(':') {
-            Rc::default()
-        } else {
-            self.knowledge.repositories(ecosystem)?.into()
-        };
-        self.repositories.insert(ecosystem.to_owned(), Rc::clone(&known));
-        Ok(known)
-    }
-
-    /// Holds a component against the advisories of one of its package's ecosystems. Returns true if one of them
-    /// could not be evaluated.
-    fn judge_in(
-        &mut self,
-        ecosystem: &str,
-        package: &OsvPackage,
-        subject: &Subject,
-        component: &Component,
-        findings: &mut Vec<Finding>,
-    ) -> Result<bool, KnowledgeError> {
-        let (Some(purl), version) = (&component.purl, subject.text()) else {
-            return Ok(false);
-        };
-        let mut advisories = match self.knowledge.candidates(ecosystem, &package.name, subject)? {
-            Some(candidates) => Advisories::Own(candidates),
-            None => Advisories::Shared(self.advisories(ecosystem, &package.name)?),
-        };
-        let mut undecided = false;
-        for index in 0..advisories.list().len() {
-            let Some(advisory) = advisories.list().get(index).filter(|a| a.withdrawn.is_none()) else {
-                continue;
-            };
-            let mut rules = Vec::new();
-            let mut fixed = Vec::new();
-            let mut severities: Vec<StatedSeverity> = Vec::new();
-            let mut here_undecided = false;
-            // None before the first entry that matches.
-            let mut informational: Option<Option<&str>> = None;
-            for (index, affected) in advisory.affected.iter().enumerate() {
-                let evaluation = evaluate_about(&advisory.summary, affected, subject);
-                here_undecided |= evaluation.is_undecided();
-                if !evaluation.is_affected() {
-                    continue;
-                }
-                rules.extend(
-                    evaluation
-                        .matched
-                        .iter()
-                        .map(|rule| MatchedRule::new(index, rule)),
-                );
-                for version in evaluation.fixed {
-                    if !fixed.contains(&version) {
-                        fixed.push(version);
-                    }
-                }
-                severities.extend(own_severities(affected, advisory));
-                let kind = affected.informational.as_deref();
-                informational = Some(match informational {
-                    None => kind,
-                    Some(before) => before.and(kind),
-                });
-            }
-            let informational = informational.flatten().map(str::to_owned);
-            if rules.is_empty() {
-                undecided |= here_undecided;
-                continue;
-            }
-            let rating = if severities.is_empty() {
-                self.rating(advisory, &advisory.severities, informational.as_deref())
-            } else {
-                severities.extend(advisory.severities.iter().cloned());
-                self.rating(advisory, &severities, informational.as_deref())
-            };
-            let found = FoundPackage {
-                ecosystem: package.ecosystem.clone().into_owned(),
-                name: package.name.clone(),
-                version: version.to_owned(),
-                purl: purl.to_string(),
-            };
-            let place = component.place.to_string();
-            let advisory = advisories.take(index);
-            findings.push(Finding::new(
-                advisory,
-                found,
-                (rating, informational),
-                rules,
-                fixed,
-                place,
-            ));
-        }
-        Ok(undecided)
-    }
-
-    fn advisories(&mut self, ecosystem: &str, name: &str) -> Result<Rc<[Advisory]>, KnowledgeError> {
-        let key = (ecosystem.to_owned(), name.to_owned());
-        match self.packages.entry(key) {
-            Entry::Occupied(entry) => Ok(Rc::clone(entry.get())),
-            Entry::Vacant(entry) => {
-                let list = self.knowledge.advisories(ecosystem, name)?;
-                Ok(Rc::clone(entry.insert(list.into())))
-            }
-        }
-    }
-
-    fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
-        if let Some(known) = self.ecosystems.get(ecosystem) {
-            return Ok(*known);
-        }
-        let known = self.knowledge.knows_ecosystem(ecosystem)?;
-        self.ecosystems.insert(ecosystem.to_owned(), known);
-        Ok(known)
-    }
-
-    fn rating(
-        &mut self,
-        advisory: &Advisory,
-        severities: &[StatedSeverity],
-        informational: Option<&str>,
-    ) -> Rating {
-        let rating = self.scores.choose(severities, &self.options.severity_sources);
-        if rating.level != Level::Unknown {
-            return rating;
-        }
-        let stated = |source: &str, kind: &str, value: &str| {
-            Some(StatedSeverity {
-                source: source.to_owned(),
-                kind: kind.to_owned(),
-                value: value.to_owned(),
-            })
-        };
-        let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
-        // Reports of malicious packages carry no severity: having one installed is the incident.
-        let mut ids = advisory.ids.iter().chain([&advisory.vulnerability]);
-        if let Some(id) = ids.find(|id| id.starts_with("MAL-")) {
-            return Rating {
-                level: Level::Critical,
-                score: None,
-                stated: stated("starling", "malicious-package", id),
-            };
-        }
-        if let Some(word) = of_summary(&advisory.summary) {
-            return Rating {
-                level: word.parse().unwrap_or_default(),
-                score: None,
-                stated: stated(source, "summary", word),
-            };
-        }
-        // No vulnerability, so that nothing is left to rate.
-        match informational {
-            Some(kind) => Rating {
-                level: Level::None,
-                score: None,
-                stated: stated(source, "informational", kind),
-            },
-            None => rating,
-        }
-    }
-}
-
-/// A package's own severities come before the advisory's; they are on the word of its first source.
-fn own_severities(affected: &crate::osv::Affected, advisory: &Advisory) -> Vec<StatedSeverity> {
-    let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
-    affected
-        .severity
-        .iter()
-        .map(|severity| StatedSeverity {
-            source: source.to_owned(),
-            kind: severity.kind.clone(),
-            value: severity.score.0.clone(),
-        })
-        .collect()
-}
-
+#[cfg(test)]
+mod statement_tests;
 #[cfg(test)]
 mod tests;

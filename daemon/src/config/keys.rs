@@ -141,6 +141,16 @@ pub const KEYS: &[Key] = &[
     ),
     key("view.source_order", "[]", "Sources from most to least believed."),
     key(
+        "view.ranges",
+        "\"any\"",
+        "Whose statements about a package are judged: any (each source's by itself) or preferred (the first source's alone).",
+    ),
+    key(
+        "view.authority",
+        "{}",
+        "Ecosystems over which a source decides when it speaks, in place of its default ones, such as { debian = [\"Debian:*\"] }; by default each distribution's own source.",
+    ),
+    key(
         "scan.fail_on",
         "",
         "Severity from which a scan fails where the caller names none: low, medium, high or critical.",
@@ -148,12 +158,27 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.min_coverage_percent",
         "",
-        "Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5.",
+        "Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5. Unset: at least one package.",
     ),
     key(
         "scan.max_age_hours",
         "",
         "Oldest that a source's last check may be, in hours; past it a scan ends with exit code 4.",
+    ),
+    key(
+        "scan.rhythm",
+        "\"7d\"",
+        "How long a source may be silent where scan.max_age_hours is not set: a span such as 36h or 7d.",
+    ),
+    key(
+        "scan.rhythms",
+        "{}",
+        "Sources with a rhythm of their own, such as { nvd = \"2d\" }.",
+    ),
+    key(
+        "scan.require_fresh",
+        "false",
+        "Whether a scan ends with exit code 4 if a source of the SBOM's ecosystems is silent for longer than its rhythm, or the head of a site that states it has expired; else it warns.",
     ),
     key(
         "scan.policy_file",

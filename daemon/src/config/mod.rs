@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{SiteSlug, Source};
-use starling_view::ConflictStrategy;
+use starling_view::{ConflictStrategy, Ranges};
 
 use crate::small_file;
 
@@ -246,6 +246,10 @@ pub struct View {
     pub site_order: Vec<SiteSlug>,
     /// Sources from most to least believed.
     pub source_order: Vec<Source>,
+    /// Whose statements about a package are judged.
+    pub ranges: Ranges,
+    /// Ecosystems over which a source has authority, in place of its default ones: `debian = ["Debian:*"]`.
+    pub authority: BTreeMap<Source, Vec<String>>,
 }
 
 impl Default for View {
@@ -256,25 +260,50 @@ impl Default for View {
             conflict_strategy: ConflictStrategy::PreferNewest,
             site_order: Vec::new(),
             source_order: Vec::new(),
+            ranges: Ranges::default(),
+            authority: BTreeMap::new(),
         }
     }
 }
 
 /// Scans.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scan {
     /// Severity from which a scan fails where the caller names none: `low`, `medium`, `high`, `critical`.
     pub fail_on: Option<String>,
-    /// Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5.
+    /// Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5. If nobody
+    /// says, at least one package must be.
     pub min_coverage_percent: Option<u8>,
     /// Oldest that a source's last check may be, in hours; past it, or where a source was never checked, a scan ends with
     /// exit code 4.
     pub max_age_hours: Option<u64>,
+    /// How long a source may be silent where no greatest age is demanded: a span such as `7d`.
+    pub rhythm: String,
+    /// Sources with a rhythm of their own.
+    pub rhythms: BTreeMap<Source, String>,
+    /// Whether a scan ends with exit code 4 if a source that it rests on is silent for longer, or the head of a site has
+    /// expired; else it warns.
+    pub require_fresh: bool,
     /// The site's policy file, absolute or in the site's folder; flags and the keys above fill what it leaves open.
     pub policy_file: Option<PathBuf>,
     /// The site's Rego policy, absolute or in the site's folder; it decides beside the policy file.
     pub rego_file: Option<PathBuf>,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            fail_on: None,
+            min_coverage_percent: None,
+            max_age_hours: None,
+            rhythm: "7d".to_owned(),
+            rhythms: BTreeMap::new(),
+            require_fresh: false,
+            policy_file: None,
+            rego_file: None,
+        }
+    }
 }
 
 /// Homes that were put back from a backup, or copied.
@@ -298,6 +327,9 @@ impl Default for Restore {
         }
     }
 }
+
+/// Longest pattern of an ecosystem, in bytes, and most of them for one source.
+const MAX_PATTERN: usize = 256;
 
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -507,6 +539,23 @@ impl Config {
                 "scan.min_coverage_percent",
                 format!("up to 100 is possible, found {percent}"),
             ));
+        }
+        for rhythm in self.scan.rhythms.values() {
+            if let Err(error) = starling_policy::units::parse_span(rhythm) {
+                return Err(("scan.rhythms", error.to_string()));
+            }
+        }
+        if let Err(error) = starling_policy::units::parse_span(&self.scan.rhythm) {
+            return Err(("scan.rhythm", error.to_string()));
+        }
+        for patterns in self.view.authority.values() {
+            let is_bad = |pattern: &String| pattern.trim().is_empty() || pattern.len() > MAX_PATTERN;
+            if patterns.len() > MAX_PATTERN || patterns.iter().any(is_bad) {
+                let what = format!(
+                    "an ecosystem such as \"Debian:*\" has 1 to {MAX_PATTERN} bytes, and a source at most {MAX_PATTERN} of them"
+                );
+                return Err(("view.authority", what));
+            }
         }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return Err((

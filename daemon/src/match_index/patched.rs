@@ -3,6 +3,8 @@
 //! The store notes, in the change itself, which packages it concerned ([`starling_store::Unindexed`]). So a scan need
 //! not wait for the next index, and still sees all that its view shows.
 
+use std::collections::BTreeSet;
+
 use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
 use starling_scanner::matching::Subject;
 use starling_store::ViewReader;
@@ -75,6 +77,45 @@ impl Knowledge for Patched<'_> {
         })?;
         found.extend(self.index.repositories(base)?);
         Ok(found.into_iter().collect())
+    }
+
+    fn sources_of(&self, base: &str) -> Result<Option<BTreeSet<String>>, KnowledgeError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| KnowledgeError {
+            ecosystem: base.to_owned(),
+            name: String::new(),
+            source,
+        };
+        let mut known = self.index.sources_of(base)?.unwrap_or_default();
+        // Only a source that changed since can have begun to speak of the ecosystem, in a package that changed.
+        let mut missing = BTreeSet::new();
+        for source in self
+            .reader
+            .sources()
+            .map_err(|error| failed(error.into()))?
+            .into_keys()
+        {
+            let changed = self.reader.is_source_unindexed(&source);
+            if !known.contains(source.as_str()) && changed.map_err(|error| failed(error.into()))? {
+                missing.insert(source);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(Some(known));
+        }
+        let mut found = BTreeSet::new();
+        for (ecosystem, name) in self
+            .reader
+            .unindexed_of(base)
+            .map_err(|error| failed(error.into()))?
+        {
+            starling_view::add_sources_of_package(self.reader, &ecosystem, &name, &mut found)
+                .map_err(|error| failed(error.into()))?;
+            if missing.is_subset(&found) {
+                break;
+            }
+        }
+        known.extend(found.iter().map(ToString::to_string));
+        Ok(Some(known))
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use starling_documents::mutes::Mutes;
-use starling_policy::{KnowledgeState, SourceCheck};
+use starling_policy::{HeadExpiry, KnowledgeState, SourceCheck, UncheckedSource};
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_store::log::LogPosition;
 
@@ -51,17 +51,22 @@ struct Stored {
     advisories: u64,
     /// Source and time in milliseconds since 1970.
     checks: Vec<(String, u64)>,
-    unchecked: Vec<String>,
+    /// Source, and when it was last heard in milliseconds since 1970.
+    unchecked: Vec<(String, Option<u64>)>,
+    /// Site, end in milliseconds since 1970, sources.
+    heads: Vec<(String, u64, Vec<String>)>,
     held_back: Vec<String>,
     frozen: Vec<String>,
     ahead: Vec<String>,
     view_policy_hash: String,
     mutes: Mutes,
+    /// Identity and name of sites whose mutes count although nobody said so.
+    unconfirmed: Vec<(String, String)>,
 }
 
 /// The hash before what is stored; its context changes with the layout.
 fn hash_of(content: &[u8]) -> [u8; 32] {
-    blake3::derive_key("starling 2026-11 v4 scan.ready", content)
+    blake3::derive_key("starling 2026-11 v5 scan.ready", content)
 }
 
 /// The mark of one site.
@@ -119,12 +124,29 @@ impl Ready {
             knowledge: KnowledgeState {
                 root: KnowledgeRoot::from_bytes(stored.root),
                 advisories: stored.advisories,
-                unchecked: stored.unchecked,
+                unchecked: stored
+                    .unchecked
+                    .into_iter()
+                    .map(|(source, heard)| UncheckedSource {
+                        source,
+                        last_heard: heard.map(UnixMillis::saturating),
+                    })
+                    .collect(),
+                heads: stored
+                    .heads
+                    .into_iter()
+                    .map(|(site, expires, sources)| HeadExpiry {
+                        site,
+                        expires: UnixMillis::saturating(expires),
+                        sources,
+                    })
+                    .collect(),
                 held_back: stored.held_back,
                 frozen: stored.frozen,
                 ahead: stored.ahead,
                 view_policy_hash: stored.view_policy_hash,
                 mutes: Arc::new(stored.mutes),
+                unconfirmed: stored.unconfirmed.into_iter().collect(),
                 sources: stored
                     .checks
                     .into_iter()
@@ -149,7 +171,21 @@ impl Ready {
             position: state.position.encode().to_vec(),
             stamp: state.stamp,
             folding: state.folding,
-            unchecked: state.knowledge.unchecked.clone(),
+            unchecked: state
+                .knowledge
+                .unchecked
+                .iter()
+                .map(|unchecked| {
+                    let heard = unchecked.last_heard.map(UnixMillis::as_millis);
+                    (unchecked.source.clone(), heard)
+                })
+                .collect(),
+            heads: state
+                .knowledge
+                .heads
+                .iter()
+                .map(|head| (head.site.clone(), head.expires.as_millis(), head.sources.clone()))
+                .collect(),
             held_back: state.knowledge.held_back.clone(),
             frozen: state.knowledge.frozen.clone(),
             ahead: state.knowledge.ahead.clone(),
@@ -157,6 +193,7 @@ impl Ready {
             advisories: state.knowledge.advisories,
             view_policy_hash: state.knowledge.view_policy_hash.clone(),
             mutes: state.knowledge.mutes.as_ref().clone(),
+            unconfirmed: state.knowledge.unconfirmed.clone().into_iter().collect(),
             checks: state
                 .knowledge
                 .sources
@@ -205,11 +242,20 @@ mod tests {
                 advisories: 5,
                 view_policy_hash: "blake3:06".to_owned(),
                 mutes: Arc::default(),
+                unconfirmed: [("blake3:07".to_owned(), "site-b".to_owned())].into(),
                 sources: vec![SourceCheck {
                     source: "ghsa".to_owned(),
                     last_checked: UnixMillis::saturating(6),
                 }],
-                unchecked: vec!["mine".to_owned()],
+                unchecked: vec![UncheckedSource {
+                    source: "mine".to_owned(),
+                    last_heard: Some(UnixMillis::saturating(7)),
+                }],
+                heads: vec![HeadExpiry {
+                    site: "site-b".to_owned(),
+                    expires: UnixMillis::saturating(8),
+                    sources: vec!["ghsa".to_owned()],
+                }],
                 held_back: vec!["lost".to_owned()],
                 frozen: vec!["site-b".to_owned()],
                 ahead: vec!["far".to_owned()],

@@ -110,6 +110,7 @@ impl Running {
             allowed_sources: vec!["*".parse().unwrap()],
             max_bundle_size: None,
             enabled: None,
+            may_mute: true,
         };
         self.site.add_site(added).await.unwrap();
     }

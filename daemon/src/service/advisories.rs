@@ -8,6 +8,7 @@ use starling_api::{ByteStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{MergeHash, Source};
+use starling_scanner::knowledge::Said;
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
@@ -312,16 +313,9 @@ fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
         return false;
     };
     let subject = Subject::new(ecosystem, version);
-    let affected = folded
-        .fields
-        .affected
-        .as_ref()
-        .map(super::view_knowledge::affected_entries);
-    folded.state == AdvisoryState::Live
-        && affected
-            .unwrap_or_default()
-            .iter()
-            .any(|entry| evaluate(entry, &subject).is_affected())
+    let advisory = super::view_knowledge::advisory_for_scan(folded);
+    let mut counting = advisory.said().filter(Said::counts).flat_map(|said| said.entries);
+    folded.state == AdvisoryState::Live && counting.any(|entry| evaluate(entry, &subject).is_affected())
 }
 
 fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceResult<Vec<AdvisoryRef>> {

@@ -116,8 +116,9 @@ impl SiteParts {
             Some(field) => Some(types::ResolvedField {
                 value: raw(&field.value)?,
                 provenance: self.shown_provenance(view, &field.provenance),
+                // Where nobody has decided, the first value stands for now, and another author's says otherwise.
+                unresolved: !losers.is_empty() && is_open(folded, field),
                 losers,
-                unresolved: false,
             }),
             None => Some(types::ResolvedField {
                 value: types::RawJson::null(),
@@ -145,6 +146,15 @@ impl SiteParts {
             site_id: self.slug_in(view, &author),
         }
     }
+}
+
+/// Returns true if a field's value is of a record about which nobody has decided.
+fn is_open(folded: &CanonicalAdvisory, field: &Field) -> bool {
+    let record = (&field.provenance.source, &field.provenance.id);
+    folded
+        .unresolved
+        .iter()
+        .any(|open| (&open.source, &open.id) == record)
 }
 
 /// Whether a disagreement of authors waits for an operator's decision.

@@ -186,7 +186,7 @@ impl SiteParts {
                 }));
             }
         };
-        let merge_hash: types::MergeHash = change.merge_hash.into();
+        let (merge_hash, redirected_from, redirected_to) = names_of(change.merge_hash, &change.action);
         let action = match change.action {
             Action::Created => EventAction::Created,
             Action::Updated => EventAction::Updated,
@@ -206,8 +206,24 @@ impl SiteParts {
             bundle_hash: event.bundle.map(Into::into),
             site_id: site_id.clone(),
             imported_at: event.at.into(),
-            redirected_from: None,
+            redirected_from,
+            redirected_to,
         }))
+    }
+}
+
+/// The name of an advisory after a change; of one that was redirected, its old name and all that stands for it too.
+fn names_of(
+    own: starling_protocol::MergeHash,
+    action: &Action,
+) -> (types::MergeHash, Option<types::MergeHash>, Vec<types::MergeHash>) {
+    match action {
+        Action::Redirected { to } => {
+            let heirs: Vec<types::MergeHash> = to.iter().map(|hash| (*hash).into()).collect();
+            let first = heirs.first().copied().unwrap_or_else(|| own.into());
+            (first, Some(own.into()), heirs)
+        }
+        _ => (own.into(), None, Vec::new()),
     }
 }
 
@@ -245,6 +261,18 @@ mod tests {
         for number in [4, 7, 9] {
             assert_eq!(resumed(Some(types::EventId::new(number, NOW.0))), Ok(number));
         }
+    }
+
+    #[test]
+    fn redirect_names_the_old_hash_and_the_new_one() {
+        let hash = |byte| starling_protocol::MergeHash::from_bytes([byte; 32]);
+        let shown = |byte: u8| types::MergeHash::from(hash(byte));
+        let to = vec![hash(2), hash(3)];
+        assert_eq!(
+            names_of(hash(1), &Action::Redirected { to }),
+            (shown(2), Some(shown(1)), vec![shown(2), shown(3)])
+        );
+        assert_eq!(names_of(hash(1), &Action::Updated), (shown(1), None, Vec::new()));
     }
 
     #[test]

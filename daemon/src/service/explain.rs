@@ -4,6 +4,7 @@ use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_scanner::explain::{AdvisoryExplanation, Conclusion, Explanation, explain};
+use starling_scanner::matching::{Rule, WhyNot};
 use starling_scanner::purl::PackageUrl;
 use starling_view::VulnerabilityId;
 
@@ -61,29 +62,40 @@ pub fn shown_explanation(purl: &PackageUrl, id: &str, found: &Explanation) -> ty
 fn shown_advisory(advisory: &AdvisoryExplanation) -> types::ExplainedAdvisory {
     let mut rules = Vec::new();
     let mut fixed: Vec<String> = Vec::new();
-    for (index, entry) in advisory.entries.iter().enumerate() {
-        rules.extend(entry.matched.iter().map(|rule| types::ExplainedRule {
-            entry: index as u64,
-            rule: rule.to_string(),
-            affected: true,
-            why_not: None,
-        }));
-        rules.extend(entry.unmatched.iter().map(|(rule, why)| types::ExplainedRule {
-            entry: index as u64,
-            rule: rule.to_string(),
-            affected: false,
-            why_not: Some(why.to_string()),
-        }));
-        for version in &entry.fixed {
-            if !fixed.contains(version) {
-                fixed.push(version.clone());
+    let mut statements = Vec::new();
+    let mut first = 0;
+    for said in &advisory.statements {
+        let said_by = said.by.first().map(|by| format!("{} {}", by.source, by.record));
+        for (index, entry) in said.entries.iter().enumerate() {
+            let shown = |rule: &Rule, why_not: Option<&WhyNot>| types::ExplainedRule {
+                entry: (first + index) as u64,
+                said_by: said_by.clone(),
+                rule: rule.to_string(),
+                affected: why_not.is_none(),
+                why_not: why_not.map(ToString::to_string),
+            };
+            rules.extend(entry.matched.iter().map(|rule| shown(rule, None)));
+            rules.extend(entry.unmatched.iter().map(|(rule, why)| shown(rule, Some(why))));
+            for version in entry.fixed.iter().filter(|_| said.not_counted.is_none()) {
+                if !fixed.contains(version) {
+                    fixed.push(version.clone());
+                }
             }
         }
+        first += said.entries.len();
+        statements.extend(said.by.iter().map(|by| types::ExplainedStatement {
+            source: by.source.clone(),
+            record: by.record.clone(),
+            says: said.says.to_string().replace(' ', "_"),
+            not_counted: said.not_counted.map(str::to_owned),
+        }));
     }
     types::ExplainedAdvisory {
         merge_hash: Some(advisory.merge_hash.clone()).filter(|hash| !hash.is_empty()),
         vulnerability: advisory.vulnerability.clone(),
         withdrawn: advisory.withdrawn.clone(),
+        statements,
+        disputed: advisory.is_disputed(),
         rules,
         fixed,
     }

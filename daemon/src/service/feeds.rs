@@ -1,5 +1,7 @@
 //! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
 
+mod joined;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -10,6 +12,7 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
 use starling_feeds::input::{self, Limits};
 use starling_feeds::osv::FeedRecord;
+use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, Source};
 use starling_store::{FoundRecord, Origin};
@@ -49,6 +52,10 @@ struct Account<'a> {
     keep: BTreeSet<RecordId>,
     /// A rejected part of which nothing tells what record it held: then nothing can be called absent.
     untold: Option<String>,
+    /// The path that was given, as it lies on the disk; empty if none was.
+    root: String,
+    /// Records that stand in several files: what each of them says.
+    parts: BTreeMap<RecordId, Vec<FilePart>>,
     /// Files whose name does not tell their record.
     names: Vec<(String, RecordId)>,
     bodies: Vec<(ContentHash, Vec<u8>)>,
@@ -71,13 +78,17 @@ impl SiteParts {
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         let mut account = Account::new(self, source.clone(), options.complete);
+        account.root = joined::root_of(&input);
         let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let read = pipeline::run(input, &Limits::default(), workers, &mut |item| account.take(item));
         if let Some(problem) = account.failed.take() {
             return Err(problem);
         }
-        account.write_bodies()?;
         let whole = read.is_complete();
+        if !(options.complete && whole) {
+            account.keep_other_parts()?;
+        }
+        account.write_bodies()?;
         if let Err(error) = &read.ending {
             let detail = format!(
                 "reading the input of {source}: {}",
@@ -148,6 +159,8 @@ impl<'a> Account<'a> {
             seen: BTreeMap::new(),
             keep: BTreeSet::new(),
             untold: None,
+            root: String::new(),
+            parts: BTreeMap::new(),
             names: Vec::new(),
             bodies: Vec::new(),
             body_bytes: 0,
@@ -215,10 +228,14 @@ impl<'a> Account<'a> {
                 self.file(name, FeedOutcome::Duplicate, reason);
                 return Ok(());
             }
-            // Other content: the later one counts, by `modified`, else by content hash, so that the order
-            // of the files plays no part.
-            let newer = (instant(record.modified.as_deref()), content)
-                > (instant(before.modified.as_deref()), before.record.content);
+            // Two files each give a part. One file that says it twice at different times says it anew.
+            let is_anew = parts::file_of(&name) == parts::file_of(&before.name)
+                && instant(record.modified.as_deref()) != instant(before.modified.as_deref());
+            if !is_anew {
+                return self.join(id, name, record.canonical);
+            }
+            // The later one counts, so that the order of the lines plays no part.
+            let newer = instant(record.modified.as_deref()) > instant(before.modified.as_deref());
             let (kept, lost) = if newer {
                 (name.clone(), before.name.clone())
             } else {
@@ -235,6 +252,7 @@ impl<'a> Account<'a> {
             if !newer {
                 return Ok(());
             }
+            self.parts.remove(&id);
         }
         if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
             self.names.push((name.clone(), id.clone()));

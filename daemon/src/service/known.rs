@@ -56,11 +56,13 @@ mod tests {
                 advisories,
                 sources: Vec::new(),
                 unchecked: Vec::new(),
+                heads: Vec::new(),
                 held_back: Vec::new(),
                 frozen: Vec::new(),
                 ahead: Vec::new(),
                 view_policy_hash: String::new(),
                 mutes: Default::default(),
+                unconfirmed: Default::default(),
             },
             stamp: [2; 32],
         }

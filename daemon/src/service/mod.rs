@@ -16,6 +16,7 @@ mod bundle_restore;
 mod bundle_trust;
 mod check;
 mod compact;
+mod conflicts;
 mod doctor;
 mod events;
 mod explain;
@@ -306,6 +307,8 @@ fn settings_of(
             .filter_map(|slug| known.get(slug).copied())
             .collect(),
         source_order: config.view.source_order.clone(),
+        ranges: config.view.ranges,
+        authority: config.view.authority.clone(),
         per_source: Default::default(),
     };
     starling_view::Settings {
@@ -643,6 +646,21 @@ impl SiteService for Site {
     async fn site_status(&self, site: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
         let slug = site.clone();
         self.blocking(move |site| site.site_status(&slug)).await
+    }
+
+    async fn conflicts(&self) -> ServiceResult<types::ConflictList> {
+        self.blocking(SiteParts::conflicts).await
+    }
+
+    async fn conflict(&self, query: types::ConflictQuery) -> ServiceResult<types::RecordConflict> {
+        self.blocking(move |site| site.conflict(&query)).await
+    }
+
+    async fn resolve_conflict(
+        &self,
+        resolve: types::ConflictResolve,
+    ) -> ServiceResult<types::RecordConflict> {
+        self.blocking(move |site| site.resolve_conflict(resolve)).await
     }
 
     async fn mutes(&self, query: types::MuteListQuery) -> ServiceResult<types::MuteList> {

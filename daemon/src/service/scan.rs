@@ -1,20 +1,22 @@
 //! Scanning: the knowledge, the policy, and the verdict in its envelope.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
+use starling_documents::mutes::{Mute, Mutes};
 use starling_policy::{
-    Baseline, FailOn, Judged, KnowledgeState, Policy, PolicyDocument, RegoInput, RegoPolicy, RegoSource,
-    SourceCheck, VerdictHash, VexDocument, decide, exit_code,
+    Baseline, FailOn, Freshness, HeadExpiry, Judged, KnowledgeState, Policy, PolicyDocument, RegoInput,
+    RegoPolicy, RegoSource, SourceCheck, UncheckedSource, VerdictHash, VexDocument, decide, exit_code,
 };
-use starling_protocol::UnixMillis;
+use starling_protocol::{SiteId, UnixMillis};
 use starling_scanner::knowledge::Knowledge;
 use starling_scanner::sbom;
 use starling_scanner::scan::{ScanError, ScanOptions, scan};
-use starling_store::ViewReader;
+use starling_store::{ListedSite, ViewReader};
 
 use super::SiteParts;
 use super::known::Known;
@@ -138,22 +140,75 @@ impl SiteParts {
                     let last_checked = last_checked.min(latest);
                     checks.push(SourceCheck { source, last_checked });
                 }
-                None if overview.records > 0 => unchecked.push(source),
+                None if overview.records > 0 => unchecked.push(UncheckedSource {
+                    source,
+                    last_heard: overview.heard_at.map(|heard| heard.min(latest)),
+                }),
                 None => {}
             }
         }
+        let excuses = Excuses::of(
+            self.home.chain().site(),
+            &self.store.listed_sites().map_err(failed)?,
+        );
         Ok(KnowledgeState {
             root: reader.knowledge_root(),
             advisories: reader.advisory_count().map_err(failed)?,
             sources: checks,
             unchecked,
+            heads: heads_of(reader),
             held_back: reader.held_back().iter().map(ToString::to_string).collect(),
             frozen: reader.frozen_authors(),
             ahead,
-            view_policy_hash: reader.settings().policy.hash().to_string(),
-            mutes: reader.mutes().map_err(failed)?.mutes.clone(),
+            view_policy_hash: reader.settings().rules_hash().to_string(),
+            mutes: excuses.counting(&reader.mutes().map_err(failed)?.mutes),
+            unconfirmed: excuses.unconfirmed,
         })
     }
+}
+
+/// Whose mutes excuse findings here.
+struct Excuses {
+    may_mute: BTreeSet<SiteId>,
+    /// Identities of those of which nobody said so, each with its name here.
+    unconfirmed: BTreeMap<String, String>,
+}
+
+impl Excuses {
+    /// This site's own mutes count, and those of listed sites that may.
+    fn of(own: SiteId, listed: &[ListedSite]) -> Self {
+        let may = |site: &&ListedSite| site.may_mute != Some(false);
+        let unsaid = listed.iter().filter(|site| site.may_mute.is_none());
+        Self {
+            may_mute: listed
+                .iter()
+                .filter(may)
+                .map(|site| site.site)
+                .chain([own])
+                .collect(),
+            unconfirmed: unsaid
+                .map(|site| (site.site.to_string(), site.slug.to_string()))
+                .collect(),
+        }
+    }
+
+    fn counting(&self, mutes: &Arc<Mutes>) -> Arc<Mutes> {
+        let may = |mute: &&Mute| self.may_mute.contains(&mute.site);
+        if mutes.all().iter().all(|mute| may(&mute)) {
+            return Arc::clone(mutes);
+        }
+        Arc::new(Mutes::new(mutes.all().iter().filter(may).cloned().collect()))
+    }
+}
+
+/// Until when the heads of other sites prove that these are current, as far as this site's clock can believe them.
+fn heads_of(reader: &ViewReader<'_>) -> Vec<HeadExpiry> {
+    let heads = reader.head_expiries().into_iter().map(|head| HeadExpiry {
+        site: head.site,
+        expires: head.expires_at,
+        sources: head.sources.iter().map(ToString::to_string).collect(),
+    });
+    heads.collect()
 }
 
 /// Returns true if a scan evaluates a Rego policy that its caller wrote: that may take as long as it is let.
@@ -320,12 +375,27 @@ impl Judge<'_> {
                 .or(configured_coverage),
             max_age_seconds: params.max_age_seconds.or(base.max_age_seconds).or(configured_age),
             fail_on_unused: params.fail_on_unused,
+            freshness: freshness_of(scan),
             ..base
         };
         policy
             .validate()
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         Ok(policy)
+    }
+}
+
+/// How long sources may be silent, as it is configured.
+fn freshness_of(scan: &crate::config::Scan) -> Freshness {
+    // Checked when they were read.
+    let seconds = |text: &str| starling_policy::units::parse_span(text).unwrap_or(u64::MAX);
+    let rhythms = scan.rhythms.iter();
+    Freshness {
+        rhythm_seconds: seconds(&scan.rhythm),
+        rhythms: rhythms
+            .map(|(source, rhythm)| (source.to_string(), seconds(rhythm)))
+            .collect(),
+        required: scan.require_fresh,
     }
 }
 

@@ -43,6 +43,7 @@ impl SiteParts {
             allowed_sources: protocol_sources(&add.allowed_sources)?,
             max_bundle_size: add.max_bundle_size,
             enabled: add.enabled.unwrap_or(true),
+            may_mute: Some(add.may_mute),
             added_at: now(),
         };
         self.store
@@ -67,6 +68,7 @@ impl SiteParts {
                 listed.display_name = change.display_name.or(listed.display_name.take());
                 listed.max_bundle_size = change.max_bundle_size.or(listed.max_bundle_size);
                 listed.enabled = change.enabled.unwrap_or(listed.enabled);
+                listed.may_mute = change.may_mute.or(listed.may_mute);
                 if let Some(addresses) = change.addresses {
                     listed.addresses = addresses;
                 }
@@ -211,6 +213,7 @@ impl SiteParts {
                 .max_bundle_size
                 .unwrap_or(self.config.federation.import.max_bundle_size.0),
             enabled: listed.enabled,
+            may_mute: listed.may_mute,
             added_at: listed.added_at.into(),
             last_sync_at: last.first().map(|(_, entry)| entry.at().into()),
             last_cursor: log
@@ -278,7 +281,9 @@ fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
             cursor: cursor.map(Into::into),
             ..empty
         },
-        LedgerEntry::BundleExported { .. } | LedgerEntry::SiteChanged { .. } => empty,
+        LedgerEntry::BundleExported { .. }
+        | LedgerEntry::SiteChanged { .. }
+        | LedgerEntry::Decided { .. } => empty,
     }
 }
 

@@ -1,11 +1,14 @@
 //! The view as the scanner's knowledge.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_api::ServiceResult;
 use starling_protocol::{ContentHash, Source};
-use starling_scanner::knowledge::{Advisory, Conflict, Knowledge, KnowledgeError, Provenance};
+use starling_scanner::knowledge::{
+    Advisory, Conflict, Knowledge, KnowledgeError, Provenance, Sayer, Statement, Weight,
+};
 use starling_scanner::osv::{Affected, first_sentence};
 use starling_scanner::severity::{StatedSeverity, choose};
 use starling_scanner::threat::{Probability, Threat};
@@ -122,12 +125,27 @@ impl ViewKnowledge<'_> {
             .map(|kev| about.iter().any(|found| found.record.source == *kev));
         let edges = folded.edges.iter();
         let feeding: BTreeSet<RecordKey> = edges
-            .filter(|edge| matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn))
+            .filter(|edge| {
+                matches!(
+                    edge.state,
+                    EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved
+                )
+            })
             .map(|edge| RecordKey::new(edge.source.clone(), edge.id.clone()))
             .collect();
         for record in about.iter() {
             // What feeds it was asked already, but for what it says in words outside of its list.
             let source = record.record.source.as_str();
+            if record.is_unresolved {
+                let stated = self.stated_by(record)?;
+                advisory
+                    .severities
+                    .extend(stated.iter().map(|one| StatedSeverity {
+                        source: source.to_owned(),
+                        ..one.clone()
+                    }));
+                continue;
+            }
             if feeding.contains(&record.record) && has_rated(&advisory, source) {
                 continue;
             }
@@ -136,6 +154,17 @@ impl ViewKnowledge<'_> {
                 record.record.source.as_str(),
                 &self.stated_by(record)?,
             );
+        }
+        if advisory.unresolved {
+            worst_first(&mut advisory.severities, folded);
+        }
+        // What no order names lowers nothing that a better source says, be it about the package itself.
+        let is_unnamed = |one: &StatedSeverity| {
+            let source = one.source.parse::<Source>();
+            source.is_ok_and(|source| !self.settings.policy.names_source(&source))
+        };
+        if advisory.severities.iter().any(is_unnamed) {
+            advisory.severities.sort_by_cached_key(is_unnamed);
         }
         advisory.threat.epss = advisory.severities.iter().find_map(epss_of);
         Ok(advisory)
@@ -158,6 +187,38 @@ fn rates(one: &StatedSeverity) -> bool {
 fn has_rated(advisory: &Advisory, source: &str) -> bool {
     let mut own = advisory.severities.iter().filter(|own| own.source == source);
     own.any(rates)
+}
+
+/// Puts what is worst first of what one source says, where nobody has decided between the authors of its record.
+fn worst_first(severities: &mut [StatedSeverity], folded: &CanonicalAdvisory) {
+    let sources: BTreeSet<&str> = folded
+        .unresolved
+        .iter()
+        .map(|record| record.source.as_str())
+        .collect();
+    for source in sources {
+        let places: Vec<usize> = (0..severities.len())
+            .filter(|index| severities.get(*index).is_some_and(|one| one.source == source))
+            .collect();
+        let mut own: Vec<StatedSeverity> = places
+            .iter()
+            .filter_map(|index| severities.get(*index).cloned())
+            .collect();
+        own.sort_by_cached_key(|one| {
+            let rating = choose(std::slice::from_ref(one), &[]);
+            Reverse((epss_of(one), rating.level, rating.score))
+        });
+        // One rating of the source is kept: within a source a newer kind of vector would win, however low.
+        let mut has_rated = false;
+        for (index, mut one) in places.into_iter().zip(own) {
+            if rates(&one) && std::mem::replace(&mut has_rated, true) {
+                one.value.clear();
+            }
+            if let Some(place) = severities.get_mut(index) {
+                *place = one;
+            }
+        }
+    }
 }
 
 /// Takes in what a record that does not name the package says of the vulnerability. A source's word on the package
@@ -220,6 +281,12 @@ impl Knowledge for ViewKnowledge<'_> {
         Ok(found)
     }
 
+    fn sources_of(&self, base: &str) -> Result<Option<BTreeSet<String>>, KnowledgeError> {
+        let sources = starling_view::sources_of_ecosystem(self.reader, base);
+        let sources = sources.map_err(|error| about(base, error))?;
+        Ok(Some(sources.iter().map(ToString::to_string).collect()))
+    }
+
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = locked(&self.known).get(ecosystem) {
             return Ok(*known);
@@ -235,8 +302,17 @@ impl Knowledge for ViewKnowledge<'_> {
     }
 }
 
+/// Names what could not be read of an ecosystem.
+fn about(base: &str, error: impl std::error::Error + Send + Sync + 'static) -> KnowledgeError {
+    KnowledgeError {
+        ecosystem: base.to_owned(),
+        name: String::new(),
+        source: Box::new(error),
+    }
+}
+
 /// A folded advisory in the form that matching needs, with what the records that feed it say.
-fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
+pub(super) fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     let mut ids = vec![folded.vulnerability.to_string()];
     ids.extend(folded.aliases.iter().map(ToString::to_string));
     ids.extend(folded.upstream.iter().map(ToString::to_string));
@@ -255,6 +331,7 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         published: text(&fields.published),
         ..Threat::default()
     };
+    let (affected, statements) = statements(folded);
     Advisory {
         merge_hash: folded.merge_hash.to_string(),
         vulnerability: folded.vulnerability.to_string(),
@@ -266,7 +343,9 @@ fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         withdrawn,
         severities: fields.severity.iter().flat_map(stated_severities).collect(),
         threat,
-        affected: fields.affected.as_ref().map(affected_entries).unwrap_or_default(),
+        affected,
+        statements,
+        unresolved: !folded.unresolved.is_empty(),
         provenance: provenance(folded),
         conflicts: conflicts(folded),
     }
@@ -294,9 +373,47 @@ fn listed(source: &Source, list: &JsonText) -> Vec<StatedSeverity> {
     stated.collect()
 }
 
-pub(super) fn affected_entries(field: &Field) -> Vec<Affected> {
+/// What the records that feed an advisory say of the package: the entries, and how they are divided among them.
+fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
+    if folded.statements.is_empty() {
+        let affected = folded.fields.affected.as_ref();
+        return (
+            affected
+                .map(|field| affected_entries(&field.value))
+                .unwrap_or_default(),
+            Vec::new(),
+        );
+    }
+    let (mut affected, mut statements) = (Vec::new(), Vec::new());
+    for stated in &folded.statements {
+        let entries = affected_entries(&stated.affected);
+        let by = stated.by.iter().map(|record| Sayer {
+            record: record.id.to_string(),
+            source: record.source.to_string(),
+        });
+        statements.push(Statement {
+            by: by.collect(),
+            entries: entries.len(),
+            unresolved: stated.is_unresolved,
+            weight: match stated.weight {
+                starling_view::Weight::Counts => Weight::Counts,
+                starling_view::Weight::CountsLast => Weight::CountsLast,
+                starling_view::Weight::Outranked => Weight::Outranked,
+                starling_view::Weight::Mirrored => Weight::Mirrored,
+                starling_view::Weight::NotPreferred => Weight::NotPreferred,
+            },
+        });
+        affected.extend(entries);
+    }
+    // All say the same, and it counts: nobody needs to be told apart.
+    let alone = statements.len() == 1 && statements.iter().all(|statement| statement.weight.counts());
+    (affected, if alone { Vec::new() } else { statements })
+}
+
+/// The entries of a list of `affected`.
+fn affected_entries(list: &JsonText) -> Vec<Affected> {
     // One entry that does not read must not hide the others.
-    let entries: Vec<serde_json::Value> = serde_json::from_str(field.value.as_str()).unwrap_or_default();
+    let entries: Vec<serde_json::Value> = serde_json::from_str(list.as_str()).unwrap_or_default();
     entries
         .into_iter()
         .filter_map(|entry| serde_json::from_value(entry).ok())
@@ -306,7 +423,10 @@ pub(super) fn affected_entries(field: &Field) -> Vec<Affected> {
 fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
     let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for edge in &folded.edges {
-        if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn) {
+        if matches!(
+            edge.state,
+            EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved
+        ) {
             let sites = records
                 .entry((edge.source.to_string(), edge.id.to_string()))
                 .or_default();

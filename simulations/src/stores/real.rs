@@ -169,6 +169,7 @@ impl SimStore for RealStore {
             allowed_sources: AllowedSources::All,
             max_bundle_size: None,
             enabled: true,
+            may_mute: Some(true),
             added_at: now,
         };
         self.store.list_site(listed, Some(chain)).map_err(text)

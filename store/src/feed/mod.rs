@@ -10,7 +10,7 @@ use starling_protocol::{
 
 use crate::SiteStore;
 use crate::activity::Origin;
-use crate::engine::{Direction, KeyValue, Tree};
+use crate::engine::{Direction, Engine, KeyValue, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::rows::{ClaimRow, damaged, split_claim_key};
@@ -153,6 +153,36 @@ impl SiteStore {
         Ok(plan)
     }
 
+    /// Returns the content that this site's own log of `lane` has for a record, if it has the record.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn own_content(
+        &self,
+        source: &Source,
+        record: &RecordId,
+        lane: Lane,
+    ) -> Result<Option<ContentHash>, StoreError> {
+        let number = {
+            let state = self.read()?;
+            let site = state.site;
+            state.logs.get(&LogId { site, lane }).map(|log| log.number)
+        };
+        let Some(number) = number else {
+            return Ok(None);
+        };
+        let key = crate::rows::claim_key(&ClaimKey::record(source, record), number);
+        let Some(row) = self.engine.get(Tree::Claims, &key)? else {
+            return Ok(None);
+        };
+        let row =
+            ClaimRow::decode(&row).ok_or_else(|| damaged(Tree::Claims, &key, "a claim of this site"))?;
+        Ok(match row.kind_and_content() {
+            Some((ClaimKind::SET, _, content, _)) => content,
+            _ => None,
+        })
+    }
+
     /// Notes that a feed was read; `complete` means in full. `names` says which record a file held, where its name
     /// does not tell: if the file is rejected one day, its earlier record stays.
     ///
@@ -206,13 +236,7 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn feed(&self, source: &Source) -> Result<Option<FeedRow>, StoreError> {
-        let key = source.as_str().as_bytes();
-        let Some(row) = self.engine.get(Tree::Feeds, key)? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&row)
-            .map(Some)
-            .map_err(|_| damaged(Tree::Feeds, key, "a feed"))
+        feed_row(self.engine.as_ref(), source)
     }
 
     /// Every feed that this site imported, by source.
@@ -243,6 +267,17 @@ impl SiteStore {
         )?;
         bad.map_or(Ok(feeds), Err)
     }
+}
+
+/// What is known of a source's feed, by an engine's rows.
+pub(crate) fn feed_row(engine: &dyn Engine, source: &Source) -> Result<Option<FeedRow>, StoreError> {
+    let key = source.as_str().as_bytes();
+    let Some(row) = engine.get(Tree::Feeds, key)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&row)
+        .map(Some)
+        .map_err(|_| damaged(Tree::Feeds, key, "a feed"))
 }
 
 /// The rows of a feed that was read.

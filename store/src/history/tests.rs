@@ -139,6 +139,7 @@ impl Bench {
             allowed_sources: allowed(sources),
             max_bundle_size: None,
             enabled: true,
+            may_mute: Some(true),
             added_at: UnixMillis::EPOCH,
         };
         self.store.list_site(listed, Some(&other.chain)).unwrap();

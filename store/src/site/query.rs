@@ -12,8 +12,8 @@ use crate::SiteStore;
 use crate::deltas::logs::overview;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
-use crate::rows::{ClaimRow, damaged, meta, split_claim_key};
-use crate::site::state::LogId;
+use crate::rows::{ClaimRow, SourceRow, damaged, meta, split_claim_key};
+use crate::site::state::{Log, LogId};
 use crate::view::accept::decode_count;
 use crate::view::rows::ViewReader;
 
@@ -24,6 +24,20 @@ pub struct SourceOverview {
     pub records: u64,
     /// When any author whose head is known last read it in full.
     pub checked_at: Option<UnixMillis>,
+    /// When anything of it was last heard: when this site last imported some of it, or another that states some of it
+    /// last wrote.
+    pub heard_at: Option<UnixMillis>,
+}
+
+/// Until when the newest head of another author proves that it is current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadExpiry {
+    /// The author, by the name in its certificate.
+    pub site: String,
+    /// The last moment at which the head proves anything; none if no head of it is known.
+    pub expires_at: UnixMillis,
+    /// The sources of which it states something that is accepted.
+    pub sources: BTreeSet<Source>,
 }
 
 impl ViewReader<'_> {
@@ -59,8 +73,69 @@ impl ViewReader<'_> {
                     overview.checked_at = overview.checked_at.max(Some(checked_at));
                 }
             }
+            for (source, row) in self.stated_in(id, log) {
+                let Some(overview) = sources.get_mut(source) else {
+                    continue;
+                };
+                let heard = if id.site == self.state.site {
+                    let imported = crate::feed::feed_row(self.state.rows(), source)?;
+                    imported.and_then(|feed| feed.imported_at)
+                } else {
+                    (row.accepted_state.live > 0).then_some(log.tip.cursor.time)
+                };
+                overview.heard_at = overview.heard_at.max(heard);
+            }
         }
         Ok(sources)
+    }
+
+    /// The sources in scope of which an author states something that is accepted.
+    fn stated_in<'s>(
+        &'s self,
+        id: &'s LogId,
+        log: &'s Log,
+    ) -> impl Iterator<Item = (&'s Source, &'s SourceRow)> {
+        let accepted = log
+            .sources
+            .iter()
+            .filter(|(_, row)| row.accepted > ClaimNumber::NONE);
+        accepted.filter_map(|(source, row)| {
+            let source = source.as_ref()?;
+            self.state
+                .in_scope(&id.site, Some(source))
+                .then_some((source, row))
+        })
+    }
+
+    /// Until when the heads of other authors prove that these are current, of each author that states something here.
+    /// Several logs of one author count as the one that expires first.
+    #[must_use]
+    pub fn head_expiries(&self) -> Vec<HeadExpiry> {
+        let mut heads: BTreeMap<SiteId, HeadExpiry> = BTreeMap::new();
+        for (id, log) in &self.state.logs {
+            if id.site == self.state.site {
+                continue;
+            }
+            let stated = self
+                .stated_in(id, log)
+                .filter(|(_, row)| row.accepted_state.live > 0);
+            let sources: BTreeSet<Source> = stated.map(|(source, _)| source.clone()).collect();
+            let Some(head) = log.head.as_ref().filter(|_| !sources.is_empty()) else {
+                continue;
+            };
+            let expires_at = head.head().expires_at;
+            let named = heads.entry(id.site).or_insert_with(|| HeadExpiry {
+                site: match self.state.chains.get(&id.site) {
+                    Some(chain) => chain.slug().to_string(),
+                    None => id.site.to_string(),
+                },
+                expires_at,
+                sources: BTreeSet::new(),
+            });
+            named.expires_at = named.expires_at.min(expires_at);
+            named.sources.extend(sources);
+        }
+        heads.into_values().collect()
     }
 
     /// Sources in scope of which an author's claims are held and none is accepted, because record bodies are missing.

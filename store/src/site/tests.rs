@@ -89,6 +89,7 @@ impl TestSite {
                 .unwrap(),
             max_bundle_size: None,
             enabled: true,
+            may_mute: Some(true),
             added_at: UnixMillis::EPOCH,
         };
         self.store.list_site(listed, Some(&other.chain)).unwrap();

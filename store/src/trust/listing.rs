@@ -68,6 +68,9 @@ pub struct ListedSite {
     pub max_bundle_size: Option<u64>,
     /// Whether it is believed and connected at all.
     pub enabled: bool,
+    /// Whether its mutes count here. None for one that was listed before this had to be said: they count, with a warning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_mute: Option<bool>,
     /// When it was listed.
     pub added_at: UnixMillis,
 }
@@ -75,6 +78,22 @@ pub struct ListedSite {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entry_from_before_says_nothing_of_mutes() {
+        let text = format!(
+            r#"{{"slug":"site-b","site":"{}","display_name":null,"addresses":[],"allowed_sources":["*"],"max_bundle_size":null,"enabled":true,"added_at":0}}"#,
+            SiteId::from_bytes([7; 32])
+        );
+        let before: ListedSite = serde_json::from_str(&text).unwrap();
+        assert_eq!(before.may_mute, None);
+        let since = ListedSite {
+            may_mute: Some(false),
+            ..before
+        };
+        let read: ListedSite = serde_json::from_str(&serde_json::to_string(&since).unwrap()).unwrap();
+        assert_eq!(read, since);
+    }
 
     #[test]
     fn an_empty_list_allows_nothing_and_the_star_is_written_out() {

@@ -409,6 +409,9 @@ impl SiteStore {
     /// [`StoreError`] of the engine or the view.
     pub fn set_settings(&self, settings: starling_view::Settings) -> Result<(), StoreError> {
         self.change(|state| {
+            // What operators decided holds whatever the policy is.
+            let mut settings = settings;
+            settings.decisions = crate::activity::decisions_in(self.engine.as_ref())?;
             // Not before its turn: what is published meanwhile was folded by the settings before.
             let settings = Arc::new(settings);
             let before = std::mem::replace(

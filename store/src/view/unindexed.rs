@@ -184,6 +184,39 @@ impl ViewReader<'_> {
         }
     }
 
+    /// Returns the changed packages of an ecosystem, with its suffix or with any: ecosystem and name.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn unindexed_of(&self, base: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let prefix = [&[PACKAGE], base.as_bytes()].concat();
+        let mut found = Vec::new();
+        let mut bad = None;
+        let rows = self.state.rows();
+        rows.scan_prefix(
+            Tree::Unindexed,
+            &prefix,
+            Direction::Forward,
+            &mut |key, _| match read_key(key) {
+                Some(Noted::Package(ecosystem, name)) => {
+                    let is_of = |rest: &str| rest.is_empty() || rest.starts_with(':');
+                    if ecosystem.strip_prefix(base).is_some_and(is_of) {
+                        found.push((ecosystem.to_owned(), name.to_owned()));
+                    }
+                    ControlFlow::Continue(())
+                }
+                _ => {
+                    bad = Some(key.to_vec());
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        match bad {
+            Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
+            None => Ok(found),
+        }
+    }
+
     /// Returns true if a record of a source changed since the last index was made.
     ///
     /// # Errors

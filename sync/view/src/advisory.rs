@@ -12,7 +12,9 @@ use starling_protocol::{ContentHash, Lane, MergeHash, RecordId, SiteId, Source, 
 
 use crate::error::ViewError;
 use crate::package::PackageId;
+use crate::ports::RecordKey;
 use crate::vulnerability::VulnerabilityId;
+use crate::weight::Weight;
 
 /// What all current claims say of one vulnerability in one package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +41,13 @@ pub struct CanonicalAdvisory {
     pub redirected_from: Vec<MergeHash>,
     /// Whether every record that feeds it is withdrawn.
     pub state: AdvisoryState,
+    /// What each live record says of the package, in fold order. Empty if one record alone speaks and counts: then
+    /// `fields.affected` is its word.
+    #[serde(skip)]
+    pub statements: Vec<Stated>,
+    /// The records that feed it about which authors disagree and nobody has decided, sorted.
+    #[serde(skip)]
+    pub unresolved: Vec<RecordKey>,
     /// The vulnerability: a CVE if one is known, else the least of its ids.
     pub vulnerability: VulnerabilityId,
 }
@@ -177,6 +186,19 @@ pub struct Loser {
     pub provenance: Provenance,
     /// The value.
     pub value: JsonText,
+}
+
+/// What records say of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stated {
+    /// The entries of `affected` about the package.
+    pub affected: JsonText,
+    /// The records that say just this, in fold order.
+    pub by: Vec<RecordKey>,
+    /// Whether it is one of several contents of its record between which nobody has decided.
+    pub is_unresolved: bool,
+    /// How much it counts.
+    pub weight: Weight,
 }
 
 /// A member of a field that is the union of what all records say.

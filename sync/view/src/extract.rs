@@ -13,6 +13,7 @@ use crate::codec::{RecordRow, RecordState, write_package};
 use crate::limits::{MAX_NAME_BYTES, MAX_RECORD_ALIASES, MAX_RECORD_PACKAGES};
 use crate::package::{PackageId, normalise_repository};
 use crate::ports::RecordKey;
+use crate::said::upstream_of;
 use crate::settings::NormaliseName;
 use crate::vulnerability::VulnerabilityId;
 
@@ -39,13 +40,48 @@ pub(crate) fn extract(
     } else {
         RecordState::Live
     };
+    let aliases = aliases(&value, record, &mut problems);
+    let own = VulnerabilityId::of_record(&record.id);
     let row = RecordRow {
         state,
         content: Some(content),
-        aliases: aliases(&value, record, &mut problems),
+        others: Vec::new(),
+        upstream: upstream_of(&value).filter(|id| *id != own && aliases.binary_search(id).is_err()),
+        aliases,
         packages: packages(&value, record, normalise_name, &mut problems),
     };
     (row, problems)
+}
+
+/// Joins the rows of contents between which authors disagree, of which the first is shown first: what counts is live
+/// before withdrawn, about every package that one of them names, and known by the names that all of them give.
+pub(crate) fn unresolved(rows: Vec<RecordRow>) -> Option<RecordRow> {
+    let is_live = |row: &RecordRow| row.state == RecordState::Live;
+    let any_live = rows.iter().any(is_live);
+    let mut counting = rows
+        .into_iter()
+        .filter(|row| row.state.contributes() && (!any_live || is_live(row)));
+    let mut joined = counting.next()?;
+    let mut packages = BTreeMap::new();
+    let mut take = |row: &mut RecordRow| {
+        for package in row.packages.drain(..) {
+            let mut key = Vec::new();
+            write_package(&mut key, &package);
+            packages.insert(key, package);
+        }
+    };
+    take(&mut joined);
+    for mut row in counting {
+        take(&mut row);
+        joined.others.extend(row.content);
+        joined.aliases.retain(|alias| row.aliases.contains(alias));
+        joined.upstream = joined
+            .upstream
+            .filter(|upstream| row.upstream.as_ref() == Some(upstream));
+    }
+    joined.others.sort_unstable();
+    joined.packages = packages.into_values().take(MAX_RECORD_PACKAGES).collect();
+    Some(joined)
 }
 
 /// Says whether a body is of a withdrawn record: `withdrawn` holds any text.

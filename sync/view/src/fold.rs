@@ -14,7 +14,7 @@ use starling_protocol::json;
 
 use crate::advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
-    Member, Outvoted, Provenance,
+    Member, Outvoted, Provenance, Stated,
 };
 use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
@@ -27,6 +27,7 @@ use crate::rows::{Rows, Table};
 use crate::said::{Said, says_something};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
+use crate::weight::{Weight, weigh};
 
 /// A record that feeds an advisory, or is about its vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Feeding {
     pub content: ContentHash,
     /// Whether it is withdrawn.
     pub is_withdrawn: bool,
+    /// Whether authors disagree about it and nobody has decided: each content that counts feeds the advisory by itself.
+    pub is_unresolved: bool,
 }
 
 /// Returns the records that feed an advisory, in fold order: the first one's ranges win.
@@ -74,18 +77,17 @@ fn feeding_remembered<R: Rows>(
     )?;
     let mut feeding = Vec::with_capacity(edges.len());
     for (record, is_withdrawn) in edges {
-        let content = memo.content(rows, &record)?.ok_or_else(|| {
-            damaged(
-                Table::Edges,
-                "an edge to a record with content",
-                record.id.as_str().as_bytes(),
-            )
-        })?;
-        feeding.push(Feeding {
-            record,
-            content,
+        let contents = memo.contents(rows, &record)?;
+        if contents.is_empty() {
+            let name = record.id.as_str().as_bytes();
+            return Err(damaged(Table::Edges, "an edge to a record with content", name));
+        }
+        feeding.extend(contents.iter().map(|content| Feeding {
+            record: record.clone(),
+            content: *content,
             is_withdrawn,
-        });
+            is_unresolved: contents.len() > 1,
+        }));
     }
     feeding.sort_by(|a, b| in_fold_order(policy, a, b));
     Ok(feeding)
@@ -129,28 +131,38 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
 
     let mut edges = Vec::new();
     let mut conflicts = Vec::new();
-    let mut folder = Folder::new(package);
+    let mut folder = Folder::default();
     let mut upstream = BTreeSet::new();
+    let mut unresolved = BTreeSet::new();
+    let mut speakers = Speakers::of(rows, &settings.policy, package, &feeding)?;
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
         let said = memo.said(bodies, &record.record, &record.content, settings.normalise_name)?;
         let state = match (&said, record.is_withdrawn) {
+            _ if record.is_unresolved => EdgeState::Unresolved,
             (None, _) => EdgeState::BodyMissing,
             (_, true) => EdgeState::Withdrawn,
             (_, false) => EdgeState::Live,
         };
-        tell(
-            &record.record,
-            Some(record.content),
-            state,
-            &statements,
-            &mut edges,
-            &mut conflicts,
-        );
+        // What is said of one that is unresolved is told once, whatever the number of its contents.
+        if !record.is_unresolved || unresolved.insert(record.record.clone()) {
+            tell(
+                &record.record,
+                (!record.is_unresolved).then_some(record.content),
+                state,
+                &statements,
+                &mut edges,
+                &mut conflicts,
+            );
+        }
         // A body that the rows were read off parses; one that is missing says nothing.
         if let Some(said) = said {
-            upstream.extend(said.upstream.iter().cloned());
-            folder.add(&said, &provenance(record, &statements))?;
+            if !record.is_unresolved {
+                upstream.extend(said.upstream.iter().cloned());
+            }
+            let stated = said.of_package(package)?;
+            speakers.hear(record, stated.get(&FieldName::Affected));
+            folder.add(&said, stated, &provenance(record, &statements));
         }
     }
     for (record, row) in &around.silent {
@@ -190,6 +202,8 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
             AdvisoryState::Live
         },
         fields: folder.finish(),
+        statements: speakers.statements,
+        unresolved: unresolved.into_iter().collect(),
         edges,
         redirected_from: around
             .names(vulnerability, package)
@@ -314,27 +328,66 @@ fn provenance(feeding: &Feeding, statements: &[Statement]) -> Provenance {
     }
 }
 
+/// Keeps what each live record says of a package, where more than one speaks or the one does not count.
+struct Speakers {
+    weights: BTreeMap<RecordKey, Weight>,
+    statements: Vec<Stated>,
+}
+
+impl Speakers {
+    fn of<R: Rows>(
+        rows: &R,
+        policy: &CompiledPolicy,
+        package: &PackageId,
+        feeding: &[Feeding],
+    ) -> Result<Self, ViewError> {
+        let live: Vec<&Feeding> = feeding.iter().filter(|record| !record.is_withdrawn).collect();
+        let weights = weigh(rows, policy, package, &live)?;
+        let is_plain = live.len() < 2 && weights.iter().all(|weight| weight.counts());
+        let records = live.iter().map(|feeding| feeding.record.clone());
+        Ok(Self {
+            weights: if is_plain {
+                BTreeMap::new()
+            } else {
+                records.zip(weights).collect()
+            },
+            statements: Vec::new(),
+        })
+    }
+
+    /// Takes what a record says; equal words of equal weight are one statement.
+    fn hear(&mut self, feeding: &Feeding, affected: Option<&JsonText>) {
+        let (Some(weight), Some(affected)) = (self.weights.get(&feeding.record), affected) else {
+            return;
+        };
+        let is_unresolved = feeding.is_unresolved;
+        let same = |stated: &&mut Stated| {
+            (stated.weight, stated.is_unresolved) == (*weight, is_unresolved) && stated.affected == *affected
+        };
+        match self.statements.iter_mut().find(same) {
+            Some(stated) if stated.by.contains(&feeding.record) => {}
+            Some(stated) => stated.by.push(feeding.record.clone()),
+            None => self.statements.push(Stated {
+                affected: affected.clone(),
+                by: vec![feeding.record.clone()],
+                is_unresolved,
+                weight: *weight,
+            }),
+        }
+    }
+}
+
 /// Gathers fields from bodies that come in fold order.
-struct Folder<'a> {
-    package: &'a PackageId,
+#[derive(Default)]
+struct Folder {
     fields: Fields,
     references: BTreeMap<Vec<u8>, Member>,
     cwes: BTreeMap<String, Member>,
 }
 
-impl<'a> Folder<'a> {
-    fn new(package: &'a PackageId) -> Self {
-        let (fields, references, cwes) = Default::default();
-        Self {
-            package,
-            fields,
-            references,
-            cwes,
-        }
-    }
-
-    fn add(&mut self, said: &Said, provenance: &Provenance) -> Result<(), ViewError> {
-        for (name, value) in said.of_package(self.package)? {
+impl Folder {
+    fn add(&mut self, said: &Said, stated: BTreeMap<FieldName, JsonText>, provenance: &Provenance) {
+        for (name, value) in stated {
             offer(self.fields.slot(name), value, provenance);
         }
         for (key, value) in &said.references {
@@ -345,7 +398,6 @@ impl<'a> Folder<'a> {
             let member = self.cwes.entry(name.clone());
             join(member.or_insert_with(|| member_of(value)), provenance);
         }
-        Ok(())
     }
 
     fn finish(self) -> Fields {

@@ -29,10 +29,11 @@ mod said;
 mod settings;
 mod update;
 mod vulnerability;
+mod weight;
 
 pub use advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
-    Member, Outvoted, Provenance,
+    Member, Outvoted, Provenance, Stated,
 };
 pub use changed::packages_changed;
 pub use changes::{Action, Change, Changes, LiveChange, Problem};
@@ -42,17 +43,19 @@ pub use fold::{
     stated_severity,
 };
 pub use lookup::{
-    AdvisoryRef, LiveRecord, Resolution, advisories_by_id, advisories_by_package, advisories_in_any_release,
-    chosen_content, ecosystems_with_suffix, for_each_advisory, held_records, knows_ecosystem,
-    live_record_counts, live_records, records_about, resolve, silent_records,
+    AdvisoryRef, LiveRecord, Resolution, add_sources_of_package, advisories_by_id, advisories_by_package,
+    advisories_in_any_release, chosen_content, ecosystems_with_suffix, for_each_advisory, held_records,
+    knows_ecosystem, live_record_counts, live_records, records_about, resolve, silent_records,
+    sources_of_ecosystem,
 };
 pub use memo::FoldMemo;
 pub use package::{PackageId, normalise_repository};
 pub use policy::{
-    Choice, CompiledPolicy, ConflictStrategy, PolicyHash, SourcePolicy, StrategyError, ViewPolicy,
+    Choice, CompiledPolicy, ConflictStrategy, PolicyHash, Ranges, SourcePolicy, StrategyError, ViewPolicy,
 };
 pub use ports::{Bodies, Claims, Decisions, RecordKey, Statement, StatementKind};
 pub use rows::{MemoryRows, Rows, RowsMut, Table, Visitor};
 pub use settings::{NormaliseName, Settings};
 pub use update::{update, wipe};
 pub use vulnerability::VulnerabilityId;
+pub use weight::Weight;

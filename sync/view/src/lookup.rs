@@ -20,7 +20,7 @@ use crate::package::PackageId;
 use crate::policy::CompiledPolicy;
 use crate::ports::RecordKey;
 use crate::reading::{
-    Feed, damaged, decode_edge_key, decode_record, decode_record_key, edge_is_withdrawn, feed_of,
+    Feed, damaged, decode_edge_key, decode_record, decode_record_key, edge_is_withdrawn, feed_of, made_from,
     mentions_of, record_row, records_with_id, scan_rows,
 };
 use crate::rows::{Rows, Table};
@@ -62,7 +62,8 @@ pub struct LiveRecord {
 
 /// Returns the advisories of a vulnerability under any of its ids or aliases, sorted.
 ///
-/// An alias of records that belong to several CVEs gives the advisories of all of them. Of a
+/// An alias of records that belong to several CVEs gives the advisories of all of them. A CVE gives those of records as
+/// well that are made from it alone. Of a
 /// vulnerability named by more than [`MAX_COMPONENT_MEMBERS`] records, the first in key order count.
 ///
 /// # Errors
@@ -78,6 +79,42 @@ pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>,
         let packages: BTreeSet<&PackageId> = records.values().flat_map(|row| &row.packages).collect();
         for package in packages {
             advisories.extend(advisory_ref(rows, vulnerability.clone(), package.clone())?);
+        }
+    }
+    let own = advisories.len();
+    advisories.extend(advisories_made_from(rows, &id, &mut closures)?);
+    if advisories.len() > own {
+        advisories.sort();
+        advisories.dedup();
+    }
+    Ok(advisories)
+}
+
+/// Returns the advisories of records that are made from one CVE, in the packages that they name themselves.
+fn advisories_made_from<R: Rows>(
+    rows: &R,
+    id: &VulnerabilityId,
+    closures: &mut Closures<'_>,
+) -> Result<Vec<AdvisoryRef>, ViewError> {
+    let mut made = Vec::new();
+    made_from(rows, id, |own, record| {
+        made.push((own, record));
+        flow(made.len() < MAX_COMPONENT_MEMBERS)
+    })?;
+    let mut advisories = Vec::new();
+    for (own, record) in made {
+        let Some(row) = record_row(rows, &record)? else {
+            continue;
+        };
+        let closure = if own.is_cve() {
+            None
+        } else {
+            Some(closures.around(rows, &own)?)
+        };
+        for vulnerability in vulnerabilities_of(&own, &row, closure.as_ref()) {
+            for package in &row.packages {
+                advisories.extend(advisory_ref(rows, vulnerability.clone(), package.clone())?);
+            }
         }
     }
     Ok(advisories)
@@ -99,13 +136,13 @@ pub fn records_about<R: Rows>(
         let own = VulnerabilityId::of_record(&record.id);
         if row.state == RecordState::Live
             && vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability)
-            && let Some(content) = row.content
         {
-            about.push(Feeding {
-                record,
+            about.extend(row.contents().map(|content| Feeding {
+                record: record.clone(),
                 content,
                 is_withdrawn: false,
-            });
+                is_unresolved: row.is_unresolved(),
+            }));
         }
     }
     about.sort_by(|a, b| in_fold_order(policy, a, b));
@@ -186,6 +223,50 @@ pub fn ecosystems_with_suffix<R: Rows>(rows: &R, base: &str) -> Result<Vec<Strin
         })?;
     }
     Ok(found.into_iter().collect())
+}
+
+/// Returns the sources of which a record that is not withdrawn names a package of an ecosystem, with any suffix or none.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn sources_of_ecosystem<R: Rows>(rows: &R, base: &str) -> Result<BTreeSet<Source>, ViewError> {
+    let mut found = BTreeSet::new();
+    if !base.contains('\0') {
+        sources_under(rows, &base_prefix(base), &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Adds the sources of which a record that is not withdrawn names a package.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn add_sources_of_package<R: Rows>(
+    rows: &R,
+    ecosystem: &str,
+    name: &str,
+    sources: &mut BTreeSet<Source>,
+) -> Result<(), ViewError> {
+    if ecosystem.contains('\0') || name.contains('\0') {
+        return Ok(());
+    }
+    let mut prefix = Vec::new();
+    let package = PackageId::Package {
+        ecosystem: ecosystem.to_owned(),
+        name: name.to_owned(),
+    };
+    write_package(&mut prefix, &package);
+    sources_under(rows, &prefix, sources)
+}
+
+fn sources_under<R: Rows>(rows: &R, prefix: &[u8], sources: &mut BTreeSet<Source>) -> Result<(), ViewError> {
+    scan_rows(rows, Table::Edges, prefix, |key, value| {
+        let edge = decode_edge_key(key)?;
+        if !edge_is_withdrawn(value) && !sources.contains(&edge.record.source) {
+            sources.insert(edge.record.source);
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Visits every advisory, in the order of its key: by package, then vulnerability.
@@ -317,7 +398,8 @@ pub fn held_records<R: Rows>(rows: &R) -> Result<Vec<RecordKey>, ViewError> {
 /// # Errors
 /// When the rows could not be read.
 pub fn chosen_content<R: Rows>(rows: &R, record: &RecordKey) -> Result<Option<ContentHash>, ViewError> {
-    Ok(record_row(rows, record)?.and_then(|row| row.content))
+    let row = record_row(rows, record)?.filter(|row| !row.is_unresolved());
+    Ok(row.and_then(|row| row.content))
 }
 
 /// Returns the vulnerabilities that an id stands for, sorted: itself if it is a CVE, else those of its

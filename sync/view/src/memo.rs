@@ -33,7 +33,7 @@ pub struct FoldMemo(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    contents: BTreeMap<RecordKey, Option<ContentHash>>,
+    contents: BTreeMap<RecordKey, Arc<[ContentHash]>>,
     said: BTreeMap<ContentHash, Arc<Said>>,
     body_bytes: usize,
     around: BTreeMap<VulnerabilityId, Arc<Around>>,
@@ -114,25 +114,25 @@ impl FoldMemo {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the chosen content of a record, if it has a row.
-    pub(crate) fn content<R: Rows>(
+    /// Returns the contents of a record that count: the chosen one, or several where nobody has decided.
+    pub(crate) fn contents<R: Rows>(
         &self,
         rows: &R,
         record: &RecordKey,
-    ) -> Result<Option<ContentHash>, ViewError> {
-        if let Some(content) = self.remembered().contents.get(record) {
-            return Ok(*content);
+    ) -> Result<Arc<[ContentHash]>, ViewError> {
+        if let Some(contents) = self.remembered().contents.get(record) {
+            return Ok(Arc::clone(contents));
         }
         let row = record_row(rows, record)?;
-        let content = row.as_ref().and_then(|row| row.content);
+        let contents: Arc<[ContentHash]> = row.iter().flat_map(|row| row.contents()).collect();
         if row.is_some_and(|row| row.packages.len() >= MANY_PACKAGES) {
             let mut remembered = self.remembered();
             if remembered.contents.len() >= MOST {
                 remembered.contents.clear();
             }
-            remembered.contents.insert(record.clone(), content);
+            remembered.contents.insert(record.clone(), Arc::clone(&contents));
         }
-        Ok(content)
+        Ok(contents)
     }
 
     /// Returns what the body of a record says; none if it is not here.

@@ -130,13 +130,37 @@ pub(crate) fn records_with_id<R: Rows>(
     })
 }
 
+/// The value of an alias's row that is none: the record is made from the id, and shares no identity with it.
+pub(crate) const UPSTREAM: &[u8] = &[1];
+
 /// Visits the records that have an id among their aliases, each with the id it goes by itself.
 pub(crate) fn mentions_of<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
+    visit: impl FnMut(VulnerabilityId, RecordKey) -> ControlFlow<()>,
+) -> Result<(), ViewError> {
+    visit_aliases(rows, id, &[], visit)
+}
+
+/// Visits the records that are made from one CVE, each with the id it goes by itself.
+pub(crate) fn made_from<R: Rows>(
+    rows: &R,
+    id: &VulnerabilityId,
+    visit: impl FnMut(VulnerabilityId, RecordKey) -> ControlFlow<()>,
+) -> Result<(), ViewError> {
+    visit_aliases(rows, id, UPSTREAM, visit)
+}
+
+fn visit_aliases<R: Rows>(
+    rows: &R,
+    id: &VulnerabilityId,
+    wanted: &[u8],
     mut visit: impl FnMut(VulnerabilityId, RecordKey) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
-    scan_rows(rows, Table::Aliases, &alias_prefix(id), |key, _| {
+    scan_rows(rows, Table::Aliases, &alias_prefix(id), |key, value| {
+        if value != wanted {
+            return Ok(ControlFlow::Continue(()));
+        }
         let (own, record) =
             read_alias_key(key).ok_or_else(|| damaged(Table::Aliases, "an alias's key", key))?;
         Ok(visit(own, record))

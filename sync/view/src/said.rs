@@ -118,7 +118,7 @@ impl Said {
 /// Returns the CVE that a record names as what it is made from, where it names just one.
 ///
 /// Source: OSV schema 1.7, `upstream`: distributions give the ids of the vulnerabilities that their record is about.
-fn upstream_of(body: &Value<'_>) -> Option<VulnerabilityId> {
+pub(crate) fn upstream_of(body: &Value<'_>) -> Option<VulnerabilityId> {
     let ids = list(body, "upstream").iter().filter_map(Value::as_str);
     let cves: BTreeSet<VulnerabilityId> = ids
         .filter_map(VulnerabilityId::of)

@@ -1,7 +1,7 @@
 //! What the fold depends on besides the claims: the compiled policy, the operator's decisions, and
 //! how ecosystems spell package names.
 
-use crate::policy::CompiledPolicy;
+use crate::policy::{CompiledPolicy, PolicyHash};
 use crate::ports::Decisions;
 
 /// Returns the one spelling of a package name within an ecosystem: `(ecosystem, name) -> name`.
@@ -11,7 +11,7 @@ use crate::ports::Decisions;
 pub type NormaliseName = fn(&str, &str) -> String;
 
 /// Version of the fold's rules, row layouts and counts: raised when equal claims would give others.
-const FOLD_VERSION: u32 = 2;
+const FOLD_VERSION: u32 = 3;
 
 /// What the fold depends on besides claims and bodies. Equal settings and claims give equal rows.
 #[derive(Debug, Clone)]
@@ -25,6 +25,29 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns the hash that a verdict names the rules by: the policy's own, or where something was decided one of the
+    /// policy and of the decisions.
+    #[must_use]
+    pub fn rules_hash(&self) -> PolicyHash {
+        if self.decisions.is_empty() {
+            return self.policy.hash();
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view policy and decisions");
+        hasher.update(self.policy.hash().as_bytes());
+        self.write_decisions(&mut hasher);
+        PolicyHash::from_bytes(*hasher.finalize().as_bytes())
+    }
+
+    fn write_decisions(&self, hasher: &mut blake3::Hasher) {
+        for (record, content) in &self.decisions {
+            for text in [record.source.as_str(), record.id.as_str()] {
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+            hasher.update(content.as_bytes());
+        }
+    }
+
     /// Returns a hash that differs when rows must be folded anew: other rules, another local site, other
     /// decisions, or another version of the fold itself.
     #[must_use]
@@ -33,13 +56,7 @@ impl Settings {
         hasher.update(&FOLD_VERSION.to_le_bytes());
         hasher.update(self.policy.local().as_bytes());
         hasher.update(self.policy.hash().as_bytes());
-        for (record, content) in &self.decisions {
-            for text in [record.source.as_str(), record.id.as_str()] {
-                hasher.update(&(text.len() as u64).to_le_bytes());
-                hasher.update(text.as_bytes());
-            }
-            hasher.update(content.as_bytes());
-        }
+        self.write_decisions(&mut hasher);
         *hasher.finalize().as_bytes()
     }
 }

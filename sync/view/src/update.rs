@@ -6,22 +6,25 @@
 //!
 //! The caller makes the changes of one call durable together, or not at all.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use starling_protocol::MergeHash;
+use starling_protocol::{ContentHash, MergeHash, UnixMillis};
 
 use crate::changes::{Action, Change, Changes, Problem};
 use crate::codec::{RecordRow, RecordState, alias_key, held_key, record_key};
 use crate::edges::{Difference, Touch};
 use crate::error::ViewError;
-use crate::extract::extract;
+use crate::extract::{extract, unresolved};
 use crate::identity::{Closure, Closures};
 use crate::limits::ComponentLimits;
 use crate::policy::Choice;
-use crate::ports::{Bodies, Claims, RecordKey};
-use crate::reading::{Feed, body_of, feed_of, put_row, record_row, remove_row, scan_rows, statements_of};
+use crate::ports::{Bodies, Claims, RecordKey, Statement, StatementKind};
+use crate::reading::{
+    Feed, UPSTREAM, body_of, feed_of, put_row, record_row, remove_row, scan_rows, statements_of,
+};
 use crate::rows::{RowsMut, Table};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
@@ -157,7 +160,21 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
             Choice::Absent => Some(RecordRow::silent(RecordState::Absent, None)),
             Choice::Unresolved => {
                 changes.problems.push((record.clone(), Problem::Unresolved));
-                Some(RecordRow::silent(RecordState::Unresolved, None))
+                let mut rows = Vec::new();
+                for content in contents_by_time(&statements) {
+                    match body_of(bodies, record, &content)? {
+                        Some(body) => {
+                            let (row, problems) = extract(record, content, &body, settings.normalise_name);
+                            let problems = problems.into_iter().map(|problem| (record.clone(), problem));
+                            changes.problems.extend(problems);
+                            rows.push(row);
+                        }
+                        None => changes.problems.push((record.clone(), Problem::BodyMissing)),
+                    }
+                }
+                // Until somebody decides, all that is said counts; one that nothing can be read of is held.
+                let held = || RecordRow::silent(RecordState::Unresolved, None);
+                Some(unresolved(rows).unwrap_or_else(held))
             }
             Choice::Set(content) => {
                 // Content is immutable: a row that was read off it need not be read off again.
@@ -202,6 +219,20 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
     Ok(records)
 }
 
+/// Returns the contents that are stated, the one stated last first.
+fn contents_by_time(statements: &[Statement]) -> Vec<ContentHash> {
+    let mut newest: BTreeMap<ContentHash, UnixMillis> = BTreeMap::new();
+    for statement in statements {
+        if let StatementKind::Set(content) = statement.kind {
+            let time = newest.entry(content).or_insert(statement.time);
+            *time = statement.time.max(*time);
+        }
+    }
+    let mut contents: Vec<_> = newest.into_iter().collect();
+    contents.sort_by_key(|(content, time)| (Reverse(*time), *content));
+    contents.into_iter().map(|(content, _)| content).collect()
+}
+
 /// Returns the ids, no CVEs, whose components may differ: all that the changed records name.
 fn touched_ids(records: &BTreeMap<RecordKey, RecordChange>) -> BTreeSet<VulnerabilityId> {
     let mut ids = BTreeSet::new();
@@ -231,14 +262,25 @@ fn write_records<R: RowsMut>(
         for alias in new.difference(&old) {
             put_row(rows, Table::Aliases, &alias_key(alias, record), &[])?;
         }
+        let upstream = |row: &Option<Rc<RecordRow>>| row.as_ref().and_then(|row| row.upstream.clone());
+        let (old, new) = (upstream(&change.old), upstream(&change.new));
+        // An alias that became one, or the other way round, is one row: what is written last counts.
+        if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
+            let key = alias_key(&old, record);
+            if aliases(&change.new).contains(&old) {
+                put_row(rows, Table::Aliases, &key, &[])?;
+            } else {
+                remove_row(rows, Table::Aliases, &key)?;
+            }
+        }
+        if let Some(new) = new {
+            put_row(rows, Table::Aliases, &alias_key(&new, record), UPSTREAM)?;
+        }
         match &change.new {
             Some(row) => put_row(rows, Table::Records, &record_key(record), &row.encode())?,
             None => remove_row(rows, Table::Records, &record_key(record))?,
         }
-        let is_held = |row: &Option<Rc<RecordRow>>| {
-            row.as_ref()
-                .is_some_and(|row| row.state == RecordState::Unresolved)
-        };
+        let is_held = |row: &Option<Rc<RecordRow>>| row.as_ref().is_some_and(|row| row.is_unresolved());
         match (is_held(&change.old), is_held(&change.new)) {
             (false, true) => put_row(rows, Table::Held, &held_key(record), &[])?,
             (true, false) => remove_row(rows, Table::Held, &held_key(record))?,

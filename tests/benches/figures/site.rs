@@ -87,6 +87,7 @@ impl BenchSite {
             allowed_sources: vec![SourcePattern::new("*").unwrap()],
             max_bundle_size: None,
             enabled: Some(true),
+            may_mute: false,
         };
         opened.call(|service| async move { service.add_site(add).await });
     }

@@ -10,6 +10,7 @@
 //! several documents. Streams of many records (NDJSON) are split by [`input`](crate::input) before.
 
 mod numbers;
+pub mod parts;
 mod warnings;
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ fn input(count: usize) -> RegoInput {
         findings: findings.into_iter().map(std::sync::Arc::new).collect(),
         coverage: Coverage::default(),
         gaps: vec![],
+        ecosystems: Default::default(),
     };
     RegoInput::of(&result, Some("web shop"), &knowledge(), AS_OF.parse().unwrap()).unwrap()
 }

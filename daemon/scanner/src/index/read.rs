@@ -1,7 +1,7 @@
 //! Reading an index: opening checks what tells where things are, each part is checked when it is read.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::package::{DetailAt, Package};
@@ -11,6 +11,7 @@ use super::stored::StoredAdvisory;
 use super::{CHECK_BYTES, FOOTER_BYTES, IndexStamp, MAGIC, ROW_BYTES, VERSION, check_of, key_hash};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, Memo};
 use crate::matching::Subject;
+use crate::name::ecosystem_base;
 use crate::purl::osv::address_of;
 
 /// Largest directory, and largest part, that is read, in bytes.
@@ -78,7 +79,7 @@ pub struct MatchIndex<B> {
     bytes: B,
     stamp: IndexStamp,
     directory: Vec<u8>,
-    ecosystems: BTreeSet<String>,
+    ecosystems: BTreeMap<String, BTreeSet<String>>,
     screens: (u64, u64),
     memo: Option<Memo>,
 }
@@ -201,6 +202,15 @@ impl<B: IndexBytes> MatchIndex<B> {
             visit(package.ecosystem, package.name);
         }
         Ok(())
+    }
+
+    /// The sources that speak of one ecosystem, given with its suffix.
+    pub(super) fn sources_in(&self, ecosystem: &str) -> impl Iterator<Item = &str> {
+        self.ecosystems
+            .get(ecosystem)
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
     }
 
     /// The rows of the directory, in its order.
@@ -347,7 +357,18 @@ impl<B: IndexBytes> Knowledge for MatchIndex<B> {
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
-        Ok(self.ecosystems.contains(ecosystem))
+        Ok(self.ecosystems.contains_key(ecosystem))
+    }
+
+    fn sources_of(&self, base: &str) -> Result<Option<BTreeSet<String>>, KnowledgeError> {
+        let from = self
+            .ecosystems
+            .range::<str, _>((Bound::Included(base), Bound::Unbounded))
+            .take_while(|(ecosystem, _)| ecosystem.starts_with(base))
+            .filter(|(ecosystem, _)| ecosystem_base(ecosystem) == base);
+        Ok(Some(
+            from.flat_map(|(_, sources)| sources.iter().cloned()).collect(),
+        ))
     }
 
     fn knows_package(&self, ecosystem: &str, name: &str) -> Result<bool, KnowledgeError> {
@@ -360,7 +381,9 @@ impl<B: IndexBytes> Knowledge for MatchIndex<B> {
         let named = self
             .ecosystems
             .range::<str, _>((Bound::Included(from.as_str()), Bound::Unbounded));
-        let of_base = named.take_while(|ecosystem| ecosystem.starts_with(&from));
+        let of_base = named
+            .map(|(ecosystem, _)| ecosystem)
+            .take_while(|ecosystem| ecosystem.starts_with(&from));
         Ok(of_base
             .filter(|ecosystem| address_of(ecosystem).is_some())
             .cloned()

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::cursor::{Cursor, put_bytes, put_length};
-use crate::knowledge::Advisory;
+use crate::knowledge::{Advisory, Said};
 use crate::matching::{Subject, decides_without_git, is_of_all_versions, is_semver};
 use crate::osv::{Affected, Event, RangeKind};
 use crate::version::{Scheme, Version};
@@ -101,7 +101,9 @@ impl Screen {
         };
         let mut spans = Vec::new();
         let mut listed = Vec::new();
-        for affected in &advisory.affected {
+        // What is only shown beside the others decides nothing.
+        let counting = || advisory.said().filter(Said::counts).flat_map(|said| said.entries);
+        for affected in counting() {
             for range in &affected.ranges {
                 if is_of_all_versions(range) {
                     return Self::Always;
@@ -130,7 +132,7 @@ impl Screen {
         // Without any rule there is nothing to be in doubt about; an empty range is a rule, which leaves a
         // version without a place undecided.
         let has_rules = |entry: &Affected| !entry.ranges.is_empty() || !entry.versions.is_empty();
-        if advisory.affected.iter().any(has_rules) {
+        if counting().any(has_rules) {
             Self::Spans(Spans { spans, listed })
         } else {
             Self::Never

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::knowledge::{Advisory, Conflict, Provenance};
+use crate::knowledge::{Advisory, Conflict, Provenance, Sayer, Statement, Weight};
 use crate::matching::may_be_equal;
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
 use crate::severity::StatedSeverity;
@@ -21,10 +21,22 @@ pub(super) struct StoredAdvisory<'a> {
     severities: Vec<(&'a str, &'a str, &'a str)>,
     threat: StoredThreat<'a>,
     affected: Vec<StoredAffected<'a>>,
+    /// Number of entries, weight, whether it is unresolved, and who says it: places in `provenance`.
+    statements: Vec<(u32, StoredWeight, bool, Vec<u32>)>,
+    unresolved: bool,
     /// Source, record, sites.
     provenance: Vec<(&'a str, &'a str, Vec<&'a str>)>,
     /// Field, chosen, lost.
     conflicts: Vec<(&'a str, &'a str, Vec<&'a str>)>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum StoredWeight {
+    Counts,
+    CountsLast,
+    Outranked,
+    Mirrored,
+    NotPreferred,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,6 +109,12 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
                 epss: advisory.threat.epss.map(Probability::hundred_thousandths),
             },
             affected: advisory.affected.iter().map(StoredAffected::from).collect(),
+            statements: advisory
+                .statements
+                .iter()
+                .map(|statement| stored_statement(statement, &advisory.provenance))
+                .collect(),
+            unresolved: advisory.unresolved,
             provenance: advisory
                 .provenance
                 .iter()
@@ -140,6 +158,17 @@ impl StoredAdvisory<'_> {
                 .iter()
                 .map(|affected| affected.read(version))
                 .collect(),
+            statements: self
+                .statements
+                .iter()
+                .map(|(entries, weight, unresolved, by)| Statement {
+                    by: by.iter().filter_map(|place| self.sayer(*place)).collect(),
+                    entries: usize::try_from(*entries).unwrap_or(usize::MAX),
+                    weight: (*weight).into(),
+                    unresolved: *unresolved,
+                })
+                .collect(),
+            unresolved: self.unresolved,
             provenance: self
                 .provenance
                 .iter()
@@ -158,6 +187,54 @@ impl StoredAdvisory<'_> {
                     lost: owned(lost),
                 })
                 .collect(),
+        }
+    }
+}
+
+impl StoredAdvisory<'_> {
+    fn sayer(&self, place: u32) -> Option<Sayer> {
+        let (source, record, _) = self.provenance.get(usize::try_from(place).ok()?)?;
+        Some(Sayer {
+            record: (*record).to_owned(),
+            source: (*source).to_owned(),
+        })
+    }
+}
+
+/// Who says it is told by places: a record that speaks is among those that the advisory comes from.
+fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, StoredWeight, bool, Vec<u32>) {
+    let place = |sayer: &Sayer| {
+        let is_it = |from: &Provenance| from.source == sayer.source && from.record == sayer.record;
+        u32::try_from(provenance.iter().position(is_it)?).ok()
+    };
+    (
+        u32::try_from(statement.entries).unwrap_or(u32::MAX),
+        statement.weight.into(),
+        statement.unresolved,
+        statement.by.iter().filter_map(place).collect(),
+    )
+}
+
+impl From<Weight> for StoredWeight {
+    fn from(weight: Weight) -> Self {
+        match weight {
+            Weight::Counts => Self::Counts,
+            Weight::CountsLast => Self::CountsLast,
+            Weight::Outranked => Self::Outranked,
+            Weight::Mirrored => Self::Mirrored,
+            Weight::NotPreferred => Self::NotPreferred,
+        }
+    }
+}
+
+impl From<StoredWeight> for Weight {
+    fn from(weight: StoredWeight) -> Self {
+        match weight {
+            StoredWeight::Counts => Self::Counts,
+            StoredWeight::CountsLast => Self::CountsLast,
+            StoredWeight::Outranked => Self::Outranked,
+            StoredWeight::Mirrored => Self::Mirrored,
+            StoredWeight::NotPreferred => Self::NotPreferred,
         }
     }
 }

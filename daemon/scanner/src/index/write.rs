@@ -1,6 +1,6 @@
 //! Writing an index, a package at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind, Write};
 
 use serde::Serialize;
@@ -23,7 +23,8 @@ pub struct IndexWriter<W> {
     screens: Vec<u8>,
     /// Where the screens lie is counted from their beginning until all details are written.
     directory: Vec<Row>,
-    ecosystems: BTreeSet<String>,
+    /// Each with the sources that speak of it.
+    ecosystems: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl<W: Write> IndexWriter<W> {
@@ -34,7 +35,7 @@ impl<W: Write> IndexWriter<W> {
             written: 0,
             screens: Vec::new(),
             directory: Vec::new(),
-            ecosystems: BTreeSet::new(),
+            ecosystems: BTreeMap::new(),
         }
     }
 
@@ -60,7 +61,24 @@ impl<W: Write> IndexWriter<W> {
         let content = package.finish();
         let mut screens = check_of(&content).to_vec();
         screens.extend_from_slice(&content);
-        self.put_package(ecosystem, name, &screens, &details)
+        self.put_package(ecosystem, name, &screens, &details)?;
+        let provenance = advisories.iter().flat_map(|advisory| &advisory.provenance);
+        self.add_sources(ecosystem, provenance.map(|from| from.source.as_str()));
+        Ok(())
+    }
+
+    /// Notes who speaks of an ecosystem.
+    fn add_sources<'s>(&mut self, ecosystem: &str, sources: impl Iterator<Item = &'s str>) {
+        if !self.ecosystems.contains_key(ecosystem) {
+            self.ecosystems.insert(ecosystem.to_owned(), BTreeSet::new());
+        }
+        if let Some(known) = self.ecosystems.get_mut(ecosystem) {
+            for source in sources {
+                if !known.contains(source) {
+                    known.insert(source.to_owned());
+                }
+            }
+        }
     }
 
     /// Adds those packages of another index that `wanted` says, as they are: bytes are copied, not read, and
@@ -84,6 +102,11 @@ impl<W: Write> IndexWriter<W> {
                 let mut part = check_of(&screens).to_vec();
                 part.extend_from_slice(&screens);
                 self.put_package(package.ecosystem, package.name, &part, &details)?;
+                // Who of them speaks of this package the screens do not tell: one too many does no harm.
+                if !self.ecosystems.contains_key(package.ecosystem) {
+                    let sources = from.sources_in(package.ecosystem);
+                    self.add_sources(package.ecosystem, sources);
+                }
             }
         }
         Ok(())
@@ -105,9 +128,6 @@ impl<W: Write> IndexWriter<W> {
         });
         self.put(details)?;
         self.screens.extend_from_slice(screens);
-        if !self.ecosystems.contains(ecosystem) {
-            self.ecosystems.insert(ecosystem.to_owned());
-        }
         Ok(())
     }
 

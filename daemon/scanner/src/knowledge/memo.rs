@@ -63,7 +63,7 @@ impl MemoKey {
 
 /// Remembers how components stood that nothing was found for.
 ///
-/// Each key has one place, which the last to come takes: memory stays what it was at the beginning, about 48 bytes a
+/// Each key has one place, which the last to come takes: memory stays what it was at the beginning, about 64 bytes a
 /// place. Scans may ask and tell at the same time.
 #[derive(Debug)]
 pub struct Memo {
@@ -71,7 +71,10 @@ pub struct Memo {
 }
 
 /// What came last to a place.
-type Slot = Option<(MemoKey, Standing)>;
+type Slot = Option<(MemoKey, Remembered)>;
+
+/// How a component stood, and the ecosystem that it was looked up in.
+pub(crate) type Remembered = (Standing, Option<&'static str>);
 
 impl Memo {
     /// A memo of so many places.
@@ -82,16 +85,17 @@ impl Memo {
     }
 
     /// How the component stood.
-    pub(crate) fn get(&self, key: &MemoKey) -> Option<Standing> {
+    pub(crate) fn get(&self, key: &MemoKey) -> Option<Remembered> {
         let slot = self.slots.get(key.slot(self.slots.len()))?;
         let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.filter(|(held, _)| held == key).map(|(_, standing)| standing)
+        slot.filter(|(held, _)| held == key)
+            .map(|(_, remembered)| remembered)
     }
 
     /// Remembers how a component stood that nothing was found for.
-    pub(crate) fn put(&self, key: MemoKey, standing: Standing) {
+    pub(crate) fn put(&self, key: MemoKey, remembered: Remembered) {
         if let Some(slot) = self.slots.get(key.slot(self.slots.len())) {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, standing));
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, remembered));
         }
     }
 }
@@ -161,15 +165,13 @@ mod tests {
             key("pkg:npm/a@2", Some("2"), None),
         );
         assert_eq!(memo.get(&one), None);
-        memo.put(one, Standing::Matched);
-        assert_eq!((memo.get(&one), memo.get(&two)), (Some(Standing::Matched), None));
-        memo.put(two, Standing::Unversioned);
-        assert_eq!(
-            (memo.get(&one), memo.get(&two)),
-            (None, Some(Standing::Unversioned))
-        );
+        let (matched, unversioned) = ((Standing::Matched, Some("npm")), (Standing::Unversioned, None));
+        memo.put(one, matched);
+        assert_eq!((memo.get(&one), memo.get(&two)), (Some(matched), None));
+        memo.put(two, unversioned);
+        assert_eq!((memo.get(&one), memo.get(&two)), (None, Some(unversioned)));
         let none = Memo::with_slots(0);
-        none.put(one, Standing::Matched);
+        none.put(one, matched);
         assert_eq!(none.get(&one), None);
     }
 }

@@ -63,6 +63,8 @@ impl Knowledge for SingleRecord {
             // What besides is known of the vulnerability changes nothing about who is affected.
             threat: Threat::default(),
             affected,
+            statements: Vec::new(),
+            unresolved: false,
             provenance: vec![Provenance {
                 source: self.source.clone(),
                 record: record.id.clone(),

@@ -20,6 +20,8 @@ use crate::origin::{Origin, name_of_source_rpm};
 pub struct OsvPackage {
     /// The ecosystem with its suffix if it is known: `npm`, `Debian:12`.
     pub ecosystem: Cow<'static, str>,
+    /// The ecosystem without any suffix.
+    pub system: &'static str,
     /// The name in the ecosystem's one spelling (see [`crate::name::normalise_name`]).
     pub name: String,
     /// False if the ecosystem is split by release and the URL does not tell which one.
@@ -156,6 +158,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
     Some(OsvPackage {
         name,
         ecosystem,
+        system: ecosystem_base(row.ecosystem),
         release_known,
         // Any repository may be named by the one type, and any part of a cluster by the other.
         name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s"),

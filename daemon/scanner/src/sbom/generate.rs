@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError};
+use crate::knowledge::{Advisory, Knowledge, KnowledgeError, Said};
 use crate::matching::{Subject, evaluate};
 use crate::osv::Event;
 use crate::purl::osv::{package_of, purl_of};
@@ -159,7 +159,10 @@ fn named(ecosystem: &str, name: &str) -> Option<PackageUrl> {
 /// A version that is affected by some advisory, or by none.
 fn version(ecosystem: &str, advisories: &[Advisory], affected: bool, chance: &mut Chance) -> Option<String> {
     let live = || advisories.iter().filter(|advisory| advisory.withdrawn.is_none());
-    let entries = || live().flat_map(|advisory| &advisory.affected);
+    let entries = || {
+        let said = live().flat_map(Advisory::said).filter(Said::counts);
+        said.flat_map(|said| said.entries)
+    };
     let mut texts: Vec<&str> = Vec::new();
     for entry in entries() {
         for event in entry.ranges.iter().flat_map(|range| &range.events) {

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::knowledge::{Advisory, Conflict, Provenance};
+use super::heard::{Heard, Opinion};
+use crate::knowledge::{Advisory, Conflict, Provenance, Sayer};
 use crate::matching::Rule;
 use crate::osv::Event;
 use crate::severity::Rating;
@@ -39,6 +40,15 @@ pub struct Finding {
     pub provenance: Vec<Provenance>,
     /// Fields on which sources disagree, sorted.
     pub conflicts: Vec<Conflict>,
+    /// True if statements that count contradict each other: one says that the version is not affected.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disputed: bool,
+    /// True if authors disagree about a record behind it and nobody has decided: what is worse counts meanwhile.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unresolved: bool,
+    /// What each record says of the version, sorted; empty if all that is known says "affected".
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Opinion>,
 }
 
 /// The package of a finding, as it was looked up.
@@ -57,8 +67,14 @@ pub struct FoundPackage {
 /// A rule that said "affected".
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MatchedRule {
-    /// Index in the advisory's `affected`.
+    /// Index in the advisory's `affected`, the entries of all its records one after the other.
     pub affected: usize,
+    /// The record that says so; absent where all records behind the finding do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// The source of that record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// `versions`, or the range's type.
     pub kind: String,
     /// Index in `ranges`, for a range.
@@ -76,37 +92,36 @@ pub struct MatchedRule {
 }
 
 impl MatchedRule {
-    pub(super) fn new(affected: usize, rule: &Rule) -> Self {
+    pub(super) fn new(affected: usize, rule: &Rule, sayer: Option<&Sayer>) -> Self {
+        let mut matched = Self {
+            affected,
+            record: sayer.map(|sayer| sayer.record.clone()),
+            source: sayer.map(|sayer| sayer.source.clone()),
+            kind: String::new(),
+            range: None,
+            introduced: None,
+            fixed: None,
+            last_affected: None,
+        };
         match rule {
-            Rule::Enumerated => Self {
-                affected,
-                kind: "versions".to_owned(),
-                range: None,
-                introduced: None,
-                fixed: None,
-                last_affected: None,
-            },
+            Rule::Enumerated => "versions".clone_into(&mut matched.kind),
             Rule::Range {
                 index,
                 kind,
                 introduced,
                 until,
             } => {
-                let (fixed, last_affected) = match until {
-                    Some(Event::Fixed(version)) => (Some(version.clone()), None),
-                    Some(Event::LastAffected(version)) => (None, Some(version.clone())),
-                    _ => (None, None),
-                };
-                Self {
-                    affected,
-                    kind: kind.clone(),
-                    range: Some(*index),
-                    introduced: introduced.clone(),
-                    fixed,
-                    last_affected,
+                matched.kind.clone_from(kind);
+                matched.range = Some(*index);
+                matched.introduced.clone_from(introduced);
+                match until {
+                    Some(Event::Fixed(version)) => matched.fixed = Some(version.clone()),
+                    Some(Event::LastAffected(version)) => matched.last_affected = Some(version.clone()),
+                    _ => {}
                 }
             }
         }
+        matched
     }
 }
 
@@ -114,9 +129,8 @@ impl Finding {
     pub(super) fn new(
         advisory: Advisory,
         package: FoundPackage,
-        (severity, informational): (Rating, Option<String>),
-        rules: Vec<MatchedRule>,
-        fixed: Vec<String>,
+        severity: Rating,
+        heard: Heard,
         place: String,
     ) -> Self {
         let mut ids = advisory.ids;
@@ -128,13 +142,16 @@ impl Finding {
             package,
             summary: advisory.summary,
             severity,
-            informational,
+            informational: heard.informational,
             threat: advisory.threat,
-            rules,
-            fixed,
+            rules: heard.rules,
+            fixed: heard.fixed,
             places: vec![place],
             provenance: advisory.provenance,
             conflicts: advisory.conflicts,
+            disputed: heard.disputed,
+            unresolved: advisory.unresolved,
+            statements: heard.opinions,
         }
     }
 
@@ -166,6 +183,9 @@ impl Finding {
             self.provenance.extend(other.provenance);
             self.conflicts.extend(other.conflicts);
             self.threat.fill_from(&other.threat);
+            self.disputed |= other.disputed;
+            self.unresolved |= other.unresolved;
+            self.statements.extend(other.statements);
         }
         self.places.extend(other.places);
     }
@@ -181,6 +201,7 @@ impl Finding {
         settle(&mut self.places);
         settle(&mut self.provenance);
         settle(&mut self.conflicts);
+        settle(&mut self.statements);
         self
     }
 }

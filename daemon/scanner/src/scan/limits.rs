@@ -10,6 +10,8 @@ use crate::knowledge::KnowledgeError;
 pub const MAX_FINDINGS: usize = 100_000;
 /// Most places of all its findings together.
 pub const MAX_PLACES: usize = 1_000_000;
+/// Most components that a result names as not judged; the others are counted.
+pub const MAX_GAPS: usize = 1_000;
 
 /// Why there is no result. Part of one is not given: half a scan looks like a clean one.
 #[derive(Debug, thiserror::Error)]

@@ -30,6 +30,8 @@ pub(super) struct Key {
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
     pub(super) standing: Standing,
+    /// The ecosystem that it was looked up in, without suffix.
+    pub(super) system: Option<&'static str>,
     /// Which of the findings are its own.
     pub(super) findings: Range<usize>,
 }
@@ -39,6 +41,7 @@ impl Judged {
     pub(super) fn without(standing: Standing) -> Self {
         Self {
             standing,
+            system: None,
             findings: 0..0,
         }
     }

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::knowledge::{Memo, Provenance};
+use crate::knowledge::{Advisory, Memo, Provenance};
+use crate::matching::Subject;
 use crate::osv::Record;
 use crate::sbom;
+use crate::severity::{Level, StatedSeverity};
 
 /// Knowledge from OSV records, as one source would give it.
 #[derive(Default)]

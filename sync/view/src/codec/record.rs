@@ -10,6 +10,10 @@ use crate::vulnerability::VulnerabilityId;
 
 /// The layout version, in the high half of a record row's first byte.
 const VERSION: u8 = 1;
+/// The same with the CVE that the record is made from, after its aliases.
+const WITH_UPSTREAM: u8 = 2;
+/// Added to either where authors disagree and nobody has decided: the further contents that count follow the first.
+const UNRESOLVED: u8 = 2;
 
 /// What a record is in the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +34,12 @@ pub(crate) struct RecordRow {
     pub(crate) state: RecordState,
     /// The chosen content; nothing where the state tells of none.
     pub(crate) content: Option<ContentHash>,
+    /// Further contents that count beside it, sorted: authors disagree, and nobody has decided.
+    pub(crate) others: Vec<ContentHash>,
     /// The followed aliases, sorted, without the record's own id.
     pub(crate) aliases: Vec<VulnerabilityId>,
+    /// The one CVE that the record says it is made from, if it is no alias: who looks for it finds the record.
+    pub(crate) upstream: Option<VulnerabilityId>,
     /// The packages, sorted by their encoded bytes.
     pub(crate) packages: Vec<PackageId>,
 }
@@ -57,21 +65,42 @@ impl RecordState {
 }
 
 impl RecordRow {
+    /// Returns every content that counts.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = ContentHash> + '_ {
+        self.content.into_iter().chain(self.others.iter().copied())
+    }
+
+    /// Says whether authors disagree about it and nobody has decided.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.state == RecordState::Unresolved || !self.others.is_empty()
+    }
+
     /// A record that says nothing, for the reason that its state gives.
     pub(crate) const fn silent(state: RecordState, content: Option<ContentHash>) -> Self {
         Self {
             state,
             content,
+            others: Vec::new(),
             aliases: Vec::new(),
+            upstream: None,
             packages: Vec::new(),
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        out.push(VERSION << 4 | self.state as u8);
+        let version = match self.upstream {
+            Some(_) => WITH_UPSTREAM,
+            None => VERSION,
+        };
+        let unresolved = if self.others.is_empty() { 0 } else { UNRESOLVED };
+        out.push((version + unresolved) << 4 | self.state as u8);
         if let Some(content) = &self.content {
             out.extend_from_slice(content.as_bytes());
+        }
+        if !self.others.is_empty() {
+            write_number(&mut out, self.others.len() as u64);
+            out.extend(self.others.iter().flat_map(ContentHash::as_bytes));
         }
         if !self.state.contributes() {
             return out;
@@ -79,6 +108,9 @@ impl RecordRow {
         write_number(&mut out, self.aliases.len() as u64);
         for alias in &self.aliases {
             write_id(&mut out, alias.as_str());
+        }
+        if let Some(upstream) = &self.upstream {
+            write_id(&mut out, upstream.as_str());
         }
         write_number(&mut out, self.packages.len() as u64);
         // Neighbours share much of their names: each says how much of the one before it repeats.
@@ -99,19 +131,29 @@ impl RecordRow {
         let mut reader = Reader::new(bytes);
         let head = reader.byte()?;
         let state = *RecordState::ALL.get(usize::from(head & 0x0f))?;
-        if head >> 4 != VERSION {
-            return None;
-        }
+        let (version, is_unresolved) = match head >> 4 {
+            version @ (VERSION | WITH_UPSTREAM) => (version, false),
+            version @ 3..=4 => (version - UNRESOLVED, true),
+            _ => return None,
+        };
         let content = if state.has_content() {
             Some(ContentHash::from_bytes(reader.array()?))
         } else {
             None
         };
         let mut row = Self::silent(state, content);
+        if is_unresolved {
+            for _ in 0..reader.count()? {
+                row.others.push(ContentHash::from_bytes(reader.array()?));
+            }
+        }
         if state.contributes() {
             for _ in 0..reader.count()? {
                 row.aliases
                     .push(VulnerabilityId::from_normalised(read_id(&mut reader)?));
+            }
+            if version == WITH_UPSTREAM {
+                row.upstream = Some(VulnerabilityId::from_normalised(read_id(&mut reader)?));
             }
             let mut before: Vec<u8> = Vec::new();
             for _ in 0..reader.count()? {
@@ -142,7 +184,9 @@ mod tests {
         RecordRow {
             state: RecordState::Live,
             content: Some(ContentHash::of(b"x")),
+            others: Vec::new(),
             aliases: vec![VulnerabilityId::of("CVE-2021-1234").unwrap()],
+            upstream: VulnerabilityId::of("CVE-2021-1235"),
             packages: packages
                 .iter()
                 .map(|(ecosystem, name)| PackageId::Package {
@@ -160,7 +204,15 @@ mod tests {
             ("AlmaLinux:8", "kernel-debug"),
             ("npm", "express"),
         ]);
-        assert_eq!(RecordRow::decode(&live.encode()), Some(live));
+        assert_eq!(RecordRow::decode(&live.encode()), Some(live.clone()));
+        for upstream in [None, VulnerabilityId::of("CVE-2021-1235")] {
+            let unresolved = RecordRow {
+                others: vec![ContentHash::of(b"y"), ContentHash::of(b"z")],
+                upstream,
+                ..live.clone()
+            };
+            assert_eq!(RecordRow::decode(&unresolved.encode()), Some(unresolved));
+        }
         for state in RecordState::ALL.into_iter().filter(|state| !state.contributes()) {
             let silent = RecordRow::silent(state, state.has_content().then(|| ContentHash::of(b"y")));
             assert_eq!(RecordRow::decode(&silent.encode()), Some(silent));

@@ -5,28 +5,9 @@ use std::collections::BTreeMap;
 
 use starling_protocol::{ContentHash, SiteId, Source};
 
-use super::{ConflictStrategy, PolicyHash, ViewPolicy};
+use super::sources::{FIRST_SOURCES, LATER_SOURCES, authorities, is_named_by};
+use super::{ConflictStrategy, PolicyHash, Ranges, ViewPolicy};
 use crate::ports::{Statement, StatementKind};
-
-/// Sources closest to a package's own maintainers: believed first, in this order.
-const FIRST_SOURCES: [&str; 14] = [
-    "rustsec",
-    "pypa",
-    "go",
-    "rubysec",
-    "julia",
-    "haskell",
-    "psf",
-    "rconsortium",
-    "drupal",
-    "debian",
-    "ubuntu",
-    "alpine",
-    "almalinux",
-    "bitnami",
-];
-/// Sources that gather what others found: believed last, in this order. All else lies between, by name.
-const LAST_SOURCES: [&str; 3] = ["ghsa", "osv", "nvd"];
 
 /// A view policy in the form that the fold works with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +16,8 @@ pub struct CompiledPolicy {
     general: AuthorOrder,
     per_source: BTreeMap<Source, AuthorOrder>,
     source_ranks: BTreeMap<Source, usize>,
+    /// By source, patterns of ecosystems.
+    authority: BTreeMap<String, Vec<String>>,
     hash: PolicyHash,
     written: ViewPolicy,
 }
@@ -74,6 +57,7 @@ impl CompiledPolicy {
                 })
                 .collect(),
             source_ranks: ranks(&policy.source_order),
+            authority: authorities(&policy.authority),
             hash: policy.hash(),
             written: policy.clone(),
         }
@@ -133,20 +117,42 @@ impl CompiledPolicy {
             .then_with(|| a.cmp(b))
     }
 
-    /// Ranks a source: what the operator listed, then the defaults, in three groups.
+    /// Whose statements about a package are judged.
+    #[must_use]
+    pub const fn ranges(&self) -> Ranges {
+        self.written.ranges
+    }
+
+    /// Returns true if an order names the source: the site's own, or the default one.
+    #[must_use]
+    pub fn names_source(&self, source: &Source) -> bool {
+        self.source_rank(source) < UNNAMED
+    }
+
+    /// Returns true if the source has authority over an ecosystem: where it speaks of a package, it decides.
+    #[must_use]
+    pub fn has_authority(&self, source: &Source, ecosystem: &str) -> bool {
+        let patterns = self.authority.get(source.as_str());
+        patterns.is_some_and(|patterns| patterns.iter().any(|pattern| is_named_by(pattern, ecosystem)))
+    }
+
+    /// Ranks a source: what the operator listed, then the defaults, then what no order names.
     fn source_rank(&self, source: &Source) -> (u8, usize) {
         let place = |list: &[&str]| list.iter().position(|name| *name == source.as_str());
         if let Some(rank) = self.source_ranks.get(source) {
             (0, *rank)
         } else if let Some(rank) = place(&FIRST_SOURCES) {
             (1, rank)
-        } else if let Some(rank) = place(&LAST_SOURCES) {
-            (3, rank)
+        } else if let Some(rank) = place(&LATER_SOURCES) {
+            (2, rank)
         } else {
-            (2, 0)
+            UNNAMED
         }
     }
 }
+
+/// The rank of a source that no order names.
+const UNNAMED: (u8, usize) = (3, 0);
 
 impl AuthorOrder {
     fn new(strategy: ConflictStrategy, site_order: &[SiteId]) -> Self {

@@ -5,10 +5,12 @@
 //! outcome ever depends on which statement came first.
 
 mod compiled;
+mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use compiled::{Choice, CompiledPolicy};
+pub(crate) use sources::owner_of;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,6 +105,28 @@ impl<'de> Deserialize<'de> for ConflictStrategy {
     }
 }
 
+/// Whose statements about a package are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ranges {
+    /// Each source's by itself: a package is affected if any that counts says so.
+    #[default]
+    Any,
+    /// The first source's alone.
+    Preferred,
+}
+
+impl Ranges {
+    /// The name in configuration files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Preferred => "preferred",
+        }
+    }
+}
+
 /// The view policy as an operator writes it. The default believes other sites first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -113,6 +137,10 @@ pub struct ViewPolicy {
     pub site_order: Vec<SiteId>,
     /// Sources from most to least believed; one that is not listed comes after, by the default order.
     pub source_order: Vec<Source>,
+    /// Whose statements about a package are judged.
+    pub ranges: Ranges,
+    /// Ecosystems over which a source has authority, in place of the default ones of that source.
+    pub authority: BTreeMap<Source, Vec<String>>,
     /// Sources that settle their disagreements otherwise.
     pub per_source: BTreeMap<Source, SourcePolicy>,
 }
@@ -132,6 +160,10 @@ pub struct SourcePolicy {
 pub struct PolicyHash([u8; 32]);
 
 impl PolicyHash {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -181,7 +213,16 @@ impl ViewPolicy {
         for source in &self.source_order {
             write_text(&mut bytes, source.as_str());
         }
-        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view policy");
+        write_text(&mut bytes, self.ranges.name());
+        write_count(&mut bytes, self.authority.len());
+        for (source, ecosystems) in &self.authority {
+            write_text(&mut bytes, source.as_str());
+            write_count(&mut bytes, ecosystems.len());
+            for ecosystem in ecosystems {
+                write_text(&mut bytes, ecosystem);
+            }
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 view policy");
         hasher.update(&bytes);
         PolicyHash(*hasher.finalize().as_bytes())
     }

@@ -150,13 +150,13 @@ fn a_source_may_settle_otherwise() {
 }
 
 #[test]
-fn sources_order_native_first_and_nvd_last_unless_listed() {
+fn sources_that_no_order_names_come_last() {
     let names = ["nvd", "osv", "zed", "ghsa", "acme", "pypa", "rustsec"];
     let mut sources: Vec<Source> = names.into_iter().map(source).collect();
     let default = ViewPolicy::default().compile(site(LOCAL));
     sources.sort_by(|a, b| default.compare_sources(a, b));
     let sorted: Vec<&str> = sources.iter().map(Source::as_str).collect();
-    assert_eq!(sorted, ["rustsec", "pypa", "acme", "zed", "ghsa", "osv", "nvd"]);
+    assert_eq!(sorted, ["rustsec", "pypa", "ghsa", "osv", "nvd", "acme", "zed"]);
     let listed = ViewPolicy {
         source_order: vec![source("nvd")],
         ..ViewPolicy::default()
@@ -181,10 +181,21 @@ fn the_hash_names_the_rules_and_not_the_site() {
         ..policy.clone()
     };
     assert_ne!(policy.hash(), newest.hash());
+    let preferred = ViewPolicy {
+        ranges: Ranges::Preferred,
+        ..policy.clone()
+    };
+    let of_acme = ViewPolicy {
+        authority: [(source("acme"), vec!["npm".to_owned()])].into(),
+        ..policy.clone()
+    };
+    for other in [preferred, of_acme] {
+        assert_ne!(policy.hash(), other.hash());
+    }
     // Pinned: a verdict names its policy by this hash.
     assert_eq!(
         ViewPolicy::default().hash().to_string(),
-        "blake3:c709d9337156951bcd4a888e33eb2d581b542cdbe4775e46423695334bfd05ff"
+        "blake3:bc9be987ef5cc2969b0fdb7cb5c44b643e85331a2f323a3ad0e61af817993852"
     );
 }
 

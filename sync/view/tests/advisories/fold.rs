@@ -263,7 +263,12 @@ fn under_fail_a_disagreement_waits_for_a_decision() {
     let changes = site.set(REMOTE, &acme, &theirs);
     assert_eq!(changes.problems, [(acme.clone(), Problem::Unresolved)]);
     assert_eq!(held_records(&site.rows).unwrap(), std::slice::from_ref(&acme));
-    assert!(site.fold("ACME-1", &package("npm", "a")).is_none());
+    // Until then it is shown, by the names that both give it, and each of the two counts.
+    let open = site.fold("ACME-1", &package("npm", "a")).unwrap();
+    assert_eq!(open.unresolved, std::slice::from_ref(&acme));
+    assert!(open.aliases.is_empty(), "only one of them gives the CVE");
+    assert!(open.edges.iter().all(|edge| edge.state == EdgeState::Unresolved));
+    assert_eq!((open.edges.len(), open.conflicts[0].chosen), (2, None));
 
     site.settings
         .decisions
@@ -276,6 +281,36 @@ fn under_fail_a_disagreement_waits_for_a_decision() {
     // The content that was decided for is no longer stated: the question is open again.
     site.set(REMOTE, &acme, &npm(&["CVE-2021-2222"], "a"));
     assert_eq!(held_records(&site.rows).unwrap(), [acme]);
+}
+
+#[test]
+fn unresolved_record_says_all_that_its_authors_say() {
+    let mut site = site(ConflictStrategy::Fail);
+    let acme = key("acme", "ACME-1");
+    let record = |version: &str, name: &str, rest: &str| {
+        body(&format!(
+            r#""affected":[{{"package":{{"ecosystem":"npm","name":"{name}"}},"versions":["{version}"]}}]{rest}"#
+        ))
+    };
+    site.set(LOCAL, &acme, &record("1", "a", ""));
+    site.set(REMOTE, &acme, &record("2", "a", ""));
+    let fold = |site: &Site, name: &str| site.fold("ACME-1", &package("npm", name));
+    let open = fold(&site, "a").unwrap();
+    assert_eq!(open.statements.len(), 2);
+    assert!(
+        open.statements
+            .iter()
+            .all(|stated| stated.is_unresolved && stated.weight.counts())
+    );
+    // A package that one of them names is known, and a withdrawal does not silence what stands.
+    let gone = r#","withdrawn":"2024-01-01T00:00:00Z""#;
+    site.set(REMOTE, &acme, &record("2", "b", gone));
+    assert_eq!(fold(&site, "a").unwrap().state, AdvisoryState::Live);
+    assert!(fold(&site, "b").is_none());
+    site.set(LOCAL, &acme, &record("1", "a", gone));
+    for name in ["a", "b"] {
+        assert_eq!(fold(&site, name).unwrap().state, AdvisoryState::Withdrawn);
+    }
 }
 
 #[test]

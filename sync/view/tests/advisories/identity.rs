@@ -129,12 +129,33 @@ fn two_cves_never_merge_whoever_names_them_both() {
 }
 
 #[test]
-fn related_and_upstream_ids_are_no_aliases() {
+fn record_is_found_by_the_one_cve_that_it_is_made_from() {
     let mut site = site();
-    let members = r#""affected":[{"package":{"ecosystem":"npm","name":"a"}}],"related":["CVE-2021-1111"],"upstream":["CVE-2021-1111"]"#;
+    let members = r#""affected":[{"package":{"ecosystem":"npm","name":"a"}}],"related":["CVE-2021-2222"],"upstream":["CVE-2021-1111"]"#;
     site.set(LOCAL, &key("acme", "ACME-1"), &body(members));
     assert_eq!(ids(&site, "ACME-1"), ["ACME-1"]);
-    assert!(ids(&site, "CVE-2021-1111").is_empty());
+    // Found, and not merged: it keeps its own name beside the CVE's own record.
+    assert_eq!(ids(&site, "cve-2021-1111"), ["ACME-1"]);
+    assert!(ids(&site, "CVE-2021-2222").is_empty());
+    site.set(LOCAL, &key("nvd", "CVE-2021-1111"), &npm(&[], "a"));
+    assert_eq!(ids(&site, "CVE-2021-1111"), ["ACME-1", "CVE-2021-1111"]);
+    // As an alias it is one vulnerability; made from two CVEs, or from none any more, it is found by neither.
+    for (members, found) in [
+        (r#""aliases":["CVE-2021-1111"],"#, vec!["CVE-2021-1111"]),
+        (
+            r#""upstream":["CVE-2021-1111","CVE-2021-3333"],"#,
+            vec!["CVE-2021-1111"],
+        ),
+        (
+            r#""upstream":["CVE-2021-1111"],"#,
+            vec!["ACME-1", "CVE-2021-1111"],
+        ),
+        ("", vec!["CVE-2021-1111"]),
+    ] {
+        let members = format!(r#"{members}"affected":[{{"package":{{"ecosystem":"npm","name":"a"}}}}]"#);
+        site.set(LOCAL, &key("acme", "ACME-1"), &body(&members));
+        assert_eq!(ids(&site, "CVE-2021-1111"), found, "{members}");
+    }
 }
 
 #[test]

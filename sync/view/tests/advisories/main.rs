@@ -10,3 +10,4 @@ mod fold;
 mod identity;
 mod rows;
 mod site;
+mod statements;

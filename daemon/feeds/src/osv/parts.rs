@@ -1,0 +1,356 @@
+//! One id in several files of a source: their `affected` join, and the record keeps which file gave which part.
+//!
+//! A joined record has the fields of its newest part that is not withdrawn, the aliases of all such parts, and their
+//! entries of `affected` one after the other, parts in the order of their files' names. Under
+//! `database_specific.starling.parts` it keeps of each part the file, how many entries are its own, and the rest of its
+//! fields. So a later import of one file replaces its part only, and the outcome never depends on the order of files.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use starling_protocol::ContentHash;
+use starling_protocol::json::{self, Number, Object, Value};
+use starling_protocol::limits::MAX_RECORD_BYTES;
+
+/// Most parts of one record: files beyond these are not joined.
+pub const MAX_PARTS: usize = 1_000;
+
+/// What one file says of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
+    /// The file, by its name in the input.
+    pub file: String,
+    /// The record as the file has it, in canonical bytes.
+    pub body: Vec<u8>,
+}
+
+/// Joins the parts of one record into its canonical bytes. The order in which they are given changes nothing.
+///
+/// None if they cannot be joined: a part is not an object or keeps something else where the parts are noted, there are
+/// more than [`MAX_PARTS`], or the record would be too large.
+#[must_use]
+pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
+    parts.sort_by(|a, b| (&a.file, &a.body).cmp(&(&b.file, &b.body)));
+    parts.dedup();
+    if parts.len() > MAX_PARTS {
+        return None;
+    }
+    if let [alone] = parts.as_slice() {
+        return Some(alone.body.clone());
+    }
+    let read: Option<Vec<Object<'_>>> = parts.iter().map(|part| object_of(&part.body)).collect();
+    let read = read?;
+    let all_withdrawn = read.iter().all(is_withdrawn);
+    let counts = |record: &Object<'_>| all_withdrawn || !is_withdrawn(record);
+    let counting = || read.iter().zip(&parts).filter(|(record, _)| counts(record));
+    let (base, _) =
+        counting().max_by_key(|(record, part)| (modified_of(record), ContentHash::of(&part.body)))?;
+    let mut affected = Vec::new();
+    let mut aliases: Vec<Value<'_>> = Vec::new();
+    let mut noted = Vec::with_capacity(parts.len());
+    for (record, part) in read.iter().zip(&parts) {
+        let entries = list(record, "affected");
+        let own = if counts(record) { entries.len() } else { 0 };
+        if counts(record) {
+            affected.extend(entries.iter().cloned());
+            for alias in list(record, "aliases") {
+                if !aliases.contains(alias) {
+                    aliases.push(alias.clone());
+                }
+            }
+        }
+        // What does not count is not among the record's entries, and kept with its part.
+        let rest = record
+            .iter()
+            .filter(|(key, _)| own == 0 || *key != "affected")
+            .map(|(key, value)| (Cow::Owned(key.to_owned()), value.clone()));
+        noted.push(object(vec![
+            ("file", Value::String(Cow::Borrowed(&part.file))),
+            (
+                "entries",
+                Value::Number(Number::parse(&own.to_string()).ok()?.into_owned()),
+            ),
+            (
+                "record",
+                Value::Object(Object::from_entries(rest.collect()).ok()?),
+            ),
+        ])?);
+    }
+    let specific = match base.get("database_specific") {
+        None => Vec::new(),
+        Some(Value::Null) => Vec::new(),
+        Some(Value::Object(specific)) => specific.clone().into_entries(),
+        Some(_) => return None,
+    };
+    let mut specific: Vec<_> = specific
+        .into_iter()
+        .filter(|(key, _)| key != "starling")
+        .collect();
+    let parts_noted = object(vec![("parts", Value::Array(noted))])?;
+    specific.push((Cow::Borrowed("starling"), parts_noted));
+    let replaced = ["affected", "aliases", "database_specific"];
+    let mut members: Vec<(Cow<'_, str>, Value<'_>)> = base
+        .clone()
+        .into_entries()
+        .into_iter()
+        .filter(|(key, _)| !replaced.contains(&key.as_ref()))
+        .collect();
+    members.push((Cow::Borrowed("affected"), Value::Array(affected)));
+    if !aliases.is_empty() {
+        members.push((Cow::Borrowed("aliases"), Value::Array(aliases)));
+    }
+    let specific = Value::Object(Object::from_entries(specific).ok()?);
+    members.push((Cow::Borrowed("database_specific"), specific));
+    let body = Value::Object(Object::from_entries(members).ok()?).to_canonical();
+    (body.len() <= MAX_RECORD_BYTES).then_some(body)
+}
+
+/// Takes a record apart that was joined; none of one that was not.
+#[must_use]
+pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
+    // Most records are of one file: they are not parsed to learn that.
+    let mark = b"\"starling\":{\"parts\":[";
+    if !body.windows(mark.len()).any(|window| window == mark) {
+        return None;
+    }
+    let whole = json::parse(body).ok()?;
+    let noted = whole.pointer("/database_specific/starling/parts")?.as_array()?;
+    let mut entries = list(whole.as_object()?, "affected").iter();
+    let mut parts = Vec::with_capacity(noted.len().min(MAX_PARTS));
+    for part in noted.iter().take(MAX_PARTS) {
+        let own = usize::try_from(part.get("entries")?.as_number()?.as_u64()?).ok()?;
+        let own: Vec<Value<'_>> = entries.by_ref().take(own).cloned().collect();
+        let mut members = part.get("record")?.as_object()?.clone().into_entries();
+        if !own.is_empty() {
+            members.push((Cow::Borrowed("affected"), Value::Array(own)));
+        }
+        parts.push(FilePart {
+            file: part.get("file")?.as_str()?.to_owned(),
+            body: Value::Object(Object::from_entries(members).ok()?).to_canonical(),
+        });
+    }
+    (parts.len() > 1).then_some(parts)
+}
+
+/// Puts what files say now in place of what they said when a record was joined. `full_name` is a file's name with all
+/// that is known of where it lies: one file may be named from its folder once and from elsewhere the next time.
+///
+/// A file that matches no part, or could be several, is a part of its own.
+#[must_use]
+pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str) -> String) -> Vec<FilePart> {
+    let mut kept = before;
+    let mut taken = Vec::new();
+    for part in now {
+        let file = file_of(&part.file);
+        let full = full_name(file);
+        let same = |old: &&FilePart| file_of(&old.file) == file;
+        let by_path =
+            |old: &&FilePart| ends_with_path(&full, file_of(&old.file)) || ends_with_path(&old.file, file);
+        let packages = packages_of(&part.body);
+        let by_packages = |old: &&FilePart| by_path(old) && packages_of(&old.body) == packages;
+        let name = if kept.iter().any(|old| same(&old)) {
+            Some(file.to_owned())
+        } else {
+            alone(kept.iter().filter(by_path))
+                .or_else(|| alone(kept.iter().filter(by_packages)))
+                .map(|old| file_of(&old.file).to_owned())
+        };
+        if let Some(name) = &name {
+            kept.retain(|old| file_of(&old.file) != name);
+        }
+        taken.push(FilePart {
+            file: name.map_or_else(|| part.file.clone(), |name| part.file.replacen(file, &name, 1)),
+            body: part.body.clone(),
+        });
+    }
+    kept.extend(taken);
+    kept
+}
+
+/// Returns a file's name without the line or the place in it that holds the record.
+#[must_use]
+pub fn file_of(name: &str) -> &str {
+    let name = name.split_once('#').map_or(name, |(file, _)| file);
+    match name.rsplit_once(':') {
+        Some((file, line)) if !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()) => file,
+        _ => name,
+    }
+}
+
+fn alone<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
+    let first = found.next();
+    first.filter(|_| found.next().is_none())
+}
+
+/// True if a path is another, or ends with all of its segments.
+fn ends_with_path(path: &str, end: &str) -> bool {
+    let rest = path.strip_suffix(end);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+fn object_of(body: &[u8]) -> Option<Object<'_>> {
+    match json::parse(body).ok()? {
+        Value::Object(record) => Some(record),
+        _ => None,
+    }
+}
+
+fn object<'a>(members: Vec<(&'static str, Value<'a>)>) -> Option<Value<'a>> {
+    let members = members
+        .into_iter()
+        .map(|(key, value)| (Cow::Borrowed(key), value));
+    Object::from_entries(members.collect()).ok().map(Value::Object)
+}
+
+fn list<'a, 'v>(record: &'a Object<'v>, key: &str) -> &'a [Value<'v>] {
+    record.get(key).and_then(Value::as_array).unwrap_or_default()
+}
+
+fn is_withdrawn(record: &Object<'_>) -> bool {
+    let withdrawn = record.get("withdrawn").and_then(Value::as_str);
+    withdrawn.is_some_and(|time| !time.trim().is_empty())
+}
+
+fn modified_of(record: &Object<'_>) -> Option<jiff::Timestamp> {
+    record.get("modified").and_then(Value::as_str)?.parse().ok()
+}
+
+/// The packages that a record names: ecosystem and name.
+fn packages_of(body: &[u8]) -> BTreeSet<(String, String)> {
+    let Some(record) = object_of(body) else {
+        return BTreeSet::new();
+    };
+    let text = |entry: &Value<'_>, key: &str| {
+        let package = entry.get("package");
+        package.and_then(|package| package.get(key)?.as_str().map(str::to_owned))
+    };
+    let entries = list(&record, "affected").iter();
+    entries
+        .filter_map(|entry| Some((text(entry, "ecosystem")?, text(entry, "name")?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(file: &str, package: &str, fixed: &str, rest: &str) -> FilePart {
+        let body = format!(
+            r#"{{"affected":[{{"package":{{"ecosystem":"npm","name":"{package}"}},"versions":["{fixed}"]}}],"id":"X-1"{rest}}}"#
+        );
+        FilePart {
+            file: file.to_owned(),
+            body: json::canonicalize(body.as_bytes()).unwrap(),
+        }
+    }
+
+    fn packages(body: &[u8]) -> Vec<String> {
+        packages_of(body).into_iter().map(|(_, name)| name).collect()
+    }
+
+    #[test]
+    fn parts_join_in_any_order_and_come_apart_again() {
+        let left = part(
+            "left/X-1.json",
+            "a",
+            "1",
+            r#","aliases":["CVE-1"],"summary":"old""#,
+        );
+        let right = part(
+            "right/X-1.json",
+            "b",
+            "2",
+            r#","modified":"2024-01-01T00:00:00Z","summary":"new""#,
+        );
+        let joined = join(vec![left.clone(), right.clone()]).unwrap();
+        assert_eq!(joined, join(vec![right.clone(), left.clone()]).unwrap());
+        assert!(json::is_canonical(&joined));
+        assert_eq!(packages(&joined), ["a", "b"]);
+        let value = json::parse(&joined).unwrap();
+        assert_eq!(value.get("summary").unwrap().as_str(), Some("new"));
+        assert_eq!(value.pointer("/aliases/0").unwrap().as_str(), Some("CVE-1"));
+        assert_eq!(split(&joined).unwrap(), [left.clone(), right]);
+        assert_eq!(join(vec![left.clone(), left.clone()]).unwrap(), left.body);
+        assert_eq!(split(&left.body), None);
+    }
+
+    #[test]
+    fn withdrawn_part_takes_its_own_entries_only() {
+        let gone = part("a.json", "a", "1", r#","withdrawn":"2024-01-01T00:00:00Z""#);
+        let live = part("b.json", "b", "2", "");
+        let joined = join(vec![gone.clone(), live.clone()]).unwrap();
+        assert_eq!(packages(&joined), ["b"]);
+        assert!(json::parse(&joined).unwrap().get("withdrawn").is_none());
+        assert_eq!(split(&joined).unwrap(), [gone.clone(), live]);
+        let also_gone = part("b.json", "b", "2", r#","withdrawn":"2024-01-01T00:00:00Z""#);
+        let joined = join(vec![gone, also_gone]).unwrap();
+        assert!(json::parse(&joined).unwrap().get("withdrawn").is_some());
+    }
+
+    #[test]
+    fn file_replaces_its_own_part_wherever_it_is_named_from() {
+        let before = || {
+            vec![
+                part("left/X-1.json", "a", "1", ""),
+                part("right/X-1.json", "b", "2", ""),
+            ]
+        };
+        for (name, full, package) in [
+            ("left/X-1.json", "left/X-1.json", "a"),
+            ("X-1.json", "/feeds/x/left/X-1.json", "a"),
+            ("X-1.json", "X-1.json", "a"),
+        ] {
+            let now = [part(name, package, "9", "")];
+            let parts = replace(before(), &now, |_| full.to_owned());
+            let files: BTreeSet<&str> = parts.iter().map(|part| part.file.as_str()).collect();
+            assert_eq!(
+                files.into_iter().collect::<Vec<_>>(),
+                ["left/X-1.json", "right/X-1.json"],
+                "{name}"
+            );
+            let joined = join(parts).unwrap();
+            let text = String::from_utf8(joined).unwrap();
+            assert!(
+                text.contains(r#"["9"]"#) && text.contains(r#"["2"]"#) && !text.contains(r#"["1"]"#),
+                "{text}"
+            );
+        }
+        // One that nobody knows is a part of its own.
+        let parts = replace(before(), &[part("new.json", "c", "3", "")], str::to_owned);
+        assert_eq!(parts.len(), 3);
+    }
+
+    #[test]
+    fn lines_and_places_belong_to_their_file() {
+        for (name, file) in [
+            ("a/feed.ndjson:12", "a/feed.ndjson"),
+            ("x.json#/3", "x.json"),
+            ("ALSA-2024:1.json", "ALSA-2024:1.json"),
+        ] {
+            assert_eq!(file_of(name), file);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_joined_is_refused() {
+        let odd = part("a.json", "a", "1", r#","database_specific":[1]"#);
+        assert_eq!(
+            join(vec![
+                odd,
+                part("b.json", "b", "2", r#","modified":"0001-01-01T00:00:00Z""#)
+            ])
+            .is_some(),
+            true
+        );
+        assert_eq!(
+            join(vec![
+                FilePart {
+                    file: "a".into(),
+                    body: b"[]".to_vec()
+                },
+                part("b", "b", "1", "")
+            ]),
+            None
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! How fresh knowledge has to be: which sources a document's packages depend on, and how long each may be silent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use starling_protocol::UnixMillis;
+use starling_scanner::scan::ScanResult;
+
+use crate::decide::KnowledgeState;
+use crate::policy::Policy;
+use crate::units::show_span;
+use crate::verdict::{Reason, ReasonCode, as_text};
+
+/// How long a source may be silent, unless it is told otherwise, in seconds.
+pub const DEFAULT_RHYTHM_SECONDS: u64 = 7 * 86_400;
+
+/// How long sources may be silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Freshness {
+    /// Any source, in seconds.
+    pub rhythm_seconds: u64,
+    /// Single sources that have a rhythm of their own, in seconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rhythms: BTreeMap<String, u64>,
+    /// Whether silence, and the expired head of a site, leave the outcome unknown; else they warn.
+    pub required: bool,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        Self {
+            rhythm_seconds: DEFAULT_RHYTHM_SECONDS,
+            rhythms: BTreeMap::new(),
+            required: false,
+        }
+    }
+}
+
+impl Freshness {
+    fn rhythm_of(&self, source: &str) -> u64 {
+        self.rhythms.get(source).copied().unwrap_or(self.rhythm_seconds)
+    }
+}
+
+/// A source that has records and was never checked as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UncheckedSource {
+    /// The source.
+    pub source: String,
+    /// When anything of it was last heard; none if nobody knows.
+    pub last_heard: Option<UnixMillis>,
+}
+
+/// Until when the newest head of another site proves that it is current.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeadExpiry {
+    /// The site, by the name in its certificate.
+    pub site: String,
+    /// The last moment at which the head proves anything.
+    pub expires: UnixMillis,
+    /// The sources of which it says something that is accepted here, sorted.
+    pub sources: Vec<String>,
+}
+
+/// The sources that speak of an ecosystem of the document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictEcosystem {
+    /// The ecosystem, without suffix.
+    pub ecosystem: String,
+    /// The sources, each with its newest check, sorted.
+    pub sources: Vec<SpeakingSource>,
+}
+
+/// A source that speaks of an ecosystem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpeakingSource {
+    /// The source.
+    pub source: String,
+    /// Its newest check; absent if it was never checked as a whole.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
+    pub last_checked: Option<UnixMillis>,
+}
+
+fn optional<S: serde::Serializer>(time: &Option<UnixMillis>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => as_text(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Lists the document's ecosystems with those that speak of them.
+pub(crate) fn ecosystems_of(result: &ScanResult, knowledge: &KnowledgeState) -> Vec<VerdictEcosystem> {
+    let checks: BTreeMap<&str, UnixMillis> = knowledge
+        .sources
+        .iter()
+        .map(|check| (check.source.as_str(), check.last_checked))
+        .collect();
+    let speaking = |source: &String| SpeakingSource {
+        last_checked: checks.get(source.as_str()).copied(),
+        source: source.clone(),
+    };
+    let ecosystems = result.ecosystems.iter();
+    ecosystems
+        .map(|(ecosystem, sources)| VerdictEcosystem {
+            ecosystem: ecosystem.clone(),
+            sources: sources.iter().flatten().map(speaking).collect(),
+        })
+        .collect()
+}
+
+/// The sources that the document depends on; none if that cannot be told, so that all count.
+fn speakers(result: &ScanResult) -> Option<BTreeSet<&str>> {
+    let mut speakers = BTreeSet::new();
+    for sources in result.ecosystems.values() {
+        speakers.extend(sources.as_ref()?.iter().map(String::as_str));
+    }
+    (!result.ecosystems.is_empty()).then_some(speakers)
+}
+
+/// What is too old to rest on.
+pub(crate) fn freshness_reasons(
+    policy: &Policy,
+    result: &ScanResult,
+    knowledge: &KnowledgeState,
+    as_of: UnixMillis,
+    reasons: &mut Vec<Reason>,
+) {
+    let speakers = speakers(result);
+    let counts = |source: &str| speakers.as_ref().is_none_or(|speakers| speakers.contains(source));
+    let age_of = |time: UnixMillis| as_of.as_millis().saturating_sub(time.as_millis());
+    let mut say = |code, text| reasons.push(Reason { code, text });
+    for head in knowledge.heads.iter().collect::<BTreeSet<_>>() {
+        if head.expires < as_of && head.sources.iter().any(|source| counts(source)) {
+            let (site, expires) = (&head.site, head.expires);
+            let text =
+                format!("the head of {site} expired at {expires}: nothing was heard of that site since");
+            say(ReasonCode::HeadExpired, text);
+        }
+    }
+    let checks = knowledge.sources.iter().collect::<BTreeSet<_>>();
+    let checks = checks.into_iter().filter(|check| counts(&check.source));
+    let unchecked = knowledge.unchecked.iter().collect::<BTreeSet<_>>();
+    let unchecked = unchecked
+        .into_iter()
+        .filter(|unchecked| counts(&unchecked.source));
+    let Some(max_age) = policy.max_age_seconds else {
+        let heard = checks.map(|check| (&check.source, Some(check.last_checked)));
+        let heard = heard.chain(unchecked.map(|unchecked| (&unchecked.source, unchecked.last_heard)));
+        for (source, last) in heard {
+            let rhythm = policy.freshness.rhythm_of(source);
+            let silent = match last {
+                Some(last) if age_of(last) <= rhythm.saturating_mul(1_000) => continue,
+                Some(last) => format!("was last heard of at {last}"),
+                None => "was never heard of as a whole".to_owned(),
+            };
+            let rhythm = show_span(rhythm);
+            let text = format!("source {source} is silent: it {silent}, and its rhythm is {rhythm}");
+            say(ReasonCode::SourceSilent, text);
+        }
+        return;
+    };
+    if knowledge.sources.is_empty() && knowledge.unchecked.is_empty() && knowledge.advisories > 0 {
+        let text = "no source says when it was last checked".to_owned();
+        say(ReasonCode::KnowledgeStale, text);
+    }
+    for check in checks {
+        if age_of(check.last_checked) > max_age.saturating_mul(1_000) {
+            let text = format!(
+                "source {} was last checked {}, more than {max_age} s before {as_of}",
+                check.source, check.last_checked
+            );
+            say(ReasonCode::KnowledgeStale, text);
+        }
+    }
+    for UncheckedSource { source, .. } in unchecked {
+        let text = format!("source {source} was never checked: no site has taken it in as a whole");
+        say(ReasonCode::KnowledgeStale, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::SourceCheck;
+    use crate::tests::knowledge;
+
+    fn reasons_at(days: u64, policy: &Policy, ecosystem: &str) -> Vec<String> {
+        let day = |days: u64| UnixMillis::saturating(days * 86_400_000);
+        let state = KnowledgeState {
+            sources: vec![
+                SourceCheck {
+                    source: "debian".into(),
+                    last_checked: day(1),
+                },
+                SourceCheck {
+                    source: "ghsa".into(),
+                    last_checked: day(20),
+                },
+            ],
+            unchecked: vec![UncheckedSource {
+                source: "mine".into(),
+                last_heard: Some(day(19)),
+            }],
+            heads: vec![HeadExpiry {
+                site: "site-b".into(),
+                expires: day(21),
+                sources: vec!["ghsa".into()],
+            }],
+            ..knowledge()
+        };
+        let sources = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        let all = BTreeMap::from([
+            ("npm".to_owned(), sources(&["ghsa", "mine"])),
+            ("Debian".to_owned(), sources(&["debian"])),
+        ]);
+        let result = ScanResult {
+            ecosystems: all.into_iter().filter(|(name, _)| name == ecosystem).collect(),
+            ..ScanResult::default()
+        };
+        let mut reasons = Vec::new();
+        freshness_reasons(policy, &result, &state, day(days), &mut reasons);
+        reasons.into_iter().map(|reason| reason.text).collect()
+    }
+
+    #[test]
+    fn sources_of_other_ecosystems_make_nothing_stale() {
+        let policy = Policy::default();
+        assert!(reasons_at(20, &policy, "npm").is_empty());
+        assert_eq!(reasons_at(20, &policy, "Debian").len(), 1);
+        // Of a document that tells no ecosystem every source counts.
+        assert_eq!(reasons_at(20, &policy, "none").len(), 1);
+        let strict = Policy {
+            max_age_seconds: Some(86_400),
+            ..Policy::default()
+        };
+        let named = reasons_at(21, &strict, "npm");
+        assert_eq!(
+            named,
+            ["source mine was never checked: no site has taken it in as a whole"]
+        );
+    }
+
+    #[test]
+    fn silence_is_measured_by_the_rhythm_of_the_source() {
+        let mut policy = Policy::default();
+        policy.freshness.rhythms.insert("ghsa".into(), 30 * 86_400);
+        let named = reasons_at(28, &policy, "npm");
+        assert_eq!(named.len(), 2, "{named:?}");
+        assert!(
+            named[0].starts_with("the head of site-b expired at "),
+            "{named:?}"
+        );
+        assert!(
+            named[1].starts_with("source mine is silent: it was last heard of at "),
+            "{named:?}"
+        );
+        assert_eq!(reasons_at(51, &policy, "npm").len(), 3);
+    }
+}

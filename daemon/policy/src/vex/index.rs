@@ -1,0 +1,161 @@
+//! The statements of all documents of one scan, and which of them counts for a finding.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use starling_scanner::purl::PackageUrl;
+use starling_scanner::scan::Finding;
+
+use super::product::{Scanned, is_product};
+use super::{Product, Statement, VexDocument, VexReport, is_about};
+
+/// A statement as it is about the SBOM that is scanned.
+#[derive(Debug, Clone)]
+struct Said<'a> {
+    /// The index of its document.
+    document: usize,
+    statement: &'a Statement,
+    /// The package that it is about.
+    product: Arc<PackageUrl>,
+}
+
+/// The statements of all documents of a scan, found by the names of vulnerabilities.
+#[derive(Debug)]
+pub(crate) struct VexIndex<'a> {
+    /// By vulnerability and package, whatever its version.
+    by_name: BTreeMap<(&'a str, PackageUrl), Vec<Said<'a>>>,
+    /// By vulnerability, those about the very thing that the SBOM describes: they are about all in it.
+    of_subject: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
+    reports: Vec<VexReport>,
+}
+
+impl<'a> VexIndex<'a> {
+    /// Those of `documents` that may be about some findings in an SBOM. What is kept may say far more than one scan
+    /// finds.
+    pub(crate) fn of<'f>(
+        documents: &'a [VexDocument],
+        scanned: &Scanned<'_>,
+        findings: impl IntoIterator<Item = &'f Finding>,
+    ) -> Self {
+        let found: BTreeSet<&str> = findings.into_iter().flat_map(names_of).collect();
+        let mut index = Self {
+            by_name: BTreeMap::new(),
+            of_subject: BTreeMap::new(),
+            reports: Vec::with_capacity(documents.len()),
+        };
+        for (number, document) in documents.iter().enumerate() {
+            // Statements about one vulnerability follow each other, and have its names in common.
+            let mut names: (Option<&Arc<[String]>>, Vec<&str>) = Default::default();
+            for statement in document.statements.iter() {
+                if names.0.is_none_or(|ids| !Arc::ptr_eq(ids, &statement.ids)) {
+                    let ids = statement.ids.iter().map(String::as_str);
+                    names = (
+                        Some(&statement.ids),
+                        ids.filter(|id| found.contains(id)).collect(),
+                    );
+                }
+                if !names.1.is_empty() && scanned.is_of_any(&statement.within, document.kept) {
+                    index.take(number, statement, &names.1, scanned);
+                }
+            }
+            index.reports.push(VexReport {
+                hash: format!("blake3:{}", blake3::Hash::from_bytes(document.hash).to_hex()),
+                format: document.format,
+                author: document.author.clone(),
+                statements: u64::try_from(document.statements.len()).unwrap_or(u64::MAX),
+                unusable: document.unusable,
+                settled: 0,
+            });
+        }
+        index
+    }
+
+    /// Takes in a statement that is about the SBOM, under some names of its vulnerability.
+    fn take(&mut self, document: usize, statement: &'a Statement, names: &[&'a str], scanned: &Scanned<'_>) {
+        let (product, about_all) = match &statement.product {
+            Product::Package(purl) => {
+                let is_subject = scanned.purl().is_some_and(|own| is_product(purl, own));
+                (Some(Arc::clone(purl)), is_subject)
+            }
+            Product::Reference(reference) => {
+                let bom = scanned.references.as_ref();
+                let is_subject =
+                    bom.is_some_and(|bom| bom.subject.as_deref() == Some(reference)) && !scanned.several;
+                let purl = bom.and_then(|bom| bom.purls.get(&**reference));
+                let purl = purl.and_then(|purl| PackageUrl::parse_lenient(purl).ok());
+                (purl.map(Arc::new), is_subject)
+            }
+        };
+        for id in names {
+            if about_all {
+                self.of_subject.entry(id).or_default().push((document, statement));
+            }
+            if let Some(product) = &product {
+                let key = (*id, product.package_only());
+                self.by_name.entry(key).or_default().push(Said {
+                    document,
+                    statement,
+                    product: Arc::clone(product),
+                });
+            }
+        }
+    }
+
+    /// The statement that counts for a finding, if it settles it, with its document's hash.
+    pub(crate) fn settle(&mut self, finding: &Finding) -> Option<(&'a Statement, String)> {
+        let (document, statement) = self
+            .said_of(finding)
+            .filter(|(_, said)| said.status.is_settled())?;
+        let report = self.reports.get_mut(document)?;
+        report.settled += 1;
+        Some((statement, report.hash.clone()))
+    }
+
+    /// Whether the statement that counts for a finding says that no fix will come.
+    pub(crate) fn will_not_fix(&self, finding: &Finding) -> bool {
+        self.said_of(finding)
+            .is_some_and(|(_, said)| said.will_not_fix && !said.status.is_settled())
+    }
+
+    /// The statement that counts for a finding, and the index of its document.
+    fn said_of(&self, finding: &Finding) -> Option<(usize, &'a Statement)> {
+        if self.by_name.is_empty() && self.of_subject.is_empty() {
+            return None;
+        }
+        let purl = PackageUrl::parse_lenient(&finding.package.purl).ok()?;
+        let package = purl.package_only();
+        let names = names_of(finding);
+        let of_all = names
+            .clone()
+            .filter_map(|id| self.of_subject.get(id))
+            .flatten()
+            .copied();
+        let of_package = names.filter_map(|id| self.by_name.get(&(id, package.clone())));
+        let of_package = of_package
+            .flatten()
+            .filter(|said| is_about(&said.product, &purl))
+            .map(|said| (said.document, said.statement));
+        let mut of_each: BTreeMap<usize, &'a Statement> = BTreeMap::new();
+        for (document, statement) in of_all.chain(of_package) {
+            let best = of_each.entry(document).or_insert(statement);
+            if statement.time >= best.time {
+                *best = statement;
+            }
+        }
+        // Where two suppliers, or one twice, say otherwise at the same moment, the word that excuses nothing counts.
+        of_each.into_iter().max_by_key(|(document, said)| {
+            let excuses_nothing = (!said.status.is_settled(), !said.will_not_fix);
+            (said.time, excuses_nothing, *document)
+        })
+    }
+
+    pub(crate) fn into_reports(self) -> Vec<VexReport> {
+        self.reports
+    }
+}
+
+/// What a finding's vulnerability is called, each name once.
+fn names_of(finding: &Finding) -> impl Iterator<Item = &str> + Clone {
+    let names = finding.ids.iter().filter(|id| **id != finding.vulnerability);
+    names.chain([&finding.vulnerability]).map(String::as_str)
+}

@@ -1,0 +1,73 @@
+//! How bad one finding is: what its statements say, else what the advisory is.
+
+use super::ScanOptions;
+use super::heard::Heard;
+use crate::knowledge::Advisory;
+use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
+
+/// Rates a finding. A package's own severities come before the advisory's, and those of sources that no order names last:
+/// what such a source says lowers nothing that a better one says.
+pub(super) fn rate(
+    advisory: &Advisory,
+    heard: &mut Heard,
+    scores: &mut Scores,
+    options: &ScanOptions,
+) -> Rating {
+    let order = &options.severity_sources;
+    // Between authors nobody has decided: what one of their entries rates worse counts meanwhile.
+    let worst = if advisory.unresolved {
+        let own = heard.severities.iter().chain(&heard.last_severities);
+        let rated = own.map(|one| scores.choose(std::slice::from_ref(one), order));
+        rated.max_by_key(|rating| (rating.level, rating.score))
+    } else {
+        None
+    };
+    let rating = if heard.severities.is_empty() && heard.last_severities.is_empty() {
+        scores.choose(&advisory.severities, order)
+    } else {
+        let mut severities = std::mem::take(&mut heard.severities);
+        severities.extend(advisory.severities.iter().cloned());
+        severities.append(&mut heard.last_severities);
+        scores.choose(&severities, order)
+    };
+    let rating = match worst {
+        Some(worst) if (worst.level, worst.score) > (rating.level, rating.score) => worst,
+        _ => rating,
+    };
+    if rating.level != Level::Unknown {
+        return rating;
+    }
+    let stated = |source: &str, kind: &str, value: &str| {
+        Some(StatedSeverity {
+            source: source.to_owned(),
+            kind: kind.to_owned(),
+            value: value.to_owned(),
+        })
+    };
+    let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
+    // Reports of malicious packages carry no severity: having one installed is the incident.
+    let mut ids = advisory.ids.iter().chain([&advisory.vulnerability]);
+    if let Some(id) = ids.find(|id| id.starts_with("MAL-")) {
+        return Rating {
+            level: Level::Critical,
+            score: None,
+            stated: stated("starling", "malicious-package", id),
+        };
+    }
+    if let Some(word) = of_summary(&advisory.summary) {
+        return Rating {
+            level: word.parse().unwrap_or_default(),
+            score: None,
+            stated: stated(source, "summary", word),
+        };
+    }
+    // No vulnerability, so that nothing is left to rate.
+    match heard.informational.as_deref() {
+        Some(kind) => Rating {
+            level: Level::None,
+            score: None,
+            stated: stated(source, "informational", kind),
+        },
+        None => rating,
+    }
+}

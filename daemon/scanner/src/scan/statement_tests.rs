@@ -1,0 +1,253 @@
+//! What several sources say of one package: each is judged by itself.
+
+use super::{Finding, Opinion, Says, ScanOptions, Standing, scan};
+use crate::explain::{Conclusion, explain};
+use crate::index::{IndexWriter, MatchIndex};
+use crate::knowledge::{Advisory, Knowledge, Provenance, Sayer, Statement, Weight};
+use crate::osv::Affected;
+use crate::purl::PackageUrl;
+use crate::sbom;
+use crate::severity::{Level, StatedSeverity};
+
+/// The entries that end with this fix; `?` cannot be evaluated, and what begins with `!` rates itself `low`.
+fn entries(fixed: &str) -> Vec<Affected> {
+    let (bare, severity) = match fixed.strip_prefix('!') {
+        Some(bare) => (bare, r#","severity":[{"type":"X","score":"low"}]"#),
+        None => (fixed, ""),
+    };
+    let ranges = match bare {
+        "?" => r#"{"type":"GIT","events":[{"introduced":"0"},{"fixed":"abc"}]}"#.to_owned(),
+        "" => r#"{"type":"SEMVER","events":[{"introduced":"0"}]}"#.to_owned(),
+        fixed => format!(r#"{{"type":"SEMVER","events":[{{"introduced":"0"}},{{"fixed":"{fixed}"}}]}}"#),
+    };
+    serde_json::from_str(&format!(r#"[{{"ranges":[{ranges}]{severity}}}]"#)).unwrap()
+}
+
+/// An advisory about npm's `widget`, from sources that each name their fix.
+fn advisory(said: &[(&str, &str, Weight)]) -> Advisory {
+    let record = |source: &str| format!("{}-1", source.to_uppercase());
+    Advisory {
+        vulnerability: "CVE-2024-1".into(),
+        ids: vec!["CVE-2024-1".into()],
+        affected: said.iter().flat_map(|(_, fixed, _)| entries(fixed)).collect(),
+        statements: said
+            .iter()
+            .map(|(source, _, weight)| Statement {
+                by: vec![Sayer {
+                    record: record(source),
+                    source: (*source).into(),
+                }],
+                entries: 1,
+                weight: *weight,
+                unresolved: false,
+            })
+            .collect(),
+        severities: vec![StatedSeverity {
+            source: "ghsa".into(),
+            kind: "X".into(),
+            value: "high".into(),
+        }],
+        provenance: said
+            .iter()
+            .map(|(source, ..)| Provenance {
+                source: (*source).into(),
+                record: record(source),
+                sites: Vec::new(),
+            })
+            .collect(),
+        ..Advisory::default()
+    }
+}
+
+fn index(said: &[(&str, &str, Weight)]) -> MatchIndex<Vec<u8>> {
+    index_of(&advisory(said))
+}
+
+fn index_of(advisory: &Advisory) -> MatchIndex<Vec<u8>> {
+    let mut writer = IndexWriter::new(Vec::new());
+    writer
+        .add("npm", "widget", std::slice::from_ref(advisory))
+        .unwrap();
+    MatchIndex::open(writer.finish(&[0; 32]).unwrap()).unwrap()
+}
+
+/// What is found of version 1.5.0, and how it stands.
+fn judged(said: &[(&str, &str, Weight)]) -> (Option<Finding>, Standing) {
+    judged_by(&advisory(said))
+}
+
+fn judged_by(advisory: &Advisory) -> (Option<Finding>, Standing) {
+    let bom = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[
+        {"type":"library","name":"widget","version":"1.5.0","purl":"pkg:npm/widget@1.5.0"}]}"#;
+    let inventory = sbom::read(bom.as_bytes()).unwrap();
+    let result = scan(&inventory, &index_of(advisory), &ScanOptions::default()).unwrap();
+    let standing = result.gaps.first().map_or(Standing::Matched, |gap| gap.standing);
+    (result.findings.first().map(|found| (**found).clone()), standing)
+}
+
+use Weight::{Counts, CountsLast, Mirrored, NotPreferred, Outranked};
+
+#[test]
+fn any_statement_that_counts_makes_a_package_affected() {
+    for (said, found, standing) in [
+        (
+            [("a", "1.0.0", Counts), ("b", "2.0.0", Counts)],
+            true,
+            Standing::Matched,
+        ),
+        (
+            [("a", "2.0.0", Counts), ("b", "1.0.0", CountsLast)],
+            true,
+            Standing::Matched,
+        ),
+        (
+            [("a", "1.0.0", Counts), ("b", "2.0.0", Outranked)],
+            false,
+            Standing::Matched,
+        ),
+        (
+            [("a", "1.0.0", Counts), ("b", "2.0.0", Mirrored)],
+            false,
+            Standing::Matched,
+        ),
+        (
+            [("a", "1.0.0", Counts), ("b", "2.0.0", NotPreferred)],
+            false,
+            Standing::Matched,
+        ),
+        (
+            [("a", "1.0.0", Counts), ("b", "?", Counts)],
+            false,
+            Standing::Undecided,
+        ),
+        (
+            [("a", "1.0.0", Counts), ("b", "?", Outranked)],
+            false,
+            Standing::Matched,
+        ),
+        (
+            [("a", "1.0.0", Counts), ("b", "1.2.0", Counts)],
+            false,
+            Standing::Matched,
+        ),
+    ] {
+        let (finding, stands) = judged(&said);
+        assert_eq!((finding.is_some(), stands), (found, standing), "{said:?}");
+    }
+}
+
+#[test]
+fn finding_names_who_says_affected_and_who_does_not() {
+    let (finding, _) = judged(&[
+        ("a", "1.0.0", Counts),
+        ("b", "2.0.0", Counts),
+        ("c", "1.1.0", Outranked),
+    ]);
+    let finding = finding.unwrap();
+    let opinion = |source: &str, says, not_counted| Opinion {
+        source: source.into(),
+        record: format!("{}-1", source.to_uppercase()),
+        says,
+        not_counted,
+    };
+    assert!(finding.disputed);
+    assert_eq!(
+        finding.statements,
+        [
+            opinion("a", Says::NotAffected, None),
+            opinion("b", Says::Affected, None),
+            opinion("c", Says::NotAffected, Some("outranked")),
+        ]
+    );
+    assert_eq!(finding.rules[0].source.as_deref(), Some("b"));
+    // Who is only shown disputes nothing, and agreement is not worth a list.
+    let (finding, _) = judged(&[("b", "2.0.0", Counts), ("c", "1.1.0", Mirrored)]);
+    assert!(!finding.unwrap().disputed);
+    let (finding, _) = judged(&[("a", "3.0.0", Counts), ("b", "2.0.0", Counts)]);
+    let finding = finding.unwrap();
+    assert!(!finding.disputed && finding.statements.is_empty());
+}
+
+#[test]
+fn fixes_that_another_calls_affected_are_left_away() {
+    let fixed = |said: &[(&str, &str, Weight)]| judged(said).0.unwrap().fixed;
+    assert_eq!(
+        fixed(&[("a", "2.0.0", Counts), ("b", "3.0.0", Counts)]),
+        ["3.0.0"]
+    );
+    assert_eq!(
+        fixed(&[("a", "2.0.0", Counts), ("b", "2.0.0", Counts)]),
+        ["2.0.0"]
+    );
+    // One that is known stays known where others know none.
+    assert_eq!(fixed(&[("a", "2.0.0", Counts), ("b", "", Counts)]), ["2.0.0"]);
+}
+
+#[test]
+fn unresolved_record_has_a_fix_only_if_all_name_one() {
+    let fixed = |said: &[(&str, &str, Weight)]| {
+        let mut open = advisory(said);
+        open.unresolved = true;
+        for statement in &mut open.statements {
+            statement.unresolved = true;
+            statement.by = vec![Sayer {
+                record: "A-1".into(),
+                source: "a".into(),
+            }];
+        }
+        open.provenance.truncate(1);
+        open.provenance[0].source = "a".into();
+        open.provenance[0].record = "A-1".into();
+        let (finding, _) = judged_by(&open);
+        let finding = finding.unwrap();
+        assert!(finding.unresolved);
+        finding.fixed
+    };
+    assert_eq!(
+        fixed(&[("a", "2.0.0", Counts), ("b", "3.0.0", Counts)]),
+        ["3.0.0"]
+    );
+    assert!(fixed(&[("a", "2.0.0", Counts), ("b", "", Counts)]).is_empty());
+    // Who says that it is not affected need not name one.
+    assert_eq!(
+        fixed(&[("a", "2.0.0", Counts), ("b", "1.0.0", Counts)]),
+        ["2.0.0"]
+    );
+}
+
+#[test]
+fn severity_of_an_unnamed_source_lowers_nothing() {
+    let level = |weight| {
+        judged(&[("a", "2.0.0", Counts), ("evil", "!2.0.0", weight)])
+            .0
+            .unwrap()
+            .severity
+            .level
+    };
+    assert_eq!((level(CountsLast), level(Counts)), (Level::High, Level::Low));
+}
+
+#[test]
+fn explanation_shows_every_statement_of_a_package_without_finding() {
+    let purl = PackageUrl::parse("pkg:npm/widget@1.5.0").unwrap();
+    let knowledge = index(&[("a", "1.0.0", Counts), ("b", "2.0.0", Outranked)]);
+    let found = explain(&purl, "CVE-2024-1", None, &knowledge).unwrap();
+    assert_eq!(found.conclusion, Conclusion::NotAffected);
+    let says: Vec<_> = found.advisories[0]
+        .statements
+        .iter()
+        .map(|said| (said.says, said.not_counted))
+        .collect();
+    assert_eq!(
+        says,
+        [(Says::NotAffected, None), (Says::Affected, Some("outranked"))]
+    );
+}
+
+#[test]
+fn index_tells_the_sources_of_an_ecosystem() {
+    let knowledge = index(&[("a", "1.0.0", Counts), ("b", "2.0.0", Outranked)]);
+    let sources = knowledge.sources_of("npm").unwrap().unwrap();
+    assert_eq!(sources.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    assert!(knowledge.sources_of("np").unwrap().unwrap().is_empty());
+}

@@ -1,0 +1,170 @@
+//! One id in several files of a source: what they say is joined, now and with what earlier imports said.
+
+use starling_api::ServiceResult;
+use starling_api_types::{FeedOutcome, Problem};
+use starling_feeds::input;
+use starling_feeds::osv::parts::{self, FilePart};
+use starling_protocol::{ContentHash, Lane, RecordId};
+use starling_store::FoundRecord;
+
+use super::{Account, BATCH_BYTES, BATCH_RECORDS, id_of_file, is_part};
+use crate::service::problem::store_problem;
+
+impl Account<'_> {
+    /// Takes in a further file of a record that was met before: what they say is joined.
+    pub(super) fn join(&mut self, id: RecordId, name: String, canonical: Vec<u8>) -> ServiceResult<()> {
+        let before = self
+            .seen
+            .get(&id)
+            .map(|seen| (seen.name.clone(), seen.record.content));
+        let Some((first, content)) = before else {
+            return Ok(());
+        };
+        let mut known = match self.parts.remove(&id) {
+            Some(known) => known,
+            None => vec![FilePart {
+                file: first.clone(),
+                body: self.body_of(&content)?,
+            }],
+        };
+        if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
+            self.names.push((name.clone(), id.clone()));
+        }
+        known.push(FilePart {
+            file: name.clone(),
+            body: canonical,
+        });
+        self.file(
+            name.clone(),
+            FeedOutcome::Duplicate,
+            format!("{id} stands in {first} as well: what both say is joined"),
+        );
+        match parts::join(known.clone()) {
+            Some(joined) => self.put(&id, joined)?,
+            None => self.warn(format!(
+                "{id} stands in {first} and in {name} with other content that cannot be joined; {first} counts"
+            )),
+        }
+        self.parts.insert(id, known);
+        Ok(())
+    }
+
+    /// The body of a record that was met in this input.
+    fn body_of(&self, content: &ContentHash) -> ServiceResult<Vec<u8>> {
+        if let Some((_, body)) = self.bodies.iter().find(|(hash, _)| hash == content) {
+            return Ok(body.clone());
+        }
+        let body = self.site.store.body(content);
+        let body = body.map_err(|error| store_problem("reading a record", &error))?;
+        body.ok_or_else(|| Problem::internal("joining a record", format!("the body {content} is not there")))
+    }
+
+    /// Takes another content for a record that was met in this input.
+    fn put(&mut self, id: &RecordId, body: Vec<u8>) -> ServiceResult<()> {
+        let content = ContentHash::of(&body);
+        if let Some(seen) = self.seen.get_mut(id) {
+            seen.record = FoundRecord {
+                content,
+                size: u32::try_from(body.len()).unwrap_or(u32::MAX),
+            };
+        }
+        self.body_bytes += body.len();
+        self.bodies.push((content, body));
+        if self.bodies.len() >= BATCH_RECORDS || self.body_bytes >= BATCH_BYTES {
+            self.write_bodies()?;
+        }
+        Ok(())
+    }
+
+    /// Where an input is not the whole source, records that were joined from several files before keep the parts of
+    /// those that are not in it.
+    pub(super) fn keep_other_parts(&mut self) -> ServiceResult<()> {
+        let failed = |error| store_problem("reading what this site said", &error);
+        let ids: Vec<RecordId> = self.seen.keys().cloned().collect();
+        for id in ids {
+            let Some(seen) = self.seen.get(&id) else { continue };
+            let (name, content) = (seen.name.clone(), seen.record.content);
+            let store = &self.site.store;
+            let own = store
+                .own_content(&self.source, &id, Lane::Federation)
+                .map_err(failed)?;
+            let Some(own) = own.filter(|own| *own != content) else {
+                continue;
+            };
+            let before = store.body(&own).map_err(failed)?;
+            let Some(before) = before.as_deref().and_then(parts::split) else {
+                continue;
+            };
+            let now = match self.parts.remove(&id) {
+                Some(now) => now,
+                None => vec![FilePart {
+                    file: name,
+                    body: self.body_of(&content)?,
+                }],
+            };
+            let root = &self.root;
+            let merged = parts::replace(before, &now, |file| full_name(root, file));
+            match parts::join(merged) {
+                Some(joined) => self.put(&id, joined)?,
+                None => self.warn(format!(
+                    "{id} was joined from several files and cannot be with what is said now, which counts"
+                )),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of an input on the disk; empty if it has none.
+pub(super) fn root_of(input: &input::Source) -> String {
+    match input {
+        input::Source::Path(path) => {
+            let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+            whole.to_string_lossy().into_owned()
+        }
+        input::Source::Stream { .. } => String::new(),
+    }
+}
+
+/// A file's name with where it lies: below the path that was given, unless it is that path.
+fn full_name(root: &str, file: &str) -> String {
+    if root.is_empty() || root.ends_with(file) {
+        return if root.is_empty() {
+            file.to_owned()
+        } else {
+            root.to_owned()
+        };
+    }
+    let given = file.rsplit('/').next().unwrap_or(file);
+    if root.ends_with(&format!("/{given}")) {
+        root.to_owned()
+    } else {
+        format!("{root}/{file}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_name_says_where_a_file_lies() {
+        for (root, file, full) in [
+            ("/feeds/x", "left/X-1.json", "/feeds/x/left/X-1.json"),
+            ("/feeds/x/left", "X-1.json", "/feeds/x/left/X-1.json"),
+            (
+                "/feeds/x/left/X-1.json",
+                "x/left/X-1.json",
+                "/feeds/x/left/X-1.json",
+            ),
+            (
+                "/feeds/x/left/X-1.json",
+                "../left/X-1.json",
+                "/feeds/x/left/X-1.json",
+            ),
+            ("", "-", "-"),
+        ] {
+            assert_eq!(full_name(root, file), full, "{file}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which records' words on a package count, and which are only shown beside them.
+//!
+//! Each live record that names the package makes a *statement*: the entries of its `affected` about the package.
+//! Statements are not folded. Under [`Ranges::Any`] each counts by itself, but for two kinds:
+//!
+//! - A copy of a record whose id belongs to another source, while the site holds that source's own record: one id is
+//!   one statement, and a stale mirror must not contradict its origin.
+//! - What a source without authority over the package's ecosystem says where one with authority speaks.
+//!
+//! Under [`Ranges::Preferred`] the first record in fold order counts alone.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use starling_protocol::Source;
+
+use crate::error::ViewError;
+use crate::fold::Feeding;
+use crate::package::PackageId;
+use crate::policy::{CompiledPolicy, Ranges, owner_of};
+use crate::ports::RecordKey;
+use crate::reading::records_with_id;
+use crate::rows::Rows;
+use crate::vulnerability::VulnerabilityId;
+
+/// How much a statement about a package counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// It counts by itself.
+    Counts,
+    /// It counts; its source is one that no order names, so that its severities come after all others.
+    CountsLast,
+    /// A source with authority over the package's ecosystem speaks, and it is not from one.
+    Outranked,
+    /// It is a copy of a record whose own source is held here.
+    Mirrored,
+    /// Another is preferred, and [`Ranges::Preferred`] lets one count alone.
+    NotPreferred,
+}
+
+impl Weight {
+    /// Returns true if it takes part in the judgement.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Counts | Self::CountsLast)
+    }
+}
+
+/// Weighs the live records of an advisory, given in fold order.
+pub(crate) fn weigh<R: Rows>(
+    rows: &R,
+    policy: &CompiledPolicy,
+    package: &PackageId,
+    live: &[&Feeding],
+) -> Result<Vec<Weight>, ViewError> {
+    if policy.ranges() == Ranges::Preferred {
+        // Of one record between whose contents nobody has decided, each counts.
+        let first = live.first().map(|feeding| &feeding.record);
+        let weight = |feeding: &&Feeding| match Some(&feeding.record) == first {
+            true => Weight::Counts,
+            false => Weight::NotPreferred,
+        };
+        return Ok(live.iter().map(weight).collect());
+    }
+    let mut weights = Vec::with_capacity(live.len());
+    for feeding in live {
+        weights.push(if is_mirrored(rows, &feeding.record)? {
+            Weight::Mirrored
+        } else if policy.names_source(&feeding.record.source) {
+            Weight::Counts
+        } else {
+            Weight::CountsLast
+        });
+    }
+    if let PackageId::Package { ecosystem, .. } = package {
+        let has_authority = |feeding: &Feeding| policy.has_authority(&feeding.record.source, ecosystem);
+        let mut both = live.iter().zip(&weights);
+        if both.any(|(feeding, weight)| weight.counts() && has_authority(feeding)) {
+            for (feeding, weight) in live.iter().zip(&mut weights) {
+                if weight.counts() && !has_authority(feeding) {
+                    *weight = Weight::Outranked;
+                }
+            }
+        }
+    }
+    Ok(weights)
+}
+
+/// Returns true if the id belongs to another source, and that source's own record is held.
+fn is_mirrored<R: Rows>(rows: &R, record: &RecordKey) -> Result<bool, ViewError> {
+    let id = VulnerabilityId::of_record(&record.id);
+    let Some(owner) = owner_of(id.as_str()).filter(|owner| *owner != record.source.as_str()) else {
+        return Ok(false);
+    };
+    let mut is_held = false;
+    let is_owner = |source: &Source| source.as_str() == owner;
+    records_with_id(rows, &id, |found, row| {
+        is_held = is_owner(&found.source) && row.state.contributes();
+        if is_held {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    Ok(is_held)
+}

@@ -1,0 +1,121 @@
+//! Whose words on a package count, and whose are only shown.
+
+use std::collections::BTreeMap;
+
+use starling_view::{PackageId, Ranges, ViewPolicy};
+
+use crate::site::{LOCAL, Site, body, key, package};
+
+/// What a record says of one package, by the version that it lists.
+fn record(ecosystem: &str, version: &str, rest: &str) -> Vec<u8> {
+    body(&format!(
+        r#""affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"a"}},"versions":["{version}"]}}],"aliases":["CVE-2021-1111"]{rest}"#
+    ))
+}
+
+/// Who says what, and how much it counts: `source: weight` in fold order.
+fn weights(policy: ViewPolicy, package: &PackageId, records: &[(&str, &str, Vec<u8>)]) -> Vec<String> {
+    let mut site = Site::new(&policy);
+    for (source, id, body) in records {
+        site.set(LOCAL, &key(source, id), body);
+    }
+    let advisory = site.fold("CVE-2021-1111", package).unwrap();
+    let shown = advisory.statements.iter().map(|stated| {
+        let by: Vec<_> = stated.by.iter().map(|record| record.source.as_str()).collect();
+        format!("{}: {:?}", by.join("+"), stated.weight)
+    });
+    shown.collect()
+}
+
+#[test]
+fn each_source_counts_and_equal_words_are_one_statement() {
+    let npm = |version: &str| record("npm", version, "");
+    let found = weights(
+        ViewPolicy::default(),
+        &package("npm", "a"),
+        &[
+            ("ghsa", "GHSA-2222-3333-4444", npm("1")),
+            ("osv", "OSV-1", npm("1")),
+            ("nvd", "CVE-2021-1111", npm("2")),
+            ("evil", "EVIL-1", npm("3")),
+        ],
+    );
+    assert_eq!(found, ["ghsa+osv: Counts", "nvd: Counts", "evil: CountsLast"]);
+    // One record alone needs no list, whoever states it.
+    let alone = weights(
+        ViewPolicy::default(),
+        &package("npm", "a"),
+        &[("evil", "EVIL-1", npm("3"))],
+    );
+    assert!(alone.is_empty());
+}
+
+#[test]
+fn preferred_ranges_let_the_first_source_count_alone() {
+    let policy = ViewPolicy {
+        ranges: Ranges::Preferred,
+        ..ViewPolicy::default()
+    };
+    let records = [
+        ("evil", "EVIL-1", record("npm", "3", "")),
+        ("ghsa", "GHSA-2222-3333-4444", record("npm", "1", "")),
+    ];
+    let found = weights(policy, &package("npm", "a"), &records);
+    assert_eq!(found, ["ghsa: Counts", "evil: NotPreferred"]);
+}
+
+#[test]
+fn copy_of_a_record_is_silent_beside_its_origin() {
+    let id = "GHSA-2222-3333-4444";
+    let copy = || ("mirror", id, record("npm", "1", ""));
+    let package = package("npm", "a");
+    let other = || ("nvd", "CVE-2021-1111", record("npm", "9", ""));
+    let with = |records: &[(&str, &str, Vec<u8>)]| weights(ViewPolicy::default(), &package, records);
+    assert_eq!(
+        with(&[copy(), ("ghsa", id, record("npm", "2", ""))]),
+        ["ghsa: Counts", "mirror: Mirrored"]
+    );
+    // The origin no longer names the package, or withdrew what it said: the copy is stale.
+    assert_eq!(
+        with(&[copy(), ("ghsa", id, record("PyPI", "2", ""))]),
+        ["mirror: Mirrored"]
+    );
+    let withdrawn = record("npm", "1", r#","withdrawn":"2024-01-01T00:00:00Z""#);
+    assert_eq!(
+        with(&[copy(), ("ghsa", id, withdrawn), other()]),
+        ["nvd: Counts", "mirror: Mirrored"]
+    );
+    // Where the origin is not held, each copy counts.
+    assert_eq!(with(&[copy(), other()]), ["nvd: Counts", "mirror: CountsLast"]);
+}
+
+#[test]
+fn authority_over_an_ecosystem_decides_where_it_speaks() {
+    let debian = package("Debian:12", "a");
+    let records = [
+        ("nvd", "CVE-2021-1111", record("Debian:12", "1", "")),
+        ("debian", "DSA-1-1", record("Debian:12", "2", "")),
+        ("debian", "DEBIAN-CVE-2021-1111", record("Debian:12", "3", "")),
+    ];
+    let found = weights(ViewPolicy::default(), &debian, &records);
+    assert_eq!(found.len(), 3);
+    assert_eq!(found.last().unwrap(), "nvd: Outranked");
+    // A site may say otherwise; then each counts.
+    let policy = ViewPolicy {
+        authority: BTreeMap::from([("debian".parse().unwrap(), Vec::new())]),
+        ..ViewPolicy::default()
+    };
+    let found = weights(policy, &debian, &records);
+    assert!(found.iter().all(|one| one.ends_with(": Counts")), "{found:?}");
+    // Where it is silent the others count.
+    let policy = ViewPolicy {
+        authority: BTreeMap::from([("acme".parse().unwrap(), vec!["npm".to_owned()])]),
+        ..ViewPolicy::default()
+    };
+    let npm = [
+        ("nvd", "CVE-2021-1111", record("npm", "1", "")),
+        ("ghsa", "GHSA-2222-3333-4444", record("npm", "2", "")),
+    ];
+    let found = weights(policy, &package("npm", "a"), &npm);
+    assert_eq!(found, ["ghsa: Counts", "nvd: Counts"]);
+}
