@@ -212,8 +212,9 @@ pub(crate) fn opening_problem(home: &Home, error: &StoreError) -> Problem {
             ),
         )
         .hint(
-            "put the folder back as it was. If it is lost, make a new site in another folder and list it at its \
-             peers, which fill it; an older copy, or an empty store under the old keys, would sign a second history",
+            "put the folder back as it was, or a backup of it: begun anew, the site would sign a second history. If all \
+             is lost but keys and configuration, `starling restore` makes an empty store that signs nothing: list the \
+             peers with `starling sites add`, and they bring back what they hold",
         ),
         error => store_problem("opening the store", error),
     }

@@ -44,8 +44,11 @@ impl SyncEngine {
             news.is_settled &=
                 !peer.facts_open && !peer.wanted.heads.contains(&log) && !peer.wanted.chains.contains(&own);
         }
-        let position = replica.position(&own, Lane::Federation);
-        news.is_settled &= position.is_none_or(|at| at.held >= at.high_water);
+        // A log that was repaired may be known to go further than anybody has it: only a head says what there is.
+        let held = replica.position(&own, Lane::Federation);
+        let held = held.map_or(ClaimNumber::NONE, |at| at.held);
+        let head = replica.head(&own, Lane::Federation);
+        news.is_settled &= head.is_none_or(|head| head.head().number <= held);
         news
     }
 }

@@ -14,7 +14,8 @@ use crate::session::Session;
 #[command(after_help = "\
 A home notices by itself that it was copied, unless a whole machine was: after a snapshot of a virtual machine was put
 back, say so with this command. Until the site heard a peer (`starling up`) or a bundle it reads, scans and relays, and
-signs nothing. The new epoch needs the root key in keys/root.key. The daemon must not run meanwhile.
+signs nothing. The new epoch needs the root key in keys/root.key. The daemon must not run meanwhile. A home of which only
+keys, configuration and certificates came back gets an empty store; list its peers again.
 
 With --alone, what peers hold and this home lacks is given up, and whoever has a newer certificate of this site
 distrusts it from then on: use it only if nobody can have either.

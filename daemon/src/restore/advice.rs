@@ -38,8 +38,8 @@ impl SiteParts {
             ),
             GoesOn::Waits(Waits::Missing { held, of }) => (
                 format!("it holds claims of this site up to {held}, and others know of {of}"),
-                "let `starling up` reach a site that holds them, or import a bundle of one; to give them up, \
-                 `starling restore --alone`"
+                "let `starling up` reach a site that holds them, or import a bundle of one, exported without --to and -c; \
+                 to give them up, `starling restore --alone`"
                     .to_owned(),
             ),
             GoesOn::Rejoins { epoch } => (

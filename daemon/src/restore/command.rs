@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use starling_api_types::{Problem, RestoreReport};
+use starling_api_types::{ErrorCode, Problem, RestoreReport};
 use starling_store::RestoreStep;
 
-use super::Hold;
+use super::{Hold, Restore};
 use crate::clock::now;
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
+use crate::opening::OpenAs;
 use crate::service::{Site, SiteParts, stop};
 
 const ATTEMPTED: &str = "going on alone";
@@ -36,7 +37,12 @@ pub fn restore_home(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Pro
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
-    let site = Site::open(home, config, None)?;
+    let site = match Site::open(home.clone(), config.clone(), None) {
+        Err(problem) if problem.code == ErrorCode::StoreMissing && wish == RestoreWish::Hear => {
+            make_empty_store(home, config)?
+        }
+        opened => opened?,
+    };
     let parts = &site.0;
     let epoch = {
         let _one_at_a_time = parts.one_import();
@@ -59,6 +65,13 @@ pub fn restore_home(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Pro
     };
     stop(&site);
     Ok(report)
+}
+
+/// Makes an empty store for a home of which only the keys came back: its peers have the rest.
+fn make_empty_store(home: Home, config: Config) -> Result<Site, Problem> {
+    // Noted before there is a log: an empty one that is not held back would give numbers out again.
+    Restore::hold_before_store(&home, &config, "its store is gone", now())?;
+    Site::open_as(home, config, None, OpenAs::New)
 }
 
 impl SiteParts {

@@ -75,7 +75,8 @@ impl SiteParts {
         if !self.home.has_root_key() {
             return Ok(GoesOn::RootKeyMissing);
         }
-        let lanes = self.store.resume_points(alone).map_err(|error| failed(&error))?;
+        // What is missing was looked for above.
+        let lanes = self.store.resume_points(true).map_err(|error| failed(&error))?;
         let begins = chain.epoch().saturating_add(1);
         let noted = |hold: &mut Option<Hold>| {
             hold.as_mut().is_some_and(|hold| {
@@ -214,13 +215,15 @@ impl SiteParts {
     /// Tells what keeps this site from going on.
     pub(super) fn waits(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
         let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
-        let (held, high_water) = log.map_or((ClaimNumber::NONE, ClaimNumber::NONE), |log| {
-            (log.tip.cursor.number, log.high_water)
-        });
-        if high_water > held {
+        let held = log
+            .as_ref()
+            .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
+        // A repaired log may have gone further than anybody knows: only heads count, and what others say.
+        let head = log.and_then(|log| log.head).map(|head| head.head().number);
+        if let Some(of) = head.filter(|head| *head > held) {
             return Ok(Some(Waits::Missing {
                 held: held.0,
-                of: high_water.0,
+                of: of.0,
             }));
         }
         self.waits_with(hold, held.0, at)

@@ -81,6 +81,18 @@ impl Restore {
         Ok(restore)
     }
 
+    /// Notes a hold in a home that has no store yet.
+    ///
+    /// # Errors
+    /// `file_access`, `disk_full`.
+    fn hold_before_store(home: &Home, config: &Config, why: &str, now: UnixMillis) -> Result<(), Problem> {
+        let failed = |error| note_problem("noting where the home is", home.path(), &error);
+        std::fs::create_dir_all(home.path().join("log")).map_err(failed)?;
+        let note = PlaceNote::new(home.path(), &config.restore.machine_id_file);
+        let hold = Hold::new(now, why, home.chain().epoch()).holding(0);
+        note.renew(Some(&hold)).map_err(failed)
+    }
+
     /// One that holds nothing back and notes nothing: for trials on a copy of the store.
     pub(crate) fn of_trial(&self) -> Self {
         Self {

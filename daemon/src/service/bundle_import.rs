@@ -37,6 +37,10 @@ impl SiteParts {
                 let plan = trial.plan_import(&mut file, size, params)?;
                 match plan.refusal_at(trial, params) {
                     Some(problem) => Err(problem),
+                    None if trial.takes_back_claims() => {
+                        trial.store.hold_back(true);
+                        trial.carry_out(&plan, &mut file, size, params)
+                    }
                     None => trial.carry_out(&plan, &mut file, size, params),
                 }
             })?
@@ -47,6 +51,7 @@ impl SiteParts {
             if let Some(problem) = plan.refusal_at(self, params) {
                 return Err(problem);
             }
+            self.hold_if_behind(&plan)?;
             let mut report = self.carry_out(&plan, &mut file, size, params)?;
             self.hear_bundle(&plan, &mut report)?;
             report

@@ -265,8 +265,8 @@ impl SiteParts {
         let sealed = seal.heads().iter().map(VerifiedHead::head);
         let sealed = sealed.filter(|head| (head.site, head.lane) == (range.site, range.lane));
         let known = sealed.map(|head| head.number).max().unwrap_or(known).max(known);
-        // A restored site may have written it before.
-        let is_taken_back = self.store.is_held_back();
+        // Only this site can have signed it: its home was put back since, and takes it back.
+        let is_taken_back = self.takes_back_claims();
         if range.site == self.home.chain().site() && range.last > known && !is_taken_back {
             let detail =
                 format!("{name}: it goes on past what this site wrote, and only this site writes it");

@@ -8,6 +8,7 @@ use starling_protocol::{SiteId, UnixMillis, VerifiedHead};
 
 use super::SiteParts;
 use super::bundle_plan::{JudgedLog, Plan};
+use super::problem::store_problem;
 use crate::clock::now;
 use crate::restore::{GoesOn, Hold};
 
@@ -62,6 +63,31 @@ impl Plan {
 }
 
 impl SiteParts {
+    /// Returns true if this site may take claims of its own from others that it does not know.
+    pub(super) fn takes_back_claims(&self) -> bool {
+        let is_repaired = self.store.was_repaired().unwrap_or(true);
+        self.restore.is_held() || !(is_repaired || self.is_outdated())
+    }
+
+    /// Holds the site back if a bundle tells of claims of it that it does not know.
+    pub(super) fn hold_if_behind(&self, plan: &Plan) -> ServiceResult<()> {
+        if self.restore.is_held() || !self.takes_back_claims() {
+            return Ok(());
+        }
+        let log = self.store.log(self.own_log());
+        let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
+        let held = log.map_or(0, |log| log.tip.cursor.number.0);
+        match plan.own.reaches {
+            Some(reaches) if reaches > held => {
+                let why =
+                    format!("a bundle has claims of this site up to {reaches}, which this home did not know");
+                tracing::warn!(why, "this home was put back from a backup, or copied");
+                self.take_for_restored(&why)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Notes what a bundle told a restored site of its own log, and goes on if that was all it waited for. The caller
     /// has the turn to import.
     pub(super) fn hear_bundle(&self, plan: &Plan, report: &mut types::ImportReport) -> ServiceResult<()> {

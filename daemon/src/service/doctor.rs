@@ -27,6 +27,7 @@ impl SiteParts {
         let is_daemon = self.started.is_some();
         let checks = diagnosis.checks.iter();
         let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon)).collect();
+        checks.push(self.home_check());
         checks.push(FilesExamined::of(&self.home, &self.config).into_check());
         checks.push(self.home_check());
         Ok(types::DoctorReport {

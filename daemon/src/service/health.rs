@@ -74,6 +74,10 @@ impl SiteParts {
             let detail = "read only: the disk was full at the start; make room and start again";
             return (PartState::Attention, detail.to_owned());
         }
+        if let Some(restore) = self.restore_status() {
+            let detail = format!("signs nothing: {}; {}", restore.reason, restore.waits_for);
+            return (PartState::Attention, detail);
+        }
         match self.last_check() {
             Some(check) if check.wrong > 0 => {
                 let detail = format!("{} places are damaged; `starling doctor` names them", check.wrong);

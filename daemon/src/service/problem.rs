@@ -83,7 +83,7 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
 fn damage_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
         StoreError::Behind { .. } | StoreError::HeldBack => {
-            "let `starling up` reach a listed site, or import a bundle of one; `starling status` says what is missing"
+            "`starling restore`, then `starling up` or bundles of listed sites bring what they hold; a new epoch follows"
         }
         StoreError::Superseded { .. } => {
             "stop this copy of the site, or run `starling restore` on it if it is the one that is to go on"
@@ -92,8 +92,9 @@ fn damage_hint(error: &StoreError) -> Option<&'static str> {
             "`starling doctor --repair` drops what is damaged; peers, bundles or the next import of the feed bring it again"
         }
         StoreError::LogLoss { .. } | StoreError::Log(_) | StoreError::Entry(_) => {
-            "put the files back as they were; or, with the daemon stopped, `starling doctor --repair` goes on without \
-             what is lost, and peers or bundles bring it again"
+            "put the files back as they were, or, if they are a backup that was put back over a home, remove `store/`, \
+             which is newer; or, with the daemon stopped, `starling doctor --repair` goes on without what is lost, and \
+             peers or bundles bring it again"
         }
         StoreError::View(error) => return damage_hint(cause_in(error)?),
         StoreError::DamagedRow { .. }

@@ -9,4 +9,5 @@ mod convergence;
 mod duel;
 mod lagging;
 mod net;
+mod restored;
 mod traffic;

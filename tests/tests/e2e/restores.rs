@@ -284,7 +284,7 @@ fn site_without_peers_goes_on_when_it_is_told_to() {
 }
 
 #[test]
-fn restored_site_without_its_root_key_reads_and_says_what_to_bring() {
+fn restored_site_without_root_key_reads_and_says_what_to_bring() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -603,4 +603,79 @@ fn restored_site_tells_its_doctor_and_its_subscribers() {
     let report: DoctorReport = a.json(["doctor"]);
     let home = report.checks.iter().find(|check| check.name == "home").unwrap();
     assert_eq!(home.found, "where it was");
+}
+
+#[test]
+fn snapshot_that_shows_nothing_is_told_by_a_bundle() {
+    let bench = bench();
+    let (a, mut b) = snapshot(bench.path());
+    b.stop();
+    let bundle = b.export("back.zst", &[]);
+    let dry: ImportReport = a.json([
+        "bundle".into(),
+        "import".into(),
+        bundle.clone().into_os_string(),
+        "--dry-run".into(),
+    ]);
+    assert!(dry.success, "{dry:?}");
+    assert!(a.status().restore.is_none(), "a dry run changes nothing");
+    let report = a.import_bundle(&bundle);
+    assert!(report.success, "{report:?}");
+    let _ = a.import("mine", &feed("LAST"), &[]);
+    assert_eq!(held(&a, &a), (1, 9));
+    let _ = b.import_bundle(&a.export("next.zst", &[]));
+    assert_eq!(held(&b, &a), (1, 9));
+}
+
+#[test]
+fn keys_alone_bring_back_what_the_peer_holds() {
+    let bench = bench();
+    let (mut a, mut b, _) = pair(bench.path());
+    let _ = b.import("theirs", &feed("OWN"), &[]);
+    a.until_equal(&b);
+    let root = a.root();
+    a.stop();
+    for gone in ["log", "packs", "store", "match.idx", "scan.ready"] {
+        let path = a.home().join(gone);
+        let _ = std::fs::remove_dir_all(&path);
+        let _ = std::fs::remove_file(&path);
+    }
+    assert_eq!(a.refused(["status"]).code, ErrorCode::StoreMissing);
+    let report: RestoreReport = a.json(["restore"]);
+    assert_eq!(report.restore.unwrap().phase, RestorePhase::Waiting);
+    a.list(&b);
+    a.up();
+    a.until("what was lost", |status| {
+        status.knowledge_root.to_string() == root
+    });
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 6));
+}
+
+#[test]
+fn repaired_log_that_nobody_has_more_of_goes_on() {
+    let bench = bench();
+    let (mut a, mut b, _) = pair(bench.path());
+    a.stop();
+    let log = a.home().join("log/0000000001.log");
+    let file = std::fs::File::options().write(true).open(&log).unwrap();
+    // Its last group is lost, and nothing but the tip file knows of it.
+    file.set_len(file.metadata().unwrap().len() - 10).unwrap();
+    std::fs::remove_dir_all(a.home().join("store")).unwrap();
+    assert_eq!(a.refused(["status"]).code, ErrorCode::StoreDamaged);
+    a.cli(["doctor", "--repair"]).expect(0);
+    let path = a.file("feed").into_os_string();
+    let import = [
+        "feeds".into(),
+        "import".into(),
+        path,
+        "--source".into(),
+        "mine".into(),
+    ];
+    assert_eq!(a.refused(import).code, ErrorCode::SiteRestored);
+    let waiting: RestoreReport = a.json(["restore"]);
+    assert_eq!(waiting.restore.unwrap().phase, RestorePhase::Waiting);
+    a.up();
+    goes_on(&mut a, &mut b, 1);
+    assert_eq!(held(&b, &a), (1, 6));
 }
