@@ -17,7 +17,9 @@ use crate::guard::{catch_panic, number_limit, time_limit};
 use crate::limits::{MAX_CONCURRENT_CALLS, QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
 use crate::openapi::{Document, complete};
 use crate::reply::{method_not_allowed, route_not_found};
-use crate::routes::{advisories, bundles, doctor, events, feeds, mutes, scan, sites, status, store, vex};
+use crate::routes::{
+    advisories, bundles, conflicts, doctor, events, feeds, mutes, scan, sites, status, store, vex,
+};
 use crate::state::Api;
 
 /// Where all routes live.
@@ -37,6 +39,8 @@ fn open_quick() -> OpenApiRouter<Api> {
         .routes(routes!(sites::get))
         .routes(routes!(sites::history))
         .routes(routes!(sites::status))
+        .routes(routes!(conflicts::list))
+        .routes(routes!(conflicts::get))
         .routes(routes!(mutes::list))
         .routes(routes!(mutes::get))
         .routes(routes!(vex::list))
@@ -51,6 +55,7 @@ fn admin_long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(sites::add))
         .routes(routes!(sites::change, sites::remove))
+        .routes(routes!(conflicts::resolve))
         .routes(routes!(mutes::add))
         .routes(routes!(mutes::remove))
         .routes(routes!(bundles::import))

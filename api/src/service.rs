@@ -12,11 +12,12 @@ use bytes::Bytes;
 use futures::Stream;
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
-    CompactReport, DoctorReport, DoctorRequest, DumpQuery, EventId, EventRecord, ExplainQuery, Explanation,
-    ExportRequest, ExportSummary, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport,
-    Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd,
-    SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope,
-    VexEntry, VexHash, VexList, VexRemoved,
+    CompactReport, ConflictList, ConflictQuery, ConflictResolve, DoctorReport, DoctorRequest, DumpQuery,
+    EventId, EventRecord, ExplainQuery, Explanation, ExportRequest, ExportSummary, FeedImportOptions,
+    FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery,
+    MuteRemove, Problem, RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList,
+    SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList,
+    VexRemoved,
 };
 
 use crate::scan_form::ScanDocuments;
@@ -50,6 +51,15 @@ pub type ServiceResult<T> = Result<T, Problem>;
 pub trait SiteService: Send + Sync {
     /// Whether the site answers, and which it is.
     async fn health(&self) -> ServiceResult<Health>;
+
+    /// The records about which authors disagree and nobody has decided, and those that were decided.
+    async fn conflicts(&self) -> ServiceResult<ConflictList>;
+
+    /// What the authors of one record say of it.
+    async fn conflict(&self, query: ConflictQuery) -> ServiceResult<RecordConflict>;
+
+    /// Decides which content of a record counts, or takes the decision back.
+    async fn resolve_conflict(&self, resolve: ConflictResolve) -> ServiceResult<RecordConflict>;
 
     /// The site's identity, roots, peers, positions, feeds and store.
     async fn status(&self) -> ServiceResult<Status>;

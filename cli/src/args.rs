@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    advisory, bundle, completions, cvss, doctor, events, explain, feeds, init, keys, mute, policy, purl,
-    quickstart, sbom, scan, selftest, sites, status, store, up, version, vex,
+    advisory, bundle, completions, conflicts, cvss, doctor, events, explain, feeds, init, keys, mute, policy,
+    purl, quickstart, sbom, scan, selftest, sites, status, store, up, version, vex,
 };
 
 /// Every site of an organisation knows the same vulnerabilities, online or air-gapped.
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Policy(policy::Policy),
     #[command(subcommand)]
     Mute(mute::Mute),
+    #[command(subcommand)]
+    Conflicts(conflicts::Conflicts),
     #[command(subcommand)]
     Vex(vex::Vex),
     Events(events::Events),

@@ -2,6 +2,7 @@
 
 pub(crate) mod advisories;
 pub(crate) mod bundles;
+pub(crate) mod conflicts;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod feeds;

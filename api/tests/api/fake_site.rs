@@ -81,6 +81,16 @@ pub(crate) fn event_id(number: u64) -> EventId {
     EventId::new(number, *b"fakesite")
 }
 
+fn a_conflict() -> RecordConflict {
+    RecordConflict {
+        source: "ghsa".parse().unwrap(),
+        record: "GHSA-aaaa-bbbb-cccc".to_owned(),
+        state: ConflictState::Open,
+        claims: Vec::new(),
+        decision: None,
+    }
+}
+
 pub(crate) fn event(id: u64) -> EventRecord {
     let merge_hash = MergeHash::from_bytes([u8::try_from(id).unwrap(); 32]);
     EventRecord {
@@ -328,6 +338,23 @@ impl SiteService for FakeSite {
             total_items_imported: 0,
             last_error: None,
         })
+    }
+
+    async fn conflicts(&self) -> ServiceResult<ConflictList> {
+        self.note("conflicts".to_owned()).await?;
+        Ok(ConflictList {
+            conflicts: vec![a_conflict()],
+        })
+    }
+
+    async fn conflict(&self, query: ConflictQuery) -> ServiceResult<RecordConflict> {
+        self.note(format!("conflict {query:?}")).await?;
+        Ok(a_conflict())
+    }
+
+    async fn resolve_conflict(&self, resolve: ConflictResolve) -> ServiceResult<RecordConflict> {
+        self.note(format!("resolve_conflict {resolve:?}")).await?;
+        Ok(a_conflict())
     }
 
     async fn mutes(&self, query: MuteListQuery) -> ServiceResult<MuteList> {

@@ -7,6 +7,7 @@
 mod advisory;
 mod as_of;
 mod bundle;
+mod conflict;
 mod doctor;
 mod error_code;
 mod event;
@@ -37,6 +38,10 @@ pub use as_of::AsOf;
 pub use bundle::{
     BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
     ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor,
+};
+pub use conflict::{
+    ConflictClaim, ConflictDecision, ConflictList, ConflictQuery, ConflictResolve, ConflictState,
+    RecordConflict,
 };
 pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;

@@ -19,11 +19,11 @@ use starling_api::{
 };
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
-    CompactReport, DoctorReport, DoctorRequest, DumpQuery, ErrorCode, EventId, ExplainQuery, Explanation,
-    ExportRequest, FeedImportOptions, FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd,
-    MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, ScanParams, Site, SiteAdd, SiteChange,
-    SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry,
-    VexHash, VexList, VexRemoved,
+    CompactReport, ConflictList, ConflictQuery, ConflictResolve, DoctorReport, DoctorRequest, DumpQuery,
+    ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest, FeedImportOptions, FeedImportReport,
+    Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove,
+    Problem, RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug,
+    SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
 };
 
 use self::http::{Call, read_stream};
@@ -154,6 +154,18 @@ impl SiteService for Client {
 
     async fn site_status(&self, site: &SiteSlug) -> ServiceResult<SiteStatus> {
         self.get(format!("/sites/{site}/status")).json().await
+    }
+
+    async fn conflicts(&self) -> ServiceResult<ConflictList> {
+        self.get("/conflicts").json().await
+    }
+
+    async fn conflict(&self, query: ConflictQuery) -> ServiceResult<RecordConflict> {
+        self.get("/conflicts/record").query(&query)?.json().await
+    }
+
+    async fn resolve_conflict(&self, resolve: ConflictResolve) -> ServiceResult<RecordConflict> {
+        self.post("/conflicts").json_body(&resolve)?.json().await
     }
 
     async fn mutes(&self, query: MuteListQuery) -> ServiceResult<MuteList> {

@@ -4,6 +4,7 @@ pub(crate) mod advisory;
 mod batch;
 pub(crate) mod bundle;
 pub(crate) mod completions;
+pub(crate) mod conflicts;
 pub(crate) mod cvss;
 pub(crate) mod doctor;
 pub(crate) mod events;
@@ -54,6 +55,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Sbom(args) => args.run(session).await,
         Command::Selftest(args) => args.run(session),
         Command::Policy(args) => args.run(session).await,
+        Command::Conflicts(args) => args.run(session).await,
         Command::Mute(args) => args.run(session).await,
         Command::Vex(args) => args.run(session).await,
         Command::Events(args) => args.run(session).await,

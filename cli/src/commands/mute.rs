@@ -157,7 +157,7 @@ impl Mute {
 }
 
 /// Who does it: as given, else the site's name and the user's name as the system says.
-async fn who(given: Option<String>, site: &dyn SiteService) -> Result<String, Problem> {
+pub(super) async fn who(given: Option<String>, site: &dyn SiteService) -> Result<String, Problem> {
     if let Some(given) = given {
         return Ok(given);
     }

@@ -190,7 +190,7 @@ pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
 
 #[cfg(test)]
 mod tests {
-    use starling_api_types::{Conclusion, ExplainedAdvisory, ExplainedRule};
+    use starling_api_types::{Conclusion, ExplainedAdvisory, ExplainedRule, ExplainedStatement};
 
     use super::*;
 
@@ -242,8 +242,16 @@ mod tests {
                 merge_hash: None,
                 vulnerability: "CVE-1".to_owned(),
                 withdrawn: None,
+                statements: vec![ExplainedStatement {
+                    source: "ghsa".into(),
+                    record: "GHSA-1".into(),
+                    says: "not_affected".into(),
+                    not_counted: Some("mirrored".into()),
+                }],
+                disputed: false,
                 rules: vec![ExplainedRule {
                     entry: 0,
+                    said_by: None,
                     rule: "SEMVER range 0".to_owned(),
                     affected: false,
                     why_not: Some("fixed since 1".to_owned()),

@@ -5,6 +5,7 @@
 
 mod advisory;
 mod bundle;
+mod conflicts;
 mod explain;
 mod mutes;
 mod policy;
@@ -21,6 +22,7 @@ use std::fmt::{self, Display, Write as _};
 
 pub(crate) use advisory::{advisories, advisory_page, event};
 pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
+pub(crate) use conflicts::{conflict, conflicts};
 pub(crate) use explain::{explanation, reasons};
 pub(crate) use mutes::{mute, mutes};
 pub(crate) use policy::{policy_history, policy_summary, policy_test};

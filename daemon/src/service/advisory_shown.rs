@@ -151,7 +151,10 @@ impl SiteParts {
 /// Returns true if a field's value is of a record about which nobody has decided.
 fn is_open(folded: &CanonicalAdvisory, field: &Field) -> bool {
     let record = (&field.provenance.source, &field.provenance.id);
-    folded.unresolved.iter().any(|open| (&open.source, &open.id) == record)
+    folded
+        .unresolved
+        .iter()
+        .any(|open| (&open.source, &open.id) == record)
 }
 
 /// Whether a disagreement of authors waits for an operator's decision.

@@ -15,6 +15,7 @@ mod bundle_plan;
 mod bundle_trust;
 mod check;
 mod compact;
+mod conflicts;
 mod doctor;
 mod events;
 mod explain;
@@ -277,7 +278,9 @@ fn settings_of(
 pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 folding by configuration");
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
-    hasher.update(&settings_of(chain, config, &[]).mark());
+    let settings = settings_of(chain, config, &[]);
+    hasher.update(&settings.mark());
+    hasher.update(settings.rules_hash().as_bytes());
     // Without the store nobody knows who they are.
     for slug in &config.view.site_order {
         hasher.update(slug.as_str().as_bytes());
@@ -579,6 +582,21 @@ impl SiteService for Site {
     async fn site_status(&self, site: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
         let slug = site.clone();
         self.blocking(move |site| site.site_status(&slug)).await
+    }
+
+    async fn conflicts(&self) -> ServiceResult<types::ConflictList> {
+        self.blocking(SiteParts::conflicts).await
+    }
+
+    async fn conflict(&self, query: types::ConflictQuery) -> ServiceResult<types::RecordConflict> {
+        self.blocking(move |site| site.conflict(&query)).await
+    }
+
+    async fn resolve_conflict(
+        &self,
+        resolve: types::ConflictResolve,
+    ) -> ServiceResult<types::RecordConflict> {
+        self.blocking(move |site| site.resolve_conflict(resolve)).await
     }
 
     async fn mutes(&self, query: types::MuteListQuery) -> ServiceResult<types::MuteList> {

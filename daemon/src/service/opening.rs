@@ -137,6 +137,9 @@ once_open! {
     remove_site(site: &types::SiteSlug) -> types::Site;
     site_history(site: &types::SiteSlug) -> types::SiteHistory;
     site_status(site: &types::SiteSlug) -> types::SiteStatus;
+    conflicts() -> types::ConflictList;
+    conflict(query: types::ConflictQuery) -> types::RecordConflict;
+    resolve_conflict(resolve: types::ConflictResolve) -> types::RecordConflict;
     mutes(query: types::MuteListQuery) -> types::MuteList;
     mute(id: &str) -> types::Mute;
     add_mute(mute: types::MuteAdd) -> types::MuteAdded;

@@ -281,7 +281,9 @@ fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
             cursor: cursor.map(Into::into),
             ..empty
         },
-        LedgerEntry::BundleExported { .. } | LedgerEntry::SiteChanged { .. } => empty,
+        LedgerEntry::BundleExported { .. }
+        | LedgerEntry::SiteChanged { .. }
+        | LedgerEntry::Decided { .. } => empty,
     }
 }
 

@@ -125,7 +125,12 @@ impl ViewKnowledge<'_> {
             .map(|kev| about.iter().any(|found| found.record.source == *kev));
         let edges = folded.edges.iter();
         let feeding: BTreeSet<RecordKey> = edges
-            .filter(|edge| matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved))
+            .filter(|edge| {
+                matches!(
+                    edge.state,
+                    EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved
+                )
+            })
             .map(|edge| RecordKey::new(edge.source.clone(), edge.id.clone()))
             .collect();
         for record in about.iter() {
@@ -133,10 +138,12 @@ impl ViewKnowledge<'_> {
             let source = record.record.source.as_str();
             if record.is_unresolved {
                 let stated = self.stated_by(record)?;
-                advisory.severities.extend(stated.iter().map(|one| StatedSeverity {
-                    source: source.to_owned(),
-                    ..one.clone()
-                }));
+                advisory
+                    .severities
+                    .extend(stated.iter().map(|one| StatedSeverity {
+                        source: source.to_owned(),
+                        ..one.clone()
+                    }));
                 continue;
             }
             if feeding.contains(&record.record) && has_rated(&advisory, source) {
@@ -184,13 +191,19 @@ fn has_rated(advisory: &Advisory, source: &str) -> bool {
 
 /// Puts what is worst first of what one source says, where nobody has decided between the authors of its record.
 fn worst_first(severities: &mut [StatedSeverity], folded: &CanonicalAdvisory) {
-    let sources: BTreeSet<&str> = folded.unresolved.iter().map(|record| record.source.as_str()).collect();
+    let sources: BTreeSet<&str> = folded
+        .unresolved
+        .iter()
+        .map(|record| record.source.as_str())
+        .collect();
     for source in sources {
         let places: Vec<usize> = (0..severities.len())
             .filter(|index| severities.get(*index).is_some_and(|one| one.source == source))
             .collect();
-        let mut own: Vec<StatedSeverity> =
-            places.iter().filter_map(|index| severities.get(*index).cloned()).collect();
+        let mut own: Vec<StatedSeverity> = places
+            .iter()
+            .filter_map(|index| severities.get(*index).cloned())
+            .collect();
         own.sort_by_cached_key(|one| {
             let rating = choose(std::slice::from_ref(one), &[]);
             Reverse((epss_of(one), rating.level, rating.score))
@@ -410,7 +423,10 @@ fn affected_entries(list: &JsonText) -> Vec<Affected> {
 fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
     let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for edge in &folded.edges {
-        if matches!(edge.state, EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved) {
+        if matches!(
+            edge.state,
+            EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved
+        ) {
             let sites = records
                 .entry((edge.source.to_string(), edge.id.to_string()))
                 .or_default();

@@ -1,12 +1,14 @@
 //! The ledger: every import and export, kept as the audit trail.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use serde::{Deserialize, Serialize};
-use starling_protocol::{Cursor, SiteId, UnixMillis};
+use starling_protocol::{ContentHash, Cursor, RecordId, SiteId, Source, UnixMillis};
+use starling_view::{Decisions, RecordKey};
 
 use crate::SiteStore;
-use crate::engine::{Direction, Tree};
+use crate::engine::{Direction, Engine, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::rows::damaged;
@@ -75,6 +77,21 @@ pub enum LedgerEntry {
         /// `added`, `removed` or `changed`.
         change: String,
     },
+    /// An operator decided what authors disagree on, or took a decision back.
+    Decided {
+        /// When.
+        at: UnixMillis,
+        /// The record's source.
+        source: Source,
+        /// The record's id.
+        record: RecordId,
+        /// The content that counts; none of a decision that was taken back.
+        content: Option<ContentHash>,
+        /// Who decided.
+        by: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl LedgerEntry {
@@ -85,7 +102,8 @@ impl LedgerEntry {
             Self::BundleImported { at, .. }
             | Self::BundleExported { at, .. }
             | Self::Synced { at, .. }
-            | Self::SiteChanged { at, .. } => *at,
+            | Self::SiteChanged { at, .. }
+            | Self::Decided { at, .. } => *at,
         }
     }
 
@@ -97,6 +115,7 @@ impl LedgerEntry {
             Self::BundleExported { to, .. } => *to,
             Self::Synced { peer, .. } => Some(*peer),
             Self::SiteChanged { site, .. } => Some(*site),
+            Self::Decided { .. } => None,
         }
     }
 }
@@ -116,6 +135,24 @@ impl SiteStore {
             txn.commit()?;
             Ok(LedgerNumber(number))
         })
+    }
+
+    /// Records a decision and folds by it.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn decide(&self, entry: &LedgerEntry) -> Result<(), StoreError> {
+        self.record(entry)?;
+        let settings = self.view()?.settings().as_ref().clone();
+        self.set_settings(settings)
+    }
+
+    /// Every decision of operators, the last of each record.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn decided(&self) -> Result<BTreeMap<RecordKey, LedgerEntry>, StoreError> {
+        decided_in(self.engine.as_ref())
     }
 
     pub(crate) fn next_ledger_number(&self, txn: &Txn<'_>) -> Result<u64, StoreError> {
@@ -161,6 +198,43 @@ impl SiteStore {
         )?;
         bad.map_or(Ok(entries), Err)
     }
+}
+
+/// The decisions that hold, by an engine's rows.
+pub(crate) fn decisions_in(engine: &dyn Engine) -> Result<Decisions, StoreError> {
+    let last = decided_in(engine)?.into_iter();
+    let holding = last.filter_map(|(record, entry)| match entry {
+        LedgerEntry::Decided { content, .. } => Some((record, content?)),
+        _ => None,
+    });
+    Ok(holding.collect())
+}
+
+fn decided_in(engine: &dyn Engine) -> Result<BTreeMap<RecordKey, LedgerEntry>, StoreError> {
+    const MARK: &[u8] = b"\"kind\":\"decided\"";
+    let mut last = BTreeMap::new();
+    let mut bad = None;
+    engine.scan(
+        Tree::Ledger,
+        Bound::Unbounded,
+        Bound::Unbounded,
+        Direction::Forward,
+        &mut |key, row| {
+            // Nearly all entries tell of something else, and need not be read for that.
+            if row.windows(MARK.len()).any(|window| window == MARK) {
+                match serde_json::from_slice::<LedgerEntry>(row) {
+                    Ok(entry) => {
+                        if let LedgerEntry::Decided { source, record, .. } = &entry {
+                            last.insert(RecordKey::new(source.clone(), record.clone()), entry);
+                        }
+                    }
+                    Err(_) => bad = Some(damaged(Tree::Ledger, key, "an entry")),
+                }
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    bad.map_or(Ok(last), Err)
 }
 
 pub(crate) fn ledger_row(entry: &LedgerEntry) -> Result<Vec<u8>, StoreError> {

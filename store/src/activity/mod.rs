@@ -5,4 +5,5 @@ pub(crate) mod events;
 pub(crate) mod ledger;
 
 pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
+pub(crate) use self::ledger::decisions_in;
 pub use self::ledger::{LedgerEntry, LedgerNumber};

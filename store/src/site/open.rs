@@ -198,7 +198,11 @@ impl SiteStore {
             self.take_back_what_lacks_bodies(&mut state)?;
         }
         let listed: Vec<ListedSite> = state.listed.values().cloned().collect();
-        *self.settings.write().map_err(|_| StoreError::Poisoned)? = Arc::new((options.settings)(&listed));
+        let mut settings = (options.settings)(&listed);
+        settings
+            .decisions
+            .extend(crate::activity::decisions_in(self.engine.as_ref())?);
+        *self.settings.write().map_err(|_| StoreError::Poisoned)? = Arc::new(settings);
         if self.journal.log().end() == LogPosition::START && !self.journal.is_read_only() {
             let mut txn = self.txn();
             txn.log(Entry::Site(state.site));

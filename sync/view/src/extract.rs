@@ -58,7 +58,9 @@ pub(crate) fn extract(
 pub(crate) fn unresolved(rows: Vec<RecordRow>) -> Option<RecordRow> {
     let is_live = |row: &RecordRow| row.state == RecordState::Live;
     let any_live = rows.iter().any(is_live);
-    let mut counting = rows.into_iter().filter(|row| row.state.contributes() && (!any_live || is_live(row)));
+    let mut counting = rows
+        .into_iter()
+        .filter(|row| row.state.contributes() && (!any_live || is_live(row)));
     let mut joined = counting.next()?;
     let mut packages = BTreeMap::new();
     let mut take = |row: &mut RecordRow| {
@@ -73,7 +75,9 @@ pub(crate) fn unresolved(rows: Vec<RecordRow>) -> Option<RecordRow> {
         take(&mut row);
         joined.others.extend(row.content);
         joined.aliases.retain(|alias| row.aliases.contains(alias));
-        joined.upstream = joined.upstream.filter(|upstream| row.upstream.as_ref() == Some(upstream));
+        joined.upstream = joined
+            .upstream
+            .filter(|upstream| row.upstream.as_ref() == Some(upstream));
     }
     joined.others.sort_unstable();
     joined.packages = packages.into_values().take(MAX_RECORD_PACKAGES).collect();

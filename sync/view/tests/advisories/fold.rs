@@ -297,7 +297,11 @@ fn unresolved_record_says_all_that_its_authors_say() {
     let fold = |site: &Site, name: &str| site.fold("ACME-1", &package("npm", name));
     let open = fold(&site, "a").unwrap();
     assert_eq!(open.statements.len(), 2);
-    assert!(open.statements.iter().all(|stated| stated.is_unresolved && stated.weight.counts()));
+    assert!(
+        open.statements
+            .iter()
+            .all(|stated| stated.is_unresolved && stated.weight.counts())
+    );
     // A package that one of them names is known, and a withdrawal does not silence what stands.
     let gone = r#","withdrawn":"2024-01-01T00:00:00Z""#;
     site.set(REMOTE, &acme, &record("2", "b", gone));

@@ -1,0 +1,115 @@
+//! `starling conflicts …`
+
+use clap::{ArgGroup, Args, Subcommand};
+use starling_api_types::{ConflictQuery, ConflictResolve, ContentHash, ExitStatus, SourceName};
+
+use super::Outcome;
+use super::mute::who;
+use crate::progress::Step;
+use crate::render;
+use crate::session::Session;
+
+/// Records about which authors disagree, and decisions about them
+#[derive(Debug, Subcommand)]
+pub(crate) enum Conflicts {
+    List(List),
+    Show(Show),
+    Resolve(Resolve),
+}
+
+/// List the records that wait for a decision, and those that were decided
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Records wait for a decision where view.conflict_strategy is fail. Until then all that their authors say counts: any that
+says affected, and the worst severity.
+
+Example:
+  starling conflicts list
+
+Exit codes: 0 listed, 6 not reachable or locked")]
+pub(crate) struct List {}
+
+/// Show what the authors of one record say of it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling conflicts show ghsa GHSA-29mw-wpgm-hmr9
+
+Exit codes: 0 shown, 3 no such record, 6 not reachable or locked")]
+pub(crate) struct Show {
+    /// The record's source
+    #[arg(value_name = "SOURCE")]
+    source: SourceName,
+    /// Its id in the source
+    #[arg(value_name = "RECORD")]
+    record: String,
+}
+
+/// Decide which of the contents that authors state of a record counts here
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The decision holds while an author states that content, and goes before every conflict strategy. The view is folded by it
+before the command ends.
+
+Example:
+  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --site site-b --reason theirs-is-right
+  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --reopen --reason both-are-wrong
+
+Exit codes: 0 decided, 2 usage, 3 no such record or content, 6 not reachable or locked")]
+#[command(group = ArgGroup::new("choice").required(true))]
+pub(crate) struct Resolve {
+    /// The record's source
+    #[arg(value_name = "SOURCE")]
+    source: SourceName,
+    /// Its id in the source
+    #[arg(value_name = "RECORD")]
+    record: String,
+    /// What this site says counts: its name, or its identity
+    #[arg(long, value_name = "SITE", group = "choice")]
+    site: Option<String>,
+    /// This content counts, as `conflicts show` names it
+    #[arg(long, value_name = "HASH", group = "choice")]
+    content: Option<ContentHash>,
+    /// Take the decision back
+    #[arg(long, group = "choice")]
+    reopen: bool,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who decides [default: the site's name and the user's]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl Conflicts {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        let site = session.site(&Step::silent()).await?;
+        match self {
+            Self::List(_) => session.print(&site.conflicts().await?, render::conflicts)?,
+            Self::Show(args) => {
+                let query = ConflictQuery {
+                    source: args.source,
+                    record: args.record,
+                };
+                let shown = site.conflict(query).await?;
+                session.print(&shown, render::conflict)?;
+            }
+            Self::Resolve(args) => {
+                let by = who(args.by, site.as_ref()).await?;
+                let resolved = site
+                    .resolve_conflict(ConflictResolve {
+                        source: args.source,
+                        record: args.record,
+                        site: args.site,
+                        content: args.content,
+                        reopen: args.reopen,
+                        reason: args.reason,
+                        by: Some(by),
+                    })
+                    .await?;
+                session.print(&resolved, render::conflict)?;
+            }
+        }
+        Ok(ExitStatus::Pass)
+    }
+}
