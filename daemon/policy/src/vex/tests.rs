@@ -4,6 +4,7 @@ use serde_json::json;
 use starling_scanner::sbom::{BomReferences, Component, ComponentKind, Place};
 use starling_scanner::severity::Level;
 
+use super::product::Scanned;
 use super::*;
 use crate::tests::finding;
 

@@ -65,7 +65,9 @@ fn index(said: &[(&str, &str, Weight)]) -> MatchIndex<Vec<u8>> {
 
 fn index_of(advisory: &Advisory) -> MatchIndex<Vec<u8>> {
     let mut writer = IndexWriter::new(Vec::new());
-    writer.add("npm", "widget", std::slice::from_ref(advisory)).unwrap();
+    writer
+        .add("npm", "widget", std::slice::from_ref(advisory))
+        .unwrap();
     MatchIndex::open(writer.finish(&[0; 32]).unwrap()).unwrap()
 }
 
@@ -201,10 +203,16 @@ fn unresolved_record_has_a_fix_only_if_all_name_one() {
         assert!(finding.unresolved);
         finding.fixed
     };
-    assert_eq!(fixed(&[("a", "2.0.0", Counts), ("b", "3.0.0", Counts)]), ["3.0.0"]);
+    assert_eq!(
+        fixed(&[("a", "2.0.0", Counts), ("b", "3.0.0", Counts)]),
+        ["3.0.0"]
+    );
     assert!(fixed(&[("a", "2.0.0", Counts), ("b", "", Counts)]).is_empty());
     // Who says that it is not affected need not name one.
-    assert_eq!(fixed(&[("a", "2.0.0", Counts), ("b", "1.0.0", Counts)]), ["2.0.0"]);
+    assert_eq!(
+        fixed(&[("a", "2.0.0", Counts), ("b", "1.0.0", Counts)]),
+        ["2.0.0"]
+    );
 }
 
 #[test]
