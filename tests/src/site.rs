@@ -347,7 +347,7 @@ impl Site {
 
     /// Puts `other` on the allow-list with everything it may say, and where it listens if it does.
     pub fn list(&self, other: &Self) {
-        self.list_as(other, &other.key(), &["--allowed-sources", "*"]);
+        self.list_as(other, &other.key(), &["--allowed-sources", "*", "--may-mute"]);
     }
 
     /// Puts `other` on the allow-list by its identity alone, with no way to reach it.
@@ -361,6 +361,7 @@ impl Site {
             &identity,
             "--allowed-sources",
             "*",
+            "--may-mute",
         ];
         self.json_call(args).expect(0);
     }

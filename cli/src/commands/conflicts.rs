@@ -52,8 +52,8 @@ The decision holds while an author states that content, and goes before every co
 before the command ends.
 
 Example:
-  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --site site-b --reason 'their range is right'
-  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --reopen --reason 'both are wrong'
+  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --site site-b --reason theirs-is-right
+  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --reopen --reason both-are-wrong
 
 Exit codes: 0 decided, 2 usage, 3 no such record or content, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("choice").required(true))]

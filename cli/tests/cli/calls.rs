@@ -10,12 +10,22 @@ const CALLS: &[(&str, &str)] = &[
     (
         "sites set site-b --allowed-sources ghsa,nvd --max-bundle-size 5MB --disable",
         "change_site site-b SiteChange { display_name: None, addresses: None, allowed_sources: \
-         Some([SourcePattern(\"ghsa\"), SourcePattern(\"nvd\")]), max_bundle_size: Some(5000000), enabled: Some(false) }",
+         Some([SourcePattern(\"ghsa\"), SourcePattern(\"nvd\")]), max_bundle_size: Some(5000000), enabled: Some(false), may_mute: None }",
     ),
     (
-        "sites set site-b --display-name B --no-address --enable",
+        "sites set site-b --display-name B --no-address --enable --may-mute",
         "SiteChange { display_name: Some(\"B\"), addresses: Some([]), allowed_sources: None, \
-         max_bundle_size: None, enabled: Some(true) }",
+         max_bundle_size: None, enabled: Some(true), may_mute: Some(true) }",
+    ),
+    ("conflicts list", "conflicts"),
+    (
+        "conflicts show ghsa GHSA-1",
+        "conflict ConflictQuery { source: SourceName(\"ghsa\"), record: \"GHSA-1\" }",
+    ),
+    (
+        "conflicts resolve ghsa GHSA-1 --site site-b --reason right --by ada",
+        "resolve_conflict ConflictResolve { source: SourceName(\"ghsa\"), record: \"GHSA-1\", site: Some(\"site-b\"), \
+         content: None, reopen: false, reason: \"right\", by: Some(\"ada\") }",
     ),
     (
         "sites set site-b --no-sources",

@@ -225,6 +225,7 @@ fn how_of(reader: &ViewReader<'_>) -> [u8; 32] {
     // carried on.
     hasher.update(&reader.generation());
     hasher.update(&reader.settings().mark());
+    hasher.update(reader.settings().rules_hash().as_bytes());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     *hasher.finalize().as_bytes()
 }

@@ -228,14 +228,27 @@ impl<'a> Account<'a> {
                 self.file(name, FeedOutcome::Duplicate, reason);
                 return Ok(());
             }
-            // Two files each give a part. One file that says it twice at different times says it anew.
-            let is_anew = parts::file_of(&name) == parts::file_of(&before.name)
-                && instant(record.modified.as_deref()) != instant(before.modified.as_deref());
+            // Two files each give a part. One that was modified later and names all that the other does says it anew.
+            let (then, now) = (
+                instant(before.modified.as_deref()),
+                instant(record.modified.as_deref()),
+            );
+            let before_body = self.body_of(&before.record.content)?;
+            let is_anew = !self.parts.contains_key(&id)
+                && match (then, now) {
+                    (Some(then), Some(now)) if now > then => {
+                        parts::names_all_of(&record.canonical, &before_body)
+                    }
+                    (Some(then), Some(now)) if now < then => {
+                        parts::names_all_of(&before_body, &record.canonical)
+                    }
+                    _ => false,
+                };
             if !is_anew {
                 return self.join(id, name, record.canonical);
             }
-            // The later one counts, so that the order of the lines plays no part.
-            let newer = instant(record.modified.as_deref()) > instant(before.modified.as_deref());
+            // The later one counts, so that the order of the files plays no part.
+            let newer = now > then;
             let (kept, lost) = if newer {
                 (name.clone(), before.name.clone())
             } else {
@@ -252,7 +265,6 @@ impl<'a> Account<'a> {
             if !newer {
                 return Ok(());
             }
-            self.parts.remove(&id);
         }
         if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
             self.names.push((name.clone(), id.clone()));

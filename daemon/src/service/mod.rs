@@ -323,7 +323,9 @@ fn settings_of(
 pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 folding by configuration");
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
-    hasher.update(&settings_of(chain, config, &[]).mark());
+    let settings = settings_of(chain, config, &[]);
+    hasher.update(&settings.mark());
+    hasher.update(settings.rules_hash().as_bytes());
     // Without the store nobody knows who they are.
     for slug in &config.view.site_order {
         hasher.update(slug.as_str().as_bytes());

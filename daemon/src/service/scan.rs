@@ -130,8 +130,9 @@ impl SiteParts {
         let failed = |error| store_problem("reading the view", &error);
         let (mut checks, mut unchecked, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
         let latest = latest_check();
-        for (source, overview) in reader.sources().map_err(failed)? {
-            let source = source.to_string();
+        let heard = reader.last_heard().map_err(failed)?;
+        for (name, overview) in reader.sources().map_err(failed)? {
+            let source = name.to_string();
             match overview.checked_at {
                 Some(last_checked) => {
                     if last_checked > latest {
@@ -142,7 +143,7 @@ impl SiteParts {
                 }
                 None if overview.records > 0 => unchecked.push(UncheckedSource {
                     source,
-                    last_heard: overview.heard_at.map(|heard| heard.min(latest)),
+                    last_heard: heard.get(&name).map(|heard| (*heard).min(latest)),
                 }),
                 None => {}
             }

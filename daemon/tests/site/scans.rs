@@ -42,7 +42,7 @@ fn params() -> ScanParams {
 }
 
 /// Scans the site in every way there is, and gives the one body.
-fn scan(bench: &Bench, policy: Option<&str>) -> Value {
+pub(crate) fn scan(bench: &Bench, policy: Option<&str>) -> Value {
     let documents = documents(policy);
     let open = || {
         let site = bench.open(NAME);
@@ -64,7 +64,7 @@ fn scan(bench: &Bench, policy: Option<&str>) -> Value {
 }
 
 /// What was decided about each finding, by what, and whether it is exploited.
-fn decisions(body: &Value) -> Vec<String> {
+pub(crate) fn decisions(body: &Value) -> Vec<String> {
     let findings = body["findings"].as_array().unwrap().iter();
     let told = findings.map(|finding| {
         let of = |field: &Value| field.as_str().unwrap_or("-").to_owned();
@@ -203,8 +203,10 @@ fn a_scan_without_the_store_steps_aside_where_the_configuration_folds_otherwise(
     let before = std::fs::read_to_string(&path).unwrap();
     let cold = || scan_cold(&bench.home(NAME), &documents(None), &params());
     for (view, found) in [
-        ("source_order = [\"mine\"]", 0),
-        ("source_order = [\"acme\"]", 1),
+        ("ranges = \"preferred\"\nsource_order = [\"mine\"]", 0),
+        ("ranges = \"preferred\"\nsource_order = [\"acme\"]", 1),
+        ("source_order = [\"mine\"]", 1),
+        ("authority = { mine = [\"npm\"] }", 0),
         ("site_order = [\"site-a\"]", 1),
         ("conflict_strategy = \"prefer_local\"", 1),
     ] {
@@ -303,13 +305,13 @@ fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
     site.feed("nvd", &[about(listed("CVE-2025-1", "EX-9"), "CVSS_V3", CRITICAL)]);
     site.feed("epss", &[about(listed("EPSS-1", "EX-9"), "EPSS", "0.97425")]);
     site.feed(
-        "acme",
-        &[about(advisory("ACME-1", "left-pad", "1.0.0"), "CVSS_V3", HIGH)],
+        "ghsa",
+        &[about(advisory("OTHER-1", "left-pad", "1.0.0"), "CVSS_V3", HIGH)],
     );
     drop(site);
     assert_eq!(
         shown(&scan(&bench, None)),
-        "high acme 0.97425",
+        "high ghsa 0.97425",
         "nvd comes last unless it is preferred"
     );
     let preferred = "format: starling-policy/1\nseverity_sources: [nvd]\n";
@@ -317,11 +319,18 @@ fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
 
     // A source's word on the package itself stands before what it says elsewhere.
     let site = bench.open(NAME);
-    let own = about(advisory("ACME-2", "express", "9.0.0"), "severity", "low");
-    site.feed("acme", &[own]);
+    let own = about(advisory("OTHER-2", "express", "9.0.0"), "severity", "low");
+    site.feed("ghsa", &[own]);
     drop(site);
-    assert_eq!(shown(&scan(&bench, None)), "low acme 0.97425");
+    assert_eq!(shown(&scan(&bench, None)), "low ghsa 0.97425");
     assert_eq!(shown(&scan(&bench, Some(preferred))), "critical nvd 0.97425");
+
+    // A source that no order names lowers nothing, also on the package itself.
+    let site = bench.open(NAME);
+    let lower = about(advisory("EVIL-1", "express", "9.0.0"), "severity", "none");
+    site.feed("evil", &[lower]);
+    drop(site);
+    assert_eq!(shown(&scan(&bench, None)), "low ghsa 0.97425");
 
     // What is withdrawn says nothing.
     let site = bench.open(NAME);
@@ -330,7 +339,7 @@ fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
     gone["modified"] = json!("2025-03-01T00:00:00Z");
     site.feed("nvd", &[gone]);
     drop(site);
-    assert_eq!(shown(&scan(&bench, Some(preferred))), "low acme 0.97425");
+    assert_eq!(shown(&scan(&bench, Some(preferred))), "low ghsa 0.97425");
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub(crate) mod meta {
     pub(crate) const PLACED: &[u8] = b"packs/placed";
     /// Present while the view must be built anew: what it was asked for.
     pub(crate) const REBUILD: &[u8] = b"view/rebuild";
+    /// Fingerprint of what rows of the view hold, and of the decisions that they follow.
+    pub(crate) const VIEW_ROWS: &[u8] = b"view/rows";
     /// Hash of the settings that the view was built with.
     pub(crate) const VIEW_SETTINGS: &[u8] = b"view/settings";
 

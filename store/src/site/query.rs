@@ -24,9 +24,6 @@ pub struct SourceOverview {
     pub records: u64,
     /// When any author whose head is known last read it in full.
     pub checked_at: Option<UnixMillis>,
-    /// When anything of it was last heard: when this site last imported some of it, or another that states some of it
-    /// last wrote.
-    pub heard_at: Option<UnixMillis>,
 }
 
 /// Until when the newest head of another author proves that it is current.
@@ -73,20 +70,32 @@ impl ViewReader<'_> {
                     overview.checked_at = overview.checked_at.max(Some(checked_at));
                 }
             }
+        }
+        Ok(sources)
+    }
+
+    /// When anything of each source was last heard: when this site last imported some of it, or another that states some
+    /// of it last wrote. On a copy that was put back to an earlier moment it may be later than that.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn last_heard(&self) -> Result<BTreeMap<Source, UnixMillis>, StoreError> {
+        let mut times: BTreeMap<Source, UnixMillis> = BTreeMap::new();
+        for (id, log) in &self.state.logs {
             for (source, row) in self.stated_in(id, log) {
-                let Some(overview) = sources.get_mut(source) else {
-                    continue;
-                };
                 let heard = if id.site == self.state.site {
                     let imported = crate::feed::feed_row(self.state.rows(), source)?;
                     imported.and_then(|feed| feed.imported_at)
                 } else {
                     (row.accepted_state.live > 0).then_some(log.tip.cursor.time)
                 };
-                overview.heard_at = overview.heard_at.max(heard);
+                if let Some(heard) = heard {
+                    let known = times.entry(source.clone()).or_insert(heard);
+                    *known = heard.max(*known);
+                }
             }
         }
-        Ok(sources)
+        Ok(times)
     }
 
     /// The sources in scope of which an author states something that is accepted.

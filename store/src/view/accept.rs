@@ -351,7 +351,12 @@ impl SiteStore {
         let mut txn = self.txn();
         let found = self.engine.get(Tree::Meta, meta::VIEW_SETTINGS)?;
         match found {
-            Some(found) if found == self.settings_mark()? => {}
+            Some(found) if found == self.settings_mark()? => {
+                let rows = self.engine.get(Tree::Meta, meta::VIEW_ROWS)?;
+                if rows.as_deref() != Some(&self.rows_fingerprint()?[..]) {
+                    state.rebuild = true;
+                }
+            }
             Some(_) => state.rebuild = true,
             // A new store: nothing was folded yet.
             None => {
@@ -362,6 +367,11 @@ impl SiteStore {
         Ok(())
     }
 
+    fn rows_fingerprint(&self) -> Result<[u8; 32], StoreError> {
+        let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
+        Ok(settings.rows_fingerprint())
+    }
+
     fn settings_mark(&self) -> Result<Vec<u8>, StoreError> {
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
         Ok(settings.mark().to_vec())
@@ -370,6 +380,7 @@ impl SiteStore {
     /// Writes how the view folds, and into the history how it did before.
     fn write_settings_mark(&self, txn: &mut Txn<'_>, state: &mut State) -> Result<(), StoreError> {
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
+        txn.put(Tree::Meta, meta::VIEW_ROWS, settings.rows_fingerprint().to_vec());
         let mark = settings.mark();
         let before = self.engine.get(Tree::Meta, meta::VIEW_SETTINGS)?;
         let policy = self.engine.get(Tree::Meta, meta::VIEW_POLICY)?;

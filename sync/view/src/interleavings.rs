@@ -303,7 +303,8 @@ impl Site {
     fn has_read(&self, key: &RecordKey, content: &ContentHash) -> bool {
         crate::reading::record_row(&self.rows, key)
             .unwrap()
-            .is_some_and(|row| row.content == Some(*content))
+            // Where nobody has decided, all that is stated was read.
+            .is_some_and(|row| row.content == Some(*content) || row.is_unresolved())
     }
 
     fn update(&mut self, batches: usize, repeat: bool) {
@@ -402,6 +403,35 @@ impl Site {
     }
 }
 
+fn aliases_of(body: &serde_json::Value) -> BTreeSet<VulnerabilityId> {
+    let aliases = body["aliases"].as_array().unwrap().iter();
+    aliases
+        .map(|alias| VulnerabilityId::of(alias.as_str().unwrap()).unwrap())
+        .collect()
+}
+
+fn packages_of(key: &RecordKey, body: &serde_json::Value) -> BTreeSet<PackageId> {
+    let affected = body["affected"].as_array().unwrap();
+    let named = affected
+        .iter()
+        .filter_map(|entry| entry["package"]["name"].as_str());
+    let mut packages: BTreeSet<PackageId> = named
+        .map(|name| PackageId::Package {
+            ecosystem: "npm".into(),
+            name: name.into(),
+        })
+        .collect();
+    if packages.is_empty() && !affected.is_empty() {
+        packages.insert(PackageId::Repository {
+            repository: "https://git/x".into(),
+        });
+    }
+    if packages.is_empty() {
+        packages.insert(PackageId::Record(key.clone()));
+    }
+    packages
+}
+
 /// The edges that the definition of identity asks for, worked out the plain way from bodies alone.
 fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
     let mut records = Vec::new();
@@ -409,41 +439,35 @@ fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
         let statements = site.world.statements(&key.source, &key.id).unwrap();
         let decision = site.settings.decisions.get(key).copied();
         let choice = site.settings.policy.choose(&key.source, &statements, decision);
-        if let crate::Choice::Set(content) = choice
-            && let Some(body) = site.world.bodies.get(&content)
-        {
-            let body: serde_json::Value = serde_json::from_slice(body).unwrap();
-            let texts = |value: &serde_json::Value| -> Vec<VulnerabilityId> {
-                value
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|v| VulnerabilityId::of(v.as_str().unwrap()).unwrap())
-                    .collect()
-            };
-            let mut packages: BTreeSet<PackageId> = BTreeSet::new();
-            for entry in body["affected"].as_array().unwrap() {
-                if let Some(name) = entry["package"]["name"].as_str() {
-                    packages.insert(PackageId::Package {
-                        ecosystem: "npm".into(),
-                        name: name.into(),
-                    });
-                }
-            }
-            if packages.is_empty() && !body["affected"].as_array().unwrap().is_empty() {
-                packages.insert(PackageId::Repository {
-                    repository: "https://git/x".into(),
-                });
-            }
-            if packages.is_empty() {
-                packages.insert(PackageId::Record(key.clone()));
-            }
-            records.push((
-                key.clone(),
-                VulnerabilityId::of_record(&key.id),
-                texts(&body["aliases"]),
-                packages,
-            ));
+        let contents: BTreeSet<ContentHash> = match choice {
+            crate::Choice::Set(content) => BTreeSet::from([content]),
+            // Until somebody decides, all that is said counts.
+            crate::Choice::Unresolved => statements
+                .iter()
+                .filter_map(|statement| match statement.kind {
+                    StatementKind::Set(content) => Some(content),
+                    StatementKind::Absent => None,
+                })
+                .collect(),
+            _ => BTreeSet::new(),
+        };
+        let bodies = contents
+            .iter()
+            .filter_map(|content| site.world.bodies.get(content));
+        let mut bodies: Vec<serde_json::Value> =
+            bodies.map(|body| serde_json::from_slice(body).unwrap()).collect();
+        let is_live = |body: &serde_json::Value| body["withdrawn"].as_str().is_none_or(str::is_empty);
+        if bodies.iter().any(is_live) {
+            bodies.retain(is_live);
+        }
+        let aliases = bodies
+            .iter()
+            .map(aliases_of)
+            .reduce(|a, b| a.intersection(&b).cloned().collect());
+        if let Some(aliases) = aliases {
+            let packages = bodies.iter().flat_map(|body| packages_of(key, body));
+            let own = VulnerabilityId::of_record(&key.id);
+            records.push((key.clone(), own, aliases, packages.collect::<BTreeSet<_>>()));
         }
     }
     let mut edges = BTreeSet::new();

@@ -11,7 +11,9 @@ use crate::ports::Decisions;
 pub type NormaliseName = fn(&str, &str) -> String;
 
 /// Version of the fold's rules, row layouts and counts: raised when equal claims would give others.
-const FOLD_VERSION: u32 = 3;
+const FOLD_VERSION: u32 = 2;
+/// Version of what rows hold beside that: raised when they must be made anew although what they say of the past is no other.
+const ROWS_VERSION: u32 = 3;
 
 /// What the fold depends on besides claims and bodies. Equal settings and claims give equal rows.
 #[derive(Debug, Clone)]
@@ -48,14 +50,23 @@ impl Settings {
         }
     }
 
-    /// Returns a hash that differs when rows must be folded anew: other rules, another local site, other
-    /// decisions, or another version of the fold itself.
+    /// Returns a hash that differs when rows say something else: other orders, another local site, or another version of
+    /// the fold itself. The history goes on under another one only if the view of then can be folded again.
     #[must_use]
     pub fn mark(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view settings");
         hasher.update(&FOLD_VERSION.to_le_bytes());
         hasher.update(self.policy.local().as_bytes());
-        hasher.update(self.policy.hash().as_bytes());
+        hasher.update(&self.policy.written().orders_hash());
+        *hasher.finalize().as_bytes()
+    }
+
+    /// Returns a hash that differs when rows must be made anew under the same [`mark`](Self::mark): they hold something
+    /// else by now, or operators decided otherwise.
+    #[must_use]
+    pub fn rows_fingerprint(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view rows");
+        hasher.update(&ROWS_VERSION.to_le_bytes());
         self.write_decisions(&mut hasher);
         *hasher.finalize().as_bytes()
     }

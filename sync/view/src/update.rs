@@ -178,8 +178,11 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
             }
             Choice::Set(content) => {
                 // Content is immutable: a row that was read off it need not be read off again.
-                let is_known =
-                    |row: &RecordRow| row.content == Some(content) && row.state != RecordState::BodyMissing;
+                let is_known = |row: &RecordRow| {
+                    row.content == Some(content)
+                        && row.state != RecordState::BodyMissing
+                        && !row.is_unresolved()
+                };
                 if old.as_ref().is_some_and(is_known) {
                     continue;
                 }

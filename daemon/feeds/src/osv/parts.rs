@@ -35,6 +35,7 @@ pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
     if parts.len() > MAX_PARTS {
         return None;
     }
+    let parts = newest_of(parts);
     if let [alone] = parts.as_slice() {
         return Some(alone.body.clone());
     }
@@ -105,6 +106,29 @@ pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
     (body.len() <= MAX_RECORD_BYTES).then_some(body)
 }
 
+/// Leaves away parts that another says anew: one that was modified later and names all of their packages.
+fn newest_of(parts: Vec<FilePart>) -> Vec<FilePart> {
+    let said: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let modified = object_of(&part.body).and_then(|record| modified_of(&record));
+            (modified, packages_of(&part.body))
+        })
+        .collect();
+    let is_said_anew = |index: usize| {
+        let Some((Some(modified), packages)) = said.get(index) else {
+            return false;
+        };
+        said.iter()
+            .any(|(other, names)| other.is_some_and(|other| other > *modified) && packages.is_subset(names))
+    };
+    let kept = parts
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !is_said_anew(*index));
+    kept.map(|(_, part)| part.clone()).collect()
+}
+
 /// Takes a record apart that was joined; none of one that was not.
 #[must_use]
 pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
@@ -165,6 +189,12 @@ pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str)
     }
     kept.extend(taken);
     kept
+}
+
+/// Returns true if a record names every package that another does: the later of the two then says all of it anew.
+#[must_use]
+pub fn names_all_of(record: &[u8], other: &[u8]) -> bool {
+    packages_of(other).is_subset(&packages_of(record))
 }
 
 /// Returns a file's name without the line or the place in it that holds the record.
@@ -275,6 +305,16 @@ mod tests {
     }
 
     #[test]
+    fn part_that_another_says_anew_is_left_away() {
+        let old = part("a.json", "a", "1", r#","modified":"2024-01-01T00:00:00Z""#);
+        let new = part("b.json", "a", "2", r#","modified":"2024-02-01T00:00:00Z""#);
+        let other = part("c.json", "b", "3", "");
+        assert_eq!(join(vec![old.clone(), new.clone()]).unwrap(), new.body);
+        let joined = join(vec![old, other.clone(), new.clone()]).unwrap();
+        assert_eq!(split(&joined).unwrap(), [new, other]);
+    }
+
+    #[test]
     fn withdrawn_part_takes_its_own_entries_only() {
         let gone = part("a.json", "a", "1", r#","withdrawn":"2024-01-01T00:00:00Z""#);
         let live = part("b.json", "b", "2", "");
@@ -318,6 +358,18 @@ mod tests {
         // One that nobody knows is a part of its own.
         let parts = replace(before(), &[part("new.json", "c", "3", "")], str::to_owned);
         assert_eq!(parts.len(), 3);
+    }
+
+    #[test]
+    fn record_says_anew_what_it_names_all_of() {
+        let both = format!(
+            r#"{{"affected":[{},{}],"id":"X-1"}}"#,
+            r#"{"package":{"ecosystem":"npm","name":"a"}}"#, r#"{"package":{"ecosystem":"npm","name":"b"}}"#
+        );
+        let one = part("x", "a", "1", "").body;
+        assert!(names_all_of(both.as_bytes(), &one) && names_all_of(&one, &one));
+        assert!(!names_all_of(&one, both.as_bytes()));
+        assert!(!names_all_of(&one, &part("x", "b", "1", "").body));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Account<'_> {
     }
 
     /// The body of a record that was met in this input.
-    fn body_of(&self, content: &ContentHash) -> ServiceResult<Vec<u8>> {
+    pub(super) fn body_of(&self, content: &ContentHash) -> ServiceResult<Vec<u8>> {
         if let Some((_, body)) = self.bodies.iter().find(|(hash, _)| hash == content) {
             return Ok(body.clone());
         }

@@ -202,17 +202,7 @@ impl ViewPolicy {
     /// equal where the rules are. Layout: `docs/formats/view.md`.
     #[must_use]
     pub fn hash(&self) -> PolicyHash {
-        let mut bytes = Vec::new();
-        write_author_order(&mut bytes, self.conflict_strategy, &self.site_order);
-        write_count(&mut bytes, self.per_source.len());
-        for (source, policy) in &self.per_source {
-            write_text(&mut bytes, source.as_str());
-            write_author_order(&mut bytes, policy.conflict_strategy, &policy.site_order);
-        }
-        write_count(&mut bytes, self.source_order.len());
-        for source in &self.source_order {
-            write_text(&mut bytes, source.as_str());
-        }
+        let mut bytes = self.orders();
         write_text(&mut bytes, self.ranges.name());
         write_count(&mut bytes, self.authority.len());
         for (source, ecosystems) in &self.authority {
@@ -225,6 +215,29 @@ impl ViewPolicy {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 view policy");
         hasher.update(&bytes);
         PolicyHash(*hasher.finalize().as_bytes())
+    }
+
+    /// Returns a hash of what the rows of the view depend on: the orders alone. Whose statements are judged is asked when
+    /// an advisory is folded.
+    pub(crate) fn orders_hash(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view policy");
+        hasher.update(&self.orders());
+        *hasher.finalize().as_bytes()
+    }
+
+    fn orders(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_author_order(&mut bytes, self.conflict_strategy, &self.site_order);
+        write_count(&mut bytes, self.per_source.len());
+        for (source, policy) in &self.per_source {
+            write_text(&mut bytes, source.as_str());
+            write_author_order(&mut bytes, policy.conflict_strategy, &policy.site_order);
+        }
+        write_count(&mut bytes, self.source_order.len());
+        for source in &self.source_order {
+            write_text(&mut bytes, source.as_str());
+        }
+        bytes
     }
 }
 
