@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_protocol::ContentHash;
 
-use crate::codec::RecordState;
+use crate::codec::{RecordRow, RecordState};
 use crate::error::ViewError;
 use crate::identity::{Closures, vulnerabilities_named};
 use crate::lookup::records_near;
@@ -124,7 +124,7 @@ impl FoldMemo {
             return Ok(Arc::clone(contents));
         }
         let row = record_row(rows, record)?;
-        let contents: Arc<[ContentHash]> = row.iter().flat_map(|row| row.contents()).collect();
+        let contents: Arc<[ContentHash]> = row.iter().flat_map(RecordRow::contents).collect();
         if row.is_some_and(|row| row.packages.len() >= MANY_PACKAGES) {
             let mut remembered = self.remembered();
             if remembered.contents.len() >= MOST {

@@ -35,7 +35,7 @@ pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
     if parts.len() > MAX_PARTS {
         return None;
     }
-    let parts = newest_of(parts);
+    let parts = newest_of(&parts);
     if let [alone] = parts.as_slice() {
         return Some(alone.body.clone());
     }
@@ -107,7 +107,7 @@ pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
 }
 
 /// Leaves away parts that another says anew: one that was modified later and names all of their packages.
-fn newest_of(parts: Vec<FilePart>) -> Vec<FilePart> {
+fn newest_of(parts: &[FilePart]) -> Vec<FilePart> {
     let said: Vec<_> = parts
         .iter()
         .map(|part| {
