@@ -22,6 +22,8 @@ const OTHERS_WRITE: u32 = 0o022;
 pub(crate) struct FilesExamined {
     examined: u64,
     wrong: Vec<String>,
+    /// Nothing has come of it yet, and it should be otherwise.
+    loose: Vec<String>,
 }
 
 impl FilesExamined {
@@ -29,15 +31,23 @@ impl FilesExamined {
     pub(crate) fn of(home: &Home, config: &Config) -> Self {
         let mut found = Self::default();
         let keys = home.path().join("keys");
-        found.mode(home.path(), OTHERS, "chmod 700");
-        found.mode(&keys, OTHERS, "chmod 700");
-        found.mode(&home.config_path(), OTHERS_WRITE, "chmod 600");
+        for (path, forbidden, advice) in [
+            (home.path(), OTHERS, "chmod 700"),
+            (&keys, OTHERS, "chmod 700"),
+            (&home.config_path(), OTHERS_WRITE, "chmod 600"),
+        ] {
+            found.examined += 1;
+            found.loose.extend(problem_of(path, forbidden, advice));
+        }
         if let Some(token) = &config.api.token_file {
-            found.mode(token, OTHERS, "chmod 600, and write a new token into it");
+            let advice = "chmod 600, and write a new token into it";
+            found.examined += 1;
+            found.wrong.extend(problem_of(token, OTHERS, advice));
         }
         for file in secret_files(&keys) {
             let advice = "chmod 600; whoever could read it may have copied it: make a new key with `starling keys generate`";
-            found.mode(&file, OTHERS, advice);
+            found.examined += 1;
+            found.wrong.extend(problem_of(&file, OTHERS, advice));
         }
         for problem in home.examine_keys() {
             found.examined += 1;
@@ -46,40 +56,38 @@ impl FilesExamined {
         found
     }
 
-    /// Looks at the mode of a file or folder that is there.
-    fn mode(&mut self, path: &Path, forbidden: u32, advice: &str) {
-        self.examined += 1;
-        match std::fs::metadata(path).as_ref().map(Metadata::permissions) {
-            Ok(permissions) if permissions.mode() & forbidden != 0 => self.wrong.push(format!(
-                "{}: its mode {:03o} lets others than its owner at it; {advice}",
-                path.display(),
-                permissions.mode() & 0o777
-            )),
-            Ok(_) => {}
-            Err(error) => self
-                .wrong
-                .push(format!("{}: {}", path.display(), error_chain(&error))),
-        }
-    }
-
     /// Returns what is wrong, each with what to do about it.
-    pub(crate) fn wrong(&self) -> &[String] {
-        &self.wrong
+    pub(crate) fn told(&self) -> impl Iterator<Item = &String> {
+        self.wrong.iter().chain(&self.loose)
     }
 
     /// Returns this as a check of `doctor`.
     pub(crate) fn into_check(self) -> DoctorCheck {
         let found = match self.wrong.len() {
-            0 => format!("{} examined", self.examined),
+            0 if self.loose.is_empty() => format!("{} examined", self.examined),
+            0 => format!("{} examined; {}", self.examined, self.loose.join("; ")),
             wrong => format!("{} examined, {wrong} wrong", self.examined),
         };
         DoctorCheck {
             name: FILES_CHECK.to_owned(),
             ok: self.wrong.is_empty(),
             found,
-            damaged: self.wrong,
+            damaged: self.told().cloned().collect(),
             repaired: 0,
         }
+    }
+}
+
+/// Returns what is wrong with the mode of a file or folder.
+fn problem_of(path: &Path, forbidden: u32, advice: &str) -> Option<String> {
+    match std::fs::metadata(path).as_ref().map(Metadata::permissions) {
+        Ok(permissions) if permissions.mode() & forbidden != 0 => Some(format!(
+            "{}: its mode {:03o} lets others than its owner at it; {advice}",
+            path.display(),
+            permissions.mode() & 0o777
+        )),
+        Ok(_) => None,
+        Err(error) => Some(format!("{}: {}", path.display(), error_chain(&error))),
     }
 }
 
@@ -108,7 +116,7 @@ mod tests {
 
     fn wrong(home: &Home) -> Vec<String> {
         let config = home.config(&Overrides::default()).unwrap();
-        FilesExamined::of(home, &config).wrong
+        FilesExamined::of(home, &config).told().cloned().collect()
     }
 
     fn made() -> (tempfile::TempDir, Home) {

@@ -109,8 +109,8 @@ async fn run_with(
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     crate::logging::start(&config.log);
     let _last_lines = LastLines;
-    for wrong in FilesExamined::of(&home, &config).wrong() {
-        tracing::warn!(%wrong, "the home's files are not as they should be");
+    for what in FilesExamined::of(&home, &config).told() {
+        tracing::warn!(%what, "the home's files are not as they should be");
     }
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");

@@ -32,6 +32,8 @@ mod report;
 mod row;
 mod settle;
 mod sled;
+#[cfg(test)]
+pub(crate) use self::sled::begin_files as begin_sled_files;
 mod snapshots;
 mod split;
 mod swap;

@@ -314,3 +314,10 @@ fn folder_size(folder: &Path) -> std::io::Result<ByteCount> {
     }
     Ok(ByteCount(total))
 }
+
+/// Makes sled's files in a store's folder and no row in them, as a kill in the middle of the making leaves them.
+#[cfg(test)]
+pub(crate) fn begin_files(dir: &Path) {
+    let db = sled::open(dir.join(FOLDER)).unwrap();
+    db.flush().unwrap();
+}

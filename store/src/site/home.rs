@@ -463,10 +463,6 @@ mod tests {
 
     #[test]
     fn site_is_made_over_an_engine_whose_making_was_cut_off() {
-        let empty_sled = |folder: &Path| {
-            let db = sled::open(folder.join("sled")).unwrap();
-            db.flush().unwrap();
-        };
         let bare_sled = |folder: &Path| std::fs::create_dir_all(folder.join("sled/blobs")).unwrap();
         let redb_of = |size: usize| {
             move |folder: &Path| {
@@ -476,7 +472,7 @@ mod tests {
         };
         type Begin<'a> = &'a dyn Fn(&Path);
         let cases: [(EngineKind, Begin<'_>); 5] = [
-            (EngineKind::Sled, &empty_sled),
+            (EngineKind::Sled, &engine::begin_sled_files),
             (EngineKind::Sled, &bare_sled),
             (EngineKind::Redb, &redb_of(0)),
             (EngineKind::Redb, &redb_of(4_096)),
