@@ -42,11 +42,11 @@ impl SiteParts {
 
     pub(super) fn resolve_conflict(
         &self,
-        resolve: types::ConflictResolve,
+        resolve: &types::ConflictResolve,
     ) -> ServiceResult<types::RecordConflict> {
         let _one_at_a_time = self.one_import();
         let key = record_key(&resolve.source, &resolve.record)?;
-        let content = self.decided_content(&key, &resolve)?;
+        let content = self.decided_content(&key, resolve)?;
         let refuse =
             |what: &str| Problem::new(ErrorCode::BadRequest, format!("deciding about {key}: {what}"));
         let reason = resolve.reason.trim();

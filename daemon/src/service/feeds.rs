@@ -245,7 +245,7 @@ impl<'a> Account<'a> {
                     _ => false,
                 };
             if !is_anew {
-                return self.join(id, name, record.canonical);
+                return self.join(id, &name, record.canonical);
             }
             // The later one counts, so that the order of the files plays no part.
             let newer = now > then;

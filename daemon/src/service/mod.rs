@@ -662,7 +662,7 @@ impl SiteService for Site {
         &self,
         resolve: types::ConflictResolve,
     ) -> ServiceResult<types::RecordConflict> {
-        self.blocking(move |site| site.resolve_conflict(resolve)).await
+        self.blocking(move |site| site.resolve_conflict(&resolve)).await
     }
 
     async fn mutes(&self, query: types::MuteListQuery) -> ServiceResult<types::MuteList> {

@@ -12,7 +12,7 @@ use crate::service::problem::store_problem;
 
 impl Account<'_> {
     /// Takes in a further file of a record that was met before: what they say is joined.
-    pub(super) fn join(&mut self, id: RecordId, name: String, canonical: Vec<u8>) -> ServiceResult<()> {
+    pub(super) fn join(&mut self, id: RecordId, name: &str, canonical: Vec<u8>) -> ServiceResult<()> {
         let before = self
             .seen
             .get(&id)
@@ -27,15 +27,15 @@ impl Account<'_> {
                 body: self.body_of(&content)?,
             }],
         };
-        if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
-            self.names.push((name.clone(), id.clone()));
+        if !is_part(name) && id_of_file(name).as_ref() != Some(&id) {
+            self.names.push((name.to_owned(), id.clone()));
         }
         known.push(FilePart {
-            file: name.clone(),
+            file: name.to_owned(),
             body: canonical,
         });
         self.file(
-            name.clone(),
+            name.to_owned(),
             FeedOutcome::Duplicate,
             format!("{id} stands in {first} as well: what both say is joined"),
         );
