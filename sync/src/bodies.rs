@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use starling_protocol::limits::MIB;
-use starling_protocol::{ClaimNumber, ContentHash, PublicKey, UnixMillis};
+use starling_protocol::{ClaimNumber, ContentHash, PublicKey, SiteId, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
@@ -35,6 +35,8 @@ pub(crate) struct BodyPulls {
     pub(crate) logs: BTreeMap<LogKey, LogBodies>,
     in_flight: BTreeSet<ContentHash>,
     in_flight_bytes: u64,
+    /// How often the list of a log was begun anew.
+    generations: u64,
     /// Bodies that were said to be unavailable: once is enough, and past the bound none is named.
     named: BTreeSet<ContentHash>,
 }
@@ -42,6 +44,10 @@ pub(crate) struct BodyPulls {
 /// What is to be fetched of one log: listed by the replica page by page, from `listed_to` on.
 #[derive(Debug, Default)]
 pub(crate) struct LogBodies {
+    /// Grows when the list is begun anew: what was asked for by an earlier one need not be wanted any more.
+    generation: u64,
+    /// How long the author's chain was when something was last listed.
+    chain_length: usize,
     listed_to: ClaimNumber,
     listed_all: bool,
     /// Listed and not asked for, or asked for in vain of somebody.
@@ -75,6 +81,8 @@ pub(crate) struct BodiesAsk {
     bases: Vec<ContentHash>,
     bytes: u64,
     asked_at: UnixMillis,
+    /// The list that it was asked by.
+    generation: u64,
 }
 
 impl BodyPulls {
@@ -99,7 +107,9 @@ impl BodyPulls {
     /// Lists anew what a log misses; nothing that was listed counts. A certificate may have given its numbers to other
     /// claims, and what it closed may have superseded claims that are live again.
     pub(crate) fn start_anew(&mut self, log: LogKey) {
+        self.generations += 1;
         let bodies = self.logs.entry(log).or_default();
+        bodies.generation = self.generations;
         bodies.queue.clear();
         bodies.asked_to.clear();
         bodies.start_over(ClaimNumber::NONE);
@@ -132,14 +142,21 @@ impl BodyPulls {
 
     /// Queues bodies again that were not had from a peer. `unanswered`: the first of them that the peer is to
     /// be asked for again, for it said nothing about it; none when it has been asked for all of them.
+    ///
+    /// Asked by an earlier list they are dropped: their numbers may stand for other claims now. Then all is listed again,
+    /// for what is still wanted of them was passed over as being on its way.
     fn put_back(
         &mut self,
         log: LogKey,
+        generation: u64,
         key: PublicKey,
         wanted: impl IntoIterator<Item = MissingBody>,
         unanswered: Option<ClaimNumber>,
     ) {
         let bodies = self.logs.entry(log).or_default();
+        if bodies.generation != generation {
+            return bodies.start_over(ClaimNumber::NONE);
+        }
         bodies
             .queue
             .extend(wanted.into_iter().map(|wanted| (wanted.number, wanted)));
@@ -150,10 +167,16 @@ impl BodyPulls {
     }
 
     /// Queues all of an ask again, to be asked for of anybody.
-    fn put_all_back(&mut self, key: PublicKey, log: LogKey, wanted: Vec<MissingBody>) {
+    fn put_all_back(&mut self, key: PublicKey, log: LogKey, generation: u64, wanted: Vec<MissingBody>) {
         let first = wanted.first().map(|missing| missing.number);
-        self.put_back(log, key, wanted, first);
+        self.put_back(log, generation, key, wanted, first);
     }
+}
+
+fn chain_length(cx: &Cx<'_>, site: &SiteId) -> usize {
+    cx.replica
+        .chain(site)
+        .map_or(0, |chain| chain.certificates().len())
 }
 
 impl LogBodies {
@@ -167,6 +190,16 @@ impl LogBodies {
 }
 
 impl SyncEngine {
+    /// More of a log may be held, by other hands: it may miss more bodies, or others.
+    pub(crate) fn look_at_bodies(&mut self, cx: &Cx<'_>, log: LogKey) {
+        let listed = self.bodies.logs.get(&log).map(|bodies| bodies.chain_length);
+        if listed.is_some_and(|length| length != chain_length(cx, &log.0)) {
+            self.bodies.start_anew(log);
+        } else {
+            self.bodies.look_at(log);
+        }
+    }
+
     pub(crate) fn pull_bodies(&mut self, cx: &mut Cx<'_>) {
         let logs: Vec<LogKey> = self.bodies.logs.keys().copied().collect();
         for log in logs {
@@ -238,6 +271,7 @@ impl SyncEngine {
             return false;
         }
         if !bodies.listed_all && bodies.queue.len() < MAX_PAGE_BODIES {
+            bodies.chain_length = chain_length(cx, &log.0);
             let listed = cx
                 .replica
                 .missing_bodies(&log.0, log.1, bodies.listed_to, LIST_AHEAD);
@@ -328,6 +362,7 @@ impl SyncEngine {
         let Some(last) = wanted.last().map(|missing| missing.number) else {
             return false;
         };
+        let generation = bodies.generation;
         let mut bases: Vec<ContentHash> = Vec::new();
         if peer.has(Capabilities::BASES) {
             let mut seen = BTreeSet::new();
@@ -357,6 +392,7 @@ impl SyncEngine {
             bases,
             bytes,
             asked_at: cx.now,
+            generation,
         };
         self.ask(cx, key, &request, Ask::Bodies(ask), bytes);
         true
@@ -364,7 +400,7 @@ impl SyncEngine {
 
     pub(crate) fn bodies_failed(&mut self, key: PublicKey, ask: BodiesAsk) {
         self.bodies.close(&ask);
-        self.bodies.put_all_back(key, ask.log, ask.wanted);
+        self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
     }
 
     pub(crate) fn bodies_answered(
@@ -377,7 +413,7 @@ impl SyncEngine {
     ) {
         self.bodies.close(&ask);
         if page.sizes.is_empty() || page.sizes.len() > ask.wanted.len() {
-            self.bodies.put_all_back(key, ask.log, ask.wanted);
+            self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
             self.rest(cx.now, key);
             return self.offend(
                 cx,
@@ -393,17 +429,19 @@ impl SyncEngine {
                     .wanted
                     .into_iter()
                     .map(|wanted| MissingBody { base: None, ..wanted });
-                return self.bodies.put_all_back(key, ask.log, without.collect());
+                return self
+                    .bodies
+                    .put_all_back(key, ask.log, ask.generation, without.collect());
             }
             Err(offence) => {
-                self.bodies.put_all_back(key, ask.log, ask.wanted);
+                self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
                 return self.offend(cx, key, offence);
             }
         };
         let bodies = match unpack(&page.sizes, frame, &bases) {
             Ok(bodies) => bodies,
             Err(fault) => {
-                self.bodies.put_all_back(key, ask.log, ask.wanted);
+                self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
                 let (object, reason) = ("page of bodies", fault.to_string());
                 return self.offend(cx, key, Offence::Unverifiable { object, reason });
             }
@@ -483,8 +521,12 @@ impl SyncEngine {
                 self.store_failed(cx, &error);
             }
         }
-        self.bodies.put_back(ask.log, key, again, unanswered);
-        if let Some(hash) = other {
+        let bodies = self.bodies.logs.get(&ask.log);
+        let is_stale = bodies.is_none_or(|bodies| bodies.generation != ask.generation);
+        self.bodies
+            .put_back(ask.log, ask.generation, key, again, unanswered);
+        // To a question of before a certificate, the answer may be of after it.
+        if let Some(hash) = other.filter(|_| !is_stale) {
             offence = self.other_body(cx, key, ask.log, ask.asked_at, hash).or(offence);
         }
         if let Some(offence) = offence {
@@ -504,5 +546,34 @@ impl SyncEngine {
             rests.chain([bodies.not_before]).chain(bodies.retry_at)
         });
         times.filter(|time| *time > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::{Lane, SigningKey};
+
+    use super::*;
+
+    #[test]
+    fn wants_of_an_earlier_list_are_not_put_back() {
+        let log = (SiteId::from_bytes([1; 32]), Lane::Federation);
+        let key = SigningKey::from_seed(&[1; 32]).public();
+        let missing = MissingBody {
+            hash: ContentHash::of(b"of a branch that was closed"),
+            size: 27,
+            number: ClaimNumber(5),
+            base: None,
+        };
+        let mut pulls = BodyPulls::default();
+        pulls.look_at(log);
+        let generation = pulls.logs[&log].generation;
+        pulls.put_all_back(key, log, generation, vec![missing.clone()]);
+        assert_eq!(pulls.logs[&log].queue.len(), 1);
+        // A certificate gave number 5 to another claim; the first ask for it failed only then.
+        pulls.start_anew(log);
+        pulls.put_all_back(key, log, generation, vec![missing]);
+        let bodies = &pulls.logs[&log];
+        assert!(bodies.queue.is_empty() && !bodies.listed_all);
     }
 }

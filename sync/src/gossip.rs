@@ -53,7 +53,7 @@ impl SyncEngine {
             let log = (position.site, position.lane);
             self.log_changed(cx, log);
             self.reconsider(cx, log);
-            self.bodies.look_at(log);
+            self.look_at_bodies(cx, log);
         }
     }
 
