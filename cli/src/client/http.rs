@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, BodyStream, Empty, Limited};
 use hyper::body::Incoming;
@@ -160,7 +160,7 @@ impl<'a> Call<'a> {
             .await
             .map_err(|error| broke(&error))?;
         // Ends with the answer's body; its errors come out of the answer.
-        tokio::spawn(connection);
+        let mut connection = tokio::spawn(connection);
         let mut request = Request::builder()
             .method(&self.method)
             .uri(format!("{BASE_PATH}{}", self.path))
@@ -171,10 +171,23 @@ impl<'a> Call<'a> {
         let request = request
             .body(self.body)
             .map_err(|error| Problem::internal("writing a request", error))?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| broke(&error))?;
+        let mut sending = std::pin::pin!(sender.send_request(request));
+        let answered = tokio::select! {
+            biased;
+            answered = &mut sending => Some(answered),
+            // A request that is handed over while the connection ends is never answered, nor given back.
+            _ = &mut connection => sending.now_or_never(),
+        };
+        let response = match answered {
+            Some(answered) => answered.map_err(|error| broke(&error))?,
+            None => {
+                let socket = self.socket.display();
+                let detail =
+                    format!("talking to the daemon on {socket}: the connection ended without an answer");
+                return Err(Problem::new(ErrorCode::Unreachable, detail)
+                    .hint("did the daemon stop? its log says why"));
+            }
+        };
         if response.status().is_success() {
             return Ok(response);
         }

@@ -133,7 +133,7 @@ fn fold<W: Write>(
             std::thread::Builder::new()
                 .name("match-index".to_owned())
                 .spawn_scoped(scope, move || {
-                    fold_blocks(&knowledge, own.copied(), given_up, &sender)
+                    fold_blocks(&knowledge, own.copied(), given_up, &sender);
                 })?;
         }
         for (block, receiver) in blocks.iter().zip(folded.iter().cycle()) {

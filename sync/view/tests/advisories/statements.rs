@@ -14,8 +14,8 @@ fn record(ecosystem: &str, version: &str, rest: &str) -> Vec<u8> {
 }
 
 /// Who says what, and how much it counts: `source: weight` in fold order.
-fn weights(policy: ViewPolicy, package: &PackageId, records: &[(&str, &str, Vec<u8>)]) -> Vec<String> {
-    let mut site = Site::new(&policy);
+fn weights(policy: &ViewPolicy, package: &PackageId, records: &[(&str, &str, Vec<u8>)]) -> Vec<String> {
+    let mut site = Site::new(policy);
     for (source, id, body) in records {
         site.set(LOCAL, &key(source, id), body);
     }
@@ -31,7 +31,7 @@ fn weights(policy: ViewPolicy, package: &PackageId, records: &[(&str, &str, Vec<
 fn each_source_counts_and_equal_words_are_one_statement() {
     let npm = |version: &str| record("npm", version, "");
     let found = weights(
-        ViewPolicy::default(),
+        &ViewPolicy::default(),
         &package("npm", "a"),
         &[
             ("ghsa", "GHSA-2222-3333-4444", npm("1")),
@@ -43,7 +43,7 @@ fn each_source_counts_and_equal_words_are_one_statement() {
     assert_eq!(found, ["ghsa+osv: Counts", "nvd: Counts", "evil: CountsLast"]);
     // One record alone needs no list, whoever states it.
     let alone = weights(
-        ViewPolicy::default(),
+        &ViewPolicy::default(),
         &package("npm", "a"),
         &[("evil", "EVIL-1", npm("3"))],
     );
@@ -60,7 +60,7 @@ fn preferred_ranges_let_the_first_source_count_alone() {
         ("evil", "EVIL-1", record("npm", "3", "")),
         ("ghsa", "GHSA-2222-3333-4444", record("npm", "1", "")),
     ];
-    let found = weights(policy, &package("npm", "a"), &records);
+    let found = weights(&policy, &package("npm", "a"), &records);
     assert_eq!(found, ["ghsa: Counts", "evil: NotPreferred"]);
 }
 
@@ -70,7 +70,7 @@ fn copy_of_a_record_is_silent_beside_its_origin() {
     let copy = || ("mirror", id, record("npm", "1", ""));
     let package = package("npm", "a");
     let other = || ("nvd", "CVE-2021-1111", record("npm", "9", ""));
-    let with = |records: &[(&str, &str, Vec<u8>)]| weights(ViewPolicy::default(), &package, records);
+    let with = |records: &[(&str, &str, Vec<u8>)]| weights(&ViewPolicy::default(), &package, records);
     assert_eq!(
         with(&[copy(), ("ghsa", id, record("npm", "2", ""))]),
         ["ghsa: Counts", "mirror: Mirrored"]
@@ -97,7 +97,7 @@ fn authority_over_an_ecosystem_decides_where_it_speaks() {
         ("debian", "DSA-1-1", record("Debian:12", "2", "")),
         ("debian", "DEBIAN-CVE-2021-1111", record("Debian:12", "3", "")),
     ];
-    let found = weights(ViewPolicy::default(), &debian, &records);
+    let found = weights(&ViewPolicy::default(), &debian, &records);
     assert_eq!(found.len(), 3);
     assert_eq!(found.last().unwrap(), "nvd: Outranked");
     // A site may say otherwise; then each counts.
@@ -105,7 +105,7 @@ fn authority_over_an_ecosystem_decides_where_it_speaks() {
         authority: BTreeMap::from([("debian".parse().unwrap(), Vec::new())]),
         ..ViewPolicy::default()
     };
-    let found = weights(policy, &debian, &records);
+    let found = weights(&policy, &debian, &records);
     assert!(found.iter().all(|one| one.ends_with(": Counts")), "{found:?}");
     // Where it is silent the others count.
     let policy = ViewPolicy {
@@ -116,6 +116,6 @@ fn authority_over_an_ecosystem_decides_where_it_speaks() {
         ("nvd", "CVE-2021-1111", record("npm", "1", "")),
         ("ghsa", "GHSA-2222-3333-4444", record("npm", "2", "")),
     ];
-    let found = weights(policy, &package("npm", "a"), &npm);
+    let found = weights(&policy, &package("npm", "a"), &npm);
     assert_eq!(found, ["ghsa: Counts", "nvd: Counts"]);
 }
