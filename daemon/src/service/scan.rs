@@ -130,7 +130,7 @@ impl SiteParts {
         let failed = |error| store_problem("reading the view", &error);
         let (mut checks, mut unchecked, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
         let latest = latest_check();
-        let heard = reader.last_heard().map_err(failed)?;
+        let heard = reader.last_heard();
         for (name, overview) in reader.sources().map_err(failed)? {
             let source = name.to_string();
             match overview.checked_at {

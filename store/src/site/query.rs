@@ -74,28 +74,22 @@ impl ViewReader<'_> {
         Ok(sources)
     }
 
-    /// When anything of each source was last heard: when this site last imported some of it, or another that states some
-    /// of it last wrote. On a copy that was put back to an earlier moment it may be later than that.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the engine, or a damaged row.
-    pub fn last_heard(&self) -> Result<BTreeMap<Source, UnixMillis>, StoreError> {
+    /// When anything of each source was last heard: when a site that states some of it last wrote, by that site's clock.
+    /// Sites that know the same say the same; an import that brought nothing new is heard of only as a check of the
+    /// whole source. On a copy that was put back to an earlier moment it may be later than that.
+    #[must_use]
+    pub fn last_heard(&self) -> BTreeMap<Source, UnixMillis> {
         let mut times: BTreeMap<Source, UnixMillis> = BTreeMap::new();
         for (id, log) in &self.state.logs {
             for (source, row) in self.stated_in(id, log) {
-                let heard = if id.site == self.state.site {
-                    let imported = crate::feed::feed_row(self.state.rows(), source)?;
-                    imported.and_then(|feed| feed.imported_at)
-                } else {
-                    (row.accepted_state.live > 0).then_some(log.tip.cursor.time)
-                };
-                if let Some(heard) = heard {
+                if row.accepted_state.live > 0 {
+                    let heard = log.tip.cursor.time;
                     let known = times.entry(source.clone()).or_insert(heard);
                     *known = heard.max(*known);
                 }
             }
         }
-        Ok(times)
+        times
     }
 
     /// The sources in scope of which an author states something that is accepted.

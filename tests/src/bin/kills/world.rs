@@ -308,8 +308,20 @@ impl World {
             _ => return Err(format!("scan at {}: {}", site.name(), shown(&ended))),
         };
         let verdict = &envelope["verdict"];
-        let parts =
-            ["outcome", "coverage", "reasons", "mutes", "findings"].map(|name| verdict[name].to_string());
+        // When a source was last heard of is another moment at each site that imports it by itself.
+        let reasons = verdict["reasons"].as_array().into_iter().flatten();
+        let reasons = reasons.map(|reason| {
+            match reason["text"]
+                .as_str()
+                .and_then(|text| text.split_once(" is silent: "))
+            {
+                Some((source, _)) => format!("{source} is silent"),
+                None => reason.to_string(),
+            }
+        });
+        let reasons: Vec<String> = reasons.collect();
+        let parts = ["outcome", "coverage", "mutes", "findings"].map(|name| verdict[name].to_string());
+        let parts = [parts.as_slice(), reasons.as_slice()].concat();
         let own = site.identity().site.to_string();
         Ok(format!("exit {}: {}", ended.code, parts.join("\n")).replace(&own, "itself"))
     }
