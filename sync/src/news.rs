@@ -273,17 +273,20 @@ impl SyncEngine {
             number: head.number,
         });
         // An author has its own log, and all bodies in it.
-        let author = self
-            .peers
-            .values_mut()
-            .find(|peer| peer.site() == Some(head.site));
-        if let Some(author) = author {
+        let mut author = self.peers.iter_mut();
+        if let Some((key, author)) = author.find(|(_, peer)| peer.site() == Some(head.site)) {
+            let is_new = !author.knows.contains_key(&log);
             let note = author.knows.entry(log).or_insert_with(|| empty_note(log));
             if rank_of(head) > head_rank(note) {
                 (note.head_epoch, note.head_number, note.head_issued_at) = rank_of(head);
             }
+            let before = note.body_complete;
             note.held = note.held.max(head.number);
             note.body_complete = note.body_complete.max(head.number);
+            // What it says of itself next is no news then, and bodies that nobody could give would wait for long.
+            if is_new || note.body_complete > before {
+                self.bodies.peer_has_more(log, *key, before);
+            }
         }
         self.reconsider(cx, log);
         self.log_changed(cx, log);

@@ -22,7 +22,7 @@ pub(super) enum Opened<Connection = ConnectionId> {
 }
 
 /// How long after a connection another may still be of a dial that was under way.
-const BOTH_DIALLED: Duration = Duration::from_secs(10);
+const BOTH_DIALLED: Duration = Duration::from_secs(3);
 
 /// The connections of each peer, and the peers that are being disconnected.
 #[derive(Debug)]

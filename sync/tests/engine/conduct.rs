@@ -544,6 +544,34 @@ fn deltas_that_a_failing_store_kept_get_their_bodies() {
 }
 
 #[test]
+fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
+    let mut net = Net::new(2, 6);
+    net.latency_millis = 50;
+    net.publish(0, &[record("A-1", "one")]);
+    net.link(0, 1);
+    let author = net.sites[0].replica.site();
+    let position = |net: &Net| net.sites[1].replica.position(&author, Lane::Federation);
+    // Its claims are here and the bodies are not when it dies.
+    let held = |net: &Net| position(net).is_some_and(|position| position.held == ClaimNumber(1));
+    for _ in 0..1_000 {
+        if held(&net) {
+            break;
+        }
+        net.run(Duration::from_millis(10));
+    }
+    assert_eq!(position(&net).unwrap().accepted, ClaimNumber(0));
+    net.cut(0, 1);
+    net.run(Duration::from_secs(20));
+    // A start signs a head, and it is the first thing that the other hears of.
+    let now = net.now;
+    net.sites[0].replica.sign_head(Lane::Federation, now, MINUTE * 60);
+    net.restart(0, 9);
+    net.link(0, 1);
+    net.run(Duration::from_secs(3));
+    net.assert_converged();
+}
+
+#[test]
 fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
     let mut net = Net::new(3, 12);
     net.link_line();
