@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, UnixMillis};
 
@@ -45,6 +46,9 @@ pub(crate) struct Offer {
     free: bool,
     rank: (u32, usize, u32),
 }
+
+/// How long nothing is planned while nobody who is connected holds the claims: who comes is asked at once.
+const NOBODY_HAS_IT: Duration = Duration::from_secs(2);
 
 impl Offer {
     /// The first wanted claim that it was not asked for.
@@ -86,7 +90,7 @@ impl SyncEngine {
             return Plan::Later;
         };
         if !offers.iter().any(|offer| offer.held_to >= first) {
-            return Plan::Wait(later(now, settings.body_retry));
+            return Plan::Wait(later(now, NOBODY_HAS_IT));
         }
         let free = || offers.iter().filter(|offer| offer.free);
         let sure = free().filter(|offer| {
