@@ -23,11 +23,22 @@ pub(super) enum Opened<Connection = ConnectionId> {
 
 /// How long after a connection another may still be of a dial that was under way.
 const BOTH_DIALLED: Duration = Duration::from_secs(3);
+/// As [`BOTH_DIALLED`], if the same side dialled both: it does so only where its addresses lead to one peer.
+const DIALLED_TWICE: Duration = Duration::from_millis(500);
+
+/// A connection that stands.
+#[derive(Debug)]
+struct Open<Connection> {
+    connection: Connection,
+    since: Instant,
+    /// Whether this site dialled.
+    dialled: bool,
+}
 
 /// The connections of each peer, and the peers that are being disconnected.
 #[derive(Debug)]
 pub(super) struct Presence<Peer = PeerId, Connection = ConnectionId> {
-    open: BTreeMap<Peer, Vec<(Connection, Instant)>>,
+    open: BTreeMap<Peer, Vec<Open<Connection>>>,
     closing: BTreeSet<Peer>,
 }
 
@@ -46,22 +57,37 @@ impl<Peer: Ord + Clone, Connection: PartialEq> Presence<Peer, Connection> {
         self.closing.insert(peer);
     }
 
-    /// A connection to a peer stands.
-    pub(super) fn opened(&mut self, peer: &Peer, connection: Connection, now: Instant) -> Opened<Connection> {
-        if self.closing.contains(peer) {
-            self.open.entry(peer.clone()).or_default().push((connection, now));
-            return Opened::Unwanted;
-        }
+    /// A connection to a peer stands; `dialled` says if this site dialled.
+    pub(super) fn opened(
+        &mut self,
+        peer: &Peer,
+        connection: Connection,
+        dialled: bool,
+        now: Instant,
+    ) -> Opened<Connection> {
         let open = self.open.entry(peer.clone()).or_default();
-        let is_stale = |since: &Instant| now.saturating_duration_since(*since) >= BOTH_DIALLED;
-        let meaning = if open.is_empty() {
+        let is_stale = |one: &Open<Connection>| {
+            let least = if one.dialled == dialled {
+                DIALLED_TWICE
+            } else {
+                BOTH_DIALLED
+            };
+            now.saturating_duration_since(one.since) >= least
+        };
+        let meaning = if self.closing.contains(peer) {
+            Opened::Unwanted
+        } else if open.is_empty() {
             Opened::First
-        } else if open.iter().all(|(_, since)| is_stale(since)) {
-            Opened::Instead(open.drain(..).map(|(connection, _)| connection).collect())
+        } else if open.iter().all(is_stale) {
+            Opened::Instead(open.drain(..).map(|one| one.connection).collect())
         } else {
             Opened::Further
         };
-        open.push((connection, now));
+        open.push(Open {
+            connection,
+            since: now,
+            dialled,
+        });
         meaning
     }
 
@@ -71,7 +97,7 @@ impl<Peer: Ord + Clone, Connection: PartialEq> Presence<Peer, Connection> {
             return false;
         };
         let before = open.len();
-        open.retain(|(other, _)| other != connection);
+        open.retain(|one| one.connection != *connection);
         // One that another came instead of was not counted any more.
         let gone = open.is_empty() && before > 0;
         if gone {
@@ -90,35 +116,59 @@ mod tests {
     fn a_connection_that_comes_up_while_its_peer_is_disconnected_goes_too() {
         let mut presence = Presence::<u8, u8>::default();
         let now = Instant::now();
-        assert_eq!(presence.opened(&1, 1, now), Opened::First);
-        assert_eq!(presence.opened(&1, 2, now), Opened::Further);
+        assert_eq!(presence.opened(&1, 1, false, now), Opened::First);
+        assert_eq!(presence.opened(&1, 2, true, now), Opened::Further);
         assert!(!presence.closed(&1, &1));
         presence.closing(1);
         assert_eq!(
-            presence.opened(&1, 3, now),
+            presence.opened(&1, 3, false, now),
             Opened::Unwanted,
             "both sides dialled"
         );
         assert_eq!(
-            presence.opened(&2, 4, now),
+            presence.opened(&2, 4, true, now),
             Opened::First,
             "others are not concerned"
         );
         assert!(!presence.closed(&1, &3));
         assert!(presence.closed(&1, &2));
-        assert_eq!(presence.opened(&1, 5, now), Opened::First, "it may come back");
+        assert_eq!(
+            presence.opened(&1, 5, false, now),
+            Opened::First,
+            "it may come back"
+        );
     }
 
     #[test]
     fn peer_that_dials_again_takes_the_place_of_its_dead_connections() {
         let mut presence = Presence::<u8, u8>::default();
         let now = Instant::now();
-        assert_eq!(presence.opened(&1, 1, now), Opened::First);
-        assert_eq!(presence.opened(&1, 2, now + BOTH_DIALLED / 2), Opened::Further);
+        assert_eq!(presence.opened(&1, 1, false, now), Opened::First);
+        assert_eq!(
+            presence.opened(&1, 2, true, now + BOTH_DIALLED / 2),
+            Opened::Further
+        );
         let later = now + BOTH_DIALLED * 2;
-        assert_eq!(presence.opened(&1, 3, later), Opened::Instead(vec![1, 2]));
+        assert_eq!(presence.opened(&1, 3, false, later), Opened::Instead(vec![1, 2]));
         assert!(!presence.closed(&1, &1), "nobody counts on it any more");
         assert!(!presence.closed(&1, &2));
         assert!(presence.closed(&1, &3));
+    }
+
+    #[test]
+    fn peer_that_dials_twice_was_started_anew() {
+        let mut presence = Presence::<u8, u8>::default();
+        let now = Instant::now();
+        assert_eq!(presence.opened(&1, 1, false, now), Opened::First);
+        let soon = now + DIALLED_TWICE;
+        assert_eq!(
+            presence.opened(&1, 2, true, soon),
+            Opened::Further,
+            "this site dialled"
+        );
+        let later = soon + BOTH_DIALLED;
+        assert_eq!(presence.opened(&1, 3, false, later), Opened::Instead(vec![1, 2]));
+        let soon = later + DIALLED_TWICE;
+        assert_eq!(presence.opened(&1, 4, false, soon), Opened::Instead(vec![3]));
     }
 }

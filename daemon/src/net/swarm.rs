@@ -212,7 +212,10 @@ impl Driver {
                 };
                 let address = without_key(endpoint.get_remote_address().clone());
                 let dialled = endpoint.is_dialer();
-                match self.presence.opened(&peer_id, connection_id, Instant::now()) {
+                match self
+                    .presence
+                    .opened(&peer_id, connection_id, dialled, Instant::now())
+                {
                     Opened::First => Some(Event::Connected {
                         peer,
                         address,
