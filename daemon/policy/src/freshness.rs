@@ -37,7 +37,9 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    fn rhythm_of(&self, source: &str) -> u64 {
+    /// How long a source may be silent, in seconds.
+    #[must_use]
+    pub fn rhythm_of(&self, source: &str) -> u64 {
         self.rhythms.get(source).copied().unwrap_or(self.rhythm_seconds)
     }
 }

@@ -7,11 +7,9 @@ use starling_api_types::{HealthPart, PartState, SitePart};
 use starling_protocol::UnixMillis;
 
 use super::SiteParts;
-use super::scan::latest_check;
+use super::scan::{freshness_of, latest_check};
 use crate::clock::now;
 
-/// How old the last check of a source may be.
-const OLD_CHECK_MILLIS: u64 = 7 * 86_400 * 1_000;
 /// How many sites or sources a detail names.
 const NAMED: usize = 3;
 
@@ -140,36 +138,42 @@ impl SiteParts {
     }
 
     fn feeds_part(&self) -> (PartState, String) {
-        let sources = self.store.view().and_then(|view| view.sources());
-        let sources = match sources {
-            Ok(sources) => sources,
+        let known = self
+            .store
+            .view()
+            .and_then(|view| Ok((view.sources()?, view.last_heard())));
+        let (sources, heard) = match known {
+            Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
         if sources.is_empty() {
             let detail = "the site knows no advisories; `starling feeds import` takes some in";
             return (PartState::Attention, detail.to_owned());
         }
+        // As a verdict has it: of a source that was never checked as a whole, what was heard last counts.
         let (now, latest) = (now(), latest_check());
+        let freshness = freshness_of(&self.config.scan);
         let old = sources.iter().filter_map(|(source, overview)| {
-            let checked = match overview.checked_at {
-                None => return Some(format!("{source} was never checked")),
-                Some(checked) if checked > latest => {
-                    return Some(format!(
-                        "{source} says that it was checked at {checked}, after this clock"
-                    ));
-                }
-                Some(checked) => checked,
+            let last = overview.checked_at.or_else(|| heard.get(source).copied());
+            let Some(last) = last else {
+                return Some(format!("{source} was never heard of as a whole"));
             };
-            (checked.plus_millis(OLD_CHECK_MILLIS) < now)
-                .then(|| format!("{source} was last checked at {checked}"))
+            if last > latest {
+                return Some(format!(
+                    "{source} says that it was checked at {last}, after this clock"
+                ));
+            }
+            let rhythm = freshness.rhythm_of(source.as_str()).saturating_mul(1_000);
+            let is_old = now.as_millis().saturating_sub(last.as_millis()) > rhythm;
+            is_old.then(|| format!("{source} was last heard of at {last}"))
         });
         let old: Vec<String> = old.collect();
         if old.is_empty() {
-            let detail = format!("{} sources, each checked within 7 days", sources.len());
+            let detail = format!("{} sources, each heard of within its rhythm", sources.len());
             return (PartState::Ok, detail);
         }
         let detail = format!(
-            "{} of {} sources are old: {}",
+            "{} of {} sources are silent for longer than their rhythm: {}",
             old.len(),
             sources.len(),
             named(&old)

@@ -387,7 +387,7 @@ impl Judge<'_> {
 }
 
 /// How long sources may be silent, as it is configured.
-fn freshness_of(scan: &crate::config::Scan) -> Freshness {
+pub(super) fn freshness_of(scan: &crate::config::Scan) -> Freshness {
     // Checked when they were read.
     let seconds = |text: &str| starling_policy::units::parse_span(text).unwrap_or(u64::MAX);
     let rhythms = scan.rhythms.iter();

@@ -159,29 +159,11 @@ impl ViewReader<'_> {
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn unindexed_with_suffix(&self, base: &str) -> Result<BTreeSet<String>, StoreError> {
-        let prefix = [&[PACKAGE], base.as_bytes(), b":"].concat();
         let mut found = BTreeSet::new();
-        let mut bad = None;
-        let rows = self.state.rows();
-        rows.scan_prefix(
-            Tree::Unindexed,
-            &prefix,
-            Direction::Forward,
-            &mut |key, _| match read_key(key) {
-                Some(Noted::Package(ecosystem, _)) => {
-                    found.insert(ecosystem.to_owned());
-                    ControlFlow::Continue(())
-                }
-                _ => {
-                    bad = Some(key.to_vec());
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
-        match bad {
-            Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
-            None => Ok(found),
-        }
+        self.each_unindexed(&[base, ":"].concat(), &mut |ecosystem, _| {
+            found.insert(ecosystem.to_owned());
+        })?;
+        Ok(found)
     }
 
     /// Returns the changed packages of an ecosystem, with its suffix or with any: ecosystem and name.
@@ -189,8 +171,19 @@ impl ViewReader<'_> {
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn unindexed_of(&self, base: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let prefix = [&[PACKAGE], base.as_bytes()].concat();
         let mut found = Vec::new();
+        self.each_unindexed(base, &mut |ecosystem, name| {
+            let is_of = |rest: &str| rest.is_empty() || rest.starts_with(':');
+            if ecosystem.strip_prefix(base).is_some_and(is_of) {
+                found.push((ecosystem.to_owned(), name.to_owned()));
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Visits the changed packages whose ecosystem begins with `beginning`.
+    fn each_unindexed(&self, beginning: &str, visit: &mut dyn FnMut(&str, &str)) -> Result<(), StoreError> {
+        let prefix = [&[PACKAGE], beginning.as_bytes()].concat();
         let mut bad = None;
         let rows = self.state.rows();
         rows.scan_prefix(
@@ -199,10 +192,7 @@ impl ViewReader<'_> {
             Direction::Forward,
             &mut |key, _| match read_key(key) {
                 Some(Noted::Package(ecosystem, name)) => {
-                    let is_of = |rest: &str| rest.is_empty() || rest.starts_with(':');
-                    if ecosystem.strip_prefix(base).is_some_and(is_of) {
-                        found.push((ecosystem.to_owned(), name.to_owned()));
-                    }
+                    visit(ecosystem, name);
                     ControlFlow::Continue(())
                 }
                 _ => {
@@ -211,10 +201,9 @@ impl ViewReader<'_> {
                 }
             },
         )?;
-        match bad {
-            Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
-            None => Ok(found),
-        }
+        bad.map_or(Ok(()), |key| {
+            Err(damaged(Tree::Unindexed, &key, "what an index lacks"))
+        })
     }
 
     /// Returns true if a record of a source changed since the last index was made.

@@ -14,6 +14,8 @@ use starling_protocol::limits::MAX_RECORD_BYTES;
 
 /// Most parts of one record: files beyond these are not joined.
 pub const MAX_PARTS: usize = 1_000;
+/// Most bytes of all parts together, those that another says anew included: each is compared with each.
+const MAX_PARTS_BYTES: usize = 2 * MAX_RECORD_BYTES;
 
 /// What one file says of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +29,13 @@ pub struct FilePart {
 /// Joins the parts of one record into its canonical bytes. The order in which they are given changes nothing.
 ///
 /// None if they cannot be joined: a part is not an object or keeps something else where the parts are noted, there are
-/// more than [`MAX_PARTS`], or the record would be too large.
+/// more than [`MAX_PARTS`] or too many bytes of them, or the record would be too large.
 #[must_use]
 pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
     parts.sort_by(|a, b| (&a.file, &a.body).cmp(&(&b.file, &b.body)));
     parts.dedup();
-    if parts.len() > MAX_PARTS {
+    let bytes: usize = parts.iter().map(|part| part.body.len()).sum();
+    if parts.len() > MAX_PARTS || bytes > MAX_PARTS_BYTES {
         return None;
     }
     let parts = newest_of(&parts);
