@@ -249,7 +249,15 @@ fn record_of(value: &Value<'_>, object: &Object<'_>) -> Result<FeedRecord, Rejec
         }
         None => return Err(Rejected::NoId),
     };
-    let canonical = value.to_canonical();
+    let mut warnings = warnings::check(object);
+    let cleaned = parts::without_note(object);
+    if cleaned.is_some() {
+        warnings.push(Warning {
+            pointer: "/database_specific/starling".to_owned(),
+            kind: WarningKind::NoteOfParts,
+        });
+    }
+    let canonical = cleaned.as_ref().unwrap_or(value).to_canonical();
     if canonical.len() > MAX_RECORD_BYTES {
         return Err(Rejected::TooLarge {
             bytes: canonical.len(),
@@ -260,6 +268,6 @@ fn record_of(value: &Value<'_>, object: &Object<'_>) -> Result<FeedRecord, Rejec
         modified: object.get("modified").and_then(Value::as_str).map(str::to_owned),
         hash: ContentHash::of(&canonical),
         canonical,
-        warnings: warnings::check(object),
+        warnings,
     })
 }

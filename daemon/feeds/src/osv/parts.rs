@@ -132,6 +132,20 @@ fn newest_of(parts: &[FilePart]) -> Vec<FilePart> {
     kept.map(|(_, part)| part.clone()).collect()
 }
 
+/// Returns a record as it is without the note of its parts; none if it has no such note. A file that brings one could
+/// speak for files that nobody imported, and go on speaking when it is mended.
+pub(super) fn without_note<'a>(record: &Object<'a>) -> Option<Value<'a>> {
+    let specific = record.get("database_specific")?.as_object()?;
+    specific.get("starling")?;
+    let rest = specific.clone().into_entries();
+    let rest = rest.into_iter().filter(|(key, _)| key != "starling").collect();
+    let rest = Value::Object(Object::from_entries(rest).ok()?);
+    let mut members = record.clone().into_entries();
+    members.retain(|(key, _)| key != "database_specific");
+    members.push((Cow::Borrowed("database_specific"), rest));
+    Object::from_entries(members).ok().map(Value::Object)
+}
+
 /// Takes a record apart that was joined; none of one that was not.
 #[must_use]
 pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {

@@ -35,6 +35,18 @@ fn text_of(record: &FeedRecord) -> &str {
 }
 
 #[test]
+fn note_of_parts_from_outside_is_left_away_and_told() {
+    let forged = record(
+        r#"{"id":"X-1","modified":"2024-01-02T03:04:05Z","database_specific":{"starling":{"parts":[]},"own":1}}"#,
+    );
+    assert_eq!(
+        text_of(&forged),
+        r#"{"database_specific":{"own":1},"id":"X-1","modified":"2024-01-02T03:04:05Z"}"#
+    );
+    assert_eq!(forged.warnings.len(), 1, "{:?}", forged.warnings);
+}
+
+#[test]
 fn unknown_fields_survive_and_bytes_are_canonical() {
     let record =
         record(r#" { "modified":"2024-01-02T03:04:05Z", "x_new": {"b":[1.0], "a":null}, "id":"X-1" } "#);

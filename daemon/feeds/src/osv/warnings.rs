@@ -77,6 +77,9 @@ pub enum WarningKind {
         /// What stands there.
         found: &'static str,
     },
+    /// The record tells of which files a site joined it, which is for this site alone to note.
+    #[error("what a site noted of the files of a record is left away")]
+    NoteOfParts,
     /// The record has no `modified`.
     #[error("the record does not say when it was modified")]
     NoModified,
