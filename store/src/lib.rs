@@ -35,6 +35,7 @@ mod view;
 
 pub use self::activity::{
     EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin, RestoreStep,
+    TRANSFERS_KEPT, Transfers,
 };
 pub use self::deltas::{Authored, DeltaRun, FrozenBy, LogOverview};
 pub use self::doctor::compact::CompactedBodies;

@@ -4,15 +4,12 @@ use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{Lane, SiteSlug};
-use starling_store::{AllowedSources, LedgerEntry, ListedSite, LogId};
+use starling_store::{AllowedSources, LedgerEntry, ListedSite, LogId, TRANSFERS_KEPT};
 
 use super::SiteParts;
 use super::problem::store_problem;
 use crate::clock::now;
 use crate::home_problem::home_problem;
-
-/// Transfers that a history shows at most.
-const HISTORY: usize = 1_000;
 
 impl SiteParts {
     pub(super) fn sites(&self) -> ServiceResult<types::SiteList> {
@@ -95,13 +92,7 @@ impl SiteParts {
         let listed = self.listed(slug)?;
         let entries = self
             .store
-            .ledger(HISTORY, |entry| {
-                entry.site() == Some(listed.site)
-                    && matches!(
-                        entry,
-                        LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. }
-                    )
-            })
+            .newest_transfers(&listed.site, TRANSFERS_KEPT)
             .map_err(|error| store_problem("reading the ledger", &error))?;
         let entries = entries
             .into_iter()
@@ -189,16 +180,7 @@ impl SiteParts {
                 lane: Lane::Federation,
             })
             .map_err(failed)?;
-        let last = self
-            .store
-            .ledger(1, |entry| {
-                entry.site() == Some(listed.site)
-                    && matches!(
-                        entry,
-                        LedgerEntry::BundleImported { .. } | LedgerEntry::Synced { .. }
-                    )
-            })
-            .map_err(failed)?;
+        let transfers = self.store.transfers(&listed.site).map_err(failed)?;
         let patterns: Vec<String> = listed.allowed_sources.clone().into();
         Ok(types::Site {
             site_id: (&listed.slug).into(),
@@ -215,7 +197,7 @@ impl SiteParts {
             enabled: listed.enabled,
             may_mute: listed.may_mute,
             added_at: listed.added_at.into(),
-            last_sync_at: last.first().map(|(_, entry)| entry.at().into()),
+            last_sync_at: transfers.last_at.map(Into::into),
             last_cursor: log
                 .filter(|log| log.tip.cursor.number.0 > 0)
                 .map(|log| log.tip.cursor.into()),
@@ -223,25 +205,21 @@ impl SiteParts {
     }
 
     fn totals(&self, listed: &ListedSite) -> ServiceResult<Totals> {
-        let entries = self
+        let transfers = self
             .store
-            .ledger(usize::MAX, |entry| entry.site() == Some(listed.site))
+            .transfers(&listed.site)
             .map_err(|error| store_problem("reading the ledger", &error))?;
         let logs = self
             .store
             .logs()
             .map_err(|error| store_problem("reading positions", &error))?;
-        let bundles = entries
-            .iter()
-            .filter(|(_, entry)| matches!(entry, LedgerEntry::BundleImported { .. }))
-            .count();
         let items = logs
             .iter()
             .filter(|log| log.id.site == listed.site)
             .map(|log| log.tip.cursor.number.0)
             .sum();
         Ok(Totals {
-            bundles: bundles as u64,
+            bundles: transfers.bundles,
             items,
         })
     }

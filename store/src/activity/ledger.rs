@@ -129,8 +129,7 @@ impl SiteStore {
         // Under the state's lock: numbers are given out one at a time.
         self.change(|_| {
             let mut txn = self.txn();
-            let number = self.next_ledger_number(&txn)?;
-            txn.put(Tree::Ledger, &number.to_be_bytes(), ledger_row(entry)?);
+            let number = self.put_ledger_entry(&mut txn, entry)?;
             txn.log(Entry::Ledger(entry.clone()));
             txn.commit()?;
             Ok(LedgerNumber(number))
@@ -241,7 +240,7 @@ pub(crate) fn ledger_row(entry: &LedgerEntry) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(entry).map_err(|_| damaged(Tree::Ledger, &[], "an entry to write"))
 }
 
-fn number_of(key: &[u8]) -> u64 {
+pub(crate) fn number_of(key: &[u8]) -> u64 {
     key.first_chunk::<8>()
         .map_or(0, |number| u64::from_be_bytes(*number))
 }

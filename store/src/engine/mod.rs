@@ -297,7 +297,7 @@ fn sync_folder(dir: &Path) -> std::io::Result<()> {
 }
 
 /// Returns the least key after all keys that start with `prefix`, or `None` if there is none.
-fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;

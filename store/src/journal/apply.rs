@@ -4,7 +4,6 @@ use starling_protocol::{CertificateChain, ClaimNumber, Delta, ForkProof, Verifie
 
 use super::Entry;
 use crate::SiteStore;
-use crate::activity::ledger::ledger_row;
 use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::Tree;
 use crate::error::StoreError;
@@ -90,8 +89,7 @@ impl SiteStore {
                 }
             }
             Entry::Ledger(entry) => {
-                let number = self.next_ledger_number(txn)?;
-                txn.put(Tree::Ledger, &number.to_be_bytes(), ledger_row(&entry)?);
+                self.put_ledger_entry(txn, &entry)?;
             }
             Entry::Holdings { site, held } => {
                 let key = sites::by_site(sites::HOLDINGS, &site);

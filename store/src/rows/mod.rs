@@ -81,6 +81,11 @@ pub(crate) mod meta {
     /// How many rows `unindexed` has, u64 LE.
     pub(crate) const UNINDEXED: &[u8] = b"index/unindexed";
 
+    /// Number of the last entry of the ledger that is counted by site, u64 LE; absent while none is.
+    pub(crate) const LEDGER_COUNTED: &[u8] = b"ledger/counted";
+    /// What the ledger tells of one site: this, what it tells, and the site.
+    pub(crate) const LEDGER_OF: &[u8] = b"ledger/of/";
+
     /// The row that counts a source's live records.
     pub(crate) fn records(source: &starling_protocol::Source) -> Vec<u8> {
         [RECORDS, source.as_str().as_bytes()].concat()

@@ -191,6 +191,7 @@ impl SiteStore {
             tracing::error!(%what, "a pack of record bodies is damaged: run `starling doctor --repair`");
         }
         let mut state = self.write()?;
+        self.recount_ledger()?;
         let skipped = self.replay(&mut state, from, progress)?;
         // Before anything else is written: what a crash would leave must not pass for a log that lost nothing.
         self.give_up(&mut state, damage, salvaged, &skipped)?;

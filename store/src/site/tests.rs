@@ -3,6 +3,7 @@
 mod damage;
 mod epochs;
 mod event_numbers;
+mod ledger;
 mod mutes;
 mod positions;
 mod reading;
