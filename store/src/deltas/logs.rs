@@ -301,16 +301,16 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
         .filter(|(source, row)| in_scope(source) && row.accepted < row.last);
     let accepted = behind.map(|(_, row)| row.accepted).min().unwrap_or(tip);
     // The body of each claim before the first that waits for one is here, out of scope or superseded.
-    let first_wanted = log.wanted.keys().next();
-    let body_complete = first_wanted.map_or(tip, |first| ClaimNumber(first.0.saturating_sub(1)));
+    let first_wanted = log.wanted.iter().next();
+    let body_complete = first_wanted.map_or(tip, |(first, _)| ClaimNumber(first.0.saturating_sub(1)));
     let refused = log.refused.values().next();
     let hold_reason = match (log.hold.as_ref().or(refused), log.wanted.len()) {
         (Some(reason), _) => Some(reason.clone()),
         (None, 0) => None,
         (None, wanted) => {
-            let first = log.wanted.values().next();
+            let first = log.wanted.iter().next();
             let named = first
-                .map(|want| format!(", among them {} of {}", want.hash, want.key))
+                .map(|(_, want)| format!(", among them {} of {}", want.hash, want.key))
                 .unwrap_or_default();
             Some(format!("{wanted} record bodies are missing{named}"))
         }

@@ -15,6 +15,7 @@ pub(crate) mod past_damage;
 pub(crate) mod query;
 pub(crate) mod rehearsal;
 pub(crate) mod replica;
+pub(crate) mod shared_map;
 pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod test_parts;

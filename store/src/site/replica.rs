@@ -224,9 +224,8 @@ impl SiteStore {
         // A bulk page is context enough for itself; look-ups for every body would only slow it down.
         let with_base = log.wanted.len() <= BASES_UP_TO;
         let mut missing = Vec::new();
-        let from = (Bound::Excluded(after), Bound::Unbounded);
         // What came and was refused would be refused again.
-        let wanted = log.wanted.range(from);
+        let wanted = log.wanted.after(&after);
         let wanted = wanted.filter(|(number, _)| !log.refused.contains_key(number));
         for (number, want) in wanted.take(limit) {
             let base = if with_base {

@@ -14,6 +14,7 @@ use crate::engine::{Direction, Engine, Tree};
 use crate::error::StoreError;
 use crate::history::History;
 use crate::rows::{AuthorNumber, LogNumber, SourceRow, damaged, site_of, sites, take_u64};
+use crate::site::shared_map::SharedMap;
 use crate::trust::listing::ListedSite;
 
 /// One log: whose, and which lane.
@@ -50,7 +51,7 @@ pub(crate) struct Log {
     /// Why an accepted position lags, where it is not for want of bodies: an unknown critical claim.
     pub(crate) hold: Option<String>,
     /// Wanted bodies by the claim that names them. Change it through [`State`], which keeps an index.
-    pub(crate) wanted: BTreeMap<ClaimNumber, Wanted>,
+    pub(crate) wanted: SharedMap<ClaimNumber, Wanted>,
     /// Why bodies that came for some of them were refused.
     pub(crate) refused: BTreeMap<ClaimNumber, String>,
     /// How many of them each source has; without those that have none.
@@ -69,7 +70,7 @@ impl Log {
             rival: None,
             witnessed: ClaimNumber::NONE,
             hold: None,
-            wanted: BTreeMap::new(),
+            wanted: SharedMap::default(),
             refused: BTreeMap::new(),
             wanted_of: BTreeMap::new(),
         }
@@ -151,7 +152,7 @@ pub(crate) struct State {
     pub(crate) rival_chains: BTreeMap<SiteId, CertificateChain>,
     pub(crate) logs: BTreeMap<LogId, Log>,
     /// Which claims want a body.
-    wanted_by: BTreeMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
+    wanted_by: SharedMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
     /// The view must be built anew before it may be read.
     pub(crate) rebuild: bool,
     /// What writes down what was before each change.
@@ -168,7 +169,7 @@ impl State {
             chains: BTreeMap::new(),
             rival_chains: BTreeMap::new(),
             logs: BTreeMap::new(),
-            wanted_by: BTreeMap::new(),
+            wanted_by: SharedMap::default(),
             rebuild: engine.get(Tree::Meta, crate::rows::meta::REBUILD)?.is_some(),
             history: History::load(engine)?,
         };
@@ -396,10 +397,7 @@ impl State {
     pub(crate) fn want(&mut self, id: LogId, number: ClaimNumber, wanted: Wanted) {
         self.unwant(id, number);
         if let Some(log) = self.logs.get_mut(&id) {
-            self.wanted_by
-                .entry(wanted.hash)
-                .or_default()
-                .insert((id, number));
+            self.wanted_by.entry_or_default(wanted.hash).insert((id, number));
             log.add_wanted(number, wanted);
         }
     }
@@ -409,10 +407,10 @@ impl State {
         let Some(wanted) = self.logs.get_mut(&id).and_then(|log| log.take_wanted(number)) else {
             return;
         };
-        if let Some(claims) = self.wanted_by.get_mut(&wanted.hash) {
+        if let Some(mut claims) = self.wanted_by.remove(&wanted.hash) {
             claims.remove(&(id, number));
-            if claims.is_empty() {
-                self.wanted_by.remove(&wanted.hash);
+            if !claims.is_empty() {
+                self.wanted_by.insert(wanted.hash, claims);
             }
         }
     }
@@ -422,7 +420,7 @@ impl State {
         let numbers: Vec<_> = self
             .logs
             .get(&id)
-            .map(|log| log.wanted.keys().copied().collect())
+            .map(|log| log.wanted.iter().map(|(number, _)| *number).collect())
             .unwrap_or_default();
         for number in numbers {
             self.unwant(id, number);
