@@ -186,13 +186,17 @@ impl ReadBody {
             return Ok(self.held.freeze());
         };
         let reading = tokio::task::spawn_blocking(move || {
-            self.held.reserve(self.length - self.held.len());
-            let mut rest = vec![0; self.length - self.held.len()];
+            let failed =
+                |error: &std::io::Error| file_problem("reading", Path::new("a scan's spool file"), error);
+            // Of its size from the start: what is large is not copied as it grows, and not held twice.
+            let mut whole = BytesMut::zeroed(self.length);
+            let (held, rest) = whole.split_at_mut(self.held.len());
+            held.copy_from_slice(&self.held);
+            self.held = BytesMut::new();
             file.seek(SeekFrom::Start(0))
-                .and_then(|_| file.read_exact(&mut rest))
-                .map_err(|error| file_problem("reading", Path::new("a scan's spool file"), &error))?;
-            self.held.extend_from_slice(&rest);
-            Ok(self.held.freeze())
+                .and_then(|_| file.read_exact(rest))
+                .map_err(|error| failed(&error))?;
+            Ok(whole.freeze())
         });
         reading
             .await

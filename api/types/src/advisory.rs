@@ -190,6 +190,7 @@ pub struct AdvisoryListQuery {
     pub limit: Option<u32>,
     /// Where to go on: `next` of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(pattern = "^blake3:[0-9a-f]{64}$")]
     pub after: Option<String>,
 }
 
@@ -219,7 +220,7 @@ pub struct AdvisoryPage {
 pub struct AdvisoryQuery {
     /// The moment whose knowledge to show: a time, a date (its end, in UTC) or a cursor; now when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<String>, example = "2025-01-15")]
+    #[param(value_type = Option<String>, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])|([!-?A-~]{1,128}@)?[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z#[0-9]{1,18})$", example = "2025-01-15")]
     pub as_of: Option<AsOf>,
 }
 
@@ -230,6 +231,6 @@ pub struct AdvisoryQuery {
 pub struct DumpQuery {
     /// Only this source.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
     pub source: Option<SourceName>,
 }

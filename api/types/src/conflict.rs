@@ -43,6 +43,7 @@ pub struct RecordConflict {
     /// The record's source.
     pub source: SourceName,
     /// Its id in the source.
+    #[schema(min_length = 1, max_length = 256)]
     pub record: String,
     /// Whether it is settled.
     pub state: ConflictState,
@@ -94,6 +95,7 @@ pub struct ConflictQuery {
     /// The record's source.
     pub source: SourceName,
     /// Its id in the source.
+    #[param(min_length = 1, max_length = 256)]
     pub record: String,
 }
 
@@ -104,6 +106,7 @@ pub struct ConflictResolve {
     /// The record's source.
     pub source: SourceName,
     /// Its id in the source.
+    #[schema(min_length = 1, max_length = 256)]
     pub record: String,
     /// What this site says counts: a listed site's name, or its identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
