@@ -256,6 +256,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                     E::UploadInterrupted,
                     E::FeedTruncated,
                     E::FeedEmpty,
+                    E::FeedSuspect,
                     E::FeedRejected,
                     E::FeedUnreadable,
                     E::DiskFull,

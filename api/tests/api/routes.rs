@@ -140,6 +140,6 @@ async fn feeds_stream_to_the_service_with_their_options() {
     assert_eq!(send(world.local(), request).await.status, StatusCode::OK);
     assert_eq!(
         world.asked(),
-        "import_feed rustsec 10 FeedImportOptions { complete: true, strict: true, allow_empty: false }"
+        "import_feed rustsec 10 FeedImportOptions { complete: true, strict: true, allow_empty: false, approve: false }"
     );
 }

@@ -16,6 +16,8 @@ pub struct FeedImportOptions {
     pub strict: bool,
     /// Let a complete import be truncated or empty.
     pub allow_empty: bool,
+    /// Take in a complete input also where it takes away much of what the source said before.
+    pub approve: bool,
 }
 
 /// What became of one input file.

@@ -20,6 +20,8 @@ pub(crate) enum Feeds {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
+A --complete input that takes away much of a source (over a fifth of its records, or of their severities, of what they
+affect or when it was fixed) is suspect and refused with nothing changed, until it is approved.
 Without a daemon, the match index that scans go by is made at the end: a minute for a whole corpus, less for an update.
 
 Example:
@@ -44,6 +46,9 @@ pub(crate) struct Import {
     /// Let a --complete input be truncated or empty
     #[arg(long, requires = "complete")]
     allow_empty: bool,
+    /// Take in a --complete input also where it takes away much of what the source said before
+    #[arg(long, requires = "complete")]
+    approve: bool,
 }
 
 impl Feeds {
@@ -53,6 +58,7 @@ impl Feeds {
             complete: args.complete,
             strict: args.strict,
             allow_empty: args.allow_empty,
+            approve: args.approve,
         };
         let input = open_input(&args.path)?;
         let step = session.step(format!("Importing {} from {}", args.source, args.path.display()));

@@ -1,5 +1,6 @@
 //! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
 
+mod guard;
 mod joined;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,7 +126,8 @@ impl SiteParts {
                 account.rejected_problem("nothing was changed; without --strict the rest is taken in")
             );
         }
-        account.commit(options.complete && whole)?;
+        let approved = options.approve || (options.allow_empty && account.seen.is_empty());
+        account.commit(options.complete && whole, approved)?;
         self.forget_if_due();
         let mut report = account.report;
         report.input_bytes = account.input_bytes;
@@ -299,7 +301,7 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    fn commit(&mut self, complete: bool) -> ServiceResult<()> {
+    fn commit(&mut self, complete: bool, approved: bool) -> ServiceResult<()> {
         let failed = |error| store_problem("writing the site's log", &error);
         let at = now();
         let found = self
@@ -320,6 +322,12 @@ impl<'a> Account<'a> {
         let plan = store
             .plan_feed(&self.source, Lane::Federation, &found, complete, &self.keep, at)
             .map_err(failed)?;
+        if complete && !approved {
+            guard::check(&self.source, &plan, &mut |hash| {
+                let body = store.body(hash);
+                body.map_err(|error| store_problem("reading a record", &error))
+            })?;
+        }
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;

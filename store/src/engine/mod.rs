@@ -68,8 +68,9 @@ pub use self::versions::{MAX_NOTED_BYTES, Version, VersionedEngine};
 pub const MAX_KEY_BYTES: usize = 1_024;
 /// The longest value in bytes: twice the 16 MiB that a delta's bodies may have.
 pub const MAX_VALUE_BYTES: usize = 32 << 20;
-/// The largest batch in bytes of keys and values.
-pub const MAX_BATCH_BYTES: usize = 128 << 20;
+/// The largest batch in bytes of keys and values: the rows of a log of some millions of claims, which an author that
+/// goes on from an earlier claim makes anew in one commit.
+pub const MAX_BATCH_BYTES: usize = 1 << 30;
 
 /// A visitor of rows: takes key and value, says whether to go on.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;

@@ -36,6 +36,21 @@ pub struct FeedPlan {
     pub unchanged: u64,
     /// Records that the complete input no longer holds.
     pub absent: u64,
+    /// Records that this site's log has of the source before.
+    pub before: u64,
+    /// Records that it has and the input holds with another content.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A record that an input holds with another content than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// Its id.
+    pub id: RecordId,
+    /// What this site's log says it is.
+    pub before: ContentHash,
+    /// What the input holds.
+    pub after: ContentHash,
 }
 
 /// What is known of one source's feed here.
@@ -132,12 +147,22 @@ impl SiteStore {
         if let Some(bad) = bad {
             return Err(bad);
         }
-        let mut plan = FeedPlan::default();
+        let mut plan = FeedPlan {
+            before: said.values().flatten().count() as u64,
+            ..FeedPlan::default()
+        };
         for (id, record) in found {
             if said.get(id) == Some(&Some(record.content)) {
                 plan.unchanged += 1;
             } else {
                 plan.stored += 1;
+                if let Some(Some(before)) = said.get(id) {
+                    plan.replaced.push(Replaced {
+                        id: id.clone(),
+                        before: *before,
+                        after: record.content,
+                    });
+                }
                 plan.claims
                     .push(Claim::set(source, id, record.content, record.size, now));
             }

@@ -236,6 +236,14 @@ fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
     std::fs::create_dir(&empty).unwrap();
     let problem = complete(&world.author, &empty, &[]).problem();
     assert_eq!(problem.code, ErrorCode::FeedEmpty);
+    let other = world.author.file("other");
+    starling_tests::feed::many("OTHER", 1, 10).write(&other);
+    let problem = complete(&world.author, &other, &[]).problem();
+    assert_eq!(problem.code, ErrorCode::FeedSuspect);
+    assert!(
+        problem.detail.contains("60 of 60 records are no longer in it"),
+        "{problem}"
+    );
     assert_eq!(world.author.root(), root, "a refused import changes nothing");
     world.author.expect_records(SOURCE, &full);
 

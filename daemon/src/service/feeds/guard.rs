@@ -1,0 +1,270 @@
+//! Looks at what a complete input would change, before it does: a source that was cut off, mixed up or emptied at its
+//! origin must not empty every site.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::{ContentHash, RecordId, Source};
+use starling_store::FeedPlan;
+
+/// Sources with fewer records change as they like: a few are a large share of them.
+const FEWEST_RECORDS: u64 = 20;
+/// The share of a source's records, in hundredths, from which on a change is not believed.
+const SUSPECT_PERCENT: u64 = 20;
+/// Fewest records that make a change suspect, whatever share of the source they are.
+const FEWEST_CHANGED: u64 = 10;
+/// Records that are named.
+const NAMED: usize = 5;
+
+/// What a record says that a guard looks at.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    is_withdrawn: bool,
+    has_severity: bool,
+    has_affected: bool,
+    fixes: BTreeSet<String>,
+}
+
+/// The ways in which records say less than before.
+#[derive(Debug, Default)]
+struct Losses {
+    withdrawn: Vec<RecordId>,
+    severity: Vec<RecordId>,
+    affected: Vec<RecordId>,
+    /// Records by a fix that they name now and did not before.
+    fixes: BTreeMap<String, Vec<RecordId>>,
+}
+
+/// Refuses a complete input that takes away much of what the source said.
+///
+/// # Errors
+/// `feed_suspect`, with nothing changed.
+pub(super) fn check(
+    source: &Source,
+    plan: &FeedPlan,
+    body: &mut dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem>,
+) -> Result<(), Problem> {
+    if plan.before < FEWEST_RECORDS {
+        return Ok(());
+    }
+    let absent: Vec<RecordId> = absent_of(plan);
+    let mut losses = Losses::default();
+    for replaced in &plan.replaced {
+        let (Some(before), Some(after)) = (body(&replaced.before)?, body(&replaced.after)?) else {
+            continue;
+        };
+        losses.count(&replaced.id, &Said::of(&before), Said::of(&after));
+    }
+    let fix = losses.fixes.iter().max_by_key(|(_, records)| records.len());
+    let told = [
+        (absent.as_slice(), "are no longer in it".to_owned()),
+        (losses.withdrawn.as_slice(), "are withdrawn now".to_owned()),
+        (losses.severity.as_slice(), "lose their severity".to_owned()),
+        (
+            losses.affected.as_slice(),
+            "no longer name anything that is affected".to_owned(),
+        ),
+        (
+            fix.map_or(&[][..], |(_, records)| records),
+            fix.map_or_else(String::new, |(fix, _)| format!("are all fixed in {fix} now")),
+        ),
+    ];
+    let suspect: Vec<String> = told
+        .iter()
+        .filter(|(records, _)| is_suspect(records.len() as u64, plan.before))
+        .map(|(records, what)| tell(records, plan.before, what))
+        .collect();
+    if suspect.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("importing {source}: the input is suspect: {}", suspect.join("; "));
+    Err(Problem::new(ErrorCode::FeedSuspect, detail)
+        .hint("nothing was changed; look at the input, and where it is right import it again with --approve"))
+}
+
+fn is_suspect(changed: u64, before: u64) -> bool {
+    changed >= FEWEST_CHANGED && changed.saturating_mul(100) > before.saturating_mul(SUSPECT_PERCENT)
+}
+
+fn tell(records: &[RecordId], before: u64, what: &str) -> String {
+    let named: Vec<String> = records.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if records.len() > NAMED { ", …" } else { "" };
+    format!(
+        "{} of {before} records {what} ({}{more})",
+        records.len(),
+        named.join(", ")
+    )
+}
+
+/// The records that a plan calls absent.
+fn absent_of(plan: &FeedPlan) -> Vec<RecordId> {
+    let absent = plan
+        .claims
+        .iter()
+        .filter(|claim| claim.kind() == starling_protocol::ClaimKind::ABSENT);
+    absent
+        .filter_map(|claim| match claim.key().parse() {
+            starling_protocol::KeyRef::Record(_, id) => Some(id),
+            _ => None,
+        })
+        .collect()
+}
+
+impl Losses {
+    fn count(&mut self, id: &RecordId, before: &Said, after: Said) {
+        if after.is_withdrawn && !before.is_withdrawn {
+            self.withdrawn.push(id.clone());
+            return;
+        }
+        if before.has_severity && !after.has_severity {
+            self.severity.push(id.clone());
+        }
+        if before.has_affected && !after.has_affected {
+            self.affected.push(id.clone());
+        }
+        for fix in after.fixes {
+            if !before.fixes.contains(&fix) {
+                self.fixes.entry(fix).or_default().push(id.clone());
+            }
+        }
+    }
+}
+
+impl Said {
+    /// Reads off a record what a guard looks at; one that cannot be read says nothing.
+    fn of(body: &[u8]) -> Self {
+        let Ok(record) = serde_json::from_slice::<Value>(body) else {
+            return Self::default();
+        };
+        let items = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned();
+        let is_severe = |value: &Value| {
+            items(value, "severity").is_some_and(|severity| !severity.is_empty())
+                || value.pointer("/database_specific/severity").is_some()
+        };
+        let affected = items(&record, "affected").unwrap_or_default();
+        let mut said = Self {
+            is_withdrawn: record
+                .get("withdrawn")
+                .is_some_and(|withdrawn| !withdrawn.is_null()),
+            has_severity: is_severe(&record) || affected.iter().any(is_severe),
+            has_affected: false,
+            fixes: BTreeSet::new(),
+        };
+        for package in &affected {
+            let versions = items(package, "versions").unwrap_or_default();
+            let ranges = items(package, "ranges").unwrap_or_default();
+            said.has_affected |= !versions.is_empty() || !ranges.is_empty();
+            let events = ranges.iter().filter_map(|range| items(range, "events")).flatten();
+            said.fixes.extend(events.filter_map(|event| {
+                let fixed = event.get("fixed")?;
+                Some(fixed.as_str().map_or_else(|| fixed.to_string(), str::to_owned))
+            }));
+        }
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use starling_protocol::{Claim, UnixMillis};
+    use starling_store::Replaced;
+
+    use super::*;
+
+    fn id(number: usize) -> RecordId {
+        format!("TEST-{number}").parse().unwrap()
+    }
+
+    fn record(number: usize) -> Value {
+        json!({
+            "id": format!("TEST-{number}"),
+            "severity": [{ "type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" }],
+            "affected": [{
+                "package": { "ecosystem": "npm", "name": "a" },
+                "ranges": [{ "type": "SEMVER", "events": [
+                    { "introduced": "0" },
+                    { "fixed": format!("1.{number}.0") },
+                ] }],
+            }],
+        })
+    }
+
+    /// What the guard says of a source of a hundred records, of which so many become others.
+    fn checked(changed: usize, change: impl Fn(&mut Value)) -> Result<(), Problem> {
+        let mut bodies = BTreeMap::new();
+        let mut keep = |record: &Value| {
+            let body = serde_json::to_vec(record).unwrap();
+            let hash = ContentHash::of(&body);
+            bodies.insert(hash, body);
+            hash
+        };
+        let mut plan = FeedPlan {
+            before: 100,
+            ..FeedPlan::default()
+        };
+        for number in 0..changed {
+            let mut after = record(number);
+            let before = keep(&after);
+            change(&mut after);
+            plan.replaced.push(Replaced {
+                id: id(number),
+                before,
+                after: keep(&after),
+            });
+        }
+        let source = "test".parse().unwrap();
+        check(&source, &plan, &mut |hash| Ok(bodies.get(hash).cloned()))
+    }
+
+    fn refusal(result: Result<(), Problem>) -> String {
+        let problem = result.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::FeedSuspect);
+        problem.detail
+    }
+
+    #[test]
+    fn many_records_that_say_less_are_refused_by_what_they_lose() {
+        let withdrawn = |record: &mut Value| record["withdrawn"] = json!("2026-01-01T00:00:00Z");
+        let without_severity = |record: &mut Value| record["severity"] = json!([]);
+        let without_affected = |record: &mut Value| record["affected"] = json!([]);
+        let fixed_early = |record: &mut Value| {
+            record["affected"][0]["ranges"][0]["events"][1] = json!({ "fixed": "0.0.1" });
+        };
+        let cases: [(&dyn Fn(&mut Value), &str); 4] = [
+            (&withdrawn, "30 of 100 records are withdrawn now"),
+            (&without_severity, "30 of 100 records lose their severity"),
+            (&without_affected, "30 of 100 records no longer name anything"),
+            (&fixed_early, "30 of 100 records are all fixed in 0.0.1 now"),
+        ];
+        for (change, told) in cases {
+            let detail = refusal(checked(30, change));
+            assert!(detail.contains(told), "{detail}");
+            assert!(checked(10, change).is_ok(), "a few of them: {told}");
+        }
+        // What they say differently is no loss.
+        assert!(checked(100, |record| record["details"] = json!("more")).is_ok());
+    }
+
+    #[test]
+    fn source_that_shrinks_is_refused_and_a_small_one_is_not() {
+        let source: Source = "test".parse().unwrap();
+        let plan = |before: u64, absent: usize| FeedPlan {
+            before,
+            absent: absent as u64,
+            claims: (0..absent)
+                .map(|number| Claim::absent(&source, &id(number), UnixMillis::EPOCH))
+                .collect(),
+            ..FeedPlan::default()
+        };
+        let check = |plan: &FeedPlan| check(&source, plan, &mut |_| Ok(None));
+        let detail = refusal(check(&plan(1_000, 999)));
+        assert!(
+            detail.contains("999 of 1000 records are no longer in it (TEST-0, "),
+            "{detail}"
+        );
+        assert!(check(&plan(1_000, 200)).is_ok());
+        assert!(check(&plan(19, 19)).is_ok());
+    }
+}
