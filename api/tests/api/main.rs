@@ -14,3 +14,4 @@ mod limits;
 mod openapi;
 mod routes;
 mod socket;
+mod troubleshooting;
