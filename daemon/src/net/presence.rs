@@ -21,8 +21,9 @@ pub(super) enum Opened<Connection = ConnectionId> {
     Unwanted,
 }
 
-/// How long after a connection another may still be of a dial that was under way.
-const BOTH_DIALLED: Duration = Duration::from_secs(3);
+/// How long after a connection another may still be of a dial that was under way: dials that cross end a round trip
+/// apart.
+const BOTH_DIALLED: Duration = Duration::from_secs(1);
 /// As [`BOTH_DIALLED`], if the same side dialled both: it does so only where its addresses lead to one peer.
 const DIALLED_TWICE: Duration = Duration::from_millis(500);
 
