@@ -17,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 pub(crate) mod xml;
 
+pub(crate) mod epss;
 pub(crate) mod kev;
 
 
@@ -46,7 +47,8 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 1] = [
+const CONNECTORS: [&dyn Connector; 2] = [
+    &epss::Epss,
     &kev::Kev,
 ];
 
