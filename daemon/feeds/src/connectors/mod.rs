@@ -19,6 +19,7 @@ pub(crate) mod xml;
 
 pub(crate) mod epss;
 pub(crate) mod kev;
+pub(crate) mod nvd;
 
 
 #[cfg(test)]
@@ -47,9 +48,10 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 2] = [
+const CONNECTORS: [&dyn Connector; 3] = [
     &epss::Epss,
     &kev::Kev,
+    &nvd::Nvd,
 ];
 
 /// A kind of document that a feed may consist of.
