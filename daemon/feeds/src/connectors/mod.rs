@@ -17,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 pub(crate) mod xml;
 
+pub(crate) mod cve;
 pub(crate) mod epss;
 pub(crate) mod kev;
 pub(crate) mod nvd;
@@ -48,7 +49,8 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 3] = [
+const CONNECTORS: [&dyn Connector; 4] = [
+    &cve::Cve,
     &epss::Epss,
     &kev::Kev,
     &nvd::Nvd,
