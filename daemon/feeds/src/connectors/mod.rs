@@ -17,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 pub(crate) mod xml;
 
+pub(crate) mod csaf;
 pub(crate) mod cve;
 pub(crate) mod epss;
 pub(crate) mod kev;
@@ -49,7 +50,8 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 4] = [
+const CONNECTORS: [&dyn Connector; 5] = [
+    &csaf::Csaf,
     &cve::Cve,
     &epss::Epss,
     &kev::Kev,
