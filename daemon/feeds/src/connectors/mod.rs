@@ -22,7 +22,9 @@ pub(crate) mod cve;
 pub(crate) mod epss;
 pub(crate) mod kev;
 pub(crate) mod nvd;
+pub(crate) mod redhat;
 
+pub(crate) mod rpm;
 
 #[cfg(test)]
 mod tests;
@@ -50,12 +52,13 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 5] = [
+const CONNECTORS: [&dyn Connector; 6] = [
     &csaf::Csaf,
     &cve::Cve,
     &epss::Epss,
     &kev::Kev,
     &nvd::Nvd,
+    &redhat::Redhat,
 ];
 
 /// A kind of document that a feed may consist of.
