@@ -23,6 +23,7 @@ pub(crate) mod epss;
 pub(crate) mod kev;
 pub(crate) mod nvd;
 pub(crate) mod redhat;
+pub(crate) mod suse;
 
 pub(crate) mod rpm;
 
@@ -52,13 +53,14 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 6] = [
+const CONNECTORS: [&dyn Connector; 7] = [
     &csaf::Csaf,
     &cve::Cve,
     &epss::Epss,
     &kev::Kev,
     &nvd::Nvd,
     &redhat::Redhat,
+    &suse::Suse,
 ];
 
 /// A kind of document that a feed may consist of.
