@@ -19,6 +19,7 @@ pub(crate) mod xml;
 
 pub(crate) mod csaf;
 pub(crate) mod cve;
+pub(crate) mod debian;
 pub(crate) mod epss;
 pub(crate) mod kev;
 pub(crate) mod nvd;
@@ -53,9 +54,10 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 7] = [
+const CONNECTORS: [&dyn Connector; 8] = [
     &csaf::Csaf,
     &cve::Cve,
+    &debian::Debian,
     &epss::Epss,
     &kev::Kev,
     &nvd::Nvd,
