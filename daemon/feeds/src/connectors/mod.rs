@@ -17,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 pub(crate) mod xml;
 
+pub(crate) mod alpine;
 pub(crate) mod csaf;
 pub(crate) mod cve;
 pub(crate) mod debian;
@@ -27,6 +28,7 @@ pub(crate) mod redhat;
 pub(crate) mod suse;
 
 pub(crate) mod rpm;
+pub(crate) mod secdb;
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +56,8 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 8] = [
+const CONNECTORS: [&dyn Connector; 9] = [
+    &alpine::Alpine,
     &csaf::Csaf,
     &cve::Cve,
     &debian::Debian,
