@@ -26,6 +26,7 @@ pub(crate) mod kev;
 pub(crate) mod nvd;
 pub(crate) mod redhat;
 pub(crate) mod suse;
+pub(crate) mod wolfi;
 
 pub(crate) mod rpm;
 pub(crate) mod secdb;
@@ -56,7 +57,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 9] = [
+const CONNECTORS: [&dyn Connector; 10] = [
     &alpine::Alpine,
     &csaf::Csaf,
     &cve::Cve,
@@ -66,6 +67,7 @@ const CONNECTORS: [&dyn Connector; 9] = [
     &nvd::Nvd,
     &redhat::Redhat,
     &suse::Suse,
+    &wolfi::Wolfi,
 ];
 
 /// A kind of document that a feed may consist of.
