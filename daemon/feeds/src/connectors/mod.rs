@@ -18,6 +18,7 @@ pub(crate) mod value;
 pub(crate) mod xml;
 
 pub(crate) mod alpine;
+pub(crate) mod chainguard;
 pub(crate) mod csaf;
 pub(crate) mod cve;
 pub(crate) mod debian;
@@ -57,8 +58,9 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 10] = [
+const CONNECTORS: [&dyn Connector; 11] = [
     &alpine::Alpine,
+    &chainguard::Chainguard,
     &csaf::Csaf,
     &cve::Cve,
     &debian::Debian,
