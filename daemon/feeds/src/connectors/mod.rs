@@ -24,6 +24,7 @@ pub(crate) mod cve;
 pub(crate) mod debian;
 pub(crate) mod epss;
 pub(crate) mod kev;
+pub(crate) mod minimos;
 pub(crate) mod nvd;
 pub(crate) mod redhat;
 pub(crate) mod suse;
@@ -58,7 +59,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 11] = [
+const CONNECTORS: [&dyn Connector; 12] = [
     &alpine::Alpine,
     &chainguard::Chainguard,
     &csaf::Csaf,
@@ -66,6 +67,7 @@ const CONNECTORS: [&dyn Connector; 11] = [
     &debian::Debian,
     &epss::Epss,
     &kev::Kev,
+    &minimos::Minimos,
     &nvd::Nvd,
     &redhat::Redhat,
     &suse::Suse,
