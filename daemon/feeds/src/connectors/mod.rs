@@ -17,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 pub(crate) mod xml;
 
+pub(crate) mod almalinux;
 pub(crate) mod alpine;
 pub(crate) mod chainguard;
 pub(crate) mod csaf;
@@ -32,6 +33,7 @@ pub(crate) mod wolfi;
 
 pub(crate) mod rpm;
 pub(crate) mod secdb;
+pub(crate) mod updateinfo;
 
 #[cfg(test)]
 mod tests;
@@ -59,7 +61,8 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 12] = [
+const CONNECTORS: [&dyn Connector; 13] = [
+    &almalinux::Almalinux,
     &alpine::Alpine,
     &chainguard::Chainguard,
     &csaf::Csaf,
