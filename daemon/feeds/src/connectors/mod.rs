@@ -28,6 +28,7 @@ pub(crate) mod kev;
 pub(crate) mod minimos;
 pub(crate) mod nvd;
 pub(crate) mod redhat;
+pub(crate) mod rocky;
 pub(crate) mod suse;
 pub(crate) mod wolfi;
 
@@ -61,7 +62,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 13] = [
+const CONNECTORS: [&dyn Connector; 14] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &chainguard::Chainguard,
@@ -73,6 +74,7 @@ const CONNECTORS: [&dyn Connector; 13] = [
     &minimos::Minimos,
     &nvd::Nvd,
     &redhat::Redhat,
+    &rocky::Rocky,
     &suse::Suse,
     &wolfi::Wolfi,
 ];
