@@ -19,6 +19,7 @@ pub(crate) mod xml;
 
 pub(crate) mod almalinux;
 pub(crate) mod alpine;
+pub(crate) mod amazon;
 pub(crate) mod chainguard;
 pub(crate) mod csaf;
 pub(crate) mod cve;
@@ -62,9 +63,10 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 14] = [
+const CONNECTORS: [&dyn Connector; 15] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
+    &amazon::Amazon,
     &chainguard::Chainguard,
     &csaf::Csaf,
     &cve::Cve,
