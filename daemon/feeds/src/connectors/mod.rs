@@ -25,6 +25,7 @@ pub(crate) mod csaf;
 pub(crate) mod cve;
 pub(crate) mod debian;
 pub(crate) mod epss;
+pub(crate) mod fedora;
 pub(crate) mod kev;
 pub(crate) mod minimos;
 pub(crate) mod nvd;
@@ -63,7 +64,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 15] = [
+const CONNECTORS: [&dyn Connector; 16] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -72,6 +73,7 @@ const CONNECTORS: [&dyn Connector; 15] = [
     &cve::Cve,
     &debian::Debian,
     &epss::Epss,
+    &fedora::Fedora,
     &kev::Kev,
     &minimos::Minimos,
     &nvd::Nvd,
