@@ -29,6 +29,7 @@ pub(crate) mod fedora;
 pub(crate) mod kev;
 pub(crate) mod minimos;
 pub(crate) mod nvd;
+pub(crate) mod oracle;
 pub(crate) mod redhat;
 pub(crate) mod rocky;
 pub(crate) mod suse;
@@ -64,7 +65,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 16] = [
+const CONNECTORS: [&dyn Connector; 17] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -77,6 +78,7 @@ const CONNECTORS: [&dyn Connector; 16] = [
     &kev::Kev,
     &minimos::Minimos,
     &nvd::Nvd,
+    &oracle::Oracle,
     &redhat::Redhat,
     &rocky::Rocky,
     &suse::Suse,
