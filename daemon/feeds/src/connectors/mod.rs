@@ -33,6 +33,7 @@ pub(crate) mod oracle;
 pub(crate) mod redhat;
 pub(crate) mod rocky;
 pub(crate) mod suse;
+pub(crate) mod ubuntu;
 pub(crate) mod wolfi;
 
 pub(crate) mod rpm;
@@ -65,7 +66,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 17] = [
+const CONNECTORS: [&dyn Connector; 18] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -82,6 +83,7 @@ const CONNECTORS: [&dyn Connector; 17] = [
     &redhat::Redhat,
     &rocky::Rocky,
     &suse::Suse,
+    &ubuntu::Ubuntu,
     &wolfi::Wolfi,
 ];
 
