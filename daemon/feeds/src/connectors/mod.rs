@@ -26,6 +26,7 @@ pub(crate) mod cve;
 pub(crate) mod debian;
 pub(crate) mod epss;
 pub(crate) mod fedora;
+pub(crate) mod ghsa;
 pub(crate) mod kev;
 pub(crate) mod minimos;
 pub(crate) mod nvd;
@@ -66,7 +67,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 18] = [
+const CONNECTORS: [&dyn Connector; 19] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -76,6 +77,7 @@ const CONNECTORS: [&dyn Connector; 18] = [
     &debian::Debian,
     &epss::Epss,
     &fedora::Fedora,
+    &ghsa::Ghsa,
     &kev::Kev,
     &minimos::Minimos,
     &nvd::Nvd,
