@@ -27,6 +27,7 @@ pub(crate) mod debian;
 pub(crate) mod epss;
 pub(crate) mod fedora;
 pub(crate) mod ghsa;
+pub(crate) mod govulndb;
 pub(crate) mod kev;
 pub(crate) mod minimos;
 pub(crate) mod nvd;
@@ -67,7 +68,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 19] = [
+const CONNECTORS: [&dyn Connector; 20] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -78,6 +79,7 @@ const CONNECTORS: [&dyn Connector; 19] = [
     &epss::Epss,
     &fedora::Fedora,
     &ghsa::Ghsa,
+    &govulndb::Govulndb,
     &kev::Kev,
     &minimos::Minimos,
     &nvd::Nvd,
