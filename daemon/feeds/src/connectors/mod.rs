@@ -34,6 +34,7 @@ pub(crate) mod nvd;
 pub(crate) mod oracle;
 pub(crate) mod redhat;
 pub(crate) mod rocky;
+pub(crate) mod rustsec;
 pub(crate) mod suse;
 pub(crate) mod ubuntu;
 pub(crate) mod wolfi;
@@ -68,7 +69,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 20] = [
+const CONNECTORS: [&dyn Connector; 21] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -86,6 +87,7 @@ const CONNECTORS: [&dyn Connector; 20] = [
     &oracle::Oracle,
     &redhat::Redhat,
     &rocky::Rocky,
+    &rustsec::Rustsec,
     &suse::Suse,
     &ubuntu::Ubuntu,
     &wolfi::Wolfi,
