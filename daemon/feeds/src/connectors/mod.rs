@@ -25,6 +25,7 @@ pub(crate) mod csaf;
 pub(crate) mod cve;
 pub(crate) mod debian;
 pub(crate) mod epss;
+pub(crate) mod euvd;
 pub(crate) mod fedora;
 pub(crate) mod ghsa;
 pub(crate) mod govulndb;
@@ -69,7 +70,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 21] = [
+const CONNECTORS: [&dyn Connector; 22] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -78,6 +79,7 @@ const CONNECTORS: [&dyn Connector; 21] = [
     &cve::Cve,
     &debian::Debian,
     &epss::Epss,
+    &euvd::Euvd,
     &fedora::Fedora,
     &ghsa::Ghsa,
     &govulndb::Govulndb,
