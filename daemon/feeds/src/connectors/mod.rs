@@ -29,6 +29,7 @@ pub(crate) mod euvd;
 pub(crate) mod fedora;
 pub(crate) mod ghsa;
 pub(crate) mod govulndb;
+pub(crate) mod jvn;
 pub(crate) mod kev;
 pub(crate) mod minimos;
 pub(crate) mod nvd;
@@ -70,7 +71,7 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 22] = [
+const CONNECTORS: [&dyn Connector; 23] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
@@ -83,6 +84,7 @@ const CONNECTORS: [&dyn Connector; 22] = [
     &fedora::Fedora,
     &ghsa::Ghsa,
     &govulndb::Govulndb,
+    &jvn::Jvn,
     &kev::Kev,
     &minimos::Minimos,
     &nvd::Nvd,
