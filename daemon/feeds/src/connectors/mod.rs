@@ -21,6 +21,7 @@ pub(crate) mod almalinux;
 pub(crate) mod alpine;
 pub(crate) mod amazon;
 pub(crate) mod chainguard;
+pub(crate) mod cnnvd;
 pub(crate) mod csaf;
 pub(crate) mod cve;
 pub(crate) mod debian;
@@ -71,11 +72,12 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 23] = [
+const CONNECTORS: [&dyn Connector; 24] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
     &chainguard::Chainguard,
+    &cnnvd::Cnnvd,
     &csaf::Csaf,
     &cve::Cve,
     &debian::Debian,
