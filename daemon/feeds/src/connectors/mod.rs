@@ -22,6 +22,7 @@ pub(crate) mod alpine;
 pub(crate) mod amazon;
 pub(crate) mod chainguard;
 pub(crate) mod cnnvd;
+pub(crate) mod cnvd;
 pub(crate) mod csaf;
 pub(crate) mod cve;
 pub(crate) mod debian;
@@ -72,12 +73,13 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 24] = [
+const CONNECTORS: [&dyn Connector; 25] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
     &chainguard::Chainguard,
     &cnnvd::Cnnvd,
+    &cnvd::Cnvd,
     &csaf::Csaf,
     &cve::Cve,
     &debian::Debian,
