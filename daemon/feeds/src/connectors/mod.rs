@@ -20,6 +20,7 @@ pub(crate) mod xml;
 pub(crate) mod almalinux;
 pub(crate) mod alpine;
 pub(crate) mod amazon;
+pub(crate) mod bdu;
 pub(crate) mod chainguard;
 pub(crate) mod cnnvd;
 pub(crate) mod cnvd;
@@ -73,10 +74,11 @@ pub(crate) trait Connector: Sync {
 }
 
 /// Every connector, by name.
-const CONNECTORS: [&dyn Connector; 25] = [
+const CONNECTORS: [&dyn Connector; 26] = [
     &almalinux::Almalinux,
     &alpine::Alpine,
     &amazon::Amazon,
+    &bdu::Bdu,
     &chainguard::Chainguard,
     &cnnvd::Cnnvd,
     &cnvd::Cnvd,
