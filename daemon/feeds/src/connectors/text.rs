@@ -80,10 +80,9 @@ pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
         && at > 10
         && text.get(..at).is_some_and(|front| front.ends_with(['+', '-']))
         && let (Some(front), Some(minutes)) = (text.get(..at + 2), text.get(at + 2..))
+        && let Some(time) = instant(&format!("{front}:{minutes}"))
     {
-        if let Some(time) = instant(&format!("{front}:{minutes}")) {
-            return Some(time);
-        }
+        return Some(time);
     }
     if let Some(date) = date(text) {
         return instant(&format!("{date}T00:00:00{zone}"));

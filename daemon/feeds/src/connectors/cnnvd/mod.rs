@@ -62,10 +62,16 @@ impl Connector for Cnnvd {
             || (shape.is_xml("entry") && shape.xml_holds("<vuln-id>"))
             || shape.has("cnnvdDetail")
             || shape.has("cnnvdCode")
+            || shape.value("data").is_some_and(|data| {
+                let near = data.get(..data.len().min(4_096)).unwrap_or_default();
+                memchr::memmem::find(near, b"\"cnnvdCode\"").is_some()
+            })
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        // The service wraps its answers.
+        let body = shallow::member(body, "data").unwrap_or(body);
         match body.first() {
             Some(b'[') => out.json_items("", body, &mut web_entry),
             Some(b'{') if shallow::member(body, "records").is_some() => {

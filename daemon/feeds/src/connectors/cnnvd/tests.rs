@@ -60,4 +60,9 @@ fn entries_of_the_web_service_are_read() {
     assert_eq!(record["database_specific"]["severity"], "MEDIUM");
     assert_eq!(record["references"][0]["url"], "https://example.org/r");
     assert_eq!(record["references"][1]["type"], "FIX");
+    let page = r#"{"code":200,"success":true,"data":{"total":1,"records":[{"id":"x","vulName":"n","cnnvdCode":"CNNVD-203001-001","cveCode":"","hazardLevel":1,"publishTime":"2030-01-01"}]}}"#;
+    assert_eq!(Kind::detect(page.as_bytes()).map(Kind::name), Some("cnnvd"));
+    let record = &json_records("cnnvd", page.as_bytes())[0];
+    assert_eq!(record["database_specific"]["severity"], "CRITICAL");
+    assert!(record["aliases"].is_null());
 }
