@@ -13,7 +13,13 @@ fn kind(name: &str) -> Kind {
 
 fn parts_of(kind: Kind, bytes: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
-    kind.read(bytes, "document", &mut |part| parts.push(part));
+    kind.read(bytes, "document", &mut |part| {
+        if let Outcome::Record(record) = &part.outcome {
+            assert!(starling_protocol::json::is_canonical(&record.canonical));
+        }
+        parts.push(part);
+    });
+    assert!(!parts.is_empty(), "every document says what became of it");
     parts
 }
 
@@ -159,12 +165,38 @@ proptest! {
     }
 
     #[test]
+    fn any_xml_is_read_by_every_connector(text in XML) {
+        for connector in CONNECTORS {
+            parts_of(kind(connector.name()), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn any_lines_are_read_by_every_connector(text in LINES) {
+        for connector in CONNECTORS {
+            parts_of(kind(connector.name()), text.as_bytes());
+        }
+    }
+
+    #[test]
     fn any_json_is_read_by_every_connector(value in json_value(3)) {
         for connector in CONNECTORS {
             parts_of(kind(connector.name()), value.to_string().as_bytes());
         }
     }
 }
+
+/// Pieces of the XML that connectors read, in any order.
+const XML: &str = "(<updates>|<update>|</update>|<id>|ALAS-2030-1|ALSA-2030:1|</id>|<pkglist>|<collection short=\"f\">|</collection>|\
+    <package name=\"p\" version=\"1\" release=\"2.el9\"/>|</pkglist>|<definition version=\"1\">|</definition>|<metadata>|</metadata>|\
+    <title>|</title>|ELSA-2030:1|<criteria>|</criteria>|<criterion comment=\"p is earlier than 1:2-3\"/>|<entry>|</entry>|<vuln-id>|\
+    </vuln-id>|CNNVD-2030-1|<vul>|</vul>|<identifier>|</identifier>|BDU:2030-1|<vulnerability>|</vulnerability>|<number>|</number>|\
+    CNVD-2030-1|<Vulinfo>|</Vulinfo>|<VulinfoID>|</VulinfoID>|JVNDB-2030-1|<item>|</item>|&a;|&|<|x|漏){0,40}";
+
+/// Pieces of the texts that connectors read, in any order.
+const LINES: &str = "(cve,epss\n|#model_version:v1,|CVE-2030-0001|,0\\.5|\n|\"|cveID,vendorProject\n|\\[19 Jul 2030\\] DSA-1-1 p\n|\t\\{CVE-2030-0001\\}\n|\
+    \t\\[bookworm\\] - p 1\n|\t- p <unfixed>\n|```toml\n|\\[advisory\\]\n|id = \"RUSTSEC-2030-1\"\n|package = \"p\"\n|```\n|\
+    \\[versions\\]\n|patched = \\[\">= 1, < 2\"\\]\n|é){0,30}";
 
 /// JSON made of the keys that connectors look for, with values of every type in each place.
 fn json_value(depth: u32) -> impl Strategy<Value = serde_json::Value> {

@@ -1,6 +1,7 @@
 //! Every form of input gives the same documents. Sample inputs for both files of tests are here.
 
 mod faults;
+mod kinds;
 
 use std::io::{Cursor, Write};
 use std::ops::ControlFlow;
