@@ -12,11 +12,11 @@ use crate::places::Caller;
 use crate::state::Api;
 use crate::upload::Upload;
 
-/// Imports a feed: one file or archive of records, its kind found by content, whatever its content type.
+/// Imports a feed: one file or archive of documents, its form found by content, whatever its content type.
 #[utoipa::path(post, path = "/feeds/{source}/import", operation_id = "import_feed", tag = "feeds",
     params(("source" = SourceName, Path, description = "The source, such as `ghsa`."), FeedImportOptions),
     request_body(content = inline(Binary), content_type = "application/octet-stream",
-        description = "OSV JSON or YAML, NDJSON, zip, tar or tar.zst."),
+        description = "OSV JSON or YAML, NDJSON, a document of another known kind, zip, tar or tar.zst."),
     responses((status = 200, description = "The account of every file.", body = FeedImportReport)))]
 pub(crate) async fn import(
     State(api): State<Api>,

@@ -488,6 +488,7 @@ impl SiteService for FakeSite {
             deltas: 1,
             cursor: None,
             warnings: Vec::new(),
+            warning_count: 0,
             input_bytes: bytes.len() as u64,
             duration_ms: 1,
         })

@@ -133,13 +133,13 @@ async fn a_site_is_added_with_status_201_and_nothing_allowed_unless_said() {
 async fn feeds_stream_to_the_service_with_their_options() {
     let world = World::new();
     let request = post(
-        "/feeds/rustsec/import?complete=true&strict=true",
+        "/feeds/rustsec/import?complete=true&strict=true&kind=rustsec",
         "application/zstd",
         "0123456789",
     );
     assert_eq!(send(world.local(), request).await.status, StatusCode::OK);
     assert_eq!(
         world.asked(),
-        "import_feed rustsec 10 FeedImportOptions { complete: true, strict: true, allow_empty: false, approve: false }"
+        "import_feed rustsec 10 FeedImportOptions { complete: true, strict: true, allow_empty: false, approve: false, kind: Some(\"rustsec\") }"
     );
 }

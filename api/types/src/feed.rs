@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::text::{Cursor, SourceName};
 
 /// Options of `POST /api/v1/feeds/{source}/import`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct FeedImportOptions {
@@ -18,6 +18,9 @@ pub struct FeedImportOptions {
     pub allow_empty: bool,
     /// Take in a complete input also where it takes away much of what the source said before.
     pub approve: bool,
+    /// The kind of the documents, such as `osv`, `nvd` or `csaf`; without it, each document's shape tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 /// What became of one input file.
@@ -91,8 +94,11 @@ pub struct FeedImportReport {
     pub deltas: u64,
     /// Newest cursor of this site's log afterwards; null while it is empty.
     pub cursor: Option<Cursor>,
-    /// What was odd but kept, in words; the first 1,000.
+    /// What was odd but kept, or could not be carried over, in words; the first 1,000.
     pub warnings: Vec<String>,
+    /// How many warnings there were, those not named included.
+    #[serde(default)]
+    pub warning_count: u64,
     /// Canonical bytes of the records that were read.
     #[serde(default)]
     pub input_bytes: u64,

@@ -16,9 +16,11 @@ pub(crate) enum Feeds {
     Import(Import),
 }
 
-/// Take in a feed: OSV JSON or YAML as file, folder, zip, tar, tar.zst or NDJSON
+/// Take in a feed: documents of any known kind as file, folder, zip, tar, tar.zst or NDJSON
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Documents in the OSV schema are taken as they are; those of other kinds (kev, epss, nvd, cve, csaf, debian, alpine, …) are
+read into it. The kind of each document is detected from its shape; --kind states it for all of them.
 Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
 A --complete input that takes away much of a source (over a fifth of its records, or of their severities, of what they
 affect or when it was fixed) is suspect and refused with nothing changed, until it is approved.
@@ -27,6 +29,7 @@ Without a daemon, the match index that scans go by is made at the end: a minute 
 Example:
   starling feeds import advisory-database.zip --source ghsa --complete
   curl -s https://example.org/osv.ndjson | starling feeds import - --source mine
+  starling feeds import known_exploited_vulnerabilities.json --source kev --complete
 
 Exit codes: 0 taken in (also with rejects, unless --strict), 3 input refused or every file of it rejected,
   or this site was restored and signs nothing yet; 6 not reachable or locked, 12 disk full")]
@@ -43,6 +46,9 @@ pub(crate) struct Import {
     /// Refuse all of it when one file is rejected
     #[arg(long)]
     strict: bool,
+    /// Kind of the documents, such as osv, nvd or csaf (default: detected from each document's shape)
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
     /// Let a --complete input be truncated or empty
     #[arg(long, requires = "complete")]
     allow_empty: bool,
@@ -59,6 +65,7 @@ impl Feeds {
             strict: args.strict,
             allow_empty: args.allow_empty,
             approve: args.approve,
+            kind: args.kind,
         };
         let input = open_input(&args.path)?;
         let step = session.step(format!("Importing {} from {}", args.source, args.path.display()));

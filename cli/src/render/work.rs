@@ -22,6 +22,7 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
         .add("ignored", count(report.ignored))
         .add("rejected", count(report.rejected))
         .add("absent", count(report.absent))
+        .add("warnings", count(report.warning_count))
         .add("deltas", count(report.deltas))
         .add("cursor", or_dash(report.cursor.as_ref()))
         .add(

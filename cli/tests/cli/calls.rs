@@ -69,11 +69,11 @@ const CALLS: &[(&str, &str)] = &[
     ("bundle inspect @F/b.stl", "inspect_bundle 6"),
     (
         "feeds import @F/b.stl --source ghsa",
-        "import_feed ghsa 6 FeedImportOptions { complete: false, strict: false, allow_empty: false, approve: false }",
+        "import_feed ghsa 6 FeedImportOptions { complete: false, strict: false, allow_empty: false, approve: false, kind: None }",
     ),
     (
-        "feeds import @F/b.stl --source ghsa --complete --strict --allow-empty",
-        "import_feed ghsa 6 FeedImportOptions { complete: true, strict: true, allow_empty: true, approve: false }",
+        "feeds import @F/b.stl --source ghsa --complete --strict --allow-empty --kind nvd",
+        "import_feed ghsa 6 FeedImportOptions { complete: true, strict: true, allow_empty: true, approve: false, kind: Some(\"nvd\") }",
     ),
     (
         "scan @F/b.stl",

@@ -11,10 +11,11 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use crate::connectors::Kind;
 use crate::input::{
     self, Document, Ending, Expectation, Found, InputError, Limits, NotARecord, Source, Unreadable,
 };
-use crate::osv::{self, FeedRecord, NoRecord, Outcome, Rejected};
+use crate::osv::{FeedRecord, NoRecord, Outcome, Rejected};
 
 /// Documents in one batch, at most: enough that handing it over costs little beside parsing it.
 const BATCH_DOCUMENTS: usize = 64;
@@ -25,6 +26,15 @@ const BATCH_BYTES: usize = 256 << 10;
 /// Batches that wait before and behind each worker: one being filled while one is worked on.
 const QUEUED_BATCHES: usize = 2;
 
+/// Items that a worker hands over at once, at most: a document of another kind may hold very many.
+const CHUNK_ITEMS: usize = 256;
+
+/// Items of one batch; several chunks make up a batch.
+struct Chunk {
+    items: Vec<Item>,
+    is_last: bool,
+}
+
 /// What became of one file or record of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
@@ -34,7 +44,7 @@ pub struct Item {
     pub result: ItemResult,
 }
 
-/// The three things that can become of a file or record.
+/// What can become of a file or record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemResult {
     /// A record, perhaps with warnings.
@@ -43,6 +53,8 @@ pub enum ItemResult {
     Ignored(IgnoredBecause),
     /// It is meant as a record and cannot be one.
     Rejected(RejectedBecause),
+    /// Not an item by itself: what is odd about the file as a whole, or lost of it.
+    Noted(String),
 }
 
 /// Why a file is known to hold no record.
@@ -107,6 +119,7 @@ impl Counts {
             }
             ItemResult::Ignored(_) => self.ignored += 1,
             ItemResult::Rejected(_) => self.rejected += 1,
+            ItemResult::Noted(_) => {}
         }
     }
 }
@@ -129,12 +142,24 @@ impl Report {
     }
 }
 
-/// Reads `source` and hands every file and record in it to `sink`, in the input's order.
+/// Reads `source` and hands every file and record in it to `sink`, in the input's order. Of which kind a document is
+/// shows its shape.
 ///
 /// `workers` threads parse, one more reads; `sink` runs on the caller's thread and may end the run
 /// with [`ControlFlow::Break`]. Memory is bounded by the workers' queues:
 /// [`Limits::max_record_bytes`] for each of a few batches per worker at the very worst.
 pub fn run(
+    source: Source,
+    limits: &Limits,
+    workers: NonZeroUsize,
+    sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> Report {
+    run_as(None, source, limits, workers, sink)
+}
+
+/// Does as [`run`] for documents that are all of one kind.
+pub fn run_as(
+    kind: Option<Kind>,
     source: Source,
     limits: &Limits,
     workers: NonZeroUsize,
@@ -150,7 +175,7 @@ pub fn run(
             to_workers.push(to_worker);
             from_workers.push(from_worker);
         }
-        let reader = scope.spawn(move || feed(source, limits, &to_workers));
+        let reader = scope.spawn(move || feed(kind, source, limits, &to_workers));
         let (counts, stopped) = collect(&from_workers, sink);
         // Whoever still sends is told by this that no one listens.
         drop(from_workers);
@@ -164,7 +189,12 @@ pub fn run(
 }
 
 /// Reads the input and deals batches out to the workers in turn.
-fn feed(source: Source, limits: &Limits, workers: &[SyncSender<Vec<Found>>]) -> Result<Ending, InputError> {
+fn feed(
+    kind: Option<Kind>,
+    source: Source,
+    limits: &Limits,
+    workers: &[SyncSender<Vec<Found>>],
+) -> Result<Ending, InputError> {
     let mut batch = Vec::new();
     let mut batch_bytes = 0;
     let mut turns = workers.iter().cycle();
@@ -173,7 +203,7 @@ fn feed(source: Source, limits: &Limits, workers: &[SyncSender<Vec<Found>>]) -> 
             Some(Ok(())) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         };
-    let ending = input::read(source, limits, &mut |found| {
+    let ending = input::read_as(kind, source, limits, &mut |found| {
         if let Found::Document(document) = &found {
             batch_bytes += document.bytes.len();
         }
@@ -192,25 +222,51 @@ fn feed(source: Source, limits: &Limits, workers: &[SyncSender<Vec<Found>>]) -> 
 }
 
 /// Parses batches until there are no more, or no one takes the results.
-fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Vec<Item>>) {
+fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Chunk>) {
     for batch in batches {
-        let items = batch.into_iter().flat_map(parse).collect();
-        if results.send(items).is_err() {
+        let mut items = Vec::new();
+        let mut is_heard = true;
+        for found in batch {
+            parse(found, &mut |item| {
+                items.push(item);
+                if items.len() >= CHUNK_ITEMS {
+                    let items = std::mem::take(&mut items);
+                    is_heard &= is_heard
+                        && results
+                            .send(Chunk {
+                                items,
+                                is_last: false,
+                            })
+                            .is_ok();
+                }
+            });
+            if !is_heard {
+                return;
+            }
+        }
+        if results.send(Chunk { items, is_last: true }).is_err() {
             return;
         }
     }
 }
 
 /// Fetches the results in the turn in which the batches were dealt.
-fn collect(workers: &[Receiver<Vec<Item>>], sink: &mut dyn FnMut(Item) -> ControlFlow<()>) -> (Counts, bool) {
+fn collect(workers: &[Receiver<Chunk>], sink: &mut dyn FnMut(Item) -> ControlFlow<()>) -> (Counts, bool) {
     let mut counts = Counts::default();
     for worker in workers.iter().cycle() {
-        // The first worker without a result marks the end: batches were dealt without gaps.
-        let Ok(items) = worker.recv() else { break };
-        for item in items {
-            counts.count(&item.result);
-            if sink(item).is_break() {
-                return (counts, true);
+        loop {
+            // The first worker without a result marks the end: batches were dealt without gaps.
+            let Ok(chunk) = worker.recv() else {
+                return (counts, false);
+            };
+            for item in chunk.items {
+                counts.count(&item.result);
+                if sink(item).is_break() {
+                    return (counts, true);
+                }
+            }
+            if chunk.is_last {
+                break;
             }
         }
     }
@@ -218,31 +274,35 @@ fn collect(workers: &[Receiver<Vec<Item>>], sink: &mut dyn FnMut(Item) -> Contro
 }
 
 /// Parses one thing of the input into its items.
-fn parse(found: Found) -> Vec<Item> {
-    let one = |name, result| vec![Item { name, result }];
+fn parse(found: Found, each: &mut dyn FnMut(Item)) {
     match found {
-        Found::Ignored { name, reason } => one(name, ItemResult::Ignored(reason.into())),
-        Found::Rejected { name, reason } => one(name, ItemResult::Rejected(reason.into())),
+        Found::Ignored { name, reason } => {
+            let result = ItemResult::Ignored(reason.into());
+            each(Item { name, result });
+        }
+        Found::Rejected { name, reason } => {
+            let result = ItemResult::Rejected(reason.into());
+            each(Item { name, result });
+        }
         Found::Document(Document {
             name,
             bytes,
             expectation,
-        }) => {
-            let parts = osv::read(&bytes).into_iter();
-            parts
-                .map(|part| Item {
-                    name: name_of(&name, &part.pointer),
-                    result: match part.outcome {
-                        Outcome::Record(record) => ItemResult::Accepted(record),
-                        Outcome::NoRecord(reason) => ItemResult::Ignored(reason.into()),
-                        Outcome::Rejected(reason) => match expectation {
-                            Expectation::Stated => ItemResult::Rejected(reason.into()),
-                            Expectation::Guessed => ItemResult::Ignored(IgnoredBecause::Guess(reason)),
-                        },
+            kind,
+        }) => kind.read(&bytes, &name, &mut |part| {
+            each(Item {
+                name: name_of(&name, &part.pointer),
+                result: match part.outcome {
+                    Outcome::Record(record) => ItemResult::Accepted(record),
+                    Outcome::NoRecord(reason) => ItemResult::Ignored(reason.into()),
+                    Outcome::Noted(what) => ItemResult::Noted(what),
+                    Outcome::Rejected(reason) => match expectation {
+                        Expectation::Stated => ItemResult::Rejected(reason.into()),
+                        Expectation::Guessed => ItemResult::Ignored(IgnoredBecause::Guess(reason)),
                     },
-                })
-                .collect()
-        }
+                },
+            });
+        }),
     }
 }
 
@@ -316,6 +376,7 @@ mod tests {
                 ItemResult::Accepted(record) => format!("{}: {}", item.name, record.id),
                 ItemResult::Ignored(reason) => format!("{}: ignored, {reason}", item.name),
                 ItemResult::Rejected(reason) => format!("{}: rejected, {reason}", item.name),
+                ItemResult::Noted(what) => format!("{}: {what}", item.name),
             })
             .collect();
         assert_eq!(

@@ -47,8 +47,9 @@ const MAGIC: [u8; 8] = *b"STARLIDX";
 /// made anew. 2: advisories say since when they are known, whether exploited, how likely. 3: screens are spans, read where
 /// they lie, and a package's details lie together. 4: versions of Maven, RubyGems and apk are ordered otherwise, those of
 /// Homebrew at all, and what affects every version is always read. 5: entries are divided among the records that state them, and the
-/// sources of each ecosystem are listed.
-const VERSION: u32 = 5;
+/// sources of each ecosystem are listed. 6: versions of Amazon Linux, Fedora and Oracle Linux are ordered,
+/// and entries say of which module's stream they are.
+const VERSION: u32 = 6;
 
 /// What the knowledge was that an index was made from.
 pub type IndexStamp = [u8; 32];

@@ -2,7 +2,7 @@
 //!
 //! Red Hat Enterprise Linux 8 and its rebuilds publish some packages in modules (`nodejs:18`), of which a system
 //! enables one stream. An advisory about a stream says nothing about packages of other streams, or about those of
-//! the same name outside of every module, though their versions compare. The stream stands in an advisory's
+//! the same name outside of every module, though their versions compare. The stream stands in an advisory's entry or
 //! summary, and that a version is a module's in its release (`1.module_el8.7.0+…`); a package's own stream in the
 //! qualifier `rpmmod` of its URL.
 
@@ -59,6 +59,13 @@ pub(crate) fn is_of_another(
     version: &str,
     stream: Option<&Stream>,
 ) -> bool {
+    // An entry that states its stream needs no summary for it.
+    if let Some(stated) = &affected.module {
+        return match stream {
+            Some(stream) => stated.split_once(':') != Some((stream.name.as_str(), stream.stream.as_str())),
+            None => !is_modular(version),
+        };
+    }
     let mut events = affected.ranges.iter().flat_map(|range| &range.events);
     let about_a_module = events.any(|event| match event {
         Event::Fixed(version) | Event::LastAffected(version) => is_modular(version),
@@ -113,6 +120,32 @@ mod tests {
         assert!(!is_of_another(summary, &affected("18.0-1.el8"), "10-1.el8", None));
         assert_eq!(label(""), None);
         assert_eq!(label("nodejs"), None);
+    }
+
+    #[test]
+    fn an_entry_that_states_its_stream_is_about_that_stream() {
+        let of = |module: &str| -> Affected {
+            let json = serde_json::json!({
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+                "ecosystem_specific": {"rpmmod": module},
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        let label = |text: &str| {
+            let purl = format!("pkg:rpm/redhat/redis@1?rpmmod={text}");
+            Stream::of(&PackageUrl::parse_lenient(&purl).unwrap(), None)
+        };
+        let modular = "6.2-1.module+el8+7";
+        let other = |module: &str, stream: Option<Stream>, version: &str| {
+            is_of_another("flaw", &of(module), version, stream.as_ref())
+        };
+        assert!(!other("redis:6", label("redis:6:8100:ctx"), modular));
+        assert!(
+            other("redis:5", label("redis:6:8100:ctx"), modular),
+            "no version tells it"
+        );
+        assert!(!other("redis:5", None, modular), "the stream is not told");
+        assert!(other("redis:5", None, "6.2-1.el8"), "a package of no module");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Affected {
     pub versions: Vec<Text>,
     /// What the entry is, if not about a vulnerability: `unmaintained`, `unsound`, `notice`.
     pub informational: Option<String>,
+    /// The module's stream that the entry is about, as `name:stream`, where the database states it.
+    pub module: Option<String>,
 }
 
 impl From<RawAffected> for Affected {
@@ -71,6 +73,7 @@ impl From<RawAffected> for Affected {
             ranges: raw.ranges,
             versions: raw.versions,
             informational: raw.database_specific.informational,
+            module: raw.ecosystem_specific.module,
         }
     }
 }
@@ -98,6 +101,8 @@ pub(crate) struct Words {
     pub(crate) severity: Option<Severity>,
     /// What an advisory is that is not about a vulnerability.
     pub(crate) informational: Option<String>,
+    /// The stream of a module.
+    pub(crate) module: Option<String>,
 }
 
 /// Fields that hold a severity in a word: GitHub's and others', Debian's, Ubuntu's, Red Hat's, and what else distributions
@@ -120,6 +125,8 @@ impl<'de> Deserialize<'de> for Words {
             let value = value.trim();
             if key == "informational" && !value.is_empty() {
                 words.informational = Some(value.to_owned());
+            } else if key == "rpmmod" && !value.is_empty() {
+                words.module = Some(value.to_owned());
             } else if words.severity.is_none()
                 && SEVERITY_FIELDS.contains(&key)
                 && (value.parse().is_ok_and(|level: Level| level != Level::Unknown)

@@ -85,8 +85,8 @@ impl Scheme {
             "Packagist" => Self::Packagist,
             "Debian" | "Ubuntu" | "Echo" => Self::Debian,
             "opam" => Self::Opam,
-            "AlmaLinux" | "Azure Linux" | "Mageia" | "openEuler" | "openSUSE" | "Photon OS" | "Red Hat"
-            | "Rocky Linux" | "SUSE" => Self::Rpm,
+            "AlmaLinux" | "Amazon Linux" | "Azure Linux" | "EPEL" | "Fedora" | "Mageia" | "openEuler"
+            | "openSUSE" | "Oracle Linux" | "Photon OS" | "Red Hat" | "Rocky Linux" | "SUSE" => Self::Rpm,
             "Alpine"
             | "Wolfi"
             | "Chainguard"

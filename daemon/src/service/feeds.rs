@@ -11,6 +11,7 @@ use std::time::Instant;
 use starling_api::{ServiceResult, Upload};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
+use starling_feeds::connectors::Kind;
 use starling_feeds::input::{self, Limits};
 use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
@@ -71,9 +72,10 @@ impl SiteParts {
         &self,
         source: &types::SourceName,
         input: input::Source,
-        options: types::FeedImportOptions,
+        options: &types::FeedImportOptions,
     ) -> ServiceResult<types::FeedImportReport> {
         let started = Instant::now();
+        let kind = options.kind.as_deref().map(kind_of).transpose()?;
         let _one_at_a_time = self.one_import();
         self.prepare_to_sign(&format!("importing {source}"))?;
         let source: Source = Source::try_from(source)
@@ -81,7 +83,9 @@ impl SiteParts {
         let mut account = Account::new(self, source.clone(), options.complete);
         account.root = joined::root_of(&input);
         let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let read = pipeline::run(input, &Limits::default(), workers, &mut |item| account.take(item));
+        let read = pipeline::run_as(kind, input, &Limits::default(), workers, &mut |item| {
+            account.take(item)
+        });
         if let Some(problem) = account.failed.take() {
             return Err(problem);
         }
@@ -152,6 +156,7 @@ impl<'a> Account<'a> {
             deltas: 0,
             cursor: None,
             warnings: Vec::new(),
+            warning_count: 0,
             input_bytes: 0,
             duration_ms: 0,
         };
@@ -192,6 +197,10 @@ impl<'a> Account<'a> {
                 let kept = self.keep_earlier(&item.name);
                 self.file(item.name, FeedOutcome::Rejected, reason.to_string());
                 kept
+            }
+            ItemResult::Noted(what) => {
+                self.warn(format!("{}: {what}", item.name));
+                Ok(())
             }
         };
         match result {
@@ -373,6 +382,7 @@ impl<'a> Account<'a> {
     }
 
     fn warn(&mut self, warning: String) {
+        self.report.warning_count += 1;
         if self.report.warnings.len() < NAMED_WARNINGS {
             self.report.warnings.push(warning);
         }
@@ -386,11 +396,11 @@ impl<'a> Account<'a> {
             .map(|file| format!("; the first is {}: {}", file.name, file.reason))
             .unwrap_or_default();
         let detail = format!(
-            "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema{named}",
+            "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema or in a shape of another kind that is known{named}",
             self.source, self.report.ignored
         );
         Problem::new(ErrorCode::FeedEmpty, detail)
-            .hint("nothing was changed; with --allow-empty an input without records is taken for what it is")
+            .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
     }
 
     fn rejected_problem(&self, hint: &str) -> Problem {
@@ -408,6 +418,14 @@ impl<'a> Account<'a> {
         );
         Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
     }
+}
+
+/// Finds the kind of documents that was asked for.
+fn kind_of(name: &str) -> ServiceResult<Kind> {
+    name.parse()
+        .map_err(|error: starling_feeds::connectors::UnknownKind| {
+            Problem::new(ErrorCode::BadRequest, error.to_string())
+        })
 }
 
 /// When a record says it was last modified; what does not read as a time comes before all times.

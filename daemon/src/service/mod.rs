@@ -729,7 +729,7 @@ impl SiteService for Site {
         options: types::FeedImportOptions,
     ) -> ServiceResult<types::FeedImportReport> {
         let input = feeds::input_of(input)?;
-        self.blocking(move |site| site.import_feed(&source, input, options))
+        self.blocking(move |site| site.import_feed(&source, input, &options))
             .await
     }
 

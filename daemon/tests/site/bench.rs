@@ -8,8 +8,8 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use starling_api::{SiteService, Upload};
 use starling_api_types::{
-    AdvisoryLookup, AdvisoryQuery, ErrorCode, ExportRequest, FeedImportOptions, ImportParams, ImportReport,
-    Problem, SiteAdd, SiteSlug, Status,
+    AdvisoryLookup, AdvisoryQuery, ErrorCode, ExportRequest, FeedImportOptions, FeedImportReport,
+    ImportParams, ImportReport, Problem, SiteAdd, SiteSlug, Status,
 };
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
@@ -107,6 +107,25 @@ impl Site<'_> {
         let input = Upload::Path(folder.path().to_owned());
         let report = self.wait(self.service.import_feed(source.parse().unwrap(), input, options));
         assert_eq!(report.unwrap().rejected, 0);
+    }
+
+    /// Takes in one document as its source publishes it.
+    pub(crate) fn take_in(
+        &self,
+        source: &str,
+        text: &str,
+        kind: Option<&str>,
+    ) -> Result<FeedImportReport, Problem> {
+        let file = self.bench.dir.path().join("document");
+        std::fs::write(&file, text).unwrap();
+        let options = FeedImportOptions {
+            kind: kind.map(str::to_owned),
+            ..FeedImportOptions::default()
+        };
+        self.wait(
+            self.service
+                .import_feed(source.parse().unwrap(), Upload::Path(file), options),
+        )
     }
 
     /// Lists another site here, for these sources.

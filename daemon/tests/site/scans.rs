@@ -144,6 +144,59 @@ fn what_is_exploited_and_how_likely_decides_alike_by_index_and_by_view() {
 }
 
 #[test]
+fn native_catalogue_and_scores_reach_findings() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    site.feed(
+        "mine",
+        &[
+            advisory("CVE-2030-0001", "express", "9.0.0"),
+            advisory("CVE-2030-0002", "lodash", "9.0.0"),
+        ],
+    );
+    let catalogue = json!({"title": "c", "catalogVersion": "2030.01.01", "count": 1, "vulnerabilities": [
+        {"cveID": "CVE-2030-0001", "vendorProject": "a", "product": "b", "vulnerabilityName": "n", "dateAdded": "2030-01-01"}]});
+    let report = site.take_in("kev", &catalogue.to_string(), None).unwrap();
+    assert_eq!((report.stored, report.warning_count), (1, 0));
+    let scores = "#model_version:v1,score_date:2030-01-01T00:00:00Z\ncve,epss,percentile\nCVE-2030-0001,0.5,0.9\nCVE-2030-0002,0.97425,0.99\nX,1,1\n";
+    let report = site.take_in("epss", scores, None).unwrap();
+    assert_eq!((report.stored, report.rejected), (2, 1));
+    assert_eq!(report.warning_count, 1, "{:?}", report.warnings);
+    assert!(report.warnings[0].contains("percentiles of 2 rows"));
+
+    let unknown = site.take_in("x", "{}", Some("strange")).unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::BadRequest);
+    assert!(unknown.detail.contains("expected one of"), "{}", unknown.detail);
+    let foreign = site.take_in("x", "<strange/>", None).unwrap_err();
+    assert!(
+        foreign.detail.contains("not of a kind that is known"),
+        "{}",
+        foreign.detail
+    );
+    drop(site);
+
+    let body = scan(&bench, None);
+    let shown: Vec<String> = body["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            format!(
+                "{} {} {}",
+                finding["vulnerability"], finding["kev"], finding["epss"]
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            r#""CVE-2030-0001" true "0.50000""#,
+            r#""CVE-2030-0002" false "0.97425""#
+        ]
+    );
+}
+
+#[test]
 fn a_mute_counts_at_once_in_every_way_of_scanning_and_leaves_the_index_as_it_is() {
     let bench = Bench::new();
     let site = bench.site(NAME);

@@ -5,11 +5,13 @@ use std::io::Cursor;
 use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
+use starling_feeds::connectors::Kind;
 use starling_feeds::input::{Found, Limits, Source, read};
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits {
         max_record_bytes: 1 << 16,
+        max_document_bytes: 1 << 18,
         max_total_bytes: 1 << 20,
         max_items: 1_000,
         max_ratio: 100,
@@ -22,7 +24,11 @@ fuzz_target!(|bytes: &[u8]| {
         &mut |found| {
             items += 1;
             if let Found::Document(document) = found {
-                assert!(document.bytes.len() <= limits.max_record_bytes);
+                let limit = match document.kind == Kind::OSV {
+                    true => limits.max_record_bytes,
+                    false => limits.max_document_bytes,
+                };
+                assert!(document.bytes.len() <= limit);
                 total += document.bytes.len() as u64;
             }
             ControlFlow::Continue(())

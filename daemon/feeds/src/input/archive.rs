@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use zip::result::ZipError;
 
-use super::classify::{HEAD_BYTES, NotARecord, classify};
+use super::classify::{HEAD_BYTES, NotARecord, Packing, classify, packing};
 use super::meter::Unpacked;
 use super::walk::{Step, Walk};
 use super::{Found, InputErrorKind, Unreadable};
@@ -126,6 +126,44 @@ impl Walk<'_> {
     pub(super) fn member(&mut self, name: String, head: &[u8], mut reader: impl Read) -> Step {
         match classify(&name, head) {
             Ok(expectation) => self.split(&name, &mut reader, expectation),
+            Err(NotARecord::OtherKind) if !head.contains(&0) => self.foreign(&name, &mut reader),
+            Err(NotARecord::NestedArchive) => self.packed_member(name, head, reader),
+            Err(reason) => self.ignored(name, reason),
+        }
+    }
+
+    /// Shows a document that is packed by itself inside a folder or archive, as several sources publish theirs. What is
+    /// an archive by itself stays one.
+    fn packed_member(&mut self, name: String, head: &[u8], reader: impl Read) -> Step {
+        let (extension, decoder): (_, Box<dyn Read + '_>) = match packing(head) {
+            Some(Packing::Gzip) => (".gz", Box::new(flate2::read::MultiGzDecoder::new(reader))),
+            Some(Packing::Zstd) => match zstd::Decoder::new(reader) {
+                Ok(decoder) => (".zst", Box::new(decoder)),
+                Err(error) => return self.unreadable(name, &error),
+            },
+            _ => return self.ignored(name, NotARecord::NestedArchive),
+        };
+        let mut decoder = Unpacked {
+            inner: decoder,
+            meter: Rc::clone(&self.meter),
+        };
+        // Read to its end before it is shown: only there its checksum tells whether it is whole.
+        let mut bytes = Vec::new();
+        let limit = self.limits.max_document_bytes;
+        if let Err(error) = (&mut decoder).take(limit as u64 + 1).read_to_end(&mut bytes) {
+            return match self.meter.take_hit() {
+                Some(limit) => Err(self.fail(&name, limit)),
+                None => self.unreadable(name, &error),
+            };
+        }
+        if bytes.len() > limit {
+            let reason = Unreadable::TooLarge { limit };
+            return self.show(Found::Rejected { name, reason });
+        }
+        let inner = name.strip_suffix(extension).unwrap_or(&name);
+        match classify(inner, &bytes) {
+            Ok(expectation) => self.split(inner, &mut bytes.as_slice(), expectation),
+            Err(NotARecord::OtherKind) => self.foreign(inner, &mut bytes.as_slice()),
             Err(reason) => self.ignored(name, reason),
         }
     }

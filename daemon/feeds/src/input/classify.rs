@@ -21,8 +21,11 @@ pub enum NotARecord {
     #[error("hidden")]
     Hidden,
     /// Neither called JSON or YAML nor beginning as JSON does.
-    #[error("neither JSON nor YAML")]
+    #[error("neither JSON nor YAML, nor a document of another known kind")]
     OtherKind,
+    /// Packed in a way that is not read.
+    #[error("packed as {0}, which is not supported; unpack it first")]
+    OtherPacking(&'static str),
     /// A link, device or socket.
     #[error("not a regular file")]
     Special,
@@ -32,6 +35,9 @@ pub enum NotARecord {
     /// An archive or compressed file inside an input that is a folder or archive itself.
     #[error("an archive inside the input; import it by itself")]
     NestedArchive,
+    /// Another kind of document than the one that was asked for.
+    #[error("not a document of the kind {0}")]
+    NotOfKind(&'static str),
 }
 
 /// Says from a file's path inside the input and its first bytes whether it is meant as a record.
@@ -46,6 +52,9 @@ pub fn classify(name: &str, head: &[u8]) -> Result<Expectation, NotARecord> {
     }
     if packing(head).is_some() {
         return Err(NotARecord::NestedArchive);
+    }
+    if let Some(packing) = other_packing(head) {
+        return Err(NotARecord::OtherPacking(packing));
     }
     let extension = name
         .rsplit_once('.')
@@ -88,6 +97,15 @@ pub(super) fn packing(head: &[u8]) -> Option<Packing> {
         [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Packing::Zstd),
         [0x1F, 0x8B, ..] => Some(Packing::Gzip),
         _ if is_tar(head) => Some(Packing::Tar),
+        _ => None,
+    }
+}
+
+/// Names a packed form that is known and not read.
+pub(super) fn other_packing(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some("bzip2"),
+        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
         _ => None,
     }
 }

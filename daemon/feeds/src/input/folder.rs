@@ -100,7 +100,8 @@ impl Walk<'_> {
         self.member(name, &head.clone(), Cursor::new(head).chain(reader))
     }
 
-    fn unreadable(&mut self, name: String, error: &std::io::Error) -> Step {
+    /// Shows a file that cannot be read.
+    pub(super) fn unreadable(&mut self, name: String, error: &std::io::Error) -> Step {
         self.show(Found::Rejected {
             name,
             reason: Unreadable::File {

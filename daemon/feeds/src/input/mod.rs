@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 
+use crate::connectors::Kind;
+
 pub use classify::{Expectation, NotARecord, classify};
 pub use error::{InputError, InputErrorKind, Progress};
 
@@ -69,6 +71,9 @@ impl Source {
 pub struct Limits {
     /// Longest document or record, in bytes; a longer one is rejected and the walk goes on.
     pub max_record_bytes: usize,
+    /// Longest document of a kind other than OSV, which may hold many records and is read whole; a longer one is
+    /// rejected and the walk goes on.
+    pub max_document_bytes: usize,
     /// Most bytes in all; an input with more is refused.
     pub max_total_bytes: u64,
     /// Most files, members and records in all; an input with more is refused.
@@ -85,6 +90,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             max_record_bytes: MAX_RECORD_BYTES,
+            max_document_bytes: crate::connectors::MAX_DOCUMENT_BYTES,
             max_total_bytes: 32 << 30,
             max_items: 16_000_000,
             max_ratio: 400,
@@ -119,10 +125,13 @@ pub enum Found {
 pub struct Document {
     /// The path inside the input, with `/`; then `:LINE` for NDJSON, `#/INDEX` for a list.
     pub name: String,
-    /// The bytes, at most [`Limits::max_record_bytes`].
+    /// The bytes, at most [`Limits::max_record_bytes`] or, of another kind than OSV,
+    /// [`Limits::max_document_bytes`].
     pub bytes: Vec<u8>,
     /// Whether it must be a record, or only looks like JSON.
     pub expectation: Expectation,
+    /// Of which kind it is.
+    pub kind: Kind,
 }
 
 /// Why something in an otherwise good input could not be handed on.
@@ -141,6 +150,9 @@ pub enum Unreadable {
         /// What is not supported.
         what: String,
     },
+    /// XML that no connector knows, or several do.
+    #[error("it is XML, and not of a kind that is known by its shape; state the kind if you know it")]
+    UnknownKind,
     /// The file of a folder cannot be read.
     #[error("it cannot be read ({what})")]
     File {
@@ -158,7 +170,8 @@ pub enum Ending {
     Stopped,
 }
 
-/// Walks `source` and shows everything in it to `visit`, in the input's order.
+/// Walks `source` and shows everything in it to `visit`, in the input's order. Of which kind a document is shows its
+/// shape.
 ///
 /// # Errors
 /// When the input as a whole cannot be trusted to be complete: it cannot be opened or read, is cut
@@ -169,5 +182,18 @@ pub fn read(
     limits: &Limits,
     visit: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> Result<Ending, InputError> {
-    Walk::new(limits, visit).run(source)
+    read_as(None, source, limits, visit)
+}
+
+/// Does as [`read`] for documents that are all of one kind.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as(
+    kind: Option<Kind>,
+    source: Source,
+    limits: &Limits,
+    visit: &mut dyn FnMut(Found) -> ControlFlow<()>,
+) -> Result<Ending, InputError> {
+    Walk::new(kind, limits, visit).run(source)
 }

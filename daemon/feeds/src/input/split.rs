@@ -6,12 +6,16 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
-use super::InputErrorKind;
-use super::classify::Expectation;
+use super::classify::{Expectation, NotARecord};
 use super::walk::{Step, Walk};
+use super::{Document, Found, InputErrorKind, Unreadable};
+use crate::connectors::Kind;
 
 /// Buffer for documents that are longer than one record, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// What is read of a file to tell whether it is a document of another kind.
+const FOREIGN_HEAD_BYTES: u64 = 64 << 10;
 
 /// How a document holds records. Offsets are behind the list's bracket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,20 @@ impl Walk<'_> {
         let mut head = Vec::new();
         let read = (&mut *reader).take(limit as u64 + 1).read_to_end(&mut head);
         read.map_err(|error| self.fail_read(name, error))?;
+        if let Some(kind) = self.kind_of(&head, expectation == Expectation::Stated) {
+            return self.whole(name, head, reader, kind);
+        }
+        if let Some(kind) = self.kind.filter(|kind| *kind != Kind::OSV) {
+            return self.ignored(name, NotARecord::NotOfKind(kind.name()));
+        }
+        if crate::osv::strip_byte_order_mark(&head)
+            .trim_ascii_start()
+            .starts_with(b"<")
+        {
+            let name = name.to_owned();
+            let reason = Unreadable::UnknownKind;
+            return self.show(Found::Rejected { name, reason });
+        }
         match shape(&head) {
             // A text that only happens to begin with a bracket is not worth a stream.
             Shape::List(_) if expectation == Expectation::Guessed && head.len() <= limit => {
@@ -43,6 +61,50 @@ impl Walk<'_> {
             }
             Shape::Single => self.document(name.to_owned(), head, expectation),
         }
+    }
+
+    /// Shows a file of a folder or archive that is neither called JSON or YAML nor begins as JSON does, if it is a
+    /// document of another kind.
+    pub(super) fn foreign(&mut self, name: &str, reader: &mut dyn Read) -> Step {
+        let mut head = Vec::new();
+        let read = (&mut *reader).take(FOREIGN_HEAD_BYTES).read_to_end(&mut head);
+        read.map_err(|error| self.fail_read(name, error))?;
+        match (self.kind_of(&head, false), self.kind) {
+            (Some(kind), _) => self.whole(name, head, reader, kind),
+            (None, Some(kind)) if kind != Kind::OSV => self.ignored(name, NotARecord::NotOfKind(kind.name())),
+            (None, _) => self.ignored(name, NotARecord::OtherKind),
+        }
+    }
+
+    /// The kind of a document other than OSV. One that was asked for is believed if the document must be a record.
+    fn kind_of(&self, head: &[u8], is_stated: bool) -> Option<Kind> {
+        match self.kind {
+            Some(kind) if kind == Kind::OSV => None,
+            Some(kind) => (is_stated || kind.knows(head)).then_some(kind),
+            None => Kind::detect(head),
+        }
+    }
+
+    /// Shows a document of another kind than OSV, of which `head` was read.
+    fn whole(&mut self, name: &str, mut head: Vec<u8>, reader: &mut dyn Read, kind: Kind) -> Step {
+        let limit = self.limits.max_document_bytes;
+        let more = (limit as u64 + 1).saturating_sub(head.len() as u64);
+        let read = (&mut *reader).take(more).read_to_end(&mut head);
+        read.map_err(|error| self.fail_read(name, error))?;
+        if head.len() > limit {
+            io::copy(reader, &mut io::sink()).map_err(|error| self.fail_read(name, error))?;
+            let reason = Unreadable::TooLarge { limit };
+            return self.show(Found::Rejected {
+                name: name.to_owned(),
+                reason,
+            });
+        }
+        self.show(Found::Document(Document {
+            name: name.to_owned(),
+            bytes: head,
+            expectation: Expectation::Stated,
+            kind,
+        }))
     }
 
     fn lines(&mut self, name: &str, head: Vec<u8>, rest: &mut dyn Read) -> Step {

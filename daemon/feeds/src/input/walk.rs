@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::connectors::Kind;
+
 use super::classify::{Expectation, NotARecord};
 use super::meter::Meter;
 use super::{Document, Ending, Found, InputError, InputErrorKind, Limits, Progress, Source, Unreadable};
@@ -23,6 +25,8 @@ pub(super) type Step = Result<(), Halt>;
 
 /// One walk over one input.
 pub(super) struct Walk<'v> {
+    /// The kind that all documents are of; none to tell each by its shape.
+    pub(super) kind: Option<Kind>,
     pub(super) limits: Limits,
     pub(super) meter: Rc<Meter>,
     items: u64,
@@ -30,8 +34,13 @@ pub(super) struct Walk<'v> {
 }
 
 impl<'v> Walk<'v> {
-    pub(super) fn new(limits: &Limits, visit: &'v mut dyn FnMut(Found) -> ControlFlow<()>) -> Self {
+    pub(super) fn new(
+        kind: Option<Kind>,
+        limits: &Limits,
+        visit: &'v mut dyn FnMut(Found) -> ControlFlow<()>,
+    ) -> Self {
         Walk {
+            kind,
             limits: limits.clone(),
             meter: Meter::new(limits),
             items: 0,
@@ -71,6 +80,7 @@ impl<'v> Walk<'v> {
             name,
             bytes,
             expectation,
+            kind: Kind::OSV,
         }))
     }
 

@@ -62,6 +62,8 @@ pub enum Outcome {
     Rejected(Rejected),
     /// Nothing that is meant as a record.
     NoRecord(NoRecord),
+    /// What is odd about the document as a whole, or lost of it.
+    Noted(String),
 }
 
 /// One value of a document, with its place in it.
@@ -117,10 +119,13 @@ pub enum Rejected {
     /// The `id` is text that cannot name a record.
     #[error(transparent)]
     BadId(NameError),
+    /// A connector's word on a document of another kind.
+    #[error("{0}")]
+    Native(String),
 }
 
 /// Why a document holds no record, and need not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoRecord {
     /// A list without items.
@@ -129,6 +134,9 @@ pub enum NoRecord {
     /// An object that has none of the fields by which an advisory is known.
     #[error("an object without any field of an advisory")]
     OtherObject,
+    /// A connector's word on a document of another kind.
+    #[error("{0}")]
+    Native(String),
 }
 
 /// Reads one document: JSON when its first character is `{` or `[`, else YAML.
@@ -236,6 +244,16 @@ fn read_record(value: &Value<'_>) -> Outcome {
     match record_of(value, object) {
         Ok(record) => Outcome::Record(record),
         Err(rejected) => Outcome::Rejected(rejected),
+    }
+}
+
+/// Makes a record of a value that a connector put together.
+pub(crate) fn record_of_value(value: &Value<'_>) -> Result<FeedRecord, Rejected> {
+    match value {
+        Value::Object(object) => record_of(value, object),
+        other => Err(Rejected::NotAnObject {
+            found: other.type_name(),
+        }),
     }
 }
 

@@ -115,6 +115,9 @@ pub enum WarningKind {
         /// Kind and version: `fixed 1.2.3`.
         event: String,
     },
+    /// What a connector could not carry over, or found odd.
+    #[error("{0}")]
+    Native(String),
     /// There were more warnings than are kept.
     #[error("and {more} more")]
     Truncated {

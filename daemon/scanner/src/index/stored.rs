@@ -57,6 +57,7 @@ struct StoredAffected<'a> {
     ranges: Vec<StoredRange<'a>>,
     versions: Vec<&'a str>,
     informational: Option<&'a str>,
+    module: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -279,6 +280,7 @@ impl<'a> From<&'a Affected> for StoredAffected<'a> {
                 .map(|version| version.0.as_str())
                 .collect(),
             informational: affected.informational.as_deref(),
+            module: affected.module.as_deref(),
         }
     }
 }
@@ -329,6 +331,7 @@ impl StoredAffected<'_> {
                 .map(|(_, listed)| Text((*listed).to_owned()))
                 .collect(),
             informational: self.informational.map(str::to_owned),
+            module: self.module.map(str::to_owned),
         }
     }
 }

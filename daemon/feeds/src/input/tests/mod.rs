@@ -1,6 +1,7 @@
 //! Every form of input gives the same documents. Sample inputs for both files of tests are here.
 
 mod faults;
+mod kinds;
 
 use std::io::{Cursor, Write};
 use std::ops::ControlFlow;
@@ -12,6 +13,7 @@ use super::{
     Document, Ending, Expectation, Found, InputError, InputErrorKind, Limits, NotARecord, Source, Unreadable,
     read,
 };
+use crate::connectors::Kind;
 
 /// The files of the sample tree, in the order of their names.
 const FILES: [(&str, &str); 4] = [
@@ -55,6 +57,7 @@ fn sample() -> Vec<Found> {
             name: name.to_owned(),
             bytes,
             expectation: Expectation::Stated,
+            kind: Kind::OSV,
         })
     };
     let ignored = |name: &str| Found::Ignored {
@@ -170,6 +173,7 @@ fn a_single_document_may_have_any_name_and_packing() {
             name: shown.to_owned(),
             bytes: document.as_bytes().to_vec(),
             expectation: Expectation::Stated,
+            kind: Kind::OSV,
         };
         assert_eq!(walk(bytes(name, packed)), [Found::Document(expected)], "{name}");
     }

@@ -10,6 +10,9 @@ pub(super) fn has_releases(ecosystem: &str) -> bool {
             | "Docker Hardened Images:Debian"
             | "Ubuntu"
             | "AlmaLinux"
+            | "Amazon Linux"
+            | "Fedora"
+            | "Oracle Linux"
             | "Rocky Linux"
             | "Azure Linux"
             | "Mageia"
@@ -50,7 +53,12 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             None => codename(&distro).and_then(|_| named(&distro).map(str::to_owned)),
         },
         // `VERSION_ID=3.0`, and `Azure Linux:3`.
-        "AlmaLinux" | "Azure Linux" | "Rocky Linux" | "Mageia" => parts(1),
+        "AlmaLinux" | "Azure Linux" | "Fedora" | "Oracle Linux" | "Rocky Linux" | "Mageia" => parts(1),
+        // The first release called itself by the year and month of its images, up to `2018.03`.
+        "Amazon Linux" => parts(1).map(|release| match release.parse::<u32>() {
+            Ok(2_010..=2_018) => "1".to_owned(),
+            _ => release,
+        }),
         // The name of the product in its CPE; since release 10 with the minor release.
         "Red Hat" => {
             let major = parts(1)?;

@@ -104,6 +104,13 @@ pub(super) const ROWS: &[Row] = &[
     // Beside the names of the type's specification: those of os-release, which Syft writes, and Trivy's own.
     distro("rpm", "almalinux", "AlmaLinux"),
     distro("rpm", "alma", "AlmaLinux"),
+    // Not in the schema: named by the sources' connectors.
+    distro("rpm", "amazon", "Amazon Linux"),
+    distro("rpm", "amzn", "Amazon Linux"),
+    distro("rpm", "fedora", "Fedora"),
+    distro("rpm", "oracle", "Oracle Linux"),
+    distro("rpm", "oraclelinux", "Oracle Linux"),
+    distro("rpm", "ol", "Oracle Linux"),
     distro("rpm", "azure-linux", "Azure Linux"),
     distro("rpm", "azurelinux", "Azure Linux"),
     distro("rpm", "mariner", "Azure Linux"),

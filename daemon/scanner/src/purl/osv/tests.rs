@@ -251,6 +251,12 @@ fn the_documents_distribution_counts_where_the_url_names_none_and_it_is_the_same
             "SUSE:Linux Enterprise Server 15 SP3",
         ),
         ("pkg:rpm/rocky/curl@1", "rocky-9.3", "Rocky Linux:9"),
+        ("pkg:rpm/amzn/curl@1", "amzn-2023", "Amazon Linux:2023"),
+        ("pkg:rpm/amazon/curl@1", "amazon-2 (Karoo)", "Amazon Linux:2"),
+        ("pkg:rpm/amazon/curl@1", "amzn-2018.03", "Amazon Linux:1"),
+        ("pkg:rpm/ol/curl@1", "ol-8.5", "Oracle Linux:8"),
+        ("pkg:rpm/oracle/curl@1", "oracle-9", "Oracle Linux:9"),
+        ("pkg:rpm/fedora/curl@1", "fedora-40", "Fedora:40"),
         (
             "pkg:rpm/opensuse/curl@1",
             "opensuse-leap-15.5",

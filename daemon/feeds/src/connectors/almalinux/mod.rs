@@ -1,0 +1,161 @@
+//! AlmaLinux: its errata as JSON, and the notices of its repositories.
+
+#[cfg(test)]
+mod tests;
+
+use starling_protocol::json::{Number, Value};
+
+use super::Connector;
+use super::draft::Draft;
+use super::output::Output;
+use super::rpm::with_epoch;
+use super::shape::Shape;
+use super::text;
+use super::updateinfo::{self, Owner, Package, add_packages, from_the_beginning, major_of};
+use super::value::{self, list_of, plain, str_of};
+use super::xml::Element;
+
+/// Reads errata of AlmaLinux.
+pub(crate) struct Almalinux;
+
+const PREFIXES: &[&str] = &["ALSA-", "ALBA-", "ALEA-"];
+
+const OWNER: Owner = Owner {
+    prefixes: PREFIXES,
+    ecosystem: |package, _: &Element| ecosystem(package),
+    introduced: from_the_beginning,
+};
+
+impl Connector for Almalinux {
+    fn name(&self) -> &'static str {
+        "almalinux"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        let is_full = shape.is_object_with(&["schema_version", "data"])
+            && shape.value("data").is_some_and(|data| {
+                let near = data.get(..data.len().min(4_096)).unwrap_or_default();
+                memchr::memmem::find(near, b"\"updateinfo_id\"").is_some()
+                    || memchr::memmem::find(near, b"\"ALSA-").is_some()
+            });
+        is_full
+            || shape.has("updateinfo_id")
+            || (shape.is_xml("updates")
+                && PREFIXES
+                    .iter()
+                    .any(|prefix| shape.xml_holds(&format!("<id>{prefix}"))))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        match body.first() {
+            Some(b'<') => OWNER.read(bytes, out),
+            Some(b'{') if super::shallow::member(body, "updateinfo_id").is_some() => {
+                if let Some(item) = out.json(body) {
+                    erratum(out, String::new(), item);
+                }
+            }
+            _ => {
+                out.json_lists(body, &["data"], &mut erratum);
+            }
+        }
+    }
+}
+
+/// The release of a package: of its list, else of its own release.
+fn ecosystem(package: &Package) -> Option<String> {
+    let major = major_of(&package.collection, "almalinux-")
+        .or_else(|| major_of(&package.collection, "rhel-"))
+        .or_else(|| major_of(&package.evr, ".el"))
+        .or_else(|| major_of(&package.evr, "+el"))
+        .or_else(|| major_of(&package.evr, "_el"))?;
+    Some(format!("AlmaLinux:{major}"))
+}
+
+/// A time as a number of seconds, as text, or wrapped as `{"$date": milliseconds}`.
+fn time(value: Option<&Value<'_>>) -> Option<String> {
+    let value = value?;
+    if let Some(wrapped) = value.get("$date") {
+        let millis = wrapped.as_number().and_then(Number::as_i64);
+        return match millis {
+            Some(millis) => Some(jiff::Timestamp::from_millisecond(millis).ok()?.to_string()),
+            None => text::time(wrapped.as_str()?),
+        };
+    }
+    text::time(&plain(value)?)
+}
+
+fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
+    let id = str_of(&item, "updateinfo_id")
+        .or_else(|| str_of(&item, "id"))
+        .unwrap_or_default();
+    if !PREFIXES.iter().any(|prefix| id.starts_with(prefix)) {
+        let expected = PREFIXES.join(", ");
+        return out.reject(
+            pointer,
+            format!("the id \"{}\" does not begin with {expected}", text::quote(id)),
+        );
+    }
+    let mut draft = Draft::of(id);
+    draft.published = time(item.get("issued_date"));
+    draft.modified = time(item.get("updated_date")).max(draft.published.clone());
+    if draft.published.is_none() {
+        draft.warn("issued_date is not a time");
+    }
+    draft.summary = str_of(&item, "title").map(str::to_owned);
+    draft.details = str_of(&item, "description").map(str::to_owned);
+    updateinfo::word(&mut draft, str_of(&item, "severity"));
+    for reference in list_of(&item, "references") {
+        for cve in str_of(reference, "id").into_iter().flat_map(text::cves_in) {
+            draft.derive(&cve);
+        }
+        draft.link("WEB", str_of(reference, "href").unwrap_or_default());
+    }
+    let list = item.get("pkglist");
+    let collection = list
+        .and_then(|list| str_of(list, "name"))
+        .unwrap_or_default()
+        .to_owned();
+    let module = list
+        .and_then(|list| list.get("module"))
+        .or_else(|| list_of(&item, "modules").first());
+    let module = module.and_then(|module| {
+        Some(format!(
+            "{}:{}",
+            str_of(module, "name")?,
+            str_of(module, "stream")?
+        ))
+    });
+    let packages = list
+        .map(|list| list_of(list, "packages"))
+        .filter(|list| !list.is_empty());
+    let packages = packages.unwrap_or_else(|| list_of(&item, "packages"));
+    let packages: Vec<Package> = packages
+        .iter()
+        .filter_map(|package| {
+            let text = |key| package.get(key).and_then(plain);
+            Some(Package {
+                name: text("name")?,
+                evr: with_epoch(
+                    &format!("{}-{}", text("version")?, text("release")?),
+                    &text("epoch").unwrap_or_default(),
+                ),
+                arch: text("arch").unwrap_or_default(),
+                module: text("module")
+                    .filter(|module| module.contains(':'))
+                    .or_else(|| module.clone()),
+                collection: collection.clone(),
+            })
+        })
+        .collect();
+    if packages.is_empty() {
+        draft.warn("the erratum names no package");
+    }
+    add_packages(&mut draft, &packages, &ecosystem, &from_the_beginning);
+    if let Value::Object(object) = value::without(item, &["updateinfo_id", "title", "description"]) {
+        for (key, value) in object.into_entries() {
+            draft.keep(key, value);
+        }
+    }
+    out.record(pointer, draft);
+}

@@ -1,0 +1,65 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected, warnings};
+
+const ERRATA: &str = r#"{"schema_version":"1.0","data":[{"updateinfo_id":"ALSA-2030:0001","title":"Important: virt:rhel security update","description":"A flaw.",
+ "issued_date":1893456000,"updated_date":1893452400,"severity":"Important","type":"security","references":[{"href":"https://example.org/c","type":"cve","id":"CVE-2030-0001"}],
+ "pkglist":{"name":"almalinux-8-for-x86_64-appstream-rpms__8_1_virt","module":{"name":"virt","stream":"rhel"},"packages":[
+  {"name":"libiscsi","epoch":"0","version":"1.18","release":"8.module_el8.1.0+248","arch":"x86_64"},
+  {"name":"libiscsi","epoch":"0","version":"1.18","release":"8.module_el8.1.0+248","arch":"i686"},
+  {"name":"bind","epoch":"32","version":"9.11","release":"1.el8","arch":"src"}]}},
+ {"updateinfo_id":"XX-1"},
+ {"updateinfo_id":"ALBA-2030:0002","issued_date":{"$date":1893456000000},"severity":"None","pkglist":{"packages":[]}}]}"#;
+
+const NOTICES: &str = r#"<?xml version="1.0" encoding="UTF-8"?><updates><update from="x" status="final" type="security" version="1">
+<id>ALSA-2030:0003</id><title>Moderate: rocket security update</title><issued date="2030-11-28 00:00:00"/><updated date="2030-11-29 00:00:00"/>
+<severity>Moderate</severity><summary>s</summary><description>d</description><references>
+<reference href="https://example.org/c" id="CVE-2030-0001" type="cve" title="CVE-2030-0001"/><reference href="https://example.org/s" id="ALSA-2030:0003" type="self"/></references>
+<pkglist><collection short="almalinux-9-for-x86_64-appstream-rpms__9_default"><name>almalinux-9</name>
+<package name="rocket" version="18.18" release="1.el9" epoch="1" arch="x86_64"><filename>rocket.rpm</filename></package></collection></pkglist></update>
+<update><id>BAD</id></update></updates>"#;
+
+#[test]
+fn errata_are_read_with_their_modules() {
+    assert_eq!(Kind::detect(ERRATA.as_bytes()).map(Kind::name), Some("almalinux"));
+    let records = json_records("almalinux", ERRATA.as_bytes());
+    let record = &records[0];
+    assert_eq!(record["published"], "2030-01-01T00:00:00Z");
+    assert_eq!(
+        record["modified"], record["published"],
+        "updated may lie before issued"
+    );
+    assert_eq!(record["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(record["database_specific"]["severity"], "Important");
+    assert_eq!(
+        ranges(record),
+        ["AlmaLinux:8 libiscsi introduced=0 fixed=1.18-8.module_el8.1.0+248"]
+    );
+    assert_eq!(
+        record["affected"][0]["ecosystem_specific"],
+        serde_json::json!({"rpmmod": "virt:rhel", "arch": ["i686", "x86_64"]})
+    );
+    assert_eq!(records[1]["id"], "ALBA-2030:0002");
+    assert!(records[1]["database_specific"]["severity"].is_null());
+    assert_eq!(
+        warnings("almalinux", ERRATA.as_bytes()),
+        ["the erratum names no package"]
+    );
+    assert!(rejected("almalinux", ERRATA.as_bytes())[0].contains("XX-1"));
+}
+
+#[test]
+fn notices_of_repositories_are_read() {
+    assert_eq!(
+        Kind::detect(NOTICES.as_bytes()).map(Kind::name),
+        Some("almalinux")
+    );
+    let record = &json_records("almalinux", NOTICES.as_bytes())[0];
+    assert_eq!(record["id"], "ALSA-2030:0003");
+    assert_eq!(record["modified"], "2030-11-29T00:00:00Z");
+    assert_eq!(
+        ranges(record),
+        ["AlmaLinux:9 rocket introduced=0 fixed=1:18.18-1.el9"]
+    );
+    assert_eq!(record["references"][1]["type"], "ADVISORY");
+    assert!(rejected("almalinux", NOTICES.as_bytes())[0].contains("\"BAD\""));
+}

@@ -1,0 +1,48 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected};
+
+/// A notice with this id and list.
+fn notice(id: &str, collection: &str, package: &str) -> String {
+    format!(
+        "<update type=\"security\"><id>{id}</id><title>Amazon Linux - {id}: important priority package update</title>\
+         <issued date=\"2030-02-17 20:41\"/><updated date=\"2030-02-22 23:22\"/><severity>important</severity><description>d</description>\
+         <references><reference href=\"https://example.org\" title=\"\" id=\"CVE-2030-0001\" type=\"cve\"/></references>\
+         <pkglist><collection short=\"{collection}\"><name>n</name>{package}</collection></pkglist></update>"
+    )
+}
+
+#[test]
+fn release_and_topic_tell_the_ecosystem_and_the_line_of_versions() {
+    let rocket =
+        "<package name=\"rocket\" version=\"8.2\" release=\"3.amzn2023.0.2\" epoch=\"0\" arch=\"x86_64\"/>";
+    let kernel =
+        "<package name=\"kernel\" version=\"5.15.43\" release=\"20.amzn2\" epoch=\"0\" arch=\"x86_64\"/>";
+    let document = format!(
+        "<?xml version=\"1.0\" ?><updates>{}{}{}{}{}</updates>",
+        notice("ALAS2023-2030-001", "amazon-linux-2023", rocket),
+        notice(
+            "ALAS2KERNEL-5.15-2030-001",
+            "amazon-linux-2---kernel-5.15",
+            kernel
+        ),
+        notice("ALAS-2030-1", "amazon-linux-ami", rocket),
+        notice("ALAS-2030-2", "amazon-linux-2", rocket),
+        notice("X-1", "amazon-linux-2", rocket),
+    );
+    assert_eq!(Kind::detect(document.as_bytes()).map(Kind::name), Some("amazon"));
+    let records = json_records("amazon", document.as_bytes());
+    let all: Vec<String> = records.iter().flat_map(ranges).collect();
+    assert_eq!(
+        all,
+        [
+            "Amazon Linux:2023 rocket introduced=0 fixed=8.2-3.amzn2023.0.2",
+            "Amazon Linux:2 kernel introduced=5.15 fixed=5.15.43-20.amzn2",
+            "Amazon Linux:1 rocket introduced=0 fixed=8.2-3.amzn2023.0.2",
+            "Amazon Linux:2 rocket introduced=0 fixed=8.2-3.amzn2023.0.2",
+        ]
+    );
+    assert_eq!(records[0]["published"], "2030-02-17T20:41:00Z");
+    assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(records[0]["database_specific"]["severity"], "important");
+    assert_eq!(rejected("amazon", document.as_bytes()).len(), 1);
+}

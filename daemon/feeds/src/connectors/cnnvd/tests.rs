@@ -1,0 +1,68 @@
+use super::super::Kind;
+use super::super::tests::{ignored, json_records, rejected, warnings};
+
+const DOCUMENT: &str = r#"<cnnvd xmlns="http://www.cnnvd.org.cn/vuln/1.0" cnnvd_xml_version="1.0" pub_date="2030-10-29">
+<entry><name>Rocket 安全漏洞</name><vuln-id>CNNVD-203001-225</vuln-id><published>2030-01-11</published><modified>2030-10-17</modified><source></source>
+<severity>中危</severity><vuln-type>加密问题</vuln-type><thrtype>本地</thrtype><vuln-descript>Rocket 存在安全漏洞。</vuln-descript>
+<vulnerable-configuration><cncpe operator="or" negate="false"><cncpe-lang name="CPE:/a:acme:rocket:1.0.1u:::"/></cncpe></vulnerable-configuration>
+<other-id><cve-id>CVE-2030-0001</cve-id><bugtraq-id></bugtraq-id></other-id><refs><ref><ref-source>BID</ref-source><ref-url>https://example.org/b</ref-url></ref></refs></entry>
+<entry><name></name><vuln-id>CNNVD-203001-226</vuln-id><vuln-descript>此编号已经被分配，</vuln-descript></entry>
+<entry><name>x</name><vuln-id>CNNVD/../1</vuln-id></entry></cnnvd>"#;
+
+#[test]
+fn entry_has_its_severity_in_a_word_that_is_known() {
+    assert_eq!(Kind::detect(DOCUMENT.as_bytes()).map(Kind::name), Some("cnnvd"));
+    let record = &json_records("cnnvd", DOCUMENT.as_bytes())[0];
+    assert_eq!(record["id"], "CNNVD-203001-225");
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(record["database_specific"]["severity"], "MEDIUM");
+    let native = &record["database_specific"]["native"]["entry"];
+    assert_eq!(native["severity"][0], "中危");
+    assert_eq!(
+        native["vulnerable-configuration"][0]["cncpe"][0]["cncpe-lang"][0]["@name"],
+        "CPE:/a:acme:rocket:1.0.1u:::"
+    );
+    assert!(ignored("cnnvd", DOCUMENT.as_bytes())[0].contains("not filled"));
+    assert!(rejected("cnnvd", DOCUMENT.as_bytes())[0].contains("not the id"));
+}
+
+#[test]
+fn file_in_gb18030_without_a_root_and_with_bare_brackets_is_read() {
+    let text = "<entry><name>Rocket 漏洞</name><vuln-id>CNNVD-203001-1</vuln-id><severity>超危</severity>\
+                <vuln-descript>版本 <1.2 & 更早 <b</vuln-descript><other-id><cve-id>CVE-2030-0001 CVE-2030-0002</cve-id></other-id></entry>";
+    let bytes = encoding_rs::GB18030.encode(text).0.into_owned();
+    assert_eq!(Kind::detect(&bytes).map(Kind::name), Some("cnnvd"));
+    let record = &json_records("cnnvd", &bytes)[0];
+    assert_eq!(record["details"], "版本 <1.2 & 更早 <b");
+    assert_eq!(record["summary"], "Rocket 漏洞");
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+    let warned = warnings("cnnvd", &bytes);
+    assert!(
+        warned.contains(&"not UTF-8; read as gb18030".to_owned()),
+        "{warned:?}"
+    );
+    assert!(
+        warned.iter().any(|warning| warning.contains("taken for text")),
+        "{warned:?}"
+    );
+}
+
+#[test]
+fn entries_of_the_web_service_are_read() {
+    let detail = r#"{"cnnvdDetail":{"vulName":"x","cnnvdCode":"CNNVD-203012-2756","cveCode":"CVE-2030-0003","publishTime":"2030-12-08 00:00:00","hazardLevel":3,
+      "vulDesc":"d","referUrl":"来源:MISC\r\n链接:https://example.org/r","patch":"https://example.org/p","updateTime":"2030-12-13 00:00:00"}}"#;
+    assert_eq!(Kind::detect(detail.as_bytes()).map(Kind::name), Some("cnnvd"));
+    let record = &json_records("cnnvd", detail.as_bytes())[0];
+    assert_eq!(record["modified"], "2030-12-13T00:00:00Z");
+    assert_eq!(record["database_specific"]["severity"], "MEDIUM");
+    assert_eq!(record["references"][0]["url"], "https://example.org/r");
+    assert_eq!(record["references"][1]["type"], "FIX");
+    let page = r#"{"code":200,"success":true,"data":{"total":1,"records":[{"id":"x","vulName":"n","cnnvdCode":"CNNVD-203001-001","cveCode":"","hazardLevel":1,"publishTime":"2030-01-01"}]}}"#;
+    assert_eq!(Kind::detect(page.as_bytes()).map(Kind::name), Some("cnnvd"));
+    let record = &json_records("cnnvd", page.as_bytes())[0];
+    assert_eq!(record["database_specific"]["severity"], "CRITICAL");
+    assert!(record["aliases"].is_null());
+}

@@ -1,0 +1,159 @@
+//! CNVD, the database of China's emergency team: its weekly XML files.
+
+#[cfg(test)]
+mod tests;
+
+use super::Connector;
+use super::draft::Draft;
+use super::output::Output;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::value;
+use super::xml::{Dialect, Element};
+
+/// Reads files of CNVD.
+pub(crate) struct Cnvd;
+
+const DIALECT: Dialect = Dialect {
+    fallback: encoding_rs::GB18030,
+    known: &[
+        "vulnerability",
+        "number",
+        "cves",
+        "cve",
+        "cveNumber",
+        "cveUrl",
+        "bids",
+        "bid",
+        "bidNumber",
+        "title",
+        "serverity",
+        "products",
+        "product",
+        "isEvent",
+        "submitTime",
+        "openTime",
+        "discovererName",
+        "referenceLink",
+        "formalWay",
+        "description",
+        "patchName",
+        "patchDescription",
+    ],
+};
+
+impl Connector for Cnvd {
+    fn name(&self) -> &'static str {
+        "cnvd"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        // The misspelling is the source's own.
+        shape.is_xml("vulnerabilitys")
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        out.xml_records(bytes, &["vulnerability"], &DIALECT, &mut vulnerability);
+    }
+}
+
+/// Reads the id of a CVE record as it is typed: with blanks, other dashes, without its prefix.
+fn cve_of(text: &str) -> Option<String> {
+    let text: String = text
+        .trim()
+        .chars()
+        .map(|c| match c {
+            '‐' | '‑' | '‒' | '–' | '—' | '－' | '_' | ' ' | '\u{A0}' => '-',
+            c => c.to_ascii_uppercase(),
+        })
+        .collect();
+    let rest = text.strip_prefix("CVE").unwrap_or(&text).trim_matches('-');
+    let id = format!(
+        "CVE-{}",
+        rest.split('-')
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("-")
+    );
+    text::is_cve(&id).then_some(id)
+}
+
+fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnings: Vec<String>) {
+    let id = element.text_of("number").unwrap_or_default();
+    let is_id = id
+        .strip_prefix("CNVD-")
+        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    if !is_id {
+        return out.reject(pointer, format!("not the number of an entry: \"{}\"", quote(id)));
+    }
+    let mut draft = Draft::of(id);
+    for warning in warnings {
+        draft.warn(warning);
+    }
+    draft.summary = element.text_of("title").map(str::to_owned);
+    draft.details = element.text_of("description").map(str::to_owned);
+    draft.published = draft.time("submitTime", element.text_of("submitTime"));
+    draft.modified = draft
+        .time("openTime", element.text_of("openTime"))
+        .or_else(|| draft.published.clone());
+    match element.text_of("serverity") {
+        Some("高") => draft.specific.push(("severity", value::text("HIGH"))),
+        Some("中") => draft.specific.push(("severity", value::text("MEDIUM"))),
+        Some("低") => draft.specific.push(("severity", value::text("LOW"))),
+        Some(other) => draft.warn(format!("unknown severity \"{}\"", quote(other))),
+        None => {}
+    }
+    let mut names: Vec<String> = Vec::new();
+    for cve in element.items("cves", "cve") {
+        let text = cve.text_of("cveNumber").unwrap_or_default();
+        let several = text::cves_in(text);
+        if several.len() > 1 {
+            names.extend(several);
+        } else if let Some(id) = cve_of(text) {
+            if id != text {
+                draft.warn(format!("\"{}\" is read as {id}", quote(text)));
+            }
+            names.push(id);
+        } else if !text.is_empty() {
+            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(text)));
+        }
+        draft.link("WEB", cve.text_of("cveUrl").unwrap_or_default());
+    }
+    names.dedup();
+    draft.named(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for (key, kind) in [("referenceLink", "WEB"), ("formalWay", "FIX")] {
+        for word in element.text_of(key).unwrap_or_default().split_whitespace() {
+            if word.starts_with("https://") || word.starts_with("http://") {
+                draft.link(kind, word);
+            }
+        }
+    }
+    let mut native = element;
+    native
+        .children
+        .retain(|child| !["number", "title", "description"].contains(&child.name.as_str()));
+    draft.keep("vulnerability", native.to_value());
+    out.record(pointer, draft);
+}
+
+#[cfg(test)]
+mod cve_tests {
+    use super::cve_of;
+
+    #[test]
+    fn ids_are_read_as_they_are_typed() {
+        for text in [
+            "CVE-2030-12345",
+            "\n\tCVE-2030-12345\u{A0}",
+            "CVE 2030 12345",
+            "CVE–2030–12345",
+            "2030-12345",
+            "cve-2030-12345",
+        ] {
+            assert_eq!(cve_of(text).as_deref(), Some("CVE-2030-12345"), "{text:?}");
+        }
+        for text in ["", "12345", "CVE", "CVE-2030-1/../2"] {
+            assert_eq!(cve_of(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use super::super::Kind;
+use super::super::tests::{json_records, rejected, warnings};
+
+const DOCUMENT: &str = r#"<?xml version="1.0" encoding="UTF-8"?><vulnerabilitys>
+<vulnerability><number>CNVD-2030-00001</number><cves><cve><cveNumber> CVE 2030 0001</cveNumber><cveUrl>https://example.org/c</cveUrl></cve></cves>
+<title>Rocket缓冲区溢出漏洞</title><serverity>高</serverity><products><product>Acme Rocket &gt;=1.0，&lt;=1.4.3</product></products><isEvent>通用软硬件漏洞</isEvent>
+<submitTime>2030-01-02</submitTime><openTime>2030-01-05</openTime><formalWay>请更新：
+https://example.org/fix</formalWay><description>d</description></vulnerability>
+<vulnerability><number>CNVD/../2</number></vulnerability>
+<vulnerability><number>CNVD-2030-00003</number><serverity>极高</serverity><products><product>Rocket <=1.0 & x</product></products></vulnerability></vulnerabilitys>"#;
+
+#[test]
+fn entry_of_a_weekly_file_becomes_a_record() {
+    assert_eq!(Kind::detect(DOCUMENT.as_bytes()).map(Kind::name), Some("cnvd"));
+    let records = json_records("cnvd", DOCUMENT.as_bytes());
+    let record = &records[0];
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(record["database_specific"]["severity"], "HIGH");
+    assert_eq!(record["modified"], "2030-01-05T00:00:00Z");
+    assert_eq!(record["references"][1]["url"], "https://example.org/fix");
+    let native = |index: usize| &records[index]["database_specific"]["native"]["vulnerability"];
+    assert_eq!(
+        native(0)["products"][0]["product"][0],
+        "Acme Rocket >=1.0，<=1.4.3"
+    );
+    assert_eq!(native(1)["products"][0]["product"][0], "Rocket <=1.0 & x");
+    assert_eq!(
+        warnings("cnvd", DOCUMENT.as_bytes()),
+        [
+            "\"CVE 2030 0001\" is read as CVE-2030-0001",
+            "the record does not say when it was modified",
+            "brackets that are not escaped were taken for text",
+            "unknown severity \"极高\"",
+        ]
+    );
+    assert_eq!(rejected("cnvd", DOCUMENT.as_bytes()).len(), 1);
+}

@@ -1,0 +1,237 @@
+//! CSAF 2.0 and 2.1: advisories and VEX documents of any provider.
+//!
+//! One document is one record, named by its tracking id. Products that carry the URL of a registry's package become
+//! entries of `affected`; the product tree and every statement on it are kept under `database_specific.native`. What a
+//! provider's distribution needs besides is in the connectors [`redhat`](super::redhat) and [`suse`](super::suse),
+//! which read with [`document`], too.
+
+mod generic;
+pub(crate) mod status;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tree;
+
+use starling_protocol::json::{Number, Value};
+
+use super::Connector;
+use super::draft::{Affected, Draft};
+use super::output::Output;
+use super::severity;
+use super::shallow;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::value::{self, list_of, str_of};
+use status::Statements;
+use tree::Tree;
+
+/// Reads CSAF documents of any provider.
+pub(crate) struct Csaf;
+
+/// Makes entries of `affected` of what a document says about its products.
+pub(crate) type Mapping = for<'v> fn(&mut Draft<'v>, &Tree<'v>, &Statements<'v>) -> Vec<Affected<'v>>;
+
+impl Connector for Csaf {
+    fn name(&self) -> &'static str {
+        "csaf"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        publisher(shape).is_some_and(|publisher| !is_redhat(&publisher) && !is_suse(&publisher))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        document(bytes, out, generic::affected);
+    }
+}
+
+/// Returns the publisher's namespace of what begins as a CSAF document; empty if it has none.
+pub(crate) fn publisher(shape: &Shape<'_>) -> Option<String> {
+    let document = shape.value("document")?;
+    shallow::member(document, "csaf_version")?;
+    let publisher = shallow::member(document, "publisher");
+    let namespace = publisher.and_then(|publisher| shallow::member(publisher, "namespace"));
+    Some(namespace.and_then(shallow::string).unwrap_or_default())
+}
+
+/// True for documents of Red Hat.
+pub(crate) fn is_redhat(namespace: &str) -> bool {
+    host(namespace).ends_with("redhat.com")
+}
+
+/// True for documents of SUSE.
+pub(crate) fn is_suse(namespace: &str) -> bool {
+    let host = host(namespace);
+    host.ends_with("suse.com") || host.ends_with("opensuse.org")
+}
+
+fn host(namespace: &str) -> &str {
+    let rest = namespace.split_once("://").map_or(namespace, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// Reads a CSAF document into a record, its products by `mapping`.
+pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
+    let Some(whole) = out.json(bytes) else { return };
+    let Some(about) = whole.get("document") else {
+        return out.reject("", "not a CSAF document: it has no member \"document\"");
+    };
+    let tracking = about.get("tracking").cloned().unwrap_or_default();
+    let Some(id) = str_of(&tracking, "id") else {
+        return out.reject("", "not a CSAF document: it has no document/tracking/id");
+    };
+    let mut draft = Draft::of(id);
+    draft.published = draft.time("initial_release_date", str_of(&tracking, "initial_release_date"));
+    draft.modified = draft.time("current_release_date", str_of(&tracking, "current_release_date"));
+    if let Some("deleted" | "withdrawn") = str_of(&tracking, "status") {
+        draft.withdrawn = draft.modified.clone().or_else(|| draft.published.clone());
+    }
+    draft.summary = str_of(about, "title").map(str::to_owned);
+    let vulnerabilities = list_of(&whole, "vulnerabilities");
+    draft.details = note(
+        list_of(about, "notes"),
+        &["description", "details", "summary", "general"],
+    );
+    if let ([one], true) = (vulnerabilities, draft.details.is_none() || text::is_cve(id)) {
+        let own = note(
+            list_of(one, "notes"),
+            &["description", "details", "general", "summary"],
+        );
+        draft.details = own.or(draft.details.take());
+    }
+    let mut cves = 0;
+    for vulnerability in vulnerabilities {
+        if let Some(cve) = str_of(vulnerability, "cve") {
+            if text::is_cve(cve) {
+                draft.derive(cve);
+                cves += 1;
+            } else {
+                draft.warn(format!("not the id of a CVE record: \"{}\"", quote(cve)));
+            }
+        }
+    }
+    if cves == 0 && !vulnerabilities.is_empty() && !text::is_cve(id) {
+        draft.warn("no vulnerability of the document has the id of a CVE record");
+    }
+    links(&mut draft, list_of(about, "references"));
+    for vulnerability in vulnerabilities {
+        links(&mut draft, list_of(vulnerability, "references"));
+    }
+    rate(&mut draft, vulnerabilities);
+    if let Some(word) = word(about, vulnerabilities) {
+        draft.specific.push(("severity", value::text(word)));
+    }
+    let tree = Tree::read(whole.get("product_tree"));
+    let statements = Statements::read(&mut draft, &tree, vulnerabilities);
+    draft.affected = mapping(&mut draft, &tree, &statements);
+    let whole_about = value::without(about.clone(), &["title"]);
+    draft.keep("document", whole_about);
+    for key in ["product_tree", "vulnerabilities"] {
+        draft.keep(key, whole.get(key).cloned().unwrap_or_default());
+    }
+    out.record("", draft);
+}
+
+/// The text of the first note of the first of these categories that there is.
+fn note(notes: &[Value<'_>], categories: &[&str]) -> Option<String> {
+    categories.iter().find_map(|category| {
+        let found = notes
+            .iter()
+            .find(|note| str_of(note, "category") == Some(category))?;
+        str_of(found, "text").map(str::to_owned)
+    })
+}
+
+fn links(draft: &mut Draft<'_>, references: &[Value<'_>]) {
+    for reference in references {
+        let kind = match str_of(reference, "category") {
+            Some("self") => "ADVISORY",
+            _ => "WEB",
+        };
+        if let Some(url) = str_of(reference, "url") {
+            draft.link(kind, url);
+        }
+    }
+}
+
+/// Takes the vectors of all vulnerabilities, the worst first.
+fn rate(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
+    let mut rated: Vec<(i64, severity::Severity)> = Vec::new();
+    for vulnerability in vulnerabilities {
+        let scores = list_of(vulnerability, "scores").iter();
+        let metrics = list_of(vulnerability, "metrics")
+            .iter()
+            .filter_map(|metric| metric.get("content"));
+        for score in scores.chain(metrics) {
+            for (key, version) in [("cvss_v4", "4.0"), ("cvss_v3", "3.1"), ("cvss_v2", "2.0")] {
+                let Some(cvss) = score.get(key) else { continue };
+                let vector = str_of(cvss, "vectorString").unwrap_or_default();
+                let stated = cvss
+                    .get("baseScore")
+                    .and_then(Value::as_number)
+                    .map_or(0.0, Number::as_f64);
+                match severity::vector_of(vector, str_of(cvss, "version").unwrap_or(version)) {
+                    Some(severity) => rated.push((tenths(stated), severity)),
+                    None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+                }
+            }
+        }
+    }
+    rated.sort_by_key(|(score, _)| -score);
+    for (_, severity) in rated {
+        draft.rate(severity);
+    }
+}
+
+fn tenths(score: f64) -> i64 {
+    let text = format!("{:.0}", (score * 10.0).clamp(-1_000.0, 1_000.0));
+    text.parse().unwrap_or(0)
+}
+
+/// Words for a severity, best first.
+const WORDS: [&[&str]; 4] = [
+    &["low", "niedrig", "negligible"],
+    &["moderate", "medium", "mittel"],
+    &["important", "high", "hoch"],
+    &["critical", "kritisch"],
+];
+
+/// The document's own word for its severity, else the worst word for an impact.
+fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
+    let stated = about
+        .pointer("/aggregate_severity/text")
+        .and_then(Value::as_str)
+        .map(str::trim);
+    if let Some(stated) = stated.filter(|stated| !stated.is_empty() && *stated != "None") {
+        // Readers know the English words.
+        let rank = rank(stated).filter(|_| stated.chars().any(char::is_lowercase) && !is_english(stated));
+        return Some(
+            rank.and_then(|rank| ENGLISH.get(rank))
+                .map_or_else(|| stated.to_owned(), ToString::to_string),
+        );
+    }
+    let mut worst: Option<(usize, &str)> = None;
+    for vulnerability in vulnerabilities {
+        for threat in list_of(vulnerability, "threats") {
+            let details = str_of(threat, "details").unwrap_or_default();
+            if str_of(threat, "category") == Some("impact")
+                && let Some(rank) = rank(details)
+                && worst.is_none_or(|(other, _)| rank > other)
+            {
+                worst = Some((rank, details));
+            }
+        }
+    }
+    worst.map(|(_, word)| word.to_owned())
+}
+
+const ENGLISH: [&str; 4] = ["low", "medium", "high", "critical"];
+
+fn rank(word: &str) -> Option<usize> {
+    let word = word.to_ascii_lowercase();
+    WORDS.iter().position(|words| words.contains(&word.as_str()))
+}
+
+fn is_english(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    !matches!(word.as_str(), "niedrig" | "mittel" | "hoch" | "kritisch")
+}

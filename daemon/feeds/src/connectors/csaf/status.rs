@@ -1,0 +1,111 @@
+//! What a CSAF document says about each product, and what becomes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use starling_protocol::json::Value;
+
+use super::super::draft::Draft;
+use super::super::text::quote;
+use super::super::value::{list_of, str_of};
+use super::tree::Tree;
+
+/// Products by what is said about them, over all vulnerabilities of a document.
+#[derive(Debug, Default)]
+pub(crate) struct Statements<'v> {
+    /// This version has the fix.
+    pub(crate) fixed: BTreeSet<&'v str>,
+    /// Affected.
+    pub(crate) affected: BTreeSet<&'v str>,
+    /// Not decided yet.
+    pub(crate) investigated: BTreeSet<&'v str>,
+    /// What the vendor says of a fix, by product.
+    plans: BTreeMap<&'v str, &'static str>,
+    /// The word for the impact on a product.
+    impacts: BTreeMap<&'v str, &'v str>,
+}
+
+impl<'v> Statements<'v> {
+    /// Reads the statements of all vulnerabilities.
+    pub(crate) fn read(draft: &mut Draft<'v>, tree: &Tree<'v>, vulnerabilities: &'v [Value<'v>]) -> Self {
+        let mut read = Self::default();
+        let mut unknown: BTreeSet<&str> = BTreeSet::new();
+        for vulnerability in vulnerabilities {
+            let Some(Value::Object(states)) = vulnerability.get("product_status") else {
+                continue;
+            };
+            for (state, ids) in states.iter() {
+                let ids = ids
+                    .as_array()
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(Value::as_str);
+                let ids: Vec<&str> = ids.collect();
+                unknown.extend(ids.iter().filter(|id| !tree.has(id)));
+                // Some write blanks for the underscores.
+                match state.replace(' ', "_").as_str() {
+                    "fixed" | "first_fixed" => read.fixed.extend(ids),
+                    "known_affected" | "first_affected" | "last_affected" => read.affected.extend(ids),
+                    "under_investigation" => read.investigated.extend(ids),
+                    "known_not_affected" | "recommended" => {}
+                    _ => draft.warn(format!("unknown product status \"{}\"", quote(state))),
+                }
+            }
+            for remediation in list_of(vulnerability, "remediations") {
+                let Some(plan) = plan(remediation) else { continue };
+                for id in products(tree, remediation) {
+                    read.plans.insert(id, plan);
+                }
+            }
+            for threat in list_of(vulnerability, "threats") {
+                if str_of(threat, "category") == Some("impact")
+                    && let Some(word) = str_of(threat, "details")
+                {
+                    for id in products(tree, threat) {
+                        read.impacts.insert(id, word);
+                    }
+                }
+            }
+        }
+        for id in unknown {
+            draft.warn(format!(
+                "the product \"{}\" is not in the product tree",
+                quote(id)
+            ));
+        }
+        read
+    }
+
+    /// Returns what the vendor says of a fix for a product.
+    pub(crate) fn plan(&self, id: &str) -> Option<&'static str> {
+        self.plans.get(id).copied()
+    }
+
+    /// Returns the word for the impact on a product.
+    pub(crate) fn impact(&self, id: &str) -> Option<&'v str> {
+        self.impacts.get(id).copied()
+    }
+}
+
+fn products<'v>(tree: &Tree<'v>, about: &'v Value<'v>) -> Vec<&'v str> {
+    let own = list_of(about, "product_ids").iter().filter_map(Value::as_str);
+    let groups = list_of(about, "group_ids").iter().filter_map(Value::as_str);
+    own.chain(groups.flat_map(|group| tree.group(group).iter().copied()))
+        .collect()
+}
+
+/// What a remediation says of a fix, in one word for all sources.
+fn plan(remediation: &Value<'_>) -> Option<&'static str> {
+    let details = str_of(remediation, "details")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    match str_of(remediation, "category")? {
+        "no_fix_planned" if details.contains("out of support") || details.contains("end of life") => {
+            Some("end_of_life")
+        }
+        "no_fix_planned" => Some("will_not_fix"),
+        "none_available" if details.contains("deferred") => Some("deferred"),
+        "none_available" => Some("none"),
+        "fix_planned" => Some("planned"),
+        _ => None,
+    }
+}

@@ -1,0 +1,102 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected, warnings};
+
+/// A document with `%P` for the publisher's address.
+const DOCUMENT: &str = r#"{"document":{"category":"csaf_security_advisory","csaf_version":"2.0","title":"Rocket: two flaws",
+ "aggregate_severity":{"text":"hoch"},"publisher":{"category":"vendor","name":"Acme","namespace":"%P"},
+ "notes":[{"category":"legal_disclaimer","text":"law"},{"category":"summary","text":"What it is."}],
+ "references":[{"category":"self","url":"https://example.org/a"},{"category":"external","url":"https://example.org/b"}],
+ "tracking":{"id":"ACME-2030-1","status":"final","initial_release_date":"2030-01-01T00:00:00+01:00","current_release_date":"2030-02-01T00:00:00Z"}},
+"product_tree":{"branches":[{"category":"vendor","name":"Acme","branches":[
+  {"category":"product_name","name":"Rocket","branches":[
+   {"category":"product_version_range","name":"vers:npm/>=1.0|<1.2","product":{"name":"R","product_id":"P1","product_identification_helper":{"purl":"pkg:npm/rocket"}}},
+   {"category":"product_version","name":"2.0","product":{"name":"R2","product_id":"P2","product_identification_helper":{"purl":"pkg:npm/rocket@2.0"}}}]},
+  {"category":"product_name","name":"Box","product":{"name":"Box","product_id":"P3","product_identification_helper":{"cpe":"cpe:/a:acme:box"}}},
+  {"category":"product_version","name":"5","product":{"name":"S","product_id":"P4","product_identification_helper":{"purl":"pkg:pypi/sled@5"}}}]}],
+ "product_groups":[{"group_id":"G","product_ids":["P2"]}]},
+"vulnerabilities":[
+ {"cve":"CVE-2030-0001","product_status":{"known_affected":["P1","P2","P3"],"fixed":["P4"],"known not affected":["P3"],"strange":["P3"]},
+  "remediations":[{"category":"no_fix_planned","details":"no","group_ids":["G"]}],
+  "scores":[{"products":["P1"],"cvss_v3":{"version":"3.1","baseScore":5.0,"vectorString":"CVSS:3.1/AV:L/AC:L/PR:N/UI:N/S:U/C:L/I:L/A:L"}}]},
+ {"cve":"CVE-2030-0002","product_status":{"known_affected":["P9"]},
+  "scores":[{"products":["P1"],"cvss_v3":{"version":"3.1","baseScore":9.8,"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}]}"#;
+
+#[test]
+fn document_becomes_a_record_about_its_packages() {
+    let record = &json_records("csaf", DOCUMENT.as_bytes())[0];
+    assert_eq!(record["id"], "ACME-2030-1");
+    assert_eq!(record["published"], "2029-12-31T23:00:00Z");
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+    assert_eq!(
+        (&record["summary"], &record["details"]),
+        (&"Rocket: two flaws".into(), &"What it is.".into())
+    );
+    assert_eq!(record["database_specific"]["severity"], "high");
+    assert_eq!(
+        record["severity"][0]["score"], "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+        "the worst first"
+    );
+    assert_eq!(record["references"][0]["type"], "ADVISORY");
+    assert_eq!(
+        ranges(record),
+        [
+            "PyPI sled introduced=0 fixed=5",
+            "npm rocket introduced=1.0 fixed=1.2",
+            "npm rocket ==2.0"
+        ]
+    );
+    assert_eq!(
+        record["affected"][1]["database_specific"]["fix_state"],
+        "will_not_fix"
+    );
+    let native = &record["database_specific"]["native"];
+    assert_eq!(native["document"]["aggregate_severity"]["text"], "hoch");
+    assert_eq!(
+        native["vulnerabilities"][0]["product_status"]["known not affected"][0],
+        "P3"
+    );
+    assert_eq!(
+        warnings("csaf", DOCUMENT.as_bytes()),
+        [
+            "unknown product status \"strange\"",
+            "the product \"P9\" is not in the product tree"
+        ]
+    );
+}
+
+#[test]
+fn publisher_tells_of_which_kind_a_document_is() {
+    for (publisher, kind) in [
+        ("https://example.org", "csaf"),
+        ("https://www.redhat.com", "redhat"),
+        ("https://www.suse.com/", "suse"),
+        ("https://redhat.com.example.org/", "csaf"),
+    ] {
+        let text = DOCUMENT.replace("%P", publisher);
+        assert_eq!(
+            Kind::detect(text.as_bytes()).map(Kind::name),
+            Some(kind),
+            "{publisher}"
+        );
+    }
+}
+
+#[test]
+fn deleted_document_is_withdrawn_and_a_foreign_one_refused() {
+    let deleted = DOCUMENT.replace("\"final\"", "\"deleted\"");
+    assert_eq!(
+        json_records("csaf", deleted.as_bytes())[0]["withdrawn"],
+        "2030-02-01T00:00:00Z"
+    );
+    for (text, why) in [
+        ("{}", "no member \"document\""),
+        (r#"{"document":{"tracking":{}}}"#, "no document/tracking/id"),
+        (r#"{"document":{"tracking":{"id":"a/../b"}}}"#, "parts of a path"),
+        (&DOCUMENT[..900], "reading JSON"),
+    ] {
+        assert!(rejected("csaf", text.as_bytes())[0].contains(why), "{text}");
+    }
+}

@@ -1,0 +1,115 @@
+//! The products of a CSAF document: what each is called, and which is a component of which.
+
+use std::collections::BTreeMap;
+
+use starling_protocol::json::Value;
+
+use super::super::value::{list_of, str_of};
+
+/// What the tree says about one product.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Product<'v> {
+    /// Its name for people.
+    pub(crate) name: &'v str,
+    /// Its package URL.
+    pub(crate) purl: Option<&'v str>,
+    /// Its CPE name.
+    pub(crate) cpe: Option<&'v str>,
+    /// The name of the branch of its version.
+    pub(crate) version: Option<&'v str>,
+    /// The name of the branch of its range of versions.
+    pub(crate) range: Option<&'v str>,
+}
+
+/// Products by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Tree<'v> {
+    products: BTreeMap<&'v str, Product<'v>>,
+    /// Of a product that is made of two: the component, and what it is a component of.
+    relations: BTreeMap<&'v str, (&'v str, &'v str)>,
+    groups: BTreeMap<&'v str, Vec<&'v str>>,
+}
+
+impl<'v> Tree<'v> {
+    /// Reads a product tree; an empty one of what is none. The parser bounds its depth.
+    pub(crate) fn read(tree: Option<&'v Value<'v>>) -> Self {
+        let mut read = Self::default();
+        let Some(tree) = tree else { return read };
+        read.branches(tree, &Product::default());
+        for full in list_of(tree, "full_product_names") {
+            read.product(full, &Product::default());
+        }
+        for relation in list_of(tree, "relationships") {
+            let id = relation
+                .pointer("/full_product_name/product_id")
+                .and_then(Value::as_str);
+            let parts = (
+                str_of(relation, "product_reference"),
+                str_of(relation, "relates_to_product_reference"),
+            );
+            if let (Some(id), (Some(component), Some(whole))) = (id, parts) {
+                read.relations.insert(id, (component, whole));
+            }
+        }
+        for group in list_of(tree, "product_groups") {
+            if let Some(id) = str_of(group, "group_id") {
+                let ids = list_of(group, "product_ids").iter().filter_map(Value::as_str);
+                read.groups.insert(id, ids.collect());
+            }
+        }
+        read
+    }
+
+    fn branches(&mut self, parent: &'v Value<'v>, around: &Product<'v>) {
+        for branch in list_of(parent, "branches") {
+            let mut here = around.clone();
+            let name = str_of(branch, "name");
+            match str_of(branch, "category") {
+                Some("product_version") => here.version = name,
+                Some("product_version_range") => here.range = name,
+                _ => {}
+            }
+            if let Some(product) = branch.get("product") {
+                self.product(product, &here);
+            }
+            self.branches(branch, &here);
+        }
+    }
+
+    fn product(&mut self, product: &'v Value<'v>, around: &Product<'v>) {
+        let Some(id) = product.get("product_id").and_then(Value::as_str) else {
+            return;
+        };
+        let helper = |key| {
+            let helper = product.get("product_identification_helper")?;
+            str_of(helper, key).or_else(|| list_of(helper, &format!("{key}s")).first()?.as_str())
+        };
+        let read = Product {
+            name: str_of(product, "name").unwrap_or_default(),
+            purl: helper("purl"),
+            cpe: helper("cpe"),
+            ..around.clone()
+        };
+        self.products.insert(id, read);
+    }
+
+    /// Returns a product by its id.
+    pub(crate) fn get(&self, id: &str) -> Option<&Product<'v>> {
+        self.products.get(id)
+    }
+
+    /// Returns the component and the platform of a product that is made of two: by the relationship that says so.
+    pub(crate) fn parts(&self, id: &str) -> Option<(&'v str, &'v str)> {
+        self.relations.get(id).copied()
+    }
+
+    /// Returns true if the tree has a product of this id.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.products.contains_key(id) || self.relations.contains_key(id)
+    }
+
+    /// Returns the products of a group.
+    pub(crate) fn group(&self, id: &str) -> &[&'v str] {
+        self.groups.get(id).map(Vec::as_slice).unwrap_or_default()
+    }
+}

@@ -1,0 +1,169 @@
+//! Records of the CVE list in format 5, and of others that publish in it.
+//!
+//! The containers of the CNA and of each ADP stay apart under `database_specific.native`, because they contradict
+//! each other. Of what the CNA calls affected, only products that a package registry or a repository names become
+//! entries of `affected`; the rest waits there with its CPE names.
+
+pub(crate) mod affected;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use affected::package_of_url;
+use starling_protocol::json::Value;
+
+use super::Connector;
+use super::draft::Draft;
+use super::nvd::{description, link_kind};
+use super::output::Output;
+use super::severity;
+use super::shallow;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::value::{self, list_of, str_of, strs_of};
+
+/// Reads records of the CVE list.
+pub(crate) struct Cve;
+
+/// The vectors of one metric, newest version of CVSS first.
+const METRICS: [(&str, &str); 4] = [
+    ("cvssV4_0", "4.0"),
+    ("cvssV3_1", "3.1"),
+    ("cvssV3_0", "3.0"),
+    ("cvssV2_0", "2.0"),
+];
+
+impl Connector for Cve {
+    fn name(&self) -> &'static str {
+        "cve"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        shape.has("cveMetadata")
+            || (shape.has("containers") && shape.has("dataType"))
+            || (shape.has("fetchTime") && shape.has("numberOfChanges"))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        if body.first() == Some(&b'[') {
+            return out.json_items("", body, &mut |out, pointer, record| entry(out, pointer, &record));
+        }
+        if shallow::member(body, "numberOfChanges").is_some() {
+            return out.ignore("", "a list of changes, not a record");
+        }
+        if let Some(record) = out.json(body) {
+            entry(out, String::new(), &record);
+        }
+    }
+}
+
+fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
+    if record.get("numberOfChanges").is_some() {
+        return out.ignore(pointer, "a list of changes, not a record");
+    }
+    let Some(metadata) = record.get("cveMetadata") else {
+        return out.reject(pointer, "the record has no cveMetadata");
+    };
+    let id = str_of(metadata, "cveId").unwrap_or_default();
+    if !text::is_cve(id) {
+        return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(id)));
+    }
+    let mut draft = Draft::of(id);
+    draft.published = draft.time("datePublished", str_of(metadata, "datePublished"));
+    draft.modified = draft.time("dateUpdated", str_of(metadata, "dateUpdated"));
+    match str_of(metadata, "state") {
+        Some("REJECTED") => {
+            let when = draft.time("dateRejected", str_of(metadata, "dateRejected"));
+            draft.withdrawn = when.or_else(|| draft.modified.clone());
+            if draft.withdrawn.is_none() {
+                draft.warn("rejected without a date");
+            }
+        }
+        Some("PUBLISHED") => {}
+        other => draft.warn(format!("unknown state \"{}\"", quote(other.unwrap_or_default()))),
+    }
+    let cna = record.pointer("/containers/cna").cloned().unwrap_or_default();
+    if cna.is_null() {
+        draft.warn("the record has no container of a CNA");
+    }
+    // Records that never were in the list have no times of it.
+    if draft.published.is_none() {
+        draft.published = draft.time("datePublic", str_of(&cna, "datePublic"));
+    }
+    if draft.modified.is_none() {
+        let updated = cna
+            .pointer("/providerMetadata/dateUpdated")
+            .and_then(Value::as_str);
+        draft.modified = draft
+            .time("dateUpdated", updated)
+            .or_else(|| draft.published.clone());
+    }
+    draft.summary = str_of(&cna, "title").map(str::to_owned);
+    draft.details = description(&cna).or_else(|| rejection(&cna));
+    let adps = record
+        .pointer("/containers/adp")
+        .and_then(Value::as_array)
+        .unwrap_or_default();
+    for container in std::iter::once(&cna).chain(adps) {
+        rate(&mut draft, container);
+        for reference in list_of(container, "references") {
+            let tags: Vec<&str> = strs_of(reference, "tags").collect();
+            if let Some(url) = str_of(reference, "url") {
+                draft.link(link_kind(&tags), url);
+            }
+        }
+    }
+    let cwes = cwes(&cna);
+    if !cwes.is_empty() {
+        draft.specific.push(("cwe_ids", value::texts(cwes)));
+    }
+    affected::of_container(&mut draft, &cna);
+    draft.keep(
+        "cveMetadata",
+        value::without(metadata.clone(), &["cveId", "datePublished", "dateUpdated"]),
+    );
+    if let Some(version) = record.get("dataVersion") {
+        draft.keep("dataVersion", version.clone());
+    }
+    let is_told = list_of(&cna, "descriptions").len() == 1;
+    let told: &[&str] = if is_told {
+        &["title", "descriptions"]
+    } else {
+        &["title"]
+    };
+    draft.keep("cna", value::without(cna, told));
+    draft.keep("adp", Value::Array(adps.to_vec()));
+    out.record(pointer, draft);
+}
+
+fn rejection(cna: &Value<'_>) -> Option<String> {
+    let reason = list_of(cna, "rejectedReasons").first()?;
+    str_of(reason, "value").map(str::to_owned)
+}
+
+fn rate(draft: &mut Draft<'_>, container: &Value<'_>) {
+    for metric in list_of(container, "metrics") {
+        for (key, version) in METRICS {
+            let Some(cvss) = metric.get(key) else { continue };
+            let vector = str_of(cvss, "vectorString").unwrap_or_default();
+            match severity::vector_of(vector, version) {
+                Some(severity) => draft.rate(severity),
+                None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+            }
+        }
+    }
+}
+
+fn cwes(cna: &Value<'_>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for problem in list_of(cna, "problemTypes") {
+        for one in list_of(problem, "descriptions") {
+            if let Some(cwe) = str_of(one, "cweId").filter(|cwe| cwe.starts_with("CWE-"))
+                && !found.iter().any(|own| own == cwe)
+            {
+                found.push(cwe.to_owned());
+            }
+        }
+    }
+    found
+}

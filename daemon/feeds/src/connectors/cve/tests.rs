@@ -1,0 +1,115 @@
+use super::super::tests::{ignored, json_records, ranges, rejected, warnings};
+use super::affected::package_of_url;
+
+const RECORD: &str = r#"{"dataType":"CVE_RECORD","dataVersion":"5.1","cveMetadata":{"cveId":"CVE-2030-0001","assignerShortName":"acme","state":"PUBLISHED",
+ "datePublished":"2030-01-01T00:00:00.000Z","dateUpdated":"2030-02-01T00:00:00.000Z"},
+ "containers":{"cna":{"title":"Rocket flaw","descriptions":[{"lang":"de","value":"Ein Fehler."},{"lang":"en-US","value":"A flaw."}],
+  "metrics":[{"format":"CVSS","cvssV3_1":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}},{"other":{"type":"x"}}],
+  "problemTypes":[{"descriptions":[{"type":"CWE","cweId":"CWE-79","lang":"en","description":"x"}]}],
+  "affected":[
+   {"vendor":"Acme","product":"Rocket","collectionURL":"https://www.npmjs.com","packageName":"@acme/rocket","defaultStatus":"unaffected",
+    "versions":[{"status":"affected","version":"1.0.0","lessThan":"1.2.3","versionType":"semver"},
+     {"status":"affected","version":"0","lessThanOrEqual":"0.9","versionType":"semver","changes":[{"at":"0.5","status":"unaffected"}]},
+     {"status":"affected","version":"2.0.0"},{"status":"affected","version":"before 3"},{"status":"unaffected","version":"4.0.0"}]},
+   {"vendor":"Acme","product":"Sled","packageURL":"pkg:maven/org.acme/sled@1","defaultStatus":"affected",
+    "versions":[{"status":"unaffected","version":"5.1","lessThan":"*","versionType":"maven"}]},
+   {"vendor":"Linux","product":"Linux","repo":"https://git.example.org/linux.git","defaultStatus":"unaffected",
+    "versions":[{"status":"affected","version":"1da177e4c3f4","lessThan":"2da177e4c3f4","versionType":"git"},
+     {"status":"affected","version":"log4j-core*","lessThan":"x","versionType":"git"}]},
+   {"vendor":"Acme","product":"Box","versions":[{"status":"affected","version":"n/a"}]}],
+  "references":[{"url":"https://example.org/p","tags":["patch"]}]},
+ "adp":[{"title":"Enrichment","providerMetadata":{"orgId":"o"},"affected":[{"vendor":"acme","product":"rocket"}],
+   "metrics":[{"cvssV4_0":{"vectorString":"CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"}},{"other":{"type":"ssvc"}}],
+   "references":[{"url":"https://example.org/x","tags":["exploit"]}]}]}}"#;
+
+#[test]
+fn record_keeps_its_containers_apart() {
+    let record = &json_records("cve", RECORD.as_bytes())[0];
+    assert_eq!(record["id"], "CVE-2030-0001");
+    assert_eq!(
+        (&record["summary"], &record["details"]),
+        (&"Rocket flaw".into(), &"A flaw.".into())
+    );
+    assert_eq!(record["modified"], "2030-02-01T00:00:00.000Z");
+    assert_eq!(record["severity"][0]["type"], "CVSS_V3");
+    assert_eq!(record["severity"][1]["type"], "CVSS_V4");
+    assert_eq!(record["references"][0]["type"], "FIX");
+    assert_eq!(record["references"][1]["type"], "EVIDENCE");
+    let native = &record["database_specific"]["native"];
+    assert_eq!(native["adp"][0]["affected"][0]["product"], "rocket");
+    assert_eq!(native["cna"]["descriptions"][0]["value"], "Ein Fehler.");
+    assert_eq!(native["cna"]["affected"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        record["database_specific"]["cwe_ids"],
+        serde_json::json!(["CWE-79"])
+    );
+}
+
+#[test]
+fn packages_and_commits_become_ranges_and_words_are_reported() {
+    let record = &json_records("cve", RECORD.as_bytes())[0];
+    assert_eq!(
+        ranges(record),
+        [
+            "npm @acme/rocket introduced=1.0.0 fixed=1.2.3",
+            "npm @acme/rocket introduced=0 fixed=0.5 last_affected=0.9",
+            "npm @acme/rocket ==2.0.0",
+            "Maven org.acme:sled introduced=0 fixed=5.1",
+            "  introduced=1da177e4c3f4 fixed=2da177e4c3f4",
+        ]
+    );
+    assert_eq!(record["affected"][2]["ranges"][0]["type"], "GIT");
+    assert_eq!(
+        warnings("cve", RECORD.as_bytes()),
+        [
+            "@acme/rocket: versions in words: \"before 3\"",
+            "not a commit: \"x\""
+        ]
+    );
+}
+
+#[test]
+fn rejected_record_is_withdrawn() {
+    let text = r#"{"dataType":"CVE_RECORD","cveMetadata":{"cveId":"CVE-2030-0002","state":"REJECTED","dateRejected":"2030-03-01T00:00:00Z","dateUpdated":"2030-03-02T00:00:00Z"},
+      "containers":{"cna":{"rejectedReasons":[{"lang":"en","value":"Not one."}],"replacedBy":["CVE-2030-0003"]}}}"#;
+    let record = &json_records("cve", text.as_bytes())[0];
+    assert_eq!(record["withdrawn"], "2030-03-01T00:00:00Z");
+    assert_eq!(record["details"], "Not one.");
+    assert_eq!(
+        record["database_specific"]["native"]["cna"]["replacedBy"][0],
+        "CVE-2030-0003"
+    );
+}
+
+#[test]
+fn lists_of_changes_and_broken_ids_are_told_apart() {
+    assert!(
+        ignored("cve", br#"{"fetchTime":"x","numberOfChanges":1,"new":[]}"#)[0].contains("list of changes")
+    );
+    assert_eq!(
+        ignored("cve", br#"[{"fetchTime":"x","numberOfChanges":1}]"#).len(),
+        1
+    );
+    let bad = RECORD.replace("CVE-2030-0001", "CVE-2030/../../x-1");
+    assert!(rejected("cve", bad.as_bytes())[0].contains("not the id"));
+    assert!(rejected("cve", &RECORD.as_bytes()[..400])[0].contains("reading JSON"));
+}
+
+#[test]
+fn package_urls_name_packages_of_registries_only() {
+    for (url, expected) in [
+        ("pkg:npm/%40acme/rocket@1.0", Some(("npm", "@acme/rocket"))),
+        ("pkg:npm/@acme/rocket", Some(("npm", "@acme/rocket"))),
+        (
+            "pkg:maven/org.acme/sled@1?type=jar",
+            Some(("Maven", "org.acme:sled")),
+        ),
+        ("pkg:golang/example.org/a/b", Some(("Go", "example.org/a/b"))),
+        ("pkg:generic/x", None),
+        ("pkg:npm/%zz", None),
+        ("npm/x", None),
+    ] {
+        let found = package_of_url(url);
+        assert_eq!(found.as_ref().map(|(e, n)| (*e, n.as_str())), expected, "{url}");
+    }
+}

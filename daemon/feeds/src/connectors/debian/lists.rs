@@ -1,0 +1,321 @@
+//! The lists of the tracker: `CVE/list`, and the advisories `DSA/list`, `DLA/list`, `DTSA/list`.
+//!
+//! A line without a release is about unstable. It holds for the supported releases that no other line names, unless an
+//! advisory is noted beside it: then the advisory's own record says which releases it fixed.
+
+use std::collections::BTreeMap;
+
+use super::super::draft::{Affected, Draft, Range};
+use super::super::output::Output;
+use super::super::text::{self, quote};
+use super::super::value;
+use super::notes::{Note, State, note};
+use super::{SUPPORTED, ecosystem_of, record_id};
+
+/// True for text that begins as one of the lists.
+pub(super) fn is_list(text: &str) -> bool {
+    let Some(line) = text.lines().find(|line| !line.trim().is_empty()) else {
+        return false;
+    };
+    if line.starts_with('[') {
+        return advisory_head(line).is_ok();
+    }
+    let is_head =
+        line.starts_with("CVE-") && !line.contains(',') && line.split_whitespace().next().is_some_and(is_id);
+    // An entry of its own says little: its lines must be those of the list.
+    is_head
+        && text.lines().skip(1).any(|line| {
+            let body = line.trim_start();
+            line.starts_with([' ', '\t'])
+                && (body.starts_with("- ")
+                    || body.starts_with("NOTE:")
+                    || body.starts_with("TODO:")
+                    || is_word(body))
+        })
+}
+
+fn is_word(body: &str) -> bool {
+    body.starts_with("NOT-FOR-US")
+        || body == "RESERVED"
+        || body == "REJECTED"
+        || body.starts_with('{')
+        || body.starts_with('[')
+}
+
+fn is_id(word: &str) -> bool {
+    text::is_cve(word) || word.ends_with("-XXXX")
+}
+
+/// One entry: the line that it begins with, its number, and the indented lines below.
+struct Entry<'a> {
+    line: usize,
+    head: &'a str,
+    body: Vec<&'a str>,
+}
+
+fn entries(text: &str) -> Vec<Entry<'_>> {
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        if line.starts_with([' ', '\t']) {
+            if let Some(entry) = entries.last_mut() {
+                entry.body.push(line.trim());
+            }
+        } else {
+            entries.push(Entry {
+                line: index + 1,
+                head: line.trim_end(),
+                body: Vec::new(),
+            });
+        }
+    }
+    entries
+}
+
+/// Reads a list.
+pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
+    let decoded = text::decode(body, None, encoding_rs::WINDOWS_1252);
+    if let Some(warning) = decoded.warning {
+        out.note(warning);
+    }
+    let entries = entries(&decoded.text);
+    // A later edition of an advisory leaves out what it is about.
+    let mut first_editions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in &entries {
+        if let Ok(head) = advisory_head(entry.head)
+            && let Some((base, _)) = head.id.rsplit_once('-')
+        {
+            let cves: Vec<String> = entry
+                .body
+                .iter()
+                .filter(|line| line.starts_with('{'))
+                .flat_map(|line| text::cves_in(line))
+                .collect();
+            if !cves.is_empty() {
+                first_editions.insert(base.to_owned(), cves);
+            }
+        }
+    }
+    let mut temporary = 0_usize;
+    for entry in &entries {
+        let pointer = format!("/line {}", entry.line);
+        if entry.head.starts_with('[') {
+            advisory(out, pointer, entry, &first_editions);
+        } else if entry
+            .head
+            .split_whitespace()
+            .next()
+            .is_some_and(|id| id.ends_with("-XXXX"))
+        {
+            temporary += 1;
+            out.ignore(
+                pointer,
+                "an entry without an id yet; the export of the tracker gives it a temporary one",
+            );
+        } else {
+            vulnerability(out, pointer, entry);
+        }
+    }
+    if temporary > 0 {
+        out.note(format!("{temporary} entries have no id yet, and no record"));
+    }
+}
+
+fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
+    let (id, description) = entry.head.split_once(' ').unwrap_or((entry.head, ""));
+    if !text::is_cve(id) {
+        return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(id)));
+    }
+    let mut draft = Draft::of(record_id(id));
+    draft.is_without_time = true;
+    draft.derive(id);
+    let description = description
+        .trim()
+        .trim_start_matches(['(', '['])
+        .trim_end_matches([')', ']']);
+    draft.details = (!description.is_empty()).then(|| description.to_owned());
+    let (mut lines, mut words, mut advisories) = (Vec::new(), Vec::new(), Vec::new());
+    for line in &entry.body {
+        if line.starts_with("- ") || line.starts_with('[') {
+            match note(line) {
+                Ok(note) => lines.push(note),
+                Err(why) => draft.warn(why),
+            }
+        } else if let Some(ids) = line.strip_prefix('{') {
+            advisories.extend(ids.trim_end_matches('}').split_whitespace().map(str::to_owned));
+        } else {
+            words.push((*line).to_owned());
+        }
+    }
+    if lines.is_empty() && !words.iter().any(|word| word == "REJECTED") {
+        let why = words.first().map_or("no package of Debian", String::as_str);
+        return out.ignore(pointer, format!("{id}: no package of Debian ({})", quote(why)));
+    }
+    for advisory in advisories.iter().filter(|id| !id.starts_with("CVE-")) {
+        draft.relate(advisory);
+    }
+    let has_advisory = advisories
+        .iter()
+        .any(|id| id.starts_with("DSA-") || id.starts_with("DLA-"));
+    add_entries(&mut draft, &lines, has_advisory);
+    for url in words
+        .iter()
+        .filter_map(|word| word.strip_prefix("NOTE:"))
+        .map(str::trim)
+    {
+        if url.starts_with("https://") || url.starts_with("http://") {
+            draft.link("WEB", url.split_whitespace().next().unwrap_or_default());
+        }
+    }
+    draft.keep(
+        "lines",
+        value::texts(entry.body.iter().map(|line| (*line).to_owned())),
+    );
+    out.record(pointer, draft);
+}
+
+fn add_entries(draft: &mut Draft<'_>, lines: &[Note], has_advisory: bool) {
+    for line in lines {
+        match &line.release {
+            Some(release) => match ecosystem_of(release) {
+                Some(ecosystem) => draft.affected.extend(entry_of(ecosystem, line)),
+                None if release == "sid" || release == "experimental" => {}
+                None => draft.warn(format!("unknown release \"{}\"", quote(release))),
+            },
+            None if has_advisory => {}
+            None => {
+                let is_named = |number: &str| {
+                    lines.iter().any(|other| {
+                        let release = other.release.as_deref().and_then(ecosystem_of);
+                        other.package == line.package
+                            && release.as_deref() == Some(&format!("Debian:{number}"))
+                    })
+                };
+                for number in SUPPORTED.iter().filter(|number| !is_named(number)) {
+                    draft.affected.extend(entry_of(format!("Debian:{number}"), line));
+                }
+            }
+        }
+    }
+}
+
+fn entry_of(ecosystem: String, note: &Note) -> Option<Affected<'static>> {
+    let mut entry = Affected::of(ecosystem, note.package.clone());
+    match &note.state {
+        State::NotAffected => return None,
+        State::Fixed(version) if version == "0" => return None,
+        State::Fixed(version) => entry.ranges.push(Range::before(version.clone())),
+        State::Open(state) => {
+            entry.ranges.push(Range::from("0"));
+            entry.specific.push(("fix_state", value::text(*state)));
+        }
+        State::Undetermined => {
+            entry.ranges.push(Range::from("0"));
+            entry.specific.push(("fix_state", value::text("undetermined")));
+        }
+    }
+    if let Some(urgency) = &note.urgency {
+        entry
+            .ecosystem_specific
+            .push(("urgency", value::text(urgency.clone())));
+    }
+    Some(entry)
+}
+
+/// The first line of an advisory.
+struct AdvisoryHead {
+    date: Option<String>,
+    id: String,
+    title: String,
+}
+
+/// Reads `[19 Jul 2021] DLA-2711-1 thunderbird - security update`.
+fn advisory_head(line: &str) -> Result<AdvisoryHead, String> {
+    let refuse = || format!("the line \"{}\" is not the first of an advisory", quote(line));
+    let (date, rest) = line
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .ok_or_else(refuse)?;
+    let (id, title) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+    let number = ["DSA-", "DLA-", "DTSA-", "ELA-"]
+        .iter()
+        .find_map(|prefix| id.strip_prefix(prefix))
+        .ok_or_else(refuse)?;
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        return Err(refuse());
+    }
+    Ok(AdvisoryHead {
+        date: day(date),
+        id: id.to_owned(),
+        title: title.trim().to_owned(),
+    })
+}
+
+/// Reads `19 Jul 2021`, and `July 3rd, 2008`.
+fn day(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let [first, second, year] = <[&str; 3]>::try_from(words).ok()?;
+    let (day, month) = match text::month(first) {
+        Some(month) => (second, month),
+        None => (first, text::month(second)?),
+    };
+    let day: u32 = day
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic())
+        .parse()
+        .ok()?;
+    text::time(&format!("{year}-{month:02}-{day:02}"))
+}
+
+fn advisory(
+    out: &mut Output<'_>,
+    pointer: String,
+    entry: &Entry<'_>,
+    first_editions: &BTreeMap<String, Vec<String>>,
+) {
+    let head = match advisory_head(entry.head) {
+        Ok(head) => head,
+        Err(why) => return out.reject(pointer, why),
+    };
+    let mut draft = Draft::of(head.id.as_str());
+    draft.published.clone_from(&head.date);
+    draft.modified = head.date;
+    if draft.modified.is_none() {
+        draft.warn("the day of the advisory is not understood");
+    }
+    draft.summary = (!head.title.is_empty()).then_some(head.title);
+    let mut lines = Vec::new();
+    for line in &entry.body {
+        if line.starts_with('{') {
+            for cve in text::cves_in(line) {
+                draft.derive(&cve);
+            }
+        } else if line.starts_with('[') || line.starts_with("- ") {
+            match note(line) {
+                Ok(note) if note.release.is_some() => lines.push(note),
+                Ok(_) => draft.warn(format!("a line without a release: \"{}\"", quote(line))),
+                Err(why) => draft.warn(why),
+            }
+        }
+    }
+    if lines.is_empty() {
+        return out.ignore(pointer, format!("{}: the advisory names no package", head.id));
+    }
+    if draft.upstream.is_empty()
+        && let Some(cves) = head
+            .id
+            .rsplit_once('-')
+            .and_then(|(base, _)| first_editions.get(base))
+    {
+        for cve in cves {
+            draft.derive(cve);
+        }
+    }
+    add_entries(&mut draft, &lines, true);
+    draft.keep(
+        "lines",
+        value::texts(entry.body.iter().map(|line| (*line).to_owned())),
+    );
+    out.record(pointer, draft);
+}

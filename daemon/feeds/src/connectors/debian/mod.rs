@@ -1,0 +1,84 @@
+//! Debian's security tracker: its JSON export, and the lists that it is made of.
+
+mod lists;
+mod notes;
+#[cfg(test)]
+mod tests;
+mod tracker;
+
+use super::Connector;
+use super::output::Output;
+use super::shallow;
+use super::shape::Shape;
+
+/// Reads documents of Debian's security tracker.
+pub(crate) struct Debian;
+
+impl Connector for Debian {
+    fn name(&self) -> &'static str {
+        "debian"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        // Packages by name, each with its vulnerabilities by id.
+        let is_tracker = shape.first().is_some_and(|(_, package)| {
+            let first = shallow::members(package).and_then(|mut walk| match walk.next() {
+                Some(Ok((id, value))) => Some((id.into_owned(), value)),
+                _ => walk.broken().map(|(id, value)| (id.to_owned(), value)),
+            });
+            first.is_some_and(|(id, value)| {
+                (id.starts_with("CVE-") || id.starts_with("TEMP-"))
+                    && memchr::memmem::find(value, b"\"releases\"").is_some()
+            })
+        });
+        is_tracker || shape.text().is_some_and(lists::is_list)
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes);
+        if body.trim_ascii_start().first() == Some(&b'{') {
+            tracker::read(body, out);
+        } else {
+            lists::read(body, out);
+        }
+    }
+}
+
+/// Releases by their names.
+const RELEASES: [(&str, &str); 14] = [
+    ("hamm", "2.0"),
+    ("potato", "2.2"),
+    ("woody", "3.0"),
+    ("sarge", "3.1"),
+    ("etch", "4"),
+    ("lenny", "5"),
+    ("squeeze", "6"),
+    ("wheezy", "7"),
+    ("jessie", "8"),
+    ("stretch", "9"),
+    ("buster", "10"),
+    ("bullseye", "11"),
+    ("bookworm", "12"),
+    ("trixie", "13"),
+];
+
+/// The releases that a statement about unstable speaks for where it says nothing else.
+const SUPPORTED: [&str; 3] = ["11", "12", "13"];
+
+/// The ecosystem of a release by its name; none of unstable and of names that are not known.
+fn ecosystem_of(release: &str) -> Option<String> {
+    if let "forky" = release {
+        return Some("Debian:14".to_owned());
+    }
+    let (_, number) = RELEASES.iter().find(|(name, _)| *name == release)?;
+    Some(format!("Debian:{number}"))
+}
+
+/// The record's id for a vulnerability.
+fn record_id(id: &str) -> String {
+    if id.starts_with("CVE-") {
+        format!("DEBIAN-{id}")
+    } else {
+        id.to_owned()
+    }
+}

@@ -1,0 +1,135 @@
+use super::super::Kind;
+use super::super::tests::{ignored, json_records, noted, ranges, rejected, warnings};
+
+const TRACKER: &str = r#"{"rocket":{"CVE-2030-0001":{"description":"A flaw.","scope":"local","releases":{
+ "bookworm":{"status":"resolved","repositories":{"bookworm":"1.0-1"},"fixed_version":"1.0-1+deb12u1","urgency":"low**"},
+ "bullseye":{"status":"open","repositories":{"bullseye":"0.9-1"},"urgency":"not yet assigned","nodsa":"Minor issue","nodsa_reason":""},
+ "buster":{"status":"open","urgency":"end-of-life"},
+ "trixie":{"status":"resolved","fixed_version":"0","urgency":"unimportant"},
+ "forky":{"status":"undetermined","urgency":"medium"},
+ "sid":{"status":"open","urgency":"low"},"strange":{"status":"open"}}}},
+"sled":{"CVE-2030-0001":{"description":"A flaw.","releases":{"bookworm":{"status":"open","nodsa":"x","nodsa_reason":"ignored","urgency":"high"},"bullseye":{"status":"odd"}}},
+ "TEMP-0000000-0CA7E3":{"releases":{"bookworm":{"status":"open","urgency":"low"}}},"BAD/../1":{"releases":{}}}}"#;
+
+#[test]
+fn export_by_package_becomes_records_by_vulnerability() {
+    assert_eq!(Kind::detect(TRACKER.as_bytes()).map(Kind::name), Some("debian"));
+    let records = json_records("debian", TRACKER.as_bytes());
+    let record = &records[0];
+    assert_eq!(record["id"], "DEBIAN-CVE-2030-0001");
+    assert_eq!(record["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(record["details"], "A flaw.");
+    assert_eq!(
+        ranges(record),
+        [
+            "Debian:12 rocket introduced=0 fixed=1.0-1+deb12u1",
+            "Debian:11 rocket introduced=0",
+            "Debian:10 rocket introduced=0",
+            "Debian:14 rocket introduced=0",
+            "Debian:12 sled introduced=0",
+        ],
+        "version 0 was never affected"
+    );
+    let states: Vec<&str> = record["affected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            entry["database_specific"]["fix_state"]
+                .as_str()
+                .unwrap_or("fixed")
+        })
+        .collect();
+    assert_eq!(
+        states,
+        ["fixed", "deferred", "end_of_life", "undetermined", "will_not_fix"]
+    );
+    assert_eq!(record["affected"][0]["ecosystem_specific"]["urgency"], "low**");
+    let native = &record["database_specific"]["native"]["packages"];
+    assert_eq!(native["rocket"]["releases"]["trixie"]["fixed_version"], "0");
+    assert_eq!(records[1]["id"], "TEMP-0000000-0CA7E3");
+    assert!(
+        records[1]["upstream"].is_null(),
+        "a temporary id is the name of nothing else"
+    );
+    assert_eq!(
+        warnings("debian", TRACKER.as_bytes()),
+        [
+            "rocket: unknown release \"strange\"",
+            "sled in bullseye: status \"odd\" is not understood",
+        ]
+    );
+    assert!(rejected("debian", TRACKER.as_bytes())[0].contains("BAD/../1"));
+}
+
+#[test]
+fn export_that_breaks_off_gives_what_is_whole() {
+    let cut = &TRACKER.as_bytes()[..TRACKER.find("\"sled\"").unwrap() + 20];
+    assert_eq!(json_records("debian", cut).len(), 1);
+    assert!(rejected("debian", cut)[0].contains("breaks off"));
+}
+
+const CVE_LIST: &str = "CVE-2030-XXXX [something bad]\n\t- rocket 1.2-1\n\
+CVE-2030-0002 (A flaw in rocket ...)\n\t{DSA-9001-1}\n\t- rocket 2.0-1 (low; bug #1)\n\t[buster] - rocket <end-of-life> (see DSA 1)\n\tNOTE: https://example.org/x more\n\
+CVE-2030-0003 (A flaw in sled ...)\n        - sled <unfixed> (unimportant)\n        [bookworm] - sled <not-affected> (Vulnerable code not present)\n        [strange] - sled 1\n        - sled-ng 3-1\n        what\n\
+CVE-2030-0004\n\tRESERVED\nCVE-2030-0005\n\tREJECTED\nCVE-2030-0006 (x)\n\tNOT-FOR-US: Acme\nCVE-2030/../7 (x)\n\t- p 1\n";
+
+#[test]
+fn list_of_vulnerabilities_becomes_records_about_releases() {
+    assert_eq!(Kind::detect(CVE_LIST.as_bytes()).map(Kind::name), Some("debian"));
+    let records = json_records("debian", CVE_LIST.as_bytes());
+    assert_eq!(records[0]["id"], "DEBIAN-CVE-2030-0002");
+    assert_eq!(
+        ranges(&records[0]),
+        ["Debian:10 rocket introduced=0"],
+        "its advisory says what it fixed"
+    );
+    assert_eq!(records[0]["related"], serde_json::json!(["DSA-9001-1"]));
+    assert_eq!(records[0]["references"][0]["url"], "https://example.org/x");
+    assert_eq!(
+        ranges(&records[1]),
+        [
+            "Debian:11 sled introduced=0",
+            "Debian:13 sled introduced=0",
+            "Debian:11 sled-ng introduced=0 fixed=3-1",
+            "Debian:12 sled-ng introduced=0 fixed=3-1",
+            "Debian:13 sled-ng introduced=0 fixed=3-1",
+        ]
+    );
+    assert_eq!(records[2]["id"], "DEBIAN-CVE-2030-0005");
+    assert!(records[2]["affected"].is_null());
+    assert_eq!(records.len(), 3);
+    assert_eq!(ignored("debian", CVE_LIST.as_bytes()).len(), 3);
+    assert!(rejected("debian", CVE_LIST.as_bytes())[0].contains("not the id"));
+    assert!(noted("debian", CVE_LIST.as_bytes())[0].contains("1 entries have no id yet"));
+    assert!(warnings("debian", CVE_LIST.as_bytes())[0].contains("strange"));
+}
+
+const ADVISORIES: &str = "[19 Jul 2030] DSA-9001-2 rocket - regression update\n\t[bookworm] - rocket 1.0-1+deb12u2\n\
+[July 3rd, 2030] DSA-9001-1 rocket - security update\n\t{CVE-2030-0002 CVE-2030-0003 }\n\t[bookworm] - rocket 1.0-1+deb12u1\n\t[bullseye] - rocket 0.9-1+deb11u1\n\
+[19 Jul 2030] MALFORMED HEADER\n\t{CVE-2030-0009}\n[18 Apr 2030] DSA-9000-1 jessie end-of-life\n\tNOTE: end\n";
+
+#[test]
+fn later_edition_of_an_advisory_is_about_the_same_vulnerabilities() {
+    assert_eq!(
+        Kind::detect(ADVISORIES.as_bytes()).map(Kind::name),
+        Some("debian")
+    );
+    let records = json_records("debian", ADVISORIES.as_bytes());
+    assert_eq!(records[0]["id"], "DSA-9001-2");
+    assert_eq!(
+        records[0]["upstream"],
+        serde_json::json!(["CVE-2030-0002", "CVE-2030-0003"])
+    );
+    assert_eq!(records[0]["published"], "2030-07-19T00:00:00Z");
+    assert_eq!(records[1]["published"], "2030-07-03T00:00:00Z");
+    assert_eq!(
+        ranges(&records[1]),
+        [
+            "Debian:12 rocket introduced=0 fixed=1.0-1+deb12u1",
+            "Debian:11 rocket introduced=0 fixed=0.9-1+deb11u1",
+        ]
+    );
+    assert!(rejected("debian", ADVISORIES.as_bytes())[0].contains("MALFORMED"));
+    assert!(ignored("debian", ADVISORIES.as_bytes())[0].contains("names no package"));
+}

@@ -1,0 +1,408 @@
+//! A record while a connector puts it together, and its way to the canonical bytes.
+
+use std::borrow::Cow;
+
+use starling_protocol::json::Value;
+use starling_protocol::limits::{MAX_JSON_DEPTH, MAX_RECORD_BYTES};
+
+use super::severity::Severity;
+use super::value;
+use crate::osv::{self, FeedRecord, Rejected, Warning, WarningKind};
+
+/// Most warnings of its own that a connector leaves on one record.
+const MAX_WARNINGS: usize = 32;
+
+/// The parts of an OSV record, as a connector found them.
+#[derive(Debug, Default)]
+pub(crate) struct Draft<'a> {
+    pub(crate) id: String,
+    pub(crate) modified: Option<String>,
+    pub(crate) published: Option<String>,
+    pub(crate) withdrawn: Option<String>,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) upstream: Vec<String>,
+    pub(crate) related: Vec<String>,
+    pub(crate) summary: Option<String>,
+    pub(crate) details: Option<String>,
+    pub(crate) severity: Vec<Severity>,
+    pub(crate) references: Vec<(&'static str, String)>,
+    pub(crate) affected: Vec<Affected<'a>>,
+    /// Members of `database_specific` beside `native`.
+    pub(crate) specific: Vec<(&'static str, Value<'a>)>,
+    /// What the native document says and OSV has no place for.
+    pub(crate) native: Vec<(Cow<'a, str>, Value<'a>)>,
+    /// True for sources that do not say when a record was modified, of which no record is warned.
+    pub(crate) is_without_time: bool,
+    warnings: Vec<String>,
+    more_warnings: usize,
+}
+
+/// One entry of `affected`.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Affected<'a> {
+    pub(crate) ecosystem: String,
+    pub(crate) name: String,
+    pub(crate) purl: Option<String>,
+    pub(crate) severity: Vec<Severity>,
+    pub(crate) ranges: Vec<Range>,
+    pub(crate) versions: Vec<String>,
+    /// Members of `ecosystem_specific`.
+    pub(crate) ecosystem_specific: Vec<(&'static str, Value<'a>)>,
+    /// Members of `database_specific`.
+    pub(crate) specific: Vec<(&'static str, Value<'a>)>,
+}
+
+/// One range of versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    /// `ECOSYSTEM`, `SEMVER`, `GIT`.
+    pub(crate) kind: &'static str,
+    /// The repository of a `GIT` range.
+    pub(crate) repo: Option<String>,
+    /// Kind and version of each event.
+    pub(crate) events: Vec<(&'static str, String)>,
+}
+
+impl Range {
+    /// Returns the range of the ecosystem's own order from `introduced` on.
+    pub(crate) fn from(introduced: impl Into<String>) -> Self {
+        Self {
+            kind: "ECOSYSTEM",
+            repo: None,
+            events: vec![("introduced", introduced.into())],
+        }
+    }
+
+    /// Returns the range of the ecosystem's own order of all versions before `fixed`.
+    pub(crate) fn before(fixed: impl Into<String>) -> Self {
+        Self::from("0").and("fixed", fixed)
+    }
+
+    /// Adds an event.
+    pub(crate) fn and(mut self, kind: &'static str, version: impl Into<String>) -> Self {
+        self.events.push((kind, version.into()));
+        self
+    }
+
+    fn into_value(self) -> Value<'static> {
+        let events = self
+            .events
+            .into_iter()
+            .map(|(kind, version)| value::object([(kind, value::text(version))]));
+        let events = Value::Array(events.collect());
+        let mut members = vec![("type", value::text(self.kind)), ("events", events)];
+        if let Some(repo) = self.repo {
+            members.push(("repo", value::text(repo)));
+        }
+        value::object(members)
+    }
+}
+
+impl<'a> Affected<'a> {
+    /// Returns an entry about a package, without any versions.
+    pub(crate) fn of(ecosystem: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            ecosystem: ecosystem.into(),
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+
+    fn into_value(self) -> Value<'a> {
+        let mut members = Vec::new();
+        if !self.name.is_empty() {
+            let mut package = vec![
+                ("ecosystem", value::text(self.ecosystem)),
+                ("name", value::text(self.name)),
+            ];
+            package.extend(self.purl.map(|purl| ("purl", value::text(purl))));
+            members.push(("package", value::object(package)));
+        }
+        if !self.ranges.is_empty() {
+            let ranges = self.ranges.into_iter().map(Range::into_value).collect();
+            members.push(("ranges", Value::Array(ranges)));
+        }
+        if !self.versions.is_empty() {
+            members.push(("versions", value::texts(self.versions)));
+        }
+        if !self.severity.is_empty() {
+            members.push(("severity", severities(self.severity)));
+        }
+        if !self.ecosystem_specific.is_empty() {
+            members.push(("ecosystem_specific", value::object(self.ecosystem_specific)));
+        }
+        if !self.specific.is_empty() {
+            members.push(("database_specific", value::object(self.specific)));
+        }
+        value::object(members)
+    }
+}
+
+fn severities(list: Vec<Severity>) -> Value<'static> {
+    let entry =
+        |one: Severity| value::object([("type", value::text(one.kind)), ("score", value::text(one.score))]);
+    Value::Array(list.into_iter().map(entry).collect())
+}
+
+impl<'a> Draft<'a> {
+    /// Returns a record with nothing but its id.
+    pub(crate) fn of(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Notes what is lost or odd about the record.
+    pub(crate) fn warn(&mut self, what: impl Into<String>) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(what.into());
+        } else {
+            self.more_warnings += 1;
+        }
+    }
+
+    /// Adds a severity if it is not there.
+    pub(crate) fn rate(&mut self, severity: Severity) {
+        if !self.severity.contains(&severity) {
+            self.severity.push(severity);
+        }
+    }
+
+    /// Adds a link if its address is not there.
+    pub(crate) fn link(&mut self, kind: &'static str, url: &str) {
+        let url = url.trim();
+        if !url.is_empty() && !self.references.iter().any(|(_, own)| own == url) {
+            self.references.push((kind, url.to_owned()));
+        }
+    }
+
+    /// Adds an alias if it is another id than the record's own and not there.
+    pub(crate) fn alias(&mut self, id: &str) {
+        add(&mut self.aliases, &self.id, id);
+    }
+
+    /// Adds an id of a vulnerability that the record is derived from.
+    pub(crate) fn derive(&mut self, id: &str) {
+        add(&mut self.upstream, &self.id, id);
+    }
+
+    /// Adds the names that a database has for a vulnerability beside its own. One CVE record is the same vulnerability;
+    /// several are what the entry is about, so that none of them becomes another's name.
+    pub(crate) fn named(&mut self, ids: &[&str]) {
+        let is_of_several = ids.iter().filter(|id| super::text::is_cve(id)).count() > 1;
+        for id in ids {
+            if bad_id(id).is_some() {
+                self.warn(format!(
+                    "not a name of a vulnerability: \"{}\"",
+                    super::text::quote(id)
+                ));
+            } else if is_of_several {
+                self.derive(id);
+            } else {
+                self.alias(id);
+            }
+        }
+    }
+
+    /// Adds an id that is only linked.
+    pub(crate) fn relate(&mut self, id: &str) {
+        add(&mut self.related, &self.id, id);
+    }
+
+    /// Takes a member of the native document that OSV has no place for, unless it says nothing.
+    pub(crate) fn keep(&mut self, key: impl Into<Cow<'a, str>>, value: Value<'a>) {
+        if !value::is_empty(&value) {
+            self.native.push((key.into(), value));
+        }
+    }
+
+    /// Reads a time of the source; what is none is kept and reported.
+    pub(crate) fn time(&mut self, key: &'static str, text: Option<&str>) -> Option<String> {
+        let text = text.map(str::trim).filter(|text| !text.is_empty())?;
+        let time = super::text::time(text);
+        if time.is_none() {
+            self.warn(format!("{key} is not a time: \"{}\"", super::text::quote(text)));
+            self.keep(key, value::text(text.to_owned()));
+        }
+        time
+    }
+
+    /// Returns the record in canonical bytes.
+    ///
+    /// # Errors
+    /// If its id cannot be one, or it is longer than a record may be even without what OSV has no place for.
+    pub(crate) fn finish(mut self) -> Result<FeedRecord, Rejected> {
+        if let Some(why) = bad_id(&self.id) {
+            return Err(Rejected::Native(why));
+        }
+        let mut warnings = std::mem::take(&mut self.warnings);
+        let (more, is_without_time) = (self.more_warnings, self.is_without_time);
+        let mut value = self.into_value();
+        if value::depth(&value) > MAX_JSON_DEPTH {
+            return Err(Rejected::Native(format!(
+                "nested deeper than {MAX_JSON_DEPTH} levels"
+            )));
+        }
+        if value.to_canonical().len() > MAX_RECORD_BYTES
+            && let Some(specific) = value.get("database_specific").cloned()
+        {
+            warnings.push(
+                "what has no place in the schema is left away, as the record would be too long".to_owned(),
+            );
+            let Value::Object(object) = value else {
+                return Err(Rejected::NotAnObject {
+                    found: "another value",
+                });
+            };
+            let members = object
+                .into_entries()
+                .into_iter()
+                .filter(|(key, _)| key != "database_specific");
+            let rest = value::without(specific, &["native"]);
+            value = value::object(members.chain([(Cow::Borrowed("database_specific"), rest)]));
+        }
+        let mut record = osv::record_of_value(&value)?;
+        if is_without_time {
+            record
+                .warnings
+                .retain(|warning| warning.kind != WarningKind::NoModified);
+        }
+        let own = warnings.into_iter().map(|what| Warning {
+            pointer: String::new(),
+            kind: WarningKind::Native(what),
+        });
+        record.warnings.extend(own);
+        if more > 0 {
+            record.warnings.push(Warning {
+                pointer: String::new(),
+                kind: WarningKind::Truncated { more },
+            });
+        }
+        Ok(record)
+    }
+
+    fn into_value(self) -> Value<'a> {
+        let mut members: Vec<(&'static str, Value<'a>)> = vec![
+            ("schema_version", value::text("1.7.3")),
+            ("id", value::text(self.id)),
+        ];
+        for (key, text) in [
+            ("modified", self.modified),
+            ("published", self.published),
+            ("withdrawn", self.withdrawn),
+            ("summary", self.summary),
+            ("details", self.details),
+        ] {
+            members.extend(text.map(|text| (key, value::text(text))));
+        }
+        for (key, list) in [
+            ("aliases", self.aliases),
+            ("upstream", self.upstream),
+            ("related", self.related),
+        ] {
+            if !list.is_empty() {
+                members.push((key, value::texts(list)));
+            }
+        }
+        if !self.severity.is_empty() {
+            members.push(("severity", severities(self.severity)));
+        }
+        if !self.affected.is_empty() {
+            let affected = self.affected.into_iter().map(Affected::into_value).collect();
+            members.push(("affected", Value::Array(affected)));
+        }
+        if !self.references.is_empty() {
+            let link = |(kind, url)| value::object([("type", value::text(kind)), ("url", value::text(url))]);
+            let links = self.references.into_iter().map(link).collect();
+            members.push(("references", Value::Array(links)));
+        }
+        let mut specific = self.specific;
+        if !self.native.is_empty() {
+            specific.push(("native", value::object(self.native)));
+        }
+        if !specific.is_empty() {
+            members.push(("database_specific", value::object(specific)));
+        }
+        value::object(members)
+    }
+}
+
+fn add(list: &mut Vec<String>, own: &str, id: &str) {
+    let id = id.trim();
+    if !id.is_empty() && id != own && !list.iter().any(|known| known == id) {
+        list.push(id.to_owned());
+    }
+}
+
+/// Says why an id cannot be one: ids become the names of files and parts of addresses.
+fn bad_id(id: &str) -> Option<String> {
+    let shown = super::text::quote(id);
+    if id.trim().is_empty() {
+        Some("the record has no id".to_owned())
+    } else if id.contains(['/', '\\']) || id.contains("..") {
+        Some(format!("the id \"{shown}\" has parts of a path"))
+    } else if id.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        Some(format!(
+            "the id \"{shown}\" has white space or control characters"
+        ))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draft_becomes_a_record_with_its_warnings() {
+        let mut draft = Draft::of("X-1");
+        draft.modified = Some("2024-01-01T00:00:00Z".to_owned());
+        draft.alias("X-1");
+        draft.alias("CVE-2024-0001");
+        draft.link("WEB", "https://example.org");
+        draft.link("WEB", "https://example.org");
+        draft.keep("left", value::text("over"));
+        draft.keep("nothing", value::text(""));
+        let mut affected = Affected::of("Debian:12", "p");
+        affected.ranges.push(Range::before("1.2"));
+        draft.affected.push(affected);
+        draft.warn("odd");
+        let record = draft.finish().unwrap();
+        assert_eq!(
+            String::from_utf8(record.canonical).unwrap(),
+            r#"{"affected":[{"package":{"ecosystem":"Debian:12","name":"p"},"ranges":[{"events":[{"introduced":"0"},{"fixed":"1.2"}],"type":"ECOSYSTEM"}]}],"aliases":["CVE-2024-0001"],"database_specific":{"native":{"left":"over"}},"id":"X-1","modified":"2024-01-01T00:00:00Z","references":[{"type":"WEB","url":"https://example.org"}],"schema_version":"1.7.3"}"#
+        );
+        assert_eq!(record.warnings.len(), 1);
+        assert_eq!(record.warnings[0].to_string(), "odd");
+    }
+
+    #[test]
+    fn id_that_could_be_a_path_is_refused() {
+        for id in ["", " ", "a/b", "a\\b", "..", "CVE-2024/../x", "a b", "a\nb"] {
+            assert!(
+                matches!(Draft::of(id).finish(), Err(Rejected::Native(_))),
+                "{id:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn record_that_is_too_long_loses_first_what_has_no_place() {
+        let mut draft = Draft::of("X-1");
+        draft.specific.push(("severity", value::text("HIGH")));
+        draft.keep("long", value::text("x".repeat(MAX_RECORD_BYTES)));
+        let record = draft.finish().unwrap();
+        assert!(record.canonical.len() < 200);
+        assert!(
+            record
+                .warnings
+                .iter()
+                .any(|warning| warning.to_string().contains("too long"))
+        );
+        let mut draft = Draft::of("X-1");
+        draft.details = Some("x".repeat(MAX_RECORD_BYTES));
+        assert!(matches!(draft.finish(), Err(Rejected::TooLarge { .. })));
+    }
+}

@@ -1,0 +1,144 @@
+//! The daily table of exploitation probabilities (EPSS).
+//!
+//! A score is a record's one severity, of the type `EPSS`, which is what findings and policies read. The day of the
+//! table and the percentiles are not kept: both change with nearly every row of every day, so that a day on which few
+//! scores move would replace every record. The loss is counted in a note.
+
+#[cfg(test)]
+mod tests;
+
+use super::Connector;
+use super::csv;
+use super::draft::Draft;
+use super::output::Output;
+use super::severity::Severity;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::value::{self, plain, str_of};
+
+/// Reads tables of exploitation probabilities.
+pub(crate) struct Epss;
+
+impl Connector for Epss {
+    fn name(&self) -> &'static str {
+        "epss"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        let is_table = |text: &str| text.starts_with("cve,epss") || text.starts_with("#model_version:");
+        let is_answer = shape.value("data").is_some_and(|data| {
+            let near = data.get(..data.len().min(400)).unwrap_or_default();
+            memchr::memmem::find(near, b"\"epss\"").is_some()
+        });
+        is_answer || shape.text().is_some_and(is_table)
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        let mut lost = 0_usize;
+        if let Some(b'{' | b'[') = body.first() {
+            out.json_lists(body, &["data"], &mut |out, pointer, item| {
+                let cve = str_of(&item, "cve").unwrap_or_default().to_owned();
+                let score = item.get("epss").and_then(plain).unwrap_or_default();
+                lost += usize::from(item.get("percentile").is_some());
+                row(out, pointer, &cve, &score, None);
+            });
+        } else {
+            lost = table(body, out);
+        }
+        if lost > 0 {
+            out.note(format!(
+                "the percentiles of {lost} rows and the day of the table are not kept: they change every day"
+            ));
+        }
+    }
+}
+
+fn table(body: &[u8], out: &mut Output<'_>) -> usize {
+    let decoded = text::decode(body, None, encoding_rs::WINDOWS_1252);
+    if let Some(warning) = decoded.warning {
+        out.note(warning);
+    }
+    let mut model = None;
+    let mut rest = decoded.text.as_ref();
+    let mut line_offset = 0;
+    if rest.starts_with('#') {
+        let (comment, table) = rest.split_once('\n').unwrap_or((rest, ""));
+        model = comment
+            .split(['#', ','])
+            .find_map(|part| part.trim().strip_prefix("model_version:"))
+            .map(str::to_owned);
+        (rest, line_offset) = (table, 1);
+    }
+    let mut rows = csv::rows(rest);
+    let header = rows.next().and_then(|(_, row)| row.ok()).unwrap_or_default();
+    let has_percentile = match header.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["cve", "epss"] => false,
+        ["cve", "epss", "percentile"] => true,
+        found => {
+            let found = quote(&found.join(","));
+            out.reject(
+                "",
+                format!("expected the header cve,epss or cve,epss,percentile, found \"{found}\""),
+            );
+            return 0;
+        }
+    };
+    if !decoded.text.ends_with('\n') {
+        out.note("the table does not end with a line end: it may be cut off");
+    }
+    let mut lost = 0;
+    for (line, cells) in rows {
+        let pointer = format!("/line {}", line + line_offset);
+        match cells {
+            Ok(cells) if cells.len() == header.len() => {
+                lost += usize::from(has_percentile);
+                if let [cve, score, ..] = cells.as_slice() {
+                    row(out, pointer, cve, score, model.as_deref());
+                }
+            }
+            Ok(cells) => out.reject(
+                pointer,
+                format!(
+                    "the row has {} cells; the header has {}",
+                    cells.len(),
+                    header.len()
+                ),
+            ),
+            Err(why) => out.reject(pointer, why.to_string()),
+        }
+    }
+    lost
+}
+
+fn row(out: &mut Output<'_>, pointer: String, cve: &str, score: &str, model: Option<&str>) {
+    let cve = cve.trim();
+    if !text::is_cve(cve) {
+        return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(cve)));
+    }
+    let Some(score) = probability(score.trim()) else {
+        return out.reject(
+            pointer,
+            format!("{cve}: not a probability from 0 to 1: \"{}\"", quote(score)),
+        );
+    };
+    let mut draft = Draft::of(cve);
+    draft.is_without_time = true;
+    draft.rate(Severity { kind: "EPSS", score });
+    if let Some(model) = model {
+        draft.keep("model_version", value::text(model.to_owned()));
+    }
+    out.record(pointer, draft);
+}
+
+/// Reads a number from 0 to 1, and writes it as a plain decimal.
+fn probability(text: &str) -> Option<String> {
+    let number: f64 = text.parse().ok().filter(|number| (0.0..=1.0).contains(number))?;
+    let is_plain =
+        text.starts_with(['0', '1']) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_plain && !text.ends_with('.') {
+        return Some(text.to_owned());
+    }
+    let text = format!("{number:.9}");
+    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+}

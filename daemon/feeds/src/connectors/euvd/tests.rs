@@ -1,0 +1,47 @@
+use super::super::Kind;
+use super::super::tests::{ignored, json_records, rejected, warnings};
+
+const PAGE: &str = r#"{"items":[{"id":"EUVD-2030-1","enisaUuid":"u","description":"A flaw.","datePublished":"Apr 8, 2030, 8:18:05 AM","dateUpdated":"Apr 9, 2030, 8:18:05 PM",
+ "baseScore":9.8,"baseScoreVersion":"3.1","baseScoreVector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H","references":"https://example.org/a\nhttps://example.org/b\n",
+ "aliases":"CVE-2030-0001\nGHSA-aaaa-bbbb-cccc\n","assigner":"acme","epss":72.95,"enisaIdProduct":[{"id":"p","product":{"name":"Rocket"},"product_version":"6.6 <6.6.85"}]},
+ {"id":"EUVD-2030-2","description":"** REJECT ** no","datePublished":"","dateUpdated":"Apr 9, 2030, 8:18:05 PM","baseScore":0,"baseScoreVersion":"","baseScoreVector":"AV:N/AC:L/Au:N/C:N/I:N/A:N",
+  "aliases":"CVE-2030-0002\nCVE-2030-0003\na/../b\n","references":""},{"id":"X"}],"total":2}"#;
+
+#[test]
+fn entry_has_its_names_from_lines() {
+    assert_eq!(Kind::detect(PAGE.as_bytes()).map(Kind::name), Some("euvd"));
+    let records = json_records("euvd", PAGE.as_bytes());
+    let record = &records[0];
+    assert_eq!(
+        record["aliases"],
+        serde_json::json!(["CVE-2030-0001", "GHSA-aaaa-bbbb-cccc"])
+    );
+    assert_eq!(record["modified"], "2030-04-09T20:18:05Z");
+    assert_eq!(record["references"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        record["severity"].as_array().unwrap().len(),
+        1,
+        "a percentage is not an EPSS score"
+    );
+    assert_eq!(record["database_specific"]["native"]["epss"], 72.95);
+    assert!(
+        records[1]["aliases"].is_null(),
+        "two CVE records are not one vulnerability"
+    );
+    assert_eq!(
+        records[1]["upstream"],
+        serde_json::json!(["CVE-2030-0002", "CVE-2030-0003"])
+    );
+    assert_eq!(records[1]["withdrawn"], "2030-04-09T20:18:05Z");
+    assert_eq!(records[1]["severity"][0]["type"], "CVSS_V2");
+    assert_eq!(
+        warnings("euvd", PAGE.as_bytes()),
+        ["not a name of a vulnerability: \"a/../b\""]
+    );
+    assert_eq!(rejected("euvd", PAGE.as_bytes()).len(), 1);
+    assert_eq!(
+        ignored("euvd", br#"{"items":[],"total":450486}"#).len(),
+        1,
+        "the page after the last"
+    );
+}

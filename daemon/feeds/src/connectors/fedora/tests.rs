@@ -1,0 +1,57 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected, warnings};
+
+const NOTICES: &str = r#"<updates><update type="security"><id>FEDORA-2030-aaaa</id><title>rocket-1.0-1.fc43</title><issued date="2030-12-01 18:15:47"/>
+<release>Fedora 43</release><severity>Low</severity><description>x</description>
+<references><reference href="https://example.org/b" id="1" type="bugzilla" title="CVE-2030-0001 rocket: flaw [fedora-all]"/></references>
+<pkglist><collection short="F43"><name>Fedora 43</name><package name="rocket" version="1.0" release="1.fc43" epoch="0" arch="src"/>
+<package name="rocket-libs" version="1.0" release="1.fc43" epoch="2" arch="noarch"/></collection></pkglist></update>
+<update type="security"><id>FEDORA-EPEL-2030-bbbb</id><release>Fedora EPEL 9</release><pkglist><collection short="E"><name>x</name>
+<package name="sled" version="2" release="1.el9" epoch="0" arch="src"/></collection></pkglist></update></updates>"#;
+
+const PAGE: &str = r#"{"updates":[{"updateid":"FEDORA-2030-cccc","alias":"FEDORA-2030-cccc","title":"rocket-1.0-1.fc40","notes":"Fixes CVE-2030-0002.","severity":"unspecified","type":"security",
+ "status":"stable","date_submitted":"2030-03-01 10:00:00","date_stable":"2030-03-05 12:00:00","date_modified":null,"url":"https://example.org/u",
+ "release":{"name":"F40","long_name":"Fedora 40","version":"40"},"bugs":[{"bug_id":7,"title":"CVE-2030-0001 rocket: flaw"}],
+ "builds":[{"nvr":"rocket-1.0-1.fc40","type":"rpm","epoch":1},{"nvr":"odd","type":"rpm"},{"nvr":"image-1-1","type":"container"}]},
+ {"updateid":"FEDORA-2030-dddd","status":"unpushed","date_submitted":"2030-03-01 10:00:00","release":{"name":"F40","version":"40"},"builds":[]},{"updateid":"X"}],
+ "page":1,"pages":1,"rows_per_page":20,"total":1}"#;
+
+#[test]
+fn notices_name_binary_packages_and_link_vulnerabilities() {
+    assert_eq!(Kind::detect(NOTICES.as_bytes()).map(Kind::name), Some("fedora"));
+    let records = json_records("fedora", NOTICES.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        ["Fedora:43 rocket-libs introduced=0 fixed=2:1.0-1.fc43"]
+    );
+    assert_eq!(
+        records[0]["related"],
+        serde_json::json!(["CVE-2030-0001"]),
+        "a title names nothing"
+    );
+    assert_eq!(
+        ranges(&records[1]),
+        ["EPEL:9 sled introduced=0 fixed=2-1.el9"],
+        "only its source is named"
+    );
+}
+
+#[test]
+fn pages_of_bodhi_name_builds_and_link_vulnerabilities() {
+    assert_eq!(Kind::detect(PAGE.as_bytes()).map(Kind::name), Some("fedora"));
+    let records = json_records("fedora", PAGE.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        ["Fedora:40 rocket introduced=0 fixed=1:1.0-1.fc40"]
+    );
+    assert_eq!(
+        records[0]["related"],
+        serde_json::json!(["CVE-2030-0002", "CVE-2030-0001"])
+    );
+    assert!(records[0]["upstream"].is_null(), "words of people name nothing");
+    assert_eq!(records[0]["modified"], "2030-03-05T12:00:00Z");
+    assert_eq!(records[1]["withdrawn"], "2030-03-01T10:00:00Z");
+    let warned = warnings("fedora", PAGE.as_bytes());
+    assert!(warned.contains(&"not a build: \"odd\"".to_owned()), "{warned:?}");
+    assert_eq!(rejected("fedora", PAGE.as_bytes()).len(), 1);
+}

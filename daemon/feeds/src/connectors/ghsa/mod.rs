@@ -1,0 +1,242 @@
+//! GitHub's advisories as its REST interface gives them. Those of its repository are OSV records, which need no
+//! connector.
+
+#[cfg(test)]
+mod tests;
+
+use starling_protocol::json::Value;
+
+use super::Connector;
+use super::draft::{Affected, Draft, Range};
+use super::output::Output;
+use super::severity;
+use super::shallow;
+use super::shape::Shape;
+use super::text::quote;
+use super::value::{self, list_of, str_of};
+
+/// Reads GitHub's advisories.
+pub(crate) struct Ghsa;
+
+/// Ecosystems by GitHub's names for them.
+const ECOSYSTEMS: [(&str, &str); 13] = [
+    ("actions", "GitHub Actions"),
+    ("composer", "Packagist"),
+    ("erlang", "Hex"),
+    ("go", "Go"),
+    ("maven", "Maven"),
+    ("npm", "npm"),
+    ("nuget", "NuGet"),
+    ("pip", "PyPI"),
+    ("pub", "Pub"),
+    ("rubygems", "RubyGems"),
+    ("rust", "crates.io"),
+    ("swift", "SwiftURL"),
+    ("other", ""),
+];
+
+impl Connector for Ghsa {
+    fn name(&self) -> &'static str {
+        "ghsa"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        shape.has("ghsa_id")
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        if shallow::member(body, "ghsa_id").is_some() {
+            if let Some(item) = out.json(body) {
+                advisory(out, String::new(), item);
+            }
+        } else {
+            out.json_items("", body, &mut advisory);
+        }
+    }
+}
+
+fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
+    let id = str_of(&item, "ghsa_id").unwrap_or_default();
+    if !id.starts_with("GHSA-") {
+        return out.reject(pointer, format!("not the id of an advisory: \"{}\"", quote(id)));
+    }
+    let mut draft = Draft::of(id);
+    draft.published = draft.time("published_at", str_of(&item, "published_at"));
+    draft.modified = draft.time("updated_at", str_of(&item, "updated_at"));
+    draft.withdrawn = draft.time("withdrawn_at", str_of(&item, "withdrawn_at"));
+    draft.summary = str_of(&item, "summary").map(str::to_owned);
+    draft.details = str_of(&item, "description").map(str::to_owned);
+    if let Some(cve) = str_of(&item, "cve_id") {
+        draft.alias(cve);
+    }
+    for identifier in list_of(&item, "identifiers") {
+        draft.alias(str_of(identifier, "value").unwrap_or_default());
+    }
+    let severities = item.get("cvss_severities");
+    for (key, version) in [("cvss_v4", "4.0"), ("cvss_v3", "3.1")] {
+        let stated = severities
+            .and_then(|all| all.get(key))
+            .or_else(|| item.get("cvss").filter(|_| key == "cvss_v3"));
+        // A score of 0.0 beside no vector is none.
+        let Some(vector) = stated.and_then(|stated| str_of(stated, "vector_string")) else {
+            continue;
+        };
+        match severity::vector_of(vector, version) {
+            Some(severity) => draft.rate(severity),
+            None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+        }
+    }
+    if let Some(word) = str_of(&item, "severity").filter(|word| *word != "unknown") {
+        draft
+            .specific
+            .push(("severity", value::text(word.to_ascii_uppercase())));
+    }
+    let cwes: Vec<String> = list_of(&item, "cwes")
+        .iter()
+        .filter_map(|cwe| str_of(cwe, "cwe_id"))
+        .map(str::to_owned)
+        .collect();
+    if !cwes.is_empty() {
+        draft.specific.push(("cwe_ids", value::texts(cwes)));
+    }
+    for reference in list_of(&item, "references") {
+        draft.link(
+            "WEB",
+            reference
+                .as_str()
+                .or_else(|| str_of(reference, "url"))
+                .unwrap_or_default(),
+        );
+    }
+    for (key, kind) in [("source_code_location", "PACKAGE"), ("html_url", "ADVISORY")] {
+        draft.link(kind, str_of(&item, key).unwrap_or_default());
+    }
+    for vulnerable in list_of(&item, "vulnerabilities") {
+        package(&mut draft, vulnerable);
+    }
+    let told = [
+        "ghsa_id",
+        "cve_id",
+        "summary",
+        "description",
+        "published_at",
+        "updated_at",
+        "withdrawn_at",
+        "references",
+    ];
+    if let Value::Object(object) = value::without(item, &told) {
+        for (key, value) in object.into_entries() {
+            draft.keep(key, value);
+        }
+    }
+    out.record(pointer, draft);
+}
+
+fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
+    let package = vulnerable.get("package").cloned().unwrap_or_default();
+    let (stated, name) = (
+        str_of(&package, "ecosystem").unwrap_or_default(),
+        str_of(&package, "name").unwrap_or_default(),
+    );
+    let lower = stated.to_ascii_lowercase();
+    let ecosystem = ECOSYSTEMS
+        .iter()
+        .find(|(own, _)| *own == lower)
+        .map(|(_, name)| *name);
+    let Some(ecosystem) = ecosystem.filter(|known| !known.is_empty() && !name.is_empty()) else {
+        return draft.warn(format!(
+            "a package of the ecosystem \"{}\" has no entry",
+            quote(stated)
+        ));
+    };
+    let mut entry = Affected::of(ecosystem, name);
+    let text = str_of(vulnerable, "vulnerable_version_range").unwrap_or_default();
+    match range(text) {
+        Some(Said::Range(mut range)) => {
+            let fixed = vulnerable.get("first_patched_version");
+            let fixed = fixed.and_then(|fixed| fixed.as_str().or_else(|| str_of(fixed, "identifier")));
+            match fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
+                Some(fixed) if range.events.len() == 1 => range = range.and("fixed", fixed),
+                // Between the last affected version and the fixed one there is none, as a rule.
+                Some(fixed) if range.events.iter().any(|(kind, _)| *kind == "last_affected") => {
+                    entry
+                        .specific
+                        .push(("first_patched_version", value::text(fixed.to_owned())));
+                }
+                _ => {}
+            }
+            entry.ranges.push(range);
+        }
+        Some(Said::Version(version)) => entry.versions.push(version),
+        None => {
+            draft.warn(format!(
+                "{name}: the range \"{}\" is not understood, all versions are meant",
+                quote(text)
+            ));
+            entry.ranges.push(Range::from("0"));
+        }
+    }
+    draft.affected.push(entry);
+}
+
+enum Said {
+    Range(Range),
+    Version(String),
+}
+
+/// Reads `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`; an empty text is all versions.
+fn range(text: &str) -> Option<Said> {
+    let mut start = "0".to_owned();
+    let mut end = None;
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let at = part.find(|c: char| !"<>=".contains(c))?;
+        let (operator, version) = part.split_at(at);
+        let version = version.trim();
+        if version.is_empty() || version.contains(char::is_whitespace) {
+            return None;
+        }
+        match operator {
+            ">=" => start = version.to_owned(),
+            // The version itself is not affected, which no event says; to call it affected is the safe side.
+            ">" => start = version.to_owned(),
+            "<" => end = Some(("fixed", version.to_owned())),
+            "<=" => end = Some(("last_affected", version.to_owned())),
+            "=" if text.trim() == part => return Some(Said::Version(version.to_owned())),
+            _ => return None,
+        }
+    }
+    let mut range = Range::from(start);
+    range.events.extend(end);
+    Some(Said::Range(range))
+}
+
+#[cfg(test)]
+mod range_tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_or_told_not_to_be() {
+        let events = |text: &str| match range(text) {
+            Some(Said::Range(range)) => range
+                .events
+                .iter()
+                .map(|(kind, v)| format!("{kind}={v}"))
+                .collect::<Vec<_>>()
+                .join(" "),
+            Some(Said::Version(version)) => format!("=={version}"),
+            None => "none".to_owned(),
+        };
+        for (text, expected) in [
+            (">= 1.0, < 1.2.3", "introduced=1.0 fixed=1.2.3"),
+            ("<= 3", "introduced=0 last_affected=3"),
+            ("= 2.0.0", "==2.0.0"),
+            ("", "introduced=0"),
+            ("> 1.0", "introduced=1.0"),
+            ("before 3", "none"),
+            ("= 1, < 2", "none"),
+        ] {
+            assert_eq!(events(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected, warnings};
+
+const PAGE: &str = r#"[{"ghsa_id":"GHSA-aaaa-bbbb-cccc","cve_id":"CVE-2030-0001","summary":"s","description":"d","severity":"medium",
+ "identifiers":[{"type":"GHSA","value":"GHSA-aaaa-bbbb-cccc"},{"type":"CVE","value":"CVE-2030-0001"}],"references":["https://example.org/r"],"html_url":"https://example.org/h",
+ "published_at":"2030-01-01T00:00:00Z","updated_at":"2030-01-02T00:00:00Z","withdrawn_at":null,
+ "vulnerabilities":[{"package":{"ecosystem":"pip","name":"Rocket"},"vulnerable_version_range":">= 1.0, < 1.2.3","first_patched_version":"1.2.3"},
+  {"package":{"ecosystem":"npm","name":"@acme/rocket"},"vulnerable_version_range":"= 2.0.0","first_patched_version":null},
+  {"package":{"ecosystem":"rust","name":"sled"},"vulnerable_version_range":"<= 3.0","first_patched_version":{"identifier":"3.1"}},
+  {"package":{"ecosystem":"maven","name":"a:b"},"vulnerable_version_range":"before 3","first_patched_version":null},
+  {"package":{"ecosystem":"other","name":"x"},"vulnerable_version_range":""}],
+ "cvss_severities":{"cvss_v3":{"vector_string":"CVSS:3.1/AV:N/AC:H/PR:H/UI:R/S:C/C:H/I:H/A:H","score":7.6},"cvss_v4":{"vector_string":null,"score":0.0}},
+ "cwes":[{"cwe_id":"CWE-79","name":"x"}]},{"ghsa_id":"X"}]"#;
+
+#[test]
+fn advisory_of_the_interface_becomes_a_record() {
+    assert_eq!(Kind::detect(PAGE.as_bytes()).map(Kind::name), Some("ghsa"));
+    let record = &json_records("ghsa", PAGE.as_bytes())[0];
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(
+        ranges(record),
+        [
+            "PyPI Rocket introduced=1.0 fixed=1.2.3",
+            "npm @acme/rocket ==2.0.0",
+            "crates.io sled introduced=0 last_affected=3.0",
+            "Maven a:b introduced=0",
+        ]
+    );
+    assert_eq!(record["severity"].as_array().unwrap().len(), 1);
+    assert_eq!(record["database_specific"]["severity"], "MEDIUM");
+    assert_eq!(
+        record["affected"][2]["database_specific"]["first_patched_version"],
+        "3.1"
+    );
+    assert_eq!(warnings("ghsa", PAGE.as_bytes()).len(), 2);
+    assert!(rejected("ghsa", PAGE.as_bytes())[0].contains("not the id"));
+}

@@ -1,0 +1,201 @@
+//! The National Vulnerability Database: pages of its API 2.0 and its yearly feeds, which are of one form.
+//!
+//! What is affected stands in configurations of CPE names, not in packages: it is kept as it is under
+//! `database_specific.native.configurations`, and the record has no `affected`.
+
+#[cfg(test)]
+mod tests;
+
+use starling_protocol::json::Value;
+
+use super::Connector;
+use super::draft::Draft;
+use super::output::Output;
+use super::severity;
+use super::shallow;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::value::{self, list_of, str_of, strs_of};
+
+/// Reads documents of the NVD.
+pub(crate) struct Nvd;
+
+/// The lists of metrics, by the version of CVSS that each holds, newest first.
+const METRICS: [(&str, &str); 4] = [
+    ("cvssMetricV40", "4.0"),
+    ("cvssMetricV31", "3.1"),
+    ("cvssMetricV30", "3.0"),
+    ("cvssMetricV2", "2.0"),
+];
+
+impl Connector for Nvd {
+    fn name(&self) -> &'static str {
+        "nvd"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        shape.is_object_with(&["resultsPerPage", "vulnerabilities"])
+            || shape.is_object_with(&["resultsPerPage", "cveChanges"])
+            || shape.is_object_with(&["resultsPerPage", "matchStrings"])
+            || shape.is_object_with(&["id", "sourceIdentifier", "vulnStatus"])
+            || (shape.has("cve")
+                && shape
+                    .value("cve")
+                    .is_some_and(|cve| shallow::member(cve, "sourceIdentifier").is_some()))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        let is_one = |key: &str| shallow::member(body, key).is_some();
+        if is_one("cveChanges") || is_one("matchStrings") {
+            return out.ignore("", "a page of changes or of CPE names, not of vulnerabilities");
+        }
+        if is_one("vulnStatus") || is_one("cve") {
+            if let Some(item) = out.json(body) {
+                entry(out, String::new(), item);
+            }
+            return;
+        }
+        let mut count = 0_usize;
+        let rest = out.json_lists(body, &["vulnerabilities"], &mut |out, pointer, item| {
+            count += 1;
+            entry(out, pointer, item);
+        });
+        let number = |name: &str| {
+            let (_, value) = rest.iter().find(|(key, _)| key == name)?;
+            std::str::from_utf8(value).ok()?.parse::<usize>().ok()
+        };
+        // A page before the last one is full; a shorter one lacks what it does not say.
+        if let (Some(page), Some(start), Some(total)) = (
+            number("resultsPerPage"),
+            number("startIndex"),
+            number("totalResults"),
+        ) && count < page
+            && start.saturating_add(count) < total
+        {
+            out.note(format!(
+                "the page is short: it says {page} of {total} from {start} on, and has {count}; fetch it again"
+            ));
+        }
+    }
+}
+
+fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
+    let cve = match item {
+        Value::Object(object) if object.get("cve").is_some() => {
+            let members = object.into_entries();
+            members
+                .into_iter()
+                .find(|(key, _)| key == "cve")
+                .map(|(_, value)| value)
+                .unwrap_or_default()
+        }
+        other => other,
+    };
+    let id = str_of(&cve, "id").unwrap_or_default();
+    if !text::is_cve(id) {
+        return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(id)));
+    }
+    let mut draft = Draft::of(id);
+    draft.published = draft.time("published", str_of(&cve, "published"));
+    draft.modified = draft.time("lastModified", str_of(&cve, "lastModified"));
+    if str_of(&cve, "vulnStatus") == Some("Rejected") {
+        draft.withdrawn = draft.modified.clone().or_else(|| draft.published.clone());
+    }
+    draft.details = description(&cve);
+    rate(&mut draft, &cve);
+    for reference in list_of(&cve, "references") {
+        let tags: Vec<&str> = strs_of(reference, "tags").collect();
+        if let Some(url) = str_of(reference, "url") {
+            draft.link(link_kind(&tags), url);
+        }
+    }
+    let cwes = cwes(&cve);
+    if !cwes.is_empty() {
+        draft.specific.push(("cwe_ids", value::texts(cwes)));
+    }
+    let is_told = list_of(&cve, "descriptions").len() == 1 && draft.details.is_some();
+    let told: &[&str] = if is_told { &["id", "descriptions"] } else { &["id"] };
+    if let Value::Object(object) = value::without(cve, told) {
+        for (key, value) in object.into_entries() {
+            if draft.published.is_some() && key == "published"
+                || draft.modified.is_some() && key == "lastModified"
+            {
+                continue;
+            }
+            draft.keep(key, value);
+        }
+    }
+    out.record(pointer, draft);
+}
+
+/// The English description, else the first.
+pub(crate) fn description(cve: &Value<'_>) -> Option<String> {
+    let all = list_of(cve, "descriptions");
+    let is_english = |one: &&Value<'_>| {
+        str_of(one, "lang").is_some_and(|lang| lang.to_ascii_lowercase().starts_with("en"))
+    };
+    let chosen = all.iter().find(is_english).or_else(|| all.first())?;
+    str_of(chosen, "value").map(str::to_owned)
+}
+
+/// Takes the vectors: those of the database itself before those of others, newer versions of CVSS before older.
+fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
+    let Some(metrics) = cve.get("metrics") else { return };
+    for is_primary in [true, false] {
+        for (key, version) in METRICS {
+            for metric in list_of(metrics, key) {
+                if (str_of(metric, "type") == Some("Primary")) != is_primary {
+                    continue;
+                }
+                let vector = metric
+                    .pointer("/cvssData/vectorString")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                match severity::vector_of(vector, version) {
+                    Some(severity) => draft.rate(severity),
+                    None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+                }
+            }
+        }
+    }
+}
+
+fn cwes(cve: &Value<'_>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for weakness in list_of(cve, "weaknesses") {
+        for one in list_of(weakness, "description") {
+            if let Some(cwe) = str_of(one, "value").filter(|cwe| cwe.starts_with("CWE-"))
+                && !found.iter().any(|own| own == cwe)
+            {
+                found.push(cwe.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The type of a link by the words that the database or a CNA puts beside it.
+pub(crate) fn link_kind(tags: &[&str]) -> &'static str {
+    let has = |names: &[&str]| {
+        tags.iter()
+            .any(|tag| names.contains(&tag.to_ascii_lowercase().as_str()))
+    };
+    if has(&["patch"]) {
+        "FIX"
+    } else if has(&["exploit"]) {
+        "EVIDENCE"
+    } else if has(&[
+        "vendor advisory",
+        "third party advisory",
+        "vendor-advisory",
+        "third-party-advisory",
+        "us government resource",
+    ]) {
+        "ADVISORY"
+    } else if has(&["issue tracking", "issue-tracking"]) {
+        "REPORT"
+    } else {
+        "WEB"
+    }
+}

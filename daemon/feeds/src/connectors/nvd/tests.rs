@@ -1,0 +1,97 @@
+use super::super::tests::{ignored, json_records, noted, rejected, warnings};
+
+const PAGE: &str = r#"{"resultsPerPage":2,"startIndex":0,"totalResults":2,"format":"NVD_CVE","version":"2.0","timestamp":"2030-01-01T00:00:00.000","vulnerabilities":[
+{"cve":{"id":"CVE-2030-0001","sourceIdentifier":"cna@example.org","published":"2030-01-02T03:04:05.510","lastModified":"2030-02-02T03:04:05.510",
+ "vulnStatus":"Analyzed","cveTags":[],"descriptions":[{"lang":"es","value":"Un fallo."},{"lang":"en","value":"A flaw."}],
+ "metrics":{"cvssMetricV31":[{"source":"cna@example.org","type":"Secondary","cvssData":{"version":"3.1","vectorString":"CVSS:3.1/AV:L/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}},
+   {"source":"nvd@example.org","type":"Primary","cvssData":{"version":"3.1","vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],
+  "cvssMetricV2":[{"source":"nvd@example.org","type":"Primary","cvssData":{"version":"2.0","vectorString":"AV:N/AC:L/Au:N/C:P/I:P/A:P"},"baseSeverity":"HIGH"}],
+  "cvssMetricV40":[{"source":"x","type":"Secondary","cvssData":{"vectorString":"nonsense"}}],
+  "ssvcV203":[{"x":1}]},
+ "weaknesses":[{"source":"nvd","type":"Primary","description":[{"lang":"en","value":"CWE-79"},{"lang":"en","value":"NVD-CWE-noinfo"}]}],
+ "configurations":[{"operator":"AND","nodes":[{"operator":"OR","negate":false,"cpeMatch":[{"vulnerable":true,"criteria":"cpe:2.3:a:acme:rocket:*:*:*:*:*:*:*:*","versionEndExcluding":" 5.1","matchCriteriaId":"A"}]}]}],
+ "references":[{"url":"https://example.org/fix","source":"x","tags":["Patch","Vendor Advisory"]},{"url":"https://example.org/plain","source":"x"}]}},
+{"cve":{"id":"CVE-2030-0002","sourceIdentifier":"s","published":"2030-01-02T03:04:05.510","lastModified":"2030-02-02T03:04:05.510","vulnStatus":"Rejected",
+ "descriptions":[{"lang":"en","value":"Rejected reason: none."}],"metrics":{},"references":[]}}]}"#;
+
+#[test]
+fn entry_of_a_page_becomes_a_record() {
+    let records = json_records("nvd", PAGE.as_bytes());
+    let record = &records[0];
+    assert_eq!(record["id"], "CVE-2030-0001");
+    assert_eq!(record["published"], "2030-01-02T03:04:05.51Z");
+    assert_eq!(record["modified"], "2030-02-02T03:04:05.51Z");
+    assert_eq!(record["details"], "A flaw.");
+    let vectors: Vec<&str> = record["severity"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["score"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        vectors,
+        [
+            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+            "AV:N/AC:L/Au:N/C:P/I:P/A:P",
+            "CVSS:3.1/AV:L/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+        ],
+        "the database's own first"
+    );
+    assert_eq!(record["references"][0]["type"], "FIX");
+    assert_eq!(record["references"][1]["type"], "WEB");
+    let specific = &record["database_specific"];
+    assert_eq!(specific["cwe_ids"], serde_json::json!(["CWE-79"]));
+    let native = &specific["native"];
+    assert_eq!(
+        native["configurations"][0]["nodes"][0]["cpeMatch"][0]["versionEndExcluding"],
+        " 5.1"
+    );
+    assert_eq!(native["descriptions"][0]["value"], "Un fallo.");
+    assert_eq!(native["metrics"]["ssvcV203"][0]["x"], 1);
+    assert_eq!(native["vulnStatus"], "Analyzed");
+    assert!(record["affected"].is_null() && record["withdrawn"].is_null());
+    assert_eq!(
+        warnings("nvd", PAGE.as_bytes()),
+        ["cvssMetricV40: not a CVSS vector: \"nonsense\""]
+    );
+}
+
+#[test]
+fn rejected_entry_is_withdrawn() {
+    let record = &json_records("nvd", PAGE.as_bytes())[1];
+    assert_eq!(record["withdrawn"], record["modified"]);
+    assert_eq!(record["database_specific"]["native"]["vulnStatus"], "Rejected");
+    assert!(
+        record["database_specific"]["native"]["descriptions"].is_null(),
+        "it is the record's details"
+    );
+}
+
+#[test]
+fn single_entry_is_read_with_and_without_its_wrapping() {
+    let entry = r#"{"id":"CVE-2030-0003","sourceIdentifier":"s","vulnStatus":"Received","descriptions":[]}"#;
+    assert_eq!(json_records("nvd", entry.as_bytes())[0]["id"], "CVE-2030-0003");
+    let wrapped = format!("{{\"cve\":{entry}}}");
+    assert_eq!(
+        json_records("nvd", wrapped.as_bytes()),
+        json_records("nvd", entry.as_bytes())
+    );
+}
+
+#[test]
+fn short_cut_and_foreign_pages_are_reported() {
+    let short = PAGE
+        .replace("\"resultsPerPage\":2", "\"resultsPerPage\":2000")
+        .replace("\"totalResults\":2", "\"totalResults\":9000");
+    assert!(noted("nvd", short.as_bytes())[0].contains("the page is short"));
+    let bad = PAGE.replace("CVE-2030-0002", "CVE-2030-0002/../..");
+    assert_eq!(json_records("nvd", bad.as_bytes()).len(), 1);
+    assert_eq!(
+        rejected("nvd", bad.as_bytes()),
+        ["/vulnerabilities/1: not the id of a CVE record: \"CVE-2030-0002/../..\""]
+    );
+    let cut = &PAGE.as_bytes()[..PAGE.len() - 60];
+    assert_eq!(json_records("nvd", cut).len(), 1);
+    assert_eq!(rejected("nvd", cut).len(), 2);
+    assert!(ignored("nvd", br#"{"resultsPerPage":1,"cveChanges":[]}"#)[0].contains("changes"));
+}

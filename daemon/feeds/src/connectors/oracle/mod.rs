@@ -1,0 +1,245 @@
+//! Oracle Linux: its OVAL definitions.
+//!
+//! Of several definitions with one id the one of the highest version counts, as a number. Live patches (`ksplice`) and
+//! certified builds (`fips`) carry epochs of their own under the names of the plain packages, so a range of theirs
+//! would take in every plain build: they have no entry, and are counted.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::Connector;
+use super::draft::Draft;
+use super::output::Output;
+use super::severity;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::updateinfo::{self, Package, add_packages, from_the_beginning};
+use super::xml::{Dialect, Element};
+
+/// Reads OVAL definitions of Oracle Linux.
+pub(crate) struct Oracle;
+
+const DIALECT: Dialect = Dialect {
+    fallback: encoding_rs::WINDOWS_1252,
+    known: &[],
+};
+
+impl Connector for Oracle {
+    fn name(&self) -> &'static str {
+        "oracle"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        shape.is_xml("oval_definitions") && shape.xml_holds("oval:com.oracle.el")
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let mut newest: BTreeMap<String, (u64, String, Element, Vec<String>)> = BTreeMap::new();
+        let mut older = 0_usize;
+        out.xml_records(
+            bytes,
+            &["definition"],
+            &DIALECT,
+            &mut |out, pointer, element, warnings| {
+                let Some(id) = id_of(&element) else {
+                    return out.reject(pointer, "the definition names no advisory");
+                };
+                let version = element
+                    .attribute("version")
+                    .and_then(|version| version.parse().ok())
+                    .unwrap_or(0);
+                match newest.get(&id) {
+                    Some((other, ..)) if *other >= version => older += 1,
+                    other => {
+                        older += usize::from(other.is_some());
+                        newest.insert(id, (version, pointer, element, warnings));
+                    }
+                }
+            },
+        );
+        if older > 0 {
+            out.note(format!(
+                "{older} definitions are older editions of others, and are passed over"
+            ));
+        }
+        for (id, (_, pointer, definition, warnings)) in newest {
+            let draft = record(&id, &definition, warnings);
+            out.record(pointer, draft);
+        }
+    }
+}
+
+/// The advisory's id: of its reference, else of its title.
+fn id_of(definition: &Element) -> Option<String> {
+    let metadata = definition.child("metadata")?;
+    let stated = metadata.all("reference").find(|one| {
+        one.attribute("source")
+            .is_some_and(|source| source.to_ascii_lowercase().starts_with("el"))
+    });
+    let stated = stated.and_then(|one| one.attribute("ref_id")).map(str::trim);
+    let titled = || {
+        let word = metadata
+            .text_of("title")?
+            .split_whitespace()
+            .next()?
+            .trim_end_matches(':');
+        // `ELSA-2007:0057` is written, too.
+        word.starts_with("EL").then(|| word.replacen(':', "-", 1))
+    };
+    stated
+        .filter(|id| id.starts_with("EL"))
+        .map(str::to_owned)
+        .or_else(titled)
+}
+
+fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'static> {
+    let mut draft = Draft::of(id);
+    for warning in warnings {
+        draft.warn(warning);
+    }
+    let empty = Element::default();
+    let metadata = definition.child("metadata").unwrap_or(&empty);
+    let advisory = metadata.child("advisory").unwrap_or(&empty);
+    draft.summary = metadata
+        .text_of("title")
+        .map(|title| title.split_whitespace().collect::<Vec<_>>().join(" "));
+    draft.details = metadata.text_of("description").map(str::to_owned);
+    let issued = advisory
+        .child("issued")
+        .and_then(|issued| issued.attribute("date"));
+    draft.published = draft.time("issued", issued);
+    // The source does not say when a definition was changed.
+    draft.modified.clone_from(&draft.published);
+    updateinfo::word(&mut draft, advisory.text_of("severity"));
+    for reference in metadata.all("reference") {
+        let kind = if reference.attribute("source") == Some("CVE") {
+            "WEB"
+        } else {
+            "ADVISORY"
+        };
+        draft.link(kind, reference.attribute("ref_url").unwrap_or_default());
+    }
+    for cve in advisory.all("cve") {
+        let name = cve.text.trim();
+        if text::is_cve(name) {
+            draft.derive(name);
+        } else if !name.is_empty() {
+            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
+        }
+        for (attribute, version) in [("cvss3", "3.1"), ("cvss2", "2.0")] {
+            // The score stands before the vector.
+            let Some((_, vector)) = cve.attribute(attribute).and_then(|stated| stated.split_once('/')) else {
+                continue;
+            };
+            match severity::vector_of(vector, version) {
+                Some(severity) => draft.rate(severity),
+                None => draft.warn(format!("{attribute}: not a CVSS vector: \"{}\"", quote(vector))),
+            }
+        }
+    }
+    for reference in metadata
+        .all("reference")
+        .filter(|one| one.attribute("source") == Some("CVE"))
+    {
+        for cve in reference.attribute("ref_id").into_iter().flat_map(text::cves_in) {
+            draft.derive(&cve);
+        }
+    }
+    let mut found = Found::default();
+    if let Some(criteria) = definition.child("criteria") {
+        found.walk(criteria, &Around::default());
+    }
+    if found.others > 0 {
+        draft.warn(format!(
+            "{} builds of ksplice and FIPS have no entry",
+            found.others
+        ));
+    }
+    for comment in found.unknown.iter().take(5) {
+        draft.warn(format!("the criterion \"{}\" is not understood", quote(comment)));
+    }
+    if found.packages.is_empty() && found.others == 0 {
+        draft.warn("the definition names no package");
+    }
+    add_packages(
+        &mut draft,
+        &found.packages,
+        &|package| (!package.collection.is_empty()).then(|| format!("Oracle Linux:{}", package.collection)),
+        &from_the_beginning,
+    );
+    draft.keep("definition", definition.to_value());
+    draft
+}
+
+/// What criteria further out say.
+#[derive(Debug, Clone, Default)]
+struct Around {
+    release: String,
+    arch: String,
+    module: Option<String>,
+}
+
+#[derive(Default)]
+struct Found {
+    packages: Vec<Package>,
+    /// Builds that have no entry.
+    others: usize,
+    unknown: Vec<String>,
+}
+
+impl Found {
+    fn walk(&mut self, criteria: &Element, around: &Around) {
+        let mut around = around.clone();
+        let comments: Vec<&str> = criteria
+            .all("criterion")
+            .filter_map(|one| one.attribute("comment"))
+            .collect();
+        for comment in &comments {
+            if let Some(release) = between(comment, "Oracle Linux ", " is installed") {
+                around.release = release.split('.').next().unwrap_or(release).to_owned();
+            } else if let Some(arch) = comment.trim().strip_prefix("Oracle Linux arch is ") {
+                around.arch = arch.trim().to_owned();
+            } else if let Some(module) = between(comment, "Module ", " is enabled") {
+                around.module = Some(module.to_owned());
+            }
+        }
+        for comment in comments {
+            if let Some((name, evr)) = comment.trim().split_once(" is earlier than ") {
+                if evr.contains("ksplice") || evr.contains("fips") || name.starts_with("ksplice") {
+                    self.others += 1;
+                } else {
+                    self.packages.push(Package {
+                        name: name.trim().to_owned(),
+                        evr: evr.trim().strip_prefix("0:").unwrap_or(evr.trim()).to_owned(),
+                        arch: around.arch.clone(),
+                        module: around.module.clone(),
+                        collection: around.release.clone(),
+                    });
+                }
+            } else if !is_known(comment) {
+                self.unknown.push(comment.to_owned());
+            }
+        }
+        for inner in criteria.all("criteria") {
+            self.walk(inner, &around);
+        }
+    }
+}
+
+fn is_known(comment: &str) -> bool {
+    [
+        "is installed",
+        "arch is",
+        "is signed with",
+        "is enabled",
+        "is ksplice-based",
+    ]
+    .iter()
+    .any(|part| comment.contains(part))
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
+    Some(text.trim().strip_prefix(before)?.strip_suffix(after)?.trim())
+}

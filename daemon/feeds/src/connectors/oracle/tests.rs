@@ -1,0 +1,62 @@
+use super::super::Kind;
+use super::super::tests::{json_records, noted, ranges, rejected, warnings};
+
+/// A definition of this version whose package was fixed in this one.
+fn definition(version: u32, title: &str, reference: &str, evr: &str) -> String {
+    format!(
+        r#"<definition id="oval:com.oracle.elsa:def:2030" version="{version}" class="patch"><metadata><title>
+{title}  Moderate: rocket security update  (MODERATE)
+</title>{reference}<reference source="CVE" ref_id="CVE-2030-0001" ref_url="https://example.org/c"/><description> [1] x </description>
+<!-- ~~~ --><advisory><severity>MODERATE</severity><issued date="2030-06-26"/>
+<cve cvss3="5.9/CVSS:3.0/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:N/A:H" cvss2="7.8/AV:N/AC:L/Au:N/C:N/I:N/A:C">CVE-2030-0001</cve></advisory></metadata>
+<criteria operator="AND"><criterion comment="Oracle Linux 8 is installed"/><criterion comment="Module virt:kvm_utils is enabled"/><criteria operator="OR"><criteria operator="AND">
+<criterion comment="Oracle Linux arch is x86_64"/><criteria operator="OR"><criteria operator="AND"><criterion comment="rocket is earlier than {evr}"/><criterion comment="rocket is signed with the key"/></criteria>
+<criterion comment="openssl is earlier than 2:1.1.1g-15.ksplice1.el8_3"/><criterion comment="moon is full"/></criteria></criteria></criteria></criteria></definition>"#
+    )
+}
+
+#[test]
+fn highest_version_of_a_definition_counts_as_a_number() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let document = format!(
+        "<oval_definitions><definitions>{}{}{}<definition/></definitions></oval_definitions>",
+        definition(900, "ELSA-2030-0001:", reference, "30:1.0-1.el8"),
+        definition(1000, "ELSA-2030-0001:", reference, "30:2.0-1.el8"),
+        definition(1, "ELSA-2030:0002:", "", "0:3.0-1.el8"),
+    );
+    assert_eq!(Kind::detect(document.as_bytes()).map(Kind::name), Some("oracle"));
+    let records = json_records("oracle", document.as_bytes());
+    assert_eq!(records[0]["id"], "ELSA-2030-0001");
+    assert_eq!(
+        records[0]["summary"],
+        "ELSA-2030-0001: Moderate: rocket security update (MODERATE)"
+    );
+    assert_eq!(
+        ranges(&records[0]),
+        ["Oracle Linux:8 rocket introduced=0 fixed=30:2.0-1.el8"]
+    );
+    assert_eq!(
+        records[0]["affected"][0]["ecosystem_specific"],
+        serde_json::json!({"rpmmod": "virt:kvm_utils", "arch": ["x86_64"]})
+    );
+    assert_eq!(records[0]["severity"][0]["type"], "CVSS_V3");
+    assert_eq!(records[0]["database_specific"]["severity"], "MODERATE");
+    assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(records[1]["id"], "ELSA-2030-0002", "of a title in the other form");
+    assert_eq!(
+        ranges(&records[1]),
+        ["Oracle Linux:8 rocket introduced=0 fixed=3.0-1.el8"]
+    );
+    assert_eq!(noted("oracle", document.as_bytes()).len(), 1);
+    assert_eq!(
+        rejected("oracle", document.as_bytes()),
+        ["/definition/3: the definition names no advisory"]
+    );
+    assert_eq!(
+        warnings("oracle", document.as_bytes())[..2],
+        [
+            "1 builds of ksplice and FIPS have no entry",
+            "the criterion \"moon is full\" is not understood"
+        ]
+    );
+}

@@ -1,0 +1,202 @@
+//! Where a connector puts what it reads.
+
+use starling_protocol::json::{self, Value};
+
+use super::draft::Draft;
+use super::shallow;
+use super::xml::{self, Dialect, Element};
+use crate::osv::{NoRecord, Outcome, Part, Rejected};
+
+/// Takes each record element: its place, the element, and what was odd about its reading.
+pub(crate) type EachElement<'e> = &'e mut dyn FnMut(&mut Output<'_>, String, Element, Vec<String>);
+
+/// Takes the parts of one document, in its order.
+pub(crate) struct Output<'o> {
+    each: &'o mut dyn FnMut(Part),
+    parts: usize,
+}
+
+impl<'o> Output<'o> {
+    /// Hands parts on to `each`.
+    pub(crate) fn new(each: &'o mut dyn FnMut(Part)) -> Self {
+        Self { each, parts: 0 }
+    }
+
+    fn part(&mut self, pointer: impl Into<String>, outcome: Outcome) {
+        self.parts += 1;
+        (self.each)(Part {
+            pointer: pointer.into(),
+            outcome,
+        });
+    }
+
+    /// Hands on a record, or why its draft cannot be one.
+    pub(crate) fn record(&mut self, pointer: impl Into<String>, draft: Draft<'_>) {
+        let outcome = match draft.finish() {
+            Ok(record) => Outcome::Record(record),
+            Err(why) => Outcome::Rejected(why),
+        };
+        self.part(pointer, outcome);
+    }
+
+    /// Hands on an entry that is a record of the OSV schema already.
+    pub(crate) fn osv(&mut self, pointer: impl Into<String>, record: &Value<'_>) {
+        let outcome = match crate::osv::record_of_value(record) {
+            Ok(record) => Outcome::Record(record),
+            Err(why) => Outcome::Rejected(why),
+        };
+        self.part(pointer, outcome);
+    }
+
+    /// Hands on a document that is in the OSV schema already.
+    pub(crate) fn osv_document(&mut self, bytes: &[u8]) {
+        for part in crate::osv::read(bytes) {
+            self.part(part.pointer, part.outcome);
+        }
+    }
+
+    /// Refuses an entry of the document, or (without a pointer) the document.
+    pub(crate) fn reject(&mut self, pointer: impl Into<String>, why: impl Into<String>) {
+        self.part(pointer, Outcome::Rejected(Rejected::Native(why.into())));
+    }
+
+    /// Passes over an entry that is known to hold no record.
+    pub(crate) fn ignore(&mut self, pointer: impl Into<String>, why: impl Into<String>) {
+        self.part(pointer, Outcome::NoRecord(NoRecord::Native(why.into())));
+    }
+
+    /// Reports what is odd about the document as a whole, or lost of it.
+    pub(crate) fn note(&mut self, what: impl Into<String>) {
+        (self.each)(Part {
+            pointer: String::new(),
+            outcome: Outcome::Noted(what.into()),
+        });
+    }
+
+    /// Ends the document: one in which nothing at all was found says so.
+    pub(crate) fn end(&mut self, kind: &str) {
+        if self.parts == 0 {
+            self.ignore("", format!("a document of the kind {kind} without any entry"));
+        }
+    }
+
+    /// Reads each item of a JSON list, from its bytes. A broken item is refused, and the rest goes on.
+    pub(crate) fn json_items(
+        &mut self,
+        pointer: &str,
+        list: &[u8],
+        each: &mut dyn FnMut(&mut Self, String, Value<'_>),
+    ) {
+        let Some(walk) = shallow::items(list) else {
+            return self.reject(pointer, "expected a list");
+        };
+        for (index, item) in walk.enumerate() {
+            let pointer = format!("{pointer}/{index}");
+            match item {
+                Ok((_, bytes)) => match json::parse(bytes) {
+                    Ok(value) => each(self, pointer, value),
+                    Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
+                },
+                Err(fault) => self.reject(pointer, format!("the list breaks off here: {fault}")),
+            }
+        }
+    }
+
+    /// Reads the items of the lists under `keys` in a document's outermost object, or the items of the document if it is
+    /// a list itself. Returns the object's other members. Of a document that breaks off, what is whole is read.
+    pub(crate) fn json_lists<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        keys: &[&str],
+        each: &mut dyn FnMut(&mut Self, String, Value<'_>),
+    ) -> Vec<(String, &'a [u8])> {
+        let bytes = crate::osv::strip_byte_order_mark(bytes);
+        let mut rest = Vec::new();
+        let Some(mut walk) = shallow::members(bytes) else {
+            self.json_items("", bytes, each);
+            return rest;
+        };
+        while let Some(member) = walk.next() {
+            match member {
+                Ok((key, list)) if keys.contains(&key.as_ref()) => {
+                    self.json_items(&format!("/{key}"), list, each);
+                }
+                Ok((key, value)) => rest.push((key.into_owned(), value)),
+                Err(fault) => {
+                    if let Some((key, begun)) = walk.broken().filter(|(key, _)| keys.contains(key)) {
+                        self.json_items(&format!("/{key}"), begun, each);
+                    }
+                    self.reject("", format!("the document breaks off: {fault}"));
+                }
+            }
+        }
+        rest
+    }
+
+    /// Reads each member of a JSON object, from its bytes. A broken value is refused, and the rest goes on.
+    pub(crate) fn json_members(
+        &mut self,
+        pointer: &str,
+        object: &[u8],
+        each: &mut dyn FnMut(&mut Self, String, &str, Value<'_>),
+    ) {
+        let Some(walk) = shallow::members(object) else {
+            return self.reject(pointer, "expected an object");
+        };
+        for member in walk {
+            match member {
+                Ok((key, bytes)) => {
+                    let pointer = format!("{pointer}/{}", escape(&key));
+                    match json::parse(bytes) {
+                        Ok(value) => each(self, pointer, &key, value),
+                        Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
+                    }
+                }
+                Err(fault) => self.reject(pointer, format!("the object breaks off here: {fault}")),
+            }
+        }
+    }
+
+    /// Reads a whole JSON document as one value; none if it is not valid, which is reported.
+    pub(crate) fn json<'a>(&mut self, bytes: &'a [u8]) -> Option<Value<'a>> {
+        match json::parse(crate::osv::strip_byte_order_mark(bytes)) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.part("", Outcome::Rejected(Rejected::Json(error)));
+                None
+            }
+        }
+    }
+
+    /// Reads each record element of an XML document. A broken element is refused, and the rest goes on.
+    pub(crate) fn xml_records(
+        &mut self,
+        bytes: &[u8],
+        names: &[&str],
+        dialect: &Dialect,
+        each: EachElement<'_>,
+    ) {
+        let declared = super::text::declared_encoding(bytes);
+        let wide = declared.filter(|encoding| !encoding.is_ascii_compatible());
+        let decoded = wide.map(|encoding| encoding.decode(bytes).0);
+        let (bytes, declared) = match &decoded {
+            Some(text) => (text.as_bytes(), None),
+            None => (bytes, declared),
+        };
+        for (index, slice) in xml::records(bytes, names).enumerate() {
+            let pointer = |name: &str| format!("/{name}/{index}");
+            match slice {
+                Ok(slice) => match xml::read(&slice, declared, dialect) {
+                    Ok(read) => each(self, pointer(slice.name), read.element, read.warnings),
+                    Err(why) => self.reject(pointer(slice.name), why),
+                },
+                Err(fault) => self.reject(pointer(names.first().unwrap_or(&"")), fault.to_string()),
+            }
+        }
+    }
+}
+
+/// Escapes a key for a JSON pointer.
+fn escape(key: &str) -> String {
+    super::text::quote(key).replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,190 @@
+//! Red Hat's CSAF documents: VEX by CVE, and advisories.
+//!
+//! A package is named in the repository of a product stream, which is the CPE name of the platform: `Red
+//! Hat:enterprise_linux:9::appstream`. Streams are no ranges of versions, so each has its own entries. A fixed product
+//! is a build with its version; an affected one is a component, all versions of which are meant.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::Connector;
+use super::csaf::status::Statements;
+use super::csaf::tree::Tree;
+use super::csaf::{document, is_redhat, publisher};
+use super::draft::{Affected, Draft, Range};
+use super::output::Output;
+use super::rpm::{self, Nevra};
+use super::shape::Shape;
+use super::text::quote;
+use super::value;
+
+/// Reads CSAF documents of Red Hat.
+pub(crate) struct Redhat;
+
+impl Connector for Redhat {
+    fn name(&self) -> &'static str {
+        "redhat"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        publisher(shape).is_some_and(|publisher| is_redhat(&publisher))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        document(bytes, out, affected);
+    }
+}
+
+/// A component of a platform.
+struct Component<'v> {
+    ecosystem: String,
+    name: String,
+    version: Option<String>,
+    module: Option<String>,
+    arch: Option<&'v str>,
+}
+
+/// What tells entries apart; the order is that in which they are written.
+type Key = (
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<&'static str>,
+);
+
+fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
+    // By stream, package, fixed version, module and plan: with the architectures, and the word for the impact.
+    let mut entries: BTreeMap<Key, (Vec<&'v str>, Option<&'v str>)> = BTreeMap::new();
+    let mut add = |component: Component<'v>, version: Option<String>, plan, impact: Option<&'v str>| {
+        let key = (
+            component.ecosystem,
+            component.name,
+            version,
+            component.module,
+            plan,
+        );
+        let (archs, word) = entries.entry(key).or_default();
+        if let Some(arch) = component.arch.filter(|arch| !archs.contains(arch)) {
+            archs.push(arch);
+        }
+        *word = impact.or(*word);
+    };
+    let mut others = 0_usize;
+    for id in &statements.fixed {
+        match component(draft, tree, id) {
+            Some(component) if component.version.is_some() => {
+                let version = component.version.clone();
+                add(component, version, None, statements.impact(id));
+            }
+            _ => others += 1,
+        }
+    }
+    for id in statements.affected.iter().chain(&statements.investigated) {
+        let is_investigated = !statements.affected.contains(id);
+        let plan = statements
+            .plan(id)
+            .or(is_investigated.then_some("under_investigation"));
+        match component(draft, tree, id) {
+            Some(component) => add(component, None, plan.or(Some("none")), statements.impact(id)),
+            None => others += 1,
+        }
+    }
+    if others > 0 {
+        draft.warn(format!(
+            "{others} products are not RPM packages of a product stream, and have no entry"
+        ));
+    }
+    let entries = entries
+        .into_iter()
+        .map(|((ecosystem, name, version, module, plan), (archs, impact))| {
+            let mut entry = Affected::of(ecosystem, name.clone());
+            entry.purl = Some(format!("pkg:rpm/redhat/{name}"));
+            entry.ranges.push(match version {
+                Some(fixed) => Range::before(fixed),
+                None => Range::from("0"),
+            });
+            if let Some(module) = module {
+                entry.ecosystem_specific.push(("rpmmod", value::text(module)));
+            }
+            if archs == ["src"] {
+                entry.ecosystem_specific.push(("arch", value::text("src")));
+            }
+            if let Some(plan) = plan {
+                entry.specific.push(("fix_state", value::text(plan)));
+            }
+            if let Some(impact) = impact {
+                entry.specific.push(("severity", value::text(impact)));
+            }
+            entry
+        });
+    entries.collect()
+}
+
+/// The component that a product is, in its platform; none of a product that is not an RPM package of a stream.
+fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Component<'v>> {
+    let (component_id, platform_id) = tree.parts(id)?;
+    let cpe = tree.get(platform_id)?.cpe?;
+    let stream = cpe
+        .strip_prefix("cpe:/a:redhat:")
+        .or_else(|| cpe.strip_prefix("cpe:/o:redhat:"))?;
+    let ecosystem = format!("Red Hat:{}", stream.trim_end_matches(':'));
+    let purl = tree.get(component_id).and_then(|product| product.purl);
+    let Some(purl) = purl else {
+        // The oldest documents name components without a URL.
+        let nevra = Nevra::parse(component_id)?;
+        return Some(Component {
+            ecosystem,
+            version: Some(nevra.evr()),
+            name: nevra.name,
+            module: None,
+            arch: None,
+        });
+    };
+    let (ty, rest) = purl.strip_prefix("pkg:")?.split_once('/')?;
+    let rest = match ty {
+        "rpm" => rest,
+        // A module by itself, as its own product.
+        "rpmmod" => return None,
+        _ => return None,
+    };
+    let (path, qualifiers) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = path.strip_prefix("redhat/").unwrap_or(path);
+    let (name, version) = path
+        .split_once('@')
+        .map_or((path, None), |(name, version)| (name, Some(version)));
+    let qualifier = |key: &str| {
+        let mut all = qualifiers.split('&').filter_map(|pair| pair.split_once('='));
+        all.find(|(own, _)| *own == key).map(|(_, value)| value)
+    };
+    let module = qualifier("rpmmod").or_else(|| component_id.split_once("::").map(|(_, module)| module));
+    let module = module
+        .map(rpm::percent_decoded)
+        .filter(|module| !module.is_empty());
+    let module = module.and_then(|module| {
+        let mut parts = module.split(':');
+        match (parts.next(), parts.next()) {
+            (Some(name), Some(stream)) if !name.is_empty() && !stream.is_empty() => {
+                Some(format!("{name}:{stream}"))
+            }
+            _ => {
+                draft.warn(format!("the module \"{}\" has no stream", quote(&module)));
+                None
+            }
+        }
+    });
+    let version = version.map(rpm::percent_decoded).map(|version| {
+        let stated = qualifier("epoch").map(str::to_owned);
+        let epoch = stated.or_else(|| Nevra::parse(component_id).map(|nevra| nevra.epoch));
+        rpm::with_epoch(&version, epoch.as_deref().unwrap_or_default())
+    });
+    Some(Component {
+        ecosystem,
+        name: rpm::percent_decoded(name),
+        version,
+        module,
+        arch: qualifier("arch"),
+    })
+}

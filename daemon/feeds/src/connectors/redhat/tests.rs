@@ -1,0 +1,70 @@
+use super::super::tests::{json_records, ranges, warnings};
+
+const DOCUMENT: &str = r#"{"document":{"category":"csaf_vex","csaf_version":"2.0","title":"flaw","aggregate_severity":{"text":"Moderate"},
+ "publisher":{"namespace":"https://www.redhat.com"},"tracking":{"id":"CVE-2030-0001","status":"final","initial_release_date":"2030-01-01T00:00:00+00:00","current_release_date":"2030-01-02T00:00:00+00:00"}},
+"product_tree":{"branches":[{"category":"vendor","name":"Red Hat","branches":[
+ {"category":"product_name","name":"AppStream","product":{"name":"A","product_id":"AppStream-8.10","product_identification_helper":{"cpe":"cpe:/a:redhat:enterprise_linux:8::appstream"}}},
+ {"category":"product_name","name":"RHEL 8","product":{"name":"R","product_id":"rhel_8","product_identification_helper":{"cpe":"cpe:/o:redhat:enterprise_linux:8"}}},
+ {"category":"product_version","name":"x","product":{"name":"x","product_id":"redis-1:6.2-1.module+el8+7.x86_64::redis:6","product_identification_helper":{"purl":"pkg:rpm/redhat/redis@6.2-1.module%2Bel8%2B7?arch=x86_64&rpmmod=redis:6:8100:ctx"}}},
+ {"category":"product_version","name":"x","product":{"name":"x","product_id":"redis-1:6.2-1.module+el8+7.s390x::redis:6","product_identification_helper":{"purl":"pkg:rpm/redhat/redis@6.2-1.module%2Bel8%2B7?arch=s390x&rpmmod=redis:6:8100:ctx"}}},
+ {"category":"product_version","name":"x","product":{"name":"x","product_id":"bind-0","product_identification_helper":{"purl":"pkg:rpm/redhat/bind@9.16-1.el8?arch=src&epoch=32"}}},
+ {"category":"product_version","name":"x","product":{"name":"x","product_id":"redis.src","product_identification_helper":{"purl":"pkg:rpm/redhat/redis?arch=src&rpmmod=redis:5"}}},
+ {"category":"product_version","name":"x","product":{"name":"x","product_id":"odd.src","product_identification_helper":{"purl":"pkg:rpm/redhat/odd?arch=src&rpmmod=rhel10"}}},
+ {"category":"product_version","name":"x","product":{"name":"x","product_id":"image","product_identification_helper":{"purl":"pkg:oci/image"}}}]}],
+ "relationships":[
+  {"full_product_name":{"product_id":"1"},"product_reference":"redis-1:6.2-1.module+el8+7.x86_64::redis:6","relates_to_product_reference":"AppStream-8.10"},
+  {"full_product_name":{"product_id":"2"},"product_reference":"redis-1:6.2-1.module+el8+7.s390x::redis:6","relates_to_product_reference":"AppStream-8.10"},
+  {"full_product_name":{"product_id":"3"},"product_reference":"bind-0","relates_to_product_reference":"AppStream-8.10"},
+  {"full_product_name":{"product_id":"4"},"product_reference":"redis.src","relates_to_product_reference":"rhel_8"},
+  {"full_product_name":{"product_id":"5"},"product_reference":"odd.src","relates_to_product_reference":"rhel_8"},
+  {"full_product_name":{"product_id":"6"},"product_reference":"image","relates_to_product_reference":"rhel_8"}]},
+"vulnerabilities":[{"cve":"CVE-2030-0001","product_status":{"fixed":["1","2","3"],"known_affected":["4","6"],"under_investigation":["5"],"known_not_affected":["7"]},
+ "remediations":[{"category":"vendor_fix","product_ids":["1"]},{"category":"no_fix_planned","details":"Out of support scope","product_ids":["4"]}],
+ "threats":[{"category":"impact","details":"Important","product_ids":["1","2"]},{"category":"impact","details":"Low","product_ids":["4"]}],
+ "notes":[{"category":"description","text":"What happens."}]}]}"#;
+
+#[test]
+fn streams_have_their_own_fixes_and_states() {
+    let record = &json_records("redhat", DOCUMENT.as_bytes())[0];
+    assert_eq!(record["id"], "CVE-2030-0001");
+    assert_eq!(record["details"], "What happens.");
+    assert!(
+        record["upstream"].is_null(),
+        "the record has the id of the CVE record"
+    );
+    assert_eq!(record["database_specific"]["severity"], "Moderate");
+    assert_eq!(
+        ranges(record),
+        [
+            "Red Hat:enterprise_linux:8 odd introduced=0",
+            "Red Hat:enterprise_linux:8 redis introduced=0",
+            "Red Hat:enterprise_linux:8::appstream bind introduced=0 fixed=32:9.16-1.el8",
+            "Red Hat:enterprise_linux:8::appstream redis introduced=0 fixed=1:6.2-1.module+el8+7",
+        ]
+    );
+    let entry = |index: usize| &record["affected"][index];
+    assert_eq!(entry(0)["database_specific"]["fix_state"], "under_investigation");
+    assert_eq!(entry(1)["database_specific"]["fix_state"], "end_of_life");
+    assert_eq!(entry(1)["database_specific"]["severity"], "Low");
+    assert_eq!(
+        entry(1)["ecosystem_specific"],
+        serde_json::json!({"rpmmod": "redis:5", "arch": "src"})
+    );
+    assert_eq!(
+        entry(3)["ecosystem_specific"],
+        serde_json::json!({"rpmmod": "redis:6"})
+    );
+    assert_eq!(entry(3)["database_specific"]["severity"], "Important");
+}
+
+#[test]
+fn what_is_not_a_package_of_a_stream_is_counted() {
+    assert_eq!(
+        warnings("redhat", DOCUMENT.as_bytes()),
+        [
+            "the product \"7\" is not in the product tree",
+            "the module \"rhel10\" has no stream",
+            "1 products are not RPM packages of a product stream, and have no entry",
+        ]
+    );
+}

@@ -1,0 +1,149 @@
+//! Rocky Linux: the notices of its repositories, and the pages of its errata service.
+//!
+//! The service also gives OSV records in a list under `advisories`; those are handed on as they are.
+
+#[cfg(test)]
+mod tests;
+
+use starling_protocol::json::Value;
+
+use super::Connector;
+use super::draft::Draft;
+use super::output::Output;
+use super::rpm::Nevra;
+use super::severity;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::updateinfo::{self, Owner, Package, add_packages, from_the_beginning, major_of};
+use super::value::{self, list_of, str_of};
+use super::xml::Element;
+
+/// Reads errata of Rocky Linux.
+pub(crate) struct Rocky;
+
+const PREFIXES: &[&str] = &["RLSA-", "RLBA-", "RLEA-", "RXSA-"];
+
+const OWNER: Owner = Owner {
+    prefixes: PREFIXES,
+    ecosystem: |package, _: &Element| ecosystem(package),
+    introduced: from_the_beginning,
+};
+
+impl Connector for Rocky {
+    fn name(&self) -> &'static str {
+        "rocky"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        let is_page = shape.is_object_with(&["advisories"])
+            && shape.value("advisories").is_some_and(|list| {
+                let near = list.get(..list.len().min(16 << 10)).unwrap_or_default();
+                PREFIXES
+                    .iter()
+                    .any(|prefix| memchr::memmem::find(near, format!("\"{prefix}").as_bytes()).is_some())
+            });
+        is_page
+            || shape.is_object_with(&["name", "synopsis", "packages"])
+            || (shape.is_xml("updates")
+                && PREFIXES
+                    .iter()
+                    .any(|prefix| shape.xml_holds(&format!("<id>{prefix}"))))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        if body.first() == Some(&b'<') {
+            return OWNER.read(bytes, out);
+        }
+        if super::shallow::member(body, "synopsis").is_some() {
+            if let Some(item) = out.json(body) {
+                erratum(out, String::new(), item);
+            }
+            return;
+        }
+        out.json_lists(body, &["advisories"], &mut |out, pointer, item| {
+            if item.get("affected").is_some() && item.get("id").is_some() {
+                out.osv(pointer, &item);
+            } else {
+                erratum(out, pointer, item);
+            }
+        });
+    }
+}
+
+/// The release of a package: of its own release first, because that of the list cannot be trusted.
+fn ecosystem(package: &Package) -> Option<String> {
+    let major = major_of(&package.evr, ".el")
+        .or_else(|| major_of(&package.evr, "+el"))
+        .or_else(|| major_of(&package.evr, "_el"))
+        .or_else(|| major_of(&package.collection, "rocky-linux-"))
+        .or_else(|| major_of(&package.collection, "Rocky Linux "))?;
+    Some(format!("Rocky Linux:{major}"))
+}
+
+fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
+    let id = str_of(&item, "name").unwrap_or_default();
+    if !PREFIXES.iter().any(|prefix| id.starts_with(prefix)) {
+        let expected = PREFIXES.join(", ");
+        return out.reject(
+            pointer,
+            format!("the name \"{}\" does not begin with {expected}", quote(id)),
+        );
+    }
+    let mut draft = Draft::of(id);
+    let either = |one: &'static str, other: &'static str| str_of(&item, one).or_else(|| str_of(&item, other));
+    draft.published = draft.time("published_at", either("published_at", "publishedAt"));
+    draft.modified = draft
+        .time("updated_at", either("updated_at", "updatedAt"))
+        .or_else(|| draft.published.clone());
+    draft.summary = str_of(&item, "synopsis").map(str::to_owned);
+    draft.details = str_of(&item, "description").map(str::to_owned);
+    let severity = str_of(&item, "severity").map(|word| word.strip_prefix("SEVERITY_").unwrap_or(word));
+    updateinfo::word(&mut draft, severity.filter(|word| *word != "UNKNOWN"));
+    for cve in list_of(&item, "cves") {
+        let name = str_of(cve, "cve")
+            .or_else(|| str_of(cve, "name"))
+            .or(cve.as_str());
+        for cve in name.into_iter().flat_map(text::cves_in) {
+            draft.derive(&cve);
+        }
+    }
+    let mut packages: Vec<Package> = Vec::new();
+    for package in list_of(&item, "packages") {
+        let nevra = str_of(package, "nevra").and_then(Nevra::parse);
+        let Some(nevra) = nevra else {
+            draft.warn(format!(
+                "not a package: \"{}\"",
+                quote(str_of(package, "nevra").unwrap_or_default())
+            ));
+            continue;
+        };
+        let module = str_of(package, "module_name").zip(str_of(package, "module_stream"));
+        packages.push(Package {
+            evr: nevra.evr(),
+            name: nevra.name,
+            arch: nevra.arch,
+            module: module.map(|(name, stream)| format!("{name}:{stream}")),
+            collection: str_of(package, "product_name").unwrap_or_default().to_owned(),
+        });
+    }
+    for cve in list_of(&item, "cves") {
+        let vector = str_of(cve, "cvss3_scoring_vector").unwrap_or_default();
+        if !vector.is_empty() && vector != "UNKNOWN" {
+            match severity::vector_of(vector, "3.1") {
+                Some(severity) => draft.rate(severity),
+                None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
+            }
+        }
+    }
+    if packages.is_empty() {
+        draft.warn("the erratum names no package");
+    }
+    add_packages(&mut draft, &packages, &ecosystem, &from_the_beginning);
+    if let Value::Object(object) = value::without(item, &["name", "synopsis", "description"]) {
+        for (key, value) in object.into_entries() {
+            draft.keep(key, value);
+        }
+    }
+    out.record(pointer, draft);
+}

@@ -1,0 +1,44 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected};
+
+const NOTICES: &str = r#"<updates><update type="security"><id>RLSA-2030:0001</id><title>Important: rocket security update</title>
+<issued date="2030-05-03 00:00:00"/><updated date="2030-05-03 00:00:00"/><severity>Important</severity><description>d</description>
+<references><reference href="https://example.org/c" id="CVE-2030-0001" type="cve" title=""/></references>
+<pkglist><collection short="rocky-linux-9-x86-64-baseos-rpms"><name>n</name>
+<package name="rocket" arch="x86_64" epoch="1" version="1.1.1k" release="6.el8_5"/><package name="rocket" arch="src" epoch="1" version="1.1.1k" release="6.el8_5"/></collection></pkglist></update>
+<update><id>RLSA-2030:0002</id><title>cut"#;
+
+const PAGE: &str = r#"{"advisories":[{"name":"RLSA-2030:0003","synopsis":"Important: x","severity":"SEVERITY_IMPORTANT","published_at":"2030-01-01T00:00:00Z",
+ "cves":[{"cve":"CVE-2030-0002"}],"packages":[{"nevra":"sled-0:2.0-1.module+el9.1+7.x86_64.rpm","module_name":"sled","module_stream":"2","product_name":"Rocky Linux 9"},{"nevra":"odd"}]},
+ {"id":"RLSA-2030:0004","modified":"2030-01-01T00:00:00Z","affected":[]},{"name":"X"}],"links":{"next":null}}"#;
+
+#[test]
+fn release_is_that_of_the_package_not_of_the_list() {
+    assert_eq!(Kind::detect(NOTICES.as_bytes()).map(Kind::name), Some("rocky"));
+    let records = json_records("rocky", NOTICES.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        ["Rocky Linux:8 rocket introduced=0 fixed=1:1.1.1k-6.el8_5"]
+    );
+    assert_eq!(
+        rejected("rocky", NOTICES.as_bytes()),
+        ["/update/1: the document is cut off in this element"]
+    );
+}
+
+#[test]
+fn pages_of_the_service_are_read_in_both_forms() {
+    assert_eq!(Kind::detect(PAGE.as_bytes()).map(Kind::name), Some("rocky"));
+    let records = json_records("rocky", PAGE.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        ["Rocky Linux:9 sled introduced=0 fixed=2.0-1.module+el9.1+7"]
+    );
+    assert_eq!(
+        records[0]["affected"][0]["ecosystem_specific"]["rpmmod"],
+        "sled:2"
+    );
+    assert_eq!(records[0]["database_specific"]["severity"], "IMPORTANT");
+    assert_eq!(records[1]["id"], "RLSA-2030:0004");
+    assert_eq!(rejected("rocky", PAGE.as_bytes()).len(), 1);
+}

@@ -1,0 +1,161 @@
+//! Names of RPM packages, taken apart.
+
+/// The parts of `name-[epoch:]version-release[.arch][.rpm]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nevra {
+    pub(crate) name: String,
+    /// Empty where it is not stated.
+    pub(crate) epoch: String,
+    pub(crate) version: String,
+    pub(crate) release: String,
+    /// Empty where it is not stated.
+    pub(crate) arch: String,
+}
+
+/// The architectures that package names end with.
+const ARCHS: [&str; 20] = [
+    "noarch",
+    "x86_64",
+    "i386",
+    "i486",
+    "i586",
+    "i686",
+    "aarch64",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "s390",
+    "s390x",
+    "src",
+    "ia64",
+    "armv7hl",
+    "armv7l",
+    "riscv64",
+    "aarch64_ilp32",
+    "nosrc",
+    "x86_64_v2",
+];
+
+impl Nevra {
+    /// Takes a name apart; also `epoch:name-version-release`. None if it has no version and release.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_suffix(".rpm").unwrap_or(text);
+        let text = text.split("::").next().unwrap_or(text);
+        let (text, arch) = match text.rsplit_once('.') {
+            Some((rest, arch)) if ARCHS.contains(&arch) => (rest, arch),
+            _ => (text, ""),
+        };
+        let (rest, release) = text.rsplit_once('-')?;
+        let (name, version) = rest.rsplit_once('-')?;
+        let (name, front) = match name.split_once(':') {
+            Some((epoch, name)) if is_number(epoch) => (name, epoch),
+            _ => (name, ""),
+        };
+        let (epoch, version) = match version.split_once(':') {
+            Some((epoch, version)) if is_number(epoch) => (epoch, version),
+            _ => (front, version),
+        };
+        let is_sound = |part: &str| {
+            !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "/\\:".contains(c))
+        };
+        // A name may have dashes and digits, too: what stands for a version and a release begins with a number.
+        let begins_with_digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+        let is_release =
+            begins_with_digit(release) || release.starts_with("lp1") || release.starts_with("bp1");
+        let is_version = begins_with_digit(version) && is_release;
+        (is_sound(name) && is_sound(version) && is_sound(release) && is_version).then(|| Self {
+            name: name.to_owned(),
+            epoch: epoch.to_owned(),
+            version: version.to_owned(),
+            release: release.to_owned(),
+            arch: arch.to_owned(),
+        })
+    }
+
+    /// Returns the version as advisories write it: with its epoch unless that is 0.
+    pub(crate) fn evr(&self) -> String {
+        with_epoch(&format!("{}-{}", self.version, self.release), &self.epoch)
+    }
+}
+
+/// Puts the epoch before a version, unless it is 0 or there already.
+pub(crate) fn with_epoch(version: &str, epoch: &str) -> String {
+    let epoch = epoch.trim();
+    let version = version.strip_prefix("0:").unwrap_or(version);
+    if !is_number(epoch) || epoch.bytes().all(|byte| byte == b'0') || version.contains(':') {
+        version.to_owned()
+    } else {
+        format!("{epoch}:{version}")
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Decodes `%2B` and its like; what is not such stays.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = (*first == b'%').then(|| tail.get(..2)).flatten();
+        let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = tail.get(if byte.is_some() { 2 } else { 0 }..).unwrap_or_default();
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        let parts = |text| {
+            Nevra::parse(text).map(|n| {
+                let evr = n.evr();
+                (n.name, evr, n.arch)
+            })
+        };
+        let expected =
+            |name: &str, evr: &str, arch: &str| Some((name.to_owned(), evr.to_owned(), arch.to_owned()));
+        for (text, found) in [
+            (
+                "bash-5.1.8-6.el9.x86_64.rpm",
+                expected("bash", "5.1.8-6.el9", "x86_64"),
+            ),
+            (
+                "bind-libs-32:9.16.23-1.el9.src",
+                expected("bind-libs", "32:9.16.23-1.el9", "src"),
+            ),
+            ("32:bind-9.16.23-1.el9", expected("bind", "32:9.16.23-1.el9", "")),
+            (
+                "redis-0:6.2.17-1.module+el8.10.0+22680+7485.noarch::redis:6",
+                expected("redis", "6.2.17-1.module+el8.10.0+22680+7485", "noarch"),
+            ),
+            (
+                "ctdb-4.19.2+git.322.7e92-1.1",
+                expected("ctdb", "4.19.2+git.322.7e92-1.1", ""),
+            ),
+            ("libdcerpc-binding0-32bit", None),
+            ("java-1_8_0-openjdk", None),
+            ("kernel", None),
+            ("a/b-1-1", None),
+        ] {
+            assert_eq!(parts(text), found, "{text}");
+        }
+        assert_eq!(percent_decoded("a%2Bb%zz%"), "a+b%zz%");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_apart_or_not(text in "[a-z0-9:.%+-]{0,30}|\\PC{0,20}") {
+            let _ = Nevra::parse(&text);
+            let _ = percent_decoded(&text);
+        }
+    }
+}

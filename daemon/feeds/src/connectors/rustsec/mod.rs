@@ -1,0 +1,263 @@
+//! RustSec's advisories: Markdown that begins with a block of TOML.
+
+#[cfg(test)]
+mod tests;
+
+use starling_protocol::json::{Number, Value};
+use toml::Value as Toml;
+
+use super::Connector;
+use super::draft::{Affected, Draft, Range};
+use super::output::Output;
+use super::severity;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::value;
+
+/// Reads RustSec's advisories.
+pub(crate) struct Rustsec;
+
+impl Connector for Rustsec {
+    fn name(&self) -> &'static str {
+        "rustsec"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        shape
+            .text()
+            .is_some_and(|text| text.starts_with("```toml") && text.contains("[advisory]"))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let decoded = text::decode(
+            crate::osv::strip_byte_order_mark(bytes),
+            None,
+            encoding_rs::WINDOWS_1252,
+        );
+        let Some((front, body)) = parts(&decoded.text) else {
+            return out.reject(
+                "",
+                "expected a block of TOML between ```toml and ```, then Markdown",
+            );
+        };
+        let table = match toml::from_str::<toml::Table>(front) {
+            Ok(table) => table,
+            Err(error) => return out.reject("", format!("reading TOML: {}", quote(error.message()))),
+        };
+        match record(&table, body) {
+            Ok(mut draft) => {
+                if let Some(warning) = decoded.warning {
+                    draft.warn(warning);
+                }
+                out.record("", draft);
+            }
+            Err(why) => out.reject("", why),
+        }
+    }
+}
+
+/// The block of TOML, and what follows it.
+fn parts(text: &str) -> Option<(&str, &str)> {
+    let rest = text.trim_start().strip_prefix("```toml")?;
+    let (front, body) = rest.split_once("\n```")?;
+    Some((front, body.trim_start_matches('`').trim()))
+}
+
+fn str_in<'t>(table: &'t Toml, key: &str) -> Option<&'t str> {
+    table
+        .get(key)?
+        .as_str()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+}
+
+fn list_in<'t>(table: Option<&'t Toml>, key: &str) -> Vec<&'t str> {
+    let list = table.and_then(|table| table.get(key)).and_then(Toml::as_array);
+    list.map(|list| list.iter().filter_map(Toml::as_str).collect())
+        .unwrap_or_default()
+}
+
+fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
+    let advisory = table
+        .get("advisory")
+        .ok_or("the advisory has no table [advisory]")?;
+    let id = str_in(advisory, "id").unwrap_or_default();
+    if !id.starts_with("RUSTSEC-") {
+        return Err(format!("not the id of an advisory: \"{}\"", quote(id)));
+    }
+    let mut draft = Draft::of(id);
+    let day = |key: &str| {
+        advisory
+            .get(key)
+            .map(|day| day.as_str().map_or_else(|| day.to_string(), str::to_owned))
+    };
+    draft.published = draft.time("date", day("date").as_deref());
+    draft.modified.clone_from(&draft.published);
+    draft.withdrawn = draft.time("withdrawn", day("withdrawn").as_deref());
+    let (title, details) = match body.strip_prefix("# ") {
+        Some(rest) => rest.split_once('\n').unwrap_or((rest, "")),
+        None => (str_in(advisory, "title").unwrap_or_default(), body),
+    };
+    draft.summary = Some(title.trim().to_owned()).filter(|title| !title.is_empty());
+    draft.details = Some(details.trim().to_owned()).filter(|details| !details.is_empty());
+    let aliases = list_in(Some(advisory), "aliases");
+    draft.named(&aliases);
+    for related in list_in(Some(advisory), "related") {
+        draft.relate(related);
+    }
+    draft.link("ADVISORY", &format!("https://rustsec.org/advisories/{id}.html"));
+    draft.link("WEB", str_in(advisory, "url").unwrap_or_default());
+    for url in list_in(Some(advisory), "references") {
+        draft.link("WEB", url);
+    }
+    if let Some(vector) = str_in(advisory, "cvss") {
+        match severity::vector_of(vector, "") {
+            Some(severity) => draft.rate(severity),
+            None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
+        }
+    }
+    let package = str_in(advisory, "package").ok_or("the advisory names no package")?;
+    let is_of_another = str_in(advisory, "collection").is_some_and(|collection| collection != "crates");
+    // Advisories about the tools of the language are not about crates.
+    let ecosystem = if is_of_another { "" } else { "crates.io" };
+    let versions = table.get("versions");
+    let (patched, unaffected) = (list_in(versions, "patched"), list_in(versions, "unaffected"));
+    if ecosystem.is_empty() {
+        draft.warn(format!("{} is not a crate, and has no entry", quote(package)));
+    } else {
+        let mut entry = Affected::of(ecosystem, package);
+        entry.purl = Some(format!("pkg:cargo/{package}"));
+        entry.ranges.push(range(&mut draft, &patched, &unaffected));
+        if let Some(informational) = str_in(advisory, "informational") {
+            entry
+                .specific
+                .push(("informational", value::text(informational.to_owned())));
+        }
+        if let Some(affected) = table.get("affected") {
+            entry.ecosystem_specific.push(("affects", to_value(affected)));
+        }
+        draft.affected.push(entry);
+    }
+    for (name, part) in table {
+        draft.keep(name.clone(), to_value(part));
+    }
+    Ok(draft)
+}
+
+/// A version as it is ordered: its numbers, and whether it is a release.
+fn order(version: &str) -> (Vec<u64>, bool) {
+    let version = version.split('+').next().unwrap_or_default();
+    let (numbers, pre) = version.split_once('-').unwrap_or((version, ""));
+    let mut parts: Vec<u64> = numbers.split('.').map(|part| part.parse().unwrap_or(0)).collect();
+    parts.resize(3, 0);
+    (parts, pre.is_empty())
+}
+
+/// The versions that one requirement allows, as its first and the first behind it.
+fn interval(requirement: &str) -> Option<(String, Option<String>)> {
+    let (mut start, mut end) = ("0.0.0-0".to_owned(), None);
+    for part in requirement
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let at = part.find(|c: char| c.is_ascii_digit())?;
+        let (operator, version) = part.split_at(at);
+        if version.contains(|c: char| c.is_whitespace() || c == '*') {
+            return None;
+        }
+        let (numbers, _) = order(version);
+        let given = version
+            .split(['-', '+'])
+            .next()
+            .unwrap_or_default()
+            .split('.')
+            .count();
+        let full = complete(version, given);
+        let next = |index: usize| {
+            let mut numbers = numbers.clone();
+            if let Some(number) = numbers.get_mut(index) {
+                *number = number.saturating_add(1);
+            }
+            numbers.iter_mut().skip(index + 1).for_each(|number| *number = 0);
+            numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+        };
+        match operator.trim() {
+            ">=" => start = full,
+            ">" => start = next(2),
+            "<" => end = Some(full),
+            "<=" => end = Some(next(2)),
+            "=" => (start, end) = (full, Some(next(2))),
+            "^" | "" => {
+                let index = numbers
+                    .iter()
+                    .position(|number| *number > 0)
+                    .unwrap_or(2)
+                    .min(given.max(1) - 1);
+                (start, end) = (full, Some(next(index)));
+            }
+            "~" => (start, end) = (full, Some(next(given.saturating_sub(1).min(1)))),
+            _ => return None,
+        }
+    }
+    Some((start, end))
+}
+
+fn complete(version: &str, given: usize) -> String {
+    let split = version.find(['-', '+']).unwrap_or(version.len());
+    let (numbers, rest) = version.split_at(split);
+    format!("{numbers}{}{rest}", ".0".repeat(3_usize.saturating_sub(given)))
+}
+
+/// The range of what is neither patched nor unaffected.
+fn range(draft: &mut Draft<'_>, patched: &[&str], unaffected: &[&str]) -> Range {
+    let mut safe: Vec<(String, Option<String>)> = Vec::new();
+    for requirement in patched.iter().chain(unaffected) {
+        match interval(requirement) {
+            Some(interval) => safe.push(interval),
+            None => draft.warn(format!(
+                "the requirement \"{}\" is not understood",
+                quote(requirement)
+            )),
+        }
+    }
+    safe.sort_by_key(|(start, _)| order(start));
+    let mut range = Range {
+        kind: "SEMVER",
+        repo: None,
+        events: Vec::new(),
+    };
+    // Where affected versions begin; none behind the last safe interval.
+    let mut at: Option<String> = Some("0.0.0-0".to_owned());
+    for (start, end) in safe {
+        let Some(begin) = at.clone() else { break };
+        if order(&start) > order(&begin) && start != "0.0.0-0" {
+            range = range.and("introduced", begin).and("fixed", start);
+            at = end;
+        } else {
+            at = match end {
+                Some(end) if order(&end) > order(&begin) => Some(end),
+                Some(_) => Some(begin),
+                None => None,
+            };
+        }
+    }
+    match at {
+        Some(begin) => range.and("introduced", begin),
+        None => range,
+    }
+}
+
+/// A value of TOML as JSON.
+fn to_value(toml: &Toml) -> Value<'static> {
+    match toml {
+        Toml::String(text) => value::text(text.clone()),
+        Toml::Integer(number) => Number::parse(&number.to_string())
+            .map_or(Value::Null, |number| Value::Number(number.into_owned())),
+        Toml::Float(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        Toml::Boolean(truth) => Value::Bool(*truth),
+        Toml::Datetime(time) => value::text(time.to_string()),
+        Toml::Array(items) => Value::Array(items.iter().map(to_value).collect()),
+        Toml::Table(table) => value::object(table.iter().map(|(key, value)| (key.clone(), to_value(value)))),
+    }
+}

@@ -1,0 +1,80 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected, warnings};
+
+/// An advisory with these lists of versions.
+fn advisory(versions: &str) -> String {
+    format!(
+        "```toml\n[advisory]\nid = \"RUSTSEC-2030-0001\"\npackage = \"rocket\"\naliases = [\"CVE-2030-0001\"]\ndate = \"2030-03-01\"\n\
+         url = \"https://example.org/i\"\nkeywords = [\"memory\"]\ncvss = \"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\"\n\n\
+         [versions]\n{versions}\n```\n\n# Rocket burns\n\nIt does.\n\n```\ncode\n```\n"
+    )
+}
+
+#[test]
+fn advisory_becomes_a_record_of_a_crate() {
+    let text = advisory("patched = [\">= 0.6.1\"]");
+    assert_eq!(Kind::detect(text.as_bytes()).map(Kind::name), Some("rustsec"));
+    let record = &json_records("rustsec", text.as_bytes())[0];
+    assert_eq!(record["id"], "RUSTSEC-2030-0001");
+    assert_eq!(record["summary"], "Rocket burns");
+    assert_eq!(record["details"], "It does.\n\n```\ncode\n```");
+    assert_eq!(record["published"], "2030-03-01T00:00:00Z");
+    assert_eq!(record["severity"][0]["type"], "CVSS_V3");
+    assert_eq!(record["affected"][0]["ranges"][0]["type"], "SEMVER");
+    assert_eq!(
+        record["database_specific"]["native"]["advisory"]["keywords"][0],
+        "memory"
+    );
+}
+
+#[test]
+fn what_is_neither_patched_nor_unaffected_is_affected() {
+    for (versions, expected) in [
+        ("patched = [\">= 0.6.1\"]", "introduced=0.0.0-0 fixed=0.6.1"),
+        ("patched = []", "introduced=0.0.0-0"),
+        (
+            "patched = [\">= 2.0.0\"]\nunaffected = [\"< 1.2\"]",
+            "introduced=1.2.0 fixed=2.0.0",
+        ),
+        (
+            "patched = [\"^1.2.3\", \">= 2.1.0\"]",
+            "introduced=0.0.0-0 fixed=1.2.3 introduced=2.0.0 fixed=2.1.0",
+        ),
+        (
+            "patched = [\">= 1.0.5, < 1.1.0\", \">= 1.1.2\"]",
+            "introduced=0.0.0-0 fixed=1.0.5 introduced=1.1.0 fixed=1.1.2",
+        ),
+        (
+            "patched = [\"~0.3.4\", \"> 0.4.1\"]",
+            "introduced=0.0.0-0 fixed=0.3.4 introduced=0.4.0 fixed=0.4.2",
+        ),
+        ("unaffected = [\"<= 1.0.0\"]", "introduced=1.0.1"),
+        (
+            "patched = [\"= 1.0.0\"]",
+            "introduced=0.0.0-0 fixed=1.0.0 introduced=1.0.1",
+        ),
+    ] {
+        let record = &json_records("rustsec", advisory(versions).as_bytes())[0];
+        assert_eq!(
+            ranges(record),
+            [format!("crates.io rocket {expected}")],
+            "{versions}"
+        );
+    }
+    assert!(warnings("rustsec", advisory("patched = [\"banana\"]").as_bytes())[0].contains("banana"));
+}
+
+#[test]
+fn broken_front_matter_is_refused() {
+    for (text, why) in [
+        ("```toml\n[advisory]\n", "expected a block"),
+        ("```toml\n[advisory\n```\n", "reading TOML"),
+        ("```toml\n[advisory]\nid = \"X\"\n```\n", "not the id"),
+        (
+            "```toml\n[advisory]\nid = \"RUSTSEC-../1\"\npackage = \"p\"\n```\n",
+            "parts of a path",
+        ),
+    ] {
+        assert!(rejected("rustsec", text.as_bytes())[0].contains(why), "{text}");
+    }
+}

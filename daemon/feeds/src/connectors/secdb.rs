@@ -1,0 +1,193 @@
+//! Databases of apk distributions (`secdb`): packages, the versions that fixed something, and what.
+//!
+//! A version says what it fixed in one branch; it says nothing of other branches, and what is not fixed is not there.
+//! Version `0` is a package that was never affected.
+
+use std::collections::BTreeMap;
+
+use starling_protocol::json::Value;
+
+use super::draft::{Affected, Draft, Range};
+use super::output::Output;
+use super::shallow;
+use super::shape::Shape;
+use super::text::quote;
+use super::value::{self, str_of};
+
+/// Whose database it is.
+pub(crate) struct Owner {
+    /// What stands before a vulnerability's id in the record's.
+    pub(crate) prefix: &'static str,
+    /// The ecosystem without its branch.
+    pub(crate) ecosystem: &'static str,
+    /// Whether the ecosystem has branches.
+    pub(crate) has_branches: bool,
+    /// Parts of the address of its packages.
+    pub(crate) hosts: &'static [&'static str],
+}
+
+impl Owner {
+    /// True for the database of this owner.
+    pub(crate) fn knows(&self, shape: &Shape<'_>) -> bool {
+        if !shape.is_object_with(&["packages", "urlprefix"]) {
+            return false;
+        }
+        let prefix = shape
+            .value("urlprefix")
+            .and_then(shallow::string)
+            .unwrap_or_default();
+        self.hosts.iter().any(|host| prefix.contains(host))
+    }
+
+    /// Reads the database.
+    pub(crate) fn read(&self, bytes: &[u8], out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes);
+        if shallow::members(body).is_none() {
+            return out.reject("", "expected an object with packages");
+        }
+        let branch = shallow::member(body, "distroversion").and_then(shallow::string);
+        let repository = shallow::member(body, "reponame").and_then(shallow::string);
+        let ecosystem = match (&branch, self.has_branches) {
+            (Some(branch), true) => format!("{}:{branch}", self.ecosystem),
+            (None, true) => return out.reject("", "the database does not say of which branch it is"),
+            (_, false) => self.ecosystem.to_owned(),
+        };
+        let mut fixes: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        let rest = out.json_lists(body, &["packages"], &mut |out, pointer, item| {
+            package(out, &pointer, &item, &mut fixes);
+        });
+        if rest
+            .iter()
+            .any(|(key, value)| key == "packages" && *value != b"null")
+        {
+            out.reject("/packages", "expected a list");
+        }
+        for (id, fixes) in fixes {
+            let draft = self.record(&id, &ecosystem, repository.as_deref(), fixes);
+            out.record(format!("/{}", quote(&id)), draft);
+        }
+    }
+
+    fn record(
+        &self,
+        id: &str,
+        ecosystem: &str,
+        repository: Option<&str>,
+        fixes: Vec<(String, String)>,
+    ) -> Draft<'static> {
+        let mut draft = Draft::of(format!("{}-{id}", self.prefix));
+        draft.is_without_time = true;
+        draft.derive(id);
+        let mut never = Vec::new();
+        for (package, version) in fixes {
+            if version == "0" {
+                never.push(package);
+                continue;
+            }
+            let mut entry = Affected::of(ecosystem, package);
+            entry.ranges.push(Range::before(version));
+            entry
+                .ecosystem_specific
+                .extend(repository.map(|name| ("repository", value::text(name.to_owned()))));
+            draft.affected.push(entry);
+        }
+        if !never.is_empty() {
+            let by_branch = value::object([(ecosystem.to_owned(), value::texts(never))]);
+            draft.keep("never_affected", by_branch);
+        }
+        draft
+    }
+}
+
+/// Takes what one package fixed, by vulnerability.
+fn package(
+    out: &mut Output<'_>,
+    pointer: &str,
+    item: &Value<'_>,
+    fixes: &mut BTreeMap<String, Vec<(String, String)>>,
+) {
+    let item = item.get("pkg").unwrap_or(item);
+    let Some(name) = str_of(item, "name") else {
+        return out.reject(pointer, "the package has no name");
+    };
+    match item.get("secfixes") {
+        Some(Value::Object(versions)) => {
+            for (version, ids) in versions.iter() {
+                let version = version.trim();
+                let Some(ids) = ids.as_array() else {
+                    if !ids.is_null() {
+                        out.reject(
+                            pointer,
+                            format!("{name} {}: expected a list of ids", quote(version)),
+                        );
+                    }
+                    continue;
+                };
+                for text in ids {
+                    let Some(text) = text.as_str() else {
+                        out.reject(pointer, format!("{name} {}: expected an id", quote(version)));
+                        continue;
+                    };
+                    one_text(out, pointer, (name, version), text, fixes);
+                }
+            }
+        }
+        None | Some(Value::Null) => out.ignore(pointer, format!("{name}: nothing was fixed")),
+        Some(Value::Array(list)) if list.is_empty() => {
+            out.ignore(pointer, format!("{name}: nothing was fixed"));
+        }
+        Some(other) => out.reject(
+            pointer,
+            format!("{name}: expected versions, found {}", other.type_name()),
+        ),
+    }
+}
+
+/// One text may hold several ids, and words behind them.
+fn one_text(
+    out: &mut Output<'_>,
+    pointer: &str,
+    (name, version): (&str, &str),
+    text: &str,
+    fixes: &mut BTreeMap<String, Vec<(String, String)>>,
+) {
+    let mut found = 0;
+    for word in text
+        .split([' ', ',', '\t', '\n', '(', ')'])
+        .filter(|word| is_id(word))
+    {
+        found += 1;
+        let list = fixes.entry(word.to_owned()).or_default();
+        let fix = (name.to_owned(), version.to_owned());
+        if !list.contains(&fix) {
+            list.push(fix);
+        }
+    }
+    let words = text.split_whitespace().count();
+    if found == 0 {
+        out.reject(
+            pointer,
+            format!("{name} {}: not an id: \"{}\"", quote(version), quote(text)),
+        );
+    } else if words > found {
+        out.note(format!(
+            "{name} {}: words beside the id are not kept: \"{}\"",
+            quote(version),
+            quote(text)
+        ));
+    }
+}
+
+/// `CVE-2030-1`, `GHSA-…`, `XSA-108`, `ZBX-11023`, `GO-2024-1`, `CGA-…`.
+fn is_id(word: &str) -> bool {
+    let Some((prefix, rest)) = word.split_once('-') else {
+        return false;
+    };
+    (2..=12).contains(&prefix.len())
+        && prefix.bytes().all(|byte| byte.is_ascii_uppercase())
+        && !rest.is_empty()
+        && rest
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_:.".contains(&byte))
+        && rest.bytes().any(|byte| byte.is_ascii_digit())
+}

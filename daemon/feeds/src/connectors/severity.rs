@@ -1,0 +1,114 @@
+//! CVSS vectors in the forms that sources write them, as OSV's severities.
+
+/// One entry of OSV's `severity`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Severity {
+    /// `CVSS_V2`, `CVSS_V3`, `CVSS_V4`, or a scale of the source's own.
+    pub(crate) kind: &'static str,
+    /// The vector or word.
+    pub(crate) score: String,
+}
+
+/// Reads a CVSS vector that may lack its version, which is then `version` (`2.0`, `3.1`).
+pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
+    let text = text
+        .trim()
+        .trim_start_matches('(')
+        .trim_end_matches(')')
+        .trim()
+        .trim_end_matches('/');
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return None;
+    }
+    let metrics = |body: &str| {
+        let is_metric = |part: &str| {
+            part.split_once(':').is_some_and(|(name, value)| {
+                !name.is_empty()
+                    && !value.is_empty()
+                    && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b':')
+            })
+        };
+        body.starts_with("AV:") && body.split('/').all(is_metric)
+    };
+    for (prefix, kind) in [
+        ("CVSS:3.0/", "CVSS_V3"),
+        ("CVSS:3.1/", "CVSS_V3"),
+        ("CVSS:4.0/", "CVSS_V4"),
+    ] {
+        if let Some(body) = text.strip_prefix(prefix) {
+            return metrics(body).then(|| Severity {
+                kind,
+                score: text.to_owned(),
+            });
+        }
+    }
+    let body = text
+        .strip_prefix("CVSS:2.0/")
+        .or_else(|| text.strip_prefix("CVSS2#"))
+        .unwrap_or(text);
+    if !metrics(body) {
+        return None;
+    }
+    // Only CVSS 2 has the metric.
+    if body.contains("/Au:") {
+        return Some(Severity {
+            kind: "CVSS_V2",
+            score: body.to_owned(),
+        });
+    }
+    let kind = match version {
+        "3" | "3.0" | "3.1" => "CVSS_V3",
+        "4" | "4.0" => "CVSS_V4",
+        _ => return None,
+    };
+    let version = match version {
+        "3" => "3.0",
+        "4" => "4.0",
+        version => version,
+    };
+    Some(Severity {
+        kind,
+        score: format!("CVSS:{version}/{body}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn vectors_are_known_by_their_metrics_and_prefix() {
+        let v3 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+        let v2 = "AV:N/AC:L/Au:N/C:P/I:P/A:P";
+        let read = |text, version| vector_of(text, version).map(|s| (s.kind, s.score));
+        assert_eq!(read(v3, ""), Some(("CVSS_V3", v3.to_owned())));
+        assert_eq!(read(&v3[9..], "3.1"), Some(("CVSS_V3", v3.to_owned())));
+        assert_eq!(read(&v3[9..], ""), None);
+        for text in [
+            v2,
+            "(AV:N/AC:L/Au:N/C:P/I:P/A:P)",
+            "CVSS:2.0/AV:N/AC:L/Au:N/C:P/I:P/A:P",
+        ] {
+            assert_eq!(read(text, "3.0"), Some(("CVSS_V2", v2.to_owned())), "{text}");
+        }
+        for text in [
+            "",
+            "9.8",
+            "CVSS:3.1/",
+            "CVSS:9.0/AV:N",
+            "AV:N/AC",
+            "AV:N AC:L/Au:N",
+        ] {
+            assert_eq!(read(text, ""), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_vector_or_none(text in "(CVSS:[234]\\.[01]/)?(AV:N|/|Au:|\\PC){0,10}", version in "|3.1|4.0") {
+            let _ = vector_of(&text, &version);
+        }
+    }
+}

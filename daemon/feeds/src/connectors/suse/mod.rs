@@ -1,0 +1,97 @@
+//! SUSE's CSAF documents: advisories, and VEX by CVE.
+//!
+//! A product id is the product's name and a binary package with its version; that is how its entries are named. The
+//! ecosystems are those of SUSE's own OSV records: `SUSE:Linux Enterprise Server 15 SP3`, `openSUSE:Leap 15.5`.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use super::Connector;
+use super::csaf::status::Statements;
+use super::csaf::tree::Tree;
+use super::csaf::{document, is_suse, publisher};
+use super::draft::{Affected, Draft, Range};
+use super::output::Output;
+use super::rpm::Nevra;
+use super::shape::Shape;
+use super::value;
+
+/// Reads CSAF documents of SUSE.
+pub(crate) struct Suse;
+
+impl Connector for Suse {
+    fn name(&self) -> &'static str {
+        "suse"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        publisher(shape).is_some_and(|publisher| is_suse(&publisher))
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        document(bytes, out, affected);
+    }
+}
+
+/// The ecosystem of a product by its name.
+pub(crate) fn ecosystem_of(product: &str) -> String {
+    let product = product.trim();
+    match product.strip_prefix("openSUSE ") {
+        Some(rest) => format!("openSUSE:{rest}"),
+        None => format!("SUSE:{}", product.strip_prefix("SUSE ").unwrap_or(product)),
+    }
+}
+
+/// Ecosystem, package, fixed version, and what is said of a fix where there is none.
+type Key = (String, String, Option<String>, Option<&'static str>);
+
+fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
+    let mut entries: BTreeSet<Key> = BTreeSet::new();
+    let mut others = 0_usize;
+    for id in &statements.fixed {
+        let parts = tree
+            .parts(id)
+            .and_then(|(package, product)| Some((Nevra::parse(package)?, product)));
+        match parts {
+            Some((nevra, product)) => {
+                let version = nevra.evr();
+                entries.insert((ecosystem_of(product), nevra.name, Some(version), None));
+            }
+            None => others += 1,
+        }
+    }
+    for id in statements.affected.iter().chain(&statements.investigated) {
+        let is_investigated = !statements.affected.contains(id);
+        let plan = statements
+            .plan(id)
+            .or(is_investigated.then_some("under_investigation"))
+            .unwrap_or("none");
+        match tree.parts(id) {
+            // Affected components are named alone; one with a version is one of its builds.
+            Some((package, product)) => {
+                let name = Nevra::parse(package).map_or_else(|| package.to_owned(), |nevra| nevra.name);
+                entries.insert((ecosystem_of(product), name, None, Some(plan)));
+            }
+            None => others += 1,
+        }
+    }
+    if others > 0 {
+        draft.warn(format!(
+            "{others} products are not packages of a product, and have no entry"
+        ));
+    }
+    let entries = entries.into_iter().map(|(ecosystem, name, version, plan)| {
+        let mut entry = Affected::of(ecosystem, name);
+        entry.ranges.push(match version {
+            Some(fixed) => Range::before(fixed),
+            None => Range::from("0"),
+        });
+        if let Some(plan) = plan {
+            entry.specific.push(("fix_state", value::text(plan)));
+        }
+        entry
+    });
+    entries.collect()
+}

@@ -1,0 +1,34 @@
+use super::super::tests::{json_records, ranges, warnings};
+
+const DOCUMENT: &str = r#"{"document":{"category":"csaf_vex","csaf_version":"2.0","title":"SUSE CVE CVE-2030-0001","publisher":{"namespace":"https://www.suse.com/"},
+ "tracking":{"id":"CVE-2030-0001","status":"interim","initial_release_date":"2030-01-01T00:00:00Z","current_release_date":"2030-01-02T00:00:00Z"}},
+"product_tree":{"branches":[{"category":"vendor","name":"SUSE","branches":[
+  {"category":"product_name","name":"SUSE Linux Enterprise Server 15 SP3","product":{"name":"S","product_id":"SUSE Linux Enterprise Server 15 SP3"}},
+  {"category":"product_version","name":"bind-9.16-1.1","product":{"name":"b","product_id":"bind-9.16-1.1"}}]}],
+ "relationships":[
+  {"full_product_name":{"product_id":"SUSE Linux Enterprise Server 15 SP3:bind-9.16-1.1"},"product_reference":"bind-9.16-1.1","relates_to_product_reference":"SUSE Linux Enterprise Server 15 SP3"},
+  {"full_product_name":{"product_id":"openSUSE Tumbleweed:bind-9.18-1.1.x86_64"},"product_reference":"bind-9.18-1.1.x86_64","relates_to_product_reference":"openSUSE Tumbleweed"},
+  {"full_product_name":{"product_id":"openSUSE Leap 15.5:bind"},"product_reference":"bind","relates_to_product_reference":"openSUSE Leap 15.5"},
+  {"full_product_name":{"product_id":"openSUSE Leap 15.4:bind"},"product_reference":"bind","relates_to_product_reference":"openSUSE Leap 15.4"}]},
+"vulnerabilities":[{"cve":"CVE-2030-0001","product_status":{"fixed":["SUSE Linux Enterprise Server 15 SP3:bind-9.16-1.1","openSUSE Tumbleweed:bind-9.18-1.1.x86_64","SUSE Linux Enterprise Server 15 SP3"],
+  "known_affected":["openSUSE Leap 15.5:bind"],"known not affected":["openSUSE Leap 15.4:bind"]},
+  "threats":[{"category":"impact","details":"moderate"}]}]}"#;
+
+#[test]
+fn products_are_named_as_in_the_osv_records_of_suse() {
+    let record = &json_records("suse", DOCUMENT.as_bytes())[0];
+    assert_eq!(
+        ranges(record),
+        [
+            "SUSE:Linux Enterprise Server 15 SP3 bind introduced=0 fixed=9.16-1.1",
+            "openSUSE:Leap 15.5 bind introduced=0",
+            "openSUSE:Tumbleweed bind introduced=0 fixed=9.18-1.1",
+        ]
+    );
+    assert_eq!(record["database_specific"]["severity"], "moderate");
+    assert_eq!(record["affected"][1]["database_specific"]["fix_state"], "none");
+    assert_eq!(
+        warnings("suse", DOCUMENT.as_bytes()),
+        ["1 products are not packages of a product, and have no entry"]
+    );
+}

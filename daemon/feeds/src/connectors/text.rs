@@ -1,0 +1,281 @@
+//! Bytes to text, and the times that sources write in forms of their own.
+
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
+
+/// Text, and what was odd about its bytes.
+pub(crate) struct Decoded<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) warning: Option<String>,
+}
+
+/// Decodes a part of a document: as UTF-8 if it is, else by what the document declares, else by what its source is
+/// known to use. What is not text even then is replaced, and reported.
+pub(crate) fn decode<'a>(
+    bytes: &'a [u8],
+    declared: Option<&'static Encoding>,
+    fallback: &'static Encoding,
+) -> Decoded<'a> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let is_other = declared.filter(|declared| *declared != encoding_rs::UTF_8 && !text.is_ascii());
+        return Decoded {
+            text: Cow::Borrowed(text),
+            warning: is_other.map(|declared| format!("declared as {} and is UTF-8", declared.name())),
+        };
+    }
+    let other = declared.filter(|declared| *declared != encoding_rs::UTF_8);
+    let encoding = other.unwrap_or(fallback);
+    let (text, _, has_errors) = encoding.decode(bytes);
+    let replaced = if has_errors {
+        "; bytes that are not text were replaced"
+    } else {
+        ""
+    };
+    let warning = match other {
+        Some(_) if !has_errors => None,
+        Some(_) => Some(format!("read as {}{replaced}", encoding.name())),
+        None => Some(format!("not UTF-8; read as {}{replaced}", encoding.name())),
+    };
+    Decoded { text, warning }
+}
+
+/// Returns the encoding that a byte order mark or an XML declaration names.
+pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
+    if let Some((encoding, _)) = Encoding::for_bom(bytes) {
+        return Some(encoding);
+    }
+    let head = bytes.get(..bytes.len().min(200)).unwrap_or_default();
+    let head = String::from_utf8_lossy(head);
+    let declaration = head.trim_start().strip_prefix("<?xml")?.split("?>").next()?;
+    let value = declaration
+        .split("encoding")
+        .nth(1)?
+        .trim_start()
+        .strip_prefix('=')?
+        .trim_start();
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    Encoding::for_label(value.get(1..)?.split(quote).next()?.as_bytes())
+}
+
+/// Writes a time as RFC 3339 in UTC. Takes what sources write: with and without a zone (then UTC is meant), a date
+/// alone, `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
+pub(crate) fn time(text: &str) -> Option<String> {
+    time_at(text, "Z")
+}
+
+/// Does as [`time`] for a source whose times without a zone are of `zone`, such as `+09:00`.
+pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
+    let text = text.trim().replace(['\u{202F}', '\u{A0}'], " ");
+    if text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
+        return Some(text);
+    }
+    let text = text.strip_suffix(" UTC").unwrap_or(&text);
+    let instant = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|time| time.to_string());
+    if let Some(time) = instant(text) {
+        return Some(time);
+    }
+    // An offset without its colon.
+    if let Some((at, _)) = text.char_indices().rev().nth(3)
+        && at > 10
+        && text.get(..at).is_some_and(|front| front.ends_with(['+', '-']))
+        && let (Some(front), Some(minutes)) = (text.get(..at + 2), text.get(at + 2..))
+        && let Some(time) = instant(&format!("{front}:{minutes}"))
+    {
+        return Some(time);
+    }
+    if let Some(date) = date(text) {
+        return instant(&format!("{date}T00:00:00{zone}"));
+    }
+    if let Some((day, clock)) = text.split_once(['T', ' '])
+        && let Some(day) = date(day)
+    {
+        let clock = match clock.len() {
+            5 => format!("{clock}:00"),
+            _ => clock.to_owned(),
+        };
+        return instant(&format!("{day}T{clock}{zone}"));
+    }
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        let seconds = text.split('.').next()?.parse().ok()?;
+        return Some(jiff::Timestamp::from_second(seconds).ok()?.to_string());
+    }
+    american(text, zone)
+}
+
+/// Reads a date alone and writes it as `yyyy-mm-dd`.
+fn date(text: &str) -> Option<String> {
+    let parts = |separator| {
+        let parts: Vec<&str> = text.split(separator).collect();
+        let numbers = parts
+            .iter()
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+        <[&str; 3]>::try_from(parts).ok().filter(|_| numbers)
+    };
+    if let Some([year, month, day]) = parts('-').or_else(|| parts('/').filter(|[year, ..]| year.len() == 4)) {
+        return (year.len() == 4).then(|| format!("{year}-{month:0>2}-{day:0>2}"));
+    }
+    let [day, month, year] = parts('.').or_else(|| parts('/'))?;
+    let century = match year.len() {
+        2 => "20",
+        4 => "",
+        _ => return None,
+    };
+    Some(format!("{century}{year}-{month:0>2}-{day:0>2}"))
+}
+
+/// The months by the beginning of their English names.
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+/// Returns the number of a month by its English name or its beginning.
+pub(crate) fn month(name: &str) -> Option<usize> {
+    let name = name.get(..3)?.to_ascii_lowercase();
+    MONTHS.iter().position(|own| *own == name).map(|index| index + 1)
+}
+
+/// Reads `Apr 8, 2025, 8:18:05 AM`.
+fn american(text: &str, zone: &str) -> Option<String> {
+    let words: Vec<&str> = text.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let [name, day, year, clock, half] = <[&str; 5]>::try_from(words).ok()?;
+    let month = month(name)?;
+    let mut clock = clock.split(':');
+    let hour: u32 = clock.next()?.parse().ok()?;
+    let minute: u32 = clock.next()?.parse().ok()?;
+    let second: u32 = clock.next().unwrap_or("0").parse().ok()?;
+    let hour = match (half, hour) {
+        ("AM", 12) => 0,
+        ("PM", 12) | ("AM", _) => hour,
+        ("PM", _) => hour + 12,
+        _ => return None,
+    };
+    let text = format!("{year}-{month:02}-{day:0>2}T{hour:02}:{minute:02}:{second:02}{zone}");
+    Some(text.parse::<jiff::Timestamp>().ok()?.to_string())
+}
+
+/// Returns true for the id of a CVE record, nothing before or behind it.
+pub(crate) fn is_cve(text: &str) -> bool {
+    let Some((year, number)) = text.strip_prefix("CVE-").and_then(|rest| rest.split_once('-')) else {
+        return false;
+    };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    year.len() == 4 && (4..=19).contains(&number.len()) && digits(year) && digits(number)
+}
+
+/// Returns the ids of CVE records that stand in a text, each once, in their order.
+pub(crate) fn cves_in(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for (at, _) in text.match_indices("CVE-") {
+        let rest = text.get(at..).unwrap_or_default();
+        let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+        let word = rest
+            .get(..rest.find(ends).unwrap_or(rest.len()))
+            .unwrap_or_default();
+        if is_cve(word) && !found.iter().any(|own| own == word) {
+            found.push(word.to_owned());
+        }
+    }
+    found
+}
+
+/// Cuts foreign text to a length fit for a message.
+pub(crate) fn quote(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut quoted: String = characters.by_ref().take(80).filter(|c| !c.is_control()).collect();
+    if characters.next().is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn times_of_every_form_become_rfc_3339_in_utc() {
+        for (text, expected) in [
+            ("2024-05-14T16:11:39.510", "2024-05-14T16:11:39.51Z"),
+            ("2024-05-14T16:11:39.510Z", "2024-05-14T16:11:39.510Z"),
+            ("2024-05-14T16:11:39+02:00", "2024-05-14T14:11:39Z"),
+            ("2022-02-04T00:00:00+0000", "2022-02-04T00:00:00Z"),
+            ("2021-11-03", "2021-11-03T00:00:00Z"),
+            ("2021-11-03 04:05", "2021-11-03T04:05:00Z"),
+            ("2021-11-03 04:05:06 UTC", "2021-11-03T04:05:06Z"),
+            ("17/01/25", "2025-01-17T00:00:00Z"),
+            ("03.02.2021", "2021-02-03T00:00:00Z"),
+            ("Apr 8, 2025, 8:18:05\u{202F}PM", "2025-04-08T20:18:05Z"),
+            ("Dec 31, 2020, 12:00:00 AM", "2020-12-31T00:00:00Z"),
+            ("1640995200", "2022-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(time(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(
+            time_at("2023/11/02 12:00:18", "+09:00").as_deref(),
+            Some("2023-11-02T03:00:18Z")
+        );
+        for text in [
+            "",
+            "tbc",
+            "-",
+            "2024-13-01",
+            "99.99.9999",
+            "yesterday at noon, so",
+            // Its fourth character from the end is long.
+            "ninety-nine balloons +W𑨽&*",
+        ] {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_decoded_by_what_they_are_then_by_what_is_declared() {
+        let cyrillic = encoding_rs::WINDOWS_1251.encode("Уязвимость").0.into_owned();
+        let read = decode(&cyrillic, None, encoding_rs::WINDOWS_1251);
+        assert_eq!(read.text, "Уязвимость");
+        assert_eq!(read.warning.as_deref(), Some("not UTF-8; read as windows-1251"));
+        let chinese = encoding_rs::GB18030.encode("漏洞").0.into_owned();
+        let declared = declared_encoding(b"<?xml version='1.0' encoding='GB2312'?>");
+        let read = decode(&chinese, declared, encoding_rs::WINDOWS_1252);
+        assert_eq!((read.text.as_ref(), read.warning), ("漏洞", None));
+        let read = decode("漏洞".as_bytes(), declared, encoding_rs::WINDOWS_1252);
+        assert_eq!(read.text, "漏洞");
+        assert!(read.warning.unwrap().contains("is UTF-8"));
+    }
+
+    #[test]
+    fn ids_of_cve_records_are_told_from_what_is_like_them() {
+        assert!(is_cve("CVE-2024-1234567"));
+        for text in [
+            "CVE-2024-123",
+            "CVE-24-1234",
+            "CVE-2024-1234/../x",
+            "cve-2024-1234",
+            "CVE-2024-12a4",
+            "",
+        ] {
+            assert!(!is_cve(text), "{text}");
+        }
+        assert_eq!(
+            cves_in("x CVE-2024-1111,CVE-2024-1111 (CVE-2024-2222) CVE-2023-XXXX"),
+            ["CVE-2024-1111", "CVE-2024-2222"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_time_or_none(text in "\\PC{0,30}|[0-9:./,TZ +APM-]{0,30}") {
+            if let Some(time) = time(&text) {
+                prop_assert!(time.parse::<jiff::Timestamp>().is_ok(), "{} became {}", text, time);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_decoded(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&bytes, declared_encoding(&bytes), encoding_rs::GB18030);
+        }
+    }
+}

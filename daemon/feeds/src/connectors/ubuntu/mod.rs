@@ -1,0 +1,259 @@
+//! Ubuntu's security notices: the notices' database, and the pages of its web service.
+//!
+//! Ubuntu's vulnerabilities by themselves are published as OSV records, which need no connector.
+
+#[cfg(test)]
+mod tests;
+
+use starling_protocol::json::Value;
+
+use super::Connector;
+use super::draft::{Affected, Draft, Range};
+use super::output::Output;
+use super::shallow;
+use super::shape::Shape;
+use super::text::{self, quote};
+use super::value::{self, list_of, plain, str_of};
+
+/// Reads security notices of Ubuntu.
+pub(crate) struct Ubuntu;
+
+impl Connector for Ubuntu {
+    fn name(&self) -> &'static str {
+        "ubuntu"
+    }
+
+    fn knows(&self, shape: &Shape<'_>) -> bool {
+        let is_page = shape.is_object_with(&["notices"])
+            && shape
+                .value("notices")
+                .is_some_and(|list| memchr::memmem::find(list, b"\"release_packages\"").is_some());
+        let is_database = shape.first().is_some_and(|(number, notice)| {
+            is_number(number) && memchr::memmem::find(notice, b"\"releases\"").is_some()
+        });
+        is_page || is_database || shape.is_object_with(&["release_packages", "cves_ids"])
+    }
+
+    fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
+        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        if shallow::member(body, "release_packages").is_some() {
+            if let Some(item) = out.json(body) {
+                notice(out, String::new(), item);
+            }
+            return;
+        }
+        let is_page = matches!(shallow::members(body).and_then(|mut walk| walk.next()), Some(Ok((key, _))) if !is_number(&key));
+        if is_page {
+            out.json_lists(body, &["notices"], &mut notice);
+        } else {
+            out.json_members("", body, &mut |out, pointer, _, item| notice(out, pointer, item));
+        }
+    }
+}
+
+/// `763-1`, as the database numbers its notices.
+fn is_number(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(number, edition)| {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        digits(number) && digits(edition)
+    })
+}
+
+/// Releases by their names.
+const RELEASES: [(&str, &str); 44] = [
+    ("warty", "4.10"),
+    ("hoary", "5.04"),
+    ("breezy", "5.10"),
+    ("dapper", "6.06:LTS"),
+    ("edgy", "6.10"),
+    ("feisty", "7.04"),
+    ("gutsy", "7.10"),
+    ("hardy", "8.04:LTS"),
+    ("intrepid", "8.10"),
+    ("jaunty", "9.04"),
+    ("karmic", "9.10"),
+    ("lucid", "10.04:LTS"),
+    ("maverick", "10.10"),
+    ("natty", "11.04"),
+    ("oneiric", "11.10"),
+    ("precise", "12.04:LTS"),
+    ("quantal", "12.10"),
+    ("raring", "13.04"),
+    ("saucy", "13.10"),
+    ("trusty", "14.04:LTS"),
+    ("utopic", "14.10"),
+    ("vivid", "15.04"),
+    ("wily", "15.10"),
+    ("xenial", "16.04:LTS"),
+    ("yakkety", "16.10"),
+    ("zesty", "17.04"),
+    ("artful", "17.10"),
+    ("bionic", "18.04:LTS"),
+    ("cosmic", "18.10"),
+    ("disco", "19.04"),
+    ("eoan", "19.10"),
+    ("focal", "20.04:LTS"),
+    ("groovy", "20.10"),
+    ("hirsute", "21.04"),
+    ("impish", "21.10"),
+    ("jammy", "22.04:LTS"),
+    ("kinetic", "22.10"),
+    ("lunar", "23.04"),
+    ("mantic", "23.10"),
+    ("noble", "24.04:LTS"),
+    ("oracular", "24.10"),
+    ("plucky", "25.04"),
+    ("questing", "25.10"),
+    ("resolute", "26.04:LTS"),
+];
+
+/// The ecosystem of a release; that of its subscribers for a pocket of extended support.
+fn ecosystem_of(release: &str, pocket: &str) -> Option<String> {
+    let (_, number) = RELEASES.iter().find(|(name, _)| *name == release)?;
+    let is_extended = pocket.starts_with("esm") || pocket.starts_with("fips") || pocket.starts_with("ros");
+    Some(if is_extended {
+        format!("Ubuntu:Pro:{number}")
+    } else {
+        format!("Ubuntu:{number}")
+    })
+}
+
+fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
+    let stated = str_of(&item, "id").unwrap_or_default();
+    let id = if is_number(stated) {
+        format!("USN-{stated}")
+    } else {
+        stated.to_owned()
+    };
+    let number = ["USN-", "LSN-", "SSN-"]
+        .iter()
+        .find_map(|prefix| id.strip_prefix(prefix));
+    if !number.is_some_and(is_number) {
+        return out.reject(pointer, format!("not the id of a notice: \"{}\"", quote(stated)));
+    }
+    let mut draft = Draft::of(id);
+    let stamp = item.get("timestamp").and_then(plain);
+    draft.published = draft.time("published", str_of(&item, "published").or(stamp.as_deref()));
+    draft.modified.clone_from(&draft.published);
+    if item.get("is_hidden").and_then(Value::as_bool) == Some(true) {
+        // A notice that is taken back is hidden.
+        draft.withdrawn.clone_from(&draft.modified);
+    }
+    draft.summary = str_of(&item, "title")
+        .or_else(|| str_of(&item, "summary"))
+        .map(str::to_owned);
+    draft.details = str_of(&item, "description").map(str::to_owned);
+    for cve in list_of(&item, "cves_ids").iter().chain(list_of(&item, "cves")) {
+        let name = cve.as_str().or_else(|| str_of(cve, "id")).unwrap_or_default();
+        if text::is_cve(name) {
+            draft.derive(name);
+        } else if name.starts_with("https://") || name.starts_with("http://") {
+            draft.link("REPORT", name);
+        } else {
+            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
+        }
+    }
+    for reference in list_of(&item, "references") {
+        draft.link("WEB", reference.as_str().unwrap_or_default());
+    }
+    let own = format!("https://ubuntu.com/security/notices/{}", draft.id);
+    draft.link("ADVISORY", &own);
+    packages_of_service(&mut draft, &item);
+    packages_of_database(&mut draft, &item);
+    if draft.affected.is_empty() {
+        draft.warn("the notice names no source package with a version");
+    }
+    let is_database = is_number(stated);
+    if let Value::Object(object) = value::without(item, &["id", "title", "description", "published"]) {
+        for (key, value) in object.into_entries() {
+            // Addresses and checksums of files make up most of the database.
+            if key == "releases" && is_database {
+                draft.keep(key, without_files(value));
+            } else {
+                draft.keep(key, value);
+            }
+        }
+    }
+    if is_database {
+        draft.warn("addresses and checksums of files are not kept");
+    }
+    out.record(pointer, draft);
+}
+
+fn without_files(releases: Value<'_>) -> Value<'_> {
+    match releases {
+        Value::Object(object) => {
+            let releases = object.into_entries().into_iter();
+            value::object(releases.map(|(name, release)| (name, value::without(release, &["archs"]))))
+        }
+        other => other,
+    }
+}
+
+fn add<'v>(draft: &mut Draft<'v>, release: &str, pocket: &str, name: &str, version: &str) {
+    match ecosystem_of(release, pocket) {
+        Some(ecosystem) => {
+            let mut entry = Affected::of(ecosystem, name);
+            entry.ranges.push(Range::before(version));
+            if !pocket.is_empty() {
+                entry
+                    .ecosystem_specific
+                    .push(("pocket", value::text(pocket.to_owned())));
+            }
+            draft.affected.push(entry);
+        }
+        None => draft.warn(format!("unknown release \"{}\"", quote(release))),
+    }
+}
+
+fn packages_of_service<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
+    let Some(Value::Object(releases)) = item.get("release_packages") else {
+        return;
+    };
+    for (release, packages) in releases.iter() {
+        let packages = packages.as_array().unwrap_or_default();
+        for package in packages {
+            if package.get("is_source").and_then(Value::as_bool) != Some(true) {
+                continue;
+            }
+            let pocket = packages
+                .iter()
+                .filter(|one| str_of(one, "source_link") == str_of(package, "source_link"))
+                .find_map(|one| str_of(one, "pocket"))
+                .unwrap_or_default();
+            match (str_of(package, "name"), str_of(package, "version")) {
+                (Some(name), Some(version)) => add(draft, release, pocket, name, version),
+                (name, _) => draft.warn(format!(
+                    "{} in {release}: no version",
+                    quote(name.unwrap_or_default())
+                )),
+            }
+        }
+    }
+}
+
+fn packages_of_database<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
+    let Some(Value::Object(releases)) = item.get("releases") else {
+        return;
+    };
+    for (release, about) in releases.iter() {
+        let Some(Value::Object(sources)) = about.get("sources") else {
+            continue;
+        };
+        let pocket_of = |source: &str| {
+            let Some(Value::Object(binaries)) = about.get("allbinaries") else {
+                return None;
+            };
+            let own = binaries
+                .iter()
+                .find(|(_, binary)| str_of(binary, "source") == Some(source));
+            own.and_then(|(_, binary)| str_of(binary, "pocket"))
+        };
+        for (name, source) in sources.iter() {
+            match str_of(source, "version") {
+                Some(version) => add(draft, release, pocket_of(name).unwrap_or_default(), name, version),
+                None => draft.warn(format!("{} in {release}: no version", quote(name))),
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use super::super::Kind;
+use super::super::tests::{json_records, ranges, rejected, warnings};
+
+const PAGE: &str = r#"{"limit":1,"notices":[{"id":"USN-9001-1","title":"Rocket vulnerability","description":"d","published":"2030-10-23T01:17:50","is_hidden":false,
+ "cves_ids":["CVE-2030-0001"],"cves":[{"id":"CVE-2030-0001"}],"references":["https://example.org/bug"],"type":"USN",
+ "release_packages":{"jammy":[{"name":"rocket","version":"1.0-1ubuntu1","is_source":true,"source_link":"s"},{"name":"librocket","version":"1.0-1ubuntu1","is_source":false,"pocket":"security","source_link":"s"}],
+  "xenial":[{"name":"rocket","version":"0.9-1esm1","is_source":true,"source_link":"s"},{"name":"librocket","version":"0.9-1esm1","is_source":false,"pocket":"esm-infra","source_link":"s"}],
+  "strange":[{"name":"rocket","version":"1","is_source":true}]}},
+ {"id":"USN-9002-1","is_hidden":true,"published":"2030-10-23T01:17:50","release_packages":{"jammy":[{"name":"x","version":"","is_source":true}]}},{"id":"../x"}],"total_results":3}"#;
+
+const DATABASE: &str = r#"{"763-1":{"id":"763-1","title":"t","timestamp":1893456000.25,"cves":["CVE-2030-0002","https://example.org/bug"],
+ "releases":{"noble":{"sources":{"sled":{"version":"2.0","description":"x"}},"archs":{"amd64":{"urls":{"u":{"md5":"m"}}}},
+  "allbinaries":{"libsled":{"pocket":"esm-apps","source":"sled","version":"2.0"}}}}}}"#;
+
+#[test]
+fn page_of_the_service_names_source_packages_by_release() {
+    assert_eq!(Kind::detect(PAGE.as_bytes()).map(Kind::name), Some("ubuntu"));
+    let records = json_records("ubuntu", PAGE.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        [
+            "Ubuntu:22.04:LTS rocket introduced=0 fixed=1.0-1ubuntu1",
+            "Ubuntu:Pro:16.04:LTS rocket introduced=0 fixed=0.9-1esm1",
+        ],
+        "what subscribers get fixes nothing for others"
+    );
+    assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(records[1]["withdrawn"], "2030-10-23T01:17:50Z");
+    assert_eq!(
+        warnings("ubuntu", PAGE.as_bytes()),
+        [
+            "unknown release \"strange\"",
+            "x in jammy: no version",
+            "the notice names no source package with a version"
+        ]
+    );
+    assert!(rejected("ubuntu", PAGE.as_bytes())[0].contains("../x"));
+}
+
+#[test]
+fn database_of_notices_numbers_them_without_a_prefix() {
+    assert_eq!(Kind::detect(DATABASE.as_bytes()).map(Kind::name), Some("ubuntu"));
+    let record = &json_records("ubuntu", DATABASE.as_bytes())[0];
+    assert_eq!(record["id"], "USN-763-1");
+    assert_eq!(record["published"], "2030-01-01T00:00:00Z");
+    assert_eq!(
+        ranges(record),
+        ["Ubuntu:Pro:24.04:LTS sled introduced=0 fixed=2.0"]
+    );
+    assert_eq!(record["references"][0]["url"], "https://example.org/bug");
+    assert!(record["database_specific"]["native"]["releases"]["noble"]["archs"].is_null());
+    assert_eq!(
+        warnings("ubuntu", DATABASE.as_bytes()),
+        ["addresses and checksums of files are not kept"]
+    );
+}

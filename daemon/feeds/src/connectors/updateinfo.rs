@@ -1,0 +1,228 @@
+//! Update notices of RPM repositories (`updateinfo.xml`), and what all notices of RPM distributions have in common.
+
+use std::collections::BTreeMap;
+
+use super::draft::{Affected, Draft, Range};
+use super::output::Output;
+use super::rpm::with_epoch;
+use super::text::{self, quote};
+use super::value;
+use super::xml::{Dialect, Element};
+
+/// How elements of these files are read.
+const DIALECT: Dialect = Dialect {
+    fallback: encoding_rs::WINDOWS_1252,
+    known: &[],
+};
+
+/// A package of a notice.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// Version and release with the epoch.
+    pub(crate) evr: String,
+    pub(crate) arch: String,
+    /// The module that it is in, as `name:stream`.
+    pub(crate) module: Option<String>,
+    /// The list that it stands in, by its short name and its name.
+    pub(crate) collection: String,
+}
+
+/// Ecosystem, package, first and fixed version, and module.
+type Key = (String, String, String, String, Option<String>);
+
+/// Adds the packages of a notice: those of one name and version in one ecosystem as one entry. `introduced` is where
+/// the line of versions begins that a package belongs to.
+pub(crate) fn add_packages(
+    draft: &mut Draft<'_>,
+    packages: &[Package],
+    ecosystem_of: &dyn Fn(&Package) -> Option<String>,
+    introduced: &dyn Fn(&Package) -> String,
+) {
+    let mut entries: BTreeMap<Key, Vec<String>> = BTreeMap::new();
+    let mut others = 0_usize;
+    let has_binary = packages.iter().any(|package| package.arch != "src");
+    for package in packages {
+        // The source package is not installed; those that are built from it stand beside it.
+        if package.arch == "src" && has_binary {
+            continue;
+        }
+        let Some(ecosystem) = ecosystem_of(package) else {
+            others += 1;
+            continue;
+        };
+        let key = (
+            ecosystem,
+            package.name.clone(),
+            introduced(package),
+            package.evr.clone(),
+            package.module.clone(),
+        );
+        let archs = entries.entry(key).or_default();
+        if !package.arch.is_empty() && !archs.contains(&package.arch) {
+            archs.push(package.arch.clone());
+        }
+    }
+    if others > 0 {
+        draft.warn(format!(
+            "{others} packages are of no release that is known, and have no entry"
+        ));
+    }
+    for ((ecosystem, name, introduced, evr, module), mut archs) in entries {
+        let mut entry = Affected::of(ecosystem, name);
+        entry.ranges.push(Range::from(introduced).and("fixed", evr));
+        if let Some(module) = module {
+            entry.ecosystem_specific.push(("rpmmod", value::text(module)));
+        }
+        if !archs.is_empty() {
+            archs.sort_unstable();
+            entry.ecosystem_specific.push(("arch", value::texts(archs)));
+        }
+        draft.affected.push(entry);
+    }
+}
+
+/// Sets the severity word unless it says nothing.
+pub(crate) fn word(draft: &mut Draft<'_>, word: Option<&str>) {
+    let word = word.map(str::trim).unwrap_or_default();
+    if !word.is_empty() && !["none", "unspecified", "n/a"].contains(&word.to_ascii_lowercase().as_str()) {
+        draft.specific.push(("severity", value::text(word.to_owned())));
+    }
+}
+
+/// What one distribution's notices need besides.
+pub(crate) struct Owner {
+    /// What the ids of its notices begin with.
+    pub(crate) prefixes: &'static [&'static str],
+    /// The ecosystem that a package of a notice belongs to.
+    pub(crate) ecosystem: fn(&Package, &Element) -> Option<String>,
+    /// Where the line of versions begins that a package belongs to.
+    pub(crate) introduced: fn(&Package) -> String,
+}
+
+impl Owner {
+    /// Reads an `updateinfo.xml`.
+    pub(crate) fn read(&self, bytes: &[u8], out: &mut Output<'_>) {
+        out.xml_records(
+            bytes,
+            &["update"],
+            &DIALECT,
+            &mut |out, pointer, update, warnings| {
+                self.update(out, pointer, &update, warnings);
+            },
+        );
+    }
+
+    fn update(&self, out: &mut Output<'_>, pointer: String, update: &Element, warnings: Vec<String>) {
+        let id = update.text_of("id").unwrap_or_default();
+        if !self.prefixes.iter().any(|prefix| id.starts_with(prefix)) {
+            let expected = self.prefixes.join(", ");
+            return out.reject(
+                pointer,
+                format!("the id \"{}\" does not begin with {expected}", quote(id)),
+            );
+        }
+        let mut draft = Draft::of(id);
+        for warning in warnings {
+            draft.warn(warning);
+        }
+        let date = |name: &str| update.child(name).and_then(|child| child.attribute("date"));
+        draft.published = draft.time("issued", date("issued"));
+        draft.modified = draft
+            .time("updated", date("updated"))
+            .or_else(|| draft.published.clone());
+        draft.summary = update
+            .text_of("title")
+            .or_else(|| update.text_of("summary"))
+            .map(str::to_owned);
+        draft.details = update.text_of("description").map(str::to_owned);
+        word(&mut draft, update.text_of("severity"));
+        for reference in update.items("references", "reference") {
+            let (id, title) = (reference.attribute("id"), reference.attribute("title"));
+            let cves = || [id, title].into_iter().flatten().flat_map(text::cves_in);
+            match reference.attribute("type") {
+                Some("cve") => cves().for_each(|cve| draft.derive(&cve)),
+                // The titles of bugs are words of people: they link, and name nothing.
+                Some("bugzilla") => cves().for_each(|cve| draft.relate(&cve)),
+                _ => {
+                    if let Some(id) = id.filter(|id| id.contains('-') && !id.contains(char::is_whitespace)) {
+                        draft.relate(id);
+                    }
+                }
+            }
+            let kind = match reference.attribute("type") {
+                Some("self") => "ADVISORY",
+                Some("bugzilla") => "REPORT",
+                _ => "WEB",
+            };
+            draft.link(kind, reference.attribute("href").unwrap_or_default());
+        }
+        let packages = packages(&mut draft, update);
+        if packages.is_empty() {
+            draft.warn("the notice names no package");
+        }
+        add_packages(
+            &mut draft,
+            &packages,
+            &|package| (self.ecosystem)(package, update),
+            &|package| (self.introduced)(package),
+        );
+        let mut native = update.clone();
+        native.children.retain(|child| {
+            !["id", "title", "description", "issued", "updated"].contains(&child.name.as_str())
+        });
+        draft.keep("update", native.to_value());
+        out.record(pointer, draft);
+    }
+}
+
+fn packages(draft: &mut Draft<'_>, update: &Element) -> Vec<Package> {
+    let mut packages = Vec::new();
+    for collection in update.items("pkglist", "collection") {
+        let names = format!(
+            "{} {}",
+            collection.attribute("short").unwrap_or_default(),
+            collection.text_of("name").unwrap_or_default()
+        );
+        let module = collection.child("module").and_then(|module| {
+            Some(format!(
+                "{}:{}",
+                module.attribute("name")?,
+                module.attribute("stream")?
+            ))
+        });
+        for package in collection.all("package") {
+            let attribute = |name: &str| package.attribute(name).map(str::trim).unwrap_or_default();
+            let (name, version, release) = (attribute("name"), attribute("version"), attribute("release"));
+            if name.is_empty() || version.is_empty() || release.is_empty() {
+                draft.warn(format!(
+                    "a package without name, version or release: \"{}\"",
+                    quote(name)
+                ));
+                continue;
+            }
+            packages.push(Package {
+                name: name.to_owned(),
+                evr: with_epoch(&format!("{version}-{release}"), attribute("epoch")),
+                arch: attribute("arch").to_owned(),
+                module: module.clone(),
+                collection: names.clone(),
+            });
+        }
+    }
+    packages
+}
+
+/// The major release that a release of a package or a list is of: of `2.el9_4` and `almalinux-9-for-x86_64` the 9.
+pub(crate) fn major_of(text: &str, mark: &str) -> Option<String> {
+    text.match_indices(mark).find_map(|(at, _)| {
+        let rest = text.get(at + mark.len()..)?;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        (!digits.is_empty() && digits.len() <= 2).then_some(digits)
+    })
+}
+
+/// An entry that begins with the first version.
+pub(crate) fn from_the_beginning(_: &Package) -> String {
+    "0".to_owned()
+}

@@ -1,0 +1,138 @@
+//! Documents of other kinds than OSV: found among the files of an input, packed by themselves, longer than a record.
+
+use std::ops::ControlFlow;
+
+use super::super::{Found, Limits, Source, Unreadable, read_as};
+use super::{bytes, gzip_of, zstd_of};
+use crate::connectors::Kind;
+
+const TABLE: &str = "cve,epss\nCVE-2030-0001,0.5\n";
+const CATALOGUE: &str = r#"{"catalogVersion":"1","vulnerabilities":[]}"#;
+const NOTICES: &str = "<updates><update><id>ALSA-2030:1</id></update></updates>";
+
+/// What became of each file: its kind, or why it was passed over or refused.
+fn shown(kind: Option<&str>, source: Source, limits: &Limits) -> Vec<String> {
+    let kind = kind.map(|name| name.parse::<Kind>().expect("a kind"));
+    let mut lines = Vec::new();
+    let ending = read_as(kind, source, limits, &mut |found| {
+        lines.push(match found {
+            Found::Document(document) => format!("{}: {}", document.name, document.kind),
+            Found::Ignored { name, reason } => format!("{name}: {reason}"),
+            Found::Rejected { name, reason } => format!("{name}! {reason}"),
+        });
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = ending {
+        lines.push(error.kind.to_string());
+    }
+    lines
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut torn = gzip_of(TABLE.as_bytes());
+    let middle = torn.len() / 2;
+    torn.truncate(middle);
+    for (name, content) in [
+        ("catalogue.json", CATALOGUE.as_bytes().to_vec()),
+        ("notices.xml", NOTICES.as_bytes().to_vec()),
+        ("notices.xml.zst", zstd_of(NOTICES.as_bytes())),
+        ("osv.json", br#"{"id":"X"}"#.to_vec()),
+        ("other.xml", b"<other/>".to_vec()),
+        ("packed.bz2", b"BZh91AY&SY...".to_vec()),
+        ("scores.csv.gz", gzip_of(TABLE.as_bytes())),
+        ("torn.csv.gz", torn),
+        ("words.txt", b"words".to_vec()),
+    ] {
+        std::io::Write::write_all(
+            &mut std::fs::OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .open(folder.path().join(name))
+                .expect("a file"),
+            &content,
+        )
+        .expect("written");
+    }
+    folder
+}
+
+#[test]
+fn each_document_of_a_folder_is_of_its_own_kind() {
+    let folder = folder();
+    assert_eq!(
+        shown(None, Source::path(folder.path()), &Limits::default()),
+        [
+            "catalogue.json: kev",
+            "notices.xml: almalinux",
+            "notices.xml: almalinux",
+            "osv.json: osv",
+            "other.xml: neither JSON nor YAML, nor a document of another known kind",
+            "packed.bz2: packed as bzip2, which is not supported; unpack it first",
+            "scores.csv: epss",
+            "torn.csv.gz! it cannot be read (incomplete deflate stream)",
+            "words.txt: neither JSON nor YAML, nor a document of another known kind",
+        ]
+    );
+}
+
+#[test]
+fn stated_kind_holds_for_what_is_called_so_and_passes_over_the_rest() {
+    let folder = folder();
+    let lines = shown(Some("kev"), Source::path(folder.path()), &Limits::default());
+    assert_eq!(lines[0], "catalogue.json: kev");
+    assert_eq!(lines[1], "notices.xml: not a document of the kind kev");
+    assert_eq!(
+        lines[3], "osv.json: kev",
+        "it is called JSON, so the connector says what is wrong"
+    );
+    let lines = shown(Some("osv"), Source::path(folder.path()), &Limits::default());
+    assert_eq!(lines[0], "catalogue.json: osv");
+}
+
+#[test]
+fn document_that_the_user_named_is_told_to_be_of_no_kind() {
+    for (name, content, line) in [
+        (
+            "x",
+            "<other/>",
+            "x! it is XML, and not of a kind that is known by its shape; state the kind if you know it",
+        ),
+        ("x", TABLE, "x: epss"),
+        ("x.json", CATALOGUE, "x.json: kev"),
+    ] {
+        assert_eq!(shown(None, bytes(name, content), &Limits::default()), [line]);
+    }
+    assert_eq!(
+        shown(None, bytes("x.bz2", "BZh91AY&SY..."), &Limits::default()),
+        ["it is bzip2, which is not supported; unpack it first"]
+    );
+}
+
+#[test]
+fn document_of_another_kind_may_be_longer_than_a_record_up_to_its_own_limit() {
+    let limits = Limits {
+        max_record_bytes: 16,
+        max_document_bytes: CATALOGUE.len(),
+        ..Limits::default()
+    };
+    let unknown = Unreadable::TooLarge { limit: 16 };
+    assert_eq!(
+        shown(None, bytes("x", CATALOGUE), &limits),
+        [format!("x! {unknown}")],
+        "its beginning tells too little"
+    );
+    let limits = Limits {
+        max_record_bytes: 40,
+        ..limits
+    };
+    assert_eq!(shown(None, bytes("x", CATALOGUE), &limits), ["x: kev"]);
+    let longer = format!("{CATALOGUE} ");
+    let too_large = Unreadable::TooLarge {
+        limit: CATALOGUE.len(),
+    };
+    assert_eq!(
+        shown(None, bytes("x", longer), &limits),
+        [format!("x! {too_large}")]
+    );
+}
