@@ -31,6 +31,7 @@ scenarios! {
     hostile_sites_do_not_stop_the_others, "hostile.toml", 1..3;
     a_fork_becomes_known_everywhere, "fork.toml", 1..4;
     restored_authors_are_followed_and_lagging_relays_not_blamed, "restores.toml", 1..3;
+    lost_homes_go_on_and_nobody_waits_for_their_bodies, "lost-homes.toml", 1..4;
     strangers_stay_outside, "strangers.toml", 1..3;
 }
 
