@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use starling_api_types::{
     AuthorFrozen, CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, MuteAction, MuteChanged,
-    Problem, ProblemBody, RestoreAction, SiteRestored,
+    Problem, ProblemBody, RestoreAction, SiteRestored, SitesDiffer,
 };
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
@@ -40,7 +40,7 @@ impl ToSchema for Binary {}
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(
-        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, AuthorFrozen, SiteRestored, RestoreAction, MuteAction, EventAction, EventRecord, EventId
+        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, AuthorFrozen, SitesDiffer, SiteRestored, RestoreAction, MuteAction, EventAction, EventRecord, EventId
     )),
     tags(
         (name = "site", description = "The site itself."),

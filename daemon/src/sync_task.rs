@@ -2,6 +2,7 @@
 
 mod attention;
 mod board;
+mod compared;
 mod dials;
 mod restored;
 
@@ -16,7 +17,7 @@ use starling_sync::{Effect, Event, GossipVerdict, Notice, RequestId, SyncEngine}
 use tokio::sync::watch;
 
 use self::attention::Attention;
-pub(crate) use self::board::SyncBoard;
+pub(crate) use self::board::{Difference, SyncBoard};
 pub(crate) use self::dials::Dials;
 use crate::clock::{SteadyClock, now};
 use crate::net::{Command, Event as NetEvent, Net, RequestNumber, peer_id, without_key};
@@ -378,6 +379,24 @@ impl SyncTask {
             }
             Notice::Diverges { site, lane, number } => {
                 tracing::error!(%site, %lane, %number, "an author's head names another history than the one held");
+            }
+            Notice::TipCompared {
+                peer,
+                site,
+                lane,
+                number,
+                difference,
+            } => self.tip_compared(&peer, (site, lane), number, difference),
+            Notice::GivenUp {
+                site,
+                held,
+                resumed_after,
+                ..
+            } => {
+                tracing::warn!(
+                    %site, %held, %resumed_after,
+                    "the author went on from an earlier claim than was held here; it has to take its sources in again"
+                );
             }
             Notice::AuthorRefused { site, lane, reason } => {
                 tracing::error!(%site, %lane, reason, "an author broke a rule; nothing further of its log is taken");

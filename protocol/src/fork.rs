@@ -13,7 +13,10 @@ use crate::names::Lane;
 use crate::wire::{Reader, WireError, put_length};
 
 const MAGIC: [u8; 4] = *b"STFK";
+/// Two deltas that share claim numbers.
 const VERSION: u8 = 1;
+/// Two deltas of which one begins where the other ends, and names another delta there.
+const VERSION_NEIGHBOURS: u8 = 2;
 
 /// A fork proof that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,7 @@ pub enum ForkError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForkProof {
     headers: [(Box<[u8]>, Signature); 2],
+    are_neighbours: bool,
     verified: [VerifiedHeader; 2],
 }
 
@@ -63,12 +67,20 @@ impl ForkProof {
         let [(first, one), (second, other)] = pairs;
         let (a, b) = (one.header(), other.header());
         let overlap = a.first <= b.last() && b.first <= a.last();
-        if one.hash() == other.hash() || a.lane != b.lane || a.epoch != b.epoch || !overlap {
+        // The later one names what stands before it: not the earlier one.
+        let leaves = |before: &VerifiedHeader, after: &VerifiedHeader| {
+            let (number, after) = (before.header().last().0.checked_add(1), after.header());
+            number == Some(after.first.0) && after.previous != before.hash()
+        };
+        let are_neighbours = leaves(&one, &other) || leaves(&other, &one);
+        let contradict = overlap && one.hash() != other.hash() || are_neighbours;
+        if a.site != b.site || a.lane != b.lane || a.epoch != b.epoch || !contradict {
             return Err(ForkError::NoContradiction { site: a.site });
         }
         let keep = |(bytes, signature): (&[u8], Signature)| (bytes.into(), signature);
         Ok(Self {
             headers: [keep(first), keep(second)],
+            are_neighbours,
             verified: [one, other],
         })
     }
@@ -91,6 +103,13 @@ impl ForkProof {
         self.verified[0].header().epoch
     }
 
+    /// Returns true if the two deltas share no claim number: one follows the other by number and names another delta
+    /// before it. Such a proof is of version 2.
+    #[must_use]
+    pub const fn is_of_neighbours(&self) -> bool {
+        self.are_neighbours
+    }
+
     /// The two headers that contradict each other.
     #[must_use]
     pub fn headers(&self) -> &[VerifiedHeader; 2] {
@@ -102,7 +121,11 @@ impl ForkProof {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&MAGIC);
-        out.push(VERSION);
+        out.push(if self.are_neighbours {
+            VERSION_NEIGHBOURS
+        } else {
+            VERSION
+        });
         for (header, signature) in &self.headers {
             put_length(&mut out, header.len());
             out.extend_from_slice(header);
@@ -117,7 +140,11 @@ impl ForkProof {
     /// Any [`ForkError`].
     pub fn verify(bytes: &[u8], chain: &CertificateChain) -> Result<Self, ForkError> {
         let mut reader = Reader::new(bytes);
-        reader.magic(MAGIC, VERSION, "fork proof")?;
+        let version = match bytes.get(MAGIC.len()) {
+            Some(&VERSION_NEIGHBOURS) => VERSION_NEIGHBOURS,
+            _ => VERSION,
+        };
+        reader.magic(MAGIC, version, "fork proof")?;
         let mut part = || -> Result<(&[u8], Signature), WireError> {
             let length = reader.length(MAX_DELTA_HEADER_BYTES, "header length")?;
             let header = reader.take(length, "header")?;

@@ -9,6 +9,8 @@ use crate::world::{Happening, World};
 const DOOM_MILLIS: u64 = 2_000;
 /// Time between the two histories of a forker, in milliseconds.
 const FORK_GAP_MILLIS: u64 = 5_000;
+/// Attempts of an author whose home was lost to go on with everything that is known of its log.
+const PATIENT_TRIES: u32 = 4;
 /// Writes after which a doomed store loses power, at most.
 const DOOM_WRITES: u32 = 12;
 
@@ -69,6 +71,17 @@ impl World {
                 }
                 self.plan_next(faults.restore_every_millis, Happening::Restore);
             }
+            Happening::LoseHome => {
+                if self.scenario.traffic.authors > 0 {
+                    let author = self.rng.usize(0..self.scenario.traffic.authors);
+                    self.publish_once(author);
+                    let delay = draw(faults.lose_home_after_millis, &mut self.rng);
+                    self.plan(delay, Happening::HomeLost(author));
+                }
+                self.plan_next(faults.lose_home_every_millis, Happening::LoseHome);
+            }
+            &Happening::HomeLost(site) => self.home_lost(site, faults.recover_for_millis),
+            &Happening::GoOn(site, tries) => self.go_on(site, tries, faults.recover_for_millis),
             Happening::StoreFails => {
                 let site = self.rng.usize(0..self.sites.len());
                 if let Some(store) = &mut self.sites[site].store {
@@ -93,6 +106,13 @@ impl World {
         if self.is_calm() {
             return;
         }
+        self.publish_once(author);
+        let traffic = &self.scenario.traffic;
+        let (every, is_author) = (traffic.every_millis, author < traffic.authors);
+        self.plan_next(Some(every).filter(|_| is_author), Happening::Publish(author));
+    }
+
+    fn publish_once(&mut self, author: usize) {
         let traffic = self.scenario.traffic.clone();
         if let Some((source, records)) = publication(&traffic, author, &mut self.rng) {
             let (up, now) = (self.sites[author].is_up(), self.now);
@@ -103,11 +123,6 @@ impl World {
                 self.feed(author, starling_sync::Event::LocalChanged);
             }
         }
-        let is_author = author < traffic.authors;
-        self.plan_next(
-            Some(traffic.every_millis).filter(|_| is_author),
-            Happening::Publish(author),
-        );
     }
 
     fn cut(&mut self, lasting: Option<Range>) {
@@ -165,6 +180,59 @@ impl World {
             Ok(None) => {}
             Err(error) => self.violate("an_author_goes_on_in_a_new_epoch", site, error),
         }
+    }
+
+    /// All that is left of a home are its keys: the author takes its log back, and signs nothing meanwhile.
+    fn home_lost(&mut self, site: usize, recovering: Option<Range>) {
+        if !self.sites[site].is_up() || self.sites[site].is_recovering {
+            return;
+        }
+        let Some(store) = self.sites[site].store.take() else {
+            return;
+        };
+        let others: Vec<_> = self.sites.iter().map(|other| other.chain.clone()).collect();
+        let own = self.sites[site].id;
+        let others: Vec<_> = others.into_iter().filter(|chain| chain.site() != own).collect();
+        match store.lose_home(&others, self.now) {
+            Ok(store) => self.sites[site].store = Some(store),
+            Err(error) => return self.violate("a_lost_home_is_made_again", site, error),
+        }
+        self.sites[site].is_recovering = true;
+        self.sites[site].positions.clear();
+        self.begin_anew(site);
+        let time = draw(recovering, &mut self.rng);
+        self.plan(time, Happening::GoOn(site, 0));
+    }
+
+    /// An author whose home was lost goes on in a new epoch, if it has what its peers hold of its log. It does not wait
+    /// for ever: what nobody gave it is lost, bodies too.
+    fn go_on(&mut self, site: usize, tries: u32, again: Option<Range>) {
+        let is_last = tries >= PATIENT_TRIES;
+        let now = self.now;
+        let store = self.sites[site].store.as_mut();
+        let went_on = store.map_or(Ok(None), |store| store.go_on(is_last, now));
+        match went_on {
+            Ok(Some((chain, restated))) => {
+                self.sites[site].is_recovering = false;
+                self.rename(site, chain);
+                self.begin_anew(site);
+                *self.counts.notices.entry("Restated".to_owned()).or_default() += restated;
+            }
+            Ok(None) => {
+                let time = draw(again, &mut self.rng);
+                self.plan(time, Happening::GoOn(site, tries + 1));
+            }
+            Err(error) => self.violate("an_author_goes_on_in_a_new_epoch", site, error),
+        }
+    }
+
+    /// Ends a site's connections and starts its engine anew.
+    fn begin_anew(&mut self, site: usize) {
+        self.sites[site].engine = None;
+        for other in self.network.neighbours(site).to_vec() {
+            self.disconnect(crate::network::pair(site, other), true);
+        }
+        self.start_engine(site);
     }
 
     /// Publishes, keeping a backup of before; a while later it goes on from the backup.

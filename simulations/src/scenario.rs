@@ -127,6 +127,12 @@ pub struct Faults {
     pub restore_every_millis: Option<Range>,
     /// How many of its last deltas an author gives up then.
     pub restore_deltas: Option<Range>,
+    /// Time between two losses of an author's home: of all but its keys, soon after it published something.
+    pub lose_home_every_millis: Option<Range>,
+    /// How soon after that the home is lost: claims may be at a peer by then, and their bodies not.
+    pub lose_home_after_millis: Option<Range>,
+    /// How long the author then takes its log back from its peers before it tries to go on.
+    pub recover_for_millis: Option<Range>,
 }
 
 /// A site that means harm: its engine is honest, what leaves it is not.
@@ -224,7 +230,10 @@ impl Scenario {
         if scenario.store == StoreKind::Store && !scenario.forkers.is_empty() {
             return refuse("forkers need the model: a real store refuses to sign two histories");
         }
-        if scenario.store == StoreKind::Model && scenario.faults.restore_every_millis.is_some() {
+        if scenario.store == StoreKind::Model
+            && (scenario.faults.restore_every_millis.is_some()
+                || scenario.faults.lose_home_every_millis.is_some())
+        {
             return refuse(
                 "restores need the real store: the model does not give up what a certificate closes",
             );

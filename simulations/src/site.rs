@@ -17,6 +17,8 @@ pub(crate) struct SimSite {
     pub(crate) store: Option<Box<dyn SimStore>>,
     /// What a forker goes back to.
     pub(crate) backup: Option<Box<dyn SimStore>>,
+    /// Its home was lost, and it does not sign before it took its log back.
+    pub(crate) is_recovering: bool,
     /// None while the site is down.
     pub(crate) engine: Option<SyncEngine>,
     pub(crate) wake: Option<UnixMillis>,

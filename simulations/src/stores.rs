@@ -44,6 +44,17 @@ pub(crate) trait SimStore: Replica {
     /// Gives the new chain, if the store can.
     fn restore(&mut self, back: usize, now: UnixMillis) -> Result<Option<CertificateChain>, String>;
 
+    /// What is left of a lost home: its keys, and who is listed. It signs nothing.
+    fn lose_home(
+        self: Box<Self>,
+        others: &[CertificateChain],
+        now: UnixMillis,
+    ) -> Result<Box<dyn SimStore>, String>;
+
+    /// Goes on in a new epoch after the home was lost, if all that is known of the own log is here, or `at_once`.
+    /// Gives the new chain, and how many claims were said anew for want of their bodies.
+    fn go_on(&mut self, at_once: bool, now: UnixMillis) -> Result<Option<(CertificateChain, u64)>, String>;
+
     /// A copy as a backup would have it, for a site that goes on from it as if nothing had been since.
     fn twin(&self) -> Option<Box<dyn SimStore>>;
 

@@ -49,6 +49,11 @@ pub(crate) enum Happening {
     StoreHeals(usize),
     /// Some author goes on in a new epoch from some way back in its log.
     Restore,
+    /// Some author publishes something, and its home is lost soon after.
+    LoseHome,
+    HomeLost(usize),
+    /// An author that took its log back goes on in a new epoch; it tried so often before.
+    GoOn(usize, u32),
     /// A site goes on from a backup as if nothing had been since.
     Fork(usize),
     ForkOn(usize),
@@ -126,6 +131,7 @@ impl World {
                 chain,
                 store: Some(store),
                 backup: None,
+                is_recovering: false,
                 engine: None,
                 wake: None,
                 stalled_until: start,
@@ -197,6 +203,7 @@ impl World {
         self.plan_next(faults.stall_every_millis, Happening::Stall);
         self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
         self.plan_next(faults.restore_every_millis, Happening::Restore);
+        self.plan_next(faults.lose_home_every_millis, Happening::LoseHome);
         for forker in self.scenario.forkers.clone() {
             self.plan(self.scenario.busy_millis / 2, Happening::Fork(forker));
         }

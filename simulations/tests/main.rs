@@ -31,7 +31,15 @@ scenarios! {
     hostile_sites_do_not_stop_the_others, "hostile.toml", 1..3;
     a_fork_becomes_known_everywhere, "fork.toml", 1..4;
     restored_authors_are_followed_and_lagging_relays_not_blamed, "restores.toml", 1..3;
+    lost_homes_go_on_and_nobody_waits_for_their_bodies, "lost-homes.toml", 1..4;
     strangers_stay_outside, "strangers.toml", 1..3;
+}
+
+#[test]
+fn claims_whose_bodies_are_lost_are_said_anew_in_some_world() {
+    let scenario = Scenario::parse(include_str!("../scenarios/lost-homes.toml")).unwrap();
+    let restated = (1..4).map(|seed| run(&scenario, seed).unwrap().notices["Restated"]);
+    assert!(restated.sum::<u64>() > 0, "else the scenario shows nothing");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub use self::activity::{
     EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin, RestoreStep,
     TRANSFERS_KEPT, Transfers,
 };
-pub use self::deltas::{Authored, DeltaRun, FrozenBy, LogOverview};
+pub use self::deltas::{Authored, DeltaRun, FrozenBy, LackedBodies, LogOverview, Restated};
 pub use self::doctor::compact::CompactedBodies;
 pub use self::doctor::{Check, Diagnosis, FilesCheck, LOG_CHECK, PACKS_CHECK};
 pub use self::documents::{DocumentChange, KeptMutes, MuteBook};

@@ -90,6 +90,13 @@ impl BodyPulls {
         self.in_flight.is_empty() && self.logs.values().all(|log| log.queue.is_empty())
     }
 
+    /// Returns true if everybody who could have what a log misses was asked, and nobody has it.
+    pub(crate) fn is_in_vain(&self, log: LogKey) -> bool {
+        self.logs
+            .get(&log)
+            .is_some_and(|bodies| bodies.pass_done && bodies.open == 0)
+    }
+
     /// More of a log is held: it may miss more bodies.
     pub(crate) fn look_at(&mut self, log: LogKey) {
         let bodies = self.logs.entry(log).or_default();

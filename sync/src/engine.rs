@@ -41,6 +41,8 @@ pub(crate) enum Ask {
     /// With the notes that count as told once it is answered.
     News(Vec<LogNote>),
     Facts,
+    /// With the logs that are compared.
+    Tips(Vec<LogKey>),
     Deltas(DeltasAsk),
     Bodies(BodiesAsk),
 }
@@ -173,6 +175,7 @@ impl SyncEngine {
             self.pull_bodies(cx);
         }
         self.ask_facts(cx);
+        self.ask_tips(cx);
         self.tell_news(cx);
         self.publish(cx);
         self.plan_waking(cx);
@@ -211,6 +214,7 @@ impl SyncEngine {
                 Ask::Bodies(_) => peer.open_bodies = peer.open_bodies.saturating_sub(1),
                 Ask::News(_) => peer.news_open = false,
                 Ask::Facts => peer.facts_open = false,
+                Ask::Tips(_) => peer.tips_open = false,
                 Ask::Hello | Ask::Deltas(_) => {}
             }
         }
@@ -249,6 +253,7 @@ impl SyncEngine {
             (Ask::Hello, Response::Hello(hello)) => self.hello_answered(cx, peer, &hello),
             (Ask::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, &news),
             (Ask::Facts, Response::News(news)) => self.facts_answered(cx, peer, &news),
+            (Ask::Tips(_), Response::Tips(tips)) => self.compare_tips(cx, peer, &tips),
             (Ask::Deltas(ask), Response::Deltas(page, deltas)) => {
                 self.deltas_answered(cx, peer, &ask, page, &deltas);
             }
@@ -317,6 +322,7 @@ impl SyncEngine {
             Ask::Hello => self.close(cx, peer, DisconnectReason::NoHello),
             Ask::News(told) => self.news_failed(cx, peer, &told),
             Ask::Facts => {}
+            Ask::Tips(logs) => self.tips_failed(peer, logs),
             Ask::Deltas(ask) => self.deltas_failed(&ask),
             Ask::Bodies(ask) => self.bodies_failed(peer, ask),
         }

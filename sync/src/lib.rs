@@ -25,14 +25,16 @@ mod serve;
 mod session;
 mod settings;
 mod telling;
+mod tips;
 pub mod wire;
 
 pub use engine::SyncEngine;
 pub use event::{Effect, Event, FailureReason, GossipVerdict, RequestId};
-pub use notice::{DisconnectReason, Notice, Offence};
+pub use notice::{DisconnectReason, Notice, Offence, TipDifference};
 pub use own_log::{HeardPeer, OwnLogNews};
 pub use replica::{
-    AppendOutcome, AppendProblem, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+    AppendOutcome, AppendProblem, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica,
+    ReplicaError,
 };
 pub use settings::{CompressionLevels, Settings};
 

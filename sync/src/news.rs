@@ -71,7 +71,7 @@ impl SyncEngine {
         };
         for fork in forks
             .iter()
-            .filter(|fork| wanted.forks.contains(&(fork.site(), fork.lane())))
+            .filter(|fork| wanted.forks.contains(&(fork.site(), fork.lane())) && peer.reads_fork(fork))
         {
             let bytes = fork.to_bytes();
             if peer.may_share((fork.site(), fork.lane()), own) && fits(&bytes) {
@@ -153,9 +153,10 @@ impl SyncEngine {
             return Ok(false);
         }
         let chain = offered.verify(known.as_ref()).map_err(forged)?;
+        let before = held_of(cx, &chain.site());
         match cx.replica.learn_chain(&chain) {
             Ok(Learned::New | Learned::Longer) => {
-                self.chain_learned(cx, &chain);
+                self.chain_learned(cx, &chain, before);
                 Ok(true)
             }
             Ok(Learned::Same) => Ok(false),
@@ -167,12 +168,27 @@ impl SyncEngine {
     }
 
     /// A chain grew: its logs can be verified further, and its old key is no peer any more.
-    pub(crate) fn chain_learned(&mut self, cx: &mut Cx<'_>, chain: &CertificateChain) {
+    pub(crate) fn chain_learned(
+        &mut self,
+        cx: &mut Cx<'_>,
+        chain: &CertificateChain,
+        before: Vec<(Lane, ClaimNumber)>,
+    ) {
         let site = chain.site();
         cx.notice(Notice::ChainLearned {
             site,
             epoch: chain.epoch(),
         });
+        for ((lane, held), (_, now)) in before.into_iter().zip(held_of(cx, &site)) {
+            if now < held {
+                cx.notice(Notice::GivenUp {
+                    site,
+                    lane,
+                    held,
+                    resumed_after: now,
+                });
+            }
+        }
         self.drop_unlisted(cx);
         for lane in Lane::ALL {
             if let Some(pull) = self.pulls.get_mut(&(site, lane)) {
@@ -337,7 +353,8 @@ impl SyncEngine {
     pub(crate) fn fork_learned(&mut self, cx: &mut Cx<'_>, proof: &ForkProof) {
         let (site, lane) = (proof.site(), proof.lane());
         cx.notice(Notice::Forked { site, lane });
-        if lane == Lane::Federation {
+        // Gossip goes to everybody, and not everybody reads version 2: who does is told by news.
+        if lane == Lane::Federation && !proof.is_of_neighbours() {
             self.gossip.queue(News {
                 forks: vec![(site, proof.to_bytes())],
                 ..News::default()
@@ -400,7 +417,18 @@ impl SyncEngine {
             });
             self.bodies.peer_has_more(log, key, before);
         }
+        self.plan_comparisons(cx, log);
     }
+}
+
+/// Up to where the logs of a site are held.
+pub(crate) fn held_of(cx: &Cx<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
+    let held = |lane| {
+        cx.replica
+            .position(site, lane)
+            .map_or(ClaimNumber::NONE, |at| at.held)
+    };
+    Lane::ALL.into_iter().map(|lane| (lane, held(lane))).collect()
 }
 
 fn take_some<T: Ord + Copy>(set: &mut std::collections::BTreeSet<T>) -> Vec<T> {

@@ -90,6 +90,17 @@ impl Offence {
     }
 }
 
+/// How two sites differ that hold a log up to the same claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TipDifference {
+    /// They hold two histories: their last deltas are not the same.
+    History,
+    /// The same deltas, and this site's rows do not add up to the state root that the last one signs.
+    RowsHere,
+    /// The same deltas, and the peer's rows do not.
+    RowsThere,
+}
+
 /// Something worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -200,12 +211,37 @@ pub enum Notice {
         /// The claim.
         number: ClaimNumber,
     },
+    /// What a peer holds of a log was compared with what is held here, up to the same claim.
+    TipCompared {
+        /// The peer's key.
+        peer: PublicKey,
+        /// The author.
+        site: SiteId,
+        /// The log.
+        lane: Lane,
+        /// The claim up to which both hold it.
+        number: ClaimNumber,
+        /// How they differ; none if they do not.
+        difference: Option<TipDifference>,
+    },
     /// An author signed two histories; the log is frozen.
     Forked {
         /// The author.
         site: SiteId,
         /// The log.
         lane: Lane,
+    },
+    /// Claims that were held are given up, as a new certificate of their author closes them: this site held what the
+    /// author did not find when it was restored.
+    GivenUp {
+        /// The author.
+        site: SiteId,
+        /// The log.
+        lane: Lane,
+        /// Up to where it was held.
+        held: ClaimNumber,
+        /// After which claim the author goes on.
+        resumed_after: ClaimNumber,
     },
     /// An author broke a rule; nothing further of the log can be taken.
     AuthorRefused {

@@ -12,6 +12,8 @@ pub struct HeardPeer {
     pub site: SiteId,
     /// Up to where it holds the log, or knows a head of it; none if it did not speak of the log.
     pub reaches: Option<ClaimNumber>,
+    /// Up to where it holds the log's claims themselves; none if it did not speak of the log.
+    pub holds: Option<ClaimNumber>,
 }
 
 /// What all connected peers say of this site's own log.
@@ -21,6 +23,8 @@ pub struct OwnLogNews {
     pub peers: Vec<HeardPeer>,
     /// Everything that they said they have of the log is here, and nothing of it is being asked for.
     pub is_settled: bool,
+    /// Peers that hold the log were asked for its bodies, and none of them has those that are not here.
+    pub bodies_in_vain: bool,
 }
 
 impl SyncEngine {
@@ -32,6 +36,7 @@ impl SyncEngine {
         let mut news = OwnLogNews {
             peers: Vec::new(),
             is_settled: !self.pulls.contains_key(&log),
+            bodies_in_vain: self.bodies.is_in_vain(log),
         };
         for peer in self.peers.values() {
             let Some(site) = peer.site() else { continue };
@@ -39,6 +44,7 @@ impl SyncEngine {
             news.peers.push(HeardPeer {
                 site,
                 reaches: note.map(|note| note.held.max(note.head_number)),
+                holds: note.map(|note| note.held),
             });
             // A fact that was asked for and did not come yet may be a head, or a longer chain.
             news.is_settled &=

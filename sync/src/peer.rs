@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use starling_protocol::{ClaimNumber, Lane, SiteId, UnixMillis};
+use starling_protocol::{ClaimNumber, ForkProof, Lane, SiteId, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
 use crate::conduct::Bucket;
 use crate::event::RequestId;
 use crate::limits::MAX_FORGIVEN;
+use crate::notice::TipDifference;
 use crate::settings::Settings;
+use crate::tips::Compared;
 use crate::wire::{Capabilities, LogNote};
 
 /// How far the session got.
@@ -53,6 +55,12 @@ pub(crate) struct Peer {
     /// Facts to ask it for.
     pub(crate) wanted: WantedFacts,
     pub(crate) facts_open: bool,
+    /// Logs to compare with it, and up to where each was compared.
+    pub(crate) to_compare: BTreeSet<LogKey>,
+    pub(crate) compared: BTreeMap<LogKey, Compared>,
+    /// Logs that were not the same when they were compared last.
+    pub(crate) differs: BTreeMap<LogKey, TipDifference>,
+    pub(crate) tips_open: bool,
     /// Logs of which it gave the body of another claim: how long the author's chain was then, and when.
     pub(crate) other_bodies: BTreeMap<LogKey, (usize, UnixMillis)>,
     /// Requests that it has open.
@@ -102,6 +110,10 @@ impl Peer {
             last_news: UnixMillis::EPOCH,
             wanted: WantedFacts::default(),
             facts_open: false,
+            to_compare: BTreeSet::new(),
+            compared: BTreeMap::new(),
+            differs: BTreeMap::new(),
+            tips_open: false,
             other_bodies: BTreeMap::new(),
             open: 0,
             open_bodies: 0,
@@ -123,6 +135,11 @@ impl Peer {
 
     pub(crate) fn has(&self, capability: Capabilities) -> bool {
         matches!(self.stage, Stage::Ready { capabilities, .. } if capabilities.has(capability))
+    }
+
+    /// Returns true if it reads fork proofs of this version.
+    pub(crate) fn reads_fork(&self, proof: &ForkProof) -> bool {
+        !proof.is_of_neighbours() || self.has(Capabilities::NEIGHBOUR_FORKS)
     }
 
     /// Whether this peer may be told of a log, or tell of it, at all: a direct lane is between its author

@@ -5,7 +5,8 @@
 //! all or nothing and is durable when the call returns. No method waits for a peer.
 
 use starling_protocol::{
-    CertificateChain, ClaimNumber, ContentHash, ForkProof, Lane, PublicKey, SiteId, VerifiedHead,
+    CertificateChain, ClaimNumber, ContentHash, DeltaHash, ForkProof, Lane, PublicKey, SiteId, StateRoot,
+    VerifiedHead,
 };
 
 /// Why the replica could not do what was asked.
@@ -61,6 +62,19 @@ pub struct LogPosition {
     pub frozen: bool,
     /// A fork proof of it is kept.
     pub forked: bool,
+}
+
+/// The end of what is held of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldTip {
+    /// The last claim held.
+    pub number: ClaimNumber,
+    /// The hash of the header of its delta.
+    pub header: DeltaHash,
+    /// What the live claims held here add up to.
+    pub root: StateRoot,
+    /// What they should, by that header.
+    pub signed_root: StateRoot,
 }
 
 /// A run of deltas of one log, as stored.
@@ -241,6 +255,9 @@ pub trait Replica {
         let mut positions = self.positions().into_iter();
         positions.find(|position| position.site == *site && position.lane == lane)
     }
+
+    /// The end of what is held of a log; none if nothing of it is held, or if its last delta cannot be read.
+    fn tip(&self, site: &SiteId, lane: Lane) -> Option<HeldTip>;
 
     /// Whole deltas of a log, from the one that holds the claim after `after`.
     ///

@@ -56,6 +56,7 @@ impl SyncEngine {
             Request::Hello(_) => {}
             Request::News(news) => self.news_asked(cx, key, id, &news),
             Request::Facts(wanted) => self.facts_asked(cx, key, id, &wanted),
+            Request::Tips(tips) => self.tips_asked(cx, key, id, &tips),
             Request::Deltas(wanted) => self.deltas_asked(cx, key, id, wanted),
             Request::Bodies(wanted) => self.bodies_asked(cx, key, id, &wanted),
         }

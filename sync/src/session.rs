@@ -9,7 +9,7 @@ use crate::clock::later;
 use crate::engine::{Ask, Cx, SyncEngine};
 use crate::event::{Effect, RequestId};
 use crate::limits::{MAX_PEERS, MAX_STRANGERS};
-use crate::news::unverifiable;
+use crate::news::{held_of, unverifiable};
 use crate::notice::{DisconnectReason, Notice};
 use crate::peer::{Peer, Stage};
 use crate::replica::Learned;
@@ -176,8 +176,9 @@ impl SyncEngine {
             }
             let chain = offered.verify(known.as_ref());
             let chain = chain.map_err(|error| self.forged(cx, key, &error))?;
+            let before = held_of(cx, &site);
             match cx.replica.learn_chain(&chain) {
-                Ok(Learned::New | Learned::Longer) => self.chain_learned(cx, &chain),
+                Ok(Learned::New | Learned::Longer) => self.chain_learned(cx, &chain, before),
                 Ok(Learned::Same) => {}
                 Err(error) => {
                     self.store_failed(cx, &error);
@@ -265,7 +266,7 @@ impl SyncEngine {
             match self.pending.remove(&id).map(|pending| pending.ask) {
                 Some(Ask::Deltas(ask)) => self.deltas_failed(&ask),
                 Some(Ask::Bodies(ask)) => self.bodies_failed(key, ask),
-                Some(Ask::Hello | Ask::News(_) | Ask::Facts) | None => {}
+                Some(Ask::Hello | Ask::News(_) | Ask::Facts | Ask::Tips(_)) | None => {}
             }
         }
         for pull in self.pulls.values_mut() {

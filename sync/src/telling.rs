@@ -70,6 +70,7 @@ impl SyncEngine {
 
     /// A log of this site moved: plans to tell the peers, at once those who can use it.
     pub(crate) fn log_changed(&mut self, cx: &Cx<'_>, log: LogKey) {
+        self.plan_comparisons(cx, log);
         let own = cx.replica.site();
         let note = note_of(cx.replica, log);
         let at_leisure = self.settings.renewal_interval;
@@ -201,6 +202,7 @@ impl SyncEngine {
             if note.forked && theirs.is_none_or(|theirs| !theirs.forked) && news.forks.len() < MAX_FACTS {
                 let forks = forks.get_or_insert_with(|| cx.replica.forks());
                 let fork = forks.iter().find(|fork| (fork.site(), fork.lane()) == log);
+                let fork = fork.filter(|fork| peer.reads_fork(fork));
                 let fork = fork.map(|fork| (note.site, fork.to_bytes()));
                 news.forks.extend(fork.filter(|(_, bytes)| fits(bytes.len())));
             }

@@ -62,9 +62,11 @@ class Reader:
     def finish(self):
         must(self.done(), "bytes follow the end")
 
-    def magic(self, magic):
+    def magic(self, magic, versions=(1,)):
         must(self.take(4) == magic, f"the magic is not {magic!r}")
-        must(self.u8() == 1, "the version is not 1")
+        version = self.u8()
+        must(version in versions, f"the version is not one of {versions}")
+        return version
 
     def u8(self):
         return self.take(1)[0]
@@ -574,7 +576,7 @@ class Head:
 
 def verify_fork(data, chain):
     reader = Reader(data)
-    reader.magic(b"STFK")
+    version = reader.magic(b"STFK", (1, 2))
     headers = []
     for _ in range(2):
         header = Header(reader.take(reader.u32(512)))
@@ -583,7 +585,13 @@ def verify_fork(data, chain):
     reader.finish()
     one, other = headers
     must(one.lane == other.lane and one.epoch == other.epoch, "not the same log and epoch")
-    must(one.first <= other.last and other.first <= one.last, "the numbers do not overlap")
+    overlap = one.first <= other.last and other.first <= one.last
+    if version == 1:
+        must(overlap, "the numbers do not overlap")
+    else:
+        early, late = (one, other) if one.first < other.first else (other, one)
+        must(not overlap and late.first == early.last + 1, "the numbers do not adjoin")
+        must(late.previous != early.hash, "the later one follows the earlier one")
     must(one.hash < other.hash, "the headers are equal or out of order")
     return headers
 
@@ -777,7 +785,7 @@ def verify_range(range, deltas, seal, manifest, bodies, claimed):
         if body is None:
             must(claim.kind != 1 or manifest.index < manifest.count, "it is incomplete: a body is missing")
             continue
-        must(is_canonical(body), "a record is not canonical JSON")
+        must(is_canonical(body) and (claim.kind != 1 or body[:1] == b"{"), "a record is not canonical JSON of an object")
         must(len(body) == claim.size, "a claim lies about the size of its record")
 
 

@@ -201,7 +201,9 @@ impl SiteService for FakeSite {
                 known_back_to: None,
                 check: None,
             },
+            differences: Vec::new(),
             restore: None,
+            lost_records: None,
         })
     }
 

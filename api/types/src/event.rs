@@ -208,6 +208,26 @@ impl AuthorFrozen {
     pub const EVENT_NAME: &'static str = "author-frozen";
 }
 
+/// The event `sites-differ`: a peer holds something else of a log than this site, up to the same claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SitesDiffer {
+    /// The log's author.
+    pub site_id: SiteSlug,
+    /// Its identity.
+    pub site: SiteId,
+    /// The log.
+    pub lane: Lane,
+    /// Who the peer is, and how it differs.
+    pub difference: String,
+    /// When it was found here.
+    pub found_at: Timestamp,
+}
+
+impl SitesDiffer {
+    /// The event's name in the stream.
+    pub const EVENT_NAME: &'static str = "sites-differ";
+}
+
 /// What became of a home that was put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum RestoreAction {
@@ -247,6 +267,8 @@ pub enum SiteEvent {
     Mute(MuteChanged),
     /// `author-frozen`.
     Frozen(AuthorFrozen),
+    /// `sites-differ`.
+    Differ(SitesDiffer),
     /// `site-restored`.
     Restored(SiteRestored),
 }
@@ -258,6 +280,7 @@ impl SiteEvent {
             Self::Canonical(_) => CanonicalImported::EVENT_NAME,
             Self::Mute(_) => MuteChanged::EVENT_NAME,
             Self::Frozen(_) => AuthorFrozen::EVENT_NAME,
+            Self::Differ(_) => SitesDiffer::EVENT_NAME,
             Self::Restored(_) => SiteRestored::EVENT_NAME,
         }
     }

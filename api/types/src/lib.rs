@@ -47,7 +47,7 @@ pub use doctor::{DoctorCheck, DoctorReport, DoctorRequest};
 pub use error_code::ErrorCode;
 pub use event::{
     AuthorFrozen, CanonicalImported, EventAction, EventId, EventRecord, MuteAction, MuteChanged,
-    RestoreAction, SiteEvent, SiteRestored,
+    RestoreAction, SiteEvent, SiteRestored, SitesDiffer,
 };
 pub use exit::ExitStatus;
 pub use explain::{
@@ -70,8 +70,9 @@ pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
 pub use status::{
-    FeedStatus, HEALTH_OPENING, Health, HealthPart, Lane, Opening, OpeningWork, PartState, PeerStatus,
-    Position, RestorePhase, RestoreReport, RestoreStatus, SitePart, Status, StoreCheck, StoreStatus,
+    FeedStatus, HEALTH_OPENING, Health, HealthPart, Lane, LogDifference, LostRecords, Opening, OpeningWork,
+    PartState, PeerStatus, Position, RestorePhase, RestoreReport, RestoreStatus, SitePart, Status,
+    StoreCheck, StoreStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

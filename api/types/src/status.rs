@@ -182,9 +182,51 @@ pub struct Status {
     pub feeds: Vec<FeedStatus>,
     /// The embedded store.
     pub store: StoreStatus,
+    /// Logs that a peer holds up to the same claim as this site, and not alike; only a daemon compares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<LogDifference>,
     /// Why the site signs nothing; absent if it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreStatus>,
+    /// Records that a restore lost, as long as their sources were not taken in again; absent if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_records: Option<LostRecords>,
+}
+
+/// A log that a peer holds up to the same claim as this site, and not alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogDifference {
+    /// The peer, where it is on the allow-list.
+    pub peer: Option<SiteSlug>,
+    /// The log's author, where it is on the allow-list or is this site.
+    pub author: Option<SiteSlug>,
+    /// The author's identity.
+    pub site: SiteId,
+    /// The log.
+    pub lane: Lane,
+    /// The claim up to which both hold it.
+    pub number: u64,
+    /// How they differ, and what to do.
+    pub difference: String,
+    /// When it was found.
+    pub found_at: Timestamp,
+}
+
+/// What a restored site said anew, because nobody had the bodies that its claims named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LostRecords {
+    /// When it did.
+    pub since: Timestamp,
+    /// Records that are as the site had them before.
+    pub went_back: u64,
+    /// Records that were retracted.
+    pub retracted: u64,
+    /// What was lost, in words, with some of the records.
+    pub what: String,
+    /// Sources that were not taken in as a whole since.
+    pub sources: Vec<String>,
+    /// What to do.
+    pub advice: String,
 }
 
 /// How far a restored site is.
@@ -195,6 +237,8 @@ pub enum RestorePhase {
     Waiting,
     /// It takes what others hold of its own log.
     Recovering,
+    /// A head names claims of it, and no site that was heard has them.
+    ClaimsMissing,
     /// It has that, and needs the root key to begin a new epoch.
     RootKeyMissing,
     /// Its own log is frozen: two histories of it were signed.

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use starling_api::{ByteStream, EventStream, PROBLEM_EVENT};
 use starling_api_types::{
     AuthorFrozen, CanonicalImported, ErrorCode, EventId, EventRecord, MuteChanged, Problem, SiteEvent,
-    SiteRestored,
+    SiteRestored, SitesDiffer,
 };
 
 /// Longest line, in bytes; an event's data is one line.
@@ -108,6 +108,7 @@ impl Parser {
             SiteRestored::EVENT_NAME => {
                 Some(record(id, serde_json::from_str(&data).map(SiteEvent::Restored)))
             }
+            SitesDiffer::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Differ))),
             MuteChanged::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Mute))),
             PROBLEM_EVENT => Some(Err(
                 serde_json::from_str(&data).unwrap_or_else(|error| refuse(&error.to_string()))

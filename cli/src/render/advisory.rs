@@ -138,6 +138,13 @@ pub(crate) fn event(record: &EventRecord) -> String {
             );
             return plain(&line).into_owned();
         }
+        SiteEvent::Differ(event) => {
+            let line = format!(
+                "{} {} sites-differ {} {}: {}",
+                record.id, event.found_at, event.site_id, event.lane, event.difference
+            );
+            return plain(&line).into_owned();
+        }
         SiteEvent::Restored(event) => {
             let action = match event.restore_action {
                 RestoreAction::HeldBack => "held-back",

@@ -1,8 +1,8 @@
 //! The site itself: status, identity, keys.
 
 use starling_api_types::{
-    InitReport, KeyList, Position, PublicIdentity, RestorePhase, RestoreReport, RestoreStatus, Status,
-    StoreCheck,
+    InitReport, KeyList, LostRecords, Position, PublicIdentity, RestorePhase, RestoreReport, RestoreStatus,
+    Status, StoreCheck,
 };
 
 use super::table::Table;
@@ -52,6 +52,12 @@ pub(crate) fn status(status: &Status) -> String {
     if let Some(restore) = &status.restore {
         text.push_str(&restored(restore));
     }
+    if let Some(records) = &status.lost_records {
+        text.push_str(&lost(records));
+    }
+    for differs in &status.differences {
+        text.push_str(&format!("  DIFFERS: {}\n", plain(&differs.difference)));
+    }
     let mut parts = Table::new(["PART", "STATE", "DETAIL"]);
     for part in &status.parts {
         parts.row([
@@ -92,6 +98,7 @@ pub(crate) fn status(status: &Status) -> String {
 fn restored(restore: &RestoreStatus) -> String {
     let phase = match restore.phase {
         RestorePhase::Waiting => "SIGNS NOTHING: waiting to hear from peers",
+        RestorePhase::ClaimsMissing => "SIGNS NOTHING: nobody who was heard has its newest claims",
         RestorePhase::Recovering => "SIGNS NOTHING: taking back its own log",
         RestorePhase::RootKeyMissing => "SIGNS NOTHING: the root key is missing",
         RestorePhase::Frozen => "SIGNS NOTHING: its own log is frozen",
@@ -105,6 +112,16 @@ fn restored(restore: &RestoreStatus) -> String {
         .add("heard", list(&heard))
         .add("waits", plain(&restore.waits_for))
         .add("do", plain(&restore.advice))
+        .to_string()
+}
+
+/// What a restore lost.
+fn lost(lost: &LostRecords) -> String {
+    Lines::default()
+        .add("LOST", plain(&lost.what))
+        .add("since", lost.since)
+        .add("sources", list(&lost.sources))
+        .add("do", plain(&lost.advice))
         .to_string()
 }
 

@@ -36,12 +36,13 @@ impl SiteParts {
                 ),
                 "it goes on by itself when they are heard, or then; a bundle of theirs counts as well".to_owned(),
             ),
-            GoesOn::Waits(Waits::Missing { held, of }) => (
-                format!("it holds claims of this site up to {held}, and others know of {of}"),
-                "let `starling up` reach a site that holds them, or import a bundle of one, exported without --to and -c; \
-                 to give them up, `starling restore --alone`"
-                    .to_owned(),
-            ),
+            GoesOn::Waits(Waits::Missing {
+                held,
+                of,
+                asked,
+                unheard,
+            }) => self.advice_on_missing(*held, *of, asked, unheard),
+            GoesOn::Waits(Waits::Bodies { lacks, until }) => self.advice_on_bodies(*lacks, *until),
             GoesOn::Rejoins { epoch } => (
                 format!("it began epoch {epoch} to be let in by its peers again, and takes its log back"),
                 "let `starling up` reach a listed site".to_owned(),
@@ -63,6 +64,102 @@ impl SiteParts {
         Some((why, advice))
     }
 
+    /// Says which claims nobody gave, who was asked for them, and what to do.
+    fn advice_on_missing(
+        &self,
+        held: u64,
+        of: u64,
+        asked: &[(SiteId, Option<u64>)],
+        unheard: &[SiteId],
+    ) -> (String, String) {
+        let missing = match of.saturating_sub(held) {
+            0 | 1 => format!("claim {of}"),
+            _ => format!("claims {} to {of}", held.saturating_add(1)),
+        };
+        if let Some((site, _)) = asked
+            .iter()
+            .find(|(_, holds)| holds.is_some_and(|holds| holds > held))
+        {
+            return (
+                format!(
+                    "{missing} of this site are still to come: {} holds them",
+                    self.names_of(&[*site])
+                ),
+                "let `starling up` reach it, or import a bundle of it, exported without --to and -c; to give them up, \
+                 `starling restore --alone`"
+                    .to_owned(),
+            );
+        }
+        let who: Vec<String> = asked
+            .iter()
+            .map(|(site, holds)| {
+                let name = self.names_of(&[*site]);
+                match holds {
+                    None | Some(0) => format!("{name} has nothing of this log"),
+                    Some(holds) => format!("{name} has it up to {holds}"),
+                }
+            })
+            .collect();
+        let who = if who.is_empty() {
+            "nobody was heard yet".to_owned()
+        } else {
+            who.join(", ")
+        };
+        let others = if unheard.is_empty() {
+            "every listed site was heard".to_owned()
+        } else {
+            format!("not heard: {}", self.names_of(unheard))
+        };
+        let bring = if unheard.is_empty() {
+            "if a site that is not listed here, or an older bundle, may have them, import that; else they"
+                .to_owned()
+        } else {
+            format!(
+                "let `starling up` reach {}, or import a bundle of it; if it has them neither, they",
+                self.names_of(unheard)
+            )
+        };
+        (
+            format!(
+                "{missing} of this site were signed, as a head shows, and nobody who was heard has them: {who}; {others}"
+            ),
+            format!(
+                "{bring} were lost with the home: `starling restore --alone` goes on from claim {held} and gives them up; \
+                 then take the sources in again"
+            ),
+        )
+    }
+
+    /// Says which records of its own the site lacks, and what becomes of them.
+    fn advice_on_bodies(&self, lacks: u64, until: Option<UnixMillis>) -> (String, String) {
+        let named = self.named_lacks();
+        let anew = "the site says anew what it said of these records before, or retracts it";
+        match until {
+            Some(until) => (
+                format!("nobody who holds its claims has {lacks} record bodies that they name{named}"),
+                format!("a bundle of a site that has them brings them; if none comes until {until}, {anew}"),
+            ),
+            None => (
+                format!("{lacks} record bodies that its own claims name did not come yet{named}"),
+                format!(
+                    "let `starling up` reach the sites that hold its claims, or import a bundle of one that has them; if \
+                     nobody has them, `starling restore --alone`: {anew}"
+                ),
+            ),
+        }
+    }
+
+    /// Names some of the records whose bodies are not here.
+    fn named_lacks(&self) -> String {
+        let lacked = self.store.lacked_own_bodies().unwrap_or_default();
+        if lacked.named.is_empty() {
+            return String::new();
+        }
+        let names: Vec<String> = lacked.named.iter().map(ToString::to_string).collect();
+        let more = if lacked.count > names.len() { ", …" } else { "" };
+        format!(" ({}{more})", names.join(", "))
+    }
+
     fn names_of(&self, sites: &[SiteId]) -> String {
         let names: Vec<String> = sites
             .iter()
@@ -79,7 +176,16 @@ impl SiteParts {
         if let Some(hold) = self.restore.held() {
             let ended = self.looks_on(&hold, now());
             let phase = match &ended {
-                GoesOn::Waits(Waits::Missing { .. }) | GoesOn::Now { .. } => types::RestorePhase::Recovering,
+                GoesOn::Waits(Waits::Missing { held, asked, .. })
+                    if !asked
+                        .iter()
+                        .any(|(_, holds)| holds.is_some_and(|holds| holds > *held)) =>
+                {
+                    types::RestorePhase::ClaimsMissing
+                }
+                GoesOn::Waits(Waits::Missing { .. } | Waits::Bodies { .. }) | GoesOn::Now { .. } => {
+                    types::RestorePhase::Recovering
+                }
                 GoesOn::RootKeyMissing => types::RestorePhase::RootKeyMissing,
                 GoesOn::Frozen => types::RestorePhase::Frozen,
                 _ => types::RestorePhase::Waiting,
@@ -122,6 +228,10 @@ impl SiteParts {
         let is_outdated = self.is_outdated();
         let waits = match self.waits(hold, at) {
             Ok(Some(Waits::Missing { .. })) if is_outdated => self.waits_for_word(hold, at),
+            waits => waits,
+        };
+        let waits = match waits {
+            Ok(None) => self.waits_for_bodies(at),
             waits => waits,
         };
         match waits {

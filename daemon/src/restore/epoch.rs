@@ -1,10 +1,10 @@
 //! Going on: the epoch that a restored site begins when it has what others hold of its log.
 
 use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::{CertificateChain, ClaimNumber, Lane, LaneResume, Reason, UnixMillis};
-use starling_store::{RestoreStep, StoreError};
+use starling_protocol::{CertificateChain, ClaimNumber, Lane, LaneResume, Reason, SiteId, UnixMillis};
+use starling_store::{Origin, RestoreStep, StoreError};
 
-use super::{Hold, Waits};
+use super::{Hold, Lost, Waits};
 use crate::clock::now;
 use crate::home_problem::home_problem;
 use crate::service::{SiteParts, store_problem};
@@ -68,8 +68,13 @@ impl SiteParts {
                 Some(waits) => return Ok(GoesOn::Waits(waits)),
                 None => {}
             }
+            if let Some(waits) = self.waits_for_bodies(now())? {
+                return Ok(GoesOn::Waits(waits));
+            }
         }
-        if !alone && hold.rejoined == Some(chain.epoch()) && chain.is_current_key(&self.key().public()) {
+        // It was begun to be let in, or before a kill: one epoch is enough.
+        let has_begun = [hold.rejoined.filter(|_| !alone), hold.begins].contains(&Some(chain.epoch()));
+        if has_begun && chain.is_current_key(&self.key().public()) {
             return self.end_hold(chain.epoch());
         }
         if !self.home.has_root_key() {
@@ -145,20 +150,64 @@ impl SiteParts {
         Ok(())
     }
 
+    /// Ends the hold. What nobody has the bodies of is said anew before that, so that a kill in between leaves a site
+    /// that is still held back.
     fn end_hold(&self, epoch: u32) -> Result<GoesOn, Problem> {
-        self.restore
-            .change(self.home.path(), |hold| hold.take().is_some())?;
         self.store.hold_back(false);
+        let restated = self.restate();
+        let ended = restated.and_then(|lost| {
+            self.restore.end(self.home.path(), lost.clone())?;
+            Ok(lost)
+        });
+        let lost = ended.inspect_err(|_| self.store.hold_back(true))?;
         // A full disk keeps heads from being signed now; they are later.
         if let Err(error) = self.sign_heads() {
             tracing::warn!(error = %crate::home::error_chain(&error), "signing heads of the new epoch");
         }
-        self.tell_restored(
-            RestoreStep::WentOn,
-            &format!("it has what others hold of it, and goes on under epoch {epoch}"),
-        );
+        let mut told = format!("it has what others hold of it, and goes on under epoch {epoch}");
+        if let Some(lost) = lost {
+            let lost = lost.text();
+            tracing::warn!(
+                lost,
+                "claims of this site were said anew; take their sources in again"
+            );
+            told = format!("{told}; {lost}");
+        }
+        self.tell_restored(RestoreStep::WentOn, &told);
         tracing::info!(epoch, "the restored site goes on under a new epoch");
         Ok(GoesOn::Now { epoch })
+    }
+
+    /// Says anew what nobody has the bodies of: nobody could accept it, nor what follows of its sources.
+    fn restate(&self) -> Result<Option<Lost>, Problem> {
+        let at = now();
+        let origin = Origin { bundle: None, at };
+        let restated = self.store.restate_lacked(&self.key(), at, &origin);
+        Ok(Lost::of(&restated.map_err(|error| failed(&error))?, at))
+    }
+
+    /// Tells if bodies of the own log are waited for: until every holder of the claims was asked in vain for a while.
+    pub(super) fn waits_for_bodies(&self, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        let lacked = self.store.lacked_own_bodies().map_err(|error| failed(&error))?;
+        if lacked.count == 0 {
+            return Ok(None);
+        }
+        let until = self
+            .restore
+            .vain_since()
+            .map(|since| since.plus_millis(self.patience_millis()));
+        if until.is_some_and(|until| until <= at) {
+            return Ok(None);
+        }
+        Ok(Some(Waits::Bodies {
+            lacks: u64::try_from(lacked.count).unwrap_or(u64::MAX),
+            until,
+        }))
+    }
+
+    /// How long it waits for who was not heard, or what did not come.
+    pub(super) const fn patience_millis(&self) -> u64 {
+        self.config.restore.patience_seconds.saturating_mul(1_000)
     }
 
     /// Returns true if this site's key is not that of its newest certificate.
@@ -221,10 +270,7 @@ impl SiteParts {
         // A repaired log may have gone further than anybody knows: only heads count, and what others say.
         let head = log.and_then(|log| log.head).map(|head| head.head().number);
         if let Some(of) = head.filter(|head| *head > held) {
-            return Ok(Some(Waits::Missing {
-                held: held.0,
-                of: of.0,
-            }));
+            return Ok(Some(hold.misses(&self.sites_to_hear()?, held.0, of.0)));
         }
         self.waits_with(hold, held.0, at)
     }
@@ -235,14 +281,14 @@ impl SiteParts {
     }
 
     fn waits_with(&self, hold: &Hold, held: u64, at: UnixMillis) -> Result<Option<Waits>, Problem> {
+        Ok(hold.waits(&self.sites_to_hear()?, held, self.patience_millis(), at))
+    }
+
+    /// The listed and enabled sites: those that a restored site waits for.
+    fn sites_to_hear(&self) -> Result<Vec<SiteId>, Problem> {
         let listed = self.store.listed_sites().map_err(|error| failed(&error))?;
-        let listed: Vec<_> = listed
-            .iter()
-            .filter(|site| site.enabled)
-            .map(|site| site.site)
-            .collect();
-        let patience = self.config.restore.patience_seconds.saturating_mul(1_000);
-        Ok(hold.waits(&listed, held, patience, at))
+        let enabled = listed.iter().filter(|site| site.enabled);
+        Ok(enabled.map(|site| site.site).collect())
     }
 
     /// Refuses to sign while this home is held back, or when another copy of it goes on; else notes that something is

@@ -35,6 +35,18 @@ pub(crate) struct Heard {
     at: u64,
     /// Up to where it has the site's own log; none if it has nothing of it.
     reaches: Option<u64>,
+    /// Up to where it holds the claims themselves, not only a head that names them; none if it did not say.
+    #[serde(default)]
+    holds: Option<u64>,
+}
+
+/// What a site says of this site's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct OwnLogWord {
+    /// Up to where it holds the log, or knows a head of it; none if it has nothing of it.
+    pub(crate) reaches: Option<u64>,
+    /// Up to where it holds the claims themselves.
+    pub(crate) holds: Option<u64>,
 }
 
 /// What keeps a site from going on.
@@ -57,6 +69,17 @@ pub(crate) enum Waits {
         held: u64,
         /// Up to where it goes.
         of: u64,
+        /// Up to where each site that was heard holds them; none if it did not say.
+        asked: Vec<(SiteId, Option<u64>)>,
+        /// Listed sites that were not heard.
+        unheard: Vec<SiteId>,
+    },
+    /// All claims are here that others hold, and not all bodies that they name.
+    Bodies {
+        /// How many are not here.
+        lacks: u64,
+        /// Until when they are waited for, if every holder of the claims was asked in vain; none before that.
+        until: Option<UnixMillis>,
     },
 }
 
@@ -86,13 +109,16 @@ impl Hold {
     }
 
     /// Notes what a site said of the own log; gives if that changes anything.
-    pub(crate) fn hear(&mut self, site: &SiteId, reaches: Option<u64>, at: UnixMillis) -> bool {
-        let heard = self
-            .heard
-            .entry(site.to_string())
-            .or_insert(Heard { at: 0, reaches: None });
+    pub(crate) fn hear(&mut self, site: &SiteId, word: OwnLogWord, at: UnixMillis) -> bool {
+        let heard = self.heard.entry(site.to_string()).or_insert(Heard {
+            at: 0,
+            reaches: None,
+            holds: None,
+        });
         let before = *heard;
+        let reaches = word.reaches;
         heard.reaches = reaches.or(heard.reaches);
+        heard.holds = word.holds.or(heard.holds);
         // The first word is what patience counts from.
         if heard.at == 0 || (before.reaches.is_none() && reaches.is_some()) {
             heard.at = at.as_millis().max(1);
@@ -115,7 +141,7 @@ impl Hold {
     ) -> Option<Waits> {
         let reach = self.heard.values().filter_map(|heard| heard.reaches).max();
         if let Some(of) = reach.filter(|of| *of > held) {
-            return Some(Waits::Missing { held, of });
+            return Some(self.misses(listed, held, of));
         }
         let unheard: Vec<SiteId> = listed
             .iter()
@@ -136,6 +162,28 @@ impl Hold {
         let until = UnixMillis::saturating(first.saturating_add(patience_millis));
         (until > now && !listed.is_empty()).then_some(Waits::Patience { unheard, until })
     }
+
+    /// Claims up to `of` are known of and not held: tells who was asked for them.
+    pub(crate) fn misses(&self, listed: &[SiteId], held: u64, of: u64) -> Waits {
+        let heard = self.heard.iter();
+        let asked = heard.filter_map(|(site, heard)| Some((site.parse().ok()?, heard.holds)));
+        let unheard = listed.iter().filter(|site| !self.has_heard(site)).copied();
+        Waits::Missing {
+            held,
+            of,
+            asked: asked.collect(),
+            unheard: unheard.collect(),
+        }
+    }
+
+    /// The sites that were heard and hold something of the own log.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = SiteId> + '_ {
+        let holding = self
+            .heard
+            .iter()
+            .filter(|(_, heard)| heard.holds.unwrap_or(0) > 0);
+        holding.filter_map(|(site, _)| site.parse().ok())
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +198,13 @@ mod tests {
         UnixMillis::saturating(millis)
     }
 
+    fn word(reaches: u64, holds: u64) -> OwnLogWord {
+        OwnLogWord {
+            reaches: Some(reaches),
+            holds: Some(holds),
+        }
+    }
+
     #[test]
     fn site_waits_for_everyone_listed_or_for_its_patience() {
         let mut hold = Hold::new(at(1_000), "a test", 0);
@@ -158,25 +213,31 @@ mod tests {
         assert_eq!(waits(&hold, 1, 9_000), Some(Waits::Unheard));
         assert_eq!(hold.waits(&[], 1, 500, at(9_000)), Some(Waits::NobodyListed));
         // Who holds nothing of the log was heard, and proves nothing.
-        assert!(hold.hear(&site(1), None, at(2_000)));
+        assert!(hold.hear(&site(1), OwnLogWord::default(), at(2_000)));
         assert_eq!(waits(&hold, 1, 9_000), Some(Waits::Unheard));
-        assert!(hold.hear(&site(1), Some(3), at(3_000)));
-        assert!(!hold.hear(&site(1), Some(3), at(3_100)));
-        assert_eq!(waits(&hold, 1, 9_000), Some(Waits::Missing { held: 1, of: 3 }));
+        assert!(hold.hear(&site(1), word(3, 2), at(3_000)));
+        assert!(!hold.hear(&site(1), word(3, 2), at(3_100)));
+        let missing = Waits::Missing {
+            held: 1,
+            of: 3,
+            asked: vec![(site(1), Some(2))],
+            unheard: vec![site(2)],
+        };
+        assert_eq!(waits(&hold, 1, 9_000), Some(missing));
         let patience = Waits::Patience {
             unheard: vec![site(2)],
             until: at(3_500),
         };
         assert_eq!(waits(&hold, 3, 3_400), Some(patience));
         assert_eq!(waits(&hold, 3, 3_500), None);
-        hold.hear(&site(2), None, at(3_200));
+        hold.hear(&site(2), OwnLogWord::default(), at(3_200));
         assert_eq!(waits(&hold, 3, 3_300), None, "everyone was heard");
     }
 
     #[test]
     fn hold_reads_back_as_written() {
         let mut hold = Hold::new(at(7), "another inode", 2);
-        hold.hear(&site(9), Some(4), at(8));
+        hold.hear(&site(9), word(4, 4), at(8));
         let text = serde_json::to_string(&hold).unwrap();
         assert_eq!(serde_json::from_str::<Hold>(&text).unwrap(), hold);
     }

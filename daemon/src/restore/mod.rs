@@ -8,6 +8,7 @@ mod advice;
 mod command;
 mod epoch;
 mod hold;
+mod lost;
 mod place;
 
 use std::path::Path;
@@ -18,10 +19,31 @@ use starling_protocol::{SiteId, UnixMillis};
 
 pub use self::command::{RestoreWish, restore_home};
 pub(crate) use self::epoch::GoesOn;
-pub(crate) use self::hold::{Hold, Waits};
+pub(crate) use self::hold::{Hold, OwnLogWord, Waits};
+pub(crate) use self::lost::Lost;
 use self::place::PlaceNote;
 use crate::config::Config;
 use crate::home::Home;
+
+/// How the search for bodies of the own log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// Every holder of the claims was asked, and none has so many of them.
+    InVain(usize),
+    /// Some are asked, or come.
+    GoesOn,
+    /// A holder of the claims is away.
+    CutOff,
+}
+
+/// How a site's own log is when its home is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnLogAtOpening {
+    /// Up to where it is held.
+    pub(crate) held: u64,
+    /// Bodies that its claims name are not here.
+    pub(crate) lacks_bodies: bool,
+}
 
 /// Where a home is, and if it signs.
 #[derive(Debug)]
@@ -30,13 +52,17 @@ pub(crate) struct Restore {
     /// The home cannot be written: what is noted stays in memory.
     is_read_only: bool,
     hold: Mutex<Option<Hold>>,
+    /// Claims that were said anew, because nobody had their bodies.
+    lost: Mutex<Option<Lost>>,
+    /// How many bodies every holder of the own claims was asked for in vain, and since when.
+    vain: Mutex<Option<(usize, UnixMillis)>>,
     /// What showed at this opening that the home was put back.
     found: Option<String>,
 }
 
 impl Restore {
-    /// Looks if the home is where it was, and notes where it is. The caller has the home's lock; the site's own log is
-    /// `held` up to there.
+    /// Looks if the home is where it was, and notes where it is. The caller has the home's lock; `own` tells how
+    /// its own log is.
     ///
     /// # Errors
     /// `file_access`, `disk_full`.
@@ -44,7 +70,7 @@ impl Restore {
         home: &Home,
         config: &Config,
         is_read_only: bool,
-        held: u64,
+        own: OwnLogAtOpening,
         now: UnixMillis,
     ) -> Result<Self, Problem> {
         let note = PlaceNote::new(home.path(), &config.restore.machine_id_file);
@@ -55,7 +81,8 @@ impl Restore {
         let mut hold = found
             .hold
             .clone()
-            .filter(|hold| hold.begins.is_none_or(|begins| begins > epoch));
+            // Its epoch began, and nothing is left to say under it.
+            .filter(|hold| own.lacks_bodies || hold.begins.is_none_or(|begins| begins > epoch));
         let moved = found.moved.filter(|_| config.restore.detect);
         if let Some(why) = &moved {
             tracing::warn!(
@@ -63,7 +90,7 @@ impl Restore {
                 "this home was put back from a backup, or copied: the site signs nothing before it heard its peers"
             );
             // Whoever was heard may have been heard by the other copy.
-            hold = Some(Hold::new(found.since.unwrap_or(now), why, epoch).holding(held));
+            hold = Some(Hold::new(found.since.unwrap_or(now), why, epoch).holding(own.held));
         }
         // An opening without news writes nothing.
         let is_noted = found.is_current && hold == found.hold;
@@ -71,6 +98,8 @@ impl Restore {
             note,
             is_read_only,
             hold: Mutex::new(hold),
+            lost: Mutex::new(found.lost),
+            vain: Mutex::default(),
             found: moved,
         };
         if !is_read_only && !is_noted {
@@ -90,7 +119,7 @@ impl Restore {
         std::fs::create_dir_all(home.path().join("log")).map_err(failed)?;
         let note = PlaceNote::new(home.path(), &config.restore.machine_id_file);
         let hold = Hold::new(now, why, home.chain().epoch()).holding(0);
-        note.renew(Some(&hold)).map_err(failed)
+        note.renew(Some(&hold), None).map_err(failed)
     }
 
     /// One that holds nothing back and notes nothing: for trials on a copy of the store.
@@ -99,6 +128,8 @@ impl Restore {
             note: self.note.clone(),
             is_read_only: true,
             hold: Mutex::new(self.hold().clone()),
+            lost: Mutex::new(self.lost()),
+            vain: Mutex::default(),
             found: None,
         }
     }
@@ -148,16 +179,51 @@ impl Restore {
         &self,
         home: &Path,
         site: &SiteId,
-        reaches: Option<u64>,
+        word: OwnLogWord,
         now: UnixMillis,
     ) -> Result<bool, Problem> {
         self.change(home, |hold| {
-            hold.as_mut().is_some_and(|hold| hold.hear(site, reaches, now))
+            hold.as_mut().is_some_and(|hold| hold.hear(site, word, now))
         })
     }
 
+    /// Notes how a search for bodies of the own log goes: over, in vain, for so many of them; going on; or cut off, as a
+    /// holder of the claims is away.
+    pub(crate) fn note_search(&self, search: Search, now: UnixMillis) {
+        let mut vain = self.vain.lock().unwrap_or_else(PoisonError::into_inner);
+        match search {
+            Search::CutOff => *vain = None,
+            Search::GoesOn => {}
+            Search::InVain(lacks) if vain.is_some_and(|(before, _)| before == lacks) => {}
+            Search::InVain(lacks) => *vain = Some((lacks, now)),
+        }
+    }
+
+    /// Since when every holder of the own claims was asked in vain for the same bodies.
+    pub(crate) fn vain_since(&self) -> Option<UnixMillis> {
+        let vain = self.vain.lock().unwrap_or_else(PoisonError::into_inner);
+        vain.map(|(_, since)| since)
+    }
+
+    /// Returns what was said anew, because nobody had the bodies of this site's claims.
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the hold, and notes what was lost with the home.
+    pub(crate) fn end(&self, home: &Path, lost: Option<Lost>) -> Result<bool, Problem> {
+        if let Some(lost) = lost {
+            let mut noted = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            *noted = Some(match noted.take() {
+                Some(before) => before.and(lost),
+                None => lost,
+            });
+        }
+        self.change(home, |hold| hold.take().is_some())
+    }
+
     fn write(&self) -> std::io::Result<()> {
-        self.note.renew(self.hold().as_ref())
+        self.note.renew(self.hold().as_ref(), self.lost().as_ref())
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use starling_protocol::UnixMillis;
 
 use super::hold::Hold;
+use super::lost::Lost;
 use crate::small_file;
 
 /// The note, beside the log's segments: whoever copies the log takes it along.
@@ -52,6 +53,9 @@ struct Note {
     /// Why the site signs nothing for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold: Option<Hold>,
+    /// What was said anew, because nobody had the bodies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<Lost>,
 }
 
 /// What a look at the note says.
@@ -63,6 +67,8 @@ pub(crate) struct Found {
     pub(crate) since: Option<UnixMillis>,
     /// What the note said.
     pub(crate) hold: Option<Hold>,
+    /// What it said was lost with the home.
+    pub(crate) lost: Option<Lost>,
     /// The note says all that there is to say of where the home is.
     pub(crate) is_current: bool,
 }
@@ -97,6 +103,7 @@ impl PlaceNote {
                     moved: None,
                     since: None,
                     hold: None,
+                    lost: None,
                     is_current: false,
                 });
             }
@@ -113,6 +120,7 @@ impl PlaceNote {
                 moved: Some("its note of where it was does not read".to_owned()),
                 since,
                 hold: None,
+                lost: None,
                 is_current: false,
             });
         };
@@ -123,6 +131,7 @@ impl PlaceNote {
             since,
             is_current: differences.is_empty() && note.place == here,
             hold: note.hold,
+            lost: note.lost,
         })
     }
 
@@ -130,7 +139,7 @@ impl PlaceNote {
     ///
     /// # Errors
     /// The note cannot be written; the old one is as it was.
-    pub(crate) fn renew(&self, hold: Option<&Hold>) -> std::io::Result<()> {
+    pub(crate) fn renew(&self, hold: Option<&Hold>, lost: Option<&Lost>) -> std::io::Result<()> {
         let (path, unfinished) = (self.home.join(NOTE), self.home.join(UNFINISHED));
         let write = || -> std::io::Result<()> {
             let _ = fs::remove_file(&unfinished);
@@ -146,6 +155,7 @@ impl PlaceNote {
                 inode: metadata.ino(),
                 born: born(&metadata),
                 hold: hold.cloned(),
+                lost: lost.cloned(),
             };
             let mut bytes = serde_json::to_vec_pretty(&note)?;
             bytes.push(b'\n');
@@ -260,10 +270,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let note = home(folder.path());
         assert!(note.look().unwrap().moved.is_none(), "there is no note yet");
-        note.renew(None).unwrap();
+        note.renew(None, None).unwrap();
         assert!(note.look().unwrap().moved.is_none());
         let hold = Hold::new(UnixMillis::EPOCH, "a test", 0);
-        note.renew(Some(&hold)).unwrap();
+        note.renew(Some(&hold), None).unwrap();
         let found = note.look().unwrap();
         assert!(found.moved.is_none());
         assert_eq!(found.hold.unwrap().why, "a test");
@@ -273,7 +283,7 @@ mod tests {
     fn renamed_home_is_where_it_was() {
         let bench = tempfile::tempdir().unwrap();
         let (before, after) = (bench.path().join("before"), bench.path().join("after"));
-        home(&before).renew(None).unwrap();
+        home(&before).renew(None, None).unwrap();
         fs::rename(&before, &after).unwrap();
         let note = PlaceNote::new(&after, &after.join("machine-id"));
         assert!(note.look().unwrap().moved.is_none());
@@ -283,7 +293,7 @@ mod tests {
     fn copied_home_is_not_where_it_was() {
         let bench = tempfile::tempdir().unwrap();
         let (original, copied) = (bench.path().join("original"), bench.path().join("copied"));
-        home(&original).renew(None).unwrap();
+        home(&original).renew(None, None).unwrap();
         copy(&original, &copied);
         let note = PlaceNote::new(&copied, &original.join("machine-id"));
         let moved = note.look().unwrap().moved.unwrap();
@@ -294,11 +304,11 @@ mod tests {
     fn note_written_back_in_place_shows() {
         let folder = tempfile::tempdir().unwrap();
         let note = home(folder.path());
-        note.renew(None).unwrap();
+        note.renew(None, None).unwrap();
         let backup = fs::read(folder.path().join(NOTE)).unwrap();
         // The file system may give the first note's inode to the third.
         for _ in 0..3 {
-            note.renew(None).unwrap();
+            note.renew(None, None).unwrap();
             fs::write(folder.path().join(NOTE), &backup).unwrap();
             assert!(note.look().unwrap().moved.is_some());
         }
@@ -308,7 +318,7 @@ mod tests {
     fn other_machine_shows_and_unknown_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let note = home(folder.path());
-        note.renew(None).unwrap();
+        note.renew(None, None).unwrap();
         let machine = folder.path().join("machine-id");
         fs::write(&machine, "4567\n").unwrap();
         assert_eq!(
@@ -346,6 +356,7 @@ mod tests {
             inode: 1,
             born: None,
             hold: None,
+            lost: None,
         };
         let differences = |device, boot: &str| {
             let here = Place {

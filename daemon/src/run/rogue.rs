@@ -10,7 +10,7 @@ use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, StreamProtocol, Swarm};
 use starling_protocol::{ClaimNumber, Lane, SigningKey, UnixMillis};
-use starling_sync::wire::{Capabilities, DeltasPage, Hello, LogNote, News, Request, Response};
+use starling_sync::wire::{Capabilities, DeltasPage, Hello, LogNote, News, Request, Response, Tips};
 use tokio::sync::{Notify, watch};
 
 use crate::home::Home;
@@ -127,6 +127,7 @@ pub(super) async fn run(home: Home, address: Multiaddr, lie: Lie, told: watch::S
                     Ok(Request::News(_) | Request::Facts(_)) => {
                         Say::whole(framed(&Response::News(News::default()).encode()))
                     }
+                    Ok(Request::Tips(_)) => Say::whole(framed(&Response::Tips(Tips::default()).encode())),
                     Ok(Request::Deltas(_) | Request::Bodies(_)) => {
                         told.send_modify(|count| *count += 1);
                         lie.told()

@@ -37,11 +37,7 @@ impl SiteParts {
                 let plan = trial.plan_import(&mut file, size, params)?;
                 match plan.refusal_at(trial, params) {
                     Some(problem) => Err(problem),
-                    None if trial.takes_back_claims() => {
-                        trial.store.hold_back(true);
-                        trial.carry_out(&plan, &mut file, size, params)
-                    }
-                    None => trial.carry_out(&plan, &mut file, size, params),
+                    None => trial.try_out(&plan, &mut file, size, params),
                 }
             })?
         } else {
@@ -62,6 +58,20 @@ impl SiteParts {
         }
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)
+    }
+
+    /// Applies on a copy what was planned for it.
+    pub(super) fn try_out(
+        &self,
+        plan: &Plan,
+        file: &mut File,
+        size: u64,
+        params: types::ImportParams,
+    ) -> ServiceResult<types::ImportReport> {
+        if self.takes_back_claims() {
+            self.store.hold_back(true);
+        }
+        self.carry_out(plan, file, size, params)
     }
 
     /// Applies what was planned and tells what came of it.

@@ -33,8 +33,17 @@ impl SiteParts {
         if answer.info.is_some() {
             let _one_at_a_time = self.one_import();
             let params = types::ImportParams::default();
-            match self.rehearse(0, |trial| trial.plan_import(&mut file, size, params)) {
-                Ok(plan) => self.check_plan(&plan, params, &mut answer.checks),
+            // Carried out on a copy, as a dry run: what is held in the end shows only then.
+            let tried = self.rehearse(size, |trial| {
+                let plan = trial.plan_import(&mut file, size, params)?;
+                let done = match plan.refusal(params) {
+                    Some(_) => None,
+                    None => Some(trial.try_out(&plan, &mut file, size, params)?),
+                };
+                Ok((plan, done))
+            });
+            match tried {
+                Ok((plan, done)) => self.check_plan(&plan, done.as_ref(), params, &mut answer.checks),
                 Err(problem) => answer.checks.push(failed_check("exporter", &problem)),
             }
         }
@@ -44,7 +53,13 @@ impl SiteParts {
     }
 
     /// What this site says of each log, and whether anything would be kept.
-    fn check_plan(&self, plan: &Plan, params: types::ImportParams, checks: &mut Vec<types::BundleCheck>) {
+    fn check_plan(
+        &self,
+        plan: &Plan,
+        done: Option<&types::ImportReport>,
+        params: types::ImportParams,
+        checks: &mut Vec<types::BundleCheck>,
+    ) {
         let exporter = plan
             .exporter
             .as_ref()
@@ -54,11 +69,15 @@ impl SiteParts {
             true,
             format!("{exporter}, whose bundles are taken here"),
         ));
-        for log in &plan.logs {
+        for (index, log) in plan.logs.iter().enumerate() {
+            // The report names the logs in the same order.
+            let held = done.and_then(|done| done.logs.get(index));
+            let held = held.filter(|log| log.outcome == types::LogOutcome::Held);
+            let held = held.and_then(|log| log.reason.as_ref()).or(log.held.as_ref());
             let name = self.slug_of(&log.range.site);
             let name = name.map_or_else(|| log.range.site.to_string(), |slug| slug.to_string());
             let name = format!("here: {name} {}", log.range.lane);
-            checks.push(match (&log.problem, &log.held) {
+            checks.push(match (&log.problem, held) {
                 (Some(problem), _) => failed_check(&name, problem),
                 (None, Some(held)) => check(&name, false, format!("held, not accepted: {held}")),
                 (None, None) => check(

@@ -253,6 +253,17 @@ impl SiteParts {
         if let Some(problem) = self.distrust(&range.site)? {
             return refused(problem);
         }
+        // This site keeps no rival of its own chain, and is told all the same.
+        if plan
+            .evidence
+            .chains
+            .iter()
+            .any(|chain| chain.site() == range.site)
+        {
+            let detail =
+                format!("{name}: two certificates for one epoch exist, and nothing new of it is trusted");
+            return refused(Problem::new(ErrorCode::CertificateConflict, detail).hint(CONFLICT_HINT));
+        }
         let log = self.store.log(log_of(&range));
         let log = log.map_err(|error| store_problem(ATTEMPTED, &error))?;
         if let Some(by) = log.as_ref().and_then(|log| log.frozen_by) {

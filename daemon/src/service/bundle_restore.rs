@@ -10,13 +10,15 @@ use super::SiteParts;
 use super::bundle_plan::{JudgedLog, Plan};
 use super::problem::store_problem;
 use crate::clock::now;
-use crate::restore::{GoesOn, Hold};
+use crate::restore::{GoesOn, Hold, OwnLogWord};
 
 /// What a bundle tells of this site's own log.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OwnLogTold {
     /// Up to where its exporter has it; none if it tells nothing of it.
     reaches: Option<u64>,
+    /// Up to where its exporter holds the claims: those of before the range, and the range.
+    holds: Option<u64>,
     sealed_at: UnixMillis,
     /// The exporter's signature over the seal is good.
     is_signed: bool,
@@ -31,11 +33,11 @@ impl OwnLogTold {
             .iter()
             .map(VerifiedHead::head)
             .filter(|head| head.site == own);
-        let numbers = ranges
-            .map(|log| log.range.last)
-            .chain(heads.map(|head| head.number));
+        let holds = ranges.map(|log| log.range.last).max();
+        let reaches = heads.map(|head| head.number).chain(holds).max();
         Self {
-            reaches: numbers.max().map(|number| number.0),
+            reaches: reaches.map(|number| number.0),
+            holds: holds.map(|number| number.0),
             sealed_at: seal.sealed_at(),
             is_signed: seal.exporter().is_ok(),
         }
@@ -97,8 +99,12 @@ impl SiteParts {
         let exporter = plan.exporter.as_ref().filter(|_| plan.own.is_signed);
         match (exporter, plan.own.reaches) {
             (Some(exporter), Some(reaches)) if plan.own.is_news_to(&hold) => {
+                let word = OwnLogWord {
+                    reaches: Some(reaches),
+                    holds: plan.own.holds,
+                };
                 self.restore
-                    .hear(self.home.path(), &exporter.site, Some(reaches), now())?;
+                    .hear(self.home.path(), &exporter.site, word, now())?;
             }
             (Some(_), Some(_)) => report.warnings.push(format!(
                 "it was sealed at {}, before this home was put back, and tells nothing that was not here: have one \

@@ -5,6 +5,7 @@ use std::time::Instant;
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_store::{Check, LOG_CHECK};
+use starling_sync::TipDifference;
 
 use super::SiteParts;
 use super::problem::store_problem;
@@ -27,7 +28,7 @@ impl SiteParts {
         let is_daemon = self.started.is_some();
         let checks = diagnosis.checks.iter();
         let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon)).collect();
-        checks.push(self.home_check());
+        checks.push(self.peers_check());
         checks.push(FilesExamined::of(&self.home, &self.config).into_check());
         checks.push(self.home_check());
         Ok(types::DoctorReport {
@@ -39,10 +40,42 @@ impl SiteParts {
 }
 
 impl SiteParts {
+    /// Tells which peers hold a log up to the same claim as this site, and not alike.
+    fn peers_check(&self) -> types::DoctorCheck {
+        // What a peer holds otherwise is no damage here, unless this site's rows are at fault.
+        let differences = self.board.differences();
+        let texts = |is_here: bool| {
+            let found = differences
+                .iter()
+                .filter(move |(_, found)| (found.what == TipDifference::RowsHere) == is_here);
+            let texts = found.map(|((peer, log), found)| self.difference_text(peer, log, found));
+            texts.collect::<Vec<String>>()
+        };
+        let (damaged, elsewhere) = (texts(true), texts(false));
+        let found = match (differences.len(), self.started.is_some()) {
+            (0, true) => "no peer that was compared differs".to_owned(),
+            (0, false) => "not compared: only a daemon does that".to_owned(),
+            (count, _) => format!("{count} differ; {}", elsewhere.join("; ")),
+        };
+        types::DoctorCheck {
+            name: "peers hold the same".to_owned(),
+            ok: damaged.is_empty(),
+            found,
+            damaged,
+            repaired: 0,
+        }
+    }
+
     /// Tells if the site signs. A home that was put back is not damaged.
     fn home_check(&self) -> types::DoctorCheck {
         let found = match self.restore_status() {
-            None => "where it was".to_owned(),
+            None => match self.lost_records() {
+                None => "where it was".to_owned(),
+                Some(lost) => format!(
+                    "since the restore at {}: {}; {}",
+                    lost.since, lost.what, lost.advice
+                ),
+            },
             Some(restore) => format!(
                 "the site signs nothing: {}; {}; {}",
                 restore.reason, restore.waits_for, restore.advice

@@ -173,6 +173,15 @@ impl SiteParts {
                     frozen_at: event.at.into(),
                 }));
             }
+            Happening::Differs { lane, how } => {
+                return record(types::SiteEvent::Differ(types::SitesDiffer {
+                    site_id: site_id.clone(),
+                    site: event.site.into(),
+                    lane: lane.into(),
+                    difference: how,
+                    found_at: event.at.into(),
+                }));
+            }
             Happening::Restored { step, why } => {
                 return record(types::SiteEvent::Restored(types::SiteRestored {
                     site_id: site_id.clone(),

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use starling_api_types::{HealthPart, PartState, SitePart};
 use starling_protocol::UnixMillis;
+use starling_store::StoreError;
 
 use super::SiteParts;
 use super::scan::{freshness_of, latest_check};
@@ -138,11 +139,19 @@ impl SiteParts {
     }
 
     fn feeds_part(&self) -> (PartState, String) {
-        let known = self
-            .store
-            .view()
-            .and_then(|view| Ok((view.sources()?, view.last_heard())));
-        let (sources, heard) = match known {
+        // As a verdict has it: of a source that was never checked as a whole, what was heard last counts.
+        let known = self.store.view().and_then(|view| {
+            let sources = view.sources()?.into_iter();
+            let heard = sources.map(|(source, overview)| {
+                let last = match overview.checked_at {
+                    None => view.last_heard(&source)?,
+                    checked => checked,
+                };
+                Ok((source, last))
+            });
+            heard.collect::<Result<Vec<_>, StoreError>>()
+        });
+        let sources = match known {
             Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
@@ -150,12 +159,10 @@ impl SiteParts {
             let detail = "the site knows no advisories; `starling feeds import` takes some in";
             return (PartState::Attention, detail.to_owned());
         }
-        // As a verdict has it: of a source that was never checked as a whole, what was heard last counts.
         let (now, latest) = (now(), latest_check());
         let freshness = freshness_of(&self.config.scan);
-        let old = sources.iter().filter_map(|(source, overview)| {
-            let last = overview.checked_at.or_else(|| heard.get(source).copied());
-            let Some(last) = last else {
+        let old = sources.iter().filter_map(|(source, last)| {
+            let Some(last) = *last else {
                 return Some(format!("{source} was never heard of as a whole"));
             };
             if last > latest {

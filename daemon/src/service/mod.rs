@@ -17,6 +17,7 @@ mod bundle_trust;
 mod check;
 mod compact;
 mod conflicts;
+mod differences;
 mod doctor;
 mod events;
 mod explain;
@@ -55,7 +56,7 @@ use crate::home_problem::home_problem;
 use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::policies::Policies;
-use crate::restore::Restore;
+use crate::restore::{OwnLogAtOpening, Restore};
 use crate::sync_task::SyncBoard;
 use crate::vex_kept::KeptVex;
 use health::Duties;
@@ -270,8 +271,13 @@ fn settle_home(
     };
     let held = store.log(own);
     let held = held.map_err(|error| store_problem("reading the site's own log", &error))?;
-    let held = held.map_or(0, |log| log.tip.cursor.number.0);
-    let restore = Restore::open(home, config, store.is_read_only(), held, now())?;
+    let lacked = store.lacked_own_bodies();
+    let lacked = lacked.map_err(|error| store_problem("reading the site's own log", &error))?;
+    let own = OwnLogAtOpening {
+        held: held.map_or(0, |log| log.tip.cursor.number.0),
+        lacks_bodies: lacked.count > 0,
+    };
+    let restore = Restore::open(home, config, store.is_read_only(), own, now())?;
     Ok((key, restore))
 }
 

@@ -130,7 +130,6 @@ impl SiteParts {
         let failed = |error| store_problem("reading the view", &error);
         let (mut checks, mut unchecked, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
         let latest = latest_check();
-        let heard = reader.last_heard();
         for (name, overview) in reader.sources().map_err(failed)? {
             let source = name.to_string();
             match overview.checked_at {
@@ -143,7 +142,10 @@ impl SiteParts {
                 }
                 None if overview.records > 0 => unchecked.push(UncheckedSource {
                     source,
-                    last_heard: heard.get(&name).map(|heard| (*heard).min(latest)),
+                    last_heard: reader
+                        .last_heard(&name)
+                        .map_err(failed)?
+                        .map(|heard| heard.min(latest)),
                 }),
                 None => {}
             }

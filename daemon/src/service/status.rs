@@ -102,7 +102,9 @@ impl SiteParts {
                 known_back_to: Some(self.store.history().map_err(failed)?.since.into()),
                 check: self.last_check(),
             },
+            differences: self.differences(),
             restore: self.restore_status(),
+            lost_records: self.lost_records(),
         })
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use libp2p::Multiaddr;
-use starling_protocol::{SiteId, UnixMillis};
+use starling_protocol::{ClaimNumber, SiteId, UnixMillis};
+use starling_sync::{LogKey, TipDifference};
 
 /// What is known of a listed site as a peer.
 #[derive(Debug, Clone, Default)]
@@ -18,9 +19,19 @@ pub(crate) struct PeerState {
     pub(crate) last_error: Option<String>,
 }
 
+/// How a peer's log and this site's differ, that both hold up to the same claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) number: ClaimNumber,
+    pub(crate) what: TipDifference,
+    pub(crate) found_at: UnixMillis,
+}
+
 /// The peers and the addresses, as last told.
 #[derive(Debug, Default)]
 pub(crate) struct SyncBoard {
+    /// By peer and log, as last compared.
+    differences: Mutex<BTreeMap<(SiteId, LogKey), Difference>>,
     peers: Mutex<BTreeMap<SiteId, PeerState>>,
     listening: Mutex<Vec<Multiaddr>>,
 }
@@ -31,6 +42,27 @@ impl SyncBoard {
             .lock()
             .map(|peers| peers.get(site).cloned().unwrap_or_default())
             .unwrap_or_default()
+    }
+
+    /// The logs that a peer holds otherwise than this site, by peer.
+    pub(crate) fn differences(&self) -> BTreeMap<(SiteId, LogKey), Difference> {
+        let differences = self.differences.lock();
+        differences
+            .map(|differences| differences.clone())
+            .unwrap_or_default()
+    }
+
+    /// Notes how a log was compared; gives if it differs and did not, or otherwise.
+    pub(super) fn compared(&self, peer: SiteId, log: LogKey, difference: Option<Difference>) -> bool {
+        let Ok(mut differences) = self.differences.lock() else {
+            return false;
+        };
+        let before = match difference {
+            Some(difference) => differences.insert((peer, log), difference),
+            None => differences.remove(&(peer, log)),
+        };
+        let what = |difference: Option<Difference>| difference.map(|found| (found.number, found.what));
+        difference.is_some() && what(before) != what(difference)
     }
 
     pub(crate) fn listening(&self) -> Vec<String> {

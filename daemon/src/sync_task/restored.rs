@@ -1,10 +1,11 @@
 //! A site whose home was put back: peers are heard, and it goes on once nothing is missing.
 
-use starling_protocol::ClaimNumber;
-use starling_sync::Notice;
+use starling_protocol::{ClaimNumber, SiteId};
+use starling_sync::{Notice, OwnLogNews};
 
 use super::SyncTask;
 use crate::clock::now;
+use crate::restore::{OwnLogWord, Search};
 
 /// How long after its first word a peer that does not speak of this site's log counts as having nothing of it. What it
 /// knows comes with the first words, or right after them.
@@ -61,6 +62,24 @@ impl SyncTask {
         }
     }
 
+    /// Notes how the search for bodies of this site's own claims goes. Only when everybody who was heard and holds the
+    /// claims is here and has none of them, nobody has.
+    fn note_search(&self, news: &OwnLogNews) {
+        let restore = &self.site.0.restore;
+        let Some(hold) = restore.held() else { return };
+        let is_here = |site: SiteId| news.peers.iter().any(|peer| peer.site == site);
+        let mut holders = hold.holders().peekable();
+        let search = if holders.peek().is_none() || !holders.all(is_here) {
+            Search::CutOff
+        } else if news.bodies_in_vain {
+            let lacked = self.store.lacked_own_bodies().unwrap_or_default();
+            Search::InVain(lacked.count)
+        } else {
+            Search::GoesOn
+        };
+        restore.note_search(search, now());
+    }
+
     /// Notes what connected peers hold of this site's own log; gives if all of it is here, or none of it can be
     /// asked for.
     fn hear_peers(&mut self) -> bool {
@@ -75,20 +94,23 @@ impl SyncTask {
                 .map(|(_, since)| *since)
                 .max();
             let is_silent = since.is_some_and(|since| since.plus_millis(SILENCE_MILLIS) <= at);
-            let reaches = match peer.reaches {
-                Some(number) => Some(number.0),
-                None if is_silent => None,
+            if peer.reaches.is_none() && !is_silent {
                 // It may be about to speak.
-                None => continue,
+                continue;
+            }
+            let word = OwnLogWord {
+                reaches: peer.reaches.map(|number| number.0),
+                holds: peer.holds.map(|number| number.0),
             };
-            match parts.restore.hear(parts.home.path(), &peer.site, reaches, now()) {
+            match parts.restore.hear(parts.home.path(), &peer.site, word, now()) {
                 Ok(true) => {
-                    tracing::info!(site = %peer.site, ?reaches, "a peer told what it holds of this site");
+                    tracing::info!(site = %peer.site, ?word, "a peer told what it holds of this site");
                 }
                 Ok(false) => {}
                 Err(problem) => tracing::warn!(%problem, "noting what a peer holds of this site"),
             }
         }
+        self.note_search(&news);
         news.is_settled || parts.is_outdated()
     }
 }

@@ -95,8 +95,8 @@ pub enum LogFault {
         /// The last claim of the delta.
         number: ClaimNumber,
     },
-    /// A record is not canonical JSON.
-    #[error("the record of {key} ({hash}) is not canonical JSON")]
+    /// A record is not canonical JSON, or not an object.
+    #[error("the record of {key} ({hash}) is not canonical JSON of an object")]
     NotCanonical {
         /// What the claim is about.
         key: ClaimKey,

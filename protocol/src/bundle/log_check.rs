@@ -185,6 +185,25 @@ impl LogCheck {
         }))
     }
 
+    /// A range goes on from another delta than the last one held: the two headers prove it, if they are of one epoch.
+    fn leaves_held<K: Knowledge>(&self, delta: &VerifiedDelta, knowledge: &K) -> Result<LogFault, K::Error> {
+        let (number, held, found) = (self.tip.cursor.number, self.tip.header, delta.header().previous);
+        let last = knowledge.delta_with(self.range.site, self.range.lane, number)?;
+        let last = last.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
+        let proof = last
+            .zip(Delta::decode(delta.as_bytes()).ok())
+            .and_then(|(last, next)| ForkProof::of(&last, &next, &self.chain).ok());
+        Ok(match proof {
+            Some(proof) => LogFault::Fork {
+                number,
+                held,
+                found,
+                proof: Box::new(proof),
+            },
+            None => LogFault::Diverges { number, held, found },
+        })
+    }
+
     /// Lets a delta follow the tip.
     fn follow<K: Knowledge>(
         &mut self,
@@ -206,11 +225,7 @@ impl LogCheck {
             Succession::Next => {}
             Succession::Refused(problem) => return refused(problem),
             Succession::OtherBranch if self.held.is_some() && is_first => {
-                return Ok(Err(LogFault::Diverges {
-                    number: self.tip.cursor.number,
-                    held: self.tip.header,
-                    found: header.previous,
-                }));
+                return self.leaves_held(delta, knowledge).map(Err);
             }
             Succession::AtOrBefore | Succession::Gap { .. } | Succession::OtherBranch => {
                 return refused("it does not follow the delta before it");

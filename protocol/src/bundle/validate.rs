@@ -255,7 +255,7 @@ impl Bodies {
             }
             let found = body.len() as u64;
             for (index, want) in wants {
-                let fault = if !is_canonical {
+                let fault = if !is_canonical || want.is_record && !json::is_record(body) {
                     LogFault::NotCanonical { key: want.key, hash }
                 } else if u64::from(want.size) != found {
                     let (key, said) = (want.key, want.size);

@@ -96,3 +96,11 @@ pub fn canonicalize(bytes: &[u8]) -> Result<Vec<u8>, JsonError> {
 pub fn is_canonical(bytes: &[u8]) -> bool {
     check::is_canonical(bytes)
 }
+
+/// Tells whether `bytes` is a JSON object in canonical form, as each record is. A list, a text or a number would be
+/// stated, counted and read by nobody.
+#[must_use]
+pub fn is_record(bytes: &[u8]) -> bool {
+    // Canonical bytes begin with the value itself.
+    bytes.first() == Some(&b'{') && is_canonical(bytes)
+}

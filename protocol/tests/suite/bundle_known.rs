@@ -6,8 +6,8 @@ use starling_protocol::bundle::{
     Found, HeldLog, Knowledge, LogFault, ReaderOptions, SealRequest, WriterOptions, check,
 };
 use starling_protocol::{
-    BundleError, BundleReader, BundleWriter, CertificateChain, ClaimKey, ClaimNumber, ContentHash, Lane,
-    LaneResume, Reason, SigningKey, SiteId, VerifiedDelta,
+    BundleError, BundleReader, BundleWriter, CertificateChain, ClaimKey, ClaimNumber, ContentHash, Delta,
+    ForkError, ForkProof, Lane, LaneResume, Reason, SigningKey, SiteId, VerifiedDelta,
 };
 
 use crate::world::{Say, Site, january};
@@ -128,11 +128,40 @@ fn fork_is_found_by_hash_wherever_it_is() {
         };
         assert_eq!((number.0, proof.site()), (2, a.chain.site()));
     }
-    // The delta that differs is not in the bundle: nothing is proved, and it is the same lie.
+    // The delta that differs is not in the bundle: the next one names it, and its author signed that too.
     let fault = find(&a, &a.chain, &a.log[..2], &b.log[2..]).ranges[0]
         .fault
         .clone();
-    assert!(matches!(fault, Some(LogFault::Diverges { .. })), "{fault:?}");
+    let Some(LogFault::Fork {
+        number, proof, found, ..
+    }) = fault
+    else {
+        panic!("{fault:?}");
+    };
+    assert_eq!((number.0, proof.is_of_neighbours()), (2, true));
+    assert_eq!(found, b.log[1].hash());
+    let bytes = proof.to_bytes();
+    assert_eq!(bytes[4], 2, "version 1 says it of shared numbers alone");
+    assert_eq!(ForkProof::verify(&bytes, &a.chain), Ok(*proof));
+    let mut as_before = bytes;
+    as_before[4] = 1;
+    assert!(
+        ForkProof::verify(&as_before, &a.chain).is_err(),
+        "one proof has one spelling"
+    );
+}
+
+#[test]
+fn deltas_that_follow_each_other_are_no_fork() {
+    let [a, _] = twins();
+    let decode = |at: usize| Delta::decode(a.log[at].as_bytes()).unwrap();
+    for (one, other) in [(0, 1), (1, 0), (0, 2), (1, 1)] {
+        let proof = ForkProof::of(&decode(one), &decode(other), &a.chain);
+        assert!(
+            matches!(proof, Err(ForkError::NoContradiction { .. })),
+            "{one} {other}"
+        );
+    }
 }
 
 #[test]
@@ -172,4 +201,19 @@ fn false_root_after_what_is_held_is_found() {
     let found = find(&a, &a.chain, &a.log[..3], &a.log[3..]);
     let fault = &found.ranges[0].fault;
     assert!(matches!(fault, Some(LogFault::StateRoot { .. })), "{fault:?}");
+}
+
+#[test]
+fn record_that_is_no_object_is_refused() {
+    for body in ["[]", "\"X-1\"", "9.8", "null", "true"] {
+        let mut a = Site::new("site-odd", 70);
+        a.say(0, &[Say::Set("ghsa", "X-1", body)]);
+        let (bytes, _) = crate::world::export(&a, &[&a], january(0));
+        let report = starling_protocol::bundle::validate(bytes.as_slice(), ReaderOptions::default()).unwrap();
+        let fault = &report.ranges[0].fault;
+        assert!(
+            matches!(fault, Some(LogFault::NotCanonical { .. })),
+            "{body}: {fault:?}"
+        );
+    }
 }

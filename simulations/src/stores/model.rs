@@ -50,6 +50,18 @@ impl SimStore for ModelReplica {
         Ok(None)
     }
 
+    fn lose_home(
+        self: Box<Self>,
+        _others: &[CertificateChain],
+        _now: UnixMillis,
+    ) -> Result<Box<dyn SimStore>, String> {
+        Err("the model's homes are not lost".to_owned())
+    }
+
+    fn go_on(&mut self, _at_once: bool, _now: UnixMillis) -> Result<Option<(CertificateChain, u64)>, String> {
+        Ok(None)
+    }
+
     fn twin(&self) -> Option<Box<dyn SimStore>> {
         Some(Box::new(self.clone()))
     }

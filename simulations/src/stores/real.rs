@@ -12,7 +12,9 @@ use starling_store::engine::{ByteCount, FaultKind, FaultPlan, MemoryEngine, Unsy
 use starling_store::log::LogAccess;
 use starling_store::{AllowedSources, ListedSite, Origin, SharedReplica, SiteOptions, SiteStore, StoreParts};
 use starling_sync::model::ModelKeys;
-use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
+use starling_sync::{
+    AppendOutcome, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+};
 
 use super::SimStore;
 
@@ -54,7 +56,7 @@ enum Doom {
 impl RealStore {
     pub(crate) fn new(keys: ModelKeys, chain: &CertificateChain, now: UnixMillis) -> Result<Self, String> {
         let engine = MemoryEngine::new(FaultPlan::default());
-        Self::over((MemoryDisk::default(), engine), keys, chain.clone(), now, 1)
+        Self::over((MemoryDisk::default(), engine), keys, chain.clone(), now, 1, true)
     }
 
     fn over(
@@ -63,6 +65,7 @@ impl RealStore {
         chain: CertificateChain,
         now: UnixMillis,
         openings: u64,
+        is_new: bool,
     ) -> Result<Self, String> {
         let engine = Arc::new(engine);
         let site = chain.site();
@@ -82,7 +85,7 @@ impl RealStore {
             disk: Arc::new(disk.clone()),
             engine: engine.clone(),
             access: LogAccess::Write,
-            is_new: openings == 1,
+            is_new,
             past_damage: false,
             salvaged: None,
             witness: None,
@@ -237,7 +240,8 @@ impl SimStore for RealStore {
         let disk = self.disk.reopen(DiskPlan::default());
         let engine = self.engine.reopen(FaultPlan::default());
         let (keys, chain, openings) = (self.keys, self.chain, self.openings + 1);
-        Ok(Box::new(Self::over((disk, engine), keys, chain, now, openings)?))
+        let parts = (disk, engine);
+        Ok(Box::new(Self::over(parts, keys, chain, now, openings, false)?))
     }
 
     fn restore(&mut self, back: usize, now: UnixMillis) -> Result<Option<CertificateChain>, String> {
@@ -282,6 +286,49 @@ impl SimStore for RealStore {
             )
             .map_err(text)?;
         Ok(Some(chain))
+    }
+
+    fn lose_home(
+        self: Box<Self>,
+        others: &[CertificateChain],
+        now: UnixMillis,
+    ) -> Result<Box<dyn SimStore>, String> {
+        let (keys, chain, openings) = (self.keys, self.chain, self.openings + 1);
+        let engine = MemoryEngine::new(FaultPlan::default());
+        let mut store = Self::over((MemoryDisk::default(), engine), keys, chain, now, openings, true)?;
+        for other in others {
+            store.list(other, now)?;
+        }
+        store.store.hold_back(true);
+        Ok(Box::new(store))
+    }
+
+    fn go_on(&mut self, at_once: bool, now: UnixMillis) -> Result<Option<(CertificateChain, u64)>, String> {
+        let at = self.position(&self.chain.site(), Lane::Federation);
+        let is_behind = at.is_some_and(|at| at.high_water > at.held);
+        let lacks = self.store.lacked_own_bodies().map_err(text)?.count > 0;
+        if (is_behind || lacks) && !at_once {
+            return Ok(None);
+        }
+        let lanes = self.store.resume_points(true).map_err(text)?;
+        let operating = SigningKey::from_seed(ContentHash::of(&*self.keys.operating.seed()).as_bytes());
+        let chain = self
+            .chain
+            .next_epoch(&self.keys.root, &operating, lanes, Reason::Restore, now)
+            .map_err(text)?;
+        self.store.learn_chain(&chain).map_err(text)?;
+        self.keys.operating = operating;
+        self.chain = chain.clone();
+        self.store.hold_back(false);
+        let restated = self
+            .store
+            .restate_lacked(&self.keys.operating, now, &Origin::default())
+            .map_err(text)?;
+        let key = &self.keys.operating;
+        self.store
+            .sign_head(Lane::Federation, key, now, HEAD_VALID_MILLIS, Vec::new())
+            .map_err(text)?;
+        Ok(Some((chain, restated.went_back + restated.retracted)))
     }
 
     fn twin(&self) -> Option<Box<dyn SimStore>> {
@@ -344,6 +391,10 @@ impl Replica for RealStore {
 
     fn position(&self, site: &SiteId, lane: Lane) -> Option<LogPosition> {
         self.replica.position(site, lane)
+    }
+
+    fn tip(&self, site: &SiteId, lane: Lane) -> Option<HeldTip> {
+        self.replica.tip(site, lane)
     }
 
     fn deltas(

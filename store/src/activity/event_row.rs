@@ -9,7 +9,8 @@
 //!
 //! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package. Of a mute (actions 5
 //! and 6), two texts follow the bundle: what is muted, and the mute's id. Of a frozen log (action 7), its lane (u8) and
-//! one text: why. Of this site's own restore (action 8), how far it is (u8) and one text: why.
+//! one text: why. Of this site's own restore (action 8), how far it is (u8) and one text: why. Of a log that a peer holds
+//! otherwise (action 9), its lane (u8) and one text: how.
 
 use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, Lane, MergeHash, UnixMillis};
@@ -26,6 +27,7 @@ const MUTED: u8 = 5;
 const MUTE_ENDED: u8 = 6;
 const FROZEN: u8 = 7;
 const RESTORED: u8 = 8;
+const DIFFERS: u8 = 9;
 
 const PACKAGE: u8 = 0;
 const REPOSITORY: u8 = 1;
@@ -57,6 +59,8 @@ pub(crate) enum Subject {
     },
     /// An author's log that is frozen from now on.
     Frozen { lane: Lane, why: String },
+    /// A log of which a peer holds something else up to the same claim.
+    Differs { lane: Lane, how: String },
     /// This site's home was put back, or another copy of it goes on.
     Restored { step: RestoreStep, why: String },
 }
@@ -102,6 +106,7 @@ impl EventRow {
             Subject::Mute { ended: true, .. } => MUTE_ENDED,
             Subject::Frozen { .. } => FROZEN,
             Subject::Restored { .. } => RESTORED,
+            Subject::Differs { .. } => DIFFERS,
         });
         put_varint(&mut out, self.at.as_millis());
         out.extend_from_slice(&self.author.0.to_be_bytes());
@@ -120,9 +125,9 @@ impl EventRow {
                 put_text(&mut out, id.as_str());
                 return out;
             }
-            Subject::Frozen { lane, why } => {
+            Subject::Frozen { lane, why: text } | Subject::Differs { lane, how: text } => {
                 out.push(lane.number());
-                put_text(&mut out, why);
+                put_text(&mut out, text);
                 return out;
             }
             Subject::Restored { step, why } => {
@@ -171,10 +176,12 @@ impl EventRow {
             1 => Some(BundleHash::from_bytes(take_hash(bytes)?)),
             _ => return None,
         };
-        if action == FROZEN {
-            let subject = Subject::Frozen {
-                lane: Lane::from_number(take_byte(bytes)?)?,
-                why: take_text(bytes)?.to_owned(),
+        if matches!(action, FROZEN | DIFFERS) {
+            let lane = Lane::from_number(take_byte(bytes)?)?;
+            let text = take_text(bytes)?.to_owned();
+            let subject = match action {
+                FROZEN => Subject::Frozen { lane, why: text },
+                _ => Subject::Differs { lane, how: text },
             };
             return Some(Self {
                 author,
@@ -323,6 +330,10 @@ mod tests {
             lane: Lane::Federation,
             why,
         });
+        let differs = ".{0,30}".prop_map(|how| Subject::Differs {
+            lane: Lane::Direct,
+            how,
+        });
         let restored = (0_u8..3, ".{0,30}").prop_map(|(step, why)| Subject::Restored {
             step: RestoreStep::from_number(step).unwrap(),
             why,
@@ -331,7 +342,7 @@ mod tests {
             any::<u16>(),
             0_u64..1 << 40,
             bundle,
-            prop_oneof![3 => advisory, 1 => mute, 1 => frozen, 1 => restored],
+            prop_oneof![3 => advisory, 1 => mute, 1 => frozen, 1 => differs, 1 => restored],
         );
         parts.prop_map(|(author, at, bundle, subject)| EventRow {
             author: AuthorNumber(author),

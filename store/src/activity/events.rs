@@ -55,6 +55,13 @@ pub enum Happening {
         /// What the author did.
         why: String,
     },
+    /// A peer holds something else of a log than this site, up to the same claim.
+    Differs {
+        /// The log's lane.
+        lane: Lane,
+        /// Who, and how.
+        how: String,
+    },
     /// This site's home was put back, or another copy of it goes on.
     Restored {
         /// What became of it.
@@ -158,6 +165,30 @@ impl SiteStore {
                 subject: Subject::Restored {
                     step,
                     why: why.to_owned(),
+                },
+            };
+            let mut txn = self.txn();
+            self.append_events(&mut txn, std::iter::once(row))?;
+            txn.commit()
+        })
+    }
+
+    /// Tells that a peer holds something else of a log than this site, up to the same claim.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn tell_differs(&self, log: LogId, how: &str) -> Result<(), StoreError> {
+        self.change(|state| {
+            let Some(author) = state.authors.get(&log.site) else {
+                return Ok(());
+            };
+            let row = EventRow {
+                author: *author,
+                at: (self.clock)(),
+                bundle: None,
+                subject: Subject::Differs {
+                    lane: log.lane,
+                    how: how.to_owned(),
                 },
             };
             let mut txn = self.txn();
@@ -300,6 +331,7 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
             id, vulnerability, ..
         } => Happening::MuteEnded { id, vulnerability },
         Subject::Frozen { lane, why } => Happening::Frozen { lane, why },
+        Subject::Differs { lane, how } => Happening::Differs { lane, how },
         Subject::Restored { step, why } => Happening::Restored { step, why },
     };
     Some(Event {

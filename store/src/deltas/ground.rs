@@ -2,8 +2,10 @@
 
 use starling_protocol::bundle::HeldLog;
 use starling_protocol::{CertificateChain, ClaimKey, ClaimNumber, ContentHash, Delta, Head, VerifiedHead};
+use starling_sync::HeldTip;
 
 use crate::SiteStore;
+use crate::deltas::logs::header_of;
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, claim_key, damaged};
@@ -19,6 +21,25 @@ impl SiteStore {
         Ok(state.logs.get(&id).map_or_else(HeldLog::default, |log| HeldLog {
             tip: log.tip,
             state: log.state(),
+        }))
+    }
+
+    /// Returns the end of what is held of a log, with the state root of its rows and the one that its author signed.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or of a delta that cannot be read.
+    pub fn held_tip(&self, id: LogId) -> Result<Option<HeldTip>, StoreError> {
+        let held = self.held_log(id)?;
+        let number = held.tip.cursor.number;
+        let Some(delta) = self.delta_with(id, number)? else {
+            return Ok(None);
+        };
+        let signed = header_of(&delta).filter(|header| header.hash() == held.tip.header);
+        Ok(signed.map(|signed| HeldTip {
+            number,
+            header: held.tip.header,
+            root: held.state.root(),
+            signed_root: signed.state_root,
         }))
     }
 

@@ -5,6 +5,8 @@ pub(crate) mod author;
 pub(crate) mod extend;
 pub(crate) mod ground;
 pub(crate) mod logs;
+pub(crate) mod restate;
 
 pub use self::author::Authored;
 pub use self::logs::{DeltaRun, FrozenBy, LogOverview};
+pub use self::restate::{LackedBodies, Restated};

@@ -1,7 +1,7 @@
 //! Questions to the store that are not about one log: live records, sources, bodies for a bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use starling_protocol::{
@@ -9,10 +9,10 @@ use starling_protocol::{
 };
 
 use crate::SiteStore;
-use crate::deltas::logs::overview;
+use crate::deltas::logs::{header_of, overview};
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
-use crate::rows::{ClaimRow, SourceRow, damaged, meta, split_claim_key};
+use crate::rows::{ClaimRow, LogNumber, SourceRow, damaged, delta_key, meta, split_claim_key};
 use crate::site::state::{Log, LogId};
 use crate::view::accept::decode_count;
 use crate::view::rows::ViewReader;
@@ -74,22 +74,40 @@ impl ViewReader<'_> {
         Ok(sources)
     }
 
-    /// When anything of each source was last heard: when a site that states some of it last wrote, by that site's clock.
-    /// Sites that know the same say the same; an import that brought nothing new is heard of only as a check of the
-    /// whole source. On a copy that was put back to an earlier moment it may be later than that.
-    #[must_use]
-    pub fn last_heard(&self) -> BTreeMap<Source, UnixMillis> {
-        let mut times: BTreeMap<Source, UnixMillis> = BTreeMap::new();
+    /// When anything of a source was last heard: when a site that states some of it last wrote of it, by that site's
+    /// clock. What the site writes of other sources is no word on this one. Sites that know the same say the same; an
+    /// import that brought nothing new is heard of only as a check of the whole source.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn last_heard(&self, source: &Source) -> Result<Option<UnixMillis>, StoreError> {
+        let mut heard = None;
         for (id, log) in &self.state.logs {
-            for (source, row) in self.stated_in(id, log) {
-                if row.accepted_state.live > 0 {
-                    let heard = log.tip.cursor.time;
-                    let known = times.entry(source.clone()).or_insert(heard);
-                    *known = heard.max(*known);
-                }
-            }
+            let mut stated = self.stated_in(id, log).filter(|(stated, _)| *stated == source);
+            let Some((_, row)) = stated.next().filter(|(_, row)| row.accepted_state.live > 0) else {
+                continue;
+            };
+            heard = heard.max(self.time_of(log.number, row.accepted.min(row.last))?);
         }
-        times
+        Ok(heard)
+    }
+
+    /// When the delta was written that holds a claim, by its author's clock.
+    fn time_of(&self, log: LogNumber, number: ClaimNumber) -> Result<Option<UnixMillis>, StoreError> {
+        let (start, end) = (delta_key(log, ClaimNumber(1)), delta_key(log, number));
+        let (start, end) = (Bound::Included(&start[..]), Bound::Included(&end[..]));
+        let Some((key, row)) = self
+            .state
+            .rows()
+            .first(Tree::Logs, start, end, Direction::Reverse)?
+        else {
+            return Ok(None);
+        };
+        // One that cannot be read says nothing: the source counts as never heard.
+        let delta = self.store.delta_of(&key, &row).ok();
+        Ok(delta
+            .and_then(|delta| header_of(&delta))
+            .map(|header| header.time))
     }
 
     /// The sources in scope of which an author states something that is accepted.

@@ -8,7 +8,9 @@ use starling_protocol::{
     CertificateChain, ClaimKey, ClaimKind, ClaimNumber, ContentHash, ForkProof, Lane, PublicKey, SiteId,
     Source, VerifiedHead, json,
 };
-use starling_sync::{AppendOutcome, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError};
+use starling_sync::{
+    AppendOutcome, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+};
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
@@ -134,6 +136,10 @@ impl Replica for SharedReplica {
     fn position(&self, site: &SiteId, lane: Lane) -> Option<LogPosition> {
         let log = self.store.log(LogId { site: *site, lane }).ok()??;
         Some(position(&log))
+    }
+
+    fn tip(&self, site: &SiteId, lane: Lane) -> Option<HeldTip> {
+        self.store.held_tip(LogId { site: *site, lane }).ok().flatten()
     }
 
     fn deltas(
@@ -327,7 +333,7 @@ impl SiteStore {
 impl SiteStore {
     /// Holds a wanted body against the claims that name it, and their logs if it is not as they say.
     fn is_as_claimed(state: &mut State, hash: &ContentHash, body: &[u8]) -> bool {
-        let is_canonical = json::is_canonical(body);
+        let is_canonical = json::is_record(body);
         let size = body.len();
         let mut is_good = false;
         for (id, number) in state.claims_wanting(hash) {
@@ -338,7 +344,10 @@ impl SiteStore {
                 continue;
             };
             let reason = if !is_canonical {
-                format!("the record of {} ({hash}) is not canonical JSON", want.key)
+                format!(
+                    "the record of {} ({hash}) is not canonical JSON of an object",
+                    want.key
+                )
             } else if usize::try_from(want.size) != Ok(size) {
                 format!(
                     "the record of {} ({hash}) has {size} bytes; its claim says {}",

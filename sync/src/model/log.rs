@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use starling_protocol::{
-    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, Delta, DeltaHash, Lane, LaneResume,
-    LogState, LogTip, Source, VerifiedDelta,
+    CertificateChain, Claim, ClaimKey, ClaimNumber, ContentHash, Delta, DeltaHash, DeltaHeader, Lane,
+    LaneResume, LogState, LogTip, Source, VerifiedDelta,
 };
 
 use crate::replica::MissingBody;
@@ -51,6 +51,12 @@ pub(super) struct Surroundings<'a> {
 impl ModelLog {
     pub(super) fn held(&self) -> ClaimNumber {
         self.tip.cursor.number
+    }
+
+    /// The header of the last delta.
+    pub(super) fn last_header(&self) -> Option<DeltaHeader> {
+        let last = Delta::decode(&self.deltas.last()?.bytes).ok()?;
+        Some(*last.header())
     }
 
     /// Deltas that end after `after`.

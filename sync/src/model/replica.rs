@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use starling_protocol::{
-    CertificateChain, ClaimNumber, ContentHash, Delta, DeltaError, ForkProof, KnowledgeEntry, KnowledgeRoot,
-    Lane, PublicKey, SiteId, SiteSlug, Source, Succession, UnixMillis, VerifiedHead, knowledge_root,
+    CertificateChain, Claim, ClaimNumber, ContentHash, Delta, DeltaError, ForkProof, KnowledgeEntry,
+    KnowledgeRoot, Lane, PublicKey, SiteId, SiteSlug, Source, Succession, UnixMillis, VerifiedHead,
+    knowledge_root,
 };
 
 use super::author::ModelKeys;
 use super::log::{ModelLog, Surroundings};
 use crate::LogKey;
 use crate::replica::{
-    AppendOutcome, AppendProblem, DeltaPage, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+    AppendOutcome, AppendProblem, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica,
+    ReplicaError,
 };
 
 static EMPTY: std::sync::LazyLock<ModelLog> = std::sync::LazyLock::new(ModelLog::default);
@@ -110,6 +112,13 @@ impl ModelReplica {
         self.keys = keys;
         self.chains.insert(self.own, chain);
         self.follow_chain(self.own);
+    }
+
+    /// Counts a claim into the state of a log that its deltas do not have, as damage of rows does.
+    pub fn miscount(&mut self, site: &SiteId, lane: Lane, claim: &Claim) {
+        if let Some(log) = self.logs.get_mut(&(*site, lane)) {
+            log.state.apply(claim, None);
+        }
     }
 
     /// A body, if it is here.
@@ -487,6 +496,17 @@ impl Replica for ModelReplica {
         let key = (*site, lane);
         let known = self.logs.contains_key(&key) || self.heads.contains_key(&key);
         (known && self.is_listed(site)).then(|| self.position_of(key))
+    }
+
+    fn tip(&self, site: &SiteId, lane: Lane) -> Option<HeldTip> {
+        let log = self.log(site, lane);
+        let signed = log.last_header()?;
+        Some(HeldTip {
+            number: log.held(),
+            header: log.tip.header,
+            root: log.state.root(),
+            signed_root: signed.state_root,
+        })
     }
 
     fn deltas(

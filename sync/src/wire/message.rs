@@ -1,8 +1,8 @@
-//! The messages, version 1 (frozen): five requests, their responses, a refusal, and gossip.
+//! The messages, version 1 (frozen): six requests, their responses, a refusal, and gossip.
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::limits::MAX_HEAD_BYTES;
-use starling_protocol::{ClaimNumber, ContentHash, Lane, SiteId, UnixMillis};
+use starling_protocol::{ClaimNumber, ContentHash, DeltaHash, Lane, SiteId, StateRoot, UnixMillis};
 
 use super::codec::{WireFault, check, header, header_only, open, seal};
 use crate::limits::{
@@ -16,6 +16,7 @@ const KIND_FACTS: u8 = 3;
 const KIND_DELTAS: u8 = 4;
 const KIND_BODIES: u8 = 5;
 const KIND_ANNOUNCE: u8 = 6;
+const KIND_TIPS: u8 = 7;
 /// Frozen for every version, so that a site can always say why it refuses.
 const KIND_REFUSAL: u8 = 127;
 
@@ -27,8 +28,12 @@ pub struct Capabilities(pub u64);
 impl Capabilities {
     /// Pages of bodies may be compressed against bodies that the reader named.
     pub const BASES: Self = Self(1);
+    /// What is held at the end of a log may be compared.
+    pub const TIPS: Self = Self(1 << 6);
+    /// Fork proofs may be of version 2: of deltas that follow one another by number.
+    pub const NEIGHBOUR_FORKS: Self = Self(1 << 7);
     /// What this build can do.
-    pub const OWN: Self = Self::BASES;
+    pub const OWN: Self = Self(Self::BASES.0 | Self::TIPS.0 | Self::NEIGHBOUR_FORKS.0);
 
     /// What both can do.
     #[must_use]
@@ -99,6 +104,28 @@ pub struct FactsWanted {
     pub heads: Vec<(SiteId, Lane)>,
     /// Which logs' fork proofs.
     pub forks: Vec<(SiteId, Lane)>,
+}
+
+/// What the sender holds at the end of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTipNote {
+    /// The author.
+    pub site: SiteId,
+    /// The log.
+    pub lane: Lane,
+    /// The sender's held position.
+    pub held: ClaimNumber,
+    /// The hash of the header of the delta that ends there.
+    pub header: DeltaHash,
+    /// The state root of the live claims that the sender holds.
+    pub root: StateRoot,
+}
+
+/// Asks to compare what is held of some logs, and answers that; only to a peer that can.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tips {
+    /// What the sender holds.
+    pub tips: Vec<LogTipNote>,
 }
 
 /// Asks for deltas of one log.
@@ -291,6 +318,8 @@ pub enum Request {
     Deltas(DeltasWanted),
     /// Asks for bodies.
     Bodies(BodiesWanted),
+    /// Asks to compare.
+    Tips(Tips),
 }
 
 /// What a site answers.
@@ -304,6 +333,8 @@ pub enum Response {
     Deltas(DeltasPage, Vec<u8>),
     /// To a request for bodies: one zstd frame.
     Bodies(BodiesPage, Vec<u8>),
+    /// To a request to compare: of the same logs.
+    Tips(Tips),
     /// To anything.
     Refusal(Refusal),
 }
@@ -347,6 +378,7 @@ impl Request {
             Self::Facts(wanted) => seal(KIND_FACTS, wanted, &[]),
             Self::Deltas(wanted) => seal(KIND_DELTAS, wanted, &[]),
             Self::Bodies(wanted) => seal(KIND_BODIES, wanted, &[]),
+            Self::Tips(tips) => seal(KIND_TIPS, tips, &[]),
         }
     }
 
@@ -381,6 +413,7 @@ impl Request {
                 wanted.check()?;
                 Ok(Self::Bodies(wanted))
             }
+            KIND_TIPS => Ok(Self::Tips(tips_of(kind, rest)?)),
             found => Err(WireFault::Kind { found }),
         }
     }
@@ -395,6 +428,7 @@ impl Response {
             Self::News(news) => seal(KIND_NEWS, news, &[]),
             Self::Deltas(page, bytes) => seal(KIND_DELTAS, page, bytes),
             Self::Bodies(page, frame) => seal(KIND_BODIES, page, frame),
+            Self::Tips(tips) => seal(KIND_TIPS, tips, &[]),
             Self::Refusal(refusal) => seal(KIND_REFUSAL, refusal, &[]),
         }
     }
@@ -406,10 +440,12 @@ impl Response {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireFault> {
         let (kind, rest) = open(bytes, MAX_RESPONSE_BYTES)?;
         match kind {
-            KIND_HELLO | KIND_NEWS if bytes.len() > MAX_REQUEST_BYTES => Err(WireFault::TooLong {
-                found: bytes.len(),
-                limit: MAX_REQUEST_BYTES,
-            }),
+            KIND_HELLO | KIND_NEWS | KIND_TIPS if bytes.len() > MAX_REQUEST_BYTES => {
+                Err(WireFault::TooLong {
+                    found: bytes.len(),
+                    limit: MAX_REQUEST_BYTES,
+                })
+            }
             KIND_HELLO => {
                 let hello: Hello = header_only(kind, rest)?;
                 check("hello chain", hello.chain.len(), MAX_CHAIN_BYTES)?;
@@ -432,6 +468,7 @@ impl Response {
                 check("bytes of the base bitmap", page.bases_used.len(), MAX_BASES / 8)?;
                 Ok(Self::Bodies(page, frame.to_vec()))
             }
+            KIND_TIPS => Ok(Self::Tips(tips_of(kind, rest)?)),
             KIND_REFUSAL => {
                 let refusal: Refusal = header_only(kind, rest)?;
                 check("refusal text", refusal.text.len(), MAX_REFUSAL_TEXT_BYTES)?;
@@ -440,6 +477,12 @@ impl Response {
             found => Err(WireFault::Kind { found }),
         }
     }
+}
+
+fn tips_of(kind: u8, rest: &[u8]) -> Result<Tips, WireFault> {
+    let tips: Tips = header_only(kind, rest)?;
+    check("tips", tips.tips.len(), MAX_NOTES)?;
+    Ok(tips)
 }
 
 impl Announce {

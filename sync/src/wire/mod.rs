@@ -13,7 +13,7 @@ mod tests;
 pub use codec::WireFault;
 pub use message::{
     Announce, BodiesPage, BodiesWanted, Capabilities, DeltasPage, DeltasWanted, FactsWanted, Hello, LogNote,
-    News, Refusal, RefusalCode, Request, Response, Run,
+    LogTipNote, News, Refusal, RefusalCode, Request, Response, Run, Tips,
 };
 pub use page::{Page, PageFault, bit, bitmap, pack, unpack};
 

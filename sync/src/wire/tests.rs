@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use starling_protocol::{ClaimNumber, ContentHash, Lane, SiteId, UnixMillis};
+use starling_protocol::{ClaimNumber, ContentHash, DeltaHash, Lane, SiteId, StateRoot, UnixMillis};
 
 use super::*;
 use crate::limits::{MAX_BODIES_PAGE_BYTES, MAX_PAGE_BODIES, MAX_REQUEST_BYTES};
@@ -51,6 +51,19 @@ fn news() -> impl Strategy<Value = News> {
     })
 }
 
+fn tips() -> impl Strategy<Value = Tips> {
+    let hashes = (any::<[u8; 32]>(), any::<[u8; 32]>());
+    let tip =
+        (site(), lane(), any::<u64>(), hashes).prop_map(|(site, lane, held, (header, root))| LogTipNote {
+            site,
+            lane,
+            held: ClaimNumber(held),
+            header: DeltaHash::from_bytes(header),
+            root: StateRoot::from_bytes(root),
+        });
+    vec(tip, 0..4).prop_map(|tips| Tips { tips })
+}
+
 fn request() -> impl Strategy<Value = Request> {
     let hello = (any::<u64>(), vec(any::<u8>(), 0..60), news()).prop_map(|(bits, chain, news)| {
         let capabilities = Capabilities(bits);
@@ -88,7 +101,8 @@ fn request() -> impl Strategy<Value = Request> {
                 bulk,
             })
         });
-    prop_oneof![hello, news().prop_map(Request::News), facts, deltas, bodies]
+    let tips = tips().prop_map(Request::Tips);
+    prop_oneof![hello, news().prop_map(Request::News), facts, deltas, bodies, tips]
 }
 
 fn response() -> impl Strategy<Value = Response> {
@@ -107,7 +121,8 @@ fn response() -> impl Strategy<Value = Response> {
             retry_after_millis,
         })
     });
-    prop_oneof![news().prop_map(Response::News), deltas, bodies, refusal]
+    let tips = tips().prop_map(Response::Tips);
+    prop_oneof![news().prop_map(Response::News), deltas, bodies, refusal, tips]
 }
 
 proptest! {
@@ -286,6 +301,15 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         chain: b"chain".to_vec(),
         news: News::default(),
     };
+    let tips = Tips {
+        tips: vec![LogTipNote {
+            site,
+            lane: Lane::Federation,
+            held: ClaimNumber(300),
+            header: DeltaHash::from_bytes([0x33; 32]),
+            root: StateRoot::from_bytes([0x44; 32]),
+        }],
+    };
     let facts = FactsWanted {
         chains: vec![site],
         heads: vec![(site, Lane::Federation)],
@@ -323,6 +347,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("request facts", Request::Facts(facts).encode()),
         ("request deltas", Request::Deltas(deltas).encode()),
         ("request bodies", Request::Bodies(bodies).encode()),
+        ("request tips", Request::Tips(tips.clone()).encode()),
         ("response hello", Response::Hello(hello).encode()),
         ("response news", Response::News(news.clone()).encode()),
         (
@@ -333,6 +358,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
             "response bodies",
             Response::Bodies(bodies_page, b"frame".to_vec()).encode(),
         ),
+        ("response tips", Response::Tips(tips).encode()),
         ("response refusal", Response::Refusal(refusal).encode()),
         (
             "gossip announce",

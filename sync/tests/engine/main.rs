@@ -10,4 +10,5 @@ mod duel;
 mod lagging;
 mod net;
 mod restored;
+mod tips;
 mod traffic;

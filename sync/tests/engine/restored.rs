@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use starling_protocol::{ClaimNumber, Reason, SigningKey};
+use starling_protocol::{Claim, ClaimNumber, ContentHash, Lane, LaneResume, Reason, SigningKey};
 use starling_sync::wire::{News, RefusalCode, Request, Response};
-use starling_sync::{DisconnectReason, Event, HeardPeer, Replica};
+use starling_sync::{DisconnectReason, Event, HeardPeer, Notice, Replica, Settings, SyncEngine};
 
 use crate::duel::{Duel, parted, refusal};
-use crate::net::{Net, record};
+use crate::net::{Net, record, source};
 
 #[test]
 fn replaced_key_is_told_what_its_site_does_not_know() {
@@ -47,11 +47,139 @@ fn peers_tell_how_far_they_have_the_own_log() {
     assert!(news.peers.is_empty() && news.is_settled);
     net.link(0, 1);
     net.run(Duration::from_secs(30));
+    // What a peer holds is told at leisure, and in the first words of a session.
+    net.cut(0, 1);
+    net.link(0, 1);
+    net.run(Duration::from_secs(30));
     let news = net.sites[0].engine.own_log_news(&net.sites[0].replica);
     let told = HeardPeer {
         site: net.sites[1].replica.site(),
         reaches: Some(ClaimNumber(2)),
+        holds: Some(ClaimNumber(2)),
     };
     assert_eq!(news.peers, [told]);
     assert!(news.is_settled);
+}
+
+#[test]
+fn author_ends_the_wait_for_bodies_that_nobody_has() {
+    let mut net = Net::new(3, 32);
+    net.link_line();
+    net.publish(0, &[record("A-1", "old")]);
+    net.run(Duration::from_secs(30));
+    // The claims spread, their bodies are lost with the home.
+    let lost = [record("A-1", "new"), record("A-2", "new")];
+    net.sites[0]
+        .replica
+        .publish(Lane::Federation, &source(), &lost, net.now)
+        .unwrap();
+    for (_, body) in &lost {
+        net.sites[0].replica.purge_body(&ContentHash::of(body));
+    }
+    net.feed(0, Event::LocalChanged);
+    net.run(Duration::from_secs(600));
+    let author = net.sites[0].replica.site();
+    for site in 1..3 {
+        let at = net.sites[site]
+            .replica
+            .position(&author, Lane::Federation)
+            .unwrap();
+        assert_eq!(
+            (at.held, at.accepted),
+            (ClaimNumber(3), ClaimNumber(1)),
+            "site {site} waits"
+        );
+    }
+    assert!(net.noticed(1, |notice| matches!(notice, Notice::BodyUnavailable { .. })));
+
+    // The restored author goes on in a new epoch and says what it still can.
+    let tip = net.sites[0].replica.tip(&author, Lane::Federation).unwrap();
+    let mut keys = net.sites[0].replica.keys().clone();
+    keys.operating = SigningKey::from_seed(&[201; 32]);
+    let resume = LaneResume {
+        lane: Lane::Federation,
+        number: tip.number,
+        header: tip.header,
+    };
+    let chain = net.sites[0].replica.own_chain().next_epoch(
+        &keys.root,
+        &keys.operating,
+        vec![resume],
+        Reason::Restore,
+        net.now,
+    );
+    net.cut(0, 1);
+    net.sites[0].replica.rotate(chain.unwrap(), keys);
+    net.sites[0].key = net.sites[0].replica.key();
+    net.sites[0].engine = SyncEngine::new(Settings::default(), 1);
+    let (id, old) = record("A-1", "old");
+    let size = u32::try_from(old.len()).unwrap();
+    let again = Claim::set(&source(), &id, ContentHash::of(&old), size, net.now);
+    let retracted = Claim::delete(
+        starling_protocol::ClaimKey::record(&source(), &lost[1].0),
+        net.now,
+    );
+    net.sites[0]
+        .replica
+        .author(Lane::Federation, vec![again, retracted], net.now)
+        .unwrap();
+    net.link(0, 1);
+    net.run(Duration::from_secs(60));
+    net.assert_converged();
+    for site in 1..3 {
+        let at = net.sites[site]
+            .replica
+            .position(&author, Lane::Federation)
+            .unwrap();
+        assert_eq!(
+            (at.held, at.accepted),
+            (ClaimNumber(5), ClaimNumber(5)),
+            "site {site}"
+        );
+    }
+}
+
+#[test]
+fn peer_that_was_away_tells_what_it_gives_up() {
+    let mut net = Net::new(2, 33);
+    net.link(0, 1);
+    net.publish(0, &[record("A-1", "one")]);
+    net.run(Duration::from_secs(30));
+    let mut restored = net.sites[0].replica.clone();
+    net.publish(0, &[record("A-2", "two")]);
+    net.run(Duration::from_secs(30));
+    net.cut(0, 1);
+    // It goes on from a backup while the peer is away.
+    let author = restored.site();
+    let tip = restored.tip(&author, Lane::Federation).unwrap();
+    let mut keys = restored.keys().clone();
+    keys.operating = SigningKey::from_seed(&[202; 32]);
+    let resume = LaneResume {
+        lane: Lane::Federation,
+        number: tip.number,
+        header: tip.header,
+    };
+    let chain = restored.own_chain().next_epoch(
+        &keys.root,
+        &keys.operating,
+        vec![resume],
+        Reason::Restore,
+        net.now,
+    );
+    restored.rotate(chain.unwrap(), keys);
+    net.sites[0].key = restored.key();
+    net.sites[0].replica = restored;
+    net.sites[0].engine = SyncEngine::new(Settings::default(), 1);
+    net.link(0, 1);
+    net.run(Duration::from_secs(60));
+    let told = Notice::GivenUp {
+        site: author,
+        lane: Lane::Federation,
+        held: ClaimNumber(2),
+        resumed_after: ClaimNumber(1),
+    };
+    assert!(net.noticed(1, |notice| *notice == told));
+    let at = net.sites[1].replica.position(&author, Lane::Federation).unwrap();
+    assert_eq!((at.held, at.accepted), (ClaimNumber(1), ClaimNumber(1)));
+    net.assert_converged();
 }

@@ -14,16 +14,19 @@ mod bad_luck;
 mod commands;
 mod configuration;
 mod corpus;
+mod craft;
 mod crafted;
 mod daily;
 mod federation;
 mod http_api;
+mod lost_homes;
 mod mutes;
 mod opening;
 mod released;
 mod restores;
 mod scanning;
 mod scans;
+mod variants;
 
 use std::path::PathBuf;
 

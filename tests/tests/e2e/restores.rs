@@ -18,7 +18,7 @@ use crate::bench;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Copies a home as a backup tool does.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp")
         .arg("-a")
         .args([from, to])
@@ -28,14 +28,14 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Takes a backup of a stopped site.
-fn back_up(site: &Site, name: &str) -> PathBuf {
+pub(crate) fn back_up(site: &Site, name: &str) -> PathBuf {
     let backup = site.file(name);
     copy(site.home(), &backup);
     backup
 }
 
 /// Puts a backup in the place of a home.
-fn put_back(site: &Site, backup: &Path) {
+pub(crate) fn put_back(site: &Site, backup: &Path) {
     std::fs::remove_dir_all(site.home()).expect("the home can be removed");
     copy(backup, site.home());
 }
@@ -50,7 +50,7 @@ fn position(of: &Site, author: &Site) -> Position {
 }
 
 /// Epoch and number up to which a site holds an author's log.
-fn held(of: &Site, author: &Site) -> (u64, u64) {
+pub(crate) fn held(of: &Site, author: &Site) -> (u64, u64) {
     let position = position(of, author);
     (position.epoch, position.held.as_ref().map_or(0, number_of))
 }

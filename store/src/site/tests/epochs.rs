@@ -79,3 +79,84 @@ fn chain_is_followed_whichever_operation_fails() {
         }
     }
 }
+
+#[test]
+fn claims_whose_bodies_nobody_has_are_said_anew() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    b.take_all_from(&a);
+    a.say(
+        &[
+            ("P-1", Some("changed")),
+            ("P-2", None),
+            ("P-3", Some("new")),
+            ("P-4", Some("here")),
+        ],
+        2,
+    );
+    // The claims reach a peer, one of their bodies too, and then the home is gone.
+    assert_eq!(b.pull_from(&a), None);
+    let here = body("P-4", "here");
+    assert_eq!(b.store.store_wanted(&[&here]).unwrap(), 1);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!(b.live(), ["P-1", "P-2"], "it waits for the bodies");
+
+    let mut restored = TestSite::new("a", 1);
+    restored.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    restored.store.hold_back(true);
+    let run = b.store.deltas(a.own(), ClaimNumber(2), usize::MAX).unwrap();
+    assert_eq!(restored.store.append(&run.deltas.concat()).unwrap().problem, None);
+    restored.store.store_wanted(&[&here]).unwrap();
+    let lacked = restored.store.lacked_own_bodies().unwrap();
+    assert_eq!(lacked.count, 2);
+    assert_eq!(lacked.named[0].to_string(), "pypa/P-1");
+    restored.resume_after(6, 71);
+    restored.store.hold_back(false);
+    let restated = restored
+        .store
+        .restate_lacked(&restored.key, UnixMillis::saturating(3), &Origin::default())
+        .unwrap();
+    assert_eq!((restated.went_back, restated.retracted), (1, 1));
+    assert_eq!(restated.named.len(), 2);
+    assert_eq!(restored.live(), ["P-1", "P-4"]);
+    assert_eq!(restored.store.lacked_own_bodies().unwrap().count, 0);
+
+    b.store.learn_chain(&restored.chain).unwrap();
+    b.take_all_from(&restored);
+    assert_eq!(b.live(), ["P-1", "P-4"]);
+    assert_eq!(b.root(), restored.root());
+    for site in [&b, &restored] {
+        site.assert_healthy();
+    }
+    let again = restored
+        .store
+        .restate_lacked(&restored.key, UnixMillis::saturating(4), &Origin::default());
+    assert!(again.unwrap().is_empty());
+}
+
+#[test]
+fn claim_without_an_earlier_body_is_retracted() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 1);
+    b.take_all_from(&a);
+    a.say(&[("P-1", Some("two"))], 2);
+    assert_eq!(b.pull_from(&a), None);
+    // Of the home nothing but the keys came back, and nobody keeps what was superseded.
+    let mut restored = TestSite::new("a", 1);
+    restored.store.hold_back(true);
+    let run = b.store.deltas(a.own(), ClaimNumber::NONE, usize::MAX).unwrap();
+    assert_eq!(restored.store.append(&run.deltas.concat()).unwrap().problem, None);
+    restored.resume_after(2, 71);
+    restored.store.hold_back(false);
+    let restated = restored
+        .store
+        .restate_lacked(&restored.key, UnixMillis::saturating(3), &Origin::default())
+        .unwrap();
+    assert_eq!((restated.went_back, restated.retracted), (0, 1));
+    b.store.learn_chain(&restored.chain).unwrap();
+    b.take_all_from(&restored);
+    assert!(b.live().is_empty());
+    assert_eq!(b.root(), restored.root());
+}

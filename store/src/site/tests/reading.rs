@@ -124,3 +124,29 @@ fn view_that_lacks_what_the_log_holds_names_an_earlier_position() {
     a.store.record(&entry).unwrap();
     assert_eq!(position(), a.store.position());
 }
+
+#[test]
+fn source_is_heard_when_it_is_spoken_of_and_not_when_its_author_writes() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 10);
+    let other: Source = "ghsa".parse().unwrap();
+    let body = body("G-1", "another source");
+    let hash = ContentHash::of(&body);
+    a.store.put_bodies(&other, &[(hash, &body)]).unwrap();
+    let size = u32::try_from(body.len()).unwrap();
+    let now = UnixMillis::saturating(90);
+    let claim = Claim::set(&other, &"G-1".parse().unwrap(), hash, size, now);
+    a.store
+        .author(Lane::Federation, [claim], &a.key, now, &Origin::default())
+        .unwrap();
+    b.pull_from(&a);
+    b.pull_bodies_from(&a);
+    b.store.accept(&Origin::default()).unwrap();
+    for site in [&a, &b] {
+        let view = site.store.view().unwrap();
+        let heard = |source: &Source| view.last_heard(source).unwrap().map(UnixMillis::as_millis);
+        assert_eq!((heard(&source()), heard(&other)), (Some(10), Some(90)));
+        assert_eq!(heard(&"nvd".parse().unwrap()), None);
+    }
+}

@@ -1,0 +1,53 @@
+//! Peers that hold a log up to the same claim as this site, and not alike.
+
+use starling_api_types as types;
+use starling_sync::{LogKey, TipDifference};
+
+use super::SiteParts;
+use crate::sync_task::Difference;
+
+impl SiteParts {
+    /// The logs that peers hold otherwise, as last compared; only a daemon compares.
+    pub(crate) fn differences(&self) -> Vec<types::LogDifference> {
+        let found = self.board.differences();
+        let shown = found.iter().map(|((peer, log), found)| types::LogDifference {
+            peer: self.slug_of(peer),
+            author: self.slug_of(&log.0),
+            site: log.0.into(),
+            lane: log.1.into(),
+            number: found.number.0,
+            difference: self.difference_text(peer, log, found),
+            found_at: found.found_at.into(),
+        });
+        shown.collect()
+    }
+
+    /// Says how a peer's log and this site's differ, and what to do.
+    pub(crate) fn difference_text(
+        &self,
+        peer: &starling_protocol::SiteId,
+        log: &LogKey,
+        found: &Difference,
+    ) -> String {
+        let name = |site: &starling_protocol::SiteId| {
+            self.slug_of(site)
+                .map_or_else(|| site.to_string(), |slug| slug.to_string())
+        };
+        let (peer, author, number) = (name(peer), name(&log.0), found.number);
+        let what = match found.what {
+            TipDifference::History => format!(
+                "{peer} holds another history of {author}: the author signed two; on the one that counts, `starling \
+                 keys generate` names it"
+            ),
+            TipDifference::RowsHere => format!(
+                "this site's rows of {author} do not add up to the root that its last delta signs, and those of {peer} \
+                 may: run `starling doctor --rebuild` here"
+            ),
+            TipDifference::RowsThere => format!(
+                "the rows of {author} at {peer} do not add up to the root that its last delta signs, and those here do: \
+                 run `starling doctor --rebuild` there"
+            ),
+        };
+        format!("both hold claim {number}, and {what}")
+    }
+}

@@ -1,0 +1,181 @@
+//! Claims of this site's own whose bodies are nowhere: what it says instead.
+//!
+//! A claim may reach a peer and its body not, before the home that had the body is lost. Nobody can accept such a
+//! claim, nor anything after it of its source. The author, and nobody else, can end that: it states of the record what
+//! its log last said before and it still has the body of, or retracts what it said of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use starling_protocol::{
+    Claim, ClaimKey, ClaimKind, ClaimNumber, ContentHash, KeyRef, Lane, SigningKey, Source, UnixMillis,
+};
+
+use crate::SiteStore;
+use crate::activity::events::Origin;
+use crate::engine::Tree;
+use crate::error::StoreError;
+use crate::rows::damaged;
+use crate::site::state::LogId;
+use crate::view::accept::claims_of;
+
+/// Keys that a report names.
+const NAMED: usize = 8;
+
+/// Live claims of this site's own whose bodies are not here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LackedBodies {
+    /// How many.
+    pub count: usize,
+    /// What the first of them are about.
+    pub named: Vec<ClaimKey>,
+}
+
+/// What this site said again, because the bodies of its claims are lost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Restated {
+    /// Records that are as an earlier claim of the log had them.
+    pub went_back: u64,
+    /// Records of which nothing earlier could be stated: they are retracted.
+    pub retracted: u64,
+    /// The sources of these records.
+    pub sources: BTreeSet<Source>,
+    /// What the first of them are.
+    pub named: Vec<ClaimKey>,
+}
+
+impl Restated {
+    /// Returns true if nothing was lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.went_back == 0 && self.retracted == 0
+    }
+}
+
+/// What a log said of a record before, as far as it can be said again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    Set(ContentHash, u32),
+    Absent,
+    Nothing,
+}
+
+impl SiteStore {
+    /// Returns the live claims of this site's own whose bodies are not here.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn lacked_own_bodies(&self) -> Result<LackedBodies, StoreError> {
+        let state = self.read()?;
+        let own = state.logs.iter().filter(|(id, _)| id.site == state.site);
+        let mut lacked = LackedBodies::default();
+        for (_, log) in own {
+            lacked.count += log.wanted.len();
+            let names = log.wanted.values().map(|wanted| wanted.key.clone());
+            lacked
+                .named
+                .extend(names.take(NAMED.saturating_sub(lacked.named.len())));
+        }
+        Ok(lacked)
+    }
+
+    /// States anew what the claims of this site's own say whose bodies are not here.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or as [`author`](Self::author).
+    pub fn restate_lacked(
+        &self,
+        key: &SigningKey,
+        now: UnixMillis,
+        origin: &Origin,
+    ) -> Result<Restated, StoreError> {
+        let mut restated = Restated::default();
+        let site = self.site()?;
+        for lane in Lane::ALL {
+            let earlier = self.earlier_statements(LogId { site, lane })?;
+            let mut claims = Vec::with_capacity(earlier.len());
+            for (claim_key, earlier) in earlier {
+                match earlier {
+                    Earlier::Nothing => restated.retracted += 1,
+                    Earlier::Set(..) | Earlier::Absent => restated.went_back += 1,
+                }
+                restated.sources.extend(claim_key.source());
+                if restated.named.len() < NAMED {
+                    restated.named.push(claim_key.clone());
+                }
+                claims.push(statement(claim_key, earlier, now));
+            }
+            if !claims.is_empty() {
+                self.author(lane, claims, key, now, origin)?;
+            }
+        }
+        Ok(restated)
+    }
+
+    /// The keys of a log whose live claims lack their bodies, with what the log said of each before.
+    fn earlier_statements(&self, id: LogId) -> Result<BTreeMap<ClaimKey, Earlier>, StoreError> {
+        let (number, last, lacking) = {
+            let state = self.read()?;
+            let Some(log) = state.logs.get(&id).filter(|log| !log.wanted.is_empty()) else {
+                return Ok(BTreeMap::new());
+            };
+            let lacking: BTreeMap<ClaimKey, ClaimNumber> = log
+                .wanted
+                .iter()
+                .map(|(number, wanted)| (wanted.key.clone(), *number))
+                .collect();
+            let last = log.wanted.keys().next_back().copied().unwrap_or_default();
+            (log.number, last, lacking)
+        };
+        let mut earlier: BTreeMap<ClaimKey, Earlier> = lacking
+            .keys()
+            .map(|key| (key.clone(), Earlier::Nothing))
+            .collect();
+        let mut failed = None;
+        self.scan_deltas(number, ClaimNumber::NONE, last, &mut |_, bytes| {
+            let read = claims_of(bytes)
+                .ok_or_else(|| damaged(Tree::Logs, &number.to_bytes(), "a delta"))
+                .and_then(|claims| self.note_earlier(&claims, &lacking, &mut earlier));
+            match read {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(earlier), Err)
+    }
+
+    fn note_earlier(
+        &self,
+        claims: &[(ClaimNumber, Claim)],
+        lacking: &BTreeMap<ClaimKey, ClaimNumber>,
+        earlier: &mut BTreeMap<ClaimKey, Earlier>,
+    ) -> Result<(), StoreError> {
+        for (number, claim) in claims {
+            if lacking.get(claim.key()).is_none_or(|lacks| number >= lacks) {
+                continue;
+            }
+            let said = match (claim.kind(), claim.content()) {
+                (ClaimKind::SET, Some((hash, size))) if self.bodies.contains(&hash)? => {
+                    Earlier::Set(hash, size)
+                }
+                (ClaimKind::ABSENT, _) => Earlier::Absent,
+                (ClaimKind::DELETE, _) => Earlier::Nothing,
+                // Its body is not here either: what was said before that stands.
+                _ => continue,
+            };
+            earlier.insert(claim.key().clone(), said);
+        }
+        Ok(())
+    }
+}
+
+fn statement(key: ClaimKey, earlier: Earlier, now: UnixMillis) -> Claim {
+    match (key.parse(), earlier) {
+        (KeyRef::Record(source, id), Earlier::Set(hash, size)) => Claim::set(&source, &id, hash, size, now),
+        (KeyRef::Record(source, id), Earlier::Absent) => Claim::absent(&source, &id, now),
+        _ => Claim::delete(key, now),
+    }
+}

@@ -1,0 +1,167 @@
+//! Comparing what two sites hold where their positions agree: the last delta, and what the claims add up to.
+//!
+//! Notes tell numbers only. Two sites whose numbers agree may hold two histories of an author, which no head shows if
+//! none was signed for one of them, or other rows than the deltas say, which damage makes. So each asks once in a
+//! session, and again when no head vouches for both.
+
+use starling_protocol::{ClaimNumber, PublicKey};
+
+use crate::LogKey;
+use crate::engine::{Ask, Cx, SyncEngine};
+use crate::event::RequestId;
+use crate::limits::MAX_NOTES;
+use crate::notice::{Notice, TipDifference};
+use crate::peer::head_rank;
+use crate::replica::{HeldTip, Replica};
+use crate::telling::note_of;
+use crate::wire::{Capabilities, LogTipNote, Request, Response, Tips};
+
+/// Up to where two sites compared a log, and how long the author's chain was then.
+pub(crate) type Compared = (ClaimNumber, u32);
+
+impl SyncEngine {
+    /// Plans to compare a log with every peer that stands where this site does.
+    pub(crate) fn plan_comparisons(&mut self, cx: &Cx<'_>, log: LogKey) {
+        let own = cx.replica.site();
+        let mine = note_of(cx.replica, log);
+        if mine.held == ClaimNumber::NONE {
+            return;
+        }
+        let stands = (mine.held, mine.chain_length);
+        for peer in self.peers.values_mut() {
+            let Some(theirs) = peer.knows.get(&log) else {
+                continue;
+            };
+            if !peer.has(Capabilities::TIPS)
+                || !peer.may_share(log, own)
+                || (theirs.held, theirs.chain_length) != stands
+            {
+                continue;
+            }
+            // Both checked the same head against the delta that it names.
+            let is_vouched = mine.head_number == mine.held && head_rank(theirs) == head_rank(&mine);
+            let is_due = match peer.compared.get(&log) {
+                None => true,
+                Some(compared) => *compared != stands && !is_vouched,
+            };
+            if is_due {
+                peer.to_compare.insert(log);
+            }
+        }
+    }
+
+    /// Sends what was planned.
+    pub(crate) fn ask_tips(&mut self, cx: &mut Cx<'_>) {
+        let ready = self.peers.iter().filter(|(_, peer)| {
+            peer.site().is_some()
+                && !peer.tips_open
+                && !peer.to_compare.is_empty()
+                && peer.rests_until <= cx.now
+        });
+        let ready: Vec<PublicKey> = ready.map(|(key, _)| *key).collect();
+        for key in ready {
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
+            let mut tips = Vec::new();
+            let mut logs = Vec::new();
+            while let Some(log) = peer.to_compare.pop_first() {
+                let theirs = peer.knows.get(&log).map(|note| note.held);
+                let tip = tip_note(cx.replica, log).filter(|tip| Some(tip.held) == theirs);
+                tips.extend(tip);
+                logs.extend(tip.map(|_| log));
+                if tips.len() == MAX_NOTES {
+                    break;
+                }
+            }
+            if tips.is_empty() {
+                continue;
+            }
+            peer.tips_open = true;
+            self.ask(cx, key, &Request::Tips(Tips { tips }), Ask::Tips(logs), 0);
+        }
+    }
+
+    /// A peer asks to compare: it is answered with what is held here of the same logs.
+    pub(crate) fn tips_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, asked: &Tips) {
+        let own = cx.replica.site();
+        let Some(peer) = self.peers.get(&key) else { return };
+        let logs = asked.tips.iter().map(|tip| (tip.site, tip.lane));
+        let readable = logs.filter(|log| peer.may_share(*log, own) && cx.replica.is_listed(&log.0));
+        let tips = readable.filter_map(|log| tip_note(cx.replica, log)).collect();
+        self.respond(cx, key, id, &Response::Tips(Tips { tips }));
+        self.compare_tips(cx, key, asked);
+    }
+
+    pub(crate) fn tips_failed(&mut self, key: PublicKey, logs: Vec<LogKey>) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.to_compare.extend(logs);
+        }
+    }
+
+    /// Compares what a peer holds with what is held here, where both stand at the same claim.
+    pub(crate) fn compare_tips(&mut self, cx: &mut Cx<'_>, key: PublicKey, tips: &Tips) {
+        let own = cx.replica.site();
+        for theirs in &tips.tips {
+            let log = (theirs.site, theirs.lane);
+            let chain_length = note_of(cx.replica, log).chain_length;
+            let Some(peer) = self.peers.get_mut(&key) else {
+                return;
+            };
+            let is_shared = peer.may_share(log, own) && cx.replica.is_listed(&log.0);
+            let knows_as_many = peer
+                .knows
+                .get(&log)
+                .is_some_and(|note| note.chain_length == chain_length);
+            let mine = cx.replica.tip(&log.0, log.1);
+            let Some(mine) = mine.filter(|mine| is_shared && knows_as_many && mine.number == theirs.held)
+            else {
+                // One of both moved on; its next note begins anew.
+                continue;
+            };
+            peer.to_compare.remove(&log);
+            let is_first = peer.compared.insert(log, (mine.number, chain_length)).is_none();
+            let difference = difference(&mine, theirs);
+            let before = match difference {
+                Some(found) => peer.differs.insert(log, found),
+                None => peer.differs.remove(&log),
+            };
+            if is_first || before != difference {
+                cx.notice(Notice::TipCompared {
+                    peer: key,
+                    site: log.0,
+                    lane: log.1,
+                    number: mine.number,
+                    difference,
+                });
+            }
+            let is_proved = cx.replica.position(&log.0, log.1).is_some_and(|at| at.forked);
+            if difference == Some(TipDifference::History) && !is_proved {
+                self.probe(key, log, mine.number);
+            }
+        }
+    }
+}
+
+fn difference(mine: &HeldTip, theirs: &LogTipNote) -> Option<TipDifference> {
+    if mine.header != theirs.header {
+        Some(TipDifference::History)
+    } else if mine.root == theirs.root {
+        None
+    } else if mine.root == mine.signed_root {
+        Some(TipDifference::RowsThere)
+    } else {
+        Some(TipDifference::RowsHere)
+    }
+}
+
+fn tip_note(replica: &dyn Replica, (site, lane): LogKey) -> Option<LogTipNote> {
+    let tip = replica.tip(&site, lane)?;
+    Some(LogTipNote {
+        site,
+        lane,
+        held: tip.number,
+        header: tip.header,
+        root: tip.root,
+    })
+}
