@@ -48,7 +48,7 @@ const MAGIC: [u8; 8] = *b"STARLIDX";
 /// they lie, and a package's details lie together. 4: versions of Maven, RubyGems and apk are ordered otherwise, those of
 /// Homebrew at all, and what affects every version is always read. 5: entries are divided among the records that state them, and the
 /// sources of each ecosystem are listed.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// What the knowledge was that an index was made from.
 pub type IndexStamp = [u8; 32];
