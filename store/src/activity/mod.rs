@@ -6,5 +6,5 @@ pub(crate) mod ledger;
 
 pub use self::event_row::RestoreStep;
 pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
-pub(crate) use self::ledger::decisions_in;
 pub use self::ledger::{LedgerEntry, LedgerNumber};
+pub(crate) use self::ledger::{decisions_in, decisions_until};
