@@ -1,6 +1,7 @@
 //! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
 
 mod joined;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -15,8 +16,10 @@ use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, Source};
+use starling_scanner::reach::OutOfReach;
 use starling_store::{FoundRecord, Origin};
 
+use self::reach::Met;
 use super::SiteParts;
 use super::problem::store_problem;
 use crate::clock::now;
@@ -41,6 +44,8 @@ struct Seen {
     record: FoundRecord,
     modified: Option<String>,
     name: String,
+    /// Why no scan can come across it.
+    out_of_reach: Option<OutOfReach>,
 }
 
 /// The account of one import, as it grows.
@@ -56,6 +61,8 @@ struct Account<'a> {
     root: String,
     /// Records that stand in several files: what each of them says.
     parts: BTreeMap<RecordId, Vec<FilePart>>,
+    /// Whether a package URL can be of an ecosystem, as far as it was asked.
+    met: Met,
     /// Files whose name does not tell their record.
     names: Vec<(String, RecordId)>,
     bodies: Vec<(ContentHash, Vec<u8>)>,
@@ -149,6 +156,7 @@ impl<'a> Account<'a> {
             files_truncated: false,
             deltas: 0,
             cursor: None,
+            out_of_reach: Vec::new(),
             warnings: Vec::new(),
             input_bytes: 0,
             duration_ms: 0,
@@ -161,6 +169,7 @@ impl<'a> Account<'a> {
             untold: None,
             root: String::new(),
             parts: BTreeMap::new(),
+            met: Met::default(),
             names: Vec::new(),
             bodies: Vec::new(),
             body_bytes: 0,
@@ -272,6 +281,7 @@ impl<'a> Account<'a> {
         let record_seen = Seen {
             record: FoundRecord { content, size },
             modified: record.modified,
+            out_of_reach: self.met.why_not(&record.about),
             name,
         };
         self.seen.insert(id, record_seen);
@@ -323,6 +333,7 @@ impl<'a> Account<'a> {
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;
+        self.report.out_of_reach = reach::told(&self.seen);
         let absent: Vec<String> = plan
             .claims
             .iter()
