@@ -66,6 +66,20 @@ pub struct FeedFile {
     pub reason: String,
 }
 
+/// Records of an import that no scan can ever come across, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutOfReach {
+    /// Why.
+    #[schema(
+        example = "names commits of a repository and no package: which commits come after them needs the repository"
+    )]
+    pub reason: String,
+    /// How many.
+    pub records: u64,
+    /// The first of them.
+    pub example: String,
+}
+
 /// Answer of `POST /api/v1/feeds/{source}/import`: the six counts account for every input file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedImportReport {
@@ -94,6 +108,9 @@ pub struct FeedImportReport {
     pub deltas: u64,
     /// Newest cursor of this site's log afterwards; null while it is empty.
     pub cursor: Option<Cursor>,
+    /// Records of the input that no scan can ever come across, by reason; those that are withdrawn left out.
+    #[serde(default)]
+    pub out_of_reach: Vec<OutOfReach>,
     /// What was odd but kept, or could not be carried over, in words; the first 1,000.
     pub warnings: Vec<String>,
     /// How many warnings there were, those not named included.

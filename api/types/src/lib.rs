@@ -53,7 +53,7 @@ pub use exit::ExitStatus;
 pub use explain::{
     Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, ExplainedStatement, Explanation,
 };
-pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome};
+pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome, OutOfReach};
 pub use hash::{
     BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash, VexHash,
 };

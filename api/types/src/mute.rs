@@ -65,11 +65,11 @@ pub struct MuteListQuery {
     pub removed: bool,
 }
 
-/// Whether a mute counts.
+/// How a mute stands by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MuteState {
-    /// It counts.
+    /// Nobody removed it and its end has not passed: it counts wherever its site may mute.
     Active,
     /// Its end has passed.
     Expired,
@@ -135,8 +135,15 @@ pub struct Mute {
     /// Its name at every site.
     #[schema(example = "9f2c41d07ab35e68-12")]
     pub id: String,
-    /// Whether it counts now.
+    /// How it stands by itself.
     pub state: MuteState,
+    /// Whether it counts here, now.
+    #[serde(default)]
+    pub counts: bool,
+    /// Why it does not count here; or, if it does, on what doubtful ground.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "site-b may not mute here (`starling sites set site-b --may-mute`)")]
+    pub remark: Option<String>,
     /// The vulnerability, as the mute names it.
     pub vulnerability: String,
     /// Only in this package.

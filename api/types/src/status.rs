@@ -168,6 +168,9 @@ pub struct Status {
     pub records: u64,
     /// Number of canonical advisories.
     pub advisories: u64,
+    /// Number of records about which authors disagree and nobody has decided, under the conflict strategy `fail`.
+    #[serde(default)]
+    pub unresolved: u64,
     /// How each part of the site is; the parts that only a daemon has are missing without one.
     #[serde(default)]
     pub parts: Vec<HealthPart>,

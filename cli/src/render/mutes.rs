@@ -33,6 +33,15 @@ fn site(proof: &ChangeProof) -> String {
         .map_or_else(|| proof.site.to_string(), ToString::to_string)
 }
 
+/// Whether it counts here.
+fn counts(mute: &Mute) -> &'static str {
+    match (mute.counts, &mute.remark) {
+        (true, None) => "yes",
+        (true, Some(_)) => "yes, unconfirmed",
+        (false, _) => "no",
+    }
+}
+
 /// `starling mute list`
 pub(crate) fn mutes(list: &MuteList) -> String {
     let mut text = if list.mutes.is_empty() {
@@ -41,6 +50,7 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         let mut table = Table::new([
             "MUTE",
             "STATE",
+            "COUNTS",
             "VULNERABILITY",
             "WHERE",
             "UNTIL",
@@ -52,6 +62,7 @@ pub(crate) fn mutes(list: &MuteList) -> String {
             table.row([
                 mute.id.clone(),
                 mute.state.to_string(),
+                counts(mute).to_owned(),
                 mute.vulnerability.clone(),
                 scope(mute),
                 mute.until
@@ -63,6 +74,17 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         }
         table.to_string()
     };
+    let mut remarks = Table::new(["MUTE", "COUNTS", "WHY"]);
+    for mute in &list.mutes {
+        if let Some(remark) = &mute.remark {
+            remarks.row([mute.id.clone(), counts(mute).to_owned(), remark.clone()]);
+        }
+    }
+    section(
+        &mut text,
+        "Mutes that do not count here, or are doubtful",
+        &remarks,
+    );
     for (title, aside) in [
         ("Changes that wait for others", &list.waiting),
         ("Changes that never count", &list.refused),
@@ -86,6 +108,8 @@ pub(crate) fn mute(mute: &Mute) -> String {
     let lines = Lines::default()
         .add("mute", &mute.id)
         .add("state", mute.state)
+        .add("counts here", counts(mute))
+        .add("because", or_dash(mute.remark.as_ref()))
         .add("vulnerability", &mute.vulnerability)
         .add("package", or_dash(mute.package.as_ref()))
         .add("ecosystem", or_dash(mute.ecosystem.as_ref()))

@@ -24,6 +24,7 @@ pub(crate) fn status(status: &Status) -> String {
         .add("held root", status.held_root)
         .add("records", count(status.records))
         .add("advisories", count(status.advisories))
+        .add("unresolved", unresolved(status.unresolved))
         .add(
             "store",
             format!(
@@ -92,6 +93,18 @@ pub(crate) fn status(status: &Status) -> String {
     }
     section(&mut text, "Feeds", &feeds);
     text
+}
+
+/// How many records wait for a decision, and where they are named.
+fn unresolved(records: u64) -> String {
+    if records == 0 {
+        "0".to_owned()
+    } else {
+        format!(
+            "{} records wait for a decision: `starling conflicts list`",
+            count(records)
+        )
+    }
 }
 
 /// Why the site signs nothing.

@@ -120,6 +120,7 @@ struct Opinion {
 #[serde(default)]
 struct Finding {
     disputed: bool,
+    unresolved: bool,
     statements: Vec<Opinion>,
     action: String,
     known: bool,
@@ -158,13 +159,17 @@ impl Severity {
 }
 
 impl Finding {
-    /// Who says that the version is not affected, if anyone whose word counts does.
+    /// Who says that the version is not affected, if anyone whose word counts does, and whether its authors disagree.
     fn dispute(&self) -> Option<String> {
         let denying = self.statements.iter().filter(|one| one.says == "not_affected");
         let mut sources: Vec<&str> = denying.map(|one| one.source.as_str()).collect();
         sources.dedup();
-        self.disputed
-            .then(|| format!("disputed by {}", sources.join(", ")))
+        let disputed = self
+            .disputed
+            .then(|| format!("disputed by {}", sources.join(", ")));
+        let unresolved = self.unresolved.then(|| "unresolved".to_owned());
+        let both: Vec<String> = disputed.into_iter().chain(unresolved).collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 
     /// Why policy does what it does, where that is not its severity alone.
@@ -431,7 +436,7 @@ mod tests {
     fn what_was_not_judged_is_named_and_so_is_a_dispute() {
         let body = r#"{"outcome":"unknown","coverage":{"matched":1,"total":1203},"not_judged":{"others":1201,"packages":[
             {"name":"x","version":"1","place":"/components/0","reason":"no_distro"}]},
-            "findings":[{"action":"warn","disputed":true,"statements":[{"source":"ghsa","says":"affected"},
+            "findings":[{"action":"warn","disputed":true,"unresolved":true,"statements":[{"source":"ghsa","says":"affected"},
             {"source":"acme","says":"not_affected"}]}]}"#;
         let text = verdict(&envelope(body, 5));
         let first = text.lines().next().unwrap_or_default();
@@ -439,7 +444,12 @@ mod tests {
             first.contains("1 of 1,203 packages judged, 1,202 not judged"),
             "{first}"
         );
-        for shown in ["no distro", "/components/0", "and 1,201 more", "disputed by acme"] {
+        for shown in [
+            "no distro",
+            "/components/0",
+            "and 1,201 more",
+            "disputed by acme; unresolved",
+        ] {
             assert!(text.contains(shown), "{shown}: {text}");
         }
     }

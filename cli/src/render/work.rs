@@ -56,6 +56,15 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
             count((told.len() - FILES_SHOWN) as u64)
         );
     }
+    let mut unmet = Table::new(["RECORDS", "SUCH AS", "NO SCAN CAN FIND THEM, AS A RECORD"]);
+    for reason in &report.out_of_reach {
+        unmet.row([
+            count(reason.records),
+            reason.example.clone(),
+            reason.reason.clone(),
+        ]);
+    }
+    section(&mut text, "Records that no scan can find", &unmet);
     if !report.warnings.is_empty() {
         let _ = writeln!(
             text,

@@ -125,6 +125,8 @@ pub struct Circumstances<'a> {
     pub as_of: UnixMillis,
     /// Whether a fix of the finding is known or to come.
     pub fix: Fix,
+    /// Whether what is decided excuses the finding: then it is only of what is said of all of it.
+    pub excuses: bool,
 }
 
 impl Condition {
@@ -135,16 +137,26 @@ impl Condition {
 
     /// Returns true if all that is said holds.
     pub fn holds(&self, finding: &Finding, circumstances: &Circumstances<'_>) -> bool {
-        self.identity_holds(finding)
+        self.identity_holds(finding, circumstances.excuses)
             && self.rating_holds(finding)
             && self.fix.is_none_or(|fix| fix.is_asked_for(circumstances.fix))
             && self.threat_holds(finding, circumstances.as_of)
             && self.place_holds(finding, circumstances.subject)
     }
 
-    fn identity_holds(&self, finding: &Finding) -> bool {
-        let named = |id: &String| *id == finding.vulnerability || finding.ids.contains(id);
+    fn identity_holds(&self, finding: &Finding, excuses: bool) -> bool {
+        let named = |id: &String| {
+            *id == finding.vulnerability
+                || finding.ids.contains(id)
+                || (!excuses && finding.related.contains(id))
+        };
         let package = &finding.package;
+        let is_called = |purl: &str| any(&self.package, purl);
+        let by_url = if excuses {
+            package.purls().all(is_called)
+        } else {
+            package.purls().any(is_called)
+        };
         let bare = package.ecosystem.split(':').next().unwrap_or_default();
         let class = finding.informational.as_deref();
         (self.ids.is_empty() || self.ids.iter().any(named))
@@ -154,7 +166,7 @@ impl Condition {
                 .as_ref()
                 .is_none_or(|asked| asked.is_asked_for(class))
             && (any(&self.ecosystem, &package.ecosystem) || any(&self.ecosystem, bare))
-            && (any(&self.package, &package.name) || any(&self.package, &package.purl))
+            && (any(&self.package, &package.name) || by_url)
             && any(&self.version, &package.version)
     }
 
@@ -290,8 +302,38 @@ mod tests {
             subject: Some("web shop"),
             as_of: AS_OF.parse().unwrap(),
             fix,
+            excuses: false,
         };
         condition(yaml).holds(finding, &circumstances)
+    }
+
+    #[test]
+    fn what_only_leads_to_a_finding_never_excuses_it() {
+        let mut several = finding(Level::High);
+        several.related = vec!["CVE-2024-7".into()];
+        several.package.other_purls = ["pkg:npm/express-types@4.0.0".into()].into();
+        let holds = |yaml: &str, excuses| {
+            let circumstances = Circumstances {
+                subject: None,
+                as_of: AS_OF.parse().unwrap(),
+                fix: Fix::None,
+                excuses,
+            };
+            condition(yaml).holds(&several, &circumstances)
+        };
+        for (yaml, fails, excuses) in [
+            ("ids: [CVE-2024-1]", true, true),
+            ("ids: [CVE-2024-7]", true, false),
+            ("package: ['pkg:npm/express@*']", true, false),
+            ("package: ['pkg:npm/express*']", true, true),
+            ("package: [express]", true, true),
+        ] {
+            assert_eq!(
+                (holds(yaml, false), holds(yaml, true)),
+                (fails, excuses),
+                "{yaml}"
+            );
+        }
     }
 
     #[test]

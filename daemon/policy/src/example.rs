@@ -162,12 +162,14 @@ impl ExampleFinding {
         Finding {
             vulnerability,
             ids,
+            related: Vec::new(),
             merge_hashes: Vec::new(),
             package: FoundPackage {
                 ecosystem: self.ecosystem,
                 name: self.package,
                 version: self.version,
                 purl: self.purl,
+                other_purls: Default::default(),
             },
             summary: String::new(),
             severity: Rating {

@@ -113,6 +113,7 @@ impl<'a> Judge<'a> {
                 subject,
                 as_of,
                 fix: Fix::None,
+                excuses: false,
             },
             rules: policy.rules.iter().map(report).collect(),
             mutes: MuteIndex::new(mutes, sbom, as_of, policy.expiry_notice_seconds),
@@ -140,6 +141,11 @@ impl<'a> Judge<'a> {
             ..self.circumstances
         };
         for (rule, report) in self.policy.rules.iter().zip(&mut self.rules) {
+            let circumstances = Circumstances {
+                // A rule may let a finding pass that would fail.
+                excuses: rule.action != Action::Fail,
+                ..circumstances
+            };
             if !rule.when.holds(finding, &circumstances) {
                 continue;
             }

@@ -151,11 +151,13 @@ fn is_of(said: &str, finding: &Finding) -> bool {
     if said.starts_with("pkg:")
         && !said.contains('*')
         && let Ok(said) = PackageUrl::parse_lenient(said)
-        && let Ok(found) = PackageUrl::parse_lenient(&package.purl)
     {
-        return is_about(&said, &found);
+        // Of several that were built from one source all have to be meant.
+        let is_meant =
+            |found: &str| PackageUrl::parse_lenient(found).is_ok_and(|found| is_about(&said, &found));
+        return package.purls().all(is_meant);
     }
-    matches(said, &package.name) || matches(said, &package.purl)
+    matches(said, &package.name) || package.purls().all(|purl| matches(said, purl))
 }
 
 /// A pattern that cannot be one matches nothing.

@@ -104,6 +104,8 @@ fn full_verdict() -> Value {
     rated.threat.kev = Some(true);
     rated.informational = Some("unsound".into());
     rated.disputed = true;
+    rated.related = vec!["CVE-2024-8".into()];
+    rated.package.other_purls = ["pkg:npm/express-extra@4.0.0".into()].into();
     rated.unresolved = true;
     rated.statements = vec![Opinion {
         source: "ghsa".into(),

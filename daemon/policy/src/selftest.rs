@@ -97,12 +97,14 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
     let finding = Finding {
         vulnerability: "CVE-2023-1255".into(),
         ids: vec!["CVE-2023-1255".into()],
+        related: vec![],
         merge_hashes: vec![],
         package: FoundPackage {
             ecosystem: "Alpine:v3.17".into(),
             name: "openssl".into(),
             version: "3.0.8-r3".into(),
             purl: purl.into(),
+            other_purls: Default::default(),
         },
         summary: String::new(),
         severity: Rating {

@@ -21,12 +21,14 @@ pub(crate) fn finding(level: Level) -> Finding {
     Finding {
         vulnerability: "CVE-2024-1".into(),
         ids: vec!["CVE-2024-1".into()],
+        related: vec![],
         merge_hashes: vec!["blake3:00".into()],
         package: FoundPackage {
             ecosystem: "npm".into(),
             name: "express".into(),
             version: "4.0.0".into(),
             purl: "pkg:npm/express@4.0.0".into(),
+            other_purls: Default::default(),
         },
         summary: String::new(),
         severity: Rating {

@@ -175,6 +175,7 @@ pub(crate) struct Finding {
     pub(crate) places: Vec<String>,
     pub(crate) provenance: Vec<Provenance>,
     pub(crate) disputed: bool,
+    pub(crate) unresolved: bool,
     pub(crate) statements: Vec<Opinion>,
 }
 
@@ -234,8 +235,12 @@ pub(crate) struct Opinion {
     pub(crate) says: String,
 }
 
+/// What is said of a finding behind which a record is unresolved.
+const UNRESOLVED: &str = "unresolved: the authors of a record disagree, and nobody has decided";
+
 impl Finding {
-    /// `disputed: ghsa GHSA-… says affected, acme ACME-1 says not affected`, if statements contradict each other.
+    /// `disputed: ghsa GHSA-… says affected, acme ACME-1 says not affected`, if statements contradict each other; and that
+    /// nobody has decided between authors, if they do.
     pub(crate) fn dispute(&self) -> Option<String> {
         let says = |one: &Opinion| {
             format!(
@@ -246,7 +251,10 @@ impl Finding {
             )
         };
         let all: Vec<String> = self.statements.iter().map(says).collect();
-        self.disputed.then(|| format!("disputed: {}", all.join(", ")))
+        let disputed = self.disputed.then(|| format!("disputed: {}", all.join(", ")));
+        let unresolved = self.unresolved.then(|| UNRESOLVED.to_owned());
+        let both: Vec<String> = disputed.into_iter().chain(unresolved).collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 
     /// Whether a mute has taken it out.

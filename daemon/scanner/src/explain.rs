@@ -131,7 +131,8 @@ pub fn explain(
         }
     }
     for advisory in advisories {
-        let carries = advisory.vulnerability == id || advisory.ids.iter().any(|own| own == id);
+        let carries =
+            advisory.vulnerability == id || advisory.ids.iter().chain(&advisory.related).any(|own| own == id);
         if !carries {
             explanation.other_advisories += 1;
             continue;
@@ -280,6 +281,7 @@ impl fmt::Display for WhyNot {
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
             Self::EventsUnreadable => f.write_str("the range's versions cannot be read"),
+            Self::NoBeginning => f.write_str("it does not say from which version on anything is affected"),
         }
     }
 }

@@ -108,6 +108,9 @@ pub struct Advisory {
     pub vulnerability: String,
     /// All ids and aliases, the identity included, in any order.
     pub ids: Vec<String>,
+    /// Ids that lead to it and are not its names: CVEs that a record is made from where they are several, aliases that
+    /// only some authors of an unresolved record give. They find it, and excuse nothing.
+    pub related: Vec<String>,
     /// One line for people.
     pub summary: String,
     /// When it was withdrawn, as the source wrote it; withdrawn advisories never match.

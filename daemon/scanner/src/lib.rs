@@ -16,6 +16,7 @@ pub mod name;
 pub mod origin;
 pub mod osv;
 pub mod purl;
+pub mod reach;
 pub mod sbom;
 pub mod scan;
 pub mod selftest;

@@ -6,7 +6,10 @@
 //! - `introduced` and `fixed` at one version cancel each other: the state before goes on. That reads
 //!   both `[0,1) [1,2)` written as one list, and the empty `[1,1)`, as they are meant.
 //! - An event that the scheme cannot read is left out and reported, so that the readable ones decide.
-//! - A range that begins with all versions and never ends needs no order, and no version.
+//! - A range that begins with all versions and never ends needs no order, and no version. One that names no beginning
+//!   leaves undecided what lies before its end, an entry without any rule everything.
+//! - What is no version of the ecosystem and has a place in its order all the same (`latest`, words that PEP 440 does
+//!   not know) is not called "not affected" by that place.
 //! - What a rebuild adds to a version (a local label of PEP 440, Debian's `+b1`) does not tell it from the release that
 //!   `last_affected` or a list names.
 //! - `GIT` ranges need a commit graph. Without it a commit is judged that stands in an event itself; other commits are
@@ -15,12 +18,14 @@
 //!
 //! Which entries belong to the package in question is the caller's business.
 
+mod doubt;
 mod git;
 mod range;
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
+use self::doubt::Doubt;
 use self::git::Revision;
 use self::range::evaluate_range;
 pub(crate) use self::range::is_of_all_versions;
@@ -39,6 +44,8 @@ pub struct Subject {
     own: Option<Version>,
     /// The version without what a rebuild added, if one did.
     released: Option<Version>,
+    /// What makes its place in the order say less than that of a version.
+    doubt: Doubt,
     /// Read when a SEMVER range is met, unless the own order is one of SemVer's.
     semver: OnceCell<Option<Version>>,
     /// The module stream that it was built in, if its URL tells.
@@ -53,14 +60,15 @@ impl Subject {
         let scheme = Scheme::for_ecosystem(ecosystem);
         let text = version.trim();
         let parse = |text: &str| scheme.and_then(|scheme| Version::parse(scheme, text).ok());
-        // A commit has no place in any order, whatever its digits look like.
-        let own = if git::is_hash(text) {
+        // A commit has no place in any order, whatever its digits look like, and several versions have many.
+        let own = if git::is_hash(text) || doubt::is_requirement(text) {
             None
         } else {
             scheme.and_then(|scheme| parse(scheme.bare(text)))
         };
         Self {
             text: text.to_owned(),
+            doubt: Doubt::of(ecosystem, text, own.as_ref()),
             scheme,
             released: scheme
                 .filter(|_| own.is_some())
@@ -89,8 +97,9 @@ impl Subject {
         if self.scheme.is_some_and(is_semver) {
             return self.own.as_ref();
         }
+        let read = || Version::parse(Scheme::SemVer, &self.text).ok();
         self.semver
-            .get_or_init(|| Version::parse(Scheme::SemVer, &self.text).ok())
+            .get_or_init(|| read().filter(|_| !doubt::is_requirement(&self.text)))
             .as_ref()
     }
 
@@ -114,14 +123,16 @@ impl Subject {
         self.own.is_some() || self.semver().is_some()
     }
 
-    /// Returns the version in its ecosystem's own order, if it has a place there.
-    pub(crate) fn own(&self) -> Option<&Version> {
-        self.own.as_ref()
-    }
-
     /// Returns the version without what a rebuild added, if one did.
     pub(crate) fn released(&self) -> Option<&Version> {
         self.released.as_ref()
+    }
+
+    /// Returns the version whose key rules advisories out: none where that would rule out too much.
+    pub(crate) fn screened(&self) -> Option<&Version> {
+        // A commit or a tag may be named where a version is not.
+        let is_plain = self.revision.is_none() && self.doubt == Doubt::None;
+        self.own.as_ref().filter(|_| is_plain)
     }
 
     /// Returns the tag that it was built from, if its URL tells.
@@ -152,6 +163,11 @@ impl Subject {
 /// True if an entry has a rule besides ranges of commits.
 pub(crate) fn decides_without_git(affected: &Affected) -> bool {
     !affected.versions.is_empty() || affected.ranges.iter().any(|range| range.kind != RangeKind::Git)
+}
+
+/// True if an entry has a rule at all.
+pub(crate) fn has_rules(affected: &Affected) -> bool {
+    !affected.versions.is_empty() || !affected.ranges.is_empty()
 }
 
 /// True if SEMVER ranges are in the scheme's own order.
@@ -227,6 +243,8 @@ pub enum WhyNot {
     VersionUnreadable,
     /// No event of the range can be read.
     EventsUnreadable,
+    /// The range names no version from which on anything is affected, or the entry says nothing of versions.
+    NoBeginning,
     /// The advisory is about another module stream than the package's.
     OtherModule,
 }
@@ -272,7 +290,8 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
             result.matched.push(Rule::Enumerated);
         } else {
             // What its ecosystem cannot read may be another spelling of one that is listed.
-            let unreadable = subject.scheme.is_some() && subject.own.is_none();
+            let unreadable =
+                subject.scheme.is_some() && (subject.own.is_none() || subject.doubt.is_of_lists());
             let why = if unreadable {
                 WhyNot::VersionUnreadable
             } else {
@@ -280,6 +299,10 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
             };
             result.unmatched.push((Rule::Enumerated, why));
         }
+    }
+    if !has_rules(affected) {
+        // Nothing is said of versions, which may mean all of them.
+        result.unmatched.push((Rule::Enumerated, WhyNot::NoBeginning));
     }
     for (index, range) in affected.ranges.iter().enumerate() {
         let rule = |introduced, until| Rule::Range {

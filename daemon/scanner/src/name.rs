@@ -59,7 +59,8 @@ pub(crate) fn spelling<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
         | "Alpaquita"
         | "BellSoft Hardened Containers"
         | "CleanStart"
-        | "Docker Hardened Images" => lower(name),
+        | "Docker Hardened Images"
+        | "DHI" => lower(name),
         // Module paths and npm names have case, but package URLs lower it (purl-spec, types
         // golang and npm). No two live modules differ by case alone.
         "Go" => lower(name),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use crate::lenient::Text;
 use crate::lenient::{AnyText, Fields, or_default};
-use crate::severity::{Level, score_vector};
+use crate::severity::{Level, score_loosely, score_vector};
 
 /// An OSV record, as far as matching needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -130,7 +130,8 @@ impl<'de> Deserialize<'de> for Words {
             } else if words.severity.is_none()
                 && SEVERITY_FIELDS.contains(&key)
                 && (value.parse().is_ok_and(|level: Level| level != Level::Unknown)
-                    || score_vector(value).is_some())
+                    || score_vector(value).is_some()
+                    || score_loosely(key, value).is_some())
             {
                 words.severity = Some(Severity {
                     kind: key.to_owned(),

@@ -134,6 +134,12 @@ impl PackageUrl {
         self
     }
 
+    /// Returns the same URL with a qualifier set, whose key is one in lower case.
+    pub(crate) fn with_qualifier(mut self, key: &str, value: &str) -> Self {
+        self.qualifiers.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     /// Returns the same URL without version, qualifiers and subpath: the name of the package.
     pub fn package_only(&self) -> Self {
         Self {

@@ -175,12 +175,9 @@ impl Part {
             let standing = match scanner.judge_or_recall(component, &mut part.findings)? {
                 // What is no package, and names none, is nothing that could be missed.
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
-                // What the document describes is told of where something is found in it, and else not counted.
-                standing
-                    if standing.is_gap()
-                        && component.kind == ComponentKind::Subject
-                        && part.findings.len() == before =>
-                {
+                // What the document describes is told of where something is found in it, and else not counted: a document
+                // that lists nothing else lists nothing.
+                _ if component.kind == ComponentKind::Subject && part.findings.len() == before => {
                     Standing::NotAPackage
                 }
                 standing => standing,

@@ -155,6 +155,35 @@ pub fn score_vector(vector: &str) -> Option<(Score, Level)> {
     Some((score, level_of(score, is_v2)))
 }
 
+/// Scores what sources write where a vector belongs: one of version 3 or 4 in small letters, one of version 3 without its
+/// name, or the score alone.
+pub(crate) fn score_loosely(kind: &str, text: &str) -> Option<(Score, Level)> {
+    let upper = text.trim().trim_end_matches('/').to_ascii_uppercase();
+    let is_bare = upper.contains("/PR:") && !upper.starts_with("CVSS:");
+    let named = if is_bare {
+        format!("CVSS:3.1/{upper}")
+    } else {
+        upper
+    };
+    let of_vector = named.starts_with("CVSS:").then(|| score_vector(&named)).flatten();
+    of_vector.or_else(|| bare_score(kind, text))
+}
+
+/// Reads a score that stands where a vector belongs: `9.8`.
+fn bare_score(kind: &str, text: &str) -> Option<(Score, Level)> {
+    let is_cvss = kind
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("cvss"));
+    let (whole, tenth) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    let (whole, tenth): (u8, u8) = (whole.parse().ok()?, tenth.parse().ok()?);
+    let tenths = whole.checked_mul(10)?.checked_add(tenth)?;
+    if !is_cvss || whole > 10 || tenth > 9 || tenths > 100 {
+        return None;
+    }
+    let score = Score::from_tenths(tenths);
+    Some((score, level_of(score, kind == "CVSS_V2")))
+}
+
 /// The published scale; CVSS 2 (NVD's scale) has neither "none" nor "critical".
 fn level_of(score: Score, is_v2: bool) -> Level {
     match score.tenths() {
@@ -229,6 +258,7 @@ impl Scores {
                 scored
             }
         };
+        let scored = scored.or_else(|| score_loosely(&stated.kind, &stated.value));
         if let Some((score, level)) = scored {
             let rank = match stated.kind.as_str() {
                 "CVSS_V4" => 0,
@@ -283,7 +313,28 @@ mod tests {
             None,
             "no availability"
         );
+        for odd in [
+            "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+            "cvss:3.1/av:n/ac:l/pr:n/ui:n/s:u/c:h/i:h/a:h",
+            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H/",
+        ] {
+            assert_eq!(score_loosely("CVSS_V3", odd), score_vector(V31_CRITICAL), "{odd}");
+            assert_eq!(score_vector(odd), None, "{odd}");
+        }
         assert_eq!(score_vector("HIGH"), None);
+        let bare = |kind, text| bare_score(kind, text).map(|(score, level)| (score.tenths(), level));
+        assert_eq!(bare("CVSS_V3", "9.8"), Some((98, Level::Critical)));
+        assert_eq!(bare("cvss", "7"), Some((70, Level::High)));
+        assert_eq!(bare("CVSS_V2", "10.0"), Some((100, Level::High)));
+        for (kind, text) in [
+            ("EPSS", "0.9"),
+            ("CVSS_V3", "10.1"),
+            ("CVSS_V3", "9.85"),
+            ("CVSS_V3", "-1"),
+            ("severity", "9"),
+        ] {
+            assert_eq!(bare(kind, text), None, "{kind} {text}");
+        }
         assert_eq!(score_vector(""), None);
     }
 

@@ -62,21 +62,24 @@ impl SiteParts {
                     .store
                     .moment_at(at)
                     .map_err(|error| store_problem("asking for the past", &error))?;
-                Ok(Past {
-                    number: moment.number,
-                    since: moment.at,
-                    at,
-                })
+                self.past_of(moment, at)
             }
             types::AsOf::Cursor { site, cursor } => {
-                let KnownMoment { number, at } = self.moment_of_cursor(site.as_deref(), cursor)?;
-                Ok(Past {
-                    number,
-                    since: at,
-                    at,
-                })
+                let moment = self.moment_of_cursor(site.as_deref(), cursor)?;
+                self.past_of(moment, moment.at)
             }
         }
+    }
+
+    /// What was known at a moment, with the decisions made up to `at`.
+    fn past_of(&self, moment: KnownMoment, at: UnixMillis) -> ServiceResult<Past> {
+        let decided = self.store.decided_last(at);
+        let decided = decided.map_err(|error| store_problem("asking for the past", &error))?;
+        Ok(Past {
+            number: moment.number,
+            since: decided.map_or(moment.at, |decided| decided.max(moment.at)),
+            at,
+        })
     }
 
     fn moment_of_cursor(&self, site: Option<&str>, text: &types::Cursor) -> ServiceResult<KnownMoment> {
@@ -155,15 +158,18 @@ impl SiteParts {
             let layer = || engine::open(EngineKind::Memory, Path::new(""), &EngineOptions::default());
             let outcome = self
                 .store
-                .as_of(past.number, layer, |store| work(&self.on(store)));
+                .as_of(past.number, past.at, layer, |store| work(&self.on(store)));
             return outcome.map_err(failed)?;
         }
         // A panic in an earlier answer left nothing behind this lock but a folder, which is made anew.
         let _one = self.pasts.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.home.path().join(FOLDER);
-        let outcome = self
-            .store
-            .as_of(past.number, || open_file(&folder), |store| work(&self.on(store)));
+        let outcome = self.store.as_of(
+            past.number,
+            past.at,
+            || open_file(&folder),
+            |store| work(&self.on(store)),
+        );
         // What cannot be removed now is removed by the next one.
         let _ = std::fs::remove_dir_all(&folder);
         outcome.map_err(failed)?

@@ -1,6 +1,6 @@
 //! Records about which authors disagree, and what operators decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
@@ -17,15 +17,21 @@ use crate::clock::now;
 /// Longest reason, and longest name of who decides, in characters.
 const MAX_TEXT_CHARS: usize = 1_000;
 
+/// Records that wait, and decisions.
+struct KnownOfAll {
+    held: BTreeSet<RecordKey>,
+    decided: BTreeMap<RecordKey, LedgerEntry>,
+}
+
 impl SiteParts {
     pub(super) fn conflicts(&self) -> ServiceResult<types::ConflictList> {
         let reader = self.reader()?;
-        let mut records: BTreeSet<RecordKey> = held_records(&reader)
-            .map_err(|error| view_problem(&error))?
+        let known = self.known_of(&reader)?;
+        let mut records: BTreeSet<&RecordKey> = known.held.iter().collect();
+        records.extend(reader.settings().decisions.keys());
+        let shown = records
             .into_iter()
-            .collect();
-        records.extend(reader.settings().decisions.keys().cloned());
-        let shown = records.iter().map(|record| self.shown_conflict(&reader, record));
+            .map(|record| self.shown_conflict(&reader, record, &known));
         Ok(types::ConflictList {
             conflicts: shown.collect::<ServiceResult<_>>()?,
         })
@@ -33,7 +39,7 @@ impl SiteParts {
 
     pub(super) fn conflict(&self, query: &types::ConflictQuery) -> ServiceResult<types::RecordConflict> {
         let key = record_key(&query.source, &query.record)?;
-        let shown = self.shown_conflict(&self.reader()?, &key)?;
+        let shown = self.conflict_now(&key)?;
         if shown.claims.is_empty() {
             return Err(not_found(&key));
         }
@@ -72,7 +78,22 @@ impl SiteParts {
             .decide(&entry)
             .map_err(|error| store_problem("recording a decision", &error))?;
         self.changed();
-        self.shown_conflict(&self.reader()?, &key)
+        self.conflict_now(&key)
+    }
+
+    fn conflict_now(&self, key: &RecordKey) -> ServiceResult<types::RecordConflict> {
+        let reader = self.reader()?;
+        self.shown_conflict(&reader, key, &self.known_of(&reader)?)
+    }
+
+    /// What is the same for every record.
+    fn known_of(&self, reader: &ViewReader<'_>) -> ServiceResult<KnownOfAll> {
+        let held = held_records(reader).map_err(|error| view_problem(&error))?;
+        let decided = self.store.decided();
+        Ok(KnownOfAll {
+            held: held.into_iter().collect(),
+            decided: decided.map_err(|error| store_problem("reading decisions", &error))?,
+        })
     }
 
     /// The content that is decided for; none if a decision is taken back.
@@ -138,11 +159,10 @@ impl SiteParts {
         &self,
         reader: &ViewReader<'_>,
         key: &RecordKey,
+        known: &KnownOfAll,
     ) -> ServiceResult<types::RecordConflict> {
         let statements = statements_of(reader, key)?;
-        let decided = self.store.decided();
-        let decided = decided.map_err(|error| store_problem("reading decisions", &error))?;
-        let decision = match decided.get(key) {
+        let decision = match known.decided.get(key) {
             Some(LedgerEntry::Decided {
                 at,
                 content: Some(content),
@@ -164,10 +184,9 @@ impl SiteParts {
             });
             contents.any(|content| content == decision.content)
         });
-        let is_held = || held_records(reader).map_err(|error| view_problem(&error));
         let state = if holds {
             ConflictState::Decided
-        } else if is_held()?.contains(key) {
+        } else if known.held.contains(key) {
             ConflictState::Open
         } else {
             ConflictState::Settled

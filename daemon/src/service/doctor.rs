@@ -30,7 +30,7 @@ impl SiteParts {
         let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon)).collect();
         checks.push(self.peers_check());
         checks.push(FilesExamined::of(&self.home, &self.config).into_check());
-        checks.push(self.home_check());
+        checks.push(self.reach_check());
         Ok(types::DoctorReport {
             ok: checks.iter().all(|check| check.ok),
             checks,

@@ -2,6 +2,7 @@
 
 mod guard;
 mod joined;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -17,8 +18,10 @@ use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, Source};
+use starling_scanner::reach::OutOfReach;
 use starling_store::{FoundRecord, Origin};
 
+use self::reach::Met;
 use super::SiteParts;
 use super::problem::store_problem;
 use crate::clock::now;
@@ -43,6 +46,8 @@ struct Seen {
     record: FoundRecord,
     modified: Option<String>,
     name: String,
+    /// Why no scan can come across it.
+    out_of_reach: Option<OutOfReach>,
 }
 
 /// The account of one import, as it grows.
@@ -58,6 +63,8 @@ struct Account<'a> {
     root: String,
     /// Records that stand in several files: what each of them says.
     parts: BTreeMap<RecordId, Vec<FilePart>>,
+    /// Whether a package URL can be of an ecosystem, as far as it was asked.
+    met: Met,
     /// Files whose name does not tell their record.
     names: Vec<(String, RecordId)>,
     bodies: Vec<(ContentHash, Vec<u8>)>,
@@ -155,6 +162,7 @@ impl<'a> Account<'a> {
             files_truncated: false,
             deltas: 0,
             cursor: None,
+            out_of_reach: Vec::new(),
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: 0,
@@ -168,6 +176,7 @@ impl<'a> Account<'a> {
             untold: None,
             root: String::new(),
             parts: BTreeMap::new(),
+            met: Met::default(),
             names: Vec::new(),
             bodies: Vec::new(),
             body_bytes: 0,
@@ -283,6 +292,7 @@ impl<'a> Account<'a> {
         let record_seen = Seen {
             record: FoundRecord { content, size },
             modified: record.modified,
+            out_of_reach: self.met.why_not(&record.about),
             name,
         };
         self.seen.insert(id, record_seen);
@@ -340,6 +350,7 @@ impl<'a> Account<'a> {
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;
+        self.report.out_of_reach = reach::told(&self.seen);
         let absent: Vec<String> = plan
             .claims
             .iter()

@@ -10,9 +10,10 @@ use starling_documents::mutes::{
     DOCUMENT, MuteHistory, MuteId, MuteText, PastRemoval, RemovalText, WriteError, WrittenChange, write_mute,
     write_removal,
 };
-use starling_protocol::{Claim, Lane, UnixMillis};
+use starling_protocol::{Claim, Lane, SiteId, UnixMillis};
 use starling_store::{DocumentChange, MuteBook, Origin};
 
+use super::excuses::Excuses;
 use super::problem::store_problem;
 use super::{SiteParts, mute_check};
 use crate::clock::now;
@@ -21,6 +22,7 @@ use crate::home::error_chain;
 impl SiteParts {
     pub(super) fn mutes(&self, query: &types::MuteListQuery) -> ServiceResult<types::MuteList> {
         let book = self.mute_book()?;
+        let excuses = self.excuses()?;
         let at = now();
         let mut mutes = Vec::new();
         for (id, mute) in &book.folded.mutes {
@@ -28,7 +30,7 @@ impl SiteParts {
             let wanted = named.is_none_or(|id| id == mute.text.vulnerability)
                 && (query.removed || mute.removals.is_empty());
             if wanted {
-                mutes.push(self.shown_mute(&book, id, mute, at)?);
+                mutes.push(self.shown_mute(&book, &excuses, id, mute, at)?);
             }
         }
         mutes.sort_by(|a, b| (b.created_at, &a.id).cmp(&(a.created_at, &b.id)));
@@ -98,6 +100,13 @@ impl SiteParts {
         let written = write_removal(actor, &book.written_by(actor), &text);
         self.claim_change("removing a mute", written, at)?;
         self.mute(id)
+    }
+
+    /// Whose mutes count here.
+    fn excuses(&self) -> ServiceResult<Excuses> {
+        let listed = self.store.listed_sites();
+        let listed = listed.map_err(|error| store_problem("reading the allow-list", &error))?;
+        Ok(Excuses::of(self.home.chain().site(), &listed))
     }
 
     fn mute_book(&self) -> ServiceResult<Arc<MuteBook>> {
@@ -181,12 +190,13 @@ impl SiteParts {
     fn mute_in(&self, book: &MuteBook, id: &str) -> ServiceResult<types::Mute> {
         let parsed = MuteId::parse(id).ok_or_else(|| mute_not_found(id))?;
         let mute = book.folded.mutes.get(&parsed).ok_or_else(|| mute_not_found(id))?;
-        self.shown_mute(book, &parsed, mute, now())
+        self.shown_mute(book, &self.excuses()?, &parsed, mute, now())
     }
 
     fn shown_mute(
         &self,
         book: &MuteBook,
+        excuses: &Excuses,
         id: &MuteId,
         mute: &MuteHistory,
         at: UnixMillis,
@@ -206,9 +216,17 @@ impl SiteParts {
             (true, Some(until)) if until < at => MuteState::Expired,
             _ => MuteState::Active,
         };
+        let proof = self.proof(book, mute.change)?;
+        let (counts, remark) = match state {
+            MuteState::Active => excuses.standing_of(&SiteId::from_bytes(*proof.site.as_bytes())),
+            MuteState::Expired => (false, Some("its end has passed".to_owned())),
+            MuteState::Removed => (false, Some("it was removed".to_owned())),
+        };
         Ok(types::Mute {
             id: id.to_string(),
             state,
+            counts,
+            remark,
             vulnerability: text.vulnerability,
             package: text.package,
             ecosystem: text.ecosystem,
@@ -217,7 +235,7 @@ impl SiteParts {
             reason: text.reason,
             by: text.by,
             created_at: text.created.into(),
-            proof: self.proof(book, mute.change)?,
+            proof,
             removals,
         })
     }

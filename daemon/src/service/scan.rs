@@ -1,24 +1,23 @@
 //! Scanning: the knowledge, the policy, and the verdict in its envelope.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
-use starling_documents::mutes::{Mute, Mutes};
 use starling_policy::{
     Baseline, FailOn, Freshness, HeadExpiry, Judged, KnowledgeState, Policy, PolicyDocument, RegoInput,
     RegoPolicy, RegoSource, SourceCheck, UncheckedSource, VerdictHash, VexDocument, decide, exit_code,
 };
-use starling_protocol::{SiteId, UnixMillis};
+use starling_protocol::UnixMillis;
 use starling_scanner::knowledge::Knowledge;
 use starling_scanner::sbom;
 use starling_scanner::scan::{ScanError, ScanOptions, scan};
-use starling_store::{ListedSite, ViewReader};
+use starling_store::ViewReader;
 
 use super::SiteParts;
+use super::excuses::Excuses;
 use super::known::Known;
 use super::problem::{knowledge_problem, store_problem};
 use super::view_knowledge::ViewKnowledge;
@@ -165,42 +164,8 @@ impl SiteParts {
             ahead,
             view_policy_hash: reader.settings().rules_hash().to_string(),
             mutes: excuses.counting(&reader.mutes().map_err(failed)?.mutes),
-            unconfirmed: excuses.unconfirmed,
+            unconfirmed: excuses.into_unconfirmed(),
         })
-    }
-}
-
-/// Whose mutes excuse findings here.
-struct Excuses {
-    may_mute: BTreeSet<SiteId>,
-    /// Identities of those of which nobody said so, each with its name here.
-    unconfirmed: BTreeMap<String, String>,
-}
-
-impl Excuses {
-    /// This site's own mutes count, and those of listed sites that may.
-    fn of(own: SiteId, listed: &[ListedSite]) -> Self {
-        let may = |site: &&ListedSite| site.may_mute != Some(false);
-        let unsaid = listed.iter().filter(|site| site.may_mute.is_none());
-        Self {
-            may_mute: listed
-                .iter()
-                .filter(may)
-                .map(|site| site.site)
-                .chain([own])
-                .collect(),
-            unconfirmed: unsaid
-                .map(|site| (site.site.to_string(), site.slug.to_string()))
-                .collect(),
-        }
-    }
-
-    fn counting(&self, mutes: &Arc<Mutes>) -> Arc<Mutes> {
-        let may = |mute: &&Mute| self.may_mute.contains(&mute.site);
-        if mutes.all().iter().all(|mute| may(&mute)) {
-            return Arc::clone(mutes);
-        }
-        Arc::new(Mutes::new(mutes.all().iter().filter(may).cloned().collect()))
     }
 }
 

@@ -6,6 +6,7 @@ use starling_protocol::Source;
 use starling_store::{FrozenBy, LogOverview, SiteStore};
 
 use super::SiteParts;
+use super::advisories::view_problem;
 use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
 use super::problem::store_problem;
 use super::scan::latest_check;
@@ -73,6 +74,7 @@ impl SiteParts {
             .collect();
         feeds.sort_by(|a, b| a.source.cmp(&b.source));
         let advisories = view.advisory_count().map_err(failed)?;
+        let unresolved = starling_view::held_records(&view).map_err(|error| view_problem(&error))?;
         let size = self.store.size_on_disk().map_err(failed)?;
         let records = feeds.iter().map(|feed| feed.records).sum();
         let knowledge_root = view.knowledge_root().into();
@@ -87,6 +89,7 @@ impl SiteParts {
             held_root: self.store.held_root().map_err(failed)?.into(),
             records,
             advisories,
+            unresolved: unresolved.len() as u64,
             parts: self.parts(),
             listen: self.board.listening(),
             peers,

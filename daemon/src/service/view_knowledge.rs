@@ -155,6 +155,7 @@ impl ViewKnowledge<'_> {
                 &self.stated_by(record)?,
             );
         }
+        self.hear_of_related(folded, &mut advisory)?;
         if advisory.unresolved {
             worst_first(&mut advisory.severities, folded);
         }
@@ -166,8 +167,53 @@ impl ViewKnowledge<'_> {
         if advisory.severities.iter().any(is_unnamed) {
             advisory.severities.sort_by_cached_key(is_unnamed);
         }
-        advisory.threat.epss = advisory.severities.iter().find_map(epss_of);
+        let mut probabilities = advisory.severities.iter().filter_map(epss_of);
+        advisory.threat.epss = if advisory.unresolved {
+            probabilities.max()
+        } else {
+            probabilities.next()
+        };
         Ok(advisory)
+    }
+}
+
+impl ViewKnowledge<'_> {
+    /// Takes in what is said of the vulnerabilities that lead to an advisory without naming it: that one is exploited,
+    /// how probable that is, and how bad they are. Of several the worst counts, source by source.
+    fn hear_of_related(&self, folded: &CanonicalAdvisory, advisory: &mut Advisory) -> Result<(), Failure> {
+        let mut of_source: BTreeMap<String, Vec<StatedSeverity>> = BTreeMap::new();
+        let mut order: Vec<String> = Vec::new();
+        for id in folded.upstream.iter().chain(&folded.related) {
+            if *id == folded.vulnerability {
+                continue;
+            }
+            for record in self.about(id)?.iter() {
+                let source = record.record.source.as_str();
+                if self.kev.as_ref().is_some_and(|kev| kev.as_str() == source) {
+                    advisory.threat.kev = Some(true);
+                }
+                let stated = self.stated_by(record)?;
+                if !of_source.contains_key(source) {
+                    order.push(source.to_owned());
+                }
+                of_source
+                    .entry(source.to_owned())
+                    .or_default()
+                    .extend(stated.iter().cloned());
+            }
+        }
+        for source in order {
+            let mut stated = of_source.remove(&source).unwrap_or_default();
+            stated.sort_by_cached_key(|one| {
+                let rating = choose(std::slice::from_ref(one), &[]);
+                Reverse((epss_of(one), rating.level, rating.score))
+            });
+            // The first that rates is the worst; a milder one of a newer kind would win over it.
+            let mut has_rated = false;
+            stated.retain(|one| !rates(one) || !std::mem::replace(&mut has_rated, true));
+            add_from_elsewhere(advisory, &source, &stated);
+        }
+        Ok(())
     }
 }
 
@@ -319,6 +365,8 @@ pub(super) fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
     ids.sort();
     ids.dedup();
+    let related = folded.related.iter().map(ToString::to_string);
+    let related = related.filter(|id| !ids.contains(id)).collect();
     let fields = &folded.fields;
     let text = |field: &Option<Field>| {
         field
@@ -336,6 +384,7 @@ pub(super) fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         merge_hash: folded.merge_hash.to_string(),
         vulnerability: folded.vulnerability.to_string(),
         ids,
+        related,
         summary: text(&fields.summary)
             .filter(|summary| !summary.trim().is_empty())
             .or_else(|| Some(first_sentence(&text(&fields.details)?)))

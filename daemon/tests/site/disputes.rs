@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use starling_api_types::{
-    ConflictResolve, ConflictState, ExplainQuery, ExportRequest, ImportParams, MuteAdd, RecordConflict,
-    SiteChange,
+    AsOf, ConflictResolve, ConflictState, ExplainQuery, ExportRequest, ImportParams, MuteAdd, MuteListQuery,
+    RecordConflict, SiteChange,
 };
 
 use crate::bench::{Bench, Site, advisory};
+use crate::past;
 use crate::scans::{decisions, scan};
 
 /// Express 4.17.0, which the scans of these tests are about, is affected, or not.
@@ -75,6 +76,7 @@ fn unresolved_record_counts_until_somebody_decides() {
         (open.len(), open[0].state, open[0].claims.len()),
         (1, ConflictState::Open, 2)
     );
+    assert_eq!(a.status().unresolved, 1);
     let (own, other) = (a.slug().to_string(), b.slug().to_string());
     drop(a);
     let undecided = scan(&bench, None);
@@ -86,6 +88,7 @@ fn unresolved_record_counts_until_somebody_decides() {
         let a = bench.open("site-a");
         let decided = resolve(&a, |resolve| resolve.site = Some(site));
         assert_eq!(decided.state, ConflictState::Decided);
+        assert_eq!(a.status().unresolved, 0);
         drop(a);
         let body = scan(&bench, None);
         assert_eq!(body["findings"].as_array().unwrap().len(), found);
@@ -99,6 +102,34 @@ fn unresolved_record_counts_until_somebody_decides() {
     );
     drop(a);
     assert_eq!(hash(&scan(&bench, None)), hashes[0]);
+}
+
+#[test]
+fn past_is_judged_by_the_decisions_of_then() {
+    let bench = Bench::new();
+    let a = bench.site_with("site-a", "[view]\nconflict_strategy = \"fail\"\n");
+    let b = bench.site("site-b");
+    a.list(&b, &["*"]);
+    a.feed("shared", &[advisory("EX-1", "express", FIXED)]);
+    b.feed("shared", &[advisory("EX-1", "express", AFFECTED)]);
+    a.import(&b.export(ExportRequest::default()), ImportParams::default())
+        .unwrap();
+    let mut verdicts = vec![past::judged(&a)];
+    for site in [a.slug().to_string(), b.slug().to_string()] {
+        resolve(&a, |resolve| resolve.site = Some(site));
+        verdicts.push(past::judged(&a));
+    }
+    resolve(&a, |resolve| resolve.reopen = true);
+    verdicts.push(past::judged(&a));
+    // Once more with claims between then and now.
+    for _ in 0..2 {
+        for (place, (time, verdict)) in verdicts.iter().enumerate() {
+            let then = past::scan(&a, Some(AsOf::Time(*time)));
+            assert_eq!(then.verdict.as_str(), verdict, "verdict {place}");
+            assert!(then.known_since.unwrap() <= *time);
+        }
+        a.feed("shared", &[advisory("EX-1", "express", "2.0.0")]);
+    }
 }
 
 #[test]
@@ -116,6 +147,14 @@ fn mutes_of_a_site_count_only_if_its_entry_lets_them() {
     b.wait(b.service.add_mute(mute)).unwrap();
     a.import(&b.export(ExportRequest::default()), ImportParams::default())
         .unwrap();
+    let shown = a.wait(a.service.mutes(MuteListQuery::default())).unwrap().mutes;
+    let why = shown[0].remark.as_deref().unwrap();
+    assert!(
+        !shown[0].counts && why.contains("site-b may not mute here"),
+        "{why}"
+    );
+    let own = b.wait(b.service.mutes(MuteListQuery::default())).unwrap().mutes;
+    assert_eq!((own[0].counts, &own[0].remark), (true, &None));
     drop(a);
     assert_eq!(decisions(&scan(&bench, None)), ["EX-1 warn any null"]);
     let a = bench.open("site-a");
@@ -124,6 +163,8 @@ fn mutes_of_a_site_count_only_if_its_entry_lets_them() {
         ..SiteChange::default()
     };
     a.wait(a.service.change_site(&b.slug(), change)).unwrap();
+    let shown = a.wait(a.service.mutes(MuteListQuery::default())).unwrap().mutes;
+    assert_eq!((shown[0].counts, &shown[0].remark), (true, &None));
     drop(a);
     let body = scan(&bench, None);
     assert_eq!(body["findings"][0]["action"], "ignore", "{body}");

@@ -31,12 +31,12 @@ fn params(as_of: Option<AsOf>) -> ScanParams {
     }
 }
 
-fn scan(site: &Site<'_>, as_of: Option<AsOf>) -> VerdictEnvelope {
+pub(crate) fn scan(site: &Site<'_>, as_of: Option<AsOf>) -> VerdictEnvelope {
     site.wait(site.service.scan(sbom(), params(as_of))).unwrap()
 }
 
 /// Judges now, in a millisecond of its own, and gives the verdict with the moment.
-fn judged(site: &Site<'_>) -> (Timestamp, String) {
+pub(crate) fn judged(site: &Site<'_>) -> (Timestamp, String) {
     sleep(Duration::from_millis(3));
     let envelope = scan(site, None);
     assert_eq!(envelope.known_since, None);

@@ -197,6 +197,68 @@ fn native_catalogue_and_scores_reach_findings() {
 }
 
 #[test]
+fn what_is_said_of_the_vulnerabilities_that_a_record_is_made_from_counts_for_it() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    let made_from = |id: &str, package: &str, cves: &[&str]| {
+        let mut record = advisory(id, package, "9.0.0");
+        record["upstream"] = json!(cves);
+        record
+    };
+    let records = [
+        made_from("DEB-1", "express", &["CVE-2024-1"]),
+        made_from("DEB-2", "lodash", &["CVE-2024-2", "CVE-2024-3"]),
+    ];
+    site.feed("mine", &records);
+    let rated = |id: &str, vector: &str, epss: &str| {
+        json!({"schema_version": "1.6.0", "id": id, "modified": "2025-02-01T00:00:00Z",
+            "severity": [{"type": "CVSS_V3", "score": format!("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/{vector}")},
+                {"type": "EPSS", "score": epss}]})
+    };
+    let rows = |body: &Value| -> Vec<String> {
+        let findings = body["findings"].as_array().unwrap().iter();
+        let told = findings.map(|one| {
+            let (level, epss) = (&one["severity"]["level"], &one["epss"]);
+            format!("{} {level} {epss} {}", one["vulnerability"], one["kev"]).replace('"', "")
+        });
+        told.collect()
+    };
+    drop(site);
+    assert_eq!(
+        rows(&scan(&bench, None)),
+        ["DEB-1 unknown null null", "DEB-2 unknown null null"]
+    );
+    // None of these names the packages; the index takes in what they say of them all the same.
+    let site = bench.open(NAME);
+    let severe = "C:H/I:H/A:H";
+    site.feed(
+        "nvd",
+        &[
+            rated("CVE-2024-1", severe, "0.9"),
+            rated("CVE-2024-2", "C:L/I:N/A:N", "0.1"),
+            rated("CVE-2024-3", severe, "0.3"),
+        ],
+    );
+    site.feed(
+        "kev",
+        &[json!({"id": "CVE-2024-3", "modified": "2025-02-01T00:00:00Z"})],
+    );
+    drop(site);
+    let body = scan(&bench, None);
+    assert_eq!(
+        rows(&body),
+        ["DEB-1 critical 0.90000 false", "DEB-2 critical 0.30000 true"]
+    );
+    // One CVE names it; of several none does, and each leads to it.
+    assert_eq!(body["findings"][0]["ids"], json!(["CVE-2024-1", "DEB-1"]));
+    assert_eq!(body["findings"][1]["ids"], json!(["DEB-2"]));
+    assert_eq!(
+        body["findings"][1]["related"],
+        json!(["CVE-2024-2", "CVE-2024-3"])
+    );
+}
+
+#[test]
 fn a_mute_counts_at_once_in_every_way_of_scanning_and_leaves_the_index_as_it_is() {
     let bench = Bench::new();
     let site = bench.site(NAME);

@@ -151,7 +151,16 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
     pub fn decided(&self) -> Result<BTreeMap<RecordKey, LedgerEntry>, StoreError> {
-        decided_in(self.engine.as_ref())
+        decided_in(self.engine.as_ref(), UnixMillis::MAX)
+    }
+
+    /// When a decision was last made or taken back, up to `until`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn decided_last(&self, until: UnixMillis) -> Result<Option<UnixMillis>, StoreError> {
+        let decided = decided_in(self.engine.as_ref(), until)?;
+        Ok(decided.values().map(LedgerEntry::at).max())
     }
 
     pub(crate) fn next_ledger_number(&self, txn: &Txn<'_>) -> Result<u64, StoreError> {
@@ -201,7 +210,12 @@ impl SiteStore {
 
 /// The decisions that hold, by an engine's rows.
 pub(crate) fn decisions_in(engine: &dyn Engine) -> Result<Decisions, StoreError> {
-    let last = decided_in(engine)?.into_iter();
+    decisions_until(engine, UnixMillis::MAX)
+}
+
+/// The decisions that held at a moment.
+pub(crate) fn decisions_until(engine: &dyn Engine, until: UnixMillis) -> Result<Decisions, StoreError> {
+    let last = decided_in(engine, until)?.into_iter();
     let holding = last.filter_map(|(record, entry)| match entry {
         LedgerEntry::Decided { content, .. } => Some((record, content?)),
         _ => None,
@@ -209,7 +223,11 @@ pub(crate) fn decisions_in(engine: &dyn Engine) -> Result<Decisions, StoreError>
     Ok(holding.collect())
 }
 
-fn decided_in(engine: &dyn Engine) -> Result<BTreeMap<RecordKey, LedgerEntry>, StoreError> {
+/// The last decision of each record, of those made up to a moment.
+fn decided_in(
+    engine: &dyn Engine,
+    until: UnixMillis,
+) -> Result<BTreeMap<RecordKey, LedgerEntry>, StoreError> {
     const MARK: &[u8] = b"\"kind\":\"decided\"";
     let mut last = BTreeMap::new();
     let mut bad = None;
@@ -223,7 +241,11 @@ fn decided_in(engine: &dyn Engine) -> Result<BTreeMap<RecordKey, LedgerEntry>, S
             if row.windows(MARK.len()).any(|window| window == MARK) {
                 match serde_json::from_slice::<LedgerEntry>(row) {
                     Ok(entry) => {
-                        if let LedgerEntry::Decided { source, record, .. } = &entry {
+                        if let LedgerEntry::Decided {
+                            at, source, record, ..
+                        } = &entry
+                            && *at <= until
+                        {
                             last.insert(RecordKey::new(source.clone(), record.clone()), entry);
                         }
                     }

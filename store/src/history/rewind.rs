@@ -18,6 +18,7 @@ use starling_view::RecordKey;
 use super::moment::state_hash;
 use super::{MomentNumber, PositionBefore, SettingsBefore, moments_back_to, superseded_key};
 use crate::SiteStore;
+use crate::activity::decisions_until;
 use crate::engine::{self, Engine, EngineError, EngineKind, EngineOptions, Tree};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
@@ -38,7 +39,7 @@ struct Undone {
 
 impl SiteStore {
     /// Runs `work` on a store that is as this one was at a moment. Its view, its knowledge root, its sources and
-    /// settings are those of then; logs are held as they are now. What is written goes to an engine that `layer`
+    /// settings are those of then, and so are the decisions made up to `decided`; logs are held as they are now. What is written goes to an engine that `layer`
     /// gives, empty each time; nothing here changes.
     ///
     /// # Errors
@@ -47,11 +48,12 @@ impl SiteStore {
     pub fn as_of<T>(
         &self,
         moment: MomentNumber,
+        decided: UnixMillis,
         layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
         work: impl FnOnce(Self) -> T,
     ) -> Result<T, StoreError> {
         self.rehearse(layer, |copy| {
-            copy.rewind(moment)?;
+            copy.rewind(moment, decided)?;
             Ok(work(copy))
         })?
     }
@@ -87,10 +89,11 @@ impl SiteStore {
         Ok(claims)
     }
 
-    fn rewind(&self, to: MomentNumber) -> Result<(), StoreError> {
+    fn rewind(&self, to: MomentNumber, decided: UnixMillis) -> Result<(), StoreError> {
         self.change(|state| {
             let undone = undone(state, self.engine.as_ref(), to)?;
-            let touched = self.put_all_back(state, &undone)?;
+            let mut touched = self.put_all_back(state, &undone)?;
+            touched.extend(self.put_back_decisions(decided)?);
             if let Some(before) = undone.settings {
                 self.put_back_settings(&before)?;
                 return self.rebuild_view(state);
@@ -275,6 +278,20 @@ impl SiteStore {
             }
         }
         txn.commit()
+    }
+
+    /// Folds by the decisions of then. Gives the records about which something else was decided.
+    fn put_back_decisions(&self, until: UnixMillis) -> Result<Vec<RecordKey>, StoreError> {
+        let then = decisions_until(self.engine.as_ref(), until)?;
+        let mut settings = self.settings.write().map_err(|_| StoreError::Poisoned)?;
+        let now = &settings.decisions;
+        let decided = now.keys().chain(then.keys());
+        let others = decided.filter(|record| now.get(*record) != then.get(*record));
+        let others: Vec<RecordKey> = others.cloned().collect();
+        if !others.is_empty() {
+            Arc::make_mut(&mut settings).decisions = then;
+        }
+        Ok(others)
     }
 
     fn put_back_settings(&self, before: &SettingsBefore) -> Result<(), StoreError> {

@@ -258,7 +258,7 @@ fn memory() -> Result<Arc<dyn Engine>, crate::engine::EngineError> {
 
 fn seen_at(store: &SiteStore, at: UnixMillis) -> Result<Seen, StoreError> {
     let moment = store.moment_at(at)?;
-    store.as_of(moment.number, memory, |then| seen(&then))
+    store.as_of(moment.number, moment.at, memory, |then| seen(&then))
 }
 
 #[derive(Debug, Clone)]

@@ -35,6 +35,10 @@ pub struct CanonicalAdvisory {
     /// for them, and merge nothing.
     #[serde(skip)]
     pub upstream: Vec<VulnerabilityId>,
+    /// Ids that lead to it and do not name it, sorted: CVEs that its records are made from where they are several, and
+    /// aliases that only some authors of a record give. What is said of their severity counts for it.
+    #[serde(skip)]
+    pub related: Vec<VulnerabilityId>,
     /// The package.
     pub package: PackageId,
     /// Merge hashes that lead here: the names it would have under its aliases, sorted.

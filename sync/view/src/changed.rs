@@ -5,6 +5,7 @@
 //! vulnerability: they are shown in every package of it, so a record changes packages that it does not name.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use crate::changes::Changes;
 use crate::error::ViewError;
@@ -13,7 +14,7 @@ use crate::limits::MAX_COMPONENT_MEMBERS;
 use crate::lookup::{records_near, vulnerabilities_by_id};
 use crate::package::PackageId;
 use crate::ports::RecordKey;
-use crate::reading::record_row;
+use crate::reading::{led_to, record_row};
 use crate::rows::Rows;
 use crate::vulnerability::VulnerabilityId;
 
@@ -49,6 +50,26 @@ pub fn packages_changed<R: Rows>(
             return Ok(None);
         }
         packages.extend(near.values().flat_map(|row| row.packages.iter().cloned()));
+        // What is said of the vulnerability counts for records that it leads to.
+        let mut led = Vec::new();
+        led_to(rows, vulnerability, |_, record| {
+            led.push(record);
+            if led.len() < MAX_COMPONENT_MEMBERS {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if led.len() >= MAX_COMPONENT_MEMBERS {
+            return Ok(None);
+        }
+        for record in led {
+            packages.extend(
+                record_row(rows, &record)?
+                    .into_iter()
+                    .flat_map(|row| row.packages),
+            );
+        }
     }
     Ok(Some(packages))
 }

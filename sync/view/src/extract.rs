@@ -42,22 +42,30 @@ pub(crate) fn extract(
     };
     let aliases = aliases(&value, record, &mut problems);
     let own = VulnerabilityId::of_record(&record.id);
+    let mut upstream = upstream_of(&value);
+    // Of several none stands for the record, be all but one of them its aliases.
+    let is_one = upstream.len() == 1;
+    upstream.retain(|id| *id != own && aliases.binary_search(id).is_err());
     let row = RecordRow {
         state,
         content: Some(content),
+        is_disagreed: false,
         others: Vec::new(),
-        upstream: upstream_of(&value).filter(|id| *id != own && aliases.binary_search(id).is_err()),
+        upstream: if is_one { upstream.pop_first() } else { None },
+        related: upstream.into_iter().take(MAX_RECORD_ALIASES).collect(),
         aliases,
         packages: packages(&value, record, normalise_name, &mut problems),
     };
     (row, problems)
 }
 
-/// Joins the rows of contents between which authors disagree, of which the first is shown first: what counts is live
-/// before withdrawn, about every package that one of them names, and known by the names that all of them give.
-pub(crate) fn unresolved(rows: Vec<RecordRow>) -> Option<RecordRow> {
+/// Joins the rows of so many contents between which authors disagree, of which the first is shown first: what counts is
+/// live before withdrawn, about every package that one of them names, and known by the names that all of them give. A
+/// content that cannot be read gives none.
+pub(crate) fn unresolved(rows: Vec<RecordRow>, contents: usize) -> Option<RecordRow> {
     let is_live = |row: &RecordRow| row.state == RecordState::Live;
     let any_live = rows.iter().any(is_live);
+    let names = NamesGiven::by(&rows, contents);
     let mut counting = rows
         .into_iter()
         .filter(|row| row.state.contributes() && (!any_live || is_live(row)));
@@ -74,14 +82,48 @@ pub(crate) fn unresolved(rows: Vec<RecordRow>) -> Option<RecordRow> {
     for mut row in counting {
         take(&mut row);
         joined.others.extend(row.content);
-        joined.aliases.retain(|alias| row.aliases.contains(alias));
-        joined.upstream = joined
-            .upstream
-            .filter(|upstream| row.upstream.as_ref() == Some(upstream));
     }
+    joined.is_disagreed = true;
     joined.others.sort_unstable();
+    joined.aliases = names.aliases.into_iter().collect();
+    joined.upstream = names.upstream;
+    joined.related = names.related.into_iter().take(MAX_RECORD_ALIASES).collect();
     joined.packages = packages.into_values().take(MAX_RECORD_PACKAGES).collect();
     Some(joined)
+}
+
+/// What contents between which authors disagree call their record.
+#[derive(Default)]
+struct NamesGiven {
+    /// Aliases that all of them give.
+    aliases: BTreeSet<VulnerabilityId>,
+    /// The one CVE that all of them are made from.
+    upstream: Option<VulnerabilityId>,
+    /// What else some of them name.
+    related: BTreeSet<VulnerabilityId>,
+}
+
+impl NamesGiven {
+    fn by(rows: &[RecordRow], contents: usize) -> Self {
+        let mut names = Self::default();
+        let reads = |row: &&RecordRow| row.state.contributes();
+        if let Some(first) = rows.first()
+            && rows.iter().filter(reads).count() == contents
+        {
+            let given = |alias: &&VulnerabilityId| rows.iter().all(|row| row.aliases.contains(alias));
+            names.aliases = first.aliases.iter().filter(given).cloned().collect();
+            let same = rows.iter().all(|row| row.upstream == first.upstream);
+            names.upstream = first.upstream.clone().filter(|_| same);
+        }
+        for row in rows {
+            let all = row.aliases.iter().chain(&row.upstream).chain(&row.related);
+            let is_name =
+                |id: &VulnerabilityId| names.aliases.contains(id) || names.upstream.as_ref() == Some(id);
+            let related: Vec<_> = all.filter(|id| !is_name(id)).cloned().collect();
+            names.related.extend(related);
+        }
+        names
+    }
 }
 
 /// Says whether a body is of a withdrawn record: `withdrawn` holds any text.
@@ -238,6 +280,59 @@ mod tests {
         assert_eq!(names(&row), ["https://github.com/a/b"]);
         let (row, _) = read(r#"{"affected":[]}"#);
         assert_eq!(names(&row), ["acme/X-1"]);
+    }
+
+    #[test]
+    fn one_upstream_cve_names_a_record_and_several_lead_to_it() {
+        let upstream = |ids: &str| {
+            let (row, _) = read(&format!(r#"{{"aliases":["CVE-2025-9"],"upstream":{ids}}}"#));
+            let related: Vec<String> = row.related.iter().map(ToString::to_string).collect();
+            (row.upstream.map(|id| id.to_string()).unwrap_or_default(), related)
+        };
+        let one = |id: &str| (id.to_owned(), Vec::new());
+        assert_eq!(upstream(r#"["CVE-2025-1"]"#), one("CVE-2025-1"));
+        let spellings = r#"["cve-2025-1", "CVE-2025-1", "UBUNTU-CVE-2025-1"]"#;
+        assert_eq!(upstream(spellings), one("CVE-2025-1"));
+        assert_eq!(upstream(r#"["CVE-2025-9"]"#), one(""));
+        let both = vec!["CVE-2025-1".to_owned(), "CVE-2025-2".to_owned()];
+        assert_eq!(upstream(r#"["CVE-2025-1", "CVE-2025-2"]"#), (String::new(), both));
+        let other = vec!["CVE-2025-1".to_owned()];
+        assert_eq!(
+            upstream(r#"["CVE-2025-1", "CVE-2025-9"]"#),
+            (String::new(), other)
+        );
+        for nothing in ["[]", "7"] {
+            assert_eq!(upstream(nothing), one(""), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn of_a_disagreement_names_count_that_all_give_and_the_others_lead_to_it() {
+        let of = |bodies: &[&str], contents| {
+            let rows = bodies.iter().map(|body| read(body).0).collect();
+            unresolved(rows, contents).unwrap()
+        };
+        let ids = |ids: &[VulnerabilityId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (a, b) = (
+            r#"{"aliases":["CVE-2025-1","CVE-2025-2"],"affected":[{"package":{"ecosystem":"npm","name":"a"}}]}"#,
+            r#"{"aliases":["CVE-2025-1"],"withdrawn":"2026-01-01T00:00:00Z"}"#,
+        );
+        let joined = of(&[a, b], 2);
+        assert_eq!(
+            (ids(&joined.aliases), ids(&joined.related)),
+            (vec!["CVE-2025-1".to_owned()], vec!["CVE-2025-2".to_owned()])
+        );
+        // One counts alone, and nobody has decided that it does.
+        assert!(joined.is_unresolved() && joined.others.is_empty());
+        // A content that is not here may give no name.
+        let joined = of(&[a], 2);
+        assert_eq!((ids(&joined.aliases).len(), ids(&joined.related).len()), (0, 2));
+        let made = r#"{"upstream":["CVE-2025-3"]}"#;
+        assert_eq!(of(&[made, made], 2).upstream, VulnerabilityId::of("CVE-2025-3"));
+        assert_eq!(
+            ids(&of(&[made, a], 2).related),
+            ["CVE-2025-1", "CVE-2025-2", "CVE-2025-3"]
+        );
     }
 
     #[test]

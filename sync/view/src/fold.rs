@@ -55,7 +55,15 @@ pub fn feeding_records<R: Rows>(
     vulnerability: &VulnerabilityId,
     package: &PackageId,
 ) -> Result<Vec<Feeding>, ViewError> {
-    feeding_remembered(rows, policy, vulnerability, package, &FoldMemo::default())
+    let memo = FoldMemo::default();
+    feeding_remembered(rows, policy, vulnerability, package, &memo).map(|(feeding, _)| feeding)
+}
+
+/// Ids by which the records of an advisory are found, besides those that tie them together.
+#[derive(Default)]
+struct LedBy {
+    upstream: BTreeSet<VulnerabilityId>,
+    related: BTreeSet<VulnerabilityId>,
 }
 
 fn feeding_remembered<R: Rows>(
@@ -64,7 +72,7 @@ fn feeding_remembered<R: Rows>(
     vulnerability: &VulnerabilityId,
     package: &PackageId,
     memo: &FoldMemo,
-) -> Result<Vec<Feeding>, ViewError> {
+) -> Result<(Vec<Feeding>, LedBy), ViewError> {
     let mut edges = Vec::new();
     scan_rows(
         rows,
@@ -76,21 +84,24 @@ fn feeding_remembered<R: Rows>(
         },
     )?;
     let mut feeding = Vec::with_capacity(edges.len());
+    let mut led_by = LedBy::default();
     for (record, is_withdrawn) in edges {
-        let contents = memo.contents(rows, &record)?;
-        if contents.is_empty() {
+        let held = memo.held(rows, &record)?;
+        if held.contents.is_empty() {
             let name = record.id.as_str().as_bytes();
             return Err(damaged(Table::Edges, "an edge to a record with content", name));
         }
-        feeding.extend(contents.iter().map(|content| Feeding {
+        led_by.upstream.extend(held.upstream.iter().cloned());
+        led_by.related.extend(held.related.iter().cloned());
+        feeding.extend(held.contents.iter().map(|content| Feeding {
             record: record.clone(),
             content: *content,
             is_withdrawn,
-            is_unresolved: contents.len() > 1,
+            is_unresolved: held.is_unresolved,
         }));
     }
     feeding.sort_by(|a, b| in_fold_order(policy, a, b));
-    Ok(feeding)
+    Ok((feeding, led_by))
 }
 
 /// Folds the advisory of a vulnerability in a package; nothing when no record feeds it.
@@ -123,7 +134,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     package: &PackageId,
     memo: &FoldMemo,
 ) -> Result<Option<CanonicalAdvisory>, ViewError> {
-    let feeding = feeding_remembered(rows, &settings.policy, vulnerability, package, memo)?;
+    let (feeding, led_by) = feeding_remembered(rows, &settings.policy, vulnerability, package, memo)?;
     if feeding.is_empty() {
         return Ok(None);
     }
@@ -132,7 +143,6 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     let mut edges = Vec::new();
     let mut conflicts = Vec::new();
     let mut folder = Folder::default();
-    let mut upstream = BTreeSet::new();
     let mut unresolved = BTreeSet::new();
     let mut speakers = Speakers::of(rows, &settings.policy, package, &feeding)?;
     for record in &feeding {
@@ -157,9 +167,6 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         }
         // A body that the rows were read off parses; one that is missing says nothing.
         if let Some(said) = said {
-            if !record.is_unresolved {
-                upstream.extend(said.upstream.iter().cloned());
-            }
             let stated = said.of_package(package)?;
             speakers.hear(record, stated.get(&FieldName::Affected));
             folder.add(&said, stated, &provenance(record, &statements));
@@ -194,7 +201,8 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         vulnerability: vulnerability.clone(),
         aliases: around.aliases.iter().cloned().collect(),
         other_vulnerabilities: around.others.iter().cloned().collect(),
-        upstream: upstream.into_iter().collect(),
+        upstream: led_by.upstream.into_iter().collect(),
+        related: led_by.related.into_iter().collect(),
         package: package.clone(),
         state: if is_withdrawn {
             AdvisoryState::Withdrawn

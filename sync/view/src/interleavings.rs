@@ -456,14 +456,19 @@ fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
             .filter_map(|content| site.world.bodies.get(content));
         let mut bodies: Vec<serde_json::Value> =
             bodies.map(|body| serde_json::from_slice(body).unwrap()).collect();
-        let is_live = |body: &serde_json::Value| body["withdrawn"].as_str().is_none_or(str::is_empty);
-        if bodies.iter().any(is_live) {
-            bodies.retain(is_live);
-        }
+        // A name counts that all give; a body that is not here gives none.
         let aliases = bodies
             .iter()
             .map(aliases_of)
             .reduce(|a, b| a.intersection(&b).cloned().collect());
+        let aliases = aliases.map(|given| match bodies.len() == contents.len() {
+            true => given,
+            false => BTreeSet::new(),
+        });
+        let is_live = |body: &serde_json::Value| body["withdrawn"].as_str().is_none_or(str::is_empty);
+        if bodies.iter().any(is_live) {
+            bodies.retain(is_live);
+        }
         if let Some(aliases) = aliases {
             let packages = bodies.iter().flat_map(|body| packages_of(key, body));
             let own = VulnerabilityId::of_record(&key.id);

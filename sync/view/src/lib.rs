@@ -44,9 +44,9 @@ pub use fold::{
 };
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, add_sources_of_package, advisories_by_id, advisories_by_package,
-    advisories_in_any_release, chosen_content, ecosystems_with_suffix, for_each_advisory, held_records,
-    knows_ecosystem, live_record_counts, live_records, records_about, resolve, silent_records,
-    sources_of_ecosystem,
+    advisories_in_any_release, chosen_content, ecosystems_with_suffix, for_each_advisory,
+    for_each_live_record, held_records, knows_ecosystem, live_record_counts, live_records, records_about,
+    resolve, silent_records, sources_of_ecosystem,
 };
 pub use memo::FoldMemo;
 pub use package::{PackageId, normalise_repository};

@@ -20,7 +20,7 @@ use crate::package::PackageId;
 use crate::policy::CompiledPolicy;
 use crate::ports::RecordKey;
 use crate::reading::{
-    Feed, damaged, decode_edge_key, decode_record, decode_record_key, edge_is_withdrawn, feed_of, made_from,
+    Feed, damaged, decode_edge_key, decode_record, decode_record_key, edge_is_withdrawn, feed_of, led_to,
     mentions_of, record_row, records_with_id, scan_rows,
 };
 use crate::rows::{Rows, Table};
@@ -62,8 +62,8 @@ pub struct LiveRecord {
 
 /// Returns the advisories of a vulnerability under any of its ids or aliases, sorted.
 ///
-/// An alias of records that belong to several CVEs gives the advisories of all of them. A CVE gives those of records as
-/// well that are made from it alone. Of a
+/// An alias of records that belong to several CVEs gives the advisories of all of them. An id gives those of records as
+/// well that it leads to without naming them: they are made from it, or some of their authors give it. Of a
 /// vulnerability named by more than [`MAX_COMPONENT_MEMBERS`] records, the first in key order count.
 ///
 /// # Errors
@@ -82,7 +82,7 @@ pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>,
         }
     }
     let own = advisories.len();
-    advisories.extend(advisories_made_from(rows, &id, &mut closures)?);
+    advisories.extend(advisories_led_to(rows, &id, &mut closures)?);
     if advisories.len() > own {
         advisories.sort();
         advisories.dedup();
@@ -90,14 +90,14 @@ pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>,
     Ok(advisories)
 }
 
-/// Returns the advisories of records that are made from one CVE, in the packages that they name themselves.
-fn advisories_made_from<R: Rows>(
+/// Returns the advisories of records that an id leads to, in the packages that they name themselves.
+fn advisories_led_to<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
     closures: &mut Closures<'_>,
 ) -> Result<Vec<AdvisoryRef>, ViewError> {
     let mut made = Vec::new();
-    made_from(rows, id, |own, record| {
+    led_to(rows, id, |own, record| {
         made.push((own, record));
         flow(made.len() < MAX_COMPONENT_MEMBERS)
     })?;
@@ -340,6 +340,24 @@ pub fn live_records<R: Rows>(rows: &R, source: &Source) -> Result<Vec<LiveRecord
     })?;
     records.sort();
     Ok(records)
+}
+
+/// Visits every record that stands, with the packages that it is about.
+///
+/// # Errors
+/// When the rows could not be read.
+pub fn for_each_live_record<R: Rows>(
+    rows: &R,
+    mut visit: impl FnMut(&RecordKey, &[PackageId]) -> ControlFlow<()>,
+) -> Result<(), ViewError> {
+    scan_rows(rows, Table::Records, &[], |key, value| {
+        let row = decode_record(value)?;
+        if row.state != RecordState::Live {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let (_, record) = decode_record_key(key)?;
+        Ok(visit(&record, &row.packages))
+    })
 }
 
 /// Returns how many records each source has now, withdrawn ones included.

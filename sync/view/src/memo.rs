@@ -33,11 +33,35 @@ pub struct FoldMemo(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    contents: BTreeMap<RecordKey, Arc<[ContentHash]>>,
+    held: BTreeMap<RecordKey, Arc<Held>>,
     said: BTreeMap<ContentHash, Arc<Said>>,
     body_bytes: usize,
     around: BTreeMap<VulnerabilityId, Arc<Around>>,
     packages: usize,
+}
+
+/// What the rows have of a record that feeds advisories.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// The contents that count: the chosen one, or those between which nobody has decided.
+    pub(crate) contents: Vec<ContentHash>,
+    /// Whether authors disagree about it and nobody has decided.
+    pub(crate) is_unresolved: bool,
+    /// The one CVE that it is made from.
+    pub(crate) upstream: Option<VulnerabilityId>,
+    /// Ids that lead to it and do not name it.
+    pub(crate) related: Vec<VulnerabilityId>,
+}
+
+impl From<RecordRow> for Held {
+    fn from(row: RecordRow) -> Self {
+        Self {
+            contents: row.contents().collect(),
+            is_unresolved: row.is_unresolved(),
+            upstream: row.upstream,
+            related: row.related,
+        }
+    }
 }
 
 /// A record that goes by an id of a vulnerability and says nothing: it feeds no advisory, for nothing tells its
@@ -114,25 +138,24 @@ impl FoldMemo {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the contents of a record that count: the chosen one, or several where nobody has decided.
-    pub(crate) fn contents<R: Rows>(
-        &self,
-        rows: &R,
-        record: &RecordKey,
-    ) -> Result<Arc<[ContentHash]>, ViewError> {
-        if let Some(contents) = self.remembered().contents.get(record) {
-            return Ok(Arc::clone(contents));
+    /// Returns what the rows have of a record.
+    pub(crate) fn held<R: Rows>(&self, rows: &R, record: &RecordKey) -> Result<Arc<Held>, ViewError> {
+        if let Some(held) = self.remembered().held.get(record) {
+            return Ok(Arc::clone(held));
         }
         let row = record_row(rows, record)?;
-        let contents: Arc<[ContentHash]> = row.iter().flat_map(RecordRow::contents).collect();
-        if row.is_some_and(|row| row.packages.len() >= MANY_PACKAGES) {
+        let is_of_many = row
+            .as_ref()
+            .is_some_and(|row| row.packages.len() >= MANY_PACKAGES);
+        let held: Arc<Held> = Arc::new(row.map(Held::from).unwrap_or_default());
+        if is_of_many {
             let mut remembered = self.remembered();
-            if remembered.contents.len() >= MOST {
-                remembered.contents.clear();
+            if remembered.held.len() >= MOST {
+                remembered.held.clear();
             }
-            remembered.contents.insert(record.clone(), Arc::clone(&contents));
+            remembered.held.insert(record.clone(), Arc::clone(&held));
         }
-        Ok(contents)
+        Ok(held)
     }
 
     /// Returns what the body of a record says; none if it is not here.

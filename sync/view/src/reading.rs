@@ -130,8 +130,12 @@ pub(crate) fn records_with_id<R: Rows>(
     })
 }
 
-/// The value of an alias's row that is none: the record is made from the id, and shares no identity with it.
+/// The value of an alias's row.
+pub(crate) const ALIAS: &[u8] = &[];
+/// The value of one that is none: the record is made from the id, and shares no identity with it.
 pub(crate) const UPSTREAM: &[u8] = &[1];
+/// The value of one that leads to the record, and does not name it.
+pub(crate) const RELATED: &[u8] = &[2];
 
 /// Visits the records that have an id among their aliases, each with the id it goes by itself.
 pub(crate) fn mentions_of<R: Rows>(
@@ -139,26 +143,26 @@ pub(crate) fn mentions_of<R: Rows>(
     id: &VulnerabilityId,
     visit: impl FnMut(VulnerabilityId, RecordKey) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
-    visit_aliases(rows, id, &[], visit)
+    visit_aliases(rows, id, |value| value == ALIAS, visit)
 }
 
-/// Visits the records that are made from one CVE, each with the id it goes by itself.
-pub(crate) fn made_from<R: Rows>(
+/// Visits the records that an id leads to and that share no identity with it, each with the id it goes by itself.
+pub(crate) fn led_to<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
     visit: impl FnMut(VulnerabilityId, RecordKey) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
-    visit_aliases(rows, id, UPSTREAM, visit)
+    visit_aliases(rows, id, |value| value != ALIAS, visit)
 }
 
 fn visit_aliases<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
-    wanted: &[u8],
+    is_wanted: impl Fn(&[u8]) -> bool,
     mut visit: impl FnMut(VulnerabilityId, RecordKey) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
     scan_rows(rows, Table::Aliases, &alias_prefix(id), |key, value| {
-        if value != wanted {
+        if !is_wanted(value) {
             return Ok(ControlFlow::Continue(()));
         }
         let (own, record) =

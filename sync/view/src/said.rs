@@ -23,8 +23,6 @@ pub(crate) struct Said {
     pub(crate) references: Vec<(Vec<u8>, JsonText)>,
     /// Weaknesses by name.
     pub(crate) weaknesses: Vec<(String, JsonText)>,
-    /// The one CVE that the record says it is made from, if it is one. With several, none of them stands for it.
-    pub(crate) upstream: Option<VulnerabilityId>,
     /// The canonical text of each entry of `affected`.
     entries: Vec<String>,
     /// Which entries are about a package.
@@ -58,7 +56,6 @@ impl Said {
             said.references
                 .push((reference.to_canonical(), JsonText::of(reference)?));
         }
-        said.upstream = upstream_of(body);
         for weakness in weaknesses_of(body) {
             let text = JsonText::of(&Value::String(weakness.clone().into()))?;
             said.weaknesses.push((weakness, text));
@@ -115,17 +112,14 @@ impl Said {
     }
 }
 
-/// Returns the CVE that a record names as what it is made from, where it names just one.
+/// Returns the CVEs that a record names as what it is made from.
 ///
 /// Source: OSV schema 1.7, `upstream`: distributions give the ids of the vulnerabilities that their record is about.
-pub(crate) fn upstream_of(body: &Value<'_>) -> Option<VulnerabilityId> {
+pub(crate) fn upstream_of(body: &Value<'_>) -> BTreeSet<VulnerabilityId> {
     let ids = list(body, "upstream").iter().filter_map(Value::as_str);
-    let cves: BTreeSet<VulnerabilityId> = ids
-        .filter_map(VulnerabilityId::of)
+    ids.filter_map(VulnerabilityId::of)
         .filter(VulnerabilityId::is_cve)
-        .collect();
-    let mut cves = cves.into_iter();
-    cves.next().filter(|_| cves.next().is_none())
+        .collect()
 }
 
 /// Says whether a value is more than an empty place holder.
@@ -163,23 +157,6 @@ mod tests {
 
     fn said(body: &str) -> Said {
         Said::of_body(body.as_bytes(), |_, name| name.to_owned()).unwrap()
-    }
-
-    #[test]
-    fn one_upstream_cve_names_a_record_and_several_do_not() {
-        let upstream = |ids: &str| {
-            said(&format!(r#"{{"id":"X-1","upstream":{ids}}}"#))
-                .upstream
-                .map(|id| id.to_string())
-        };
-        assert_eq!(upstream(r#"["CVE-2025-1"]"#).as_deref(), Some("CVE-2025-1"));
-        assert_eq!(
-            upstream(r#"["cve-2025-1", "CVE-2025-1", "UBUNTU-CVE-2025-1"]"#).as_deref(),
-            Some("CVE-2025-1")
-        );
-        assert_eq!(upstream(r#"["CVE-2025-1", "CVE-2025-2"]"#), None);
-        assert_eq!(upstream("[]"), None);
-        assert_eq!(upstream("7"), None);
     }
 
     #[test]

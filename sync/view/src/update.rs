@@ -23,7 +23,8 @@ use crate::limits::ComponentLimits;
 use crate::policy::Choice;
 use crate::ports::{Bodies, Claims, RecordKey, Statement, StatementKind};
 use crate::reading::{
-    Feed, UPSTREAM, body_of, feed_of, put_row, record_row, remove_row, scan_rows, statements_of,
+    ALIAS, Feed, RELATED, UPSTREAM, body_of, feed_of, put_row, record_row, remove_row, scan_rows,
+    statements_of,
 };
 use crate::rows::{RowsMut, Table};
 use crate::settings::Settings;
@@ -161,7 +162,9 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
             Choice::Unresolved => {
                 changes.problems.push((record.clone(), Problem::Unresolved));
                 let mut rows = Vec::new();
-                for content in contents_by_time(&statements) {
+                let contents = contents_by_time(&statements);
+                let count = contents.len();
+                for content in contents {
                     match body_of(bodies, record, &content)? {
                         Some(body) => {
                             let (row, problems) = extract(record, content, &body, settings.normalise_name);
@@ -174,7 +177,7 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
                 }
                 // Until somebody decides, all that is said counts; one that nothing can be read of is held.
                 let held = || RecordRow::silent(RecordState::Unresolved, None);
-                Some(unresolved(rows).unwrap_or_else(held))
+                Some(unresolved(rows, count).unwrap_or_else(held))
             }
             Choice::Set(content) => {
                 // Content is immutable: a row that was read off it need not be read off again.
@@ -255,29 +258,12 @@ fn write_records<R: RowsMut>(
     records: &BTreeMap<RecordKey, RecordChange>,
 ) -> Result<(), ViewError> {
     for (record, change) in records {
-        let aliases = |row: &Option<Rc<RecordRow>>| -> BTreeSet<VulnerabilityId> {
-            row.iter().flat_map(|row| row.aliases.iter().cloned()).collect()
-        };
-        let (old, new) = (aliases(&change.old), aliases(&change.new));
-        for alias in old.difference(&new) {
-            remove_row(rows, Table::Aliases, &alias_key(alias, record))?;
+        let (old, new) = (names_of(change.old.as_deref()), names_of(change.new.as_deref()));
+        for name in old.keys().filter(|name| !new.contains_key(*name)) {
+            remove_row(rows, Table::Aliases, &alias_key(name, record))?;
         }
-        for alias in new.difference(&old) {
-            put_row(rows, Table::Aliases, &alias_key(alias, record), &[])?;
-        }
-        let upstream = |row: &Option<Rc<RecordRow>>| row.as_ref().and_then(|row| row.upstream.clone());
-        let (old, new) = (upstream(&change.old), upstream(&change.new));
-        // An alias that became one, or the other way round, is one row: what is written last counts.
-        if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
-            let key = alias_key(&old, record);
-            if aliases(&change.new).contains(&old) {
-                put_row(rows, Table::Aliases, &key, &[])?;
-            } else {
-                remove_row(rows, Table::Aliases, &key)?;
-            }
-        }
-        if let Some(new) = new {
-            put_row(rows, Table::Aliases, &alias_key(&new, record), UPSTREAM)?;
+        for (name, what) in new.iter().filter(|(name, what)| old.get(*name) != Some(*what)) {
+            put_row(rows, Table::Aliases, &alias_key(name, record), what)?;
         }
         match &change.new {
             Some(row) => put_row(rows, Table::Records, &record_key(record), &row.encode())?,
@@ -291,6 +277,16 @@ fn write_records<R: RowsMut>(
         }
     }
     Ok(())
+}
+
+/// What the rows of a record's aliases say, by the ids that lead to it: each is the most that it is to the record.
+fn names_of(row: Option<&RecordRow>) -> BTreeMap<&VulnerabilityId, &'static [u8]> {
+    let mut names = BTreeMap::new();
+    let Some(row) = row else { return names };
+    names.extend(row.related.iter().map(|id| (id, RELATED)));
+    names.extend(row.upstream.iter().map(|id| (id, UPSTREAM)));
+    names.extend(row.aliases.iter().map(|id| (id, ALIAS)));
+    names
 }
 
 /// Says what happened to an advisory, now that all rows are written.

@@ -102,7 +102,18 @@ impl Home {
             ("status-of-b.json", &["sites", "status", "site-b"]),
             ("status-of-c.json", &["sites", "status", "site-c"]),
         ] {
-            assert_same(self.engine, name, &self.json(args, 0), &self.answer(name));
+            let mut found = self.json(args, 0);
+            // Since the release, each mute says whether it counts here.
+            for mute in found["mutes"].as_array_mut().into_iter().flatten() {
+                let mute = mute.as_object_mut().unwrap();
+                assert_eq!(
+                    mute.remove("counts").unwrap(),
+                    mute["state"] == "active",
+                    "{mute:?}"
+                );
+                mute.remove("remark");
+            }
+            assert_same(self.engine, name, &found, &self.answer(name));
         }
         let dump = self.run(["advisory", "dump", "-o", "-"]);
         dump.expect(0);

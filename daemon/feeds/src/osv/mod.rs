@@ -9,6 +9,7 @@
 //! of them, an object with a list under `vulns` (the answer form of the OSV API), or, in YAML,
 //! several documents. Streams of many records (NDJSON) are split by [`input`](crate::input) before.
 
+mod about;
 mod numbers;
 pub mod parts;
 mod warnings;
@@ -20,6 +21,7 @@ use starling_protocol::json::{self, JsonError, Object, Value};
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, NameError, RecordId};
 
+pub use about::About;
 pub use warnings::{Warning, WarningKind};
 
 use crate::yaml::{self, YamlError};
@@ -49,6 +51,8 @@ pub struct FeedRecord {
     pub canonical: Vec<u8>,
     /// The plain BLAKE3 of `canonical`.
     pub hash: ContentHash,
+    /// What it speaks of.
+    pub about: About,
     /// What is wrong with the record and was kept, in document order.
     pub warnings: Vec<Warning>,
 }
@@ -286,6 +290,7 @@ fn record_of(value: &Value<'_>, object: &Object<'_>) -> Result<FeedRecord, Rejec
         modified: object.get("modified").and_then(Value::as_str).map(str::to_owned),
         hash: ContentHash::of(&canonical),
         canonical,
+        about: About::of(object),
         warnings,
     })
 }

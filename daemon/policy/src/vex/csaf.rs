@@ -26,6 +26,8 @@ type Products<'a> = BTreeMap<&'a str, Product<'a>>;
 struct Product<'a> {
     /// Its own package URLs.
     purls: Vec<&'a str>,
+    /// Whether it is a range of versions, which its URLs do not tell.
+    is_range: bool,
     /// What else it is called.
     names: Vec<&'a str>,
     /// The products that it is, each as a part of another.
@@ -40,6 +42,15 @@ struct Packages<'a> {
 }
 
 impl<'a> Packages<'a> {
+    /// Whether a product, or what it is made of, is a range of versions.
+    fn is_range(id: &str, products: &Products<'_>, depth: usize) -> bool {
+        let product = products.get(id).filter(|_| depth < MAX_CHAIN);
+        product.is_some_and(|product| {
+            let mut parts = product.parts.iter();
+            product.is_range || parts.any(|(part, _)| Self::is_range(part, products, depth + 1))
+        })
+    }
+
     /// The packages of a product, with the products that it is a part of; empty while it is looked at already.
     fn of(&mut self, id: &'a str, products: &Products<'a>, depth: usize) -> Vec<(&'a str, Within)> {
         if let Some(found) = self.found.get(id) {
@@ -141,7 +152,14 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .get("product_status")
                 .and_then(|status| status.get(key));
             for product in list(named).iter().filter_map(Value::as_str) {
-                let purls = packages.of(product, &products, 0);
+                let mut purls = packages.of(product, &products, 0);
+                // Which versions are in a range is not read, so that nothing is settled for those that have none.
+                if status.is_settled() && Packages::is_range(product, &products, 0) {
+                    let has_version = |purl: &str| {
+                        PackageUrl::parse_lenient(purl).is_ok_and(|purl| purl.version().is_some())
+                    };
+                    purls.retain(|(purl, _)| has_version(purl));
+                }
                 if purls.is_empty() {
                     reader.unusable += 1;
                 }
@@ -250,6 +268,12 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
         }
         if let Some(product) = branch.get("product") {
             take(product, &mut products);
+            let category = branch.get("category").and_then(Value::as_str);
+            if let (Some("product_version_range"), Some(id)) =
+                (category, product.get("product_id").and_then(Value::as_str))
+            {
+                products.entry(id).or_default().is_range = true;
+            }
         }
         open.extend(
             list(branch.get("branches"))

@@ -214,6 +214,10 @@ fn narrowed(purl: String, versions: Option<&Value>, status: VexStatus) -> Vec<St
         _ => return vec![purl],
     };
     let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+    // What settles nothing may be about more than it says, never about less.
+    if !status.is_settled() && versions.iter().any(|entry| text(entry, "range").is_some()) {
+        return vec![purl];
+    }
     let is_excepted = |entry: &Value| {
         let stated = text(entry, "status");
         status.is_settled() && matches!(stated.as_deref(), Some("affected" | "unknown"))

@@ -122,7 +122,18 @@ impl<'a> VexIndex<'a> {
         if self.by_name.is_empty() && self.of_subject.is_empty() {
             return None;
         }
-        let purl = PackageUrl::parse_lenient(&finding.package.purl).ok()?;
+        // Of several packages that were built from one source each needs a word, and the one that excuses least counts.
+        let said = finding
+            .package
+            .purls()
+            .map(|purl| self.said_of_package(finding, purl));
+        let said = said.collect::<Option<Vec<_>>>()?;
+        said.into_iter().min_by_key(|(_, said)| said.status.is_settled())
+    }
+
+    /// The statement that counts for one of a finding's packages.
+    fn said_of_package(&self, finding: &Finding, purl: &str) -> Option<(usize, &'a Statement)> {
+        let purl = PackageUrl::parse_lenient(purl).ok()?;
         let package = purl.package_only();
         let names = names_of(finding);
         let of_all = names

@@ -712,3 +712,42 @@ fn components_of_a_document_are_parts_of_what_it_describes() {
         );
     }
 }
+
+#[test]
+fn of_packages_built_from_one_source_each_needs_a_word() {
+    let mut both = finding(Level::High);
+    both.package.other_purls = ["pkg:npm/express-extra@4.0.0".into()].into();
+    let settles = |documents: &[VexDocument]| {
+        let mut index = VexIndex::of(documents, &undescribed(), &[both.clone()]);
+        index.settle(&both).is_some()
+    };
+    let one = openvex(&json!({"@id": "pkg:npm/express@4.0.0"}), "not_affected");
+    let other = openvex(&json!({"@id": "pkg:npm/express-extra@4.0.0"}), "fixed");
+    assert!(!settles(std::slice::from_ref(&one)));
+    assert!(!settles(std::slice::from_ref(&other)));
+    assert!(settles(&[one, other]));
+}
+
+#[test]
+fn range_of_versions_that_is_not_read_settles_nothing() {
+    let of = |category: &str, purl: &str, status: &str| {
+        read(&json!({
+            "document": {"csaf_version": "2.0", "tracking": {"current_release_date": "2025-01-01T00:00:00Z"}},
+            "product_tree": {
+                "branches": [{"category": category, "name": "vers:npm/<4", "product": {"product_id": "P", "name": "express",
+                    "product_identification_helper": {"purl": purl}}}],
+                "relationships": [{"product_reference": "P", "relates_to_product_reference": "none",
+                    "full_product_name": {"product_id": "Q", "name": "express of nothing"}}],
+            },
+            "vulnerabilities": [{"cve": "CVE-2024-1", "product_status": {status: ["P"]}}],
+        }))
+    };
+    let settles = |category, purl, status| settled(&[of(category, purl, status)]).is_some();
+    for status in ["known_not_affected", "fixed"] {
+        assert!(settles("product_version", "pkg:npm/express", status));
+        assert!(!settles("product_version_range", "pkg:npm/express", status));
+        assert!(settles("product_version_range", "pkg:npm/express@4.0.0", status));
+    }
+    let affected = of("product_version_range", "pkg:npm/express", "known_affected");
+    assert_eq!((affected.len(), affected.unusable()), (1, 0));
+}

@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 
 use super::cursor::{Cursor, put_bytes, put_length};
 use crate::knowledge::{Advisory, Said};
-use crate::matching::{Subject, decides_without_git, is_of_all_versions, is_semver};
-use crate::osv::{Affected, Event, RangeKind};
+use crate::matching::{Subject, decides_without_git, has_rules, is_of_all_versions, is_semver};
+use crate::osv::{Event, RangeKind};
 use crate::version::{Scheme, Version};
 
 /// What can be said about an advisory without reading it.
@@ -77,10 +77,7 @@ pub(super) struct Screened<'a> {
 
 impl<'a> Screened<'a> {
     pub(super) fn new(subject: &'a Subject) -> Self {
-        // A commit or a tag may be named where a version is not.
-        let version = subject
-            .own()
-            .filter(|_| subject.commit().is_none() && subject.tag().is_none());
+        let version = subject.screened();
         Self {
             key: version.map(|version| version.coarse_key(subject.text())),
             released: subject.released(),
@@ -104,6 +101,9 @@ impl Screen {
         // What is only shown beside the others decides nothing.
         let counting = || advisory.said().filter(Said::counts).flat_map(|said| said.entries);
         for affected in counting() {
+            if !has_rules(affected) {
+                return Self::Always;
+            }
             for range in &affected.ranges {
                 if is_of_all_versions(range) {
                     return Self::Always;
@@ -129,10 +129,8 @@ impl Screen {
         }
         listed.sort_unstable();
         listed.dedup();
-        // Without any rule there is nothing to be in doubt about; an empty range is a rule, which leaves a
-        // version without a place undecided.
-        let has_rules = |entry: &Affected| !entry.ranges.is_empty() || !entry.versions.is_empty();
-        if counting().any(has_rules) {
+        // Without an entry that counts there is nothing to be in doubt about.
+        if counting().next().is_some() {
             Self::Spans(Spans { spans, listed })
         } else {
             Self::Never
@@ -288,8 +286,8 @@ fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
             return None;
         }
     }
-    if points.is_empty() && !events.is_empty() {
-        // None of it can be read: undecided, unless limits are all there is, which is as good as nothing.
+    if !points.iter().any(|(_, turn)| *turn == Turn::Introduced) {
+        // None of it can be read, or nothing begins: undecided.
         return None;
     }
     points.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -15,6 +15,7 @@ pub(super) struct StoredAdvisory<'a> {
     vulnerability: &'a str,
     #[serde(borrow)]
     ids: Vec<&'a str>,
+    related: Vec<&'a str>,
     summary: &'a str,
     withdrawn: Option<&'a str>,
     /// Source, kind, value.
@@ -97,6 +98,7 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
             merge_hash: &advisory.merge_hash,
             vulnerability: &advisory.vulnerability,
             ids: borrowed(&advisory.ids),
+            related: borrowed(&advisory.related),
             summary: &advisory.summary,
             withdrawn: advisory.withdrawn.as_deref(),
             severities: advisory
@@ -138,6 +140,7 @@ impl StoredAdvisory<'_> {
             merge_hash: self.merge_hash.to_owned(),
             vulnerability: self.vulnerability.to_owned(),
             ids: owned(&self.ids),
+            related: owned(&self.related),
             summary: self.summary.to_owned(),
             withdrawn: self.withdrawn.map(str::to_owned),
             severities: self

@@ -57,6 +57,7 @@ impl Knowledge for SingleRecord {
             merge_hash: String::new(),
             vulnerability: record.id.clone(),
             ids: record.aliases.iter().chain(&record.upstream).cloned().collect(),
+            related: Vec::new(),
             summary: record.summary_or_details(),
             withdrawn: record.withdrawn.clone(),
             severities: severities.collect(),

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::doubt::{Doubt, begins_with};
 use super::{Subject, WhyNot, git};
 use crate::osv::{Event, Range, RangeKind};
 use crate::version::Version;
@@ -70,8 +71,12 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
             }
         }
     }
-    if points.is_empty() && !range.events.is_empty() {
-        return Err(bare(WhyNot::EventsUnreadable));
+    if points.is_empty() {
+        return Err(bare(if range.events.is_empty() {
+            WhyNot::NoBeginning
+        } else {
+            WhyNot::EventsUnreadable
+        }));
     }
     let has_place = |point: &Point<'_>| {
         let at = point.version.as_ref();
@@ -103,6 +108,14 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
     if unread_introduced && before_limits && state.opened_by.is_none() {
         return Err((WhyNot::EventsUnreadable, fixed_above));
     }
+    if before_limits && state.opened_by.is_none() {
+        if !range.events.iter().any(begins) && !is_behind_all_ends(&points, version, released) {
+            return Err((WhyNot::NoBeginning, fixed_above));
+        }
+        if is_in_doubt(range, subject, &points) {
+            return Err((WhyNot::VersionUnreadable, fixed_above));
+        }
+    }
     if !before_limits || state.opened_by.is_none() {
         let why = WhyNot::Outside {
             closed_by: state.closed_by.cloned(),
@@ -123,6 +136,48 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
         until: state.until.cloned(),
         fixed,
     })
+}
+
+fn begins(event: &Event) -> bool {
+    matches!(event, Event::Introduced(_))
+}
+
+/// True if nothing ends at a version above: whatever began before has ended.
+fn is_behind_all_ends(points: &[Point<'_>], version: &Version, released: Option<&Version>) -> bool {
+    let ends = points.iter().filter(|point| !begins(point.event));
+    let mut sides = ends.filter_map(|point| {
+        let at = point.version.as_ref()?;
+        let side = at.compare(version);
+        Some(match point.event {
+            Event::LastAffected(_) => {
+                side == Some(Ordering::Less)
+                    && released.is_none_or(|released| at.compare(released) == Some(Ordering::Less))
+            }
+            _ => side != Some(Ordering::Greater),
+        })
+    });
+    sides.all(|is_behind| is_behind)
+}
+
+/// True if the place of a version that is in no interval does not say that it is not affected.
+fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
+    let texts = || {
+        range.events.iter().map(|event| match event {
+            Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text) => {
+                text
+            }
+        })
+    };
+    match &subject.doubt {
+        Doubt::None => false,
+        Doubt::NoVersion => true,
+        Doubt::Newest(numbers) => texts().any(|text| begins_with(text, numbers)),
+        Doubt::Epoch(bare) => {
+            range.kind == RangeKind::Ecosystem
+                && !texts().any(|text| text.contains(':'))
+                && walk(points, bare, None).opened_by.is_some()
+        }
+    }
 }
 
 /// True if a range affects every version there is: then it is known without knowing the version. A range of commits says

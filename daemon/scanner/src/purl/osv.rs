@@ -9,7 +9,7 @@ mod table;
 
 use std::borrow::Cow;
 
-use self::release::{beside, has_releases, release_of, system_of_codename};
+use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
 use self::table::{DOCKER, ROWS, Row};
 use super::{PackageUrl, PurlParts};
 use crate::name::{ecosystem_base, spelling};
@@ -49,14 +49,19 @@ impl OsvPackage {
         let own = self.ecosystem.as_ref();
         let beyond = ecosystem.strip_prefix(own);
         ecosystem == own
+            || is_same_release(own, ecosystem)
             || (own.starts_with("Red Hat:") && beyond.is_some_and(|rest| rest.starts_with("::")))
             || ecosystem.starts_with("SUSE:Linux Enterprise Module ")
             // Products that are a Server and more.
             || (own.starts_with("SUSE:Linux Enterprise ") && ecosystem.starts_with("SUSE:Linux Enterprise Server "))
             || (own.starts_with("Docker Hardened Images:Debian:")
-                && ecosystem.starts_with("Docker Hardened Images:Debian:"))
-            // Its sources need not tell releases apart.
-            || (own.starts_with("FreeBSD:ports:") && ecosystem == "FreeBSD:ports")
+                && ["Docker Hardened Images:Debian:", "DHI:Debian:"]
+                    .iter()
+                    .any(|start| ecosystem.starts_with(start)))
+            // Their sources need not tell releases apart.
+            || ["FreeBSD:ports", "Alpaquita", "BellSoft Hardened Containers"]
+                .iter()
+                .any(|whole| ecosystem == *whole && beyond_of(own, whole))
     }
 
     /// Returns true if advisories of `ecosystem`, which names a repository's address (`Packagist:https://…`), are about
@@ -68,6 +73,11 @@ impl OsvPackage {
         let own = self.repository.as_deref();
         own.is_none_or(|own| bare_address(own).eq_ignore_ascii_case(bare_address(address)))
     }
+}
+
+/// True if an ecosystem is another one and a release of it.
+fn beyond_of(own: &str, whole: &str) -> bool {
+    own.strip_prefix(whole).is_some_and(|rest| rest.starts_with(':'))
 }
 
 /// The address of the repository that an ecosystem's suffix names, if it names one.
@@ -116,6 +126,10 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         (true, Source::Named(name)) => Cow::Borrowed(*name),
         (true, _) => Cow::Borrowed(purl.name()),
         (false, _) => match purl.namespace() {
+            // A scope is one with its sign or without.
+            Some(scope) if row.ecosystem == "npm" && !scope.starts_with('@') => {
+                Cow::Owned(format!("@{scope}/{}", purl.name()))
+            }
             Some(namespace) => Cow::Owned([namespace, row.joiner, purl.name()].concat()),
             None => Cow::Borrowed(purl.name()),
         },
@@ -155,16 +169,30 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         Some(address) if !is_distro => Some(address.to_owned()),
         _ => None,
     };
+    let is_of_registry = is_distro || is_of_registry(purl, row, &name);
     Some(OsvPackage {
         name,
         ecosystem,
         system: ecosystem_base(row.ecosystem),
         release_known,
         // Any repository may be named by the one type, and any part of a cluster by the other.
-        name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s"),
+        name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s") && is_of_registry,
         also,
         repository,
     })
+}
+
+/// True if a name has as many parts as the names of its registry: with others it is a user's, an organisation's or
+/// nobody's, and advisories do not know it.
+fn is_of_registry(purl: &PackageUrl, row: &Row, name: &str) -> bool {
+    match purl.ty() {
+        "maven" | "gradle" | "composer" | "swift" | "vscode-extension" | "githubactions" => {
+            name.contains(row.joiner)
+        }
+        "bitnami" | "cargo" | "conan" | "cran" | "gem" | "hackage" | "hex" | "julia" | "nuget" | "opam"
+        | "pub" | "pypi" => purl.namespace().is_none(),
+        _ => true,
+    }
 }
 
 /// What the URL itself says of the distribution, under the names that generators give it.
@@ -218,7 +246,12 @@ fn first_two_segments(path: &str) -> String {
 /// Returns the URL of an OSV package, without version, or `None` if its ecosystem has no URL type.
 pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
     let base = ecosystem_base(ecosystem);
-    let is_of = |row: &&Row| match ecosystem.trim().strip_prefix(row.ecosystem) {
+    let [long, short] = DOCKER_NAMES;
+    let spelt = match ecosystem.trim().strip_prefix(short) {
+        Some(rest) if rest.is_empty() || rest.starts_with(':') => [long, rest].concat(),
+        _ => ecosystem.trim().to_owned(),
+    };
+    let is_of = |row: &&Row| match spelt.strip_prefix(row.ecosystem) {
         // `FreeBSD:kernel` has no URL, `FreeBSD:ports` and `FreeBSD:ports:14` have.
         Some(rest) => rest.is_empty() || rest.starts_with(':'),
         None => false,

@@ -18,6 +18,8 @@ pub(super) struct Collector {
     components: Vec<Component>,
     notes: Vec<Note>,
     distro: Option<String>,
+    /// Several operating systems are named: none of them is that of a package that does not say which is its own.
+    has_several_distros: bool,
     pub(super) describes_several: bool,
     overflow: usize,
     unnoted: usize,
@@ -154,7 +156,19 @@ impl Collector {
         });
     }
 
-    /// Takes the operating system that the components were found on; the first one counts. Names are
+    /// Takes a package of somebody else's that comes from a repository, an archive or a document that was not read: no
+    /// release of a registry, so nothing can be said of it.
+    pub(super) fn add_foreign(&mut self, name: &str, version: &str, place: &Place) {
+        self.add(Found {
+            name,
+            version,
+            purls: Vec::new(),
+            kind: ComponentKind::Package,
+            place,
+        });
+    }
+
+    /// Takes the operating system that the components were found on; of several none counts. Names are
     /// os-release ids (`rhel`) or their long forms (`Red Hat Enterprise Linux`).
     pub(super) fn operating_system(&mut self, name: &str, version: &str) {
         let lower = name.trim().to_ascii_lowercase();
@@ -172,8 +186,19 @@ impl Collector {
             "vmware photon os" | "photon os" => "photon",
             other => other,
         };
-        if self.distro.is_none() && !id.is_empty() && !id.contains(' ') && !version.trim().is_empty() {
-            self.distro = Some(format!("{id}-{}", version.trim()));
+        if !id.is_empty() && !id.contains(' ') && !version.trim().is_empty() {
+            self.take_distro(format!("{id}-{}", version.trim()));
+        }
+    }
+
+    /// Takes a distribution. One that is named again, with more or less of its version, is the same.
+    fn take_distro(&mut self, distro: String) {
+        match &self.distro {
+            None => self.distro = Some(distro),
+            Some(known) => {
+                let is_same = known.starts_with(&distro) || distro.starts_with(known.as_str());
+                self.has_several_distros |= !is_same;
+            }
         }
     }
 
@@ -185,7 +210,10 @@ impl Collector {
         let room = MAX_NOTES.saturating_sub(self.notes.len());
         self.unnoted += next.unnoted + next.notes.len().saturating_sub(room);
         self.notes.extend(next.notes.into_iter().take(room));
-        self.distro = self.distro.take().or(next.distro);
+        self.has_several_distros |= next.has_several_distros;
+        if let Some(distro) = next.distro {
+            self.take_distro(distro);
+        }
     }
 
     pub(super) fn finish(
@@ -213,7 +241,7 @@ impl Collector {
             format,
             spec_version: spec_version.trim().to_owned(),
             subject: Some(subject.trim().to_owned()).filter(|s| !s.is_empty()),
-            distro: self.distro,
+            distro: self.distro.filter(|_| !self.has_several_distros),
             describes_several: self.describes_several,
             components: self.components,
             notes: self.notes,
@@ -259,7 +287,7 @@ pub(super) fn is_path(text: &str) -> bool {
         || drive
 }
 
-fn present_version(text: &str) -> Option<&str> {
+pub(super) fn present_version(text: &str) -> Option<&str> {
     let text = text.trim();
     (!text.is_empty() && text != "NOASSERTION" && text != "NONE").then_some(text)
 }
@@ -297,6 +325,25 @@ mod tests {
         ] {
             assert!(!is_path(other), "{other}");
         }
+    }
+
+    #[test]
+    fn of_several_operating_systems_none_counts() {
+        let of = |systems: &[(&str, &str)]| {
+            let mut collector = Collector::default();
+            for (name, version) in systems {
+                let mut part = Collector::default();
+                part.operating_system(name, version);
+                collector.append(part);
+            }
+            collector.finish(Format::Pom, "", "").unwrap().distro
+        };
+        assert_eq!(
+            of(&[("debian", "12"), ("Debian GNU/Linux", "12.5")]).as_deref(),
+            Some("debian-12")
+        );
+        assert_eq!(of(&[("debian", "11"), ("debian", "12")]), None);
+        assert_eq!(of(&[("debian", "12"), ("alpine", "3.18")]), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::collect::{Collector, Found};
+use super::collect::{Collector, Found, present_version};
 use super::limited::Limited;
 use super::place::{of_json_error, read_json as read_json_value};
 use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
@@ -200,7 +200,7 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
     let kind = if is_subject {
         ComponentKind::Subject
     } else {
-        kind_of(purpose)
+        kind_of(purpose, &raw.version.0)
     };
     if is_operating_system(purpose) {
         collector.operating_system(&raw.name.0, &raw.version.0);
@@ -241,12 +241,14 @@ pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
     }
 }
 
-/// By the package's primary purpose, in the spelling of SPDX 2 or 3.
-pub(super) fn kind_of(purpose: &str) -> ComponentKind {
+/// By the package's primary purpose, in the spelling of SPDX 2 or 3. What is of a version is software that somebody
+/// released, be it as its source.
+pub(super) fn kind_of(purpose: &str, version: &str) -> ComponentKind {
     let purpose = purpose.trim();
     // `http://spdx.org/rdf/terms#purpose_operatingSystem`
     let purpose = purpose.strip_prefix("purpose_").unwrap_or(purpose);
     match purpose.replace(['-', '_'], "").to_ascii_uppercase().as_str() {
+        "ARCHIVE" | "SOURCE" | "OTHER" if present_version(version).is_some() => ComponentKind::Package,
         "CONTAINER" | "OPERATINGSYSTEM" | "DEVICE" | "FILE" | "ARCHIVE" | "SOURCE" | "OTHER" | "DATA"
         | "MODEL" => ComponentKind::Other,
         _ => ComponentKind::Package,

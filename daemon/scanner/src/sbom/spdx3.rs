@@ -38,6 +38,7 @@ struct Element {
     #[serde(
         rename = "software_packageVersion",
         alias = "packageVersion",
+        alias = "software:packageVersion",
         default,
         deserialize_with = "or_default"
     )]
@@ -45,6 +46,7 @@ struct Element {
     #[serde(
         rename = "software_packageUrl",
         alias = "packageUrl",
+        alias = "software:packageUrl",
         default,
         deserialize_with = "or_default"
     )]
@@ -52,6 +54,7 @@ struct Element {
     #[serde(
         rename = "software_primaryPurpose",
         alias = "primaryPurpose",
+        alias = "software:primaryPurpose",
         default,
         deserialize_with = "or_default"
     )]
@@ -72,6 +75,8 @@ struct Element {
 #[serde(untagged)]
 enum Scalar {
     Text(Text),
+    /// JSON-LD lets one value stand in a list.
+    List(Vec<Text>),
     #[default]
     None,
     Other(serde::de::IgnoredAny),
@@ -81,6 +86,7 @@ impl Scalar {
     fn as_str(&self) -> &str {
         match self {
             Self::Text(text) => &text.0,
+            Self::List(list) => list.first().map_or("", |text| &text.0),
             Self::None | Self::Other(_) => "",
         }
     }
@@ -141,7 +147,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
         match bare(element.kind.as_str()) {
             "CreationInfo" if version.is_empty() => element.spec_version.as_str().clone_into(&mut version),
             "SpdxDocument" if subject.is_empty() => element.name.as_str().clone_into(&mut subject),
-            "software_Package" | "Package" => {
+            "software_Package" | "software:Package" | "Package" => {
                 let is_subject = described.len() == 1 && described.contains(element.id.as_str());
                 take(element, &place, is_subject, &mut collector);
             }
@@ -162,12 +168,16 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
 fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Collector) {
     let mut purls: Vec<_> = collector.purl(element.purl.as_str(), place).into_iter().collect();
     for identifier in &element.identifiers {
-        if matches!(bare(identifier.kind.as_str()), "packageUrl" | "purl") {
+        let kind = bare(identifier.kind.as_str());
+        if ["packageUrl", "purl"]
+            .iter()
+            .any(|url| url.eq_ignore_ascii_case(kind))
+        {
             purls.extend(collector.purl(identifier.identifier.as_str(), place));
         }
     }
     let purpose = bare(element.purpose.as_str());
-    let kind = kind_of(purpose);
+    let kind = kind_of(purpose, element.version.as_str());
     if kind == ComponentKind::Other && is_operating_system(purpose) {
         collector.operating_system(element.name.as_str(), element.version.as_str());
     }

@@ -408,7 +408,7 @@ impl Graph {
                 name: &package.name,
                 version: &package.version,
                 purls,
-                kind: kind_of(&purpose),
+                kind: kind_of(&purpose, &package.version),
                 place: &place,
             };
             collector.add_with(found, OriginParts::finish(origin.as_deref()));

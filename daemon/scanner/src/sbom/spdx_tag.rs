@@ -145,7 +145,7 @@ fn close(package: Package, is_subject: bool, collector: &mut Collector) {
         kind: if is_subject {
             ComponentKind::Subject
         } else {
-            kind_of(purpose)
+            kind_of(purpose, &package.version)
         },
         place: &place,
     };

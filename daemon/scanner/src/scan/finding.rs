@@ -1,5 +1,8 @@
 //! One vulnerability in one package version, with all that explains it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::heard::{Heard, Opinion};
@@ -16,6 +19,10 @@ pub struct Finding {
     pub vulnerability: String,
     /// All its ids and aliases, sorted.
     pub ids: Vec<String>,
+    /// Ids that lead to it and are not its names, sorted: of several vulnerabilities that a record is about, or given by
+    /// some authors of an unresolved record only. A rule may ask for them; they excuse nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<String>,
     /// Merge hashes of the canonical advisories behind it, sorted.
     pub merge_hashes: Vec<String>,
     /// The package that was found.
@@ -60,8 +67,25 @@ pub struct FoundPackage {
     pub name: String,
     /// The component's package URL.
     pub purl: String,
+    /// Package URLs of other components that are found as the same package: others that were built from one source.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub other_purls: BTreeSet<Arc<str>>,
     /// The version that was compared.
     pub version: String,
+}
+
+impl FoundPackage {
+    /// Takes in the URL of a further component that is this package.
+    pub(super) fn take_purl(&mut self, purl: &Arc<str>) {
+        if **purl != *self.purl && !self.other_purls.contains(purl) {
+            self.other_purls.insert(Arc::clone(purl));
+        }
+    }
+
+    /// Returns the package URLs of all its components.
+    pub fn purls(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.purl.as_str()).chain(self.other_purls.iter().map(|purl| &**purl))
+    }
 }
 
 /// A rule that said "affected".
@@ -138,6 +162,7 @@ impl Finding {
         Self {
             vulnerability: advisory.vulnerability,
             ids,
+            related: advisory.related,
             merge_hashes: vec![advisory.merge_hash],
             package,
             summary: advisory.summary,
@@ -180,6 +205,7 @@ impl Finding {
         {
             self.merge_hashes.extend(other.merge_hashes);
             self.ids.extend(other.ids);
+            self.related.extend(other.related);
             self.provenance.extend(other.provenance);
             self.conflicts.extend(other.conflicts);
             self.threat.fill_from(&other.threat);
@@ -188,6 +214,10 @@ impl Finding {
             self.statements.extend(other.statements);
         }
         self.places.extend(other.places);
+        self.package.take_purl(&other.package.purl.into());
+        for purl in &other.package.other_purls {
+            self.package.take_purl(purl);
+        }
     }
 
     /// Sorts what has no order of its own.
@@ -197,6 +227,9 @@ impl Finding {
             list.dedup();
         }
         settle(&mut self.ids);
+        settle(&mut self.related);
+        let ids = &self.ids;
+        self.related.retain(|id| !ids.contains(id));
         settle(&mut self.merge_hashes);
         settle(&mut self.places);
         settle(&mut self.provenance);

@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::finding::FoundPackage;
 use super::heard::Heard;
@@ -164,8 +165,13 @@ impl<'a> Scanner<'a> {
             let place = component.place.to_string();
             let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
             self.tally.recall(same.len());
-            same.iter_mut()
-                .for_each(|finding| finding.places.push(place.clone()));
+            if !same.is_empty() {
+                let purl: Arc<str> = purl.to_string().into();
+                for finding in same {
+                    finding.places.push(place.clone());
+                    finding.package.take_purl(&purl);
+                }
+            }
             return Ok(judged.clone());
         }
         let first = findings.len();
@@ -274,6 +280,7 @@ impl<'a> Scanner<'a> {
                 name: package.name.clone(),
                 version: version.to_owned(),
                 purl: purl.to_string(),
+                other_purls: BTreeSet::new(),
             };
             let place = component.place.to_string();
             let advisory = advisories.take(index);

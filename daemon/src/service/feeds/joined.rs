@@ -3,6 +3,7 @@
 use starling_api::ServiceResult;
 use starling_api_types::{FeedOutcome, Problem};
 use starling_feeds::input;
+use starling_feeds::osv::About;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_protocol::{ContentHash, Lane, RecordId};
 use starling_store::FoundRecord;
@@ -62,7 +63,9 @@ impl Account<'_> {
     /// Takes another content for a record that was met in this input.
     fn put(&mut self, id: &RecordId, body: Vec<u8>) -> ServiceResult<()> {
         let content = ContentHash::of(&body);
+        let out_of_reach = self.met.why_not(&About::of_body(&body));
         if let Some(seen) = self.seen.get_mut(id) {
+            seen.out_of_reach = out_of_reach;
             seen.record = FoundRecord {
                 content,
                 size: u32::try_from(body.len()).unwrap_or(u32::MAX),

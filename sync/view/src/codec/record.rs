@@ -8,12 +8,14 @@ use super::{Reader, write_number};
 use crate::package::PackageId;
 use crate::vulnerability::VulnerabilityId;
 
-/// The layout version, in the high half of a record row's first byte.
-const VERSION: u8 = 1;
-/// The same with the CVE that the record is made from, after its aliases.
-const WITH_UPSTREAM: u8 = 2;
-/// Added to either where authors disagree and nobody has decided: the further contents that count follow the first.
+/// The layout version, in the high half of a record row's first byte; what else stands in the row is added to it.
+const VERSION: u8 = 8;
+/// The CVE that the record is made from, after its aliases.
+const WITH_UPSTREAM: u8 = 1;
+/// Authors disagree and nobody has decided: the further contents that count follow the first.
 const UNRESOLVED: u8 = 2;
+/// Ids that tell of the record and do not name it, after the CVE that it is made from.
+const WITH_RELATED: u8 = 4;
 
 /// What a record is in the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +36,17 @@ pub(crate) struct RecordRow {
     pub(crate) state: RecordState,
     /// The chosen content; nothing where the state tells of none.
     pub(crate) content: Option<ContentHash>,
-    /// Further contents that count beside it, sorted: authors disagree, and nobody has decided.
+    /// Whether authors disagree, and nobody has decided.
+    pub(crate) is_disagreed: bool,
+    /// Further contents that count beside it, sorted, where authors disagree.
     pub(crate) others: Vec<ContentHash>,
     /// The followed aliases, sorted, without the record's own id.
     pub(crate) aliases: Vec<VulnerabilityId>,
     /// The one CVE that the record says it is made from, if it is no alias: who looks for it finds the record.
     pub(crate) upstream: Option<VulnerabilityId>,
+    /// Ids that lead to the record and do not name it, sorted: the CVEs that it is made from where they are several, and
+    /// aliases that only some of its authors give.
+    pub(crate) related: Vec<VulnerabilityId>,
     /// The packages, sorted by their encoded bytes.
     pub(crate) packages: Vec<PackageId>,
 }
@@ -72,7 +79,7 @@ impl RecordRow {
 
     /// Says whether authors disagree about it and nobody has decided.
     pub(crate) fn is_unresolved(&self) -> bool {
-        self.state == RecordState::Unresolved || !self.others.is_empty()
+        self.state == RecordState::Unresolved || self.is_disagreed
     }
 
     /// A record that says nothing, for the reason that its state gives.
@@ -80,25 +87,29 @@ impl RecordRow {
         Self {
             state,
             content,
+            is_disagreed: false,
             others: Vec::new(),
             aliases: Vec::new(),
             upstream: None,
+            related: Vec::new(),
             packages: Vec::new(),
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        let version = match self.upstream {
-            Some(_) => WITH_UPSTREAM,
-            None => VERSION,
-        };
-        let unresolved = if self.others.is_empty() { 0 } else { UNRESOLVED };
-        out.push((version + unresolved) << 4 | self.state as u8);
+        let parts = [
+            (self.upstream.is_some(), WITH_UPSTREAM),
+            (self.is_disagreed, UNRESOLVED),
+            (!self.related.is_empty(), WITH_RELATED),
+        ];
+        let has = parts.iter().filter(|(is_there, _)| *is_there);
+        let version = has.fold(VERSION, |version, (_, part)| version | part);
+        out.push(version << 4 | self.state as u8);
         if let Some(content) = &self.content {
             out.extend_from_slice(content.as_bytes());
         }
-        if !self.others.is_empty() {
+        if self.is_disagreed {
             write_number(&mut out, self.others.len() as u64);
             out.extend(self.others.iter().flat_map(ContentHash::as_bytes));
         }
@@ -111,6 +122,10 @@ impl RecordRow {
         }
         if let Some(upstream) = &self.upstream {
             write_id(&mut out, upstream.as_str());
+        }
+        if !self.related.is_empty() {
+            write_number(&mut out, self.related.len() as u64);
+            self.related.iter().for_each(|id| write_id(&mut out, id.as_str()));
         }
         write_number(&mut out, self.packages.len() as u64);
         // Neighbours share much of their names: each says how much of the one before it repeats.
@@ -131,18 +146,19 @@ impl RecordRow {
         let mut reader = Reader::new(bytes);
         let head = reader.byte()?;
         let state = *RecordState::ALL.get(usize::from(head & 0x0f))?;
-        let (version, is_unresolved) = match head >> 4 {
-            version @ (VERSION | WITH_UPSTREAM) => (version, false),
-            version @ 3..=4 => (version - UNRESOLVED, true),
-            _ => return None,
-        };
+        let version = head >> 4;
+        if version & VERSION == 0 {
+            return None;
+        }
+        let has = |part: u8| version & part != 0;
         let content = if state.has_content() {
             Some(ContentHash::from_bytes(reader.array()?))
         } else {
             None
         };
         let mut row = Self::silent(state, content);
-        if is_unresolved {
+        row.is_disagreed = has(UNRESOLVED);
+        if row.is_disagreed {
             for _ in 0..reader.count()? {
                 row.others.push(ContentHash::from_bytes(reader.array()?));
             }
@@ -152,8 +168,14 @@ impl RecordRow {
                 row.aliases
                     .push(VulnerabilityId::from_normalised(read_id(&mut reader)?));
             }
-            if version == WITH_UPSTREAM {
+            if has(WITH_UPSTREAM) {
                 row.upstream = Some(VulnerabilityId::from_normalised(read_id(&mut reader)?));
+            }
+            if has(WITH_RELATED) {
+                for _ in 0..reader.count()? {
+                    row.related
+                        .push(VulnerabilityId::from_normalised(read_id(&mut reader)?));
+                }
             }
             let mut before: Vec<u8> = Vec::new();
             for _ in 0..reader.count()? {
@@ -184,9 +206,11 @@ mod tests {
         RecordRow {
             state: RecordState::Live,
             content: Some(ContentHash::of(b"x")),
+            is_disagreed: false,
             others: Vec::new(),
             aliases: vec![VulnerabilityId::of("CVE-2021-1234").unwrap()],
             upstream: VulnerabilityId::of("CVE-2021-1235"),
+            related: Vec::new(),
             packages: packages
                 .iter()
                 .map(|(ecosystem, name)| PackageId::Package {
@@ -206,12 +230,16 @@ mod tests {
         ]);
         assert_eq!(RecordRow::decode(&live.encode()), Some(live.clone()));
         for upstream in [None, VulnerabilityId::of("CVE-2021-1235")] {
-            let unresolved = RecordRow {
-                others: vec![ContentHash::of(b"y"), ContentHash::of(b"z")],
-                upstream,
-                ..live.clone()
-            };
-            assert_eq!(RecordRow::decode(&unresolved.encode()), Some(unresolved));
+            for others in [Vec::new(), vec![ContentHash::of(b"y"), ContentHash::of(b"z")]] {
+                let unresolved = RecordRow {
+                    is_disagreed: true,
+                    others,
+                    upstream: upstream.clone(),
+                    related: Vec::from_iter(VulnerabilityId::of("CVE-2021-1236")),
+                    ..live.clone()
+                };
+                assert_eq!(RecordRow::decode(&unresolved.encode()), Some(unresolved));
+            }
         }
         for state in RecordState::ALL.into_iter().filter(|state| !state.contributes()) {
             let silent = RecordRow::silent(state, state.has_content().then(|| ContentHash::of(b"y")));

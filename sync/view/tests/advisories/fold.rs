@@ -267,6 +267,10 @@ fn under_fail_a_disagreement_waits_for_a_decision() {
     let open = site.fold("ACME-1", &package("npm", "a")).unwrap();
     assert_eq!(open.unresolved, std::slice::from_ref(&acme));
     assert!(open.aliases.is_empty(), "only one of them gives the CVE");
+    let led: Vec<String> = open.related.iter().map(ToString::to_string).collect();
+    assert_eq!(led, ["CVE-2021-1111"], "which leads to it all the same");
+    let by_cve = starling_view::advisories_by_id(&site.rows, "CVE-2021-1111").unwrap();
+    assert_eq!(by_cve[0].vulnerability.as_str(), "ACME-1");
     assert!(open.edges.iter().all(|edge| edge.state == EdgeState::Unresolved));
     assert_eq!((open.edges.len(), open.conflicts[0].chosen), (2, None));
 
@@ -305,7 +309,9 @@ fn unresolved_record_says_all_that_its_authors_say() {
     // A package that one of them names is known, and a withdrawal does not silence what stands.
     let gone = r#","withdrawn":"2024-01-01T00:00:00Z""#;
     site.set(REMOTE, &acme, &record("2", "b", gone));
-    assert_eq!(fold(&site, "a").unwrap().state, AdvisoryState::Live);
+    let live = fold(&site, "a").unwrap();
+    assert_eq!(live.state, AdvisoryState::Live);
+    assert_eq!(live.unresolved, std::slice::from_ref(&acme), "nobody has decided");
     assert!(fold(&site, "b").is_none());
     site.set(LOCAL, &acme, &record("1", "a", gone));
     for name in ["a", "b"] {

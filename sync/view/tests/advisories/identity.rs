@@ -139,12 +139,12 @@ fn record_is_found_by_the_one_cve_that_it_is_made_from() {
     assert!(ids(&site, "CVE-2021-2222").is_empty());
     site.set(LOCAL, &key("nvd", "CVE-2021-1111"), &npm(&[], "a"));
     assert_eq!(ids(&site, "CVE-2021-1111"), ["ACME-1", "CVE-2021-1111"]);
-    // As an alias it is one vulnerability; made from two CVEs, or from none any more, it is found by neither.
+    // As an alias it is one vulnerability; made from two CVEs it is found by each; from none any more, by none.
     for (members, found) in [
         (r#""aliases":["CVE-2021-1111"],"#, vec!["CVE-2021-1111"]),
         (
             r#""upstream":["CVE-2021-1111","CVE-2021-3333"],"#,
-            vec!["CVE-2021-1111"],
+            vec!["ACME-1", "CVE-2021-1111"],
         ),
         (
             r#""upstream":["CVE-2021-1111"],"#,

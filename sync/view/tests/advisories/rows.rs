@@ -24,7 +24,7 @@ fn rows_are_laid_out_as_documented() {
     };
     assert_eq!(
         rows(Table::Records),
-        [(format!("{ghsa}02"), format!("10{content}01{cve}01000401610000"))]
+        [(format!("{ghsa}02"), format!("80{content}01{cve}01000401610000"))]
     );
     assert_eq!(rows(Table::Aliases), [(format!("{cve}{ghsa}02"), String::new())]);
     assert_eq!(

@@ -78,6 +78,10 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             let long_term = matches!(release, "20.03" | "22.03" | "24.03" | "26.03");
             Some(format!("{release}{}", if long_term { "-LTS" } else { "" }))
         }
+        "Alpaquita" | "BellSoft Hardened Containers" if distro.contains("stream") => {
+            Some("stream".to_owned())
+        }
+        "Alpaquita" | "BellSoft Hardened Containers" => parts(1),
         "openSUSE" if distro.contains("tumbleweed") => Some("Tumbleweed".to_owned()),
         "openSUSE" if distro.contains("micro") => parts(2).map(|release| format!("Leap Micro {release}")),
         "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
@@ -112,9 +116,15 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
     } else {
         "Server"
     };
+    // `sles-15.3`, or as the distribution names itself: `sles-15-SP3`.
+    let named = distro.split_once("sp").map(|(_, rest)| {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
+    });
     let pack = release
         .and_then(|release| release.split_once('.'))
-        .map(|(_, pack)| pack);
+        .map(|(_, pack)| pack)
+        .or(named.filter(|pack| !pack.is_empty()));
     Some(match pack {
         None | Some("0") => format!("Linux Enterprise {product} {major}"),
         Some(pack) => format!("Linux Enterprise {product} {major} SP{pack}"),
@@ -232,22 +242,48 @@ const RED_HAT: [&str; 10] = [
     "supplementary",
 ];
 /// Modules that a SUSE Linux Enterprise Server or Desktop of release 15 takes its packages from.
-const SUSE_MODULES: [&str; 9] = [
+const SUSE_MODULES: [&str; 14] = [
     "Basesystem",
+    "Certifications",
+    "Confidential Computing",
     "Containers",
     "Desktop Applications",
     "Development Tools",
+    "High Performance Computing",
     "Legacy",
+    "NVIDIA Compute",
     "Public Cloud",
     "Python 3",
     "Server Applications",
+    "Transactional Server",
     "Web and Scripting",
 ];
+/// Modules of release 12, which carry no service pack.
+const SUSE_MODULES_12: [&str; 6] = [
+    "Advanced Systems Management",
+    "Containers",
+    "Legacy",
+    "Public Cloud",
+    "Toolchain",
+    "Web and Scripting",
+];
+/// Other products of the same release whose packages a Server or Desktop may have installed.
+const SUSE_EXTENSIONS: [&str; 6] = [
+    "Linux Enterprise High Availability Extension",
+    "Linux Enterprise Live Patching",
+    "Linux Enterprise Real Time",
+    "Linux Enterprise Software Development Kit",
+    "Linux Enterprise Workstation Extension",
+    "Package Hub",
+];
+/// A release whose support has ended has the vulnerabilities that only subscribers get fixes for.
+const SUSE_LONG_TERM: [&str; 4] = ["-LTSS", "-ESPOS", "-BCL", "-TERADATA"];
 
 /// The ecosystems beside a release's own whose advisories are about its packages.
 pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     // A source that does not tell releases apart means them all.
     let mut also = vec![ecosystem.to_owned()];
+    also.extend(spelt_otherwise(ecosystem, release));
     match ecosystem {
         // A system without the subscription has the vulnerabilities that only subscribers get fixes for.
         "Ubuntu" => also.push(format!("Ubuntu:Pro:{release}")),
@@ -269,10 +305,14 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             );
         }
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
-        "Docker Hardened Images:Alpine" => also.push("Docker Hardened Images".to_owned()),
+        "Docker Hardened Images:Alpine" => {
+            also.push(DOCKER_NAMES[0].to_owned());
+            also.extend(shortened(&also, ecosystem, release));
+        }
         "Docker Hardened Images:Debian" => {
-            also.push("Docker Hardened Images".to_owned());
+            also.push(DOCKER_NAMES[0].to_owned());
             also.extend(number_of(release).map(|number| format!("{ecosystem}:{number}")));
+            also.extend(shortened(&also, ecosystem, release));
         }
         "SUSE" => {
             // These are a Server and more.
@@ -283,13 +323,58 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             let product = of_larger
                 .or_else(|| release.strip_prefix("Linux Enterprise Server "))
                 .or_else(|| release.strip_prefix("Linux Enterprise Desktop "));
-            if let Some(release) = product.filter(|release| release.starts_with("15")) {
-                let module =
-                    |name: &&str| format!("{ecosystem}:Linux Enterprise Module for {name} {release}");
-                also.extend(SUSE_MODULES.iter().map(module));
-            }
+            let Some(release) = product else { return also };
+            let major = release.split(' ').next().unwrap_or(release);
+            let (modules, of) = match major {
+                "12" => (&SUSE_MODULES_12[..], major),
+                "15" => (&SUSE_MODULES[..], release),
+                _ => (&[][..], release),
+            };
+            let module = |name: &&str| format!("{ecosystem}:Linux Enterprise Module for {name} {of}");
+            also.extend(modules.iter().map(module));
+            let extension = |name: &&str| format!("{ecosystem}:{name} {release}");
+            also.extend(SUSE_EXTENSIONS.iter().map(extension));
+            let long_term = |end: &&str| format!("{ecosystem}:Linux Enterprise Server {release}{end}");
+            also.extend(SUSE_LONG_TERM.iter().map(long_term));
         }
         _ => {}
     }
     also
+}
+
+/// What Docker's Hardened Images are called as an ecosystem.
+pub(super) const DOCKER_NAMES: [&str; 2] = ["Docker Hardened Images", "DHI"];
+
+/// The ecosystems of Docker's images by their short name.
+fn shortened(also: &[String], ecosystem: &str, release: &str) -> Vec<String> {
+    let [long, short] = DOCKER_NAMES;
+    let own = format!("{ecosystem}:{release}");
+    let all = also.iter().map(String::as_str).chain([own.as_str()]);
+    all.filter_map(|name| Some([short, name.strip_prefix(long)?].concat()))
+        .collect()
+}
+
+/// Other spellings of a release's ecosystem that sources write: with the release's name, or without what OSV puts
+/// around its number.
+fn spelt_otherwise(ecosystem: &str, release: &str) -> Option<String> {
+    let otherwise = match ecosystem {
+        "Debian" => codename_of(release)?.to_owned(),
+        "Ubuntu" => match release.strip_suffix(":LTS") {
+            Some(number) => number.to_owned(),
+            None => format!("{release}:LTS"),
+        },
+        "Alpine" => release.strip_prefix('v')?.to_owned(),
+        _ => return None,
+    };
+    Some(format!("{ecosystem}:{otherwise}"))
+}
+
+/// True if two ecosystems are one release of one distribution.
+pub(super) fn is_same_release(own: &str, other: &str) -> bool {
+    let [long, short] = DOCKER_NAMES;
+    if let (Some(own), Some(other)) = (own.strip_prefix(long), other.strip_prefix(short)) {
+        return own == other;
+    }
+    let split = own.split_once(':');
+    split.is_some_and(|(ecosystem, release)| spelt_otherwise(ecosystem, release).as_deref() == Some(other))
 }

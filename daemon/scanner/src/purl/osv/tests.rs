@@ -148,13 +148,32 @@ fn products_and_extensions_of_a_release_are_asked_too() {
     );
     assert!(!also("pkg:rpm/redhat/curl@1").release_known);
     let ubuntu = also("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04");
-    assert_eq!(ubuntu.also, ["Ubuntu", "Ubuntu:Pro:22.04:LTS"]);
+    assert_eq!(ubuntu.also, ["Ubuntu", "Ubuntu:22.04", "Ubuntu:Pro:22.04:LTS"]);
     let suse = also("pkg:rpm/suse/curl@1?distro=sles-15.5");
     assert!(
         suse.also
             .contains(&"SUSE:Linux Enterprise Module for Basesystem 15 SP5".to_owned())
     );
-    assert_eq!(also("pkg:deb/debian/curl@1?distro=debian-12").also, ["Debian"]);
+    // Fixes for subscribers only, and packages of other products, are a Server's as well.
+    for name in [
+        "Linux Enterprise Server 15 SP5-LTSS",
+        "Package Hub 15 SP5",
+        "Linux Enterprise Live Patching 15 SP5",
+    ] {
+        assert!(suse.also.contains(&format!("SUSE:{name}")), "{name}");
+    }
+    let twelve = also("pkg:rpm/suse/curl@1?distro=sles-12.5");
+    let legacy = "SUSE:Linux Enterprise Module for Legacy 12".to_owned();
+    assert!(twelve.also.contains(&legacy));
+    let named = also("pkg:rpm/suse/curl@1?distro=sles-15-SP5");
+    assert_eq!(named.ecosystem, suse.ecosystem);
+    let debian = also("pkg:deb/debian/curl@1?distro=debian-12");
+    assert_eq!(debian.also, ["Debian", "Debian:bookworm"]);
+    assert!(debian.is_known_by("Debian:bookworm") && !debian.is_known_by("Debian"));
+    assert_eq!(
+        also("pkg:apk/alpine/curl@1?distro=alpine-3.18.4").also,
+        ["Alpine", "Alpine:3.18"]
+    );
     assert!(also("pkg:npm/curl@1").also.is_empty());
     assert_eq!(also("pkg:npm/curl@1").ecosystems().collect::<Vec<_>>(), ["npm"]);
 }
@@ -163,20 +182,27 @@ fn products_and_extensions_of_a_release_are_asked_too() {
 fn a_release_is_known_by_its_own_ecosystems_and_not_by_one_without_release() {
     for (purl, known_by) in [
         ("pkg:npm/curl@1", "npm"),
-        ("pkg:deb/debian/curl@1?distro=debian-12", "Debian:12"),
-        ("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04", "Ubuntu:22.04:LTS"),
+        (
+            "pkg:deb/debian/curl@1?distro=debian-12",
+            "Debian:12, Debian:bookworm",
+        ),
+        (
+            "pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04",
+            "Ubuntu:22.04:LTS, Ubuntu:22.04",
+        ),
         ("pkg:golang/k8s.io/apiserver@v0.30.0", "Go"),
         (
             "pkg:deb/dhi/curl@8?distro=dhi-13",
-            "Docker Hardened Images:Debian:trixie, Docker Hardened Images:Debian:13",
+            "Docker Hardened Images:Debian:trixie, Docker Hardened Images:Debian:13, DHI:Debian:13, \
+             DHI:Debian:trixie",
         ),
         (
             "pkg:freebsd/curl@8?arch=FreeBSD:14:amd64",
             "FreeBSD:ports:14, FreeBSD:ports",
         ),
         (
-            "pkg:rpm/suse/curl@1?distro=sles-12.5",
-            "SUSE:Linux Enterprise Server 12 SP5",
+            "pkg:rpm/suse/curl@1?distro=sle-micro-5.3",
+            "SUSE:Linux Enterprise Micro 5.3",
         ),
     ] {
         let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
@@ -280,8 +306,11 @@ fn packages_of_hardened_images_and_ports_are_asked_in_each_spelling_of_their_rel
         (ecosystems.join(", "), package.name, package.release_known)
     };
     let docker = "Docker Hardened Images";
-    let alpine = format!("{docker}:Alpine:3.24, {docker}:Alpine, {docker}");
-    let debian = format!("{docker}:Debian:trixie, {docker}:Debian, {docker}, {docker}:Debian:13");
+    let alpine = format!("{docker}:Alpine:3.24, {docker}:Alpine, {docker}, DHI:Alpine, DHI, DHI:Alpine:3.24");
+    let debian = format!(
+        "{docker}:Debian:trixie, {docker}:Debian, {docker}, {docker}:Debian:13, DHI:Debian, DHI, DHI:Debian:13, \
+         DHI:Debian:trixie"
+    );
     for (purl, ecosystems, name) in [
         (
             "pkg:apk/dhi/libcrypto3@3?distro=dhi-3.24&upstream=openssl",
@@ -616,5 +645,54 @@ fn repositories_are_told_apart_where_the_url_tells() {
     assert_eq!(
         back.to_string(),
         "pkg:composer/drupal/token?repository_url=https:%2F%2Fpackages.drupal.org%2F8"
+    );
+}
+
+#[test]
+fn name_that_no_registry_gives_is_not_known() {
+    let of = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+    for purl in [
+        "pkg:pypi/org/foo@1",
+        "pkg:maven/foo@1",
+        "pkg:composer/foo@1",
+        "pkg:conan/user/foo@1?channel=stable",
+        "pkg:hex/org/foo@1",
+        "pkg:nuget/org/foo@1",
+    ] {
+        assert!(!of(purl).name_known, "{purl}");
+    }
+    for (purl, name) in [
+        ("pkg:maven/org.acme/foo@1", "org.acme:foo"),
+        ("pkg:maven/org.acme:foo@1", "org.acme:foo"),
+        ("pkg:npm/scope/foo@1", "@scope/foo"),
+        ("pkg:npm/%40scope/foo@1", "@scope/foo"),
+        ("pkg:golang/stdlib@1", "stdlib"),
+    ] {
+        let package = of(purl);
+        assert!(package.name_known && package.name == name, "{purl}: {package:?}");
+    }
+}
+
+#[test]
+fn hardened_images_answer_to_both_of_their_names() {
+    let of = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+    let alpine = of("pkg:apk/dhi/curl@1?distro=dhi-3.24");
+    let debian = of("pkg:deb/dhi/curl@1?distro=dhi-13");
+    for (package, name) in [
+        (&alpine, "DHI:Alpine:3.24"),
+        (&alpine, "DHI"),
+        (&debian, "DHI:Debian:trixie"),
+        (&debian, "DHI:Debian:13"),
+    ] {
+        assert!(
+            package.also.iter().any(|also| also == name),
+            "{name}: {:?}",
+            package.also
+        );
+    }
+    assert!(alpine.is_known_by("DHI:Alpine:3.24") && !alpine.is_known_by("DHI:Alpine:3.23"));
+    assert_eq!(
+        purl_of("DHI:Alpine:3.24", "curl").unwrap().namespace(),
+        Some("dhi")
     );
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::super::collect::{Collector, Found, is_path};
@@ -106,8 +107,12 @@ fn npm_tree(list: &BTreeMap<String, NpmDependency>, place: &Place, collector: &m
             .and_then(|alias| alias.rsplit_once('@'))
         {
             Some((name, version)) => collector.add_package("npm", name, version, &place),
-            None if version.contains(':') || version.contains('/') || dependency.resolved.is_path() => {
+            None if is_path(version) || dependency.resolved.is_path() => {
                 collector.add_local(name, version, &place);
+            }
+            // A repository, or an archive at an address.
+            None if version.contains(':') || version.contains('/') => {
+                collector.add_foreign(name, version, &place);
             }
             None => collector.add_package("npm", name, version, &place),
         }
@@ -115,12 +120,13 @@ fn npm_tree(list: &BTreeMap<String, NpmDependency>, place: &Place, collector: &m
     }
 }
 
+/// Sections are called as the project likes, beside `default` and `develop`.
 #[derive(Deserialize)]
 struct PipfileLock {
-    #[serde(default, deserialize_with = "or_default")]
-    default: BTreeMap<String, Pinned>,
-    #[serde(default, deserialize_with = "or_default")]
-    develop: BTreeMap<String, Pinned>,
+    #[serde(rename = "_meta", default)]
+    _meta: IgnoredAny,
+    #[serde(flatten)]
+    sections: BTreeMap<String, Option<BTreeMap<String, Pinned>>>,
 }
 
 #[derive(Deserialize)]
@@ -137,8 +143,8 @@ struct Pinned {
 
 pub(super) fn read_pipfile(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let lock: PipfileLock = read_json(text.as_bytes())?;
-    for (section, list) in [("default", &lock.default), ("develop", &lock.develop)] {
-        for (name, pinned) in list {
+    for (section, list) in &lock.sections {
+        for (name, pinned) in list.iter().flatten() {
             let place = Place::root().child(section).child(name);
             let version = pinned.version.0.trim_start_matches('=');
             let is_file = !pinned.file.0.is_empty() && !pinned.file.0.contains("://");
@@ -272,11 +278,13 @@ pub(super) fn read_bun(text: &str, collector: &mut Collector) -> Result<String, 
         else {
             return Err((place, "a package is not written as name@version".to_owned()));
         };
-        let is_local = version.contains(':') || version.contains('/') || is_path(version);
-        if is_local && !version.starts_with("npm:") {
+        let version = version.trim_start_matches("npm:");
+        if is_path(version) || version.starts_with("root:") {
             collector.add_local(name, "", &place);
+        } else if version.contains(':') || version.contains('/') {
+            collector.add_foreign(name, version, &place);
         } else {
-            collector.add_package("npm", name, version.trim_start_matches("npm:"), &place);
+            collector.add_package("npm", name, version, &place);
         }
     }
     Ok(lock.version.0)
@@ -292,6 +300,8 @@ struct ConanLock {
     build_requires: Vec<Text>,
     #[serde(default, deserialize_with = "or_default")]
     python_requires: Vec<Text>,
+    #[serde(default, deserialize_with = "or_default")]
+    config_requires: Vec<Text>,
     /// Conan 1.
     #[serde(default, deserialize_with = "or_default")]
     graph_lock: ConanGraph,
@@ -315,6 +325,7 @@ pub(super) fn read_conan(text: &str, collector: &mut Collector) -> Result<String
         ("requires", &lock.requires),
         ("build_requires", &lock.build_requires),
         ("python_requires", &lock.python_requires),
+        ("config_requires", &lock.config_requires),
     ];
     for (key, list) in lists {
         for (i, reference) in list.iter().enumerate() {

@@ -27,19 +27,31 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
         {
             let file: String = file.trim().chars().take(200).collect();
             collector.note(&place, format!("it names the file {file:?}, which was not read"));
+            // Constraints add nothing that is not required elsewhere.
+            if line.starts_with("-r") || line.starts_with("--r") {
+                collector.add_foreign(line, "", &place);
+            }
             continue;
         }
         // Markers, hashes and continuations follow the requirement itself; a URL may hold their signs.
         let line = line.split(" ;").next().unwrap_or("");
         let line = line.split([';', '\\']).next().unwrap_or("");
         let line = line.split(" --").next().unwrap_or("").trim();
+        let editable = ["-e", "--editable"]
+            .iter()
+            .find_map(|option| line.strip_prefix(option)?.strip_prefix([' ', '=']));
+        let line = editable.unwrap_or(line).trim();
         if line.is_empty() || line.starts_with('-') {
             continue;
         }
-        if is_location(line) {
+        if is_location(line) || (editable.is_some() && !line.contains('@')) {
             let text = "a requirement by its location names no release of a registry";
             collector.note(&place, text);
-            collector.add_local(line, "", &place);
+            if is_path(line) || !line.contains("://") {
+                collector.add_local(line, "", &place);
+            } else {
+                collector.add_foreign(line, "", &place);
+            }
             continue;
         }
         let end = line
@@ -229,7 +241,7 @@ pub(super) fn read_bundler(text: &str, collector: &mut Collector) -> Result<Stri
         }
         // PATH gems are the project's own. Six spaces and more are requirements of the gem above.
         let spec = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));
-        let (Some(spec), "GEM" | "GIT") = (spec, section) else {
+        let (Some(spec), "GEM" | "GIT" | "PLUGIN SOURCE") = (spec, section) else {
             continue;
         };
         let Some((name, version)) = spec
@@ -279,6 +291,16 @@ pub(super) fn read_mix(text: &str, collector: &mut Collector) -> Result<String, 
     for (index, line) in text.lines().enumerate() {
         // "name": {:hex, :package, "1.2.3", …
         let Some((_, tuple)) = line.split_once(": {:hex,") else {
+            // "name": {:git, "https://…", "commit", …
+            if let Some((name, tuple)) = line.split_once(": {:") {
+                let place = Place::line(index + 1);
+                let name = name.trim().trim_start_matches("%{").trim().trim_matches('"');
+                if tuple.starts_with("path,") {
+                    collector.add_local(name, "", &place);
+                } else {
+                    collector.add_foreign(name, "", &place);
+                }
+            }
             continue;
         };
         let mut fields = tuple.split(',').map(str::trim);
@@ -294,10 +316,14 @@ pub(super) fn read_pub(text: &str, collector: &mut Collector) -> Result<String, 
     let mut in_packages = false;
     let mut open: Option<(String, usize, String)> = None;
     let mut close = |open: &mut Option<(String, usize, String)>, version: &str| {
-        if let Some((name, line, source)) = open.take()
-            && source == "hosted"
-        {
-            collector.add_package("pub", &name, version, &Place::line(line));
+        if let Some((name, line, source)) = open.take() {
+            let place = Place::line(line);
+            match source.as_str() {
+                "hosted" => collector.add_package("pub", &name, version, &place),
+                // A part of the kit that builds the project.
+                "path" | "sdk" => collector.add_local(&name, version, &place),
+                _ => collector.add_foreign(&name, version, &place),
+            }
         }
     };
     for (index, line) in text.lines().enumerate() {

@@ -99,6 +99,11 @@ fn is_name(name: &str) -> bool {
         })
 }
 
+/// True for `name@file:…` and its like, as version 9 writes them.
+fn found_in_project(path: &str) -> bool {
+    split_spec(path).is_some_and(|(_, range)| is_path(range))
+}
+
 pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let mut lock_version = String::new();
     let mut in_packages = false;
@@ -116,9 +121,13 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
         let key = line
             .strip_prefix("  ")
             .filter(|rest| in_packages && !rest.starts_with(' '));
-        let Some(key) = key.and_then(|key| key.trim_end().strip_suffix(':')) else {
-            continue;
-        };
+        // An entry that says nothing more stands in one line: `name@1.0.0: {}`.
+        let key = key.and_then(|key| {
+            let key = key.trim_end();
+            key.strip_suffix(':')
+                .or_else(|| key.split_once(": ").map(|(key, _)| key))
+        });
+        let Some(key) = key else { continue };
         let key = key.trim_matches(['\'', '"']);
         // Peers follow in brackets (6 and later) or after `_` (5); neither is part of the version.
         let key = key.split_once('(').map_or(key, |(head, _)| head);
@@ -139,7 +148,8 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
             Some((name, version)) if !version.contains(['/', ':']) && is_name(name) => {
                 collector.add_package("npm", name, version, &place);
             }
-            _ => collector.note(&place, "the package comes from no registry and was skipped"),
+            _ if is_path(path) || found_in_project(path) => collector.add_local(path, "", &place),
+            _ => collector.add_foreign(path, "", &place),
         }
     }
     Ok(lock_version)

@@ -1,6 +1,6 @@
 //! One small lockfile per tool: detected from content, read to package URLs.
 
-use super::super::{Format, Lockfile, Place, SbomError, read};
+use super::super::{ComponentKind, Format, Lockfile, Place, SbomError, read};
 
 /// Reads a document and returns its package URLs, having checked the format.
 fn purls(kind: Lockfile, text: &str) -> Vec<String> {
@@ -96,6 +96,50 @@ fn pnpm_reads_the_keys_of_versions_five_to_nine() {
         purls(Lockfile::Pnpm, v5),
         ["pkg:npm/%40babel/core@7.2.3", "pkg:npm/debug@4.3.4"]
     );
+}
+
+/// What of a document is a package of which nothing can be said, by name.
+fn foreign(text: &str) -> Vec<String> {
+    let inventory = read(text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    let components = inventory.components.iter();
+    let foreign = components.filter(|c| c.purl.is_none() && c.kind == ComponentKind::Package);
+    foreign.map(|c| c.name.clone()).collect()
+}
+
+#[test]
+fn what_comes_from_no_registry_is_no_release_and_still_told() {
+    let npm = r#"{"lockfileVersion":1,"dependencies":{"a":{"version":"1.0.0"},"d":{"version":"git+ssh://git@example.org/d.git#abc"},
+        "e":{"version":"https://example.org/e.tgz"},"f":{"version":"github:a/f#abc"},"g":{"version":"file:../g"}}}"#;
+    assert_eq!(foreign(npm), ["d", "e", "f"]);
+    let pnpm = "lockfileVersion: '9.0'\n\npackages:\n\n  a@1.0.0: {}\n  b@https://example.org/b.tgz:\n    x: 1\n  c@file:../c:\n    x: 1\n";
+    assert_eq!(purls(Lockfile::Pnpm, pnpm), ["pkg:npm/a@1.0.0"]);
+    assert_eq!(foreign(pnpm), ["b@https://example.org/b.tgz"]);
+    let pnpm5 =
+        "lockfileVersion: 5.4\npackages:\n  github.com/a/b/0123456:\n    x: 1\n  file:../c:\n    x: 1\n";
+    assert_eq!(foreign(pnpm5), ["github.com/a/b/0123456"]);
+    let bun = r#"{"lockfileVersion":1,"workspaces":{},"packages":{"a":["a@github:x/a#abc",{}],"b":["b@workspace:packages/b"],"c":["c@1.0.0","",{}]}}"#;
+    assert_eq!(
+        (foreign(bun), purls(Lockfile::Bun, bun)),
+        (vec!["a".to_owned()], vec!["pkg:npm/c@1.0.0".to_owned()])
+    );
+    let mix = "%{\n  \"a\": {:hex, :a, \"1.0.0\", \"x\", [:mix], [], \"hexpm\", \"y\"},\n  \"b\": {:git, \"https://example.org/b.git\", \"abc\", []},\n}\n";
+    assert_eq!(foreign(mix), ["b"]);
+    let publock = "packages:\n  a:\n    dependency: transitive\n    source: hosted\n    version: \"1.0.0\"\n  b:\n    dependency: transitive\n    source: git\n    version: \"1.0.0\"\n  flutter:\n    dependency: transitive\n    source: sdk\n    version: \"0.0.0\"\nsdks:\n  dart: x\n";
+    assert_eq!(
+        (foreign(publock), purls(Lockfile::Pub, publock)),
+        (vec!["b".to_owned()], vec!["pkg:pub/a@1.0.0".to_owned()])
+    );
+    let pip = "a==1.0\n-r more.txt\n-c limits.txt\n-e git+https://example.org/b.git#egg=b\n-e ./mine\nhttps://example.org/c-1.0-py3-none-any.whl\n./d\n--index-url https://example.org/simple\n";
+    assert_eq!(
+        foreign(pip),
+        [
+            "-r more.txt",
+            "git+https://example.org/b.git#egg=b",
+            "https://example.org/c-1.0-py3-none-any.whl"
+        ]
+    );
+    let pipfile = r#"{"_meta":{"x":1},"default":{},"docs":{"idna":{"version":"==3.7"}},"develop":null}"#;
+    assert_eq!(purls(Lockfile::Pipfile, pipfile), ["pkg:pypi/idna@3.7"]);
 }
 
 #[test]

@@ -1,0 +1,224 @@
+//! Texts that stand where a version belongs and are none, or say less than one: their place in the order does not tell
+//! that a package is not affected.
+
+use crate::name::ecosystem_base;
+use crate::version::{Scheme, Version};
+
+/// What makes the place of a text in the order say less than that of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Nothing: it is a version.
+    None,
+    /// It is no version of the ecosystem, which orders it somewhere all the same.
+    NoVersion,
+    /// It stands for the newest of the releases that begin with these numbers: `v4`, of an action.
+    Newest(String),
+    /// Its epoch, which whoever wrote an advisory may not have written.
+    Epoch(Box<Version>),
+}
+
+impl Doubt {
+    pub(super) fn of(ecosystem: &str, text: &str, own: Option<&Version>) -> Self {
+        let Some(own) = own else { return Self::None };
+        let has_digit = || text.bytes().any(|byte| byte.is_ascii_digit());
+        let is_version = match own.scheme() {
+            Scheme::Pep440 => own.is_well_formed(),
+            // dpkg takes others with a warning; letters come after all numbers.
+            Scheme::Debian => {
+                let upstream = text.split_once(':').map_or(text, |(_, rest)| rest);
+                upstream.starts_with(|c: char| c.is_ascii_digit())
+            }
+            Scheme::Maven
+            | Scheme::Rpm
+            | Scheme::Conan
+            | Scheme::Opam
+            | Scheme::Homebrew
+            | Scheme::FreeBsd => has_digit(),
+            _ => true,
+        };
+        if !is_version {
+            return Self::NoVersion;
+        }
+        match own.scheme() {
+            Scheme::SemVer if ecosystem_base(ecosystem) == "GitHub Actions" => newest(text),
+            Scheme::Rpm => without_epoch(text),
+            _ => Self::None,
+        }
+    }
+
+    /// True if what a list of versions does not name may be in it all the same.
+    pub(super) fn is_of_lists(&self) -> bool {
+        matches!(self, Self::NoVersion | Self::Newest(_))
+    }
+}
+
+/// Tags of actions that have fewer than three numbers are moved to each release that begins with them.
+fn newest(text: &str) -> Doubt {
+    let numbers = text.strip_prefix('v').unwrap_or(text);
+    let is_short = numbers.split('.').count() < 3;
+    let digits = numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_short && digits {
+        Doubt::Newest(numbers.to_owned())
+    } else {
+        Doubt::None
+    }
+}
+
+fn without_epoch(text: &str) -> Doubt {
+    let bare = text.split_once(':').and_then(|(epoch, rest)| {
+        let is_epoch =
+            epoch.bytes().all(|byte| byte.is_ascii_digit()) && epoch.bytes().any(|byte| byte != b'0');
+        Version::parse(Scheme::Rpm, rest).ok().filter(|_| is_epoch)
+    });
+    bare.map_or(Doubt::None, |bare| Doubt::Epoch(Box::new(bare)))
+}
+
+/// True if an event of a range is about a release that begins with these numbers.
+pub(super) fn begins_with(event: &str, numbers: &str) -> bool {
+    let event = event.trim();
+    let rest = event.strip_prefix('v').unwrap_or(event).strip_prefix(numbers);
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// True for a text that stands for several versions (`1.x`, `45.*`, `1.+`, `^1.2`, `[1,2)`) or that was to be replaced
+/// by one (`${revision}`).
+pub(super) fn is_requirement(text: &str) -> bool {
+    let is_open = |part: &str| matches!(part, "x" | "X" | "*" | "+");
+    text.starts_with(['^', '~', '<', '>', '!', '[', '(', '{', '$', '%', '@'])
+        || ["${", "||", "{{"].iter().any(|mark| text.contains(mark))
+        || text.split('.').any(is_open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_requirement;
+    use crate::matching::{Subject, evaluate};
+    use crate::osv::Affected;
+
+    fn entry(kind: &str, events: &str) -> Affected {
+        serde_json::from_str(&format!(
+            r#"{{"ranges":[{{"type":"{kind}","events":[{events}]}}]}}"#
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn texts_that_are_several_versions_are_told_from_versions() {
+        for text in [
+            "1.x",
+            "45.*.*",
+            "1.2.X",
+            "1.+",
+            "^1.2",
+            "~1",
+            ">=1",
+            "[1,2)",
+            "${revision}",
+            "*",
+            "1 || 2",
+        ] {
+            assert!(is_requirement(text), "{text}");
+        }
+        for text in [
+            "1.0",
+            "1.2.3-x.7.z.92+a",
+            "x3",
+            "1.x-dev",
+            "1+b",
+            "2:1.0~rc1",
+            "1.0.x86",
+            "v1",
+            "1_2,1",
+        ] {
+            // A pre-release of SemVer may have an `x` among its words, and nobody writes it.
+            assert_eq!(is_requirement(text), text.contains(".x."), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_version_is_not_called_unaffected_by_its_place() {
+        let late = entry("ECOSYSTEM", r#"{"introduced":"1.0"},{"fixed":"2.0"}"#);
+        for (ecosystem, text) in [
+            ("PyPI", "main"),
+            ("PyPI", "1.5.dirty!"),
+            ("Debian:12", "latest"),
+            ("Debian:12", "unknown"),
+            ("Maven", "LATEST"),
+            ("Maven", "${project.version}"),
+            ("ConanCenter", "latest"),
+            ("npm", "1.x"),
+            ("Maven", "1.+"),
+            ("Homebrew", "latest"),
+            ("opam", "dev"),
+            ("AlmaLinux:9", "latest"),
+            ("GitHub Actions", "v1"),
+        ] {
+            let result = evaluate(&late, &Subject::new(ecosystem, text));
+            assert!(
+                result.is_affected() || result.is_undecided(),
+                "{ecosystem} {text}: {result:?}"
+            );
+        }
+        for (ecosystem, text) in [
+            ("PyPI", "2.1"),
+            ("Debian:12", "2:0.5"),
+            ("Maven", "r09"),
+            ("npm", "2.0.0"),
+        ] {
+            let result = evaluate(&late, &Subject::new(ecosystem, text));
+            assert!(
+                !result.is_affected() && !result.is_undecided(),
+                "{ecosystem} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn tag_of_an_action_stands_for_the_newest_release_that_begins_with_it() {
+        let entry = entry("SEMVER", r#"{"introduced":"4.1.0"},{"fixed":"4.1.2"}"#);
+        let says = |tag: &str| {
+            let result = evaluate(&entry, &Subject::new("GitHub Actions", tag));
+            (result.is_affected(), result.is_undecided())
+        };
+        assert_eq!(says("v4"), (false, true));
+        assert_eq!(says("v4.0"), (false, false));
+        assert_eq!(says("v4.0.9"), (false, false));
+        assert_eq!(says("v41"), (false, false));
+        assert_eq!(says("v4.1.1"), (true, false));
+    }
+
+    #[test]
+    fn epoch_that_an_advisory_does_not_write_leaves_a_version_in_doubt() {
+        let says = |fixed: &str, version: &str| {
+            let entry = entry(
+                "ECOSYSTEM",
+                &format!(r#"{{"introduced":"0"}},{{"fixed":"{fixed}"}}"#),
+            );
+            let result = evaluate(&entry, &Subject::new("openEuler:22.03-LTS", version));
+            (result.is_affected(), result.is_undecided())
+        };
+        assert_eq!(says("1.1.1f-15", "1:1.1.1f-7"), (false, true));
+        assert_eq!(says("1.1.1f-15", "1:1.1.1f-15"), (false, false));
+        assert_eq!(says("0:1.1.1f-15", "1:1.1.1f-7"), (false, false));
+        assert_eq!(says("1:1.1.1f-15", "1:1.1.1f-7"), (true, false));
+        assert_eq!(says("1.1.1f-15", "0:1.1.1f-7"), (true, false));
+    }
+
+    #[test]
+    fn rule_without_a_beginning_is_undecided_before_its_end() {
+        let says = |json: &str, version: &str| {
+            let entry: Affected = serde_json::from_str(json).unwrap();
+            let result = evaluate(&entry, &Subject::new("npm", version));
+            (result.is_affected(), result.is_undecided())
+        };
+        let fixed = r#"{"ranges":[{"type":"SEMVER","events":[{"fixed":"2.0.0"}]}]}"#;
+        assert_eq!(says(fixed, "1.0.0"), (false, true));
+        assert_eq!(says(fixed, "2.0.0"), (false, false));
+        let last = r#"{"ranges":[{"type":"SEMVER","events":[{"last_affected":"2.0.0"}]}]}"#;
+        assert_eq!(says(last, "2.0.0"), (false, true));
+        assert_eq!(says(last, "2.0.1"), (false, false));
+        for nothing in ["{}", r#"{"ranges":[{"type":"SEMVER","events":[]}]}"#] {
+            assert_eq!(says(nothing, "1.0.0"), (false, true), "{nothing}");
+        }
+    }
+}

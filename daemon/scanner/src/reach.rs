@@ -1,0 +1,192 @@
+//! Records that no scan can ever come across, whatever an SBOM lists: nobody may take them for knowledge about packages.
+
+use std::fmt;
+
+use crate::ecosystem::Ecosystem;
+use crate::name::ecosystem_base;
+use crate::purl::PackageUrl;
+use crate::purl::osv::{address_of, package_of, purl_of};
+
+/// Why no scan can come across a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OutOfReach {
+    /// It names neither a package nor a repository.
+    NoPackage,
+    /// It names commits of repositories and no package.
+    Commits,
+    /// No package URL is of this ecosystem, which is the first of those that it names.
+    NoUrl(String),
+}
+
+impl fmt::Display for OutOfReach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPackage => f.write_str("names no package: what it says of a vulnerability counts, and finds none"),
+            Self::Commits => f.write_str(
+                "names commits of a repository and no package: which commits come after them needs the repository",
+            ),
+            Self::NoUrl(ecosystem) => {
+                let shown: String = ecosystem.chars().take(80).collect();
+                write!(f, "no package URL is of the ecosystem {shown:?}")?;
+                match Ecosystem::of(ecosystem).and_then(|known| known.without_url) {
+                    Some(why) => write!(f, ": {why}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Returns why no scan can come across a record that is about packages of these ecosystems and, if `names_commits`,
+/// about commits; none if one can.
+pub fn out_of_reach<'a>(
+    ecosystems: impl IntoIterator<Item = &'a str>,
+    names_commits: bool,
+    mut is_met: impl FnMut(&str) -> bool,
+) -> Option<OutOfReach> {
+    let mut first = None;
+    for ecosystem in ecosystems {
+        if is_met(ecosystem) {
+            return None;
+        }
+        first.get_or_insert(ecosystem);
+    }
+    Some(match (first, names_commits) {
+        (Some(ecosystem), _) => OutOfReach::NoUrl(ecosystem.to_owned()),
+        (None, true) => OutOfReach::Commits,
+        (None, false) => OutOfReach::NoPackage,
+    })
+}
+
+/// What a distribution may be called in a qualifier, for any of its products.
+const PRODUCTS: [&str; 7] = [
+    "",
+    "sles-",
+    "sled-",
+    "sles_sap-",
+    "sle_hpc-",
+    "sle-micro-",
+    "sl-micro-",
+];
+
+/// True if some package URL is held against advisories of an ecosystem, given with its suffix.
+pub fn is_met(ecosystem: &str) -> bool {
+    let ecosystem = ecosystem.trim();
+    // Names of several parts are taken by every type.
+    let Some(url) = purl_of(ecosystem, "owner/name") else {
+        return false;
+    };
+    if address_of(ecosystem).is_some() {
+        return package_of(&url).is_some_and(|package| package.ecosystem == ecosystem_base(ecosystem));
+    }
+    releases(ecosystem).iter().any(|release| {
+        let qualified = match url.ty() {
+            "freebsd" => url
+                .clone()
+                .with_qualifier("arch", &format!("FreeBSD:{release}:amd64")),
+            _ => url.clone().with_qualifier("distro", release),
+        };
+        meets(&qualified, ecosystem)
+    }) || meets(&url, ecosystem)
+}
+
+fn meets(url: &PackageUrl, ecosystem: &str) -> bool {
+    package_of(url).is_some_and(|package| package.ecosystems().any(|own| own == ecosystem))
+}
+
+/// How generators may write the release that an ecosystem's suffix names.
+fn releases(ecosystem: &str) -> Vec<String> {
+    let Some((_, suffix)) = ecosystem.split_once(':') else {
+        return Vec::new();
+    };
+    let lower = suffix.to_ascii_lowercase();
+    let number = |text: &str| -> Option<String> {
+        let start = text.find(|c: char| c.is_ascii_digit())?;
+        let digits = text.get(start..)?;
+        let end = digits
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(digits.len());
+        digits.get(..end).map(str::to_owned)
+    };
+    let mut numbers = Vec::from_iter(number(&lower));
+    // `15 SP3` is written `15.3`.
+    let pack = lower.split_once(" sp").and_then(|(_, rest)| number(rest));
+    if let (Some(major), Some(pack)) = (numbers.first().cloned(), pack) {
+        numbers.push(format!("{major}.{pack}"));
+    }
+    let mut releases = vec![lower.replace(' ', "-")];
+    releases.extend(lower.rsplit(':').next().map(str::to_owned));
+    for number in numbers {
+        releases.extend(PRODUCTS.map(|product| format!("{product}{number}")));
+    }
+    releases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ecosystem::ECOSYSTEMS;
+
+    #[test]
+    fn every_ecosystem_that_has_a_url_is_met() {
+        for known in &ECOSYSTEMS {
+            assert_eq!(
+                is_met(known.example),
+                known.without_url.is_none(),
+                "{}",
+                known.example
+            );
+        }
+        for ecosystem in [
+            "Alpine",
+            "Alpine:3.18",
+            "Debian:bookworm",
+            "Docker Hardened Images:Debian:13",
+            "FreeBSD:ports:14",
+            "DHI:Alpine:3.24",
+            "DHI:Debian:13",
+            "DHI:Debian:trixie",
+            "Maven:https://repo.example.org/m2",
+            "openSUSE:Leap Micro 5.5",
+            "openSUSE:Tumbleweed",
+            "Red Hat:enterprise_linux:7::server",
+            "SUSE:Linux Enterprise Micro 5.3",
+            "SUSE:Linux Enterprise Module for Legacy 12",
+            "SUSE:Linux Enterprise Server 15 SP3-LTSS",
+            "SUSE:Linux Enterprise Server for SAP Applications 15 SP4",
+            "SUSE:Linux Micro 6.0",
+            "Ubuntu:Pro:22.04:LTS",
+            "Ubuntu:24.10",
+        ] {
+            assert!(is_met(ecosystem), "{ecosystem}");
+        }
+        for ecosystem in [
+            "pypi",
+            "NPM",
+            "npm:1",
+            "GIT",
+            "Debian:nowhere",
+            "Elsewhere",
+            "",
+            "FreeBSD:kernel",
+        ] {
+            assert!(!is_met(ecosystem), "{ecosystem}");
+        }
+    }
+
+    #[test]
+    fn one_package_that_is_met_is_enough() {
+        let why = |ecosystems: &[&str], names_commits| {
+            out_of_reach(ecosystems.iter().copied(), names_commits, is_met)
+        };
+        assert_eq!(why(&["Android", "npm"], true), None);
+        assert_eq!(
+            why(&["Android", "pypi"], true),
+            Some(OutOfReach::NoUrl("Android".to_owned()))
+        );
+        assert_eq!(why(&[], true), Some(OutOfReach::Commits));
+        assert_eq!(why(&[], false), Some(OutOfReach::NoPackage));
+        let android = OutOfReach::NoUrl("Android".to_owned()).to_string();
+        assert!(android.contains("repositories of the platform"), "{android}");
+    }
+}

@@ -1,0 +1,53 @@
+//! Which records of an input no scan can ever come across, counted by reason.
+
+use std::collections::BTreeMap;
+
+use starling_api_types as types;
+use starling_feeds::osv::About;
+use starling_protocol::RecordId;
+use starling_scanner::reach::{OutOfReach, is_met, out_of_reach};
+
+use super::Seen;
+use crate::service::reach::Reasons;
+
+/// Whether a package URL can be of an ecosystem, as far as it was asked: records name the same few.
+#[derive(Debug, Default)]
+pub(super) struct Met(BTreeMap<String, bool>);
+
+/// Ecosystems that are remembered.
+const MOST: usize = 10_000;
+
+impl Met {
+    /// Why no scan can come across what a record is about.
+    pub(super) fn why_not(&mut self, about: &About) -> Option<OutOfReach> {
+        if about.is_withdrawn {
+            return None;
+        }
+        let ecosystems = about.ecosystems.iter().map(String::as_str);
+        out_of_reach(ecosystems, about.names_commits, |ecosystem| {
+            self.is_met(ecosystem)
+        })
+    }
+
+    fn is_met(&mut self, ecosystem: &str) -> bool {
+        if let Some(known) = self.0.get(ecosystem) {
+            return *known;
+        }
+        let met = is_met(ecosystem);
+        if self.0.len() < MOST {
+            self.0.insert(ecosystem.to_owned(), met);
+        }
+        met
+    }
+}
+
+/// The records of an input that no scan can come across, by reason.
+pub(super) fn told(seen: &BTreeMap<RecordId, Seen>) -> Vec<types::OutOfReach> {
+    let mut reasons = Reasons::default();
+    for (id, seen) in seen {
+        if let Some(why) = &seen.out_of_reach {
+            reasons.count(why, id.as_str());
+        }
+    }
+    reasons.into_told()
+}

@@ -1,0 +1,104 @@
+//! Records that no scan can ever come across: counted by reason, of an import and of all that the site knows.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_scanner::reach::{OutOfReach, is_met, out_of_reach};
+use starling_view::PackageId;
+
+use super::SiteParts;
+use super::advisories::view_problem;
+
+/// Reasons that are told one by one; the records of more are told together.
+const MOST_REASONS: usize = 50;
+
+/// How many records there are of each reason, with the first of them.
+#[derive(Debug, Default)]
+pub(super) struct Reasons {
+    told: BTreeMap<OutOfReach, (u64, String)>,
+    others: Option<(u64, String)>,
+}
+
+impl Reasons {
+    pub(super) fn count(&mut self, why: &OutOfReach, record: &str) {
+        if let Some((records, _)) = self.told.get_mut(why) {
+            *records += 1;
+        } else if self.told.len() < MOST_REASONS {
+            self.told.insert(why.clone(), (1, record.to_owned()));
+        } else {
+            self.others.get_or_insert_with(|| (0, record.to_owned())).0 += 1;
+        }
+    }
+
+    pub(super) fn into_told(self) -> Vec<types::OutOfReach> {
+        let told = self
+            .told
+            .into_iter()
+            .map(|(why, counted)| (why.to_string(), counted));
+        let others = self
+            .others
+            .map(|counted| ("other ecosystems without a package URL".to_owned(), counted));
+        let all = told.chain(others);
+        all.map(|(reason, (records, example))| types::OutOfReach {
+            reason,
+            records,
+            example,
+        })
+        .collect()
+    }
+}
+
+impl SiteParts {
+    /// Tells which of the records that count no scan can come across. It is no damage, and damage is told by others.
+    pub(super) fn reach_check(&self) -> types::DoctorCheck {
+        let found = self.reach_told();
+        types::DoctorCheck {
+            name: "records that a scan can find".to_owned(),
+            ok: true,
+            found: found.unwrap_or_else(|problem| format!("not examined: {problem}")),
+            damaged: Vec::new(),
+            repaired: 0,
+        }
+    }
+
+    fn reach_told(&self) -> ServiceResult<String> {
+        let reader = self.reader()?;
+        let (mut examined, mut found) = (0_u64, 0_u64);
+        let mut reasons = Reasons::default();
+        let mut met: BTreeMap<String, bool> = BTreeMap::new();
+        starling_view::for_each_live_record(&reader, |record, packages| {
+            examined += 1;
+            let ecosystems = packages.iter().filter_map(|package| match package {
+                PackageId::Package { ecosystem, .. } => Some(ecosystem.as_str()),
+                _ => None,
+            });
+            let names_commits = packages
+                .iter()
+                .any(|package| matches!(package, PackageId::Repository { .. }));
+            let is_known = |ecosystem: &str| match met.get(ecosystem) {
+                Some(known) => *known,
+                None => *met
+                    .entry(ecosystem.to_owned())
+                    .or_insert_with(|| is_met(ecosystem)),
+            };
+            if let Some(why) = out_of_reach(ecosystems, names_commits, is_known) {
+                found += 1;
+                reasons.count(&why, &record.to_string());
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(|error| view_problem(&error))?;
+        let mut text = format!("{examined} examined");
+        if found > 0 {
+            let told = reasons.into_told().into_iter();
+            let told = told.map(|one| format!("{}: {} (such as {})", one.records, one.reason, one.example));
+            text = format!(
+                "{text}; {found} that no scan can find: {}",
+                told.collect::<Vec<_>>().join("; ")
+            );
+        }
+        Ok(text)
+    }
+}
