@@ -220,7 +220,7 @@ fn a_release_is_known_by_its_own_ecosystems_and_not_by_one_without_release() {
         (
             "pkg:rpm/suse/curl@1?distro=sles-15.5",
             "SUSE:Linux Enterprise Server 15 SP5",
-            9,
+            18,
         ),
     ] {
         let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
