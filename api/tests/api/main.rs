@@ -12,5 +12,6 @@ mod fake;
 mod fake_site;
 mod limits;
 mod openapi;
+mod reference;
 mod routes;
 mod socket;
