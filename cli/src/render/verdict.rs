@@ -317,7 +317,7 @@ mod tests {
             "R2    expired",
             "muted by ada: unreachable",
             "the supplier says fixed",
-            "high or worse warns",
+            "known from the baseline",
             "0b-2  E              expired",
             "CSAF",
             "1,200",

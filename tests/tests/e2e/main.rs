@@ -20,6 +20,7 @@ mod federation;
 mod http_api;
 mod mutes;
 mod opening;
+mod pages;
 mod released;
 mod restores;
 mod scanning;

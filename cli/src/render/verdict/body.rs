@@ -213,7 +213,13 @@ impl Finding {
     /// Why the policy does what it does: never empty.
     pub(super) fn why(&self) -> String {
         let known = self.known.then(|| "known from the baseline".to_owned());
-        let said = [known, Some(self.cause()), self.dispute()];
+        // Without the baseline its severity would decide: that is not why it is judged so.
+        let by_severity = self
+            .decided_by
+            .as_ref()
+            .is_some_and(|cause| cause.kind == "severity");
+        let cause = (!self.known || !by_severity).then(|| self.cause());
+        let said = [known, cause, self.dispute()];
         said.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
