@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn status(extra: serde_json::Value) -> Status {
+    fn status(extra: &serde_json::Value) -> Status {
         let root = format!("blake3:{}", "0".repeat(64));
         let mut status = json!({
             "site_id": "site-a", "site": root, "version": "0", "daemon": false, "head": null, "knowledge_root": root,
@@ -194,7 +194,7 @@ mod tests {
         };
         assert_eq!(
             lacks(examine(
-                &status(json!({})),
+                &status(&json!({})),
                 Some(&keys),
                 Some(Demands::default()),
                 now
@@ -211,6 +211,6 @@ mod tests {
         );
         let well = json!({"daemon": true, "feeds": [
             {"source": "ghsa", "records": 1, "last_checked": null, "last_imported_at": "2026-01-14T00:00:00.000Z"}]});
-        assert_eq!(lacks(examine(&status(well), None, None, now)), ["partner"]);
+        assert_eq!(lacks(examine(&status(&well), None, None, now)), ["partner"]);
     }
 }

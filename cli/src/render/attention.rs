@@ -38,9 +38,11 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             .advice
             .as_deref()
             .unwrap_or("`starling doctor` says what to do");
+        let places = if check.wrong == 1 { "place" } else { "places" };
         matters.push(format!(
-            "{} places of the store are damaged. {}",
+            "the store is DAMAGED in {} {places} ({}). {}",
             count(check.wrong),
+            list(check.damaged.get(..1).unwrap_or_default()),
             plain(advice)
         ));
     }

@@ -44,6 +44,9 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
         .add("checked", checked(store.check.as_ref()))
         .add("listening", list(&status.listen));
     let _ = write!(text, "\n{lines}");
+    for what in status.store.check.iter().flat_map(|check| &check.damaged) {
+        let _ = writeln!(text, "  damaged: {}", plain(what));
+    }
     if let Some(restore) = &status.restore {
         text.push_str(&restored(restore));
     }
@@ -374,7 +377,7 @@ mod tests {
         };
         let position = |number: usize| {
             json!({"site_id": null, "site": hash, "lane": "federation", "epoch": 0, "high_water": null, "held": null,
-                "accepted": null, "body_complete": null, "hold_reason": (number % 3 == 0).then_some(&sentence)})
+                "accepted": null, "body_complete": null, "hold_reason": number.is_multiple_of(3).then_some(&sentence)})
         };
         let parts = ["store", "sync", "feeds", "index", "scheduler"];
         serde_json::from_value(json!({

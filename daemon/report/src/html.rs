@@ -200,9 +200,9 @@ fn way_out(findings: &[&Finding]) -> String {
 fn row(out: &mut String, finding: &Finding) {
     let level = severity_class(&finding.severity.level);
     let action = class(&finding.action);
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<li data-level=\"{level}\" data-action=\"{action}\"><div class=\"line\"><span class=\"tag {level}\">{}</span>{}{}<span class=\"tag {action}\">{}</span></div>\n",
+        "<li data-level=\"{level}\" data-action=\"{action}\"><div class=\"line\"><span class=\"tag {level}\">{}</span>{}{}<span class=\"tag {action}\">{}</span></div>",
         esc(&finding.severity_line()),
         id(&finding.vulnerability),
         others(finding),
