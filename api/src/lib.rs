@@ -7,6 +7,7 @@
 mod access;
 mod body;
 mod connections;
+mod examples;
 mod guard;
 pub mod limits;
 mod openapi;

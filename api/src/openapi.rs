@@ -307,6 +307,9 @@ fn add_errors(operation: &mut Operation) {
     let admin_errors: &[ErrorCode] = if admin { ADMIN } else { &[] };
     if admin {
         operation.security = Some(vec![SecurityRequirement::new(TOKEN_SCHEME, Vec::<String>::new())]);
+    } else {
+        // Said outright: anybody who reaches the listener may ask.
+        operation.security = Some(Vec::new());
     }
     let mut by_status = BTreeMap::<u16, Vec<ErrorCode>>::new();
     for code in groups.into_iter().flatten().chain(admin_errors).chain(ANY) {

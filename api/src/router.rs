@@ -74,11 +74,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let all = open_quick()
         .merge(admin_long())
         .merge(OpenApiRouter::new().routes(routes!(scan::scan)));
-    complete(
-        OpenApiRouter::with_openapi(Document::openapi())
-            .nest(BASE_PATH, all)
-            .into_openapi(),
-    )
+    let said = OpenApiRouter::with_openapi(Document::openapi())
+        .nest(BASE_PATH, all)
+        .into_openapi();
+    crate::examples::add(complete(said))
 }
 
 /// The document as it is committed and served: indented, with a line end.

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    advisory, bundle, completions, conflicts, cvss, doctor, events, explain, feeds, init, keys, mute, policy,
-    purl, quickstart, restore, sbom, scan, selftest, sites, status, store, up, version, vex,
+    advisory, bundle, completions, conflicts, cvss, doctor, events, explain, feeds, help, init, keys, man,
+    mute, policy, purl, quickstart, restore, sbom, scan, selftest, sites, status, store, up, version, vex,
 };
+use crate::terminal::ColorWhen;
 
 /// Every site of an organisation knows the same vulnerabilities, online or air-gapped.
 #[derive(Debug, Parser)]
-#[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, max_term_width = 110)]
+#[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, max_term_width = 110, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -47,6 +48,19 @@ pub(crate) struct Global {
     /// Print one JSON document instead of text; problems too, on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub(crate) color: ColorWhen,
+    /// Cut nothing and leave no column out, however narrow the terminal is
+    #[arg(long, global = true)]
+    pub(crate) wide: bool,
 }
 
 /// The commands.
@@ -90,4 +104,6 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Store(store::Store),
     Completions(completions::Completions),
+    Man(man::Man),
+    Help(help::Help),
 }

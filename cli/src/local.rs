@@ -11,14 +11,16 @@ use starling_api_types::{
     PublicIdentity, RestoreReport, SiteSlug,
 };
 use starling_daemon::config::Overrides;
-use starling_daemon::home::Home;
+use starling_daemon::home::{Home, Reach};
 use starling_daemon::{
-    PolicyKind, RegoSummary, RestoreWish, RunError, home_problem, init_site, open_offline,
+    PolicyKind, RegoSummary, RestoreWish, RunError, home_problem, init_site_as, open_offline,
 };
 pub(crate) use starling_daemon::{generate_sbom, scan_cold, shown_explanation};
 use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
+
+use crate::healthy::Demands;
 
 /// An engine that a site can be on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,11 +50,21 @@ pub(crate) fn quiet_engine_panics() {
 ///
 /// # Errors
 /// `already_initialised`, `file_access`, `disk_full`.
-pub(crate) fn init(home: &Path, site_id: &SiteSlug, engine: Engine) -> Result<InitReport, Problem> {
+pub(crate) fn init(
+    home: &Path,
+    site_id: &SiteSlug,
+    engine: Engine,
+    air_gapped: bool,
+) -> Result<InitReport, Problem> {
+    let reach = if air_gapped {
+        Reach::AirGapped
+    } else {
+        Reach::Network
+    };
     let slug = site_id
         .try_into()
         .map_err(|error| Problem::internal("reading the site's name", error))?;
-    let made = init_site(home, &slug, engine.as_str())?;
+    let made = init_site_as(home, &slug, engine.as_str(), reach)?;
     Ok(made.report(engine.as_str()))
 }
 
@@ -74,6 +86,16 @@ pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
     Home::open(home)
         .map(|home| home.keys())
         .map_err(|error| home_problem(&error))
+}
+
+/// What the site's configuration demands of scans; `None` where it cannot be read, which `up` says.
+pub(crate) fn demands(home: &Path) -> Option<Demands> {
+    let config = Home::open(home).ok()?.config(&Overrides::default()).ok()?;
+    let scan = config.scan;
+    Some(Demands {
+        policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
+        fresh: scan.require_fresh || scan.max_age_hours.is_some(),
+    })
 }
 
 /// Begins a new epoch with a new operating key.
@@ -286,9 +308,9 @@ mod tests {
             identity(folder.path()).unwrap_err().code,
             ErrorCode::NotInitialised
         );
-        let made = init(folder.path(), &name, Engine::Redb).unwrap();
+        let made = init(folder.path(), &name, Engine::Redb, false).unwrap();
         assert_eq!(
-            init(folder.path(), &name, Engine::Redb).unwrap_err().code,
+            init(folder.path(), &name, Engine::Redb, false).unwrap_err().code,
             ErrorCode::AlreadyInitialised
         );
         assert_eq!(identity(folder.path()).unwrap(), made.identity);

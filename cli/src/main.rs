@@ -4,8 +4,10 @@
 //! daemon or the store answers it. What is done with a site's folder itself is in [`local`].
 
 mod args;
+mod candidates;
 mod client;
 mod commands;
+mod healthy;
 mod local;
 mod output;
 mod progress;
@@ -16,6 +18,7 @@ mod rego_worker;
 mod render;
 mod session;
 mod size;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +27,8 @@ use clap::Parser;
 use starling_api_types::{ErrorCode, ExitStatus, Problem};
 
 use crate::args::Cli;
-use crate::session::{Session, note, resolve_home};
+use crate::session::{Session, labelled, note, resolve_home};
+use crate::terminal::Tone;
 
 /// A scan makes many small values on several threads at once, and the static binary's own allocator takes one lock.
 #[global_allocator]
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
     {
         return rego_worker::run();
     }
+    candidates::answer_shell();
     local::quiet_engine_panics();
     // By way of the kernel, so that it is this very program even after an update replaced the file.
     starling_daemon::evaluate_rego_by(PathBuf::from("/proc/self/exe"));
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         }
     };
     let json = cli.global.json;
+    terminal::set(cli.global.color, cli.global.wide);
     let status = run(cli).unwrap_or_else(|problem| {
         report(&problem, json);
         problem.exit_status()
@@ -98,12 +104,12 @@ fn report(problem: &Problem, json: bool) {
         note(&serde_json::to_string(problem).unwrap_or_default());
         return;
     }
-    note(&format!("error: {problem}"));
+    labelled("error", Tone::Worst, &problem.to_string());
     if let Some(private) = &problem.private {
         // On this machine the operator is the caller.
-        note(&format!("cause: {private}"));
+        labelled("cause", Tone::Dim, private);
     }
     if let Some(hint) = &problem.hint {
-        note(&format!("hint: {hint}"));
+        labelled("hint", Tone::Good, hint);
     }
 }

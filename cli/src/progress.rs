@@ -47,10 +47,12 @@ impl Step {
             Some(bytes) => {
                 line.0.set_length(bytes);
                 line.0.set_style(style(
-                    "{spinner} {msg}  {bar:24} {bytes} of {total_bytes}  {elapsed}",
+                    "{spinner} {msg}  {bar:20} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
                 ));
             }
-            None => line.0.set_style(style("{spinner} {msg}  {bytes}  {elapsed}")),
+            None => line
+                .0
+                .set_style(style("{spinner} {msg}  {bytes}, {bytes_per_sec}, {elapsed}")),
         }
     }
 

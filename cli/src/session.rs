@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::local;
 use crate::progress::Step;
+use crate::terminal::Tone;
 
 /// The daemon's socket in the site's folder; `starling-daemon` puts it there.
 pub(crate) const SOCKET_FILE: &str = "starling.sock";
@@ -106,10 +107,13 @@ impl Session {
         }
     }
 
-    /// Makes what scans go by, after a command that took in what they judge by. Its answer is given already.
-    pub(crate) async fn make_ready_to_scan(&self, site: &dyn SiteService) {
+    /// Makes what scans go by, after a command that took in what they judge by. Its answer is given already. Returns how
+    /// many milliseconds that took: 0 where a daemon makes it by itself.
+    pub(crate) async fn make_ready_to_scan(&self, site: &dyn SiteService) -> u64 {
         let _step = self.step("Making the match index");
+        let started = Instant::now();
         site.make_ready_to_scan().await;
+        u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The site's daemon.
@@ -160,6 +164,14 @@ impl Session {
         self.home.join(SOCKET_FILE)
     }
 
+    /// Prints what belongs to an answer's text; nothing where JSON was asked for.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub(crate) fn print_text(&self, text: &str) -> Result<(), Problem> {
+        if self.json { Ok(()) } else { print(text) }
+    }
+
     /// Prints an answer: as JSON, or as `text` renders it.
     ///
     /// # Errors
@@ -202,6 +214,25 @@ pub(crate) fn note(text: &str) {
         // There is nobody to tell when standard error is gone.
         let _ = writeln!(out, "{}", crate::render::plain(line));
     }
+}
+
+/// Says something on standard error after a coloured label: `error: …`, `warning: …`.
+pub(crate) fn labelled(label: &str, tone: Tone, text: &str) {
+    let mut out = std::io::stderr().lock();
+    let mut label = Some(tone.paint_stderr(&format!("{label}:")));
+    for line in text.lines() {
+        let line = crate::render::plain(line);
+        // There is nobody to tell when standard error is gone.
+        let _ = match label.take() {
+            Some(label) => writeln!(out, "{label} {line}"),
+            None => writeln!(out, "{line}"),
+        };
+    }
+}
+
+/// Warns on standard error.
+pub(crate) fn warn(text: &str) {
+    labelled("warning", Tone::Warn, text);
 }
 
 /// The site's folder: as given, else where this user's data lives.

@@ -98,6 +98,15 @@ pub enum HomeError {
     },
 }
 
+/// How a new site exchanges knowledge with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It listens for peers and dials them; bundles work too.
+    Network,
+    /// By bundles alone: it listens nowhere and dials nobody.
+    AirGapped,
+}
+
 /// A site's folder that holds a site.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -108,10 +117,11 @@ pub struct Home {
 impl Home {
     /// Writes keys and a commented configuration for a new site. It is one only once [`finish`](Self::finish)
     /// has written its certificates.
-    pub(crate) fn prepare(
+    pub(crate) fn prepare_as(
         path: &Path,
         slug: &SiteSlug,
         engine: Option<&str>,
+        reach: Reach,
         now: UnixMillis,
     ) -> Result<Self, HomeError> {
         if let Ok(home) = Self::open(path) {
@@ -137,12 +147,23 @@ impl Home {
         write_secret(&keys.join("operating-0.key"), &operating)?;
         let config = path.join("starling.toml");
         if !config.exists() {
-            write_durably(&config, sample_config(slug, engine).as_bytes(), 0o600)?;
+            write_durably(&config, sample_config(slug, engine, reach).as_bytes(), 0o600)?;
         }
         Ok(Self {
             path: path.to_owned(),
             chain,
         })
+    }
+
+    /// As [`prepare_as`](Self::prepare_as), for a site with a network.
+    #[cfg(test)]
+    pub(crate) fn prepare(
+        path: &Path,
+        slug: &SiteSlug,
+        engine: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Self, HomeError> {
+        Self::prepare_as(path, slug, engine, Reach::Network, now)
     }
 
     /// Writes the certificates of a new site, last of all: a folder with certificates is a site, one without
@@ -536,7 +557,7 @@ fn file(attempted: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Home
 
 /// A configuration with every key, its meaning and its default, the site's own name filled in.
 #[must_use]
-pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
+pub fn sample_config(slug: &SiteSlug, engine: Option<&str>, reach: Reach) -> String {
     let mut text = String::from(
         "# Starling's configuration. Every key is shown with its default; environment variables\n\
          # (STARLING_ and the key in capitals, dots as underscores) and flags lie over this file.\n\
@@ -556,6 +577,8 @@ pub fn sample_config(slug: &SiteSlug, engine: Option<&str>) -> String {
             // New sites fail closed; a configuration that does not say so stays as it was.
             ("scan.min_coverage_percent", _) => Some("90".to_owned()),
             ("scan.require_fresh", _) => Some("true".to_owned()),
+            ("federation.enabled", _) if reach == Reach::AirGapped => Some("false".to_owned()),
+            ("network.listen", _) if reach == Reach::AirGapped => Some("[]".to_owned()),
             _ => None,
         };
         text.push_str(&format!("# {}\n", key.meaning));
@@ -583,6 +606,16 @@ mod tests {
         let home = Home::prepare(path, slug, engine, UnixMillis::EPOCH)?;
         home.finish()?;
         Ok(home)
+    }
+
+    #[test]
+    fn air_gapped_site_listens_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let slug = "site-a".parse().unwrap();
+        let home = Home::prepare_as(dir.path(), &slug, None, Reach::AirGapped, UnixMillis::EPOCH).unwrap();
+        let config = Config::load(&home.config_path(), [], &Overrides::default()).unwrap();
+        assert!(!config.federation.enabled);
+        assert!(config.network.listen.is_empty() && config.api.listen.is_none());
     }
 
     #[test]

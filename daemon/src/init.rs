@@ -8,7 +8,7 @@ use starling_store::engine::{EngineKind, UnknownEngine};
 
 use crate::clock::now;
 use crate::config::Overrides;
-use crate::home::Home;
+use crate::home::{Home, Reach};
 use crate::home_problem::{config_problem, home_problem};
 use crate::opening::{OpenAs, opening_problem};
 use crate::service::{Site, stop};
@@ -20,10 +20,19 @@ use crate::service::{Site, stop};
 /// # Errors
 /// `already_initialised`, `file_access`, `disk_full`, or a store of another site that lies there.
 pub fn init_site(path: &Path, slug: &SiteSlug, engine: &str) -> Result<Home, Problem> {
+    init_site_as(path, slug, engine, Reach::Network)
+}
+
+/// Makes a site with or without a network, as [`init_site`] does.
+///
+/// # Errors
+/// As [`init_site`].
+pub fn init_site_as(path: &Path, slug: &SiteSlug, engine: &str, reach: Reach) -> Result<Home, Problem> {
     let engine: EngineKind = engine
         .parse()
         .map_err(|error: UnknownEngine| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
-    let home = Home::prepare(path, slug, Some(engine.name()), now()).map_err(|error| home_problem(&error))?;
+    let home = Home::prepare_as(path, slug, Some(engine.name()), reach, now())
+        .map_err(|error| home_problem(&error))?;
     // Left by an `init` that was cut off: it holds nothing yet.
     starling_store::discard_unfinished(path).map_err(|error| opening_problem(&home, &error))?;
     let config = home

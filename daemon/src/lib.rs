@@ -33,7 +33,7 @@ pub use cold::scan_cold;
 pub use convert::convert_store;
 pub use generate::generate_sbom;
 pub use home_problem::home_problem;
-pub use init::init_site;
+pub use init::{init_site, init_site_as};
 pub use offline::{Offline, open_offline, open_offline_on, open_to_repair};
 pub use policy_commands::{PolicyKind, policy_history, rollback_policy};
 pub use rego::{REGO_STACK_BYTES, REGO_WORKER, RegoSummary, check_rego, evaluate_rego_by, test_rego};

@@ -1,5 +1,7 @@
 //! The daemon: opens the site, starts everything, stops it cleanly.
 
+mod lock;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use crate::home_files::FilesExamined;
 use crate::home_problem::{config_problem, home_problem};
 use crate::net::{self, NetError};
 use crate::opening::{OpenAs, OpeningNews};
-use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem, take_lock};
+use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem};
 use crate::small_file;
 use crate::sync_task::{Dials, Ended, SyncTask};
 
@@ -118,7 +120,11 @@ async fn run_with(
     // Taken before the socket, which a daemon that has the lock may be about to open.
     let seam = match engine {
         Some(engine) => Seam::Engine(engine),
-        None => Seam::Home(take_lock(&home)?),
+        None => tokio::select! {
+            // Asked to stop meanwhile: nothing was begun.
+            () = wait_for_stop(&stop) => return Ok(()),
+            taken = lock::wait_for_lock(&home) => Seam::Home(taken?),
+        },
     };
     let news = Arc::new(OpeningNews::new(true));
     let service = OpeningSite::new(home.clone(), config.clone(), started, news.clone());

@@ -12,6 +12,7 @@ mod fake;
 mod fake_site;
 mod limits;
 mod openapi;
+mod reference;
 mod routes;
 mod socket;
 mod troubleshooting;

@@ -9,6 +9,7 @@ use starling_api_types::{
 };
 
 use super::Outcome;
+use crate::candidates;
 use crate::output::{STANDARD, write_stream};
 use crate::progress::Step;
 use crate::render;
@@ -76,7 +77,7 @@ Example:
 Exit codes: 0 written, 2 the file cannot be written, 6 not reachable or locked, 12 disk full")]
 pub(crate) struct Dump {
     /// Only this source
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = candidates::sources())]
     source: Option<SourceName>,
     /// Where to; `-` is standard output
     #[arg(long, short, value_name = "FILE|-")]

@@ -9,10 +9,11 @@ use starling_api_types::{
 };
 
 use super::Outcome;
+use crate::candidates;
 use crate::local;
 use crate::output::{STANDARD, open_input, write_stream};
 use crate::render;
-use crate::session::{Session, note};
+use crate::session::{Session, note, warn};
 
 /// Files that carry knowledge where no network does
 #[derive(Debug, Subcommand)]
@@ -38,7 +39,7 @@ pub(crate) struct Export {
     #[arg(long = "cursor", short, value_name = "[SITE=]CURSOR")]
     cursors: Vec<SiteCursor>,
     /// The allow-listed site that it is for: starts where that site is known to be
-    #[arg(long, value_name = "SITE")]
+    #[arg(long, value_name = "SITE", add = candidates::sites())]
     to: Option<SiteSlug>,
     /// Where to; `-` is standard output
     #[arg(long, short, value_name = "FILE|-")]
@@ -161,7 +162,7 @@ impl Export {
         summary.size_bytes = Some(write_stream(&self.output, bundle.bytes).await?);
         drop(step);
         for warning in &summary.warnings {
-            note(&format!("warning: {warning}"));
+            warn(warning);
         }
         let exported = Exported {
             output: self.output,
@@ -195,9 +196,12 @@ impl Import {
         let report = site.import_bundle(bundle, params).await?;
         drop(step);
         session.print(&report, render::import_report)?;
-        if !self.dry_run {
-            session.make_ready_to_scan(&*site).await;
-        }
+        let index_ms = if self.dry_run {
+            0
+        } else {
+            session.make_ready_to_scan(&*site).await
+        };
+        session.print_text(&render::took(12, report.duration_ms, index_ms, None))?;
         Ok(if report.success {
             ExitStatus::Pass
         } else {

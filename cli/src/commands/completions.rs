@@ -1,16 +1,20 @@
 //! `starling completions`
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
-use starling_api_types::ExitStatus;
+use clap_complete::env::Shells;
+use starling_api_types::{ExitStatus, Problem};
 
 use super::Outcome;
-use crate::args::Cli;
+use crate::candidates::VARIABLE;
 use crate::session::print;
 
 /// Print a shell's completion script
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The script asks `starling` itself, so that commands, options and, where a daemon runs, the names of sites, sources and
+mutes are completed. Print it anew after an update.
+
 Example:
   starling completions bash > ~/.local/share/bash-completion/completions/starling
 
@@ -22,8 +26,16 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(&self) -> Outcome {
+        let failed = |cause| Problem::internal("printing the completion script", cause);
+        let shells = Shells::builtins();
+        let name = self.shell.to_string();
+        let shell = shells
+            .completer(&name)
+            .ok_or_else(|| failed(format!("no completions for {name}")))?;
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "starling", &mut script);
+        shell
+            .write_registration(VARIABLE, "starling", "starling", "starling", &mut script)
+            .map_err(|error| failed(error.to_string()))?;
         print(&String::from_utf8_lossy(&script))?;
         Ok(ExitStatus::Pass)
     }

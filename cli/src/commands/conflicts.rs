@@ -5,6 +5,7 @@ use starling_api_types::{ConflictQuery, ConflictResolve, ContentHash, ExitStatus
 
 use super::Outcome;
 use super::mute::who;
+use crate::candidates;
 use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
@@ -38,7 +39,7 @@ Example:
 Exit codes: 0 shown, 3 no such record, 6 not reachable or locked")]
 pub(crate) struct Show {
     /// The record's source
-    #[arg(value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE", add = candidates::sources())]
     source: SourceName,
     /// Its id in the source
     #[arg(value_name = "RECORD")]
@@ -59,7 +60,7 @@ Exit codes: 0 decided, 2 usage, 3 no such record or content, 6 not reachable or 
 #[command(group = ArgGroup::new("choice").required(true))]
 pub(crate) struct Resolve {
     /// The record's source
-    #[arg(value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE", add = candidates::sources())]
     source: SourceName,
     /// Its id in the source
     #[arg(value_name = "RECORD")]

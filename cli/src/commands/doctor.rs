@@ -1,13 +1,16 @@
 //! `starling doctor`
 
 use clap::Args;
-use starling_api_types::{DoctorRequest, ExitStatus};
+use serde::Serialize;
+use starling_api_types::{DoctorReport, DoctorRequest, ExitStatus};
 
 use super::Outcome;
+use crate::healthy::{self, HealthPoint};
+use crate::local;
 use crate::render;
 use crate::session::Session;
 
-/// Check every invariant of the store, and name what is damaged
+/// Check every invariant of the store, name what is damaged, and say what a healthy site would have
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Asks the daemon if one runs, else opens the store.
@@ -15,6 +18,9 @@ Asks the daemon if one runs, else opens the store.
 With a running daemon, --repair drops damaged record bodies and rewrites damaged packs. Damage of the log
 is then only named: stop the daemon and run `starling doctor --repair` again, which opens the site past it.
 What is given up is fetched again from peers or bundles; --as-of cannot go back beyond a repair.
+
+What a healthy site has besides (a daemon, a partner, recent sources, an offline root key, a policy) is told below the
+checks, and does not change the exit code.
 
 Example:
   starling doctor
@@ -31,6 +37,15 @@ pub(crate) struct Doctor {
     repair: bool,
 }
 
+/// Answer of `doctor`.
+#[derive(Debug, Serialize)]
+struct Examined {
+    #[serde(flatten)]
+    report: DoctorReport,
+    /// What a healthy site has. None of it changes the exit code.
+    healthy: Vec<HealthPoint>,
+}
+
 impl Doctor {
     pub(crate) async fn run(&self, session: &Session) -> Outcome {
         let step = session.step(match (self.rebuild, self.repair) {
@@ -43,6 +58,8 @@ impl Doctor {
         } else {
             session.site(&step).await?
         };
+        // Asked before: a repair changes what a status says of the store alone.
+        let status = site.status().await?;
         let report = site
             .doctor(DoctorRequest {
                 rebuild: self.rebuild,
@@ -50,8 +67,14 @@ impl Doctor {
             })
             .await?;
         drop(step);
-        session.print(&report, render::doctor)?;
-        Ok(if report.ok {
+        let keys = local::list_keys(session.home()).ok();
+        let demands = local::demands(session.home());
+        let healthy = healthy::examine(&status, keys.as_ref(), demands, local::now().into());
+        let examined = Examined { report, healthy };
+        session.print(&examined, |examined| {
+            render::doctor(&examined.report, &examined.healthy)
+        })?;
+        Ok(if examined.report.ok {
             ExitStatus::Pass
         } else {
             ExitStatus::StoreDamaged

@@ -6,9 +6,10 @@ use clap::{Args, Subcommand};
 use starling_api_types::{ExitStatus, FeedImportOptions, SourceName};
 
 use super::Outcome;
+use crate::candidates;
 use crate::output::open_input;
 use crate::render;
-use crate::session::{Session, note};
+use crate::session::{Session, warn};
 
 /// Take in advisories
 #[derive(Debug, Subcommand)]
@@ -38,7 +39,7 @@ pub(crate) struct Import {
     #[arg(value_name = "PATH|-")]
     path: PathBuf,
     /// The source that it is of, such as `ghsa`
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = candidates::sources())]
     source: SourceName,
     /// The input is the whole source: what is missing from it becomes absent, and the source is checked as of now
     #[arg(long)]
@@ -72,14 +73,20 @@ impl Feeds {
         let site = session.site(&step).await?;
         let report = site.import_feed(args.source, input, options).await?;
         drop(step);
-        session.print(&report, render::feed_report)?;
         if report.rejected > 0 {
-            note(&format!(
-                "warning: {} file(s) were rejected; earlier records of them stay",
+            warn(&format!(
+                "{} file(s) were rejected; earlier records of them stay",
                 report.rejected
             ));
         }
-        session.make_ready_to_scan(&*site).await;
+        session.print(&report, render::feed_report)?;
+        let index_ms = session.make_ready_to_scan(&*site).await;
+        session.print_text(&render::took(
+            9,
+            report.duration_ms,
+            index_ms,
+            Some(report.input_bytes),
+        ))?;
         Ok(ExitStatus::Pass)
     }
 }

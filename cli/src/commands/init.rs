@@ -15,6 +15,7 @@ Move the root key offline before you run in earnest: the daemon never needs it.
 
 Example:
   starling --home ./west init --site-id site-us-west-1
+  starling --home ./vault init --site-id site-air-gapped --air-gapped
 
 Exit codes: 0 made, 2 the folder already holds a site or cannot be written")]
 pub(crate) struct Init {
@@ -24,12 +25,15 @@ pub(crate) struct Init {
     /// The store's engine
     #[arg(long, value_enum, default_value = "sled")]
     engine: Engine,
+    /// A site without a network: it listens nowhere and dials nobody, and exchanges bundles by file
+    #[arg(long)]
+    air_gapped: bool,
 }
 
 impl Init {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
-        let report = local::init(session.home(), &self.site_id, self.engine)?;
-        session.print(&report, render::init)?;
+        let report = local::init(session.home(), &self.site_id, self.engine, self.air_gapped)?;
+        session.print(&report, |report| render::init(report, self.air_gapped))?;
         Ok(ExitStatus::Pass)
     }
 }

@@ -10,9 +10,11 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod feeds;
+pub(crate) mod help;
 pub(crate) mod init;
 mod input;
 pub(crate) mod keys;
+pub(crate) mod man;
 pub(crate) mod mute;
 pub(crate) mod policy;
 pub(crate) mod purl;
@@ -64,5 +66,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Outcome {
         Command::Restore(args) => args.run(session).await,
         Command::Store(args) => args.run(session).await,
         Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
+        Command::Help(args) => args.run(session),
     }
 }

@@ -5,9 +5,10 @@ use starling_api::SiteService;
 use starling_api_types::{ExitStatus, MuteAdd, MuteListQuery, MuteRemove, Problem, Timestamp};
 
 use super::Outcome;
+use crate::candidates;
 use crate::progress::Step;
 use crate::render;
-use crate::session::{Session, note};
+use crate::session::{Session, warn};
 
 /// Findings to leave alone: a list that all sites write and read
 #[derive(Debug, Subcommand)]
@@ -87,7 +88,7 @@ Example:
 Exit codes: 0 shown, 3 no such mute, 6 not reachable or locked")]
 pub(crate) struct Show {
     /// The mute's id, as `mute list` and verdicts name it
-    #[arg(value_name = "MUTE")]
+    #[arg(value_name = "MUTE", add = candidates::mutes())]
     id: String,
 }
 
@@ -102,7 +103,7 @@ Example:
 Exit codes: 0 removed, 2 usage, 3 no such mute, or this site was restored and signs nothing yet, 6 not reachable or locked")]
 pub(crate) struct Remove {
     /// The mute's id, as `mute list` and verdicts name it
-    #[arg(value_name = "MUTE")]
+    #[arg(value_name = "MUTE", add = candidates::mutes())]
     id: String,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -131,7 +132,7 @@ impl Mute {
                     })
                     .await?;
                 for warning in &added.warnings {
-                    note(&format!("warning: {warning}"));
+                    warn(warning);
                 }
                 session.print(&added, |added| render::mute(&added.mute))?;
             }

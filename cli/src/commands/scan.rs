@@ -21,7 +21,7 @@ use starling_policy::units::{parse_percent, parse_span};
 
 use self::baseline::Baseline;
 pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
-use self::show::Shape;
+use self::show::{Details, Shape, Wanted};
 use super::{Outcome, input};
 use crate::local::scan_cold;
 use crate::output::STANDARD;
@@ -45,6 +45,8 @@ Example:
   starling scan sbom.json --fail-on low --baseline accepted.json
   starling scan sbom.json --policy policy.yaml --vex supplier.vex.json
   starling scan sbom.json --format sarif -o scan.sarif
+  starling scan sbom.json --fail-on high --format sarif=scan.sarif --format html=scan.html
+  starling scan sbom.json --fail-on high --quiet
   starling scan sbom.json --policy policy.yaml --rego policy.rego
   starling scan sbom.json --fail-on high --explain
   starling scan sbom.json --as-of 2025-01-15T10:30:00.000Z
@@ -87,10 +89,11 @@ pub(crate) struct Scan {
     /// Fail when a rule of the policy decides nothing in any of the SBOMs, or a mute that names one of them mutes nothing
     #[arg(long)]
     fail_on_unused: bool,
-    /// What to write; `--json` is short for json
-    #[arg(long, value_name = "FORMAT", value_enum)]
-    format: Option<Shape>,
-    /// Where to write it; `-` is standard output
+    /// What to write: table, json, sarif, junit, cyclonedx, csv, markdown or html, and with `=` to which file; can be
+    /// given several times. `--json` is short for json
+    #[arg(long, value_name = "FORMAT[=FILE]")]
+    format: Vec<Wanted>,
+    /// Where to write what has no file of its own; `-` is standard output
     #[arg(
         short,
         long,
@@ -99,9 +102,18 @@ pub(crate) struct Scan {
         hide_default_value = true
     )]
     output: PathBuf,
+    /// Print nothing: the exit code is the answer, and files are written
+    #[arg(short, long)]
+    quiet: bool,
+    /// End with 0 whatever the verdict is; what keeps a scan from its verdict still ends with its code
+    #[arg(long)]
+    exit_zero: bool,
     /// Say of each finding which rule matched, where it stands, and on whose word
     #[arg(long)]
     explain: bool,
+    /// Show the other ids of each vulnerability
+    #[arg(long)]
+    aliases: bool,
 }
 
 fn level_parser() -> impl TypedValueParser<Value = FailOn> {
@@ -125,7 +137,7 @@ impl Scan {
             drop(step);
             let (report, status) = ScanReport::of(vec![scanned(sbom, Ok(envelope))])?;
             self.show(session, &report).await?;
-            return Ok(status);
+            return Ok(self.ended(&report, status));
         }
         let mut scans = Vec::with_capacity(self.sboms.len());
         for sbom in &self.sboms {
@@ -161,21 +173,52 @@ impl Scan {
             report.exit_code = status.code();
         }
         self.show(session, &report).await?;
-        Ok(status)
+        Ok(self.ended(&report, status))
+    }
+
+    /// How the command ends over verdicts that ended so.
+    fn ended(&self, report: &ScanReport, status: ExitStatus) -> ExitStatus {
+        if !self.exit_zero {
+            return status;
+        }
+        // An SBOM without a verdict is not excused.
+        let refused = report.scans.iter().find_map(|scan| match &scan.outcome {
+            ScanOutcome::Problem(problem) => Some(problem.exit_status()),
+            ScanOutcome::Result(_) => None,
+        });
+        let is_a_verdict = matches!(
+            status,
+            ExitStatus::FailedByPolicy | ExitStatus::KnowledgeMissing | ExitStatus::CoverageTooLow
+        );
+        refused.unwrap_or(if is_a_verdict { ExitStatus::Pass } else { status })
     }
 
     async fn show(&self, session: &Session, report: &ScanReport) -> Result<(), Problem> {
-        show::write(report, self.shape(session), self.explain, &self.output).await
+        let details = Details {
+            explain: self.explain,
+            aliases: self.aliases,
+        };
+        for wanted in &self.format {
+            if let Some(file) = &wanted.file {
+                show::write(report, wanted.shape, details, file).await?;
+            }
+        }
+        if self.quiet && self.output.as_os_str() == STANDARD {
+            return Ok(());
+        }
+        show::write(report, self.shape(session), details, &self.output).await
     }
 
+    /// What goes to `--output`.
     fn shape(&self, session: &Session) -> Shape {
         let default = if session.json() { Shape::Json } else { Shape::Table };
-        self.format.unwrap_or(default)
+        let mut without_file = self.format.iter().filter(|wanted| wanted.file.is_none());
+        without_file.next().map_or(default, |wanted| wanted.shape)
     }
 
     /// Whether the report is read where it is printed.
     fn is_for_the_terminal(&self, session: &Session) -> bool {
-        self.shape(session) == Shape::Table && self.output.as_os_str() == STANDARD
+        !self.quiet && self.shape(session) == Shape::Table && self.output.as_os_str() == STANDARD
     }
 
     fn check(&self) -> Result<(), Problem> {
@@ -192,6 +235,12 @@ impl Scan {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
                 "reading the SBOMs: `-` is named twice, and standard input can be read once",
+            ));
+        }
+        if self.format.iter().filter(|wanted| wanted.file.is_none()).count() > 1 {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                "writing the report: several --format go to one output; give all but one a file, as in --format sarif=FILE",
             ));
         }
         Ok(())

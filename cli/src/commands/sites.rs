@@ -7,9 +7,11 @@ use starling_api::limits::JSON_BODY_MAX_BYTES;
 use starling_api_types::{ExitStatus, Problem, SiteAdd, SiteChange, SiteSlug, SourcePattern};
 
 use super::{Outcome, input};
+use crate::candidates;
+use crate::local;
 use crate::progress::Step;
 use crate::render;
-use crate::session::{Session, note};
+use crate::session::{Session, warn};
 use crate::size::parse_size;
 
 /// The allow-list: sites that knowledge is exchanged with
@@ -79,7 +81,7 @@ Example:
 Exit codes: 0 shown, 3 no such site, 6 not reachable or locked")]
 pub(crate) struct Show {
     /// The site's name
-    #[arg(value_name = "SITE")]
+    #[arg(value_name = "SITE", add = candidates::sites())]
     site_id: SiteSlug,
 }
 
@@ -97,7 +99,7 @@ Exit codes: 0 changed, 2 usage, 3 no such site, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("change").required(true).multiple(true))]
 pub(crate) struct Set {
     /// The site's name
-    #[arg(value_name = "SITE")]
+    #[arg(value_name = "SITE", add = candidates::sites())]
     site_id: SiteSlug,
     /// Sources to accept from it, with commas between; '*' for all
     #[arg(long, value_name = "SOURCE,…", value_delimiter = ',', group = "change")]
@@ -140,7 +142,7 @@ Example:
 Exit codes: 0 removed, 3 no such site, 6 not reachable or locked")]
 pub(crate) struct Remove {
     /// The site's name
-    #[arg(value_name = "SITE")]
+    #[arg(value_name = "SITE", add = candidates::sites())]
     site_id: SiteSlug,
 }
 
@@ -153,7 +155,7 @@ Example:
 Exit codes: 0 shown, 3 no such site, 6 not reachable or locked")]
 pub(crate) struct History {
     /// The site's name
-    #[arg(value_name = "SITE")]
+    #[arg(value_name = "SITE", add = candidates::sites())]
     site_id: SiteSlug,
 }
 
@@ -166,7 +168,7 @@ Example:
 Exit codes: 0 shown, 3 no such site, 6 not reachable or locked")]
 pub(crate) struct Status {
     /// The site's name
-    #[arg(value_name = "SITE")]
+    #[arg(value_name = "SITE", add = candidates::sites())]
     site_id: SiteSlug,
 }
 
@@ -176,7 +178,18 @@ impl Sites {
             Self::Add(args) => args.run(session).await?,
             Self::List(_) => {
                 let site = session.site(&Step::silent()).await?;
-                session.print(&site.sites().await?, render::sites)?;
+                if session.json() {
+                    session.print(&site.sites().await?, |_| String::new())?;
+                } else {
+                    let status = site.status().await?;
+                    session.print(&site.sites().await?, |list| {
+                        render::sites(&render::SitesView {
+                            list,
+                            status: &status,
+                            now: local::now().into(),
+                        })
+                    })?;
+                }
             }
             Self::Show(args) => {
                 let site = session.site(&Step::silent()).await?;
@@ -242,8 +255,8 @@ impl Add {
         let site = session.site(&Step::silent()).await?;
         let entry = site.add_site(added).await?;
         if entry.allowed_sources.is_empty() {
-            note(&format!(
-                "warning: nothing is accepted from {} until it has --allowed-sources ('*' for all)",
+            warn(&format!(
+                "nothing is accepted from {} until it has --allowed-sources ('*' for all)",
                 entry.site_id
             ));
         }

@@ -1,29 +1,114 @@
 //! `starling status`
 
+use std::time::Duration;
+
 use clap::Args;
-use starling_api_types::ExitStatus;
+use starling_api_types::{ErrorCode, ExitStatus, Problem};
+use tokio::time::Instant;
 
 use super::Outcome;
+use crate::local;
 use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
 
-/// Show the site: identity, head, knowledge root, peers, positions, feeds, store
+/// Fewest digits that name a root: less could be any.
+const LEAST_ROOT_DIGITS: usize = 8;
+/// Between two looks at the root.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Show what needs attention first, then the site: head, knowledge root, peers, feeds, store
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Asks the daemon if one runs, else opens the store.
+Asks the daemon if one runs, else opens the store. The short form fits 24 lines, whatever the number of sites.
+
+Equal knowledge roots are equal knowledge: --await-root waits until this site knows what another one does.
 
 Example:
   starling status
+  starling status --all
   starling status --json | jq -r .knowledge_root
+  starling status --await-root 6c31ab20d1f3e455 --timeout 60
 
-Exit codes: 0 shown, 2 no site in the folder, 6 not reachable or locked, 11 store damaged")]
-pub(crate) struct Status {}
+Exit codes: 0 shown, 2 no site in the folder, 4 the root did not come in time, 6 not reachable or locked, 11 store damaged")]
+pub(crate) struct Status {
+    /// Show every peer, position and feed, and every matter
+    #[arg(long)]
+    all: bool,
+    /// Wait until the knowledge root is this one, or begins so
+    #[arg(long, value_name = "ROOT", value_parser = parse_root)]
+    await_root: Option<String>,
+    /// How many seconds to wait for it
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "await_root")]
+    timeout: u64,
+}
+
+/// The digits of a root, or its first ones.
+fn parse_root(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("blake3:").unwrap_or(text);
+    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    if digits.len() < LEAST_ROOT_DIGITS || !digits.chars().all(hex) {
+        return Err(format!(
+            "a knowledge root has at least {LEAST_ROOT_DIGITS} hexadecimal digits, got {text:?}"
+        ));
+    }
+    Ok(digits.to_owned())
+}
 
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Outcome {
+        if let Some(root) = &self.await_root {
+            self.wait_for(session, root).await?;
+        }
         let site = session.site(&Step::silent()).await?;
-        session.print(&site.status().await?, render::status)?;
+        if session.json() {
+            session.print(&site.status().await?, |_| String::new())?;
+            return Ok(ExitStatus::Pass);
+        }
+        // What cannot be read besides is not the status: it says by itself what is wrong.
+        let conflicts = site.conflicts().await.ok();
+        let keys = local::list_keys(session.home()).ok();
+        session.print(&site.status().await?, |status| {
+            let view = render::StatusView {
+                status,
+                conflicts: conflicts.as_ref(),
+                keys: keys.as_ref(),
+                now: local::now().into(),
+            };
+            if self.all {
+                render::status_in_full(&view)
+            } else {
+                render::status(&view)
+            }
+        })?;
         Ok(ExitStatus::Pass)
+    }
+
+    async fn wait_for(&self, session: &Session, root: &str) -> Result<(), Problem> {
+        let step = session.step("Waiting for the knowledge");
+        let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        loop {
+            // Asked for anew each time: without a daemon, what was opened stays as it was.
+            let found = session
+                .site(&step)
+                .await?
+                .status()
+                .await?
+                .knowledge_root
+                .to_string();
+            let digits = found.split_once(':').map_or(found.as_str(), |(_, digits)| digits);
+            if digits.starts_with(root) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let detail = format!(
+                    "waiting for the knowledge root {root}: after {} seconds it is {digits}",
+                    self.timeout
+                );
+                return Err(Problem::new(ErrorCode::NotAccepted, detail)
+                    .hint("`starling status` says which peer is away or which log is held back"));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }

@@ -8,7 +8,8 @@ use starling_api_types::{
 };
 
 use super::table::Table;
-use super::{Lines, cut, list, or_dash, plain, section};
+use super::{Lines, cut, list, moment, or_dash, plain, section};
+use crate::terminal::Tone;
 
 /// Widest value of a field that is shown; `--json` shows all of it.
 const VALUE_WIDTH: usize = 100;
@@ -41,13 +42,13 @@ fn one(advisory: &Advisory) -> String {
         .add("merge hash", advisory.merge_hash)
         .to_string();
 
-    let mut fields = Table::new(["FIELD", "FROM", "VALUE"]);
+    let mut fields = Table::new(["FIELD", "FROM", "VALUE"]).shrinks("VALUE", 20);
     for (name, field) in &advisory.fields {
         field_rows(&mut fields, name, field);
     }
     section(&mut text, "Fields", &fields);
 
-    let mut edges = Table::new(["SOURCE", "RECORD", "STATED BY", "STATE", "AT"]);
+    let mut edges = Table::new(["SOURCE", "RECORD", "STATED BY", "STATE", "AT"]).leaves_out(&["AT"]);
     for edge in &advisory.edges {
         edges.row([
             edge.provenance.source.to_string(),
@@ -58,7 +59,7 @@ fn one(advisory: &Advisory) -> String {
             } else {
                 format!("{}, not chosen", edge.state.as_str())
             },
-            edge.claimed_at.to_string(),
+            moment(edge.claimed_at),
         ]);
     }
     section(&mut text, "Fed by", &edges);
@@ -93,10 +94,7 @@ fn origin(provenance: &Provenance) -> String {
 }
 
 fn author(provenance: &Provenance) -> String {
-    provenance
-        .site_id
-        .as_ref()
-        .map_or_else(|| provenance.site.to_string(), ToString::to_string)
+    super::author(provenance.site_id.as_ref(), &provenance.site)
 }
 
 /// `starling advisory list`
@@ -112,7 +110,10 @@ pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
         "STATE",
         "SOURCES",
         "SUMMARY",
-    ]);
+    ])
+    .shrinks("SUMMARY", 16)
+    .shrinks("PACKAGE", 16)
+    .leaves_out(&["STATE", "SOURCES", "SUMMARY"]);
     for row in &page.advisories {
         table.row([
             row.vulnerability.clone(),
@@ -123,6 +124,11 @@ pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
             list(&row.sources),
             cut(row.summary.as_deref().unwrap_or(""), SUMMARY_WIDTH),
         ]);
+        let level = row.severity.as_deref().unwrap_or_default();
+        table.tone(
+            "SEVERITY",
+            Tone::of_severity(level.split(' ').next().unwrap_or_default()),
+        );
     }
     table.to_string()
 }

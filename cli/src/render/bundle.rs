@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportReport};
 
 use super::table::Table;
-use super::{Lines, count, cut, duration, list, or_dash, plain, section, size};
+use super::{Lines, author, count, cut, list, or_dash, plain, section, short, size};
+use crate::terminal::{self, Tone};
 
 /// Widest value of a conflict that is shown.
 const VALUE_WIDTH: usize = 40;
@@ -29,25 +30,10 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
     if report.dry_run {
         text.push_str("Dry run: nothing was changed. An import would give:\n\n");
     }
-    let lines = Lines::default()
-        .add("bundle", report.bundle_hash)
-        .add("cursor", or_dash(report.imported_cursor.as_ref()))
-        .add("created", count(counts.canonical_created))
-        .add("updated", count(counts.canonical_updated))
-        .add("unchanged", count(counts.canonical_skipped))
-        .add("edges added", count(counts.edges_added))
-        .add("deletions", count(counts.deletions_processed))
-        .add("certificates", count(report.certificates))
-        .add("heads", count(report.heads))
-        .add("conflicts", count(report.conflicts.len() as u64))
-        .add("took", duration(report.duration_ms));
-    let _ = write!(text, "{lines}");
     let mut logs = Table::new(["AUTHOR", "LANE", "OUTCOME", "CURSOR"]);
     for log in &report.logs {
         logs.row([
-            log.site_id
-                .as_ref()
-                .map_or_else(|| log.site.to_string(), ToString::to_string),
+            author(log.site_id.as_ref(), &log.site),
             log.lane.to_string(),
             log.outcome.as_str().to_owned(),
             or_dash(log.cursor.as_ref()),
@@ -66,7 +52,7 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
     let mut conflicts = Table::new(["ADVISORY", "FIELD", "HERE", "IMPORTED", "RESOLUTION"]);
     for conflict in &report.conflicts {
         conflicts.row([
-            conflict.merge_hash.to_string(),
+            short(&conflict.merge_hash.to_string()),
             conflict.field.clone(),
             cut(conflict.local_value.as_str(), VALUE_WIDTH),
             cut(conflict.remote_value.as_str(), VALUE_WIDTH),
@@ -75,8 +61,24 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
     }
     section(&mut text, "Conflicts", &conflicts);
     for warning in &report.warnings {
-        let _ = writeln!(text, "warning: {}", plain(warning));
+        let label = Tone::Warn.paint("warning:");
+        text.push_str(&terminal::wrapped(&format!("{label} "), 2, &plain(warning)));
     }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let lines = Lines::default()
+        .add("bundle", report.bundle_hash)
+        .add("cursor", or_dash(report.imported_cursor.as_ref()))
+        .add("created", count(counts.canonical_created))
+        .add("updated", count(counts.canonical_updated))
+        .add("unchanged", count(counts.canonical_skipped))
+        .add("edges added", count(counts.edges_added))
+        .add("deletions", count(counts.deletions_processed))
+        .add("certificates", count(report.certificates))
+        .add("heads", count(report.heads))
+        .add("conflicts", count(report.conflicts.len() as u64));
+    let _ = write!(text, "{lines}");
     text
 }
 
@@ -101,12 +103,12 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
         lines = lines.add("part", part);
     }
     let mut text = lines.to_string();
-    let mut logs = Table::new(["AUTHOR", "LANE", "EPOCH", "FIRST", "CURSOR", "DELTAS", "CLAIMS"]);
+    let mut logs = Table::new(["AUTHOR", "LANE", "EPOCH", "FIRST", "CURSOR", "DELTAS", "CLAIMS"])
+        .numbers(&["EPOCH", "FIRST", "DELTAS", "CLAIMS"])
+        .leaves_out(&["EPOCH", "DELTAS", "FIRST"]);
     for log in &info.logs {
         logs.row([
-            log.site_id
-                .as_ref()
-                .map_or_else(|| log.site.to_string(), ToString::to_string),
+            author(log.site_id.as_ref(), &log.site),
             log.lane.to_string(),
             log.epoch.to_string(),
             log.first.to_string(),
@@ -122,7 +124,7 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
 
 /// `starling bundle validate`
 pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
-    let mut checks = Table::new(["CHECK", "OK", "FOUND"]);
+    let mut checks = Table::new(["CHECK", "OK", "FOUND"]).shrinks("FOUND", 24);
     for check in &validation.checks {
         checks.row([
             check.name.clone(),

@@ -3,7 +3,7 @@
 use starling_api_types::{ConflictList, RecordConflict};
 
 use super::table::Table;
-use super::{Lines, cut, or_dash, section};
+use super::{Lines, author, cut, moment, or_dash, section};
 
 /// Widest summary of a content.
 const SUMMARY_WIDTH: usize = 60;
@@ -13,7 +13,7 @@ pub(crate) fn conflicts(list: &ConflictList) -> String {
     if list.conflicts.is_empty() {
         return "no record waits for a decision, and none was decided".to_owned();
     }
-    let mut table = Table::new(["SOURCE", "RECORD", "STATE", "CLAIMS", "DECIDED BY"]);
+    let mut table = Table::new(["SOURCE", "RECORD", "STATE", "CLAIMS", "DECIDED BY"]).numbers(&["CLAIMS"]);
     for conflict in &list.conflicts {
         table.row([
             conflict.source.to_string(),
@@ -38,16 +38,16 @@ pub(crate) fn conflict(conflict: &RecordConflict) -> String {
             .add("reason", &decision.reason);
     }
     let mut text = lines.to_string();
-    let mut claims = Table::new(["SITE", "CLAIMED AT", "CONTENT", "SUMMARY"]);
+    // The whole hash is what `conflicts resolve --content` takes.
+    let mut claims = Table::new(["SITE", "CLAIMED AT", "CONTENT", "SUMMARY"])
+        .shrinks("SUMMARY", 16)
+        .shrinks("CONTENT", 16);
     for claim in &conflict.claims {
         let summary = claim.summary.as_deref().unwrap_or("-");
         let withdrawn = if claim.withdrawn { "withdrawn: " } else { "" };
         claims.row([
-            claim
-                .site_id
-                .as_ref()
-                .map_or_else(|| claim.site.to_string(), ToString::to_string),
-            claim.claimed_at.to_string(),
+            author(claim.site_id.as_ref(), &claim.site),
+            moment(claim.claimed_at),
             claim
                 .content
                 .map_or_else(|| "absent".to_owned(), |content| content.to_string()),

@@ -27,7 +27,9 @@ pub(crate) fn explanation(found: &Explanation) -> String {
         .add("other advisories", found.other_advisories);
     let _ = write!(text, "{head}");
     for advisory in &found.advisories {
-        let mut rules = Table::new(["AFFECTED", "RULE", "WHY NOT"]);
+        let mut rules = Table::new(["AFFECTED", "RULE", "WHY NOT"])
+            .shrinks("WHY NOT", 20)
+            .shrinks("RULE", 24);
         for rule in &advisory.rules {
             rules.row([
                 if rule.affected { "yes" } else { "no" }.to_owned(),

@@ -4,6 +4,7 @@
 //! can write to a reader's terminal with escape sequences.
 
 mod advisory;
+mod attention;
 mod bundle;
 mod conflicts;
 mod explain;
@@ -20,20 +21,25 @@ mod work;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
+use starling_api_types::{SiteId, SiteSlug, Timestamp};
+
 pub(crate) use advisory::{advisories, advisory_page, event};
+pub(crate) use attention::StatusView;
 pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
 pub(crate) use conflicts::{conflict, conflicts};
 pub(crate) use explain::{explanation, reasons};
 pub(crate) use mutes::{mute, mutes};
 pub(crate) use policy::{policy_history, policy_summary, policy_test};
 pub(crate) use selftest::selftest;
-pub(crate) use sites::{site, site_history, site_status, sites};
-pub(crate) use status::{identity, init, keys, restore_report, status};
+pub(crate) use sites::{SitesView, site, site_history, site_status, sites};
+pub(crate) use status::{identity, init, keys, restore_report, status, status_in_full};
 pub(crate) use verdict::{scan_report, verdict};
 pub(crate) use vex::{vex_added, vex_list, vex_removed};
-pub(crate) use work::{compacted, converted, doctor, feed_report};
+pub(crate) use work::{compacted, converted, doctor, feed_report, took};
 
 use table::Table;
+
+use crate::terminal::{self, Tone};
 
 /// Text without control characters, line ends included: each becomes U+FFFD.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
@@ -94,6 +100,47 @@ fn count(number: u64) -> String {
     text
 }
 
+/// A moment as people write it, in UTC: `2025-01-15 10:30`.
+pub(crate) fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    // As far as the minutes, whatever the year.
+    let minutes = text.rfind('.').and_then(|dot| text.get(..dot.saturating_sub(3)));
+    minutes.unwrap_or(&text).replace('T', " ")
+}
+
+/// A moment, or what stands for none.
+fn moment_or(at: Option<Timestamp>, none: &str) -> String {
+    at.map_or_else(|| none.to_owned(), moment)
+}
+
+/// How long ago something was: `3 min`, `5 h`, `12 d`.
+pub(crate) fn ago(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.unix_millis().saturating_sub(since.unix_millis()).max(0) / 1_000;
+    match seconds {
+        0..60 => "now".to_owned(),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Digits of a hash that are shown where a name is not known: enough to tell two apart.
+const HASH_DIGITS: usize = 16;
+
+/// The beginning of a hash, after its algorithm: `blake3:6c31…` becomes `6c31…`.
+fn short(hash: &str) -> String {
+    let digits = hash.split_once(':').map_or(hash, |(_, digits)| digits);
+    digits.chars().take(HASH_DIGITS).collect()
+}
+
+/// An author's name where it is known, else the beginning of its identity.
+fn author(name: Option<&SiteSlug>, site: &SiteId) -> String {
+    name.map_or_else(
+        || format!("unlisted {}", short(&site.to_string())),
+        ToString::to_string,
+    )
+}
+
 /// A value, or a dash.
 fn or_dash<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| plain(&value.to_string()).into_owned())
@@ -117,11 +164,26 @@ impl Lines {
         self.0.push((label, plain(&value.to_string()).into_owned()));
         self
     }
+
+    /// Cuts each value so that its line fits the terminal.
+    fn cut_to_fit(mut self) -> Self {
+        if let Some(width) = terminal::width() {
+            let room = width.saturating_sub(self.label_width() + 2);
+            for (_, value) in &mut self.0 {
+                *value = console::truncate_str(value, room, "…").into_owned();
+            }
+        }
+        self
+    }
+
+    fn label_width(&self) -> usize {
+        self.0.iter().map(|(label, _)| label.len()).max().unwrap_or(0)
+    }
 }
 
 impl Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.0.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+        let width = self.label_width();
         self.0
             .iter()
             .try_for_each(|(label, value)| writeln!(f, "{label:width$}  {value}"))
@@ -139,7 +201,7 @@ pub(crate) fn lines(pairs: impl IntoIterator<Item = (&'static str, String)>) -> 
 /// Adds a titled table, unless it is empty.
 fn section(text: &mut String, title: &str, table: &Table) {
     if !table.is_empty() {
-        let _ = write!(text, "\n{title}\n{table}");
+        let _ = write!(text, "\n{}\n{table}", Tone::Heading.paint(title));
     }
 }
 
@@ -152,6 +214,23 @@ mod tests {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}");
         assert_eq!(cut("two\n  words\u{7}", 20), "two words\u{fffd}");
         assert_eq!(cut("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn moments_and_ages_read_well() {
+        let at: Timestamp = "2025-01-15T10:30:59.123Z".parse().unwrap();
+        assert_eq!(moment(at), "2025-01-15 10:30");
+        let later = |seconds: i64| Timestamp::from_unix_millis(at.unix_millis() + seconds * 1_000).unwrap();
+        for (seconds, expected) in [
+            (0, "now"),
+            (61, "1 min"),
+            (7_300, "2 h"),
+            (3 * 86_400, "3 d"),
+            (-5, "now"),
+        ] {
+            assert_eq!(ago(at, later(seconds)), expected);
+        }
+        assert_eq!(short("blake3:0123456789abcdef0123"), "0123456789abcdef");
     }
 
     #[test]

@@ -27,10 +27,7 @@ fn scope(mute: &Mute) -> String {
 }
 
 fn site(proof: &ChangeProof) -> String {
-    proof
-        .site_id
-        .as_ref()
-        .map_or_else(|| proof.site.to_string(), ToString::to_string)
+    super::author(proof.site_id.as_ref(), &proof.site)
 }
 
 /// Whether it counts here.
@@ -57,7 +54,10 @@ pub(crate) fn mutes(list: &MuteList) -> String {
             "BY",
             "SITE",
             "REASON",
-        ]);
+        ])
+        .shrinks("REASON", 16)
+        .shrinks("WHERE", 12)
+        .leaves_out(&["SITE", "BY", "REASON"]);
         for mute in &list.mutes {
             table.row([
                 mute.id.clone(),
@@ -89,7 +89,9 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         ("Changes that wait for others", &list.waiting),
         ("Changes that never count", &list.refused),
     ] {
-        let mut table = Table::new(["SITE", "CURSOR", "CHANGE", "WHY"]);
+        let mut table = Table::new(["SITE", "CURSOR", "CHANGE", "WHY"])
+            .shrinks("WHY", 20)
+            .leaves_out(&["CURSOR"]);
         for change in aside {
             table.row([
                 site(&change.proof),
@@ -121,7 +123,9 @@ pub(crate) fn mute(mute: &Mute) -> String {
         )
         .add("reason", &mute.reason);
     let mut text = lines.to_string();
-    let mut history = Table::new(["AT", "WHAT", "BY", "SITE", "CURSOR", "DELTA", "REASON"]);
+    let mut history = Table::new(["AT", "WHAT", "BY", "SITE", "CURSOR", "DELTA", "REASON"])
+        .shrinks("REASON", 16)
+        .leaves_out(&["DELTA", "CURSOR", "SITE"]);
     let mut row = |at: String, what: &str, by: &str, proof: &ChangeProof, reason: &str| {
         history.row([
             at,

@@ -79,7 +79,7 @@ pub(crate) fn policy_history(history: &PolicyHistory) -> String {
             broken
         };
     }
-    let mut table = Table::new(["SINCE", "VERSION", ""]);
+    let mut table = Table::new(["SINCE", "VERSION", "NOTE"]).shrinks("VERSION", 20);
     for entry in &history.versions {
         let note = match (entry.current, entry.kept) {
             (true, _) => "in use",

@@ -11,7 +11,8 @@ const CASE_WIDTH: usize = 200;
 
 /// `starling selftest`
 pub(crate) fn selftest(report: &SelftestReport) -> String {
-    let mut table = Table::new(["SUITE", "PASSED", "FAILED", "NOT RUN"]);
+    let mut table =
+        Table::new(["SUITE", "PASSED", "FAILED", "NOT RUN"]).numbers(&["PASSED", "FAILED", "NOT RUN"]);
     for suite in &report.suites {
         table.row([
             suite.suite.to_owned(),

@@ -1,10 +1,11 @@
 //! The allow-list.
 
-use starling_api_types::{Site, SiteHistory, SiteList, SiteStatus, TransferKind};
+use starling_api_types::{Cursor, Site, SiteHistory, SiteList, SiteStatus, Status, Timestamp, TransferKind};
 
 use super::status::positions;
 use super::table::Table;
-use super::{Lines, count, list, or_dash, section, size};
+use super::{Lines, ago, count, list, moment, moment_or, or_dash, section, short, size};
+use crate::terminal::Tone;
 
 /// What an allow-list of sources lets in.
 fn allowed(site: &Site) -> String {
@@ -20,50 +21,110 @@ fn may_mute(site: &Site) -> &'static str {
     match site.may_mute {
         Some(true) => "yes",
         Some(false) => "no",
-        None => "yes, with a warning: say it with `sites set`",
+        None => "yes (say so with `sites set`)",
     }
 }
 
+/// The allow-list with what the site's status says of each entry.
+#[derive(Debug)]
+pub(crate) struct SitesView<'a> {
+    pub(crate) list: &'a SiteList,
+    pub(crate) status: &'a Status,
+    pub(crate) now: Timestamp,
+}
+
 /// `starling sites list`
-pub(crate) fn sites(sites: &SiteList) -> String {
-    if sites.sites.is_empty() {
+pub(crate) fn sites(view: &SitesView<'_>) -> String {
+    if view.list.sites.is_empty() {
         return "no site is listed: nothing is exchanged with anyone; see `starling sites add --help`"
             .to_owned();
     }
     let mut table = Table::new([
-        "SITE",
-        "NAME",
-        "ENABLED",
+        "SITE ID",
+        "STATUS",
+        "LAST SYNC",
+        "AGE",
+        "CURSOR",
+        "LAG",
+        "CONNECTED",
         "ALLOWED SOURCES",
         "MAY MUTE",
-        "LAST SYNC",
-        "LAST CURSOR",
-    ]);
-    for site in &sites.sites {
+        "NAME",
+    ])
+    .numbers(&["AGE", "LAG"])
+    .shrinks("ALLOWED SOURCES", 15)
+    .shrinks("CURSOR", 20)
+    .keeps_end("CURSOR")
+    .leaves_out(&["NAME", "MAY MUTE", "ALLOWED SOURCES", "CONNECTED", "AGE"]);
+    for site in &view.list.sites {
+        let peer = view.status.peers.iter().find(|peer| peer.site == site.site);
+        let name = if site.display_name == site.site_id.to_string() {
+            String::new()
+        } else {
+            site.display_name.clone()
+        };
         table.row([
             site.site_id.to_string(),
-            site.display_name.clone(),
-            if site.enabled { "yes" } else { "no" }.to_owned(),
+            enabled(site).to_owned(),
+            moment_or(site.last_sync_at, "never"),
+            site.last_sync_at
+                .map_or_else(|| "-".to_owned(), |at| ago(at, view.now)),
+            or_dash(site.last_cursor.as_ref()),
+            lag(view.status, site),
+            match peer {
+                Some(peer) if peer.connected => "yes",
+                _ if site.addresses.is_empty() => "by file",
+                _ => "no",
+            }
+            .to_owned(),
             allowed(site),
             may_mute(site).to_owned(),
-            or_dash(site.last_sync_at),
-            or_dash(site.last_cursor.as_ref()),
+            name,
         ]);
+        let tone = if site.enabled { Tone::Good } else { Tone::Dim };
+        table.tone("STATUS", Some(tone));
     }
     table.to_string()
+}
+
+const fn enabled(site: &Site) -> &'static str {
+    if site.enabled { "enabled" } else { "disabled" }
+}
+
+/// Claims of the site that are announced here and not accepted yet, over its lanes; a dash where none are announced.
+fn lag(status: &Status, site: &Site) -> String {
+    let number = |cursor: &Cursor| {
+        let text = cursor.to_string();
+        text.rsplit_once('#')
+            .and_then(|(_, number)| number.parse::<u64>().ok())
+    };
+    let lags = status
+        .positions
+        .iter()
+        .filter(|position| position.site == site.site)
+        .filter_map(|position| {
+            let newest = number(position.high_water.as_ref()?)?;
+            let accepted = position.accepted.as_ref().and_then(number).unwrap_or(0);
+            Some(newest.saturating_sub(accepted))
+        });
+    let lags: Vec<u64> = lags.collect();
+    if lags.is_empty() {
+        return "-".to_owned();
+    }
+    count(lags.iter().sum())
 }
 
 fn lines(site: &Site) -> Lines {
     Lines::default()
         .add("site", format!("{} ({})", site.site_id, site.site))
         .add("name", &site.display_name)
-        .add("enabled", if site.enabled { "yes" } else { "no" })
+        .add("status", enabled(site))
         .add("addresses", list(&site.addresses))
         .add("allowed sources", allowed(site))
         .add("may mute", may_mute(site))
         .add("largest bundle", size(site.max_bundle_size))
-        .add("added", site.added_at)
-        .add("last sync", or_dash(site.last_sync_at))
+        .add("added", moment(site.added_at))
+        .add("last sync", moment_or(site.last_sync_at, "never"))
         .add("last cursor", or_dash(site.last_cursor.as_ref()))
 }
 
@@ -79,21 +140,23 @@ pub(crate) fn site_history(history: &SiteHistory) -> String {
     }
     let mut table = Table::new([
         "AT", "BY", "ITEMS", "CREATED", "UPDATED", "DELETED", "CURSOR", "BUNDLE",
-    ]);
+    ])
+    .numbers(&["ITEMS", "CREATED", "UPDATED", "DELETED"])
+    .leaves_out(&["BUNDLE"]);
     for entry in &history.entries {
         let kind = match entry.kind {
             TransferKind::Sync => "network",
             TransferKind::Bundle => "bundle",
         };
         table.row([
-            entry.at.to_string(),
+            moment(entry.at),
             kind.to_owned(),
             count(entry.items),
             count(entry.counts.canonical_created),
             count(entry.counts.canonical_updated),
             count(entry.counts.deletions_processed),
             or_dash(entry.cursor.as_ref()),
-            or_dash(entry.bundle_hash),
+            or_dash(entry.bundle_hash.map(|hash| short(&hash.to_string()))),
         ]);
     }
     table.to_string()
@@ -109,4 +172,54 @@ pub(crate) fn site_status(status: &SiteStatus) -> String {
         .to_string();
     section(&mut text, "Positions", &positions(&status.positions));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::terminal;
+
+    #[test]
+    fn list_shows_lag_and_age_within_80_columns() {
+        let hash = |digit: &str| format!("blake3:{}", digit.repeat(64));
+        let site = |name: &str, digit: &str, enabled: bool, synced: Option<&str>| {
+            json!({"site_id": name, "site": hash(digit), "display_name": name, "addresses": [], "allowed_sources": ["ghsa", "nvd"],
+                "max_bundle_size": 1, "enabled": enabled, "added_at": "2025-01-01T00:00:00.000Z", "last_sync_at": synced,
+                "last_cursor": synced.map(|_| "2025-01-15T10:30:00.000Z#0042")})
+        };
+        let list: SiteList = serde_json::from_value(json!({"sites": [
+            site("site-eu-north-1", "1", true, Some("2025-01-15T10:30:00.000Z")),
+            site("site-b", "2", false, None)]}))
+        .unwrap();
+        let position = json!({"site_id": "site-eu-north-1", "site": hash("1"), "lane": "federation", "epoch": 0,
+            "high_water": "2025-01-16T10:30:00.000Z#1042", "held": null, "accepted": "2025-01-15T10:30:00.000Z#0042",
+            "body_complete": null, "hold_reason": null});
+        let status: Status = serde_json::from_value(json!({
+            "site_id": "site-a", "site": hash("3"), "version": "0", "daemon": true, "head": null, "knowledge_root": hash("0"),
+            "held_root": hash("0"), "records": 0, "advisories": 0, "peers": [], "positions": [position], "feeds": [],
+            "store": {"engine": "sled", "size_bytes": 0, "schema": 3}}))
+        .unwrap();
+        let view = SitesView {
+            list: &list,
+            status: &status,
+            now: "2025-01-15T13:30:00.000Z".parse().unwrap(),
+        };
+        let text = terminal::at_width(80, || sites(&view));
+        let mut lines = text.lines();
+        let heading = lines.next().unwrap();
+        assert!(
+            heading.starts_with("SITE ID          STATUS    LAST SYNC"),
+            "{text}"
+        );
+        let first = lines.next().unwrap();
+        for shown in ["site-eu-north-1", "enabled", "2025-01-15 10:30", "#0042", "1,000"] {
+            assert!(first.contains(shown), "{shown}: {text}");
+        }
+        let second = lines.next().unwrap();
+        assert!(second.contains("disabled") && second.contains("never"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(sites(&view).contains("3 h"), "{}", sites(&view));
+    }
 }

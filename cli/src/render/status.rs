@@ -1,24 +1,28 @@
 //! The site itself: status, identity, keys.
 
+use std::fmt::Write as _;
+
 use starling_api_types::{
-    InitReport, KeyList, LostRecords, Position, PublicIdentity, RestorePhase, RestoreReport, RestoreStatus,
-    Status, StoreCheck,
+    InitReport, KeyList, LostRecords, PartState, Position, PublicIdentity, RestorePhase, RestoreReport,
+    RestoreStatus, Status, StoreCheck,
 };
 
+use super::attention::{self, StatusView};
 use super::table::Table;
-use super::{Lines, count, list, or_dash, plain, section, size};
+use super::{Lines, author, count, cut, list, moment, moment_or, or_dash, plain, section, short, size};
+use crate::terminal::{self, Tone};
 
-/// `starling status`
-pub(crate) fn status(status: &Status) -> String {
-    let daemon = if status.daemon {
-        "running"
-    } else {
-        "not running; read from the store"
-    };
+/// Most matters that are named where `--all` is not given: each takes two rows at most.
+const MATTERS_SHOWN: usize = 3;
+
+/// `starling status --all`
+pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
+    let status = view.status;
     let store = &status.store;
-    let mut text = Lines::default()
+    let mut text = head(&attention::of(view), status, usize::MAX);
+    let lines = Lines::default()
         .add("site", format!("{} ({})", status.site_id, status.site))
-        .add("daemon", format!("{daemon}, version {}", status.version))
+        .add("daemon", daemon(status))
         .add("head", or_dash(status.head.as_ref()))
         .add("knowledge root", status.knowledge_root)
         .add("held root", status.held_root)
@@ -39,17 +43,11 @@ pub(crate) fn status(status: &Status) -> String {
         )
         .add("known back to", or_dash(store.known_back_to))
         .add("checked", checked(store.check.as_ref()))
-        .add("listening", list(&status.listen))
-        .to_string();
-    if let Some(check) = &store.check {
-        for what in &check.damaged {
-            text.push_str(&format!("  damaged: {}\n", plain(what)));
-        }
-        if let Some(advice) = &check.advice {
-            text.push_str(&format!("  {}\n", plain(advice)));
-        }
+        .add("listening", list(&status.listen));
+    let _ = write!(text, "\n{lines}");
+    for what in status.store.check.iter().flat_map(|check| &check.damaged) {
+        let _ = writeln!(text, "  damaged: {}", plain(what));
     }
-
     if let Some(restore) = &status.restore {
         text.push_str(&restored(restore));
     }
@@ -57,42 +55,155 @@ pub(crate) fn status(status: &Status) -> String {
         text.push_str(&lost(records));
     }
     for differs in &status.differences {
-        text.push_str(&format!("  DIFFERS: {}\n", plain(&differs.difference)));
+        let _ = writeln!(text, "  DIFFERS: {}", plain(&differs.difference));
     }
-    let mut parts = Table::new(["PART", "STATE", "DETAIL"]);
+    section(&mut text, "Parts", &parts(status));
+    section(&mut text, "Peers", &peers(status));
+    section(&mut text, "Positions", &positions(&status.positions));
+    section(&mut text, "Feeds", &feeds(status));
+    text
+}
+
+/// `starling status`: what a person must do first, then the site in a few lines, however many sites it lists.
+pub(crate) fn status(view: &StatusView<'_>) -> String {
+    let status = view.status;
+    let mut text = head(&attention::of(view), status, MATTERS_SHOWN);
+    let connected = status.peers.iter().filter(|peer| peer.connected).count();
+    let newest = status.feeds.iter().filter_map(|feed| feed.last_checked).max();
+    let oldest = status.feeds.iter().filter_map(|feed| feed.last_checked).min();
+    let sources = match (oldest, newest) {
+        (Some(oldest), Some(newest)) if oldest != newest => {
+            format!(
+                "{} sources, checked {} to {}",
+                status.feeds.len(),
+                moment(oldest),
+                moment(newest)
+            )
+        }
+        (Some(at), _) => format!("{} sources, checked {}", status.feeds.len(), moment(at)),
+        (None, _) => format!("{} sources, none checked as a whole yet", status.feeds.len()),
+    };
+    let facts = Lines::default()
+        .add(
+            "site",
+            format!("{} ({})", status.site_id, short(&status.site.to_string())),
+        )
+        .add("daemon", daemon(status))
+        .add("head", or_dash(status.head.as_ref()))
+        .add("knowledge", short(&status.knowledge_root.to_string()))
+        .add(
+            "holds",
+            format!(
+                "{} advisories from {} records, {} on {}",
+                count(status.advisories),
+                count(status.records),
+                size(status.store.size_bytes),
+                status.store.engine
+            ),
+        )
+        .add("feeds", sources)
+        .add(
+            "peers",
+            format!("{} listed, {connected} connected", status.peers.len()),
+        );
+    let _ = writeln!(text, "\n{}", facts.cut_to_fit());
+    let parts = status.parts.iter().fold(Lines::default(), |lines, part| {
+        let detail = match part.state {
+            // Its sentence stands above.
+            PartState::Attention => String::new(),
+            _ => format!(": {}", part.detail),
+        };
+        lines.add(part.part.as_str(), format!("{}{detail}", part.state.as_str()))
+    });
+    let _ = write!(text, "{}", parts.cut_to_fit());
+    let note = "(--all shows peers, positions and feeds too; --json everything)";
+    text.push_str(&terminal::wrapped("", 0, note));
+    text
+}
+
+/// The answer in one line, and below it what needs somebody.
+fn head(matters: &[String], status: &Status, shown: usize) -> String {
+    if matters.is_empty() {
+        return format!("{}: {}\n", status.site_id, Tone::Good.paint("all is well"));
+    }
+    let what = match matters.len() {
+        1 => "1 matter needs attention".to_owned(),
+        number => format!("{number} matters need attention"),
+    };
+    let mut text = format!("{}: {}\n", status.site_id, Tone::Warn.paint(&what));
+    // Room for the rest of the answer: a sentence takes two rows at most.
+    let room = if shown == usize::MAX {
+        usize::MAX
+    } else {
+        terminal::width().map_or(usize::MAX, |width| 2 * width - 10)
+    };
+    for matter in matters.iter().take(shown) {
+        text.push_str(&terminal::wrapped("  ! ", 4, &cut(matter, room)));
+    }
+    if matters.len() > shown {
+        let _ = writeln!(text, "  … and {} more; --all shows them", matters.len() - shown);
+    }
+    text
+}
+
+fn daemon(status: &Status) -> String {
+    let runs = if status.daemon {
+        "running"
+    } else {
+        "not running; read from the store"
+    };
+    format!("{runs}, version {}", status.version)
+}
+
+fn parts(status: &Status) -> Table {
+    let mut parts = Table::new(["PART", "STATE", "DETAIL"]).shrinks("DETAIL", 20);
     for part in &status.parts {
         parts.row([
             part.part.as_str().to_owned(),
             part.state.as_str().to_owned(),
-            plain(&part.detail).into_owned(),
+            part.detail.clone(),
         ]);
+        parts.tone(
+            "STATE",
+            match part.state {
+                PartState::Ok => Some(Tone::Good),
+                PartState::Attention => Some(Tone::Warn),
+                PartState::Working | PartState::Off => None,
+            },
+        );
     }
-    section(&mut text, "Parts", &parts);
+    parts
+}
 
-    let mut peers = Table::new(["PEER", "CONNECTED", "ADDRESS", "LAST SEEN", "LAST ERROR"]);
+fn peers(status: &Status) -> Table {
+    let mut peers = Table::new(["PEER", "CONNECTED", "LAST SEEN", "ADDRESS", "LAST ERROR"])
+        .shrinks("LAST ERROR", 16)
+        .shrinks("ADDRESS", 16)
+        .leaves_out(&["ADDRESS"]);
     for peer in &status.peers {
         peers.row([
             peer.site_id.to_string(),
             if peer.connected { "yes" } else { "no" }.to_owned(),
+            moment_or(peer.last_seen_at, "never"),
             or_dash(peer.address.as_ref()),
-            or_dash(peer.last_seen_at),
             or_dash(peer.last_error.as_ref()),
         ]);
     }
-    section(&mut text, "Peers", &peers);
-    section(&mut text, "Positions", &positions(&status.positions));
+    peers
+}
 
-    let mut feeds = Table::new(["SOURCE", "RECORDS", "LAST CHECKED", "LAST IMPORTED HERE"]);
+fn feeds(status: &Status) -> Table {
+    let mut feeds =
+        Table::new(["SOURCE", "RECORDS", "LAST CHECKED", "LAST IMPORTED HERE"]).numbers(&["RECORDS"]);
     for feed in &status.feeds {
         feeds.row([
             feed.source.to_string(),
             count(feed.records),
-            or_dash(feed.last_checked),
-            or_dash(feed.last_imported_at),
+            moment_or(feed.last_checked, "never"),
+            moment_or(feed.last_imported_at, "never"),
         ]);
     }
-    section(&mut text, "Feeds", &feeds);
-    text
+    feeds
 }
 
 /// How many records wait for a decision, and where they are named.
@@ -107,12 +218,22 @@ fn unresolved(records: u64) -> String {
     }
 }
 
+/// What a restore lost.
+fn lost(lost: &LostRecords) -> String {
+    Lines::default()
+        .add("LOST", plain(&lost.what))
+        .add("since", lost.since)
+        .add("sources", list(&lost.sources))
+        .add("do", plain(&lost.advice))
+        .to_string()
+}
+
 /// Why the site signs nothing.
 fn restored(restore: &RestoreStatus) -> String {
     let phase = match restore.phase {
         RestorePhase::Waiting => "SIGNS NOTHING: waiting to hear from peers",
-        RestorePhase::ClaimsMissing => "SIGNS NOTHING: nobody who was heard has its newest claims",
         RestorePhase::Recovering => "SIGNS NOTHING: taking back its own log",
+        RestorePhase::ClaimsMissing => "SIGNS NOTHING: nobody who was heard has its newest claims",
         RestorePhase::RootKeyMissing => "SIGNS NOTHING: the root key is missing",
         RestorePhase::Frozen => "SIGNS NOTHING: its own log is frozen",
         RestorePhase::Superseded => "SIGNS NOTHING: another copy goes on",
@@ -125,16 +246,6 @@ fn restored(restore: &RestoreStatus) -> String {
         .add("heard", list(&heard))
         .add("waits", plain(&restore.waits_for))
         .add("do", plain(&restore.advice))
-        .to_string()
-}
-
-/// What a restore lost.
-fn lost(lost: &LostRecords) -> String {
-    Lines::default()
-        .add("LOST", plain(&lost.what))
-        .add("since", lost.since)
-        .add("sources", list(&lost.sources))
-        .add("do", plain(&lost.advice))
         .to_string()
 }
 
@@ -158,7 +269,7 @@ fn checked(check: Option<&StoreCheck>) -> String {
         0 => "nothing damaged".to_owned(),
         wrong => format!("{} DAMAGED", count(wrong)),
     };
-    format!("{}, {} frames: {found}", check.at, count(check.frames))
+    format!("{}, {} frames: {found}", moment(check.at), count(check.frames))
 }
 
 /// Positions per author and lane.
@@ -172,14 +283,13 @@ pub(super) fn positions(positions: &[Position]) -> Table {
         "ACCEPTED",
         "BODY-COMPLETE",
         "HELD BACK BY",
-    ]);
+    ])
+    .numbers(&["EPOCH"])
+    .shrinks("HELD BACK BY", 20)
+    .leaves_out(&["EPOCH", "BODY-COMPLETE", "HELD", "LANE", "HIGH-WATER"]);
     for position in positions {
-        let author = position
-            .site_id
-            .as_ref()
-            .map_or_else(|| position.site.to_string(), ToString::to_string);
         table.row([
-            author,
+            author(position.site_id.as_ref(), &position.site),
             position.lane.to_string(),
             position.epoch.to_string(),
             or_dash(position.high_water.as_ref()),
@@ -193,7 +303,8 @@ pub(super) fn positions(positions: &[Position]) -> Table {
 }
 
 /// `starling init`
-pub(crate) fn init(report: &InitReport) -> String {
+pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
+    let home = report.home.display();
     let made = Lines::default()
         .add(
             "site",
@@ -202,10 +313,45 @@ pub(crate) fn init(report: &InitReport) -> String {
         .add("folder", report.home.display())
         .add("configuration", report.config.display())
         .add("store", &report.engine);
-    format!(
-        "{made}\nMove the root key offline before you run in earnest; the daemon never needs it.\n\
-         Next: `starling feeds import PATH --source NAME`, `starling up`"
-    )
+    let mut text = format!("{made}\nNext:\n");
+    let next = if air_gapped {
+        [
+            (
+                "keys export --public > my.key",
+                "what the other sites list this one by",
+            ),
+            (
+                "sites add OTHER --key @other.key --allowed-sources '*'",
+                "whom to take bundles from",
+            ),
+            ("bundle import delta.stl", "what OTHER exported for this site"),
+        ]
+    } else {
+        [
+            ("feeds import PATH --source NAME --complete", "take advisories in"),
+            ("scan sbom.json --fail-on high", "judge an SBOM by them"),
+            (
+                "up",
+                "run the daemon: share with the sites that `sites add` lists",
+            ),
+        ]
+    };
+    for (command, why) in next {
+        let _ = writeln!(
+            text,
+            "  starling --home {home} {command}\n      {}",
+            Tone::Dim.paint(why)
+        );
+    }
+    text.push_str(&terminal::wrapped(
+        "",
+        0,
+        &format!(
+            "Move {home}/keys/root.key offline before you run in earnest: the daemon never needs it. `starling doctor` says \
+             what else a healthy site has."
+        ),
+    ));
+    text
 }
 
 /// `starling keys show`
@@ -221,7 +367,10 @@ pub(crate) fn identity(identity: &PublicIdentity) -> String {
 
 /// `starling keys list`
 pub(crate) fn keys(list: &KeyList) -> String {
-    let mut table = Table::new(["ROLE", "EPOCH", "CURRENT", "PUBLIC KEY", "MADE", "SECRET"]);
+    let mut table = Table::new(["ROLE", "EPOCH", "CURRENT", "PUBLIC KEY", "MADE", "SECRET"])
+        .numbers(&["EPOCH"])
+        .shrinks("PUBLIC KEY", 12)
+        .shrinks("SECRET", 12);
     for key in &list.keys {
         let file = key.file.as_ref().map(|file| file.display());
         table.row([
@@ -229,7 +378,7 @@ pub(crate) fn keys(list: &KeyList) -> String {
             or_dash(key.epoch),
             if key.current { "yes" } else { "no" }.to_owned(),
             key.public_key.to_string(),
-            or_dash(key.created_at),
+            key.created_at.map_or_else(|| "-".to_owned(), moment),
             if key.secret_present {
                 or_dash(file)
             } else {
@@ -238,4 +387,96 @@ pub(crate) fn keys(list: &KeyList) -> String {
         ]);
     }
     table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use starling_api_types::{ConflictList, Timestamp};
+
+    use super::*;
+
+    /// A site with many peers, of which a third are held back, and nothing that is well.
+    fn troubled(peers: usize) -> Status {
+        let hash = format!("blake3:{}", "0".repeat(64));
+        let sentence =
+            "something is the matter with it, and this sentence says what to do about it ".repeat(4);
+        let peer = |number: usize| {
+            json!({"site_id": format!("site-{number}"), "site": hash, "connected": false, "address": null,
+                "last_seen_at": null, "last_error": sentence})
+        };
+        let position = |number: usize| {
+            json!({"site_id": null, "site": hash, "lane": "federation", "epoch": 0, "high_water": null, "held": null,
+                "accepted": null, "body_complete": null, "hold_reason": number.is_multiple_of(3).then_some(&sentence)})
+        };
+        let parts = ["store", "sync", "feeds", "index", "scheduler"];
+        serde_json::from_value(json!({
+            "site_id": "site-a", "site": hash, "version": "0.1.0", "daemon": true, "head": "2025-01-15T10:30:00.000Z#0042",
+            "knowledge_root": hash, "held_root": hash, "records": 1234, "advisories": 987,
+            "parts": parts.map(|part| json!({"part": part, "state": "attention", "detail": sentence})),
+            "peers": (0..peers).map(peer).collect::<Vec<_>>(),
+            "positions": (0..peers).map(position).collect::<Vec<_>>(),
+            "feeds": [{"source": "ghsa", "records": 1234, "last_checked": null, "last_imported_at": null}],
+            "store": {"engine": "sled", "size_bytes": 1_000_000, "schema": 3},
+        }))
+        .unwrap()
+    }
+
+    fn view(status: &Status) -> StatusView<'_> {
+        StatusView {
+            status,
+            conflicts: None,
+            keys: None,
+            now: "2026-01-15T00:00:00.000Z".parse::<Timestamp>().unwrap(),
+        }
+    }
+
+    #[test]
+    fn status_fits_a_terminal_whatever_the_number_of_sites() {
+        let troubled = troubled(1_000);
+        for width in [80, 140] {
+            let text = terminal::at_width(width, || status(&view(&troubled)));
+            assert!(text.lines().count() <= 24, "{}\n{text}", text.lines().count());
+            for line in text.lines() {
+                assert!(console::measure_text_width(line) <= width, "{width}: {line}");
+            }
+            assert!(
+                text.starts_with("site-a: 6 matters need attention\n  ! store: something"),
+                "{text}"
+            );
+            assert!(text.contains("… and 3 more; --all shows them"), "{text}");
+            assert!(!text.contains(&"0".repeat(64)), "{text}");
+        }
+        let all = terminal::at_width(80, || status_in_full(&view(&troubled)));
+        assert!(all.contains("unlisted 0000000000000000 is held back"), "{all}");
+        assert!(all.contains("site-999") && !all.contains("and 3 more"));
+    }
+
+    #[test]
+    fn undecided_conflicts_and_old_keys_are_matters() {
+        let mut well = troubled(0);
+        well.parts.clear();
+        assert!(status(&view(&well)).starts_with("site-a: all is well\n"));
+        let hash = format!("ed25519:{}", "0".repeat(64));
+        let conflicts: ConflictList = serde_json::from_value(json!({"conflicts": [
+            {"source": "ghsa", "record": "GHSA-1", "state": "open", "claims": []},
+            {"source": "ghsa", "record": "GHSA-2", "state": "decided", "claims": []}]}))
+        .unwrap();
+        let keys: KeyList = serde_json::from_value(json!({"keys": [{"role": "operating", "public_key": hash, "epoch": 0,
+            "secret_present": true, "current": true, "file": null, "created_at": "2024-01-01T00:00:00.000Z"}]}))
+        .unwrap();
+        let view = StatusView {
+            conflicts: Some(&conflicts),
+            keys: Some(&keys),
+            ..view(&well)
+        };
+        let text = status(&view);
+        for said in [
+            "2 matters need attention",
+            "1 records wait for a decision (ghsa GHSA-1)",
+            "the operating key is 745 d old",
+        ] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+    }
 }

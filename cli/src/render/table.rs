@@ -1,53 +1,307 @@
-//! Columns.
+//! Tables that fit the terminal: no row takes a second line.
+//!
+//! Where a table is too wide, columns that may shrink are cut first (`…`), then columns that matter least are left out
+//! and named below the table. `--wide`, a pipe and a file show everything.
 
 use std::fmt;
 
-use super::plain;
+use console::measure_text_width;
 
-/// Rows under a heading, each column as wide as its widest cell, except the last.
+use super::plain;
+use crate::terminal::{self, Tone};
+
+/// Between two columns.
+const GAP: usize = 2;
+/// What stands at the end of a text that was cut.
+const CUT: &str = "…";
+/// Narrowest that a column is cut to before columns are left out.
+const NARROW: usize = 8;
+
+/// Rows under a heading.
+#[derive(Debug)]
 pub(super) struct Table {
-    rows: Vec<Vec<String>>,
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// One column.
+#[derive(Debug)]
+struct Column {
+    heading: &'static str,
+    number: bool,
+    /// What it may be cut to before other columns are left out.
+    least: Option<usize>,
+    /// When it is left out: the lowest goes first. None keeps it as long as there is room for it.
+    leaves: Option<usize>,
+    /// Nobody asked for it.
+    hidden: bool,
+    /// Its end says more than its beginning.
+    end: bool,
+}
+
+/// Text with the tone that it is shown in.
+#[derive(Debug, Default)]
+struct Cell {
+    text: String,
+    tone: Option<Tone>,
 }
 
 impl Table {
-    pub(super) fn new<const N: usize>(heading: [&str; N]) -> Self {
+    pub(super) fn new<const N: usize>(headings: [&'static str; N]) -> Self {
+        let column = |heading| Column {
+            heading,
+            number: false,
+            least: None,
+            leaves: None,
+            hidden: false,
+            end: false,
+        };
         Self {
-            rows: vec![heading.map(str::to_owned).to_vec()],
+            columns: headings.into_iter().map(column).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Aligns these columns to the right.
+    pub(super) fn numbers(mut self, headings: &[&str]) -> Self {
+        for heading in headings {
+            self.column(heading, |column| column.number = true);
+        }
+        self
+    }
+
+    /// Lets a column be cut, down to `least` characters, before others are left out.
+    pub(super) fn shrinks(mut self, heading: &str, least: usize) -> Self {
+        self.column(heading, |column| column.least = Some(least));
+        self
+    }
+
+    /// Cuts a column at its beginning: of a cursor the number matters most.
+    pub(super) fn keeps_end(mut self, heading: &str) -> Self {
+        self.column(heading, |column| column.end = true);
+        self
+    }
+
+    /// Names the columns that are left out where the terminal is too narrow, the first of them first.
+    pub(super) fn leaves_out(mut self, headings: &[&str]) -> Self {
+        for (order, heading) in headings.iter().enumerate() {
+            self.column(heading, |column| column.leaves = Some(order));
+        }
+        self
+    }
+
+    /// Never shows a column, and does not name it as left out.
+    pub(super) fn without(mut self, heading: &str) -> Self {
+        self.column(heading, |column| column.hidden = true);
+        self
+    }
+
+    fn column(&mut self, heading: &str, change: impl FnOnce(&mut Column)) {
+        let found = self.columns.iter_mut().find(|column| column.heading == heading);
+        debug_assert!(found.is_some(), "the table has no column {heading}");
+        if let Some(column) = found {
+            change(column);
         }
     }
 
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows
-            .push(cells.into_iter().map(|cell| plain(&cell).into_owned()).collect());
+        let cell = |text: String| Cell {
+            text: plain(&text).into_owned(),
+            tone: None,
+        };
+        self.rows.push(cells.into_iter().map(cell).collect());
+    }
+
+    /// Gives a cell of the last row a tone.
+    pub(super) fn tone(&mut self, heading: &str, tone: Option<Tone>) {
+        let at = self.columns.iter().position(|column| column.heading == heading);
+        debug_assert!(at.is_some(), "the table has no column {heading}");
+        let last = self.rows.last_mut();
+        if let (Some(at), Some(row)) = (at, last)
+            && let Some(cell) = row.get_mut(at)
+        {
+            cell.tone = tone;
+        }
     }
 
     /// Whether there is nothing under the heading.
     pub(super) fn is_empty(&self) -> bool {
-        self.rows.len() < 2
+        self.rows.is_empty()
     }
+
+    /// How wide each column is to be; `None` for one that is left out.
+    fn layout(&self, limit: Option<usize>) -> Vec<Option<usize>> {
+        let natural = |index: usize, column: &Column| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index));
+            let widest = cells.map(|cell| measure_text_width(&cell.text)).max();
+            widest.unwrap_or(0).max(measure_text_width(column.heading))
+        };
+        let natural: Vec<usize> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| natural(index, column))
+            .collect();
+        let asked = |(width, column): (&usize, &Column)| (!column.hidden).then_some(*width);
+        let mut widths: Vec<Option<usize>> = natural.iter().zip(&self.columns).map(asked).collect();
+        let Some(limit) = limit else {
+            return widths;
+        };
+        let least = |column: &Column| column.least;
+        if self.fits_by_shrinking(&natural, &mut widths, limit, least) {
+            return widths;
+        }
+        let mut leaving: Vec<(usize, usize)> = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(index, column)| Some((column.leaves?, index)))
+            .collect();
+        leaving.sort_unstable();
+        for (_, index) in leaving {
+            if let Some(width) = widths.get_mut(index) {
+                *width = None;
+            }
+            if self.fits_by_shrinking(&natural, &mut widths, limit, least) {
+                return widths;
+            }
+        }
+        let text = |column: &Column| (!column.number).then_some(NARROW);
+        while !self.fits_by_shrinking(&natural, &mut widths, limit, text) {
+            // The first column says what the row is about.
+            match widths.iter().skip(1).rposition(Option::is_some) {
+                Some(last) => {
+                    if let Some(width) = widths.get_mut(last + 1) {
+                        *width = None;
+                    }
+                }
+                None => {
+                    if let Some(first) = widths.first_mut() {
+                        *first = Some(limit);
+                    }
+                    break;
+                }
+            }
+        }
+        widths
+    }
+
+    /// Cuts the widest of the columns that may be cut until all fit; true if they do. Columns that are left out stay so.
+    fn fits_by_shrinking(
+        &self,
+        natural: &[usize],
+        widths: &mut [Option<usize>],
+        limit: usize,
+        least: impl Fn(&Column) -> Option<usize>,
+    ) -> bool {
+        for (width, natural) in widths.iter_mut().zip(natural) {
+            if width.is_some() {
+                *width = Some(*natural);
+            }
+        }
+        loop {
+            let shown = widths.iter().flatten().count();
+            let total = widths.iter().flatten().sum::<usize>() + GAP * shown.saturating_sub(1);
+            let Some(over) = total.checked_sub(limit).filter(|over| *over > 0) else {
+                return true;
+            };
+            // As much as the widest may give, but not below the next widest in one step.
+            let mut able: Vec<(usize, usize, usize)> = Vec::new();
+            for (index, (column, width)) in self.columns.iter().zip(widths.iter()).enumerate() {
+                if let (Some(width), Some(least)) = (*width, least(column)) {
+                    let least = least.max(measure_text_width(column.heading));
+                    if width > least {
+                        able.push((width, index, least));
+                    }
+                }
+            }
+            able.sort_unstable_by(|a, b| b.cmp(a));
+            let Some((width, index, least)) = able.first().copied() else {
+                return false;
+            };
+            let next = able.get(1).map_or(0, |(width, ..)| *width);
+            let floor = least.max(next.min(width - 1));
+            if let Some(slot) = widths.get_mut(index) {
+                *slot = Some(width.saturating_sub(over).max(floor));
+            }
+        }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, limit: Option<usize>) -> fmt::Result {
+        let widths = self.layout(limit);
+        let headings: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|column| Cell {
+                text: column.heading.to_owned(),
+                tone: Some(Tone::Heading),
+            })
+            .collect();
+        for row in std::iter::once(&headings).chain(&self.rows) {
+            let mut line = String::new();
+            // Spaces are owed until something follows them, so that no line trails.
+            let mut owed = 0;
+            for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
+                let Some(width) = *width else { continue };
+                let text = if column.end && cell.tone != Some(Tone::Heading) {
+                    cut_beginning(&cell.text, width)
+                } else {
+                    cut(&cell.text, width)
+                };
+                let pad = width.saturating_sub(measure_text_width(&text));
+                if column.number {
+                    owed += pad;
+                }
+                if !text.is_empty() {
+                    line.push_str(&" ".repeat(owed));
+                    owed = 0;
+                    line.push_str(&cell.tone.map_or_else(|| text.clone(), |tone| tone.paint(&text)));
+                }
+                owed += GAP;
+                if !column.number {
+                    owed += pad;
+                }
+            }
+            writeln!(f, "{line}")?;
+        }
+        let left_out: Vec<&str> = self
+            .columns
+            .iter()
+            .zip(&widths)
+            .filter(|(column, width)| width.is_none() && !column.hidden)
+            .map(|(column, _)| column.heading)
+            .collect();
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        let note = format!("(--wide shows {} too)", left_out.join(", "));
+        writeln!(f, "{}", Tone::Dim.paint(&cut(&note, limit.unwrap_or(usize::MAX))))
+    }
+}
+
+/// The end of a text that fits, after what stands for the rest.
+fn cut_beginning(text: &str, width: usize) -> String {
+    if measure_text_width(text) <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for c in text.chars().rev() {
+        let next = format!("{c}{kept}");
+        if measure_text_width(&next) + 1 > width {
+            break;
+        }
+        kept = next;
+    }
+    format!("{CUT}{kept}")
+}
+
+fn cut(text: &str, width: usize) -> String {
+    console::truncate_str(text, width, CUT).into_owned()
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: Vec<_> = (0..columns).map(width).collect();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width - cell.chars().count() + 2));
-            }
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        Ok(())
+        self.write(f, terminal::width())
     }
 }
 
@@ -55,12 +309,69 @@ impl fmt::Display for Table {
 mod tests {
     use super::*;
 
+    struct At<'a>(&'a Table, usize);
+
+    impl fmt::Display for At<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.write(f, Some(self.1))
+        }
+    }
+
+    fn findings() -> Table {
+        let mut table = Table::new(["SEVERITY", "VULNERABILITY", "FOUND", "SUMMARY", "PLACE"])
+            .numbers(&["FOUND"])
+            .shrinks("SUMMARY", 12)
+            .leaves_out(&["PLACE"]);
+        let row = |summary: &str, found: &str| {
+            ["critical", "CVE-2021-44228", found, summary, "/components/0"].map(str::to_owned)
+        };
+        table.row(row("Remote code injection in Log4j by way of JNDI lookups", "7"));
+        table.row(row("short", "1,204"));
+        table
+    }
+
     #[test]
     fn columns_line_up_and_lines_do_not_trail() {
-        let mut table = Table::new(["NAME", "NOTE"]);
+        let mut table = Table::new(["NAME", "COUNT", "NOTE"]).numbers(&["COUNT"]);
         assert!(table.is_empty());
-        table.row(["a-long-name".to_owned(), "ü".to_owned()]);
-        table.row(["b".to_owned(), String::new()]);
-        assert_eq!(table.to_string(), "NAME         NOTE\na-long-name  ü\nb\n");
+        table.row(["a-long-name".to_owned(), "7".to_owned(), "ü文".to_owned()]);
+        table.row(["b".to_owned(), "1,204".to_owned(), String::new()]);
+        assert_eq!(
+            table.to_string(),
+            "NAME         COUNT  NOTE\na-long-name      7  ü文\nb            1,204\n"
+        );
+    }
+
+    #[test]
+    fn cursor_is_cut_at_its_beginning() {
+        assert_eq!(cut_beginning("2025-01-15T10:30:00.000Z#0042", 9), "…00Z#0042");
+        assert_eq!(cut_beginning("#0042", 9), "#0042");
+    }
+
+    #[test]
+    fn columns_shrink_before_one_is_left_out() {
+        let table = findings();
+        let full = table.to_string();
+        assert!(full.contains("JNDI lookups  /components/0"), "{full}");
+        let cut = At(&table, 80).to_string();
+        assert!(cut.contains("/components/0") && cut.contains('…'), "{cut}");
+        let left_out = At(&table, 56).to_string();
+        assert!(
+            !left_out.contains("/components/0") && left_out.contains("(--wide shows PLACE too)"),
+            "{left_out}"
+        );
+        assert!(left_out.contains("CVE-2021-44228"), "{left_out}");
+    }
+
+    #[test]
+    fn no_row_is_wider_than_the_terminal() {
+        let table = findings();
+        for width in 20..160 {
+            let text = At(&table, width).to_string();
+            for line in text.lines() {
+                assert!(measure_text_width(line) <= width, "{width}: {line}");
+            }
+            assert!(text.contains("critical"), "{width}: {text}");
+        }
     }
 }

@@ -1,206 +1,24 @@
 //! Verdicts: read leniently from their body, whose exact shape belongs to `starling-policy`.
 
+mod body;
+
 use std::fmt::Write as _;
 
-use serde::Deserialize;
 use starling_api_types::{ExitStatus, VerdictEnvelope};
+use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
+use self::body::{Body, Finding};
 use super::table::Table;
-use super::{count, cut, list, or_dash, plain, section};
+use super::{Lines, count, list, or_dash, plain, section};
 use crate::commands::scan::{ScanOutcome, ScanReport, Scanned};
+use crate::terminal::{self, Tone};
 
-/// Widest summary of a finding.
-const SUMMARY_WIDTH: usize = 60;
-/// Widest reason of a decision.
-const WHY_WIDTH: usize = 40;
-
-/// The parts of a verdict's body that are shown; what is missing shows as empty.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    outcome: String,
-    reasons: Vec<Reason>,
-    coverage: Coverage,
-    not_judged: NotJudged,
-    findings: Vec<Finding>,
-    knowledge_root: String,
-    policy_version: Option<String>,
-    rego: Option<Rego>,
-    rules: Vec<Rule>,
-    mutes: Vec<Mute>,
-    vex: Vec<Vex>,
-    as_of: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Rego {
-    version: String,
-    matched: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Rule {
-    id: String,
-    state: String,
-    matched: u64,
-    owner: Option<String>,
-    expires: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Vex {
-    format: String,
-    author: Option<String>,
-    statements: u64,
-    unusable: u64,
-    settled: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Cause {
-    kind: String,
-    id: String,
-    reason: Option<String>,
-    by: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Mute {
-    id: String,
-    vulnerability: String,
-    state: String,
-    matched: u64,
-    by: String,
-    until: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Reason {
-    text: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Coverage {
-    matched: u64,
-    total: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct NotJudged {
-    packages: Vec<NotJudgedPackage>,
-    others: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct NotJudgedPackage {
-    name: String,
-    version: Option<String>,
-    purl: Option<String>,
-    place: String,
-    reason: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Opinion {
-    source: String,
-    says: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Finding {
-    disputed: bool,
-    unresolved: bool,
-    statements: Vec<Opinion>,
-    action: String,
-    known: bool,
-    decided_by: Option<Cause>,
-    vulnerability: String,
-    package: Package,
-    severity: Severity,
-    fix: String,
-    fixed: Vec<String>,
-    summary: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Package {
-    ecosystem: String,
-    name: String,
-    version: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Severity {
-    level: String,
-    score: Option<serde_json::Value>,
-}
-
-impl Severity {
-    fn shown(&self) -> String {
-        match &self.score {
-            Some(serde_json::Value::String(score)) => format!("{} {score}", self.level),
-            Some(score) => format!("{} {score}", self.level),
-            None => self.level.clone(),
-        }
-    }
-}
-
-impl Finding {
-    /// Who says that the version is not affected, if anyone whose word counts does, and whether its authors disagree.
-    fn dispute(&self) -> Option<String> {
-        let denying = self.statements.iter().filter(|one| one.says == "not_affected");
-        let mut sources: Vec<&str> = denying.map(|one| one.source.as_str()).collect();
-        sources.dedup();
-        let disputed = self
-            .disputed
-            .then(|| format!("disputed by {}", sources.join(", ")));
-        let unresolved = self.unresolved.then(|| "unresolved".to_owned());
-        let both: Vec<String> = disputed.into_iter().chain(unresolved).collect();
-        (!both.is_empty()).then(|| both.join("; "))
-    }
-
-    /// Why policy does what it does, where that is not its severity alone.
-    fn why(&self) -> String {
-        let cause = match &self.decided_by {
-            Some(cause) if cause.kind == "rule" => format!("rule {}", cause.id),
-            Some(cause) if cause.kind == "rego" => format!("rego {}", cause.id),
-            Some(cause) if cause.kind == "mute" => {
-                let reason = cause.reason.clone().unwrap_or_default();
-                format!("muted by {}: {reason}", cause.by.as_deref().unwrap_or("?"))
-            }
-            Some(cause) if cause.kind == "vex" => cause.reason.clone().unwrap_or_else(|| "vex".to_owned()),
-            Some(cause) if cause.kind == "condition" => cause.id.clone(),
-            _ => String::new(),
-        };
-        let cause = match (self.dispute(), cause.is_empty()) {
-            (Some(dispute), true) => dispute,
-            (Some(dispute), false) => format!("{cause}; {dispute}"),
-            (None, _) => cause,
-        };
-        match (self.known, cause.is_empty()) {
-            (true, true) => "known".to_owned(),
-            (true, false) => format!("known; {cause}"),
-            (false, _) => cause,
-        }
-    }
-}
+/// Most upgrades that are named at the head.
+const UPGRADES_SHOWN: usize = 5;
 
 /// Rules to look at: those that decide nothing, or no longer will.
 fn rules(body: &Body) -> Table {
-    let mut table = Table::new(["RULE", "STATE", "DECIDED", "EXPIRES", "OWNER"]);
+    let mut table = Table::new(["RULE", "STATE", "DECIDED", "EXPIRES", "OWNER"]).numbers(&["DECIDED"]);
     for rule in body
         .rules
         .iter()
@@ -219,7 +37,8 @@ fn rules(body: &Body) -> Table {
 
 /// Mutes to look at: those that mute nothing here, or no longer will.
 fn mutes(body: &Body) -> Table {
-    let mut table = Table::new(["MUTE", "VULNERABILITY", "STATE", "MUTES", "UNTIL", "BY"]);
+    let mut table =
+        Table::new(["MUTE", "VULNERABILITY", "STATE", "MUTES", "UNTIL", "BY"]).numbers(&["MUTES"]);
     for mute in body
         .mutes
         .iter()
@@ -239,7 +58,9 @@ fn mutes(body: &Body) -> Table {
 
 /// The packages that were not judged, each with the reason.
 fn not_judged(body: &Body) -> Table {
-    let mut table = Table::new(["PACKAGE", "VERSION", "WHY", "PLACE"]);
+    let mut table = Table::new(["PACKAGE", "VERSION", "WHY", "PLACE"])
+        .shrinks("PACKAGE", 24)
+        .leaves_out(&["PLACE"]);
     for package in &body.not_judged.packages {
         table.row([
             package.purl.clone().unwrap_or_else(|| package.name.clone()),
@@ -256,7 +77,11 @@ fn not_judged(body: &Body) -> Table {
 }
 
 fn vex(body: &Body) -> Table {
-    let mut table = Table::new(["VEX", "AUTHOR", "STATEMENTS", "NOT USABLE", "SETTLED"]);
+    let mut table = Table::new(["VEX", "AUTHOR", "STATEMENTS", "NOT USABLE", "SETTLED"]).numbers(&[
+        "STATEMENTS",
+        "NOT USABLE",
+        "SETTLED",
+    ]);
     for document in &body.vex {
         table.row([
             document.format.clone(),
@@ -269,82 +94,154 @@ fn vex(body: &Body) -> Table {
     table
 }
 
-/// `starling scan`
-pub(crate) fn verdict(envelope: &VerdictEnvelope) -> String {
-    // A body of another shape still has its hash and exit code shown.
-    let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
-    let mut findings = Table::new([
-        "ACTION",
+/// The findings, the worst first; the ids that name the same vulnerability only where they are asked for.
+fn findings(body: &Body, aliases: bool) -> Table {
+    let mut table = Table::new([
         "SEVERITY",
         "VULNERABILITY",
         "PACKAGE",
         "VERSION",
-        "FIXED IN",
+        "FIX",
+        "ACTION",
         "WHY",
+        "ALIASES",
         "SUMMARY",
-    ]);
+    ])
+    .shrinks("PACKAGE", 20)
+    .shrinks("FIX", 9)
+    .shrinks("VERSION", 9)
+    .shrinks("WHY", 24)
+    .shrinks("ALIASES", 19)
+    .shrinks("SUMMARY", 24)
+    .leaves_out(&["SUMMARY", "WHY"]);
+    if !aliases {
+        table = table.without("ALIASES");
+    }
     for finding in &body.findings {
-        findings.row([
-            finding.action.clone(),
+        let others: Vec<&String> = finding
+            .ids
+            .iter()
+            .filter(|id| **id != finding.vulnerability)
+            .collect();
+        table.row([
             finding.severity.shown(),
             finding.vulnerability.clone(),
             format!("{} {}", finding.package.ecosystem, finding.package.name),
             finding.package.version.clone(),
-            match finding.fix.as_str() {
-                "wont_fix" => "won't fix".to_owned(),
-                _ => list(&finding.fixed),
-            },
-            cut(&finding.why(), WHY_WIDTH),
-            cut(&finding.summary, SUMMARY_WIDTH),
+            finding.way_out(),
+            finding.action.clone(),
+            finding.why(),
+            list(&others),
+            one_line(&finding.summary),
         ]);
+        table.tone("SEVERITY", Tone::of_severity(&finding.severity.level));
+        table.tone("ACTION", tone_of(&finding.action));
     }
-    let exit = ExitStatus::from_code(envelope.exit_code);
-    let mut text = format!(
-        "{}: {} finding(s), {} of {} packages judged, {} not judged, exit code {}\n",
-        plain(&body.outcome).to_uppercase(),
-        count(body.findings.len() as u64),
+    table
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn tone_of(outcome: &str) -> Option<Tone> {
+    match outcome {
+        "fail" => Some(Tone::Worst),
+        "warn" | "unknown" => Some(Tone::Warn),
+        "pass" => Some(Tone::Good),
+        "ignore" => Some(Tone::Dim),
+        _ => None,
+    }
+}
+
+/// Outcome, totals and coverage in one sentence, the reasons below it.
+fn head(body: &Body, exit_code: u8) -> String {
+    let number = body.findings.len() as u64;
+    let plural = if number == 1 { "" } else { "s" };
+    let levels = count_levels(
+        body.findings
+            .iter()
+            .map(|finding| finding.severity.level.as_str()),
+    );
+    let levels = if levels.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", by_level(&levels))
+    };
+    let sentence = format!(
+        "{} finding{plural}{levels}, {} of {} packages judged, {} not judged, exit code {}",
+        count(number),
         count(body.coverage.matched),
         count(body.coverage.total),
         count(body.coverage.total.saturating_sub(body.coverage.matched)),
-        or_dash(exit),
+        or_dash(ExitStatus::from_code(exit_code)),
     );
+    let outcome = plain(&body.outcome).to_uppercase();
+    let outcome = match tone_of(&body.outcome) {
+        Some(tone) => tone.paint(&outcome),
+        None => outcome,
+    };
+    let mut text = terminal::wrapped(&format!("{outcome}: "), 2, &plain(&sentence));
     for reason in &body.reasons {
-        let _ = writeln!(text, "  because {}", plain(&reason.text));
-    }
-    section(&mut text, "Findings", &findings);
-    section(&mut text, "Not judged", &not_judged(&body));
-    section(&mut text, "Rules to look at", &rules(&body));
-    section(&mut text, "Mutes to look at", &mutes(&body));
-    section(&mut text, "Suppliers' statements", &vex(&body));
-    let _ = write!(
-        text,
-        "\nverdict    {}\nknowledge  {}\njudged at  {} by {}\n",
-        envelope.verdict_hash,
-        plain(&body.knowledge_root),
-        plain(&body.as_of),
-        envelope.site_id
-    );
-    if let Some(version) = &body.policy_version {
-        let _ = writeln!(text, "policy     {}", plain(version));
-    }
-    if let Some(rego) = &body.rego {
-        let _ = writeln!(
-            text,
-            "rego       {}, which decided {} of the findings",
-            plain(&rego.version),
-            rego.matched
-        );
+        text.push_str(&terminal::wrapped("  because ", 4, &plain(&reason.text)));
     }
     text
 }
 
+/// What to do first: the upgrades that end the worst findings.
+fn what_to_do(text: &mut String, body: &Body) {
+    let open = body.findings.iter().filter(|finding| !finding.is_settled());
+    let upgrades: Vec<Upgrade> = upgrades(open.map(Finding::fixable));
+    if upgrades.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", Tone::Heading.paint("What to do first"));
+    for upgrade in upgrades.iter().take(UPGRADES_SHOWN) {
+        text.push_str(&terminal::wrapped("  ", 4, &plain(&upgrade.sentence())));
+    }
+    if let Some(more) = upgrades
+        .len()
+        .checked_sub(UPGRADES_SHOWN)
+        .filter(|more| *more > 0)
+    {
+        let _ = writeln!(text, "  … and {more} more packages with a version to go to");
+    }
+}
+
+/// `starling scan`
+pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
+    // A body of another shape still has its hash and exit code shown.
+    let mut body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
+    body.sort();
+    let mut text = head(&body, envelope.exit_code);
+    what_to_do(&mut text, &body);
+    section(&mut text, "Findings", &findings(&body, aliases));
+    section(&mut text, "Not judged", &not_judged(&body));
+    section(&mut text, "Rules to look at", &rules(&body));
+    section(&mut text, "Mutes to look at", &mutes(&body));
+    section(&mut text, "Suppliers' statements", &vex(&body));
+    let mut lines = Lines::default()
+        .add("verdict", envelope.verdict_hash)
+        .add("knowledge", &body.knowledge_root)
+        .add("judged at", format!("{} by {}", body.as_of, envelope.site_id));
+    if let Some(version) = &body.policy_version {
+        lines = lines.add("policy", version);
+    }
+    if let Some(rego) = &body.rego {
+        let decided = format!("{}, which decided {} of the findings", rego.version, rego.matched);
+        lines = lines.add("rego", decided);
+    }
+    let _ = write!(text, "\n{}", lines.cut_to_fit());
+    text
+}
+
 /// `starling scan` of several SBOMs
-pub(crate) fn scan_report(report: &ScanReport) -> String {
+pub(crate) fn scan_report(report: &ScanReport, aliases: bool) -> String {
     let mut text = String::new();
     for Scanned { sbom, outcome } in &report.scans {
-        let _ = writeln!(text, "== {}", plain(sbom));
+        let _ = writeln!(text, "{}", Tone::Heading.paint(&format!("== {}", plain(sbom))));
         match outcome {
-            ScanOutcome::Result(envelope) => text.push_str(&verdict(envelope)),
+            ScanOutcome::Result(envelope) => text.push_str(&verdict(envelope, aliases)),
             ScanOutcome::Problem(problem) => {
                 let _ = writeln!(text, "REFUSED: {}", plain(&problem.to_string()));
             }
@@ -387,10 +284,10 @@ mod tests {
             "findings":[{"action":"fail","vulnerability":"CVE-2021-44228","severity":{"level":"critical","score":10.0},
             "package":{"ecosystem":"Maven","name":"org.apache.logging.log4j:log4j-core","version":"2.14.1"},
             "fixed":["2.15.0"],"summary":"Log4Shell \u001b[2J"}]}"#;
-        let text = verdict(&envelope(body, 1));
+        let text = verdict(&envelope(body, 1), false);
         assert!(
             text.starts_with(
-                "FAIL: 1 finding(s), 3 of 4 packages judged, 1 not judged, exit code 1 (fail by policy)\n"
+                "FAIL: 1 finding (1 critical), 3 of 4 packages judged, 1 not judged, exit code 1 (fail by policy)\n"
             ),
             "{text}"
         );
@@ -412,13 +309,15 @@ mod tests {
             "mutes":[{"id":"0a-1","state":"active","matched":1},{"id":"0b-2","vulnerability":"E","state":"expired","matched":3,"by":"ben"}],
             "rules":[{"id":"R1","state":"active","matched":1},{"id":"R2","state":"expired","matched":0,"owner":"team\u001b[2J"}],
             "vex":[{"format":"CSAF","statements":1200,"settled":1}]}"#;
-        let text = verdict(&envelope(body, 0));
+        let text = verdict(&envelope(body, 0), false);
         for shown in [
             "rule R1",
             "fixed",
             "known",
             "R2    expired",
             "muted by ada: unreachable",
+            "the supplier says fixed",
+            "known from the baseline",
             "0b-2  E              expired",
             "CSAF",
             "1,200",
@@ -438,7 +337,7 @@ mod tests {
             {"name":"x","version":"1","place":"/components/0","reason":"no_distro"}]},
             "findings":[{"action":"warn","disputed":true,"unresolved":true,"statements":[{"source":"ghsa","says":"affected"},
             {"source":"acme","says":"not_affected"}]}]}"#;
-        let text = verdict(&envelope(body, 5));
+        let text = verdict(&envelope(body, 5), false);
         let first = text.lines().next().unwrap_or_default();
         assert!(
             first.contains("1 of 1,203 packages judged, 1,202 not judged"),
@@ -455,8 +354,44 @@ mod tests {
     }
 
     #[test]
+    fn worst_findings_come_first_with_what_to_do_and_why() {
+        let finding = |level: &str, id: &str, name: &str, fixed: &str| {
+            format!(
+                r#"{{"action":"fail","vulnerability":"{id}","ids":["{id}","GHSA-{id}"],"severity":{{"level":"{level}"}},
+                "decided_by":{{"kind":"severity","id":"low"}},"fixed":[{fixed}],
+                "package":{{"ecosystem":"npm","name":"{name}","version":"1.2.0"}}}}"#
+            )
+        };
+        let found = [
+            finding("low", "C", "lemur", r#""1.9.2""#),
+            finding("critical", "B", "zebra", ""),
+            finding("high", "A", "lemur", r#""1.4.0""#),
+        ];
+        let body = format!(r#"{{"outcome":"fail","findings":[{}]}}"#, found.join(","));
+        let text = verdict(&envelope(&body, 1), false);
+        let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+        assert!(
+            at("\ncritical") < at("\nhigh") && at("\nhigh") < at("\nlow"),
+            "{text}"
+        );
+        assert!(
+            text.starts_with("FAIL: 3 findings (1 critical, 1 high, 1 low), "),
+            "{text}"
+        );
+        assert!(
+            text.contains("  upgrade npm lemur 1.2.0 to 1.9.2: ends 2 findings (1 high, 1 low)\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("none known") && text.contains("low or worse fails"),
+            "{text}"
+        );
+        assert!(!text.contains("GHSA-A") && verdict(&envelope(&body, 1), true).contains("GHSA-A"));
+    }
+
+    #[test]
     fn a_body_of_another_shape_still_shows_hash_and_exit_code() {
-        let text = verdict(&envelope("[]", 4));
+        let text = verdict(&envelope("[]", 4), false);
         assert!(
             text.contains("exit code 4 (knowledge missing or stale)"),
             "{text}"

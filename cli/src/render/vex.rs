@@ -23,7 +23,19 @@ pub(crate) fn vex_added(list: &VexList) -> String {
 }
 
 fn table(entries: &[VexEntry], none: &str, note: impl Fn(&VexEntry) -> &'static str) -> String {
-    let mut table = Table::new(["HASH", "FORMAT", "STATEMENTS", "UNUSABLE", "SIZE", "AUTHOR", ""]);
+    let mut table = Table::new([
+        "HASH",
+        "FORMAT",
+        "STATEMENTS",
+        "UNUSABLE",
+        "SIZE",
+        "AUTHOR",
+        "NOTE",
+    ])
+    .numbers(&["STATEMENTS", "UNUSABLE", "SIZE"])
+    .shrinks("HASH", 16)
+    .shrinks("AUTHOR", 12)
+    .leaves_out(&["UNUSABLE", "SIZE"]);
     for entry in entries {
         table.row([
             entry.hash.to_string(),

@@ -5,16 +5,59 @@ use std::fmt::Write as _;
 use starling_api_types::{CompactReport, ConvertReport, DoctorReport, FeedImportReport, FeedOutcome};
 
 use super::table::Table;
-use super::{Lines, count, duration, or_dash, plain, section, size};
+use super::{Lines, count, duration, or_dash, plain, size};
+use crate::healthy::HealthPoint;
+use crate::terminal::{self, Tone};
 
 /// Most files named in the text; `--json` names all.
 const FILES_SHOWN: usize = 20;
 /// Most damaged entries named per check.
 const DAMAGED_SHOWN: usize = 10;
 
-/// `starling feeds import`
+/// `starling feeds import`: what was odd first, grouped; the result last.
 pub(crate) fn feed_report(report: &FeedImportReport) -> String {
-    let mut text = Lines::default()
+    let mut text = String::new();
+    // Files without a record are many and of no interest; the counts have them.
+    let told: Vec<_> = report
+        .files
+        .iter()
+        .filter(|file| file.outcome != FeedOutcome::Ignored)
+        .collect();
+    let mut files = Table::new(["FILE", "OUTCOME", "REASON"])
+        .shrinks("REASON", 24)
+        .shrinks("FILE", 24);
+    for file in told.iter().take(FILES_SHOWN) {
+        files.row([
+            file.name.clone(),
+            file.outcome.as_str().to_owned(),
+            file.reason.clone(),
+        ]);
+    }
+    if !files.is_empty() {
+        let _ = writeln!(text, "{}\n{files}", Tone::Heading.paint("Files"));
+    }
+    if told.len() > FILES_SHOWN {
+        let _ = writeln!(
+            text,
+            "… and {} more; --json names them\n",
+            count((told.len() - FILES_SHOWN) as u64)
+        );
+    }
+    let mut unmet =
+        Table::new(["RECORDS", "SUCH AS", "NO SCAN CAN FIND THEM, AS A RECORD"]).shrinks("SUCH AS", 16);
+    for reason in &report.out_of_reach {
+        unmet.row([
+            count(reason.records),
+            reason.example.clone(),
+            reason.reason.clone(),
+        ]);
+    }
+    if !unmet.is_empty() {
+        let title = Tone::Heading.paint("Records that no scan can find");
+        let _ = writeln!(text, "{title}\n{unmet}");
+    }
+    text.push_str(&grouped_warnings(&report.warnings));
+    let lines = Lines::default()
         .add("source", &report.source)
         .add("stored", count(report.stored))
         .add("unchanged", count(report.unchanged))
@@ -24,63 +67,71 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
         .add("absent", count(report.absent))
         .add("warnings", count(report.warning_count))
         .add("deltas", count(report.deltas))
-        .add("cursor", or_dash(report.cursor.as_ref()))
-        .add(
-            "took",
-            format!(
-                "{} for {}",
-                duration(report.duration_ms),
-                size(report.input_bytes)
-            ),
-        )
-        .to_string();
-    // Files without a record are many and of no interest; the counts have them.
-    let told: Vec<_> = report
-        .files
-        .iter()
-        .filter(|file| file.outcome != FeedOutcome::Ignored)
-        .collect();
-    let mut files = Table::new(["FILE", "OUTCOME", "REASON"]);
-    for file in told.iter().take(FILES_SHOWN) {
-        files.row([
-            file.name.clone(),
-            file.outcome.as_str().to_owned(),
-            file.reason.clone(),
-        ]);
-    }
-    section(&mut text, "Files", &files);
-    if told.len() > FILES_SHOWN {
-        let _ = writeln!(
-            text,
-            "… and {} more; --json names them",
-            count((told.len() - FILES_SHOWN) as u64)
-        );
-    }
-    let mut unmet = Table::new(["RECORDS", "SUCH AS", "NO SCAN CAN FIND THEM, AS A RECORD"]);
-    for reason in &report.out_of_reach {
-        unmet.row([
-            count(reason.records),
-            reason.example.clone(),
-            reason.reason.clone(),
-        ]);
-    }
-    section(&mut text, "Records that no scan can find", &unmet);
-    if !report.warnings.is_empty() {
-        let _ = writeln!(
-            text,
-            "\n{} warning(s), the first:",
-            count(report.warnings.len() as u64)
-        );
-    }
-    for warning in report.warnings.iter().take(FILES_SHOWN) {
-        let _ = writeln!(text, "  {}", plain(warning));
-    }
+        .add("cursor", or_dash(report.cursor.as_ref()));
+    let _ = write!(text, "{lines}");
     text
 }
 
+/// What a command took in all, where it made the match index at its end.
+pub(crate) fn took(label_width: usize, work_ms: u64, index_ms: u64, bytes: Option<u64>) -> String {
+    let of = bytes.map_or_else(String::new, |bytes| format!(" for {}", size(bytes)));
+    if index_ms == 0 {
+        return format!("{:label_width$}  {}{of}\n", "took", duration(work_ms));
+    }
+    format!(
+        "{:label_width$}  {}{of}: {} to take in, {} to make the match index\n",
+        "took",
+        duration(work_ms.saturating_add(index_ms)),
+        duration(work_ms),
+        duration(index_ms)
+    )
+}
+
+/// Warnings that differ in names and numbers only are one line with their count and the first of them.
+fn grouped_warnings(warnings: &[String]) -> String {
+    let mut groups: Vec<(String, &str, u64)> = Vec::new();
+    for warning in warnings {
+        let kind = kind_of(warning);
+        match groups.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, _, number)) => *number += 1,
+            None => groups.push((kind, warning.as_str(), 1)),
+        }
+    }
+    if groups.is_empty() {
+        return String::new();
+    }
+    groups.sort_by_key(|(_, _, number)| std::cmp::Reverse(*number));
+    let title = format!("{} warnings", count(warnings.len() as u64));
+    let mut text = format!("{}\n", Tone::Warn.paint(&title));
+    for (_, first, number) in groups.iter().take(FILES_SHOWN) {
+        let times = if *number == 1 {
+            String::new()
+        } else {
+            format!("{} like this: ", count(*number))
+        };
+        text.push_str(&terminal::wrapped("  ", 4, &format!("{times}{}", plain(first))));
+    }
+    if let Some(more) = groups.len().checked_sub(FILES_SHOWN).filter(|more| *more > 0) {
+        let _ = writeln!(text, "  … and {more} other kinds; --json names all");
+    }
+    text.push('\n');
+    text
+}
+
+/// A warning without what is particular to one record: words with a digit, a dot or a slash in them, and quoted ones.
+fn kind_of(warning: &str) -> String {
+    let particular =
+        |word: &&str| word.contains(|c: char| c.is_ascii_digit() || matches!(c, '/' | '"' | '`' | '.'));
+    let words = warning.split_whitespace().filter(|word| !particular(word));
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// `starling doctor`
-pub(crate) fn doctor(report: &DoctorReport) -> String {
-    let mut checks = Table::new(["CHECK", "OK", "REPAIRED", "FOUND"]);
+pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
+    let mut checks = Table::new(["CHECK", "OK", "REPAIRED", "FOUND"])
+        .numbers(&["REPAIRED"])
+        .shrinks("FOUND", 24)
+        .leaves_out(&["REPAIRED"]);
     for check in &report.checks {
         checks.row([
             check.name.clone(),
@@ -88,6 +139,7 @@ pub(crate) fn doctor(report: &DoctorReport) -> String {
             count(check.repaired),
             check.found.clone(),
         ]);
+        checks.tone("OK", Some(if check.ok { Tone::Good } else { Tone::Worst }));
     }
     let mut text = checks.to_string();
     for check in report.checks.iter().filter(|check| !check.damaged.is_empty()) {
@@ -102,6 +154,26 @@ pub(crate) fn doctor(report: &DoctorReport) -> String {
                 check.damaged.len() - DAMAGED_SHOWN
             );
         }
+    }
+    // A cut sentence must not hide what to do.
+    for check in report.checks.iter().filter(|check| !check.ok) {
+        text.push_str(&terminal::wrapped(
+            "\n",
+            2,
+            &format!("{}: {}", plain(&check.name), plain(&check.found)),
+        ));
+    }
+    if !healthy.is_empty() {
+        let _ = writeln!(text, "\n{}", Tone::Heading.paint("What a healthy site has"));
+    }
+    for point in healthy {
+        let (mark, tone) = if point.ok {
+            ("yes", Tone::Good)
+        } else {
+            ("NO ", Tone::Warn)
+        };
+        let first = format!("  {} {:<16}  ", tone.paint(mark), point.name);
+        text.push_str(&terminal::wrapped(&first, 24, &plain(&point.found)));
     }
     let end = if report.ok { "sound" } else { "DAMAGED" };
     let _ = writeln!(text, "\nthe store is {end} ({})", duration(report.duration_ms));
@@ -159,6 +231,30 @@ mod tests {
     use starling_api_types::StoreSizes;
 
     use super::*;
+
+    #[test]
+    fn like_warnings_are_counted() {
+        let warnings = [
+            "GHSA-1: severity \"X\" is not known",
+            "GHSA-2: severity \"Y\" is not known",
+            "the clock is behind",
+        ]
+        .map(str::to_owned);
+        assert_eq!(
+            grouped_warnings(&warnings),
+            "3 warnings\n  2 like this: GHSA-1: severity \"X\" is not known\n  the clock is behind\n\n"
+        );
+        assert_eq!(grouped_warnings(&[]), "");
+    }
+
+    #[test]
+    fn time_of_the_index_is_said() {
+        assert_eq!(
+            took(9, 2_900, 5_200, Some(1_500)),
+            "took       8.1 s for 1.5 kB: 2.9 s to take in, 5.2 s to make the match index\n"
+        );
+        assert_eq!(took(9, 2_900, 0, None), "took       2.9 s\n");
+    }
 
     #[test]
     fn compaction_shows_each_part_before_and_after() {

@@ -119,16 +119,11 @@ fn version_help_and_completions_need_nothing() {
         help.contains("Example:") && help.contains("Exit codes: 0 "),
         "{help}"
     );
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(
-            world
-                .run(&format!("completions {shell}"))
-                .ends(0)
-                .text()
-                .contains("quickstart"),
-            "{shell}"
-        );
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = world.run(&format!("completions {shell}")).ends(0).text();
+        assert!(script.contains("_STARLING_COMPLETE"), "{shell}: {script}");
     }
+    assert!(world.run("man scan").ends(0).text().contains(".TH"));
 }
 
 #[test]
@@ -149,4 +144,58 @@ fn a_policy_in_rego_is_evaluated_within_what_its_process_gives_itself() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn small_tools_need_no_site() {
+    let world = World::empty();
+    world.file(
+        "policy.yaml",
+        include_bytes!("../../../docs/examples/policy.yaml"),
+    );
+    world.file("bad.stl", b"no bundle");
+    for (line, code) in [
+        ("version compare npm 1.2.0 1.10.0", 0),
+        ("purl parse pkg:npm/express@4.17.1", 0),
+        ("cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", 0),
+        ("policy validate @F/policy.yaml", 0),
+        ("policy test @F/policy.yaml", 0),
+        ("bundle validate @F/bad.stl", 3),
+        ("bundle inspect @F/bad.stl", 3),
+        ("help exit-codes", 0),
+    ] {
+        let run = world.run(line).ends(code);
+        assert!(!run.stderr.contains("No site"), "`{line}`: {}", run.stderr);
+        let said = run.text() + &run.stderr;
+        assert!(!said.is_empty(), "`{line}` says nothing");
+    }
+}
+
+#[test]
+fn air_gapped_site_says_what_to_do_next() {
+    let world = World::empty();
+    let text = world
+        .run("--home @F/vault init --site-id vault --air-gapped")
+        .ends(0)
+        .text();
+    assert!(text.contains("bundle import delta.stl"), "{text}");
+    let config = std::fs::read_to_string(world.path("vault/starling.toml")).unwrap();
+    assert!(
+        config.contains("\nenabled = false\n") && config.contains("\nlisten = []\n"),
+        "{config}"
+    );
+    let text = world.run("--home @F/west init --site-id west").ends(0).text();
+    for next in ["feeds import PATH", "scan sbom.json", " up\n", "starling doctor"] {
+        assert!(text.contains(next), "{next}: {text}");
+    }
+}
+
+#[test]
+fn colours_are_for_those_who_ask() {
+    let world = World::empty();
+    let plain = world.run("status").ends(2);
+    assert!(!plain.stderr.contains('\u{1b}'));
+    let coloured = world.run("status --color always").ends(2);
+    assert!(coloured.stderr.starts_with("\u{1b}["), "{:?}", coloured.stderr);
+    world.run("status --color sometimes").ends(2);
 }

@@ -265,6 +265,66 @@ fn every_format_is_written_to_standard_output_and_to_a_file() {
 }
 
 #[test]
+fn several_formats_are_written_at_once_and_quiet_prints_nothing() {
+    let world = World::with_daemon();
+    world.file("b.stl", "bundle");
+    *world.site.exit_code.lock().unwrap() = 1;
+    let run = world
+        .run("scan @F/b.stl --format sarif=@F/a.sarif --format html=@F/a.html")
+        .ends(1);
+    assert!(
+        run.text().contains("exit code 1"),
+        "the table as well: {}",
+        run.text()
+    );
+    assert!(world.path("a.sarif").exists() && world.path("a.html").exists());
+    let run = world.run("scan @F/b.stl --quiet --format csv=@F/a.csv").ends(1);
+    assert!(run.stdout.is_empty() && run.stderr.is_empty() && world.path("a.csv").exists());
+    let run = world.run("scan @F/b.stl --format sarif --format csv").ends(2);
+    assert!(run.stderr.contains("--format sarif=FILE"), "{}", run.stderr);
+    // A verdict is excused where it is asked for, an SBOM without one never.
+    for code in [1, 4, 5] {
+        *world.site.exit_code.lock().unwrap() = code;
+        world.run("scan @F/b.stl --exit-zero").ends(0);
+    }
+    world.run("scan @F/b.stl @F/none --exit-zero").ends(2);
+    world.run("scan @F/none --exit-zero").ends(2);
+}
+
+#[test]
+fn tables_fit_the_width_that_is_asked_for() {
+    let world = World::with_daemon();
+    for line in [
+        "status",
+        "status --all",
+        "sites list",
+        "conflicts list",
+        "mute list",
+        "advisory list",
+    ] {
+        let text = world.run_at(line, "40").ends(0).text();
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        let wide = world.run_at(&format!("{line} --wide"), "40").ends(0).text();
+        assert!(!wide.contains("--wide shows"), "{line}: {wide}");
+        if ["status", "sites list"].contains(&line) {
+            assert!(widest <= 40, "`{line}`: {widest}: {text}");
+        }
+    }
+}
+
+#[test]
+fn shells_complete_commands_and_the_names_of_sites() {
+    let world = World::with_daemon();
+    let commands = world.complete("starling qui", 1).ends(0).text();
+    assert!(commands.contains("quickstart"), "{commands}");
+    let sites = world.complete("starling sites show s", 3).ends(0).text();
+    assert!(sites.contains("site-b"), "{sites}");
+    // Without a daemon nothing is opened, and nothing is completed.
+    let none = World::empty().complete("starling sites show s", 3).ends(0).text();
+    assert!(!none.contains("site-"), "{none}");
+}
+
+#[test]
 fn events_come_one_a_line_until_the_daemon_stops() {
     let world = World::with_daemon();
     *world.site.events.lock().unwrap() = (1..=3).map(crate::fake_site::event).collect();

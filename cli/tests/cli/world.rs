@@ -89,6 +89,23 @@ impl World {
         Run::of(line, self.command(line).stdin(Stdio::null()).output().unwrap())
     }
 
+    /// Runs the program where somebody says how wide the terminal is.
+    pub(crate) fn run_at(&self, line: &str, columns: &str) -> Run {
+        let mut command = self.command(line);
+        command.env("COLUMNS", columns).stdin(Stdio::null());
+        Run::of(line, command.output().unwrap())
+    }
+
+    /// What bash is given for the word of this number in `line`.
+    pub(crate) fn complete(&self, line: &str, word: usize) -> Run {
+        let mut command = self.command(&format!("-- {line}"));
+        command
+            .env("_STARLING_COMPLETE", "bash")
+            .env("_CLAP_COMPLETE_INDEX", word.to_string())
+            .env("_CLAP_IFS", "\n");
+        Run::of(line, command.stdin(Stdio::null()).output().unwrap())
+    }
+
     /// Runs the program with `questions`, a file, on its standard input, and its standard output on a full disk.
     pub(crate) fn run_on_full_disk(&self, line: &str, questions: &Path) -> Run {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();

@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 
+use crate::upgrade::{Fixable, Upgrade, severity_rank, upgrades};
+
 /// The scans of one command.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -235,10 +237,50 @@ pub(crate) struct Opinion {
     pub(crate) says: String,
 }
 
+impl Body {
+    /// The findings, the worst first, then by package and vulnerability.
+    pub(crate) fn by_severity(&self) -> Vec<&Finding> {
+        let mut findings: Vec<&Finding> = self.findings.iter().collect();
+        findings.sort_by_key(|finding| {
+            let Package {
+                ecosystem,
+                name,
+                version,
+                ..
+            } = &finding.package;
+            let rank = severity_rank(&finding.severity.level);
+            (rank, name, ecosystem, version, &finding.vulnerability)
+        });
+        findings
+    }
+
+    /// What to upgrade, the most urgent first.
+    pub(crate) fn upgrades(&self) -> Vec<Upgrade> {
+        let open = self.findings.iter().filter(|finding| !finding.is_settled());
+        upgrades(open.map(Finding::fixable))
+    }
+}
+
 /// What is said of a finding behind which a record is unresolved.
 const UNRESOLVED: &str = "unresolved: the authors of a record disagree, and nobody has decided";
 
 impl Finding {
+    /// The finding, as far as it matters for an upgrade.
+    pub(crate) fn fixable(&self) -> Fixable<'_> {
+        Fixable {
+            ecosystem: &self.package.ecosystem,
+            package: &self.package.name,
+            version: &self.package.version,
+            level: &self.severity.level,
+            fixed: &self.fixed,
+        }
+    }
+
+    /// Returns true if somebody decided that it is to be left alone.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.action == "ignore" && self.decided_by.is_some()
+    }
+
     /// `disputed: ghsa GHSA-… says affected, acme ACME-1 says not affected`, if statements contradict each other; and that
     /// nobody has decided between authors, if they do.
     pub(crate) fn dispute(&self) -> Option<String> {

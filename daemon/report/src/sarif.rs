@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
-    PhysicalLocation, PropertyBag, ReportingDescriptor, Result as SarifResult, ResultLevel, Run,
+    PhysicalLocation, PropertyBag, Region, ReportingDescriptor, Result as SarifResult, ResultLevel, Run,
     RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent,
 };
 
 use crate::format::{Format, RenderError};
 use crate::model::{Body, Finding, Judged, Report, Scan};
-use crate::text::{clean, uri_path};
+use crate::text::{clean, markdown, published, uri_path};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -57,6 +57,7 @@ fn run(scan: &Scan) -> Run {
     let driver = ToolComponent::builder()
         .name("Starling")
         .version(env!("CARGO_PKG_VERSION"))
+        .semantic_version(env!("CARGO_PKG_VERSION"))
         .rules(rules)
         .build();
     Run::builder()
@@ -74,22 +75,100 @@ fn run(scan: &Scan) -> Run {
 fn rule(finding: &Finding) -> ReportingDescriptor {
     let mut more = BTreeMap::new();
     // What code scanning sorts by: a score from 0.0 to 10.0, as text.
-    if let Some(score) = &finding.severity.score {
-        more.insert("security-severity".to_owned(), json!(clean(score)));
+    if let Some(score) = security_severity(finding) {
+        more.insert("security-severity".to_owned(), json!(score));
     }
     let ids: Vec<_> = finding.ids.iter().map(|id| clean(id)).collect();
     more.insert("aliases".to_owned(), json!(ids));
-    more.insert("tags".to_owned(), json!(["security", "vulnerability"]));
+    more.insert(
+        "tags".to_owned(),
+        json!(["security", "vulnerability", clean(&finding.package.ecosystem)]),
+    );
     let summary = if finding.summary.is_empty() {
         &finding.vulnerability
     } else {
         &finding.summary
     };
-    ReportingDescriptor::builder()
+    let descriptor = ReportingDescriptor::builder()
         .id(clean(&finding.vulnerability))
-        .short_description(MultiformatMessageString::builder().text(clean(summary)).build())
-        .properties(bag(more))
+        .name("VulnerablePackage")
+        .short_description(text_of(summary))
+        .full_description(text_of(&full_description(finding, summary)))
+        .help(help(finding, summary))
+        .properties(bag(more));
+    match published(&finding.vulnerability) {
+        Some(uri) => descriptor.help_uri(uri).build(),
+        None => descriptor.build(),
+    }
+}
+
+fn text_of(text: &str) -> MultiformatMessageString {
+    MultiformatMessageString::builder().text(clean(text)).build()
+}
+
+fn full_description(finding: &Finding, summary: &str) -> String {
+    let others: Vec<&str> = finding
+        .ids
+        .iter()
+        .filter(|id| **id != finding.vulnerability)
+        .map(String::as_str)
+        .collect();
+    if others.is_empty() {
+        return summary.to_owned();
+    }
+    format!("{summary} Also known as {}.", others.join(", "))
+}
+
+/// What code scanning shows beside a finding: what it is, in which package, and what to do.
+fn help(finding: &Finding, summary: &str) -> MultiformatMessageString {
+    let package = finding.package_line();
+    let (severity, advice) = (finding.severity_line(), finding.advice());
+    let text = format!(
+        "{}: {summary}\nPackage: {package}\nSeverity: {severity}\n{advice}",
+        finding.vulnerability
+    );
+    let said: Vec<String> = finding
+        .provenance
+        .iter()
+        .map(|one| format!("{} {}", one.source, one.record))
+        .collect();
+    let mut rows = vec![
+        ("Package", package),
+        ("Severity", severity),
+        ("What to do", advice),
+        ("Also known as", finding.ids.join(", ")),
+        ("Stated by", said.join(", ")),
+    ];
+    rows.retain(|(_, value)| !value.is_empty());
+    let mut table = format!(
+        "**{}**: {}\n\n| | |\n|---|---|\n",
+        markdown(&finding.vulnerability),
+        markdown(summary)
+    );
+    for (name, value) in rows {
+        table.push_str(&format!("| {name} | {} |\n", markdown(&value)));
+    }
+    // Line ends are the only controls that a help may have.
+    let lines: Vec<_> = text.lines().map(clean).collect();
+    MultiformatMessageString::builder()
+        .text(lines.join("\n"))
+        .markdown(table)
         .build()
+}
+
+/// The score, or the least one of the level where there is none.
+fn security_severity(finding: &Finding) -> Option<String> {
+    if let Some(score) = &finding.severity.score {
+        return Some(clean(score).into_owned());
+    }
+    let least = match finding.severity.level.as_str() {
+        "critical" => "9.0",
+        "high" => "7.0",
+        "medium" => "4.0",
+        "low" => "0.1",
+        _ => return None,
+    };
+    Some(least.to_owned())
 }
 
 fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool) -> SarifResult {
@@ -124,8 +203,13 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
             .build()
     }));
     let artifact = ArtifactLocation::builder().uri(uri_path(sbom)).build();
+    // An SBOM is about the whole project: code scanning shows no alert without a line.
+    let physical = PhysicalLocation::builder()
+        .artifact_location(artifact)
+        .region(Region::builder().start_line(1).build())
+        .build();
     let location = Location::builder()
-        .physical_location(PhysicalLocation::builder().artifact_location(artifact).build())
+        .physical_location(physical)
         .logical_locations(logical)
         .build();
     let mut more = BTreeMap::new();
@@ -150,10 +234,7 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
         .level(level)
         .message(message(&text))
         .locations(vec![location])
-        .partial_fingerprints(BTreeMap::from([(
-            "starlingFinding/v1".to_owned(),
-            fingerprint(finding),
-        )]))
+        .partial_fingerprints(fingerprints(finding))
         .suppressions(suppressions)
         .properties(bag(more));
     match (against_baseline, finding.known) {
@@ -161,6 +242,16 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
         (true, true) => built.baseline_state(json!("unchanged")).build(),
         (true, false) => built.baseline_state(json!("new")).build(),
     }
+}
+
+/// Ours, and under the only name that code scanning tells alerts apart by.
+fn fingerprints(finding: &Finding) -> BTreeMap<String, String> {
+    let own = fingerprint(finding);
+    let short: String = own.chars().take(32).collect();
+    BTreeMap::from([
+        ("primaryLocationLineHash".to_owned(), format!("{short}:1")),
+        ("starlingFinding/v1".to_owned(), own),
+    ])
 }
 
 /// Equal for one vulnerability in one version of a package, wherever it stands.

@@ -78,6 +78,24 @@ pub(crate) fn uri_path(text: &str) -> String {
     out
 }
 
+/// Where a vulnerability of this id is published, if the id has the form of one.
+pub(crate) fn published(id: &str) -> Option<String> {
+    /// Longest id that anybody gives out, and some room.
+    const MAX_ID_BYTES: usize = 100;
+    let is_of_an_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if id.len() > MAX_ID_BYTES || !id.contains('-') || !id.chars().all(is_of_an_id) {
+        return None;
+    }
+    let base = if id.starts_with("CVE-") {
+        "https://nvd.nist.gov/vuln/detail/"
+    } else if id.starts_with("GHSA-") {
+        "https://github.com/advisories/"
+    } else {
+        "https://osv.dev/vulnerability/"
+    };
+    Some(format!("{base}{id}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

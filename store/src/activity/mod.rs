@@ -8,5 +8,5 @@ pub(crate) mod transfers;
 pub use self::event_row::RestoreStep;
 pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
 pub use self::ledger::{LedgerEntry, LedgerNumber};
-pub use self::transfers::{TRANSFERS_KEPT, Transfers};
 pub(crate) use self::ledger::{decisions_in, decisions_until};
+pub use self::transfers::{TRANSFERS_KEPT, Transfers};

@@ -124,7 +124,7 @@ impl SiteStore {
                 .iter()
                 .map(|(number, wanted)| (wanted.key.clone(), *number))
                 .collect();
-            let last = log.wanted.keys().next_back().copied().unwrap_or_default();
+            let last = log.wanted.last_key().copied().unwrap_or_default();
             (log.number, last, lacking)
         };
         let mut earlier: BTreeMap<ClaimKey, Earlier> = lacking

@@ -48,6 +48,10 @@ impl<K: Parted, V: Clone> SharedMap<K, V> {
         self.len
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.parts.get(&key.part())?.get(key)
     }
@@ -89,6 +93,19 @@ impl<K: Parted, V: Clone> SharedMap<K, V> {
         }
         self.len -= usize::from(removed.is_some());
         removed
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// The greatest key.
+    pub(crate) fn last_key(&self) -> Option<&K> {
+        self.parts
+            .last_key_value()?
+            .1
+            .last_key_value()
+            .map(|(key, _)| key)
     }
 
     /// Entries by rising key.

@@ -252,7 +252,7 @@ fn daemon_names_damage_that_nobody_met() {
     assert!(check.damaged[0].contains("pack 00000001"), "{check:?}");
     let shown = String::from_utf8(site.cli(["status"]).stdout).unwrap();
     assert!(
-        shown.contains("1 DAMAGED") && shown.contains("starling doctor --repair"),
+        shown.contains("DAMAGED in 1 place") && shown.contains("starling doctor --repair"),
         "{shown}"
     );
     let _ = site.cli(["doctor", "--repair"]);

@@ -22,6 +22,7 @@ mod http_api;
 mod lost_homes;
 mod mutes;
 mod opening;
+mod pages;
 mod released;
 mod restores;
 mod scanning;

@@ -1,14 +1,15 @@
 //! What is written of the scans, and where.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::ValueEnum;
 use starling_api_types::Problem;
 use starling_report::{Format, Report, Scan};
 
 use super::report::{ScanOutcome, ScanReport, Scanned};
-use crate::output::write_stream;
-use crate::render;
+use crate::output::{STANDARD, write_stream};
+use crate::{render, terminal};
 
 /// What can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,20 +32,62 @@ pub(super) enum Shape {
     Html,
 }
 
-/// Writes the report to `target`, `-` being standard output; `explain` adds the rules behind each finding to
-/// what people read. The other formats carry them anyway, as far as they have a place for them.
+/// A format, and the file that it is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) shape: Shape,
+    /// Absent for the one that goes to `--output`.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text, None),
+        };
+        if file.is_some_and(str::is_empty) {
+            return Err(format!("{text:?} names no file after `=`"));
+        }
+        let shape = Shape::from_str(name, false).map_err(|_| {
+            let names = Shape::value_variants()
+                .iter()
+                .filter_map(ValueEnum::to_possible_value);
+            let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
+            format!("{name:?} is not a format: expected one of {}", names.join(", "))
+        })?;
+        Ok(Self {
+            shape,
+            file: file.map(PathBuf::from),
+        })
+    }
+}
+
+/// What people are shown besides the findings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Details {
+    /// The rules behind each finding.
+    pub(super) explain: bool,
+    /// The other ids of each vulnerability.
+    pub(super) aliases: bool,
+}
+
+/// Writes the report to `target`, `-` being standard output. `details` are for what people read: the other formats carry
+/// them anyway, as far as they have a place for them.
 ///
 /// # Errors
 /// `file_access`, `disk_full`.
 pub(super) async fn write(
     report: &ScanReport,
     shape: Shape,
-    explain: bool,
+    details: Details,
     target: &Path,
 ) -> Result<(), Problem> {
     let mut text = match shape {
-        Shape::Table if explain => table(report) + &reasons(report),
-        Shape::Table => table(report),
+        Shape::Table if target.as_os_str() == STANDARD => people(report, details),
+        Shape::Table => terminal::into_file(|| people(report, details)),
         Shape::Json => json(report)?,
         Shape::Sarif => render_as(Format::Sarif, report)?,
         Shape::Junit => render_as(Format::JUnit, report)?,
@@ -61,16 +104,24 @@ pub(super) async fn write(
     Ok(())
 }
 
+fn people(report: &ScanReport, details: Details) -> String {
+    let mut text = table(report, details.aliases);
+    if details.explain {
+        text.push_str(&reasons(report));
+    }
+    text
+}
+
 /// One SBOM is shown by itself, several as a list.
-fn table(report: &ScanReport) -> String {
+fn table(report: &ScanReport, aliases: bool) -> String {
     match report.scans.as_slice() {
         [
             Scanned {
                 outcome: ScanOutcome::Result(envelope),
                 ..
             },
-        ] => render::verdict(envelope),
-        _ => render::scan_report(report),
+        ] => render::verdict(envelope, aliases),
+        _ => render::scan_report(report, aliases),
     }
 }
 
@@ -124,4 +175,22 @@ fn render_as(format: Format, report: &ScanReport) -> Result<String, Problem> {
     format
         .render(&Report { scans })
         .map_err(|error| Problem::internal(format!("writing the report as {format}"), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_read_with_their_files() {
+        let wanted = |shape, file: Option<&str>| Wanted {
+            shape,
+            file: file.map(PathBuf::from),
+        };
+        assert_eq!("sarif".parse(), Ok(wanted(Shape::Sarif, None)));
+        assert_eq!("html=a=b.html".parse(), Ok(wanted(Shape::Html, Some("a=b.html"))));
+        let refused = "pdf".parse::<Wanted>().unwrap_err();
+        assert!(refused.contains("table, json, sarif"), "{refused}");
+        assert!("sarif=".parse::<Wanted>().is_err());
+    }
 }

@@ -1,0 +1,216 @@
+//! What a site has that is run in earnest, beyond a store that is sound.
+
+use serde::Serialize;
+use starling_api_types::{KeyList, KeyRole, PartState, SitePart, Status, Timestamp};
+
+use crate::render::{ago, moment};
+
+/// Age from which an import is no schedule any more, and an operating key is to be renewed.
+const OLD_IMPORT_DAYS: i64 = 8;
+const OLD_KEY_DAYS: i64 = 365;
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// One thing that a healthy site has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct HealthPoint {
+    pub(crate) name: &'static str,
+    /// Whether this site has it.
+    pub(crate) ok: bool,
+    /// What was found, and what to do where it lacks.
+    pub(crate) found: String,
+}
+
+/// What is looked at besides the status.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Demands {
+    /// A policy file, or a severity that scans fail from.
+    pub(crate) policy: bool,
+    /// Scans end with 4 where knowledge is stale.
+    pub(crate) fresh: bool,
+}
+
+/// Holds a site against what a healthy one has.
+pub(crate) fn examine(
+    status: &Status,
+    keys: Option<&KeyList>,
+    demands: Option<Demands>,
+    now: Timestamp,
+) -> Vec<HealthPoint> {
+    let mut points = vec![daemon(status), partner(status)];
+    points.extend(part(status, SitePart::Sync, "peers in reach"));
+    points.extend(part(status, SitePart::Feeds, "recent sources"));
+    points.push(schedule(status, now));
+    if let Some(keys) = keys {
+        points.push(root_key(keys));
+        points.extend(operating_key(keys, now));
+    }
+    if let Some(demands) = demands {
+        points.push(point(
+            "policy",
+            demands.policy,
+            "scans fail by the site's own policy",
+            "a scan fails on nothing unless its caller says so: set scan.policy_file or scan.fail_on",
+        ));
+        points.push(point(
+            "fresh knowledge",
+            demands.fresh,
+            "a scan by stale knowledge ends with 4",
+            "a scan by stale knowledge only warns: set scan.require_fresh = true",
+        ));
+    }
+    points
+}
+
+fn point(name: &'static str, ok: bool, good: &str, lacks: &str) -> HealthPoint {
+    HealthPoint {
+        name,
+        ok,
+        found: if ok { good } else { lacks }.to_owned(),
+    }
+}
+
+fn daemon(status: &Status) -> HealthPoint {
+    point(
+        "daemon",
+        status.daemon,
+        "runs",
+        "does not run: `starling up`, or a service (docs/operations.md)",
+    )
+}
+
+fn partner(status: &Status) -> HealthPoint {
+    let number = status.peers.len();
+    point(
+        "partner",
+        number > 0,
+        &format!("{number} sites are listed"),
+        "no site is listed, by network or by file: `starling sites add`; a copy elsewhere is also what a lost site is restored from",
+    )
+}
+
+fn part(status: &Status, wanted: SitePart, name: &'static str) -> Option<HealthPoint> {
+    let part = status.parts.iter().find(|part| part.part == wanted)?;
+    Some(HealthPoint {
+        name,
+        ok: part.state != PartState::Attention,
+        found: part.detail.clone(),
+    })
+}
+
+fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
+    let last = status.feeds.iter().filter_map(|feed| feed.last_imported_at).max();
+    let others = status.feeds.iter().any(|feed| feed.last_imported_at.is_none());
+    let name = "import schedule";
+    match last {
+        Some(at) if days(at, now) <= OLD_IMPORT_DAYS => HealthPoint {
+            name,
+            ok: true,
+            found: format!("the last import here was at {}", moment(at)),
+        },
+        Some(at) => HealthPoint {
+            name,
+            ok: false,
+            found: format!(
+                "the last import here was {} ago: let a timer run `starling feeds import --complete` (docs/operations.md)",
+                ago(at, now)
+            ),
+        },
+        None => point(
+            name,
+            others,
+            "other sites import what this one knows",
+            "nothing was imported: let a timer run `starling feeds import --complete` (docs/operations.md)",
+        ),
+    }
+}
+
+fn root_key(keys: &KeyList) -> HealthPoint {
+    let here = keys
+        .keys
+        .iter()
+        .any(|key| key.role == KeyRole::Root && key.secret_present);
+    point(
+        "offline root key",
+        !here,
+        "the root key is not in this folder",
+        "keys/root.key is in this folder: move it to where no daemon runs, and keep a copy",
+    )
+}
+
+fn operating_key(keys: &KeyList, now: Timestamp) -> Option<HealthPoint> {
+    let mut operating = keys.keys.iter().filter(|key| key.role == KeyRole::Operating);
+    let made = operating.find(|key| key.current)?.created_at?;
+    Some(HealthPoint {
+        name: "operating key",
+        ok: days(made, now) <= OLD_KEY_DAYS,
+        found: if days(made, now) <= OLD_KEY_DAYS {
+            format!("made at {}", moment(made))
+        } else {
+            format!(
+                "is {} old: `starling keys generate` makes a new one",
+                ago(made, now)
+            )
+        },
+    })
+}
+
+fn days(since: Timestamp, now: Timestamp) -> i64 {
+    now.unix_millis().saturating_sub(since.unix_millis()) / DAY_MILLIS
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn status(extra: &serde_json::Value) -> Status {
+        let root = format!("blake3:{}", "0".repeat(64));
+        let mut status = json!({
+            "site_id": "site-a", "site": root, "version": "0", "daemon": false, "head": null, "knowledge_root": root,
+            "held_root": root, "records": 0, "advisories": 0, "peers": [], "positions": [], "feeds": [],
+            "store": {"engine": "sled", "size_bytes": 0, "schema": 3},
+        });
+        for (key, value) in extra.as_object().unwrap() {
+            status[key] = value.clone();
+        }
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn new_site_is_told_what_it_lacks() {
+        let now: Timestamp = "2026-01-15T00:00:00.000Z".parse().unwrap();
+        let keys: KeyList = serde_json::from_value(json!({"keys": [
+            {"role": "root", "public_key": format!("ed25519:{}", "0".repeat(64)), "epoch": null, "secret_present": true, "current": true, "file": null, "created_at": null},
+            {"role": "operating", "public_key": format!("ed25519:{}", "0".repeat(64)), "epoch": 0, "secret_present": true, "current": true, "file": null, "created_at": "2024-01-01T00:00:00.000Z"},
+        ]}))
+        .unwrap();
+        let lacks = |points: Vec<HealthPoint>| -> Vec<&'static str> {
+            points
+                .iter()
+                .filter(|point| !point.ok)
+                .map(|point| point.name)
+                .collect()
+        };
+        assert_eq!(
+            lacks(examine(
+                &status(&json!({})),
+                Some(&keys),
+                Some(Demands::default()),
+                now
+            )),
+            [
+                "daemon",
+                "partner",
+                "import schedule",
+                "offline root key",
+                "operating key",
+                "policy",
+                "fresh knowledge"
+            ]
+        );
+        let well = json!({"daemon": true, "feeds": [
+            {"source": "ghsa", "records": 1, "last_checked": null, "last_imported_at": "2026-01-14T00:00:00.000Z"}]});
+        assert_eq!(lacks(examine(&status(&well), None, None, now)), ["partner"]);
+    }
+}

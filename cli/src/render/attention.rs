@@ -1,0 +1,122 @@
+//! What a person must do first: read from a site's status, worst first.
+
+use starling_api_types::{
+    ConflictList, ConflictState, KeyList, KeyRole, PartState, RestorePhase, Status, Timestamp,
+};
+
+use super::{ago, author, count, list, moment, plain};
+
+/// Age of an operating key from which rotating it is advised.
+const OLD_KEY_DAYS: i64 = 365;
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// A site's status with what else the command looked at.
+#[derive(Debug)]
+pub(crate) struct StatusView<'a> {
+    pub(crate) status: &'a Status,
+    /// Disagreements, where they could be read.
+    pub(crate) conflicts: Option<&'a ConflictList>,
+    /// The keys in the folder, where it could be read.
+    pub(crate) keys: Option<&'a KeyList>,
+    pub(crate) now: Timestamp,
+}
+
+/// Sentences, worst first: what is the matter, and what to do.
+pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
+    let status = view.status;
+    let mut matters = Vec::new();
+    if let Some(restore) = &status.restore {
+        let what = match restore.phase {
+            RestorePhase::Superseded => "another copy of this home goes on: this one signs nothing",
+            RestorePhase::Frozen => "this site's own log is frozen: it signs nothing",
+            _ => "this home was put back from a backup or copied: it signs nothing yet",
+        };
+        matters.push(format!("{what}. {}", plain(&restore.advice)));
+    }
+    if let Some(check) = status.store.check.as_ref().filter(|check| check.wrong > 0) {
+        let advice = check
+            .advice
+            .as_deref()
+            .unwrap_or("`starling doctor` says what to do");
+        let places = if check.wrong == 1 { "place" } else { "places" };
+        matters.push(format!(
+            "the store is DAMAGED in {} {places} ({}). {}",
+            count(check.wrong),
+            list(check.damaged.get(..1).unwrap_or_default()),
+            plain(advice)
+        ));
+    }
+    // The two above are what the store part says.
+    let said = !matters.is_empty();
+    for part in status
+        .parts
+        .iter()
+        .filter(|part| part.state == PartState::Attention)
+    {
+        if said && part.part.as_str() == "store" {
+            continue;
+        }
+        matters.push(format!("{}: {}", part.part.as_str(), plain(&part.detail)));
+    }
+    if let Some(lost) = &status.lost_records {
+        matters.push(format!("{}. {}", plain(&lost.what), plain(&lost.advice)));
+    }
+    matters.extend(
+        status
+            .differences
+            .iter()
+            .map(|differs| plain(&differs.difference)),
+    );
+    matters.extend(held_back(status));
+    matters.extend(undecided(view.conflicts));
+    matters.extend(old_key(view.keys, view.now));
+    matters
+}
+
+/// Logs that are not accepted as far as they are held.
+fn held_back(status: &Status) -> Option<String> {
+    let held: Vec<_> = status
+        .positions
+        .iter()
+        .filter_map(|position| Some((position, position.hold_reason.as_ref()?)))
+        .collect();
+    let (first, reason) = held.first()?;
+    let name = author(first.site_id.as_ref(), &first.site);
+    let more = match held.len() {
+        1 => String::new(),
+        number => format!(" (and {} other logs: `starling status --all`)", number - 1),
+    };
+    Some(format!("{name} is held back: {}{more}", plain(reason)))
+}
+
+fn undecided(conflicts: Option<&ConflictList>) -> Option<String> {
+    let open: Vec<String> = conflicts?
+        .conflicts
+        .iter()
+        .filter(|conflict| conflict.state == ConflictState::Open)
+        .map(|conflict| format!("{} {}", conflict.source, conflict.record))
+        .collect();
+    let named = list(open.get(..3).unwrap_or(&open));
+    (!open.is_empty()).then(|| {
+        format!(
+            "{} records wait for a decision ({named}): `starling conflicts list`",
+            count(open.len() as u64)
+        )
+    })
+}
+
+fn old_key(keys: Option<&KeyList>, now: Timestamp) -> Option<String> {
+    let made = keys?
+        .keys
+        .iter()
+        .find(|key| key.current && key.role == KeyRole::Operating)?
+        .created_at?;
+    let days = now.unix_millis().saturating_sub(made.unix_millis()) / DAY_MILLIS;
+    (days > OLD_KEY_DAYS).then(|| {
+        format!(
+            "the operating key is {} old (made {}): `starling keys generate` makes a new one",
+            ago(made, now),
+            moment(made)
+        )
+    })
+}

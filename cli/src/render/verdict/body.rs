@@ -1,0 +1,256 @@
+//! The parts of a verdict's body that are shown: read leniently, what is missing is empty.
+
+use serde::Deserialize;
+use starling_report::upgrade::{Fixable, severity_rank, version_to_go_to};
+
+/// The parts of a verdict's body that are shown; what is missing shows as empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Body {
+    pub(super) outcome: String,
+    pub(super) reasons: Vec<Reason>,
+    pub(super) coverage: Coverage,
+    pub(super) not_judged: NotJudged,
+    pub(super) findings: Vec<Finding>,
+    pub(super) knowledge_root: String,
+    pub(super) policy_version: Option<String>,
+    pub(super) rego: Option<Rego>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) mutes: Vec<Mute>,
+    pub(super) vex: Vec<Vex>,
+    pub(super) as_of: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Rego {
+    pub(super) version: String,
+    pub(super) matched: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Rule {
+    pub(super) id: String,
+    pub(super) state: String,
+    pub(super) matched: u64,
+    pub(super) owner: Option<String>,
+    pub(super) expires: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Vex {
+    pub(super) format: String,
+    pub(super) author: Option<String>,
+    pub(super) statements: u64,
+    pub(super) unusable: u64,
+    pub(super) settled: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Cause {
+    pub(super) kind: String,
+    pub(super) id: String,
+    pub(super) reason: Option<String>,
+    pub(super) by: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Mute {
+    pub(super) id: String,
+    pub(super) vulnerability: String,
+    pub(super) state: String,
+    pub(super) matched: u64,
+    pub(super) by: String,
+    pub(super) until: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Reason {
+    pub(super) text: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Coverage {
+    pub(super) matched: u64,
+    pub(super) total: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NotJudged {
+    pub(super) packages: Vec<NotJudgedPackage>,
+    pub(super) others: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NotJudgedPackage {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    pub(super) purl: Option<String>,
+    pub(super) place: String,
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Opinion {
+    pub(super) source: String,
+    pub(super) says: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Finding {
+    pub(super) disputed: bool,
+    pub(super) unresolved: bool,
+    pub(super) statements: Vec<Opinion>,
+    pub(super) action: String,
+    pub(super) known: bool,
+    pub(super) decided_by: Option<Cause>,
+    pub(super) vulnerability: String,
+    pub(super) ids: Vec<String>,
+    pub(super) package: Package,
+    pub(super) severity: Severity,
+    pub(super) fix: String,
+    pub(super) fixed: Vec<String>,
+    pub(super) summary: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Package {
+    pub(super) ecosystem: String,
+    pub(super) name: String,
+    pub(super) version: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Severity {
+    pub(super) level: String,
+    pub(super) score: Option<serde_json::Value>,
+}
+
+impl Severity {
+    pub(super) fn shown(&self) -> String {
+        match &self.score {
+            Some(serde_json::Value::String(score)) => format!("{} {score}", self.level),
+            Some(score) => format!("{} {score}", self.level),
+            None => self.level.clone(),
+        }
+    }
+}
+
+impl Body {
+    /// Puts the worst first, then by package and vulnerability.
+    pub(super) fn sort(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let key = |finding: &Finding| severity_rank(&finding.severity.level);
+            let (x, y) = (&a.package, &b.package);
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| x.name.cmp(&y.name))
+                .then_with(|| x.ecosystem.cmp(&y.ecosystem))
+                .then_with(|| x.version.cmp(&y.version))
+                .then_with(|| a.vulnerability.cmp(&b.vulnerability))
+        });
+    }
+}
+
+impl Finding {
+    /// The finding, as far as it matters for an upgrade.
+    pub(super) fn fixable(&self) -> Fixable<'_> {
+        Fixable {
+            ecosystem: &self.package.ecosystem,
+            package: &self.package.name,
+            version: &self.package.version,
+            level: &self.severity.level,
+            fixed: &self.fixed,
+        }
+    }
+
+    /// Returns true if somebody decided that it is to be left alone.
+    pub(super) fn is_settled(&self) -> bool {
+        self.action == "ignore" && self.decided_by.is_some()
+    }
+
+    /// The version to go to, with the others that are said to fix it.
+    pub(super) fn way_out(&self) -> String {
+        match (version_to_go_to(&self.fixed), self.fix.as_str()) {
+            (None, "wont_fix") => "won't fix".to_owned(),
+            (None, _) => "none known".to_owned(),
+            (Some(to), _) => {
+                let others: Vec<&str> = self
+                    .fixed
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|version| *version != to)
+                    .collect();
+                if others.is_empty() {
+                    to.to_owned()
+                } else {
+                    format!("{to} (or {})", others.join(", "))
+                }
+            }
+        }
+    }
+
+    /// Who says that the version is not affected, if anyone whose word counts does.
+    fn dispute(&self) -> Option<String> {
+        let denying = self.statements.iter().filter(|one| one.says == "not_affected");
+        let mut sources: Vec<&str> = denying.map(|one| one.source.as_str()).collect();
+        sources.dedup();
+        let disputed = self
+            .disputed
+            .then(|| format!("disputed by {}", sources.join(", ")));
+        let unresolved = self.unresolved.then(|| "unresolved".to_owned());
+        let both: Vec<String> = disputed.into_iter().chain(unresolved).collect();
+        (!both.is_empty()).then(|| both.join("; "))
+    }
+
+    /// Why the policy does what it does: never empty.
+    pub(super) fn why(&self) -> String {
+        let known = self.known.then(|| "known from the baseline".to_owned());
+        // Without the baseline its severity would decide: that is not why it is judged so.
+        let by_severity = self
+            .decided_by
+            .as_ref()
+            .is_some_and(|cause| cause.kind == "severity");
+        let cause = (!self.known || !by_severity).then(|| self.cause());
+        let said = [known, cause, self.dispute()];
+        said.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    fn cause(&self) -> String {
+        let Some(cause) = &self.decided_by else {
+            return match self.action.as_str() {
+                "ignore" => "below what the policy fails or warns on".to_owned(),
+                action => format!("the policy says {action}"),
+            };
+        };
+        let reason = cause.reason.as_deref().unwrap_or_default();
+        let with_reason = |what: String| {
+            if reason.is_empty() {
+                what
+            } else {
+                format!("{what}: {reason}")
+            }
+        };
+        match cause.kind.as_str() {
+            "severity" if cause.id == "any" => format!("any severity {}s", self.action),
+            "severity" => format!("{} or worse {}s", cause.id, self.action),
+            "condition" => format!("the policy's condition {} holds", cause.id),
+            "mute" => with_reason(format!("muted by {}", cause.by.as_deref().unwrap_or("?"))),
+            "vex" if reason.is_empty() => "a supplier's statement".to_owned(),
+            "vex" => format!("the supplier says {}", reason.replace('_', " ")),
+            kind => with_reason(format!("{kind} {}", cause.id)),
+        }
+    }
+}

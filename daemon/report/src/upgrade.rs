@@ -1,0 +1,233 @@
+//! What to do first: which package to bring to which version, and how many findings that ends.
+//!
+//! The findings of one version of a package are ended together by the highest of the versions that fix them. A finding
+//! whose statements name several fixed versions counts as ended by the highest alone: below it, one of them may still
+//! say *affected*.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+
+use starling_scanner::version::{Scheme, compare};
+
+/// A finding, as far as it matters for an upgrade.
+#[derive(Debug, Clone, Copy)]
+pub struct Fixable<'a> {
+    /// The package's ecosystem, as OSV writes it.
+    pub ecosystem: &'a str,
+    /// The package.
+    pub package: &'a str,
+    /// The version that was found.
+    pub version: &'a str,
+    /// The finding's severity: `critical` to `none`.
+    pub level: &'a str,
+    /// Fixed versions, the lowest first.
+    pub fixed: &'a [String],
+}
+
+/// A package to upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgrade {
+    /// The package's ecosystem.
+    pub ecosystem: String,
+    /// The package.
+    pub package: String,
+    /// The version that was found.
+    pub from: String,
+    /// The version to go to.
+    pub to: String,
+    /// Findings that end, by severity, the worst first.
+    pub ends: Vec<(String, u64)>,
+    /// Findings of this version of the package that no known version ends.
+    pub left: u64,
+}
+
+impl Upgrade {
+    /// Returns how many findings end.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.ends.iter().map(|(_, number)| number).sum()
+    }
+
+    /// Says what to do: `upgrade npm lodash 4.17.20 to 4.17.21: ends 3 findings (1 critical, 2 high)`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self {
+            ecosystem,
+            package,
+            from,
+            to,
+            ends,
+            left,
+        } = self;
+        let total = self.total();
+        let plural = if total == 1 { "" } else { "s" };
+        let mut text = format!(
+            "upgrade {ecosystem} {package} {from} to {to}: ends {total} finding{plural} ({})",
+            by_level(ends)
+        );
+        if *left > 0 {
+            text.push_str(&format!("; {left} more without a known fix"));
+        }
+        text
+    }
+}
+
+/// Writes counts by severity: `2 critical, 5 high`.
+#[must_use]
+pub fn by_level(counts: &[(String, u64)]) -> String {
+    let texts: Vec<String> = counts
+        .iter()
+        .map(|(level, number)| format!("{number} {level}"))
+        .collect();
+    texts.join(", ")
+}
+
+/// Returns the place of a severity among all: the worst is 0. A word that is no severity comes after those that are.
+#[must_use]
+pub fn severity_rank(level: &str) -> u8 {
+    match level {
+        "critical" => 0,
+        "high" => 1,
+        "medium" => 2,
+        "low" => 3,
+        "none" => 4,
+        "unknown" => 5,
+        _ => 6,
+    }
+}
+
+/// Counts findings by severity, the worst first.
+#[must_use]
+pub fn count_levels<'a>(levels: impl IntoIterator<Item = &'a str>) -> Vec<(String, u64)> {
+    let mut counts: BTreeMap<(u8, &str), u64> = BTreeMap::new();
+    for level in levels {
+        let level = if level.is_empty() { "unknown" } else { level };
+        *counts.entry((severity_rank(level), level)).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|((_, level), number)| (level.to_owned(), number))
+        .collect()
+}
+
+/// Returns the version that surely ends one finding: the highest of those that fix it.
+#[must_use]
+pub fn version_to_go_to(fixed: &[String]) -> Option<&str> {
+    fixed.last().map(String::as_str)
+}
+
+/// Plans the upgrades, the one that ends the worst findings first.
+#[must_use]
+pub fn upgrades<'a>(findings: impl IntoIterator<Item = Fixable<'a>>) -> Vec<Upgrade> {
+    let mut packages: BTreeMap<(&str, &str, &str), Vec<Fixable<'a>>> = BTreeMap::new();
+    for finding in findings {
+        let package = (finding.ecosystem, finding.package, finding.version);
+        packages.entry(package).or_default().push(finding);
+    }
+    let mut upgrades: Vec<Upgrade> = packages
+        .into_iter()
+        .filter_map(|(package, findings)| upgrade(package, &findings))
+        .collect();
+    // Stable: equal ones stay in the order of their packages.
+    upgrades.sort_by_key(|upgrade| {
+        let number = |rank: u8| {
+            let counts = upgrade.ends.iter();
+            counts
+                .filter(|(level, _)| severity_rank(level) == rank)
+                .map(|(_, number)| number)
+                .sum::<u64>()
+        };
+        Reverse([0, 1, 2, 3, 4, 5, 6].map(number))
+    });
+    upgrades
+}
+
+fn upgrade((ecosystem, package, from): (&str, &str, &str), findings: &[Fixable<'_>]) -> Option<Upgrade> {
+    let scheme = Scheme::for_ecosystem(ecosystem);
+    let is_above = |a: &str, b: &str| {
+        scheme.is_some_and(|scheme| matches!(compare(scheme, a, b), Ok(Ordering::Greater)))
+    };
+    let wanted: Vec<&str> = findings
+        .iter()
+        .filter_map(|finding| version_to_go_to(finding.fixed))
+        .collect();
+    let to = wanted
+        .iter()
+        .copied()
+        .reduce(|highest, next| if is_above(next, highest) { next } else { highest })?;
+    let ended = |finding: &&Fixable<'_>| {
+        // What cannot be compared with the target is not said to end by it.
+        version_to_go_to(finding.fixed).is_some_and(|fixed| fixed == to || is_above(to, fixed))
+    };
+    let ends = count_levels(findings.iter().filter(ended).map(|finding| finding.level));
+    let total: u64 = ends.iter().map(|(_, number)| number).sum();
+    Some(Upgrade {
+        ecosystem: ecosystem.to_owned(),
+        package: package.to_owned(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        ends,
+        left: (findings.len() as u64).saturating_sub(total),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(findings: &[(&str, &str, &str, &str, &[&str])]) -> Vec<String> {
+        let fixed: Vec<Vec<String>> = findings
+            .iter()
+            .map(|finding| finding.4.iter().map(|text| (*text).to_owned()).collect())
+            .collect();
+        let fixable = findings
+            .iter()
+            .zip(&fixed)
+            .map(|((ecosystem, package, version, level, _), fixed)| Fixable {
+                ecosystem,
+                package,
+                version,
+                level,
+                fixed,
+            });
+        upgrades(fixable).iter().map(Upgrade::sentence).collect()
+    }
+
+    #[test]
+    fn upgrade_goes_to_the_version_that_ends_all() {
+        let plan = plan(&[
+            ("npm", "lemur", "1.2.0", "high", &["1.10.0"]),
+            ("npm", "lemur", "1.2.0", "low", &["1.9.2"]),
+            ("npm", "lemur", "1.2.0", "high", &[]),
+            ("PyPI", "jinja2", "2.0", "critical", &["2.1", "3.0"]),
+        ]);
+        assert_eq!(
+            plan,
+            [
+                "upgrade PyPI jinja2 2.0 to 3.0: ends 1 finding (1 critical)",
+                "upgrade npm lemur 1.2.0 to 1.10.0: ends 2 findings (1 high, 1 low); 1 more without a known fix",
+            ]
+        );
+    }
+
+    #[test]
+    fn versions_without_an_order_are_not_said_to_end_each_other() {
+        let plan = plan(&[
+            ("Nowhere", "x", "1", "high", &["2"]),
+            ("Nowhere", "x", "1", "low", &["3"]),
+            ("npm", "unfixed", "1.0.0", "critical", &[]),
+        ]);
+        assert_eq!(
+            plan,
+            ["upgrade Nowhere x 1 to 2: ends 1 finding (1 high); 1 more without a known fix"]
+        );
+    }
+
+    #[test]
+    fn levels_count_from_the_worst() {
+        assert_eq!(
+            by_level(&count_levels(["low", "critical", "low", "", "odd"])),
+            "1 critical, 2 low, 1 unknown, 1 odd"
+        );
+    }
+}
