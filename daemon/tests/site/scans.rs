@@ -162,7 +162,7 @@ fn native_catalogue_and_scores_reach_findings() {
     let report = site.take_in("epss", scores, None).unwrap();
     assert_eq!((report.stored, report.rejected), (2, 1));
     assert_eq!(report.warning_count, 1, "{:?}", report.warnings);
-    assert!(report.warnings[0].contains("percentiles of 2 rows"));
+    assert!(report.warnings[0].contains("percentiles of 3 rows"));
 
     let unknown = site.take_in("x", "{}", Some("strange")).unwrap_err();
     assert_eq!(unknown.code, ErrorCode::BadRequest);
