@@ -613,7 +613,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let slug = "site-a".parse().unwrap();
         let home = Home::prepare_as(dir.path(), &slug, None, Reach::AirGapped, UnixMillis::EPOCH).unwrap();
-        let config = Config::load(&home.config_path(), [], &Overrides::default()).unwrap();
+        let config = Config::load(&home.config_path(), std::iter::empty(), &Overrides::default()).unwrap();
         assert!(!config.federation.enabled);
         assert!(config.network.listen.is_empty() && config.api.listen.is_none());
     }

@@ -65,7 +65,7 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
         status
             .differences
             .iter()
-            .map(|differs| plain(&differs.difference)),
+            .map(|differs| plain(&differs.difference).into_owned()),
     );
     matters.extend(held_back(status));
     matters.extend(undecided(view.conflicts));

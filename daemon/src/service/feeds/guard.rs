@@ -221,7 +221,7 @@ mod tests {
     fn refusal(result: Result<(), Problem>) -> String {
         let problem = result.unwrap_err();
         assert_eq!(problem.code, ErrorCode::FeedSuspect);
-        problem.detail
+        problem.detail.clone()
     }
 
     #[test]
