@@ -111,7 +111,7 @@ fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
             name,
             ok: false,
             found: format!(
-                "the last import here was {} ago: let a timer run `starling feeds import --complete` (docs/operations.md)",
+                "the last import here was {} ago: let a timer run `starling feeds import --complete` (docs/operations/feeds.md)",
                 ago(at, now)
             ),
         },
@@ -119,7 +119,7 @@ fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
             name,
             others,
             "other sites import what this one knows",
-            "nothing was imported: let a timer run `starling feeds import --complete` (docs/operations.md)",
+            "nothing was imported: let a timer run `starling feeds import --complete` (docs/operations/feeds.md)",
         ),
     }
 }

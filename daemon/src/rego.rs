@@ -103,7 +103,7 @@ fn odd(answer: &RegoAnswer) -> Problem {
 
 fn invalid(text: impl Into<String>) -> Problem {
     Problem::new(ErrorCode::PolicyInvalid, text).hint(
-        "`starling policy validate FILE` checks it; docs/operations.md says what it is given and may say",
+        "`starling policy validate FILE` checks it; docs/operations/policies.md says what it is given and may say",
     )
 }
 

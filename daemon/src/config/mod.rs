@@ -429,7 +429,7 @@ impl Config {
             };
             if !KEYS.iter().any(|known| known.name == key) && !key.starts_with("log.modules.") {
                 return Err(refuse(
-                    "there is no such key; `docs/operations.md` lists them all".to_owned(),
+                    "there is no such key; `docs/operations/configuration.md` lists them all".to_owned(),
                 ));
             }
             overlay(&mut table, &key, &value, &refuse)?;
@@ -576,7 +576,7 @@ impl Config {
 }
 
 /// What to do about a file that is gone.
-const PUT_BACK: &str = "without it nobody knows what this site was told to do: put it back, or write one (docs/operations.md has every key)";
+const PUT_BACK: &str = "without it nobody knows what this site was told to do: put it back, or write one (docs/operations/configuration.md has every key)";
 
 /// Refuses a file that says nothing, or that lacks the end that it says it has.
 fn check_whole(table: &toml::Table) -> Result<(), String> {
