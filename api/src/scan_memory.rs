@@ -192,7 +192,7 @@ impl ReadBody {
             let mut whole = BytesMut::zeroed(self.length);
             let (held, rest) = whole.split_at_mut(self.held.len());
             held.copy_from_slice(&self.held);
-            self.held = BytesMut::new();
+            drop(self.held);
             file.seek(SeekFrom::Start(0))
                 .and_then(|_| file.read_exact(rest))
                 .map_err(|error| failed(&error))?;

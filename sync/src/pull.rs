@@ -97,6 +97,13 @@ impl SyncEngine {
                     pull.diverges = None;
                 }
             }
+            // One that did not answer rests, longer each time: others may have what the log goes on with meanwhile.
+            let probe = probe.filter(|(peer, _)| {
+                let peer = self.peers.get(peer);
+                peer.is_some_and(|peer| {
+                    peer.rests_until <= cx.now && peer.open < self.settings.requests_per_peer
+                })
+            });
             let frozen = position.is_some_and(|position| position.frozen);
             let mut best = || self.best_for_deltas(cx.now, log, held).filter(|_| !frozen);
             let Some((peer, after)) = probe

@@ -150,7 +150,7 @@ error_codes! {
     FeedTruncated => ("feed_truncated", 422, "Feed input truncated", NO, InputRefused);
     /// A complete import held no record at all.
     FeedEmpty => ("feed_empty", 422, "Feed input empty", NO, InputRefused);
-    /// A complete import would take away much of what the source said before.
+    /// An import would take away much of what the source said before.
     FeedSuspect => ("feed_suspect", 422, "Feed input suspect", NO, InputRefused);
     /// A strict import met a file that was rejected.
     FeedRejected => ("feed_rejected", 422, "Feed input rejected", NO, InputRefused);

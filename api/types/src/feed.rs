@@ -16,7 +16,7 @@ pub struct FeedImportOptions {
     pub strict: bool,
     /// Let a complete import be truncated or empty.
     pub allow_empty: bool,
-    /// Take in a complete input also where it takes away much of what the source said before.
+    /// Accept an input that removes much of what the source stated before.
     pub approve: bool,
     /// The kind of the documents, such as `osv`, `nvd` or `csaf`; without it, each document's shape tells.
     #[serde(skip_serializing_if = "Option::is_none")]

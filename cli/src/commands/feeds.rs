@@ -23,8 +23,8 @@ pub(crate) enum Feeds {
 Documents in the OSV schema are taken as they are; those of other kinds (kev, epss, nvd, cve, csaf, debian, alpine, …) are
 read into it. The kind of each document is detected from its shape; --kind states it for all of them.
 Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
-A --complete input that takes away much of a source (over a fifth of its records, or of their severities, of what they
-affect or when it was fixed) is suspect and refused with nothing changed, until it is approved.
+An input that takes away much of a source (over a fifth of its records, or of their severities, of what they affect or
+when it was fixed) is suspect: it is refused and changes nothing, unless --approve is given.
 Without a daemon, the match index that scans go by is made at the end: a minute for a whole corpus, less for an update.
 
 Example:
@@ -53,8 +53,8 @@ pub(crate) struct Import {
     /// Let a --complete input be truncated or empty
     #[arg(long, requires = "complete")]
     allow_empty: bool,
-    /// Take in a --complete input also where it takes away much of what the source said before
-    #[arg(long, requires = "complete")]
+    /// Accept an input that removes much of what the source stated before
+    #[arg(long)]
     approve: bool,
 }
 

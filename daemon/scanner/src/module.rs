@@ -59,10 +59,13 @@ pub(crate) fn is_of_another(
     version: &str,
     stream: Option<&Stream>,
 ) -> bool {
-    // An entry that states its stream needs no summary for it.
+    // An entry that states its stream needs no summary for it. What follows the stream is of one build: a version, a
+    // context, an architecture. A name without a stream says of which module it is, and not more.
     if let Some(stated) = &affected.module {
+        let mut parts = stated.split(':');
+        let (name, of) = (parts.next().unwrap_or_default(), parts.next());
         return match stream {
-            Some(stream) => stated.split_once(':') != Some((stream.name.as_str(), stream.stream.as_str())),
+            Some(stream) => name != stream.name.as_str() || of.is_some_and(|of| of != stream.stream.as_str()),
             None => !is_modular(version),
         };
     }
@@ -146,6 +149,10 @@ mod tests {
         );
         assert!(!other("redis:5", None, modular), "the stream is not told");
         assert!(other("redis:5", None, "6.2-1.el8"), "a package of no module");
+        let six = || label("redis:6:8100:ctx");
+        assert!(!other("redis:6:8070:other", six(), modular), "of one build");
+        assert!(!other("redis", six(), modular), "the stream is not stated");
+        assert!(other("nodejs", six(), modular));
     }
 
     #[test]

@@ -154,9 +154,11 @@ impl SiteParts {
     /// that is still held back.
     fn end_hold(&self, epoch: u32) -> Result<GoesOn, Problem> {
         self.store.hold_back(false);
-        let restated = self.restate();
-        let ended = restated.and_then(|lost| {
-            self.restore.end(self.home.path(), lost.clone())?;
+        let ended = self.plan_lost().and_then(|lost| {
+            // Noted before it is said: after a kill in between nothing lacks any more, and the note alone tells.
+            self.restore.note_lost(self.home.path(), lost.clone())?;
+            self.restate()?;
+            self.restore.end(self.home.path())?;
             Ok(lost)
         });
         let lost = ended.inspect_err(|_| self.store.hold_back(true))?;
@@ -179,11 +181,17 @@ impl SiteParts {
     }
 
     /// Says anew what nobody has the bodies of: nobody could accept it, nor what follows of its sources.
-    fn restate(&self) -> Result<Option<Lost>, Problem> {
+    fn restate(&self) -> Result<(), Problem> {
         let at = now();
         let origin = Origin { bundle: None, at };
         let restated = self.store.restate_lacked(&self.key(), at, &origin);
-        Ok(Lost::of(&restated.map_err(|error| failed(&error))?, at))
+        restated.map(|_| ()).map_err(|error| failed(&error))
+    }
+
+    /// Tells what is going to be said anew.
+    fn plan_lost(&self) -> Result<Option<Lost>, Problem> {
+        let planned = self.store.plan_restatement().map_err(|error| failed(&error))?;
+        Ok(Lost::of(&planned, now()))
     }
 
     /// Tells if bodies of the own log are waited for: until every holder of the claims was asked in vain for a while.
@@ -194,7 +202,7 @@ impl SiteParts {
         }
         let until = self
             .restore
-            .vain_since()
+            .vain_since(lacked.count)
             .map(|since| since.plus_millis(self.patience_millis()));
         if until.is_some_and(|until| until <= at) {
             return Ok(None);

@@ -45,6 +45,16 @@ pub(crate) struct OwnLogAtOpening {
     pub(crate) lacks_bodies: bool,
 }
 
+/// A search for bodies of the own claims that found nobody who has them.
+#[derive(Debug, Clone, Copy)]
+struct Vain {
+    /// How many bodies were lacking.
+    lacks: usize,
+    since: UnixMillis,
+    /// Somebody is asked again.
+    is_searching: bool,
+}
+
 /// Where a home is, and if it signs.
 #[derive(Debug)]
 pub(crate) struct Restore {
@@ -54,8 +64,8 @@ pub(crate) struct Restore {
     hold: Mutex<Option<Hold>>,
     /// Claims that were said anew, because nobody had their bodies.
     lost: Mutex<Option<Lost>>,
-    /// How many bodies every holder of the own claims was asked for in vain, and since when.
-    vain: Mutex<Option<(usize, UnixMillis)>>,
+    /// What every holder of the own claims was asked for in vain.
+    vain: Mutex<Option<Vain>>,
     /// What showed at this opening that the home was put back.
     found: Option<String>,
 }
@@ -193,16 +203,29 @@ impl Restore {
         let mut vain = self.vain.lock().unwrap_or_else(PoisonError::into_inner);
         match search {
             Search::CutOff => *vain = None,
-            Search::GoesOn => {}
-            Search::InVain(lacks) if vain.is_some_and(|(before, _)| before == lacks) => {}
-            Search::InVain(lacks) => *vain = Some((lacks, now)),
+            // Somebody may have them after all.
+            Search::GoesOn => {
+                if let Some(vain) = vain.as_mut() {
+                    vain.is_searching = true;
+                }
+            }
+            Search::InVain(lacks) => {
+                let since = vain.filter(|before| before.lacks == lacks);
+                *vain = Some(Vain {
+                    lacks,
+                    since: since.map_or(now, |before| before.since),
+                    is_searching: false,
+                });
+            }
         }
     }
 
-    /// Since when every holder of the own claims was asked in vain for the same bodies.
-    pub(crate) fn vain_since(&self) -> Option<UnixMillis> {
+    /// Since when every holder of the own claims was asked in vain for as many bodies as are lacking now; `None` while
+    /// somebody is asked.
+    pub(crate) fn vain_since(&self, lacks: usize) -> Option<UnixMillis> {
         let vain = self.vain.lock().unwrap_or_else(PoisonError::into_inner);
-        vain.map(|(_, since)| since)
+        vain.filter(|vain| vain.lacks == lacks && !vain.is_searching)
+            .map(|vain| vain.since)
     }
 
     /// Returns what was said anew, because nobody had the bodies of this site's claims.
@@ -210,16 +233,26 @@ impl Restore {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the hold, and notes what was lost with the home.
-    pub(crate) fn end(&self, home: &Path, lost: Option<Lost>) -> Result<bool, Problem> {
-        if let Some(lost) = lost {
+    /// Notes what was lost with the home, while the hold stands.
+    pub(crate) fn note_lost(&self, home: &Path, lost: Option<Lost>) -> Result<(), Problem> {
+        let Some(lost) = lost else { return Ok(()) };
+        {
             let mut noted = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
             *noted = Some(match noted.take() {
                 Some(before) => before.and(lost),
                 None => lost,
             });
         }
-        self.change(home, |hold| hold.take().is_some())
+        self.renew(home)
+    }
+
+    /// Ends the hold; it stands again if that cannot be noted.
+    pub(crate) fn end(&self, home: &Path) -> Result<bool, Problem> {
+        let Some(ended) = self.hold().take() else {
+            return Ok(false);
+        };
+        self.renew(home).inspect_err(|_| *self.hold() = Some(ended))?;
+        Ok(true)
     }
 
     fn write(&self) -> std::io::Result<()> {

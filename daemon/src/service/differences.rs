@@ -36,8 +36,8 @@ impl SiteParts {
         let (peer, author, number) = (name(peer), name(&log.0), found.number);
         let what = match found.what {
             TipDifference::History => format!(
-                "{peer} holds another history of {author}: the author signed two; on the one that counts, `starling \
-                 keys generate` names it"
+                "{peer} says that it holds another history of {author}, and has not proven it: ask its operator. If the author \
+                 signed two, a fork proof follows and the author is frozen"
             ),
             TipDifference::RowsHere => format!(
                 "this site's rows of {author} do not add up to the root that its last delta signs, and those of {peer} \

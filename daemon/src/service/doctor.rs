@@ -31,6 +31,7 @@ impl SiteParts {
         checks.push(self.peers_check());
         checks.push(FilesExamined::of(&self.home, &self.config).into_check());
         checks.push(self.reach_check());
+        checks.push(self.home_check());
         Ok(types::DoctorReport {
             ok: checks.iter().all(|check| check.ok),
             checks,

@@ -341,7 +341,7 @@ impl<'a> Account<'a> {
         let plan = store
             .plan_feed(&self.source, Lane::Federation, &found, complete, &self.keep, at)
             .map_err(failed)?;
-        if complete && !approved {
+        if !approved {
             guard::check(&self.source, &plan, &mut |hash| {
                 let body = store.body(hash);
                 body.map_err(|error| store_problem("reading a record", &error))

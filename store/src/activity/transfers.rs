@@ -10,7 +10,7 @@ use starling_protocol::{SiteId, UnixMillis};
 
 use super::ledger::{LedgerEntry, LedgerNumber, ledger_row, number_of};
 use crate::SiteStore;
-use crate::engine::{Direction, Engine, PageLimit, Tree, prefix_end};
+use crate::engine::{Direction, PageLimit, Tree, prefix_end};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};

@@ -79,6 +79,14 @@ impl SiteStore {
         Ok(lacked)
     }
 
+    /// Tells what [`restate_lacked`](Self::restate_lacked) would say anew.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn plan_restatement(&self) -> Result<Restated, StoreError> {
+        self.restated(&mut |_, _| Ok(()))
+    }
+
     /// States anew what the claims of this site's own say whose bodies are not here.
     ///
     /// # Errors
@@ -89,12 +97,24 @@ impl SiteStore {
         now: UnixMillis,
         origin: &Origin,
     ) -> Result<Restated, StoreError> {
+        self.restated(&mut |lane, earlier| {
+            let claims = earlier
+                .iter()
+                .map(|(claim_key, earlier)| statement(claim_key.clone(), *earlier, now));
+            self.author(lane, claims, key, now, origin).map(|_| ())
+        })
+    }
+
+    /// Hands on, for each lane, what its claims that lack their bodies said before.
+    fn restated(
+        &self,
+        each: &mut dyn FnMut(Lane, &BTreeMap<ClaimKey, Earlier>) -> Result<(), StoreError>,
+    ) -> Result<Restated, StoreError> {
         let mut restated = Restated::default();
         let site = self.site()?;
         for lane in Lane::ALL {
             let earlier = self.earlier_statements(LogId { site, lane })?;
-            let mut claims = Vec::with_capacity(earlier.len());
-            for (claim_key, earlier) in earlier {
+            for (claim_key, earlier) in &earlier {
                 match earlier {
                     Earlier::Nothing => restated.retracted += 1,
                     Earlier::Set(..) | Earlier::Absent => restated.went_back += 1,
@@ -103,10 +123,9 @@ impl SiteStore {
                 if restated.named.len() < NAMED {
                     restated.named.push(claim_key.clone());
                 }
-                claims.push(statement(claim_key, earlier, now));
             }
-            if !claims.is_empty() {
-                self.author(lane, claims, key, now, origin)?;
+            if !earlier.is_empty() {
+                each(lane, &earlier)?;
             }
         }
         Ok(restated)

@@ -482,6 +482,11 @@ impl Response {
 fn tips_of(kind: u8, rest: &[u8]) -> Result<Tips, WireFault> {
     let tips: Tips = header_only(kind, rest)?;
     check("tips", tips.tips.len(), MAX_NOTES)?;
+    // Each log once: what is compared costs a read of the log.
+    let is_rising = tips.tips.is_sorted_by(|a, b| (a.site, a.lane) < (b.site, b.lane));
+    if !is_rising {
+        return Err(WireFault::NotCanonical { kind });
+    }
     Ok(tips)
 }
 

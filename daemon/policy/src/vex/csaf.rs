@@ -258,19 +258,23 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
     for product in list(tree.get("full_product_names")) {
         take(product, &mut products);
     }
-    let mut open: Vec<(&Value, usize)> = list(tree.get("branches"))
+    let mut open: Vec<(&Value, usize, bool)> = list(tree.get("branches"))
         .iter()
-        .map(|branch| (branch, 0))
+        .map(|branch| (branch, 0, false))
         .collect();
-    while let Some((branch, depth)) = open.pop() {
+    while let Some((branch, depth, is_within_range)) = open.pop() {
         if depth >= MAX_DEPTH {
             return Err(bad("/product_tree/branches", "the tree is nested too deeply"));
         }
+        // What lies below a range, such as an architecture, is of the range.
+        let category = branch.get("category").and_then(Value::as_str);
+        let is_range = is_within_range || category == Some("product_version_range");
         if let Some(product) = branch.get("product") {
             take(product, &mut products);
-            let category = branch.get("category").and_then(Value::as_str);
-            if let (Some("product_version_range"), Some(id)) =
-                (category, product.get("product_id").and_then(Value::as_str))
+            if let Some(id) = product
+                .get("product_id")
+                .and_then(Value::as_str)
+                .filter(|_| is_range)
             {
                 products.entry(id).or_default().is_range = true;
             }
@@ -278,7 +282,7 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
         open.extend(
             list(branch.get("branches"))
                 .iter()
-                .map(|branch| (branch, depth + 1)),
+                .map(|branch| (branch, depth + 1, is_range)),
         );
     }
     // A product as part of another has a name of its own; its package is that of the part. Relationships may refer to

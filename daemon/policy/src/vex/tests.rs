@@ -748,6 +748,14 @@ fn range_of_versions_that_is_not_read_settles_nothing() {
         assert!(!settles("product_version_range", "pkg:npm/express", status));
         assert!(settles("product_version_range", "pkg:npm/express@4.0.0", status));
     }
+    let below = read(&json!({
+        "document": {"csaf_version": "2.0", "tracking": {"current_release_date": "2025-01-01T00:00:00Z"}},
+        "product_tree": {"branches": [{"category": "product_version_range", "name": "<1.2", "branches": [
+            {"category": "architecture", "name": "noarch", "product": {"product_id": "P", "name": "express",
+                "product_identification_helper": {"purl": "pkg:npm/express"}}}]}]},
+        "vulnerabilities": [{"cve": "CVE-2024-1", "product_status": {"known_not_affected": ["P"]}}],
+    }));
+    assert!(settled(&[below]).is_none(), "what lies below a range is of it");
     let affected = of("product_version_range", "pkg:npm/express", "known_affected");
     assert_eq!((affected.len(), affected.unusable()), (1, 0));
 }

@@ -196,7 +196,11 @@ impl Collector {
         match &self.distro {
             None => self.distro = Some(distro),
             Some(known) => {
-                let is_same = known.starts_with(&distro) || distro.starts_with(known.as_str());
+                let is_less = |less: &str, more: &str| {
+                    more.strip_prefix(less)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+                };
+                let is_same = is_less(known, &distro) || is_less(&distro, known);
                 self.has_several_distros |= !is_same;
             }
         }

@@ -1,4 +1,4 @@
-//! Looks at what a complete input would change, before it does: a source that was cut off, mixed up or emptied at its
+//! Looks at what an input would change, before it does: a source that was cut off, mixed up or emptied at its
 //! origin must not empty every site.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,7 @@ struct Losses {
     fixes: BTreeMap<String, Vec<RecordId>>,
 }
 
-/// Refuses a complete input that takes away much of what the source said.
+/// Refuses an input that takes away much of what the source said.
 ///
 /// # Errors
 /// `feed_suspect`, with nothing changed.

@@ -21,11 +21,13 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
     for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
         let line = without_comment(line);
         let place = Place::line(number);
-        if let Some(file) = ["-r", "--requirement", "-c", "--constraint"]
+        // A short option may have its value right behind it.
+        let long = ["--requirement", "--constraint"]
             .iter()
-            .find_map(|option| line.strip_prefix(option)?.strip_prefix([' ', '=']))
-        {
-            let file: String = file.trim().chars().take(200).collect();
+            .find_map(|option| line.strip_prefix(option)?.strip_prefix([' ', '\t', '=']));
+        let short = || ["-r", "-c"].iter().find_map(|option| line.strip_prefix(option));
+        if let Some(file) = long.or_else(short) {
+            let file: String = file.trim_start_matches('=').trim().chars().take(200).collect();
             collector.note(&place, format!("it names the file {file:?}, which was not read"));
             // Constraints add nothing that is not required elsewhere.
             if line.starts_with("-r") || line.starts_with("--r") {

@@ -124,6 +124,10 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
         // An entry that says nothing more stands in one line: `name@1.0.0: {}`.
         let key = key.and_then(|key| {
             let key = key.trim_end();
+            // A long key is written so, and its colon stands on the next line.
+            if let Some(key) = key.strip_prefix("? ") {
+                return Some(key);
+            }
             key.strip_suffix(':')
                 .or_else(|| key.split_once(": ").map(|(key, _)| key))
         });

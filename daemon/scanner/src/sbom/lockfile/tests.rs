@@ -91,6 +91,9 @@ fn pnpm_reads_the_keys_of_versions_five_to_nine() {
     );
     let v6 = "lockfileVersion: '6.0'\npackages:\n  /@babel/core@7.2.3:\n    x: 1\n";
     assert_eq!(purls(Lockfile::Pnpm, v6), ["pkg:npm/%40babel/core@7.2.3"]);
+    let long =
+        "lockfileVersion: '6.0'\npackages:\n  ? /debug@4.3.4(supports-color@8.1.1)(a@1.0.0)\n  : x: 1\n";
+    assert_eq!(purls(Lockfile::Pnpm, long), ["pkg:npm/debug@4.3.4"]);
     let v5 = "lockfileVersion: 5.4\npackages:\n  /@babel/core/7.2.3:\n    x: 1\n  /debug/4.3.4_supports-color@8.1.1:\n    x: 1\n";
     assert_eq!(
         purls(Lockfile::Pnpm, v5),
