@@ -43,10 +43,11 @@ impl<'v> Statements<'v> {
                 unknown.extend(ids.iter().filter(|id| !tree.has(id)));
                 // Some write blanks for the underscores.
                 match state.replace(' ', "_").as_str() {
-                    "fixed" | "first_fixed" => read.fixed.extend(ids),
+                    // What is recommended has the fix; SUSE names its fixed builds there.
+                    "fixed" | "first_fixed" | "recommended" => read.fixed.extend(ids),
                     "known_affected" | "first_affected" | "last_affected" => read.affected.extend(ids),
                     "under_investigation" => read.investigated.extend(ids),
-                    "known_not_affected" | "recommended" => {}
+                    "known_not_affected" => {}
                     _ => draft.warn(format!("unknown product status \"{}\"", quote(state))),
                 }
             }
