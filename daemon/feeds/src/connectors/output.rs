@@ -87,18 +87,32 @@ impl<'o> Output<'o> {
         list: &[u8],
         each: &mut dyn FnMut(&mut Self, String, Value<'_>),
     ) {
-        let Some(walk) = shallow::items(list) else {
+        let Some(mut walk) = shallow::items(list) else {
             return self.reject(pointer, "expected a list");
         };
-        for (index, item) in walk.enumerate() {
-            let pointer = format!("{pointer}/{index}");
+        let (outer, mut is_whole) = (pointer, true);
+        for (index, item) in walk.by_ref().enumerate() {
+            let pointer = format!("{outer}/{index}");
             match item {
                 Ok((_, bytes)) => match json::parse(bytes) {
                     Ok(value) => each(self, pointer, value),
                     Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
                 },
-                Err(fault) => self.reject(pointer, format!("the list breaks off here: {fault}")),
+                Err(fault) => {
+                    is_whole = false;
+                    self.reject(pointer, format!("the list breaks off here: {fault}"));
+                }
             }
+        }
+        if is_whole {
+            self.refuse_rest(outer, &walk);
+        }
+    }
+
+    /// Refuses what stands behind the last bracket of an object or list that was walked to its end.
+    pub(crate) fn refuse_rest(&mut self, pointer: &str, walk: &shallow::Walk<'_>) {
+        if !walk.rest().trim_ascii().is_empty() {
+            self.reject(pointer, "more follows the end of the document");
         }
     }
 
@@ -116,6 +130,7 @@ impl<'o> Output<'o> {
             self.json_items("", bytes, each);
             return rest;
         };
+        let mut is_whole = true;
         while let Some(member) = walk.next() {
             match member {
                 Ok((key, list)) if keys.contains(&key.as_ref()) => {
@@ -123,12 +138,16 @@ impl<'o> Output<'o> {
                 }
                 Ok((key, value)) => rest.push((key.into_owned(), value)),
                 Err(fault) => {
+                    is_whole = false;
                     if let Some((key, begun)) = walk.broken().filter(|(key, _)| keys.contains(key)) {
                         self.json_items(&format!("/{key}"), begun, each);
                     }
                     self.reject("", format!("the document breaks off: {fault}"));
                 }
             }
+        }
+        if is_whole {
+            self.refuse_rest("", &walk);
         }
         rest
     }
@@ -140,20 +159,27 @@ impl<'o> Output<'o> {
         object: &[u8],
         each: &mut dyn FnMut(&mut Self, String, &str, Value<'_>),
     ) {
-        let Some(walk) = shallow::members(object) else {
+        let Some(mut walk) = shallow::members(object) else {
             return self.reject(pointer, "expected an object");
         };
-        for member in walk {
+        let (outer, mut is_whole) = (pointer, true);
+        for member in walk.by_ref() {
             match member {
                 Ok((key, bytes)) => {
-                    let pointer = format!("{pointer}/{}", escape(&key));
+                    let pointer = format!("{outer}/{}", escape(&key));
                     match json::parse(bytes) {
                         Ok(value) => each(self, pointer, &key, value),
                         Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
                     }
                 }
-                Err(fault) => self.reject(pointer, format!("the object breaks off here: {fault}")),
+                Err(fault) => {
+                    is_whole = false;
+                    self.reject(pointer, format!("the object breaks off here: {fault}"));
+                }
             }
+        }
+        if is_whole {
+            self.refuse_rest(outer, &walk);
         }
     }
 
@@ -199,4 +225,45 @@ impl<'o> Output<'o> {
 /// Escapes a key for a JSON pointer.
 fn escape(key: &str) -> String {
     super::text::quote(key).replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(read: impl FnOnce(&mut Output<'_>)) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let mut each = |part: Part| {
+            if let Outcome::Rejected(why) = part.outcome {
+                reasons.push(why.to_string());
+            }
+        };
+        read(&mut Output::new(&mut each));
+        reasons
+    }
+
+    #[test]
+    fn what_follows_the_last_bracket_is_refused() {
+        const MORE: &str = "more follows the end of the document";
+        let items = |text: &str| reasons(|out| out.json_items("", text.as_bytes(), &mut |_, _, _| {}));
+        let lists = |text: &str| {
+            reasons(|out| {
+                out.json_lists(text.as_bytes(), &["a"], &mut |_, _, _| {});
+            })
+        };
+        let members = |text: &str| reasons(|out| out.json_members("", text.as_bytes(), &mut |_, _, _, _| {}));
+        assert_eq!(items("[1] [2]"), [MORE]);
+        assert_eq!(lists("[1]{}"), [MORE]);
+        assert_eq!(lists("{\"a\":[1]}\n{\"a\":[2]}"), [MORE]);
+        assert_eq!(members("{\"a\":1}}"), [MORE]);
+        for reasons in [items("[1] \n"), lists("{\"a\":[1]}\r\n"), members("{\"a\":1} ")] {
+            assert!(reasons.is_empty(), "{reasons:?}");
+        }
+        for reasons in [items("[1 2"), lists("{\"b\":1"), members("{\"a\":1")] {
+            assert!(
+                reasons.len() == 1 && reasons[0].contains("breaks off"),
+                "{reasons:?}"
+            );
+        }
+    }
 }

@@ -67,6 +67,8 @@ fn export_that_breaks_off_gives_what_is_whole() {
     let cut = &TRACKER.as_bytes()[..TRACKER.find("\"sled\"").unwrap() + 20];
     assert_eq!(json_records("debian", cut).len(), 1);
     assert!(rejected("debian", cut)[0].contains("breaks off"));
+    let more = format!("{TRACKER} {{}}");
+    assert!(rejected("debian", more.as_bytes())[0].contains("more follows the end"));
 }
 
 const CVE_LIST: &str = "CVE-2030-XXXX [something bad]\n\t- rocket 1.2-1\n\
