@@ -2,7 +2,7 @@
 
 use starling_protocol::json::Value;
 
-use super::super::draft::{Affected, Draft};
+use super::super::draft::{Affected, Draft, Range};
 use super::super::text::quote;
 use super::super::value::{list_of, str_of};
 use super::versions;
@@ -73,7 +73,7 @@ pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
             if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
                 // Which versions of the package these commits are is not told.
                 draft.warn(format!("{}: no version is named but commits", entry.name));
-                entry.ranges.push(versions::undecided());
+                entry.ranges.push(Range::undecided());
             }
             if !entry.ranges.is_empty() || !entry.versions.is_empty() {
                 draft.affected.push(entry);

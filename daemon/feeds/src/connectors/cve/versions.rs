@@ -7,15 +7,6 @@ use super::super::draft::{Affected, Draft, Range};
 use super::super::text::quote;
 use super::super::value::{list_of, str_of};
 
-/// A range that says nothing of any version.
-pub(super) fn undecided() -> Range {
-    Range {
-        kind: "ECOSYSTEM",
-        repo: None,
-        events: Vec::new(),
-    }
-}
-
 /// A version that stands for the beginning of a range with an end.
 fn is_beginning(version: &str) -> bool {
     matches!(
@@ -100,7 +91,7 @@ pub(super) fn of_package(
     }
     // One of them says as much as several.
     if doubts > 0 || is_unknown {
-        entry.ranges.push(undecided());
+        entry.ranges.push(Range::undecided());
     }
 }
 
@@ -224,7 +215,7 @@ pub(super) fn of_commits(
         doubts += 1;
     }
     if doubts > 0 {
-        ranges.push(undecided());
+        ranges.push(Range::undecided());
     }
     for range in &mut ranges {
         (range.kind, range.repo) = ("GIT", Some(repo.to_owned()));
