@@ -10,6 +10,9 @@ use crate::osv::{NoRecord, Outcome, Part, Rejected};
 /// Takes each record element: its place, the element, and what was odd about its reading.
 pub(crate) type EachElement<'e> = &'e mut dyn FnMut(&mut Output<'_>, String, Element, Vec<String>);
 
+/// Most bytes of a JSON value that is one record: it becomes a tree, many times as large.
+const MAX_VALUE_BYTES: usize = 64 << 20;
+
 /// Takes the parts of one document, in its order.
 pub(crate) struct Output<'o> {
     each: &'o mut dyn FnMut(Part),
@@ -94,10 +97,11 @@ impl<'o> Output<'o> {
         for (index, item) in walk.by_ref().enumerate() {
             let pointer = format!("{outer}/{index}");
             match item {
-                Ok((_, bytes)) => match json::parse(bytes) {
-                    Ok(value) => each(self, pointer, value),
-                    Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
-                },
+                Ok((_, bytes)) => {
+                    if let Some(value) = self.value(&pointer, bytes) {
+                        each(self, pointer, value);
+                    }
+                }
                 Err(fault) => {
                     is_whole = false;
                     self.reject(pointer, format!("the list breaks off here: {fault}"));
@@ -167,9 +171,8 @@ impl<'o> Output<'o> {
             match member {
                 Ok((key, bytes)) => {
                     let pointer = format!("{outer}/{}", escape(&key));
-                    match json::parse(bytes) {
-                        Ok(value) => each(self, pointer, &key, value),
-                        Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
+                    if let Some(value) = self.value(&pointer, bytes) {
+                        each(self, pointer, &key, value);
                     }
                 }
                 Err(fault) => {
@@ -183,12 +186,27 @@ impl<'o> Output<'o> {
         }
     }
 
-    /// Reads a whole JSON document as one value; none if it is not valid, which is reported.
+    /// Reads a whole JSON document as one value; none if it is not valid or too long, which is reported.
     pub(crate) fn json<'a>(&mut self, bytes: &'a [u8]) -> Option<Value<'a>> {
-        match json::parse(crate::osv::strip_byte_order_mark(bytes)) {
+        self.value("", crate::osv::strip_byte_order_mark(bytes))
+    }
+
+    fn value<'a>(&mut self, pointer: &str, bytes: &'a [u8]) -> Option<Value<'a>> {
+        if bytes.len() > MAX_VALUE_BYTES {
+            let most = MAX_VALUE_BYTES >> 20;
+            self.reject(
+                pointer,
+                format!(
+                    "a single record of {} bytes: at most {most} MiB are read",
+                    bytes.len()
+                ),
+            );
+            return None;
+        }
+        match json::parse(bytes) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.part("", Outcome::Rejected(Rejected::Json(error)));
+                self.part(pointer, Outcome::Rejected(Rejected::Json(error)));
                 None
             }
         }
@@ -265,5 +283,21 @@ mod tests {
                 "{reasons:?}"
             );
         }
+    }
+
+    #[test]
+    fn single_record_that_is_too_long_is_refused_unread() {
+        let mut text = vec![b' '; MAX_VALUE_BYTES - 2];
+        text.extend_from_slice(b"{}");
+        assert!(reasons(|out| assert!(out.json(&text).is_some())).is_empty());
+        text.push(b' ');
+        let expected = "a single record of 67108865 bytes: at most 64 MiB are read";
+        assert_eq!(reasons(|out| assert!(out.json(&text).is_none())), [expected]);
+        let list = format!("[\"{}\"]", "a".repeat(MAX_VALUE_BYTES));
+        let items = reasons(|out| out.json_items("", list.as_bytes(), &mut |_, _, _| panic!("read")));
+        assert!(
+            items.len() == 1 && items[0].contains("at most 64 MiB"),
+            "{items:?}"
+        );
     }
 }
