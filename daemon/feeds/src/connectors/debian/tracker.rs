@@ -142,7 +142,7 @@ fn releases<'v>(draft: &mut Draft<'v>, package: &str, about: &Value<'v>) {
                 draft.warn(format!(
                     "{package} in {release}: status \"{status}\" is not understood"
                 ));
-                continue;
+                entry.ranges.push(Range::undecided());
             }
         }
         draft.affected.push(entry);
