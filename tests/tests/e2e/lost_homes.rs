@@ -221,7 +221,7 @@ fn head_whose_claims_nobody_has_says_what_to_do() {
     assert_eq!(report.restore.unwrap().waits_for, restore.waits_for);
     assert!(home_check(a).contains("claims 4 to 6"));
     assert_eq!(a.refused(["keys", "generate"]).code, ErrorCode::SiteRestored);
-    let human = a.cli(["status"]);
+    let human = a.cli(["status", "--all"]);
     human.expect(0);
     let human = String::from_utf8(human.stdout).unwrap();
     assert!(

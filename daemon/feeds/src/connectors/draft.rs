@@ -53,7 +53,7 @@ pub(crate) struct Affected<'a> {
 }
 
 /// One range of versions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Range {
     /// `ECOSYSTEM`, `SEMVER`, `GIT`.
     pub(crate) kind: &'static str,
@@ -76,6 +76,15 @@ impl Range {
     /// Returns the range of the ecosystem's own order of all versions before `fixed`.
     pub(crate) fn before(fixed: impl Into<String>) -> Self {
         Self::from("0").and("fixed", fixed)
+    }
+
+    /// Returns a range that says nothing of any version, which a scan leaves undecided.
+    pub(crate) fn undecided() -> Self {
+        Self {
+            kind: "ECOSYSTEM",
+            repo: None,
+            events: Vec::new(),
+        }
     }
 
     /// Adds an event.

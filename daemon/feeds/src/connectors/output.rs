@@ -10,6 +10,9 @@ use crate::osv::{NoRecord, Outcome, Part, Rejected};
 /// Takes each record element: its place, the element, and what was odd about its reading.
 pub(crate) type EachElement<'e> = &'e mut dyn FnMut(&mut Output<'_>, String, Element, Vec<String>);
 
+/// Most bytes of a JSON value that is one record: it becomes a tree, many times as large.
+const MAX_VALUE_BYTES: usize = 64 << 20;
+
 /// Takes the parts of one document, in its order.
 pub(crate) struct Output<'o> {
     each: &'o mut dyn FnMut(Part),
@@ -87,18 +90,33 @@ impl<'o> Output<'o> {
         list: &[u8],
         each: &mut dyn FnMut(&mut Self, String, Value<'_>),
     ) {
-        let Some(walk) = shallow::items(list) else {
+        let Some(mut walk) = shallow::items(list) else {
             return self.reject(pointer, "expected a list");
         };
-        for (index, item) in walk.enumerate() {
-            let pointer = format!("{pointer}/{index}");
+        let (outer, mut is_whole) = (pointer, true);
+        for (index, item) in walk.by_ref().enumerate() {
+            let pointer = format!("{outer}/{index}");
             match item {
-                Ok((_, bytes)) => match json::parse(bytes) {
-                    Ok(value) => each(self, pointer, value),
-                    Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
-                },
-                Err(fault) => self.reject(pointer, format!("the list breaks off here: {fault}")),
+                Ok((_, bytes)) => {
+                    if let Some(value) = self.value(&pointer, bytes) {
+                        each(self, pointer, value);
+                    }
+                }
+                Err(fault) => {
+                    is_whole = false;
+                    self.reject(pointer, format!("the list breaks off here: {fault}"));
+                }
             }
+        }
+        if is_whole {
+            self.refuse_rest(outer, &walk);
+        }
+    }
+
+    /// Refuses what stands behind the last bracket of an object or list that was walked to its end.
+    pub(crate) fn refuse_rest(&mut self, pointer: &str, walk: &shallow::Walk<'_>) {
+        if !walk.rest().trim_ascii().is_empty() {
+            self.reject(pointer, "more follows the end of the document");
         }
     }
 
@@ -116,6 +134,7 @@ impl<'o> Output<'o> {
             self.json_items("", bytes, each);
             return rest;
         };
+        let mut is_whole = true;
         while let Some(member) = walk.next() {
             match member {
                 Ok((key, list)) if keys.contains(&key.as_ref()) => {
@@ -123,12 +142,16 @@ impl<'o> Output<'o> {
                 }
                 Ok((key, value)) => rest.push((key.into_owned(), value)),
                 Err(fault) => {
+                    is_whole = false;
                     if let Some((key, begun)) = walk.broken().filter(|(key, _)| keys.contains(key)) {
                         self.json_items(&format!("/{key}"), begun, each);
                     }
                     self.reject("", format!("the document breaks off: {fault}"));
                 }
             }
+        }
+        if is_whole {
+            self.refuse_rest("", &walk);
         }
         rest
     }
@@ -140,29 +163,50 @@ impl<'o> Output<'o> {
         object: &[u8],
         each: &mut dyn FnMut(&mut Self, String, &str, Value<'_>),
     ) {
-        let Some(walk) = shallow::members(object) else {
+        let Some(mut walk) = shallow::members(object) else {
             return self.reject(pointer, "expected an object");
         };
-        for member in walk {
+        let (outer, mut is_whole) = (pointer, true);
+        for member in walk.by_ref() {
             match member {
                 Ok((key, bytes)) => {
-                    let pointer = format!("{pointer}/{}", escape(&key));
-                    match json::parse(bytes) {
-                        Ok(value) => each(self, pointer, &key, value),
-                        Err(error) => self.part(pointer, Outcome::Rejected(Rejected::Json(error))),
+                    let pointer = format!("{outer}/{}", escape(&key));
+                    if let Some(value) = self.value(&pointer, bytes) {
+                        each(self, pointer, &key, value);
                     }
                 }
-                Err(fault) => self.reject(pointer, format!("the object breaks off here: {fault}")),
+                Err(fault) => {
+                    is_whole = false;
+                    self.reject(pointer, format!("the object breaks off here: {fault}"));
+                }
             }
+        }
+        if is_whole {
+            self.refuse_rest(outer, &walk);
         }
     }
 
-    /// Reads a whole JSON document as one value; none if it is not valid, which is reported.
+    /// Reads a whole JSON document as one value; none if it is not valid or too long, which is reported.
     pub(crate) fn json<'a>(&mut self, bytes: &'a [u8]) -> Option<Value<'a>> {
-        match json::parse(crate::osv::strip_byte_order_mark(bytes)) {
+        self.value("", crate::osv::strip_byte_order_mark(bytes))
+    }
+
+    fn value<'a>(&mut self, pointer: &str, bytes: &'a [u8]) -> Option<Value<'a>> {
+        if bytes.len() > MAX_VALUE_BYTES {
+            let most = MAX_VALUE_BYTES >> 20;
+            self.reject(
+                pointer,
+                format!(
+                    "a single record of {} bytes: at most {most} MiB are read",
+                    bytes.len()
+                ),
+            );
+            return None;
+        }
+        match json::parse(bytes) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.part("", Outcome::Rejected(Rejected::Json(error)));
+                self.part(pointer, Outcome::Rejected(Rejected::Json(error)));
                 None
             }
         }
@@ -199,4 +243,61 @@ impl<'o> Output<'o> {
 /// Escapes a key for a JSON pointer.
 fn escape(key: &str) -> String {
     super::text::quote(key).replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(read: impl FnOnce(&mut Output<'_>)) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let mut each = |part: Part| {
+            if let Outcome::Rejected(why) = part.outcome {
+                reasons.push(why.to_string());
+            }
+        };
+        read(&mut Output::new(&mut each));
+        reasons
+    }
+
+    #[test]
+    fn what_follows_the_last_bracket_is_refused() {
+        const MORE: &str = "more follows the end of the document";
+        let items = |text: &str| reasons(|out| out.json_items("", text.as_bytes(), &mut |_, _, _| {}));
+        let lists = |text: &str| {
+            reasons(|out| {
+                out.json_lists(text.as_bytes(), &["a"], &mut |_, _, _| {});
+            })
+        };
+        let members = |text: &str| reasons(|out| out.json_members("", text.as_bytes(), &mut |_, _, _, _| {}));
+        assert_eq!(items("[1] [2]"), [MORE]);
+        assert_eq!(lists("[1]{}"), [MORE]);
+        assert_eq!(lists("{\"a\":[1]}\n{\"a\":[2]}"), [MORE]);
+        assert_eq!(members("{\"a\":1}}"), [MORE]);
+        for reasons in [items("[1] \n"), lists("{\"a\":[1]}\r\n"), members("{\"a\":1} ")] {
+            assert!(reasons.is_empty(), "{reasons:?}");
+        }
+        for reasons in [items("[1 2"), lists("{\"b\":1"), members("{\"a\":1")] {
+            assert!(
+                reasons.len() == 1 && reasons[0].contains("breaks off"),
+                "{reasons:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn single_record_that_is_too_long_is_refused_unread() {
+        let mut text = vec![b' '; MAX_VALUE_BYTES - 2];
+        text.extend_from_slice(b"{}");
+        assert!(reasons(|out| assert!(out.json(&text).is_some())).is_empty());
+        text.push(b' ');
+        let expected = "a single record of 67108865 bytes: at most 64 MiB are read";
+        assert_eq!(reasons(|out| assert!(out.json(&text).is_none())), [expected]);
+        let list = format!("[\"{}\"]", "a".repeat(MAX_VALUE_BYTES));
+        let items = reasons(|out| out.json_items("", list.as_bytes(), &mut |_, _, _| panic!("read")));
+        assert!(
+            items.len() == 1 && items[0].contains("at most 64 MiB"),
+            "{items:?}"
+        );
+    }
 }

@@ -130,6 +130,7 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .map(|list| list_of(list, "packages"))
         .filter(|list| !list.is_empty());
     let packages = packages.unwrap_or_else(|| list_of(&item, "packages"));
+    let named = packages.len();
     let packages: Vec<Package> = packages
         .iter()
         .filter_map(|package| {
@@ -148,7 +149,13 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             })
         })
         .collect();
-    if packages.is_empty() {
+    let without = named.saturating_sub(packages.len());
+    if without > 0 {
+        draft.warn(format!(
+            "{without} packages have no name, version or release, and no entry"
+        ));
+    }
+    if named == 0 {
         draft.warn("the erratum names no package");
     }
     add_packages(&mut draft, &packages, &ecosystem, &from_the_beginning);

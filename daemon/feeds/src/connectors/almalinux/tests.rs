@@ -45,6 +45,11 @@ fn errata_are_read_with_their_modules() {
         ["the erratum names no package"]
     );
     assert!(rejected("almalinux", ERRATA.as_bytes())[0].contains("XX-1"));
+    let without = ERRATA.replace("\"release\":\"1.el8\",", "");
+    assert_eq!(
+        warnings("almalinux", without.as_bytes())[0],
+        "1 packages have no name, version or release, and no entry"
+    );
 }
 
 #[test]

@@ -1,22 +1,36 @@
 //! Products of any provider that carry the URL of a registry's package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::cve::package_of_url;
 use super::super::draft::{Affected, Draft, Range};
 use super::super::text::quote;
-use super::status::Statements;
+use super::status::{Stated, Statements};
 use super::tree::{Product, Tree};
 use crate::connectors::value;
 
-/// What is said about one package.
+/// A package of a registry: its ecosystem and name.
+type Package = (&'static str, String);
+
+/// What is said about one package of one vulnerability.
 #[derive(Default)]
 struct Said {
     fixed: Vec<String>,
     versions: Vec<String>,
     ranges: Vec<Range>,
+    /// Affected from these versions on.
+    starts: Vec<String>,
     /// Affected, and no version is named.
     is_open: bool,
+    /// Fixed, and no version is named.
+    is_fixed_somewhere: bool,
+}
+
+/// What is said about one package of all vulnerabilities.
+#[derive(Default)]
+struct Sum {
+    versions: BTreeSet<String>,
+    ranges: BTreeSet<Range>,
     plan: Option<&'static str>,
 }
 
@@ -26,26 +40,88 @@ pub(super) fn affected<'v>(
     tree: &Tree<'v>,
     statements: &Statements<'v>,
 ) -> Vec<Affected<'v>> {
-    let mut packages: BTreeMap<(&'static str, String), Said> = BTreeMap::new();
-    for id in &statements.fixed {
-        if let Some((package, product)) = package(tree, id)
-            && let Some(version) = version_of(product)
-        {
-            packages.entry(package).or_default().fixed.push(version);
+    let mut sums: BTreeMap<Package, Sum> = BTreeMap::new();
+    for stated in &statements.each {
+        for (package, said) in said_of_one(draft, tree, stated) {
+            said.add_to(sums.entry(package).or_default());
         }
     }
-    for id in statements.affected.iter().chain(&statements.investigated) {
+    let affected = statements.affected.iter();
+    for id in affected.chain(&statements.investigated) {
+        let Some((package, _)) = package(tree, id) else {
+            continue;
+        };
+        let sum = sums.entry(package).or_default();
+        let is_investigated = !statements.affected.contains(id);
+        sum.plan = statements
+            .plan(id)
+            .or(is_investigated.then_some("under_investigation"))
+            .or(sum.plan);
+    }
+    warn_of_others(draft, tree, statements);
+    let entries = sums.into_iter().map(|((ecosystem, name), sum)| {
+        let mut entry = Affected::of(ecosystem, name);
+        entry.ranges = sum.ranges.into_iter().collect();
+        entry.versions = sum.versions.into_iter().collect();
+        if let Some(plan) = sum.plan {
+            entry.specific.push(("fix_state", value::text(plan)));
+        }
+        entry
+    });
+    entries.collect()
+}
+
+/// Counts the products whose URL names no package of a registry.
+fn warn_of_others(draft: &mut Draft<'_>, tree: &Tree<'_>, statements: &Statements<'_>) {
+    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    for stated in [&statements.fixed, &statements.affected, &statements.investigated] {
+        ids.extend(stated);
+    }
+    let is_other = |id: &&str| {
+        let purl = product(tree, id).and_then(|product| product.purl);
+        purl.is_some_and(|purl| package_of_url(purl).is_none())
+    };
+    let others = ids.into_iter().filter(is_other).count();
+    if others > 0 {
+        draft.warn(format!(
+            "{others} products have a package URL of no known registry, and no entry"
+        ));
+    }
+}
+
+fn said_of_one<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, stated: &Stated<'v>) -> BTreeMap<Package, Said> {
+    let mut packages: BTreeMap<Package, Said> = BTreeMap::new();
+    for id in &stated.fixed {
         let Some((package, product)) = package(tree, id) else {
             continue;
         };
         let said = packages.entry(package).or_default();
-        let is_investigated = !statements.affected.contains(id);
-        said.plan = statements
-            .plan(id)
-            .or(is_investigated.then_some("under_investigation"))
-            .or(said.plan);
+        match version_of(product) {
+            Some(version) => said.fixed.push(version),
+            None => {
+                draft.warn(format!("the fixed product \"{}\" has no version", quote(id)));
+                said.is_fixed_somewhere = true;
+            }
+        }
+    }
+    for id in stated.affected.union(&stated.investigated) {
+        let Some((package, product)) = package(tree, id) else {
+            continue;
+        };
+        let said = packages.entry(package).or_default();
         match (version_of(product), product.range) {
-            (Some(version), None) => said.versions.push(version),
+            (Some(version), None) => {
+                let (is_first, is_last) = (stated.first.contains(id), stated.last.contains(id));
+                if is_last {
+                    said.ranges
+                        .push(Range::from("0").and("last_affected", version.as_str()));
+                }
+                match (is_first, is_last) {
+                    (true, _) => said.starts.push(version),
+                    (false, true) => {}
+                    (false, false) => said.versions.push(version),
+                }
+            }
             (_, Some(range)) => match range_of(range) {
                 Some(ranges) => said.ranges.extend(ranges),
                 None => {
@@ -59,27 +135,40 @@ pub(super) fn affected<'v>(
             (None, None) => said.is_open = true,
         }
     }
-    let entries = packages.into_iter().map(|((ecosystem, name), said)| {
-        let mut entry = Affected::of(ecosystem, name);
-        let is_told = !said.versions.is_empty() || !said.ranges.is_empty();
-        entry.ranges = said.ranges;
-        entry.versions = said.versions;
-        if said.is_open && said.fixed.is_empty() {
-            entry.ranges.push(Range::from("0"));
-        } else if !is_told || said.is_open {
-            entry.ranges.extend(said.fixed.into_iter().map(Range::before));
-        }
-        if let Some(plan) = said.plan {
-            entry.specific.push(("fix_state", value::text(plan)));
-        }
-        entry
-    });
-    entries.collect()
+    packages
 }
 
-fn package<'t, 'v>(tree: &'t Tree<'v>, id: &str) -> Option<((&'static str, String), &'t Product<'v>)> {
+impl Said {
+    fn add_to(self, sum: &mut Sum) {
+        let is_told = !(self.versions.is_empty() && self.ranges.is_empty() && self.starts.is_empty());
+        if self.is_open && self.fixed.is_empty() {
+            sum.ranges.insert(Range::from("0"));
+        } else if !is_told && self.fixed.is_empty() && self.is_fixed_somewhere {
+            sum.ranges.insert(Range::undecided());
+        } else if !is_told || self.is_open {
+            sum.ranges.extend(self.fixed.iter().map(Range::before));
+        }
+        for start in &self.starts {
+            let fixed = self.fixed.iter();
+            sum.ranges
+                .extend(fixed.map(|fixed| Range::from(start).and("fixed", fixed)));
+            if self.fixed.is_empty() {
+                sum.ranges.insert(Range::from(start));
+            }
+        }
+        sum.ranges.extend(self.ranges);
+        sum.versions.extend(self.versions);
+    }
+}
+
+/// What the tree says of a product, or of its component.
+fn product<'t, 'v>(tree: &'t Tree<'v>, id: &str) -> Option<&'t Product<'v>> {
     let component = tree.parts(id).map_or(id, |(component, _)| component);
-    let product = tree.get(component)?;
+    tree.get(component)
+}
+
+fn package<'t, 'v>(tree: &'t Tree<'v>, id: &str) -> Option<(Package, &'t Product<'v>)> {
+    let product = product(tree, id)?;
     Some((package_of_url(product.purl?)?, product))
 }
 

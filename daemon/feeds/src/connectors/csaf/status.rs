@@ -9,9 +9,26 @@ use super::super::text::quote;
 use super::super::value::{list_of, str_of};
 use super::tree::Tree;
 
+/// Products by what is said about them of one vulnerability.
+#[derive(Debug, Default)]
+pub(crate) struct Stated<'v> {
+    /// This version has the fix.
+    pub(crate) fixed: BTreeSet<&'v str>,
+    /// Affected, also as the first or the last version.
+    pub(crate) affected: BTreeSet<&'v str>,
+    /// Affected from this version on.
+    pub(crate) first: BTreeSet<&'v str>,
+    /// Affected up to this version.
+    pub(crate) last: BTreeSet<&'v str>,
+    /// Not decided yet.
+    pub(crate) investigated: BTreeSet<&'v str>,
+}
+
 /// Products by what is said about them, over all vulnerabilities of a document.
 #[derive(Debug, Default)]
 pub(crate) struct Statements<'v> {
+    /// By vulnerability: a fix of one says nothing of another.
+    pub(crate) each: Vec<Stated<'v>>,
     /// This version has the fix.
     pub(crate) fixed: BTreeSet<&'v str>,
     /// Affected.
@@ -33,6 +50,7 @@ impl<'v> Statements<'v> {
             let Some(Value::Object(states)) = vulnerability.get("product_status") else {
                 continue;
             };
+            let mut stated = Stated::default();
             for (state, ids) in states.iter() {
                 let ids = ids
                     .as_array()
@@ -43,13 +61,17 @@ impl<'v> Statements<'v> {
                 unknown.extend(ids.iter().filter(|id| !tree.has(id)));
                 // Some write blanks for the underscores.
                 match state.replace(' ', "_").as_str() {
-                    "fixed" | "first_fixed" => read.fixed.extend(ids),
-                    "known_affected" | "first_affected" | "last_affected" => read.affected.extend(ids),
-                    "under_investigation" => read.investigated.extend(ids),
-                    "known_not_affected" | "recommended" => {}
+                    // What is recommended has the fix; SUSE names its fixed builds there.
+                    "fixed" | "first_fixed" | "recommended" => stated.fixed.extend(ids),
+                    "known_affected" => stated.affected.extend(ids),
+                    "first_affected" => stated.first.extend(ids),
+                    "last_affected" => stated.last.extend(ids),
+                    "under_investigation" => stated.investigated.extend(ids),
+                    "known_not_affected" => {}
                     _ => draft.warn(format!("unknown product status \"{}\"", quote(state))),
                 }
             }
+            read.add(stated);
             for remediation in list_of(vulnerability, "remediations") {
                 let Some(plan) = plan(remediation) else { continue };
                 for id in products(tree, remediation) {
@@ -73,6 +95,14 @@ impl<'v> Statements<'v> {
             ));
         }
         read
+    }
+
+    fn add(&mut self, mut stated: Stated<'v>) {
+        stated.affected.extend(stated.first.union(&stated.last));
+        self.fixed.extend(&stated.fixed);
+        self.affected.extend(&stated.affected);
+        self.investigated.extend(&stated.investigated);
+        self.each.push(stated);
     }
 
     /// Returns what the vendor says of a fix for a product.

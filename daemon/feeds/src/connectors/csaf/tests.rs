@@ -100,3 +100,82 @@ fn deleted_document_is_withdrawn_and_a_foreign_one_refused() {
         assert!(rejected("csaf", text.as_bytes())[0].contains(why), "{text}");
     }
 }
+
+/// The ranges of a document about a package without a version and its versions 1 and 2, and about an image.
+fn ranges_of(vulnerabilities: &str) -> (Vec<String>, Vec<String>) {
+    let product = |id: &str, purl: &str| {
+        format!(
+            r#"{{"category":"product_name","name":"x","product":{{"name":"x","product_id":"{id}","product_identification_helper":{{"purl":"{purl}"}}}}}}"#
+        )
+    };
+    let branches = [
+        product("P", "pkg:npm/p"),
+        product("P1", "pkg:npm/p@1"),
+        product("P2", "pkg:npm/p@2"),
+        product("I", "pkg:oci/i@sha256:1"),
+    ];
+    let text = format!(
+        r#"{{"document":{{"csaf_version":"2.0","tracking":{{"id":"A-1","current_release_date":"2030-01-01T00:00:00Z"}}}},
+        "product_tree":{{"branches":[{}]}},"vulnerabilities":[{vulnerabilities}]}}"#,
+        branches.join(",")
+    );
+    (
+        ranges(&json_records("csaf", text.as_bytes())[0]),
+        warnings("csaf", text.as_bytes()),
+    )
+}
+
+fn vulnerability(number: u8, status: &str) -> String {
+    format!(r#"{{"cve":"CVE-2030-000{number}","product_status":{{{status}}}}}"#)
+}
+
+#[test]
+fn fix_of_one_vulnerability_is_none_of_another() {
+    let (open, fixed) = (r#""known_affected":["P"]"#, r#""fixed":["P2"]"#);
+    let both = format!("{open},{fixed}");
+    for (first, second, expected) in [
+        (
+            open,
+            fixed,
+            &["npm p introduced=0", "npm p introduced=0 fixed=2"][..],
+        ),
+        (&both, fixed, &["npm p introduced=0 fixed=2"]),
+        (&both, open, &["npm p introduced=0", "npm p introduced=0 fixed=2"]),
+        (
+            r#""known_affected":["P1"]"#,
+            fixed,
+            &["npm p introduced=0 fixed=2", "npm p ==1"],
+        ),
+        (r#""fixed":["P"]"#, "", &["npm p"]),
+    ] {
+        let text = format!("{},{}", vulnerability(1, first), vulnerability(2, second));
+        assert_eq!(ranges_of(&text).0, expected, "{text}");
+    }
+}
+
+#[test]
+fn first_and_last_affected_versions_are_ends_of_ranges() {
+    for (status, expected) in [
+        (r#""first_affected":["P1"]"#, &["npm p introduced=1"][..]),
+        (
+            r#""first_affected":["P1"],"fixed":["P2"]"#,
+            &["npm p introduced=1 fixed=2"],
+        ),
+        (
+            r#""last_affected":["P1"]"#,
+            &["npm p introduced=0 last_affected=1"],
+        ),
+    ] {
+        assert_eq!(ranges_of(&vulnerability(1, status)).0, expected, "{status}");
+    }
+}
+
+#[test]
+fn products_of_no_known_registry_are_counted() {
+    let (ranges, warnings) = ranges_of(&vulnerability(1, r#""known_affected":["I"],"fixed":["P2"]"#));
+    assert_eq!(ranges, ["npm p introduced=0 fixed=2"]);
+    assert_eq!(
+        warnings,
+        ["1 products have a package URL of no known registry, and no entry"]
+    );
+}

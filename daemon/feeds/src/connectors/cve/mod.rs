@@ -7,6 +7,7 @@
 pub(crate) mod affected;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub(crate) use affected::package_of_url;
 use starling_protocol::json::Value;

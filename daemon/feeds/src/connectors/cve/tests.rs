@@ -53,19 +53,175 @@ fn packages_and_commits_become_ranges_and_words_are_reported() {
         [
             "npm @acme/rocket introduced=1.0.0 fixed=1.2.3",
             "npm @acme/rocket introduced=0 fixed=0.5 last_affected=0.9",
+            "npm @acme/rocket",
             "npm @acme/rocket ==2.0.0",
             "Maven org.acme:sled introduced=0 fixed=5.1",
             "  introduced=1da177e4c3f4 fixed=2da177e4c3f4",
-        ]
+            " ",
+        ],
+        "what is not understood is a range without events"
     );
     assert_eq!(record["affected"][2]["ranges"][0]["type"], "GIT");
     assert_eq!(
         warnings("cve", RECORD.as_bytes()),
         [
             "@acme/rocket: versions in words: \"before 3\"",
-            "not a commit: \"x\""
+            "not commits: \"log4j-core*\" to \"x\""
         ]
     );
+}
+
+/// A record about one product with these members.
+fn about(product: &str) -> String {
+    format!(
+        r#"{{"dataType":"CVE_RECORD","cveMetadata":{{"cveId":"CVE-2030-0001","state":"PUBLISHED","dateUpdated":"2030-01-01T00:00:00Z"}},
+        "containers":{{"cna":{{"affected":[{{{product}}}]}}}}}}"#
+    )
+}
+
+#[test]
+fn what_is_not_understood_never_makes_a_package_clean() {
+    for (default, versions, expected) in [
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"n/a"}"#,
+            &["npm p"][..],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"before 3"}"#,
+            &["npm p"],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"1.*"}"#,
+            &["npm p"],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"1","lessThanOrEqual":"1.*"}"#,
+            &["npm p"],
+        ),
+        ("unaffected", r#"{"status":"unknown","version":"1"}"#, &["npm p"]),
+        ("unaffected", r#"{"version":"1"}"#, &["npm p"]),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"*"}"#,
+            &["npm p introduced=0"],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"0"}"#,
+            &["npm p introduced=0"],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"1","lessThan":"3","changes":[{"at":"2","status":"unknown"}]}"#,
+            &["npm p introduced=1 fixed=3", "npm p"],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"1","lessThan":"*","changes":[{"at":"2","status":"unaffected"},{"at":"3","status":"affected"}]}"#,
+            &["npm p introduced=1 fixed=2 introduced=3"],
+        ),
+        (
+            "unknown",
+            r#"{"status":"affected","version":"1","lessThan":"3"}"#,
+            &["npm p introduced=1 fixed=3", "npm p"],
+        ),
+        ("unknown", "", &["npm p"]),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"1da177e4c3f4","versionType":"git"}"#,
+            &["npm p"],
+        ),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"{default}","versions":[{versions}]"#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            expected,
+            "{versions}"
+        );
+        let is_whole = expected.iter().all(|line| line.contains("introduced"));
+        assert_eq!(
+            warnings("cve", text.as_bytes()).is_empty(),
+            is_whole,
+            "{versions}"
+        );
+    }
+}
+
+#[test]
+fn commits_that_are_not_carried_over_are_reported() {
+    let versions = r#""versions":[{"status":"unaffected","version":"1da177e4c3f4","versionType":"git"},
+        {"status":"affected","version":"2da177e4c3f4","versionType":"git"},{"status":"affected","version":"3da177e4c3f4","lessThanOrEqual":"*","versionType":"git"}]"#;
+    let text = about(&format!(
+        r#""product":"Box","repo":"https://git.example.org/b","defaultStatus":"affected",{versions}"#
+    ));
+    assert_eq!(
+        ranges(&json_records("cve", text.as_bytes())[0]),
+        [
+            "  introduced=2da177e4c3f4 last_affected=2da177e4c3f4",
+            "  introduced=3da177e4c3f4",
+            " ",
+        ]
+    );
+    assert_eq!(
+        warnings("cve", text.as_bytes()),
+        ["1 exceptions of commits are not carried over from https://git.example.org/b"]
+    );
+    let text = about(&format!(r#""product":"Box",{versions}"#));
+    assert_eq!(
+        warnings("cve", text.as_bytes()),
+        ["Box: 3 ranges of commits without a repository are not carried over"]
+    );
+}
+
+#[test]
+fn exceptions_end_the_range_only_where_they_have_no_end() {
+    for (versions, expected) in [
+        (
+            r#"{"status":"unaffected","version":"2","lessThan":"*"}"#,
+            &["npm p introduced=0 fixed=2"][..],
+        ),
+        (
+            r#"{"status":"unaffected","version":"2","lessThanOrEqual":"*"}"#,
+            &["npm p introduced=0 fixed=2"],
+        ),
+        (
+            r#"{"status":"unaffected","version":"2","lessThanOrEqual":"2.*"}"#,
+            &["npm p introduced=0"],
+        ),
+        (
+            r#"{"status":"unaffected","version":"2"}"#,
+            &["npm p introduced=0"],
+        ),
+        (
+            r#"{"status":"unaffected","version":"2","lessThan":"*","changes":[{"at":"3","status":"affected"}]}"#,
+            &["npm p introduced=0"],
+        ),
+        (
+            r#"{"status":"unaffected","version":"2","lessThan":"*"},{"status":"affected","version":"3","lessThan":"4"}"#,
+            &["npm p introduced=0 fixed=2", "npm p introduced=3 fixed=4"],
+        ),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"affected","versions":[{versions}]"#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            expected,
+            "{versions}"
+        );
+        let is_whole = expected[0].contains("fixed");
+        assert_eq!(
+            warnings("cve", text.as_bytes()).is_empty(),
+            is_whole,
+            "{versions}"
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The lists of the tracker: `CVE/list`, and the advisories `DSA/list`, `DLA/list`, `DTSA/list`.
 //!
-//! A line without a release is about unstable. It holds for the supported releases that no other line names, unless an
-//! advisory is noted beside it: then the advisory's own record says which releases it fixed.
+//! A line without a release is about unstable. It holds for the supported releases that no other line names, unless it
+//! names a fix and an advisory is noted beside it: then the advisory's own record says which releases it fixed.
 
 use std::collections::BTreeMap;
 
@@ -137,17 +137,24 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
         .trim_end_matches([')', ']']);
     draft.details = (!description.is_empty()).then(|| description.to_owned());
     let (mut lines, mut words, mut advisories) = (Vec::new(), Vec::new(), Vec::new());
+    let mut fault: Option<String> = None;
     for line in &entry.body {
         if line.starts_with("- ") || line.starts_with('[') {
             match note(line) {
                 Ok(note) => lines.push(note),
-                Err(why) => draft.warn(why),
+                Err(why) => {
+                    fault.get_or_insert_with(|| why.clone());
+                    draft.warn(why);
+                }
             }
         } else if let Some(ids) = line.strip_prefix('{') {
             advisories.extend(ids.trim_end_matches('}').split_whitespace().map(str::to_owned));
         } else {
             words.push((*line).to_owned());
         }
+    }
+    if let (true, Some(why)) = (lines.is_empty(), fault) {
+        return out.reject(pointer, format!("{id}: no line is understood: {why}"));
     }
     if lines.is_empty() && !words.iter().any(|word| word == "REJECTED") {
         let why = words.first().map_or("no package of Debian", String::as_str);
@@ -184,7 +191,10 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], has_advisory: bool) {
                 None if release == "sid" || release == "experimental" => {}
                 None => draft.warn(format!("unknown release \"{}\"", quote(release))),
             },
-            None if has_advisory => {}
+            None if has_advisory && matches!(line.state, State::Fixed(_)) => draft.warn(format!(
+                "{}: the fix in unstable is left to the records of its advisories",
+                quote(&line.package)
+            )),
             None => {
                 let is_named = |number: &str| {
                     lines.iter().any(|other| {
@@ -285,19 +295,25 @@ fn advisory(
         draft.warn("the day of the advisory is not understood");
     }
     draft.summary = (!head.title.is_empty()).then_some(head.title);
-    let mut lines = Vec::new();
+    let (mut lines, mut fault) = (Vec::new(), None);
     for line in &entry.body {
         if line.starts_with('{') {
             for cve in text::cves_in(line) {
                 draft.derive(&cve);
             }
         } else if line.starts_with('[') || line.starts_with("- ") {
-            match note(line) {
-                Ok(note) if note.release.is_some() => lines.push(note),
-                Ok(_) => draft.warn(format!("a line without a release: \"{}\"", quote(line))),
-                Err(why) => draft.warn(why),
+            let without = || format!("a line without a release: \"{}\"", quote(line));
+            match note(line).and_then(|note| note.release.is_some().then_some(note).ok_or_else(without)) {
+                Ok(note) => lines.push(note),
+                Err(why) => {
+                    fault.get_or_insert_with(|| why.clone());
+                    draft.warn(why);
+                }
             }
         }
+    }
+    if let (true, Some(why)) = (lines.is_empty(), fault) {
+        return out.reject(pointer, format!("{}: no line is understood: {why}", head.id));
     }
     if lines.is_empty() {
         return out.ignore(pointer, format!("{}: the advisory names no package", head.id));

@@ -27,6 +27,7 @@ fn export_by_package_becomes_records_by_vulnerability() {
             "Debian:10 rocket introduced=0",
             "Debian:14 rocket introduced=0",
             "Debian:12 sled introduced=0",
+            "Debian:11 sled",
         ],
         "version 0 was never affected"
     );
@@ -34,15 +35,18 @@ fn export_by_package_becomes_records_by_vulnerability() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| {
-            entry["database_specific"]["fix_state"]
-                .as_str()
-                .unwrap_or("fixed")
-        })
+        .map(|entry| entry["database_specific"]["fix_state"].as_str().unwrap_or("-"))
         .collect();
     assert_eq!(
         states,
-        ["fixed", "deferred", "end_of_life", "undetermined", "will_not_fix"]
+        [
+            "-",
+            "deferred",
+            "end_of_life",
+            "undetermined",
+            "will_not_fix",
+            "-"
+        ]
     );
     assert_eq!(record["affected"][0]["ecosystem_specific"]["urgency"], "low**");
     let native = &record["database_specific"]["native"]["packages"];
@@ -67,6 +71,8 @@ fn export_that_breaks_off_gives_what_is_whole() {
     let cut = &TRACKER.as_bytes()[..TRACKER.find("\"sled\"").unwrap() + 20];
     assert_eq!(json_records("debian", cut).len(), 1);
     assert!(rejected("debian", cut)[0].contains("breaks off"));
+    let more = format!("{TRACKER} {{}}");
+    assert!(rejected("debian", more.as_bytes())[0].contains("more follows the end"));
 }
 
 const CVE_LIST: &str = "CVE-2030-XXXX [something bad]\n\t- rocket 1.2-1\n\
@@ -102,7 +108,42 @@ fn list_of_vulnerabilities_becomes_records_about_releases() {
     assert_eq!(ignored("debian", CVE_LIST.as_bytes()).len(), 3);
     assert!(rejected("debian", CVE_LIST.as_bytes())[0].contains("not the id"));
     assert!(noted("debian", CVE_LIST.as_bytes())[0].contains("1 entries have no id yet"));
-    assert!(warnings("debian", CVE_LIST.as_bytes())[0].contains("strange"));
+    let warnings = warnings("debian", CVE_LIST.as_bytes());
+    assert!(warnings[0].contains("rocket: the fix in unstable is left to"));
+    assert!(warnings[1].contains("strange"));
+}
+
+#[test]
+fn advisory_beside_a_line_without_a_fix_excuses_nothing() {
+    for state in ["<unfixed>", "<undetermined>", "<removed>"] {
+        let text =
+            format!("CVE-2030-0002 (x)\n\t{{DSA-9001-1}}\n\t- rocket {state}\n\t[bookworm] - rocket 1\n");
+        assert_eq!(
+            ranges(&json_records("debian", text.as_bytes())[0]),
+            [
+                "Debian:11 rocket introduced=0",
+                "Debian:13 rocket introduced=0",
+                "Debian:12 rocket introduced=0 fixed=1",
+            ],
+            "{state}"
+        );
+        assert!(warnings("debian", text.as_bytes()).is_empty(), "{state}");
+    }
+}
+
+#[test]
+fn entry_of_which_no_line_is_understood_is_refused() {
+    for text in [
+        "CVE-2030-0002 (x)\n\t- rocket <strange>\n\t- sled <odd>\n",
+        "[19 Jul 2030] DSA-9001-1 rocket - security update\n\t[bookworm] - rocket <strange>\n\t- sled 1\n",
+    ] {
+        let refused = rejected("debian", text.as_bytes());
+        assert!(
+            refused[0].contains("no line is understood") && refused[0].contains("strange"),
+            "{refused:?}"
+        );
+        assert!(ignored("debian", text.as_bytes()).is_empty());
+    }
 }
 
 const ADVISORIES: &str = "[19 Jul 2030] DSA-9001-2 rocket - regression update\n\t[bookworm] - rocket 1.0-1+deb12u2\n\

@@ -14,13 +14,15 @@ use super::{ecosystem_of, record_id};
 /// Reads the export. It is by package; the records are by vulnerability.
 pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
     let mut found: BTreeMap<String, Vec<(String, &[u8])>> = BTreeMap::new();
-    let Some(packages) = shallow::members(body) else {
+    let Some(mut packages) = shallow::members(body) else {
         return out.reject("", "expected an object of packages");
     };
-    for package in packages {
+    let mut is_whole = true;
+    for package in packages.by_ref() {
         let (package, vulnerabilities) = match package {
             Ok(package) => package,
             Err(fault) => {
+                is_whole = false;
                 out.reject("", format!("the document breaks off: {fault}"));
                 break;
             }
@@ -46,6 +48,9 @@ pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
                 ),
             }
         }
+    }
+    if is_whole {
+        out.refuse_rest("", &packages);
     }
     for (id, packages) in found {
         record(out, &id, &packages);
@@ -137,7 +142,7 @@ fn releases<'v>(draft: &mut Draft<'v>, package: &str, about: &Value<'v>) {
                 draft.warn(format!(
                     "{package} in {release}: status \"{status}\" is not understood"
                 ));
-                continue;
+                entry.ranges.push(Range::undecided());
             }
         }
         draft.affected.push(entry);

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use starling_protocol::json::{Number, Value};
 use toml::Value as Toml;
@@ -13,6 +14,7 @@ use super::severity;
 use super::shape::Shape;
 use super::text::{self, quote};
 use super::value;
+use versions::{interval, order};
 
 /// Reads RustSec's advisories.
 pub(crate) struct Rustsec;
@@ -142,71 +144,6 @@ fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
         draft.keep(name.clone(), to_value(part));
     }
     Ok(draft)
-}
-
-/// A version as it is ordered: its numbers, and whether it is a release.
-fn order(version: &str) -> (Vec<u64>, bool) {
-    let version = version.split('+').next().unwrap_or_default();
-    let (numbers, pre) = version.split_once('-').unwrap_or((version, ""));
-    let mut parts: Vec<u64> = numbers.split('.').map(|part| part.parse().unwrap_or(0)).collect();
-    parts.resize(3, 0);
-    (parts, pre.is_empty())
-}
-
-/// The versions that one requirement allows, as its first and the first behind it.
-fn interval(requirement: &str) -> Option<(String, Option<String>)> {
-    let (mut start, mut end) = ("0.0.0-0".to_owned(), None);
-    for part in requirement
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
-        let at = part.find(|c: char| c.is_ascii_digit())?;
-        let (operator, version) = part.split_at(at);
-        if version.contains(|c: char| c.is_whitespace() || c == '*') {
-            return None;
-        }
-        let (numbers, _) = order(version);
-        let given = version
-            .split(['-', '+'])
-            .next()
-            .unwrap_or_default()
-            .split('.')
-            .count();
-        let full = complete(version, given);
-        let next = |index: usize| {
-            let mut numbers = numbers.clone();
-            if let Some(number) = numbers.get_mut(index) {
-                *number = number.saturating_add(1);
-            }
-            numbers.iter_mut().skip(index + 1).for_each(|number| *number = 0);
-            numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
-        };
-        match operator.trim() {
-            ">=" => start = full,
-            ">" => start = next(2),
-            "<" => end = Some(full),
-            "<=" => end = Some(next(2)),
-            "=" => (start, end) = (full, Some(next(2))),
-            "^" | "" => {
-                let index = numbers
-                    .iter()
-                    .position(|number| *number > 0)
-                    .unwrap_or(2)
-                    .min(given.max(1) - 1);
-                (start, end) = (full, Some(next(index)));
-            }
-            "~" => (start, end) = (full, Some(next(given.saturating_sub(1).min(1)))),
-            _ => return None,
-        }
-    }
-    Some((start, end))
-}
-
-fn complete(version: &str, given: usize) -> String {
-    let split = version.find(['-', '+']).unwrap_or(version.len());
-    let (numbers, rest) = version.split_at(split);
-    format!("{numbers}{}{rest}", ".0".repeat(3_usize.saturating_sub(given)))
 }
 
 /// The range of what is neither patched nor unaffected.

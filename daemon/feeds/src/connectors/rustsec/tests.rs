@@ -53,6 +53,11 @@ fn what_is_neither_patched_nor_unaffected_is_affected() {
             "patched = [\"= 1.0.0\"]",
             "introduced=0.0.0-0 fixed=1.0.0 introduced=1.0.1",
         ),
+        (
+            "patched = [\">= 1.0.0-rc.2\", \"= 1.0.0-beta.11\"]",
+            "introduced=0.0.0-0 fixed=1.0.0-beta.11 introduced=1.0.0-beta.11.0 fixed=1.0.0-rc.2",
+        ),
+        ("patched = [\"> 1\"]", "introduced=0.0.0-0 fixed=2.0.0"),
     ] {
         let record = &json_records("rustsec", advisory(versions).as_bytes())[0];
         assert_eq!(

@@ -32,3 +32,12 @@ fn products_are_named_as_in_the_osv_records_of_suse() {
         ["1 products are not packages of a product, and have no entry"]
     );
 }
+
+#[test]
+fn recommended_builds_are_the_fixed_ones() {
+    let recommended = DOCUMENT.replace("\"fixed\":", "\"recommended\":");
+    assert_eq!(
+        ranges(&json_records("suse", recommended.as_bytes())[0]),
+        ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
+    );
+}

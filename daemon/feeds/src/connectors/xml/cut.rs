@@ -18,6 +18,9 @@ pub(crate) enum Fault {
     /// Another record begins before it ends.
     #[error("the element is not closed")]
     NotClosed,
+    /// Its first tag does not end.
+    #[error("the element's first tag is longer than {MAX_TAG_BYTES} bytes, or is cut off")]
+    LongTag,
 }
 
 /// Cuts the elements of these names out of a document, wherever they stand but inside each other.
@@ -76,6 +79,11 @@ impl<'a> Iterator for Records<'a> {
                         self.root = Some(name);
                     }
                 }
+                Tag::Endless { start, name } if self.names.contains(&name) => {
+                    self.at = start + 1;
+                    return Some(Err(Fault::LongTag));
+                }
+                Tag::Endless { .. } => {}
                 Tag::Close { name, .. } => {
                     self.root = self.root.filter(|root| *root != name);
                 }
@@ -92,9 +100,14 @@ impl<'a> Iterator for Records<'a> {
                     let bytes = self.bytes.get(start..end).unwrap_or_default();
                     return Some(Ok(Slice { name, bytes }));
                 }
-                Some(Tag::Open {
-                    name: opened, start, ..
-                }) if opened == name => {
+                Some(
+                    Tag::Open {
+                        name: opened, start, ..
+                    }
+                    | Tag::Endless {
+                        name: opened, start, ..
+                    },
+                ) if opened == name => {
                     self.at = start;
                     return Some(Err(Fault::NotClosed));
                 }
@@ -114,6 +127,11 @@ enum Tag<'a> {
     Close {
         name: &'a str,
         end: usize,
+    },
+    /// An opening tag whose closing bracket is not within the bound, nor another tag's opening one.
+    Endless {
+        start: usize,
+        name: &'a str,
     },
 }
 
@@ -171,9 +189,20 @@ impl<'a> Records<'a> {
                 self.at = start + 1;
                 continue;
             };
-            let Some(length) = tag_end(tag) else {
-                self.at = start + 1;
-                continue;
+            let length = match tag_end(tag) {
+                TagEnd::At(length) => length,
+                TagEnd::NoTag => {
+                    self.at = start + 1;
+                    continue;
+                }
+                TagEnd::Beyond if is_close => {
+                    self.at = start + 1;
+                    continue;
+                }
+                TagEnd::Beyond => {
+                    self.at = start + 1;
+                    return Some(Tag::Endless { start, name });
+                }
             };
             let end = start + length;
             self.at = end;
@@ -202,24 +231,33 @@ pub(super) fn name_at(text: &[u8]) -> Option<&str> {
         .then_some(name)
 }
 
-/// Longest tag with its attributes, in bytes; what is longer is text that was not escaped.
+/// Longest tag with its attributes, in bytes.
 const MAX_TAG_BYTES: usize = 16 << 10;
 
-/// The offset behind a tag's closing bracket, which may not be one in an attribute.
-fn tag_end(tag: &[u8]) -> Option<usize> {
-    let tag = tag.get(..tag.len().min(MAX_TAG_BYTES))?;
+/// Where a tag ends.
+enum TagEnd {
+    /// The offset behind its closing bracket.
+    At(usize),
+    /// Another tag begins in it: its bracket is of text that was not escaped.
+    NoTag,
+    /// Not within the bound, or the document.
+    Beyond,
+}
+
+/// Looks for a tag's closing bracket, which may not be one in an attribute.
+fn tag_end(tag: &[u8]) -> TagEnd {
+    let tag = tag.get(..tag.len().min(MAX_TAG_BYTES)).unwrap_or_default();
     let mut quoted = None;
     for (at, byte) in tag.iter().enumerate().skip(1) {
         match (quoted, byte) {
             (None, b'"' | b'\'') => quoted = Some(*byte),
             (Some(quote), byte) if quote == *byte => quoted = None,
-            (None, b'>') => return Some(at + 1),
-            // A tag that another begins in is none: its bracket was not escaped.
-            (None, b'<') => return None,
+            (None, b'>') => return TagEnd::At(at + 1),
+            (None, b'<') => return TagEnd::NoTag,
             _ => {}
         }
     }
-    None
+    TagEnd::Beyond
 }
 
 /// The offset behind a document type, with its internal subset.
@@ -234,4 +272,39 @@ fn doctype_end(text: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str) -> Vec<Result<usize, Fault>> {
+        records(text.as_bytes(), &["r"])
+            .map(|slice| slice.map(|slice| slice.bytes.len()))
+            .collect()
+    }
+
+    #[test]
+    fn record_whose_first_tag_does_not_end_is_a_fault() {
+        let long = format!("<r a=\"{}\">x</r>", "a".repeat(MAX_TAG_BYTES));
+        assert_eq!(
+            cut(&format!("<all><r>1</r>{long}<r>2</r></all>")),
+            [Ok(8), Err(Fault::LongTag), Ok(8)]
+        );
+        assert_eq!(
+            cut(&format!("<all><r>not closed {long}<r>2</r></all>")),
+            [Err(Fault::NotClosed), Err(Fault::LongTag), Ok(8)]
+        );
+        assert_eq!(cut("<r a=\"x"), [Err(Fault::LongTag)]);
+        assert_eq!(
+            cut("<all>1 <r 2 <r>3</r></all>"),
+            [Ok(8)],
+            "text that was not escaped"
+        );
+        assert_eq!(
+            cut(&long.replace("<r ", "<other ")),
+            [],
+            "an element that is no record"
+        );
+    }
 }

@@ -1,0 +1,224 @@
+//! What a CNA says of versions and commits, as ranges. What is not understood is a range without events, which a scan
+//! leaves undecided: it never makes a package clean.
+
+use starling_protocol::json::Value;
+
+use super::super::draft::{Affected, Draft, Range};
+use super::super::text::quote;
+use super::super::value::{list_of, str_of};
+
+/// A version that stands for the beginning of a range with an end.
+fn is_beginning(version: &str) -> bool {
+    matches!(
+        version,
+        "0" | "*" | "unspecified" | "n/a" | "-" | "0.0" | "0.0.0" | ""
+    )
+}
+
+/// True for text that is no version: words, comparisons and patterns.
+fn is_prose(version: &str) -> bool {
+    version.contains(|c: char| c.is_whitespace() || "<>=,|*".contains(c))
+        || !version.contains(|c: char| c.is_ascii_digit())
+}
+
+/// Adds what is said of the versions of a package.
+pub(super) fn of_package(
+    draft: &mut Draft<'_>,
+    entry: &mut Affected<'_>,
+    versions: &[&Value<'_>],
+    default: Option<&str>,
+) {
+    if default == Some("affected") {
+        let range = but_for_exceptions(draft, entry, versions);
+        entry.ranges.push(range);
+    }
+    let mut doubts = 0_usize;
+    for one in versions {
+        match str_of(one, "status") {
+            Some("affected") => {}
+            Some("unaffected") => continue,
+            status => {
+                draft.warn(format!(
+                    "{}: the status of {} is \"{}\"",
+                    entry.name,
+                    shown(one),
+                    quote(status.unwrap_or_default())
+                ));
+                doubts += 1;
+                continue;
+            }
+        }
+        let version = str_of(one, "version").unwrap_or_default();
+        if bound_of(one).is_none() && list_of(one, "changes").is_empty() && !matches!(version, "0" | "*") {
+            if is_beginning(version) {
+                // A product all of whose versions are meant says so in words only.
+                draft.warn(format!("{}: no version is named", entry.name));
+                doubts += 1;
+            } else if is_prose(version) {
+                draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
+                doubts += 1;
+            } else {
+                entry.versions.push(version.to_owned());
+            }
+            continue;
+        }
+        match range_of(one, is_version) {
+            Some((range, is_understood)) => {
+                entry.ranges.push(range);
+                if !is_understood {
+                    draft.warn(format!(
+                        "{}: the changes in {} are not understood",
+                        entry.name,
+                        shown(one)
+                    ));
+                    doubts += 1;
+                }
+            }
+            None => {
+                draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
+                doubts += 1;
+            }
+        }
+    }
+    let is_told = !entry.ranges.is_empty() || !entry.versions.is_empty();
+    let is_unknown = !matches!(default, Some("affected" | "unaffected") | None)
+        || (default.is_none() && !is_told && doubts == 0);
+    if is_unknown {
+        draft.warn(format!(
+            "{}: the status of other versions is not known",
+            entry.name
+        ));
+    }
+    // One of them says as much as several.
+    if doubts > 0 || is_unknown {
+        entry.ranges.push(Range::undecided());
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    !is_prose(text)
+}
+
+fn bound_of<'v>(one: &'v Value<'_>) -> Option<&'v str> {
+    str_of(one, "lessThan").or_else(|| str_of(one, "lessThanOrEqual"))
+}
+
+/// An item as a warning shows it: its version and its end.
+fn shown(one: &Value<'_>) -> String {
+    let version = str_of(one, "version").unwrap_or_default();
+    match bound_of(one) {
+        Some(bound) => format!("\"{}\" to \"{}\"", quote(version), quote(bound)),
+        None => format!("\"{}\"", quote(version)),
+    }
+}
+
+/// The range of an item, and whether all its changes are understood; none if its beginning or end is not. A change that
+/// is not understood ends nothing.
+fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)> {
+    let version = str_of(one, "version").unwrap_or_default();
+    let start = if is_beginning(version) { "0" } else { version };
+    let (less_than, up_to) = (str_of(one, "lessThan"), str_of(one, "lessThanOrEqual"));
+    let is_end = |bound: &str| bound == "*" || is_known(bound);
+    if (start != "0" && !is_known(start)) || !bound_of(one).is_none_or(is_end) {
+        return None;
+    }
+    let mut range = Range::from(start);
+    let mut is_understood = true;
+    for change in list_of(one, "changes") {
+        match (str_of(change, "at"), str_of(change, "status")) {
+            (Some(at), Some("affected")) if is_known(at) => range = range.and("introduced", at),
+            (Some(at), Some("unaffected")) if is_known(at) => range = range.and("fixed", at),
+            _ => is_understood = false,
+        }
+    }
+    let range = match (less_than, up_to) {
+        (Some("*"), _) | (None, Some("*") | None) => range,
+        (Some(fixed), _) => range.and("fixed", fixed),
+        (None, Some(last)) => range.and("last_affected", last),
+    };
+    Some((range, is_understood))
+}
+
+/// The range of a product that is affected unless said otherwise: what is unaffected from a version on ends it, and any
+/// other exception is left out, so that nothing is called clean in doubt.
+fn but_for_exceptions(draft: &mut Draft<'_>, entry: &Affected<'_>, versions: &[&Value<'_>]) -> Range {
+    let mut range = Range::from("0");
+    for one in versions
+        .iter()
+        .filter(|one| str_of(one, "status") == Some("unaffected"))
+    {
+        let version = str_of(one, "version").unwrap_or_default();
+        let is_open = bound_of(one) == Some("*") && one.get("changes").is_none();
+        if is_open && range.events.len() == 1 && is_version(version) && !is_beginning(version) {
+            range = range.and("fixed", version);
+        } else {
+            draft.warn(format!(
+                "{}: the exception {} is not carried over",
+                entry.name,
+                shown(one)
+            ));
+        }
+    }
+    range
+}
+
+fn is_hash(text: &str) -> bool {
+    (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Returns what is said of the commits of a repository.
+pub(super) fn of_commits(
+    draft: &mut Draft<'_>,
+    repo: &str,
+    commits: &[&Value<'_>],
+    default: Option<&str>,
+) -> Vec<Range> {
+    let mut ranges = Vec::new();
+    let (mut doubts, mut exceptions) = (0_usize, 0_usize);
+    for one in commits {
+        match str_of(one, "status") {
+            Some("affected") => {}
+            Some("unaffected") => {
+                exceptions += 1;
+                continue;
+            }
+            status => {
+                draft.warn(format!(
+                    "the status of the commits {} is \"{}\"",
+                    shown(one),
+                    quote(status.unwrap_or_default())
+                ));
+                doubts += 1;
+                continue;
+            }
+        }
+        let version = str_of(one, "version").unwrap_or_default();
+        let is_alone = bound_of(one).is_none() && list_of(one, "changes").is_empty();
+        let is_named = !is_alone || !is_beginning(version) || matches!(version, "0" | "*");
+        let range = range_of(one, is_hash).filter(|(_, is_understood)| *is_understood && is_named);
+        let Some((mut range, _)) = range else {
+            draft.warn(format!("not commits: {}", shown(one)));
+            doubts += 1;
+            continue;
+        };
+        if is_alone && !is_beginning(version) {
+            // A single commit.
+            range = range.and("last_affected", version);
+        }
+        ranges.push(range);
+    }
+    if default == Some("affected") && exceptions > 0 {
+        draft.warn(format!(
+            "{exceptions} exceptions of commits are not carried over from {}",
+            quote(repo)
+        ));
+        doubts += 1;
+    }
+    if doubts > 0 {
+        ranges.push(Range::undecided());
+    }
+    for range in &mut ranges {
+        (range.kind, range.repo) = ("GIT", Some(repo.to_owned()));
+    }
+    ranges
+}

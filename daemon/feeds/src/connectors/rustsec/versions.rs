@@ -1,0 +1,158 @@
+//! Requirements of versions as Cargo reads them, and the order of versions.
+
+/// Where a version stands in the order: its numbers, whether it is a release, and the words of its pre-release.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Order {
+    numbers: Vec<u64>,
+    is_release: bool,
+    words: Vec<Word>,
+}
+
+/// A word of a pre-release: numbers come before other words, the shorter number first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    Number(usize, String),
+    Text(String),
+}
+
+/// Returns a version's place in the order of semantic versions; numbers that are none count as 0.
+pub(super) fn order(version: &str) -> Order {
+    let (numbers, words) = parts(version);
+    let mut numbers: Vec<u64> = numbers.split('.').map(|part| part.parse().unwrap_or(0)).collect();
+    numbers.resize(3, 0);
+    let word = |text: &str| {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let digits = text.trim_start_matches('0');
+            Word::Number(digits.len(), digits.to_owned())
+        } else {
+            Word::Text(text.to_owned())
+        }
+    };
+    Order {
+        numbers,
+        is_release: words.is_empty(),
+        words: words.split('.').filter(|_| !words.is_empty()).map(word).collect(),
+    }
+}
+
+/// The numbers and the pre-release of a version.
+fn parts(version: &str) -> (&str, &str) {
+    let version = version.split('+').next().unwrap_or_default();
+    version.split_once('-').unwrap_or((version, ""))
+}
+
+/// Returns the versions that one requirement allows, as the first and the first behind it; none if it is not understood.
+pub(super) fn interval(requirement: &str) -> Option<(String, Option<String>)> {
+    let (mut start, mut end) = ("0.0.0-0".to_owned(), None);
+    let mut is_told = false;
+    for part in requirement
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let at = part.find(|c: char| c.is_ascii_digit())?;
+        let (operator, version) = part.split_at(at);
+        let (stated, words) = parts(version);
+        let given = stated.split('.').count();
+        let is_number = |part: &str| part.parse::<u64>().is_ok();
+        if version.contains(char::is_whitespace) || given > 3 || !stated.split('.').all(is_number) {
+            return None;
+        }
+        let numbers = order(version).numbers;
+        let full = complete(version, given);
+        let next = |index: usize| {
+            let mut numbers = numbers.clone();
+            if let Some(number) = numbers.get_mut(index) {
+                *number = number.saturating_add(1);
+            }
+            numbers.iter_mut().skip(index + 1).for_each(|number| *number = 0);
+            numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+        };
+        // Behind a release comes the next of the last number that is given; behind a pre-release, it with one word more.
+        let behind = || match words {
+            "" => next(given.saturating_sub(1)),
+            _ => format!("{}.0", full.split('+').next().unwrap_or_default()),
+        };
+        match operator.trim() {
+            ">=" => start = full,
+            ">" => start = behind(),
+            "<" => end = Some(full),
+            "<=" => end = Some(behind()),
+            "=" => (start, end) = (full.clone(), Some(behind())),
+            "^" | "" => {
+                let index = numbers
+                    .iter()
+                    .position(|number| *number > 0)
+                    .unwrap_or(2)
+                    .min(given.max(1) - 1);
+                (start, end) = (full, Some(next(index)));
+            }
+            "~" => (start, end) = (full, Some(next(given.saturating_sub(1).min(1)))),
+            _ => return None,
+        }
+        is_told = true;
+    }
+    is_told.then_some((start, end))
+}
+
+fn complete(version: &str, given: usize) -> String {
+    let split = version.find(['-', '+']).unwrap_or(version.len());
+    let (numbers, rest) = version.split_at(split);
+    format!("{numbers}{}{rest}", ".0".repeat(3_usize.saturating_sub(given)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_end_where_cargo_ends_them() {
+        for (requirement, start, end) in [
+            ("<= 1.0.0-rc.1", "0.0.0-0", Some("1.0.0-rc.1.0")),
+            ("= 1.0.0-rc.1", "1.0.0-rc.1", Some("1.0.0-rc.1.0")),
+            ("= 1.0.0-rc.1+b", "1.0.0-rc.1+b", Some("1.0.0-rc.1.0")),
+            ("> 1.0.0-rc.1", "1.0.0-rc.1.0", None),
+            ("> 1", "2.0.0", None),
+            ("> 1.2", "1.3.0", None),
+            ("> 1.2.3", "1.2.4", None),
+            ("<= 1.2", "0.0.0-0", Some("1.3.0")),
+            ("= 1.2", "1.2.0", Some("1.3.0")),
+            (">= 1.0.5, < 1.1", "1.0.5", Some("1.1.0")),
+        ] {
+            let expected = Some((start.to_owned(), end.map(str::to_owned)));
+            assert_eq!(interval(requirement), expected, "{requirement}");
+        }
+        for requirement in [
+            "",
+            ",",
+            "*",
+            "1.x",
+            "banana",
+            "!= 1",
+            "1.2.3.4",
+            ">= 99999999999999999999",
+        ] {
+            assert_eq!(interval(requirement), None, "{requirement}");
+        }
+    }
+
+    #[test]
+    fn pre_releases_stand_in_the_order_of_semantic_versions() {
+        let sorted = [
+            "0.0.0-0",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-beta.99999999999999999999",
+            "1.0.0-rc.1",
+            "1.0.0-rc.1.0",
+            "1.0.0",
+            "1.0.1-rc.1",
+        ];
+        assert!(sorted.windows(2).all(|pair| order(pair[0]) < order(pair[1])));
+        assert_eq!(order("1.0.0-rc.1+a"), order("1.0.0-rc.1+b"));
+    }
+}
