@@ -32,7 +32,7 @@ struct Losses {
     withdrawn: Vec<RecordId>,
     severity: Vec<RecordId>,
     affected: Vec<RecordId>,
-    /// Records by a fix that they name now and did not before.
+    /// Records by a fix that they name now, and that comes before all that they named.
     fixes: BTreeMap<String, Vec<RecordId>>,
 }
 
@@ -123,12 +123,20 @@ impl Losses {
         if before.has_affected && !after.has_affected {
             self.affected.push(id.clone());
         }
+        // One release may well fix much of a source: what is odd is one that comes before every fix named until now.
         for fix in after.fixes {
-            if !before.fixes.contains(&fix) {
+            let mut earlier = before.fixes.iter();
+            if !before.fixes.is_empty() && earlier.all(|known| numbers(&fix) < numbers(known)) {
                 self.fixes.entry(fix).or_default().push(id.clone());
             }
         }
     }
+}
+
+/// The numbers in a version, enough to tell an early one from a late one.
+fn numbers(version: &str) -> Vec<u64> {
+    let parts = version.split(|c: char| !c.is_ascii_digit());
+    parts.filter_map(|part| part.parse().ok()).collect()
 }
 
 impl Said {
