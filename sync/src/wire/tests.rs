@@ -61,7 +61,11 @@ fn tips() -> impl Strategy<Value = Tips> {
             header: DeltaHash::from_bytes(header),
             root: StateRoot::from_bytes(root),
         });
-    vec(tip, 0..4).prop_map(|tips| Tips { tips })
+    vec(tip, 0..4).prop_map(|mut tips: Vec<LogTipNote>| {
+        tips.sort_by_key(|tip| (tip.site, tip.lane));
+        tips.dedup_by_key(|tip| (tip.site, tip.lane));
+        Tips { tips }
+    })
 }
 
 fn request() -> impl Strategy<Value = Request> {
