@@ -60,6 +60,9 @@ enum Earlier {
     Nothing,
 }
 
+/// What a log said of records before.
+type Statements = BTreeMap<ClaimKey, Earlier>;
+
 impl SiteStore {
     /// Returns the live claims of this site's own whose bodies are not here.
     ///
@@ -108,7 +111,7 @@ impl SiteStore {
     /// Hands on, for each lane, what its claims that lack their bodies said before.
     fn restated(
         &self,
-        each: &mut dyn FnMut(Lane, &BTreeMap<ClaimKey, Earlier>) -> Result<(), StoreError>,
+        each: &mut dyn FnMut(Lane, &Statements) -> Result<(), StoreError>,
     ) -> Result<Restated, StoreError> {
         let mut restated = Restated::default();
         let site = self.site()?;

@@ -17,6 +17,9 @@ const FEWEST_CHANGED: u64 = 10;
 /// Records that are named.
 const NAMED: usize = 5;
 
+/// Reads the body of a hash, if it is here.
+type ReadBody<'r> = dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem> + 'r;
+
 /// What a record says that a guard looks at.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
@@ -40,11 +43,7 @@ struct Losses {
 ///
 /// # Errors
 /// `feed_suspect`, with nothing changed.
-pub(super) fn check(
-    source: &Source,
-    plan: &FeedPlan,
-    body: &mut dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem>,
-) -> Result<(), Problem> {
+pub(super) fn check(source: &Source, plan: &FeedPlan, body: &mut ReadBody<'_>) -> Result<(), Problem> {
     if plan.before < FEWEST_RECORDS {
         return Ok(());
     }
@@ -181,6 +180,9 @@ mod tests {
 
     use super::*;
 
+    /// What becomes of a record.
+    type Change<'c> = &'c dyn Fn(&mut Value);
+
     fn id(number: usize) -> RecordId {
         format!("TEST-{number}").parse().unwrap()
     }
@@ -240,7 +242,7 @@ mod tests {
         let fixed_early = |record: &mut Value| {
             record["affected"][0]["ranges"][0]["events"][1] = json!({ "fixed": "0.0.1" });
         };
-        let cases: [(&dyn Fn(&mut Value), &str); 4] = [
+        let cases: [(Change<'_>, &str); 4] = [
             (&withdrawn, "30 of 100 records are withdrawn now"),
             (&without_severity, "30 of 100 records lose their severity"),
             (&without_affected, "30 of 100 records no longer name anything"),
