@@ -90,11 +90,11 @@ impl BodyPulls {
         self.in_flight.is_empty() && self.logs.values().all(|log| log.queue.is_empty())
     }
 
-    /// Returns true if everybody who could have what a log misses was asked, and nobody has it.
-    pub(crate) fn is_in_vain(&self, log: LogKey) -> bool {
-        self.logs
-            .get(&log)
-            .is_some_and(|bodies| bodies.pass_done && bodies.open == 0)
+    /// Returns true if a site's logs miss bodies, in whichever lanes, and everybody who could have them was asked and
+    /// nobody has them.
+    pub(crate) fn is_in_vain(&self, site: SiteId) -> bool {
+        let mut logs = self.logs.iter().filter(|((of, _), _)| *of == site).peekable();
+        logs.peek().is_some() && logs.all(|(_, bodies)| bodies.pass_done && bodies.open == 0)
     }
 
     /// More of a log is held: it may miss more bodies.

@@ -36,7 +36,7 @@ impl SyncEngine {
         let mut news = OwnLogNews {
             peers: Vec::new(),
             is_settled: !self.pulls.contains_key(&log),
-            bodies_in_vain: self.bodies.is_in_vain(log),
+            bodies_in_vain: self.bodies.is_in_vain(own),
         };
         for peer in self.peers.values() {
             let Some(site) = peer.site() else { continue };
