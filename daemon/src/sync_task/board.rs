@@ -32,6 +32,8 @@ pub(crate) struct Difference {
 pub(crate) struct SyncBoard {
     /// By peer and log, as last compared.
     differences: Mutex<BTreeMap<(SiteId, LogKey), Difference>>,
+    /// The claim up to which each of them was told last.
+    told: Mutex<BTreeMap<(SiteId, LogKey), ClaimNumber>>,
     peers: Mutex<BTreeMap<SiteId, PeerState>>,
     listening: Mutex<Vec<Multiaddr>>,
 }
@@ -52,17 +54,27 @@ impl SyncBoard {
             .unwrap_or_default()
     }
 
-    /// Notes how a log was compared; gives if it differs and did not, or otherwise.
+    /// Notes how a log was compared. Returns true if a difference is to be told: once for each claim, as a peer may
+    /// say now this and now that.
     pub(super) fn compared(&self, peer: SiteId, log: LogKey, difference: Option<Difference>) -> bool {
         let Ok(mut differences) = self.differences.lock() else {
             return false;
         };
-        let before = match difference {
-            Some(difference) => differences.insert((peer, log), difference),
-            None => differences.remove(&(peer, log)),
+        let Some(difference) = difference else {
+            differences.remove(&(peer, log));
+            return false;
         };
-        let what = |difference: Option<Difference>| difference.map(|found| (found.number, found.what));
-        difference.is_some() && what(before) != what(difference)
+        differences.insert((peer, log), difference);
+        let Ok(mut told) = self.told.lock() else {
+            return false;
+        };
+        let is_new = told
+            .get(&(peer, log))
+            .is_none_or(|before| *before < difference.number);
+        if is_new {
+            told.insert((peer, log), difference.number);
+        }
+        is_new
     }
 
     pub(crate) fn listening(&self) -> Vec<String> {
@@ -135,5 +147,26 @@ mod tests {
         board.lasted([here, away].into_iter());
         assert_eq!(board.peer(&here).last_error, None);
         assert!(board.peer(&away).last_error.is_some(), "it is not over");
+    }
+
+    #[test]
+    fn difference_that_a_peer_takes_back_is_told_once_a_claim() {
+        let board = SyncBoard::default();
+        let peer = SiteId::from_bytes([1; 32]);
+        let log = (SiteId::from_bytes([2; 32]), starling_protocol::Lane::Federation);
+        let at = |number, what| Difference {
+            number: ClaimNumber(number),
+            what,
+            found_at: UnixMillis::EPOCH,
+        };
+        let (history, rows) = (TipDifference::History, TipDifference::RowsThere);
+        assert!(board.compared(peer, log, Some(at(5, history))));
+        for _ in 0..3 {
+            assert!(!board.compared(peer, log, None));
+            assert!(board.differences().is_empty());
+            assert!(!board.compared(peer, log, Some(at(5, rows))));
+            assert_eq!(board.differences().len(), 1);
+        }
+        assert!(board.compared(peer, log, Some(at(6, history))));
     }
 }
