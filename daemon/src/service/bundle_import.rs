@@ -83,7 +83,7 @@ impl SiteParts {
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
         let mut reader = self.open_bundle(file, params)?;
-        self.learn_trust(reader.seal(), plan)?;
+        let given_up = self.learn_trust(reader.seal(), plan)?;
         let mut report = types::ImportReport {
             success: true,
             bundle_hash: reader.hash().into(),
@@ -96,7 +96,7 @@ impl SiteParts {
             logs: Vec::new(),
             certificates: plan.news.certificates,
             heads: plan.news.heads,
-            warnings: plan.warnings.clone(),
+            warnings: plan.warnings.iter().cloned().chain(given_up).collect(),
         };
         let items = self.apply(&mut reader, plan, &mut report)?;
         let newest = self.tell_logs(plan, &items, reader.seal(), &mut report)?;

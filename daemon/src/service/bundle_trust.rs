@@ -62,9 +62,10 @@ impl SiteParts {
     }
 
     /// Learns chains and heads of the seal of sites of which nothing is refused: they prove themselves, and the
-    /// high-water mark may always rise.
-    pub(super) fn learn_trust(&self, seal: &BundleSeal, plan: &Plan) -> ServiceResult<()> {
+    /// high-water mark may always rise. Returns a warning for each log of which a certificate gives up claims.
+    pub(super) fn learn_trust(&self, seal: &BundleSeal, plan: &Plan) -> ServiceResult<Vec<String>> {
         let failed = |error: StoreError| store_problem("learning what a bundle's seal brings", &error);
+        let before = self.store.logs().map_err(failed)?;
         for chain in seal.chains().filter(|chain| !plan.is_refused(&chain.site())) {
             match self.store.learn_chain(chain) {
                 Ok(_) | Err(StoreError::SiteNotListed { .. } | StoreError::Certificate(_)) => {}
@@ -81,7 +82,22 @@ impl SiteParts {
                 Err(error) => return Err(failed(error)),
             }
         }
-        Ok(())
+        let mut warnings = Vec::new();
+        for log in before {
+            let held = log.tip.cursor.number;
+            let now = self.store.log(log.id).map_err(failed)?;
+            let now = now.map_or(held, |now| now.tip.cursor.number);
+            if now < held {
+                let site = self
+                    .slug_of(&log.id.site)
+                    .map_or_else(|| log.id.site.to_string(), |slug| slug.to_string());
+                warnings.push(format!(
+                    "a new certificate of {site} gives up the claims after {}, up to {} of which were held here",
+                    now.0, held.0
+                ));
+            }
+        }
+        Ok(warnings)
     }
 
     /// Learns the chains of the seal on a copy; one that contradicts a known one is evidence.

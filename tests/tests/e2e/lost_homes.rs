@@ -273,3 +273,27 @@ fn two_copies_that_restore_at_once_are_told_apart_and_trusted_no_more() {
     let problem = a.refuse_bundle(&copy.export("of-copy.zst", &[]));
     assert_eq!(problem.code, ErrorCode::CertificateConflict, "{problem}");
 }
+
+#[test]
+fn bundle_whose_certificate_gives_up_claims_says_so() {
+    let bench = bench();
+    let world = World::new(bench.path(), 0);
+    let (a, b) = (&world.a, &world.b);
+    let backup = back_up(a, "backup");
+    let _ = a.import("mine", &feed("TWO"), &[]);
+    let _ = b.import_bundle(&a.export("second.zst", &[]));
+    assert_eq!(held(b, a), (0, 6));
+    // Nobody is asked: what the reader holds beyond the backup ends with the old epoch.
+    put_back(a, &backup);
+    a.cli(["restore", "--alone"]).expect(0);
+    let _ = a.import("mine", &feed("THREE"), &[]);
+    let report = b.import_bundle(&a.export("third.zst", &[]));
+    let told = report.warnings.join("\n");
+    assert!(
+        told.contains(
+            "a new certificate of site-a gives up the claims after 3, up to 6 of which were held here"
+        ),
+        "{told}"
+    );
+    assert_eq!(held(b, a), (1, 6));
+}
