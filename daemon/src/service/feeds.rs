@@ -121,8 +121,10 @@ impl SiteParts {
             account.warn(detail);
         }
         if account.seen.is_empty() && options.complete && !options.allow_empty {
-            let detail =
-                format!("importing {source}: the input is said to be the whole source and holds no record");
+            let detail = format!(
+                "importing {source}: the input is said to be the whole source and holds no record{}",
+                account.first_unread()
+            );
             return Err(Problem::new(ErrorCode::FeedEmpty, detail)
                 .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
         }
@@ -401,11 +403,7 @@ impl<'a> Account<'a> {
 
     /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.
     fn nothing_read_problem(&self) -> Problem {
-        let ignored = |file: &&types::FeedFile| file.outcome == FeedOutcome::Ignored;
-        let named = self.report.files.iter().find(ignored);
-        let named = named
-            .map(|file| format!("; the first is {}: {}", file.name, file.reason))
-            .unwrap_or_default();
+        let named = self.first_unread();
         let detail = format!(
             "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema or in a shape of another kind that is known{named}",
             self.source, self.report.ignored
@@ -414,15 +412,17 @@ impl<'a> Account<'a> {
             .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
     }
 
-    fn rejected_problem(&self, hint: &str) -> Problem {
-        let first = self
-            .report
-            .files
-            .iter()
-            .find(|file| file.outcome == FeedOutcome::Rejected);
-        let named = first
+    /// Names the first file of which nothing was read, with the reason; a rejected one before one that is ignored.
+    fn first_unread(&self) -> String {
+        let of = |outcome| self.report.files.iter().find(move |file| file.outcome == outcome);
+        of(FeedOutcome::Rejected)
+            .or_else(|| of(FeedOutcome::Ignored))
             .map(|file| format!("; the first is {}: {}", file.name, file.reason))
-            .unwrap_or_default();
+            .unwrap_or_default()
+    }
+
+    fn rejected_problem(&self, hint: &str) -> Problem {
+        let named = self.first_unread();
         let detail = format!(
             "importing {}: {} files were rejected{named}",
             self.source, self.report.rejected

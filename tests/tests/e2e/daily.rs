@@ -236,6 +236,11 @@ fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
     std::fs::create_dir(&empty).unwrap();
     let problem = complete(&world.author, &empty, &[]).problem();
     assert_eq!(problem.code, ErrorCode::FeedEmpty);
+    std::fs::write(empty.join("cut.json"), b"{\"id\": \"WHOLE-000001\", ").unwrap();
+    let problem = complete(&world.author, &empty, &[]).problem();
+    assert_eq!(problem.code, ErrorCode::FeedEmpty);
+    assert!(problem.detail.contains("the first is cut.json: "), "{problem}");
+    std::fs::remove_file(empty.join("cut.json")).unwrap();
     let other = world.author.file("other");
     starling_tests::feed::many("OTHER", 1, 10).write(&other);
     let problem = complete(&world.author, &other, &[]).problem();

@@ -59,7 +59,7 @@ use output::Output;
 use shape::Shape;
 
 /// Longest document of a kind other than OSV, in bytes.
-pub const MAX_DOCUMENT_BYTES: usize = 512 << 20;
+pub const MAX_DOCUMENT_BYTES: usize = 256 << 20;
 
 /// A parser of one kind of document.
 pub(crate) trait Connector: Sync {

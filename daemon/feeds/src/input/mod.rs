@@ -139,7 +139,7 @@ pub struct Document {
 #[non_exhaustive]
 pub enum Unreadable {
     /// Longer than a record may be.
-    #[error("longer than the {limit} bytes that a record may have")]
+    #[error("longer than the {limit} bytes that a document may have")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
