@@ -111,6 +111,13 @@ pub enum Notice {
         /// Its site.
         site: SiteId,
     },
+    /// A peer says that it is of a site that is not on the allow-list. Its chain was not verified.
+    Unlisted {
+        /// Its key, which it has proven.
+        peer: PublicKey,
+        /// The site it says it is.
+        site: SiteId,
+    },
     /// A session ended.
     PeerLeft {
         /// Its key.

@@ -205,6 +205,9 @@ pub trait Replica {
     /// Whether the allow-list names this site and has it enabled, whatever is known of it; true of this site.
     fn is_listed(&self, site: &SiteId) -> bool;
 
+    /// Returns true if the certificate chain of an enabled site on the allow-list is not known yet.
+    fn awaits_a_chain(&self) -> bool;
+
     /// Every chain known of listed sites, this site's included, ordered by site.
     fn chains(&self) -> Vec<CertificateChain>;
 
