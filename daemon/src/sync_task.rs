@@ -331,6 +331,12 @@ impl SyncTask {
                     state.last_seen_at = Some(at);
                 });
             }
+            Notice::Unlisted { peer, site } => {
+                let address = self.addresses.get(&peer).map(ToString::to_string);
+                if self.board.stranger(site, address.clone(), now()) {
+                    tracing::warn!(%site, ?address, "a site that is not on the allow-list asks to sync");
+                }
+            }
             Notice::PeerLeft { peer } => {
                 if let Some((site, since)) = self.sessions.remove(&peer) {
                     tracing::info!(%site, "disconnected");
