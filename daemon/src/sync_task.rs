@@ -433,7 +433,7 @@ impl SyncTask {
         let at = now();
         let at_once = self.clock.now() < since.plus_millis(SHORT_SESSION_MILLIS);
         if at_once {
-            self.dials.refused(site);
+            self.dials.ended_at_once(site);
         } else {
             self.dials.start_over(&site);
         }
