@@ -283,6 +283,7 @@ impl SiteService for FakeSite {
             query: name.to_owned(),
             redirected_from: None,
             advisories: Vec::new(),
+            left_out: 0,
         })
     }
 

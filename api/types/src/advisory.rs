@@ -141,8 +141,22 @@ pub struct AdvisoryLookup {
     /// The earlier merge hash that was asked for, where a redirect was followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_from: Option<MergeHash>,
-    /// What answers to it, sorted by merge hash; never empty.
+    /// What answers to it, sorted by merge hash; never empty, and at most 10,000.
     pub advisories: Vec<Advisory>,
+    /// How many more answer to it; a package URL finds those of one package.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+}
+
+/// Returns true if there is nothing to state.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl AdvisoryLookup {
+    /// Most advisories that one answer shows.
+    pub const MOST: usize = 10_000;
 }
 
 /// One row of a list.

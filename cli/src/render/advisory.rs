@@ -8,7 +8,7 @@ use starling_api_types::{
 };
 
 use super::table::Table;
-use super::{Lines, cut, list, moment, or_dash, plain, section};
+use super::{Lines, count, cut, list, moment, or_dash, plain, section};
 use crate::terminal::Tone;
 
 /// Widest value of a field that is shown; `--json` shows all of it.
@@ -27,6 +27,13 @@ pub(crate) fn advisories(lookup: &AdvisoryLookup) -> String {
             text.push_str("\n---\n\n");
         }
         text.push_str(&one(advisory));
+    }
+    if lookup.left_out > 0 {
+        let _ = writeln!(
+            text,
+            "\n… and {} more: look up a package URL to see those of one package",
+            count(lookup.left_out)
+        );
     }
     text
 }

@@ -13,8 +13,10 @@ use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
 use starling_view::{
-    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, PackageId, Resolution, ViewError,
+    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, FoldMemo, PackageId, Resolution, ViewError,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use super::advisory_shown::summary_of;
 use super::problem::store_problem;
@@ -24,7 +26,13 @@ use super::{Site, SiteParts};
 const DUMP_PAGE: usize = 512;
 
 impl SiteParts {
-    pub(super) fn advisory(&self, name: &str) -> ServiceResult<types::AdvisoryLookup> {
+    /// Looks up every advisory that answers to a name. Work and memory grow with the number of its packages, of which
+    /// at most [`types::AdvisoryLookup::MOST`] are shown.
+    pub(super) fn advisory(
+        &self,
+        name: &str,
+        gone: &CancellationToken,
+    ) -> ServiceResult<types::AdvisoryLookup> {
         let reader = self.reader()?;
         let mut redirected_from = None;
         let mut version = None;
@@ -58,8 +66,15 @@ impl SiteParts {
             ));
         }
         let mut advisories = Vec::new();
-        for advisory in &found {
-            let folded = self.folded(&reader, advisory)?;
+        let mut left_out = 0;
+        let memo = FoldMemo::default();
+        for (index, advisory) in found.iter().enumerate() {
+            if advisories.len() == types::AdvisoryLookup::MOST {
+                left_out = (found.len() - index) as u64;
+                break;
+            }
+            still_asked(gone)?;
+            let folded = self.folded(&reader, advisory, &memo)?;
             let folded = folded.filter(|folded| is_affected(folded, version.as_deref()));
             advisories.extend(folded.map(|folded| self.shown_advisory(&reader, &folded)));
         }
@@ -75,6 +90,7 @@ impl SiteParts {
             query: name.to_owned(),
             redirected_from,
             advisories,
+            left_out,
         })
     }
 
@@ -118,7 +134,11 @@ impl SiteParts {
         Ok(Some(Problem::new(ErrorCode::AdvisoryNotFound, detail).hint(hint)))
     }
 
-    pub(super) fn advisories(&self, query: &types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {
+    pub(super) fn advisories(
+        &self,
+        query: &types::AdvisoryListQuery,
+        gone: &CancellationToken,
+    ) -> ServiceResult<types::AdvisoryPage> {
         let reader = self.reader()?;
         let limit = query
             .limit
@@ -135,12 +155,14 @@ impl SiteParts {
         let mut page = Vec::new();
         let mut next = None;
         let mut skipping = after.is_some();
+        let memo = FoldMemo::default();
         for advisory in wanted {
             if skipping {
                 skipping = Some(advisory.merge_hash) != after;
                 continue;
             }
-            let Some(folded) = self.folded(&reader, &advisory)? else {
+            still_asked(gone)?;
+            let Some(folded) = self.folded(&reader, &advisory, &memo)? else {
                 continue;
             };
             if !is_affected(&folded, version.as_deref()) {
@@ -200,18 +222,21 @@ impl SiteParts {
             .map_err(|error| store_problem("reading the view", &error))
     }
 
+    /// Folds one advisory of many: `memo` is of this reader alone.
     pub(super) fn folded(
         &self,
         reader: &ViewReader<'_>,
         advisory: &AdvisoryRef,
+        memo: &FoldMemo,
     ) -> ServiceResult<Option<CanonicalAdvisory>> {
-        starling_view::canonical_advisory(
+        starling_view::canonical_advisory_remembering(
             reader,
             reader,
             reader,
             reader.settings(),
             &advisory.vulnerability,
             &advisory.package,
+            memo,
         )
         .map_err(|error| view_problem(&error))
     }
@@ -254,6 +279,17 @@ impl SiteParts {
         }
         Ok(hashes)
     }
+}
+
+/// Ends work whose caller is gone.
+fn still_asked(gone: &CancellationToken) -> ServiceResult<()> {
+    if gone.is_cancelled() {
+        return Err(Problem::new(
+            ErrorCode::TimedOut,
+            "reading advisories: the caller is gone",
+        ));
+    }
+    Ok(())
 }
 
 /// The live records as a stream: the list is of one moment, the bodies are content-addressed.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_protocol::{ContentHash, MergeHash, SiteId};
-use starling_view::{AdvisoryRef, ConflictStrategy, FieldName, JsonText, Provenance, RecordKey};
+use starling_view::{AdvisoryRef, ConflictStrategy, FieldName, FoldMemo, JsonText, Provenance, RecordKey};
 
 use super::SiteParts;
 use super::advisories::view_problem;
@@ -278,8 +278,9 @@ impl SiteParts {
             (&from.source, &from.id) != (&record.source, &record.id)
                 && from.authors.iter().any(|author| !authors.contains(author))
         };
+        let memo = FoldMemo::default();
         for advisory in advisories {
-            let Some(folded) = self.folded(&reader, &advisory)? else {
+            let Some(folded) = self.folded(&reader, &advisory, &memo)? else {
                 continue;
             };
             for name in COMPARED_FIELDS {

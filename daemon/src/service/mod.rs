@@ -49,6 +49,7 @@ use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
 use starling_store::engine::{Engine, HomeLock};
 use starling_store::{OpeningStep, ReplayProgress, SiteStore, StoreError, ViewReader};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::config::Config;
@@ -248,6 +249,17 @@ impl Site {
         tokio::task::spawn_blocking(move || work(&parts))
             .await
             .unwrap_or_else(|panic| Err(Problem::internal("carrying out a call", panic)))
+    }
+
+    /// As [`blocking`](Self::blocking), for work that looks from time to time if its caller is still there: the token is
+    /// cancelled when the call is dropped.
+    async fn blocking_while_asked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&SiteParts, &CancellationToken) -> ServiceResult<T> + Send + 'static,
+    ) -> ServiceResult<T> {
+        let gone = CancellationToken::new();
+        let _cancels = gone.clone().drop_guard();
+        self.blocking(move |site| work(site, &gone)).await
     }
 }
 
@@ -606,15 +618,16 @@ impl SiteService for Site {
         query: types::AdvisoryQuery,
     ) -> ServiceResult<types::AdvisoryLookup> {
         let name = name.to_owned();
-        self.blocking(move |site| match &query.as_of {
-            None => site.advisory(&name),
-            Some(as_of) => site.as_of(site.past(as_of)?, |then| then.advisory(&name)),
+        self.blocking_while_asked(move |site, gone| match &query.as_of {
+            None => site.advisory(&name, gone),
+            Some(as_of) => site.as_of(site.past(as_of)?, |then| then.advisory(&name, gone)),
         })
         .await
     }
 
     async fn advisories(&self, query: types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {
-        self.blocking(move |site| site.advisories(&query)).await
+        self.blocking_while_asked(move |site, gone| site.advisories(&query, gone))
+            .await
     }
 
     async fn dump(&self, query: types::DumpQuery) -> ServiceResult<ByteStream> {

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use starling_api_types::{
-    AdvisoryListQuery, AdvisoryQuery, Conclusion, ErrorCode, ExplainQuery, ExportRequest, ImportParams,
+    AdvisoryListQuery, AdvisoryLookup, AdvisoryQuery, Conclusion, ErrorCode, ExplainQuery, ExportRequest,
+    ImportParams,
 };
 
 use crate::bench::{Bench, Site, advisory, code};
@@ -49,6 +50,29 @@ fn a_package_url_with_a_version_gives_what_affects_that_version_alone() {
         "{problem}"
     );
     assert_eq!(code(get("pkg:npm/unheard-of@1.0.0")), ErrorCode::AdvisoryNotFound);
+}
+
+#[test]
+fn record_of_many_packages_is_read_once_and_what_is_left_out_is_counted() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let packages = AdvisoryLookup::MOST + 50;
+    let affected: Vec<_> = (0..packages)
+        .map(|number| json!({"package": {"ecosystem": "npm", "name": format!("n{number}")}}))
+        .collect();
+    site.feed(
+        "mine",
+        &[json!({"id": "EX-1", "modified": "2025-01-01T00:00:00Z", "affected": affected})],
+    );
+    // Reading the record anew for each package takes minutes.
+    let lookup = site.wait(site.service.advisory("EX-1", AdvisoryQuery::default()));
+    let lookup = lookup.unwrap();
+    assert_eq!(
+        (lookup.advisories.len(), lookup.left_out),
+        (AdvisoryLookup::MOST, 50)
+    );
+    let one = site.wait(site.service.advisory("pkg:npm/n7", AdvisoryQuery::default()));
+    assert_eq!(one.unwrap().left_out, 0);
 }
 
 #[test]
