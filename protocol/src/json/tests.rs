@@ -318,7 +318,7 @@ fn damaged_json() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
-/// Whether two documents mean the same, compared through `serde_json`: integers exactly, fractions
+/// Returns true if two documents mean the same, compared through `serde_json`: integers exactly, fractions
 /// as doubles, `1.0` the same as `1`.
 fn same_meaning(a: &serde_json::Value, b: &serde_json::Value) -> bool {
     use serde_json::Value as Json;

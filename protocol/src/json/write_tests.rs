@@ -1,4 +1,4 @@
-//! What is written without a tree is what a tree would be: held against [`canonicalize`].
+//! Compares writing without a tree with [`canonicalize`].
 
 use std::collections::BTreeMap;
 

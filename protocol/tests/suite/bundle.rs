@@ -115,7 +115,7 @@ fn large_exports_are_divided_into_bounded_frames() {
     }
     assert!(frames[0].unpacked_size as usize <= MAX_DELTAS_FRAME_BYTES);
 
-    // Frames packed and compressed elsewhere (on other threads, say) make the same file.
+    // Frames that are packed and compressed elsewhere (for example on other threads) make the same file.
     let mut writer = BundleWriter::new(Memory::new(Vec::new()), WriterOptions::default()).unwrap();
     for delta in &site.log {
         writer.push_delta(delta.as_bytes()).unwrap();

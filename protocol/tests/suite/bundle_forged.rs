@@ -1,4 +1,4 @@
-//! Bundles that an allow-listed exporter made with bad intent: the seal holds, what it covers does not.
+//! Bundles made by an allow-listed exporter with bad intent: the seal is valid, but its content breaks a rule.
 //! Each test is named for the attack.
 
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ fn attacker() -> Site {
     Site::new("site-mallory", 90)
 }
 
-/// What a forged bundle meets: the attacker's key is valid, his manifest is not.
+/// Returns the refusal of a forged bundle. The attacker's key is valid; the manifest is not.
 fn refusal(forgery: &Forgery) -> BundleError {
     let mallory = attacker();
     let bytes = forgery.build(&mallory.chain, [91; 32]);
@@ -93,7 +93,7 @@ fn a_zstd_bomb_is_refused_whatever_the_manifest_says() {
         );
     }
 
-    // A frame that lies about its own size, too: the size field of a streamed frame is absent.
+    // A frame that hides its own size: a streamed frame has no size field.
     let mut silent = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
     std::io::Write::write_all(&mut silent, &big).unwrap();
     let silent = silent.finish().unwrap();
@@ -318,7 +318,7 @@ fn a_newer_format_is_told_apart_from_damage() {
 }
 
 proptest! {
-    /// A valid seal over any manifest and any frames: what a hostile exporter can reach.
+    /// A valid seal over any manifest and any frames: the most that a hostile exporter can produce.
     #[test]
     fn arbitrary_frames_under_a_valid_seal_never_panic(
         kinds in proptest::collection::vec((0_u64..3, any::<bool>(), proptest::collection::vec(any::<u8>(), 0..80), 0_u64..4), 0..4),

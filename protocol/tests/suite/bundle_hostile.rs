@@ -1,4 +1,4 @@
-//! Bundles as a bad disk, a cut cable or a thief on the way makes them. Each test is named for the attack.
+//! Bundles damaged or changed by a bad disk, a broken copy or a thief. Each test is named for the attack.
 
 use proptest::prelude::*;
 use starling_protocol::bundle::{BundleFault, ReaderOptions, inspect};
@@ -20,7 +20,7 @@ fn smallest_bundle() -> Vec<u8> {
     export(&site, &[&site], january(0)).0
 }
 
-/// Where each frame of an honest bundle begins, and its end.
+/// Returns the offset of each frame of an honest bundle, and the end of the file.
 fn offsets(bytes: &[u8], read: &Read) -> Vec<usize> {
     let mut offsets = vec![0];
     for _ in 0..2 {
@@ -55,7 +55,7 @@ fn with_the_signature_skipped_a_flipped_bit_changes_the_seal_only() {
     let honest = read(&bytes).unwrap();
     let seal_end = offsets(&bytes, &honest)[1];
     let mut tolerated = 0;
-    // One bit of each byte, each time another.
+    // Flip one bit of each byte, a different one each time.
     for bit in (0..bytes.len()).map(|byte| byte * 8 + byte % 8) {
         let mut bad = bytes.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
@@ -159,7 +159,7 @@ fn a_bundle_over_the_callers_bound_is_refused_before_its_frames() {
         );
         assert_eq!(refused.fault(), BundleFault::TooLarge);
     }
-    // A bound per exporter, set once the seal is read.
+    // A bound for each exporter, set after the seal is read.
     let mut reader = BundleReader::open(bytes.as_slice(), ReaderOptions::default()).unwrap();
     assert!(reader.restrict(size).is_ok());
     assert!(matches!(reader.restrict(size - 1), Err(BundleError::TooLarge { found, .. }) if found == size));

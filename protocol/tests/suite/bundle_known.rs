@@ -1,4 +1,4 @@
-//! The rules of a bundle's logs, with what its reader holds already.
+//! The rules for a bundle's logs, checked against what its reader already holds.
 
 use std::io::Cursor as Memory;
 
@@ -67,7 +67,7 @@ impl Knowledge for Reader<'_> {
     }
 }
 
-/// What a reader that holds `held` finds in a bundle of `deltas`.
+/// Returns the findings of a reader that holds `held` for a bundle of `deltas`.
 fn find(site: &Site, chain: &CertificateChain, held: &[VerifiedDelta], deltas: &[VerifiedDelta]) -> Found {
     let mut writer = BundleWriter::new(Memory::new(Vec::new()), WriterOptions::default()).unwrap();
     for delta in deltas {
@@ -92,7 +92,7 @@ fn say(site: &mut Site, at: u64, text: &str) {
     site.say(at, &[Say::Set("ghsa", "X-1", &body)]);
 }
 
-/// A site that said three things, and one with the same keys that said other things after the first.
+/// Returns a site with three claims, and a twin with the same keys whose claims differ after the first.
 fn twins() -> [Site; 2] {
     let mut twins = [Site::new("site-twin", 60), Site::new("site-twin", 60)];
     for (site, texts) in twins.iter_mut().zip([["a", "b", "c"], ["a", "x", "y"]]) {
@@ -128,7 +128,7 @@ fn fork_is_found_by_hash_wherever_it_is() {
         };
         assert_eq!((number.0, proof.site()), (2, a.chain.site()));
     }
-    // The delta that differs is not in the bundle: the next one names it, and its author signed that too.
+    // The bundle does not contain the differing delta, but the next delta names it and is signed by the author.
     let fault = find(&a, &a.chain, &a.log[..2], &b.log[2..]).ranges[0]
         .fault
         .clone();

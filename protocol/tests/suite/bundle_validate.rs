@@ -36,7 +36,7 @@ fn report(bytes: &[u8]) -> BundleReport {
     validate(bytes, ReaderOptions::default()).unwrap()
 }
 
-/// The fault of the first range.
+/// Returns the fault of the first range.
 fn fault(bytes: &[u8]) -> Option<LogFault> {
     report(bytes).ranges[0].fault.clone()
 }
@@ -79,17 +79,17 @@ fn body_that_no_live_claim_names_is_counted() {
     let bytes = write(&a, &a.log, &[old, new], WriterOptions::default());
     let found = report(&bytes);
     assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
-    // In the first delta alone, the old body is the live one.
+    // In the first delta alone, the old body is live.
     let bytes = write(&a, &a.log[..1], &[old, new], WriterOptions::default());
     assert_eq!(report(&bytes).surplus_bodies, 1);
-    // A body out of the bundle's scope is as good as one that nobody named.
+    // A body out of the bundle's scope counts as unwanted, like one that no claim names.
     let options = WriterOptions {
         scope: Some(vec!["pypa".parse().unwrap()]),
         part: None,
     };
     let found = report(&write(&a, &a.log, &[new], options));
     assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
-    // Nobody's claim, and still not a line of a bundle.
+    // A body that no claim names must still be a valid line.
     let bytes = write(&a, &[], &[r#"{ "id": "X" }"#], WriterOptions::default());
     let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
     assert!(matches!(refused, BundleError::Bodies { .. }), "{refused}");
