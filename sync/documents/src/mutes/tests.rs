@@ -84,7 +84,8 @@ impl Writer {
     }
 }
 
-/// A change made by hand on top of the genesis: what an author could sign that our writer would not write.
+/// Returns a handmade change on top of the genesis: one that an author could sign but that our writer would not
+/// write.
 fn forged(
     actor: Actor,
     make: impl Fn(&mut automerge::transaction::Transaction<'_>, &automerge::ObjId),
@@ -154,7 +155,7 @@ fn a_mute_reads_as_it_was_written_and_a_removal_ends_it() {
     assert_eq!(folded.mutes[&second].removals.len(), 2);
     assert_eq!(folded.in_force(&writer.claims()).of("CVE-2024-2"), []);
     assert_eq!(folded.in_force(&writer.claims()).all().len(), 1);
-    // It stays to be read.
+    // The mute stays readable.
     assert_eq!(folded.mutes[&second].text, bare);
 }
 
@@ -189,7 +190,7 @@ fn sites_that_wrote_apart_merge_without_loss_and_one_that_leaves_takes_only_its_
     let (mut west, mut east) = (Writer::new(1), Writer::new(2));
     let of_west = west.mute(&text("CVE-2024-1"));
     let of_east = east.mute(&text("CVE-2024-1"));
-    // East removes what West muted, though its copy of the document never held it.
+    // East removes West's mute, although East's copy of the document never held it.
     east.remove(&of_west);
     let kept = east.mute(&text("CVE-2024-3"));
     let both: Vec<_> = west.claims().into_iter().chain(east.claims()).collect();
@@ -291,27 +292,27 @@ fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
     assert_eq!(fold_mutes(&[claim(1, &good)]).mutes.len(), 1);
     let bad: Vec<(&str, Vec<u8>)> = vec![
         (
-            "does not know",
+            "unknown field",
             forged(actor, |transaction, map| {
                 let entry = entry(transaction, map, id.as_str());
                 transaction.put(&entry, "paths", "/test/*").unwrap();
             }),
         ),
         (
-            "may add",
+            "may only add",
             forged(actor, |transaction, map| {
                 entry(transaction, map, "0000000000000000-1");
             }),
         ),
         (
-            "outside of the entry",
+            "outside the entry",
             forged(actor, |transaction, map| {
                 entry(transaction, map, id.as_str());
                 transaction.put(map, "x", "y").unwrap();
             }),
         ),
         (
-            "lacks the moment",
+            "lacks the time",
             forged(actor, |transaction, map| {
                 let entry = transaction.put_object(map, id.as_str(), ObjType::Map).unwrap();
                 for (key, value) in fields {
@@ -336,20 +337,20 @@ fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
             }),
         ),
         (
-            "neither text nor moment",
+            "neither a text nor a time",
             forged(actor, |transaction, map| {
                 let entry = entry(transaction, map, id.as_str());
                 transaction.put(&entry, "package", 5).unwrap();
             }),
         ),
         (
-            "what others wrote",
+            "entries of others",
             forged(actor, |transaction, _| {
                 transaction.put(automerge::ROOT, MUTES, "gone").unwrap();
             }),
         ),
         (
-            "something else than adding",
+            "something other than adding",
             forged(actor, |transaction, map| {
                 transaction.put_object(map, id.as_str(), ObjType::List).unwrap();
             }),
@@ -397,7 +398,7 @@ fn ids_are_read_strictly() {
     }
 }
 
-/// What sites do, in any order: who, and which of all mutes so far one removes, if any.
+/// The actions of sites, in any order: the site, and the mute to remove, if any.
 fn histories() -> impl Strategy<Value = Vec<(u8, Option<prop::sample::Index>)>> {
     prop::collection::vec((1..4_u8, prop::option::of(any::<prop::sample::Index>())), 1..14)
 }
@@ -405,7 +406,7 @@ fn histories() -> impl Strategy<Value = Vec<(u8, Option<prop::sample::Index>)>> 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Automerge is the referee: what it merges holds exactly what the fold says, without one conflict.
+    /// Automerge is the reference: its merge holds exactly the folded entries, without a conflict.
     #[test]
     fn the_fold_says_what_automerge_merges_in_any_order(
         history in histories(),
@@ -448,7 +449,7 @@ proptest! {
         let _ = Change::read(&bytes);
     }
 
-    /// Damage inside of the chunk, with its checksum made right again as an author would.
+    /// Damages the chunk and corrects its checksum, as an author could.
     #[test]
     fn what_is_read_of_altered_changes_automerge_reads_too(
         edits in prop::collection::vec((any::<prop::sample::Index>(), altered_bytes()), 1..4),
@@ -468,7 +469,7 @@ fn altered_bytes() -> impl Strategy<Value = u8> {
     prop_oneof![any::<u8>(), 0..10_u8, 0x70..0x82_u8]
 }
 
-/// Holds a change against Automerge, if the strict reader reads it.
+/// Compares a change with Automerge if the strict decoder accepts it.
 fn automerge_agrees(mut bytes: Vec<u8>) {
     use sha2::Digest;
     let hash: [u8; 32] = sha2::Sha256::digest(&bytes[8..]).into();
@@ -478,12 +479,12 @@ fn automerge_agrees(mut bytes: Vec<u8>) {
     assert_eq!(change.hash().0, *read.hash.as_bytes());
     assert_eq!(change.seq(), read.sequence);
     assert_eq!(change.len(), read.operations.len());
-    // Written again, as it is when a document is saved, it keeps its name.
+    // Encoded again, as when a document is saved, it keeps its name.
     let again = automerge::Change::from(change.decode());
     assert_eq!(again.hash().0, *read.hash.as_bytes());
     let claimed = [claim(1, &bytes)];
     let folded = fold_mutes(&claimed);
-    // Whatever was applied, Automerge merges.
+    // Automerge merges every change that was applied.
     if folded.applied == [0] {
         let merged = merged_entries([bytes.as_slice()]).unwrap();
         assert_eq!(merged.len(), 1);
@@ -497,7 +498,7 @@ fn every_altered_byte_is_refused_or_read_as_automerge_reads_it() {
         .unwrap()
         .bytes;
     let text_begins = clean.windows(8).position(|window| window == b"site-us-").unwrap();
-    // Where the texts are, one value says as much as all; before them every value is tried.
+    // Within texts one value is as good as all; before them every value is tried.
     for at in 8..clean.len() {
         let values = if at < text_begins { 0..=255_u8 } else { 0x7f..=0x80 };
         for value in values {
