@@ -1,10 +1,10 @@
-//! Folding the records of one advisory into its fields.
+//! Folds the records of one advisory into its fields.
 //!
-//! Fold order: records that are not withdrawn come first, then the policy's order of sources, then
-//! the content hash, then the id. The first record that has a field gives its value; what the others
-//! have is kept beside it. References and weaknesses do not exclude each other and are united.
+//! Fold order: records that are not withdrawn come first, then the policy's order of sources, then the content
+//! hash, then the id. The first record that has a field gives its value; the values of the others are kept
+//! beside it. References and weaknesses do not exclude each other and are united.
 //!
-//! Nothing of this is stored. The rows say which records feed the advisory; their bodies say the rest.
+//! No result is stored. The rows list the contributing records; their bodies give the rest.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,19 +36,20 @@ pub struct Feeding {
     pub record: RecordKey,
     /// Its chosen content.
     pub content: ContentHash,
-    /// Whether it is withdrawn.
+    /// True if it is withdrawn.
     pub is_withdrawn: bool,
-    /// Whether authors disagree about it and nobody has decided: each content that counts feeds the advisory by itself.
+    /// True if authors disagree about it and nobody has decided: each applicable content contributes
+    /// separately.
     pub is_unresolved: bool,
 }
 
-/// Returns the records that feed an advisory, in fold order: the first one's ranges win.
+/// Returns the contributing records of an advisory, in fold order: the first one's ranges win.
 ///
-/// Every one of them has an `affected` entry about the package, unless the package is a record.
-/// None: there is no such advisory.
+/// Each of them has an `affected` entry about the package, unless the package is a record. An empty list means
+/// that the advisory does not exist.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn feeding_records<R: Rows>(
     rows: &R,
     policy: &CompiledPolicy,
@@ -59,7 +60,7 @@ pub fn feeding_records<R: Rows>(
     feeding_remembered(rows, policy, vulnerability, package, &memo).map(|(feeding, _)| feeding)
 }
 
-/// Ids by which the records of an advisory are found, besides those that tie them together.
+/// Ids by which the records of an advisory are found, besides those that connect them.
 #[derive(Default)]
 struct LedBy {
     upstream: BTreeSet<VulnerabilityId>,
@@ -104,10 +105,10 @@ fn feeding_remembered<R: Rows>(
     Ok((feeding, led_by))
 }
 
-/// Folds the advisory of a vulnerability in a package; nothing when no record feeds it.
+/// Folds the advisory of a vulnerability in a package. Returns `None` if no record contributes to it.
 ///
 /// # Errors
-/// When a port fails or a row is damaged.
+/// If a port fails or a row is damaged.
 pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     rows: &R,
     claims: &C,
@@ -120,8 +121,8 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     canonical_advisory_remembering(rows, claims, bodies, settings, vulnerability, package, &memo)
 }
 
-/// As [`canonical_advisory`], for one of many: `memo` keeps from one to the next what is the same for several
-/// packages of a vulnerability. It is of one state of the rows, and of one `settings`.
+/// Does the same as [`canonical_advisory`] for one of many advisories: `memo` keeps what several packages of a
+/// vulnerability share. A memo is valid for one state of the rows and one `settings`.
 ///
 /// # Errors
 /// As [`canonical_advisory`].
@@ -154,7 +155,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
             (_, true) => EdgeState::Withdrawn,
             (_, false) => EdgeState::Live,
         };
-        // What is said of one that is unresolved is told once, whatever the number of its contents.
+        // The disagreement about an unresolved record is reported once, for all of its contents.
         if !record.is_unresolved || unresolved.insert(record.record.clone()) {
             tell(
                 &record.record,
@@ -165,7 +166,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
                 &mut conflicts,
             );
         }
-        // A body that the rows were read off parses; one that is missing says nothing.
+        // A body with a row is known to parse; a missing body has no statement.
         if let Some(said) = said {
             let stated = said.of_package(package)?;
             speakers.hear(record, stated.get(&FieldName::Affected));
@@ -223,11 +224,11 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     }))
 }
 
-/// Returns what one record's body says of a package, in the fields of which one value wins; nothing where it
-/// is no JSON object.
+/// Returns the statements of one record's body about a package, in the fields in which one value wins; `None`
+/// if it is not a JSON object.
 ///
 /// # Errors
-/// When a value could not be kept as text.
+/// If a value could not be kept as text.
 pub fn stated_fields(
     body: &[u8],
     package: &PackageId,
@@ -236,10 +237,10 @@ pub fn stated_fields(
     Said::of_body(body, settings.normalise_name)?.of_package(package)
 }
 
-/// Returns what one record's body says of the severity, if it says anything.
+/// Returns the severity in one record's body, if there is one.
 ///
 /// # Errors
-/// When the value could not be kept as text.
+/// If the value could not be kept as text.
 pub fn stated_severity(body: &[u8]) -> Result<Option<JsonText>, ViewError> {
     let body = json::parse(body).ok();
     let severity = body
@@ -271,7 +272,7 @@ pub(crate) const fn silent_state(state: RecordState) -> EdgeState {
     }
 }
 
-/// Tells what became of each statement about a record, and of the authors' disagreement.
+/// Reports the effect of each statement about a record, and any disagreement between its authors.
 fn tell(
     record: &RecordKey,
     chosen: Option<ContentHash>,
@@ -336,7 +337,8 @@ fn provenance(feeding: &Feeding, statements: &[Statement]) -> Provenance {
     }
 }
 
-/// Keeps what each live record says of a package, where more than one speaks or the one does not count.
+/// Collects the statements of live records about a package, if there are several or the only one does not
+/// apply.
 struct Speakers {
     weights: BTreeMap<RecordKey, Weight>,
     statements: Vec<Stated>,
@@ -363,7 +365,7 @@ impl Speakers {
         })
     }
 
-    /// Takes what a record says; equal words of equal weight are one statement.
+    /// Adds a record's statement; equal statements of equal weight become one.
     fn hear(&mut self, feeding: &Feeding, affected: Option<&JsonText>) {
         let (Some(weight), Some(affected)) = (self.weights.get(&feeding.record), affected) else {
             return;
@@ -424,7 +426,7 @@ fn member_of(value: &JsonText) -> Member {
     }
 }
 
-/// Takes a value as the field's, or as one that lost if the field has another already.
+/// Sets the field's value, or adds it to the losing values if the field already has one.
 fn offer(field: &mut Option<Field>, value: JsonText, provenance: &Provenance) {
     match field {
         None => {
@@ -442,7 +444,7 @@ fn offer(field: &mut Option<Field>, value: JsonText, provenance: &Provenance) {
     }
 }
 
-/// Adds where a member comes from; a record that repeats it counts once.
+/// Adds the provenance of a member; a record that repeats it is listed once.
 fn join(member: &mut Member, provenance: &Provenance) {
     if member.provenance.last() != Some(provenance) {
         member.provenance.push(provenance.clone());

@@ -1,8 +1,8 @@
 //! The fold from claims to canonical advisories: identity, policy order, provenance, conflicts.
 //!
-//! Pure: claims, bodies, rows and settings come in as arguments. The rows are a function of the
-//! current accepted claims, the policy and the operator's decisions alone; in which order or in what
-//! batches the claims arrived leaves no trace, so a rebuild gives the same bytes.
+//! Pure: claims, bodies, rows and settings are arguments. The rows are a function of the current accepted
+//! claims, the policy and the operator's decisions alone. The order and the batches in which claims arrive have
+//! no effect, so a rebuild gives the same bytes.
 //!
 //! Key layouts and the rules of identity: `docs/formats/view.md`.
 

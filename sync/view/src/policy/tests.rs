@@ -1,4 +1,4 @@
-//! Each strategy chooses what its name says; hashes name the rules.
+//! Tests that each strategy chooses as its name says, and that hashes identify the rules.
 
 use std::cmp::Ordering;
 
@@ -46,7 +46,7 @@ fn policy(strategy: ConflictStrategy, order: &[u8]) -> CompiledPolicy {
     .compile(site(LOCAL))
 }
 
-/// Chooses from the statements in every order they may be listed in; all must agree.
+/// Chooses from the statements in every possible order; all results must agree.
 fn choose(policy: &CompiledPolicy, statements: &[Statement], decision: Option<u8>) -> Choice {
     let mut statements = statements.to_vec();
     let choice = policy.choose(&source("ghsa"), &statements, decision.map(content));

@@ -1,4 +1,4 @@
-//! What an advisory says, where it has it from, and who disagrees.
+//! Tests the content of advisories, its provenance, and disagreements.
 
 use starling_protocol::ContentHash;
 use starling_view::{
@@ -17,7 +17,7 @@ fn site(strategy: ConflictStrategy) -> Site {
     })
 }
 
-/// The source whose value won, and those that lost.
+/// Returns the source of the winning value, and those of the losing values.
 fn sources(field: &Option<Field>) -> (String, Vec<String>) {
     let field = field.as_ref().unwrap();
     let losers = field
@@ -263,7 +263,7 @@ fn under_fail_a_disagreement_waits_for_a_decision() {
     let changes = site.set(REMOTE, &acme, &theirs);
     assert_eq!(changes.problems, [(acme.clone(), Problem::Unresolved)]);
     assert_eq!(held_records(&site.rows).unwrap(), std::slice::from_ref(&acme));
-    // Until then it is shown, by the names that both give it, and each of the two counts.
+    // Until then it is shown under the names that both give, and each of the two contents applies.
     let open = site.fold("ACME-1", &package("npm", "a")).unwrap();
     assert_eq!(open.unresolved, std::slice::from_ref(&acme));
     assert!(open.aliases.is_empty(), "only one of them gives the CVE");
@@ -282,7 +282,7 @@ fn under_fail_a_disagreement_waits_for_a_decision() {
     let advisory = site.fold("CVE-2021-1111", &package("npm", "a")).unwrap();
     assert_eq!(advisory.conflicts.len(), 1, "it is settled, not forgotten");
 
-    // The content that was decided for is no longer stated: the question is open again.
+    // The decided content is no longer stated: the question is open again.
     site.set(REMOTE, &acme, &npm(&["CVE-2021-2222"], "a"));
     assert_eq!(held_records(&site.rows).unwrap(), [acme]);
 }
@@ -306,7 +306,7 @@ fn unresolved_record_says_all_that_its_authors_say() {
             .iter()
             .all(|stated| stated.is_unresolved && stated.weight.counts())
     );
-    // A package that one of them names is known, and a withdrawal does not silence what stands.
+    // A package that one of them names is known, and a withdrawal does not silence the other content.
     let gone = r#","withdrawn":"2024-01-01T00:00:00Z""#;
     site.set(REMOTE, &acme, &record("2", "b", gone));
     let live = fold(&site, "a").unwrap();

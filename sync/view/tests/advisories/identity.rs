@@ -1,4 +1,4 @@
-//! Which records meet in one advisory, and under which names it is found.
+//! Tests which records meet in one advisory, and by which names it is found.
 
 use starling_view::limits::MAX_COMPONENT_MEMBERS;
 use starling_view::{
@@ -134,12 +134,13 @@ fn record_is_found_by_the_one_cve_that_it_is_made_from() {
     let members = r#""affected":[{"package":{"ecosystem":"npm","name":"a"}}],"related":["CVE-2021-2222"],"upstream":["CVE-2021-1111"]"#;
     site.set(LOCAL, &key("acme", "ACME-1"), &body(members));
     assert_eq!(ids(&site, "ACME-1"), ["ACME-1"]);
-    // Found, and not merged: it keeps its own name beside the CVE's own record.
+    // It is found but not merged: it keeps its own name beside the CVE's own record.
     assert_eq!(ids(&site, "cve-2021-1111"), ["ACME-1"]);
     assert!(ids(&site, "CVE-2021-2222").is_empty());
     site.set(LOCAL, &key("nvd", "CVE-2021-1111"), &npm(&[], "a"));
     assert_eq!(ids(&site, "CVE-2021-1111"), ["ACME-1", "CVE-2021-1111"]);
-    // As an alias it is one vulnerability; made from two CVEs it is found by each; from none any more, by none.
+    // As an alias, it is one vulnerability. Derived from two CVEs, it is found by each. Derived from none, by
+    // none.
     for (members, found) in [
         (r#""aliases":["CVE-2021-1111"],"#, vec!["CVE-2021-1111"]),
         (

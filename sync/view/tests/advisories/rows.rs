@@ -1,4 +1,4 @@
-//! The rows themselves: as `docs/formats/view.md` lays them out, and whole again after damage.
+//! Tests of the rows themselves: laid out as in `docs/formats/view.md`, and repaired after damage.
 
 use starling_view::{MemoryRows, RowsMut, Table, ViewPolicy, for_each_advisory, wipe};
 
