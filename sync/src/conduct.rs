@@ -1,4 +1,4 @@
-//! How peers behaved: strikes that fade, lock-outs that grow, and how fast each may speak.
+//! Scores peers: strikes that fade, lock-outs that grow, and limits on message rates.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::settings::Settings;
 const LONGEST_LOCK_OUT: Duration = Duration::from_secs(3_600);
 /// Lock-outs after which the time no longer doubles.
 const MOST_DOUBLINGS: u32 = 6;
-/// Time without an offence in which one lock-out is forgotten: a site that is slow now and then is not taken
-/// for one that does harm all the time.
+/// Time without a violation after which one lock-out is forgotten, so that an occasionally slow site is not
+/// treated like one that always misbehaves.
 const LOCK_OUT_LIFETIME: Duration = Duration::from_secs(6 * 3_600);
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,20 +25,20 @@ struct Record {
     locked_until: UnixMillis,
 }
 
-/// What is remembered of peers, also after they left.
+/// The scores of peers, kept after they leave.
 #[derive(Debug, Default)]
 pub(crate) struct Conduct {
     records: BTreeMap<PublicKey, Record>,
 }
 
 impl Conduct {
-    /// Until when a peer is locked out, if it is.
+    /// Returns the end of a peer's lock-out, if it is locked out.
     pub(crate) fn locked_until(&self, peer: &PublicKey, now: UnixMillis) -> Option<UnixMillis> {
         let until = self.records.get(peer)?.locked_until;
         (until > now).then_some(until)
     }
 
-    /// Counts strikes; gives the time of the lock-out when they are too many.
+    /// Counts strikes. Returns the end of the lock-out if there are too many.
     pub(crate) fn strike(
         &mut self,
         peer: PublicKey,
@@ -69,7 +69,7 @@ impl Conduct {
         Some(time)
     }
 
-    /// Drops the oldest record that locks nobody out, so that memory stays bounded whoever comes.
+    /// Drops the oldest record without a lock-out, so that memory stays bounded.
     fn make_room(&mut self, now: UnixMillis) {
         if self.records.len() < MAX_RECORDS_OF_CONDUCT {
             return;
@@ -86,7 +86,7 @@ impl Conduct {
     }
 }
 
-/// A token bucket: so many messages at once, so many a second on average.
+/// A token bucket: a burst of messages at once, and a number of messages per second on average.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
     /// Thousandths of a message.
@@ -102,7 +102,7 @@ impl Bucket {
         }
     }
 
-    /// Takes one message out, if there is one left.
+    /// Takes one message from the bucket, if any is left.
     pub(crate) fn take(&mut self, now: UnixMillis, per_second: u32, burst: u32) -> bool {
         let millis = now.as_millis().saturating_sub(self.filled_at.as_millis());
         let gained = millis.saturating_mul(u64::from(per_second));
@@ -116,7 +116,7 @@ impl Bucket {
     }
 }
 
-/// The pause after `failures` failures in a row: doubling, with up to a quarter of seeded jitter on top.
+/// Returns the pause after `failures` consecutive failures: doubling, plus up to a quarter of seeded jitter.
 pub(crate) fn backoff(failures: u32, settings: &Settings, rng: &mut fastrand::Rng) -> Duration {
     let doubled = settings.first_backoff * (1 << failures.saturating_sub(1).min(16));
     let pause = doubled.min(settings.longest_backoff);

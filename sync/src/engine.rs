@@ -1,7 +1,7 @@
-//! The engine: takes events in, lets the part that they concern handle them, then sees what can be done next.
+//! The engine: passes each event to the module that it concerns, then starts everything that became possible.
 //!
-//! It has no clock, no socket and no disk: time comes with the event, bytes leave as effects, and what is
-//! true is the replica's to say. Equal events, times, seed and replica give equal effects, byte for byte.
+//! It has no clock, no socket and no disk. Time comes with the event, bytes leave as effects, and the replica
+//! decides what is true. Equal events, times, seed and replica give equal effects, byte for byte.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::replica::{Replica, ReplicaError};
 use crate::settings::Settings;
 use crate::wire::{LogNote, Request, Response, WireFault};
 
-/// What one event is handled with.
+/// The context in which one event is handled.
 pub(crate) struct Cx<'a> {
     pub(crate) now: UnixMillis,
     pub(crate) replica: &'a mut dyn Replica,
@@ -34,11 +34,11 @@ impl Cx<'_> {
     }
 }
 
-/// What an open request of this site was about.
+/// The subject of an open request of this site.
 #[derive(Debug)]
 pub(crate) enum Ask {
     Hello,
-    /// With the notes that count as told once it is answered.
+    /// With the notes that count as delivered when the request is answered.
     News(Vec<LogNote>),
     Facts,
     /// With the logs that are compared.
@@ -47,7 +47,7 @@ pub(crate) enum Ask {
     Bodies(BodiesAsk),
 }
 
-/// A request of this site that is not answered yet.
+/// An unanswered request of this site.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) peer: PublicKey,
@@ -60,7 +60,7 @@ pub(crate) struct Pending {
 pub(crate) struct StoreHealth {
     failures: u32,
     pub(crate) rests_until: UnixMillis,
-    /// Something failed since all logs were looked at: the store may hold more than it showed then.
+    /// True if something failed since all logs were last examined: the store may hold more than it showed then.
     in_doubt: bool,
 }
 
@@ -79,15 +79,15 @@ pub struct SyncEngine {
     pub(crate) gossip: Gossip,
     pub(crate) store: StoreHealth,
     wake_at: Option<UnixMillis>,
-    /// The time by the wall clock, where it is another than the engine's.
+    /// The wall-clock time, if it differs from the engine's time.
     pub(crate) wall: Option<UnixMillis>,
 }
 
-/// How long a peer that did not answer is left alone.
+/// The rest given to a peer that did not answer.
 const SILENT_REST: Duration = Duration::from_secs(2);
 
 impl SyncEngine {
-    /// An engine that knows nobody yet. Equal seeds make equal choices.
+    /// Returns an engine without peers. Equal seeds make equal choices.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self {
@@ -106,13 +106,13 @@ impl SyncEngine {
         }
     }
 
-    /// Tells the engine the time by the wall clock: what expires does so by that. All else (deadlines, pauses,
-    /// lock-outs) goes by the time that each event is handled at, which must never be set back or forth.
+    /// Sets the wall-clock time, which decides expiry only. Deadlines, pauses and lock-outs use the time passed
+    /// with each event, which must never jump.
     pub fn wall_clock(&mut self, now: UnixMillis) {
         self.wall = Some(now);
     }
 
-    /// Handles one event. Effects are in the order in which they must be carried out.
+    /// Handles one event. The returned effects must be carried out in order.
     pub fn handle(&mut self, now: UnixMillis, event: Event, replica: &mut dyn Replica) -> Vec<Effect> {
         let mut cx = Cx {
             now,
@@ -130,16 +130,16 @@ impl SyncEngine {
             Event::RequestFailed { peer, id, reason } => self.request_failed(&mut cx, peer, id, reason),
             Event::Gossip { peer, bytes } => self.gossip_came(&mut cx, peer, &bytes),
             Event::LocalChanged => self.local_changed(&mut cx),
-            // A timer may ring early, and has rung: it must be set again in any case.
+            // The timer has fired, perhaps early: it must be set again in any case.
             Event::Tick => self.wake_at = None,
         }
         self.go_on(&mut cx);
         cx.out
     }
 
-    /// Tells the engine that nobody looked at events for `span` until now: an event took long to handle, or
-    /// the machine slept. What peers sent meanwhile may still wait to be looked at, so that no peer is blamed
-    /// for that time: it has as long as it had before.
+    /// Tells the engine that no events were handled for `span` until now: an event took long, or the machine
+    /// slept. Messages from that time may still wait. No peer is blamed for it: all deadlines move by that
+    /// span.
     pub fn was_away(&mut self, span: Duration) {
         for pending in self.pending.values_mut() {
             pending.deadline = later(pending.deadline, span);
@@ -149,14 +149,14 @@ impl SyncEngine {
         }
     }
 
-    /// The peers that proved who they are, with their sites, in order of their keys.
+    /// Returns the peers that proved their identity, with their sites, ordered by key.
     pub fn ready_peers(&self) -> impl Iterator<Item = (PublicKey, SiteId)> + '_ {
         self.peers
             .iter()
             .filter_map(|(key, peer)| Some((*key, peer.site()?)))
     }
 
-    /// Whether nothing is under way: no open request, no log behind a peer, no body to fetch.
+    /// Returns true if there is no open request, no log behind a peer's, and no body to fetch.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.pulls.is_empty() && self.bodies.is_idle()
@@ -181,7 +181,7 @@ impl SyncEngine {
         self.plan_waking(cx);
     }
 
-    /// Sends a request and remembers what it was about. `expected_bytes` of answer stretch the deadline.
+    /// Sends a request and records its subject. `expected_bytes` of answer extend the deadline.
     pub(crate) fn ask(
         &mut self,
         cx: &mut Cx<'_>,
@@ -205,7 +205,7 @@ impl SyncEngine {
         id
     }
 
-    /// Takes a request off the list of open ones, whatever became of it.
+    /// Removes a request from the open ones, whatever its outcome.
     fn close_request(&mut self, id: RequestId) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
         if let Some(peer) = self.peers.get_mut(&pending.peer) {
@@ -262,7 +262,7 @@ impl SyncEngine {
             }
             (ask, _) => {
                 self.abandon(cx, peer, ask);
-                self.offend(cx, peer, Offence::WrongAnswer("it is of another kind"));
+                self.offend(cx, peer, Offence::WrongAnswer("an answer of another kind"));
             }
         }
     }
@@ -298,7 +298,8 @@ impl SyncEngine {
         }
     }
 
-    /// A peer did not answer in time: it is asked again soon, as its link may be back at any moment.
+    /// Handles a peer that did not answer in time: it is asked again soon, since its link may return at any
+    /// moment.
     fn was_silent(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
         cx.notice(Notice::Silent { peer: key });
         if let Some(peer) = self.peers.get_mut(&key) {
@@ -306,18 +307,18 @@ impl SyncEngine {
         }
     }
 
-    /// A peer said something: whatever it failed by before, it is there.
+    /// Notes that a peer sent something, so that it is reachable despite earlier failures.
     fn heard(&mut self, now: UnixMillis, key: &PublicKey) {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.rests_until = peer.rests_until.min(later(now, self.settings.first_backoff));
         }
     }
 
-    /// Lets what a request was about be tried again elsewhere or later, and gives the peer a rest.
+    /// Allows the subject of a failed request to be tried elsewhere or later, and rests the peer.
     pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, peer: PublicKey, ask: Ask) {
         self.rest(cx.now, peer);
         match ask {
-            // Both may have greeted: who has said hello by its own is known well enough.
+            // Both sides may have greeted: a peer that sent its own hello is known already.
             Ask::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
             Ask::Hello => self.close(cx, peer, DisconnectReason::NoHello),
             Ask::News(told) => self.news_failed(cx, peer, &told),
@@ -328,7 +329,7 @@ impl SyncEngine {
         }
     }
 
-    /// Leaves a peer alone for a while, longer with each failure in a row.
+    /// Rests a peer, longer after each consecutive failure.
     pub(crate) fn rest(&mut self, now: UnixMillis, peer: PublicKey) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.failures = peer.failures.saturating_add(1);
@@ -336,7 +337,7 @@ impl SyncEngine {
         }
     }
 
-    /// Counts an offence, and parts with who offends too often.
+    /// Counts a violation, and disconnects a peer with too many.
     pub(crate) fn offend(&mut self, cx: &mut Cx<'_>, peer: PublicKey, offence: Offence) {
         cx.notice(Notice::Offence {
             peer,
@@ -361,7 +362,7 @@ impl SyncEngine {
         self.store.failures = self.store.failures.saturating_add(1);
         let pause = backoff(self.store.failures, &self.settings, &mut self.rng);
         self.store.rests_until = later(cx.now, pause);
-        // To the last cause: only there it says that the disk is full.
+        // Include every cause: only the last one states that the disk is full.
         let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
         let reason = causes.fold(error.to_string(), |reason, cause| format!("{reason}: {cause}"));
         cx.notice(Notice::StoreFailed {
@@ -370,8 +371,8 @@ impl SyncEngine {
         });
     }
 
-    /// After the store failed: sees what it shows when it works again. A write may have been kept though it failed,
-    /// and then shows with the next one: deltas whose bodies nobody asked for, or a chain.
+    /// Examines the store after a failure. A failed write may still have been kept, and then becomes visible
+    /// with the next one: deltas whose bodies nobody requested, or a chain.
     fn look_again(&mut self, cx: &mut Cx<'_>) {
         if !std::mem::take(&mut self.store.in_doubt) {
             return;
@@ -390,7 +391,7 @@ impl SyncEngine {
         self.store.failures = 0;
     }
 
-    /// Asks for a tick at the earliest time at which anything could become possible.
+    /// Requests a tick at the earliest time at which anything could become possible.
     fn plan_waking(&mut self, cx: &mut Cx<'_>) {
         let requests = self.pending.values().map(|pending| pending.deadline);
         let sessions = self.peers.values().filter_map(Self::session_wakes);
@@ -400,7 +401,7 @@ impl SyncEngine {
             self.bodies_wake(cx.now),
             Some(self.store.rests_until),
         ];
-        // What was possible by now was done: what did not happen waits for something other than time.
+        // Everything possible by now was done; the rest waits for something other than time.
         let times = requests
             .chain(sessions)
             .chain(work.into_iter().flatten())

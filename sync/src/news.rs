@@ -1,9 +1,9 @@
-//! News: who stands where, and the signed facts (chains, heads, fork proofs) that prove it.
+//! News: the positions of sites, and the signed facts (chains, heads, fork proofs) that prove them.
 //!
-//! News goes to neighbours only and says what this site holds, for that is what a neighbour can fetch here; it
-//! is confirmed, so a lost message is told again, and nothing is told twice. Facts that a note speaks of and
-//! that did not come along are asked for. This file takes news in; what is told, to whom and when is in
-//! `telling`, and what an author tells everyone in `gossip`.
+//! News goes to neighbours only and states what this site holds, because that is what a neighbour can fetch
+//! here. It is confirmed, so a lost message is sent again, and nothing is sent twice. Facts that a note
+//! mentions and that did not come with it are requested. This file handles incoming news. Outgoing news is in
+//! `telling`, and gossip to everyone in `gossip`.
 
 use starling_protocol::{
     CertificateChain, ClaimNumber, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, OfferedChain,
@@ -85,7 +85,7 @@ impl SyncEngine {
         self.absorb(cx, key, news);
     }
 
-    /// Asks peers for the facts that their notes speak of.
+    /// Requests the facts that peers' notes mention.
     pub(crate) fn ask_facts(&mut self, cx: &mut Cx<'_>) {
         let ready = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some() && !peer.facts_open && !peer.wanted.is_empty() && peer.rests_until <= cx.now
@@ -111,7 +111,7 @@ impl SyncEngine {
         }
     }
 
-    /// Takes in what a peer says: facts first, then its notes.
+    /// Handles news from a peer: facts first, then its notes.
     pub(crate) fn absorb(&mut self, cx: &mut Cx<'_>, key: PublicKey, news: &News) {
         if let Err(offence) = self.take_facts(cx, key, news, false) {
             return self.offend(cx, key, offence);
@@ -121,7 +121,7 @@ impl SyncEngine {
         }
     }
 
-    /// Takes signed facts; gives whether any was news.
+    /// Handles signed facts. Returns true if any was new.
     pub(crate) fn take_facts(
         &mut self,
         cx: &mut Cx<'_>,
@@ -167,7 +167,7 @@ impl SyncEngine {
         }
     }
 
-    /// A chain grew: its logs can be verified further, and its old key is no peer any more.
+    /// Handles a longer chain: its logs can be verified further, and its old key is no longer accepted.
     pub(crate) fn chain_learned(
         &mut self,
         cx: &mut Cx<'_>,
@@ -246,7 +246,7 @@ impl SyncEngine {
                 peer.wanted.chains.insert(site);
                 return Ok(false);
             }
-            // True once, and closed since by a certificate that the sender may not know yet.
+            // It was true, and a certificate closed it since, which the sender may not know yet.
             Err(HeadError::OutsideEpoch { .. }) => return Ok(false),
             Err(error) => return Err(unverifiable("head", &error)),
         };
@@ -268,7 +268,7 @@ impl SyncEngine {
         }
     }
 
-    /// The author signed two histories. The delta that the peer holds at that number proves it to everybody.
+    /// Handles a head that shows two histories. The peer's delta at that number proves the fork to everyone.
     fn head_diverges(&mut self, cx: &mut Cx<'_>, key: PublicKey, head: &Head) {
         let (site, lane, number) = (head.site, head.lane, head.number);
         cx.notice(Notice::Diverges { site, lane, number });
@@ -299,7 +299,8 @@ impl SyncEngine {
             let before = note.body_complete;
             note.held = note.held.max(head.number);
             note.body_complete = note.body_complete.max(head.number);
-            // What it says of itself next is no news then, and bodies that nobody could give would wait for long.
+            // Its next statement about itself would then be no news, and bodies that nobody could give would
+            // wait long.
             if is_new || note.body_complete > before {
                 self.bodies.peer_has_more(log, *key, before);
             }
@@ -328,7 +329,8 @@ impl SyncEngine {
                 }
                 return Ok(false);
             }
-            // Of a branch that a certificate closed since, which the sender may not know yet: settled.
+            // The proof is about a branch that a certificate closed, which the sender may not know yet:
+            // settled.
             Some(Err(ForkError::Header(error)))
                 if chain.as_ref().is_some_and(|chain| error.was_true_once(chain)) =>
             {
@@ -353,7 +355,7 @@ impl SyncEngine {
     pub(crate) fn fork_learned(&mut self, cx: &mut Cx<'_>, proof: &ForkProof) {
         let (site, lane) = (proof.site(), proof.lane());
         cx.notice(Notice::Forked { site, lane });
-        // Gossip goes to everybody, and not everybody reads version 2: who does is told by news.
+        // Gossip goes to everyone, and not every site reads version 2; peers that do get it as news.
         if lane == Lane::Federation && !proof.is_of_neighbours() {
             self.gossip.queue(News {
                 forks: vec![(site, proof.to_bytes())],
@@ -364,7 +366,7 @@ impl SyncEngine {
         self.log_changed(cx, (site, lane));
     }
 
-    /// Takes a peer's word on where it stands, and plans to fetch what it has and this site lacks.
+    /// Takes a peer's stated position, and plans to fetch what it has and this site lacks.
     fn take_note(&mut self, cx: &mut Cx<'_>, key: PublicKey, note: &LogNote) {
         let log = (note.site, note.lane);
         let own = cx.replica.site();
@@ -421,7 +423,7 @@ impl SyncEngine {
     }
 }
 
-/// Up to where the logs of a site are held.
+/// Returns the claims up to which the logs of a site are held.
 pub(crate) fn held_of(cx: &Cx<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
     let held = |lane| {
         cx.replica
@@ -465,5 +467,5 @@ fn empty_note((site, lane): LogKey) -> LogNote {
     }
 }
 
-// The notes of a full message leave room for the rest of it.
+// The notes of a full message leave room for the rest of the message.
 const _: () = assert!(MAX_NOTES * crate::telling::LONGEST_NOTE_BYTES < MAX_REQUEST_BYTES);

@@ -1,7 +1,7 @@
-//! Pulling deltas: one page of one log from one peer at a time, several logs at once.
+//! Pulls deltas: one page of one log from one peer at a time, several logs in parallel.
 //!
-//! Who announced a log may be asked for it; when a peer fails, the next one is. The replica verifies every
-//! delta against its author, so that it does not matter through whom it came.
+//! A peer that announced a log may be asked for it; if it fails, the next peer is asked. The replica verifies
+//! every delta against its author, so it does not matter which peer sent it.
 
 use std::collections::BTreeMap;
 
@@ -20,16 +20,16 @@ use crate::wire::{DeltasPage, DeltasWanted, Request};
 /// A log of which some peer holds more than this site.
 #[derive(Debug, Default)]
 pub(crate) struct Pull {
-    /// Whom it is being asked of.
+    /// The peer that is being asked.
     asking: Option<PublicKey>,
-    /// Peers whose deltas of this log could not be taken. Each pauses for itself: what one sends must not
-    /// keep this site from asking the others.
+    /// Peers whose deltas of this log could not be taken. Each has its own pause: one peer's bad deltas must
+    /// not keep this site from asking the others.
     pub(crate) paused: BTreeMap<PublicKey, Pause>,
-    /// Who has another delta than ours with a claim: that delta proves the fork.
+    /// The peer that has another delta with a claim than the one held here: that delta proves the fork.
     diverges: Option<(PublicKey, ClaimNumber)>,
 }
 
-/// Until when a peer is not asked for a log, and how often that was so in a row.
+/// The pause of a peer for a log, and the number of consecutive pauses.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pause {
     until: UnixMillis,
@@ -50,7 +50,7 @@ impl Pull {
 pub(crate) struct DeltasAsk {
     pub(crate) log: LogKey,
     after: ClaimNumber,
-    /// What was held when it was asked.
+    /// The position held when the request was made.
     held: ClaimNumber,
     max_bytes: usize,
     /// Asked to prove a fork, not to go on.
@@ -58,7 +58,7 @@ pub(crate) struct DeltasAsk {
 }
 
 impl SyncEngine {
-    /// Sees whether a log has to be pulled, after anything about it or about a peer's word on it changed.
+    /// Checks whether a log has to be pulled, after anything about it or about a peer's statement changed.
     pub(crate) fn reconsider(&mut self, cx: &Cx<'_>, log: LogKey) {
         let position = cx.replica.position(&log.0, log.1);
         let held = position.map_or(ClaimNumber::NONE, |position| position.held);
@@ -73,7 +73,7 @@ impl SyncEngine {
         }
     }
 
-    /// Asks a peer for its delta with a claim, which is another one than that held here.
+    /// Requests the peer's delta with a claim, which differs from the one held here.
     pub(crate) fn probe(&mut self, peer: PublicKey, log: LogKey, number: ClaimNumber) {
         self.pulls.entry(log).or_default().diverges = Some((peer, number));
     }
@@ -92,12 +92,12 @@ impl SyncEngine {
             let probe = self.pulls.get(&log).and_then(|pull| pull.diverges);
             let probe = probe.filter(|(peer, _)| self.peers.contains_key(peer));
             if probe.is_none() {
-                // Who could prove the fork is gone.
+                // The peer that could prove the fork is gone.
                 if let Some(pull) = self.pulls.get_mut(&log) {
                     pull.diverges = None;
                 }
             }
-            // One that did not answer rests, longer each time: others may have what the log goes on with meanwhile.
+            // A peer that did not answer rests, longer each time: others may have the next deltas meanwhile.
             let probe = probe.filter(|(peer, _)| {
                 let peer = self.peers.get(peer);
                 peer.is_some_and(|peer| {
@@ -134,7 +134,8 @@ impl SyncEngine {
         }
     }
 
-    /// The peer to ask: the one that failed least, then has least to do, then the author, then by lot.
+    /// Returns the peer to ask: the one with the fewest failures, then the least busy, then the author, then a
+    /// random one.
     fn best_for_deltas(&mut self, now: UnixMillis, log: LogKey, held: ClaimNumber) -> Option<PublicKey> {
         let rng = &mut self.rng;
         let pull = self.pulls.get(&log)?;
@@ -151,7 +152,7 @@ impl SyncEngine {
         ranked.min().map(|(_, key)| key)
     }
 
-    /// When the pause of some log, and the rest of a peer that has it, are over.
+    /// Returns the time at which a log's pause and the rest of a peer that has the log are both over.
     pub(crate) fn pulls_wake(&self, now: UnixMillis) -> Option<UnixMillis> {
         let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
         let times = waiting.flat_map(|(log, pull)| {
@@ -188,7 +189,7 @@ impl SyncEngine {
             self.offend(cx, key, Offence::BrokenPromise);
             return self.reconsider(cx, ask.log);
         }
-        // A bundle may have brought the same meanwhile, or a certificate closed what was held.
+        // A bundle may have brought the same deltas meanwhile, or a certificate closed the held ones.
         let position = cx.replica.position(&ask.log.0, ask.log.1);
         let before = position.map_or(ClaimNumber::NONE, |at| at.held);
         match cx.replica.append(bytes) {
@@ -197,7 +198,7 @@ impl SyncEngine {
         }
     }
 
-    /// Takes a peer's word back that it holds more of a log: it is not asked before it says so again.
+    /// Withdraws a peer's statement that it holds more of a log: it is not asked until it states so again.
     fn has_no_more(&mut self, key: PublicKey, ask: &DeltasAsk) {
         let peer = self.peers.get_mut(&key);
         if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
@@ -206,7 +207,8 @@ impl SyncEngine {
         }
     }
 
-    /// `before`: where the log stood. If that is not where it was asked, an answer to that question may not fit.
+    /// Handles an appended page. `before` is the position before it. If that is not the position at the
+    /// request, the answer may not match.
     fn appended(
         &mut self,
         cx: &mut Cx<'_>,
@@ -233,7 +235,7 @@ impl SyncEngine {
             if let Some(pull) = self.pulls.get_mut(&ask.log) {
                 pull.paused.remove(&key);
             }
-            // A page may go further than what its peer told of; the peer need not tell of it any more.
+            // A page may go further than its peer stated; the peer need not state it again.
             let peer = self.peers.get_mut(&key);
             if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
                 note.held = note.held.max(number);
@@ -247,9 +249,9 @@ impl SyncEngine {
         }
         match outcome.problem {
             None if moved || outcome.appended > 0 && !ask.probe => {}
-            // An author may have closed its branch since; more often than that nobody is so unlucky.
+            // An author may have closed its branch since; repeated failure is not bad luck.
             None if ask.probe => self.offend(cx, key, Offence::BrokenPromise),
-            // Each delta goes further than what is held, and none was taken: all are of a closed branch.
+            // The page goes further than what is held, but nothing was taken: all of it is of a closed branch.
             None => self.has_no_more(key, ask),
             Some(problem) => self.append_problem(cx, key, ask, problem, moved),
         }
@@ -275,8 +277,8 @@ impl SyncEngine {
                     peer.wanted.chains.insert(site);
                 }
             }
-            // Not news, and no lie: the sender does not know the certificate yet. It is told, as of any
-            // longer chain.
+            // This is neither news nor a lie: the sender does not know the certificate yet. It will be sent the
+            // longer chain like any other.
             AppendProblem::Closed { .. } => return self.has_no_more(key, ask),
             AppendProblem::Gap { missing_from, .. } => {
                 cx.notice(Notice::Gap {
@@ -295,14 +297,14 @@ impl SyncEngine {
                 }
             }
             AppendProblem::Diverges { .. } => {
-                // The counterpart of the last delta held.
+                // The counterpart of the last held delta.
                 return self.probe(key, ask.log, ask.held);
             }
             AppendProblem::Fork { proof } => return self.fork_learned(cx, &proof),
             AppendProblem::Frozen { .. } | AppendProblem::Distrusted { .. } => return,
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
-        // Whoever is at fault, asking it again at once would give the same.
+        // Whoever is at fault, asking it again at once would give the same answer.
         if let Some(pull) = self.pulls.get_mut(&ask.log) {
             let pause = pull.paused.entry(key).or_default();
             pause.failures = pause.failures.saturating_add(1);
@@ -310,7 +312,7 @@ impl SyncEngine {
         }
     }
 
-    /// Lets the replica accept what is complete now, and says so.
+    /// Lets the replica accept what is complete now, and reports it.
     pub(crate) fn accept(&mut self, cx: &mut Cx<'_>) {
         match cx.replica.accept() {
             Ok(moved) => {
@@ -324,10 +326,10 @@ impl SyncEngine {
     }
 }
 
-/// Whether a page is whole deltas of the log that was asked for, in order, ending where it says.
+/// Checks that a page consists of whole deltas of the requested log, in order, and ends where it states.
 fn fits(ask: &DeltasAsk, page: DeltasPage, bytes: &[u8]) -> Result<(), Offence> {
     if bytes.len() > ask.max_bytes.max(MAX_DELTA_BYTES) {
-        return Err(Offence::WrongAnswer("a page larger than asked"));
+        return Err(Offence::WrongAnswer("a page larger than requested"));
     }
     let mut last = ask.after;
     let mut rest = bytes;
@@ -347,7 +349,7 @@ fn fits(ask: &DeltasAsk, page: DeltasPage, bytes: &[u8]) -> Result<(), Offence> 
         rest = tail;
     }
     if last != page.last {
-        return Err(Offence::WrongAnswer("a page that ends elsewhere than it says"));
+        return Err(Offence::WrongAnswer("a page that does not end where it states"));
     }
     Ok(())
 }

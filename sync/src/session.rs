@@ -1,7 +1,7 @@
 //! Sessions: a peer connects, proves that it is a listed site, and leaves.
 //!
-//! The transport proves the peer's key. A key that is already known as a listed site's is enough to be sent
-//! news; any other key may say one bounded hello, in which it shows its certificate chain.
+//! The transport proves the peer's key. The known key of a listed site is enough to be sent news. Any other key
+//! may send one bounded hello, in which it shows its certificate chain.
 
 use starling_protocol::{CertificateError, OfferedChain, PublicKey, SiteId, UnixMillis};
 
@@ -38,10 +38,10 @@ impl SyncEngine {
             self.make_room_for_a_stranger(cx);
         }
         let deadline = later(cx.now, self.settings.hello_timeout);
-        // One side greets, or both would say everything twice; the other greets late if the first does not.
+        // One side greets, or both would send everything twice; the other greets later if the first does not.
         let first = own_key.is_some_and(|own| own < key);
-        // A stranger may be a listed site with a key of before or after: its own hello says so, the answer to ours would
-        // only be refused.
+        // A stranger may be a listed site with an earlier or later key. Its own hello shows that; an answer to
+        // ours would only be refused.
         let patience = self.settings.hello_patience;
         let greet_at = match (is_stranger, first) {
             (true, _) => later(cx.now, patience.saturating_mul(2)),
@@ -52,10 +52,10 @@ impl SyncEngine {
             .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
     }
 
-    /// Parts with the stranger that had most time to prove itself when there are too many of them.
+    /// When there are too many strangers, disconnects the one that had the most time to prove its identity.
     ///
-    /// A site whose new key is not known yet is a stranger too and says its hello at once: were the newcomer
-    /// turned away instead, a few idle connections would keep it out for ever.
+    /// A site whose new key is not known yet is a stranger too and sends its hello at once. If the newcomer
+    /// were turned away instead, a few idle connections would keep it out forever.
     fn make_room_for_a_stranger(&mut self, cx: &mut Cx<'_>) {
         let strangers = self.peers.iter().filter_map(|(key, peer)| match peer.stage {
             Stage::Greeting { deadline, .. } if cx.replica.authorised(key).is_none() => {
@@ -71,7 +71,8 @@ impl SyncEngine {
         }
     }
 
-    /// Greets who waits for it, drops who does not prove itself in time or is no longer listed.
+    /// Greets peers that wait for it, and drops those that do not prove their identity in time or are no longer
+    /// listed.
     pub(crate) fn keep_sessions(&mut self, cx: &mut Cx<'_>) {
         let keys: Vec<PublicKey> = self.peers.keys().copied().collect();
         for key in keys {
@@ -92,7 +93,7 @@ impl SyncEngine {
         }
     }
 
-    /// Ends the sessions of peers that may no longer take part: the allow-list or their key changed.
+    /// Ends the sessions of peers that may no longer take part, because the allow-list or their key changed.
     pub(crate) fn drop_unlisted(&mut self, cx: &mut Cx<'_>) {
         let gone = self
             .ready_peers()
@@ -112,7 +113,8 @@ impl SyncEngine {
         }
     }
 
-    /// What this site says first. Who has not proved that it is listed learns nothing but the own chain.
+    /// Returns this site's first message. A peer that has not proved that it is listed learns only this site's
+    /// chain.
     fn hello_to(&mut self, cx: &mut Cx<'_>, key: PublicKey) -> Hello {
         let known = cx.replica.authorised(&key).is_some();
         let news = if known {
@@ -145,7 +147,7 @@ impl SyncEngine {
         if self.peers.contains_key(&key) {
             let answer = Response::Hello(self.hello_to(cx, key));
             self.respond(cx, key, id, &answer);
-            // What did not fit into the hello follows as news.
+            // Facts that did not fit into the hello follow as news.
             self.tell_all(cx, key);
         }
     }
@@ -161,9 +163,9 @@ impl SyncEngine {
         }
     }
 
-    /// Checks the chain in a hello: does it make this key a listed site's?
+    /// Checks whether the chain in a hello makes this key a listed site's.
     fn admit(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
-        // Anybody may say hello: what costs little is asked first, and what is known is not checked again.
+        // Anybody may send a hello: cheap checks come first, and known certificates are not checked again.
         let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
         let site = offered.site();
         if !cx.replica.is_listed(&site) || site == cx.replica.site() {
@@ -186,7 +188,7 @@ impl SyncEngine {
                 }
             }
         }
-        // The key must be the current one, by whichever chain is longer.
+        // The key must be the current one according to the longer chain.
         match cx.replica.authorised(&key) {
             Some(authorised) if authorised == site => Ok(site),
             _ => Err(RefusalCode::NotCurrentKey),
@@ -229,7 +231,7 @@ impl SyncEngine {
                 self.close(cx, key, DisconnectReason::RefusedByPeer(code));
             }
             _ => {
-                // Not longer than the longest rest of our own: a peer may ask for patience, not for silence.
+                // Not longer than our own longest rest: a peer may ask for patience, not for silence.
                 let asked = cx.now.plus_millis(u64::from(retry_after_millis));
                 let most = later(cx.now, self.settings.longest_backoff);
                 if let Some(peer) = self.peers.get_mut(&key) {
@@ -255,7 +257,7 @@ impl SyncEngine {
         }
     }
 
-    /// Forgets a peer that is gone; what was asked of it is asked of others.
+    /// Forgets a peer that is gone; its open requests go to other peers.
     pub(crate) fn forget(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
         let Some(peer) = self.peers.remove(&key) else {
             return;

@@ -375,7 +375,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The layout is frozen. After a deliberate change, `UPDATE_GOLDEN=1` writes the file anew.
+/// The layout is frozen. After a deliberate change, `UPDATE_GOLDEN=1` rewrites the file.
 #[test]
 #[allow(clippy::disallowed_methods)] // A test reads its own golden file.
 fn messages_are_byte_for_byte_what_they_were() {

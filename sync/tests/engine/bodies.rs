@@ -1,4 +1,4 @@
-//! Bodies that some peers do not have: others are asked, nobody is asked in circles.
+//! Bodies that some peers lack: others are asked, and no peer is asked endlessly.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_a
     let named = net.sites[3].notices.iter();
     let named = named.filter(|notice| matches!(notice, Notice::BodyUnavailable { .. }));
     assert!(named.count() <= MAX_UNAVAILABLE);
-    // Who has them comes, and is asked for all.
+    // A peer with all bodies connects and is asked for all.
     net.link(2, 3);
     net.run(MINUTE);
     let position = net.sites[3].replica.position(&author, Lane::Federation).unwrap();
@@ -73,7 +73,7 @@ fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_a
 fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
     let mut net = Net::new(4, 42);
     net.sites[1].replica.set_scope(vec![other_source()]);
-    // One body is lost at the author: site 2, which wants all, does not say that it is complete.
+    // The author loses one body: site 2, which wants all, does not state that it is complete.
     let lost = record("A-0", "lost");
     publish(&mut net, 0, &source(), std::slice::from_ref(&lost));
     publish(&mut net, 0, &source(), &records(10));
@@ -141,7 +141,7 @@ fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
 fn a_page_that_goes_further_than_was_told_is_followed_by_all_its_bodies() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
-    // Written after the peer told what it holds, and in its answer all the same: it need not tell again.
+    // Written after the peer stated its position, but contained in its answer: it need not state it again.
     duel.peer
         .publish(
             Lane::Federation,

@@ -1,4 +1,4 @@
-//! Peers that do what they must not: bounded, counted, parted with, and no loss to anyone else.
+//! Peers that break the protocol: bounded, counted, disconnected, and without loss to others.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ fn a_chain_shown_by_another_key_is_refused() {
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotCurrentKey));
 }
 
-/// The bytes of a chain whose newest certificate is signed by nobody.
+/// Returns the bytes of a chain whose newest certificate has invalid signatures.
 fn unsigned(chain: &starling_protocol::CertificateChain) -> Vec<u8> {
     let mut bytes = chain.to_bytes();
     let signatures = bytes.len() - 128;
@@ -362,7 +362,7 @@ fn a_stalling_peer_is_given_up_and_another_one_asked() {
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);
     net.run(MINUTE);
-    // Both 0 and 1 have it now; 0 stops answering 2.
+    // Sites 0 and 1 have it now; 0 stops answering 2.
     let slow = net.sites[0].key;
     net.mute = Some((0, 2));
     net.link(0, 2);
@@ -387,16 +387,16 @@ fn time_in_which_nobody_looked_is_not_held_against_a_peer() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
-    // A long import held the store, and the answer waited all the while.
+    // A long import blocked the store, and the answer waited meanwhile.
     duel.site.engine.was_away(MINUTE * 10);
     assert_eq!(offence(&duel.tick_after(MINUTE * 10)), None);
     assert_eq!(offence(&duel.answer(id, &page)), None);
-    // Who does not answer in the time it had is late all the same.
+    // A peer that does not answer within the extended deadline is late all the same.
     let mut duel = Duel::new();
     duel.tell();
     duel.site.engine.was_away(MINUTE * 10);
     assert!(is_silent(&duel.tick_after(MINUTE * 12)));
-    // And so is it with the time to prove oneself.
+    // The same holds for the deadline of a hello.
     let mut duel = Duel::strangers();
     let peer = duel.peer.key();
     duel.event(Event::Connected { peer });
@@ -475,7 +475,7 @@ fn gossip_is_passed_on_when_it_proves_itself_and_only_once() {
         Some(GossipVerdict::Ignore),
         "nothing new"
     );
-    // A newer head, so that the signature is looked at.
+    // A newer head, so that its signature is checked.
     let later = start().plus_millis(1_000);
     duel.peer.sign_head(Lane::Federation, later, MINUTE);
     let head = duel.peer.head(&duel.peer.site(), Lane::Federation).unwrap();
@@ -551,7 +551,7 @@ fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
     net.link(0, 1);
     let author = net.sites[0].replica.site();
     let position = |net: &Net| net.sites[1].replica.position(&author, Lane::Federation);
-    // Its claims are here and the bodies are not when it dies.
+    // When it dies, its claims are here and their bodies are not.
     let held = |net: &Net| position(net).is_some_and(|position| position.held == ClaimNumber(1));
     for _ in 0..1_000 {
         if held(&net) {
@@ -562,7 +562,7 @@ fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
     assert_eq!(position(&net).unwrap().accepted, ClaimNumber(0));
     net.cut(0, 1);
     net.run(Duration::from_secs(20));
-    // A start signs a head, and it is the first thing that the other hears of.
+    // A start signs a head, which is the first message that the other site gets.
     let now = net.now;
     net.sites[0].replica.sign_head(Lane::Federation, now, MINUTE * 60);
     net.restart(0, 9);
@@ -577,7 +577,7 @@ fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
     net.link_line();
     net.publish(0, &[record("A-1", "one")]);
     net.run(MINUTE);
-    // The operator of site 2 rotates its key; site 0 hears of it through site 1.
+    // The operator of site 2 rotates its key; site 0 learns it through site 1.
     let old = net.sites[2].replica.clone();
     let mut keys = old.keys().clone();
     keys.operating = starling_protocol::SigningKey::from_seed(&[200; 32]);
@@ -656,7 +656,7 @@ fn branches_of_equal_length_are_found_by_their_heads() {
     };
     assert_eq!(position(&net, 1).held, position(&net, 2).held);
     assert!(!position(&net, 1).frozen && !position(&net, 2).frozen);
-    // The author is not there: the two that it told different histories find out from each other.
+    // The author is absent: the two sites with different histories detect it between them.
     net.link(1, 2);
     net.run(MINUTE);
     for site in [1, 2] {

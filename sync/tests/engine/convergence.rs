@@ -1,4 +1,4 @@
-//! Sites that are linked somehow end up with the same logs, bodies and roots.
+//! Linked sites end up with the same logs, bodies and roots.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn a_body_that_nobody_has_is_named_and_holds_up_acceptance_only() {
         1,
         |notice| matches!(notice, Notice::BodyUnavailable { hash, .. } if *hash == lost)
     ));
-    // It turns up again.
+    // The body is published again.
     net.publish(0, &[record("A-3", "more")]);
     net.publish(0, &[record("A-2", "mended")]);
     net.run(MINUTE * 10);

@@ -1,4 +1,4 @@
-//! Honest peers that lag behind: what they say was true, and costs them nothing.
+//! Honest peers that lag behind: their statements were true, and cost them nothing.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::net::{Net, record, source};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Keys and chain of a site whose next epoch resumes after the first `keep` deltas of its log.
+/// Returns keys and chain of a site whose next epoch resumes after the first `keep` deltas of its log.
 fn restored(author: &ModelReplica, keep: usize) -> (CertificateChain, ModelKeys) {
     let bytes = author.log_bytes(&author.site(), Lane::Federation);
     let mut rest = &bytes[..];
@@ -71,7 +71,7 @@ fn deltas_that_a_certificate_closed_are_no_offence_of_a_relay_that_does_not_know
         ClaimNumber(1),
         "what the certificate names is taken, the rest is not"
     );
-    // And the relay hears of the certificate.
+    // The relay learns of the certificate, too.
     assert_eq!(net.sites[1].replica.chain(&author), Some(chain));
 }
 
@@ -131,7 +131,7 @@ fn a_fork_proof_that_a_certificate_settled_is_no_offence_and_a_forged_one_is() {
     let mut forged = proof.clone();
     let end = forged.len() - 1;
     forged[end] ^= 1;
-    // The old key is no peer any more: a relay tells it.
+    // The old key is no longer accepted: a relay sends the proof.
     let relay = Net::site(7, 99);
     duel.site.replica.list(relay.replica.site());
     duel.site.replica.learn_chain(relay.replica.own_chain()).unwrap();
@@ -182,7 +182,7 @@ fn what_one_peer_sends_does_not_keep_this_site_from_asking_another() {
         ..duel.note()
     };
     let (id, _) = duel.tell();
-    // A delta of an epoch of which nobody has the certificate: it is not refused, and not taken.
+    // A delta of an epoch whose certificate nobody has: it is neither refused nor taken.
     let (chain, keys) = restored(&duel.peer, 0);
     let mut rotated = ModelReplica::new(
         "site-1".parse().unwrap(),
