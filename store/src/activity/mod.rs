@@ -1,4 +1,4 @@
-//! What the site tells of itself: events for subscribers, and the ledger of imports and exports.
+//! The activity of the site: events for subscribers, and the ledger of imports and exports.
 
 pub(crate) mod event_row;
 pub(crate) mod events;

@@ -1,4 +1,4 @@
-//! Both disks behave alike; the one in memory loses what it should.
+//! Tests that both disks behave alike, and that the one in memory loses exactly what it should.
 
 use super::*;
 
@@ -56,7 +56,7 @@ fn crash_takes_what_no_sync_followed() {
     }
 }
 
-/// What a crash without a sync leaves is what the last sync saw, whatever was written over, cut and grown since.
+/// A crash without a sync restores the last synced content, whatever was overwritten, cut and grown since.
 #[test]
 fn crash_restores_what_was_replaced_since_the_sync() {
     let mut random = 1_u64;

@@ -1,4 +1,4 @@
-//! The shared layer over rows that no engine of ours wrote: damage, and layouts of other versions.
+//! The shared layer over rows that our engines did not write: damage, and layouts of other versions.
 
 use super::batch::Batch;
 use super::error::EngineError;
@@ -61,7 +61,7 @@ fn assert_damage(engine: &Layered<MemoryKv>, expected: &str) {
         report.problems.iter().any(|problem| problem.contains(expected)),
         "{report:?}"
     );
-    // What is not damaged is still served.
+    // Undamaged rows are still served.
     assert_eq!(engine.get(Tree::Bodies, b"small").unwrap(), Some(b"x".to_vec()));
 }
 

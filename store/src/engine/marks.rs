@@ -1,9 +1,9 @@
-//! How an engine's files were left: closed in order, or by a stop of the process or of the machine.
+//! Marker files that record how an engine's files were left: closed in order, or by a stop of the process or
+//! the machine.
 //!
-//! sled cannot tell all that a stop of the machine took from its file. So two small files beside it say what
-//! happened to it last: `running`, written before the first commit, holds the boot id of the machine, and
-//! `clean` stands from an orderly close to the next commit. Both are on disk before what they speak of
-//! happens.
+//! sled cannot detect everything that a stop of the machine took from its file. So two small files beside it
+//! record its last state: `running`, written before the first commit, holds the boot id of the machine; `clean`
+//! exists from an orderly close to the next commit. Both are on disk before the event that they record.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -22,7 +22,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// A boot id has 36 characters; more than this is not one.
 const MAX_BOOT_ID_BYTES: u64 = 64;
 
-/// Notes that the files of a folder are in doubt: the next opening sets them aside and they are built again.
+/// Records that the files of a folder are in doubt: the next opening sets them aside and rebuilds them.
 pub(super) fn note_doubt(folder: &Path, reason: &str) {
     if !folder.is_dir() {
         return;
@@ -43,14 +43,14 @@ pub(super) fn noted_doubt(folder: &Path) -> Option<String> {
     }
 }
 
-/// How a folder's engine was left.
+/// The state in which a folder's engine was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     /// Closed in order: all commits are on disk.
     Clean,
     /// The process stopped, and the machine has been running since: the system holds all writes.
     ProcessStopped,
-    /// The machine stopped, or nobody knows.
+    /// The machine stopped, or it is unknown.
     MachineStopped,
 }
 
@@ -59,7 +59,7 @@ pub(super) enum Left {
 pub(super) struct Marks {
     folder: PathBuf,
     boot_id: Option<String>,
-    /// Whether a commit may have been made since the folder was clean.
+    /// True if a commit may have been made since the folder was clean.
     dirty: AtomicBool,
 }
 
@@ -81,7 +81,7 @@ impl Marks {
         marks
     }
 
-    /// Returns how the folder's engine was left.
+    /// Returns the state in which the folder's engine was left.
     pub(super) fn left(&self) -> Left {
         if self.folder.join(CLEAN).exists() {
             return Left::Clean;
@@ -92,7 +92,7 @@ impl Marks {
         }
     }
 
-    /// Marks the folder as running, before a commit. The caller holds the writer's lock.
+    /// Marks the folder as running before a commit. The caller holds the writer's lock.
     pub(super) fn begin(&self) -> io::Result<()> {
         if self.dirty.load(Ordering::Relaxed) {
             return Ok(());
@@ -116,7 +116,7 @@ impl Marks {
     }
 }
 
-/// Writes a small file: it is on disk, whole, when this returns.
+/// Writes a small file, which is whole and on disk on return.
 fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}.new"));
     let write = || {
@@ -126,7 +126,7 @@ fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
         fs::rename(&unfinished, folder.join(name))
     };
     write().inspect_err(|_| {
-        // A full disk would keep it, empty.
+        // A full disk would keep an empty file.
         let _ = fs::remove_file(&unfinished);
     })?;
     sync_folder(folder)
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn mark_that_cannot_be_written_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder of its name is in the way.
+        // A folder with its name is in the way.
         fs::create_dir_all(folder.path().join(RUNNING).join("full")).unwrap();
         at_boot(folder.path(), "one").begin().unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -1,4 +1,4 @@
-//! Versions against copies that were made of the same moment.
+//! Compares versions with copies made at the same moment.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,7 +122,7 @@ fn version_whose_notes_outgrow_their_bound_is_given_up() {
         version.get(Tree::Claims, &[0]),
         Err(EngineError::VersionGone)
     ));
-    // The next one is whole.
+    // The next version is whole.
     let version = engine.publish();
     assert!(version.get(Tree::Claims, &[0]).unwrap().is_some());
     assert!(matches!(
@@ -152,7 +152,7 @@ fn oldest_versions_are_given_up_when_all_take_too_much() {
     (0..8).for_each(put);
     let first = engine.publish();
     let mut newest = engine.publish();
-    // Each holds less than the bound, all of them more.
+    // Each holds less than the bound, but all together more.
     for _ in 0..4 {
         (0..8).for_each(put);
         newest = engine.publish();

@@ -1,4 +1,4 @@
-//! Going back gives what was there: byte for byte, over random histories.
+//! Going back returns the former state, byte for byte, over random histories.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -145,7 +145,7 @@ impl Bench {
         self.store.list_site(listed, Some(&other.chain)).unwrap();
     }
 
-    /// Takes everything of another site but the bodies of one source, if that is named.
+    /// Takes everything from another site except the bodies of one source, if given.
     fn pull(&self, other: &Self, without: Option<usize>) {
         if !self.store.listed_site(other.chain.slug()).unwrap().enabled {
             return;
@@ -283,7 +283,7 @@ fn said() -> impl Strategy<Value = Said> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // A delta speaks of each record once.
+    // A delta mentions each record once.
     let records = || {
         prop::collection::btree_map(0_u8..5, said(), 1..5).prop_map(|records| records.into_iter().collect())
     };
@@ -300,7 +300,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Carries steps out, remembers what was seen after each, and then compares each with what going back gives.
+/// Executes steps, remembers the state after each, and compares each with the result of going back.
 fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
     let (mut a, b) = (Bench::new("a", 1, engine), Bench::in_memory("b", 2));
     a.list(&b, &["*"]);
@@ -350,7 +350,7 @@ fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
         remembered.push((a.now(), seen(&a.store)));
     }
     let since = a.store.history().unwrap().since;
-    // Opening may accept what came whole meanwhile: a change of its own.
+    // Opening may accept bodies that completed meanwhile: a separate change.
     a.time.fetch_add(10, Ordering::SeqCst);
     let copy: Arc<dyn Engine> = Arc::new(MemoryEngine::new(FaultPlan::default()));
     copy_all(a.engine.as_ref(), copy.as_ref(), &mut |_| {}).unwrap();
@@ -358,7 +358,7 @@ fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
     copied
         .set_settings(Settings::clone(a.store.view().unwrap().settings()))
         .unwrap();
-    // An engine that was thrown away is filled from the log with the same present and the same past.
+    // A discarded engine is rebuilt from the log with the same present and the same past.
     let rebuilt = open_store(
         &a.disk.copy(),
         Arc::new(MemoryEngine::new(FaultPlan::default())),
@@ -415,7 +415,8 @@ proptest! {
     }
 }
 
-/// What one source of a log never accepted is not missed because another source's position lies among its claims.
+/// A claim of one source that was never accepted is not missed because of another source's position in the same
+/// log.
 #[test]
 fn a_body_that_never_came_is_not_missed_for_another_source_of_its_log() {
     let one = |record: u8, text: u8| vec![(record, Said::Content(text))];
@@ -536,7 +537,7 @@ fn what_is_kept_obeys_age_and_bytes_and_bodies_go_with_it() {
         bytes: u64::MAX,
     };
     let collected = a.store.drop_superseded(&some).unwrap();
-    // What was first known at 2,000 was still known at 2,500.
+    // State first known at 2,000 was still known at 2,500.
     assert_eq!((collected.live, collected.past, collected.dropped), (1, 2, 1));
     assert_eq!(a.store.history().unwrap().since.as_millis(), 2_000);
     let few = Retention {
@@ -574,7 +575,8 @@ fn a_cursor_names_the_moment_at_which_its_log_was_accepted_up_to_there() {
             "{at:?}"
         );
     }
-    // A number within a delta counts once the whole was accepted; one that is held and waits does not.
+    // A number within a delta counts after the whole delta was accepted; a held delta that waits does not
+    // count.
     let within = a.store.moment_of(b.own(), ClaimNumber(3)).unwrap();
     assert!(matches!(within, CursorAt::Moment(moment) if moment.at.as_millis() == 10_100));
     b.time.store(6_000, Ordering::SeqCst);

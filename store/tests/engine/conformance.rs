@@ -1,4 +1,4 @@
-//! What every engine must do, one behaviour a test.
+//! The required behaviour of every engine, one behaviour per test.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -169,7 +169,7 @@ for_every_engine! {
         }
         assert_eq!((pages, collected.len()), (3, 25));
         assert_eq!(collected, all_rows(&*engine, Tree::Logs));
-        // A page has at least one row, and ends with the row that reaches the bytes.
+        // A page has at least one row, and ends with the row that reaches the byte limit.
         for (bytes, rows) in [(0, 1), (11, 1), (12, 2), (22, 2)] {
             let limit = PageLimit { rows: 10, bytes };
             let page = engine.page(Tree::Logs, Bound::Unbounded, Bound::Unbounded, Direction::Reverse, limit).unwrap();
@@ -243,7 +243,7 @@ for_every_engine! {
 
     fn replacing_a_large_value_leaves_nothing_of_it(bed) {
         let engine = bed.engine();
-        // Longer, shorter, small, gone; after reopening, too, as that is when old pieces are looked for anew.
+        // Longer, shorter, small, removed; also after reopening, when old pieces are searched for again.
         for (round, size) in [200_000, 300_000, 20_000, 5, 100_000].into_iter().enumerate() {
             let value = noise(round as u64, size);
             put(&*engine, Tree::Logs, b"key", &value);
@@ -291,7 +291,7 @@ for_every_engine! {
         }
         assert_eq!(refused(&batch).0, Limited::Batch);
         assert_eq!(all_rows(&*engine, Tree::Meta), vec![]);
-        // A key that cannot be stored is not there either, whatever its length.
+        // A key that cannot be stored does not exist either, whatever its length.
         assert_eq!(engine.get(Tree::Meta, &vec![1; 1 << 20]).unwrap(), None);
         put(&*engine, Tree::Meta, b"a", b"goes on");
     }
@@ -334,7 +334,7 @@ for_every_engine! {
 
     fn more_than_is_kept_back_can_be_committed_without_a_checkpoint(bed) {
         let engine = bed.engine();
-        // Twice what makes an engine write a checkpoint by itself, over rows that are replaced.
+        // Twice the amount after which an engine makes a checkpoint by itself, over rows that are replaced.
         for round in 0..64_u64 {
             let mut batch = Batch::new();
             for index in 0..16_u64 {
@@ -342,7 +342,7 @@ for_every_engine! {
             }
             engine.commit(&batch).unwrap();
         }
-        // 8 MiB of rows; sled keeps what was replaced until its segments are free.
+        // 8 MiB of rows; sled keeps replaced rows until their segments are free.
         assert!(engine.size_on_disk().unwrap() < ByteCount::mebibytes(160), "{}", engine.size_on_disk().unwrap());
         drop(engine);
         let engine = bed.reopen();

@@ -1,4 +1,4 @@
-//! Copying a store into one of another engine.
+//! Copies a store into one of another engine.
 
 use starling_store::engine::{Batch, Copied, EngineError, EngineKind, Tree, copy_all};
 

@@ -11,7 +11,7 @@ const STEPS: u64 = 12;
 /// A commit each, and the checkpoints.
 const WRITES: u64 = STEPS + STEPS / steps::STEPS_PER_CHECKPOINT;
 
-/// The step that a write belongs to, and whether it is its checkpoint.
+/// Returns the step of a write, and true if it is the step's checkpoint.
 fn step_of(write: u64) -> (u64, bool) {
     let per_checkpoint = steps::STEPS_PER_CHECKPOINT + 1;
     let (before, within) = ((write - 1) / per_checkpoint, (write - 1) % per_checkpoint);
@@ -19,7 +19,7 @@ fn step_of(write: u64) -> (u64, bool) {
     (step, within == steps::STEPS_PER_CHECKPOINT)
 }
 
-/// The last step that must be there after a fault at a write.
+/// Returns the last step that must be there after a fault at a write.
 fn survives(write: u64, kind: FaultKind) -> u64 {
     let (step, is_checkpoint) = step_of(write);
     let last = steps::checkpointed(step - 1);
@@ -38,7 +38,7 @@ fn survives(write: u64, kind: FaultKind) -> u64 {
     }
 }
 
-/// Runs steps until the end or the first failure; returns the last acknowledged step.
+/// Executes steps until the end or the first failure; returns the last acknowledged step.
 fn run_on(engine: &MemoryEngine) -> (u64, Option<EngineError>) {
     let mut acknowledged = steps::position(engine);
     while acknowledged < STEPS {
@@ -129,7 +129,7 @@ fn crash_leaves_commits_after_the_checkpoint_as_told() {
         for key in 0..12_u8 {
             let mut batch = Batch::new();
             batch.put(Tree::Bodies, &[key], &noise(u64::from(key), 20_000));
-            // Written by every commit, so that undoing one must give the value of the one before.
+            // Written by every commit, so that undoing one must give the value of the previous one.
             batch.put(Tree::Meta, b"last", &[key]);
             engine.commit(&batch).unwrap();
             if key == 4 {

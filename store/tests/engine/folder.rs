@@ -1,4 +1,4 @@
-//! What opening does with the folder: a missing store, another engine's store, one that is open already.
+//! Opening a folder: with a missing store, another engine's store, or a store that is already open.
 
 use starling_store::engine::{
     ByteCount, EngineError, EngineKind, IfMissing, Tree, detect, open, open_or_doubt,

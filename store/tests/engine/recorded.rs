@@ -1,4 +1,4 @@
-//! What is recorded on one engine makes the same store on another.
+//! Writes recorded on one engine make the same store on another.
 
 use std::sync::Arc;
 

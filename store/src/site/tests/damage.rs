@@ -8,7 +8,7 @@ use crate::engine::Engine;
 
 const LOG: &str = "log/0000000001.log";
 
-/// Opens what the disk holds with an engine of its own.
+/// Opens the disk with a given engine.
 fn open_with(
     disk: &MemoryDisk,
     engine: Arc<dyn Engine>,
@@ -33,7 +33,7 @@ fn empty_engine() -> Arc<dyn Engine> {
     Arc::new(MemoryEngine::new(FaultPlan::default()))
 }
 
-/// Where the frame of a delta of this site lies in the log, by the number of its first claim.
+/// Returns the range in the log of the frame of this site's delta, by the number of its first claim.
 fn place_of(site: &TestSite, first: u64) -> std::ops::Range<usize> {
     let number = site.store.read().unwrap().log_number(&site.own()).unwrap();
     let key = crate::rows::delta_key(number, ClaimNumber(first));
@@ -134,7 +134,7 @@ fn damaged_log_is_refused_by_name_and_repair_signs_no_number_twice() {
             Err(StoreError::Behind { .. })
         ));
         drop(repaired);
-        // The damage stays given up, and so does what is known of it.
+        // The damage stays given up, and the knowledge about it stays.
         let again = open_with(&disk, empty_engine(), &a.chain, false).unwrap();
         assert!(matches!(try_say(&again, &a.key), Err(StoreError::Behind { .. })));
         assert!(again.doctor(false).unwrap().healthy());
@@ -223,7 +223,7 @@ fn own_source_that_lacks_bodies_stays_held_back_when_it_speaks_again() {
     site.say(&[("P-2", None), ("P-3", Some("three"))], 2);
     site.assert_healthy();
     assert_eq!(site.store.view().unwrap().advisory_count().unwrap(), 0);
-    // Said anew, it is whole again.
+    // Stated again, it is whole again.
     site.say(&[("P-1", Some("one"))], 3);
     site.assert_healthy();
     assert_eq!(site.store.view().unwrap().advisory_count().unwrap(), 2);

@@ -1,4 +1,4 @@
-//! Mutes through the door: claimed, relayed, accepted, folded, kept, and told of.
+//! Mutes through the whole store: claimed, relayed, accepted, folded, kept, and reported as events.
 
 use starling_documents::actor::Actor;
 use starling_documents::change::MAX_CHANGE_BYTES;
@@ -21,7 +21,7 @@ impl TestSite {
         self.store
             .author(Lane::Federation, [claim], &self.key, now, &Origin::default())
             .unwrap();
-        // The document that is kept between changes is what the claims make of it.
+        // The kept document equals the document from the claims.
         let anew = self.store.compare_mutes(&self.store.read().unwrap()).unwrap().1;
         assert_eq!(*self.store.view().unwrap().mute_book().unwrap(), anew);
     }
@@ -80,7 +80,7 @@ fn sites_that_muted_apart_agree_once_they_exchange_deltas() {
     assert_eq!(a.muted(), ["CVE-1", "CVE-2", "CVE-3"]);
     assert_eq!(a.muted(), b.muted());
     assert_eq!(a.root(), b.root());
-    // Removed by the other site, and told of at both.
+    // Removed by the other site, and reported at both.
     b.unmute(&of_a);
     a.follow(&b);
     assert_eq!(a.muted(), ["CVE-2", "CVE-3"]);
@@ -157,7 +157,7 @@ fn a_change_in_another_name_is_held_relayed_and_never_applied() {
         [(0, Refusal::OtherActor { .. })]
     ));
     assert_eq!(a.store.held_root().unwrap(), b.store.held_root().unwrap());
-    // It is named, and nothing is wrong with the store.
+    // It is reported, and the store is in order.
     let diagnosis = a.store.doctor(false).unwrap();
     assert!(diagnosis.healthy());
     let remark = diagnosis
@@ -185,7 +185,9 @@ fn a_change_that_is_too_large_is_refused_for_its_size() {
         panic!("{:?}", book.folded.refused);
     };
     assert!(
-        refusal.to_string().contains("16385, more than the 16384"),
+        refusal
+            .to_string()
+            .contains("16385, more than the limit of 16384"),
         "{refusal}"
     );
     assert_eq!(

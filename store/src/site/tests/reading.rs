@@ -1,4 +1,4 @@
-//! Readers beside a writer: nobody waits, and everybody sees one moment.
+//! Readers beside a writer: nobody waits, and each reader sees one moment.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -61,7 +61,7 @@ fn every_view_shows_what_its_root_covers() {
             })
             .unwrap();
             assert_eq!(advisories, live.len());
-            // The state of the same moment says the same.
+            // The state of the same moment agrees.
             let sources = &view.state.logs.get(&site.own()).map(|log| log.sources.clone());
             let row = sources.as_ref().and_then(|sources| sources.get(&Some(source())));
             let said = row.map_or(0, |row| row.accepted_state.live);

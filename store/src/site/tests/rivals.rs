@@ -29,7 +29,7 @@ fn head_of_another_history_freezes_its_log_until_an_epoch() {
     twin.say(&[("P-1", Some("another history"))], 1);
     b.pull_from(&a);
     assert!(b.store.learn_head(&head(&a, 5)).unwrap());
-    // Older than the kept head, equally long, and of another history all the same.
+    // Older than the kept head and equally long, but of another history.
     assert!(!b.store.learn_head(&head(&twin, 4)).unwrap());
     let number = ClaimNumber(1);
     assert_eq!(frozen_by(&b.store, a.own()), Some(FrozenBy::Head { number }));

@@ -1,4 +1,4 @@
-//! How the view folds, and whoever reads it meanwhile.
+//! Tests the settings of the fold, and readers while they change.
 
 use super::*;
 
