@@ -1,15 +1,15 @@
-//! What befalls sites: publications, cuts, crashes, stalls, full disks, forks.
+//! The events that happen to sites: publications, cuts, crashes, stalls, full disks, forks.
 
 use crate::network::Pair;
 use crate::scenario::Range;
 use crate::workload::publication;
 use crate::world::{Happening, World};
 
-/// How long a doomed site lives on, in milliseconds, so that the torn write comes in the middle of work.
+/// The time until a doomed site goes down, in milliseconds, so that the torn write comes in the middle of work.
 const DOOM_MILLIS: u64 = 2_000;
 /// Time between the two histories of a forker, in milliseconds.
 const FORK_GAP_MILLIS: u64 = 5_000;
-/// Attempts of an author whose home was lost to go on with everything that is known of its log.
+/// Attempts of an author with a lost home to continue with everything that is known of its log.
 const PATIENT_TRIES: u32 = 4;
 /// Writes after which a doomed store loses power, at most.
 const DOOM_WRITES: u32 = 12;
@@ -158,8 +158,8 @@ impl World {
         self.plan(time, Happening::Up(site));
     }
 
-    /// An author goes on in a new epoch, with a new key, from some way back: all its connections end, for the
-    /// key is its name as a peer.
+    /// Lets an author begin a new epoch with a new key, resuming before its last claims. All its connections
+    /// end, because the key is its name as a peer.
     fn restore(&mut self, site: usize, back: u64) {
         if !self.sites[site].is_up() {
             return;
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// All that is left of a home are its keys: the author takes its log back, and signs nothing meanwhile.
+    /// Takes everything of a home but its keys: the author takes its log back, and signs nothing meanwhile.
     fn home_lost(&mut self, site: usize, recovering: Option<Range>) {
         if !self.sites[site].is_up() || self.sites[site].is_recovering {
             return;
@@ -204,8 +204,8 @@ impl World {
         self.plan(time, Happening::GoOn(site, 0));
     }
 
-    /// An author whose home was lost goes on in a new epoch, if it has what its peers hold of its log. It does not wait
-    /// for ever: what nobody gave it is lost, bodies too.
+    /// Lets an author with a lost home begin a new epoch, if it has what its peers hold of its log. It does not
+    /// wait forever: data that nobody gave it is lost, bodies included.
     fn go_on(&mut self, site: usize, tries: u32, again: Option<Range>) {
         let is_last = tries >= PATIENT_TRIES;
         let now = self.now;
@@ -226,7 +226,7 @@ impl World {
         }
     }
 
-    /// Ends a site's connections and starts its engine anew.
+    /// Ends a site's connections and restarts its engine.
     fn begin_anew(&mut self, site: usize) {
         self.sites[site].engine = None;
         for other in self.network.neighbours(site).to_vec() {
@@ -235,7 +235,7 @@ impl World {
         self.start_engine(site);
     }
 
-    /// Publishes, keeping a backup of before; a while later it goes on from the backup.
+    /// Publishes after a backup; some time later the site continues from the backup.
     fn fork(&mut self, site: usize) {
         self.sites[site].backup = self.sites[site].store.as_ref().and_then(|store| store.twin());
         self.publish(site);
@@ -253,7 +253,7 @@ impl World {
         self.sites[site].store = Some(backup);
         self.sites[site].positions.clear();
         self.start_engine(site);
-        // Twice, so that the second history is not just as long as the first.
+        // Twice, so that the second history differs in length from the first.
         self.publish(site);
         self.publish(site);
     }

@@ -1,6 +1,6 @@
-//! Scenarios under a few seeds; the binary `simulate` runs more of them, and the world of a thousand sites.
+//! Runs scenarios with a few seeds; the binary `simulate` runs more of them, and the world of a thousand sites.
 
-// Helpers of tests stand outside of test functions; a failing one is a failing test.
+// Helper functions of tests are outside test functions; a failing helper is a failing test.
 #![allow(clippy::unwrap_used)]
 
 use starling_simulations::{Scenario, run, run_twice};
