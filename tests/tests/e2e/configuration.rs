@@ -1,4 +1,4 @@
-//! `starling.toml`: what is wrong in it is named with its line, and what lies over it wins.
+//! `starling.toml`: faults in it are reported with their line, and overrides take precedence.
 
 use starling_api_types::ErrorCode;
 use starling_tests::process::command;
@@ -60,7 +60,7 @@ fn the_environment_lies_over_the_file_and_flags_over_both() {
     );
     let problem = site.refused(["up", "--set", "federation.max_itmes=4"]);
     assert!(problem.detail.contains("max_itmes"), "{problem}");
-    // A delta holds as many claims as the flag says.
+    // A delta holds as many claims as the flag allows.
     site.up_with(&["--set", "federation.max_items=3"]);
     let report = site.import("mine", &starling_tests::feed::many("CONF", 10, 5), &[]);
     assert_eq!(report.deltas, 4);
@@ -72,7 +72,7 @@ fn federation_can_be_off() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.spawn_up(&["--set", "federation.enabled=false"]);
-    // It never listens, so it is ready once its status is answered.
+    // It never listens, so it is ready when its status is answered.
     let from = std::time::Instant::now();
     while site.try_status().is_none() {
         site.daemon().expect_running();

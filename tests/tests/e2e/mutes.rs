@@ -1,4 +1,4 @@
-//! Mutes: made at one site, in force at all, whatever way they travel.
+//! Mutes: made at one site, in force at all, however they travel.
 
 use serde_json::Value;
 use starling_api_types::{ErrorCode, Mute, MuteAdded, MuteList, MuteState, VerdictEnvelope};
@@ -40,7 +40,7 @@ fn body(envelope: &VerdictEnvelope) -> Value {
     serde_json::from_str(envelope.verdict.as_str()).unwrap()
 }
 
-/// The vulnerabilities that fail, sorted.
+/// Returns the vulnerabilities that fail, sorted.
 fn failing(site: &Site) -> Vec<String> {
     let body = body(&strict(site));
     let findings = body["findings"].as_array().unwrap().iter();
@@ -66,7 +66,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
     assert!(vulnerabilities.len() >= 2, "{vulnerabilities:?}");
     let (first, rest) = vulnerabilities.split_first().unwrap();
 
-    // Apart, without a daemon: neither knows of the other's.
+    // Apart, without a daemon: neither knows the other's mute.
     let of_a = mute(
         &a,
         &[
@@ -121,7 +121,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
     assert_eq!(cause["site"], a.identity().site.to_string());
     assert_eq!(cause["until"], "2999-12-31T23:59:59.999Z");
 
-    // Who said it is proven alike at every site.
+    // Every site proves the same author.
     for site in [&a, &b, &c] {
         let shown: Mute = site.json(["mute", "show", &of_a.id]);
         assert_eq!(
@@ -136,7 +136,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
         site.expect_sound();
     }
 
-    // Another site ends it, with daemons running: scans there and here see it without a restart.
+    // Another site ends it while daemons run: scans at both sites see it without a restart.
     let removed: Mute = b.json([
         "mute",
         "remove",

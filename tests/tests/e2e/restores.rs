@@ -1,4 +1,4 @@
-//! Homes that were put back from a backup, or copied, and go on.
+//! Homes that were restored from a backup or copied, and continue.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ use starling_tests::{Site, link, number_of};
 
 use crate::bench;
 
-/// How long a step of a recovery may take.
+/// The time limit for a step of a recovery.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Copies a home as a backup tool does.
@@ -40,7 +40,7 @@ pub(crate) fn put_back(site: &Site, backup: &Path) {
     copy(backup, site.home());
 }
 
-/// Where a site stands in its own log or another's.
+/// Returns a site's position in its own log or another's.
 fn position(of: &Site, author: &Site) -> Position {
     let own = author.identity().site;
     let mut positions = of.status().positions.into_iter();
@@ -59,7 +59,7 @@ fn feed(name: &str) -> Folder {
     many(name, 3, 200)
 }
 
-/// Two connected sites that know three records of the first, and a backup of the first from then.
+/// Returns two connected sites that know three records of the first, and a backup of the first from that time.
 fn pair(bench: &Path) -> (Site, Site, PathBuf) {
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench, name));
     a.up();
@@ -73,7 +73,7 @@ fn pair(bench: &Path) -> (Site, Site, PathBuf) {
     (a, b, backup)
 }
 
-/// Waits until a restored site signs again, and checks that what it says next reaches `b`.
+/// Waits until a restored site signs again, and checks that its next claim reaches `b`.
 fn goes_on(a: &mut Site, b: &mut Site, epoch: u64) {
     goes_on_with(a, b, epoch, "LAST");
 }
@@ -146,7 +146,7 @@ fn backup_put_back_over_the_home_is_noticed() {
     let _ = a.import("mine", &feed("TWO"), &[]);
     b.until_equal(&a);
     a.stop();
-    // Files are written again where they are: their inodes stay.
+    // Files are rewritten in place: their inodes stay.
     let copied = Command::new("cp")
         .arg("-a")
         .args([backup.join("."), a.home().to_owned()])
@@ -311,7 +311,7 @@ fn restored_site_without_root_key_reads_and_says_what_to_bring() {
         "mine".into(),
     ];
     assert_eq!(a.refused(import).code, ErrorCode::SiteRestored);
-    // It relays: what its peer says comes here as ever.
+    // It relays: its peer's claims arrive here as usual.
     let _ = b.import("theirs", &feed("OWN"), &[]);
     a.until_equal(&b);
     std::fs::copy(&kept, &key).unwrap();
@@ -367,7 +367,7 @@ fn cloned_machine_is_told_by_its_id() {
     );
     assert_ne!(named, text);
     std::fs::write(&config, named).unwrap();
-    // The machine of before: the home was made there.
+    // The former machine: the home was made there.
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     std::fs::write(&machine, id).unwrap();
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -386,7 +386,7 @@ fn cloned_machine_is_told_by_its_id() {
 fn backup_of_a_year_is_let_in_by_its_root_key() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
-    // Since then every record changed, and the key did twice.
+    // Since then every record changed, and the key changed twice.
     let mut changed = feed("ONE");
     for bytes in changed.files.values_mut() {
         let text = String::from_utf8(bytes.clone()).unwrap();
@@ -422,7 +422,7 @@ fn backup_of_a_year_is_let_in_by_its_root_key() {
     assert_eq!(a.dump("mine"), dump);
     goes_on(&mut a, &mut b, 3);
     assert_eq!(held(&b, &a), (3, 15), "high-water did not fall");
-    // The same backup once more: each restore is an epoch.
+    // The same backup again: each restore is an epoch.
     a.stop();
     put_back(&a, &backup);
     a.up();
@@ -540,7 +540,8 @@ fn backup_from_before_a_change_of_keys_is_let_in_by_bundles() {
     assert_eq!(a.root(), b.root());
 }
 
-/// Two sites and a backup as of [`pair`]; the first does not look if it was copied, as for a snapshot of a machine.
+/// Returns two sites and a backup as in [`pair`]; the first does not check if it was copied, as for a machine's
+/// snapshot.
 fn snapshot(bench: &Path) -> (Site, Site) {
     let (mut a, mut b, _) = pair(bench);
     a.stop();
@@ -659,7 +660,7 @@ fn repaired_log_that_nobody_has_more_of_goes_on() {
     a.stop();
     let log = a.home().join("log/0000000001.log");
     let file = std::fs::File::options().write(true).open(&log).unwrap();
-    // Its last group is lost, and nothing but the tip file knows of it.
+    // Its last group is lost, and only the tip file knows of it.
     file.set_len(file.metadata().unwrap().len() - 10).unwrap();
     std::fs::remove_dir_all(a.home().join("store")).unwrap();
     assert_eq!(a.refused(["status"]).code, ErrorCode::StoreDamaged);

@@ -1,4 +1,4 @@
-//! Scans with all that goes with them: flags, baselines, policies, VEX, formats, and every exit code.
+//! Scans with all their inputs: flags, baselines, policies, VEX, formats, and every exit code.
 
 use std::path::Path;
 
@@ -71,7 +71,7 @@ fn a_scan_ends_with_each_of_the_documented_codes() {
     let nameless = site.file("nameless.json").tap_write(&nameless.to_string());
     assert_eq!(site.scan(&nameless, &["--min-coverage", "50"]).exit_code, 0);
     assert_eq!(site.scan(&nameless, &["--min-coverage", "50.01"]).exit_code, 5);
-    // A socket on which something listens that never answers as a daemon does.
+    // A socket whose listener never answers like a daemon.
     let socket = site.socket();
     let _ = std::fs::remove_file(&socket);
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -79,7 +79,7 @@ fn a_scan_ends_with_each_of_the_documented_codes() {
     site.cli(["scan", name]).expect(6);
     deaf.join().unwrap();
     let _ = std::fs::remove_file(&socket);
-    // With a daemon it is the same.
+    // The same with a daemon.
     site.up();
     assert_eq!(site.scan(&sbom, &["--fail-on", "high"]).exit_code, 1);
     assert_eq!(site.scan(&nameless, &["--min-coverage", "50.01"]).exit_code, 5);
@@ -88,7 +88,7 @@ fn a_scan_ends_with_each_of_the_documented_codes() {
     both.expect(3);
 }
 
-/// Writes a file and gives its path back.
+/// Writes a file and returns its path.
 trait TapWrite {
     fn tap_write(self, content: &str) -> Self;
 }
@@ -245,8 +245,8 @@ fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
         &site.file("keep.yaml"),
         "format: starling-policy/1\nrules:\n  - {id: keep, action: warn, reason: known, when: {package: [express]}}\n",
     );
-    // What takes the whole process down: a function that calls itself, lists and texts that double at each line,
-    // an expression of fifteen thousand parts.
+    // Policies that can take the whole process down: a function that calls itself, lists and texts that double
+    // at each line, an expression of fifteen thousand parts.
     let doubling = |first: &str, next: &dyn Fn(usize) -> String| {
         let mut text = format!("package starling\n\nx0 := {first}\n");
         for line in 1..40 {

@@ -1,4 +1,4 @@
-//! Scanning with the match index: cold, warm, behind and damaged, always the same verdict.
+//! Scans with the match index: without a daemon, warm, outdated and damaged, always the same verdict.
 
 use std::path::{Path, PathBuf};
 
@@ -131,7 +131,7 @@ fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
         cold.verdict.as_str()
     );
 
-    // Without the mark, without the index, and with a daemon: the same bytes.
+    // Without the marker file, without the index, and with a daemon: the same bytes.
     std::fs::remove_file(mark(&site)).unwrap();
     assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
     assert!(mark(&site).is_file(), "the next scan is cold again");
@@ -143,7 +143,7 @@ fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
     site.stop();
     assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
 
-    // What an import brings is in the very next verdict.
+    // An import's content is in the very next verdict.
     let mut more = sample_feed();
     more.put(
         "EX-2025-0009.json",
