@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_round_trips_and_keeps_its_site() {
+    fn chain_round_trips_and_keeps_its_site() {
         let (genesis, root) = chain();
         let next = SigningKey::from_seed(&[3; 32]);
         let lanes = vec![LaneResume {

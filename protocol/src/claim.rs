@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_without_a_body_is_refused() {
+    fn set_without_a_body_is_refused() {
         let (source, id) = names();
         let claim = Claim::bare(ClaimKind::SET, ClaimKey::record(&source, &id), UnixMillis::EPOCH);
         assert!(matches!(

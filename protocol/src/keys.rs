@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_holds_only_in_its_own_domain() {
+    fn signature_holds_only_in_its_own_domain() {
         let key = SigningKey::from_seed(&[7; 32]);
         let signature = key.sign("starling test a", b"bytes");
         assert!(

@@ -110,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_state_depends_on_the_elements_not_on_their_order(
+        fn state_depends_on_the_elements_not_on_their_order(
             mut elements in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..12),
             extra in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn one_element_twice_is_not_none() {
+    fn repeated_element_does_not_cancel_out() {
         let mut twice = LtHash::default();
         twice.add(b"x");
         twice.add(b"x");

@@ -276,7 +276,7 @@ mod tests {
         }
 
         #[test]
-        fn any_accepted_varint_encodes_to_what_was_read(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+        fn accepted_varint_round_trips(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
             let mut reader = Reader::new(&bytes);
             if let Ok(value) = reader.varint("v") {
                 let read = bytes.len() - reader.remaining();

@@ -566,7 +566,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wants_of_an_earlier_list_are_not_put_back() {
+    fn requests_of_an_earlier_list_are_not_requeued() {
         let log = (SiteId::from_bytes([1; 32]), Lane::Federation);
         let key = SigningKey::from_seed(&[1; 32]).public();
         let missing = MissingBody {

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn strikes_fade_and_too_many_lock_out_for_ever_longer() {
+    fn strikes_fade_and_repeated_lock_outs_grow() {
         let settings = Settings::default();
         let mut conduct = Conduct::default();
         assert_eq!(conduct.strike(peer(), 9, at(0), &settings), None);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
+    fn bucket_allows_burst_then_rate() {
         let mut bucket = Bucket::full(at(0), 3);
         let taken = (0..10).filter(|_| bucket.take(at(0), 2, 3)).count();
         assert_eq!(taken, 3);

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_later_of_two_files_counts_and_differences_are_named() {
+    fn later_file_is_used_and_differences_are_reported() {
         let records = Records::of([
             json!({"id": "A", "modified": "2025-01-01T00:00:00Z", "x": 1}),
             json!({"id": "A", "modified": "2025-01-02T00:00:00Z", "x": 2}),

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_chain_it_is_and_which_key_it_makes_current_are_read_without_checking_a_signature() {
+    fn offered_site_and_key_are_read_without_signature_check() {
         let chain = longer(&genesis(), 3);
         let bytes = unsigned(&chain, 1);
         let offered = OfferedChain::decode(&bytes).unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_that_are_known_are_not_checked_again_and_others_are() {
+    fn only_unknown_certificates_are_verified() {
         let known = longer(&genesis(), 3);
         let chain = longer(&known, 4);
         let bytes = chain.to_bytes();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hang_together_is_refused_before_any_signature() {
+    fn disconnected_chain_is_refused_before_signature_check() {
         // A chain whose later certificates are signed by the forger's own root key.
         let mut forged = longer(&genesis(), 3);
         let thief = CertificateChain::genesis("site-a".parse().unwrap(), &key(8), &key(9), UnixMillis::EPOCH);

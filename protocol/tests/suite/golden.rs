@@ -221,7 +221,7 @@ fn load(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn golden_files_are_what_the_keys_and_claims_make() {
+fn golden_files_are_reproducible() {
     let (files, expected) = make();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         for file in &files {
@@ -244,7 +244,7 @@ fn golden_files_are_what_the_keys_and_claims_make() {
 }
 
 #[test]
-fn golden_files_verify_and_hold_what_is_expected_of_them() {
+fn golden_files_verify_with_expected_content() {
     let expected: Value = serde_json::from_slice(&load("expected.json")).unwrap();
     let chain = CertificateChain::from_bytes(&load("certificate-chain.golden")).unwrap();
     assert_eq!(json!(chain.site()), expected["author"]["site"]);

@@ -357,20 +357,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_event_reads_back_and_no_prefix_of_its_row_does(event in events(), cut in any::<prop::sample::Index>()) {
+        fn event_row_round_trips_and_prefixes_are_refused(event in events(), cut in any::<prop::sample::Index>()) {
             let row = event.encode();
             prop_assert_eq!(EventRow::decode(&row), Some(event));
             prop_assert_eq!(EventRow::decode(&row[..cut.index(row.len())]), None);
         }
 
         #[test]
-        fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn decoder_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = EventRow::decode(&bytes);
         }
     }
 
     #[test]
-    fn a_usual_event_takes_about_a_hundred_bytes() {
+    fn typical_event_takes_about_a_hundred_bytes() {
         let event = EventRow {
             author: AuthorNumber(1),
             at: UnixMillis::saturating(1_790_000_000_000),

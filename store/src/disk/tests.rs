@@ -36,7 +36,7 @@ fn files_are_written_cut_renamed_and_removed() {
 }
 
 #[test]
-fn crash_takes_what_no_sync_followed() {
+fn crash_loses_unsynced_bytes() {
     for (unsynced, expected) in [
         (UnsyncedBytes::Kept, &b"synced-later!"[..]),
         (UnsyncedBytes::Lost, b"synced"),
@@ -58,7 +58,7 @@ fn crash_takes_what_no_sync_followed() {
 
 /// A crash without a sync restores the last synced content, whatever was overwritten, cut and grown since.
 #[test]
-fn crash_restores_what_was_replaced_since_the_sync() {
+fn crash_restores_bytes_of_the_last_sync() {
     let mut random = 1_u64;
     let mut next = |below: u64| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -525,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_author_without_end_the_first_changes_are_held_in_whatever_order_they_come() {
+    fn author_over_limit_keeps_first_changes_in_any_order() {
         let log = LogId {
             site: SiteId::from_bytes([1; 32]),
             lane: Lane::Federation,
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_over_the_bound_is_held_without_its_bytes() {
+    fn oversized_change_is_held_without_its_bytes() {
         assert_eq!(change(MAX_CHANGE_BYTES).bytes.len(), MAX_CHANGE_BYTES);
         let large = change(MAX_CHANGE_BYTES + 1);
         assert_eq!((large.bytes.capacity(), large.size), (0, MAX_CHANGE_BYTES + 1));

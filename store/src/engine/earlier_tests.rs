@@ -94,7 +94,7 @@ fn earlier_store_is_read_and_never_used() {
 }
 
 #[test]
-fn store_of_this_build_is_refused_by_the_one_before() {
+fn current_store_is_refused_by_previous_release() {
     for kind in ON_DISK {
         let folder = tempfile::tempdir().unwrap();
         drop(open(kind, folder.path(), &EngineOptions::default()).unwrap());

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_taker_is_told_who_holds_the_home() {
+    fn second_locker_learns_the_holder() {
         let home = tempfile::tempdir().unwrap();
         let lock = HomeLock::take(home.path()).unwrap();
         assert_eq!(lock.home(), home.path());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_alone_keeps_a_second_taker_out() {
+    fn folder_lock_alone_refuses_a_second_locker() {
         let home = tempfile::tempdir().unwrap();
         let lock = HomeLock::take(home.path()).unwrap();
         // As on a disk without room for the file.
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_home_is_an_error_and_is_not_made() {
+    fn missing_home_is_an_error_and_not_created() {
         let home = tempfile::tempdir().unwrap();
         let missing = home.path().join("missing");
         assert!(matches!(HomeLock::take(&missing), Err(EngineError::Io { .. })));

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_that_cannot_be_written_leaves_nothing() {
+    fn failed_marker_write_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         // A folder with its name is in the way.
         fs::create_dir_all(folder.path().join(RUNNING).join("full")).unwrap();

@@ -306,7 +306,7 @@ mod tests {
     use super::prefix_end;
 
     #[test]
-    fn the_end_of_a_prefix_skips_trailing_ff() {
+    fn end_of_a_prefix_skips_trailing_ff() {
         assert_eq!(prefix_end(b"ab"), Some(b"ac".to_vec()));
         assert_eq!(prefix_end(b"a\xFF\xFF"), Some(b"b".to_vec()));
         assert_eq!(prefix_end(b"\xFF"), None);

@@ -125,7 +125,7 @@ mod tests {
     use crate::engine::{FaultPlan, MemoryEngine};
 
     #[test]
-    fn each_commit_is_announced_and_a_refusal_keeps_it_from_happening() {
+    fn refused_notice_prevents_the_commit() {
         let (calls, refuse) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, refusing) = (calls.clone(), refuse.clone());
         let engine = NoticeEngine::new(

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_as_if_its_writes_were_below_and_changes_nothing_there() {
+    fn overlay_shows_its_writes_without_changing_the_base() {
         // More rows than a page, so that the merge continues reading on both sides.
         let (below, expected) = (memory(), memory());
         let key = |number: u32| [&[(number % 251) as u8][..], &number.to_be_bytes()].concat();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_ends_a_scan_on_either_side() {
+    fn visitor_ends_a_scan_on_either_side() {
         let below = memory();
         let mut batch = Batch::new();
         batch.put(Tree::Claims, b"b", b"below");

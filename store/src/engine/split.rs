@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_reads_back() {
+    fn head_reads_back() {
         assert_eq!(Head::decode(&head().encode()), Ok(head()));
         assert_eq!(head().pieces(), 3);
     }
 
     #[test]
-    fn a_damaged_head_is_refused() {
+    fn damaged_head_is_refused() {
         let row = head().encode();
         assert!(Head::decode(&row[1..]).is_err(), "too short");
         assert!(

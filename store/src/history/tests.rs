@@ -390,7 +390,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn going_back_gives_what_was_seen_then(steps in prop::collection::vec(step(), 1..24)) {
+    fn going_back_restores_the_former_state(steps in prop::collection::vec(step(), 1..24)) {
         run(Arc::new(MemoryEngine::new(FaultPlan::default())), &steps, 1);
     }
 }
@@ -399,7 +399,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
 
     #[test]
-    fn so_it_does_on_every_engine_with_files(steps in prop::collection::vec(step(), 6..16)) {
+    fn going_back_works_on_file_engines(steps in prop::collection::vec(step(), 6..16)) {
         for kind in [EngineKind::Sled, EngineKind::Redb] {
             let folder = tempfile::tempdir().unwrap();
             let engine = open(kind, folder.path(), &EngineOptions::default()).unwrap();
@@ -408,7 +408,7 @@ proptest! {
     }
 
     #[test]
-    fn a_moment_is_read_as_written_and_nothing_else_is_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn snapshot_row_round_trips(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Some(moment) = Moment::<LogNumber>::decode(&bytes) {
             prop_assert_eq!(moment.encode(), bytes);
         }
@@ -418,7 +418,7 @@ proptest! {
 /// A claim of one source that was never accepted is not missed because of another source's position in the same
 /// log.
 #[test]
-fn a_body_that_never_came_is_not_missed_for_another_source_of_its_log() {
+fn missing_body_does_not_affect_other_sources_of_its_log() {
     let one = |record: u8, text: u8| vec![(record, Said::Content(text))];
     let steps = [
         Step::OtherSays(0, one(0, 0)),
@@ -455,7 +455,7 @@ fn full_moment() -> Moment {
 }
 
 #[test]
-fn a_moment_cut_off_or_changed_is_never_taken_for_another_length() {
+fn altered_snapshot_row_is_never_misread() {
     let moment = full_moment();
     let bytes = moment.encode();
     assert_eq!(Moment::<LogNumber>::decode(&bytes).as_ref(), Some(&moment));
@@ -472,7 +472,7 @@ fn a_moment_cut_off_or_changed_is_never_taken_for_another_length() {
 }
 
 #[test]
-fn nothing_new_costs_next_to_nothing_and_what_is_replaced_a_small_row() {
+fn history_costs_little_per_replaced_claim() {
     let a = Bench::in_memory("a", 1);
     let rows = || {
         let mut rows = 0;
@@ -503,7 +503,7 @@ fn nothing_new_costs_next_to_nothing_and_what_is_replaced_a_small_row() {
 }
 
 #[test]
-fn a_time_before_the_history_is_refused_with_the_oldest_that_is_not() {
+fn time_before_history_is_refused_with_oldest_snapshot() {
     let a = Bench::in_memory("a", 1);
     a.say(1, &[(1, Said::Content(1))]);
     let early = seen_at(&a.store, UnixMillis::saturating(999));
@@ -520,7 +520,7 @@ fn a_time_before_the_history_is_refused_with_the_oldest_that_is_not() {
 }
 
 #[test]
-fn what_is_kept_obeys_age_and_bytes_and_bodies_go_with_it() {
+fn retention_limits_age_and_bytes_of_the_past() {
     let a = Bench::in_memory("a", 1);
     for (round, text) in (0..4).enumerate() {
         a.time.store(1_000 * (round as u64 + 1), Ordering::SeqCst);
@@ -550,7 +550,7 @@ fn what_is_kept_obeys_age_and_bytes_and_bodies_go_with_it() {
 }
 
 #[test]
-fn a_cursor_names_the_moment_at_which_its_log_was_accepted_up_to_there() {
+fn cursor_maps_to_the_snapshot_that_accepted_it() {
     let (a, b) = (Bench::in_memory("a", 1), Bench::in_memory("b", 2));
     a.list(&b, &["*"]);
     let mut cursors = Vec::new();
@@ -598,7 +598,7 @@ fn a_cursor_names_the_moment_at_which_its_log_was_accepted_up_to_there() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_begins_anew_and_one_that_does_not_fit_answers_nothing() {
+fn unreadable_history_restarts_and_wrong_one_is_refused() {
     let a = Bench::in_memory("a", 1);
     a.say(1, &[(1, Said::Content(1))]);
     a.time.store(2_000, Ordering::SeqCst);
@@ -635,7 +635,7 @@ fn a_history_that_cannot_be_read_begins_anew_and_one_that_does_not_fit_answers_n
 }
 
 #[test]
-fn a_crash_at_any_write_leaves_a_history_that_fits_what_is_known() {
+fn history_is_consistent_after_crash_at_any_write() {
     for kind in [FaultKind::Fail, FaultKind::CrashAfter(UnsyncedContent::Kept)] {
         for write in 1.. {
             let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));

@@ -107,7 +107,7 @@ fn appended_groups_are_read_after_a_restart() {
 }
 
 #[test]
-fn torn_tail_is_cut_and_appends_go_on() {
+fn torn_tail_is_cut_and_appends_continue() {
     let disk = MemoryDisk::default();
     let log = create(&disk);
     let end = fill(&log, 6).last().unwrap().end;

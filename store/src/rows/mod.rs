@@ -441,7 +441,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_row_gives_the_claim_back() {
+    fn claim_row_round_trips() {
         let source: Source = "pypa".parse().unwrap();
         let id = "PYSEC-1".parse().unwrap();
         let key = ClaimKey::record(&source, &id);
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_row_round_trips_with_and_without_its_own_accepted_state() {
+    fn source_row_round_trips() {
         let mut row = SourceRow {
             accepted: ClaimNumber(4),
             ..SourceRow::default()

@@ -251,7 +251,7 @@ mod tests {
     use crate::engine::{FaultPlan, MemoryEngine};
 
     #[test]
-    fn a_scan_sees_the_transaction_merged_over_the_engine() {
+    fn scan_sees_the_transaction_merged_over_the_engine() {
         let engine = MemoryEngine::new(FaultPlan::default());
         let mut batch = Batch::new();
         for key in [b"a1", b"a3", b"a5", b"b1"] {

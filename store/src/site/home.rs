@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn site_is_made_over_an_engine_whose_making_was_cut_off() {
+    fn site_is_created_over_an_interrupted_engine() {
         let bare_sled = |folder: &Path| std::fs::create_dir_all(folder.join("sled/blobs")).unwrap();
         let redb_of = |size: usize| {
             move |folder: &Path| {

@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shared_map_does_what_a_map_does_and_copies_stay_as_they_were(
+        fn shared_map_equals_a_map_and_copies_are_independent(
             steps in proptest::collection::vec((0_u64..2_000, any::<bool>(), any::<u8>()), 0..200),
             copy_after in 0_usize..200,
         ) {

@@ -184,7 +184,7 @@ fn body(id: &str, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn claims_become_knowledge_only_when_their_bodies_are_here() {
+fn claims_are_accepted_only_with_their_bodies() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["pypa"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -201,7 +201,7 @@ fn claims_become_knowledge_only_when_their_bodies_are_here() {
 }
 
 #[test]
-fn superseded_bodies_are_not_wanted_and_the_old_view_stays_until_the_new_is_complete() {
+fn old_view_stays_until_new_bodies_are_complete() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -232,7 +232,7 @@ fn superseded_bodies_are_not_wanted_and_the_old_view_stays_until_the_new_is_comp
 }
 
 #[test]
-fn deny_by_default_an_unlisted_author_is_refused_and_an_unlisted_source_not_accepted() {
+fn unlisted_author_is_refused_and_unlisted_source_not_accepted() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.say(&[("P-1", Some("one"))], 1);
     assert!(matches!(b.pull_from(&a), Some(AppendProblem::UnknownSite { .. })));
@@ -287,7 +287,7 @@ fn replays_are_no_ops_and_gaps_are_named() {
 }
 
 #[test]
-fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch() {
+fn fork_freezes_author_until_certificate_names_the_branch() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     let twin = TestSite::new("a", 1);
     b.list(&a, &["*"]);
@@ -327,7 +327,7 @@ fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch()
 }
 
 #[test]
-fn a_reopened_store_is_what_was_acknowledged() {
+fn reopened_store_holds_everything_acknowledged() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -342,7 +342,7 @@ fn a_reopened_store_is_what_was_acknowledged() {
 }
 
 #[test]
-fn doctor_names_a_damaged_body_and_a_rebuild_wants_it_again() {
+fn damaged_body_is_reported_and_wanted_after_rebuild() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -365,7 +365,7 @@ fn doctor_names_a_damaged_body_and_a_rebuild_wants_it_again() {
 }
 
 #[test]
-fn a_complete_feed_makes_absent_what_it_lacks_except_what_was_rejected() {
+fn complete_feed_drops_absent_but_not_rejected_records() {
     let a = TestSite::new("a", 1);
     a.say(
         &[("P-1", Some("one")), ("P-2", Some("two")), ("P-3", Some("three"))],
@@ -391,7 +391,7 @@ fn a_complete_feed_makes_absent_what_it_lacks_except_what_was_rejected() {
 }
 
 #[test]
-fn the_number_of_advisories_is_kept_as_they_come_and_go() {
+fn advisory_count_follows_changes() {
     let a = TestSite::new("a", 1);
     let shown = || {
         let view = a.store.view().unwrap();
@@ -414,7 +414,7 @@ fn the_number_of_advisories_is_kept_as_they_come_and_go() {
 }
 
 #[test]
-fn positions_of_a_source_that_lags_nowhere_move_up_to_what_is_said_of_it_next() {
+fn positions_of_an_up_to_date_source_follow_its_claims() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -451,7 +451,7 @@ fn positions_of_a_source_that_lags_nowhere_move_up_to_what_is_said_of_it_next() 
 }
 
 #[test]
-fn events_tell_what_the_view_changed_and_can_be_resumed() {
+fn events_report_view_changes_and_can_be_resumed() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one"))], 1);
     let first = a.store.events_after(EventNumber(0), 10).unwrap();
@@ -471,7 +471,7 @@ fn told(event: &Event) -> (Action, String) {
 }
 
 #[test]
-fn a_branch_that_a_certificate_closed_is_history_and_freezes_nobody() {
+fn branch_closed_by_certificate_freezes_nobody() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     let twin = TestSite::new("a", 1);
     b.list(&a, &["*"]);
@@ -503,7 +503,7 @@ fn a_branch_that_a_certificate_closed_is_history_and_freezes_nobody() {
 }
 
 #[test]
-fn a_home_that_lags_behind_its_own_heads_signs_nothing() {
+fn home_behind_its_own_heads_signs_nothing() {
     let (a, old) = (TestSite::new("a", 1), TestSite::new("a", 1));
     a.say(&[("P-1", Some("one"))], 1);
     let head = a
@@ -532,7 +532,7 @@ fn a_home_that_lags_behind_its_own_heads_signs_nothing() {
 }
 
 #[test]
-fn what_a_crash_left_complete_is_accepted_at_the_next_start() {
+fn complete_claims_are_accepted_after_a_crash() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one"))], 1);
@@ -544,7 +544,7 @@ fn what_a_crash_left_complete_is_accepted_at_the_next_start() {
 }
 
 #[test]
-fn bodies_that_a_power_loss_took_are_wanted_again() {
+fn bodies_lost_with_power_are_wanted_again() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -590,7 +590,7 @@ fn own_bodies_survive_a_power_loss_with_their_claims() {
 }
 
 #[test]
-fn an_own_claim_without_its_body_is_never_signed() {
+fn own_claim_without_its_body_is_never_signed() {
     let a = TestSite::new("a", 1);
     let claim = Claim::set(
         &source(),
@@ -616,7 +616,7 @@ fn an_own_claim_without_its_body_is_never_signed() {
 }
 
 #[test]
-fn a_rehearsal_tells_what_would_come_and_changes_nothing() {
+fn dry_run_shows_the_result_and_changes_nothing() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -651,7 +651,7 @@ fn a_rehearsal_tells_what_would_come_and_changes_nothing() {
 }
 
 #[test]
-fn rebuilt_engine_does_not_find_bodies_that_were_dropped() {
+fn rebuilt_engine_does_not_find_dropped_bodies() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["*"]);
     for site in [&a, &b] {

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entry_from_before_says_nothing_of_mutes() {
+    fn old_entry_has_no_mute_setting() {
         let text = format!(
             r#"{{"slug":"site-b","site":"{}","display_name":null,"addresses":[],"allowed_sources":["*"],"max_bundle_size":null,"enabled":true,"added_at":0}}"#,
             SiteId::from_bytes([7; 32])
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_allows_nothing_and_the_star_is_written_out() {
+    fn empty_list_allows_nothing_and_star_is_explicit() {
         let none = AllowedSources::try_from(Vec::new()).unwrap();
         assert!(!none.allows(&"nvd".parse().unwrap()));
         let all = AllowedSources::try_from(vec!["*".to_owned()]).unwrap();

@@ -226,11 +226,11 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 #[test]
-fn sled_returns_no_wrong_row_from_a_harmed_file() {
+fn sled_returns_no_wrong_row_after_damage() {
     survives(EngineKind::Sled, "sled/db", false);
 }
 
 #[test]
-fn redb_returns_no_wrong_row_and_misses_none_in_a_harmed_file() {
+fn redb_returns_no_wrong_row_and_misses_none_after_damage() {
     survives(EngineKind::Redb, "store.redb", true);
 }

@@ -54,7 +54,7 @@ fn asides(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn missing_store_is_made_and_sound() {
+fn missing_store_is_created_and_sound() {
     for kind in EngineKind::ALL {
         let folder = TempDir::new().unwrap();
         let dir = folder.path().join("deep/store");
@@ -126,7 +126,7 @@ fn only_the_newest_files_are_kept_aside() {
 }
 
 #[test]
-fn sled_is_in_doubt_after_a_stop_of_the_machine_and_redb_is_not() {
+fn only_sled_is_in_doubt_after_a_machine_stop() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let dir = folder.path();
@@ -148,7 +148,7 @@ fn sled_is_in_doubt_after_a_stop_of_the_machine_and_redb_is_not() {
 }
 
 #[test]
-fn sled_without_any_mark_is_in_doubt() {
+fn sled_without_marker_files_is_in_doubt() {
     let folder = TempDir::new().unwrap();
     make(EngineKind::Sled, folder.path());
     for mark in ["clean", "running"] {
@@ -173,7 +173,7 @@ fn sled_is_marked_as_running_while_commits_are_made() {
 }
 
 #[test]
-fn refused_access_is_an_error_and_no_doubt() {
+fn refused_access_is_an_error_but_not_doubt() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let dir = folder.path();

@@ -51,7 +51,7 @@ fn run_on(engine: &MemoryEngine) -> (u64, Option<EngineError>) {
 }
 
 #[test]
-fn without_faults_the_workload_makes_the_writes_that_the_other_tests_strike() {
+fn fault_free_workload_makes_the_expected_writes() {
     let engine = MemoryEngine::new(FaultPlan::default());
     assert!(run_on(&engine).1.is_none());
     assert_eq!(engine.writes(), WRITES);
@@ -96,7 +96,7 @@ fn fault_at_any_write_leaves_a_whole_prefix_of_the_commits() {
 }
 
 #[test]
-fn no_space_refuses_one_write_and_the_engine_goes_on() {
+fn full_engine_refuses_one_write_and_continues() {
     for write in 1..=WRITES {
         let engine = MemoryEngine::new(FaultPlan::at_write(write, FaultKind::NoSpace));
         let (_, error) = run_on(&engine);
@@ -109,7 +109,7 @@ fn no_space_refuses_one_write_and_the_engine_goes_on() {
 }
 
 #[test]
-fn a_capacity_is_kept_and_can_be_raised() {
+fn capacity_is_enforced_and_can_be_raised() {
     let engine = MemoryEngine::new(FaultPlan {
         capacity: Some(ByteCount(40_000)),
         ..FaultPlan::default()
@@ -123,7 +123,7 @@ fn a_capacity_is_kept_and_can_be_raised() {
 }
 
 #[test]
-fn crash_leaves_commits_after_the_checkpoint_as_told() {
+fn crash_leaves_unsynced_commits_as_planned() {
     let survivors = |unsynced: UnsyncedContent| {
         let engine = MemoryEngine::new(FaultPlan::default());
         for key in 0..12_u8 {

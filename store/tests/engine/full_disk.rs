@@ -17,7 +17,7 @@ const SMALL_DISK: &str = "STARLING_TEST_SMALL_DISK";
 const SMALL_DISK_MEBIBYTES: u64 = 24;
 
 #[test]
-fn a_file_that_may_not_grow_stops_the_store_and_loses_nothing() {
+fn file_size_limit_stops_the_store_without_loss() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let dir = store_in(&folder);
@@ -55,7 +55,7 @@ fn a_file_that_may_not_grow_stops_the_store_and_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_stops_the_store_and_loses_nothing() {
+fn full_disk_stops_the_store_without_loss() {
     let folder = TempDir::new().unwrap();
     let disk = folder.path().join("disk");
     std::fs::create_dir(&disk).unwrap();

@@ -47,7 +47,7 @@ fn assert_holds_all(dir: &Path, last: u64, what: &str) {
 }
 
 #[test]
-fn unfinished_snapshot_does_not_brick_the_store() {
+fn unfinished_snapshot_does_not_block_opening() {
     for content in [&b""[..], b"garbage", &[0xA5; 4_096]] {
         let folder = TempDir::new().unwrap();
         let last = make(folder.path());

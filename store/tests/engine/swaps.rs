@@ -83,7 +83,7 @@ for_every_engine! {
 }
 
 #[test]
-fn compaction_goes_on_beside_readers_and_writers() {
+fn compaction_runs_beside_readers_and_writers() {
     for kind in [EngineKind::Sled, EngineKind::Redb] {
         let folder = TempDir::new().unwrap();
         let dir = folder.path().join("store");

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn site_epoch_and_document_each_make_another_actor() {
+    fn actor_depends_on_site_epoch_and_document() {
         let site = |byte| SiteId::from_bytes([byte; 32]);
         let actors = [
             Actor::of(&site(1), 0, "mutes"),

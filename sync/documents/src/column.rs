@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_longer_than_the_bound_is_refused_before_it_is_made() {
+    fn long_run_is_refused_before_allocation() {
         // 2^62 times the value 1, and equally many absent values.
         let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xc0, 0x00];
         assert!(matches!(
@@ -255,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_a_column_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn column_decoder_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = numbers(&bytes);
             let _ = flags(&bytes, LIMIT, "flags");
             let _ = Input(&bytes).signed("x");

@@ -32,7 +32,7 @@ fn publish(net: &mut Net, site: usize, source: &Source, records: &[(RecordId, Ve
 }
 
 #[test]
-fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_asked() {
+fn narrow_relay_is_not_asked_again_for_missing_bodies() {
     let mut net = Net::new(4, 41);
     net.sites[1].replica.set_scope(vec![source()]);
     publish(&mut net, 0, &source(), &[record("A-1", "in scope")]);
@@ -70,7 +70,7 @@ fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_a
 }
 
 #[test]
-fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
+fn possible_body_source_is_asked_after_expected_ones() {
     let mut net = Net::new(4, 42);
     net.sites[1].replica.set_scope(vec![other_source()]);
     // The author loses one body: site 2, which wants all, does not state that it is complete.
@@ -98,7 +98,7 @@ fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
 }
 
 #[test]
-fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
+fn stalled_peer_gets_small_requests_until_it_answers() {
     let mut duel = Duel::new();
     let text = "x".repeat(600_000);
     let large: Vec<_> = (0..3)
@@ -138,7 +138,7 @@ fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
 }
 
 #[test]
-fn a_page_that_goes_further_than_was_told_is_followed_by_all_its_bodies() {
+fn page_beyond_stated_position_fetches_all_bodies() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     // Written after the peer stated its position, but contained in its answer: it need not state it again.

@@ -15,7 +15,7 @@ use crate::net::{Net, record, source, start};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
-fn an_unlisted_peer_is_refused_after_one_hello_and_learns_nothing() {
+fn unlisted_peer_is_refused_after_one_hello() {
     let mut duel = Duel::strangers();
     let key = duel.peer.key();
     let effects = duel.event(Event::Connected { peer: key });
@@ -36,7 +36,7 @@ fn an_unlisted_peer_is_refused_after_one_hello_and_learns_nothing() {
 }
 
 #[test]
-fn an_unlisted_peer_gets_no_answer_without_a_hello() {
+fn unlisted_peer_without_hello_gets_no_answer() {
     let mut duel = Duel::strangers();
     duel.event(Event::Connected {
         peer: duel.peer.key(),
@@ -53,7 +53,7 @@ fn an_unlisted_peer_gets_no_answer_without_a_hello() {
 }
 
 #[test]
-fn a_site_listed_by_its_id_alone_introduces_itself_by_its_chain() {
+fn site_listed_by_id_introduces_itself_by_its_chain() {
     let mut duel = Duel::strangers();
     duel.site.replica.list(duel.peer.site());
     assert_eq!(duel.site.replica.authorised(&duel.peer.key()), None);
@@ -69,7 +69,7 @@ fn a_site_listed_by_its_id_alone_introduces_itself_by_its_chain() {
 }
 
 #[test]
-fn a_chain_shown_by_another_key_is_refused() {
+fn chain_shown_by_another_key_is_refused() {
     let mut duel = Duel::new();
     let thief = Net::site(9, 78).key;
     duel.event(Event::Connected { peer: thief });
@@ -91,7 +91,7 @@ fn unsigned(chain: &starling_protocol::CertificateChain) -> Vec<u8> {
 }
 
 #[test]
-fn the_allow_list_is_asked_before_any_signature_of_a_strangers_chain_is_checked() {
+fn allow_list_is_checked_before_signatures_of_a_stranger() {
     let mut duel = Duel::strangers();
     let key = duel.peer.key();
     duel.event(Event::Connected { peer: key });
@@ -103,7 +103,7 @@ fn the_allow_list_is_asked_before_any_signature_of_a_strangers_chain_is_checked(
 }
 
 #[test]
-fn a_chain_that_makes_another_key_the_sites_is_not_checked_and_a_forged_one_is_an_offence() {
+fn forged_chain_is_a_violation() {
     let mut duel = Duel::new();
     let thief = Net::site(9, 78);
     let forged = |operating: &starling_protocol::SigningKey| {
@@ -138,7 +138,7 @@ fn a_chain_that_makes_another_key_the_sites_is_not_checked_and_a_forged_one_is_a
 }
 
 #[test]
-fn idle_strangers_do_not_keep_out_who_proves_itself_at_once() {
+fn idle_strangers_do_not_block_a_listed_site() {
     let mut duel = Duel::strangers();
     duel.site.replica.list(duel.peer.site());
     let idle: Vec<_> = (0..100).map(|seed| Net::site(9, 1_000 + seed).key).collect();
@@ -161,7 +161,7 @@ fn idle_strangers_do_not_keep_out_who_proves_itself_at_once() {
 }
 
 #[test]
-fn a_direct_lane_is_read_at_its_author_only() {
+fn direct_lane_is_read_at_its_author_only() {
     let mut net = Net::new(3, 5);
     net.link_line();
     let now = net.now;
@@ -219,7 +219,7 @@ fn another_wire_version_is_refused_without_blame() {
 }
 
 #[test]
-fn junk_is_answered_with_a_refusal_and_soon_with_a_lock_out() {
+fn repeated_junk_ends_in_a_lock_out() {
     let mut duel = Duel::new();
     let effects = duel.ask_bytes(b"\x01\xffjunk".to_vec());
     assert!(matches!(offence(&effects), Some(Offence::Malformed(_))));
@@ -243,7 +243,7 @@ fn junk_is_answered_with_a_refusal_and_soon_with_a_lock_out() {
 }
 
 #[test]
-fn a_flood_of_requests_is_refused_and_ends_in_a_lock_out() {
+fn request_flood_ends_in_a_lock_out() {
     let mut duel = Duel::new();
     let request = Request::News(News::default()).encode();
     let mut answered = 0;
@@ -260,7 +260,7 @@ fn a_flood_of_requests_is_refused_and_ends_in_a_lock_out() {
 }
 
 #[test]
-fn a_delta_altered_on_the_way_is_refused_and_its_bearer_parted_with() {
+fn altered_delta_is_refused_and_its_sender_disconnected() {
     let mut duel = Duel::new();
     let (id, wanted) = duel.tell();
     assert_eq!(wanted.after, ClaimNumber::NONE);
@@ -285,7 +285,7 @@ fn a_delta_altered_on_the_way_is_refused_and_its_bearer_parted_with() {
 }
 
 #[test]
-fn deltas_of_another_log_are_not_what_was_asked() {
+fn deltas_of_another_log_are_a_wrong_answer() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let mut other = Net::site(5, 3).replica;
@@ -302,7 +302,7 @@ fn deltas_of_another_log_are_not_what_was_asked() {
 }
 
 #[test]
-fn a_peer_that_does_not_have_what_it_said_is_not_asked_in_circles() {
+fn peer_without_its_stated_deltas_is_not_asked_again() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let header = DeltasPage {
@@ -318,7 +318,7 @@ fn a_peer_that_does_not_have_what_it_said_is_not_asked_in_circles() {
 }
 
 #[test]
-fn a_body_that_is_not_what_its_hash_says_is_not_kept() {
+fn body_with_wrong_hash_is_not_kept() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
@@ -357,7 +357,7 @@ fn a_body_that_is_not_what_its_hash_says_is_not_kept() {
 }
 
 #[test]
-fn a_stalling_peer_is_given_up_and_another_one_asked() {
+fn stalled_peer_is_replaced_by_another() {
     let mut net = Net::new(3, 9);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);
@@ -383,7 +383,7 @@ fn a_stalling_peer_is_given_up_and_another_one_asked() {
 }
 
 #[test]
-fn time_in_which_nobody_looked_is_not_held_against_a_peer() {
+fn unattended_time_does_not_count_against_peers() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
@@ -406,7 +406,7 @@ fn time_in_which_nobody_looked_is_not_held_against_a_peer() {
 }
 
 #[test]
-fn a_late_answer_is_forgiven_and_an_unasked_one_is_not() {
+fn late_answer_is_forgiven_but_unrequested_is_not() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
@@ -430,7 +430,7 @@ fn a_late_answer_is_forgiven_and_an_unasked_one_is_not() {
 }
 
 #[test]
-fn an_answer_that_fails_is_asked_for_again() {
+fn failed_response_is_requested_again() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let reason = FailureReason::ConnectionLost;
@@ -449,7 +449,7 @@ fn an_answer_that_fails_is_asked_for_again() {
 }
 
 #[test]
-fn gossip_is_passed_on_when_it_proves_itself_and_only_once() {
+fn proven_gossip_is_forwarded_once() {
     let mut duel = Duel::new();
     let peer = duel.peer.key();
     let head = duel.peer.head(&duel.peer.site(), Lane::Federation).unwrap();
@@ -491,7 +491,7 @@ fn gossip_is_passed_on_when_it_proves_itself_and_only_once() {
 }
 
 #[test]
-fn an_expired_head_makes_its_log_stale_once_and_removes_nothing() {
+fn expired_head_reports_stale_log_once() {
     let mut net = Net::new(2, 6);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);
@@ -517,7 +517,7 @@ fn an_expired_head_makes_its_log_stale_once_and_removes_nothing() {
 }
 
 #[test]
-fn a_failing_store_pauses_pulling_and_blames_nobody() {
+fn failing_store_pauses_pulling_without_blame() {
     let mut net = Net::new(2, 8);
     net.publish(0, &[record("A-1", "one")]);
     net.sites[1].replica.fail_after(Some(0));
@@ -531,7 +531,7 @@ fn a_failing_store_pauses_pulling_and_blames_nobody() {
 }
 
 #[test]
-fn deltas_that_a_failing_store_kept_get_their_bodies() {
+fn deltas_kept_by_a_failing_store_get_their_bodies() {
     let mut net = Net::new(2, 5);
     net.publish(0, &[record("A-1", "one")]);
     net.sites[1].replica.hide_next_append();
@@ -544,7 +544,7 @@ fn deltas_that_a_failing_store_kept_get_their_bodies() {
 }
 
 #[test]
-fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
+fn restarted_author_is_asked_for_bodies_at_once() {
     let mut net = Net::new(2, 6);
     net.latency_millis = 50;
     net.publish(0, &[record("A-1", "one")]);
@@ -572,7 +572,7 @@ fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
 }
 
 #[test]
-fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
+fn rotated_key_spreads_and_old_key_is_rejected() {
     let mut net = Net::new(3, 12);
     net.link_line();
     net.publish(0, &[record("A-1", "one")]);
@@ -598,7 +598,7 @@ fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
 }
 
 #[test]
-fn a_fork_is_proved_kept_and_gossiped_and_the_log_rests() {
+fn fork_is_proved_gossiped_and_freezes_the_log() {
     let mut net = Net::new(3, 13);
     net.link_line();
     net.publish(0, &[record("A-1", "one")]);

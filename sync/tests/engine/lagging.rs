@@ -48,7 +48,7 @@ fn offended(net: &Net) -> Vec<&Notice> {
 }
 
 #[test]
-fn deltas_that_a_certificate_closed_are_no_offence_of_a_relay_that_does_not_know_it() {
+fn lagging_relay_of_closed_deltas_is_not_blamed() {
     let mut net = Net::new(3, 31);
     net.publish(0, &[record("A-1", "one")]);
     net.publish(0, &[record("A-2", "lost by the backup")]);
@@ -76,7 +76,7 @@ fn deltas_that_a_certificate_closed_are_no_offence_of_a_relay_that_does_not_know
 }
 
 #[test]
-fn body_that_an_epoch_makes_live_again_is_fetched() {
+fn body_made_live_again_by_an_epoch_is_fetched() {
     let mut net = Net::new(3, 32);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 2);
@@ -103,7 +103,7 @@ fn body_that_an_epoch_makes_live_again_is_fetched() {
 }
 
 #[test]
-fn a_fork_proof_that_a_certificate_settled_is_no_offence_and_a_forged_one_is() {
+fn settled_fork_proof_is_not_blamed_but_forged_one_is() {
     let mut duel = Duel::new();
     let author = duel.peer.clone();
     let key = author.key();
@@ -156,7 +156,7 @@ fn a_fork_proof_that_a_certificate_settled_is_no_offence_and_a_forged_one_is() {
 }
 
 #[test]
-fn an_answer_that_a_bundle_was_faster_than_is_no_offence() {
+fn answer_overtaken_by_a_bundle_is_not_blamed() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
@@ -170,7 +170,7 @@ fn an_answer_that_a_bundle_was_faster_than_is_no_offence() {
 }
 
 #[test]
-fn what_one_peer_sends_does_not_keep_this_site_from_asking_another() {
+fn bad_deltas_of_one_peer_do_not_block_another() {
     let mut duel = Duel::new();
     let author = duel.peer.site();
     let true_page = duel.page();

@@ -10,7 +10,7 @@ use crate::duel::{Duel, parted, refusal};
 use crate::net::{Net, record, source};
 
 #[test]
-fn replaced_key_is_told_what_its_site_does_not_know() {
+fn replaced_key_is_sent_its_newer_chain() {
     let mut duel = Duel::new();
     let newer = duel.peer.own_chain().next_epoch(
         &duel.peer.keys().root,
@@ -40,7 +40,7 @@ fn replaced_key_is_told_what_its_site_does_not_know() {
 }
 
 #[test]
-fn peers_tell_how_far_they_have_the_own_log() {
+fn peers_report_their_position_in_the_own_log() {
     let mut net = Net::new(2, 31);
     net.publish(0, &[record("A-1", "one"), record("A-2", "two")]);
     let news = net.sites[0].engine.own_log_news(&net.sites[0].replica);
@@ -62,7 +62,7 @@ fn peers_tell_how_far_they_have_the_own_log() {
 }
 
 #[test]
-fn author_ends_the_wait_for_bodies_that_nobody_has() {
+fn author_ends_the_wait_for_unavailable_bodies() {
     let mut net = Net::new(3, 32);
     net.link_line();
     net.publish(0, &[record("A-1", "old")]);
@@ -140,7 +140,7 @@ fn author_ends_the_wait_for_bodies_that_nobody_has() {
 }
 
 #[test]
-fn peer_that_was_away_tells_what_it_gives_up() {
+fn returning_peer_reports_given_up_claims() {
     let mut net = Net::new(2, 33);
     net.link(0, 1);
     net.publish(0, &[record("A-1", "one")]);

@@ -79,7 +79,7 @@ fn same_history_is_compared_once_a_session() {
 }
 
 #[test]
-fn rows_that_do_not_add_up_are_told_at_both_sites() {
+fn root_mismatch_is_reported_at_both_sites() {
     let mut net = Net::new(2, 63);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);

@@ -19,7 +19,7 @@ const LARGE_DAY_BYTES: usize = 1_100_000;
 const SMALL_DAY_BYTES: usize = 14_000;
 
 #[test]
-fn a_days_change_costs_little_more_than_its_difference() {
+fn daily_change_costs_little_more_than_its_difference() {
     let Some(corpus) = std::env::var_os("STARLING_CORPUS") else {
         println!("skipped: STARLING_CORPUS is not set");
         return;

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_comes_before_a_repository_and_a_repository_before_the_record() {
+    fn package_is_preferred_over_repository_over_record() {
         let git = r#"{"ranges":[{"type":"GIT","repo":"https://GitHub.com/a/b.git"},{"type":"SEMVER","repo":"https://x/y"}]}"#;
         let (row, _) = read(&format!(
             r#"{{"affected":[{git},{{"package":{{"ecosystem":"npm","name":"A"}}}}]}}"#
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn one_upstream_cve_names_a_record_and_several_lead_to_it() {
+    fn single_upstream_cve_names_a_record() {
         let upstream = |ids: &str| {
             let (row, _) = read(&format!(r#"{{"aliases":["CVE-2025-9"],"upstream":{ids}}}"#));
             let related: Vec<String> = row.related.iter().map(ToString::to_string).collect();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_disagreement_names_count_that_all_give_and_the_others_lead_to_it() {
+    fn disputed_record_is_named_only_by_common_aliases() {
         let of = |bodies: &[&str], contents| {
             let rows = bodies.iter().map(|body| read(body).0).collect();
             unresolved(rows, contents).unwrap()
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_the_wrong_type_are_passed_over() {
+    fn fields_of_the_wrong_type_are_skipped() {
         for body in [
             r#"{"affected":null,"aliases":null,"withdrawn":null}"#,
             r#"{"affected":{},"aliases":"CVE-2021-1","withdrawn":""}"#,
@@ -352,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn aliases_meet_in_one_spelling_and_leave_out_the_record_itself() {
+    fn aliases_are_normalised_without_the_own_id() {
         let (row, _) = read(r#"{"aliases":["cve-2021-1 ","CVE-2021-1","X-1","GHSA-AAAA-bbbb-cccc"]}"#);
         let ids: Vec<&str> = row.aliases.iter().map(VulnerabilityId::as_str).collect();
         assert_eq!(ids, ["CVE-2021-1", "GHSA-aaaa-bbbb-cccc"]);
     }
 
     #[test]
-    fn a_flood_of_aliases_is_followed_nowhere() {
+    fn too_many_aliases_are_not_followed() {
         let ids: Vec<String> = (0..=MAX_RECORD_ALIASES).map(|n| format!("\"A-{n}\"")).collect();
         let (row, problems) = read(&format!(r#"{{"aliases":[{}]}}"#, ids.join(",")));
         assert!(row.aliases.is_empty() && problems.contains(&Problem::TooManyAliases));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_unreadable() {
+    fn non_object_body_is_unreadable() {
         for body in ["", "[]", "{\"a\":", "null"] {
             let (row, problems) = read(body);
             assert_eq!(row.state, RecordState::BodyUnreadable);

@@ -519,7 +519,7 @@ fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
 
 proptest! {
     #[test]
-    fn rows_equal_a_rebuild_whatever_the_order(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn rows_equal_a_rebuild_in_any_order(steps in prop::collection::vec(any_step(), 1..60)) {
         let mut site = Site::new(ComponentLimits::DEFAULT);
         for step in &steps {
             site.take(step);
@@ -553,7 +553,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_equal_a_rebuild_also_where_components_exceed_the_bounds(
+    fn rows_equal_a_rebuild_beyond_component_bounds(
         steps in prop::collection::vec(any_step(), 1..60),
     ) {
         let mut site = Site::new(TIGHT);
@@ -565,7 +565,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_left_when_all_is_retracted(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn retracting_everything_leaves_no_rows(steps in prop::collection::vec(any_step(), 1..60)) {
         let mut site = Site::new(TIGHT);
         for step in &steps {
             site.take(step);

@@ -59,7 +59,7 @@ impl World {
 }
 
 #[test]
-fn a_bundle_that_brings_nothing_new_is_said_and_force_changes_nothing() {
+fn bundle_without_news_is_reported_and_changes_nothing() {
     let world = World::new(&[]);
     let _ = world.reader.import_bundle(&world.first);
     let before = world.reader.status();
@@ -96,7 +96,7 @@ fn a_bundle_that_brings_nothing_new_is_said_and_force_changes_nothing() {
 }
 
 #[test]
-fn a_bundle_out_of_order_names_what_is_missing_before_it() {
+fn out_of_order_bundle_reports_the_gap() {
     let world = World::new(&[]);
     let problem = world.reader.refuse_bundle(&world.second);
     assert_eq!(problem.code, ErrorCode::BundleGap);
@@ -111,7 +111,7 @@ fn a_bundle_out_of_order_names_what_is_missing_before_it() {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_refused_and_nothing_is_kept() {
+fn flipped_bit_is_refused_without_change() {
     let world = World::new(&[]);
     let good = std::fs::read(&world.first).unwrap();
     let root = world.reader.root();
@@ -139,7 +139,7 @@ fn a_flipped_bit_anywhere_is_refused_and_nothing_is_kept() {
 }
 
 #[test]
-fn a_bundle_cut_anywhere_or_with_something_after_it_is_refused() {
+fn truncated_or_extended_bundle_is_refused() {
     let world = World::new(&[]);
     let good = std::fs::read(&world.first).unwrap();
     let root = world.reader.root();
@@ -169,7 +169,7 @@ fn a_bundle_cut_anywhere_or_with_something_after_it_is_refused() {
 }
 
 #[test]
-fn parts_of_two_bundles_put_together_are_no_bundle() {
+fn mixed_parts_of_two_bundles_are_refused() {
     let world = World::new(&[]);
     let (first, second) = (
         std::fs::read(&world.first).unwrap(),
@@ -183,7 +183,7 @@ fn parts_of_two_bundles_put_together_are_no_bundle() {
 }
 
 #[test]
-fn a_bomb_is_refused_before_it_goes_off() {
+fn compression_bomb_bundle_is_refused() {
     let world = World::new(&[]);
     // A gibibyte of zeros in about thirty kilobytes.
     let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
@@ -225,7 +225,7 @@ fn peak_memory(home: &Path) -> Option<u64> {
 }
 
 #[test]
-fn bundles_of_sites_that_are_not_listed_are_not_taken() {
+fn bundles_of_unlisted_sites_are_refused() {
     let world = World::new(&[]);
     let stranger = Site::init(world.author.home().parent().unwrap(), "stranger");
     let _ = stranger.import("mine", &sample_feed(), &[]);
@@ -260,7 +260,7 @@ fn stranger_own_dump(stranger: &Site) -> Vec<u8> {
 }
 
 #[test]
-fn a_disabled_site_or_one_missing_from_allowed_sites_gives_no_bundles() {
+fn bundles_of_disabled_sites_are_refused() {
     let world = World::new(&["--set", "federation.import.allowed_sites=[\"someone-else\"]"]);
     let problem = world.reader.refuse_bundle(&world.first);
     assert_eq!(problem.code, ErrorCode::SiteNotAllowed);
@@ -283,7 +283,7 @@ fn a_disabled_site_or_one_missing_from_allowed_sites_gives_no_bundles() {
 }
 
 #[test]
-fn size_limits_hold_for_all_and_for_one() {
+fn size_limits_apply_globally_and_per_site() {
     let world = World::new(&["--set", "federation.import.max_bundle_size=2kB"]);
     let problem = world.reader.refuse_bundle(&world.first);
     assert_eq!(problem.title, "Bundle too large");
@@ -298,7 +298,7 @@ fn size_limits_hold_for_all_and_for_one() {
 }
 
 #[test]
-fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
+fn broken_seal_is_accepted_only_if_configured() {
     let mut world = World::new(&[]);
     let mut bad = std::fs::read(&world.first).unwrap();
     // The signature is at the end of the seal's frame.
@@ -341,7 +341,7 @@ fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
 }
 
 #[test]
-fn a_dry_run_counts_and_changes_nothing() {
+fn dry_run_counts_and_changes_nothing() {
     let mut world = World::new(&[]);
     let dry = |site: &Site, path: &Path| -> ImportReport {
         site.json([
@@ -378,7 +378,7 @@ fn a_dry_run_counts_and_changes_nothing() {
 }
 
 #[test]
-fn validate_says_what_an_import_would_and_changes_nothing() {
+fn validate_agrees_with_import_and_changes_nothing() {
     let world = World::new(&[]);
     let stranger = Site::init(world.author.home().parent().unwrap(), "stranger");
     let call = |command: &str, path: &Path| {
@@ -423,7 +423,7 @@ fn validate_says_what_an_import_would_and_changes_nothing() {
 }
 
 #[test]
-fn on_conflict_fail_refuses_what_contradicts_and_names_it() {
+fn on_conflict_fail_refuses_and_names_the_conflict() {
     let world = World::new(&[]);
     let mut own = Folder::default();
     own.put(

@@ -41,7 +41,7 @@ fn large_feed(site: &Site) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_store_that_may_not_grow_says_so_and_goes_on_later() {
+fn store_at_size_limit_recovers_later() {
     for engine in ["sled", "redb"] {
         let bench = bench();
         let site = Site::init_on(bench.path(), "site-a", engine);
@@ -71,7 +71,7 @@ fn a_store_that_may_not_grow_says_so_and_goes_on_later() {
 }
 
 #[test]
-fn a_daemon_without_space_answers_so_and_follows_once_there_is_some() {
+fn daemon_on_full_disk_recovers_when_space_returns() {
     let bench = bench();
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -94,7 +94,7 @@ fn a_daemon_without_space_answers_so_and_follows_once_there_is_some() {
 }
 
 #[test]
-fn a_full_disk_stops_an_import_and_loses_nothing() {
+fn full_disk_stops_an_import_without_loss() {
     let bench = bench();
     let disk = bench.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
@@ -163,7 +163,7 @@ fn child_process_fills_its_small_disk() {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_an_import_is_repaired_by_the_next_start_alone() {
+fn killed_import_is_repaired_by_the_next_start() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -202,7 +202,7 @@ fn a_kill_in_the_middle_of_an_import_is_repaired_by_the_next_start_alone() {
 }
 
 #[test]
-fn junk_on_the_port_hurts_nobody() {
+fn junk_on_the_port_is_harmless() {
     let bench = bench();
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -229,7 +229,7 @@ fn junk_on_the_port_hurts_nobody() {
 }
 
 #[test]
-fn daemon_names_damage_that_nobody_met() {
+fn daemon_reports_damage_before_it_is_read() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);

@@ -20,7 +20,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
 }
 
 #[test]
-fn a_site_is_made_once_and_tells_who_it_is() {
+fn site_is_created_once_and_shows_its_identity() {
     let bench = bench();
     let home = bench.path().join("fresh");
     let run = |args: &[&str]| starling_tests::Ended::of(command(&home, args));
@@ -288,7 +288,7 @@ fn sites_are_added_changed_and_removed() {
 }
 
 #[test]
-fn the_ledger_tells_what_came_how() {
+fn ledger_lists_transfers() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     b.list(&a);
@@ -306,7 +306,7 @@ fn the_ledger_tells_what_came_how() {
 }
 
 #[test]
-fn a_store_moves_to_another_engine_and_back_with_all_it_knows() {
+fn store_converts_to_another_engine_and_back() {
     let bench = bench();
     let site = Site::init_on(bench.path(), "site-a", "sled");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -326,7 +326,7 @@ fn a_store_moves_to_another_engine_and_back_with_all_it_knows() {
 }
 
 #[test]
-fn work_that_needs_the_store_to_itself_says_that_a_daemon_runs() {
+fn exclusive_command_reports_a_running_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -344,7 +344,7 @@ fn work_that_needs_the_store_to_itself_says_that_a_daemon_runs() {
 }
 
 #[test]
-fn a_second_daemon_on_one_folder_is_refused_by_name_of_the_first() {
+fn second_daemon_is_refused_and_names_the_first() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -360,7 +360,7 @@ fn a_second_daemon_on_one_folder_is_refused_by_name_of_the_first() {
 }
 
 #[test]
-fn a_daemon_ends_cleanly_on_a_signal_and_leaves_nothing_behind() {
+fn daemon_stops_cleanly_on_a_signal() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -374,7 +374,7 @@ fn a_daemon_ends_cleanly_on_a_signal_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn help_and_version_and_mistakes() {
+fn help_version_and_usage_errors() {
     let bench = bench();
     let home = bench.path().join("none");
     let run = |args: &[&str]| starling_tests::Ended::of(command(&home, args));

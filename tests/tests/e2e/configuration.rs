@@ -11,7 +11,7 @@ fn write(site: &Site, text: &str) {
 }
 
 #[test]
-fn a_wrong_key_or_value_is_refused_with_its_line() {
+fn wrong_key_or_value_is_refused_with_its_line() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     for (text, named) in [
@@ -44,7 +44,7 @@ fn a_wrong_key_or_value_is_refused_with_its_line() {
 }
 
 #[test]
-fn the_environment_lies_over_the_file_and_flags_over_both() {
+fn environment_overrides_file_and_flags_override_both() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     write(&site, "[api]\nlisten = \"0.0.0.0:1\"\n");
@@ -68,7 +68,7 @@ fn the_environment_lies_over_the_file_and_flags_over_both() {
 }
 
 #[test]
-fn federation_can_be_off() {
+fn federation_can_be_disabled() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.spawn_up(&["--set", "federation.enabled=false"]);

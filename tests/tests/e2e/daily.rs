@@ -83,7 +83,7 @@ fn record(number: u32, fixed: &str, modified: &str) -> Value {
 }
 
 #[test]
-fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
+fn six_days_of_a_source_arrive_unchanged() {
     let mut world = World::new();
     // The first day.
     for number in 1..=4 {
@@ -183,7 +183,7 @@ fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
 }
 
 #[test]
-fn a_day_without_news_changes_nothing() {
+fn day_without_news_changes_nothing() {
     let mut world = World::new();
     world.feed = starling_tests::feed::many("QUIET", 20, 50);
     let _ = world.publish(&world.tree());
@@ -207,7 +207,7 @@ fn a_day_without_news_changes_nothing() {
 }
 
 #[test]
-fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
+fn truncated_or_empty_input_is_not_the_whole_source() {
     let mut world = World::new();
     world.feed = starling_tests::feed::many("WHOLE", 60, 300);
     let _ = world.publish(&world.tree());
@@ -263,7 +263,7 @@ fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
 }
 
 #[test]
-fn strictly_means_all_or_nothing() {
+fn strict_import_is_all_or_nothing() {
     let bench = bench();
     let site = Site::init(bench.path(), "strict");
     let mut feed = starling_tests::feed::many("STRICT", 5, 10);

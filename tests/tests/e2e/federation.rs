@@ -11,7 +11,7 @@ use crate::{bench, sample_feed, sample_sbom};
 const AS_OF: &str = "2025-06-01T00:00:00.000Z";
 
 #[test]
-fn one_site_follows_over_quic_another_by_file_and_all_three_judge_alike() {
+fn sites_over_quic_and_by_file_give_equal_verdicts() {
     let bench = bench();
     let [mut a, mut b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -58,7 +58,7 @@ fn one_site_follows_over_quic_another_by_file_and_all_three_judge_alike() {
 }
 
 #[test]
-fn an_auditor_reads_every_record_of_a_bundle_with_zstd_alone() {
+fn auditor_reads_every_record_of_a_bundle_with_zstd_alone() {
     let bench = bench();
     let a = Site::init(bench.path(), "site-a");
     let _ = a.import("mine", &sample_feed(), &[]);
@@ -77,7 +77,7 @@ fn an_auditor_reads_every_record_of_a_bundle_with_zstd_alone() {
 }
 
 #[test]
-fn exports_of_one_range_by_two_relays_differ_in_the_seal_only() {
+fn exports_by_two_relays_differ_in_the_seal_only() {
     let bench = bench();
     let [a, b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     let _ = a.import("mine", &many("REL", 40, 200), &[]);
@@ -99,7 +99,7 @@ fn exports_of_one_range_by_two_relays_differ_in_the_seal_only() {
 }
 
 #[test]
-fn a_relay_brings_an_authors_deltas_to_a_site_that_never_meets_the_author() {
+fn relay_brings_deltas_of_an_unreachable_author() {
     let bench = bench();
     let [mut a, mut b, mut c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     for site in [&mut a, &mut b, &mut c] {
@@ -147,7 +147,7 @@ fn a_relay_brings_an_authors_deltas_to_a_site_that_never_meets_the_author() {
 }
 
 #[test]
-fn a_site_that_is_not_listed_gets_nothing_and_gives_nothing() {
+fn unlisted_site_neither_gets_nor_gives() {
     let bench = bench();
     let [mut a, mut stranger] = ["site-a", "stranger"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -176,7 +176,7 @@ fn a_site_that_is_not_listed_gets_nothing_and_gives_nothing() {
 }
 
 #[test]
-fn a_site_listed_by_its_identity_alone_shows_its_certificates_when_it_comes() {
+fn site_listed_by_identity_shows_its_certificates() {
     let bench = bench();
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -192,7 +192,7 @@ fn a_site_listed_by_its_identity_alone_shows_its_certificates_when_it_comes() {
 }
 
 #[test]
-fn only_sources_that_a_site_is_believed_on_reach_the_view() {
+fn only_allowed_sources_reach_the_view() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let _ = a.import("mine", &sample_feed(), &[]);
@@ -206,7 +206,7 @@ fn only_sources_that_a_site_is_believed_on_reach_the_view() {
 }
 
 #[test]
-fn a_removed_site_is_believed_no_more_and_comes_back_without_a_second_transfer() {
+fn relisted_site_needs_no_second_transfer() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let _ = a.import("mine", &sample_feed(), &[]);
@@ -222,7 +222,7 @@ fn a_removed_site_is_believed_no_more_and_comes_back_without_a_second_transfer()
 }
 
 #[test]
-fn a_rotated_key_goes_on_where_the_old_one_stopped() {
+fn rotated_key_continues_the_log() {
     let bench = bench();
     let [mut a, mut b, mut c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     for site in [&mut a, &mut b] {

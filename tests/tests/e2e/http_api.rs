@@ -36,7 +36,7 @@ fn expect_problem(answer: Answer, code: ErrorCode) {
 }
 
 #[test]
-fn a_build_server_scans_and_reads_without_a_token() {
+fn build_server_scans_and_reads_without_a_token() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let address = serve(&mut site, &[]);
@@ -89,7 +89,7 @@ fn a_build_server_scans_and_reads_without_a_token() {
 }
 
 #[test]
-fn a_token_lets_admin_calls_through() {
+fn token_lets_admin_calls_through() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let token = site.file("token");
@@ -116,7 +116,7 @@ fn a_token_lets_admin_calls_through() {
 }
 
 #[test]
-fn events_tell_every_change_once_and_go_on_where_a_reader_stopped() {
+fn events_are_sent_once_and_resume_after_a_stop() {
     let bench = bench();
     let [a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     b.list(&a);

@@ -67,7 +67,7 @@ fn home_check(site: &Site) -> String {
 }
 
 #[test]
-fn claims_whose_bodies_nobody_has_end_with_a_word_of_their_author() {
+fn author_replaces_claims_with_lost_bodies() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);
@@ -190,7 +190,7 @@ fn peers_that_were_asked_in_vain_end_the_wait() {
 }
 
 #[test]
-fn head_whose_claims_nobody_has_says_what_to_do() {
+fn head_without_claims_says_what_to_do() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);
@@ -240,7 +240,7 @@ fn head_whose_claims_nobody_has_says_what_to_do() {
 }
 
 #[test]
-fn two_copies_that_restore_at_once_are_told_apart_and_trusted_no_more() {
+fn two_copies_restored_at_once_lose_trust() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);
@@ -275,7 +275,7 @@ fn two_copies_that_restore_at_once_are_told_apart_and_trusted_no_more() {
 }
 
 #[test]
-fn bundle_whose_certificate_gives_up_claims_says_so() {
+fn bundle_warns_of_claims_given_up_by_a_certificate() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);

@@ -53,7 +53,7 @@ fn failing(site: &Site) -> Vec<String> {
 }
 
 #[test]
-fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
+fn separate_mutes_merge_by_network_and_by_file() {
     let bench = bench();
     let [mut a, mut b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     let mut feed = sample_feed();
@@ -158,7 +158,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
 }
 
 #[test]
-fn a_site_taken_off_the_list_takes_its_mutes_along_and_brings_them_back() {
+fn unlisted_site_loses_its_mutes_until_relisted() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let _ = b.import("mine", &sample_feed(), &[]);
@@ -176,7 +176,7 @@ fn a_site_taken_off_the_list_takes_its_mutes_along_and_brings_them_back() {
 }
 
 #[test]
-fn a_mute_that_cannot_be_meant_is_refused_and_one_of_the_unknown_warns() {
+fn impossible_mute_is_refused_and_unknown_one_warns() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let reason = ["--reason", "r"];
@@ -217,7 +217,7 @@ fn a_mute_that_cannot_be_meant_is_refused_and_one_of_the_unknown_warns() {
 }
 
 #[test]
-fn a_rotated_key_goes_on_muting_and_its_former_mutes_stay() {
+fn mutes_survive_a_key_rotation() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let before = mute(&a, &["CVE-2099-1", "--forever", "--reason", "r"]);

@@ -297,7 +297,7 @@ fn difference(found: &Value, expected: &Value, at: &str) -> Option<String> {
 }
 
 #[test]
-fn home_of_a_release_answers_as_it_did() {
+fn home_of_a_release_gives_the_same_answers() {
     let bench = bench();
     for engine in ENGINES {
         let home = Home::unpack(bench.path(), engine);
@@ -330,7 +330,7 @@ fn home_of_a_release_answers_without_its_indexes() {
 }
 
 #[test]
-fn home_of_a_release_runs_and_goes_on() {
+fn home_of_a_release_runs_and_accepts_changes() {
     let bench = bench();
     for engine in ENGINES {
         let unpacked = Home::unpack(bench.path(), engine);
@@ -378,7 +378,7 @@ fn home_of_a_release_moves_to_the_other_engine() {
 }
 
 #[test]
-fn bundle_of_a_release_is_taken_in_as_it_was() {
+fn bundle_of_a_release_is_imported() {
     let bench = bench();
     for engine in ENGINES {
         let golden = Home::unpack(bench.path(), engine);
@@ -422,7 +422,7 @@ fn bundle_of_a_release_is_taken_in_as_it_was() {
 }
 
 #[test]
-fn home_of_a_release_is_not_moved_by_a_killed_opening() {
+fn home_of_a_release_survives_a_killed_opening() {
     let bench = bench();
     for engine in ENGINES {
         let home = Home::unpack(bench.path(), engine);

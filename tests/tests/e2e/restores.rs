@@ -101,7 +101,7 @@ fn wait_for(what: &str, is_reached: &dyn Fn() -> bool) {
 }
 
 #[test]
-fn backup_of_an_hour_takes_back_what_the_peer_holds() {
+fn recent_backup_takes_back_claims_from_its_peer() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -140,7 +140,7 @@ fn backup_of_an_hour_takes_back_what_the_peer_holds() {
 }
 
 #[test]
-fn backup_put_back_over_the_home_is_noticed() {
+fn backup_restored_over_the_home_is_noticed() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -161,7 +161,7 @@ fn backup_put_back_over_the_home_is_noticed() {
 }
 
 #[test]
-fn moved_or_restarted_home_signs_as_ever() {
+fn moved_or_restarted_home_still_signs() {
     let bench = bench();
     let mut a = Site::init(bench.path(), "site-a");
     let _ = a.import("mine", &feed("ONE"), &[]);
@@ -177,7 +177,7 @@ fn moved_or_restarted_home_signs_as_ever() {
 }
 
 #[test]
-fn bundle_of_an_air_gapped_peer_takes_back_what_it_holds() {
+fn bundle_of_an_air_gapped_peer_restores_claims() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.list(&b);
@@ -232,7 +232,7 @@ fn bundle_of_an_air_gapped_peer_takes_back_what_it_holds() {
 }
 
 #[test]
-fn bundle_with_nothing_new_is_heard_too() {
+fn bundle_without_news_counts_as_an_answer() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.list(&b);
@@ -250,7 +250,7 @@ fn bundle_with_nothing_new_is_heard_too() {
 }
 
 #[test]
-fn site_without_peers_goes_on_when_it_is_told_to() {
+fn site_without_peers_continues_on_request() {
     let bench = bench();
     let mut a = Site::init(bench.path(), "site-a");
     let _ = a.import("mine", &feed("ONE"), &[]);
@@ -284,7 +284,7 @@ fn site_without_peers_goes_on_when_it_is_told_to() {
 }
 
 #[test]
-fn restored_site_without_root_key_reads_and_says_what_to_bring() {
+fn restored_site_without_root_key_says_what_it_needs() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -320,7 +320,7 @@ fn restored_site_without_root_key_reads_and_says_what_to_bring() {
 }
 
 #[test]
-fn second_running_copy_takes_over_and_the_first_is_told() {
+fn second_running_copy_takes_over_and_first_stops_signing() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -354,7 +354,7 @@ fn second_running_copy_takes_over_and_the_first_is_told() {
 }
 
 #[test]
-fn cloned_machine_is_told_by_its_id() {
+fn cloned_machine_is_detected_by_its_id() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     a.stop();
@@ -383,7 +383,7 @@ fn cloned_machine_is_told_by_its_id() {
 }
 
 #[test]
-fn backup_of_a_year_is_let_in_by_its_root_key() {
+fn year_old_backup_rejoins_with_its_root_key() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     // Since then every record changed, and the key changed twice.
@@ -431,7 +431,7 @@ fn backup_of_a_year_is_let_in_by_its_root_key() {
 }
 
 #[test]
-fn peer_that_holds_most_is_waited_for() {
+fn restored_site_waits_for_the_most_advanced_peer() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let mut c = Site::init(bench.path(), "site-c");
@@ -467,7 +467,7 @@ fn peer_that_holds_most_is_waited_for() {
 }
 
 #[test]
-fn patience_ends_where_a_peer_stays_away() {
+fn wait_for_an_absent_peer_ends() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     let c = Site::init(bench.path(), "site-c");
@@ -480,7 +480,7 @@ fn patience_ends_where_a_peer_stays_away() {
 }
 
 #[test]
-fn kill_at_any_step_of_a_recovery_is_gone_on_from() {
+fn recovery_continues_after_a_kill_at_any_step() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &many("TWO", 400, 2_000), &[]);
@@ -518,7 +518,7 @@ fn kill_at_any_step_of_a_recovery_is_gone_on_from() {
 }
 
 #[test]
-fn backup_from_before_a_change_of_keys_is_let_in_by_bundles() {
+fn backup_with_old_keys_rejoins_by_bundles() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.list(&b);
@@ -558,7 +558,7 @@ fn snapshot(bench: &Path) -> (Site, Site) {
 }
 
 #[test]
-fn snapshot_that_shows_nothing_is_told_by_its_operator() {
+fn undetected_snapshot_is_reported_by_its_operator() {
     let bench = bench();
     let (mut a, mut b) = snapshot(bench.path());
     assert!(a.status().restore.is_none());
@@ -570,7 +570,7 @@ fn snapshot_that_shows_nothing_is_told_by_its_operator() {
 }
 
 #[test]
-fn snapshot_that_shows_nothing_is_told_by_its_peer() {
+fn undetected_snapshot_is_reported_by_its_peer() {
     let bench = bench();
     let (mut a, mut b) = snapshot(bench.path());
     a.up();
@@ -583,7 +583,7 @@ fn snapshot_that_shows_nothing_is_told_by_its_peer() {
 }
 
 #[test]
-fn restored_site_tells_its_doctor_and_its_subscribers() {
+fn restore_is_shown_by_doctor_and_events() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     a.stop();
@@ -607,7 +607,7 @@ fn restored_site_tells_its_doctor_and_its_subscribers() {
 }
 
 #[test]
-fn snapshot_that_shows_nothing_is_told_by_a_bundle() {
+fn undetected_snapshot_is_reported_by_a_bundle() {
     let bench = bench();
     let (a, mut b) = snapshot(bench.path());
     b.stop();
@@ -629,7 +629,7 @@ fn snapshot_that_shows_nothing_is_told_by_a_bundle() {
 }
 
 #[test]
-fn keys_alone_bring_back_what_the_peer_holds() {
+fn keys_alone_restore_claims_from_the_peer() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     let _ = b.import("theirs", &feed("OWN"), &[]);
@@ -654,7 +654,7 @@ fn keys_alone_bring_back_what_the_peer_holds() {
 }
 
 #[test]
-fn repaired_log_that_nobody_has_more_of_goes_on() {
+fn repaired_log_continues_if_no_peer_has_more() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     a.stop();

@@ -35,7 +35,7 @@ fn actions(envelope: &VerdictEnvelope) -> Vec<String> {
 }
 
 #[test]
-fn a_scan_ends_with_each_of_the_documented_codes() {
+fn scan_uses_every_documented_exit_code() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let sbom = sample_sbom(&site);
@@ -101,7 +101,7 @@ impl TapWrite for std::path::PathBuf {
 }
 
 #[test]
-fn policy_vex_and_baseline_decide_alike_with_a_daemon_and_without() {
+fn policy_vex_and_baseline_work_with_and_without_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -149,7 +149,7 @@ fn policy_vex_and_baseline_decide_alike_with_a_daemon_and_without() {
 }
 
 #[test]
-fn what_is_exploited_and_how_likely_decides_where_it_is_known() {
+fn exploitation_data_decides_if_known() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let mut folder = Folder::default();
@@ -190,7 +190,7 @@ fn what_is_exploited_and_how_likely_decides_where_it_is_known() {
 }
 
 #[test]
-fn the_sites_policy_file_decides_and_its_versions_can_be_put_back() {
+fn site_policy_file_decides_and_can_be_rolled_back() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -228,7 +228,7 @@ fn the_sites_policy_file_decides_and_its_versions_can_be_put_back() {
 }
 
 #[test]
-fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
+fn rego_decides_with_and_without_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -310,7 +310,7 @@ fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
 }
 
 #[test]
-fn policies_are_checked_and_tried_by_their_examples() {
+fn policy_examples_are_checked() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let rego = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/policy.rego");
@@ -345,7 +345,7 @@ fn policies_are_checked_and_tried_by_their_examples() {
 }
 
 #[test]
-fn unused_rules_of_several_sboms_are_those_unused_in_all() {
+fn unused_rules_are_those_unused_in_all_sboms() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);

@@ -106,7 +106,7 @@ fn world(folder: &Path) -> (Site, Author, Author) {
 }
 
 #[test]
-fn range_that_leaves_the_held_history_is_a_kept_fork() {
+fn diverging_range_is_kept_as_a_fork() {
     for with_head in [true, false] {
         let bench = bench();
         let (mut reader, mut a, b) = world(bench.path());
@@ -200,7 +200,7 @@ fn head_of_another_history_freezes_without_a_range() {
 }
 
 #[test]
-fn head_ahead_of_its_range_is_news_and_raises_high_water_alone() {
+fn head_ahead_of_its_range_raises_only_high_water() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -258,7 +258,7 @@ fn new_certificate_alone_is_news_once() {
 }
 
 #[test]
-fn two_certificates_for_one_epoch_stop_one_site_and_no_other() {
+fn two_certificates_of_an_epoch_stop_only_that_site() {
     let bench = bench();
     let (mut reader, mut a, mut b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -312,7 +312,7 @@ fn bundle_without_bodies_is_held_until_they_come() {
 }
 
 #[test]
-fn surplus_bodies_are_counted_and_not_kept() {
+fn surplus_bodies_are_counted_but_not_kept() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -330,7 +330,7 @@ fn surplus_bodies_are_counted_and_not_kept() {
 }
 
 #[test]
-fn exporter_that_is_not_listed_or_whose_key_was_revoked_is_refused() {
+fn unlisted_or_revoked_exporter_is_refused() {
     let bench = bench();
     let (mut reader, mut a, mut b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -355,7 +355,7 @@ fn exporter_that_is_not_listed_or_whose_key_was_revoked_is_refused() {
 }
 
 #[test]
-fn author_that_is_not_listed_is_refused_and_the_other_taken() {
+fn only_the_unlisted_author_is_refused() {
     let bench = bench();
     let (mut reader, mut a, _) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -372,7 +372,7 @@ fn author_that_is_not_listed_is_refused_and_the_other_taken() {
 }
 
 #[test]
-fn record_that_is_no_object_is_refused_and_one_of_another_name_is_shown_as_claimed() {
+fn non_object_record_refused_renamed_record_shown_as_claimed() {
     for (name, body, exit) in [
         ("other-id", &br#"{"affected":[],"id":"GHSA-2"}"#[..], 0),
         ("list", b"[]", 3),
@@ -394,7 +394,7 @@ fn record_that_is_no_object_is_refused_and_one_of_another_name_is_shown_as_claim
 }
 
 #[test]
-fn change_that_does_not_read_is_named_and_never_counts() {
+fn undecodable_change_is_reported_and_never_applies() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -409,7 +409,7 @@ fn change_that_does_not_read_is_named_and_never_counts() {
 }
 
 #[test]
-fn check_after_the_clock_is_named_and_counts_as_now() {
+fn check_in_the_future_is_reported_and_counts_as_now() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");

@@ -130,7 +130,7 @@ fn flipped_bits_fail_the_block_that_they_hit() {
 }
 
 #[test]
-fn zeroed_misplaced_and_foreign_sectors_fail_their_blocks() {
+fn damaged_sectors_fail_their_blocks() {
     let (file, other) = (filled(), filled());
     let sector = |of: &NamedTempFile, place| {
         let mut bytes = [0; 512];

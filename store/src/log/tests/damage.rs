@@ -224,7 +224,7 @@ fn deleted_and_swapped_files_are_named() {
 }
 
 #[test]
-fn former_witness_beyond_the_end_is_a_loss_from_then_on() {
+fn witness_beyond_the_end_is_a_permanent_loss() {
     let disk = MemoryDisk::default();
     let ends = fill(&create(&disk), 3);
     let [kept, lost] = [1, 2].map(|at: usize| ends[at].end);
@@ -405,7 +405,7 @@ impl Harm {
 
 proptest! {
     #[test]
-    fn random_harm_is_named(harms in prop::collection::vec(harm(), 1..5)) {
+    fn random_damage_is_reported(harms in prop::collection::vec(harm(), 1..5)) {
         let world = world(16);
         let disk = world.disk.copy();
         let segments = &world.files[..world.files.len() - 1];

@@ -143,7 +143,7 @@ fn segment_cut_before_an_empty_one_is_named() {
 }
 
 #[test]
-fn tail_that_goes_away_under_an_open_log_is_an_error() {
+fn vanished_tail_of_an_open_log_is_an_error() {
     let disk = MemoryDisk::default();
     let log = create(&disk);
     let ends: Vec<_> = fill(&log, 3).into_iter().map(|appended| appended.end).collect();

@@ -311,7 +311,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_as_a_pack_are_harmless(
+    fn arbitrary_pack_bytes_are_harmless(
         at in 0_usize..8_000,
         noise in prop::collection::vec(any::<u8>(), 0..600),
     ) {
@@ -327,7 +327,7 @@ proptest! {
     }
 
     #[test]
-    fn wrong_places_give_no_other_body(pack in 1_u32..7, offset in 0_u64..20_000, length in 0_u32..40_000) {
+    fn wrong_place_never_returns_another_body(pack in 1_u32..7, offset in 0_u64..20_000, length in 0_u32..40_000) {
         let site = &*SITE;
         let packs = open(&site.disk, 0);
         let pack = PackNumber::new(pack).unwrap();
@@ -354,7 +354,7 @@ proptest! {
     }
 
     #[test]
-    fn decoded_places_encode_to_what_was_read(bytes in prop::collection::vec(any::<u8>(), 0..17)) {
+    fn decoded_places_round_trip(bytes in prop::collection::vec(any::<u8>(), 0..17)) {
         if let Some(place) = BodyPlace::decode(&bytes) {
             prop_assert_eq!(place.encode(), bytes);
         }

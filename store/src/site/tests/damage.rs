@@ -65,7 +65,7 @@ fn try_say(store: &SiteStore, key: &SigningKey) -> Result<(), StoreError> {
 }
 
 #[test]
-fn repair_that_drops_a_body_leaves_every_check_sound() {
+fn repair_that_drops_a_body_passes_every_check() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -87,7 +87,7 @@ fn repair_that_drops_a_body_leaves_every_check_sound() {
 }
 
 #[test]
-fn check_of_files_names_damage_of_log_and_packs() {
+fn file_check_reports_damage_of_log_and_packs() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one"))], 1);
     a.say(&[("P-2", Some("two"))], 2);
@@ -114,7 +114,7 @@ fn check_of_files_names_damage_of_log_and_packs() {
 }
 
 #[test]
-fn damaged_log_is_refused_by_name_and_repair_signs_no_number_twice() {
+fn repaired_log_signs_no_number_twice() {
     let a = TestSite::new("a", 1);
     for text in ["one", "two", "three"] {
         a.say(&[("P-1", Some(text))], 1);
@@ -188,7 +188,7 @@ fn lost_deltas_of_the_own_log_come_back_from_a_peer() {
 }
 
 #[test]
-fn rebuild_over_a_damaged_pack_names_the_source_and_a_feed_heals_it() {
+fn rebuild_reports_source_with_lost_bodies_and_feed_restores() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     let body = body("P-2", "two");
@@ -210,7 +210,7 @@ fn rebuild_over_a_damaged_pack_names_the_source_and_a_feed_heals_it() {
 }
 
 #[test]
-fn own_source_that_lacks_bodies_stays_held_back_when_it_speaks_again() {
+fn own_source_without_bodies_stays_held_back() {
     let site = TestSite::new("a", 1);
     site.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     let key = ClaimKey::record(&source(), &"P-1".parse().unwrap());

@@ -81,7 +81,7 @@ fn chain_is_followed_whichever_operation_fails() {
 }
 
 #[test]
-fn claims_whose_bodies_nobody_has_are_said_anew() {
+fn claims_with_lost_bodies_are_replaced() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);

@@ -16,7 +16,7 @@ fn events(store: &SiteStore) -> Vec<(EventNumber, Event)> {
 }
 
 #[test]
-fn engine_a_little_behind_tells_the_same_events() {
+fn engine_slightly_behind_writes_the_same_events() {
     let site = TestSite::new("a", 1);
     site.say(&[("P-1", Some("one"))], 1);
     let behind = copy_of(&site.engine);

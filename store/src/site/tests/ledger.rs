@@ -41,7 +41,7 @@ fn told(store: &SiteStore, sites: [&TestSite; 2]) -> (Vec<(Transfers, Vec<Ledger
 }
 
 #[test]
-fn ledger_counts_each_site_and_keeps_its_newest_sessions_alone() {
+fn ledger_counts_sites_and_keeps_newest_sessions() {
     let (a, b, c) = (
         TestSite::new("a", 1),
         TestSite::new("b", 2),

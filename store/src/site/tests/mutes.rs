@@ -68,7 +68,7 @@ impl TestSite {
 }
 
 #[test]
-fn sites_that_muted_apart_agree_once_they_exchange_deltas() {
+fn separately_written_mutes_merge_after_exchange() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["pypa"]);
     b.list(&a, &["pypa"]);
@@ -100,7 +100,7 @@ fn sites_that_muted_apart_agree_once_they_exchange_deltas() {
 }
 
 #[test]
-fn unlisting_an_author_takes_its_mutes_out_and_listing_it_again_brings_them_back_without_a_sync() {
+fn unlisted_author_loses_its_mutes_until_listed_again() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["pypa"]);
     b.list(&a, &["pypa"]);
@@ -120,7 +120,7 @@ fn unlisting_an_author_takes_its_mutes_out_and_listing_it_again_brings_them_back
 }
 
 #[test]
-fn a_site_that_accepts_no_source_still_takes_mutes_and_a_disabled_one_gives_none() {
+fn mutes_come_from_enabled_sites_without_sources() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &[]);
     b.mute("CVE-2");
@@ -133,7 +133,7 @@ fn a_site_that_accepts_no_source_still_takes_mutes_and_a_disabled_one_gives_none
 }
 
 #[test]
-fn a_change_in_another_name_is_held_relayed_and_never_applied() {
+fn change_under_foreign_actor_is_relayed_but_not_applied() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["pypa"]);
     let text = MuteText {
@@ -172,7 +172,7 @@ fn a_change_in_another_name_is_held_relayed_and_never_applied() {
 }
 
 #[test]
-fn a_change_that_is_too_large_is_refused_for_its_size() {
+fn oversized_change_is_refused_for_its_size() {
     let a = TestSite::new("a", 1);
     let now = UnixMillis::saturating(5);
     let claim = Claim::document_change(DOCUMENT, [1; 32], &[7; MAX_CHANGE_BYTES + 1], now).unwrap();
@@ -199,7 +199,7 @@ fn a_change_that_is_too_large_is_refused_for_its_size() {
 }
 
 #[test]
-fn the_kept_fold_is_found_after_a_restart_and_made_anew_when_it_is_damaged() {
+fn kept_fold_survives_restart_and_is_rebuilt_after_damage() {
     let a = TestSite::new("a", 1);
     a.mute("CVE-1");
     let TestSite {
@@ -232,7 +232,7 @@ fn the_kept_fold_is_found_after_a_restart_and_made_anew_when_it_is_damaged() {
 }
 
 #[test]
-fn the_claim_behind_a_mute_is_named_and_a_new_epoch_writes_as_another_actor() {
+fn mute_names_its_claim_and_new_epoch_uses_another_actor() {
     let mut a = TestSite::new("a", 1);
     let first = a.mute("CVE-1");
     let book = a.store.view().unwrap().mute_book().unwrap();

@@ -155,7 +155,7 @@ proptest! {
 }
 
 #[test]
-fn a_source_that_is_new_in_a_log_takes_nothing_back() {
+fn new_source_in_a_log_lowers_no_position() {
     let (author, mut site) = (TestSite::new("a", 1), TestSite::new("b", 2));
     site.list(&author, &["*"]);
     say(&author, &[(1, 1, 1), (2, 1, 1)], 1);

@@ -112,7 +112,7 @@ fn claim(byte: u8, bytes: &[u8]) -> ClaimedChange<'_> {
 }
 
 #[test]
-fn the_genesis_is_what_automerge_makes_and_never_changes() {
+fn genesis_equals_automerge_output() {
     let mut document = Automerge::new();
     document.set_actor(ActorId::from(Actor::genesis(DOCUMENT).as_bytes().as_slice()));
     let mut transaction = document.transaction();
@@ -130,7 +130,7 @@ fn the_genesis_is_what_automerge_makes_and_never_changes() {
 }
 
 #[test]
-fn a_mute_reads_as_it_was_written_and_a_removal_ends_it() {
+fn mute_round_trips_until_it_is_removed() {
     let mut writer = Writer::new(1);
     let full = MuteText {
         ecosystem: Some("npm".to_owned()),
@@ -160,7 +160,7 @@ fn a_mute_reads_as_it_was_written_and_a_removal_ends_it() {
 }
 
 #[test]
-fn a_change_fits_a_claim_with_room_to_spare() {
+fn change_fits_a_claim() {
     let long = MuteText {
         vulnerability: "v".repeat(MAX_VULNERABILITY_BYTES),
         package: Some("p".repeat(MAX_PATTERN_BYTES)),
@@ -186,7 +186,7 @@ fn a_change_fits_a_claim_with_room_to_spare() {
 }
 
 #[test]
-fn sites_that_wrote_apart_merge_without_loss_and_one_that_leaves_takes_only_its_own() {
+fn merge_is_lossless_and_removed_site_takes_only_its_own() {
     let (mut west, mut east) = (Writer::new(1), Writer::new(2));
     let of_west = west.mute(&text("CVE-2024-1"));
     let of_east = east.mute(&text("CVE-2024-1"));
@@ -216,7 +216,7 @@ fn sites_that_wrote_apart_merge_without_loss_and_one_that_leaves_takes_only_its_
 }
 
 #[test]
-fn a_change_whose_predecessor_is_missing_waits_and_counts_once_it_comes() {
+fn change_waits_for_its_predecessor() {
     let mut writer = Writer::new(1);
     for number in 0..3 {
         writer.mute(&text(&format!("CVE-2024-{number}")));
@@ -231,7 +231,7 @@ fn a_change_whose_predecessor_is_missing_waits_and_counts_once_it_comes() {
 }
 
 #[test]
-fn nobody_writes_in_another_name() {
+fn change_under_foreign_actor_is_refused() {
     let mut writer = Writer::new(1);
     writer.mute(&text("CVE-2024-1"));
     let mut claims = writer.claims();
@@ -255,7 +255,7 @@ fn nobody_writes_in_another_name() {
 }
 
 #[test]
-fn two_changes_of_one_number_count_once_whatever_their_order() {
+fn duplicate_change_numbers_apply_once_in_any_order() {
     let writer = Writer::new(1);
     let one = write_mute(writer.actor(), &[], &text("CVE-2024-1")).unwrap();
     let other = write_mute(writer.actor(), &[], &text("CVE-2024-2")).unwrap();
@@ -271,7 +271,7 @@ fn two_changes_of_one_number_count_once_whatever_their_order() {
 }
 
 #[test]
-fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
+fn change_beyond_mutes_is_refused_by_name() {
     let actor = Actor::of(&site(1), 0, DOCUMENT);
     let id = MuteId::of(actor, 1);
     let fields = [("vulnerability", "CVE-1"), ("reason", "r"), ("by", "b")];
@@ -367,7 +367,7 @@ fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
 }
 
 #[test]
-fn a_compressed_change_is_refused_before_it_is_unpacked() {
+fn compressed_change_is_refused_before_decompression() {
     let writer = Writer::new(1);
     let written = write_mute(writer.actor(), &[], &text("CVE-2024-1")).unwrap();
     let mut change = automerge::Change::try_from(written.bytes.as_slice()).unwrap();
@@ -408,7 +408,7 @@ proptest! {
 
     /// Automerge is the reference: its merge holds exactly the folded entries, without a conflict.
     #[test]
-    fn the_fold_says_what_automerge_merges_in_any_order(
+    fn fold_equals_automerge_merge_in_any_order(
         history in histories(),
         seed in any::<u64>(),
     ) {
@@ -445,13 +445,13 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn change_decoder_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Change::read(&bytes);
     }
 
     /// Damages the chunk and corrects its checksum, as an author could.
     #[test]
-    fn what_is_read_of_altered_changes_automerge_reads_too(
+    fn accepted_altered_changes_are_read_by_automerge(
         edits in prop::collection::vec((any::<prop::sample::Index>(), altered_bytes()), 1..4),
     ) {
         let writer = Writer::new(1);
@@ -492,7 +492,7 @@ fn automerge_agrees(mut bytes: Vec<u8>) {
 }
 
 #[test]
-fn every_altered_byte_is_refused_or_read_as_automerge_reads_it() {
+fn altered_byte_is_refused_or_read_like_automerge() {
     let writer = Writer::new(1);
     let clean = write_mute(writer.actor(), &[], &text("CVE-2024-1"))
         .unwrap()

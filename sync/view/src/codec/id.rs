@@ -195,7 +195,7 @@ mod tests {
         }
 
         #[test]
-        fn an_id_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
+        fn id_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
             let mut reader = Reader::new(&bytes);
             if let Some(id) = read_id(&mut reader) {
                 let taken = bytes.len() - reader.rest.len();

@@ -118,7 +118,7 @@ mod tests {
         }
 
         #[test]
-        fn a_number_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+        fn number_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
             let mut reader = Reader::new(&bytes);
             if let Some(value) = reader.number() {
                 let mut again = Vec::new();

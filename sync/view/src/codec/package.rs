@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_in_every_release_by_one_prefix() {
+    fn name_is_found_in_every_release_by_one_prefix() {
         let prefix = name_prefix("Debian", "curl");
         assert!(encode(&package("Debian:12", "curl")).starts_with(&prefix));
         assert!(encode(&package("Debian", "curl")).starts_with(&prefix));
@@ -214,7 +214,7 @@ mod tests {
         }
 
         #[test]
-        fn a_package_has_one_encoding(bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(0xfd), Just(0xfe), Just(0xff), 1u8..60, 97u8..123], 0..24)) {
+        fn package_has_one_encoding(bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(0xfd), Just(0xfe), Just(0xff), 1u8..60, 97u8..123], 0..24)) {
             let mut reader = Reader::new(&bytes);
             if let Some(package) = read_package(&mut reader) {
                 prop_assert_eq!(&encode(&package)[..], &bytes[..bytes.len() - reader.rest.len()]);

@@ -111,7 +111,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+        fn name_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
             let mut reader = Reader::new(&bytes);
             if let Some(source) = read_source(&mut reader) {
                 let mut again = Vec::new();

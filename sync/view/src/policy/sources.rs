@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_changes_the_authority_of_a_source() {
+    fn site_changes_the_authority_of_a_source() {
         let own = BTreeMap::from([
             ("debian".parse().unwrap(), Vec::new()),
             ("acme".parse().unwrap(), vec!["npm".to_owned()]),

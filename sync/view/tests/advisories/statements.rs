@@ -28,7 +28,7 @@ fn weights(policy: &ViewPolicy, package: &PackageId, records: &[(&str, &str, Vec
 }
 
 #[test]
-fn each_source_counts_and_equal_words_are_one_statement() {
+fn each_source_applies_and_equal_statements_merge() {
     let npm = |version: &str| record("npm", version, "");
     let found = weights(
         &ViewPolicy::default(),
@@ -51,7 +51,7 @@ fn each_source_counts_and_equal_words_are_one_statement() {
 }
 
 #[test]
-fn preferred_ranges_let_the_first_source_count_alone() {
+fn preferred_ranges_apply_the_first_source_only() {
     let policy = ViewPolicy {
         ranges: Ranges::Preferred,
         ..ViewPolicy::default()
@@ -90,7 +90,7 @@ fn copy_of_a_record_is_silent_beside_its_origin() {
 }
 
 #[test]
-fn authority_over_an_ecosystem_decides_where_it_speaks() {
+fn source_with_authority_decides() {
     let debian = package("Debian:12", "a");
     let records = [
         ("nvd", "CVE-2021-1111", record("Debian:12", "1", "")),
