@@ -178,7 +178,7 @@ pub struct DeltaHeader {
 }
 
 impl DeltaHeader {
-    /// Number of the last claim.
+    /// Returns the number of the last claim.
     #[must_use]
     pub fn last(&self) -> ClaimNumber {
         ClaimNumber(

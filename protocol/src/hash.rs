@@ -143,7 +143,7 @@ impl MergeHash {
     }
 }
 
-/// BLAKE3 in key-derivation mode: `context` separates the domains.
+/// Computes BLAKE3 in key-derivation mode; `context` separates the domains.
 pub(crate) fn derive(context: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(context);
     for part in parts {

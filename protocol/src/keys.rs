@@ -58,7 +58,7 @@ impl PublicKey {
         }
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -141,7 +141,7 @@ impl Signature {
         Self(ed25519_dalek::Signature::from_bytes(bytes))
     }
 
-    /// The 64 bytes.
+    /// Returns the 64 bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 64] {
         self.0.to_bytes()

@@ -130,7 +130,7 @@ impl LogState {
         }
     }
 
-    /// Live entries of all sources.
+    /// Returns the number of live entries of all sources.
     #[must_use]
     pub fn live(&self) -> u64 {
         self.sources.values().map(|source| source.live).sum()

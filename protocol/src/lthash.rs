@@ -57,7 +57,7 @@ impl LtHash {
         }
     }
 
-    /// The 32-byte root of the state.
+    /// Returns the 32-byte root of the state.
     #[must_use]
     pub fn root(&self) -> StateRoot {
         StateRoot::from_bytes(derive(ROOT_CONTEXT, &[&self.to_bytes()]))

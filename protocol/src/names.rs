@@ -125,7 +125,7 @@ impl Lane {
     /// Every lane, in order.
     pub const ALL: [Self; 2] = [Self::Federation, Self::Direct];
 
-    /// Returns the number that stands for this lane in every byte layout.
+    /// Returns the number of this lane in every byte layout.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8

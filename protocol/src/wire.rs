@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Four magic bytes and a version byte.
+    /// Checks four magic bytes and a version byte.
     pub(crate) fn magic(
         &mut self,
         magic: [u8; 4],

@@ -310,7 +310,7 @@ impl BundleError {
         }
     }
 
-    /// Returns true if a reader may go on without the seal's signature ([`super::SealCheck::Skip`]).
+    /// Returns true if a reader may continue without the seal's signature ([`super::SealCheck::Skip`]).
     pub(super) fn is_about_the_seal_signature(&self) -> bool {
         match self {
             Self::Signature { .. } | Self::SealEpoch { .. } => true,

@@ -103,7 +103,7 @@ pub enum LogFault {
         /// The record.
         hash: ContentHash,
     },
-    /// A claim lies about the size of its record.
+    /// A claim states a wrong size of its record.
     #[error("the record of {key} ({hash}) has {found} bytes; its claim says {said}")]
     BodySize {
         /// The key of the claim.

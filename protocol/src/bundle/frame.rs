@@ -32,7 +32,7 @@ pub(super) fn skippable_header(magic: u32, content_length: usize) -> [u8; SKIPPA
     header
 }
 
-/// Magic and content length of eight header bytes.
+/// Splits eight header bytes into magic number and content length.
 fn parse_header(header: [u8; SKIPPABLE_HEADER_BYTES]) -> ([u8; 4], u32) {
     let [a, b, c, d, e, f, g, h] = header;
     ([a, b, c, d], u32::from_le_bytes([e, f, g, h]))
@@ -84,7 +84,7 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// Reads exactly `count` bytes, which the caller has held against a limit.
+    /// Reads exactly `count` bytes. The caller has checked `count` against a limit.
     pub(super) fn take(&mut self, count: usize, frame: FrameRef) -> Result<Vec<u8>, BundleError> {
         let wanted = count as u64;
         self.allow(wanted)?;

@@ -99,7 +99,7 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    /// `deltas` or `bodies`.
+    /// Returns `deltas` or `bodies`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

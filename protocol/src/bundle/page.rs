@@ -174,7 +174,7 @@ impl BodiesPage {
         })
     }
 
-    /// Hash of the last body.
+    /// Returns the hash of the last body.
     pub(super) fn last(&self) -> Option<ContentHash> {
         self.lines.last().map(|&(hash, _)| hash)
     }

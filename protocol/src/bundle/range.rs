@@ -112,7 +112,7 @@ impl RangeCheck {
         Ok(index)
     }
 
-    /// After the last delta: every range must be full.
+    /// Checks after the last delta that every range is full.
     pub(super) fn finish(&self, ranges: &[LogRange], frame: FrameRef) -> Result<(), BundleError> {
         let Some(range) = ranges.get(self.current) else {
             return Ok(());

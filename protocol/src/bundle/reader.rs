@@ -35,7 +35,7 @@ pub struct ReaderOptions {
 }
 
 impl Default for ReaderOptions {
-    /// No bound on the file (each frame has its own), and the seal must hold.
+    /// Sets no bound on the file (each frame has its own), and requires a valid seal.
     fn default() -> Self {
         Self {
             max_bundle_bytes: u64::MAX,

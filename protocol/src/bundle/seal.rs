@@ -1,4 +1,4 @@
-//! The seal: who exported a bundle, when, for whom, with the chains and heads that go with it.
+//! The seal: exporter, time and destination of a bundle, with the chains and heads that it needs.
 //!
 //! It vouches for the file as a whole, so that a site can refuse a file that was not made by an allow-listed
 //! exporter before it reads further. It does not vouch for deltas: each delta carries its author's signature.

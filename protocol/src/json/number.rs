@@ -81,7 +81,7 @@ impl<'a> Number<'a> {
         self.0.parse().unwrap_or(f64::NAN)
     }
 
-    /// Copies whatever is borrowed.
+    /// Copies the text if it is borrowed.
     #[must_use]
     pub fn into_owned(self) -> Number<'static> {
         Number(Cow::Owned(self.0.into_owned()))
@@ -156,7 +156,7 @@ impl Decimal {
         Decimal::of_literal(&format!("{double:e}"))
     }
 
-    /// RFC 8785 writes the negative zero as `0`, so zero has no sign here.
+    /// Returns zero, which has no sign here: RFC 8785 writes the negative zero as `0`.
     fn zero() -> Self {
         Decimal {
             negative: false,

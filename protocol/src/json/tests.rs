@@ -255,7 +255,7 @@ fn members_are_found_in_objects_of_any_size() {
     }
 }
 
-/// JSON text with random spelling: white space, key order, escapes.
+/// Generates JSON text with random spelling: white space, key order, escapes.
 fn json_text() -> impl Strategy<Value = String> {
     let space = prop_oneof![Just(""), Just(" "), Just("\n\t")];
     let character = prop_oneof![
@@ -302,7 +302,7 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
-/// Text close to JSON: valid documents with a few bytes changed.
+/// Generates text close to JSON: valid documents with a few bytes changed.
 fn damaged_json() -> impl Strategy<Value = Vec<u8>> {
     (
         json_text(),

@@ -11,7 +11,7 @@ pub fn cmp_utf16(a: &str, b: &str) -> Ordering {
     cmp_utf16_bytes(a.as_bytes(), b.as_bytes())
 }
 
-/// [`cmp_utf16`] over the bytes of two texts.
+/// Compares the bytes of two texts like [`cmp_utf16`].
 pub(super) fn cmp_utf16_bytes(a: &[u8], b: &[u8]) -> Ordering {
     match a.iter().zip(b).find(|(x, y)| x != y) {
         Some((&x, &y)) => utf16_rank(x).cmp(&utf16_rank(y)),

@@ -25,7 +25,7 @@ pub enum WriteError {
     /// The value is nested deeper than [`MAX_DEPTH`].
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// The value's own word.
+    /// The value's own error.
     #[error("{0}")]
     Other(String),
 }

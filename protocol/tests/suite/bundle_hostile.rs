@@ -13,7 +13,7 @@ fn small_bundle() -> Vec<u8> {
     export(&a, &[&a, &b], january(0)).0
 }
 
-/// One site, one delta, one body: small enough to try every bit.
+/// Returns a bundle of one site, one delta and one body: small enough to try every bit.
 fn smallest_bundle() -> Vec<u8> {
     let mut site = Site::new("a", 30);
     site.say(0, &[Say::Set("ghsa", "X-1", r#"{"id":"X-1"}"#)]);

@@ -188,7 +188,7 @@ impl Forgery {
     }
 }
 
-/// Some bodies as lines, by rising hash.
+/// Returns some bodies as lines, by rising hash.
 pub(crate) fn sorted<'a>(bodies: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut sorted = bodies.to_vec();
     sorted.sort_by_key(|body| ContentHash::of(body));

@@ -12,7 +12,7 @@ use starling_protocol::{
     RecordId, SigningKey, Source, SourceCheck, UnixMillis, VerifiedDelta, VerifiedHead,
 };
 
-/// 2025-01-15T10:30:00.000Z and some milliseconds.
+/// Returns 2025-01-15T10:30:00.000Z plus some milliseconds.
 pub(crate) fn january(plus_millis: u64) -> UnixMillis {
     UnixMillis::saturating(1_736_937_000_000 + plus_millis)
 }
@@ -172,7 +172,7 @@ impl Site {
         head.sign(&self.key)
     }
 
-    /// From here on the site's state roots are false.
+    /// Makes the site state wrong roots from here on.
     pub(crate) fn misstate(&mut self) {
         let (source, id) = ("ghsa".parse().unwrap(), "never-said".parse().unwrap());
         self.state.apply(&Claim::absent(&source, &id, january(0)), None);

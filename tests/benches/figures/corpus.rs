@@ -97,7 +97,7 @@ impl Corpus {
         chosen.map(archive).collect()
     }
 
-    /// One stream, its days in order.
+    /// Reads one stream, its days in order.
     pub(crate) fn stream(&self, name: &str) -> Stream {
         let mut base = Tree::new();
         let mut days: BTreeMap<String, Day> = BTreeMap::new();

@@ -4,10 +4,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Set in the process that runs in a network namespace of its own.
+/// Set in the process that runs in a separate network namespace.
 const OWN_NETWORK: &str = "STARLING_BENCH_OWN_NETWORK";
 
-/// One line on machine, system and compiler.
+/// Describes machine, system and compiler in one line.
 pub(crate) fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -49,7 +49,7 @@ pub(crate) fn resident(process: u32) -> (u64, u64) {
     (bytes("VmRSS:"), bytes("VmHWM:"))
 }
 
-/// Processor time that a process and its threads have used, in seconds.
+/// Returns the processor time that a process and its threads have used, in seconds.
 pub(crate) fn processor_seconds(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields = stat

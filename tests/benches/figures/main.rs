@@ -14,7 +14,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`corpus`] | archives and day-by-day streams, unpacked in memory |
-//! | [`site`] | a site opened in this process, or run as a daemon in one of its own |
+//! | [`site`] | a site opened in this process, or run as a daemon in a separate one |
 //! | [`raw`] | the same log, packs and rows, and nothing but their writes or reads |
 //! | [`machine`] | what the figures were taken on; memory of a process; bytes on the loopback interface |
 //! | [`table`] | rows that line up |

@@ -20,7 +20,7 @@ use crate::machine::{processor_seconds, resident};
 use crate::site::BenchSite;
 use crate::table::{megabytes, print};
 
-/// Runs of a command of which the median counts.
+/// Runs of a command; the median of them is used.
 const RUNS: usize = 11;
 /// Requests with the large document.
 const LARGE_REQUESTS: usize = 100;
@@ -79,7 +79,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     api(engine, &site, &documents);
 }
 
-/// The command without warm caches, compared with Trivy.
+/// Measures the command without warm caches, and Trivy.
 fn commands(engine: &str, site: &BenchSite, documents: &[Document], scratch: &Path) {
     let starling = std::env::var_os("STARLING_BIN").map_or_else(beside_this, PathBuf::from);
     if !starling.exists() {
@@ -159,7 +159,7 @@ fn commands(engine: &str, site: &BenchSite, documents: &[Document], scratch: &Pa
     );
 }
 
-/// The daemon's API, over connections that stay open.
+/// Measures the daemon's API over connections that stay open.
 fn api(engine: &str, site: &BenchSite, documents: &[Document]) {
     let (daemon, _) = site.up(0);
     let mut rows = Vec::new();

@@ -19,7 +19,7 @@ use crate::table::print;
 const SAMPLE: &[u8] = include_bytes!("../../../cli/src/quickstart/sample-sbom.json");
 /// Components of the large document.
 const COMPONENTS: usize = 5_000;
-/// Scans after the first of which the median counts.
+/// Scans after the first one; the median of them is used.
 const WARM_SCANS: usize = 5;
 
 /// Times in milliseconds, by document.
@@ -58,7 +58,7 @@ pub(crate) fn against(daemon: &Daemon, site: &BenchSite, dir: &Path) -> ScanFigu
 }
 
 impl ScanFigures {
-    /// Prints them, and scans by a command of its own, now that no daemon runs.
+    /// Prints them, and scans with a separate command, now that no daemon runs.
     pub(crate) fn print(&self, engine: &str) {
         let mut rows = Vec::new();
         for ((name, found, cold, warm), (_, path)) in self.daemon.iter().zip(&self.documents) {

@@ -126,7 +126,7 @@ impl Sizes {
     }
 }
 
-/// Every archive, then every stream day by day, each day as the whole source.
+/// Imports every archive, then every stream day by day, each day as the whole source.
 fn replay_all(opened: &Opened, corpus: &Corpus, options: &Options) {
     let started = Instant::now();
     for archive in corpus.archives(options.small) {

@@ -12,7 +12,7 @@ use starling_protocol::{
 };
 use starling_tests::Site;
 
-/// 2025-01-15T10:30:00.000Z and some milliseconds.
+/// Returns 2025-01-15T10:30:00.000Z plus some milliseconds.
 pub(crate) fn january(plus_millis: u64) -> UnixMillis {
     UnixMillis::saturating(1_736_937_000_000 + plus_millis)
 }
@@ -208,7 +208,7 @@ impl Pack {
         pack
     }
 
-    /// Without its deltas: chains and heads are left.
+    /// Removes the deltas: chains and heads are left.
     pub(crate) fn without_deltas(mut self) -> Self {
         self.deltas.clear();
         self

@@ -23,7 +23,7 @@ struct World {
 }
 
 impl World {
-    /// Both know three records of `a`, which waits for nobody longer than this many seconds.
+    /// Creates the world: both know three records of `a`, which waits for nobody longer than this many seconds.
     fn new(bench: &Path, patience: u32) -> Self {
         let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench, name));
         let relay = Author::new("relay", 90);

@@ -38,7 +38,7 @@ use tempfile::TempDir;
 /// Keeps the folders of tests for inspection.
 const KEEP_VARIABLE: &str = "STARLING_TEST_KEEP";
 
-/// Temporary folder of one test.
+/// Creates the temporary folder of one test.
 fn bench() -> TempDir {
     let mut bench = tempfile::Builder::new()
         .prefix("starling-e2e-")

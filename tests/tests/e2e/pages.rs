@@ -289,7 +289,7 @@ fn jobs(page: &str) -> Vec<Job> {
     jobs
 }
 
-/// The `run` of every step, in order.
+/// Returns the `run` of every step, in order.
 fn steps(workflow: &Value) -> Vec<String> {
     let steps = workflow["jobs"]["scan"]["steps"].as_sequence().unwrap();
     steps

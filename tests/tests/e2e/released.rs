@@ -30,7 +30,7 @@ const STATUS_FIELDS: [&str; 7] = [
     "advisories",
 ];
 
-/// One release's folder.
+/// Returns one release's folder.
 fn golden() -> PathBuf {
     workspace().join("tests/golden/homes")
 }

@@ -49,7 +49,7 @@ fn position(of: &Site, author: &Site) -> Position {
         .expect("the log is known")
 }
 
-/// Epoch and number up to which a site holds an author's log.
+/// Returns the epoch and number up to which a site holds an author's log.
 pub(crate) fn held(of: &Site, author: &Site) -> (u64, u64) {
     let position = position(of, author);
     (position.epoch, position.held.as_ref().map_or(0, number_of))
@@ -78,7 +78,7 @@ fn goes_on(a: &mut Site, b: &mut Site, epoch: u64) {
     goes_on_with(a, b, epoch, "LAST");
 }
 
-/// The same, with records of another name.
+/// Does the same, with records of another name.
 fn goes_on_with(a: &mut Site, b: &mut Site, epoch: u64, name: &str) {
     a.until("the site to go on", |status| status.restore.is_none());
     let before = held(a, a);

@@ -271,7 +271,7 @@ fn records(prefix: &str, numbers: std::ops::Range<u32>, fixed: &str) -> Folder {
     folder
 }
 
-/// Some records change, some go.
+/// Changes some records and removes some.
 fn next_day(feed: &mut Folder) {
     feed.files.extend(records("MINE", 0..40, "1.9.0").files);
     for number in 40..50 {

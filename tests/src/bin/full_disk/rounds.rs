@@ -237,7 +237,7 @@ fn during_sync(world: &mut World, rng: &mut Rng) -> Outcome {
     Ok("caught up without a restart")
 }
 
-/// Both author claims, so equal knowledge is all of both.
+/// Returns true if the site holds all of both logs: both author claims, so equal knowledge covers both.
 fn holds_all(site: &Site, peer: &Site) -> bool {
     let [site, peer] = [site, peer].map(Site::try_status);
     matches!((site, peer), (Some(site), Some(peer)) if site.knowledge_root == peer.knowledge_root)
