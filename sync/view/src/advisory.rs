@@ -97,7 +97,7 @@ pub struct Fields {
     pub withdrawn: Option<Field>,
 }
 
-/// The name of a field of which one value wins.
+/// The name of a field in which one value wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldName {
@@ -172,12 +172,12 @@ impl Fields {
     }
 }
 
-/// A field of which one value wins.
+/// A field in which one value wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Field {
     /// The differing values of other records, in fold order, equal ones once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub losers: Vec<Loser>,
+    pub losers: Vec<OutvotedValue>,
     /// The provenance of the value.
     pub provenance: Provenance,
     /// The value of the first record in fold order that has any.
@@ -186,7 +186,7 @@ pub struct Field {
 
 /// A value that another won over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Loser {
+pub struct OutvotedValue {
     /// The provenance of the value.
     pub provenance: Provenance,
     /// The value.
@@ -276,14 +276,14 @@ pub struct Conflict {
     /// The id of the record.
     pub id: RecordId,
     /// The claims that were not chosen, sorted.
-    pub others: Vec<Outvoted>,
+    pub others: Vec<OutvotedClaim>,
     /// The source of the record.
     pub source: Source,
 }
 
 /// A claim that was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Outvoted {
+pub struct OutvotedClaim {
     /// The author of the claim.
     pub author: SiteId,
     /// The claimed content; `None` if the claim is that the source dropped the record.

@@ -13,8 +13,8 @@ use starling_protocol::ContentHash;
 use starling_protocol::json;
 
 use crate::advisory::{
-    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
-    Member, Outvoted, Provenance, Stated,
+    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Member,
+    OutvotedClaim, OutvotedValue, Provenance, Stated,
 };
 use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
@@ -31,7 +31,7 @@ use crate::weight::{Weight, weigh};
 
 /// A record that feeds an advisory, or is about its vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feeding {
+pub struct ContributingRecord {
     /// The record.
     pub record: RecordKey,
     /// Its chosen content.
@@ -50,12 +50,12 @@ pub struct Feeding {
 ///
 /// # Errors
 /// If the rows cannot be read.
-pub fn feeding_records<R: Rows>(
+pub fn contributing_records<R: Rows>(
     rows: &R,
     policy: &CompiledPolicy,
     vulnerability: &VulnerabilityId,
     package: &PackageId,
-) -> Result<Vec<Feeding>, ViewError> {
+) -> Result<Vec<ContributingRecord>, ViewError> {
     let memo = FoldMemo::default();
     feeding_remembered(rows, policy, vulnerability, package, &memo).map(|(feeding, _)| feeding)
 }
@@ -73,7 +73,7 @@ fn feeding_remembered<R: Rows>(
     vulnerability: &VulnerabilityId,
     package: &PackageId,
     memo: &FoldMemo,
-) -> Result<(Vec<Feeding>, LedBy), ViewError> {
+) -> Result<(Vec<ContributingRecord>, LedBy), ViewError> {
     let mut edges = Vec::new();
     scan_rows(
         rows,
@@ -94,7 +94,7 @@ fn feeding_remembered<R: Rows>(
         }
         led_by.upstream.extend(held.upstream.iter().cloned());
         led_by.related.extend(held.related.iter().cloned());
-        feeding.extend(held.contents.iter().map(|content| Feeding {
+        feeding.extend(held.contents.iter().map(|content| ContributingRecord {
             record: record.clone(),
             content: *content,
             is_withdrawn,
@@ -253,8 +253,12 @@ pub fn stated_severity(body: &[u8]) -> Result<Option<JsonText>, ViewError> {
 }
 
 /// Orders records as their fields win.
-pub(crate) fn in_fold_order(policy: &CompiledPolicy, a: &Feeding, b: &Feeding) -> Ordering {
-    let rest = |feeding: &Feeding| (feeding.content, feeding.record.id.clone());
+pub(crate) fn in_fold_order(
+    policy: &CompiledPolicy,
+    a: &ContributingRecord,
+    b: &ContributingRecord,
+) -> Ordering {
+    let rest = |feeding: &ContributingRecord| (feeding.content, feeding.record.id.clone());
     a.is_withdrawn
         .cmp(&b.is_withdrawn)
         .then_with(|| policy.compare_sources(&a.record.source, &b.record.source))
@@ -312,7 +316,7 @@ fn tell(
             chosen,
             others: others
                 .into_iter()
-                .map(|(author, content)| Outvoted {
+                .map(|(author, content)| OutvotedClaim {
                     author,
                     content,
                     fields: BTreeMap::new(),
@@ -322,7 +326,7 @@ fn tell(
     }
 }
 
-fn provenance(feeding: &Feeding, statements: &[Statement]) -> Provenance {
+fn provenance(feeding: &ContributingRecord, statements: &[Statement]) -> Provenance {
     let states_it = |statement: &&Statement| statement.kind == StatementKind::Set(feeding.content);
     let authors: BTreeSet<_> = statements
         .iter()
@@ -349,9 +353,9 @@ impl Speakers {
         rows: &R,
         policy: &CompiledPolicy,
         package: &PackageId,
-        feeding: &[Feeding],
+        feeding: &[ContributingRecord],
     ) -> Result<Self, ViewError> {
-        let live: Vec<&Feeding> = feeding.iter().filter(|record| !record.is_withdrawn).collect();
+        let live: Vec<&ContributingRecord> = feeding.iter().filter(|record| !record.is_withdrawn).collect();
         let weights = weigh(rows, policy, package, &live)?;
         let is_plain = live.len() < 2 && weights.iter().all(|weight| weight.counts());
         let records = live.iter().map(|feeding| feeding.record.clone());
@@ -366,7 +370,7 @@ impl Speakers {
     }
 
     /// Adds a record's statement; equal statements of equal weight become one.
-    fn hear(&mut self, feeding: &Feeding, affected: Option<&JsonText>) {
+    fn hear(&mut self, feeding: &ContributingRecord, affected: Option<&JsonText>) {
         let (Some(weight), Some(affected)) = (self.weights.get(&feeding.record), affected) else {
             return;
         };
@@ -437,7 +441,7 @@ fn offer(field: &mut Option<Field>, value: JsonText, provenance: &Provenance) {
             });
         }
         Some(field) if field.value == value || field.losers.iter().any(|loser| loser.value == value) => {}
-        Some(field) => field.losers.push(Loser {
+        Some(field) => field.losers.push(OutvotedValue {
             value,
             provenance: provenance.clone(),
         }),

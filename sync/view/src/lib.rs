@@ -32,15 +32,15 @@ mod vulnerability;
 mod weight;
 
 pub use advisory::{
-    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
-    Member, Outvoted, Provenance, Stated,
+    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Member,
+    OutvotedClaim, OutvotedValue, Provenance, Stated,
 };
 pub use changed::packages_changed;
 pub use changes::{Action, Change, Changes, LiveChange, Problem};
 pub use error::{PortError, ViewError};
 pub use fold::{
-    Feeding, canonical_advisory, canonical_advisory_remembering, feeding_records, stated_fields,
-    stated_severity,
+    ContributingRecord, canonical_advisory, canonical_advisory_remembering, contributing_records,
+    stated_fields, stated_severity,
 };
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, add_sources_of_package, advisories_by_id, advisories_by_package,

@@ -13,7 +13,7 @@ use crate::codec::{
     write_package,
 };
 use crate::error::ViewError;
-use crate::fold::{Feeding, in_fold_order, silent_state};
+use crate::fold::{ContributingRecord, in_fold_order, silent_state};
 use crate::identity::{Closure, Closures, vulnerabilities_of};
 use crate::limits::MAX_COMPONENT_MEMBERS;
 use crate::package::PackageId;
@@ -131,7 +131,7 @@ pub fn records_about<R: Rows>(
     rows: &R,
     policy: &CompiledPolicy,
     vulnerability: &VulnerabilityId,
-) -> Result<Vec<Feeding>, ViewError> {
+) -> Result<Vec<ContributingRecord>, ViewError> {
     let mut closures = Closures::new();
     let mut about = Vec::new();
     for (record, row) in records_near(rows, vulnerability, &mut closures)? {
@@ -139,7 +139,7 @@ pub fn records_about<R: Rows>(
         if row.state == RecordState::Live
             && vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability)
         {
-            about.extend(row.contents().map(|content| Feeding {
+            about.extend(row.contents().map(|content| ContributingRecord {
                 record: record.clone(),
                 content,
                 is_withdrawn: false,

@@ -21,7 +21,7 @@ use crate::vulnerability::VulnerabilityId;
 const MOST: usize = 4_096;
 /// Bytes of bodies that are remembered taken apart.
 const MOST_BODY_BYTES: usize = 64 << 20;
-/// Packages of which a record, or a vulnerability, is worth remembering.
+/// The number of packages of a record or vulnerability from which it is worth remembering.
 const MANY_PACKAGES: usize = 8;
 /// Packages that are remembered of all vulnerabilities together.
 const MOST_PACKAGES: usize = 400_000;

@@ -17,7 +17,7 @@ use crate::vulnerability::VulnerabilityId;
 /// A body, taken apart.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
-    /// The fields of which one value wins, without `affected`.
+    /// The fields in which one value wins, without `affected`.
     fields: BTreeMap<FieldName, JsonText>,
     /// References in their order, with the bytes by which they are the same.
     pub(crate) references: Vec<(Vec<u8>, JsonText)>,

@@ -16,7 +16,7 @@ use serde::Serialize;
 use starling_protocol::Source;
 
 use crate::error::ViewError;
-use crate::fold::Feeding;
+use crate::fold::ContributingRecord;
 use crate::package::PackageId;
 use crate::policy::{CompiledPolicy, Ranges, owner_of};
 use crate::ports::RecordKey;
@@ -53,12 +53,12 @@ pub(crate) fn weigh<R: Rows>(
     rows: &R,
     policy: &CompiledPolicy,
     package: &PackageId,
-    live: &[&Feeding],
+    live: &[&ContributingRecord],
 ) -> Result<Vec<Weight>, ViewError> {
     if policy.ranges() == Ranges::Preferred {
         // Each content of an undecided record applies.
         let first = live.first().map(|feeding| &feeding.record);
-        let weight = |feeding: &&Feeding| match Some(&feeding.record) == first {
+        let weight = |feeding: &&ContributingRecord| match Some(&feeding.record) == first {
             true => Weight::Counts,
             false => Weight::NotPreferred,
         };
@@ -75,7 +75,8 @@ pub(crate) fn weigh<R: Rows>(
         });
     }
     if let PackageId::Package { ecosystem, .. } = package {
-        let has_authority = |feeding: &Feeding| policy.has_authority(&feeding.record.source, ecosystem);
+        let has_authority =
+            |feeding: &ContributingRecord| policy.has_authority(&feeding.record.source, ecosystem);
         let mut both = live.iter().zip(&weights);
         if both.any(|(feeding, weight)| weight.counts() && has_authority(feeding)) {
             for (feeding, weight) in live.iter().zip(&mut weights) {

@@ -13,7 +13,7 @@ use crate::vulnerability::VulnerabilityId;
 /// Bytes of a merge hash in a key; the id beside it makes the key unique.
 const HASH_PREFIX_BYTES: usize = 8;
 
-/// Key of a record: `id of the vulnerability ‖ source ‖ [record id, if spelt otherwise]`.
+/// Returns the key of a record: `id of the vulnerability ‖ source ‖ [record id, if spelt otherwise]`.
 pub(crate) fn record_key(record: &RecordKey) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     write_record(&mut out, record);
@@ -31,7 +31,7 @@ pub(crate) fn read_record_key(key: &[u8]) -> Option<(VulnerabilityId, RecordKey)
     read_record(Reader::new(key))
 }
 
-/// Key of an alias: `alias ‖ key of the record`.
+/// Returns the key of an alias: `alias ‖ key of the record`.
 pub(crate) fn alias_key(alias: &VulnerabilityId, record: &RecordKey) -> Vec<u8> {
     let mut out = alias_prefix(alias);
     write_record(&mut out, record);
@@ -58,7 +58,7 @@ pub(crate) struct EdgeKey {
     pub(crate) record: RecordKey,
 }
 
-/// Key of an edge: `package ‖ vulnerability ‖ source ‖ [record id, if not the vulnerability's]`.
+/// Returns the key of an edge: `package ‖ vulnerability ‖ source ‖ [record id, if not the vulnerability's]`.
 pub(crate) fn edge_key(package: &PackageId, vulnerability: &VulnerabilityId, record: &RecordKey) -> Vec<u8> {
     let mut out = edge_prefix(package, vulnerability);
     write_source(&mut out, &record.source);
@@ -89,7 +89,7 @@ pub(crate) fn read_edge_key(key: &[u8]) -> Option<EdgeKey> {
     })
 }
 
-/// Key of a merge hash: `its first 8 bytes ‖ vulnerability`.
+/// Returns the key of a merge hash: `its first 8 bytes ‖ vulnerability`.
 pub(crate) fn hash_key(hash: &MergeHash, vulnerability: &VulnerabilityId) -> Vec<u8> {
     let mut out = hash_prefix(hash).to_vec();
     write_id(&mut out, vulnerability.as_str());
@@ -107,7 +107,7 @@ pub(crate) fn read_hash_key(key: &[u8]) -> Option<VulnerabilityId> {
     reader.is_at_end().then(|| VulnerabilityId::from_normalised(id))
 }
 
-/// Key of a held record: that of the record.
+/// Returns the key of a held record, which is that of the record.
 pub(crate) fn held_key(record: &RecordKey) -> Vec<u8> {
     record_key(record)
 }

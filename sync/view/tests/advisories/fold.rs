@@ -3,7 +3,7 @@
 use starling_protocol::ContentHash;
 use starling_view::{
     Action, AdvisoryState, ConflictStrategy, EdgeState, Field, FieldName, Problem, ViewPolicy,
-    advisories_by_id, feeding_records, held_records, live_record_counts, live_records,
+    advisories_by_id, contributing_records, held_records, live_record_counts, live_records,
 };
 
 use crate::site::{LOCAL, Site, author, body, key, npm, package, vulnerability};
@@ -86,7 +86,7 @@ fn fields_fold_by_source_order_and_keep_losing_values() {
         .collect();
     assert_eq!(cwes, [("\"CWE-20\"", 1), ("\"CWE-79\"", 2)]);
     let policy = &site.settings.policy;
-    let order = feeding_records(
+    let order = contributing_records(
         &site.rows,
         policy,
         &vulnerability("CVE-2021-1111"),
