@@ -85,7 +85,7 @@ pub(crate) fn every_delta_is_the_authors(store: &dyn SimStore, author: &dyn SimS
     Ok(())
 }
 
-/// Two honest sites that could talk hold and know the same.
+/// Checks that two honest sites that could talk hold and know the same.
 pub(crate) fn honest_sites_agree(one: &dyn SimStore, other: &dyn SimStore) -> Found {
     if one.held_root() != other.held_root() {
         return Err("the held roots differ".to_owned());

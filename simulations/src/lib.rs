@@ -17,7 +17,7 @@ mod workload;
 mod world;
 
 pub use mischief::Mischief;
-pub use report::{Report, Violation};
+pub use report::{BrokenInvariant, Report};
 pub use run::{run, run_twice};
 pub use scenario::{
     Byzantine, Faults, Listing, Range, Scenario, ScenarioError, StoreKind, Topology, Traffic,

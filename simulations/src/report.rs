@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// A broken invariant: its name, the site, the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Violation {
+pub struct BrokenInvariant {
     /// The invariant's name: the function that found it.
     pub invariant: &'static str,
     /// The site.
@@ -38,7 +38,7 @@ pub struct Report {
     /// The number of notices of each kind.
     pub notices: BTreeMap<String, u64>,
     /// The broken invariant; a run stops at the first.
-    pub violation: Option<Violation>,
+    pub violation: Option<BrokenInvariant>,
     /// Hash over every effect of every engine: equal digests, equal runs.
     pub digest: String,
 }

@@ -1,10 +1,10 @@
 //! Runs a scenario: the busy time, the calm after it, and the judgement at the end.
 
 use starling_protocol::{Lane, PublicKey, SiteId};
-use starling_sync::Offence;
+use starling_sync::Violation;
 
 use crate::invariants;
-use crate::report::{Report, Violation};
+use crate::report::{BrokenInvariant, Report};
 use crate::scenario::Scenario;
 use crate::stores::SimStore;
 use crate::world::World;
@@ -50,7 +50,7 @@ pub fn run_twice(scenario: &Scenario, seed: u64) -> Result<Report, String> {
     let mut report = run(scenario, seed)?;
     let again = run(scenario, seed)?;
     if report != again && report.violation.is_none() {
-        report.violation = Some(Violation {
+        report.violation = Some(BrokenInvariant {
             invariant: "equal_seeds_make_equal_runs",
             site: 0,
             at_millis: 0,
@@ -127,7 +127,7 @@ impl World {
         Ok(())
     }
 
-    /// The judgement at the end of a run.
+    /// Judges the sites at the end of a run.
     fn judge(&mut self) {
         if self.violation.is_some() {
             return;
@@ -213,25 +213,25 @@ impl World {
 
     /// Checks a strike: an honest site may be slow or lack what it stated to have, but must never be taken for
     /// a liar.
-    pub(crate) fn check_strike(&mut self, site: usize, peer: PublicKey, offence: &Offence) {
+    pub(crate) fn check_strike(&mut self, site: usize, peer: PublicKey, violation: &Violation) {
         let peer = self.keys[&peer];
         let honest = self.scenario.is_honest(site) && self.scenario.is_honest(peer);
         let lies = matches!(
-            offence,
-            Offence::Unverifiable { .. }
-                | Offence::Malformed(_)
-                | Offence::WrongAnswer(_)
-                | Offence::Trespass
+            violation,
+            Violation::Unverifiable { .. }
+                | Violation::Malformed(_)
+                | Violation::WrongAnswer(_)
+                | Violation::Trespass
         );
         if honest && lies {
-            let found = format!("it blames site {peer}: {offence}");
+            let found = format!("it blames site {peer}: {violation}");
             self.violate("no_honest_site_is_taken_for_a_liar", site, found);
         }
     }
 
     pub(crate) fn violate(&mut self, invariant: &'static str, site: usize, found: String) {
         let at_millis = self.millis();
-        self.violation.get_or_insert(Violation {
+        self.violation.get_or_insert(BrokenInvariant {
             invariant,
             site,
             at_millis,

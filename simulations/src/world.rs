@@ -10,7 +10,7 @@ use starling_sync::{
 
 use crate::mischief::Tampered;
 use crate::network::{Network, Pair, pair};
-use crate::report::Violation;
+use crate::report::BrokenInvariant;
 use crate::scenario::{Listing, Scenario};
 use crate::site::SimSite;
 use crate::stores::new_site;
@@ -27,7 +27,7 @@ const MOST_DOUBLINGS: u32 = 4;
 
 /// A planned event.
 #[derive(Debug)]
-pub(crate) enum Happening {
+pub(crate) enum PlannedEvent {
     /// A message or its failure arrives, if the connection on which it was sent still exists.
     Deliver {
         from: usize,
@@ -64,7 +64,7 @@ struct Entry {
     time: UnixMillis,
     /// Breaks ties in the order of planning.
     sequence: u64,
-    what: Happening,
+    what: PlannedEvent,
 }
 
 impl PartialEq for Entry {
@@ -106,7 +106,7 @@ pub struct World {
     pub(crate) sites: Vec<SimSite>,
     pub(crate) network: Network,
     pub(crate) counts: Counts,
-    pub(crate) violation: Option<Violation>,
+    pub(crate) violation: Option<BrokenInvariant>,
     pub(crate) digest: blake3::Hasher,
     pub(crate) keys: BTreeMap<PublicKey, usize>,
     heap: BinaryHeap<Reverse<Entry>>,
@@ -191,25 +191,25 @@ impl World {
         let links: Vec<Pair> = self.network.links.keys().copied().collect();
         for link in links {
             let delay = self.rng.u64(0..1_000);
-            self.plan(delay, Happening::Connect(link));
+            self.plan(delay, PlannedEvent::Connect(link));
         }
         for author in 0..self.scenario.traffic.authors {
             let delay = self.rng.u64(0..2_000);
-            self.plan(delay, Happening::Publish(author));
+            self.plan(delay, PlannedEvent::Publish(author));
         }
         let faults = self.scenario.faults.clone();
-        self.plan_next(faults.cut_every_millis, Happening::Cut);
-        self.plan_next(faults.crash_every_millis, Happening::Doom);
-        self.plan_next(faults.stall_every_millis, Happening::Stall);
-        self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
-        self.plan_next(faults.restore_every_millis, Happening::Restore);
-        self.plan_next(faults.lose_home_every_millis, Happening::LoseHome);
+        self.plan_next(faults.cut_every_millis, PlannedEvent::Cut);
+        self.plan_next(faults.crash_every_millis, PlannedEvent::Doom);
+        self.plan_next(faults.stall_every_millis, PlannedEvent::Stall);
+        self.plan_next(faults.store_fails_every_millis, PlannedEvent::StoreFails);
+        self.plan_next(faults.restore_every_millis, PlannedEvent::Restore);
+        self.plan_next(faults.lose_home_every_millis, PlannedEvent::LoseHome);
         for forker in self.scenario.forkers.clone() {
-            self.plan(self.scenario.busy_millis / 2, Happening::Fork(forker));
+            self.plan(self.scenario.busy_millis / 2, PlannedEvent::Fork(forker));
         }
     }
 
-    pub(crate) fn plan(&mut self, delay_millis: u64, what: Happening) {
+    pub(crate) fn plan(&mut self, delay_millis: u64, what: PlannedEvent) {
         self.sequence += 1;
         self.heap.push(Reverse(Entry {
             time: self.now.plus_millis(delay_millis),
@@ -223,7 +223,7 @@ impl World {
         self.millis() >= self.scenario.busy_millis
     }
 
-    /// Simulated milliseconds since the start.
+    /// Returns the simulated milliseconds since the start.
     pub(crate) fn millis(&self) -> u64 {
         self.now.as_millis() - self.start.as_millis()
     }
@@ -240,21 +240,21 @@ impl World {
         self.now = self.now.max(end);
     }
 
-    fn happen(&mut self, what: Happening) {
+    fn happen(&mut self, what: PlannedEvent) {
         match what {
-            Happening::Deliver {
+            PlannedEvent::Deliver {
                 from,
                 to,
                 generation,
                 event,
             } => self.deliver(from, to, generation, event),
-            Happening::Wake(site) => {
+            PlannedEvent::Wake(site) => {
                 if self.sites[site].wake.is_some_and(|time| time <= self.now) {
                     self.sites[site].wake = None;
                     self.feed(site, Event::Tick);
                 }
             }
-            Happening::Connect(link) => self.connect(link),
+            PlannedEvent::Connect(link) => self.connect(link),
             other => self.befall(&other),
         }
     }
@@ -267,7 +267,7 @@ impl World {
             let delay = self.sites[to].stalled_until.as_millis() - self.now.as_millis();
             return self.plan(
                 delay,
-                Happening::Deliver {
+                PlannedEvent::Deliver {
                     from,
                     to,
                     generation,
@@ -352,7 +352,7 @@ impl World {
                 let delay = self.scenario.latency_millis.draw(&mut self.rng);
                 self.plan(
                     delay,
-                    Happening::Deliver {
+                    PlannedEvent::Deliver {
                         from: asked,
                         to: asker,
                         generation,
@@ -367,7 +367,7 @@ impl World {
             let event = wrap(bytes.clone());
             self.plan(
                 delay,
-                Happening::Deliver {
+                PlannedEvent::Deliver {
                     from,
                     to,
                     generation,
@@ -399,7 +399,7 @@ impl World {
         self.counts.events += 1;
         if store.has_lost_power() {
             // In the middle of this event: none of its effects left the site.
-            self.plan(0, Happening::Down(site));
+            self.plan(0, PlannedEvent::Down(site));
             return None;
         }
         let mut verdict = None;
@@ -450,11 +450,11 @@ impl World {
             Effect::WakeAt(time) => {
                 self.sites[site].wake = Some(time);
                 let delay = time.as_millis().saturating_sub(self.now.as_millis());
-                self.plan(delay, Happening::Wake(site));
+                self.plan(delay, PlannedEvent::Wake(site));
             }
             Effect::Notice(notice) => {
-                if let Notice::Offence { peer, offence } = &notice {
-                    self.check_strike(site, *peer, offence);
+                if let Notice::Violation { peer, violation } = &notice {
+                    self.check_strike(site, *peer, violation);
                 }
                 let name = format!("{notice:?}");
                 let name = name.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
@@ -555,6 +555,6 @@ impl World {
     pub(crate) fn reconnect_later(&mut self, link: Pair) {
         let brief = self.network.links.get(&link).map_or(0, |state| state.brief);
         let delay = self.rng.u64(RECONNECT_MILLIS) << brief.min(MOST_DOUBLINGS);
-        self.plan(delay, Happening::Connect(link));
+        self.plan(delay, PlannedEvent::Connect(link));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bodies are requested by claim number and verified by hash, so a peer can give the right bytes or none. A
 //! body that no peer can give is reported and requested again later; it delays only the acceptance of its log.
-//! The choice of peers is in `givers`.
+//! The choice of peers is in `body_sources`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use starling_protocol::limits::MIB;
 use starling_protocol::{ClaimNumber, ContentHash, PublicKey, SiteId, UnixMillis};
 
 use crate::LogKey;
+use crate::body_sources::{Offer, Plan};
 use crate::clock::later;
-use crate::engine::{Ask, Cx, SyncEngine};
-use crate::givers::{Offer, Plan};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::{MAX_BASES, MAX_BASES_BYTES, MAX_BODIES_PAGE_BYTES, MAX_PAGE_BODIES, MAX_UNAVAILABLE};
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 use crate::wire::{BodiesPage, BodiesWanted, Capabilities, Request, bit, unpack};
@@ -75,7 +75,7 @@ const MOST_DOUBLINGS: u32 = 4;
 
 /// An open request for bodies.
 #[derive(Debug)]
-pub(crate) struct BodiesAsk {
+pub(crate) struct BodiesRequest {
     log: LogKey,
     wanted: Vec<MissingBody>,
     bases: Vec<ContentHash>,
@@ -138,7 +138,7 @@ impl BodyPulls {
     }
 
     /// Removes a request from the open ones. The caller must requeue what is still wanted.
-    fn close(&mut self, ask: &BodiesAsk) {
+    fn close(&mut self, ask: &BodiesRequest) {
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(ask.bytes);
         for wanted in &ask.wanted {
             self.in_flight.remove(&wanted.hash);
@@ -181,7 +181,7 @@ impl BodyPulls {
     }
 }
 
-fn chain_length(cx: &Cx<'_>, site: &SiteId) -> usize {
+fn chain_length(cx: &Context<'_>, site: &SiteId) -> usize {
     cx.replica
         .chain(site)
         .map_or(0, |chain| chain.certificates().len())
@@ -199,7 +199,7 @@ impl LogBodies {
 
 impl SyncEngine {
     /// Notes that something else changed the held part of a log, so that other bodies may be missing.
-    pub(crate) fn look_at_bodies(&mut self, cx: &Cx<'_>, log: LogKey) {
+    pub(crate) fn look_at_bodies(&mut self, cx: &Context<'_>, log: LogKey) {
         let listed = self.bodies.logs.get(&log).map(|bodies| bodies.chain_length);
         if listed.is_some_and(|length| length != chain_length(cx, &log.0)) {
             self.bodies.start_anew(log);
@@ -208,7 +208,7 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn pull_bodies(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn pull_bodies(&mut self, cx: &mut Context<'_>) {
         let logs: Vec<LogKey> = self.bodies.logs.keys().copied().collect();
         for log in logs {
             while self.bodies.in_flight_bytes < self.settings.bodies_in_flight_bytes {
@@ -220,7 +220,7 @@ impl SyncEngine {
     }
 
     /// Requests one page of a log. Returns true if another page may follow.
-    fn pull_page(&mut self, cx: &mut Cx<'_>, log: LogKey) -> bool {
+    fn pull_page(&mut self, cx: &mut Context<'_>, log: LogKey) -> bool {
         if !self.list_bodies(cx, log) {
             return false;
         }
@@ -248,7 +248,7 @@ impl SyncEngine {
     }
 
     /// Postpones bodies that nobody could give to the next pass, and reports them.
-    fn give_up(&mut self, cx: &mut Cx<'_>, (site, lane): LogKey, numbers: &[ClaimNumber]) {
+    fn give_up(&mut self, cx: &mut Context<'_>, (site, lane): LogKey, numbers: &[ClaimNumber]) {
         let Some(bodies) = self.bodies.logs.get_mut(&(site, lane)) else {
             return;
         };
@@ -266,7 +266,7 @@ impl SyncEngine {
     }
 
     /// Fills the queue of a log. Returns true if there is something to do now.
-    fn list_bodies(&mut self, cx: &mut Cx<'_>, log: LogKey) -> bool {
+    fn list_bodies(&mut self, cx: &mut Context<'_>, log: LogKey) -> bool {
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
             return false;
         };
@@ -306,7 +306,7 @@ impl SyncEngine {
     }
 
     /// Ends a pass with an empty queue: either all bodies are here, or the rest is tried again later.
-    fn finish_pass(&mut self, cx: &mut Cx<'_>, log: LogKey) {
+    fn finish_pass(&mut self, cx: &mut Context<'_>, log: LogKey) {
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
             return;
         };
@@ -335,7 +335,7 @@ impl SyncEngine {
     }
 
     /// Requests a page from a peer. Returns true if there was anything to request.
-    fn ask_bodies(&mut self, cx: &mut Cx<'_>, log: LogKey, offer: Offer) -> bool {
+    fn ask_bodies(&mut self, cx: &mut Context<'_>, log: LogKey, offer: Offer) -> bool {
         let key = offer.peer;
         let (Some(peer), Some(bodies)) = (self.peers.get(&key), self.bodies.logs.get(&log)) else {
             return false;
@@ -394,7 +394,7 @@ impl SyncEngine {
             bodies.queue.retain(|_, missing| !names.contains(&missing.hash));
         }
         self.bodies.in_flight.extend(names);
-        let ask = BodiesAsk {
+        let ask = BodiesRequest {
             log,
             wanted,
             bases,
@@ -402,20 +402,20 @@ impl SyncEngine {
             asked_at: cx.now,
             generation,
         };
-        self.ask(cx, key, &request, Ask::Bodies(ask), bytes);
+        self.ask(cx, key, &request, RequestKind::Bodies(ask), bytes);
         true
     }
 
-    pub(crate) fn bodies_failed(&mut self, key: PublicKey, ask: BodiesAsk) {
+    pub(crate) fn bodies_failed(&mut self, key: PublicKey, ask: BodiesRequest) {
         self.bodies.close(&ask);
         self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
     }
 
     pub(crate) fn bodies_answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: BodiesAsk,
+        ask: BodiesRequest,
         page: &BodiesPage,
         frame: &[u8],
     ) {
@@ -423,10 +423,10 @@ impl SyncEngine {
         if page.sizes.is_empty() || page.sizes.len() > ask.wanted.len() {
             self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
             self.rest(cx.now, key);
-            return self.offend(
+            return self.record_violation(
                 cx,
                 key,
-                Offence::WrongAnswer("a page with a wrong number of bodies"),
+                Violation::WrongAnswer("a page with a wrong number of bodies"),
             );
         }
         let bases = match self.bases_used(cx, &ask, page) {
@@ -441,9 +441,9 @@ impl SyncEngine {
                     .bodies
                     .put_all_back(key, ask.log, ask.generation, without.collect());
             }
-            Err(offence) => {
+            Err(violation) => {
                 self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
-                return self.offend(cx, key, offence);
+                return self.record_violation(cx, key, violation);
             }
         };
         let bodies = match unpack(&page.sizes, frame, &bases) {
@@ -451,7 +451,7 @@ impl SyncEngine {
             Err(fault) => {
                 self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
                 let (object, reason) = ("page of bodies", fault.to_string());
-                return self.offend(cx, key, Offence::Unverifiable { object, reason });
+                return self.record_violation(cx, key, Violation::Unverifiable { object, reason });
             }
         };
         self.take_bodies(cx, key, ask, bodies);
@@ -460,14 +460,14 @@ impl SyncEngine {
     /// Returns the bodies that the page was compressed against, or `None` if one of them is no longer here.
     fn bases_used(
         &self,
-        cx: &mut Cx<'_>,
-        ask: &BodiesAsk,
+        cx: &mut Context<'_>,
+        ask: &BodiesRequest,
         page: &BodiesPage,
-    ) -> Result<Option<Vec<Vec<u8>>>, Offence> {
+    ) -> Result<Option<Vec<Vec<u8>>>, Violation> {
         let offered = ask.bases.len();
         let beyond = (offered..page.bases_used.len() * 8).any(|index| bit(&page.bases_used, index));
         if beyond || page.bases_used.len() > offered.div_ceil(8) {
-            return Err(Offence::WrongAnswer(
+            return Err(Violation::WrongAnswer(
                 "a page compressed against bodies that were not offered",
             ));
         }
@@ -478,12 +478,18 @@ impl SyncEngine {
         Ok(bases.filter(|bases| bases.len() == used.len()))
     }
 
-    fn take_bodies(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: BodiesAsk, bodies: Vec<Option<Vec<u8>>>) {
+    fn take_bodies(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        ask: BodiesRequest,
+        bodies: Vec<Option<Vec<u8>>>,
+    ) {
         let note = self.peers.get(&key).and_then(|peer| peer.knows.get(&ask.log));
         let promised = note.map_or(ClaimNumber::NONE, |note| note.body_complete);
         let is_author = self.peers.get(&key).and_then(Peer::site) == Some(ask.log.0);
         let mut good = Vec::new();
-        let mut offence = None;
+        let mut violation = None;
         let mut other = None;
         let mut wanted = ask.wanted.into_iter();
         let mut again = Vec::new();
@@ -499,7 +505,7 @@ impl SyncEngine {
                     // Only the author must have every body. A relay is complete in its own scope, which may be
                     // narrower than this site's.
                     if missing.number <= promised && is_author {
-                        offence.get_or_insert(Offence::BrokenPromise);
+                        violation.get_or_insert(Violation::BrokenPromise);
                     }
                     again.push(missing);
                 }
@@ -537,10 +543,12 @@ impl SyncEngine {
             .put_back(ask.log, ask.generation, key, again, unanswered);
         // A request from before a certificate may be answered after it.
         if let Some(hash) = other.filter(|_| !is_stale) {
-            offence = self.other_body(cx, key, ask.log, ask.asked_at, hash).or(offence);
+            violation = self
+                .other_body(cx, key, ask.log, ask.asked_at, hash)
+                .or(violation);
         }
-        if let Some(offence) = offence {
-            self.offend(cx, key, offence);
+        if let Some(violation) = violation {
+            self.record_violation(cx, key, violation);
         }
         self.accept(cx);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use starling_protocol::UnixMillis;
 
-/// `time` moved on by `by`, at most to the last time there is.
+/// Returns `time` plus `by`, at most the last possible time.
 pub(crate) fn later(time: UnixMillis, by: Duration) -> UnixMillis {
     time.plus_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX))
 }

@@ -9,26 +9,26 @@ use std::time::Duration;
 use starling_protocol::{PublicKey, SiteId, UnixMillis};
 
 use crate::LogKey;
-use crate::bodies::{BodiesAsk, BodyPulls};
+use crate::bodies::{BodiesRequest, BodyPulls};
 use crate::clock::later;
-use crate::conduct::{Conduct, backoff};
 use crate::event::{Effect, Event, FailureReason, RequestId};
 use crate::gossip::Gossip;
-use crate::notice::{DisconnectReason, Notice, Offence};
+use crate::notice::{DisconnectReason, Notice, Violation};
 use crate::peer::Peer;
-use crate::pull::{DeltasAsk, Pull};
+use crate::peer_score::{PeerScores, backoff};
+use crate::pull::{DeltasRequest, Pull};
 use crate::replica::{Replica, ReplicaError};
 use crate::settings::Settings;
 use crate::wire::{LogNote, Request, Response, WireFault};
 
 /// The context in which one event is handled.
-pub(crate) struct Cx<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) now: UnixMillis,
     pub(crate) replica: &'a mut dyn Replica,
     pub(crate) out: Vec<Effect>,
 }
 
-impl Cx<'_> {
+impl Context<'_> {
     pub(crate) fn notice(&mut self, notice: Notice) {
         self.out.push(Effect::Notice(notice));
     }
@@ -36,23 +36,23 @@ impl Cx<'_> {
 
 /// The subject of an open request of this site.
 #[derive(Debug)]
-pub(crate) enum Ask {
+pub(crate) enum RequestKind {
     Hello,
     /// With the notes that count as delivered when the request is answered.
     News(Vec<LogNote>),
     Facts,
     /// With the logs that are compared.
     Tips(Vec<LogKey>),
-    Deltas(DeltasAsk),
-    Bodies(BodiesAsk),
+    Deltas(DeltasRequest),
+    Bodies(BodiesRequest),
 }
 
 /// An unanswered request of this site.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct PendingRequest {
     pub(crate) peer: PublicKey,
     pub(crate) deadline: UnixMillis,
-    pub(crate) ask: Ask,
+    pub(crate) ask: RequestKind,
 }
 
 /// A pause after the store failed.
@@ -71,9 +71,9 @@ pub struct SyncEngine {
     pub(crate) rng: fastrand::Rng,
     next_request: u64,
     pub(crate) peers: BTreeMap<PublicKey, Peer>,
-    pub(crate) conduct: Conduct,
-    pub(crate) pending: BTreeMap<RequestId, Pending>,
-    /// Logs of which some peer holds more than this site.
+    pub(crate) peer_scores: PeerScores,
+    pub(crate) pending: BTreeMap<RequestId, PendingRequest>,
+    /// Logs for which some peer holds more than this site.
     pub(crate) pulls: BTreeMap<LogKey, Pull>,
     pub(crate) bodies: BodyPulls,
     pub(crate) gossip: Gossip,
@@ -95,7 +95,7 @@ impl SyncEngine {
             rng: fastrand::Rng::with_seed(seed),
             next_request: 1,
             peers: BTreeMap::new(),
-            conduct: Conduct::default(),
+            peer_scores: PeerScores::default(),
             pending: BTreeMap::new(),
             pulls: BTreeMap::new(),
             bodies: BodyPulls::default(),
@@ -114,7 +114,7 @@ impl SyncEngine {
 
     /// Handles one event. The returned effects must be carried out in order.
     pub fn handle(&mut self, now: UnixMillis, event: Event, replica: &mut dyn Replica) -> Vec<Effect> {
-        let mut cx = Cx {
+        let mut cx = Context {
             now,
             replica,
             out: Vec::new(),
@@ -162,8 +162,8 @@ impl SyncEngine {
         self.pending.is_empty() && self.pulls.is_empty() && self.bodies.is_idle()
     }
 
-    /// Everything that time or the last event made possible.
-    fn go_on(&mut self, cx: &mut Cx<'_>) {
+    /// Starts everything that time or the last event made possible.
+    fn go_on(&mut self, cx: &mut Context<'_>) {
         self.expire_requests(cx);
         self.keep_sessions(cx);
         self.watch_heads(cx);
@@ -184,10 +184,10 @@ impl SyncEngine {
     /// Sends a request and records its subject. `expected_bytes` of answer extend the deadline.
     pub(crate) fn ask(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         peer: PublicKey,
         request: &Request,
-        ask: Ask,
+        ask: RequestKind,
         expected_bytes: u64,
     ) -> RequestId {
         let id = RequestId(self.next_request);
@@ -197,35 +197,35 @@ impl SyncEngine {
             later(cx.now, self.settings.request_timeout).plus_millis(seconds.saturating_mul(1_000));
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.open += 1;
-            peer.open_bodies += usize::from(matches!(ask, Ask::Bodies(_)));
+            peer.open_bodies += usize::from(matches!(ask, RequestKind::Bodies(_)));
         }
-        self.pending.insert(id, Pending { peer, deadline, ask });
+        self.pending.insert(id, PendingRequest { peer, deadline, ask });
         let bytes = request.encode();
         cx.out.push(Effect::Request { peer, id, bytes });
         id
     }
 
     /// Removes a request from the open ones, whatever its outcome.
-    fn close_request(&mut self, id: RequestId) -> Option<Pending> {
+    fn close_request(&mut self, id: RequestId) -> Option<PendingRequest> {
         let pending = self.pending.remove(&id)?;
         if let Some(peer) = self.peers.get_mut(&pending.peer) {
             peer.open = peer.open.saturating_sub(1);
             match pending.ask {
-                Ask::Bodies(_) => peer.open_bodies = peer.open_bodies.saturating_sub(1),
-                Ask::News(_) => peer.news_open = false,
-                Ask::Facts => peer.facts_open = false,
-                Ask::Tips(_) => peer.tips_open = false,
-                Ask::Hello | Ask::Deltas(_) => {}
+                RequestKind::Bodies(_) => peer.open_bodies = peer.open_bodies.saturating_sub(1),
+                RequestKind::News(_) => peer.news_open = false,
+                RequestKind::Facts => peer.facts_open = false,
+                RequestKind::Tips(_) => peer.tips_open = false,
+                RequestKind::Hello | RequestKind::Deltas(_) => {}
             }
         }
         Some(pending)
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, bytes: &[u8]) {
+    fn answered(&mut self, cx: &mut Context<'_>, peer: PublicKey, id: RequestId, bytes: &[u8]) {
         if self.pending.get(&id).is_none_or(|pending| pending.peer != peer) {
             let late = self.peers.get_mut(&peer).is_none_or(|peer| peer.takes_late(id));
             if !late {
-                self.offend(cx, peer, Offence::Unsolicited);
+                self.record_violation(cx, peer, Violation::Unsolicited);
             }
             return;
         }
@@ -240,7 +240,7 @@ impl SyncEngine {
             }
             Err(fault) => {
                 self.abandon(cx, peer, pending.ask);
-                return self.offend(cx, peer, Offence::Malformed(fault.to_string()));
+                return self.record_violation(cx, peer, Violation::Malformed(fault.to_string()));
             }
         };
         if !matches!(response, Response::Refusal(_))
@@ -250,24 +250,30 @@ impl SyncEngine {
         }
         match (pending.ask, response) {
             (ask, Response::Refusal(refusal)) => self.refused(cx, peer, ask, refusal),
-            (Ask::Hello, Response::Hello(hello)) => self.hello_answered(cx, peer, &hello),
-            (Ask::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, &news),
-            (Ask::Facts, Response::News(news)) => self.facts_answered(cx, peer, &news),
-            (Ask::Tips(_), Response::Tips(tips)) => self.compare_tips(cx, peer, &tips),
-            (Ask::Deltas(ask), Response::Deltas(page, deltas)) => {
+            (RequestKind::Hello, Response::Hello(hello)) => self.hello_answered(cx, peer, &hello),
+            (RequestKind::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, &news),
+            (RequestKind::Facts, Response::News(news)) => self.facts_answered(cx, peer, &news),
+            (RequestKind::Tips(_), Response::Tips(tips)) => self.compare_tips(cx, peer, &tips),
+            (RequestKind::Deltas(ask), Response::Deltas(page, deltas)) => {
                 self.deltas_answered(cx, peer, &ask, page, &deltas);
             }
-            (Ask::Bodies(ask), Response::Bodies(page, frame)) => {
+            (RequestKind::Bodies(ask), Response::Bodies(page, frame)) => {
                 self.bodies_answered(cx, peer, ask, &page, &frame);
             }
             (ask, _) => {
                 self.abandon(cx, peer, ask);
-                self.offend(cx, peer, Offence::WrongAnswer("an answer of another kind"));
+                self.record_violation(cx, peer, Violation::WrongAnswer("an answer of another kind"));
             }
         }
     }
 
-    fn request_failed(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, reason: FailureReason) {
+    fn request_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PublicKey,
+        id: RequestId,
+        reason: FailureReason,
+    ) {
         if self.pending.get(&id).is_none_or(|pending| pending.peer != peer) {
             return;
         }
@@ -280,7 +286,7 @@ impl SyncEngine {
         }
     }
 
-    fn expire_requests(&mut self, cx: &mut Cx<'_>) {
+    fn expire_requests(&mut self, cx: &mut Context<'_>) {
         let overdue = self
             .pending
             .iter()
@@ -300,7 +306,7 @@ impl SyncEngine {
 
     /// Handles a peer that did not answer in time: it is asked again soon, since its link may return at any
     /// moment.
-    fn was_silent(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    fn was_silent(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         cx.notice(Notice::Silent { peer: key });
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.rests_until = peer.rests_until.min(later(cx.now, SILENT_REST));
@@ -315,17 +321,17 @@ impl SyncEngine {
     }
 
     /// Allows the subject of a failed request to be tried elsewhere or later, and rests the peer.
-    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, peer: PublicKey, ask: Ask) {
+    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>, peer: PublicKey, ask: RequestKind) {
         self.rest(cx.now, peer);
         match ask {
             // Both sides may have greeted: a peer that sent its own hello is known already.
-            Ask::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
-            Ask::Hello => self.close(cx, peer, DisconnectReason::NoHello),
-            Ask::News(told) => self.news_failed(cx, peer, &told),
-            Ask::Facts => {}
-            Ask::Tips(logs) => self.tips_failed(peer, logs),
-            Ask::Deltas(ask) => self.deltas_failed(&ask),
-            Ask::Bodies(ask) => self.bodies_failed(peer, ask),
+            RequestKind::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
+            RequestKind::Hello => self.close(cx, peer, DisconnectReason::NoHello),
+            RequestKind::News(told) => self.news_failed(cx, peer, &told),
+            RequestKind::Facts => {}
+            RequestKind::Tips(logs) => self.tips_failed(peer, logs),
+            RequestKind::Deltas(ask) => self.deltas_failed(&ask),
+            RequestKind::Bodies(ask) => self.bodies_failed(peer, ask),
         }
     }
 
@@ -338,22 +344,22 @@ impl SyncEngine {
     }
 
     /// Counts a violation, and disconnects a peer with too many.
-    pub(crate) fn offend(&mut self, cx: &mut Cx<'_>, peer: PublicKey, offence: Offence) {
-        cx.notice(Notice::Offence {
+    pub(crate) fn record_violation(&mut self, cx: &mut Context<'_>, peer: PublicKey, violation: Violation) {
+        cx.notice(Notice::Violation {
             peer,
-            offence: offence.clone(),
+            violation: violation.clone(),
         });
         let locked_out = self
-            .conduct
-            .strike(peer, offence.weight(), cx.now, &self.settings);
+            .peer_scores
+            .strike(peer, violation.weight(), cx.now, &self.settings);
         if let Some(locked_out) = locked_out {
-            let last = offence;
+            let last = violation;
             self.close(cx, peer, DisconnectReason::Offences { last, locked_out });
         }
     }
 
     /// Notes that the store failed: pulling pauses, for peers are not to blame.
-    pub(crate) fn store_failed(&mut self, cx: &mut Cx<'_>, error: &ReplicaError) {
+    pub(crate) fn store_failed(&mut self, cx: &mut Context<'_>, error: &ReplicaError) {
         if let ReplicaError::Refused { .. } = error {
             let reason = error.to_string();
             return cx.notice(Notice::Refused { reason });
@@ -373,7 +379,7 @@ impl SyncEngine {
 
     /// Examines the store after a failure. A failed write may still have been kept, and then becomes visible
     /// with the next one: deltas whose bodies nobody requested, or a chain.
-    fn look_again(&mut self, cx: &mut Cx<'_>) {
+    fn look_again(&mut self, cx: &mut Context<'_>) {
         if !std::mem::take(&mut self.store.in_doubt) {
             return;
         }
@@ -392,7 +398,7 @@ impl SyncEngine {
     }
 
     /// Requests a tick at the earliest time at which anything could become possible.
-    fn plan_waking(&mut self, cx: &mut Cx<'_>) {
+    fn plan_waking(&mut self, cx: &mut Context<'_>) {
         let requests = self.pending.values().map(|pending| pending.deadline);
         let sessions = self.peers.values().filter_map(Self::session_wakes);
         let work = [

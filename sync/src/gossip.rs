@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use starling_protocol::{Lane, PublicKey, UnixMillis};
 
 use crate::LogKey;
-use crate::engine::{Cx, SyncEngine};
+use crate::engine::{Context, SyncEngine};
 use crate::event::{Effect, GossipVerdict};
 use crate::limits::MAX_ANNOUNCE_BYTES;
 use crate::news::rank_of;
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
 use crate::peer::HeadRank;
 use crate::wire::{Announce, News, WireFault};
 
@@ -45,7 +45,7 @@ impl Gossip {
 
 impl SyncEngine {
     /// Handles a change of the replica that the engine did not make: finds what is new and who should know.
-    pub(crate) fn local_changed(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn local_changed(&mut self, cx: &mut Context<'_>) {
         self.drop_unlisted(cx);
         self.announce_own(cx);
         self.gossip.expiries = None;
@@ -58,7 +58,7 @@ impl SyncEngine {
     }
 
     /// Gossips the site's own head and chain if they are newer than the last gossip.
-    fn announce_own(&mut self, cx: &mut Cx<'_>) {
+    fn announce_own(&mut self, cx: &mut Context<'_>) {
         let own = cx.replica.site();
         let mut news = News::default();
         let Some(chain) = cx.replica.chain(&own) else {
@@ -88,7 +88,7 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn publish(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn publish(&mut self, cx: &mut Context<'_>) {
         for news in std::mem::take(&mut self.gossip.queue) {
             let bytes = Announce(news).encode();
             // A chain of hundreds of epochs does not fit; it travels as news, from neighbour to neighbour.
@@ -98,38 +98,38 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn gossip_came(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) {
+    pub(crate) fn gossip_came(&mut self, cx: &mut Context<'_>, key: PublicKey, bytes: &[u8]) {
         let verdict = self.judge_gossip(cx, key, bytes);
         cx.out.push(Effect::GossipChecked(verdict));
     }
 
-    fn judge_gossip(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
+    fn judge_gossip(&mut self, cx: &mut Context<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
         let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
         let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.site().is_some()) else {
             return GossipVerdict::Ignore;
         };
         if !peer.gossip.take(cx.now, per_second, burst) {
-            self.offend(cx, key, Offence::Flood);
+            self.record_violation(cx, key, Violation::Flood);
             return GossipVerdict::Ignore;
         }
         let outcome = match Announce::decode(bytes) {
             Ok(Announce(news)) => self.take_facts(cx, key, &news, true),
             // The forwarding peer need not speak its author's version.
             Err(WireFault::Version { .. }) => Ok(false),
-            Err(fault) => Err(Offence::Malformed(fault.to_string())),
+            Err(fault) => Err(Violation::Malformed(fault.to_string())),
         };
         match outcome {
             Ok(true) => GossipVerdict::Accept,
             Ok(false) => GossipVerdict::Ignore,
-            Err(offence) => {
-                self.offend(cx, key, offence);
+            Err(violation) => {
+                self.record_violation(cx, key, violation);
                 GossipVerdict::Reject
             }
         }
     }
 
     /// Reports logs whose newest head has expired.
-    pub(crate) fn watch_heads(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn watch_heads(&mut self, cx: &mut Context<'_>) {
         let own = cx.replica.site();
         let now = self.wall.unwrap_or(cx.now);
         let expiries = self.gossip.expiries.get_or_insert_with(|| {

@@ -23,7 +23,7 @@
 //!    engine requests one page at a time, from the peer that fails least. The replica verifies each delta against
 //!    its author's chain and appends it. A contradiction becomes a fork proof, which spreads by step 2. State: one
 //!    `pull::Pull` per log, with the peer being asked, pauses, and a fork to prove.
-//! 4. **bodies** (`bodies`; `givers` chooses the peer; the other side answers in `serve`). The replica lists the
+//! 4. **bodies** (`bodies`; `body_sources` chooses the peer; the other side answers in `serve`). The replica lists the
 //!    bodies that are live, in scope and not here. The engine requests them in pages, by claim number. The peer
 //!    compresses a page against older bodies that this site offers. A body that no peer has is reported, and tried
 //!    again later. State: `bodies::BodyPulls` holds a queue per log, and the bodies in flight.
@@ -32,7 +32,7 @@
 //!    State: only in the replica.
 //!
 //! Beside these steps, `tips` compares what two sites hold at equal positions, `own_log` collects what peers state
-//! about this site's own log for a restored home, and `conduct` counts violations and limits message rates.
+//! about this site's own log for a restored home, and `peer_score` counts violations and limits message rates.
 //!
 //! # What to read first
 //!
@@ -45,11 +45,10 @@
 //! `model` (feature `model`) is a replica in memory. `tests/engine` runs several engines over it.
 
 mod bodies;
+mod body_sources;
 mod clock;
-mod conduct;
 mod engine;
 mod event;
-mod givers;
 mod gossip;
 pub mod limits;
 #[cfg(any(test, feature = "model"))]
@@ -59,6 +58,7 @@ mod notice;
 mod old_key;
 mod own_log;
 mod peer;
+mod peer_score;
 mod pull;
 mod replica;
 mod serve;
@@ -70,7 +70,7 @@ pub mod wire;
 
 pub use engine::SyncEngine;
 pub use event::{Effect, Event, FailureReason, GossipVerdict, RequestId};
-pub use notice::{DisconnectReason, Notice, Offence, TipDifference};
+pub use notice::{DisconnectReason, Notice, TipDifference, Violation};
 pub use own_log::{HeardPeer, OwnLogNews};
 pub use replica::{
     AppendOutcome, AppendProblem, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica,

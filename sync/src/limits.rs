@@ -48,7 +48,7 @@ pub const MAX_PEERS: usize = 1_024;
 /// Most connected peers that have not proved yet that they are listed.
 pub const MAX_STRANGERS: usize = 32;
 /// Most peers whose score is kept after they left.
-pub const MAX_RECORDS_OF_CONDUCT: usize = 4_096;
+pub const MAX_PEER_SCORES: usize = 4_096;
 /// Most timed-out requests per peer whose late answers are forgiven.
 pub const MAX_FORGIVEN: usize = 64;
 /// Most bodies remembered as reported unavailable.

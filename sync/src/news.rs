@@ -11,17 +11,17 @@ use starling_protocol::{
 };
 
 use crate::LogKey;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::RequestId;
 use crate::limits::{MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
 use crate::peer::{HeadRank, head_rank};
 use crate::replica::Learned;
 use crate::telling::note_of;
 use crate::wire::{FactsWanted, LogNote, News, Request, Response};
 
 impl SyncEngine {
-    pub(crate) fn news_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, news: &News) {
+    pub(crate) fn news_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, news: &News) {
         self.absorb(cx, key, news);
         if self.peers.contains_key(&key) {
             let logs: Vec<LogKey> = news.notes.iter().map(|note| (note.site, note.lane)).collect();
@@ -31,14 +31,20 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn news_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, told: &[LogNote], news: &News) {
+    pub(crate) fn news_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        told: &[LogNote],
+        news: &News,
+    ) {
         self.count_as_told(key, told);
         self.absorb(cx, key, news);
     }
 
     pub(crate) fn facts_asked(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         id: RequestId,
         wanted: &FactsWanted,
@@ -81,12 +87,12 @@ impl SyncEngine {
         self.respond(cx, key, id, &Response::News(news));
     }
 
-    pub(crate) fn facts_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, news: &News) {
+    pub(crate) fn facts_answered(&mut self, cx: &mut Context<'_>, key: PublicKey, news: &News) {
         self.absorb(cx, key, news);
     }
 
     /// Requests the facts that peers' notes mention.
-    pub(crate) fn ask_facts(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn ask_facts(&mut self, cx: &mut Context<'_>) {
         let ready = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some() && !peer.facts_open && !peer.wanted.is_empty() && peer.rests_until <= cx.now
         });
@@ -105,16 +111,16 @@ impl SyncEngine {
                 cx,
                 key,
                 &Request::Facts(wanted),
-                Ask::Facts,
+                RequestKind::Facts,
                 MAX_REQUEST_BYTES as u64,
             );
         }
     }
 
     /// Handles news from a peer: facts first, then its notes.
-    pub(crate) fn absorb(&mut self, cx: &mut Cx<'_>, key: PublicKey, news: &News) {
-        if let Err(offence) = self.take_facts(cx, key, news, false) {
-            return self.offend(cx, key, offence);
+    pub(crate) fn absorb(&mut self, cx: &mut Context<'_>, key: PublicKey, news: &News) {
+        if let Err(violation) = self.take_facts(cx, key, news, false) {
+            return self.record_violation(cx, key, violation);
         }
         for note in &news.notes {
             self.take_note(cx, key, note);
@@ -124,11 +130,11 @@ impl SyncEngine {
     /// Handles signed facts. Returns true if any was new.
     pub(crate) fn take_facts(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         news: &News,
         gossip: bool,
-    ) -> Result<bool, Offence> {
+    ) -> Result<bool, Violation> {
         let mut new = false;
         for bytes in &news.chains {
             new |= self.take_chain(cx, bytes)?;
@@ -142,7 +148,7 @@ impl SyncEngine {
         Ok(new)
     }
 
-    fn take_chain(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Result<bool, Offence> {
+    fn take_chain(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<bool, Violation> {
         let forged = |error| unverifiable("certificate chain", &error);
         let offered = OfferedChain::decode(bytes).map_err(forged)?;
         if !cx.replica.is_listed(&offered.site()) {
@@ -170,7 +176,7 @@ impl SyncEngine {
     /// Handles a longer chain: its logs can be verified further, and its old key is no longer accepted.
     pub(crate) fn chain_learned(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         chain: &CertificateChain,
         before: Vec<(Lane, ClaimNumber)>,
     ) {
@@ -212,11 +218,11 @@ impl SyncEngine {
 
     fn take_head(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         bytes: &[u8],
         gossip: bool,
-    ) -> Result<bool, Offence> {
+    ) -> Result<bool, Violation> {
         let head = Head::peek(bytes).map_err(|error| unverifiable("head", &error))?;
         let log = (head.site, head.lane);
         let own = cx.replica.site();
@@ -269,14 +275,14 @@ impl SyncEngine {
     }
 
     /// Handles a head that shows two histories. The peer's delta at that number proves the fork to everyone.
-    fn head_diverges(&mut self, cx: &mut Cx<'_>, key: PublicKey, head: &Head) {
+    fn head_diverges(&mut self, cx: &mut Context<'_>, key: PublicKey, head: &Head) {
         let (site, lane, number) = (head.site, head.lane, head.number);
         cx.notice(Notice::Diverges { site, lane, number });
         self.probe(key, (site, lane), number);
         self.log_changed(cx, (site, lane));
     }
 
-    fn head_learned(&mut self, cx: &mut Cx<'_>, head: &Head) {
+    fn head_learned(&mut self, cx: &mut Context<'_>, head: &Head) {
         let log = (head.site, head.lane);
         if let Some(expiries) = &mut self.gossip.expiries
             && head.site != cx.replica.site()
@@ -311,11 +317,11 @@ impl SyncEngine {
 
     fn take_fork(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         site: SiteId,
         bytes: &[u8],
-    ) -> Result<bool, Offence> {
+    ) -> Result<bool, Violation> {
         if !cx.replica.is_listed(&site) {
             return Ok(false);
         }
@@ -351,8 +357,8 @@ impl SyncEngine {
         }
     }
 
-    /// A fork is proved and kept: everyone must know, and the log rests.
-    pub(crate) fn fork_learned(&mut self, cx: &mut Cx<'_>, proof: &ForkProof) {
+    /// Handles a proved and kept fork: every site must learn of it, and the log is frozen.
+    pub(crate) fn fork_learned(&mut self, cx: &mut Context<'_>, proof: &ForkProof) {
         let (site, lane) = (proof.site(), proof.lane());
         cx.notice(Notice::Forked { site, lane });
         // Gossip goes to everyone, and not every site reads version 2; peers that do get it as news.
@@ -367,7 +373,7 @@ impl SyncEngine {
     }
 
     /// Takes a peer's stated position, and plans to fetch what it has and this site lacks.
-    fn take_note(&mut self, cx: &mut Cx<'_>, key: PublicKey, note: &LogNote) {
+    fn take_note(&mut self, cx: &mut Context<'_>, key: PublicKey, note: &LogNote) {
         let log = (note.site, note.lane);
         let own = cx.replica.site();
         if !cx.replica.is_listed(&note.site) {
@@ -424,7 +430,7 @@ impl SyncEngine {
 }
 
 /// Returns the claims up to which the logs of a site are held.
-pub(crate) fn held_of(cx: &Cx<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
+pub(crate) fn held_of(cx: &Context<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
     let held = |lane| {
         cx.replica
             .position(site, lane)
@@ -445,12 +451,12 @@ pub(crate) fn rank_of(head: &Head) -> HeadRank {
     (head.epoch, head.number, head.issued_at)
 }
 
-pub(crate) fn unverifiable(object: &'static str, error: &dyn std::error::Error) -> Offence {
+pub(crate) fn unverifiable(object: &'static str, error: &dyn std::error::Error) -> Violation {
     let cause = error
         .source()
         .map_or_else(String::new, |cause| format!(": {cause}"));
     let reason = format!("{error}{cause}");
-    Offence::Unverifiable { object, reason }
+    Violation::Unverifiable { object, reason }
 }
 
 fn empty_note((site, lane): LogKey) -> LogNote {

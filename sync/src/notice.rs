@@ -31,7 +31,7 @@ pub enum DisconnectReason {
     #[error("the peer broke the protocol too often, last: {last}; locked out for {locked_out:?}")]
     Offences {
         /// The last violation.
-        last: Offence,
+        last: Violation,
         /// The length of the lock-out.
         locked_out: Duration,
     },
@@ -48,7 +48,7 @@ pub enum DisconnectReason {
 
 /// A violation of the protocol by a peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Offence {
+pub enum Violation {
     /// A message that does not decode.
     #[error("a message that does not decode: {0}")]
     Malformed(String),
@@ -77,7 +77,7 @@ pub enum Offence {
     Trespass,
 }
 
-impl Offence {
+impl Violation {
     /// Returns the number of strikes it counts for, of the ten that are allowed by default.
     #[must_use]
     pub fn weight(&self) -> u32 {
@@ -121,12 +121,12 @@ pub enum Notice {
         /// The peer.
         peer: PublicKey,
     },
-    /// A peer offended.
-    Offence {
+    /// A peer broke the protocol.
+    Violation {
         /// The peer.
         peer: PublicKey,
         /// The violation.
-        offence: Offence,
+        violation: Violation,
     },
     /// A peer refused a request.
     RefusedByPeer {

@@ -7,7 +7,7 @@
 use starling_protocol::{CertificateChain, Lane, OfferedChain, PublicKey};
 
 use crate::clock::later;
-use crate::engine::{Cx, SyncEngine};
+use crate::engine::{Context, SyncEngine};
 use crate::event::RequestId;
 use crate::peer::Stage;
 use crate::telling::note_of;
@@ -18,7 +18,7 @@ impl SyncEngine {
     /// true if it was such a hello. The session ends soon after: a peer with only that key gets nothing else.
     pub(crate) fn tell_old_key(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         id: RequestId,
         hello: &Hello,
@@ -54,7 +54,7 @@ impl SyncEngine {
 }
 
 /// Returns the known chain of the site that sent the hello, if the key is of an earlier epoch of it.
-fn newer_chain(cx: &Cx<'_>, key: &PublicKey, hello: &Hello) -> Option<CertificateChain> {
+fn newer_chain(cx: &Context<'_>, key: &PublicKey, hello: &Hello) -> Option<CertificateChain> {
     let offered = OfferedChain::decode(&hello.chain).ok()?;
     let site = offered.site();
     if site == cx.replica.site() || !cx.replica.is_listed(&site) {

@@ -7,10 +7,10 @@ use starling_protocol::{ClaimNumber, ForkProof, Lane, SiteId, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::conduct::Bucket;
 use crate::event::RequestId;
 use crate::limits::MAX_FORGIVEN;
 use crate::notice::TipDifference;
+use crate::peer_score::Bucket;
 use crate::settings::Settings;
 use crate::tips::Compared;
 use crate::wire::{Capabilities, LogNote};

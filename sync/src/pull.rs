@@ -10,14 +10,14 @@ use starling_protocol::{ClaimNumber, Delta, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::conduct::backoff;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::MAX_DELTAS_PAGE_BYTES;
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
+use crate::peer_score::backoff;
 use crate::replica::{AppendOutcome, AppendProblem};
 use crate::wire::{DeltasPage, DeltasWanted, Request};
 
-/// A log of which some peer holds more than this site.
+/// A log for which some peer holds more than this site.
 #[derive(Debug, Default)]
 pub(crate) struct Pull {
     /// The peer that is being asked.
@@ -37,7 +37,7 @@ pub(crate) struct Pause {
 }
 
 impl Pull {
-    /// Until when a peer is not asked for this log.
+    /// Returns the end of a peer's pause for this log.
     fn pause_of(&self, peer: &PublicKey) -> UnixMillis {
         self.paused
             .get(peer)
@@ -47,19 +47,19 @@ impl Pull {
 
 /// An open request for deltas.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DeltasAsk {
+pub(crate) struct DeltasRequest {
     pub(crate) log: LogKey,
     after: ClaimNumber,
     /// The position held when the request was made.
     held: ClaimNumber,
     max_bytes: usize,
-    /// Asked to prove a fork, not to go on.
+    /// True if the request is to prove a fork, not to continue the log.
     probe: bool,
 }
 
 impl SyncEngine {
     /// Checks whether a log has to be pulled, after anything about it or about a peer's statement changed.
-    pub(crate) fn reconsider(&mut self, cx: &Cx<'_>, log: LogKey) {
+    pub(crate) fn reconsider(&mut self, cx: &Context<'_>, log: LogKey) {
         let position = cx.replica.position(&log.0, log.1);
         let held = position.map_or(ClaimNumber::NONE, |position| position.held);
         let possible =
@@ -78,8 +78,8 @@ impl SyncEngine {
         self.pulls.entry(log).or_default().diverges = Some((peer, number));
     }
 
-    /// Asks for the next page of every log that can go on.
-    pub(crate) fn pull_deltas(&mut self, cx: &mut Cx<'_>) {
+    /// Requests the next page of every log that can continue.
+    pub(crate) fn pull_deltas(&mut self, cx: &mut Context<'_>) {
         let mut active = self.pulls.values().filter(|pull| pull.asking.is_some()).count();
         let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
         let waiting: Vec<LogKey> = waiting.map(|(log, _)| *log).collect();
@@ -119,7 +119,7 @@ impl SyncEngine {
                 after,
                 max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX),
             });
-            let ask = DeltasAsk {
+            let ask = DeltasRequest {
                 log,
                 after,
                 held,
@@ -129,7 +129,7 @@ impl SyncEngine {
             if let Some(pull) = self.pulls.get_mut(&log) {
                 pull.asking = Some(peer);
             }
-            self.ask(cx, peer, &request, Ask::Deltas(ask), max_bytes as u64);
+            self.ask(cx, peer, &request, RequestKind::Deltas(ask), max_bytes as u64);
             active += 1;
         }
     }
@@ -165,7 +165,7 @@ impl SyncEngine {
         times.filter(|time| *time > now).min()
     }
 
-    pub(crate) fn deltas_failed(&mut self, ask: &DeltasAsk) {
+    pub(crate) fn deltas_failed(&mut self, ask: &DeltasRequest) {
         if let Some(pull) = self.pulls.get_mut(&ask.log) {
             pull.asking = None;
         }
@@ -173,20 +173,20 @@ impl SyncEngine {
 
     pub(crate) fn deltas_answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: &DeltasAsk,
+        ask: &DeltasRequest,
         page: DeltasPage,
         bytes: &[u8],
     ) {
         self.deltas_failed(ask);
-        if let Err(offence) = fits(ask, page, bytes) {
+        if let Err(violation) = fits(ask, page, bytes) {
             self.rest(cx.now, key);
-            return self.offend(cx, key, offence);
+            return self.record_violation(cx, key, violation);
         }
         if bytes.is_empty() {
             self.has_no_more(key, ask);
-            self.offend(cx, key, Offence::BrokenPromise);
+            self.record_violation(cx, key, Violation::BrokenPromise);
             return self.reconsider(cx, ask.log);
         }
         // A bundle may have brought the same deltas meanwhile, or a certificate closed the held ones.
@@ -199,7 +199,7 @@ impl SyncEngine {
     }
 
     /// Withdraws a peer's statement that it holds more of a log: it is not asked until it states so again.
-    fn has_no_more(&mut self, key: PublicKey, ask: &DeltasAsk) {
+    fn has_no_more(&mut self, key: PublicKey, ask: &DeltasRequest) {
         let peer = self.peers.get_mut(&key);
         if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
             note.held = note.held.min(ask.held);
@@ -211,9 +211,9 @@ impl SyncEngine {
     /// request, the answer may not match.
     fn appended(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: &DeltasAsk,
+        ask: &DeltasRequest,
         outcome: AppendOutcome,
         before: ClaimNumber,
     ) {
@@ -250,7 +250,7 @@ impl SyncEngine {
         match outcome.problem {
             None if moved || outcome.appended > 0 && !ask.probe => {}
             // An author may have closed its branch since; repeated failure is not bad luck.
-            None if ask.probe => self.offend(cx, key, Offence::BrokenPromise),
+            None if ask.probe => self.record_violation(cx, key, Violation::BrokenPromise),
             // The page goes further than what is held, but nothing was taken: all of it is of a closed branch.
             None => self.has_no_more(key, ask),
             Some(problem) => self.append_problem(cx, key, ask, problem, moved),
@@ -260,9 +260,9 @@ impl SyncEngine {
 
     fn append_problem(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: &DeltasAsk,
+        ask: &DeltasRequest,
         problem: AppendProblem,
         moved: bool,
     ) {
@@ -270,7 +270,7 @@ impl SyncEngine {
         match problem {
             AppendProblem::Invalid { reason } => {
                 let object = "delta";
-                return self.offend(cx, key, Offence::Unverifiable { object, reason });
+                return self.record_violation(cx, key, Violation::Unverifiable { object, reason });
             }
             AppendProblem::UnknownSite { .. } | AppendProblem::UnknownEpoch { .. } => {
                 if let Some(peer) = self.peers.get_mut(&key) {
@@ -287,13 +287,13 @@ impl SyncEngine {
                     missing_from,
                 });
                 if !moved {
-                    let offence = Offence::WrongAnswer("deltas that do not follow those held");
-                    self.offend(cx, key, offence);
+                    let violation = Violation::WrongAnswer("deltas that do not follow those held");
+                    self.record_violation(cx, key, violation);
                 }
             }
             AppendProblem::Diverges { .. } if ask.probe => {
                 if !moved {
-                    self.offend(cx, key, Offence::WrongAnswer("deltas of two branches"));
+                    self.record_violation(cx, key, Violation::WrongAnswer("deltas of two branches"));
                 }
             }
             AppendProblem::Diverges { .. } => {
@@ -313,7 +313,7 @@ impl SyncEngine {
     }
 
     /// Lets the replica accept what is complete now, and reports it.
-    pub(crate) fn accept(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn accept(&mut self, cx: &mut Context<'_>) {
         match cx.replica.accept() {
             Ok(moved) => {
                 for (site, lane, number) in moved {
@@ -327,29 +327,29 @@ impl SyncEngine {
 }
 
 /// Checks that a page consists of whole deltas of the requested log, in order, and ends where it states.
-fn fits(ask: &DeltasAsk, page: DeltasPage, bytes: &[u8]) -> Result<(), Offence> {
+fn fits(ask: &DeltasRequest, page: DeltasPage, bytes: &[u8]) -> Result<(), Violation> {
     if bytes.len() > ask.max_bytes.max(MAX_DELTA_BYTES) {
-        return Err(Offence::WrongAnswer("a page larger than requested"));
+        return Err(Violation::WrongAnswer("a page larger than requested"));
     }
     let mut last = ask.after;
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (delta, tail) = Delta::decode_first(rest).map_err(|error| Offence::Unverifiable {
+        let (delta, tail) = Delta::decode_first(rest).map_err(|error| Violation::Unverifiable {
             object: "delta",
             reason: error.to_string(),
         })?;
         let header = delta.header();
         if (header.site, header.lane) != ask.log {
-            return Err(Offence::WrongAnswer("deltas of another log"));
+            return Err(Violation::WrongAnswer("deltas of another log"));
         }
         if header.last() <= last {
-            return Err(Offence::WrongAnswer("deltas out of order"));
+            return Err(Violation::WrongAnswer("deltas out of order"));
         }
         last = header.last();
         rest = tail;
     }
     if last != page.last {
-        return Err(Offence::WrongAnswer("a page that does not end where it states"));
+        return Err(Violation::WrongAnswer("a page that does not end where it states"));
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 use starling_protocol::{ClaimNumber, ContentHash, Delta, Lane, PublicKey};
 
 use crate::LogKey;
-use crate::engine::{Cx, SyncEngine};
+use crate::engine::{Context, SyncEngine};
 use crate::event::{Effect, RequestId};
 use crate::limits::{
     MAX_BASES_BYTES, MAX_BODIES_PAGE_BYTES, MAX_DELTAS_OPENED, MAX_DELTAS_PAGE_BYTES, MAX_REFUSAL_TEXT_BYTES,
 };
-use crate::notice::Offence;
+use crate::notice::Violation;
 use crate::replica::ReplicaError;
 use crate::wire::{
     BodiesPage, BodiesWanted, Capabilities, DeltasPage, DeltasWanted, Refusal, RefusalCode, Request,
@@ -21,7 +21,7 @@ const LOOK_UP_BYTES: usize = 256 * 1024;
 const BUSY_MILLIS: u32 = 1_000;
 
 impl SyncEngine {
-    pub(crate) fn asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, bytes: &[u8]) {
+    pub(crate) fn asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, bytes: &[u8]) {
         let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
         let Some(peer) = self.peers.get_mut(&key) else {
             // The peer was disconnected while this was in flight.
@@ -29,7 +29,7 @@ impl SyncEngine {
         };
         if !peer.requests.take(cx.now, per_second, burst) {
             self.refuse(cx, key, id, RefusalCode::Busy, "");
-            return self.offend(cx, key, Offence::Flood);
+            return self.record_violation(cx, key, Violation::Flood);
         }
         let request = match Request::decode(bytes) {
             Ok(request) => request,
@@ -39,7 +39,7 @@ impl SyncEngine {
             }
             Err(fault) => {
                 self.refuse(cx, key, id, RefusalCode::Malformed, &fault.to_string());
-                return self.offend(cx, key, Offence::Malformed(fault.to_string()));
+                return self.record_violation(cx, key, Violation::Malformed(fault.to_string()));
             }
         };
         if let Request::Hello(hello) = &request {
@@ -62,7 +62,7 @@ impl SyncEngine {
         }
     }
 
-    fn deltas_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, wanted: DeltasWanted) {
+    fn deltas_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, wanted: DeltasWanted) {
         let log = (wanted.site, wanted.lane);
         if !self.may_read(cx, key, id, log) {
             return;
@@ -80,7 +80,7 @@ impl SyncEngine {
         }
     }
 
-    fn bodies_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, wanted: &BodiesWanted) {
+    fn bodies_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, wanted: &BodiesWanted) {
         let log = (wanted.site, wanted.lane);
         if !self.may_read(cx, key, id, log) {
             return;
@@ -97,7 +97,7 @@ impl SyncEngine {
 
     fn page_of_bodies(
         &self,
-        cx: &Cx<'_>,
+        cx: &Context<'_>,
         wanted: &BodiesWanted,
         with_bases: bool,
     ) -> Result<Response, ReplicaError> {
@@ -146,28 +146,40 @@ impl SyncEngine {
     ///
     /// Every listed site may read every federation log of listed sites. A direct lane is read at its author
     /// only.
-    fn may_read(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, (site, lane): LogKey) -> bool {
+    fn may_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        id: RequestId,
+        (site, lane): LogKey,
+    ) -> bool {
         let allowed = cx.replica.is_listed(&site) && (lane == Lane::Federation || site == cx.replica.site());
         if !allowed {
             self.refuse(cx, key, id, RefusalCode::NotAuthorised, "");
-            self.offend(cx, key, Offence::Trespass);
+            self.record_violation(cx, key, Violation::Trespass);
         }
         allowed
     }
 
-    fn failed(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, error: &ReplicaError) {
+    fn failed(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, error: &ReplicaError) {
         self.store_failed(cx, error);
         self.refuse(cx, key, id, RefusalCode::Failed, "");
     }
 
-    pub(crate) fn respond(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, response: &Response) {
+    pub(crate) fn respond(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PublicKey,
+        id: RequestId,
+        response: &Response,
+    ) {
         let bytes = response.encode();
         cx.out.push(Effect::Respond { peer, id, bytes });
     }
 
     pub(crate) fn refuse(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         peer: PublicKey,
         id: RequestId,
         code: RefusalCode,
@@ -193,7 +205,7 @@ impl SyncEngine {
 /// Returns the content that each wanted claim names, in order; `None` if the claim is not held or names none.
 ///
 /// Returns fewer entries if more than [`MAX_DELTAS_OPENED`] deltas would have to be opened.
-fn names_of(cx: &Cx<'_>, wanted: &BodiesWanted) -> Result<Vec<Option<ContentHash>>, ReplicaError> {
+fn names_of(cx: &Context<'_>, wanted: &BodiesWanted) -> Result<Vec<Option<ContentHash>>, ReplicaError> {
     let Some(chain) = cx.replica.chain(&wanted.site) else {
         return Ok(wanted.numbers().map(|_| None).collect());
     };

@@ -6,7 +6,7 @@
 use starling_protocol::{CertificateError, OfferedChain, PublicKey, SiteId, UnixMillis};
 
 use crate::clock::later;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::{Effect, RequestId};
 use crate::limits::{MAX_PEERS, MAX_STRANGERS};
 use crate::news::{held_of, unverifiable};
@@ -16,14 +16,14 @@ use crate::replica::Learned;
 use crate::wire::{Capabilities, Hello, News, Refusal, RefusalCode, Request, Response};
 
 impl SyncEngine {
-    pub(crate) fn connected(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    pub(crate) fn connected(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         if self.peers.contains_key(&key) {
             return;
         }
         let own_key = own_key(cx);
         let refuse = if own_key == Some(key) {
             Some(DisconnectReason::Oneself)
-        } else if let Some(until) = self.conduct.locked_until(&key, cx.now) {
+        } else if let Some(until) = self.peer_scores.locked_until(&key, cx.now) {
             Some(DisconnectReason::LockedOut { until })
         } else if self.peers.len() >= MAX_PEERS {
             Some(DisconnectReason::TooMany)
@@ -52,11 +52,11 @@ impl SyncEngine {
             .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
     }
 
-    /// When there are too many strangers, disconnects the one that had the most time to prove its identity.
+    /// Disconnects the stranger that had the most time to prove its identity, if there are too many.
     ///
     /// A site whose new key is not known yet is a stranger too and sends its hello at once. If the newcomer
     /// were turned away instead, a few idle connections would keep it out forever.
-    fn make_room_for_a_stranger(&mut self, cx: &mut Cx<'_>) {
+    fn make_room_for_a_stranger(&mut self, cx: &mut Context<'_>) {
         let strangers = self.peers.iter().filter_map(|(key, peer)| match peer.stage {
             Stage::Greeting { deadline, .. } if cx.replica.authorised(key).is_none() => {
                 Some((deadline, *key))
@@ -73,7 +73,7 @@ impl SyncEngine {
 
     /// Greets peers that wait for it, and drops those that do not prove their identity in time or are no longer
     /// listed.
-    pub(crate) fn keep_sessions(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn keep_sessions(&mut self, cx: &mut Context<'_>) {
         let keys: Vec<PublicKey> = self.peers.keys().copied().collect();
         for key in keys {
             let Some(peer) = self.peers.get_mut(&key) else {
@@ -86,7 +86,7 @@ impl SyncEngine {
                 Stage::Greeting { greet_at, .. } if greet_at.is_some_and(|time| time <= cx.now) => {
                     *greet_at = None;
                     let hello = Request::Hello(self.hello_to(cx, key));
-                    self.ask(cx, key, &hello, Ask::Hello, 0);
+                    self.ask(cx, key, &hello, RequestKind::Hello, 0);
                 }
                 Stage::Greeting { .. } | Stage::Ready { .. } => {}
             }
@@ -94,7 +94,7 @@ impl SyncEngine {
     }
 
     /// Ends the sessions of peers that may no longer take part, because the allow-list or their key changed.
-    pub(crate) fn drop_unlisted(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn drop_unlisted(&mut self, cx: &mut Context<'_>) {
         let gone = self
             .ready_peers()
             .filter(|(key, site)| cx.replica.authorised(key) != Some(*site));
@@ -115,7 +115,7 @@ impl SyncEngine {
 
     /// Returns this site's first message. A peer that has not proved that it is listed learns only this site's
     /// chain.
-    fn hello_to(&mut self, cx: &mut Cx<'_>, key: PublicKey) -> Hello {
+    fn hello_to(&mut self, cx: &mut Context<'_>, key: PublicKey) -> Hello {
         let known = cx.replica.authorised(&key).is_some();
         let news = if known {
             self.first_news(cx, key)
@@ -133,7 +133,7 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn hello_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, hello: &Hello) {
+    pub(crate) fn hello_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, hello: &Hello) {
         let site = match self.admit(cx, key, hello) {
             Ok(site) => site,
             Err(RefusalCode::NotCurrentKey) if self.tell_old_key(cx, key, id, hello) => return,
@@ -152,7 +152,7 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn hello_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) {
+    pub(crate) fn hello_answered(&mut self, cx: &mut Context<'_>, key: PublicKey, hello: &Hello) {
         match self.admit(cx, key, hello) {
             Ok(site) => {
                 self.become_ready(cx, key, site, hello.capabilities);
@@ -164,7 +164,7 @@ impl SyncEngine {
     }
 
     /// Checks whether the chain in a hello makes this key a listed site's.
-    fn admit(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
+    fn admit(&mut self, cx: &mut Context<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
         // Anybody may send a hello: cheap checks come first, and known certificates are not checked again.
         let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
         let site = offered.site();
@@ -195,12 +195,12 @@ impl SyncEngine {
         }
     }
 
-    fn forged(&mut self, cx: &mut Cx<'_>, key: PublicKey, error: &CertificateError) -> RefusalCode {
-        self.offend(cx, key, unverifiable("certificate chain", error));
+    fn forged(&mut self, cx: &mut Context<'_>, key: PublicKey, error: &CertificateError) -> RefusalCode {
+        self.record_violation(cx, key, unverifiable("certificate chain", error));
         RefusalCode::Malformed
     }
 
-    fn become_ready(&mut self, cx: &mut Cx<'_>, key: PublicKey, site: SiteId, theirs: Capabilities) {
+    fn become_ready(&mut self, cx: &mut Context<'_>, key: PublicKey, site: SiteId, theirs: Capabilities) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
@@ -213,8 +213,14 @@ impl SyncEngine {
         };
     }
 
-    /// A request of this site was refused.
-    pub(crate) fn refused(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: Ask, refusal: Refusal) {
+    /// Handles the refusal of a request of this site.
+    pub(crate) fn refused(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        ask: RequestKind,
+        refusal: Refusal,
+    ) {
         let Refusal {
             code,
             text,
@@ -242,15 +248,15 @@ impl SyncEngine {
     }
 
     /// As [`Self::abandon`], but a refused hello is answered by its code.
-    fn abandon_quietly(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: Ask) {
+    fn abandon_quietly(&mut self, cx: &mut Context<'_>, key: PublicKey, ask: RequestKind) {
         match ask {
-            Ask::Hello => self.rest(cx.now, key),
+            RequestKind::Hello => self.rest(cx.now, key),
             other => self.abandon(cx, key, other),
         }
     }
 
     /// Disconnects a peer and forgets it.
-    pub(crate) fn close(&mut self, cx: &mut Cx<'_>, key: PublicKey, reason: DisconnectReason) {
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>, key: PublicKey, reason: DisconnectReason) {
         if self.peers.contains_key(&key) {
             cx.out.push(Effect::Disconnect { peer: key, reason });
             self.forget(cx, key);
@@ -258,7 +264,7 @@ impl SyncEngine {
     }
 
     /// Forgets a peer that is gone; its open requests go to other peers.
-    pub(crate) fn forget(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    pub(crate) fn forget(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         let Some(peer) = self.peers.remove(&key) else {
             return;
         };
@@ -266,9 +272,12 @@ impl SyncEngine {
         let open: Vec<RequestId> = open.map(|(id, _)| *id).collect();
         for id in open {
             match self.pending.remove(&id).map(|pending| pending.ask) {
-                Some(Ask::Deltas(ask)) => self.deltas_failed(&ask),
-                Some(Ask::Bodies(ask)) => self.bodies_failed(key, ask),
-                Some(Ask::Hello | Ask::News(_) | Ask::Facts | Ask::Tips(_)) | None => {}
+                Some(RequestKind::Deltas(ask)) => self.deltas_failed(&ask),
+                Some(RequestKind::Bodies(ask)) => self.bodies_failed(key, ask),
+                Some(
+                    RequestKind::Hello | RequestKind::News(_) | RequestKind::Facts | RequestKind::Tips(_),
+                )
+                | None => {}
             }
         }
         for pull in self.pulls.values_mut() {
@@ -285,7 +294,7 @@ impl SyncEngine {
 }
 
 /// This site's current operating key.
-fn own_key(cx: &Cx<'_>) -> Option<PublicKey> {
+fn own_key(cx: &Context<'_>) -> Option<PublicKey> {
     let chain = cx.replica.chain(&cx.replica.site())?;
     Some(chain.current().body().operating_key)
 }

@@ -4,7 +4,7 @@ use starling_protocol::{ClaimNumber, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::{MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
 use crate::news::rank_of;
 use crate::peer::head_rank;
@@ -39,7 +39,7 @@ pub(crate) fn note_of(replica: &dyn Replica, (site, lane): LogKey) -> LogNote {
 
 impl SyncEngine {
     /// Returns the first message to a peer: all logs that it may know.
-    pub(crate) fn first_news(&mut self, cx: &Cx<'_>, key: PublicKey) -> News {
+    pub(crate) fn first_news(&mut self, cx: &Context<'_>, key: PublicKey) -> News {
         let own = cx.replica.site();
         let chain = cx.replica.chain(&own).map_or(0, |chain| chain.to_bytes().len());
         let logs: Vec<LogKey> = cx
@@ -54,7 +54,7 @@ impl SyncEngine {
     }
 
     /// Plans to report to a peer every log that was not reported to it yet.
-    pub(crate) fn tell_all(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    pub(crate) fn tell_all(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         for position in cx.replica.positions() {
             let log = (position.site, position.lane);
             let note = note_of(cx.replica, log);
@@ -69,7 +69,7 @@ impl SyncEngine {
     }
 
     /// Plans to report a moved log to the peers, at once to those that can use it.
-    pub(crate) fn log_changed(&mut self, cx: &Cx<'_>, log: LogKey) {
+    pub(crate) fn log_changed(&mut self, cx: &Context<'_>, log: LogKey) {
         self.plan_comparisons(cx, log);
         let own = cx.replica.site();
         let note = note_of(cx.replica, log);
@@ -100,7 +100,7 @@ impl SyncEngine {
     }
 
     /// Sends the reports that are due.
-    pub(crate) fn tell_news(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn tell_news(&mut self, cx: &mut Context<'_>) {
         let due = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some() && !peer.news_open && peer.news_due.is_some_and(|due| due <= cx.now)
         });
@@ -125,12 +125,12 @@ impl SyncEngine {
             peer.last_news = cx.now;
             peer.news_open = true;
             let (news, sent) = self.compose(cx, key, logs.into_iter(), MAX_REQUEST_BYTES);
-            self.ask(cx, key, &Request::News(news), Ask::News(sent), 0);
+            self.ask(cx, key, &Request::News(news), RequestKind::News(sent), 0);
         }
     }
 
     /// Plans to send news again that a peer did not confirm.
-    pub(crate) fn news_failed(&mut self, cx: &Cx<'_>, key: PublicKey, told: &[LogNote]) {
+    pub(crate) fn news_failed(&mut self, cx: &Context<'_>, key: PublicKey, told: &[LogNote]) {
         if let Some(peer) = self.peers.get_mut(&key) {
             let due = peer.rests_until.max(cx.now);
             told.iter()
@@ -151,7 +151,7 @@ impl SyncEngine {
     /// Logs that the peer may not know, or beyond [`MAX_NOTES`], are left out.
     pub(crate) fn compose(
         &self,
-        cx: &Cx<'_>,
+        cx: &Context<'_>,
         key: PublicKey,
         logs: impl Iterator<Item = LogKey>,
         room: usize,

@@ -7,7 +7,7 @@
 use starling_protocol::{ClaimNumber, PublicKey};
 
 use crate::LogKey;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::RequestId;
 use crate::limits::MAX_NOTES;
 use crate::notice::{Notice, TipDifference};
@@ -21,7 +21,7 @@ pub(crate) type Compared = (ClaimNumber, u32);
 
 impl SyncEngine {
     /// Plans to compare a log with every peer at the same position.
-    pub(crate) fn plan_comparisons(&mut self, cx: &Cx<'_>, log: LogKey) {
+    pub(crate) fn plan_comparisons(&mut self, cx: &Context<'_>, log: LogKey) {
         let own = cx.replica.site();
         let mine = note_of(cx.replica, log);
         if mine.held == ClaimNumber::NONE {
@@ -51,7 +51,7 @@ impl SyncEngine {
     }
 
     /// Sends the planned requests.
-    pub(crate) fn ask_tips(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn ask_tips(&mut self, cx: &mut Context<'_>) {
         let ready = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some()
                 && !peer.tips_open
@@ -78,12 +78,12 @@ impl SyncEngine {
                 continue;
             }
             peer.tips_open = true;
-            self.ask(cx, key, &Request::Tips(Tips { tips }), Ask::Tips(logs), 0);
+            self.ask(cx, key, &Request::Tips(Tips { tips }), RequestKind::Tips(logs), 0);
         }
     }
 
     /// Answers a peer's request to compare with what is held here of the same logs.
-    pub(crate) fn tips_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, asked: &Tips) {
+    pub(crate) fn tips_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, asked: &Tips) {
         let own = cx.replica.site();
         let Some(peer) = self.peers.get(&key) else { return };
         let logs = asked.tips.iter().map(|tip| (tip.site, tip.lane));
@@ -100,7 +100,7 @@ impl SyncEngine {
     }
 
     /// Compares what a peer holds with what is held here, if both are at the same claim.
-    pub(crate) fn compare_tips(&mut self, cx: &mut Cx<'_>, key: PublicKey, tips: &Tips) {
+    pub(crate) fn compare_tips(&mut self, cx: &mut Context<'_>, key: PublicKey, tips: &Tips) {
         let own = cx.replica.site();
         for theirs in &tips.tips {
             let log = (theirs.site, theirs.lane);

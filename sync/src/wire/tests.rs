@@ -281,7 +281,7 @@ fn other_wire_version_is_reported() {
     assert_eq!(Request::decode(&[]), Err(WireFault::TooShort { found: 0 }));
 }
 
-/// One message of every kind, for the golden file.
+/// Returns one message of every kind, for the golden file.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let site = SiteId::from_bytes([0x11; 32]);
     let news = News {

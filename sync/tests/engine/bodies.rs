@@ -7,7 +7,7 @@ use starling_sync::limits::MAX_UNAVAILABLE;
 use starling_sync::wire::{BodiesPage, Response};
 use starling_sync::{Event, FailureReason, Notice, Replica, Settings};
 
-use crate::duel::{Duel, bodies_request, offence};
+use crate::duel::{Duel, bodies_request, violation};
 use crate::net::{Net, record, source};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -55,9 +55,9 @@ fn narrow_relay_is_not_asked_again_for_missing_bodies() {
         told < 400,
         "{told} messages in half an hour to ask for what is not there"
     );
-    let offended = |site| net.noticed(site, |notice| matches!(notice, Notice::Offence { .. }));
-    assert!(!offended(3), "it never said that it has them");
-    assert!(!offended(1), "nobody asks so much that it is taken for a flood");
+    let violations = |site| net.noticed(site, |notice| matches!(notice, Notice::Violation { .. }));
+    assert!(!violations(3), "it never said that it has them");
+    assert!(!violations(1), "nobody asks so much that it is taken for a flood");
     let named = net.sites[3].notices.iter();
     let named = named.filter(|notice| matches!(notice, Notice::BodyUnavailable { .. }));
     assert!(named.count() <= MAX_UNAVAILABLE);
@@ -132,7 +132,7 @@ fn stalled_peer_gets_small_requests_until_it_answers() {
         bases_used: Vec::new(),
     };
     let effects = duel.answer(id, &Response::Bodies(header, packed.frame));
-    assert_eq!(offence(&effects), None);
+    assert_eq!(violation(&effects), None);
     let (_, wanted) = bodies_request(&effects).expect("the rest is asked for");
     assert_eq!(wanted.numbers().count(), 2, "all of it");
 }

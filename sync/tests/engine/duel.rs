@@ -8,7 +8,7 @@ use starling_sync::wire::{
     BodiesWanted, Capabilities, DeltasPage, DeltasWanted, Hello, LogNote, News, RefusalCode, Request,
     Response,
 };
-use starling_sync::{DisconnectReason, Effect, Event, Notice, Offence, Replica, RequestId};
+use starling_sync::{DisconnectReason, Effect, Event, Notice, Replica, RequestId, Violation};
 
 use crate::net::{Net, Site, record, source, start};
 
@@ -169,9 +169,9 @@ pub(crate) fn parted(effects: &[Effect]) -> Option<&DisconnectReason> {
     })
 }
 
-pub(crate) fn offence(effects: &[Effect]) -> Option<&Offence> {
+pub(crate) fn violation(effects: &[Effect]) -> Option<&Violation> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Notice(Notice::Offence { offence, .. }) => Some(offence),
+        Effect::Notice(Notice::Violation { violation, .. }) => Some(violation),
         _ => None,
     })
 }

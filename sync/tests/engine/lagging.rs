@@ -7,9 +7,9 @@ use starling_protocol::{
 };
 use starling_sync::model::{ModelKeys, ModelReplica};
 use starling_sync::wire::{DeltasPage, LogNote, News, Request, Response};
-use starling_sync::{Event, Notice, Offence, Replica, RequestId};
+use starling_sync::{Event, Notice, Replica, RequestId, Violation};
 
-use crate::duel::{Duel, deltas_request, offence, parted};
+use crate::duel::{Duel, deltas_request, parted, violation};
 use crate::net::{Net, record, source};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,10 +40,10 @@ fn restored(author: &ModelReplica, keep: usize) -> (CertificateChain, ModelKeys)
     (chain.unwrap(), keys)
 }
 
-fn offended(net: &Net) -> Vec<&Notice> {
+fn violations(net: &Net) -> Vec<&Notice> {
     let notices = net.sites.iter().flat_map(|site| &site.notices);
     notices
-        .filter(|notice| matches!(notice, Notice::Offence { .. }))
+        .filter(|notice| matches!(notice, Notice::Violation { .. }))
         .collect()
 }
 
@@ -60,7 +60,7 @@ fn lagging_relay_of_closed_deltas_is_not_blamed() {
     net.sites[2].replica.learn_chain(&chain).unwrap();
     net.link(1, 2);
     net.run(MINUTE * 10);
-    assert_eq!(offended(&net), Vec::<&Notice>::new());
+    assert_eq!(violations(&net), Vec::<&Notice>::new());
     let held = net.sites[2]
         .replica
         .position(&author, Lane::Federation)
@@ -148,10 +148,10 @@ fn settled_fork_proof_is_not_blamed_but_forged_one_is() {
             bytes: Request::News(news).encode(),
         })
     };
-    assert_eq!(offence(&tell(1, proof)), None);
+    assert_eq!(violation(&tell(1, proof)), None);
     assert!(matches!(
-        offence(&tell(2, forged)),
-        Some(Offence::Unverifiable { .. })
+        violation(&tell(2, forged)),
+        Some(Violation::Unverifiable { .. })
     ));
 }
 
@@ -166,7 +166,7 @@ fn answer_overtaken_by_a_bundle_is_not_blamed() {
     duel.site.replica.append(bytes).unwrap();
     duel.event(Event::LocalChanged);
     let effects = duel.answer(id, &page);
-    assert_eq!((offence(&effects), parted(&effects)), (None, None));
+    assert_eq!((violation(&effects), parted(&effects)), (None, None));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn bad_deltas_of_one_peer_do_not_block_another() {
         id,
         bytes: true_page.encode(),
     });
-    assert_eq!(offence(&effects), None);
+    assert_eq!(violation(&effects), None);
     let held = duel
         .site
         .replica

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bodies;
-mod conduct;
 mod convergence;
 mod duel;
 mod lagging;
@@ -12,3 +11,4 @@ mod net;
 mod restored;
 mod tips;
 mod traffic;
+mod violations;

@@ -121,7 +121,7 @@ impl Net {
         }
     }
 
-    /// Every pair, or a line.
+    /// Links every pair, or a line.
     pub(crate) fn link_all(&mut self) {
         for one in 0..self.sites.len() {
             for other in one + 1..self.sites.len() {
@@ -315,7 +315,7 @@ impl Net {
         }
     }
 
-    /// All sites hold and accept the same.
+    /// Asserts that all sites hold and accept the same.
     pub(crate) fn assert_converged(&self) {
         let first = &self.sites[0].replica;
         for site in &self.sites {

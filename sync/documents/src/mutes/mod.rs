@@ -1,7 +1,7 @@
 //! The document `mutes`: findings to be ignored, with end time, reason and author.
 //!
 //! Two maps: `mutes` and `removals`. Every entry is written once, by one change, under a key that only its
-//! author can make, and nothing is ever overwritten. A removal is an entry of its own that names a mute, so the
+//! author can make, and nothing is ever overwritten. A removal is a separate entry that names a mute, so the
 //! mute stays readable and the history is complete. No two sites ever write the same key, so merging is a union
 //! in any order, and no author's change depends on another author's: when a site is taken off the allow-list,
 //! only its own mutes and removals leave the fold.

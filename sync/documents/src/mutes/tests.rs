@@ -398,7 +398,7 @@ fn ids_are_read_strictly() {
     }
 }
 
-/// The actions of sites, in any order: the site, and the mute to remove, if any.
+/// Generates actions of sites, in any order: the site, and the mute to remove, if any.
 fn histories() -> impl Strategy<Value = Vec<(u8, Option<prop::sample::Index>)>> {
     prop::collection::vec((1..4_u8, prop::option::of(any::<prop::sample::Index>())), 1..14)
 }
@@ -464,7 +464,7 @@ proptest! {
     }
 }
 
-/// Any byte, and more often those that lengths and the heads of runs are.
+/// Generates any byte, and more often those of lengths and of the heads of runs.
 fn altered_bytes() -> impl Strategy<Value = u8> {
     prop_oneof![any::<u8>(), 0..10_u8, 0x70..0x82_u8]
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use starling_protocol::{ClaimNumber, ContentHash, Lane};
 use starling_sync::wire::{BodiesPage, DeltasPage, DeltasWanted, News, RefusalCode, Request, Response};
 use starling_sync::{
-    DisconnectReason, Effect, Event, FailureReason, GossipVerdict, Notice, Offence, Replica, RequestId,
-    Settings, SyncEngine,
+    DisconnectReason, Effect, Event, FailureReason, GossipVerdict, Notice, Replica, RequestId, Settings,
+    SyncEngine, Violation,
 };
 
-use crate::duel::{Duel, bodies_request, deltas_request, is_silent, offence, parted, refusal, requests};
+use crate::duel::{Duel, bodies_request, deltas_request, is_silent, parted, refusal, requests, violation};
 use crate::net::{Net, record, source, start};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -99,7 +99,7 @@ fn allow_list_is_checked_before_signatures_of_a_stranger() {
     hello.chain = unsigned(duel.peer.own_chain());
     let effects = duel.ask_bytes(Request::Hello(hello).encode());
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotListed));
-    assert_eq!(offence(&effects), None, "nobody looked at the signature");
+    assert_eq!(violation(&effects), None, "nobody looked at the signature");
 }
 
 #[test]
@@ -132,9 +132,12 @@ fn forged_chain_is_a_violation() {
     };
     let effects = greet(other);
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotCurrentKey));
-    assert_eq!(offence(&effects), None, "nobody looked at the signature");
+    assert_eq!(violation(&effects), None, "nobody looked at the signature");
     let effects = greet(own);
-    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+    assert!(matches!(
+        violation(&effects),
+        Some(Violation::Unverifiable { .. })
+    ));
 }
 
 #[test]
@@ -197,8 +200,8 @@ fn direct_lane_is_read_at_its_author_only() {
     );
     assert!(net.noticed(relay, |notice| matches!(
         notice,
-        Notice::Offence {
-            offence: Offence::Trespass,
+        Notice::Violation {
+            violation: Violation::Trespass,
             ..
         }
     )));
@@ -209,7 +212,7 @@ fn another_wire_version_is_refused_without_blame() {
     let mut duel = Duel::new();
     for _ in 0..20 {
         let effects = duel.ask_bytes(vec![9, 1, 2, 3]);
-        assert_eq!((offence(&effects), parted(&effects)), (None, None));
+        assert_eq!((violation(&effects), parted(&effects)), (None, None));
         let answer = effects.iter().find_map(|effect| match effect {
             Effect::Respond { bytes, .. } => Some(Response::decode(bytes).unwrap()),
             _ => None,
@@ -222,7 +225,7 @@ fn another_wire_version_is_refused_without_blame() {
 fn repeated_junk_ends_in_a_lock_out() {
     let mut duel = Duel::new();
     let effects = duel.ask_bytes(b"\x01\xffjunk".to_vec());
-    assert!(matches!(offence(&effects), Some(Offence::Malformed(_))));
+    assert!(matches!(violation(&effects), Some(Violation::Malformed(_))));
     let effects = duel.ask_bytes(Vec::new());
     assert!(matches!(
         parted(&effects),
@@ -256,7 +259,7 @@ fn request_flood_ends_in_a_lock_out() {
         assert!(answered < 1_000, "a flood must end");
     };
     assert!(answered <= Settings::default().inbound_burst as usize + 10);
-    assert_eq!(offence(&effects), Some(&Offence::Flood));
+    assert_eq!(violation(&effects), Some(&Violation::Flood));
 }
 
 #[test]
@@ -270,7 +273,10 @@ fn altered_delta_is_refused_and_its_sender_disconnected() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     let effects = duel.answer(id, &Response::Deltas(header, bytes));
-    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+    assert!(matches!(
+        violation(&effects),
+        Some(Violation::Unverifiable { .. })
+    ));
     assert!(matches!(
         parted(&effects),
         Some(DisconnectReason::Offences { .. })
@@ -298,7 +304,7 @@ fn deltas_of_another_log_are_a_wrong_answer() {
         more: false,
     };
     let effects = duel.answer(id, &Response::Deltas(header, bytes));
-    assert!(matches!(offence(&effects), Some(Offence::WrongAnswer(_))));
+    assert!(matches!(violation(&effects), Some(Violation::WrongAnswer(_))));
 }
 
 #[test]
@@ -310,7 +316,7 @@ fn peer_without_its_stated_deltas_is_not_asked_again() {
         more: true,
     };
     let effects = duel.answer(id, &Response::Deltas(header, Vec::new()));
-    assert_eq!(offence(&effects), Some(&Offence::BrokenPromise));
+    assert_eq!(violation(&effects), Some(&Violation::BrokenPromise));
     assert_eq!(deltas_request(&effects), None);
     for _ in 0..100 {
         assert_eq!(deltas_request(&duel.tick_after(MINUTE)), None);
@@ -340,7 +346,7 @@ fn body_with_wrong_hash_is_not_kept() {
     let page = Response::Bodies(header, packed.frame);
     // A certificate may have given the number to another claim: chains are compared before anyone is blamed.
     let effects = duel.answer(id, &page);
-    assert_eq!(offence(&effects), None);
+    assert_eq!(violation(&effects), None);
     let asks = |(_, request): &(RequestId, Request)| matches!(request, Request::Facts(_));
     assert!(requests(&effects).iter().any(asks), "{effects:?}");
     assert_eq!(bodies_request(&effects), None, "nobody is asked in circles");
@@ -348,7 +354,10 @@ fn body_with_wrong_hash_is_not_kept() {
     let again = ticks.find_map(|effects| bodies_request(&effects));
     drop(ticks);
     let effects = duel.answer(again.expect("it is asked again").0, &page);
-    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+    assert!(matches!(
+        violation(&effects),
+        Some(Violation::Unverifiable { .. })
+    ));
     assert!(matches!(
         parted(&effects),
         Some(DisconnectReason::Offences { .. })
@@ -389,8 +398,8 @@ fn unattended_time_does_not_count_against_peers() {
     let page = duel.page();
     // A long import blocked the store, and the answer waited meanwhile.
     duel.site.engine.was_away(MINUTE * 10);
-    assert_eq!(offence(&duel.tick_after(MINUTE * 10)), None);
-    assert_eq!(offence(&duel.answer(id, &page)), None);
+    assert_eq!(violation(&duel.tick_after(MINUTE * 10)), None);
+    assert_eq!(violation(&duel.answer(id, &page)), None);
     // A peer that does not answer within the extended deadline is late all the same.
     let mut duel = Duel::new();
     duel.tell();
@@ -413,19 +422,19 @@ fn late_answer_is_forgiven_but_unrequested_is_not() {
     let effects = duel.tick_after(MINUTE * 2);
     assert!(is_silent(&effects));
     assert_eq!(
-        offence(&effects),
+        violation(&effects),
         None,
         "a link that loses what is sent looks the same"
     );
-    assert_eq!(offence(&duel.answer(id, &page)), None, "late");
+    assert_eq!(violation(&duel.answer(id, &page)), None, "late");
     assert_eq!(
-        offence(&duel.answer(id, &page)),
-        Some(&Offence::Unsolicited),
+        violation(&duel.answer(id, &page)),
+        Some(&Violation::Unsolicited),
         "twice"
     );
     assert_eq!(
-        offence(&duel.answer(RequestId(4_000), &page)),
-        Some(&Offence::Unsolicited)
+        violation(&duel.answer(RequestId(4_000), &page)),
+        Some(&Violation::Unsolicited)
     );
 }
 
@@ -524,7 +533,7 @@ fn failing_store_pauses_pulling_without_blame() {
     net.link(0, 1);
     net.run(MINUTE);
     assert!(net.noticed(1, |notice| matches!(notice, Notice::StoreFailed { .. })));
-    assert!(!net.noticed(1, |notice| matches!(notice, Notice::Offence { .. })));
+    assert!(!net.noticed(1, |notice| matches!(notice, Notice::Violation { .. })));
     net.sites[1].replica.fail_after(None);
     net.run(MINUTE * 5);
     net.assert_converged();

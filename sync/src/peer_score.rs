@@ -6,7 +6,7 @@ use std::time::Duration;
 use starling_protocol::{PublicKey, UnixMillis};
 
 use crate::clock::{later, span};
-use crate::limits::MAX_RECORDS_OF_CONDUCT;
+use crate::limits::MAX_PEER_SCORES;
 use crate::settings::Settings;
 
 /// Longest lock-out.
@@ -21,17 +21,17 @@ const LOCK_OUT_LIFETIME: Duration = Duration::from_secs(6 * 3_600);
 struct Record {
     strikes: u32,
     counted_at: UnixMillis,
-    offences: u32,
+    lock_outs: u32,
     locked_until: UnixMillis,
 }
 
 /// The scores of peers, kept after they leave.
 #[derive(Debug, Default)]
-pub(crate) struct Conduct {
+pub(crate) struct PeerScores {
     records: BTreeMap<PublicKey, Record>,
 }
 
-impl Conduct {
+impl PeerScores {
     /// Returns the end of a peer's lock-out, if it is locked out.
     pub(crate) fn locked_until(&self, peer: &PublicKey, now: UnixMillis) -> Option<UnixMillis> {
         let until = self.records.get(peer)?.locked_until;
@@ -55,15 +55,15 @@ impl Conduct {
             .saturating_sub(u32::try_from(faded).unwrap_or(u32::MAX));
         let quiet = span(record.counted_at, now).as_secs() / LOCK_OUT_LIFETIME.as_secs();
         let forgotten = u32::try_from(quiet).unwrap_or(u32::MAX);
-        record.offences = record.offences.saturating_sub(forgotten);
+        record.lock_outs = record.lock_outs.saturating_sub(forgotten);
         record.strikes = left.saturating_add(weight);
         record.counted_at = now;
         if record.strikes < settings.strikes_allowed {
             return None;
         }
-        let time = settings.cool_down * (1 << record.offences.min(MOST_DOUBLINGS));
+        let time = settings.cool_down * (1 << record.lock_outs.min(MOST_DOUBLINGS));
         let time = time.min(LONGEST_LOCK_OUT);
-        record.offences = record.offences.saturating_add(1);
+        record.lock_outs = record.lock_outs.saturating_add(1);
         record.strikes = 0;
         record.locked_until = later(now, time);
         Some(time)
@@ -71,7 +71,7 @@ impl Conduct {
 
     /// Drops the oldest record without a lock-out, so that memory stays bounded.
     fn make_room(&mut self, now: UnixMillis) {
-        if self.records.len() < MAX_RECORDS_OF_CONDUCT {
+        if self.records.len() < MAX_PEER_SCORES {
             return;
         }
         let free = |record: &Record| (record.locked_until > now, record.counted_at);
@@ -139,20 +139,26 @@ mod tests {
     #[test]
     fn strikes_fade_and_repeated_lock_outs_grow() {
         let settings = Settings::default();
-        let mut conduct = Conduct::default();
-        assert_eq!(conduct.strike(peer(), 9, at(0), &settings), None);
-        assert_eq!(conduct.strike(peer(), 9, at(600), &settings), None, "nine faded");
-        let first = conduct.strike(peer(), 9, at(601), &settings).unwrap();
+        let mut peer_score = PeerScores::default();
+        assert_eq!(peer_score.strike(peer(), 9, at(0), &settings), None);
         assert_eq!(
-            conduct.locked_until(&peer(), at(602)),
+            peer_score.strike(peer(), 9, at(600), &settings),
+            None,
+            "nine faded"
+        );
+        let first = peer_score.strike(peer(), 9, at(601), &settings).unwrap();
+        assert_eq!(
+            peer_score.locked_until(&peer(), at(602)),
             Some(later(at(601), first))
         );
-        assert_eq!(conduct.locked_until(&peer(), at(10_000)), None);
-        let second = conduct.strike(peer(), 10, at(10_000), &settings).unwrap();
+        assert_eq!(peer_score.locked_until(&peer(), at(10_000)), None);
+        let second = peer_score.strike(peer(), 10, at(10_000), &settings).unwrap();
         assert_eq!(second, first * 2);
         let mut last = second;
         for round in 0..20 {
-            last = conduct.strike(peer(), 10, at(20_000 + round), &settings).unwrap();
+            last = peer_score
+                .strike(peer(), 10, at(20_000 + round), &settings)
+                .unwrap();
         }
         assert_eq!(last, LONGEST_LOCK_OUT);
     }
@@ -160,8 +166,8 @@ mod tests {
     #[test]
     fn lock_outs_are_forgotten_in_quiet_times() {
         let settings = Settings::default();
-        let mut conduct = Conduct::default();
-        let mut lock_out = |seconds| conduct.strike(peer(), 10, at(seconds), &settings).unwrap();
+        let mut peer_score = PeerScores::default();
+        let mut lock_out = |seconds| peer_score.strike(peer(), 10, at(seconds), &settings).unwrap();
         let first = lock_out(0);
         assert_eq!(lock_out(10_000), first * 2);
         assert_eq!(lock_out(20_000), first * 4);

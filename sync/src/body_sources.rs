@@ -13,8 +13,8 @@ use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::engine::{Cx, SyncEngine};
-use crate::notice::Offence;
+use crate::engine::{Context, SyncEngine};
+use crate::notice::Violation;
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 
@@ -140,12 +140,12 @@ impl SyncEngine {
     /// reverse. It is a violation if it happens again after their chains were compared.
     pub(crate) fn other_body(
         &mut self,
-        cx: &Cx<'_>,
+        cx: &Context<'_>,
         key: PublicKey,
         log: LogKey,
         asked_at: UnixMillis,
         hash: ContentHash,
-    ) -> Option<Offence> {
+    ) -> Option<Violation> {
         self.bodies.not_in_this_pass(log, key);
         let ours = cx
             .replica
@@ -160,7 +160,7 @@ impl SyncEngine {
         match peer.other_bodies.get(&log) {
             Some((length, at)) if *length == ours && *at < asked_at => {
                 let (object, reason) = ("body", format!("it is not {hash}"));
-                Some(Offence::Unverifiable { object, reason })
+                Some(Violation::Unverifiable { object, reason })
             }
             Some((length, _)) if *length == ours => None,
             _ => {
