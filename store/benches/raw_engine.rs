@@ -113,7 +113,7 @@ impl Noise {
     }
 }
 
-/// A record's keys do not change when it is rewritten, except the body's key, which is a hash.
+/// Returns the key of a body, which changes when the record is rewritten because it is a hash; other keys stay.
 fn body_key(round: u64, record: u64) -> Vec<u8> {
     Noise::for_record(round, record).bytes(32)
 }

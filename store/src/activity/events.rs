@@ -38,7 +38,7 @@ pub struct Origin {
 
 /// The content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum EventKind {
     /// A canonical advisory changed.
     Advisory(Change),
     /// A mute counts from now on.
@@ -82,7 +82,7 @@ pub enum Happening {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The change.
-    pub what: Happening,
+    pub what: EventKind,
     /// The author of the log whose claim brought it.
     pub site: SiteId,
     /// The bundle that brought it, if one did.
@@ -317,7 +317,7 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
             vulnerability,
             package,
             action,
-        } => Happening::Advisory(Change {
+        } => EventKind::Advisory(Change {
             merge_hash: package.merge_hash(&vulnerability),
             vulnerability,
             package,
@@ -327,13 +327,13 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
             id,
             vulnerability,
             ended: false,
-        } => Happening::Muted { id, vulnerability },
+        } => EventKind::Muted { id, vulnerability },
         Subject::Mute {
             id, vulnerability, ..
-        } => Happening::MuteEnded { id, vulnerability },
-        Subject::Frozen { lane, why } => Happening::Frozen { lane, why },
-        Subject::Differs { lane, how } => Happening::Differs { lane, how },
-        Subject::Restored { step, why } => Happening::Restored { step, why },
+        } => EventKind::MuteEnded { id, vulnerability },
+        Subject::Frozen { lane, why } => EventKind::Frozen { lane, why },
+        Subject::Differs { lane, how } => EventKind::Differs { lane, how },
+        Subject::Restored { step, why } => EventKind::Restored { step, why },
     };
     Some(Event {
         what,

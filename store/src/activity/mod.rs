@@ -6,7 +6,7 @@ pub(crate) mod ledger;
 pub(crate) mod transfers;
 
 pub use self::event_row::RestoreStep;
-pub use self::events::{EVENTS_KEPT, Event, EventNumber, Happening, Origin};
+pub use self::events::{EVENTS_KEPT, Event, EventKind, EventNumber, Origin};
 pub use self::ledger::{LedgerEntry, LedgerNumber};
 pub(crate) use self::ledger::{decisions_in, decisions_until};
 pub use self::transfers::{TRANSFERS_KEPT, Transfers};

@@ -34,7 +34,7 @@ pub struct Transfers {
 }
 
 impl Transfers {
-    /// Layout: bundles, kept, then the time if there is one; u64 LE each.
+    /// Encodes the counts: bundles, kept, then the time if there is one; u64 LE each.
     fn encode(self) -> Vec<u8> {
         let mut row = Vec::with_capacity(24);
         row.extend_from_slice(&self.bundles.to_le_bytes());

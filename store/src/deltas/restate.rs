@@ -36,7 +36,7 @@ pub struct LackedBodies {
 pub struct Restated {
     /// Records that are as an earlier claim of the log had them.
     pub went_back: u64,
-    /// Records of which nothing earlier could be stated: they are retracted.
+    /// The number of records without an earlier statement: they are retracted.
     pub retracted: u64,
     /// The sources of these records.
     pub sources: BTreeSet<Source>,

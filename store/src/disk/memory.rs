@@ -169,7 +169,7 @@ impl MemoryDisk {
         disk
     }
 
-    /// Replaces the plan. Operations go on counting.
+    /// Replaces the plan. Operations continue counting.
     pub fn set_plan(&self, plan: DiskPlan) {
         self.state().plan = plan;
     }

@@ -149,7 +149,8 @@ impl KeptMutes {
         }
     }
 
-    /// Layout: BLAKE3 of the following bytes (32), version, the root of the claims (32), the rest in postcard.
+    /// Encodes the fold: BLAKE3 of the following bytes (32), version, the root of the claims (32), the rest in
+    /// postcard.
     fn encode(&self, mark: &KnowledgeRoot) -> Result<Vec<u8>, StoreError> {
         let body = postcard::to_stdvec(&(self.mutes.as_ref(), self.waiting, self.refused))
             .map_err(|_| damaged(Tree::Documents, MUTES_ROW, "the fold of the mutes to write"))?;

@@ -29,7 +29,7 @@ use super::batch::{Batch, Row};
 use super::error::{Attempt, EngineError, Failure, Limited};
 use super::generation::Generation;
 use super::kv::Kv;
-use super::marks::Marks;
+use super::markers::MarkerFiles;
 use super::options::{ByteCount, EngineKind};
 use super::report::{CheckReport, Inspector};
 use super::row::{self, Layout, Opened};
@@ -56,8 +56,8 @@ pub(super) struct Layered<K: Kv> {
     /// Bytes of batches since the last checkpoint; changed by the writer only.
     unsynced: AtomicUsize,
     /// Marker files that record how the files were left, for a library that cannot tell.
-    marks: Option<Marks>,
-    /// The marks are those of another engine now.
+    markers: Option<MarkerFiles>,
+    /// The markers are those of another engine now.
     files_forgotten: AtomicBool,
 }
 
@@ -72,17 +72,17 @@ impl<K: Kv> Layered<K> {
     /// Checks or writes the layout number, and finds the trees that hold split values.
     pub(super) fn new(
         kv: K,
-        marks: Option<Marks>,
+        markers: Option<MarkerFiles>,
         opening: Opening,
         generation: &NewGeneration<'_>,
     ) -> Result<Self, EngineError> {
-        let engine = Self::assemble(kv, marks);
+        let engine = Self::assemble(kv, markers);
         engine.settle(opening, generation)?;
         Ok(engine)
     }
 
     /// Assembles the parts; [`settle`](Self::settle) must follow before use (`settle.rs`).
-    pub(super) fn assemble(kv: K, marks: Option<Marks>) -> Self {
+    pub(super) fn assemble(kv: K, markers: Option<MarkerFiles>) -> Self {
         Self {
             kv,
             writer: Mutex::new(()),
@@ -90,7 +90,7 @@ impl<K: Kv> Layered<K> {
             stopped: OnceLock::new(),
             settled: OnceLock::new(),
             unsynced: AtomicUsize::new(0),
-            marks,
+            markers,
             files_forgotten: AtomicBool::new(false),
         }
     }
@@ -132,7 +132,7 @@ impl<K: Kv> Layered<K> {
             self.stop(failure.to_string());
         }
         if matches!(failure, Failure::Corrupt(_) | Failure::Panicked(_)) {
-            super::marks::note_doubt(self.kv.path(), &failure.to_string());
+            super::markers::note_doubt(self.kv.path(), &failure.to_string());
         }
         failure.into_error(attempted, self.kv.path())
     }
@@ -199,8 +199,8 @@ impl<K: Kv> Layered<K> {
 
     /// Records on disk that a commit follows.
     pub(super) fn begin(&self) -> Result<(), Failure> {
-        match &self.marks {
-            Some(marks) => marks.begin().map_err(Failure::from_io),
+        match &self.markers {
+            Some(markers) => markers.begin().map_err(Failure::from_io),
             None => Ok(()),
         }
     }
@@ -292,12 +292,12 @@ impl<K: Kv> Layered<K> {
 /// Records on disk that the store is closed in order.
 impl<K: Kv> Drop for Layered<K> {
     fn drop(&mut self) {
-        let Some(marks) = &self.marks else { return };
+        let Some(markers) = &self.markers else { return };
         if self.stopped.get().is_some() || self.settled.get().is_none() || *self.files_forgotten.get_mut() {
             return;
         }
         let closed = match self.kv.checkpoint() {
-            Ok(()) => marks.end().map_err(Failure::from_io),
+            Ok(()) => markers.end().map_err(Failure::from_io),
             Err(failure) => Err(failure),
         };
         if let Err(failure) = closed {
@@ -488,7 +488,7 @@ impl<K: Kv> Engine for Layered<K> {
         }
         let report = inspector.finish();
         if let Some(problem) = report.problems.first() {
-            super::marks::note_doubt(self.kv.path(), problem);
+            super::markers::note_doubt(self.kv.path(), problem);
         }
         Ok(report)
     }

@@ -73,7 +73,7 @@ pub enum UnsyncedContent {
     HalfLost,
 }
 
-/// The in-memory engine. [`reopen`](MemoryEngine::reopen) stands for a restart of the process.
+/// The in-memory engine. [`reopen`](MemoryEngine::reopen) simulates a restart of the process.
 #[derive(Debug)]
 pub struct MemoryEngine {
     layered: Layered<MemoryKv>,
@@ -104,7 +104,7 @@ impl MemoryEngine {
         Self::over(std::mem::take(&mut state.rows), plan, Generation::default())
     }
 
-    /// Replaces the plan. Writes go on counting.
+    /// Replaces the plan. Writes continue counting.
     pub fn set_plan(&self, plan: FaultPlan) {
         self.layered.kv.write_state().plan = plan;
     }

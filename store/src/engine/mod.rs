@@ -19,7 +19,7 @@ mod layered;
 #[cfg(test)]
 mod layered_tests;
 mod lock;
-mod marks;
+mod markers;
 mod memory;
 mod notice;
 mod opening;
@@ -119,7 +119,7 @@ pub struct PageLimit {
 pub struct Page {
     /// Keys and values in the order of the walk.
     pub rows: Vec<KeyValue>,
-    /// True if rows may follow: go on from the last key, excluded.
+    /// True if rows may follow: continue after the last key.
     pub more: bool,
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::beside;
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
-use super::marks::{CLEAN, DOUBT, Left, Marks, RUNNING, noted_doubt};
+use super::markers::{CLEAN, DOUBT, Left, MarkerFiles, RUNNING, noted_doubt};
 use super::memory::{FaultPlan, MemoryEngine};
 use super::options::{EngineKind, EngineOptions, IfMissing};
 use super::settle::Opening;
@@ -203,7 +203,7 @@ fn doubt_before(kind: EngineKind, dir: &Path) -> Option<String> {
     }
     (kind == EngineKind::Sled
         && detect(dir) == Some(EngineKind::Sled)
-        && Marks::of(dir).left() == Left::MachineStopped)
+        && MarkerFiles::of(dir).left() == Left::MachineStopped)
         .then(|| {
             "the machine stopped while sled was in use, which can lose writes without sled noticing"
                 .to_owned()

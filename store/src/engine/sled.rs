@@ -42,7 +42,7 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::Layered;
-use super::marks::Marks;
+use super::markers::MarkerFiles;
 use super::opening::prepare_folder;
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
@@ -69,7 +69,9 @@ pub(super) fn open(
     prepare_folder(EngineKind::Sled, dir, options)?;
     let kv =
         contain(|| SledKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(Marks::of(dir)), opening, &|| Generation::of(options))
+    Layered::new(kv, Some(MarkerFiles::of(dir)), opening, &|| {
+        Generation::of(options)
+    })
 }
 
 /// An open sled database.

@@ -47,7 +47,7 @@ const SUPERSEDED: u8 = b's';
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MomentNumber(pub(crate) u64);
 
-/// A moment to which the site can be put back.
+/// A snapshot to which the site can be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownMoment {
     /// Its place.

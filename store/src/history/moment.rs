@@ -39,7 +39,7 @@ impl PositionBefore {
     }
 }
 
-/// Hash of a source's live entries and their number.
+/// Returns the hash of a source's live entries and their number.
 pub(crate) fn state_hash(state: &SourceState) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 history state");
     hasher.update(&state.live.to_le_bytes());

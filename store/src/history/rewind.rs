@@ -53,7 +53,7 @@ impl SiteStore {
         layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
         work: impl FnOnce(Self) -> T,
     ) -> Result<T, StoreError> {
-        self.rehearse(layer, |copy| {
+        self.dry_run(layer, |copy| {
             copy.rewind(moment, decided)?;
             Ok(work(copy))
         })?

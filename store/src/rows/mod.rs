@@ -25,7 +25,7 @@ pub(crate) struct LogNumber {
 }
 
 impl LogNumber {
-    /// Three bytes: author (u16 BE), lane.
+    /// Encodes three bytes: author (u16 BE), lane.
     pub(crate) fn to_bytes(self) -> [u8; 3] {
         let [high, low] = self.author.0.to_be_bytes();
         [high, low, self.lane.number()]
@@ -123,7 +123,7 @@ pub(crate) mod sites {
     }
 }
 
-/// Key of a delta in [`Tree::Logs`]: log, number of the first claim (u64 BE).
+/// Returns the key of a delta in [`Tree::Logs`]: log, number of the first claim (u64 BE).
 pub(crate) fn delta_key(log: LogNumber, first: ClaimNumber) -> Vec<u8> {
     [log.to_bytes().as_slice(), &first.0.to_be_bytes()].concat()
 }
@@ -131,7 +131,7 @@ pub(crate) fn delta_key(log: LogNumber, first: ClaimNumber) -> Vec<u8> {
 /// A row of [`Tree::Logs`]: the place of a delta's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeltaRow {
-    /// In the row: on a copy that has no log of its own.
+    /// In the row: on a copy without a separate log.
     Inline {
         /// Its claims.
         count: u16,
@@ -146,7 +146,7 @@ pub(crate) enum DeltaRow {
 }
 
 impl DeltaRow {
-    /// Layout: tag (0 placed, 1 inline), count (u16 LE), then the frame's place or the bytes.
+    /// Encodes the row: tag (0 placed, 1 inline), count (u16 LE), then the frame's place or the bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let (tag, count, rest): (u8, u16, Vec<u8>) = match self {
             Self::Placed { count, place } => (0, *count, place.encode().to_vec()),
@@ -224,7 +224,7 @@ impl ClaimRow {
         }
     }
 
-    /// Layout: tag (1 = a prior follows), varint number, `[varint length, prior]`, rest.
+    /// Encodes the row: tag (1 = a prior follows), varint number, `[varint length, prior]`, rest.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.rest.len() + 12);
         out.push(u8::from(self.prior.is_some()));
@@ -341,7 +341,8 @@ pub(crate) struct SourceRow {
 }
 
 impl SourceRow {
-    /// Layout: last, accepted, viewed (u64 LE), live (u64 LE), state (2,048); then the last two again for the
+    /// Encodes the row: last, accepted, viewed (u64 LE), live (u64 LE), state (2,048); then the last two again
+    /// for the accepted part, if it differs.
     /// accepted part, if it differs.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(32 + 2 * (8 + starling_protocol::LtHash::BYTES));

@@ -27,7 +27,7 @@ impl EngineWitness {
         })
     }
 
-    /// Of two, the one that followed its log further.
+    /// Returns the one of two that followed its log further.
     pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         one.into_iter().chain(other).max_by_key(|known| known.position)
     }
@@ -50,7 +50,7 @@ impl Salvaged {
         own.map_or(ClaimNumber::NONE, |(_, number)| *number)
     }
 
-    /// Of two, the one that followed the log further.
+    /// Returns the one of two that followed the log further.
     pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) if other.position > one.position => Some(other),

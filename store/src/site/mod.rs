@@ -6,6 +6,7 @@
 //! is loaded again after any failed write.
 
 pub(crate) mod bodies;
+pub(crate) mod dry_run;
 pub(crate) mod engine_rows;
 pub(crate) mod guard;
 pub(crate) mod held_back;
@@ -13,7 +14,6 @@ pub(crate) mod home;
 pub(crate) mod open;
 pub(crate) mod past_damage;
 pub(crate) mod query;
-pub(crate) mod rehearsal;
 pub(crate) mod replica;
 pub(crate) mod shared_map;
 pub(crate) mod state;

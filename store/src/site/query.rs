@@ -92,7 +92,7 @@ impl ViewReader<'_> {
         Ok(heard)
     }
 
-    /// When the delta was written that holds a claim, by its author's clock.
+    /// Returns the time at which the delta with a claim was written, by its author's clock.
     fn time_of(&self, log: LogNumber, number: ClaimNumber) -> Result<Option<UnixMillis>, StoreError> {
         let (start, end) = (delta_key(log, ClaimNumber(1)), delta_key(log, number));
         let (start, end) = (Bound::Included(&start[..]), Bound::Included(&end[..]));

@@ -113,7 +113,7 @@ impl Log {
         )
     }
 
-    /// When its author last read each source in full, by its newest head.
+    /// Returns the time of the author's last full read of each source, from its newest head.
     pub(crate) fn checks(&self) -> BTreeMap<Source, UnixMillis> {
         match &self.checks_then {
             Some(checks) => checks.clone(),
@@ -468,7 +468,7 @@ impl State {
     }
 }
 
-/// Layout of a tip: number, time (u64 LE), epoch (u32 LE), header hash (32), then the hold reason's text.
+/// Encodes a tip: number, time (u64 LE), epoch (u32 LE), header hash (32), then the hold reason's text.
 pub(crate) fn encode_tip(tip: &LogTip, hold: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(52);
     out.extend_from_slice(&tip.cursor.number.0.to_le_bytes());

@@ -24,7 +24,7 @@ use super::*;
 use crate::activity::Origin;
 use crate::disk::{DiskPlan, MemoryDisk, UnsyncedBytes};
 use crate::engine::{FaultPlan, MemoryEngine};
-use crate::{AllowedSources, Event, EventNumber, FoundRecord, Happening, LedgerEntry, Retention};
+use crate::{AllowedSources, Event, EventKind, EventNumber, FoundRecord, LedgerEntry, Retention};
 
 /// A site with its keys and an in-memory store.
 struct TestSite {
@@ -465,7 +465,7 @@ fn events_report_view_changes_and_can_be_resumed() {
 
 fn told(event: &Event) -> (Action, String) {
     match &event.what {
-        Happening::Advisory(change) => (change.action.clone(), change.vulnerability.to_string()),
+        EventKind::Advisory(change) => (change.action.clone(), change.vulnerability.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -635,7 +635,7 @@ fn dry_run_shows_the_result_and_changes_nothing() {
     let layer = || -> Result<Arc<dyn crate::engine::Engine>, _> {
         Ok(Arc::new(MemoryEngine::new(FaultPlan::default())))
     };
-    let rehearsed = b.store.rehearse(layer, |trial| {
+    let outcome = b.store.dry_run(layer, |trial| {
         // A concurrent write: the trial continues from its initial state.
         let entry = LedgerEntry::SiteChanged {
             at: UnixMillis::EPOCH,
@@ -647,7 +647,7 @@ fn dry_run_shows_the_result_and_changes_nothing() {
     });
     assert_eq!(b.live(), Vec::<String>::new());
     assert_eq!(b.engine.writes(), written + 1, "the note alone");
-    assert_eq!(rehearsed.unwrap(), take(&b.store));
+    assert_eq!(outcome.unwrap(), take(&b.store));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub struct Unindexed {
     pub mark: IndexMark,
     /// Packages whose advisories may have changed: ecosystem and name.
     pub packages: BTreeSet<(String, String)>,
-    /// Sources of which a record changed.
+    /// Sources with a changed record.
     pub sources: BTreeSet<Source>,
 }
 

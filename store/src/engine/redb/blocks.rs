@@ -52,7 +52,7 @@ const VERSION: u32 = 1;
 const FILE_ID_BYTES: usize = 16;
 
 thread_local! {
-    /// Blocks as they lie in the file, at most [`RUN_BYTES`] and their checksums.
+    /// Blocks in their file form, at most [`RUN_BYTES`] and their checksums.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -12,7 +12,8 @@ fn only(damage: &[Damage]) -> &Damage {
     &damage[0]
 }
 
-/// Two histories of one journal in one segment: equal up to group 2, then equally long with other bytes.
+/// Returns two histories of one journal in one segment: equal up to group 2, then equally long with other
+/// bytes.
 fn fork() -> (MemoryDisk, MemoryDisk, Vec<LogPosition>) {
     let disks = [MemoryDisk::default(), MemoryDisk::default()];
     let mut ends = Vec::new();

@@ -45,7 +45,7 @@ impl Committed {
         packs.remove(&done.garbage)
     }
 
-    /// Everything that a site does to packs, until something fails.
+    /// Runs everything that a site does to packs, until something fails.
     fn run(&mut self, packs: &Packs) -> Result<(), PackError> {
         let npm = source("npm");
         self.put(packs, None, records(0, 5))?;

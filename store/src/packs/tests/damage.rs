@@ -18,7 +18,7 @@ struct Site {
 static SITE: LazyLock<Site> = LazyLock::new(Site::new);
 
 impl Site {
-    /// Four packs: without a dictionary, with one, and two small ones.
+    /// Creates four packs: without a dictionary, with one, and two small ones.
     fn new() -> Self {
         let disk = MemoryDisk::default();
         let mut site = Self {

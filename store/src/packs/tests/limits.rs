@@ -125,7 +125,7 @@ fn newer_version_is_refused() {
     ));
 }
 
-/// One body that fills a pack of 20,000 bytes.
+/// Returns one body that fills a pack of 20,000 bytes.
 fn large_enough() -> Bodies {
     let body = noise(30_000);
     vec![(ContentHash::of(&body), body)]

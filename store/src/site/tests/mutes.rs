@@ -86,14 +86,14 @@ fn separately_written_mutes_merge_after_exchange() {
     assert_eq!(a.muted(), ["CVE-2", "CVE-3"]);
     let told: Vec<_> = a.store.events_after(EventNumber(0), 10).unwrap();
     let told: Vec<_> = told.iter().map(|(_, event)| (event.site, &event.what)).collect();
-    let muted = |id: &MuteId, vulnerability: &str| Happening::Muted {
+    let muted = |id: &MuteId, vulnerability: &str| EventKind::Muted {
         id: id.clone(),
         vulnerability: vulnerability.to_owned(),
     };
     assert_eq!(told[0], (a.chain.site(), &muted(&of_a, "CVE-1")));
     assert_eq!(told.len(), 4);
     assert!(
-        matches!(told[3], (site, Happening::MuteEnded { id, .. }) if site == b.chain.site() && *id == of_a)
+        matches!(told[3], (site, EventKind::MuteEnded { id, .. }) if site == b.chain.site() && *id == of_a)
     );
     a.assert_healthy();
     b.assert_healthy();

@@ -54,31 +54,31 @@ pub(super) enum Left {
     MachineStopped,
 }
 
-/// The marks of one folder, for as long as its engine is open.
+/// The markers of one folder, for as long as its engine is open.
 #[derive(Debug)]
-pub(super) struct Marks {
+pub(super) struct MarkerFiles {
     folder: PathBuf,
     boot_id: Option<String>,
     /// True if a commit may have been made since the folder was clean.
     dirty: AtomicBool,
 }
 
-impl Marks {
+impl MarkerFiles {
     pub(super) fn of(folder: &Path) -> Self {
         Self::with_boot_id(folder, read_small(Path::new(BOOT_ID)))
     }
 
     fn with_boot_id(folder: &Path, boot_id: Option<String>) -> Self {
-        let marks = Self {
+        let markers = Self {
             folder: folder.to_path_buf(),
             boot_id,
             dirty: AtomicBool::new(false),
         };
         // The process that committed stopped; an orderly close makes up for it.
-        marks
+        markers
             .dirty
-            .store(marks.left() == Left::ProcessStopped, Ordering::Relaxed);
-        marks
+            .store(markers.left() == Left::ProcessStopped, Ordering::Relaxed);
+        markers
     }
 
     /// Returns the state in which the folder's engine was left.
@@ -147,19 +147,19 @@ fn read_small(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn at_boot(folder: &Path, boot_id: &str) -> Marks {
-        Marks::with_boot_id(folder, Some(boot_id.to_owned()))
+    fn at_boot(folder: &Path, boot_id: &str) -> MarkerFiles {
+        MarkerFiles::with_boot_id(folder, Some(boot_id.to_owned()))
     }
 
     #[test]
     fn folder_is_clean_from_its_close_to_the_next_commit() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = at_boot(folder.path(), "one");
-        marks.begin().unwrap();
-        marks.begin().unwrap();
-        assert_eq!(marks.left(), Left::ProcessStopped);
+        let markers = at_boot(folder.path(), "one");
+        markers.begin().unwrap();
+        markers.begin().unwrap();
+        assert_eq!(markers.left(), Left::ProcessStopped);
         assert_eq!(at_boot(folder.path(), "two").left(), Left::MachineStopped);
-        marks.end().unwrap();
+        markers.end().unwrap();
         let next = at_boot(folder.path(), "two");
         assert_eq!(next.left(), Left::Clean);
         next.begin().unwrap();
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn close_without_a_commit_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = at_boot(folder.path(), "one");
-        marks.end().unwrap();
+        let markers = at_boot(folder.path(), "one");
+        markers.end().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -187,9 +187,9 @@ mod tests {
     #[test]
     fn unknown_boot_ids_never_match() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = Marks::with_boot_id(folder.path(), None);
-        marks.begin().unwrap();
-        assert_eq!(marks.left(), Left::MachineStopped);
+        let markers = MarkerFiles::with_boot_id(folder.path(), None);
+        markers.begin().unwrap();
+        assert_eq!(markers.left(), Left::MachineStopped);
         assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
         fs::write(folder.path().join(RUNNING), [0xFF; 100]).unwrap();
         assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn this_machine_has_a_boot_id() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = Marks::of(folder.path());
-        marks.begin().unwrap();
-        assert_eq!(Marks::of(folder.path()).left(), Left::ProcessStopped);
+        let markers = MarkerFiles::of(folder.path());
+        markers.begin().unwrap();
+        assert_eq!(MarkerFiles::of(folder.path()).left(), Left::ProcessStopped);
     }
 }

@@ -14,7 +14,7 @@ impl SiteStore {
     ///
     /// # Errors
     /// [`StoreError`] of the engines; the result of `work` is passed through.
-    pub fn rehearse<T>(
+    pub fn dry_run<T>(
         &self,
         layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
         work: impl FnOnce(Self) -> T,
