@@ -14,10 +14,9 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use starling_api_types::{ErrorCode, Problem};
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::limits::{JSON_BODY_MAX_BYTES, LINGER, UPLOAD_GRACE, UPLOAD_IDLE_TIMEOUT, UPLOAD_LEAST_RATE};
+use crate::limits::{JSON_BODY_MAX_BYTES, UPLOAD_GRACE, UPLOAD_IDLE_TIMEOUT, UPLOAD_LEAST_RATE};
 use crate::reply::ProblemReply;
 use crate::service::ByteStream;
 
@@ -124,8 +123,7 @@ pub(crate) async fn read_all(
 
 /// A body as a stream of at most `max_bytes` that never falls silent for long.
 ///
-/// A body that announces more is refused at once, one that turns out to hold more when it does. However
-/// it ends, what was not read is read on for a while (see [`LINGER`]).
+/// A body that announces more is refused at once, one that turns out to hold more when it does.
 pub(crate) fn upload_stream(
     headers: &HeaderMap,
     body: Body,
@@ -183,10 +181,7 @@ impl Upload {
                     };
                     problem
                 }
-                None => {
-                    self.linger();
-                    too_large_problem(self.too_large, "it goes on", self.max_bytes)
-                }
+                None => too_large_problem(self.too_large, "it goes on", self.max_bytes),
             },
             Ok(Some(Err(error))) => interrupted(&format!("reading the body: {error}")),
             Err(_) => interrupted(&format!(
@@ -209,24 +204,6 @@ impl Upload {
                 took.as_secs()
             ))
         })
-    }
-
-    /// Reads on and throws away while the answer is on its way.
-    fn linger(&mut self) {
-        let (Some(mut rest), Ok(runtime)) = (self.rest.take(), Handle::try_current()) else {
-            return;
-        };
-        runtime.spawn(async move {
-            let drain = async { while let Some(Ok(_)) = rest.next().await {} };
-            let _ = tokio::time::timeout(LINGER, drain).await;
-        });
-    }
-}
-
-impl Drop for Upload {
-    /// Whoever read it stopped: the sender is not to be cut off in the middle of a word.
-    fn drop(&mut self) {
-        self.linger();
     }
 }
 

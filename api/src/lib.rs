@@ -10,6 +10,7 @@ mod connections;
 mod examples;
 mod guard;
 pub mod limits;
+mod linger;
 mod openapi;
 mod places;
 mod reply;

@@ -93,9 +93,12 @@ pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for a client to send its request line and headers.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an upload that was refused is read on and thrown away, so that its sender, who writes before
+/// How long a request that was refused is read on and thrown away, so that its sender, who writes before
 /// it reads, gets to see the refusal instead of a reset connection.
-pub const LINGER: Duration = Duration::from_secs(3);
+pub const LINGER: Duration = Duration::from_secs(20);
+
+/// Silence of a refused sender after which nothing more is read of it.
+pub const LINGER_IDLE: Duration = Duration::from_secs(3);
 
 /// Silence in an event stream after which a comment is sent, so that proxies and clients see that it lives.
 pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);

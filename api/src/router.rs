@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use crate::access::{Access, require_admin, require_host};
 use crate::guard::{catch_panic, number_limit, time_limit};
 use crate::limits::{MAX_CONCURRENT_CALLS, QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
+use crate::linger::read_on;
 use crate::openapi::{Document, complete};
 use crate::reply::{method_not_allowed, route_not_found};
 use crate::routes::{
@@ -123,6 +124,7 @@ impl Api {
             .layer(Extension(caller))
             .layer(from_fn_with_state(access, require_host))
             .layer(middleware::from_fn(catch_panic))
+            .layer(middleware::from_fn(read_on))
             .with_state(self.clone())
     }
 }

@@ -331,6 +331,12 @@ impl SyncTask {
                     state.last_seen_at = Some(at);
                 });
             }
+            Notice::Unlisted { peer, site } => {
+                let address = self.addresses.get(&peer).map(ToString::to_string);
+                if self.board.stranger(site, address.clone(), now()) {
+                    tracing::warn!(%site, ?address, "a site that is not on the allow-list asks to sync");
+                }
+            }
             Notice::PeerLeft { peer } => {
                 if let Some((site, since)) = self.sessions.remove(&peer) {
                     tracing::info!(%site, "disconnected");
@@ -429,7 +435,7 @@ impl SyncTask {
         let at = now();
         let at_once = self.clock.now() < since.plus_millis(SHORT_SESSION_MILLIS);
         if at_once {
-            self.dials.refused(site);
+            self.dials.ended_at_once(site);
         } else {
             self.dials.start_over(&site);
         }

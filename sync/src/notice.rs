@@ -111,6 +111,13 @@ pub enum Notice {
         /// Its site.
         site: SiteId,
     },
+    /// A peer claims to be a site that is not on the allow-list. Its chain was not verified.
+    Unlisted {
+        /// The peer's key, which the transport proved.
+        peer: PublicKey,
+        /// The site that it claims to be.
+        site: SiteId,
+    },
     /// A session ended.
     PeerLeft {
         /// Its key.

@@ -207,6 +207,9 @@ pub trait Replica {
     /// true for this site itself.
     fn is_listed(&self, site: &SiteId) -> bool;
 
+    /// Returns true if the certificate chain of an enabled site on the allow-list is not known yet.
+    fn awaits_a_chain(&self) -> bool;
+
     /// Returns every known chain of listed sites, this site's included, ordered by site.
     fn chains(&self) -> Vec<CertificateChain>;
 

@@ -40,10 +40,12 @@ impl SyncEngine {
         let deadline = later(cx.now, self.settings.hello_timeout);
         // One side greets, or both would send everything twice; the other greets later if the first does not.
         let first = own_key.is_some_and(|own| own < key);
-        // A stranger may be a listed site with an earlier or later key. Its own hello shows that; an answer to
-        // ours would only be refused.
+        // A stranger may be a listed site with an earlier or later key. Its own hello shows that, and ours would
+        // only be refused. But while the chain of a listed site is not known, each new key may be that site's, and
+        // two such sites must not wait for each other.
         let patience = self.settings.hello_patience;
-        let greet_at = match (is_stranger, first) {
+        let waits = is_stranger && !cx.replica.awaits_a_chain();
+        let greet_at = match (waits, first) {
             (true, _) => later(cx.now, patience.saturating_mul(2)),
             (false, true) => cx.now,
             (false, false) => later(cx.now, patience),
@@ -168,7 +170,11 @@ impl SyncEngine {
         // Anybody may send a hello: cheap checks come first, and known certificates are not checked again.
         let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
         let site = offered.site();
-        if !cx.replica.is_listed(&site) || site == cx.replica.site() {
+        if site == cx.replica.site() {
+            return Err(RefusalCode::NotListed);
+        }
+        if !cx.replica.is_listed(&site) {
+            cx.notice(Notice::Unlisted { peer: key, site });
             return Err(RefusalCode::NotListed);
         }
         let known = cx.replica.chain(&site);

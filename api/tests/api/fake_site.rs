@@ -205,6 +205,7 @@ impl SiteService for FakeSite {
                 check: None,
             },
             differences: Vec::new(),
+            strangers: Vec::new(),
             restore: None,
             lost_records: None,
         })
@@ -473,7 +474,8 @@ impl SiteService for FakeSite {
     ) -> ServiceResult<FeedImportReport> {
         let refuses = *self.refuses_feeds.lock().unwrap();
         if refuses {
-            drop(input);
+            // A reader's own thread, which no runtime knows.
+            std::thread::spawn(move || drop(input)).join().unwrap();
             return Err(Problem::new(ErrorCode::FeedUnreadable, "reading the first byte"));
         }
         let bytes = contents(input).await?;

@@ -152,12 +152,15 @@ async fn a_sender_whose_feed_is_refused_early_reads_the_refusal_too() {
     let serving = tokio::spawn(serve_unix(world.api.clone(), bind_unix(&path).await.unwrap()));
     let chunk = Bytes::from(vec![0; 1 << 20]);
     let chunks = futures::stream::iter((0..50).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
-    let answer = call(
-        &path,
-        post("/feeds/ghsa/import", "application/zip", Body::from_stream(chunks)),
-    )
-    .await;
-    assert_eq!(answer.problem().code, ErrorCode::FeedUnreadable);
+    // Once by whoever reads it, once before anybody does.
+    for (to, kind, code) in [
+        ("/feeds/ghsa/import", "application/zip", ErrorCode::FeedUnreadable),
+        ("/sites", "text/plain", ErrorCode::UnsupportedMediaType),
+    ] {
+        let body = Body::from_stream(chunks.clone());
+        let answer = call(&path, post(to, kind, body)).await;
+        assert_eq!(answer.problem().code, code, "{to}");
+    }
     world.stop.cancel();
     serving.await.unwrap();
 }

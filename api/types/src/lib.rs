@@ -72,7 +72,7 @@ pub use site::{
 pub use status::{
     FeedStatus, HEALTH_OPENING, Health, HealthPart, Lane, LogDifference, LostRecords, Opening, OpeningWork,
     PartState, PeerStatus, Position, RestorePhase, RestoreReport, RestoreStatus, SitePart, Status,
-    StoreCheck, StoreStatus,
+    StoreCheck, StoreStatus, StrangerStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

@@ -188,12 +188,30 @@ pub struct Status {
     /// Logs that a peer holds up to the same claim as this site, and not alike; only a daemon compares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<LogDifference>,
+    /// Sites that are not on the allow-list and asked to sync since the daemon started, the newest first; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strangers: Vec<StrangerStatus>,
     /// Why the site signs nothing; absent if it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreStatus>,
     /// Records that a restore lost, as long as their sources were not taken in again; absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_records: Option<LostRecords>,
+}
+
+/// A site that asked to sync and is not on the allow-list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StrangerStatus {
+    /// The site that it says it is; nothing proves that.
+    pub site: SiteId,
+    /// Where it called from last.
+    pub address: Option<String>,
+    /// When it asked first.
+    pub first_seen_at: Timestamp,
+    /// When it asked last.
+    pub last_seen_at: Timestamp,
+    /// How often it asked.
+    pub times: u64,
 }
 
 /// A log that a peer holds up to the same claim as this site, and not alike.

@@ -68,6 +68,7 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             .map(|differs| plain(&differs.difference).into_owned()),
     );
     matters.extend(held_back(status));
+    matters.extend(at_the_door(status));
     matters.extend(undecided(view.conflicts));
     matters.extend(old_key(view.keys, view.now));
     matters
@@ -87,6 +88,22 @@ fn held_back(status: &Status) -> Option<String> {
         number => format!(" (and {} other logs: `starling status --all`)", number - 1),
     };
     Some(format!("{name} is held back: {}{more}", plain(reason)))
+}
+
+/// A site that asks to sync and is not on the allow-list.
+fn at_the_door(status: &Status) -> Option<String> {
+    let first = status.strangers.first()?;
+    let from = first.address.as_deref().map(plain);
+    let from = from.map(|address| format!(" from {address}")).unwrap_or_default();
+    let who = match status.strangers.len() {
+        1 => "a site that is not on the allow-list asks".to_owned(),
+        number => format!("{number} sites that are not on the allow-list ask"),
+    };
+    Some(format!(
+        "{who} to sync, last at {}{from}: `starling status --all` shows its identity, `starling sites add` lists it if \
+         it is yours",
+        moment(first.last_seen_at)
+    ))
 }
 
 fn undecided(conflicts: Option<&ConflictList>) -> Option<String> {

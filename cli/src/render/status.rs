@@ -59,6 +59,11 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     }
     section(&mut text, "Parts", &parts(status));
     section(&mut text, "Peers", &peers(status));
+    section(
+        &mut text,
+        "Not on the allow-list, and asked to sync",
+        &strangers(status),
+    );
     section(&mut text, "Positions", &positions(&status.positions));
     section(&mut text, "Feeds", &feeds(status));
     text
@@ -190,6 +195,21 @@ fn peers(status: &Status) -> Table {
         ]);
     }
     peers
+}
+
+fn strangers(status: &Status) -> Table {
+    let mut strangers = Table::new(["SAYS IT IS", "FROM", "LAST ASKED", "TIMES"])
+        .numbers(&["TIMES"])
+        .shrinks("FROM", 16);
+    for stranger in &status.strangers {
+        strangers.row([
+            stranger.site.to_string(),
+            or_dash(stranger.address.as_ref()),
+            moment(stranger.last_seen_at),
+            count(stranger.times),
+        ]);
+    }
+    strangers
 }
 
 fn feeds(status: &Status) -> Table {
@@ -429,6 +449,24 @@ mod tests {
             keys: None,
             now: "2026-01-15T00:00:00.000Z".parse::<Timestamp>().unwrap(),
         }
+    }
+
+    #[test]
+    fn site_at_the_door_is_reported_with_its_identity_in_full() {
+        let mut status = troubled(0);
+        status.parts.clear();
+        let identity = format!("blake3:{}", "7".repeat(64));
+        let stranger = json!({"site": identity, "address": "/ip4/192.0.2.7/udp/7946", "times": 3,
+            "first_seen_at": "2025-01-15T10:30:00.000Z", "last_seen_at": "2025-01-15T10:40:00.000Z"});
+        status.strangers = vec![serde_json::from_value(stranger).unwrap()];
+        let text = terminal::at_width(140, || super::status(&view(&status)));
+        assert!(
+            text.contains("a site that is not on the allow-list asks to sync, last at 2025-01-15 10:40"),
+            "{text}"
+        );
+        assert!(!text.contains(&identity), "{text}");
+        let all = terminal::at_width(140, || status_in_full(&view(&status)));
+        assert!(all.contains(&identity), "{all}");
     }
 
     #[test]

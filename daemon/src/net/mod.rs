@@ -5,6 +5,7 @@
 //! would pass them to anyone who holds a connection. See `docs/adr/0007-flooded-heads.md`.
 
 mod codec;
+mod dial_error;
 mod presence;
 mod swarm;
 mod unread;

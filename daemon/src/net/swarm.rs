@@ -380,7 +380,7 @@ fn dial_failed(error: &DialError) -> Event {
     };
     Event::DialFailed {
         addresses,
-        reason: error.to_string(),
+        reason: super::dial_error::sentence(error),
     }
 }
 

@@ -2,14 +2,15 @@
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_protocol::Source;
-use starling_store::{FrozenBy, LogOverview, SiteStore};
+use starling_protocol::{SiteId, Source};
+use starling_store::{FrozenBy, ListedSite, LogOverview, SiteStore};
 
 use super::SiteParts;
 use super::advisories::view_problem;
 use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
 use super::problem::store_problem;
 use super::scan::latest_check;
+use crate::sync_task::SyncBoard;
 
 impl SiteParts {
     pub(super) fn health(&self) -> types::Health {
@@ -106,6 +107,7 @@ impl SiteParts {
                 check: self.last_check(),
             },
             differences: self.differences(),
+            strangers: strangers(&self.board, &listed),
             restore: self.restore_status(),
             lost_records: self.lost_records(),
         })
@@ -170,4 +172,23 @@ fn frozen_reason(by: FrozenBy) -> String {
         FrozenBy::Certificates { .. } => ("nothing new of it is trusted", CONFLICT_HINT),
     };
     format!("{}; {what}; {end}", by.why())
+}
+
+/// The sites that asked to sync and still are not on the allow-list, the newest first.
+fn strangers(board: &SyncBoard, listed: &[ListedSite]) -> Vec<types::StrangerStatus> {
+    let is_listed = |site: &SiteId| listed.iter().any(|listed| listed.site == *site);
+    let mut found: Vec<types::StrangerStatus> = board
+        .strangers()
+        .into_iter()
+        .filter(|(site, _)| !is_listed(site))
+        .map(|(site, stranger)| types::StrangerStatus {
+            site: site.into(),
+            address: stranger.address,
+            first_seen_at: stranger.first_at.into(),
+            last_seen_at: stranger.last_at.into(),
+            times: stranger.times,
+        })
+        .collect();
+    found.sort_by_key(|stranger| std::cmp::Reverse(stranger.last_seen_at));
+    found
 }

@@ -27,6 +27,18 @@ pub(crate) struct Difference {
     pub(crate) found_at: UnixMillis,
 }
 
+/// Most strangers that are remembered; the one that was away longest goes first.
+const MAX_STRANGERS: usize = 16;
+
+/// A site that is not on the allow-list and asked to sync. It may say that it is any site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    pub(crate) address: Option<String>,
+    pub(crate) first_at: UnixMillis,
+    pub(crate) last_at: UnixMillis,
+    pub(crate) times: u64,
+}
+
 /// The peers and the addresses, as last told.
 #[derive(Debug, Default)]
 pub(crate) struct SyncBoard {
@@ -35,6 +47,7 @@ pub(crate) struct SyncBoard {
     /// The claim up to which each of them was told last.
     told: Mutex<BTreeMap<(SiteId, LogKey), ClaimNumber>>,
     peers: Mutex<BTreeMap<SiteId, PeerState>>,
+    strangers: Mutex<BTreeMap<SiteId, Stranger>>,
     listening: Mutex<Vec<Multiaddr>>,
 }
 
@@ -75,6 +88,41 @@ impl SyncBoard {
             told.insert((peer, log), difference.number);
         }
         is_new
+    }
+
+    /// Returns the sites that asked to sync and were not on the allow-list then.
+    pub(crate) fn strangers(&self) -> BTreeMap<SiteId, Stranger> {
+        let strangers = self.strangers.lock();
+        strangers.map(|strangers| strangers.clone()).unwrap_or_default()
+    }
+
+    /// Notes that a site which is not on the allow-list asked to sync. Returns true for its first time.
+    pub(super) fn stranger(&self, site: SiteId, address: Option<String>, at: UnixMillis) -> bool {
+        let Ok(mut strangers) = self.strangers.lock() else {
+            return false;
+        };
+        if let Some(known) = strangers.get_mut(&site) {
+            known.times = known.times.saturating_add(1);
+            known.last_at = at;
+            known.address = address.or(known.address.take());
+            return false;
+        }
+        if strangers.len() >= MAX_STRANGERS {
+            let longest_away = strangers
+                .iter()
+                .min_by_key(|(site, known)| (known.last_at, **site));
+            if let Some(site) = longest_away.map(|(site, _)| *site) {
+                strangers.remove(&site);
+            }
+        }
+        let stranger = Stranger {
+            address,
+            first_at: at,
+            last_at: at,
+            times: 1,
+        };
+        strangers.insert(site, stranger);
+        true
     }
 
     pub(crate) fn listening(&self) -> Vec<String> {
@@ -147,6 +195,28 @@ mod tests {
         board.lasted([here, away].into_iter());
         assert_eq!(board.peer(&here).last_error, None);
         assert!(board.peer(&away).last_error.is_some(), "it is not over");
+    }
+
+    #[test]
+    fn strangers_are_counted_and_bounded() {
+        let board = SyncBoard::default();
+        let site = |number: u8| SiteId::from_bytes([number; 32]);
+        let at = |number: u8| UnixMillis::EPOCH.plus_millis(u64::from(number));
+        for number in 0..20 {
+            assert!(board.stranger(site(number), Some(format!("/ip4/{number}")), at(number)));
+        }
+        assert!(!board.stranger(site(19), None, at(30)), "it was here before");
+        let strangers = board.strangers();
+        assert_eq!(strangers.len(), MAX_STRANGERS);
+        assert!(
+            !strangers.contains_key(&site(3)),
+            "the one that was away longest is forgotten"
+        );
+        let last = &strangers[&site(19)];
+        assert_eq!(
+            (last.times, last.last_at, last.address.as_deref()),
+            (2, at(30), Some("/ip4/19"))
+        );
     }
 
     #[test]

@@ -20,6 +20,9 @@ const LONGEST_REDIAL_MILLIS: u64 = 60_000;
 const SOON_REDIAL_MILLIS: u64 = 2_000;
 const SOON_FOR_MILLIS: u64 = 15 * 60_000;
 
+/// Sessions in a row that ended at once, from which on the peer is taken to refuse this site. One or two are a restart.
+const BRIEF_SESSIONS: u32 = 5;
+
 /// The dials of all listed sites.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
@@ -35,8 +38,10 @@ struct Redial {
     pause_millis: u64,
     /// When it was dialled first since it was gone; none before.
     since: Option<UnixMillis>,
-    /// It was reached and ended the session at once: what it says will not change within seconds.
+    /// It was reached and would not talk: what it says will not change within seconds.
     is_refused: bool,
+    /// Sessions in a row that ended at once.
+    brief: u32,
     /// Addresses that answered with another key than the one known.
     open: BTreeSet<Multiaddr>,
 }
@@ -103,6 +108,19 @@ impl Dials {
     /// A site was reached and would not talk, or another one was there: it is dialled less and less often.
     pub(super) fn refused(&mut self, site: SiteId) {
         self.sites.entry(site).or_default().is_refused = true;
+    }
+
+    /// A session with a site ended at once. The site was there a moment ago, so it is dialled soon again, but not for
+    /// ever: one that ends every session refuses this site.
+    pub(super) fn ended_at_once(&mut self, site: SiteId) {
+        let redial = self.sites.entry(site).or_default();
+        redial.brief = redial.brief.saturating_add(1);
+        redial.since = None;
+        if redial.brief >= BRIEF_SESSIONS {
+            redial.is_refused = true;
+        } else {
+            redial.pause_millis = 0;
+        }
     }
 
     /// A session with a site lasted: the next one is dialled at once, and for the key that is known then.
@@ -214,5 +232,25 @@ mod tests {
             pauses.push(at.as_millis() - from.as_millis());
         }
         assert!(pauses.is_sorted() && pauses.last() == Some(&LONGEST_REDIAL_MILLIS));
+    }
+
+    #[test]
+    fn site_whose_sessions_are_brief_is_dialled_soon_and_at_last_rarely() {
+        let mut dials = Dials::default();
+        let mut at = UnixMillis::saturating(1_000_000);
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            dials.ended_at_once(site());
+            assert_eq!(dials.due(at, site(), None, &[address(1)]).len(), 1);
+            let next = dials.sites[&site()].next_at;
+            pauses.push(next.as_millis() - at.as_millis());
+            at = next;
+        }
+        let soon = pauses
+            .iter()
+            .take_while(|pause| **pause <= SOON_REDIAL_MILLIS)
+            .count();
+        assert!(soon >= 4, "a restart is over within seconds: {pauses:?}");
+        assert_eq!(pauses.last(), Some(&LONGEST_REDIAL_MILLIS));
     }
 }

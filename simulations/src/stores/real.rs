@@ -349,6 +349,10 @@ impl Replica for RealStore {
         self.replica.is_listed(site)
     }
 
+    fn awaits_a_chain(&self) -> bool {
+        self.replica.awaits_a_chain()
+    }
+
     fn chains(&self) -> Vec<CertificateChain> {
         self.replica.chains()
     }

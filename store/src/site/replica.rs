@@ -61,6 +61,13 @@ impl Replica for SharedReplica {
         self.store.read().is_ok_and(|state| state.may_hold(site))
     }
 
+    fn awaits_a_chain(&self) -> bool {
+        self.store.read().is_ok_and(|state| {
+            let mut listed = state.listed.values().filter(|listed| listed.enabled);
+            listed.any(|listed| !state.chains.contains_key(&listed.site))
+        })
+    }
+
     fn chains(&self) -> Vec<CertificateChain> {
         let Ok(state) = self.store.read() else {
             return Vec::new();

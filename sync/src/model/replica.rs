@@ -387,6 +387,10 @@ impl Replica for ModelReplica {
         *site == self.own || self.listed.contains(site)
     }
 
+    fn awaits_a_chain(&self) -> bool {
+        self.listed.iter().any(|site| !self.chains.contains_key(site))
+    }
+
     fn chains(&self) -> Vec<CertificateChain> {
         let chains = self.chains.values().filter(|chain| self.is_listed(&chain.site()));
         chains.cloned().collect()

@@ -28,6 +28,12 @@ fn unlisted_peer_is_refused_after_one_hello() {
     let hello = Request::Hello(duel.hello(News::default())).encode();
     let effects = duel.ask_bytes(hello);
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotListed));
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Notice(Notice::Unlisted { peer, .. }) if *peer == key)),
+        "the operator is told who asked"
+    );
     let answer = effects.iter().find_map(|effect| match effect {
         Effect::Respond { bytes, .. } => Some(Response::decode(bytes).unwrap()),
         _ => None,
@@ -65,6 +71,28 @@ fn site_listed_by_id_introduces_itself_by_its_chain() {
     assert_eq!(
         duel.site.replica.authorised(&duel.peer.key()),
         Some(duel.peer.site())
+    );
+}
+
+#[test]
+fn sites_without_known_chains_greet_without_waiting() {
+    let mut duel = Duel::strangers();
+    duel.site.replica.list(duel.peer.site());
+    let first = duel.site.key < duel.peer.key();
+    let mut effects = duel.event(Event::Connected {
+        peer: duel.peer.key(),
+    });
+    effects.extend(duel.tick_after(if first {
+        Duration::ZERO
+    } else {
+        Settings::default().hello_patience
+    }));
+    let greeted = requests(&effects)
+        .iter()
+        .any(|(_, request)| matches!(request, Request::Hello(_)));
+    assert!(
+        greeted,
+        "a stranger may be the listed site whose key is not known yet"
     );
 }
 
