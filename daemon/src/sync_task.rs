@@ -379,7 +379,9 @@ impl SyncTask {
                 self.shown.send_modify(|count| *count += 1);
             }
             Notice::Silent { peer } => tracing::info!(%peer, "a peer did not answer in time"),
-            Notice::Offence { peer, offence } => tracing::warn!(%peer, %offence, "a peer offended"),
+            Notice::Violation { peer, violation } => {
+                tracing::warn!(%peer, %violation, "a peer broke the protocol")
+            }
             Notice::Forked { site, lane } => {
                 tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
             }

@@ -31,7 +31,7 @@ impl SiteParts {
         let folder = self.home.path().join(FOLDER);
         let outcome = self
             .store
-            .rehearse(|| open_layer(&folder, size), |store| work(&self.on(store)));
+            .dry_run(|| open_layer(&folder, size), |store| work(&self.on(store)));
         // What cannot be removed now is removed by the next one.
         let _ = std::fs::remove_dir_all(&folder);
         outcome

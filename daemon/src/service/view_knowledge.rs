@@ -14,8 +14,8 @@ use starling_scanner::severity::{StatedSeverity, choose};
 use starling_scanner::threat::{Probability, Threat};
 use starling_store::ViewReader;
 use starling_view::{
-    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Feeding, Field, FoldMemo, JsonText, RecordKey,
-    VulnerabilityId,
+    AdvisoryRef, AdvisoryState, CanonicalAdvisory, ContributingRecord, EdgeState, Field, FoldMemo, JsonText,
+    RecordKey, VulnerabilityId,
 };
 
 use super::problem::store_problem;
@@ -34,7 +34,7 @@ pub(crate) struct ViewKnowledge<'a> {
     settings: &'a starling_view::Settings,
     memo: FoldMemo,
     known: Mutex<BTreeMap<String, bool>>,
-    about: Mutex<BTreeMap<VulnerabilityId, Arc<[Feeding]>>>,
+    about: Mutex<BTreeMap<VulnerabilityId, Arc<[ContributingRecord]>>>,
     stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
     /// The source of exploited vulnerabilities where its catalogue is held, so that not being in it says
     /// something.
@@ -89,14 +89,14 @@ fn remembered<K: Ord + Clone, T: ?Sized>(
 
 impl ViewKnowledge<'_> {
     /// The records about a vulnerability, in fold order.
-    fn about(&self, vulnerability: &VulnerabilityId) -> Result<Arc<[Feeding]>, Failure> {
+    fn about(&self, vulnerability: &VulnerabilityId) -> Result<Arc<[ContributingRecord]>, Failure> {
         remembered(&self.about, vulnerability, || {
             Ok(starling_view::records_about(self.reader, &self.settings.policy, vulnerability)?.into())
         })
     }
 
     /// What a record says of the severity.
-    fn stated_by(&self, record: &Feeding) -> Result<Arc<[StatedSeverity]>, Failure> {
+    fn stated_by(&self, record: &ContributingRecord) -> Result<Arc<[StatedSeverity]>, Failure> {
         // By content alone: who looks it up names the source.
         remembered(&self.stated, &record.content, || {
             let body = starling_view::Bodies::body(self.reader, &record.content)?;
