@@ -42,10 +42,10 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     whole("Alpine", "Alpine:v3.18"),
     Ecosystem {
         unordered: Some(
-            "its bounds are a release and a security patch level of it (`16:2026-06-01`), a property of a device \
-             and not of a package; no source says how releases and vendors' levels stand to each other",
+            "its bounds are a release and its security patch level (`16:2026-06-01`). These are properties of a \
+             device, not of a package, and no source defines an order between releases and vendors' levels",
         ),
-        without_url: Some("its names are repositories of the platform's sources; no URL type has them"),
+        without_url: Some("its names are repositories of the platform's sources; no URL type covers them"),
         ..whole("Android", "Android")
     },
     whole("Azure Linux", "Azure Linux:3"),
@@ -64,7 +64,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "GHC",
         "GHC",
-        "its names are components of the compiler, which is no package",
+        "its names are components of the compiler, which is not a package",
     ),
     whole("GitHub Actions", "GitHub Actions"),
     whole("Go", "Go"),
@@ -75,7 +75,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "Linux",
         "Linux",
-        "its one name is the kernel of kernel.org; a distribution's kernel is its own package",
+        "its only name is the kernel of kernel.org; a distribution's kernel is a separate package",
     ),
     whole("Mageia", "Mageia:9"),
     whole("Maven", "Maven"),
@@ -86,7 +86,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     whole("openEuler", "openEuler:22.03-LTS-SP1"),
     whole("openSUSE", "openSUSE:Leap 15.5"),
     Ecosystem {
-        unordered: Some("its versions are commits and tags, each project's in a form of its own"),
+        unordered: Some("its versions are commits and tags, in a different form for each project"),
         ..whole("OSS-Fuzz", "OSS-Fuzz")
     },
     whole("Packagist", "Packagist:https://packages.drupal.org/8"),
@@ -98,7 +98,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "Root",
         "Root:Debian:12",
-        "its packages carry the URLs of the ecosystem that they are rebuilt from",
+        "their packages have the URLs of the ecosystem from which they are rebuilt",
     ),
     whole("RubyGems", "RubyGems"),
     whole("SUSE", "SUSE:Linux Enterprise Server 15 SP3"),
@@ -106,7 +106,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "TuxCare",
         "TuxCare:Alpine:v3.16",
-        "its packages carry the URLs of the ecosystem that they are rebuilt from",
+        "their packages have the URLs of the ecosystem from which they are rebuilt",
     ),
     whole("Ubuntu", "Ubuntu:22.04:LTS"),
     whole("VSCode", "VSCode:https://open-vsx.org"),
