@@ -1,17 +1,17 @@
-//! The ecosystems of the OSV schema, and what of them has no version order or no package URL, and why.
+//! The ecosystems of the OSV schema, and the reasons why some have no version order or no package URL.
 //!
-//! Orders are given by [`Scheme::for_ecosystem`](crate::version::Scheme::for_ecosystem), package URLs by
-//! [`crate::purl::osv`]; what neither has is here, so that nothing is missing by oversight.
-//! `docs/ecosystems.md` shows the whole as a table.
+//! [`Scheme::for_ecosystem`](crate::version::Scheme::for_ecosystem) defines the orders, [`crate::purl::osv`] the
+//! package URLs. Ecosystems without one of them are listed here, so that none is missing by mistake.
+//! `docs/ecosystems.md` shows all of them in a table.
 
 use crate::name::ecosystem_base;
 
-/// One ecosystem that the OSV schema names.
+/// One ecosystem of the OSV schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ecosystem {
     /// Its name, without suffix.
     pub name: &'static str,
-    /// As an advisory may write it, with a suffix where it has one.
+    /// An example from advisories, with a suffix if the ecosystem has one.
     pub example: &'static str,
     /// Why its versions have no order, so that only enumerated versions can match.
     pub unordered: Option<&'static str>,
@@ -127,7 +127,7 @@ mod tests {
     use crate::purl::osv::{package_of, purl_of};
     use crate::version::Scheme;
 
-    /// A name that every ecosystem could have.
+    /// A name that is valid in every ecosystem.
     const NAME: &str = "owner/name";
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ecosystem_has_a_url_and_comes_back_from_it_or_has_a_reason() {
+    fn every_ecosystem_has_a_url_or_a_reason() {
         for known in &ECOSYSTEMS {
             let url = purl_of(known.example, NAME);
             assert_eq!(url.is_none(), known.without_url.is_some(), "{}", known.name);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_sorted_and_the_documentation_has_each_of_them() {
+    fn list_is_sorted_and_documented() {
         let names = ECOSYSTEMS.map(|known| known.name.to_ascii_lowercase());
         assert!(names.is_sorted());
         let page = include_str!("../../../docs/ecosystems.md");
