@@ -1,11 +1,11 @@
-//! The reference in `docs/api.md`, made from the OpenAPI document so that it cannot say otherwise.
+//! The reference in `docs/api.md`, generated from the OpenAPI document so that both always agree.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Where the reference is committed.
+/// Path of the committed reference.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
 
 const HEAD: &str = "\
@@ -27,7 +27,7 @@ curl http://127.0.0.1:7948/api/v1/health
 
 ";
 
-/// Longest example that is shown whole, in lines.
+/// Longest example shown completely, in lines.
 const EXAMPLE_LINES: usize = 60;
 
 fn reference() -> String {
@@ -132,13 +132,13 @@ fn example(text: &mut String, content: &Value) {
     }
 }
 
-/// Text for a cell of a table.
+/// Returns the text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }
 
 #[test]
-fn the_committed_reference_is_current() {
+fn committed_reference_is_current() {
     let current = reference();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(COMMITTED, &current).unwrap();
