@@ -1,4 +1,4 @@
-//! The reference in `docs/cli.md`, made from the command line itself so that it cannot say otherwise.
+//! Generates the reference in `docs/cli.md` from the command line itself, so that both always agree.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use crate::args::Cli;
 
-/// Where the reference is committed.
+/// Path of the committed reference.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
 
 const HEAD: &str = "\
@@ -29,7 +29,7 @@ fn reference() -> String {
 }
 
 fn section(text: &mut String, command: &Command, path: &str) {
-    // Below the program itself it is made by the parser.
+    // In subcommands, `help` comes from the parser.
     if command.get_name() == "help" && path != "starling help" {
         return;
     }
@@ -48,7 +48,7 @@ fn section(text: &mut String, command: &Command, path: &str) {
         let _ = write!(text, "{about}.{also}\n\n");
     }
     let own = |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
-    // Global options are repeated in every command's help; here once is enough.
+    // Global options are in the help of every command; listing them once is enough.
     let root = path == "starling";
     let args: Vec<_> = command
         .get_arguments()
@@ -171,7 +171,7 @@ fn every_example_can_be_typed() {
     examples(&Cli::command(), &mut found);
     assert!(found.len() >= 25, "only {} examples", found.len());
     for example in found {
-        // What a shell would do with these: cut redirections and pipes, take off quotes.
+        // Simulates the shell: removes redirections, pipes and quotes.
         let words = example
             .split([' '])
             .filter(|word| !word.is_empty())
