@@ -37,7 +37,7 @@ impl SiteParts {
         let peers = listed
             .iter()
             .map(|site| {
-                let peer = self.board.peer(&site.site);
+                let peer = self.peer_status.peer(&site.site);
                 types::PeerStatus {
                     site_id: (&site.slug).into(),
                     site: site.site.into(),
@@ -62,7 +62,7 @@ impl SiteParts {
                     .get(&source)
                     .and_then(|row| row.imported_at)
                     .map(Into::into),
-                // A check after the clock counts as now, and is told beside it.
+                // A check later than this clock counts as now, and its own time is shown beside it.
                 last_checked: overview.checked_at.map(|checked| checked.min(latest).into()),
                 check_ahead: overview
                     .checked_at
@@ -91,7 +91,7 @@ impl SiteParts {
             advisories,
             unresolved: unresolved.len() as u64,
             parts: self.parts(),
-            listen: self.board.listening(),
+            listen: self.peer_status.listening(),
             peers,
             positions: logs.iter().map(|log| self.position(log)).collect(),
             feeds,
@@ -136,7 +136,7 @@ impl SiteParts {
         }
     }
 
-    /// Everything that keeps a log's claims out of the view, and what to do about it.
+    /// Returns every reason why a log's claims are not in the view, and what to do.
     fn hold_reason(&self, log: &LogOverview) -> Option<String> {
         let mut reasons = Vec::new();
         if let Some(by) = log.frozen_by {
@@ -163,7 +163,7 @@ impl SiteParts {
     }
 }
 
-/// Says why nothing further of a log is taken, and how that ends.
+/// Returns why nothing more of a log is accepted, and how that ends.
 fn frozen_reason(by: FrozenBy) -> String {
     let (what, end) = match by {
         FrozenBy::Fork { .. } | FrozenBy::Head { .. } => ("its log is frozen", FROZEN_HINT),

@@ -1,28 +1,29 @@
-//! How long nobody looked at events: time that must not be held against peers.
+//! Detects times when nobody handled events: they must not count against peers.
 
 use std::time::Duration;
 
 use starling_protocol::UnixMillis;
 
-/// A timer that rings so much late was not just busy: the task did not run, or the clock was set.
+/// A timer that is this late was not just busy: the task did not run, or the clock was set.
 const LATE_MILLIS: u64 = 1_000;
 
 /// Watches the task's own clock.
 #[derive(Debug)]
-pub(super) struct Attention {
-    /// Since when it has been waiting for the next event.
+pub(super) struct StallTracker {
+    /// The start of the wait for the next event.
     waits_since: UnixMillis,
 }
 
-impl Attention {
+impl StallTracker {
     pub(super) fn new(now: UnixMillis) -> Self {
         Self { waits_since: now }
     }
 
-    /// An event came, or the timer rang, that was set for `due`. Gives how long nobody looked before.
+    /// Records that an event arrived, or that the timer for `due` fired. Returns how long events were not handled
+    /// before.
     pub(super) fn looks(&self, now: UnixMillis, due: Option<UnixMillis>) -> Duration {
         let slept = due.is_some_and(|due| now > due.plus_millis(LATE_MILLIS));
-        // When it fell asleep is not known: none of the wait counts.
+        // The start of the sleep is unknown: nothing of the wait counts.
         if slept {
             span(self.waits_since, now)
         } else {
@@ -30,14 +31,14 @@ impl Attention {
         }
     }
 
-    /// What came at `began` is dealt with. Gives how long that took.
+    /// Records that the event of `began` was handled. Returns how long that took.
     pub(super) fn waits(&mut self, began: UnixMillis, now: UnixMillis) -> Duration {
         self.waits_since = now;
         span(began, now)
     }
 }
 
-/// From one time to another; nothing if the clock was set back.
+/// Returns the duration between two times; zero if the clock was set back.
 fn span(from: UnixMillis, until: UnixMillis) -> Duration {
     Duration::from_millis(until.as_millis().saturating_sub(from.as_millis()))
 }
@@ -51,23 +52,19 @@ mod tests {
     }
 
     #[test]
-    fn long_work_and_long_sleep_are_time_away_and_waiting_is_not() {
-        let mut attention = Attention::new(at(100));
+    fn long_work_and_sleep_count_as_stall_but_waiting_does_not() {
+        let mut stalls = StallTracker::new(at(100));
+        assert_eq!(stalls.looks(at(110), Some(at(120))), Duration::ZERO, "an event");
+        assert_eq!(stalls.waits(at(110), at(170)), Duration::from_secs(60), "work");
+        assert_eq!(stalls.looks(at(171), Some(at(171))), Duration::ZERO, "on time");
+        assert_eq!(stalls.looks(at(172), None), Duration::ZERO, "no timer was set");
         assert_eq!(
-            attention.looks(at(110), Some(at(120))),
-            Duration::ZERO,
-            "an event"
-        );
-        assert_eq!(attention.waits(at(110), at(170)), Duration::from_secs(60), "work");
-        assert_eq!(attention.looks(at(171), Some(at(171))), Duration::ZERO, "on time");
-        assert_eq!(attention.looks(at(172), None), Duration::ZERO, "no timer was set");
-        assert_eq!(
-            attention.looks(at(770), Some(at(180))),
+            stalls.looks(at(770), Some(at(180))),
             Duration::from_secs(600),
             "asleep"
         );
         assert_eq!(
-            attention.waits(at(770), at(700)),
+            stalls.waits(at(770), at(700)),
             Duration::ZERO,
             "the clock was set back"
         );
