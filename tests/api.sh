@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Asks a running daemon by its own OpenAPI document: every operation with values that the document allows and with values
-# that it does not, by schemathesis. A fault of the server, an answer or a status that the document does not tell, and
-# a request that is taken against the document each end this with 1.
+# Tests a running daemon against its own OpenAPI document with schemathesis: every operation, with values that the
+# document allows and values that it does not. Ends with 1 after a server fault, an undocumented answer or status, or
+# a request that is accepted against the document.
 #
-#   tests/api.sh [BINARY]            SCHEMATHESIS: the program, where it is not on the PATH; EXAMPLES: how many a case
+#   tests/api.sh [BINARY]            SCHEMATHESIS: the program, if it is not on the PATH; EXAMPLES: number per case
 #
-# Where schemathesis is not installed it is put into a virtual environment in the target folder; where that is not
-# possible this says that it is skipped.
+# If schemathesis is not installed, it is installed into a virtual environment in the target folder. If that fails,
+# the script reports that it is skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly VERSION=4.32.5
@@ -34,7 +34,7 @@ grep -q '^token_file' "$bench/site/starling.toml" || printf '\n[api]\ntoken_file
 site feeds import cli/src/quickstart/advisories/ghsa --source ghsa >/dev/null
 "$starling" --home "$bench/site" up --api 127.0.0.1:0 --listen /ip4/127.0.0.1/udp/0/quic-v1 >"$bench/log" 2>&1 &
 daemon=$!
-# The document is there as soon as the daemon serves; the address is the one that it says it listens on.
+# The document is available as soon as the daemon serves; the address is the one that the daemon reports.
 address=
 for _ in $(seq 300); do
     address=$(grep -oE '127\.0\.0\.1:[0-9]+' "$bench/log" | head -n 1 || true)
@@ -46,7 +46,7 @@ cat >"$bench/schemathesis.toml" <<TOML
 hooks = "$PWD/tests/api/hooks.py"
 
 [checks.positive_data_acceptance]
-# Rules between fields (an end or `forever`; a cursor that the log has) are no matter of a schema.
+# A schema cannot express rules between fields (an end or `forever`; a cursor that the log has).
 enabled = false
 
 [checks.negative_data_rejection]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Imports each crafted bundle of $STARLING_CORPUS/../bundles into a site of its own, and compares with the right answers
-# in that folder's README. `validate` must say what `import` does, and so must a dry run and the Python verifier, where
-# its packages are installed. Usage: tests/bundles.sh [BINARY]
+# Imports each crafted bundle of $STARLING_CORPUS/../bundles into a separate site, and compares the result with the right
+# answers in that folder's README. `validate` must agree with `import`, and so must a dry run and, if its packages are
+# installed, the Python verifier. Usage: tests/bundles.sh [BINARY]
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 starling=${1:-$here/target/debug/starling}
@@ -53,7 +53,7 @@ verifier() { # file, exit code
     code=$?
     expect "$1 by verify.py" "$2"
 }
-refused() { # file, code, pattern …: refused by all alike, and nothing is kept
+refused() { # file, code, pattern …: refused by all of them, and nothing is kept
     local file=$1 error=$2
     shift 2
     reader "$file"

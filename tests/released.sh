@@ -3,8 +3,8 @@
 #
 #   tests/released.sh RELEASED_STARLING
 #
-# Takes the homes of tests/golden/homes. STARLING_TEST_PROGRAM names another `starling` to open them with than the
-# one that is built here. Today's program must have moved the home to a layout that the release does not know.
+# Uses the homes of tests/golden/homes. STARLING_TEST_PROGRAM names the `starling` that opens them; the default is the
+# one that is built here. Today's program must have migrated the home to a layout that the release does not support.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,7 +23,7 @@ wrong() {
     failed=1
 }
 
-# Every file of a home but the one that holds the number of the process that has it.
+# Every file of a home except the one with the number of the process that uses it.
 files_of() { (cd "$1" && find . -type f ! -name LOCK -exec sha256sum {} + | sort -k 2); }
 
 for engine in sled redb; do

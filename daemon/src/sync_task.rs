@@ -373,7 +373,9 @@ impl SyncTask {
                 self.shown.send_modify(|count| *count += 1);
             }
             Notice::Silent { peer } => tracing::info!(%peer, "a peer did not answer in time"),
-            Notice::Offence { peer, offence } => tracing::warn!(%peer, %offence, "a peer violated a rule"),
+            Notice::Violation { peer, violation } => {
+                tracing::warn!(%peer, %violation, "a peer violated a rule")
+            }
             Notice::Forked { site, lane } => {
                 tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
             }

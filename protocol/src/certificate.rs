@@ -48,12 +48,12 @@ pub enum CertificateError {
         /// Which signature, against which key.
         source: KeyError,
     },
-    /// A certificate does not follow the one before it.
+    /// A certificate does not follow its predecessor.
     #[error("verifying a certificate chain: certificate {position} {problem}")]
     Chain {
         /// Place in the chain; 0 is the genesis.
         position: usize,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// The chain belongs to another site.
@@ -61,20 +61,20 @@ pub enum CertificateError {
     OtherSite {
         /// The site that was expected.
         expected: SiteId,
-        /// The site whose chain it is.
+        /// The site to which the chain belongs.
         found: SiteId,
     },
     /// The chain holds no certificate, or more than the limit.
     #[error(
-        "verifying a certificate chain: {count} certificates; from 1 to {MAX_CHAIN_CERTIFICATES} are allowed"
+        "verifying a certificate chain: expected 1 to {MAX_CHAIN_CERTIFICATES} certificates, got {count}"
     )]
     Count {
-        /// How many it holds.
+        /// The number it holds.
         count: usize,
     },
     /// Two chains of one site disagree about an epoch: the root key signed twice.
     #[error(
-        "extending the certificate chain of {site}: two certificates for epoch {epoch} exist, so its root key may be stolen: nothing new of it is trusted; ask its operators"
+        "extending the certificate chain of {site}: two certificates for epoch {epoch} exist, so its root key may be stolen; nothing new from this site is trusted until its operators explain it"
     )]
     Conflict {
         /// The site.
@@ -100,7 +100,7 @@ pub enum Reason {
     ForkResolution,
 }
 
-/// From where a lane goes on in a new epoch.
+/// The position from which a lane continues in a new epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneResume {
     /// The lane.
@@ -114,7 +114,7 @@ pub struct LaneResume {
 /// The signed part of an epoch certificate, version 1 (frozen).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochCertificate {
-    /// The site; none in a genesis, whose hash is the site id.
+    /// The site; `None` in a genesis certificate, whose hash is the site id.
     pub site: Option<SiteId>,
     /// The epoch; genesis is 0.
     pub epoch: u32,
@@ -124,11 +124,11 @@ pub struct EpochCertificate {
     pub root_key: PublicKey,
     /// The key that signs deltas and heads in this epoch.
     pub operating_key: PublicKey,
-    /// When it was made, by the maker's clock; for people.
+    /// The time of signing, by the signer's clock; for people.
     pub issued_at: UnixMillis,
-    /// Per lane with claims: from where it goes on. Sorted by lane, at most one each.
+    /// For each lane with claims, the position from which it continues. Sorted by lane, at most one per lane.
     pub lanes: Vec<LaneResume>,
-    /// The certificate before it.
+    /// The hash of the previous certificate.
     pub previous: Option<CertificateHash>,
     /// Why the epoch began.
     pub reason: Reason,
@@ -143,19 +143,19 @@ pub struct VerifiedCertificate {
 }
 
 impl VerifiedCertificate {
-    /// The exact bytes.
+    /// Returns the exact bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What it says.
+    /// Returns the signed content.
     #[must_use]
     pub fn body(&self) -> &EpochCertificate {
         &self.body
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn hash(&self) -> CertificateHash {
         self.hash
@@ -189,13 +189,13 @@ impl VerifiedCertificate {
 }
 
 impl EpochCertificate {
-    /// The site that begins with this certificate.
+    /// Returns the site that begins with this certificate.
     fn site_if_genesis(&self) -> SiteId {
         SiteId::from_bytes(derive(SITE_CONTEXT, &[&encode_struct(self)]))
     }
 }
 
-/// One certificate as it was sent, its signatures not checked.
+/// One certificate as it was sent. Its signatures are not checked.
 #[derive(Debug, Clone)]
 struct Parsed<'a> {
     bytes: &'a [u8],
@@ -261,7 +261,7 @@ pub struct CertificateChain {
 }
 
 impl CertificateChain {
-    /// Makes a new site: a chain of one genesis certificate.
+    /// Creates a new site: a chain of one genesis certificate.
     #[must_use]
     pub fn genesis(slug: SiteSlug, root: &SigningKey, operating: &SigningKey, issued_at: UnixMillis) -> Self {
         let body = EpochCertificate {
@@ -282,10 +282,10 @@ impl CertificateChain {
         }
     }
 
-    /// The chain with one more epoch.
+    /// Returns the chain with one more epoch.
     ///
     /// # Errors
-    /// When `root` is not this site's root key, the lanes are not sorted, or the chain is full.
+    /// If `root` is not this site's root key, the lanes are not sorted, or the chain is full.
     pub fn next_epoch(
         &self,
         root: &SigningKey,
@@ -311,10 +311,10 @@ impl CertificateChain {
         Self::from_certificates(certificates)
     }
 
-    /// Verifies a chain given as its certificates' bytes, oldest first.
+    /// Verifies a chain from the bytes of its certificates, oldest first.
     ///
     /// # Errors
-    /// Any [`CertificateError`]; nothing of a chain that breaks anywhere is trusted.
+    /// Any [`CertificateError`]. If a chain breaks anywhere, no part of it is trusted.
     pub fn verify<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, CertificateError> {
         let mut verified = Vec::new();
         for bytes in certificates {
@@ -336,7 +336,7 @@ impl CertificateChain {
         OfferedChain::decode(bytes)?.verify(None)
     }
 
-    /// The chain as one blob: u32 count, then per certificate a u32 length and its bytes.
+    /// Returns the chain as one blob: a u32 count, then for each certificate a u32 length and its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -364,53 +364,53 @@ impl CertificateChain {
         }
     }
 
-    /// The site.
+    /// Returns the site.
     #[must_use]
     pub fn site(&self) -> SiteId {
         self.site
     }
 
-    /// The site's human name, by its newest certificate.
+    /// Returns the site's human name, by its newest certificate.
     #[must_use]
     pub fn slug(&self) -> &SiteSlug {
         &self.current().body.slug
     }
 
-    /// The newest certificate.
+    /// Returns the newest certificate.
     #[must_use]
     pub fn current(&self) -> &VerifiedCertificate {
         // A chain is never empty: every constructor ends in `from_certificates` or `genesis`.
         &self.certificates[self.certificates.len() - 1]
     }
 
-    /// The newest epoch.
+    /// Returns the newest epoch.
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.current().body.epoch
     }
 
-    /// All certificates, oldest first.
+    /// Returns all certificates, oldest first.
     #[must_use]
     pub fn certificates(&self) -> &[VerifiedCertificate] {
         &self.certificates
     }
 
-    /// The certificate of an epoch.
+    /// Returns the certificate of an epoch.
     #[must_use]
     pub fn of_epoch(&self, epoch: u32) -> Option<&VerifiedCertificate> {
         self.certificates.get(usize::try_from(epoch).ok()?)
     }
 
-    /// Whether `key` is the operating key of the newest epoch.
+    /// Returns true if `key` is the operating key of the newest epoch.
     #[must_use]
     pub fn is_current_key(&self, key: &PublicKey) -> bool {
         self.current().body.operating_key == *key
     }
 
-    /// The last claim number that counts in `epoch` of `lane`, if a later epoch closed it.
+    /// Returns the last valid claim of `epoch` in `lane`, if a later epoch closed it.
     #[must_use]
     pub fn epoch_end(&self, epoch: u32, lane: Lane) -> Option<LaneResume> {
-        // Any later certificate may name an earlier place: the least of them all is where the epoch ends.
+        // Any later certificate may name an earlier position; the epoch ends at the least of them.
         let later = self
             .certificates
             .get(usize::try_from(epoch).ok()?.checked_add(1)?..)?;
@@ -420,16 +420,16 @@ impl CertificateChain {
             .min_by_key(|resume| resume.number)
     }
 
-    /// From where `epoch` goes on in `lane`.
+    /// Returns the position from which `epoch` continues in `lane`.
     #[must_use]
     pub fn epoch_start(&self, epoch: u32, lane: Lane) -> Option<LaneResume> {
         Some(resume_of(&self.of_epoch(epoch)?.body, lane))
     }
 
-    /// The longer of two chains of one site.
+    /// Returns the longer of two chains of one site.
     ///
     /// # Errors
-    /// [`CertificateError::OtherSite`], or [`CertificateError::Conflict`] when they disagree.
+    /// [`CertificateError::OtherSite`], or [`CertificateError::Conflict`] if the chains disagree.
     pub fn merge(&self, other: &Self) -> Result<Self, CertificateError> {
         if self.site != other.site {
             return Err(CertificateError::OtherSite {
@@ -466,7 +466,7 @@ impl fmt::Debug for CertificateChain {
     }
 }
 
-/// A lane that a certificate does not name resumes from nothing.
+/// Returns the position from which a lane resumes; an unnamed lane resumes from nothing.
 fn resume_of(body: &EpochCertificate, lane: Lane) -> LaneResume {
     let nothing = LaneResume {
         lane,
@@ -488,7 +488,7 @@ fn check_length(count: usize) -> Result<(), CertificateError> {
     }
 }
 
-/// Whether a certificate follows the one before it, which is given with its hash.
+/// Checks that a certificate follows `previous`, which comes with its hash.
 fn check_link(
     site: SiteId,
     previous: Option<(&EpochCertificate, CertificateHash)>,
@@ -498,7 +498,7 @@ fn check_link(
         return Err("names its lanes out of order or twice");
     }
     if body.lanes.iter().any(|resume| resume.number > ClaimNumber::MAX) {
-        return Err("resumes a lane past the last claim that there may be");
+        return Err("resumes a lane past the greatest possible claim number");
     }
     let Some((previous, previous_hash)) = previous else {
         return if body.site.is_some()
@@ -521,7 +521,7 @@ fn check_link(
     } else if body.previous != Some(previous_hash) {
         Err("does not name the certificate before it")
     } else if body.reason == Reason::Genesis {
-        Err("says that it is a genesis")
+        Err("has the reason genesis")
     } else {
         Ok(())
     }
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_round_trips_and_keeps_its_site() {
+    fn chain_round_trips_and_keeps_its_site() {
         let (genesis, root) = chain();
         let next = SigningKey::from_seed(&[3; 32]);
         let lanes = vec![LaneResume {

@@ -1,8 +1,8 @@
-//! Claims: the only thing a site authors.
+//! Claims: the only objects that a site authors.
 //!
-//! A claim is framed so that a reader who does not know its kind can still chain it, relay it and count
-//! it in the state root: what a claim replaces is decided by its key alone, and whether it leaves an
-//! entry behind by its tombstone flag. Layout: `docs/formats/delta.md`.
+//! A claim is framed so that a reader that does not know its kind can still chain it, relay it and count it in
+//! the state root. Its key alone decides which claim it replaces, and its tombstone flag alone decides whether
+//! it leaves a live entry. Layout: `docs/formats/delta.md`.
 
 use std::fmt;
 
@@ -30,19 +30,19 @@ pub enum ClaimError {
     /// The frame does not decode.
     #[error("decoding a claim")]
     Decode(#[from] WireError),
-    /// A claim of a known kind lacks or has what that kind must not.
+    /// A claim of a known kind lacks a required part, or has one that its kind forbids.
     #[error("checking a {kind} claim on {key}: it {problem}")]
     Shape {
         /// The kind.
         kind: ClaimKind,
         /// The key, for people.
         key: String,
-        /// What is wrong.
+        /// The fault.
         problem: &'static str,
     },
 }
 
-/// What a claim says. Numbers are frozen; unknown ones are kept and relayed.
+/// The kind of a claim. Numbers are frozen; claims of unknown kinds are kept and relayed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKind(pub u16);
 
@@ -51,12 +51,12 @@ impl ClaimKind {
     pub const SET: Self = Self(1);
     /// The source dropped K.
     pub const ABSENT: Self = Self(2);
-    /// I retract my own statement about K.
+    /// The author retracts its own statement about K.
     pub const DELETE: Self = Self(3);
     /// A change to a shared document; never superseded, each under its own key.
     pub const DOCUMENT_CHANGE: Self = Self(4);
 
-    /// Whether this build knows what the kind means.
+    /// Returns true if this build knows the kind.
     #[must_use]
     pub const fn is_known(self) -> bool {
         matches!(self.0, 1..=4)
@@ -81,11 +81,11 @@ impl fmt::Debug for ClaimKind {
     }
 }
 
-/// What a claim is about, as bytes: a later claim of the same log on the same key replaces it.
+/// The subject of a claim, as bytes. A later claim of the same log on the same key replaces it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey(Box<[u8]>);
 
-/// What a [`ClaimKey`] names.
+/// The object that a [`ClaimKey`] names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRef {
     /// One record of one source.
@@ -97,7 +97,7 @@ pub enum KeyRef {
 }
 
 impl ClaimKey {
-    /// The key of a record.
+    /// Returns the key of a record.
     #[must_use]
     pub fn record(source: &Source, id: &RecordId) -> Self {
         let mut bytes = Vec::with_capacity(2 + source.as_str().len() + id.as_str().len());
@@ -108,7 +108,7 @@ impl ClaimKey {
         Self(bytes.into())
     }
 
-    /// The bytes with which every record key of `source` begins.
+    /// Returns the bytes with which every record key of `source` begins.
     #[must_use]
     pub fn source_prefix(source: &Source) -> Vec<u8> {
         let mut bytes = vec![KEY_RECORD];
@@ -117,10 +117,10 @@ impl ClaimKey {
         bytes
     }
 
-    /// Wraps bytes, at most 322 of them.
+    /// Wraps bytes, at least one and at most 322.
     ///
     /// # Errors
-    /// When they are none or too many.
+    /// If there are no bytes or too many.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
         if bytes.is_empty() {
             return Err(WireError::NotCanonical { field: "claim key" });
@@ -136,19 +136,19 @@ impl ClaimKey {
         Ok(Self(bytes.into()))
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// What the key names.
+    /// Returns the object that the key names.
     #[must_use]
     pub fn parse(&self) -> KeyRef {
         self.parse_known().unwrap_or(KeyRef::Other)
     }
 
-    /// The source whose state the key belongs to; `None` for what belongs to no source.
+    /// Returns the source whose state the key belongs to; `None` if it belongs to no source.
     #[must_use]
     pub fn source(&self) -> Option<Source> {
         match self.parse() {
@@ -203,7 +203,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Record `id` of `source` has this content of `size` bytes.
+    /// Builds the claim that record `id` of `source` has this content of `size` bytes.
     #[must_use]
     pub fn set(source: &Source, id: &RecordId, content: ContentHash, size: u32, time: UnixMillis) -> Self {
         Self {
@@ -212,13 +212,13 @@ impl Claim {
         }
     }
 
-    /// The source dropped `id`.
+    /// Builds the claim that the source dropped `id`.
     #[must_use]
     pub fn absent(source: &Source, id: &RecordId, time: UnixMillis) -> Self {
         Self::bare(ClaimKind::ABSENT, ClaimKey::record(source, id), time)
     }
 
-    /// This site retracts what it said about `key`.
+    /// Builds the claim with which this site retracts its statement about `key`.
     #[must_use]
     pub fn delete(key: ClaimKey, time: UnixMillis) -> Self {
         Self {
@@ -227,10 +227,10 @@ impl Claim {
         }
     }
 
-    /// A change of a shared document; `change` is at most 60,000 bytes.
+    /// Builds a change of a shared document; `change` is at most 60,000 bytes.
     ///
     /// # Errors
-    /// When the name or the change is too long.
+    /// If the name or the change is too long.
     pub fn document_change(
         document: &str,
         hash: [u8; 32],
@@ -271,49 +271,49 @@ impl Claim {
         }
     }
 
-    /// What it says.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ClaimKind {
         self.kind
     }
 
-    /// Whether a site that does not know the kind must not accept the delta.
+    /// Returns true if a site that does not know the kind must not accept the delta.
     #[must_use]
     pub fn is_critical(&self) -> bool {
         self.critical
     }
 
-    /// Whether it leaves no live entry behind.
+    /// Returns true if it leaves no live entry.
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
         self.tombstone
     }
 
-    /// What it is about.
+    /// Returns the key.
     #[must_use]
     pub fn key(&self) -> &ClaimKey {
         &self.key
     }
 
-    /// The record body that it names, and that body's size in bytes.
+    /// Returns the record body that it names, and that body's size in bytes.
     #[must_use]
     pub fn content(&self) -> Option<(ContentHash, u32)> {
         self.content
     }
 
-    /// When the author made it, by the author's clock; for people.
+    /// Returns the time at which the author made it, by the author's clock; for people.
     #[must_use]
     pub fn time(&self) -> UnixMillis {
         self.time
     }
 
-    /// What else it carries.
+    /// Returns the rest of its content.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// The frame without its length prefix: the element that enters the state root.
+    /// Returns the frame without its length prefix: the element that enters the state root.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.key.0.len() + self.payload.len() + 48);
@@ -337,7 +337,7 @@ impl Claim {
     /// Reads one frame without its length prefix.
     ///
     /// # Errors
-    /// [`ClaimError`]; a claim of an unknown kind is not an error.
+    /// [`ClaimError`]. A claim of an unknown kind is not an error.
     pub fn decode(frame: &[u8]) -> Result<Self, ClaimError> {
         let mut reader = Reader::new(frame);
         let kind = reader.varint("claim kind")?;
@@ -380,7 +380,7 @@ impl Claim {
         Ok(claim)
     }
 
-    /// A claim of a known kind has exactly what that kind needs.
+    /// Checks that a claim of a known kind has exactly the parts that the kind needs.
     fn check_shape(&self) -> Result<(), ClaimError> {
         let refuse = |problem| {
             Err(ClaimError::Shape {
@@ -393,22 +393,22 @@ impl Claim {
             return Ok(());
         }
         if self.critical {
-            return refuse("is marked critical, which known kinds are not");
+            return refuse("is marked critical, but known kinds never are");
         }
         if self.tombstone != (self.kind == ClaimKind::DELETE) {
-            return refuse("is a tombstone exactly when it is not a delete");
+            return refuse("has the wrong tombstone flag: deletes are tombstones, other kinds are not");
         }
         if self.content.is_some() != (self.kind == ClaimKind::SET) {
-            return refuse("names a body exactly when it is not a set");
+            return refuse("has the wrong body reference: sets name a body, other kinds do not");
         }
         if !self.payload.is_empty() && self.kind != ClaimKind::DOCUMENT_CHANGE {
-            return refuse("carries a payload, which only document changes do");
+            return refuse("carries a payload, but only document changes may");
         }
         match (self.kind, self.key.parse()) {
             (ClaimKind::SET | ClaimKind::ABSENT, KeyRef::Record(..))
             | (ClaimKind::DELETE, _)
             | (ClaimKind::DOCUMENT_CHANGE, KeyRef::Document(..)) => Ok(()),
-            _ => refuse("is about a thing of another kind"),
+            _ => refuse("has a key of another kind"),
         }
     }
 }
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_without_a_body_is_refused() {
+    fn set_without_a_body_is_refused() {
         let (source, id) = names();
         let claim = Claim::bare(ClaimKind::SET, ClaimKey::record(&source, &id), UnixMillis::EPOCH);
         assert!(matches!(

@@ -30,7 +30,7 @@ impl fmt::Display for ClaimNumber {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading a cursor: expected a form like 2025-01-15T10:30:00.000Z#0042, found {found:?}")]
 pub struct CursorError {
-    /// What was found, shortened to 80 characters.
+    /// The text found, shortened to 80 characters.
     pub found: String,
 }
 

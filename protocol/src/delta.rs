@@ -1,8 +1,8 @@
 //! Deltas: signed batches of claims with consecutive numbers, the unit of replication.
 //!
-//! The bytes of a delta on the wire, in the store and in a file are the same bytes. The header alone
-//! can be verified and chained; the claims block is opened only after its hash fits the signed header.
-//! Layout: `docs/formats/delta.md`.
+//! The bytes of a delta are the same on the wire, in the store and in a file. The header alone can be verified
+//! and chained; the claims block is opened only after its hash matches the signed header. Layout:
+//! `docs/formats/delta.md`.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub enum DeltaError {
     /// The bytes are not a delta.
     #[error("decoding a delta")]
     Decode(#[from] WireError),
-    /// The delta names another author than the chain it is checked against.
+    /// The delta names another author than the chain's site.
     #[error("verifying a delta: it is by {found}, the certificate chain is of {expected}")]
     OtherAuthor {
         /// The chain's site.
@@ -58,7 +58,7 @@ pub enum DeltaError {
         /// Its epoch.
         epoch: u32,
     },
-    /// It lies outside its epoch's part of the log.
+    /// The delta lies outside its epoch's part of the log.
     #[error(
         "verifying delta {hash} of {site}: claims {first} to {last} lie outside epoch {epoch} of the {lane} lane, which later certificates closed or never opened"
     )]
@@ -92,30 +92,30 @@ pub enum DeltaError {
         /// The delta.
         hash: DeltaHash,
     },
-    /// The claims block does not decompress to what the header says.
+    /// The claims block does not decompress to the size that the header states.
     #[error("unpacking the claims of delta {hash}: {problem}")]
     Claims {
         /// The delta.
         hash: DeltaHash,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
-    /// One claim of it does not decode.
+    /// A claim in the delta does not decode.
     #[error("reading claim {number} of delta {hash}")]
     Claim {
         /// The delta.
         hash: DeltaHash,
         /// The claim.
         number: ClaimNumber,
-        /// What is wrong.
+        /// The fault.
         source: ClaimError,
     },
     /// A writer was asked for more than a delta may hold.
     #[error("building a delta: {what} is {found}; the limit is {limit}")]
     TooMuch {
-        /// What there is too much of.
+        /// The quantity that is over its limit.
         what: &'static str,
-        /// How much.
+        /// The amount found.
         found: u64,
         /// The most.
         limit: u64,
@@ -123,10 +123,10 @@ pub enum DeltaError {
 }
 
 impl DeltaError {
-    /// Whether the delta was true until a later certificate closed its epoch before it.
+    /// Returns true if the delta was valid until a later certificate closed its epoch before it.
     ///
-    /// Its author signed it and a site that does not know that certificate yet holds it in good faith: who
-    /// relays it lags behind, and does not lie. `chain` is the one that it was verified against.
+    /// Its author signed it, and a site that does not know that certificate yet holds it in good faith: a peer
+    /// that relays it lags behind but does not lie. `chain` is the chain that it was verified against.
     #[must_use]
     pub fn was_true_once(&self, chain: &CertificateChain) -> bool {
         match self {
@@ -157,9 +157,9 @@ pub struct DeltaHeader {
     pub lane: Lane,
     /// Number of the first claim.
     pub first: ClaimNumber,
-    /// How many claims, at least one.
+    /// The number of claims, at least one.
     pub count: u32,
-    /// Hash of the delta before it; zero for the first.
+    /// Hash of the previous delta; zero for the first.
     pub previous: DeltaHash,
     /// Hybrid logical time: never falls along a log.
     pub time: UnixMillis,
@@ -178,7 +178,7 @@ pub struct DeltaHeader {
 }
 
 impl DeltaHeader {
-    /// Number of the last claim.
+    /// Returns the number of the last claim.
     #[must_use]
     pub fn last(&self) -> ClaimNumber {
         ClaimNumber(
@@ -189,7 +189,7 @@ impl DeltaHeader {
         )
     }
 
-    /// The position after this delta.
+    /// Returns the position after this delta.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -198,7 +198,7 @@ impl DeltaHeader {
         }
     }
 
-    /// The name of the delta.
+    /// Returns the name of the delta.
     #[must_use]
     pub fn hash(&self) -> DeltaHash {
         hash_of(&encode_struct(self))
@@ -242,7 +242,7 @@ impl DeltaHeader {
     }
 }
 
-/// A delta that decodes; whether its author made it is not known yet.
+/// A decoded delta. Its author is not verified yet.
 #[derive(Clone)]
 pub struct Delta<'a> {
     bytes: &'a [u8],
@@ -253,7 +253,7 @@ pub struct Delta<'a> {
 }
 
 impl<'a> Delta<'a> {
-    /// Decodes the frame and the header; the claims block stays closed.
+    /// Decodes the frame and the header, and does not open the claims block.
     ///
     /// # Errors
     /// [`DeltaError::Decode`].
@@ -264,7 +264,7 @@ impl<'a> Delta<'a> {
         Ok(Self { bytes, ..delta })
     }
 
-    /// Decodes the first of several deltas that follow one another; gives the rest.
+    /// Decodes the first of several consecutive deltas, and returns the rest of the bytes.
     ///
     /// # Errors
     /// [`DeltaError::Decode`].
@@ -299,29 +299,29 @@ impl<'a> Delta<'a> {
         })
     }
 
-    /// What the header says; unproven.
+    /// Returns the header, unverified.
     #[must_use]
     pub fn header(&self) -> &DeltaHeader {
         &self.header
     }
 
-    /// The exact bytes.
+    /// Returns the exact bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The signed header's bytes and the signature: what a fork proof keeps.
+    /// Returns the signed header's bytes and the signature, which a fork proof keeps.
     #[must_use]
     pub fn signed_header(&self) -> (&'a [u8], Signature) {
         (self.header_bytes, self.signature)
     }
 
-    /// Opens the claims of a delta that was verified before it was stored. Checks the claims block's hash and
-    /// shape again, not the signature.
+    /// Opens the claims of a delta that was verified before it was stored. Checks the hash and the shape of the
+    /// claims block again, but not the signature.
     ///
     /// # Errors
-    /// [`DeltaError::ClaimsHash`] or of the claims: the stored bytes are damaged.
+    /// [`DeltaError::ClaimsHash`] or an error in the claims: the stored bytes are damaged.
     pub fn reopen(&self) -> Result<Vec<(ClaimNumber, Claim)>, DeltaError> {
         let hash = hash_of(self.header_bytes);
         if derive(CLAIMS_CONTEXT, &[self.claims_block]) != self.header.claims_hash {
@@ -334,7 +334,7 @@ impl<'a> Delta<'a> {
     /// Verifies header and claims block against the author's chain, then opens the claims.
     ///
     /// # Errors
-    /// Any [`DeltaError`]. Whether the state root is true is checked when the delta is applied.
+    /// Any [`DeltaError`]. The state root is checked later, when the delta is applied.
     pub fn verify(&self, chain: &CertificateChain) -> Result<VerifiedDelta, DeltaError> {
         let header = VerifiedHeader::verify(self.header_bytes, &self.signature, chain)?;
         let hash = header.hash();
@@ -350,7 +350,7 @@ impl<'a> Delta<'a> {
     }
 }
 
-/// A delta header whose signature fits its author's chain.
+/// A delta header whose signature is verified against its author's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedHeader {
     header: DeltaHeader,
@@ -411,20 +411,20 @@ impl VerifiedHeader {
         Ok(Self { header, hash })
     }
 
-    /// What it says.
+    /// Returns the header.
     #[must_use]
     pub fn header(&self) -> &DeltaHeader {
         &self.header
     }
 
-    /// The delta's name.
+    /// Returns the delta's name.
     #[must_use]
     pub fn hash(&self) -> DeltaHash {
         self.hash
     }
 }
 
-/// A delta whose author is proven and whose claims are open.
+/// A delta with a verified author and open claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedDelta {
     bytes: Box<[u8]>,
@@ -433,30 +433,30 @@ pub struct VerifiedDelta {
 }
 
 impl VerifiedDelta {
-    /// The exact bytes.
+    /// Returns the exact bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What the header says.
+    /// Returns the header.
     #[must_use]
     pub fn header(&self) -> &DeltaHeader {
         &self.header.header
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn hash(&self) -> DeltaHash {
         self.header.hash
     }
 
-    /// The claims with their numbers, in order; no key stands twice.
+    /// Returns the claims with their numbers, in order. No key is repeated.
     pub fn claims(&self) -> impl Iterator<Item = (ClaimNumber, &Claim)> {
         (self.header().first.0..).map(ClaimNumber).zip(&self.claims)
     }
 
-    /// The first claim that must be understood and is not.
+    /// Returns the first claim that is marked critical and of an unknown kind.
     #[must_use]
     pub fn unknown_critical(&self) -> Option<(ClaimNumber, &Claim)> {
         self.claims()
@@ -472,7 +472,7 @@ pub struct DeltaBuilder {
     bodies_size: u64,
 }
 
-/// Where in its log a new delta goes.
+/// The place of a new delta in its log.
 #[derive(Debug, Clone, Copy)]
 pub struct DeltaPlace {
     /// The author.
@@ -483,17 +483,18 @@ pub struct DeltaPlace {
     pub lane: Lane,
     /// Number of the first claim.
     pub first: ClaimNumber,
-    /// The delta before it.
+    /// The hash of the previous delta.
     pub previous: DeltaHash,
     /// Hybrid logical time.
     pub time: UnixMillis,
 }
 
 impl DeltaBuilder {
-    /// Adds a claim; gives it back when the delta is full (then finish this one and go on in a new one).
+    /// Adds a claim, or returns it if the delta is full. The caller then finishes this delta and begins a new
+    /// one.
     ///
     /// # Errors
-    /// The claim, when it does not fit.
+    /// The claim, if it does not fit.
     pub fn push(&mut self, claim: Claim) -> Result<(), Claim> {
         let frame = claim.encode();
         let size = claim.content().map_or(0, |(_, size)| u64::from(size));
@@ -517,7 +518,7 @@ impl DeltaBuilder {
         &self.claims
     }
 
-    /// Whether nothing was collected.
+    /// Returns true if nothing was collected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.claims.is_empty()
@@ -526,7 +527,7 @@ impl DeltaBuilder {
     /// Compresses the claims at zstd `level` and signs the delta.
     ///
     /// # Errors
-    /// [`DeltaError::TooMuch`] when it is empty or compression failed.
+    /// [`DeltaError::TooMuch`] if it is empty or compression failed.
     pub fn finish(
         self,
         place: DeltaPlace,
@@ -589,7 +590,7 @@ fn hash_of(header_bytes: &[u8]) -> DeltaHash {
 fn open_claims(stored: &[u8], header: &DeltaHeader, hash: DeltaHash) -> Result<Vec<Claim>, DeltaError> {
     let refuse = |problem: String| DeltaError::Claims { hash, problem };
     let size = usize::try_from(header.claims_size).unwrap_or(usize::MAX);
-    // One zstd frame and nothing after it: the bytes are signed, and must mean one thing.
+    // Accept exactly one zstd frame: signed bytes must have one meaning only.
     match zstd::zstd_safe::find_frame_compressed_size(stored) {
         Ok(length) if length == stored.len() => {}
         Ok(length) => {
@@ -602,10 +603,10 @@ fn open_claims(stored: &[u8], header: &DeltaHeader, hash: DeltaHash) -> Result<V
     }
     check_window(stored).map_err(refuse)?;
     let block = zstd::bulk::decompress(stored, size)
-        .map_err(|cause| refuse(format!("the header promises {size} bytes: {cause}")))?;
+        .map_err(|cause| refuse(format!("the header states {size} bytes: {cause}")))?;
     if block.len() != size {
         return Err(refuse(format!(
-            "the header promises {size} bytes, {} came out",
+            "the header states {size} bytes, it decompressed to {}",
             block.len()
         )));
     }
@@ -631,14 +632,14 @@ fn open_claims(stored: &[u8], header: &DeltaHeader, hash: DeltaHash) -> Result<V
     }
     if bodies_size != header.bodies_size {
         return Err(refuse(format!(
-            "the bodies sum to {bodies_size} bytes, the header says {}",
+            "the sizes of the bodies sum to {bodies_size} bytes, the header states {}",
             header.bodies_size
         )));
     }
     let mut keys: Vec<_> = claims.iter().map(Claim::key).collect();
     keys.sort_unstable();
     if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(refuse(format!("{} stands in it twice", pair[0])));
+        return Err(refuse(format!("the key {} is repeated", pair[0])));
     }
     Ok(claims)
 }

@@ -1,8 +1,8 @@
 //! Fork proofs: two signed headers of one log that cannot both be true.
 //!
-//! A fork means that an operating key signed twice for the same claim numbers: a bug, a restored backup or
-//! a thief. The proof is kept and gossiped; the author is frozen until an epoch certificate names the branch.
-//! Layout: `docs/formats/fork.md`.
+//! A fork means that an operating key signed twice for the same claim numbers: a bug, a restored backup or a
+//! thief. The proof is kept and gossiped; the author is frozen until an epoch certificate names the valid
+//! branch. Layout: `docs/formats/fork.md`.
 
 use crate::certificate::CertificateChain;
 use crate::delta::{Delta, DeltaError, VerifiedHeader};
@@ -15,7 +15,7 @@ use crate::wire::{Reader, WireError, put_length};
 const MAGIC: [u8; 4] = *b"STFK";
 /// Two deltas that share claim numbers.
 const VERSION: u8 = 1;
-/// Two deltas of which one begins where the other ends, and names another delta there.
+/// Two deltas: one begins after the other ends, but names a different delta as its predecessor.
 const VERSION_NEIGHBOURS: u8 = 2;
 
 /// A fork proof that was refused.
@@ -35,7 +35,7 @@ pub enum ForkError {
     },
 }
 
-/// Proof that a site signed two histories. The two headers stand in order of their hashes.
+/// Proof that a site signed two histories. The two headers are ordered by their hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForkProof {
     headers: [(Box<[u8]>, Signature); 2],
@@ -44,10 +44,10 @@ pub struct ForkProof {
 }
 
 impl ForkProof {
-    /// Makes a proof of two deltas, if they are one.
+    /// Builds a proof from two deltas if they contradict each other.
     ///
     /// # Errors
-    /// [`ForkError`] when a header does not verify or both can be true.
+    /// [`ForkError`] if a header does not verify, or if both can be true.
     pub fn of(one: &Delta<'_>, other: &Delta<'_>, chain: &CertificateChain) -> Result<Self, ForkError> {
         Self::check([one.signed_header(), other.signed_header()], chain)
     }
@@ -57,7 +57,7 @@ impl ForkProof {
             |(bytes, signature): &(&[u8], Signature)| VerifiedHeader::verify(bytes, signature, chain);
         let (one, other) = match (verify(&parts[0]), verify(&parts[1])) {
             (Ok(one), Ok(other)) => (one, other),
-            // A header that its author never signed weighs more than one of an epoch that is closed.
+            // A header that its author never signed is the graver error than one of a closed epoch.
             (Err(DeltaError::OutsideEpoch { .. }), Err(error)) | (Err(error), _) | (_, Err(error)) => {
                 return Err(error.into());
             }
@@ -67,7 +67,7 @@ impl ForkProof {
         let [(first, one), (second, other)] = pairs;
         let (a, b) = (one.header(), other.header());
         let overlap = a.first <= b.last() && b.first <= a.last();
-        // The later one names what stands before it: not the earlier one.
+        // The later header names a predecessor that is not the earlier delta.
         let leaves = |before: &VerifiedHeader, after: &VerifiedHeader| {
             let (number, after) = (before.header().last().0.checked_add(1), after.header());
             number == Some(after.first.0) && after.previous != before.hash()
@@ -85,38 +85,38 @@ impl ForkProof {
         })
     }
 
-    /// The accused.
+    /// Returns the accused.
     #[must_use]
     pub fn site(&self) -> SiteId {
         self.verified[0].header().site
     }
 
-    /// The forked log's lane.
+    /// Returns the forked log's lane.
     #[must_use]
     pub fn lane(&self) -> Lane {
         self.verified[0].header().lane
     }
 
-    /// The epoch in which it forked.
+    /// Returns the epoch in which it forked.
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.verified[0].header().epoch
     }
 
-    /// Returns true if the two deltas share no claim number: one follows the other by number and names another delta
-    /// before it. Such a proof is of version 2.
+    /// Returns true if the two deltas share no claim number: one follows the other by number but names another
+    /// predecessor. Such a proof is of version 2.
     #[must_use]
     pub const fn is_of_neighbours(&self) -> bool {
         self.are_neighbours
     }
 
-    /// The two headers that contradict each other.
+    /// Returns the two headers that contradict each other.
     #[must_use]
     pub fn headers(&self) -> &[VerifiedHeader; 2] {
         &self.verified
     }
 
-    /// The proof as bytes.
+    /// Returns the proof as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();

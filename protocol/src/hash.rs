@@ -1,7 +1,7 @@
-//! Hash newtypes: one type per thing that is hashed, so that they cannot be mixed up.
+//! Hash newtypes: one type for each kind of hashed object, so that they cannot be mixed up.
 //!
-//! Record bodies are addressed by plain BLAKE3 (what `b3sum` prints). Everything else uses BLAKE3
-//! in key-derivation mode with a context string of its own, so no two kinds of object can share a hash.
+//! Record bodies are addressed by plain BLAKE3 (as `b3sum` prints it). Everything else uses BLAKE3 in
+//! key-derivation mode with its own context string, so that two kinds of object never share a hash.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading a {kind}: expected `blake3:` and 64 hex digits, found {found:?}")]
 pub struct HashTextError {
-    /// What was to be read.
+    /// The kind of value that was expected.
     pub kind: &'static str,
-    /// What was found, shortened to 80 characters.
+    /// The text found, shortened to 80 characters.
     pub found: String,
 }
 
@@ -23,7 +23,7 @@ macro_rules! hash_type {
         pub struct $name([u8; 32]);
 
         impl $name {
-            /// All zero: stands for "nothing before this".
+            /// All zero: means "nothing before this".
             pub const ZERO: Self = Self([0; 32]);
 
             /// Wraps bytes that already are this kind of hash.
@@ -32,13 +32,13 @@ macro_rules! hash_type {
                 Self(bytes)
             }
 
-            /// The raw 32 bytes.
+            /// Returns the raw 32 bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
             }
 
-            /// The first 12 hex digits, for people; never for comparison.
+            /// Returns the first 12 hex digits, for people; never for comparison.
             #[must_use]
             pub fn short(&self) -> String {
                 hex::encode(&self.0[..6])
@@ -143,7 +143,7 @@ impl MergeHash {
     }
 }
 
-/// BLAKE3 in key-derivation mode: `context` separates the domains.
+/// Computes BLAKE3 in key-derivation mode; `context` separates the domains.
 pub(crate) fn derive(context: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(context);
     for part in parts {

@@ -1,8 +1,8 @@
-//! Heads: an author's signed statement of where its log stands now.
+//! Heads: signed statements in which authors give the current end of their logs.
 //!
-//! A head expires, so that a site that is cut off knows that its knowledge is stale; and it says when
-//! each source was last checked, so that "nothing new" can be told from "nobody looked".
-//! Layout: `docs/formats/head.md`.
+//! A head expires, so that a disconnected site knows that its knowledge is stale. It also lists the time of
+//! each source's last check, so that "nothing new" differs from "nobody looked". Layout:
+//! `docs/formats/head.md`.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub enum HeadError {
     /// The bytes are not a head.
     #[error("decoding a head")]
     Decode(#[from] WireError),
-    /// It is by another author than the chain.
+    /// The head's author is not the chain's site.
     #[error("verifying a head: it is by {found}, the certificate chain is of {expected}")]
     OtherAuthor {
         /// The chain's site.
@@ -44,7 +44,7 @@ pub enum HeadError {
         /// The head's epoch.
         epoch: u32,
     },
-    /// A later epoch closed the part of the log it points to.
+    /// A later epoch closed the part of the log that the head names.
     #[error("verifying a head of {site}: claim {number} lies past the end of epoch {epoch}")]
     OutsideEpoch {
         /// The author.
@@ -64,12 +64,12 @@ pub enum HeadError {
     },
 }
 
-/// When a source was last checked by the author, whether or not anything was new.
+/// The time at which the author last checked a source, whether or not anything was new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCheck {
     /// The source.
     pub source: Source,
-    /// When it was last read in full.
+    /// The time of the last full read.
     pub checked_at: UnixMillis,
 }
 
@@ -92,16 +92,16 @@ pub struct Head {
     pub live_entries: u64,
     /// State root.
     pub state_root: StateRoot,
-    /// When it was signed, by the author's clock.
+    /// The time of signing, by the author's clock.
     pub issued_at: UnixMillis,
-    /// After this it proves nothing about now.
+    /// The time after which the head proves nothing about the present.
     pub expires_at: UnixMillis,
-    /// Per source: when it was last checked. Sorted by source, at most one each.
+    /// For each source, the time of its last check. Sorted by source, at most one per source.
     pub checks: Vec<SourceCheck>,
 }
 
 impl Head {
-    /// The position it names.
+    /// Returns the position it names.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -110,7 +110,7 @@ impl Head {
         }
     }
 
-    /// Signs it.
+    /// Signs the head.
     #[must_use]
     pub fn sign(self, key: &SigningKey) -> VerifiedHead {
         let signed = encode_struct(&self);
@@ -126,7 +126,7 @@ impl Head {
         }
     }
 
-    /// Reads whose head some bytes are, without proof: to find the chain to check them against.
+    /// Decodes a head without verifying it, so that the caller can find the chain to verify it against.
     ///
     /// # Errors
     /// [`HeadError::Decode`].
@@ -135,7 +135,7 @@ impl Head {
     }
 }
 
-/// A head whose signature fits its author's chain.
+/// A head whose signature is verified against its author's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedHead {
     bytes: Box<[u8]>,
@@ -146,7 +146,7 @@ impl VerifiedHead {
     /// Decodes and verifies a head.
     ///
     /// # Errors
-    /// [`HeadError`]. Expiry is for the caller, who has a clock.
+    /// [`HeadError`]. The caller, which has a clock, checks the expiry.
     pub fn verify(bytes: &[u8], chain: &CertificateChain) -> Result<Self, HeadError> {
         let (head, signed, signature) = read(bytes)?;
         if head.site != chain.site() {
@@ -182,19 +182,19 @@ impl VerifiedHead {
         })
     }
 
-    /// The exact bytes.
+    /// Returns the exact bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What it says.
+    /// Returns the signed content.
     #[must_use]
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// Whether this head is newer than `other` of the same log.
+    /// Returns true if this head is newer than `other` of the same log.
     #[must_use]
     pub fn is_newer_than(&self, other: &Self) -> bool {
         let rank = |head: &Head| (head.epoch, head.number, head.issued_at);

@@ -1,8 +1,8 @@
 //! Ed25519 keys and signatures over domain-separated BLAKE3 digests.
 //!
-//! What is signed is never raw bytes but `BLAKE3-derive-key(context, bytes)` with one context per kind
-//! of object, so that a signature over one kind can never be shown as one over another.
-//! Verification is strict (RFC 8032 with canonical encodings; no small-order keys).
+//! Raw bytes are never signed, only `BLAKE3-derive-key(context, bytes)` with one context for each kind of
+//! object, so that a signature over one kind is never valid for another. Verification is strict (RFC 8032 with
+//! canonical encodings; no small-order keys).
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ pub enum KeyError {
     /// The text is not a key.
     #[error("reading a public key: expected `ed25519:` and 64 hex digits, found {found:?}")]
     Text {
-        /// What was found, shortened.
+        /// The text found, shortened.
         found: String,
     },
     /// The bytes are not a usable point.
@@ -30,7 +30,7 @@ pub enum KeyError {
     /// The signature does not fit.
     #[error("checking the signature of a {object}: it does not fit key {key}")]
     BadSignature {
-        /// What was signed.
+        /// The kind of object that was signed.
         object: &'static str,
         /// The key it was checked against.
         key: PublicKey,
@@ -42,7 +42,7 @@ pub enum KeyError {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Reads 32 bytes, refusing what is not on the curve and what is of small order.
+    /// Reads 32 bytes. Refuses bytes that are not on the curve or are of small order.
     ///
     /// # Errors
     /// [`KeyError::NotAKey`].
@@ -58,7 +58,7 @@ impl PublicKey {
         }
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -135,13 +135,13 @@ impl Signature {
     /// Bytes in a signature.
     pub const LENGTH: usize = 64;
 
-    /// Wraps 64 bytes; whether they sign anything is seen when they are checked.
+    /// Wraps 64 bytes. Their validity shows only when the signature is checked.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 64]) -> Self {
         Self(ed25519_dalek::Signature::from_bytes(bytes))
     }
 
-    /// The 64 bytes.
+    /// Returns the 64 bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 64] {
         self.0.to_bytes()
@@ -159,19 +159,19 @@ impl fmt::Debug for Signature {
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl SigningKey {
-    /// The key of a 32-byte seed (RFC 8032 §5.1.5); the caller brings the randomness.
+    /// Returns the key of a 32-byte seed (RFC 8032 §5.1.5). The caller provides the randomness.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self(ed25519_dalek::SigningKey::from_bytes(seed))
     }
 
-    /// The seed, to be kept secret.
+    /// Returns the seed, which must be kept secret.
     #[must_use]
     pub fn seed(&self) -> zeroize::Zeroizing<[u8; 32]> {
         zeroize::Zeroizing::new(self.0.to_bytes())
     }
 
-    /// The public half.
+    /// Returns the public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_holds_only_in_its_own_domain() {
+    fn signature_holds_only_in_its_own_domain() {
         let key = SigningKey::from_seed(&[7; 32]);
         let signature = key.sign("starling test a", b"bytes");
         assert!(

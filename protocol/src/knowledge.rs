@@ -19,7 +19,7 @@ pub struct KnowledgeEntry<'a> {
 
 /// Hashes accepted states: equal roots mean equal knowledge.
 ///
-/// Entries are sorted by (site, lane, source) and empty states left out, so the root does not depend on
+/// Entries are sorted by (site, lane, source) and empty states are left out, so the root does not depend on
 /// when or through whom a site learned. Layout: `docs/formats/state-root.md`.
 #[must_use]
 pub fn knowledge_root<'a>(entries: impl IntoIterator<Item = KnowledgeEntry<'a>>) -> KnowledgeRoot {

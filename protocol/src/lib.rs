@@ -1,8 +1,8 @@
-//! What every site must agree on: the words, the signed objects and their exact bytes.
+//! The objects that every site must agree on: names, signed objects and their exact bytes.
 //!
-//! Pure: no clock, randomness, disk or socket. Byte layouts are documented in `docs/formats/` and
-//! pinned by golden files. A decoded object proves nothing; types named `Verified…` (and
-//! [`CertificateChain`], [`ForkProof`]) can only be made by signing or by checking a signature chain.
+//! Pure: no clock, randomness, disk or socket. Byte layouts are documented in `docs/formats/` and pinned by
+//! golden files. A decoded object proves nothing. Types named `Verified…` (and [`CertificateChain`],
+//! [`ForkProof`]) can only be made by signing or by checking a signature chain.
 
 pub mod bundle;
 mod certificate;

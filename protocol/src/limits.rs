@@ -1,6 +1,6 @@
 //! Every bound of the protocol, by name and with its unit.
 //!
-//! A reader checks the bound before it allocates; a writer never produces what a reader refuses.
+//! A reader checks the bound before it allocates. A writer never writes what a reader would refuse.
 
 /// Most claims in one delta.
 pub const MAX_DELTA_CLAIMS: usize = 1_024;
@@ -14,7 +14,7 @@ pub const MAX_CLAIM_BYTES: usize = 64 * KIB;
 pub const MAX_CLAIMS_BLOCK_BYTES: usize = 4 * MIB;
 /// Longest claims block as stored (compressed), in bytes.
 pub const MAX_CLAIMS_STORED_BYTES: usize = 4 * MIB + 64 * KIB;
-/// Largest window that a zstd frame may ask for, in bytes: what every zstd tool takes without being told.
+/// Largest window of a zstd frame, in bytes: the most that every zstd tool accepts by default.
 pub const MAX_ZSTD_WINDOW_BYTES: u64 = 128 * MIB as u64;
 /// Longest encoded delta header, in bytes.
 pub const MAX_DELTA_HEADER_BYTES: usize = 512;
@@ -26,7 +26,7 @@ pub const MAX_CERTIFICATE_BYTES: usize = 2 * KIB;
 pub const MAX_CHAIN_CERTIFICATES: usize = 1_024;
 /// Longest encoded head, in bytes.
 pub const MAX_HEAD_BYTES: usize = 16 * KIB;
-/// Most sources that one log may speak of: each costs its readers a state of some kilobytes.
+/// Most sources in one log: each costs its readers some kilobytes of state.
 pub const MAX_LOG_SOURCES: usize = 256;
 /// Most per-source check times in one head.
 pub const MAX_HEAD_SOURCES: usize = 256;
@@ -47,7 +47,7 @@ pub const MAX_SEAL_BYTES: usize = 16 * MIB;
 pub const MAX_DELTAS_FRAME_BYTES: usize = 8 * MIB;
 /// Most bytes of NDJSON in one bundle frame of bodies, after decompression.
 pub const MAX_BODIES_FRAME_BYTES: usize = 16 * MIB;
-/// Most bytes of a frame of bodies as stored: what zstd needs for bytes that it cannot make smaller.
+/// Most bytes of a frame of bodies as stored: zstd needs a little more than the input for incompressible bytes.
 pub const MAX_BODIES_FRAME_STORED_BYTES: usize = MAX_BODIES_FRAME_BYTES + 128 * KIB;
 /// NDJSON bytes after which a writer closes a frame of bodies.
 pub const BODIES_FRAME_TARGET_BYTES: usize = 4 * MIB;

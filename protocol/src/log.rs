@@ -1,4 +1,4 @@
-//! A log's tip and state: which delta may come next, and what its state root must be.
+//! A log's tip and state, which decide the next valid delta and its state root.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::lthash::LtHash;
 use crate::names::Source;
 use crate::time::UnixMillis;
 
-/// Where a log stands: its last delta.
+/// The end of a log: its last delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LogTip {
     /// Position after the last delta.
@@ -28,32 +28,33 @@ impl Default for DeltaHash {
     }
 }
 
-/// How a verified header relates to a log's tip.
+/// The relation of a verified header to a log's tip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Succession {
-    /// It is the next delta.
+    /// The header is the next delta.
     Next,
-    /// It lies at or before the tip: a replay, or a fork if its hash is not the one held there.
+    /// The header lies at or before the tip: a replay, or a fork if its hash is not the one held there.
     AtOrBefore,
-    /// Claims are missing between the tip and it.
+    /// Claims are missing between the tip and the header.
     Gap {
         /// The first claim that is missing.
         missing_from: ClaimNumber,
     },
-    /// It has the next number but does not follow the tip's hash: a fork, or a branch that an epoch closed.
+    /// The header has the next number but does not follow the tip's hash: a fork, or a branch that an epoch
+    /// closed.
     OtherBranch,
-    /// It follows, but breaks a rule that its author must keep.
+    /// The header follows, but breaks a rule for authors.
     Refused(&'static str),
 }
 
 impl LogTip {
-    /// The number that the next delta begins with.
+    /// Returns the number that the next delta begins with.
     #[must_use]
     pub fn next(&self) -> ClaimNumber {
         ClaimNumber(self.cursor.number.0 + 1)
     }
 
-    /// Places a header whose signature was verified against `chain`.
+    /// Compares a header, whose signature was verified against `chain`, with the tip.
     #[must_use]
     pub fn place(&self, header: &DeltaHeader, chain: &CertificateChain) -> Succession {
         if header.last() <= self.cursor.number {
@@ -93,28 +94,28 @@ pub struct SourceState {
     pub state: LtHash,
 }
 
-/// The state of a log: per source, because sites compare the sources that they share.
+/// The state of a log, kept for each source because sites compare the sources that they share.
 ///
-/// What belongs to no source (shared documents, unknown keys) is counted under `None`.
+/// Keys that belong to no source (shared documents, unknown keys) are counted under `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogState {
     sources: BTreeMap<Option<Source>, SourceState>,
 }
 
 impl LogState {
-    /// Puts back what was stored.
+    /// Restores a stored state.
     #[must_use]
     pub fn from_sources(sources: BTreeMap<Option<Source>, SourceState>) -> Self {
         Self { sources }
     }
 
-    /// The state of each source.
+    /// Returns the state of each source.
     #[must_use]
     pub fn sources(&self) -> &BTreeMap<Option<Source>, SourceState> {
         &self.sources
     }
 
-    /// Counts a claim in, and the live entry `prior` that it replaces out.
+    /// Adds a claim and removes the live entry `prior` that it replaces.
     ///
     /// `prior` is the frame of the live claim of this log on the same key, if any.
     pub fn apply(&mut self, claim: &Claim, prior: Option<&[u8]>) {
@@ -129,13 +130,13 @@ impl LogState {
         }
     }
 
-    /// Live entries of all sources.
+    /// Returns the number of live entries of all sources.
     #[must_use]
     pub fn live(&self) -> u64 {
         self.sources.values().map(|source| source.live).sum()
     }
 
-    /// The root over the live entries of all sources.
+    /// Returns the root over the live entries of all sources.
     #[must_use]
     pub fn root(&self) -> StateRoot {
         let mut sum = LtHash::default();
@@ -146,7 +147,7 @@ impl LogState {
     }
 }
 
-/// Hybrid logical time of a site's next delta: its clock, but never before its last delta.
+/// Returns the hybrid logical time of a site's next delta: its clock, but never before its last delta.
 #[must_use]
 pub fn next_time(now: UnixMillis, last: UnixMillis) -> UnixMillis {
     now.max(last)

@@ -1,8 +1,9 @@
-//! LtHash16: a homomorphic hash over a multiset, kept incrementally.
+//! LtHash16: a homomorphic hash over a multiset, updated incrementally.
 //!
-//! Lewi, Kim, Maykov, Weis: *Securing Update Propagation with Homomorphic Hashing* (2019). Parameters:
-//! 1,024 lanes of 16 bits, element expansion by BLAKE3 XOF. Adding and removing elements commute, so the
-//! state depends only on which elements are in it. Layout: `docs/formats/state-root.md`.
+//! Specified in Kevin Lewi, Wonho Kim, Ilya Maykov and Stephen Weis: *Securing Update Propagation with
+//! Homomorphic Hashing*, [IACR ePrint 2019/227](https://eprint.iacr.org/2019/227). Parameters: 1,024 lanes of
+//! 16 bits, element expansion by BLAKE3 XOF. Adding and removing elements commute, so the state depends only on
+//! the elements in it. Layout: `docs/formats/state-root.md`.
 
 use std::fmt;
 
@@ -35,7 +36,7 @@ impl LtHash {
         }
     }
 
-    /// Takes one element away; the caller knows that it was added.
+    /// Removes one element. The caller knows that it was added.
     pub fn remove(&mut self, element: &[u8]) {
         for (lane, value) in self.0.iter_mut().zip(expand(element).chunks_exact(2)) {
             *lane = lane.wrapping_sub(u16::from_le_bytes([value[0], value[1]]));
@@ -49,20 +50,20 @@ impl LtHash {
         }
     }
 
-    /// Takes all elements of another state away.
+    /// Removes all elements of another state.
     pub fn subtract(&mut self, other: &Self) {
         for (lane, value) in self.0.iter_mut().zip(other.0.iter()) {
             *lane = lane.wrapping_sub(*value);
         }
     }
 
-    /// The 32-byte root of the state.
+    /// Returns the 32-byte root of the state.
     #[must_use]
     pub fn root(&self) -> StateRoot {
         StateRoot::from_bytes(derive(ROOT_CONTEXT, &[&self.to_bytes()]))
     }
 
-    /// The counters, little-endian.
+    /// Returns the counters, little-endian.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; STATE_BYTES] {
         let mut bytes = [0; STATE_BYTES];
@@ -72,7 +73,7 @@ impl LtHash {
         bytes
     }
 
-    /// Reads what [`LtHash::to_bytes`] wrote; `None` when the length is not 2,048.
+    /// Decodes the output of [`LtHash::to_bytes`]. Returns `None` if the length is not 2,048.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != STATE_BYTES {
@@ -109,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_state_depends_on_the_elements_not_on_their_order(
+        fn state_depends_on_the_elements_not_on_their_order(
             mut elements in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..12),
             extra in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn one_element_twice_is_not_none() {
+    fn repeated_element_does_not_cancel_out() {
         let mut twice = LtHash::default();
         twice.add(b"x");
         twice.add(b"x");

@@ -1,7 +1,7 @@
-//! The names of things: sources, records, sites, lanes.
+//! The names of sources, records, sites and lanes.
 //!
-//! A name keeps its original text. What is refused is only what could not be shown, stored as a
-//! key or told apart; anything else that real data does (spaces, non-ASCII) is kept.
+//! A name keeps its original text. A name is refused only if it could not be displayed, stored as a key or
+//! distinguished. Everything else that occurs in real data (spaces, non-ASCII) is kept.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::limits::{MAX_RECORD_ID_BYTES, MAX_SLUG_BYTES, MAX_SOURCE_BYTES};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading a {kind}: {found:?} is refused; expected {expected}")]
 pub struct NameError {
-    /// What was to be read.
+    /// The kind of value that was expected.
     pub kind: &'static str,
-    /// What was found, shortened to 80 characters.
+    /// The text found, shortened to 80 characters.
     pub found: String,
-    /// What is allowed.
+    /// The values that are allowed.
     pub expected: &'static str,
 }
 
@@ -32,7 +32,7 @@ macro_rules! name_type {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// The text as it was given.
+            /// Returns the text as it was given.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -79,7 +79,7 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// Where advisories come from: `nvd`, `ghsa`, `rustsec`, …
+    /// A source of advisories: `nvd`, `ghsa`, `rustsec`, …
     Source,
     "source name",
     "1 to 64 of a-z, 0-9, `.`, `_`, `-`, starting with a letter or digit",
@@ -111,13 +111,13 @@ fn is_slug(text: &str, longest: usize) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// Who may receive a log: everyone, or only those who hear it from the author.
+/// The audience of a log: everyone, or only the author's direct peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Lane {
-    /// Goes everywhere; relayed.
+    /// Is relayed to all sites.
     Federation = 0,
-    /// Goes to the author's direct peers only; never relayed.
+    /// Is sent to the author's direct peers only, and never relayed.
     Direct = 1,
 }
 
@@ -125,13 +125,13 @@ impl Lane {
     /// Every lane, in order.
     pub const ALL: [Self; 2] = [Self::Federation, Self::Direct];
 
-    /// The number that stands for this lane in every byte layout.
+    /// Returns the number of this lane in every byte layout.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The lane of a number.
+    /// Returns the lane of a number.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {

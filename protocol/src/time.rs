@@ -1,4 +1,4 @@
-//! Times as values: milliseconds since 1970 in UTC, always given, never taken from a clock here.
+//! Times as values: milliseconds since 1970 in UTC, always passed in, never read from a clock here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use crate::hash::shorten;
     "reading a time: expected RFC 3339 such as 2025-01-15T10:30:00.000Z between 1970 and 9999, found {found:?}"
 )]
 pub struct TimeError {
-    /// What was found, shortened to 80 characters.
+    /// The text found, shortened to 80 characters.
     pub found: String,
 }
 
@@ -45,7 +45,7 @@ impl UnixMillis {
     /// Wraps a count of milliseconds.
     ///
     /// # Errors
-    /// When it lies after the year 9999.
+    /// If it lies after the year 9999.
     pub fn new(millis: u64) -> Result<Self, TimeError> {
         let time = Self(millis);
         if time <= Self::MAX {
@@ -63,7 +63,7 @@ impl UnixMillis {
         Self(millis).min(Self::MAX)
     }
 
-    /// The count of milliseconds.
+    /// Returns the count of milliseconds.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0

@@ -1,11 +1,11 @@
-//! How much memory a zstd frame asks of who unpacks it (RFC 8878 §3.1.1.1).
+//! The memory that decompressing a zstd frame needs (RFC 8878 §3.1.1.1).
 
 use crate::limits::MAX_ZSTD_WINDOW_BYTES;
 
 /// Bytes of a frame's magic number.
 const MAGIC_BYTES: usize = 4;
 
-/// Checks that a zstd frame's window is one that every zstd tool takes.
+/// Checks that every zstd tool accepts a zstd frame's window.
 pub(crate) fn check_window(frame: &[u8]) -> Result<(), String> {
     match window_bytes(frame) {
         Some(found) if found <= MAX_ZSTD_WINDOW_BYTES => Ok(()),
@@ -16,7 +16,7 @@ pub(crate) fn check_window(frame: &[u8]) -> Result<(), String> {
     }
 }
 
-/// The window size that a frame's header states; the content size, if the frame is a single segment.
+/// Returns the window size that a frame's header states, or the content size if the frame is a single segment.
 fn window_bytes(frame: &[u8]) -> Option<u64> {
     let (&descriptor, rest) = frame.get(MAGIC_BYTES..)?.split_first()?;
     let single_segment = descriptor & 0x20 != 0;

@@ -1,12 +1,12 @@
-//! Total, canonical readers and writers under every binary layout.
+//! Total, canonical readers and writers for all binary layouts.
 //!
-//! Integers are little-endian, or LEB128 varints in their shortest form. A reader refuses what a
-//! writer would not have written: longer varints, trailing bytes, lengths past a named bound.
+//! Integers are little-endian, or LEB128 varints in their shortest form. A reader refuses bytes that a writer
+//! would not write: longer varints, trailing bytes, lengths above a named bound.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Why bytes could not be read; the caller adds what they were to be.
+/// The reason why bytes could not be decoded; the caller adds the object's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The bytes end too early.
@@ -14,7 +14,7 @@ pub enum WireError {
     Truncated {
         /// The field being read.
         field: &'static str,
-        /// Bytes that it needs.
+        /// The bytes needed.
         wanted: usize,
         /// Bytes that are there.
         left: usize,
@@ -32,9 +32,9 @@ pub enum WireError {
     /// The first bytes are not those of this object.
     #[error("the magic bytes are {found}, not those of a {object}")]
     Magic {
-        /// What was expected.
+        /// The expected value.
         object: &'static str,
-        /// Hex of what was found.
+        /// The bytes found, in hex.
         found: String,
     },
     /// The format version is not known here.
@@ -56,7 +56,7 @@ pub enum WireError {
     Trailing {
         /// The object that ended.
         object: &'static str,
-        /// How many bytes follow.
+        /// The number of extra bytes.
         count: usize,
     },
     /// The structured part does not decode.
@@ -64,7 +64,7 @@ pub enum WireError {
     Structure {
         /// The part being decoded.
         field: &'static str,
-        /// What the decoder said.
+        /// The decoder's error.
         cause: String,
     },
 }
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(self.array(field)?))
     }
 
-    /// A u32 length, checked against its bound before anything is taken.
+    /// Returns a u32 length, checked against its bound before anything is taken.
     pub(crate) fn length(&mut self, limit: usize, field: &'static str) -> Result<usize, WireError> {
         let found = self.u32(field)?;
         let length = usize::try_from(found).unwrap_or(usize::MAX);
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         Ok(length)
     }
 
-    /// A LEB128 varint of at most ten bytes, refused unless it is the shortest.
+    /// Reads a LEB128 varint of at most ten bytes. Refuses any form but the shortest.
     pub(crate) fn varint(&mut self, field: &'static str) -> Result<u64, WireError> {
         let mut value = 0_u64;
         for shift in (0..70).step_by(7) {
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Four magic bytes and a version byte.
+    /// Checks four magic bytes and a version byte.
     pub(crate) fn magic(
         &mut self,
         magic: [u8; 4],
@@ -214,17 +214,17 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-/// Appends a u32 length. Lengths here are bounded far below 4 GiB by the writers' limits.
+/// Appends a u32 length. The writers' limits keep lengths far below 4 GiB.
 pub(crate) fn put_length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-/// Encodes a frozen struct. Total: none of the frozen structs holds a map or an unsized sequence.
+/// Encodes a frozen struct. Never fails: frozen structs hold no map and no unsized sequence.
 pub(crate) fn encode_struct<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).unwrap_or_default()
 }
 
-/// Decodes a frozen struct and demands that encoding it again gives the same bytes.
+/// Decodes a frozen struct and checks that encoding it again gives the same bytes.
 pub(crate) fn decode_struct<T: Serialize + DeserializeOwned>(
     bytes: &[u8],
     field: &'static str,
@@ -246,7 +246,7 @@ pub(crate) fn decode_struct<T: Serialize + DeserializeOwned>(
     Ok(value)
 }
 
-/// What a decoder found wrong, in the words of `docs/formats/README.md`.
+/// Returns the decoder's error in the words of `docs/formats/README.md`.
 fn reason_of(cause: &postcard::Error) -> &'static str {
     use postcard::Error;
     match cause {
@@ -276,7 +276,7 @@ mod tests {
         }
 
         #[test]
-        fn any_accepted_varint_encodes_to_what_was_read(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+        fn accepted_varint_round_trips(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
             let mut reader = Reader::new(&bytes);
             if let Ok(value) = reader.varint("v") {
                 let read = bytes.len() - reader.remaining();

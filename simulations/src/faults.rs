@@ -1,43 +1,43 @@
-//! What befalls sites: publications, cuts, crashes, stalls, full disks, forks.
+//! The events that happen to sites: publications, cuts, crashes, stalls, full disks, forks.
 
 use crate::network::Pair;
 use crate::scenario::Range;
 use crate::workload::publication;
-use crate::world::{Happening, World};
+use crate::world::{PlannedEvent, World};
 
-/// How long a doomed site lives on, in milliseconds, so that the torn write comes in the middle of work.
+/// The time until a doomed site goes down, in milliseconds, so that the torn write comes in the middle of work.
 const DOOM_MILLIS: u64 = 2_000;
 /// Time between the two histories of a forker, in milliseconds.
 const FORK_GAP_MILLIS: u64 = 5_000;
-/// Attempts of an author whose home was lost to go on with everything that is known of its log.
+/// Attempts of an author with a lost home to continue with everything that is known of its log.
 const PATIENT_TRIES: u32 = 4;
 /// Writes after which a doomed store loses power, at most.
 const DOOM_WRITES: u32 = 12;
 
 impl World {
     /// Plans the next happening of a kind, as long as things happen.
-    pub(crate) fn plan_next(&mut self, every: Option<Range>, what: Happening) {
+    pub(crate) fn plan_next(&mut self, every: Option<Range>, what: PlannedEvent) {
         if let Some(every) = every.filter(|_| !self.is_calm()) {
             let delay = every.draw(&mut self.rng);
             self.plan(delay, what);
         }
     }
 
-    pub(crate) fn befall(&mut self, what: &Happening) {
+    pub(crate) fn befall(&mut self, what: &PlannedEvent) {
         let faults = self.scenario.faults.clone();
         match what {
-            &Happening::Publish(author) => self.publish(author),
-            Happening::Cut => {
+            &PlannedEvent::Publish(author) => self.publish(author),
+            PlannedEvent::Cut => {
                 self.cut(faults.cut_for_millis);
-                self.plan_next(faults.cut_every_millis, Happening::Cut);
+                self.plan_next(faults.cut_every_millis, PlannedEvent::Cut);
             }
-            &Happening::Heal(link) => {
+            &PlannedEvent::Heal(link) => {
                 if let Some(state) = self.network.links.get_mut(&link) {
                     state.cut = false;
                 }
-                self.plan(0, Happening::Connect(link));
+                self.plan(0, PlannedEvent::Connect(link));
             }
-            Happening::Doom => {
+            PlannedEvent::Doom => {
                 let site = self.rng.usize(0..self.sites.len());
                 let writes = self.rng.u32(0..DOOM_WRITES);
                 if let Some(store) = self.sites[site]
@@ -47,58 +47,58 @@ impl World {
                 {
                     store.doom(writes);
                     let delay = self.rng.u64(1..DOOM_MILLIS);
-                    self.plan(delay, Happening::Down(site));
+                    self.plan(delay, PlannedEvent::Down(site));
                 }
-                self.plan_next(faults.crash_every_millis, Happening::Doom);
+                self.plan_next(faults.crash_every_millis, PlannedEvent::Doom);
             }
-            &Happening::Down(site) => self.down(site, faults.down_for_millis),
-            &Happening::Up(site) => {
+            &PlannedEvent::Down(site) => self.down(site, faults.down_for_millis),
+            &PlannedEvent::Up(site) => {
                 if !self.sites[site].is_up() {
                     self.start_engine(site);
                 }
             }
-            Happening::Stall => {
+            PlannedEvent::Stall => {
                 let site = self.rng.usize(0..self.sites.len());
                 let time = draw(faults.stall_for_millis, &mut self.rng);
                 self.sites[site].stalled_until = self.now.plus_millis(time);
-                self.plan_next(faults.stall_every_millis, Happening::Stall);
+                self.plan_next(faults.stall_every_millis, PlannedEvent::Stall);
             }
-            Happening::Restore => {
+            PlannedEvent::Restore => {
                 if self.scenario.traffic.authors > 0 {
                     let author = self.rng.usize(0..self.scenario.traffic.authors);
                     let back = draw(faults.restore_deltas, &mut self.rng);
                     self.restore(author, back);
                 }
-                self.plan_next(faults.restore_every_millis, Happening::Restore);
+                self.plan_next(faults.restore_every_millis, PlannedEvent::Restore);
             }
-            Happening::LoseHome => {
+            PlannedEvent::LoseHome => {
                 if self.scenario.traffic.authors > 0 {
                     let author = self.rng.usize(0..self.scenario.traffic.authors);
                     self.publish_once(author);
                     let delay = draw(faults.lose_home_after_millis, &mut self.rng);
-                    self.plan(delay, Happening::HomeLost(author));
+                    self.plan(delay, PlannedEvent::HomeLost(author));
                 }
-                self.plan_next(faults.lose_home_every_millis, Happening::LoseHome);
+                self.plan_next(faults.lose_home_every_millis, PlannedEvent::LoseHome);
             }
-            &Happening::HomeLost(site) => self.home_lost(site, faults.recover_for_millis),
-            &Happening::GoOn(site, tries) => self.go_on(site, tries, faults.recover_for_millis),
-            Happening::StoreFails => {
+            &PlannedEvent::HomeLost(site) => self.home_lost(site, faults.recover_for_millis),
+            &PlannedEvent::GoOn(site, tries) => self.go_on(site, tries, faults.recover_for_millis),
+            PlannedEvent::StoreFails => {
                 let site = self.rng.usize(0..self.sites.len());
                 if let Some(store) = &mut self.sites[site].store {
                     store.set_failing(true);
                 }
                 let time = draw(faults.store_fails_for_millis, &mut self.rng);
-                self.plan(time, Happening::StoreHeals(site));
-                self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
+                self.plan(time, PlannedEvent::StoreHeals(site));
+                self.plan_next(faults.store_fails_every_millis, PlannedEvent::StoreFails);
             }
-            &Happening::StoreHeals(site) => {
+            &PlannedEvent::StoreHeals(site) => {
                 if let Some(store) = &mut self.sites[site].store {
                     store.set_failing(false);
                 }
             }
-            &Happening::Fork(site) => self.fork(site),
-            &Happening::ForkOn(site) => self.fork_on(site),
-            Happening::Deliver { .. } | Happening::Wake(_) | Happening::Connect(_) => {}
+            &PlannedEvent::Fork(site) => self.fork(site),
+            &PlannedEvent::ForkOn(site) => self.fork_on(site),
+            PlannedEvent::Deliver { .. } | PlannedEvent::Wake(_) | PlannedEvent::Connect(_) => {}
         }
     }
 
@@ -109,7 +109,7 @@ impl World {
         self.publish_once(author);
         let traffic = &self.scenario.traffic;
         let (every, is_author) = (traffic.every_millis, author < traffic.authors);
-        self.plan_next(Some(every).filter(|_| is_author), Happening::Publish(author));
+        self.plan_next(Some(every).filter(|_| is_author), PlannedEvent::Publish(author));
     }
 
     fn publish_once(&mut self, author: usize) {
@@ -135,7 +135,7 @@ impl World {
             state.cut = true;
         }
         let time = draw(lasting, &mut self.rng);
-        self.plan(time, Happening::Heal(link));
+        self.plan(time, PlannedEvent::Heal(link));
     }
 
     fn down(&mut self, site: usize, lasting: Option<Range>) {
@@ -155,11 +155,11 @@ impl World {
         }
         self.check_site(site);
         let time = draw(lasting, &mut self.rng);
-        self.plan(time, Happening::Up(site));
+        self.plan(time, PlannedEvent::Up(site));
     }
 
-    /// An author goes on in a new epoch, with a new key, from some way back: all its connections end, for the
-    /// key is its name as a peer.
+    /// Lets an author begin a new epoch with a new key, resuming before its last claims. All its connections
+    /// end, because the key is its name as a peer.
     fn restore(&mut self, site: usize, back: u64) {
         if !self.sites[site].is_up() {
             return;
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// All that is left of a home are its keys: the author takes its log back, and signs nothing meanwhile.
+    /// Takes everything of a home but its keys: the author takes its log back, and signs nothing meanwhile.
     fn home_lost(&mut self, site: usize, recovering: Option<Range>) {
         if !self.sites[site].is_up() || self.sites[site].is_recovering {
             return;
@@ -201,11 +201,11 @@ impl World {
         self.sites[site].positions.clear();
         self.begin_anew(site);
         let time = draw(recovering, &mut self.rng);
-        self.plan(time, Happening::GoOn(site, 0));
+        self.plan(time, PlannedEvent::GoOn(site, 0));
     }
 
-    /// An author whose home was lost goes on in a new epoch, if it has what its peers hold of its log. It does not wait
-    /// for ever: what nobody gave it is lost, bodies too.
+    /// Lets an author with a lost home begin a new epoch, if it has what its peers hold of its log. It does not
+    /// wait forever: data that nobody gave it is lost, bodies included.
     fn go_on(&mut self, site: usize, tries: u32, again: Option<Range>) {
         let is_last = tries >= PATIENT_TRIES;
         let now = self.now;
@@ -220,13 +220,13 @@ impl World {
             }
             Ok(None) => {
                 let time = draw(again, &mut self.rng);
-                self.plan(time, Happening::GoOn(site, tries + 1));
+                self.plan(time, PlannedEvent::GoOn(site, tries + 1));
             }
             Err(error) => self.violate("an_author_goes_on_in_a_new_epoch", site, error),
         }
     }
 
-    /// Ends a site's connections and starts its engine anew.
+    /// Ends a site's connections and restarts its engine.
     fn begin_anew(&mut self, site: usize) {
         self.sites[site].engine = None;
         for other in self.network.neighbours(site).to_vec() {
@@ -235,11 +235,11 @@ impl World {
         self.start_engine(site);
     }
 
-    /// Publishes, keeping a backup of before; a while later it goes on from the backup.
+    /// Publishes after a backup; some time later the site continues from the backup.
     fn fork(&mut self, site: usize) {
         self.sites[site].backup = self.sites[site].store.as_ref().and_then(|store| store.twin());
         self.publish(site);
-        self.plan(FORK_GAP_MILLIS, Happening::ForkOn(site));
+        self.plan(FORK_GAP_MILLIS, PlannedEvent::ForkOn(site));
     }
 
     fn fork_on(&mut self, site: usize) {
@@ -253,7 +253,7 @@ impl World {
         self.sites[site].store = Some(backup);
         self.sites[site].positions.clear();
         self.start_engine(site);
-        // Twice, so that the second history is not just as long as the first.
+        // Twice, so that the second history differs in length from the first.
         self.publish(site);
         self.publish(site);
     }

@@ -1,4 +1,4 @@
-//! What must hold: each invariant is a function, named for what it says.
+//! The invariants: each is a function, named for what it states.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use starling_sync::{LogKey, LogPosition};
 
 use crate::stores::SimStore;
 
-/// What a checker found wrong.
+/// The result of a check: the violation, if there is one.
 type Found = Result<(), String>;
 
-/// All positions only ever rise, as long as no new epoch of the author resumes from an earlier place.
+/// Checks that positions only rise, as long as no new epoch of the author resumes from an earlier position.
 pub(crate) fn positions_never_fall(
     before: &BTreeMap<(LogKey, u32), LogPosition>,
     now: &BTreeMap<(LogKey, u32), LogPosition>,
@@ -34,7 +34,7 @@ pub(crate) fn positions_never_fall(
     Ok(())
 }
 
-/// Accepted ≤ held ≤ high-water, and what is accepted is body-complete.
+/// Checks that accepted ≤ held ≤ high-water, and that the accepted part is body-complete.
 pub(crate) fn positions_are_in_order(now: &[LogPosition]) -> Found {
     for position in now {
         if position.accepted > position.held || position.held > position.high_water {
@@ -47,7 +47,7 @@ pub(crate) fn positions_are_in_order(now: &[LogPosition]) -> Found {
     Ok(())
 }
 
-/// A log that is accepted to its end lacks no live body.
+/// Checks that a log that is accepted to its end lacks no live body.
 pub(crate) fn nothing_is_accepted_without_its_bodies(
     store: &dyn SimStore,
     positions: &[LogPosition],
@@ -65,7 +65,7 @@ pub(crate) fn nothing_is_accepted_without_its_bodies(
     Ok(())
 }
 
-/// Every delta held is, byte for byte, the author's, and verifies against the author's chain.
+/// Checks that every held delta is, byte for byte, the author's, and verifies against the author's chain.
 pub(crate) fn every_delta_is_the_authors(store: &dyn SimStore, author: &dyn SimStore) -> Found {
     let site = author.site();
     let mine = store.log_bytes(&site, Lane::Federation);
@@ -85,7 +85,7 @@ pub(crate) fn every_delta_is_the_authors(store: &dyn SimStore, author: &dyn SimS
     Ok(())
 }
 
-/// Two honest sites that could talk hold and know the same.
+/// Checks that two honest sites that could talk hold and know the same.
 pub(crate) fn honest_sites_agree(one: &dyn SimStore, other: &dyn SimStore) -> Found {
     if one.held_root() != other.held_root() {
         return Err("the held roots differ".to_owned());
@@ -96,7 +96,7 @@ pub(crate) fn honest_sites_agree(one: &dyn SimStore, other: &dyn SimStore) -> Fo
     Ok(())
 }
 
-/// A fork of a site is proved to everyone.
+/// Checks that the fork of a site is proved to everyone.
 pub(crate) fn the_fork_is_known(store: &dyn SimStore, forker: &SiteId) -> Found {
     if store.forks().iter().any(|fork| fork.site() == *forker) {
         return Ok(());
@@ -104,7 +104,7 @@ pub(crate) fn the_fork_is_known(store: &dyn SimStore, forker: &SiteId) -> Found 
     Err(format!("the fork of {forker} is not known"))
 }
 
-/// Who is not listed holds nothing of those who are, and they hold nothing of it.
+/// Checks that an unlisted site holds nothing of the listed ones, and the reverse.
 pub(crate) fn the_unlisted_stay_outside(store: &dyn SimStore, others: &[SiteId]) -> Found {
     let mut known = store.positions().into_iter();
     let leaked = known.find(|position| others.contains(&position.site) && position.held.0 > 0);

@@ -1,8 +1,8 @@
-//! Seeded worlds of many sites: what happens to them is data, what must hold is checked.
+//! Seeded worlds of many sites: events are data, invariants are checked.
 //!
 //! A [`World`] runs the sync engines of all sites in one event loop over simulated time, with the network,
-//! crashes and misbehaviour that a [`Scenario`] describes. After events, the invariants are checked; at the
-//! end the honest sites must agree. One scenario and one seed always give the same run, byte for byte.
+//! crashes and misbehaviour that a [`Scenario`] describes. The invariants are checked after events; at the end
+//! the honest sites must agree. One scenario and one seed always give the same run, byte for byte.
 
 mod faults;
 mod invariants;
@@ -17,7 +17,7 @@ mod workload;
 mod world;
 
 pub use mischief::Mischief;
-pub use report::{Report, Violation};
+pub use report::{BrokenInvariant, Report};
 pub use run::{run, run_twice};
 pub use scenario::{
     Byzantine, Faults, Listing, Range, Scenario, ScenarioError, StoreKind, Topology, Traffic,

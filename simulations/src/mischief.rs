@@ -1,4 +1,4 @@
-//! What a site that means harm does to the messages that leave it.
+//! The misbehaviour of a malicious site: changes to the messages that leave it.
 
 use serde::Deserialize;
 use starling_protocol::ClaimNumber;
@@ -15,11 +15,11 @@ pub enum Mischief {
     Truncate,
     /// Sends random bytes instead.
     Junk,
-    /// Sends what it sent before instead.
+    /// Sends an earlier message instead.
     Replay,
     /// Never answers.
     Silence,
-    /// Says that it holds far more than it does.
+    /// States that it holds far more than it does.
     Boast,
     /// Sends everything many times.
     Flood,
@@ -27,15 +27,15 @@ pub enum Mischief {
     Bloat,
 }
 
-/// What becomes of a message.
+/// The outcome for a message.
 pub(crate) enum Tampered {
-    /// It goes out, so many times.
+    /// The message is sent this many times.
     Send(Vec<u8>, usize),
-    /// It does not.
+    /// The message is dropped.
     Drop,
 }
 
-/// How many times a flooding site sends each message.
+/// The number of times that a flooding site sends each message.
 const FLOOD: usize = 40;
 
 impl Mischief {

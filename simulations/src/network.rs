@@ -1,4 +1,4 @@
-//! Links between sites: up or down, and which messages on their way belong to a link that is gone.
+//! Links between sites: their state, and the connection to which each message in flight belongs.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::scenario::{Scenario, Topology};
 /// Two sites, the lesser first.
 pub(crate) type Pair = (usize, usize);
 
-/// The pair of two sites.
+/// Returns the pair of two sites.
 pub(crate) fn pair(one: usize, other: usize) -> Pair {
     (one.min(other), one.max(other))
 }
@@ -16,13 +16,13 @@ pub(crate) fn pair(one: usize, other: usize) -> Pair {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Link {
     pub(crate) up: bool,
-    /// Cut by the scenario: nobody reconnects before it heals.
+    /// True if the scenario cut it: nobody reconnects before it heals.
     pub(crate) cut: bool,
-    /// Counts connections: a message belongs to the one that it was sent on.
+    /// The number of the connection: a message belongs to the connection on which it was sent.
     pub(crate) generation: u64,
-    /// Since when it is up, or was last, in simulated milliseconds.
+    /// The time since which it is up, or was last up, in simulated milliseconds.
     pub(crate) since_millis: u64,
-    /// Connections in a row that did not last: each doubles the time until the next.
+    /// Consecutive connections that did not last: each doubles the time until the next.
     pub(crate) brief: u32,
 }
 
@@ -49,7 +49,7 @@ impl Network {
             Topology::Star => (1..count).for_each(|one| add(0, one)),
             Topology::Random => {
                 for one in 1..count {
-                    // One link to an earlier site makes it connected, the rest are shortcuts.
+                    // One link to an earlier site connects it; the others are shortcuts.
                     add(one, rng.usize(0..one));
                     (1..scenario.degree).for_each(|_| add(one, rng.usize(0..count)));
                 }
@@ -63,12 +63,12 @@ impl Network {
         Self { links, neighbours }
     }
 
-    /// The sites that a site is or could be linked to.
+    /// Returns the sites that a site is or could be linked to.
     pub(crate) fn neighbours(&self, site: usize) -> &[usize] {
         &self.neighbours[site]
     }
 
-    /// The generation of the link between two sites, if it is up.
+    /// Returns the generation of the link between two sites, if it is up.
     pub(crate) fn generation(&self, one: usize, other: usize) -> Option<u64> {
         self.links
             .get(&pair(one, other))

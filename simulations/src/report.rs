@@ -1,24 +1,24 @@
-//! What a run showed.
+//! The result of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
-/// A broken invariant: which, where, when.
+/// A broken invariant: its name, the site, the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Violation {
+pub struct BrokenInvariant {
     /// The invariant's name: the function that found it.
     pub invariant: &'static str,
     /// The site.
     pub site: usize,
     /// Simulated milliseconds since the start.
     pub at_millis: u64,
-    /// What was found.
+    /// The finding.
     pub found: String,
 }
 
-/// What one run showed.
+/// The result of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The scenario.
@@ -35,16 +35,16 @@ pub struct Report {
     pub records: u64,
     /// Simulated milliseconds from the end of the busy time until the honest sites agreed for good.
     pub agreed_after_millis: Option<u64>,
-    /// How often each kind of notice was given.
+    /// The number of notices of each kind.
     pub notices: BTreeMap<String, u64>,
-    /// What was broken; a run stops at the first.
-    pub violation: Option<Violation>,
+    /// The broken invariant; a run stops at the first.
+    pub violation: Option<BrokenInvariant>,
     /// Hash over every effect of every engine: equal digests, equal runs.
     pub digest: String,
 }
 
 impl Report {
-    /// Whether all invariants held.
+    /// Returns true if all invariants held.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.violation.is_none()

@@ -1,21 +1,21 @@
 //! Runs a scenario: the busy time, the calm after it, and the judgement at the end.
 
 use starling_protocol::{Lane, PublicKey, SiteId};
-use starling_sync::Offence;
+use starling_sync::Violation;
 
 use crate::invariants;
-use crate::report::{Report, Violation};
+use crate::report::{BrokenInvariant, Report};
 use crate::scenario::Scenario;
 use crate::stores::SimStore;
 use crate::world::World;
 
-/// How often it is looked whether the sites agree, in simulated milliseconds.
+/// The interval of checks for agreement, in simulated milliseconds.
 const LOOK_EVERY_MILLIS: u64 = 1_000;
 
 /// Runs a scenario with a seed.
 ///
 /// # Errors
-/// When the world could not be made: a text that says why. A broken invariant is part of the report.
+/// If the world could not be made, with the reason. A broken invariant is part of the report.
 pub fn run(scenario: &Scenario, seed: u64) -> Result<Report, String> {
     let mut world = World::new(scenario, seed)?;
     world.run_until(scenario.busy_millis);
@@ -50,7 +50,7 @@ pub fn run_twice(scenario: &Scenario, seed: u64) -> Result<Report, String> {
     let mut report = run(scenario, seed)?;
     let again = run(scenario, seed)?;
     if report != again && report.violation.is_none() {
-        report.violation = Some(Violation {
+        report.violation = Some(BrokenInvariant {
             invariant: "equal_seeds_make_equal_runs",
             site: 0,
             at_millis: 0,
@@ -61,7 +61,7 @@ pub fn run_twice(scenario: &Scenario, seed: u64) -> Result<Report, String> {
 }
 
 impl World {
-    /// Ends all faults: everybody is up, every link may stand, stores work.
+    /// Ends all faults: every site is up, every link may connect, stores work.
     fn heal(&mut self) {
         let links: Vec<_> = self.network.links.keys().copied().collect();
         for link in links {
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// Lets the calm pass; gives when the sites came to agree for good, if they do.
+    /// Runs the calm time. Returns the time from which the sites agreed for good, if they do.
     fn settle(&mut self) -> Option<u64> {
         let end = self.scenario.busy_millis + self.scenario.calm_millis;
         let mut agreed_at = None;
@@ -87,7 +87,7 @@ impl World {
         agreed_at.filter(|_| self.agree().is_ok())
     }
 
-    /// The sites that must agree: listed, and true to the rules.
+    /// Returns the sites that must agree: listed, and true to the rules.
     fn judged(&self) -> Vec<usize> {
         let sites = 0..self.sites.len();
         sites
@@ -99,7 +99,7 @@ impl World {
         self.sites[site].store.as_deref()
     }
 
-    /// Whether the honest sites hold and accept the same of one another, up to what each author has.
+    /// Checks that the honest sites hold and accept the same of one another, up to what each author has.
     fn agree(&self) -> Result<(), (usize, String)> {
         let judged = self.judged();
         let authors: Vec<SiteId> = judged.iter().map(|site| self.sites[*site].id).collect();
@@ -127,7 +127,7 @@ impl World {
         Ok(())
     }
 
-    /// The judgement at the end of a run.
+    /// Judges the sites at the end of a run.
     fn judge(&mut self) {
         if self.violation.is_some() {
             return;
@@ -147,7 +147,7 @@ impl World {
                     .map(|author| invariants::every_delta_is_the_authors(store, author));
                 found.push(("every_delta_is_the_authors", site, checked));
             }
-            // Of sites that break the rules, different true parts may be known.
+            // Different sites may know different true parts of the logs of malicious sites.
             if all_honest {
                 let first = self.store(judged[0]);
                 let checked = first.map(|first| invariants::honest_sites_agree(first, store));
@@ -178,7 +178,7 @@ impl World {
         }
     }
 
-    /// Checks what must hold at one site at any time.
+    /// Checks the invariants that hold at a site at any time.
     pub(crate) fn check_site(&mut self, site: usize) {
         let Some(store) = self.sites[site].store.as_deref() else {
             return;
@@ -211,26 +211,27 @@ impl World {
         self.sites[site].positions = by_epoch;
     }
 
-    /// Who keeps to the rules may be slow or lack what it said it has; it is never taken for a liar.
-    pub(crate) fn check_strike(&mut self, site: usize, peer: PublicKey, offence: &Offence) {
+    /// Checks a strike: an honest site may be slow or lack what it stated to have, but must never be taken for
+    /// a liar.
+    pub(crate) fn check_strike(&mut self, site: usize, peer: PublicKey, violation: &Violation) {
         let peer = self.keys[&peer];
         let honest = self.scenario.is_honest(site) && self.scenario.is_honest(peer);
         let lies = matches!(
-            offence,
-            Offence::Unverifiable { .. }
-                | Offence::Malformed(_)
-                | Offence::WrongAnswer(_)
-                | Offence::Trespass
+            violation,
+            Violation::Unverifiable { .. }
+                | Violation::Malformed(_)
+                | Violation::WrongAnswer(_)
+                | Violation::Trespass
         );
         if honest && lies {
-            let found = format!("it blames site {peer}: {offence}");
+            let found = format!("it blames site {peer}: {violation}");
             self.violate("no_honest_site_is_taken_for_a_liar", site, found);
         }
     }
 
     pub(crate) fn violate(&mut self, invariant: &'static str, site: usize, found: String) {
         let at_millis = self.millis();
-        self.violation.get_or_insert(Violation {
+        self.violation.get_or_insert(BrokenInvariant {
             invariant,
             site,
             at_millis,

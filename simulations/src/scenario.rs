@@ -1,4 +1,4 @@
-//! Scenarios as data: what the world is like and what happens in it.
+//! Scenarios as data: the world, and the events in it.
 
 use serde::Deserialize;
 
@@ -7,15 +7,15 @@ use crate::mischief::Mischief;
 /// A scenario that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// The text is no scenario.
+    /// The text is not a scenario.
     #[error("reading a scenario")]
     Parse(#[from] toml::de::Error),
-    /// A value makes no sense.
+    /// A value is not valid.
     #[error("reading scenario {name}: {problem}")]
     Senseless {
         /// The scenario.
         name: String,
-        /// What is wrong, and how it should be.
+        /// The fault, and the expected value.
         problem: String,
     },
 }
@@ -46,7 +46,7 @@ impl Range {
     }
 }
 
-/// Who is linked to whom.
+/// The links between sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topology {
@@ -62,18 +62,18 @@ pub enum Topology {
     Random,
 }
 
-/// Whom a site has on its allow-list.
+/// The sites on a site's allow-list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Listing {
     /// Every other site.
     #[default]
     Everyone,
-    /// Those it is linked to and those who write: enough to replicate, and little to keep.
+    /// Its linked sites and the authors: enough to replicate, and little to keep.
     NeighboursAndAuthors,
 }
 
-/// What a site keeps its knowledge in.
+/// The kind of store of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreKind {
@@ -84,11 +84,11 @@ pub enum StoreKind {
     Store,
 }
 
-/// What sites publish.
+/// The publications of sites.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Traffic {
-    /// How many of the sites publish, from the first on.
+    /// The number of publishing sites, from the first on.
     pub authors: usize,
     /// Time between two publications of one author, in milliseconds.
     pub every_millis: Range,
@@ -100,7 +100,7 @@ pub struct Traffic {
     pub text_bytes: Range,
 }
 
-/// What goes wrong by accident. Times are in milliseconds; left out, it does not happen.
+/// Accidental faults. Times are in milliseconds; an absent fault does not happen.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Faults {
@@ -108,87 +108,87 @@ pub struct Faults {
     pub loss_per_mille: u32,
     /// Time between two cuts of a link.
     pub cut_every_millis: Option<Range>,
-    /// How long a cut link stays down.
+    /// The time that a cut link stays down.
     pub cut_for_millis: Option<Range>,
     /// Time between two crashes of a site.
     pub crash_every_millis: Option<Range>,
-    /// How long a crashed site stays down.
+    /// The time that a crashed site stays down.
     pub down_for_millis: Option<Range>,
     /// Time between two stalls: a site that answers nothing for a while.
     pub stall_every_millis: Option<Range>,
-    /// How long a stall lasts.
+    /// The length of a stall.
     pub stall_for_millis: Option<Range>,
     /// Time between two moments at which a store begins to refuse writes.
     pub store_fails_every_millis: Option<Range>,
-    /// How long a store refuses writes.
+    /// The time for which a store refuses writes.
     pub store_fails_for_millis: Option<Range>,
-    /// Time between two moments at which an author begins a new epoch, with a new key, from some way back in
-    /// its log, as after a restore from a backup.
+    /// Time between two events at which an author begins a new epoch with a new key, resuming before its last
+    /// claims, as after a restore from a backup.
     pub restore_every_millis: Option<Range>,
-    /// How many of its last deltas an author gives up then.
+    /// The number of its last deltas that an author then gives up.
     pub restore_deltas: Option<Range>,
     /// Time between two losses of an author's home: of all but its keys, soon after it published something.
     pub lose_home_every_millis: Option<Range>,
-    /// How soon after that the home is lost: claims may be at a peer by then, and their bodies not.
+    /// The time after which the home is lost: claims may be at a peer by then without their bodies.
     pub lose_home_after_millis: Option<Range>,
-    /// How long the author then takes its log back from its peers before it tries to go on.
+    /// The time for which the author then takes its log back from its peers before it tries to continue.
     pub recover_for_millis: Option<Range>,
 }
 
-/// A site that means harm: its engine is honest, what leaves it is not.
+/// A malicious site: its engine is honest, but its outgoing messages are changed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Byzantine {
     /// Which site, from 0.
     pub site: usize,
-    /// What it does.
+    /// Its misbehaviour.
     pub mischief: Mischief,
     /// Of a hundred messages, so many are tampered with.
     pub percent: u32,
 }
 
-/// A world and what happens in it.
+/// A world and the events in it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name.
     pub name: String,
-    /// What it is meant to show.
+    /// The purpose of the scenario.
     pub about: String,
-    /// How many sites.
+    /// The number of sites.
     pub sites: usize,
-    /// Who is linked to whom.
+    /// The links between sites.
     pub topology: Topology,
     /// With `random`: links per site, at least.
     #[serde(default = "three")]
     pub degree: usize,
-    /// Whom sites list.
+    /// The sites that sites list.
     #[serde(default)]
     pub listing: Listing,
-    /// What sites keep their knowledge in.
+    /// The kind of store of the sites.
     #[serde(default)]
     pub store: StoreKind,
-    /// How long things happen, in milliseconds.
+    /// The time in which events happen, in milliseconds.
     pub busy_millis: u64,
-    /// How long the sites then have to agree, without new faults, in milliseconds.
+    /// The time in which the sites must agree after that, without new faults, in milliseconds.
     pub calm_millis: u64,
-    /// How long a message takes, in milliseconds.
+    /// The delay of a message, in milliseconds.
     pub latency_millis: Range,
     /// Check the invariants after every so many events.
     #[serde(default = "one")]
     pub check_every: u64,
-    /// What sites publish.
+    /// The publications of sites.
     pub traffic: Traffic,
-    /// What goes wrong by accident.
+    /// Accidental faults.
     #[serde(default)]
     pub faults: Faults,
-    /// Who means harm.
+    /// Malicious sites.
     #[serde(default)]
     pub byzantine: Vec<Byzantine>,
     /// Sites that sign two histories once, half-way through.
     #[serde(default)]
     pub forkers: Vec<usize>,
-    /// Sites that nobody lists, though they list everyone.
+    /// Sites that nobody lists, although they list everyone.
     #[serde(default)]
     pub unlisted: Vec<usize>,
 }
@@ -219,13 +219,13 @@ impl Scenario {
             .chain(scenario.forkers.iter().copied())
             .chain(scenario.unlisted.iter().copied());
         if scenario.sites < 2 || scenario.traffic.authors > scenario.sites {
-            return refuse("at least 2 sites, and at most as many authors");
+            return refuse("`sites` must be at least 2, and `authors` at most `sites`");
         }
         if named.any(|site| site >= scenario.sites) {
-            return refuse("a site is named that does not exist; they count from 0");
+            return refuse("a listed site does not exist; sites are numbered from 0");
         }
         if scenario.check_every == 0 || scenario.traffic.ids == 0 {
-            return refuse("`check_every` and `ids` are at least 1");
+            return refuse("`check_every` and `ids` must be at least 1");
         }
         if scenario.store == StoreKind::Store && !scenario.forkers.is_empty() {
             return refuse("forkers need the model: a real store refuses to sign two histories");
@@ -241,7 +241,7 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Whether a site keeps to the rules.
+    /// Returns true if a site keeps to the rules.
     #[must_use]
     pub fn is_honest(&self, site: usize) -> bool {
         !self.byzantine.iter().any(|byzantine| byzantine.site == site) && !self.forkers.contains(&site)

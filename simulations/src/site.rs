@@ -1,4 +1,4 @@
-//! One simulated site: an engine, a store, and whether it is up.
+//! One simulated site: an engine, a store, and its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,13 @@ pub(crate) struct SimSite {
     pub(crate) id: SiteId,
     pub(crate) key: PublicKey,
     pub(crate) chain: CertificateChain,
-    /// None only while it is being replaced.
+    /// `None` only while it is being replaced.
     pub(crate) store: Option<Box<dyn SimStore>>,
-    /// What a forker goes back to.
+    /// The state to which a forker returns.
     pub(crate) backup: Option<Box<dyn SimStore>>,
-    /// Its home was lost, and it does not sign before it took its log back.
+    /// True if its home was lost: it does not sign before it took its log back.
     pub(crate) is_recovering: bool,
-    /// None while the site is down.
+    /// `None` while the site is down.
     pub(crate) engine: Option<SyncEngine>,
     pub(crate) wake: Option<UnixMillis>,
     /// Events wait until then.
@@ -27,9 +27,9 @@ pub(crate) struct SimSite {
     pub(crate) byzantine: Option<Byzantine>,
     /// A message that went out before, for replays.
     pub(crate) earlier: Vec<u8>,
-    /// Gossip that was seen, by hash: each message is handled once.
+    /// Seen gossip, by hash: each message is handled once.
     pub(crate) gossip_seen: BTreeSet<[u8; 32]>,
-    /// Positions as they were when last checked, by the author's epoch: a later one may name an earlier place.
+    /// The last checked positions, by the author's epoch: a later epoch may name an earlier position.
     pub(crate) positions: BTreeMap<(LogKey, u32), LogPosition>,
 }
 

@@ -1,4 +1,4 @@
-//! What sites keep their knowledge in: the model of the sync crate, or the real store in memory.
+//! The stores of sites: the model of the sync crate, or the real store in memory.
 
 mod model;
 mod real;
@@ -9,7 +9,7 @@ use starling_sync::model::{ModelKeys, ModelReplica};
 
 use crate::scenario::StoreKind;
 
-/// A replica, and what a world does to it besides.
+/// A replica, with the operations of a world on it.
 pub(crate) trait SimStore: Replica {
     /// States records of a source in the federation lane and signs a new head.
     fn publish(
@@ -25,40 +25,40 @@ pub(crate) trait SimStore: Replica {
     /// Lets writes find no room from now on, or heals the store.
     fn set_failing(&mut self, failing: bool);
 
-    /// Lets power be lost in the middle of a write soon, after some more writes, if the store can tear one.
+    /// Makes power fail in the middle of a write soon, after some more writes, if the store can tear one.
     fn doom(&mut self, writes: u32);
 
-    /// Whether that happened.
+    /// Returns true if that happened.
     fn has_lost_power(&self) -> bool;
 
-    /// Hash over what entered the view.
+    /// Returns the hash over the content of the view.
     fn knowledge_root(&self) -> KnowledgeRoot;
 
-    /// Hash over what is held.
+    /// Returns the hash over everything held.
     fn held_root(&self) -> KnowledgeRoot;
 
-    /// What survives a crash.
+    /// Returns the store that survives a crash.
     fn crash(self: Box<Self>, now: UnixMillis) -> Result<Box<dyn SimStore>, String>;
 
-    /// Begins a new epoch with another operating key, from before the last `back` deltas of the own log.
-    /// Gives the new chain, if the store can.
+    /// Begins a new epoch with another operating key, resuming before the last `back` deltas of the own log.
+    /// Returns the new chain, if the store supports it.
     fn restore(&mut self, back: usize, now: UnixMillis) -> Result<Option<CertificateChain>, String>;
 
-    /// What is left of a lost home: its keys, and who is listed. It signs nothing.
+    /// Returns the remains of a lost home: its keys, and the listed sites. It signs nothing.
     fn lose_home(
         self: Box<Self>,
         others: &[CertificateChain],
         now: UnixMillis,
     ) -> Result<Box<dyn SimStore>, String>;
 
-    /// Goes on in a new epoch after the home was lost, if all that is known of the own log is here, or `at_once`.
-    /// Gives the new chain, and how many claims were said anew for want of their bodies.
+    /// Begins a new epoch after the home was lost, if everything known of the own log is here, or `at_once`.
+    /// Returns the new chain, and the number of claims that were replaced because their bodies are missing.
     fn go_on(&mut self, at_once: bool, now: UnixMillis) -> Result<Option<(CertificateChain, u64)>, String>;
 
-    /// A copy as a backup would have it, for a site that goes on from it as if nothing had been since.
+    /// Returns a copy like a backup, for a site that continues from it as if nothing had happened since.
     fn twin(&self) -> Option<Box<dyn SimStore>>;
 
-    /// Every delta of a log, in order.
+    /// Returns every delta of a log, in order.
     fn log_bytes(&self, site: &SiteId, lane: Lane) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut after = starling_protocol::ClaimNumber::NONE;
@@ -73,7 +73,7 @@ pub(crate) trait SimStore: Replica {
     }
 }
 
-/// A new site's keys, chain and store.
+/// Returns a new site's keys, chain and store.
 pub(crate) fn new_site(
     kind: StoreKind,
     index: usize,

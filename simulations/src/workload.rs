@@ -1,10 +1,10 @@
-//! What sites publish: small advisories that change now and then.
+//! The publications of sites: small advisories that change at times.
 
 use starling_protocol::{RecordId, Source};
 
 use crate::scenario::Traffic;
 
-/// The sources that authors speak of.
+/// The sources about which authors make claims.
 const SOURCES: [&str; 3] = ["ghsa", "osv", "pypa"];
 
 /// Records by id, with their canonical bodies.
@@ -20,7 +20,7 @@ pub(crate) fn publication(
     let mut records = std::collections::BTreeMap::new();
     for _ in 0..traffic.records.draw(rng) {
         let number = rng.u64(0..traffic.ids);
-        // Half of the ids are everyone's, so that sites also speak of the same records.
+        // Half of the ids are shared, so that several sites make claims about the same records.
         let name = if number.is_multiple_of(2) {
             format!("SIM-{number}")
         } else {
@@ -28,7 +28,7 @@ pub(crate) fn publication(
         };
         let length = traffic.text_bytes.draw(rng);
         let text: String = (0..length).map(|_| char::from(b'a' + rng.u8(0..26))).collect();
-        // Keys in order and nothing else: the canonical form.
+        // Only keys in order: the canonical form.
         let body = format!(
             r#"{{"affected":[{{"package":{{"ecosystem":"PyPI","name":"sim-{number}"}},"ranges":[]}}],"details":"{text}","id":"{name}"}}"#
         );

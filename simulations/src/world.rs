@@ -1,4 +1,4 @@
-//! The event loop: one heap of happenings in order of simulated time, one engine handling one at a time.
+//! The event loop: one heap of events in order of simulated time, one engine handling one at a time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -10,14 +10,14 @@ use starling_sync::{
 
 use crate::mischief::Tampered;
 use crate::network::{Network, Pair, pair};
-use crate::report::Violation;
+use crate::report::BrokenInvariant;
 use crate::scenario::{Listing, Scenario};
 use crate::site::SimSite;
 use crate::stores::new_site;
 
 /// Gossip messages that a site remembers to have seen.
 const GOSSIP_MEMORY: usize = 4_096;
-/// Least and most time until two sites that lost each other connect again, in milliseconds.
+/// Least and most time until two disconnected sites connect again, in milliseconds.
 const RECONNECT_MILLIS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
 
 /// A connection that stood so long counts as one that works, in milliseconds.
@@ -25,10 +25,10 @@ const LASTING_MILLIS: u64 = 30_000;
 /// Most doublings of the time until the next attempt.
 const MOST_DOUBLINGS: u32 = 4;
 
-/// Something that is going to happen.
+/// A planned event.
 #[derive(Debug)]
-pub(crate) enum Happening {
-    /// A message or its failure arrives, if the connection it was sent on still stands.
+pub(crate) enum PlannedEvent {
+    /// A message or its failure arrives, if the connection on which it was sent still exists.
     Deliver {
         from: usize,
         to: usize,
@@ -47,14 +47,14 @@ pub(crate) enum Happening {
     Stall,
     StoreFails,
     StoreHeals(usize),
-    /// Some author goes on in a new epoch from some way back in its log.
+    /// An author begins a new epoch that resumes before its last claims.
     Restore,
     /// Some author publishes something, and its home is lost soon after.
     LoseHome,
     HomeLost(usize),
-    /// An author that took its log back goes on in a new epoch; it tried so often before.
+    /// An author that took its log back begins a new epoch; holds the number of earlier attempts.
     GoOn(usize, u32),
-    /// A site goes on from a backup as if nothing had been since.
+    /// A site continues from a backup as if nothing had happened since.
     Fork(usize),
     ForkOn(usize),
 }
@@ -64,7 +64,7 @@ struct Entry {
     time: UnixMillis,
     /// Breaks ties in the order of planning.
     sequence: u64,
-    what: Happening,
+    what: PlannedEvent,
 }
 
 impl PartialEq for Entry {
@@ -106,7 +106,7 @@ pub struct World {
     pub(crate) sites: Vec<SimSite>,
     pub(crate) network: Network,
     pub(crate) counts: Counts,
-    pub(crate) violation: Option<Violation>,
+    pub(crate) violation: Option<BrokenInvariant>,
     pub(crate) digest: blake3::Hasher,
     pub(crate) keys: BTreeMap<PublicKey, usize>,
     heap: BinaryHeap<Reverse<Entry>>,
@@ -114,10 +114,10 @@ pub struct World {
 }
 
 impl World {
-    /// Makes the sites of a scenario, lets them list one another, and plans what will happen to them.
+    /// Makes the sites of a scenario, lets them list one another, and plans their events.
     ///
     /// # Errors
-    /// When a store could not be made: a text that says why.
+    /// If a store could not be made, with the reason.
     pub fn new(scenario: &Scenario, seed: u64) -> Result<Self, String> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let start = UnixMillis::saturating(1_790_000_000_000);
@@ -183,7 +183,7 @@ impl World {
         Ok(world)
     }
 
-    /// Starts every engine, opens every link, and plans the first of each kind of happening.
+    /// Starts every engine, opens every link, and plans the first event of each kind.
     fn begin(&mut self) {
         for site in 0..self.sites.len() {
             self.start_engine(site);
@@ -191,25 +191,25 @@ impl World {
         let links: Vec<Pair> = self.network.links.keys().copied().collect();
         for link in links {
             let delay = self.rng.u64(0..1_000);
-            self.plan(delay, Happening::Connect(link));
+            self.plan(delay, PlannedEvent::Connect(link));
         }
         for author in 0..self.scenario.traffic.authors {
             let delay = self.rng.u64(0..2_000);
-            self.plan(delay, Happening::Publish(author));
+            self.plan(delay, PlannedEvent::Publish(author));
         }
         let faults = self.scenario.faults.clone();
-        self.plan_next(faults.cut_every_millis, Happening::Cut);
-        self.plan_next(faults.crash_every_millis, Happening::Doom);
-        self.plan_next(faults.stall_every_millis, Happening::Stall);
-        self.plan_next(faults.store_fails_every_millis, Happening::StoreFails);
-        self.plan_next(faults.restore_every_millis, Happening::Restore);
-        self.plan_next(faults.lose_home_every_millis, Happening::LoseHome);
+        self.plan_next(faults.cut_every_millis, PlannedEvent::Cut);
+        self.plan_next(faults.crash_every_millis, PlannedEvent::Doom);
+        self.plan_next(faults.stall_every_millis, PlannedEvent::Stall);
+        self.plan_next(faults.store_fails_every_millis, PlannedEvent::StoreFails);
+        self.plan_next(faults.restore_every_millis, PlannedEvent::Restore);
+        self.plan_next(faults.lose_home_every_millis, PlannedEvent::LoseHome);
         for forker in self.scenario.forkers.clone() {
-            self.plan(self.scenario.busy_millis / 2, Happening::Fork(forker));
+            self.plan(self.scenario.busy_millis / 2, PlannedEvent::Fork(forker));
         }
     }
 
-    pub(crate) fn plan(&mut self, delay_millis: u64, what: Happening) {
+    pub(crate) fn plan(&mut self, delay_millis: u64, what: PlannedEvent) {
         self.sequence += 1;
         self.heap.push(Reverse(Entry {
             time: self.now.plus_millis(delay_millis),
@@ -218,12 +218,12 @@ impl World {
         }));
     }
 
-    /// Whether the time in which things happen to sites is over.
+    /// Returns true if the time in which things happen to sites is over.
     pub(crate) fn is_calm(&self) -> bool {
         self.millis() >= self.scenario.busy_millis
     }
 
-    /// Simulated milliseconds since the start.
+    /// Returns the simulated milliseconds since the start.
     pub(crate) fn millis(&self) -> u64 {
         self.now.as_millis() - self.start.as_millis()
     }
@@ -240,21 +240,21 @@ impl World {
         self.now = self.now.max(end);
     }
 
-    fn happen(&mut self, what: Happening) {
+    fn happen(&mut self, what: PlannedEvent) {
         match what {
-            Happening::Deliver {
+            PlannedEvent::Deliver {
                 from,
                 to,
                 generation,
                 event,
             } => self.deliver(from, to, generation, event),
-            Happening::Wake(site) => {
+            PlannedEvent::Wake(site) => {
                 if self.sites[site].wake.is_some_and(|time| time <= self.now) {
                     self.sites[site].wake = None;
                     self.feed(site, Event::Tick);
                 }
             }
-            Happening::Connect(link) => self.connect(link),
+            PlannedEvent::Connect(link) => self.connect(link),
             other => self.befall(&other),
         }
     }
@@ -267,7 +267,7 @@ impl World {
             let delay = self.sites[to].stalled_until.as_millis() - self.now.as_millis();
             return self.plan(
                 delay,
-                Happening::Deliver {
+                PlannedEvent::Deliver {
                     from,
                     to,
                     generation,
@@ -291,7 +291,7 @@ impl World {
         }
     }
 
-    /// Gossip floods: who finds a message worth it passes it on, once.
+    /// Floods gossip: a site that finds a message worth it forwards it, once.
     fn deliver_gossip(&mut self, from: usize, to: usize, event: Event) {
         let Event::Gossip { bytes, .. } = &event else {
             return;
@@ -325,8 +325,8 @@ impl World {
         }
     }
 
-    /// Sends a message, unless it gets lost or its sender means harm. A lost request or response is reported
-    /// to who asked, as a transport does.
+    /// Sends a message, unless it is lost or its sender is malicious. The loss of a request or response is
+    /// reported to the requester, as a transport does.
     fn send(
         &mut self,
         from: usize,
@@ -352,7 +352,7 @@ impl World {
                 let delay = self.scenario.latency_millis.draw(&mut self.rng);
                 self.plan(
                     delay,
-                    Happening::Deliver {
+                    PlannedEvent::Deliver {
                         from: asked,
                         to: asker,
                         generation,
@@ -367,7 +367,7 @@ impl World {
             let event = wrap(bytes.clone());
             self.plan(
                 delay,
-                Happening::Deliver {
+                PlannedEvent::Deliver {
                     from,
                     to,
                     generation,
@@ -389,7 +389,7 @@ impl World {
         byzantine.mischief.tamper(bytes, &site.earlier, &mut self.rng)
     }
 
-    /// Hands an event to a site's engine and carries out what comes of it.
+    /// Passes an event to a site's engine and carries out its effects.
     pub(crate) fn feed(&mut self, site: usize, event: Event) -> Option<GossipVerdict> {
         let at = &mut self.sites[site];
         let (Some(engine), Some(store)) = (&mut at.engine, &mut at.store) else {
@@ -398,8 +398,8 @@ impl World {
         let effects = engine.handle(self.now, event, store.as_mut());
         self.counts.events += 1;
         if store.has_lost_power() {
-            // In the middle of this event: nothing of what came of it left the site.
-            self.plan(0, Happening::Down(site));
+            // In the middle of this event: none of its effects left the site.
+            self.plan(0, PlannedEvent::Down(site));
             return None;
         }
         let mut verdict = None;
@@ -450,11 +450,11 @@ impl World {
             Effect::WakeAt(time) => {
                 self.sites[site].wake = Some(time);
                 let delay = time.as_millis().saturating_sub(self.now.as_millis());
-                self.plan(delay, Happening::Wake(site));
+                self.plan(delay, PlannedEvent::Wake(site));
             }
             Effect::Notice(notice) => {
-                if let Notice::Offence { peer, offence } = &notice {
-                    self.check_strike(site, *peer, offence);
+                if let Notice::Violation { peer, violation } = &notice {
+                    self.check_strike(site, *peer, violation);
                 }
                 let name = format!("{notice:?}");
                 let name = name.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
@@ -464,10 +464,10 @@ impl World {
         }
     }
 
-    /// A site has a new key: from now on that is its name as a peer.
+    /// Records the new key of a site, which is its name as a peer from now on.
     pub(crate) fn rename(&mut self, site: usize, chain: CertificateChain) {
         let key = chain.current().body().operating_key;
-        // The old key stays known: what was sent to it fails by its connection.
+        // The old key stays known: messages to it fail with its connection.
         self.keys.insert(key, site);
         self.sites[site].key = key;
         self.sites[site].chain = chain;
@@ -492,10 +492,10 @@ impl World {
         }
     }
 
-    /// A new engine over what the store has: nothing of an engine survives.
+    /// Starts a new engine over the store's content: an engine's state does not survive.
     pub(crate) fn start_engine(&mut self, site: usize) {
         let seed = self.rng.u64(..);
-        // Half of a run would be the compression of pages otherwise; no rule depends on their bytes.
+        // Compressing pages would otherwise take half of a run; no rule depends on their bytes.
         let compression = CompressionLevels {
             small: 1,
             large: 1,
@@ -529,13 +529,13 @@ impl World {
         state.since_millis = millis;
         let (one, other) = (self.sites[link.0].key, self.sites[link.1].key);
         self.feed(link.0, Event::Connected { peer: other });
-        // The first may have hung up at once.
+        // The first site may have disconnected at once.
         if self.network.generation(link.0, link.1).is_some() {
             self.feed(link.1, Event::Connected { peer: one });
         }
     }
 
-    /// Takes a link down; both ends hear of it, and dial again unless it is cut.
+    /// Takes a link down; both ends are told, and dial again unless it is cut.
     pub(crate) fn disconnect(&mut self, link: Pair, again: bool) {
         let millis = self.millis();
         let Some(state) = self.network.links.get_mut(&link).filter(|state| state.up) else {
@@ -555,6 +555,6 @@ impl World {
     pub(crate) fn reconnect_later(&mut self, link: Pair) {
         let brief = self.network.links.get(&link).map_or(0, |state| state.brief);
         let delay = self.rng.u64(RECONNECT_MILLIS) << brief.min(MOST_DOUBLINGS);
-        self.plan(delay, Happening::Connect(link));
+        self.plan(delay, PlannedEvent::Connect(link));
     }
 }

@@ -1,6 +1,6 @@
-//! Scenarios under a few seeds; the binary `simulate` runs more of them, and the world of a thousand sites.
+//! Runs scenarios with a few seeds; the binary `simulate` runs more of them, and the world of a thousand sites.
 
-// Helpers of tests stand outside of test functions; a failing one is a failing test.
+// Helper functions of tests are outside test functions; a failing helper is a failing test.
 #![allow(clippy::unwrap_used)]
 
 use starling_simulations::{Scenario, run, run_twice};
@@ -36,14 +36,14 @@ scenarios! {
 }
 
 #[test]
-fn claims_whose_bodies_are_lost_are_said_anew_in_some_world() {
+fn claims_with_lost_bodies_are_replaced_in_some_world() {
     let scenario = Scenario::parse(include_str!("../scenarios/lost-homes.toml")).unwrap();
     let restated = (1..4).map(|seed| run(&scenario, seed).unwrap().notices["Restated"]);
     assert!(restated.sum::<u64>() > 0, "else the scenario shows nothing");
 }
 
 #[test]
-fn one_seed_makes_one_run() {
+fn equal_seeds_give_equal_runs() {
     let scenario = Scenario::parse(include_str!("../scenarios/rough-weather.toml")).unwrap();
     let report = run_twice(&scenario, 11).unwrap();
     assert!(report.passed(), "{report}");

@@ -1,4 +1,4 @@
-//! The raw rate of each engine: rows of the shape of the store's, written, read and reopened.
+//! Measures the raw rate of each engine: rows shaped like the store's are written, read and reopened.
 //!
 //! ```text
 //! cargo bench -p starling-store --bench raw_engine -- [--engines sled,redb] [--records 60000]
@@ -6,9 +6,9 @@
 //!     [--rewrites 0] [--dir DIR]
 //! ```
 //!
-//! One record is the place of a body, a claim, a view and two index rows. Bodies themselves lie in packs.
-//! Values are noise, as stored values are compressed. Each engine runs in a process of its own, so
-//! that memory is its own. One JSON object a line with `--json`.
+//! One record is the place of a body, a claim, a view row and two index rows. The bodies themselves are in
+//! packs. Values are noise, because stored values are compressed. Each engine runs in its own process, so that
+//! its memory is measured alone. Prints one JSON object per line with `--json`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -74,7 +74,7 @@ impl Settings {
                 "--rewrites" => settings.rewrites = value().parse().unwrap(),
                 "--dir" => settings.dir = Some(value().into()),
                 "--json" => settings.json = true,
-                // Given by `cargo bench` itself.
+                // Passed by `cargo bench` itself.
                 "--bench" => {}
                 other => panic!("unknown argument {other}; the head of this file lists them"),
             }
@@ -113,7 +113,7 @@ impl Noise {
     }
 }
 
-/// Keys of a record do not change when it is rewritten, except the body's, which is a hash.
+/// Returns the key of a body, which changes when the record is rewritten because it is a hash; other keys stay.
 fn body_key(round: u64, record: u64) -> Vec<u8> {
     Noise::for_record(round, record).bytes(32)
 }
@@ -167,7 +167,7 @@ fn write_round(engine: &dyn Engine, settings: &Settings, round: u64) -> (Duratio
     (spent, total)
 }
 
-/// What was measured, in the order in which it is printed.
+/// The measured figures, in printing order.
 type Figures = Vec<(&'static str, f64)>;
 
 fn measure(kind: EngineKind, settings: &Settings, dir: &Path) -> Figures {
@@ -244,7 +244,7 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Memory of this process that is in RAM now; 0 where the system does not say.
+/// Returns the resident memory of this process; 0 if the system does not report it.
 fn resident_megabytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -280,7 +280,7 @@ fn main() {
         return;
     }
     for kind in &settings.engines {
-        // The last of two equal settings wins, so this narrows the run to one engine.
+        // The last of two equal settings wins, so this limits the run to one engine.
         let status = Command::new(std::env::current_exe().unwrap())
             .args(&args)
             .args(["--engines", kind.name()])

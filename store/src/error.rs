@@ -1,4 +1,4 @@
-//! What can go wrong at the store's door.
+//! Errors of the store.
 
 use starling_protocol::{
     CertificateError, ClaimNumber, ContentHash, DeltaError, HeadError, Lane, SiteId, SiteSlug, UnixMillis,
@@ -22,17 +22,19 @@ pub enum StoreError {
     #[error("examining the site's files: {0}")]
     Measure(#[source] std::io::Error),
     /// An entry of the log does not read.
-    #[error("reading the site's log: {0}; a newer starling may know it, else run `starling doctor --repair`")]
+    #[error(
+        "reading the site's log: {0}; use a newer starling if it wrote this log, or run `starling doctor --repair`"
+    )]
     Entry(EntryError),
     /// A pack refused or failed.
     #[error("using the packs of record bodies")]
     Pack(#[from] PackError),
-    /// The change is stored, and the engine did not take the rows that follow from it.
+    /// The change is stored, but the engine did not take the derived rows.
     #[error(
-        "showing a change that is stored: it is in the log and appears when starling starts again; do not repeat it"
+        "showing a stored change: it is in the log and appears after a restart of starling; do not repeat it"
     )]
     NotShown {
-        /// Why the engine did not take it.
+        /// The engine's error.
         source: EngineError,
     },
     /// The site was opened to read only.
@@ -40,13 +42,13 @@ pub enum StoreError {
         "changing the site: it was opened read-only, because the disk is full; free space, then start it again"
     )]
     ReadOnly,
-    /// The engine's rows cannot be the log's: they have to be derived again.
+    /// The engine's rows do not match the log and must be rebuilt.
     #[error("opening the engine: {reason}; it is rebuilt from the log")]
     EngineDoubt {
-        /// What does not fit.
+        /// The mismatch.
         reason: String,
     },
-    /// The log is missing where there must be one.
+    /// The log is missing although it must exist.
     #[error(
         "opening the site's log in {folder}: there is none; was the folder moved, or its disk not mounted?"
     )]
@@ -57,7 +59,7 @@ pub enum StoreError {
     /// Acknowledged groups are missing or damaged.
     #[error("opening the site's log: it is damaged: {what}")]
     LogLoss {
-        /// What is missing, and how that is known.
+        /// The missing part, and the evidence for it.
         what: String,
     },
     /// The view could not be read or written.
@@ -73,7 +75,7 @@ pub enum StoreError {
     },
     /// The store was written by a newer build.
     #[error(
-        "opening the store: its schema is version {found}, this build knows up to {known}: upgrade starling"
+        "opening the store: its schema is version {found}, but this build supports versions up to {known}; upgrade starling"
     )]
     NewerSchema {
         /// The version found.
@@ -81,10 +83,10 @@ pub enum StoreError {
         /// The newest version this build knows.
         known: u32,
     },
-    /// What an older store was migrated to is not what it held.
-    #[error("migrating the store: {what}; the old store is as it was: keep it, and report this")]
+    /// The migrated store differs from the old one.
+    #[error("migrating the store: {what}; the old store is unchanged: keep it, and report this")]
     MigrationDiffers {
-        /// What differs.
+        /// The difference.
         what: String,
     },
     /// A row does not decode.
@@ -94,7 +96,7 @@ pub enum StoreError {
         tree: Tree,
         /// The first bytes of the key, as hex.
         key: String,
-        /// What was to be read.
+        /// The expected content.
         what: &'static str,
     },
     /// A body's bytes do not fit its hash.
@@ -102,7 +104,7 @@ pub enum StoreError {
     DamagedBody {
         /// The body.
         hash: ContentHash,
-        /// What was found, and where.
+        /// The damage and its place.
         what: String,
     },
     /// A body that a claim names is not here.
@@ -114,13 +116,11 @@ pub enum StoreError {
     /// Compression failed.
     #[error("compressing a record body: {cause}")]
     Compress {
-        /// What the compressor said.
+        /// The compressor's error.
         cause: String,
     },
-    /// No such site on the allow-list.
-    #[error(
-        "looking up site {site}: it is not on this site's allow-list; `starling sites add` puts it there"
-    )]
+    /// The site is not on the allow-list.
+    #[error("looking up site {site}: it is not on this site's allow-list; add it with `starling sites add`")]
     SiteNotListed {
         /// The name or id asked for.
         site: String,
@@ -130,7 +130,7 @@ pub enum StoreError {
     SiteExists {
         /// The name.
         slug: SiteSlug,
-        /// Whose it is.
+        /// The site that has the name.
         found: SiteId,
     },
     /// The allow-list may not hold the site itself.
@@ -140,9 +140,9 @@ pub enum StoreError {
         slug: SiteSlug,
     },
     /// More authors than the store can number.
-    #[error("adding an author: the store already knows {known} authors, the most it can")]
+    #[error("adding an author: the store already knows {known} authors, the limit")]
     TooManyAuthors {
-        /// How many it knows.
+        /// The number of known authors.
         known: usize,
     },
     /// A certificate chain does not fit.
@@ -154,7 +154,7 @@ pub enum StoreError {
     /// A delta could not be made.
     #[error("authoring a delta")]
     Author(#[source] DeltaError),
-    /// The log ran into a fork and takes nothing until it is resolved.
+    /// A fork froze the log, which takes nothing until the fork is resolved.
     #[error(
         "writing to the {lane} log of {site}: it is frozen by a proof of fork; its operator must issue an epoch certificate that names the true branch"
     )]
@@ -164,37 +164,37 @@ pub enum StoreError {
         /// The lane.
         lane: Lane,
     },
-    /// The site's own log is known to go on further than what is held here.
+    /// The site's own log is known to continue beyond the part held here.
     #[error(
-        "writing to this site's own {lane} log: others hold it up to {high_water}, this home only up to {held}: it was put back from a backup, or copied, or its log lost its end; peers or a bundle bring what is missing"
+        "writing to this site's own {lane} log: others hold it up to {high_water}, this home only up to {held}: it was restored from a backup or copied, or its log lost its end; connect to peers or import a bundle to get the missing part"
     )]
     Behind {
         /// The lane.
         lane: Lane,
-        /// Up to where it is held here.
+        /// The claim up to which it is held here.
         held: ClaimNumber,
-        /// Up to where a verified head of this site says it goes.
+        /// The claim up to which a verified head of this site says that it goes.
         high_water: ClaimNumber,
     },
-    /// This home was put back from a backup, or copied.
+    /// This home was restored from a backup, or copied.
     #[error(
-        "signing for this site: its home was put back from a backup, or copied, and what it wrote since has not been \
-         heard of from its peers yet"
+        "signing for this site: its home was restored from a backup or copied, and its peers have not told yet what \
+         it wrote since; connect to them, or run `starling restore`"
     )]
     HeldBack,
     /// Another copy of this home began a new epoch.
     #[error(
-        "signing for this site: its certificate of epoch {epoch}, of {since}, names another operating key; another \
-         copy of this home goes on with that one"
+        "signing for this site: its certificate of epoch {epoch}, of {since}, names another operating key, which \
+         another copy of this home uses"
     )]
     Superseded {
         /// The newest epoch.
         epoch: u32,
-        /// When it began.
+        /// The start of that epoch.
         since: UnixMillis,
     },
     /// The view is still being brought up to date.
-    #[error("reading the view: it is being brought up to date; try again in a moment")]
+    #[error("reading the view: it is being updated; try again in a moment")]
     ViewBehind,
     /// A cursor names no place in the log.
     #[error("finding claim {number} in the {lane} log of {site}: the log ends at {end}")]
@@ -209,19 +209,19 @@ pub enum StoreError {
         end: ClaimNumber,
     },
     /// The history does not go back that far.
-    #[error("finding what was known at {asked}: the oldest moment that can be answered is {oldest}")]
+    #[error("going back to {asked}: the oldest available snapshot is {oldest}")]
     BeforeHistory {
         /// The time asked for.
         asked: UnixMillis,
         /// The oldest that can be answered.
         oldest: UnixMillis,
     },
-    /// What was put back is not what was there.
+    /// The restored state differs from the recorded one.
     #[error(
-        "putting back what was known: {what}; run `starling doctor --rebuild` to let the history begin anew"
+        "restoring an earlier state: {what}; run `starling doctor --rebuild`, which starts a new history"
     )]
     HistoryDamaged {
-        /// What does not fit.
+        /// The mismatch.
         what: &'static str,
     },
     /// A thread panicked while it held the store.
@@ -230,7 +230,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns true if it says that the disk has no room left.
+    /// Returns true if the error says that the disk is full.
     #[must_use]
     pub fn is_no_room(&self) -> bool {
         match self {
@@ -250,7 +250,7 @@ impl StoreError {
         }
     }
 
-    /// Why the engine's rows have to be derived again, if that is what it says.
+    /// Returns the reason why the engine's rows must be rebuilt, if this error is one.
     #[must_use]
     pub fn engine_doubt(&self) -> Option<String> {
         match self {
@@ -275,7 +275,7 @@ fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// An error with its causes on one line.
+/// Returns an error with its causes on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

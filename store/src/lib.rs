@@ -1,19 +1,52 @@
-//! One site's store: the one door through which claims, bodies and trust enter, and the rows behind it.
+//! One site's store: the entry point for claims, bodies and trust, and the rows behind it.
 //!
-//! | module | holds |
+//! # How a change is stored
+//!
+//! Feeds, peers and bundles all end in `SiteStore::change`. One writer at a time runs these steps:
+//!
+//! 1. **Judge** (`deltas`, `trust`). Signatures, the chain, the place in the log and the state root are checked. A
+//!    crash here loses nothing: the change was not acknowledged.
+//! 2. **Packs** ([`packs`], `site::bodies`). New bodies are appended to the last pack and synced. After a crash
+//!    here they are unused, and the next collection removes them.
+//! 3. **Log** ([`log`], `journal`). The outcome is appended as one group of entries, protected by hashes, and
+//!    synced. **This is the acknowledgement.** From here on the change exists, and the next start replays it if
+//!    needed.
+//! 4. **Engine** (`rows`, [`engine`]). The rows and the log's new position are committed in one transaction. They
+//!    are visible at once and durable with the next checkpoint. After a crash the log is replayed from the engine's
+//!    position.
+//! 5. **View** (`view`, `documents`, `activity`). Accepted claims are folded, delta by delta. The view's position
+//!    and its events commit with each step, so the next start continues an interrupted fold.
+//! 6. **Publish** (`site::guard`, `engine::versions`). Readers get a copy of the small state and a version of the
+//!    rows, all of one moment. Readers never block the writer, and the writer never blocks readers.
+//!
+//! Two rules follow. The log and the packs are the truth: every row of the engine can be derived from them again,
+//! so engine files in doubt are set aside and rebuilt. And an acknowledgement needs only the syncs of steps 2 and
+//! 3: if step 4 fails, the change is stored but not shown ([`StoreError::NotShown`]), and the next change first
+//! brings the engine up to date.
+//!
+//! # Modules
+//!
+//! | module | content |
 //! |---|---|
 //! | [`disk`] | files written at offsets, in a folder or in memory with planned faults |
+//! | [`log`] | frames, groups, segments, recovery of the site's log |
+//! | [`packs`] | record bodies by hash, dictionaries, compaction |
 //! | [`engine`] | the seam to key-value libraries: sled, redb, memory |
-//! | `rows` | keys and values of each tree, and the transaction that collects them |
-//! | `site` | [`SiteStore`]: opening, the small state in memory, questions, the sync engine's replica |
+//! | `rows` | keys and values of each tree, and the transaction that collects entries and rows |
+//! | `journal` | the meaning of the log's entries: write and replay |
+//! | `site` | [`SiteStore`]: opening, the small state in memory, queries, the sync engine's replica |
 //! | `deltas` | authoring, verifying, placing and reading deltas |
 //! | `trust` | the allow-list, certificate chains, heads, fork proofs |
-//! | `view` | acceptance and the replay of claims into the view, its rows, what an index lacks |
+//! | `view` | acceptance, the replay of accepted claims into the view, its rows, changes since the last index |
 //! | `documents` | shared documents: accepted changes, folded |
-//! | `feed` | what an input of one source changes |
-//! | `history` | what the site knew before: kept, put back, forgotten |
+//! | `feed` | the changes that an input of one source makes |
+//! | `history` | earlier knowledge: kept, restored on a copy, forgotten |
 //! | `activity` | events for subscribers, the ledger of imports and exports |
-//! | `doctor` | checks of every invariant, repair of what is derived |
+//! | `migrate` | stores of older schemas |
+//! | `doctor` | checks of every invariant, repair of derived data |
+//!
+//! Read `site/mod.rs` and `rows/txn.rs` first: they contain `change` and the commit. `deltas/append.rs` shows a change
+//! from the outside, `site/open.rs` what an opening does. `docs/formats/store.md` describes the rows.
 
 mod activity;
 mod deltas;
@@ -34,7 +67,7 @@ mod trust;
 mod view;
 
 pub use self::activity::{
-    EVENTS_KEPT, Event, EventNumber, Happening, LedgerEntry, LedgerNumber, Origin, RestoreStep,
+    EVENTS_KEPT, Event, EventKind, EventNumber, LedgerEntry, LedgerNumber, Origin, RestoreStep,
     TRANSFERS_KEPT, Transfers,
 };
 pub use self::deltas::{Authored, DeltaRun, FrozenBy, LackedBodies, LogOverview, Restated};

@@ -1,8 +1,8 @@
-//! Fetching record bodies: which are missing, from whom, in pages that the memory bounds allow.
+//! Fetches record bodies in pages that the memory bounds allow.
 //!
-//! Bodies are wanted by claim number and known by hash, so a peer can give the right bytes or none. A body
-//! that no peer can give is named and asked for again later; it holds up acceptance of its log and nothing
-//! else. Whom to ask is decided in `givers`.
+//! Bodies are requested by claim number and verified by hash, so a peer can give the right bytes or none. A
+//! body that no peer can give is reported and requested again later; it delays only the acceptance of its log.
+//! The choice of peers is in `body_sources`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,78 +10,78 @@ use starling_protocol::limits::MIB;
 use starling_protocol::{ClaimNumber, ContentHash, PublicKey, SiteId, UnixMillis};
 
 use crate::LogKey;
+use crate::body_sources::{Offer, Plan};
 use crate::clock::later;
-use crate::engine::{Ask, Cx, SyncEngine};
-use crate::givers::{Offer, Plan};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::{MAX_BASES, MAX_BASES_BYTES, MAX_BODIES_PAGE_BYTES, MAX_PAGE_BODIES, MAX_UNAVAILABLE};
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 use crate::wire::{BodiesPage, BodiesWanted, Capabilities, Request, bit, unpack};
 
 /// Missing bodies of one log that are listed ahead.
 const LIST_AHEAD: usize = 2 * MAX_PAGE_BODIES;
-/// More pages than this still to fetch: a bulk transfer, where speed matters more than size.
+/// With more pages than this left to fetch, it is a bulk transfer, in which speed matters more than size.
 const BULK_PAGES: u64 = 4;
 
-/// Parts in which less than that is fetched.
+/// The number of parts in which a smaller amount is fetched.
 const PARTS: u64 = 3;
-/// What is no larger than this is fetched at once: smaller parts compress worse.
+/// An amount up to this size is fetched at once: smaller parts compress worse.
 const LEAST_PART_BYTES: u64 = 2 * MIB as u64;
 
-/// All that is to be fetched.
+/// All bodies to fetch.
 #[derive(Debug, Default)]
 pub(crate) struct BodyPulls {
     pub(crate) logs: BTreeMap<LogKey, LogBodies>,
     in_flight: BTreeSet<ContentHash>,
     in_flight_bytes: u64,
-    /// How often the list of a log was begun anew.
+    /// The number of times that the list of a log was restarted.
     generations: u64,
-    /// Bodies that were said to be unavailable: once is enough, and past the bound none is named.
+    /// Bodies that were reported as unavailable: each is reported once, and none past the bound.
     named: BTreeSet<ContentHash>,
 }
 
-/// What is to be fetched of one log: listed by the replica page by page, from `listed_to` on.
+/// The bodies to fetch of one log; the replica lists them page by page, from `listed_to` on.
 #[derive(Debug, Default)]
 pub(crate) struct LogBodies {
-    /// Grows when the list is begun anew: what was asked for by an earlier one need not be wanted any more.
+    /// Grows when the list is restarted: requests made from an earlier list may no longer be wanted.
     generation: u64,
-    /// How long the author's chain was when something was last listed.
+    /// The length of the author's chain at the last listing.
     chain_length: usize,
     listed_to: ClaimNumber,
     listed_all: bool,
     /// Listed and not asked for, or asked for in vain of somebody.
     pub(crate) queue: BTreeMap<ClaimNumber, MissingBody>,
-    /// How far each peer was asked in this pass.
+    /// For each peer, the claim up to which it was asked in this pass.
     pub(crate) asked_to: BTreeMap<PublicKey, ClaimNumber>,
     open: usize,
-    /// Since when no connected peer says that it has everything.
+    /// The time since which no connected peer claims to have everything.
     pub(crate) incomplete_since: Option<UnixMillis>,
     not_before: UnixMillis,
-    /// All that is listed was asked for, of everyone who could have it.
+    /// True if every listed body was requested from everyone who could have it.
     pass_done: bool,
-    /// When what nobody could give is tried again.
+    /// The time at which bodies that nobody could give are tried again.
     retry_at: Option<UnixMillis>,
-    /// Passes in a row that brought nothing: each waits twice as long for the next.
+    /// Consecutive passes that brought nothing; each doubles the wait for the next.
     vain_passes: u32,
 }
 
-/// Bytes of bodies to ask a peer for that failed last: what it is asked for is asked of nobody else meanwhile,
-/// takes its part of what may be in flight, and is waited for the longer the more it is.
+/// Most bytes to request from a peer whose last request for bodies failed. Meanwhile no other peer is asked for
+/// these bodies, they count as in flight, and a larger request has a later deadline.
 const CAUTIOUS_PAGE_BYTES: u64 = MIB as u64;
 
-/// Vain passes after which the pause until the next no longer doubles: 16 minutes, by default.
+/// Fruitless passes after which the pause no longer doubles: 16 minutes, by default.
 const MOST_DOUBLINGS: u32 = 4;
 
 /// An open request for bodies.
 #[derive(Debug)]
-pub(crate) struct BodiesAsk {
+pub(crate) struct BodiesRequest {
     log: LogKey,
     wanted: Vec<MissingBody>,
     bases: Vec<ContentHash>,
     bytes: u64,
     asked_at: UnixMillis,
-    /// The list that it was asked by.
+    /// The generation of the list that the request was made from.
     generation: u64,
 }
 
@@ -90,20 +90,21 @@ impl BodyPulls {
         self.in_flight.is_empty() && self.logs.values().all(|log| log.queue.is_empty())
     }
 
-    /// Returns true if a site's logs miss bodies, in whichever lanes, and everybody who could have them was asked and
-    /// nobody has them.
+    /// Returns true if a site's logs (in any lane) lack bodies that everyone who could have them was asked for
+    /// and nobody has.
     pub(crate) fn is_in_vain(&self, site: SiteId) -> bool {
         let mut logs = self.logs.iter().filter(|((of, _), _)| *of == site).peekable();
         logs.peek().is_some() && logs.all(|(_, bodies)| bodies.pass_done && bodies.open == 0)
     }
 
-    /// More of a log is held: it may miss more bodies.
+    /// Notes that more of a log is held, so that more bodies may be missing.
     pub(crate) fn look_at(&mut self, log: LogKey) {
         let bodies = self.logs.entry(log).or_default();
         (bodies.listed_all, bodies.pass_done) = (false, false);
     }
 
-    /// A peer has more bodies of a log than it said before: what lies past that is worth another try.
+    /// Notes that a peer has more bodies of a log than it stated before, so that the new ones are worth another
+    /// try.
     pub(crate) fn peer_has_more(&mut self, log: LogKey, key: PublicKey, before: ClaimNumber) {
         if let Some(bodies) = self.logs.get_mut(&log) {
             bodies.asked_to.entry(key).and_modify(|to| *to = before.min(*to));
@@ -111,8 +112,8 @@ impl BodyPulls {
         }
     }
 
-    /// Lists anew what a log misses; nothing that was listed counts. A certificate may have given its numbers to other
-    /// claims, and what it closed may have superseded claims that are live again.
+    /// Restarts the list of bodies that a log misses. A certificate may have given the listed numbers to other
+    /// claims, and the claims it closed may have superseded claims that are live again.
     pub(crate) fn start_anew(&mut self, log: LogKey) {
         self.generations += 1;
         let bodies = self.logs.entry(log).or_default();
@@ -122,22 +123,22 @@ impl BodyPulls {
         bodies.start_over(ClaimNumber::NONE);
     }
 
-    /// Leaves a peer alone about the bodies of a log until the next pass.
+    /// Excludes a peer from requests for the bodies of a log until the next pass.
     pub(crate) fn not_in_this_pass(&mut self, log: LogKey, key: PublicKey) {
         if let Some(bodies) = self.logs.get_mut(&log) {
             bodies.asked_to.insert(key, ClaimNumber(u64::MAX));
         }
     }
 
-    /// A peer is gone; when it comes back, it is asked as if it were new.
+    /// Notes that a peer is gone; when it returns, it is asked like a new peer.
     pub(crate) fn peer_left(&mut self, key: &PublicKey) {
         for bodies in self.logs.values_mut() {
             bodies.asked_to.remove(key);
         }
     }
 
-    /// Takes an ask off the open ones. What of it is still wanted must be put back.
-    fn close(&mut self, ask: &BodiesAsk) {
+    /// Removes a request from the open ones. The caller must requeue what is still wanted.
+    fn close(&mut self, ask: &BodiesRequest) {
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(ask.bytes);
         for wanted in &ask.wanted {
             self.in_flight.remove(&wanted.hash);
@@ -147,11 +148,11 @@ impl BodyPulls {
         }
     }
 
-    /// Queues bodies again that were not had from a peer. `unanswered`: the first of them that the peer is to
-    /// be asked for again, for it said nothing about it; none when it has been asked for all of them.
+    /// Requeues bodies that a peer did not give. `unanswered` is the first of them that may be requested from
+    /// that peer again, because it did not answer for it; `None` if it answered for all.
     ///
-    /// Asked by an earlier list they are dropped: their numbers may stand for other claims now. Then all is listed again,
-    /// for what is still wanted of them was passed over as being on its way.
+    /// Bodies requested from an earlier list are dropped, because their numbers may belong to other claims now.
+    /// Then everything is listed again, because the listing skipped the bodies that were in flight.
     fn put_back(
         &mut self,
         log: LogKey,
@@ -173,22 +174,22 @@ impl BodyPulls {
         }
     }
 
-    /// Queues all of an ask again, to be asked for of anybody.
+    /// Requeues all bodies of a request, to be requested from any peer.
     fn put_all_back(&mut self, key: PublicKey, log: LogKey, generation: u64, wanted: Vec<MissingBody>) {
         let first = wanted.first().map(|missing| missing.number);
         self.put_back(log, generation, key, wanted, first);
     }
 }
 
-fn chain_length(cx: &Cx<'_>, site: &SiteId) -> usize {
+fn chain_length(cx: &Context<'_>, site: &SiteId) -> usize {
     cx.replica
         .chain(site)
         .map_or(0, |chain| chain.certificates().len())
 }
 
 impl LogBodies {
-    /// Lists anew what comes after a claim. What is queued is not queued twice, what is on its way is passed
-    /// over.
+    /// Restarts the listing after a claim. Bodies that are queued are not queued twice, and bodies in flight
+    /// are skipped.
     fn start_over(&mut self, after: ClaimNumber) {
         self.listed_to = self.listed_to.min(after);
         (self.listed_all, self.pass_done) = (false, false);
@@ -197,8 +198,8 @@ impl LogBodies {
 }
 
 impl SyncEngine {
-    /// More of a log may be held, by other hands: it may miss more bodies, or others.
-    pub(crate) fn look_at_bodies(&mut self, cx: &Cx<'_>, log: LogKey) {
+    /// Notes that something else changed the held part of a log, so that other bodies may be missing.
+    pub(crate) fn look_at_bodies(&mut self, cx: &Context<'_>, log: LogKey) {
         let listed = self.bodies.logs.get(&log).map(|bodies| bodies.chain_length);
         if listed.is_some_and(|length| length != chain_length(cx, &log.0)) {
             self.bodies.start_anew(log);
@@ -207,7 +208,7 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn pull_bodies(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn pull_bodies(&mut self, cx: &mut Context<'_>) {
         let logs: Vec<LogKey> = self.bodies.logs.keys().copied().collect();
         for log in logs {
             while self.bodies.in_flight_bytes < self.settings.bodies_in_flight_bytes {
@@ -218,8 +219,8 @@ impl SyncEngine {
         }
     }
 
-    /// Asks for one page of a log; gives whether another may follow.
-    fn pull_page(&mut self, cx: &mut Cx<'_>, log: LogKey) -> bool {
+    /// Requests one page of a log. Returns true if another page may follow.
+    fn pull_page(&mut self, cx: &mut Context<'_>, log: LogKey) -> bool {
         if !self.list_bodies(cx, log) {
             return false;
         }
@@ -246,8 +247,8 @@ impl SyncEngine {
         }
     }
 
-    /// Leaves bodies that nobody could give to the next pass, and names them.
-    fn give_up(&mut self, cx: &mut Cx<'_>, (site, lane): LogKey, numbers: &[ClaimNumber]) {
+    /// Postpones bodies that nobody could give to the next pass, and reports them.
+    fn give_up(&mut self, cx: &mut Context<'_>, (site, lane): LogKey, numbers: &[ClaimNumber]) {
         let Some(bodies) = self.bodies.logs.get_mut(&(site, lane)) else {
             return;
         };
@@ -264,8 +265,8 @@ impl SyncEngine {
         }
     }
 
-    /// Fills the queue of a log; gives whether there is something to do now.
-    fn list_bodies(&mut self, cx: &mut Cx<'_>, log: LogKey) -> bool {
+    /// Fills the queue of a log. Returns true if there is something to do now.
+    fn list_bodies(&mut self, cx: &mut Context<'_>, log: LogKey) -> bool {
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
             return false;
         };
@@ -296,7 +297,7 @@ impl SyncEngine {
                 }
             }
         }
-        // What is on its way for another log needs no second asking; the next pass sees whether it came.
+        // Bodies in flight for another log need no second request; the next pass checks whether they came.
         let in_flight = &self.bodies.in_flight;
         if let Some(bodies) = self.bodies.logs.get_mut(&log) {
             bodies.queue.retain(|_, wanted| !in_flight.contains(&wanted.hash));
@@ -304,8 +305,8 @@ impl SyncEngine {
         true
     }
 
-    /// Nothing is queued: either all is here, or what is left is tried again later.
-    fn finish_pass(&mut self, cx: &mut Cx<'_>, log: LogKey) {
+    /// Ends a pass with an empty queue: either all bodies are here, or the rest is tried again later.
+    fn finish_pass(&mut self, cx: &mut Context<'_>, log: LogKey) {
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
             return;
         };
@@ -316,13 +317,13 @@ impl SyncEngine {
             Ok(left) if left.is_empty() => {
                 self.bodies.logs.remove(&log);
                 if self.bodies.logs.is_empty() {
-                    // What was named and never came was superseded.
+                    // Reported bodies that never came were superseded.
                     self.bodies.named.clear();
                 }
             }
             Ok(_) => {
                 bodies.pass_done = true;
-                // News of more may begin a pass of its own; the time of the next whole one stands.
+                // News of more bodies may begin an extra pass; the time of the next full pass stays.
                 if bodies.retry_at.is_none() {
                     let pause = self.settings.body_retry * (1 << bodies.vain_passes.min(MOST_DOUBLINGS));
                     bodies.retry_at = Some(later(cx.now, pause));
@@ -333,8 +334,8 @@ impl SyncEngine {
         }
     }
 
-    /// Asks a peer for a page; gives whether there was anything to ask for.
-    fn ask_bodies(&mut self, cx: &mut Cx<'_>, log: LogKey, offer: Offer) -> bool {
+    /// Requests a page from a peer. Returns true if there was anything to request.
+    fn ask_bodies(&mut self, cx: &mut Context<'_>, log: LogKey, offer: Offer) -> bool {
         let key = offer.peer;
         let (Some(peer), Some(bodies)) = (self.peers.get(&key), self.bodies.logs.get(&log)) else {
             return false;
@@ -342,7 +343,7 @@ impl SyncEngine {
         let most = self.settings.bodies_page_bytes.min(MAX_BODIES_PAGE_BYTES) as u64;
         let left: u64 = bodies.queue.values().map(|missing| u64::from(missing.size)).sum();
         let bulk = !bodies.listed_all || left > BULK_PAGES * most;
-        // A day's change goes in a few parts: while one is stored here, the next is packed there.
+        // A day's change goes in a few parts: while this site stores one, the peer packs the next.
         let part = (left + self.bodies.in_flight_bytes)
             .div_ceil(PARTS)
             .max(LEAST_PART_BYTES);
@@ -393,7 +394,7 @@ impl SyncEngine {
             bodies.queue.retain(|_, missing| !names.contains(&missing.hash));
         }
         self.bodies.in_flight.extend(names);
-        let ask = BodiesAsk {
+        let ask = BodiesRequest {
             log,
             wanted,
             bases,
@@ -401,20 +402,20 @@ impl SyncEngine {
             asked_at: cx.now,
             generation,
         };
-        self.ask(cx, key, &request, Ask::Bodies(ask), bytes);
+        self.ask(cx, key, &request, RequestKind::Bodies(ask), bytes);
         true
     }
 
-    pub(crate) fn bodies_failed(&mut self, key: PublicKey, ask: BodiesAsk) {
+    pub(crate) fn bodies_failed(&mut self, key: PublicKey, ask: BodiesRequest) {
         self.bodies.close(&ask);
         self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
     }
 
     pub(crate) fn bodies_answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: BodiesAsk,
+        ask: BodiesRequest,
         page: &BodiesPage,
         frame: &[u8],
     ) {
@@ -422,16 +423,16 @@ impl SyncEngine {
         if page.sizes.is_empty() || page.sizes.len() > ask.wanted.len() {
             self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
             self.rest(cx.now, key);
-            return self.offend(
+            return self.record_violation(
                 cx,
                 key,
-                Offence::WrongAnswer("a page of another number of bodies"),
+                Violation::WrongAnswer("a page with a wrong number of bodies"),
             );
         }
         let bases = match self.bases_used(cx, &ask, page) {
             Ok(Some(bases)) => bases,
             Ok(None) => {
-                // A base was dropped here in the meantime: ask again without.
+                // A base was dropped here in the meantime: request again without bases.
                 let without = ask
                     .wanted
                     .into_iter()
@@ -440,9 +441,9 @@ impl SyncEngine {
                     .bodies
                     .put_all_back(key, ask.log, ask.generation, without.collect());
             }
-            Err(offence) => {
+            Err(violation) => {
                 self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
-                return self.offend(cx, key, offence);
+                return self.record_violation(cx, key, violation);
             }
         };
         let bodies = match unpack(&page.sizes, frame, &bases) {
@@ -450,23 +451,25 @@ impl SyncEngine {
             Err(fault) => {
                 self.bodies.put_all_back(key, ask.log, ask.generation, ask.wanted);
                 let (object, reason) = ("page of bodies", fault.to_string());
-                return self.offend(cx, key, Offence::Unverifiable { object, reason });
+                return self.record_violation(cx, key, Violation::Unverifiable { object, reason });
             }
         };
         self.take_bodies(cx, key, ask, bodies);
     }
 
-    /// The bodies that the page was compressed against; `None` when one of them is not here any more.
+    /// Returns the bodies that the page was compressed against, or `None` if one of them is no longer here.
     fn bases_used(
         &self,
-        cx: &mut Cx<'_>,
-        ask: &BodiesAsk,
+        cx: &mut Context<'_>,
+        ask: &BodiesRequest,
         page: &BodiesPage,
-    ) -> Result<Option<Vec<Vec<u8>>>, Offence> {
+    ) -> Result<Option<Vec<Vec<u8>>>, Violation> {
         let offered = ask.bases.len();
         let beyond = (offered..page.bases_used.len() * 8).any(|index| bit(&page.bases_used, index));
         if beyond || page.bases_used.len() > offered.div_ceil(8) {
-            return Err(Offence::WrongAnswer("bases that were not offered"));
+            return Err(Violation::WrongAnswer(
+                "a page compressed against bodies that were not offered",
+            ));
         }
         let used = (0..offered).filter(|&index| bit(&page.bases_used, index));
         let used: Vec<ContentHash> = used.map(|index| ask.bases[index]).collect();
@@ -475,12 +478,18 @@ impl SyncEngine {
         Ok(bases.filter(|bases| bases.len() == used.len()))
     }
 
-    fn take_bodies(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: BodiesAsk, bodies: Vec<Option<Vec<u8>>>) {
+    fn take_bodies(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        ask: BodiesRequest,
+        bodies: Vec<Option<Vec<u8>>>,
+    ) {
         let note = self.peers.get(&key).and_then(|peer| peer.knows.get(&ask.log));
         let promised = note.map_or(ClaimNumber::NONE, |note| note.body_complete);
         let is_author = self.peers.get(&key).and_then(Peer::site) == Some(ask.log.0);
         let mut good = Vec::new();
-        let mut offence = None;
+        let mut violation = None;
         let mut other = None;
         let mut wanted = ask.wanted.into_iter();
         let mut again = Vec::new();
@@ -493,10 +502,10 @@ impl SyncEngine {
                     again.push(missing);
                 }
                 None => {
-                    // Only the author owes every body: a relay is complete in its own scope, which may be
+                    // Only the author must have every body. A relay is complete in its own scope, which may be
                     // narrower than this site's.
                     if missing.number <= promised && is_author {
-                        offence.get_or_insert(Offence::BrokenPromise);
+                        violation.get_or_insert(Violation::BrokenPromise);
                     }
                     again.push(missing);
                 }
@@ -532,17 +541,19 @@ impl SyncEngine {
         let is_stale = bodies.is_none_or(|bodies| bodies.generation != ask.generation);
         self.bodies
             .put_back(ask.log, ask.generation, key, again, unanswered);
-        // To a question of before a certificate, the answer may be of after it.
+        // A request from before a certificate may be answered after it.
         if let Some(hash) = other.filter(|_| !is_stale) {
-            offence = self.other_body(cx, key, ask.log, ask.asked_at, hash).or(offence);
+            violation = self
+                .other_body(cx, key, ask.log, ask.asked_at, hash)
+                .or(violation);
         }
-        if let Some(offence) = offence {
-            self.offend(cx, key, offence);
+        if let Some(violation) = violation {
+            self.record_violation(cx, key, violation);
         }
         self.accept(cx);
     }
 
-    /// When a log's bodies may be tried again, or a resting peer has some.
+    /// Returns the time at which a log's bodies may be tried again, or at which a resting peer has some.
     pub(crate) fn bodies_wake(&self, now: UnixMillis) -> Option<UnixMillis> {
         let times = self.bodies.logs.iter().flat_map(|(log, bodies)| {
             let peers = self
@@ -563,7 +574,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wants_of_an_earlier_list_are_not_put_back() {
+    fn requests_of_an_earlier_list_are_not_requeued() {
         let log = (SiteId::from_bytes([1; 32]), Lane::Federation);
         let key = SigningKey::from_seed(&[1; 32]).public();
         let missing = MissingBody {
@@ -577,7 +588,7 @@ mod tests {
         let generation = pulls.logs[&log].generation;
         pulls.put_all_back(key, log, generation, vec![missing.clone()]);
         assert_eq!(pulls.logs[&log].queue.len(), 1);
-        // A certificate gave number 5 to another claim; the first ask for it failed only then.
+        // A certificate gave number 5 to another claim, and only then the first request for it failed.
         pulls.start_anew(log);
         pulls.put_all_back(key, log, generation, vec![missing]);
         let bodies = &pulls.logs[&log];

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use starling_protocol::UnixMillis;
 
-/// `time` moved on by `by`, at most to the last time there is.
+/// Returns `time` plus `by`, at most the last possible time.
 pub(crate) fn later(time: UnixMillis, by: Duration) -> UnixMillis {
     time.plus_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// How long `until` lies after `from`; nothing if it does not.
+/// Returns the time from `from` to `until`, or zero if `until` is earlier.
 pub(crate) fn span(from: UnixMillis, until: UnixMillis) -> Duration {
     Duration::from_millis(until.as_millis().saturating_sub(from.as_millis()))
 }

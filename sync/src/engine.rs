@@ -1,7 +1,7 @@
-//! The engine: takes events in, lets the part that they concern handle them, then sees what can be done next.
+//! The engine: passes each event to the module that it concerns, then starts everything that became possible.
 //!
-//! It has no clock, no socket and no disk: time comes with the event, bytes leave as effects, and what is
-//! true is the replica's to say. Equal events, times, seed and replica give equal effects, byte for byte.
+//! It has no clock, no socket and no disk. Time comes with the event, bytes leave as effects, and the replica
+//! decides what is true. Equal events, times, seed and replica give equal effects, byte for byte.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,50 +9,50 @@ use std::time::Duration;
 use starling_protocol::{PublicKey, SiteId, UnixMillis};
 
 use crate::LogKey;
-use crate::bodies::{BodiesAsk, BodyPulls};
+use crate::bodies::{BodiesRequest, BodyPulls};
 use crate::clock::later;
-use crate::conduct::{Conduct, backoff};
 use crate::event::{Effect, Event, FailureReason, RequestId};
 use crate::gossip::Gossip;
-use crate::notice::{DisconnectReason, Notice, Offence};
+use crate::notice::{DisconnectReason, Notice, Violation};
 use crate::peer::Peer;
-use crate::pull::{DeltasAsk, Pull};
+use crate::peer_score::{PeerScores, backoff};
+use crate::pull::{DeltasRequest, Pull};
 use crate::replica::{Replica, ReplicaError};
 use crate::settings::Settings;
 use crate::wire::{LogNote, Request, Response, WireFault};
 
-/// What one event is handled with.
-pub(crate) struct Cx<'a> {
+/// The context in which one event is handled.
+pub(crate) struct Context<'a> {
     pub(crate) now: UnixMillis,
     pub(crate) replica: &'a mut dyn Replica,
     pub(crate) out: Vec<Effect>,
 }
 
-impl Cx<'_> {
+impl Context<'_> {
     pub(crate) fn notice(&mut self, notice: Notice) {
         self.out.push(Effect::Notice(notice));
     }
 }
 
-/// What an open request of this site was about.
+/// The subject of an open request of this site.
 #[derive(Debug)]
-pub(crate) enum Ask {
+pub(crate) enum RequestKind {
     Hello,
-    /// With the notes that count as told once it is answered.
+    /// With the notes that count as delivered when the request is answered.
     News(Vec<LogNote>),
     Facts,
     /// With the logs that are compared.
     Tips(Vec<LogKey>),
-    Deltas(DeltasAsk),
-    Bodies(BodiesAsk),
+    Deltas(DeltasRequest),
+    Bodies(BodiesRequest),
 }
 
-/// A request of this site that is not answered yet.
+/// An unanswered request of this site.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct PendingRequest {
     pub(crate) peer: PublicKey,
     pub(crate) deadline: UnixMillis,
-    pub(crate) ask: Ask,
+    pub(crate) ask: RequestKind,
 }
 
 /// A pause after the store failed.
@@ -60,7 +60,7 @@ pub(crate) struct Pending {
 pub(crate) struct StoreHealth {
     failures: u32,
     pub(crate) rests_until: UnixMillis,
-    /// Something failed since all logs were looked at: the store may hold more than it showed then.
+    /// True if something failed since all logs were last examined: the store may hold more than it showed then.
     in_doubt: bool,
 }
 
@@ -71,23 +71,23 @@ pub struct SyncEngine {
     pub(crate) rng: fastrand::Rng,
     next_request: u64,
     pub(crate) peers: BTreeMap<PublicKey, Peer>,
-    pub(crate) conduct: Conduct,
-    pub(crate) pending: BTreeMap<RequestId, Pending>,
-    /// Logs of which some peer holds more than this site.
+    pub(crate) peer_scores: PeerScores,
+    pub(crate) pending: BTreeMap<RequestId, PendingRequest>,
+    /// Logs for which some peer holds more than this site.
     pub(crate) pulls: BTreeMap<LogKey, Pull>,
     pub(crate) bodies: BodyPulls,
     pub(crate) gossip: Gossip,
     pub(crate) store: StoreHealth,
     wake_at: Option<UnixMillis>,
-    /// The time by the wall clock, where it is another than the engine's.
+    /// The wall-clock time, if it differs from the engine's time.
     pub(crate) wall: Option<UnixMillis>,
 }
 
-/// How long a peer that did not answer is left alone.
+/// The rest given to a peer that did not answer.
 const SILENT_REST: Duration = Duration::from_secs(2);
 
 impl SyncEngine {
-    /// An engine that knows nobody yet. Equal seeds make equal choices.
+    /// Returns an engine without peers. Equal seeds make equal choices.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl SyncEngine {
             rng: fastrand::Rng::with_seed(seed),
             next_request: 1,
             peers: BTreeMap::new(),
-            conduct: Conduct::default(),
+            peer_scores: PeerScores::default(),
             pending: BTreeMap::new(),
             pulls: BTreeMap::new(),
             bodies: BodyPulls::default(),
@@ -106,15 +106,15 @@ impl SyncEngine {
         }
     }
 
-    /// Tells the engine the time by the wall clock: what expires does so by that. All else (deadlines, pauses,
-    /// lock-outs) goes by the time that each event is handled at, which must never be set back or forth.
+    /// Sets the wall-clock time, which decides expiry only. Deadlines, pauses and lock-outs use the time passed
+    /// with each event, which must never jump.
     pub fn wall_clock(&mut self, now: UnixMillis) {
         self.wall = Some(now);
     }
 
-    /// Handles one event. Effects are in the order in which they must be carried out.
+    /// Handles one event. The returned effects must be carried out in order.
     pub fn handle(&mut self, now: UnixMillis, event: Event, replica: &mut dyn Replica) -> Vec<Effect> {
-        let mut cx = Cx {
+        let mut cx = Context {
             now,
             replica,
             out: Vec::new(),
@@ -130,16 +130,16 @@ impl SyncEngine {
             Event::RequestFailed { peer, id, reason } => self.request_failed(&mut cx, peer, id, reason),
             Event::Gossip { peer, bytes } => self.gossip_came(&mut cx, peer, &bytes),
             Event::LocalChanged => self.local_changed(&mut cx),
-            // A timer may ring early, and has rung: it must be set again in any case.
+            // The timer has fired, perhaps early: it must be set again in any case.
             Event::Tick => self.wake_at = None,
         }
         self.go_on(&mut cx);
         cx.out
     }
 
-    /// Tells the engine that nobody looked at events for `span` until now: an event took long to handle, or
-    /// the machine slept. What peers sent meanwhile may still wait to be looked at, so that no peer is blamed
-    /// for that time: it has as long as it had before.
+    /// Tells the engine that no events were handled for `span` until now: an event took long, or the machine
+    /// slept. Messages from that time may still wait. No peer is blamed for it: all deadlines move by that
+    /// span.
     pub fn was_away(&mut self, span: Duration) {
         for pending in self.pending.values_mut() {
             pending.deadline = later(pending.deadline, span);
@@ -149,21 +149,21 @@ impl SyncEngine {
         }
     }
 
-    /// The peers that proved who they are, with their sites, in order of their keys.
+    /// Returns the peers that proved their identity, with their sites, ordered by key.
     pub fn ready_peers(&self) -> impl Iterator<Item = (PublicKey, SiteId)> + '_ {
         self.peers
             .iter()
             .filter_map(|(key, peer)| Some((*key, peer.site()?)))
     }
 
-    /// Whether nothing is under way: no open request, no log behind a peer, no body to fetch.
+    /// Returns true if there is no open request, no log behind a peer's, and no body to fetch.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.pulls.is_empty() && self.bodies.is_idle()
     }
 
-    /// Everything that time or the last event made possible.
-    fn go_on(&mut self, cx: &mut Cx<'_>) {
+    /// Starts everything that time or the last event made possible.
+    fn go_on(&mut self, cx: &mut Context<'_>) {
         self.expire_requests(cx);
         self.keep_sessions(cx);
         self.watch_heads(cx);
@@ -181,13 +181,13 @@ impl SyncEngine {
         self.plan_waking(cx);
     }
 
-    /// Sends a request and remembers what it was about. `expected_bytes` of answer stretch the deadline.
+    /// Sends a request and records its subject. `expected_bytes` of answer extend the deadline.
     pub(crate) fn ask(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         peer: PublicKey,
         request: &Request,
-        ask: Ask,
+        ask: RequestKind,
         expected_bytes: u64,
     ) -> RequestId {
         let id = RequestId(self.next_request);
@@ -197,35 +197,35 @@ impl SyncEngine {
             later(cx.now, self.settings.request_timeout).plus_millis(seconds.saturating_mul(1_000));
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.open += 1;
-            peer.open_bodies += usize::from(matches!(ask, Ask::Bodies(_)));
+            peer.open_bodies += usize::from(matches!(ask, RequestKind::Bodies(_)));
         }
-        self.pending.insert(id, Pending { peer, deadline, ask });
+        self.pending.insert(id, PendingRequest { peer, deadline, ask });
         let bytes = request.encode();
         cx.out.push(Effect::Request { peer, id, bytes });
         id
     }
 
-    /// Takes a request off the list of open ones, whatever became of it.
-    fn close_request(&mut self, id: RequestId) -> Option<Pending> {
+    /// Removes a request from the open ones, whatever its outcome.
+    fn close_request(&mut self, id: RequestId) -> Option<PendingRequest> {
         let pending = self.pending.remove(&id)?;
         if let Some(peer) = self.peers.get_mut(&pending.peer) {
             peer.open = peer.open.saturating_sub(1);
             match pending.ask {
-                Ask::Bodies(_) => peer.open_bodies = peer.open_bodies.saturating_sub(1),
-                Ask::News(_) => peer.news_open = false,
-                Ask::Facts => peer.facts_open = false,
-                Ask::Tips(_) => peer.tips_open = false,
-                Ask::Hello | Ask::Deltas(_) => {}
+                RequestKind::Bodies(_) => peer.open_bodies = peer.open_bodies.saturating_sub(1),
+                RequestKind::News(_) => peer.news_open = false,
+                RequestKind::Facts => peer.facts_open = false,
+                RequestKind::Tips(_) => peer.tips_open = false,
+                RequestKind::Hello | RequestKind::Deltas(_) => {}
             }
         }
         Some(pending)
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, bytes: &[u8]) {
+    fn answered(&mut self, cx: &mut Context<'_>, peer: PublicKey, id: RequestId, bytes: &[u8]) {
         if self.pending.get(&id).is_none_or(|pending| pending.peer != peer) {
             let late = self.peers.get_mut(&peer).is_none_or(|peer| peer.takes_late(id));
             if !late {
-                self.offend(cx, peer, Offence::Unsolicited);
+                self.record_violation(cx, peer, Violation::Unsolicited);
             }
             return;
         }
@@ -240,7 +240,7 @@ impl SyncEngine {
             }
             Err(fault) => {
                 self.abandon(cx, peer, pending.ask);
-                return self.offend(cx, peer, Offence::Malformed(fault.to_string()));
+                return self.record_violation(cx, peer, Violation::Malformed(fault.to_string()));
             }
         };
         if !matches!(response, Response::Refusal(_))
@@ -250,24 +250,30 @@ impl SyncEngine {
         }
         match (pending.ask, response) {
             (ask, Response::Refusal(refusal)) => self.refused(cx, peer, ask, refusal),
-            (Ask::Hello, Response::Hello(hello)) => self.hello_answered(cx, peer, &hello),
-            (Ask::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, &news),
-            (Ask::Facts, Response::News(news)) => self.facts_answered(cx, peer, &news),
-            (Ask::Tips(_), Response::Tips(tips)) => self.compare_tips(cx, peer, &tips),
-            (Ask::Deltas(ask), Response::Deltas(page, deltas)) => {
+            (RequestKind::Hello, Response::Hello(hello)) => self.hello_answered(cx, peer, &hello),
+            (RequestKind::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, &news),
+            (RequestKind::Facts, Response::News(news)) => self.facts_answered(cx, peer, &news),
+            (RequestKind::Tips(_), Response::Tips(tips)) => self.compare_tips(cx, peer, &tips),
+            (RequestKind::Deltas(ask), Response::Deltas(page, deltas)) => {
                 self.deltas_answered(cx, peer, &ask, page, &deltas);
             }
-            (Ask::Bodies(ask), Response::Bodies(page, frame)) => {
+            (RequestKind::Bodies(ask), Response::Bodies(page, frame)) => {
                 self.bodies_answered(cx, peer, ask, &page, &frame);
             }
             (ask, _) => {
                 self.abandon(cx, peer, ask);
-                self.offend(cx, peer, Offence::WrongAnswer("it is of another kind"));
+                self.record_violation(cx, peer, Violation::WrongAnswer("an answer of another kind"));
             }
         }
     }
 
-    fn request_failed(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, reason: FailureReason) {
+    fn request_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PublicKey,
+        id: RequestId,
+        reason: FailureReason,
+    ) {
         if self.pending.get(&id).is_none_or(|pending| pending.peer != peer) {
             return;
         }
@@ -280,7 +286,7 @@ impl SyncEngine {
         }
     }
 
-    fn expire_requests(&mut self, cx: &mut Cx<'_>) {
+    fn expire_requests(&mut self, cx: &mut Context<'_>) {
         let overdue = self
             .pending
             .iter()
@@ -298,37 +304,38 @@ impl SyncEngine {
         }
     }
 
-    /// A peer did not answer in time: it is asked again soon, as its link may be back at any moment.
-    fn was_silent(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    /// Handles a peer that did not answer in time: it is asked again soon, since its link may return at any
+    /// moment.
+    fn was_silent(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         cx.notice(Notice::Silent { peer: key });
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.rests_until = peer.rests_until.min(later(cx.now, SILENT_REST));
         }
     }
 
-    /// A peer said something: whatever it failed by before, it is there.
+    /// Notes that a peer sent something, so that it is reachable despite earlier failures.
     fn heard(&mut self, now: UnixMillis, key: &PublicKey) {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.rests_until = peer.rests_until.min(later(now, self.settings.first_backoff));
         }
     }
 
-    /// Lets what a request was about be tried again elsewhere or later, and gives the peer a rest.
-    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, peer: PublicKey, ask: Ask) {
+    /// Allows the subject of a failed request to be tried elsewhere or later, and rests the peer.
+    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>, peer: PublicKey, ask: RequestKind) {
         self.rest(cx.now, peer);
         match ask {
-            // Both may have greeted: who has said hello by its own is known well enough.
-            Ask::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
-            Ask::Hello => self.close(cx, peer, DisconnectReason::NoHello),
-            Ask::News(told) => self.news_failed(cx, peer, &told),
-            Ask::Facts => {}
-            Ask::Tips(logs) => self.tips_failed(peer, logs),
-            Ask::Deltas(ask) => self.deltas_failed(&ask),
-            Ask::Bodies(ask) => self.bodies_failed(peer, ask),
+            // Both sides may have greeted: a peer that sent its own hello is known already.
+            RequestKind::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
+            RequestKind::Hello => self.close(cx, peer, DisconnectReason::NoHello),
+            RequestKind::News(told) => self.news_failed(cx, peer, &told),
+            RequestKind::Facts => {}
+            RequestKind::Tips(logs) => self.tips_failed(peer, logs),
+            RequestKind::Deltas(ask) => self.deltas_failed(&ask),
+            RequestKind::Bodies(ask) => self.bodies_failed(peer, ask),
         }
     }
 
-    /// Leaves a peer alone for a while, longer with each failure in a row.
+    /// Rests a peer, longer after each consecutive failure.
     pub(crate) fn rest(&mut self, now: UnixMillis, peer: PublicKey) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.failures = peer.failures.saturating_add(1);
@@ -336,23 +343,23 @@ impl SyncEngine {
         }
     }
 
-    /// Counts an offence, and parts with who offends too often.
-    pub(crate) fn offend(&mut self, cx: &mut Cx<'_>, peer: PublicKey, offence: Offence) {
-        cx.notice(Notice::Offence {
+    /// Counts a violation, and disconnects a peer with too many.
+    pub(crate) fn record_violation(&mut self, cx: &mut Context<'_>, peer: PublicKey, violation: Violation) {
+        cx.notice(Notice::Violation {
             peer,
-            offence: offence.clone(),
+            violation: violation.clone(),
         });
         let locked_out = self
-            .conduct
-            .strike(peer, offence.weight(), cx.now, &self.settings);
+            .peer_scores
+            .strike(peer, violation.weight(), cx.now, &self.settings);
         if let Some(locked_out) = locked_out {
-            let last = offence;
+            let last = violation;
             self.close(cx, peer, DisconnectReason::Offences { last, locked_out });
         }
     }
 
     /// Notes that the store failed: pulling pauses, for peers are not to blame.
-    pub(crate) fn store_failed(&mut self, cx: &mut Cx<'_>, error: &ReplicaError) {
+    pub(crate) fn store_failed(&mut self, cx: &mut Context<'_>, error: &ReplicaError) {
         if let ReplicaError::Refused { .. } = error {
             let reason = error.to_string();
             return cx.notice(Notice::Refused { reason });
@@ -361,7 +368,7 @@ impl SyncEngine {
         self.store.failures = self.store.failures.saturating_add(1);
         let pause = backoff(self.store.failures, &self.settings, &mut self.rng);
         self.store.rests_until = later(cx.now, pause);
-        // To the last cause: only there it says that the disk is full.
+        // Include every cause: only the last one states that the disk is full.
         let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
         let reason = causes.fold(error.to_string(), |reason, cause| format!("{reason}: {cause}"));
         cx.notice(Notice::StoreFailed {
@@ -370,9 +377,9 @@ impl SyncEngine {
         });
     }
 
-    /// After the store failed: sees what it shows when it works again. A write may have been kept though it failed,
-    /// and then shows with the next one: deltas whose bodies nobody asked for, or a chain.
-    fn look_again(&mut self, cx: &mut Cx<'_>) {
+    /// Examines the store after a failure. A failed write may still have been kept, and then becomes visible
+    /// with the next one: deltas whose bodies nobody requested, or a chain.
+    fn look_again(&mut self, cx: &mut Context<'_>) {
         if !std::mem::take(&mut self.store.in_doubt) {
             return;
         }
@@ -390,8 +397,8 @@ impl SyncEngine {
         self.store.failures = 0;
     }
 
-    /// Asks for a tick at the earliest time at which anything could become possible.
-    fn plan_waking(&mut self, cx: &mut Cx<'_>) {
+    /// Requests a tick at the earliest time at which anything could become possible.
+    fn plan_waking(&mut self, cx: &mut Context<'_>) {
         let requests = self.pending.values().map(|pending| pending.deadline);
         let sessions = self.peers.values().filter_map(Self::session_wakes);
         let work = [
@@ -400,7 +407,7 @@ impl SyncEngine {
             self.bodies_wake(cx.now),
             Some(self.store.rests_until),
         ];
-        // What was possible by now was done: what did not happen waits for something other than time.
+        // Everything possible by now was done; the rest waits for something other than time.
         let times = requests
             .chain(sessions)
             .chain(work.into_iter().flatten())

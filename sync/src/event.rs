@@ -1,10 +1,10 @@
-//! What goes into the engine and what comes out.
+//! The events that enter the engine and the effects that leave it.
 
 use starling_protocol::{PublicKey, UnixMillis};
 
 use crate::notice::{DisconnectReason, Notice};
 
-/// Names a request. The engine numbers its own; the driver numbers those of peers, apart from them.
+/// The name of a request. The engine numbers its own requests; the driver numbers those of peers separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
@@ -24,7 +24,7 @@ pub enum FailureReason {
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A connection stands; the key is proved by the transport, nothing more.
+    /// A connection is open. The transport has proved the key, nothing else.
     Connected {
         /// The peer's operating key.
         peer: PublicKey,
@@ -34,13 +34,13 @@ pub enum Event {
         /// The peer.
         peer: PublicKey,
     },
-    /// A peer asks; exactly one [`Effect::Respond`] or a [`Effect::Disconnect`] answers.
+    /// A peer sends a request, which exactly one [`Effect::Respond`] or an [`Effect::Disconnect`] answers.
     Request {
         /// The peer.
         peer: PublicKey,
-        /// The driver's number for it.
+        /// The driver's number for the request.
         id: RequestId,
-        /// What it asks.
+        /// The encoded request.
         bytes: Vec<u8>,
     },
     /// A peer answers a request of this site.
@@ -61,27 +61,28 @@ pub enum Event {
         /// Why.
         reason: FailureReason,
     },
-    /// Gossip arrived; [`Effect::GossipChecked`] says what to do with it.
+    /// Gossip arrived; [`Effect::GossipChecked`] tells the driver how to treat it.
     Gossip {
-        /// The peer that forwarded it, who need not be its author.
+        /// The peer that forwarded it; not necessarily its author.
         peer: PublicKey,
         /// The message.
         bytes: Vec<u8>,
     },
-    /// The replica changed by other hands: own claims, a renewed head, a bundle, the allow-list, the scope.
+    /// Something other than the engine changed the replica: own claims, a renewed head, a bundle, the
+    /// allow-list, the scope.
     LocalChanged,
-    /// Time passed: at the latest when [`Effect::WakeAt`] asked for it.
+    /// Time passed. Sent at the latest when [`Effect::WakeAt`] asked for it.
     Tick,
 }
 
-/// What gossip is worth to others.
+/// The treatment of a gossip message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GossipVerdict {
-    /// News that proved itself: pass it on.
+    /// News with proof: forward it.
     Accept,
-    /// Nothing new, or of sites that are not listed here: drop it.
+    /// Nothing new, or about sites that are not listed here: drop it.
     Ignore,
-    /// Junk: drop it and hold it against the peer that forwarded it.
+    /// Invalid: drop it and count it against the peer that forwarded it.
     Reject,
 }
 
@@ -90,7 +91,7 @@ pub enum GossipVerdict {
 pub enum Effect {
     /// Send a request; a response, a failure or a disconnect must follow.
     Request {
-        /// To whom.
+        /// The receiver.
         peer: PublicKey,
         /// The engine's number.
         id: RequestId,
@@ -99,7 +100,7 @@ pub enum Effect {
     },
     /// Answer a peer's request.
     Respond {
-        /// To whom.
+        /// The receiver.
         peer: PublicKey,
         /// The driver's number of the request.
         id: RequestId,
@@ -111,7 +112,7 @@ pub enum Effect {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// What to do with the gossip of this event.
+    /// The treatment of the gossip of this event.
     GossipChecked(GossipVerdict),
     /// Close every connection to a peer. The engine has forgotten it; [`Event::Disconnected`] may follow.
     Disconnect {

@@ -1,22 +1,22 @@
-//! Gossip: what an author says of itself to everyone at once, and when its word grows old.
+//! Gossip: an author's head and chain, sent to everyone at once, and the expiry of heads.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use starling_protocol::{Lane, PublicKey, UnixMillis};
 
 use crate::LogKey;
-use crate::engine::{Cx, SyncEngine};
+use crate::engine::{Context, SyncEngine};
 use crate::event::{Effect, GossipVerdict};
 use crate::limits::MAX_ANNOUNCE_BYTES;
 use crate::news::rank_of;
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
 use crate::peer::HeadRank;
 use crate::wire::{Announce, News, WireFault};
 
 /// Most gossip messages that wait to be published.
 const MAX_UNPUBLISHED: usize = 256;
 
-/// What this site gossips, and which heads it watches.
+/// The facts that this site gossips, and the heads that it watches.
 #[derive(Debug, Default)]
 pub(crate) struct Gossip {
     /// Own heads and chain length that were published.
@@ -24,9 +24,9 @@ pub(crate) struct Gossip {
     chain_length: usize,
     /// Messages to publish.
     queue: VecDeque<News>,
-    /// When the newest head of each other site's log expires; none once it was said.
+    /// For each log of another site, the expiry of its newest head; absent if it was already reported.
     pub(crate) expiries: Option<BTreeMap<LogKey, UnixMillis>>,
-    /// The expiries that were said: a log is stale once per head.
+    /// The reported expiries: a log is reported as stale once per head.
     said: BTreeMap<LogKey, UnixMillis>,
 }
 
@@ -44,8 +44,8 @@ impl Gossip {
 }
 
 impl SyncEngine {
-    /// The replica changed by other hands: see what is new and who should know.
-    pub(crate) fn local_changed(&mut self, cx: &mut Cx<'_>) {
+    /// Handles a change of the replica that the engine did not make: finds what is new and who should know.
+    pub(crate) fn local_changed(&mut self, cx: &mut Context<'_>) {
         self.drop_unlisted(cx);
         self.announce_own(cx);
         self.gossip.expiries = None;
@@ -57,14 +57,14 @@ impl SyncEngine {
         }
     }
 
-    /// Gossips the own head and chain if they are newer than what was gossiped.
-    fn announce_own(&mut self, cx: &mut Cx<'_>) {
+    /// Gossips the site's own head and chain if they are newer than the last gossip.
+    fn announce_own(&mut self, cx: &mut Context<'_>) {
         let own = cx.replica.site();
         let mut news = News::default();
         let Some(chain) = cx.replica.chain(&own) else {
             return;
         };
-        // The direct lane's head is nobody's but its readers'; they get it as news.
+        // Only the readers of the direct lane may see its head; they get it as news.
         if let Some(head) = cx.replica.head(&own, Lane::Federation) {
             let rank = rank_of(head.head());
             if self
@@ -78,7 +78,7 @@ impl SyncEngine {
             }
         }
         let length = chain.certificates().len();
-        // A genesis is shown in every hello; only what follows it is news to those who are connected.
+        // Every hello shows the genesis; only later certificates are news to connected peers.
         if length > self.gossip.chain_length.max(1) {
             news.chains.push(chain.to_bytes());
         }
@@ -88,48 +88,48 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn publish(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn publish(&mut self, cx: &mut Context<'_>) {
         for news in std::mem::take(&mut self.gossip.queue) {
             let bytes = Announce(news).encode();
-            // A chain of hundreds of epochs does not fit; it goes as news, from neighbour to neighbour.
+            // A chain of hundreds of epochs does not fit; it travels as news, from neighbour to neighbour.
             if bytes.len() <= MAX_ANNOUNCE_BYTES {
                 cx.out.push(Effect::Gossip { bytes });
             }
         }
     }
 
-    pub(crate) fn gossip_came(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) {
+    pub(crate) fn gossip_came(&mut self, cx: &mut Context<'_>, key: PublicKey, bytes: &[u8]) {
         let verdict = self.judge_gossip(cx, key, bytes);
         cx.out.push(Effect::GossipChecked(verdict));
     }
 
-    fn judge_gossip(&mut self, cx: &mut Cx<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
+    fn judge_gossip(&mut self, cx: &mut Context<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
         let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
         let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.site().is_some()) else {
             return GossipVerdict::Ignore;
         };
         if !peer.gossip.take(cx.now, per_second, burst) {
-            self.offend(cx, key, Offence::Flood);
+            self.record_violation(cx, key, Violation::Flood);
             return GossipVerdict::Ignore;
         }
         let outcome = match Announce::decode(bytes) {
             Ok(Announce(news)) => self.take_facts(cx, key, &news, true),
-            // The one who forwards it need not speak its author's version.
+            // The forwarding peer need not speak its author's version.
             Err(WireFault::Version { .. }) => Ok(false),
-            Err(fault) => Err(Offence::Malformed(fault.to_string())),
+            Err(fault) => Err(Violation::Malformed(fault.to_string())),
         };
         match outcome {
             Ok(true) => GossipVerdict::Accept,
             Ok(false) => GossipVerdict::Ignore,
-            Err(offence) => {
-                self.offend(cx, key, offence);
+            Err(violation) => {
+                self.record_violation(cx, key, violation);
                 GossipVerdict::Reject
             }
         }
     }
 
-    /// Says which logs have gone stale: their newest head expired.
-    pub(crate) fn watch_heads(&mut self, cx: &mut Cx<'_>) {
+    /// Reports logs whose newest head has expired.
+    pub(crate) fn watch_heads(&mut self, cx: &mut Context<'_>) {
         let own = cx.replica.site();
         let now = self.wall.unwrap_or(cx.now);
         let expiries = self.gossip.expiries.get_or_insert_with(|| {

@@ -1,15 +1,54 @@
 //! Replication between sites: sessions, trust, gossip, deltas, bodies, acceptance.
 //!
 //! A state machine without I/O. Feed [`SyncEngine::handle`] with [`Event`]s and the time, carry out the
-//! [`Effect`]s that come back, and give it the site's store as a [`Replica`]. Sockets, clock and tasks are
-//! the daemon's; verifying and keeping are the replica's; folding claims into advisories is the view's.
+//! [`Effect`]s that come back, and give it the site's store as a [`Replica`]. The daemon owns sockets, clock and
+//! tasks. The replica verifies and keeps. The view folds claims into advisories.
+//!
+//! # How a claim reaches a peer
+//!
+//! Each event goes to one module. Then the engine starts everything that became possible (`engine::go_on`): expired
+//! requests, sessions, pulls, requests for facts, comparisons, news, gossip, and the next wake-up. The steps, with
+//! their modules and their state:
+//!
+//! 1. **hello** (`session`, `old_key`). A connection opens, and the transport has proved the peer's key. One side
+//!    sends its certificate chain, its capabilities and, if the key is a listed site's, its first news. The other
+//!    side checks that the chain makes this key the current key of a listed site, and answers with its own hello. A
+//!    replaced key is sent the proof instead. State: `peer::Peer` holds the stage, the deadlines and the
+//!    capabilities.
+//! 2. **news** (`telling` out, `news` in, `gossip`). Each site sends its neighbours notes: its positions in each
+//!    log, and the rank of its newest head. Chains, heads and fork proofs come along, or the peer requests them.
+//!    News is sent again until it is confirmed. Authors also gossip their own head and chain to everyone. State:
+//!    `Peer` holds what the peer has, what it was sent, and what to request from it.
+//! 3. **deltas** (`pull`; the other side answers in `serve`). A note shows that a peer holds more of a log. The
+//!    engine requests one page at a time, from the peer that fails least. The replica verifies each delta against
+//!    its author's chain and appends it. A contradiction becomes a fork proof, which spreads by step 2. State: one
+//!    `pull::Pull` per log, with the peer being asked, pauses, and a fork to prove.
+//! 4. **bodies** (`bodies`; `body_sources` chooses the peer; the other side answers in `serve`). The replica lists the
+//!    bodies that are live, in scope and not here. The engine requests them in pages, by claim number. The peer
+//!    compresses a page against older bodies that this site offers. A body that no peer has is reported, and tried
+//!    again later. State: `bodies::BodyPulls` holds a queue per log, and the bodies in flight.
+//! 5. **accept** (`pull::accept`, [`Replica::accept`]). After each page the replica accepts every source whose live
+//!    bodies are here. The engine reports the new positions to its neighbours, which is step 2 for the next site.
+//!    State: only in the replica.
+//!
+//! Beside these steps, `tips` compares what two sites hold at equal positions, `own_log` collects what peers state
+//! about this site's own log for a restored home, and `peer_score` counts violations and limits message rates.
+//!
+//! # What to read first
+//!
+//! 1. [`Replica`]: the store's contract, and with it the words *held*, *accepted*, *body-complete*.
+//! 2. [`Event`] and [`Effect`]: everything that goes in and comes out.
+//! 3. `engine`: dispatch, open requests, timeouts.
+//! 4. `session`, `news`, `pull`, `bodies`, in the order of the steps.
+//! 5. [`wire`]: the messages; `docs/formats/wire.md` describes their bytes.
+//!
+//! `model` (feature `model`) is a replica in memory. `tests/engine` runs several engines over it.
 
 mod bodies;
+mod body_sources;
 mod clock;
-mod conduct;
 mod engine;
 mod event;
-mod givers;
 mod gossip;
 pub mod limits;
 #[cfg(any(test, feature = "model"))]
@@ -19,6 +58,7 @@ mod notice;
 mod old_key;
 mod own_log;
 mod peer;
+mod peer_score;
 mod pull;
 mod replica;
 mod serve;
@@ -30,7 +70,7 @@ pub mod wire;
 
 pub use engine::SyncEngine;
 pub use event::{Effect, Event, FailureReason, GossipVerdict, RequestId};
-pub use notice::{DisconnectReason, Notice, Offence, TipDifference};
+pub use notice::{DisconnectReason, Notice, TipDifference, Violation};
 pub use own_log::{HeardPeer, OwnLogNews};
 pub use replica::{
     AppendOutcome, AppendProblem, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica,

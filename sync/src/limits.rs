@@ -1,7 +1,7 @@
 //! Every bound of the wire and of the engine's memory, by name and with its unit.
 //!
-//! What an operator may tune is in [`Settings`](crate::Settings); these are the walls around it. Bounds of
-//! signed objects (deltas, heads, certificates) are the protocol's.
+//! Operators tune [`Settings`](crate::Settings); these are the hard limits around it. The bounds of signed
+//! objects (deltas, heads, certificates) are in the protocol crate.
 
 use starling_protocol::limits::{KIB, MAX_DELTA_BYTES, MAX_RECORD_BYTES, MIB};
 
@@ -9,21 +9,21 @@ use starling_protocol::limits::{KIB, MAX_DELTA_BYTES, MAX_RECORD_BYTES, MIB};
 pub const MAX_REQUEST_BYTES: usize = 256 * KIB;
 /// Longest response, in bytes: one page of bodies or deltas and what describes it.
 pub const MAX_RESPONSE_BYTES: usize = MAX_RECORD_BYTES + 256 * KIB;
-/// Longest gossip message, in bytes; gossipsub carries 64 KiB unless told otherwise.
+/// Longest gossip message, in bytes; gossipsub's default limit is 64 KiB.
 pub const MAX_ANNOUNCE_BYTES: usize = 60 * KIB;
 
 /// Most log notes in one message.
 pub const MAX_NOTES: usize = 1_024;
 /// Most heads, chains or fork proofs in one message, each.
 pub const MAX_FACTS: usize = 256;
-/// Longest certificate chain that travels in a message, in bytes: some 500 epochs.
+/// Longest certificate chain in a message, in bytes: about 500 epochs.
 pub const MAX_CHAIN_BYTES: usize = 192 * KIB;
 /// Longest fork proof, in bytes.
 pub const MAX_FORK_BYTES: usize = 2 * KIB;
 
 /// Most bytes of deltas in one page; a single delta may be longer (`MAX_DELTA_BYTES`).
 pub const MAX_DELTAS_PAGE_BYTES: usize = 4 * MIB;
-/// Most bytes of deltas in one answer, whatever was asked.
+/// Most bytes of deltas in one answer, whatever was requested.
 pub const MAX_DELTAS_ANSWER_BYTES: usize = if MAX_DELTA_BYTES > MAX_DELTAS_PAGE_BYTES {
     MAX_DELTA_BYTES
 } else {
@@ -37,7 +37,7 @@ pub const MAX_BODIES_PAGE_BYTES: usize = MAX_RECORD_BYTES;
 pub const MAX_BASES: usize = 1_024;
 /// Most bytes of bodies used as compression context for one page.
 pub const MAX_BASES_BYTES: usize = 4 * MIB;
-/// Most deltas that a responder opens to find the bodies of one page; it answers the rest in the next.
+/// Most deltas that a responder opens to find the bodies of one page; the rest is left to the next page.
 pub const MAX_DELTAS_OPENED: usize = 64;
 
 /// Longest explanation in a refusal, in bytes of UTF-8.
@@ -47,9 +47,9 @@ pub const MAX_REFUSAL_TEXT_BYTES: usize = 200;
 pub const MAX_PEERS: usize = 1_024;
 /// Most connected peers that have not proved yet that they are listed.
 pub const MAX_STRANGERS: usize = 32;
-/// Most peers whose behaviour is remembered after they left.
-pub const MAX_RECORDS_OF_CONDUCT: usize = 4_096;
-/// Most requests that timed out and whose late answers are forgiven, per peer.
+/// Most peers whose score is kept after they left.
+pub const MAX_PEER_SCORES: usize = 4_096;
+/// Most timed-out requests per peer whose late answers are forgiven.
 pub const MAX_FORGIVEN: usize = 64;
-/// Most bodies remembered as named because nobody could give them.
+/// Most bodies remembered as reported unavailable.
 pub const MAX_UNAVAILABLE: usize = 4_096;

@@ -1,9 +1,9 @@
-//! News: who stands where, and the signed facts (chains, heads, fork proofs) that prove it.
+//! News: the positions of sites, and the signed facts (chains, heads, fork proofs) that prove them.
 //!
-//! News goes to neighbours only and says what this site holds, for that is what a neighbour can fetch here; it
-//! is confirmed, so a lost message is told again, and nothing is told twice. Facts that a note speaks of and
-//! that did not come along are asked for. This file takes news in; what is told, to whom and when is in
-//! `telling`, and what an author tells everyone in `gossip`.
+//! News goes to neighbours only and states what this site holds, because that is what a neighbour can fetch
+//! here. It is confirmed, so a lost message is sent again, and nothing is sent twice. Facts that a note
+//! mentions and that did not come with it are requested. This file handles incoming news. Outgoing news is in
+//! `telling`, and gossip to everyone in `gossip`.
 
 use starling_protocol::{
     CertificateChain, ClaimNumber, DeltaError, ForkError, ForkProof, Head, HeadError, Lane, OfferedChain,
@@ -11,17 +11,17 @@ use starling_protocol::{
 };
 
 use crate::LogKey;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::RequestId;
 use crate::limits::{MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
 use crate::peer::{HeadRank, head_rank};
 use crate::replica::Learned;
 use crate::telling::note_of;
 use crate::wire::{FactsWanted, LogNote, News, Request, Response};
 
 impl SyncEngine {
-    pub(crate) fn news_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, news: &News) {
+    pub(crate) fn news_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, news: &News) {
         self.absorb(cx, key, news);
         if self.peers.contains_key(&key) {
             let logs: Vec<LogKey> = news.notes.iter().map(|note| (note.site, note.lane)).collect();
@@ -31,14 +31,20 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn news_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, told: &[LogNote], news: &News) {
+    pub(crate) fn news_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        told: &[LogNote],
+        news: &News,
+    ) {
         self.count_as_told(key, told);
         self.absorb(cx, key, news);
     }
 
     pub(crate) fn facts_asked(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         id: RequestId,
         wanted: &FactsWanted,
@@ -81,12 +87,12 @@ impl SyncEngine {
         self.respond(cx, key, id, &Response::News(news));
     }
 
-    pub(crate) fn facts_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, news: &News) {
+    pub(crate) fn facts_answered(&mut self, cx: &mut Context<'_>, key: PublicKey, news: &News) {
         self.absorb(cx, key, news);
     }
 
-    /// Asks peers for the facts that their notes speak of.
-    pub(crate) fn ask_facts(&mut self, cx: &mut Cx<'_>) {
+    /// Requests the facts that peers' notes mention.
+    pub(crate) fn ask_facts(&mut self, cx: &mut Context<'_>) {
         let ready = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some() && !peer.facts_open && !peer.wanted.is_empty() && peer.rests_until <= cx.now
         });
@@ -105,30 +111,30 @@ impl SyncEngine {
                 cx,
                 key,
                 &Request::Facts(wanted),
-                Ask::Facts,
+                RequestKind::Facts,
                 MAX_REQUEST_BYTES as u64,
             );
         }
     }
 
-    /// Takes in what a peer says: facts first, then its notes.
-    pub(crate) fn absorb(&mut self, cx: &mut Cx<'_>, key: PublicKey, news: &News) {
-        if let Err(offence) = self.take_facts(cx, key, news, false) {
-            return self.offend(cx, key, offence);
+    /// Handles news from a peer: facts first, then its notes.
+    pub(crate) fn absorb(&mut self, cx: &mut Context<'_>, key: PublicKey, news: &News) {
+        if let Err(violation) = self.take_facts(cx, key, news, false) {
+            return self.record_violation(cx, key, violation);
         }
         for note in &news.notes {
             self.take_note(cx, key, note);
         }
     }
 
-    /// Takes signed facts; gives whether any was news.
+    /// Handles signed facts. Returns true if any was new.
     pub(crate) fn take_facts(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         news: &News,
         gossip: bool,
-    ) -> Result<bool, Offence> {
+    ) -> Result<bool, Violation> {
         let mut new = false;
         for bytes in &news.chains {
             new |= self.take_chain(cx, bytes)?;
@@ -142,7 +148,7 @@ impl SyncEngine {
         Ok(new)
     }
 
-    fn take_chain(&mut self, cx: &mut Cx<'_>, bytes: &[u8]) -> Result<bool, Offence> {
+    fn take_chain(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<bool, Violation> {
         let forged = |error| unverifiable("certificate chain", &error);
         let offered = OfferedChain::decode(bytes).map_err(forged)?;
         if !cx.replica.is_listed(&offered.site()) {
@@ -167,10 +173,10 @@ impl SyncEngine {
         }
     }
 
-    /// A chain grew: its logs can be verified further, and its old key is no peer any more.
+    /// Handles a longer chain: its logs can be verified further, and its old key is no longer accepted.
     pub(crate) fn chain_learned(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         chain: &CertificateChain,
         before: Vec<(Lane, ClaimNumber)>,
     ) {
@@ -212,11 +218,11 @@ impl SyncEngine {
 
     fn take_head(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         bytes: &[u8],
         gossip: bool,
-    ) -> Result<bool, Offence> {
+    ) -> Result<bool, Violation> {
         let head = Head::peek(bytes).map_err(|error| unverifiable("head", &error))?;
         let log = (head.site, head.lane);
         let own = cx.replica.site();
@@ -246,7 +252,7 @@ impl SyncEngine {
                 peer.wanted.chains.insert(site);
                 return Ok(false);
             }
-            // True once, and closed since by a certificate that the sender may not know yet.
+            // It was true, and a certificate closed it since, which the sender may not know yet.
             Err(HeadError::OutsideEpoch { .. }) => return Ok(false),
             Err(error) => return Err(unverifiable("head", &error)),
         };
@@ -268,15 +274,15 @@ impl SyncEngine {
         }
     }
 
-    /// The author signed two histories. The delta that the peer holds at that number proves it to everybody.
-    fn head_diverges(&mut self, cx: &mut Cx<'_>, key: PublicKey, head: &Head) {
+    /// Handles a head that shows two histories. The peer's delta at that number proves the fork to everyone.
+    fn head_diverges(&mut self, cx: &mut Context<'_>, key: PublicKey, head: &Head) {
         let (site, lane, number) = (head.site, head.lane, head.number);
         cx.notice(Notice::Diverges { site, lane, number });
         self.probe(key, (site, lane), number);
         self.log_changed(cx, (site, lane));
     }
 
-    fn head_learned(&mut self, cx: &mut Cx<'_>, head: &Head) {
+    fn head_learned(&mut self, cx: &mut Context<'_>, head: &Head) {
         let log = (head.site, head.lane);
         if let Some(expiries) = &mut self.gossip.expiries
             && head.site != cx.replica.site()
@@ -299,7 +305,8 @@ impl SyncEngine {
             let before = note.body_complete;
             note.held = note.held.max(head.number);
             note.body_complete = note.body_complete.max(head.number);
-            // What it says of itself next is no news then, and bodies that nobody could give would wait for long.
+            // Its next statement about itself would then be no news, and bodies that nobody could give would
+            // wait long.
             if is_new || note.body_complete > before {
                 self.bodies.peer_has_more(log, *key, before);
             }
@@ -310,11 +317,11 @@ impl SyncEngine {
 
     fn take_fork(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         site: SiteId,
         bytes: &[u8],
-    ) -> Result<bool, Offence> {
+    ) -> Result<bool, Violation> {
         if !cx.replica.is_listed(&site) {
             return Ok(false);
         }
@@ -328,7 +335,8 @@ impl SyncEngine {
                 }
                 return Ok(false);
             }
-            // Of a branch that a certificate closed since, which the sender may not know yet: settled.
+            // The proof is about a branch that a certificate closed, which the sender may not know yet:
+            // settled.
             Some(Err(ForkError::Header(error)))
                 if chain.as_ref().is_some_and(|chain| error.was_true_once(chain)) =>
             {
@@ -349,11 +357,11 @@ impl SyncEngine {
         }
     }
 
-    /// A fork is proved and kept: everyone must know, and the log rests.
-    pub(crate) fn fork_learned(&mut self, cx: &mut Cx<'_>, proof: &ForkProof) {
+    /// Handles a proved and kept fork: every site must learn of it, and the log is frozen.
+    pub(crate) fn fork_learned(&mut self, cx: &mut Context<'_>, proof: &ForkProof) {
         let (site, lane) = (proof.site(), proof.lane());
         cx.notice(Notice::Forked { site, lane });
-        // Gossip goes to everybody, and not everybody reads version 2: who does is told by news.
+        // Gossip goes to everyone, and not every site reads version 2; peers that do get it as news.
         if lane == Lane::Federation && !proof.is_of_neighbours() {
             self.gossip.queue(News {
                 forks: vec![(site, proof.to_bytes())],
@@ -364,8 +372,8 @@ impl SyncEngine {
         self.log_changed(cx, (site, lane));
     }
 
-    /// Takes a peer's word on where it stands, and plans to fetch what it has and this site lacks.
-    fn take_note(&mut self, cx: &mut Cx<'_>, key: PublicKey, note: &LogNote) {
+    /// Takes a peer's stated position, and plans to fetch what it has and this site lacks.
+    fn take_note(&mut self, cx: &mut Context<'_>, key: PublicKey, note: &LogNote) {
         let log = (note.site, note.lane);
         let own = cx.replica.site();
         if !cx.replica.is_listed(&note.site) {
@@ -421,8 +429,8 @@ impl SyncEngine {
     }
 }
 
-/// Up to where the logs of a site are held.
-pub(crate) fn held_of(cx: &Cx<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
+/// Returns the claims up to which the logs of a site are held.
+pub(crate) fn held_of(cx: &Context<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
     let held = |lane| {
         cx.replica
             .position(site, lane)
@@ -443,12 +451,12 @@ pub(crate) fn rank_of(head: &Head) -> HeadRank {
     (head.epoch, head.number, head.issued_at)
 }
 
-pub(crate) fn unverifiable(object: &'static str, error: &dyn std::error::Error) -> Offence {
+pub(crate) fn unverifiable(object: &'static str, error: &dyn std::error::Error) -> Violation {
     let cause = error
         .source()
         .map_or_else(String::new, |cause| format!(": {cause}"));
     let reason = format!("{error}{cause}");
-    Offence::Unverifiable { object, reason }
+    Violation::Unverifiable { object, reason }
 }
 
 fn empty_note((site, lane): LogKey) -> LogNote {
@@ -465,5 +473,5 @@ fn empty_note((site, lane): LogKey) -> LogNote {
     }
 }
 
-// The notes of a full message leave room for the rest of it.
+// The notes of a full message leave room for the rest of the message.
 const _: () = assert!(MAX_NOTES * crate::telling::LONGEST_NOTE_BYTES < MAX_REQUEST_BYTES);

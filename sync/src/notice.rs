@@ -1,4 +1,4 @@
-//! What the engine tells of itself: for status, logs and metrics. Nothing in the engine reads it.
+//! Notices for status, logs and metrics. Nothing in the engine reads them.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use crate::wire::RefusalCode;
 /// Why a peer is disconnected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DisconnectReason {
-    /// It is this site itself.
-    #[error("the peer is this site itself: remove the own address from the peers")]
+    /// The peer is this site itself.
+    #[error("the peer is this site itself; remove the site's own address from its peers")]
     Oneself,
-    /// It is not on the allow-list.
+    /// The peer's site is not on the allow-list.
     #[error("the peer's site is not on the allow-list")]
     NotListed,
     /// Its key is not its site's current operating key.
     #[error("the peer's key is not the current operating key of the site whose chain it shows")]
     NotCurrentKey,
-    /// It did not say hello in time.
+    /// The peer did not say hello in time.
     #[error("the peer did not say hello in time")]
     NoHello,
-    /// It answers in another wire version.
-    #[error("the peer speaks another wire version: upgrade the older site")]
+    /// The peer answers in another wire version.
+    #[error("the peer speaks another wire version; upgrade the older site")]
     OtherVersion,
-    /// It refused this site.
+    /// The peer refused this site.
     #[error("the peer refused this site: {0:?}")]
     RefusedByPeer(RefusalCode),
-    /// It offended too often.
-    #[error("the peer offended too often, last: {last}; locked out for {locked_out:?}")]
+    /// The peer committed too many violations.
+    #[error("the peer broke the protocol too often, last: {last}; locked out for {locked_out:?}")]
     Offences {
-        /// The last offence.
-        last: Offence,
-        /// For how long it stays locked out.
+        /// The last violation.
+        last: Violation,
+        /// The length of the lock-out.
         locked_out: Duration,
     },
-    /// It was disconnected for offences a short while ago.
+    /// The peer was disconnected for violations a short while ago.
     #[error("the peer is locked out until {until}")]
     LockedOut {
         /// Until when.
@@ -46,39 +46,39 @@ pub enum DisconnectReason {
     TooMany,
 }
 
-/// Something a peer did that it should not.
+/// A violation of the protocol by a peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Offence {
+pub enum Violation {
     /// A message that does not decode.
     #[error("a message that does not decode: {0}")]
     Malformed(String),
     /// A signed object that does not verify: altered on the way, or invented.
     #[error("a {object} that does not verify: {reason}")]
     Unverifiable {
-        /// What it should have been.
+        /// The expected kind of object.
         object: &'static str,
-        /// What does not fit.
+        /// The reason.
         reason: String,
     },
     /// An answer of another kind, about another log, or larger than asked.
-    #[error("an answer that does not fit the question: {0}")]
+    #[error("an answer that does not match the request: {0}")]
     WrongAnswer(&'static str),
     /// A response to no request.
-    #[error("a response that nobody asked for")]
+    #[error("a response without a request")]
     Unsolicited,
-    /// It said that it has what it then did not give.
-    #[error("it does not have what it says it has")]
+    /// The peer did not give what it stated to have.
+    #[error("it does not have what it stated to have")]
     BrokenPromise,
-    /// More messages than it may send.
+    /// The peer sent more messages than it may.
     #[error("more messages than it may send")]
     Flood,
-    /// It asked for a log that it may not read.
-    #[error("it asked for a log that it may not read")]
+    /// The peer requested a log that it may not read.
+    #[error("it requested a log that it may not read")]
     Trespass,
 }
 
-impl Offence {
-    /// Strikes it counts for, of the ten that are allowed by default.
+impl Violation {
+    /// Returns the number of strikes it counts for, of the ten that are allowed by default.
     #[must_use]
     pub fn weight(&self) -> u32 {
         match self {
@@ -90,12 +90,12 @@ impl Offence {
     }
 }
 
-/// How two sites differ that hold a log up to the same claim.
+/// The difference between two sites that hold a log up to the same claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TipDifference {
     /// They hold two histories: their last deltas are not the same.
     History,
-    /// The same deltas, and this site's rows do not add up to the state root that the last one signs.
+    /// Both hold the same deltas, but this site's rows do not add up to the state root that the last one signs.
     RowsHere,
     /// The same deltas, and the peer's rows do not.
     RowsThere,
@@ -104,7 +104,7 @@ pub enum TipDifference {
 /// Something worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// A peer proved who it is.
+    /// A peer proved its identity.
     PeerReady {
         /// Its key.
         peer: PublicKey,
@@ -116,17 +116,17 @@ pub enum Notice {
         /// Its key.
         peer: PublicKey,
     },
-    /// A peer did not answer in time. That is no offence: a link that loses what is sent looks the same.
+    /// A peer did not answer in time. This is not a violation: a lossy link looks the same.
     Silent {
         /// The peer.
         peer: PublicKey,
     },
-    /// A peer offended.
-    Offence {
+    /// A peer broke the protocol.
+    Violation {
         /// The peer.
         peer: PublicKey,
-        /// What it did.
-        offence: Offence,
+        /// The violation.
+        violation: Violation,
     },
     /// A peer refused a request.
     RefusedByPeer {
@@ -139,7 +139,7 @@ pub enum Notice {
     },
     /// A certificate chain became known or longer.
     ChainLearned {
-        /// Whose.
+        /// The author.
         site: SiteId,
         /// Its newest epoch.
         epoch: u32,
@@ -168,9 +168,9 @@ pub enum Notice {
     },
     /// Bodies were stored.
     BodiesStored {
-        /// From whom.
+        /// The sender.
         peer: PublicKey,
-        /// How many.
+        /// The number of them.
         count: usize,
     },
     /// A log entered the view up to a position.
@@ -182,7 +182,7 @@ pub enum Notice {
         /// The accepted position now.
         number: ClaimNumber,
     },
-    /// No connected peer can give a body that is needed.
+    /// No connected peer can give a needed body.
     BodyUnavailable {
         /// The author of the claim that names it.
         site: SiteId,
@@ -199,7 +199,7 @@ pub enum Notice {
         site: SiteId,
         /// The log.
         lane: Lane,
-        /// The first that is missing.
+        /// The first missing claim.
         missing_from: ClaimNumber,
     },
     /// A head names another delta than the one held for its number: its author signed two histories.
@@ -211,7 +211,7 @@ pub enum Notice {
         /// The claim.
         number: ClaimNumber,
     },
-    /// What a peer holds of a log was compared with what is held here, up to the same claim.
+    /// A log was compared with a peer's, up to the same claim.
     TipCompared {
         /// The peer's key.
         peer: PublicKey,
@@ -221,7 +221,7 @@ pub enum Notice {
         lane: Lane,
         /// The claim up to which both hold it.
         number: ClaimNumber,
-        /// How they differ; none if they do not.
+        /// The difference, if there is one.
         difference: Option<TipDifference>,
     },
     /// An author signed two histories; the log is frozen.
@@ -231,16 +231,16 @@ pub enum Notice {
         /// The log.
         lane: Lane,
     },
-    /// Claims that were held are given up, as a new certificate of their author closes them: this site held what the
-    /// author did not find when it was restored.
+    /// Held claims are given up because a new certificate of their author closes them: this site held claims
+    /// that the author did not find when it was restored.
     GivenUp {
         /// The author.
         site: SiteId,
         /// The log.
         lane: Lane,
-        /// Up to where it was held.
+        /// The claim up to which it was held.
         held: ClaimNumber,
-        /// After which claim the author goes on.
+        /// The claim after which the author continues.
         resumed_after: ClaimNumber,
     },
     /// An author broke a rule; nothing further of the log can be taken.
@@ -252,25 +252,25 @@ pub enum Notice {
         /// The rule.
         reason: String,
     },
-    /// The replica refused what a peer told.
+    /// The replica refused something that a peer sent.
     Refused {
-        /// What, and why.
+        /// The refused object and the reason.
         reason: String,
     },
-    /// The newest head of a log has expired: what is known of that author may be old.
+    /// The newest head of a log has expired: the knowledge about that author may be old.
     Stale {
         /// The author.
         site: SiteId,
         /// The log.
         lane: Lane,
-        /// When it expired.
+        /// The time of expiry.
         expired_at: UnixMillis,
     },
     /// The store failed; nothing is pulled until `retry_at`.
     StoreFailed {
-        /// What was attempted, and the error.
+        /// The operation that failed, and the error.
         reason: String,
-        /// When the engine goes on.
+        /// The time at which the engine continues.
         retry_at: UnixMillis,
     },
 }

@@ -1,24 +1,24 @@
-//! A site that comes with an operating key that its own certificates replaced: its home was put back from a backup, or
-//! another copy of it goes on.
+//! Handles a site that connects with an operating key that its own certificates replaced: its home was restored
+//! from a backup, or another copy of it is running.
 //!
-//! It may not take part. It is told what proves that, its own newer certificates and head, which are no secret, and
+//! It may not take part. It is sent the proof, its own newer certificates and head, which are not secret, and
 //! can then begin an epoch that its peers know.
 
 use starling_protocol::{CertificateChain, Lane, OfferedChain, PublicKey};
 
 use crate::clock::later;
-use crate::engine::{Cx, SyncEngine};
+use crate::engine::{Context, SyncEngine};
 use crate::event::RequestId;
 use crate::peer::Stage;
 use crate::telling::note_of;
 use crate::wire::{Capabilities, Hello, News, Response};
 
 impl SyncEngine {
-    /// Answers the hello of a listed site's earlier key with what the site does not know of itself. Gives if it was
-    /// that. The session ends soon after: whoever has only that key is let no further.
+    /// Answers the hello of a listed site's earlier key with what the site does not know about itself. Returns
+    /// true if it was such a hello. The session ends soon after: a peer with only that key gets nothing else.
     pub(crate) fn tell_old_key(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
         id: RequestId,
         hello: &Hello,
@@ -53,8 +53,8 @@ impl SyncEngine {
     }
 }
 
-/// The chain that is known of the site whose hello it is, if the key is of an earlier epoch of it.
-fn newer_chain(cx: &Cx<'_>, key: &PublicKey, hello: &Hello) -> Option<CertificateChain> {
+/// Returns the known chain of the site that sent the hello, if the key is of an earlier epoch of it.
+fn newer_chain(cx: &Context<'_>, key: &PublicKey, hello: &Hello) -> Option<CertificateChain> {
     let offered = OfferedChain::decode(&hello.chain).ok()?;
     let site = offered.site();
     if site == cx.replica.site() || !cx.replica.is_listed(&site) {

@@ -1,4 +1,4 @@
-//! What the engine keeps about one connected peer.
+//! The state that the engine keeps for one connected peer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -7,34 +7,34 @@ use starling_protocol::{ClaimNumber, ForkProof, Lane, SiteId, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::conduct::Bucket;
 use crate::event::RequestId;
 use crate::limits::MAX_FORGIVEN;
 use crate::notice::TipDifference;
+use crate::peer_score::Bucket;
 use crate::settings::Settings;
 use crate::tips::Compared;
 use crate::wire::{Capabilities, LogNote};
 
-/// How far the session got.
+/// The progress of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Connected; it must prove who it is before the deadline.
+    /// Connected; the peer must prove its identity before the deadline.
     Greeting {
         deadline: UnixMillis,
-        /// When this site greets if the other does not; none when it has.
+        /// The time at which this site greets if the peer does not; `None` after it has greeted.
         greet_at: Option<UnixMillis>,
     },
-    /// It is a listed site.
+    /// The peer is a listed site.
     Ready {
         site: SiteId,
         capabilities: Capabilities,
     },
 }
 
-/// Which head of a log is newer: epoch, then number, then when it was signed.
+/// The order of heads of a log: epoch, then number, then the time of signing.
 pub(crate) type HeadRank = (u32, ClaimNumber, UnixMillis);
 
-/// The rank of the head that a note names.
+/// Returns the rank of the head that a note names.
 pub(crate) fn head_rank(note: &LogNote) -> HeadRank {
     (note.head_epoch, note.head_number, note.head_issued_at)
 }
@@ -43,40 +43,41 @@ pub(crate) fn head_rank(note: &LogNote) -> HeadRank {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) stage: Stage,
-    /// Where it says it stands, for logs of listed sites only.
+    /// The peer's stated positions, for logs of listed sites only.
     pub(crate) knows: BTreeMap<LogKey, LogNote>,
-    /// What this site last told it of itself, and it confirmed.
+    /// This site's last statements to the peer that it confirmed.
     pub(crate) told: BTreeMap<LogKey, LogNote>,
-    /// Logs to tell it of, and when.
+    /// Logs to report to the peer, with the time of the report.
     pub(crate) untold: BTreeSet<LogKey>,
     pub(crate) news_due: Option<UnixMillis>,
     pub(crate) news_open: bool,
     pub(crate) last_news: UnixMillis,
-    /// Facts to ask it for.
+    /// Facts to request from the peer.
     pub(crate) wanted: WantedFacts,
     pub(crate) facts_open: bool,
-    /// Logs to compare with it, and up to where each was compared.
+    /// Logs to compare with the peer, and the claim up to which each was compared.
     pub(crate) to_compare: BTreeSet<LogKey>,
     pub(crate) compared: BTreeMap<LogKey, Compared>,
     /// Logs that were not the same when they were compared last.
     pub(crate) differs: BTreeMap<LogKey, TipDifference>,
     pub(crate) tips_open: bool,
-    /// Logs of which it gave the body of another claim: how long the author's chain was then, and when.
+    /// Logs for which the peer gave the body of another claim: the length of the author's chain then, and the
+    /// time.
     pub(crate) other_bodies: BTreeMap<LogKey, (usize, UnixMillis)>,
-    /// Requests that it has open.
+    /// The number of the peer's open requests.
     pub(crate) open: usize,
     /// Pages of bodies among them.
     pub(crate) open_bodies: usize,
-    /// Failures in a row, and until when to leave it alone.
+    /// Consecutive failures, and the end of the rest that follows.
     pub(crate) failures: u32,
     pub(crate) rests_until: UnixMillis,
     pub(crate) requests: Bucket,
     pub(crate) gossip: Bucket,
-    /// Requests given up on, whose late answers are no offence.
+    /// Abandoned requests whose late answers are not violations.
     forgiven: VecDeque<RequestId>,
 }
 
-/// Facts that a peer's notes speak of and that this site lacks.
+/// Facts that a peer's notes mention and that this site lacks.
 #[derive(Debug, Default)]
 pub(crate) struct WantedFacts {
     pub(crate) chains: BTreeSet<SiteId>,
@@ -125,7 +126,7 @@ impl Peer {
         }
     }
 
-    /// The site it proved to be.
+    /// Returns the site whose identity the peer proved.
     pub(crate) fn site(&self) -> Option<SiteId> {
         match self.stage {
             Stage::Ready { site, .. } => Some(site),
@@ -137,24 +138,24 @@ impl Peer {
         matches!(self.stage, Stage::Ready { capabilities, .. } if capabilities.has(capability))
     }
 
-    /// Returns true if it reads fork proofs of this version.
+    /// Returns true if the peer reads fork proofs of this version.
     pub(crate) fn reads_fork(&self, proof: &ForkProof) -> bool {
         !proof.is_of_neighbours() || self.has(Capabilities::NEIGHBOUR_FORKS)
     }
 
-    /// Whether this peer may be told of a log, or tell of it, at all: a direct lane is between its author
-    /// and whom the author speaks to.
+    /// Returns true if this peer may exchange statements about a log: a direct lane is shared only between its
+    /// author and the author's peers.
     pub(crate) fn may_share(&self, key: LogKey, own: SiteId) -> bool {
         key.1 == Lane::Federation || key.0 == own || self.site() == Some(key.0)
     }
 
-    /// Whether it says that it holds claims of a log after `after`, and may be asked now.
+    /// Returns true if the peer states that it holds claims of a log after `after` and may be asked now.
     pub(crate) fn can_give_deltas(&self, key: LogKey, after: ClaimNumber) -> bool {
         let lane_allows = key.1 == Lane::Federation || self.site() == Some(key.0);
         lane_allows && self.knows.get(&key).is_some_and(|note| note.held > after)
     }
 
-    /// Gives it so much more time to prove itself, if it has not.
+    /// Extends the deadline of a peer that has not proved its identity yet.
     pub(crate) fn grant(&mut self, span: Duration) {
         if let Stage::Greeting { deadline, .. } = &mut self.stage {
             *deadline = later(*deadline, span);
@@ -168,7 +169,7 @@ impl Peer {
         self.forgiven.push_back(id);
     }
 
-    /// Whether a late answer to `id` is forgiven; once.
+    /// Returns true, once per request, if a late answer to `id` is forgiven.
     pub(crate) fn takes_late(&mut self, id: RequestId) -> bool {
         let place = self.forgiven.iter().position(|forgiven| *forgiven == id);
         place.is_some_and(|place| self.forgiven.remove(place).is_some())

@@ -1,7 +1,7 @@
-//! Pulling deltas: one page of one log from one peer at a time, several logs at once.
+//! Pulls deltas: one page of one log from one peer at a time, several logs in parallel.
 //!
-//! Who announced a log may be asked for it; when a peer fails, the next one is. The replica verifies every
-//! delta against its author, so that it does not matter through whom it came.
+//! A peer that announced a log may be asked for it; if it fails, the next peer is asked. The replica verifies
+//! every delta against its author, so it does not matter which peer sent it.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +10,26 @@ use starling_protocol::{ClaimNumber, Delta, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::conduct::backoff;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::MAX_DELTAS_PAGE_BYTES;
-use crate::notice::{Notice, Offence};
+use crate::notice::{Notice, Violation};
+use crate::peer_score::backoff;
 use crate::replica::{AppendOutcome, AppendProblem};
 use crate::wire::{DeltasPage, DeltasWanted, Request};
 
-/// A log of which some peer holds more than this site.
+/// A log for which some peer holds more than this site.
 #[derive(Debug, Default)]
 pub(crate) struct Pull {
-    /// Whom it is being asked of.
+    /// The peer that is being asked.
     asking: Option<PublicKey>,
-    /// Peers whose deltas of this log could not be taken. Each pauses for itself: what one sends must not
-    /// keep this site from asking the others.
+    /// Peers whose deltas of this log could not be taken. Each has its own pause: one peer's bad deltas must
+    /// not keep this site from asking the others.
     pub(crate) paused: BTreeMap<PublicKey, Pause>,
-    /// Who has another delta than ours with a claim: that delta proves the fork.
+    /// The peer that has another delta with a claim than the one held here: that delta proves the fork.
     diverges: Option<(PublicKey, ClaimNumber)>,
 }
 
-/// Until when a peer is not asked for a log, and how often that was so in a row.
+/// The pause of a peer for a log, and the number of consecutive pauses.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pause {
     until: UnixMillis,
@@ -37,7 +37,7 @@ pub(crate) struct Pause {
 }
 
 impl Pull {
-    /// Until when a peer is not asked for this log.
+    /// Returns the end of a peer's pause for this log.
     fn pause_of(&self, peer: &PublicKey) -> UnixMillis {
         self.paused
             .get(peer)
@@ -47,19 +47,19 @@ impl Pull {
 
 /// An open request for deltas.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DeltasAsk {
+pub(crate) struct DeltasRequest {
     pub(crate) log: LogKey,
     after: ClaimNumber,
-    /// What was held when it was asked.
+    /// The position held when the request was made.
     held: ClaimNumber,
     max_bytes: usize,
-    /// Asked to prove a fork, not to go on.
+    /// True if the request is to prove a fork, not to continue the log.
     probe: bool,
 }
 
 impl SyncEngine {
-    /// Sees whether a log has to be pulled, after anything about it or about a peer's word on it changed.
-    pub(crate) fn reconsider(&mut self, cx: &Cx<'_>, log: LogKey) {
+    /// Checks whether a log has to be pulled, after anything about it or about a peer's statement changed.
+    pub(crate) fn reconsider(&mut self, cx: &Context<'_>, log: LogKey) {
         let position = cx.replica.position(&log.0, log.1);
         let held = position.map_or(ClaimNumber::NONE, |position| position.held);
         let possible =
@@ -73,13 +73,13 @@ impl SyncEngine {
         }
     }
 
-    /// Asks a peer for its delta with a claim, which is another one than that held here.
+    /// Requests the peer's delta with a claim, which differs from the one held here.
     pub(crate) fn probe(&mut self, peer: PublicKey, log: LogKey, number: ClaimNumber) {
         self.pulls.entry(log).or_default().diverges = Some((peer, number));
     }
 
-    /// Asks for the next page of every log that can go on.
-    pub(crate) fn pull_deltas(&mut self, cx: &mut Cx<'_>) {
+    /// Requests the next page of every log that can continue.
+    pub(crate) fn pull_deltas(&mut self, cx: &mut Context<'_>) {
         let mut active = self.pulls.values().filter(|pull| pull.asking.is_some()).count();
         let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
         let waiting: Vec<LogKey> = waiting.map(|(log, _)| *log).collect();
@@ -92,12 +92,12 @@ impl SyncEngine {
             let probe = self.pulls.get(&log).and_then(|pull| pull.diverges);
             let probe = probe.filter(|(peer, _)| self.peers.contains_key(peer));
             if probe.is_none() {
-                // Who could prove the fork is gone.
+                // The peer that could prove the fork is gone.
                 if let Some(pull) = self.pulls.get_mut(&log) {
                     pull.diverges = None;
                 }
             }
-            // One that did not answer rests, longer each time: others may have what the log goes on with meanwhile.
+            // A peer that did not answer rests, longer each time: others may have the next deltas meanwhile.
             let probe = probe.filter(|(peer, _)| {
                 let peer = self.peers.get(peer);
                 peer.is_some_and(|peer| {
@@ -119,7 +119,7 @@ impl SyncEngine {
                 after,
                 max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX),
             });
-            let ask = DeltasAsk {
+            let ask = DeltasRequest {
                 log,
                 after,
                 held,
@@ -129,12 +129,13 @@ impl SyncEngine {
             if let Some(pull) = self.pulls.get_mut(&log) {
                 pull.asking = Some(peer);
             }
-            self.ask(cx, peer, &request, Ask::Deltas(ask), max_bytes as u64);
+            self.ask(cx, peer, &request, RequestKind::Deltas(ask), max_bytes as u64);
             active += 1;
         }
     }
 
-    /// The peer to ask: the one that failed least, then has least to do, then the author, then by lot.
+    /// Returns the peer to ask: the one with the fewest failures, then the least busy, then the author, then a
+    /// random one.
     fn best_for_deltas(&mut self, now: UnixMillis, log: LogKey, held: ClaimNumber) -> Option<PublicKey> {
         let rng = &mut self.rng;
         let pull = self.pulls.get(&log)?;
@@ -151,7 +152,7 @@ impl SyncEngine {
         ranked.min().map(|(_, key)| key)
     }
 
-    /// When the pause of some log, and the rest of a peer that has it, are over.
+    /// Returns the time at which a log's pause and the rest of a peer that has the log are both over.
     pub(crate) fn pulls_wake(&self, now: UnixMillis) -> Option<UnixMillis> {
         let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
         let times = waiting.flat_map(|(log, pull)| {
@@ -164,7 +165,7 @@ impl SyncEngine {
         times.filter(|time| *time > now).min()
     }
 
-    pub(crate) fn deltas_failed(&mut self, ask: &DeltasAsk) {
+    pub(crate) fn deltas_failed(&mut self, ask: &DeltasRequest) {
         if let Some(pull) = self.pulls.get_mut(&ask.log) {
             pull.asking = None;
         }
@@ -172,23 +173,23 @@ impl SyncEngine {
 
     pub(crate) fn deltas_answered(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: &DeltasAsk,
+        ask: &DeltasRequest,
         page: DeltasPage,
         bytes: &[u8],
     ) {
         self.deltas_failed(ask);
-        if let Err(offence) = fits(ask, page, bytes) {
+        if let Err(violation) = fits(ask, page, bytes) {
             self.rest(cx.now, key);
-            return self.offend(cx, key, offence);
+            return self.record_violation(cx, key, violation);
         }
         if bytes.is_empty() {
             self.has_no_more(key, ask);
-            self.offend(cx, key, Offence::BrokenPromise);
+            self.record_violation(cx, key, Violation::BrokenPromise);
             return self.reconsider(cx, ask.log);
         }
-        // A bundle may have brought the same meanwhile, or a certificate closed what was held.
+        // A bundle may have brought the same deltas meanwhile, or a certificate closed the held ones.
         let position = cx.replica.position(&ask.log.0, ask.log.1);
         let before = position.map_or(ClaimNumber::NONE, |at| at.held);
         match cx.replica.append(bytes) {
@@ -197,8 +198,8 @@ impl SyncEngine {
         }
     }
 
-    /// Takes a peer's word back that it holds more of a log: it is not asked before it says so again.
-    fn has_no_more(&mut self, key: PublicKey, ask: &DeltasAsk) {
+    /// Withdraws a peer's statement that it holds more of a log: it is not asked until it states so again.
+    fn has_no_more(&mut self, key: PublicKey, ask: &DeltasRequest) {
         let peer = self.peers.get_mut(&key);
         if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
             note.held = note.held.min(ask.held);
@@ -206,12 +207,13 @@ impl SyncEngine {
         }
     }
 
-    /// `before`: where the log stood. If that is not where it was asked, an answer to that question may not fit.
+    /// Handles an appended page. `before` is the position before it. If that is not the position at the
+    /// request, the answer may not match.
     fn appended(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: &DeltasAsk,
+        ask: &DeltasRequest,
         outcome: AppendOutcome,
         before: ClaimNumber,
     ) {
@@ -233,7 +235,7 @@ impl SyncEngine {
             if let Some(pull) = self.pulls.get_mut(&ask.log) {
                 pull.paused.remove(&key);
             }
-            // A page may go further than what its peer told of; the peer need not tell of it any more.
+            // A page may go further than its peer stated; the peer need not state it again.
             let peer = self.peers.get_mut(&key);
             if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
                 note.held = note.held.max(number);
@@ -247,9 +249,9 @@ impl SyncEngine {
         }
         match outcome.problem {
             None if moved || outcome.appended > 0 && !ask.probe => {}
-            // An author may have closed its branch since; more often than that nobody is so unlucky.
-            None if ask.probe => self.offend(cx, key, Offence::BrokenPromise),
-            // Each delta goes further than what is held, and none was taken: all are of a closed branch.
+            // An author may have closed its branch since; repeated failure is not bad luck.
+            None if ask.probe => self.record_violation(cx, key, Violation::BrokenPromise),
+            // The page goes further than what is held, but nothing was taken: all of it is of a closed branch.
             None => self.has_no_more(key, ask),
             Some(problem) => self.append_problem(cx, key, ask, problem, moved),
         }
@@ -258,9 +260,9 @@ impl SyncEngine {
 
     fn append_problem(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         key: PublicKey,
-        ask: &DeltasAsk,
+        ask: &DeltasRequest,
         problem: AppendProblem,
         moved: bool,
     ) {
@@ -268,15 +270,15 @@ impl SyncEngine {
         match problem {
             AppendProblem::Invalid { reason } => {
                 let object = "delta";
-                return self.offend(cx, key, Offence::Unverifiable { object, reason });
+                return self.record_violation(cx, key, Violation::Unverifiable { object, reason });
             }
             AppendProblem::UnknownSite { .. } | AppendProblem::UnknownEpoch { .. } => {
                 if let Some(peer) = self.peers.get_mut(&key) {
                     peer.wanted.chains.insert(site);
                 }
             }
-            // Not news, and no lie: the sender does not know the certificate yet. It is told, as of any
-            // longer chain.
+            // This is neither news nor a lie: the sender does not know the certificate yet. It will be sent the
+            // longer chain like any other.
             AppendProblem::Closed { .. } => return self.has_no_more(key, ask),
             AppendProblem::Gap { missing_from, .. } => {
                 cx.notice(Notice::Gap {
@@ -285,24 +287,24 @@ impl SyncEngine {
                     missing_from,
                 });
                 if !moved {
-                    let offence = Offence::WrongAnswer("deltas that do not follow those held");
-                    self.offend(cx, key, offence);
+                    let violation = Violation::WrongAnswer("deltas that do not follow those held");
+                    self.record_violation(cx, key, violation);
                 }
             }
             AppendProblem::Diverges { .. } if ask.probe => {
                 if !moved {
-                    self.offend(cx, key, Offence::WrongAnswer("deltas of two branches"));
+                    self.record_violation(cx, key, Violation::WrongAnswer("deltas of two branches"));
                 }
             }
             AppendProblem::Diverges { .. } => {
-                // The counterpart of the last delta held.
+                // The counterpart of the last held delta.
                 return self.probe(key, ask.log, ask.held);
             }
             AppendProblem::Fork { proof } => return self.fork_learned(cx, &proof),
             AppendProblem::Frozen { .. } | AppendProblem::Distrusted { .. } => return,
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
-        // Whoever is at fault, asking it again at once would give the same.
+        // Whoever is at fault, asking it again at once would give the same answer.
         if let Some(pull) = self.pulls.get_mut(&ask.log) {
             let pause = pull.paused.entry(key).or_default();
             pause.failures = pause.failures.saturating_add(1);
@@ -310,8 +312,8 @@ impl SyncEngine {
         }
     }
 
-    /// Lets the replica accept what is complete now, and says so.
-    pub(crate) fn accept(&mut self, cx: &mut Cx<'_>) {
+    /// Lets the replica accept what is complete now, and reports it.
+    pub(crate) fn accept(&mut self, cx: &mut Context<'_>) {
         match cx.replica.accept() {
             Ok(moved) => {
                 for (site, lane, number) in moved {
@@ -324,30 +326,30 @@ impl SyncEngine {
     }
 }
 
-/// Whether a page is whole deltas of the log that was asked for, in order, ending where it says.
-fn fits(ask: &DeltasAsk, page: DeltasPage, bytes: &[u8]) -> Result<(), Offence> {
+/// Checks that a page consists of whole deltas of the requested log, in order, and ends where it states.
+fn fits(ask: &DeltasRequest, page: DeltasPage, bytes: &[u8]) -> Result<(), Violation> {
     if bytes.len() > ask.max_bytes.max(MAX_DELTA_BYTES) {
-        return Err(Offence::WrongAnswer("a page larger than asked"));
+        return Err(Violation::WrongAnswer("a page larger than requested"));
     }
     let mut last = ask.after;
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (delta, tail) = Delta::decode_first(rest).map_err(|error| Offence::Unverifiable {
+        let (delta, tail) = Delta::decode_first(rest).map_err(|error| Violation::Unverifiable {
             object: "delta",
             reason: error.to_string(),
         })?;
         let header = delta.header();
         if (header.site, header.lane) != ask.log {
-            return Err(Offence::WrongAnswer("deltas of another log"));
+            return Err(Violation::WrongAnswer("deltas of another log"));
         }
         if header.last() <= last {
-            return Err(Offence::WrongAnswer("deltas out of order"));
+            return Err(Violation::WrongAnswer("deltas out of order"));
         }
         last = header.last();
         rest = tail;
     }
     if last != page.last {
-        return Err(Offence::WrongAnswer("a page that ends elsewhere than it says"));
+        return Err(Violation::WrongAnswer("a page that does not end where it states"));
     }
     Ok(())
 }

@@ -1,30 +1,30 @@
-//! The site's store as the engine sees it: the one door through which peers' bytes enter.
+//! The site's store as the engine sees it: the only way in for bytes from peers.
 //!
-//! The engine decides *what to ask whom and when*; the replica decides *what is true*: it verifies deltas
-//! against their author's chain, keeps positions, and knows which bodies are in scope. Every write here is
-//! all or nothing and is durable when the call returns. No method waits for a peer.
+//! The engine decides *what to ask which peer, and when*. The replica decides *what is true*: it verifies
+//! deltas against their author's chain, keeps positions, and knows which bodies are in scope. Every write here
+//! is all or nothing and durable when the call returns. No method waits for a peer.
 
 use starling_protocol::{
     CertificateChain, ClaimNumber, ContentHash, DeltaHash, ForkProof, Lane, PublicKey, SiteId, StateRoot,
     VerifiedHead,
 };
 
-/// Why the replica could not do what was asked.
+/// The reason why the replica could not carry out a call.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicaError {
     /// The request breaks a rule of this site: an unlisted site, a conflicting chain, a full quota.
     #[error("{attempted}: refused: {reason}")]
     Refused {
-        /// What was attempted, with its data.
+        /// The operation that failed, with its data.
         attempted: String,
-        /// The rule, and what an operator can do.
+        /// The rule, and the operator's remedy.
         reason: String,
     },
-    /// The store itself failed, and the same call may be made again. What it was to write is kept as a whole or not at
-    /// all; if it is kept, it shows with the next write that succeeds.
+    /// The store itself failed; the call may be repeated. The write is kept as a whole or not at all. If it is
+    /// kept, it becomes visible with the next successful write.
     #[error("{attempted}")]
     Storage {
-        /// What was attempted, with its data.
+        /// The operation that failed, with its data.
         attempted: String,
         /// The store's error.
         #[source]
@@ -32,77 +32,78 @@ pub enum ReplicaError {
     },
 }
 
-/// What came of offering a certificate chain.
+/// The result of offering a certificate chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learned {
     /// No chain of this site was known.
     New,
-    /// It goes on from the known one.
+    /// It continues the known one.
     Longer,
-    /// It says nothing that was not known (the same chain, or a shorter piece of it).
+    /// It contains nothing new: it is the same chain or a shorter part of it.
     Same,
 }
 
-/// Where one log stands at this site.
+/// This site's position in one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPosition {
     /// The author.
     pub site: SiteId,
     /// The log.
     pub lane: Lane,
-    /// Newest claim that a verified head or a held delta proves to exist; never falls.
+    /// The newest claim whose existence a verified head or a held delta proves; never falls.
     pub high_water: ClaimNumber,
-    /// Last claim whose delta is verified and stored; at most `high_water`.
+    /// The last claim whose delta is verified and stored; at most `high_water`.
     pub held: ClaimNumber,
     /// Last claim that entered the view.
     pub accepted: ClaimNumber,
     /// Greatest position at which every live body in scope is here.
     pub body_complete: ClaimNumber,
-    /// Its author signed two histories: nothing further of this log is taken until a certificate names the branch.
+    /// True if its author signed two histories: no more of this log is taken until a certificate names the
+    /// valid branch.
     pub frozen: bool,
-    /// A fork proof of it is kept.
+    /// True if a fork proof of the log is kept.
     pub forked: bool,
 }
 
-/// The end of what is held of a log.
+/// The end of the held part of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldTip {
     /// The last claim held.
     pub number: ClaimNumber,
     /// The hash of the header of its delta.
     pub header: DeltaHash,
-    /// What the live claims held here add up to.
+    /// The root over the live claims held here.
     pub root: StateRoot,
-    /// What they should, by that header.
+    /// The root that the last header signs.
     pub signed_root: StateRoot,
 }
 
 /// A run of deltas of one log, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaPage {
-    /// The exact bytes of whole deltas, one after another; empty when there is none after the position.
+    /// The exact bytes of whole deltas, one after another; empty if there is none after the position.
     pub bytes: Vec<u8>,
-    /// Last claim of the last delta in it; the asked-for position when it is empty.
+    /// The last claim of the last delta in the page; the requested position if the page is empty.
     pub last: ClaimNumber,
-    /// Whether this site holds deltas after `last`.
+    /// True if this site holds deltas after `last`.
     pub more: bool,
 }
 
-/// What came of appending a page of deltas.
+/// The result of appending a page of deltas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppendOutcome {
     /// Deltas that are held now and were not before; replays do not count.
     pub appended: usize,
-    /// Why the rest of the page was not taken, if it was not. Deltas before the problem are kept.
+    /// The reason why the rest of the page was not taken, if any. Deltas before the problem are kept.
     pub problem: Option<AppendProblem>,
 }
 
 /// Why a delta was not appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendProblem {
-    /// The bytes are no delta, or not the author's: whoever sent them is at fault.
+    /// The bytes are not a delta, or not the author's: the sender is at fault.
     Invalid {
-        /// What does not fit.
+        /// The reason.
         reason: String,
     },
     /// No chain of the author is known here.
@@ -117,8 +118,8 @@ pub enum AppendProblem {
         /// The delta's epoch.
         epoch: u32,
     },
-    /// A later certificate closed the delta's epoch before it: true once, and history. Who sent it need not
-    /// know that certificate yet, and is not at fault.
+    /// A later certificate closed the delta's epoch before it: it was true and is history now. The sender need
+    /// not know that certificate yet, and is not at fault.
     Closed {
         /// The author.
         site: SiteId,
@@ -133,26 +134,26 @@ pub enum AppendProblem {
         site: SiteId,
         /// The log.
         lane: Lane,
-        /// The first claim that is missing.
+        /// The first missing claim.
         missing_from: ClaimNumber,
         /// The first claim of the delta that was offered.
         found: ClaimNumber,
     },
-    /// The delta has the next number but does not follow the last one held: somewhere at or before it the
-    /// author signed two histories. The engine fetches the counterpart of the last delta held, which then
-    /// comes out as [`AppendProblem::Fork`].
+    /// The delta has the next number but does not follow the last held delta: at or before that delta, the
+    /// author signed two histories. The engine fetches the counterpart of the last held delta, which then
+    /// results in [`AppendProblem::Fork`].
     Diverges {
         /// The author.
         site: SiteId,
         /// The log.
         lane: Lane,
     },
-    /// The delta contradicts one that is held. The proof is kept already and the log frozen.
+    /// The delta contradicts a held one. The proof is already kept and the log frozen.
     Fork {
         /// The proof, for gossip.
         proof: Box<ForkProof>,
     },
-    /// Two certificates of the author for one epoch were seen: nothing new of it is taken.
+    /// The author has two certificates for one epoch: nothing new from it is taken.
     Distrusted {
         /// The author.
         site: SiteId,
@@ -164,8 +165,8 @@ pub enum AppendProblem {
         /// The log.
         lane: Lane,
     },
-    /// The author signed it and broke a rule (a false state root, a time that runs back): the author is at
-    /// fault, not who sent it.
+    /// The author signed the delta and broke a rule (a wrong state root, a time that runs back): the author is
+    /// at fault, not the sender.
     Refused {
         /// The author.
         site: SiteId,
@@ -181,88 +182,90 @@ pub enum AppendProblem {
 pub struct MissingBody {
     /// Its name.
     pub hash: ContentHash,
-    /// Its size in bytes, as the claim says.
+    /// Its size in bytes, as the claim states.
     pub size: u32,
-    /// The claim: on the wire a body is asked for by its place in a log, which takes a byte or two where a
-    /// hash takes 32, and serves nobody who may not read that log.
+    /// The claim. On the wire a body is requested by its position in a log: this takes a byte or two where a
+    /// hash takes 32, and is useless to peers that may not read that log.
     pub number: ClaimNumber,
-    /// The body that the claim superseded, if it is held here: the page is compressed against it. (Offering
-    /// a neighbour by key for a new record was measured too: the 32 bytes of its name cost what it saves.)
+    /// The body that the claim superseded, if it is held here: the page is compressed against it. (Offering a
+    /// neighbour by key for a new record was measured too: the 32 bytes of its name cost what it saves.)
     pub base: Option<ContentHash>,
 }
 
 /// The site's store, as the engine sees it.
 ///
-/// Facts about sites and positions are small and answered without failing; what reads or writes logs and
+/// Facts about sites and positions are small and returned without failing. Methods that read or write logs and
 /// bodies can fail.
 pub trait Replica {
     /// This site.
     fn site(&self) -> SiteId;
 
-    /// The certificate chain of a listed site, or of this one.
+    /// Returns the certificate chain of a listed site, or of this one.
     fn chain(&self, site: &SiteId) -> Option<CertificateChain>;
 
-    /// Whether the allow-list names this site and has it enabled, whatever is known of it; true of this site.
+    /// Returns true if the allow-list contains this site enabled, even if nothing else is known about it. Also
+    /// true for this site itself.
     fn is_listed(&self, site: &SiteId) -> bool;
 
-    /// Every chain known of listed sites, this site's included, ordered by site.
+    /// Returns every known chain of listed sites, this site's included, ordered by site.
     fn chains(&self) -> Vec<CertificateChain>;
 
-    /// The listed and enabled site whose *current* operating key this is; never this site itself.
+    /// Returns the listed and enabled site with this *current* operating key; never this site itself.
     fn authorised(&self, key: &PublicKey) -> Option<SiteId>;
 
-    /// Keeps a chain of a listed site if it goes further than the known one.
+    /// Keeps a chain of a listed site if it is longer than the known one.
     ///
-    /// The allow-list may name a site of which no chain is known yet: this is how it is filled in.
+    /// The allow-list may contain a site without a known chain; this method provides the chain.
     ///
     /// # Errors
     /// [`ReplicaError::Refused`] for an unlisted site or a chain that contradicts the known one.
     fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError>;
 
-    /// The newest verified head of each log, this site's own included, ordered by site and lane.
+    /// Returns the newest verified head of each log, this site's own included, ordered by site and lane.
     fn heads(&self) -> Vec<VerifiedHead>;
 
-    /// The newest verified head of one log.
+    /// Returns the newest verified head of one log.
     fn head(&self, site: &SiteId, lane: Lane) -> Option<VerifiedHead> {
         let mut heads = self.heads().into_iter();
         heads.find(|head| head.head().site == *site && head.head().lane == lane)
     }
 
-    /// Returns true if a verified head names another delta than the one held, or named by the kept head, for its number.
+    /// Returns true if a verified head names another delta for its number than the held delta or the kept head.
     fn contradicts(&self, head: &VerifiedHead) -> bool;
 
-    /// Keeps a head if it is newer than the kept one, and raises the high-water mark; never lowers it.
-    /// Gives whether it was newer. One that contradicts what is held freezes the log and is not newer.
+    /// Keeps a head if it is newer than the kept one, and raises the high-water mark, which never falls.
+    /// Returns true if it was newer. A head that contradicts the held log freezes the log and does not count as
+    /// newer.
     ///
     /// # Errors
     /// [`ReplicaError::Refused`] for an unlisted site.
     fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError>;
 
-    /// Every fork proof kept, ordered by site and lane.
+    /// Returns every fork proof kept, ordered by site and lane.
     fn forks(&self) -> Vec<ForkProof>;
 
-    /// Keeps a fork proof and freezes the log it is about. Gives whether it is news.
+    /// Keeps a fork proof and freezes its log. Returns true if it is new.
     ///
     /// # Errors
     /// [`ReplicaError::Refused`] for an unlisted site.
     fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError>;
 
-    /// Where every log stands of which a head or a delta is known, ordered by site and lane.
+    /// Returns this site's position in every log with a known head or delta, ordered by site and lane.
     fn positions(&self) -> Vec<LogPosition>;
 
-    /// Where one log stands.
+    /// Returns this site's position in one log.
     fn position(&self, site: &SiteId, lane: Lane) -> Option<LogPosition> {
         let mut positions = self.positions().into_iter();
         positions.find(|position| position.site == *site && position.lane == lane)
     }
 
-    /// The end of what is held of a log; none if nothing of it is held, or if its last delta cannot be read.
+    /// Returns the end of the held part of a log, or `None` if none is held or its last delta cannot be read.
     fn tip(&self, site: &SiteId, lane: Lane) -> Option<HeldTip>;
 
-    /// Whole deltas of a log, from the one that holds the claim after `after`.
+    /// Returns whole deltas of a log, from the one that contains the claim after `after`.
     ///
-    /// As many as fit into `max_bytes`, but at least one if there is one: a page is never longer than the
-    /// greater of `max_bytes` and one delta.
+    /// Returns as many as fit into `max_bytes`, but at least one if there is one: a page is never longer than
+    /// the greater of `max_bytes` and one delta.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
@@ -274,17 +277,17 @@ pub trait Replica {
         max_bytes: usize,
     ) -> Result<DeltaPage, ReplicaError>;
 
-    /// Verifies deltas that follow one another in `page`, each against its author's chain, and appends them.
+    /// Verifies the consecutive deltas in `page`, each against its author's chain, and appends them.
     ///
-    /// Replays are no-ops. Stops at the first delta that cannot be taken and names why; what went before
-    /// stays. A fork is kept as proof and freezes the log.
+    /// Replays are no-ops. Stops at the first delta that cannot be taken and returns the reason; earlier deltas
+    /// stay. A fork is kept as proof and freezes the log.
     ///
     /// # Errors
-    /// [`ReplicaError::Storage`], when nothing of the page was kept.
+    /// [`ReplicaError::Storage`], if nothing of the page was kept.
     fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError>;
 
-    /// Bodies that claims of one log after `after` name and that are live at the held position, in scope and
-    /// absent here, ordered by claim number; at most `limit`.
+    /// Returns bodies that claims of one log after `after` name and that are live at the held position, in
+    /// scope and absent here, ordered by claim number; at most `limit`.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
@@ -296,27 +299,27 @@ pub trait Replica {
         limit: usize,
     ) -> Result<Vec<MissingBody>, ReplicaError>;
 
-    /// Looks bodies up: one answer per hash, in order, `None` for what is not here.
+    /// Looks up bodies: one answer per hash, in order; `None` for bodies that are not here.
     ///
-    /// Stops before the bodies exceed `max_bytes` in sum, but answers the first hash in any case: the
-    /// answer may be shorter than the question.
+    /// Stops before the bodies exceed `max_bytes` in total, but always answers the first hash: the answer may
+    /// be shorter than the question.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
     fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError>;
 
-    /// Keeps bodies under their own hashes; what nobody wants or what is here already is passed over.
-    /// Gives how many were kept.
+    /// Keeps bodies under their own hashes. Bodies that nobody wants or that are already here are skipped.
+    /// Returns the number kept.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
     fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError>;
 
-    /// Moves the body-complete and accepted positions of every log whose live bodies in scope are here.
-    /// Gives the logs whose accepted position moved, with it.
+    /// Moves the body-complete and accepted positions of every log whose live bodies in scope are here. Returns
+    /// the logs whose accepted position moved, with that position.
     ///
-    /// Called after every page of deltas or bodies: a store keeps a count of missing bodies per log, so
-    /// that a log that is not complete costs nothing here.
+    /// Called after every page of deltas or bodies. A store keeps a count of missing bodies per log, so that an
+    /// incomplete log costs nothing here.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].

@@ -1,52 +1,52 @@
-//! Answering peers: deltas and bodies of logs that the asker may read, in bounded pages.
+//! Answers peers: deltas and bodies of logs that the peer may read, in bounded pages.
 
 use starling_protocol::{ClaimNumber, ContentHash, Delta, Lane, PublicKey};
 
 use crate::LogKey;
-use crate::engine::{Cx, SyncEngine};
+use crate::engine::{Context, SyncEngine};
 use crate::event::{Effect, RequestId};
 use crate::limits::{
     MAX_BASES_BYTES, MAX_BODIES_PAGE_BYTES, MAX_DELTAS_OPENED, MAX_DELTAS_PAGE_BYTES, MAX_REFUSAL_TEXT_BYTES,
 };
-use crate::notice::Offence;
+use crate::notice::Violation;
 use crate::replica::ReplicaError;
 use crate::wire::{
     BodiesPage, BodiesWanted, Capabilities, DeltasPage, DeltasWanted, Refusal, RefusalCode, Request,
     Response, WireFault, bitmap, pack,
 };
 
-/// Bytes of deltas to read at once when looking for the claims that name bodies.
+/// Bytes of deltas to read at once while looking for the claims that name bodies.
 const LOOK_UP_BYTES: usize = 256 * 1024;
-/// How long a peer that asks too much should wait, in milliseconds.
+/// The wait imposed on a peer that requests too much, in milliseconds.
 const BUSY_MILLIS: u32 = 1_000;
 
 impl SyncEngine {
-    pub(crate) fn asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, bytes: &[u8]) {
+    pub(crate) fn asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, bytes: &[u8]) {
         let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
         let Some(peer) = self.peers.get_mut(&key) else {
-            // It was disconnected, and this was on the way.
+            // The peer was disconnected while this was in flight.
             return self.refuse(cx, key, id, RefusalCode::NotGreeted, "");
         };
         if !peer.requests.take(cx.now, per_second, burst) {
             self.refuse(cx, key, id, RefusalCode::Busy, "");
-            return self.offend(cx, key, Offence::Flood);
+            return self.record_violation(cx, key, Violation::Flood);
         }
         let request = match Request::decode(bytes) {
             Ok(request) => request,
-            // An older or newer site is no offender; it hears why and hangs up.
+            // An older or newer site commits no violation; it is told the reason and disconnects.
             Err(fault @ WireFault::Version { .. }) => {
                 return self.refuse(cx, key, id, RefusalCode::Version, &fault.to_string());
             }
             Err(fault) => {
                 self.refuse(cx, key, id, RefusalCode::Malformed, &fault.to_string());
-                return self.offend(cx, key, Offence::Malformed(fault.to_string()));
+                return self.record_violation(cx, key, Violation::Malformed(fault.to_string()));
             }
         };
         if let Request::Hello(hello) = &request {
             return self.hello_asked(cx, key, id, hello);
         }
-        // The transport proved the key and the key is a listed site's: that is enough to be answered. The
-        // peer's hello, or the answer to ours, may be on the way still, for streams overtake one another.
+        // The transport proved the key, and it is a listed site's key: that is enough to be answered. The
+        // peer's hello, or the answer to ours, may still be in flight, because streams overtake one another.
         let said = self.peers.get(&key).and_then(crate::peer::Peer::site);
         let authorised = cx.replica.authorised(&key);
         if authorised.is_none() || (said.is_some() && said != authorised) {
@@ -62,7 +62,7 @@ impl SyncEngine {
         }
     }
 
-    fn deltas_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, wanted: DeltasWanted) {
+    fn deltas_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, wanted: DeltasWanted) {
         let log = (wanted.site, wanted.lane);
         if !self.may_read(cx, key, id, log) {
             return;
@@ -80,7 +80,7 @@ impl SyncEngine {
         }
     }
 
-    fn bodies_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, wanted: &BodiesWanted) {
+    fn bodies_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, wanted: &BodiesWanted) {
         let log = (wanted.site, wanted.lane);
         if !self.may_read(cx, key, id, log) {
             return;
@@ -97,7 +97,7 @@ impl SyncEngine {
 
     fn page_of_bodies(
         &self,
-        cx: &Cx<'_>,
+        cx: &Context<'_>,
         wanted: &BodiesWanted,
         with_bases: bool,
     ) -> Result<Response, ReplicaError> {
@@ -118,7 +118,7 @@ impl SyncEngine {
         let offered = if with_bases { &wanted.bases[..] } else { &[] };
         let mut room = MAX_BASES_BYTES;
         let bases = cx.replica.bodies(offered, MAX_BASES_BYTES)?;
-        // Even a single body may be longer than all of the context may be.
+        // A single body may be longer than the whole context may be.
         let mut fits = |base: &Vec<u8>| {
             let fits = base.len() <= room;
             room -= if fits { base.len() } else { 0 };
@@ -130,7 +130,7 @@ impl SyncEngine {
         });
         let bases: Vec<Vec<u8>> = bases.into_iter().flatten().collect();
         let packed = pack(&answers, &bases, wanted.bulk, self.settings.compression)
-            // A store that keeps to the bounds it is asked for cannot cause this.
+            // A store that respects the requested bounds cannot cause this.
             .map_err(|fault| ReplicaError::Storage {
                 attempted: format!("packing a page of bodies of {}", wanted.site),
                 source: Box::new(fault),
@@ -142,31 +142,44 @@ impl SyncEngine {
         Ok(Response::Bodies(page, packed.frame))
     }
 
-    /// Whether a peer may read a log; if not, refuses it.
+    /// Returns true if a peer may read a log; otherwise refuses the request.
     ///
-    /// Every listed site may read every federation log of listed sites. A direct lane is read at its author.
-    fn may_read(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, (site, lane): LogKey) -> bool {
+    /// Every listed site may read every federation log of listed sites. A direct lane is read at its author
+    /// only.
+    fn may_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        id: RequestId,
+        (site, lane): LogKey,
+    ) -> bool {
         let allowed = cx.replica.is_listed(&site) && (lane == Lane::Federation || site == cx.replica.site());
         if !allowed {
             self.refuse(cx, key, id, RefusalCode::NotAuthorised, "");
-            self.offend(cx, key, Offence::Trespass);
+            self.record_violation(cx, key, Violation::Trespass);
         }
         allowed
     }
 
-    fn failed(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, error: &ReplicaError) {
+    fn failed(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, error: &ReplicaError) {
         self.store_failed(cx, error);
         self.refuse(cx, key, id, RefusalCode::Failed, "");
     }
 
-    pub(crate) fn respond(&mut self, cx: &mut Cx<'_>, peer: PublicKey, id: RequestId, response: &Response) {
+    pub(crate) fn respond(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: PublicKey,
+        id: RequestId,
+        response: &Response,
+    ) {
         let bytes = response.encode();
         cx.out.push(Effect::Respond { peer, id, bytes });
     }
 
     pub(crate) fn refuse(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Context<'_>,
         peer: PublicKey,
         id: RequestId,
         code: RefusalCode,
@@ -189,10 +202,10 @@ impl SyncEngine {
     }
 }
 
-/// The content that each wanted claim names, in order; `None` where the claim is not held or names none.
+/// Returns the content that each wanted claim names, in order; `None` if the claim is not held or names none.
 ///
-/// Shorter than the wants when more than [`MAX_DELTAS_OPENED`] deltas would have to be opened.
-fn names_of(cx: &Cx<'_>, wanted: &BodiesWanted) -> Result<Vec<Option<ContentHash>>, ReplicaError> {
+/// Returns fewer entries if more than [`MAX_DELTAS_OPENED`] deltas would have to be opened.
+fn names_of(cx: &Context<'_>, wanted: &BodiesWanted) -> Result<Vec<Option<ContentHash>>, ReplicaError> {
     let Some(chain) = cx.replica.chain(&wanted.site) else {
         return Ok(wanted.numbers().map(|_| None).collect());
     };
@@ -218,7 +231,8 @@ fn names_of(cx: &Cx<'_>, wanted: &BodiesWanted) -> Result<Vec<Option<ContentHash
             LOOK_UP_BYTES,
         )?;
         let mut rest = &page.bytes[..];
-        // A delta of the own store that does not open is damage, for `doctor` to find; here it has no bodies.
+        // A delta of this store that does not open is damage, which `doctor` finds; here it counts as having no
+        // bodies.
         while let Ok((delta, tail)) = Delta::decode_first(rest) {
             rest = tail;
             let last = delta.header().last();
@@ -240,7 +254,7 @@ fn names_of(cx: &Cx<'_>, wanted: &BodiesWanted) -> Result<Vec<Option<ContentHash
                 names.push(claim.and_then(|(_, claim)| claim.content()).map(|(hash, _)| hash));
             }
         }
-        // No progress: the page holds nothing of what it should.
+        // No progress: the page holds none of the expected claims.
         if numbers.peek() == Some(&number) {
             numbers.next();
             names.push(None);

@@ -1,12 +1,12 @@
 //! Sessions: a peer connects, proves that it is a listed site, and leaves.
 //!
-//! The transport proves the peer's key. A key that is already known as a listed site's is enough to be sent
-//! news; any other key may say one bounded hello, in which it shows its certificate chain.
+//! The transport proves the peer's key. The known key of a listed site is enough to be sent news. Any other key
+//! may send one bounded hello, in which it shows its certificate chain.
 
 use starling_protocol::{CertificateError, OfferedChain, PublicKey, SiteId, UnixMillis};
 
 use crate::clock::later;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::{Effect, RequestId};
 use crate::limits::{MAX_PEERS, MAX_STRANGERS};
 use crate::news::{held_of, unverifiable};
@@ -16,14 +16,14 @@ use crate::replica::Learned;
 use crate::wire::{Capabilities, Hello, News, Refusal, RefusalCode, Request, Response};
 
 impl SyncEngine {
-    pub(crate) fn connected(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    pub(crate) fn connected(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         if self.peers.contains_key(&key) {
             return;
         }
         let own_key = own_key(cx);
         let refuse = if own_key == Some(key) {
             Some(DisconnectReason::Oneself)
-        } else if let Some(until) = self.conduct.locked_until(&key, cx.now) {
+        } else if let Some(until) = self.peer_scores.locked_until(&key, cx.now) {
             Some(DisconnectReason::LockedOut { until })
         } else if self.peers.len() >= MAX_PEERS {
             Some(DisconnectReason::TooMany)
@@ -38,10 +38,10 @@ impl SyncEngine {
             self.make_room_for_a_stranger(cx);
         }
         let deadline = later(cx.now, self.settings.hello_timeout);
-        // One side greets, or both would say everything twice; the other greets late if the first does not.
+        // One side greets, or both would send everything twice; the other greets later if the first does not.
         let first = own_key.is_some_and(|own| own < key);
-        // A stranger may be a listed site with a key of before or after: its own hello says so, the answer to ours would
-        // only be refused.
+        // A stranger may be a listed site with an earlier or later key. Its own hello shows that; an answer to
+        // ours would only be refused.
         let patience = self.settings.hello_patience;
         let greet_at = match (is_stranger, first) {
             (true, _) => later(cx.now, patience.saturating_mul(2)),
@@ -52,11 +52,11 @@ impl SyncEngine {
             .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
     }
 
-    /// Parts with the stranger that had most time to prove itself when there are too many of them.
+    /// Disconnects the stranger that had the most time to prove its identity, if there are too many.
     ///
-    /// A site whose new key is not known yet is a stranger too and says its hello at once: were the newcomer
-    /// turned away instead, a few idle connections would keep it out for ever.
-    fn make_room_for_a_stranger(&mut self, cx: &mut Cx<'_>) {
+    /// A site whose new key is not known yet is a stranger too and sends its hello at once. If the newcomer
+    /// were turned away instead, a few idle connections would keep it out forever.
+    fn make_room_for_a_stranger(&mut self, cx: &mut Context<'_>) {
         let strangers = self.peers.iter().filter_map(|(key, peer)| match peer.stage {
             Stage::Greeting { deadline, .. } if cx.replica.authorised(key).is_none() => {
                 Some((deadline, *key))
@@ -71,8 +71,9 @@ impl SyncEngine {
         }
     }
 
-    /// Greets who waits for it, drops who does not prove itself in time or is no longer listed.
-    pub(crate) fn keep_sessions(&mut self, cx: &mut Cx<'_>) {
+    /// Greets peers that wait for it, and drops those that do not prove their identity in time or are no longer
+    /// listed.
+    pub(crate) fn keep_sessions(&mut self, cx: &mut Context<'_>) {
         let keys: Vec<PublicKey> = self.peers.keys().copied().collect();
         for key in keys {
             let Some(peer) = self.peers.get_mut(&key) else {
@@ -85,15 +86,15 @@ impl SyncEngine {
                 Stage::Greeting { greet_at, .. } if greet_at.is_some_and(|time| time <= cx.now) => {
                     *greet_at = None;
                     let hello = Request::Hello(self.hello_to(cx, key));
-                    self.ask(cx, key, &hello, Ask::Hello, 0);
+                    self.ask(cx, key, &hello, RequestKind::Hello, 0);
                 }
                 Stage::Greeting { .. } | Stage::Ready { .. } => {}
             }
         }
     }
 
-    /// Ends the sessions of peers that may no longer take part: the allow-list or their key changed.
-    pub(crate) fn drop_unlisted(&mut self, cx: &mut Cx<'_>) {
+    /// Ends the sessions of peers that may no longer take part, because the allow-list or their key changed.
+    pub(crate) fn drop_unlisted(&mut self, cx: &mut Context<'_>) {
         let gone = self
             .ready_peers()
             .filter(|(key, site)| cx.replica.authorised(key) != Some(*site));
@@ -112,8 +113,9 @@ impl SyncEngine {
         }
     }
 
-    /// What this site says first. Who has not proved that it is listed learns nothing but the own chain.
-    fn hello_to(&mut self, cx: &mut Cx<'_>, key: PublicKey) -> Hello {
+    /// Returns this site's first message. A peer that has not proved that it is listed learns only this site's
+    /// chain.
+    fn hello_to(&mut self, cx: &mut Context<'_>, key: PublicKey) -> Hello {
         let known = cx.replica.authorised(&key).is_some();
         let news = if known {
             self.first_news(cx, key)
@@ -131,7 +133,7 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn hello_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, hello: &Hello) {
+    pub(crate) fn hello_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, hello: &Hello) {
         let site = match self.admit(cx, key, hello) {
             Ok(site) => site,
             Err(RefusalCode::NotCurrentKey) if self.tell_old_key(cx, key, id, hello) => return,
@@ -145,12 +147,12 @@ impl SyncEngine {
         if self.peers.contains_key(&key) {
             let answer = Response::Hello(self.hello_to(cx, key));
             self.respond(cx, key, id, &answer);
-            // What did not fit into the hello follows as news.
+            // Facts that did not fit into the hello follow as news.
             self.tell_all(cx, key);
         }
     }
 
-    pub(crate) fn hello_answered(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) {
+    pub(crate) fn hello_answered(&mut self, cx: &mut Context<'_>, key: PublicKey, hello: &Hello) {
         match self.admit(cx, key, hello) {
             Ok(site) => {
                 self.become_ready(cx, key, site, hello.capabilities);
@@ -161,9 +163,9 @@ impl SyncEngine {
         }
     }
 
-    /// Checks the chain in a hello: does it make this key a listed site's?
-    fn admit(&mut self, cx: &mut Cx<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
-        // Anybody may say hello: what costs little is asked first, and what is known is not checked again.
+    /// Checks whether the chain in a hello makes this key a listed site's.
+    fn admit(&mut self, cx: &mut Context<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
+        // Anybody may send a hello: cheap checks come first, and known certificates are not checked again.
         let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
         let site = offered.site();
         if !cx.replica.is_listed(&site) || site == cx.replica.site() {
@@ -186,19 +188,19 @@ impl SyncEngine {
                 }
             }
         }
-        // The key must be the current one, by whichever chain is longer.
+        // The key must be the current one according to the longer chain.
         match cx.replica.authorised(&key) {
             Some(authorised) if authorised == site => Ok(site),
             _ => Err(RefusalCode::NotCurrentKey),
         }
     }
 
-    fn forged(&mut self, cx: &mut Cx<'_>, key: PublicKey, error: &CertificateError) -> RefusalCode {
-        self.offend(cx, key, unverifiable("certificate chain", error));
+    fn forged(&mut self, cx: &mut Context<'_>, key: PublicKey, error: &CertificateError) -> RefusalCode {
+        self.record_violation(cx, key, unverifiable("certificate chain", error));
         RefusalCode::Malformed
     }
 
-    fn become_ready(&mut self, cx: &mut Cx<'_>, key: PublicKey, site: SiteId, theirs: Capabilities) {
+    fn become_ready(&mut self, cx: &mut Context<'_>, key: PublicKey, site: SiteId, theirs: Capabilities) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
@@ -211,8 +213,14 @@ impl SyncEngine {
         };
     }
 
-    /// A request of this site was refused.
-    pub(crate) fn refused(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: Ask, refusal: Refusal) {
+    /// Handles the refusal of a request of this site.
+    pub(crate) fn refused(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        ask: RequestKind,
+        refusal: Refusal,
+    ) {
         let Refusal {
             code,
             text,
@@ -229,7 +237,7 @@ impl SyncEngine {
                 self.close(cx, key, DisconnectReason::RefusedByPeer(code));
             }
             _ => {
-                // Not longer than the longest rest of our own: a peer may ask for patience, not for silence.
+                // Not longer than our own longest rest: a peer may ask for patience, not for silence.
                 let asked = cx.now.plus_millis(u64::from(retry_after_millis));
                 let most = later(cx.now, self.settings.longest_backoff);
                 if let Some(peer) = self.peers.get_mut(&key) {
@@ -240,23 +248,23 @@ impl SyncEngine {
     }
 
     /// As [`Self::abandon`], but a refused hello is answered by its code.
-    fn abandon_quietly(&mut self, cx: &mut Cx<'_>, key: PublicKey, ask: Ask) {
+    fn abandon_quietly(&mut self, cx: &mut Context<'_>, key: PublicKey, ask: RequestKind) {
         match ask {
-            Ask::Hello => self.rest(cx.now, key),
+            RequestKind::Hello => self.rest(cx.now, key),
             other => self.abandon(cx, key, other),
         }
     }
 
     /// Disconnects a peer and forgets it.
-    pub(crate) fn close(&mut self, cx: &mut Cx<'_>, key: PublicKey, reason: DisconnectReason) {
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>, key: PublicKey, reason: DisconnectReason) {
         if self.peers.contains_key(&key) {
             cx.out.push(Effect::Disconnect { peer: key, reason });
             self.forget(cx, key);
         }
     }
 
-    /// Forgets a peer that is gone; what was asked of it is asked of others.
-    pub(crate) fn forget(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    /// Forgets a peer that is gone; its open requests go to other peers.
+    pub(crate) fn forget(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         let Some(peer) = self.peers.remove(&key) else {
             return;
         };
@@ -264,9 +272,12 @@ impl SyncEngine {
         let open: Vec<RequestId> = open.map(|(id, _)| *id).collect();
         for id in open {
             match self.pending.remove(&id).map(|pending| pending.ask) {
-                Some(Ask::Deltas(ask)) => self.deltas_failed(&ask),
-                Some(Ask::Bodies(ask)) => self.bodies_failed(key, ask),
-                Some(Ask::Hello | Ask::News(_) | Ask::Facts | Ask::Tips(_)) | None => {}
+                Some(RequestKind::Deltas(ask)) => self.deltas_failed(&ask),
+                Some(RequestKind::Bodies(ask)) => self.bodies_failed(key, ask),
+                Some(
+                    RequestKind::Hello | RequestKind::News(_) | RequestKind::Facts | RequestKind::Tips(_),
+                )
+                | None => {}
             }
         }
         for pull in self.pulls.values_mut() {
@@ -283,7 +294,7 @@ impl SyncEngine {
 }
 
 /// This site's current operating key.
-fn own_key(cx: &Cx<'_>) -> Option<PublicKey> {
+fn own_key(cx: &Context<'_>) -> Option<PublicKey> {
     let chain = cx.replica.chain(&cx.replica.site())?;
     Some(chain.current().body().operating_key)
 }

@@ -1,23 +1,23 @@
-//! What a site's operator may tune in the engine.
+//! The engine's settings, for operators.
 
 use std::time::Duration;
 
-/// How the engine paces itself. The defaults suit sites on a LAN and on slow links alike.
+/// The pace of the engine. The defaults suit sites on a LAN and on slow links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a peer may take to begin answering.
+    /// The time in which a peer must begin to answer.
     pub request_timeout: Duration,
-    /// The slowest link worth waiting for, in bytes per second: large answers get this much more time.
+    /// The slowest acceptable link, in bytes per second: large answers get that much more time.
     pub slowest_bytes_per_second: u64,
-    /// How long a connected peer may take to prove that it is listed.
+    /// The time in which a connected peer must prove that it is listed.
     pub hello_timeout: Duration,
-    /// How long the side that does not greet first waits before it does.
+    /// The time after which the side that does not greet first greets anyway.
     pub hello_patience: Duration,
     /// Least time between two news messages to one peer.
     pub news_gap: Duration,
-    /// How long an author leaves it to gossip to tell its peers of its own new head.
+    /// The time that an author leaves to gossip before it sends its own new head to its peers.
     pub own_news_grace: Duration,
-    /// How often peers are told of heads that moved nothing else, such as renewed ones.
+    /// The interval at which peers are sent heads that moved nothing else, such as renewed ones.
     pub renewal_interval: Duration,
 
     /// Most requests of this site that one peer has open.
@@ -37,15 +37,15 @@ pub struct Settings {
     pub first_backoff: Duration,
     /// Longest pause.
     pub longest_backoff: Duration,
-    /// How long to wait for a peer that has all bodies of a log before asking one that has some.
+    /// The wait for a peer with all bodies of a log before a peer with some is asked.
     pub completeness_patience: Duration,
-    /// How long before a body that no peer could give is asked for again, if nothing changes before.
+    /// The wait before a body that no peer could give is requested again, unless something changes earlier.
     pub body_retry: Duration,
     /// Strikes at which a peer is disconnected.
     pub strikes_allowed: u32,
     /// Time in which one strike is forgotten.
     pub strike_lifetime: Duration,
-    /// First time a disconnected offender stays locked out; doubles with each offence up to one hour.
+    /// The first lock-out of a peer after violations; doubles with each further lock-out, up to one hour.
     pub cool_down: Duration,
     /// Requests that one peer may make per second, on average.
     pub inbound_per_second: u32,
@@ -56,14 +56,14 @@ pub struct Settings {
     pub compression: CompressionLevels,
 }
 
-/// zstd levels of pages of bodies, by what the reader waits for.
+/// zstd levels of pages of bodies, by size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompressionLevels {
-    /// Pages of at most 256 KiB: a day's change, where every byte is latency on a slow link.
+    /// Pages of at most 256 KiB: a day's change, in which every byte is latency on a slow link.
     pub small: i32,
     /// Larger pages.
     pub large: i32,
-    /// Pages of a first sync, where the processor is the limit.
+    /// Pages of a first sync, in which the processor is the limit.
     pub bulk: i32,
 }
 

@@ -1,10 +1,10 @@
-//! Telling neighbours where this site stands: to whom, how soon, and what goes along.
+//! Sends this site's positions to neighbours: to which, how soon, and with which facts.
 
 use starling_protocol::{ClaimNumber, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::{MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
 use crate::news::rank_of;
 use crate::peer::head_rank;
@@ -13,12 +13,12 @@ use crate::wire::{LogNote, News, Request};
 
 /// Longest encoded note, in bytes.
 pub(crate) const LONGEST_NOTE_BYTES: usize = 96;
-/// Bytes of facts that go along with the first words to a peer of which nothing is known yet.
+/// Most bytes of facts in the first message to a peer about which nothing is known yet.
 const FIRST_FACTS_BYTES: usize = 16 * 1024;
-/// Bytes kept free for what stands around the parts of a message.
+/// Bytes kept free for the frame around the parts of a message.
 const FRAME_BYTES: usize = 1_024;
 
-/// Where this site stands in a log.
+/// Returns this site's position in a log as a note.
 pub(crate) fn note_of(replica: &dyn Replica, (site, lane): LogKey) -> LogNote {
     let position = replica.position(&site, lane);
     let head = replica.head(&site, lane).map(|head| rank_of(head.head()));
@@ -38,8 +38,8 @@ pub(crate) fn note_of(replica: &dyn Replica, (site, lane): LogKey) -> LogNote {
 }
 
 impl SyncEngine {
-    /// What the first message to a peer tells: every log that it may know of.
-    pub(crate) fn first_news(&mut self, cx: &Cx<'_>, key: PublicKey) -> News {
+    /// Returns the first message to a peer: all logs that it may know.
+    pub(crate) fn first_news(&mut self, cx: &Context<'_>, key: PublicKey) -> News {
         let own = cx.replica.site();
         let chain = cx.replica.chain(&own).map_or(0, |chain| chain.to_bytes().len());
         let logs: Vec<LogKey> = cx
@@ -53,8 +53,8 @@ impl SyncEngine {
         news
     }
 
-    /// Plans to tell a peer of every log that it was not told of.
-    pub(crate) fn tell_all(&mut self, cx: &mut Cx<'_>, key: PublicKey) {
+    /// Plans to report to a peer every log that was not reported to it yet.
+    pub(crate) fn tell_all(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         for position in cx.replica.positions() {
             let log = (position.site, position.lane);
             let note = note_of(cx.replica, log);
@@ -68,8 +68,8 @@ impl SyncEngine {
         }
     }
 
-    /// A log of this site moved: plans to tell the peers, at once those who can use it.
-    pub(crate) fn log_changed(&mut self, cx: &Cx<'_>, log: LogKey) {
+    /// Plans to report a moved log to the peers, at once to those that can use it.
+    pub(crate) fn log_changed(&mut self, cx: &Context<'_>, log: LogKey) {
         self.plan_comparisons(cx, log);
         let own = cx.replica.site();
         let note = note_of(cx.replica, log);
@@ -85,7 +85,7 @@ impl SyncEngine {
                     || (note.forked && !theirs.forked)
             });
             let due = if log.0 == own {
-                // Gossip is faster, and who pulls has heard it.
+                // Gossip is faster, and a peer that pulls has received it.
                 later(cx.now, self.settings.own_news_grace)
             } else if behind {
                 later(peer.last_news, self.settings.news_gap).max(cx.now)
@@ -99,8 +99,8 @@ impl SyncEngine {
         }
     }
 
-    /// Sends what is due.
-    pub(crate) fn tell_news(&mut self, cx: &mut Cx<'_>) {
+    /// Sends the reports that are due.
+    pub(crate) fn tell_news(&mut self, cx: &mut Context<'_>) {
         let due = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some() && !peer.news_open && peer.news_due.is_some_and(|due| due <= cx.now)
         });
@@ -125,12 +125,12 @@ impl SyncEngine {
             peer.last_news = cx.now;
             peer.news_open = true;
             let (news, sent) = self.compose(cx, key, logs.into_iter(), MAX_REQUEST_BYTES);
-            self.ask(cx, key, &Request::News(news), Ask::News(sent), 0);
+            self.ask(cx, key, &Request::News(news), RequestKind::News(sent), 0);
         }
     }
 
-    /// A peer did not confirm some news: tell it again.
-    pub(crate) fn news_failed(&mut self, cx: &Cx<'_>, key: PublicKey, told: &[LogNote]) {
+    /// Plans to send news again that a peer did not confirm.
+    pub(crate) fn news_failed(&mut self, cx: &Context<'_>, key: PublicKey, told: &[LogNote]) {
         if let Some(peer) = self.peers.get_mut(&key) {
             let due = peer.rests_until.max(cx.now);
             told.iter()
@@ -145,13 +145,13 @@ impl SyncEngine {
         }
     }
 
-    /// Writes news about some logs for a peer: where this site stands, and the facts that the peer lacks.
+    /// Builds news about some logs for a peer: this site's positions, and the facts that the peer lacks.
     ///
-    /// Stays within `room` bytes; facts that do not fit are asked for by who misses them. Gives the notes in
-    /// it too. Logs that the peer may not know of, or past [`MAX_NOTES`], are left out.
+    /// Stays within `room` bytes; a peer requests the facts that do not fit. Returns the included notes too.
+    /// Logs that the peer may not know, or beyond [`MAX_NOTES`], are left out.
     pub(crate) fn compose(
         &self,
-        cx: &Cx<'_>,
+        cx: &Context<'_>,
         key: PublicKey,
         logs: impl Iterator<Item = LogKey>,
         room: usize,
@@ -182,7 +182,7 @@ impl SyncEngine {
         for note in &news.notes {
             let log = (note.site, note.lane);
             let theirs = peer.knows.get(&log);
-            // The own chain is in the hello, and a peer knows its own.
+            // The own chain is in the hello, and a peer knows its own chain.
             let chain_is_news = note.chain_length > theirs.map_or(0, |theirs| theirs.chain_length)
                 && (theirs.is_some() || note.site != own)
                 && peer.site() != Some(note.site);

@@ -1,13 +1,13 @@
-//! Comparing what two sites hold where their positions agree: the last delta, and what the claims add up to.
+//! Compares the logs of two sites at equal positions: the last delta, and the sum of the claims.
 //!
-//! Notes tell numbers only. Two sites whose numbers agree may hold two histories of an author, which no head shows if
-//! none was signed for one of them, or other rows than the deltas say, which damage makes. So each asks once in a
-//! session, and again when no head vouches for both.
+//! Notes carry numbers only. Two sites with equal numbers may hold two histories of an author, which no head
+//! shows if none was signed for one of them, or rows that differ from the deltas because of damage. So each
+//! site compares once in a session, and again whenever no head vouches for both.
 
 use starling_protocol::{ClaimNumber, PublicKey};
 
 use crate::LogKey;
-use crate::engine::{Ask, Cx, SyncEngine};
+use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::RequestId;
 use crate::limits::MAX_NOTES;
 use crate::notice::{Notice, TipDifference};
@@ -16,12 +16,12 @@ use crate::replica::{HeldTip, Replica};
 use crate::telling::note_of;
 use crate::wire::{Capabilities, LogTipNote, Request, Response, Tips};
 
-/// Up to where two sites compared a log, and how long the author's chain was then.
+/// The claim up to which two sites compared a log, and the length of the author's chain then.
 pub(crate) type Compared = (ClaimNumber, u32);
 
 impl SyncEngine {
-    /// Plans to compare a log with every peer that stands where this site does.
-    pub(crate) fn plan_comparisons(&mut self, cx: &Cx<'_>, log: LogKey) {
+    /// Plans to compare a log with every peer at the same position.
+    pub(crate) fn plan_comparisons(&mut self, cx: &Context<'_>, log: LogKey) {
         let own = cx.replica.site();
         let mine = note_of(cx.replica, log);
         if mine.held == ClaimNumber::NONE {
@@ -50,8 +50,8 @@ impl SyncEngine {
         }
     }
 
-    /// Sends what was planned.
-    pub(crate) fn ask_tips(&mut self, cx: &mut Cx<'_>) {
+    /// Sends the planned requests.
+    pub(crate) fn ask_tips(&mut self, cx: &mut Context<'_>) {
         let ready = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some()
                 && !peer.tips_open
@@ -78,12 +78,12 @@ impl SyncEngine {
                 continue;
             }
             peer.tips_open = true;
-            self.ask(cx, key, &Request::Tips(Tips { tips }), Ask::Tips(logs), 0);
+            self.ask(cx, key, &Request::Tips(Tips { tips }), RequestKind::Tips(logs), 0);
         }
     }
 
-    /// A peer asks to compare: it is answered with what is held here of the same logs.
-    pub(crate) fn tips_asked(&mut self, cx: &mut Cx<'_>, key: PublicKey, id: RequestId, asked: &Tips) {
+    /// Answers a peer's request to compare with what is held here of the same logs.
+    pub(crate) fn tips_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, asked: &Tips) {
         let own = cx.replica.site();
         let Some(peer) = self.peers.get(&key) else { return };
         let logs = asked.tips.iter().map(|tip| (tip.site, tip.lane));
@@ -99,8 +99,8 @@ impl SyncEngine {
         }
     }
 
-    /// Compares what a peer holds with what is held here, where both stand at the same claim.
-    pub(crate) fn compare_tips(&mut self, cx: &mut Cx<'_>, key: PublicKey, tips: &Tips) {
+    /// Compares what a peer holds with what is held here, if both are at the same claim.
+    pub(crate) fn compare_tips(&mut self, cx: &mut Context<'_>, key: PublicKey, tips: &Tips) {
         let own = cx.replica.site();
         for theirs in &tips.tips {
             let log = (theirs.site, theirs.lane);
@@ -116,7 +116,7 @@ impl SyncEngine {
             let mine = cx.replica.tip(&log.0, log.1);
             let Some(mine) = mine.filter(|mine| is_shared && knows_as_many && mine.number == theirs.held)
             else {
-                // One of both moved on; its next note begins anew.
+                // One of the two moved on; its next note begins a new comparison.
                 continue;
             };
             peer.to_compare.remove(&log);

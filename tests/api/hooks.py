@@ -1,9 +1,9 @@
-"""What schemathesis cannot know of the HTTP API: how a bundle is sent."""
+"""Tells schemathesis how a bundle is sent, which the HTTP API's document cannot express."""
 
 import schemathesis
 
 
 @schemathesis.serializer("application/zstd")
 def as_it_is(context, value):
-    """Sends a bundle as the bytes that it is."""
+    """Sends a bundle as raw bytes."""
     return value if isinstance(value, bytes) else str(value).encode()

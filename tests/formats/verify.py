@@ -42,7 +42,7 @@ def must(holds, rule):
 
 
 class Reader:
-    """Takes values from the front of some bytes. Everything it accepts is canonical."""
+    """Reads values from the front of some bytes. Everything that it accepts is canonical."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -169,7 +169,7 @@ def check_signature(key, context, signed, signature):
 
 
 def is_canonical(body):
-    """Whether some bytes are one JSON document in canonical form: they are what writing it again gives."""
+    """Returns true if the bytes are one JSON document in canonical form: writing it again gives the same bytes."""
     try:
         value = json.loads(
             body.decode("utf-8"),
@@ -184,11 +184,11 @@ def is_canonical(body):
 
 
 class Literal(str):
-    """A number as it is written."""
+    """A number in its written form."""
 
 
 def members(pairs):
-    must(len({key for key, _ in pairs}) == len(pairs), "a key stands twice")
+    must(len({key for key, _ in pairs}) == len(pairs), "a key is repeated")
     return dict(pairs)
 
 
@@ -199,9 +199,9 @@ def refuse_constant(_):
 def fraction(literal):
     """A literal with a fraction or an exponent: the shortest decimal that reads back, if it has the same value."""
     double = float(literal)
-    must(double - double == 0, "no double is so large")
+    must(double - double == 0, "the number is too large for a double")
     shortest = decimal.Decimal(repr(double))
-    must(decimal.Decimal(literal) == shortest, "no double is written so")
+    must(decimal.Decimal(literal) == shortest, "no double has this value")
     if shortest == 0:
         return Literal("0")
     sign, digits, exponent = shortest.as_tuple()
@@ -219,7 +219,7 @@ def fraction(literal):
 
 
 def written(value, depth):
-    """Canonical text of a value that stands inside `depth` others."""
+    """Returns the canonical text of a value inside `depth` others."""
     if isinstance(value, Literal):
         return str(value)
     if isinstance(value, str):
@@ -249,7 +249,7 @@ class Certificate:
         self.site = fields.option(fields.hash)
         self.epoch = fields.varint32()
         self.slug = fields.text()
-        must(is_slug(self.slug), "the slug is not one")
+        must(is_slug(self.slug), "the slug breaks its rule")
         self.root_key = fields.take(32)
         self.operating_key = fields.take(32)
         self.issued_at = fields.time()
@@ -261,7 +261,7 @@ class Certificate:
         check_signature(self.root_key, "certificate root signature", self.signed, root)
         check_signature(self.operating_key, "certificate operating signature", self.signed, operating)
         lanes = [lane for lane, _, _ in self.lanes]
-        must(lanes == sorted(set(lanes)), "lanes are out of order or stand twice")
+        must(lanes == sorted(set(lanes)), "lanes are out of order or repeated")
         self.hash = derive("certificate hash", self.signed)
 
     def resume(self, lane):
@@ -309,7 +309,7 @@ class Chain:
         return self.certificates[-1]
 
     def closes(self, epoch, lane):
-        """Where the epoch's part of the lane ends, if later certificates closed it: the least that any names."""
+        """Returns the end of the epoch's part of the lane, if later certificates closed it: the least that any names."""
         later = self.certificates[epoch + 1 :]
         return min((certificate.resume(lane)[0] for certificate in later), default=None)
 
@@ -401,7 +401,7 @@ def is_document(key):
 
 
 def unpack(frame, size, states_size=False):
-    """One zstd frame that gives exactly `size` bytes; nothing before it, nothing after it."""
+    """Decompresses one zstd frame to exactly `size` bytes, with nothing before it and nothing after it."""
     must(frame[:4] == bytes.fromhex("28b52ffd"), "not a zstd frame")
     try:
         stated = zstandard.get_frame_parameters(frame)
@@ -417,7 +417,7 @@ def unpack(frame, size, states_size=False):
     except zstandard.ZstdError as cause:
         raise Refused("the zstd frame is damaged") from cause
     must(unpacker.eof and not unpacker.unused_data, "not exactly one zstd frame")
-    must(len(data) == size, "another size comes out")
+    must(len(data) == size, "the frame decompresses to another size")
     return data
 
 
@@ -454,13 +454,13 @@ class Delta:
         reader = Reader(unpack(self.block, header.claims_size))
         claims = [Claim(reader.take(reader.varint(64 * KIB))) for _ in range(header.count)]
         reader.finish()
-        must(len({claim.key for claim in claims}) == header.count, "a key stands twice")
+        must(len({claim.key for claim in claims}) == header.count, "a key is repeated")
         must(sum(claim.size or 0 for claim in claims) == header.bodies_size, "the bodies' sizes")
         self.claims = claims
 
 
 class Log:
-    """A log from its beginning, or from a place before which nothing is known: tip, live entries, states."""
+    """A log from its beginning, or from a position before which nothing is known: tip, live entries, states."""
 
     def __init__(self, chain, number=0, header=bytes(32)):
         self.chain = chain
@@ -495,9 +495,9 @@ class Log:
         self.epoch, self.time = header.epoch, header.time
         if not self.whole:
             return
-        must(len(self.states) <= 256, "the log speaks of too many sources")
-        must(len(self.live) == header.live_entries, "the number of live entries is false")
-        must(state_root(self.state()) == header.state_root, "the state root is false")
+        must(len(self.states) <= 256, "the log has too many sources")
+        must(len(self.live) == header.live_entries, "the number of live entries is wrong")
+        must(state_root(self.state()) == header.state_root, "the state root is wrong")
 
     def state(self):
         return [sum(counters) % 2**16 for counters in zip(*self.states.values())]
@@ -561,14 +561,14 @@ class Head:
         must(end is None or self.number <= end, "the head lies past the end of its epoch")
 
     def agree(self, header):
-        """Holds the head against a delta of its log."""
+        """Checks the head against a delta of its log."""
         if header.first <= self.number <= header.last:
             must(self.number == header.last, "the head names a claim inside a delta")
             must(self.header == header.hash, "the head names another delta: a fork")
             must(self.epoch >= header.epoch, "the head is of an older epoch than its delta")
-            must(self.time == header.time, "the head says another time")
+            must(self.time == header.time, "the head states another time")
             state = (header.live_entries, header.state_root)
-            must((self.live_entries, self.state_root) == state, "the head says another state")
+            must((self.live_entries, self.state_root) == state, "the head states another state")
 
 
 # --- fork.md -----------------------------------------------------------------------------------------
@@ -602,7 +602,7 @@ SEAL, MANIFEST, DELTAS = 0x184D2A51, 0x184D2A52, 0x184D2A53
 
 
 def skippable(reader, magic, limit):
-    must(reader.u32() == magic, "another frame was to come here")
+    must(reader.u32() == magic, "another frame was expected here")
     return reader.take(reader.u32(limit))
 
 
@@ -678,7 +678,7 @@ class Range:
         self.last, self.last_header = fields.number(), fields.hash()
         self.last_time = fields.time()
         must(self.after < self.last, "an empty range")
-        must((self.after == 0) == (self.after_header == bytes(32)), "where the range begins")
+        must((self.after == 0) == (self.after_header == bytes(32)), "the beginning of the range")
 
 
 class Frame:
@@ -694,7 +694,7 @@ class Frame:
 
 
 def verify_bundle(data):
-    """Gives seal, manifest, deltas, bodies, and the ranges that are refused, with the rule that each breaks."""
+    """Returns seal, manifest, deltas, bodies, and the refused ranges, with the rule that each breaks."""
     reader = Reader(data)
     seal = Seal(skippable(reader, SEAL, 16 * MIB))
     content = skippable(reader, MANIFEST, 16 * MIB)
@@ -712,7 +712,7 @@ def verify_bundle(data):
             deltas += some
         else:
             ndjson = unpack(stored, frame.unpacked, states_size=True)
-            must(ndjson.endswith(b"\n"), "the last line has no end")
+            must(ndjson.endswith(b"\n"), "the last line has no line end")
             some = ndjson[:-1].split(b"\n")
             must(all(1 <= len(line) <= 8 * MIB for line in some), "a line's length")
             bodies += some
@@ -720,7 +720,7 @@ def verify_bundle(data):
     reader.finish()
 
     hashes = [blake3.blake3(body).digest() for body in bodies]
-    must(hashes == sorted(set(hashes)), "bodies are out of order or stand twice")
+    must(hashes == sorted(set(hashes)), "bodies are out of order or repeated")
     bodies = dict(zip(hashes, bodies))
     left = iter(deltas)
     of_range = [list_deltas(range, left) for range in manifest.ranges]
@@ -736,7 +736,7 @@ def verify_bundle(data):
 
 
 def list_deltas(range, left):
-    """The deltas of one range, by number and hash."""
+    """Returns the deltas of one range, by number and hash."""
     number, before, deltas = range.after, range.after_header, []
     while number < range.last:
         delta = next(left, None)
@@ -752,7 +752,7 @@ def list_deltas(range, left):
 
 
 def verify_range(range, deltas, seal, manifest, bodies, claimed):
-    """Holds one log's range to its rules. Adds to `claimed` the bodies that its claims name."""
+    """Checks one log's range. Adds the bodies that its claims name to `claimed`."""
     chain = seal.chains[range.site]
     head = next((head for head in seal.heads if (head.site, head.lane) == (range.site, range.lane)), None)
     log = Log(chain, range.after, range.after_header)
@@ -767,7 +767,7 @@ def verify_range(range, deltas, seal, manifest, bodies, claimed):
         except Refused as cause:
             fault = fault or cause
         try:
-            # What a refused delta names is still no body that nobody named.
+            # Bodies that a refused delta names are still named.
             delta.open()
             live.update((claim.key, claim) for claim in delta.claims)
         except Refused:
@@ -786,7 +786,7 @@ def verify_range(range, deltas, seal, manifest, bodies, claimed):
             must(claim.kind != 1 or manifest.index < manifest.count, "it is incomplete: a body is missing")
             continue
         must(is_canonical(body) and (claim.kind != 1 or body[:1] == b"{"), "a record is not canonical JSON of an object")
-        must(len(body) == claim.size, "a claim lies about the size of its record")
+        must(len(body) == claim.size, "a claim states a wrong size of its record")
 
 
 # --- packs.md ----------------------------------------------------------------------------------------
@@ -810,12 +810,12 @@ def unpack_body(packed, dictionary):
         data = zstandard.ZstdDecompressor(dict_data=dictionary).decompress(packed)
     except zstandard.ZstdError as cause:
         raise Refused("the zstd frame is damaged") from cause
-    must(len(data) == stated.content_size, "another size comes out")
+    must(len(data) == stated.content_size, "the frame decompresses to another size")
     return data
 
 
 def verify_pack(data, number):
-    """Returns the bodies, and where the dictionary in use of each source stands. Any damage is refused."""
+    """Returns the bodies, and the place of the dictionary in use of each source. Any damage is refused."""
     header = data[:PACK_HEADER]
     must(len(header) == PACK_HEADER and data[PACK_COPY:PACK_FRAMES] == header, "two copies of the header")
     must(not any(data[PACK_HEADER:PACK_COPY]), "zeros between the copies")
@@ -960,13 +960,13 @@ def check_golden(folder):
         equal("content hash", show(blake3.blake3(body["body"].encode()).digest()), body["hash"])
 
     data = (folder.parents[2] / "store" / "tests" / "golden" / "pack.golden").read_bytes()
-    # Cut between two frames it is a shorter pack.
+    # Cut between two frames, it is a shorter pack.
     refuses(lambda bad: verify_pack(bad, 7), data, "pack", shortened=False)
     bodies, in_use = verify_pack(data, 7)
     equal("bodies of a pack", [json.loads(body)["id"] for body in bodies.values()],
           ["GHSA-aaaa-bbbb-cccc", "GHSA-dddd-eeee-ffff"])
     equal("dictionaries in use", in_use, {"rustsec": (3, 4160), "npm": (7, 4202)})
-    print("golden files: all verify, and no changed or shortened one does, but for packs cut between two frames")
+    print("golden files: all verify, and no changed or shortened one does, except packs cut between two frames")
 
 
 def main():

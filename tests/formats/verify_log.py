@@ -92,7 +92,7 @@ def segment_header(data, number, journal):
 
 
 def verify_log(segments):
-    """Takes the bytes of segments 1, 2 and so on; gives the journal, the end and the groups."""
+    """Reads the bytes of segments 1, 2 and so on. Returns the journal, the end and the groups."""
     position, journal, groups = Position(START), None, []
     for number, data in enumerate(segments, 1):
         journal, previous = segment_header(data, number, journal)
@@ -129,7 +129,7 @@ def refuses(segments, wanted):
                     journal, end, _ = verify_log(changed)
                 except Refused:
                     continue
-                # A file that ends between groups holds; what follows, or the tip, shows the loss.
+                # A file that ends between groups is valid; a later file, or the tip, shows the loss.
                 assert len(bad) == at and end.data != wanted, f"byte {at} of segment {number + 1} is not covered"
 
 
@@ -143,13 +143,13 @@ def check_golden(folder):
     assert frames == [[(1, 1, 1, b"first")], [(2, 1, 1, b""), (258, 2, 0, b"may be skipped")], []]
     assert read_tip(tip, journal) == end.data
     refuses(segments, end.data)
-    # Without the newest slot the older one counts.
+    # Without the newest slot the older one is used.
     newest = 4096 if (tip_slot(tip[4096:], journal) or ()) > (tip_slot(tip, journal) or ()) else 0
     for at in range(96):
         bad = bytearray(tip)
         bad[newest + at] ^= 1 << at % 8
         assert read_tip(bytes(bad), journal) != end.data, f"byte {at} of the tip is not covered"
-    print("golden log: verifies, and nothing changed or shortened does")
+    print("golden log: it verifies, and no changed or shortened one does")
 
 
 def main():
@@ -168,7 +168,7 @@ def main():
     frames = sum(len(group.frames) for group in groups)
     print(f"journal {journal.hex()}: {len(names)} segments, {len(groups)} groups, {frames} frames")
     if witness and witness.group > end.group:
-        sys.exit(f"the tip knows group {witness.group}, the log ends with group {end.group}")
+        sys.exit(f"the tip knows group {witness.group}, but the log ends with group {end.group}")
 
 
 if __name__ == "__main__":

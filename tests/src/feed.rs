@@ -1,11 +1,11 @@
-//! Advisories written by hand, and folders of them as a feed would publish them.
+//! Handwritten advisories, and folders of them as a feed would publish them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// An advisory for every version of an npm package before `fixed`.
+/// Returns an advisory for every version of an npm package before `fixed`.
 #[must_use]
 pub fn advisory(id: &str, package: &str, fixed: &str, modified: &str) -> Value {
     json!({
@@ -22,14 +22,14 @@ pub fn advisory(id: &str, package: &str, fixed: &str, modified: &str) -> Value {
     })
 }
 
-/// The advisory with one field set.
+/// Returns the advisory with one field set.
 #[must_use]
 pub fn with(mut advisory: Value, field: &str, value: Value) -> Value {
     advisory[field] = value;
     advisory
 }
 
-/// `count` advisories with distinct ids and packages, `padding` bytes of details each.
+/// Returns `count` advisories with distinct ids and packages, `padding` bytes of details each.
 #[must_use]
 pub fn many(prefix: &str, count: usize, padding: usize) -> Folder {
     let mut folder = Folder::default();
@@ -69,10 +69,10 @@ impl Folder {
         self.files.insert(name.to_owned(), bytes);
     }
 
-    /// Takes a file away.
+    /// Removes a file.
     ///
     /// # Panics
-    /// When there is none of this name: the fixture is wrong.
+    /// If there is no file of this name: the fixture is wrong.
     pub fn remove(&mut self, name: &str) {
         assert!(self.files.remove(name).is_some(), "{name} is not in the folder");
     }
@@ -80,7 +80,7 @@ impl Folder {
     /// Makes `path` hold exactly these files.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn write(&self, path: &Path) {
         if path.exists() {
             std::fs::remove_dir_all(path).expect("the folder can be replaced");
@@ -94,7 +94,7 @@ impl Folder {
         }
     }
 
-    /// The files as a zstd-compressed tar archive.
+    /// Returns the files as a zstd-compressed tar archive.
     ///
     /// # Panics
     /// Never: it is written to memory.

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Makes `to` a copy of the folder `from`, whatever was there. Sockets and links are left out.
+/// Makes `to` a copy of the folder `from`, replacing its content. Sockets and links are left out.
 ///
 /// # Panics
-/// When a file cannot be read or written.
+/// If a file cannot be read or written.
 pub fn replace(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).expect("a folder can be replaced");
@@ -25,7 +25,7 @@ fn copy(from: &Path, to: &Path) {
             copy(&entry.path(), &target);
         } else if kind.is_file() {
             fs::copy(entry.path(), &target).expect("a file can be copied");
-            // A site says of some files when they came.
+            // A site reports the time of some files.
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let copied = fs::File::options().append(true).open(target);
             let _ = modified.and_then(|modified| copied?.set_modified(modified));
@@ -34,10 +34,10 @@ fn copy(from: &Path, to: &Path) {
     fs::set_permissions(to, mode).expect("a folder's mode can be set");
 }
 
-/// Returns the files below `folder`, relative to `base`, sorted. A folder that is not there has none.
+/// Returns the files below `folder`, relative to `base`, sorted. A missing folder has none.
 ///
 /// # Panics
-/// When a folder cannot be listed.
+/// If a folder cannot be listed.
 #[must_use]
 pub fn files(base: &Path, folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -63,11 +63,11 @@ pub fn files(base: &Path, folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the bytes that the files below `folder` take on the disk; files that go meanwhile count as none.
+/// Returns the disk space of the files below `folder`; files that vanish meanwhile count as zero.
 #[must_use]
 pub fn bytes_on_disk(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    /// What `st_blocks` counts in, whatever the file system.
+    /// The unit of `st_blocks`, on every file system.
     const BLOCK: u64 = 512;
     let Ok(entries) = fs::read_dir(folder) else {
         return 0;

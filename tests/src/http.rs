@@ -1,4 +1,4 @@
-//! The smallest HTTP client that will do: one request in HTTP/1.0, whose answer ends with the connection.
+//! A minimal HTTP client: one request in HTTP/1.0, whose answer ends with the connection.
 //!
 //! Version 1.0 on purpose: no chunks, so an event stream is read line by line as it is sent.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-/// How long an answer may keep silent.
+/// The time for which an answer may be silent.
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// A request.
@@ -23,7 +23,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request for `path`, below `/api/v1`.
+    /// Returns a request for `path`, below `/api/v1`.
     #[must_use]
     pub fn get(path: &'a str) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A request that sends `body` to `path`, below `/api/v1`.
+    /// Returns a request that sends `body` to `path`, below `/api/v1`.
     #[must_use]
     pub fn post(path: &'a str, body: &'a [u8]) -> Self {
         Self {
@@ -45,17 +45,17 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The same with a header.
+    /// Returns the same with a header.
     #[must_use]
     pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// Sends it to a TCP listener.
+    /// Sends the request to a TCP listener.
     ///
     /// # Panics
-    /// When the listener cannot be reached or answers with no HTTP.
+    /// If the listener cannot be reached or does not answer with HTTP.
     #[must_use]
     pub fn tcp(&self, address: &str) -> Answer {
         let stream =
@@ -68,10 +68,10 @@ impl<'a> Request<'a> {
             .unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path))
     }
 
-    /// Sends it to a local socket.
+    /// Sends the request to a local socket.
     ///
     /// # Errors
-    /// When nobody listens there or the answer is no HTTP.
+    /// If nobody listens there or the answer is not HTTP.
     pub fn unix(&self, socket: &Path) -> std::io::Result<Answer> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(SILENCE))?;
@@ -96,7 +96,7 @@ impl<'a> Request<'a> {
         }
         head.push_str("\r\n");
         to.write_all(head.as_bytes())?;
-        // A server may refuse by the head alone and close; its answer still counts.
+        // A server may refuse after the head alone and close; its answer is still read.
         let _ = to.write_all(self.body).and_then(|()| to.flush());
         let mut reader: Box<dyn BufRead> = Box::new(BufReader::new(from));
         let mut lines = Vec::new();
@@ -141,7 +141,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header's value; the name in lower case.
+    /// Returns a header's value; the name in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -150,10 +150,10 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The rest of the body.
+    /// Returns the rest of the body.
     ///
     /// # Panics
-    /// When the connection breaks.
+    /// If the connection breaks.
     #[must_use]
     pub fn bytes(mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -161,10 +161,10 @@ impl Answer {
         bytes
     }
 
-    /// The body as JSON, when the status is `status`.
+    /// Returns the body as JSON if the status is `status`.
     ///
     /// # Panics
-    /// When it is another, or the body is not a `T`.
+    /// If the status differs, or the body is not a `T`.
     #[must_use]
     pub fn json<T: DeserializeOwned>(self, status: u16) -> T {
         let found = self.status;
@@ -177,10 +177,10 @@ impl Answer {
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {shown}"))
     }
 
-    /// The next server-sent event; comments that keep the connection open are passed over.
+    /// Returns the next server-sent event; comments that keep the connection open are skipped.
     ///
     /// # Panics
-    /// When the stream ends or stays silent.
+    /// If the stream ends or stays silent.
     pub fn event(&mut self) -> StreamEvent {
         let mut event = StreamEvent::default();
         loop {

@@ -1,5 +1,5 @@
-//! What the end-to-end checks are made with: sites that run as real `starling` processes in folders of
-//! their own, feeds written by hand, and the expectations that no code of the daemon takes part in.
+//! The tools of the end-to-end checks: sites that run as real `starling` processes in separate folders,
+//! handwritten feeds, and expectations that are computed without the daemon's code.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -10,11 +10,11 @@
 //! | [`feed`] | advisories and folders of them, written by hand |
 //! | [`stream`] | the corpus's streams: a source's tree, and what each day changed |
 //! | [`folders`] | copies, lists and measures folders |
-//! | [`options`] | what a check that looks for faults is asked for on its command line |
-//! | [`tally`] | counts what rounds ended with and names those that failed |
-//! | [`tree`] | what a site must hold when it has taken in a folder, told without the feed parser |
+//! | [`options`] | the command-line options of the fault-finding checks |
+//! | [`tally`] | counts the outcomes of rounds and names those that failed |
+//! | [`tree`] | the expected content of a site that imported a folder, computed without the feed parser |
 //!
-//! Everything waits for states with a deadline; nothing waits for a time to pass.
+//! All code waits for states with a deadline; none waits for a time to pass.
 
 #![allow(
     clippy::unwrap_used,

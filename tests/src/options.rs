@@ -1,30 +1,30 @@
-//! Reads what the checks that look for faults are asked for on their command line.
+//! Reads the command line of the fault-finding checks.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What a run is asked for.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How many rounds; `--seconds` may end the run before.
+    /// The number of rounds; `--seconds` may end the run earlier.
     pub rounds: u32,
     /// The engine of the sites: `sled` or `redb`.
     pub engine: String,
-    /// Every choice of the run follows from it.
+    /// All random choices of the run follow from it.
     pub seed: u64,
     /// Begin no round after this time.
     pub seconds: Option<u64>,
-    /// Do this round alone.
+    /// Run only this round.
     pub only: Option<u32>,
     /// Keep the homes of failed rounds in this folder.
     pub keep: Option<PathBuf>,
 }
 
 impl Options {
-    /// Reads the arguments of this process. `rounds` is the number when none is given.
+    /// Reads the arguments of this process. `rounds` is the default number.
     ///
     /// # Panics
-    /// When an argument is not known or its value cannot be read; with what there is.
+    /// If an argument is unknown or its value cannot be read; the message lists the arguments.
     #[must_use]
     pub fn of_process(rounds: u32) -> Self {
         let mut options = Self {
@@ -73,7 +73,7 @@ impl Options {
         fastrand::Rng::with_seed(of_run ^ u64::from(round).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// Says how to do the run again.
+    /// Returns the command that repeats the run.
     #[must_use]
     pub fn again(&self, check: &str) -> String {
         format!("{check}: engine {}, --seed {}", self.engine, self.seed)

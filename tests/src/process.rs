@@ -14,16 +14,16 @@ use starling_api_types::Problem;
 
 use crate::program::starling;
 
-/// How long a daemon may take to end after SIGTERM.
+/// The time in which a daemon must end after SIGTERM.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// Between two looks at a state.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How much of a log is shown when a test fails, in bytes from its end.
+/// The part of a log that a failing test shows, in bytes from its end.
 const SHOWN_LOG_BYTES: usize = 6_000;
-/// The exit code that stands for a command which did not end in time.
+/// The exit code for a command that did not end in time.
 pub const HUNG: i32 = -2;
 
-/// The program with arguments, hermetic: nothing of the tester's own environment reaches it.
+/// Returns the program with arguments, hermetic: without the tester's own environment.
 pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(home: &Path, args: I) -> Command {
     let mut command = Command::new(starling());
     command
@@ -32,18 +32,18 @@ pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(home: &Path, args: I)
         .arg(home)
         .args(args)
         .stdin(Stdio::null());
-    // Where a machine has no writable /tmp.
+    // For machines without a writable /tmp.
     if let Some(folder) = std::env::var_os("TMPDIR") {
         command.env("TMPDIR", folder);
     }
     command
 }
 
-/// How a command ended, and what it said.
+/// The end of a command, with its output.
 #[derive(Debug)]
 pub struct Ended {
     line: String,
-    /// The exit code; -1 when a signal ended it.
+    /// The exit code; -1 if a signal ended it.
     pub code: i32,
     /// Standard output.
     pub stdout: Vec<u8>,
@@ -55,7 +55,7 @@ impl Ended {
     /// Runs a command to its end.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn of(mut command: Command) -> Self {
         let line = format!("{command:?}");
@@ -71,7 +71,7 @@ impl Ended {
     /// Waits for a child whose output is piped.
     ///
     /// # Panics
-    /// When the system does not say how it ended.
+    /// If the system does not report how it ended.
     #[must_use]
     pub fn of_child(child: Child, line: &str) -> Self {
         let output = child.wait_with_output().expect("a child can be waited for");
@@ -83,10 +83,10 @@ impl Ended {
         }
     }
 
-    /// Runs a command to its end, or ends it at the deadline; its code is then [`HUNG`].
+    /// Runs a command to its end, or ends it at the deadline with the code [`HUNG`].
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn within(mut command: Command, deadline: Duration) -> Self {
         let line = format!("{command:?}");
@@ -121,7 +121,7 @@ impl Ended {
         }
     }
 
-    /// The problem that it said as JSON, if it said one.
+    /// Returns the problem in its JSON output, if there is one.
     #[must_use]
     pub fn said_problem(&self) -> Option<Problem> {
         self.stderr
@@ -130,20 +130,20 @@ impl Ended {
             .find_map(|line| serde_json::from_str::<Problem>(line).ok())
     }
 
-    /// Its answer, when it ended with `code`.
+    /// Returns its JSON answer if it ended with `code`.
     ///
     /// # Panics
-    /// When it ended otherwise, or its output is not a `T`.
+    /// If it ended otherwise, or its output is not a `T`.
     #[must_use]
     pub fn json<T: DeserializeOwned>(&self, code: i32) -> T {
         self.expect(code);
         serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{self:?}"))
     }
 
-    /// Fails the test when it ended otherwise.
+    /// Fails the test if it ended with another code.
     ///
     /// # Panics
-    /// When it did.
+    /// If it did.
     pub fn expect(&self, code: i32) {
         assert!(
             self.code == code,
@@ -155,15 +155,15 @@ impl Ended {
         );
     }
 
-    /// The problem that it said as JSON, when it ended with that problem's own exit code.
+    /// Returns the problem in its JSON output, if it ended with that problem's own exit code.
     ///
     /// # Panics
-    /// When it ended well, with another code, or said no problem.
+    /// If it succeeded, ended with another code, or reported no problem.
     #[must_use]
     pub fn problem(&self) -> Problem {
         let problem = self
             .said_problem()
-            .unwrap_or_else(|| panic!("no problem was said: {self:?}"));
+            .unwrap_or_else(|| panic!("no problem was reported: {self:?}"));
         self.expect(i32::from(problem.exit_status().code()));
         problem
     }
@@ -172,7 +172,7 @@ impl Ended {
 fn read_all(mut from: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut all = Vec::new();
-        // What was said until the pipe broke is what there is.
+        // Output up to the break of the pipe is used.
         let _ = from.read_to_end(&mut all);
         all
     })
@@ -189,7 +189,7 @@ impl Daemon {
     /// Starts it; its output is added to the file `log`.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     #[must_use]
     pub fn start(mut command: Command, log: &Path) -> Self {
         let file = File::options()
@@ -209,24 +209,24 @@ impl Daemon {
         }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it did.
+    /// Returns its exit status if it has ended.
     ///
     /// # Panics
-    /// When the system does not say.
+    /// If the system does not report it.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    /// Fails the test, with the end of the log, when it has ended.
+    /// Fails the test with the end of the log if it has ended.
     ///
     /// # Panics
-    /// When it has.
+    /// If it has.
     pub fn expect_running(&mut self) {
         if let Some(status) = self.ended() {
             panic!("the daemon ended with {status}\n{}", self.log_end());
@@ -236,7 +236,7 @@ impl Daemon {
     /// Asks it to end and waits until it has.
     ///
     /// # Panics
-    /// When it takes longer than a minute.
+    /// If it takes longer than a minute.
     pub fn stop(mut self) -> ExitStatus {
         if self.ended().is_none() {
             self.signal(Signal::TERM);
@@ -244,7 +244,7 @@ impl Daemon {
         self.wait(STOP_DEADLINE)
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Ends it at once, like a power cut.
     pub fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -253,7 +253,7 @@ impl Daemon {
     /// Waits until it ends by itself.
     ///
     /// # Panics
-    /// When it takes longer than `deadline`.
+    /// If it takes longer than `deadline`.
     pub fn wait(mut self, deadline: Duration) -> ExitStatus {
         let from = Instant::now();
         loop {
@@ -269,7 +269,7 @@ impl Daemon {
         }
     }
 
-    /// The end of its log.
+    /// Returns the end of its log.
     #[must_use]
     pub fn log_end(&self) -> String {
         let log = self.log();
@@ -280,7 +280,7 @@ impl Daemon {
         format!("end of {}:\n{}", self.log.display(), &log[from..])
     }
 
-    /// All of its log.
+    /// Returns all of its log.
     #[must_use]
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -289,7 +289,7 @@ impl Daemon {
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // The child was not waited for yet, so the id is still its own.
+            // The child was not waited for yet, so the id still belongs to it.
             let _ = kill_process(pid, signal);
         }
     }
@@ -297,7 +297,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Both fail only when it is gone already.
+        // Both fail only if it is already gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
 //! Finds the `starling` executable of the profile that the tests were built with.
 //!
-//! Cargo gives a crate's tests the path of its own executables only, so this looks beside the test. A
-//! missing or outdated executable is built: `cargo test -p starling-tests` alone must not test old code.
+//! Cargo gives a crate's tests only the paths of its own executables, so this looks beside the test. A missing
+//! or outdated executable is built: `cargo test -p starling-tests` alone must not test old code.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// Names another executable to test, such as an installed one; it is taken as it is.
+/// Names another executable to test, such as an installed one; it is used unchanged.
 pub const PROGRAM_VARIABLE: &str = "STARLING_TEST_PROGRAM";
 
 /// Folders of the workspace that the executable is made of.
 const SOURCES: [&str; 6] = ["protocol", "store", "sync", "daemon", "api", "cli"];
-/// Parts of those folders that are not in it.
+/// Subfolders that are not sources of the program.
 const NOT_SOURCES: [&str; 4] = ["tests", "benches", "examples", "fuzz"];
 
-/// The executable. Found once; every later call is free.
+/// Returns the executable. Found once; every later call is free.
 ///
 /// # Panics
-/// When it cannot be built.
+/// If it cannot be built.
 pub fn starling() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(find)
@@ -45,7 +45,7 @@ fn find() -> PathBuf {
     program
 }
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 #[must_use]
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,4 +1,4 @@
-//! A site in a folder of its own, driven as a user drives it: by commands, and by its socket.
+//! A site in a separate folder, driven as a user drives it: by commands, and by its socket.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,39 +16,39 @@ use crate::tree::Records;
 
 /// Chooses the store's engine for every site of a run: `sled` or `redb`.
 pub const ENGINE_VARIABLE: &str = "STARLING_TEST_ENGINE";
-/// How long a state may stay as it is while another is awaited; progress starts it anew.
+/// The time for which a state may stay unchanged while another is awaited; progress restarts it.
 const STALL_DEADLINE: Duration = Duration::from_secs(120);
-/// How long a daemon may take to answer: it may have much to redo, or sled much to read.
+/// The time in which a daemon must answer: it may have much to replay, or sled much to read.
 const START_DEADLINE: Duration = Duration::from_secs(300);
 /// Any free port of the loopback interface.
 const ANY_PORT: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 
-/// A site. Its daemon, where one runs, is ended with it.
+/// A site. Its daemon, if one runs, is ended with it.
 #[derive(Debug)]
 pub struct Site {
     name: String,
     home: PathBuf,
     daemon: Option<Daemon>,
-    /// Where it listened last: a daemon that comes back is found where it was.
+    /// The last listening address: a daemon that returns is found at the same place.
     listen: String,
     scratch: PathBuf,
 }
 
 impl Site {
-    /// Makes a site called `name` in a folder of that name.
+    /// Creates a site called `name` in a folder of that name.
     ///
     /// # Panics
-    /// When `starling init` fails.
+    /// If `starling init` fails.
     #[must_use]
     pub fn init(dir: &Path, name: &str) -> Self {
         let engine = std::env::var(ENGINE_VARIABLE).unwrap_or_else(|_| "sled".to_owned());
         Self::init_on(dir, name, &engine)
     }
 
-    /// Makes a site on an engine of its own.
+    /// Creates a site on a given engine.
     ///
     /// # Panics
-    /// When `starling init` fails.
+    /// If `starling init` fails.
     #[must_use]
     pub fn init_on(dir: &Path, name: &str, engine: &str) -> Self {
         let site = Self::adopt_home(dir, name);
@@ -57,10 +57,10 @@ impl Site {
         site
     }
 
-    /// Takes the home of a site that is there already, in a folder of its name.
+    /// Uses the home of an existing site, in a folder of its name.
     ///
     /// # Panics
-    /// When a folder for files of the test cannot be made.
+    /// If a folder for files of the test cannot be made.
     #[must_use]
     pub fn adopt_home(dir: &Path, name: &str) -> Self {
         let site = Self {
@@ -77,7 +77,7 @@ impl Site {
     /// Keeps the test's files and the daemon's output in `folder` from now on, such as on another disk.
     ///
     /// # Panics
-    /// When the folder cannot be made.
+    /// If the folder cannot be made.
     #[must_use]
     pub fn with_files_in(mut self, folder: &Path) -> Self {
         std::fs::create_dir_all(folder).expect("a folder can be made");
@@ -85,19 +85,19 @@ impl Site {
         self
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its folder.
+    /// Returns its folder.
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
     }
 
-    /// A path for a file of the test, outside the site's own folder.
+    /// Returns a path for a file of the test, outside the site's own folder.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
@@ -116,7 +116,7 @@ impl Site {
         self.json_call(args).json(0)
     }
 
-    /// Runs a command with `--json` that must fail with the exit code of the problem it says.
+    /// Runs a command with `--json` that must fail with the exit code of its reported problem.
     #[must_use]
     pub fn refused<I: IntoIterator<Item = S>, S: Into<OsString>>(&self, args: I) -> Problem {
         self.json_call(args).problem()
@@ -132,7 +132,7 @@ impl Site {
     /// Starts the daemon and waits until it answers and listens.
     ///
     /// # Panics
-    /// When it ends, or takes too long.
+    /// If it ends, or takes too long.
     pub fn up(&mut self) {
         self.up_with(&[]);
     }
@@ -140,16 +140,16 @@ impl Site {
     /// Starts the daemon with more arguments and waits until it answers and listens.
     ///
     /// # Panics
-    /// When it ends, or takes too long.
+    /// If it ends, or takes too long.
     pub fn up_with(&mut self, more: &[&str]) {
         self.spawn_up(more);
         self.await_ready();
     }
 
-    /// Starts the daemon and does not wait.
+    /// Starts the daemon without waiting.
     ///
     /// # Panics
-    /// When one runs already, or it cannot be started.
+    /// If one is already running, or it cannot be started.
     pub fn spawn_up(&mut self, more: &[&str]) {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
         let args = ["up", "--listen", &self.listen]
@@ -158,10 +158,10 @@ impl Site {
         self.daemon = Some(Daemon::start(command(&self.home, args), &self.log_path()));
     }
 
-    /// Takes a daemon that was started otherwise, such as under a limit, and waits until it is ready.
+    /// Adopts a daemon that was started in another way, such as under a limit, and waits until it is ready.
     ///
     /// # Panics
-    /// When it ends, or takes too long.
+    /// If it ends, or takes too long.
     pub fn adopt(&mut self, daemon: Daemon) {
         self.daemon = Some(daemon);
         self.await_ready();
@@ -170,7 +170,7 @@ impl Site {
     /// Waits until the daemon that was started answers and listens.
     ///
     /// # Panics
-    /// When it ends, or takes too long.
+    /// If it ends, or takes too long.
     pub fn await_ready(&mut self) {
         let from = Instant::now();
         loop {
@@ -193,24 +193,24 @@ impl Site {
         }
     }
 
-    /// The daemon that runs.
+    /// Returns the running daemon.
     ///
     /// # Panics
-    /// When none does.
+    /// If none is running.
     pub fn daemon(&mut self) -> &mut Daemon {
         self.daemon.as_mut().expect("a daemon runs")
     }
 
-    /// The file that the daemon's output is added to.
+    /// Returns the file that the daemon's output is added to.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
         self.scratch.join("daemon.log")
     }
 
-    /// Stops the daemon cleanly; the test fails when it did not end with 0.
+    /// Stops the daemon cleanly; the test fails if it does not end with 0.
     ///
     /// # Panics
-    /// When none runs, or it does not end as it should.
+    /// If none is running, or it does not end as it should.
     pub fn stop(&mut self) {
         let daemon = self.daemon.take().expect("a daemon runs");
         let status = daemon.stop();
@@ -220,15 +220,15 @@ impl Site {
     /// Ends the daemon at once.
     ///
     /// # Panics
-    /// When none runs.
+    /// If none is running.
     pub fn kill(&mut self) {
         self.daemon.take().expect("a daemon runs").kill();
     }
 
-    /// Lets go of a daemon that is to end by itself.
+    /// Returns a daemon that is to end by itself.
     ///
     /// # Panics
-    /// When none runs.
+    /// If none is running.
     pub fn take_daemon(&mut self) -> Daemon {
         self.daemon.take().expect("a daemon runs")
     }
@@ -236,7 +236,7 @@ impl Site {
     /// Sends a request to the daemon's socket.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// If it does not answer.
     #[must_use]
     pub fn call(&self, request: &Request<'_>) -> Answer {
         request
@@ -244,13 +244,13 @@ impl Site {
             .unwrap_or_else(|error| panic!("asking {}: {error}", self.name))
     }
 
-    /// The daemon's socket.
+    /// Returns the daemon's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.home.join("starling.sock")
     }
 
-    /// Its status: from the daemon's socket if one runs, else by the command.
+    /// Returns its status: from the daemon's socket if one runs, else from the command.
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.daemon {
@@ -259,23 +259,23 @@ impl Site {
         }
     }
 
-    /// The daemon's status, if it answers.
+    /// Returns the daemon's status, if it answers.
     #[must_use]
     pub fn try_status(&self) -> Option<Status> {
         let answer = Request::get("/status").unix(&self.socket()).ok()?;
         (answer.status == 200).then(|| answer.json(200))
     }
 
-    /// The knowledge root.
+    /// Returns the knowledge root.
     #[must_use]
     pub fn root(&self) -> String {
         self.status().knowledge_root.to_string()
     }
 
-    /// Waits until the status is as `reached` says. Fails when nothing moves for two minutes.
+    /// Waits until `reached` accepts the status. Fails if nothing moves for two minutes.
     ///
     /// # Panics
-    /// When the daemon ends, or its status stays the same for too long.
+    /// If the daemon ends, or its status stays the same for too long.
     pub fn until(&mut self, awaited: &str, mut reached: impl FnMut(&Status) -> bool) -> Status {
         let mut last = None;
         let mut changed = Instant::now();
@@ -304,10 +304,10 @@ impl Site {
         }
     }
 
-    /// Waits until the site knows exactly what `other` knows at that moment; both may still be learning.
+    /// Waits until the site knows exactly what `other` knows now; both may still be learning.
     ///
     /// # Panics
-    /// When it does not come to that.
+    /// If it does not get there.
     pub fn until_equal(&mut self, other: &Self) -> Status {
         let awaited = format!("the knowledge root of {}", other.name);
         self.until(&awaited, |status| {
@@ -318,7 +318,7 @@ impl Site {
     /// Waits until the site and `other` are connected.
     ///
     /// # Panics
-    /// When it does not come to that.
+    /// If they do not connect.
     pub fn until_connected(&mut self, other: &str) {
         self.until(&format!("a connection with {other}"), |status| {
             status
@@ -328,13 +328,13 @@ impl Site {
         });
     }
 
-    /// Who it is.
+    /// Returns its public identity.
     #[must_use]
     pub fn identity(&self) -> PublicIdentity {
         self.json(["keys", "show"])
     }
 
-    /// What other sites list it by: its certificates.
+    /// Returns its certificates, by which other sites list it.
     #[must_use]
     pub fn key(&self) -> String {
         let exported = self.cli(["keys", "export", "--public"]);
@@ -345,12 +345,12 @@ impl Site {
             .to_owned()
     }
 
-    /// Puts `other` on the allow-list with everything it may say, and where it listens if it does.
+    /// Puts `other` on the allow-list for all sources, with its address if it listens.
     pub fn list(&self, other: &Self) {
         self.list_as(other, &other.key(), &["--allowed-sources", "*", "--may-mute"]);
     }
 
-    /// Puts `other` on the allow-list by its identity alone, with no way to reach it.
+    /// Puts `other` on the allow-list by its identity alone, without an address.
     pub fn list_as_unreachable(&self, other: &Self) {
         let identity = other.identity().site.to_string();
         let args = [
@@ -376,7 +376,7 @@ impl Site {
         self.json_call(args).expect(0);
     }
 
-    /// Takes in a folder of advisories.
+    /// Imports a folder of advisories.
     #[must_use]
     pub fn import(&self, source: &str, folder: &Folder, more: &[&str]) -> FeedImportReport {
         let path = self.file("feed");
@@ -384,7 +384,7 @@ impl Site {
         self.import_path(source, &path, more)
     }
 
-    /// Takes in a feed that lies in `path`.
+    /// Imports a feed from `path`.
     #[must_use]
     pub fn import_path(&self, source: &str, path: &Path, more: &[&str]) -> FeedImportReport {
         let args: [OsString; 5] = [
@@ -397,7 +397,7 @@ impl Site {
         self.json(args.into_iter().chain(more.iter().map(OsString::from)))
     }
 
-    /// The live records of a source, as the dump writes them.
+    /// Returns the live records of a source, as the dump writes them.
     #[must_use]
     pub fn dump(&self, source: &str) -> Vec<u8> {
         let dumped = self.cli(["advisory", "dump", "--source", source, "-o", "-"]);
@@ -405,10 +405,10 @@ impl Site {
         dumped.stdout
     }
 
-    /// Fails the test when the live records of a source are others than `expected`.
+    /// Fails the test if the live records of a source differ from `expected`.
     ///
     /// # Panics
-    /// When they are; with the first difference.
+    /// If they do; with the first difference.
     pub fn expect_records(&self, source: &str, expected: &Records) {
         if let Err(difference) = expected.compare(&self.dump(source)) {
             panic!(
@@ -418,7 +418,7 @@ impl Site {
         }
     }
 
-    /// Writes a bundle into a file of the test's; `more` says from where and for whom.
+    /// Writes a bundle into a file of the test; `more` gives its start and destination.
     #[must_use]
     pub fn export(&self, name: &str, more: &[&str]) -> PathBuf {
         let path = self.file(name);
@@ -428,24 +428,24 @@ impl Site {
         path
     }
 
-    /// Takes in a bundle that must be good.
+    /// Imports a bundle, which must succeed.
     #[must_use]
     pub fn import_bundle(&self, path: &Path) -> ImportReport {
         let args: [OsString; 3] = ["bundle".into(), "import".into(), path.into()];
         self.json(args)
     }
 
-    /// Takes in a bundle that must be refused.
+    /// Imports a bundle, which must be refused.
     #[must_use]
     pub fn refuse_bundle(&self, path: &Path) -> Problem {
         let args: [OsString; 3] = ["bundle".into(), "import".into(), path.into()];
         self.refused(args)
     }
 
-    /// Judges an SBOM, whatever the verdict.
+    /// Judges an SBOM, with any verdict.
     ///
     /// # Panics
-    /// When it ends without a verdict.
+    /// If it ends without a verdict.
     #[must_use]
     pub fn scan(&self, sbom: &Path, more: &[&str]) -> VerdictEnvelope {
         let args: [OsString; 2] = ["scan".into(), sbom.into()];
@@ -460,16 +460,16 @@ impl Site {
         envelope
     }
 
-    /// Fails the test when the doctor finds anything.
+    /// Fails the test if the doctor finds anything.
     ///
     /// # Panics
-    /// When it does.
+    /// If it does.
     pub fn expect_sound(&self) {
         let report: DoctorReport = self.json(["doctor"]);
         assert!(report.ok, "{}: {report:?}", self.name);
     }
 
-    /// What it holds of the log that `author` writes for everyone.
+    /// Returns the position up to which it holds the federation log of `author`.
     #[must_use]
     pub fn held_of(&self, author: &Self) -> Option<Cursor> {
         let status = self.status();
@@ -486,7 +486,7 @@ impl Site {
 /// Lets two running sites list each other and waits until they are connected.
 ///
 /// # Panics
-/// When they do not come together.
+/// If they do not connect.
 pub fn link(a: &mut Site, b: &mut Site) {
     a.list(b);
     b.list(a);
@@ -494,10 +494,10 @@ pub fn link(a: &mut Site, b: &mut Site) {
     b.until_connected(&a.name.clone());
 }
 
-/// The claim number of a cursor: what its order goes by.
+/// Returns the claim number of a cursor, which defines its order.
 ///
 /// # Panics
-/// When it ends in none, which no cursor does.
+/// If it does not end in a number, which every cursor does.
 #[must_use]
 pub fn number_of(cursor: &Cursor) -> u64 {
     let text = cursor.to_string();

@@ -1,4 +1,4 @@
-//! The corpus's streams: a source's tree before the first day, and what each day changed.
+//! The corpus's streams: a source's tree before the first day, and each day's changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -7,16 +7,16 @@ use std::path::Path;
 
 use crate::feed::Folder;
 
-/// A source as it changed over some days, in order.
+/// A source with its changes over some days, in order.
 #[derive(Debug, Default)]
 pub struct Stream {
     /// Its tree before the first day.
     pub base: Folder,
-    /// What changed, by date.
+    /// The changes, by date.
     pub days: BTreeMap<String, Day>,
 }
 
-/// What changed on one day.
+/// One day's changes.
 #[derive(Debug, Default)]
 pub struct Day {
     /// Added and modified files.
@@ -26,7 +26,7 @@ pub struct Day {
 }
 
 impl Day {
-    /// Makes a tree what it was at the end of the day. Files that are gone already are passed over.
+    /// Brings a tree to its state at the end of the day. Files that are already gone are skipped.
     pub fn apply(&self, tree: &mut Folder) {
         for name in &self.deleted {
             tree.files.remove(name);
@@ -38,10 +38,10 @@ impl Day {
 }
 
 impl Stream {
-    /// Reads a stream's archive, and of its files those that `takes_part` names.
+    /// Reads those files of a stream's archive that `takes_part` selects.
     ///
     /// # Panics
-    /// When it cannot be read, or nothing takes part.
+    /// If it cannot be read, or no file is selected.
     #[must_use]
     pub fn read(archive: &Path, takes_part: impl Fn(&str) -> bool) -> Self {
         let mut stream = Self::default();

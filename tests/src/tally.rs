@@ -1,4 +1,4 @@
-//! Counts what rounds ended with, and names those that failed.
+//! Counts the outcomes of rounds, and names those that failed.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a round of one kind that ended as it may.
+    /// Counts a round of one kind with an allowed outcome.
     pub fn pass(&mut self, kind: impl Into<String>, outcome: impl Into<String>) {
         self.passed += 1;
         *self.counts.entry((kind.into(), outcome.into())).or_default() += 1;
     }
 
-    /// Counts a round that ended as it must not, and prints at once how to see it again.
+    /// Counts a round with a forbidden outcome, and prints at once how to repeat it.
     pub fn fail(&mut self, kind: impl Into<String>, outcome: impl Into<String>, named: String) {
         let outcome = outcome.into();
         println!("FAILED {named}: {outcome}");

@@ -1,19 +1,19 @@
-//! What a site must hold once it has taken in a folder: ids and JSON values, told from the files alone.
+//! The expected content of a site that imported a folder: ids and JSON values, computed from the files alone.
 //!
-//! The rules are those of the feed import's documentation, written a second time and without its code:
-//! a file that is no record of a known form is not one; two files with one id count as the one with the
-//! later `modified`.
+//! The rules are those of the feed import's documentation, implemented again without its code: a file that is
+//! not a record of a known form is ignored; of two files with one id, the one with the later `modified` is
+//! used.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Records by id. Where two files of equal `modified` hold one id with different content either may stand.
+/// Records by id. If two files of equal `modified` hold one id with different content, either is allowed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Records(pub BTreeMap<String, Vec<Value>>);
 
 impl Records {
-    /// The records of parsed files.
+    /// Returns the records of parsed files.
     pub fn of(files: impl IntoIterator<Item = Value>) -> Self {
         let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for record in files {
@@ -30,16 +30,16 @@ impl Records {
         Self(all)
     }
 
-    /// Compares with a dump: NDJSON, one record a line. Says the first difference.
+    /// Compares with a dump: NDJSON, one record a line. Returns the first difference.
     ///
     /// # Errors
-    /// What differs.
+    /// The difference.
     pub fn compare(&self, dump: &[u8]) -> Result<(), String> {
         let mut found: BTreeMap<String, Value> = BTreeMap::new();
         let mut last: Option<String> = None;
         for line in dump.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let record: Value =
-                serde_json::from_slice(line).map_err(|error| format!("a line is no JSON: {error}"))?;
+                serde_json::from_slice(line).map_err(|error| format!("a line is not JSON: {error}"))?;
             let id = record
                 .get("id")
                 .and_then(Value::as_str)
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_later_of_two_files_counts_and_differences_are_named() {
+    fn later_file_is_used_and_differences_are_reported() {
         let records = Records::of([
             json!({"id": "A", "modified": "2025-01-01T00:00:00Z", "x": 1}),
             json!({"id": "A", "modified": "2025-01-02T00:00:00Z", "x": 2}),

@@ -30,7 +30,7 @@ impl SiteParts {
         let folder = self.home.path().join(FOLDER);
         let outcome = self
             .store
-            .rehearse(|| open_layer(&folder, size), |store| work(&self.on(store)));
+            .dry_run(|| open_layer(&folder, size), |store| work(&self.on(store)));
         // If this fails, the next dry run removes it.
         let _ = std::fs::remove_dir_all(&folder);
         outcome

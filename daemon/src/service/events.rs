@@ -6,7 +6,7 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, EventAction, Problem};
 use starling_documents::mutes::MuteId;
 use starling_store::engine::Generation;
-use starling_store::{Event, EventNumber, Happening, RestoreStep, SiteStore, StoreError};
+use starling_store::{Event, EventKind, EventNumber, RestoreStep, SiteStore, StoreError};
 use starling_view::{Action, PackageId};
 
 use super::problem::store_problem;
@@ -157,14 +157,14 @@ impl SiteParts {
             }))
         };
         let change = match event.what {
-            Happening::Advisory(change) => change,
-            Happening::Muted { id, vulnerability } => {
+            EventKind::Advisory(change) => change,
+            EventKind::Muted { id, vulnerability } => {
                 return muted(id, vulnerability, types::MuteAction::Added);
             }
-            Happening::MuteEnded { id, vulnerability } => {
+            EventKind::MuteEnded { id, vulnerability } => {
                 return muted(id, vulnerability, types::MuteAction::Ended);
             }
-            Happening::Frozen { lane, why } => {
+            EventKind::Frozen { lane, why } => {
                 return record(types::SiteEvent::Frozen(types::AuthorFrozen {
                     site_id: site_id.clone(),
                     site: event.site.into(),
@@ -173,7 +173,7 @@ impl SiteParts {
                     frozen_at: event.at.into(),
                 }));
             }
-            Happening::Differs { lane, how } => {
+            EventKind::Differs { lane, how } => {
                 return record(types::SiteEvent::Differ(types::SitesDiffer {
                     site_id: site_id.clone(),
                     site: event.site.into(),
@@ -182,7 +182,7 @@ impl SiteParts {
                     found_at: event.at.into(),
                 }));
             }
-            Happening::Restored { step, why } => {
+            EventKind::Restored { step, why } => {
                 return record(types::SiteEvent::Restored(types::SiteRestored {
                     site_id: site_id.clone(),
                     restore_action: match step {

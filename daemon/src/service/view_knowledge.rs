@@ -14,8 +14,8 @@ use starling_scanner::severity::{StatedSeverity, choose};
 use starling_scanner::threat::{Probability, Threat};
 use starling_store::ViewReader;
 use starling_view::{
-    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, Feeding, Field, FoldMemo, JsonText, RecordKey,
-    VulnerabilityId,
+    AdvisoryRef, AdvisoryState, CanonicalAdvisory, ContributingRecord, EdgeState, Field, FoldMemo, JsonText,
+    RecordKey, VulnerabilityId,
 };
 
 use super::problem::store_problem;
@@ -34,7 +34,7 @@ pub(crate) struct ViewKnowledge<'a> {
     settings: &'a starling_view::Settings,
     memo: FoldMemo,
     known: Mutex<BTreeMap<String, bool>>,
-    about: Mutex<BTreeMap<VulnerabilityId, Arc<[Feeding]>>>,
+    about: Mutex<BTreeMap<VulnerabilityId, Arc<[ContributingRecord]>>>,
     stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
     /// The source of exploited vulnerabilities, if its catalogue is here, so that absence from it is known.
     kev: Option<Source>,
@@ -88,14 +88,14 @@ fn remembered<K: Ord + Clone, T: ?Sized>(
 
 impl ViewKnowledge<'_> {
     /// Returns the records about a vulnerability, in fold order.
-    fn about(&self, vulnerability: &VulnerabilityId) -> Result<Arc<[Feeding]>, Failure> {
+    fn about(&self, vulnerability: &VulnerabilityId) -> Result<Arc<[ContributingRecord]>, Failure> {
         remembered(&self.about, vulnerability, || {
             Ok(starling_view::records_about(self.reader, &self.settings.policy, vulnerability)?.into())
         })
     }
 
     /// Returns a record's statement about the severity.
-    fn stated_by(&self, record: &Feeding) -> Result<Arc<[StatedSeverity]>, Failure> {
+    fn stated_by(&self, record: &ContributingRecord) -> Result<Arc<[StatedSeverity]>, Failure> {
         // Looked up by content only; the caller knows the source.
         remembered(&self.stated, &record.content, || {
             let body = starling_view::Bodies::body(self.reader, &record.content)?;

@@ -1,4 +1,4 @@
-//! Why a bundle was refused, or could not be written.
+//! Errors of reading and writing bundles.
 
 use std::fmt;
 use std::io;
@@ -31,12 +31,12 @@ impl FrameRef {
         Self { number, kind }
     }
 
-    /// The frame that the manifest lists at `index`.
+    /// Returns the frame that the manifest lists at `index`.
     pub(super) const fn listed(index: usize, kind: FrameKind) -> Self {
         Self::new(index + 2, kind.name())
     }
 
-    /// What stands where the file should end, after `listed` frames.
+    /// Returns the place after the last of `listed` frames, where the file must end.
     pub(super) const fn end(listed: usize) -> Self {
         Self::new(listed + 2, "end")
     }
@@ -48,24 +48,24 @@ impl fmt::Display for FrameRef {
     }
 }
 
-/// What kind of refusal a [`BundleError`] is: what an API or an exit code tells apart.
+/// The kind of refusal behind a [`BundleError`]; APIs and exit codes distinguish these kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BundleFault {
     /// "Signature verification failed": a signature does not hold.
     Signature,
     /// A certificate chain does not hold, or is not there.
     Certificate,
-    /// "Bundle too large": it is over the bound that the caller set.
+    /// "Bundle too large": the file exceeds the caller's bound.
     TooLarge,
-    /// Bytes are missing, changed, out of order or too many: copy or export it again.
+    /// Bytes are missing, changed, out of order or too many. Copy or export the bundle again.
     Damaged,
-    /// It was written by a newer release.
+    /// The bundle was written by a newer release.
     Unsupported,
     /// Reading failed below us.
     Io,
 }
 
-/// A bundle that was refused, at the first thing that is wrong with it.
+/// The reason why a bundle was refused: the first fault that was found.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The file could not be read.
@@ -75,15 +75,15 @@ pub enum BundleError {
         frame: FrameRef,
         /// Bytes read before.
         offset: u64,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The first bytes are those of something else.
+    /// The file does not begin with the magic bytes of a bundle.
     #[error(
         "reading a bundle: the first four bytes are {found}, not those of a Starling bundle; pass a file written by `starling bundle export`"
     )]
     NotABundle {
-        /// Hex of what was found.
+        /// The bytes found, in hex.
         found: String,
     },
     /// The file ends inside a frame, or before one.
@@ -93,34 +93,34 @@ pub enum BundleError {
     Truncated {
         /// The frame that is incomplete or missing.
         frame: FrameRef,
-        /// Where the wanted bytes begin.
+        /// The offset at which the missing bytes would begin.
         offset: u64,
         /// Bytes that are needed from there.
         wanted: u64,
         /// Bytes that are there.
         left: u64,
     },
-    /// It is larger than the caller allows.
+    /// The bundle is larger than the caller allows.
     #[error(
-        "reading a bundle: it has at least {found} bytes, the limit for it is {limit}; raise the limit, or have less exported at a time"
+        "reading a bundle: it has at least {found} bytes, the limit for it is {limit}; raise the limit, or export less at a time"
     )]
     TooLarge {
-        /// Bytes that it is known to have.
+        /// The size that the bundle has at least, in bytes.
         found: u64,
         /// The caller's bound.
         limit: u64,
     },
-    /// A frame is not of the kind that must stand there.
+    /// A frame is not of the expected kind.
     #[error("reading a bundle: {frame} at byte {offset} begins with {found}: it is not that kind of frame")]
     WrongFrame {
-        /// What should be there.
+        /// The expected frame.
         frame: FrameRef,
-        /// Where the frame begins.
+        /// The offset at which the frame begins.
         offset: u64,
-        /// Hex of what was found.
+        /// The bytes found, in hex.
         found: String,
     },
-    /// A frame says that it is longer than any may be.
+    /// A frame claims a size above the limit.
     #[error("reading a bundle: {frame} says it has {found} bytes; the limit is {limit}")]
     OverLimit {
         /// The frame.
@@ -135,7 +135,7 @@ pub enum BundleError {
     Decode {
         /// Which of the two.
         frame: FrameRef,
-        /// What is wrong.
+        /// The fault.
         source: WireError,
     },
     /// The seal is not signed by the exporter that it names.
@@ -149,7 +149,7 @@ pub enum BundleError {
         epoch: u32,
         /// The key of that epoch.
         key: PublicKey,
-        /// What the check said.
+        /// The failed check.
         source: KeyError,
     },
     /// The seal names an epoch that its own chain does not end with.
@@ -169,13 +169,13 @@ pub enum BundleError {
     Chain {
         /// `exporter's`, or `authors'`.
         whose: &'static str,
-        /// What is wrong.
+        /// The fault.
         source: CertificateError,
     },
     /// A head in the seal does not verify.
     #[error("verifying a head in the seal of a bundle")]
     Head {
-        /// What is wrong.
+        /// The fault.
         source: HeadError,
     },
     /// The seal brings no chain for an author.
@@ -184,8 +184,8 @@ pub enum BundleError {
         /// The author.
         site: SiteId,
     },
-    /// Chains or heads in the seal are out of order or stand twice.
-    #[error("verifying the seal of a bundle: its {what} are out of order or stand twice")]
+    /// Chains or heads in the seal are out of order or repeated.
+    #[error("verifying the seal of a bundle: its {what} are out of order or repeated")]
     SealOrder {
         /// `certificate chains` or `heads`.
         what: &'static str,
@@ -197,7 +197,7 @@ pub enum BundleError {
     ManifestHash {
         /// The hash in the seal.
         sealed: BundleHash,
-        /// The hash of the manifest that is there.
+        /// The hash of the manifest in the file.
         found: BundleHash,
     },
     /// A frame is not the one that the manifest lists.
@@ -207,15 +207,15 @@ pub enum BundleError {
     FrameHash {
         /// The frame.
         frame: FrameRef,
-        /// Where it begins.
+        /// The offset at which it begins.
         offset: u64,
     },
-    /// A frame of bodies does not unpack to what the manifest lists.
+    /// A frame of bodies does not decompress to the size or content that the manifest lists.
     #[error("unpacking a bundle: {frame}: {problem}")]
     Unpack {
         /// The frame.
         frame: FrameRef,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// A delta does not decode, or (in a full check) does not verify.
@@ -225,7 +225,7 @@ pub enum BundleError {
         frame: FrameRef,
         /// Place in the frame, from 0.
         index: usize,
-        /// What is wrong.
+        /// The fault.
         source: DeltaError,
     },
     /// The deltas are not the ranges that the manifest lists.
@@ -237,32 +237,32 @@ pub enum BundleError {
         site: SiteId,
         /// The lane.
         lane: Lane,
-        /// The claim where the range breaks.
+        /// The claim at which the range breaks.
         number: ClaimNumber,
-        /// What is wrong there.
+        /// The fault there.
         problem: &'static str,
     },
-    /// The bodies in a frame are not what they must be.
+    /// The bodies in a frame break a rule.
     #[error("reading the bodies of a bundle: {frame}: {problem}")]
     Bodies {
         /// The frame.
         frame: FrameRef,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// Something follows the last listed frame.
     #[error("reading a bundle: bytes follow its end at byte {offset}; the manifest lists nothing there")]
     Trailing {
-        /// Where the bundle ends.
+        /// The offset at which the bundle ends.
         offset: u64,
     },
-    /// The reader was asked to go on after it had refused the bundle.
-    #[error("reading a bundle: it was refused before; open it again")]
+    /// The reader was used again after it refused the bundle.
+    #[error("reading a bundle: this reader already refused it; open the bundle again")]
     AfterError,
 }
 
 impl BundleError {
-    /// What kind of refusal it is.
+    /// Returns the kind of refusal.
     #[must_use]
     pub fn fault(&self) -> BundleFault {
         let of_wire = |source: &WireError| match source {
@@ -310,7 +310,7 @@ impl BundleError {
         }
     }
 
-    /// Whether a reader may go on without the seal's signature ([`super::SealCheck::Skip`]).
+    /// Returns true if a reader may continue without the seal's signature ([`super::SealCheck::Skip`]).
     pub(super) fn is_about_the_seal_signature(&self) -> bool {
         match self {
             Self::Signature { .. } | Self::SealEpoch { .. } => true,
@@ -320,7 +320,7 @@ impl BundleError {
     }
 }
 
-/// Value of [`BundleError::Chain`]'s `whose` for the chain that the seal is checked against.
+/// The value of [`BundleError::Chain`]'s `whose` for the exporter's chain.
 pub(super) const EXPORTERS: &str = "exporter's";
 /// The same for all other chains.
 pub(super) const AUTHORS: &str = "authors'";
@@ -331,20 +331,20 @@ pub enum BundleWriteError {
     /// Spool or output failed.
     #[error("writing a bundle: {attempted}")]
     Io {
-        /// What was attempted.
+        /// The operation that failed.
         attempted: &'static str,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// What was handed in as a delta is none.
+    /// The bytes that were passed as a delta are not a delta.
     #[error("writing a bundle: reading one of its deltas")]
     Delta {
-        /// What is wrong.
+        /// The fault.
         source: DeltaError,
     },
-    /// The deltas do not come in log order, each on the one before it.
+    /// The deltas do not come in log order, each after its predecessor.
     #[error(
-        "writing a bundle: claim {found} of log {site} {lane} came out of order; deltas go in by site, lane and number without gaps"
+        "writing a bundle: claim {found} of log {site} {lane} came out of order; add deltas by site, lane and number, without gaps"
     )]
     DeltaOrder {
         /// The author.
@@ -354,22 +354,24 @@ pub enum BundleWriteError {
         /// First claim of the delta.
         found: ClaimNumber,
     },
-    /// A body is not what its hash says: the store it came from is damaged.
+    /// A body does not have the hash by which it is stored: the store is damaged.
     #[error("writing a bundle: body {expected} reads as {found}; run `starling doctor`")]
     WrongBody {
         /// The hash that was asked for.
         expected: ContentHash,
-        /// The hash of what came.
+        /// The hash of the bytes that were read.
         found: ContentHash,
     },
-    /// A body holds what would break the lines of NDJSON, or nothing.
+    /// A body is empty, or holds a line break, which NDJSON cannot carry.
     #[error("writing a bundle: body {hash} is not one line of canonical JSON")]
     NotALine {
         /// The body.
         hash: ContentHash,
     },
     /// Bodies do not come in rising order of their hashes.
-    #[error("writing a bundle: body {found} came after {last}; bodies go in once each, by rising hash")]
+    #[error(
+        "writing a bundle: body {found} came after {last}; add each body once, in rising order of the hashes"
+    )]
     BodyOrder {
         /// The body before.
         last: ContentHash,
@@ -377,12 +379,12 @@ pub enum BundleWriteError {
         found: ContentHash,
     },
     /// A delta came after the first body.
-    #[error("writing a bundle: a delta came after the first body; all deltas go in first")]
+    #[error("writing a bundle: a delta came after the first body; add all deltas first")]
     DeltaAfterBody,
-    /// Scope or part, as they were asked for, make no valid manifest.
+    /// The requested scope or part does not make a valid manifest.
     #[error("writing a bundle: {problem}")]
     Options {
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// The signing key is not that of the exporter's newest epoch.
@@ -412,19 +414,19 @@ pub enum BundleWriteError {
     /// A named limit is passed.
     #[error("writing a bundle: {what} is {found}; the limit is {limit}; {advice}")]
     TooMuch {
-        /// What there is too much of.
+        /// The quantity that is over its limit.
         what: &'static str,
-        /// How much.
+        /// The amount found.
         found: u64,
         /// The most.
         limit: u64,
-        /// What to do about it.
+        /// Advice to the user.
         advice: &'static str,
     },
     /// A frame could not be compressed.
     #[error("writing a bundle: compressing a frame of bodies")]
     Compress {
-        /// What the compressor said.
+        /// The error of the compressor.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Why one log's range is refused. The other logs of the bundle are judged by themselves.
+//! Reasons for refusing one log's range. Each log of a bundle is judged separately.
 
 use crate::claim::ClaimKey;
 use crate::cursor::ClaimNumber;
@@ -10,15 +10,15 @@ use crate::limits::MAX_LOG_SOURCES;
 /// The first rule that one log's range breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogFault {
-    /// A delta does not verify against its author's chain, or its claims do not read.
+    /// A delta does not verify against its author's chain, or its claims do not decode.
     #[error("the delta with claim {number} does not verify")]
     Delta {
         /// Its first claim.
         number: ClaimNumber,
-        /// What is wrong.
+        /// The fault.
         source: DeltaError,
     },
-    /// A delta does not follow the one before it as its author must let it.
+    /// A delta breaks a rule for deltas that follow each other.
     #[error("the delta with claim {number} breaks a rule of its log: {problem}")]
     Succession {
         /// Its first claim.
@@ -26,7 +26,7 @@ pub enum LogFault {
         /// The rule.
         problem: &'static str,
     },
-    /// A delta lies about the log's state after it.
+    /// A delta states a wrong state root or live-entry count.
     #[error(
         "after claim {number} the log's state is {found} over {found_live} live entries; its author says {said} over \
          {said_live}"
@@ -36,7 +36,7 @@ pub enum LogFault {
         number: ClaimNumber,
         /// The root over the live entries.
         found: StateRoot,
-        /// How many there are.
+        /// The number of them.
         found_live: u64,
         /// The root in the header.
         said: StateRoot,
@@ -48,7 +48,7 @@ pub enum LogFault {
     Head {
         /// The head's claim.
         number: ClaimNumber,
-        /// What differs.
+        /// The difference.
         problem: &'static str,
     },
     /// Claims are missing before the range.
@@ -59,7 +59,7 @@ pub enum LogFault {
         /// The claim after which the range begins.
         after: ClaimNumber,
     },
-    /// A delta contradicts one that is held; both are signed.
+    /// A delta contradicts a held delta, and both are signed.
     #[error("the author signed two histories: claim {number} is held as {held}, the bundle says {found}")]
     Fork {
         /// The first claim of the delta.
@@ -71,26 +71,26 @@ pub enum LogFault {
         /// Both headers.
         proof: Box<ForkProof>,
     },
-    /// The range goes on from a delta that is not the one held there.
+    /// The range continues from a delta that is not the one held there.
     #[error(
-        "the author signed two histories: the log is held as {held} at claim {number}, the bundle goes on from {found}"
+        "the author signed two histories: the log is held as {held} at claim {number}, the bundle continues from {found}"
     )]
     Diverges {
         /// The claim after which the range begins.
         number: ClaimNumber,
         /// The delta that is held.
         held: DeltaHash,
-        /// The one that the range goes on from.
+        /// The delta from which the range continues.
         found: DeltaHash,
     },
     /// The range is of a branch that a later certificate gave up.
     #[error("claim {number} is of a branch that a later epoch certificate of its author gave up")]
     GivenUp {
-        /// The first claim that is not the held one.
+        /// The first claim that differs from the held log.
         number: ClaimNumber,
     },
-    /// The log speaks of too many sources.
-    #[error("at claim {number} the log speaks of more than {MAX_LOG_SOURCES} sources, the most that one may")]
+    /// The log has claims about too many sources.
+    #[error("at claim {number} the log has more than {MAX_LOG_SOURCES} sources, the limit for one log")]
     TooManySources {
         /// The last claim of the delta.
         number: ClaimNumber,
@@ -98,15 +98,15 @@ pub enum LogFault {
     /// A record is not canonical JSON, or not an object.
     #[error("the record of {key} ({hash}) is not canonical JSON of an object")]
     NotCanonical {
-        /// What the claim is about.
+        /// The key of the claim.
         key: ClaimKey,
         /// The record.
         hash: ContentHash,
     },
-    /// A claim lies about the size of its record.
+    /// A claim states a wrong size of its record.
     #[error("the record of {key} ({hash}) has {found} bytes; its claim says {said}")]
     BodySize {
-        /// What the claim is about.
+        /// The key of the claim.
         key: ClaimKey,
         /// The record.
         hash: ContentHash,

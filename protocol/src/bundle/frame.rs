@@ -1,4 +1,4 @@
-//! Frames as they stand in the file: skippable ones for signed binary parts, zstd ones for bodies.
+//! Frames as they are in the file: skippable frames for signed binary parts, zstd frames for bodies.
 //!
 //! Skippable frame (RFC 8878 §3.1.2): u32 LE magic `0x184D2A5?`, u32 LE size, that many bytes. Every zstd
 //! tool steps over it.
@@ -10,7 +10,7 @@ use crate::window::check_window;
 
 use super::error::{BundleError, FrameRef};
 
-/// Magic number of a seal's frame. `…50` and `…5E` are left out: other tools put their own things there.
+/// Magic number of a seal's frame. `…50` and `…5E` are avoided: other tools use them.
 pub(super) const SEAL_FRAME: u32 = 0x184D_2A51;
 /// Magic number of a manifest's frame.
 pub(super) const MANIFEST_FRAME: u32 = 0x184D_2A52;
@@ -22,7 +22,8 @@ const ZSTD_FRAME: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 /// Bytes before a skippable frame's content.
 pub(super) const SKIPPABLE_HEADER_BYTES: usize = 8;
 
-/// The eight bytes before `content_length` bytes of content. The callers' limits are far below 4 GiB.
+/// Returns the eight-byte header for `content_length` bytes of content. The callers' limits are far below 4
+/// GiB.
 pub(super) fn skippable_header(magic: u32, content_length: usize) -> [u8; SKIPPABLE_HEADER_BYTES] {
     let length = u32::try_from(content_length).unwrap_or(u32::MAX);
     let mut header = [0; SKIPPABLE_HEADER_BYTES];
@@ -31,20 +32,20 @@ pub(super) fn skippable_header(magic: u32, content_length: usize) -> [u8; SKIPPA
     header
 }
 
-/// Magic and content length of eight header bytes.
+/// Splits eight header bytes into magic number and content length.
 fn parse_header(header: [u8; SKIPPABLE_HEADER_BYTES]) -> ([u8; 4], u32) {
     let [a, b, c, d, e, f, g, h] = header;
     ([a, b, c, d], u32::from_le_bytes([e, f, g, h]))
 }
 
-/// A whole skippable frame, header and content, that must be of `magic`: its content.
+/// Returns the content of a whole skippable frame (header and content) if its magic number is `magic`.
 pub(super) fn skippable_content(magic: u32, frame: &[u8]) -> Option<&[u8]> {
     let (header, content) = frame.split_first_chunk()?;
     let (found, length) = parse_header(*header);
     (found == magic.to_le_bytes() && usize::try_from(length) == Ok(content.len())).then_some(content)
 }
 
-/// Counts what is read, holds it to the caller's bound, and takes memory only as bytes arrive.
+/// Counts the bytes read, enforces the caller's bound, and allocates memory only as bytes arrive.
 #[derive(Debug)]
 pub(super) struct Input<R> {
     inner: R,
@@ -83,7 +84,7 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// Reads exactly `count` bytes, which the caller has held against a limit.
+    /// Reads exactly `count` bytes. The caller has checked `count` against a limit.
     pub(super) fn take(&mut self, count: usize, frame: FrameRef) -> Result<Vec<u8>, BundleError> {
         let wanted = count as u64;
         self.allow(wanted)?;
@@ -109,7 +110,7 @@ impl<R: Read> Input<R> {
         Ok(bytes)
     }
 
-    /// Reads a skippable frame of `magic` with at most `limit` bytes of content; gives the content.
+    /// Reads a skippable frame of `magic` with at most `limit` bytes of content, and returns the content.
     pub(super) fn skippable(
         &mut self,
         magic: u32,
@@ -138,7 +139,7 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Checks that nothing is left; `frame` names the place for an error of the system.
+    /// Checks that no bytes follow. `frame` names the place in the error if reading fails.
     pub(super) fn finish(&mut self, frame: FrameRef) -> Result<(), BundleError> {
         let offset = self.offset;
         let mut one = Vec::new();
@@ -160,8 +161,9 @@ impl<R: Read> Input<R> {
 
 /// Compresses one frame of bodies with the pinned parameters.
 ///
-/// One call with the size known, a fresh context, level [`BUNDLE_ZSTD_LEVEL`], content size written, no
-/// checksum (the manifest's hash is stronger), no dictionary: same input, same bytes, for one libzstd.
+/// Uses one call with a known size and a fresh context, level [`BUNDLE_ZSTD_LEVEL`], with content size, without
+/// checksum (the manifest's hash is stronger) and without dictionary. One version of libzstd therefore gives
+/// equal bytes for equal input.
 pub(super) fn compress(ndjson: &[u8]) -> io::Result<Vec<u8>> {
     use zstd::zstd_safe::CParameter;
     let mut compressor = zstd::bulk::Compressor::new(BUNDLE_ZSTD_LEVEL)?;
@@ -171,28 +173,30 @@ pub(super) fn compress(ndjson: &[u8]) -> io::Result<Vec<u8>> {
     compressor.compress(ndjson)
 }
 
-/// Unpacks one authenticated frame of bodies to exactly `size` bytes, which the manifest bounded.
+/// Decompresses one authenticated frame of bodies to exactly `size` bytes, a size that the manifest check has
+/// bounded.
 pub(super) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, String> {
     if !stored.starts_with(&ZSTD_FRAME) {
         return Err("it does not begin as a zstd frame".to_owned());
     }
-    // Exactly one frame that says its size and needs no dictionary: one file has one meaning.
+    // Accept exactly one frame that states its size and needs no dictionary, so that a file has one meaning
+    // only.
     match zstd::zstd_safe::find_frame_compressed_size(stored) {
         Ok(length) if length == stored.len() => {}
         Ok(length) => return Err(format!("{} bytes follow the zstd frame", stored.len() - length)),
         Err(_) => return Err("it is not a whole zstd frame".to_owned()),
     }
     if zstd::zstd_safe::get_dict_id_from_frame(stored).is_some() {
-        return Err("it needs a dictionary, which no bundle does".to_owned());
+        return Err("it needs a dictionary, which bundles do not use".to_owned());
     }
     match zstd::zstd_safe::get_frame_content_size(stored) {
         Ok(Some(found)) if found == size as u64 => {}
         Ok(Some(found)) => {
             return Err(format!(
-                "it says that {found} bytes come out, the manifest says {size}"
+                "it states {found} bytes of content, the manifest lists {size}"
             ));
         }
-        _ => return Err("it does not say how many bytes come out".to_owned()),
+        _ => return Err("it does not state the size of its content".to_owned()),
     }
     check_window(stored)?;
     let bytes = zstd::bulk::decompress(stored, size).map_err(|cause| cause.to_string())?;
@@ -200,7 +204,7 @@ pub(super) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, String> 
         Ok(bytes)
     } else {
         Err(format!(
-            "{} bytes came out, the manifest says {size}",
+            "it decompressed to {} bytes, the manifest lists {size}",
             bytes.len()
         ))
     }

@@ -1,4 +1,4 @@
-//! What a reader of a bundle knows before it reads.
+//! The knowledge that a reader of a bundle has before it reads.
 
 use crate::certificate::CertificateChain;
 use crate::claim::ClaimKey;
@@ -9,7 +9,7 @@ use crate::names::Lane;
 
 use super::error::BundleError;
 
-/// Where a reader holds one log.
+/// The position up to which a reader holds one log.
 #[derive(Debug, Clone, Default)]
 pub struct HeldLog {
     /// Its last delta.
@@ -18,29 +18,30 @@ pub struct HeldLog {
     pub state: LogState,
 }
 
-/// Answers what the rules of a bundle ask about the reader's own logs and bodies.
+/// Answers questions of the bundle check about the reader's own logs and bodies.
 pub trait Knowledge {
-    /// What fails: reading the bundle, or the reader's store.
+    /// The error type: reading the bundle failed, or the reader's store.
     type Error: From<BundleError>;
 
     /// Returns the chain that an author's deltas are verified against, if the reader knows one.
     ///
-    /// It is the longer of the reader's and the bundle's; `None` leaves the bundle's.
+    /// This is the longer of the reader's chain and the bundle's; with `None`, the bundle's chain is used.
     ///
     /// # Errors
-    /// Of the reader's store.
+    /// Fails if the reader's store fails.
     fn chain(&self, site: SiteId) -> Result<Option<CertificateChain>, Self::Error>;
 
-    /// Returns where the reader holds a log; `None` if the reader has no store, so that nothing is a gap.
+    /// Returns the position up to which the reader holds a log. `None` means that the reader has no store, so
+    /// that nothing counts as a gap.
     ///
     /// # Errors
-    /// Of the reader's store.
+    /// Fails if the reader's store fails.
     fn log(&self, site: SiteId, lane: Lane) -> Result<Option<HeldLog>, Self::Error>;
 
-    /// Returns the held delta that holds a claim.
+    /// Returns the held delta that contains a claim.
     ///
     /// # Errors
-    /// Of the reader's store.
+    /// Fails if the reader's store fails.
     fn delta_with(
         &self,
         site: SiteId,
@@ -51,17 +52,17 @@ pub trait Knowledge {
     /// Returns the frame of a log's live claim on a key.
     ///
     /// # Errors
-    /// Of the reader's store.
+    /// Fails if the reader's store fails.
     fn live(&self, site: SiteId, lane: Lane, key: &ClaimKey) -> Result<Option<Vec<u8>>, Self::Error>;
 
-    /// Returns true if a body is here.
+    /// Returns true if the reader has a body.
     ///
     /// # Errors
-    /// Of the reader's store.
+    /// Fails if the reader's store fails.
     fn has_body(&self, hash: &ContentHash) -> Result<bool, Self::Error>;
 }
 
-/// The knowledge of who has no store.
+/// The knowledge of a reader without a store.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoKnowledge;
 

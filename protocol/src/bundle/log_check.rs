@@ -32,7 +32,7 @@ pub(super) struct LogCheck {
     chain: CertificateChain,
     held: Option<HeldLog>,
     tip: LogTip,
-    /// The log's state at the tip, where it is known.
+    /// The log's state at the tip, if it is known.
     state: Option<LogState>,
     /// The last claim of each key in the range.
     live: BTreeMap<ClaimKey, Claim>,
@@ -92,7 +92,7 @@ impl LogCheck {
         }
     }
 
-    /// Takes the next delta of the range; gives it back verified if it is new and sound.
+    /// Checks the next delta of the range, and returns it verified if it is new and valid.
     pub(super) fn push<K: Knowledge>(
         &mut self,
         bytes: &[u8],
@@ -100,7 +100,7 @@ impl LogCheck {
     ) -> Result<Option<VerifiedDelta>, K::Error> {
         let is_first = self.deltas == 0;
         self.deltas += 1;
-        // The page was decoded when it was divided.
+        // Decoding succeeds: the page was decoded when it was divided into deltas.
         let Ok(delta) = Delta::decode(bytes) else {
             return Ok(None);
         };
@@ -185,7 +185,8 @@ impl LogCheck {
         }))
     }
 
-    /// A range goes on from another delta than the last one held: the two headers prove it, if they are of one epoch.
+    /// Returns the fault of a range that continues from another delta than the last one held. If both headers
+    /// are of one epoch, they prove a fork.
     fn leaves_held<K: Knowledge>(&self, delta: &VerifiedDelta, knowledge: &K) -> Result<LogFault, K::Error> {
         let (number, held, found) = (self.tip.cursor.number, self.tip.header, delta.header().previous);
         let last = knowledge.delta_with(self.range.site, self.range.lane, number)?;
@@ -214,7 +215,7 @@ impl LogCheck {
         let header = delta.header();
         let number = header.first;
         let refused = |problem| Ok(Err(LogFault::Succession { number, problem }));
-        // The delta before a range that does not begin its log is not known to who has no store.
+        // A reader without a store does not know the delta before a range that starts in the middle of its log.
         if is_first && self.held.is_none() && self.range.after > ClaimNumber::NONE {
             if let Err(problem) = resumes_here(header, &self.chain) {
                 return refused(problem);
@@ -279,9 +280,9 @@ impl LogCheck {
         } else if head.epoch < header.epoch {
             "its epoch is older than that of the delta"
         } else if head.time != header.time {
-            "it says another time"
+            "it states another time"
         } else if (head.live_entries, head.state_root) != (header.live_entries, header.state_root) {
-            "it says another state"
+            "it states another state"
         } else {
             return;
         };
@@ -289,7 +290,7 @@ impl LogCheck {
         self.refuse(LogFault::Head { number, problem });
     }
 
-    /// After the last delta: holds the head against what stands before the range.
+    /// Checks the head after the last delta, against the position before the range.
     pub(super) fn finish<K: Knowledge>(&mut self, knowledge: &K) -> Result<(), K::Error> {
         let Some(head) = self.head.clone() else {
             return Ok(());
@@ -305,7 +306,7 @@ impl LogCheck {
             }
             return Ok(());
         }
-        // A head of an epoch that was closed since may be of a branch that was given up.
+        // The head of a closed epoch may belong to a branch that was given up.
         if number <= self.held_to() && head.epoch == self.chain.epoch() {
             let held = knowledge.delta_with(self.range.site, self.range.lane, number)?;
             if let Some(held) = held.as_deref().and_then(|bytes| Delta::decode(bytes).ok()) {
@@ -315,7 +316,7 @@ impl LogCheck {
         Ok(())
     }
 
-    /// Takes the bodies that live claims of the range name, and whether they are within the bundle's scope.
+    /// Takes the bodies that live claims of the range name, with true for those within the bundle's scope.
     pub(super) fn take_wants(&mut self, scope: Option<&[Source]>) -> Vec<(ContentHash, Want)> {
         let live = std::mem::take(&mut self.live).into_values();
         live.filter(|claim| !claim.is_tombstone())
@@ -339,7 +340,7 @@ impl LogCheck {
     }
 }
 
-/// Checks that the first delta of a range may follow what the range says that it follows.
+/// Checks that the first delta of a range may follow the position that the range names as its start.
 fn resumes_here(header: &DeltaHeader, chain: &CertificateChain) -> Result<(), &'static str> {
     let before = ClaimNumber(header.first.0.saturating_sub(1));
     let resumes_elsewhere = chain

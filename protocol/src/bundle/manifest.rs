@@ -1,4 +1,4 @@
-//! The manifest: what a bundle holds, frame by frame, without a clock. Its hash is the bundle's name.
+//! The manifest: the content of a bundle, frame by frame, without a time. Its hash is the bundle's name.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,8 @@ const SET_CONTEXT: &str = "starling 2026-11 v1 bundle set";
 const FRAME_CONTEXT: &str = "starling 2026-11 v1 bundle frame";
 
 hash_type!(
-    /// Names a bundle: the domain-separated BLAKE3 of its manifest. Independent of who sealed it, and when.
+    /// The name of a bundle: the domain-separated BLAKE3 of its manifest. It does not depend on who sealed the
+    /// bundle or when.
     BundleHash,
     "bundle hash"
 );
@@ -32,7 +33,7 @@ hash_type!(
     "bundle set id"
 );
 hash_type!(
-    /// The domain-separated BLAKE3 of a frame as it stands in the file, header included.
+    /// The domain-separated BLAKE3 of a frame's bytes in the file, header included.
     FrameHash,
     "frame hash"
 );
@@ -44,7 +45,7 @@ impl FrameHash {
 }
 
 impl BundleSetId {
-    /// The id of the set that carries `ranges` (as one sorted list) within `scope` in `count` parts.
+    /// Returns the id of the set that carries `ranges` (as one sorted list) within `scope` in `count` parts.
     #[must_use]
     pub fn of(ranges: &[LogRange], scope: Option<&[Source]>, count: u32) -> Self {
         Self::from_bytes(derive(SET_CONTEXT, &[&encode_struct(&(ranges, scope, count))]))
@@ -71,7 +72,7 @@ pub struct LogRange {
 }
 
 impl LogRange {
-    /// The position at its end.
+    /// Returns the position at its end.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -80,14 +81,14 @@ impl LogRange {
         }
     }
 
-    /// How many claims it holds.
+    /// Returns the number of claims in the range.
     #[must_use]
     pub fn claims(&self) -> u64 {
         self.last.0.saturating_sub(self.after.0)
     }
 }
 
-/// What a frame after the manifest holds.
+/// The kind of content in a frame after the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FrameKind {
@@ -98,7 +99,7 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    /// `deltas` or `bodies`.
+    /// Returns `deltas` or `bodies`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -111,35 +112,35 @@ impl FrameKind {
 /// One frame after the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameEntry {
-    /// What it holds.
+    /// The kind of its content.
     pub kind: FrameKind,
     /// Bytes in the file, a skippable frame's header included.
     pub stored_size: u32,
     /// Bytes of its content, unpacked.
     pub unpacked_size: u32,
-    /// How many deltas or bodies it holds.
+    /// The number of deltas or bodies in it.
     pub items: u32,
     /// Hash of its bytes in the file.
     pub hash: FrameHash,
 }
 
-/// Which part of which set a bundle is. A bundle that was not split is part 1 of 1.
+/// The part of a set that a bundle is. A bundle that was not split is part 1 of 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundlePart {
     /// The set.
     pub set: BundleSetId,
     /// This part, from 1.
     pub index: u32,
-    /// How many parts the set has.
+    /// The number of parts in the set.
     pub count: u32,
 }
 
-/// What a bundle holds, version 1 (frozen).
+/// The content of a bundle, version 1 (frozen).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleManifest {
-    /// Which part of which set it is.
+    /// The part of a set that this bundle is.
     pub part: BundlePart,
-    /// The sources whose bodies it brings, sorted; `None` for all of them.
+    /// The sources whose bodies it contains, sorted; `None` for all sources.
     pub scope: Option<Vec<Source>>,
     /// The stretches of logs, sorted by (site, lane), at most one each.
     pub ranges: Vec<LogRange>,
@@ -192,7 +193,7 @@ impl BundleManifest {
         totals
     }
 
-    /// The content of the manifest's frame.
+    /// Returns the content of the manifest's frame.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&MAGIC);
@@ -201,12 +202,12 @@ impl BundleManifest {
         out
     }
 
-    /// The bundle's name, from the content of the manifest's frame.
+    /// Returns the bundle's name, from the content of the manifest's frame.
     pub(super) fn hash_of(content: &[u8]) -> BundleHash {
         BundleHash::from_bytes(derive(HASH_CONTEXT, &[content]))
     }
 
-    /// Reads the content of a manifest's frame and checks every bound and every order in it.
+    /// Decodes the content of a manifest's frame and checks every bound and every order in it.
     pub(super) fn decode(content: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(content);
         reader.magic(MAGIC, VERSION, "bundle manifest")?;
@@ -215,7 +216,8 @@ impl BundleManifest {
         Ok(manifest)
     }
 
-    /// Every rule that a reader holds a manifest to; a writer checks its own before it writes.
+    /// Checks every rule for manifests. Readers check what they read, and writers check their own before they
+    /// write.
     pub(super) fn check(&self) -> Result<(), WireError> {
         let scope = self.scope.as_deref().unwrap_or_default();
         at_most(

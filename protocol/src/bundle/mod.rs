@@ -9,13 +9,13 @@
 //! … frame n    zstd        bodies     NDJSON: canonical records in order of their hashes
 //! ```
 //!
-//! The seal is replaceable and alone knows a clock: two sites that export the same range and the same
-//! bodies write the same bytes after it. The seal names the manifest's hash and the manifest names every
-//! frame's, so a reader has authenticated each byte before it unpacks or parses it.
+//! The seal is replaceable and is the only part with a time: two sites that export the same range and the same
+//! bodies write the same bytes after it. The seal names the manifest's hash and the manifest lists every
+//! frame's hash, so a reader authenticates each byte before it decompresses or parses it.
 //!
-//! [`check`] holds a bundle to every rule, with what its reader knows: the same rules with a store and without.
-//! What is left to the caller: whether the exporter is allowed here, whether the destination is this site, and
-//! applying it all through the one door into the store. Layout: `docs/formats/bundle.md`.
+//! [`check`] checks every rule of a bundle against what its reader knows; the rules are the same with and
+//! without a store. The caller checks whether the exporter is allowed here and whether this site is the
+//! destination, and applies the bundle through the store's one entry point. Layout: `docs/formats/bundle.md`.
 
 mod error;
 mod fault;

@@ -1,4 +1,4 @@
-//! One frame's worth of deltas or bodies, in memory.
+//! The deltas or bodies of one frame, in memory.
 
 use crate::delta::Delta;
 use crate::hash::ContentHash;
@@ -9,16 +9,16 @@ use super::frame;
 use super::manifest::{FrameEntry, FrameHash, FrameKind, LogRange};
 use super::range::RangeCheck;
 
-/// Deltas of one frame, in log order. Their frame is authentic; that their authors made them is unproven.
+/// The deltas of one frame, in log order. The frame is authentic; the authors' signatures are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltasPage {
     bytes: Vec<u8>,
-    /// Where each delta ends, and the range that it belongs to.
+    /// The end of each delta, and the range that it belongs to.
     ends: Vec<(usize, usize)>,
 }
 
 impl DeltasPage {
-    /// Divides a frame's content into deltas and holds them against the manifest's ranges.
+    /// Divides a frame's content into deltas and checks them against the manifest's ranges.
     pub(super) fn parse(
         bytes: Vec<u8>,
         entry: &FrameEntry,
@@ -42,7 +42,7 @@ impl DeltasPage {
             return Err(BundleError::Unpack {
                 frame,
                 problem: format!(
-                    "it holds {} deltas, the manifest says {}",
+                    "it holds {} deltas, the manifest lists {}",
                     ends.len(),
                     entry.items
                 ),
@@ -51,30 +51,30 @@ impl DeltasPage {
         Ok(Self { bytes, ends })
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none; a reader never gives such a page.
+    /// Returns true if there are no deltas. Readers never return such a page.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// All deltas' bytes, one after the other.
+    /// Returns all deltas' bytes, one after the other.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The exact bytes of each delta.
+    /// Returns the exact bytes of each delta.
     pub fn deltas(&self) -> impl Iterator<Item = &[u8]> {
         self.with_ranges().map(|(_, delta)| delta)
     }
 
-    /// Each delta with the index of its range in the manifest.
+    /// Returns each delta with the index of its range in the manifest.
     pub(super) fn with_ranges(&self) -> impl Iterator<Item = (usize, &[u8])> {
         let mut start = 0;
         self.ends.iter().map(move |&(end, range)| {
@@ -87,11 +87,11 @@ impl DeltasPage {
 
 /// Bodies of one frame, in rising order of their hashes.
 ///
-/// A body's hash is computed from its bytes. Whether anybody wants it, a verified claim says.
+/// A body's hash is computed from its bytes. Only a verified claim shows that the body is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodiesPage {
     ndjson: Vec<u8>,
-    /// Each body's hash and where its line end stands.
+    /// Each body's hash and the offset of its line end.
     lines: Vec<(ContentHash, usize)>,
 }
 
@@ -110,25 +110,26 @@ impl BodiesPage {
         while start < ndjson.len() {
             let rest = &ndjson[start..];
             let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
-                return Err(refuse("its last line has no end".to_owned()));
+                return Err(refuse("its last line has no line end".to_owned()));
             };
-            // The manifest bounded the items, so memory for the lines stays small beside the frame.
+            // The manifest check bounded the number of items, so the list of lines stays small compared with
+            // the frame.
             if u32::try_from(lines.len()).is_ok_and(|found| found == entry.items) {
                 return Err(refuse(format!(
-                    "more than the {} bodies that the manifest says",
+                    "more than the {} bodies that the manifest lists",
                     entry.items
                 )));
             }
             if length == 0 || length > MAX_RECORD_BYTES {
                 return Err(refuse(format!(
-                    "line {} has {length} bytes; from 1 to {MAX_RECORD_BYTES} are allowed",
+                    "line {} has {length} bytes; expected 1 to {MAX_RECORD_BYTES}",
                     lines.len() + 1
                 )));
             }
             let hash = ContentHash::of(&rest[..length]);
             if let Some(previous) = previous.filter(|previous| *previous >= hash) {
                 return Err(refuse(format!(
-                    "body {hash} follows {previous}: out of order, or twice"
+                    "body {hash} follows {previous}: out of order or repeated"
                 )));
             }
             lines.push((hash, start + length));
@@ -137,7 +138,7 @@ impl BodiesPage {
         }
         if u32::try_from(lines.len()) != Ok(entry.items) {
             return Err(refuse(format!(
-                "it holds {} bodies, the manifest says {}",
+                "it holds {} bodies, the manifest lists {}",
                 lines.len(),
                 entry.items
             )));
@@ -145,25 +146,25 @@ impl BodiesPage {
         Ok(Self { ndjson, lines })
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Whether there are none; a reader never gives such a page.
+    /// Returns true if there are no bodies. Readers never return such a page.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// The lines as they are, each with its end.
+    /// Returns the lines as they are, each with its end.
     #[must_use]
     pub fn as_ndjson(&self) -> &[u8] {
         &self.ndjson
     }
 
-    /// Each body with its hash.
+    /// Returns each body with its hash.
     pub fn bodies(&self) -> impl Iterator<Item = (ContentHash, &[u8])> {
         let mut start = 0;
         self.lines.iter().map(move |&(hash, end)| {
@@ -173,15 +174,15 @@ impl BodiesPage {
         })
     }
 
-    /// Hash of the last body.
+    /// Returns the hash of the last body.
     pub(super) fn last(&self) -> Option<ContentHash> {
         self.lines.last().map(|&(hash, _)| hash)
     }
 }
 
-/// Collects bodies into frames: the one place that decides where a frame of bodies ends.
+/// Collects bodies into frames. This is the only place that decides where a frame of bodies ends.
 ///
-/// A frame closes with the body that brings its NDJSON to [`BODIES_FRAME_TARGET_BYTES`], or its lines to
+/// A frame is closed when its NDJSON reaches [`BODIES_FRAME_TARGET_BYTES`] or its lines reach
 /// [`MAX_BUNDLE_FRAME_ITEMS`].
 #[derive(Debug, Default)]
 pub struct BodiesPacker {
@@ -192,11 +193,11 @@ pub struct BodiesPacker {
 }
 
 impl BodiesPacker {
-    /// Adds the body that `expected` names; gives the frame that became full with it.
+    /// Adds the body with the hash `expected`, and returns the frame if it is full now.
     ///
     /// # Errors
-    /// [`BundleWriteError`] when the bytes have another hash, are not one line, are over the size limit, or
-    /// come out of order.
+    /// [`BundleWriteError`] if the bytes have another hash, are not one line, exceed the size limit, or come
+    /// out of order.
     pub fn push(
         &mut self,
         expected: ContentHash,
@@ -231,7 +232,7 @@ impl BodiesPacker {
         Ok(self.close())
     }
 
-    /// The frame that was begun, if any.
+    /// Returns the frame that was begun, if any.
     #[must_use]
     pub fn finish(mut self) -> Option<OpenBodies> {
         self.close()
@@ -249,8 +250,8 @@ impl BodiesPacker {
 
 /// A full frame of bodies that is not compressed yet.
 ///
-/// Compressing takes most of the time of an export; a caller with threads may do it on several of them and
-/// hand the frames to the writer in order.
+/// Compression takes most of an export's time. A caller with threads may compress several frames in parallel
+/// and pass them to the writer in order.
 #[derive(Debug)]
 pub struct OpenBodies {
     ndjson: Vec<u8>,
@@ -259,10 +260,10 @@ pub struct OpenBodies {
 }
 
 impl OpenBodies {
-    /// Compresses it with the pinned parameters.
+    /// Compresses the frame with the pinned parameters.
     ///
     /// # Errors
-    /// [`BundleWriteError::Compress`] when libzstd fails, which is for want of memory only.
+    /// [`BundleWriteError::Compress`] if libzstd fails, which happens only when memory is short.
     pub fn compress(self) -> Result<CompressedBodies, BundleWriteError> {
         let stored = frame::compress(&self.ndjson).map_err(|source| BundleWriteError::Compress { source })?;
         let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);

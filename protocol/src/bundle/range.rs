@@ -1,4 +1,4 @@
-//! Log ranges, built from deltas in log order and held against them.
+//! Ranges of logs: built from deltas in log order, and checked against them.
 
 use crate::cursor::ClaimNumber;
 use crate::delta::{DeltaHash, DeltaHeader};
@@ -6,7 +6,7 @@ use crate::delta::{DeltaHash, DeltaHeader};
 use super::error::{BundleError, BundleWriteError, FrameRef};
 use super::manifest::LogRange;
 
-/// Collects the ranges that a run of delta headers covers: the headers come sorted by (site, lane, number).
+/// Collects the ranges of a run of delta headers, which come sorted by (site, lane, number).
 #[derive(Debug, Default)]
 pub struct RangeBuilder {
     ranges: Vec<LogRange>,
@@ -16,7 +16,7 @@ impl RangeBuilder {
     /// Adds the next delta.
     ///
     /// # Errors
-    /// [`BundleWriteError::DeltaOrder`] when it neither follows the last one nor begins a later log.
+    /// [`BundleWriteError::DeltaOrder`] if the header neither follows the last one nor begins a later log.
     pub fn push(&mut self, header: &DeltaHeader) -> Result<(), BundleWriteError> {
         let log = (header.site, header.lane);
         let refused = BundleWriteError::DeltaOrder {
@@ -52,7 +52,7 @@ impl RangeBuilder {
         Ok(())
     }
 
-    /// The ranges, sorted by (site, lane).
+    /// Returns the ranges, sorted by (site, lane).
     #[must_use]
     pub fn ranges(&self) -> &[LogRange] {
         &self.ranges
@@ -68,12 +68,12 @@ impl RangeBuilder {
 pub(super) struct RangeCheck {
     /// The range being filled.
     current: usize,
-    /// Where that range stands, once its first delta came.
+    /// The position reached in that range, after its first delta.
     position: Option<(ClaimNumber, DeltaHash)>,
 }
 
 impl RangeCheck {
-    /// Takes the next delta; says which range it belongs to.
+    /// Checks the next delta, and returns the index of its range.
     pub(super) fn push(
         &mut self,
         ranges: &[LogRange],
@@ -112,7 +112,7 @@ impl RangeCheck {
         Ok(index)
     }
 
-    /// After the last delta: every range must be full.
+    /// Checks after the last delta that every range is full.
     pub(super) fn finish(&self, ranges: &[LogRange], frame: FrameRef) -> Result<(), BundleError> {
         let Some(range) = ranges.get(self.current) else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Reading a bundle frame by frame, each authenticated before it is unpacked.
+//! Reads a bundle frame by frame and authenticates each frame before it is decompressed.
 
 use std::io::Read;
 
@@ -12,29 +12,30 @@ use super::page::{BodiesPage, DeltasPage};
 use super::range::RangeCheck;
 use super::seal::BundleSeal;
 
-/// Whether a seal's signature must hold.
+/// The treatment of a seal whose signature does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SealCheck {
-    /// A seal that is not signed by the exporter it names is refused.
+    /// Refuse a seal that is not signed by the exporter it names.
     #[default]
     Require,
-    /// The seal's signature and the exporter's chain need not hold; all else in the seal must.
+    /// Accept a seal even if its signature or the exporter's chain does not hold. Everything else in the seal
+    /// must hold.
     ///
-    /// Deltas are verified against their authors all the same.
+    /// Deltas are still verified against their authors' chains.
     Skip,
 }
 
-/// How a bundle is read.
+/// Options for reading a bundle.
 #[derive(Debug, Clone, Copy)]
 pub struct ReaderOptions {
     /// Most bytes that the file may have.
     pub max_bundle_bytes: u64,
-    /// Whether the seal's signature must hold.
+    /// The treatment of a seal whose signature does not hold.
     pub seal: SealCheck,
 }
 
 impl Default for ReaderOptions {
-    /// No bound on the file (each frame has its own), and the seal must hold.
+    /// Sets no bound on the file (each frame has its own), and requires a valid seal.
     fn default() -> Self {
         Self {
             max_bundle_bytes: u64::MAX,
@@ -43,7 +44,7 @@ impl Default for ReaderOptions {
     }
 }
 
-/// What one frame brings.
+/// The content of one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BundleItem {
     /// Deltas, in log order, unproven.
@@ -54,8 +55,8 @@ pub enum BundleItem {
 
 /// Reads a bundle from a stream, one frame in memory at a time.
 ///
-/// All deltas come before all bodies. The bundle is whole only once [`BundleReader::next_item`] has given
-/// `None`: each page before that is authentic, but the file may still be cut off.
+/// All deltas come before all bodies. The bundle is complete only after [`BundleReader::next_item`] has
+/// returned `None`: each earlier page is authentic, but the file may still be cut off.
 #[derive(Debug)]
 pub struct BundleReader<R> {
     input: Input<R>,
@@ -69,11 +70,11 @@ pub struct BundleReader<R> {
 }
 
 impl<R: Read> BundleReader<R> {
-    /// Reads and checks seal and manifest.
+    /// Reads and checks the seal and the manifest.
     ///
     /// # Errors
-    /// Any [`BundleError`] of the two; [`BundleError::TooLarge`] also when the manifest says that the whole
-    /// will be over the bound.
+    /// Any [`BundleError`] of the two. [`BundleError::TooLarge`] also if the manifest shows that the whole file
+    /// exceeds the bound.
     pub fn open(input: R, options: ReaderOptions) -> Result<Self, BundleError> {
         let mut input = Input::new(input, options.max_bundle_bytes);
         let seal = input.skippable(SEAL_FRAME, MAX_SEAL_BYTES, FrameRef::SEAL)?;
@@ -102,19 +103,19 @@ impl<R: Read> BundleReader<R> {
         Ok(reader)
     }
 
-    /// The seal.
+    /// Returns the seal.
     #[must_use]
     pub fn seal(&self) -> &BundleSeal {
         &self.seal
     }
 
-    /// The manifest.
+    /// Returns the manifest.
     #[must_use]
     pub fn manifest(&self) -> &BundleManifest {
         &self.manifest
     }
 
-    /// The bundle's name.
+    /// Returns the bundle's name.
     #[must_use]
     pub fn hash(&self) -> BundleHash {
         self.hash
@@ -137,25 +138,25 @@ impl<R: Read> BundleReader<R> {
         unread.map(|frame| u64::from(frame.stored_size)).sum()
     }
 
-    /// Lowers the bound on the file, for who has one per exporter and knows the exporter only now.
+    /// Lowers the bound on the file, for callers whose bound depends on the exporter.
     ///
     /// # Errors
-    /// [`BundleError::TooLarge`] when the file is larger by its manifest.
+    /// [`BundleError::TooLarge`] if the manifest shows that the file is larger.
     pub fn restrict(&mut self, max_bundle_bytes: u64) -> Result<(), BundleError> {
         self.input.restrict(max_bundle_bytes);
         self.input.allow(self.unread_bytes())
     }
 
-    /// Seal, manifest and name, for who has read enough.
+    /// Returns the seal, the manifest and the name, and drops the rest.
     #[must_use]
     pub fn into_parts(self) -> (BundleSeal, BundleManifest, BundleHash) {
         (self.seal, self.manifest, self.hash)
     }
 
-    /// Reads the next frame; `None` after the last one, once it is sure that nothing follows.
+    /// Reads the next frame. Returns `None` after the last one, when nothing follows it.
     ///
     /// # Errors
-    /// Any [`BundleError`]; after one, only [`BundleError::AfterError`].
+    /// Any [`BundleError`]; after an error, always [`BundleError::AfterError`].
     pub fn next_item(&mut self) -> Result<Option<BundleItem>, BundleError> {
         if self.failed {
             return Err(BundleError::AfterError);
@@ -190,10 +191,10 @@ impl<R: Read> BundleReader<R> {
         Ok(Some(item))
     }
 
-    /// Reads a listed frame whole and checks its hash, before anything looks inside.
+    /// Reads a listed frame completely and checks its hash before its content is used.
     fn read_frame(&mut self, entry: &FrameEntry, frame: FrameRef) -> Result<Vec<u8>, BundleError> {
         let offset = self.input.offset();
-        // The manifest's check bounded every stored size.
+        // The manifest check has bounded every stored size.
         let size = usize::try_from(entry.stored_size).unwrap_or(usize::MAX);
         let stored = self.input.take(size, frame)?;
         if FrameHash::of(&stored) != entry.hash {

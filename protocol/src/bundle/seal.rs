@@ -1,7 +1,7 @@
-//! The seal: who exported a bundle, when, for whom, with the chains and heads that go with it.
+//! The seal: exporter, time and destination of a bundle, with the chains and heads that it needs.
 //!
-//! It vouches for the file as a whole, so that a site can refuse what no allow-listed exporter made before
-//! it reads on. It vouches for no delta: each of those carries its author's signature.
+//! It vouches for the file as a whole, so that a site can refuse a file that was not made by an allow-listed
+//! exporter before it reads further. It does not vouch for deltas: each delta carries its author's signature.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Blob {
 
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
                 if bytes.is_empty() {
-                    return Err(E::custom("no bytes where some must be"));
+                    return Err(E::custom("expected at least one byte, got none"));
                 }
                 Ok(Blob(bytes.into()))
             }
@@ -72,9 +72,9 @@ struct SealBody {
     exporter: Blob,
     /// The exporter's newest epoch, whose operating key signs.
     epoch: u32,
-    /// When it was sealed, by the exporter's clock.
+    /// The time of sealing, by the exporter's clock.
     sealed_at: UnixMillis,
-    /// The site that it is meant for; none for any.
+    /// The destination site; `None` for any site.
     destination: Option<SiteId>,
     /// The other authors' certificate chains, sorted by site.
     chains: Vec<Blob>,
@@ -82,25 +82,25 @@ struct SealBody {
     heads: Vec<Blob>,
 }
 
-/// What goes into a seal. Chains and heads may come in any order.
+/// The parts of a seal that is to be made. Chains and heads may come in any order.
 #[derive(Debug, Clone, Copy)]
 pub struct SealRequest<'a> {
     /// The exporter's certificate chain.
     pub exporter: &'a CertificateChain,
     /// The operating key of the exporter's newest epoch.
     pub key: &'a SigningKey,
-    /// The chains of all authors of deltas and heads; that of the exporter may be among them or not.
+    /// The chains of all authors of deltas and heads. The exporter's chain may be among them.
     pub chains: &'a [CertificateChain],
-    /// The newest heads that the exporter has of the logs in the bundle, and of any others.
+    /// The newest heads that the exporter has for the logs in the bundle, and for any other logs.
     pub heads: &'a [VerifiedHead],
     /// The time, by the exporter's clock.
     pub sealed_at: UnixMillis,
-    /// The site that the bundle is meant for; none for any.
+    /// The destination site; `None` for any site.
     pub destination: Option<SiteId>,
 }
 
 impl SealRequest<'_> {
-    /// Signs a seal over the bundle `hash` that holds deltas of `authors`; gives the frame's content.
+    /// Signs a seal over the bundle `hash`, which holds deltas of `authors`, and returns the frame's content.
     pub(super) fn sign(
         &self,
         hash: BundleHash,
@@ -172,7 +172,7 @@ fn log_of(head: &Head) -> (SiteId, Lane) {
     (head.site, head.lane)
 }
 
-/// A seal whose chains and heads are verified, and whose signature is too unless the reader skipped it.
+/// A seal with verified chains and heads. Its signature is verified unless the reader skipped it.
 #[derive(Debug)]
 pub struct BundleSeal {
     body: SealBody,
@@ -182,7 +182,7 @@ pub struct BundleSeal {
 }
 
 impl BundleSeal {
-    /// Reads the content of a seal's frame: the signature first, then what it covers.
+    /// Decodes the content of a seal's frame: checks the signature first, then the rest.
     pub(super) fn decode(content: &[u8], check: SealCheck) -> Result<Self, BundleError> {
         let (body, signed, signature) = read(content).map_err(|source| BundleError::Decode {
             frame: FrameRef::SEAL,
@@ -217,54 +217,54 @@ impl BundleSeal {
         })
     }
 
-    /// The site that sealed it, proven by its signature; or why that is not proven.
+    /// Returns the site that sealed the bundle, proven by its signature, or the reason why it is not proven.
     ///
-    /// Whether that site is allowed here, and whether its chain is the newest known, is for the caller.
+    /// The caller decides whether that site is allowed here and whether its chain is the newest known.
     ///
     /// # Errors
-    /// The reason, when the reader was told to skip the signature and it did not hold.
+    /// The reason, if the reader was told to skip the signature and it did not hold.
     pub fn exporter(&self) -> Result<SiteId, &BundleError> {
         self.exporter.as_ref().copied()
     }
 
-    /// The exporter's epoch at the time of sealing.
+    /// Returns the exporter's epoch at the time of sealing.
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.body.epoch
     }
 
-    /// The bundle that it seals.
+    /// Returns the hash of the sealed bundle.
     #[must_use]
     pub fn bundle(&self) -> BundleHash {
         self.body.manifest
     }
 
-    /// When it was sealed, by the exporter's clock.
+    /// Returns the time of sealing, by the exporter's clock.
     #[must_use]
     pub fn sealed_at(&self) -> UnixMillis {
         self.body.sealed_at
     }
 
-    /// The site that the bundle is meant for; none for any.
+    /// Returns the destination site; `None` for any site.
     #[must_use]
     pub fn destination(&self) -> Option<SiteId> {
         self.body.destination
     }
 
-    /// The certificate chains in it, verified: the exporter's and those of the authors.
+    /// Returns the verified certificate chains in the seal: the exporter's and the authors'.
     ///
-    /// The caller may know longer ones, and merges before it trusts.
+    /// The caller may know longer chains, and must merge before it trusts these.
     pub fn chains(&self) -> impl Iterator<Item = &CertificateChain> {
         self.chains.values()
     }
 
-    /// The chain of one site.
+    /// Returns the chain of one site.
     #[must_use]
     pub fn chain_of(&self, site: SiteId) -> Option<&CertificateChain> {
         self.chains.get(&site)
     }
 
-    /// The heads in it, verified against the chains in it, by (site, lane).
+    /// Returns the heads in the seal, verified against its chains, ordered by (site, lane).
     #[must_use]
     pub fn heads(&self) -> &[VerifiedHead] {
         &self.heads
@@ -281,7 +281,7 @@ fn read(content: &[u8]) -> Result<(SealBody, &[u8], Signature), WireError> {
     Ok((decode_struct(signed, "seal")?, signed, signature))
 }
 
-/// Checks the exporter's chain and the seal's signature; keeps the chain if it holds.
+/// Checks the exporter's chain and the seal's signature, and keeps the chain if it holds.
 fn verify_signature(
     body: &SealBody,
     signed: &[u8],

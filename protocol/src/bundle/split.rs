@@ -1,4 +1,4 @@
-//! Dividing an export among several files, each with whole deltas and their bodies.
+//! Divides an export into several files, each with whole deltas and their bodies.
 
 use std::ops::Range;
 
@@ -6,14 +6,14 @@ use crate::limits::MAX_BUNDLE_PARTS;
 
 use super::error::BundleWriteError;
 
-/// Divides deltas into parts of at most `max_part_bytes`, in order; gives each part's deltas by index.
+/// Divides deltas into parts of at most `max_part_bytes`, in order, and returns the delta indexes of each part.
 ///
-/// `weights` is one number of bytes per delta, in the order in which the deltas are written: its own size
-/// and that of the bodies that it brings. Weighing bodies unpacked keeps every part under the bound with
-/// certainty; weighing them as stored fills the parts better. Seals and manifests are not counted.
+/// `weights` gives the bytes of each delta in writing order: its own size plus the size of its bodies. With
+/// uncompressed body sizes, every part is certain to stay under the bound; with stored sizes, parts are filled
+/// better. Seals and manifests are not counted.
 ///
 /// # Errors
-/// [`BundleWriteError::TooMuch`] when one delta alone is over the bound, or there are too many parts.
+/// [`BundleWriteError::TooMuch`] if a single delta exceeds the bound, or there are too many parts.
 pub fn plan_parts(
     weights: impl IntoIterator<Item = u64>,
     max_part_bytes: u64,

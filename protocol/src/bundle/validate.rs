@@ -1,5 +1,5 @@
-//! The one check of a bundle: at a glance ([`inspect`]), in full without a store ([`validate`]), and with what a
-//! reader knows ([`check`]).
+//! The check of a bundle, in three depths: a glance ([`inspect`]), in full without a store ([`validate`]), and
+//! against what a reader knows ([`check`]).
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -26,7 +26,7 @@ use super::seal::BundleSeal;
 pub struct BundleInspection {
     /// The bundle's name.
     pub hash: BundleHash,
-    /// The seal; its [`BundleSeal::exporter`] says whether the signature holds.
+    /// The seal; [`BundleSeal::exporter`] shows whether its signature holds.
     pub seal: BundleSeal,
     /// The manifest.
     pub manifest: BundleManifest,
@@ -34,10 +34,10 @@ pub struct BundleInspection {
     pub file_bytes: u64,
 }
 
-/// Reads seal and manifest only. A seal that is not signed as it says is shown, not refused.
+/// Reads the seal and the manifest only. A seal with a wrong signature is returned, not refused.
 ///
 /// # Errors
-/// Any [`BundleError`] of the two, other than the signature's.
+/// Any [`BundleError`] of the two except a wrong signature.
 pub fn inspect<R: Read>(input: R, max_bundle_bytes: u64) -> Result<BundleInspection, BundleError> {
     let options = ReaderOptions {
         max_bundle_bytes,
@@ -57,7 +57,7 @@ fn inspection_of<R: Read>(reader: BundleReader<R>) -> BundleInspection {
     }
 }
 
-/// What a full check found in one log's range.
+/// The result of a full check of one log's range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangeReport {
     /// The range.
@@ -70,16 +70,16 @@ pub struct RangeReport {
     pub bodies_wanted: u64,
     /// Those of them that the bundle does not bring and the reader does not have.
     pub bodies_missing: u64,
-    /// Records that live claims at its end name and that neither the bundle brings, be they in its scope or not, nor
-    /// the reader has: by source.
+    /// The number of records, by source, that live claims at its end name and that are neither in the bundle
+    /// (in its scope or not) nor at the reader.
     pub lacking: BTreeMap<Source, u64>,
     /// The first new claim that must be understood and is not.
     pub critical: Option<ClaimNumber>,
-    /// Whether state roots were checked. Without a store, that needs a range from the beginning of its log.
+    /// True if state roots were checked. Without a store, this is possible only if the range begins its log.
     pub roots_checked: bool,
-    /// Where the author's head in the seal stands, if there is one.
+    /// The position of the author's head in the seal, if there is one.
     pub head: Option<Cursor>,
-    /// Why the range is refused, if it is.
+    /// The reason why the range is refused, if it is.
     pub fault: Option<LogFault>,
 }
 
@@ -90,13 +90,13 @@ pub struct MissingBody {
     pub site: SiteId,
     /// The claim's log.
     pub lane: Lane,
-    /// What the claim is about.
+    /// The key of the claim.
     pub key: ClaimKey,
     /// The body.
     pub hash: ContentHash,
 }
 
-/// What a full check found.
+/// The result of a full check.
 #[derive(Debug)]
 pub struct BundleReport {
     /// Seal and manifest.
@@ -105,8 +105,8 @@ pub struct BundleReport {
     pub ranges: Vec<RangeReport>,
     /// Records that live claims name and that are neither in the bundle nor here, one entry per record.
     ///
-    /// In a part of a set other than the last, a later part may supersede the claim, so that the record is
-    /// not needed. Any other bundle is incomplete: what it says waits at a reader that needs the record.
+    /// In a part of a set other than the last, a later part may supersede the claim, so that the record is not
+    /// needed. Any other bundle is incomplete: its claims wait at a reader that needs the record.
     pub missing_bodies: Vec<MissingBody>,
     /// Records that no live claim names: no reader keeps them.
     pub surplus_bodies: u64,
@@ -115,7 +115,7 @@ pub struct BundleReport {
 /// Reads the whole bundle and checks all that can be checked without a store.
 ///
 /// # Errors
-/// The first [`BundleError`]. What is wrong with one log alone is in its [`RangeReport`].
+/// The first [`BundleError`]. A fault in one log alone is in that log's [`RangeReport`].
 pub fn validate<R: Read>(input: R, options: ReaderOptions) -> Result<BundleReport, BundleError> {
     let mut reader = BundleReader::open(input, options)?;
     let found = check(&mut reader, &NoKnowledge, |_| Ok(()))?;
@@ -127,27 +127,28 @@ pub fn validate<R: Read>(input: R, options: ReaderOptions) -> Result<BundleRepor
     })
 }
 
-/// What [`check`] found.
+/// The result of [`check`].
 #[derive(Debug)]
 pub struct Found {
     /// Per range of the manifest.
     pub ranges: Vec<RangeReport>,
     /// Records that are neither in the bundle nor here.
     pub missing: Vec<MissingBody>,
-    /// Records in the bundle that no live claim names, or that are out of its scope: no reader keeps them.
+    /// Records in the bundle that no live claim names, or that are out of its scope. No reader keeps them.
     pub surplus: u64,
 }
 
-/// Reads the rest of a bundle and holds it to every rule, with what the reader knows.
+/// Reads the rest of a bundle and checks every rule against what the reader knows.
 ///
-/// Beyond what [`BundleReader`] checks: every delta against its author's chain; that each follows the one before it,
-/// here or in the bundle; state roots, where the state before is known; heads against deltas; that the records are
-/// canonical and of the size that their claims say. It names those that are missing. What is wrong
-/// with one log is that log's fault; what is wrong with the file is an error. `visit` gets every sound delta that
-/// is new to the reader; a later delta may still make its range refused. Needs memory for the live claims of the bundle.
+/// Checks more than [`BundleReader`] does: every delta against its author's chain; that each delta follows its
+/// predecessor, here or in the bundle; state roots, if the state before is known; heads against deltas; that
+/// records are canonical and of the size that their claims state. It lists the missing records. A fault in one
+/// log is reported for that log; a fault in the file is an error. `visit` gets every valid delta that is new to
+/// the reader, though a later delta may still cause its range to be refused. Memory grows with the live claims
+/// of the bundle.
 ///
 /// # Errors
-/// The first [`BundleError`], and what fails in the reader's store.
+/// The first [`BundleError`], and any error of the reader's store.
 pub fn check<R: Read, K: Knowledge>(
     reader: &mut BundleReader<R>,
     knowledge: &K,
@@ -160,7 +161,7 @@ pub fn check<R: Read, K: Knowledge>(
         match item {
             BundleItem::Deltas(page) => {
                 for (range, bytes) in page.with_ranges() {
-                    // The page was held against the manifest's ranges, so the index is one of theirs.
+                    // The page was checked against the manifest's ranges, so the index is valid.
                     let Some(log) = logs.get_mut(range) else { continue };
                     if let Some(delta) = log.push(bytes, knowledge)? {
                         visit(&delta)?;
@@ -206,9 +207,9 @@ fn begin<R: Read, K: Knowledge>(reader: &BundleReader<R>, knowledge: &K) -> Resu
 
 /// The bodies that live claims name and that have not come yet.
 struct Bodies {
-    /// By hash: which log wants it, and as what.
+    /// By hash: the logs that want the body, and the claim for which they want it.
     wanted: BTreeMap<ContentHash, Vec<(usize, Want)>>,
-    /// Per log: how many are wanted.
+    /// The number of wanted bodies of each log.
     counts: Vec<u64>,
     /// Bodies that no live claim names.
     surplus: u64,
@@ -276,7 +277,7 @@ impl Bodies {
         Ok(())
     }
 
-    /// What has not come is missing, where the range is new and the reader does not have it.
+    /// Counts bodies that have not come as missing if the range is new and the reader does not have them.
     fn finish<K: Knowledge>(self, mut logs: Vec<LogCheck>, knowledge: &K) -> Result<Found, K::Error> {
         let mut missing = Vec::new();
         let mut lacking = vec![0_u64; logs.len()];

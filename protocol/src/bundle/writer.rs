@@ -1,4 +1,4 @@
-//! Writing a bundle. The manifest stands before the frames that it lists, so frames go to a spool first.
+//! Writes a bundle. The manifest precedes the frames that it lists, so frames are first written to a spool.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -16,21 +16,21 @@ use super::page::{BodiesPacker, CompressedBodies};
 use super::range::RangeBuilder;
 use super::seal::SealRequest;
 
-/// What a bundle says of itself beyond what is put in.
+/// The properties of a bundle that do not follow from its content.
 #[derive(Debug, Clone, Default)]
 pub struct WriterOptions {
-    /// The sources whose bodies it brings, sorted; `None` for all.
+    /// The sources whose bodies it contains, sorted; `None` for all.
     pub scope: Option<Vec<Source>>,
-    /// Which part of which set it is; `None` when it stands alone.
+    /// The part of a set that it is; `None` for a single bundle.
     pub part: Option<BundlePart>,
 }
 
-/// What was written.
+/// A summary of the written bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleSummary {
     /// The bundle's name.
     pub hash: BundleHash,
-    /// What it holds.
+    /// The manifest.
     pub manifest: BundleManifest,
     /// Bytes in the file.
     pub file_bytes: u64,
@@ -39,7 +39,7 @@ pub struct BundleSummary {
 /// Writes one bundle: all deltas, then all bodies, then [`BundleWriter::finish`].
 ///
 /// `S` is a spool (a temporary file, or a cursor over memory for small bundles), written from its current
-/// position on. Memory stays within one frame and the list of frames.
+/// position on. Memory holds at most one frame and the list of frames.
 #[derive(Debug)]
 pub struct BundleWriter<S> {
     spool: S,
@@ -60,7 +60,7 @@ impl<S: Read + Write + Seek> BundleWriter<S> {
     /// Begins a bundle.
     ///
     /// # Errors
-    /// [`BundleWriteError::Io`] when the spool cannot say its position.
+    /// [`BundleWriteError::Io`] if the spool's position cannot be read.
     pub fn new(mut spool: S, options: WriterOptions) -> Result<Self, BundleWriteError> {
         let start = spool
             .stream_position()
@@ -80,16 +80,16 @@ impl<S: Read + Write + Seek> BundleWriter<S> {
         })
     }
 
-    /// Says whose bodies the bundle brings, for who learns that from its deltas.
+    /// Sets the sources whose bodies the bundle contains, for callers that learn them from its deltas.
     pub fn set_scope(&mut self, scope: Option<Vec<Source>>) {
         self.options.scope = scope;
     }
 
-    /// Adds one delta's exact bytes. Deltas come by (site, lane, number), without gaps within a log.
+    /// Adds the exact bytes of one delta. Deltas come by (site, lane, number), without gaps within a log.
     ///
     /// # Errors
-    /// [`BundleWriteError`] when it is no delta, is out of order, or comes after a body. Signatures are not
-    /// looked at: what a store holds was verified on its way in, and the importer verifies it again.
+    /// [`BundleWriteError`] if the bytes are not a delta, come out of order, or come after a body. Signatures
+    /// are not checked: a store verifies each delta when it takes it in, and the importer verifies it again.
     pub fn push_delta(&mut self, bytes: &[u8]) -> Result<(), BundleWriteError> {
         let delta = Delta::decode(bytes).map_err(|source| BundleWriteError::Delta { source })?;
         if self.bodies_begun {
@@ -111,10 +111,10 @@ impl<S: Read + Write + Seek> BundleWriter<S> {
         Ok(())
     }
 
-    /// Adds the body that `expected` names. Bodies come by rising hash, each once.
+    /// Adds the body with the hash `expected`. Bodies come in rising order of their hashes, each once.
     ///
     /// # Errors
-    /// [`BundleWriteError`] when the bytes are not that body or come out of order; or the spool fails.
+    /// [`BundleWriteError`] if the bytes have another hash or come out of order, or if the spool fails.
     pub fn push_body(&mut self, expected: ContentHash, body: &[u8]) -> Result<(), BundleWriteError> {
         self.begin_bodies()?;
         match self.bodies.push(expected, body)? {
@@ -123,13 +123,14 @@ impl<S: Read + Write + Seek> BundleWriter<S> {
         }
     }
 
-    /// Adds a frame of bodies that the caller packed and compressed, as [`BundleWriter::push_body`] would have.
+    /// Adds a frame of bodies that the caller packed and compressed, with the same result as
+    /// [`BundleWriter::push_body`].
     ///
-    /// To get the same bytes as everyone else, one [`BodiesPacker`] sees all bodies of the bundle; do not mix
-    /// this with [`BundleWriter::push_body`].
+    /// For reproducible bytes, one [`BodiesPacker`] must see all bodies of the bundle. Do not mix this with
+    /// [`BundleWriter::push_body`].
     ///
     /// # Errors
-    /// [`BundleWriteError::BodyOrder`], or the spool fails.
+    /// [`BundleWriteError::BodyOrder`], or an error of the spool.
     pub fn push_bodies(&mut self, frame: &CompressedBodies) -> Result<(), BundleWriteError> {
         self.begin_bodies()?;
         self.write_bodies(frame)
@@ -181,10 +182,10 @@ impl<S: Read + Write + Seek> BundleWriter<S> {
         Ok(())
     }
 
-    /// Seals the bundle and writes all of it to `out`; gives the spool back.
+    /// Seals the bundle, writes all of it to `out`, and returns the spool.
     ///
     /// # Errors
-    /// [`BundleWriteError`] when the seal cannot be made, or spool or output fail.
+    /// [`BundleWriteError`] if the seal cannot be made, or the spool or the output fails.
     pub fn finish<W: Write>(
         mut self,
         seal: &SealRequest<'_>,

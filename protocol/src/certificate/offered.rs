@@ -1,9 +1,9 @@
-//! A chain that somebody offers: what it says of itself, at the price of reading it.
+//! A chain that a peer offers, decoded but not verified.
 //!
-//! Checking signatures is the dear part of a chain, and who offers one may be anybody. Everything else comes
-//! first: whose chain it says it is, which key it makes the site's, whether it hangs together. A forger can
-//! write all that; the first signature that he cannot make ends the checking, and what is known already, byte
-//! for byte, is not checked again.
+//! Checking signatures is the expensive part of a chain, and anybody may offer one. So everything else is
+//! checked first: the site that the chain names, the operating key that it would give the site, and that its
+//! certificates follow one another. A forger can write all of that, but checking ends at the first signature he
+//! cannot make. Certificates that are already known, byte for byte, are not checked again.
 
 use super::{CertificateChain, CertificateError, Parsed, VerifiedCertificate, check_link};
 use crate::hash::SiteId;
@@ -11,7 +11,7 @@ use crate::keys::PublicKey;
 use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES};
 use crate::wire::Reader;
 
-/// A decoded chain whose certificates follow one another. **No signature of it is checked.**
+/// A decoded chain whose certificates follow one another. **Its signatures are not checked.**
 #[derive(Debug, Clone)]
 pub struct OfferedChain<'a> {
     site: SiteId,
@@ -51,28 +51,29 @@ impl<'a> OfferedChain<'a> {
         })
     }
 
-    /// The site whose chain it says it is: the hash of its first certificate.
+    /// Returns the site that the chain names: the hash of its first certificate.
     #[must_use]
     pub fn site(&self) -> SiteId {
         self.site
     }
 
-    /// The operating key of its newest epoch, if its signatures are good.
+    /// Returns the operating key of its newest epoch, valid only if its signatures hold.
     #[must_use]
     pub fn operating_key(&self) -> &PublicKey {
         &self.operating_key
     }
 
-    /// Whether all of it is in `known`, byte for byte.
+    /// Returns true if all of its certificates are in `known`, byte for byte.
     #[must_use]
     pub fn is_part_of(&self, known: &CertificateChain) -> bool {
         self.certificates.len() <= known.certificates.len() && self.known_in(known) == self.certificates.len()
     }
 
-    /// Checks the signatures, oldest first, of the certificates that `known` does not hold already.
+    /// Checks the signatures, oldest first, of the certificates that `known` does not hold yet.
     ///
     /// # Errors
-    /// [`CertificateError::Signature`] at the first that is not good; then nothing of the chain is trusted.
+    /// [`CertificateError::Signature`] at the first signature that does not hold; then no part of the chain is
+    /// trusted.
     pub fn verify(&self, known: Option<&CertificateChain>) -> Result<CertificateChain, CertificateError> {
         let skip = known.map_or(0, |known| self.known_in(known));
         let mut certificates: Vec<VerifiedCertificate> = known
@@ -87,7 +88,7 @@ impl<'a> OfferedChain<'a> {
         })
     }
 
-    /// How many certificates it begins with that `known` begins with too.
+    /// Returns the number of leading certificates that `known` begins with too.
     fn known_in(&self, known: &CertificateChain) -> usize {
         let pairs = self.certificates.iter().zip(&known.certificates);
         pairs
@@ -123,7 +124,7 @@ mod tests {
             .unwrap()
     }
 
-    /// The bytes of a chain in which one certificate's signatures are cut out.
+    /// Returns the bytes of a chain with one certificate's signatures overwritten.
     fn unsigned(chain: &CertificateChain, position: usize) -> Vec<u8> {
         let mut chain = chain.clone();
         let bytes = &mut chain.certificates[position].bytes;
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_chain_it_is_and_which_key_it_makes_current_are_read_without_checking_a_signature() {
+    fn offered_site_and_key_are_read_without_signature_check() {
         let chain = longer(&genesis(), 3);
         let bytes = unsigned(&chain, 1);
         let offered = OfferedChain::decode(&bytes).unwrap();
@@ -146,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn certificates_that_are_known_are_not_checked_again_and_others_are() {
+    fn only_unknown_certificates_are_verified() {
         let known = longer(&genesis(), 3);
         let chain = longer(&known, 4);
         let bytes = chain.to_bytes();
         let offered = OfferedChain::decode(&bytes).unwrap();
         assert_eq!(offered.verify(Some(&known)).unwrap(), chain);
         assert!(!offered.is_part_of(&known) && offered.is_part_of(&chain));
-        // Where what is known has other bytes, the offered ones are checked.
+        // Certificates whose bytes differ from the known ones are checked.
         let altered = unsigned(&chain, 0);
         let offered = OfferedChain::decode(&altered).unwrap();
         assert!(matches!(
@@ -169,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hang_together_is_refused_before_any_signature() {
-        // A chain whose later certificates are signed by a root key of the forger's own.
+    fn disconnected_chain_is_refused_before_signature_check() {
+        // A chain whose later certificates are signed by the forger's own root key.
         let mut forged = longer(&genesis(), 3);
         let thief = CertificateChain::genesis("site-a".parse().unwrap(), &key(8), &key(9), UnixMillis::EPOCH);
         forged.certificates[1] = thief.certificates[0].clone();

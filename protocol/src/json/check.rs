@@ -1,4 +1,4 @@
-//! Tells in one pass, without a tree, whether a document is canonical.
+//! Checks in one pass, without building a tree, that a document is canonical.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(super) fn is_canonical(bytes: &[u8]) -> bool {
     value(&mut lexer, 0).is_some() && lexer.peek().is_none()
 }
 
-/// Steps over a canonical value inside `depth` arrays and objects; `None` if it is not canonical.
+/// Skips a canonical value inside `depth` arrays and objects. Returns `None` if it is not canonical.
 fn value(lexer: &mut Lexer<'_>, depth: usize) -> Option<()> {
     match lexer.peek()? {
         b'"' => lexer.string().ok()?.minimal.then_some(()),
@@ -48,7 +48,7 @@ fn object(lexer: &mut Lexer<'_>, depth: usize) -> Option<()> {
     let mut last: Option<Cow<'_, str>> = None;
     loop {
         let key = lexer.string().ok().filter(|token| token.minimal)?.value;
-        // Strictly rising keys are sorted and not repeated.
+        // Strictly rising keys are sorted and unique.
         if last.is_some_and(|last| cmp_utf16(&last, &key).is_ge()) {
             return None;
         }

@@ -1,13 +1,13 @@
-//! Why a document was refused, and where.
+//! Errors of JSON documents, with their place.
 
 use std::fmt;
 
 /// The longest piece of foreign text quoted in an error, in bytes.
 const MAX_QUOTE_BYTES: usize = 64;
 
-/// What is wrong with a JSON document, with the place.
+/// A fault in a JSON document, with its place.
 ///
-/// Boxed inside, so that passing results around stays cheap.
+/// Boxed inside, to keep results small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError(Box<Inner>);
 
@@ -15,7 +15,7 @@ pub struct JsonError(Box<Inner>);
 struct Inner {
     kind: JsonErrorKind,
     offset: usize,
-    /// Pointer segments from the fault outwards: the parser adds them as it unwinds.
+    /// Pointer segments from the fault outwards; the parser adds them as it unwinds.
     segments: Vec<String>,
 }
 
@@ -26,12 +26,12 @@ pub enum JsonErrorKind {
     /// The bytes are not UTF-8.
     #[error("the bytes are not UTF-8")]
     NotUtf8,
-    /// The grammar wanted something else.
+    /// The grammar expected something else.
     #[error("expected {expected}, found {found}")]
     Syntax {
-        /// What would have been right here.
+        /// The expected token.
         expected: &'static str,
-        /// What stood here: a quoted character, or the end of the document.
+        /// The token found: a quoted character, or the end of the document.
         found: String,
     },
     /// Arrays and objects are nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
@@ -77,7 +77,7 @@ impl JsonError {
         self
     }
 
-    /// Returns what is wrong.
+    /// Returns the kind of the fault.
     #[must_use]
     pub fn kind(&self) -> &JsonErrorKind {
         &self.0.kind

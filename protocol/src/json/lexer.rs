@@ -1,4 +1,4 @@
-//! Tokens of RFC 8259, and whether each was spelled canonically.
+//! Tokens of RFC 8259, with a flag for canonical spelling.
 
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ impl<'a> Lexer<'a> {
         self.pos += 1;
     }
 
-    /// Steps over `byte` if it is next.
+    /// Skips `byte` if it is next.
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.pos += usize::from(found);
@@ -54,7 +54,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Makes the error for "something else should stand here".
+    /// Builds the error "expected something else here".
     pub(super) fn expected(&self, expected: &'static str) -> JsonError {
         let found = match self.text.get(self.pos..).and_then(|rest| rest.chars().next()) {
             Some(character) => format!("{character:?}"),
@@ -72,7 +72,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Reads a number; returns it with whether its literal is its canonical text.
+    /// Reads a number. Returns it with true if its literal is its canonical text.
     pub(super) fn number(&mut self) -> Result<(Number<'a>, bool), JsonError> {
         let start = self.pos;
         self.eat(b'-');
@@ -113,7 +113,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Reads a string whose opening quote is next.
+    /// Reads a string. The caller has seen its opening quote.
     pub(super) fn string(&mut self) -> Result<StringToken<'a>, JsonError> {
         if !self.eat(b'"') {
             return Err(self.expected("a string"));
@@ -123,7 +123,7 @@ impl<'a> Lexer<'a> {
         let mut minimal = true;
         loop {
             self.pos += find_special(&self.bytes[self.pos..]);
-            // The run ends before an ASCII byte or at the end, so it holds whole characters.
+            // The run ends before an ASCII byte or at the end, so it contains whole characters.
             let run = &self.text[start..self.pos];
             match self.peek() {
                 Some(b'"') => {
@@ -138,7 +138,7 @@ impl<'a> Lexer<'a> {
                 }
                 Some(b'\\') => {
                     if unescaped.is_empty() {
-                        // Long texts are mostly line breaks and quotes escaped: grow once.
+                        // Long texts contain many escaped line breaks and quotes: grow once.
                         unescaped.reserve(run.len() * 2);
                     }
                     unescaped.push_str(run);
@@ -150,7 +150,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Reads one escape onto `out`; returns whether RFC 8785 would write it the same way.
+    /// Decodes one escape into `out`. Returns true if RFC 8785 would write it the same way.
     fn escape(&mut self, out: &mut String) -> Result<bool, JsonError> {
         let start = self.pos;
         self.pos += 1;

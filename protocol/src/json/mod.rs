@@ -13,17 +13,15 @@
 //!   round it.
 //! * Repeated keys are refused; RFC 8785 leaves them to I-JSON, which forbids them too.
 //!
-//! The numbers rule means that one huge value has two canonical spellings, `1e+21` and
-//! `1000000000000000000000`: which of them is used follows from how the source wrote it. No other
-//! value has two.
+//! The rule for numbers means that one huge value has two canonical spellings, `1e+21` and
+//! `1000000000000000000000`; the source's spelling decides which one is used. No other value has two.
 //!
-//! The parser is our own because these bytes become signed identity: it must keep digits, tell
-//! repeated keys, name the place of a fault, and never change under us with a library's version.
-//! Property tests hold it equal to `serde_json` wherever the two promise the same.
+//! The parser is our own because these bytes become signed identity: it must keep digits, detect repeated keys,
+//! name the place of a fault, and never change with a library's version. Property tests compare it with
+//! `serde_json` wherever the two promise the same.
 //!
-//! Nothing here bounds the size of a document: the caller does, before the bytes get here. Depth
-//! is bounded by [`MAX_DEPTH`], so recursion is too. A byte order mark is not JSON; who reads
-//! files strips it.
+//! This module does not bound the size of a document; the caller bounds it before. Depth is bounded by
+//! [`MAX_DEPTH`], and so is recursion. A byte order mark is not JSON; callers that read files strip it.
 
 mod check;
 mod error;
@@ -45,17 +43,16 @@ pub use text::cmp_utf16;
 pub use value::{DuplicateKey, Object, Value};
 pub use write::{WriteError, to_canonical};
 
-/// How many arrays and objects may stand inside each other.
+/// The maximum nesting depth of arrays and objects.
 ///
-/// Real OSV records use 8; 64 leaves room and keeps recursion far from the end of any stack.
+/// Real OSV records use 8. 64 leaves room and keeps recursion far from any stack limit.
 pub const MAX_DEPTH: usize = crate::limits::MAX_JSON_DEPTH;
 
-/// Parses one JSON document, borrowing from `bytes` wherever the text needs no unescaping.
+/// Parses one JSON document. Borrows from `bytes` if the text needs no unescaping.
 ///
 /// # Errors
-/// When `bytes` is not exactly one JSON value in UTF-8, is nested deeper than [`MAX_DEPTH`],
-/// repeats a key, holds a lone surrogate, or holds a number that could only be kept by rounding.
-/// The error names the place.
+/// If `bytes` is not exactly one JSON value in UTF-8, is nested deeper than [`MAX_DEPTH`], repeats a key, holds
+/// a lone surrogate, or holds a number that could only be kept by rounding. The error names the place.
 ///
 /// ```
 /// use starling_protocol::json::parse;
@@ -69,7 +66,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value<'_>, JsonError> {
 
 /// Returns the canonical bytes of the JSON document in `bytes`.
 ///
-/// A document that is canonical already is checked in one pass and copied.
+/// A document that is already canonical is checked in one pass and copied.
 ///
 /// # Errors
 /// As [`parse`].
@@ -89,7 +86,7 @@ pub fn canonicalize(bytes: &[u8]) -> Result<Vec<u8>, JsonError> {
     Ok(out)
 }
 
-/// Tells whether `bytes` is a JSON document in canonical form.
+/// Returns true if `bytes` is a JSON document in canonical form.
 ///
 /// True exactly when [`canonicalize`] succeeds and returns the same bytes. Builds no tree.
 #[must_use]
@@ -97,8 +94,8 @@ pub fn is_canonical(bytes: &[u8]) -> bool {
     check::is_canonical(bytes)
 }
 
-/// Tells whether `bytes` is a JSON object in canonical form, as each record is. A list, a text or a number would be
-/// stated, counted and read by nobody.
+/// Returns true if `bytes` is a JSON object in canonical form, as each record must be. Nothing would read a
+/// list, a text or a number.
 #[must_use]
 pub fn is_record(bytes: &[u8]) -> bool {
     // Canonical bytes begin with the value itself.

@@ -19,7 +19,7 @@ impl<'a> Number<'a> {
     /// Reads one JSON number literal.
     ///
     /// # Errors
-    /// When `literal` is anything else, or could only be kept by rounding.
+    /// If `literal` is anything else, or could only be kept by rounding.
     pub fn parse(literal: &'a str) -> Result<Self, JsonError> {
         let mut lexer = Lexer::new(literal.as_bytes())?;
         let (number, _) = lexer.number()?;
@@ -29,7 +29,7 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// Reads a literal that follows the JSON grammar; `None` when keeping it would need rounding.
+    /// Reads a literal that follows the JSON grammar. Returns `None` if keeping it would need rounding.
     pub(super) fn from_literal(literal: &'a str) -> Option<Self> {
         if !literal.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
             return Some(Number(Cow::Borrowed(if literal == "-0" { "0" } else { literal })));
@@ -48,7 +48,8 @@ impl<'a> Number<'a> {
         }))
     }
 
-    /// Makes a number from a finite double; `None` for NaN and the infinities, which JSON lacks.
+    /// Builds a number from a finite double. Returns `None` for NaN and the infinities, which JSON cannot
+    /// express.
     #[must_use]
     pub fn from_f64(double: f64) -> Option<Number<'static>> {
         let decimal = double.is_finite().then(|| Decimal::of_double(double))??;
@@ -76,11 +77,11 @@ impl<'a> Number<'a> {
     /// Returns the nearest double: exact for fractions, rounded for integers beyond 2^53.
     #[must_use]
     pub fn as_f64(&self) -> f64 {
-        // The canonical text always parses; NaN could only come from a text that is no number.
+        // The canonical text always parses; NaN could only come from a text that is not a number.
         self.0.parse().unwrap_or(f64::NAN)
     }
 
-    /// Copies whatever is borrowed.
+    /// Copies the text if it is borrowed.
     #[must_use]
     pub fn into_owned(self) -> Number<'static> {
         Number(Cow::Owned(self.0.into_owned()))
@@ -99,7 +100,7 @@ impl From<u64> for Number<'static> {
     }
 }
 
-/// A decimal value in one form: `0.d1d2…dn × 10^point`, `d1` and `dn` not zero; zero has no digits.
+/// A decimal value in a unique form: `0.d1d2…dn × 10^point`, `d1` and `dn` not zero; zero has no digits.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -109,7 +110,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// The value of a JSON literal; `None` when it has more digits than any double's shortest form.
+    /// Returns the value of a JSON literal; `None` when it has more digits than any double's shortest form.
     fn of_literal(literal: &str) -> Option<Self> {
         let (mantissa, exponent) = literal.split_once(['e', 'E']).unwrap_or((literal, "0"));
         let (negative, mantissa) = match mantissa.strip_prefix('-') {
@@ -149,13 +150,13 @@ impl Decimal {
         })
     }
 
-    /// The shortest decimal that reads back as `double`, which must be finite.
+    /// Returns the shortest decimal that reads back as `double`, which must be finite.
     fn of_double(double: f64) -> Option<Self> {
-        // Rust prints the shortest digits that round-trip, the closest of them: ECMAScript's rule.
+        // Rust prints the shortest digits that round-trip, and the closest of those: ECMAScript's rule.
         Decimal::of_literal(&format!("{double:e}"))
     }
 
-    /// RFC 8785 writes the negative zero as `0`, so zero has no sign here.
+    /// Returns zero, which has no sign here: RFC 8785 writes the negative zero as `0`.
     fn zero() -> Self {
         Decimal {
             negative: false,

@@ -86,7 +86,7 @@ fn integers_keep_every_digit() {
 }
 
 #[test]
-fn a_number_is_read_alone() {
+fn single_number_is_parsed() {
     assert_eq!(Number::parse("1.50").expect("a number").as_str(), "1.5");
     for text in ["", "1 ", " 1", "1,2", "+1", "NaN", "1.", "1e400"] {
         assert!(Number::parse(text).is_err(), "{text:?}");
@@ -116,7 +116,7 @@ fn numbers_that_need_rounding_are_refused_by_name() {
 }
 
 #[test]
-fn repeated_keys_are_refused_wherever_they_stand() {
+fn repeated_keys_are_refused_at_every_level() {
     for text in [r#"{"x":{"k":1,"k":1}}"#, r#"{"x":{"k":1,"a":2,"\u006b":3}}"#] {
         assert_eq!(refused(text), (JsonErrorKind::DuplicateKey, "/x/k".to_owned()));
         assert!(!is_canonical(text.as_bytes()));
@@ -150,7 +150,7 @@ fn nesting_is_bounded() {
 }
 
 #[test]
-fn what_is_not_json_is_refused_with_its_place() {
+fn invalid_json_is_refused_with_its_place() {
     for text in [
         "",
         " ",
@@ -255,7 +255,7 @@ fn members_are_found_in_objects_of_any_size() {
     }
 }
 
-/// JSON text with random spelling: white space, key order, escapes.
+/// Generates JSON text with random spelling: white space, key order, escapes.
 fn json_text() -> impl Strategy<Value = String> {
     let space = prop_oneof![Just(""), Just(" "), Just("\n\t")];
     let character = prop_oneof![
@@ -302,7 +302,7 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
-/// Text close to JSON: valid documents with a few bytes changed.
+/// Generates text close to JSON: valid documents with a few bytes changed.
 fn damaged_json() -> impl Strategy<Value = Vec<u8>> {
     (
         json_text(),
@@ -318,7 +318,7 @@ fn damaged_json() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
-/// Whether two documents mean the same, compared through `serde_json`: integers exactly, fractions
+/// Returns true if two documents mean the same, compared through `serde_json`: integers exactly, fractions
 /// as doubles, `1.0` the same as `1`.
 fn same_meaning(a: &serde_json::Value, b: &serde_json::Value) -> bool {
     use serde_json::Value as Json;

@@ -4,14 +4,14 @@ use std::cmp::Ordering;
 
 /// Compares two strings by their UTF-16 code units: the key order of RFC 8785 §3.2.3.
 ///
-/// It differs from the order of Rust strings (by code point) only where a character beyond U+FFFF
-/// meets one of U+E000 to U+FFFF: the former is written with surrogates, which sort lower.
+/// It differs from the order of Rust strings (by code point) only if a character beyond U+FFFF meets one of
+/// U+E000 to U+FFFF: the former is written with surrogates, which sort lower.
 #[must_use]
 pub fn cmp_utf16(a: &str, b: &str) -> Ordering {
     cmp_utf16_bytes(a.as_bytes(), b.as_bytes())
 }
 
-/// [`cmp_utf16`] over the bytes of two texts.
+/// Compares the bytes of two texts like [`cmp_utf16`].
 pub(super) fn cmp_utf16_bytes(a: &[u8], b: &[u8]) -> Ordering {
     match a.iter().zip(b).find(|(x, y)| x != y) {
         Some((&x, &y)) => utf16_rank(x).cmp(&utf16_rank(y)),
@@ -21,8 +21,8 @@ pub(super) fn cmp_utf16_bytes(a: &[u8], b: &[u8]) -> Ordering {
 
 /// Ranks the first UTF-8 byte in which two strings differ as UTF-16 would.
 ///
-/// 0xEE and 0xEF lead U+E000 to U+FFFF, 0xF0 to 0xF4 lead what lies beyond; all other bytes,
-/// continuation bytes among them, rank alike in both encodings.
+/// 0xEE and 0xEF lead U+E000 to U+FFFF; 0xF0 to 0xF4 lead the characters beyond. All other bytes, continuation
+/// bytes included, rank the same in both encodings.
 fn utf16_rank(byte: u8) -> u8 {
     match byte {
         0xEE | 0xEF => byte + 0x10,
@@ -30,8 +30,8 @@ fn utf16_rank(byte: u8) -> u8 {
     }
 }
 
-/// Returns the index of the first byte that cannot stand for itself inside a JSON string: a
-/// control character, `"` or `\`; or the length of `bytes` when there is none.
+/// Returns the index of the first byte that must be escaped in a JSON string (a control character, `"` or `\`),
+/// or the length of `bytes` if there is none.
 pub(super) fn find_special(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::number::Number;
 use super::text::{cmp_utf16, write_string};
 
-/// Up to so many entries, looking at each for equality is faster than a binary search by order.
+/// The number of entries up to which comparing every key is faster than a binary search.
 const SMALL_OBJECT_ENTRIES: usize = 16;
 
 /// A JSON value. Strings and numbers borrow from the document unless they had to be rewritten.
@@ -30,9 +30,9 @@ pub enum Value<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
-/// A key stands twice in one object.
+/// A key is repeated in one object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the key {key:?} stands more than once in one object")]
+#[error("the key {key:?} is repeated in one object")]
 pub struct DuplicateKey {
     /// The key, unescaped.
     pub key: String,
@@ -42,9 +42,9 @@ impl<'a> Object<'a> {
     /// Sorts `entries` into an object.
     ///
     /// # Errors
-    /// When a key stands twice.
+    /// If a key is repeated.
     pub fn from_entries(mut entries: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, DuplicateKey> {
-        // Equal keys are refused, so an unstable sort leaves nothing to chance.
+        // Equal keys are refused, so an unstable sort gives one result.
         entries.sort_unstable_by(|a, b| cmp_utf16(&a.0, &b.0));
         match entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             Some(pair) => Err(DuplicateKey {
@@ -54,7 +54,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Takes entries that the caller has seen to be strictly rising.
+    /// Wraps entries that the caller has checked to be strictly rising.
     pub(super) fn from_sorted(entries: Vec<(Cow<'a, str>, Value<'a>)>) -> Self {
         Object(entries)
     }
@@ -62,7 +62,7 @@ impl<'a> Object<'a> {
     /// Returns the value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
-        // Real objects are small, and unequal strings mostly differ in length already.
+        // Real objects are small, and unequal strings mostly differ in length.
         if self.0.len() <= SMALL_OBJECT_ENTRIES {
             return self
                 .0
@@ -85,7 +85,7 @@ impl<'a> Object<'a> {
         self.0.len()
     }
 
-    /// Tells whether there are no entries.
+    /// Returns true if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -101,8 +101,8 @@ impl<'a> Object<'a> {
 impl<'a> Value<'a> {
     /// Appends the canonical bytes of this value to `out`.
     ///
-    /// Recurses once per level; values from [`parse`](super::parse) have at most
-    /// [`MAX_DEPTH`](super::MAX_DEPTH), and who builds others keeps to that too.
+    /// Recurses once per level. Values from [`parse`](super::parse) have at most
+    /// [`MAX_DEPTH`](super::MAX_DEPTH) levels; callers that build other values must respect that limit too.
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
         match self {
             Value::Null => out.extend_from_slice(b"null"),
@@ -143,7 +143,7 @@ impl<'a> Value<'a> {
         out
     }
 
-    /// Returns the member `key` when this is an object that has it.
+    /// Returns the member `key` if this is an object that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.as_object()?.get(key)
@@ -213,7 +213,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Tells whether this is `null`.
+    /// Returns true if this is `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
@@ -232,7 +232,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Copies whatever is borrowed, so that the value outlives its document.
+    /// Copies all borrowed parts, so that the value outlives its document.
     #[must_use]
     pub fn into_owned(self) -> Value<'static> {
         match self {

@@ -1,7 +1,7 @@
-//! Writing values of Rust types as canonical JSON, without a tree between.
+//! Writes values of Rust types as canonical JSON without building a tree.
 //!
-//! An object's members are written where they belong as they come, and put into order once all are there: types
-//! whose fields stand in order are written in one pass, others have their members moved once per level.
+//! An object's members are written as they come and sorted at its end. Types whose fields are already in order
+//! are written in one pass; other types have their members moved once per level.
 
 use serde::ser::{self, Serialize};
 
@@ -14,18 +14,18 @@ use super::text::{cmp_utf16_bytes, find_special, write_string};
 #[non_exhaustive]
 pub enum WriteError {
     /// NaN or an infinity.
-    #[error("a number is not finite, and JSON has none such")]
+    #[error("a number is not finite, which JSON cannot express")]
     NotFinite,
     /// A map's key is neither text nor a whole number.
     #[error("a key of a map is neither a text nor a whole number")]
     KeyIsNoText,
-    /// A key stands twice in one object.
-    #[error("the key {0:?} stands more than once in one object")]
+    /// A key is repeated in one object.
+    #[error("the key {0:?} is repeated in one object")]
     DuplicateKey(String),
     /// The value is nested deeper than [`MAX_DEPTH`].
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// The value's own word.
+    /// The value's own error.
     #[error("{0}")]
     Other(String),
 }
@@ -36,10 +36,10 @@ impl ser::Error for WriteError {
     }
 }
 
-/// Returns the canonical bytes of `value`: those that [`super::canonicalize`] makes of its JSON.
+/// Returns the canonical bytes of `value`: the result of [`super::canonicalize`] for its JSON.
 ///
 /// # Errors
-/// When the value has no canonical JSON form.
+/// If the value has no canonical JSON form.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
         Ok((self.out, depth))
     }
 
-    /// Begins an array; `close` is what ends it and whatever it stands in.
+    /// Begins an array. `close` ends the array and everything around it.
     fn array(self, close: &'static [u8]) -> Result<Items<'a>, WriteError> {
         let (out, depth) = self.deeper()?;
         out.push(b'[');
@@ -102,7 +102,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Begins the object of one member that stands for an enum's variant.
+    /// Begins the one-member object that represents an enum variant.
     fn variant(self, name: &str) -> Result<Self, WriteError> {
         let (out, depth) = self.deeper()?;
         out.push(b'{');
@@ -173,7 +173,7 @@ impl<'a> ser::Serializer for Writer<'a> {
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), WriteError> {
-        // By its own shortest digits, as it would be printed, not by those of the nearest double.
+        // Use the float's own shortest digits, as printed, not those of the nearest double.
         self.serialize_f64(value.to_string().parse().unwrap_or(f64::NAN))
     }
 
@@ -314,11 +314,11 @@ impl Items<'_> {
 struct Members<'a> {
     out: &'a mut Vec<u8>,
     depth: usize,
-    /// Where the first member begins.
+    /// The offset of the first member.
     start: usize,
-    /// Each member's key, and where it ends; commas stand between them.
+    /// Each member's key, and the offset of its end; commas separate the members.
     members: Vec<(Key, usize)>,
-    /// Whether the keys rise.
+    /// True if the keys rise.
     sorted: bool,
     close: &'static [u8],
 }
@@ -327,14 +327,14 @@ struct Members<'a> {
 enum Key {
     /// Of a struct's field.
     Field(&'static str),
-    /// As it stands in the output, from here to there: it has nothing that is written otherwise than it is.
+    /// The key's text in the output, from the first to the second offset: it contains no escapes.
     Written(usize, usize),
     /// One that has.
     Made(String),
 }
 
 impl Key {
-    /// The name's bytes, given the output from `start` on.
+    /// Returns the name's bytes, given the output from `start` on.
     fn bytes<'k>(&'k self, written: &'k [u8], start: usize) -> &'k [u8] {
         match self {
             Self::Field(name) => name.as_bytes(),
@@ -528,7 +528,7 @@ impl ser::SerializeStructVariant for Members<'_> {
     }
 }
 
-/// Takes a map's key: a text, or a whole number as one.
+/// Converts a map's key: a text, or a whole number written as text.
 struct KeyWriter<'m, 'a>(&'m mut Members<'a>);
 
 impl KeyWriter<'_, '_> {
@@ -538,7 +538,7 @@ impl KeyWriter<'_, '_> {
     }
 }
 
-/// What is no key.
+/// Refuses types that cannot be keys.
 macro_rules! no_key {
     ($($method:ident($($type:ty),*);)*) => {$(
         fn $method(self, $(_: $type),*) -> Result<(), WriteError> {
@@ -552,7 +552,7 @@ macro_rules! no_key {
     )*};
 }
 
-/// What is written as a number.
+/// Writes number keys as text.
 macro_rules! number_key {
     ($($method:ident($type:ty);)*) => {$(
         fn $method(self, value: $type) -> Result<(), WriteError> {

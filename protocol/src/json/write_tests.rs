@@ -1,4 +1,4 @@
-//! What is written without a tree is what a tree would be: held against [`canonicalize`].
+//! Compares writing without a tree with [`canonicalize`].
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_the_canonical_form_of_its_json(value in shapes()) {
+    fn writer_output_equals_canonicalized_json(value in shapes()) {
         let plain = serde_json::to_vec(&value).expect("it has a JSON form");
         prop_assert_eq!(
             String::from_utf8(to_canonical(&value).expect("it has a canonical form")).expect("text"),
@@ -97,7 +97,7 @@ fn members_are_sorted_at_every_level_and_commas_are_kept() {
 }
 
 #[test]
-fn what_has_no_canonical_form_is_refused() {
+fn value_without_canonical_form_is_refused() {
     #[derive(Serialize)]
     struct Twice {
         a: u8,

@@ -13,7 +13,7 @@ use starling_protocol::{BundleWriter, CertificateChain, ContentHash, Delta};
 use crate::world::{Say, Site, export, january, read, two_sites};
 
 #[test]
-fn a_bundle_gives_back_exactly_what_was_put_in() {
+fn bundle_round_trips() {
     let [a, b] = two_sites();
     let (bytes, summary) = export(&a, &[&a, &b], january(0));
     let got = read(&bytes).unwrap();
@@ -42,7 +42,7 @@ fn a_bundle_gives_back_exactly_what_was_put_in() {
 }
 
 #[test]
-fn a_plain_zstd_decoder_shows_every_record_and_nothing_else() {
+fn plain_zstd_decoder_shows_exactly_the_records() {
     let [a, b] = two_sites();
     let (bytes, _) = export(&a, &[&a, &b], january(0));
     let mut shown = Vec::new();
@@ -74,7 +74,7 @@ fn two_exporters_write_the_same_bytes_after_the_seal() {
 }
 
 #[test]
-fn a_bundle_without_news_still_carries_heads() {
+fn bundle_without_news_still_carries_heads() {
     let [a, _] = two_sites();
     let writer = BundleWriter::new(Memory::new(Vec::new()), WriterOptions::default()).unwrap();
     let request = SealRequest {
@@ -115,7 +115,7 @@ fn large_exports_are_divided_into_bounded_frames() {
     }
     assert!(frames[0].unpacked_size as usize <= MAX_DELTAS_FRAME_BYTES);
 
-    // Frames packed and compressed elsewhere (on other threads, say) make the same file.
+    // Frames that are packed and compressed elsewhere (for example on other threads) make the same file.
     let mut writer = BundleWriter::new(Memory::new(Vec::new()), WriterOptions::default()).unwrap();
     for delta in &site.log {
         writer.push_delta(delta.as_bytes()).unwrap();
@@ -142,7 +142,7 @@ fn large_exports_are_divided_into_bounded_frames() {
 }
 
 #[test]
-fn a_set_is_divided_at_whole_deltas_and_every_part_reads_alone() {
+fn bundle_set_is_split_between_deltas() {
     let [a, b] = two_sites();
     let mut sites = [&a, &b];
     sites.sort_by_key(|site| site.chain.site());
@@ -187,7 +187,7 @@ fn a_set_is_divided_at_whole_deltas_and_every_part_reads_alone() {
 }
 
 #[test]
-fn inspecting_reads_no_frame_and_shows_a_seal_that_does_not_hold() {
+fn inspect_shows_invalid_seal_without_reading_frames() {
     let [a, b] = two_sites();
     let (mut bytes, summary) = export(&a, &[&a, &b], january(0));
     let seal_size = 8 + u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
@@ -204,7 +204,7 @@ fn inspecting_reads_no_frame_and_shows_a_seal_that_does_not_hold() {
 }
 
 #[test]
-fn a_writer_refuses_what_a_reader_would() {
+fn writer_refuses_what_reader_would_refuse() {
     let [a, b] = two_sites();
     let new = || BundleWriter::new(Memory::new(Vec::new()), WriterOptions::default()).unwrap();
 

@@ -1,4 +1,4 @@
-//! Bundles that an allow-listed exporter made with bad intent: the seal holds, what it covers does not.
+//! Bundles made by an allow-listed exporter with bad intent: the seal is valid, but its content breaks a rule.
 //! Each test is named for the attack.
 
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ fn attacker() -> Site {
     Site::new("site-mallory", 90)
 }
 
-/// What a forged bundle meets: the attacker's key is valid, his manifest is not.
+/// Returns the refusal of a forged bundle. The attacker's key is valid; the manifest is not.
 fn refusal(forgery: &Forgery) -> BundleError {
     let mallory = attacker();
     let bytes = forgery.build(&mallory.chain, [91; 32]);
@@ -21,14 +21,14 @@ fn refusal(forgery: &Forgery) -> BundleError {
 }
 
 #[test]
-fn the_forge_makes_bundles_that_are_read_when_they_are_honest() {
+fn honest_forge_bundle_is_accepted() {
     let bodies = sorted(&[br#"{"id":"X-1"}"#, br#"{"id":"X-2"}"#]);
     let bytes = Forgery::new(vec![Frame::bodies(&bodies)]).build(&attacker().chain, [91; 32]);
     assert_eq!(read(&bytes).unwrap().bodies.len(), 2);
 }
 
 #[test]
-fn a_seal_by_a_key_that_is_not_the_exporters_is_refused() {
+fn seal_by_a_key_that_is_not_the_exporters_is_refused() {
     let bodies = sorted(&[br#"{"id":"X-1"}"#]);
     let bytes = Forgery::new(vec![Frame::bodies(&bodies)]).build(&attacker().chain, [7; 32]);
     let refused = read(&bytes).unwrap_err();
@@ -39,7 +39,7 @@ fn a_seal_by_a_key_that_is_not_the_exporters_is_refused() {
 }
 
 #[test]
-fn a_chain_in_the_seal_that_does_not_verify_is_refused_even_with_the_signature_skipped() {
+fn invalid_chain_in_seal_is_refused_despite_skipped_check() {
     let [a, _] = two_sites();
     let mut chain = a.chain.to_bytes();
     *chain.last_mut().unwrap() ^= 1;
@@ -55,7 +55,7 @@ fn a_chain_in_the_seal_that_does_not_verify_is_refused_even_with_the_signature_s
 }
 
 #[test]
-fn a_head_without_its_chain_or_twice_is_refused() {
+fn head_without_its_chain_or_twice_is_refused() {
     let [a, _] = two_sites();
     let mut forgery = Forgery::new(Vec::new());
     forgery.heads = vec![a.head().as_bytes().to_vec()];
@@ -69,7 +69,7 @@ fn a_head_without_its_chain_or_twice_is_refused() {
 }
 
 #[test]
-fn a_zstd_bomb_is_refused_whatever_the_manifest_says() {
+fn zstd_bomb_is_refused_with_any_manifest() {
     let big = vec![b'0'; MAX_BODIES_FRAME_BYTES + 1];
     let bomb = zstd_frame(&big);
     assert!(bomb.len() < 4_096);
@@ -93,7 +93,7 @@ fn a_zstd_bomb_is_refused_whatever_the_manifest_says() {
         );
     }
 
-    // A frame that lies about its own size, too: the size field of a streamed frame is absent.
+    // A frame that hides its own size: a streamed frame has no size field.
     let mut silent = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
     std::io::Write::write_all(&mut silent, &big).unwrap();
     let silent = silent.finish().unwrap();
@@ -108,7 +108,7 @@ fn a_zstd_bomb_is_refused_whatever_the_manifest_says() {
 }
 
 #[test]
-fn a_frame_of_several_zstd_frames_or_with_a_dictionary_is_refused() {
+fn multiple_zstd_frames_and_dictionaries_are_refused() {
     let line = br#"{"id":"X-1"}"#;
     let mut two = Frame::bodies(&[line]);
     two.bytes.extend_from_slice(&zstd_frame(b""));
@@ -141,7 +141,7 @@ fn a_frame_of_several_zstd_frames_or_with_a_dictionary_is_refused() {
 }
 
 #[test]
-fn bodies_out_of_order_or_twice_are_refused_within_and_across_frames() {
+fn unsorted_and_repeated_bodies_are_refused() {
     let lines = sorted(&[br#"{"id":"X-1"}"#, br#"{"id":"X-2"}"#]);
     let (low, high) = (lines[0], lines[1]);
     for frames in [
@@ -175,7 +175,7 @@ fn empty_unfinished_and_miscounted_lines_are_refused() {
 }
 
 #[test]
-fn a_manifest_that_breaks_a_rule_is_refused() {
+fn manifest_that_breaks_a_rule_is_refused() {
     let [a, _] = two_sites();
     let line = || Frame::bodies(&[br#"{"id":"X-1"}"#]);
     let mut forgeries = vec![
@@ -307,7 +307,7 @@ fn deltas_that_are_not_the_listed_ranges_are_refused() {
 }
 
 #[test]
-fn a_newer_format_is_told_apart_from_damage() {
+fn newer_format_is_distinguished_from_damage() {
     let mut forgery = Forgery::new(Vec::new());
     forgery.manifest_version = 2;
     let refused = refusal(&forgery);
@@ -318,7 +318,7 @@ fn a_newer_format_is_told_apart_from_damage() {
 }
 
 proptest! {
-    /// A valid seal over any manifest and any frames: what a hostile exporter can reach.
+    /// A valid seal over any manifest and any frames: the most that a hostile exporter can produce.
     #[test]
     fn arbitrary_frames_under_a_valid_seal_never_panic(
         kinds in proptest::collection::vec((0_u64..3, any::<bool>(), proptest::collection::vec(any::<u8>(), 0..80), 0_u64..4), 0..4),

@@ -1,4 +1,4 @@
-//! Bundles as a bad disk, a cut cable or a thief on the way makes them. Each test is named for the attack.
+//! Bundles damaged or changed by a bad disk, a broken copy or a thief. Each test is named for the attack.
 
 use proptest::prelude::*;
 use starling_protocol::bundle::{BundleFault, ReaderOptions, inspect};
@@ -13,14 +13,14 @@ fn small_bundle() -> Vec<u8> {
     export(&a, &[&a, &b], january(0)).0
 }
 
-/// One site, one delta, one body: small enough to try every bit.
+/// Returns a bundle of one site, one delta and one body: small enough to try every bit.
 fn smallest_bundle() -> Vec<u8> {
     let mut site = Site::new("a", 30);
     site.say(0, &[Say::Set("ghsa", "X-1", r#"{"id":"X-1"}"#)]);
     export(&site, &[&site], january(0)).0
 }
 
-/// Where each frame of an honest bundle begins, and its end.
+/// Returns the offset of each frame of an honest bundle, and the end of the file.
 fn offsets(bytes: &[u8], read: &Read) -> Vec<usize> {
     let mut offsets = vec![0];
     for _ in 0..2 {
@@ -50,12 +50,12 @@ fn every_flipped_bit_is_refused() {
 }
 
 #[test]
-fn with_the_signature_skipped_a_flipped_bit_changes_the_seal_only() {
+fn flipped_bit_without_signature_check_affects_seal_only() {
     let bytes = smallest_bundle();
     let honest = read(&bytes).unwrap();
     let seal_end = offsets(&bytes, &honest)[1];
     let mut tolerated = 0;
-    // One bit of each byte, each time another.
+    // Flip one bit of each byte, a different one each time.
     for bit in (0..bytes.len()).map(|byte| byte * 8 + byte % 8) {
         let mut bad = bytes.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
@@ -105,7 +105,7 @@ fn trailing_bytes_are_refused() {
 }
 
 #[test]
-fn unlisted_and_exchanged_frames_are_refused() {
+fn unlisted_and_replaced_frames_are_refused() {
     let bytes = small_bundle();
     let at = offsets(&bytes, &read(&bytes).unwrap());
     let frame = |n: usize| &bytes[at[n]..at[n + 1]];
@@ -127,7 +127,7 @@ fn unlisted_and_exchanged_frames_are_refused() {
 }
 
 #[test]
-fn a_seal_of_another_bundle_is_refused() {
+fn seal_of_another_bundle_is_refused() {
     let [a, b] = two_sites();
     let (one, _) = export(&a, &[&a], january(0));
     let (other, _) = export(&a, &[&b], january(0));
@@ -143,7 +143,7 @@ fn a_seal_of_another_bundle_is_refused() {
 }
 
 #[test]
-fn a_bundle_over_the_callers_bound_is_refused_before_its_frames() {
+fn oversized_bundle_is_refused_before_its_frames() {
     let bytes = small_bundle();
     let limited = |max_bundle_bytes| ReaderOptions {
         max_bundle_bytes,
@@ -159,14 +159,14 @@ fn a_bundle_over_the_callers_bound_is_refused_before_its_frames() {
         );
         assert_eq!(refused.fault(), BundleFault::TooLarge);
     }
-    // A bound per exporter, set once the seal is read.
+    // A bound for each exporter, set after the seal is read.
     let mut reader = BundleReader::open(bytes.as_slice(), ReaderOptions::default()).unwrap();
     assert!(reader.restrict(size).is_ok());
     assert!(matches!(reader.restrict(size - 1), Err(BundleError::TooLarge { found, .. }) if found == size));
 }
 
 #[test]
-fn lengths_over_the_limit_are_refused_before_memory_is_taken() {
+fn lengths_over_the_limit_are_refused_before_allocation() {
     for (magic, limit) in [
         (0x184D_2A51_u32, MAX_SEAL_BYTES),
         (0x184D_2A52, MAX_MANIFEST_BYTES),
@@ -188,7 +188,7 @@ fn lengths_over_the_limit_are_refused_before_memory_is_taken() {
 }
 
 #[test]
-fn other_files_are_named_as_such() {
+fn other_file_types_are_reported() {
     for other in [
         &b"PK\x03\x04 a zip file"[..],
         &zstd_frame(b"{}\n"),
@@ -200,7 +200,7 @@ fn other_files_are_named_as_such() {
 }
 
 #[test]
-fn after_a_refusal_a_reader_gives_nothing_more() {
+fn reader_returns_nothing_after_a_refusal() {
     let mut bytes = small_bundle();
     *bytes.last_mut().unwrap() ^= 1;
     let mut reader = BundleReader::open(bytes.as_slice(), ReaderOptions::default()).unwrap();

@@ -1,4 +1,4 @@
-//! The rules of a bundle's logs, with what its reader holds already.
+//! The rules for a bundle's logs, checked against what its reader already holds.
 
 use std::io::Cursor as Memory;
 
@@ -67,7 +67,7 @@ impl Knowledge for Reader<'_> {
     }
 }
 
-/// What a reader that holds `held` finds in a bundle of `deltas`.
+/// Returns the findings of a reader that holds `held` for a bundle of `deltas`.
 fn find(site: &Site, chain: &CertificateChain, held: &[VerifiedDelta], deltas: &[VerifiedDelta]) -> Found {
     let mut writer = BundleWriter::new(Memory::new(Vec::new()), WriterOptions::default()).unwrap();
     for delta in deltas {
@@ -92,7 +92,7 @@ fn say(site: &mut Site, at: u64, text: &str) {
     site.say(at, &[Say::Set("ghsa", "X-1", &body)]);
 }
 
-/// A site that said three things, and one with the same keys that said other things after the first.
+/// Returns a site with three claims, and a twin with the same keys whose claims differ after the first.
 fn twins() -> [Site; 2] {
     let mut twins = [Site::new("site-twin", 60), Site::new("site-twin", 60)];
     for (site, texts) in twins.iter_mut().zip([["a", "b", "c"], ["a", "x", "y"]]) {
@@ -104,7 +104,7 @@ fn twins() -> [Site; 2] {
 }
 
 #[test]
-fn range_that_is_held_is_not_new() {
+fn held_range_is_not_new() {
     let [a, _] = twins();
     let found = find(&a, &a.chain, &a.log, &a.log);
     assert_eq!((found.ranges[0].new, found.ranges[0].fault.clone()), (0, None));
@@ -114,7 +114,7 @@ fn range_that_is_held_is_not_new() {
 }
 
 #[test]
-fn fork_is_found_by_hash_wherever_it_is() {
+fn fork_is_found_by_hash_at_any_position() {
     let [a, b] = twins();
     for (held, deltas) in [
         (&a.log[..], &b.log[..]),
@@ -128,7 +128,7 @@ fn fork_is_found_by_hash_wherever_it_is() {
         };
         assert_eq!((number.0, proof.site()), (2, a.chain.site()));
     }
-    // The delta that differs is not in the bundle: the next one names it, and its author signed that too.
+    // The bundle does not contain the differing delta, but the next delta names it and is signed by the author.
     let fault = find(&a, &a.chain, &a.log[..2], &b.log[2..]).ranges[0]
         .fault
         .clone();
@@ -152,7 +152,7 @@ fn fork_is_found_by_hash_wherever_it_is() {
 }
 
 #[test]
-fn deltas_that_follow_each_other_are_no_fork() {
+fn consecutive_deltas_are_not_a_fork() {
     let [a, _] = twins();
     let decode = |at: usize| Delta::decode(a.log[at].as_bytes()).unwrap();
     for (one, other) in [(0, 1), (1, 0), (0, 2), (1, 1)] {
@@ -177,7 +177,7 @@ fn claims_missing_before_a_range_are_a_gap() {
 }
 
 #[test]
-fn branch_that_a_certificate_gave_up_is_no_fork() {
+fn branch_closed_by_certificate_is_not_a_fork() {
     let [a, b] = twins();
     let lanes = vec![LaneResume {
         lane: Lane::Federation,
@@ -194,7 +194,7 @@ fn branch_that_a_certificate_gave_up_is_no_fork() {
 }
 
 #[test]
-fn false_root_after_what_is_held_is_found() {
+fn wrong_root_after_held_deltas_is_found() {
     let [mut a, _] = twins();
     a.misstate();
     say(&mut a, 3, "d");
@@ -204,7 +204,7 @@ fn false_root_after_what_is_held_is_found() {
 }
 
 #[test]
-fn record_that_is_no_object_is_refused() {
+fn non_object_record_is_refused() {
     for body in ["[]", "\"X-1\"", "9.8", "null", "true"] {
         let mut a = Site::new("site-odd", 70);
         a.say(0, &[Say::Set("ghsa", "X-1", body)]);

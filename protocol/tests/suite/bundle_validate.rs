@@ -36,13 +36,13 @@ fn report(bytes: &[u8]) -> BundleReport {
     validate(bytes, ReaderOptions::default()).unwrap()
 }
 
-/// The fault of the first range.
+/// Returns the fault of the first range.
 fn fault(bytes: &[u8]) -> Option<LogFault> {
     report(bytes).ranges[0].fault.clone()
 }
 
 #[test]
-fn a_whole_export_has_nothing_missing_and_nothing_unwanted() {
+fn full_export_has_no_missing_and_no_surplus_bodies() {
     let [a, b] = two_sites();
     let (bytes, summary) = export(&a, &[&a, &b], january(0));
     let report = validate(bytes.as_slice(), ReaderOptions::default()).unwrap();
@@ -71,7 +71,7 @@ fn missing_body_is_named() {
 }
 
 #[test]
-fn body_that_no_live_claim_names_is_counted() {
+fn surplus_body_is_counted() {
     let mut a = Site::new("site-a", 50);
     let (old, new) = (r#"{"id":"X-1"}"#, r#"{"id":"X-1","summary":"new"}"#);
     a.say(0, &[Say::Set("ghsa", "X-1", old)]);
@@ -79,24 +79,24 @@ fn body_that_no_live_claim_names_is_counted() {
     let bytes = write(&a, &a.log, &[old, new], WriterOptions::default());
     let found = report(&bytes);
     assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
-    // In the first delta alone, the old body is the live one.
+    // In the first delta alone, the old body is live.
     let bytes = write(&a, &a.log[..1], &[old, new], WriterOptions::default());
     assert_eq!(report(&bytes).surplus_bodies, 1);
-    // A body out of the bundle's scope is as good as one that nobody named.
+    // A body out of the bundle's scope counts as unwanted, like one that no claim names.
     let options = WriterOptions {
         scope: Some(vec!["pypa".parse().unwrap()]),
         part: None,
     };
     let found = report(&write(&a, &a.log, &[new], options));
     assert_eq!((found.surplus_bodies, found.ranges[0].fault.clone()), (1, None));
-    // Nobody's claim, and still not a line of a bundle.
+    // A body that no claim names must still be a valid line.
     let bytes = write(&a, &[], &[r#"{ "id": "X" }"#], WriterOptions::default());
     let refused = validate(bytes.as_slice(), ReaderOptions::default()).unwrap_err();
     assert!(matches!(refused, BundleError::Bodies { .. }), "{refused}");
 }
 
 #[test]
-fn claim_that_lies_about_a_size_refuses_its_log() {
+fn wrong_body_size_refuses_the_log() {
     let short = r#"{"id":"X-1"}"#;
     let mut liar = Site::new("site-liar", 50);
     liar.say_of_size(0, "ghsa", "X-1", short, 13);
@@ -110,7 +110,7 @@ fn claim_that_lies_about_a_size_refuses_its_log() {
 }
 
 #[test]
-fn bodies_outside_the_scope_are_not_missed() {
+fn bodies_outside_scope_are_not_missing() {
     let [a, _] = two_sites();
     let options = WriterOptions {
         scope: Some(vec!["pypa".parse().unwrap()]),
@@ -124,7 +124,7 @@ fn bodies_outside_the_scope_are_not_missed() {
 }
 
 #[test]
-fn a_range_from_the_middle_is_checked_without_its_roots() {
+fn range_from_the_middle_is_checked_without_roots() {
     let [a, _] = two_sites();
     let bytes = write(&a, &a.log[1..], &[], WriterOptions::default());
     let report = validate(bytes.as_slice(), ReaderOptions::default()).unwrap();
@@ -133,7 +133,7 @@ fn a_range_from_the_middle_is_checked_without_its_roots() {
 }
 
 #[test]
-fn a_delta_that_its_author_did_not_sign_is_refused_though_the_seal_holds() {
+fn delta_with_wrong_signature_is_refused_despite_valid_seal() {
     let [a, _] = two_sites();
     let honest = a.log[0].as_bytes();
     let header = a.log[0].header();
@@ -164,7 +164,7 @@ fn a_delta_that_its_author_did_not_sign_is_refused_though_the_seal_holds() {
 }
 
 #[test]
-fn a_false_state_root_is_refused() {
+fn wrong_state_root_is_refused() {
     let mut liar = Site::new("site-liar", 50);
     liar.say(0, &[Say::Set("ghsa", "X-1", r#"{"id":"X-1"}"#)]);
     liar.misstate();
@@ -177,7 +177,7 @@ fn a_false_state_root_is_refused() {
 }
 
 #[test]
-fn a_head_on_another_branch_is_refused() {
+fn head_on_another_branch_is_refused() {
     let (mut one, mut other) = (Site::new("site-fork", 60), Site::new("site-fork", 60));
     one.say(0, &[Say::Set("ghsa", "X-1", r#"{"id":"X-1"}"#)]);
     other.say(0, &[Say::Set("ghsa", "X-2", r#"{"id":"X-2"}"#)]);
@@ -199,7 +199,7 @@ fn a_head_on_another_branch_is_refused() {
 }
 
 #[test]
-fn body_that_is_not_canonical_refuses_its_log() {
+fn non_canonical_body_refuses_the_log() {
     let mut liar = Site::new("site-liar", 50);
     let body = r#"{ "id": "X-1" }"#;
     liar.say(0, &[Say::Set("ghsa", "X-1", body)]);

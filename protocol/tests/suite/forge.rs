@@ -1,7 +1,7 @@
-//! Bundles that no honest exporter writes, sealed with a valid key all the same.
+//! Bundles that no honest exporter writes, sealed with a valid key.
 //!
-//! Built from the layout in `docs/formats/bundle.md`, not from the crate's writer: an attacker who owns an
-//! allow-listed key can sign whatever manifest he likes, and only the reader's own rules stop him.
+//! Built from the layout in `docs/formats/bundle.md`, not with the crate's writer: an attacker who owns an
+//! allow-listed key can sign any manifest, and only the reader's own rules stop him.
 
 use starling_protocol::{CertificateChain, ContentHash, SiteId};
 
@@ -18,7 +18,7 @@ pub(crate) fn derive(context: &str, bytes: &[u8]) -> [u8; 32] {
     blake3::derive_key(context, bytes)
 }
 
-/// A skippable frame.
+/// Returns a skippable frame.
 pub(crate) fn skippable(magic: u32, content: &[u8]) -> Vec<u8> {
     let mut frame = magic.to_le_bytes().to_vec();
     frame.extend_from_slice(&(content.len() as u32).to_le_bytes());
@@ -26,12 +26,12 @@ pub(crate) fn skippable(magic: u32, content: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// An ordinary zstd frame of lines.
+/// Returns an ordinary zstd frame of lines.
 pub(crate) fn zstd_frame(ndjson: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(ndjson, 3).unwrap()
 }
 
-/// A frame and what the manifest shall say of it.
+/// A frame, with the manifest entry for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) bytes: Vec<u8>,
@@ -53,7 +53,7 @@ impl Frame {
         }
     }
 
-    /// A frame of these lines, as they come.
+    /// Returns a frame of these lines, as they come.
     pub(crate) fn bodies(lines: &[&[u8]]) -> Self {
         let mut ndjson = lines.join(&b'\n');
         ndjson.push(b'\n');
@@ -86,7 +86,7 @@ pub(crate) struct Range {
     pub(crate) time: u64,
 }
 
-/// The parts of a bundle, to be changed before it is put together.
+/// The parts of a bundle, which a test changes before it builds the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Forgery {
     pub(crate) manifest_version: u8,
@@ -114,7 +114,7 @@ impl Forgery {
         }
     }
 
-    /// The manifest frame's content.
+    /// Returns the manifest frame's content.
     pub(crate) fn manifest(&self) -> Vec<u8> {
         let mut ranges = Vec::new();
         varint(&mut ranges, self.ranges.len() as u64);
@@ -150,7 +150,7 @@ impl Forgery {
         out
     }
 
-    /// The seal frame's content over a manifest, signed with the key of `seed`.
+    /// Returns the seal frame's content over a manifest, signed with the key of `seed`.
     pub(crate) fn seal(&self, chain: &CertificateChain, seed: [u8; 32], manifest: &[u8]) -> Vec<u8> {
         let mut body = derive("starling 2026-11 v1 bundle hash", manifest).to_vec();
         let blob = |out: &mut Vec<u8>, bytes: &[u8]| {
@@ -176,7 +176,7 @@ impl Forgery {
         out
     }
 
-    /// The whole file.
+    /// Returns the whole file.
     pub(crate) fn build(&self, chain: &CertificateChain, seed: [u8; 32]) -> Vec<u8> {
         let manifest = self.manifest();
         let mut out = skippable(0x184D_2A51, &self.seal(chain, seed, &manifest));
@@ -188,7 +188,7 @@ impl Forgery {
     }
 }
 
-/// Some bodies as lines, by rising hash.
+/// Returns some bodies as lines, by rising hash.
 pub(crate) fn sorted<'a>(bodies: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut sorted = bodies.to_vec();
     sorted.sort_by_key(|body| ContentHash::of(body));

@@ -1,9 +1,9 @@
 //! Golden files: the exact bytes of every signed object, with the keys that made them.
 //!
-//! `docs/formats/` explains them byte by byte, and `tests/formats/verify.py` checks them with code that
-//! knows the documents only. A difference here is a change of format: it needs a new version beside the
-//! old one, unless it comes from a new libzstd that packs a claims block otherwise. After that, and only
-//! then, `UPDATE_GOLDEN=1 cargo test -p starling-protocol --test suite golden` writes them anew.
+//! `docs/formats/` explains them byte by byte, and `tests/formats/verify.py` checks them with code that is
+//! written from the documents only. A difference here is a change of format: it needs a new version beside the
+//! old one, unless it comes from a new libzstd that compresses a claims block differently. Only then
+//! `UPDATE_GOLDEN=1 cargo test -p starling-protocol --test suite golden` rewrites them.
 
 // A test of files reads files.
 #![allow(clippy::disallowed_methods)]
@@ -23,7 +23,7 @@ const GHSA_OLD: &str = r#"{"id":"GHSA-aaaa-bbbb-cccc","modified":"2025-01-15T10:
 const GHSA_NEW: &str = r#"{"id":"GHSA-aaaa-bbbb-cccc","modified":"2025-01-15T10:30:04Z"}"#;
 const PYSEC: &str = r#"{"id":"PYSEC-2021-1","summary":"snowman ☃"}"#;
 
-/// The author of everything golden.
+/// Returns the author of everything golden.
 fn author() -> Site {
     let mut site = author_before_its_second_delta();
     site.rotate(3);
@@ -52,7 +52,7 @@ fn author_before_its_second_delta() -> Site {
     site
 }
 
-/// The other history: the same key says something else as claim 1.
+/// Returns the other history: the same key with a different claim 1.
 fn twin() -> Site {
     let mut site = Site::new("site-golden", 1);
     site.say(2, &[Say::Absent("ghsa", "GHSA-aaaa-bbbb-cccc")]);
@@ -221,7 +221,7 @@ fn load(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn golden_files_are_what_the_keys_and_claims_make() {
+fn golden_files_are_reproducible() {
     let (files, expected) = make();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         for file in &files {
@@ -229,7 +229,7 @@ fn golden_files_are_what_the_keys_and_claims_make() {
         }
     }
     for file in &files {
-        // The order of keys in a JSON text depends on how serde_json was built; the values do not.
+        // The key order of a JSON text depends on the build features of serde_json; the values do not.
         let same = if file.name.ends_with(".json") {
             serde_json::from_slice::<Value>(&load(file.name)).unwrap() == expected
         } else {
@@ -244,7 +244,7 @@ fn golden_files_are_what_the_keys_and_claims_make() {
 }
 
 #[test]
-fn golden_files_verify_and_hold_what_is_expected_of_them() {
+fn golden_files_verify_with_expected_content() {
     let expected: Value = serde_json::from_slice(&load("expected.json")).unwrap();
     let chain = CertificateChain::from_bytes(&load("certificate-chain.golden")).unwrap();
     assert_eq!(json!(chain.site()), expected["author"]["site"]);

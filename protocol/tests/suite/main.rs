@@ -1,7 +1,7 @@
-//! What holds of the protocol as others see it: bundles, golden files, hostile input.
+//! Tests of the protocol from the outside: bundles, golden files, hostile input.
 //!
-//! One binary, so that the crate is linked once. `world` makes honest sites, `forge` makes what no honest
-//! site would.
+//! One binary, so that the crate is linked once. `world` makes honest sites, `forge` makes bundles that no
+//! honest site would write.
 
 // Forged bytes are small: no cast here can lose anything.
 #![allow(

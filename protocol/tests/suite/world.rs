@@ -12,12 +12,12 @@ use starling_protocol::{
     RecordId, SigningKey, Source, SourceCheck, UnixMillis, VerifiedDelta, VerifiedHead,
 };
 
-/// 2025-01-15T10:30:00.000Z and some milliseconds.
+/// Returns 2025-01-15T10:30:00.000Z plus some milliseconds.
 pub(crate) fn january(plus_millis: u64) -> UnixMillis {
     UnixMillis::saturating(1_736_937_000_000 + plus_millis)
 }
 
-/// What a site says in one claim.
+/// The content of one claim.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Say<'a> {
     Set(&'a str, &'a str, &'a str),
@@ -40,7 +40,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// `seed` makes the root key, `seed + 1` the first operating key.
+    /// Creates a site. `seed` makes the root key, `seed + 1` the first operating key.
     pub(crate) fn new(slug: &str, seed: u8) -> Self {
         let (root, key) = (
             SigningKey::from_seed(&[seed; 32]),
@@ -59,7 +59,7 @@ impl Site {
         }
     }
 
-    /// Begins the next epoch with the key of `seed`, where the log stands.
+    /// Begins the next epoch with the key of `seed`, at the log's current end.
     pub(crate) fn rotate(&mut self, seed: u8) {
         let next = SigningKey::from_seed(&[seed; 32]);
         let lanes = vec![LaneResume {
@@ -75,7 +75,7 @@ impl Site {
         self.key = next;
     }
 
-    /// Adds one delta that says a record has `size` bytes.
+    /// Adds one delta that states that a record has `size` bytes.
     pub(crate) fn say_of_size(&mut self, plus_millis: u64, source: &str, id: &str, body: &str, size: u32) {
         let (source, id) = (source.parse().unwrap(), id.parse().unwrap());
         let hash = ContentHash::of(body.as_bytes());
@@ -149,7 +149,7 @@ impl Site {
         &self.log[self.log.len() - 1]
     }
 
-    /// The head of the log as it stands.
+    /// Returns the head at the current end of the log.
     pub(crate) fn head(&self) -> VerifiedHead {
         let checks = self.sources.iter().map(|(source, &checked_at)| SourceCheck {
             source: source.clone(),
@@ -172,13 +172,13 @@ impl Site {
         head.sign(&self.key)
     }
 
-    /// From here on the site's state roots are false.
+    /// Makes the site state wrong roots from here on.
     pub(crate) fn misstate(&mut self) {
         let (source, id) = ("ghsa".parse().unwrap(), "never-said".parse().unwrap());
         self.state.apply(&Claim::absent(&source, &id, january(0)), None);
     }
 
-    /// The state of the log over its live entries.
+    /// Returns the state of the log over its live entries.
     pub(crate) fn state(&self) -> &LogState {
         &self.state
     }
@@ -201,7 +201,7 @@ impl Site {
     }
 }
 
-/// Two sites with two deltas each; the second has gone through a rotation between them.
+/// Returns two sites with two deltas each; the second has gone through a rotation between them.
 pub(crate) fn two_sites() -> [Site; 2] {
     let mut a = Site::new("site-us-west-1", 1);
     a.say(
@@ -251,7 +251,7 @@ pub(crate) fn two_sites() -> [Site; 2] {
     [a, b]
 }
 
-/// Everything of some sites, as `exporter` seals it: all deltas and all live bodies.
+/// Exports everything of some sites, sealed by `exporter`: all deltas and all live bodies.
 pub(crate) fn export(exporter: &Site, sites: &[&Site], sealed_at: UnixMillis) -> (Vec<u8>, BundleSummary) {
     let mut sites = sites.to_vec();
     sites.sort_by_key(|site| site.chain.site());
@@ -282,7 +282,7 @@ pub(crate) fn export(exporter: &Site, sites: &[&Site], sealed_at: UnixMillis) ->
     (out, summary)
 }
 
-/// Everything that a reader gave: what must be equal for two files to mean the same.
+/// Everything that a reader returned: two files mean the same if this is equal.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) seal: BundleSeal,

@@ -1,4 +1,4 @@
-//! Runs scenarios and prints what they showed: `simulate --scenario simulations/scenarios/relay-line.toml`.
+//! Runs scenarios and prints their results: `simulate --scenario simulations/scenarios/relay-line.toml`.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -20,10 +20,10 @@ struct Arguments {
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, from the first on.
+    /// The number of seeds, from the first on.
     #[arg(long, default_value_t = 1)]
     runs: u64,
-    /// Runs at a time. Each run is one thread's; how many there are changes no run.
+    /// The number of parallel runs. Each run uses one thread; the number does not affect any run.
     #[arg(long, default_value_t = NonZeroUsize::MIN)]
     jobs: NonZeroUsize,
     /// Run each seed twice and compare the two runs.
@@ -37,7 +37,7 @@ struct Arguments {
     json: bool,
 }
 
-/// One run that is to be made.
+/// One run to execute.
 #[derive(Debug, Clone, Copy)]
 struct Job<'a> {
     scenario: &'a Scenario,
@@ -80,10 +80,10 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Makes all runs, so many at a time, and prints them in their order.
+/// Executes all runs, several in parallel, and prints them in order.
 fn run_all<'a>(arguments: &Arguments, jobs: &[Job<'a>]) -> anyhow::Result<BTreeMap<&'a str, Counts>> {
     let next = AtomicUsize::new(0);
-    // No worker is further ahead of the printing than all runs are many.
+    // The channel has room for all runs, so no worker waits for the printing.
     let (sender, done) = mpsc::sync_channel(jobs.len().max(1));
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut failed = None;
@@ -116,7 +116,7 @@ fn run_all<'a>(arguments: &Arguments, jobs: &[Job<'a>]) -> anyhow::Result<BTreeM
                 printed += 1;
                 if let Err(error) = outcome {
                     failed.get_or_insert(error);
-                    // The others have nothing more to do.
+                    // The other workers have nothing more to do.
                     next.store(jobs.len(), Ordering::Relaxed);
                 }
             }
@@ -125,7 +125,7 @@ fn run_all<'a>(arguments: &Arguments, jobs: &[Job<'a>]) -> anyhow::Result<BTreeM
     failed.map_or(Ok(counts), Err)
 }
 
-/// Makes one run. A panic in it is told with its seed, so that it can be made again.
+/// Executes one run. A panic in it is reported with its seed, so that it can be repeated.
 fn run_one(job: Job<'_>, twice: bool) -> Result<Report, String> {
     let Job { scenario, seed } = job;
     let report = std::panic::catch_unwind(|| {

@@ -1,4 +1,4 @@
-//! The model as a world's store. It survives a crash whole: what is not in it was never acknowledged.
+//! The model as a world's store. It survives a crash unchanged: data that is not in it was never acknowledged.
 
 use starling_protocol::{CertificateChain, KnowledgeRoot, Lane, RecordId, Source, UnixMillis};
 use starling_sync::Replica;

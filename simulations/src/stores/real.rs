@@ -20,7 +20,7 @@ use super::SimStore;
 
 /// zstd level of the store: simulations want speed.
 const LEVEL: i32 = 1;
-/// How long a head is valid, in milliseconds.
+/// The validity of a head, in milliseconds.
 const HEAD_VALID_MILLIS: u64 = 86_400_000;
 
 /// Pages after which the engine is made durable, so that a crash does not always take all of it.
@@ -34,11 +34,11 @@ pub(crate) struct RealStore {
     replica: SharedReplica,
     keys: ModelKeys,
     chain: CertificateChain,
-    /// What power is lost in.
+    /// The part in which power fails.
     doom: Option<Doom>,
-    /// How often the store was opened: it varies what a crash leaves, and ids of files.
+    /// The number of openings of the store: varies the state after a crash, and ids of files.
     openings: u64,
-    /// How often writes found no room: it varies whose.
+    /// The number of times that writes found no room: varies the part that fails.
     failures: u64,
     /// Pages appended.
     pages: u64,
@@ -110,7 +110,7 @@ impl RealStore {
     }
 }
 
-/// Ids of files that no other opening of any site gives, and that a second run gives again.
+/// Returns ids of files that are unique to this opening of this site, and equal in a repeated run.
 fn file_ids(site: &SiteId, openings: u64) -> Arc<dyn Fn() -> [u8; 16] + Send + Sync> {
     let site = *site;
     let next = AtomicU64::new(0);
@@ -125,7 +125,7 @@ fn file_ids(site: &SiteId, openings: u64) -> Arc<dyn Fn() -> [u8; 16] + Send + S
     })
 }
 
-/// An error with its causes.
+/// Returns an error with its causes.
 fn text(error: impl std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -184,7 +184,7 @@ impl SimStore for RealStore {
             return;
         }
         self.failures += u64::from(failing);
-        // A full disk refuses what the log is to take; every other time only the engine finds no room for it.
+        // A full disk refuses the log's writes; every other time only the engine finds no room.
         let is_disk_full = failing && self.failures % 2 == 1;
         self.disk.set_plan(DiskPlan {
             faults: Vec::new(),
@@ -229,7 +229,7 @@ impl SimStore for RealStore {
     }
 
     fn crash(self: Box<Self>, now: UnixMillis) -> Result<Box<dyn SimStore>, String> {
-        // Power that was lost in an operation already took what its plan said.
+        // If power failed in an operation, the disk lost what its plan said.
         let (bytes, commits) = match self.openings % 3 {
             0 => (UnsyncedBytes::Torn, UnsyncedContent::HalfLost),
             1 => (UnsyncedBytes::Lost, UnsyncedContent::Lost),
@@ -260,7 +260,7 @@ impl SimStore for RealStore {
             number: *number,
             header: *header,
         });
-        // A key that depends on the one before only, so that a run repeats itself.
+        // A key that depends only on the previous one, so that a run can be repeated.
         let operating = SigningKey::from_seed(ContentHash::of(&*self.keys.operating.seed()).as_bytes());
         let root = &self.keys.root;
         let chain = self
@@ -411,7 +411,7 @@ impl Replica for RealStore {
         let appended = self.replica.append(page)?;
         self.pages += 1;
         if self.pages.is_multiple_of(PAGES_PER_CHECKPOINT) {
-            // Nothing acknowledged rests on it.
+            // Acknowledged data does not depend on it.
             let _ = self.store.checkpoint();
         }
         Ok(appended)

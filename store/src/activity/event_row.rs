@@ -1,4 +1,4 @@
-//! How an event lies in its row. A first sync writes a hundred thousand of them at once, so they are small.
+//! The row layout of an event. A first sync writes a hundred thousand events at once, so rows are small.
 //!
 //! ```text
 //! action u8, time varint (ms), author u16 BE,
@@ -7,10 +7,13 @@
 //! number of heirs varint, their merge hashes (32 bytes each)
 //! ```
 //!
-//! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package. Of a mute (actions 5
-//! and 6), two texts follow the bundle: what is muted, and the mute's id. Of a frozen log (action 7), its lane (u8) and
-//! one text: why. Of this site's own restore (action 8), how far it is (u8) and one text: why. Of a log that a peer holds
-//! otherwise (action 9), its lane (u8) and one text: how.
+//! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package. Some actions
+//! have further fields after the bundle:
+//!
+//! - mutes (actions 5 and 6): two texts, the muted vulnerability and the mute's id;
+//! - a frozen log (action 7): its lane (u8) and one text, the reason;
+//! - this site's own restore (action 8): its step (u8) and one text, the reason;
+//! - a log that differs at a peer (action 9): its lane (u8) and one text, the difference.
 
 use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, Lane, MergeHash, UnixMillis};
@@ -33,7 +36,7 @@ const PACKAGE: u8 = 0;
 const REPOSITORY: u8 = 1;
 const RECORD: u8 = 2;
 
-/// An event as its row has it.
+/// An event in the form of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventRow {
     pub(crate) author: AuthorNumber,
@@ -42,7 +45,7 @@ pub(crate) struct EventRow {
     pub(crate) subject: Subject,
 }
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// A canonical advisory.
@@ -59,20 +62,20 @@ pub(crate) enum Subject {
     },
     /// An author's log that is frozen from now on.
     Frozen { lane: Lane, why: String },
-    /// A log of which a peer holds something else up to the same claim.
+    /// A log that differs at a peer, up to the same claim.
     Differs { lane: Lane, how: String },
-    /// This site's home was put back, or another copy of it goes on.
+    /// This site's home was restored, or another copy of it is running.
     Restored { step: RestoreStep, why: String },
 }
 
-/// What became of a home that was put back.
+/// The outcome for a restored home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestoreStep {
     /// The site signs nothing for now.
     HeldBack,
-    /// It goes on, under a new epoch.
+    /// It continues under a new epoch.
     WentOn,
-    /// Another copy of the home goes on instead.
+    /// Another copy of the home continues instead.
     Superseded,
 }
 
@@ -354,20 +357,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_event_reads_back_and_no_prefix_of_its_row_does(event in events(), cut in any::<prop::sample::Index>()) {
+        fn event_row_round_trips_and_prefixes_are_refused(event in events(), cut in any::<prop::sample::Index>()) {
             let row = event.encode();
             prop_assert_eq!(EventRow::decode(&row), Some(event));
             prop_assert_eq!(EventRow::decode(&row[..cut.index(row.len())]), None);
         }
 
         #[test]
-        fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn decoder_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = EventRow::decode(&bytes);
         }
     }
 
     #[test]
-    fn a_usual_event_takes_about_a_hundred_bytes() {
+    fn typical_event_takes_about_a_hundred_bytes() {
         let event = EventRow {
             author: AuthorNumber(1),
             at: UnixMillis::saturating(1_790_000_000_000),

@@ -1,4 +1,4 @@
-//! Events for subscribers: what changed in the view and in shared documents, numbered, kept for a bounded while.
+//! Events for subscribers: numbered changes in the view and in shared documents, kept for a bounded time.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -22,58 +22,58 @@ pub const EVENTS_KEPT: u64 = 100_000;
 
 /// Number of an event; the first is 1.
 ///
-/// It names an event only together with [`SiteStore::event_generation`].
+/// It identifies an event only together with [`SiteStore::event_generation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventNumber(pub u64);
 
-/// Through what a change came in.
+/// The origin of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
-    /// The bundle, where it was one.
+    /// The bundle that brought it, if one did.
     pub bundle: Option<BundleHash>,
     /// When, by this site's clock.
     pub at: UnixMillis,
 }
 
-/// What an event tells.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum EventKind {
     /// A canonical advisory changed.
     Advisory(Change),
     /// A mute counts from now on.
     Muted {
         /// The mute.
         id: MuteId,
-        /// What it mutes, in its own words.
+        /// The muted vulnerability, as the mute names it.
         vulnerability: String,
     },
     /// Nothing further of a log is taken: its author signed two histories.
     Frozen {
         /// The log's lane.
         lane: Lane,
-        /// What the author did.
+        /// The author's action.
         why: String,
     },
-    /// A peer holds something else of a log than this site, up to the same claim.
+    /// A peer's log differs from this site's, up to the same claim.
     Differs {
         /// The log's lane.
         lane: Lane,
-        /// Who, and how.
+        /// The peer and the difference.
         how: String,
     },
-    /// This site's home was put back, or another copy of it goes on.
+    /// This site's home was restored, or another copy of it is running.
     Restored {
-        /// What became of it.
+        /// The outcome.
         step: RestoreStep,
-        /// What showed it.
+        /// The evidence.
         why: String,
     },
-    /// A mute no longer counts: it was removed, or its author left the allow-list.
+    /// A mute is no longer in force: it was removed, or its author left the allow-list.
     MuteEnded {
         /// The mute.
         id: MuteId,
-        /// What it muted, in its own words.
+        /// The muted vulnerability, as the mute names it.
         vulnerability: String,
     },
 }
@@ -81,17 +81,17 @@ pub enum Happening {
 /// One change of what this site shows, as subscribers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What changed, and how.
-    pub what: Happening,
-    /// Author of the log whose claim brought it.
+    /// The change.
+    pub what: EventKind,
+    /// The author of the log whose claim brought it.
     pub site: SiteId,
     /// The bundle that brought it, if one did.
     pub bundle: Option<BundleHash>,
-    /// When it was shown here.
+    /// The time at which it became visible here.
     pub at: UnixMillis,
 }
 
-/// Who and what brought changes.
+/// The origin of changes.
 pub(crate) struct EventContext<'a> {
     pub(crate) author: SiteId,
     pub(crate) origin: &'a Origin,
@@ -125,7 +125,7 @@ impl SiteStore {
         self.append_events(txn, rows)
     }
 
-    /// Tells that nothing further of a log is taken.
+    /// Writes an event: no more of a log is taken.
     pub(crate) fn tell_frozen(
         &self,
         txn: &mut Txn<'_>,
@@ -149,7 +149,8 @@ impl SiteStore {
         self.append_events(txn, std::iter::once(row))
     }
 
-    /// Tells what became of this site's home. A site that never wrote or heard anything has nobody to tell.
+    /// Writes an event about the outcome of restoring this site's home. A site without any claims has no
+    /// subscriber to inform.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -173,7 +174,7 @@ impl SiteStore {
         })
     }
 
-    /// Tells that a peer holds something else of a log than this site, up to the same claim.
+    /// Writes an event: a peer's log differs from this site's, up to the same claim.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -197,7 +198,7 @@ impl SiteStore {
         })
     }
 
-    /// Writes rows after the newest event, and drops those that are too old by then.
+    /// Writes rows after the newest event, and drops events that are too old by then.
     pub(crate) fn append_events(
         &self,
         txn: &mut Txn<'_>,
@@ -214,10 +215,10 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Returns the generation of the event numbers: another one after the view was folded without telling events,
+    /// Returns the generation of the event numbers. It changes when the view is folded without writing events,
     /// as for an engine that was rebuilt or was far behind the log.
     ///
-    /// Numbers of another generation may name other events, and changes in between may not have been told.
+    /// Numbers of another generation may belong to other events, and changes in between may be missing.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -238,7 +239,7 @@ impl SiteStore {
         txn.put(Tree::Meta, meta::EVENTS_SINCE, end.group.to_le_bytes().to_vec());
     }
 
-    /// Number of the newest event; 0 when there was none.
+    /// Returns the number of the newest event; 0 if there was none.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -246,7 +247,7 @@ impl SiteStore {
         last_event_of(self.read()?.rows())
     }
 
-    /// Number of the oldest event that is kept; 0 when there is none.
+    /// Returns the number of the oldest kept event; 0 if there is none.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -260,7 +261,7 @@ impl SiteStore {
         Ok(first.map_or(EventNumber(0), |(key, _)| number_of(&key)))
     }
 
-    /// Events after a number, oldest first, at most `limit`.
+    /// Returns the events after a number, oldest first, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -316,7 +317,7 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
             vulnerability,
             package,
             action,
-        } => Happening::Advisory(Change {
+        } => EventKind::Advisory(Change {
             merge_hash: package.merge_hash(&vulnerability),
             vulnerability,
             package,
@@ -326,13 +327,13 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
             id,
             vulnerability,
             ended: false,
-        } => Happening::Muted { id, vulnerability },
+        } => EventKind::Muted { id, vulnerability },
         Subject::Mute {
             id, vulnerability, ..
-        } => Happening::MuteEnded { id, vulnerability },
-        Subject::Frozen { lane, why } => Happening::Frozen { lane, why },
-        Subject::Differs { lane, how } => Happening::Differs { lane, how },
-        Subject::Restored { step, why } => Happening::Restored { step, why },
+        } => EventKind::MuteEnded { id, vulnerability },
+        Subject::Frozen { lane, why } => EventKind::Frozen { lane, why },
+        Subject::Differs { lane, how } => EventKind::Differs { lane, how },
+        Subject::Restored { step, why } => EventKind::Restored { step, why },
     };
     Some(Event {
         what,

@@ -1,4 +1,4 @@
-//! The ledger: every import and export, kept as the audit trail.
+//! The ledger: the audit trail of every import and export.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -29,7 +29,7 @@ pub enum LedgerEntry {
         at: UnixMillis,
         /// Its hash.
         bundle: String,
-        /// Who sealed it; none when its seal was skipped.
+        /// The site that sealed it; `None` if its seal was skipped.
         exporter: Option<SiteId>,
         /// Deltas that were new.
         deltas: u64,
@@ -37,9 +37,9 @@ pub enum LedgerEntry {
         items: u64,
         /// Bytes of the file.
         bytes: u64,
-        /// Where the exporter's own log stands after it.
+        /// The end of the exporter's own log after it.
         cursor: Option<Cursor>,
-        /// What it changed in the view.
+        /// Its changes in the view.
         counts: ViewCounts,
     },
     /// A bundle was exported.
@@ -48,13 +48,13 @@ pub enum LedgerEntry {
         at: UnixMillis,
         /// Its hash.
         bundle: String,
-        /// For whom, if for one.
+        /// The destination site, if there is one.
         to: Option<SiteId>,
-        /// Deltas in it.
+        /// The number of its deltas.
         deltas: u64,
         /// Bytes of the file.
         bytes: u64,
-        /// Ranges in it: author, lane number, last claim.
+        /// Its ranges: author, lane number, last claim.
         ends: Vec<(SiteId, u8, u64)>,
     },
     /// A session with a peer brought something of a log.
@@ -65,7 +65,7 @@ pub enum LedgerEntry {
         peer: SiteId,
         /// Claims that were new.
         items: u64,
-        /// Where its log stands after it.
+        /// The end of the site's log after it.
         cursor: Option<Cursor>,
     },
     /// A site was listed or taken off the list.
@@ -77,7 +77,7 @@ pub enum LedgerEntry {
         /// `added`, `removed` or `changed`.
         change: String,
     },
-    /// An operator decided what authors disagree on, or took a decision back.
+    /// An operator decided a disagreement between authors, or withdrew a decision.
     Decided {
         /// When.
         at: UnixMillis,
@@ -85,9 +85,9 @@ pub enum LedgerEntry {
         source: Source,
         /// The record's id.
         record: RecordId,
-        /// The content that counts; none of a decision that was taken back.
+        /// The decided content; `None` for a withdrawn decision.
         content: Option<ContentHash>,
-        /// Who decided.
+        /// The person who decided.
         by: String,
         /// Why.
         reason: String,
@@ -95,7 +95,7 @@ pub enum LedgerEntry {
 }
 
 impl LedgerEntry {
-    /// When it happened.
+    /// Returns the time of the entry.
     #[must_use]
     pub fn at(&self) -> UnixMillis {
         match self {
@@ -107,7 +107,7 @@ impl LedgerEntry {
         }
     }
 
-    /// The other site that it is about.
+    /// Returns the other site of the entry.
     #[must_use]
     pub fn site(&self) -> Option<SiteId> {
         match self {
@@ -126,7 +126,7 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine.
     pub fn record(&self, entry: &LedgerEntry) -> Result<LedgerNumber, StoreError> {
-        // Under the state's lock: numbers are given out one at a time.
+        // Under the state's lock: numbers are assigned one at a time.
         self.change(|_| {
             let mut txn = self.txn();
             let number = self.put_ledger_entry(&mut txn, entry)?;
@@ -136,7 +136,7 @@ impl SiteStore {
         })
     }
 
-    /// Records a decision and folds by it.
+    /// Records a decision and folds the view again.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -146,7 +146,7 @@ impl SiteStore {
         self.set_settings(settings)
     }
 
-    /// Every decision of operators, the last of each record.
+    /// Returns the last decision about each record.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -154,7 +154,7 @@ impl SiteStore {
         decided_in(self.engine.as_ref(), UnixMillis::MAX)
     }
 
-    /// When a decision was last made or taken back, up to `until`.
+    /// Returns the time at which a decision was last made or withdrawn, up to `until`.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -175,7 +175,7 @@ impl SiteStore {
         Ok(written.max(stored).unwrap_or(0) + 1)
     }
 
-    /// Entries, newest first, that `choose` wants, at most `limit`.
+    /// Returns the entries that `choose` accepts, newest first, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -208,12 +208,12 @@ impl SiteStore {
     }
 }
 
-/// The decisions that hold, by an engine's rows.
+/// Returns the decisions that hold, by an engine's rows.
 pub(crate) fn decisions_in(engine: &dyn Engine) -> Result<Decisions, StoreError> {
     decisions_until(engine, UnixMillis::MAX)
 }
 
-/// The decisions that held at a moment.
+/// Returns the decisions that held at a moment.
 pub(crate) fn decisions_until(engine: &dyn Engine, until: UnixMillis) -> Result<Decisions, StoreError> {
     let last = decided_in(engine, until)?.into_iter();
     let holding = last.filter_map(|(record, entry)| match entry {
@@ -223,7 +223,7 @@ pub(crate) fn decisions_until(engine: &dyn Engine, until: UnixMillis) -> Result<
     Ok(holding.collect())
 }
 
-/// The last decision of each record, of those made up to a moment.
+/// Returns the last decision of each record, of those made up to a moment.
 fn decided_in(
     engine: &dyn Engine,
     until: UnixMillis,
@@ -237,7 +237,7 @@ fn decided_in(
         Bound::Unbounded,
         Direction::Forward,
         &mut |key, row| {
-            // Nearly all entries tell of something else, and need not be read for that.
+            // Nearly all entries are about something else, and need not be decoded for that.
             if row.windows(MARK.len()).any(|window| window == MARK) {
                 match serde_json::from_slice::<LedgerEntry>(row) {
                     Ok(entry) => {

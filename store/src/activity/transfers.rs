@@ -1,8 +1,8 @@
-//! What the ledger tells of one site, without a look at the entries of all others.
+//! The ledger's data about one site, without reading the entries of all others.
 //!
-//! Rows of [`Tree::Meta`], written with the entry that they follow from: one that counts, and one for each of the
-//! newest transfers of a site. They are derived: where a build that does not know them wrote entries, they are made
-//! anew when the store opens.
+//! Rows of [`Tree::Meta`], written with the entry from which they follow: one with counts, and one for each of
+//! the newest transfers of a site. They are derived: if a build that does not know them wrote entries, they are
+//! rebuilt when the store opens.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -15,26 +15,26 @@ use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
 
-/// Transfers of one site that stay in the ledger. Of those before, only bundles do: sessions are too many, and the
-/// log has them all.
+/// Transfers of one site that stay in the ledger. Of older transfers only bundles stay: sessions are too many,
+/// and the log has them all.
 pub const TRANSFERS_KEPT: usize = 1_000;
 
-/// Entries that are read in one page where they are counted anew.
+/// Entries that are read in one page while counting again.
 const ENTRIES_PER_PAGE: usize = 4_096;
 
-/// What the ledger counts of one site.
+/// The ledger's counts for one site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Transfers {
-    /// Bundles of it that were imported.
+    /// The number of its imported bundles.
     pub bundles: u64,
-    /// When the newest bundle or session brought something; `None` if none did.
+    /// The time at which a bundle or session last brought something; `None` if none did.
     pub last_at: Option<UnixMillis>,
     /// Rows of its newest transfers, at most [`TRANSFERS_KEPT`].
     kept: u64,
 }
 
 impl Transfers {
-    /// Layout: bundles, kept, then the time if there is one; u64 LE each.
+    /// Encodes the counts: bundles, kept, then the time if there is one; u64 LE each.
     fn encode(self) -> Vec<u8> {
         let mut row = Vec::with_capacity(24);
         row.extend_from_slice(&self.bundles.to_le_bytes());
@@ -61,7 +61,7 @@ impl Transfers {
 }
 
 impl SiteStore {
-    /// Counts what came of a site.
+    /// Returns the counts for a site.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -70,7 +70,7 @@ impl SiteStore {
         read_counts(&key, self.engine.get(Tree::Meta, &key)?)
     }
 
-    /// Gives the newest transfers of a site, newest first, at most `limit` and [`TRANSFERS_KEPT`].
+    /// Returns the newest transfers of a site, newest first, at most `limit` and [`TRANSFERS_KEPT`].
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -103,7 +103,7 @@ impl SiteStore {
         Ok(entries)
     }
 
-    /// Adds an entry to the rows, and what is counted by it.
+    /// Adds an entry to the rows, and updates the counts.
     pub(crate) fn put_ledger_entry(&self, txn: &mut Txn<'_>, entry: &LedgerEntry) -> Result<u64, StoreError> {
         let number = self.next_ledger_number(txn)?;
         txn.put(Tree::Ledger, &number.to_be_bytes(), ledger_row(entry)?);
@@ -133,7 +133,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Forgets the oldest of a site's newest transfers; its entry too where it is a session.
+    /// Deletes the oldest of a site's newest transfers, and its entry too if it is a session.
     fn forget_oldest(&self, txn: &mut Txn<'_>, site: &SiteId) -> Result<bool, StoreError> {
         let prefix = transfer_prefix(site);
         let mut oldest = None;
@@ -154,7 +154,7 @@ impl SiteStore {
         Ok(true)
     }
 
-    /// Counts the ledger anew, where it grew by a build that does not count it.
+    /// Counts the ledger again if a build without counts added entries.
     pub(crate) fn recount_ledger(&self) -> Result<(), StoreError> {
         let counted = self.engine.get(Tree::Meta, meta::LEDGER_COUNTED)?;
         let counted = counted.and_then(|row| Some(u64::from_le_bytes(row.try_into().ok()?)));
@@ -179,7 +179,7 @@ impl SiteStore {
                     serde_json::from_slice(row).map_err(|_| damaged(Tree::Ledger, key, "an entry"))?;
                 self.count_transfer(&mut txn, number_of(key), &entry)?;
             }
-            // Counted is what the last page reaches: a crash before counts it all again.
+            // Only the last page makes the counts valid: after an earlier crash, counting starts again.
             if page.more {
                 txn.delete(Tree::Meta, meta::LEDGER_COUNTED);
             }
@@ -226,12 +226,12 @@ fn read_counts(key: &[u8], row: Option<Vec<u8>>) -> Result<Transfers, StoreError
     })
 }
 
-/// Key of what is counted of a site.
+/// Returns the key of a site's counts.
 fn counts_key(site: &SiteId) -> Vec<u8> {
     [meta::LEDGER_OF, b"c", site.as_bytes().as_slice()].concat()
 }
 
-/// What the keys of a site's newest transfers begin with; the entry's number follows, u64 BE.
+/// Returns the common prefix of the keys of a site's newest transfers; the entry's number follows, u64 BE.
 fn transfer_prefix(site: &SiteId) -> Vec<u8> {
     [meta::LEDGER_OF, b"t", site.as_bytes().as_slice()].concat()
 }

@@ -1,4 +1,4 @@
-//! Taking deltas from outside: verify, place, commit.
+//! Takes deltas from outside: verifies, places and commits them.
 
 use starling_protocol::{
     CertificateChain, Delta, DeltaError, ForkProof, Succession, VerifiedDelta, VerifiedHead,
@@ -15,17 +15,17 @@ use crate::rows::sites;
 use crate::rows::txn::Txn;
 use crate::site::state::{Log, LogId, State};
 
-/// Most bodies that may be wanted at once, over all logs. Past it no delta is taken until bodies came:
-/// what a listed but hostile author can make this site remember is bounded.
+/// Most bodies that may be wanted at once, over all logs. Above it no delta is taken until bodies arrive. This
+/// bounds the memory that a listed but hostile author can use at this site.
 const MAX_WANTED: usize = 1 << 20;
 /// Rows after which deltas of one page are committed.
 const ROWS_PER_COMMIT: usize = 8_192;
 
 impl SiteStore {
-    /// Verifies and appends deltas that follow one another in `page`. Replays are no-ops.
+    /// Verifies and appends the consecutive deltas in `page`. Replays are no-ops.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine. What is wrong with the bytes is in the outcome.
+    /// [`StoreError`] of the engine. A fault in the bytes is reported in the outcome.
     pub fn append(&self, page: &[u8]) -> Result<AppendOutcome, StoreError> {
         let (deltas, mut problem) = self.verify_page(page)?;
         let mut appended = 0;
@@ -48,7 +48,7 @@ impl SiteStore {
                 }
             }
             if !txn.is_empty() {
-                // A body that a feed put a moment ago is not waited for: it counts as here.
+                // A body that a feed has just stored counts as present.
                 self.bodies.make_durable()?;
                 txn.commit()?;
             }
@@ -115,8 +115,8 @@ impl SiteStore {
         if let Succession::AtOrBefore | Succession::OtherBranch = succession {
             return match self.held_overlap(txn, log.number, header)? {
                 Some(held) if held == delta.as_bytes() => Ok(Placed::Replay),
-                // A later certificate closed this epoch and named the branch that counts: the other one is
-                // history, and no fork any more.
+                // A later certificate closed this epoch and named the valid branch. The other branch is
+                // history, not a fork.
                 _ if header.epoch < chain.epoch() => Ok(Placed::Replay),
                 Some(held) => self.contradiction(txn, state, id, &held, delta),
                 None => problem(AppendProblem::Diverges { site, lane }),
@@ -153,7 +153,7 @@ impl SiteStore {
             _ if state.wanted_count() >= MAX_WANTED => problem(AppendProblem::Refused {
                 site,
                 lane,
-                reason: format!("{MAX_WANTED} bodies are wanted already; they must come first"),
+                reason: format!("{MAX_WANTED} bodies are already missing, the limit; they must arrive first"),
             }),
             _ => match self.extend(
                 txn,
@@ -169,7 +169,7 @@ impl SiteStore {
         }
     }
 
-    /// Two verified deltas claim the same numbers: the proof is written and the log frozen.
+    /// Writes the proof that two verified deltas claim the same numbers, and freezes the log.
     fn contradiction(
         &self,
         txn: &mut Txn<'_>,
@@ -192,7 +192,7 @@ impl SiteStore {
                 return Ok(Placed::Problem(Box::new(AppendProblem::Refused {
                     site,
                     lane,
-                    reason: format!("it contradicts what is held, but proves no fork: {error}"),
+                    reason: format!("it contradicts the held delta but does not prove a fork: {error}"),
                 })));
             }
         };
@@ -216,7 +216,7 @@ impl SiteStore {
     }
 }
 
-/// Returns the kept head, if a delta that comes next shows that it is of another history.
+/// Returns the kept head if the next delta shows that the head belongs to another history.
 fn contradicting_head(log: &Log, delta: &VerifiedDelta, newest: u32) -> Option<VerifiedHead> {
     let (header, kept) = (delta.header(), log.head.as_ref()?);
     let head = kept.head();

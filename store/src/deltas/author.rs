@@ -1,4 +1,4 @@
-//! Writing the site's own log.
+//! Writes the site's own log.
 
 use starling_protocol::{Claim, Cursor, DeltaBuilder, DeltaPlace, Lane, SigningKey, UnixMillis, next_time};
 
@@ -11,28 +11,28 @@ use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, claim_key, damaged};
 use crate::site::state::{LogId, State};
 
-/// Rows after which own deltas are committed: engines like larger commits, and bounded ones.
+/// Rows after which own deltas are committed: engines prefer large commits, but bounded ones.
 const ROWS_PER_COMMIT: usize = 8_192;
 
-/// What authoring did.
+/// The result of authoring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Authored {
     /// Deltas written.
     pub deltas: usize,
     /// Bytes of those deltas.
     pub bytes: u64,
-    /// Where the log ends now.
+    /// The new end of the log.
     pub cursor: Cursor,
 }
 
 impl SiteStore {
     /// Signs claims into the site's own log of a lane and brings the view up to date.
     ///
-    /// The bodies that the claims name were put before. Each delta is all or nothing; an error in the middle
-    /// leaves the deltas before it.
+    /// The bodies that the claims name must be stored already. Each delta is all or nothing; an error in the
+    /// middle leaves the deltas before it.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine, or when the log is frozen by a fork.
+    /// [`StoreError`] of the engine, or if the log is frozen by a fork.
     pub fn author(
         &self,
         lane: Lane,
@@ -67,7 +67,7 @@ impl SiteStore {
                     if txn.len() >= ROWS_PER_COMMIT {
                         self.bodies.sync(&mut txn)?;
                         std::mem::replace(&mut txn, self.txn()).commit()?;
-                        // Shown as it comes: what readers see is never far behind, and never in part.
+                        // Show each delta at once, so that readers are never far behind and never see a part.
                         self.show(state, origin)?;
                         if state.view_is_fresh() {
                             self.publish(state);
@@ -79,7 +79,7 @@ impl SiteStore {
                 self.sign(&mut txn, state, id, builder, key, now, &mut authored)?;
             }
             if !txn.is_empty() {
-                // Nobody else has these bodies: they are durable before it is said that they exist.
+                // No other site has these bodies: they must be durable before a claim states that they exist.
                 self.bodies.sync(&mut txn)?;
                 txn.commit()?;
                 self.accept_whole(state)?;

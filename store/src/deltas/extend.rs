@@ -1,4 +1,4 @@
-//! Adding one verified delta to a log, inside a transaction: the step that every way in ends in.
+//! Adds one verified delta to a log, inside a transaction: the last step of every way in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,16 +16,16 @@ use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, DeltaRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
 use crate::site::state::{Log, LogId, State, Wanted, encode_tip};
 
-/// When claims take effect.
+/// The time at which claims take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entering {
-    /// The site's own claims: accepted as they are written, their bodies being here.
+    /// The site's own claims: accepted as they are written, because their bodies are here.
     Own,
     /// Another site's: held, and accepted when bodies and policy allow.
     Foreign,
 }
 
-/// A delta that is to be placed: verified a moment ago, or replayed from the log.
+/// A delta to be placed: just verified, or replayed from the log.
 pub(crate) struct PlacedDelta<'a> {
     pub(crate) header: DeltaHeader,
     hash: DeltaHash,
@@ -43,7 +43,7 @@ impl<'a> PlacedDelta<'a> {
         }
     }
 
-    /// A delta of the log, with its claims as it holds them.
+    /// Returns a delta of the log with its claims as the log holds them.
     pub(crate) fn replayed(delta: &Delta<'a>, claims: &'a [(ClaimNumber, Claim)]) -> Self {
         Self {
             header: *delta.header(),
@@ -53,7 +53,7 @@ impl<'a> PlacedDelta<'a> {
         }
     }
 
-    /// How many claims it has; a delta has at most 1,024.
+    /// Returns the number of its claims; a delta has at most 1,024.
     pub(crate) fn count(&self) -> u16 {
         u16::try_from(self.claims.len()).unwrap_or(u16::MAX)
     }
@@ -65,11 +65,11 @@ impl<'a> PlacedDelta<'a> {
 }
 
 impl SiteStore {
-    /// Adds `delta`, which is known to come next. Gives the rule that its author broke, if any; then nothing
-    /// of it is in the transaction or the state.
+    /// Adds `delta`, which is known to be the next one. If its author broke a rule, returns that rule and
+    /// leaves the transaction and the state unchanged.
     ///
-    /// `replayed` is the row of a delta that the log holds already: it was judged when it was placed, and what
-    /// bodies it wants is found when the replay is done.
+    /// `replayed` is the row of a delta that the log already holds: it was judged when it was placed, and its
+    /// wanted bodies are found when the replay is done.
     pub(crate) fn extend(
         &self,
         txn: &mut Txn<'_>,
@@ -88,7 +88,7 @@ impl SiteStore {
         let mut wants: Vec<(ClaimNumber, Option<Wanted>)> = Vec::new();
         let mut superseded = Vec::new();
         let mut kept: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        // What others said waits to be accepted, and so does what this site said of a source that lacks bodies.
+        // Claims of others wait for acceptance, and so do own claims about a source that lacks bodies.
         let mut waiting: BTreeSet<Option<Source>> = BTreeSet::new();
         for (claim_number, claim) in delta.claims.iter().copied() {
             let key = claim_key(claim.key(), number);
@@ -143,7 +143,7 @@ impl SiteStore {
             .count();
         if replayed.is_none() && log.sources.len() + new_sources > MAX_LOG_SOURCES {
             return Ok(Some(format!(
-                "with it the log would speak of more than {MAX_LOG_SOURCES} sources, the most that one may"
+                "with it the log would have more than {MAX_LOG_SOURCES} sources, the limit for one log"
             )));
         }
         let header = &delta.header;
@@ -152,7 +152,7 @@ impl SiteStore {
             && (after.root() != header.state_root || after.live() != header.live_entries)
         {
             return Ok(Some(format!(
-                "after claim {} the log's state is {} over {} live entries; the header says {} over {}",
+                "after claim {} the log's state is {} over {} live entries; the header states {} over {}",
                 header.last(),
                 after.root(),
                 after.live(),
@@ -160,7 +160,7 @@ impl SiteStore {
                 header.live_entries
             )));
         }
-        // Nothing can refuse it any more: write.
+        // Nothing can refuse it from here on: write.
         for (key, row) in rows {
             match row {
                 Some(row) => txn.put(Tree::Claims, &key, row.encode()),
@@ -207,7 +207,7 @@ impl SiteStore {
         if let Some((number, claim)) = delta.unknown_critical() {
             log.hold.get_or_insert_with(|| {
                 format!(
-                    "claim {number} is of {}, which must be understood and is not: upgrade starling",
+                    "claim {number} is of the unknown critical kind {}; upgrade starling",
                     claim.kind()
                 )
             });
@@ -225,7 +225,7 @@ impl SiteStore {
         Ok(None)
     }
 
-    /// The log's state once the changed sources replace theirs.
+    /// Returns the log's state with the changed sources replaced.
     fn state_after(&self, log: &Log, changed: &BTreeMap<Option<Source>, SourceRow>) -> LogState {
         let mut states: BTreeMap<Option<Source>, SourceState> = log
             .sources
@@ -240,7 +240,7 @@ impl SiteStore {
         LogState::from_sources(states)
     }
 
-    /// The body that a claim makes this site want: named by a set, in scope, and not here.
+    /// Returns the body that a claim makes this site want: named by a set, in scope, and not here.
     fn wanted_body(
         &self,
         state: &State,
@@ -260,7 +260,7 @@ impl SiteStore {
         }
     }
 
-    /// Numbers the author and makes the log's place in memory, writing what is new.
+    /// Assigns the author's number and creates the log's state in memory, and writes what is new.
     pub(crate) fn ensure_log(
         &self,
         txn: &mut Txn<'_>,
@@ -285,11 +285,11 @@ impl SiteStore {
     }
 }
 
-/// Moves the positions of a source that lags nowhere up to the claim that now speaks of it: nothing between
-/// is about the source, and what reads on from its positions need not read that either.
+/// Moves the positions of a source that is not behind to the claim that now mentions it. No claim in between is
+/// about the source, so readers of its positions need not read them.
 ///
-/// It also keeps the log's accepted position, the least of its sources', from falling when a source that was
-/// silent for long, or is new, says something. The view may lag on its own, after a redo that failed.
+/// This also keeps the log's accepted position, the least of its sources' positions, from falling when a long
+/// silent or new source gets a claim. The view alone may lag after a failed replay.
 fn caught_up_before(mut row: SourceRow, next: ClaimNumber) -> SourceRow {
     if row.accepted == row.last {
         let before = ClaimNumber(next.0.saturating_sub(1));
@@ -301,7 +301,7 @@ fn caught_up_before(mut row: SourceRow, next: ClaimNumber) -> SourceRow {
     row
 }
 
-/// Counts a claim into a source's held state and what it replaces out.
+/// Adds a claim to a source's held state and removes the claim that it replaces.
 pub(crate) fn count(state: &mut SourceState, claim: &Claim, prior: Option<&[u8]>) {
     if let Some(prior) = prior {
         state.state.remove(prior);
@@ -313,7 +313,7 @@ pub(crate) fn count(state: &mut SourceState, claim: &Claim, prior: Option<&[u8]>
     }
 }
 
-/// The accepted claim that stays in force until the new one is accepted.
+/// Returns the accepted claim that stays in force until the new one is accepted.
 fn replaced(existing: ClaimRow, source: &SourceRow) -> Option<Box<ClaimRow>> {
     if existing.number <= source.accepted {
         (!existing.is_tombstone()).then(|| {

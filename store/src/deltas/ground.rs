@@ -1,4 +1,4 @@
-//! What the rules of a bundle ask about a site's own logs.
+//! Answers the bundle check's questions about a site's own logs.
 
 use starling_protocol::bundle::HeldLog;
 use starling_protocol::{CertificateChain, ClaimKey, ClaimNumber, ContentHash, Delta, Head, VerifiedHead};
@@ -12,7 +12,7 @@ use crate::rows::{ClaimRow, claim_key, damaged};
 use crate::site::state::LogId;
 
 impl SiteStore {
-    /// Returns where a log is held, with its state; the beginning of a log that is not held.
+    /// Returns the held end of a log with its state; the beginning if the log is not held.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -24,7 +24,8 @@ impl SiteStore {
         }))
     }
 
-    /// Returns the end of what is held of a log, with the state root of its rows and the one that its author signed.
+    /// Returns the end of the held part of a log, with the root of its rows and the root that its author
+    /// signed.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or of a delta that cannot be read.
@@ -43,7 +44,7 @@ impl SiteStore {
         }))
     }
 
-    /// Returns the held delta that holds a claim.
+    /// Returns the held delta that contains a claim.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -85,10 +86,10 @@ impl SiteStore {
         self.bodies.contains(hash)
     }
 
-    /// Returns true if a head names another delta than the one held for its number, or another state after it. Its author
-    /// signed two histories.
+    /// Returns true if a head names another delta than the one held for its number, or another state after it.
+    /// Its author then signed two histories.
     ///
-    /// A head of an epoch that was closed since may be of a branch that was given up, and contradicts nothing.
+    /// The head of a closed epoch may belong to a branch that was given up, and contradicts nothing.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.

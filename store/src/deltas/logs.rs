@@ -1,4 +1,4 @@
-//! Reading logs: deltas by position, and where each log stands.
+//! Reads logs: deltas by position, and the position of each log.
 
 use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
@@ -19,9 +19,9 @@ use crate::trust::rival_epoch;
 pub struct DeltaRun {
     /// Their exact bytes, one delta an entry.
     pub deltas: Vec<Vec<u8>>,
-    /// Last claim of the last one; the position asked for when there is none.
+    /// The last claim of the last delta; the requested position if there is none.
     pub last: ClaimNumber,
-    /// Whether more are held.
+    /// True if more are held.
     pub more: bool,
 }
 
@@ -35,7 +35,7 @@ pub enum FrozenBy {
     },
     /// A head names another delta than the one held.
     Head {
-        /// The claim at which it does.
+        /// The claim of the contradicting head.
         number: ClaimNumber,
     },
     /// Two certificates of its author for one epoch were seen.
@@ -46,7 +46,7 @@ pub enum FrozenBy {
 }
 
 impl FrozenBy {
-    /// Says what its author did.
+    /// Returns the author's action in words.
     #[must_use]
     pub fn why(&self) -> String {
         match self {
@@ -61,7 +61,7 @@ impl FrozenBy {
     }
 }
 
-/// Where a log stands, for people and for peers.
+/// The positions of a log, for people and for peers.
 #[derive(Debug, Clone)]
 pub struct LogOverview {
     /// The log.
@@ -72,30 +72,32 @@ pub struct LogOverview {
     pub high_water: ClaimNumber,
     /// The newest verified head.
     pub head: Option<VerifiedHead>,
-    /// Up to where it is in the view: the claim before the first in scope that is not. Falls only when the
-    /// scope grows, or a certificate names an earlier place.
+    /// The position up to which it is in the view: the claim before the first in-scope claim that is not. Falls
+    /// only if the scope grows or a certificate names an earlier position.
     pub accepted: ClaimNumber,
-    /// Up to where all live bodies in scope are here: the claim before the first that waits for one.
+    /// The position up to which all live in-scope bodies are here: the claim before the first that waits for
+    /// one.
     pub body_complete: ClaimNumber,
-    /// How many bodies are wanted.
+    /// The number of missing bodies.
     pub wanted: usize,
     /// Live entries held.
     pub live: u64,
-    /// Sources with live entries that the author may not speak of here.
+    /// Sources with live entries that are outside the author's scope here.
     pub out_of_scope: Vec<Source>,
-    /// Nothing further of it is taken.
+    /// True if no more of it is taken.
     pub frozen: bool,
-    /// Why it is frozen.
+    /// The reason why it is frozen.
     pub frozen_by: Option<FrozenBy>,
-    /// Why acceptance waits, if it does.
+    /// The reason why acceptance waits, if it does.
     pub hold_reason: Option<String>,
 }
 
-/// What a walk over the rows of deltas calls: key, number of the first claim, row, and whether to go on.
+/// The callback of a walk over delta rows: key, number of the first claim and row in, whether to continue out.
 type RowVisitor<'v> = dyn FnMut(&[u8], ClaimNumber, &[u8]) -> ControlFlow<()> + 'v;
 
 impl SiteStore {
-    /// Whole deltas of a log from the one that holds the claim after `after`, at least one if there is one.
+    /// Returns whole deltas of a log from the one that contains the claim after `after`, at least one if there
+    /// is one.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -134,12 +136,12 @@ impl SiteStore {
         Ok(run)
     }
 
-    /// Reads the delta that a row places.
+    /// Reads the delta to which a row points.
     ///
     /// # Errors
-    /// Where its frame is damaged, by name.
+    /// Names the frame if it is damaged.
     pub(crate) fn delta_of<'r>(&self, key: &[u8], row: &'r [u8]) -> Result<Cow<'r, [u8]>, StoreError> {
-        // Read in place: a row on a copy holds the delta itself.
+        // Read in place: a row on a copy contains the delta itself.
         if let Some((&1, rest)) = row.split_first()
             && let Some((_, bytes)) = rest.split_first_chunk::<2>()
         {
@@ -151,7 +153,7 @@ impl SiteStore {
         }
     }
 
-    /// Visits the deltas that hold claims after `after` and up to `end`, in order, with their first numbers.
+    /// Visits the deltas with claims after `after` and up to `end`, in order, with their first numbers.
     pub(crate) fn scan_deltas(
         &self,
         log: LogNumber,
@@ -175,7 +177,7 @@ impl SiteStore {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Visits the rows of the deltas that hold claims after `after` and up to `end`, with keys and first numbers.
+    /// Visits the rows of the deltas with claims after `after` and up to `end`, with keys and first numbers.
     pub(crate) fn scan_delta_rows(
         &self,
         log: LogNumber,
@@ -184,7 +186,7 @@ impl SiteStore {
         visit: &mut RowVisitor<'_>,
     ) -> Result<(), EngineError> {
         let wanted = ClaimNumber(after.0.saturating_add(1));
-        // The delta that holds claim N begins at N or up to a full delta before it.
+        // The delta that contains claim N begins at N or up to a full delta earlier.
         let lowest = ClaimNumber(wanted.0.saturating_sub(MAX_DELTA_CLAIMS as u64 - 1));
         let (start, stop) = (delta_key(log, lowest), delta_key(log, end));
         self.engine.scan(
@@ -205,7 +207,7 @@ impl SiteStore {
         )
     }
 
-    /// The held delta that shares a claim number with `header`, the latest if several do.
+    /// Returns the held delta that shares a claim number with `header`, the latest one if there are several.
     pub(crate) fn held_overlap(
         &self,
         txn: &Txn<'_>,
@@ -220,7 +222,7 @@ impl SiteStore {
         {
             return Ok(Some(delta.into_owned()));
         }
-        // Own writes of the transaction count: a page can hold a fork within itself.
+        // Include the transaction's own writes: a page may contain a fork.
         let mut found = None;
         let lowest = header.first.0.saturating_sub(MAX_DELTA_CLAIMS as u64 - 1);
         txn.scan_prefix(Tree::Logs, &log.to_bytes(), &mut |key, row| {
@@ -242,10 +244,10 @@ impl SiteStore {
         Ok(Some(self.delta_of(&key, &row)?.into_owned()))
     }
 
-    /// The last held delta that ends at `number`: a position that a bundle or an epoch may name.
+    /// Returns the last held delta if it ends at `number`: a position that a bundle or an epoch may name.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchPosition`] when no held delta ends there.
+    /// [`StoreError::NoSuchPosition`] if no held delta ends there.
     pub fn position_at(&self, id: LogId, number: ClaimNumber) -> Result<(Cursor, DeltaHash), StoreError> {
         if number == ClaimNumber::NONE {
             return Ok((Cursor::default(), DeltaHash::ZERO));
@@ -268,7 +270,7 @@ impl SiteStore {
         }
     }
 
-    /// Every log, ordered by site and lane.
+    /// Returns every log, ordered by site and lane.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -281,7 +283,7 @@ impl SiteStore {
             .collect())
     }
 
-    /// One log.
+    /// Returns one log.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -294,13 +296,13 @@ impl SiteStore {
 pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
     let tip = log.tip.cursor.number;
     let in_scope = |source: &Option<Source>| state.in_scope(&id.site, source.as_ref());
-    // A source's position is the claim before its first that is not accepted, or its last.
+    // A source's position is the claim before its first claim that is not accepted, or its last claim.
     let behind = log
         .sources
         .iter()
         .filter(|(source, row)| in_scope(source) && row.accepted < row.last);
     let accepted = behind.map(|(_, row)| row.accepted).min().unwrap_or(tip);
-    // The body of each claim before the first that waits for one is here, out of scope or superseded.
+    // The body of each earlier claim is here, out of scope or superseded.
     let first_wanted = log.wanted.iter().next();
     let body_complete = first_wanted.map_or(tip, |(first, _)| ClaimNumber(first.0.saturating_sub(1)));
     let refused = log.refused.values().next();
@@ -344,7 +346,7 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
     }
 }
 
-/// The header of a stored delta; its signature was checked when it was stored.
+/// Returns the header of a stored delta; its signature was checked when it was stored.
 pub(crate) fn header_of(delta: &[u8]) -> Option<DeltaHeader> {
     Delta::decode(delta).ok().map(|delta| *delta.header())
 }

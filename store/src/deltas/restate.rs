@@ -1,8 +1,8 @@
-//! Claims of this site's own whose bodies are nowhere: what it says instead.
+//! Replaces this site's own claims whose bodies are lost.
 //!
-//! A claim may reach a peer and its body not, before the home that had the body is lost. Nobody can accept such a
-//! claim, nor anything after it of its source. The author, and nobody else, can end that: it states of the record what
-//! its log last said before and it still has the body of, or retracts what it said of it.
+//! A claim may reach a peer without its body before the home with the body is lost. No site can then accept
+//! that claim, nor any later claim of its source. Only the author can end that: for each record it states the
+//! last earlier content whose body it still has, or retracts its statement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -22,25 +22,25 @@ use crate::view::accept::claims_of;
 /// Keys that a report names.
 const NAMED: usize = 8;
 
-/// Live claims of this site's own whose bodies are not here.
+/// Live claims of this site whose bodies are not here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LackedBodies {
-    /// How many.
+    /// The number of them.
     pub count: usize,
-    /// What the first of them are about.
+    /// The keys of the first of them.
     pub named: Vec<ClaimKey>,
 }
 
-/// What this site said again, because the bodies of its claims are lost.
+/// The claims that this site replaced because their bodies are lost.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Restated {
     /// Records that are as an earlier claim of the log had them.
     pub went_back: u64,
-    /// Records of which nothing earlier could be stated: they are retracted.
+    /// The number of records without an earlier statement: they are retracted.
     pub retracted: u64,
     /// The sources of these records.
     pub sources: BTreeSet<Source>,
-    /// What the first of them are.
+    /// The keys of the first of them.
     pub named: Vec<ClaimKey>,
 }
 
@@ -52,7 +52,7 @@ impl Restated {
     }
 }
 
-/// What a log said of a record before, as far as it can be said again.
+/// An earlier statement of a log about a record, if it can be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Earlier {
     Set(ContentHash, u32),
@@ -60,11 +60,11 @@ enum Earlier {
     Nothing,
 }
 
-/// What a log said of records before.
+/// The earlier statements of a log about records.
 type Statements = BTreeMap<ClaimKey, Earlier>;
 
 impl SiteStore {
-    /// Returns the live claims of this site's own whose bodies are not here.
+    /// Returns this site's live claims whose bodies are not here.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -82,7 +82,7 @@ impl SiteStore {
         Ok(lacked)
     }
 
-    /// Tells what [`restate_lacked`](Self::restate_lacked) would say anew.
+    /// Returns the result that [`restate_lacked`](Self::restate_lacked) would have.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -90,7 +90,7 @@ impl SiteStore {
         self.restated(&mut |_, _| Ok(()))
     }
 
-    /// States anew what the claims of this site's own say whose bodies are not here.
+    /// Replaces this site's claims whose bodies are not here.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or as [`author`](Self::author).
@@ -108,7 +108,7 @@ impl SiteStore {
         })
     }
 
-    /// Hands on, for each lane, what its claims that lack their bodies said before.
+    /// Passes on, for each lane, the earlier statements of the claims that lack their bodies.
     fn restated(
         &self,
         each: &mut dyn FnMut(Lane, &Statements) -> Result<(), StoreError>,
@@ -134,7 +134,7 @@ impl SiteStore {
         Ok(restated)
     }
 
-    /// The keys of a log whose live claims lack their bodies, with what the log said of each before.
+    /// Returns the keys of a log whose live claims lack their bodies, each with the log's earlier statement.
     fn earlier_statements(&self, id: LogId) -> Result<BTreeMap<ClaimKey, Earlier>, StoreError> {
         let (number, last, lacking) = {
             let state = self.read()?;
@@ -185,7 +185,7 @@ impl SiteStore {
                 }
                 (ClaimKind::ABSENT, _) => Earlier::Absent,
                 (ClaimKind::DELETE, _) => Earlier::Nothing,
-                // Its body is not here either: what was said before that stands.
+                // Its body is not here either: the statement before it is used.
                 _ => continue,
             };
             earlier.insert(claim.key().clone(), said);

@@ -64,7 +64,7 @@ impl Disk for FolderDisk {
         };
         let mut names = Vec::new();
         for entry in entries {
-            // Names of ours are ASCII; others are not ours to read.
+            // Our file names are ASCII; other names are not ours.
             names.extend(entry?.file_name().into_string().ok());
         }
         names.sort();

@@ -1,7 +1,7 @@
-//! A disk in memory that fails as planned: the test double of every durability test and simulation.
+//! A disk in memory that fails as planned, for durability tests and simulations.
 //!
-//! It keeps each file as written, and what of it to take back to get it as of the last sync. A crash goes
-//! back to that, or to a mixture, as the plan tells. Names are durable after a sync of their folder.
+//! It keeps each file as written, and the old bytes needed to return to the last sync. A crash returns to that
+//! state or to a mixture, as planned. Names are durable after a sync of their folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,45 +9,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile, OpenFile};
 
-/// What a crash leaves of bytes that no sync has followed.
+/// The state after a crash of bytes that were not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsyncedBytes {
     /// All of them, as after the end of a process.
     Kept,
-    /// None, as after a loss of power with nothing written back.
+    /// None are kept, as after a loss of power with nothing written back.
     Lost,
-    /// The first half of each file's unsynced tail, with the length of the whole: torn.
+    /// The first half of each file's unsynced tail, at the full length: torn.
     Torn,
 }
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFaultKind {
     /// The operation fails and does nothing.
     Fail,
-    /// A write that stores half of its bytes and then fails for want of room; a sync that fails.
+    /// A write that stores half of its bytes and then fails for lack of space; a sync that fails.
     Short,
     /// Power is lost before the operation.
     CrashBefore(UnsyncedBytes),
-    /// Power is lost after the operation and before the caller hears of it.
+    /// Power is lost after the operation but before the caller learns of it.
     CrashAfter(UnsyncedBytes),
 }
 
 /// One planned fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskFault {
-    /// The operation that it strikes, counted from 1 over writes, cuts, renames, removals and syncs.
+    /// The operation that fails, counted from 1 over writes, cuts, renames, removals and syncs.
     pub operation: u64,
-    /// What happens.
+    /// The kind of fault.
     pub kind: DiskFaultKind,
 }
 
-/// Everything that goes wrong with a disk.
+/// All planned faults of a disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiskPlan {
     /// By operation.
     pub faults: Vec<DiskFault>,
-    /// The bytes that fit on the disk; a write beyond stores what fits and fails.
+    /// The capacity of the disk in bytes; a write beyond it stores what fits and fails.
     pub capacity: Option<u64>,
 }
 
@@ -86,8 +86,8 @@ struct Content {
     written: Vec<u8>,
     /// Length as of the last sync.
     durable_length: usize,
-    /// Durable bytes that were written over or cut off since the last sync, by offset, the oldest first. A sync
-    /// costs what changed, not the size of the file.
+    /// Durable bytes that were overwritten or cut off since the last sync, by offset, oldest first. The cost of
+    /// a sync depends on the changes, not on the size of the file.
     replaced: Vec<(usize, Vec<u8>)>,
 }
 
@@ -131,7 +131,7 @@ impl Content {
     fn durable(&self) -> Vec<u8> {
         let mut durable = self.written.clone();
         durable.resize(self.durable_length, 0);
-        // Backwards, so that a range that changed twice ends as it was before the first time.
+        // Backwards, so that a range that changed twice returns to its first content.
         for (start, bytes) in self.replaced.iter().rev() {
             durable[*start..start + bytes.len()].copy_from_slice(bytes);
         }
@@ -162,14 +162,14 @@ impl Content {
 }
 
 impl MemoryDisk {
-    /// Makes an empty disk that fails as planned.
+    /// Creates an empty disk that fails as planned.
     pub fn new(plan: DiskPlan) -> Self {
         let disk = Self::default();
         disk.set_plan(plan);
         disk
     }
 
-    /// Replaces the plan. Operations go on counting.
+    /// Replaces the plan. Operations continue counting.
     pub fn set_plan(&self, plan: DiskPlan) {
         self.state().plan = plan;
     }
@@ -208,7 +208,7 @@ impl MemoryDisk {
         }
     }
 
-    /// Returns a copy that shares nothing with this disk: what a backup or a cloned machine holds.
+    /// Returns an independent copy of the disk, like a backup or a cloned machine.
     #[must_use]
     pub fn copy(&self) -> Self {
         let state = self.state();
@@ -260,7 +260,7 @@ impl State {
         Ok(())
     }
 
-    /// Counts an operation; gives what was planned for it, having crashed first where that was planned.
+    /// Counts an operation and returns its planned fault. A planned crash happens first.
     fn begin(&mut self) -> io::Result<Option<DiskFaultKind>> {
         self.ensure_powered()?;
         self.operations += 1;

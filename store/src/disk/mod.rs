@@ -1,8 +1,8 @@
-//! Files as the log and the packs need them: read and written at offsets, grown, cut, synced, renamed.
+//! Files for the log and the packs: read and written at offsets, grown, cut, synced, renamed.
 //!
-//! One small trait, so that the same code runs on a folder ([`FolderDisk`]) and in memory
-//! ([`MemoryDisk`]), where writes can fail, be cut short or be lost with the power, as planned.
-//! Paths are relative, with `/` between folder and file name, and never leave the disk's own folder.
+//! One small trait, so that the same code runs on a folder ([`FolderDisk`]) and in memory ([`MemoryDisk`]),
+//! where writes can fail, be cut short or be lost with the power, as planned. Paths are relative, with `/`
+//! between folder and file name, and never leave the disk's own folder.
 
 mod folder;
 mod memory;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use self::folder::FolderDisk;
 pub use self::memory::{DiskFault, DiskFaultKind, DiskPlan, MemoryDisk, UnsyncedBytes};
 
-/// What [`Disk::open`] does about a file that is missing, or there.
+/// The treatment of a missing or existing file by [`Disk::open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenFile {
     /// Opens a file that exists, to read only.
@@ -30,16 +30,16 @@ pub trait Disk: Send + Sync + Debug {
     /// Opens a file. A new file's name is durable after [`sync_folder`](Self::sync_folder).
     ///
     /// # Errors
-    /// Fails with `NotFound` or `AlreadyExists` as `how` says, or as the system does.
+    /// Fails with `NotFound` or `AlreadyExists` according to `how`, or as the system does.
     fn open(&self, path: &str, how: OpenFile) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Creates a folder and those above it, durably; one that is there is no error.
+    /// Creates a folder and its parents, durably. An existing folder is not an error.
     ///
     /// # Errors
     /// As the system does.
     fn create_folder(&self, path: &str) -> io::Result<()>;
 
-    /// Returns the names of the files in a folder, sorted; none if the folder is missing.
+    /// Returns the names of the files in a folder, sorted; an empty list if the folder is missing.
     ///
     /// # Errors
     /// As the system does.
@@ -92,11 +92,11 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Makes contents and length durable.
     ///
     /// # Errors
-    /// As the system does. After a failure nothing is known of what is on the disk, and a second
-    /// call that succeeds does not change that.
+    /// As the system does. After a failure the content of the disk is unknown, and a second, successful call
+    /// does not change that.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Cuts the file, or fills it up with zeros, to a length.
+    /// Cuts the file, or extends it with zeros, to a length.
     ///
     /// # Errors
     /// As the system does.
@@ -108,7 +108,7 @@ pub trait DiskFile: Send + Sync + Debug {
     /// As the system does.
     fn len(&self) -> io::Result<u64>;
 
-    /// Returns true if the file holds nothing.
+    /// Returns true if the file is empty.
     ///
     /// # Errors
     /// As the system does.

@@ -1,4 +1,4 @@
-//! Both disks behave alike; the one in memory loses what it should.
+//! Tests that both disks behave alike, and that the one in memory loses exactly what it should.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn files_are_written_cut_renamed_and_removed() {
 }
 
 #[test]
-fn crash_takes_what_no_sync_followed() {
+fn crash_loses_unsynced_bytes() {
     for (unsynced, expected) in [
         (UnsyncedBytes::Kept, &b"synced-later!"[..]),
         (UnsyncedBytes::Lost, b"synced"),
@@ -56,9 +56,9 @@ fn crash_takes_what_no_sync_followed() {
     }
 }
 
-/// What a crash without a sync leaves is what the last sync saw, whatever was written over, cut and grown since.
+/// A crash without a sync restores the last synced content, whatever was overwritten, cut and grown since.
 #[test]
-fn crash_restores_what_was_replaced_since_the_sync() {
+fn crash_restores_bytes_of_the_last_sync() {
     let mut random = 1_u64;
     let mut next = |below: u64| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -1,4 +1,4 @@
-//! The check of record bodies, and giving up those that are damaged or gone.
+//! Checks record bodies, and gives up the damaged and missing ones.
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
@@ -15,7 +15,8 @@ use crate::rows::{ClaimRow, split_claim_key};
 use crate::site::state::{LogId, State};
 
 impl SiteStore {
-    /// Every body hashes to its name, and every accepted live one is here. Gives those that do not.
+    /// Checks that every body hashes to its name and that every accepted live body is here. Returns those that
+    /// fail.
     pub(super) fn check_bodies(&self, state: &State) -> Result<(Check, BTreeSet<ContentHash>), StoreError> {
         let mut check = Check::new("every body hashes to its name, and accepted ones are here");
         let mut bad = BTreeSet::new();
@@ -42,7 +43,7 @@ impl SiteStore {
         self.bodies_in_scope(state, |_, _, row| row.kind_and_content()?.2)
     }
 
-    /// Gathers the bodies that `body_of` chooses of the claims in scope, each with its log and source.
+    /// Collects the bodies that `body_of` chooses from the claims in scope, each with its log and source.
     fn bodies_in_scope(
         &self,
         state: &State,
@@ -69,8 +70,8 @@ impl SiteStore {
         Ok(named)
     }
 
-    /// Takes back the acceptance of what was accepted with bodies that the packs do not hold any more: after a
-    /// rebuild, what is missing must not look as if it had never been said.
+    /// Withdraws the acceptance of claims whose bodies the packs no longer hold: after a rebuild, missing
+    /// bodies must not look as if nobody had ever named them.
     ///
     /// # Errors
     /// [`StoreError`] of the log or the engine.
@@ -91,7 +92,7 @@ impl SiteStore {
         self.forget_bodies(state, &missing)
     }
 
-    /// The bodies that accepted claims in scope name.
+    /// Returns the bodies that accepted claims in scope name.
     fn accepted_bodies(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
         self.bodies_in_scope(state, |id, source, row| {
             let accepted = state.logs.get(id)?.sources.get(source)?.accepted;
@@ -99,7 +100,7 @@ impl SiteStore {
         })
     }
 
-    /// Drops damaged bodies and takes back the acceptance of what needs them: it counts again once they are here.
+    /// Drops damaged bodies and withdraws the acceptance of their claims, until the bodies are here again.
     pub(super) fn forget_bodies(
         &self,
         state: &mut State,
@@ -144,7 +145,7 @@ impl SiteStore {
             bundle: None,
             positions,
         });
-        // What was accepted with those bodies cannot be shown without them.
+        // Content that was accepted with those bodies cannot be shown without them.
         txn.log(Entry::HistoryBegins);
         state.history.begin_anew(&mut txn);
         ask_for_rebuild(&mut txn, state);

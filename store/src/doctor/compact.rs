@@ -1,4 +1,4 @@
-//! Giving space back: packs of which little is live are written again without the rest.
+//! Frees space: packs with few live bodies are rewritten without the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -11,12 +11,12 @@ use crate::error::StoreError;
 use crate::packs::{BodyPlace, PackNumber};
 use crate::site::bodies::{place_in, placed};
 
-/// A pack is rewritten if less than this share of it, in percent, is live.
+/// A pack is rewritten if less than this percentage of it is live.
 const LIVE_PERCENT: u64 = 50;
-/// Packs smaller than this are left alone: there is little to gain.
+/// Smaller packs are left alone: there is little to gain.
 const LEAST_PACK_BYTES: u64 = 1 << 20;
 
-/// What rewriting packs did.
+/// The result of rewriting packs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CompactedBodies {
     /// Packs that were rewritten.
@@ -30,10 +30,10 @@ pub struct CompactedBodies {
 }
 
 impl SiteStore {
-    /// Rewrites the packs that are mostly garbage: superseded bodies beyond the retention.
+    /// Rewrites the packs that consist mostly of garbage: superseded bodies beyond the retention.
     ///
-    /// Reads go on meanwhile. Crash-safe: the new packs are durable before the engine names them, and the old ones
-    /// go only after that is durable too.
+    /// Reads continue meanwhile. Crash-safe: the new packs are durable before the engine names them, and the
+    /// old packs are removed only after that is durable too.
     ///
     /// # Errors
     /// [`StoreError`] of the packs or the engine.
@@ -63,7 +63,7 @@ impl SiteStore {
         self.rewrite_packs(&victims)
     }
 
-    /// Writes packs again without what is damaged or not live.
+    /// Rewrites packs without damaged and dead bodies.
     pub(crate) fn rewrite_packs(&self, victims: &[PackNumber]) -> Result<CompactedBodies, StoreError> {
         let packs = self.bodies.packs();
         let mut done = CompactedBodies {
@@ -76,7 +76,7 @@ impl SiteStore {
             return Ok(done);
         }
         let is_live = |hash: &ContentHash, place: &BodyPlace| {
-            // What cannot be looked up is kept.
+            // A body that cannot be looked up is kept.
             self.bodies
                 .place(hash)
                 .map_or(true, |found| found == Some(*place))
@@ -89,7 +89,7 @@ impl SiteStore {
                 done.bodies += 1;
             }
         }
-        // What could not be copied is not here any more, whoever names it.
+        // A body that could not be copied is no longer here, even if claims name it.
         let moved: BTreeSet<ContentHash> = compacted.moved.iter().map(|(hash, ..)| *hash).collect();
         self.engine.scan(
             Tree::Bodies,

@@ -1,4 +1,4 @@
-//! Checks of the files that everything follows from: the frames of log and packs.
+//! Checks the files from which everything follows: the frames of the log and the packs.
 
 use std::ops::ControlFlow;
 
@@ -8,20 +8,20 @@ use crate::error::StoreError;
 use crate::journal::replay::given_up;
 use crate::packs::{PackNumber, PackPosition};
 
-/// Name of the check of the site's log, whose damage only an opening past it gives up.
+/// Name of the check of the site's log. Damage there is given up only by opening the site past it.
 pub const LOG_CHECK: &str = "every frame of the log is whole and in its place";
 
 /// Name of the check of the packs' frames.
 pub const PACKS_CHECK: &str = "every frame of the packs is whole and in its place";
 
-/// What reading every frame of log and packs found.
+/// The result of reading every frame of the log and the packs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilesCheck {
     /// The log's frames.
     pub log: Check,
     /// The packs' frames.
     pub packs: Check,
-    /// How many bytes were read.
+    /// The number of bytes read.
     pub bytes: u64,
 }
 
@@ -34,10 +34,10 @@ impl FilesCheck {
 }
 
 impl SiteStore {
-    /// Reads every frame of log and packs while the site is in use, as fast as `pace` lets it.
+    /// Reads every frame of the log and the packs while the site is in use, as fast as `pace` allows.
     ///
-    /// Takes no lock that a change waits for, and decompresses nothing. `pace` hears how many bytes were read since
-    /// it was called last. It may wait; when it breaks, the check ends soon. `None` then.
+    /// Takes no lock that a change waits for, and decompresses nothing. `pace` gets the number of bytes read
+    /// since its last call. It may wait; if it breaks, the check ends soon and returns `None`.
     ///
     /// # Errors
     /// [`StoreError`] of the log or the packs. Damage is not an error here.
@@ -70,13 +70,13 @@ impl SiteStore {
         Ok(Some(FilesCheck { log, packs, bytes }))
     }
 
-    /// Every frame of the log has its hash, and every group follows the one before it.
+    /// Checks that every frame of the log has its hash and every group follows its predecessor.
     pub(super) fn check_log_frames(
         &self,
         pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Check, StoreError> {
         let mut check = Check::new(LOG_CHECK);
-        // Read at the first damage only: it takes a walk over the whole log.
+        // Read only at the first damage: it takes a walk over the whole log.
         let mut known = None;
         let mut passed = 0;
         let log = self.journal.log();
@@ -108,7 +108,7 @@ impl SiteStore {
         Ok(self.check_log_frames(&mut at_once)?.ok())
     }
 
-    /// Every frame of the packs has its hash.
+    /// Checks that every frame of the packs has its hash.
     pub(super) fn check_packs(&self) -> Result<(Check, Vec<PackNumber>), StoreError> {
         let mut check = Check::new(PACKS_CHECK);
         let scan = self.bodies.packs().scan(PackPosition::START, &mut |_, _| {})?;

@@ -26,7 +26,7 @@ impl SiteStore {
         check
     }
 
-    /// Every delta verifies against its author's chain and follows the one before it.
+    /// Checks that every delta verifies against its author's chain and follows its predecessor.
     pub(super) fn check_logs(&self, state: &State) -> Result<Check, StoreError> {
         let mut check = Check::new("every held delta verifies and follows the one before it");
         for (id, log) in &state.logs {
@@ -67,7 +67,7 @@ impl SiteStore {
             )?;
             if !broken && tip != log.tip {
                 check.fail(format!(
-                    "the {} log of {} ends at {}, its tip says {}",
+                    "the {} log of {} ends at {}, its tip states {}",
                     id.lane, id.site, tip.cursor, log.tip.cursor
                 ));
             }
@@ -75,7 +75,7 @@ impl SiteStore {
         Ok(check)
     }
 
-    /// The claim rows of each log hash to the state root that its author signed.
+    /// Checks that the claim rows of each log hash to the state root that its author signed.
     pub(super) fn check_claims(&self, state: &State) -> Result<Check, StoreError> {
         let mut check = Check::new("claim rows hash to the signed state roots");
         let mut states: std::collections::BTreeMap<_, std::collections::BTreeMap<_, SourceState>> =
@@ -128,7 +128,7 @@ impl SiteStore {
         Ok(check)
     }
 
-    /// accepted <= held <= high-water, and the view is not ahead of what is accepted.
+    /// Checks that accepted <= held <= high-water, and that the view is not ahead of the accepted position.
     pub(super) fn check_positions(&self, state: &State) -> Check {
         let mut check = Check::new("positions keep their order: viewed, accepted, held, high-water");
         for (id, log) in &state.logs {

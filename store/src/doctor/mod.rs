@@ -1,4 +1,4 @@
-//! The doctor: checks every invariant of the store, names what is damaged, rebuilds what is derived.
+//! The doctor: checks every invariant of the store, names the damage, and rebuilds derived data.
 
 mod bodies;
 pub(crate) mod compact;
@@ -32,15 +32,15 @@ const NAMED: usize = 20;
 pub struct Check {
     /// The invariant, in a few words.
     pub name: &'static str,
-    /// How many things were looked at.
+    /// The number of examined items.
     pub examined: u64,
-    /// How many do not hold.
+    /// The number of items that fail.
     pub wrong: u64,
     /// Which ones, at most 20.
     pub damaged: Vec<String>,
-    /// What was done about it.
+    /// The repair that was made.
     pub repaired: Option<String>,
-    /// What is worth knowing though nothing is wrong.
+    /// A remark worth knowing although nothing is wrong.
     pub remark: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl Check {
         }
     }
 
-    /// Whether the invariant holds.
+    /// Returns true if the invariant holds.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.wrong == 0
@@ -78,7 +78,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Whether every invariant holds, or was made to hold.
+    /// Returns true if every invariant holds, or was made to hold.
     #[must_use]
     pub fn healthy(&self) -> bool {
         self.checks
@@ -92,18 +92,18 @@ fn at_once(_: u64) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// What a doctor does about what it finds.
+/// The treatment of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Treatment {
     /// Nothing.
     Examine,
-    /// Gives up what is damaged, to be fetched again.
+    /// Gives up damaged data, which is then fetched again.
     Repair,
-    /// That, and derives every row again from the log.
+    /// The same, and rebuilds every row from the log.
     Rebuild,
 }
 
-/// Turns damage that kept a check from being made into what the check found.
+/// Turns damage that prevented a check into that check's finding.
 fn named(name: &'static str, outcome: Result<Check, StoreError>) -> Result<Check, StoreError> {
     match outcome {
         Err(
@@ -117,7 +117,7 @@ fn named(name: &'static str, outcome: Result<Check, StoreError>) -> Result<Check
     }
 }
 
-/// Names the authors who signed two histories. That is no damage here, and no treatment ends it.
+/// Reports authors who signed two histories. This is not damage, and no treatment ends it.
 fn check_authors(state: &State) -> Check {
     let mut check = Check::new("every author has one history and one chain");
     let mut frozen = Vec::new();
@@ -143,7 +143,7 @@ fn check_authors(state: &State) -> Check {
 }
 
 impl SiteStore {
-    /// Checks every invariant; with `rebuild`, derives every row again from the log, and repairs.
+    /// Checks every invariant; with `rebuild`, rebuilds every row from the log, and repairs.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -155,7 +155,8 @@ impl SiteStore {
         })
     }
 
-    /// Checks every invariant, and gives up what is damaged in the packs: it is fetched again from peers or a bundle.
+    /// Checks every invariant, and gives up damaged data in the packs, which is then fetched again from peers
+    /// or a bundle.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -172,7 +173,7 @@ impl SiteStore {
         let examine = |state: &mut State| {
             let mut diagnosis = Diagnosis::default();
             let frames = self.check_log_frames(&mut at_once)?;
-            // Rows that are sound are not given for a log that is not.
+            // Intact rows are not replaced by those of a damaged log.
             let rebuild = rebuild && frames.ok();
             diagnosis.checks.push(frames);
             let (mut packs, damaged_packs) = self.check_packs()?;
@@ -202,14 +203,14 @@ impl SiteStore {
             diagnosis.checks.push(bodies);
             diagnosis.checks.push(self.check_positions(state));
             if repair && state.rebuild {
-                // The view may show what was just given up.
+                // The view may still show data that was just given up.
                 self.show(state, &Origin::default())?;
             }
             let mut view = named("the view equals a rebuild, byte for byte", self.check_view(state))?;
             if rebuild {
                 self.rebuild_view(state)?;
                 self.find_wanted(state)?;
-                view.repaired = (!view.ok()).then(|| "folded anew from the accepted claims".to_owned());
+                view.repaired = (!view.ok()).then(|| "folded again from the accepted claims".to_owned());
             }
             diagnosis.checks.push(view);
             let mut history = self.check_history(state)?;
@@ -218,14 +219,13 @@ impl SiteStore {
                 txn.log(Entry::HistoryBegins);
                 state.history.begin_anew(&mut txn);
                 txn.commit()?;
-                history.repaired =
-                    Some("begins anew: what was known before cannot be told any more".to_owned());
+                history.repaired = Some("starts again: earlier states are no longer available".to_owned());
             }
             diagnosis.checks.push(history);
             let (mut mutes, book) = self.check_mutes(state)?;
             if repair && !mutes.ok() {
                 self.keep_mutes(state, &book)?;
-                mutes.repaired = Some("folded anew from the accepted changes".to_owned());
+                mutes.repaired = Some("folded again from the accepted changes".to_owned());
             }
             diagnosis.checks.push(mutes);
             self.accept_whole(state)?;
@@ -238,16 +238,16 @@ impl SiteStore {
         self.change(examine)
     }
 
-    /// Derives every row again from the log, in place.
+    /// Rebuilds every row from the log, in place.
     fn rebuild_rows(&self, state: &mut State) -> Result<(), StoreError> {
-        // Until the replay is done nothing says up to where the rows follow: what a crash leaves is in doubt.
+        // Until the replay is done no published position exists, so that a crash leaves the rows in doubt.
         let mut txn = Txn::new(self.engine.as_ref());
         txn.delete(Tree::Meta, meta::POSITION);
         txn.commit()?;
         self.engine.checkpoint()?;
         let journal = self.journal.log().journal();
         for tree in Tree::ALL {
-            // Events are told once: whoever follows them goes on.
+            // Events are written once: their numbers continue for subscribers.
             if *tree != Tree::Events && *tree != Tree::Meta {
                 self.wipe(*tree)?;
             }
@@ -276,7 +276,7 @@ impl SiteStore {
         Ok(check)
     }
 
-    /// The accepted claim row of one record in one log; for tests and tools.
+    /// Returns the accepted claim row of one record in one log; for tests and tools.
     #[doc(hidden)]
     pub fn accepted_content(&self, id: LogId, key: &ClaimKey) -> Result<Option<ContentHash>, StoreError> {
         let state = self.read()?;

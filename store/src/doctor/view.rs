@@ -1,4 +1,4 @@
-//! Checks of what follows from accepted claims: the view, its history, the mutes.
+//! Checks data derived from accepted claims: the view, its history, the mutes.
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
@@ -16,7 +16,7 @@ use crate::view::accept::decode_count;
 use crate::view::rows::{Ports, tree_of};
 
 impl SiteStore {
-    /// What was known at the oldest moment can be put back: claims, states and bodies.
+    /// Checks that the state of the oldest snapshot can be restored: claims, states and bodies.
     pub(super) fn check_history(&self, state: &State) -> Result<Check, StoreError> {
         let mut check = Check::new("what was known before can be put back");
         let mut wrong = Vec::new();
@@ -36,7 +36,7 @@ impl SiteStore {
         Ok(check)
     }
 
-    /// The view equals, byte for byte, what the accepted claims fold to.
+    /// Checks that the view equals, byte for byte, the fold of the accepted claims.
     pub(super) fn check_view(&self, state: &State) -> Result<Check, StoreError> {
         let mut check = Check::new("the view equals a rebuild, byte for byte");
         let mut keys = BTreeSet::new();
@@ -119,7 +119,8 @@ impl SiteStore {
         Ok(check)
     }
 
-    /// The kept mutes are those that the accepted changes say, and Automerge merges the changes to the same entries.
+    /// Checks that the kept mutes follow from the accepted changes, and that Automerge merges the changes to
+    /// the same entries.
     pub(super) fn check_mutes(&self, state: &State) -> Result<(Check, MuteBook), StoreError> {
         let mut check = Check::new("the mutes are what the accepted changes say, and what Automerge merges");
         let (kept, book) = self.compare_mutes(state)?;
@@ -131,7 +132,8 @@ impl SiteStore {
         let applied = folded.applied.iter().filter_map(|index| book.changes.get(*index));
         let applied: Vec<&[u8]> = applied.map(|change| change.bytes.as_slice()).collect();
         let count = applied.len();
-        // The strict reader took them all; should Automerge still fail, the check says so and the store stands.
+        // The strict decoder accepted all changes. If Automerge still fails, the check reports it and the store
+        // keeps running.
         let merged = std::panic::catch_unwind(|| starling_documents::mutes::merged_entries(applied));
         match merged {
             Ok(Ok(entries)) if entries.len() == count => {}

@@ -1,7 +1,7 @@
-//! Shared documents in the store: their accepted changes found again, folded, and the fold kept beside them.
+//! Shared documents in the store: finds their accepted changes, folds them, and keeps the fold.
 //!
-//! The kept fold is derived. It carries the root of the accepted claims that it was made from, so one that is
-//! behind or damaged is seen to be, and is made anew from the claims; scans read it and never fold.
+//! The kept fold is derived. It carries the root of the accepted claims from which it was made, so an outdated
+//! or damaged fold is detected and rebuilt from the claims. Scans read it and never fold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -28,13 +28,13 @@ use crate::view::rows::ViewReader;
 
 /// The kept fold of the mutes, in [`Tree::Documents`].
 const MUTES_ROW: &[u8] = b"fold/mutes";
-/// Raised when the fold or its row changes its meaning: rows of others are made anew.
+/// Raised if the meaning of the fold or its row changes: rows of other versions are rebuilt.
 const ROW_VERSION: u8 = 1;
 
-/// Most bytes of changes that are kept in memory with the document that they make.
+/// Most bytes of changes that are kept in memory with their document.
 const MAX_KEPT_BOOK: usize = 16 << 20;
 
-/// An accepted change of a shared document, and the claim that proves whose it is.
+/// An accepted change of a shared document, and the claim that proves its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentChange {
     /// The log.
@@ -45,13 +45,13 @@ pub struct DocumentChange {
     pub cursor: Cursor,
     /// The delta that carries it.
     pub delta: DeltaHash,
-    /// When the author claimed it, by its own clock.
+    /// The time of the author's claim, by the author's clock.
     pub time: UnixMillis,
     /// The change's name.
     pub hash: ChangeHash,
-    /// The change; empty where it is larger than one may be.
+    /// The change; empty if it exceeds the size limit.
     pub bytes: Vec<u8>,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub size: usize,
 }
 
@@ -60,7 +60,7 @@ pub struct DocumentChange {
 pub struct MuteBook {
     /// Every accepted change.
     pub changes: Vec<DocumentChange>,
-    /// What they say.
+    /// Their fold.
     pub folded: FoldedMutes,
 }
 
@@ -81,13 +81,13 @@ impl MuteBook {
         Self { changes, folded }
     }
 
-    /// The mutes that count.
+    /// Returns the mutes that count.
     #[must_use]
     pub fn in_force(&self) -> Mutes {
         self.folded.in_force(&claimed(&self.changes))
     }
 
-    /// What `actor` wrote and what counts of it, in its own order: what its next change follows.
+    /// Returns the applied changes of `actor`, in its own order: the predecessors of its next change.
     #[must_use]
     pub fn written_by(&self, actor: Actor) -> Vec<&[u8]> {
         let applied = self.folded.applied.iter();
@@ -97,17 +97,17 @@ impl MuteBook {
     }
 }
 
-/// The document as it was made last, and the epochs of the logs that it was made from.
+/// The last built document, and the epochs of the logs from which it was built.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RecentBook {
-    /// Of what it was made; none before the first.
+    /// The root of the claims from which it was built; `None` before the first.
     mark: Option<KnowledgeRoot>,
     epochs: BTreeMap<LogId, u32>,
     book: Arc<MuteBook>,
 }
 
 impl RecentBook {
-    /// Returns the changes of a log whose deltas are known. A later epoch may have put others in their place.
+    /// Returns the changes of a log whose deltas are known. A later epoch may have replaced them.
     fn of_log(&self, state: &State, id: LogId) -> BTreeMap<ClaimNumber, &DocumentChange> {
         let epoch = state.logs.get(&id).map(|log| log.tip.epoch);
         if epoch.is_none() || self.epochs.get(&id).copied() != epoch {
@@ -128,7 +128,7 @@ fn claimed(changes: &[DocumentChange]) -> Vec<ClaimedChange<'_>> {
     claims.collect()
 }
 
-/// The kept fold: what scans and overviews need.
+/// The kept fold, for scans and overviews.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeptMutes {
     /// The mutes that count.
@@ -149,7 +149,8 @@ impl KeptMutes {
         }
     }
 
-    /// Layout: BLAKE3 of what follows (32), version, the root of the claims (32), the rest in postcard.
+    /// Encodes the fold: BLAKE3 of the following bytes (32), version, the root of the claims (32), the rest in
+    /// postcard.
     fn encode(&self, mark: &KnowledgeRoot) -> Result<Vec<u8>, StoreError> {
         let body = postcard::to_stdvec(&(self.mutes.as_ref(), self.waiting, self.refused))
             .map_err(|_| damaged(Tree::Documents, MUTES_ROW, "the fold of the mutes to write"))?;
@@ -161,7 +162,7 @@ impl KeptMutes {
         Ok(row)
     }
 
-    /// The row's fold, if it is whole and made from the claims of `mark`.
+    /// Returns the row's fold, if it is whole and was made from the claims of `mark`.
     fn decode(row: &[u8], mark: &KnowledgeRoot) -> Option<Self> {
         let (hash, content) = row.split_first_chunk::<32>()?;
         if blake3::hash(content).as_bytes() != hash {
@@ -182,7 +183,8 @@ impl KeptMutes {
 }
 
 impl State {
-    /// Root over the accepted claims in scope that belong to no source: equal marks, equal documents.
+    /// Returns the root over the accepted claims in scope that belong to no source: equal roots mean equal
+    /// documents.
     pub(crate) fn documents_mark(&self) -> KnowledgeRoot {
         self.root_over(|id, source, row| {
             (source.is_none() && self.in_scope(&id.site, None)).then_some(&row.accepted_state.state)
@@ -195,7 +197,7 @@ impl State {
 }
 
 impl ViewReader<'_> {
-    /// The mutes that count, as of this view.
+    /// Returns the mutes in force, as of this view.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -203,7 +205,7 @@ impl ViewReader<'_> {
         self.store.kept_mutes(&self.state, self.state.rows())
     }
 
-    /// The whole document `mutes`, folded from its changes: for whoever asks who said what.
+    /// Returns the whole document `mutes`, folded from its changes, with the author of each entry.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -224,14 +226,14 @@ impl SiteStore {
         let row = rows.get(Tree::Documents, MUTES_ROW)?;
         let kept = match row.and_then(|row| KeptMutes::decode(&row, &mark)) {
             Some(kept) => kept,
-            // Behind or damaged: the claims say it again. The row is written by the next change.
+            // Outdated or damaged: read the claims instead. The next change writes the row.
             None => KeptMutes::of(self.book_of(state, rows)?.as_ref()),
         };
         Ok(self.cache_mutes(mark, kept))
     }
 
-    /// Returns the document as the accepted changes make it. The last one is kept: whoever writes a change reads the
-    /// document before, while and after it is accepted.
+    /// Returns the document built from the accepted changes. The last one is kept: writing a change reads the
+    /// document before, during and after its acceptance.
     fn book_of(&self, state: &State, rows: &dyn Engine) -> Result<Arc<MuteBook>, StoreError> {
         let mark = state.documents_mark();
         let recent = self.recent_book();
@@ -267,8 +269,8 @@ impl SiteStore {
         kept
     }
 
-    /// Folds the documents again if other changes count now, keeps the fold, and writes events about what is
-    /// different: the last step of a redo, which can be repeated.
+    /// Folds the documents again if the applicable changes differ, keeps the fold, and writes events about the
+    /// differences. This is the last step of a replay, and can be repeated.
     pub(crate) fn follow_documents(&self, state: &State, origin: &Origin) -> Result<(), StoreError> {
         if !state.has_documents() {
             return Ok(());
@@ -308,7 +310,7 @@ impl SiteStore {
         let added = after.all().iter().filter(|mute| !old.contains(&mute.id));
         let ended = before.all().iter().filter(|mute| !new.contains(&mute.id));
         let ended = ended.map(|mute| {
-            // Who ended it, if that is known; the mute's own author where it no longer counts at all.
+            // The person who ended it, if known; the mute's own author if the mute is gone completely.
             let removal = book
                 .folded
                 .mutes
@@ -334,8 +336,8 @@ impl SiteStore {
         self.append_events(txn, rows)
     }
 
-    /// The accepted changes in scope of the document `mutes`, with claim and delta, in order of their names. Of a
-    /// log that has more than are read there is one too many, which tells of it.
+    /// Returns the accepted in-scope changes of the document `mutes`, with claim and delta, in the order of
+    /// their names. From a log with more than the limit, one extra change is returned, which shows the excess.
     fn document_changes(
         &self,
         state: &State,
@@ -417,7 +419,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// The kept fold as its row has it, and as the claims say: for the doctor.
+    /// Returns the kept fold of the row and the fold of the claims, for the doctor.
     pub(crate) fn compare_mutes(&self, state: &State) -> Result<(Option<KeptMutes>, MuteBook), StoreError> {
         let book =
             MuteBook::of(self.document_changes(state, self.engine.as_ref(), &RecentBook::default())?);
@@ -426,7 +428,7 @@ impl SiteStore {
         Ok((kept, book))
     }
 
-    /// Writes the fold of the mutes anew.
+    /// Rewrites the fold of the mutes.
     pub(crate) fn keep_mutes(&self, state: &State, book: &MuteBook) -> Result<(), StoreError> {
         let (mark, kept) = (state.documents_mark(), KeptMutes::of(book));
         let mut txn = Txn::new(self.engine.as_ref());
@@ -437,13 +439,13 @@ impl SiteStore {
     }
 }
 
-/// The mutes of a row that is whole, whatever claims it was made from: for what is different now.
+/// Returns the mutes of a whole row, whatever its claims: for finding what changed.
 fn whatever_was_kept(row: &[u8]) -> Option<Arc<Mutes>> {
     let mark = row.get(33..65)?.try_into().ok()?;
     KeptMutes::decode(row, &KnowledgeRoot::from_bytes(mark)).map(|kept| kept.mutes)
 }
 
-/// A change as its claim's row has it, held until its delta is found.
+/// A change from its claim's row, held until its delta is found.
 #[derive(Debug)]
 struct FoundChange {
     hash: ChangeHash,
@@ -456,7 +458,7 @@ impl FoundChange {
     fn of(hash: ChangeHash, claim: &Claim) -> Self {
         let payload = claim.payload();
         let bytes = if payload.len() > MAX_CHANGE_BYTES {
-            // It never counts, so it need not be held.
+            // It never applies, so it need not be held.
             Vec::new()
         } else {
             payload.to_vec()
@@ -470,8 +472,8 @@ impl FoundChange {
     }
 }
 
-/// Changes as they are found: of each log the first in its order, so that what an author writes on does neither fill
-/// the memory nor change what counts of it.
+/// Collects changes: the first ones of each log in its order, so that an author's further changes neither fill
+/// the memory nor alter which of them apply.
 #[derive(Debug, Default)]
 struct FoundChanges {
     by_log: BTreeMap<LogId, BTreeMap<ClaimNumber, FoundChange>>,
@@ -481,7 +483,7 @@ impl FoundChanges {
     fn take(&mut self, id: LogId, number: ClaimNumber, change: FoundChange) {
         let log = self.by_log.entry(id).or_default();
         log.insert(number, change);
-        // One too many is held: the fold refuses one, and says why.
+        // One extra is held: the fold refuses it, with a reason.
         if log.len() > MAX_CHANGES_PER_AUTHOR + 1 {
             log.pop_last();
         }
@@ -490,7 +492,7 @@ impl FoundChanges {
 
 type AcceptedChange = (LogId, ClaimNumber, ChangeHash, Claim);
 
-/// A row's change, if it is accepted and in scope; none at all if the row cannot be read.
+/// Returns a row's change if it is accepted and in scope, or nothing if the row cannot be decoded.
 fn accepted_change(state: &State, key: &[u8], row: &[u8]) -> Option<Option<AcceptedChange>> {
     let (claim_key, log) = split_claim_key(key)?;
     let id = state.log_id(log)?;
@@ -524,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_author_without_end_the_first_changes_are_held_in_whatever_order_they_come() {
+    fn author_over_limit_keeps_first_changes_in_any_order() {
         let log = LogId {
             site: SiteId::from_bytes([1; 32]),
             lane: Lane::Federation,
@@ -540,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_over_the_bound_is_held_without_its_bytes() {
+    fn oversized_change_is_held_without_its_bytes() {
         assert_eq!(change(MAX_CHANGE_BYTES).bytes.len(), MAX_CHANGE_BYTES);
         let large = change(MAX_CHANGE_BYTES + 1);
         assert_eq!((large.bytes.capacity(), large.size), (0, MAX_CHANGE_BYTES + 1));

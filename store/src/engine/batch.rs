@@ -9,26 +9,26 @@ use super::tree::Tree;
 /// batch is committed, not while it is filled.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// For every operation: tree number, key and, for a put, the value with its checksum and mark.
+    /// For every operation: tree number, key and, for a put, the value with its checksum and marker.
     bytes: Vec<u8>,
     ops: Vec<Op>,
 }
 
-/// Where one operation lies in [`Batch::bytes`].
+/// The position of one operation in [`Batch::bytes`].
 #[derive(Clone, Debug)]
 struct Op {
     tree: Tree,
     start: usize,
     /// End of the key, which starts with the tree number.
     key_end: usize,
-    /// End of the value with its checksum and mark; `None` for a delete.
+    /// End of the value with its checksum and marker; `None` for a delete.
     value_end: Option<usize>,
 }
 
 /// One operation of a [`Batch`], borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchOp<'a> {
-    /// The tree it works on.
+    /// The tree of the operation.
     pub tree: Tree,
     /// The key within the tree.
     pub key: &'a [u8],
@@ -44,7 +44,7 @@ impl Batch {
 
     /// Creates an empty batch with room for `rows` operations of `bytes` bytes in all.
     pub fn with_capacity(rows: usize, bytes: usize) -> Self {
-        // The tree number before the key, checksum and mark after the value.
+        // The tree number before the key, checksum and marker after the value.
         let bytes = bytes.saturating_add(rows.saturating_mul(1 + row::overhead()));
         Self {
             bytes: Vec::with_capacity(bytes),
@@ -52,7 +52,7 @@ impl Batch {
         }
     }
 
-    /// Appends: store `value` under `key`, replacing what is there.
+    /// Appends: store `value` under `key`, replacing any old value.
     pub fn put(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
         let (start, key_end) = self.push_key(tree, key);
         self.bytes.extend_from_slice(value);
@@ -65,7 +65,7 @@ impl Batch {
         });
     }
 
-    /// Appends: remove `key`; a key that is not there is no error.
+    /// Appends: remove `key`; a missing key is not an error.
     pub fn delete(&mut self, tree: Tree, key: &[u8]) {
         let (start, key_end) = self.push_key(tree, key);
         self.ops.push(Op {
@@ -81,7 +81,7 @@ impl Batch {
         self.ops.len()
     }
 
-    /// Returns whether there is no operation.
+    /// Returns true if there is no operation.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
@@ -138,7 +138,7 @@ pub(super) struct Row<'a> {
     pub(super) tree: Tree,
     /// Tree number, then the key.
     pub(super) key: &'a [u8],
-    /// The value with its checksum and mark; `None` for a delete.
+    /// The value with its checksum and marker; `None` for a delete.
     pub(super) value: Option<&'a [u8]>,
 }
 

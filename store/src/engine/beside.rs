@@ -1,4 +1,4 @@
-//! Making an engine's files anew beside the old ones, and putting them in their place.
+//! Rebuilds an engine's files beside the old ones, and puts them in their place.
 //!
 //! ```text
 //! 1. beside/FILES        the copy, while the engine is in use
@@ -7,8 +7,8 @@
 //! 4. beside is removed
 //! ```
 //!
-//! A crash before step 3 leaves the old files to be used, one after it the new ones; both hold every commit
-//! that a checkpoint followed.
+//! After a crash before step 3 the old files are used, after it the new ones. Both hold every commit that was
+//! followed by a checkpoint.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -26,11 +26,11 @@ const BESIDE: &str = "beside";
 /// The folder of the old files, within that.
 const OLD: &str = "old";
 
-/// Makes the files of the engine in `dir` anew, without what it no longer needs, while it is in use; commits
-/// wait only for the end of it.
+/// Rebuilds the files of the engine in `dir` without unneeded data, while it is in use. Commits wait only for
+/// the end of it.
 ///
 /// # Errors
-/// Fails if there is no room, or if reading or writing does. The engine goes on with its files then.
+/// Fails if there is no room, or if reading or writing fails. The engine then continues with its files.
 pub fn compact_beside(
     dir: &Path,
     swap: &SwapEngine,
@@ -47,12 +47,12 @@ pub fn compact_beside(
     clear(dir).map_err(io)?;
     let beside = dir.join(BESIDE);
     let made = (|| {
-        // The same rows: whoever noted the generation finds what it knows.
+        // The rows stay the same, so the generation does too.
         let options = options.clone().with_generation(swap.generation());
         let target = open(swap.kind(), &beside, &options)?;
         copy.copy_beside(&*target, &mut |_| {})?;
         close(target);
-        // sled replays the whole log of a new file once, here and not while commits wait.
+        // sled replays the whole log of a new file once: do it here and not while commits wait.
         let target = open(swap.kind(), &beside, &options)?;
         copy.catch_up(&*target)?;
         copy.finish(target, |target| {
@@ -71,14 +71,14 @@ pub fn compact_beside(
         let after = swap.size_on_disk()?;
         Ok(Compaction::Done { before, after })
     });
-    // Whatever came of it; what is left is removed at the next opening.
+    // In every case; a failed removal is repeated at the next opening.
     if let Err(error) = clear(dir) {
         tracing::warn!(%error, "could not remove {}", beside.display());
     }
     outcome
 }
 
-/// Closes a copy. Nobody else has it.
+/// Closes a copy that nobody else uses.
 fn close(target: Arc<dyn Engine>) {
     debug_assert_eq!(Arc::strong_count(&target), 1, "a copy is its maker's alone");
     drop(target);
@@ -109,14 +109,14 @@ fn put_in_place(dir: &Path, files: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts the old files in place again.
+/// Restores the old files.
 fn take_back(dir: &Path, files: &str) -> io::Result<()> {
     let beside = dir.join(BESIDE);
     fs::rename(dir.join(files), beside.join(files))?;
     fs::rename(beside.join(OLD).join(files), dir.join(files))
 }
 
-/// Removes what a copy that was cut off has left, and puts old files back whose place is empty.
+/// Removes the remains of an interrupted copy, and restores old files whose place is empty.
 pub(super) fn clear(dir: &Path) -> io::Result<()> {
     let beside = dir.join(BESIDE);
     for kind in EngineKind::ALL {

@@ -13,7 +13,7 @@ fn row(engine: &dyn Engine) -> Option<Vec<u8>> {
     engine.get(Tree::Claims, b"key").unwrap()
 }
 
-/// A store whose rows are in `dir`, and a whole copy of it beside.
+/// Creates a store in `dir`, and a whole copy of it beside.
 fn with_copy(kind: EngineKind, dir: &Path) {
     let engine = open(kind, dir, &options()).unwrap();
     let mut batch = Batch::new();
@@ -94,7 +94,7 @@ fn compaction_keeps_rows_and_generation_and_closes_clean() {
             swap.commit(&batch).unwrap();
         }
         match compact_beside(dir, &swap, &options()).unwrap() {
-            // redb has written nothing yet.
+            // redb has not written anything yet.
             Compaction::Done { before, after } => {
                 assert!(
                     kind != EngineKind::Sled || after < before,

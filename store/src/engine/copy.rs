@@ -1,4 +1,4 @@
-//! Copying a whole store into another, possibly of another engine.
+//! Copies a whole store into another, possibly of another engine.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -12,7 +12,7 @@ const COMMIT_ROWS: usize = 4_096;
 /// Bytes after which a commit is made even with fewer rows.
 const COMMIT_BYTES: usize = 8 << 20;
 
-/// How much a copy has written.
+/// The amount that a copy has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Rows over all trees.
@@ -25,8 +25,7 @@ pub struct Copied {
 /// each commit. The copy is durable when this returns. The source must not be written meanwhile.
 ///
 /// # Errors
-/// Fails if the target holds rows, or if reading or writing does. A target left half-filled by a
-/// failure is to be thrown away.
+/// Fails if the target holds rows, or if reading or writing fails. A half-filled target must be thrown away.
 pub fn copy_all(
     from: &dyn Engine,
     to: &dyn Engine,

@@ -1,4 +1,4 @@
-//! Stores of the release before checksums: they are read on request, and neither build opens the other's.
+//! Stores of the release before checksums: they are read on request, and neither build opens the other's store.
 
 use std::path::Path;
 
@@ -83,7 +83,7 @@ fn earlier_store_is_read_and_never_used() {
             Opened::Sound(_) => panic!("{kind}: an earlier store is not sound"),
         };
         assert_eq!(engine.get(Tree::Meta, b"name").unwrap(), None);
-        // What was set aside is as it was.
+        // The old store is unchanged.
         let aside = folder.path().join("aside-1");
         let earlier = open_layout_1(kind, &aside, &options).unwrap();
         assert_eq!(earlier.get(Tree::Meta, b"name").unwrap(), Some(b"value".to_vec()));
@@ -94,13 +94,13 @@ fn earlier_store_is_read_and_never_used() {
 }
 
 #[test]
-fn store_of_this_build_is_refused_by_the_one_before() {
+fn current_store_is_refused_by_previous_release() {
     for kind in ON_DISK {
         let folder = tempfile::tempdir().unwrap();
         drop(open(kind, folder.path(), &EngineOptions::default()).unwrap());
         let file = folder.path().join(super::redb::FILE);
         let before = std::fs::read(&file).ok();
-        // As the earlier release opens redb's file, and then reads the layout number.
+        // Opens redb's file as the earlier release does, then reads the layout number.
         let refused = match kind {
             EngineKind::Redb => RedbKv::make_earlier(folder.path(), &EngineOptions::default()).map(drop),
             _ => open_layout_1(kind, folder.path(), &EngineOptions::default())

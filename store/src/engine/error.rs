@@ -1,4 +1,4 @@
-//! What can go wrong in an engine, said so that an operator knows what to do next.
+//! Errors of engines, with advice for operators.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::options::{ByteCount, EngineKind};
 use super::tree::Tree;
 
-/// What the engine was doing when it failed.
+/// The operation that an engine failed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
     /// Opening the store.
@@ -71,10 +71,10 @@ impl std::fmt::Display for Limited {
     }
 }
 
-/// Why an engine did not do what was asked.
+/// The reason why an engine failed.
 ///
-/// Display says what was attempted, what was found and what to do; a cause, where there is one, is
-/// in `source` and not repeated.
+/// The text says what was attempted, what was found and what to do. A cause, if there is one, is in `source`
+/// and not repeated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
@@ -83,51 +83,51 @@ pub enum EngineError {
     Locked {
         /// The store's folder.
         path: PathBuf,
-        /// The process that holds the lock, where it could be read.
+        /// The process that holds the lock, if it could be read.
         holder: Option<u32>,
     },
-    /// The disk, a quota or a size limit left no room. Nothing of the batch is stored.
+    /// The disk, a quota or a size limit left no room. No part of the batch is stored.
     #[error("could not {attempted} in {}: no space left ({found}); free space or move the store, then try again", path.display())]
     NoSpace {
-        /// What was attempted.
+        /// The operation that failed.
         attempted: Attempt,
         /// The store's folder.
         path: PathBuf,
-        /// What the system said, or the free and the needed bytes.
+        /// The system's error, or the free and the needed bytes.
         found: String,
     },
-    /// What is read was changed too much since: a version of the rows is kept for a bounded time.
+    /// The rows changed too much during the read: a version of the rows is kept for a bounded time.
     #[error(
-        "the store is being changed by much at once, and what was known before is kept no longer; try again"
+        "the store changed too much during this read, and the state that it read is no longer kept; try again"
     )]
     VersionGone,
-    /// A write to what is past.
-    #[error("could not write: these rows are of an earlier moment")]
+    /// An attempt to write to a snapshot.
+    #[error("could not write: these rows are an earlier snapshot")]
     VersionIsPast,
-    /// Stored bytes are not what was written.
+    /// Stored bytes differ from those written.
     #[error("could not {attempted} in {}: the store is damaged ({found}); {}", path.display(), damage_advice(*attempted))]
     Corrupt {
-        /// What was attempted.
+        /// The operation that failed.
         attempted: Attempt,
         /// The store's folder.
         path: PathBuf,
-        /// What was found, and where it is known.
+        /// The damage, and its place if known.
         found: String,
     },
     /// The operating system refused a read or a write.
     #[error("could not {attempted} in {}; check the disk and the folder's permissions", path.display())]
     Io {
-        /// What was attempted.
+        /// The operation that failed.
         attempted: Attempt,
         /// The store's folder.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// A key, a value or a batch is over its limit. Nothing of the batch is stored.
+    /// A key, a value or a batch exceeds its limit. No part of the batch is stored.
     #[error("could not write {what} of {found} bytes: the limit is {limit} bytes")]
     TooLarge {
-        /// What is too large.
+        /// The part that is too large.
         what: Limited,
         /// Its size in bytes.
         found: usize,
@@ -151,7 +151,7 @@ pub enum EngineError {
         found: EngineKind,
     },
     /// The store was written by a later version of this program.
-    #[error("the store in {} has layout {found}, this program knows up to {known}; use the newer program", path.display())]
+    #[error("the store in {} has layout {found}, but this program supports layouts up to {known}; use a newer program", path.display())]
     Newer {
         /// The store's folder.
         path: PathBuf,
@@ -160,8 +160,8 @@ pub enum EngineError {
         /// The newest layout number that this program knows.
         known: u32,
     },
-    /// The store was written by an earlier release, whose rows must be taken over before it can be used.
-    #[error("the store in {} has layout {found}, this program uses {current}; take its rows over into a new one", path.display())]
+    /// An earlier release wrote the store; its rows must be migrated before it can be used.
+    #[error("the store in {} has layout {found}, but this program uses {current}; migrate its rows into a new store", path.display())]
     OtherLayout {
         /// The store's folder.
         path: PathBuf,
@@ -170,20 +170,20 @@ pub enum EngineError {
         /// The layout number that this program uses.
         current: u32,
     },
-    /// A write was asked of a store that was opened to take its rows over.
-    #[error("could not write to the store in {}: it has layout {found} and is only read, to take its rows over", path.display())]
+    /// An attempt to write to a store that was opened for migration.
+    #[error("could not write to the store in {}: it has layout {found} and is open for migration only", path.display())]
     ReadOnly {
         /// The store's folder.
         path: PathBuf,
         /// Its layout number.
         found: u32,
     },
-    /// The engine stopped after an earlier failure, to not build on a state that it cannot trust.
+    /// The engine stopped after an earlier failure, so that nothing builds on an untrusted state.
     #[error(
         "could not {attempted}: the store stopped after an earlier failure ({reason}); remove the cause and restart"
     )]
     Stopped {
-        /// What was attempted.
+        /// The operation that failed.
         attempted: Attempt,
         /// The failure that stopped the engine.
         reason: String,
@@ -199,17 +199,17 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Returns whether the same call can succeed later without a restart, once its cause is gone.
+    /// Returns true if the same call can succeed later without a restart, after its cause is removed.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::NoSpace { .. } | Self::Locked { .. })
     }
 }
 
-/// What can be done about damage. A store that does not open cannot be examined by anything that opens it.
+/// Returns the advice about damage. A store that does not open cannot be examined by commands that open it.
 const fn damage_advice(attempted: Attempt) -> &'static str {
     match attempted {
-        Attempt::Open => "it follows from the site's log: set it aside and let it be built again",
-        _ => "`starling doctor` names what is damaged, with --rebuild it derives anew what can be derived",
+        Attempt::Open => "it is derived from the site's log: move it away, and it is rebuilt",
+        _ => "`starling doctor` names the damage; with --rebuild it rebuilds derived data",
     }
 }
 
@@ -221,10 +221,10 @@ fn holder_text(holder: Option<u32>) -> String {
     }
 }
 
-/// How an engine's own file reports a failure; the shared layer adds what was attempted and where.
+/// A failure as an engine's own file reports it; the shared layer adds the operation and the place.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Refused before anything was touched: the engine goes on.
+    /// Refused before any change: the engine continues.
     NoRoom {
         free: ByteCount,
         needed: ByteCount,
@@ -232,30 +232,30 @@ pub(super) enum Failure {
     /// The system ran out of space in the middle.
     NoSpace(io::Error),
     Io(io::Error),
-    /// Somebody else has the files open.
+    /// Another opener has the files open.
     Busy,
     Corrupt(String),
-    /// The library panicked, as both do on some damage: its state is not trusted any more.
+    /// The library panicked, as both do on some damage: its state is no longer trusted.
     Panicked(String),
     /// The engine must not be used again.
     Stopped(String),
 }
 
 impl Failure {
-    /// Sorts an I/O error: a full disk, an exhausted quota and a file-size limit are all "no space".
+    /// Classifies an I/O error: a full disk, an exhausted quota and a file-size limit are all "no space".
     pub(super) fn from_io(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::NoSpace(error)
             }
             io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::Busy,
-            // The libraries' own words for bytes that are not theirs, or end too soon.
+            // The libraries' error kinds for bytes that are foreign or cut off.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Corrupt(error.to_string()),
             _ => Self::Io(error),
         }
     }
 
-    /// Adds what was attempted and where.
+    /// Adds the operation and the place.
     pub(super) fn into_error(self, attempted: Attempt, path: &std::path::Path) -> EngineError {
         let path = path.to_path_buf();
         match self {
@@ -296,7 +296,7 @@ impl std::fmt::Display for Failure {
             Self::NoRoom { free, needed } => write!(f, "no room: {free} free, {needed} needed"),
             Self::NoSpace(error) => write!(f, "no space left: {error}"),
             Self::Io(error) => write!(f, "{error}"),
-            Self::Busy => f.write_str("somebody else has the files open"),
+            Self::Busy => f.write_str("another process has the files open"),
             Self::Corrupt(found) => write!(f, "damaged: {found}"),
             Self::Panicked(text) => write!(f, "the engine's library panicked: {text}"),
             Self::Stopped(reason) => f.write_str(reason),

@@ -1,19 +1,19 @@
-//! Which of its lives a store is in.
+//! The generation of a store: which of its lives it is in.
 
 use std::fmt;
 
 use super::error::Failure;
 use super::options::EngineOptions;
 
-/// A random number that is written when a store is made empty, and stays until it is thrown away.
+/// A random number that is written when an empty store is made, and stays until the store is thrown away.
 ///
-/// Who keeps something beside the store that follows from its rows notes the generation with it: after a
-/// rebuild it is another one.
+/// Data that is kept outside the store but derived from its rows must be noted with the generation: a rebuild
+/// changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub [u8; 8]);
 
 impl Generation {
-    /// Returns the generation of a store that is being made: the one that was asked for, or a random one.
+    /// Returns the generation of a new store: the requested one, or a random one.
     pub(super) fn of(options: &EngineOptions) -> Result<Self, Failure> {
         if let Some(generation) = options.generation {
             return Ok(generation);

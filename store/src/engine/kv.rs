@@ -1,7 +1,7 @@
-//! What the shared layer needs of a key-value library: the only trait an engine's own file fills.
+//! The requirements for a key-value library: the only trait that an engine's own file implements.
 //!
-//! One ordered key space of bytes. Trees are its first byte, large values are several rows, limits
-//! and poisoning are handled above, in `layered.rs`, once for all engines.
+//! One ordered key space of bytes. Trees are its first byte, large values are several rows. Limits and
+//! poisoning are handled above, in `layered.rs`, once for all engines.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -30,7 +30,7 @@ pub(super) trait Kv: Send + Sync + Debug {
     /// The most that a row (key and value) may hold: larger values are split.
     const MAX_ROW_BYTES: usize;
 
-    /// The files' folder; empty for an engine without files.
+    /// Returns the files' folder; empty for an engine without files.
     fn path(&self) -> &Path;
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Failure>;
@@ -38,7 +38,8 @@ pub(super) trait Kv: Send + Sync + Debug {
     fn scan(&self, range: KeyRange<'_>, direction: Direction, visit: &mut Visitor<'_>)
     -> Result<(), Failure>;
 
-    /// Atomic, visible when it returns, durable with the next `checkpoint`. Keys are sorted and unique.
+    /// Writes rows, which are sorted and unique: atomic, visible on return, durable after the next
+    /// `checkpoint`.
     fn commit(&self, ops: &[KvOp<'_>]) -> Result<(), Failure>;
 
     /// Makes every commit so far durable.
@@ -55,10 +56,10 @@ pub(super) trait Kv: Send + Sync + Debug {
     fn check(&self) -> Result<(), Failure>;
 }
 
-/// Refuses a write where the file system of `path` would keep less than `reserve` free.
+/// Refuses a write that would leave less than `reserve` free in the file system of `path`.
 ///
-/// `bytes` counts four times, as both libraries write whole pages anew for a changed row. A margin,
-/// not a bound: a disk that runs full nevertheless is an error of the write itself.
+/// `bytes` counts four times, because both libraries rewrite whole pages for a changed row. This is a margin,
+/// not a bound: if the disk still runs full, the write itself fails.
 pub(super) fn check_disk_room(path: &Path, reserve: ByteCount, bytes: usize) -> Result<(), Failure> {
     const WRITE_AMPLIFICATION: u64 = 4;
     if reserve == ByteCount(0) {
@@ -80,8 +81,8 @@ pub(super) fn check_disk_room(path: &Path, reserve: ByteCount, bytes: usize) -> 
 
 /// Runs a library's code and turns a panic in it into [`Failure::Panicked`] with the panic's text.
 ///
-/// Both libraries assert on what they read from disk, so damage can surface as a panic. What the
-/// panic left behind in memory is not trusted: the layer stops the engine.
+/// Both libraries assert on data from disk, so damage can surface as a panic. The panic's remains in memory are
+/// not trusted: the layer stops the engine.
 pub(super) fn contain<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let outer = CONTAINED.replace(true);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
@@ -102,12 +103,12 @@ pub(super) fn contain<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T,
 }
 
 thread_local! {
-    /// Whether this thread runs a library's code whose panics are caught and told as errors.
+    /// True if this thread runs a library's code whose panics are caught and reported as errors.
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps panics of the libraries below from being printed: they are caught, and told as the damage that they
-/// mean. All other panics are printed as before. For a program's start; a library must not decide this.
+/// Keeps panics of the libraries from being printed: they are caught and reported as damage. All other panics
+/// are printed as before. Must be called by a program at its start, not by a library.
 pub fn quiet_contained_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

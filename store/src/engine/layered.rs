@@ -1,7 +1,7 @@
 //! The layer shared by all engines: trees, large values, limits, and stopping after a failure.
 //!
-//! Stored form, frozen as layout 2. A stored key is the tree's number and the key; a stored value
-//! ends in a checksum and one byte that says how to read it (`row.rs`):
+//! Stored form, frozen as layout 2. A stored key is the tree's number and the key. A stored value ends in a
+//! checksum and one byte that gives its form (`row.rs`):
 //!
 //! ```text
 //! tree key                         -> value crc32 0x00                                    inline
@@ -11,15 +11,14 @@
 //! 0x00 "generation"                -> generation:[8] crc32 0x00                           once a store
 //! ```
 //!
-//! Numbers inside keys are big-endian, so that they sort; those inside values little-endian. A
-//! value is split when its row would exceed what the library below holds well
-//! ([`Kv::MAX_ROW_BYTES`]); the pieces are written and removed in the same atomic write as the row
-//! that names them, and its hash covers them. Layout 1 is the same without checksums and generation; it is
-//! read and not written.
+//! Numbers inside keys are big-endian, so that they sort; those inside values little-endian. A value is split
+//! if its row would exceed the size that the library below handles well ([`Kv::MAX_ROW_BYTES`]). The pieces are
+//! written and removed in the same atomic write as the row that names them, and its hash covers them. Layout 1
+//! is the same without checksums and generation; it is read and not written.
 //!
-//! A write that fails leaves an unknown state in the library's memory, so it stops the engine:
-//! every later call says so until the store is opened again. A refusal before the write (limits, no
-//! room) does not.
+//! A failed write leaves an unknown state in the library's memory, so it stops the engine: every later call
+//! returns that error until the store is opened again. A refusal before the write (limits, no room) does not
+//! stop it.
 
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
@@ -30,7 +29,7 @@ use super::batch::{Batch, Row};
 use super::error::{Attempt, EngineError, Failure, Limited};
 use super::generation::Generation;
 use super::kv::Kv;
-use super::marks::Marks;
+use super::markers::MarkerFiles;
 use super::options::{ByteCount, EngineKind};
 use super::report::{CheckReport, Inspector};
 use super::row::{self, Layout, Opened};
@@ -39,33 +38,33 @@ use super::split::{Head, LargeRows, piece_key, piece_range};
 use super::tree::Tree;
 use super::{Compaction, Direction, Engine, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Visitor};
 
-/// Bytes of batches after which a commit makes a checkpoint: a bound on what a library keeps in memory, or
-/// in its file beside the committed pages.
+/// Bytes of batches after which a commit makes a checkpoint: a bound on what a library keeps in memory, or in
+/// its file beside the committed pages.
 const CHECKPOINT_BYTES: usize = 32 << 20;
 
 /// An engine made of a key-value library and the shared layer.
 #[derive(Debug)]
 pub(super) struct Layered<K: Kv> {
     pub(super) kv: K,
-    /// One writer at a time; also taken to read again what a commit changed in the middle of a read.
+    /// One writer at a time. Also taken to repeat a read during which a commit changed the rows.
     writer: Mutex<()>,
-    /// By tree number: may the tree hold split values? Spares most writes a look for old pieces.
+    /// For each tree number, true if the tree may hold split values. Saves most writes a search for old pieces.
     may_split: [AtomicBool; 256],
     stopped: OnceLock<String>,
-    /// Set once it is settled, and then for good.
+    /// Set once when it is known, then unchanged.
     pub(super) settled: OnceLock<(Layout, Generation)>,
-    /// Bytes of batches since the last checkpoint; changed by the writer alone.
+    /// Bytes of batches since the last checkpoint; changed by the writer only.
     unsynced: AtomicUsize,
-    /// Says on disk how the files are left, for a library that cannot tell.
-    marks: Option<Marks>,
-    /// The marks are those of another engine now.
+    /// Marker files that record how the files were left, for a library that cannot tell.
+    markers: Option<MarkerFiles>,
+    /// The markers are those of another engine now.
     files_forgotten: AtomicBool,
 }
 
 /// Why a split value could not be put together.
 enum Broken {
     Failed(Failure),
-    /// Pieces and row do not belong together: damage, or a commit between the reads.
+    /// Pieces and row do not match: damage, or a commit between the reads.
     Mismatch(String),
 }
 
@@ -73,17 +72,17 @@ impl<K: Kv> Layered<K> {
     /// Checks or writes the layout number, and finds the trees that hold split values.
     pub(super) fn new(
         kv: K,
-        marks: Option<Marks>,
+        markers: Option<MarkerFiles>,
         opening: Opening,
         generation: &NewGeneration<'_>,
     ) -> Result<Self, EngineError> {
-        let engine = Self::assemble(kv, marks);
+        let engine = Self::assemble(kv, markers);
         engine.settle(opening, generation)?;
         Ok(engine)
     }
 
-    /// Puts the parts together; [`settle`](Self::settle) must follow before use (`settle.rs`).
-    pub(super) fn assemble(kv: K, marks: Option<Marks>) -> Self {
+    /// Assembles the parts; [`settle`](Self::settle) must follow before use (`settle.rs`).
+    pub(super) fn assemble(kv: K, markers: Option<MarkerFiles>) -> Self {
         Self {
             kv,
             writer: Mutex::new(()),
@@ -91,7 +90,7 @@ impl<K: Kv> Layered<K> {
             stopped: OnceLock::new(),
             settled: OnceLock::new(),
             unsynced: AtomicUsize::new(0),
-            marks,
+            markers,
             files_forgotten: AtomicBool::new(false),
         }
     }
@@ -100,7 +99,7 @@ impl<K: Kv> Layered<K> {
         self.settled.get().map_or(Layout::Checked, |(layout, _)| *layout)
     }
 
-    /// Makes every later call fail with this reason. The first reason stays: later ones follow from it.
+    /// Makes every later call fail with this reason. The first reason stays, because later ones follow from it.
     pub(super) fn stop(&self, reason: String) {
         let _ = self.stopped.set(reason);
     }
@@ -120,12 +119,12 @@ impl<K: Kv> Layered<K> {
         }
     }
 
-    /// Adds what was attempted to a failure, and stops the engine where its state is unknown.
+    /// Adds the operation to a failure, and stops the engine if its state is unknown.
     fn failed(&self, failure: Failure, attempted: Attempt, writing: bool) -> EngineError {
         let stops = match &failure {
             Failure::NoRoom { .. } => false,
             Failure::Panicked(_) | Failure::Stopped(_) => true,
-            // Even from a read: then an earlier write has failed behind the library's back.
+            // Even from a read: then an earlier write has failed unnoticed inside the library.
             Failure::NoSpace(_) => true,
             Failure::Io(_) | Failure::Busy | Failure::Corrupt(_) => writing,
         };
@@ -133,13 +132,13 @@ impl<K: Kv> Layered<K> {
             self.stop(failure.to_string());
         }
         if matches!(failure, Failure::Corrupt(_) | Failure::Panicked(_)) {
-            super::marks::note_doubt(self.kv.path(), &failure.to_string());
+            super::markers::note_doubt(self.kv.path(), &failure.to_string());
         }
         failure.into_error(attempted, self.kv.path())
     }
 
     fn lock_writer(&self) -> MutexGuard<'_, ()> {
-        // The mutex guards no data, and a panic while writing has stopped the engine already.
+        // The mutex guards no data, and a panic while writing has already stopped the engine.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -158,7 +157,7 @@ impl<K: Kv> Layered<K> {
         let rows = batch.rows();
         check_limits(batch, &rows)?;
         let writing = self.lock_writer();
-        // Again, as the writer before may have stopped the engine.
+        // Checked again, because the previous writer may have stopped the engine.
         self.ensure_running(attempted)?;
         let mut large = LargeRows::default();
         for row in &rows {
@@ -167,7 +166,7 @@ impl<K: Kv> Layered<K> {
         }
         let ops = large.merge(&rows);
         self.ensure_room(batch.byte_len(), attempted)?;
-        // Nothing of the batch is written if this fails, so the engine can go on.
+        // If this fails, no part of the batch is written, so the engine can continue.
         self.begin()
             .map_err(|failure| failure.into_error(attempted, self.kv.path()))?;
         for tree in &large.split_trees {
@@ -185,23 +184,23 @@ impl<K: Kv> Layered<K> {
         Ok(())
     }
 
-    /// Refuses a batch that the disk has no room for, counting what is committed and not written yet.
+    /// Refuses a batch for which the disk has no room, including commits that are not written yet.
     fn ensure_room(&self, bytes: usize, attempted: Attempt) -> Result<(), EngineError> {
         let unsynced = self.unsynced.load(Ordering::Relaxed);
         let mut outcome = self.kv.check_room(unsynced + bytes);
         if unsynced > 0 && matches!(outcome, Err(Failure::NoRoom { .. })) {
             self.sync()
                 .map_err(|failure| self.failed(failure, attempted, true))?;
-            // What the disk has taken does not count again.
+            // Bytes that are already on disk do not count again.
             outcome = self.kv.check_room(bytes);
         }
         outcome.map_err(|failure| self.failed(failure, attempted, false))
     }
 
-    /// Says on disk that a commit follows.
+    /// Records on disk that a commit follows.
     pub(super) fn begin(&self) -> Result<(), Failure> {
-        match &self.marks {
-            Some(marks) => marks.begin().map_err(Failure::from_io),
+        match &self.markers {
+            Some(markers) => markers.begin().map_err(Failure::from_io),
             None => Ok(()),
         }
     }
@@ -227,7 +226,7 @@ impl<K: Kv> Layered<K> {
         Ok(())
     }
 
-    /// Puts a split value together, or says what does not fit.
+    /// Assembles a split value, or returns the mismatch.
     fn join(&self, key: &[u8], head: Head) -> Result<Vec<u8>, Broken> {
         let mut value = Vec::with_capacity(head.length);
         for index in 0..head.pieces() {
@@ -272,8 +271,8 @@ impl<K: Kv> Layered<K> {
             Err(Broken::Failed(failure)) => return Err(failure),
             Err(Broken::Mismatch(_)) => {}
         }
-        // A commit may have replaced the value between the reads. No commit runs while we hold the
-        // writer's lock, so what does not fit now is damage.
+        // A commit may have replaced the value between the reads. No commit runs while we hold the writer's
+        // lock, so a mismatch is now damage.
         let _writing = self.lock_writer();
         let Some(row) = self.kv.get(key)? else {
             return Ok(None);
@@ -290,15 +289,15 @@ impl<K: Kv> Layered<K> {
     }
 }
 
-/// Says on disk that the store is closed in order.
+/// Records on disk that the store is closed in order.
 impl<K: Kv> Drop for Layered<K> {
     fn drop(&mut self) {
-        let Some(marks) = &self.marks else { return };
+        let Some(markers) = &self.markers else { return };
         if self.stopped.get().is_some() || self.settled.get().is_none() || *self.files_forgotten.get_mut() {
             return;
         }
         let closed = match self.kv.checkpoint() {
-            Ok(()) => marks.end().map_err(Failure::from_io),
+            Ok(()) => markers.end().map_err(Failure::from_io),
             Err(failure) => Err(failure),
         };
         if let Err(failure) = closed {
@@ -340,7 +339,7 @@ fn check_limits(batch: &Batch, rows: &[Row<'_>]) -> Result<(), EngineError> {
 /// Bounds of stored keys.
 type StoredRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// Returns the stored bounds of a range in a tree, or `None` if nothing can lie in it.
+/// Returns the stored bounds of a range in a tree, or `None` if the range is empty.
 fn stored_range(tree: Tree, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Option<StoredRange> {
     let stored = |key: &[u8]| [&[tree.number()], key].concat();
     let from = match start {
@@ -406,7 +405,7 @@ impl<K: Kv> Engine for Layered<K> {
             };
             match opened {
                 Ok(Some(value)) => visitor(key, &value),
-                // Removed by a commit since the row was read.
+                // A commit removed it since the row was read.
                 Ok(None) => ControlFlow::Continue(()),
                 Err(failure) => {
                     inside = Err(failure);
@@ -431,7 +430,7 @@ impl<K: Kv> Engine for Layered<K> {
             return Ok(());
         }
         let _writing = self.lock_writer();
-        // Again, as the writer before may have stopped the engine.
+        // Checked again, because the previous writer may have stopped the engine.
         self.ensure_running(attempted)?;
         self.sync()
             .map_err(|failure| self.failed(failure, attempted, true))
@@ -465,7 +464,7 @@ impl<K: Kv> Engine for Layered<K> {
     fn check(&self) -> Result<CheckReport, EngineError> {
         let fail = |failure| self.failed(failure, Attempt::Check, false);
         self.ensure_running(Attempt::Check)?;
-        // Nothing may move while rows and pieces are compared.
+        // Nothing may change while rows and pieces are compared.
         let _writing = self.lock_writer();
         let mut inspector = Inspector::new(self.layout());
         self.kv
@@ -489,7 +488,7 @@ impl<K: Kv> Engine for Layered<K> {
         }
         let report = inspector.finish();
         if let Some(problem) = report.problems.first() {
-            super::marks::note_doubt(self.kv.path(), problem);
+            super::markers::note_doubt(self.kv.path(), problem);
         }
         Ok(report)
     }

@@ -1,4 +1,4 @@
-//! The shared layer over rows that no engine of ours wrote: damage, and layouts of other versions.
+//! The shared layer over rows that our engines did not write: damage, and layouts of other versions.
 
 use super::batch::Batch;
 use super::error::EngineError;
@@ -61,26 +61,26 @@ fn assert_damage(engine: &Layered<MemoryKv>, expected: &str) {
         report.problems.iter().any(|problem| problem.contains(expected)),
         "{report:?}"
     );
-    // What is not damaged is still served.
+    // Undamaged rows are still served.
     assert_eq!(engine.get(Tree::Bodies, b"small").unwrap(), Some(b"x".to_vec()));
 }
 
 #[test]
-fn a_missing_piece_is_damage() {
+fn missing_piece_is_damage() {
     let engine = with_large_value();
     overwrite(&engine, &piece_key(STORED, 2), None);
     assert_damage(&engine, "piece 2 of a value is missing");
 }
 
 #[test]
-fn a_shortened_piece_is_damage() {
+fn shortened_piece_is_damage() {
     let engine = with_large_value();
     overwrite(&engine, &piece_key(STORED, 1), Some(b"short"));
     assert_damage(&engine, "piece 1 of a value has 5 bytes");
 }
 
 #[test]
-fn a_changed_piece_is_damage() {
+fn changed_piece_is_damage() {
     let engine = with_large_value();
     let mut piece = engine.kv.get(&piece_key(STORED, 0)).unwrap().unwrap();
     piece[100] ^= 1;
@@ -89,7 +89,7 @@ fn a_changed_piece_is_damage() {
 }
 
 #[test]
-fn a_row_without_a_known_mark_is_damage() {
+fn row_with_unknown_marker_is_damage() {
     for row in [&b""[..], b"text\x02", b"\x01", b"\xFF"] {
         let engine = with_large_value();
         overwrite(&engine, STORED, Some(row));
@@ -105,7 +105,7 @@ fn a_row_without_a_known_mark_is_damage() {
 }
 
 #[test]
-fn pieces_without_their_value_are_found_by_a_check_and_removed_by_a_write() {
+fn orphaned_pieces_are_reported_and_removed_by_a_write() {
     let engine = with_large_value();
     overwrite(&engine, STORED, None);
     let report = engine.check().unwrap();
@@ -117,7 +117,7 @@ fn pieces_without_their_value_are_found_by_a_check_and_removed_by_a_write() {
 }
 
 #[test]
-fn a_check_lists_a_bounded_number_of_problems_and_counts_the_rest() {
+fn check_lists_bounded_problems_and_counts_the_rest() {
     let engine = with_large_value();
     for index in 0..150_u8 {
         overwrite(&engine, &[0x77, index], Some(b"\0"));
@@ -132,7 +132,7 @@ fn a_check_lists_a_bounded_number_of_problems_and_counts_the_rest() {
 }
 
 #[test]
-fn a_newer_layout_is_refused_by_its_number() {
+fn newer_layout_is_refused_by_its_number() {
     match layered(&[(b"\0layout", &7_u32.to_le_bytes())]) {
         Err(EngineError::Newer { found, known, .. }) => assert_eq!((found, known), (7, 2)),
         other => panic!("expected a refusal, got {other:?}"),
@@ -140,7 +140,7 @@ fn a_newer_layout_is_refused_by_its_number() {
 }
 
 #[test]
-fn rows_without_a_layout_are_not_taken_for_a_store() {
+fn rows_without_layout_are_not_a_store() {
     for rows in [
         &[(&b"\x01key"[..], &b"value"[..])][..],
         &[(b"\0layout", b"1")],
@@ -167,7 +167,7 @@ fn changed_row_is_named_and_the_others_are_served() {
 }
 
 #[test]
-fn row_that_lies_under_another_key_is_damage() {
+fn misplaced_row_is_damage() {
     let engine = with_large_value();
     for stored in [STORED, b"\x04small"] {
         let row = engine.kv.get(stored).unwrap();
@@ -194,7 +194,7 @@ fn generation_is_drawn_once_and_its_damage_is_found() {
 }
 
 #[test]
-fn rows_of_the_layout_before_are_read_on_request_and_never_written() {
+fn previous_layout_is_read_only_on_request() {
     let layout = (&b"\0layout"[..], &1_u32.to_le_bytes()[..]);
     let rows = [layout, (b"\x03key", b"value\0"), (b"\x04empty", b"\0")];
     match layered(&rows) {

@@ -1,12 +1,11 @@
 //! The lock on a site's home: one process at a time.
 //!
-//! Taken before anything in the home is opened, and held until all is closed. An operating-system lock, so
-//! that the system drops it with the process, however that ends; the text in the file is for the message
-//! of a refusal only.
+//! Taken before anything in the home is opened, and held until all is closed. It is an operating-system lock,
+//! so the system drops it when the process ends for any reason. The text in the file is only for the message of
+//! a refusal.
 //!
-//! Three things are locked: the file `LOCK` in the home, which names the holder; the home's folder itself,
-//! for a disk so full that the file cannot be made; and `store/LOCK`, which is all that earlier releases
-//! lock.
+//! Three things are locked: the file `LOCK` in the home, which names the holder; the home's folder itself, for
+//! a disk so full that the file cannot be made; and `store/LOCK`, the only lock of earlier releases.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -31,7 +30,7 @@ impl HomeLock {
     /// Takes the lock of a home, which must exist.
     ///
     /// # Errors
-    /// [`EngineError::Locked`] if another process has it, naming that process; or if the files cannot be
+    /// [`EngineError::Locked`] if another process has it, naming that process; any error if the files cannot be
     /// opened. A full disk is not an error.
     pub fn take(home: &Path) -> Result<Self, EngineError> {
         let mut files = Vec::with_capacity(3);
@@ -50,13 +49,13 @@ impl HomeLock {
         })
     }
 
-    /// Returns the home that is held.
+    /// Returns the locked home.
     pub fn home(&self) -> &Path {
         &self.home
     }
 }
 
-/// Locks the lock file in a folder and writes the holder into it; false if there is no room to make it.
+/// Locks the lock file in a folder and writes the holder into it. Returns false if there is no room to make it.
 fn lock_file(folder: &Path, files: &mut Vec<File>) -> Result<bool, EngineError> {
     let path = folder.join(LOCK_FILE);
     let opened = OpenOptions::new()
@@ -82,7 +81,7 @@ fn lock_file(folder: &Path, files: &mut Vec<File>) -> Result<bool, EngineError> 
             return Err(Failure::from_io(error).into_error(Attempt::Open, folder));
         }
     }
-    // Only text for a refusal's message: a full disk must not keep the home from opening.
+    // The text is only for a refusal's message: a full disk must not keep the home from opening.
     if let Err(error) = write_holder(&mut file) {
         tracing::debug!(%error, "could not write the holder into the lock file");
     }
@@ -90,7 +89,7 @@ fn lock_file(folder: &Path, files: &mut Vec<File>) -> Result<bool, EngineError> 
     Ok(true)
 }
 
-/// Locks the folder itself, where the file system can.
+/// Locks the folder itself, if the file system can.
 fn lock_folder(folder: &Path, files: &mut Vec<File>) -> Result<(), EngineError> {
     let file =
         File::open(folder).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, folder))?;
@@ -115,7 +114,7 @@ fn lock_folder(folder: &Path, files: &mut Vec<File>) -> Result<(), EngineError> 
 
 fn write_holder(file: &mut File) -> io::Result<()> {
     let text = format!("{}\n", std::process::id());
-    // In place first, so that a full disk leaves a holder that was written before.
+    // Overwrite first and cut later, so that a full disk leaves the previous holder.
     file.seek(SeekFrom::Start(0))?;
     file.write_all(text.as_bytes())?;
     file.set_len(text.len() as u64)
@@ -127,7 +126,7 @@ fn holder(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// Locks an engine's own file against a second opener in any process; the home's lock comes before it.
+/// Locks an engine's own file against a second opener in any process, in addition to the home's lock.
 pub(super) fn lock_own(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_taker_is_told_who_holds_the_home() {
+    fn second_locker_learns_the_holder() {
         let home = tempfile::tempdir().unwrap();
         let lock = HomeLock::take(home.path()).unwrap();
         assert_eq!(lock.home(), home.path());
@@ -176,16 +175,16 @@ mod tests {
         }
         drop(earlier);
         let _lock = HomeLock::take(home.path()).unwrap();
-        // And an earlier release is refused now.
+        // An earlier release is refused now.
         let earlier = File::open(store.join("LOCK")).unwrap();
         assert!(matches!(earlier.try_lock(), Err(TryLockError::WouldBlock)));
     }
 
     #[test]
-    fn folder_alone_keeps_a_second_taker_out() {
+    fn folder_lock_alone_refuses_a_second_locker() {
         let home = tempfile::tempdir().unwrap();
         let lock = HomeLock::take(home.path()).unwrap();
-        // As where the disk had no room for the file.
+        // As on a disk without room for the file.
         std::fs::remove_file(home.path().join("LOCK")).unwrap();
         assert!(matches!(
             HomeLock::take(home.path()),
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_home_is_an_error_and_is_not_made() {
+    fn missing_home_is_an_error_and_not_created() {
         let home = tempfile::tempdir().unwrap();
         let missing = home.path().join("missing");
         assert!(matches!(HomeLock::take(&missing), Err(EngineError::Io { .. })));

@@ -1,7 +1,7 @@
 //! The in-memory engine: deterministic, and able to fail on request.
 //!
-//! For tests and simulations, so it keeps the seam's promises to the letter: commits that no checkpoint
-//! has followed can be lost in a crash, and faults are data, so a run can be repeated.
+//! For tests and simulations, so it keeps the seam's promises exactly: commits that no checkpoint has followed
+//! can be lost in a crash, and faults are data, so a run can be repeated.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -19,12 +19,12 @@ use super::settle::Opening;
 use super::tree::Tree;
 use super::{Compaction, Direction, Engine, Visitor};
 
-/// What shall go wrong, and when. The default is nothing.
+/// Planned faults. The default is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
-    /// Faults by the number of the write that they strike. The first of a number counts.
+    /// Faults by the number of the write that fails. The first fault of a number is used.
     pub faults: Vec<Fault>,
-    /// The most bytes of keys and values that the store holds; further writes find no room.
+    /// The most bytes of keys and values in the store; further writes find no room.
     pub capacity: Option<ByteCount>,
 }
 
@@ -38,32 +38,31 @@ impl FaultPlan {
     }
 }
 
-/// One thing that goes wrong.
+/// One planned fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Which write: commits and checkpoints since the engine was opened, from 1.
     pub write: u64,
-    /// What happens to it.
+    /// The kind of the fault.
     pub kind: FaultKind,
 }
 
-/// How a write goes wrong.
+/// The way in which a write fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// An I/O error with nothing stored. Stops the engine, as it would any other.
+    /// An I/O error with nothing stored. Stops the engine like any other.
     Fail,
-    /// No room, found before the write: nothing is stored and the engine goes on.
+    /// No room, found before the write: nothing is stored and the engine continues.
     NoSpace,
-    /// Power is lost in the middle: the commit and, as told, earlier ones since the last checkpoint are
-    /// gone. A checkpoint has not taken effect.
+    /// Power is lost in the middle: the commit is gone and, as chosen, earlier ones since the last checkpoint.
+    /// A checkpoint has not taken effect.
     Tear(UnsyncedContent),
-    /// Power is lost after the write took effect and before the caller heard of it. A commit counts as
-    /// unsynced and is treated as told; after a checkpoint nothing is lost.
+    /// Power is lost after the write took effect but before the caller learned of it. A commit counts as
+    /// unsynced and is treated as chosen; after a checkpoint nothing is lost.
     CrashAfter(UnsyncedContent),
 }
 
-/// What a crash leaves of the commits that no checkpoint has followed: always those up to some one of
-/// them, and each whole.
+/// The commits without a checkpoint that survive a crash: always all up to some commit, and each whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsyncedContent {
     /// All of them.
@@ -74,19 +73,19 @@ pub enum UnsyncedContent {
     HalfLost,
 }
 
-/// The in-memory engine. [`reopen`](MemoryEngine::reopen) stands for a restart of the process.
+/// The in-memory engine. [`reopen`](MemoryEngine::reopen) simulates a restart of the process.
 #[derive(Debug)]
 pub struct MemoryEngine {
     layered: Layered<MemoryKv>,
 }
 
 impl MemoryEngine {
-    /// Makes an empty store that fails as planned. All of them have the same generation.
+    /// Creates an empty store that fails as planned. All such stores have the same generation.
     pub fn new(plan: FaultPlan) -> Self {
         Self::with_generation(plan, Generation::default())
     }
 
-    /// Makes an empty store of a generation that fails as planned.
+    /// Creates an empty store with a generation that fails as planned.
     pub fn with_generation(plan: FaultPlan, generation: Generation) -> Self {
         Self::over(Arc::default(), plan, generation)
     }
@@ -96,16 +95,16 @@ impl MemoryEngine {
         self.layered.kv.write_state().crash(unsynced);
     }
 
-    /// Opens what is there again: after a crash what survived it, otherwise, as after an orderly
-    /// stop, everything. The engine it is called on is unusable afterwards.
+    /// Reopens the store: after a crash with the surviving rows, after an orderly stop with everything. The old
+    /// value is unusable afterwards.
     pub fn reopen(&self, plan: FaultPlan) -> Self {
         let mut state = self.layered.kv.write_state();
         state.crash(UnsyncedContent::Kept);
-        // The rows hold the generation that they were made with.
+        // The rows hold the generation with which they were made.
         Self::over(std::mem::take(&mut state.rows), plan, Generation::default())
     }
 
-    /// Replaces the plan. Writes go on counting.
+    /// Replaces the plan. Writes continue counting.
     pub fn set_plan(&self, plan: FaultPlan) {
         self.layered.kv.write_state().plan = plan;
     }
@@ -125,12 +124,12 @@ impl MemoryEngine {
             }),
         };
         let layered = Layered::assemble(kv, None);
-        // A map without a plan does not fail; were it to, the engine says so at its first use.
+        // A map without a plan does not fail; if it did, the engine would report it at its first use.
         if let Err(error) = layered.settle(Opening::Current, &|| Ok(generation)) {
             layered.stop(error.to_string());
         }
         {
-            // Only now, so that the plan counts the caller's writes and not the layer's first.
+            // Set only now, so that the plan counts the caller's writes and not the layer's first.
             let mut state = layered.kv.write_state();
             state.plan = plan;
             state.writes = 0;
@@ -188,7 +187,7 @@ impl Engine for MemoryEngine {
     }
 }
 
-/// Shared, so that a scan walks over the state it started with while writers go on.
+/// Shared, so that a scan sees the state it started with while writers continue.
 type Rows = Arc<BTreeMap<Arc<[u8]>, Arc<[u8]>>>;
 
 #[derive(Debug, Default)]
@@ -196,7 +195,7 @@ pub(super) struct MemoryKv {
     state: RwLock<State>,
 }
 
-/// A key and the value that it had before.
+/// A key and its previous value.
 type Undo = (Arc<[u8]>, Option<Arc<[u8]>>);
 
 #[derive(Debug, Default)]
@@ -204,7 +203,7 @@ struct State {
     rows: Rows,
     /// Keys and values of `rows`.
     bytes: u64,
-    /// What a crash may undo, by commit, in the order of writing.
+    /// The changes that a crash may undo, by commit, in the order of writing.
     unsynced: Vec<Vec<Undo>>,
     plan: FaultPlan,
     writes: u64,
@@ -245,7 +244,7 @@ impl State {
             UnsyncedContent::HalfLost => commits.len() / 2,
         };
         let rows = Arc::make_mut(&mut self.rows);
-        // Backwards, so that a key written twice ends as it was before the first.
+        // Backwards, so that a key written twice returns to its first value.
         for (key, before) in commits.into_iter().skip(kept).flatten().rev() {
             match before {
                 Some(before) => rows.insert(key, before),
@@ -254,7 +253,7 @@ impl State {
         }
     }
 
-    /// Counts a write, and gives what was planned for it.
+    /// Counts a write, and returns its planned fault.
     fn begin_write(&mut self, needed: u64) -> Result<Option<FaultKind>, Failure> {
         if self.crashed {
             return Err(crashed());
@@ -383,7 +382,7 @@ impl Kv for MemoryKv {
         }
     }
 
-    /// Says nothing: a write finds out itself, so that it counts once.
+    /// Does nothing: the write itself finds a lack of room, so that it counts once.
     fn check_room(&self, _bytes: usize) -> Result<(), Failure> {
         Ok(())
     }

@@ -1,12 +1,11 @@
 //! The engine seam: an ordered, transactional store of bytes behind one trait.
 //!
-//! Everything above works on [`Engine`] and never names a key-value library; only `sled.rs` and
-//! `redb.rs` do. A library fills the small trait of `kv.rs`; `layered.rs` adds what must be the same
-//! everywhere: trees, values of any size, checksums, limits, one writer at a time, and a stop after a
-//! failed write. `opening.rs` sets aside what cannot be used. The conformance suite in `store/tests` holds
-//! all engines to one behaviour.
+//! All code above uses [`Engine`] and never names a key-value library; only `sled.rs` and `redb.rs` do. A
+//! library implements the small trait of `kv.rs`. `layered.rs` adds what must be the same everywhere: trees,
+//! values of any size, checksums, limits, one writer at a time, and a stop after a failed write. `opening.rs`
+//! sets unusable files aside. The conformance suite in `store/tests` checks that all engines behave alike.
 //!
-//! What the seam leaves to others: what rows mean, compression, schema versions and migrations.
+//! The seam does not cover the meaning of rows, compression, schema versions and migrations.
 
 mod batch;
 mod beside;
@@ -20,7 +19,7 @@ mod layered;
 #[cfg(test)]
 mod layered_tests;
 mod lock;
-mod marks;
+mod markers;
 mod memory;
 mod notice;
 mod opening;
@@ -68,14 +67,14 @@ pub use self::versions::{MAX_NOTED_BYTES, Version, VersionedEngine};
 pub const MAX_KEY_BYTES: usize = 1_024;
 /// The longest value in bytes: twice the 16 MiB that a delta's bodies may have.
 pub const MAX_VALUE_BYTES: usize = 32 << 20;
-/// The largest batch in bytes of keys and values: the rows of a log of some millions of claims, which an author that
-/// goes on from an earlier claim makes anew in one commit.
+/// The largest batch in bytes of keys and values: the rows of a log of some millions of claims, which are
+/// rewritten in one commit if the author continues from an earlier claim.
 pub const MAX_BATCH_BYTES: usize = 1 << 30;
 
-/// A visitor of rows: takes key and value, says whether to go on.
+/// A visitor of rows: takes key and value, and returns whether to continue.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
-/// Tells what is known of a row: its value, that there is none, or nothing.
+/// Returns what is known of a row: its value, its absence, or nothing.
 pub type Before<'b> = &'b dyn Fn(Tree, &[u8]) -> Option<Option<Vec<u8>>>;
 
 /// A key and its value.
@@ -90,7 +89,7 @@ pub enum Direction {
     Reverse,
 }
 
-/// What [`Engine::compact`] did.
+/// The result of [`Engine::compact`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compaction {
     /// The files were rewritten.
@@ -102,11 +101,11 @@ pub enum Compaction {
     },
     /// Readers hold an earlier state of the store: try again when it is idle.
     Busy,
-    /// The engine cannot give space back in place; copying into a new store does.
+    /// The engine cannot free space in place; copying into a new store does.
     NotSupported,
 }
 
-/// How much [`Engine::page`] may return.
+/// The limit on what [`Engine::page`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimit {
     /// The most rows.
@@ -120,24 +119,24 @@ pub struct PageLimit {
 pub struct Page {
     /// Keys and values in the order of the walk.
     pub rows: Vec<KeyValue>,
-    /// Whether rows may follow: go on from the last key, excluded.
+    /// True if rows may follow: continue after the last key.
     pub more: bool,
 }
 
 /// An embedded store: ordered byte keys to byte values in a fixed set of trees.
 ///
-/// Any number of threads may read and write; writes run one after the other. A read sees a commit
-/// of another thread whole or not at all *per key*; a scan that runs beside a commit may see a part
-/// of it, so readers that need several rows of one state take it from rows that are written
-/// together, or read only up to a published position. A visitor may call the engine.
+/// Any number of threads may read and write; writes run one after the other. For each *key*, a read sees
+/// another thread's commit whole or not at all. A scan that runs beside a commit may see a part of it, so
+/// readers that need several rows of one state read rows that are written together, or only up to a published
+/// position. A visitor may call the engine.
 ///
 /// A commit is visible at once and durable with the next [`checkpoint`](Engine::checkpoint). A crash of the
-/// process or the machine leaves all commits up to some one of them, at least those before the last
-/// checkpoint, and nothing of those after: an engine holds what can be written again from elsewhere.
+/// process or the machine leaves all commits up to some commit, at least those before the last checkpoint, and
+/// none after it. So an engine must hold only data that can be written again from elsewhere.
 ///
-/// After a commit that failed the engine is stopped, and every call returns
-/// [`EngineError::Stopped`], until the store is opened again: what a half-done write left in a
-/// library's memory is not trusted. Refusals ([`EngineError::TooLarge`], no room) do not stop it.
+/// After a failed commit the engine is stopped, and every call returns [`EngineError::Stopped`] until the store
+/// is opened again: the library's memory is not trusted after a half-done write. Refusals
+/// ([`EngineError::TooLarge`], no room) do not stop it.
 pub trait Engine: Send + Sync + Debug {
     /// Returns which engine this is.
     fn kind(&self) -> EngineKind;
@@ -153,14 +152,13 @@ pub trait Engine: Send + Sync + Debug {
     /// Returns the value of a key.
     ///
     /// # Errors
-    /// Fails if the value cannot be read, or is not what was written under this key.
+    /// Fails if the value cannot be read, or is not the value written under this key.
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
 
     /// Visits the rows of a range until it ends or the visitor breaks. An inverted range is empty.
     ///
     /// # Errors
-    /// Fails if a row cannot be read, or is not what was written under its key; rows before it have been
-    /// visited.
+    /// Fails if a row cannot be read, or is not the row written under its key; earlier rows have been visited.
     fn scan(
         &self,
         tree: Tree,
@@ -170,18 +168,18 @@ pub trait Engine: Send + Sync + Debug {
         visitor: &mut Visitor<'_>,
     ) -> Result<(), EngineError>;
 
-    /// Writes a batch over any number of trees, all of it or nothing: visible when it returns, and durable
-    /// after the next [`checkpoint`](Engine::checkpoint). Now and then it makes one itself, so that what is
-    /// not on disk yet stays bounded.
+    /// Writes a batch over any number of trees, all of it or nothing: visible on return, and durable after the
+    /// next [`checkpoint`](Engine::checkpoint). Sometimes makes a checkpoint itself, so that the amount of
+    /// unsynced data stays bounded.
     ///
     /// # Errors
-    /// Fails if the batch is over a limit or there is no room, with nothing changed; or if the
-    /// write fails, which stops the engine. Then the batch is found absent after reopening or, if
-    /// only the last step failed, present, but never in part.
+    /// Fails if the batch exceeds a limit or there is no room, with nothing changed; or if the write fails,
+    /// which stops the engine. After reopening, the batch is then absent or, if only the last step failed,
+    /// present, but never in part.
     fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
 
-    /// As [`commit`](Engine::commit). `before` gives what is known of a row as it is before the batch: a value,
-    /// that there is none, or nothing. Whoever keeps earlier versions need not read it again.
+    /// As [`commit`](Engine::commit). `before` returns what is known of a row before the batch: its value, its
+    /// absence, or nothing. An engine that keeps earlier versions then need not read it.
     ///
     /// # Errors
     /// As [`commit`](Engine::commit).
@@ -190,43 +188,41 @@ pub trait Engine: Send + Sync + Debug {
         self.commit(batch)
     }
 
-    /// Counts commits where earlier versions are kept: what was read at an equal count is what is there.
+    /// Counts commits if earlier versions are kept: a value read at an equal count is still current.
     fn commits(&self) -> u64 {
         0
     }
 
-    /// Makes every commit so far durable: it is on disk when this returns.
+    /// Makes every commit so far durable: it is on disk on return.
     ///
     /// # Errors
-    /// Fails if there is no room, with nothing lost; or if the write or the sync fails, which stops the
-    /// engine. Then any of the commits since the last checkpoint may be missing after reopening, with all
-    /// that came after it.
+    /// Fails if there is no room, with nothing lost; or if the write or the sync fails, which stops the engine.
+    /// Then any commit since the last checkpoint may be missing after reopening, with all commits after it.
     fn checkpoint(&self) -> Result<(), EngineError>;
 
-    /// Returns the generation of the store: another one each time that it was made empty.
+    /// Returns the generation of the store, which changes each time that it is made empty.
     fn generation(&self) -> Generation;
 
-    /// Returns the space that the store takes on disk now.
+    /// Returns the disk space that the store takes now.
     ///
     /// # Errors
     /// Fails if the files cannot be examined.
     fn size_on_disk(&self) -> Result<ByteCount, EngineError>;
 
-    /// Gives unused space back where the engine can. Readers and writers wait meanwhile.
+    /// Frees unused space if the engine can. Readers and writers wait meanwhile.
     ///
     /// # Errors
     /// Fails if the rewrite fails.
     fn compact(&self) -> Result<Compaction, EngineError>;
 
-    /// Reads every row and every structure, and reports what is there and what is damaged. Writers
-    /// wait meanwhile.
+    /// Reads every row and every structure, and reports contents and damage. Writers wait meanwhile.
     ///
     /// # Errors
     /// Fails if the damage keeps the rest from being read.
     fn check(&self) -> Result<CheckReport, EngineError>;
 
-    /// Notes that its files are no longer where they were: closing it leaves the folder alone, where those of
-    /// another engine may lie now.
+    /// Notes that its files were moved: closing it leaves the folder alone, which may hold another engine's
+    /// files now.
     #[doc(hidden)]
     fn forget_files(&self) {}
 
@@ -310,7 +306,7 @@ mod tests {
     use super::prefix_end;
 
     #[test]
-    fn the_end_of_a_prefix_skips_trailing_ff() {
+    fn end_of_a_prefix_skips_trailing_ff() {
         assert_eq!(prefix_end(b"ab"), Some(b"ac".to_vec()));
         assert_eq!(prefix_end(b"a\xFF\xFF"), Some(b"b".to_vec()));
         assert_eq!(prefix_end(b"\xFF"), None);

@@ -1,7 +1,7 @@
-//! An engine that gives notice before it changes anything.
+//! An engine that gives notice before each change.
 //!
-//! Who keeps something outside of the store that stands for its content takes it away in time: once the
-//! notice has returned, nothing that says otherwise may be left, even after a crash.
+//! Data outside the store that depends on its content is withdrawn in time: after the notice has returned, no
+//! outdated copy may be left, even after a crash.
 
 use std::fmt;
 use std::ops::Bound;
@@ -27,7 +27,7 @@ pub struct NoticeEngine {
 }
 
 impl NoticeEngine {
-    /// Gives notice of what is committed to `inner` through the new engine.
+    /// Wraps `inner` and gives notice of each commit through the new engine.
     pub fn new(inner: Arc<dyn Engine>, notice: Notice) -> Self {
         Self {
             inner,
@@ -36,7 +36,7 @@ impl NoticeEngine {
         }
     }
 
-    /// The same engine, which also tells of each commit once it was tried, whatever came of it.
+    /// Returns the same engine, which also calls `after` after each attempted commit, whatever its result.
     #[must_use]
     pub fn and_after(mut self, after: impl Fn() + Send + Sync + 'static) -> Self {
         self.after = Box::new(after);
@@ -125,7 +125,7 @@ mod tests {
     use crate::engine::{FaultPlan, MemoryEngine};
 
     #[test]
-    fn each_commit_is_announced_and_a_refusal_keeps_it_from_happening() {
+    fn refused_notice_prevents_the_commit() {
         let (calls, refuse) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, refusing) = (calls.clone(), refuse.clone());
         let engine = NoticeEngine::new(

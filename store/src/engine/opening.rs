@@ -1,8 +1,8 @@
-//! Opening an engine: as it is, or in its place an empty one where what lies there is in doubt.
+//! Opens an engine as it is, or replaces it with an empty one if its files are in doubt.
 //!
-//! An engine follows from the site's log. So files that cannot be used are no reason to stop: they are set
-//! aside, and the caller fills an empty engine from the log. Set aside means renamed to `aside-N` in the same
-//! folder; nothing is removed before the caller says that it has its rows again.
+//! An engine is derived from the site's log. So unusable files are no reason to stop: they are set aside, and
+//! the caller fills an empty engine from the log. Set aside means renamed to `aside-N` in the same folder;
+//! nothing is removed before the caller reports that it has its rows again.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -12,22 +12,22 @@ use std::sync::Arc;
 use super::beside;
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
-use super::marks::{CLEAN, DOUBT, Left, Marks, RUNNING, noted_doubt};
+use super::markers::{CLEAN, DOUBT, Left, MarkerFiles, RUNNING, noted_doubt};
 use super::memory::{FaultPlan, MemoryEngine};
 use super::options::{EngineKind, EngineOptions, IfMissing};
 use super::settle::Opening;
 use super::{Engine, sync_folder};
 
-/// How the names of folders begin that hold files set aside.
+/// Name prefix of folders with files that were set aside.
 const ASIDE: &str = "aside-";
 
 /// An engine that was opened.
 #[derive(Debug)]
 pub enum Opened {
-    /// The engine is as it was left, or empty because there was none.
+    /// The engine as it was left, or empty because there was none.
     Sound(Arc<dyn Engine>),
-    /// What lay there cannot be used and was set aside. Once the engine holds everything again,
-    /// [`discard_aside`] removes the old files.
+    /// The files cannot be used and were set aside. After the engine holds everything again, [`discard_aside`]
+    /// removes the old files.
     Doubt {
         /// Why.
         reason: String,
@@ -37,7 +37,7 @@ pub enum Opened {
 }
 
 impl Opened {
-    /// Returns the engine, whatever was found.
+    /// Returns the engine in either case.
     pub fn into_engine(self) -> Arc<dyn Engine> {
         match self {
             Self::Sound(engine) | Self::Doubt { engine, .. } => engine,
@@ -62,7 +62,7 @@ impl Opened {
 ///
 /// # Errors
 /// Fails if the store is damaged, of another engine or of another layout, or if it is missing and `options`
-/// say not to make one.
+/// forbid making one.
 pub fn open(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc<dyn Engine>, EngineError> {
     match kind {
         EngineKind::Sled => Ok(Arc::new(super::sled::open(dir, options, Opening::Current)?)),
@@ -76,15 +76,15 @@ pub fn open(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Arc
     }
 }
 
-/// Opens the store in `dir` with the engine `kind`, or an empty one where what lies there is in doubt.
+/// Opens the store in `dir` with the engine `kind`, or an empty one if the files are in doubt.
 ///
-/// In doubt is what does not open, makes its library panic, fails a checksum, has another layout or is of
-/// another engine, and sled's files after a stop of the machine. The caller holds the
+/// Files are in doubt if they do not open, make the library panic, fail a checksum, have another layout or
+/// belong to another engine. sled's files are also in doubt after a stop of the machine. The caller holds the
 /// [`HomeLock`](super::HomeLock).
 ///
 /// # Errors
-/// Fails if the files are in use, if the system refuses access, has no room or no more handles, and if the
-/// store is missing and `options` say not to make one. Nothing is set aside then.
+/// Fails if the files are in use; if the system refuses access, has no room or no more handles; or if the store
+/// is missing and `options` forbid making one. Nothing is set aside then.
 pub fn open_or_doubt(kind: EngineKind, dir: &Path, options: &EngineOptions) -> Result<Opened, EngineError> {
     if kind == EngineKind::Memory {
         return open(kind, dir, options).map(Opened::Sound);
@@ -101,15 +101,15 @@ pub fn open_or_doubt(kind: EngineKind, dir: &Path, options: &EngineOptions) -> R
             Err(error) => return Err(error),
         },
     };
-    tracing::warn!(%reason, folder = %dir.display(), "the store is set aside, to be built again");
+    tracing::warn!(%reason, folder = %dir.display(), "the store is set aside and will be rebuilt");
     set_aside(dir).map_err(io)?;
     let options = options.clone().with_if_missing(IfMissing::Create);
     let engine = open(kind, dir, &options)?;
     Ok(Opened::Doubt { reason, engine })
 }
 
-/// Sets aside what lies in `dir`, whatever it is, and opens an empty engine in its place. The caller holds the
-/// [`HomeLock`](super::HomeLock), and no engine of the folder is open.
+/// Sets the files in `dir` aside, whatever they are, and opens an empty engine in their place. The caller holds
+/// the [`HomeLock`](super::HomeLock), and no engine of the folder is open.
 ///
 /// # Errors
 /// As [`open_or_doubt`].
@@ -124,7 +124,7 @@ pub fn open_aside(
     open(kind, dir, &options.clone().with_if_missing(IfMissing::Create))
 }
 
-/// Returns true if the files in `dir` were written by a release before checksums of rows. Opens nothing.
+/// Returns true if a release before row checksums wrote the files in `dir`. Opens nothing.
 pub fn is_earlier(dir: &Path) -> bool {
     match detect(dir) {
         Some(EngineKind::Sled) => !dir.join(CLEAN).exists() && !dir.join(RUNNING).exists(),
@@ -133,10 +133,10 @@ pub fn is_earlier(dir: &Path) -> bool {
     }
 }
 
-/// Removes what [`open_or_doubt`] set aside in `dir`, once the engine there holds everything again.
+/// Removes the files that [`open_or_doubt`] set aside in `dir`, after the engine there holds everything again.
 ///
 /// # Errors
-/// Fails if the files cannot be removed; then a later call removes the rest.
+/// Fails if the files cannot be removed; a later call then removes the rest.
 pub fn discard_aside(dir: &Path) -> Result<(), EngineError> {
     let discard = || {
         for (_, path) in asides(dir)? {
@@ -147,8 +147,7 @@ pub fn discard_aside(dir: &Path) -> Result<(), EngineError> {
     discard().map_err(|error: io::Error| Failure::from_io(error).into_error(Attempt::Open, dir))
 }
 
-/// Opens a store that a release before checksums of rows wrote, to take its rows over: it can be read and
-/// not written.
+/// Opens a store of a release before row checksums for migration: it can be read but not written.
 ///
 /// # Errors
 /// As [`open`], and if there is no store, or one of another layout.
@@ -167,7 +166,7 @@ pub fn open_layout_1(
     }
 }
 
-/// Returns which engine's files lie in `dir`, or `None` if there is no store.
+/// Returns the engine whose files are in `dir`, or `None` if there is no store.
 pub fn detect(dir: &Path) -> Option<EngineKind> {
     if dir.join(super::sled::FOLDER).is_dir() {
         Some(EngineKind::Sled)
@@ -178,7 +177,7 @@ pub fn detect(dir: &Path) -> Option<EngineKind> {
     }
 }
 
-/// Prepares `dir` for an engine with files: makes it where allowed, and refuses a store of another engine.
+/// Prepares `dir` for an engine with files: makes it if allowed, and refuses a store of another engine.
 pub(super) fn prepare_folder(
     kind: EngineKind,
     dir: &Path,
@@ -204,20 +203,21 @@ fn doubt_before(kind: EngineKind, dir: &Path) -> Option<String> {
     }
     (kind == EngineKind::Sled
         && detect(dir) == Some(EngineKind::Sled)
-        && Marks::of(dir).left() == Left::MachineStopped)
+        && MarkerFiles::of(dir).left() == Left::MachineStopped)
         .then(|| {
-            "the machine stopped while sled was in use, which loses writes that sled does not miss".to_owned()
+            "the machine stopped while sled was in use, which can lose writes without sled noticing"
+                .to_owned()
         })
 }
 
-/// Returns whether an error says that the files cannot be used, and not that they cannot be reached.
+/// Returns true if an error says that the files cannot be used, rather than that they cannot be reached.
 fn is_doubt(error: &EngineError) -> bool {
     match error {
         EngineError::Corrupt { .. }
         | EngineError::OtherEngine { .. }
         | EngineError::OtherLayout { .. }
         | EngineError::Newer { .. } => true,
-        // A place that the disk cannot read any more.
+        // A sector that the disk can no longer read.
         EngineError::Io { source, .. } => source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
         _ => false,
     }
@@ -226,7 +226,7 @@ fn is_doubt(error: &EngineError) -> bool {
 /// Returns an error with its causes in one line.
 fn told(error: &EngineError) -> String {
     let mut text = match error {
-        // The advice is for who opens it and must not change anything.
+        // The advice is for callers that must not change anything.
         EngineError::Corrupt { found, .. } => format!("it is damaged: {found}"),
         error => error.to_string(),
     };
@@ -239,13 +239,13 @@ fn told(error: &EngineError) -> String {
     text
 }
 
-/// Renames everything of an engine into a folder of its own. One such folder is kept.
+/// Moves everything of an engine into a separate folder. One such folder is kept.
 fn set_aside(dir: &Path) -> io::Result<()> {
     let before = asides(dir)?;
     let number = before.iter().map(|(number, _)| number + 1).max().unwrap_or(1);
     let aside = dir.join(format!("{ASIDE}{number}"));
     fs::create_dir(&aside)?;
-    // The marks go first: without them sled's files are in doubt, should this be cut off.
+    // The marker files go first: without them sled's files are in doubt if this is interrupted.
     for name in [CLEAN, RUNNING, super::sled::FOLDER, super::redb::FILE, DOUBT] {
         match fs::rename(dir.join(name), aside.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -260,7 +260,7 @@ fn set_aside(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the folders of files that were set aside in `dir`: what a repair may still read.
+/// Returns the folders of files that were set aside in `dir`, from which a repair may still read.
 ///
 /// # Errors
 /// Fails if the folder cannot be read.

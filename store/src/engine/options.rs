@@ -1,4 +1,4 @@
-//! Which engine to open, and with what limits.
+//! The engine to open, and its limits.
 
 use std::fmt;
 use std::io;
@@ -43,7 +43,7 @@ impl fmt::Display for EngineKind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no store engine is called {found:?}; choose sled, redb or memory")]
 pub struct UnknownEngine {
-    /// The name that was given.
+    /// The given name.
     pub found: String,
 }
 
@@ -61,7 +61,7 @@ impl FromStr for EngineKind {
     }
 }
 
-/// What to do when the folder holds no store.
+/// The action if the folder holds no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum IfMissing {
     /// Make an empty one.
@@ -71,7 +71,7 @@ pub enum IfMissing {
     Refuse,
 }
 
-/// Where a new store takes its random numbers from: its generation, and the id of its file.
+/// The source of random numbers for a new store: its generation, and the id of its file.
 #[derive(Clone)]
 pub struct Randomness(Arc<Fill>);
 
@@ -79,12 +79,12 @@ pub struct Randomness(Arc<Fill>);
 type Fill = dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync;
 
 impl Randomness {
-    /// Takes them from a function that fills its argument.
+    /// Uses a function that fills its argument.
     pub fn new(fill: impl Fn(&mut [u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(fill))
     }
 
-    /// Takes them from the operating system.
+    /// Uses the operating system.
     pub fn system() -> Self {
         Self::new(|bytes| getrandom::fill(bytes).map_err(|error| io::Error::other(error.to_string())))
     }
@@ -104,26 +104,26 @@ impl fmt::Debug for Randomness {
     }
 }
 
-/// How to open an engine. `EngineOptions::default()` suits a daemon.
+/// Options for opening an engine. `EngineOptions::default()` suits a daemon.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EngineOptions {
     /// Memory for cached pages. A guide, not a cap: sled holds more while it writes.
     pub cache: ByteCount,
-    /// Space that writes leave free on the disk: a write that would not is refused before it
-    /// starts, which costs nothing, where running full in the middle stops the engine.
+    /// Space that writes leave free on the disk. A write that would use it is refused before it starts, which
+    /// is harmless, whereas running full in the middle stops the engine.
     pub reserve: ByteCount,
-    /// What to do when there is no store.
+    /// The action if there is no store.
     pub if_missing: IfMissing,
-    /// Where a new store takes its random numbers from.
+    /// The source of random numbers for a new store.
     pub randomness: Randomness,
-    /// The generation of a new store; a random one if `None`. For a store that is a copy of another.
+    /// The generation of a new store, or `None` for a random one. Set for a store that is a copy of another.
     pub generation: Option<Generation>,
 }
 
 impl EngineOptions {
-    /// Cache of 32 MiB. With 90,000 records a process that has opened the store was seen to take
-    /// 24 MB on sled and 4 MB on redb, and 130 MB and 43 MB after it had written them.
+    /// Cache of 32 MiB. With 90,000 records, a process that had opened the store used 24 MB on sled and 4 MB on
+    /// redb, and 130 MB and 43 MB after it had written them.
     pub const DEFAULT_CACHE: ByteCount = ByteCount::mebibytes(32);
     /// Reserve of 64 MiB: room for the engine's own housekeeping and for an orderly stop.
     pub const DEFAULT_RESERVE: ByteCount = ByteCount::mebibytes(64);
@@ -140,7 +140,7 @@ impl EngineOptions {
         self
     }
 
-    /// Sets what happens when there is no store.
+    /// Sets the action if there is no store.
     pub fn with_if_missing(mut self, if_missing: IfMissing) -> Self {
         self.if_missing = if_missing;
         self
@@ -152,7 +152,7 @@ impl EngineOptions {
         self
     }
 
-    /// Sets where a new store takes its random numbers from.
+    /// Sets the source of random numbers for a new store.
     pub fn with_randomness(mut self, randomness: Randomness) -> Self {
         self.randomness = randomness;
         self

@@ -1,11 +1,10 @@
-//! An engine over another one, which it reads and never changes: what is written stays in an engine of
-//! its own. Whatever a store does can so be done for trial and thrown away.
+//! An engine over another one, which it reads and never changes: writes go to a separate engine. So any
+//! operation of a store can be tried and thrown away.
 //!
-//! The layer holds every key that was written: a value with `0x01` before it, or `0x00` alone where the key
-//! was deleted. Reads ask it first; scans merge the two orders.
+//! The layer holds every written key: a value with `0x01` before it, or `0x00` alone if the key was deleted.
+//! Reads ask it first; scans merge the two orders.
 //!
-//! It is as consistent as what lies below: a version (`versions.rs`) stands still, an engine that changes meanwhile does
-//! not.
+//! It is as consistent as the engine below: a version (`versions.rs`) does not change, an engine in use does.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -23,13 +22,13 @@ use super::{Compaction, Direction, Engine, KeyValue, PageLimit, Visitor};
 
 const DELETED: u8 = 0;
 const WRITTEN: u8 = 1;
-/// What a scan reads ahead from each of the two engines.
+/// The amount that a scan reads ahead from each of the two engines.
 const PAGE: PageLimit = PageLimit {
     rows: 256,
     bytes: 1 << 20,
 };
 
-/// A store as it would be after writes that are kept beside it.
+/// A store with additional writes that are kept beside it.
 #[derive(Debug)]
 pub struct OverlayEngine {
     below: Arc<dyn Engine>,
@@ -176,7 +175,7 @@ impl Engine for OverlayEngine {
         self.layer.commit(&Self::lay(batch))
     }
 
-    /// Does nothing: no part of a trial has to outlive it.
+    /// Does nothing: no part of a trial has to be durable.
     fn checkpoint(&self) -> Result<(), EngineError> {
         Ok(())
     }
@@ -194,7 +193,7 @@ impl Engine for OverlayEngine {
         Ok(Compaction::NotSupported)
     }
 
-    /// Checks what lies below; the layer is of a moment ago.
+    /// Checks the engine below; the layer is new.
     fn check(&self) -> Result<CheckReport, EngineError> {
         self.below.check()
     }
@@ -222,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_as_if_its_writes_were_below_and_changes_nothing_there() {
-        // More rows than a page, so that the merge reads on from both sides.
+    fn overlay_shows_its_writes_without_changing_the_base() {
+        // More rows than a page, so that the merge continues reading on both sides.
         let (below, expected) = (memory(), memory());
         let key = |number: u32| [&[(number % 251) as u8][..], &number.to_be_bytes()].concat();
         let mut batch = Batch::new();
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_ends_a_scan_on_either_side() {
+    fn visitor_ends_a_scan_on_either_side() {
         let below = memory();
         let mut batch = Batch::new();
         batch.put(Tree::Claims, b"b", b"below");

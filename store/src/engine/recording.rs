@@ -1,8 +1,8 @@
-//! Recording what is written to an engine, and writing it again: how the raw rate is measured.
+//! Records the writes to an engine and repeats them, to measure the raw rate.
 //!
-//! A benchmark of a whole path (feed, sync, import) wraps its engine in [`RecordingEngine`], then
-//! replays what was recorded on a fresh engine of the same kind, in the same run. The difference is
-//! what the path costs beyond its rows.
+//! A benchmark of a whole path (feed, sync, import) wraps its engine in [`RecordingEngine`], then replays the
+//! recorded writes on a fresh engine of the same kind, in the same run. The difference is the cost of the path
+//! beyond its rows.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::report::CheckReport;
 use super::tree::Tree;
 use super::{Compaction, Direction, Engine, Visitor};
 
-/// One write, as the engine was asked to do it.
+/// One write, as it was requested.
 #[derive(Clone, Debug)]
 pub enum Write {
     /// An [`Engine::commit`].
@@ -35,7 +35,7 @@ impl Write {
     }
 }
 
-/// How much a replay has written.
+/// The amount that a replay has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Writes, of both kinds.
@@ -46,10 +46,10 @@ pub struct Replayed {
     pub bytes: u64,
 }
 
-/// Does the writes in their order, each as it was done: nothing but the engine's own work.
+/// Repeats the writes in order, each as it was requested: only the engine's own work.
 ///
 /// # Errors
-/// Fails with the first write that does.
+/// Fails with the first write that fails.
 pub fn replay<'a>(
     engine: &dyn Engine,
     writes: impl IntoIterator<Item = &'a Write>,
@@ -67,8 +67,8 @@ pub fn replay<'a>(
     Ok(replayed)
 }
 
-/// An engine that keeps a copy of every write that succeeded. Memory grows with what is written, so
-/// this is for benchmarks and tests only.
+/// An engine that keeps a copy of every successful write. Memory grows with the writes, so this is for
+/// benchmarks and tests only.
 #[derive(Debug)]
 pub struct RecordingEngine {
     inner: Arc<dyn Engine>,
@@ -76,7 +76,7 @@ pub struct RecordingEngine {
 }
 
 impl RecordingEngine {
-    /// Records what is written to `inner` through the new engine.
+    /// Wraps `inner` and records the writes through the new engine.
     pub fn new(inner: Arc<dyn Engine>) -> Self {
         Self {
             inner,
@@ -84,7 +84,7 @@ impl RecordingEngine {
         }
     }
 
-    /// Returns what was recorded since the last call, and forgets it.
+    /// Returns the writes recorded since the last call, and forgets them.
     pub fn take(&self) -> Vec<Write> {
         std::mem::take(&mut *self.writes.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,20 +1,20 @@
-//! The redb engine: smaller on disk, opens at once, gives space back; for large sites.
+//! The redb engine: smaller on disk, opens at once, frees space; for large sites.
 //!
-//! One redb table holds everything. A table per tree was measured too (60,000 records of four rows):
-//! the same 110 MB for 62 MB of rows, and the same rate.
+//! One redb table holds everything. A table per tree was measured too (60,000 records of four rows): the same
+//! 110 MB for 62 MB of rows, and the same rate.
 //!
 //! - A commit is one write transaction with `Durability::None`: visible at once. redb keeps its pages in
-//!   memory, writes them out when its cache is full, and uses their places again once they are replaced.
-//! - A checkpoint is an empty one with `Durability::Immediate` and quick repair, so that the first start
-//!   after a crash need not walk over the whole file; it cost nothing measurable. After a crash redb is
-//!   where its last checkpoint was.
-//! - redb does not verify its pages when it reads them; the file below it does (`redb/blocks.rs`). Its own check
-//!   of a whole database wants it to itself for as long as it takes, so it is not used: a walk over all rows reads,
-//!   and so verifies, every page that counts.
-//! - Beginning to read and opening the table cost more than a look-up. The table of the last commit is kept open for
-//!   all readers, and let go of before the next write, so that no page is kept from being used again.
+//!   memory, writes them out when its cache is full, and reuses their places after they are replaced.
+//! - A checkpoint is an empty transaction with `Durability::Immediate` and quick repair, so that the first
+//!   start after a crash need not walk over the whole file; its cost was not measurable. After a crash redb
+//!   returns to its last checkpoint.
+//! - redb does not verify its pages when it reads them; the file below it does (`redb/blocks.rs`). redb's own
+//!   check of a whole database needs exclusive access for its whole duration, so it is not used: a walk over all
+//!   rows reads, and so verifies, every page in use.
+//! - Beginning to read and opening the table cost more than a look-up. So the table of the last commit is kept
+//!   open for all readers, and closed before the next write, so that no page is kept from reuse.
 //! - After an I/O error, damage included, redb refuses all work until it is opened again.
-//! - A row takes pages of a power of two, so rows are split where they would fill 16 KiB.
+//! - A row takes pages of a power of two, so rows are split if they would fill 16 KiB.
 
 mod blocks;
 #[cfg(test)]
@@ -45,12 +45,12 @@ use super::{Compaction, Direction, Visitor, sync_folder};
 pub(super) const FILE: &str = "store.redb";
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 
-/// Opens or makes the redb store in `dir`.
+/// Opens or creates the redb store in `dir`.
 pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Layered<RedbKv>, EngineError> {
     prepare_folder(EngineKind::Redb, dir, options)?;
     let kv =
         contain(|| RedbKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    // No marks: redb finds its last checkpoint whatever stopped.
+    // No marker files: redb finds its last checkpoint after any stop.
     Layered::new(kv, None, Opening::Current, &|| Generation::of(options))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn open_earlier(dir: &Path, options: &EngineOptions) -> Result<Layere
     prepare_folder(EngineKind::Redb, dir, options)?;
     let kv = contain(|| RedbKv::open_earlier(dir, options))
         .map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    // No marks: redb finds its last checkpoint whatever stopped.
+    // No marker files: redb finds its last checkpoint after any stop.
     Layered::new(kv, None, Opening::Earlier, &|| Generation::of(options))
 }
 
@@ -67,7 +67,7 @@ pub(super) fn open_earlier(dir: &Path, options: &EngineOptions) -> Result<Layere
 pub(super) struct RedbKv {
     folder: PathBuf,
     reserve: ByteCount,
-    /// Held for reading only while a transaction begins: compaction needs the database to itself.
+    /// Held for reading only while a transaction begins: compaction needs exclusive access to the database.
     db: RwLock<Database>,
     /// The file below the database; `None` for one of an earlier release.
     file: Option<Arc<BlockFile>>,
@@ -118,7 +118,7 @@ impl RedbKv {
         })
     }
 
-    /// Opens or makes a database as the release before did.
+    /// Opens or creates a database as the release before did.
     #[cfg(test)]
     pub(super) fn make_earlier(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir).map_err(Failure::from_io)?;
@@ -135,7 +135,7 @@ impl RedbKv {
         Ok(kv)
     }
 
-    /// Runs redb's code. Once a block of its file was damaged, it says no more than that something failed.
+    /// Runs redb's code. If a block of its file is damaged, redb reports only that something failed.
     fn run<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         contain(work).map_err(|failure| match &self.file {
             Some(file) => damage_of(file, failure),
@@ -143,7 +143,7 @@ impl RedbKv {
         })
     }
 
-    /// Makes the table once, so that readers need not handle its absence.
+    /// Creates the table once, so that readers need not handle its absence.
     fn ensure_table(&self) -> Result<(), Failure> {
         match self.read_table() {
             Err(TableError::TableDoesNotExist(_)) => self.write(&[], Durability::Immediate),
@@ -152,7 +152,7 @@ impl RedbKv {
         }
     }
 
-    /// Gives the table as of the last commit.
+    /// Returns the table as of the last commit.
     fn table(&self) -> Result<Arc<Table>, TableError> {
         let commits = self.commits.load(Ordering::SeqCst);
         if let Some((at, table)) = &*self.kept_table()
@@ -161,7 +161,7 @@ impl RedbKv {
             return Ok(Arc::clone(table));
         }
         let table = Arc::new(self.read_table()?);
-        // One that was opened beside a commit may be of before it.
+        // A table that was opened beside a commit may be from before it.
         let mut kept = self.kept_table();
         if commits.is_multiple_of(2) && self.commits.load(Ordering::SeqCst) == commits {
             *kept = Some((commits, Arc::clone(&table)));
@@ -296,8 +296,8 @@ impl Kv for RedbKv {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        // Every block carries a checksum that is verified when it is read; the layer's walk over all rows has read
-        // those that count.
+        // Every block carries a checksum that is verified on reading, and the layer's walk over all rows has
+        // read all blocks in use.
         Ok(())
     }
 }
@@ -310,7 +310,7 @@ impl std::fmt::Debug for RedbKv {
     }
 }
 
-/// What redb failed by, where damage to its file is behind it.
+/// Returns the failure, or the damage to the file if there is any behind it.
 fn damage_of(file: &BlockFile, failure: Failure) -> Failure {
     match (file.damage(), failure) {
         (Some(found), Failure::Stopped(_) | Failure::Corrupt(_)) => Failure::Corrupt(found.to_owned()),
@@ -318,7 +318,7 @@ fn damage_of(file: &BlockFile, failure: Failure) -> Failure {
     }
 }
 
-/// The file below a database, which is asked afterwards what was damaged.
+/// The file below a database, from which damage is read afterwards.
 #[derive(Debug)]
 struct SharedFile(Arc<BlockFile>);
 
@@ -384,11 +384,11 @@ fn commit_failure(error: CommitError) -> Failure {
     }
 }
 
-/// What a file begins with that redb itself laid out (its design document, "Database header").
+/// The first bytes of a file that redb itself laid out (its design document, "Database header").
 const REDB_MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
-/// Returns true if the file in a store's folder begins as those of the releases before this layout did. One
-/// whose making was cut off begins with nothing.
+/// Returns true if the file in a store's folder begins like those of the releases before this layout. A file
+/// whose creation was interrupted begins with zeros.
 pub(super) fn is_earlier(dir: &Path) -> bool {
     use std::io::Read as _;
     let mut head = [0; REDB_MAGIC.len()];

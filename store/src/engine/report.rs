@@ -1,4 +1,4 @@
-//! What a check of a whole store found.
+//! The findings of a check of a whole store.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use super::row::{self, Layout, Opened, hex};
 use super::split::{Head, PIECES, piece_key};
 use super::tree::Tree;
 
-/// Rows and damage of a store. An empty list of problems means that every row could be read and
-/// that every large value has its hash; what the rows mean is checked by the layers above.
+/// Rows and damage of a store. An empty list of problems means that every row could be read and that every
+/// large value has its hash. The layers above check the meaning of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
     /// Per tree that holds rows, in the order of their numbers.
     pub trees: Vec<TreeCount>,
-    /// What is damaged, at most [`CheckReport::MAX_PROBLEMS`] entries.
+    /// The damage, at most [`CheckReport::MAX_PROBLEMS`] entries.
     pub problems: Vec<String>,
-    /// How many problems there were beyond those listed.
+    /// The number of problems beyond the listed ones.
     pub more_problems: u64,
 }
 
-/// How much one tree holds.
+/// The contents of one tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeCount {
     /// The tree.
@@ -32,10 +32,10 @@ pub struct TreeCount {
 }
 
 impl CheckReport {
-    /// The problems that are listed: enough to see a pattern, bounded whatever the damage.
+    /// The number of listed problems: enough to see a pattern, and bounded.
     pub const MAX_PROBLEMS: usize = 100;
 
-    /// Returns whether nothing is damaged.
+    /// Returns true if nothing is damaged.
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
     }
@@ -60,7 +60,7 @@ impl Inspector {
         }
     }
 
-    /// Takes one stored row; `join` puts a split value together and returns its length.
+    /// Checks one stored row; `join` assembles a split value and returns its length.
     pub(super) fn row(
         &mut self,
         key: &[u8],
@@ -69,7 +69,7 @@ impl Inspector {
     ) {
         match key.first() {
             Some(&PIECES) => self.piece(key),
-            // The layer's own rows: they were checked when the store was opened.
+            // The layer's own rows, which were checked when the store was opened.
             Some(0) => {}
             Some(&number) => match Tree::from_number(number) {
                 Some(tree) => self.tree_row(tree, key, row, join),
@@ -96,7 +96,7 @@ impl Inspector {
             Ok(Opened::Inline(value)) => Ok(value.len()),
             Ok(Opened::Split(body)) => Head::decode(body)
                 .and_then(|head| {
-                    // Remembered by the start of its pieces' keys, which the index follows.
+                    // Keyed by the start of its pieces' keys, which the index follows.
                     let start = piece_key(key, 0);
                     self.split
                         .insert(start[..start.len() - 4].to_vec(), index_limit(head));
@@ -128,7 +128,7 @@ impl Inspector {
                 .is_some_and(|pieces| u32::from_be_bytes(*index) < *pieces)
         });
         if !owned {
-            self.problem(format!("piece {} belongs to no value", hex(key)));
+            self.problem(format!("piece {} does not belong to a value", hex(key)));
         }
     }
 

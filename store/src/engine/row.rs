@@ -6,8 +6,8 @@
 //! checksum = crc32 of the stored key (tree, then key), the key's length:u16 and the body
 //! ```
 //!
-//! Numbers are little-endian. The checksum covers the key, so that a value that lies under another key
-//! fails. Checksum and mark come last, so that reading takes them off without moving the value.
+//! Numbers are little-endian. The checksum covers the key, so that a value under another key fails. Checksum
+//! and marker come last, so that reading removes them without moving the value.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -16,16 +16,16 @@ use super::tree::Tree;
 
 /// Trailing byte of a row whose body is the value.
 const INLINE: u8 = 0;
-/// Trailing byte of a row whose value lies in pieces.
+/// Trailing byte of a row whose value is in pieces.
 const SPLIT: u8 = 1;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A layout of stored rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// Written by earlier releases; read only, to take the rows over.
+    /// Written by earlier releases; read only for migration.
     Unchecked,
-    /// What this build writes.
+    /// Written by this build.
     Checked,
 }
 
@@ -34,12 +34,12 @@ pub(super) enum Layout {
 pub(super) enum Opened<'a> {
     /// The value.
     Inline(&'a [u8]),
-    /// Where the value's pieces are.
+    /// The place of the value's pieces.
     Split(&'a [u8]),
 }
 
 impl Layout {
-    /// Returns the number that stands in the store.
+    /// Returns the layout's number in the store.
     pub(super) const fn number(self) -> u32 {
         match self {
             Self::Unchecked => 1,
@@ -47,7 +47,7 @@ impl Layout {
         }
     }
 
-    /// Verifies a row and takes it apart, or says what is wrong with it.
+    /// Verifies a row and splits it into its parts, or returns its fault.
     pub(super) fn open<'a>(self, key: &[u8], row: &'a [u8]) -> Result<Opened<'a>, String> {
         let wrong = |found: String| Err(format!("{}: {found}", name(key)));
         let Some((mark, rest)) = row.split_last() else {
@@ -69,27 +69,27 @@ impl Layout {
     }
 }
 
-/// Appends what follows a body that is a value. The buffer holds the stored key at `key`, and after it the
-/// body.
+/// Appends checksum and marker after a body that is a value. The buffer holds the stored key at `key`, followed
+/// by the body.
 pub(super) fn seal_inline(key: Range<usize>, buffer: &mut Vec<u8>) {
     let checksum = checksum(&buffer[key.clone()], &buffer[key.end..]);
     buffer.extend_from_slice(&checksum);
     buffer.push(INLINE);
 }
 
-/// Appends what follows a body that says where pieces are.
+/// Appends checksum and marker after a body that describes pieces.
 pub(super) fn seal_split(key: &[u8], row: &mut Vec<u8>) {
     let checksum = checksum(key, row);
     row.extend_from_slice(&checksum);
     row.push(SPLIT);
 }
 
-/// Returns a row's value without checksum and mark, as the writer left it.
+/// Returns a row's value without checksum and marker, as the writer passed it.
 pub(super) fn body_of(row: &[u8]) -> &[u8] {
     &row[..row.len() - CHECKSUM_BYTES - 1]
 }
 
-/// Returns what a row's value takes beyond its body.
+/// Returns the size that a row's value has beyond its body.
 pub(super) const fn overhead() -> usize {
     CHECKSUM_BYTES + 1
 }
@@ -97,7 +97,7 @@ pub(super) const fn overhead() -> usize {
 fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key);
-    // Keeps a byte that moved from the key to the body from going unseen. A key is far below 64 KiB.
+    // Detects a byte that moved from the key to the body. A key is far below 64 KiB.
     hasher.update(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_le_bytes());
     hasher.update(body);
     hasher.finalize().to_le_bytes()
@@ -163,7 +163,7 @@ mod tests {
                 Layout::Checked.open(KEY, &row) != Ok(Opened::Inline(b"some value")),
                 "bit {bit}"
             );
-            // Only the mark is outside of the checksum; a flip there makes it another mark or none.
+            // Only the marker is outside the checksum; a flip there makes it another marker or none.
             if bit / 8 < sound.len() - 1 {
                 let found = Layout::Checked.open(KEY, &row).unwrap_err();
                 assert_eq!(

@@ -15,16 +15,16 @@ use super::tree::Tree;
 const LAYOUT_KEY: &[u8] = b"\0layout";
 const GENERATION_KEY: &[u8] = b"\0generation";
 
-/// What is wanted of a store that is being opened.
+/// The purpose of opening a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
-    /// To use it: it must be of the layout that this build writes, or empty.
+    /// To use it: it must have the layout that this build writes, or be empty.
     Current,
-    /// To take rows over from a store of an earlier release.
+    /// To migrate rows from a store of an earlier release.
     Earlier,
 }
 
-/// Draws the generation of a store that is made.
+/// Draws the generation of a new store.
 pub(super) type NewGeneration<'a> = dyn Fn() -> Result<Generation, Failure> + 'a;
 
 impl<K: Kv> Layered<K> {
@@ -74,7 +74,7 @@ impl<K: Kv> Layered<K> {
         }
     }
 
-    /// Makes an empty store.
+    /// Initialises an empty store.
     fn make(
         &self,
         opening: Opening,

@@ -1,31 +1,31 @@
 //! The sled engine, the default.
 //!
-//! One sled tree holds everything, and a commit is one `apply_batch`. Measured against transactions
-//! over several trees (60,000 records of four rows, 4,000 rows a commit): 4.6 s of CPU against 6.5 s,
-//! and 144 MB on disk against 156 MB.
+//! One sled tree holds everything, and a commit is one `apply_batch`. Measured against transactions over
+//! several trees (60,000 records of four rows, 4,000 rows a commit): 4.6 s of CPU against 6.5 s, and 144 MB on
+//! disk against 156 MB.
 //!
-//! What the shared layer and this file work around, each seen in sled 0.34.7's source:
+//! The shared layer and this file work around the following, each seen in sled 0.34.7's source:
 //!
-//! - sled writes a manifest naming a batch's last log position before the batch, and recovery stops
-//!   at a manifest whose end is not on disk: after a crash a batch is there whole or not at all.
-//!   Transactions are made of the same manifest and promise no more.
-//! - Pages replaced by a write are freed a few at a time, whenever sled is entered. A batch enters
-//!   once for thousands of rows, so its garbage would pile up (680 MB after the run above, 2 GB after
-//!   one twice as long); we have it collected after each batch (146 MB in both).
-//! - `flush` starts and awaits write-back (`sync_file_range`) but flushes neither file size nor the
-//!   disk's cache. A checkpoint returns after `fdatasync` on a handle of our own.
-//! - A tree page over 128 KiB becomes a file of its own, which sled never syncs. Pages split by
-//!   number of rows (more than 16), not by size, so rows are kept small enough that a page never
-//!   gets there; should there be such files nevertheless, a checkpoint syncs them.
-//! - sled asserts on what it reads, so damage can panic. Panics are contained and stop the engine.
+//! - sled writes a manifest with a batch's last log position before the batch, and recovery stops at a manifest
+//!   whose end is not on disk: after a crash a batch is there whole or not at all. Transactions use the same
+//!   manifest and promise no more.
+//! - Pages replaced by a write are freed a few at a time, whenever sled is entered. A batch enters once for
+//!   thousands of rows, so its garbage would pile up (680 MB after the run above, 2 GB after one twice as long).
+//!   So it is collected after each batch (146 MB in both).
+//! - `flush` starts and awaits write-back (`sync_file_range`) but flushes neither file size nor the disk's
+//!   cache. A checkpoint returns after `fdatasync` on our own handle.
+//! - A tree page over 128 KiB becomes a separate file, which sled never syncs. Pages split by number of rows
+//!   (more than 16), not by size, so rows are kept so small that a page never reaches that size. If such files
+//!   exist anyway, a checkpoint syncs them.
+//! - sled asserts on data from disk, so damage can cause a panic. Panics are contained and stop the engine.
 //!   After a panic the database is leaked, not dropped: dropping would write again.
-//! - sled's worker threads can hold its file, and the lock on it, for a while after the database was
-//!   dropped. Closing waits for them, so that a store can be opened again at once.
-//! - Space comes back only by copying into a new store.
-//! - Opening writes a snapshot of the page table as `snap.N.generating` and then renames it; later sled
-//!   takes the file with the highest name for the newest snapshot, an unfinished one included, and
-//!   fails on one that is cut or has no valid checksum. `snapshots.rs` removes and sets aside both
-//!   before sled opens; sled then replays its log, which holds all that a snapshot says.
+//! - sled's worker threads can hold its file, and the lock on it, for a while after the database was dropped.
+//!   Closing waits for them, so that a store can be opened again at once.
+//! - Space is freed only by copying into a new store.
+//! - Opening writes a snapshot of the page table as `snap.N.generating` and then renames it. Later sled takes
+//!   the file with the highest name for the newest snapshot, even if it is unfinished, and fails if it is cut or
+//!   has no valid checksum. `snapshots.rs` removes unfinished files and sets damaged ones aside before sled
+//!   opens; sled then replays its log, which contains everything in a snapshot.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -42,7 +42,7 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::Layered;
-use super::marks::Marks;
+use super::markers::MarkerFiles;
 use super::opening::prepare_folder;
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
@@ -54,13 +54,13 @@ pub(super) const FOLDER: &str = "sled";
 const DB_FILE: &str = "db";
 /// Turns of garbage collection per row written; see the module's head.
 const ROWS_PER_COLLECTION: usize = 32;
-/// How long closing waits for sled's worker threads, and how often it looks.
+/// The time that closing waits for sled's worker threads, and the interval of its checks.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 const CLOSE_POLL: Duration = Duration::from_millis(1);
-/// Where sled puts pages that are too large for its log.
+/// The folder for pages that are too large for sled's log.
 const BLOB_FOLDER: &str = "blobs";
 
-/// Opens or makes the sled store in `dir`.
+/// Opens or creates the sled store in `dir`.
 pub(super) fn open(
     dir: &Path,
     options: &EngineOptions,
@@ -69,7 +69,9 @@ pub(super) fn open(
     prepare_folder(EngineKind::Sled, dir, options)?;
     let kv =
         contain(|| SledKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(Marks::of(dir)), opening, &|| Generation::of(options))
+    Layered::new(kv, Some(MarkerFiles::of(dir)), opening, &|| {
+        Generation::of(options)
+    })
 }
 
 /// An open sled database.
@@ -78,7 +80,7 @@ pub(super) struct SledKv {
     reserve: ByteCount,
     /// `Some` until dropped.
     db: Option<::sled::Db>,
-    /// Our own handle on sled's file, to sync what sled has written.
+    /// Our own handle on sled's file, to sync sled's writes.
     file: File,
     /// Page files that were synced already.
     synced_blobs: Mutex<BTreeSet<OsString>>,
@@ -95,7 +97,7 @@ impl SledKv {
         let db = ::sled::Config::new()
             .path(&folder)
             .cache_capacity(options.cache.get())
-            // No flusher thread: a checkpoint flushes, and an idle daemon shall be idle.
+            // No flusher thread: a checkpoint flushes, and an idle daemon must be idle.
             .flush_every_ms(None)
             .open()
             .map_err(failure)?;
@@ -149,7 +151,7 @@ impl SledKv {
         self.file.sync_data().map_err(Failure::from_io)
     }
 
-    /// Syncs page files not synced before; there should be none.
+    /// Syncs page files that were not synced before; there should be none.
     fn sync_blobs(&self) -> std::io::Result<()> {
         let folder = self.folder.join(BLOB_FOLDER);
         let mut synced = self.synced_blobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +163,7 @@ impl SledKv {
             }
             match File::open(folder.join(&name)) {
                 Ok(file) => file.sync_all()?,
-                // sled removes a page's file as soon as the page was written anew.
+                // sled removes a page's file as soon as the page is rewritten.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             }
@@ -179,7 +181,7 @@ impl Kv for SledKv {
     const MAX_ROW_BYTES: usize = 7_000;
 
     fn path(&self) -> &Path {
-        // The caller's folder, which sled's lies in.
+        // The parent of sled's own folder.
         self.folder.parent().unwrap_or(&self.folder)
     }
 
@@ -232,8 +234,8 @@ impl Kv for SledKv {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        // Every page carries a checksum that sled verifies when it reads the page; the layer's walk
-        // over all rows has read them.
+        // Every page carries a checksum that sled verifies on reading, and the layer's walk over all rows has
+        // read them.
         Ok(())
     }
 }
@@ -253,7 +255,7 @@ impl Drop for SledKv {
             tracing::error!(%failure, "sled failed while it closed; committed data is not affected");
         }
         let deadline = Instant::now() + CLOSE_PATIENCE;
-        // Opened anew, as locks belong to handles; by the handle, as the file may have been renamed.
+        // Opened again, because locks belong to handles; by the handle, because the file may have been renamed.
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         while File::open(&path).is_ok_and(|file| !is_free(&file)) {
             if Instant::now() > deadline {
@@ -265,15 +267,15 @@ impl Drop for SledKv {
     }
 }
 
-/// Returns whether nobody holds sled's lock on its file. The handle must be a new one.
+/// Returns true if nobody holds sled's lock on its file. The handle must be a new one.
 fn is_free(file: &File) -> bool {
-    // Given back when the handle is dropped.
+    // Dropping the handle releases the lock.
     !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 impl std::fmt::Debug for SledKv {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // sled's own would print its pages.
+        // sled's own `Debug` would print its pages.
         f.debug_struct("SledKv")
             .field("folder", &self.folder)
             .finish_non_exhaustive()
@@ -291,7 +293,7 @@ fn failure(error: ::sled::Error) -> Failure {
     }
 }
 
-/// Adds up the blocks of all files in a folder and those below it.
+/// Adds up the blocks of all files in a folder and its subfolders.
 fn folder_size(folder: &Path) -> std::io::Result<ByteCount> {
     /// Unit of a file's block count, whatever the file system's own block size.
     const BLOCK_BYTES: u64 = 512;
@@ -315,7 +317,7 @@ fn folder_size(folder: &Path) -> std::io::Result<ByteCount> {
     Ok(ByteCount(total))
 }
 
-/// Makes sled's files in a store's folder and no row in them, as a kill in the middle of the making leaves them.
+/// Creates sled's files in a store's folder without any row, as a kill during creation leaves them.
 #[cfg(test)]
 pub(crate) fn begin_files(dir: &Path) {
     let db = sled::open(dir.join(FOLDER)).unwrap();

@@ -1,7 +1,7 @@
-//! sled's snapshot files, made safe to open: an unfinished or damaged one would keep the store shut for ever.
+//! Makes sled's snapshot files safe to open: an unfinished or damaged one would keep the store closed forever.
 //!
-//! A snapshot holds the page table as of some place in sled's log. It only saves time: without one sled
-//! replays its whole log, as it does at the first opening of every store.
+//! A snapshot holds the page table at some position in sled's log. It only saves time: without one sled replays
+//! its whole log, as at the first opening of every store.
 //!
 //! ```text
 //! snapshot = page table | length of the page table when uncompressed:u64 | crc32 of the page table:u32
@@ -11,30 +11,30 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How the names of snapshots begin, those that are still being written included.
+/// Name prefix of snapshots, including those that are still being written.
 const PREFIX: &str = "snap.";
-/// How the name of a snapshot ends while it is written.
+/// Name suffix of a snapshot that is being written.
 const UNFINISHED: &str = ".generating";
-/// What a damaged snapshot is renamed to. One is kept, and sled does not look at it.
+/// The new name of a damaged snapshot. One is kept, and sled ignores it.
 const ASIDE: &str = "damaged-snapshot";
 /// The length and the checksum at the end of a snapshot.
 const TRAILER_BYTES: usize = 8 + 4;
 
 /// Removes unfinished snapshots from sled's folder, and renames damaged ones that sled would open.
 ///
-/// A folder that is not there is left alone.
+/// A missing folder is ignored.
 pub(super) fn set_aside_damaged(folder: &Path) -> io::Result<()> {
     for path in snapshots(folder)? {
         if is_unfinished(&path) {
             fs::remove_file(&path)?;
         }
     }
-    // sled opens the one with the highest name, so what lies below a sound one does not matter.
+    // sled opens the one with the highest name, so snapshots below a valid one do not matter.
     while let Some(newest) = snapshots(folder)?.pop() {
         if is_sound(&fs::read(&newest)?) {
             break;
         }
-        tracing::warn!(file = %newest.display(), "a snapshot of sled is damaged: it is set aside and sled replays its log");
+        tracing::warn!(file = %newest.display(), "a sled snapshot is damaged: it is set aside, and sled replays its log");
         fs::rename(&newest, folder.join(ASIDE))?;
     }
     Ok(())
@@ -71,7 +71,7 @@ fn is_sound(bytes: &[u8]) -> bool {
     let Some((rest, checksum)) = bytes.split_last_chunk::<4>() else {
         return false;
     };
-    // sled refuses one that has nothing before its trailer.
+    // sled refuses a snapshot with nothing before its trailer.
     bytes.len() > TRAILER_BYTES
         && crc32fast::hash(&rest[..bytes.len() - TRAILER_BYTES]) == u32::from_le_bytes(*checksum)
 }

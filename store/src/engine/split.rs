@@ -1,4 +1,4 @@
-//! Large values: how they are split into pieces and named, in the layout of `layered.rs`.
+//! Splits large values into named pieces, in the layout of `layered.rs`.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::tree::Tree;
 pub(super) const PIECES: u8 = 0xFF;
 /// length, piece size, hash.
 const HEAD_BYTES: usize = 8 + 4 + 32;
-/// What a piece's key has beyond the value's own key: mark, tree, key length, index.
+/// The size of a piece's key beyond the value's own key: marker, tree, key length, index.
 const PIECE_KEY_OVERHEAD: usize = 1 + 1 + 2 + 4;
-/// The least piece: what the smallest row limit leaves beside the longest key, and some. Keeps a
-/// damaged row from asking for millions of pieces.
+/// The least piece: about the space that the smallest row limit leaves beside the longest key. Keeps a damaged
+/// row from requesting millions of pieces.
 const MIN_PIECE_BYTES: usize = 1_024;
 
-/// What a split value's row says.
+/// The content of a split value's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) length: usize,
@@ -67,16 +67,16 @@ impl Head {
 /// Rows that a batch's large values add or replace.
 #[derive(Default)]
 pub(super) struct LargeRows {
-    /// Pieces to write, or to remove where there is no value.
+    /// Pieces to write, or to remove if there is no value.
     pieces: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// By stored key, what stands in the row of a split value.
+    /// By stored key, the row content of a split value.
     heads: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The trees of those rows.
     pub(super) split_trees: Vec<Tree>,
 }
 
 impl LargeRows {
-    /// Returns all rows to write, sorted: pieces come last, as their first byte is the highest.
+    /// Returns all rows to write, sorted: pieces come last, because their first byte is the highest.
     pub(super) fn merge<'a>(&'a self, rows: &[Row<'a>]) -> Vec<KvOp<'a>> {
         let mut ops = Vec::with_capacity(rows.len() + self.pieces.len());
         for row in rows {
@@ -90,7 +90,7 @@ impl LargeRows {
         ops
     }
 
-    /// Notes that a stored piece of an earlier value must go, unless a new one takes its place.
+    /// Notes that a stored piece of an earlier value must be removed, unless a new one replaces it.
     pub(super) fn remove_piece(&mut self, key: &[u8]) {
         self.pieces.insert(key.to_vec(), None);
     }
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_reads_back() {
+    fn head_reads_back() {
         assert_eq!(Head::decode(&head().encode()), Ok(head()));
         assert_eq!(head().pieces(), 3);
     }
 
     #[test]
-    fn a_damaged_head_is_refused() {
+    fn damaged_head_is_refused() {
         let row = head().encode();
         assert!(Head::decode(&row[1..]).is_err(), "too short");
         assert!(

@@ -1,9 +1,9 @@
-//! An engine over another one that can be replaced by a copy of itself while it is in use.
+//! An engine over another one, which can be replaced by a copy of itself while it is in use.
 //!
-//! A copy is made a page of rows at a time. Batches that are committed meanwhile are recorded, and written to
-//! the copy between two pages, in their order. A page is read after all batches that were written before it,
-//! so what the copy holds of its rows is never older than the batches that the copy has; and a batch that is
-//! written twice changes nothing. Commits wait only for the last of them, and for the swap itself.
+//! A copy is made one page of rows at a time. Batches that are committed meanwhile are recorded, and written to
+//! the copy between two pages, in order. A page is read after all batches that were written before it, so the
+//! rows in the copy are never older than its batches; and writing a batch twice changes nothing. Commits wait
+//! only for the last batches, and for the swap itself.
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const PAGE: PageLimit = PageLimit {
 };
 /// Recorded bytes that are left for the time in which commits wait.
 const FEW_BYTES: usize = 256 << 10;
-/// How often recorded batches are written before commits wait, however many come meanwhile.
+/// The number of rounds in which recorded batches are written before commits wait, however many come meanwhile.
 const MAX_ROUNDS: usize = 32;
 
 /// An engine that can be replaced by a copy of itself.
@@ -34,7 +34,7 @@ pub struct SwapEngine {
     kind: EngineKind,
     path: PathBuf,
     current: RwLock<Arc<dyn Engine>>,
-    /// Held through each commit. The batches since the last look, while a copy is made.
+    /// Held through each commit. While a copy is made, the batches since the last round.
     commits: Mutex<Option<Recorded>>,
 }
 
@@ -55,7 +55,7 @@ impl SwapEngine {
         }
     }
 
-    /// Begins a copy: from now on committed batches are recorded. `None` while another copy is made.
+    /// Begins a copy: from now on committed batches are recorded. Returns `None` while another copy is made.
     pub fn begin_copy(&self) -> Option<SwapCopy<'_>> {
         let mut commits = self.lock_commits();
         if commits.is_some() {
@@ -79,18 +79,18 @@ impl SwapEngine {
     }
 }
 
-/// A copy that is being made. Recording ends when it is dropped.
+/// A copy in progress. Recording ends when it is dropped.
 #[derive(Debug)]
 pub struct SwapCopy<'s> {
     swap: &'s SwapEngine,
 }
 
 impl SwapCopy<'_> {
-    /// Copies all rows into an empty engine while readers and writers go on, and calls `progress` after each
-    /// page. When it returns, few batches are left to be written.
+    /// Copies all rows into an empty engine while readers and writers continue, and calls `progress` after each
+    /// page. On return, few batches are left to be written.
     ///
     /// # Errors
-    /// Fails if reading or writing does; the copy is to be thrown away then.
+    /// Fails if reading or writing fails; the copy must then be thrown away.
     pub fn copy_beside(
         &self,
         target: &dyn Engine,
@@ -122,13 +122,13 @@ impl SwapCopy<'_> {
         Ok(copied)
     }
 
-    /// Writes the batches that were recorded since, until few are left, and makes them durable.
+    /// Writes the batches recorded since, until few are left, and makes them durable.
     ///
     /// # Errors
     /// As [`copy_beside`](Self::copy_beside).
     pub fn catch_up(&self, target: &dyn Engine) -> Result<(), EngineError> {
         for _ in 0..MAX_ROUNDS {
-            // What is on disk already need not be written while commits wait.
+            // Data on disk need not be written while commits wait.
             target.checkpoint()?;
             if self.write_recorded(target)? <= FEW_BYTES {
                 break;
@@ -137,12 +137,12 @@ impl SwapCopy<'_> {
         Ok(())
     }
 
-    /// Lets commits wait, completes the copy, makes it durable, and puts the engine that `swap` gives in the
-    /// place of the current one. `swap` is given the copy, closes it, puts its files in place and opens them;
-    /// if it fails, the current engine stays. Returns the engine that was replaced.
+    /// Makes commits wait, completes the copy, makes it durable, and replaces the current engine by the one
+    /// that `swap` returns. `swap` gets the copy, closes it, puts its files in place and opens them; if it
+    /// fails, the current engine stays. Returns the replaced engine.
     ///
     /// # Errors
-    /// Fails if the copy cannot be completed, or with what `swap` fails with.
+    /// Fails if the copy cannot be completed, or with the error of `swap`.
     pub fn finish(
         self,
         target: Arc<dyn Engine>,
@@ -162,7 +162,7 @@ impl SwapCopy<'_> {
         Ok(replaced)
     }
 
-    /// Writes what was recorded since the last time, and returns how many bytes that were.
+    /// Writes the batches recorded since the last call, and returns their size in bytes.
     fn write_recorded(&self, target: &dyn Engine) -> Result<usize, EngineError> {
         let recorded = match &mut *self.swap.lock_commits() {
             Some(recorded) => std::mem::take(recorded),
@@ -202,7 +202,7 @@ impl Engine for SwapEngine {
         direction: Direction,
         visitor: &mut Visitor<'_>,
     ) -> Result<(), EngineError> {
-        // To its end on the engine that it began on, which holds no more than the commits before the swap.
+        // The scan stays on the engine on which it began, which holds only the commits before the swap.
         self.current().scan(tree, start, end, direction, visitor)
     }
 
@@ -217,7 +217,7 @@ impl Engine for SwapEngine {
     }
 
     fn checkpoint(&self) -> Result<(), EngineError> {
-        // Not of an engine that is being replaced.
+        // Must not check an engine that is being replaced.
         let _commits = self.lock_commits();
         self.current().checkpoint()
     }

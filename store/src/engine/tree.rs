@@ -1,14 +1,14 @@
-//! The logical trees, in one table: the only place to edit when a tree is added.
+//! The logical trees in one table, the only place to edit when a tree is added.
 //!
-//! What the rows of a tree mean is the business of the typed layers above; an engine sees a number.
+//! The typed layers above define the meaning of a tree's rows; an engine sees a number.
 
 /// Declares [`Tree`] and everything derived from its table, so that a new tree is one new line.
 macro_rules! trees {
     ($( $(#[$doc:meta])* $name:ident = $number:literal, $text:literal; )+) => {
         /// A named, ordered space of keys inside one store.
         ///
-        /// Numbers are on disk and frozen: never change or reuse one. `0` and `0xF0..=0xFF` belong
-        /// to the layer that splits large values and are not trees.
+        /// Numbers are on disk and frozen: never change or reuse one. `0` and `0xF0..=0xFF` belong to the layer
+        /// that splits large values and are not trees.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Tree {
@@ -24,7 +24,7 @@ macro_rules! trees {
                 match self { $( Tree::$name => $text, )+ }
             }
 
-            /// Returns the tree of a frozen number, or `None` if this build knows no such tree.
+            /// Returns the tree of a frozen number, or `None` if this build has no such tree.
             pub const fn from_number(number: u8) -> Option<Tree> {
                 match number { $( $number => Some(Tree::$name), )+ _ => None }
             }
@@ -47,9 +47,9 @@ trees! {
     ByAlias = 6, "by-alias";
     /// Index: package identity to merge hashes.
     ByPackage = 7, "by-package";
-    /// Index: merge hash to what it names or redirects to.
+    /// Index: merge hash to the advisory that it names or redirects to.
     ByMergeHash = 8, "by-merge-hash";
-    /// Index: cursor to what changed there.
+    /// Index: cursor to the changes there.
     ByCursor = 9, "by-cursor";
     /// Imports, exports, operator decisions: the audit trail.
     Ledger = 10, "ledger";
@@ -57,15 +57,15 @@ trees! {
     Sites = 11, "sites";
     /// Events for subscribers, by number.
     Events = 12, "events";
-    /// What each feed was last seen to hold.
+    /// The last seen content of each feed.
     Feeds = 13, "feeds";
     /// Shared documents: changes and saved states.
     Documents = 14, "documents";
-    /// What was received and is not yet accepted, with the reason.
+    /// Received data that is not yet accepted, with the reason.
     Held = 15, "held";
     /// Packages that changed since the match index was made.
     Unindexed = 16, "unindexed";
-    /// What was known before: moments, and claims that others replaced.
+    /// The past: snapshots, and replaced claims.
     History = 17, "history";
 }
 

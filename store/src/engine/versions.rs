@@ -1,20 +1,21 @@
-//! An engine whose state at a moment can be read on while it changes: readers never wait for a writer.
+//! An engine whose state at a moment stays readable while it changes: readers never wait for a writer.
 //!
-//! A [`Version`] is the state at one moment. Until the next version is published, each commit first notes, in the
-//! newest version, what its keys held before. A reader of a version takes a row from the notes of its own version and
-//! of those after it, by age, and from the engine only if none of them has it:
+//! A [`Version`] is the state at one moment. Until the next version is published, each commit first notes the
+//! old values of its keys in the newest version. A reader of a version takes a row from the notes of its own
+//! version and of later ones, in order of age, and from the engine only if none of them has it:
 //!
 //! ```text
 //! version 1 --next--> version 2 --next--> version 3 (newest)   engine
 //!   notes               notes               notes              rows now
 //! ```
 //!
-//! A commit notes before it writes, and a reader looks at the notes again after it read from the engine, so what it
-//! gives is never newer than its version. Nobody waits for longer than a note takes. A version that nobody reads any
-//! more is dropped with its notes.
+//! A commit notes before it writes, and a reader checks the notes again after it has read from the engine, so
+//! it never returns a value newer than its version. Nobody waits longer than it takes to write a note. A
+//! version without readers is dropped with its notes.
 //!
-//! Notes take memory for as long as a version is the newest, or read. A version whose notes outgrow
-//! [`MAX_NOTED_BYTES`] is given up, and so are the oldest where several outgrow it together: its readers get [`EngineError::VersionGone`] and read the next one.
+//! Notes take memory as long as a version is the newest one or is read. A version whose notes exceed
+//! [`MAX_NOTED_BYTES`] is given up, and so are the oldest ones if several exceed it together: its readers get
+//! [`EngineError::VersionGone`] and read the next version.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -34,17 +35,17 @@ use super::{Before, Compaction, Direction, Engine, KeyValue, PageLimit, Visitor}
 pub const MAX_NOTED_BYTES: usize = 96 << 20;
 /// Room that the list of versions has beside those that are read.
 const KEPT_ROOM: usize = 64;
-/// What a note takes beside its key and value, about.
+/// The approximate size of a note beside its key and value.
 const NOTE_OVERHEAD: usize = 96;
-/// What a scan of a version reads at once.
+/// The amount that a scan of a version reads at once.
 const PAGE: PageLimit = PageLimit {
     rows: 256,
     bytes: 1 << 20,
 };
-/// What its first page has: most scans are short.
+/// Rows of its first page: most scans are short.
 const FIRST_ROWS: usize = 16;
 
-/// What keys held before they were changed; `None` where there was no row.
+/// The values of keys before they were changed; `None` if there was no row.
 type Notes = BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
 
 /// The notes of one version.
@@ -60,7 +61,7 @@ struct Noted {
 }
 
 impl Drop for Noted {
-    /// Frees a chain of versions one after the other: within each other they could take more stack than there is.
+    /// Frees a chain of versions one after the other: nested drops could overflow the stack.
     fn drop(&mut self) {
         self.all_bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
         let mut next = self.take_next();
@@ -70,11 +71,11 @@ impl Drop for Noted {
     }
 }
 
-/// What the notes say of a key.
+/// The notes' content about a key.
 enum Found {
-    /// It was changed since, and held this.
+    /// The key was changed since, and had this value.
     Held(Option<Vec<u8>>),
-    /// It was not changed.
+    /// The key was not changed.
     Unchanged,
 }
 
@@ -84,7 +85,7 @@ impl Noted {
         self.notes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The notes of another version of the same engine.
+    /// Returns the notes of another version of the same engine.
     fn beside(other: &Self) -> Self {
         Self {
             notes: RwLock::default(),
@@ -103,7 +104,7 @@ impl Noted {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Lets go of all that is noted: its readers, and those of versions before it, are told.
+    /// Drops all notes: readers of this version and earlier ones get an error.
     fn give_up(&self) {
         let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
         self.given_up.store(true, Ordering::SeqCst);
@@ -133,16 +134,16 @@ impl Noted {
     }
 }
 
-/// An engine with versions over another that has none.
+/// An engine with versions over another one without.
 #[derive(Debug)]
 pub struct VersionedEngine {
     below: Arc<dyn Engine>,
-    /// Where commits note; held by a commit and while a version is published.
+    /// The version in which commits write notes; locked by a commit and while a version is published.
     newest: Mutex<Arc<Noted>>,
     /// All versions that may be read, oldest first.
     published: Mutex<VecDeque<Weak<Noted>>>,
     commits: AtomicU64,
-    /// Its versions are read by whoever writes: they see what is committed, and nothing is noted.
+    /// True if only the writing thread reads its versions: they show the committed state, and nothing is noted.
     one_reader: bool,
 }
 
@@ -158,7 +159,7 @@ impl VersionedEngine {
         }
     }
 
-    /// Wraps an engine that one thread reads and writes: its versions show what is committed now.
+    /// Wraps an engine that one thread reads and writes: its versions show the committed state.
     pub fn of_one_reader(below: Arc<dyn Engine>) -> Self {
         Self {
             one_reader: true,
@@ -166,11 +167,11 @@ impl VersionedEngine {
         }
     }
 
-    /// Publishes what is committed now as a version.
+    /// Publishes the committed state as a version.
     pub fn publish(&self) -> Version {
         let mut newest = self.newest();
         let noted = Arc::new(Noted::beside(&newest));
-        // The earlier versions find what changes from now on behind their own notes.
+        // Earlier versions find later changes behind their own notes.
         if !newest.given_up.load(Ordering::SeqCst) {
             *newest.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted.clone());
         }
@@ -183,7 +184,7 @@ impl VersionedEngine {
         }
     }
 
-    /// Gives up the oldest versions while the notes of those before the newest take too much together.
+    /// Gives up the oldest versions while the notes before the newest version are too large together.
     fn bound(&self, newest: &Arc<Noted>) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         while newest.all_bytes.load(Ordering::Relaxed) > MAX_NOTED_BYTES
@@ -194,7 +195,7 @@ impl VersionedEngine {
             }
         }
         published.push_back(Arc::downgrade(newest));
-        // Those that nobody reads are forgotten now and then: not each time, as there may be many that are read.
+        // Versions without readers are removed at times: not always, because many may have readers.
         if published.len() >= published.capacity() {
             published.retain(|noted| noted.strong_count() > 0);
             let length = published.len();
@@ -202,7 +203,7 @@ impl VersionedEngine {
         }
     }
 
-    /// Gives a version for which nothing is noted: it shows what is committed now, until the first is published.
+    /// Returns a version without notes: it shows the committed state until the first version is published.
     pub fn unpublished(&self) -> Version {
         Version {
             below: self.below.clone(),
@@ -214,9 +215,9 @@ impl VersionedEngine {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what the keys of a batch hold, as far as versions are read for them.
+    /// Notes the old values of a batch's keys, as far as readers of versions need them.
     fn note(&self, noted: &Arc<Noted>, batch: &Batch, known: Before<'_>) -> Result<(), EngineError> {
-        // One is the lock's own: nobody reads this version, and no earlier one.
+        // One reference is the lock's own: nobody reads this version or an earlier one.
         if self.one_reader || Arc::strong_count(noted) == 1 {
             return Ok(());
         }
@@ -236,8 +237,8 @@ impl VersionedEngine {
     }
 }
 
-/// Returns true if readers of a version may ask for rows of a tree. Of the others, rows are only added, or are about
-/// what lies elsewhere and does not change.
+/// Returns true if readers of versions may ask for rows of a tree. The other trees are append-only, or describe
+/// data elsewhere that does not change.
 const fn is_versioned(tree: Tree) -> bool {
     !matches!(tree, Tree::Bodies | Tree::Ledger)
 }
@@ -275,7 +276,7 @@ impl Engine for VersionedEngine {
     }
 
     fn commit_knowing(&self, batch: &Batch, before: Before<'_>) -> Result<(), EngineError> {
-        // Held through the write: a version is of before the batch or of after it.
+        // Held through the write: a version is from before the batch or after it.
         let noted = self.newest();
         self.note(&noted, batch, before)?;
         self.commits.fetch_add(1, Ordering::SeqCst);
@@ -321,27 +322,27 @@ pub struct Version {
 }
 
 impl Version {
-    /// Looks a key up in the notes of this version and of those after it.
+    /// Looks up a key in the notes of this version and later ones.
     fn before(&self, tree: Tree, key: &[u8]) -> Result<Found, EngineError> {
         let mut noted = self.noted.clone();
         loop {
             if let Some(before) = noted.read().get(&tree).and_then(|notes| notes.get(key)) {
                 return Ok(Found::Held(before.clone()));
             }
-            // After the notes: they are emptied when it is given up.
+            // After the notes, because they are emptied when the version is given up.
             if noted.given_up.load(Ordering::SeqCst) {
                 return Err(EngineError::VersionGone);
             }
             match noted.next() {
                 Some(next) => noted = next,
-                // Given up in between, it has none.
+                // If it was given up in between, it has no notes.
                 None if noted.given_up.load(Ordering::SeqCst) => return Err(EngineError::VersionGone),
                 None => return Ok(Found::Unchanged),
             }
         }
     }
 
-    /// Lays what was noted over rows that were read: those of a range that is wholly read.
+    /// Applies the notes to rows that were read, for a range that is read completely.
     fn put_back(
         &self,
         tree: Tree,
@@ -354,7 +355,7 @@ impl Version {
         loop {
             if let Some(notes) = noted.read().get(&tree) {
                 for (key, before) in notes.range::<[u8], _>((start, end)) {
-                    // The oldest note is of this version.
+                    // The oldest note belongs to this version.
                     settled.entry(key.clone()).or_insert_with(|| before.clone());
                 }
             }
@@ -377,7 +378,7 @@ impl Version {
     }
 }
 
-/// Returns true if nothing can lie in a range; a map's `range` panics on such a one.
+/// Returns true if a range must be empty; a map's `range` panics on such a range.
 fn is_empty(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
     match (start, end) {
         (Bound::Included(start), Bound::Included(end)) => start > end,
@@ -440,7 +441,7 @@ impl Engine for Version {
             let page = self.below.page(tree, from, to, direction, limit)?;
             limit.rows = PAGE.rows.min(limit.rows * 4);
             let last = page.rows.last().map(|(key, _)| key.clone()).filter(|_| page.more);
-            // What is read is the range up to the last row, or all of it.
+            // The read range ends at the last row, or is the whole range.
             let (read_from, read_to) = match (&last, direction) {
                 (Some(last), Direction::Forward) => (from, Bound::Included(last.as_slice())),
                 (Some(last), Direction::Reverse) => (Bound::Included(last.as_slice()), to),
@@ -467,7 +468,7 @@ impl Engine for Version {
         Err(EngineError::VersionIsPast)
     }
 
-    /// Does nothing: there is nothing to make durable.
+    /// Does nothing: a version has nothing to make durable.
     fn checkpoint(&self) -> Result<(), EngineError> {
         Ok(())
     }
@@ -484,7 +485,7 @@ impl Engine for Version {
         Ok(Compaction::NotSupported)
     }
 
-    /// Checks what lies below, as it is now.
+    /// Checks the current state of the engine below.
     fn check(&self) -> Result<CheckReport, EngineError> {
         self.below.check()
     }

@@ -1,4 +1,4 @@
-//! Versions against copies that were made of the same moment.
+//! Compares versions with copies made at the same moment.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,7 @@ fn commit(engine: &dyn Engine, changes: &[(u16, Option<u8>)]) {
 
 proptest! {
     #[test]
-    fn version_shows_what_was_there_when_it_was_published(
+    fn version_shows_the_state_at_publication(
         steps in prop::collection::vec(
             (prop::collection::vec((0_u16..900, any::<Option<u8>>()), 1..200), any::<bool>()),
             1..12,
@@ -77,7 +77,7 @@ proptest! {
 }
 
 #[test]
-fn version_stands_still_beside_a_writer() {
+fn version_is_unchanged_by_a_writer() {
     let engine = engine();
     let changes: Vec<(u16, Option<u8>)> = (0..2_000).map(|key| (key, Some(0))).collect();
     commit(&engine, &changes);
@@ -106,7 +106,7 @@ fn version_stands_still_beside_a_writer() {
 }
 
 #[test]
-fn version_whose_notes_outgrow_their_bound_is_given_up() {
+fn version_with_too_many_notes_is_given_up() {
     let engine = engine();
     let large = vec![7; 8 << 20];
     let put = |number: u8| {
@@ -122,7 +122,7 @@ fn version_whose_notes_outgrow_their_bound_is_given_up() {
         version.get(Tree::Claims, &[0]),
         Err(EngineError::VersionGone)
     ));
-    // The next one is whole.
+    // The next version is whole.
     let version = engine.publish();
     assert!(version.get(Tree::Claims, &[0]).unwrap().is_some());
     assert!(matches!(
@@ -132,7 +132,7 @@ fn version_whose_notes_outgrow_their_bound_is_given_up() {
 }
 
 #[test]
-fn nothing_is_noted_for_versions_that_nobody_reads() {
+fn unread_versions_take_no_notes() {
     let engine = engine();
     commit(&engine, &[(1, Some(1))]);
     drop(engine.publish());
@@ -152,7 +152,7 @@ fn oldest_versions_are_given_up_when_all_take_too_much() {
     (0..8).for_each(put);
     let first = engine.publish();
     let mut newest = engine.publish();
-    // Each holds less than the bound, all of them more.
+    // Each holds less than the bound, but all together more.
     for _ in 0..4 {
         (0..8).for_each(put);
         newest = engine.publish();

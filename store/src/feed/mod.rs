@@ -1,4 +1,4 @@
-//! Feeds: what an input of one source changes in the site's own log.
+//! Feeds: computes the changes that an input of one source makes in the site's own log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -16,7 +16,7 @@ use crate::journal::Entry;
 use crate::rows::{ClaimRow, damaged, split_claim_key};
 use crate::site::state::LogId;
 
-/// A record as an input holds it.
+/// A record in an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundRecord {
     /// Hash of its canonical bytes.
@@ -25,20 +25,20 @@ pub struct FoundRecord {
     pub size: u32,
 }
 
-/// What an input changes.
+/// The changes that an input makes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FeedPlan {
     /// Claims to author, by record id.
     pub claims: Vec<Claim>,
     /// Records that are new or changed.
     pub stored: u64,
-    /// Records that are as this site last said.
+    /// The number of records that this site last stated with the same content.
     pub unchanged: u64,
     /// Records that the complete input no longer holds.
     pub absent: u64,
     /// Records that this site's log has of the source before.
     pub before: u64,
-    /// Records that it has and the input holds with another content.
+    /// Records that this site stated with another content than the input.
     pub replaced: Vec<Replaced>,
 }
 
@@ -47,23 +47,23 @@ pub struct FeedPlan {
 pub struct Replaced {
     /// Its id.
     pub id: RecordId,
-    /// What this site's log says it is.
+    /// The content in this site's log.
     pub before: ContentHash,
-    /// What the input holds.
+    /// The content in the input.
     pub after: ContentHash,
 }
 
-/// What is known of one source's feed here.
+/// The state of one source's feed at this site.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FeedRow {
     /// When the source was last read in full by this site.
     pub checked_at: Option<UnixMillis>,
-    /// When this site last imported anything of it.
+    /// The time at which this site last imported any of it.
     pub imported_at: Option<UnixMillis>,
 }
 
 impl SiteStore {
-    /// Writes the bodies of one source that are not here yet; durable with the claims that follow.
+    /// Writes the bodies of one source that are not here yet; they become durable with the claims that follow.
     ///
     /// # Errors
     /// [`StoreError`] of the engine or the compressor.
@@ -75,7 +75,7 @@ impl SiteStore {
             hashes.filter(|hash| state.wants(hash)).collect()
         };
         if !wanted.is_empty() {
-            // What was waited for counts as here from now on, whether its log is accepted by that or not.
+            // Awaited bodies count as present from now on, whether or not their log is accepted then.
             self.bodies.make_durable()?;
             self.change(|state| {
                 for hash in &wanted {
@@ -83,7 +83,7 @@ impl SiteStore {
                 }
                 Ok(())
             })?;
-            // What waited for them counts from now on.
+            // Claims that waited for these bodies apply from now on.
             self.accept(&Origin {
                 bundle: None,
                 at: (self.clock)(),
@@ -92,10 +92,10 @@ impl SiteStore {
         Ok(stored)
     }
 
-    /// Compares what an input holds with what this site's own log of `lane` says.
+    /// Compares an input with this site's own log of `lane`.
     ///
-    /// With `complete`, records that this site stated and the input lacks become absent, except those in
-    /// `keep` (whose file was there and was rejected).
+    /// With `complete`, records that this site stated and the input lacks become absent, except those in `keep`
+    /// (whose file was there but was rejected).
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -108,7 +108,7 @@ impl SiteStore {
         keep: &BTreeSet<RecordId>,
         now: UnixMillis,
     ) -> Result<FeedPlan, StoreError> {
-        // What is stored and not shown yet is not said again.
+        // A claim that is stored but not shown yet is not repeated.
         self.ensure_shown()?;
         let state = self.read()?;
         let own = state
@@ -178,7 +178,7 @@ impl SiteStore {
         Ok(plan)
     }
 
-    /// Returns the content that this site's own log of `lane` has for a record, if it has the record.
+    /// Returns the content that this site's own log of `lane` states for a record, if it states any.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -208,8 +208,8 @@ impl SiteStore {
         })
     }
 
-    /// Notes that a feed was read; `complete` means in full. `names` says which record a file held, where its name
-    /// does not tell: if the file is rejected one day, its earlier record stays.
+    /// Records that a feed was read; `complete` means in full. `names` lists the record of each file whose name
+    /// does not identify it: if the file is rejected later, its earlier record stays.
     ///
     /// # Errors
     /// [`StoreError`] of the log or the engine.
@@ -223,7 +223,7 @@ impl SiteStore {
         let mut changed = Vec::new();
         for (name, id) in names {
             let key = file_key(source, name);
-            // What is known already is not written again.
+            // Known entries are not written again.
             if self.engine.get(Tree::Feeds, &key)?.as_deref() != Some(id.as_str().as_bytes()) {
                 changed.push((key, id.clone()));
             }
@@ -247,7 +247,7 @@ impl SiteStore {
         })
     }
 
-    /// The record that a file of a feed held when it was last taken in.
+    /// Returns the record that a file of a feed held when it was last read.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -256,7 +256,7 @@ impl SiteStore {
         Ok(row.and_then(|row| std::str::from_utf8(&row).ok()?.parse().ok()))
     }
 
-    /// What is known of a source's feed here.
+    /// Returns the state of a source's feed at this site.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -264,7 +264,7 @@ impl SiteStore {
         feed_row(self.engine.as_ref(), source)
     }
 
-    /// Every feed that this site imported, by source.
+    /// Returns every feed that this site imported, by source.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -294,7 +294,7 @@ impl SiteStore {
     }
 }
 
-/// What is known of a source's feed, by an engine's rows.
+/// Returns the state of a source's feed from an engine's rows.
 pub(crate) fn feed_row(engine: &dyn Engine, source: &Source) -> Result<Option<FeedRow>, StoreError> {
     let key = source.as_str().as_bytes();
     let Some(row) = engine.get(Tree::Feeds, key)? else {
@@ -305,7 +305,7 @@ pub(crate) fn feed_row(engine: &dyn Engine, source: &Source) -> Result<Option<Fe
         .map_err(|_| damaged(Tree::Feeds, key, "a feed"))
 }
 
-/// The rows of a feed that was read.
+/// Returns the rows of a feed that was read.
 pub(crate) fn feed_rows(
     source: &Source,
     row: &FeedRow,
@@ -321,7 +321,7 @@ pub(crate) fn feed_rows(
     Ok(rows)
 }
 
-/// Key of a file's row: source, 0, hash of the name (names may be longer than a key).
+/// Returns the key of a file's row: source, 0, hash of the name (names may be longer than a key).
 fn file_key(source: &Source, name: &str) -> Vec<u8> {
     [
         source.as_str().as_bytes(),

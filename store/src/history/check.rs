@@ -1,4 +1,4 @@
-//! Whether the history is whole: every claim that going back would put back is kept, with its body.
+//! Checks that the history is complete: every claim that going back would restore is kept, with its body.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,11 +14,11 @@ use crate::site::state::State;
 use crate::view::accept::claims_of;
 
 impl SiteStore {
-    /// Compares the kept claims with the logs, which have all of them: gives how many were looked at, and tells
-    /// `wrong` what is missing or other.
+    /// Compares the kept claims with the logs, which have all of them. Returns the number of examined claims,
+    /// and passes missing and wrong ones to `wrong`.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine, or a row that does not read.
+    /// [`StoreError`] of the engine, or a row that does not decode.
     pub(crate) fn check_history_rows(
         &self,
         state: &State,
@@ -27,7 +27,7 @@ impl SiteStore {
         let least = self.least_positions(state)?;
         let mut examined = 0;
         for (id, log) in &state.logs {
-            // The last live claim of each key, as the log goes on.
+            // The last live claim of each key, while the log is read.
             let mut live: BTreeMap<ClaimKey, ClaimNumber> = BTreeMap::new();
             let mut failed = Ok(());
             self.scan_deltas(
@@ -75,7 +75,7 @@ impl SiteStore {
         Ok(examined)
     }
 
-    /// What is wrong with the kept claim that the one at `by` replaced.
+    /// Returns the fault of the kept claim that the one at `by` replaced.
     fn wrong_with(
         &self,
         by: &(LogNumber, Option<Source>, ClaimNumber),
@@ -88,17 +88,17 @@ impl SiteStore {
             return Ok(Some("another claim is kept"));
         };
         Ok(match row.kind_and_content() {
-            None => Some("it does not read"),
+            None => Some("it does not decode"),
             Some((ClaimKind::SET, _, Some(hash), _)) if !self.bodies.contains(&hash)? => {
-                // It may never have been accepted, and its body never have come: going back passes over it.
+                // It may never have been accepted, and its body may never have come: going back skips it.
                 (!self.never_accepted(by, replaced)?).then_some("its body is missing")
             }
             Some(_) => None,
         })
     }
 
-    /// Whether no moment of the history has a position of its source at which a claim counted that the one at `by`
-    /// replaced.
+    /// Returns true if no snapshot of the history has a position of its source at which the claim replaced by
+    /// `by` was in force.
     fn never_accepted(
         &self,
         (log, source, by): &(LogNumber, Option<Source>, ClaimNumber),
@@ -109,7 +109,7 @@ impl SiteStore {
         let floor = super::Floor::decode(&self.engine.get(Tree::History, super::FLOOR)?.unwrap_or_default());
         let through = floor.map(|floor| floor.through).unwrap_or_default();
         moments_back_to(self.engine.as_ref(), through, &mut |_, moment| {
-            // The place among the claims where another source of the log was says nothing of this one.
+            // The position of another source in the log does not matter for this one.
             let before = moment.positions.get(&(*log, source.clone()));
             if before.is_some_and(|before| counted(before.accepted)) {
                 never = false;
@@ -120,7 +120,7 @@ impl SiteStore {
         Ok(never)
     }
 
-    /// The least position at which each source of each log was accepted at all, over the whole history.
+    /// Returns the least position at which each source of each log was ever accepted in the history.
     fn least_positions(
         &self,
         state: &State,

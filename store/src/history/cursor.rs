@@ -1,4 +1,4 @@
-//! From a cursor of a log to the moment at which this site had accepted the log up to there.
+//! Finds the snapshot at which this site had accepted a log up to a cursor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -14,10 +14,10 @@ use crate::rows::damaged;
 use crate::site::state::LogId;
 use crate::view::accept::claims_of;
 
-/// Up to where each source of a log was accepted.
+/// The claims up to which each source of a log was accepted.
 type Positions = BTreeMap<Option<Source>, ClaimNumber>;
 
-/// What a cursor stands for.
+/// The meaning of a cursor in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CursorAt {
     /// The moment at which the log was first accepted up to there.
@@ -29,8 +29,8 @@ pub enum CursorAt {
 }
 
 impl SiteStore {
-    /// The logs that have a delta of the cursor's time in which its number lies: one, or none if it is not held.
-    /// Several only where authors wrote as many claims at the same millisecond.
+    /// Returns the logs with a delta that has the cursor's time and contains its number: one, or none if it is
+    /// not held. Several only if authors wrote as many claims in the same millisecond.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -55,7 +55,7 @@ impl SiteStore {
         Ok(found)
     }
 
-    /// When this site had accepted a log up to `number`, in its scope of then.
+    /// Returns the time at which this site had accepted a log up to `number`, in its scope of that time.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -70,7 +70,7 @@ impl SiteStore {
             .iter()
             .map(|(source, row)| (source.clone(), row.accepted))
             .collect();
-        // What was accepted of this log, newest first, each with the moment from which on it was so.
+        // The accepted positions of this log, newest first, each with the snapshot from which it applied.
         let mut walk: Vec<(Option<KnownMoment>, Positions)> = Vec::new();
         moments_back_to(state.rows(), floor.through, &mut |place, moment| {
             let since = KnownMoment {
@@ -89,7 +89,7 @@ impl SiteStore {
             ControlFlow::Continue(())
         })?;
         walk.push((None, positions));
-        // The claims up to `number` that some of these positions lack, by source: the last of each.
+        // The claims up to `number` that some of these positions lack: the last one of each source.
         let least = walk.iter().flat_map(|(_, positions)| positions.values()).min();
         let mut last: Positions = BTreeMap::new();
         let mut bad = false;
@@ -107,7 +107,7 @@ impl SiteStore {
         if bad {
             return Err(damaged(Tree::Logs, &log.number.to_bytes(), "a delta"));
         }
-        // What this site never accepted of the log in all that time is out of its scope.
+        // Sources of the log that this site never accepted in that time are out of its scope.
         let in_scope: BTreeSet<&Option<Source>> = last
             .keys()
             .filter(|source| {

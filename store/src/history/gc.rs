@@ -1,4 +1,4 @@
-//! Superseded bodies: found by mark and sweep, dropped when nothing names them any more, the past included.
+//! Collects superseded bodies by mark and sweep: drops those that nothing names, the kept past included.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -19,22 +19,22 @@ use crate::site::state::State;
 /// Rows removed in one commit.
 const ROWS_PER_COMMIT: usize = 8_192;
 
-/// What a collection did.
+/// The result of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collected {
     /// Bodies that live claims name.
     pub live: u64,
-    /// Bodies that only the past names, as far as it is kept.
+    /// Bodies that only the kept past names.
     pub past: u64,
     /// Bodies that were dropped.
     pub dropped: u64,
 }
 
 impl SiteStore {
-    /// Drops what of the past is not to be kept, and every body that nothing names any more: superseded contents,
-    /// and those of imports that broke off.
+    /// Drops the parts of the past that are not to be kept, and every body that nothing names any more:
+    /// superseded contents, and those of interrupted imports.
     ///
-    /// Holds the store while it works; a few hundred milliseconds for 100,000 records.
+    /// Holds the store while it works: a few hundred milliseconds for 100,000 records.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -65,7 +65,7 @@ impl SiteStore {
             )?;
             let kept = self.past_to_keep(state, retention, superseded, &past_bytes)?;
             let mut txn = self.txn();
-            // First of all: rows of a past that cannot be put back any more are only in the way.
+            // First, because rows of a past that cannot be restored are useless.
             if let Some(floor) = kept.floor {
                 state.history.raise_floor(&mut txn, floor);
                 txn.log(Entry::HistoryFloor(floor));
@@ -97,8 +97,8 @@ impl SiteStore {
         })
     }
 
-    /// Drops bodies by their rows' keys. The log tells of it: the packs hold them until they are rewritten, and an
-    /// engine that is filled anew must not find them there.
+    /// Drops bodies by their rows' keys. The log records it: the packs hold these bodies until they are
+    /// rewritten, and a rebuilt engine must not find them there.
     fn drop_bodies(&self, keys: &[Vec<u8>]) -> Result<(), StoreError> {
         let mut txn = self.txn();
         let mut dropped = Vec::new();
@@ -114,7 +114,7 @@ impl SiteStore {
         txn.commit()
     }
 
-    /// Every body that a claim row names, as the current claim or as the one it will replace.
+    /// Returns every body that a claim row names, as the current claim or as the one it will replace.
     pub(crate) fn named_bodies(&self, _state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
         let mut named = BTreeSet::new();
         let mut bad = None;

@@ -1,12 +1,12 @@
-//! What the site knew before: enough to put the store back, on a copy, as it was at an earlier moment.
+//! The earlier knowledge of the site: enough to restore the store, on a copy, to an earlier snapshot.
 //!
-//! A log keeps every claim, so most of the past is in it already. Three things are not, and are kept here: when
-//! this site accepted what ([`Moment`]), which claim another one replaced, and the bodies of such claims. All
-//! is written backwards: a moment holds what was before it, so that going back means putting it back, and
-//! forgetting the oldest moments leaves the others as good as they were.
+//! A log keeps every claim, so most of the past is already in it. Three things are not, and are kept here: the
+//! time at which this site accepted each claim ([`Moment`]), the claim that another one replaced, and the
+//! bodies of such claims. All records point backwards: a snapshot holds the state before its change, so that
+//! going back means restoring it, and forgetting the oldest snapshots does not affect the others.
 //!
-//! Rows commit in the transaction of the change that they tell of. Of what is new nothing is written but one
-//! row a change; only what replaces something costs a row of some 60 bytes.
+//! Rows commit in the transaction of the change that they describe. New data costs one row per change; only
+//! replaced data costs a further row, of about 60 bytes.
 
 mod check;
 mod cursor;
@@ -36,39 +36,39 @@ use crate::rows::{ClaimRow, LogNumber, SourceRow};
 use crate::site::state::State;
 use crate::trust::listing::ListedSite;
 
-/// Key of the row that says how far back the history goes.
+/// Key of the row with the oldest available snapshot.
 pub(crate) const FLOOR: &[u8] = b"f";
 /// First byte of the keys of moments; their number (u64 BE) follows.
 const MOMENT: u8 = b'm';
-/// First byte of the keys of replaced claims; log and number of the claim that replaced it (u64 BE) follow.
+/// First byte of the keys of replaced claims; the log and the number of the replacing claim (u64 BE) follow.
 const SUPERSEDED: u8 = b's';
 
-/// A change of what the site knew, by its place among all; 0 is before the first.
+/// The number of a change of the site's knowledge; 0 is before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct MomentNumber(pub(crate) u64);
 
-/// A moment to which the site can be put back.
+/// A snapshot to which the site can be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownMoment {
     /// Its place.
     pub number: MomentNumber,
-    /// Since when the site knew just that, by its own clock, which never goes back here.
+    /// The time since which the site had this knowledge, by its own clock, which never goes back here.
     pub at: UnixMillis,
 }
 
-/// How far back the history goes.
+/// The range of the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistorySpan {
-    /// The oldest moment that can be answered.
+    /// The oldest available snapshot.
     pub since: UnixMillis,
-    /// Changes of what is known since then.
+    /// The number of changes since then.
     pub moments: u64,
 }
 
-/// How far back moments are kept.
+/// The start of the kept history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Floor {
-    /// When the newest moment that is kept no more was; what was known right after it can be told.
+    /// The time of the newest forgotten snapshot; the state right after it is available.
     pub(crate) at: UnixMillis,
     /// Its number.
     pub(crate) through: MomentNumber,
@@ -88,21 +88,22 @@ impl Floor {
     }
 }
 
-/// What writes the history: in memory with the rest of the small state.
+/// The writer of the history, in memory with the rest of the small state.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
-    /// None where the rows do not say: a store made before there was a history, or damage. It then begins anew.
+    /// `None` if the rows do not say: a store from before there was a history, or damage. The history then
+    /// starts again.
     floor: Option<Floor>,
     last: KnownMoment,
-    /// The moment of the change at work, once it changed something.
+    /// The snapshot of the current change, after it has changed something.
     open: Option<Moment>,
     now: UnixMillis,
-    /// Nothing is noted: the history of what is replayed comes with it.
+    /// True if nothing is noted: replayed changes carry their own history.
     paused: bool,
 }
 
 impl History {
-    /// Reads where the history stands.
+    /// Reads the state of the history.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -143,7 +144,7 @@ impl History {
         })
     }
 
-    /// Begins a change: what is noted from now on is of one moment.
+    /// Begins a change: all further notes belong to one snapshot.
     pub(crate) fn begin(&mut self, now: UnixMillis) {
         self.open = None;
         self.now = now;
@@ -156,11 +157,11 @@ impl History {
         self.paused = true;
     }
 
-    /// Goes on with a change that the log tells in several groups. `read` gives rows of the history; `noted` says
-    /// that an earlier group of the change wrote its moment.
+    /// Continues a change that the log records in several groups. `read` returns rows of the history; `noted`
+    /// is true if an earlier group of the change wrote its snapshot.
     ///
     /// # Errors
-    /// Those of `read`.
+    /// The errors of `read`.
     pub(crate) fn go_on<E>(
         &mut self,
         now: UnixMillis,
@@ -176,7 +177,7 @@ impl History {
         Ok(())
     }
 
-    /// Takes over the number and time of a moment that was written as it is.
+    /// Takes over the number and time of a snapshot that was written unchanged.
     pub(crate) fn follow(&mut self, number: MomentNumber, at: UnixMillis) {
         self.last = KnownMoment { number, at };
     }
@@ -192,7 +193,7 @@ impl History {
         self.open.get_or_insert_with(|| Moment::new(at))
     }
 
-    /// Notes where a source's acceptance was, before it moves.
+    /// Notes the accepted position of a source before it moves.
     pub(crate) fn note_position(&mut self, log: LogNumber, source: Option<&Source>, before: &SourceRow) {
         if self.paused {
             return;
@@ -204,7 +205,7 @@ impl History {
             .or_insert_with(|| PositionBefore::of(before));
     }
 
-    /// Notes when sources had been checked, before a head says otherwise.
+    /// Notes the times of the last checks of sources before a head changes them.
     pub(crate) fn note_checks(
         &mut self,
         log: LogNumber,
@@ -223,7 +224,7 @@ impl History {
         }
     }
 
-    /// Notes an entry of the allow-list before it changes; none where there was none.
+    /// Notes an entry of the allow-list before it changes; `None` if there was none.
     pub(crate) fn note_listed(&mut self, slug: &SiteSlug, before: Option<&ListedSite>) {
         if self.paused {
             return;
@@ -232,23 +233,23 @@ impl History {
         listed.entry(slug.clone()).or_insert_with(|| before.cloned());
     }
 
-    /// Notes how the view folded before it folds otherwise.
+    /// Notes the settings of the fold before they change.
     pub(crate) fn note_settings(&mut self, before: SettingsBefore) {
         if !self.paused {
             self.moment().settings.get_or_insert(before);
         }
     }
 
-    /// Writes what was noted; to be called before each commit of a change that notes anything.
+    /// Writes the notes; must be called before each commit of a change that notes anything.
     pub(crate) fn write(&self, txn: &mut Txn<'_>) {
         if let Some(moment) = &self.open {
             txn.put(Tree::History, &moment_key(self.last.number), moment.encode());
         }
     }
 
-    /// Lets the history begin now: nothing before can be told any more.
+    /// Starts the history now: no earlier state is available any more.
     pub(crate) fn begin_anew(&mut self, txn: &mut Txn<'_>) {
-        // What is open tells of a past that cannot be put back either; its number is not used again.
+        // The open snapshot also describes a past that cannot be restored; its number is not reused.
         self.open = None;
         self.last.at = self.last.at.max(self.now);
         let floor = Floor {
@@ -280,7 +281,7 @@ impl History {
     }
 }
 
-/// The row that keeps a claim which `by` replaces in its log.
+/// Returns the row that keeps a claim which `by` replaces in its log.
 pub(crate) fn superseded_row(log: LogNumber, by: ClaimNumber, claim: &ClaimRow) -> (Vec<u8>, Vec<u8>) {
     let row = ClaimRow {
         prior: None,
@@ -321,7 +322,7 @@ pub(crate) fn moment_number(key: &[u8]) -> Option<MomentNumber> {
 }
 
 impl SiteStore {
-    /// Lets the history begin where there is none, or none that can be read.
+    /// Starts the history if there is none, or none that can be read.
     pub(crate) fn begin_history(&self, state: &mut State) -> Result<(), StoreError> {
         if state.history.floor.is_none() {
             let mut txn = self.txn();
@@ -332,7 +333,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// How far back [`as_of`](Self::as_of) can go.
+    /// Returns the range in which [`as_of`](Self::as_of) can go back.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -356,7 +357,7 @@ impl SiteStore {
         })
     }
 
-    /// The moment that was the newest at a time.
+    /// Returns the snapshot that was the newest at a time.
     ///
     /// # Errors
     /// [`StoreError::BeforeHistory`], or of the engine.

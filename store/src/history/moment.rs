@@ -1,4 +1,4 @@
-//! One moment: a change of what the site knew, told by what was before it.
+//! One snapshot: a change of the site's knowledge, described by the state before it.
 //!
 //! ```text
 //! version u8 = 1, time varint (ms),
@@ -8,7 +8,8 @@
 //! settings: 0, or 1, mark (32), view policy as JSON text
 //! ```
 //!
-//! A text is a varint length and UTF-8; the empty source is none. Lists are sorted by what they name, each once.
+//! A text is a varint length and UTF-8; the empty source means none. Lists are sorted by their names, each
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +22,11 @@ use crate::trust::listing::ListedSite;
 
 const VERSION: u8 = 1;
 
-/// Up to where a source was accepted in a log, and what that came to.
+/// The former accepted position of a source in a log, and its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PositionBefore {
     pub(crate) accepted: ClaimNumber,
-    /// Hash of the accepted state: what is put back must hash to it.
+    /// Hash of the accepted state: the restored state must have this hash.
     pub(crate) state: [u8; 32],
 }
 
@@ -38,7 +39,7 @@ impl PositionBefore {
     }
 }
 
-/// Hash of a source's live entries and their number.
+/// Returns the hash of a source's live entries and their number.
 pub(crate) fn state_hash(state: &SourceState) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 history state");
     hasher.update(&state.live.to_le_bytes());
@@ -46,7 +47,7 @@ pub(crate) fn state_hash(state: &SourceState) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// How the view folded.
+/// The settings of the fold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SettingsBefore {
     /// Hash of the settings, as the view keeps it.
@@ -55,7 +56,7 @@ pub(crate) struct SettingsBefore {
     pub(crate) policy: String,
 }
 
-/// How a moment names logs: by local number in its row, by site in an entry of the log.
+/// The naming of logs: by local number in rows, by site in entries of the log.
 pub(crate) trait NamesLog: Ord + Copy {
     fn put(&self, out: &mut Vec<u8>);
     fn take(reader: &mut Reader<'_>) -> Option<Self>;
@@ -81,10 +82,10 @@ impl NamesLog for LogId {
     }
 }
 
-/// What was before one change.
+/// The state before one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Moment<L: Ord = LogNumber> {
-    /// When the change was made, by the site's clock; never less than the one before.
+    /// The time of the change, by the site's clock; never less than the previous one.
     pub(crate) at: UnixMillis,
     pub(crate) positions: BTreeMap<(L, Option<Source>), PositionBefore>,
     pub(crate) checks: BTreeMap<(L, Source), Option<UnixMillis>>,
@@ -103,7 +104,7 @@ impl<L: NamesLog> Moment<L> {
         }
     }
 
-    /// The same moment with logs named another way; `None` if one has no such name.
+    /// Returns the same snapshot with other log names; `None` if a log has no such name.
     pub(crate) fn renamed<M: NamesLog>(&self, name: impl Fn(L) -> Option<M>) -> Option<Moment<M>> {
         let positions = self.positions.iter();
         let checks = self.checks.iter();
@@ -142,7 +143,7 @@ impl<L: NamesLog> Moment<L> {
         put_varint(&mut out, self.listed.len() as u64);
         for (slug, before) in &self.listed {
             put_text(&mut out, slug.as_str());
-            // An entry of the list is written as the list itself keeps it; it always writes.
+            // An entry is written as the allow-list keeps it, which cannot fail.
             let text = before
                 .as_ref()
                 .and_then(|listed| serde_json::to_string(listed).ok());
@@ -159,7 +160,7 @@ impl<L: NamesLog> Moment<L> {
         out
     }
 
-    /// Reads a row; none if it is not exactly what [`encode`](Self::encode) writes.
+    /// Decodes a row; returns `None` if it is not exactly the output of [`encode`](Self::encode).
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (&VERSION, rest) = bytes.split_first()? else {
             return None;

@@ -1,4 +1,4 @@
-//! How much of the past is kept: by age and by bytes, the oldest moments first.
+//! Limits the kept past by age and by bytes, oldest snapshots first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -16,13 +16,13 @@ use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, LogNumber, damaged};
 use crate::site::state::State;
 
-/// How long, and how large, what was replaced is kept.
+/// The limits on age and size of the kept past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Moments older than this are forgotten, in milliseconds.
     pub millis: u64,
-    /// The oldest moments are forgotten until what only the past needs (moments, replaced claims and their
-    /// bodies) takes no more than this, in bytes of rows.
+    /// The oldest snapshots are forgotten until the data that only the past needs (snapshots, replaced claims
+    /// and their bodies) takes at most this many bytes of rows.
     pub bytes: u64,
 }
 
@@ -31,7 +31,7 @@ impl Retention {
     pub const NONE: Self = Self { millis: 0, bytes: 0 };
 }
 
-/// A claim that another one replaced, as far as keeping it is concerned.
+/// A claim that another one replaced, with the data that decides about keeping it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Superseded {
     pub(crate) log: LogNumber,
@@ -41,7 +41,7 @@ pub(crate) struct Superseded {
     pub(crate) bytes: u64,
 }
 
-/// What of the past is kept.
+/// The kept part of the past.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) floor: Option<Floor>,
@@ -51,11 +51,11 @@ pub(crate) struct Kept {
     pub(crate) bodies: BTreeSet<ContentHash>,
 }
 
-/// Which rows of each log a walk back still needs: those after the least position that it has seen.
+/// The rows of each log that a walk back still needs: those after the least position seen so far.
 struct Needs<'a> {
-    /// Least position at which a source was accepted at all, and its last claim.
+    /// The least position at which a source was ever accepted, and its last claim.
     least: BTreeMap<(LogNumber, Option<Source>), (ClaimNumber, ClaimNumber)>,
-    /// By log, by rising number of the claim that replaced it; what is needed is taken off the end.
+    /// By log and rising number of the replacing claim; needed rows are taken from the end.
     rows: BTreeMap<LogNumber, Vec<Superseded>>,
     body_bytes: &'a BTreeMap<ContentHash, u64>,
     needed: Vec<Superseded>,
@@ -63,7 +63,7 @@ struct Needs<'a> {
 }
 
 impl Needs<'_> {
-    /// Counts a position in; gives whether more rows are needed for it.
+    /// Includes a position. Returns true if more rows are needed for it.
     fn lower(&mut self, key: &(LogNumber, Option<Source>), accepted: ClaimNumber) {
         if accepted > ClaimNumber::NONE
             && let Some((least, _)) = self.least.get_mut(key)
@@ -72,13 +72,13 @@ impl Needs<'_> {
         }
     }
 
-    /// Takes what the positions seen so far need.
+    /// Takes the rows that the positions seen so far need.
     fn take(&mut self, log: LogNumber) {
         let positions = self
             .least
             .range((log, None)..)
             .take_while(|((of, _), _)| *of == log);
-        // A source that said nothing since needs nothing.
+        // A source without later claims needs nothing.
         let behind = positions.filter(|(_, (least, last))| least < last);
         let Some(bound) = behind.map(|(_, (least, _))| *least).min() else {
             return;
@@ -96,7 +96,7 @@ impl Needs<'_> {
 }
 
 impl SiteStore {
-    /// Every claim that another replaced and that is kept, in order of the keys.
+    /// Returns every kept claim that another one replaced, in key order.
     pub(crate) fn superseded(&self) -> Result<Vec<Superseded>, StoreError> {
         let mut rows = Vec::new();
         let mut bad = None;
@@ -140,8 +140,8 @@ impl SiteStore {
         Ok(keys)
     }
 
-    /// Decides what of the past is kept. `superseded` is all that is there; `body_bytes` says what the bodies
-    /// take that nothing else names.
+    /// Decides which part of the past is kept. `superseded` is all that exists; `body_bytes` returns the size
+    /// of the bodies that nothing else names.
     pub(crate) fn past_to_keep(
         &self,
         state: &State,
@@ -150,7 +150,7 @@ impl SiteStore {
         body_bytes: &BTreeMap<ContentHash, u64>,
     ) -> Result<Kept, StoreError> {
         let now = (self.clock)().max(state.history.last.at);
-        // What was first known just then, or after, is kept.
+        // State that was first known exactly then, or later, is kept.
         let oldest = now
             .as_millis()
             .checked_sub(retention.millis)
@@ -176,7 +176,7 @@ impl SiteStore {
         for row in superseded {
             needs.rows.entry(row.log).or_default().push(row);
         }
-        // What waits to be accepted is needed once it is.
+        // Claims that wait for acceptance are needed after it.
         for log in state.logs.values() {
             needs.take(log.number);
         }

@@ -1,9 +1,9 @@
-//! Putting the store back, on a copy: the inverse of every change since a moment.
+//! Restores the store, on a copy: inverts every change since a snapshot.
 //!
-//! Positions, checks, allow-list and settings are put back as the moments tell. Of the claims, each key that a
-//! log spoke of after its position then gets the claim that the first of them replaced, or none. What comes of
-//! it must hash to what the moment says, or nothing is answered. The view follows by the fold, for the records
-//! in question only, as it does after a change forwards.
+//! Positions, checks, allow-list and settings are restored from the snapshots. Then each key that a log
+//! mentions after its position gets the claim that the first such mention replaced, or none. The result must
+//! have the hash recorded in the snapshot, or no answer is given. The view follows by folding only the affected
+//! records, as after a change forwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -28,7 +28,7 @@ use crate::trust::listing::ListedSite;
 use crate::view::accept::{RECORDS_PER_STEP, ViewCounts, claims_of};
 use crate::view::unindexed::forget_base;
 
-/// What must be put back, over all moments that are undone.
+/// The state to restore, over all snapshots that are undone.
 #[derive(Debug, Default)]
 struct Undone {
     positions: BTreeMap<(LogNumber, Option<Source>), PositionBefore>,
@@ -38,13 +38,14 @@ struct Undone {
 }
 
 impl SiteStore {
-    /// Runs `work` on a store that is as this one was at a moment. Its view, its knowledge root, its sources and
-    /// settings are those of then, and so are the decisions made up to `decided`; logs are held as they are now. What is written goes to an engine that `layer`
-    /// gives, empty each time; nothing here changes.
+    /// Runs `work` on a store in the state of a snapshot. The view, the knowledge root, the sources and the
+    /// settings are those of that time, and so are the decisions made up to `decided`; logs are held as they
+    /// are now. Writes go to an engine from `layer`, empty each time; nothing here changes.
     ///
     /// # Errors
-    /// [`StoreError::BeforeHistory`] if the moment was forgotten, [`StoreError::HistoryDamaged`] if what was put
-    /// back is not what was there, or of the engines; what `work` gives is its caller's.
+    /// [`StoreError::BeforeHistory`] if the snapshot was forgotten, [`StoreError::HistoryDamaged`] if the
+    /// restored state does not match the recorded one, or an error of the engines. The result of `work` is
+    /// passed through.
     pub fn as_of<T>(
         &self,
         moment: MomentNumber,
@@ -52,13 +53,13 @@ impl SiteStore {
         layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
         work: impl FnOnce(Self) -> T,
     ) -> Result<T, StoreError> {
-        self.rehearse(layer, |copy| {
+        self.dry_run(layer, |copy| {
             copy.rewind(moment, decided)?;
             Ok(work(copy))
         })?
     }
 
-    /// How many claims lie between a moment and now, about: what going back to it costs.
+    /// Returns the approximate number of claims between a snapshot and now: the cost of going back to it.
     ///
     /// # Errors
     /// As [`as_of`](Self::as_of).
@@ -67,7 +68,7 @@ impl SiteStore {
         let undone = undone(&state, state.rows(), moment)?;
         let mut claims = 0;
         if undone.settings.is_some() {
-            // All is folded anew.
+            // Everything is folded again.
             claims = state
                 .logs
                 .values()
@@ -98,7 +99,7 @@ impl SiteStore {
                 self.put_back_settings(&before)?;
                 return self.rebuild_view(state);
             }
-            // No index is made of the past, so nobody asks what changes in its view.
+            // No index is built from the past, so nobody needs the changes of its view.
             let mut txn = Txn::new(self.engine.as_ref());
             forget_base(&mut txn);
             txn.commit()?;
@@ -115,7 +116,7 @@ impl SiteStore {
         })
     }
 
-    /// Whether what was accepted at the oldest moment can be put back, tried on a copy; its view is not folded.
+    /// Tries on a copy to restore the state of the oldest snapshot, without folding its view.
     ///
     /// # Errors
     /// As [`as_of`](Self::as_of).
@@ -130,7 +131,7 @@ impl SiteStore {
         })
     }
 
-    /// Puts back everything but the view. Gives the records whose advisories may be others then.
+    /// Restores everything but the view. Returns the records whose advisories may differ then.
     fn put_all_back(&self, state: &mut State, undone: &Undone) -> Result<BTreeSet<RecordKey>, StoreError> {
         for (slug, before) in &undone.listed {
             match before {
@@ -150,7 +151,7 @@ impl SiteStore {
         Ok(touched)
     }
 
-    /// Puts the claims and positions of one log back, and notes whose view that changes.
+    /// Restores the claims and positions of one log, and notes the records whose view that changes.
     fn put_back(
         &self,
         state: &mut State,
@@ -159,7 +160,7 @@ impl SiteStore {
         touched: &mut BTreeSet<RecordKey>,
     ) -> Result<(), StoreError> {
         let bad = || StoreError::HistoryDamaged {
-            what: "a log that it tells of is not held",
+            what: "a log in the history is not held",
         };
         let id = state.log_id(number).ok_or_else(bad)?;
         let log = state.logs.get(&id).ok_or_else(bad)?;
@@ -201,7 +202,7 @@ impl SiteStore {
                 {
                     touched.insert(RecordKey::new(source, record));
                 }
-                // Where nothing was accepted, no claim counts, whatever its row says.
+                // Without any accepted claim, no claim applies, whatever its row says.
                 let counts = before.accepted > ClaimNumber::NONE && by > before.accepted;
                 if counts && seen.insert(claim.key().clone()) {
                     let state = then.entry(source).or_default();
@@ -216,7 +217,7 @@ impl SiteStore {
             let found = then.remove(source).unwrap_or_default();
             if state_hash(&found) != before.state {
                 return Err(StoreError::HistoryDamaged {
-                    what: "the claims put back do not hash to what was accepted",
+                    what: "the restored claims do not hash to the accepted state",
                 });
             }
             put_position_back(state, id, source, before.accepted, found);
@@ -224,7 +225,7 @@ impl SiteStore {
         self.write_positions(state, id, positions.keys())
     }
 
-    /// Puts back what `by`, the first claim of its key after the position, replaced.
+    /// Restores the claim that `by`, the first claim of its key after the position, replaced.
     fn put_claim_back(
         &self,
         txn: &mut Txn<'_>,
@@ -280,7 +281,7 @@ impl SiteStore {
         txn.commit()
     }
 
-    /// Folds by the decisions of then. Gives the records about which something else was decided.
+    /// Folds with the decisions of that time. Returns the records with a different decision.
     fn put_back_decisions(&self, until: UnixMillis) -> Result<Vec<RecordKey>, StoreError> {
         let then = decisions_until(self.engine.as_ref(), until)?;
         let mut settings = self.settings.write().map_err(|_| StoreError::Poisoned)?;
@@ -296,7 +297,7 @@ impl SiteStore {
 
     fn put_back_settings(&self, before: &SettingsBefore) -> Result<(), StoreError> {
         let bad = || StoreError::HistoryDamaged {
-            what: "the view policy of then cannot be read",
+            what: "the view policy of that time cannot be read",
         };
         let policy: starling_view::ViewPolicy = serde_json::from_str(&before.policy).map_err(|_| bad())?;
         let mut settings = self.settings.write().map_err(|_| StoreError::Poisoned)?;
@@ -320,7 +321,7 @@ fn undone(state: &State, rows: &dyn Engine, to: MomentNumber) -> Result<Undone, 
     }
     let mut undone = Undone::default();
     moments_back_to(rows, to, &mut |_, moment| {
-        // Newest first: what an older moment says of the same thing was before it.
+        // Newest first, so that an older snapshot overrides with the earlier state.
         undone.positions.extend(moment.positions);
         undone.checks.extend(moment.checks);
         undone.listed.extend(moment.listed);

@@ -1,4 +1,4 @@
-//! Going back gives what was there: byte for byte, over random histories.
+//! Going back returns the former state, byte for byte, over random histories.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -145,7 +145,7 @@ impl Bench {
         self.store.list_site(listed, Some(&other.chain)).unwrap();
     }
 
-    /// Takes everything of another site but the bodies of one source, if that is named.
+    /// Takes everything from another site except the bodies of one source, if given.
     fn pull(&self, other: &Self, without: Option<usize>) {
         if !self.store.listed_site(other.chain.slug()).unwrap().enabled {
             return;
@@ -283,7 +283,7 @@ fn said() -> impl Strategy<Value = Said> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // A delta speaks of each record once.
+    // A delta mentions each record once.
     let records = || {
         prop::collection::btree_map(0_u8..5, said(), 1..5).prop_map(|records| records.into_iter().collect())
     };
@@ -300,7 +300,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Carries steps out, remembers what was seen after each, and then compares each with what going back gives.
+/// Executes steps, remembers the state after each, and compares each with the result of going back.
 fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
     let (mut a, b) = (Bench::new("a", 1, engine), Bench::in_memory("b", 2));
     a.list(&b, &["*"]);
@@ -350,7 +350,7 @@ fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
         remembered.push((a.now(), seen(&a.store)));
     }
     let since = a.store.history().unwrap().since;
-    // Opening may accept what came whole meanwhile: a change of its own.
+    // Opening may accept bodies that completed meanwhile: a separate change.
     a.time.fetch_add(10, Ordering::SeqCst);
     let copy: Arc<dyn Engine> = Arc::new(MemoryEngine::new(FaultPlan::default()));
     copy_all(a.engine.as_ref(), copy.as_ref(), &mut |_| {}).unwrap();
@@ -358,7 +358,7 @@ fn run(engine: Arc<dyn Engine>, steps: &[Step], thin: usize) {
     copied
         .set_settings(Settings::clone(a.store.view().unwrap().settings()))
         .unwrap();
-    // An engine that was thrown away is filled from the log with the same present and the same past.
+    // A discarded engine is rebuilt from the log with the same present and the same past.
     let rebuilt = open_store(
         &a.disk.copy(),
         Arc::new(MemoryEngine::new(FaultPlan::default())),
@@ -390,7 +390,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn going_back_gives_what_was_seen_then(steps in prop::collection::vec(step(), 1..24)) {
+    fn going_back_restores_the_former_state(steps in prop::collection::vec(step(), 1..24)) {
         run(Arc::new(MemoryEngine::new(FaultPlan::default())), &steps, 1);
     }
 }
@@ -399,7 +399,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
 
     #[test]
-    fn so_it_does_on_every_engine_with_files(steps in prop::collection::vec(step(), 6..16)) {
+    fn going_back_works_on_file_engines(steps in prop::collection::vec(step(), 6..16)) {
         for kind in [EngineKind::Sled, EngineKind::Redb] {
             let folder = tempfile::tempdir().unwrap();
             let engine = open(kind, folder.path(), &EngineOptions::default()).unwrap();
@@ -408,16 +408,17 @@ proptest! {
     }
 
     #[test]
-    fn a_moment_is_read_as_written_and_nothing_else_is_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn snapshot_row_round_trips(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Some(moment) = Moment::<LogNumber>::decode(&bytes) {
             prop_assert_eq!(moment.encode(), bytes);
         }
     }
 }
 
-/// What one source of a log never accepted is not missed because another source's position lies among its claims.
+/// A claim of one source that was never accepted is not missed because of another source's position in the same
+/// log.
 #[test]
-fn a_body_that_never_came_is_not_missed_for_another_source_of_its_log() {
+fn missing_body_does_not_affect_other_sources_of_its_log() {
     let one = |record: u8, text: u8| vec![(record, Said::Content(text))];
     let steps = [
         Step::OtherSays(0, one(0, 0)),
@@ -454,7 +455,7 @@ fn full_moment() -> Moment {
 }
 
 #[test]
-fn a_moment_cut_off_or_changed_is_never_taken_for_another_length() {
+fn altered_snapshot_row_is_never_misread() {
     let moment = full_moment();
     let bytes = moment.encode();
     assert_eq!(Moment::<LogNumber>::decode(&bytes).as_ref(), Some(&moment));
@@ -471,7 +472,7 @@ fn a_moment_cut_off_or_changed_is_never_taken_for_another_length() {
 }
 
 #[test]
-fn nothing_new_costs_next_to_nothing_and_what_is_replaced_a_small_row() {
+fn history_costs_little_per_replaced_claim() {
     let a = Bench::in_memory("a", 1);
     let rows = || {
         let mut rows = 0;
@@ -502,7 +503,7 @@ fn nothing_new_costs_next_to_nothing_and_what_is_replaced_a_small_row() {
 }
 
 #[test]
-fn a_time_before_the_history_is_refused_with_the_oldest_that_is_not() {
+fn time_before_history_is_refused_with_oldest_snapshot() {
     let a = Bench::in_memory("a", 1);
     a.say(1, &[(1, Said::Content(1))]);
     let early = seen_at(&a.store, UnixMillis::saturating(999));
@@ -519,7 +520,7 @@ fn a_time_before_the_history_is_refused_with_the_oldest_that_is_not() {
 }
 
 #[test]
-fn what_is_kept_obeys_age_and_bytes_and_bodies_go_with_it() {
+fn retention_limits_age_and_bytes_of_the_past() {
     let a = Bench::in_memory("a", 1);
     for (round, text) in (0..4).enumerate() {
         a.time.store(1_000 * (round as u64 + 1), Ordering::SeqCst);
@@ -536,7 +537,7 @@ fn what_is_kept_obeys_age_and_bytes_and_bodies_go_with_it() {
         bytes: u64::MAX,
     };
     let collected = a.store.drop_superseded(&some).unwrap();
-    // What was first known at 2,000 was still known at 2,500.
+    // State first known at 2,000 was still known at 2,500.
     assert_eq!((collected.live, collected.past, collected.dropped), (1, 2, 1));
     assert_eq!(a.store.history().unwrap().since.as_millis(), 2_000);
     let few = Retention {
@@ -549,7 +550,7 @@ fn what_is_kept_obeys_age_and_bytes_and_bodies_go_with_it() {
 }
 
 #[test]
-fn a_cursor_names_the_moment_at_which_its_log_was_accepted_up_to_there() {
+fn cursor_maps_to_the_snapshot_that_accepted_it() {
     let (a, b) = (Bench::in_memory("a", 1), Bench::in_memory("b", 2));
     a.list(&b, &["*"]);
     let mut cursors = Vec::new();
@@ -574,7 +575,8 @@ fn a_cursor_names_the_moment_at_which_its_log_was_accepted_up_to_there() {
             "{at:?}"
         );
     }
-    // A number within a delta counts once the whole was accepted; one that is held and waits does not.
+    // A number within a delta counts after the whole delta was accepted; a held delta that waits does not
+    // count.
     let within = a.store.moment_of(b.own(), ClaimNumber(3)).unwrap();
     assert!(matches!(within, CursorAt::Moment(moment) if moment.at.as_millis() == 10_100));
     b.time.store(6_000, Ordering::SeqCst);
@@ -596,7 +598,7 @@ fn a_cursor_names_the_moment_at_which_its_log_was_accepted_up_to_there() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_begins_anew_and_one_that_does_not_fit_answers_nothing() {
+fn unreadable_history_restarts_and_wrong_one_is_refused() {
     let a = Bench::in_memory("a", 1);
     a.say(1, &[(1, Said::Content(1))]);
     a.time.store(2_000, Ordering::SeqCst);
@@ -633,7 +635,7 @@ fn a_history_that_cannot_be_read_begins_anew_and_one_that_does_not_fit_answers_n
 }
 
 #[test]
-fn a_crash_at_any_write_leaves_a_history_that_fits_what_is_known() {
+fn history_is_consistent_after_crash_at_any_write() {
     for kind in [FaultKind::Fail, FaultKind::CrashAfter(UnsyncedContent::Kept)] {
         for write in 1.. {
             let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));

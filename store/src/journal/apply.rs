@@ -1,4 +1,5 @@
-//! Applying one entry of the log to the rows and the small state. Nothing is judged: it was, when it was written.
+//! Applies one entry of the log to the rows and the small state. Nothing is judged again: that happened before
+//! it was written.
 
 use starling_protocol::{CertificateChain, ClaimNumber, Delta, ForkProof, VerifiedHead};
 
@@ -16,7 +17,7 @@ use crate::site::state::{Log, LogId, State, checks_of};
 use crate::trust::{holdings_row, listed_key, listed_row};
 
 impl SiteStore {
-    /// Applies one entry. `place` is where its frame is.
+    /// Applies one entry. `place` is the place of its frame.
     pub(crate) fn apply(
         &self,
         txn: &mut Txn<'_>,
@@ -65,7 +66,7 @@ impl SiteStore {
                 for (log, source, number) in positions {
                     apply_position(txn, state, log, source.as_ref(), number)?;
                     if number == ClaimNumber::NONE {
-                        // What was accepted is taken back: the view may show it.
+                        // Acceptance is withdrawn, and the view may show that content.
                         ask_for_rebuild(txn, state);
                     }
                 }
@@ -96,7 +97,7 @@ impl SiteStore {
                 txn.put(Tree::Sites, &key, holdings_row(held));
             }
             Entry::Witnessed { log, number } => self.apply_witness(txn, state, log, number)?,
-            // What it tells was looked at before the replay began.
+            // Its content was handled before the replay began.
             Entry::Repaired(_) => {}
             Entry::BodiesDropped(bodies) => {
                 for (hash, place) in bodies {
@@ -128,7 +129,7 @@ impl SiteStore {
             count: placed.count(),
             place: *place,
         };
-        // What the author broke was judged before it was placed.
+        // Rules for authors were checked before the delta was placed.
         self.extend(txn, state, log, &placed, entering, Some(&row))
             .map(|_| ())
     }
@@ -193,7 +194,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Notes up to where a log is known to go.
+    /// Notes the claim up to which a log is known to go.
     pub(crate) fn apply_witness(
         &self,
         txn: &mut Txn<'_>,
@@ -229,7 +230,7 @@ impl SiteStore {
             state.history.note_settings(SettingsBefore { mark, policy });
         }
         if txn.get(Tree::Meta, meta::VIEW_SETTINGS)?.as_deref() != Some(&fingerprint[..]) {
-            // What is shown was folded by the settings before.
+            // The shown view was folded with the former settings.
             ask_for_rebuild(txn, state);
         }
         txn.put(Tree::Meta, meta::VIEW_SETTINGS, fingerprint.to_vec());
@@ -238,7 +239,7 @@ impl SiteStore {
     }
 }
 
-/// Writes a chain and gives its author a number.
+/// Writes a chain and assigns its author a number.
 pub(crate) fn write_chain(
     txn: &mut Txn<'_>,
     state: &mut State,
@@ -297,7 +298,7 @@ pub(crate) fn end_rival_head(txn: &mut Txn<'_>, state: &mut State, id: LogId) {
     }
 }
 
-/// Says that the view must be folded anew.
+/// Requests that the view be folded again.
 pub(crate) fn ask_for_rebuild(txn: &mut Txn<'_>, state: &mut State) {
     txn.put(Tree::Meta, meta::REBUILD, Vec::new());
     state.rebuild = true;

@@ -1,4 +1,4 @@
-//! Small pieces that entries and rows are made of: varints, texts, names of logs.
+//! Encodings of small parts of entries and rows: varints, texts, names of logs.
 
 use starling_protocol::{Lane, SiteId, Source, UnixMillis};
 
@@ -27,7 +27,7 @@ pub(crate) fn put_time(out: &mut Vec<u8>, time: UnixMillis) {
     put_varint(out, time.as_millis());
 }
 
-/// Takes bytes apart; every method returns `None` where they do not read.
+/// Decodes bytes; every method returns `None` if they do not decode.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
-    /// Takes everything that is left.
+    /// Takes all remaining bytes.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         Some(LogId { site, lane })
     }
 
-    /// Takes a source; the empty text stands for none.
+    /// Decodes a source; the empty text means none.
     pub(crate) fn source(&mut self) -> Option<Option<Source>> {
         match self.text()? {
             "" => Some(None),
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes a varint count and as many entries. Memory grows with what is there, not with the count.
+    /// Decodes a varint count and as many entries. Memory grows with the bytes present, not with the count.
     pub(crate) fn list<T>(&mut self, mut take: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = self.varint()?;
         let mut list = Vec::new();

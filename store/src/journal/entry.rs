@@ -1,6 +1,6 @@
-//! What a site writes into its log: one entry a frame, by name and never by local number.
+//! The entries that a site writes into its log: one per frame, with global names and never local numbers.
 //!
-//! An entry tells an outcome. Replaying it applies that outcome and judges nothing again: acceptance under
+//! An entry records an outcome. Replaying it applies that outcome without judging again: acceptance under
 //! today's rules would rewrite the past. Layouts are in `docs/formats/log.md`.
 
 use std::borrow::Cow;
@@ -23,16 +23,16 @@ const VERSION: u8 = 1;
 /// One outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Entry {
-    /// Whose log this is; the first entry of all.
+    /// The site to which this log belongs; the first entry of all.
     Site(SiteId),
     /// A delta was placed in its author's log.
     Delta {
-        /// This site wrote it: it is accepted as it is placed.
+        /// True if this site wrote it: it is accepted when it is placed.
         own: bool,
         /// The exact signed bytes.
         bytes: Vec<u8>,
     },
-    /// An author's log was cut after a claim, because an epoch certificate names that place.
+    /// An author's log was cut after a claim, because an epoch certificate names that position.
     Cut { log: LogId, keep: ClaimNumber },
     /// A certificate chain became known, whole.
     Chain { site: SiteId, bytes: Vec<u8> },
@@ -48,7 +48,7 @@ pub(crate) enum Entry {
     Listed(ListedSite),
     /// An entry of the allow-list was removed.
     Unlisted(SiteSlug),
-    /// Sources were accepted up to their last claim, or, with claim 0, not at all any more.
+    /// Sources were accepted up to their last claim, or, with claim 0, lost their acceptance completely.
     Accepted {
         /// The bundle that brought it, if one did.
         bundle: Option<BundleHash>,
@@ -61,10 +61,10 @@ pub(crate) enum Entry {
         fingerprint: [u8; 32],
         /// The view policy among them, as JSON.
         policy: String,
-        /// The history begins anew, because what was folded before cannot be folded again.
+        /// True if the history starts again, because the former fold cannot be repeated.
         begins_history: bool,
     },
-    /// What was known before a moment was forgotten.
+    /// The part of the past before a snapshot was forgotten.
     HistoryFloor(Floor),
     /// The history begins here.
     HistoryBegins,
@@ -77,23 +77,23 @@ pub(crate) enum Entry {
     Feed {
         source: Source,
         row: FeedRow,
-        /// Records by the key of the file that held them, where the file's name does not tell.
+        /// Records by the key of the file that held them, if the file's name does not identify the record.
         names: Vec<(Vec<u8>, RecordId)>,
     },
     /// An entry of the ledger.
     Ledger(LedgerEntry),
-    /// Up to where another site is known to hold logs.
+    /// The positions up to which another site is known to hold logs.
     Holdings {
         site: SiteId,
         held: Vec<(LogId, ClaimNumber)>,
     },
-    /// Bodies were dropped: damaged ones, to be fetched again, or such that nothing names any more.
+    /// Bodies were dropped: damaged ones, to be fetched again, or bodies that nothing names any more.
     BodiesDropped(Vec<(ContentHash, BodyPlace)>),
-    /// A log is known to go at least up to this claim, by what was lost here.
+    /// A log is known to go at least up to this claim, because of data that was lost here.
     Witnessed { log: LogId, number: ClaimNumber },
-    /// A chain that contradicts the kept one was seen: nothing new of the site is trusted.
+    /// A chain was seen that contradicts the kept one: nothing new of the site is trusted.
     RivalChain { site: SiteId, bytes: Vec<u8> },
-    /// A head that contradicts what is held froze a log.
+    /// A head that contradicts the held log froze it.
     RivalHead { log: LogId, bytes: Vec<u8> },
     /// The head that froze a log counts no longer.
     RivalHeadEnded(LogId),
@@ -134,8 +134,8 @@ mod kinds {
 /// Why a frame is not an entry of this build.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// A newer build wrote it and says that it must be understood.
-    #[error("frame {sequence} is of kind {kind}, version {version}, which this build does not know")]
+    /// A newer build wrote it as an entry that must be understood.
+    #[error("frame {sequence} is of kind {kind}, version {version}, unknown to this build")]
     Unknown {
         /// The kind.
         kind: u16,
@@ -145,7 +145,7 @@ pub enum EntryError {
         sequence: u64,
     },
     /// The frame is whole and its contents do not read.
-    #[error("frame {sequence} of kind {kind} does not read as one")]
+    #[error("frame {sequence} of kind {kind} does not decode")]
     Unreadable {
         /// The kind.
         kind: u16,
@@ -184,7 +184,7 @@ impl Entry {
         }
     }
 
-    /// Returns the frame that tells this entry. Every kind of this version must be understood.
+    /// Returns the frame for this entry. Every kind of this version must be understood.
     pub(crate) fn frame(&self) -> Frame<'static> {
         Frame {
             kind: FrameKind(self.kind()),
@@ -283,7 +283,7 @@ impl Entry {
         out
     }
 
-    /// Reads a frame; `None` if it is of an unknown kind that may be passed over.
+    /// Decodes a frame; returns `None` if it is of an unknown kind that may be skipped.
     ///
     /// # Errors
     /// [`EntryError`].
@@ -406,7 +406,7 @@ pub(crate) fn begins_a_site(frame: &Frame<'_>) -> bool {
     )
 }
 
-/// JSON of what always serialises: texts, numbers and lists of them.
+/// Returns the JSON of values that always serialise: texts, numbers and lists of them.
 fn json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

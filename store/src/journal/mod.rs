@@ -1,8 +1,8 @@
-//! The site's side of the log: what its entries say, how they are written, and how they are replayed.
+//! The meaning of the log's entries: encodes, writes and replays them.
 //!
-//! `log` knows frames, this module knows what they mean. One change of the site is one group or several; each
+//! `log` knows frames; this module knows their meaning. One change of the site is one group or several; each
 //! group is durable before its rows reach the engine. [`replay`] applies the same entries to an engine that is
-//! behind, or empty.
+//! behind or empty.
 
 pub(crate) mod apply;
 pub(crate) mod codec;
@@ -20,11 +20,11 @@ pub(crate) use self::entry::{Entry, begins_a_site};
 use crate::error::StoreError;
 use crate::log::{Appended, Frame, FramePlace, Log};
 
-/// Flag of a group that goes on with the change of the group before it.
+/// Flag of a group that continues the change of the previous group.
 pub(crate) const CONTINUES: u8 = 1;
-/// Flag of a group that tells of no moment: its history came with it.
+/// Flag of a group without a snapshot: its history came with it.
 pub(crate) const WITHOUT_HISTORY: u8 = 2;
-/// Flag of a group whose change wrote a moment of the history in an earlier group.
+/// Flag of a group whose change wrote a snapshot of the history in an earlier group.
 pub(crate) const MOMENT_NOTED: u8 = 4;
 
 /// A site's log, open for one purpose.
@@ -63,7 +63,7 @@ impl Journal {
         Self::with(log, Mode::ReadOnly)
     }
 
-    /// The journal of a copy of the store, which writes nothing.
+    /// Returns the journal of a copy of the store, which writes nothing.
     pub(crate) fn trial(&self) -> Self {
         Self::with(self.log.clone(), Mode::Trial)
     }
@@ -101,8 +101,8 @@ impl Journal {
         *self.change.lock().unwrap_or_else(PoisonError::into_inner) = Change { at, flags };
     }
 
-    /// Appends entries as one group, durably; `None` on a copy, which keeps nothing. `notes_moment` says that a
-    /// moment of the history follows from the group.
+    /// Appends entries as one group, durably. Returns `None` on a copy, which keeps nothing. `notes_moment`
+    /// states that a snapshot of the history follows from the group.
     ///
     /// # Errors
     /// [`StoreError::Log`] with nothing stored.
@@ -129,7 +129,7 @@ impl Journal {
     /// Reads the bytes of a placed delta.
     ///
     /// # Errors
-    /// [`StoreError::Log`] where the frame is damaged, by name.
+    /// [`StoreError::Log`] that names the frame if it is damaged.
     pub(crate) fn delta(&self, place: &FramePlace) -> Result<Vec<u8>, StoreError> {
         let frame = self.log.read(place)?;
         match Entry::decode(&frame, place.sequence) {

@@ -1,4 +1,4 @@
-//! Replaying the log into an engine: all of it into an empty one, the rest of it into one that is behind.
+//! Replays the log into an engine: all of it into an empty one, the rest of it into one that is behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ use crate::site::state::{LogId, State};
 
 /// Rows after which replayed groups are committed.
 const ROWS_PER_COMMIT: usize = 8_192;
-/// Groups behind which an engine is so far that its view is folded anew at the end instead of followed.
+/// The number of groups behind the log from which the view is folded again at the end instead of followed.
 pub(crate) const FOLLOWED_GROUPS: u64 = 256;
 
-/// How far a replay is.
+/// The progress of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayProgress {
     /// Groups of the log that were applied.
@@ -34,11 +34,12 @@ pub type OnProgress<'a> = &'a (dyn Fn(ReplayProgress) + Sync);
 impl SiteStore {
     /// Brings the engine's rows up to the end of the log.
     ///
-    /// An engine that is a little behind is followed group by group, the view and its events too, as if the
-    /// groups had come just now. One that is empty or far behind has its view folded anew at the end.
+    /// An engine that is a little behind is followed group by group, including the view and its events, as if
+    /// the groups had just come. For an engine that is empty or far behind, the view is folded again at the
+    /// end.
     ///
     /// # Errors
-    /// Of the log, naming what is damaged; of the engine.
+    /// Of the log, naming the damage; of the engine.
     pub(crate) fn replay(
         &self,
         state: &mut State,
@@ -61,7 +62,7 @@ impl SiteStore {
         };
         for group in groups {
             let group = match group {
-                // Named when the log was opened, and given up.
+                // The damage was reported when the log was opened, and given up.
                 Err(LogError::Damaged(_)) if self.past_damage => continue,
                 group => group?,
             };
@@ -69,11 +70,11 @@ impl SiteStore {
             let origin = self.apply_group(&mut txn, state, group, &mut skipped)?;
             txn.reach(&done);
             if state.rebuild && from.group > 0 && !untold {
-                // Events of these groups were told before, under numbers that come to stand for others.
+                // Events of these groups were written before, under numbers that will belong to others.
                 self.begin_event_generation(&mut txn, &end);
                 untold = true;
             }
-            // A rebuild of the view may write entries of its own: never before the log is replayed to its end.
+            // Rebuilding the view may write entries: never before the log is replayed to its end.
             let shows = follows && origin.is_some() && !state.rebuild;
             if shows || txn.len() >= ROWS_PER_COMMIT {
                 std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
@@ -92,7 +93,7 @@ impl SiteStore {
         Ok(skipped)
     }
 
-    /// Applies the entries of one group. Gives what events of it say, if it changed what is accepted.
+    /// Applies the entries of one group. Returns the origin for its events if it changed the accepted state.
     fn apply_group(
         &self,
         txn: &mut Txn<'_>,
@@ -133,10 +134,10 @@ impl SiteStore {
         }))
     }
 
-    /// Up to where in the log the engine's rows follow.
+    /// Returns the log position up to which the engine's rows follow.
     ///
     /// # Errors
-    /// Of the engine, or a row that does not read.
+    /// Of the engine, or a row that does not decode.
     pub(crate) fn engine_position(&self) -> Result<LogPosition, StoreError> {
         let row = self.engine.get(Tree::Meta, meta::POSITION)?;
         let row =
@@ -146,7 +147,7 @@ impl SiteStore {
     }
 }
 
-/// The deltas that a replay past damage left out: up to where their logs went.
+/// The ends of logs whose deltas a replay past damage left out.
 #[derive(Debug, Default)]
 pub(crate) struct Skipped(BTreeMap<LogId, ClaimNumber>);
 
@@ -165,14 +166,14 @@ impl Skipped {
         }
     }
 
-    /// The last claim that was left out of a log.
+    /// Returns the last claim that was left out of a log.
     pub(crate) fn last(&self, id: &LogId) -> ClaimNumber {
         self.0.get(id).copied().unwrap_or_default()
     }
 }
 
-/// Returns true if an entry can be applied although entries before it are lost. A delta after a hole cannot: it is
-/// fetched again with those before it.
+/// Returns true if an entry can be applied although earlier entries are lost. A delta after a hole cannot: it
+/// is fetched again with those before it.
 fn follows(state: &State, entry: &Entry) -> bool {
     match entry {
         Entry::Delta { bytes, .. } => Delta::decode(bytes).is_ok_and(|delta| {
@@ -194,10 +195,10 @@ fn follows(state: &State, entry: &Entry) -> bool {
     }
 }
 
-/// The damaged stretches of a log that were given up: what a replay goes past.
+/// Returns the damaged stretches of a log that were given up, which a replay skips.
 ///
 /// # Errors
-/// Of the log, other than damage.
+/// Of the log, except damage.
 pub(crate) fn given_up(log: &Log) -> Result<BTreeSet<(u32, u64, u64)>, StoreError> {
     let mut given_up = BTreeSet::new();
     for group in log.groups_past_damage(LogPosition::START) {

@@ -1,4 +1,4 @@
-//! Appending: one write, one sync, and a log that stops when it no longer knows the disk.
+//! Appends groups with one write and one sync, and stops the log when the state of the disk is unknown.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::segment::{Files, LOG_VERSION, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::tip::TipWriter;
 use crate::disk::{DiskFile, OpenFile};
 
-/// Reports where an appended group stands.
+/// Reports the place of an appended group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The position after the group.
@@ -26,7 +26,7 @@ pub struct Appended {
 /// The state of the one writer.
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// Where the next group goes; `None` if it needs a new segment.
+    /// The place of the next group; `None` if it needs a new segment.
     pub(super) place: Option<(u32, u64)>,
     /// The highest segment number in the folder.
     pub(super) last_segment: u32,
@@ -82,7 +82,7 @@ impl Writer {
     }
 
     fn check_room(&self, files: &Files, options: &LogOptions, needed: u64) -> Result<(), LogError> {
-        // A disk that cannot say is asked by the write itself.
+        // A disk that cannot report its free space is tested by the write itself.
         let Ok(Some(free)) = files.disk.free_bytes() else {
             return Ok(());
         };
@@ -98,7 +98,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives the file and offset for the next group, in a new segment if the present one is full.
+    /// Returns the file and offset for the next group, in a new segment if the current one is full.
     fn target(
         &mut self,
         files: &Files,
@@ -153,9 +153,9 @@ impl Writer {
 /// Why a segment could not be created.
 #[derive(Debug)]
 pub(super) enum Creation {
-    /// Nothing is left of it.
+    /// No part of it is left.
     Refused(io::Error),
-    /// A sync failed: what is on the disk is not known.
+    /// A sync failed: the content of the disk is unknown.
     Unsynced(io::Error),
 }
 
@@ -173,7 +173,7 @@ pub(super) fn create_segment(
         previous,
     };
     let file = match files.disk.open(&path, OpenFile::Create) {
-        // A creation that failed could not remove its file. No group is in it.
+        // A failed creation could not remove its file, which contains no group.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             files.disk.remove(&path).map_err(Creation::Refused)?;
             files.disk.open(&path, OpenFile::Create)
@@ -182,7 +182,7 @@ pub(super) fn create_segment(
     };
     let file = file.map_err(Creation::Refused)?;
     if let Err(error) = file.write_all_at(&header.encode(), 0) {
-        // If it stays, the next attempt removes it, and so does the next opening.
+        // If it stays, the next attempt or the next opening removes it.
         let _ = files.disk.remove(&path);
         return Err(Creation::Refused(error));
     }

@@ -1,4 +1,4 @@
-//! The check: reads every frame of every segment.
+//! Checks the log: reads every frame of every segment.
 
 use std::ops::ControlFlow;
 
@@ -6,7 +6,7 @@ use super::Log;
 use super::error::{Damage, LogError};
 use super::walk::{Step, Walker};
 
-/// Counts what a check read.
+/// Counts the data that a check read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogCheck {
     /// Segments whose header is good.
@@ -22,7 +22,7 @@ pub struct LogCheck {
 }
 
 impl Log {
-    /// Reads every frame up to the log's present end and names every damaged stretch.
+    /// Reads every frame up to the log's current end and reports every damaged stretch.
     ///
     /// # Errors
     /// If the folder cannot be listed. Damage is not an error here.
@@ -30,9 +30,9 @@ impl Log {
         self.check_at_pace(visit, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Checks like [`check`](Self::check), as fast as `pace` lets it.
+    /// Checks like [`check`](Self::check), as fast as `pace` allows.
     ///
-    /// `pace` hears how many bytes were read since it was called last. It may wait, and ends the check by breaking.
+    /// `pace` gets the number of bytes read since its last call. It may wait, and ends the check by breaking.
     ///
     /// # Errors
     /// As [`check`](Self::check).

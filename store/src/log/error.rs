@@ -1,11 +1,11 @@
-//! Damage by name, and why the log did not do what was asked.
+//! Damage by name, and the errors of the log.
 
 use std::fmt;
 use std::io;
 
 use super::segment::segment_name;
 
-/// Describes what is wrong with bytes that should be part of the log.
+/// Describes the fault of bytes that should be part of the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Flaw {
@@ -34,10 +34,10 @@ pub enum Flaw {
     /// The hash does not match: the bytes changed, or they belong to another place or journal.
     #[error("the hash does not match")]
     Hash,
-    /// A group frame was expected, or must not stand here.
-    #[error("a frame of kind {0} in the place of another")]
+    /// A group frame was expected here, or is not allowed here.
+    #[error("a frame of kind {0} in the place of another kind")]
     Kind(u16),
-    /// The group frame or the segment has a version that this program does not know.
+    /// The group frame or the segment has a version that this program does not support.
     #[error("version {0} is not known")]
     Version(u8),
     /// The frame has another sequence number than the one expected.
@@ -51,7 +51,7 @@ pub enum Flaw {
     /// The parts of a group contradict each other.
     #[error("the group's {0} is inconsistent")]
     Group(&'static str),
-    /// The group, or the segment, does not follow the group before it.
+    /// The group, or the segment, does not follow its predecessor.
     #[error("it does not follow the group before it: a file was replaced by another version")]
     Chain,
     /// The segment's header is not a header, or its hash does not match.
@@ -92,9 +92,9 @@ pub struct Damage {
     pub from: u64,
     /// The offset after the stretch: the next valid group, or the end of the file.
     pub to: u64,
-    /// The offset of the frame that is wrong, within the stretch.
+    /// The offset of the faulty frame within the stretch.
     pub at: u64,
-    /// What is wrong.
+    /// The fault.
     pub flaw: Flaw,
     /// The number of the group that should be here.
     pub first_group: u64,
@@ -143,7 +143,7 @@ impl fmt::Display for LogLimit {
     }
 }
 
-/// Why the log did not do what was asked.
+/// The reason why a call of the log failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
@@ -154,13 +154,13 @@ pub enum LogError {
         folder: String,
     },
     /// The folder already has a log.
-    #[error("could not create a log in {folder}: one is there; open it, or choose an empty folder")]
+    #[error("could not create a log in {folder}: it already has one; open it, or choose an empty folder")]
     Exists {
         /// The folder.
         folder: String,
     },
     /// The log was written by a later version of this program.
-    #[error("{path} has log format {found}, this program knows {known}; use the newer program")]
+    #[error("{path} has log format {found}, but this program supports {known}; use a newer program")]
     Newer {
         /// The segment file.
         path: String,
@@ -169,25 +169,25 @@ pub enum LogError {
         /// The format version known.
         known: u8,
     },
-    /// The system refused a read or a write. Nothing of a group that was to be appended is stored.
+    /// The system refused a read or a write. No part of a group to be appended is stored.
     #[error("could not {attempted} {path}; check the disk and the folder's permissions")]
     Io {
-        /// What was attempted.
+        /// The operation that failed.
         attempted: &'static str,
         /// The file or folder.
         path: String,
         /// The system's error.
         source: io::Error,
     },
-    /// The disk is full. Nothing of the group is stored; the same append can succeed later.
+    /// The disk is full. No part of the group is stored; the same append can succeed later.
     #[error("could not write {path}: no space left ({found}); free space, then try again")]
     NoRoom {
         /// The segment file.
         path: String,
-        /// What the system reported, or the free and the needed bytes.
+        /// The system's report, or the free and the needed bytes.
         found: String,
     },
-    /// The log stopped for good, because what is on the disk is not known any more.
+    /// The log stopped for good, because the content of the disk is unknown.
     #[error("the log stopped after a failure ({reason}); check the disk, then restart")]
     Stopped {
         /// The failure.
@@ -196,10 +196,10 @@ pub enum LogError {
     /// The log was opened to read only.
     #[error("could not append to the log: it is open to read only")]
     ReadOnly,
-    /// A payload or a group is above its limit. Nothing of it is stored.
+    /// A payload or a group exceeds its limit. No part of it is stored.
     #[error("could not append to the log: {what} must be at most {limit}, got {found}")]
     TooLarge {
-        /// What is too large.
+        /// The part that is too large.
         what: LogLimit,
         /// Its size.
         found: u64,

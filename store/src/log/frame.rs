@@ -25,7 +25,7 @@ static FRAME_CONTEXT: LazyLock<ContextKey> =
 /// A hash as the log stores it.
 pub(super) type ShortHash = [u8; HASH_BYTES];
 
-/// Says what a frame's payload means. Kind 0 belongs to the log.
+/// The meaning of a frame's payload. Kind 0 belongs to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameKind(pub u16);
 
@@ -34,10 +34,10 @@ impl FrameKind {
     pub const GROUP: Self = Self(0);
 }
 
-/// Holds a frame as the caller gives it and gets it back.
+/// A frame as the caller passes and receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What the payload means.
+    /// The meaning of the payload.
     pub kind: FrameKind,
     /// The version of the payload's layout.
     pub version: u8,
@@ -51,7 +51,7 @@ pub struct Frame<'a> {
 pub type OwnedFrame = Frame<'static>;
 
 impl<'a> Frame<'a> {
-    /// Makes a critical frame of version 1 that borrows its payload.
+    /// Builds a critical frame of version 1 that borrows its payload.
     pub fn new(kind: FrameKind, payload: &'a [u8]) -> Self {
         Self {
             kind,
@@ -70,7 +70,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Names a journal. Random, so that files of two journals never pass for each other's.
+/// The name of a journal. Random, so that files of two journals are never confused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct JournalId(pub [u8; 16]);
 
@@ -86,7 +86,7 @@ impl fmt::Debug for JournalId {
     }
 }
 
-/// Names one frame, so that it can be read without the frames before it.
+/// The place of one frame, with which it can be read without the frames before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FramePlace {
     /// The segment.
@@ -105,14 +105,14 @@ impl FramePlace {
         postcard::to_allocvec(self).unwrap_or_default()
     }
 
-    /// Decodes a place; `None` if the bytes are not one, or not its shortest encoding.
+    /// Decodes a place; `None` if the bytes are not a place in its shortest encoding.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let place: Self = postcard::from_bytes(bytes).ok()?;
         (place.encode() == bytes).then_some(place)
     }
 }
 
-/// The place that a frame's hash binds it to.
+/// The place to which a frame's hash binds it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Binding {
     pub(super) journal: JournalId,
@@ -132,7 +132,7 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Makes the header of a frame for its place.
+    /// Builds the header of a frame for its place.
     pub(super) fn seal(frame: &Frame<'_>, length: u32, sequence: u64, binding: Binding) -> Self {
         let mut header = Self {
             kind: frame.kind.0,
@@ -225,7 +225,7 @@ pub(super) fn hash_under(context: &str, bytes: &[u8]) -> ShortHash {
     shorten(&blake3::Hash::from_bytes(blake3::derive_key(context, bytes)))
 }
 
-/// Fills a fixed buffer from its beginning; what does not fit is left out.
+/// Fills a fixed buffer from its beginning; excess bytes are dropped.
 pub(super) struct Writer<'a>(pub(super) &'a mut [u8]);
 
 impl Writer<'_> {
@@ -237,7 +237,7 @@ impl Writer<'_> {
     }
 }
 
-/// Takes fields from a buffer of known size; past its end it gives zeros.
+/// Decodes fields from a buffer of known size; past its end it returns zeros.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl Reader<'_> {

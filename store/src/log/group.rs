@@ -1,4 +1,4 @@
-//! Groups: what is appended at once, and is there as a whole or not at all.
+//! Groups: appended at once, and present as a whole or not at all.
 
 use starling_protocol::UnixMillis;
 
@@ -30,7 +30,7 @@ const _: () = assert!(
 
 const CONTENT_CONTEXT: &str = "starling 2026-11 v1 log group";
 
-/// A group as it is read.
+/// A group that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The first group is 1.
@@ -45,7 +45,7 @@ pub struct Group {
     pub frames: Vec<(FramePlace, OwnedFrame)>,
 }
 
-/// What a group's own frame says.
+/// The content of a group's own frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GroupHead {
     pub(super) number: u64,
@@ -111,7 +111,7 @@ pub(super) struct VerifiedHead {
     pub(super) hash: ShortHash,
 }
 
-/// A flaw and the offset of the frame that has it.
+/// A flaw and the offset of its frame.
 #[derive(Debug)]
 pub(super) struct FlawAt {
     pub(super) offset: u64,
@@ -124,7 +124,7 @@ impl FlawAt {
     }
 }
 
-/// A group whose every frame is verified; the payloads stand in `body`.
+/// A group whose frames are all verified; the payloads are in `body`.
 #[derive(Debug)]
 pub(super) struct RawGroup {
     pub(super) head: GroupHead,
@@ -135,7 +135,7 @@ pub(super) struct RawGroup {
 }
 
 impl RawGroup {
-    /// Gives back the buffer for the next group.
+    /// Returns the buffer, for the next group.
     pub(super) fn into_buffer(self) -> Vec<u8> {
         self.body
     }
@@ -255,7 +255,7 @@ pub(super) fn read_group(segment: &Segment, offset: u64, buffer: Vec<u8>) -> Res
     })
 }
 
-/// Verifies the frame at the beginning of `bytes`; gives its header and the bytes of its payload.
+/// Verifies the frame at the beginning of `bytes`; returns its header and the bytes of its payload.
 fn verify_frame(bytes: &[u8], sequence: u64, binding: Binding) -> Result<(FrameHeader, usize), Flaw> {
     let cut = |needed: usize| Flaw::Cut {
         needed: needed as u64,
@@ -289,14 +289,14 @@ pub(super) fn group_prefix() -> [u8; 12] {
     prefix
 }
 
-/// A group as one run of bytes, to be written at the place that it was encoded for.
+/// A group as one run of bytes, for the place that it was encoded for.
 pub(super) struct EncodedGroup {
     pub(super) bytes: Vec<u8>,
     pub(super) places: Vec<FramePlace>,
     pub(super) end: LogPosition,
 }
 
-/// Returns the bytes of a group after its own frame.
+/// Returns the size in bytes of a group after its own frame.
 ///
 /// # Errors
 /// If a limit is exceeded or a frame has the log's own kind.
@@ -326,7 +326,7 @@ pub(super) fn measure(frames: &[Frame<'_>]) -> Result<u32, LogError> {
     }
 }
 
-/// Encodes a group for one place in the log. `bytes` is what [`measure`] gave.
+/// Encodes a group for one place in the log. `bytes` is the result of [`measure`].
 pub(super) fn encode(
     frames: &[Frame<'_>],
     bytes: u32,

@@ -1,11 +1,11 @@
 //! The log: ordered groups of frames in segment files, each frame checked by a hash over its place.
 //!
-//! A group is appended with one write and one sync; it is there as a whole or not at all. The module
-//! knows nothing of what frames mean. `docs/formats/log.md` describes every byte.
+//! A group is appended with one write and one sync; it is there as a whole or not at all. The module does not
+//! know the meaning of frames. `docs/formats/log.md` describes every byte.
 //!
-//! A hash covers the journal, segment, offset and sequence number of its frame, so that a page or a
-//! file in the wrong place shows. Each group names the group before it by its hash, so that a file
-//! that was replaced by an older version shows.
+//! A hash covers the journal, segment, offset and sequence number of its frame, so that a page or a file in the
+//! wrong place is detected. Each group names its predecessor by hash, so that a file that was replaced by an
+//! older version is detected.
 
 mod append;
 mod check;
@@ -42,14 +42,14 @@ use self::segment::{Files, path_in};
 use self::tip::TipWriter;
 use crate::disk::Disk;
 
-/// A group begins a new segment if the present one has at least so many bytes.
+/// The size in bytes at which the next group begins a new segment.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
 /// The bytes of free space below which nothing is appended.
 pub const RESERVE_BYTES: u64 = 8 << 20;
 /// The largest value of [`LogOptions::segment_bytes`]: with the largest group, offsets fit 32 bits.
 pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
-/// Says whether a log is opened to append.
+/// The access for which a log is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogAccess {
     /// Cuts a torn tail and appends.
@@ -61,7 +61,7 @@ pub enum LogAccess {
 /// Holds the sizes that a caller may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Bytes after which a new segment is begun; at most [`MAX_SEGMENT_BYTES`] is used.
+    /// Bytes after which a new segment begins; at most [`MAX_SEGMENT_BYTES`].
     pub segment_bytes: u64,
     /// Bytes of free space that appends leave.
     pub reserve_bytes: u64,
@@ -76,12 +76,12 @@ impl Default for LogOptions {
     }
 }
 
-/// What the caller knows of a log that it opens.
+/// The caller's knowledge about a log that it opens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// A position that the caller holds durably: groups up to here are not read.
     pub from: Option<LogPosition>,
-    /// A position that was durable once, in the log with this id; it counts as the tip file does.
+    /// A position that was once durable in the log with this id; it counts like the tip file.
     pub witness: Option<(JournalId, LogPosition)>,
 }
 
@@ -99,10 +99,10 @@ pub struct Log {
 }
 
 impl Log {
-    /// Creates a log in a folder that has none. The folder is made if needed; all is durable on return.
+    /// Creates a log in a folder without one. The folder is created if needed; all is durable on return.
     ///
     /// # Errors
-    /// [`LogError::Exists`] if there is one; else as the disk fails.
+    /// [`LogError::Exists`] if there is one; otherwise errors of the disk.
     pub fn create(disk: Arc<dyn Disk>, folder: &str, id: JournalId) -> Result<Self, LogError> {
         Self::create_with(disk, folder, id, LogOptions::default())
     }
@@ -132,7 +132,7 @@ impl Log {
         }
         disk.create_folder(folder)
             .map_err(failed("create the folder", folder))?;
-        // A tip that cannot be read, left from something else.
+        // An unreadable tip, left from something else.
         let tip = path_in(folder, TIP_NAME);
         match disk.remove(&tip) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -164,8 +164,8 @@ impl Log {
         ))
     }
 
-    /// Returns true if the folder holds a log, also a damaged one. What a crash during
-    /// [`create`](Self::create) leaves does not count.
+    /// Returns true if the folder holds a log, even a damaged one. The remains of a crash during
+    /// [`create`](Self::create) do not count.
     ///
     /// # Errors
     /// As the disk fails.
@@ -175,13 +175,13 @@ impl Log {
 
     /// Opens a log and finds its end.
     ///
-    /// Groups up to `from`, a position that the caller holds durably, are not read; those after it are
-    /// verified. A torn tail is cut, unless `from` or the tip file stands beyond it: then it is kept,
-    /// named in [`Recovery::lost`], and later groups go to a new segment.
+    /// Groups up to `from`, a position that the caller holds durably, are not read; later groups are verified.
+    /// A torn tail is cut, unless `from` or the tip file is beyond it: then it is kept and named in
+    /// [`Recovery::lost`], and later groups go to a new segment.
     ///
     /// # Errors
-    /// If there is no log, none of its headers can be read, or the disk fails. Other damage is reported
-    /// in [`Recovery`].
+    /// If there is no log, none of its headers can be read, or the disk fails. Other damage is reported in
+    /// [`Recovery`].
     pub fn open(
         disk: Arc<dyn Disk>,
         folder: &str,
@@ -205,7 +205,7 @@ impl Log {
         Self::open_knowing(disk, folder, Known { from, witness: None }, access, options)
     }
 
-    /// Opens a log like [`open_with`](Self::open_with), with a witness of how far it went once.
+    /// Opens a log like [`open_with`](Self::open_with), with a witness of its former end.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -249,9 +249,9 @@ impl Log {
     /// Appends a group. On return it is durable.
     ///
     /// # Errors
-    /// [`LogError::NoRoom`] and [`LogError::Io`]: nothing of the group is stored, and the log goes on.
-    /// [`LogError::Stopped`]: the group may or may not be there after the next opening, and every later
-    /// append fails.
+    /// [`LogError::NoRoom`] and [`LogError::Io`]: no part of the group is stored, and the log continues.
+    /// [`LogError::Stopped`]: the group may or may not be there after the next opening, and every later append
+    /// fails.
     pub fn append(&self, time: UnixMillis, flags: u8, frames: &[Frame<'_>]) -> Result<Appended, LogError> {
         let writer = self.writer.as_ref().ok_or(LogError::ReadOnly)?;
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,10 +260,10 @@ impl Log {
         Ok(appended)
     }
 
-    /// Makes the tip file durable, so that a later loss of the log's tail is named.
+    /// Makes the tip file durable, so that a later loss of the log's tail is detected.
     ///
     /// # Errors
-    /// As the disk fails. The log does not stop: the tip is a witness and nothing rests on it.
+    /// Errors of the disk. The log does not stop: the tip is only a witness.
     pub fn sync_tip(&self) -> io::Result<()> {
         let file = self.writer.as_ref().and_then(|writer| {
             let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);

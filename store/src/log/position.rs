@@ -1,4 +1,4 @@
-//! Positions: how far a log was written, read or applied.
+//! Positions: the end up to which a log was written, read or applied.
 
 use super::frame::{HASH_BYTES, Reader, ShortHash, Writer};
 use super::group::GROUP_FRAME_BYTES;
@@ -6,9 +6,9 @@ use super::group::GROUP_FRAME_BYTES;
 /// Bytes of an encoded position.
 pub const POSITION_BYTES: usize = 48;
 
-/// Names the end of a group, and with it every group up to there.
+/// The end of a group, and with it every group up to there.
 ///
-/// Two positions are equal only if all groups before them are: `hash` covers them.
+/// Two positions are equal only if all groups before them are, because `hash` covers them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogPosition {
     /// Groups up to here; the first group is 1.
@@ -21,7 +21,7 @@ pub struct LogPosition {
     pub sequence: u64,
     /// Bytes of the last group.
     pub length: u32,
-    /// The hash of the last group's first frame, which covers the group and all before it.
+    /// The hash of the last group's first frame, which covers the group and all groups before it.
     pub hash: ShortHash,
 }
 
@@ -72,7 +72,7 @@ impl LogPosition {
     }
 
     fn is_possible(&self) -> bool {
-        // Every group has at least its own frame, and numbers stay far from where a sum overflows.
+        // Every group has at least its own frame, and numbers stay far from an overflow.
         self.group > 0
             && self.sequence >= self.group
             && self.sequence < u64::MAX / 2

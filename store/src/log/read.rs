@@ -1,4 +1,4 @@
-//! Reading: one frame by its place, and groups in order.
+//! Reads one frame by its place, and groups in order.
 
 use super::Log;
 use super::error::{Damage, Flaw, LogError};
@@ -31,12 +31,12 @@ impl Log {
         read_frame(&segment, place).map_err(|flaw| frame_damage(place, flaw))
     }
 
-    /// Reads the groups after a position, in order, up to the log's present end. Ends with the first error.
+    /// Reads the groups after a position, in order, up to the log's current end. Ends with the first error.
     pub fn groups(&self, after: LogPosition) -> Groups<'_> {
         Groups::new(self, after, false)
     }
 
-    /// Reads the groups after a position like [`groups`](Self::groups), and goes on after damage.
+    /// Reads the groups after a position like [`groups`](Self::groups), and continues after damage.
     ///
     /// Each damaged stretch is one [`LogError::Damaged`].
     pub fn groups_past_damage(&self, after: LogPosition) -> Groups<'_> {
@@ -108,7 +108,7 @@ impl<'a> Groups<'a> {
             walker,
             failed,
             past_damage,
-            // Nothing lies after the end, also if that is the start.
+            // Nothing follows the end, even if that is the start.
             done: after == end,
         }
     }

@@ -1,4 +1,4 @@
-//! Opening: finds the end of the log, cuts a torn tail, names what is damaged or lost.
+//! Opens the log: finds its end, cuts a torn tail, and reports damage and loss.
 
 use std::io;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use super::walk::{Step, Walker};
 use super::{Known, Log, LogAccess, LogOptions};
 use crate::disk::{Disk, DiskFile, OpenFile};
 
-/// Bytes that are written again in one piece.
+/// Bytes that are rewritten in one piece.
 const COPY_BYTES: usize = 1 << 20;
 
-/// Reports what opening a log found.
+/// Reports the findings of opening a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// The end of the last valid group.
     pub end: LogPosition,
-    /// Bytes of an append that did not finish. Cut off, or ignored if the log is open to read only.
+    /// Bytes of an unfinished append. They are cut off, or ignored if the log is open to read only.
     pub cut: Option<CutTail>,
     /// Damaged stretches after the position from which the log was opened, and missing segments.
     pub damage: Vec<Damage>,
     /// The newest position of the tip file, if it can be read.
     pub tip: Option<LogPosition>,
-    /// A position that was durable once and that the log does not hold.
+    /// A position that was once durable and that the log does not hold.
     pub lost: Option<Lost>,
 }
 
@@ -41,25 +41,25 @@ pub struct CutTail {
     pub segment: u32,
     /// The offset from which bytes were cut; 0 if the file was removed.
     pub from: u64,
-    /// How many bytes there were.
+    /// The number of bytes.
     pub bytes: u64,
 }
 
-/// Names who knew of a group that the log does not hold.
+/// The witness of a group that the log does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Witness {
     /// The tip file.
     Tip,
     /// The position from which the caller opened the log.
     Caller,
-    /// A position that the caller learned from what it does not use any more.
+    /// A position that the caller learned from something that it no longer uses.
     Former,
 }
 
-/// Names a loss: a position that was durable once and that the log does not hold.
+/// A loss: a position that was once durable and that the log does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// Who knew of it.
+    /// The witness of it.
     pub witness: Witness,
     /// The position.
     pub position: LogPosition,
@@ -76,9 +76,9 @@ impl std::fmt::Display for Lost {
         };
         let (known, end) = (self.position.group, self.end.group);
         if known > end {
-            write!(f, "{who} knows group {known}, the log ends with group {end}")
+            write!(f, "{who} knows group {known}, but the log ends with group {end}")
         } else {
-            write!(f, "{who} knows another group {known} than the log holds")
+            write!(f, "{who} knows another group {known} than the one in the log")
         }
     }
 }
@@ -92,7 +92,7 @@ pub(super) fn exists(disk: &dyn Disk, folder: &str) -> io::Result<bool> {
     if numbers.is_empty() {
         return Ok(false);
     }
-    // A creation that a crash cut short leaves no more than a part of the header.
+    // An interrupted creation leaves at most a part of the header.
     let files = unnamed_files(disk, folder);
     let segment = files(1)?;
     Ok(segment.any_header().is_ok() || segment.length > SEGMENT_HEADER_BYTES as u64)
@@ -112,7 +112,7 @@ fn unnamed_files<'a>(disk: &'a dyn Disk, folder: &'a str) -> impl Fn(u32) -> io:
     }
 }
 
-/// Finds the journal's id in the headers from a segment on; the tip's, if any header agrees with it.
+/// Finds the journal's id in the headers from a segment on; the tip's id, if any header agrees with it.
 fn find_journal(
     disk: &dyn Disk,
     folder: &str,
@@ -153,10 +153,10 @@ fn find_journal(
     })
 }
 
-/// What the walk over the tail found.
+/// The result of the walk over the tail.
 struct Tail {
     recovery: Recovery,
-    /// Where the next group goes; `None` if it needs a new segment.
+    /// The place of the next group; `None` if it needs a new segment.
     place: Option<(u32, u64)>,
     /// The torn bytes to cut, found in `recovery.cut` too.
     torn: Option<Damage>,
@@ -197,12 +197,12 @@ pub(super) fn open(
     let writer = match access {
         LogAccess::Read => None,
         LogAccess::Write => {
-            // A group that somebody saw durable needs no second write.
+            // A group that a witness saw durable needs no second write.
             let witnessed = tip == Some(end) || from == end || !tail.end_is_read;
             settle(&files, &tail, witnessed)?;
             let mut writer = TipWriter::open(&*files.disk, folder, journal, generation);
             if let Some(former) = former.filter(|former| tip.is_none_or(|tip| tip.group < former.group)) {
-                // Whoever told it may be gone at the next opening.
+                // Its witness may be gone at the next opening.
                 writer.write(former);
                 let _ = writer.file().map(|file| file.sync_data());
             }
@@ -221,7 +221,7 @@ pub(super) fn open(
     Ok((log, tail.recovery))
 }
 
-/// Chooses where to begin: at `from` if the log holds it, else at the beginning of its segment.
+/// Chooses the start: `from` if the log holds it, else the beginning of its segment.
 fn begin<'a>(files: &'a Files, from: LogPosition) -> Result<(Walker<'a>, bool), LogError> {
     if from == LogPosition::START {
         return Ok((Walker::from_start(files, None)?, true));
@@ -241,8 +241,8 @@ fn begin<'a>(files: &'a Files, from: LogPosition) -> Result<(Walker<'a>, bool), 
     }
 }
 
-/// Returns true if the log holds the group that ends at a position: what follows names it, or, if
-/// nothing does, its own frame is there.
+/// Returns true if the log holds the group that ends at a position: the following bytes name it or, without
+/// any, its own frame is there.
 fn holds(files: &Files, position: LogPosition) -> bool {
     let Ok(segment) = files.segment(position.segment) else {
         return false;
@@ -257,7 +257,7 @@ fn holds(files: &Files, position: LogPosition) -> bool {
     own.is_ok_and(|own| own.hash == position.hash && own.head.number == position.group)
 }
 
-/// Returns the position that the group or segment at an offset says that it follows.
+/// Returns the position that the group or segment at an offset names as its predecessor.
 fn named_by_next(files: &Files, segment: &Segment, offset: u64) -> Option<LogPosition> {
     if let Ok(next) = read_head(segment, offset) {
         return Some(next.head.previous);
@@ -285,7 +285,7 @@ fn walk_tail(
 ) -> Result<Tail, LogError> {
     let (mut walker, from_held) = begin(files, from)?;
     let mut damage = gaps_before(walker.numbers(), walker.place().0);
-    // A tail that cannot be read is damage as soon as something valid follows it.
+    // An unreadable tail is damage as soon as something valid follows it.
     let mut pending: Vec<Damage> = Vec::new();
     let mut buffer = Vec::new();
     let mut last_read = LogPosition::START;
@@ -331,7 +331,7 @@ fn walk_tail(
         [only] if !beyond && is_torn(only, last_segment) => {
             torn = Some(only.clone());
             place = if only.from == 0 {
-                // The header itself: the file goes, and the next group makes it again.
+                // The header itself is torn: the file is removed, and the next group creates it again.
                 last_segment -= 1;
                 None
             } else {
@@ -363,7 +363,7 @@ fn walk_tail(
     })
 }
 
-/// Names the segments that are missing before the one at which the walk begins.
+/// Reports the segments that are missing before the one at which the walk begins.
 fn gaps_before(numbers: &[u32], from: u32) -> Vec<Damage> {
     let mut gaps = Vec::new();
     let mut expected = 1;
@@ -384,7 +384,7 @@ fn gaps_before(numbers: &[u32], from: u32) -> Vec<Damage> {
     gaps
 }
 
-/// Returns true if a crash during an append explains the damage, so that nothing acknowledged is in it.
+/// Returns true if a crash during an append explains the damage, so that it contains nothing acknowledged.
 fn is_torn(damage: &Damage, last_segment: u32) -> bool {
     let header = SEGMENT_HEADER_BYTES as u64;
     damage.segment == last_segment
@@ -410,8 +410,8 @@ fn find_loss(end: LogPosition, from: LogPosition, from_held: bool, seen: &[Seen]
     })
 }
 
-/// Cuts a torn tail, and makes durable what was read: the end may have come before its sync, or have
-/// been caused by it.
+/// Cuts a torn tail, and makes the read bytes durable: the end may have been written without a sync, or its
+/// sync may have failed.
 fn settle(files: &Files, tail: &Tail, witnessed: bool) -> Result<(), LogError> {
     if let Some(torn) = &tail.torn
         && torn.from == 0
@@ -428,8 +428,8 @@ fn settle(files: &Files, tail: &Tail, witnessed: bool) -> Result<(), LogError> {
             file.set_len(offset).map_err(failed(files, "cut", number))?;
         }
         if !witnessed && end.segment == number {
-            // After a failed sync the system may hold bytes for written that are not on the disk. Equal
-            // bytes, written again, are.
+            // After a failed sync the system may consider bytes written that are not on the disk. Equal bytes,
+            // written again, get there.
             write_again(&*file, end).map_err(failed(files, "write the last group again to", number))?;
         }
         file.sync_data().map_err(failed(files, "sync", number))?;

@@ -22,7 +22,7 @@ const SUFFIX: &str = ".log";
 const MAX_OPEN_SEGMENTS: usize = 64;
 /// Bytes that a search for a later group looks at in one read.
 const SEARCH_BYTES: usize = 64 << 10;
-/// The least that a disk loses at once.
+/// The least amount that a disk loses at once.
 const SECTOR_BYTES: u64 = 512;
 
 /// Returns the file name of a segment.
@@ -30,7 +30,7 @@ pub(super) fn segment_name(number: u32) -> String {
     format!("{number:010}{SUFFIX}")
 }
 
-/// Reads a segment's number from a file name; `None` if the name is not one of a segment.
+/// Parses a segment's number from a file name; `None` for other names.
 fn segment_number(name: &str) -> Option<u32> {
     let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
     (number > 0 && segment_name(number) == name).then_some(number)
@@ -72,7 +72,7 @@ impl SegmentHeader {
             segment: reader.u32(),
             previous: LogPosition::decode(&reader.take::<POSITION_BYTES>()).ok_or(Flaw::Header)?,
         };
-        // Equal bytes: the hash holds, and what is reserved is zero.
+        // Equal bytes: the hash matches, and reserved bytes are zero.
         if header.encode() == *bytes {
             Ok(header)
         } else {
@@ -135,7 +135,7 @@ impl Segment {
 
     /// Finds the first verified group frame at or after an offset.
     ///
-    /// Looks at each byte once: group frames have one length, so each candidate costs one small read.
+    /// Examines each byte once: group frames have one length, so each candidate costs one small read.
     pub(super) fn find_group(&self, from: u64) -> Option<(u64, VerifiedHead)> {
         let prefix = group_prefix();
         let mut buffer = vec![0; SEARCH_BYTES];
@@ -157,7 +157,7 @@ impl Segment {
         None
     }
 
-    /// Fills a buffer; what cannot be read is zero, in whole sectors.
+    /// Fills a buffer; unreadable sectors are zero.
     fn read_around_bad_sectors(&self, buffer: &mut [u8], offset: u64) {
         if self.read(buffer, offset).is_ok() {
             return;

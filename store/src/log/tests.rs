@@ -26,7 +26,7 @@ fn open(disk: &MemoryDisk, from: Option<LogPosition>, access: LogAccess) -> (Log
     Log::open_with(Arc::new(disk.clone()), FOLDER, from, access, SMALL).unwrap()
 }
 
-/// The payloads of group `number`: as many as its last digit, of lengths that differ.
+/// Returns the payloads of group `number`: as many as its last digit, with different lengths.
 fn payloads(number: u64) -> Vec<Vec<u8>> {
     let byte = u8::try_from(number % 251).unwrap();
     let length = |index: u64| usize::try_from((number * 37 + index * 101) % 160).unwrap();
@@ -107,7 +107,7 @@ fn appended_groups_are_read_after_a_restart() {
 }
 
 #[test]
-fn torn_tail_is_cut_and_appends_go_on() {
+fn torn_tail_is_cut_and_appends_continue() {
     let disk = MemoryDisk::default();
     let log = create(&disk);
     let end = fill(&log, 6).last().unwrap().end;
@@ -150,14 +150,14 @@ fn lost_tail_is_named_by_its_witness() {
     let mut damage = Vec::new();
     log.check(&mut |found| damage.push(found)).unwrap();
     assert_eq!(damage, recovery.damage);
-    // The evidence stays, and appends go on in a new segment.
+    // The evidence stays, and appends continue in a new segment.
     append(&log, 60).unwrap();
     assert_eq!(log.end().segment, last.segment + 1);
     let read: Vec<_> = log.groups_past_damage(LogPosition::START).collect();
     assert_eq!(read.iter().filter(|group| group.is_ok()).count(), 6);
     assert_eq!(read.iter().filter(|group| group.is_err()).count(), 1);
     assert!(log.groups(LogPosition::START).last().unwrap().is_err());
-    // Without the tip's word the caller's does.
+    // Without the tip file the caller's position is the witness.
     disk.damage("log/tip", Vec::clear);
     let (_, recovery) = open(&disk, Some(last), LogAccess::Write);
     assert_eq!(recovery.lost.unwrap().witness, Witness::Caller);
@@ -219,7 +219,7 @@ fn full_disk_refuses_cleanly_until_there_is_room() {
     disk.set_plan(DiskPlan::default());
     fill(&log, 2);
     assert_holds(&log, 4);
-    // A cut that fails too leaves unknown bytes: the log stops.
+    // If the cut fails too, the bytes are unknown: the log stops.
     disk.set_plan(DiskPlan {
         faults: vec![
             crate::disk::DiskFault {

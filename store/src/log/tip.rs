@@ -1,7 +1,7 @@
-//! The tip file: a witness of how far the log was once durable, so that a lost tail is named.
+//! The tip file: a witness of the log's durable end, so that a lost tail is detected.
 //!
-//! Two slots are written in turn, each after the log's own sync. A slot that cannot be read is no
-//! error: there is one witness less.
+//! Two slots are written in turn, each after the log's own sync. An unreadable slot is not an error: there is
+//! one witness less.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const MAGIC: [u8; 4] = *b"STLT";
 const VERSION: u8 = 1;
 const CONTEXT: &str = "starling 2026-11 v1 log tip";
 
-/// What one slot says.
+/// The content of one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tip {
     pub(super) generation: u64,
@@ -66,7 +66,7 @@ impl Tip {
     }
 }
 
-/// Writes the tip file. A failure costs the witness and nothing else.
+/// Writes the tip file. A failure costs only the witness.
 #[derive(Debug)]
 pub(super) struct TipWriter {
     file: Option<Arc<dyn DiskFile>>,

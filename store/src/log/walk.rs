@@ -1,4 +1,4 @@
-//! The walk over groups, from any position, past damage. Every reader of many groups uses it.
+//! Walks over groups, from any position, past damage. Every reader of many groups uses it.
 
 use std::io;
 
@@ -7,14 +7,14 @@ use super::group::{RawGroup, read_group, read_head};
 use super::position::LogPosition;
 use super::segment::{Files, SEGMENT_HEADER_BYTES, Segment};
 
-/// What the walk meets next.
+/// The next finding of the walk.
 #[derive(Debug)]
 pub(super) enum Step {
     /// A segment whose header is good.
     Entered,
     /// A verified group.
     Group(RawGroup),
-    /// A stretch that is not what was written. The walk goes on behind it.
+    /// A stretch that differs from what was written. The walk continues behind it.
     Damaged(Damage),
 }
 
@@ -23,11 +23,11 @@ pub(super) struct Walker<'a> {
     files: &'a Files,
     /// Segments that are there, ascending.
     numbers: Vec<u32>,
-    /// The group with which the walk ends. `None`: the last of the files.
+    /// The last group of the walk; `None` for the last one in the files.
     limit: Option<LogPosition>,
-    /// The group after which the walk stands.
+    /// The last group that the walk passed.
     at: LogPosition,
-    /// The segment it stands in; `None` before the first, or if that one cannot be opened.
+    /// The current segment; `None` before the first, or if it cannot be opened.
     segment: Option<Segment>,
     number: u32,
     offset: u64,
@@ -55,7 +55,7 @@ impl<'a> Walker<'a> {
         })
     }
 
-    /// Begins after a group, without looking at it.
+    /// Begins after a group, without reading it.
     ///
     /// # Errors
     /// If the files cannot be listed.
@@ -74,7 +74,7 @@ impl<'a> Walker<'a> {
         Ok(walker)
     }
 
-    /// Begins at the first group of a segment, as its header says; `None` if the header is damaged.
+    /// Begins at the first group of a segment, as its header states; `None` if the header is damaged.
     ///
     /// # Errors
     /// If the files cannot be listed.
@@ -94,25 +94,25 @@ impl<'a> Walker<'a> {
         Ok(Some(walker))
     }
 
-    /// The group after which the walk stands.
+    /// Returns the last group that the walk passed.
     pub(super) fn at(&self) -> LogPosition {
         self.at
     }
 
-    /// The segment and offset at which the walk stands.
+    /// Returns the segment and offset of the walk.
     pub(super) fn place(&self) -> (u32, u64) {
         (self.number, self.offset)
     }
 
-    /// The segments that are there, ascending.
+    /// Returns the segments that are there, ascending.
     pub(super) fn numbers(&self) -> &[u32] {
         &self.numbers
     }
 
-    /// Goes on by one step; `None` at the end. `buffer` is reused for a group's bytes.
+    /// Advances by one step; returns `None` at the end. `buffer` is reused for a group's bytes.
     pub(super) fn next(&mut self, buffer: Vec<u8>) -> Option<Step> {
         let Some(segment) = self.segment.clone() else {
-            // The segment that a position named is not there.
+            // The segment of the given position is missing.
             if self.number != 0 && self.offset != u64::MAX {
                 let flaw = match self.open(self.number) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Flaw::from_io(&error),
@@ -139,13 +139,13 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Skips from the present offset to the next group of the segment, or to its end.
+    /// Skips from the current offset to the next group of the segment, or to its end.
     fn skip(&mut self, segment: &Segment, at: u64, flaw: Flaw) -> Damage {
         let (from, first_group) = (self.offset, self.at.group + 1);
         let found = segment.find_group(from.saturating_add(1));
         let (to, next) = match found {
             Some((offset, verified)) => (offset, Some(verified.head.previous)),
-            // Nothing is left in this segment: the next one says what it follows.
+            // Nothing is left in this segment: the next one names its predecessor.
             None => (segment.length.max(from), self.next_header()),
         };
         self.offset = to;
@@ -170,7 +170,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Gives up on the present segment, which cannot be opened.
+    /// Gives up on the current segment, which cannot be opened.
     fn leave(&mut self, flaw: Flaw) -> Step {
         let first_group = self.at.group + 1;
         let next = self.next_header();
@@ -189,7 +189,7 @@ impl<'a> Walker<'a> {
         })
     }
 
-    /// Takes what later bytes say of the group before them in place of what was read.
+    /// Uses the later bytes' statement about the group before them instead of what was read.
     fn chain_damage(&mut self, segment: u32, offset: u64, previous: LogPosition) -> Damage {
         let lost = previous.group > self.at.group;
         let damage = Damage {
@@ -209,7 +209,8 @@ impl<'a> Walker<'a> {
         self.numbers.iter().copied().find(|number| *number > self.number)
     }
 
-    /// What the next segment says that it follows, if it can be read; the limit if there is none.
+    /// Returns the predecessor that the next segment names, if it can be read; the limit if there is no next
+    /// segment.
     fn next_header(&self) -> Option<LogPosition> {
         let Some(next) = self.next_number() else {
             return self.limit.filter(|limit| limit.group > self.at.group);
@@ -224,7 +225,7 @@ impl<'a> Walker<'a> {
             return Some(Step::Damaged(self.chain_damage(number, offset, limit)));
         };
         if next - self.number > 1 {
-            // One name for the whole gap; then the walk stands before the segment that is there.
+            // Reports the whole gap at once; then the walk is before the segment that exists.
             let first = self.number + 1;
             self.segment = None;
             let before = self.at.group + 1;
@@ -267,7 +268,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Enters a segment whose header is damaged. Its first group may still be good.
+    /// Enters a segment with a damaged header. Its first group may still be valid.
     fn enter_damaged(&mut self, segment: Segment, flaw: Flaw) -> Damage {
         self.number = segment.number;
         self.offset = 0;
@@ -306,7 +307,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// The segment and offset at which a walk up to a position ends.
+/// Returns the segment and offset at which a walk up to a position ends.
 fn limit_place(limit: LogPosition) -> (u32, u64) {
     if limit == LogPosition::START {
         return (1, SEGMENT_HEADER_BYTES as u64);

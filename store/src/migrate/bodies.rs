@@ -69,7 +69,7 @@ impl Copier<'_> {
             return Ok(());
         }
         let Some(row) = self.old.get(Tree::Bodies, hash.as_bytes())? else {
-            // Named and not here: it is wanted, as it was.
+            // Named but not here: it stays missing, as before.
             return Ok(());
         };
         match self.unpack(&row).filter(|body| ContentHash::of(body) == hash) {
@@ -77,9 +77,9 @@ impl Copier<'_> {
                 self.bytes += body.len();
                 self.batch.push((hash, body));
             }
-            // What is damaged is not carried on: it is wanted from now on, and peers or a bundle have it.
+            // Damaged bodies are not migrated: they are missing from now on, and peers or a bundle have them.
             None => {
-                tracing::error!(body = %hash, "a stored body is damaged and is not migrated: it is to be fetched again");
+                tracing::error!(body = %hash, "a stored body is damaged and is not migrated; it must be fetched again");
             }
         }
         if self.batch.len() >= BATCH_BODIES || self.bytes >= BATCH_BYTES {
@@ -141,7 +141,7 @@ fn dictionaries(old: &dyn Engine) -> Result<BTreeMap<u16, Vec<u8>>, StoreError> 
     bad.map_or(Ok(dictionaries), Err)
 }
 
-/// The bodies that claims name, by the source that they are about.
+/// Returns the bodies that claims name, by the source that they are about.
 fn by_source(old: &dyn Engine) -> Result<BTreeMap<Source, Vec<ContentHash>>, StoreError> {
     let mut sources: BTreeMap<Source, Vec<ContentHash>> = BTreeMap::new();
     old.scan(

@@ -1,4 +1,4 @@
-//! The entries that tell what the rows of schema 2 hold.
+//! Writes the entries that correspond to the rows of schema 2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -14,13 +14,13 @@ use crate::rows::{LogNumber, damaged, delta_key, meta, site_of, sites};
 use crate::site::state::{Log, LogId, State};
 use crate::trust::holdings_of;
 
-/// Takes one entry after the other.
+/// Receives one entry after the other.
 type Push<'a> = dyn FnMut(Entry) -> Result<(), StoreError> + 'a;
 
-/// Tells everything, in an order in which each entry finds what it builds on.
+/// Writes everything, in an order in which each entry finds its prerequisites.
 pub(super) fn write(old: &dyn Engine, state: &State, push: &mut Push<'_>) -> Result<(), StoreError> {
     push(Entry::Site(state.site))?;
-    // In the order of their numbers, which the replay gives again.
+    // In the order of their numbers, so that the replay assigns the same numbers.
     for site in state.sites.values() {
         if let Some(chain) = state.chains.get(site) {
             let bytes = chain.to_bytes();
@@ -54,7 +54,7 @@ fn settings(old: &dyn Engine, push: &mut Push<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tells a log: its deltas, and between them up to where each source was accepted.
+/// Writes a log: its deltas, and between them the accepted positions of each source.
 fn deltas(
     old: &dyn Engine,
     state: &State,
@@ -63,7 +63,7 @@ fn deltas(
     push: &mut Push<'_>,
 ) -> Result<(), StoreError> {
     let own = id.site == state.site;
-    // Sources whose accepted position is still to be told.
+    // Sources whose accepted position is not written yet.
     let mut due: BTreeMap<&Option<Source>, ClaimNumber> = log
         .sources
         .iter()
@@ -112,7 +112,7 @@ fn deltas(
     Ok(())
 }
 
-/// Tells the positions that are due, of the sources chosen.
+/// Writes the due positions of the chosen sources.
 fn accept(
     id: LogId,
     due: &mut BTreeMap<&Option<Source>, ClaimNumber>,
@@ -136,7 +136,7 @@ fn accept(
     })
 }
 
-/// Tells heads, fork proofs and what other sites hold.
+/// Writes heads, fork proofs and the holdings of other sites.
 fn trust(old: &dyn Engine, state: &State, push: &mut Push<'_>) -> Result<(), StoreError> {
     for (prefix, is_head) in [(sites::HEAD, true), (sites::FORK, false)] {
         let mut rows = Vec::new();
@@ -173,7 +173,7 @@ fn trust(old: &dyn Engine, state: &State, push: &mut Push<'_>) -> Result<(), Sto
     Ok(())
 }
 
-/// Tells the history as it was kept. What of it does not read is left out, and it begins anew after that.
+/// Writes the kept history. Unreadable parts are left out, and the history starts again after them.
 fn history(old: &dyn Engine, state: &State, push: &mut Push<'_>) -> Result<(), StoreError> {
     let floor = old.get(Tree::History, FLOOR)?;
     let Some(floor) = floor.and_then(|row| Floor::decode(&row)) else {

@@ -1,7 +1,8 @@
-//! From schema 2, where everything was in the engine, to schema 3, where log and packs are the truth.
+//! Migrates from schema 2, with everything in the engine, to schema 3, with log and packs as the truth.
 //!
-//! The log and the packs are written beside the old store and synced; what the log replays to is compared with
-//! what the old rows say; then a rename switches. A crash before it leaves the old store as it was, and the next
+//! The log and the packs are written beside the old store and synced. The replayed log is compared with the old
+//! rows; then a rename switches. A crash before that leaves the old store unchanged, and the next start begins
+//! again. The old rows are only read.
 //! start begins again. The old rows are only read.
 
 mod bodies;
@@ -63,7 +64,7 @@ pub(crate) fn old_schema(old: &dyn Engine, site: SiteId) -> Result<Option<u32>, 
 /// Writes log and packs from the rows of an engine that holds everything, and switches to them.
 ///
 /// # Errors
-/// Of the old rows, naming what is damaged; of the disk. Nothing is switched then.
+/// Of the old rows, naming the damage; of the disk. Nothing is switched then.
 pub(crate) fn migrate(
     old: &dyn Engine,
     site: SiteId,
@@ -74,7 +75,7 @@ pub(crate) fn migrate(
 ) -> Result<(), StoreError> {
     let migrated = write_beside(old, site, disk, options, random_id, progress);
     if migrated.is_err() {
-        // What was written takes the room that the next attempt needs.
+        // Remains would take the space that the next attempt needs.
         for folder in [NEW_LOG_FOLDER, NEW_PACKS_FOLDER] {
             let _ = clear(disk.as_ref(), folder);
         }
@@ -89,7 +90,7 @@ pub(crate) fn migrate(
     switch().map_err(StoreError::Measure)
 }
 
-/// Writes log and packs beside what is there, and compares what they come to with the old rows.
+/// Writes log and packs beside the existing files, and compares their content with the old rows.
 fn write_beside(
     old: &dyn Engine,
     site: SiteId,
@@ -150,7 +151,7 @@ impl Group<'_> {
     }
 }
 
-/// Replays the new log in memory and compares what it comes to with the old rows.
+/// Replays the new log in memory and compares the result with the old rows.
 fn compare(
     old: &State,
     journal: &Journal,

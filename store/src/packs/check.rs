@@ -1,4 +1,4 @@
-//! The check of all packs while they are in use.
+//! Checks all packs while they are in use.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -9,11 +9,11 @@ use super::scan::{PackScan, Visitor};
 use super::{BodyPlace, Packs};
 
 impl Packs {
-    /// Reads and checks every frame that is written when this is called, beside reads, writes and compactions, as
-    /// fast as `pace` lets it. Changes nothing.
+    /// Reads and checks every frame written by the time of the call, beside reads, writes and compactions, as
+    /// fast as `pace` allows. Changes nothing.
     ///
-    /// `pace` hears how many bytes were read since it was called last. It may wait; when it breaks, the check ends
-    /// with the present pack.
+    /// `pace` gets the number of bytes read since its last call. It may wait; if it breaks, the check ends with
+    /// the current pack.
     ///
     /// # Errors
     /// [`PackError::UnknownKind`] or [`PackError::Io`]. Damage is not an error here.

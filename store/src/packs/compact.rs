@@ -1,4 +1,4 @@
-//! Compaction: what is live in old packs is copied into a new one; then the old ones can be removed.
+//! Compacts packs: live bodies of old packs are copied into a new one; then the old ones can be removed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -13,17 +13,17 @@ use super::read::ReadFailure;
 use super::write::push_elsewhere;
 use super::{BodyPlace, PackId, PackNumber, Packs};
 
-/// Bytes after which a compaction writes what it has.
+/// Bytes after which a compaction writes its buffer.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// What a compaction did.
+/// The result of a compaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompactedPacks {
     /// Bodies that were copied: their old places and their new ones.
     pub moved: Vec<(ContentHash, BodyPlace, BodyPlace)>,
-    /// Packs that hold nothing live any more once the new places are committed.
+    /// Packs that hold nothing live after the new places are committed.
     pub garbage: Vec<PackNumber>,
-    /// What could not be read, and so was not copied.
+    /// Bodies that could not be read and were not copied.
     pub damage: Vec<PackDamage>,
 }
 
@@ -38,21 +38,22 @@ struct Compaction<'a> {
 /// The pack that is being written.
 struct Output {
     new: NewPack,
-    /// Where each dictionary of the old packs stands in the new one.
+    /// The place in the new pack of each dictionary of the old packs.
     dictionaries: BTreeMap<DictionaryPlace, u32>,
     /// The same by the hash of the dictionary: many packs hold the same ones.
     by_hash: BTreeMap<[u8; 32], u32>,
-    /// The dictionaries in use that stand in the old packs, by the same hash.
+    /// The dictionaries in use that are in the old packs, by the same hash.
     in_use: BTreeMap<[u8; 32], (Source, DictionaryPlace)>,
 }
 
 impl Packs {
-    /// Copies what is live in some packs into new ones, durably, compressed as it is.
+    /// Copies the live bodies of some packs into new ones, durably, without compressing them again.
     ///
-    /// `is_live` compares the place, too: a body can stand in several. The old packs stay as they are. The caller commits the new places and then calls
-    /// [`remove`](Self::remove) with the garbage. After a crash in between the new packs hold nothing that is
-    /// needed, and a later compaction takes them. Puts and reads go on meanwhile; the half of the reserve may be
-    /// used, since a compaction frees more than it takes.
+    /// `is_live` compares the place, too, because a body can be in several places. The old packs stay
+    /// unchanged. The caller commits the new places and then calls [`remove`](Self::remove) with the garbage.
+    /// After a crash in between, the new packs hold nothing that is needed, and a later compaction removes
+    /// them. Puts and reads continue meanwhile. Half of the reserve may be used, because a compaction frees
+    /// more than it takes.
     ///
     /// # Errors
     /// As [`put`](Self::put). Nothing is moved then.
@@ -93,14 +94,14 @@ impl Packs {
     /// Removes packs, durably. Readers that have one open keep it until they are done.
     ///
     /// # Errors
-    /// [`PackError::Io`], [`PackError::Stopped`], [`PackError::ReadOnly`]; [`PackError::NoRoom`] if the last pack
-    /// is among them and no other can begin.
+    /// [`PackError::Io`], [`PackError::Stopped`], [`PackError::ReadOnly`]; [`PackError::NoRoom`] if the last
+    /// pack is among them and no other can begin.
     pub fn remove(&self, packs: &[PackNumber]) -> Result<(), PackError> {
         self.ensure_writable()?;
         let _one = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut writer = self.lock_writer()?;
         self.make_ready(&mut writer)?;
-        // A number is never used again, so the highest stays, or a higher one is there before.
+        // A number is never used again, so the highest pack stays until a higher one exists.
         let last = self.files.last().map(|pack| pack.number);
         let last = last.filter(|last| packs.contains(last));
         let mut began = Ok(());
@@ -224,7 +225,7 @@ impl Compaction<'_> {
         let pack = self.packs.finish(output.new, self.packs.options.reserve / 2)?;
         let mut writer = self.packs.lock_writer()?;
         if writer.last_number() == number.get() {
-            // No put came between: the next ones fill it up.
+            // No put came between: the next puts fill it up.
             self.packs.continue_pack(&mut writer, &pack)?;
             for (hash, (source, old)) in &output.in_use {
                 if let Some(offset) = output.by_hash.get(hash) {
@@ -239,7 +240,7 @@ impl Compaction<'_> {
 }
 
 impl Output {
-    /// Returns where the dictionary of an old pack stands in the new one, copying it if need be; `None` if it
+    /// Returns the place in the new pack of an old pack's dictionary, copying it if necessary; `None` if it
     /// cannot be read.
     fn dictionary(
         &mut self,

@@ -1,10 +1,10 @@
 //! Dictionaries: trained for each source, kept while they are in use, read again from the packs.
 //!
-//! A record of 2 kB compresses twice as well with a dictionary of its source's phrases as without. A pack
-//! holds every dictionary that its bodies need, so it can be read by itself. The dictionary in use survives
-//! a restart without an index file: a new pack begins with a frame that says where the dictionaries in use
-//! stand in older packs, and the first put after opening reads the last pack once from start to end, which it
-//! does anyway to find a torn tail.
+//! A record of 2 kB compresses twice as well with a dictionary of its source's phrases as without. A pack holds
+//! every dictionary that its bodies need, so it can be read by itself. The dictionary in use survives a restart
+//! without an index file: a new pack begins with a frame that gives the places of the dictionaries in use in
+//! older packs. The first put after opening reads the last pack once from start to end, which is needed anyway
+//! to find a torn tail.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,19 +21,19 @@ use super::error::PackError;
 const DICTIONARY_BYTES: usize = 110 << 10;
 /// Fewest bodies worth training on.
 const TRAINING_BODIES: usize = 256;
-/// Most bytes that training looks at, some thirty times the dictionary's size. More of them cost time in
-/// proportion and gain little.
+/// Most bytes used for training, about thirty times the dictionary's size. More bytes take more time and gain
+/// little.
 const TRAINING_BYTES: usize = 3 << 20;
-/// After a source has grown by this factor since its dictionary was trained, a new one is.
+/// The growth factor of a source after which a new dictionary is trained.
 const RETRAIN_GROWTH: u64 = 8;
-/// A source with so many bodies written keeps the dictionary that it has.
+/// The number of written bodies after which a source keeps its dictionary.
 const RETRAIN_BODIES: u64 = 100_000;
 /// Most compressors that are kept: each holds a digested dictionary, some megabytes at high levels.
 const MAX_COMPRESSORS: usize = 8;
 /// Most dictionaries kept for reading, some 150 KiB each.
 const MAX_DECODERS: usize = 64;
 
-/// Where a dictionary stands.
+/// The place of a dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DictionaryPlace {
     pub(super) pack: PackNumber,
@@ -44,25 +44,25 @@ pub(super) struct DictionaryPlace {
 #[derive(Clone)]
 pub(super) struct Dictionary {
     pub(super) bytes: Arc<[u8]>,
-    /// Where it was written last; `None` while it is new.
+    /// The last place to which it was written; `None` while it is new.
     pub(super) place: Option<DictionaryPlace>,
-    /// It was just trained, when so many bodies of the source were written.
+    /// For a newly trained dictionary, the number of bodies of the source at that time.
     trained_at: Option<u64>,
 }
 
-/// What is known of a source. Counts are since the packs were opened.
+/// The state of a source. Counts are since the packs were opened.
 #[derive(Default)]
 struct SourceState {
     place: Option<DictionaryPlace>,
-    /// The dictionary's bytes, once they were needed.
+    /// The dictionary's bytes, after their first use.
     bytes: Option<Arc<[u8]>>,
-    /// Bodies written, and how many when the dictionary was trained.
+    /// The number of written bodies, now and at the time of training.
     written: u64,
     trained_at: u64,
     compressor: Option<KeptCompressor>,
 }
 
-/// A compressor and what it was made from.
+/// A compressor with its dictionary.
 struct KeptCompressor {
     used: u64,
     dictionary: Arc<[u8]>,
@@ -84,14 +84,14 @@ impl Sources {
         states.filter_map(|(source, state)| Some((source, state.place?)))
     }
 
-    /// Takes a dictionary into use that was found in a pack.
+    /// Starts using a dictionary that was found in a pack.
     pub(super) fn found(&mut self, source: Source, place: DictionaryPlace) {
         let state = self.states.entry(source).or_default();
         state.place = Some(place);
         state.bytes = None;
     }
 
-    /// Notes that a dictionary was written, and takes it into use.
+    /// Notes that a dictionary was written, and starts using it.
     pub(super) fn wrote_dictionary(&mut self, source: &Source, dictionary: &Dictionary) {
         let state = self.states.entry(source.clone()).or_default();
         state.place = dictionary.place;
@@ -108,7 +108,7 @@ impl Sources {
         }
     }
 
-    /// Gives a dictionary up that cannot be kept.
+    /// Drops a dictionary that cannot be kept.
     pub(super) fn forget(&mut self, source: &Source) {
         if let Some(state) = self.states.get_mut(source) {
             state.place = None;
@@ -121,7 +121,7 @@ impl Sources {
         self.states.entry(source.clone()).or_default().written += bodies as u64;
     }
 
-    /// Returns the dictionary in use for a source, reading it with `read` if need be.
+    /// Returns the dictionary in use for a source, reading it with `read` if necessary.
     pub(super) fn in_use(
         &mut self,
         source: &Source,
@@ -135,7 +135,7 @@ impl Sources {
         let Some(bytes) = state.bytes.clone() else {
             tracing::warn!(
                 %source, pack = %place.pack, offset = place.offset,
-                "the dictionary in use cannot be read; bodies are compressed without until one is trained"
+                "the dictionary in use cannot be read; bodies are compressed without one until a new one is trained"
             );
             self.forget(source);
             return None;
@@ -170,7 +170,7 @@ impl Sources {
             samples.extend_from_slice(body);
             sizes.push(body.len());
         }
-        // Training can fail on odd samples (all alike, say); then bodies simply stay without a dictionary.
+        // Training can fail on unusual samples (for example all alike); then bodies stay without a dictionary.
         let bytes = zstd::dict::from_continuous(&samples, &sizes, DICTIONARY_BYTES).ok()?;
         Some(Dictionary {
             bytes: bytes.into(),
@@ -179,7 +179,7 @@ impl Sources {
         })
     }
 
-    /// Takes the compressor of a source's dictionary out, or the one without a dictionary.
+    /// Takes the compressor for a source's dictionary, or the one without a dictionary.
     pub(super) fn take_compressor(
         &mut self,
         level: i32,
@@ -191,7 +191,7 @@ impl Sources {
         };
         let state = self.states.get_mut(source);
         let kept = state.and_then(|state| state.compressor.take());
-        // One that was made from other bytes would write bodies that nobody can read.
+        // A compressor made from other bytes would write unreadable bodies.
         match kept.filter(|kept| Arc::ptr_eq(&kept.dictionary, &dictionary.bytes)) {
             Some(kept) => Ok(kept.compressor),
             None => new_compressor(level, &dictionary.bytes),
@@ -255,7 +255,7 @@ impl DecoderCache {
         Some(decoder.clone())
     }
 
-    /// Digests and keeps a dictionary; `None` if zstd cannot use it.
+    /// Digests and keeps a dictionary; returns `None` if zstd cannot use it.
     pub(super) fn add(&self, place: DictionaryPlace, bytes: &[u8]) -> Option<Arc<DDict<'static>>> {
         let decoder = Arc::new(DDict::try_create(bytes)?);
         let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! What can go wrong in the packs, said so that an operator knows what to do next.
+//! Errors of the packs, with advice for operators.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use starling_protocol::ContentHash;
 
 use super::PackNumber;
 
-/// What is wrong with bytes of a pack.
+/// The fault in the bytes of a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DamageKind {
@@ -23,7 +23,7 @@ pub enum DamageKind {
         /// The number in the header.
         found: PackNumber,
     },
-    /// The file is missing although something in it was known.
+    /// The file is missing although it was known to have content.
     #[error("the file is missing")]
     MissingFile,
     /// The file ends before something that was known.
@@ -50,8 +50,8 @@ pub enum DamageKind {
     /// The body does not decompress, or is larger than a record may be.
     #[error("the body does not decompress")]
     Compressed,
-    /// The body's bytes hash to something else.
-    #[error("the body's bytes hash to something else")]
+    /// The body's bytes have another hash.
+    #[error("the body's bytes have another hash")]
     ContentHash,
 }
 
@@ -60,13 +60,13 @@ pub enum DamageKind {
 pub struct PackDamage {
     /// The pack.
     pub pack: PackNumber,
-    /// Where the damage begins.
+    /// The start of the damage.
     pub offset: u64,
-    /// How many bytes cannot be used; 0 if nothing is lost by it.
+    /// The number of unusable bytes; 0 if nothing is lost.
     pub length: u64,
     /// The body, if known.
     pub hash: Option<ContentHash>,
-    /// What is wrong.
+    /// The fault.
     pub what: DamageKind,
 }
 
@@ -102,7 +102,7 @@ pub enum PackError {
         pack: PackNumber,
         /// Offset of its frame.
         offset: u64,
-        /// What is wrong.
+        /// The fault.
         what: DamageKind,
     },
     /// The pack of a body is not in the folder.
@@ -117,7 +117,7 @@ pub enum PackError {
     },
     /// The disk is full. Nothing was written.
     #[error(
-        "writing {needed} bytes to the packs: the disk has no room left beside a reserve of {reserve} bytes; free some space and repeat"
+        "writing {needed} bytes to the packs: the disk is full up to the reserve of {reserve} bytes; free some space, then try again"
     )]
     NoRoom {
         /// Bytes to be written.
@@ -125,16 +125,16 @@ pub enum PackError {
         /// Bytes that must stay free.
         reserve: u64,
     },
-    /// A sync, or the cut after a failed write, failed earlier: what is on the disk is not known.
+    /// A sync, or the cut after a failed write, failed earlier: the content of the disk is unknown.
     #[error(
-        "writing to the packs: an earlier sync failed, so it is not known what is on the disk; check the disk and restart"
+        "writing to the packs: an earlier sync failed, so the content of the disk is unknown; check the disk and restart"
     )]
     Stopped,
     /// The packs were opened to read only.
     #[error("writing to the packs: they were opened to read only")]
     ReadOnly,
     /// A body is larger than a record may be.
-    #[error("writing body {hash}: it has {bytes} bytes, at most {limit} are possible")]
+    #[error("writing body {hash}: it must have at most {limit} bytes, got {bytes}")]
     TooLarge {
         /// The body.
         hash: ContentHash,
@@ -146,11 +146,13 @@ pub enum PackError {
     /// Compression failed.
     #[error("compressing a record body: {cause}")]
     Compress {
-        /// What the compressor said.
+        /// The error of the compressor.
         cause: String,
     },
     /// A file was written by a newer build.
-    #[error("opening {path}: it has version {found}, this build knows up to {known}: upgrade starling")]
+    #[error(
+        "opening {path}: it has version {found}, but this build supports versions up to {known}; upgrade starling"
+    )]
     NewerVersion {
         /// The file.
         path: String,
@@ -160,7 +162,9 @@ pub enum PackError {
         known: u8,
     },
     /// A frame that must be understood is not.
-    #[error("reading pack {pack} at {offset}: a frame of unknown kind {kind} is critical: upgrade starling")]
+    #[error(
+        "reading pack {pack} at {offset}: a frame of the unknown kind {kind} is critical; upgrade starling"
+    )]
     UnknownKind {
         /// The pack.
         pack: PackNumber,
@@ -170,7 +174,9 @@ pub enum PackError {
         kind: u8,
     },
     /// Every pack number is taken.
-    #[error("beginning a new pack: the number {last} is the last; rebuild the packs by copying the site")]
+    #[error(
+        "beginning a new pack: the last possible number, {last}, is used; rebuild the packs by copying the site"
+    )]
     NoNumber {
         /// The highest number.
         last: u32,
@@ -178,11 +184,11 @@ pub enum PackError {
     /// The system failed.
     #[error("{attempt} {path}")]
     Io {
-        /// What was attempted.
+        /// The operation that failed.
         attempt: &'static str,
         /// The file or folder.
         path: String,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
@@ -195,12 +201,12 @@ impl PackError {
     }
 }
 
-/// Returns true if the disk says that it cannot read the bytes. Other errors may be over when it is tried again.
+/// Returns true if the disk reports that it cannot read the bytes. Other errors may be temporary.
 pub(super) fn is_unreadable(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
-/// Returns true if the system says that there is no room.
+/// Returns true if the system reports a full disk.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! The files of the packs: listed, opened, made, removed. Knows headers and nothing else of their content.
+//! The files of the packs: lists, opens, creates and removes them. Of their content it knows only headers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +9,9 @@ use super::frame::{FRAMES_START, FrameKey, decode_header, encode_header};
 use super::{PackAccess, PackId, PackNumber, PackPosition};
 use crate::disk::{Disk, DiskFile, OpenFile};
 
-/// Most files that are kept open: well below what a process may have.
+/// Most files that are kept open: well below a process's usual limit.
 const MAX_OPEN_FILES: usize = 256;
-/// Ending of a file that is not whole yet.
+/// Suffix of a file that is not complete yet.
 const UNFINISHED: &str = ".tmp";
 
 /// One pack.
@@ -19,9 +19,9 @@ pub(super) struct PackFile {
     pub(super) number: PackNumber,
     /// Relative to the disk.
     pub(super) path: String,
-    /// What its header says, or what is wrong with it.
+    /// The content of its header, or its damage.
     pub(super) header: Result<(PackId, FrameKey), DamageKind>,
-    /// A part of the header that is not needed is damaged.
+    /// True if a redundant part of the header is damaged.
     pub(super) is_header_damaged: bool,
     bytes: AtomicU64,
     file: Mutex<Option<Arc<dyn DiskFile>>>,
@@ -36,12 +36,12 @@ impl PackFile {
         self.header.as_ref().map(|(_, key)| key).map_err(|damage| *damage)
     }
 
-    /// Bytes that are written; more may be in the file while a write is under way.
+    /// Returns the number of written bytes; the file may have more while a write is under way.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
     }
 
-    /// The position after all of it.
+    /// Returns the position after all of it.
     pub(super) fn end(&self) -> PackPosition {
         PackPosition {
             pack: self.number.get(),
@@ -60,7 +60,7 @@ pub(super) struct PackFiles {
     folder: String,
     access: PackAccess,
     packs: RwLock<BTreeMap<PackNumber, Arc<PackFile>>>,
-    /// Those whose file is open, the longest open first.
+    /// The packs with an open file, the longest open first.
     open: Mutex<Vec<Arc<PackFile>>>,
 }
 
@@ -93,7 +93,7 @@ impl PackFiles {
         Ok(files)
     }
 
-    /// Adds packs that are in the folder and not known, and measures all again. Returns the names of all files.
+    /// Adds unknown packs in the folder, and measures all again. Returns the names of all files.
     pub(super) fn refresh(&self) -> Result<Vec<String>, PackError> {
         let names = self.disk.list(&self.folder);
         let names = names.map_err(PackError::io("listing folder", &self.folder))?;
@@ -156,7 +156,7 @@ impl PackFiles {
         format!("{}/{}", self.folder, number.file_name())
     }
 
-    /// Returns a pack. A reader looks again in the folder, since a writer may have begun the pack meanwhile.
+    /// Returns a pack. A reader looks in the folder again, because a writer may have begun the pack meanwhile.
     pub(super) fn get(&self, number: PackNumber) -> Option<Arc<PackFile>> {
         let known = {
             let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
@@ -179,7 +179,7 @@ impl PackFiles {
         packs.last_key_value().map(|(_, pack)| pack.clone())
     }
 
-    /// Returns a pack's file, opening it if need be.
+    /// Returns a pack's file, opening it if necessary.
     pub(super) fn file(&self, pack: &Arc<PackFile>) -> std::io::Result<Arc<dyn DiskFile>> {
         let open = pack.file.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(file) = open {
@@ -206,16 +206,16 @@ impl PackFiles {
     }
 
     pub(super) fn free_bytes(&self) -> Option<u64> {
-        // A disk that cannot say how full it is says so when it is.
+        // A disk that cannot report its free space fails when it is full.
         self.disk.free_bytes().ok().flatten()
     }
 
-    /// Begins a pack under a name that is not a pack's yet.
+    /// Begins a pack under a temporary name.
     pub(super) fn begin(&self, number: PackNumber, id: PackId) -> Result<NewPack, PackError> {
         let path = format!("{}{UNFINISHED}", self.path(number));
         let create = || self.disk.open(&path, OpenFile::Create);
         let file = create().or_else(|error| match error.kind() {
-            // Left by one that failed.
+            // Left by a failed attempt.
             std::io::ErrorKind::AlreadyExists => self.disk.remove(&path).and_then(|()| create()),
             _ => Err(error),
         });
@@ -231,7 +231,7 @@ impl PackFiles {
         })
     }
 
-    /// Gives a pack its name, when all of it is synced. The name is not durable yet.
+    /// Gives a pack its name when all of it is synced. The name is not durable yet.
     pub(super) fn rename(&self, new: NewPack) -> Result<Arc<PackFile>, PackError> {
         let path = self.path(new.number);
         self.disk
@@ -254,7 +254,7 @@ impl PackFiles {
             .map_err(PackError::io("syncing folder", &self.folder))
     }
 
-    /// Removes an unfinished pack, as far as that can be done; the next opening tries again.
+    /// Removes an unfinished pack, if possible; the next opening tries again.
     pub(super) fn abandon(&self, new: &NewPack) {
         let _ = self.disk.remove(&new.path);
     }
@@ -290,7 +290,7 @@ pub(super) struct NewPack {
 }
 
 impl NewPack {
-    /// Where the next frame begins.
+    /// Returns the offset of the next frame.
     pub(super) fn end(&self) -> u64 {
         self.written + self.bytes.len() as u64
     }

@@ -16,9 +16,9 @@ const KEY_CONTEXT: &str = "starling 2026-11 v1 pack frame";
 
 /// Bytes of one copy of the header.
 const HEADER_BYTES: usize = 64;
-/// Where the second copy stands: in another block of the disk than the first.
+/// The offset of the second copy: in another block of the disk than the first.
 const COPY_OFFSET: usize = 4 * KIB;
-/// Where the first frame begins.
+/// The offset of the first frame.
 pub(super) const FRAMES_START: u64 = (COPY_OFFSET + HEADER_BYTES) as u64;
 /// Bytes of a frame before its payload.
 pub(super) const FRAME_HEADER_BYTES: usize = 26;
@@ -26,7 +26,7 @@ pub(super) const FRAME_HEADER_BYTES: usize = 26;
 pub(super) const BODY_HEADER_BYTES: usize = 36;
 /// Most bytes of a dictionary. Those that are trained are smaller.
 pub(super) const MAX_DICTIONARY_BYTES: usize = MIB;
-/// Most bytes of a body's zstd frame: what zstd needs for bytes that it cannot make smaller, and more.
+/// Most bytes of a body's zstd frame: zstd needs slightly more than the input for incompressible bytes.
 const MAX_PACKED_BYTES: usize = MAX_RECORD_BYTES + 128 * KIB;
 /// Most bytes of any frame's payload.
 pub(super) const MAX_PAYLOAD_BYTES: usize = BODY_HEADER_BYTES + MAX_PACKED_BYTES;
@@ -34,7 +34,7 @@ pub(super) const MAX_PAYLOAD_BYTES: usize = BODY_HEADER_BYTES + MAX_PACKED_BYTES
 pub(super) mod flag {
     /// A reader that does not know the kind must stop.
     pub(in super::super) const CRITICAL: u8 = 1;
-    /// A dictionary that was copied with bodies that need it: not the one in use.
+    /// A dictionary that was copied with its bodies and is not in use.
     pub(in super::super) const COPIED: u8 = 2;
 }
 
@@ -44,11 +44,11 @@ pub(super) mod kind {
     pub(in super::super) const DICTIONARY: u8 = 1;
     /// A body: content hash, offset of its dictionary, zstd frame.
     pub(in super::super) const BODY: u8 = 2;
-    /// Where dictionaries stand that are in use and not in this pack.
+    /// The places of dictionaries in use that are not in this pack.
     pub(in super::super) const ELSEWHERE: u8 = 3;
 }
 
-/// Makes the bytes that a pack begins with.
+/// Returns the first bytes of a pack.
 pub(super) fn encode_header(number: PackNumber, id: &PackId) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(HEADER_MAGIC);
@@ -64,10 +64,10 @@ pub(super) fn encode_header(number: PackNumber, id: &PackId) -> Vec<u8> {
     bytes
 }
 
-/// What the first bytes of a pack say.
+/// The content of a pack's first bytes.
 pub(super) struct Header {
     pub(super) id: PackId,
-    /// A part of them is damaged that is not needed.
+    /// True if a redundant part of them is damaged.
     pub(super) is_damaged: bool,
 }
 
@@ -107,7 +107,7 @@ fn decode_copy(bytes: &[u8]) -> Option<(u8, PackNumber, PackId)> {
     Some((signed[4], PackNumber::new(number)?, id))
 }
 
-/// Makes and checks the hashes of one pack's frames.
+/// Computes and checks the hashes of one pack's frames.
 #[derive(Clone)]
 pub(super) struct FrameKey(blake3::Hasher);
 
@@ -133,7 +133,7 @@ impl FrameKey {
         hash
     }
 
-    /// Appends a frame that will stand at `offset`. Its payload is `parts`, one after the other.
+    /// Appends a frame that will be at `offset`. Its payload is the concatenated `parts`.
     pub(super) fn push(&self, out: &mut Vec<u8>, offset: u64, kind: u8, flags: u8, parts: &[&[u8]]) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut head = [kind, flags, 0, 0, 0, 0];
@@ -172,7 +172,7 @@ impl FrameKey {
     }
 }
 
-/// What a frame says before its payload. Not checked by its hash yet.
+/// The fields of a frame before its payload. Its hash is not checked yet.
 #[derive(Clone, Copy)]
 pub(super) struct FrameHead {
     pub(super) kind: u8,
@@ -180,7 +180,7 @@ pub(super) struct FrameHead {
 }
 
 impl FrameHead {
-    /// Reads the start of a frame; `None` if no frame begins so.
+    /// Decodes the start of a frame; returns `None` if the bytes cannot be one.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.strip_prefix(FRAME_MAGIC)?;
         let kind = *bytes.first()?;
@@ -198,7 +198,7 @@ impl FrameHead {
     }
 }
 
-/// A frame whose hash fits.
+/// A frame with a valid hash.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub(super) kind: u8,
@@ -212,7 +212,7 @@ impl Frame<'_> {
     }
 }
 
-/// A body as it is stored.
+/// A stored body.
 #[derive(Clone, Copy)]
 pub(super) struct Body<'a> {
     pub(super) hash: ContentHash,
@@ -243,7 +243,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// A dictionary as it is stored.
+/// A stored dictionary.
 #[derive(Clone)]
 pub(super) struct StoredDictionary<'a> {
     pub(super) source: Source,
@@ -270,7 +270,7 @@ fn split_source(bytes: &[u8]) -> Option<(Source, &[u8])> {
     Some((std::str::from_utf8(name).ok()?.parse().ok()?, rest))
 }
 
-/// Makes the payload that says where dictionaries stand that a new pack does not hold yet.
+/// Returns the payload with the places of dictionaries that a new pack does not hold yet.
 pub(super) fn encode_elsewhere<'a>(
     dictionaries: impl Iterator<Item = (&'a Source, PackNumber, u32)>,
 ) -> Vec<u8> {

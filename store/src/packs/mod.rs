@@ -1,9 +1,9 @@
-//! Packs: the files that hold record bodies by content hash, compressed with dictionaries that they train.
+//! Packs: the files that hold record bodies by content hash, compressed with dictionaries trained from them.
 //!
-//! A pack is written from its start to its end and then stays as it is. Only the last one is appended to.
-//! Every frame says, by its hash, in which file and where it belongs, so damage and misplaced data show;
-//! and every body that is read is hashed again. Which bodies are needed, and where each stands, is for the
-//! caller to keep: it gets a place for every body, and [`Packs::scan`] finds the places again.
+//! A pack is written from start to end and then stays unchanged. Only the last one is appended to. The hash of
+//! every frame covers its file and its place, so damage and misplaced data are detected; and every body that is
+//! read is hashed again. The caller keeps track of the needed bodies and their places: it gets a place for
+//! every body, and [`Packs::scan`] finds the places again.
 //!
 //! The layout is described in `docs/formats/packs.md`.
 
@@ -33,14 +33,14 @@ use self::read::Context;
 use self::write::Writer;
 use crate::disk::Disk;
 
-/// Size at which a new pack begins, unless told otherwise.
+/// Size at which a new pack begins, by default.
 pub const PACK_BYTES: u64 = 64 << 20;
-/// Bytes that writes leave free on the disk, unless told otherwise.
+/// Bytes that writes leave free on the disk, by default.
 pub const PACK_RESERVE_BYTES: u64 = 8 << 20;
-/// Largest size at which a new pack may begin: with a batch beyond it, offsets still fit u32.
+/// Largest size at which a new pack may begin: with one further batch, offsets still fit u32.
 const MAX_PACK_BYTES: u64 = 1 << 30;
 
-/// What may be done with the packs.
+/// The access to the packs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackAccess {
     /// Everything. One process only: the caller holds the lock of the folder.
@@ -49,7 +49,7 @@ pub enum PackAccess {
     Read,
 }
 
-/// How packs are kept.
+/// Options for packs.
 #[derive(Clone)]
 pub struct PackOptions {
     /// zstd level of bodies.
@@ -58,9 +58,9 @@ pub struct PackOptions {
     pub reserve: u64,
     /// Size at which a new pack begins; at most 1 GiB.
     pub pack_bytes: u64,
-    /// What may be done.
+    /// The access.
     pub access: PackAccess,
-    /// Makes the random id of a new pack.
+    /// Returns a random id for a new pack.
     pub new_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
 }
 
@@ -108,12 +108,12 @@ pub struct Packs {
     files: PackFiles,
     options: PackOptions,
     writer: Mutex<Writer>,
-    /// The end of what is written, and of what is synced; apart from the writer, so that asking never waits.
+    /// The ends of the written and of the synced part; apart from the writer, so that readers never wait.
     ends: Mutex<Ends>,
     /// A sync failed: nothing is written any more.
     stopped: AtomicBool,
-    /// One sync at a time: the system reports a failure once, and everybody must hear of it. Holds the number
-    /// of the last change that is durable.
+    /// One sync at a time: the system reports a failure once, and every caller must get it. Holds the number of
+    /// the last durable change.
     syncing: Mutex<u64>,
     /// One compaction at a time.
     compacting: Mutex<()>,
@@ -137,10 +137,10 @@ impl fmt::Debug for Packs {
 }
 
 impl Packs {
-    /// Opens the packs of a folder, which is made if it is missing. Reads only the header of each.
+    /// Opens the packs of a folder, which is created if it is missing. Reads only the header of each.
     ///
     /// The last pack's tail is checked by the first [`scan`](Self::scan) or [`put`](Self::put), whichever comes
-    /// first; call `scan` first, from the position that is known, so that only what is beyond it can be cut.
+    /// first. Call `scan` first, from the known position, so that only bytes beyond it can be cut.
     ///
     /// # Errors
     /// [`PackError::NewerVersion`], or [`PackError::Io`]. A damaged pack is not an error: scans report it.
@@ -171,13 +171,13 @@ impl Packs {
         })
     }
 
-    /// Returns the end of what is written. Before the first scan or put it is the end of the last file.
+    /// Returns the end of the written part. Before the first scan or put it is the end of the last file.
     #[must_use]
     pub fn end(&self) -> PackPosition {
         self.ends().written
     }
 
-    /// Returns the end of what [`sync`](Self::sync) made durable since the packs were opened.
+    /// Returns the end of the part that [`sync`](Self::sync) made durable since the packs were opened.
     #[must_use]
     pub fn synced_end(&self) -> PackPosition {
         self.ends().synced

@@ -1,9 +1,9 @@
-//! Where bodies stand: the small values that the engine keeps for them.
+//! The places of bodies: the small values that the engine keeps for them.
 
 use std::fmt;
 use std::num::NonZeroU32;
 
-/// The number of a pack: its file is named by it. Numbers begin at 1 and are never used again.
+/// The number of a pack, used in its file name. Numbers begin at 1 and are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackNumber(NonZeroU32);
 
@@ -25,7 +25,7 @@ impl PackNumber {
         format!("{:08}.pack", self.get())
     }
 
-    /// Reads the name of a pack's file; `None` for another file.
+    /// Parses the name of a pack's file; `None` for another file.
     pub(super) fn of_file(name: &str) -> Option<Self> {
         let digits = name.strip_suffix(".pack")?;
         let number = Self::new(digits.parse().ok()?)?;
@@ -39,7 +39,7 @@ impl fmt::Display for PackNumber {
     }
 }
 
-/// The random id of a pack: tells packs of the same number apart.
+/// The random id of a pack, which distinguishes packs of the same number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackId(pub [u8; 16]);
 
@@ -55,12 +55,12 @@ impl fmt::Debug for PackId {
     }
 }
 
-/// Where a body stands: its whole frame.
+/// The place of a body: its whole frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BodyPlace {
     /// The pack.
     pub pack: PackNumber,
-    /// Where the frame begins.
+    /// The offset of the frame.
     pub offset: u64,
     /// Bytes of the frame.
     pub length: u32,
@@ -75,21 +75,21 @@ impl BodyPlace {
         out
     }
 
-    /// Appends what [`encode`](Self::encode) returns.
+    /// Appends the output of [`encode`](Self::encode).
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         put_varint(out, u64::from(self.pack.get()));
         put_varint(out, self.offset);
         put_varint(out, u64::from(self.length));
     }
 
-    /// Decodes what [`encode`](Self::encode) returns; `None` for anything else.
+    /// Decodes the output of [`encode`](Self::encode); `None` for anything else.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (place, rest) = Self::decode_prefix(bytes)?;
         rest.is_empty().then_some(place)
     }
 
-    /// Decodes a place at the start of `bytes` and returns what follows it.
+    /// Decodes a place at the start of `bytes` and returns the bytes after it.
     #[must_use]
     pub fn decode_prefix(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (pack, rest) = take_varint(bytes)?;
@@ -97,7 +97,7 @@ impl BodyPlace {
         let (length, rest) = take_varint(rest)?;
         let place = Self {
             pack: PackNumber::new(u32::try_from(pack).ok()?)?,
-            // No pack reaches 4 GiB, since offsets of dictionaries are u32.
+            // No pack reaches 4 GiB, because offsets of dictionaries are u32.
             offset: u64::from(u32::try_from(offset).ok()?),
             length: u32::try_from(length).ok()?,
         };
@@ -105,7 +105,7 @@ impl BodyPlace {
     }
 }
 
-/// A position in the sequence of all frames: what stands before it is known.
+/// A position in the sequence of all frames: everything before it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackPosition {
     /// The pack's number; 0 is before the first.
@@ -127,7 +127,7 @@ impl PackPosition {
         out
     }
 
-    /// Decodes what [`encode`](Self::encode) returns; `None` for anything else.
+    /// Decodes the output of [`encode`](Self::encode); `None` for anything else.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (pack, offset) = bytes.split_first_chunk::<4>()?;

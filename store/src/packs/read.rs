@@ -1,4 +1,4 @@
-//! Reading one body, and one frame.
+//! Reads one body or one frame.
 
 use std::sync::{Arc, PoisonError};
 
@@ -12,12 +12,12 @@ use super::files::PackFile;
 use super::frame::{Body, FRAME_HEADER_BYTES, FRAMES_START, FrameHead, StoredDictionary, is_possible, kind};
 use super::{BodyPlace, PackNumber, Packs};
 
-/// Most contexts that are kept, some 150 KiB each: one for each thread that reads at once.
+/// Most contexts that are kept, about 150 KiB each: one for each thread that reads at the same time.
 const MAX_CONTEXTS: usize = 16;
 /// Largest buffer that is kept with a context.
 const MAX_KEPT_BUFFER: usize = 64 << 10;
 
-/// What a read needs beside the body: making it costs more than decompressing a record with it.
+/// The tools of a read: making them costs more than decompressing a record.
 pub(super) struct Context {
     decompress: DCtx<'static>,
     frame: Vec<u8>,

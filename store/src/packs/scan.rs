@@ -1,4 +1,4 @@
-//! Walking over packs: every frame read and checked, nothing decompressed, damage named and stepped over.
+//! Walks over packs: reads and checks every frame without decompressing it; reports damage and skips it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,23 +21,23 @@ const READ_BYTES: usize = 1 << 20;
 const STEP_BYTES: usize = 16 << 10;
 /// Bytes that a disk reads or fails to read as one.
 const BLOCK_BYTES: usize = 4 << 10;
-/// Most damaged places of one pack that are told apart: a file that was made to have millions of them is
+/// Most damaged places of one pack that are reported separately: a file prepared to have millions of them is
 /// damaged enough.
 const MAX_PLACES: usize = 1_024;
-/// Most bytes that are hashed in one pack to find where frames go on after damage. Only a file that was
-/// made to be slow needs more; the rest of it counts as damaged.
+/// Most bytes that are hashed in one pack to find the next frame after damage. Only a file made to be slow
+/// needs more; the rest of it counts as damaged.
 const SEARCH_BYTES: u64 = 1 << 30;
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackScan {
-    /// The end of what was scanned.
+    /// The end of the scanned part.
     pub end: PackPosition,
     /// Bodies visited.
     pub bodies: u64,
-    /// What cannot be used.
+    /// The unusable parts.
     pub damage: Vec<PackDamage>,
-    /// What was begun at the end of the last pack and is not whole. Cut, unless the packs are read only.
+    /// The unfinished tail of the last pack. It is cut, unless the packs are read only.
     pub torn: Option<TornTail>,
 }
 
@@ -46,20 +46,20 @@ pub struct PackScan {
 pub struct TornTail {
     /// The pack.
     pub pack: PackNumber,
-    /// The end of what is whole.
+    /// The end of the complete part.
     pub offset: u64,
-    /// Bytes beyond it.
+    /// The bytes beyond it.
     pub bytes: u64,
 }
 
 impl Packs {
     /// Reads and checks every frame after a position, in the order of packs and offsets, without decompressing.
     ///
-    /// The torn tail of the last pack is cut. Damage elsewhere is reported, and the scan goes on with the next
+    /// The torn tail of the last pack is cut. Other damage is reported, and the scan continues with the next
     /// whole frame. A file that is missing or ends before `after` is reported, too, and its places are not used
-    /// again. What was found may not be durable yet: call [`sync`](Self::sync) before relying on it.
+    /// again. The results may not be durable yet: call [`sync`](Self::sync) before relying on them.
     ///
-    /// `visit` may read, and must not write.
+    /// `visit` may read, but must not write.
     ///
     /// # Errors
     /// [`PackError::UnknownKind`] or [`PackError::Io`].
@@ -78,7 +78,7 @@ impl Packs {
             end: after,
             ..PackScan::default()
         };
-        // What is written while the scan runs is not part of it.
+        // Data written while the scan runs is not part of it.
         let until = self.end();
         self.report_lost(after, &mut scan);
         for pack in self.files.all() {
@@ -102,13 +102,13 @@ impl Packs {
         Ok(scan)
     }
 
-    /// Reports what a position says was there and is not.
+    /// Reports data that a position proves to have existed and that is missing.
     fn report_lost(&self, after: PackPosition, scan: &mut PackScan) {
         let Some(number) = PackNumber::new(after.pack) else {
             return;
         };
         let (offset, what) = match self.files.get(number) {
-            // One that was removed after a compaction has a later one beside it.
+            // A pack that was removed after a compaction has a later one beside it.
             None if after.offset > 0 && self.files.last().is_none_or(|last| last.number < number) => {
                 (0, DamageKind::MissingFile)
             }
@@ -139,7 +139,7 @@ impl Packs {
             scan,
             visit,
         };
-        // The tail is checked and cut under the writer's lock, once; later scans go up to what is written.
+        // The tail is checked and cut once, under the writer's lock; later scans go up to the written end.
         let mut writer = self.lock_writer()?;
         let is_last = self.files.last().is_some_and(|last| last.number == pack.number);
         if is_last && !writer.is_tail_checked() {
@@ -155,7 +155,7 @@ impl Packs {
         let bytes = pack.bytes();
         let end = if pack.number.get() == until.pack {
             if until.offset > bytes {
-                // Known to have been written, and not there any more.
+                // Known to have been written, and missing now.
                 scan_short(visitor.scan, pack.number, bytes, until.offset);
             }
             until.offset.min(bytes)
@@ -247,7 +247,7 @@ impl Packs {
 pub(super) struct Visitor<'a> {
     pub(super) packs: &'a Packs,
     pub(super) pack: &'a Arc<PackFile>,
-    /// Dictionaries by offset: whether they can be read.
+    /// Dictionaries by offset: true if they can be read.
     pub(super) dictionaries: BTreeMap<u32, bool>,
     pub(super) scan: &'a mut PackScan,
     pub(super) visit: &'a mut dyn FnMut(ContentHash, BodyPlace),
@@ -267,7 +267,7 @@ impl Visitor<'_> {
                 (self.visit)(body.hash, place);
                 return Ok(());
             }
-            // After a loss of power the body may be on the disk and its dictionary not.
+            // After a loss of power the body may be on the disk without its dictionary.
             Some(body) => DamageKind::Dictionary {
                 offset: body.dictionary.into(),
             },
@@ -316,13 +316,13 @@ impl Step<'_> {
     }
 }
 
-/// What a walk found beside frames.
+/// The other findings of a walk.
 #[derive(Default)]
 pub(super) struct Walked {
-    /// The end of the last whole frame, or of damage that was given up on.
+    /// The end of the last whole frame, or of damage that was given up.
     pub(super) end: u64,
     pub(super) damage: Vec<PackDamage>,
-    /// What follows the last whole frame.
+    /// The bytes after the last whole frame.
     pub(super) tail: Option<TornTail>,
 }
 
@@ -343,7 +343,7 @@ impl Walked {
         });
     }
 
-    /// Counts the tail as damage: the pack was whole once.
+    /// Counts the tail as damage: the pack was complete once.
     pub(super) fn tail_is_damage(&mut self, pack: PackNumber) {
         if let Some(tail) = self.tail.take() {
             self.report(pack, tail.offset, tail.bytes, DamageKind::FrameHash);
@@ -357,7 +357,7 @@ enum Search {
     GaveUp,
 }
 
-/// Fills a buffer from a file, with zeros where the disk cannot read: no frame is whole there.
+/// Fills a buffer from a file, with zeros where the disk cannot read: no whole frame is there.
 fn read_around(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
     match file.read_exact_at(buffer, offset) {
         Err(error) if is_unreadable(&error) => {}
@@ -398,7 +398,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Returns `length` bytes from an offset, fewer at the end of the file. `length` is bounded by the caller.
+    /// Returns `length` bytes from an offset, fewer at the end of the file. The caller bounds `length`.
     fn bytes(&mut self, offset: u64, length: usize) -> std::io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
         let length = length.min(left);
@@ -456,7 +456,7 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Reports that a pack ends before what is known to have been in it.
+/// Reports that a pack ends before its known end.
 fn scan_short(scan: &mut PackScan, pack: PackNumber, bytes: u64, known: u64) {
     scan.damage.push(PackDamage {
         pack,

@@ -1,4 +1,4 @@
-//! Writing: bodies into the last pack, new packs, syncs, the tail after a restart.
+//! Writes bodies into the last pack, begins packs, syncs, and checks the tail after a restart.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -14,18 +14,19 @@ use super::scan::Walked;
 use super::{BodyPlace, PackId, PackNumber, PackPosition, Packs};
 use crate::disk::DiskFile;
 
-/// Bytes after which a put writes what it has.
+/// Bytes after which a put writes its buffer.
 const WRITE_BYTES: usize = 16 << 20;
-/// Bytes of bodies that are worth a second thread: it digests the dictionary first, a millisecond or two.
+/// Bytes of bodies for which a second thread pays off: it first digests the dictionary, which takes a
+/// millisecond or two.
 const BYTES_FOR_TWO: usize = 256 << 10;
 
-/// What the one writer knows.
+/// The state of the only writer.
 pub(super) struct Writer {
     /// The highest number ever used or seen; 0 for none.
     last_number: u32,
     /// Counts writes and cuts.
     changes: u64,
-    /// The last pack, while it may be appended to.
+    /// The last pack, as long as it may be appended to.
     current: Option<Current>,
     is_tail_checked: bool,
     /// The dictionaries in use are known.
@@ -36,10 +37,10 @@ pub(super) struct Writer {
 #[derive(Clone)]
 struct Current {
     pack: Arc<PackFile>,
-    /// Held here, too: a failed sync is reported to files that were open when the write happened.
+    /// Kept open here too, because a failed sync is reported to files that were open during the write.
     file: Arc<dyn DiskFile>,
     end: u64,
-    /// The number of its last change. It may not be durable.
+    /// The number of its last change, which may not be durable.
     change: u64,
 }
 
@@ -85,7 +86,7 @@ impl Batch {
 }
 
 impl Writer {
-    /// Begins with the last pack, whose tail nobody looked at yet.
+    /// Begins with the last pack, whose tail is not checked yet.
     pub(super) fn new(last: Option<(Arc<PackFile>, Arc<dyn DiskFile>)>) -> Self {
         Self {
             last_number: last.as_ref().map_or(0, |(pack, _)| pack.number.get()),
@@ -96,7 +97,7 @@ impl Writer {
                 end: pack.bytes(),
                 pack,
                 file,
-                // The process before may have ended without a sync.
+                // The previous process may have ended without a sync.
                 change: 1,
             }),
             sources: Sources::default(),
@@ -117,7 +118,7 @@ impl Writer {
         self.last_number
     }
 
-    /// Takes the next number. It is never used again, even if nothing comes of it.
+    /// Takes the next number. It is never used again, even if it stays unused.
     pub(super) fn next_number(&mut self) -> Result<PackNumber, PackError> {
         let last = self.last_number;
         let next = last.checked_add(1).and_then(PackNumber::new);
@@ -130,11 +131,13 @@ impl Writer {
 impl Packs {
     /// Writes bodies of one source and returns their places. Nothing is durable before [`sync`](Self::sync).
     ///
-    /// The caller passes only bodies that it lacks. Bodies without a source are compressed without a dictionary.
+    /// The caller passes only bodies that it lacks. Bodies without a source are compressed without a
+    /// dictionary.
     ///
     /// # Errors
-    /// [`PackError::NoRoom`], after which all is as before, but for whole batches of 16 MiB that may have been
-    /// written; [`PackError::TooLarge`], [`PackError::Stopped`], [`PackError::ReadOnly`], or [`PackError::Io`].
+    /// [`PackError::NoRoom`], which leaves everything as before except whole batches of 16 MiB that may have
+    /// been written; [`PackError::TooLarge`], [`PackError::Stopped`], [`PackError::ReadOnly`], or
+    /// [`PackError::Io`].
     pub fn put(
         &self,
         source: Option<&Source>,
@@ -193,14 +196,14 @@ impl Packs {
         Ok(places)
     }
 
-    /// Makes durable what is written.
+    /// Makes all written data durable.
     ///
     /// # Errors
-    /// [`PackError::Io`] if the system fails, and from then on [`PackError::Stopped`]: nothing is known any more
-    /// of what is on the disk. [`PackError::ReadOnly`].
+    /// [`PackError::Io`] if the system fails, and from then on [`PackError::Stopped`]: the content of the disk
+    /// is unknown. [`PackError::ReadOnly`].
     pub fn sync(&self) -> Result<(), PackError> {
         self.ensure_writable()?;
-        // Not under the writer's lock: puts go on meanwhile.
+        // Not under the writer's lock: puts continue meanwhile.
         let current = self.lock_writer()?.current.clone();
         current.map_or(Ok(()), |current| self.sync_pack(&current))
     }
@@ -209,7 +212,7 @@ impl Packs {
         let mut synced_change = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         self.ensure_writable()?;
         if *synced_change >= current.change {
-            // By the sync that this one waited for.
+            // The sync that this call waited for made it durable.
             return Ok(());
         }
         let synced = current.file.sync_data();
@@ -228,7 +231,7 @@ impl Packs {
 
     pub(super) fn lock_writer(&self) -> Result<MutexGuard<'_, Writer>, PackError> {
         self.writer.lock().map_err(|_| {
-            // Somebody panicked in the middle of a write.
+            // A thread panicked in the middle of a write.
             self.stop();
             PackError::Stopped
         })
@@ -267,7 +270,7 @@ impl Packs {
         Ok(())
     }
 
-    /// Cuts what is torn at the end of the last pack, so that it can be appended to.
+    /// Cuts a torn end off the last pack, so that it can be appended to.
     pub(super) fn settle_tail(
         &self,
         writer: &mut Writer,
@@ -301,7 +304,7 @@ impl Packs {
         Ok(())
     }
 
-    /// Makes sure that nothing is written before a position that was known once.
+    /// Ensures that nothing is written before a position that was known once.
     pub(super) fn never_reuse(&self, known: PackPosition) -> Result<(), PackError> {
         let mut writer = self.lock_writer()?;
         let end = writer.current.as_ref().map_or(self.end(), Current::position);
@@ -313,7 +316,7 @@ impl Packs {
         Ok(())
     }
 
-    /// Ends the last pack: it is durable and is not appended to any more.
+    /// Ends the last pack: it becomes durable and is not appended to any more.
     pub(super) fn seal(&self, writer: &mut Writer) -> Result<(), PackError> {
         if let Some(current) = &writer.current {
             self.sync_pack(current)?;
@@ -351,7 +354,7 @@ impl Packs {
         new.write().map_err(|error| as_no_room(error, needed, reserve))
     }
 
-    /// Goes on with a finished pack as the last one.
+    /// Continues a finished pack as the last one.
     pub(super) fn continue_pack(&self, writer: &mut Writer, pack: &Arc<PackFile>) -> Result<(), PackError> {
         let file = self.files.file(pack);
         let current = Current {
@@ -396,7 +399,7 @@ impl Packs {
         Ok(batch)
     }
 
-    /// Writes at the end of the last pack, or leaves it as it was.
+    /// Writes at the end of the last pack, or leaves it unchanged.
     fn append(&self, writer: &mut Writer, start: u64, bytes: &[u8], reserve: u64) -> Result<(), PackError> {
         let needed = bytes.len() as u64;
         self.ensure_room(needed, reserve)?;
@@ -423,8 +426,8 @@ impl Packs {
         }
     }
 
-    /// Writes the dictionaries in use that stand in packs which will be removed into the last pack, durably.
-    /// One for which there is no room is given up.
+    /// Copies the dictionaries in use from packs that will be removed into the last pack, durably. A dictionary
+    /// for which there is no room is dropped.
     pub(super) fn keep_dictionaries(
         &self,
         writer: &mut Writer,
@@ -486,7 +489,7 @@ fn compress_all(
         let second = std::thread::Builder::new().name("compress".to_owned());
         let second = second.spawn_scoped(scope, || all(&mut new_compressor(level, dictionary)?, there));
         let mut packed = all(compressor, here)?;
-        // A system that gives no thread any more costs time, not the bodies.
+        // If the system gives no thread, compression takes longer but succeeds.
         packed.append(&mut match second.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(packed)) => packed?,
             Ok(Err(_)) | Err(_) => all(compressor, there)?,
@@ -495,7 +498,7 @@ fn compress_all(
     })
 }
 
-/// Says at the start of a new pack where the dictionaries in use stand.
+/// Writes the places of the dictionaries in use at the start of a new pack.
 pub(super) fn push_elsewhere(new: &mut NewPack, writer: &Writer) {
     let placed = writer.sources.placed();
     let payload = encode_elsewhere(placed.map(|(source, place)| (source, place.pack, place.offset)));

@@ -25,7 +25,7 @@ pub(crate) struct LogNumber {
 }
 
 impl LogNumber {
-    /// Three bytes: author (u16 BE), lane.
+    /// Encodes three bytes: author (u16 BE), lane.
     pub(crate) fn to_bytes(self) -> [u8; 3] {
         let [high, low] = self.author.0.to_be_bytes();
         [high, low, self.lane.number()]
@@ -49,44 +49,44 @@ pub(crate) mod meta {
     pub(crate) const SITE: &[u8] = b"site";
     /// The journal that the rows follow from.
     pub(crate) const JOURNAL: &[u8] = b"log/journal";
-    /// Up to where in the log the rows follow.
+    /// The log position up to which the rows follow.
     pub(crate) const POSITION: &[u8] = b"log/position";
-    /// Up to where in the packs the places of bodies are known, and durable in the packs.
+    /// The pack position up to which the places of bodies are known and durable in the packs.
     pub(crate) const PACKED: &[u8] = b"packs/position";
-    /// Up to where in the packs the rows may hold places: those after `PACKED` may have gone with a loss of power.
+    /// The pack position up to which rows may hold places: bodies after `PACKED` may be lost with the power.
     pub(crate) const PLACED: &[u8] = b"packs/placed";
-    /// Present while the view must be built anew: what it was asked for.
+    /// Present while the view must be rebuilt; the value is the reason.
     pub(crate) const REBUILD: &[u8] = b"view/rebuild";
-    /// Fingerprint of what rows of the view hold, and of the decisions that they follow.
+    /// Fingerprint of the content of view rows, and of the decisions behind them.
     pub(crate) const VIEW_ROWS: &[u8] = b"view/rows";
     /// Hash of the settings that the view was built with.
     pub(crate) const VIEW_SETTINGS: &[u8] = b"view/settings";
 
-    /// The view policy that it was built with, as JSON: for the history, once it is another.
+    /// The view policy with which it was built, as JSON: for the history, when the policy changes.
     pub(crate) const VIEW_POLICY: &[u8] = b"view/policy";
 
-    /// How many canonical advisories the view shows, u64 LE; absent while nobody has counted.
+    /// The number of canonical advisories in the view, u64 LE; absent while it was not counted.
     pub(crate) const ADVISORIES: &[u8] = b"view/advisories";
 
-    /// How many live records the view has of a source: this, and the source's name.
+    /// The number of live records in the view of a source: this prefix, and the source's name.
     pub(crate) const RECORDS: &[u8] = b"view/records/";
 
-    /// The last group of the log, u64 LE, when the view was last folded without telling events; absent before.
+    /// The last group of the log, u64 LE, when the view was last folded without writing events; absent before.
     pub(crate) const EVENTS_SINCE: &[u8] = b"events/since";
 
-    /// What the maker of the newest match index said of it; absent while changes are not noted.
+    /// The statement of the newest match index's builder; absent while changes are not noted.
     pub(crate) const INDEX_BASE: &[u8] = b"index/base";
     /// Number of the last step that noted changes, u64 LE.
     pub(crate) const INDEX_STEP: &[u8] = b"index/step";
-    /// How many rows `unindexed` has, u64 LE.
+    /// The number of rows of `unindexed`, u64 LE.
     pub(crate) const UNINDEXED: &[u8] = b"index/unindexed";
 
-    /// Number of the last entry of the ledger that is counted by site, u64 LE; absent while none is.
+    /// Number of the last ledger entry that is counted by site, u64 LE; absent if none is.
     pub(crate) const LEDGER_COUNTED: &[u8] = b"ledger/counted";
-    /// What the ledger tells of one site: this, what it tells, and the site.
+    /// The ledger's data about one site: this prefix, the kind of data, and the site.
     pub(crate) const LEDGER_OF: &[u8] = b"ledger/of/";
 
-    /// The row that counts a source's live records.
+    /// Returns the row that counts a source's live records.
     pub(crate) fn records(source: &starling_protocol::Source) -> Vec<u8> {
         [RECORDS, source.as_str().as_bytes()].concat()
     }
@@ -123,15 +123,15 @@ pub(crate) mod sites {
     }
 }
 
-/// Key of a delta in [`Tree::Logs`]: log, number of the first claim (u64 BE).
+/// Returns the key of a delta in [`Tree::Logs`]: log, number of the first claim (u64 BE).
 pub(crate) fn delta_key(log: LogNumber, first: ClaimNumber) -> Vec<u8> {
     [log.to_bytes().as_slice(), &first.0.to_be_bytes()].concat()
 }
 
-/// A row of [`Tree::Logs`]: where a delta's bytes are.
+/// A row of [`Tree::Logs`]: the place of a delta's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeltaRow {
-    /// In the row: on a copy that has no log of its own.
+    /// In the row: on a copy without a separate log.
     Inline {
         /// Its claims.
         count: u16,
@@ -146,7 +146,7 @@ pub(crate) enum DeltaRow {
 }
 
 impl DeltaRow {
-    /// Layout: tag (0 placed, 1 inline), count (u16 LE), then the frame's place or the bytes.
+    /// Encodes the row: tag (0 placed, 1 inline), count (u16 LE), then the frame's place or the bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let (tag, count, rest): (u8, u16, Vec<u8>) = match self {
             Self::Placed { count, place } => (0, *count, place.encode().to_vec()),
@@ -176,7 +176,7 @@ impl DeltaRow {
         }
     }
 
-    /// The number of the delta's last claim.
+    /// Returns the number of the delta's last claim.
     pub(crate) fn last(row: &[u8], first: ClaimNumber) -> Option<ClaimNumber> {
         let count = row
             .get(1..3)?
@@ -187,12 +187,12 @@ impl DeltaRow {
     }
 }
 
-/// Key of a claim in [`Tree::Claims`]: claim key, 0, log. All statements about a thing stand together.
+/// Returns the key of a claim in [`Tree::Claims`]: claim key, 0, log. All statements about a key are adjacent.
 pub(crate) fn claim_key(key: &ClaimKey, log: LogNumber) -> Vec<u8> {
     [key.as_bytes(), &[0], log.to_bytes().as_slice()].concat()
 }
 
-/// The bytes with which the keys of a document's changes begin in [`Tree::Claims`].
+/// Returns the common prefix in [`Tree::Claims`] of the keys of a document's changes.
 pub(crate) fn claim_key_prefix(document: &str) -> Vec<u8> {
     [b"d", document.as_bytes(), &[0]].concat()
 }
@@ -224,7 +224,7 @@ impl ClaimRow {
         }
     }
 
-    /// Layout: tag (1 = a prior follows), varint number, `[varint length, prior]`, rest.
+    /// Encodes the row: tag (1 = a prior follows), varint number, `[varint length, prior]`, rest.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.rest.len() + 12);
         out.push(u8::from(self.prior.is_some()));
@@ -259,13 +259,13 @@ impl ClaimRow {
         })
     }
 
-    /// The whole claim.
+    /// Returns the whole claim.
     #[cfg(test)]
     pub(crate) fn claim(&self, key: &ClaimKey) -> Option<Claim> {
         Claim::decode(&self.frame(key)?).ok()
     }
 
-    /// The claim's frame: the element of the state root.
+    /// Returns the claim's frame: the element of the state root.
     pub(crate) fn frame(&self, key: &ClaimKey) -> Option<Vec<u8>> {
         let head = head_length(&self.rest)?;
         let mut frame = Vec::with_capacity(self.rest.len() + key.as_bytes().len() + 2);
@@ -276,7 +276,7 @@ impl ClaimRow {
         Some(frame)
     }
 
-    /// The claim that counts while the log is accepted up to `accepted`.
+    /// Returns the claim that counts while the log is accepted up to `accepted`.
     pub(crate) fn accepted_at(&self, accepted: ClaimNumber) -> Option<&Self> {
         if self.number <= accepted {
             Some(self)
@@ -325,23 +325,25 @@ fn frame_without_key(claim: &Claim) -> Vec<u8> {
     rest
 }
 
-/// State of one source in one log: held, and what of it is accepted and shown.
+/// State of one source in one log: the held part, and how much of it is accepted and shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct SourceRow {
     /// Live entries at the log's tip.
     pub(crate) held: SourceState,
     /// The last claim of this source in the log.
     pub(crate) last: ClaimNumber,
-    /// Up to where claims of this source are accepted.
+    /// The position up to which claims of this source are accepted.
     pub(crate) accepted: ClaimNumber,
     /// Live entries at that position.
     pub(crate) accepted_state: SourceState,
-    /// Up to where the view shows them: less than `accepted` only until the redo is done.
+    /// The position up to which the view shows them: less than `accepted` only until the replay is done.
     pub(crate) viewed: ClaimNumber,
 }
 
 impl SourceRow {
-    /// Layout: last, accepted, viewed (u64 LE), live (u64 LE), state (2,048); then the same two for accepted, if other.
+    /// Encodes the row: last, accepted, viewed (u64 LE), live (u64 LE), state (2,048); then the last two again
+    /// for the accepted part, if it differs.
+    /// accepted part, if it differs.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(32 + 2 * (8 + starling_protocol::LtHash::BYTES));
         out.extend_from_slice(&self.last.0.to_le_bytes());
@@ -387,7 +389,7 @@ impl SourceRow {
     }
 }
 
-/// The text under which a source's state is stored; `None` (no source) is the empty text.
+/// Returns the text under which a source's state is stored; no source is the empty text.
 pub(crate) fn source_text(source: Option<&Source>) -> &str {
     source.map_or("", Source::as_str)
 }
@@ -419,7 +421,7 @@ pub(crate) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(*taken))
 }
 
-/// A row that this build cannot read.
+/// Returns a row that this build cannot read.
 pub(crate) fn damaged(tree: Tree, key: &[u8], what: &'static str) -> StoreError {
     StoreError::DamagedRow {
         tree,
@@ -440,7 +442,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_row_gives_the_claim_back() {
+    fn claim_row_round_trips() {
         let source: Source = "pypa".parse().unwrap();
         let id = "PYSEC-1".parse().unwrap();
         let key = ClaimKey::record(&source, &id);
@@ -470,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_row_round_trips_with_and_without_its_own_accepted_state() {
+    fn source_row_round_trips() {
         let mut row = SourceRow {
             accepted: ClaimNumber(4),
             ..SourceRow::default()

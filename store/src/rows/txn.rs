@@ -1,7 +1,8 @@
-//! A transaction being made: reads see its own writes, nothing reaches log or engine before the commit.
+//! A transaction in progress: reads see its own writes; nothing reaches the log or the engine before the
+//! commit.
 //!
-//! It collects two things: entries, which are what the site acknowledges, and rows, which follow from them. The
-//! commit appends the entries to the log, durably, and then writes the rows with the log's new position.
+//! It collects two things: entries, which the site acknowledges, and rows, which follow from them. The commit
+//! appends the entries to the log, durably, and then writes the rows with the log's new position.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use crate::history::is_moment;
 use crate::journal::{Entry, Journal};
 use crate::log::LogPosition;
 
-/// What a scan calls for each row: key, value, and whether to go on.
+/// The callback of a scan for each row: key and value in, whether to continue out.
 type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// Most rows that a transaction remembers as they were read.
@@ -31,11 +32,11 @@ struct Reads {
 /// Writes collected over an engine. Dropping it without a commit forgets them.
 pub(crate) struct Txn<'a> {
     engine: &'a dyn Engine,
-    /// Where entries go; a transaction of derived rows alone has none.
+    /// The destination of entries; a transaction of derived rows alone has none.
     journal: Option<&'a Journal>,
     writes: BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     entries: Vec<Entry>,
-    /// Rows as they were read, and how many commits there had been: they are what the writes replace.
+    /// Rows as they were read, with the number of commits at that time: the old values of later writes.
     reads: RefCell<Reads>,
     commits: u64,
     /// Rows of deltas that get their place in the log by the commit, by the entry's index.
@@ -66,7 +67,7 @@ impl<'a> Txn<'a> {
 
     /// Adds an entry to the log. The caller also writes the rows that follow from it.
     ///
-    /// A site that is open to read only changes in memory alone: there is nothing to log.
+    /// A site that is open to read only changes in memory alone, so nothing is logged.
     pub(crate) fn log(&mut self, entry: Entry) {
         if !self.journal.is_some_and(Journal::is_read_only) {
             self.entries.push(entry);
@@ -93,7 +94,7 @@ impl<'a> Txn<'a> {
         self.entries.push(Entry::Delta { own, bytes });
     }
 
-    /// Says up to where in the log the rows of this transaction follow.
+    /// Sets the log position up to which the rows follow after this transaction.
     pub(crate) fn reach(&mut self, position: &LogPosition) {
         self.put(Tree::Meta, meta::POSITION, position.encode().to_vec());
     }
@@ -105,7 +106,7 @@ impl<'a> Txn<'a> {
         }
     }
 
-    /// Reads a row below, and remembers it: most rows that are read are written next.
+    /// Reads a row below and remembers it: most rows that are read are written next.
     fn read(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         let row = self.engine.get(tree, key)?;
         let mut reads = self.reads.borrow_mut();
@@ -178,7 +179,7 @@ impl<'a> Txn<'a> {
         self.writes.is_empty() && self.entries.is_empty()
     }
 
-    /// The greatest key written here.
+    /// Returns the greatest key written here.
     pub(crate) fn last_written(&self, tree: Tree) -> Option<Vec<u8>> {
         let (key, _) = self.writes.get(&tree)?.last_key_value()?;
         Some(key.clone())
@@ -197,7 +198,7 @@ impl<'a> Txn<'a> {
     /// Commits everything: the entries durably in the log, then the rows at once in the engine.
     ///
     /// # Errors
-    /// Of the log, with nothing stored; [`StoreError::NotShown`] where the entries are stored and the engine did
+    /// Of the log, with nothing stored; [`StoreError::NotShown`] if the entries are stored but the engine did
     /// not take the rows.
     pub(crate) fn commit(mut self) -> Result<(), StoreError> {
         debug_assert!(
@@ -228,7 +229,7 @@ impl<'a> Txn<'a> {
             }
         }
         let reads = self.reads.into_inner();
-        // Another commit may have come between: what was read is then read again.
+        // Another commit may have come between; then the rows are read again.
         let is_current = self.engine.commits() == self.commits;
         let known = |tree: Tree, key: &[u8]| {
             let row = reads.rows.get(&tree)?.get(key)?;
@@ -250,7 +251,7 @@ mod tests {
     use crate::engine::{FaultPlan, MemoryEngine};
 
     #[test]
-    fn a_scan_sees_the_transaction_merged_over_the_engine() {
+    fn scan_sees_the_transaction_merged_over_the_engine() {
         let engine = MemoryEngine::new(FaultPlan::default());
         let mut batch = Batch::new();
         for key in [b"a1", b"a3", b"a5", b"b1"] {

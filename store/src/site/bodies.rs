@@ -1,7 +1,7 @@
 //! Record bodies by content hash: in packs, with their places in the engine.
 //!
-//! A copy of the store keeps the bodies that it is given in rows of its own, so that a trial leaves nothing in
-//! the packs. Every body read is hashed again.
+//! A copy of the store keeps its bodies in separate rows, so that a trial leaves nothing in the packs. Every
+//! body that is read is hashed again.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::packs::{BodyPlace, PackError, PackPosition, Packs};
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
 
-/// The bytes of a row that says where a body is: this, then the place.
+/// The first byte of a row with the place of a body; the place follows.
 const PLACED: u8 = 0;
 /// The bytes of a row that holds the body itself: this, then one zstd frame.
 const INLINE: u8 = 1;
 
-/// Where the bodies of a store are.
+/// The bodies of a store.
 #[derive(Clone)]
 pub(crate) struct BodyStore {
     engine: Arc<dyn Engine>,
@@ -40,7 +40,7 @@ impl BodyStore {
         }
     }
 
-    /// The bodies of a copy of the store whose rows are in `engine`.
+    /// Returns the bodies of a copy of the store whose rows are in `engine`.
     pub(crate) fn on_copy(&self, engine: Arc<dyn Engine>) -> Self {
         Self {
             engine,
@@ -53,7 +53,7 @@ impl BodyStore {
         &self.packs
     }
 
-    /// Returns true if a body is here. Does not read it.
+    /// Returns true if a body is here, without reading it.
     pub(crate) fn contains(&self, hash: &ContentHash) -> Result<bool, StoreError> {
         Ok(self.engine.get(Tree::Bodies, hash.as_bytes())?.is_some())
     }
@@ -85,14 +85,14 @@ impl BodyStore {
         }
     }
 
-    /// Where a body is in the packs; `None` if it is not in one.
+    /// Returns the place of a body in the packs; `None` if it is not in a pack.
     pub(crate) fn place(&self, hash: &ContentHash) -> Result<Option<BodyPlace>, StoreError> {
         let row = self.engine.get(Tree::Bodies, hash.as_bytes())?;
         Ok(row.and_then(|row| place_in(&row)))
     }
 
-    /// Writes bodies of one source that are not here yet; durable after [`sync`](Self::sync). Gives how many were
-    /// new.
+    /// Writes those bodies of one source that are not here yet; they are durable after [`sync`](Self::sync).
+    /// Returns the number of new ones.
     pub(crate) fn put(
         &self,
         source: Option<&Source>,
@@ -130,10 +130,10 @@ impl BodyStore {
         Ok(fresh.len())
     }
 
-    /// Notes up to where places are known: in the packs that are durable, and in the rows.
+    /// Notes the ends of the known places: in the durable part of the packs, and in the rows.
     pub(crate) fn note_ends(&self, batch: &mut Batch) {
         let synced = self.packs.synced_end();
-        // Nothing was synced since the packs were opened: what was noted before holds.
+        // Nothing was synced since the packs were opened: the earlier note holds.
         if synced > PackPosition::START {
             batch.put(Tree::Meta, meta::PACKED, &synced.encode());
         }
@@ -145,8 +145,8 @@ impl BodyStore {
         Ok(row.and_then(|row| PackPosition::decode(&row)))
     }
 
-    /// Makes what was put durable: what is here may count as here from then on. The next [`put`](Self::put) or
-    /// [`sync`](Self::sync) notes it.
+    /// Makes stored bodies durable, so that they may count as present from then on. The next [`put`](Self::put)
+    /// or [`sync`](Self::sync) notes it.
     pub(crate) fn make_durable(&self) -> Result<(), StoreError> {
         if self.inline {
             return Ok(());
@@ -157,7 +157,7 @@ impl BodyStore {
         }
     }
 
-    /// Makes what was put durable, and notes that with the change that relies on it.
+    /// Makes stored bodies durable, and notes that with the change that relies on it.
     pub(crate) fn sync(&self, txn: &mut Txn<'_>) -> Result<(), StoreError> {
         if self.inline {
             return Ok(());
@@ -170,7 +170,7 @@ impl BodyStore {
         Ok(())
     }
 
-    /// Notes the places of bodies that the packs hold and the engine does not know, and forgets those that the
+    /// Notes the places of bodies in the packs that the engine does not know, and forgets places that the
     /// engine knows and the packs lost.
     pub(crate) fn find_places(&self) -> Result<FoundPlaces, StoreError> {
         let known = self.position(meta::PACKED)?;
@@ -211,7 +211,7 @@ impl BodyStore {
     }
 
     /// Forgets places after a position at which the packs do not hold the body: power was lost before they were
-    /// durable. Gives how many.
+    /// durable. Returns their number.
     fn forget_lost_places(&self, after: PackPosition) -> Result<usize, StoreError> {
         let mut doubtful = Vec::new();
         self.engine.scan(
@@ -245,7 +245,7 @@ impl BodyStore {
         Ok(batch.len())
     }
 
-    /// Forgets where a body is, if it is there: its bytes are damaged, and it is to be fetched again.
+    /// Forgets the place of a body whose bytes are damaged, so that it is fetched again.
     pub(crate) fn drop_place(
         &self,
         txn: &mut Txn<'_>,
@@ -260,9 +260,9 @@ impl BodyStore {
     }
 }
 
-/// What looking for the places of bodies came to.
+/// The result of looking for the places of bodies.
 pub(crate) struct FoundPlaces {
-    /// What is damaged in the packs.
+    /// The damage in the packs.
     pub(crate) damage: Vec<String>,
     /// Places that were known and are not there.
     pub(crate) lost: usize,
@@ -271,14 +271,14 @@ pub(crate) struct FoundPlaces {
 /// Places of bodies in one commit.
 const PLACES_PER_COMMIT: usize = 8_192;
 
-/// The row that says where a body is.
+/// Returns the row with the place of a body.
 pub(crate) fn placed(place: &BodyPlace) -> Vec<u8> {
     let mut row = vec![PLACED];
     row.extend_from_slice(&place.encode());
     row
 }
 
-/// The place that a row of the bodies says.
+/// Decodes the place in a row of the bodies.
 pub(crate) fn place_in(row: &[u8]) -> Option<BodyPlace> {
     match row.split_first() {
         Some((&PLACED, place)) => BodyPlace::decode(place),
@@ -286,7 +286,7 @@ pub(crate) fn place_in(row: &[u8]) -> Option<BodyPlace> {
     }
 }
 
-/// What is wrong with one body is told by its name; what is wrong with all of them stays as it is.
+/// Turns an error about one body into one with its name; errors about all bodies stay unchanged.
 fn body_error(error: PackError) -> StoreError {
     match error {
         PackError::Damaged { hash, .. } | PackError::MissingPack { hash, .. } => StoreError::DamagedBody {

@@ -1,4 +1,4 @@
-//! What an engine's rows say of the log that they follow from, and what one that is given up still knows.
+//! The data in an engine's rows about the log from which they follow, also of an engine that is given up.
 
 use starling_protocol::{CertificateChain, ClaimNumber, SiteId, VerifiedHead};
 
@@ -10,7 +10,7 @@ use crate::log::{JournalId, Log, LogPosition};
 use crate::rows::{damaged, meta};
 use crate::trust::ListedSite;
 
-/// How far an engine followed a log: all of that was durable once.
+/// The position up to which an engine followed a log: all of it was durable once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineWitness {
     pub(super) journal: JournalId,
@@ -18,7 +18,7 @@ pub struct EngineWitness {
 }
 
 impl EngineWitness {
-    /// Reads it; `None` where the engine does not tell.
+    /// Reads it; returns `None` if the engine does not have it.
     pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
         let rows = EngineRows::read(engine, site).ok()??;
         Some(Self {
@@ -27,13 +27,13 @@ impl EngineWitness {
         })
     }
 
-    /// Of two, the one that followed its log further.
+    /// Returns the one of two that followed its log further.
     pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         one.into_iter().chain(other).max_by_key(|known| known.position)
     }
 }
 
-/// What an engine that followed the log knew: how far this site's own logs went, and whom the site trusts.
+/// The knowledge of an engine that followed the log: the ends of this site's own logs, and the sites it trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Salvaged {
     pub(super) position: LogPosition,
@@ -44,13 +44,13 @@ pub struct Salvaged {
 }
 
 impl Salvaged {
-    /// The last claim of one of the site's own logs.
+    /// Returns the last claim of one of the site's own logs.
     pub(super) fn last(&self, id: &super::LogId) -> ClaimNumber {
         let own = self.own.iter().find(|(log, _)| log == id);
         own.map_or(ClaimNumber::NONE, |(_, number)| *number)
     }
 
-    /// Of two, the one that followed the log further.
+    /// Returns the one of two that followed the log further.
     pub(crate) fn further(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) if other.position > one.position => Some(other),
@@ -59,7 +59,7 @@ impl Salvaged {
         }
     }
 
-    /// Reads it; `None` where the engine does not tell.
+    /// Reads it; returns `None` if the engine does not have it.
     pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
         let position = EngineRows::read(engine, site).ok()??.position;
         let state = State::load(engine, site).ok()?;
@@ -74,14 +74,14 @@ impl Salvaged {
     }
 }
 
-/// What an engine's rows say of the log that they follow from.
+/// The data in an engine's rows about the log from which they follow.
 pub(super) struct EngineRows {
     journal: [u8; 16],
     pub(super) position: LogPosition,
 }
 
 impl EngineRows {
-    /// Reads them; `None` of an engine that is empty.
+    /// Reads them; returns `None` for an empty engine.
     pub(super) fn read(engine: &dyn Engine, site: SiteId) -> Result<Option<Self>, StoreError> {
         let Some(found) = engine.get(Tree::Meta, meta::SCHEMA)? else {
             return Ok(None);
@@ -107,7 +107,7 @@ impl EngineRows {
             .zip(position)
             .map(|(journal, position)| Self { journal, position });
         rows.map(Some)
-            .ok_or_else(|| doubt("it does not say up to where in the log its rows follow".to_owned()))
+            .ok_or_else(|| doubt("it has no log position for its rows".to_owned()))
     }
 
     pub(super) fn position_in(&self, log: &Log) -> Result<LogPosition, StoreError> {
@@ -117,7 +117,7 @@ impl EngineRows {
         }
         if self.position > log.end() {
             let reason = format!(
-                "its rows follow the log up to group {}, the log ends at {}",
+                "its rows follow the log up to group {}, but the log ends at {}",
                 self.position.group,
                 log.end().group
             );

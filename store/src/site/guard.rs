@@ -1,14 +1,14 @@
-//! How a site's state is read and changed.
+//! Reads and changes a site's state.
 //!
-//! One writer at a time works on the state, with the engine's rows. What readers see is a [`Published`]: the state and
-//! the rows as they were when the last change ended, or reached a point at which the view shows all that is
-//! accepted. Taking it is a copy of a pointer, and whoever has it keeps writers from nothing, so it may be held
-//! through parsing, matching or another process.
+//! One writer at a time works on the state, with the engine's rows. Readers see a [`Published`]: the state and
+//! the rows at the end of the last change, or at a point within it at which the view shows all accepted claims.
+//! Taking it copies a pointer and does not block writers, so it may be held through parsing, matching or
+//! another process.
 //!
-//! The order of the locks, first to last: the daemon's lock of imports, the writer's lock here, the log's, the packs',
-//! the engine's. The pointer's lock and the cache of mutes are taken last and held for no other work. A thread takes
-//! the writer's lock once: a second time would wait for itself, and reading while it is held gives what was before
-//! the change. Builds with debug assertions panic on both, so that every test that comes by finds them.
+//! The order of the locks, first to last: the daemon's lock of imports, the writer's lock here, the log's, the
+//! packs', the engine's. The pointer's lock and the cache of mutes are taken last and held for no other work. A
+//! thread must take the writer's lock only once: a second time would deadlock, and reading while it is held
+//! returns the state before the change. Builds with debug assertions panic on both, so that tests find them.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
@@ -22,23 +22,23 @@ use crate::engine::{Engine, Version};
 use crate::error::StoreError;
 use crate::log::LogPosition;
 
-/// What readers see: all of one moment.
+/// The state that readers see, all of one moment.
 #[derive(Debug)]
 pub(crate) struct Published {
-    /// Counts what was published: equal numbers are the same state.
+    /// The number of publications: equal numbers mean the same state.
     pub(crate) number: u64,
     pub(crate) state: State,
-    /// The engine's rows, as they follow from the log up to `position`. After an apply that failed they may have a
+    /// The engine's rows, as they follow from the log up to `position`. After a failed apply they may contain a
     /// part of what comes after it.
     pub(crate) rows: Version,
-    /// How the view in the rows was folded.
+    /// The settings with which the view in the rows was folded.
     pub(crate) settings: Arc<Settings>,
     pub(crate) position: LogPosition,
-    /// How often bodies had been dropped.
+    /// The number of times that bodies had been dropped.
     pub(crate) bodies_dropped: u64,
 }
 
-/// Reads the state as it was published last.
+/// Read access to the last published state.
 #[derive(Clone)]
 pub(crate) struct StateReader(Arc<Published>);
 
@@ -47,7 +47,7 @@ impl StateReader {
         &self.0
     }
 
-    /// The engine's rows of the same moment.
+    /// Returns the engine's rows of the same moment.
     pub(crate) fn rows(&self) -> &dyn Engine {
         &self.0.rows
     }
@@ -61,7 +61,7 @@ impl Deref for StateReader {
     }
 }
 
-/// Changes the state; what it is when this is dropped is published.
+/// Write access to the state; its value is published when this is dropped.
 pub(crate) struct StateWriter<'a> {
     store: &'a SiteStore,
     state: MutexGuard<'a, State>,
@@ -85,7 +85,7 @@ impl DerefMut for StateWriter<'_> {
 
 impl Drop for StateWriter<'_> {
     fn drop(&mut self) {
-        // What a panic leaves may be half a change. Readers stay with what was published before.
+        // A panic may leave half a change. Readers keep the last published state.
         if !std::thread::panicking() {
             self.store.publish(&self.state);
         }
@@ -93,10 +93,10 @@ impl Drop for StateWriter<'_> {
 }
 
 impl SiteStore {
-    /// Takes the state as it was published last.
+    /// Returns the last published state.
     ///
     /// # Errors
-    /// [`StoreError::Poisoned`] if a change panicked: what the rows hold since is not known.
+    /// [`StoreError::Poisoned`] if a change panicked: the content of the rows is unknown since.
     pub(crate) fn read(&self) -> Result<StateReader, StoreError> {
         mark::check_free(&self.state);
         if self.state.is_poisoned() {
@@ -116,15 +116,16 @@ impl SiteStore {
         })
     }
 
-    /// Publishes the state, and the rows as they are committed now. The caller has the writer's lock, and the rows
-    /// follow from this state.
+    /// Publishes the state with the committed rows. The caller holds the writer's lock, and the rows follow
+    /// from this state.
     pub(crate) fn publish(&self, state: &State) {
-        // Both hold a pointer that is whole whatever panicked: what is committed must not stay unseen for that.
+        // Both locks hold a pointer that stays whole after a panic: committed data must not stay invisible
+        // because of one.
         let settings = Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner));
         let rows = self.versions.publish();
         let end = self.journal.log().end();
         let before = self.published();
-        // The log may hold what an apply that failed did not bring into the rows.
+        // The log may contain changes that a failed apply did not bring into the rows.
         let is_behind = self.behind.load(Ordering::SeqCst);
         let next = Arc::new(Published {
             number: before.number + 1,
@@ -134,7 +135,7 @@ impl SiteStore {
             position: if is_behind { before.position } else { end },
             bodies_dropped: self.bodies_dropped.load(Ordering::SeqCst),
         });
-        // The writer's lock is held, so that nobody published meanwhile; readers wait for the pointer alone.
+        // The writer's lock is held, so nobody published meanwhile; readers wait only for the pointer.
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
@@ -151,7 +152,7 @@ mod mark {
     use super::{Mutex, State};
 
     thread_local! {
-        /// The locks that this thread holds, by address: a copy of a store has a lock of its own.
+        /// The locks that this thread holds, by address: a copy of a store has its own lock.
         static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -163,7 +164,7 @@ mod mark {
     pub(super) fn check_free(lock: &Mutex<State>) {
         assert!(
             !holds(std::ptr::from_ref(lock).addr()),
-            "this thread is changing the store's state (SiteStore::change), and what is published is of before that: \
+            "this thread is changing the store's state (SiteStore::change), and the published state is from before that: \
              use the state that the change was given"
         );
     }
@@ -172,7 +173,7 @@ mod mark {
     pub(super) struct Mark(usize);
 
     impl Mark {
-        /// Panics if this thread holds the lock already: it would wait for itself.
+        /// Panics if this thread already holds the lock: it would deadlock.
         pub(super) fn of(lock: &Mutex<State>) -> Self {
             check_free(lock);
             let address = std::ptr::from_ref(lock).addr();

@@ -1,4 +1,4 @@
-//! A home that was put back from a backup, or copied: it takes its own log from others and signs nothing.
+//! A home that was restored from a backup or copied: it takes its own log from others and signs nothing.
 
 use std::sync::atomic::Ordering;
 
@@ -9,8 +9,9 @@ use super::state::{LogId, State};
 use crate::error::StoreError;
 
 impl SiteStore {
-    /// Holds back what this site signs, or lets it go on. Held back, it also takes deltas of its own log from peers and
-    /// bundles that go further than any head it knows: it may have written them before it was put back.
+    /// Stops this site from signing, or allows it again. While it may not sign, it also takes deltas of its own
+    /// log from peers and bundles that go beyond every head it knows: it may have written them before it was
+    /// restored.
     pub fn hold_back(&self, is_held_back: bool) {
         self.held_back.store(is_held_back, Ordering::SeqCst);
     }
@@ -21,8 +22,8 @@ impl SiteStore {
         self.held_back.load(Ordering::SeqCst)
     }
 
-    /// Returns true if this site's own log was repaired past a loss, and is known to go further than what is held: then
-    /// peers bring what is missing, and it goes on as before.
+    /// Returns true if this site's own log was repaired past a loss and is known to continue beyond the held
+    /// part. Peers then bring the missing part, and it continues as before.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -32,10 +33,10 @@ impl SiteStore {
         Ok(self.past_damage || own.any(|(_, log)| log.witnessed.0 > 0))
     }
 
-    /// Returns where the next epoch of this site resumes: at the end of each log that holds something.
+    /// Returns the positions from which the next epoch of this site resumes: the end of each non-empty log.
     ///
     /// # Errors
-    /// [`StoreError::Behind`] if a log is known to go further than what is held, unless that is given up.
+    /// [`StoreError::Behind`] if a log is known to continue beyond the held part, unless that part is given up.
     pub fn resume_points(&self, gives_up_the_rest: bool) -> Result<Vec<LaneResume>, StoreError> {
         let state = self.read()?;
         let mut lanes = Vec::new();
@@ -47,7 +48,7 @@ impl SiteStore {
             let Some(log) = state.logs.get(&id) else {
                 continue;
             };
-            // An epoch that settles a fork names the branch that is held, however far the other one goes.
+            // An epoch that resolves a fork names the held branch, however long the other one is.
             if !log.is_frozen() && !gives_up_the_rest {
                 crate::trust::check_not_behind(&state, id)?;
             }
@@ -62,7 +63,8 @@ impl SiteStore {
         Ok(lanes)
     }
 
-    /// Refuses to sign for a home that is held back, and with a key that another copy of the home has replaced.
+    /// Refuses to sign for a restored home that may not sign yet, or with a key that another copy of the home
+    /// has replaced.
     pub(crate) fn check_may_sign(&self, state: &State, key: &PublicKey) -> Result<(), StoreError> {
         if self.is_held_back() {
             return Err(StoreError::HeldBack);

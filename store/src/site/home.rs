@@ -1,4 +1,4 @@
-//! Opening the store in a site's home: lock, migration, log, packs, and an engine that may have to be rebuilt.
+//! Opens the store in a site's home: lock, migration, log, packs, and an engine that may have to be rebuilt.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,12 +23,13 @@ use crate::rows::meta;
 pub(crate) const ENGINE_FOLDER: &str = "store";
 /// The folder that keeps a store of schema 2 until the first clean stop after its migration.
 const OLD_ENGINE_FOLDER: &str = "store.v2";
-/// Stands in the home from before a migration's switch until the old engine's folder is out of the way.
+/// Exists in the home from before a migration's switch until the old engine's folder is moved away.
 const MIGRATING: &str = "store.migrating";
-/// Space that the engine leaves free: less than the log does, so that what the log took the engine can take too.
+/// Space that the engine leaves free: less than the log does, so that the engine can take whatever the log
+/// took.
 const ENGINE_RESERVE: ByteCount = ByteCount::mebibytes(8);
 
-/// What happens around the opening of a home.
+/// A step in opening a home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpeningStep {
     /// An older store is migrated.
@@ -39,7 +40,7 @@ pub enum OpeningStep {
     ReadOnly(String),
 }
 
-/// How to open the store in a home.
+/// Options for opening the store in a home.
 pub struct HomeStore<'a> {
     /// The site's folder.
     pub home: &'a Path,
@@ -49,7 +50,7 @@ pub struct HomeStore<'a> {
     pub cache: ByteCount,
     /// The site is new: log and engine are made.
     pub is_new: bool,
-    /// Goes on past damage of the log.
+    /// True to continue past damage of the log.
     pub past_damage: bool,
     /// Randomness for the ids of files.
     pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
@@ -60,20 +61,20 @@ pub struct HomeStore<'a> {
 }
 
 impl HomeStore<'_> {
-    /// Opens the store, whatever it takes: an older store is migrated, an engine in doubt is rebuilt, and a full
-    /// disk gives a site that reads and scans.
+    /// Opens the store, whatever it needs: an older store is migrated, an engine in doubt is rebuilt, and on a
+    /// full disk the site can still read and scan.
     ///
     /// # Errors
-    /// [`StoreError`]: the home is in use, the log is missing or lost groups, another site's store.
+    /// [`StoreError`]: the home is in use, the log is missing or lost groups, or the store is another site's.
     pub fn open(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<SiteStore, StoreError> {
         let lock = HomeLock::take(self.home)?;
         self.open_holding(lock, chain, options)
     }
 
-    /// As [`open`](Self::open), under the home's lock that the caller took.
+    /// As [`open`](Self::open), with the home's lock held by the caller.
     ///
     /// # Errors
-    /// As [`open`](Self::open), but for a home in use.
+    /// As [`open`](Self::open), except for a home in use.
     pub fn open_holding(
         &self,
         lock: HomeLock,
@@ -119,8 +120,8 @@ impl HomeStore<'_> {
                 engine
             }
         };
-        // What was set aside may know of groups that the log has lost. Read as long as nothing follows the log anew: what
-        // it lost is noted from then on.
+        // An engine that was set aside may know of groups that the log has lost. It is read as long as no new
+        // engine follows the log: from then on the loss is noted.
         let witness = match engine.get(Tree::Meta, meta::SCHEMA) {
             Ok(None) => self.witness_in(&engine::asides_in(&folder)?, chain),
             _ => None,
@@ -128,7 +129,7 @@ impl HomeStore<'_> {
         let (first, swap) = self.open_over(engine, (None, witness), chain, options);
         let reason = match first {
             Ok(store) => {
-                // The rows are there again: what was set aside is not needed any more.
+                // The rows are rebuilt: the old files are no longer needed.
                 if let Err(error) = engine::discard_aside(&folder) {
                     tracing::warn!(%error, "removing the engine's old files");
                 }
@@ -143,7 +144,7 @@ impl HomeStore<'_> {
         self.rebuild(reason, witness, chain, options)
     }
 
-    /// Reads how far engines in folders followed the log: the furthest, if any of them can be read.
+    /// Returns the furthest log position of the engines in folders, if any of them can be read.
     fn witness_in(&self, folders: &[PathBuf], chain: &CertificateChain) -> Option<EngineWitness> {
         let read = folders.iter().map(|folder| {
             let engine = self.open_old(folder)?;
@@ -152,7 +153,7 @@ impl HomeStore<'_> {
         read.fold(None, EngineWitness::further)
     }
 
-    /// Opens an engine that is not used any more; `None` if that cannot be done.
+    /// Opens an engine that is no longer used; returns `None` if that fails.
     fn open_old(&self, folder: &Path) -> Option<Arc<dyn Engine>> {
         let options = self.engine_options().with_if_missing(IfMissing::Refuse);
         engine::open(engine::detect(folder)?, folder, &options).ok()
@@ -170,7 +171,7 @@ impl HomeStore<'_> {
         (self.on_step)(&OpeningStep::Rebuilding(reason));
         let mut salvaged = None;
         if self.past_damage {
-            // One that an earlier, unfinished repair set aside may know more.
+            // An engine that an earlier, unfinished repair set aside may know more.
             for old in [vec![folder.clone()], engine::asides_in(&folder)?].concat() {
                 let Some(engine) = self.open_old(&old) else {
                     continue;
@@ -225,13 +226,13 @@ impl HomeStore<'_> {
         }
     }
 
-    /// Migrates a store of schema 2, if that is what lies here, and finishes a migration that was cut off.
+    /// Migrates a store of schema 2, if there is one, and finishes an interrupted migration.
     fn migrate_if_old(&self, chain: &CertificateChain, options: &SiteOptions<'_>) -> Result<(), StoreError> {
         let folder = self.home.join(ENGINE_FOLDER);
         let disk = self.disk();
         let switching = self.home.join(MIGRATING);
         if SiteStore::is_made(disk.as_ref())? {
-            // The switch came, and what follows it may not have.
+            // The switch was made, but the steps after it may be missing.
             if !switching.exists() {
                 return Ok(());
             }
@@ -245,8 +246,8 @@ impl HomeStore<'_> {
         };
         let old = match engine::open_layout_1(kind, &folder, &self.engine_options()) {
             Ok(old) => old,
-            // An engine of this build without its log: opening the log says so. One without a row was being made when
-            // its process ended.
+            // An engine of this build without its log: opening the log reports it. An engine without rows is
+            // left from an interrupted creation.
             Err(
                 engine::EngineError::Newer { .. }
                 | engine::EngineError::OtherLayout { .. }
@@ -272,7 +273,7 @@ impl HomeStore<'_> {
         self.set_old_aside(&folder)
     }
 
-    /// Moves the engine's folder of schema 2 out of the way, after its log was switched to.
+    /// Moves the engine's folder of schema 2 away, after the switch to its log.
     fn set_old_aside(&self, folder: &Path) -> Result<(), StoreError> {
         let move_aside = || {
             let aside = self.home.join(OLD_ENGINE_FOLDER);
@@ -288,18 +289,18 @@ impl HomeStore<'_> {
 }
 
 impl SiteStore {
-    /// Holds the home's lock as long as the store, and the engine that can be swapped.
+    /// Keeps the home's lock as long as the store, and the engine that can be swapped.
     fn keep(mut self, lock: HomeLock, swap: Option<(Arc<SwapEngine>, EngineOptions)>) -> Self {
         self.swap = swap;
         self.lock = Some(lock);
         self
     }
 
-    /// Ends the use of a home in order: the next start has nothing to replay, and a store that was migrated is
-    /// not needed any more in its old form.
+    /// Ends the use of a home in order: the next start has nothing to replay, and the old form of a migrated
+    /// store is removed.
     ///
     /// # Errors
-    /// Of the engine or the files; nothing acknowledged rests on it.
+    /// Of the engine or the files; acknowledged data does not depend on it.
     pub fn stop_cleanly(&self) -> Result<(), StoreError> {
         if self.is_read_only() {
             return Ok(());
@@ -317,10 +318,11 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Rebuilds an engine that outgrew its contents beside itself and swaps; `None` where it cannot outgrow them.
+    /// Rebuilds an engine that outgrew its contents beside itself and swaps; returns `None` for engines that
+    /// cannot outgrow them.
     ///
     /// # Errors
-    /// Of the engine, which goes on with its files then.
+    /// Of the engine, which then continues with its files.
     pub fn compact_engine(&self) -> Result<Option<engine::Compaction>, StoreError> {
         let (Some((swap, options)), Some(lock)) = (&self.swap, &self.lock) else {
             return Ok(None);
@@ -334,7 +336,7 @@ impl SiteStore {
     }
 }
 
-/// Returns true if the log in a home ends at a position: what was known there is what is known now.
+/// Returns true if the log in a home ends at a position, so that its knowledge is still current.
 ///
 /// # Errors
 /// Of the log.
@@ -344,7 +346,7 @@ pub fn log_ends_at(home: &Path, position: &crate::log::LogPosition) -> Result<bo
     Ok(recovery.lost.is_none() && recovery.damage.is_empty() && log.end() == *position)
 }
 
-/// Removes the log, packs and engine of a home whose making was cut off. One that holds anything of its own stays.
+/// Removes the log, packs and engine of a home whose creation was interrupted. A home with any content stays.
 ///
 /// # Errors
 /// Of the files.
@@ -361,7 +363,7 @@ pub fn discard_unfinished(home: &Path) -> Result<(), StoreError> {
             return Ok(());
         }
     }
-    // The log last: without it the rest would be in the way of the next attempt.
+    // The log last: without it the rest would block the next attempt.
     for folder in [ENGINE_FOLDER, crate::site::open::PACKS_FOLDER, LOG_FOLDER] {
         match std::fs::remove_dir_all(home.join(folder)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -380,7 +382,7 @@ mod tests {
 
     use super::*;
 
-    /// The chain of a site, and a store in a home that is opened with an engine and a cache of 5 MiB.
+    /// Returns the chain of a site, and a store in a home that is opened with an engine and a cache of 5 MiB.
     fn open(home: &Path, engine: EngineKind, is_new: bool) -> Result<SiteStore, StoreError> {
         let (root, key) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
         let chain = CertificateChain::genesis("a".parse().unwrap(), &root, &key, UnixMillis::EPOCH);
@@ -416,7 +418,7 @@ mod tests {
         store.record(&entry).unwrap();
     }
 
-    /// Opens a home whose log has lost its last group, and whose tip is gone; the reason why it does not open.
+    /// Opens a home whose log has lost its last group and its tip, and returns the reason for the refusal.
     fn lost_after(stop_machine: bool) -> (tempfile::TempDir, String) {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log/0000000001.log");
@@ -443,7 +445,7 @@ mod tests {
         assert!(what.contains("the store knows"), "{what}");
         let (home, what) = lost_after(true);
         assert!(what.contains("the engine that was set aside knows"), "{what}");
-        // It is named until it is given up, also when nothing of that engine is left.
+        // The loss is reported until it is given up, even if nothing of that engine is left.
         std::fs::remove_dir_all(home.path().join(ENGINE_FOLDER)).unwrap();
         let refused = open(home.path(), EngineKind::Sled, false);
         assert!(matches!(refused, Err(StoreError::LogLoss { .. })), "{refused:?}");
@@ -462,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn site_is_made_over_an_engine_whose_making_was_cut_off() {
+    fn site_is_created_over_an_interrupted_engine() {
         let bare_sled = |folder: &Path| std::fs::create_dir_all(folder.join("sled/blobs")).unwrap();
         let redb_of = |size: usize| {
             move |folder: &Path| {

@@ -1,11 +1,12 @@
-//! One site's store: the door through which claims, bodies and trust enter, and the small state behind it.
+//! One site's store: the entry point for claims, bodies and trust, and the small state behind it.
 //!
-//! Feeds, peers and bundles end in the same steps: bodies are written to the packs first, then claims and
-//! positions of each delta are one group of the log, durable before the engine's rows follow in one transaction,
-//! then the view follows. In memory lies only what is small: the allow-list, chains, tips, states; it is loaded
-//! again after any write that failed.
+//! Feeds, peers and bundles end in the same steps: bodies are first written to the packs; then the claims and
+//! positions of each delta become one group of the log, durable before the engine's rows follow in one
+//! transaction; then the view follows. Only small data is in memory: the allow-list, chains, tips, states. It
+//! is loaded again after any failed write.
 
 pub(crate) mod bodies;
+pub(crate) mod dry_run;
 pub(crate) mod engine_rows;
 pub(crate) mod guard;
 pub(crate) mod held_back;
@@ -13,7 +14,6 @@ pub(crate) mod home;
 pub(crate) mod open;
 pub(crate) mod past_damage;
 pub(crate) mod query;
-pub(crate) mod rehearsal;
 pub(crate) mod replica;
 pub(crate) mod shared_map;
 pub(crate) mod state;
@@ -48,55 +48,56 @@ use crate::trust::ListedSite;
 
 /// Everything one site keeps.
 pub struct SiteStore {
-    /// The same as `versions`: for the writer, who sees what is committed.
+    /// The same as `versions`, for the writer, which sees committed data.
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) versions: Arc<VersionedEngine>,
     pub(crate) journal: Journal,
     pub(crate) bodies: BodyStore,
-    /// What the writer works on.
+    /// The state that the writer works on.
     pub(crate) state: Mutex<State>,
-    /// What readers see.
+    /// The state that readers see.
     pub(crate) published: RwLock<Arc<Published>>,
-    /// The log may hold what the engine does not: an apply failed.
+    /// True if the log may contain changes that the engine lacks, because an apply failed.
     pub(crate) behind: AtomicBool,
-    /// How often bodies were dropped: a reader of before that must not take one for never having been here.
+    /// The number of times that bodies were dropped: an earlier reader must not conclude that a missing body
+    /// never existed.
     pub(crate) bodies_dropped: AtomicU64,
-    /// How many commits there had been at the last checkpoint that was due.
+    /// The number of commits at the last due checkpoint.
     pub(crate) checkpointed: AtomicU64,
     pub(crate) settings: RwLock<Arc<starling_view::Settings>>,
     pub(crate) clock: Clock,
-    /// The mutes that count, and the root of the claims that they were folded from.
+    /// The mutes in force, and the root of the claims from which they were folded.
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
     pub(crate) book: Mutex<RecentBook>,
     pub(crate) compression_level: i32,
     pub(crate) max_delta_claims: usize,
-    /// The log has stretches that were given up: a replay goes past them.
+    /// True if the log has stretches that were given up, which a replay skips.
     pub(crate) past_damage: bool,
-    /// This site signs nothing: its home was put back from a backup, or copied.
+    /// True if this site signs nothing because its home was restored from a backup, or copied.
     pub(crate) held_back: AtomicBool,
-    /// The engine's files, where they can be swapped, and how they are opened.
+    /// The engine's files, if they can be swapped, and the options to open them.
     pub(crate) swap: Option<(Arc<SwapEngine>, EngineOptions)>,
     /// Last, so that it is dropped after everything is closed.
     pub(crate) lock: Option<HomeLock>,
 }
 
-/// Tells the time: when changes are made, for the history.
+/// The source of time for changes, for the history.
 pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
-/// How a site's store works; everything else is in its rows.
+/// Options of a site's store; everything else is in its rows.
 pub struct SiteOptions<'a> {
-    /// How the view folds, given the allow-list: an order of sites is written in its names.
+    /// Returns the fold's settings for the allow-list: an order of sites is written in its names.
     pub settings: &'a dyn Fn(&[ListedSite]) -> starling_view::Settings,
     /// zstd level of bodies and of the site's own claims blocks.
     pub compression_level: i32,
-    /// Most claims in one of the site's own deltas; the protocol's limit holds as well.
+    /// Most claims in one of the site's own deltas; the protocol's limit applies as well.
     pub max_delta_claims: usize,
     /// The site's clock.
     pub clock: Clock,
 }
 
 impl SiteStore {
-    /// The site.
+    /// Returns the site.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -104,7 +105,7 @@ impl SiteStore {
         Ok(self.read()?.site)
     }
 
-    /// Hash over all accepted knowledge in scope.
+    /// Returns the hash over all accepted knowledge in scope.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -112,7 +113,7 @@ impl SiteStore {
         Ok(self.read()?.knowledge_root())
     }
 
-    /// Hash over everything held.
+    /// Returns the hash over everything held.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -120,16 +121,16 @@ impl SiteStore {
         Ok(self.read()?.held_root())
     }
 
-    /// The engine below, for its name, size and copies.
+    /// Returns the engine below, for its name, size and copies.
     #[must_use]
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine
     }
 
-    /// Bytes on disk: log, packs and engine.
+    /// Returns the bytes on disk: log, packs and engine.
     ///
     /// # Errors
-    /// When the files cannot be examined.
+    /// If the files cannot be examined.
     pub fn size_on_disk(&self) -> Result<StoreSize, StoreError> {
         Ok(StoreSize {
             log: ByteCount(self.journal.log().size_on_disk().map_err(StoreError::Measure)?),
@@ -138,22 +139,22 @@ impl SiteStore {
         })
     }
 
-    /// Up to where the log goes.
+    /// Returns the end of the log.
     #[must_use]
     pub fn position(&self) -> LogPosition {
         self.journal.log().end()
     }
 
-    /// How many frames the log has.
+    /// Returns how many frames the log has.
     #[must_use]
     pub fn log_frames(&self) -> u64 {
         self.position().sequence
     }
 
-    /// Makes the engine durable up to where it is, so that the next start has little to replay.
+    /// Makes the engine's current rows durable, so that the next start has little to replay.
     ///
     /// # Errors
-    /// Of the engine; nothing acknowledged rests on it.
+    /// Of the engine; acknowledged data does not depend on it.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         self.engine.checkpoint()?;
         self.journal.log().sync_tip().map_err(StoreError::Measure)
@@ -178,25 +179,25 @@ impl SiteStore {
         Txn::over(self.engine.as_ref(), &self.journal)
     }
 
-    /// Where the store lies.
+    /// Returns the folder of the store.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.engine.path()
     }
 
-    /// The schema version of the rows.
+    /// Returns the schema version of the rows.
     #[must_use]
     pub const fn schema() -> u32 {
         open::SCHEMA
     }
 
-    /// Returns true if nothing can be changed: the disk was full when the site was opened.
+    /// Returns true if nothing can be changed, because the disk was full when the site was opened.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.journal.is_read_only()
     }
 
-    /// Takes the state for changing it. A thread does so once at a time: see `guard.rs`.
+    /// Takes the state for a change. A thread must not take it twice at the same time: see `guard.rs`.
     pub(crate) fn write(&self) -> Result<StateWriter<'_>, StoreError> {
         let mut state = self.lock_state()?;
         let now = (self.clock)();
@@ -205,10 +206,10 @@ impl SiteStore {
         Ok(state)
     }
 
-    /// Runs a change of the state; if it fails anywhere, the state is loaded again from its rows.
+    /// Runs a change of the state. If it fails anywhere, the state is loaded again from its rows.
     ///
     /// # Errors
-    /// Those of the change; [`StoreError::NotShown`] if an earlier change is stored and still not shown.
+    /// Those of the change; [`StoreError::NotShown`] if an earlier change is stored but still not shown.
     pub(crate) fn change<T>(
         &self,
         change: impl FnOnce(&mut State) -> Result<T, StoreError>,
@@ -221,7 +222,7 @@ impl SiteStore {
         change(&mut state).inspect_err(|_| self.load_again(&mut state))
     }
 
-    /// Sees to it that everything stored is shown, after an apply that failed.
+    /// Shows all stored changes after a failed apply.
     ///
     /// # Errors
     /// As [`change`](Self::change).
@@ -232,7 +233,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Applies what the log holds and the engine does not, after an apply that failed.
+    /// Applies the entries that the log contains and the engine lacks after a failed apply.
     fn catch_up(&self, state: &mut State) -> Result<(), StoreError> {
         if !self.behind.load(Ordering::SeqCst) {
             return Ok(());
@@ -240,7 +241,7 @@ impl SiteStore {
         let caught_up = self.engine_position().and_then(|from| {
             *state = State::load(self.engine.as_ref(), state.site)?;
             self.replay(state, from, &|_| {})?;
-            // What failed may have come between a chain and what follows from it.
+            // The failure may have come between a chain and its consequences.
             for id in state.logs.keys().copied().collect::<Vec<_>>() {
                 self.follow_chain(state, id)?;
             }
@@ -251,7 +252,7 @@ impl SiteStore {
             return Err(error);
         }
         self.behind.store(false, Ordering::SeqCst);
-        // What is replayed is history already: the change that comes now is one of its own.
+        // Replayed entries are history already: the current change is a separate one.
         state.history.begin((self.clock)());
         Ok(())
     }
@@ -260,11 +261,11 @@ impl SiteStore {
         if !self.journal.is_trial() {
             self.behind.store(true, Ordering::SeqCst);
         }
-        // A stopped engine cannot be read either; it then answers every later call with that.
+        // A stopped engine cannot be read either; it then returns that error for every later call.
         if let Ok(loaded) = State::load(self.engine.as_ref(), state.site) {
             *state = loaded;
             if self.find_wanted(state).is_err() {
-                // What is wanted is not known: nothing more may be accepted until the store is opened again.
+                // The missing bodies are unknown: nothing more may be accepted until the store is opened again.
                 let reason = "the store failed and could not be read again: restart starling";
                 state
                     .logs
@@ -276,7 +277,8 @@ impl SiteStore {
 }
 
 impl Drop for SiteStore {
-    /// Makes the engine durable, so that the next start has nothing to replay. What fails here is replayed.
+    /// Makes the engine durable, so that the next start has nothing to replay. Anything that fails here is
+    /// replayed.
     fn drop(&mut self) {
         if self.lock.is_some() && !self.is_read_only() {
             let _ = self.checkpoint();
@@ -284,7 +286,7 @@ impl Drop for SiteStore {
     }
 }
 
-/// What a site's store takes on disk.
+/// The disk space of a site's store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreSize {
     /// The log.
@@ -296,7 +298,7 @@ pub struct StoreSize {
 }
 
 impl StoreSize {
-    /// All of it.
+    /// Returns the sum.
     #[must_use]
     pub fn total(&self) -> ByteCount {
         ByteCount(self.log.0 + self.packs.0 + self.engine.0)

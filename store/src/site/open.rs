@@ -1,4 +1,4 @@
-//! Opening a site's store: the log first, then the engine that follows from it.
+//! Opens a site's store: the log first, then the engine that follows from it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
@@ -26,7 +26,8 @@ use crate::trust::ListedSite;
 pub(crate) const SCHEMA: u32 = 3;
 /// The log's folder in the site's.
 pub(crate) const LOG_FOLDER: &str = "log";
-/// Space that the log and the packs leave free: more than the engine does, so that what they took it can show.
+/// Space that the log and the packs leave free: more than the engine does, so that it can show whatever they
+/// took.
 const RESERVE_BYTES: u64 = 32 << 20;
 const LOG_OPTIONS: LogOptions = LogOptions {
     segment_bytes: crate::log::SEGMENT_BYTES,
@@ -35,21 +36,21 @@ const LOG_OPTIONS: LogOptions = LogOptions {
 /// The packs' folder in the site's.
 pub(crate) const PACKS_FOLDER: &str = "packs";
 
-/// What a site's store is made of.
+/// The parts of a site's store.
 pub struct StoreParts<'a> {
-    /// Where the log and the packs are.
+    /// The disk of the log and the packs.
     pub disk: Arc<dyn Disk>,
-    /// What follows from them; one that is empty is filled.
+    /// The engine that follows from them; an empty one is filled.
     pub engine: Arc<dyn Engine>,
-    /// Whether the site may be written.
+    /// The access to the site.
     pub access: LogAccess,
-    /// Whether a log that is missing is made: the site is new.
+    /// True if a missing log is created: the site is new.
     pub is_new: bool,
-    /// Goes on past damage of the log: what is damaged is left out, and fetched from peers.
+    /// True to continue past damage of the log: damaged parts are left out, and fetched from peers.
     pub past_damage: bool,
-    /// What an engine that is given up knew.
+    /// The knowledge of an engine that is given up.
     pub salvaged: Option<Salvaged>,
-    /// How far an engine that is given up followed the log.
+    /// The log position of an engine that is given up.
     pub witness: Option<EngineWitness>,
     /// Randomness for the ids of files.
     pub random_id: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
@@ -60,13 +61,13 @@ pub struct StoreParts<'a> {
 impl SiteStore {
     /// Opens the store of `chain`'s site.
     ///
-    /// Replays what the engine lacks, finds the places of bodies that it does not know, and brings the view up
-    /// to date.
+    /// Replays the entries that the engine lacks, finds the places of bodies that it does not know, and brings
+    /// the view up to date.
     ///
     /// # Errors
-    /// [`StoreError::EngineDoubt`] where the engine's rows cannot follow from this log: the caller opens again with
-    /// an empty engine. [`StoreError::LogLoss`] where acknowledged groups are damaged or missing. Another site's
-    /// store, or one of a newer build.
+    /// [`StoreError::EngineDoubt`] if the engine's rows cannot follow from this log: the caller opens again
+    /// with an empty engine. [`StoreError::LogLoss`] if acknowledged groups are damaged or missing. Another
+    /// site's store, or one of a newer build.
     pub fn open(
         parts: &StoreParts<'_>,
         chain: &CertificateChain,
@@ -95,7 +96,7 @@ impl SiteStore {
         let state = State::load(parts.engine.as_ref(), site)?;
         let mut store = Self::assemble(parts.engine.clone(), journal, packs, state, options);
         store.past_damage = damage.is_any();
-        // An engine that is behind the log's end does not know what was lost after it.
+        // An engine behind the log's end does not know what was lost after it.
         let salvaged = parts.salvaged.as_ref();
         let salvaged =
             salvaged.filter(|known| known.position >= damage.lost.unwrap_or(log.end()).max(log.end()));
@@ -106,7 +107,7 @@ impl SiteStore {
         Ok(store)
     }
 
-    /// Returns true if a disk holds a site's log, of whatever site.
+    /// Returns true if a disk holds the log of any site.
     ///
     /// # Errors
     /// Of the disk.
@@ -114,7 +115,7 @@ impl SiteStore {
         Log::exists(disk, LOG_FOLDER).map_err(StoreError::Measure)
     }
 
-    /// Replays a log into an engine that is empty, without its view: to see what the log comes to.
+    /// Replays a log into an empty engine, without the view, to examine the result.
     pub(crate) fn replayed_in(
         engine: Arc<dyn Engine>,
         journal: &Journal,
@@ -188,12 +189,12 @@ impl SiteStore {
     ) -> Result<(), StoreError> {
         let places = self.bodies.find_places()?;
         for what in &places.damage {
-            tracing::error!(%what, "a pack of record bodies is damaged: run `starling doctor --repair`");
+            tracing::error!(%what, "a pack of record bodies is damaged; run `starling doctor --repair`");
         }
         let mut state = self.write()?;
         self.recount_ledger()?;
         let skipped = self.replay(&mut state, from, progress)?;
-        // Before anything else is written: what a crash would leave must not pass for a log that lost nothing.
+        // Before any other write: the state after a crash must not look like a log without losses.
         self.give_up(&mut state, damage, salvaged, &skipped)?;
         state.history.begin((self.clock)());
         self.journal.begin((self.clock)());

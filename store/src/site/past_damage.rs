@@ -1,4 +1,4 @@
-//! Opening past damage of the log: what is refused, what is given up, and what is trusted again.
+//! Opens a log past damage: what is refused, what is given up, and what is trusted again.
 
 use starling_protocol::ClaimNumber;
 
@@ -10,10 +10,10 @@ use crate::journal::Entry;
 use crate::journal::replay::{Skipped, given_up};
 use crate::log::{Log, LogPosition, Recovery};
 
-/// What of a log is damaged.
+/// The damage of a log.
 #[derive(Default)]
 pub(super) struct LogDamage {
-    /// Stretches that were given up before.
+    /// True if stretches were given up before.
     given_up: bool,
     /// Stretches that are given up now: segment, first byte, end.
     stretches: Vec<(u32, u64, u64)>,
@@ -31,7 +31,8 @@ impl LogDamage {
     }
 }
 
-/// Refuses a log of which acknowledged groups are gone, unless that was given up, or the caller does so now.
+/// Refuses a log that lost acknowledged groups, unless they were given up before or the caller gives them up
+/// now.
 pub(super) fn check_recovery(
     log: &Log,
     recovery: &Recovery,
@@ -70,9 +71,9 @@ pub(super) fn check_recovery(
 }
 
 impl SiteStore {
-    /// Notes which stretches of the log were given up, so that every later replay goes past them. What was known
-    /// before cannot be told any more. This site's own logs may have gone on in what is lost: unless the engine knows
-    /// how far, the site signs nothing before that is settled.
+    /// Records the stretches of the log that were given up, so that every later replay skips them. Earlier
+    /// states are no longer available. This site's own logs may have continued in the lost part: unless the
+    /// engine knows how far, the site signs nothing before that is settled.
     pub(super) fn give_up(
         &self,
         state: &mut State,
@@ -116,7 +117,7 @@ impl SiteStore {
         txn.commit()
     }
 
-    /// Brings back what the engine knew of others, and the log lost: chains, the allow-list as it was, heads.
+    /// Restores the engine's knowledge about others that the log lost: chains, the former allow-list, heads.
     pub(super) fn trust_again(&self, known: &Salvaged) -> Result<(), StoreError> {
         for chain in &known.chains {
             let mut state = self.write()?;

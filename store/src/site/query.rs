@@ -1,4 +1,4 @@
-//! Questions to the store that are not about one log: live records, sources, bodies for a bundle.
+//! Queries that are not about one log: live records, sources, bodies for a bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -17,28 +17,28 @@ use crate::site::state::{Log, LogId};
 use crate::view::accept::decode_count;
 use crate::view::rows::ViewReader;
 
-/// What a site knows of one source.
+/// This site's knowledge of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SourceOverview {
-    /// Records that the view has of it now, whoever states them; what its source dropped is none.
+    /// The number of its records now in the view, from any author, without records that the source dropped.
     pub records: u64,
-    /// When any author whose head is known last read it in full.
+    /// The time at which any author with a known head last read it in full.
     pub checked_at: Option<UnixMillis>,
 }
 
-/// Until when the newest head of another author proves that it is current.
+/// The time until which the newest head of another author proves that it is current.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadExpiry {
     /// The author, by the name in its certificate.
     pub site: String,
-    /// The last moment at which the head proves anything; none if no head of it is known.
+    /// The last time at which the head proves anything; `None` if no head of the author is known.
     pub expires_at: UnixMillis,
-    /// The sources of which it states something that is accepted.
+    /// The sources about which it has accepted claims.
     pub sources: BTreeSet<Source>,
 }
 
 impl ViewReader<'_> {
-    /// How many canonical advisories there are.
+    /// Returns how many canonical advisories there are.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -47,14 +47,14 @@ impl ViewReader<'_> {
         row.map_or(Ok(0), |row| decode_count(&row))
     }
 
-    /// How the view folds.
+    /// Returns the settings of the fold.
     #[must_use]
     pub fn settings(&self) -> &Arc<starling_view::Settings> {
         &self.state.published().settings
     }
 
-    /// What is known of each source: records and newest check, over all authors in scope. A source of which
-    /// only the checks are known is among them.
+    /// Returns the knowledge about each source: records and newest check, over all authors in scope. A source
+    /// with known checks only is included.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -74,9 +74,9 @@ impl ViewReader<'_> {
         Ok(sources)
     }
 
-    /// When anything of a source was last heard: when a site that states some of it last wrote of it, by that site's
-    /// clock. What the site writes of other sources is no word on this one. Sites that know the same say the same; an
-    /// import that brought nothing new is heard of only as a check of the whole source.
+    /// Returns the last news of a source: the time of the last delta about it from a site that states some of
+    /// it, by that site's clock. A delta about other sources is not news about this one. Sites with equal
+    /// knowledge return equal times. An import without changes is news only as a check of the whole source.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -92,7 +92,7 @@ impl ViewReader<'_> {
         Ok(heard)
     }
 
-    /// When the delta was written that holds a claim, by its author's clock.
+    /// Returns the time at which the delta with a claim was written, by its author's clock.
     fn time_of(&self, log: LogNumber, number: ClaimNumber) -> Result<Option<UnixMillis>, StoreError> {
         let (start, end) = (delta_key(log, ClaimNumber(1)), delta_key(log, number));
         let (start, end) = (Bound::Included(&start[..]), Bound::Included(&end[..]));
@@ -103,14 +103,14 @@ impl ViewReader<'_> {
         else {
             return Ok(None);
         };
-        // One that cannot be read says nothing: the source counts as never heard.
+        // An unreadable delta counts as none: the source counts as never heard.
         let delta = self.store.delta_of(&key, &row).ok();
         Ok(delta
             .and_then(|delta| header_of(&delta))
             .map(|header| header.time))
     }
 
-    /// The sources in scope of which an author states something that is accepted.
+    /// Returns the sources in scope about which an author has accepted claims.
     fn stated_in<'s>(
         &'s self,
         id: &'s LogId,
@@ -128,8 +128,8 @@ impl ViewReader<'_> {
         })
     }
 
-    /// Until when the heads of other authors prove that these are current, of each author that states something here.
-    /// Several logs of one author count as the one that expires first.
+    /// Returns the time until which other authors' heads prove that they are current, for each author with
+    /// accepted claims here. Of an author's logs, the one that expires first is used.
     #[must_use]
     pub fn head_expiries(&self) -> Vec<HeadExpiry> {
         let mut heads: BTreeMap<SiteId, HeadExpiry> = BTreeMap::new();
@@ -159,7 +159,8 @@ impl ViewReader<'_> {
         heads.into_values().collect()
     }
 
-    /// Sources in scope of which an author's claims are held and none is accepted, because record bodies are missing.
+    /// Returns the sources in scope for which an author's claims are held but none is accepted, because record
+    /// bodies are missing.
     #[must_use]
     pub fn held_back(&self) -> BTreeSet<Source> {
         let mut held_back = BTreeSet::new();
@@ -177,7 +178,8 @@ impl ViewReader<'_> {
         held_back
     }
 
-    /// Authors in scope that signed two histories, by the names and identities in their certificates.
+    /// Returns the authors in scope that signed two histories, by the names and identities in their
+    /// certificates.
     #[must_use]
     pub fn frozen_authors(&self) -> Vec<String> {
         let logs = self.state.logs.iter();
@@ -191,7 +193,7 @@ impl ViewReader<'_> {
         sites.iter().map(named).collect()
     }
 
-    /// How many records the view has of each source, as they are kept.
+    /// Returns how many records the view has of each source, as they are kept.
     pub(crate) fn record_counts(&self) -> Result<BTreeMap<Source, u64>, StoreError> {
         let mut rows = Vec::new();
         let engine = self.state.rows();
@@ -208,7 +210,7 @@ impl ViewReader<'_> {
         rows.into_iter().map(read).collect()
     }
 
-    /// Who last said what of a record, in which log and at which number: also of one that is not live.
+    /// Returns each author's last statement about a record, with log and number, even if it is no longer live.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -242,7 +244,7 @@ impl ViewReader<'_> {
         Ok(words)
     }
 
-    /// Whether nothing at all was accepted: an empty site must never call anything clean.
+    /// Returns true if nothing at all was accepted: an empty site must never report a clean result.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.state.logs.iter().all(|(id, log)| {
@@ -262,8 +264,8 @@ impl SiteStore {
         self.bodies.get(hash)
     }
 
-    /// Bodies that claims of a log after `after` name and that are live at its tip and in this site's scope:
-    /// what a bundle of that range carries.
+    /// Returns bodies that claims of a log after `after` name and that are live at its tip and in this site's
+    /// scope: the content of a bundle of that range.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -304,7 +306,7 @@ impl SiteStore {
         bad.map_or(Ok(hashes), Err)
     }
 
-    /// Logs that may leave this site for others: every federation log it holds, and its own direct one.
+    /// Returns the logs that this site may pass on: every held federation log, and its own direct one.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].

@@ -20,7 +20,7 @@ use crate::error::StoreError;
 use crate::rows::{ClaimRow, LogNumber, claim_key, split_claim_key};
 use crate::site::state::{LogId, State};
 
-/// Wanted bodies of a log up to which each is given a similar one as context.
+/// Most missing bodies of a log for which each body is offered a similar one as context.
 const BASES_UP_TO: usize = 4_096;
 
 /// A shared store that a sync engine drives.
@@ -28,7 +28,7 @@ const BASES_UP_TO: usize = 4_096;
 pub struct SharedReplica {
     store: Arc<SiteStore>,
     site: SiteId,
-    /// What events say of the changes that come in.
+    /// The origin that events name for incoming changes.
     pub origin: Origin,
 }
 
@@ -183,7 +183,7 @@ impl Replica for SharedReplica {
         let mut bytes = 0;
         for hash in hashes {
             let body = match self.store.bodies.get(hash) {
-                // A damaged body is as good as none: another peer may have it whole.
+                // A damaged body counts as absent: another peer may have an intact one.
                 Err(StoreError::DamagedBody { .. }) => None,
                 found => found.map_err(|error| failed("reading bodies", error))?,
             };
@@ -213,7 +213,8 @@ impl Replica for SharedReplica {
 }
 
 impl SiteStore {
-    /// Bodies that claims of a log after `after` want, by claim number, each with one that is likely similar.
+    /// Returns bodies that claims of a log after `after` want, by claim number, each with one that is probably
+    /// similar.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -227,10 +228,10 @@ impl SiteStore {
         let Some(log) = state.logs.get(&id) else {
             return Ok(Vec::new());
         };
-        // A bulk page is context enough for itself; look-ups for every body would only slow it down.
+        // A bulk page is enough context for itself; a look-up for every body would only slow it down.
         let with_base = log.wanted.len() <= BASES_UP_TO;
         let mut missing = Vec::new();
-        // What came and was refused would be refused again.
+        // Bodies that came and were refused would be refused again.
         let wanted = log.wanted.after(&after);
         let wanted = wanted.filter(|(number, _)| !log.refused.contains_key(number));
         for (number, want) in wanted.take(limit) {
@@ -249,7 +250,8 @@ impl SiteStore {
         Ok(missing)
     }
 
-    /// The content that a claim replaces, else that of the neighbour before it in the same source and log.
+    /// Returns the content that a claim replaces, or that of the preceding neighbour in the same source and
+    /// log.
     fn similar_body(&self, key: &ClaimKey, log: LogNumber) -> Result<Option<ContentHash>, StoreError> {
         let row_key = claim_key(key, log);
         let row = self
@@ -278,7 +280,7 @@ impl SiteStore {
                 {
                     candidates.push(content);
                 }
-                // A few steps are enough: neighbours that are wanted too are no help.
+                // A few steps are enough: neighbours that are missing too do not help.
                 if candidates.len() >= 4 {
                     ControlFlow::Break(())
                 } else {
@@ -294,10 +296,10 @@ impl SiteStore {
         Ok(None)
     }
 
-    /// Keeps bodies that are wanted; passes over all else. Gives how many were kept.
+    /// Keeps bodies that are wanted and skips the others. Returns the number kept.
     ///
-    /// Durable when it returns. A body that is not canonical JSON is not kept, and holds the logs that name it; so does
-    /// a claim that lies about its size.
+    /// Durable on return. A body that is not canonical JSON is not kept, and holds up the logs that name it; so
+    /// does a claim with a wrong size.
     ///
     /// # Errors
     /// [`StoreError`] of the engine or the compressor.
@@ -319,7 +321,8 @@ impl SiteStore {
                 self.bodies.put(source.as_ref(), bodies)?;
             }
             if !came.is_empty() {
-                // Peers are told up to where all bodies are here: that must not fall by a loss of power.
+                // Peers learn up to where all bodies are here: that position must not fall through a loss of
+                // power.
                 self.bodies.make_durable()?;
             }
             for hash in &came {
@@ -331,7 +334,7 @@ impl SiteStore {
 }
 
 impl SiteStore {
-    /// Holds a wanted body against the claims that name it, and their logs if it is not as they say.
+    /// Checks a wanted body against the claims that name it, and holds up their logs if it does not match.
     fn is_as_claimed(state: &mut State, hash: &ContentHash, body: &[u8]) -> bool {
         let is_canonical = json::is_record(body);
         let size = body.len();

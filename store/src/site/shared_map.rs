@@ -1,4 +1,4 @@
-//! An ordered map that is cheap to copy: what is published of the state is a copy, made after every change.
+//! An ordered map that is cheap to copy: the published state is a copy, made after every change.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
@@ -8,7 +8,7 @@ use starling_protocol::{ClaimNumber, ContentHash};
 
 /// A key of a [`SharedMap`].
 pub(crate) trait Parted: Ord + Clone {
-    /// The part of the map that holds the key. Rises with the key, so that parts in their order are in the keys'.
+    /// Returns the part of the map that holds the key. Rises with the key, so that the parts are in key order.
     fn part(&self) -> u64;
 }
 
@@ -25,8 +25,8 @@ impl Parted for ContentHash {
     }
 }
 
-/// A map in parts that copies share until one of them changes a part: a copy costs a pointer a part, and a change
-/// after it the entries of one part.
+/// A map in parts that copies share until one of them changes a part: a copy costs one pointer per part, and a
+/// change after it the entries of one part.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedMap<K, V> {
     /// No part is empty.
@@ -60,7 +60,7 @@ impl<K: Parted, V: Clone> SharedMap<K, V> {
         self.get(key).is_some()
     }
 
-    /// The value of a key, to be changed; made if there is none.
+    /// Returns the value of a key for a change; creates it if there is none.
     pub(crate) fn entry_or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -99,7 +99,7 @@ impl<K: Parted, V: Clone> SharedMap<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// The greatest key.
+    /// Returns the greatest key.
     pub(crate) fn last_key(&self) -> Option<&K> {
         self.parts
             .last_key_value()?
@@ -113,7 +113,7 @@ impl<K: Parted, V: Clone> SharedMap<K, V> {
         self.parts.values().flat_map(|part| part.iter())
     }
 
-    /// Entries whose keys come after `key`, by rising key.
+    /// Returns the entries whose keys come after `key`, by rising key.
     pub(crate) fn after(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
         let key = key.clone();
         self.parts
@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shared_map_does_what_a_map_does_and_copies_stay_as_they_were(
+        fn shared_map_equals_a_map_and_copies_are_independent(
             steps in proptest::collection::vec((0_u64..2_000, any::<bool>(), any::<u8>()), 0..200),
             copy_after in 0_usize..200,
         ) {

@@ -1,5 +1,5 @@
-//! What a site's store keeps in memory: the allow-list, chains, tips and states. Small, and always equal to
-//! its rows: it changes only after the commit that wrote them.
+//! The state that a site's store keeps in memory: the allow-list, chains, tips and states. It is small and
+//! always equal to its rows: it changes only after the commit that wrote them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use crate::rows::{AuthorNumber, LogNumber, SourceRow, damaged, site_of, sites, t
 use crate::site::shared_map::SharedMap;
 use crate::trust::listing::ListedSite;
 
-/// One log: whose, and which lane.
+/// One log: its author and its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogId {
     /// The author.
@@ -41,20 +41,20 @@ pub(crate) struct Log {
     pub(crate) tip: LogTip,
     pub(crate) sources: BTreeMap<Option<Source>, SourceRow>,
     pub(crate) head: Option<VerifiedHead>,
-    /// On a copy that was put back to an earlier moment: what the head said of checks then.
+    /// On a copy restored to an earlier snapshot: the checks in the head of that time.
     pub(crate) checks_then: Option<BTreeMap<Source, UnixMillis>>,
     pub(crate) fork: Option<ForkProof>,
     /// A head of the author that names another delta than the one held for its number.
     pub(crate) rival: Option<VerifiedHead>,
-    /// Up to where the log is known to go by what was lost here.
+    /// The claim up to which the log is known to go, because of data that was lost here.
     pub(crate) witnessed: ClaimNumber,
-    /// Why an accepted position lags, where it is not for want of bodies: an unknown critical claim.
+    /// The reason why an accepted position lags, other than missing bodies: an unknown critical claim.
     pub(crate) hold: Option<String>,
-    /// Wanted bodies by the claim that names them. Change it through [`State`], which keeps an index.
+    /// Missing bodies by the claim that names them. Change it through [`State`], which keeps an index.
     pub(crate) wanted: SharedMap<ClaimNumber, Wanted>,
     /// Why bodies that came for some of them were refused.
     pub(crate) refused: BTreeMap<ClaimNumber, String>,
-    /// How many of them each source has; without those that have none.
+    /// The number of them for each source that has any.
     wanted_of: BTreeMap<Option<Source>, usize>,
 }
 
@@ -76,12 +76,12 @@ impl Log {
         }
     }
 
-    /// Whether its author is known to have signed two histories.
+    /// Returns true if its author is known to have signed two histories.
     pub(crate) fn is_frozen(&self) -> bool {
         self.fork.is_some() || self.rival.is_some()
     }
 
-    /// Whether claims about a source wait for bodies.
+    /// Returns true if claims about a source wait for bodies.
     pub(crate) fn waits(&self, source: &Option<Source>) -> bool {
         self.wanted_of.contains_key(source)
     }
@@ -113,7 +113,7 @@ impl Log {
         )
     }
 
-    /// When its author last read each source in full, by its newest head.
+    /// Returns the time of the author's last full read of each source, from its newest head.
     pub(crate) fn checks(&self) -> BTreeMap<Source, UnixMillis> {
         match &self.checks_then {
             Some(checks) => checks.clone(),
@@ -130,7 +130,7 @@ impl Log {
     }
 }
 
-/// The checks that a head tells, the newest of each source.
+/// Returns the checks in a head, the newest of each source.
 pub(crate) fn checks_of(head: Option<&VerifiedHead>) -> BTreeMap<Source, UnixMillis> {
     let mut checks = BTreeMap::new();
     for check in head.iter().flat_map(|head| &head.head().checks) {
@@ -153,9 +153,9 @@ pub(crate) struct State {
     pub(crate) logs: BTreeMap<LogId, Log>,
     /// Which claims want a body.
     wanted_by: SharedMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
-    /// The view must be built anew before it may be read.
+    /// True if the view must be rebuilt before it may be read.
     pub(crate) rebuild: bool,
-    /// What writes down what was before each change.
+    /// The record of the state before each change.
     pub(crate) history: History,
 }
 
@@ -174,7 +174,8 @@ impl State {
             history: History::load(engine)?,
         };
         // By rising key: authors (a), chains (c), forks (f), heads (h), listed (l), logs (p), sources (s).
-        // Authors come first, so that every later row finds its author; chains before what they verify.
+        // Authors come first, so that every later row finds its author; chains come before the objects that
+        // they verify.
         let mut rows = Vec::new();
         engine.scan_prefix(Tree::Sites, &[], Direction::Forward, &mut |key, value| {
             rows.push((key.to_vec(), value.to_vec()));
@@ -220,7 +221,7 @@ impl State {
                     .chains
                     .get(&id.site)
                     .ok_or_else(|| bad("the chain of a head"))?;
-                // A longer chain may have closed the epoch of a kept head; such a head counts no more.
+                // A longer chain may have closed the epoch of a kept head; such a head no longer applies.
                 let head = VerifiedHead::verify(value, chain).ok();
                 self.log_mut(id).head = head;
             }
@@ -251,13 +252,11 @@ impl State {
                 self.log_mut(id).sources.insert(source, row);
             }
             Some(&sites::WITNESS) => {
-                let id = self
-                    .log_of(key)
-                    .ok_or_else(|| bad("what a log is known to reach"))?;
-                let number = take_u64(&mut &*value).ok_or_else(|| bad("what a log is known to reach"))?;
+                let id = self.log_of(key).ok_or_else(|| bad("the known end of a log"))?;
+                let number = take_u64(&mut &*value).ok_or_else(|| bad("the known end of a log"))?;
                 self.log_mut(id).witnessed = ClaimNumber(number);
             }
-            // Read when it is asked for.
+            // Read on demand.
             Some(&sites::HOLDINGS) => {}
             _ => return Err(bad("a row of a known kind")),
         }
@@ -269,7 +268,7 @@ impl State {
         self.sites.insert(number, site);
     }
 
-    /// The number for an author, and whether it is new and must be written.
+    /// Returns the number of an author, and true if it is new and must be written.
     pub(crate) fn number_for(&self, site: &SiteId) -> Result<(AuthorNumber, bool), StoreError> {
         if let Some(number) = self.authors.get(site) {
             return Ok((*number, false));
@@ -285,7 +284,7 @@ impl State {
         self.log_id(LogNumber::from_bytes(key.get(1..4)?)?)
     }
 
-    /// The local number of a log whose author is known.
+    /// Returns the local number of a log whose author is known.
     pub(crate) fn log_number(&self, id: &LogId) -> Option<LogNumber> {
         Some(LogNumber {
             author: *self.authors.get(&id.site)?,
@@ -318,14 +317,14 @@ impl State {
         self.listed.values().find(|listed| listed.site == *site)
     }
 
-    /// Whether this site may hold logs of `site`: its own, and those of enabled listed sites.
+    /// Returns true if this site may hold logs of `site`: its own logs, and those of enabled listed sites.
     pub(crate) fn may_hold(&self, site: &SiteId) -> bool {
         *site == self.site || self.listed_by_site(site).is_some_and(|listed| listed.enabled)
     }
 
-    /// Whether claims of this author about this source may enter the view.
+    /// Returns true if claims of this author about this source may enter the view.
     ///
-    /// What belongs to no source (shared documents) comes from every listed author.
+    /// Claims that belong to no source (shared documents) are in scope for every listed author.
     pub(crate) fn in_scope(&self, author: &SiteId, source: Option<&Source>) -> bool {
         *author == self.site
             || self.listed_by_site(author).is_some_and(|listed| {
@@ -344,7 +343,7 @@ impl State {
             .map(CertificateChain::site)
     }
 
-    /// Hash over what is accepted and in scope.
+    /// Returns the hash over all accepted knowledge in scope.
     pub(crate) fn knowledge_root(&self) -> KnowledgeRoot {
         self.root_over(|id, source, row| {
             self.in_scope(&id.site, source)
@@ -352,14 +351,14 @@ impl State {
         })
     }
 
-    /// The same over what belongs to a source alone.
+    /// Returns the same over claims that belong to a source alone.
     pub(crate) fn records_root(&self) -> KnowledgeRoot {
         self.root_over(|id, source, row| {
             (source.is_some() && self.in_scope(&id.site, source)).then_some(&row.accepted_state.state)
         })
     }
 
-    /// Hash over everything held: equal held roots prove that replication converged.
+    /// Returns the hash over everything held: equal held roots prove that replication converged.
     pub(crate) fn held_root(&self) -> KnowledgeRoot {
         self.root_over(|_, _, row| Some(&row.held.state))
     }
@@ -384,7 +383,7 @@ impl State {
         knowledge_root(entries)
     }
 
-    /// Whether the view shows all that is accepted.
+    /// Returns true if the view shows everything that is accepted.
     pub(crate) fn view_is_fresh(&self) -> bool {
         !self.rebuild
             && self
@@ -402,7 +401,7 @@ impl State {
         }
     }
 
-    /// Notes that a claim needs nothing any more: it is superseded, or out of scope.
+    /// Notes that a claim needs no body any more: it is superseded, or out of scope.
     pub(crate) fn unwant(&mut self, id: LogId, number: ClaimNumber) {
         let Some(wanted) = self.logs.get_mut(&id).and_then(|log| log.take_wanted(number)) else {
             return;
@@ -415,7 +414,7 @@ impl State {
         }
     }
 
-    /// Forgets what a log wants.
+    /// Forgets all missing bodies of a log.
     pub(crate) fn unwant_all(&mut self, id: LogId) {
         let numbers: Vec<_> = self
             .logs
@@ -427,29 +426,29 @@ impl State {
         }
     }
 
-    /// Whether any claim wants a body.
+    /// Returns true if any claim wants a body.
     pub(crate) fn wants(&self, hash: &ContentHash) -> bool {
         self.wanted_by.contains_key(hash)
     }
 
-    /// The claims that want a body.
+    /// Returns the claims that want a body.
     pub(crate) fn claims_wanting(&self, hash: &ContentHash) -> Vec<(LogId, ClaimNumber)> {
         let claims = self.wanted_by.get(hash);
         claims.into_iter().flatten().copied().collect()
     }
 
-    /// How many bodies are wanted over all logs.
+    /// Returns how many bodies are wanted over all logs.
     pub(crate) fn wanted_count(&self) -> usize {
         self.wanted_by.len()
     }
 
-    /// A source in whose name a body is wanted: the dictionary to pack it with.
+    /// Returns a source that needs a body: its dictionary packs the body.
     pub(crate) fn source_wanting(&self, hash: &ContentHash) -> Option<Source> {
         let (id, number) = self.wanted_by.get(hash)?.first()?;
         self.logs.get(id)?.wanted.get(number)?.key.source()
     }
 
-    /// Notes that a body is here now, for the claims that do not lie about it.
+    /// Notes that a body is here now, for the claims that state its true size.
     pub(crate) fn body_came(&mut self, hash: &ContentHash) {
         let claims = self.wanted_by.remove(hash).unwrap_or_default();
         let mut lying = BTreeSet::new();
@@ -469,7 +468,7 @@ impl State {
     }
 }
 
-/// Layout of a tip: number, time (u64 LE), epoch (u32 LE), header hash (32), then the hold reason's text.
+/// Encodes a tip: number, time (u64 LE), epoch (u32 LE), header hash (32), then the hold reason's text.
 pub(crate) fn encode_tip(tip: &LogTip, hold: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(52);
     out.extend_from_slice(&tip.cursor.number.0.to_le_bytes());
@@ -494,7 +493,7 @@ fn decode_tip(mut bytes: &[u8]) -> Option<(LogTip, Option<String>)> {
     Some((tip, (!hold.is_empty()).then(|| hold.to_owned())))
 }
 
-/// Unsigned parts of a head for this log, to be completed and signed by its author.
+/// Returns the unsigned parts of a head for this log, which its author completes and signs.
 pub(crate) fn head_of(id: LogId, log: &Log) -> Head {
     let state = log.state();
     Head {

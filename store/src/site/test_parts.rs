@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::StoreError;
 use crate::log::LogAccess;
 
-/// Opens the store on a disk and an engine; makes it if there is none.
+/// Opens the store on a disk and an engine; creates it if there is none.
 pub(crate) fn open_on(
     disk: &MemoryDisk,
     engine: Arc<dyn Engine>,
@@ -21,7 +21,7 @@ pub(crate) fn open_on(
     open_past(disk, engine, chain, options, false)
 }
 
-/// As [`open_on`]; `past_damage` gives up what is damaged in the log.
+/// As [`open_on`]; `past_damage` gives up the damaged parts of the log.
 pub(crate) fn open_past(
     disk: &MemoryDisk,
     engine: Arc<dyn Engine>,

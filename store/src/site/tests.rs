@@ -1,4 +1,4 @@
-//! The door, end to end on the in-memory engine: author, append, accept, fold; and what it refuses.
+//! The store end to end on the in-memory engine: author, append, accept, fold, and refuse.
 
 mod damage;
 mod epochs;
@@ -24,7 +24,7 @@ use super::*;
 use crate::activity::Origin;
 use crate::disk::{DiskPlan, MemoryDisk, UnsyncedBytes};
 use crate::engine::{FaultPlan, MemoryEngine};
-use crate::{AllowedSources, Event, EventNumber, FoundRecord, Happening, LedgerEntry, Retention};
+use crate::{AllowedSources, Event, EventKind, EventNumber, FoundRecord, LedgerEntry, Retention};
 
 /// A site with its keys and an in-memory store.
 struct TestSite {
@@ -96,14 +96,15 @@ impl TestSite {
         self.store.list_site(listed, Some(&other.chain)).unwrap();
     }
 
-    /// Opens what a loss of power leaves if the disk kept only what it synced, and the engine everything.
+    /// Opens the store after a loss of power in which the disk kept only synced data, and the engine
+    /// everything.
     fn after_power_loss(&self) -> SiteStore {
         self.disk.crash(UnsyncedBytes::Lost);
         let engine = Arc::new(self.engine.reopen(FaultPlan::default()));
         open(&self.disk.reopen(DiskPlan::default()), engine, &self.chain)
     }
 
-    /// Says that records of a source have these contents, or are absent.
+    /// States that records of a source have these contents, or are absent.
     fn say(&self, records: &[(&str, Option<&str>)], at: u64) {
         let source = source();
         let now = UnixMillis::saturating(at);
@@ -183,7 +184,7 @@ fn body(id: &str, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn claims_become_knowledge_only_when_their_bodies_are_here() {
+fn claims_are_accepted_only_with_their_bodies() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["pypa"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -200,7 +201,7 @@ fn claims_become_knowledge_only_when_their_bodies_are_here() {
 }
 
 #[test]
-fn superseded_bodies_are_not_wanted_and_the_old_view_stays_until_the_new_is_complete() {
+fn old_view_stays_until_new_bodies_are_complete() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -231,7 +232,7 @@ fn superseded_bodies_are_not_wanted_and_the_old_view_stays_until_the_new_is_comp
 }
 
 #[test]
-fn deny_by_default_an_unlisted_author_is_refused_and_an_unlisted_source_not_accepted() {
+fn unlisted_author_is_refused_and_unlisted_source_not_accepted() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.say(&[("P-1", Some("one"))], 1);
     assert!(matches!(b.pull_from(&a), Some(AppendProblem::UnknownSite { .. })));
@@ -250,7 +251,7 @@ fn deny_by_default_an_unlisted_author_is_refused_and_an_unlisted_source_not_acce
         b.store.held_root().unwrap(),
         "logs replicate all the same"
     );
-    // Scope widens: no re-sync, only the bodies.
+    // A wider scope needs no new sync, only the bodies.
     b.store
         .update_listed_site(a.chain.slug(), |listed| {
             listed.allowed_sources = AllowedSources::All;
@@ -259,7 +260,7 @@ fn deny_by_default_an_unlisted_author_is_refused_and_an_unlisted_source_not_acce
     assert_eq!(b.pull_bodies_from(&a), 1);
     b.store.accept(&Origin::default()).unwrap();
     assert_eq!((b.root(), b.live()), (a.root(), vec!["P-1".to_owned()]));
-    // And narrows: what is no longer allowed is no longer known.
+    // With a narrower scope, content that is no longer allowed is no longer known.
     b.store.unlist_site(a.chain.slug()).unwrap();
     assert!(b.live().is_empty());
     b.assert_healthy();
@@ -286,7 +287,7 @@ fn replays_are_no_ops_and_gaps_are_named() {
 }
 
 #[test]
-fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch() {
+fn fork_freezes_author_until_certificate_names_the_branch() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     let twin = TestSite::new("a", 1);
     b.list(&a, &["*"]);
@@ -304,7 +305,7 @@ fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch()
     a.say(&[("P-2", Some("two"))], 2);
     assert!(matches!(b.pull_from(&a), Some(AppendProblem::Frozen { .. })));
     assert_eq!(b.live(), ["P-1"], "what was accepted stays");
-    // The root key names the twin's branch: the other is given up and the log goes on.
+    // The root key names the twin's branch: the other one is given up and the log continues.
     let (_, header) = twin.store.position_at(twin.own(), ClaimNumber(1)).unwrap();
     let lanes = vec![LaneResume {
         lane: Lane::Federation,
@@ -326,12 +327,12 @@ fn a_fork_is_proof_and_freezes_the_author_until_a_certificate_names_the_branch()
 }
 
 #[test]
-fn a_reopened_store_is_what_was_acknowledged() {
+fn reopened_store_holds_everything_acknowledged() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     b.pull_from(&a);
-    // Reopened between holding and accepting, it still knows what it wants.
+    // Reopened between holding and accepting, it still knows its missing bodies.
     let b2 = open(&b.disk, b.engine.clone(), &b.chain);
     assert_eq!(b2.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
     assert_eq!(b2.held_root().unwrap(), a.store.held_root().unwrap());
@@ -341,7 +342,7 @@ fn a_reopened_store_is_what_was_acknowledged() {
 }
 
 #[test]
-fn doctor_names_a_damaged_body_and_a_rebuild_wants_it_again() {
+fn damaged_body_is_reported_and_wanted_after_rebuild() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -364,7 +365,7 @@ fn doctor_names_a_damaged_body_and_a_rebuild_wants_it_again() {
 }
 
 #[test]
-fn a_complete_feed_makes_absent_what_it_lacks_except_what_was_rejected() {
+fn complete_feed_drops_absent_but_not_rejected_records() {
     let a = TestSite::new("a", 1);
     a.say(
         &[("P-1", Some("one")), ("P-2", Some("two")), ("P-3", Some("three"))],
@@ -390,7 +391,7 @@ fn a_complete_feed_makes_absent_what_it_lacks_except_what_was_rejected() {
 }
 
 #[test]
-fn the_number_of_advisories_is_kept_as_they_come_and_go() {
+fn advisory_count_follows_changes() {
     let a = TestSite::new("a", 1);
     let shown = || {
         let view = a.store.view().unwrap();
@@ -413,7 +414,7 @@ fn the_number_of_advisories_is_kept_as_they_come_and_go() {
 }
 
 #[test]
-fn positions_of_a_source_that_lags_nowhere_move_up_to_what_is_said_of_it_next() {
+fn positions_of_an_up_to_date_source_follow_its_claims() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -440,7 +441,7 @@ fn positions_of_a_source_that_lags_nowhere_move_up_to_what_is_said_of_it_next() 
     assert_eq!(b.pull_from(&a), None);
     let state = b.store.read().unwrap();
     let row = &state.logs[&a.own()].sources[&Some(other)];
-    // Claims 1 and 2 are about another source: nothing of them is waited for.
+    // Claims 1 and 2 are about another source: nothing of them is awaited.
     assert_eq!(
         (row.last, row.accepted, row.viewed),
         (ClaimNumber(3), ClaimNumber(2), ClaimNumber(2))
@@ -450,7 +451,7 @@ fn positions_of_a_source_that_lags_nowhere_move_up_to_what_is_said_of_it_next() 
 }
 
 #[test]
-fn events_tell_what_the_view_changed_and_can_be_resumed() {
+fn events_report_view_changes_and_can_be_resumed() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one"))], 1);
     let first = a.store.events_after(EventNumber(0), 10).unwrap();
@@ -464,13 +465,13 @@ fn events_tell_what_the_view_changed_and_can_be_resumed() {
 
 fn told(event: &Event) -> (Action, String) {
     match &event.what {
-        Happening::Advisory(change) => (change.action.clone(), change.vulnerability.to_string()),
+        EventKind::Advisory(change) => (change.action.clone(), change.vulnerability.to_string()),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_branch_that_a_certificate_closed_is_history_and_freezes_nobody() {
+fn branch_closed_by_certificate_freezes_nobody() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     let twin = TestSite::new("a", 1);
     b.list(&a, &["*"]);
@@ -483,7 +484,7 @@ fn a_branch_that_a_certificate_closed_is_history_and_freezes_nobody() {
         .deltas
         .concat();
     b.pull_from(&a);
-    // The root key names a's branch before b ever hears of the other one.
+    // The root key names a's branch before b learns of the other one.
     let (_, header) = a.store.position_at(a.own(), ClaimNumber(1)).unwrap();
     let lanes = vec![LaneResume {
         lane: Lane::Federation,
@@ -502,7 +503,7 @@ fn a_branch_that_a_certificate_closed_is_history_and_freezes_nobody() {
 }
 
 #[test]
-fn a_home_that_lags_behind_its_own_heads_signs_nothing() {
+fn home_behind_its_own_heads_signs_nothing() {
     let (a, old) = (TestSite::new("a", 1), TestSite::new("a", 1));
     a.say(&[("P-1", Some("one"))], 1);
     let head = a
@@ -531,7 +532,7 @@ fn a_home_that_lags_behind_its_own_heads_signs_nothing() {
 }
 
 #[test]
-fn what_a_crash_left_complete_is_accepted_at_the_next_start() {
+fn complete_claims_are_accepted_after_a_crash() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one"))], 1);
@@ -543,7 +544,7 @@ fn what_a_crash_left_complete_is_accepted_at_the_next_start() {
 }
 
 #[test]
-fn bodies_that_a_power_loss_took_are_wanted_again() {
+fn bodies_lost_with_power_are_wanted_again() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -554,7 +555,7 @@ fn bodies_that_a_power_loss_took_are_wanted_again() {
         .map(|body| (ContentHash::of(body), &body[..]))
         .collect();
     assert_eq!(b.store.bodies.put(Some(&source()), &named).unwrap(), 2);
-    // Their places are in the engine, their bytes were never synced.
+    // Their places are in the engine, but their bytes were never synced.
     let again = b.after_power_loss();
     assert_eq!(again.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
     assert_eq!(again.store_wanted(&[&bodies[0], &bodies[1]]).unwrap(), 2);
@@ -569,7 +570,7 @@ fn stored_body_survives_power_loss_before_acceptance() {
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     b.pull_from(&a);
-    // Nothing is accepted by one of two, and up to it the log is body-complete.
+    // Nothing is accepted with one of two bodies, and the log is body-complete up to the first.
     assert_eq!(b.store.store_wanted(&[&body("P-1", "one")]).unwrap(), 1);
     let complete = |store: &SiteStore| store.log(a.own()).unwrap().unwrap().body_complete;
     assert_eq!(complete(&b.store), ClaimNumber(1));
@@ -589,7 +590,7 @@ fn own_bodies_survive_a_power_loss_with_their_claims() {
 }
 
 #[test]
-fn an_own_claim_without_its_body_is_never_signed() {
+fn own_claim_without_its_body_is_never_signed() {
     let a = TestSite::new("a", 1);
     let claim = Claim::set(
         &source(),
@@ -615,7 +616,7 @@ fn an_own_claim_without_its_body_is_never_signed() {
 }
 
 #[test]
-fn a_rehearsal_tells_what_would_come_and_changes_nothing() {
+fn dry_run_shows_the_result_and_changes_nothing() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -634,8 +635,8 @@ fn a_rehearsal_tells_what_would_come_and_changes_nothing() {
     let layer = || -> Result<Arc<dyn crate::engine::Engine>, _> {
         Ok(Arc::new(MemoryEngine::new(FaultPlan::default())))
     };
-    let rehearsed = b.store.rehearse(layer, |trial| {
-        // Somebody writes meanwhile: the trial goes on from what it began with.
+    let outcome = b.store.dry_run(layer, |trial| {
+        // A concurrent write: the trial continues from its initial state.
         let entry = LedgerEntry::SiteChanged {
             at: UnixMillis::EPOCH,
             site: a.chain.site(),
@@ -646,11 +647,11 @@ fn a_rehearsal_tells_what_would_come_and_changes_nothing() {
     });
     assert_eq!(b.live(), Vec::<String>::new());
     assert_eq!(b.engine.writes(), written + 1, "the note alone");
-    assert_eq!(rehearsed.unwrap(), take(&b.store));
+    assert_eq!(outcome.unwrap(), take(&b.store));
 }
 
 #[test]
-fn rebuilt_engine_does_not_find_bodies_that_were_dropped() {
+fn rebuilt_engine_does_not_find_dropped_bodies() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["*"]);
     for site in [&a, &b] {
@@ -659,7 +660,7 @@ fn rebuilt_engine_does_not_find_bodies_that_were_dropped() {
     a.say(&[("P-1", Some("two"))], 2);
     let nothing_of_the_past = Retention { millis: 0, bytes: 0 };
     assert_eq!(a.store.drop_superseded(&nothing_of_the_past).unwrap().dropped, 1);
-    // Another site's claim names what was dropped; the pack still holds its bytes.
+    // Another site's claim names the dropped body; the pack still holds its bytes.
     assert_eq!(a.pull_from(&b), None);
     let wanted = |store: &SiteStore| {
         store
@@ -672,7 +673,7 @@ fn rebuilt_engine_does_not_find_bodies_that_were_dropped() {
     let rebuilt = open(&a.disk.copy(), engine, &a.chain);
     assert_eq!(rebuilt.knowledge_root().unwrap(), a.root());
     assert_eq!(wanted(&rebuilt), 1);
-    // Once it came again it is there for good.
+    // After it came again, it is there for good.
     assert_eq!(a.pull_bodies_from(&b), 1);
     a.store.accept(&Origin::default()).unwrap();
     let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));

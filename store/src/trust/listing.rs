@@ -1,22 +1,22 @@
-//! The allow-list: which sites are believed, for which sources. Deny by default: an empty list allows nothing.
+//! The allow-list: the trusted sites, and their sources. Deny by default: an empty list allows nothing.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{SiteId, SiteSlug, Source, UnixMillis};
 
-/// Which sources an author may speak of.
+/// The sources about which an author may make claims.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<String>", try_from = "Vec<String>")]
 pub enum AllowedSources {
     /// Every source: written out as `*`.
     All,
-    /// These; none when empty.
+    /// Only these; no source if empty.
     Only(BTreeSet<Source>),
 }
 
 impl AllowedSources {
-    /// Whether `source` is among them.
+    /// Returns true if `source` is among them.
     #[must_use]
     pub fn allows(&self, source: &Source) -> bool {
         match self {
@@ -58,20 +58,21 @@ pub struct ListedSite {
     pub slug: SiteSlug,
     /// Its identity.
     pub site: SiteId,
-    /// What people call it.
+    /// Its name for people.
     pub display_name: Option<String>,
-    /// Where it can be dialled, as multiaddresses; empty for a site that only dials in or sends files.
+    /// Its addresses to dial, as multiaddresses; empty for a site that only dials in or sends files.
     pub addresses: Vec<String>,
-    /// Which sources it may speak of.
+    /// The sources about which it may make claims.
     pub allowed_sources: AllowedSources,
-    /// Largest bundle taken from it, in bytes; the general limit when absent.
+    /// Largest bundle taken from it, in bytes; the general limit if absent.
     pub max_bundle_size: Option<u64>,
-    /// Whether it is believed and connected at all.
+    /// True if it is trusted and connected at all.
     pub enabled: bool,
-    /// Whether its mutes count here. None for one that was listed before this had to be said: they count, with a warning.
+    /// True if its mutes are in force here. `None` for a site that was listed before this setting existed: its
+    /// mutes are in force, with a warning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_mute: Option<bool>,
-    /// When it was listed.
+    /// The time at which it was listed.
     pub added_at: UnixMillis,
 }
 
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entry_from_before_says_nothing_of_mutes() {
+    fn old_entry_has_no_mute_setting() {
         let text = format!(
             r#"{{"slug":"site-b","site":"{}","display_name":null,"addresses":[],"allowed_sources":["*"],"max_bundle_size":null,"enabled":true,"added_at":0}}"#,
             SiteId::from_bytes([7; 32])
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_allows_nothing_and_the_star_is_written_out() {
+    fn empty_list_allows_nothing_and_star_is_explicit() {
         let none = AllowedSources::try_from(Vec::new()).unwrap();
         assert!(!none.allows(&"nvd".parse().unwrap()));
         let all = AllowedSources::try_from(vec!["*".to_owned()]).unwrap();

@@ -27,7 +27,7 @@ use crate::rows::{DeltaRow, damaged, sites, split_claim_key};
 use crate::site::state::{Log, LogId, State, checks_of, head_of};
 
 impl SiteStore {
-    /// The allow-list, by name.
+    /// Returns the allow-list, by name.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -35,7 +35,7 @@ impl SiteStore {
         Ok(self.read()?.listed.values().cloned().collect())
     }
 
-    /// One entry of the allow-list.
+    /// Returns one entry of the allow-list.
     ///
     /// # Errors
     /// [`StoreError::SiteNotListed`].
@@ -98,7 +98,7 @@ impl SiteStore {
         })
     }
 
-    /// Takes a site off the allow-list. What it said stays held and is no longer accepted.
+    /// Takes a site off the allow-list. Its claims stay held but are no longer accepted.
     ///
     /// # Errors
     /// [`StoreError::SiteNotListed`].
@@ -117,11 +117,11 @@ impl SiteStore {
         })
     }
 
-    /// After the scope changed: other bodies are wanted, other claims count, the view is folded anew.
+    /// Follows a change of scope: other bodies are missing, other claims apply, and the view is folded again.
     ///
     /// Claims that come into scope are not accepted before their bodies are here.
     ///
-    /// `txn` holds the change of the list: it commits with what follows from it, or not at all.
+    /// `txn` holds the change of the list: it commits with its consequences, or not at all.
     fn rescope(&self, mut txn: Txn<'_>, state: &mut State) -> Result<(), StoreError> {
         let mut affected = false;
         let mut taken_back = Vec::new();
@@ -166,14 +166,14 @@ impl SiteStore {
         if affected {
             state.rebuild = true;
             self.find_wanted(state)?;
-            // What came into scope and has its bodies already counts at once.
+            // Claims that came into scope with their bodies apply at once.
             self.accept_whole(state)?;
             self.show(state, &crate::activity::events::Origin::default())?;
         }
         Ok(())
     }
 
-    /// Keeps a chain, this site's own or a listed site's, if it goes further than the known one.
+    /// Keeps a chain, this site's own or a listed site's, if it is longer than the known one.
     ///
     /// # Errors
     /// [`StoreError::SiteNotListed`], or a chain that contradicts the known one.
@@ -211,7 +211,7 @@ impl SiteStore {
         self.change(|state| self.keep_chain(state, chain))
     }
 
-    /// A known chain.
+    /// Returns a known chain.
     ///
     /// # Errors
     /// [`StoreError::Poisoned`].
@@ -234,7 +234,7 @@ impl SiteStore {
             }
         };
         if learned == Learned::Same {
-            // A crash may have come between a chain and what follows from it.
+            // A crash may have come between a chain and its consequences.
             for lane in Lane::ALL {
                 self.follow_chain(state, LogId { site, lane })?;
             }
@@ -251,7 +251,7 @@ impl SiteStore {
         Ok(learned)
     }
 
-    /// Brings a log into line with its author's newest chain: a branch that an epoch closed is given up.
+    /// Makes a log agree with its author's newest chain: a branch that an epoch closed is given up.
     pub(crate) fn follow_chain(&self, state: &mut State, id: LogId) -> Result<(), StoreError> {
         let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&id.site)) else {
             return Ok(());
@@ -261,8 +261,8 @@ impl SiteStore {
             return Ok(());
         };
         let chain = chain.clone();
-        // The least place that any later certificate names, not only the newest one's: that may lie beyond what an
-        // earlier one closed.
+        // The least position that any later certificate names, not only the newest one's: that may be beyond
+        // what an earlier one closed.
         let is_closed = |epoch: u32, number: ClaimNumber| {
             let end = chain.epoch_end(epoch, id.lane);
             end.is_some_and(|end| number > end.number)
@@ -284,7 +284,7 @@ impl SiteStore {
             .head
             .as_ref()
             .is_some_and(|head| is_closed(head.head().epoch, head.head().number));
-        // A new epoch says from where the log goes on: what was known of the one before is history.
+        // A new epoch states from where the log continues: knowledge about the former one is history.
         if log.witnessed > start.number && newest > log.tip.epoch {
             let mut txn = self.txn();
             self.apply_witness(&mut txn, state, id, ClaimNumber::NONE)?;
@@ -296,8 +296,8 @@ impl SiteStore {
             return self.follow_chain(state, id);
         }
         if stale_head || (forked && log.tip.epoch >= newest) {
-            // The log went on in the new epoch: proof and head of the closed one are history. Where what is held
-            // may be the branch that lost, the proof is still needed.
+            // The log continued in the new epoch: proof and head of the closed one are history. If the held
+            // branch may be the one that lost, the proof is still needed.
             let settled = log.tip.epoch >= newest && log.fork.is_some();
             let mut txn = self.txn();
             if stale_head {
@@ -318,7 +318,8 @@ impl SiteStore {
         if !resolved && !past_end {
             return Ok(());
         }
-        // Keep what the certificate names, if it is held; else only what earlier certificates name.
+        // Keep up to the position that the certificate names, if it is held; else up to one that earlier
+        // certificates name.
         let mut keep = ClaimNumber::NONE;
         for epoch in (0..=newest).rev() {
             let Some(start) = chain.epoch_start(epoch, id.lane) else {
@@ -359,9 +360,9 @@ impl SiteStore {
         }))
     }
 
-    /// Gives up the claims of a log after `keep` and derives the rest anew from its deltas.
+    /// Gives up the claims of a log after `keep`, and derives the rest again from its deltas.
     pub(crate) fn truncate(&self, state: &mut State, id: LogId, keep: ClaimNumber) -> Result<(), StoreError> {
-        // One transaction: the log is either as it was or as the certificate says.
+        // One transaction: the log is either unchanged or as the certificate says.
         let mut txn = self.txn();
         self.cut(&mut txn, state, id, keep)?;
         txn.log(Entry::Cut { log: id, keep });
@@ -372,7 +373,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Writes the rows of a log that ends at `keep`; the history begins anew with it.
+    /// Writes the rows of a log that ends at `keep`; the history starts again with it.
     pub(crate) fn cut(
         &self,
         txn: &mut Txn<'_>,
@@ -433,7 +434,7 @@ impl SiteStore {
         for (key, row) in kept {
             self.place_again(txn, state, id, (&key, &row), entering)?;
         }
-        // Numbers after `keep` will mean other claims: there is no way back to before.
+        // Numbers after `keep` will belong to other claims: earlier states cannot be restored.
         for key in self.superseded_after(txn, number, keep)? {
             txn.delete(Tree::History, &key);
         }
@@ -441,7 +442,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Derives the rows of a delta that is held: it was judged when it was placed.
+    /// Derives the rows of a held delta again, without judging it again.
     fn place_again(
         &self,
         txn: &mut Txn<'_>,
@@ -460,7 +461,8 @@ impl SiteStore {
             .map(|_| ())
     }
 
-    /// Up to where a site is known to hold logs: by the bundles that it exported itself.
+    /// Returns the positions up to which a site is known to hold logs, from the bundles that it exported
+    /// itself.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -472,7 +474,7 @@ impl SiteStore {
         holdings_of(&key, &row)
     }
 
-    /// Notes up to where a site holds logs; never lowers what is known.
+    /// Notes the positions up to which a site holds logs; never lowers them.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -492,7 +494,7 @@ impl SiteStore {
         })
     }
 
-    /// Keeps a head if it is newer than the kept one. Gives whether it was.
+    /// Keeps a head if it is newer than the kept one. Returns true if it was.
     ///
     /// # Errors
     /// [`StoreError::SiteNotListed`], or of the engine.
@@ -587,7 +589,7 @@ impl SiteStore {
         })
     }
 
-    /// Keeps a fork proof and freezes its log. Gives whether it is news.
+    /// Keeps a fork proof and freezes its log. Returns true if it is new.
     ///
     /// # Errors
     /// [`StoreError::SiteNotListed`], or of the engine.
@@ -638,7 +640,7 @@ pub(crate) fn listed_row(listed: &ListedSite) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(listed).map_err(|_| damaged(Tree::Sites, &[], "a listed site to write"))
 }
 
-/// Reads the row that says up to where a site holds logs.
+/// Decodes the row with the positions up to which a site holds logs.
 pub(crate) fn holdings_of(key: &[u8], row: &[u8]) -> Result<BTreeMap<LogId, ClaimNumber>, StoreError> {
     let mut holdings = BTreeMap::new();
     for entry in row.chunks(41) {
@@ -659,7 +661,7 @@ pub(crate) fn holdings_of(key: &[u8], row: &[u8]) -> Result<BTreeMap<LogId, Clai
     Ok(holdings)
 }
 
-/// The row that says up to where a site holds logs.
+/// Returns the row with the positions up to which a site holds logs.
 pub(crate) fn holdings_row(held: Vec<(LogId, ClaimNumber)>) -> Vec<u8> {
     let mut row = Vec::with_capacity(held.len() * 41);
     for (id, number) in held {
@@ -679,8 +681,8 @@ fn write_listed(txn: &mut Txn<'_>, state: &mut State, listed: ListedSite) -> Res
     Ok(())
 }
 
-/// A site signs nothing in a log that is known to go on further than what it holds: it was restored from a
-/// backup or copied, and would sign a second history.
+/// Refuses to sign in a log that is known to continue beyond its held part: the site was restored from a backup
+/// or copied, and would sign a second history.
 pub(crate) fn check_not_behind(state: &State, id: LogId) -> Result<(), StoreError> {
     let Some(log) = state.logs.get(&id) else {
         return Ok(());

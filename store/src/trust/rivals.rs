@@ -1,4 +1,4 @@
-//! What shows that an author, or its root key, signed twice: kept, and told.
+//! Keeps and reports evidence that an author, or its root key, signed twice.
 
 use starling_protocol::{CertificateChain, CertificateError, Lane, SiteId, VerifiedHead};
 
@@ -32,7 +32,7 @@ impl SiteStore {
         })
     }
 
-    /// Keeps a head that contradicts what is held, which freezes its log.
+    /// Keeps a head that contradicts the held log, which freezes the log.
     pub(super) fn keep_rival_head(&self, head: &VerifiedHead) -> Result<(), StoreError> {
         self.change(|state| {
             let mut txn = self.txn();
@@ -71,7 +71,7 @@ impl SiteStore {
     }
 }
 
-/// The first epoch for which two certificates of a site were seen.
+/// Returns the first epoch for which two certificates of a site were seen.
 pub(crate) fn rival_epoch(state: &State, site: &SiteId) -> Option<u32> {
     let (known, rival) = (state.chains.get(site)?, state.rival_chains.get(site)?);
     match known.merge(rival) {

@@ -1,8 +1,8 @@
-//! Acceptance and the redo: held claims become knowledge, and the view follows.
+//! Acceptance and the replay: held claims become knowledge, and the view follows.
 //!
 //! Acceptance moves per log and source, in one transaction, as soon as every live body in scope is here. The
-//! view then catches up delta by delta; each step is idempotent and its position is published with it, so a
-//! crash anywhere only means that the redo goes on at the next start.
+//! view then catches up delta by delta. Each step is idempotent and its position is published with it, so after
+//! a crash anywhere the replay continues at the next start.
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
@@ -24,26 +24,26 @@ use crate::site::state::{LogId, State, Wanted};
 use crate::view::rows::{Ports, tree_of};
 use crate::view::unindexed;
 
-/// Changed records after which a step of the redo commits.
+/// Changed records after which a step of the replay commits.
 pub(crate) const RECORDS_PER_STEP: usize = 2_048;
 /// Rows that a wipe of the view removes in one commit.
 const ROWS_PER_WIPE: usize = 8_192;
 
-/// What an acceptance moved.
+/// The result of an acceptance.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Accepted {
-    /// Logs whose accepted position moved, with it.
+    /// Logs whose accepted position moved, with that position.
     pub logs: Vec<(SiteId, Lane, ClaimNumber)>,
-    /// What the view changed.
+    /// The changes of the view.
     pub view: ViewCounts,
 }
 
-/// Counts of what a redo changed in the view.
+/// Counts of the changes that a replay made in the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ViewCounts {
     /// Canonical advisories that are new.
     pub created: u64,
-    /// Canonical advisories that say something else now.
+    /// Canonical advisories with other content now.
     pub updated: u64,
     /// Canonical advisories that are gone, withdrawn or redirected.
     pub removed: u64,
@@ -59,7 +59,7 @@ pub struct ViewCounts {
 }
 
 impl SiteStore {
-    /// Accepts whatever is complete, and brings the view up to date.
+    /// Accepts everything that is complete, and brings the view up to date.
     ///
     /// # Errors
     /// [`StoreError`] of the engine or the view.
@@ -76,7 +76,7 @@ impl SiteStore {
         })
     }
 
-    /// Accepts what a crash or a change of scope left complete and not accepted.
+    /// Accepts claims that a crash or a change of scope left complete but not accepted.
     pub(crate) fn accept_whole(&self, state: &mut State) -> Result<(), StoreError> {
         let mut txn = self.txn();
         accept_complete(&mut txn, state, None);
@@ -87,7 +87,7 @@ impl SiteStore {
         txn.commit()
     }
 
-    /// Shows in the view what is accepted and not shown yet.
+    /// Shows accepted claims in the view that it does not show yet.
     pub(crate) fn show(&self, state: &mut State, origin: &Origin) -> Result<ViewCounts, StoreError> {
         let mut counts = ViewCounts::default();
         if state.rebuild {
@@ -140,7 +140,7 @@ impl SiteStore {
         }
     }
 
-    /// The next whole deltas that the view does not show, with the records that they changed.
+    /// Returns the next whole deltas that the view does not show, with the records that they changed.
     fn next_step(&self, state: &State, id: LogId) -> Result<Option<Step>, StoreError> {
         let Some(log) = state.logs.get(&id) else {
             return Ok(None);
@@ -216,7 +216,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Wipes the view and folds every accepted claim anew, in order of the keys.
+    /// Wipes the view and folds every accepted claim again, in key order.
     ///
     /// # Errors
     /// [`StoreError`] of the engine or the view.
@@ -286,7 +286,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Settles every claim that is accepted, after a replay or a rebuild that settled none one by one.
+    /// Settles every accepted claim, after a replay or a rebuild that did not settle them one by one.
     fn settle_all(&self, state: &State) -> Result<(), StoreError> {
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -377,7 +377,7 @@ impl SiteStore {
         Ok(settings.mark().to_vec())
     }
 
-    /// Writes how the view folds, and into the history how it did before.
+    /// Writes the settings of the fold, and the former settings into the history.
     fn write_settings_mark(&self, txn: &mut Txn<'_>, state: &mut State) -> Result<(), StoreError> {
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
         txn.put(Tree::Meta, meta::VIEW_ROWS, settings.rows_fingerprint().to_vec());
@@ -389,7 +389,7 @@ impl SiteStore {
             .map_err(|_| damaged(Tree::Meta, meta::VIEW_POLICY, "a policy to write"))?;
         let mut begins_history = false;
         match (before, policy.map(String::from_utf8)) {
-            // What stands there already is not told again.
+            // An identical mark is not written again.
             (Some(before), _) if before == mark => return Ok(()),
             (None, _) => {}
             (Some(before), Some(Ok(policy))) if folds_alike(&settings, &before, &policy) => {
@@ -398,7 +398,7 @@ impl SiteStore {
                     state.history.write(txn);
                 }
             }
-            // Folded by other rules than this build's: that view cannot be made again.
+            // It was folded by other rules than this build's: that view cannot be rebuilt.
             _ => {
                 state.history.begin_anew(txn);
                 begins_history = true;
@@ -414,23 +414,23 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Folds by other settings from now on; rebuilds the view if they differ.
+    /// Uses other settings for the fold from now on, and rebuilds the view if they differ.
     ///
     /// # Errors
     /// [`StoreError`] of the engine or the view.
     pub fn set_settings(&self, settings: starling_view::Settings) -> Result<(), StoreError> {
         self.change(|state| {
-            // What operators decided holds whatever the policy is.
+            // Decisions of operators hold under every policy.
             let mut settings = settings;
             settings.decisions = crate::activity::decisions_in(self.engine.as_ref())?;
-            // Not before its turn: what is published meanwhile was folded by the settings before.
+            // Set only now: everything published meanwhile was folded with the former settings.
             let settings = Arc::new(settings);
             let before = std::mem::replace(
                 &mut *self.settings.write().map_err(|_| StoreError::Poisoned)?,
                 settings,
             );
             if let Err(error) = self.note_settings(state) {
-                // The rows are still those that were folded by the settings before.
+                // The rows are still those folded with the former settings.
                 *self.settings.write().map_err(|_| StoreError::Poisoned)? = before;
                 return Err(error);
             }
@@ -438,9 +438,9 @@ impl SiteStore {
         })
     }
 
-    /// Finds again which live bodies in scope are not here: after loading, and after the scope changed.
+    /// Finds the live bodies in scope that are not here: after loading, and after a change of scope.
     pub(crate) fn find_wanted(&self, state: &mut State) -> Result<(), StoreError> {
-        // A change that failed may have put bodies and not come to make them durable.
+        // A failed change may have stored bodies without making them durable.
         self.bodies.make_durable()?;
         let ids: Vec<LogId> = state.logs.keys().copied().collect();
         for id in ids {
@@ -509,7 +509,7 @@ impl SiteStore {
 
 struct Step {
     records: BTreeSet<RecordKey>,
-    /// Keys whose rows may still carry what they replaced.
+    /// Keys whose rows may still carry the replaced claim.
     settled: BTreeSet<ClaimKey>,
     up_to: ClaimNumber,
 }
@@ -569,7 +569,7 @@ pub(crate) fn accept_complete(
     moved
 }
 
-/// Rewrites a claim's row once it is accepted: what it replaced is forgotten, a tombstone is removed.
+/// Rewrites a claim's row after its acceptance: the replaced claim is forgotten, a tombstone is removed.
 fn settle(
     txn: &mut Txn<'_>,
     row_key: &[u8],
@@ -594,7 +594,7 @@ fn settle(
     Ok(())
 }
 
-/// Whether settings with another policy have a mark: else more than the policy is different.
+/// Returns true if these settings with another policy have the mark; otherwise more than the policy differs.
 fn folds_alike(settings: &starling_view::Settings, mark: &[u8], policy: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<starling_view::ViewPolicy>(policy) else {
         return false;
@@ -604,7 +604,7 @@ fn folds_alike(settings: &starling_view::Settings, mark: &[u8], policy: &str) ->
     then.mark() == mark
 }
 
-/// Keeps the number of advisories, so that nobody has to walk over all of them for it.
+/// Keeps the number of advisories, so that it never has to be counted by walking over them.
 fn count_advisories(txn: &mut Txn<'_>, changes: &starling_view::Changes) -> Result<(), StoreError> {
     use starling_view::Action;
     let (mut come, mut gone) = (0_u64, 0_u64);
@@ -649,7 +649,7 @@ pub(crate) fn decode_count(row: &[u8]) -> Result<u64, StoreError> {
     count.map_err(|_| damaged(Tree::Meta, meta::ADVISORIES, "a number that the view keeps"))
 }
 
-/// The claims of a stored delta with their numbers. Its signature was checked when it was stored.
+/// Returns the claims of a stored delta with their numbers. Its signature was checked when it was stored.
 pub(crate) fn claims_of(bytes: &[u8]) -> Option<Vec<(ClaimNumber, Claim)>> {
     Delta::decode(bytes).ok()?.reopen().ok()
 }

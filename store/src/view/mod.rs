@@ -1,4 +1,4 @@
-//! The view: acceptance, the replay of accepted claims into it, its rows, and what an index lacks.
+//! The view: acceptance, the replay of accepted claims into it, its rows, and the changes since the last index.
 
 pub(crate) mod accept;
 pub(crate) mod rows;

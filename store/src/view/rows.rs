@@ -1,4 +1,4 @@
-//! The view's ports, filled from the store: its rows in their trees, statements from claims, bodies.
+//! Implements the view's ports with the store: rows in trees, statements from claims, bodies.
 
 use std::ops::ControlFlow;
 
@@ -15,7 +15,7 @@ use crate::site::guard::StateReader;
 use crate::site::state::State;
 use crate::trust::ListedSite;
 
-/// The tree of each table of the view.
+/// Returns the tree of each table of the view.
 pub(crate) const fn tree_of(table: Table) -> Tree {
     match table {
         Table::Records => Tree::View,
@@ -52,19 +52,18 @@ impl RowsMut for Txn<'_> {
 
 /// Reads the view, its claims and its bodies at one moment.
 ///
-/// Changes go on meanwhile and are not seen, so it may be held through parsing or another process. What it takes
-/// to keep its moment is bounded: if too much changes before it is dropped, it fails with
-/// [`EngineError::VersionGone`].
+/// Later changes are not visible, so it may be held through parsing or another process. The memory for its
+/// moment is bounded: if too much changes before it is dropped, it fails with [`EngineError::VersionGone`].
 pub struct ViewReader<'a> {
     pub(crate) store: &'a SiteStore,
     pub(crate) state: StateReader,
 }
 
 impl SiteStore {
-    /// Opens the view for reading. What it shows is exactly what the knowledge root covers.
+    /// Opens the view for reading. It shows exactly the knowledge that the knowledge root covers.
     ///
     /// # Errors
-    /// [`StoreError::ViewBehind`] while a redo is due: nothing half-shown is ever read.
+    /// [`StoreError::ViewBehind`] while a replay is due: a partly updated view is never read.
     pub fn view(&self) -> Result<ViewReader<'_>, StoreError> {
         let state = self.read()?;
         if state.view_is_fresh() {
@@ -76,31 +75,31 @@ impl SiteStore {
 }
 
 impl ViewReader<'_> {
-    /// Hash over what this view shows.
+    /// Returns the hash over the content of this view.
     #[must_use]
     pub fn knowledge_root(&self) -> starling_protocol::KnowledgeRoot {
         self.state.knowledge_root()
     }
 
-    /// Which filling of the engine this view is read from: a rebuilt engine has another one.
+    /// Returns the generation of the engine that this view is read from: a rebuilt engine has another one.
     #[must_use]
     pub fn generation(&self) -> [u8; 8] {
         self.store.engine.generation().0
     }
 
-    /// Counts the states that were published: views with equal numbers show the same.
+    /// Returns the number of published states: views with equal numbers show the same.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.state.published().number
     }
 
-    /// Up to where in the log this view follows.
+    /// Returns the log position that this view follows.
     #[must_use]
     pub fn position(&self) -> crate::log::LogPosition {
         self.state.published().position
     }
 
-    /// Hash over what this view shows of records alone, shared documents left out.
+    /// Returns the hash over this view's records alone, without shared documents.
     #[must_use]
     pub fn records_root(&self) -> starling_protocol::KnowledgeRoot {
         self.state.records_root()
@@ -145,13 +144,13 @@ impl Bodies for ViewReader<'_> {
 
     fn body(&self, content: &ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
         let body = self.store.bodies.get(content)?;
-        // Raised before bodies are dropped, so asked after one is missed.
+        // Raised before bodies are dropped, so it must be checked after one is missed.
         let dropped = self
             .store
             .bodies_dropped
             .load(std::sync::atomic::Ordering::SeqCst);
         if body.is_none() && dropped != self.state.published().bodies_dropped {
-            // It was here when this view was: what it says must not seem never to have been said.
+            // It was here when this view was opened: it must not look as if it had never existed.
             return Err(EngineError::VersionGone.into());
         }
         Ok(body)
@@ -181,7 +180,7 @@ impl Bodies for Ports<'_> {
     }
 }
 
-/// Every accepted statement in scope about one record.
+/// Returns every accepted statement in scope about one record.
 fn statements(
     engine: &dyn Engine,
     state: &State,
@@ -235,7 +234,7 @@ fn statement(
         _ if tombstone => return Ok(None),
         (ClaimKind::SET, Some(content)) => StatementKind::Set(content),
         (ClaimKind::ABSENT, _) => StatementKind::Absent,
-        // A kind that this build does not know says nothing to the view.
+        // An unknown kind has no effect on the view.
         _ => return Ok(None),
     };
     Ok(Some(Statement {

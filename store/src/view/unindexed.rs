@@ -1,9 +1,9 @@
-//! What changed since the match index was made: the packages whose advisories a new one folds anew.
+//! The changes since the match index was built: the packages whose advisories the next index folds again.
 //!
-//! An index is a file beside the store, made from the view ([`crate::ViewReader`]). So that the next one need not be
-//! made of everything, each change of the view notes here, in its own transaction, which packages it concerned. Rows
-//! carry the number of the step that noted them last; whoever makes an index remembers the number it began at and,
-//! when the index is there, lets go of the rows up to it.
+//! An index is a file beside the store, built from the view ([`crate::ViewReader`]). So that the next one need
+//! not be built from everything, each change of the view notes the affected packages here, in its own
+//! transaction. Rows carry the number of the step that noted them last. The builder of an index remembers the
+//! number at its start and, when the index is complete, deletes the rows up to it.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -18,12 +18,12 @@ use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
 use crate::view::rows::ViewReader;
 
-/// Most packages that are noted: with more of them changed, an index is made of everything.
+/// Most packages that are noted: with more changes, an index is built from everything.
 const MAX_UNINDEXED: u64 = 50_000;
 /// Rows that are let go of in one commit.
 const ROWS_PER_COMMIT: usize = 4_096;
 
-/// First byte of a package's row; ecosystem and name follow, a NUL between them.
+/// First byte of a package's row; ecosystem and name follow, separated by NUL.
 const PACKAGE: u8 = b'p';
 /// First byte of a source's row.
 const SOURCE: u8 = b's';
@@ -32,22 +32,22 @@ const SOURCE: u8 = b's';
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct IndexMark(u64);
 
-/// What an index lacks.
+/// The changes that an index lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unindexed {
-    /// What its maker said of it when it was made; empty while there was none.
+    /// The builder's statement about the index; empty if there was none.
     pub base: Vec<u8>,
-    /// The last step that is in here.
+    /// The last step that is included.
     pub mark: IndexMark,
-    /// Packages whose advisories may be others now: ecosystem and name.
+    /// Packages whose advisories may have changed: ecosystem and name.
     pub packages: BTreeSet<(String, String)>,
-    /// Sources of which a record changed.
+    /// Sources with a changed record.
     pub sources: BTreeSet<Source>,
 }
 
 impl SiteStore {
-    /// Gives what changed since the last index was made, and sees to it that what changes from now on is noted. Whoever
-    /// makes an index of a view asks that view ([`ViewReader::unindexed`]) once this was called.
+    /// Returns the changes since the last index was built, and starts noting further changes. The builder of an
+    /// index then calls [`ViewReader::unindexed`] on its view.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -68,17 +68,17 @@ impl SiteStore {
         read(engine, base)
     }
 
-    /// Says that there is an index of all that was noted up to `mark`. `base` is what its maker wants to be told of
-    /// it by [`SiteStore::unindexed`].
+    /// Records that an index covers all changes up to `mark`. [`SiteStore::unindexed`] returns `base` to the
+    /// next builder.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine. After a crash within this, the old base stands with too few rows or the new
-    /// one with too many: so the base is taken away first.
+    /// [`StoreError`] of the engine. A crash within this call could leave the old base with too few rows or the
+    /// new one with too many, so the base is removed first.
     pub fn set_index_base(&self, base: &[u8], mark: IndexMark) -> Result<(), StoreError> {
         let _state = self.write()?;
         let engine = self.engine.as_ref();
         if engine.get(Tree::Meta, meta::INDEX_BASE)?.is_none() {
-            // Too much has changed meanwhile to be noted.
+            // Too many changes came meanwhile to be noted.
             return Ok(());
         }
         let mut txn = Txn::new(engine);
@@ -92,7 +92,7 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Removes the rows up to `mark`; gives how many are left.
+    /// Removes the rows up to `mark`; returns the number of remaining rows.
     fn forget_unindexed(&self, mark: IndexMark) -> Result<u64, StoreError> {
         let engine = self.engine.as_ref();
         let (mut gone, mut left) = (Vec::new(), 0);
@@ -123,7 +123,7 @@ impl SiteStore {
 }
 
 impl ViewReader<'_> {
-    /// What changed since the last index was made, as this view has it; `None` if that is not noted.
+    /// Returns the changes since the last index was built, as of this view; `None` if they are not noted.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -135,8 +135,8 @@ impl ViewReader<'_> {
         }
     }
 
-    /// What the maker of the last index said of it, as this view has it; `None` if what changed since then is not
-    /// noted.
+    /// Returns the builder's statement about the last index, as of this view; `None` if the changes since then
+    /// are not noted.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -145,7 +145,7 @@ impl ViewReader<'_> {
         Ok(base.filter(|base| !base.is_empty()))
     }
 
-    /// Returns true if the advisories of a package may be others than when the last index was made.
+    /// Returns true if the advisories of a package may have changed since the last index was built.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -154,7 +154,7 @@ impl ViewReader<'_> {
         Ok(row.is_some())
     }
 
-    /// Returns the ecosystems of changed packages that are `base` and a suffix, sorted.
+    /// Returns the ecosystems of changed packages that consist of `base` and a suffix, sorted.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -202,11 +202,11 @@ impl ViewReader<'_> {
             },
         )?;
         bad.map_or(Ok(()), |key| {
-            Err(damaged(Tree::Unindexed, &key, "what an index lacks"))
+            Err(damaged(Tree::Unindexed, &key, "a change that an index lacks"))
         })
     }
 
-    /// Returns true if a record of a source changed since the last index was made.
+    /// Returns true if a record of a source changed since the last index was built.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -216,7 +216,7 @@ impl ViewReader<'_> {
     }
 }
 
-/// Notes what a step changed, within its transaction. `records` are those about which something was stated.
+/// Notes the changes of a step within its transaction. `records` are those with new statements.
 pub(crate) fn note(
     txn: &mut Txn<'_>,
     records: &BTreeSet<RecordKey>,
@@ -251,12 +251,12 @@ pub(crate) fn note(
     Ok(())
 }
 
-/// Says that the next index is to be made of everything.
+/// Records that the next index must be built from everything.
 pub(crate) fn forget_base(txn: &mut Txn<'_>) {
     txn.delete(Tree::Meta, meta::INDEX_BASE);
 }
 
-/// Reads what was noted since an index was made.
+/// Reads the changes noted since an index was built.
 fn read(engine: &dyn Engine, base: Vec<u8>) -> Result<Unindexed, StoreError> {
     let mut unindexed = Unindexed {
         base,
@@ -281,18 +281,18 @@ fn read(engine: &dyn Engine, base: Vec<u8>) -> Result<Unindexed, StoreError> {
         ControlFlow::Continue(())
     })?;
     match bad {
-        Some(key) => Err(damaged(Tree::Unindexed, &key, "what an index lacks")),
+        Some(key) => Err(damaged(Tree::Unindexed, &key, "a change that an index lacks")),
         None => Ok(unindexed),
     }
 }
 
-/// What a row is about.
+/// The subject of a row.
 enum Noted<'a> {
     Package(&'a str, &'a str),
     Source(Source),
 }
 
-/// The row of a package; none of one that no index has.
+/// Returns the row of a package; `None` for a package that is never indexed.
 fn package_key(package: &PackageId) -> Option<Vec<u8>> {
     let PackageId::Package { ecosystem, name } = package else {
         return None;
@@ -330,7 +330,7 @@ fn count(number: u64) -> Vec<u8> {
     number.to_le_bytes().to_vec()
 }
 
-/// A row that holds a number; one that is not there is 0.
+/// Decodes a row that holds a number; a missing row means 0.
 fn number(row: Option<Vec<u8>>) -> Result<u64, StoreError> {
     match row {
         None => Ok(0),

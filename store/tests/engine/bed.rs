@@ -10,7 +10,7 @@ use starling_store::engine::{
 };
 use tempfile::TempDir;
 
-/// The options of all tests: a small cache, so that pages are read back from disk too.
+/// Returns the options of all tests: a small cache, so that pages are read back from disk too.
 pub(crate) fn options() -> EngineOptions {
     EngineOptions::default()
         .with_cache(ByteCount::mebibytes(2))

@@ -1,4 +1,4 @@
-//! The test binary run again as another process, which does the numbered steps.
+//! The test binary run again as another process, which executes the numbered steps.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +15,7 @@ const ENGINE: &str = "STARLING_TEST_CHILD_ENGINE";
 const ACKNOWLEDGED: &str = "acknowledged ";
 const FAILED: &str = "failed ";
 
-/// Not a test by itself: what the child process runs, and nothing elsewhere.
+/// Not a test by itself: it runs in the child process only.
 #[test]
 fn child_process_does_steps_until_it_fails_or_is_killed() {
     let Some(dir) = std::env::var_os(DIR) else { return };
@@ -39,11 +39,11 @@ fn child_process_does_steps_until_it_fails_or_is_killed() {
 
 fn say(what: &str, value: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
-    // Fails when the parent is gone; then there is nobody to tell.
+    // Fails when the parent is gone; then nobody reads the output.
     let _ = writeln!(out, "{what}{value}").and_then(|()| out.flush());
 }
 
-/// What a child said.
+/// An output of a child.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     Acknowledged(u64),
@@ -62,7 +62,7 @@ impl Steps {
         Self::start_under(&[], kind, dir)
     }
 
-    /// Starts a child by a command that runs what follows it.
+    /// Starts a child with a command that runs its arguments.
     pub(crate) fn start_under(wrapper: &[&str], kind: EngineKind, dir: &Path) -> Self {
         let exe = std::env::current_exe().unwrap();
         let mut words: Vec<&OsStr> = wrapper.iter().map(OsStr::new).collect();
@@ -89,7 +89,7 @@ impl Steps {
         self.child.id()
     }
 
-    /// Returns the next thing said, or `None` when the child has ended.
+    /// Returns the child's next output, or `None` when the child has ended.
     pub(crate) fn next(&mut self) -> Option<Said> {
         let mut line = String::new();
         loop {
@@ -97,9 +97,9 @@ impl Steps {
             if self.lines.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
-            // A line without its end was cut off by the kill: not said.
+            // The kill cut off a line without its end: it does not count.
             let whole = line.strip_suffix('\n')?;
-            // The test harness writes its own words, some of them at the start of our line.
+            // The test harness prints too, sometimes at the start of our line.
             if let Some((_, number)) = whole.rsplit_once(ACKNOWLEDGED) {
                 return Some(Said::Acknowledged(number.parse().unwrap()));
             }

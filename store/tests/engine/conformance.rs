@@ -1,4 +1,4 @@
-//! What every engine must do, one behaviour a test.
+//! The required behaviour of every engine, one behaviour per test.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -23,7 +23,7 @@ fn sizes_around_splits() -> Vec<usize> {
 }
 
 for_every_engine! {
-    fn a_committed_value_is_read_back(bed) {
+    fn committed_value_is_read_back(bed) {
         let engine = bed.engine();
         assert_eq!(engine.get(Tree::Claims, b"k").unwrap(), None);
         put(&*engine, Tree::Claims, b"k", b"one");
@@ -72,7 +72,7 @@ for_every_engine! {
         assert_eq!(keys(&reverse), sorted.iter().rev().copied().collect::<Vec<_>>());
     }
 
-    fn scan_bounds_include_and_exclude_as_told(bed) {
+    fn scan_bounds_include_and_exclude(bed) {
         use Bound::{Excluded, Included, Unbounded};
         use Direction::{Forward, Reverse};
         let engine = bed.engine();
@@ -107,7 +107,7 @@ for_every_engine! {
         }
     }
 
-    fn a_prefix_scan_visits_its_keys_only(bed) {
+    fn prefix_scan_visits_its_keys_only(bed) {
         let engine = bed.engine();
         let mut batch = Batch::new();
         let present: [&[u8]; 8] = [b"", b"p", b"pa", b"pb", b"q", b"\xFE\xFF", b"\xFF", b"\xFF\xFFz"];
@@ -131,7 +131,7 @@ for_every_engine! {
         }
     }
 
-    fn a_scan_stops_when_the_visitor_breaks(bed) {
+    fn scan_stops_when_the_visitor_breaks(bed) {
         let engine = bed.engine();
         let mut batch = Batch::new();
         for index in 0..100_u8 {
@@ -169,7 +169,7 @@ for_every_engine! {
         }
         assert_eq!((pages, collected.len()), (3, 25));
         assert_eq!(collected, all_rows(&*engine, Tree::Logs));
-        // A page has at least one row, and ends with the row that reaches the bytes.
+        // A page has at least one row, and ends with the row that reaches the byte limit.
         for (bytes, rows) in [(0, 1), (11, 1), (12, 2), (22, 2)] {
             let limit = PageLimit { rows: 10, bytes };
             let page = engine.page(Tree::Logs, Bound::Unbounded, Bound::Unbounded, Direction::Reverse, limit).unwrap();
@@ -177,7 +177,7 @@ for_every_engine! {
         }
     }
 
-    fn the_first_row_of_either_end_is_found(bed) {
+    fn first_row_of_either_end_is_found(bed) {
         let engine = bed.engine();
         let first = |direction| engine.first(Tree::ByCursor, Bound::Unbounded, Bound::Excluded(b"c"), direction).unwrap();
         assert_eq!(first(Direction::Forward), None);
@@ -190,7 +190,7 @@ for_every_engine! {
         assert_eq!(first(Direction::Reverse).unwrap().0, b"b");
     }
 
-    fn the_last_operation_on_a_key_wins(bed) {
+    fn last_operation_on_a_key_wins(bed) {
         let engine = bed.engine();
         put(&*engine, Tree::Claims, b"old", b"old");
         let large = noise(1, 50_000);
@@ -241,9 +241,9 @@ for_every_engine! {
         assert_eq!(report.trees[0].value_bytes, sizes.iter().sum::<usize>() as u64);
     }
 
-    fn replacing_a_large_value_leaves_nothing_of_it(bed) {
+    fn replaced_large_value_leaves_no_pieces(bed) {
         let engine = bed.engine();
-        // Longer, shorter, small, gone; after reopening, too, as that is when old pieces are looked for anew.
+        // Longer, shorter, small, removed; also after reopening, when old pieces are searched for again.
         for (round, size) in [200_000, 300_000, 20_000, 5, 100_000].into_iter().enumerate() {
             let value = noise(round as u64, size);
             put(&*engine, Tree::Logs, b"key", &value);
@@ -260,7 +260,7 @@ for_every_engine! {
         assert!(report.is_sound() && report.trees.is_empty(), "{report:?}");
     }
 
-    fn the_largest_key_and_value_are_accepted(bed) {
+    fn largest_key_and_value_are_accepted(bed) {
         let engine = bed.engine();
         let key = vec![0xFF; MAX_KEY_BYTES];
         let value = noise(9, MAX_VALUE_BYTES);
@@ -270,7 +270,7 @@ for_every_engine! {
         assert!(engine.get(Tree::Bodies, &key).unwrap() == Some(value));
     }
 
-    fn what_is_over_a_limit_is_refused_and_changes_nothing(bed) {
+    fn write_over_a_limit_is_refused_unchanged(bed) {
         let engine = bed.engine();
         let refused = |batch: &Batch| match engine.commit(batch) {
             Err(EngineError::TooLarge { what, found, limit }) => (what, found - limit),
@@ -291,7 +291,7 @@ for_every_engine! {
         }
         assert_eq!(refused(&batch).0, Limited::Batch);
         assert_eq!(all_rows(&*engine, Tree::Meta), vec![]);
-        // A key that cannot be stored is not there either, whatever its length.
+        // A key that cannot be stored does not exist either, whatever its length.
         assert_eq!(engine.get(Tree::Meta, &vec![1; 1 << 20]).unwrap(), None);
         put(&*engine, Tree::Meta, b"a", b"goes on");
     }
@@ -315,7 +315,7 @@ for_every_engine! {
         }
     }
 
-    fn commits_are_visible_before_the_checkpoint_and_there_after_it(bed) {
+    fn commits_are_visible_before_and_after_the_checkpoint(bed) {
         let engine = bed.engine();
         let mut batch = Batch::new();
         batch.put(Tree::Bodies, b"small", b"body");
@@ -332,9 +332,9 @@ for_every_engine! {
         assert!(engine.get(Tree::Bodies, b"large").unwrap() == Some(noise(3, 90_000)));
     }
 
-    fn more_than_is_kept_back_can_be_committed_without_a_checkpoint(bed) {
+    fn large_commits_need_no_explicit_checkpoint(bed) {
         let engine = bed.engine();
-        // Twice what makes an engine write a checkpoint by itself, over rows that are replaced.
+        // Twice the amount after which an engine makes a checkpoint by itself, over rows that are replaced.
         for round in 0..64_u64 {
             let mut batch = Batch::new();
             for index in 0..16_u64 {
@@ -342,7 +342,7 @@ for_every_engine! {
             }
             engine.commit(&batch).unwrap();
         }
-        // 8 MiB of rows; sled keeps what was replaced until its segments are free.
+        // 8 MiB of rows; sled keeps replaced rows until their segments are free.
         assert!(engine.size_on_disk().unwrap() < ByteCount::mebibytes(160), "{}", engine.size_on_disk().unwrap());
         drop(engine);
         let engine = bed.reopen();
@@ -363,7 +363,7 @@ for_every_engine! {
         }
     }
 
-    fn a_visitor_may_read_and_write(bed) {
+    fn visitor_may_read_and_write(bed) {
         let engine = bed.engine();
         let mut batch = Batch::new();
         for index in 0..50_u8 {
@@ -380,7 +380,7 @@ for_every_engine! {
         assert_eq!((visited, all_rows(&*engine, Tree::View).len()), (50, 50));
     }
 
-    fn an_empty_store_checks_and_compacts(bed) {
+    fn empty_store_checks_and_compacts(bed) {
         let engine = bed.engine();
         let report = engine.check().unwrap();
         assert!(report.is_sound() && report.trees.is_empty(), "{report:?}");

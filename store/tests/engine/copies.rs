@@ -1,11 +1,11 @@
-//! Copying a store into one of another engine.
+//! Copies a store into one of another engine.
 
 use starling_store::engine::{Batch, Copied, EngineError, EngineKind, Tree, copy_all};
 
 use super::bed::{Bed, all_rows, noise, put};
 
 #[test]
-fn a_copy_holds_the_same_rows_whatever_the_engines() {
+fn copy_between_any_engines_has_the_same_rows() {
     for from in EngineKind::ALL {
         for to in EngineKind::ALL {
             let (source, mut target) = (Bed::new(*from), Bed::new(*to));
@@ -40,7 +40,7 @@ fn a_copy_holds_the_same_rows_whatever_the_engines() {
 }
 
 #[test]
-fn a_copy_into_a_store_with_rows_is_refused() {
+fn copy_into_a_store_with_rows_is_refused() {
     let (source, target) = (Bed::new(EngineKind::Memory), Bed::new(EngineKind::Memory));
     put(&*target.engine(), Tree::Sites, b"k", b"v");
     let refused = copy_all(&*source.engine(), &*target.engine(), &mut |_| {});

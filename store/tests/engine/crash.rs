@@ -1,5 +1,5 @@
-//! `kill -9` at random moments: all steps up to some one are there, at least those that a checkpoint
-//! followed, and none by half.
+//! `kill -9` at random moments: all steps up to some step survive, at least those before the last checkpoint,
+//! and none in part.
 //!
 //! `STARLING_CRASH_ROUNDS` sets the kills per engine (default 12), `STARLING_CRASH_SEED` the moments.
 
@@ -14,13 +14,13 @@ use super::child::{Said, Steps, store_in};
 use super::steps;
 
 const DEFAULT_ROUNDS: u64 = 12;
-/// A new store after this many rounds, so that each round's check stays short.
+/// A new store after this many rounds keeps each round's check short.
 const ROUNDS_PER_STORE: u64 = 25;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| {
         text.parse()
-            .unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+            .unwrap_or_else(|_| panic!("{name} is not a number: {text}"))
     })
 }
 
@@ -38,7 +38,7 @@ fn keeps_a_whole_prefix_when_killed(kind: EngineKind) {
         let dir = store_in(&folder);
         let dice = noise(seed.wrapping_add(round), 16);
         let mut child = Steps::start(kind, &dir);
-        // Now and then before it has opened the store, else after a few steps.
+        // Sometimes before it has opened the store, else after a few steps.
         let steps_to_hear = u64::from(dice[0] % 12);
         for _ in 0..steps_to_hear {
             match child.next() {
@@ -46,10 +46,10 @@ fn keeps_a_whole_prefix_when_killed(kind: EngineKind) {
                 other => panic!("round {round}: the child said {other:?}"),
             }
         }
-        // Not always at the moment of an acknowledgement: a while later, by work of random length.
+        // Not always at the moment of an acknowledgement: some time later, after work of random length.
         black_box(noise(seed, usize::from(dice[1]) * 20_000));
         child.kill();
-        // What it said before it died counts, too.
+        // Acknowledgements printed before the kill count, too.
         while let Some(said) = child.next() {
             match said {
                 Said::Acknowledged(step) => acknowledged = step,

@@ -1,8 +1,8 @@
-//! A bad disk: places lost, flipped, cut off, or holding what belongs elsewhere.
+//! A bad disk: sectors lost, flipped, cut off, or with content from elsewhere.
 //!
-//! Whatever the damage, an engine returns the right row, an error, or is in doubt when it is opened; it never
-//! panics past the seam and never hangs. redb misses no row either. sled may: it checks each place by itself,
-//! and a page that is not found is not missed.
+//! With any damage, an engine returns the right row or an error, or is in doubt when it is opened. It never
+//! panics past the seam and never hangs. redb misses no row either. sled may: it checks each sector separately,
+//! and does not notice a page that is not found.
 
 use std::fs::File;
 use std::ops::{Bound, ControlFlow};
@@ -18,7 +18,7 @@ use super::steps;
 const STEPS: u64 = 60;
 const TRIALS: u64 = 8;
 
-/// How much a disk loses at once.
+/// The amount that a disk loses at once.
 #[derive(Clone, Copy, Debug)]
 enum Unit {
     Sector,
@@ -30,11 +30,11 @@ enum Harm {
     Zero(Unit),
     FlipBit,
     CutShort,
-    /// What belongs elsewhere in the file.
+    /// Content from elsewhere in the file.
     Misplace(Unit),
-    /// What the file held elsewhere at an earlier time.
+    /// Content from elsewhere in the file at an earlier time.
     StaleFromElsewhere(Unit),
-    /// What another store holds in this place.
+    /// Content from the same place in another store.
     Foreign(Unit),
 }
 
@@ -60,7 +60,7 @@ impl Unit {
     }
 }
 
-/// Files of an engine at a time, and what lies in other files.
+/// Files of an engine at one time, and the content of other files.
 struct Files<'f> {
     name: &'f str,
     /// The store before its last steps.
@@ -121,7 +121,7 @@ fn is_named(error: &EngineError) -> bool {
     )
 }
 
-/// Reads all that can be read. A row is right or an error; with `no_gaps`, none is missing either.
+/// Reads every readable row. A row is right or an error; with `no_gaps`, none is missing either.
 fn read_all(engine: &dyn Engine, no_gaps: bool, what: &str) {
     for tree in Tree::ALL {
         let (expected, mut seen) = (steps::rows_after(*tree, STEPS), 0);
@@ -155,7 +155,7 @@ fn read_all(engine: &dyn Engine, no_gaps: bool, what: &str) {
         }
         for (key, value) in expected.iter().step_by(7) {
             match engine.get(*tree, key) {
-                // The position of an earlier step, where sled lost the end of its log.
+                // The position of an earlier step, if sled lost the end of its log.
                 Ok(Some(found)) => assert!(
                     &found == value || (!no_gaps && *tree == Tree::Meta),
                     "{what}: {tree}"
@@ -226,11 +226,11 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 #[test]
-fn sled_returns_no_wrong_row_from_a_harmed_file() {
+fn sled_returns_no_wrong_row_after_damage() {
     survives(EngineKind::Sled, "sled/db", false);
 }
 
 #[test]
-fn redb_returns_no_wrong_row_and_misses_none_in_a_harmed_file() {
+fn redb_returns_no_wrong_row_and_misses_none_after_damage() {
     survives(EngineKind::Redb, "store.redb", true);
 }

@@ -1,4 +1,4 @@
-//! Files that an engine cannot use are set aside, and an empty engine is opened in their place.
+//! Unusable files of an engine are set aside, and an empty engine is opened in their place.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +32,7 @@ fn sound(kind: EngineKind, dir: &Path) -> Arc<dyn Engine> {
     }
 }
 
-/// Opens a store in doubt, checks that it is empty and can be used, and returns the reason.
+/// Opens a store in doubt, checks that it is empty and usable, and returns the reason.
 fn doubt(kind: EngineKind, dir: &Path) -> String {
     let Opened::Doubt { reason, engine } = open_or_doubt(kind, dir, &options()).unwrap() else {
         panic!("{kind}: expected a doubt");
@@ -54,7 +54,7 @@ fn asides(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn missing_store_is_made_and_sound() {
+fn missing_store_is_created_and_sound() {
     for kind in EngineKind::ALL {
         let folder = TempDir::new().unwrap();
         let dir = folder.path().join("deep/store");
@@ -79,7 +79,8 @@ fn file_that_does_not_open_is_set_aside_and_kept() {
             let dir = folder.path();
             make(kind, dir);
             fs::write(dir.join(file_of(kind)), content).unwrap();
-            // An empty file of redb's is one that is being made, and sled takes an unreadable log for an empty one.
+            // An empty redb file is one that is being created, and sled takes an unreadable log for an empty
+            // one.
             match open_or_doubt(kind, dir, &options()).unwrap() {
                 Opened::Sound(engine) => assert_eq!(engine.get(Tree::Meta, b"k").unwrap(), None),
                 Opened::Doubt { engine, .. } => {
@@ -125,12 +126,12 @@ fn only_the_newest_files_are_kept_aside() {
 }
 
 #[test]
-fn sled_is_in_doubt_after_a_stop_of_the_machine_and_redb_is_not() {
+fn only_sled_is_in_doubt_after_a_machine_stop() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let dir = folder.path();
         make(kind, dir);
-        // An orderly close says so, on whatever boot of the machine.
+        // An orderly close makes the files clean, on any boot of the machine.
         fs::write(dir.join("running"), "another-boot-id").unwrap();
         drop(sound(kind, dir));
         let _ = fs::remove_file(dir.join("clean"));
@@ -138,7 +139,7 @@ fn sled_is_in_doubt_after_a_stop_of_the_machine_and_redb_is_not() {
             EngineKind::Sled => {
                 let reason = doubt(kind, dir);
                 assert!(reason.contains("the machine stopped"), "{reason}");
-                // The new store has marks of its own.
+                // The new store has its own marker files.
                 drop(sound(kind, dir));
             }
             _ => drop(sound(kind, dir)),
@@ -147,7 +148,7 @@ fn sled_is_in_doubt_after_a_stop_of_the_machine_and_redb_is_not() {
 }
 
 #[test]
-fn sled_without_any_mark_is_in_doubt() {
+fn sled_without_marker_files_is_in_doubt() {
     let folder = TempDir::new().unwrap();
     make(EngineKind::Sled, folder.path());
     for mark in ["clean", "running"] {
@@ -172,7 +173,7 @@ fn sled_is_marked_as_running_while_commits_are_made() {
 }
 
 #[test]
-fn refused_access_is_an_error_and_no_doubt() {
+fn refused_access_is_an_error_but_not_doubt() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let dir = folder.path();
@@ -180,7 +181,7 @@ fn refused_access_is_an_error_and_no_doubt() {
         let file = dir.join(file_of(kind));
         let readable = fs::metadata(&file).unwrap().permissions();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
-        // Who may do everything is refused nothing.
+        // A privileged user is never refused.
         let is_refused = fs::File::open(&file).is_err();
         let opened = open_or_doubt(kind, dir, &options());
         if is_refused {

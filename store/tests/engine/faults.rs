@@ -11,7 +11,7 @@ const STEPS: u64 = 12;
 /// A commit each, and the checkpoints.
 const WRITES: u64 = STEPS + STEPS / steps::STEPS_PER_CHECKPOINT;
 
-/// The step that a write belongs to, and whether it is its checkpoint.
+/// Returns the step of a write, and true if it is the step's checkpoint.
 fn step_of(write: u64) -> (u64, bool) {
     let per_checkpoint = steps::STEPS_PER_CHECKPOINT + 1;
     let (before, within) = ((write - 1) / per_checkpoint, (write - 1) % per_checkpoint);
@@ -19,7 +19,7 @@ fn step_of(write: u64) -> (u64, bool) {
     (step, within == steps::STEPS_PER_CHECKPOINT)
 }
 
-/// The last step that must be there after a fault at a write.
+/// Returns the last step that must be there after a fault at a write.
 fn survives(write: u64, kind: FaultKind) -> u64 {
     let (step, is_checkpoint) = step_of(write);
     let last = steps::checkpointed(step - 1);
@@ -38,7 +38,7 @@ fn survives(write: u64, kind: FaultKind) -> u64 {
     }
 }
 
-/// Runs steps until the end or the first failure; returns the last acknowledged step.
+/// Executes steps until the end or the first failure; returns the last acknowledged step.
 fn run_on(engine: &MemoryEngine) -> (u64, Option<EngineError>) {
     let mut acknowledged = steps::position(engine);
     while acknowledged < STEPS {
@@ -51,7 +51,7 @@ fn run_on(engine: &MemoryEngine) -> (u64, Option<EngineError>) {
 }
 
 #[test]
-fn without_faults_the_workload_makes_the_writes_that_the_other_tests_strike() {
+fn fault_free_workload_makes_the_expected_writes() {
     let engine = MemoryEngine::new(FaultPlan::default());
     assert!(run_on(&engine).1.is_none());
     assert_eq!(engine.writes(), WRITES);
@@ -96,7 +96,7 @@ fn fault_at_any_write_leaves_a_whole_prefix_of_the_commits() {
 }
 
 #[test]
-fn no_space_refuses_one_write_and_the_engine_goes_on() {
+fn full_engine_refuses_one_write_and_continues() {
     for write in 1..=WRITES {
         let engine = MemoryEngine::new(FaultPlan::at_write(write, FaultKind::NoSpace));
         let (_, error) = run_on(&engine);
@@ -109,7 +109,7 @@ fn no_space_refuses_one_write_and_the_engine_goes_on() {
 }
 
 #[test]
-fn a_capacity_is_kept_and_can_be_raised() {
+fn capacity_is_enforced_and_can_be_raised() {
     let engine = MemoryEngine::new(FaultPlan {
         capacity: Some(ByteCount(40_000)),
         ..FaultPlan::default()
@@ -123,13 +123,13 @@ fn a_capacity_is_kept_and_can_be_raised() {
 }
 
 #[test]
-fn crash_leaves_commits_after_the_checkpoint_as_told() {
+fn crash_leaves_unsynced_commits_as_planned() {
     let survivors = |unsynced: UnsyncedContent| {
         let engine = MemoryEngine::new(FaultPlan::default());
         for key in 0..12_u8 {
             let mut batch = Batch::new();
             batch.put(Tree::Bodies, &[key], &noise(u64::from(key), 20_000));
-            // Written by every commit, so that undoing one must give the value of the one before.
+            // Written by every commit, so that undoing one must give the value of the previous one.
             batch.put(Tree::Meta, b"last", &[key]);
             engine.commit(&batch).unwrap();
             if key == 4 {

@@ -1,4 +1,4 @@
-//! What opening does with the folder: a missing store, another engine's store, one that is open already.
+//! Opening a folder: with a missing store, another engine's store, or a store that is already open.
 
 use starling_store::engine::{
     ByteCount, EngineError, EngineKind, IfMissing, Tree, detect, open, open_or_doubt,
@@ -29,7 +29,7 @@ fn second_opener_is_refused_and_nothing_is_set_aside() {
 }
 
 #[test]
-fn a_store_can_be_opened_again_once_it_is_closed() {
+fn closed_store_can_be_reopened() {
     for kind in ON_DISK {
         let mut bed = Bed::new(kind);
         for _ in 0..3 {
@@ -39,7 +39,7 @@ fn a_store_can_be_opened_again_once_it_is_closed() {
 }
 
 #[test]
-fn a_missing_store_is_refused_or_made_as_asked() {
+fn missing_store_is_refused_or_created_as_requested() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let home = folder.path().join("deep/home");
@@ -53,7 +53,7 @@ fn a_missing_store_is_refused_or_made_as_asked() {
 }
 
 #[test]
-fn a_store_of_another_engine_is_refused() {
+fn store_of_another_engine_is_refused() {
     for (kind, other) in [
         (EngineKind::Sled, EngineKind::Redb),
         (EngineKind::Redb, EngineKind::Sled),
@@ -68,7 +68,7 @@ fn a_store_of_another_engine_is_refused() {
 }
 
 #[test]
-fn a_write_that_would_use_the_reserve_is_refused_and_the_store_goes_on() {
+fn write_into_the_reserve_is_refused() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let reserve = ByteCount(u64::MAX / 2);

@@ -1,5 +1,5 @@
-//! A disk that runs full in the middle: the error says so, nothing is lost that a checkpoint followed,
-//! and the store goes on once there is room.
+//! A disk that runs full in the middle: the error says so, no commit before a checkpoint is lost, and the store
+//! continues when there is room.
 
 use std::process::{Command, Stdio};
 
@@ -12,16 +12,16 @@ use super::steps;
 
 const ON_DISK: [EngineKind; 2] = [EngineKind::Sled, EngineKind::Redb];
 
-/// Set in the process that runs on a small disk of its own, to that disk's folder.
+/// Set in the process that runs on a small separate disk, to that disk's folder.
 const SMALL_DISK: &str = "STARLING_TEST_SMALL_DISK";
 const SMALL_DISK_MEBIBYTES: u64 = 24;
 
 #[test]
-fn a_file_that_may_not_grow_stops_the_store_and_loses_nothing() {
+fn file_size_limit_stops_the_store_without_loss() {
     for kind in ON_DISK {
         let folder = TempDir::new().unwrap();
         let dir = store_in(&folder);
-        // The limit is inherited, and so is that its signal is ignored: the write fails instead.
+        // The limit is inherited, and so is ignoring its signal: the write fails instead.
         let limited = [
             "sh",
             "-c",
@@ -55,11 +55,11 @@ fn a_file_that_may_not_grow_stops_the_store_and_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_stops_the_store_and_loses_nothing() {
+fn full_disk_stops_the_store_without_loss() {
     let folder = TempDir::new().unwrap();
     let disk = folder.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
-    // A mount of our own, in a name space of our own: gone with the process.
+    // A private mount in a private name space: gone with the process.
     let script = format!(
         "mount -t tmpfs -o size={SMALL_DISK_MEBIBYTES}m tmpfs \"${SMALL_DISK}\" || exit 77; exec \"$@\""
     );
@@ -80,7 +80,7 @@ fn a_full_disk_stops_the_store_and_loses_nothing() {
     }
 }
 
-/// Not a test by itself: what the child process on the small disk runs, and nothing elsewhere.
+/// Not a test by itself: it runs only in the child process on the small disk.
 #[test]
 fn child_process_fills_its_small_disk() {
     let Some(disk) = std::env::var_os(SMALL_DISK) else {
@@ -123,7 +123,7 @@ fn runs_full_and_goes_on(kind: EngineKind, dir: &std::path::Path) {
         "{kind}: {after:?}"
     );
     drop(engine);
-    // On the full disk it may open or say that there is no room, nothing else.
+    // On the full disk it may open or report a full disk, nothing else.
     match open(kind, dir, &options()) {
         Ok(_) | Err(EngineError::NoSpace { .. }) => {}
         Err(error) => panic!("{kind}: {error:?}"),

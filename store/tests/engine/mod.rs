@@ -1,4 +1,4 @@
-//! Tests of the engine seam: every engine is held to the same behaviour.
+//! Tests of the engine seam: every engine must behave alike.
 
 mod bed;
 mod child;

@@ -25,7 +25,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     prop::sample::select(vec![Tree::Meta, Tree::Logs, Tree::Held])
 }
 
-/// Few and short keys, so that they meet again and are prefixes of each other.
+/// Generates few and short keys, so that they repeat and are prefixes of each other.
 fn keys() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop::sample::select(vec![0, 1, 0x7F, 0xFF]), 0..3)
 }

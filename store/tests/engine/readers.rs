@@ -11,7 +11,7 @@ use super::bed::{for_every_engine, noise};
 const KEYS: u64 = 8;
 const ROUNDS: u64 = 40;
 
-/// The value names its own round: eight bytes of it, then noise that follows from it.
+/// Returns a value that names its own round: eight bytes of the number, then noise derived from it.
 fn value(round: u64) -> Vec<u8> {
     // From small to split in many pieces, and back.
     let length = usize::try_from(round % 7).unwrap() * 9_000 + 10;

@@ -1,4 +1,4 @@
-//! What is recorded on one engine makes the same store on another.
+//! Writes recorded on one engine make the same store on another.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::bed::{Bed, all_rows};
 use super::steps;
 
 #[test]
-fn a_replay_makes_the_same_store() {
+fn replay_makes_the_same_store() {
     let recording = RecordingEngine::new(Arc::new(MemoryEngine::new(FaultPlan::default())));
     for step in 1..=12 {
         steps::run(&recording, step).unwrap();
@@ -39,7 +39,7 @@ fn a_replay_makes_the_same_store() {
 }
 
 #[test]
-fn a_write_that_failed_is_not_recorded() {
+fn write_that_failed_is_not_recorded() {
     let plan = FaultPlan::at_write(2, FaultKind::NoSpace);
     let recording = RecordingEngine::new(Arc::new(MemoryEngine::new(plan)));
     steps::run(&recording, 1).unwrap();

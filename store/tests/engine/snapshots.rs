@@ -1,4 +1,4 @@
-//! sled's snapshot files: whatever happened to one, the store opens and holds every row.
+//! sled's snapshot files: with any damage to one, the store opens and holds every row.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::steps;
 /// Enough that sled has freed and reused segments of its log.
 const STEPS: u64 = 120;
 
-/// Makes a store in `dir` whose newest snapshot is older than its newest rows.
+/// Creates a store in `dir` whose newest snapshot is older than its newest rows.
 fn make(dir: &Path) -> u64 {
     for last in [STEPS / 2, STEPS - 5, STEPS] {
         let engine = open(EngineKind::Sled, dir, &options()).unwrap();
@@ -47,7 +47,7 @@ fn assert_holds_all(dir: &Path, last: u64, what: &str) {
 }
 
 #[test]
-fn unfinished_snapshot_does_not_brick_the_store() {
+fn unfinished_snapshot_does_not_block_opening() {
     for content in [&b""[..], b"garbage", &[0xA5; 4_096]] {
         let folder = TempDir::new().unwrap();
         let last = make(folder.path());

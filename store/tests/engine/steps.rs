@@ -1,14 +1,14 @@
-//! A numbered workload whose every step shows whether it is there whole, in part or not at all.
+//! A numbered workload whose every step shows whether it is present whole, in part or not at all.
 //!
-//! Step `n` commits in one batch: rows in five trees, a large value in every fifth step, the removal of
-//! what step `n - WINDOW` left in one tree, and the number itself. So the store's number tells which rows
-//! must be there and which must not. Every few steps end with a checkpoint.
+//! Step `n` commits in one batch: rows in five trees, a large value in every fifth step, the removal of what
+//! step `n - WINDOW` left in one tree, and the number itself. So the store's number determines which rows must
+//! exist and which must not. Every few steps end with a checkpoint.
 
 use starling_store::engine::{Batch, Engine, EngineError, KeyValue, Tree};
 
 use super::bed::{all_rows, noise};
 
-/// How many steps back a step removes.
+/// The number of steps after which a step's rows are removed.
 const WINDOW: u64 = 10;
 const POSITION: &[u8] = b"position";
 /// Which steps end with a checkpoint.
@@ -22,18 +22,18 @@ fn body(step: u64) -> Vec<u8> {
     noise(step, 300)
 }
 
-/// What a step leaves in the log: a large value in every fifth.
+/// Returns the row of a step in the log: a large value in every fifth step.
 pub(crate) fn log_value(step: u64) -> Vec<u8> {
     let length = if step.is_multiple_of(5) { 60_000 } else { 700 };
     noise(step ^ 0xABCD, length)
 }
 
-/// Views per step: enough rows that a commit takes long enough to be hit.
+/// Returns the views of a step: enough rows that a commit takes long enough to be hit.
 fn views(step: u64) -> impl Iterator<Item = Vec<u8>> {
     (0..30_u64).map(move |index| [step.to_be_bytes(), index.to_be_bytes()].concat())
 }
 
-/// Returns the last step that is in the store, by its own account.
+/// Returns the last step in the store, as the store states it.
 pub(crate) fn position(engine: &dyn Engine) -> u64 {
     let found = engine.get(Tree::Meta, POSITION).unwrap();
     found.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()))

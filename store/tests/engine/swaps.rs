@@ -1,4 +1,4 @@
-//! Files made anew beside an engine that is in use.
+//! Files rebuilt beside an engine in use.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use super::bed::{all_rows, for_every_engine, noise, options, put};
 
 const KEYS: u64 = 120;
 
-/// A round replaces rows, removes some and adds some; its number is in every row and in one of its own.
+/// Returns the batch of a round, which replaces rows, removes some and adds some. Its number is in every row
+/// and in a separate one.
 fn round_of(number: u64) -> Batch {
     let mut batch = Batch::new();
     for index in 0..KEYS {
@@ -35,7 +36,7 @@ fn row(index: u64, number: u64) -> Vec<u8> {
     [&number.to_be_bytes()[..], &noise(index ^ (number << 20), length)].concat()
 }
 
-/// Checks that the engine holds exactly what the rounds up to the last one leave.
+/// Checks that the engine holds exactly the rows of the rounds up to the last one.
 fn assert_rounds(engine: &dyn Engine, last: u64) {
     let expected: Arc<dyn Engine> = Arc::new(MemoryEngine::new(FaultPlan::default()));
     for number in 1..=last {
@@ -56,7 +57,7 @@ for_every_engine! {
         let target: Arc<dyn Engine> = Arc::new(MemoryEngine::new(FaultPlan::default()));
         thread::scope(|scope| {
             scope.spawn(|| {
-                // At least some come while the copy is made, whichever is quicker.
+                // At least some rounds run while the copy is made, whichever is faster.
                 while !done.load(Ordering::Acquire) || rounds.load(Ordering::Relaxed) < 5 {
                     let number = rounds.load(Ordering::Relaxed) + 1;
                     swap.commit(&round_of(number)).unwrap();
@@ -69,7 +70,7 @@ for_every_engine! {
             copy.copy_beside(&*target, &mut |_| steps += 1).unwrap();
             assert!(steps > 0);
             copy.finish(target.clone(), Ok).unwrap();
-            // Writers go on with the copy.
+            // Writers continue with the copy.
             let at_swap = rounds.load(Ordering::Acquire);
             while rounds.load(Ordering::Acquire) < at_swap + 2 {
                 thread::yield_now();
@@ -82,7 +83,7 @@ for_every_engine! {
 }
 
 #[test]
-fn compaction_goes_on_beside_readers_and_writers() {
+fn compaction_runs_beside_readers_and_writers() {
     for kind in [EngineKind::Sled, EngineKind::Redb] {
         let folder = TempDir::new().unwrap();
         let dir = folder.path().join("store");

@@ -1,7 +1,7 @@
 //! Golden files: the exact bytes of a small log, as `docs/formats/log.md` explains them.
 //!
-//! A difference here is a change of format: it needs a new version beside the old one. After that, and
-//! only then, `UPDATE_GOLDEN=1 cargo test -p starling-store --test store golden` writes them again.
+//! A difference here is a change of format: it needs a new version beside the old one. Only then
+//! `UPDATE_GOLDEN=1 cargo test -p starling-store --test store golden` rewrites them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn golden(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// Each group's time, flags and frames.
+/// Returns each group's time, flags and frames.
 fn groups() -> Vec<(u64, u8, Vec<Frame<'static>>)> {
     let skippable = Frame {
         version: 2,
@@ -43,7 +43,7 @@ fn write() -> MemoryDisk {
     let disk = MemoryDisk::default();
     let id = JournalId(*b"golden journal 1");
     let options = LogOptions {
-        // The second group crosses it, so the third begins a segment.
+        // The second group crosses the limit, so the third begins a segment.
         segment_bytes: 300,
         ..LogOptions::default()
     };

@@ -1,4 +1,4 @@
-//! The log as others see it: its exact bytes, and a folder of the file system.
+//! The log from the outside: its exact bytes, and a folder of the file system.
 
 mod folder;
 mod golden;

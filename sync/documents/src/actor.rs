@@ -1,4 +1,4 @@
-//! Under which Automerge actor a site writes a document.
+//! The Automerge actor under which a site writes a document.
 
 use starling_protocol::SiteId;
 
@@ -8,13 +8,13 @@ pub const ACTOR_BYTES: usize = 16;
 /// An Automerge actor: one site, in one epoch, in one document.
 ///
 /// It follows from what the delta around a change proves. A change under another actor than its author's is
-/// never applied. A new epoch is a new actor: a site that was restored from a backup continues none of its
-/// former sequences, which Automerge would take for corruption.
+/// never applied. A new epoch is a new actor: a site restored from a backup must not continue its former
+/// sequences, which Automerge would treat as corruption.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Actor([u8; ACTOR_BYTES]);
 
 impl Actor {
-    /// The actor of a site: the first 16 bytes of BLAKE3 (derive-key mode) over site, epoch and document.
+    /// Returns the actor of a site: the first 16 bytes of BLAKE3 (derive-key mode) over site, epoch and document.
     #[must_use]
     pub fn of(site: &SiteId, epoch: u32, document: &str) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 document actor");
@@ -24,7 +24,7 @@ impl Actor {
         Self::first_of(hasher.finalize().as_bytes())
     }
 
-    /// The actor of the change that every copy of a document begins with. No site has it.
+    /// Returns the actor of the change that every copy of a document begins with. No site has this actor.
     #[must_use]
     pub fn genesis(document: &str) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 document genesis");
@@ -32,13 +32,13 @@ impl Actor {
         Self::first_of(hasher.finalize().as_bytes())
     }
 
-    /// An actor as it stands in a change; none if it is not 16 bytes long.
+    /// Returns an actor from its bytes in a change; `None` if they are not 16 bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; ACTOR_BYTES] {
         &self.0
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn site_epoch_and_document_each_make_another_actor() {
+    fn actor_depends_on_site_epoch_and_document() {
         let site = |byte| SiteId::from_bytes([byte; 32]);
         let actors = [
             Actor::of(&site(1), 0, "mutes"),

@@ -1,9 +1,9 @@
-//! One change of a shared document: the bytes of an Automerge change chunk, read strictly.
+//! One change of a shared document: the bytes of an Automerge change chunk, decoded strictly.
 //!
-//! Automerge trusts the changes that it is given: a few bytes can stand for 2^60 operations, a compressed one can
-//! unpack to gigabytes, a counter near its end can overflow. So changes from other sites are never given to it
-//! before this reader has taken them: it knows the part of the format that Starling's documents need (maps that
-//! get new keys), bounds everything, and refuses the rest by name.
+//! Automerge trusts the changes that it gets: a few bytes can stand for 2^60 operations, a compressed change
+//! can decompress to gigabytes, and a counter near its end can overflow. So Automerge never gets changes from
+//! other sites before this decoder has accepted them. The decoder knows the part of the format that Starling's
+//! documents need (maps that get new keys), bounds everything, and refuses the rest by name.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use crate::column::{Input, flags, runs};
 pub const MAX_CHANGE_BYTES: usize = 16 * 1024;
 /// Most operations in a change.
 pub const MAX_OPERATIONS: usize = 64;
-/// Most changes that one names as those it follows.
+/// Most changes that a change may name as its predecessors.
 pub const MAX_DEPENDENCIES: usize = 64;
 /// Most actors that one refers to besides its own.
 const MAX_OTHER_ACTORS: usize = 64;
 /// Most columns.
 const MAX_COLUMNS: usize = 16;
-/// Highest number of an operation or a change: half of what Automerge can count to.
+/// The highest number of an operation or a change: half of Automerge's limit.
 const MAX_COUNTER: u64 = 1 << 31;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -41,7 +41,7 @@ const PREDECESSORS: u64 = 0x70;
 const ACTION_MAKE_MAP: u64 = 0;
 const ACTION_PUT: u64 = 1;
 
-/// Names a change: SHA-256 of its chunk, as Automerge computes it.
+/// The name of a change: the SHA-256 of its chunk, as Automerge computes it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeHash([u8; 32]);
 
@@ -52,7 +52,7 @@ impl ChangeHash {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -71,17 +71,17 @@ impl std::fmt::Debug for ChangeHash {
     }
 }
 
-/// Bytes that are no change of a shared document.
+/// The reason why bytes are not a change of a shared document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
     /// They end too soon.
     #[error("it ends within {what}")]
     Cut {
-        /// What was being read.
+        /// The part that was being read.
         what: &'static str,
     },
     /// A number is not in its shortest form, or too large.
-    #[error("{what} is no number in its shortest form")]
+    #[error("{what} is not a number in its shortest form")]
     Number {
         /// Which number.
         what: &'static str,
@@ -93,25 +93,25 @@ pub enum ChangeError {
         what: &'static str,
     },
     /// More of something than is read.
-    #[error("{what}: {found}, more than the {limit} that are read")]
+    #[error("{what}: {found}, more than the limit of {limit}")]
     OverLimit {
-        /// What there is too much of.
+        /// The quantity that is over its limit.
         what: &'static str,
-        /// How much there is.
+        /// The amount found.
         found: u64,
-        /// How much is allowed.
+        /// The limit.
         limit: u64,
     },
-    /// It is an Automerge change, and one that does what shared documents never do.
+    /// The bytes are an Automerge change, but it does something that shared documents never do.
     #[error("it {does}, which changes of shared documents do not")]
     NotUsed {
-        /// What it does.
+        /// The forbidden action.
         does: &'static str,
     },
     /// Its parts contradict each other.
     #[error("{what}")]
     Inconsistent {
-        /// What does not fit.
+        /// The rule that is broken.
         what: &'static str,
     },
 }
@@ -121,15 +121,15 @@ pub enum ChangeError {
 pub struct Change {
     /// Its name.
     pub hash: ChangeHash,
-    /// Who made it.
+    /// The actor that made it.
     pub actor: Actor,
     /// Its place in the actor's sequence; the first is 1.
     pub sequence: u64,
     /// The number of its first operation.
     pub first_operation: u64,
-    /// The changes that it follows; sorted.
+    /// The changes that it depends on, sorted.
     pub dependencies: Vec<ChangeHash>,
-    /// What it does; at least one thing.
+    /// Its operations, at least one.
     pub operations: Vec<Operation>,
 }
 
@@ -149,11 +149,11 @@ pub struct Operation {
     pub object: Object,
     /// The key.
     pub key: String,
-    /// What it holds.
+    /// The value.
     pub value: Value,
 }
 
-/// What a key holds.
+/// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A new map.
@@ -165,17 +165,18 @@ pub enum Value {
 }
 
 impl Change {
-    /// The number of its last operation.
+    /// Returns the number of its last operation.
     #[must_use]
     pub fn last_operation(&self) -> u64 {
         let rest = u64::try_from(self.operations.len()).unwrap_or(u64::MAX);
         self.first_operation.saturating_add(rest).saturating_sub(1)
     }
 
-    /// Reads a change chunk; nothing may follow it.
+    /// Decodes a change chunk. No bytes may follow it.
     ///
     /// # Errors
-    /// [`ChangeError`]: no change, damaged, beyond a limit, or doing what documents do not.
+    /// [`ChangeError`] if the bytes are not a change, are damaged, exceed a limit, or do something that
+    /// documents never do.
     pub fn read(bytes: &[u8]) -> Result<Self, ChangeError> {
         if bytes.len() > MAX_CHANGE_BYTES {
             return Err(ChangeError::OverLimit {
@@ -187,7 +188,7 @@ impl Change {
         let mut input = Input(bytes);
         if input.take(4, "the magic bytes")? != MAGIC {
             return Err(ChangeError::Inconsistent {
-                what: "it does not begin as an Automerge chunk does",
+                what: "it does not begin like an Automerge chunk",
             });
         }
         let checksum = input.take(4, "the checksum")?;
@@ -214,7 +215,7 @@ impl Change {
         let hash: [u8; 32] = Sha256::digest(hashed).into();
         if hash.get(..4) != Some(checksum) {
             return Err(ChangeError::Inconsistent {
-                what: "its checksum does not fit",
+                what: "its checksum does not match",
             });
         }
         Self::read_body(input, ChangeHash(hash))
@@ -269,7 +270,8 @@ impl Change {
     }
 }
 
-/// The first is the change's own; each other one is listed for an operation's sake, once and in order.
+/// Checks the list of actors: the change's own first, then each actor that an operation needs, once and in
+/// order.
 fn check_actors(actors: &[Actor], operations: &[Operation]) -> Result<(), ChangeError> {
     let (own, others) = actors
         .split_first()
@@ -286,7 +288,7 @@ fn check_actors(actors: &[Actor], operations: &[Operation]) -> Result<(), Change
         return Ok(());
     }
     Err(ChangeError::Inconsistent {
-        what: "the actors that it lists are not the ones that it names",
+        what: "the actors that it lists are not the ones that its operations name",
     })
 }
 
@@ -353,7 +355,7 @@ impl<'a> Columns<'a> {
                 PREDECESSORS => &mut columns.predecessors,
                 _ => {
                     return Err(ChangeError::NotUsed {
-                        does: "changes lists, texts or what others wrote",
+                        does: "changes lists, texts or entries of others",
                     });
                 }
             };
@@ -386,14 +388,14 @@ impl<'a> Columns<'a> {
         }
         if predecessors.iter().flatten().any(|count| *count != 0) {
             return Err(ChangeError::NotUsed {
-                does: "writes over what is there",
+                does: "overwrites an existing value",
             });
         }
-        // None of these is ever absent: Automerge refuses a column of theirs that ends early.
+        // These columns are never partly absent: Automerge refuses such a column if it ends early.
         let absent = |column: &[Option<u64>]| column.len() != count || column.contains(&None);
         if inserts.len() != count || absent(&predecessors) || absent(&metas) {
             return Err(ChangeError::Inconsistent {
-                what: "it does not say of each operation what it writes, where and over what",
+                what: "an operation lacks its action, its place or its predecessors",
             });
         }
         let mut values = Input(self.value);
@@ -411,12 +413,12 @@ impl<'a> Columns<'a> {
                 }
                 _ => {
                     return Err(ChangeError::Inconsistent {
-                        what: "an object has half a name",
+                        what: "an object has an incomplete id",
                     });
                 }
             };
             let key = key.ok_or(ChangeError::NotUsed {
-                does: "changes what has no key",
+                does: "changes something without a key",
             })?;
             let value = read_value(&mut values, meta.unwrap_or(0))?;
             let value = match (action, value) {
@@ -424,7 +426,7 @@ impl<'a> Columns<'a> {
                 (Some(ACTION_PUT), Some(value)) => value,
                 _ => {
                     return Err(ChangeError::NotUsed {
-                        does: "does something else than adding maps, texts and moments",
+                        does: "does something other than adding maps, texts and times",
                     });
                 }
             };
@@ -436,7 +438,7 @@ impl<'a> Columns<'a> {
         }
         if !values.is_empty() {
             return Err(ChangeError::Inconsistent {
-                what: "it has values that nothing holds",
+                what: "it has values that no operation uses",
             });
         }
         Ok(operations)
@@ -447,7 +449,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A column as long as there are operations, or with nothing in it: then all its values are absent.
+/// Returns a column with one value for each operation. An empty column means that all its values are absent.
 fn padded<T: Clone>(mut column: Vec<Option<T>>, count: usize) -> Result<Vec<Option<T>>, ChangeError> {
     if column.is_empty() {
         column.resize(count, None);
@@ -482,7 +484,7 @@ fn read_value(values: &mut Input<'_>, meta: u64) -> Result<Option<Value>, Change
             Ok(Some(Value::Time(time)))
         }
         _ => Err(ChangeError::NotUsed {
-            does: "holds a value that is neither text nor moment",
+            does: "holds a value that is neither a text nor a time",
         }),
     }
 }

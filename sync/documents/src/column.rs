@@ -1,9 +1,9 @@
-//! The columns of a change: run-length coded values, read within a bound on their number.
+//! The columns of a change: run-length coded values, decoded with a bound on their number.
 //!
-//! A run says how often its value repeats in a few bytes, up to 2^63 times, so the number of values is checked
-//! before any is produced. The same values can be cut into runs in many ways, and Automerge names a change by the
-//! one that it writes itself: any other way is refused, or a document would hold changes under names that nobody
-//! finds again.
+//! A run states in a few bytes how often its value repeats, up to 2^63 times, so the number of values is
+//! checked before any value is produced. The same values can be cut into runs in many ways, but Automerge names
+//! a change by the hash of the form that it writes itself. So every other form is refused; otherwise a document
+//! would hold changes under names that nobody finds again.
 
 use crate::change::ChangeError;
 
@@ -22,7 +22,7 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
-    /// An unsigned LEB128 number in its shortest form.
+    /// Returns an unsigned LEB128 number in its shortest form.
     pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, ChangeError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -43,7 +43,7 @@ impl<'a> Input<'a> {
         Err(ChangeError::Number { what })
     }
 
-    /// A signed LEB128 number in its shortest form.
+    /// Returns a signed LEB128 number in its shortest form.
     pub(crate) fn signed(&mut self, what: &'static str) -> Result<i64, ChangeError> {
         let before = self.0;
         let mut value = 0_i64;
@@ -55,7 +55,8 @@ impl<'a> Input<'a> {
                 if shift < 57 && byte & 0x40 != 0 {
                     value |= (-1_i64).wrapping_shl(shift + 7);
                 }
-                // Shortest, and nothing beyond 64 bits: writing it again gives the same bytes.
+                // Accept the shortest form within 64 bits only, so that encoding the value again gives the same
+                // bytes.
                 let same = signed_bytes(value);
                 return (before.get(..=at) == Some(same.as_slice()))
                     .then_some(value)
@@ -65,7 +66,7 @@ impl<'a> Input<'a> {
         Err(ChangeError::Number { what })
     }
 
-    /// A length that is at most `limit`.
+    /// Returns a length that is at most `limit`.
     pub(crate) fn length(&mut self, limit: usize, what: &'static str) -> Result<usize, ChangeError> {
         let found = self.number(what)?;
         let length = usize::try_from(found).ok().filter(|length| *length <= limit);
@@ -95,7 +96,7 @@ fn signed_bytes(mut value: i64) -> Vec<u8> {
     }
 }
 
-/// What a stretch of a run-length coded column is.
+/// A stretch of a run-length coded column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stretch {
     Absent,
@@ -103,7 +104,7 @@ enum Stretch {
     Literals,
 }
 
-/// The values of a run-length coded column; absent ones are none.
+/// Returns the values of a run-length coded column; absent values are `None`.
 pub(crate) fn runs<'a, T: Clone + PartialEq>(
     bytes: &'a [u8],
     limit: usize,
@@ -148,12 +149,12 @@ pub(crate) fn runs<'a, T: Clone + PartialEq>(
         };
         if !is_shortest(&values, from, stretch, before) {
             return Err(ChangeError::Inconsistent {
-                what: "a column is cut into runs in another way than Automerge does",
+                what: "a column is not cut into runs as Automerge does it",
             });
         }
         before = Some(stretch);
     }
-    // Nothing but absent values is written as nothing.
+    // A column of absent values only is written as an empty column.
     if !values.is_empty() && values.iter().all(Option::is_none) {
         return Err(ChangeError::Inconsistent {
             what: "a column lists nothing but absent values",
@@ -162,8 +163,9 @@ pub(crate) fn runs<'a, T: Clone + PartialEq>(
     Ok(values)
 }
 
-/// Whether the stretch that begins at `from` says its values as Automerge does: what repeats is one run, what does
-/// not is one list, and nothing that could be in the stretch before it begins a new one.
+/// Returns true if the stretch that begins at `from` has the form that Automerge writes: equal values are one
+/// run, different values are one list, and a value that could extend the previous stretch does not begin a new
+/// one.
 fn is_shortest<T: PartialEq>(
     values: &[Option<T>],
     from: usize,
@@ -182,7 +184,7 @@ fn is_shortest<T: PartialEq>(
     }
 }
 
-/// The values of a column of booleans: the lengths of runs, which alternate, the first of them false.
+/// Returns the values of a column of booleans. It lists the lengths of alternating runs, beginning with false.
 pub(crate) fn flags(bytes: &[u8], limit: usize, what: &'static str) -> Result<Vec<bool>, ChangeError> {
     let mut input = Input(bytes);
     let mut values = Vec::new();
@@ -191,7 +193,7 @@ pub(crate) fn flags(bytes: &[u8], limit: usize, what: &'static str) -> Result<Ve
         let count = input.length(limit.saturating_sub(values.len()), what)?;
         if count == 0 && (value || !values.is_empty()) {
             return Err(ChangeError::Inconsistent {
-                what: "a column is cut into runs in another way than Automerge does",
+                what: "a column is not cut into runs as Automerge does it",
             });
         }
         values.extend(std::iter::repeat_n(value, count));
@@ -222,8 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn a_run_longer_than_the_bound_is_refused_before_it_is_made() {
-        // 2^62 times the value 1, and as many absent ones.
+    fn long_run_is_refused_before_allocation() {
+        // 2^62 times the value 1, and equally many absent values.
         let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xc0, 0x00];
         assert!(matches!(
             numbers(&[&many[..], &[1]].concat()),
@@ -253,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_a_column_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn column_decoder_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = numbers(&bytes);
             let _ = flags(&bytes, LIMIT, "flags");
             let _ = Input(&bytes).signed("x");

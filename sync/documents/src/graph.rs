@@ -1,6 +1,6 @@
-//! Which changes of a document count: those of their own authors whose predecessors all count.
+//! Selects the changes of a document that apply: those of their own authors whose predecessors all apply.
 //!
-//! The answer is a function of the set of changes given; in which order they came leaves no trace.
+//! The result is a function of the set of changes. Their order of arrival does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,18 +9,18 @@ use starling_protocol::SiteId;
 use crate::actor::Actor;
 use crate::change::{Change, ChangeError, ChangeHash};
 
-/// Most changes of one author in one document that are read. Who hands them over may leave out what is beyond: of
-/// each log the first so many and one more, which is then refused and tells of it.
+/// Most changes of one author in one document that are read. Callers may pass fewer of a longer log, but at
+/// least one more than this, so that the excess is refused and reported.
 pub const MAX_CHANGES_PER_AUTHOR: usize = 20_000;
 
-/// A change as a claim brought it.
+/// A change with the claim that carried it.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimedChange<'a> {
     /// The author of the log.
     pub site: SiteId,
     /// The epoch of the delta.
     pub epoch: u32,
-    /// The name by which the claim's key calls it.
+    /// The hash that the claim's key states.
     pub hash: ChangeHash,
     /// The change.
     pub bytes: &'a [u8],
@@ -29,11 +29,11 @@ pub struct ClaimedChange<'a> {
 /// Why a change is kept and never applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It cannot be read.
+    /// The change cannot be decoded.
     #[error("the change cannot be read: {0}")]
     Unreadable(#[from] ChangeError),
-    /// The claim names it wrongly.
-    #[error("the claim calls it {claimed}, its bytes hash to {found}")]
+    /// The claim states a wrong hash.
+    #[error("the claim names it {claimed}, its bytes hash to {found}")]
     OtherHash {
         /// By the claim's key.
         claimed: ChangeHash,
@@ -43,9 +43,9 @@ pub enum Refusal {
     /// Its author has no right to write under its actor.
     #[error("it is written under actor {found}; its author's actor in that epoch is {expected}")]
     OtherActor {
-        /// Whom it says it is from.
+        /// The actor that it names.
         found: Actor,
-        /// Whose it can be.
+        /// The only actor that its author may use.
         expected: Actor,
     },
     /// Its author gave one number twice.
@@ -54,32 +54,32 @@ pub enum Refusal {
         /// The number.
         sequence: u64,
     },
-    /// It does not follow its author's change before it.
-    #[error("its number is {sequence}, and it does not follow its author's change before that")]
+    /// The change does not follow its author's previous change.
+    #[error("its number is {sequence}, but it does not follow its author's previous change")]
     OutOfSequence {
         /// The number.
         sequence: u64,
     },
-    /// Its operations are numbered as if it did not follow what it follows.
-    #[error("its operations begin at {found}, and those that it follows end at {end}")]
+    /// The operation numbers do not continue from the predecessors.
+    #[error("its operations begin at {found}, but those of its predecessors end at {end}")]
     OperationNumbers {
-        /// Where it begins.
+        /// The number of its first operation.
         found: u64,
-        /// Where the last that it follows ends.
+        /// The last operation number of its predecessors.
         end: u64,
     },
     /// Its author made more than are read.
     #[error("its author made more than {MAX_CHANGES_PER_AUTHOR} changes of this document")]
     TooMany,
-    /// It says what this document does not hold.
+    /// The content does not belong into this document.
     #[error("{0}")]
     Content(String),
 }
 
-/// What became of a document's changes. Indexes are those of the changes given.
+/// The result for a document's changes. Indexes are those of the changes given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
-    /// Those that count, each after all that it follows.
+    /// The changes that apply, each after its predecessors.
     pub applied: Vec<(usize, Change)>,
     /// Those that follow changes that are not here, with these.
     pub waiting: Vec<(usize, Vec<ChangeHash>)>,
@@ -88,7 +88,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Sorts the changes of a document that begins with `genesis`; `check` says what else is wrong with one.
+    /// Sorts the changes of a document that begins with `genesis`. `check` returns any other fault of a change.
     pub fn of(
         document: &str,
         genesis: &Change,
@@ -96,7 +96,7 @@ impl Graph {
         check: impl Fn(&Change) -> Result<(), Refusal>,
     ) -> Self {
         let mut graph = Self::default();
-        // By author, sequence and hash: the order of arrival must not matter.
+        // Keyed by author, sequence and hash, so that the order of arrival does not matter.
         let mut read: BTreeMap<(SiteId, Actor, u64, ChangeHash), (usize, Change)> = BTreeMap::new();
         for (index, claim) in claimed.iter().enumerate() {
             match Self::read_one(document, claim).and_then(|change| check(&change).map(|()| change)) {
@@ -146,11 +146,11 @@ impl Graph {
         Ok(change)
     }
 
-    /// Applies what can be, from the genesis on; what is left waits.
+    /// Applies the changes that can be applied, beginning with the genesis. The others wait.
     fn apply(&mut self, genesis: &Change, mut open: BTreeMap<ChangeHash, (usize, Change)>) {
         let mut ends: BTreeMap<ChangeHash, u64> = BTreeMap::new();
         ends.insert(genesis.hash, genesis.last_operation());
-        // By actor: the change that its sequence has come to.
+        // For each actor, its newest applied change.
         let mut newest: BTreeMap<Actor, (u64, ChangeHash)> = BTreeMap::new();
         let mut followers: BTreeMap<ChangeHash, Vec<ChangeHash>> = BTreeMap::new();
         let mut missing: BTreeMap<ChangeHash, usize> = BTreeMap::new();
@@ -175,7 +175,8 @@ impl Graph {
             };
             let follows = match newest.get(&change.actor) {
                 None => change.sequence == 1,
-                // Automerge has an actor follow itself; a change that does not is one of two histories.
+                // Automerge requires each actor to follow itself; a change that does not is one of two
+                // histories.
                 Some((sequence, last)) => {
                     change.sequence == sequence + 1 && change.dependencies.contains(last)
                 }

@@ -1,12 +1,13 @@
-//! Shared documents: what every site may write and all sites read as one, without a site in the middle.
+//! Shared documents: every site may write them, and all sites read the same result without a central site.
 //!
 //! A document is an Automerge document. Each of its changes is one claim in its author's own log
 //! (`protocol::Claim::document_change`), so it is signed, chained, relayed, carried by bundles and counted by
-//! the state root like any other claim. This crate is pure: change bytes come in, what they say comes out.
+//! the state root like any other claim. This crate is pure: it takes the bytes of changes and returns their
+//! content.
 //!
-//! - [`actor`]: under which Automerge actor a site writes, so that nobody can write in another's name;
-//! - [`change`]: the bytes of one change, read strictly and within bounds;
-//! - [`graph`]: which changes count, which wait for others, which are refused, whatever the order they came in;
+//! - [`actor`]: the Automerge actor of a site, so that no site can write in another's name;
+//! - [`change`]: the bytes of one change, decoded strictly and within bounds;
+//! - [`graph`]: which changes apply, wait for others, or are refused, independent of their order;
 //! - [`mutes`]: the document `mutes`.
 //!
 //! Layout: `docs/formats/documents.md`.

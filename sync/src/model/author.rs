@@ -1,4 +1,4 @@
-//! Making claims: the part of a site that only its owner can do.
+//! Authors claims: the part of a site that only its owner can do.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl ModelKeys {
         }
     }
 
-    /// The genesis chain of a site with these keys.
+    /// Returns the genesis chain of a site with these keys.
     #[must_use]
     pub fn genesis(&self, slug: SiteSlug, now: UnixMillis) -> CertificateChain {
         CertificateChain::genesis(slug, &self.root, &self.operating, now)
@@ -49,7 +49,7 @@ impl ModelReplica {
     /// States that records of `source` have these bodies: one or more deltas, and a new head.
     ///
     /// # Errors
-    /// When the own log could not take them, or is known to go on further than what is held of it.
+    /// If the own log cannot take them, or is known to continue beyond its held part.
     pub fn publish(
         &mut self,
         lane: Lane,
@@ -69,7 +69,7 @@ impl ModelReplica {
         self.author(lane, claims, now)
     }
 
-    /// Makes claims whose bodies, if any, are here already.
+    /// Authors claims whose bodies, if any, are already here.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -93,7 +93,7 @@ impl ModelReplica {
         Ok(())
     }
 
-    /// Signs a head of an own log as it stands, valid for some time.
+    /// Signs a head at the current end of an own log, valid for some time.
     pub fn sign_head(&mut self, lane: Lane, now: UnixMillis, validity: Duration) {
         let site = self.site();
         let epoch = self.own_chain().epoch();
@@ -119,8 +119,9 @@ impl ModelReplica {
         self.put_head(head);
     }
 
-    /// A site signs nothing in a log that is known to go on further than what it holds: it was restored from a backup
-    /// or copied. Its own head would lower the high-water mark, and its claims would be a second history.
+    /// Refuses to sign in a log that is known to continue beyond its held part: the site was restored from a
+    /// backup or copied. Its own head would lower the high-water mark, and its claims would begin a second
+    /// history.
     fn demand_not_behind(&self, lane: Lane) -> Result<(), ReplicaError> {
         let position = self.position(&self.site(), lane);
         match position.filter(|position| position.high_water > position.held) {
@@ -143,7 +144,7 @@ impl ModelReplica {
     /// Builds and signs the next delta of an own log without appending it.
     ///
     /// # Errors
-    /// When it would be too large.
+    /// If it would be too large.
     pub fn build(
         &self,
         lane: Lane,

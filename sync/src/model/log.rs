@@ -1,4 +1,4 @@
-//! One log of the model: its deltas, its live claims, and which of their bodies are missing.
+//! One log of the model: its deltas, its live claims, and its missing bodies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) struct Kept {
 pub(super) struct ModelLog {
     pub(super) tip: LogTip,
     pub(super) state: LogState,
-    /// What entered the view.
+    /// The last claim that entered the view.
     pub(super) accepted: ClaimNumber,
     pub(super) accepted_state: LogState,
     pub(super) body_complete: ClaimNumber,
@@ -41,10 +41,10 @@ pub(super) struct ModelLog {
     live: BTreeMap<ClaimKey, Live>,
 }
 
-/// What the rest of the store answers while a delta is applied.
+/// Answers of the rest of the store while a delta is applied.
 pub(super) struct Surroundings<'a> {
     pub(super) bodies: &'a BTreeMap<ContentHash, Arc<[u8]>>,
-    /// The sources in scope; none means all.
+    /// The sources in scope; `None` means all.
     pub(super) scope: Option<&'a [Source]>,
 }
 
@@ -53,7 +53,7 @@ impl ModelLog {
         self.tip.cursor.number
     }
 
-    /// The header of the last delta.
+    /// Returns the header of the last delta.
     pub(super) fn last_header(&self) -> Option<DeltaHeader> {
         let last = Delta::decode(&self.deltas.last()?.bytes).ok()?;
         Some(*last.header())
@@ -65,13 +65,13 @@ impl ModelLog {
         &self.deltas[start..]
     }
 
-    /// The kept delta that holds any claim of a range.
+    /// Returns the kept delta that holds any claim of a range.
     pub(super) fn overlapping(&self, first: ClaimNumber, last: ClaimNumber) -> Option<&Kept> {
         let mut kept = self.after(ClaimNumber(first.0.saturating_sub(1))).iter();
         kept.next().filter(|kept| kept.first <= last)
     }
 
-    /// Applies the next delta; says so if its state root is not true, and then changes nothing.
+    /// Applies the next delta. Returns an error and changes nothing if its state root is wrong.
     pub(super) fn apply(&mut self, delta: &VerifiedDelta, around: &Surroundings<'_>) -> Result<(), String> {
         let mut state = self.state.clone();
         for (_, claim) in delta.claims() {
@@ -80,7 +80,7 @@ impl ModelLog {
         }
         let header = delta.header();
         if state.root() != header.state_root || state.live() != header.live_entries {
-            return Err(format!("the state root of delta {} is not true", delta.hash()));
+            return Err(format!("the state root of delta {} is wrong", delta.hash()));
         }
         self.state = state;
         self.tip = LogTip {
@@ -145,8 +145,8 @@ impl ModelLog {
         Some(self.accepted)
     }
 
-    /// The log up to the newest place that a certificate names and that is held: what is left when an epoch closes
-    /// the rest.
+    /// Returns the log up to the newest held position that a certificate names: what remains when an epoch
+    /// closes the rest.
     pub(super) fn cut(&self, chain: &CertificateChain, lane: Lane, around: &Surroundings<'_>) -> Self {
         let starts = (0..=chain.epoch()).filter_map(|epoch| chain.epoch_start(epoch, lane));
         let is_held = |start: &LaneResume| {
@@ -160,7 +160,7 @@ impl ModelLog {
         let mut log = Self::default();
         for kept in self.deltas.iter().filter(|kept| kept.last <= keep) {
             let delta = Delta::decode(&kept.bytes).and_then(|delta| delta.verify(chain));
-            // Each was applied before, in this order.
+            // Each delta was applied before, in this order.
             let Ok(()) = delta
                 .map_err(|error| error.to_string())
                 .and_then(|delta| log.apply(&delta, around))
@@ -171,13 +171,13 @@ impl ModelLog {
         log
     }
 
-    /// The content that each live claim names, for checkers.
+    /// Returns the content that each live claim names, for checkers.
     pub(super) fn live_contents(&self) -> impl Iterator<Item = (&ClaimKey, ContentHash)> {
         let live = self.live.iter();
         live.filter_map(|(key, live)| live.content.map(|content| (key, content)))
     }
 
-    /// The state after `claims`, for an author who is about to make them.
+    /// Returns the state after `claims`, for an author that is about to make them.
     pub(super) fn state_after<'a>(&self, claims: impl Iterator<Item = &'a Claim>) -> LogState {
         let mut state = self.state.clone();
         for claim in claims {
@@ -186,7 +186,7 @@ impl ModelLog {
         state
     }
 
-    /// Whether a certificate of `chain` resolves a fork in `epoch`: a later epoch names the branch.
+    /// Returns true if a certificate of `chain` resolves a fork in `epoch`: a later epoch names the branch.
     pub(super) fn resolved_by(chain: &CertificateChain, epoch: u32) -> bool {
         chain.epoch() > epoch
     }

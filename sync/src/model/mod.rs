@@ -1,6 +1,6 @@
-//! A replica in memory: what tests and simulations drive the engine with.
+//! A replica in memory, used by tests and simulations to drive the engine.
 //!
-//! It keeps every rule of [`Replica`](crate::Replica) and nothing else: no scope but a list of sources, no
+//! It keeps every rule of [`Replica`](crate::Replica) and nothing else: no scope except a list of sources, no
 //! policy, no disk. Two models that hold the same logs are equal in all that they report.
 
 mod author;

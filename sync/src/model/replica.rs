@@ -33,16 +33,16 @@ pub struct ModelReplica {
     logs: BTreeMap<LogKey, ModelLog>,
     bodies: BTreeMap<ContentHash, Arc<[u8]>>,
     scope: Option<Vec<Source>>,
-    /// Writes that may still succeed before the store fails; none means no limit.
+    /// Writes that still succeed before the store fails; `None` means no limit.
     writes_left: Option<u32>,
-    /// The next append is kept, and said to have failed.
+    /// True if the next append is kept but reported as failed.
     hides_append: bool,
-    /// What an append that was said to have failed left: it shows with the next write.
+    /// The result of an append that was reported as failed; it becomes visible with the next write.
     hidden: Option<Box<ModelReplica>>,
 }
 
 impl ModelReplica {
-    /// A new site.
+    /// Returns a new site.
     #[must_use]
     pub fn new(slug: SiteSlug, keys: ModelKeys, now: UnixMillis) -> Self {
         let chain = keys.genesis(slug, now);
@@ -68,23 +68,23 @@ impl ModelReplica {
         self.listed.insert(site);
     }
 
-    /// Takes a site off the allow-list; what was learned of it stays.
+    /// Takes a site off the allow-list; knowledge from it stays.
     pub fn unlist(&mut self, site: &SiteId) {
         self.listed.remove(site);
     }
 
-    /// Limits which sources' bodies are wanted here; for deltas that are appended later.
+    /// Limits the sources whose bodies are wanted here, for deltas that are appended later.
     pub fn set_scope(&mut self, sources: Vec<Source>) {
         self.scope = Some(sources);
     }
 
-    /// Lets the store fail after some more successful writes; `None` heals it.
+    /// Makes the store fail after a number of further successful writes; `None` heals it.
     pub fn fail_after(&mut self, writes: Option<u32>) {
         self.writes_left = writes;
     }
 
-    /// Lets the next append be kept although it is said to have failed, as a store does that wrote its log and found no
-    /// room for what follows from it. It shows with the next write.
+    /// Makes the next append be kept but reported as failed, like a store that wrote its log and had no room
+    /// for the derived rows. It becomes visible with the next write.
     pub fn hide_next_append(&mut self) {
         self.hides_append = true;
     }
@@ -95,13 +95,13 @@ impl ModelReplica {
         &self.chains[&self.own]
     }
 
-    /// The key that this site's peers know it by.
+    /// Returns the key by which peers know this site.
     #[must_use]
     pub fn key(&self) -> PublicKey {
         self.keys.operating.public()
     }
 
-    /// The secret keys.
+    /// Returns the secret keys.
     #[must_use]
     pub fn keys(&self) -> &ModelKeys {
         &self.keys
@@ -114,14 +114,14 @@ impl ModelReplica {
         self.follow_chain(self.own);
     }
 
-    /// Counts a claim into the state of a log that its deltas do not have, as damage of rows does.
+    /// Adds a claim to the state of a log that is not in its deltas, as damaged rows would.
     pub fn miscount(&mut self, site: &SiteId, lane: Lane, claim: &Claim) {
         if let Some(log) = self.logs.get_mut(&(*site, lane)) {
             log.state.apply(claim, None);
         }
     }
 
-    /// A body, if it is here.
+    /// Returns a body, if it is here.
     #[must_use]
     pub fn body(&self, hash: &ContentHash) -> Option<&[u8]> {
         self.bodies.get(hash).map(|body| &body[..])
@@ -132,7 +132,7 @@ impl ModelReplica {
         self.bodies.remove(hash);
     }
 
-    /// Live bodies of a log up to the accepted position that are not here: none, if the model is sound.
+    /// Returns live bodies up to the accepted positions that are not here. A correct model returns none.
     #[must_use]
     pub fn accepted_without_body(&self) -> Vec<(SiteId, Lane, ContentHash)> {
         let mut found = Vec::new();
@@ -153,7 +153,7 @@ impl ModelReplica {
         found
     }
 
-    /// Hash over what was accepted.
+    /// Returns the hash over all accepted states.
     #[must_use]
     pub fn knowledge_root(&self) -> KnowledgeRoot {
         knowledge_root(self.logs.iter().flat_map(|(&(site, lane), log)| {
@@ -167,7 +167,7 @@ impl ModelReplica {
         }))
     }
 
-    /// Hash over what is held in federation logs: equal hashes prove that replication converged.
+    /// Returns the hash over the held states of federation logs: equal hashes prove that replication converged.
     #[must_use]
     pub fn held_root(&self) -> KnowledgeRoot {
         let logs = self
@@ -187,7 +187,7 @@ impl ModelReplica {
         }))
     }
 
-    /// The exact bytes of every delta of a log, in order.
+    /// Returns the exact bytes of every delta of a log, in order.
     #[must_use]
     pub fn log_bytes(&self, site: &SiteId, lane: Lane) -> Vec<u8> {
         let kept = self.log(site, lane).after(ClaimNumber::NONE).iter();
@@ -214,7 +214,7 @@ impl ModelReplica {
         self.follow_chain(site);
     }
 
-    /// Gives up what the newest chain of a site closes.
+    /// Gives up the claims that the newest chain of a site closes.
     fn follow_chain(&mut self, site: SiteId) {
         let Some(chain) = self.chains.get(&site).cloned() else {
             return;
@@ -252,7 +252,7 @@ impl ModelReplica {
         match &mut self.writes_left {
             Some(0) => Err(ReplicaError::Storage {
                 attempted: attempted.to_owned(),
-                source: "the store was told to fail".into(),
+                source: "the store was set to fail".into(),
             }),
             Some(left) => {
                 *left -= 1;
@@ -321,7 +321,7 @@ impl ModelReplica {
         let log = self.log(&site, lane);
         let overlap = log.overlapping(header.first, header.last());
         if let Some(kept) = overlap.filter(|kept| kept.hash != verified.hash()) {
-            // A later certificate named the branch that counts: the other one is history.
+            // A later certificate named the valid branch; the other one is history.
             if header.epoch < chain.epoch() {
                 return Ok(false);
             }
@@ -540,7 +540,7 @@ impl Replica for ModelReplica {
             self.hidden = Some(Box::new(hidden));
             return Err(ReplicaError::Storage {
                 attempted: "appending deltas".to_owned(),
-                source: "they are kept, and do not show yet".into(),
+                source: "they are kept, but not visible yet".into(),
             });
         }
         let mut appended = 0;

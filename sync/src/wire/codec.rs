@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::WIRE_VERSION;
 
-/// Why bytes from a peer are no message.
+/// The reason why bytes from a peer are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireFault {
     /// Longer than its kind may be.
@@ -17,13 +17,13 @@ pub enum WireFault {
         limit: usize,
     },
     /// Shorter than a version and a kind.
-    #[error("a message of {found} bytes, which is no message")]
+    #[error("{found} bytes, too short for a message")]
     TooShort {
         /// Its length.
         found: usize,
     },
     /// Another wire version.
-    #[error("wire version {found}; this build speaks version {WIRE_VERSION}: upgrade the older site")]
+    #[error("wire version {found}, but this build speaks version {WIRE_VERSION}; upgrade the older site")]
     Version {
         /// The version found.
         found: u8,
@@ -39,10 +39,10 @@ pub enum WireFault {
     Header {
         /// The message's kind.
         kind: u8,
-        /// What the decoder said.
+        /// The decoder's error.
         cause: String,
     },
-    /// The header could have been written otherwise, or bytes follow where none may.
+    /// The header has another encoding than the canonical one, or extra bytes follow.
     #[error("message kind {kind} is not in canonical form")]
     NotCanonical {
         /// The message's kind.
@@ -51,7 +51,7 @@ pub enum WireFault {
     /// A count or size past its limit.
     #[error("{field} is {found}; at most {limit} are allowed")]
     OverLimit {
-        /// What is too large.
+        /// The quantity that is too large.
         field: &'static str,
         /// The value found.
         found: u64,
@@ -82,7 +82,7 @@ pub(super) fn open(bytes: &[u8], limit: usize) -> Result<(u8, &[u8]), WireFault>
     }
 }
 
-/// Decodes a header and gives what follows it; demands that encoding it again gives the same bytes.
+/// Decodes a header and returns the bytes after it. Checks that encoding it again gives the same bytes.
 pub(super) fn header<T: Serialize + DeserializeOwned>(
     kind: u8,
     bytes: &[u8],
@@ -107,7 +107,7 @@ pub(super) fn header_only<T: Serialize + DeserializeOwned>(kind: u8, bytes: &[u8
     }
 }
 
-/// Writes a message. Total: no wire struct holds a map or a sequence of unknown length.
+/// Encodes a message. Never fails: no wire struct holds a map or a sequence of unknown length.
 pub(super) fn seal<T: Serialize>(kind: u8, header: &T, payload: &[u8]) -> Vec<u8> {
     let header = postcard::to_stdvec(header).unwrap_or_default();
     let mut bytes = Vec::with_capacity(2 + header.len() + payload.len());

@@ -17,10 +17,11 @@ const KIND_DELTAS: u8 = 4;
 const KIND_BODIES: u8 = 5;
 const KIND_ANNOUNCE: u8 = 6;
 const KIND_TIPS: u8 = 7;
-/// Frozen for every version, so that a site can always say why it refuses.
+/// Frozen for every version, so that a site can always state why it refuses.
 const KIND_REFUSAL: u8 = 127;
 
-/// What a site can do beyond version 1, as bits; unknown bits are ignored, and a session uses what both have.
+/// Abilities of a site beyond version 1, as bits. Unknown bits are ignored; a session uses what both sites
+/// have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Capabilities(pub u64);
@@ -28,42 +29,42 @@ pub struct Capabilities(pub u64);
 impl Capabilities {
     /// Pages of bodies may be compressed against bodies that the reader named.
     pub const BASES: Self = Self(1);
-    /// What is held at the end of a log may be compared.
+    /// The ends of held logs can be compared.
     pub const TIPS: Self = Self(1 << 6);
-    /// Fork proofs may be of version 2: of deltas that follow one another by number.
+    /// Fork proofs may be of version 2: about deltas that follow one another by number.
     pub const NEIGHBOUR_FORKS: Self = Self(1 << 7);
-    /// What this build can do.
+    /// The abilities of this build.
     pub const OWN: Self = Self(Self::BASES.0 | Self::TIPS.0 | Self::NEIGHBOUR_FORKS.0);
 
-    /// What both can do.
+    /// Returns the abilities that both have.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Whether all of `other` is in it.
+    /// Returns true if it contains all of `other`.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 }
 
-/// Where the sender stands in one log. A hint: what it says is proved by heads and deltas only.
+/// The sender's position in one log. It is a hint: only heads and deltas prove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogNote {
     /// The author.
     pub site: SiteId,
     /// The log.
     pub lane: Lane,
-    /// Certificates in the author's chain, as the sender knows it.
+    /// The number of certificates in the author's chain, as the sender knows it.
     pub chain_length: u32,
-    /// Whether the sender keeps a fork proof of the log.
+    /// True if the sender keeps a fork proof of the log.
     pub forked: bool,
     /// Epoch of the newest head that the sender has.
     pub head_epoch: u32,
     /// Claim number of that head.
     pub head_number: ClaimNumber,
-    /// When that head was signed; 0 when there is none.
+    /// The time at which that head was signed; 0 if there is none.
     pub head_issued_at: UnixMillis,
     /// The sender's held position.
     pub held: ClaimNumber,
@@ -71,34 +72,34 @@ pub struct LogNote {
     pub body_complete: ClaimNumber,
 }
 
-/// What the sender knows and the receiver may not.
+/// Knowledge of the sender that the receiver may lack.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct News {
-    /// Where the sender stands.
+    /// The sender's positions.
     pub notes: Vec<LogNote>,
     /// Certificate chains.
     pub chains: Vec<Vec<u8>>,
     /// Signed heads.
     pub heads: Vec<Vec<u8>>,
-    /// Fork proofs, each with the site it accuses.
+    /// Fork proofs, each with the accused site.
     pub forks: Vec<(SiteId, Vec<u8>)>,
 }
 
 /// The first message of a session, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// What the sender can do.
+    /// The sender's abilities.
     pub capabilities: Capabilities,
-    /// The sender's certificate chain: it proves that the peer key is a listed site's.
+    /// The sender's certificate chain, which proves that the peer key is a listed site's.
     pub chain: Vec<u8>,
-    /// What the sender knows; empty as long as the receiver has not proved that it is listed.
+    /// The sender's news; empty until the receiver has proved that it is listed.
     pub news: News,
 }
 
-/// Asks for chains, heads and fork proofs; the answer is news, and may hold less than was asked.
+/// Requests chains, heads and fork proofs. The answer is news, and may hold less than requested.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FactsWanted {
-    /// Whose chains.
+    /// The sites whose chains are requested.
     pub chains: Vec<SiteId>,
     /// Which logs' newest heads.
     pub heads: Vec<(SiteId, Lane)>,
@@ -106,7 +107,7 @@ pub struct FactsWanted {
     pub forks: Vec<(SiteId, Lane)>,
 }
 
-/// What the sender holds at the end of one log.
+/// The end of one log as the sender holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogTipNote {
     /// The author.
@@ -121,10 +122,10 @@ pub struct LogTipNote {
     pub root: StateRoot,
 }
 
-/// Asks to compare what is held of some logs, and answers that; only to a peer that can.
+/// Requests or answers a comparison of held logs; only for peers with that ability.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tips {
-    /// What the sender holds.
+    /// The ends of the sender's logs.
     pub tips: Vec<LogTipNote>,
 }
 
@@ -146,7 +147,7 @@ pub struct DeltasWanted {
 pub struct DeltasPage {
     /// Last claim in the page.
     pub last: ClaimNumber,
-    /// Whether the sender holds more.
+    /// True if the sender holds more.
     pub more: bool,
 }
 
@@ -168,7 +169,7 @@ pub struct BodiesWanted {
     pub lane: Lane,
     /// The claims, in order.
     pub runs: Vec<Run>,
-    /// Bodies that the asker holds and that the answer may be compressed against, in order.
+    /// Bodies that the requester holds and that the answer may be compressed against, in order.
     pub bases: Vec<ContentHash>,
     /// Much more will be asked for: favour speed over size.
     pub bulk: bool,
@@ -193,7 +194,7 @@ impl BodiesWanted {
         runs
     }
 
-    /// The claim numbers, in order; at most [`MAX_PAGE_BODIES`] after decoding.
+    /// Returns the claim numbers, in order; at most [`MAX_PAGE_BODIES`] after decoding.
     pub fn numbers(&self) -> impl Iterator<Item = ClaimNumber> + '_ {
         let mut next = 0_u64;
         self.runs.iter().flat_map(move |run| {
@@ -230,10 +231,10 @@ impl BodiesWanted {
 /// Describes a page of bodies, whose compressed form follows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodiesPage {
-    /// Per wanted body, in order: its size in bytes, or 0 when the sender does not have it. Shorter than the
-    /// list of wants when the page is full; then the rest must be asked for again.
+    /// For each wanted body, in order, its size in bytes, or 0 if the sender does not have it. Shorter than the
+    /// list of wants if the page is full; then the rest must be requested again.
     pub sizes: Vec<u32>,
-    /// A bit per base in the order they were offered: which ones the page was compressed against.
+    /// One bit for each base, in the order offered: set if the page was compressed against it.
     pub bases_used: Vec<u8>,
 }
 
@@ -246,7 +247,7 @@ pub enum RefusalCode {
     NotListed,
     /// The asker's key is not its site's current operating key.
     NotCurrentKey,
-    /// The asker must say hello first.
+    /// The requester must say hello first.
     NotGreeted,
     /// The message does not decode.
     Malformed,
@@ -301,16 +302,16 @@ pub struct Refusal {
     pub code: RefusalCode,
     /// For people; never acted upon.
     pub text: String,
-    /// When asking again may help, in milliseconds from now; 0 when it will not.
+    /// Milliseconds after which asking again may help; 0 if it will not.
     pub retry_after_millis: u32,
 }
 
-/// What a site asks of a peer.
+/// A request from one site to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Opens the session.
     Hello(Hello),
-    /// Tells; the answer is news about the same logs.
+    /// Delivers news; the answer is news about the same logs.
     News(News),
     /// Asks for signed facts.
     Facts(FactsWanted),
@@ -322,7 +323,7 @@ pub enum Request {
     Tips(Tips),
 }
 
-/// What a site answers.
+/// A site's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
     /// To a hello.
@@ -339,7 +340,7 @@ pub enum Response {
     Refusal(Refusal),
 }
 
-/// What an author gossips: news without notes, each part of which proves itself.
+/// An author's gossip: news without notes, each part with its own proof.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Announce(pub News);
 
@@ -348,7 +349,7 @@ impl News {
         check("log notes", self.notes.len(), MAX_NOTES)?;
         let parts = [
             ("chains", &self.chains, MAX_CHAIN_BYTES),
-            // Magic, version, length and signature stand around a head.
+            // Magic, version, length and signature surround a head.
             ("heads", &self.heads, MAX_HEAD_BYTES + 128),
         ];
         for (field, list, longest) in parts {
@@ -361,7 +362,7 @@ impl News {
         forks.try_for_each(|(_, proof)| check("fork proof", proof.len(), MAX_FORK_BYTES))
     }
 
-    /// Whether it says nothing.
+    /// Returns true if it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.notes.is_empty() && self.chains.is_empty() && self.heads.is_empty() && self.forks.is_empty()
@@ -369,7 +370,7 @@ impl News {
 }
 
 impl Request {
-    /// The message's bytes.
+    /// Returns the message's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
@@ -420,7 +421,7 @@ impl Request {
 }
 
 impl Response {
-    /// The message's bytes.
+    /// Returns the message's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
@@ -482,7 +483,7 @@ impl Response {
 fn tips_of(kind: u8, rest: &[u8]) -> Result<Tips, WireFault> {
     let tips: Tips = header_only(kind, rest)?;
     check("tips", tips.tips.len(), MAX_NOTES)?;
-    // Each log once: what is compared costs a read of the log.
+    // Each log once: a comparison costs a read of the log.
     let is_rising = tips.tips.is_sorted_by(|a, b| (a.site, a.lane) < (b.site, b.lane));
     if !is_rising {
         return Err(WireFault::NotCanonical { kind });
@@ -491,7 +492,7 @@ fn tips_of(kind: u8, rest: &[u8]) -> Result<Tips, WireFault> {
 }
 
 impl Announce {
-    /// The message's bytes.
+    /// Returns the message's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         seal(KIND_ANNOUNCE, &self.0, &[])

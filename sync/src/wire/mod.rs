@@ -1,8 +1,8 @@
-//! What sites say to each other: version byte, kind byte, a frozen header, then raw payload.
+//! The messages between sites: version byte, kind byte, a frozen header, then raw payload.
 //!
-//! A message is bounded by its length before it is decoded, decodes in one way only, and is checked against
-//! every limit before anything acts on it. Signed objects inside it (heads, chains, fork proofs, deltas) are
-//! opaque here; who uses them verifies them. Layout: `docs/formats/wire.md`.
+//! A message is bounded by its length before it is decoded, has only one encoding, and is checked against every
+//! limit before it is used. Signed objects inside it (heads, chains, fork proofs, deltas) are opaque here;
+//! their users verify them. Layout: `docs/formats/wire.md`.
 
 mod codec;
 mod message;

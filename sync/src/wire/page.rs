@@ -1,7 +1,7 @@
 //! A page of bodies as one zstd frame, compressed against bodies that the reader holds.
 //!
-//! Most of a day's change is small edits of large records. With the superseded record as context, an edit
-//! costs its difference; without it, ten records cost as much as ten new ones.
+//! Most of a day's change is small edits of large records. With the superseded record as context, an edit costs
+//! only its difference; without it, ten edited records cost as much as ten new ones.
 
 use starling_protocol::limits::KIB;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name};
@@ -20,7 +20,7 @@ pub enum PageFault {
     /// More bytes than a page may hold.
     #[error("a page of {found} bytes of bodies; at most {limit} are allowed")]
     TooLong {
-        /// What it would hold.
+        /// The size of the page.
         found: u64,
         /// The limit.
         limit: u64,
@@ -28,20 +28,20 @@ pub enum PageFault {
     /// zstd refused.
     #[error("the zstd frame of a page of bodies: {cause}")]
     Zstd {
-        /// What zstd said.
+        /// zstd's error.
         cause: &'static str,
     },
     /// The frame holds another number of bytes than the page promises.
-    #[error("a page of bodies promises {promised} bytes, {found} came out")]
+    #[error("a page of bodies states {promised} bytes, it decompressed to {found}")]
     Size {
         /// Sum of the promised sizes.
         promised: usize,
-        /// What came out.
+        /// The decompressed size.
         found: usize,
     },
 }
 
-/// Sets which of `count` things are meant; the last byte is filled up with zero bits.
+/// Returns a bitmap of `count` items; the last byte is filled up with zero bits.
 #[must_use]
 pub fn bitmap(count: usize, set: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut bytes = vec![0_u8; count.div_ceil(8)];
@@ -51,7 +51,7 @@ pub fn bitmap(count: usize, set: impl Fn(usize) -> bool) -> Vec<u8> {
     bytes
 }
 
-/// Whether bit `index` is set; bits past the end are not.
+/// Returns true if bit `index` is set; bits past the end are not.
 #[must_use]
 pub fn bit(bytes: &[u8], index: usize) -> bool {
     bytes
@@ -68,10 +68,10 @@ pub struct Page {
     pub frame: Vec<u8>,
 }
 
-/// Compresses `bodies` against `bases`, in the order given. An empty body counts as absent.
+/// Compresses `bodies` against `bases`, in the given order. An empty body counts as absent.
 ///
 /// # Errors
-/// [`PageFault::TooLong`] past [`MAX_BODIES_PAGE_BYTES`] or [`MAX_BASES_BYTES`]; [`PageFault::Zstd`].
+/// [`PageFault::TooLong`] above [`MAX_BODIES_PAGE_BYTES`] or [`MAX_BASES_BYTES`]; [`PageFault::Zstd`].
 pub fn pack(
     bodies: &[Option<Vec<u8>>],
     bases: &[Vec<u8>],
@@ -108,7 +108,7 @@ pub fn pack(
         .set_parameter(CParameter::CompressionLevel(level))
         .map_err(zstd)?;
     if !prefix.is_empty() {
-        // Without this the window fits the content alone, and the context falls out of it.
+        // Without this the window covers the content alone and excludes the context.
         let log = usize::BITS - reach.leading_zeros();
         let log = log.clamp(*WINDOW_LOG.start(), *WINDOW_LOG.end());
         context.set_parameter(CParameter::WindowLog(log)).map_err(zstd)?;
@@ -118,9 +118,9 @@ pub fn pack(
     Ok(Page { sizes, frame })
 }
 
-/// Decompresses a page: one answer per size, `None` where the size is 0.
+/// Decompresses a page: one answer per size, `None` if the size is 0.
 ///
-/// Allocates what the sizes promise and no more, whatever the frame holds.
+/// Allocates what the sizes state and no more, whatever the frame holds.
 ///
 /// # Errors
 /// Any [`PageFault`].

@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_encodes_to_the_same_bytes(kind in 0..9_u8, rest in vec(any::<u8>(), 0..200)) {
+    fn decoded_messages_round_trip(kind in 0..9_u8, rest in vec(any::<u8>(), 0..200)) {
         let mut bytes = vec![WIRE_VERSION, kind];
         bytes.extend(rest);
         if let Ok(request) = Request::decode(&bytes) {
@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tampered_message_never_panics_and_never_means_two_things(
+    fn tampered_message_never_panics_and_has_one_encoding(
         request in request(), place: prop::sample::Index, flip in 1..=255_u8,
     ) {
         let mut bytes = request.encode();
@@ -188,7 +188,7 @@ proptest! {
     }
 
     #[test]
-    fn any_frame_unpacks_to_what_was_promised_or_not_at_all(
+    fn frame_unpacks_to_stated_sizes_or_fails(
         sizes in vec(0..2_000_u32, 0..6), frame in vec(any::<u8>(), 0..300),
     ) {
         if let Ok(bodies) = unpack(&sizes, &frame, &[]) {
@@ -200,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn a_bomb_is_refused_before_it_is_unpacked() {
+fn compression_bomb_is_refused_before_decompression() {
     let zeros = vec![0_u8; 64 << 20];
     let bomb = zstd::bulk::compress(&zeros, 3).unwrap();
     assert!(bomb.len() < 16_384);
@@ -218,7 +218,7 @@ fn a_bomb_is_refused_before_it_is_unpacked() {
 }
 
 #[test]
-fn an_edit_of_a_known_record_costs_its_difference() {
+fn edited_record_costs_its_difference() {
     let mut rng = fastrand::Rng::with_seed(1);
     let old: Vec<u8> = (0..100_000).map(|_| rng.u8(b'a'..=b'z')).collect();
     let mut new = old.clone();
@@ -238,7 +238,7 @@ fn an_edit_of_a_known_record_costs_its_difference() {
 }
 
 #[test]
-fn the_largest_page_fits_into_a_response() {
+fn largest_page_fits_into_a_response() {
     let mut rng = fastrand::Rng::with_seed(2);
     let mut body = vec![0; MAX_BODIES_PAGE_BYTES];
     rng.fill(&mut body);
@@ -252,7 +252,7 @@ fn the_largest_page_fits_into_a_response() {
 }
 
 #[test]
-fn limits_are_checked_before_anything_is_taken() {
+fn limits_are_checked_before_allocation() {
     let over = vec![WIRE_VERSION; MAX_REQUEST_BYTES + 1];
     assert!(matches!(Request::decode(&over), Err(WireFault::TooLong { .. })));
     let refused = |wanted: &BodiesWanted| Request::decode(&Request::Bodies(wanted.clone()).encode()).is_err();
@@ -274,14 +274,14 @@ fn limits_are_checked_before_anything_is_taken() {
 }
 
 #[test]
-fn another_version_is_named_not_guessed() {
+fn other_wire_version_is_reported() {
     let mut bytes = Request::News(News::default()).encode();
     bytes[0] = 9;
     assert_eq!(Request::decode(&bytes), Err(WireFault::Version { found: 9 }));
     assert_eq!(Request::decode(&[]), Err(WireFault::TooShort { found: 0 }));
 }
 
-/// One message of every kind, for the golden file.
+/// Returns one message of every kind, for the golden file.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let site = SiteId::from_bytes([0x11; 32]);
     let news = News {
@@ -375,10 +375,10 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The layout is frozen. After a deliberate change, `UPDATE_GOLDEN=1` writes the file anew.
+/// The layout is frozen. After a deliberate change, `UPDATE_GOLDEN=1` rewrites the file.
 #[test]
 #[allow(clippy::disallowed_methods)] // A test reads its own golden file.
-fn messages_are_byte_for_byte_what_they_were() {
+fn messages_match_the_golden_bytes() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let lines = samples()
         .into_iter()

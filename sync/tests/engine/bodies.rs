@@ -1,4 +1,4 @@
-//! Bodies that some peers do not have: others are asked, nobody is asked in circles.
+//! Bodies that some peers lack: others are asked, and no peer is asked endlessly.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use starling_sync::limits::MAX_UNAVAILABLE;
 use starling_sync::wire::{BodiesPage, Response};
 use starling_sync::{Event, FailureReason, Notice, Replica, Settings};
 
-use crate::duel::{Duel, bodies_request, offence};
+use crate::duel::{Duel, bodies_request, violation};
 use crate::net::{Net, record, source};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ fn publish(net: &mut Net, site: usize, source: &Source, records: &[(RecordId, Ve
 }
 
 #[test]
-fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_asked() {
+fn narrow_relay_is_not_asked_again_for_missing_bodies() {
     let mut net = Net::new(4, 41);
     net.sites[1].replica.set_scope(vec![source()]);
     publish(&mut net, 0, &source(), &[record("A-1", "in scope")]);
@@ -55,13 +55,13 @@ fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_a
         told < 400,
         "{told} messages in half an hour to ask for what is not there"
     );
-    let offended = |site| net.noticed(site, |notice| matches!(notice, Notice::Offence { .. }));
-    assert!(!offended(3), "it never said that it has them");
-    assert!(!offended(1), "nobody asks so much that it is taken for a flood");
+    let violations = |site| net.noticed(site, |notice| matches!(notice, Notice::Violation { .. }));
+    assert!(!violations(3), "it never said that it has them");
+    assert!(!violations(1), "nobody asks so much that it is taken for a flood");
     let named = net.sites[3].notices.iter();
     let named = named.filter(|notice| matches!(notice, Notice::BodyUnavailable { .. }));
     assert!(named.count() <= MAX_UNAVAILABLE);
-    // Who has them comes, and is asked for all.
+    // A peer with all bodies connects and is asked for all.
     net.link(2, 3);
     net.run(MINUTE);
     let position = net.sites[3].replica.position(&author, Lane::Federation).unwrap();
@@ -70,10 +70,10 @@ fn a_relay_of_narrower_scope_is_not_asked_in_circles_and_who_has_the_bodies_is_a
 }
 
 #[test]
-fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
+fn possible_body_source_is_asked_after_expected_ones() {
     let mut net = Net::new(4, 42);
     net.sites[1].replica.set_scope(vec![other_source()]);
-    // One body is lost at the author: site 2, which wants all, does not say that it is complete.
+    // The author loses one body: site 2, which wants all, does not state that it is complete.
     let lost = record("A-0", "lost");
     publish(&mut net, 0, &source(), std::slice::from_ref(&lost));
     publish(&mut net, 0, &source(), &records(10));
@@ -98,7 +98,7 @@ fn who_may_have_a_body_is_asked_when_those_who_should_have_it_do_not() {
 }
 
 #[test]
-fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
+fn stalled_peer_gets_small_requests_until_it_answers() {
     let mut duel = Duel::new();
     let text = "x".repeat(600_000);
     let large: Vec<_> = (0..3)
@@ -132,16 +132,16 @@ fn a_peer_that_stalled_is_trusted_with_little_until_it_answers() {
         bases_used: Vec::new(),
     };
     let effects = duel.answer(id, &Response::Bodies(header, packed.frame));
-    assert_eq!(offence(&effects), None);
+    assert_eq!(violation(&effects), None);
     let (_, wanted) = bodies_request(&effects).expect("the rest is asked for");
     assert_eq!(wanted.numbers().count(), 2, "all of it");
 }
 
 #[test]
-fn a_page_that_goes_further_than_was_told_is_followed_by_all_its_bodies() {
+fn page_beyond_stated_position_fetches_all_bodies() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
-    // Written after the peer told what it holds, and in its answer all the same: it need not tell again.
+    // Written after the peer stated its position, but contained in its answer: it need not state it again.
     duel.peer
         .publish(
             Lane::Federation,

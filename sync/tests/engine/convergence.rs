@@ -1,4 +1,4 @@
-//! Sites that are linked somehow end up with the same logs, bodies and roots.
+//! Linked sites end up with the same logs, bodies and roots.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::net::{Net, record};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_new_site_catches_up_with_one_that_has_records() {
+fn new_site_catches_up_with_one_that_has_records() {
     let mut net = Net::new(2, 1);
     let records: Vec<_> = (0..3_000)
         .map(|n| record(&format!("PYSEC-{n}"), &"x".repeat(200)))
@@ -33,7 +33,7 @@ fn a_new_site_catches_up_with_one_that_has_records() {
 }
 
 #[test]
-fn a_relay_forwards_what_it_did_not_write() {
+fn relay_forwards_foreign_deltas() {
     let mut net = Net::new(3, 2);
     net.link_line();
     net.run(MINUTE);
@@ -51,7 +51,7 @@ fn a_relay_forwards_what_it_did_not_write() {
 }
 
 #[test]
-fn a_superseded_body_is_not_fetched() {
+fn superseded_body_is_not_fetched() {
     let mut net = Net::new(2, 3);
     net.publish(0, &[record("A-1", "old")]);
     net.publish(0, &[record("A-1", "new")]);
@@ -63,7 +63,7 @@ fn a_superseded_body_is_not_fetched() {
 }
 
 #[test]
-fn a_body_that_nobody_has_is_named_and_holds_up_acceptance_only() {
+fn unavailable_body_only_delays_acceptance() {
     let mut net = Net::new(2, 4);
     net.publish(0, &[record("A-1", "kept"), record("A-2", "lost")]);
     let lost = starling_protocol::ContentHash::of(&record("A-2", "lost").1);
@@ -77,7 +77,7 @@ fn a_body_that_nobody_has_is_named_and_holds_up_acceptance_only() {
         1,
         |notice| matches!(notice, Notice::BodyUnavailable { hash, .. } if *hash == lost)
     ));
-    // It turns up again.
+    // The body is published again.
     net.publish(0, &[record("A-3", "more")]);
     net.publish(0, &[record("A-2", "mended")]);
     net.run(MINUTE * 10);
@@ -129,7 +129,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_of_cuts_restarts_and_losses_converges_once_there_is_a_path(
+    fn sites_converge_after_any_faults_once_connected(
         seed in 0..1_000_u64,
         steps in proptest::collection::vec(step(), 1..40),
         loss in 0..8_u32,

@@ -1,4 +1,4 @@
-//! One engine against a peer whose every word the test chooses.
+//! One engine against a peer whose messages the test chooses.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use starling_sync::wire::{
     BodiesWanted, Capabilities, DeltasPage, DeltasWanted, Hello, LogNote, News, RefusalCode, Request,
     Response,
 };
-use starling_sync::{DisconnectReason, Effect, Event, Notice, Offence, Replica, RequestId};
+use starling_sync::{DisconnectReason, Effect, Event, Notice, Replica, RequestId, Violation};
 
 use crate::net::{Net, Site, record, source, start};
 
-/// One engine, and a peer whose words the test chooses.
+/// One engine, and a peer whose messages the test chooses.
 pub(crate) struct Duel {
     pub(crate) now: starling_protocol::UnixMillis,
     pub(crate) site: Site,
@@ -21,7 +21,7 @@ pub(crate) struct Duel {
 }
 
 impl Duel {
-    /// A site and a listed peer that has published something, connected and greeted.
+    /// Returns a site and a listed peer that has published something, connected and greeted.
     pub(crate) fn new() -> Self {
         let mut duel = Self::strangers();
         let (peer, chain) = (duel.peer.site(), duel.peer.own_chain().clone());
@@ -39,7 +39,7 @@ impl Duel {
         duel
     }
 
-    /// A site and a peer that it does not list.
+    /// Returns a site and a peer that it does not list.
     pub(crate) fn strangers() -> Self {
         let site = Net::site(0, 77);
         let mut peer = Net::site(1, 77).replica;
@@ -97,7 +97,7 @@ impl Duel {
         }
     }
 
-    /// What the peer would truly say of its log.
+    /// Returns the peer's true position in its log.
     pub(crate) fn note(&self) -> LogNote {
         let position = self.peer.position(&self.peer.site(), Lane::Federation).unwrap();
         LogNote {
@@ -113,7 +113,7 @@ impl Duel {
         }
     }
 
-    /// Tells the site that the peer has its log; gives the request for its deltas that follows.
+    /// Tells the site that the peer has its log, and returns the request for its deltas that follows.
     pub(crate) fn tell(&mut self) -> (RequestId, DeltasWanted) {
         let news = News {
             notes: vec![self.note()],
@@ -169,9 +169,9 @@ pub(crate) fn parted(effects: &[Effect]) -> Option<&DisconnectReason> {
     })
 }
 
-pub(crate) fn offence(effects: &[Effect]) -> Option<&Offence> {
+pub(crate) fn violation(effects: &[Effect]) -> Option<&Violation> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Notice(Notice::Offence { offence, .. }) => Some(offence),
+        Effect::Notice(Notice::Violation { violation, .. }) => Some(violation),
         _ => None,
     })
 }

@@ -1,4 +1,4 @@
-//! Honest peers that lag behind: what they say was true, and costs them nothing.
+//! Honest peers that lag behind: their statements were true, and cost them nothing.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use starling_protocol::{
 };
 use starling_sync::model::{ModelKeys, ModelReplica};
 use starling_sync::wire::{DeltasPage, LogNote, News, Request, Response};
-use starling_sync::{Event, Notice, Offence, Replica, RequestId};
+use starling_sync::{Event, Notice, Replica, RequestId, Violation};
 
-use crate::duel::{Duel, deltas_request, offence, parted};
+use crate::duel::{Duel, deltas_request, parted, violation};
 use crate::net::{Net, record, source};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Keys and chain of a site whose next epoch resumes after the first `keep` deltas of its log.
+/// Returns keys and chain of a site whose next epoch resumes after the first `keep` deltas of its log.
 fn restored(author: &ModelReplica, keep: usize) -> (CertificateChain, ModelKeys) {
     let bytes = author.log_bytes(&author.site(), Lane::Federation);
     let mut rest = &bytes[..];
@@ -40,15 +40,15 @@ fn restored(author: &ModelReplica, keep: usize) -> (CertificateChain, ModelKeys)
     (chain.unwrap(), keys)
 }
 
-fn offended(net: &Net) -> Vec<&Notice> {
+fn violations(net: &Net) -> Vec<&Notice> {
     let notices = net.sites.iter().flat_map(|site| &site.notices);
     notices
-        .filter(|notice| matches!(notice, Notice::Offence { .. }))
+        .filter(|notice| matches!(notice, Notice::Violation { .. }))
         .collect()
 }
 
 #[test]
-fn deltas_that_a_certificate_closed_are_no_offence_of_a_relay_that_does_not_know_it() {
+fn lagging_relay_of_closed_deltas_is_not_blamed() {
     let mut net = Net::new(3, 31);
     net.publish(0, &[record("A-1", "one")]);
     net.publish(0, &[record("A-2", "lost by the backup")]);
@@ -60,7 +60,7 @@ fn deltas_that_a_certificate_closed_are_no_offence_of_a_relay_that_does_not_know
     net.sites[2].replica.learn_chain(&chain).unwrap();
     net.link(1, 2);
     net.run(MINUTE * 10);
-    assert_eq!(offended(&net), Vec::<&Notice>::new());
+    assert_eq!(violations(&net), Vec::<&Notice>::new());
     let held = net.sites[2]
         .replica
         .position(&author, Lane::Federation)
@@ -71,12 +71,12 @@ fn deltas_that_a_certificate_closed_are_no_offence_of_a_relay_that_does_not_know
         ClaimNumber(1),
         "what the certificate names is taken, the rest is not"
     );
-    // And the relay hears of the certificate.
+    // The relay learns of the certificate, too.
     assert_eq!(net.sites[1].replica.chain(&author), Some(chain));
 }
 
 #[test]
-fn body_that_an_epoch_makes_live_again_is_fetched() {
+fn body_made_live_again_by_an_epoch_is_fetched() {
     let mut net = Net::new(3, 32);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 2);
@@ -103,7 +103,7 @@ fn body_that_an_epoch_makes_live_again_is_fetched() {
 }
 
 #[test]
-fn a_fork_proof_that_a_certificate_settled_is_no_offence_and_a_forged_one_is() {
+fn settled_fork_proof_is_not_blamed_but_forged_one_is() {
     let mut duel = Duel::new();
     let author = duel.peer.clone();
     let key = author.key();
@@ -131,7 +131,7 @@ fn a_fork_proof_that_a_certificate_settled_is_no_offence_and_a_forged_one_is() {
     let mut forged = proof.clone();
     let end = forged.len() - 1;
     forged[end] ^= 1;
-    // The old key is no peer any more: a relay tells it.
+    // The old key is no longer accepted: a relay sends the proof.
     let relay = Net::site(7, 99);
     duel.site.replica.list(relay.replica.site());
     duel.site.replica.learn_chain(relay.replica.own_chain()).unwrap();
@@ -148,15 +148,15 @@ fn a_fork_proof_that_a_certificate_settled_is_no_offence_and_a_forged_one_is() {
             bytes: Request::News(news).encode(),
         })
     };
-    assert_eq!(offence(&tell(1, proof)), None);
+    assert_eq!(violation(&tell(1, proof)), None);
     assert!(matches!(
-        offence(&tell(2, forged)),
-        Some(Offence::Unverifiable { .. })
+        violation(&tell(2, forged)),
+        Some(Violation::Unverifiable { .. })
     ));
 }
 
 #[test]
-fn an_answer_that_a_bundle_was_faster_than_is_no_offence() {
+fn answer_overtaken_by_a_bundle_is_not_blamed() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
@@ -166,11 +166,11 @@ fn an_answer_that_a_bundle_was_faster_than_is_no_offence() {
     duel.site.replica.append(bytes).unwrap();
     duel.event(Event::LocalChanged);
     let effects = duel.answer(id, &page);
-    assert_eq!((offence(&effects), parted(&effects)), (None, None));
+    assert_eq!((violation(&effects), parted(&effects)), (None, None));
 }
 
 #[test]
-fn what_one_peer_sends_does_not_keep_this_site_from_asking_another() {
+fn bad_deltas_of_one_peer_do_not_block_another() {
     let mut duel = Duel::new();
     let author = duel.peer.site();
     let true_page = duel.page();
@@ -182,7 +182,7 @@ fn what_one_peer_sends_does_not_keep_this_site_from_asking_another() {
         ..duel.note()
     };
     let (id, _) = duel.tell();
-    // A delta of an epoch of which nobody has the certificate: it is not refused, and not taken.
+    // A delta of an epoch whose certificate nobody has: it is neither refused nor taken.
     let (chain, keys) = restored(&duel.peer, 0);
     let mut rotated = ModelReplica::new(
         "site-1".parse().unwrap(),
@@ -223,7 +223,7 @@ fn what_one_peer_sends_does_not_keep_this_site_from_asking_another() {
         id,
         bytes: true_page.encode(),
     });
-    assert_eq!(offence(&effects), None);
+    assert_eq!(violation(&effects), None);
     let held = duel
         .site
         .replica

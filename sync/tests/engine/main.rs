@@ -1,10 +1,9 @@
 //! Engines of several sites over in-memory replicas and a network of queues.
 
-// Helpers of tests stand outside of test functions; a failing one is a failing test.
+// Helper functions of tests are outside test functions; a failing helper is a failing test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bodies;
-mod conduct;
 mod convergence;
 mod duel;
 mod lagging;
@@ -12,3 +11,4 @@ mod net;
 mod restored;
 mod tips;
 mod traffic;
+mod violations;

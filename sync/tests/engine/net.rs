@@ -1,4 +1,4 @@
-//! A network of queues: messages take seeded times, links can be cut, and time jumps to what comes next.
+//! A network of queues: messages take seeded times, links can be cut, and time jumps to the next event.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use starling_protocol::{Lane, PublicKey, RecordId, Source, UnixMillis};
 use starling_sync::model::{ModelKeys, ModelReplica};
 use starling_sync::{Effect, Event, FailureReason, Notice, Replica, Settings, SyncEngine};
 
-/// The time at which every test begins.
+/// Returns the time at which every test begins.
 pub(crate) fn start() -> UnixMillis {
     UnixMillis::saturating(1_790_000_000_000)
 }
@@ -36,7 +36,7 @@ pub(crate) struct Net {
     rng: fastrand::Rng,
     /// Longest time a message takes, in milliseconds; 0 keeps messages in order.
     pub(crate) latency_millis: u64,
-    /// One message in so many is lost; 0 for none.
+    /// One message in this many is lost; 0 for none.
     pub(crate) loss: u32,
     /// This site never answers that one.
     pub(crate) mute: Option<(usize, usize)>,
@@ -121,7 +121,7 @@ impl Net {
         }
     }
 
-    /// Every pair, or a line.
+    /// Links every pair, or a line.
     pub(crate) fn link_all(&mut self) {
         for one in 0..self.sites.len() {
             for other in one + 1..self.sites.len() {
@@ -144,7 +144,7 @@ impl Net {
         self.feed(site, Event::LocalChanged);
     }
 
-    /// The engine starts anew, as after a crash: the replica is all that is left.
+    /// Restarts the engine as after a crash: only the replica is left.
     pub(crate) fn restart(&mut self, site: usize, seed: u64) {
         let linked: Vec<usize> = (0..self.sites.len())
             .filter(|&other| self.links.contains(&(site.min(other), site.max(other))))
@@ -275,7 +275,7 @@ impl Net {
             .collect()
     }
 
-    /// Does the next thing that is due before `end`; gives whether there was one.
+    /// Handles the next event due before `end`. Returns true if there was one.
     pub(crate) fn step(&mut self, end: UnixMillis) -> bool {
         let message = self.queue.keys().next().copied();
         let wakes = self
@@ -315,7 +315,7 @@ impl Net {
         }
     }
 
-    /// All sites hold and accept the same.
+    /// Asserts that all sites hold and accept the same.
     pub(crate) fn assert_converged(&self) {
         let first = &self.sites[0].replica;
         for site in &self.sites {

@@ -1,4 +1,4 @@
-//! Sites whose homes were put back: what peers tell them of themselves.
+//! Restored homes: what sites learn about themselves from their peers.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::duel::{Duel, parted, refusal};
 use crate::net::{Net, record, source};
 
 #[test]
-fn replaced_key_is_told_what_its_site_does_not_know() {
+fn replaced_key_is_sent_its_newer_chain() {
     let mut duel = Duel::new();
     let newer = duel.peer.own_chain().next_epoch(
         &duel.peer.keys().root,
@@ -32,7 +32,7 @@ fn replaced_key_is_told_what_its_site_does_not_know() {
     assert_eq!(answer.news.notes.len(), 1, "of its own log alone");
     assert_eq!(answer.news.notes[0].site, duel.peer.site());
 
-    // It takes no part all the same.
+    // It still takes no part.
     let news = Request::News(News::default());
     assert_eq!(refusal(&duel.ask(&news)), Some(RefusalCode::NotGreeted));
     let effects = duel.tick_after(Duration::from_secs(3));
@@ -40,14 +40,14 @@ fn replaced_key_is_told_what_its_site_does_not_know() {
 }
 
 #[test]
-fn peers_tell_how_far_they_have_the_own_log() {
+fn peers_report_their_position_in_the_own_log() {
     let mut net = Net::new(2, 31);
     net.publish(0, &[record("A-1", "one"), record("A-2", "two")]);
     let news = net.sites[0].engine.own_log_news(&net.sites[0].replica);
     assert!(news.peers.is_empty() && news.is_settled);
     net.link(0, 1);
     net.run(Duration::from_secs(30));
-    // What a peer holds is told at leisure, and in the first words of a session.
+    // A peer's position is sent in time, and in the first message of a session.
     net.cut(0, 1);
     net.link(0, 1);
     net.run(Duration::from_secs(30));
@@ -62,12 +62,12 @@ fn peers_tell_how_far_they_have_the_own_log() {
 }
 
 #[test]
-fn author_ends_the_wait_for_bodies_that_nobody_has() {
+fn author_ends_the_wait_for_unavailable_bodies() {
     let mut net = Net::new(3, 32);
     net.link_line();
     net.publish(0, &[record("A-1", "old")]);
     net.run(Duration::from_secs(30));
-    // The claims spread, their bodies are lost with the home.
+    // The claims spread, but their bodies are lost with the home.
     let lost = [record("A-1", "new"), record("A-2", "new")];
     net.sites[0]
         .replica
@@ -92,7 +92,7 @@ fn author_ends_the_wait_for_bodies_that_nobody_has() {
     }
     assert!(net.noticed(1, |notice| matches!(notice, Notice::BodyUnavailable { .. })));
 
-    // The restored author goes on in a new epoch and says what it still can.
+    // The restored author continues in a new epoch and states what it still can.
     let tip = net.sites[0].replica.tip(&author, Lane::Federation).unwrap();
     let mut keys = net.sites[0].replica.keys().clone();
     keys.operating = SigningKey::from_seed(&[201; 32]);
@@ -140,7 +140,7 @@ fn author_ends_the_wait_for_bodies_that_nobody_has() {
 }
 
 #[test]
-fn peer_that_was_away_tells_what_it_gives_up() {
+fn returning_peer_reports_given_up_claims() {
     let mut net = Net::new(2, 33);
     net.link(0, 1);
     net.publish(0, &[record("A-1", "one")]);
@@ -149,7 +149,7 @@ fn peer_that_was_away_tells_what_it_gives_up() {
     net.publish(0, &[record("A-2", "two")]);
     net.run(Duration::from_secs(30));
     net.cut(0, 1);
-    // It goes on from a backup while the peer is away.
+    // It continues from a backup while the peer is away.
     let author = restored.site();
     let tip = restored.tip(&author, Lane::Federation).unwrap();
     let mut keys = restored.keys().clone();

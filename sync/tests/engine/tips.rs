@@ -1,4 +1,4 @@
-//! Sites whose positions agree compare what they hold.
+//! Sites with equal positions compare what they hold.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn compared(net: &Net, site: usize, difference: Option<TipDifference>) -> usize 
     notices.filter(same).count()
 }
 
-/// Two sites that took in two histories of a third's, of equal length, and no head of either.
+/// Returns two sites that took in two histories of a third site, of equal length and without heads.
 fn two_histories(seed: u64) -> Net {
     let mut net = Net::new(3, seed);
     let author = net.sites[2].replica.site();
@@ -79,7 +79,7 @@ fn same_history_is_compared_once_a_session() {
 }
 
 #[test]
-fn rows_that_do_not_add_up_are_told_at_both_sites() {
+fn root_mismatch_is_reported_at_both_sites() {
     let mut net = Net::new(2, 63);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);

@@ -1,4 +1,4 @@
-//! What a real day's change costs on the wire. Prints the bytes; the goals are asserted.
+//! The cost of a real day's change on the wire. Prints the bytes; the goals are asserted.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,7 +10,7 @@ use starling_protocol::RecordId;
 
 use crate::net::{Net, Traffic};
 
-/// Files of one day by path, as they are after it; the paths that the day names, in order.
+/// The files of one day by path, after the change; and the paths that the day changed, in order.
 type Tree = BTreeMap<String, Vec<u8>>;
 
 /// The most that the change of 2026-07-13 may cost: 1,494 records of 6.6 MB.
@@ -19,7 +19,7 @@ const LARGE_DAY_BYTES: usize = 1_100_000;
 const SMALL_DAY_BYTES: usize = 14_000;
 
 #[test]
-fn a_days_change_costs_little_more_than_its_difference() {
+fn daily_change_costs_little_more_than_its_difference() {
     let Some(corpus) = std::env::var_os("STARLING_CORPUS") else {
         println!("skipped: STARLING_CORPUS is not set");
         return;
@@ -43,7 +43,7 @@ fn a_days_change_costs_little_more_than_its_difference() {
 /// Publishes records at one site and lets the other catch up.
 #[allow(clippy::disallowed_methods)] // The time is measured, and nothing depends on it.
 fn cost(net: &mut Net, name: &str, tree: &Tree) -> Traffic {
-    // By id: a source has one record of a name, also where two files have it.
+    // By id: a source has one record of a name, even if two files contain it.
     let mut records: BTreeMap<RecordId, Vec<u8>> = BTreeMap::new();
     for bytes in tree.values() {
         for part in osv::read(bytes) {
@@ -54,7 +54,7 @@ fn cost(net: &mut Net, name: &str, tree: &Tree) -> Traffic {
     }
     let records: Vec<(RecordId, Vec<u8>)> = records.into_iter().collect();
     let raw: usize = records.iter().map(|(_, body)| body.len()).sum();
-    // What was told before is told: nothing of it may be counted here.
+    // Earlier news is delivered first, so that it is not counted here.
     net.run(Duration::from_secs(120));
     net.traffic = Traffic::default();
     let started = Instant::now();

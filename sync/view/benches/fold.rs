@@ -1,10 +1,10 @@
-//! How fast the view follows, and what its rows cost, on the corpus that `STARLING_CORPUS` names.
+//! Measures the speed of the view and the size of its rows on the corpus that `STARLING_CORPUS` names.
 //!
-//! `cargo bench -p starling-view --bench fold`. Reads the OSV JSON archives, one source each, into
-//! memory; then measures on one core, with rows in memory: the first fold in batches of 1,000, the
-//! same claims again (nothing changes), and reading advisories. Package names are not normalised:
-//! that is the scanner's cost. YAML archives are left out. Times are of this thread on a processor,
-//! where Linux tells them, so that a busy machine does not blur them; elsewhere by the clock.
+//! `cargo bench -p starling-view --bench fold`. Reads the OSV JSON archives, one source each, into memory. Then
+//! measures on one core, with rows in memory: the first fold in batches of 1,000, the same claims again
+//! (nothing changes), and reading advisories. Package names are not normalised: that is the scanner's cost.
+//! YAML archives are left out. Times are this thread's processor time where Linux reports it, so that a busy
+//! machine does not distort them; elsewhere they are wall-clock time.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,7 +1,7 @@
-//! The canonical advisory as it is shown: one vulnerability in one package, every field with where
-//! it comes from and what it won over.
+//! The canonical advisory as it is shown: one vulnerability in one package, each field with its provenance and
+//! the values that lost to it.
 //!
-//! Members are declared in the order of their names, so that what serde writes is canonical JSON.
+//! Members are declared in the order of their names, so that serde writes canonical JSON.
 
 use std::collections::BTreeMap;
 
@@ -16,53 +16,54 @@ use crate::ports::RecordKey;
 use crate::vulnerability::VulnerabilityId;
 use crate::weight::Weight;
 
-/// What all current claims say of one vulnerability in one package.
+/// The content of all current claims about one vulnerability in one package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CanonicalAdvisory {
-    /// All other ids that stand for the vulnerability, sorted; other CVEs left out.
+    /// All other ids of the vulnerability, sorted, without other CVEs.
     pub aliases: Vec<VulnerabilityId>,
-    /// Records on which authors disagree. What sources disagree on is in the fields.
+    /// Records on which authors disagree. Disagreements between sources are in the fields.
     pub conflicts: Vec<Conflict>,
     /// The claims behind it, by record and author.
     pub edges: Vec<Edge>,
-    /// What it says.
+    /// Its folded fields.
     pub fields: Fields,
     /// The name made of vulnerability and package.
     pub merge_hash: MergeHash,
     /// Other CVEs that a record of this advisory names as well, sorted.
     pub other_vulnerabilities: Vec<VulnerabilityId>,
-    /// CVEs that its records say they are made from, of each the one if it is one. They name the advisory to who looks
-    /// for them, and merge nothing.
+    /// CVEs from which its records state that they are derived; for each record, only if it is a single one.
+    /// Searches by them find the advisory, but they merge nothing.
     #[serde(skip)]
     pub upstream: Vec<VulnerabilityId>,
-    /// Ids that lead to it and do not name it, sorted: CVEs that its records are made from where they are several, and
-    /// aliases that only some authors of a record give. What is said of their severity counts for it.
+    /// Ids that lead to it without naming it, sorted: CVEs from which its records are derived if there are
+    /// several, and aliases that only some authors of a record give. Statements about their severity apply to
+    /// it.
     #[serde(skip)]
     pub related: Vec<VulnerabilityId>,
     /// The package.
     pub package: PackageId,
-    /// Merge hashes that lead here: the names it would have under its aliases, sorted.
+    /// Merge hashes that lead here: the names that it would have under its aliases, sorted.
     pub redirected_from: Vec<MergeHash>,
-    /// Whether every record that feeds it is withdrawn.
+    /// The state: withdrawn if every contributing record is.
     pub state: AdvisoryState,
-    /// What each live record says of the package, in fold order. Empty if one record alone speaks and counts: then
-    /// `fields.affected` is its word.
+    /// The statements of live records about the package, in fold order. Empty if only one record makes a
+    /// statement and it applies: then that statement is `fields.affected`.
     #[serde(skip)]
     pub statements: Vec<Stated>,
-    /// The records that feed it about which authors disagree and nobody has decided, sorted.
+    /// Its contributing records with an undecided disagreement between authors, sorted.
     #[serde(skip)]
     pub unresolved: Vec<RecordKey>,
     /// The vulnerability: a CVE if one is known, else the least of its ids.
     pub vulnerability: VulnerabilityId,
 }
 
-/// Whether an advisory holds.
+/// The state of an advisory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdvisoryState {
-    /// A record that is not withdrawn feeds it.
+    /// At least one contributing record is not withdrawn.
     Live,
-    /// Every record that feeds it is withdrawn.
+    /// Every contributing record is withdrawn.
     Withdrawn,
 }
 
@@ -77,10 +78,10 @@ pub struct Fields {
     /// Text of any length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Field>,
-    /// When it was last modified, as the source says.
+    /// The time of the last change, as the source states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Field>,
-    /// When it was published.
+    /// The time of publication.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Field>,
     /// The references of all records, each once, sorted by their canonical bytes.
@@ -91,12 +92,12 @@ pub struct Fields {
     /// One line of text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Field>,
-    /// When it was withdrawn.
+    /// The time of withdrawal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<Field>,
 }
 
-/// The name of a field of which one value wins.
+/// The name of a field in which one value wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldName {
@@ -104,15 +105,15 @@ pub enum FieldName {
     Affected,
     /// Text of any length.
     Details,
-    /// When it was last modified.
+    /// The time of the last change.
     Modified,
-    /// When it was published.
+    /// The time of publication.
     Published,
     /// The list of scores.
     Severity,
     /// One line of text.
     Summary,
-    /// When it was withdrawn.
+    /// The time of withdrawal.
     Withdrawn,
 }
 
@@ -128,7 +129,7 @@ impl FieldName {
         Self::Withdrawn,
     ];
 
-    /// The name, as in the OSV schema.
+    /// Returns the name, as in the OSV schema.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -144,7 +145,7 @@ impl FieldName {
 }
 
 impl Fields {
-    /// A field of which one value wins, if any record has it.
+    /// Returns a field in which one value wins, if any record has it.
     #[must_use]
     pub const fn get(&self, name: FieldName) -> Option<&Field> {
         match name {
@@ -171,13 +172,13 @@ impl Fields {
     }
 }
 
-/// A field of which one value wins.
+/// A field in which one value wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Field {
-    /// The values of other records that differ, in fold order; equal ones once.
+    /// The differing values of other records, in fold order, equal ones once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub losers: Vec<Loser>,
-    /// Where it comes from.
+    pub losers: Vec<OutvotedValue>,
+    /// The provenance of the value.
     pub provenance: Provenance,
     /// The value of the first record in fold order that has any.
     pub value: JsonText,
@@ -185,27 +186,27 @@ pub struct Field {
 
 /// A value that another won over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Loser {
-    /// Where it comes from.
+pub struct OutvotedValue {
+    /// The provenance of the value.
     pub provenance: Provenance,
     /// The value.
     pub value: JsonText,
 }
 
-/// What records say of a package.
+/// A statement of records about a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stated {
     /// The entries of `affected` about the package.
     pub affected: JsonText,
-    /// The records that say just this, in fold order.
+    /// The records with exactly this statement, in fold order.
     pub by: Vec<RecordKey>,
-    /// Whether it is one of several contents of its record between which nobody has decided.
+    /// True if it is one of several contents of its record and nobody has decided between them.
     pub is_unresolved: bool,
-    /// How much it counts.
+    /// Its weight.
     pub weight: Weight,
 }
 
-/// A member of a field that is the union of what all records say.
+/// A member of a field that unites the values of all records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     /// The records that have it, in fold order.
@@ -214,10 +215,10 @@ pub struct Member {
     pub value: JsonText,
 }
 
-/// Where a value comes from.
+/// The provenance of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provenance {
-    /// Who states that content, sorted.
+    /// The authors that state that content, sorted.
     pub authors: Vec<SiteId>,
     /// The content of the record.
     pub content: ContentHash,
@@ -227,15 +228,15 @@ pub struct Provenance {
     pub source: Source,
 }
 
-/// A claim and what has become of it.
+/// A claim and its effect on the advisory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Edge {
-    /// Who claims it.
+    /// The author of the claim.
     pub author: SiteId,
     /// The time of the claim, by its author's clock.
     #[serde(serialize_with = "time_text")]
     pub claimed_at: UnixMillis,
-    /// The content claimed; nothing where the claim is that the source dropped the record.
+    /// The claimed content; `None` if the claim is that the source dropped the record.
     pub content: Option<ContentHash>,
     /// The id of the record.
     pub id: RecordId,
@@ -243,57 +244,57 @@ pub struct Edge {
     pub lane: Lane,
     /// The source of the record.
     pub source: Source,
-    /// What has become of it.
+    /// The effect of the claim.
     pub state: EdgeState,
 }
 
-/// What has become of a claim.
+/// The effect of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EdgeState {
-    /// It was chosen and feeds the advisory.
+    /// The claim was chosen and contributes to the advisory.
     Live,
-    /// It was chosen; the record is withdrawn.
+    /// The claim was chosen; the record is withdrawn.
     Withdrawn,
-    /// It was chosen: the source dropped the record.
+    /// The claim was chosen; the source dropped the record.
     Absent,
     /// Another author's claim was chosen.
     Outvoted,
-    /// It waits for an operator's decision between it and others.
+    /// An operator has to decide between this claim and others.
     Unresolved,
-    /// It was chosen; its body is not at hand.
+    /// The claim was chosen; its body is not available.
     BodyMissing,
-    /// It was chosen; its body is no JSON object.
+    /// The claim was chosen; its body is not a JSON object.
     BodyUnreadable,
 }
 
 /// A record on which authors disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
-    /// The content chosen; nothing when the record is absent or waits for a decision.
+    /// The chosen content; `None` if the record is absent or waits for a decision.
     pub chosen: Option<ContentHash>,
     /// The id of the record.
     pub id: RecordId,
-    /// What was not chosen, sorted.
-    pub others: Vec<Outvoted>,
+    /// The claims that were not chosen, sorted.
+    pub others: Vec<OutvotedClaim>,
     /// The source of the record.
     pub source: Source,
 }
 
 /// A claim that was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Outvoted {
-    /// Who claims it.
+pub struct OutvotedClaim {
+    /// The author of the claim.
     pub author: SiteId,
-    /// The content claimed; nothing where the claim is that the source dropped the record.
+    /// The claimed content; `None` if the claim is that the source dropped the record.
     pub content: Option<ContentHash>,
-    /// What it says of this package, by field: kept, and never a part of what the advisory says. Empty where
-    /// the body is not at hand.
+    /// Its statement about this package, by field. It is kept, but never part of the advisory. Empty if the
+    /// body is not available.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<FieldName, JsonText>,
 }
 
-/// One JSON value as its canonical text, so that no number is rounded on the way.
+/// One JSON value as its canonical text, so that no number is ever rounded.
 #[derive(Debug, Clone)]
 pub struct JsonText(Box<RawValue>);
 
@@ -301,22 +302,22 @@ impl JsonText {
     /// Keeps the canonical text of a value.
     ///
     /// # Errors
-    /// When the text could not be kept; canonical JSON always can.
+    /// If the text could not be kept; canonical JSON always can.
     pub(crate) fn of(value: &json::Value<'_>) -> Result<Self, ViewError> {
         Self::of_canonical(String::from_utf8_lossy(&value.to_canonical()).into_owned())
     }
 
-    /// Keeps text that is canonical already.
+    /// Keeps text that is already canonical.
     ///
     /// # Errors
-    /// When it could not be kept; canonical JSON always can.
+    /// If it could not be kept; canonical JSON always can.
     pub(crate) fn of_canonical(text: String) -> Result<Self, ViewError> {
         RawValue::from_string(text)
             .map(Self)
             .map_err(|source| ViewError::WriteJson { source })
     }
 
-    /// The canonical text.
+    /// Returns the canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.get()
@@ -341,9 +342,9 @@ impl CanonicalAdvisory {
     /// Returns the advisory as canonical JSON: equal claims give equal bytes.
     ///
     /// # Errors
-    /// When it could not be written; what records can hold always can.
+    /// If it could not be written; the content of records always can.
     pub fn to_canonical_json(&self) -> Result<Vec<u8>, ViewError> {
-        // Not through a canonicaliser: that would bound the depth of a record's values once more.
+        // A canonicaliser would limit the depth of a record's values a second time.
         serde_json::to_vec(self).map_err(|source| ViewError::WriteJson { source })
     }
 }

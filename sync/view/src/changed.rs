@@ -1,8 +1,9 @@
-//! Which packages have advisories that fold to something else since an update: what a copy of folded advisories has
-//! to fold anew.
+//! Finds the packages whose advisories fold differently since an update, so that a copy of folded advisories
+//! knows which to fold again.
 //!
-//! An advisory shows more than the records that feed it say. Ids, and records that say nothing, belong to the
-//! vulnerability: they are shown in every package of it, so a record changes packages that it does not name.
+//! An advisory shows more than its contributing records state. Ids, and records without a statement, belong to
+//! the vulnerability and are shown in every package of it. So a record also changes packages that it does not
+//! name.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -18,12 +19,12 @@ use crate::reading::{led_to, record_row};
 use crate::rows::Rows;
 use crate::vulnerability::VulnerabilityId;
 
-/// Returns every package an advisory of which may fold to something else after an update of `records` that made
-/// `changes`; some others may be among them. None if they cannot be told: a vulnerability has more records than
-/// are walked.
+/// Returns every package with an advisory that may fold differently after an update of `records` that made
+/// `changes`; some unchanged packages may be among them. `None` if they cannot be determined: a vulnerability
+/// has more records than are walked.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn packages_changed<R: Rows>(
     rows: &R,
     records: &BTreeSet<RecordKey>,
@@ -35,9 +36,9 @@ pub fn packages_changed<R: Rows>(
     let mut vulnerabilities = changes.vulnerabilities.clone();
     for record in records {
         match record_row(rows, record)? {
-            // Who states it may be others than before, which is told where it takes part.
+            // The authors that state it may differ, which is shown wherever it contributes.
             Some(row) if row.state.contributes() => packages.extend(row.packages),
-            // One that says nothing is shown in all of the vulnerability that it would be about.
+            // A record without a statement is shown in all advisories of its vulnerability.
             _ => {
                 let own = VulnerabilityId::of_record(&record.id);
                 vulnerabilities.extend(vulnerabilities_by_id(rows, &own, &mut closures)?);
@@ -50,7 +51,7 @@ pub fn packages_changed<R: Rows>(
             return Ok(None);
         }
         packages.extend(near.values().flat_map(|row| row.packages.iter().cloned()));
-        // What is said of the vulnerability counts for records that it leads to.
+        // Statements about the vulnerability apply to the records that it leads to.
         let mut led = Vec::new();
         led_to(rows, vulnerability, |_, record| {
             led.push(record);

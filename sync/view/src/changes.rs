@@ -1,4 +1,4 @@
-//! What an update changed, for events and import reports.
+//! The changes of an update, for events and import reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +9,21 @@ use crate::package::PackageId;
 use crate::ports::RecordKey;
 use crate::vulnerability::VulnerabilityId;
 
-/// What happened to a canonical advisory.
+/// The change of a canonical advisory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    /// It was not there before.
+    /// The advisory is new.
     Created,
-    /// Its records, or what they say, are others than before.
+    /// Its records, or their statements, changed.
     Updated,
-    /// Every record that feeds it is now withdrawn.
+    /// Every contributing record is withdrawn now.
     Withdrawn,
-    /// Nothing feeds it any more.
+    /// No record contributes to it any more.
     Removed,
-    /// Its vulnerability is now known under other names: its merge hash leads to theirs.
+    /// Its vulnerability is now known under other names, to which its merge hash leads.
     Redirected {
-        /// The advisories that stand for it now, sorted.
+        /// The advisories that replace it now, sorted.
         to: Vec<MergeHash>,
     },
 }
@@ -37,37 +37,38 @@ pub struct Change {
     pub package: PackageId,
     /// The name made of both.
     pub merge_hash: MergeHash,
-    /// What happened.
+    /// The kind of change.
     #[serde(flatten)]
     pub action: Action,
 }
 
-/// What is odd about a record that was taken in all the same.
+/// A problem of a record that was taken in all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
-    /// Authors disagree about it and the policy waits for a decision.
+    /// Authors disagree about it, and the policy waits for a decision.
     Unresolved,
-    /// Its body is not at hand; it says nothing until the body comes.
+    /// Its body is not available; the record has no effect until the body comes.
     BodyMissing,
     /// Its body is not a JSON object.
     BodyUnreadable,
-    /// It has more aliases than [`crate::limits::MAX_RECORD_ALIASES`]; none is followed.
+    /// It has more than [`crate::limits::MAX_RECORD_ALIASES`] aliases; none is followed.
     TooManyAliases,
-    /// It names more packages than [`crate::limits::MAX_RECORD_PACKAGES`]; the first in order count.
+    /// It names more than [`crate::limits::MAX_RECORD_PACKAGES`] packages; only the first ones in order are
+    /// used.
     TooManyPackages,
     /// An alias, package name or repository cannot be a key: too long, or with control characters.
     UnusableName,
-    /// Its aliases tie together more than [`crate::limits::MAX_COMPONENT_MEMBERS`]; it stands alone.
+    /// Its aliases connect more than [`crate::limits::MAX_COMPONENT_MEMBERS`] members; it stands alone.
     ComponentTooLarge,
 }
 
-/// How many records of a source came and went.
+/// The numbers of records of a source that appeared and disappeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct LiveChange {
-    /// Have content now, and had none.
+    /// Records that have content now and had none.
     pub come: u64,
-    /// Had content, and have none now.
+    /// Records that had content and have none now.
     pub gone: u64,
 }
 
@@ -76,8 +77,8 @@ pub struct LiveChange {
 pub struct Changes {
     /// The touched advisories, sorted by vulnerability and package.
     pub advisories: Vec<Change>,
-    /// The vulnerabilities of those, and of every component around a record that changed, before and after: what
-    /// else they go by may have changed in packages that no changed record names.
+    /// The vulnerabilities of those, and of every component around a changed record, before and after: their
+    /// other names may have changed in packages that no changed record names.
     pub vulnerabilities: BTreeSet<VulnerabilityId>,
     /// Ties between a record and an advisory that are new.
     pub edges_added: u64,
@@ -85,8 +86,8 @@ pub struct Changes {
     pub edges_removed: u64,
     /// Records that were stated before and are now absent or retracted.
     pub records_removed: u64,
-    /// Records per source that have content now and had none, and the other way round: what is counted by
-    /// [`live_record_counts`](crate::live_record_counts), as it comes and goes.
+    /// For each source, the records that gained or lost content: the changes of the numbers in
+    /// [`live_record_counts`](crate::live_record_counts).
     pub live: BTreeMap<Source, LiveChange>,
     /// Odd records among those that changed, sorted.
     pub problems: Vec<(RecordKey, Problem)>,

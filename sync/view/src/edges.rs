@@ -1,7 +1,7 @@
-//! How the edges and names of advisories differ between two states of the records.
+//! Computes how the edges and names of advisories differ between two states of the records.
 //!
-//! An edge ties an advisory to a record that feeds it; a name is a merge hash that leads to an
-//! advisory. Both follow from the records and the components around them.
+//! An edge connects an advisory with a contributing record. A name is a merge hash that leads to an advisory.
+//! Both follow from the records and the components around them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::rows::{Rows, RowsMut, Table};
 use crate::update::RecordChange;
 use crate::vulnerability::VulnerabilityId;
 
-/// What a merge hash is made of.
+/// The two parts of a merge hash.
 type Name<'a> = (VulnerabilityId, &'a PackageId);
 
 /// The edges and advisories that differ.
@@ -26,37 +26,37 @@ pub(crate) struct Difference<'a> {
     remove: Vec<Vec<u8>>,
     /// The advisory of each new edge.
     pub(crate) gained: Vec<Name<'a>>,
-    /// The advisory of each edge that is gone.
+    /// The advisory of each removed edge.
     pub(crate) lost: Vec<Name<'a>>,
-    /// Every advisory with an edge that came, went or says something else; sorted, each once.
+    /// Every advisory with a new, removed or changed edge; sorted, each once.
     pub(crate) touched: Vec<Touch<'a>>,
 }
 
-/// An advisory with an edge that came, went or says something else.
+/// An advisory with a new, removed or changed edge.
 #[derive(Debug)]
 pub(crate) struct Touch<'a> {
     pub(crate) vulnerability: VulnerabilityId,
     pub(crate) package: &'a PackageId,
-    /// A record among those looked at was live in it before; saves reading its edges.
+    /// True if one of the examined records was live in it before; this saves reading its edges.
     was_live: bool,
-    /// Likewise, is live in it now.
+    /// True if one of the examined records is live in it now.
     is_live: bool,
 }
 
 impl Touch<'_> {
-    /// Says what fed the advisory, while the edges are still as they were.
+    /// Returns what contributed to the advisory. Must be called while the edges are still unchanged.
     pub(crate) fn feed_before<R: Rows>(&self, rows: &R, before: &Closures<'_>) -> Result<Feed, ViewError> {
         if self.was_live {
             return Ok(Feed::Live);
         }
-        // All that can belong to an id that is no CVE is in its component: the case of a new record.
+        // Everything that can belong to an id that is not a CVE is in its component: the case of a new record.
         match before.known(&self.vulnerability) {
             Some(Closure::Whole(component)) if component.records.is_empty() => Ok(Feed::Nothing),
             _ => feed_of(rows, &self.vulnerability, self.package),
         }
     }
 
-    /// Says what feeds the advisory, once the edges are written.
+    /// Returns what contributes to the advisory. Must be called after the edges are written.
     pub(crate) fn feed_after<R: Rows>(&self, rows: &R) -> Result<Feed, ViewError> {
         if self.is_live {
             Ok(Feed::Live)
@@ -96,7 +96,7 @@ impl<'a> Feeds<'a> {
             .flat_map(move |id| packages.iter().map(move |package| (id.clone(), package)))
     }
 
-    /// Returns a test for whether an advisory that `other` feeds is fed here too.
+    /// Returns a test for advisories to which `other` contributes: true if this record contributes too.
     fn shares_with(&self, other: &Self) -> impl Fn(&Name<'_>) -> bool {
         let packages =
             (self.packages != other.packages).then(|| self.packages.iter().collect::<BTreeSet<_>>());
@@ -110,7 +110,7 @@ impl<'a> Feeds<'a> {
 }
 
 impl<'a> Difference<'a> {
-    /// Works out the edges of the changed records and of all in the components around them.
+    /// Computes the edges of the changed records and of all records in the components around them.
     pub(crate) fn of(
         records: &'a BTreeMap<RecordKey, RecordChange>,
         before: &'a Closures<'_>,
@@ -122,7 +122,7 @@ impl<'a> Difference<'a> {
             let new = Feeds::of(&change.own, change.new.as_deref(), after);
             difference.compare(record, &old, &new, true);
         }
-        // A record that did not change itself may still have been named anew by its neighbours.
+        // The neighbours of an unchanged record may have given it a new name.
         let mut neighbours: BTreeMap<&RecordKey, &Rc<RecordRow>> = BTreeMap::new();
         for component in before.components().chain(after.components()) {
             neighbours.extend(
@@ -144,7 +144,7 @@ impl<'a> Difference<'a> {
         difference
     }
 
-    /// Takes in one record. `is_news`: it says something else than before, in every advisory.
+    /// Compares one record. `is_news` is true if its statement changed, which concerns all its advisories.
     fn compare(&mut self, record: &RecordKey, old: &Feeds<'a>, new: &Feeds<'a>, is_news: bool) {
         if !is_news && old.vulnerabilities == new.vulnerabilities {
             return;
@@ -184,7 +184,7 @@ impl<'a> Difference<'a> {
         });
     }
 
-    /// Sorts what was touched and joins what was touched twice.
+    /// Sorts the touched advisories and joins duplicates.
     fn settle(&mut self) {
         let name = |touch: &Touch<'a>| (touch.vulnerability.clone(), touch.package);
         self.touched.sort_unstable_by(|a, b| {
@@ -218,8 +218,8 @@ impl<'a> Difference<'a> {
         self.write_names(rows, before, after)
     }
 
-    /// Writes under which merge hashes advisories are found: their own, and those that they would
-    /// have if any other id of their component had named them (`docs/formats/view.md`, Redirects).
+    /// Writes the merge hashes under which advisories are found: their own, and those that they would have
+    /// under any other id of their component (`docs/formats/view.md`, Redirects).
     fn write_names<R: RowsMut>(
         &self,
         rows: &mut R,
@@ -230,7 +230,7 @@ impl<'a> Difference<'a> {
         let new = names(self.gained.clone(), after, before);
         for name in old.iter().filter(|name| new.binary_search(name).is_err()) {
             let (vulnerability, package) = name;
-            // Another record may still feed an advisory of that name.
+            // Another record may still contribute to an advisory of that name.
             if feed_of(rows, vulnerability, package)? == Feed::Nothing {
                 let hash = package.merge_hash(vulnerability);
                 remove_row(rows, Table::Hashes, &hash_key(&hash, vulnerability))?;
@@ -245,10 +245,10 @@ impl<'a> Difference<'a> {
     }
 }
 
-/// Returns the given names with those of every component that `other` does not have just so, sorted.
+/// Returns the given names and those of every component that is not identical in `other`, sorted.
 ///
-/// A component that is the same in ids and packages has the same names; an advisory that lost an
-/// edge in it still has another.
+/// A component with the same ids and packages has the same names. An advisory that lost one of its edges still
+/// has another.
 fn names<'a>(mut names: Vec<Name<'a>>, closures: &'a Closures<'_>, other: &Closures<'_>) -> Vec<Name<'a>> {
     for component in closures.components() {
         let packages = component.packages();

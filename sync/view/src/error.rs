@@ -1,16 +1,16 @@
-//! Why the view could not be read or brought up to date.
+//! Errors of reading and updating the view.
 
 use starling_protocol::ContentHash;
 
 use crate::ports::RecordKey;
 use crate::rows::Table;
 
-/// The error of one of the ports, whatever it is.
+/// The error of any of the ports.
 pub type PortError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why the view could not be read or brought up to date.
+/// The reason why the view could not be read or updated.
 ///
-/// A record that is odd is no error: it is kept, and reported as a [`crate::Problem`].
+/// An unusual record is not an error: it is kept, and reported as a [`crate::Problem`].
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
     /// A row could not be read.
@@ -47,14 +47,14 @@ pub enum ViewError {
         /// The cause.
         source: PortError,
     },
-    /// A row holds what this version never writes.
+    /// A row holds bytes that this version never writes.
     #[error(
-        "decoding a row of the {table} table: {expected} is not what its bytes {found} hold; rebuild the view"
+        "decoding a row of the {table} table: the row is damaged (expected {expected}, found {found}); rebuild the view"
     )]
     DamagedRow {
         /// The table that was read.
         table: Table,
-        /// What was to be read.
+        /// The expected content.
         expected: &'static str,
         /// The first bytes of the key or value, as hex.
         found: String,

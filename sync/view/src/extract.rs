@@ -1,7 +1,7 @@
-//! What identity needs of a record's body: its aliases, its packages, whether it is withdrawn.
+//! Extracts from a record's body what identity needs: its aliases, its packages, whether it is withdrawn.
 //!
-//! Lenient by design. A field of the wrong type, `null` where a list belongs, a name that cannot be
-//! a key: each is passed over, and reported where it loses something. The body itself stays whole.
+//! Lenient by design. A field of the wrong type, `null` instead of a list, a name that cannot be a key: each is
+//! skipped, and reported if something is lost. The body itself stays unchanged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::said::upstream_of;
 use crate::settings::NormaliseName;
 use crate::vulnerability::VulnerabilityId;
 
-/// Reads the row of a record off its body, and what is odd about it.
+/// Builds the row of a record from its body, with a list of its problems.
 pub(crate) fn extract(
     record: &RecordKey,
     content: ContentHash,
@@ -43,7 +43,7 @@ pub(crate) fn extract(
     let aliases = aliases(&value, record, &mut problems);
     let own = VulnerabilityId::of_record(&record.id);
     let mut upstream = upstream_of(&value);
-    // Of several none stands for the record, be all but one of them its aliases.
+    // With several CVEs, none names the record, even if all but one of them are its aliases.
     let is_one = upstream.len() == 1;
     upstream.retain(|id| *id != own && aliases.binary_search(id).is_err());
     let row = RecordRow {
@@ -59,9 +59,9 @@ pub(crate) fn extract(
     (row, problems)
 }
 
-/// Joins the rows of so many contents between which authors disagree, of which the first is shown first: what counts is
-/// live before withdrawn, about every package that one of them names, and known by the names that all of them give. A
-/// content that cannot be read gives none.
+/// Joins the rows of several contents between which authors disagree; the first is shown first. The result is
+/// live if any content is live, covers every package that any of them names, and is named only by the names
+/// that all of them give. A content that cannot be read gives no names.
 pub(crate) fn unresolved(rows: Vec<RecordRow>, contents: usize) -> Option<RecordRow> {
     let is_live = |row: &RecordRow| row.state == RecordState::Live;
     let any_live = rows.iter().any(is_live);
@@ -92,14 +92,14 @@ pub(crate) fn unresolved(rows: Vec<RecordRow>, contents: usize) -> Option<Record
     Some(joined)
 }
 
-/// What contents between which authors disagree call their record.
+/// The names that the contents of a disputed record give.
 #[derive(Default)]
 struct NamesGiven {
     /// Aliases that all of them give.
     aliases: BTreeSet<VulnerabilityId>,
     /// The one CVE that all of them are made from.
     upstream: Option<VulnerabilityId>,
-    /// What else some of them name.
+    /// Other ids that some of them give.
     related: BTreeSet<VulnerabilityId>,
 }
 
@@ -126,16 +126,16 @@ impl NamesGiven {
     }
 }
 
-/// Says whether a body is of a withdrawn record: `withdrawn` holds any text.
+/// Returns true if a body belongs to a withdrawn record: `withdrawn` is any text.
 pub(crate) fn is_withdrawn(body: &Value<'_>) -> bool {
     body.get("withdrawn")
         .and_then(Value::as_str)
         .is_some_and(|time| !time.trim().is_empty())
 }
 
-/// Returns the package that an entry of `affected` names, in the spelling that is compared.
+/// Returns the package that an entry of `affected` names, in normalised spelling.
 ///
-/// Nothing when it names none; `Err` when the name cannot be a key.
+/// `None` if it names no package; `Err` if the name cannot be a key.
 pub(crate) fn package_of(
     affected: &Value<'_>,
     normalise_name: NormaliseName,
@@ -163,7 +163,7 @@ pub(crate) fn package_of(
     }))
 }
 
-/// Returns the git repositories that an entry of `affected` names, in the spelling that is compared.
+/// Returns the git repositories that an entry of `affected` names, in normalised spelling.
 pub(crate) fn repositories_of<'a>(
     affected: &'a Value<'_>,
 ) -> impl Iterator<Item = Result<PackageId, Problem>> + 'a {
@@ -181,7 +181,7 @@ pub(crate) fn repositories_of<'a>(
     })
 }
 
-/// Returns a list by its key; one that is missing, `null` or no list is empty.
+/// Returns a list by its key. A missing value, `null` or a value of another type gives an empty list.
 pub(crate) fn list<'a, 'v>(value: &'a Value<'v>, key: &str) -> &'a [Value<'v>] {
     value.get(key).and_then(Value::as_array).unwrap_or_default()
 }
@@ -229,7 +229,7 @@ fn packages(
     found.into_values().take(MAX_RECORD_PACKAGES).collect()
 }
 
-/// Gathers identities under their keys: sorted, each once.
+/// Collects identities by their keys: sorted, each once.
 fn keyed(
     packages: impl Iterator<Item = Result<PackageId, Problem>>,
     problems: &mut BTreeSet<Problem>,
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_comes_before_a_repository_and_a_repository_before_the_record() {
+    fn package_is_preferred_over_repository_over_record() {
         let git = r#"{"ranges":[{"type":"GIT","repo":"https://GitHub.com/a/b.git"},{"type":"SEMVER","repo":"https://x/y"}]}"#;
         let (row, _) = read(&format!(
             r#"{{"affected":[{git},{{"package":{{"ecosystem":"npm","name":"A"}}}}]}}"#
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn one_upstream_cve_names_a_record_and_several_lead_to_it() {
+    fn single_upstream_cve_names_a_record() {
         let upstream = |ids: &str| {
             let (row, _) = read(&format!(r#"{{"aliases":["CVE-2025-9"],"upstream":{ids}}}"#));
             let related: Vec<String> = row.related.iter().map(ToString::to_string).collect();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_disagreement_names_count_that_all_give_and_the_others_lead_to_it() {
+    fn disputed_record_is_named_only_by_common_aliases() {
         let of = |bodies: &[&str], contents| {
             let rows = bodies.iter().map(|body| read(body).0).collect();
             unresolved(rows, contents).unwrap()
@@ -322,7 +322,7 @@ mod tests {
             (ids(&joined.aliases), ids(&joined.related)),
             (vec!["CVE-2025-1".to_owned()], vec!["CVE-2025-2".to_owned()])
         );
-        // One counts alone, and nobody has decided that it does.
+        // Only one content applies, but nobody has decided for it.
         assert!(joined.is_unresolved() && joined.others.is_empty());
         // A content that is not here may give no name.
         let joined = of(&[a], 2);
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_the_wrong_type_are_passed_over() {
+    fn fields_of_the_wrong_type_are_skipped() {
         for body in [
             r#"{"affected":null,"aliases":null,"withdrawn":null}"#,
             r#"{"affected":{},"aliases":"CVE-2021-1","withdrawn":""}"#,
@@ -352,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn aliases_meet_in_one_spelling_and_leave_out_the_record_itself() {
+    fn aliases_are_normalised_without_the_own_id() {
         let (row, _) = read(r#"{"aliases":["cve-2021-1 ","CVE-2021-1","X-1","GHSA-AAAA-bbbb-cccc"]}"#);
         let ids: Vec<&str> = row.aliases.iter().map(VulnerabilityId::as_str).collect();
         assert_eq!(ids, ["CVE-2021-1", "GHSA-aaaa-bbbb-cccc"]);
     }
 
     #[test]
-    fn a_flood_of_aliases_is_followed_nowhere() {
+    fn too_many_aliases_are_not_followed() {
         let ids: Vec<String> = (0..=MAX_RECORD_ALIASES).map(|n| format!("\"A-{n}\"")).collect();
         let (row, problems) = read(&format!(r#"{{"aliases":[{}]}}"#, ids.join(",")));
         assert!(row.aliases.is_empty() && problems.contains(&Problem::TooManyAliases));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_unreadable() {
+    fn non_object_body_is_unreadable() {
         for body in ["", "[]", "{\"a\":", "null"] {
             let (row, problems) = read(body);
             assert_eq!(row.state, RecordState::BodyUnreadable);

@@ -1,10 +1,10 @@
-//! Folding the records of one advisory into its fields.
+//! Folds the records of one advisory into its fields.
 //!
-//! Fold order: records that are not withdrawn come first, then the policy's order of sources, then
-//! the content hash, then the id. The first record that has a field gives its value; what the others
-//! have is kept beside it. References and weaknesses do not exclude each other and are united.
+//! Fold order: records that are not withdrawn come first, then the policy's order of sources, then the content
+//! hash, then the id. The first record that has a field gives its value; the values of the others are kept
+//! beside it. References and weaknesses do not exclude each other and are united.
 //!
-//! Nothing of this is stored. The rows say which records feed the advisory; their bodies say the rest.
+//! No result is stored. The rows list the contributing records; their bodies give the rest.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ use starling_protocol::ContentHash;
 use starling_protocol::json;
 
 use crate::advisory::{
-    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
-    Member, Outvoted, Provenance, Stated,
+    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Member,
+    OutvotedClaim, OutvotedValue, Provenance, Stated,
 };
 use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
@@ -31,35 +31,36 @@ use crate::weight::{Weight, weigh};
 
 /// A record that feeds an advisory, or is about its vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feeding {
+pub struct ContributingRecord {
     /// The record.
     pub record: RecordKey,
     /// Its chosen content.
     pub content: ContentHash,
-    /// Whether it is withdrawn.
+    /// True if it is withdrawn.
     pub is_withdrawn: bool,
-    /// Whether authors disagree about it and nobody has decided: each content that counts feeds the advisory by itself.
+    /// True if authors disagree about it and nobody has decided: each applicable content contributes
+    /// separately.
     pub is_unresolved: bool,
 }
 
-/// Returns the records that feed an advisory, in fold order: the first one's ranges win.
+/// Returns the contributing records of an advisory, in fold order: the first one's ranges win.
 ///
-/// Every one of them has an `affected` entry about the package, unless the package is a record.
-/// None: there is no such advisory.
+/// Each of them has an `affected` entry about the package, unless the package is a record. An empty list means
+/// that the advisory does not exist.
 ///
 /// # Errors
-/// When the rows could not be read.
-pub fn feeding_records<R: Rows>(
+/// If the rows cannot be read.
+pub fn contributing_records<R: Rows>(
     rows: &R,
     policy: &CompiledPolicy,
     vulnerability: &VulnerabilityId,
     package: &PackageId,
-) -> Result<Vec<Feeding>, ViewError> {
+) -> Result<Vec<ContributingRecord>, ViewError> {
     let memo = FoldMemo::default();
     feeding_remembered(rows, policy, vulnerability, package, &memo).map(|(feeding, _)| feeding)
 }
 
-/// Ids by which the records of an advisory are found, besides those that tie them together.
+/// Ids by which the records of an advisory are found, besides those that connect them.
 #[derive(Default)]
 struct LedBy {
     upstream: BTreeSet<VulnerabilityId>,
@@ -72,7 +73,7 @@ fn feeding_remembered<R: Rows>(
     vulnerability: &VulnerabilityId,
     package: &PackageId,
     memo: &FoldMemo,
-) -> Result<(Vec<Feeding>, LedBy), ViewError> {
+) -> Result<(Vec<ContributingRecord>, LedBy), ViewError> {
     let mut edges = Vec::new();
     scan_rows(
         rows,
@@ -93,7 +94,7 @@ fn feeding_remembered<R: Rows>(
         }
         led_by.upstream.extend(held.upstream.iter().cloned());
         led_by.related.extend(held.related.iter().cloned());
-        feeding.extend(held.contents.iter().map(|content| Feeding {
+        feeding.extend(held.contents.iter().map(|content| ContributingRecord {
             record: record.clone(),
             content: *content,
             is_withdrawn,
@@ -104,10 +105,10 @@ fn feeding_remembered<R: Rows>(
     Ok((feeding, led_by))
 }
 
-/// Folds the advisory of a vulnerability in a package; nothing when no record feeds it.
+/// Folds the advisory of a vulnerability in a package. Returns `None` if no record contributes to it.
 ///
 /// # Errors
-/// When a port fails or a row is damaged.
+/// If a port fails or a row is damaged.
 pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     rows: &R,
     claims: &C,
@@ -120,8 +121,8 @@ pub fn canonical_advisory<R: Rows, C: Claims, B: Bodies>(
     canonical_advisory_remembering(rows, claims, bodies, settings, vulnerability, package, &memo)
 }
 
-/// As [`canonical_advisory`], for one of many: `memo` keeps from one to the next what is the same for several
-/// packages of a vulnerability. It is of one state of the rows, and of one `settings`.
+/// Does the same as [`canonical_advisory`] for one of many advisories: `memo` keeps what several packages of a
+/// vulnerability share. A memo is valid for one state of the rows and one `settings`.
 ///
 /// # Errors
 /// As [`canonical_advisory`].
@@ -154,7 +155,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
             (_, true) => EdgeState::Withdrawn,
             (_, false) => EdgeState::Live,
         };
-        // What is said of one that is unresolved is told once, whatever the number of its contents.
+        // The disagreement about an unresolved record is reported once, for all of its contents.
         if !record.is_unresolved || unresolved.insert(record.record.clone()) {
             tell(
                 &record.record,
@@ -165,7 +166,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
                 &mut conflicts,
             );
         }
-        // A body that the rows were read off parses; one that is missing says nothing.
+        // A body with a row is known to parse; a missing body has no statement.
         if let Some(said) = said {
             let stated = said.of_package(package)?;
             speakers.hear(record, stated.get(&FieldName::Affected));
@@ -223,11 +224,11 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     }))
 }
 
-/// Returns what one record's body says of a package, in the fields of which one value wins; nothing where it
-/// is no JSON object.
+/// Returns the statements of one record's body about a package, in the fields in which one value wins; `None`
+/// if it is not a JSON object.
 ///
 /// # Errors
-/// When a value could not be kept as text.
+/// If a value could not be kept as text.
 pub fn stated_fields(
     body: &[u8],
     package: &PackageId,
@@ -236,10 +237,10 @@ pub fn stated_fields(
     Said::of_body(body, settings.normalise_name)?.of_package(package)
 }
 
-/// Returns what one record's body says of the severity, if it says anything.
+/// Returns the severity in one record's body, if there is one.
 ///
 /// # Errors
-/// When the value could not be kept as text.
+/// If the value could not be kept as text.
 pub fn stated_severity(body: &[u8]) -> Result<Option<JsonText>, ViewError> {
     let body = json::parse(body).ok();
     let severity = body
@@ -252,8 +253,12 @@ pub fn stated_severity(body: &[u8]) -> Result<Option<JsonText>, ViewError> {
 }
 
 /// Orders records as their fields win.
-pub(crate) fn in_fold_order(policy: &CompiledPolicy, a: &Feeding, b: &Feeding) -> Ordering {
-    let rest = |feeding: &Feeding| (feeding.content, feeding.record.id.clone());
+pub(crate) fn in_fold_order(
+    policy: &CompiledPolicy,
+    a: &ContributingRecord,
+    b: &ContributingRecord,
+) -> Ordering {
+    let rest = |feeding: &ContributingRecord| (feeding.content, feeding.record.id.clone());
     a.is_withdrawn
         .cmp(&b.is_withdrawn)
         .then_with(|| policy.compare_sources(&a.record.source, &b.record.source))
@@ -271,7 +276,7 @@ pub(crate) const fn silent_state(state: RecordState) -> EdgeState {
     }
 }
 
-/// Tells what became of each statement about a record, and of the authors' disagreement.
+/// Reports the effect of each statement about a record, and any disagreement between its authors.
 fn tell(
     record: &RecordKey,
     chosen: Option<ContentHash>,
@@ -311,7 +316,7 @@ fn tell(
             chosen,
             others: others
                 .into_iter()
-                .map(|(author, content)| Outvoted {
+                .map(|(author, content)| OutvotedClaim {
                     author,
                     content,
                     fields: BTreeMap::new(),
@@ -321,7 +326,7 @@ fn tell(
     }
 }
 
-fn provenance(feeding: &Feeding, statements: &[Statement]) -> Provenance {
+fn provenance(feeding: &ContributingRecord, statements: &[Statement]) -> Provenance {
     let states_it = |statement: &&Statement| statement.kind == StatementKind::Set(feeding.content);
     let authors: BTreeSet<_> = statements
         .iter()
@@ -336,7 +341,8 @@ fn provenance(feeding: &Feeding, statements: &[Statement]) -> Provenance {
     }
 }
 
-/// Keeps what each live record says of a package, where more than one speaks or the one does not count.
+/// Collects the statements of live records about a package, if there are several or the only one does not
+/// apply.
 struct Speakers {
     weights: BTreeMap<RecordKey, Weight>,
     statements: Vec<Stated>,
@@ -347,9 +353,9 @@ impl Speakers {
         rows: &R,
         policy: &CompiledPolicy,
         package: &PackageId,
-        feeding: &[Feeding],
+        feeding: &[ContributingRecord],
     ) -> Result<Self, ViewError> {
-        let live: Vec<&Feeding> = feeding.iter().filter(|record| !record.is_withdrawn).collect();
+        let live: Vec<&ContributingRecord> = feeding.iter().filter(|record| !record.is_withdrawn).collect();
         let weights = weigh(rows, policy, package, &live)?;
         let is_plain = live.len() < 2 && weights.iter().all(|weight| weight.counts());
         let records = live.iter().map(|feeding| feeding.record.clone());
@@ -363,8 +369,8 @@ impl Speakers {
         })
     }
 
-    /// Takes what a record says; equal words of equal weight are one statement.
-    fn hear(&mut self, feeding: &Feeding, affected: Option<&JsonText>) {
+    /// Adds a record's statement; equal statements of equal weight become one.
+    fn hear(&mut self, feeding: &ContributingRecord, affected: Option<&JsonText>) {
         let (Some(weight), Some(affected)) = (self.weights.get(&feeding.record), affected) else {
             return;
         };
@@ -424,7 +430,7 @@ fn member_of(value: &JsonText) -> Member {
     }
 }
 
-/// Takes a value as the field's, or as one that lost if the field has another already.
+/// Sets the field's value, or adds it to the losing values if the field already has one.
 fn offer(field: &mut Option<Field>, value: JsonText, provenance: &Provenance) {
     match field {
         None => {
@@ -435,14 +441,14 @@ fn offer(field: &mut Option<Field>, value: JsonText, provenance: &Provenance) {
             });
         }
         Some(field) if field.value == value || field.losers.iter().any(|loser| loser.value == value) => {}
-        Some(field) => field.losers.push(Loser {
+        Some(field) => field.losers.push(OutvotedValue {
             value,
             provenance: provenance.clone(),
         }),
     }
 }
 
-/// Adds where a member comes from; a record that repeats it counts once.
+/// Adds the provenance of a member; a record that repeats it is listed once.
 fn join(member: &mut Member, provenance: &Provenance) {
     if member.provenance.last() != Some(provenance) {
         member.provenance.push(provenance.clone());

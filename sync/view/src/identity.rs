@@ -1,14 +1,15 @@
-//! Which vulnerabilities a record belongs to.
+//! Finds the vulnerabilities to which a record belongs.
 //!
-//! Ids are nodes; a record ties its own id to each of its aliases. A *component* is what is reached
-//! from an id that is no CVE through ids that are no CVEs. CVE ids are met at its rim and never
-//! walked through, so two CVEs never merge, whatever names them both.
+//! Ids are nodes; a record connects its own id with each of its aliases. A *component* is everything that is
+//! reached from an id that is not a CVE through ids that are not CVEs. CVE ids are the rim of a component and
+//! are never walked through, so two CVEs never merge, whatever record names both.
 //!
 //! - A record whose own id is a CVE belongs to that CVE alone.
-//! - Any other belongs to every CVE at the rim of its component, else to the component's least id.
-//! - In a component beyond the bounds every record stands alone: with the CVEs among its own
-//!   aliases, else its own id. The bounds are judged on the whole component, so the outcome is the
-//!   same from wherever it is walked, and in whatever order its records came.
+//! - Any other record belongs to every CVE at the rim of its component, or, without one, to the component's
+//!   least id.
+//! - In a component beyond the bounds every record stands alone: with the CVEs among its own aliases, or,
+//!   without one, under its own id. The bounds apply to the whole component, so the outcome is the same from any
+//!   starting point and for any order of arrival.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -23,7 +24,7 @@ use crate::reading::{decode_record, decode_record_key, mentions_of, scan_rows};
 use crate::rows::{Rows, Table};
 use crate::vulnerability::VulnerabilityId;
 
-/// Ids that stand for one vulnerability, and the records that go by them.
+/// Ids of one vulnerability, and the records with these ids.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Component {
     /// The ids that are no CVEs.
@@ -36,7 +37,7 @@ pub(crate) struct Component {
     package_count: usize,
 }
 
-/// What was found around an id.
+/// The result of walking from an id.
 #[derive(Debug, Clone)]
 pub(crate) enum Closure {
     /// The whole component.
@@ -75,7 +76,7 @@ impl Component {
     }
 }
 
-/// Gives the row of a record that is decoded already.
+/// Returns the row of a record that is already decoded.
 type RowAtHand<'a> = dyn Fn(&RecordKey) -> Option<Rc<RecordRow>> + 'a;
 
 /// Walks components of one state of the rows, each once.
@@ -91,8 +92,8 @@ impl<'a> Closures<'a> {
         Self::with_rows(ComponentLimits::DEFAULT, |_| None)
     }
 
-    /// As [`Self::new`], with bounds that a test can reach, and with rows that are decoded already:
-    /// what `at_hand` gives must equal what is stored.
+    /// As [`Self::new`], with bounds that a test can reach and with rows that are already decoded: the result
+    /// of `at_hand` must equal the stored row.
     pub(crate) fn with_rows(
         limits: ComponentLimits,
         at_hand: impl Fn(&RecordKey) -> Option<Rc<RecordRow>> + 'a,
@@ -104,7 +105,7 @@ impl<'a> Closures<'a> {
         }
     }
 
-    /// Returns the component around an id that is no CVE.
+    /// Returns the component around an id that is not a CVE.
     pub(crate) fn around<R: Rows>(
         &mut self,
         rows: &R,
@@ -130,14 +131,14 @@ impl<'a> Closures<'a> {
         } else {
             Closure::Whole(Rc::clone(&component))
         };
-        // Also of one beyond the bounds: each id seen is of the same component, and need not walk again.
+        // Also beyond the bounds: each visited id is in the same component, and need not be walked again.
         for id in &component.ids {
             self.found.insert(id.clone(), closure.clone());
         }
         Ok(closure)
     }
 
-    /// Adds the neighbours of an id; breaks when the component exceeds the bounds.
+    /// Adds the neighbours of an id; breaks if the component exceeds the bounds.
     fn visit_id<R: Rows>(
         &self,
         rows: &R,
@@ -180,13 +181,13 @@ impl<'a> Closures<'a> {
         })
     }
 
-    /// Returns what was found around an id, if it was walked.
+    /// Returns the result of walking from an id, if it was walked.
     pub(crate) fn known(&self, id: &VulnerabilityId) -> Option<&Closure> {
         self.found.get(id)
     }
 }
 
-/// Returns the vulnerabilities that a record belongs to, sorted; none when it says nothing.
+/// Returns the vulnerabilities to which a record belongs, sorted; none if it has no statement.
 ///
 /// `closure` is the component around the record's own id; a record named by a CVE needs none.
 pub(crate) fn vulnerabilities_of(
@@ -201,8 +202,8 @@ pub(crate) fn vulnerabilities_of(
     }
 }
 
-/// Returns the vulnerabilities that a record would belong to if it said anything: where one that is
-/// absent or held is shown.
+/// Returns the vulnerabilities to which a record would belong if it had a statement: an absent or held record
+/// is shown there.
 pub(crate) fn vulnerabilities_named(
     own: &VulnerabilityId,
     row: &RecordRow,
@@ -215,7 +216,7 @@ pub(crate) fn vulnerabilities_named(
     }
 }
 
-/// Returns the vulnerabilities of a record for which no other speaks.
+/// Returns the vulnerabilities of a record that stands alone.
 fn alone(own: &VulnerabilityId, row: &RecordRow) -> Vec<VulnerabilityId> {
     let cves: Vec<_> = row
         .aliases

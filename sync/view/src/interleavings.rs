@@ -1,4 +1,4 @@
-//! Property tests: however claims arrive, the rows are what a rebuild makes of the claims alone.
+//! Property tests: for any order of claims, the rows equal a rebuild from the claims alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -34,7 +34,7 @@ const TIGHT: ComponentLimits = ComponentLimits {
     pairs: 24,
 };
 
-/// What each author says of one record, by lane.
+/// The statement of each author about one record, by lane.
 type Said = BTreeMap<(SiteId, Lane), (StatementKind, UnixMillis)>;
 
 /// Claims and bodies as maps.
@@ -74,7 +74,7 @@ impl Bodies for World {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// An author says what a record is.
+    /// An author states a record's content.
     Set {
         key: RecordKey,
         author: u8,
@@ -82,15 +82,15 @@ enum Step {
         time: u64,
         body: Body,
     },
-    /// An author says that the source dropped a record.
+    /// An author states that the source dropped a record.
     Absent { key: RecordKey, author: u8, time: u64 },
-    /// An author retracts what it said.
+    /// An author retracts its statement.
     Delete { key: RecordKey, author: u8, lane: Lane },
-    /// The operator takes one author's side.
+    /// The operator decides for one author.
     Decide { key: RecordKey, author: u8 },
     /// The operator changes the policy.
     Policy(ConflictStrategy),
-    /// A body is lost; the next time it is set it comes back.
+    /// A body is lost; it returns the next time it is set.
     Lose { key: RecordKey },
     /// The rows are brought up to date, with so many batches, some named twice.
     Update { batches: usize, repeat: bool },
@@ -170,7 +170,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A site that lives through the steps, with rows kept up to date along the way.
+/// A site that executes the steps and keeps its rows up to date after each.
 struct Site {
     world: World,
     settings: Settings,
@@ -179,11 +179,12 @@ struct Site {
     dirty: BTreeSet<RecordKey>,
     /// The advisories that the reported changes amount to.
     reported: BTreeSet<MergeHash>,
-    /// What was folded after the last update; none after a change of how to fold, which changes everything.
+    /// The folded advisories after the last update; `None` after a change of settings, which changes
+    /// everything.
     folded: Option<Folded>,
 }
 
-/// What advisories say, by package and vulnerability.
+/// The content of advisories, by package and vulnerability.
 type Folded = BTreeMap<(PackageId, VulnerabilityId), String>;
 
 fn author(n: u8) -> SiteId {
@@ -226,7 +227,7 @@ impl Site {
             } => {
                 let bytes = body.bytes(&key.id);
                 let content = ContentHash::of(&bytes);
-                // A body that comes back is news for every record that has it.
+                // A body that returns is news for every record with that content.
                 if self.world.bodies.insert(content, bytes).is_none() {
                     let users = self.world.statements.iter().filter(|(_, statements)| {
                         statements
@@ -279,7 +280,7 @@ impl Site {
                 self.folded = None;
             }
             Step::Lose { key } => {
-                // Only a body that no row was read off may be lost: content once read stays known.
+                // Only a body without a row may be lost: content that was read stays known.
                 let lost = self.world.statements.get(key).and_then(|statements| {
                     statements.values().find_map(|(kind, _)| match kind {
                         StatementKind::Set(content) => Some(*content),
@@ -303,7 +304,7 @@ impl Site {
     fn has_read(&self, key: &RecordKey, content: &ContentHash) -> bool {
         crate::reading::record_row(&self.rows, key)
             .unwrap()
-            // Where nobody has decided, all that is stated was read.
+            // Without a decision, every statement was read.
             .is_some_and(|row| row.content == Some(*content) || row.is_unresolved())
     }
 
@@ -325,13 +326,13 @@ impl Site {
                 self.note(&changes);
             }
         }
-        // Folding knows no tighter bounds.
+        // Folding does not support tighter bounds.
         if self.limits.members == ComponentLimits::DEFAULT.members {
             self.check_told(&told);
         }
     }
 
-    /// Checks that all whose fold differs from what it was after the last update is of a package that was told.
+    /// Checks that every advisory with a changed fold belongs to a reported package.
     fn check_told(&mut self, told: &BTreeSet<PackageId>) {
         let mut folded = Folded::new();
         for (key, _) in self.rows.iter(Table::Edges) {
@@ -359,7 +360,7 @@ impl Site {
         self.folded = Some(folded);
     }
 
-    /// Follows the reported changes as a listener would, and checks that each fits what is there.
+    /// Follows the reported changes as a listener would, and checks that each is consistent.
     fn note(&mut self, changes: &Changes) {
         for change in &changes.advisories {
             let hash = change.merge_hash;
@@ -371,7 +372,7 @@ impl Site {
                 Action::Removed => assert!(self.reported.remove(&hash), "{change:?} was not there"),
                 Action::Redirected { to } => {
                     assert!(self.reported.remove(&hash), "{change:?} was not there");
-                    // Where it leads is what the lookup says; lookups know no tighter bounds.
+                    // The lookup decides where a hash leads; lookups do not support tighter bounds.
                     if self.limits.members < ComponentLimits::DEFAULT.members {
                         continue;
                     }
@@ -432,7 +433,7 @@ fn packages_of(key: &RecordKey, body: &serde_json::Value) -> BTreeSet<PackageId>
     packages
 }
 
-/// The edges that the definition of identity asks for, worked out the plain way from bodies alone.
+/// Returns the edges by the definition of identity, computed directly from bodies.
 fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
     let mut records = Vec::new();
     for key in site.world.statements.keys() {
@@ -441,7 +442,7 @@ fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
         let choice = site.settings.policy.choose(&key.source, &statements, decision);
         let contents: BTreeSet<ContentHash> = match choice {
             crate::Choice::Set(content) => BTreeSet::from([content]),
-            // Until somebody decides, all that is said counts.
+            // Until somebody decides, every statement applies.
             crate::Choice::Unresolved => statements
                 .iter()
                 .filter_map(|statement| match statement.kind {
@@ -456,7 +457,7 @@ fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
             .filter_map(|content| site.world.bodies.get(content));
         let mut bodies: Vec<serde_json::Value> =
             bodies.map(|body| serde_json::from_slice(body).unwrap()).collect();
-        // A name counts that all give; a body that is not here gives none.
+        // Only names that all contents give are names; a missing body gives none.
         let aliases = bodies
             .iter()
             .map(aliases_of)
@@ -518,7 +519,7 @@ fn expected_edges(site: &Site) -> BTreeSet<EdgeKey> {
 
 proptest! {
     #[test]
-    fn rows_equal_a_rebuild_whatever_the_order(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn rows_equal_a_rebuild_in_any_order(steps in prop::collection::vec(any_step(), 1..60)) {
         let mut site = Site::new(ComponentLimits::DEFAULT);
         for step in &steps {
             site.take(step);
@@ -529,7 +530,7 @@ proptest! {
         let expected = expected_edges(&site);
         prop_assert_eq!(&edges, &expected);
 
-        // What was reported along the way amounts to what is there now, and all of it is found.
+        // The reported changes add up to the present state, and all of it can be found.
         let advisories: BTreeSet<_> = edges.iter().map(|edge| edge.package.merge_hash(&edge.vulnerability)).collect();
         prop_assert_eq!(&site.reported, &advisories);
         for edge in &edges {
@@ -552,7 +553,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_equal_a_rebuild_also_where_components_exceed_the_bounds(
+    fn rows_equal_a_rebuild_beyond_component_bounds(
         steps in prop::collection::vec(any_step(), 1..60),
     ) {
         let mut site = Site::new(TIGHT);
@@ -564,7 +565,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_left_when_all_is_retracted(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn retracting_everything_leaves_no_rows(steps in prop::collection::vec(any_step(), 1..60)) {
         let mut site = Site::new(TIGHT);
         for step in &steps {
             site.take(step);

@@ -1,8 +1,8 @@
 //! The fold from claims to canonical advisories: identity, policy order, provenance, conflicts.
 //!
-//! Pure: claims, bodies, rows and settings come in as arguments. The rows are a function of the
-//! current accepted claims, the policy and the operator's decisions alone; in which order or in what
-//! batches the claims arrived leaves no trace, so a rebuild gives the same bytes.
+//! Pure: claims, bodies, rows and settings are arguments. The rows are a function of the current accepted
+//! claims, the policy and the operator's decisions alone. The order and the batches in which claims arrive have
+//! no effect, so a rebuild gives the same bytes.
 //!
 //! Key layouts and the rules of identity: `docs/formats/view.md`.
 
@@ -32,15 +32,15 @@ mod vulnerability;
 mod weight;
 
 pub use advisory::{
-    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Loser,
-    Member, Outvoted, Provenance, Stated,
+    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Member,
+    OutvotedClaim, OutvotedValue, Provenance, Stated,
 };
 pub use changed::packages_changed;
 pub use changes::{Action, Change, Changes, LiveChange, Problem};
 pub use error::{PortError, ViewError};
 pub use fold::{
-    Feeding, canonical_advisory, canonical_advisory_remembering, feeding_records, stated_fields,
-    stated_severity,
+    ContributingRecord, canonical_advisory, canonical_advisory_remembering, contributing_records,
+    stated_fields, stated_severity,
 };
 pub use lookup::{
     AdvisoryRef, LiveRecord, Resolution, add_sources_of_package, advisories_by_id, advisories_by_package,

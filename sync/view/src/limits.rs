@@ -1,11 +1,11 @@
-//! Bounds on what one record, or records that name each other, can make the view do.
+//! Bounds on the effect of one record, or of records that name each other, on the view.
 //!
-//! Every bound is judged on the record or on the whole component, never on the part seen so far,
-//! so that what exceeds it does so in every order of arrival.
+//! Every bound applies to the whole record or component, never to the part seen so far. So it is exceeded in
+//! every order of arrival or in none.
 
 /// Most aliases of one record that are followed; a record with more contributes none.
 pub const MAX_RECORD_ALIASES: usize = 256;
-/// Most packages of one record that make advisories; of more, the first in key order do.
+/// Most packages of one record that make advisories; beyond that, the first in key order do.
 pub const MAX_RECORD_PACKAGES: usize = 16_384;
 /// Longest ecosystem, package name or repository URL that can be a key, in bytes.
 pub const MAX_NAME_BYTES: usize = 1_024;

@@ -1,4 +1,4 @@
-//! Finding advisories and records: by id, by package, by merge hash, by source.
+//! Finds advisories and records by id, by package, by merge hash and by source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use crate::codec::{
     write_package,
 };
 use crate::error::ViewError;
-use crate::fold::{Feeding, in_fold_order, silent_state};
+use crate::fold::{ContributingRecord, in_fold_order, silent_state};
 use crate::identity::{Closure, Closures, vulnerabilities_of};
 use crate::limits::MAX_COMPONENT_MEMBERS;
 use crate::package::PackageId;
@@ -26,7 +26,7 @@ use crate::reading::{
 use crate::rows::{Rows, Table};
 use crate::vulnerability::VulnerabilityId;
 
-/// A canonical advisory by what names it.
+/// The names of a canonical advisory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct AdvisoryRef {
     /// The vulnerability.
@@ -35,17 +35,17 @@ pub struct AdvisoryRef {
     pub package: PackageId,
     /// The name made of both.
     pub merge_hash: MergeHash,
-    /// Whether every record that feeds it is withdrawn.
+    /// True if every contributing record is withdrawn.
     pub is_withdrawn: bool,
 }
 
-/// What a merge hash stands for.
+/// The advisories that a merge hash stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
-    /// An advisory that goes by it now.
+    /// An advisory with this current name.
     Current(AdvisoryRef),
-    /// A name that an advisory could have had before its aliases were known; what stands for it
-    /// now, sorted.
+    /// A name that an advisory could have had before its aliases were known. Holds the advisories that replace
+    /// it now, sorted.
     Redirected(Vec<AdvisoryRef>),
     /// Nothing.
     Unknown,
@@ -62,12 +62,13 @@ pub struct LiveRecord {
 
 /// Returns the advisories of a vulnerability under any of its ids or aliases, sorted.
 ///
-/// An alias of records that belong to several CVEs gives the advisories of all of them. An id gives those of records as
-/// well that it leads to without naming them: they are made from it, or some of their authors give it. Of a
-/// vulnerability named by more than [`MAX_COMPONENT_MEMBERS`] records, the first in key order count.
+/// An alias of records that belong to several CVEs gives the advisories of all of them. An id also gives the
+/// advisories of records that it leads to without naming them: they are derived from it, or some of their
+/// authors give it. If more than [`MAX_COMPONENT_MEMBERS`] records name a vulnerability, only the first in key
+/// order are used.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>, ViewError> {
     let Some(id) = VulnerabilityId::of(id) else {
         return Ok(Vec::new());
@@ -90,7 +91,7 @@ pub fn advisories_by_id<R: Rows>(rows: &R, id: &str) -> Result<Vec<AdvisoryRef>,
     Ok(advisories)
 }
 
-/// Returns the advisories of records that an id leads to, in the packages that they name themselves.
+/// Returns the advisories of records that an id leads to, in the packages that those records name.
 fn advisories_led_to<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
@@ -120,16 +121,17 @@ fn advisories_led_to<R: Rows>(
     Ok(advisories)
 }
 
-/// Returns the records that belong to a vulnerability and are not withdrawn, whatever packages they name, in fold
-/// order: what they say of the vulnerability itself, its severity or that it is exploited, holds in every package.
+/// Returns the records that belong to a vulnerability and are not withdrawn, for all packages, in fold order.
+/// Their statements about the vulnerability itself, such as its severity or exploitation, apply in every
+/// package.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn records_about<R: Rows>(
     rows: &R,
     policy: &CompiledPolicy,
     vulnerability: &VulnerabilityId,
-) -> Result<Vec<Feeding>, ViewError> {
+) -> Result<Vec<ContributingRecord>, ViewError> {
     let mut closures = Closures::new();
     let mut about = Vec::new();
     for (record, row) in records_near(rows, vulnerability, &mut closures)? {
@@ -137,7 +139,7 @@ pub fn records_about<R: Rows>(
         if row.state == RecordState::Live
             && vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability)
         {
-            about.extend(row.contents().map(|content| Feeding {
+            about.extend(row.contents().map(|content| ContributingRecord {
                 record: record.clone(),
                 content,
                 is_withdrawn: false,
@@ -150,10 +152,10 @@ pub fn records_about<R: Rows>(
 }
 
 /// Returns the advisories of a package of one ecosystem with its suffix, sorted by vulnerability.
-/// `name` is spelt as the ecosystem spells it ([`crate::NormaliseName`]).
+/// `name` must have the ecosystem's spelling ([`crate::NormaliseName`]).
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn advisories_by_package<R: Rows>(
     rows: &R,
     ecosystem: &str,
@@ -171,11 +173,11 @@ pub fn advisories_by_package<R: Rows>(
     advisories_under(rows, &prefix)
 }
 
-/// Returns the advisories of a package name in every release of an ecosystem: `Debian` gives those
-/// of `Debian:11` and `Debian:12` as well. Sorted by package, then vulnerability.
+/// Returns the advisories of a package name in every release of an ecosystem: `Debian` also gives those of
+/// `Debian:11` and `Debian:12`. Sorted by package, then vulnerability.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn advisories_in_any_release<R: Rows>(
     rows: &R,
     ecosystem: &str,
@@ -188,10 +190,10 @@ pub fn advisories_in_any_release<R: Rows>(
     advisories_under(rows, &name_prefix(base, name))
 }
 
-/// Returns whether any advisory is about the ecosystem, given with its suffix where it has releases.
+/// Returns true if any advisory is about the ecosystem, which must include its suffix if it has releases.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn knows_ecosystem<R: Rows>(rows: &R, ecosystem: &str) -> Result<bool, ViewError> {
     let mut known = false;
     if !ecosystem.contains('\0') {
@@ -203,10 +205,10 @@ pub fn knows_ecosystem<R: Rows>(rows: &R, ecosystem: &str) -> Result<bool, ViewE
     Ok(known)
 }
 
-/// Returns the ecosystems that are `base` and a suffix, and that advisories are about, sorted.
+/// Returns the ecosystems with advisories that consist of `base` and a suffix, sorted.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn ecosystems_with_suffix<R: Rows>(rows: &R, base: &str) -> Result<Vec<String>, ViewError> {
     let mut found = BTreeSet::new();
     if !base.contains('\0') {
@@ -225,10 +227,10 @@ pub fn ecosystems_with_suffix<R: Rows>(rows: &R, base: &str) -> Result<Vec<Strin
     Ok(found.into_iter().collect())
 }
 
-/// Returns the sources of which a record that is not withdrawn names a package of an ecosystem, with any suffix or none.
+/// Returns the sources with a record, not withdrawn, about a package of an ecosystem with any suffix or none.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn sources_of_ecosystem<R: Rows>(rows: &R, base: &str) -> Result<BTreeSet<Source>, ViewError> {
     let mut found = BTreeSet::new();
     if !base.contains('\0') {
@@ -237,10 +239,10 @@ pub fn sources_of_ecosystem<R: Rows>(rows: &R, base: &str) -> Result<BTreeSet<So
     Ok(found)
 }
 
-/// Adds the sources of which a record that is not withdrawn names a package.
+/// Adds the sources with a record, not withdrawn, about a package.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn add_sources_of_package<R: Rows>(
     rows: &R,
     ecosystem: &str,
@@ -269,10 +271,10 @@ fn sources_under<R: Rows>(rows: &R, prefix: &[u8], sources: &mut BTreeSet<Source
     })
 }
 
-/// Visits every advisory, in the order of its key: by package, then vulnerability.
+/// Visits every advisory in key order: by package, then vulnerability.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn for_each_advisory<R: Rows>(
     rows: &R,
     mut visit: impl FnMut(AdvisoryRef) -> ControlFlow<()>,
@@ -280,10 +282,10 @@ pub fn for_each_advisory<R: Rows>(
     visit_advisories(rows, &[], &mut visit)
 }
 
-/// Returns what a merge hash stands for.
+/// Returns the advisories that a merge hash stands for.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn resolve<R: Rows>(rows: &R, hash: &MergeHash) -> Result<Resolution, ViewError> {
     let mut ids = Vec::new();
     scan_rows(rows, Table::Hashes, hash_prefix(hash), |key, _| {
@@ -292,7 +294,7 @@ pub fn resolve<R: Rows>(rows: &R, hash: &MergeHash) -> Result<Resolution, ViewEr
     })?;
     let mut closures = Closures::new();
     for id in ids {
-        // The row tells the id; which package it is about, only the records near the id can tell.
+        // The row gives the id; only the records around the id can give the package.
         let near = records_near(rows, &id, &mut closures)?;
         let packages: BTreeSet<&PackageId> = near.values().flat_map(|row| &row.packages).collect();
         let Some(package) = packages
@@ -317,13 +319,12 @@ pub fn resolve<R: Rows>(rows: &R, hash: &MergeHash) -> Result<Resolution, ViewEr
     Ok(Resolution::Unknown)
 }
 
-/// Returns the records that a source has now, withdrawn ones included, sorted by id: what a dump
-/// of the source holds.
+/// Returns the current records of a source, withdrawn ones included, sorted by id: the content of a dump.
 ///
-/// Reads every record row; keys are by id, so that records of all sources meet under theirs.
+/// Reads every record row: keys begin with the id, so that all sources' records of one id are together.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn live_records<R: Rows>(rows: &R, source: &Source) -> Result<Vec<LiveRecord>, ViewError> {
     let mut records = Vec::new();
     scan_rows(rows, Table::Records, &[], |key, value| {
@@ -342,10 +343,10 @@ pub fn live_records<R: Rows>(rows: &R, source: &Source) -> Result<Vec<LiveRecord
     Ok(records)
 }
 
-/// Visits every record that stands, with the packages that it is about.
+/// Visits every record with content, with its packages.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn for_each_live_record<R: Rows>(
     rows: &R,
     mut visit: impl FnMut(&RecordKey, &[PackageId]) -> ControlFlow<()>,
@@ -360,10 +361,10 @@ pub fn for_each_live_record<R: Rows>(
     })
 }
 
-/// Returns how many records each source has now, withdrawn ones included.
+/// Returns the number of current records of each source, withdrawn ones included.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn live_record_counts<R: Rows>(rows: &R) -> Result<BTreeMap<Source, u64>, ViewError> {
     let mut counts = BTreeMap::new();
     scan_rows(rows, Table::Records, &[], |key, value| {
@@ -376,11 +377,11 @@ pub fn live_record_counts<R: Rows>(rows: &R) -> Result<BTreeMap<Source, u64>, Vi
     Ok(counts)
 }
 
-/// Returns the records that go by an id themselves and say nothing now: their sources dropped them, or they
-/// wait for a decision. Sorted, each with what the view made of its statements.
+/// Returns the records with an id that have no statement now, because their sources dropped them or they wait
+/// for a decision. Sorted, each with its row.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn silent_records<R: Rows>(rows: &R, id: &str) -> Result<Vec<(RecordKey, EdgeState)>, ViewError> {
     let Some(id) = VulnerabilityId::of(id) else {
         return Ok(Vec::new());
@@ -399,7 +400,7 @@ pub fn silent_records<R: Rows>(rows: &R, id: &str) -> Result<Vec<(RecordKey, Edg
 /// Returns the records that wait for an operator's decision, sorted.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn held_records<R: Rows>(rows: &R) -> Result<Vec<RecordKey>, ViewError> {
     let mut records = Vec::new();
     scan_rows(rows, Table::Held, &[], |key, _| {
@@ -410,18 +411,16 @@ pub fn held_records<R: Rows>(rows: &R) -> Result<Vec<RecordKey>, ViewError> {
     Ok(records)
 }
 
-/// Returns the content that the view has chosen for a record; nothing when it is absent, unresolved
-/// or not known.
+/// Returns the content that the view has chosen for a record; `None` if it is absent, unresolved or unknown.
 ///
 /// # Errors
-/// When the rows could not be read.
+/// If the rows cannot be read.
 pub fn chosen_content<R: Rows>(rows: &R, record: &RecordKey) -> Result<Option<ContentHash>, ViewError> {
     let row = record_row(rows, record)?.filter(|row| !row.is_unresolved());
     Ok(row.and_then(|row| row.content))
 }
 
-/// Returns the vulnerabilities that an id stands for, sorted: itself if it is a CVE, else those of its
-/// component.
+/// Returns the vulnerabilities of an id, sorted: the id itself if it is a CVE, else those of its component.
 pub(crate) fn vulnerabilities_by_id<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
@@ -441,8 +440,8 @@ pub(crate) fn vulnerabilities_by_id<R: Rows>(
     Ok(ids.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-/// Returns the records that may belong to the vulnerability an id stands for: those of the
-/// components around it, and those named by the id itself.
+/// Returns the records that may belong to an id's vulnerability: those of the components around it, and those
+/// that have the id.
 pub(crate) fn records_near<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
@@ -478,8 +477,8 @@ pub(crate) fn records_near<R: Rows>(
             records.extend(more);
         }
     }
-    // In a component beyond the bounds the record that names the id still may belong to it, and a
-    // record named by a CVE belongs to that one.
+    // In a component beyond the bounds, the record that names the id may still belong to it, and a record named
+    // by a CVE belongs to that CVE.
     for record in mentions {
         if !records.contains_key(&record)
             && let Some(row) = record_row(rows, &record)?
@@ -490,7 +489,7 @@ pub(crate) fn records_near<R: Rows>(
     Ok(records)
 }
 
-/// Returns an advisory if anything feeds it.
+/// Returns an advisory if any record contributes to it.
 fn advisory_ref<R: Rows>(
     rows: &R,
     vulnerability: VulnerabilityId,
@@ -520,7 +519,7 @@ fn advisories_under<R: Rows>(rows: &R, prefix: &[u8]) -> Result<Vec<AdvisoryRef>
     Ok(advisories)
 }
 
-/// Gathers the edges under a prefix, which lie together per advisory, into advisories.
+/// Groups the edges under a prefix into advisories; the edges of an advisory are adjacent.
 fn visit_advisories<R: Rows>(
     rows: &R,
     prefix: &[u8],

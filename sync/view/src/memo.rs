@@ -1,5 +1,4 @@
-//! What is remembered from one advisory to the next: records, bodies and ids that several packages of a vulnerability
-//! share.
+//! Keeps records, bodies and ids that several packages of a vulnerability share from one fold to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,16 +17,16 @@ use crate::said::Said;
 use crate::settings::NormaliseName;
 use crate::vulnerability::VulnerabilityId;
 
-/// Things that are remembered of each kind, before they are forgotten and begun anew.
+/// Most entries of each kind; when they are reached, all are dropped.
 const MOST: usize = 4_096;
 /// Bytes of bodies that are remembered taken apart.
 const MOST_BODY_BYTES: usize = 64 << 20;
-/// Packages of which a record, or a vulnerability, is worth remembering.
+/// The number of packages of a record or vulnerability from which it is worth remembering.
 const MANY_PACKAGES: usize = 8;
 /// Packages that are remembered of all vulnerabilities together.
 const MOST_PACKAGES: usize = 400_000;
 
-/// Remembers, within bounds, what folds of one state of the rows share. Several threads may use it.
+/// Keeps, within bounds, what folds of one state of the rows share. Several threads may use it.
 #[derive(Debug, Default)]
 pub struct FoldMemo(Mutex<Remembered>);
 
@@ -40,16 +39,16 @@ struct Remembered {
     packages: usize,
 }
 
-/// What the rows have of a record that feeds advisories.
+/// The rows' content about a contributing record.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// The contents that count: the chosen one, or those between which nobody has decided.
+    /// The applicable contents: the chosen one, or those without a decision.
     pub(crate) contents: Vec<ContentHash>,
-    /// Whether authors disagree about it and nobody has decided.
+    /// True if authors disagree about it and nobody has decided.
     pub(crate) is_unresolved: bool,
-    /// The one CVE that it is made from.
+    /// The one CVE from which it is derived.
     pub(crate) upstream: Option<VulnerabilityId>,
-    /// Ids that lead to it and do not name it.
+    /// Ids that lead to it without naming it.
     pub(crate) related: Vec<VulnerabilityId>,
 }
 
@@ -64,22 +63,22 @@ impl From<RecordRow> for Held {
     }
 }
 
-/// A record that goes by an id of a vulnerability and says nothing: it feeds no advisory, for nothing tells its
-/// packages, and is shown with every one.
+/// A record with an id of a vulnerability but without a statement. It contributes to no advisory, because its
+/// packages are unknown, and is shown with every one.
 #[derive(Debug)]
 pub(crate) struct Silent {
     pub(crate) content: Option<ContentHash>,
     pub(crate) state: RecordState,
 }
 
-/// What stands around a vulnerability: the same in all of its packages, but for the names that are kept.
+/// The surroundings of a vulnerability: the same in all of its packages, except for the names that are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Around {
     pub(crate) silent: BTreeMap<RecordKey, Silent>,
     pub(crate) aliases: BTreeSet<VulnerabilityId>,
     /// Other CVEs that its records name.
     pub(crate) others: BTreeSet<VulnerabilityId>,
-    /// Ids and packages of each component: a merge hash is kept for each pair of them.
+    /// The ids and packages of each component: a merge hash is kept for each pair.
     components: Vec<(BTreeSet<VulnerabilityId>, BTreeSet<PackageId>)>,
 }
 
@@ -112,7 +111,7 @@ impl Around {
         Ok(around)
     }
 
-    /// Those of the aliases that a merge hash with this package is kept for.
+    /// Returns the aliases for which a merge hash with this package is kept.
     pub(crate) fn names<'a>(
         &'a self,
         vulnerability: &'a VulnerabilityId,
@@ -134,11 +133,11 @@ impl Around {
 
 impl FoldMemo {
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        // Each insert stands for itself.
+        // Each insert is independent, so a poisoned lock is safe to use.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what the rows have of a record.
+    /// Returns the rows' content about a record.
     pub(crate) fn held<R: Rows>(&self, rows: &R, record: &RecordKey) -> Result<Arc<Held>, ViewError> {
         if let Some(held) = self.remembered().held.get(record) {
             return Ok(Arc::clone(held));
@@ -158,7 +157,7 @@ impl FoldMemo {
         Ok(held)
     }
 
-    /// Returns what the body of a record says; none if it is not here.
+    /// Returns the content of a record's body; `None` if it is not here.
     pub(crate) fn said<B: Bodies>(
         &self,
         bodies: &B,
@@ -185,7 +184,7 @@ impl FoldMemo {
         Ok(Some(said))
     }
 
-    /// Returns what stands around a vulnerability.
+    /// Returns the surroundings of a vulnerability.
     pub(crate) fn around<R: Rows>(
         &self,
         rows: &R,

@@ -1,4 +1,4 @@
-//! Package identities: what an advisory is about.
+//! Package identities: the subject of an advisory.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum PackageId {
         /// Its normalised URL.
         repository: String,
     },
-    /// The record itself, for lack of anything else.
+    /// The record itself, if it names no package and no repository.
     Record(RecordKey),
 }
 
@@ -54,8 +54,8 @@ impl fmt::Display for PackageId {
     }
 }
 
-/// Returns the one spelling of a git repository's URL: scheme and host in lower case, without
-/// surrounding white space and without any trailing `/` or `.git`. The path keeps its case.
+/// Returns the normalised URL of a git repository: scheme and host in lower case, without surrounding white
+/// space and without any trailing `/` or `.git`. The path keeps its case.
 #[must_use]
 pub fn normalise_repository(url: &str) -> String {
     let mut rest = url.trim();

@@ -1,8 +1,7 @@
-//! What the view asks of its surroundings: who states what, the bytes of a record, and what an
-//! operator decided.
+//! The ports of the view: statements about records, the bytes of records, and the operator's decisions.
 //!
-//! The store answers from its trees, a simulation from maps. The view never asks for more than one
-//! record at a time, so an answer may be as fresh as the transaction it is read in.
+//! The store answers from its trees, a simulation from maps. The view never asks for more than one record at a
+//! time, so an answer may be as fresh as the transaction in which it is read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +13,7 @@ use starling_protocol::{ContentHash, Lane, RecordId, SiteId, Source, UnixMillis}
 /// Names one source's record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordKey {
-    /// Where the record comes from.
+    /// The record's source.
     pub source: Source,
     /// Its id within the source.
     pub id: RecordId,
@@ -44,20 +43,20 @@ impl Serialize for RecordKey {
     }
 }
 
-/// What one author currently says about one record in one lane.
+/// The current statement of one author about one record in one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// Who says it.
+    /// The author.
     pub author: SiteId,
     /// In which of the author's logs.
     pub lane: Lane,
-    /// What is said.
+    /// The statement.
     pub kind: StatementKind,
     /// The time of the claim, by the author's clock.
     pub time: UnixMillis,
 }
 
-/// What a statement says of its record. A retracted statement is no statement.
+/// A statement about a record. A retracted statement does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StatementKind {
     /// The record has this content.
@@ -68,30 +67,30 @@ pub enum StatementKind {
 
 /// The current accepted claims.
 pub trait Claims {
-    /// Why an answer could not be given.
+    /// The error of the port.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Returns every current accepted statement about a record: at most one per author and lane,
-    /// in any order. Nothing was ever stated, or all was retracted: an empty list.
+    /// Returns every current accepted statement about a record: at most one per author and lane, in any order.
+    /// The list is empty if nothing was stated or everything was retracted.
     ///
     /// # Errors
-    /// When the claims could not be read.
+    /// If the claims cannot be read.
     fn statements(&self, source: &Source, id: &RecordId) -> Result<Vec<Statement>, Self::Error>;
 }
 
 /// The record bodies, by content.
 pub trait Bodies {
-    /// Why an answer could not be given.
+    /// The error of the port.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Returns the canonical bytes of a record, or nothing when they are not at hand.
+    /// Returns the canonical bytes of a record, or `None` if they are not available.
     ///
     /// # Errors
-    /// When the bodies could not be read.
+    /// If the bodies cannot be read.
     fn body(&self, content: &ContentHash) -> Result<Option<Vec<u8>>, Self::Error>;
 }
 
-/// The operator's recorded decisions: which content a record has where its authors disagree.
+/// The operator's recorded decisions: the content of records on which authors disagree.
 ///
-/// A decision counts only while an author states that content, so it cannot outlive what it decided.
+/// A decision applies only while an author states that content, so it cannot outlive the disagreement.
 pub type Decisions = BTreeMap<RecordKey, ContentHash>;

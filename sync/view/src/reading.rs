@@ -1,4 +1,4 @@
-//! Typed reading and writing of rows: keys and values in, this crate's own types out.
+//! Reads and writes rows with types: this crate's own types instead of key and value bytes.
 
 use std::ops::ControlFlow;
 
@@ -28,12 +28,12 @@ pub(crate) const fn edge_value(state: RecordState) -> &'static [u8] {
     }
 }
 
-/// Says whether an edge's value is that of a withdrawn record.
+/// Returns true if an edge's value is that of a withdrawn record.
 pub(crate) fn edge_is_withdrawn(value: &[u8]) -> bool {
     value == EDGE_WITHDRAWN
 }
 
-/// Whether anything feeds an advisory, and whether any of it is not withdrawn.
+/// The contributions to an advisory: none, withdrawn records only, or a live record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Feed {
     Nothing,
@@ -67,7 +67,7 @@ pub(crate) fn remove_row<R: RowsMut>(rows: &mut R, table: Table, key: &[u8]) -> 
     })
 }
 
-/// Visits the rows under a prefix with a visitor that may fail, until it fails or breaks.
+/// Visits the rows under a prefix with a fallible visitor, until it fails or breaks.
 pub(crate) fn scan_rows<R: Rows>(
     rows: &R,
     table: Table,
@@ -89,7 +89,7 @@ pub(crate) fn scan_rows<R: Rows>(
     outcome
 }
 
-/// Names a row whose bytes this version never writes.
+/// Builds the error for a row whose bytes this version never writes.
 pub(crate) fn damaged(table: Table, expected: &'static str, bytes: &[u8]) -> ViewError {
     let found = bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
     ViewError::DamagedRow {
@@ -132,12 +132,12 @@ pub(crate) fn records_with_id<R: Rows>(
 
 /// The value of an alias's row.
 pub(crate) const ALIAS: &[u8] = &[];
-/// The value of one that is none: the record is made from the id, and shares no identity with it.
+/// The value of an id from which the record is derived; the two share no identity.
 pub(crate) const UPSTREAM: &[u8] = &[1];
-/// The value of one that leads to the record, and does not name it.
+/// The value of an id that leads to the record without naming it.
 pub(crate) const RELATED: &[u8] = &[2];
 
-/// Visits the records that have an id among their aliases, each with the id it goes by itself.
+/// Visits the records that have an id among their aliases, each with its own id.
 pub(crate) fn mentions_of<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
@@ -146,7 +146,7 @@ pub(crate) fn mentions_of<R: Rows>(
     visit_aliases(rows, id, |value| value == ALIAS, visit)
 }
 
-/// Visits the records that an id leads to and that share no identity with it, each with the id it goes by itself.
+/// Visits the records that an id leads to without shared identity, each with its own id.
 pub(crate) fn led_to<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,
@@ -171,7 +171,7 @@ fn visit_aliases<R: Rows>(
     })
 }
 
-/// Says what feeds an advisory; looks no further than the first live record.
+/// Returns the contributions to an advisory; stops at the first live record.
 pub(crate) fn feed_of<R: Rows>(
     rows: &R,
     vulnerability: &VulnerabilityId,

@@ -1,7 +1,7 @@
-//! The rows that the view keeps, behind two traits: reading, and reading with writing.
+//! The rows that the view keeps, behind two traits: one for reading, one for reading and writing.
 //!
-//! Keys and values are bytes whose layout is this crate's alone (`docs/formats/view.md`). Where they
-//! lie, and that a batch of changes commits whole, is the implementer's part.
+//! Keys and values are bytes whose layout only this crate knows (`docs/formats/view.md`). The implementer
+//! decides where they are stored, and makes a batch of changes commit as a whole.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ pub enum Table {
     Aliases = 2,
     /// One row per edge: the records that feed an advisory, found by package.
     Edges = 3,
-    /// One row per merge hash, past names included: what it stands for.
+    /// One row per merge hash, past names included: the advisory it stands for.
     Hashes = 4,
     /// One row per record whose authors disagree and that waits for a decision.
     Held = 5,
@@ -34,7 +34,7 @@ impl Table {
         Self::Held,
     ];
 
-    /// The number that stands for this table.
+    /// Returns the number of this table.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
@@ -53,7 +53,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// What a scan calls for each row: key, value, and whether to go on.
+/// The callback of a scan for each row: key and value in, whether to continue out.
 pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// Reading rows.
@@ -64,30 +64,29 @@ pub trait Rows {
     /// Returns the value under a key.
     ///
     /// # Errors
-    /// When the row could not be read.
+    /// If the row cannot be read.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Self::Error>;
 
-    /// Visits every row whose key starts with `prefix`, in ascending byte order of the keys, until
-    /// the visitor breaks.
+    /// Visits every row whose key starts with `prefix`, in ascending byte order of the keys, until the visitor
+    /// breaks.
     ///
     /// # Errors
-    /// When the rows could not be read.
+    /// If the rows cannot be read.
     fn scan(&self, table: Table, prefix: &[u8], visit: &mut Visitor<'_>) -> Result<(), Self::Error>;
 }
 
-/// Reading and writing rows. A write is seen by every later read through the same value, whether
-/// or not it is committed yet.
+/// Reads and writes rows. Every later read through the same value sees a write, committed or not.
 pub trait RowsMut: Rows {
-    /// Writes a row over whatever was there.
+    /// Writes a row, replacing any existing one.
     ///
     /// # Errors
-    /// When the row could not be written.
+    /// If the row cannot be written.
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), Self::Error>;
 
-    /// Removes a row; one that is not there is no error.
+    /// Removes a row; a missing row is not an error.
     ///
     /// # Errors
-    /// When the row could not be removed.
+    /// If the row cannot be removed.
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), Self::Error>;
 }
 
@@ -113,7 +112,7 @@ impl MemoryRows {
             .map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
 
-    /// Returns how many rows a table holds and the bytes of their keys and values.
+    /// Returns the number of rows of a table and the bytes of their keys and values.
     #[must_use]
     pub fn size(&self, table: Table) -> (usize, usize) {
         self.iter(table).fold((0, 0), |(rows, bytes), (key, value)| {

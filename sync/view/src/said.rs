@@ -1,6 +1,6 @@
-//! What one record's body says, taken apart once: what holds for every package, and what it says of each.
+//! One record's body, parsed once: the statements for every package, and those for each single package.
 //!
-//! A record may name thousands of packages, each with an advisory of its own. Reading its body for each of them would
+//! A record may name thousands of packages, each with its own advisory. Parsing its body for each of them would
 //! cost the square of their number.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use crate::vulnerability::VulnerabilityId;
 /// A body, taken apart.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
-    /// The fields of which one value wins, without `affected`.
+    /// The fields in which one value wins, without `affected`.
     fields: BTreeMap<FieldName, JsonText>,
     /// References in their order, with the bytes by which they are the same.
     pub(crate) references: Vec<(Vec<u8>, JsonText)>,
@@ -30,10 +30,10 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Takes a body apart; one that does not parse says nothing.
+    /// Parses a body; one that does not parse has no statement.
     ///
     /// # Errors
-    /// When a value could not be kept as text.
+    /// If a value could not be kept as text.
     pub(crate) fn of_body(body: &[u8], normalise_name: NormaliseName) -> Result<Self, ViewError> {
         match json::parse(body) {
             Ok(body) => Self::of(&body, normalise_name),
@@ -75,15 +75,15 @@ impl Said {
         Ok(said)
     }
 
-    /// How many packages it names.
+    /// Returns how many packages it names.
     pub(crate) fn package_count(&self) -> usize {
         self.about.len()
     }
 
-    /// Returns what is said of a package, in the fields of which one value wins.
+    /// Returns the statements about a package, in the fields in which one value wins.
     ///
     /// # Errors
-    /// When a value could not be kept as text.
+    /// If a value could not be kept as text.
     pub(crate) fn of_package(&self, package: &PackageId) -> Result<BTreeMap<FieldName, JsonText>, ViewError> {
         let mut stated = self.fields.clone();
         if let Some(affected) = self.affected(package)? {
@@ -92,7 +92,7 @@ impl Said {
         Ok(stated)
     }
 
-    /// The entries of `affected` that are about a package: all of them, where the package is the record itself.
+    /// Returns the entries of `affected` about a package, or all of them if the package is the record itself.
     fn affected(&self, package: &PackageId) -> Result<Option<JsonText>, ViewError> {
         let texts: Vec<&str> = match package {
             PackageId::Record(_) => self.entries.iter().map(String::as_str).collect(),
@@ -107,14 +107,15 @@ impl Said {
         if texts.is_empty() {
             return Ok(None);
         }
-        // The canonical text of a list is its members' between brackets.
+        // The canonical text of a list is the text of its members between brackets.
         JsonText::of_canonical(format!("[{}]", texts.join(","))).map(Some)
     }
 }
 
-/// Returns the CVEs that a record names as what it is made from.
+/// Returns the CVEs from which a record states that it is derived.
 ///
-/// Source: OSV schema 1.7, `upstream`: distributions give the ids of the vulnerabilities that their record is about.
+/// Source: OSV schema 1.7, `upstream`: distributions list the ids of the vulnerabilities that their record is
+/// about.
 pub(crate) fn upstream_of(body: &Value<'_>) -> BTreeSet<VulnerabilityId> {
     let ids = list(body, "upstream").iter().filter_map(Value::as_str);
     ids.filter_map(VulnerabilityId::of)
@@ -122,15 +123,15 @@ pub(crate) fn upstream_of(body: &Value<'_>) -> BTreeSet<VulnerabilityId> {
         .collect()
 }
 
-/// Says whether a value is more than an empty place holder.
+/// Returns true if a value is more than an empty place holder.
 pub(crate) fn says_something(value: &Value<'_>) -> bool {
     !value.is_null()
         && value.as_str().is_none_or(|text| !text.trim().is_empty())
         && value.as_array().is_none_or(|list| !list.is_empty())
 }
 
-/// Returns the weaknesses that a record names. OSV has no field for them; its databases keep them
-/// under `database_specific`: a list of texts (GitHub), of objects (OSV.dev), or one object (curl).
+/// Returns the weaknesses that a record names. OSV has no field for them. Databases keep them under
+/// `database_specific`: a list of texts (GitHub), of objects (OSV.dev), or one object (curl).
 fn weaknesses_of(body: &Value<'_>) -> BTreeSet<String> {
     let Some(specific) = body.get("database_specific") else {
         return BTreeSet::new();

@@ -1,34 +1,35 @@
-//! What the fold depends on besides the claims: the compiled policy, the operator's decisions, and
-//! how ecosystems spell package names.
+//! The inputs of the fold besides the claims: the compiled policy, the operator's decisions, and the
+//! normalisation of package names.
 
 use crate::policy::{CompiledPolicy, PolicyHash};
 use crate::ports::Decisions;
 
-/// Returns the one spelling of a package name within an ecosystem: `(ecosystem, name) -> name`.
+/// Returns the normalised spelling of a package name within an ecosystem: `(ecosystem, name) -> name`.
 ///
-/// A function, not a dependency: the rules belong to the scanner, which the view must not depend on.
-/// It must be pure and idempotent; a change of it asks for a rebuild.
+/// This is a function and not a dependency, because the rules belong to the scanner, on which the view must not
+/// depend. It must be pure and idempotent; a change requires a rebuild.
 pub type NormaliseName = fn(&str, &str) -> String;
 
-/// Version of the fold's rules, row layouts and counts: raised when equal claims would give others.
+/// Version of the fold's rules, row layouts and counts: raised if equal claims would give a different result.
 const FOLD_VERSION: u32 = 2;
-/// Version of what rows hold beside that: raised when they must be made anew although what they say of the past is no other.
+/// Version of the rows' other content: raised if rows must be rebuilt although their statements about the past
+/// are unchanged.
 const ROWS_VERSION: u32 = 4;
 
-/// What the fold depends on besides claims and bodies. Equal settings and claims give equal rows.
+/// The inputs of the fold besides claims and bodies. Equal settings and claims give equal rows.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Who is believed, and whose fields come first.
+    /// The preferred sites, and the sources whose fields win.
     pub policy: CompiledPolicy,
-    /// What an operator decided where authors disagree.
+    /// The operator's decisions about disagreements between authors.
     pub decisions: Decisions,
-    /// How ecosystems spell package names.
+    /// The normalisation of package names.
     pub normalise_name: NormaliseName,
 }
 
 impl Settings {
-    /// Returns the hash that a verdict names the rules by: the policy's own, or where something was decided one of the
-    /// policy and of the decisions.
+    /// Returns the hash by which a verdict names the rules: the policy's own hash, or, if there are decisions,
+    /// a hash of the policy and the decisions.
     #[must_use]
     pub fn rules_hash(&self) -> PolicyHash {
         if self.decisions.is_empty() {
@@ -50,8 +51,9 @@ impl Settings {
         }
     }
 
-    /// Returns a hash that differs when rows say something else: other orders, another local site, or another version of
-    /// the fold itself. The history goes on under another one only if the view of then can be folded again.
+    /// Returns a hash that changes when rows state something else: other orders, another local site, or another
+    /// version of the fold. The history continues under another hash only if the former view can be folded
+    /// again.
     #[must_use]
     pub fn mark(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view settings");
@@ -61,8 +63,8 @@ impl Settings {
         *hasher.finalize().as_bytes()
     }
 
-    /// Returns a hash that differs when rows must be made anew under the same [`mark`](Self::mark): they hold something
-    /// else by now, or operators decided otherwise.
+    /// Returns a hash that changes when rows must be rebuilt under the same [`mark`](Self::mark): they hold
+    /// other content, or operators decided differently.
     #[must_use]
     pub fn rows_fingerprint(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view rows");

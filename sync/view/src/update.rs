@@ -1,8 +1,8 @@
-//! Bringing the rows up to date with what changed.
+//! Brings the rows up to date with changed claims.
 //!
-//! The rows are a function of the claims; an update works out the difference for the records named
-//! to it and for those that they touch through shared ids, before and after. So it may be repeated,
-//! its input may be split or named in any order, and the rows come out as a rebuild makes them.
+//! The rows are a function of the claims. An update computes the difference for the records passed to it and
+//! for those that they touch through shared ids, before and after. So it may be repeated, its input may be
+//! split or given in any order, and the resulting rows equal those of a rebuild.
 //!
 //! The caller makes the changes of one call durable together, or not at all.
 
@@ -35,15 +35,14 @@ const WIPE_PAGE_ROWS: usize = 1_024;
 
 /// Brings the rows up to date with the claims about the changed records.
 ///
-/// `changed` names every record about which a statement, a decision, the presence of a body or the
-/// policy may have changed since the rows were last brought up to date; naming more does no harm.
-/// A body that a row was read off is not asked for again while its record has that content, so a store
-/// keeps the bodies of chosen contents.
+/// `changed` must contain every record about which a statement, a decision, the presence of a body or the
+/// policy may have changed since the last update. Extra records do no harm. A body is not read again while its
+/// record has that content, so a store must keep the bodies of chosen contents.
 ///
 /// Memory grows with the number of changed records and of those that share ids with them.
 ///
 /// # Errors
-/// When a port fails or a row is damaged. What was written until then must not be kept.
+/// If a port fails or a row is damaged. Anything written by then must not be kept.
 pub fn update<R: RowsMut, C: Claims, B: Bodies>(
     rows: &mut R,
     claims: &C,
@@ -109,7 +108,7 @@ pub(crate) fn update_within<R: RowsMut, C: Claims, B: Bodies>(
 /// Removes every row, page by page: the first half of a rebuild.
 ///
 /// # Errors
-/// When a row could not be read or removed.
+/// If a row cannot be read or removed.
 pub fn wipe<R: RowsMut>(rows: &mut R) -> Result<(), ViewError> {
     for table in Table::ALL {
         loop {
@@ -136,13 +135,13 @@ pub fn wipe<R: RowsMut>(rows: &mut R) -> Result<(), ViewError> {
 /// A record's row before and after.
 #[derive(Debug)]
 pub(crate) struct RecordChange {
-    /// The id that the record goes by.
+    /// The record's own id.
     pub(crate) own: VulnerabilityId,
     pub(crate) old: Option<Rc<RecordRow>>,
     pub(crate) new: Option<Rc<RecordRow>>,
 }
 
-/// Chooses, by policy, what each record is now; keeps those that differ from their row.
+/// Chooses the new state of each record by policy, and keeps those that differ from their row.
 fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
     rows: &R,
     claims: &C,
@@ -175,12 +174,12 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
                         None => changes.problems.push((record.clone(), Problem::BodyMissing)),
                     }
                 }
-                // Until somebody decides, all that is said counts; one that nothing can be read of is held.
+                // Until somebody decides, every readable statement applies; without any, the record is held.
                 let held = || RecordRow::silent(RecordState::Unresolved, None);
                 Some(unresolved(rows, count).unwrap_or_else(held))
             }
             Choice::Set(content) => {
-                // Content is immutable: a row that was read off it need not be read off again.
+                // Content is immutable: a known row need not be built again.
                 let is_known = |row: &RecordRow| {
                     row.content == Some(content)
                         && row.state != RecordState::BodyMissing
@@ -239,7 +238,7 @@ fn contents_by_time(statements: &[Statement]) -> Vec<ContentHash> {
     contents.into_iter().map(|(content, _)| content).collect()
 }
 
-/// Returns the ids, no CVEs, whose components may differ: all that the changed records name.
+/// Returns the ids (not CVEs) whose components may differ: all ids that the changed records name.
 fn touched_ids(records: &BTreeMap<RecordKey, RecordChange>) -> BTreeSet<VulnerabilityId> {
     let mut ids = BTreeSet::new();
     for change in records.values() {
@@ -279,7 +278,7 @@ fn write_records<R: RowsMut>(
     Ok(())
 }
 
-/// What the rows of a record's aliases say, by the ids that lead to it: each is the most that it is to the record.
+/// Returns the ids that lead to a record, each with its strongest relation to the record.
 fn names_of(row: Option<&RecordRow>) -> BTreeMap<&VulnerabilityId, &'static [u8]> {
     let mut names = BTreeMap::new();
     let Some(row) = row else { return names };
@@ -289,7 +288,7 @@ fn names_of(row: Option<&RecordRow>) -> BTreeMap<&VulnerabilityId, &'static [u8]
     names
 }
 
-/// Says what happened to an advisory, now that all rows are written.
+/// Reports the change of an advisory, after all rows are written.
 fn describe<R: RowsMut>(
     rows: &R,
     touch: &Touch<'_>,
@@ -320,12 +319,12 @@ fn describe<R: RowsMut>(
     }))
 }
 
-/// Returns the advisories that stand for one that nothing feeds any more, sorted.
+/// Returns the advisories that replace one without contributions, sorted.
 fn heirs<R: RowsMut>(rows: &R, touch: &Touch<'_>, after: &Closures<'_>) -> Result<Vec<MergeHash>, ViewError> {
     let Some(Closure::Whole(component)) = after.known(&touch.vulnerability) else {
         return Ok(Vec::new());
     };
-    // Only where the name is kept: no record of the component need be about the package any more.
+    // Only if the name is kept: the component may have no more records about the package.
     if !component.packages().contains(touch.package) {
         return Ok(Vec::new());
     }

@@ -1,13 +1,14 @@
-//! Which records' words on a package count, and which are only shown beside them.
+//! Decides which records' statements about a package apply, and which are only shown beside them.
 //!
-//! Each live record that names the package makes a *statement*: the entries of its `affected` about the package.
-//! Statements are not folded. Under [`Ranges::Any`] each counts by itself, but for two kinds:
+//! Each live record that names the package makes a *statement*: the entries of its `affected` about the
+//! package. Statements are not folded. Under [`Ranges::Any`] each applies separately, with two exceptions:
 //!
-//! - A copy of a record whose id belongs to another source, while the site holds that source's own record: one id is
-//!   one statement, and a stale mirror must not contradict its origin.
-//! - What a source without authority over the package's ecosystem says where one with authority speaks.
+//! - A copy of a record whose id belongs to another source, while the site holds that source's own record: one
+//!   id is one statement, and a stale mirror must not contradict its origin.
+//! - A statement of a source without authority over the package's ecosystem, if a source with authority has
+//!   one.
 //!
-//! Under [`Ranges::Preferred`] the first record in fold order counts alone.
+//! Under [`Ranges::Preferred`] only the first record in fold order applies.
 
 use std::ops::ControlFlow;
 
@@ -15,7 +16,7 @@ use serde::Serialize;
 use starling_protocol::Source;
 
 use crate::error::ViewError;
-use crate::fold::Feeding;
+use crate::fold::ContributingRecord;
 use crate::package::PackageId;
 use crate::policy::{CompiledPolicy, Ranges, owner_of};
 use crate::ports::RecordKey;
@@ -23,19 +24,19 @@ use crate::reading::records_with_id;
 use crate::rows::Rows;
 use crate::vulnerability::VulnerabilityId;
 
-/// How much a statement about a package counts.
+/// The weight of a statement about a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Weight {
-    /// It counts by itself.
+    /// It applies separately.
     Counts,
-    /// It counts; its source is one that no order names, so that its severities come after all others.
+    /// It applies, but no order lists its source, so that its severities come after all others.
     CountsLast,
-    /// A source with authority over the package's ecosystem speaks, and it is not from one.
+    /// A source with authority over the package's ecosystem has a statement, and this is not from one.
     Outranked,
     /// It is a copy of a record whose own source is held here.
     Mirrored,
-    /// Another is preferred, and [`Ranges::Preferred`] lets one count alone.
+    /// Another one is preferred, and [`Ranges::Preferred`] applies only one.
     NotPreferred,
 }
 
@@ -52,12 +53,12 @@ pub(crate) fn weigh<R: Rows>(
     rows: &R,
     policy: &CompiledPolicy,
     package: &PackageId,
-    live: &[&Feeding],
+    live: &[&ContributingRecord],
 ) -> Result<Vec<Weight>, ViewError> {
     if policy.ranges() == Ranges::Preferred {
-        // Of one record between whose contents nobody has decided, each counts.
+        // Each content of an undecided record applies.
         let first = live.first().map(|feeding| &feeding.record);
-        let weight = |feeding: &&Feeding| match Some(&feeding.record) == first {
+        let weight = |feeding: &&ContributingRecord| match Some(&feeding.record) == first {
             true => Weight::Counts,
             false => Weight::NotPreferred,
         };
@@ -74,7 +75,8 @@ pub(crate) fn weigh<R: Rows>(
         });
     }
     if let PackageId::Package { ecosystem, .. } = package {
-        let has_authority = |feeding: &Feeding| policy.has_authority(&feeding.record.source, ecosystem);
+        let has_authority =
+            |feeding: &ContributingRecord| policy.has_authority(&feeding.record.source, ecosystem);
         let mut both = live.iter().zip(&weights);
         if both.any(|(feeding, weight)| weight.counts() && has_authority(feeding)) {
             for (feeding, weight) in live.iter().zip(&mut weights) {
@@ -87,7 +89,7 @@ pub(crate) fn weigh<R: Rows>(
     Ok(weights)
 }
 
-/// Returns true if the id belongs to another source, and that source's own record is held.
+/// Returns true if the id belongs to another source and that source's own record is held.
 fn is_mirrored<R: Rows>(rows: &R, record: &RecordKey) -> Result<bool, ViewError> {
     let id = VulnerabilityId::of_record(&record.id);
     let Some(owner) = owner_of(id.as_str()).filter(|owner| *owner != record.source.as_str()) else {

@@ -1,10 +1,10 @@
-//! The corpus, found by `STARLING_CORPUS`: archives of whole sources, and streams of what changed each day.
+//! The corpus that `STARLING_CORPUS` names: archives of whole sources, and streams of each day's changes.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Archives of OSV records, JSON and YAML, with the name of the source that each becomes.
+/// Archives of OSV records, JSON and YAML, each with the name of its source.
 const ARCHIVES: [(&str, &str); 14] = [
     ("almalinux", "almalinux"),
     ("bitnami", "bitnami"),
@@ -22,7 +22,7 @@ const ARCHIVES: [(&str, &str); 14] = [
     ("rustsec-osv", "rustsec"),
 ];
 
-/// Archives that a run of the benchmark's own check takes.
+/// Archives for a run that only checks the benchmark itself.
 const SMALL: [&str; 3] = ["drupal", "julia", "rustsec-osv"];
 
 /// Streams of OSV records, with their source.
@@ -37,7 +37,7 @@ pub(crate) const STREAMS: [(&str, &str); 5] = [
 /// Files of a source by their path.
 pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
 
-/// Where the corpus lies.
+/// The folder of the corpus.
 pub(crate) struct Corpus(PathBuf);
 
 /// One archive of a whole source.
@@ -46,13 +46,13 @@ pub(crate) struct Archive {
     pub(crate) path: PathBuf,
 }
 
-/// A source before the first day, and what changed on each.
+/// A source before the first day, and each day's changes.
 pub(crate) struct Stream {
     pub(crate) base: Tree,
     pub(crate) days: Vec<Day>,
 }
 
-/// What changed on one day.
+/// One day's changes.
 #[derive(Default)]
 pub(crate) struct Day {
     pub(crate) date: String,
@@ -66,7 +66,7 @@ impl Day {
         for path in &self.deleted {
             assert!(
                 tree.remove(path).is_some(),
-                "{}: {path} is not there to be deleted",
+                "{}: {path} is missing and cannot be deleted",
                 self.date
             );
         }
@@ -87,7 +87,7 @@ impl Corpus {
         std::env::var_os("STARLING_CORPUS").map(|path| Self(path.into()))
     }
 
-    /// The archives of OSV records.
+    /// Returns the archives of OSV records.
     pub(crate) fn archives(&self, small: bool) -> Vec<Archive> {
         let chosen = ARCHIVES.iter().filter(|(file, _)| !small || SMALL.contains(file));
         let archive = |(file, source): &(&str, &'static str)| Archive {
@@ -97,7 +97,7 @@ impl Corpus {
         chosen.map(archive).collect()
     }
 
-    /// One stream, its days in order.
+    /// Reads one stream, its days in order.
     pub(crate) fn stream(&self, name: &str) -> Stream {
         let mut base = Tree::new();
         let mut days: BTreeMap<String, Day> = BTreeMap::new();
@@ -130,7 +130,7 @@ impl Corpus {
     }
 }
 
-/// The files of a `.tar.zst`, in memory.
+/// Returns the files of a `.tar.zst`, in memory.
 fn unpack(path: &Path) -> Tree {
     let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut archive = tar::Archive::new(zstd::Decoder::new(file).unwrap());

@@ -1,4 +1,4 @@
-//! The whole corpus through a site: feeds in, first sync, bundle out and in, start and memory, scans.
+//! Takes the whole corpus through a site: feeds in, first sync, bundle out and in, start and memory, scans.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,12 +18,12 @@ use crate::site::{BenchSite, Opened, listen, overrides};
 use crate::table::{megabytes, print, rate};
 use crate::{Options, raw, scans};
 
-/// Ports of the sites; in a network namespace of its own they are always free.
+/// Ports of the sites; in a separate network namespace they are always free.
 const PORT_A: u16 = 17_946;
 const PORT_B: u16 = 17_947;
 const PORT_D: u16 = 17_948;
 
-/// One way that knowledge took, beside the raw rate of its writes.
+/// One way of knowledge, compared with the raw rate of its writes.
 struct Figure {
     what: &'static str,
     records: u64,
@@ -54,7 +54,7 @@ pub(crate) fn run(corpus: &Corpus, options: &Options) {
     }
 }
 
-/// Feeds into one site over and over: what a profiler looks at.
+/// Imports feeds into one site repeatedly, for a profiler.
 pub(crate) fn profile(corpus: &Corpus, options: &Options) {
     for engine in &options.engines {
         let scratch = options.scratch();
@@ -194,11 +194,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
             String::new(),
             megabytes(resident_b),
         ],
-        vec![
-            "B started anew".to_owned(),
-            millis(ready_b),
-            megabytes(restarted_b),
-        ],
+        vec!["B restarted".to_owned(), millis(ready_b), megabytes(restarted_b)],
     ];
     print(
         &format!("## {engine}: an idle daemon with the corpus"),
@@ -208,7 +204,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     scan_figures.print(engine);
 }
 
-/// Takes in every archive; gives records, seconds and bytes of canonical records.
+/// Imports every archive; returns records, seconds and bytes of canonical records.
 pub(crate) fn import_all(opened: &Opened, corpus: &Corpus, options: &Options) -> (u64, f64, u64) {
     let (mut records, mut bytes) = (0, 0);
     let started = Instant::now();

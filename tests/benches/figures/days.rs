@@ -1,4 +1,4 @@
-//! One day's change, from commit at A to visible at B, beside `git fetch` of the same change.
+//! Measures one day's change, from commit at A to visible at B, and `git fetch` of the same change.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,10 +20,10 @@ const PORT_B: u16 = 17_957;
 const SOURCE: &str = "pypa";
 /// The days in question: one large, the next one small.
 const DAYS: [&str; 2] = ["2026-07-13", "2026-07-14"];
-/// Pairs of fresh sites, and of fresh repositories, of which the median counts.
+/// Pairs of fresh sites, and of fresh repositories; the median of them is used.
 const ROUNDS: usize = 1;
 
-/// What one day cost.
+/// The cost of one day.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     wire_bytes: u64,
@@ -99,7 +99,7 @@ pub(crate) fn run(corpus: &Corpus, options: &Options) {
     println!("(`changes` as the stream counts them; git's bytes are those of the pack that it fetched)\n");
 }
 
-/// Fresh sites with the state before the first day, then each day at A, awaited at B.
+/// Measures fresh sites with the state before the first day, then each day at A, awaited at B.
 fn starling(options: &Options, engine: &str, states: &[Tree], costs: &mut [Cost; 2]) {
     let scratch = options.scratch();
     let a = BenchSite::init(scratch.path(), "site-a", engine);
@@ -131,8 +131,8 @@ fn starling(options: &Options, engine: &str, states: &[Tree], costs: &mut [Cost;
     daemon_a.stop();
 }
 
-/// Tells when the next event of a daemon arrives. A change is shown whole: with its first event all of it can
-/// be read. Returns once the events are subscribed to.
+/// Reports the arrival of a daemon's next event. A change becomes visible as a whole: with its first event all
+/// of it can be read. Returns when the events are subscribed to.
 fn next_event(socket: &Path) -> JoinHandle<Instant> {
     let (subscribed, wait) = std::sync::mpsc::sync_channel(1);
     let socket = socket.to_owned();
@@ -146,7 +146,7 @@ fn next_event(socket: &Path) -> JoinHandle<Instant> {
     thread
 }
 
-/// The same change by git: two commits, of which the second is fetched, over a local transport.
+/// Measures the same change with git: two commits, of which the second is fetched, over a local transport.
 fn git(options: &Options, states: &[Tree], costs: &mut [Cost; 2]) {
     let scratch = options.scratch();
     let (origin, clone) = (scratch.path().join("origin"), scratch.path().join("clone"));
@@ -159,7 +159,7 @@ fn git(options: &Options, states: &[Tree], costs: &mut [Cost; 2]) {
         commit(&origin, &pair[0], &pair[1]);
         let packed = packs(&clone);
         let started = Instant::now();
-        // As one pack however small, so that its size is what was moved.
+        // As one pack, however small, so that its size is the amount moved.
         run_git(
             &clone,
             &["-c", "fetch.unpackLimit=1", "fetch", "-q", "origin", "+main:main"],
@@ -183,7 +183,7 @@ fn commit(repository: &Path, before: &Tree, state: &Tree) {
     }
     run_git(repository, &["add", "-A"]);
     run_git(repository, &["commit", "-q", "-m", "state"]);
-    // As a server would: what is fetched is not found by repacking.
+    // As on a server: the fetch must not have to repack.
     run_git(repository, &["gc", "-q"]);
 }
 

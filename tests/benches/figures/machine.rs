@@ -1,13 +1,13 @@
-//! What the figures were taken on, and what the system says of a process and of the loopback interface.
+//! The machine of the figures, and the system's data about a process and the loopback interface.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Set in the process that runs in a network namespace of its own.
+/// Set in the process that runs in a separate network namespace.
 const OWN_NETWORK: &str = "STARLING_BENCH_OWN_NETWORK";
 
-/// One line on machine, system and compiler.
+/// Describes machine, system and compiler in one line.
 pub(crate) fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -38,7 +38,7 @@ pub(crate) fn describe() -> String {
     )
 }
 
-/// Memory of a process that is in RAM now, in bytes, and the most that it ever was.
+/// Returns the resident memory of a process now, in bytes, and its maximum.
 pub(crate) fn resident(process: u32) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let bytes = |key: &str| {
@@ -49,7 +49,7 @@ pub(crate) fn resident(process: u32) -> (u64, u64) {
     (bytes("VmRSS:"), bytes("VmHWM:"))
 }
 
-/// Processor time that a process and its threads have used, in seconds.
+/// Returns the processor time that a process and its threads have used, in seconds.
 pub(crate) fn processor_seconds(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields = stat
@@ -66,7 +66,7 @@ pub(crate) fn processor_seconds(process: u32) -> f64 {
     (ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)) as f64 / 100.0
 }
 
-/// Bytes and packets that went over the loopback interface, each counted once, link headers included.
+/// Returns bytes and packets on the loopback interface, each counted once, link headers included.
 pub(crate) fn loopback() -> (u64, u64) {
     let counters = std::fs::read_to_string("/proc/net/dev").unwrap_or_default();
     let line = counters
@@ -79,7 +79,7 @@ pub(crate) fn loopback() -> (u64, u64) {
     (fields.next().unwrap_or(0), fields.next().unwrap_or(0))
 }
 
-/// Goes on in a network namespace of its own; gives whether that worked.
+/// Restarts in a separate network namespace. Returns true if that worked.
 pub(crate) fn enter_own_network() -> bool {
     if std::env::var_os(OWN_NETWORK).is_some() {
         return true;
@@ -103,10 +103,10 @@ pub(crate) fn enter_own_network() -> bool {
         .args(std::env::args_os().skip(1))
         .env(OWN_NETWORK, "1")
         .exec();
-    panic!("starting anew in a network namespace: {error}");
+    panic!("restarting in a network namespace: {error}");
 }
 
-/// Bytes that a folder and what lies in it take on the disk.
+/// Returns the bytes that a folder and its content take on the disk.
 pub(crate) fn folder_bytes(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let mut total = 0;

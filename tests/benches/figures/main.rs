@@ -1,4 +1,4 @@
-//! The figures of `docs/benchmarks.md`, each beside its peer in the same run.
+//! The figures of `docs/benchmarks.md`, each beside its counterpart in the same run.
 //!
 //! ```text
 //! STARLING_CORPUS=… cargo bench -p starling-tests --bench figures -- COMMAND [--engines sled,redb] [--dir DIR]
@@ -14,13 +14,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`corpus`] | archives and day-by-day streams, unpacked in memory |
-//! | [`site`] | a site opened in this process, or run as a daemon in one of its own |
+//! | [`site`] | a site opened in this process, or run as a daemon in a separate one |
 //! | [`raw`] | the same log, packs and rows, and nothing but their writes or reads |
 //! | [`machine`] | what the figures were taken on; memory of a process; bytes on the loopback interface |
 //! | [`table`] | rows that line up |
 //!
-//! A daemon is this same executable started anew, so no figure depends on another build. Where the system
-//! allows it everything runs in a network namespace of its own: bytes on its loopback interface are ours.
+//! A daemon is this same executable, started again, so no figure depends on another build. If the system allows
+//! it, everything runs in a separate network namespace: all bytes on its loopback interface are ours.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -46,16 +46,16 @@ use std::path::PathBuf;
 
 use corpus::Corpus;
 
-/// What a run was asked for.
+/// The options of a run.
 pub(crate) struct Options {
     pub(crate) engines: Vec<String>,
     pub(crate) dir: Option<PathBuf>,
-    /// Take the large archives too; without them a run is a check of the benchmark itself.
+    /// Include the large archives; without them a run only checks the benchmark itself.
     pub(crate) small: bool,
 }
 
 impl Options {
-    /// A scratch folder on the disk that is measured.
+    /// Returns a scratch folder on the disk that is measured.
     pub(crate) fn scratch(&self) -> tempfile::TempDir {
         match &self.dir {
             Some(dir) => tempfile::TempDir::new_in(dir),
@@ -69,7 +69,7 @@ fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let command = args.next().unwrap_or_default();
     match command.as_str() {
-        // Not for people: a daemon or a command in a process of its own.
+        // Internal: a daemon or a command in a separate process.
         "--daemon" => return site::run_daemon(&args.collect::<Vec<_>>()),
         "--scan" => return scans::run_offline(&args.collect::<Vec<_>>()),
         _ => {}

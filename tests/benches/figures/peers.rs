@@ -1,8 +1,8 @@
-//! Scans with the corpus loaded, beside Trivy where `TRIVY_BIN` names it: the command from start to exit, and the
-//! daemon's API over its local socket.
+//! Scans with the corpus loaded, compared with Trivy if `TRIVY_BIN` names it: the command from start to exit,
+//! and the daemon's API over its local socket.
 //!
-//! Trivy gets an empty database, which is in its favour: it reads the same document and writes its report, but looks
-//! nothing up and finds nothing.
+//! Trivy gets an empty database, which is in its favour: it reads the same document and writes its report, but
+//! looks nothing up and finds nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -20,15 +20,15 @@ use crate::machine::{processor_seconds, resident};
 use crate::site::BenchSite;
 use crate::table::{megabytes, print};
 
-/// Runs of a command of which the median counts.
+/// Runs of a command; the median of them is used.
 const RUNS: usize = 11;
 /// Requests with the large document.
 const LARGE_REQUESTS: usize = 100;
-/// How long the small document is asked for, by so many clients at once: with a few, the machine sleeps between two
-/// requests, and how fast it wakes decides.
+/// The time for which this many clients request the small document at once. With few clients, the machine
+/// sleeps between two requests, and its wake-up time decides.
 const SMALL_TIME: Duration = Duration::from_secs(5);
 const CLIENTS: usize = 16;
-/// Components of a document, and how many in a hundred are affected.
+/// Components of a document, and the percentage that is affected.
 const DOCUMENTS: [(usize, u8); 5] = [(100, 0), (100, 5), (5_000, 0), (5_000, 5), (5_000, 50)];
 
 /// A document on the disk.
@@ -52,7 +52,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     let (records, ..) = import_all(&opened, corpus, options);
     drop(opened);
     let started = Instant::now();
-    // The first one has the match index made.
+    // The first scan builds the match index.
     let documents = DOCUMENTS.map(|(components, affected)| {
         let wish = GenerateOptions {
             components,
@@ -79,7 +79,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     api(engine, &site, &documents);
 }
 
-/// The command, cold, beside Trivy.
+/// Measures the command without warm caches, and Trivy.
 fn commands(engine: &str, site: &BenchSite, documents: &[Document], scratch: &Path) {
     let starling = std::env::var_os("STARLING_BIN").map_or_else(beside_this, PathBuf::from);
     if !starling.exists() {
@@ -159,13 +159,13 @@ fn commands(engine: &str, site: &BenchSite, documents: &[Document], scratch: &Pa
     );
 }
 
-/// The daemon's API, over connections that stay open.
+/// Measures the daemon's API over connections that stay open.
 fn api(engine: &str, site: &BenchSite, documents: &[Document]) {
     let (daemon, _) = site.up(0);
     let mut rows = Vec::new();
     for document in documents {
         let mut client = Client::connect(daemon.socket());
-        // The first one opens the index.
+        // The first scan opens the index.
         client.scan(&document.bytes);
         let before = processor_seconds(daemon.process());
         let started = Instant::now();
@@ -240,7 +240,7 @@ impl Client {
         Self { to, from }
     }
 
-    /// Scans and reads the verdict; gives the seconds that it took.
+    /// Scans and reads the verdict; returns the seconds that it took.
     fn scan(&mut self, document: &[u8]) -> f64 {
         let started = Instant::now();
         let head = format!(
@@ -275,7 +275,7 @@ impl Client {
     }
 }
 
-/// The program that was built together with this one.
+/// Returns the program that was built together with this one.
 fn beside_this() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     this.ancestors().nth(2).unwrap().join("starling")
@@ -286,7 +286,7 @@ fn findings(envelope: &[u8]) -> usize {
     envelope["verdict"]["findings"].as_array().map_or(0, Vec::len)
 }
 
-/// The median seconds of a command, and the most memory that one run of it had, in bytes.
+/// Returns the median seconds of a command, and the most memory that one run of it had, in bytes.
 fn measured(command: impl Fn() -> Command) -> (f64, u64) {
     let spawn = || {
         command()
@@ -304,7 +304,7 @@ fn measured(command: impl Fn() -> Command) -> (f64, u64) {
         })
         .collect();
     seconds.sort_by(f64::total_cmp);
-    // Runs of their own: looking at a process takes time from it.
+    // Separate runs: observing a process takes time from it.
     let most = (0..3).map(|_| {
         let mut child = spawn();
         let mut most = 0;
@@ -317,7 +317,7 @@ fn measured(command: impl Fn() -> Command) -> (f64, u64) {
     (seconds[RUNS / 2], most.max().unwrap_or(0))
 }
 
-/// A database of Trivy's that holds nothing: bbolt's two meta pages, an empty freelist, an empty leaf.
+/// Writes an empty Trivy database: bbolt's two meta pages, an empty freelist, an empty leaf.
 fn empty_trivy_database(cache: &Path) {
     const PAGE: usize = 4_096;
     let page = |id: u64, flags: u16, body: &[u8]| {

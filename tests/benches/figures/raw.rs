@@ -1,4 +1,4 @@
-//! The raw rate below a way that knowledge took: the same log, packs and rows, and nothing but their writes.
+//! The raw rate below a way of knowledge: the same log, packs and rows, and only their writes.
 
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use starling_store::log::{JournalId, Log, LogAccess, LogPosition};
 
 use crate::site::BenchSite;
 
-/// Bytes of a pack between two syncs: about what the bodies of a delta take.
+/// Bytes of a pack between two syncs: about the size of a delta's bodies.
 const PACK_BYTES_PER_SYNC: usize = 1 << 20;
 
-/// Returns the seconds that the writes alone take: a site's log group by group, each synced as it was, its packs,
-/// and what its engine was asked to do.
+/// Returns the seconds that the writes alone take: a site's log group by group, each synced as it was, its
+/// packs, and the writes of its engine.
 pub(crate) fn write_seconds(site: &BenchSite, writes: &[Write], dir: &Path) -> f64 {
     let folder = dir.join("raw");
     std::fs::create_dir_all(&folder).unwrap();
@@ -52,8 +52,8 @@ pub(crate) fn write_seconds(site: &BenchSite, writes: &[Write], dir: &Path) -> f
     seconds
 }
 
-/// Returns the seconds that reading takes of what a full bundle is made of: every delta of the log, every claim of
-/// the engine, every body of the packs.
+/// Returns the seconds for reading the parts of a full bundle: every delta of the log, every claim of the
+/// engine, every body of the packs.
 pub(crate) fn read_seconds(home: &Path, engine: &dyn Engine) -> f64 {
     let started = Instant::now();
     let mut bytes = 0;

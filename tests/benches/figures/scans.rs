@@ -1,4 +1,4 @@
-//! Scans with the corpus loaded: through a daemon, and by a command of its own.
+//! Scans with the corpus loaded: through a daemon, and with a separate command.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::table::print;
 const SAMPLE: &[u8] = include_bytes!("../../../cli/src/quickstart/sample-sbom.json");
 /// Components of the large document.
 const COMPONENTS: usize = 5_000;
-/// Scans after the first of which the median counts.
+/// Scans after the first one; the median of them is used.
 const WARM_SCANS: usize = 5;
 
 /// Times in milliseconds, by document.
@@ -58,7 +58,7 @@ pub(crate) fn against(daemon: &Daemon, site: &BenchSite, dir: &Path) -> ScanFigu
 }
 
 impl ScanFigures {
-    /// Prints them, and scans by a command of its own, now that no daemon runs.
+    /// Prints them, and scans with a separate command, now that no daemon runs.
     pub(crate) fn print(&self, engine: &str) {
         let mut rows = Vec::new();
         for ((name, found, cold, warm), (_, path)) in self.daemon.iter().zip(&self.documents) {
@@ -91,13 +91,13 @@ impl ScanFigures {
     }
 }
 
-/// What the child process runs: opens the site, scans one document, ends.
+/// Runs in the child process: opens the site, scans one document, ends.
 pub(crate) fn run_offline(args: &[String]) {
     let [home, path] = args else {
         panic!("a home and a document are needed")
     };
     let documents = ScanDocuments::from(Bytes::from(std::fs::read(path).unwrap()));
-    // As the command does: by the match index alone where it is current, else by the store.
+    // As the command does: with the match index alone if it is current, else with the store.
     let judged =
         scan_without_store(Path::new(home), &documents, &ScanParams::default()).unwrap_or_else(|| {
             let offline =
@@ -114,8 +114,8 @@ fn findings(envelope: &VerdictEnvelope) -> usize {
     verdict["findings"].as_array().map_or(0, Vec::len)
 }
 
-/// A document of packages that the corpus knows, evenly over all of them, half of them in a version that
-/// an advisory names as affected: the same document from the same corpus.
+/// Returns a document of packages from the corpus, evenly distributed, half of them in a version that an
+/// advisory names as affected: the same document for the same corpus.
 fn large_document(daemon: &Daemon) -> Vec<u8> {
     let dump = daemon.ask(&Request::get("/advisories/dump")).bytes();
     let mut packages: BTreeMap<String, String> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! A site: opened in this process, or run as a daemon in a process of its own and asked over its socket.
+//! A site: opened in this process, or run as a daemon in a separate process and asked over its socket.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ use starling_tests::http::{Answer, Request};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// How long a state may take to come.
+/// The time in which a state must be reached.
 const DEADLINE: Duration = Duration::from_secs(900);
 
 /// Between two looks at a daemon's status.
@@ -38,7 +38,7 @@ pub(crate) struct Opened {
 }
 
 impl BenchSite {
-    /// Makes a site.
+    /// Creates a site.
     pub(crate) fn init(dir: &Path, name: &str, engine: &str) -> Self {
         let home = dir.join(name);
         std::fs::create_dir_all(&home).unwrap();
@@ -59,7 +59,7 @@ impl BenchSite {
         Opened::new(open_offline(&self.home, &overrides(None)).unwrap_or_else(|problem| panic!("{problem}")))
     }
 
-    /// Opens it in this process, over an engine that records what is written.
+    /// Opens it in this process, over an engine that records its writes.
     pub(crate) fn open_recording(&self) -> (Opened, Arc<RecordingEngine>) {
         let recording = Arc::new(RecordingEngine::new(self.open_engine(&self.home.join("store"))));
         let engine: Arc<dyn Engine> = recording.clone();
@@ -70,7 +70,7 @@ impl BenchSite {
         )
     }
 
-    /// An engine of the site's kind in `folder`, with the site's own options.
+    /// Returns an engine of the site's kind in `folder`, with the site's own options.
     pub(crate) fn open_engine(&self, folder: &Path) -> Arc<dyn Engine> {
         let options = EngineOptions::default().with_cache(ByteCount::mebibytes(32));
         engine::open(self.engine, folder, &options).unwrap()
@@ -92,12 +92,12 @@ impl BenchSite {
         opened.call(|service| async move { service.add_site(add).await });
     }
 
-    /// Waits until its daemon, in whatever process, knows `root`.
+    /// Waits until its daemon, in any process, knows `root`.
     pub(crate) fn until_root(&self, root: &str) {
         until_root(&self.home.join("starling.sock"), root);
     }
 
-    /// Starts its daemon and waits until it answers; gives how long that took.
+    /// Starts its daemon and waits until it answers; returns the time this took.
     pub(crate) fn up(&self, port: u16) -> (Daemon, Duration) {
         let started = Instant::now();
         let child = Command::new(std::env::current_exe().unwrap())
@@ -129,7 +129,7 @@ impl Opened {
         }
     }
 
-    /// Calls the site's service and waits for the answer, which must be a good one.
+    /// Calls the site's service and waits for the answer, which must be a success.
     pub(crate) fn call<T, F>(&self, call: impl FnOnce(Arc<dyn SiteService>) -> F) -> T
     where
         F: Future<Output = starling_api::ServiceResult<T>>,
@@ -143,7 +143,7 @@ impl Opened {
         self.runtime.block_on(future)
     }
 
-    /// Takes in a feed; `complete` says that it is the whole source.
+    /// Imports a feed; `complete` states that it is the whole source.
     pub(crate) fn import(&self, source: &str, input: Upload, complete: bool) -> FeedImportReport {
         let options = FeedImportOptions {
             complete,
@@ -154,7 +154,7 @@ impl Opened {
     }
 }
 
-/// A daemon in a process of its own; it is ended with this.
+/// A daemon in a separate process, which ends when this is dropped.
 pub(crate) struct Daemon {
     child: Child,
     socket: PathBuf,
@@ -184,7 +184,7 @@ impl Daemon {
         self.ask(&Request::get("/status")).json(200)
     }
 
-    /// Waits until what it knows is `root`.
+    /// Waits until its knowledge root is `root`.
     pub(crate) fn until_root(&self, root: &str) {
         until_root(&self.socket, root);
     }
@@ -226,7 +226,7 @@ fn until_root(socket: &Path, root: &str) {
     }
 }
 
-/// A loopback address for peers.
+/// Returns a loopback address for peers.
 pub(crate) fn listen(port: u16) -> String {
     format!("/ip4/127.0.0.1/udp/{port}/quic-v1")
 }
@@ -247,7 +247,7 @@ pub(crate) fn overrides(listen: Option<&str>) -> Overrides {
     Overrides { settings }
 }
 
-/// A daemon: what the child process runs.
+/// Runs a daemon in the child process.
 pub(crate) fn run_daemon(args: &[String]) {
     let [home, listen] = args else {
         panic!("a home and an address are needed")

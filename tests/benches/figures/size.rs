@@ -1,4 +1,4 @@
-//! The store once every stream was replayed, beside the zstd-dictionary size of what is live.
+//! The store after every stream was replayed, compared with the zstd-dictionary size of its live records.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::machine::folder_bytes;
 use crate::site::{BenchSite, Opened};
 use crate::table::{megabytes, print};
 
-/// As the store trains its own: bytes of a dictionary, zstd level, most bytes that training looks at.
+/// The store's own training parameters: bytes of a dictionary, zstd level, most bytes used for training.
 const DICTIONARY_BYTES: usize = 110 << 10;
 const LEVEL: i32 = 3;
 const TRAINING_BYTES: usize = 8 << 20;
@@ -126,7 +126,7 @@ impl Sizes {
     }
 }
 
-/// Every archive, then every stream day by day, each day as the whole source.
+/// Imports every archive, then every stream day by day, each day as the whole source.
 fn replay_all(opened: &Opened, corpus: &Corpus, options: &Options) {
     let started = Instant::now();
     for archive in corpus.archives(options.small) {
@@ -149,7 +149,7 @@ fn replay_all(opened: &Opened, corpus: &Corpus, options: &Options) {
     }
 }
 
-/// Live records, their bytes, and those packed each alone with a dictionary of its source.
+/// Returns the live records, their bytes, and their packed bytes, each alone with a dictionary of its source.
 fn packed_bodies(opened: &Opened) -> (u64, u64, u64) {
     let status = opened.call(|service| async move { service.status().await });
     let (mut records, mut live, mut packed) = (0, 0, 0);

@@ -1,4 +1,4 @@
-//! Rows that line up, as Markdown.
+//! Aligned rows, as Markdown.
 
 /// Prints a table. The first column is text, the others are figures.
 pub(crate) fn print(title: &str, heads: &[&str], rows: &[Vec<String>]) {

@@ -1,5 +1,5 @@
-//! Bundles: raw bytes, and frames of any content under a manifest and a seal that are right (what a
-//! hostile exporter can sign).
+//! Bundles: raw bytes, and frames of any content under a valid manifest and seal (the most that a hostile
+//! exporter can sign).
 #![no_main]
 
 // The forge is shared with the tests; each uses a part of it.
@@ -51,7 +51,7 @@ fuzz_target!(|bytes: &[u8]| {
         bytes: stored,
     }]);
     if how & 0x80 != 0 {
-        // Any manifest at all: what follows its magic is the input.
+        // Any manifest at all: the input follows its magic.
         let mut manifest = b"STMF\x01".to_vec();
         manifest.extend_from_slice(content);
         let mut file = skippable(0x184D_2A51, &forgery.seal(chain, [91; 32], &manifest));

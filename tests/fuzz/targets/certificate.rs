@@ -1,4 +1,4 @@
-//! Certificate chains: whatever is accepted encodes to what was read.
+//! Certificate chains: everything accepted encodes to the same bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

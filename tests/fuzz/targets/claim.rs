@@ -1,4 +1,4 @@
-//! Claim frames: whatever is accepted encodes to what was read, and can be shown.
+//! Claim frames: everything accepted encodes to the same bytes, and can be shown.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

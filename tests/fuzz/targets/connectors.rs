@@ -1,4 +1,4 @@
-//! Documents of every kind: whatever becomes a record is canonical and has the hash that it says.
+//! Documents of every kind: every resulting record is canonical and has the hash that it states.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

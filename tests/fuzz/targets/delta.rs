@@ -1,4 +1,5 @@
-//! Deltas: raw bytes, and any claims block under a header that names it (what a hostile author can sign).
+//! Deltas: raw bytes, and any claims block under a header that names it (the most that a hostile author can
+//! sign).
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A change of a shared document: what is read is bounded, and what counts Automerge merges.
+//! A change of a shared document: decoding is bounded, and Automerge merges every applied change.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ use starling_protocol::SiteId;
 
 fuzz_target!(|data: &[u8]| {
     check(data);
-    // The author of a change makes its checksum fit.
+    // Corrects the checksum, as the author of a change can.
     if let Some((head, body)) = data.split_at_checked(8) {
         let mut bytes = head.to_vec();
         bytes[..4].copy_from_slice(&[0x85, 0x6f, 0x4a, 0x83]);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use starling_protocol::{CertificateChain, ForkProof, SigningKey, UnixMillis};
 
-/// The accused of `fork.golden`, so that the golden file is a seed that gets far.
+/// The accused of `fork.golden`, so that the golden file is a useful seed.
 static CHAIN: LazyLock<Option<CertificateChain>> = LazyLock::new(|| {
     let (root, key) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
     let slug = "site-golden".parse().ok()?;

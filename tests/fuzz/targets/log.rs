@@ -1,5 +1,5 @@
-//! Files of a log: any bytes open or are refused; what is read of a damaged log was written; and bytes
-//! behind a hash that holds neither panic nor allocate more than the file has.
+//! Files of a log: any bytes open or are refused; only written data is read from a damaged log; and bytes
+//! behind a valid hash neither panic nor allocate more than the file has.
 #![no_main]
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const OPTIONS: LogOptions = LogOptions {
     reserve_bytes: 0,
 };
 
-/// A frame to be sealed: kind, version, flags, its length as it says and as it is.
+/// A frame to be sealed: kind, version, flags, its stated length and its payload.
 type Forged<'a> = (u16, u8, u8, Option<u32>, &'a [u8]);
 
 fuzz_target!(|input: (&[u8], Vec<(u8, u16, &[u8])>, Vec<Forged<'_>>)| {
@@ -29,7 +29,7 @@ fuzz_target!(|input: (&[u8], Vec<(u8, u16, &[u8])>, Vec<Forged<'_>>)| {
     if let Some(place) = FramePlace::decode(bytes) {
         assert_eq!(place.encode(), bytes);
     }
-    // As it comes.
+    // The input unchanged.
     let disk = MemoryDisk::default();
     write(&disk, FILES[0], bytes);
     read(&disk, None);
@@ -48,7 +48,7 @@ fuzz_target!(|input: (&[u8], Vec<(u8, u16, &[u8])>, Vec<Forged<'_>>)| {
     for group in read(&disk, Some(written[1].end)) {
         assert!(written.contains(&group));
     }
-    // Frames whose hashes hold, after a good header.
+    // Frames with valid hashes after a valid header.
     let disk = MemoryDisk::default();
     drop(Log::create(Arc::new(disk.clone()), "log", ID));
     disk.damage(FILES[0], |segment| {
@@ -76,7 +76,7 @@ fn good(disk: &MemoryDisk) -> Vec<Group> {
     groups.map(|group| group.expect("the log is good")).collect()
 }
 
-/// Opens and reads whatever can be read, with and without writing.
+/// Opens and reads everything readable, with and without writing.
 fn read(disk: &MemoryDisk, from: Option<LogPosition>) -> Vec<Group> {
     let mut groups = Vec::new();
     for (from, access) in [(None, LogAccess::Read), (from, LogAccess::Write)] {
@@ -106,7 +106,7 @@ fn read(disk: &MemoryDisk, from: Option<LogPosition>) -> Vec<Group> {
     groups
 }
 
-/// Appends a frame with the hash that docs/formats/log.md tells.
+/// Appends a frame with the hash defined in docs/formats/log.md.
 fn seal(segment: &mut Vec<u8>, number: u64, (kind, version, flags, length, payload): &Forged<'_>) {
     let length = length.unwrap_or(u32::try_from(payload.len()).unwrap_or(0));
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 log frame");

@@ -1,4 +1,4 @@
-//! Match indexes: any bytes open or are refused, and what opens answers or reports its damage.
+//! Match indexes: any bytes open or are refused, and an opened index answers or reports its damage.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ use starling_scanner::osv::Record;
 fuzz_target!(|input: (&[u8], &str, usize, u8)| {
     let (bytes, version, at, change) = input;
     let _ = MatchIndex::open(bytes.to_vec());
-    // An index over the record that the bytes are: nothing that matters is ruled out.
+    // An index over the record in the input: it must not exclude anything that matters.
     let Ok(record) = Record::from_json(bytes) else {
         return;
     };
@@ -38,13 +38,13 @@ fuzz_target!(|input: (&[u8], &str, usize, u8)| {
         .expect("what was written is read");
     let left = left.unwrap_or_default();
     assert!(!matters || left.len() == 1);
-    // What was left out of its lists says nothing about this version.
+    // Entries left out of its lists do not concern this version.
     let says = |advisory: &Advisory| -> Vec<_> {
         let entries = advisory.affected.iter();
         entries.map(|entry| evaluate(entry, &subject)).collect()
     };
     assert!(left.iter().all(|left| says(left) == says(&advisory)));
-    // And changed anywhere, it is refused or says so, and never panics.
+    // Changed anywhere, it is refused or reports the damage, and never panics.
     if let Some(byte) = written.get_mut(at % 4096) {
         *byte ^= change;
     }

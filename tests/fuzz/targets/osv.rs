@@ -1,4 +1,4 @@
-//! OSV documents, JSON and YAML: whatever becomes a record is canonical and has the hash that it says.
+//! OSV documents, JSON and YAML: every resulting record is canonical and has the hash that it states.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Packs: any bytes as a file, any payload in a frame whose hash fits, and what was written with a byte changed.
-//! A read gives the body that was asked for or names the damage; a scan finds what can be read.
+//! Packs: any bytes as a file, any payload in a frame with a valid hash, and written packs with a changed byte.
+//! A read returns the requested body or reports the damage; a scan finds everything readable.
 #![no_main]
 
 use std::sync::Arc;
@@ -42,7 +42,7 @@ fn read_all(bytes: &[u8]) {
             Err(other) => panic!("{other}"),
         }
     }
-    // What is damaged does not keep the site from going on.
+    // Damage does not keep the site from continuing.
     let body: &[u8] = b"another";
     let hash = ContentHash::of(body);
     let source = "npm".parse().expect("a source");
@@ -53,7 +53,7 @@ fn read_all(bytes: &[u8]) {
     assert!(moved.iter().any(|(moved, ..)| *moved == hash));
 }
 
-/// Appends a frame whose hash fits.
+/// Appends a frame with a valid hash.
 fn push_frame(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
     let mut named = ID.to_vec();
     named.extend_from_slice(&1_u32.to_le_bytes());
@@ -72,7 +72,7 @@ fn push_frame(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
 fuzz_target!(|input: (&[u8], &[u8], u16, u8)| {
     let (bytes, packed, at, change) = input;
     read_all(bytes);
-    // What is written is read; with a byte changed, it is read or the damage is named.
+    // Written data is read; with a changed byte, it is read or the damage is reported.
     let disk = MemoryDisk::default();
     let packs = open(&disk).expect("an empty folder");
     let bodies = [bytes, packed].map(|body| (ContentHash::of(body), body));
@@ -91,7 +91,7 @@ fuzz_target!(|input: (&[u8], &[u8], u16, u8)| {
             Err(other) => panic!("{other}"),
         }
     }
-    // Payloads that somebody made: the frames around them are whole.
+    // Forged payloads in whole frames.
     let mut forged = written[..FRAMES_START].to_vec();
     push_frame(&mut forged, 1, &[b"\x03npm", bytes].concat());
     push_frame(&mut forged, 3, bytes);

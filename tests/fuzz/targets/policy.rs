@@ -1,4 +1,5 @@
-//! What goes with a scan: policies, VEX documents, baselines. Reading is total, and what is read can be used.
+//! The inputs of a scan: policies, VEX documents, baselines. Decoding is total, and everything decoded can be
+//! used.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

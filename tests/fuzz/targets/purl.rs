@@ -1,4 +1,4 @@
-//! Package URLs: what was read can be written and read again, and is then the same.
+//! Package URLs: a parsed URL can be written and parsed again, and is then equal.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -13,7 +13,7 @@ fn round_trip(text: &str) {
 }
 
 fuzz_target!(|text: &str| {
-    // Escaping triples a byte, and a URL has a longest length: what is written must stay below it.
+    // Escaping triples a byte, and a URL has a maximum length: the written form must stay below it.
     if text.len() < 2_500 {
         round_trip(text);
         round_trip(&format!("pkg:{text}"));

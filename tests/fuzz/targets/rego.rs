@@ -1,6 +1,6 @@
-//! The boundary to the Rego interpreter: whatever the policy is, there are decisions or an error, the same twice.
+//! The boundary to the Rego interpreter: any policy gives decisions or an error, the same twice.
 //!
-//! Memory and stack are bounded by the process that a daemon runs this in, not here: texts stay short.
+//! The process in which a daemon runs this bounds memory and stack, not this target: texts stay short.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

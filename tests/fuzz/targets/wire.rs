@@ -1,4 +1,4 @@
-//! Messages between sites: whatever is accepted encodes to what was read; pages unpack within their sizes.
+//! Messages between sites: everything accepted encodes to the same bytes; pages unpack within their sizes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes a golden home of each engine with one `starling`, and the answers that this `starling` gives of it.
+# Creates a golden home for each engine with one `starling`, and the answers that this `starling` gives.
 #
 #   tests/golden/homes/make.sh STARLING OUT
 #
-# The homes in this folder were made once, by the release that README.md names. They are not made again: new
-# keys and new times would make other bytes. A later release adds a folder of its own. Needs jq, tar and zstd.
+# The homes in this folder were created once, by the release that README.md names. They are never created again: new
+# keys and new times would give other bytes. A later release adds a separate folder. Needs jq, tar and zstd.
 set -euo pipefail
 
 starling=$(realpath "$1")
@@ -45,7 +45,7 @@ feeds() {
     record GHSA-0000-0000-0002 npm web-part-2 1.2.7 2025-03-01T00:00:00Z CVE-2025-10002 >"$work/ghsa-2/2.json"
     rm "$work/ghsa-2/3.json" "$work/ghsa-2/10.json"
     record GHSA-0000-0000-0016 npm web-part-16 3.0.0 2025-03-01T00:00:00Z CVE-2025-10016 >"$work/ghsa-2/16.json"
-    # And the day after it: the first one is back, another has changed.
+    # The day after: the first one is back, another one has changed.
     cp -r "$work/ghsa-2" "$work/ghsa-3"
     cp "$work/ghsa-1/3.json" "$work/ghsa-3/3.json"
     record GHSA-0000-0000-0009 npm web-part-9 1.9.1 2025-03-02T00:00:00Z CVE-2025-10009 >"$work/ghsa-3/9.json"
@@ -54,7 +54,7 @@ feeds() {
         | .affected[0].package.name = "library-\($n % 97)-\($n)"
         | .affected[0].ranges[0].events[1].fixed = "2.\($n % 11).\($n)"
         | .details += " Seen in release \($n) of the library, number \($n * 7919 % 1000)."' >"$work/nvd/all.ndjson"
-    # The second site speaks of some of the same vulnerabilities, and of packages of its own.
+    # The second site has records about some of the same vulnerabilities, and about other packages.
     for n in $(seq 1 6); do
         record "OSV-2025-$n" npm "web-part-$n" "1.$n.5" 2025-02-10T00:00:00Z "CVE-2025-$((10000 + n))" \
             >"$work/osv/$n.json"
@@ -116,7 +116,7 @@ history() {
     site site-a feeds import "$work/nvd/all.ndjson" --source nvd --complete
     site site-b feeds import "$work/osv" --source osv --complete
     site site-b feeds import "$work/extra" --source extra
-    # What the list does not allow is held and not accepted.
+    # Claims that the list does not allow are held and not accepted.
     site site-a sites add site-b --key "$(site site-b keys export --public)" --allowed-sources ghsa,osv \
         --display-name 'The second site'
     site site-b sites add site-a --key "$(site site-a keys export --public)" --allowed-sources '*'
@@ -148,7 +148,7 @@ history() {
     site site-a scan "$out/inputs/sbom.json" >/dev/null || true
 }
 
-# A third site that was copied and went on twice: a proven fork, which the first site keeps.
+# A third site that was copied and continued twice: a proven fork, which the first site keeps.
 fork() {
     site site-c feeds import "$work/fork-1" --source pypa
     cp -r "$work/$engine/site-c" "$work/$engine/site-d"
@@ -161,13 +161,13 @@ fork() {
     site site-a bundle import "$work/$engine/d.stl" || echo 'the other branch was refused, as it must be'
 }
 
-# The first two over a network once, so that sessions stand in the ledger.
+# The first two over a network once, so that the ledger lists sessions.
 meet() {
     local a b address
-    # Not by the function: the process in the background is then the program itself.
+    # Not through the function, so that the process in the background is the program itself.
     local up=(up --listen /ip4/127.0.0.1/udp/0/quic-v1)
     env -i PATH="$PATH" "$starling" --home "$work/$engine/site-a" "${up[@]}" >"$work/$engine/a.log" 2>&1 & a=$!
-    # Not by a command before the socket is there: it would open the store, and the daemon find it locked.
+    # No command before the socket exists: it would open the store, and the daemon would find it locked.
     until [[ -S $work/$engine/site-a/starling.sock ]]; do sleep 0.05; done
     until address=$(site site-a status --json | jq -er '.listen[0]'); do sleep 0.05; done
     site site-b sites set site-a --address "$address"
@@ -178,7 +178,7 @@ meet() {
     wait "$a" "$b"
 }
 
-# What the program answers of a copy of the home.
+# The answers of the program on a copy of the home.
 answers() {
     local to=$out/$engine/answers cursor early
     mkdir -p "$to"
@@ -207,7 +207,7 @@ answers() {
     site copy sites status site-c --json >"$to/status-of-c.json"
 }
 
-# What a site reads that has nothing but the bundles and keys.
+# The answers of a site that has only the bundles and keys.
 reader() {
     site reader init --site-id reader --engine "$engine"
     local name

@@ -1,15 +1,15 @@
-//! Kills daemons at random moments, again and again, and checks what is left.
+//! Kills daemons at random moments, repeatedly, and checks the result.
 //!
-//! Two sites follow one another while both take in feeds; a third has no network and takes in bundles of the
-//! first. In every round one or more of the daemons are ended with SIGKILL at a random moment during import
-//! and sync. After it:
+//! Two sites follow one another while both import feeds; a third has no network and imports bundles of the
+//! first. In every round one or more of the daemons are ended with SIGKILL at a random moment during import and
+//! sync. After it:
 //!
-//! - the killed daemon starts again by itself, with nothing repaired by hand;
+//! - the killed daemon starts again by itself, without manual repair;
 //! - every cursor that an import reported before the kill is still held by the site that reported it;
-//! - no delta is half there: the doctor finds every invariant of the stores in order;
+//! - no delta is half there: the doctor finds all invariants of the stores intact;
 //! - positions never fall.
 //!
-//! In the end all of them hold what the last imports brought, which is all that was acknowledged.
+//! In the end all of them hold the records of the last imports, which is everything acknowledged.
 //!
 //! ```text
 //! cargo run -p starling-tests --bin crash -- --rounds 200 --seed 7 --engine redb
@@ -35,7 +35,7 @@ use starling_tests::{Site, link, number_of};
 
 /// Rounds of the run that a gate can afford.
 const DEFAULT_ROUNDS: u32 = 20;
-/// Records that an import of one round changes, and their size in bytes: about what a second of work is.
+/// Records that an import of one round changes, and their size in bytes: about a second of work.
 const RECORDS: usize = 400;
 const RECORD_BYTES: usize = 1_500;
 /// The longest time into a round at which a daemon is killed.
@@ -98,7 +98,7 @@ fn main() {
     );
 }
 
-/// The sites that take in feeds, and the one that takes in bundles of the first.
+/// The sites that import feeds, and the one that imports bundles of the first.
 const WRITERS: [usize; 2] = [0, 1];
 const READER: usize = 2;
 
@@ -114,10 +114,10 @@ struct World {
     slowest_start_ms: u128,
 }
 
-/// An import that is under way.
+/// An import in progress.
 struct Import {
     site: usize,
-    /// Whose log its cursor is in.
+    /// The author in whose log its cursor is.
     author: usize,
     child: Child,
 }
@@ -143,9 +143,9 @@ impl World {
         }
     }
 
-    /// Imports at some of the sites; kills some meanwhile; starts them again and checks.
+    /// Imports at some of the sites; kills some meanwhile; restarts them and checks.
     fn round(&mut self, round: u32) {
-        // Before the others: an export is a site's own work and not what is tried here.
+        // Before the others: an export is a site's own work and not tested here.
         let bundle = self.start_bundle_import();
         let mut imports: Vec<Import> = bundle.into_iter().collect();
         for site in WRITERS {
@@ -159,7 +159,7 @@ impl World {
             victims.push(self.rng.usize(..self.sites.len()));
         }
         let longest = u64::try_from(KILL_WITHIN.as_micros()).unwrap_or(u64::MAX);
-        // The one place where a time is waited for: the moment of the kill is what is random.
+        // The only place that waits for time to pass: the moment of the kill is random.
         std::thread::sleep(Duration::from_micros(self.rng.u64(..longest)));
         for victim in &victims {
             self.sites[*victim].kill();
@@ -190,7 +190,7 @@ impl World {
     fn start_feed_import(&self, site: usize, round: u32) -> Import {
         let at = &self.sites[site];
         let mut feed: Folder = many(&format!("R{}", round % 7), RECORDS, RECORD_BYTES);
-        // Something changes in every round, and something goes.
+        // Every round changes some records and removes some.
         let fixed = format!("{round}.0.0");
         feed.put(
             "changing.json",
@@ -209,7 +209,7 @@ impl World {
         self.start(site, site, args)
     }
 
-    /// What the first site has and the third lacks, as a bundle; none where there is nothing.
+    /// Exports the part of the first site's log that the third lacks as a bundle; `None` if there is nothing.
     fn start_bundle_import(&self) -> Option<Import> {
         let author = &self.sites[WRITERS[0]];
         let head = author.status().head?;
@@ -222,7 +222,7 @@ impl World {
         }
         let held = held.map(|held| held.to_string());
         let from: Vec<&str> = held.iter().flat_map(|held| ["-c", held]).collect();
-        // The author's own log alone: it relays the second site's as well when no cursor is named.
+        // The author's own log alone: without a cursor the bundle would relay the second site's log too.
         let own = author.identity().site.to_string() + "=1970-01-01T00:00:00.000Z#0000";
         let from = if from.is_empty() { vec!["-c", &own] } else { from };
         let bundle = author.export("bundle.zst", &from);
@@ -243,7 +243,7 @@ impl World {
         Import { site, author, child }
     }
 
-    /// An import that ended well acknowledged its cursor; one that was cut off acknowledged nothing.
+    /// Ends an import. If it succeeded, it acknowledged its cursor; an interrupted one acknowledged nothing.
     fn end_import(&mut self, mut import: Import) {
         let status = import.child.wait().expect("a child can be waited for");
         let site = &self.sites[import.site];
@@ -269,7 +269,7 @@ impl World {
         }
     }
 
-    /// What was acknowledged is held, and nothing that was held before is gone.
+    /// Checks that all acknowledged claims are held, and that no held claim is gone.
     fn check_positions(&mut self, index: usize) {
         let status = self.sites[index].status();
         let held = |author: &str| {
@@ -293,7 +293,7 @@ impl World {
         }
     }
 
-    /// All come to hold the same of what they exchange, which is what was acknowledged last.
+    /// Waits until all sites hold the same exchanged data, which is what was acknowledged last.
     fn converge(&mut self) {
         for site in WRITERS {
             let import = self.start_feed_import(site, 0);
@@ -301,7 +301,7 @@ impl World {
         }
         let from = Instant::now();
         let [a, b, _] = &mut self.sites;
-        // Both hold all of their own log, so equal knowledge is all of both.
+        // Both hold all of their own log, so equal knowledge covers all of both.
         b.until_equal(a);
         a.until_equal(b);
         println!("converged in {} ms", from.elapsed().as_millis());

@@ -1,10 +1,10 @@
-//! Runs a pair of daemons that take in the corpus's days over and over, and measures what grows.
+//! Runs a pair of daemons that import the corpus's days repeatedly, and measures their growth.
 //!
-//! One site imports the pypa and rustsec-osv streams day by day, from the first day again after the last; the
-//! other follows it over loopback. Every ten seconds the resident memory of both and the sizes of `store/`, `log/`
-//! and `packs/` are taken. After the first pass over the days, and the first third of the time, memory may grow by
-//! 0.2 MB a minute, and what is not the log by 1 MB a minute: the records repeat, so only the log has a reason to
-//! grow. A run that is too short for two passes is not judged, and ends with 2.
+//! One site imports the pypa and rustsec-osv streams day by day, beginning again after the last day; the other
+//! follows it over loopback. Every ten seconds the resident memory of both and the sizes of `store/`, `log/`
+//! and `packs/` are measured. After the first pass over the days and the first third of the time, memory may
+//! grow by 0.2 MB a minute, and everything except the log by 1 MB a minute: the records repeat, so only the log
+//! has a reason to grow. A run that is too short for two passes is not judged, and ends with 2.
 //!
 //! ```text
 //! STARLING_CORPUS=corpus cargo run -p starling-tests --bin soak -- --seconds 3600 --engine redb
@@ -35,24 +35,24 @@ use starling_tests::{Site, link};
 const DEFAULT_SECONDS: u64 = 900;
 const SOURCES: [(&str, &str); 2] = [("pypa", "pypa"), ("rustsec", "rustsec-osv")];
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
-/// Fewest passes over the days, and samples after the first of them, that say anything about a slope.
+/// Fewest passes over the days, and samples after the first pass, from which a slope can be judged.
 const FEWEST_PASSES: u64 = 2;
 const FEWEST_SAMPLES: usize = 12;
 /// So many imports, and the two must be equal.
 const MEET_EVERY: u64 = 16;
 const MEBIBYTE: f64 = 1_048_576.0;
-/// Most growth a minute, in MiB: of resident memory, and of all on the disk but the log.
+/// Most growth a minute, in MiB: of resident memory, and of everything on the disk but the log.
 const MEMORY_SLOPE: f64 = 0.2;
 const DISK_SLOPE: f64 = 1.0;
 /// The exit code of a run that was too short.
 const NOT_JUDGED: u8 = 2;
 const FOLDERS: [&str; 3] = ["store", "log", "packs"];
 
-/// What one site takes at one moment, in bytes.
+/// The memory and disk space of one site at one moment, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     at: Duration,
-    /// How often all of the days were taken in before.
+    /// The number of earlier imports of all the days.
     passes: u64,
     /// By site: resident memory, then the folders.
     sites: [[u64; 4]; 2],
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
     report(&samples)
 }
 
-/// Imports day after day until the time is over. Returns how many imports it did.
+/// Imports day after day until the time is over. Returns the number of imports.
 fn work(
     a: &Site,
     b: &mut Site,
@@ -126,7 +126,7 @@ fn work(
         let mut trees: Vec<Folder> = streams.iter().map(|(_, stream)| stream.base.clone()).collect();
         for day in 0..=days {
             for ((source, stream), tree) in streams.iter().zip(&mut trees) {
-                // The base first, then the days that this stream has.
+                // The base first, then the days of this stream.
                 if day > 0 {
                     let Some(day) = stream.days.values().nth(day - 1) else {
                         continue;
@@ -156,7 +156,7 @@ fn take_samples(
     stopped: &Receiver<()>,
 ) -> Vec<Sample> {
     let mut samples = Vec::new();
-    // The pause is between measurements, and over at once when the work is.
+    // The pause is between measurements, and ends at once with the work.
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(SAMPLE_EVERY) {
         let site = |index: usize| {
             let [store, log, packs] = FOLDERS.map(|name| bytes_on_disk(&homes[index].join(name)));

@@ -1,4 +1,4 @@
-//! Bundles that must be refused: each with its own answer, exit code 3, and nothing changed.
+//! Bundles that must be refused: each with its own answer, exit code 3, and no change.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use starling_tests::http::Request;
 
 use crate::{bench, sample_feed};
 
-/// An author with two bundles that follow one another, and a reader that lists it and runs.
+/// An author with two consecutive bundles, and a running reader that lists it.
 struct World {
     _bench: tempfile::TempDir,
     author: Site,
@@ -40,7 +40,7 @@ impl World {
         }
     }
 
-    /// Sends bytes to the daemon as a bundle; the answer must be a problem. Gives its code.
+    /// Sends bytes to the daemon as a bundle; the answer must be a problem. Returns its code.
     fn refuse(&self, bytes: &[u8]) -> ErrorCode {
         let answer = self
             .reader
@@ -59,7 +59,7 @@ impl World {
 }
 
 #[test]
-fn a_bundle_that_brings_nothing_new_is_said_and_force_changes_nothing() {
+fn bundle_without_news_is_reported_and_changes_nothing() {
     let world = World::new(&[]);
     let _ = world.reader.import_bundle(&world.first);
     let before = world.reader.status();
@@ -96,7 +96,7 @@ fn a_bundle_that_brings_nothing_new_is_said_and_force_changes_nothing() {
 }
 
 #[test]
-fn a_bundle_out_of_order_names_what_is_missing_before_it() {
+fn out_of_order_bundle_reports_the_gap() {
     let world = World::new(&[]);
     let problem = world.reader.refuse_bundle(&world.second);
     assert_eq!(problem.code, ErrorCode::BundleGap);
@@ -111,12 +111,12 @@ fn a_bundle_out_of_order_names_what_is_missing_before_it() {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_refused_and_nothing_is_kept() {
+fn flipped_bit_is_refused_without_change() {
     let world = World::new(&[]);
     let good = std::fs::read(&world.first).unwrap();
     let root = world.reader.root();
     let mut rng = fastrand::Rng::with_seed(7);
-    // The beginning, where lengths and signatures stand, densely; the rest by chance.
+    // Densely at the beginning, with the lengths and signatures; the rest at random.
     let places: Vec<usize> = (0..64)
         .chain((0..60).map(|_| rng.usize(..good.len())))
         .chain([good.len() - 1])
@@ -139,7 +139,7 @@ fn a_flipped_bit_anywhere_is_refused_and_nothing_is_kept() {
 }
 
 #[test]
-fn a_bundle_cut_anywhere_or_with_something_after_it_is_refused() {
+fn truncated_or_extended_bundle_is_refused() {
     let world = World::new(&[]);
     let good = std::fs::read(&world.first).unwrap();
     let root = world.reader.root();
@@ -169,7 +169,7 @@ fn a_bundle_cut_anywhere_or_with_something_after_it_is_refused() {
 }
 
 #[test]
-fn parts_of_two_bundles_put_together_are_no_bundle() {
+fn mixed_parts_of_two_bundles_are_refused() {
     let world = World::new(&[]);
     let (first, second) = (
         std::fs::read(&world.first).unwrap(),
@@ -183,9 +183,9 @@ fn parts_of_two_bundles_put_together_are_no_bundle() {
 }
 
 #[test]
-fn a_bomb_is_refused_before_it_goes_off() {
+fn compression_bomb_bundle_is_refused() {
     let world = World::new(&[]);
-    // A gibibyte of zeros in some thirty kilobytes.
+    // A gibibyte of zeros in about thirty kilobytes.
     let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
     std::io::copy(
         &mut std::io::Read::take(std::io::repeat(0), 1 << 30),
@@ -196,7 +196,7 @@ fn a_bomb_is_refused_before_it_goes_off() {
     assert!(bomb.len() < 200_000);
     let from = Instant::now();
     world.refuse(&bomb);
-    // The same behind a good bundle's seal and manifest.
+    // The same after a valid bundle's seal and manifest.
     let mut good = std::fs::read(&world.first).unwrap();
     good.truncate(good.len() / 2);
     good.extend_from_slice(&bomb);
@@ -209,7 +209,7 @@ fn a_bomb_is_refused_before_it_goes_off() {
     );
 }
 
-/// Most memory that the daemon of a folder has had, in KiB, where the system tells.
+/// Returns the maximum memory of the daemon of a folder, in KiB, if the system reports it.
 fn peak_memory(home: &Path) -> Option<u64> {
     let own = home.as_os_str().as_encoded_bytes();
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
@@ -225,20 +225,20 @@ fn peak_memory(home: &Path) -> Option<u64> {
 }
 
 #[test]
-fn bundles_of_sites_that_are_not_listed_are_not_taken() {
+fn bundles_of_unlisted_sites_are_refused() {
     let world = World::new(&[]);
     let stranger = Site::init(world.author.home().parent().unwrap(), "stranger");
     let _ = stranger.import("mine", &sample_feed(), &[]);
     let problem = world.reader.refuse_bundle(&stranger.export("own.zst", &[]));
     assert_eq!(problem.title, "Site not allowed");
-    // Nor does a stranger become a carrier by carrying what a listed site wrote.
+    // A stranger does not become a carrier by carrying a listed site's deltas.
     stranger.list(&world.author);
     let _ = stranger.import_bundle(&world.first);
     let cursor = world.author.identity().site.to_string() + "=2025-01-01T00:00:00.000Z#0000";
     let relayed = stranger.export("relayed.zst", &["-c", &cursor]);
     let problem = world.reader.refuse_bundle(&relayed);
     assert_eq!(problem.title, "Site not allowed");
-    // The other way round, a listed carrier's bundle leaves out authors that are not listed, and says so.
+    // In the reverse case, a listed carrier's bundle leaves out unlisted authors, and reports them.
     let mixed = stranger.export("mixed.zst", &[]);
     world.reader.list(&stranger);
     world.reader.json_call(["sites", "remove", "author"]).expect(0);
@@ -253,14 +253,14 @@ fn bundles_of_sites_that_are_not_listed_are_not_taken() {
     assert_eq!(world.reader.dump("mine"), stranger_own_dump(&stranger));
 }
 
-/// What the stranger says itself: a site that believes nobody else's word.
+/// Returns the stranger's own records from a site that trusts nobody else.
 fn stranger_own_dump(stranger: &Site) -> Vec<u8> {
     stranger.json_call(["sites", "remove", "author"]).expect(0);
     stranger.dump("mine")
 }
 
 #[test]
-fn a_disabled_site_or_one_missing_from_allowed_sites_gives_no_bundles() {
+fn bundles_of_disabled_sites_are_refused() {
     let world = World::new(&["--set", "federation.import.allowed_sites=[\"someone-else\"]"]);
     let problem = world.reader.refuse_bundle(&world.first);
     assert_eq!(problem.code, ErrorCode::SiteNotAllowed);
@@ -283,7 +283,7 @@ fn a_disabled_site_or_one_missing_from_allowed_sites_gives_no_bundles() {
 }
 
 #[test]
-fn size_limits_hold_for_all_and_for_one() {
+fn size_limits_apply_globally_and_per_site() {
     let world = World::new(&["--set", "federation.import.max_bundle_size=2kB"]);
     let problem = world.reader.refuse_bundle(&world.first);
     assert_eq!(problem.title, "Bundle too large");
@@ -298,10 +298,10 @@ fn size_limits_hold_for_all_and_for_one() {
 }
 
 #[test]
-fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
+fn broken_seal_is_accepted_only_if_configured() {
     let mut world = World::new(&[]);
     let mut bad = std::fs::read(&world.first).unwrap();
-    // The signature is the last thing in the seal's frame.
+    // The signature is at the end of the seal's frame.
     let end = 8 + u32::from_le_bytes(bad[4..8].try_into().unwrap()) as usize;
     bad[end - 1] ^= 1;
     let path = world.author.file("broken-seal.zst");
@@ -310,7 +310,7 @@ fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
         world.reader.refuse_bundle(&path).title,
         "Signature verification failed"
     );
-    // Asking is not enough, and allowing is not asking.
+    // Both the request and the configuration are needed.
     let import = |site: &Site, more: &[&str]| {
         let args = ["bundle".into(), "import".into(), path.clone().into_os_string()];
         site.json_call(args.into_iter().chain(more.iter().map(std::ffi::OsString::from)))
@@ -328,7 +328,7 @@ fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
         "Signature verification failed"
     );
     assert!(world.reader.held_of(&world.author).is_none());
-    // Where both are, the exporter that the seal names must still be listed.
+    // With both, the exporter that the seal names must still be listed.
     let mut other = Site::init(world.author.home().parent().unwrap(), "other");
     other.up_with(&["--set", trusting]);
     assert_eq!(import(&other, skip).problem().title, "Site not allowed");
@@ -341,7 +341,7 @@ fn a_broken_seal_is_taken_only_where_the_configuration_says_so() {
 }
 
 #[test]
-fn a_dry_run_counts_and_changes_nothing() {
+fn dry_run_counts_and_changes_nothing() {
     let mut world = World::new(&[]);
     let dry = |site: &Site, path: &Path| -> ImportReport {
         site.json([
@@ -378,13 +378,13 @@ fn a_dry_run_counts_and_changes_nothing() {
 }
 
 #[test]
-fn validate_says_what_an_import_would_and_changes_nothing() {
+fn validate_agrees_with_import_and_changes_nothing() {
     let world = World::new(&[]);
     let stranger = Site::init(world.author.home().parent().unwrap(), "stranger");
     let call = |command: &str, path: &Path| {
         stranger.json_call(["bundle".into(), command.into(), path.as_os_str().to_owned()])
     };
-    // The file is sound, and its exporter is nobody here.
+    // The file is valid, but its exporter is not listed here.
     let validation: BundleValidation = call("validate", &world.first).json(3);
     let failed: Vec<_> = validation.checks.iter().filter(|check| !check.ok).collect();
     assert!(
@@ -423,7 +423,7 @@ fn validate_says_what_an_import_would_and_changes_nothing() {
 }
 
 #[test]
-fn on_conflict_fail_refuses_what_contradicts_and_names_it() {
+fn on_conflict_fail_refuses_and_names_the_conflict() {
     let world = World::new(&[]);
     let mut own = Folder::default();
     own.put(

@@ -1,4 +1,4 @@
-//! What goes wrong around a site: no space left, a kill in the middle, strangers on the port.
+//! Trouble around a site: no space left, a kill in the middle, strangers on the port.
 
 use std::net::UdpSocket;
 use std::path::Path;
@@ -16,7 +16,8 @@ const FILE_LIMIT_BLOCKS: &str = "12288";
 /// Folder of the small disk, in the process that runs on it.
 const SMALL_DISK: &str = "STARLING_TEST_SMALL_DISK";
 
-/// The command under a limit on the size of its files. The signal is ignored, so the write fails instead.
+/// Returns the command under a limit on the size of its files. The signal is ignored, so the write fails
+/// instead.
 fn limited(inner: &Command) -> Command {
     let mut outer = Command::new("sh");
     outer.args([
@@ -32,7 +33,7 @@ fn limited(inner: &Command) -> Command {
     outer
 }
 
-/// A feed of some twenty megabytes that does not compress.
+/// Returns a feed of some twenty megabytes that does not compress.
 fn large_feed(site: &Site) -> std::path::PathBuf {
     let path = site.file("large");
     many("BIG", 2_000, 10_000).write(&path);
@@ -40,7 +41,7 @@ fn large_feed(site: &Site) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_store_that_may_not_grow_says_so_and_goes_on_later() {
+fn store_at_size_limit_recovers_later() {
     for engine in ["sled", "redb"] {
         let bench = bench();
         let site = Site::init_on(bench.path(), "site-a", engine);
@@ -60,7 +61,7 @@ fn a_store_that_may_not_grow_says_so_and_goes_on_later() {
         assert_eq!(problem.code, ErrorCode::DiskFull, "{engine}: {problem}");
         assert_eq!(ended.code, 12);
         assert!(problem.hint.is_some(), "{problem}");
-        // Nothing that was there is lost, nothing of the failed one is believed.
+        // Earlier data is not lost, and nothing of the failed import is used.
         assert_eq!(site.root(), root, "{engine}");
         site.expect_sound();
         let report = site.import_path("large", &large, &[]);
@@ -70,7 +71,7 @@ fn a_store_that_may_not_grow_says_so_and_goes_on_later() {
 }
 
 #[test]
-fn a_daemon_without_space_answers_so_and_follows_once_there_is_some() {
+fn daemon_on_full_disk_recovers_when_space_returns() {
     let bench = bench();
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -85,7 +86,7 @@ fn a_daemon_without_space_answers_so_and_follows_once_there_is_some() {
     assert_eq!(problem.code, ErrorCode::DiskFull, "{problem}");
     let _ = a.import_path("large", &large, &[]);
     let root = a.root();
-    // With room again, a restart is all it takes.
+    // With room again, a restart is enough.
     b.take_daemon().kill();
     b.up();
     b.until("all of it", |status| status.knowledge_root.to_string() == root);
@@ -93,12 +94,12 @@ fn a_daemon_without_space_answers_so_and_follows_once_there_is_some() {
 }
 
 #[test]
-fn a_full_disk_stops_an_import_and_loses_nothing() {
+fn full_disk_stops_an_import_without_loss() {
     let bench = bench();
     let disk = bench.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
-    // A mount of our own, in a name space of our own: gone with the process.
-    // The log and the packs keep a reserve of 32 MiB free; with the ballast some six are left above it.
+    // A private mount in a private name space: gone with the process. The log and the packs keep a reserve of
+    // 32 MiB free; with the ballast about six are left above it.
     let script = format!("mount -t tmpfs -o size=56m tmpfs \"${SMALL_DISK}\" || exit 77; exec \"$@\"");
     let outcome = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", &script, "small-disk"])
@@ -127,7 +128,7 @@ fn a_full_disk_stops_an_import_and_loses_nothing() {
     }
 }
 
-/// Does nothing unless it was started on a small disk by the test above.
+/// Does nothing unless the test above started it on a small disk.
 #[test]
 fn child_process_fills_its_small_disk() {
     let Some(disk) = std::env::var_os(SMALL_DISK) else {
@@ -146,7 +147,7 @@ fn child_process_fills_its_small_disk() {
         std::fs::write(&ballast, vec![1; 16 << 20]).unwrap();
         let problem = site.refused(["feeds", "import", large.to_str().unwrap(), "--source", "large"]);
         assert_eq!(problem.code, ErrorCode::DiskFull, "{engine}: {problem}");
-        // Reading still works, and space that comes back is used.
+        // Reading still works, and freed space is used.
         assert_eq!(site.root(), root, "{engine}");
         std::fs::remove_file(&ballast).unwrap();
         let report = site.import("before", &many("NEW", 20, 100), &[]);
@@ -162,7 +163,7 @@ fn child_process_fills_its_small_disk() {
 }
 
 #[test]
-fn a_kill_in_the_middle_of_an_import_is_repaired_by_the_next_start_alone() {
+fn killed_import_is_repaired_by_the_next_start() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -201,7 +202,7 @@ fn a_kill_in_the_middle_of_an_import_is_repaired_by_the_next_start_alone() {
 }
 
 #[test]
-fn junk_on_the_port_hurts_nobody() {
+fn junk_on_the_port_is_harmless() {
     let bench = bench();
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -228,7 +229,7 @@ fn junk_on_the_port_hurts_nobody() {
 }
 
 #[test]
-fn daemon_names_damage_that_nobody_met() {
+fn daemon_reports_damage_before_it_is_read() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);

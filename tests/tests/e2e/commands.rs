@@ -1,4 +1,4 @@
-//! Every command once, as the help texts promise it: exit codes, shapes, with a daemon and without.
+//! Every command once, as the help texts promise: exit codes, shapes, with and without a daemon.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use starling_tests::process::command;
 
 use crate::{bench, sample_feed, sample_sbom};
 
-/// The values that a command's JSON lists under `key`.
+/// Returns the values that a command's JSON lists under `key`.
 fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
     value[key]
         .as_array()
@@ -20,11 +20,11 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
 }
 
 #[test]
-fn a_site_is_made_once_and_tells_who_it_is() {
+fn site_is_created_once_and_shows_its_identity() {
     let bench = bench();
     let home = bench.path().join("fresh");
     let run = |args: &[&str]| starling_tests::Ended::of(command(&home, args));
-    // Nothing works before there is a site, and each command says how to make one.
+    // Nothing works before there is a site, and each command says how to create one.
     for args in [
         vec!["status", "--json"],
         vec!["keys", "show", "--json"],
@@ -62,7 +62,7 @@ fn a_site_is_made_once_and_tells_who_it_is() {
         String::from_utf8(exported.stdout).unwrap().trim(),
         shown.certificates
     );
-    // Secrets are for their owner alone, and no command prints one.
+    // Secrets are readable for their owner alone, and no command prints one.
     let secret = std::fs::read_to_string(home.join("keys/root.key")).unwrap();
     let secret = secret.trim().rsplit(':').next().unwrap();
     for args in [
@@ -95,7 +95,7 @@ fn commands_answer_alike_with_a_daemon_and_without() {
     assert_eq!(round(&site), with);
 }
 
-/// What every reading command says, without the parts that are of the moment.
+/// Returns the output of every reading command, without the parts that depend on the moment.
 fn round(site: &Site) -> Vec<Value> {
     let mut said: Vec<Value> = Vec::new();
     let status: Status = site.json(["status"]);
@@ -224,7 +224,7 @@ fn scans_end_with_the_documented_codes() {
     assert_eq!(site.refused(["scan", "/no/such/file"]).exit_status().code(), 2);
     site.cli(["scan", sbom.to_str().unwrap(), "--fail-on", "sometimes"])
         .expect(2);
-    // The table is for people; it names what was found.
+    // The table is for people and names the findings.
     let table = site.cli(["scan", sbom.to_str().unwrap(), "--fail-on", "high"]);
     table.expect(1);
     assert!(
@@ -281,14 +281,14 @@ fn sites_are_added_changed_and_removed() {
         site.refused(["sites", "remove", "site-b"]).code,
         ErrorCode::SiteNotFound
     );
-    // Nothing is accepted unless sources are written out, and that is said.
+    // Nothing is accepted unless sources are written out, and the output says so.
     let added = site.json_call(["sites", "add", "site-b", "--key", &key]);
     added.expect(0);
     assert!(added.stderr.contains("--allowed-sources"), "{added:?}");
 }
 
 #[test]
-fn the_ledger_tells_what_came_how() {
+fn ledger_lists_transfers() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     b.list(&a);
@@ -306,7 +306,7 @@ fn the_ledger_tells_what_came_how() {
 }
 
 #[test]
-fn a_store_moves_to_another_engine_and_back_with_all_it_knows() {
+fn store_converts_to_another_engine_and_back() {
     let bench = bench();
     let site = Site::init_on(bench.path(), "site-a", "sled");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -326,7 +326,7 @@ fn a_store_moves_to_another_engine_and_back_with_all_it_knows() {
 }
 
 #[test]
-fn work_that_needs_the_store_to_itself_says_that_a_daemon_runs() {
+fn exclusive_command_reports_a_running_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -344,7 +344,7 @@ fn work_that_needs_the_store_to_itself_says_that_a_daemon_runs() {
 }
 
 #[test]
-fn a_second_daemon_on_one_folder_is_refused_by_name_of_the_first() {
+fn second_daemon_is_refused_and_names_the_first() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -355,12 +355,12 @@ fn a_second_daemon_on_one_folder_is_refused_by_name_of_the_first() {
         problem.detail.contains(&id.to_string()),
         "the process is named: {problem}"
     );
-    // The first is none the worse for it.
+    // The first one is not affected.
     let _ = site.import("mine", &sample_feed(), &[]);
 }
 
 #[test]
-fn a_daemon_ends_cleanly_on_a_signal_and_leaves_nothing_behind() {
+fn daemon_stops_cleanly_on_a_signal() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.up();
@@ -374,7 +374,7 @@ fn a_daemon_ends_cleanly_on_a_signal_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn help_and_version_and_mistakes() {
+fn help_version_and_usage_errors() {
     let bench = bench();
     let home = bench.path().join("none");
     let run = |args: &[&str]| starling_tests::Ended::of(command(&home, args));

@@ -1,4 +1,4 @@
-//! `starling.toml`: what is wrong in it is named with its line, and what lies over it wins.
+//! `starling.toml`: faults in it are reported with their line, and overrides take precedence.
 
 use starling_api_types::ErrorCode;
 use starling_tests::process::command;
@@ -11,7 +11,7 @@ fn write(site: &Site, text: &str) {
 }
 
 #[test]
-fn a_wrong_key_or_value_is_refused_with_its_line() {
+fn wrong_key_or_value_is_refused_with_its_line() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     for (text, named) in [
@@ -44,7 +44,7 @@ fn a_wrong_key_or_value_is_refused_with_its_line() {
 }
 
 #[test]
-fn the_environment_lies_over_the_file_and_flags_over_both() {
+fn environment_overrides_file_and_flags_override_both() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     write(&site, "[api]\nlisten = \"0.0.0.0:1\"\n");
@@ -60,7 +60,7 @@ fn the_environment_lies_over_the_file_and_flags_over_both() {
     );
     let problem = site.refused(["up", "--set", "federation.max_itmes=4"]);
     assert!(problem.detail.contains("max_itmes"), "{problem}");
-    // A delta holds as many claims as the flag says.
+    // A delta holds as many claims as the flag allows.
     site.up_with(&["--set", "federation.max_items=3"]);
     let report = site.import("mine", &starling_tests::feed::many("CONF", 10, 5), &[]);
     assert_eq!(report.deltas, 4);
@@ -68,11 +68,11 @@ fn the_environment_lies_over_the_file_and_flags_over_both() {
 }
 
 #[test]
-fn federation_can_be_off() {
+fn federation_can_be_disabled() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     site.spawn_up(&["--set", "federation.enabled=false"]);
-    // It never listens, so it is ready once its status is answered.
+    // It never listens, so it is ready when its status is answered.
     let from = std::time::Instant::now();
     while site.try_status().is_none() {
         site.daemon().expect_running();

@@ -1,10 +1,10 @@
 //! Real sources, replayed: after every day each of three sites holds the stream's own tree.
 //!
-//! Needs the corpus, found by `STARLING_CORPUS`; without it these tests say that they are skipped.
-//! `STARLING_E2E_FULL=1` replays all of it and takes minutes; build with `--release` for that. Else it is a
-//! small archive and one package in thirty-two of each stream, on every day of it.
+//! Needs the corpus in `STARLING_CORPUS`; without it these tests report that they are skipped.
+//! `STARLING_E2E_FULL=1` replays all of it and takes minutes; build with `--release` for that. Otherwise a
+//! small archive and one package in thirty-two of each stream are used, on every day.
 //!
-//! What is expected comes from the files of the streams by `serde_json` and a YAML reader that the feed
+//! The expected content is read from the streams' files with `serde_json` and a YAML reader that the feed
 //! parser does not use.
 
 use std::fs::File;
@@ -40,7 +40,7 @@ const ARCHIVES: [&str; 12] = [
 const SHORT_ARCHIVES: [&str; 1] = ["haskell"];
 /// Streams that are replayed day by day.
 const STREAMS: [&str; 2] = ["pypa", "bitnami"];
-/// The short run takes one package in so many: its folder decides, so a file is in on every day or on none.
+/// The short run uses one package in this many: the folder decides, so a file is in on every day or on none.
 const SHORT_SHARE: u32 = 32;
 
 fn corpus() -> Option<PathBuf> {
@@ -55,13 +55,13 @@ fn full() -> bool {
     std::env::var_os("STARLING_E2E_FULL").is_some_and(|value| value == "1")
 }
 
-/// Whether a file of a stream takes part in this run.
+/// Returns true if a file of a stream takes part in this run.
 fn takes_part(name: &str) -> bool {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     full() || folder.bytes().map(u32::from).sum::<u32>() % SHORT_SHARE == 0
 }
 
-/// The record in a file, as other readers read it; none where the file holds no record.
+/// Returns the record in a file, as other readers read it; `None` if the file holds no record.
 fn parse(name: &str, bytes: &[u8]) -> Option<Value> {
     match name.rsplit_once('.')?.1 {
         "json" => serde_json::from_slice(bytes).ok(),
@@ -70,7 +70,7 @@ fn parse(name: &str, bytes: &[u8]) -> Option<Value> {
     }
 }
 
-/// Three sites, the author's record of what it took in, and how far the third one is.
+/// Three sites, the author's list of its imports, and the position of the third site.
 struct World {
     _bench: tempfile::TempDir,
     author: Site,
@@ -103,7 +103,7 @@ impl World {
         [&self.author, &self.follower, &self.carried]
     }
 
-    /// Brings what is new to the other two; says how long that took.
+    /// Brings the news to the other two; returns the time it took.
     fn spread(&mut self) -> String {
         let from = Instant::now();
         self.follower.until_equal(&self.author);
@@ -129,7 +129,7 @@ impl World {
         )
     }
 
-    /// Takes a tree in as the whole of a source and spreads it; all three must then hold it.
+    /// Imports a tree as the whole of a source and spreads it; all three must then hold it.
     fn publish(&mut self, source: &str, label: &str, tree: &Folder) {
         let from = Instant::now();
         let path = self.author.file("feed.tar.zst");
@@ -229,7 +229,7 @@ fn every_site_holds_the_tree_of_every_day() {
     );
 }
 
-/// The records of an archive, read without the code under test.
+/// Returns the records of an archive, read without the code under test.
 fn read_archive(path: &Path) -> Vec<Value> {
     let mut records = Vec::new();
     let mut tar = tar::Archive::new(zstd::Decoder::new(File::open(path).unwrap()).unwrap());

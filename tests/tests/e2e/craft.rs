@@ -1,4 +1,4 @@
-//! Authors and bundles made by hand: what no program of ours would write.
+//! Handmade authors and bundles: content that our programs would not write.
 
 use std::collections::BTreeMap;
 use std::io::Cursor as Memory;
@@ -12,7 +12,7 @@ use starling_protocol::{
 };
 use starling_tests::Site;
 
-/// 2025-01-15T10:30:00.000Z and some milliseconds.
+/// Returns 2025-01-15T10:30:00.000Z plus some milliseconds.
 pub(crate) fn january(plus_millis: u64) -> UnixMillis {
     UnixMillis::saturating(1_736_937_000_000 + plus_millis)
 }
@@ -28,7 +28,7 @@ pub(crate) struct Author {
     live: BTreeMap<ClaimKey, Claim>,
     state: LogState,
     tip: LogTip,
-    /// When the head says that sources were checked, and how long it is good.
+    /// The times of the source checks in its heads, and the heads' lifetime.
     pub(crate) checks: Vec<(Source, UnixMillis)>,
     pub(crate) head_expires: UnixMillis,
 }
@@ -55,7 +55,7 @@ impl Author {
         self.chain.site()
     }
 
-    /// Begins the next epoch with the key of `seed`, where the log stands or after one of its deltas.
+    /// Begins the next epoch with the key of `seed`, at the log's end or after one of its deltas.
     pub(crate) fn begin_epoch(&mut self, seed: u8, resume: Option<&VerifiedDelta>, reason: Reason) {
         let (number, header) = match resume {
             Some(delta) => (delta.header().last(), delta.hash()),
@@ -75,7 +75,7 @@ impl Author {
         (self.chain, self.key) = (chain.unwrap(), next);
     }
 
-    /// Says that a record of ghsa has this text.
+    /// States that a record of ghsa has this text.
     pub(crate) fn set(&mut self, id: &str, text: &str) -> VerifiedDelta {
         let package = id.to_lowercase();
         let body = format!(
@@ -84,7 +84,7 @@ impl Author {
         self.set_body("ghsa", id, body.as_bytes())
     }
 
-    /// Says that a record has these bytes.
+    /// States that a record has these bytes.
     pub(crate) fn set_body(&mut self, source: &str, id: &str, body: &[u8]) -> VerifiedDelta {
         let hash = ContentHash::of(body);
         self.bodies.insert(hash, body.to_vec());
@@ -139,12 +139,12 @@ impl Author {
         delta
     }
 
-    /// The head of the log as it stands.
+    /// Returns the head at the log's end.
     pub(crate) fn head(&self) -> VerifiedHead {
         self.head_with(|_| {})
     }
 
-    /// The head of the log with something else in it.
+    /// Returns the head at the log's end with a change.
     pub(crate) fn head_with(&self, change: impl FnOnce(&mut Head)) -> VerifiedHead {
         let checks = self.checks.iter().map(|(source, checked_at)| SourceCheck {
             source: source.clone(),
@@ -175,7 +175,7 @@ impl Author {
     }
 }
 
-/// What goes into a bundle.
+/// The content of a bundle.
 #[derive(Default)]
 pub(crate) struct Pack {
     deltas: Vec<Vec<u8>>,
@@ -188,12 +188,12 @@ pub(crate) struct Pack {
 }
 
 impl Pack {
-    /// Everything that an author said from a delta on, its live bodies, its chain and its head.
+    /// Returns everything that an author wrote from a delta on, its live bodies, its chain and its head.
     pub(crate) fn of(author: &Author, from: usize) -> Self {
         Self::default().with(author, from)
     }
 
-    /// What a bundle holds that a real site wrote, without its bodies.
+    /// Returns the content of a real site's bundle without its bodies.
     pub(crate) fn read(path: &Path) -> Self {
         let file = std::fs::File::open(path).unwrap();
         let mut reader = BundleReader::open(file, ReaderOptions::default()).unwrap();
@@ -208,13 +208,13 @@ impl Pack {
         pack
     }
 
-    /// Without its deltas: chains and heads are left.
+    /// Removes the deltas: chains and heads are left.
     pub(crate) fn without_deltas(mut self) -> Self {
         self.deltas.clear();
         self
     }
 
-    /// The same of one more author.
+    /// Returns the same of one more author.
     pub(crate) fn with(mut self, author: &Author, from: usize) -> Self {
         let deltas = author.log.iter().skip(from);
         self.deltas.extend(deltas.map(|delta| delta.as_bytes().to_vec()));
@@ -224,7 +224,7 @@ impl Pack {
         self
     }
 
-    /// An author's chain alone.
+    /// Adds only an author's chain.
     pub(crate) fn with_chain(mut self, author: &Author) -> Self {
         self.chains.push(author.chain.clone());
         self
@@ -251,7 +251,7 @@ impl Pack {
         self
     }
 
-    /// Writes it, as `exporter` seals it.
+    /// Writes it with a seal of `exporter`.
     pub(crate) fn write(mut self, exporter: &Author, folder: &Path, name: &str) -> PathBuf {
         self.deltas.sort_by_key(|delta| {
             let header = *Delta::decode(delta).unwrap().header();

@@ -1,6 +1,7 @@
-//! Crafted bundles: each gets its right answer by import, dry run and validation alike.
+//! Crafted bundles: import, dry run and validation give the same right answer for each.
 //!
-//! `tests/bundles.sh` holds what is right. It needs the bundles beside the corpus, and skips by name what is not there.
+//! `tests/bundles.sh` lists the right answers. It needs the bundles beside the corpus, and reports missing ones
+//! as skipped.
 
 use std::process::Command;
 

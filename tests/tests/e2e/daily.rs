@@ -17,7 +17,7 @@ struct World {
     author: Site,
     follower: Site,
     carried: Site,
-    /// How far the third site is.
+    /// The position of the third site.
     cursor: Option<Cursor>,
     feed: Folder,
 }
@@ -41,7 +41,7 @@ impl World {
         }
     }
 
-    /// Publishes the feed as it is now; all three sites must then hold `expected`.
+    /// Publishes the current feed; all three sites must then hold `expected`.
     fn publish(&mut self, expected: &Records) -> starling_api_types::FeedImportReport {
         let report = self.author.import(SOURCE, &self.feed, &["--complete"]);
         self.spread();
@@ -51,7 +51,7 @@ impl World {
         report
     }
 
-    /// Brings what is new to the other two sites.
+    /// Brings the news to the other two sites.
     fn spread(&mut self) {
         self.follower.until_equal(&self.author);
         let cursor = self.cursor.as_ref().map(ToString::to_string);
@@ -62,7 +62,7 @@ impl World {
         assert_eq!(self.cursor, self.author.status().head);
     }
 
-    /// What the feed holds, for trees in which every file is a record.
+    /// Returns the content of the feed, for trees in which every file is a record.
     fn tree(&self) -> Records {
         Records::of(
             self.feed
@@ -83,7 +83,7 @@ fn record(number: u32, fixed: &str, modified: &str) -> Value {
 }
 
 #[test]
-fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
+fn six_days_of_a_source_arrive_unchanged() {
     let mut world = World::new();
     // The first day.
     for number in 1..=4 {
@@ -122,7 +122,7 @@ fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
     let report = world.publish(&world.tree());
     assert_eq!((report.stored, report.absent), (2, 0));
 
-    // `modified` goes back, and is a year that never was; the deleted one returns as it was.
+    // `modified` goes back, and is a year that never was; the deleted one returns unchanged.
     world
         .feed
         .put("EX-1.json", &record(1, "1.0.2", "2024-12-31T00:00:00Z"));
@@ -135,7 +135,7 @@ fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
     let report = world.publish(&world.tree());
     assert_eq!((report.stored, report.absent), (3, 0));
 
-    // One id under two names: the later one counts, whichever file comes first, and the other is told.
+    // One id under two names: the later one is used, whichever file comes first, and the other is reported.
     world
         .feed
         .put("aaa/EX-4-moved.json", &record(4, "1.0.8", "2025-01-14T00:00:00Z"));
@@ -158,7 +158,7 @@ fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
         "equal content is no news: {told:?}"
     );
 
-    // A file that cannot be read keeps the record that it held; its neighbour goes.
+    // A file that cannot be read keeps its former record; its neighbour is removed.
     let before = world.tree();
     world
         .feed
@@ -183,7 +183,7 @@ fn six_days_of_a_source_arrive_as_they_are_wherever_modified_points() {
 }
 
 #[test]
-fn a_day_without_news_changes_nothing() {
+fn day_without_news_changes_nothing() {
     let mut world = World::new();
     world.feed = starling_tests::feed::many("QUIET", 20, 50);
     let _ = world.publish(&world.tree());
@@ -191,7 +191,7 @@ fn a_day_without_news_changes_nothing() {
     let report = world.author.import(SOURCE, &world.feed, &["--complete"]);
     assert_eq!((report.stored, report.unchanged, report.deltas), (0, 20, 0));
     assert_eq!((world.author.root(), world.author.status().head), (root, head));
-    // There is nothing to export, and that is said, not an empty bundle written.
+    // There is nothing to export; the command reports that instead of writing an empty bundle.
     let cursor = world.cursor.as_ref().expect("a cursor").to_string();
     let nothing = world.author.file("nothing.zst");
     let problem = world.author.refused([
@@ -207,7 +207,7 @@ fn a_day_without_news_changes_nothing() {
 }
 
 #[test]
-fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
+fn truncated_or_empty_input_is_not_the_whole_source() {
     let mut world = World::new();
     world.feed = starling_tests::feed::many("WHOLE", 60, 300);
     let _ = world.publish(&world.tree());
@@ -252,7 +252,7 @@ fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
     assert_eq!(world.author.root(), root, "a refused import changes nothing");
     world.author.expect_records(SOURCE, &full);
 
-    // An operator who means it says so, and everyone hears of it.
+    // An operator who intends it says so, and all sites learn it.
     let report: starling_api_types::FeedImportReport =
         complete(&world.author, &empty, &["--allow-empty"]).json(0);
     assert_eq!(report.absent, 60);
@@ -263,7 +263,7 @@ fn an_input_that_breaks_off_or_holds_nothing_is_not_the_whole_source() {
 }
 
 #[test]
-fn strictly_means_all_or_nothing() {
+fn strict_import_is_all_or_nothing() {
     let bench = bench();
     let site = Site::init(bench.path(), "strict");
     let mut feed = starling_tests::feed::many("STRICT", 5, 10);

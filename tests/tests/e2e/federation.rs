@@ -11,7 +11,7 @@ use crate::{bench, sample_feed, sample_sbom};
 const AS_OF: &str = "2025-06-01T00:00:00.000Z";
 
 #[test]
-fn one_site_follows_over_quic_another_by_file_and_all_three_judge_alike() {
+fn sites_over_quic_and_by_file_give_equal_verdicts() {
     let bench = bench();
     let [mut a, mut b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -58,12 +58,12 @@ fn one_site_follows_over_quic_another_by_file_and_all_three_judge_alike() {
 }
 
 #[test]
-fn an_auditor_reads_every_record_of_a_bundle_with_zstd_alone() {
+fn auditor_reads_every_record_of_a_bundle_with_zstd_alone() {
     let bench = bench();
     let a = Site::init(bench.path(), "site-a");
     let _ = a.import("mine", &sample_feed(), &[]);
     let bundle = std::fs::File::open(a.export("full.zst", &[])).unwrap();
-    // What `zstd -dc` does: unpack ordinary frames, pass over the others.
+    // Like `zstd -dc`: unpack ordinary frames, skip the others.
     let lines = std::io::BufReader::new(zstd::Decoder::new(bundle).unwrap()).lines();
     let mut ids: Vec<String> = lines
         .map(|line| serde_json::from_str::<Value>(&line.unwrap()).expect("every line is JSON"))
@@ -77,7 +77,7 @@ fn an_auditor_reads_every_record_of_a_bundle_with_zstd_alone() {
 }
 
 #[test]
-fn exports_of_one_range_by_two_relays_differ_in_the_seal_only() {
+fn exports_by_two_relays_differ_in_the_seal_only() {
     let bench = bench();
     let [a, b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     let _ = a.import("mine", &many("REL", 40, 200), &[]);
@@ -91,7 +91,7 @@ fn exports_of_one_range_by_two_relays_differ_in_the_seal_only() {
     let (own_info, relayed_info) = (info(&a, &own), info(&b, &relayed));
     assert_eq!(own_info["bundle_hash"], relayed_info["bundle_hash"]);
     assert_ne!(own_info["exporter"], relayed_info["exporter"]);
-    // A third site takes the author's log from the relay, when it lists both.
+    // A third site takes the author's log from the relay if it lists both.
     c.list(&a);
     c.list(&b);
     let _ = c.import_bundle(&relayed);
@@ -99,7 +99,7 @@ fn exports_of_one_range_by_two_relays_differ_in_the_seal_only() {
 }
 
 #[test]
-fn a_relay_brings_an_authors_deltas_to_a_site_that_never_meets_the_author() {
+fn relay_brings_deltas_of_an_unreachable_author() {
     let bench = bench();
     let [mut a, mut b, mut c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     for site in [&mut a, &mut b, &mut c] {
@@ -107,7 +107,7 @@ fn a_relay_brings_an_authors_deltas_to_a_site_that_never_meets_the_author() {
     }
     link(&mut a, &mut b);
     link(&mut b, &mut c);
-    // C believes A, but has no way to it. Its chain is not given: it comes with the deltas.
+    // C trusts A, but has no way to it. It does not get A's chain directly: the chain comes with the deltas.
     c.list_as_unreachable(&a);
     let _ = a.import("mine", &many("HOP", 30, 400), &[]);
     c.until_equal(&a);
@@ -130,7 +130,7 @@ fn a_relay_brings_an_authors_deltas_to_a_site_that_never_meets_the_author() {
             .all(|peer| peer.site != author || !peer.connected)
     );
 
-    // A change goes the same way, and B's own word does too.
+    // A change takes the same way, and so do B's own claims.
     let mut change = Folder::default();
     change.put(
         "EX-1.json",
@@ -147,7 +147,7 @@ fn a_relay_brings_an_authors_deltas_to_a_site_that_never_meets_the_author() {
 }
 
 #[test]
-fn a_site_that_is_not_listed_gets_nothing_and_gives_nothing() {
+fn unlisted_site_neither_gets_nor_gives() {
     let bench = bench();
     let [mut a, mut stranger] = ["site-a", "stranger"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -163,20 +163,20 @@ fn a_site_that_is_not_listed_gets_nothing_and_gives_nothing() {
     });
     assert!(refused.peers.iter().all(|peer| !peer.connected), "{refused:?}");
     assert_eq!(refused.records, 0);
-    // Not even the certificate chain may be given away as knowledge: nothing is held.
+    // Not even the certificate chain may be passed on: nothing is held.
     assert!(
         refused
             .positions
             .iter()
             .all(|at| at.site != a.identity().site || at.held.is_none())
     );
-    // Once listed, the same two find each other.
+    // Once listed, the two connect.
     a.list(&stranger);
     stranger.until_equal(&a);
 }
 
 #[test]
-fn a_site_listed_by_its_identity_alone_shows_its_certificates_when_it_comes() {
+fn site_listed_by_identity_shows_its_certificates() {
     let bench = bench();
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.up();
@@ -192,7 +192,7 @@ fn a_site_listed_by_its_identity_alone_shows_its_certificates_when_it_comes() {
 }
 
 #[test]
-fn only_sources_that_a_site_is_believed_on_reach_the_view() {
+fn only_allowed_sources_reach_the_view() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let _ = a.import("mine", &sample_feed(), &[]);
@@ -201,12 +201,12 @@ fn only_sources_that_a_site_is_believed_on_reach_the_view() {
     let _ = b.import_bundle(&a.export("full.zst", &[]));
     assert_eq!(b.dump("mine"), a.dump("mine"));
     assert_eq!(b.dump("other"), b"");
-    // Held all the same: a later change of policy needs no second transfer.
+    // Still held: a later change of policy needs no second transfer.
     assert_eq!(b.held_of(&a), a.status().head);
 }
 
 #[test]
-fn a_removed_site_is_believed_no_more_and_comes_back_without_a_second_transfer() {
+fn relisted_site_needs_no_second_transfer() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let _ = a.import("mine", &sample_feed(), &[]);
@@ -222,7 +222,7 @@ fn a_removed_site_is_believed_no_more_and_comes_back_without_a_second_transfer()
 }
 
 #[test]
-fn a_rotated_key_goes_on_where_the_old_one_stopped() {
+fn rotated_key_continues_the_log() {
     let bench = bench();
     let [mut a, mut b, mut c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     for site in [&mut a, &mut b] {
@@ -253,7 +253,7 @@ fn a_rotated_key_goes_on_where_the_old_one_stopped() {
     d.list(&a);
     let _ = d.import_bundle(&a.export("all.zst", &[]));
     assert_eq!(d.root(), a.root());
-    // And the site goes on as a peer that was away: it is dialled at its new key.
+    // The site continues as a peer that was away: it is dialled at its new key.
     d.up();
     a.list(&d);
     a.until_connected("site-d");

@@ -9,7 +9,7 @@ use starling_tests::http::{Answer, Request};
 
 use crate::{bench, sample_feed, sample_sbom};
 
-/// A running site and the address of its API.
+/// Returns a running site and the address of its API.
 fn serve(site: &mut Site, more: &[&str]) -> String {
     let mut args = vec!["--api", "127.0.0.1:0", "--set", "log.format=json"];
     args.extend(more);
@@ -36,7 +36,7 @@ fn expect_problem(answer: Answer, code: ErrorCode) {
 }
 
 #[test]
-fn a_build_server_scans_and_reads_without_a_token() {
+fn build_server_scans_and_reads_without_a_token() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let address = serve(&mut site, &[]);
@@ -75,7 +75,7 @@ fn a_build_server_scans_and_reads_without_a_token() {
         Request::get("/advisories?limit=many").tcp(&address),
         ErrorCode::BadRequest,
     );
-    // Changes are for the local socket.
+    // Changes are for the local socket only.
     expect_problem(
         Request::post("/feeds/mine/import", b"{}").tcp(&address),
         ErrorCode::TokenRequired,
@@ -89,7 +89,7 @@ fn a_build_server_scans_and_reads_without_a_token() {
 }
 
 #[test]
-fn a_token_lets_admin_calls_through() {
+fn token_lets_admin_calls_through() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let token = site.file("token");
@@ -116,7 +116,7 @@ fn a_token_lets_admin_calls_through() {
 }
 
 #[test]
-fn events_tell_every_change_once_and_go_on_where_a_reader_stopped() {
+fn events_are_sent_once_and_resume_after_a_stop() {
     let bench = bench();
     let [a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     b.list(&a);
@@ -127,7 +127,7 @@ fn events_tell_every_change_once_and_go_on_where_a_reader_stopped() {
     assert_eq!(live.header("content-type"), Some("text/event-stream"));
 
     let imported = b.import_bundle(&first);
-    // When the import has answered, what it brought is in the indexes and the events are there to read.
+    // When the import is answered, its content is in the indexes and its events can be read.
     let page: AdvisoryPage = Request::get("/advisories?purl=pkg:npm/express")
         .tcp(&address)
         .json(200);
@@ -149,14 +149,14 @@ fn events_tell_every_change_once_and_go_on_where_a_reader_stopped() {
         .count();
     assert_eq!(cves, 1);
 
-    // A reader that saw the first only gets the others, once each and in order.
+    // A reader that saw only the first event gets the others, once each and in order.
     let mut resumed = Request::get("/events")
         .header("last-event-id", &told[0].id)
         .tcp(&address);
     for event in &told[1..] {
         assert_eq!(&resumed.event(), event);
     }
-    // And goes on with what is new.
+    // It continues with new events.
     let mut change = sample_feed();
     change.put(
         "EX-2025-0002.json",

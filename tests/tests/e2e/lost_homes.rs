@@ -1,4 +1,4 @@
-//! Homes that were lost when a part of what they said was at their peers: what is told, and how it ends.
+//! Homes that were lost while peers already had a part of their claims: the reports, and the outcome.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ struct World {
 }
 
 impl World {
-    /// Both know three records of `a`, which waits for nobody longer than for this many seconds.
+    /// Creates the world: both know three records of `a`, which waits for nobody longer than this many seconds.
     fn new(bench: &Path, patience: u32) -> Self {
         let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench, name));
         let relay = Author::new("relay", 90);
@@ -67,7 +67,7 @@ fn home_check(site: &Site) -> String {
 }
 
 #[test]
-fn claims_whose_bodies_nobody_has_end_with_a_word_of_their_author() {
+fn author_replaces_claims_with_lost_bodies() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);
@@ -133,7 +133,7 @@ fn bodies_that_come_late_end_the_wait() {
     put_back(a, &backup);
     let _ = import(a, &thin, 7);
     assert!(a.status().restore.is_some());
-    // They come.
+    // The bodies come.
     let b = &world.b;
     let _ = b.import_bundle(&whole);
     a.list(b);
@@ -166,12 +166,12 @@ fn peers_that_were_asked_in_vain_end_the_wait() {
     b.cli(["sites", "remove", "relay"]).expect(0);
     a.up();
     b.up();
-    // The peer lists it already.
+    // The peer already lists it.
     a.list(&b);
     b.until_connected("site-a");
     let status = a.until("the site to go on", |status| status.restore.is_none());
     assert_eq!(status.lost_records.map(|lost| lost.retracted), Some(3));
-    // What it says anew adds nothing to what the peer knew: positions tell.
+    // Its repeated claims add nothing to the peer's knowledge, as the positions show.
     let author = a.identity().site;
     b.until("what it said anew", |status| {
         let mut positions = status.positions.iter();
@@ -190,7 +190,7 @@ fn peers_that_were_asked_in_vain_end_the_wait() {
 }
 
 #[test]
-fn head_whose_claims_nobody_has_says_what_to_do() {
+fn head_without_claims_says_what_to_do() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);
@@ -228,7 +228,7 @@ fn head_whose_claims_nobody_has_says_what_to_do() {
         human.contains("nobody who was heard has its newest claims"),
         "{human}"
     );
-    // It is lost, then.
+    // Then it is lost.
     let report: RestoreReport = a.json(["restore", "--alone"]);
     assert_eq!((report.new_epoch, report.restore), (Some(1), None));
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -240,7 +240,7 @@ fn head_whose_claims_nobody_has_says_what_to_do() {
 }
 
 #[test]
-fn two_copies_that_restore_at_once_are_told_apart_and_trusted_no_more() {
+fn two_copies_restored_at_once_lose_trust() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);
@@ -249,7 +249,7 @@ fn two_copies_that_restore_at_once_are_told_apart_and_trusted_no_more() {
     put_back(a, &backup);
     let copy = Site::adopt_home(bench.path(), "site-copy");
     crate::restores::copy(&backup, copy.home());
-    // Each hears the same word, and neither of the other.
+    // Each copy gets the same bundle, and nothing from the other.
     let back = b.export("back.zst", &[]);
     for site in [a, &copy] {
         let report = site.import_bundle(&back);
@@ -269,13 +269,13 @@ fn two_copies_that_restore_at_once_are_told_apart_and_trusted_no_more() {
         .find(|at| at.site == a.identity().site);
     let reason = of_a.unwrap().hold_reason.expect("nothing new of it is trusted");
     assert!(reason.contains("two certificates"), "{reason}");
-    // Each copy is told as soon as it hears of the other.
+    // Each copy is told as soon as it learns of the other.
     let problem = a.refuse_bundle(&copy.export("of-copy.zst", &[]));
     assert_eq!(problem.code, ErrorCode::CertificateConflict, "{problem}");
 }
 
 #[test]
-fn bundle_whose_certificate_gives_up_claims_says_so() {
+fn bundle_warns_of_claims_given_up_by_a_certificate() {
     let bench = bench();
     let world = World::new(bench.path(), 0);
     let (a, b) = (&world.a, &world.b);
@@ -283,7 +283,7 @@ fn bundle_whose_certificate_gives_up_claims_says_so() {
     let _ = a.import("mine", &feed("TWO"), &[]);
     let _ = b.import_bundle(&a.export("second.zst", &[]));
     assert_eq!(held(b, a), (0, 6));
-    // Nobody is asked: what the reader holds beyond the backup ends with the old epoch.
+    // Nobody is asked: the reader's claims beyond the backup end with the old epoch.
     put_back(a, &backup);
     a.cli(["restore", "--alone"]).expect(0);
     let _ = a.import("mine", &feed("THREE"), &[]);

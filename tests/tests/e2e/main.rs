@@ -1,8 +1,8 @@
 //! End-to-end: real `starling` processes, real sockets, real files.
 //!
-//! One executable, so that it links once. Every test makes its sites in a folder of its own.
+//! One executable, so that it is linked once. Every test makes its sites in a separate folder.
 
-// Helpers of tests fail as tests do.
+// Helper functions of tests fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(
     clippy::disallowed_methods,
@@ -35,10 +35,10 @@ use serde_json::json;
 use starling_tests::feed::{Folder, advisory, with};
 use tempfile::TempDir;
 
-/// Leaves the folders of tests where they are, to be looked at.
+/// Keeps the folders of tests for inspection.
 const KEEP_VARIABLE: &str = "STARLING_TEST_KEEP";
 
-/// Temporary folder of one test.
+/// Creates the temporary folder of one test.
 fn bench() -> TempDir {
     let mut bench = tempfile::Builder::new()
         .prefix("starling-e2e-")
@@ -51,7 +51,7 @@ fn bench() -> TempDir {
     bench
 }
 
-/// A handful of advisories of several kinds.
+/// Returns a handful of advisories of several kinds.
 fn sample_feed() -> Folder {
     let mut folder = Folder::default();
     folder.put(
@@ -85,7 +85,7 @@ fn sample_feed() -> Folder {
     folder
 }
 
-/// An SBOM with components that the sample feed names, and one that it does not.
+/// Returns an SBOM with components from the sample feed, and one that is not in it.
 fn sample_sbom(site: &starling_tests::Site) -> PathBuf {
     let component = |name: &str, version: &str| {
         json!({ "type": "library", "bom-ref": name, "name": name, "version": version,

@@ -1,4 +1,4 @@
-//! Mutes: made at one site, in force at all, whatever way they travel.
+//! Mutes: made at one site, in force at all, however they travel.
 
 use serde_json::Value;
 use starling_api_types::{ErrorCode, Mute, MuteAdded, MuteList, MuteState, VerdictEnvelope};
@@ -40,7 +40,7 @@ fn body(envelope: &VerdictEnvelope) -> Value {
     serde_json::from_str(envelope.verdict.as_str()).unwrap()
 }
 
-/// The vulnerabilities that fail, sorted.
+/// Returns the vulnerabilities that fail, sorted.
 fn failing(site: &Site) -> Vec<String> {
     let body = body(&strict(site));
     let findings = body["findings"].as_array().unwrap().iter();
@@ -53,7 +53,7 @@ fn failing(site: &Site) -> Vec<String> {
 }
 
 #[test]
-fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
+fn separate_mutes_merge_by_network_and_by_file() {
     let bench = bench();
     let [mut a, mut b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));
     let mut feed = sample_feed();
@@ -66,7 +66,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
     assert!(vulnerabilities.len() >= 2, "{vulnerabilities:?}");
     let (first, rest) = vulnerabilities.split_first().unwrap();
 
-    // Apart, without a daemon: neither knows of the other's.
+    // Apart, without a daemon: neither knows the other's mute.
     let of_a = mute(
         &a,
         &[
@@ -121,7 +121,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
     assert_eq!(cause["site"], a.identity().site.to_string());
     assert_eq!(cause["until"], "2999-12-31T23:59:59.999Z");
 
-    // Who said it is proven alike at every site.
+    // Every site proves the same author.
     for site in [&a, &b, &c] {
         let shown: Mute = site.json(["mute", "show", &of_a.id]);
         assert_eq!(
@@ -136,7 +136,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
         site.expect_sound();
     }
 
-    // Another site ends it, with daemons running: scans there and here see it without a restart.
+    // Another site ends it while daemons run: scans at both sites see it without a restart.
     let removed: Mute = b.json([
         "mute",
         "remove",
@@ -158,7 +158,7 @@ fn sites_that_mute_apart_agree_by_network_and_by_file_and_judge_alike() {
 }
 
 #[test]
-fn a_site_taken_off_the_list_takes_its_mutes_along_and_brings_them_back() {
+fn unlisted_site_loses_its_mutes_until_relisted() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let _ = b.import("mine", &sample_feed(), &[]);
@@ -176,7 +176,7 @@ fn a_site_taken_off_the_list_takes_its_mutes_along_and_brings_them_back() {
 }
 
 #[test]
-fn a_mute_that_cannot_be_meant_is_refused_and_one_of_the_unknown_warns() {
+fn impossible_mute_is_refused_and_unknown_one_warns() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let reason = ["--reason", "r"];
@@ -217,7 +217,7 @@ fn a_mute_that_cannot_be_meant_is_refused_and_one_of_the_unknown_warns() {
 }
 
 #[test]
-fn a_rotated_key_goes_on_muting_and_its_former_mutes_stay() {
+fn mutes_survive_a_key_rotation() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     let before = mute(&a, &["CVE-2099-1", "--forever", "--reason", "r"]);

@@ -1,4 +1,4 @@
-//! A daemon whose store takes long to open: who may stop it, and who has to wait.
+//! A daemon whose store takes long to open: stopping it, and commands that have to wait.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::{bench, sample_feed};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A site whose next opening does not end: its log's tip is a pipe that nobody writes to.
+/// A site whose next opening does not end: its log's tip is a pipe without a writer.
 struct Stuck {
     site: Site,
     root: String,
@@ -51,7 +51,7 @@ impl Stuck {
         Some(answer.json(200))
     }
 
-    /// Puts the log back as it was; what was stopped in between must have changed nothing.
+    /// Restores the log; anything stopped in between must have changed nothing.
     fn expect_sound(self) {
         std::fs::rename(self.aside, self.tip).unwrap();
         assert_eq!(self.site.root(), self.root);
@@ -80,7 +80,7 @@ fn second_daemon_is_refused_while_the_first_opens() {
         (ErrorCode::StoreLocked, 6),
         "{problem}"
     );
-    // The first one has its socket still.
+    // The first one still has its socket.
     assert_eq!(stuck.health().unwrap().status, HEALTH_OPENING);
     stuck.site.stop();
     stuck.expect_sound();

@@ -1,6 +1,6 @@
-//! The commands of README.md and docs/ci.md, run as they stand, in order, in a clean folder.
+//! Runs the commands of README.md and docs/ci.md unchanged, in order, in a clean folder.
 //!
-//! Ports are replaced by free ones and `cargo` by a stand-in that runs the program under test; nothing else is changed.
+//! Only ports are replaced by free ones, and `cargo` by a stand-in that runs the program under test.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,15 +16,15 @@ use starling_tests::{Ended, Site};
 
 use crate::bench;
 
-/// How long a whole page may take.
+/// The time limit for a whole page.
 const DEADLINE: Duration = Duration::from_secs(280);
-/// What the pages use besides the shell.
+/// The tools that the pages use besides the shell.
 const TOOLS: [&str; 4] = ["bash", "jq", "curl", "zstd"];
 
 /// A piece of code of a page.
 #[derive(Debug)]
 struct Block {
-    /// What its fence says; empty for an indented one.
+    /// The language of its fence; empty for an indented block.
     language: String,
     text: String,
 }
@@ -65,7 +65,7 @@ fn blocks(page: &str) -> Vec<Block> {
     found
 }
 
-/// The commands of shell code: comments left out, lines that end with `\` joined.
+/// Returns the commands of shell code: comments left out, lines that end with `\` joined.
 fn commands(code: &str) -> Vec<String> {
     let joined = code.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -75,7 +75,7 @@ fn commands(code: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first of the tools that this machine lacks.
+/// Returns the first of the tools that this machine lacks.
 fn missing_tool() -> Option<&'static str> {
     let is_there = |tool: &&&str| {
         let mut command = Command::new(**tool);
@@ -113,7 +113,7 @@ fn programs(folder: &Path) -> PathBuf {
     bin
 }
 
-/// A shell in `folder` with nothing of the tester's own.
+/// Returns a shell in `folder` with nothing of the tester's own.
 fn shell(folder: &Path, bin: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=20", "240"]).args(args);
@@ -127,10 +127,10 @@ fn shell(folder: &Path, bin: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// What a command of README.md is to end with and to say.
+/// A command of README.md, with its exit code and parts of its output.
 type Expected = (&'static str, i32, &'static [&'static str]);
 
-/// In the order of the page: the beginning of a command or words in it. Every other command is to end with 0.
+/// In the order of the page: the beginning of a command, or words in it. Every other command must end with 0.
 const README: &[Expected] = &[
     ("cargo run", 0, &["verdict"]),
     ("west init", 0, &["site-us-west-1", "starling doctor"]),
@@ -185,7 +185,7 @@ fn readme_runs_as_pasted() {
         .collect();
     assert!(all.len() > 25, "only {} commands", all.len());
 
-    // Job control, so that `kill %1` means what it does where it is pasted.
+    // Job control, so that `kill %1` works as in an interactive shell.
     let mut script = "set -m\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\nexec 2>&1\n".to_owned();
     for command in &all {
         let mut command = command.clone();
@@ -197,7 +197,7 @@ fn readme_runs_as_pasted() {
     let file = bench.path().join("readme.sh");
     std::fs::write(&file, &script).unwrap();
     let mut shell = shell(&home, &bin, &["bash", &file.to_string_lossy()]);
-    // Where a daemon is not told where to listen.
+    // For a daemon without a listening address.
     let anywhere = format!("[\"/ip4/127.0.0.1/udp/{}/quic-v1\"]", free_udp_port());
     shell.env("STARLING_NETWORK_LISTEN", anywhere);
     let ended = Ended::within(shell, DEADLINE);
@@ -230,10 +230,10 @@ fn readme_runs_as_pasted() {
 /// A job of docs/ci.md: its scripts, in order.
 struct Job {
     name: String,
-    /// The shell that the build server runs them with, and each script with the code it is to end with.
+    /// The shell that the build server uses, and each script with its exit code.
     shell: &'static [&'static str],
     scripts: Vec<String>,
-    /// Files that it leaves.
+    /// The files that it leaves.
     files: &'static [&'static str],
 }
 
@@ -289,7 +289,7 @@ fn jobs(page: &str) -> Vec<Job> {
     jobs
 }
 
-/// The `run` of every step, in order.
+/// Returns the `run` of every step, in order.
 fn steps(workflow: &Value) -> Vec<String> {
     let steps = workflow["jobs"]["scan"]["steps"].as_sequence().unwrap();
     steps
@@ -331,7 +331,7 @@ fn ci_jobs_fail_when_the_verdict_does() {
         kinds
     });
     assert!(jobs.len() >= 6 && kinds.len() == 2, "{kinds:?}");
-    // What is affected fails each job, what is not passes each.
+    // An affected version fails each job, an unaffected one passes each.
     for (version, verdict) in [("4.17.11", 1), ("4.17.21", 0)] {
         for (index, job) in jobs.iter().enumerate() {
             let folder = bench.path().join(format!("job-{index}-{verdict}"));
@@ -353,7 +353,7 @@ fn ci_jobs_fail_when_the_verdict_does() {
                 codes.push(ended.code);
                 let _ = write!(said, "{ended:?}");
             }
-            // What was accepted before does not fail; steps after the scan run all the same.
+            // Previously accepted findings do not fail; steps after the scan still run.
             let scan = if job.scripts[0].contains("--baseline") {
                 0
             } else {

@@ -1,6 +1,6 @@
-//! Homes that a release wrote: today's program opens them and answers what the release answered.
+//! Homes that a release wrote: today's program opens them and gives the release's answers.
 //!
-//! `tests/golden/homes/README.md` says how they were made and what they hold.
+//! `tests/golden/homes/README.md` says how they were made and what they contain.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,9 +17,9 @@ use starling_tests::{Ended, Site};
 use crate::bench;
 
 const ENGINES: [&str; 2] = ["sled", "redb"];
-/// A site of some hundred records opens in less, also when its machine is busy.
+/// A site of about a hundred records opens faster, even on a busy machine.
 const SECOND_OPENING: Duration = Duration::from_secs(20);
-/// What a status says of the site and not of the process or the program that answers.
+/// The fields of a status that are about the site, not about the process or the program that answers.
 const STATUS_FIELDS: [&str; 7] = [
     "site_id",
     "site",
@@ -30,7 +30,7 @@ const STATUS_FIELDS: [&str; 7] = [
     "advisories",
 ];
 
-/// One release's folder.
+/// Returns one release's folder.
 fn golden() -> PathBuf {
     workspace().join("tests/golden/homes")
 }
@@ -59,7 +59,7 @@ impl Home {
         self.run(args.iter().copied().chain(["--json"])).json(code)
     }
 
-    /// Reads what the release answered.
+    /// Reads the release's answer.
     fn answer(&self, name: &str) -> Value {
         serde_json::from_slice(&self.answer_bytes(name)).unwrap()
     }
@@ -103,7 +103,7 @@ impl Home {
             ("status-of-c.json", &["sites", "status", "site-c"]),
         ] {
             let mut found = self.json(args, 0);
-            // Since the release, each mute says whether it counts here.
+            // Since the release, each mute says whether it is in force here.
             let mutes = found.get_mut("mutes").and_then(Value::as_array_mut);
             for mute in mutes.into_iter().flatten() {
                 let mute = mute.as_object_mut().unwrap();
@@ -127,7 +127,7 @@ impl Home {
         assert_eq!(doctor["ok"], true, "{}: {doctor}", self.engine);
     }
 
-    /// Fails unless it judges as the release did, today and at two moments before.
+    /// Fails unless it judges as the release did, today and at two earlier times.
     fn expect_verdicts(&self) {
         let moments = self.answer("moments.json");
         let [at, cursor, time] = ["at", "cursor", "time"].map(|name| moments[name].as_str().unwrap());
@@ -157,7 +157,7 @@ impl Home {
             as_format_1(&mut expected, &mut found);
             for envelope in [&mut expected, &mut found] {
                 let envelope = envelope.as_object_mut().unwrap();
-                // When the site judged, and what hashes a body of another format.
+                // The time of the verdict, and fields that hash a body of another format.
                 for field in ["time", "verdict_hash", "signature"] {
                     envelope.remove(field);
                 }
@@ -166,7 +166,7 @@ impl Home {
         }
     }
 
-    /// Returns the bytes of the files that an opening without work has no reason to write.
+    /// Returns the bytes of the files that an opening without work need not write.
     fn kept_files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let kept = ["keys", "log", "packs", "policies", "vex"];
         let kept = kept.iter().flat_map(|folder| files(&self.path, folder));
@@ -183,8 +183,8 @@ const NEW_REASONS: [&str; 4] = [
     "mutes_unconfirmed",
 ];
 
-/// Takes out of a verdict what the release's format 1 did not have, and out of both the hashes of rules that are others
-/// since: then they say the same.
+/// Removes from a verdict what the release's format 1 did not have, and from both the hashes of changed rules,
+/// so that the rest must be equal.
 fn as_format_1(expected: &mut Value, found: &mut Value) {
     let verdict = found["verdict"].as_object_mut().unwrap();
     assert_eq!(
@@ -198,7 +198,7 @@ fn as_format_1(expected: &mut Value, found: &mut Value) {
     let before = reasons.len();
     reasons.retain(|reason| !NEW_REASONS.iter().any(|new| reason["code"] == *new));
     if reasons.len() < before {
-        // A new reason warns where nothing did.
+        // A new reason warns where there was none.
         verdict["outcome"] = expected["verdict"]["outcome"].clone();
     }
     without_subject(&mut expected["verdict"], verdict);
@@ -206,7 +206,7 @@ fn as_format_1(expected: &mut Value, found: &mut Value) {
     let findings = verdict["findings"].as_array_mut().unwrap();
     for (finding, released) in findings.iter_mut().zip(released) {
         let finding = finding.as_object_mut().unwrap();
-        // Where several records speak, each is judged by itself now; the release asked the first.
+        // If several records have a statement, each is judged separately now; the release used the first.
         if finding["rules"][0].get("source").is_some() {
             for field in ["rules", "fixed"] {
                 finding.remove(field);
@@ -225,8 +225,8 @@ fn as_format_1(expected: &mut Value, found: &mut Value) {
     }
 }
 
-/// Takes what the document describes out of the packages that the release counted as judged, and the shares that follow
-/// from their number.
+/// Removes the SBOM's own subject from the packages that the release counted as judged, and the shares that
+/// follow from their number.
 fn without_subject(expected: &mut Value, verdict: &serde_json::Map<String, Value>) {
     let counted = |coverage: &Value, name: &str| coverage[name].as_u64().unwrap();
     let (then, now) = (&mut expected["coverage"], &verdict["coverage"]);
@@ -250,7 +250,8 @@ fn without_subject(expected: &mut Value, verdict: &serde_json::Map<String, Value
     }
 }
 
-/// What a status says of the site. Positions and feeds are sorted: their order says nothing.
+/// Returns the part of a status about the site. Positions and feeds are sorted, because their order has no
+/// meaning.
 fn of_site(status: &Value) -> Value {
     let mut kept: BTreeMap<&str, Value> = STATUS_FIELDS.map(|name| (name, status[name].clone())).into();
     for list in ["positions", "feeds"] {
@@ -262,7 +263,7 @@ fn of_site(status: &Value) -> Value {
     json!(kept)
 }
 
-/// Fails with the first place at which two answers differ: they are too long to be shown whole.
+/// Fails with the first difference of two answers, which are too long to be shown whole.
 fn assert_same(engine: &str, name: &str, found: &Value, expected: &Value) {
     if let Some(difference) = difference(found, expected, "") {
         panic!("{engine}: {name} differs from the release's answer: {difference}");
@@ -296,7 +297,7 @@ fn difference(found: &Value, expected: &Value, at: &str) -> Option<String> {
 }
 
 #[test]
-fn home_of_a_release_answers_as_it_did() {
+fn home_of_a_release_gives_the_same_answers() {
     let bench = bench();
     for engine in ENGINES {
         let home = Home::unpack(bench.path(), engine);
@@ -329,7 +330,7 @@ fn home_of_a_release_answers_without_its_indexes() {
 }
 
 #[test]
-fn home_of_a_release_runs_and_goes_on() {
+fn home_of_a_release_runs_and_accepts_changes() {
     let bench = bench();
     for engine in ENGINES {
         let unpacked = Home::unpack(bench.path(), engine);
@@ -377,7 +378,7 @@ fn home_of_a_release_moves_to_the_other_engine() {
 }
 
 #[test]
-fn bundle_of_a_release_is_taken_in_as_it_was() {
+fn bundle_of_a_release_is_imported() {
     let bench = bench();
     for engine in ENGINES {
         let golden = Home::unpack(bench.path(), engine);
@@ -401,7 +402,7 @@ fn bundle_of_a_release_is_taken_in_as_it_was() {
             golden.file("site-b.stl").into(),
         ];
         reader.json_call(validate).expect(0);
-        // The log of a site that is not listed is refused by name, the others are taken.
+        // The log of an unlisted site is refused by name, the others are imported.
         let import: [OsString; 3] = ["bundle".into(), "import".into(), golden.file("site-a.stl").into()];
         reader.json_call(import).expect(7);
         let [found, expected] = [json!(reader.status()), golden.answer("reader-status.json")];
@@ -421,7 +422,7 @@ fn bundle_of_a_release_is_taken_in_as_it_was() {
 }
 
 #[test]
-fn home_of_a_release_is_not_moved_by_a_killed_opening() {
+fn home_of_a_release_survives_a_killed_opening() {
     let bench = bench();
     for engine in ENGINES {
         let home = Home::unpack(bench.path(), engine);
@@ -430,7 +431,7 @@ fn home_of_a_release_is_not_moved_by_a_killed_opening() {
         let from = Instant::now();
         home.run(["status"]).expect(0);
         let whole = from.elapsed();
-        // Kills spread over the time that the first opening takes, each on a fresh copy, then one after another.
+        // Kills spread over the time of the first opening, each on a fresh copy, then one after another.
         for (part, fresh) in [
             (1, true),
             (3, true),
@@ -448,7 +449,7 @@ fn home_of_a_release_is_not_moved_by_a_killed_opening() {
                 .stderr(std::process::Stdio::null())
                 .spawn()
                 .unwrap();
-            // The moment of the kill is what is tried.
+            // The moment of the kill is under test.
             std::thread::sleep(whole * part / 8);
             let _ = child.kill();
             let _ = child.wait();

@@ -1,4 +1,4 @@
-//! Homes that were put back from a backup, or copied, and go on.
+//! Homes that were restored from a backup or copied, and continue.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ use starling_tests::{Site, link, number_of};
 
 use crate::bench;
 
-/// How long a step of a recovery may take.
+/// The time limit for a step of a recovery.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Copies a home as a backup tool does.
@@ -40,7 +40,7 @@ pub(crate) fn put_back(site: &Site, backup: &Path) {
     copy(backup, site.home());
 }
 
-/// Where a site stands in its own log or another's.
+/// Returns a site's position in its own log or another's.
 fn position(of: &Site, author: &Site) -> Position {
     let own = author.identity().site;
     let mut positions = of.status().positions.into_iter();
@@ -49,7 +49,7 @@ fn position(of: &Site, author: &Site) -> Position {
         .expect("the log is known")
 }
 
-/// Epoch and number up to which a site holds an author's log.
+/// Returns the epoch and number up to which a site holds an author's log.
 pub(crate) fn held(of: &Site, author: &Site) -> (u64, u64) {
     let position = position(of, author);
     (position.epoch, position.held.as_ref().map_or(0, number_of))
@@ -59,7 +59,7 @@ fn feed(name: &str) -> Folder {
     many(name, 3, 200)
 }
 
-/// Two connected sites that know three records of the first, and a backup of the first from then.
+/// Returns two connected sites that know three records of the first, and a backup of the first from that time.
 fn pair(bench: &Path) -> (Site, Site, PathBuf) {
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench, name));
     a.up();
@@ -73,12 +73,12 @@ fn pair(bench: &Path) -> (Site, Site, PathBuf) {
     (a, b, backup)
 }
 
-/// Waits until a restored site signs again, and checks that what it says next reaches `b`.
+/// Waits until a restored site signs again, and checks that its next claim reaches `b`.
 fn goes_on(a: &mut Site, b: &mut Site, epoch: u64) {
     goes_on_with(a, b, epoch, "LAST");
 }
 
-/// The same, with records of another name.
+/// Does the same, with records of another name.
 fn goes_on_with(a: &mut Site, b: &mut Site, epoch: u64, name: &str) {
     a.until("the site to go on", |status| status.restore.is_none());
     let before = held(a, a);
@@ -101,7 +101,7 @@ fn wait_for(what: &str, is_reached: &dyn Fn() -> bool) {
 }
 
 #[test]
-fn backup_of_an_hour_takes_back_what_the_peer_holds() {
+fn recent_backup_takes_back_claims_from_its_peer() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -140,13 +140,13 @@ fn backup_of_an_hour_takes_back_what_the_peer_holds() {
 }
 
 #[test]
-fn backup_put_back_over_the_home_is_noticed() {
+fn backup_restored_over_the_home_is_noticed() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
     b.until_equal(&a);
     a.stop();
-    // Files are written again where they are: their inodes stay.
+    // Files are rewritten in place: their inodes stay.
     let copied = Command::new("cp")
         .arg("-a")
         .args([backup.join("."), a.home().to_owned()])
@@ -161,7 +161,7 @@ fn backup_put_back_over_the_home_is_noticed() {
 }
 
 #[test]
-fn moved_or_restarted_home_signs_as_ever() {
+fn moved_or_restarted_home_still_signs() {
     let bench = bench();
     let mut a = Site::init(bench.path(), "site-a");
     let _ = a.import("mine", &feed("ONE"), &[]);
@@ -177,7 +177,7 @@ fn moved_or_restarted_home_signs_as_ever() {
 }
 
 #[test]
-fn bundle_of_an_air_gapped_peer_takes_back_what_it_holds() {
+fn bundle_of_an_air_gapped_peer_restores_claims() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.list(&b);
@@ -232,7 +232,7 @@ fn bundle_of_an_air_gapped_peer_takes_back_what_it_holds() {
 }
 
 #[test]
-fn bundle_with_nothing_new_is_heard_too() {
+fn bundle_without_news_counts_as_an_answer() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.list(&b);
@@ -250,7 +250,7 @@ fn bundle_with_nothing_new_is_heard_too() {
 }
 
 #[test]
-fn site_without_peers_goes_on_when_it_is_told_to() {
+fn site_without_peers_continues_on_request() {
     let bench = bench();
     let mut a = Site::init(bench.path(), "site-a");
     let _ = a.import("mine", &feed("ONE"), &[]);
@@ -284,7 +284,7 @@ fn site_without_peers_goes_on_when_it_is_told_to() {
 }
 
 #[test]
-fn restored_site_without_root_key_reads_and_says_what_to_bring() {
+fn restored_site_without_root_key_says_what_it_needs() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -311,7 +311,7 @@ fn restored_site_without_root_key_reads_and_says_what_to_bring() {
         "mine".into(),
     ];
     assert_eq!(a.refused(import).code, ErrorCode::SiteRestored);
-    // It relays: what its peer says comes here as ever.
+    // It relays: its peer's claims arrive here as usual.
     let _ = b.import("theirs", &feed("OWN"), &[]);
     a.until_equal(&b);
     std::fs::copy(&kept, &key).unwrap();
@@ -320,7 +320,7 @@ fn restored_site_without_root_key_reads_and_says_what_to_bring() {
 }
 
 #[test]
-fn second_running_copy_takes_over_and_the_first_is_told() {
+fn second_running_copy_takes_over_and_first_stops_signing() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -354,7 +354,7 @@ fn second_running_copy_takes_over_and_the_first_is_told() {
 }
 
 #[test]
-fn cloned_machine_is_told_by_its_id() {
+fn cloned_machine_is_detected_by_its_id() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     a.stop();
@@ -367,7 +367,7 @@ fn cloned_machine_is_told_by_its_id() {
     );
     assert_ne!(named, text);
     std::fs::write(&config, named).unwrap();
-    // The machine of before: the home was made there.
+    // The former machine: the home was made there.
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     std::fs::write(&machine, id).unwrap();
     let _ = a.import("mine", &feed("TWO"), &[]);
@@ -383,10 +383,10 @@ fn cloned_machine_is_told_by_its_id() {
 }
 
 #[test]
-fn backup_of_a_year_is_let_in_by_its_root_key() {
+fn year_old_backup_rejoins_with_its_root_key() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
-    // Since then every record changed, and the key did twice.
+    // Since then every record changed, and the key changed twice.
     let mut changed = feed("ONE");
     for bytes in changed.files.values_mut() {
         let text = String::from_utf8(bytes.clone()).unwrap();
@@ -422,7 +422,7 @@ fn backup_of_a_year_is_let_in_by_its_root_key() {
     assert_eq!(a.dump("mine"), dump);
     goes_on(&mut a, &mut b, 3);
     assert_eq!(held(&b, &a), (3, 15), "high-water did not fall");
-    // The same backup once more: each restore is an epoch.
+    // The same backup again: each restore is an epoch.
     a.stop();
     put_back(&a, &backup);
     a.up();
@@ -431,7 +431,7 @@ fn backup_of_a_year_is_let_in_by_its_root_key() {
 }
 
 #[test]
-fn peer_that_holds_most_is_waited_for() {
+fn restored_site_waits_for_the_most_advanced_peer() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let mut c = Site::init(bench.path(), "site-c");
@@ -467,7 +467,7 @@ fn peer_that_holds_most_is_waited_for() {
 }
 
 #[test]
-fn patience_ends_where_a_peer_stays_away() {
+fn wait_for_an_absent_peer_ends() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     let c = Site::init(bench.path(), "site-c");
@@ -480,7 +480,7 @@ fn patience_ends_where_a_peer_stays_away() {
 }
 
 #[test]
-fn kill_at_any_step_of_a_recovery_is_gone_on_from() {
+fn recovery_continues_after_a_kill_at_any_step() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     let _ = a.import("mine", &many("TWO", 400, 2_000), &[]);
@@ -518,7 +518,7 @@ fn kill_at_any_step_of_a_recovery_is_gone_on_from() {
 }
 
 #[test]
-fn backup_from_before_a_change_of_keys_is_let_in_by_bundles() {
+fn backup_with_old_keys_rejoins_by_bundles() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     a.list(&b);
@@ -540,7 +540,8 @@ fn backup_from_before_a_change_of_keys_is_let_in_by_bundles() {
     assert_eq!(a.root(), b.root());
 }
 
-/// Two sites and a backup as of [`pair`]; the first does not look if it was copied, as for a snapshot of a machine.
+/// Returns two sites and a backup as in [`pair`]; the first does not check if it was copied, as for a machine's
+/// snapshot.
 fn snapshot(bench: &Path) -> (Site, Site) {
     let (mut a, mut b, _) = pair(bench);
     a.stop();
@@ -557,7 +558,7 @@ fn snapshot(bench: &Path) -> (Site, Site) {
 }
 
 #[test]
-fn snapshot_that_shows_nothing_is_told_by_its_operator() {
+fn undetected_snapshot_is_reported_by_its_operator() {
     let bench = bench();
     let (mut a, mut b) = snapshot(bench.path());
     assert!(a.status().restore.is_none());
@@ -569,7 +570,7 @@ fn snapshot_that_shows_nothing_is_told_by_its_operator() {
 }
 
 #[test]
-fn snapshot_that_shows_nothing_is_told_by_its_peer() {
+fn undetected_snapshot_is_reported_by_its_peer() {
     let bench = bench();
     let (mut a, mut b) = snapshot(bench.path());
     a.up();
@@ -582,7 +583,7 @@ fn snapshot_that_shows_nothing_is_told_by_its_peer() {
 }
 
 #[test]
-fn restored_site_tells_its_doctor_and_its_subscribers() {
+fn restore_is_shown_by_doctor_and_events() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
     a.stop();
@@ -606,7 +607,7 @@ fn restored_site_tells_its_doctor_and_its_subscribers() {
 }
 
 #[test]
-fn snapshot_that_shows_nothing_is_told_by_a_bundle() {
+fn undetected_snapshot_is_reported_by_a_bundle() {
     let bench = bench();
     let (a, mut b) = snapshot(bench.path());
     b.stop();
@@ -628,7 +629,7 @@ fn snapshot_that_shows_nothing_is_told_by_a_bundle() {
 }
 
 #[test]
-fn keys_alone_bring_back_what_the_peer_holds() {
+fn keys_alone_restore_claims_from_the_peer() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     let _ = b.import("theirs", &feed("OWN"), &[]);
@@ -653,13 +654,13 @@ fn keys_alone_bring_back_what_the_peer_holds() {
 }
 
 #[test]
-fn repaired_log_that_nobody_has_more_of_goes_on() {
+fn repaired_log_continues_if_no_peer_has_more() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     a.stop();
     let log = a.home().join("log/0000000001.log");
     let file = std::fs::File::options().write(true).open(&log).unwrap();
-    // Its last group is lost, and nothing but the tip file knows of it.
+    // Its last group is lost, and only the tip file knows of it.
     file.set_len(file.metadata().unwrap().len() - 10).unwrap();
     std::fs::remove_dir_all(a.home().join("store")).unwrap();
     assert_eq!(a.refused(["status"]).code, ErrorCode::StoreDamaged);

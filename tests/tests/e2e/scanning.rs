@@ -1,4 +1,4 @@
-//! Scans with all that goes with them: flags, baselines, policies, VEX, formats, and every exit code.
+//! Scans with all their inputs: flags, baselines, policies, VEX, formats, and every exit code.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ fn actions(envelope: &VerdictEnvelope) -> Vec<String> {
 }
 
 #[test]
-fn a_scan_ends_with_each_of_the_documented_codes() {
+fn scan_uses_every_documented_exit_code() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let sbom = sample_sbom(&site);
@@ -71,7 +71,7 @@ fn a_scan_ends_with_each_of_the_documented_codes() {
     let nameless = site.file("nameless.json").tap_write(&nameless.to_string());
     assert_eq!(site.scan(&nameless, &["--min-coverage", "50"]).exit_code, 0);
     assert_eq!(site.scan(&nameless, &["--min-coverage", "50.01"]).exit_code, 5);
-    // A socket on which something listens that never answers as a daemon does.
+    // A socket whose listener never answers like a daemon.
     let socket = site.socket();
     let _ = std::fs::remove_file(&socket);
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -79,7 +79,7 @@ fn a_scan_ends_with_each_of_the_documented_codes() {
     site.cli(["scan", name]).expect(6);
     deaf.join().unwrap();
     let _ = std::fs::remove_file(&socket);
-    // With a daemon it is the same.
+    // The same with a daemon.
     site.up();
     assert_eq!(site.scan(&sbom, &["--fail-on", "high"]).exit_code, 1);
     assert_eq!(site.scan(&nameless, &["--min-coverage", "50.01"]).exit_code, 5);
@@ -88,7 +88,7 @@ fn a_scan_ends_with_each_of_the_documented_codes() {
     both.expect(3);
 }
 
-/// Writes a file and gives its path back.
+/// Writes a file and returns its path.
 trait TapWrite {
     fn tap_write(self, content: &str) -> Self;
 }
@@ -101,7 +101,7 @@ impl TapWrite for std::path::PathBuf {
 }
 
 #[test]
-fn policy_vex_and_baseline_decide_alike_with_a_daemon_and_without() {
+fn policy_vex_and_baseline_work_with_and_without_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -149,7 +149,7 @@ fn policy_vex_and_baseline_decide_alike_with_a_daemon_and_without() {
 }
 
 #[test]
-fn what_is_exploited_and_how_likely_decides_where_it_is_known() {
+fn exploitation_data_decides_if_known() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let mut folder = Folder::default();
@@ -190,7 +190,7 @@ fn what_is_exploited_and_how_likely_decides_where_it_is_known() {
 }
 
 #[test]
-fn the_sites_policy_file_decides_and_its_versions_can_be_put_back() {
+fn site_policy_file_decides_and_can_be_rolled_back() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -228,7 +228,7 @@ fn the_sites_policy_file_decides_and_its_versions_can_be_put_back() {
 }
 
 #[test]
-fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
+fn rego_decides_with_and_without_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -245,8 +245,8 @@ fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
         &site.file("keep.yaml"),
         "format: starling-policy/1\nrules:\n  - {id: keep, action: warn, reason: known, when: {package: [express]}}\n",
     );
-    // What takes the whole process down: a function that calls itself, lists and texts that double at each line,
-    // an expression of fifteen thousand parts.
+    // Policies that can take the whole process down: a function that calls itself, lists and texts that double
+    // at each line, an expression of fifteen thousand parts.
     let doubling = |first: &str, next: &dyn Fn(usize) -> String| {
         let mut text = format!("package starling\n\nx0 := {first}\n");
         for line in 1..40 {
@@ -310,7 +310,7 @@ fn rego_decides_beside_the_policy_with_and_without_a_daemon() {
 }
 
 #[test]
-fn policies_are_checked_and_tried_by_their_examples() {
+fn policy_examples_are_checked() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let rego = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/policy.rego");
@@ -345,7 +345,7 @@ fn policies_are_checked_and_tried_by_their_examples() {
 }
 
 #[test]
-fn unused_rules_of_several_sboms_are_those_unused_in_all() {
+fn unused_rules_are_those_unused_in_all_sboms() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);

@@ -1,4 +1,4 @@
-//! Scanning with the match index: cold, warm, behind and damaged, always the same verdict.
+//! Scans with the match index: without a daemon, warm, outdated and damaged, always the same verdict.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ fn scan(site: &Site, sbom: &Path) -> VerdictEnvelope {
 }
 
 #[test]
-fn what_was_known_before_is_told_again_by_a_daemon_and_without_one() {
+fn earlier_knowledge_is_available_with_and_without_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let sbom = sample_sbom(&site);
@@ -74,7 +74,7 @@ fn what_was_known_before_is_told_again_by_a_daemon_and_without_one() {
 }
 
 #[test]
-fn what_a_supplier_says_is_kept_for_every_scan_until_it_is_taken_away() {
+fn stored_vex_applies_until_it_is_deleted() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -112,7 +112,7 @@ fn mark(site: &Site) -> PathBuf {
 }
 
 #[test]
-fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
+fn scan_without_store_equals_scan_with_store() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -131,7 +131,7 @@ fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
         cold.verdict.as_str()
     );
 
-    // Without the mark, without the index, and with a daemon: the same bytes.
+    // Without the marker file, without the index, and with a daemon: the same bytes.
     std::fs::remove_file(mark(&site)).unwrap();
     assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
     assert!(mark(&site).is_file(), "the next scan is cold again");
@@ -143,7 +143,7 @@ fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
     site.stop();
     assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
 
-    // What an import brings is in the very next verdict.
+    // An import's content is in the very next verdict.
     let mut more = sample_feed();
     more.put(
         "EX-2025-0009.json",
@@ -167,7 +167,7 @@ fn a_cold_scan_gives_the_bytes_of_the_stores_and_never_those_of_yesterday() {
 }
 
 #[test]
-fn a_damaged_index_is_mended_by_the_scan_that_meets_it() {
+fn damaged_index_is_repaired_by_the_next_scan() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -198,7 +198,7 @@ fn a_damaged_index_is_mended_by_the_scan_that_meets_it() {
 }
 
 #[test]
-fn a_match_and_a_miss_are_explained_with_a_daemon_and_without() {
+fn explain_works_with_and_without_daemon() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let _ = site.import("mine", &sample_feed(), &[]);
@@ -221,7 +221,7 @@ fn a_match_and_a_miss_are_explained_with_a_daemon_and_without() {
 }
 
 #[test]
-fn the_small_tools_need_no_site() {
+fn small_tools_need_no_site() {
     let bench = bench();
     let run = |args: &[&str]| {
         starling_tests::Ended::of(starling_tests::process::command(

@@ -1,4 +1,4 @@
-//! Bundles by hand that break one rule each, or none: `validate`, a dry run, an import and the API must say the same.
+//! Handmade bundles that break one rule each, or none: `validate`, a dry run, an import and the API must agree.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use starling_tests::http::Request;
 use crate::bench;
 use crate::craft::{Author, Pack, january, list};
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Debug)]
 struct Said {
     code: Option<ErrorCode>,
@@ -54,7 +54,8 @@ fn import(site: &Site, file: &Path, more: &[&str]) -> Said {
     said(ended.code, &ended.stdout, problem)
 }
 
-/// Every face of a reader says the same of a bundle; gives what the import says, which comes last.
+/// Checks that all interfaces of a reader agree about a bundle; returns the result of the import, which comes
+/// last.
 fn judge(reader: &mut Site, file: &Path) -> Said {
     let args = [
         "bundle".into(),
@@ -96,7 +97,7 @@ fn held(reader: &Site, author: &Author) -> u64 {
     held.as_ref().map_or(0, starling_tests::number_of)
 }
 
-/// A reader, and two authors that it lists.
+/// Returns a reader, and two authors that it lists.
 fn world(folder: &Path) -> (Site, Author, Author) {
     let reader = Site::init(folder, "reader");
     let (a, b) = (Author::new("craft-a", 10), Author::new("craft-b", 20));
@@ -105,7 +106,7 @@ fn world(folder: &Path) -> (Site, Author, Author) {
 }
 
 #[test]
-fn range_that_leaves_the_held_history_is_a_kept_fork() {
+fn diverging_range_is_kept_as_a_fork() {
     for with_head in [true, false] {
         let bench = bench();
         let (mut reader, mut a, b) = world(bench.path());
@@ -116,7 +117,7 @@ fn range_that_leaves_the_held_history_is_a_kept_fork() {
         twin.set("GHSA-1", "and on");
         let first = Pack::of(&a, 0).write(&a, bench.path(), "first.stl");
         assert_eq!(judge(&mut reader, &first).exit, 0);
-        // The delta that differs is not in it.
+        // The differing delta is not in it.
         let pack = Pack::of(&twin, 2);
         let pack = if with_head { pack } else { pack.without_heads() };
         let second = pack.write(&b, bench.path(), "second.stl");
@@ -132,9 +133,9 @@ fn range_that_leaves_the_held_history_is_a_kept_fork() {
         a.set("GHSA-1", "three");
         let next = Pack::of(&a, 2).write(&a, bench.path(), "next.stl");
         assert_eq!(judge(&mut reader, &next).code, Some(ErrorCode::AuthorFrozen));
-        // Who names the branch ends it.
+        // A certificate that names the branch ends it.
         a.begin_epoch(77, None, Reason::ForkResolution);
-        // It resumes past what is held: of what comes before, nothing shows which branch it is.
+        // It resumes past the held part: nothing shows to which branch the deltas before it belong.
         let last = Pack::of(&a, 2).write(&a, bench.path(), "last.stl");
         assert_eq!(judge(&mut reader, &last).code, Some(ErrorCode::BundleGap));
         let last = Pack::of(&a, 0).write(&a, bench.path(), "all.stl");
@@ -199,7 +200,7 @@ fn head_of_another_history_freezes_without_a_range() {
 }
 
 #[test]
-fn head_ahead_of_its_range_is_news_and_raises_high_water_alone() {
+fn head_ahead_of_its_range_raises_only_high_water() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -212,7 +213,7 @@ fn head_ahead_of_its_range_is_news_and_raises_high_water_alone() {
     let at = position(&reader, &a);
     let numbers = [at.high_water, at.held].map(|at| at.as_ref().map_or(0, starling_tests::number_of));
     assert_eq!(numbers, [2, 1]);
-    // A head of before is no news, and lowers nothing.
+    // An earlier head is no news, and lowers nothing.
     let older = Pack::default().with_chain(&a).with_head(a.head());
     let older = older.write(&b, bench.path(), "older.stl");
     let said = judge(&mut reader, &older);
@@ -249,7 +250,7 @@ fn new_certificate_alone_is_news_once() {
         (3, Some(ErrorCode::BundleEmpty)),
         "{said:#?}"
     );
-    // What it closed does not come back.
+    // Its closed part does not return.
     let said = judge(&mut reader, &first);
     assert_eq!(said.exit, 3, "{said:#?}");
     assert_eq!(held(&reader, &a), 1);
@@ -257,7 +258,7 @@ fn new_certificate_alone_is_news_once() {
 }
 
 #[test]
-fn two_certificates_for_one_epoch_stop_one_site_and_no_other() {
+fn two_certificates_of_an_epoch_stop_only_that_site() {
     let bench = bench();
     let (mut reader, mut a, mut b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -299,7 +300,7 @@ fn bundle_without_bodies_is_held_until_they_come() {
     assert_eq!(said.exit, 7, "{said:#?}");
     assert_eq!(said.outcomes[0].1, LogOutcome::Held);
     assert_eq!(reader.status().records, 0);
-    // No source is in scope: then it is complete as a file, and the reader lacks the bodies all the same.
+    // No source is in scope: the file is complete then, but the reader still lacks the bodies.
     let mut scoped = Pack::of(&a, 0).without_bodies();
     scoped.scope = Some(Vec::new());
     let scoped = scoped.write(&b, bench.path(), "scoped.stl");
@@ -311,7 +312,7 @@ fn bundle_without_bodies_is_held_until_they_come() {
 }
 
 #[test]
-fn surplus_bodies_are_counted_and_not_kept() {
+fn surplus_bodies_are_counted_but_not_kept() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -329,7 +330,7 @@ fn surplus_bodies_are_counted_and_not_kept() {
 }
 
 #[test]
-fn exporter_that_is_not_listed_or_whose_key_was_revoked_is_refused() {
+fn unlisted_or_revoked_exporter_is_refused() {
     let bench = bench();
     let (mut reader, mut a, mut b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -354,7 +355,7 @@ fn exporter_that_is_not_listed_or_whose_key_was_revoked_is_refused() {
 }
 
 #[test]
-fn author_that_is_not_listed_is_refused_and_the_other_taken() {
+fn only_the_unlisted_author_is_refused() {
     let bench = bench();
     let (mut reader, mut a, _) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -371,7 +372,7 @@ fn author_that_is_not_listed_is_refused_and_the_other_taken() {
 }
 
 #[test]
-fn record_that_is_no_object_is_refused_and_one_of_another_name_is_shown_as_claimed() {
+fn non_object_record_refused_renamed_record_shown_as_claimed() {
     for (name, body, exit) in [
         ("other-id", &br#"{"affected":[],"id":"GHSA-2"}"#[..], 0),
         ("list", b"[]", 3),
@@ -393,7 +394,7 @@ fn record_that_is_no_object_is_refused_and_one_of_another_name_is_shown_as_claim
 }
 
 #[test]
-fn change_that_does_not_read_is_named_and_never_counts() {
+fn undecodable_change_is_reported_and_never_applies() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");
@@ -408,7 +409,7 @@ fn change_that_does_not_read_is_named_and_never_counts() {
 }
 
 #[test]
-fn check_after_the_clock_is_named_and_counts_as_now() {
+fn check_in_the_future_is_reported_and_counts_as_now() {
     let bench = bench();
     let (mut reader, mut a, b) = world(bench.path());
     a.set("GHSA-1", "one");

@@ -1,8 +1,8 @@
-//! The file under redb: blocks that carry a checksum each, which is verified whenever redb reads one.
+//! The file under redb: blocks with a checksum each, which is verified whenever redb reads one.
 //!
-//! redb keeps checksums of its pages and verifies them only when it repairs a file. Here a block that was
-//! flipped, zeroed, cut off, misplaced or taken from another file fails its read instead. What is not seen
-//! is a block that is as it was at an earlier time: a write that the disk confirmed and dropped.
+//! redb keeps checksums of its pages but verifies them only when it repairs a file. Here a block that was
+//! flipped, zeroed, cut off, misplaced or taken from another file fails its read instead. One case is not
+//! detected: a block in an earlier state, because the disk confirmed a write and dropped it.
 //!
 //! ```text
 //! file   = head, first block, first block, block 1, block 2, …
@@ -13,14 +13,14 @@
 //!            number as its seed, xor the second half
 //! ```
 //!
-//! Numbers are little-endian, sums and halves are of 64 bits. The checksum is against accidents of a disk, and
-//! quick: blake3 in its place took as much processor time as redb itself. A block and its checksum lie side
-//! by side, so that one write covers both, and a run of blocks is one write.
+//! Numbers are little-endian; sums and halves have 64 bits. The checksum is against accidents of a disk, and
+//! fast: blake3 took as much processor time as redb itself. A block and its checksum are adjacent, so that one
+//! write covers both, and a run of blocks is one write.
 //!
-//! redb changes its first page in place at each commit, so a torn write would cost the file. It is kept
-//! twice: writes go to the copy that is not the last synced one, and reading takes the sound one with the
-//! higher sequence. All other pages are written where nothing committed lies; redb does not read them after
-//! a crash that tore them.
+//! redb changes its first page in place at each commit, so a torn write would cost the file. That page is kept
+//! twice: writes go to the copy that is not the last synced one, and reading takes the valid copy with the
+//! higher sequence. All other pages are written where no committed data is; redb does not read them after a
+//! crash that tore them.
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
@@ -36,23 +36,23 @@ use super::super::lock::lock_own;
 /// Bytes of contents in a block; redb's page size.
 const BLOCK_BYTES: usize = 4_096;
 const CHECKSUM_BYTES: usize = 16;
-/// What a block takes in the file.
+/// The size of a block in the file.
 const STRIDE: usize = BLOCK_BYTES + CHECKSUM_BYTES;
 /// Bytes of contents that are read or written at once.
 const RUN_BYTES: usize = 64 * BLOCK_BYTES;
 const HEAD_BYTES: usize = 4_096;
-/// What each copy of the first block takes in the file.
+/// The size of each copy of the first block in the file.
 const FIRST_BYTES: usize = 8_192;
-/// What of it is in use.
+/// The used part of it.
 const FIRST_USED_BYTES: usize = BLOCK_BYTES + 8 + CHECKSUM_BYTES;
-/// Where block 1 begins.
+/// The offset of block 1.
 const REST: u64 = (HEAD_BYTES + 2 * FIRST_BYTES) as u64;
 pub(super) const MAGIC: [u8; 16] = *b"starling blocks\n";
 const VERSION: u32 = 1;
 const FILE_ID_BYTES: usize = 16;
 
 thread_local! {
-    /// Blocks as they lie in the file, at most [`RUN_BYTES`] and their checksums.
+    /// Blocks in their file form, at most [`RUN_BYTES`] and their checksums.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -61,7 +61,7 @@ pub(super) struct BlockFile {
     file: File,
     id: (u64, u64),
     first: Mutex<First>,
-    /// The first damage that was seen: redb reports later calls only as failed before.
+    /// The first damage that was found: redb reports later calls only as failed before.
     damage: OnceLock<String>,
     #[cfg(test)]
     before_sync: Mutex<Option<BeforeSync>>,
@@ -76,18 +76,18 @@ impl std::fmt::Debug for BlockFile {
     }
 }
 
-/// What is known of the two copies of the first block.
+/// The state of the two copies of the first block.
 #[derive(Clone, Copy, Debug)]
 struct First {
-    /// The copy that was read or written last; `None` while there is none.
+    /// The copy that was last read or written; `None` while there is none.
     newest: Option<usize>,
     sequence: u64,
-    /// The newest copy was synced after it was written, so the next write goes to the other.
+    /// True if the newest copy was synced after it was written, so that the next write goes to the other.
     synced: bool,
 }
 
 impl BlockFile {
-    /// Opens the file, or makes one if there is none or an empty one. `random` fills the new file's id.
+    /// Opens the file, or creates it if it is missing or empty. `random` fills the new file's id.
     pub(super) fn open(path: &Path, random: &dyn Fn(&mut [u8]) -> io::Result<()>) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -121,7 +121,7 @@ impl BlockFile {
         Ok(blocks)
     }
 
-    /// Sets what is called before each sync.
+    /// Sets the callback before each sync.
     #[cfg(test)]
     pub(super) fn before_sync(&self, call: impl FnMut() + Send + 'static) {
         *self.before_sync.lock().unwrap() = Some(Box::new(call));
@@ -136,7 +136,7 @@ impl BlockFile {
     fn find_first(&self) -> io::Result<()> {
         let mut found = self.lock_first();
         if self.file.metadata()?.len() < REST {
-            // A crash cut the making of the file off: redb has not written yet.
+            // A crash interrupted the creation of the file: redb has not written yet.
             return Ok(());
         }
         let mut blank = true;
@@ -158,7 +158,7 @@ impl BlockFile {
         self.file.sync_data()
     }
 
-    /// Returns the sequence of a copy of the first block if it is sound.
+    /// Returns the sequence of a copy of the first block if it is valid.
     fn first_sequence(&self, slot: &[u8; FIRST_USED_BYTES]) -> Option<u64> {
         let (checked, checksum) = slot.split_last_chunk::<CHECKSUM_BYTES>()?;
         let (_, sequence) = checked.split_last_chunk::<8>()?;
@@ -176,12 +176,12 @@ impl BlockFile {
 
     fn damaged(&self, found: String) -> io::Error {
         let error = io::Error::new(ErrorKind::InvalidData, found.clone());
-        // The first stays: later damage may follow from it.
+        // The first damage stays: later damage may follow from it.
         let _ = self.damage.set(found);
         error
     }
 
-    /// Reads the first block; one that was never written is zeros, as redb expects of a new file.
+    /// Reads the first block. If it was never written, it is zeros, as redb expects of a new file.
     fn read_first(&self) -> io::Result<Vec<u8>> {
         let first = self.lock_first();
         let Some(copy) = first.newest else {
@@ -262,7 +262,7 @@ impl BlockFile {
         Ok(())
     }
 
-    /// Reads a block to change a part of it; one that was never written is zeros.
+    /// Reads a block to change a part of it. If it was never written, it is zeros.
     fn read_to_change(&self, number: u64) -> io::Result<Vec<u8>> {
         if number == 0 {
             return self.read_first();
@@ -331,7 +331,7 @@ impl BlockFile {
     }
 
     pub(super) fn sync_data(&self) -> io::Result<()> {
-        // No write of the first block may slip in between the sync and the note of it.
+        // No write of the first block may come between the sync and the note of it.
         let mut first = self.lock_first();
         #[cfg(test)]
         if let Some(before) = &mut *self.before_sync.lock().unwrap() {
@@ -362,14 +362,14 @@ impl BlockFile {
 /// A part of a read or a write: whole blocks, or a piece of one.
 #[derive(Debug, PartialEq, Eq)]
 struct Part {
-    /// Where it begins in the caller's bytes.
+    /// The offset in the caller's bytes.
     at: usize,
     bytes: usize,
     /// Its first block.
     number: u64,
-    /// Where it begins in that block.
+    /// The offset in that block.
     within: usize,
-    /// Whether it is made of whole blocks.
+    /// True if it consists of whole blocks.
     whole: bool,
 }
 
@@ -410,7 +410,7 @@ const fn first_offset(copy: usize) -> u64 {
     (HEAD_BYTES + copy * FIRST_BYTES) as u64
 }
 
-/// Returns where a block other than the first begins in the file.
+/// Returns the offset in the file of a block other than the first.
 fn block_offset(number: u64) -> io::Result<u64> {
     let blocks_before = number.saturating_sub(1);
     blocks_before
@@ -442,7 +442,7 @@ fn encode_head(id: [u8; FILE_ID_BYTES]) -> [u8; HEAD_BYTES] {
 fn decode_head(head: &[u8; HEAD_BYTES]) -> io::Result<(u64, u64)> {
     let refuse = |found: String| Err(io::Error::new(ErrorKind::InvalidData, found));
     let Some(rest) = head.strip_prefix(&MAGIC) else {
-        return refuse("its file does not begin as a file of checked blocks does".to_owned());
+        return refuse("its file does not begin like a file of checked blocks".to_owned());
     };
     let end = HEAD_BYTES - blake3::OUT_LEN;
     if *blake3::hash(&head[..end]).as_bytes() != head[end..] {
@@ -452,7 +452,7 @@ fn decode_head(head: &[u8; HEAD_BYTES]) -> io::Result<(u64, u64)> {
     let (block_bytes, rest) = rest.split_at(4);
     if *version != VERSION.to_le_bytes() || *block_bytes != 4_096_u32.to_le_bytes() {
         return refuse(format!(
-            "its file has version {version:?} and block size {block_bytes:?} (little-endian); this program knows version {VERSION} with 4096"
+            "its file has version {version:?} and block size {block_bytes:?} (little-endian); this program supports version {VERSION} with 4096"
         ));
     }
     let half = |at: usize| {

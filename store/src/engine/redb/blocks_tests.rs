@@ -24,7 +24,7 @@ fn contents(number: u64) -> Vec<u8> {
     bytes
 }
 
-/// A file of blocks that follow from their numbers.
+/// Returns a file of blocks that follow from their numbers.
 fn filled() -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     let blocks = open(&file).unwrap();
@@ -41,7 +41,7 @@ fn read(blocks: &BlockFile, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Every block reads as it was written, or fails.
+/// Asserts that every block reads as it was written or fails.
 fn assert_no_wrong_block(blocks: &BlockFile) -> Vec<u64> {
     let mut failed = Vec::new();
     for number in 0..BLOCKS {
@@ -110,7 +110,7 @@ fn blocks_that_were_never_written_fail_except_the_first() {
     blocks.set_len(3 * BLOCK).unwrap();
     assert_eq!(read(&blocks, 0, 320).unwrap(), [0; 320]);
     assert!(read(&blocks, BLOCK, BLOCK_BYTES).is_err());
-    // A part of one can be written, as redb does with its first.
+    // A part of a block can be written, as redb does with its first.
     blocks.write(2 * BLOCK + 5, b"part").unwrap();
     assert_eq!(read(&blocks, 2 * BLOCK + 4, 6).unwrap(), b"\0part\0");
 }
@@ -130,7 +130,7 @@ fn flipped_bits_fail_the_block_that_they_hit() {
 }
 
 #[test]
-fn zeroed_misplaced_and_foreign_sectors_fail_their_blocks() {
+fn damaged_sectors_fail_their_blocks() {
     let (file, other) = (filled(), filled());
     let sector = |of: &NamedTempFile, place| {
         let mut bytes = [0; 512];

@@ -1,7 +1,7 @@
-//! A loss of power at any moment: of what was written since the last sync, any sectors may be on disk.
+//! A loss of power at any moment: any sectors written since the last sync may be on disk.
 //!
-//! Before and after each sync of the file its contents are kept. A disk after a loss of power is then made of
-//! sectors of the last contents that were synced and of those that were about to be.
+//! The contents of the file are kept before and after each sync. A disk after a loss of power is then made from
+//! sectors of the last synced contents and of the contents about to be synced.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,11 +11,12 @@ use crate::engine::{Batch, ByteCount, Engine, Tree};
 
 const COMMITS: u64 = 24;
 const COMMITS_PER_CHECKPOINT: u64 = 4;
-/// How many disks are tried for each sync.
+/// The number of disks tried for each sync.
 const TRIALS: u64 = 4;
 const SECTOR_BYTES: usize = 512;
 
-/// The file at a sync: as the sync before left it, as it was about to be, and how many commits were durable.
+/// The file at a sync: its last synced contents, its contents about to be synced, and the number of durable
+/// commits.
 struct Sync {
     durable: Vec<u8>,
     pending: Vec<u8>,
@@ -78,7 +79,7 @@ fn syncs(dir: &Path) -> Vec<Sync> {
     std::mem::take(&mut seen.0)
 }
 
-/// A disk that holds some of the sectors that were pending.
+/// Returns a disk that holds some of the sectors that were pending.
 fn disk(sync: &Sync, seed: u64) -> Vec<u8> {
     let longer = sync.durable.len().max(sync.pending.len());
     let dice = noise(seed, longer / SECTOR_BYTES + 2);

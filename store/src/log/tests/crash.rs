@@ -1,4 +1,4 @@
-//! Power goes off at every operation, with every fate of the unsynced bytes.
+//! Loses power at every operation, with every outcome for the unsynced bytes.
 
 use proptest::prelude::*;
 
@@ -18,8 +18,8 @@ fn faults() -> Vec<DiskFaultKind> {
         .collect()
 }
 
-/// Creates a log and appends until `groups` are there or something fails for good. Gives how many
-/// groups were acknowledged; `None` if not even the creation was.
+/// Creates a log and appends until `groups` are there or something fails for good. Returns the number of
+/// acknowledged groups; `None` if not even the creation was acknowledged.
 fn run(disk: &MemoryDisk, groups: u64) -> Option<u64> {
     let log = Log::create_with(Arc::new(disk.clone()), FOLDER, ID, SMALL).ok()?;
     for number in 1..=groups {
@@ -41,7 +41,7 @@ fn run(disk: &MemoryDisk, groups: u64) -> Option<u64> {
     Some(groups)
 }
 
-/// Opens after a crash; asserts what must be there; appends; opens again.
+/// Opens after a crash, asserts the expected content, appends, and opens again.
 fn assert_recovers(disk: &MemoryDisk, acknowledged: Option<u64>, context: &str) {
     if !Log::exists(disk, FOLDER).unwrap() {
         assert_eq!(acknowledged, None, "{context}");
@@ -78,7 +78,7 @@ fn crash_at_every_operation_keeps_what_was_acknowledged() {
             for fate in FATES {
                 let disk = MemoryDisk::new(DiskPlan::at(operation, kind));
                 let acknowledged = run(&disk, 12);
-                // A fault that was no crash is followed by one.
+                // A fault that was not a crash is followed by one.
                 disk.crash(fate);
                 let context = format!("operation {operation}, {kind:?}, then {fate:?}");
                 assert_recovers(&disk.reopen(DiskPlan::default()), acknowledged, &context);

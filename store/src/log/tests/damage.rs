@@ -1,4 +1,4 @@
-//! Whatever is done to the files: what is read was written, and what is missing is named.
+//! Damages the files in every way: only written bytes are ever read, and missing ones are reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ struct World {
     files: Vec<String>,
 }
 
-/// Makes a log of several segments, with an up-to-date tip.
+/// Creates a log of several segments, with an up-to-date tip.
 fn world(groups: u64) -> World {
     let disk = MemoryDisk::default();
     let log = create(&disk);
@@ -37,7 +37,7 @@ fn contents(disk: &MemoryDisk, path: &str) -> Vec<u8> {
     bytes
 }
 
-/// Groups that a damage says are lost.
+/// Returns true if a damage report covers a lost group.
 fn covers(damage: &Damage, number: u64, end: LogPosition) -> bool {
     number >= damage.first_group && damage.next_group.map_or(number > end.group, |next| number < next)
 }
@@ -47,7 +47,7 @@ impl World {
         self.groups.last_key_value().unwrap().1.end
     }
 
-    /// Asserts that every group that is read was written, and that every other is named.
+    /// Asserts that every group that is read was written, and that every other one is reported.
     fn assert_named(&self, disk: &MemoryDisk, tip_is_good: bool, context: &str) {
         for from in [None, Some(self.groups[&3].end), Some(self.last())] {
             self.assert_named_from(disk, from, tip_is_good, context);
@@ -119,7 +119,7 @@ impl World {
                 is_named(&checked) || *number > end.group,
                 "{context}: {number} not in the check"
             );
-            // At opening, what is after `from`.
+            // At opening, the groups after `from`.
             let reported = lost || is_named(&recovery.damage) || recovery.lost.is_some();
             let before = from.is_some_and(|from| from.group >= *number);
             assert!(
@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// Appends after damage; what was appended is there after another opening.
+    /// Appends after damage, and asserts that the new group survives another opening.
     fn assert_goes_on(&self, disk: &MemoryDisk, log: &Log, context: &str) {
         let first = log
             .append(time(1), 0, &[Frame::new(FrameKind(9), b"after")])
@@ -224,7 +224,7 @@ fn deleted_and_swapped_files_are_named() {
 }
 
 #[test]
-fn former_witness_beyond_the_end_is_a_loss_from_then_on() {
+fn witness_beyond_the_end_is_a_permanent_loss() {
     let disk = MemoryDisk::default();
     let ends = fill(&create(&disk), 3);
     let [kept, lost] = [1, 2].map(|at: usize| ends[at].end);
@@ -242,7 +242,7 @@ fn former_witness_beyond_the_end_is_a_loss_from_then_on() {
             .unwrap()
             .1
     };
-    // That of another log, or of a group that is here, says nothing.
+    // A witness of another log, or of a group that is here, means nothing.
     let other = JournalId([9; 16]);
     for witness in [(other, lost), (ID, kept), (ID, ends[0].end)] {
         assert_eq!(open_with(&disk.copy(), witness).lost, None);
@@ -276,7 +276,7 @@ fn appended_junk_is_cut_or_named() {
 #[test]
 fn files_of_another_history_are_named() {
     let world = world(9);
-    // The same journal, gone another way after group 2: what a restored backup holds.
+    // The same journal with another history after group 2, as in a restored backup.
     let disk = MemoryDisk::default();
     let log = create(&disk);
     fill(&log, 2);
@@ -324,7 +324,7 @@ fn misplaced_pages_are_named() {
     let disk = MemoryDisk::default();
     let log = Log::create_with(Arc::new(disk.clone()), FOLDER, ID, LogOptions::default()).unwrap();
     let page = [7; PAGE];
-    // Groups of equal bytes that are aligned alike: only their places differ.
+    // Groups of equal bytes with equal alignment: only their places differ.
     for number in 1..=12 {
         let payload = &page[..PAGE - FRAME_HEADER_BYTES - group::GROUP_FRAME_BYTES];
         log.append(time(number), 0, &[Frame::new(FrameKind(7), payload)])
@@ -343,7 +343,7 @@ fn misplaced_pages_are_named() {
             disk.damage(&world.files[0], |bytes| {
                 bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
             });
-            // Page 0 without its header cannot be told from another log's file.
+            // Page 0 without its header looks like another log's file.
             world.assert_named(&disk, true, &format!("page {from} at {to}"));
             let (_, recovery) = open(&disk, None, LogAccess::Read);
             assert!(!recovery.damage.is_empty() || recovery.lost.is_some());
@@ -405,7 +405,7 @@ impl Harm {
 
 proptest! {
     #[test]
-    fn random_harm_is_named(harms in prop::collection::vec(harm(), 1..5)) {
+    fn random_damage_is_reported(harms in prop::collection::vec(harm(), 1..5)) {
         let world = world(16);
         let disk = world.disk.copy();
         let segments = &world.files[..world.files.len() - 1];

@@ -1,4 +1,4 @@
-//! Bytes whose own hashes hold, in a history that is not theirs, and reads that fail.
+//! Bytes with valid hashes in a history that is not theirs, and reads that fail.
 
 use std::io;
 
@@ -12,7 +12,8 @@ fn only(damage: &[Damage]) -> &Damage {
     &damage[0]
 }
 
-/// Two histories of one journal in one segment: equal up to group 2, then as long but with other bytes.
+/// Returns two histories of one journal in one segment: equal up to group 2, then equally long with other
+/// bytes.
 fn fork() -> (MemoryDisk, MemoryDisk, Vec<LogPosition>) {
     let disks = [MemoryDisk::default(), MemoryDisk::default()];
     let mut ends = Vec::new();
@@ -108,7 +109,7 @@ fn damaged_header_before_groups_is_not_a_torn_tail() {
     while log.end().segment < 2 {
         append(&log, log.end().group + 1).unwrap();
     }
-    // Without a witness, and with no group left that could be one.
+    // Without a witness, and without a later group that could be one.
     disk.remove("log/tip").unwrap();
     disk.damage("log/0000000002.log", |bytes| bytes.fill(0));
     let (_, recovery) = open(&disk, None, LogAccess::Write);
@@ -125,7 +126,7 @@ fn segment_cut_before_an_empty_one_is_named() {
         append(&log, log.end().group + 1).unwrap();
     }
     let end = log.end();
-    // Power goes off between the new segment's header and its first group.
+    // Power fails between the new segment's header and its first group.
     disk.set_plan(DiskPlan::at(
         disk.operations() + 3,
         DiskFaultKind::CrashAfter(UnsyncedBytes::Lost),
@@ -143,7 +144,7 @@ fn segment_cut_before_an_empty_one_is_named() {
 }
 
 #[test]
-fn tail_that_goes_away_under_an_open_log_is_an_error() {
+fn vanished_tail_of_an_open_log_is_an_error() {
     let disk = MemoryDisk::default();
     let log = create(&disk);
     let ends: Vec<_> = fill(&log, 3).into_iter().map(|appended| appended.end).collect();
@@ -157,7 +158,7 @@ fn tail_that_goes_away_under_an_open_log_is_an_error() {
             (only(&damage).first_group, only(&damage).next_group),
             (3, Some(4))
         );
-        // A caller that is at the end asks for nothing.
+        // A caller at the end asks for nothing.
         assert_eq!(log.groups(log.end()).count(), 0);
         assert_eq!(log.end(), ends[2]);
     }
@@ -189,7 +190,7 @@ fn reopened_log_makes_its_end_durable() {
         let log = create(&disk);
         while log.end().group < 8 && append(&log, log.end().group + 1).is_ok() {}
         drop(log);
-        // The process ended, the power did not: what it wrote is read, and must stay.
+        // The process ended, but the power did not: its writes are read, and must stay.
         let (_, recovery) = open(&disk, None, LogAccess::Write);
         disk.crash(UnsyncedBytes::Lost);
         let (log, again) = open(&disk.reopen(DiskPlan::default()), None, LogAccess::Write);

@@ -1,4 +1,4 @@
-//! Power lost, or the disk failing, at every operation: what was synced is there, whatever else is.
+//! Loses power, or fails the disk, at every operation: synced data is always there.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use crate::disk::{DiskFaultKind, DiskPlan, MemoryDisk, UnsyncedBytes};
 /// More than a dictionary.
 const PACK_BYTES: u64 = 100_000;
 
-/// What a site would have committed: the places of bodies that it promised to keep.
+/// A site's committed data: the places of bodies that it promised to keep.
 #[derive(Clone, Default)]
 struct Committed {
     bodies: BTreeMap<ContentHash, Vec<u8>>,
@@ -30,7 +30,7 @@ impl Committed {
     fn compact(&mut self, packs: &Packs) -> Result<(), PackError> {
         let all = packs.usage();
         let victims: Vec<PackNumber> = all.iter().map(|usage| usage.pack).take(all.len() / 2).collect();
-        // Every third body is dropped by the site.
+        // The site drops every third body.
         let dropped: Vec<_> = self.places.keys().copied().step_by(3).collect();
         for hash in dropped {
             self.places.remove(&hash);
@@ -45,7 +45,7 @@ impl Committed {
         packs.remove(&done.garbage)
     }
 
-    /// Everything that a site does to packs, until something fails.
+    /// Runs everything that a site does to packs, until something fails.
     fn run(&mut self, packs: &Packs) -> Result<(), PackError> {
         let npm = source("npm");
         self.put(packs, None, records(0, 5))?;
@@ -75,7 +75,7 @@ fn large(first: u8) -> Bodies {
     vec![(ContentHash::of(&body), body)]
 }
 
-/// Restarts, recovers and goes on; everything promised is there at each step.
+/// Restarts, recovers and continues; every promised body is there at each step.
 fn assert_recovers(committed: &mut Committed, disk: &MemoryDisk, what: &str) {
     let disk = disk.reopen(DiskPlan::default());
     let packs = open(&disk, PACK_BYTES);
@@ -85,14 +85,14 @@ fn assert_recovers(committed: &mut Committed, disk: &MemoryDisk, what: &str) {
     for (hash, place) in &bodies {
         assert_eq!(ContentHash::of(&packs.get(hash, place).unwrap()), *hash, "{what}");
     }
-    // As does a site whose engine has to be rebuilt.
+    // As a site with a rebuilt engine does.
     let (found, bodies) = scan(&packs, PackPosition::START);
     assert!(
         found.damage.is_empty() && found.torn.is_none(),
         "{what}: {found:?}"
     );
     for (hash, place) in &committed.places {
-        // A body may stand twice if a compaction was not finished.
+        // A body may be in two places if a compaction was not finished.
         assert!(bodies.contains_key(hash), "{what}: {place:?}");
     }
     committed
@@ -105,7 +105,7 @@ fn assert_recovers(committed: &mut Committed, disk: &MemoryDisk, what: &str) {
         found.damage.is_empty() && found.torn.is_none(),
         "{what}: {found:?}"
     );
-    // Nothing of what was torn comes back at the next start.
+    // No torn data returns at the next start.
     let disk = disk.reopen(DiskPlan::default());
     let (found, _) = scan(&open(&disk, PACK_BYTES), PackPosition::START);
     assert!(
@@ -119,7 +119,7 @@ fn assert_recovers(committed: &mut Committed, disk: &MemoryDisk, what: &str) {
     );
 }
 
-/// A site whose packs hold a dictionary already: training takes its time.
+/// A site whose packs already hold a dictionary, because training takes time.
 static BEGUN: LazyLock<(MemoryDisk, Committed)> = LazyLock::new(|| {
     let disk = MemoryDisk::default();
     let mut committed = Committed::default();
@@ -188,7 +188,7 @@ fn synced_bodies_survive_a_failure_anywhere() {
                 let packs = open(&disk, PACK_BYTES);
                 let failed = committed.run(&packs);
                 committed.assert_kept(&packs);
-                // What failed once is refused for good, or works when it is tried again.
+                // A failed operation is refused for good, or works when it is repeated.
                 let again = committed.put(&packs, Some(&source("npm")), records(2_000, 3));
                 match again {
                     Ok(()) => committed.assert_kept(&packs),
@@ -228,7 +228,7 @@ fn full_disk_refuses_and_leaves_all_as_it_was() {
     packs.sync().unwrap();
     let (end, size) = (packs.end(), packs.size_on_disk());
     for room in [0, 100] {
-        // The write itself runs out of room: the disk says too late how full it is.
+        // The write itself runs out of space: the disk reports too late that it is full.
         disk.set_plan(DiskPlan {
             capacity: Some(size + room),
             faults: vec![],

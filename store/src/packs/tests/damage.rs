@@ -1,4 +1,4 @@
-//! Damaged, misplaced, swapped, cut and missing: always named, never other bytes.
+//! Damaged, misplaced, swapped, cut and missing data: always reported, never read as other bytes.
 
 use std::sync::LazyLock;
 
@@ -14,11 +14,11 @@ struct Site {
     end: PackPosition,
 }
 
-/// Made once, since training a dictionary takes its time.
+/// Built once, because training a dictionary takes time.
 static SITE: LazyLock<Site> = LazyLock::new(Site::new);
 
 impl Site {
-    /// Four packs: without a dictionary, with one, and two small ones.
+    /// Creates four packs: without a dictionary, with one, and two small ones.
     fn new() -> Self {
         let disk = MemoryDisk::default();
         let mut site = Self {
@@ -59,7 +59,7 @@ impl Site {
         bytes
     }
 
-    /// Opens the packs with other contents of some files; `None` for a file that is gone.
+    /// Opens the packs with other contents of some files; `None` for a removed file.
     fn with(&self, files: &[(u32, Option<Vec<u8>>)]) -> Changed<'_> {
         let disk = self.disk.copy();
         for (number, bytes) in files {
@@ -79,7 +79,7 @@ struct Changed<'a> {
 }
 
 impl Changed<'_> {
-    /// Reads every body of a pack, or a few of a large one, and returns how many are lost.
+    /// Reads every body of a pack, or a few of a large one, and returns the number of lost ones.
     fn lost(&self, number: u32) -> usize {
         let of_pack = |at: &usize| self.site.places[*at].1.pack.get() == number;
         let all: Vec<usize> = (0..self.site.places.len()).filter(of_pack).collect();
@@ -98,7 +98,7 @@ impl Changed<'_> {
         lost
     }
 
-    /// Scans as after a start with this position, and returns whether anything is amiss.
+    /// Scans as after a start with this position, and returns true if damage is reported.
     fn is_reported(&self, after: PackPosition) -> bool {
         let known: BTreeMap<_, _> = self.site.places.iter().copied().collect();
         let (found, bodies) = scan(&self.packs, after);
@@ -117,7 +117,7 @@ fn every_flipped_byte_is_reported() {
     let site = &*SITE;
     for (number, step) in [(1, 7), (2, 97), (4, 1)] {
         let bytes = site.bytes(number);
-        // Of the zeros between the two copies of the header, some.
+        // Only some of the zeros between the two copies of the header.
         let all = (0..bytes.len()).filter(|at| !(80..4_000).contains(at) || at % 500 == 0);
         for at in all.step_by(step) {
             let mut changed = bytes.clone();
@@ -174,7 +174,7 @@ fn damaged_dictionary_is_named_with_the_body() {
     let (found, bodies) = scan(&changed.packs, PackPosition::START);
     let named: Vec<_> = found.damage.iter().filter_map(|damage| damage.hash).collect();
     assert_eq!((bodies.len(), named.len()), (9, 260));
-    // A compaction names the bodies that it must leave behind, and takes the others.
+    // A compaction reports the bodies that it must leave behind, and copies the others.
     let all: Vec<PackNumber> = changed.packs.usage().iter().map(|usage| usage.pack).collect();
     let done = changed.packs.compact(&all, &|_, _| true).unwrap();
     let named: Vec<_> = done.damage.iter().filter_map(|damage| damage.hash).collect();
@@ -252,7 +252,7 @@ fn pack_of_another_site_gives_no_other_body() {
     let changed = site.with(&[(1, Some(other.bytes(1)))]);
     assert_eq!(changed.lost(1), 3);
     assert_eq!(changed.packs.usage()[0].id, Some(PackId([9; 16])));
-    // Frames under the header of another pack of the same number.
+    // Frames under the header of another pack with the same number.
     let mut bytes = site.bytes(1);
     bytes[..4_160].copy_from_slice(&other.bytes(1)[..4_160]);
     let changed = site.with(&[(1, Some(bytes))]);
@@ -269,7 +269,7 @@ fn missing_pack_is_reported() {
         assert_eq!(changed.lost(number), 3);
         assert!(!changed.packs.contains(PackNumber::new(number).unwrap()));
         assert_eq!(changed.is_reported(site.end), number == 4);
-        // The numbers of what is gone are not used again.
+        // Numbers of removed packs are not used again.
         let more = put(&changed.packs, None, &records(900, 1)).unwrap();
         assert_eq!(more[0].1.pack.get(), 5);
     }
@@ -311,7 +311,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_as_a_pack_are_harmless(
+    fn arbitrary_pack_bytes_are_harmless(
         at in 0_usize..8_000,
         noise in prop::collection::vec(any::<u8>(), 0..600),
     ) {
@@ -327,7 +327,7 @@ proptest! {
     }
 
     #[test]
-    fn wrong_places_give_no_other_body(pack in 1_u32..7, offset in 0_u64..20_000, length in 0_u32..40_000) {
+    fn wrong_place_never_returns_another_body(pack in 1_u32..7, offset in 0_u64..20_000, length in 0_u32..40_000) {
         let site = &*SITE;
         let packs = open(&site.disk, 0);
         let pack = PackNumber::new(pack).unwrap();
@@ -354,7 +354,7 @@ proptest! {
     }
 
     #[test]
-    fn decoded_places_encode_to_what_was_read(bytes in prop::collection::vec(any::<u8>(), 0..17)) {
+    fn decoded_places_round_trip(bytes in prop::collection::vec(any::<u8>(), 0..17)) {
         if let Some(place) = BodyPlace::decode(&bytes) {
             prop_assert_eq!(place.encode(), bytes);
         }

@@ -1,8 +1,8 @@
 //! The exact bytes of a pack. `docs/formats/packs.md` explains them.
 //!
 //! A difference is a change of format: it needs a new version beside the old one, unless it comes from a new
-//! libzstd that packs a body otherwise. After that, and only then,
-//! `UPDATE_GOLDEN=1 cargo test -p starling-store --lib golden` writes the file again.
+//! libzstd that compresses a body differently. Only then `UPDATE_GOLDEN=1 cargo test -p starling-store --lib
+//! golden` rewrites the file.
 
 use std::path::Path;
 

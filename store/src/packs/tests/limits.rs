@@ -44,7 +44,7 @@ fn claimed_sizes_are_refused_before_they_are_allocated() {
     put(&packs, None, &records(0, 1)).unwrap();
     let number = packs.usage()[0].pack;
     let key = FrameKey::new(number, &packs.usage()[0].id.unwrap());
-    // A frame that is whole and whose zstd frame announces 2^40 bytes.
+    // A whole frame whose zstd frame announces 2^40 bytes.
     let mut announced = vec![0x28, 0xb5, 0x2f, 0xfd, 0xe0];
     announced.extend_from_slice(&(1_u64 << 40).to_le_bytes());
     let hash = ContentHash::of(b"");
@@ -125,7 +125,7 @@ fn newer_version_is_refused() {
     ));
 }
 
-/// One body that fills a pack of 20,000 bytes.
+/// Returns one body that fills a pack of 20,000 bytes.
 fn large_enough() -> Bodies {
     let body = noise(30_000);
     vec![(ContentHash::of(&body), body)]
@@ -154,7 +154,7 @@ fn puts_reads_syncs_and_compactions_run_beside_each_other() {
             })
             .collect();
         for _ in 0..5 {
-            // Copies, and nothing is removed: the places of the others stay.
+            // Copies only; nothing is removed: the places of the others stay.
             let all: Vec<PackNumber> = packs.usage().iter().map(|usage| usage.pack).collect();
             assert!(packs.compact(&all, &|_, _| true).unwrap().damage.is_empty());
         }
@@ -187,14 +187,14 @@ fn folder_reader_follows_the_writer() {
     assert_ne!(more_places[0].1.pack, places[0].1.pack);
     assert_readable(&reader, &more, &more_places);
     assert_eq!(scan(&reader, PackPosition::START).1.len(), 200);
-    // The pack that was the last when the reader looked before.
+    // The pack that was the last one when the reader looked before.
     let last = records(200, 10);
     put(&writer, None, &last).unwrap();
     put(&writer, None, &large_enough()).unwrap();
     put(&writer, None, &records(300, 1)).unwrap();
     assert_eq!(scan(&reader, PackPosition::START).1.len(), 212);
     assert!(matches!(put(&reader, None, &more), Err(PackError::ReadOnly)));
-    // One that goes away is still read by those who have it open.
+    // A removed pack can still be read by readers that have it open.
     let first = places[0].1.pack;
     let done = writer.compact(&[first], &|_, _| true).unwrap();
     writer.remove(&done.garbage).unwrap();
@@ -244,7 +244,7 @@ fn dictionary_is_retrained_when_a_source_has_grown() {
         bodies.extend(some);
     }
     assert_readable(&packs, &bodies, &places);
-    // Each place names the dictionary that it was compressed with, also after a compaction of both.
+    // Each place names the dictionary that it was compressed with, even after a compaction of both.
     let all: Vec<PackNumber> = packs.usage().iter().map(|usage| usage.pack).collect();
     let done = packs.compact(&all, &|_, _| true).unwrap();
     packs.remove(&done.garbage).unwrap();

@@ -1,4 +1,4 @@
-//! Packs: written, read, scanned; and, in the modules below, broken in every way.
+//! Packs: written, read and scanned; and, in the modules below, broken in every way.
 
 mod crash;
 mod damage;
@@ -59,7 +59,7 @@ fn put(packs: &Packs, source: Option<&Source>, bodies: &Bodies) -> Result<Places
     packs.put(source, &bodies)
 }
 
-/// Asserts that every body is read as it was written.
+/// Asserts that every body reads as it was written.
 fn assert_readable(packs: &Packs, bodies: &Bodies, places: &Places) {
     assert_eq!(bodies.len(), places.len());
     for ((hash, body), (placed, place)) in bodies.iter().zip(places) {
@@ -130,7 +130,7 @@ fn dictionary_survives_restart_and_new_packs() {
         "{largest} of {}",
         other[0].1.length
     );
-    // The dictionary is in the pack now, so the next restart need not write it again.
+    // The pack contains the dictionary now, so the next restart need not write it again.
     let before = packs.size_on_disk();
     drop(packs);
     let packs = open(&disk.reopen(DiskPlan::default()), 1 << 20);
@@ -181,7 +181,7 @@ fn compaction_moves_live_bodies_and_frees_the_rest() {
     packs.sync().unwrap();
     let all: Vec<PackNumber> = packs.usage().iter().map(|usage| usage.pack).collect();
     assert_eq!(all.len(), 3);
-    // A dictionary alone would fill a pack of the size before.
+    // A dictionary alone would fill a pack of the former size.
     drop(packs);
     let packs = open(&disk, 1 << 20);
     let live: Places = places.iter().copied().step_by(9).collect();

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 
 const LOG: &str = "log/0000000001.log";
 
-/// Opens what the disk holds with an engine of its own.
+/// Opens the disk with a given engine.
 fn open_with(
     disk: &MemoryDisk,
     engine: Arc<dyn Engine>,
@@ -33,7 +33,7 @@ fn empty_engine() -> Arc<dyn Engine> {
     Arc::new(MemoryEngine::new(FaultPlan::default()))
 }
 
-/// Where the frame of a delta of this site lies in the log, by the number of its first claim.
+/// Returns the range in the log of the frame of this site's delta, by the number of its first claim.
 fn place_of(site: &TestSite, first: u64) -> std::ops::Range<usize> {
     let number = site.store.read().unwrap().log_number(&site.own()).unwrap();
     let key = crate::rows::delta_key(number, ClaimNumber(first));
@@ -65,7 +65,7 @@ fn try_say(store: &SiteStore, key: &SigningKey) -> Result<(), StoreError> {
 }
 
 #[test]
-fn repair_that_drops_a_body_leaves_every_check_sound() {
+fn repair_that_drops_a_body_passes_every_check() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -87,7 +87,7 @@ fn repair_that_drops_a_body_leaves_every_check_sound() {
 }
 
 #[test]
-fn check_of_files_names_damage_of_log_and_packs() {
+fn file_check_reports_damage_of_log_and_packs() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one"))], 1);
     a.say(&[("P-2", Some("two"))], 2);
@@ -114,7 +114,7 @@ fn check_of_files_names_damage_of_log_and_packs() {
 }
 
 #[test]
-fn damaged_log_is_refused_by_name_and_repair_signs_no_number_twice() {
+fn repaired_log_signs_no_number_twice() {
     let a = TestSite::new("a", 1);
     for text in ["one", "two", "three"] {
         a.say(&[("P-1", Some(text))], 1);
@@ -134,7 +134,7 @@ fn damaged_log_is_refused_by_name_and_repair_signs_no_number_twice() {
             Err(StoreError::Behind { .. })
         ));
         drop(repaired);
-        // The damage stays given up, and so does what is known of it.
+        // The damage stays given up, and the knowledge about it stays.
         let again = open_with(&disk, empty_engine(), &a.chain, false).unwrap();
         assert!(matches!(try_say(&again, &a.key), Err(StoreError::Behind { .. })));
         assert!(again.doctor(false).unwrap().healthy());
@@ -188,7 +188,7 @@ fn lost_deltas_of_the_own_log_come_back_from_a_peer() {
 }
 
 #[test]
-fn rebuild_over_a_damaged_pack_names_the_source_and_a_feed_heals_it() {
+fn rebuild_reports_source_with_lost_bodies_and_feed_restores() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     let body = body("P-2", "two");
@@ -210,7 +210,7 @@ fn rebuild_over_a_damaged_pack_names_the_source_and_a_feed_heals_it() {
 }
 
 #[test]
-fn own_source_that_lacks_bodies_stays_held_back_when_it_speaks_again() {
+fn own_source_without_bodies_stays_held_back() {
     let site = TestSite::new("a", 1);
     site.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
     let key = ClaimKey::record(&source(), &"P-1".parse().unwrap());
@@ -223,7 +223,7 @@ fn own_source_that_lacks_bodies_stays_held_back_when_it_speaks_again() {
     site.say(&[("P-2", None), ("P-3", Some("three"))], 2);
     site.assert_healthy();
     assert_eq!(site.store.view().unwrap().advisory_count().unwrap(), 0);
-    // Said anew, it is whole again.
+    // Stated again, it is whole again.
     site.say(&[("P-1", Some("one"))], 3);
     site.assert_healthy();
     assert_eq!(site.store.view().unwrap().advisory_count().unwrap(), 2);

@@ -1,10 +1,10 @@
-//! Epochs that close a part of a log: what of it is given up, and that the log goes on from there.
+//! Epochs that close a part of a log: which part is given up, and that the log continues.
 
 use super::*;
 use crate::disk::DiskFaultKind;
 
 impl TestSite {
-    /// Goes on in a new epoch after a claim of its log.
+    /// Begins a new epoch after a claim of its log.
     fn resume_after(&mut self, number: u64, seed: u8) {
         let number = ClaimNumber(number);
         let (_, header) = self.store.position_at(self.own(), number).unwrap();
@@ -43,7 +43,7 @@ fn closed_branch_is_cut_if_newest_epoch_resumes_beyond_it() {
         a.say(&[(record, Some("two"))], at);
     }
     a.resume_after(4, 72);
-    // Of both epochs at once: the newer one resumes after what is held, the older one before it.
+    // Both epochs arrive at once: the newer one resumes after the held part, the older one before it.
     b.store.learn_chain(&a.chain).unwrap();
     let log = b.store.log(a.own()).unwrap().unwrap();
     assert_eq!(log.tip.cursor.number, ClaimNumber(1));
@@ -81,7 +81,7 @@ fn chain_is_followed_whichever_operation_fails() {
 }
 
 #[test]
-fn claims_whose_bodies_nobody_has_are_said_anew() {
+fn claims_with_lost_bodies_are_replaced() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
@@ -95,7 +95,7 @@ fn claims_whose_bodies_nobody_has_are_said_anew() {
         ],
         2,
     );
-    // The claims reach a peer, one of their bodies too, and then the home is gone.
+    // The claims reach a peer with one of their bodies, and then the home is lost.
     assert_eq!(b.pull_from(&a), None);
     let here = body("P-4", "here");
     assert_eq!(b.store.store_wanted(&[&here]).unwrap(), 1);
@@ -143,7 +143,7 @@ fn claim_without_an_earlier_body_is_retracted() {
     b.take_all_from(&a);
     a.say(&[("P-1", Some("two"))], 2);
     assert_eq!(b.pull_from(&a), None);
-    // Of the home nothing but the keys came back, and nobody keeps what was superseded.
+    // Only the keys of the home are left, and nobody keeps superseded bodies.
     let mut restored = TestSite::new("a", 1);
     restored.store.hold_back(true);
     let run = b.store.deltas(a.own(), ClaimNumber::NONE, usize::MAX).unwrap();

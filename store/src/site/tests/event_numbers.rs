@@ -1,4 +1,5 @@
-//! The numbers of events go on as long as every change of the view is told, and begin anew after that.
+//! Event numbers continue as long as every change of the view is written as an event, and start again
+//! otherwise.
 
 use super::*;
 use crate::engine::copy_all;
@@ -15,7 +16,7 @@ fn events(store: &SiteStore) -> Vec<(EventNumber, Event)> {
 }
 
 #[test]
-fn engine_a_little_behind_tells_the_same_events() {
+fn engine_slightly_behind_writes_the_same_events() {
     let site = TestSite::new("a", 1);
     site.say(&[("P-1", Some("one"))], 1);
     let behind = copy_of(&site.engine);
@@ -62,7 +63,7 @@ fn replay_that_folds_the_view_begins_another_event_generation() {
     let middle = usize::try_from(place.offset).unwrap() + place.length as usize / 2;
     site.disk
         .damage("packs/00000001.pack", |bytes| bytes[middle] ^= 1);
-    // The repair asks for the view to be folded, so that what comes after it is not told by a replay.
+    // The repair requests a fold of the view, so that a replay does not write events for later changes.
     site.store.repair().unwrap();
     site.say(&[("P-2", Some("two"))], 2);
     let generation = site.store.event_generation().unwrap();

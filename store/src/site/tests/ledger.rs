@@ -1,4 +1,5 @@
-//! What the ledger tells of one site is counted as it is written, bounded, and the same however the rows were made.
+//! The ledger's counts about one site: updated on every write, bounded, and independent of how the rows were
+//! made.
 
 use super::*;
 use crate::engine::{Batch, Engine, Tree};
@@ -27,7 +28,7 @@ fn imported(exporter: &TestSite, at: u64) -> LedgerEntry {
     }
 }
 
-/// What a store tells of two sites, and how many entries its ledger has.
+/// Returns a store's data about two sites, and the number of entries in its ledger.
 fn told(store: &SiteStore, sites: [&TestSite; 2]) -> (Vec<(Transfers, Vec<LedgerEntry>)>, usize) {
     let of = |site: &TestSite| {
         let site = site.chain.site();
@@ -40,7 +41,7 @@ fn told(store: &SiteStore, sites: [&TestSite; 2]) -> (Vec<(Transfers, Vec<Ledger
 }
 
 #[test]
-fn ledger_counts_each_site_and_keeps_its_newest_sessions_alone() {
+fn ledger_counts_sites_and_keeps_newest_sessions() {
     let (a, b, c) = (
         TestSite::new("a", 1),
         TestSite::new("b", 2),
@@ -66,7 +67,7 @@ fn ledger_counts_each_site_and_keeps_its_newest_sessions_alone() {
     assert_eq!(newest_of_c, &[imported(&c, 2)]);
     assert_eq!(kept, TRANSFERS_KEPT + 2, "both bundles, and the newest sessions");
 
-    // Made anew from the log.
+    // Rebuilt from the log.
     let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
     let rebuilt = open(&a.disk.copy(), engine, &a.chain);
     assert_eq!(told(&rebuilt, [&b, &c]), (counted.clone(), kept));

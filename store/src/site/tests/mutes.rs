@@ -1,4 +1,4 @@
-//! Mutes through the door: claimed, relayed, accepted, folded, kept, and told of.
+//! Mutes through the whole store: claimed, relayed, accepted, folded, kept, and reported as events.
 
 use starling_documents::actor::Actor;
 use starling_documents::change::MAX_CHANGE_BYTES;
@@ -21,7 +21,7 @@ impl TestSite {
         self.store
             .author(Lane::Federation, [claim], &self.key, now, &Origin::default())
             .unwrap();
-        // The document that is kept between changes is what the claims make of it.
+        // The kept document equals the document from the claims.
         let anew = self.store.compare_mutes(&self.store.read().unwrap()).unwrap().1;
         assert_eq!(*self.store.view().unwrap().mute_book().unwrap(), anew);
     }
@@ -68,7 +68,7 @@ impl TestSite {
 }
 
 #[test]
-fn sites_that_muted_apart_agree_once_they_exchange_deltas() {
+fn separately_written_mutes_merge_after_exchange() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["pypa"]);
     b.list(&a, &["pypa"]);
@@ -80,27 +80,27 @@ fn sites_that_muted_apart_agree_once_they_exchange_deltas() {
     assert_eq!(a.muted(), ["CVE-1", "CVE-2", "CVE-3"]);
     assert_eq!(a.muted(), b.muted());
     assert_eq!(a.root(), b.root());
-    // Removed by the other site, and told of at both.
+    // Removed by the other site, and reported at both.
     b.unmute(&of_a);
     a.follow(&b);
     assert_eq!(a.muted(), ["CVE-2", "CVE-3"]);
     let told: Vec<_> = a.store.events_after(EventNumber(0), 10).unwrap();
     let told: Vec<_> = told.iter().map(|(_, event)| (event.site, &event.what)).collect();
-    let muted = |id: &MuteId, vulnerability: &str| Happening::Muted {
+    let muted = |id: &MuteId, vulnerability: &str| EventKind::Muted {
         id: id.clone(),
         vulnerability: vulnerability.to_owned(),
     };
     assert_eq!(told[0], (a.chain.site(), &muted(&of_a, "CVE-1")));
     assert_eq!(told.len(), 4);
     assert!(
-        matches!(told[3], (site, Happening::MuteEnded { id, .. }) if site == b.chain.site() && *id == of_a)
+        matches!(told[3], (site, EventKind::MuteEnded { id, .. }) if site == b.chain.site() && *id == of_a)
     );
     a.assert_healthy();
     b.assert_healthy();
 }
 
 #[test]
-fn unlisting_an_author_takes_its_mutes_out_and_listing_it_again_brings_them_back_without_a_sync() {
+fn unlisted_author_loses_its_mutes_until_listed_again() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["pypa"]);
     b.list(&a, &["pypa"]);
@@ -120,7 +120,7 @@ fn unlisting_an_author_takes_its_mutes_out_and_listing_it_again_brings_them_back
 }
 
 #[test]
-fn a_site_that_accepts_no_source_still_takes_mutes_and_a_disabled_one_gives_none() {
+fn mutes_come_from_enabled_sites_without_sources() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &[]);
     b.mute("CVE-2");
@@ -133,7 +133,7 @@ fn a_site_that_accepts_no_source_still_takes_mutes_and_a_disabled_one_gives_none
 }
 
 #[test]
-fn a_change_in_another_name_is_held_relayed_and_never_applied() {
+fn change_under_foreign_actor_is_relayed_but_not_applied() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     a.list(&b, &["pypa"]);
     let text = MuteText {
@@ -157,7 +157,7 @@ fn a_change_in_another_name_is_held_relayed_and_never_applied() {
         [(0, Refusal::OtherActor { .. })]
     ));
     assert_eq!(a.store.held_root().unwrap(), b.store.held_root().unwrap());
-    // It is named, and nothing is wrong with the store.
+    // It is reported, and the store is in order.
     let diagnosis = a.store.doctor(false).unwrap();
     assert!(diagnosis.healthy());
     let remark = diagnosis
@@ -172,7 +172,7 @@ fn a_change_in_another_name_is_held_relayed_and_never_applied() {
 }
 
 #[test]
-fn a_change_that_is_too_large_is_refused_for_its_size() {
+fn oversized_change_is_refused_for_its_size() {
     let a = TestSite::new("a", 1);
     let now = UnixMillis::saturating(5);
     let claim = Claim::document_change(DOCUMENT, [1; 32], &[7; MAX_CHANGE_BYTES + 1], now).unwrap();
@@ -185,7 +185,9 @@ fn a_change_that_is_too_large_is_refused_for_its_size() {
         panic!("{:?}", book.folded.refused);
     };
     assert!(
-        refusal.to_string().contains("16385, more than the 16384"),
+        refusal
+            .to_string()
+            .contains("16385, more than the limit of 16384"),
         "{refusal}"
     );
     assert_eq!(
@@ -197,7 +199,7 @@ fn a_change_that_is_too_large_is_refused_for_its_size() {
 }
 
 #[test]
-fn the_kept_fold_is_found_after_a_restart_and_made_anew_when_it_is_damaged() {
+fn kept_fold_survives_restart_and_is_rebuilt_after_damage() {
     let a = TestSite::new("a", 1);
     a.mute("CVE-1");
     let TestSite {
@@ -230,7 +232,7 @@ fn the_kept_fold_is_found_after_a_restart_and_made_anew_when_it_is_damaged() {
 }
 
 #[test]
-fn the_claim_behind_a_mute_is_named_and_a_new_epoch_writes_as_another_actor() {
+fn mute_names_its_claim_and_new_epoch_uses_another_actor() {
     let mut a = TestSite::new("a", 1);
     let first = a.mute("CVE-1");
     let book = a.store.view().unwrap().mute_book().unwrap();

@@ -1,4 +1,4 @@
-//! Positions of a log never fall, whatever comes in which order, as long as neither scope nor epoch changes.
+//! Positions of a log never fall, in any order of events, as long as neither scope nor epoch changes.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::engine::{FaultKind, UnsyncedContent};
 /// One thing that happens to a site that follows an author.
 #[derive(Debug, Clone)]
 enum Step {
-    /// The author says something about records of some sources, in one delta.
+    /// The author makes claims about records of some sources, in one delta.
     Say(Vec<(u8, u8, u8)>),
     /// So many of the author's deltas come.
     Deltas(usize),
@@ -18,7 +18,7 @@ enum Step {
     /// There is no room at one of the next writes.
     NoSpace(u64),
     Restart,
-    /// Power is lost: the disk keeps what it synced, the engine everything or only what it synced.
+    /// Power is lost: the disk keeps synced data; the engine keeps everything, or only synced data.
     PowerLoss(bool),
 }
 
@@ -66,7 +66,7 @@ fn say(author: &TestSite, records: &[(u8, u8, u8)], at: u64) {
         .unwrap();
 }
 
-/// Lets a step happen. A write that finds no room fails it; that is one of the things that happen.
+/// Executes a step. A write without room makes it fail, which is one of the possible outcomes.
 fn happen(author: &TestSite, site: &mut TestSite, step: &Step, at: u64) {
     match step {
         Step::Say(records) => say(author, records, at),
@@ -137,12 +137,12 @@ proptest! {
                 "body-complete fell from {} to {}", before.1, log.body_complete
             );
             prop_assert!(log.accepted <= log.body_complete && log.body_complete <= tip);
-            // What is said to be complete lacks no live body.
+            // A body-complete position lacks no live body.
             let missing = site.store.missing(author.own(), ClaimNumber::NONE, 1).unwrap();
             prop_assert!(missing.iter().all(|missing| missing.number > log.body_complete));
             before = (log.accepted, log.body_complete);
         }
-        // With all that was said and all bodies, both are at the end.
+        // With all claims and bodies, both are at the end.
         site.engine.set_plan(FaultPlan::default());
         for last in [Step::Deltas(usize::MAX), Step::Bodies(true), Step::Accept] {
             happen(&author, &mut site, &last, 1_000);
@@ -155,14 +155,14 @@ proptest! {
 }
 
 #[test]
-fn a_source_that_is_new_in_a_log_takes_nothing_back() {
+fn new_source_in_a_log_lowers_no_position() {
     let (author, mut site) = (TestSite::new("a", 1), TestSite::new("b", 2));
     site.list(&author, &["*"]);
     say(&author, &[(1, 1, 1), (2, 1, 1)], 1);
     for step in [Step::Deltas(1), Step::Bodies(true), Step::Accept] {
         happen(&author, &mut site, &step, 1);
     }
-    // The next delta speaks of a known source first and of a new one at its end.
+    // The next delta mentions a known source first and a new one at its end.
     say(&author, &[(1, 2, 1), (3, 1, 1)], 2);
     happen(&author, &mut site, &Step::Deltas(1), 2);
     let log = site.store.log(author.own()).unwrap().unwrap();
@@ -170,7 +170,7 @@ fn a_source_that_is_new_in_a_log_takes_nothing_back() {
         (log.accepted, log.body_complete),
         (ClaimNumber(2), ClaimNumber(2))
     );
-    // The body of the first is here: all up to the one of the second is complete, and accepted.
+    // The body of the first is here: everything before the second is complete, and accepted.
     let missing = site.store.missing(author.own(), ClaimNumber::NONE, 1).unwrap();
     let body = author.store.body(&missing[0].hash).unwrap().unwrap();
     site.store.store_wanted(&[&body]).unwrap();

@@ -1,4 +1,4 @@
-//! Readers beside a writer: nobody waits, and everybody sees one moment.
+//! Readers beside a writer: nobody waits, and each reader sees one moment.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -7,7 +7,7 @@ use super::*;
 use crate::engine::{Direction, Tree};
 
 #[test]
-fn readers_keep_what_they_have_while_a_writer_goes_on() {
+fn readers_keep_their_state_beside_a_writer() {
     let site = TestSite::new("a", 1);
     site.say(&[("P-1", Some("one"))], 1);
     let before = site.store.view().unwrap();
@@ -61,7 +61,7 @@ fn every_view_shows_what_its_root_covers() {
             })
             .unwrap();
             assert_eq!(advisories, live.len());
-            // The state of the same moment says the same.
+            // The state of the same moment agrees.
             let sources = &view.state.logs.get(&site.own()).map(|log| log.sources.clone());
             let row = sources.as_ref().and_then(|sources| sources.get(&Some(source())));
             let said = row.map_or(0, |row| row.accepted_state.live);
@@ -96,14 +96,14 @@ fn reader_within_a_writer_panics() {
 #[cfg(debug_assertions)]
 #[test]
 #[should_panic(expected = "this thread is changing the store's state")]
-fn second_writer_in_a_thread_panics_and_does_not_wait() {
+fn second_writer_in_a_thread_panics() {
     let site = TestSite::new("a", 1);
     let _writer = site.store.lock_state().unwrap();
     let _ = site.store.lock_state();
 }
 
 #[test]
-fn view_that_lacks_what_the_log_holds_names_an_earlier_position() {
+fn view_behind_the_log_has_an_earlier_position() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one"))], 1);
     let position = || a.store.view().unwrap().position();
@@ -126,7 +126,7 @@ fn view_that_lacks_what_the_log_holds_names_an_earlier_position() {
 }
 
 #[test]
-fn source_is_heard_when_it_is_spoken_of_and_not_when_its_author_writes() {
+fn source_news_come_from_its_own_claims_only() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one"))], 10);

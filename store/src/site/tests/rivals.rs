@@ -29,7 +29,7 @@ fn head_of_another_history_freezes_its_log_until_an_epoch() {
     twin.say(&[("P-1", Some("another history"))], 1);
     b.pull_from(&a);
     assert!(b.store.learn_head(&head(&a, 5)).unwrap());
-    // Older than the kept head, equally long, and of another history all the same.
+    // Older than the kept head and equally long, but of another history.
     assert!(!b.store.learn_head(&head(&twin, 4)).unwrap());
     let number = ClaimNumber(1);
     assert_eq!(frozen_by(&b.store, a.own()), Some(FrozenBy::Head { number }));
@@ -52,7 +52,7 @@ fn head_of_another_history_freezes_its_log_until_an_epoch() {
 }
 
 #[test]
-fn delta_that_a_kept_head_contradicts_is_not_taken() {
+fn delta_contradicted_by_kept_head_is_refused() {
     let (a, twin, b) = (
         TestSite::new("a", 1),
         TestSite::new("a", 1),
@@ -70,7 +70,7 @@ fn delta_that_a_kept_head_contradicts_is_not_taken() {
 }
 
 #[test]
-fn second_certificate_for_an_epoch_is_kept_and_ends_trust() {
+fn second_certificate_of_an_epoch_ends_trust() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     a.say(&[("P-1", Some("one"))], 1);
@@ -109,7 +109,7 @@ fn second_certificate_for_an_epoch_is_kept_and_ends_trust() {
 }
 
 #[test]
-fn body_that_is_not_as_claimed_is_refused_until_it_is_superseded() {
+fn mismatched_body_is_refused_until_superseded() {
     let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
     b.list(&a, &["*"]);
     let lie = |id: &str, body: &[u8], size: usize| {

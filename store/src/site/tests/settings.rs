@@ -1,9 +1,9 @@
-//! How the view folds, and whoever reads it meanwhile.
+//! Tests the settings of the fold, and readers while they change.
 
 use super::*;
 
 #[test]
-fn who_reads_the_view_reads_it_by_the_settings_it_was_folded_by() {
+fn readers_see_the_settings_of_their_view() {
     let site = TestSite::new("site-a", 1);
     site.say(&[("A-1", Some("one"))], 1);
     let other = || Settings {

@@ -1,4 +1,4 @@
-//! The fold: claimed changes in, the mutes that count and all that is told of them out.
+//! Folds claimed changes into the mutes in force, with the full history.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use super::{DOCUMENT, Entry, Mute, MuteId, MuteText, Mutes, RemovalText, genesis
 use crate::change::ChangeHash;
 use crate::graph::{ClaimedChange, Graph, Refusal};
 
-/// One mute and what became of it. Indexes are those of the changes that were given.
+/// One mute and its history. Indexes are those of the changes given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MuteHistory {
-    /// What it says.
+    /// Its content.
     pub text: MuteText,
     /// The change that made it.
     pub change: usize,
-    /// Every removal of it, oldest first; with one it counts no more.
+    /// Every removal of it, oldest first. A removed mute is no longer in force.
     pub removals: Vec<PastRemoval>,
 }
 
 /// One removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastRemoval {
-    /// What it says.
+    /// Its content.
     pub text: RemovalText,
     /// The change that made it.
     pub change: usize,
@@ -29,7 +29,7 @@ pub struct PastRemoval {
 /// The document, folded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FoldedMutes {
-    /// Every mute that was ever made and whose author counts, removed ones too.
+    /// Every mute ever made by a listed author, removed ones included.
     pub mutes: BTreeMap<MuteId, MuteHistory>,
     /// Removals of mutes that are not here: those of authors that do not count.
     pub strays: Vec<PastRemoval>,
@@ -37,12 +37,12 @@ pub struct FoldedMutes {
     pub waiting: Vec<(usize, Vec<ChangeHash>)>,
     /// Changes that are kept and never applied, and why.
     pub refused: Vec<(usize, Refusal)>,
-    /// Those that count, each after all that it follows: what Automerge may be given.
+    /// The changes that apply, each after its predecessors: the only ones that Automerge may be given.
     pub applied: Vec<usize>,
 }
 
-/// Folds the document from the changes of the authors that count. In which order they are given changes nothing but
-/// their indexes.
+/// Folds the document from the changes of the listed authors. The order of the changes affects only their
+/// indexes.
 #[must_use]
 pub fn fold_mutes(claimed: &[ClaimedChange<'_>]) -> FoldedMutes {
     let check = |change: &_| read_entry(change).map(|_| ()).map_err(Refusal::Content);
@@ -55,7 +55,7 @@ pub fn fold_mutes(claimed: &[ClaimedChange<'_>]) -> FoldedMutes {
     let mut removals: Vec<(ChangeHash, PastRemoval)> = Vec::new();
     for (index, change) in &graph.applied {
         folded.applied.push(*index);
-        // Read a second time: what was kept from the first would take more memory than it saves time.
+        // Decoded a second time: keeping the first result would cost more memory than it saves time.
         match read_entry(change) {
             Ok(Entry::Mute(text)) => {
                 let history = MuteHistory {
@@ -89,7 +89,7 @@ pub fn fold_mutes(claimed: &[ClaimedChange<'_>]) -> FoldedMutes {
 }
 
 impl FoldedMutes {
-    /// The mutes that count, as scans need them. `claimed` are the changes that were folded.
+    /// Returns the mutes in force, as scans need them. `claimed` are the changes that were folded.
     #[must_use]
     pub fn in_force(&self, claimed: &[ClaimedChange<'_>]) -> Mutes {
         let in_force = self.mutes.iter().filter(|(_, mute)| mute.removals.is_empty());

@@ -1,12 +1,12 @@
 //! The change that every copy of the document begins with.
 //!
-//! Two copies that each made their own maps would hide one of them when they merge, so the maps are made once, by
-//! these bytes, everywhere.
+//! If two copies each made their own maps, a merge would hide one of them. So these bytes make the maps once,
+//! for every copy.
 
 use crate::actor::Actor;
 use crate::change::{Change, ChangeHash, Object, Operation, Value};
 
-/// The first change's bytes; a test makes them anew and compares.
+/// The first change's bytes; a test rebuilds and compares them.
 #[rustfmt::skip]
 pub const GENESIS: &[u8] = &[
     0x85, 0x6f, 0x4a, 0x83, 0x2d, 0x93, 0xc8, 0x38, 0x01, 0x39, 0x00, 0x10, 0x55, 0x21, 0x3f, 0x32,
@@ -23,7 +23,7 @@ const GENESIS_HASH: [u8; 32] = [
     0x84, 0x07, 0xbc, 0x23, 0xcf, 0x48, 0x79, 0xcd, 0xcf, 0x24, 0xf6, 0x02, 0xae, 0x1a, 0x94, 0x56,
 ];
 
-/// The first change, read.
+/// Returns the first change, read.
 #[must_use]
 pub fn genesis() -> Change {
     let map = |key: &str| Operation {
@@ -41,7 +41,7 @@ pub fn genesis() -> Change {
     }
 }
 
-/// The maps of mutes and of removals.
+/// Returns the maps of mutes and of removals.
 pub(super) fn maps() -> (Object, Object) {
     let actor = Actor::genesis(super::DOCUMENT);
     (Object::Made(actor, 1), Object::Made(actor, 2))

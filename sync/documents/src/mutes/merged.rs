@@ -1,4 +1,4 @@
-//! The document as Automerge merges it: for other tools, and to hold the fold against.
+//! The document as Automerge merges it: for other tools, and to check the fold against.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use automerge::{Automerge, ReadDoc, ScalarValue, Value};
 
 use super::GENESIS;
 
-/// Changes that Automerge does not take, though the strict reader did.
+/// Changes that Automerge refuses although the strict decoder accepted them.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
     /// A change does not decode.
@@ -40,8 +40,8 @@ pub(super) fn load<'a>(changes: impl Iterator<Item = &'a [u8]>) -> Result<Autome
     Ok(document)
 }
 
-/// The document that the genesis and `changes` make, in Automerge's own file format, for any tool that reads it.
-/// Give it changes only that [`crate::graph::Graph`] applied: Automerge trusts them.
+/// Returns the document that the genesis and `changes` make, in Automerge's own file format, for any tool that
+/// reads it. Pass only changes that [`crate::graph::Graph`] applied, because Automerge trusts them.
 ///
 /// # Errors
 /// [`MergeError`].
@@ -49,7 +49,8 @@ pub fn merged_document<'a>(changes: impl IntoIterator<Item = &'a [u8]>) -> Resul
     Ok(load([GENESIS].into_iter().chain(changes))?.save())
 }
 
-/// What Automerge reads from its merge of the genesis and `changes`; the same caution holds.
+/// Returns the entries that Automerge reads after merging the genesis and `changes`, with the same
+/// precondition.
 ///
 /// # Errors
 /// [`MergeError`].
@@ -67,7 +68,7 @@ pub fn merged_entries<'a>(changes: impl IntoIterator<Item = &'a [u8]>) -> Result
             };
             let mut fields = BTreeMap::new();
             for field in document.keys(&entry) {
-                // All values that stand there: more than one would be a conflict.
+                // Read all values: more than one would be a conflict.
                 for (value, _) in document.get_all(&entry, field.as_str()).map_err(failed)? {
                     let text = match value {
                         Value::Scalar(scalar) => match scalar.as_ref() {

@@ -1,10 +1,10 @@
-//! The document `mutes`: which findings are to be left alone, until when, why, and who said so.
+//! The document `mutes`: findings to be ignored, with end time, reason and author.
 //!
-//! Two maps: `mutes` and `removals`. Every entry is written once, by one change, under a key that only its author
-//! can make, and nothing is ever written over. A removal is an entry of its own that names a mute: the mute stays
-//! to be read, and history is complete. So no two sites ever write the same key, merging is a union in any order,
-//! and no author's change needs another author's: a site taken off the allow-list takes its own mutes and removals
-//! out of the fold, and nobody else's.
+//! Two maps: `mutes` and `removals`. Every entry is written once, by one change, under a key that only its
+//! author can make, and nothing is ever overwritten. A removal is a separate entry that names a mute, so the
+//! mute stays readable and the history is complete. No two sites ever write the same key, so merging is a union
+//! in any order, and no author's change depends on another author's: when a site is taken off the allow-list,
+//! only its own mutes and removals leave the fold.
 
 mod fold;
 mod genesis;
@@ -36,19 +36,19 @@ pub const MAX_VULNERABILITY_BYTES: usize = 256;
 pub const MAX_PATTERN_BYTES: usize = 512;
 /// Longest reason, in bytes.
 pub const MAX_REASON_BYTES: usize = 2_000;
-/// Longest name of who muted or removed, in bytes.
+/// Longest name of the person who muted or removed, in bytes.
 pub const MAX_BY_BYTES: usize = 256;
 
 const MUTES: &str = "mutes";
 const REMOVALS: &str = "removals";
 
-/// Names a mute or a removal: half of its author's actor in hex, a dash, and the change's number.
+/// The name of a mute or a removal: half of its author's actor in hex, a dash, and the change's number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MuteId(String);
 
 impl MuteId {
-    /// The id of what an actor's change of this number adds.
+    /// Returns the id of the entry that an actor's change of this number adds.
     #[must_use]
     pub fn of(actor: Actor, sequence: u64) -> Self {
         let mut text: String = actor.to_string().chars().take(16).collect();
@@ -57,7 +57,7 @@ impl MuteId {
         Self(text)
     }
 
-    /// An id as text; none if it cannot be one.
+    /// Parses an id; returns `None` if the text cannot be an id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (actor, number) = text.split_once('-')?;
@@ -70,7 +70,7 @@ impl MuteId {
         ok.then(|| Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -83,59 +83,60 @@ impl fmt::Display for MuteId {
     }
 }
 
-/// What a mute says.
+/// The content of a mute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MuteText {
     /// An id or alias of the vulnerability.
     pub vulnerability: String,
-    /// A package URL, or a pattern over names and package URLs; any package when absent.
+    /// A package URL, or a pattern over names and package URLs; absent for any package.
     pub package: Option<String>,
     /// A pattern over ecosystems, with suffix or without; any when absent.
     pub ecosystem: Option<String>,
-    /// A pattern over what an SBOM describes, or over its hash; any SBOM when absent.
+    /// A pattern over the subject of an SBOM, or over its hash; absent for any SBOM.
     pub sbom: Option<String>,
-    /// The last moment at which it counts; for ever when absent.
+    /// The last time at which it is in force; absent for no end.
     pub until: Option<UnixMillis>,
     /// Why.
     pub reason: String,
-    /// Who, by the author's word.
+    /// The person who muted, as stated by the author.
     pub by: String,
     /// When, by the author's clock.
     pub created: UnixMillis,
 }
 
-/// What a removal says.
+/// The content of a removal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovalText {
     /// The mute that no longer counts.
     pub mute: MuteId,
     /// Why.
     pub reason: String,
-    /// Who, by the author's word.
+    /// The person who removed, as stated by the author.
     pub by: String,
     /// When, by the author's clock.
     pub at: UnixMillis,
 }
 
-/// A mute that counts, as scans need it.
+/// A mute in force, as scans need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mute {
     /// Its name.
     pub id: MuteId,
-    /// Whose log says it.
+    /// The site whose log contains it.
     pub site: SiteId,
-    /// What it says.
+    /// Its content.
     pub text: MuteText,
 }
 
-/// The mutes that count, for scans: those that nobody removed, expired ones too.
+/// The mutes in force, for scans: those that nobody removed, expired ones included.
 ///
-/// Sorted by vulnerability, then by creation and id: the first that fits a finding is the one that is named.
+/// Sorted by vulnerability, then by creation time and id. If several match a finding, the first one is
+/// reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mutes(Vec<Mute>);
 
 impl Mutes {
-    /// Takes mutes in any order.
+    /// Sorts mutes that come in any order.
     #[must_use]
     pub fn new(mut mutes: Vec<Mute>) -> Self {
         let order = |mute: &Mute| {
@@ -149,13 +150,13 @@ impl Mutes {
         Self(mutes)
     }
 
-    /// All of them.
+    /// Returns all of them.
     #[must_use]
     pub fn all(&self) -> &[Mute] {
         &self.0
     }
 
-    /// Those about a vulnerability by this name, oldest first.
+    /// Returns those about a vulnerability by this name, oldest first.
     #[must_use]
     pub fn of(&self, vulnerability: &str) -> &[Mute] {
         let before = |mute: &Mute| mute.text.vulnerability.as_str() < vulnerability;
@@ -168,7 +169,7 @@ impl Mutes {
 /// A mute or removal that cannot be written, and would not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing where something is needed.
+    /// A required text is empty.
     #[error("{field} is empty")]
     Empty {
         /// Which field.
@@ -179,9 +180,9 @@ pub enum TextError {
     TooLong {
         /// Which field.
         field: &'static str,
-        /// How long it is.
+        /// Its length.
         found: usize,
-        /// How long it may be.
+        /// The greatest length allowed.
         limit: usize,
     },
     /// Characters that would garble a terminal or a table.
@@ -193,7 +194,7 @@ pub enum TextError {
 }
 
 impl MuteText {
-    /// Checks lengths and characters, for writing and reading alike.
+    /// Checks lengths and characters, for writing and for reading.
     ///
     /// # Errors
     /// [`TextError`] for the first field that breaks a rule.
@@ -215,7 +216,7 @@ impl MuteText {
 }
 
 impl RemovalText {
-    /// Checks lengths and characters, for writing and reading alike.
+    /// Checks lengths and characters, for writing and for reading.
     ///
     /// # Errors
     /// [`TextError`] for the first field that breaks a rule.
@@ -233,7 +234,7 @@ fn check_text(field: &'static str, text: &str, limit: usize) -> Result<(), TextE
         let found = text.len();
         return Err(TextError::TooLong { field, found, limit });
     }
-    // Format characters too: they can turn a line around before the reader's eyes.
+    // Format characters are refused too: they can reverse a line on the reader's screen.
     let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     if text.chars().any(|c| c.is_control() || turns(c)) || text.trim() != text {
         return Err(TextError::Unprintable { field });

@@ -1,4 +1,4 @@
-//! What one change of the document says: one mute, or one removal.
+//! Decodes one change of the document into one mute or one removal.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use starling_protocol::UnixMillis;
 use super::{MuteId, MuteText, RemovalText, genesis};
 use crate::change::{Change, Object, Operation, Value};
 
-/// What a change adds.
+/// The entry that a change adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// A mute.
@@ -16,19 +16,19 @@ pub enum Entry {
     Removal(RemovalText),
 }
 
-/// Reads what a change adds; its id follows from its actor and number ([`MuteId::of`]).
+/// Decodes the entry that a change adds; its id follows from its actor and number ([`MuteId::of`]).
 ///
-/// A change with a field that this build does not know is refused as a whole: the field might narrow the mute, and
-/// without it more would be muted than was meant.
+/// A change with a field that this build does not know is refused as a whole: the field might narrow the mute,
+/// and without it more would be muted than intended.
 ///
 /// # Errors
-/// What the document does not hold, in words.
+/// The reason, in words, why the change does not belong into the document.
 pub fn read_entry(change: &Change) -> Result<Entry, String> {
     let (first, rest) = change.operations.split_first().ok_or("it adds nothing")?;
     let id = MuteId::of(change.actor, change.sequence);
     if first.value != Value::Map || first.key != id.as_str() {
         return Err(format!(
-            "it adds {:.60?}, where its author may add {id} only",
+            "it adds {:.60?}, but its author may only add {id}",
             first.key
         ));
     }
@@ -36,7 +36,7 @@ pub fn read_entry(change: &Change) -> Result<Entry, String> {
     let mut fields = Fields::default();
     for operation in rest {
         if operation.object != made {
-            return Err("it writes outside of the entry that it adds".to_owned());
+            return Err("it writes outside the entry that it adds".to_owned());
         }
         fields.take(operation)?;
     }
@@ -57,7 +57,7 @@ pub fn read_entry(change: &Change) -> Result<Entry, String> {
     } else if first.object == removals {
         let mute = fields.text("mute")?;
         let text = RemovalText {
-            mute: MuteId::parse(&mute).ok_or_else(|| format!("{mute:.60?} is no id of a mute"))?,
+            mute: MuteId::parse(&mute).ok_or_else(|| format!("{mute:.60?} is not the id of a mute"))?,
             reason: fields.text("reason")?,
             by: fields.text("by")?,
             at: fields.time("at")?,
@@ -92,7 +92,7 @@ impl Fields {
                 let time = u64::try_from(*time)
                     .ok()
                     .and_then(|time| UnixMillis::new(time).ok());
-                let time = time.ok_or_else(|| format!("the moment {key:.60?} is out of range"))?;
+                let time = time.ok_or_else(|| format!("the time {key:.60?} is out of range"))?;
                 self.times.insert(key.clone(), time);
             }
             Value::Map => return Err(format!("the field {key:.60?} is a map")),
@@ -109,14 +109,12 @@ impl Fields {
     fn time(&mut self, key: &str) -> Result<UnixMillis, String> {
         self.times
             .remove(key)
-            .ok_or_else(|| format!("it lacks the moment {key:?}"))
+            .ok_or_else(|| format!("it lacks the time {key:?}"))
     }
 
     fn nothing_left(self) -> Result<(), String> {
         match self.texts.keys().chain(self.times.keys()).next() {
-            Some(key) => Err(format!(
-                "it has the field {key:.60?}, which this version does not know: upgrade starling"
-            )),
+            Some(key) => Err(format!("it has the unknown field {key:.60?}; upgrade starling")),
             None => Ok(()),
         }
     }

@@ -84,7 +84,8 @@ impl Writer {
     }
 }
 
-/// A change made by hand on top of the genesis: what an author could sign that our writer would not write.
+/// Returns a handmade change on top of the genesis: one that an author could sign but that our writer would not
+/// write.
 fn forged(
     actor: Actor,
     make: impl Fn(&mut automerge::transaction::Transaction<'_>, &automerge::ObjId),
@@ -111,7 +112,7 @@ fn claim(byte: u8, bytes: &[u8]) -> ClaimedChange<'_> {
 }
 
 #[test]
-fn the_genesis_is_what_automerge_makes_and_never_changes() {
+fn genesis_equals_automerge_output() {
     let mut document = Automerge::new();
     document.set_actor(ActorId::from(Actor::genesis(DOCUMENT).as_bytes().as_slice()));
     let mut transaction = document.transaction();
@@ -129,7 +130,7 @@ fn the_genesis_is_what_automerge_makes_and_never_changes() {
 }
 
 #[test]
-fn a_mute_reads_as_it_was_written_and_a_removal_ends_it() {
+fn mute_round_trips_until_it_is_removed() {
     let mut writer = Writer::new(1);
     let full = MuteText {
         ecosystem: Some("npm".to_owned()),
@@ -154,12 +155,12 @@ fn a_mute_reads_as_it_was_written_and_a_removal_ends_it() {
     assert_eq!(folded.mutes[&second].removals.len(), 2);
     assert_eq!(folded.in_force(&writer.claims()).of("CVE-2024-2"), []);
     assert_eq!(folded.in_force(&writer.claims()).all().len(), 1);
-    // It stays to be read.
+    // The mute stays readable.
     assert_eq!(folded.mutes[&second].text, bare);
 }
 
 #[test]
-fn a_change_fits_a_claim_with_room_to_spare() {
+fn change_fits_a_claim() {
     let long = MuteText {
         vulnerability: "v".repeat(MAX_VULNERABILITY_BYTES),
         package: Some("p".repeat(MAX_PATTERN_BYTES)),
@@ -185,11 +186,11 @@ fn a_change_fits_a_claim_with_room_to_spare() {
 }
 
 #[test]
-fn sites_that_wrote_apart_merge_without_loss_and_one_that_leaves_takes_only_its_own() {
+fn merge_is_lossless_and_removed_site_takes_only_its_own() {
     let (mut west, mut east) = (Writer::new(1), Writer::new(2));
     let of_west = west.mute(&text("CVE-2024-1"));
     let of_east = east.mute(&text("CVE-2024-1"));
-    // East removes what West muted, though its copy of the document never held it.
+    // East removes West's mute, although East's copy of the document never held it.
     east.remove(&of_west);
     let kept = east.mute(&text("CVE-2024-3"));
     let both: Vec<_> = west.claims().into_iter().chain(east.claims()).collect();
@@ -215,7 +216,7 @@ fn sites_that_wrote_apart_merge_without_loss_and_one_that_leaves_takes_only_its_
 }
 
 #[test]
-fn a_change_whose_predecessor_is_missing_waits_and_counts_once_it_comes() {
+fn change_waits_for_its_predecessor() {
     let mut writer = Writer::new(1);
     for number in 0..3 {
         writer.mute(&text(&format!("CVE-2024-{number}")));
@@ -230,7 +231,7 @@ fn a_change_whose_predecessor_is_missing_waits_and_counts_once_it_comes() {
 }
 
 #[test]
-fn nobody_writes_in_another_name() {
+fn change_under_foreign_actor_is_refused() {
     let mut writer = Writer::new(1);
     writer.mute(&text("CVE-2024-1"));
     let mut claims = writer.claims();
@@ -254,7 +255,7 @@ fn nobody_writes_in_another_name() {
 }
 
 #[test]
-fn two_changes_of_one_number_count_once_whatever_their_order() {
+fn duplicate_change_numbers_apply_once_in_any_order() {
     let writer = Writer::new(1);
     let one = write_mute(writer.actor(), &[], &text("CVE-2024-1")).unwrap();
     let other = write_mute(writer.actor(), &[], &text("CVE-2024-2")).unwrap();
@@ -270,7 +271,7 @@ fn two_changes_of_one_number_count_once_whatever_their_order() {
 }
 
 #[test]
-fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
+fn change_beyond_mutes_is_refused_by_name() {
     let actor = Actor::of(&site(1), 0, DOCUMENT);
     let id = MuteId::of(actor, 1);
     let fields = [("vulnerability", "CVE-1"), ("reason", "r"), ("by", "b")];
@@ -291,27 +292,27 @@ fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
     assert_eq!(fold_mutes(&[claim(1, &good)]).mutes.len(), 1);
     let bad: Vec<(&str, Vec<u8>)> = vec![
         (
-            "does not know",
+            "unknown field",
             forged(actor, |transaction, map| {
                 let entry = entry(transaction, map, id.as_str());
                 transaction.put(&entry, "paths", "/test/*").unwrap();
             }),
         ),
         (
-            "may add",
+            "may only add",
             forged(actor, |transaction, map| {
                 entry(transaction, map, "0000000000000000-1");
             }),
         ),
         (
-            "outside of the entry",
+            "outside the entry",
             forged(actor, |transaction, map| {
                 entry(transaction, map, id.as_str());
                 transaction.put(map, "x", "y").unwrap();
             }),
         ),
         (
-            "lacks the moment",
+            "lacks the time",
             forged(actor, |transaction, map| {
                 let entry = transaction.put_object(map, id.as_str(), ObjType::Map).unwrap();
                 for (key, value) in fields {
@@ -336,20 +337,20 @@ fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
             }),
         ),
         (
-            "neither text nor moment",
+            "neither a text nor a time",
             forged(actor, |transaction, map| {
                 let entry = entry(transaction, map, id.as_str());
                 transaction.put(&entry, "package", 5).unwrap();
             }),
         ),
         (
-            "what others wrote",
+            "entries of others",
             forged(actor, |transaction, _| {
                 transaction.put(automerge::ROOT, MUTES, "gone").unwrap();
             }),
         ),
         (
-            "something else than adding",
+            "something other than adding",
             forged(actor, |transaction, map| {
                 transaction.put_object(map, id.as_str(), ObjType::List).unwrap();
             }),
@@ -366,7 +367,7 @@ fn a_change_that_says_more_than_a_mute_is_refused_by_name() {
 }
 
 #[test]
-fn a_compressed_change_is_refused_before_it_is_unpacked() {
+fn compressed_change_is_refused_before_decompression() {
     let writer = Writer::new(1);
     let written = write_mute(writer.actor(), &[], &text("CVE-2024-1")).unwrap();
     let mut change = automerge::Change::try_from(written.bytes.as_slice()).unwrap();
@@ -397,7 +398,7 @@ fn ids_are_read_strictly() {
     }
 }
 
-/// What sites do, in any order: who, and which of all mutes so far one removes, if any.
+/// Generates actions of sites, in any order: the site, and the mute to remove, if any.
 fn histories() -> impl Strategy<Value = Vec<(u8, Option<prop::sample::Index>)>> {
     prop::collection::vec((1..4_u8, prop::option::of(any::<prop::sample::Index>())), 1..14)
 }
@@ -405,9 +406,9 @@ fn histories() -> impl Strategy<Value = Vec<(u8, Option<prop::sample::Index>)>> 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Automerge is the referee: what it merges holds exactly what the fold says, without one conflict.
+    /// Automerge is the reference: its merge holds exactly the folded entries, without a conflict.
     #[test]
-    fn the_fold_says_what_automerge_merges_in_any_order(
+    fn fold_equals_automerge_merge_in_any_order(
         history in histories(),
         seed in any::<u64>(),
     ) {
@@ -444,13 +445,13 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn change_decoder_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Change::read(&bytes);
     }
 
-    /// Damage inside of the chunk, with its checksum made right again as an author would.
+    /// Damages the chunk and corrects its checksum, as an author could.
     #[test]
-    fn what_is_read_of_altered_changes_automerge_reads_too(
+    fn accepted_altered_changes_are_read_by_automerge(
         edits in prop::collection::vec((any::<prop::sample::Index>(), altered_bytes()), 1..4),
     ) {
         let writer = Writer::new(1);
@@ -463,12 +464,12 @@ proptest! {
     }
 }
 
-/// Any byte, and more often those that lengths and the heads of runs are.
+/// Generates any byte, and more often those of lengths and of the heads of runs.
 fn altered_bytes() -> impl Strategy<Value = u8> {
     prop_oneof![any::<u8>(), 0..10_u8, 0x70..0x82_u8]
 }
 
-/// Holds a change against Automerge, if the strict reader reads it.
+/// Compares a change with Automerge if the strict decoder accepts it.
 fn automerge_agrees(mut bytes: Vec<u8>) {
     use sha2::Digest;
     let hash: [u8; 32] = sha2::Sha256::digest(&bytes[8..]).into();
@@ -478,12 +479,12 @@ fn automerge_agrees(mut bytes: Vec<u8>) {
     assert_eq!(change.hash().0, *read.hash.as_bytes());
     assert_eq!(change.seq(), read.sequence);
     assert_eq!(change.len(), read.operations.len());
-    // Written again, as it is when a document is saved, it keeps its name.
+    // Encoded again, as when a document is saved, it keeps its name.
     let again = automerge::Change::from(change.decode());
     assert_eq!(again.hash().0, *read.hash.as_bytes());
     let claimed = [claim(1, &bytes)];
     let folded = fold_mutes(&claimed);
-    // Whatever was applied, Automerge merges.
+    // Automerge merges every change that was applied.
     if folded.applied == [0] {
         let merged = merged_entries([bytes.as_slice()]).unwrap();
         assert_eq!(merged.len(), 1);
@@ -491,13 +492,13 @@ fn automerge_agrees(mut bytes: Vec<u8>) {
 }
 
 #[test]
-fn every_altered_byte_is_refused_or_read_as_automerge_reads_it() {
+fn altered_byte_is_refused_or_read_like_automerge() {
     let writer = Writer::new(1);
     let clean = write_mute(writer.actor(), &[], &text("CVE-2024-1"))
         .unwrap()
         .bytes;
     let text_begins = clean.windows(8).position(|window| window == b"site-us-").unwrap();
-    // Where the texts are, one value says as much as all; before them every value is tried.
+    // Within texts one value is as good as all; before them every value is tried.
     for at in 8..clean.len() {
         let values = if at < text_begins { 0..=255_u8 } else { 0x7f..=0x80 };
         for value in values {

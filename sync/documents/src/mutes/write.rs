@@ -1,4 +1,4 @@
-//! Writing a change of the document, by Automerge.
+//! Writes changes of the document with Automerge.
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, ObjType, ReadDoc, ScalarValue};
@@ -11,7 +11,7 @@ use crate::mutes::merged::{MergeError, load};
 /// A change that is ready to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenChange {
-    /// What it adds.
+    /// The id of the entry that it adds.
     pub id: MuteId,
     /// Its name.
     pub hash: ChangeHash,
@@ -25,16 +25,16 @@ pub enum WriteError {
     /// A field breaks a rule.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// What this actor wrote before does not load.
-    #[error("loading what this site wrote before")]
+    /// This actor's earlier changes do not load.
+    #[error("loading this site's earlier changes")]
     Load(#[from] MergeError),
     /// Automerge refuses.
     #[error("writing a change")]
     Automerge(#[source] Box<automerge::AutomergeError>),
-    /// What came out would not be read.
+    /// The strict decoder would refuse the new change.
     #[error("reading the change that was written")]
     Read(#[from] ChangeError),
-    /// What came out would not be taken for a mute.
+    /// The new change would not be accepted as a mute.
     #[error("reading the change that was written: {0}")]
     Entry(String),
 }
@@ -45,8 +45,8 @@ impl From<automerge::AutomergeError> for WriteError {
     }
 }
 
-/// Writes a mute. `before` are the changes that this actor wrote before, which count; others' are not needed, so the
-/// new change depends on none of them.
+/// Writes a mute. `before` are this actor's earlier changes that apply. Changes of others are not needed, so
+/// the new change depends on none of them.
 ///
 /// # Errors
 /// [`WriteError`].
@@ -73,7 +73,7 @@ pub fn write_mute(actor: Actor, before: &[&[u8]], text: &MuteText) -> Result<Wri
     write(actor, before, MUTES, text.created, fields)
 }
 
-/// Writes the removal of a mute, whoever made it; `before` as for [`write_mute`].
+/// Writes the removal of any site's mute; `before` as for [`write_mute`].
 ///
 /// # Errors
 /// [`WriteError`].
@@ -123,7 +123,7 @@ fn finish(document: &Automerge, id: MuteId) -> Result<WrittenChange, WriteError>
         .ok_or_else(|| WriteError::Entry("Automerge made no change".to_owned()))?;
     let bytes = change.raw_bytes().to_vec();
     let read = Change::read(&bytes)?;
-    // What other sites will make of it, seen before it is signed.
+    // Decode the change as other sites will, before it is signed.
     read_entry(&read).map_err(WriteError::Entry)?;
     Ok(WrittenChange {
         id,

@@ -1,6 +1,6 @@
-//! Ids in few bytes: an id is in five or six keys, and most follow a pattern.
+//! Encodes ids in few bytes: an id is in five or six keys, and most ids follow a pattern.
 //!
-//! A pattern is used only where it gives the text back byte for byte; all else is raw.
+//! A pattern is used only if it gives the text back byte for byte; other ids are raw.
 
 use super::{Reader, write_number};
 
@@ -114,7 +114,7 @@ fn dated_parts(id: &str) -> Option<(u8, u8, u64)> {
             continue;
         };
         let (year, number) = rest.split_once(separator)?;
-        // The text must come back byte for byte: no sign, no other count of digits.
+        // The text must come back byte for byte: no sign, and the same number of digits.
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let is_padded_so = number.len() == digits || (number.len() > digits && !number.starts_with('0'));
         if year.len() != 4 || !is_number(year) || !is_number(number) || !is_padded_so {
@@ -195,7 +195,7 @@ mod tests {
         }
 
         #[test]
-        fn an_id_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
+        fn id_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
             let mut reader = Reader::new(&bytes);
             if let Some(id) = read_id(&mut reader) {
                 let taken = bytes.len() - reader.rest.len();

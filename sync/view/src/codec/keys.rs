@@ -10,17 +10,17 @@ use crate::package::PackageId;
 use crate::ports::RecordKey;
 use crate::vulnerability::VulnerabilityId;
 
-/// Bytes of a merge hash in a key; the id beside it says the rest.
+/// Bytes of a merge hash in a key; the id beside it makes the key unique.
 const HASH_PREFIX_BYTES: usize = 8;
 
-/// Key of a record: `id of the vulnerability ‖ source ‖ [record id, if spelt otherwise]`.
+/// Returns the key of a record: `id of the vulnerability ‖ source ‖ [record id, if spelt otherwise]`.
 pub(crate) fn record_key(record: &RecordKey) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     write_record(&mut out, record);
     out
 }
 
-/// What the keys of all records with an id start with.
+/// Returns the common prefix of the keys of all records with an id.
 pub(crate) fn record_prefix(id: &VulnerabilityId) -> Vec<u8> {
     let mut out = Vec::with_capacity(16);
     write_id(&mut out, id.as_str());
@@ -31,26 +31,26 @@ pub(crate) fn read_record_key(key: &[u8]) -> Option<(VulnerabilityId, RecordKey)
     read_record(Reader::new(key))
 }
 
-/// Key of an alias: `alias ‖ key of the record`.
+/// Returns the key of an alias: `alias ‖ key of the record`.
 pub(crate) fn alias_key(alias: &VulnerabilityId, record: &RecordKey) -> Vec<u8> {
     let mut out = alias_prefix(alias);
     write_record(&mut out, record);
     out
 }
 
-/// What the keys of all mentions of an id start with.
+/// Returns the common prefix of the keys of all mentions of an id.
 pub(crate) fn alias_prefix(alias: &VulnerabilityId) -> Vec<u8> {
     record_prefix(alias)
 }
 
-/// Reads who mentions an id: the id that the mentioning record goes by, and the record.
+/// Decodes who mentions an id: the own id of the mentioning record, and the record.
 pub(crate) fn read_alias_key(key: &[u8]) -> Option<(VulnerabilityId, RecordKey)> {
     let mut reader = Reader::new(key);
     read_id(&mut reader)?;
     read_record(reader)
 }
 
-/// A tie between an advisory and a record that feeds it.
+/// An edge between an advisory and a contributing record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EdgeKey {
     pub(crate) package: PackageId,
@@ -58,7 +58,7 @@ pub(crate) struct EdgeKey {
     pub(crate) record: RecordKey,
 }
 
-/// Key of an edge: `package ‖ vulnerability ‖ source ‖ [record id, if not the vulnerability's]`.
+/// Returns the key of an edge: `package ‖ vulnerability ‖ source ‖ [record id, if not the vulnerability's]`.
 pub(crate) fn edge_key(package: &PackageId, vulnerability: &VulnerabilityId, record: &RecordKey) -> Vec<u8> {
     let mut out = edge_prefix(package, vulnerability);
     write_source(&mut out, &record.source);
@@ -68,7 +68,7 @@ pub(crate) fn edge_key(package: &PackageId, vulnerability: &VulnerabilityId, rec
     out
 }
 
-/// What the keys of all edges of an advisory start with.
+/// Returns the common prefix of the keys of all edges of an advisory.
 pub(crate) fn edge_prefix(package: &PackageId, vulnerability: &VulnerabilityId) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     write_package(&mut out, package);
@@ -89,14 +89,14 @@ pub(crate) fn read_edge_key(key: &[u8]) -> Option<EdgeKey> {
     })
 }
 
-/// Key of a merge hash: `its first 8 bytes ‖ vulnerability`.
+/// Returns the key of a merge hash: `its first 8 bytes ‖ vulnerability`.
 pub(crate) fn hash_key(hash: &MergeHash, vulnerability: &VulnerabilityId) -> Vec<u8> {
     let mut out = hash_prefix(hash).to_vec();
     write_id(&mut out, vulnerability.as_str());
     out
 }
 
-/// What the keys of all merge hashes that start as this one does start with.
+/// Returns the common prefix of the keys of all merge hashes with the same first bytes.
 pub(crate) fn hash_prefix(hash: &MergeHash) -> &[u8] {
     &hash.as_bytes()[..HASH_PREFIX_BYTES]
 }
@@ -107,7 +107,7 @@ pub(crate) fn read_hash_key(key: &[u8]) -> Option<VulnerabilityId> {
     reader.is_at_end().then(|| VulnerabilityId::from_normalised(id))
 }
 
-/// Key of a held record: that of the record.
+/// Returns the key of a held record, which is that of the record.
 pub(crate) fn held_key(record: &RecordKey) -> Vec<u8> {
     record_key(record)
 }
@@ -132,7 +132,7 @@ fn read_record(mut reader: Reader<'_>) -> Option<(VulnerabilityId, RecordKey)> {
     Some((vulnerability, RecordKey::new(source, id)))
 }
 
-/// Reads the id that ends a key; where there is none, it is spelt as the vulnerability's.
+/// Decodes the id at the end of a key; without one, it has the vulnerability's spelling.
 fn read_rest_id(mut reader: Reader<'_>, vulnerability: &VulnerabilityId) -> Option<RecordId> {
     if reader.is_at_end() {
         return vulnerability.as_str().parse().ok();

@@ -1,7 +1,7 @@
 //! The bytes of keys and values. Layouts: `docs/formats/view.md`.
 //!
-//! Every part is self-delimiting, so that the rows under a part are exactly those with its bytes as
-//! prefix, and every value has one encoding. Decoding is total: damaged bytes give nothing.
+//! Every part is self-delimiting, so that the rows under a part are exactly those with its bytes as prefix.
+//! Every value has one encoding. Decoding is total: damaged bytes give `None`.
 
 mod id;
 mod keys;
@@ -16,8 +16,8 @@ pub(crate) use keys::{
 pub(crate) use package::{base_prefix, name_prefix, write_package};
 pub(crate) use record::{RecordRow, RecordState};
 
-/// Reads encoded parts one after the other. A method that returns nothing found bytes that this
-/// version never writes; the reader is then of no further use.
+/// Reads encoded parts one after the other. A method that returns `None` found bytes that this version never
+/// writes; the reader must not be used further.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -67,15 +67,15 @@ impl<'a> Reader<'a> {
             }
             value |= bits << shift;
             if byte & 0x80 == 0 {
-                // A last group of zero would be a longer way to write the same number.
+                // A last group of zero would be a longer encoding of the same number.
                 return (shift == 0 || byte != 0).then_some(value);
             }
         }
         None
     }
 
-    /// Reads a count of things that take at least one byte each, so that no count can promise more
-    /// than is there.
+    /// Reads a count of items that take at least one byte each. A count above the number of remaining bytes is
+    /// refused.
     fn count(&mut self) -> Option<usize> {
         let count = usize::try_from(self.number()?).ok()?;
         (count <= self.rest.len()).then_some(count)
@@ -95,7 +95,7 @@ fn write_number(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-/// Writes text and a zero byte. The text holds none: names with control characters are no keys.
+/// Writes text and a zero byte. The text contains no zero byte: names with control characters cannot be keys.
 fn write_terminated(out: &mut Vec<u8>, text: &str) {
     debug_assert!(!text.contains('\0'));
     out.extend_from_slice(text.as_bytes());
@@ -118,7 +118,7 @@ mod tests {
         }
 
         #[test]
-        fn a_number_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+        fn number_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
             let mut reader = Reader::new(&bytes);
             if let Some(value) = reader.number() {
                 let mut again = Vec::new();

@@ -1,7 +1,7 @@
 //! Package identities as key parts.
 //!
-//! Ecosystem, then name, then the ecosystem's suffix, so that one prefix finds a name in every
-//! release of a distribution and a longer one finds it in a single release.
+//! Ecosystem, then name, then the ecosystem's suffix: one prefix finds a name in every release of a
+//! distribution, and a longer one finds it in a single release.
 
 use super::id::{read_id, write_id};
 use super::source::{read_source, write_source};
@@ -15,13 +15,13 @@ const RAW: u8 = 0;
 const GITHUB_REPOSITORY: u8 = 0xfd;
 /// The code of any other repository.
 const REPOSITORY: u8 = 0xfe;
-/// The code of a record that stands for its package.
+/// The code for a record that takes the place of a package.
 const RECORD: u8 = 0xff;
-/// Where most repositories are.
+/// The host of most repositories.
 const GITHUB: &str = "https://github.com/";
 
-/// Ecosystems with a code of their own, without suffix: place in the list plus one. Frozen: new
-/// names go to the end.
+/// Ecosystems with their own code, without suffix: the index in this list plus one. Frozen: new names go to the
+/// end.
 const KNOWN: [&str; 45] = [
     "npm",
     "PyPI",
@@ -97,14 +97,14 @@ pub(crate) fn write_package(out: &mut Vec<u8>, package: &PackageId) {
     }
 }
 
-/// Returns what the keys of every package of an ecosystem start with, all its releases included.
+/// Returns the common prefix of the keys of every package of an ecosystem, all its releases included.
 pub(crate) fn base_prefix(ecosystem: &str) -> Vec<u8> {
     let mut out = Vec::new();
     write_base(&mut out, split_ecosystem(ecosystem).0);
     out
 }
 
-/// Returns what the keys of a package name start with in every release of its ecosystem.
+/// Returns the common prefix of the keys of a package name in every release of its ecosystem.
 pub(crate) fn name_prefix(base: &str, name: &str) -> Vec<u8> {
     let mut out = Vec::new();
     write_base(&mut out, base);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_in_every_release_by_one_prefix() {
+    fn name_is_found_in_every_release_by_one_prefix() {
         let prefix = name_prefix("Debian", "curl");
         assert!(encode(&package("Debian:12", "curl")).starts_with(&prefix));
         assert!(encode(&package("Debian", "curl")).starts_with(&prefix));
@@ -214,7 +214,7 @@ mod tests {
         }
 
         #[test]
-        fn a_package_has_one_encoding(bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(0xfd), Just(0xfe), Just(0xff), 1u8..60, 97u8..123], 0..24)) {
+        fn package_has_one_encoding(bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(0xfd), Just(0xfe), Just(0xff), 1u8..60, 97u8..123], 0..24)) {
             let mut reader = Reader::new(&bytes);
             if let Some(package) = read_package(&mut reader) {
                 prop_assert_eq!(&encode(&package)[..], &bytes[..bytes.len() - reader.rest.len()]);

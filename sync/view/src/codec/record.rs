@@ -1,4 +1,4 @@
-//! The row of one record: all that identity needs of it, so that no body is read twice.
+//! The row of one record: everything about it that identity needs, so that no body is read twice.
 
 use starling_protocol::ContentHash;
 
@@ -8,16 +8,16 @@ use super::{Reader, write_number};
 use crate::package::PackageId;
 use crate::vulnerability::VulnerabilityId;
 
-/// The layout version, in the high half of a record row's first byte; what else stands in the row is added to it.
+/// The layout version, in the high half of a record row's first byte. Flags are added to it.
 const VERSION: u8 = 8;
 /// The CVE that the record is made from, after its aliases.
 const WITH_UPSTREAM: u8 = 1;
-/// Authors disagree and nobody has decided: the further contents that count follow the first.
+/// Flag: authors disagree and nobody has decided. The other applicable contents follow the first.
 const UNRESOLVED: u8 = 2;
-/// Ids that tell of the record and do not name it, after the CVE that it is made from.
+/// Flag: ids that lead to the record without naming it follow the CVE from which it is derived.
 const WITH_RELATED: u8 = 4;
 
-/// What a record is in the view.
+/// The state of a record in the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RecordState {
     Live,
@@ -30,22 +30,23 @@ pub(crate) enum RecordState {
 
 /// A record as the view keeps it.
 ///
-/// Only a live or withdrawn record has aliases and packages, and it has at least one package.
+/// Only live and withdrawn records have aliases and packages; they have at least one package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RecordRow {
     pub(crate) state: RecordState,
-    /// The chosen content; nothing where the state tells of none.
+    /// The chosen content; `None` if the state has none.
     pub(crate) content: Option<ContentHash>,
-    /// Whether authors disagree, and nobody has decided.
+    /// True if authors disagree and nobody has decided.
     pub(crate) is_disagreed: bool,
-    /// Further contents that count beside it, sorted, where authors disagree.
+    /// Other applicable contents, sorted, if authors disagree.
     pub(crate) others: Vec<ContentHash>,
     /// The followed aliases, sorted, without the record's own id.
     pub(crate) aliases: Vec<VulnerabilityId>,
-    /// The one CVE that the record says it is made from, if it is no alias: who looks for it finds the record.
+    /// The one CVE from which the record states that it is derived, unless it is an alias: searches by it find
+    /// the record.
     pub(crate) upstream: Option<VulnerabilityId>,
-    /// Ids that lead to the record and do not name it, sorted: the CVEs that it is made from where they are several, and
-    /// aliases that only some of its authors give.
+    /// Ids that lead to the record without naming it, sorted: the CVEs from which it is derived if there are
+    /// several, and aliases that only some of its authors give.
     pub(crate) related: Vec<VulnerabilityId>,
     /// The packages, sorted by their encoded bytes.
     pub(crate) packages: Vec<PackageId>,
@@ -61,7 +62,7 @@ impl RecordState {
         Self::BodyUnreadable,
     ];
 
-    /// Says whether the record feeds advisories.
+    /// Returns true if the record feeds advisories.
     pub(crate) const fn contributes(self) -> bool {
         matches!(self, Self::Live | Self::Withdrawn)
     }
@@ -77,12 +78,12 @@ impl RecordRow {
         self.content.into_iter().chain(self.others.iter().copied())
     }
 
-    /// Says whether authors disagree about it and nobody has decided.
+    /// Returns true if authors disagree about it and nobody has decided.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.state == RecordState::Unresolved || self.is_disagreed
     }
 
-    /// A record that says nothing, for the reason that its state gives.
+    /// Returns a record without a statement, for the reason that its state gives.
     pub(crate) const fn silent(state: RecordState, content: Option<ContentHash>) -> Self {
         Self {
             state,
@@ -128,7 +129,7 @@ impl RecordRow {
             self.related.iter().for_each(|id| write_id(&mut out, id.as_str()));
         }
         write_number(&mut out, self.packages.len() as u64);
-        // Neighbours share much of their names: each says how much of the one before it repeats.
+        // Neighbouring names are similar: each states how much of the previous one it repeats.
         let mut before = Vec::new();
         for package in &self.packages {
             let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Source names in one byte where they are well known.
+//! Encodes well-known source names in one byte.
 
 use starling_protocol::Source;
 
@@ -7,7 +7,7 @@ use super::Reader;
 /// The code of a name that is not listed: a length byte and the text.
 const RAW: u8 = 0;
 
-/// Sources with a code of their own: place in the list plus one. Frozen: new names go to the end.
+/// Sources with their own code: the index in this list plus one. Frozen: new names go to the end.
 const KNOWN: [&str; 48] = [
     "nvd",
     "ghsa",
@@ -111,7 +111,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+        fn name_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
             let mut reader = Reader::new(&bytes);
             if let Some(source) = read_source(&mut reader) {
                 let mut again = Vec::new();

@@ -1,4 +1,4 @@
-//! The orders that a policy compiles to, and the choice by them.
+//! The orders to which a policy compiles, and the choice by them.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ struct AuthorOrder {
     ranks: BTreeMap<SiteId, usize>,
 }
 
-/// What is chosen of all that is stated about one record.
+/// The choice among all statements about one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     /// Nothing is stated.
@@ -63,19 +63,19 @@ impl CompiledPolicy {
         }
     }
 
-    /// The site whose view this is.
+    /// Returns the site to which this view belongs.
     #[must_use]
     pub const fn local(&self) -> SiteId {
         self.local
     }
 
-    /// The policy as it was written.
+    /// Returns the policy as the operator wrote it.
     #[must_use]
     pub const fn written(&self) -> &ViewPolicy {
         &self.written
     }
 
-    /// The hash that a verdict names the policy by.
+    /// Returns the hash that a verdict names the policy by.
     #[must_use]
     pub const fn hash(&self) -> PolicyHash {
         self.hash
@@ -83,8 +83,8 @@ impl CompiledPolicy {
 
     /// Chooses among the statements about one record of `source`.
     ///
-    /// A decision wins while a statement sets its content. Under [`ConflictStrategy::Fail`] only
-    /// differing contents are a conflict: an *absent* beside a *set* does not make knowledge vanish.
+    /// A decision wins as long as a statement sets its content. Under [`ConflictStrategy::Fail`] only differing
+    /// contents are a conflict: an *absent* beside a *set* does not make knowledge vanish.
     #[must_use]
     pub fn choose(&self, source: &Source, statements: &[Statement], decision: Option<ContentHash>) -> Choice {
         if let Some(decided) = decision
@@ -109,7 +109,7 @@ impl CompiledPolicy {
         }
     }
 
-    /// Orders two sources: the one whose fields win comes first.
+    /// Orders two sources: fields of the first one win.
     #[must_use]
     pub fn compare_sources(&self, a: &Source, b: &Source) -> Ordering {
         self.source_rank(a)
@@ -117,26 +117,27 @@ impl CompiledPolicy {
             .then_with(|| a.cmp(b))
     }
 
-    /// Whose statements about a package are judged.
+    /// Returns whose statements about a package are judged.
     #[must_use]
     pub const fn ranges(&self) -> Ranges {
         self.written.ranges
     }
 
-    /// Returns true if an order names the source: the site's own, or the default one.
+    /// Returns true if an order lists the source: the site's own order, or the default one.
     #[must_use]
     pub fn names_source(&self, source: &Source) -> bool {
         self.source_rank(source) < UNNAMED
     }
 
-    /// Returns true if the source has authority over an ecosystem: where it speaks of a package, it decides.
+    /// Returns true if the source has authority over an ecosystem: if it has a statement about a package, it
+    /// decides.
     #[must_use]
     pub fn has_authority(&self, source: &Source, ecosystem: &str) -> bool {
         let patterns = self.authority.get(source.as_str());
         patterns.is_some_and(|patterns| patterns.iter().any(|pattern| is_named_by(pattern, ecosystem)))
     }
 
-    /// Ranks a source: what the operator listed, then the defaults, then what no order names.
+    /// Ranks a source: listed by the operator, then listed by default, then unlisted.
     fn source_rank(&self, source: &Source) -> (u8, usize) {
         let place = |list: &[&str]| list.iter().position(|name| *name == source.as_str());
         if let Some(rank) = self.source_ranks.get(source) {
@@ -162,8 +163,8 @@ impl AuthorOrder {
         }
     }
 
-    /// Orders two statements about one record: the one to choose comes first. Total: equal only for
-    /// statements that are alike in all that is compared, content and author included.
+    /// Orders two statements about one record: the one to choose comes first. The order is total: statements
+    /// are equal only if all compared parts are, content and author included.
     fn compare(&self, local: &SiteId, a: &Statement, b: &Statement) -> Ordering {
         let group = |statement: &Statement| match self.strategy {
             ConflictStrategy::PreferRemote => u8::from(statement.author == *local),
@@ -177,7 +178,7 @@ impl AuthorOrder {
                 Some(statement.author),
             ),
         };
-        // One author may state a record in both lanes; then its later word counts.
+        // One author may state a record in both lanes; then its later statement applies.
         let rest = |statement: &Statement| {
             (
                 Reverse(statement.time),
@@ -192,7 +193,7 @@ impl AuthorOrder {
     }
 }
 
-/// Chooses what all authors agree on.
+/// Chooses the content on which all authors agree.
 fn choose_agreed(statements: &[Statement]) -> Choice {
     let mut contents = statements.iter().filter_map(|statement| match statement.kind {
         StatementKind::Set(content) => Some(content),
@@ -206,7 +207,7 @@ fn choose_agreed(statements: &[Statement]) -> Choice {
     }
 }
 
-/// Ranks the members of a list by their first place in it.
+/// Ranks the members of a list by their first position.
 fn ranks<T: Clone + Ord>(list: &[T]) -> BTreeMap<T, usize> {
     let mut ranks = BTreeMap::new();
     for (rank, member) in list.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! Who is believed: a policy as an operator writes it, and the same compiled to total orders.
+//! The view policy: as an operator writes it, and compiled to total orders.
 //!
-//! Two orders are all there is. Per (source, id) one statement is chosen by an order over its
-//! authors; then fields fold by an order over sources. Ties fall to the content hash, so that no
-//! outcome ever depends on which statement came first.
+//! There are only two orders. For each (source, id), one statement is chosen by an order over its authors; then
+//! fields fold by an order over sources. Ties are broken by the content hash, so that no outcome ever depends
+//! on which statement came first.
 
 mod compiled;
 mod sources;
@@ -19,7 +19,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use starling_protocol::{SiteId, Source};
 
-/// How a disagreement between authors about one record is settled.
+/// The strategy for a disagreement between authors about one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum ConflictStrategy {
     /// Other sites before this one.
@@ -29,9 +29,9 @@ pub enum ConflictStrategy {
     PreferLocal,
     /// The statement with the later claim time, by its author's clock.
     PreferNewest,
-    /// By the listed order of sites alone.
+    /// Use the listed order of sites only.
     PreferSiteOrder,
-    /// Not at all: the record is held until an operator decides.
+    /// Do not decide: the record is held until an operator decides.
     Fail,
 }
 
@@ -45,7 +45,7 @@ impl ConflictStrategy {
         (Self::Fail, "fail"),
     ];
 
-    /// The name in configuration files.
+    /// Returns the name in configuration files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,21 +64,21 @@ impl fmt::Display for ConflictStrategy {
     }
 }
 
-/// A conflict strategy that is not known.
+/// An unknown conflict strategy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "reading a conflict strategy: expected prefer_remote, prefer_local, prefer_newest, prefer_site_order or fail, \
      found {found:?}"
 )]
 pub struct StrategyError {
-    /// What was found, shortened to 80 characters.
+    /// The text found, shortened to 80 characters.
     pub found: String,
 }
 
 impl FromStr for ConflictStrategy {
     type Err = StrategyError;
 
-    /// Reads a strategy's name; `-` may stand for `_`, as command lines write it.
+    /// Parses a strategy's name; `-` may replace `_`, as command lines write it.
     fn from_str(text: &str) -> Result<Self, StrategyError> {
         let name = text.replace('-', "_");
         Self::ALL
@@ -105,19 +105,19 @@ impl<'de> Deserialize<'de> for ConflictStrategy {
     }
 }
 
-/// Whose statements about a package are judged.
+/// The statements about a package that are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ranges {
-    /// Each source's by itself: a package is affected if any that counts says so.
+    /// Each source's statement separately: a package is affected if any applicable statement says so.
     #[default]
     Any,
-    /// The first source's alone.
+    /// Only the first source's statement.
     Preferred,
 }
 
 impl Ranges {
-    /// The name in configuration files.
+    /// Returns the name in configuration files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -127,25 +127,25 @@ impl Ranges {
     }
 }
 
-/// The view policy as an operator writes it. The default believes other sites first.
+/// The view policy as an operator writes it. The default prefers other sites.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ViewPolicy {
-    /// How a disagreement between authors is settled.
+    /// The strategy for a disagreement between authors.
     pub conflict_strategy: ConflictStrategy,
-    /// Sites from most to least believed; a site that is not listed comes after, by its id.
+    /// Sites in order of preference; unlisted sites follow, ordered by id.
     pub site_order: Vec<SiteId>,
-    /// Sources from most to least believed; one that is not listed comes after, by the default order.
+    /// Sources in order of preference; unlisted sources follow in the default order.
     pub source_order: Vec<Source>,
-    /// Whose statements about a package are judged.
+    /// The statements about a package that are judged.
     pub ranges: Ranges,
-    /// Ecosystems over which a source has authority, in place of the default ones of that source.
+    /// Ecosystems over which a source has authority; replaces that source's defaults.
     pub authority: BTreeMap<Source, Vec<String>>,
     /// Sources that settle their disagreements otherwise.
     pub per_source: BTreeMap<Source, SourcePolicy>,
 }
 
-/// How one source settles disagreements between its authors.
+/// The strategy of one source for disagreements between its authors.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourcePolicy {
@@ -164,7 +164,7 @@ impl PolicyHash {
         Self(bytes)
     }
 
-    /// The raw 32 bytes.
+    /// Returns the raw 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -190,16 +190,16 @@ impl Serialize for PolicyHash {
 }
 
 impl ViewPolicy {
-    /// Compiles the policy for the site whose own id is `local`.
+    /// Compiles the policy for the site with the id `local`.
     #[must_use]
     pub fn compile(&self, local: SiteId) -> CompiledPolicy {
         CompiledPolicy::new(self, local)
     }
 
-    /// Returns the hash that a verdict names the policy by.
+    /// Returns the hash by which a verdict names the policy.
     ///
-    /// The local site is left out: "this site first" is one rule at every site, and the hash must be
-    /// equal where the rules are. Layout: `docs/formats/view.md`.
+    /// The local site is left out: "this site first" is one rule at every site, and equal rules must give equal
+    /// hashes. Layout: `docs/formats/view.md`.
     #[must_use]
     pub fn hash(&self) -> PolicyHash {
         let mut bytes = self.orders();
@@ -217,8 +217,8 @@ impl ViewPolicy {
         PolicyHash(*hasher.finalize().as_bytes())
     }
 
-    /// Returns a hash of what the rows of the view depend on: the orders alone. Whose statements are judged is asked when
-    /// an advisory is folded.
+    /// Returns a hash over the orders, the only part on which the view's rows depend. The choice of judged
+    /// statements is used only when an advisory is folded.
     pub(crate) fn orders_hash(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 view policy");
         hasher.update(&self.orders());

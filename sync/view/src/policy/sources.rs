@@ -1,11 +1,11 @@
-//! Sources that every site knows: in which order their fields win, whose ids are theirs, and over which ecosystems they
-//! have authority unless a site says otherwise.
+//! Well-known sources: the order in which their fields win, the ids that belong to them, and the ecosystems
+//! over which they have authority by default.
 
 use std::collections::BTreeMap;
 
 use starling_protocol::Source;
 
-/// Sources closest to a package's own maintainers: believed first, in this order.
+/// Sources closest to a package's own maintainers: preferred first, in this order.
 pub(super) const FIRST_SOURCES: [&str; 34] = [
     "rustsec",
     "pypa",
@@ -43,10 +43,11 @@ pub(super) const FIRST_SOURCES: [&str; 34] = [
     "oss-fuzz",
 ];
 
-/// Sources that gather what others found: believed after those, in this order. What no order names comes last.
+/// Sources that collect the findings of others: preferred next, in this order. Unlisted sources come last.
 pub(super) const LATER_SOURCES: [&str; 6] = ["ghsa", "osv", "cve", "nvd", "epss", "kev"];
 
-/// Ids that begin so belong to that source. `CVE-` is nobody's: many sources file their own words under a CVE.
+/// Id prefixes and the source that owns them. `CVE-` has no owner: many sources file their own statements under
+/// a CVE.
 const OWNERS: [(&str, &str); 35] = [
     ("GHSA-", "ghsa"),
     ("RUSTSEC-", "rustsec"),
@@ -85,7 +86,7 @@ const OWNERS: [(&str, &str); 35] = [
     ("MAL-", "ossf"),
 ];
 
-/// Authority unless a site says otherwise: over the packages of a distribution, its own source.
+/// The default authority: a distribution's own source decides about its packages.
 const AUTHORITIES: [(&str, &[&str]); 21] = [
     ("debian", &["Debian:*"]),
     ("ubuntu", &["Ubuntu:*"]),
@@ -110,14 +111,14 @@ const AUTHORITIES: [(&str, &[&str]); 21] = [
     ("drupal", &["Packagist:https://packages.drupal.org/*"]),
 ];
 
-/// Returns the source to which ids of this form belong, if they belong to one.
+/// Returns the source that owns ids of this form, if there is one.
 pub(crate) fn owner_of(id: &str) -> Option<&'static str> {
     let owner = OWNERS.iter().find(|(prefix, _)| id.starts_with(prefix));
     owner.map(|(_, source)| *source)
 }
 
-/// Returns true if an ecosystem is one that a pattern names: `Debian:*` is `Debian` and each of its releases, `X*` all that
-/// begins with `X`, and any other pattern the ecosystem of that name.
+/// Returns true if a pattern matches an ecosystem: `Debian:*` matches `Debian` and each of its releases, `X*`
+/// everything that begins with `X`, and any other pattern only the ecosystem of that name.
 pub(super) fn is_named_by(pattern: &str, ecosystem: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => {
@@ -127,7 +128,7 @@ pub(super) fn is_named_by(pattern: &str, ecosystem: &str) -> bool {
     }
 }
 
-/// Returns the table of authority: what every site knows, and over it what a site says of a source.
+/// Returns the table of authority: the defaults, overridden by the site's own entries.
 pub(super) fn authorities(own: &BTreeMap<Source, Vec<String>>) -> BTreeMap<String, Vec<String>> {
     let known = AUTHORITIES.iter().map(|(source, patterns)| {
         let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_changes_the_authority_of_a_source() {
+    fn site_changes_the_authority_of_a_source() {
         let own = BTreeMap::from([
             ("debian".parse().unwrap(), Vec::new()),
             ("acme".parse().unwrap(), vec!["npm".to_owned()]),

@@ -1,4 +1,4 @@
-//! Each strategy chooses what its name says; hashes name the rules.
+//! Tests that each strategy chooses as its name says, and that hashes identify the rules.
 
 use std::cmp::Ordering;
 
@@ -46,7 +46,7 @@ fn policy(strategy: ConflictStrategy, order: &[u8]) -> CompiledPolicy {
     .compile(site(LOCAL))
 }
 
-/// Chooses from the statements in every order they may be listed in; all must agree.
+/// Chooses from the statements in every possible order; all results must agree.
 fn choose(policy: &CompiledPolicy, statements: &[Statement], decision: Option<u8>) -> Choice {
     let mut statements = statements.to_vec();
     let choice = policy.choose(&source("ghsa"), &statements, decision.map(content));
@@ -87,7 +87,7 @@ fn each_strategy_prefers_what_its_name_says() {
 }
 
 #[test]
-fn equal_times_fall_to_the_lesser_content() {
+fn tie_prefers_lesser_content_hash() {
     let policy = policy(ConflictStrategy::PreferNewest, &[]);
     assert_eq!(
         choose(&policy, &[set(9, 2, 10), set(8, 3, 10)], None),
@@ -96,7 +96,7 @@ fn equal_times_fall_to_the_lesser_content() {
 }
 
 #[test]
-fn a_chosen_author_s_absent_drops_the_record() {
+fn absent_by_chosen_author_drops_the_record() {
     let policy = policy(ConflictStrategy::PreferLocal, &[]);
     assert_eq!(
         choose(&policy, &[absent(LOCAL, 1), set(6, 2, 30)], None),
@@ -106,7 +106,7 @@ fn a_chosen_author_s_absent_drops_the_record() {
 }
 
 #[test]
-fn fail_holds_only_what_differs_in_content() {
+fn fail_holds_only_differing_contents() {
     let policy = policy(ConflictStrategy::Fail, &[]);
     assert_eq!(
         choose(&policy, &[set(6, 2, 1), set(7, 2, 2)], None),
@@ -120,7 +120,7 @@ fn fail_holds_only_what_differs_in_content() {
 }
 
 #[test]
-fn a_decision_settles_while_its_content_is_stated() {
+fn decision_applies_while_its_content_is_stated() {
     let policy = policy(ConflictStrategy::Fail, &[]);
     let both = [set(6, 2, 1), set(7, 3, 2)];
     assert_eq!(choose(&policy, &both, Some(3)), Choice::Set(content(3)));
@@ -128,7 +128,7 @@ fn a_decision_settles_while_its_content_is_stated() {
 }
 
 #[test]
-fn a_source_may_settle_otherwise() {
+fn source_may_override_the_strategy() {
     let mut policy = ViewPolicy {
         conflict_strategy: ConflictStrategy::Fail,
         ..ViewPolicy::default()
@@ -169,7 +169,7 @@ fn sources_that_no_order_names_come_last() {
 }
 
 #[test]
-fn the_hash_names_the_rules_and_not_the_site() {
+fn policy_hash_does_not_depend_on_the_site() {
     let policy = ViewPolicy {
         source_order: vec![source("nvd")],
         ..ViewPolicy::default()
@@ -200,7 +200,7 @@ fn the_hash_names_the_rules_and_not_the_site() {
 }
 
 #[test]
-fn strategies_are_read_as_they_are_written() {
+fn strategy_names_round_trip() {
     for (strategy, name) in ConflictStrategy::ALL {
         assert_eq!(name.parse::<ConflictStrategy>().unwrap(), strategy);
         assert_eq!(

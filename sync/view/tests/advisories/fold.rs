@@ -1,9 +1,9 @@
-//! What an advisory says, where it has it from, and who disagrees.
+//! Tests the content of advisories, its provenance, and disagreements.
 
 use starling_protocol::ContentHash;
 use starling_view::{
     Action, AdvisoryState, ConflictStrategy, EdgeState, Field, FieldName, Problem, ViewPolicy,
-    advisories_by_id, feeding_records, held_records, live_record_counts, live_records,
+    advisories_by_id, contributing_records, held_records, live_record_counts, live_records,
 };
 
 use crate::site::{LOCAL, Site, author, body, key, npm, package, vulnerability};
@@ -17,7 +17,7 @@ fn site(strategy: ConflictStrategy) -> Site {
     })
 }
 
-/// The source whose value won, and those that lost.
+/// Returns the source of the winning value, and those of the losing values.
 fn sources(field: &Option<Field>) -> (String, Vec<String>) {
     let field = field.as_ref().unwrap();
     let losers = field
@@ -35,7 +35,7 @@ fn record(summary: &str, references: &str, rest: &str) -> Vec<u8> {
 }
 
 #[test]
-fn fields_fold_by_source_order_and_losers_are_kept() {
+fn fields_fold_by_source_order_and_keep_losing_values() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let (one, two) = (
         r#"{"type":"WEB","url":"https://x/1"}"#,
@@ -86,7 +86,7 @@ fn fields_fold_by_source_order_and_losers_are_kept() {
         .collect();
     assert_eq!(cwes, [("\"CWE-20\"", 1), ("\"CWE-79\"", 2)]);
     let policy = &site.settings.policy;
-    let order = feeding_records(
+    let order = contributing_records(
         &site.rows,
         policy,
         &vulnerability("CVE-2021-1111"),
@@ -121,7 +121,7 @@ fn numbers_pass_through_the_fold_unrounded() {
 }
 
 #[test]
-fn a_record_as_deep_as_records_may_be_still_folds() {
+fn deepest_allowed_record_folds() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let depth = starling_protocol::limits::MAX_JSON_DEPTH - 3;
     let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
@@ -136,7 +136,7 @@ fn a_record_as_deep_as_records_may_be_still_folds() {
 }
 
 #[test]
-fn an_advisory_is_withdrawn_when_all_its_records_are() {
+fn advisory_is_withdrawn_when_all_its_records_are() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let (ghsa, nvd) = (key("ghsa", "GHSA-2222-3333-4444"), key("nvd", "CVE-2021-1111"));
     let gone = r#","withdrawn":"2024-01-01T00:00:00Z""#;
@@ -170,7 +170,7 @@ fn an_advisory_is_withdrawn_when_all_its_records_are() {
 }
 
 #[test]
-fn a_dropped_record_stays_visible_and_feeds_nothing() {
+fn dropped_record_stays_visible_and_feeds_nothing() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let (ghsa, nvd) = (key("ghsa", "GHSA-2222-3333-4444"), key("nvd", "CVE-2021-1111"));
     site.set(LOCAL, &ghsa, &record("a", "", ""));
@@ -192,7 +192,7 @@ fn a_dropped_record_stays_visible_and_feeds_nothing() {
 }
 
 #[test]
-fn authors_that_disagree_are_told_apart() {
+fn disagreeing_authors_are_shown_separately() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let acme = key("acme", "ACME-1");
     site.set(LOCAL, &acme, &npm(&[], "mine"));
@@ -224,7 +224,7 @@ fn authors_that_disagree_are_told_apart() {
 }
 
 #[test]
-fn what_an_outvoted_author_says_is_kept_and_takes_no_part() {
+fn outvoted_statement_is_kept_without_effect() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let acme = key("acme", "ACME-1");
     let saying = |more: &str| {
@@ -263,7 +263,7 @@ fn under_fail_a_disagreement_waits_for_a_decision() {
     let changes = site.set(REMOTE, &acme, &theirs);
     assert_eq!(changes.problems, [(acme.clone(), Problem::Unresolved)]);
     assert_eq!(held_records(&site.rows).unwrap(), std::slice::from_ref(&acme));
-    // Until then it is shown, by the names that both give it, and each of the two counts.
+    // Until then it is shown under the names that both give, and each of the two contents applies.
     let open = site.fold("ACME-1", &package("npm", "a")).unwrap();
     assert_eq!(open.unresolved, std::slice::from_ref(&acme));
     assert!(open.aliases.is_empty(), "only one of them gives the CVE");
@@ -282,13 +282,13 @@ fn under_fail_a_disagreement_waits_for_a_decision() {
     let advisory = site.fold("CVE-2021-1111", &package("npm", "a")).unwrap();
     assert_eq!(advisory.conflicts.len(), 1, "it is settled, not forgotten");
 
-    // The content that was decided for is no longer stated: the question is open again.
+    // The decided content is no longer stated: the question is open again.
     site.set(REMOTE, &acme, &npm(&["CVE-2021-2222"], "a"));
     assert_eq!(held_records(&site.rows).unwrap(), [acme]);
 }
 
 #[test]
-fn unresolved_record_says_all_that_its_authors_say() {
+fn unresolved_record_shows_every_author_statement() {
     let mut site = site(ConflictStrategy::Fail);
     let acme = key("acme", "ACME-1");
     let record = |version: &str, name: &str, rest: &str| {
@@ -306,7 +306,7 @@ fn unresolved_record_says_all_that_its_authors_say() {
             .iter()
             .all(|stated| stated.is_unresolved && stated.weight.counts())
     );
-    // A package that one of them names is known, and a withdrawal does not silence what stands.
+    // A package that one of them names is known, and a withdrawal does not silence the other content.
     let gone = r#","withdrawn":"2024-01-01T00:00:00Z""#;
     site.set(REMOTE, &acme, &record("2", "b", gone));
     let live = fold(&site, "a").unwrap();
@@ -320,7 +320,7 @@ fn unresolved_record_says_all_that_its_authors_say() {
 }
 
 #[test]
-fn a_missing_body_is_named_and_taken_in_when_it_comes() {
+fn missing_body_is_reported_and_used_when_it_arrives() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let acme = key("acme", "ACME-1");
     let text = npm(&[], "a");
@@ -336,7 +336,7 @@ fn a_missing_body_is_named_and_taken_in_when_it_comes() {
 }
 
 #[test]
-fn a_source_s_records_are_listed_by_id_with_withdrawn_and_without_absent_ones() {
+fn source_records_include_withdrawn_but_not_absent() {
     let mut site = site(ConflictStrategy::PreferRemote);
     let gone = r#","withdrawn":"2024-01-01T00:00:00Z""#;
     site.set(LOCAL, &key("acme", "b"), &record("b", "", gone));

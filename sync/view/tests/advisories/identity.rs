@@ -1,4 +1,4 @@
-//! Which records meet in one advisory, and under which names it is found.
+//! Tests which records meet in one advisory, and by which names it is found.
 
 use starling_view::limits::MAX_COMPONENT_MEMBERS;
 use starling_view::{
@@ -21,7 +21,7 @@ fn ids(site: &Site, id: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_late_alias_redirects_the_old_name_and_says_so() {
+fn late_alias_redirects_the_old_name() {
     let mut site = site();
     let record = key("ghsa", "GHSA-2222-3333-4444");
     let old = merge_hash("GHSA-2222-3333-4444", "npm", "a");
@@ -62,7 +62,7 @@ fn a_late_alias_redirects_the_old_name_and_says_so() {
 }
 
 #[test]
-fn a_redirect_is_known_also_to_a_site_that_never_saw_the_old_name() {
+fn redirect_is_known_without_having_seen_the_old_name() {
     let mut site = site();
     site.set(
         LOCAL,
@@ -104,7 +104,7 @@ fn records_of_several_sources_meet_under_their_cve() {
 }
 
 #[test]
-fn two_cves_never_merge_whoever_names_them_both() {
+fn two_cves_never_merge() {
     let mut site = site();
     site.set(LOCAL, &key("nvd", "CVE-2021-1111"), &npm(&["CVE-2021-2222"], "a"));
     site.set(LOCAL, &key("nvd", "CVE-2021-2222"), &npm(&[], "a"));
@@ -129,17 +129,18 @@ fn two_cves_never_merge_whoever_names_them_both() {
 }
 
 #[test]
-fn record_is_found_by_the_one_cve_that_it_is_made_from() {
+fn record_is_found_by_its_single_upstream_cve() {
     let mut site = site();
     let members = r#""affected":[{"package":{"ecosystem":"npm","name":"a"}}],"related":["CVE-2021-2222"],"upstream":["CVE-2021-1111"]"#;
     site.set(LOCAL, &key("acme", "ACME-1"), &body(members));
     assert_eq!(ids(&site, "ACME-1"), ["ACME-1"]);
-    // Found, and not merged: it keeps its own name beside the CVE's own record.
+    // It is found but not merged: it keeps its own name beside the CVE's own record.
     assert_eq!(ids(&site, "cve-2021-1111"), ["ACME-1"]);
     assert!(ids(&site, "CVE-2021-2222").is_empty());
     site.set(LOCAL, &key("nvd", "CVE-2021-1111"), &npm(&[], "a"));
     assert_eq!(ids(&site, "CVE-2021-1111"), ["ACME-1", "CVE-2021-1111"]);
-    // As an alias it is one vulnerability; made from two CVEs it is found by each; from none any more, by none.
+    // As an alias, it is one vulnerability. Derived from two CVEs, it is found by each. Derived from none, by
+    // none.
     for (members, found) in [
         (r#""aliases":["CVE-2021-1111"],"#, vec!["CVE-2021-1111"]),
         (
@@ -159,7 +160,7 @@ fn record_is_found_by_the_one_cve_that_it_is_made_from() {
 }
 
 #[test]
-fn a_package_is_found_in_one_release_or_in_all() {
+fn package_is_found_in_one_release_or_in_all() {
     let mut site = site();
     let entry = |release| format!(r#"{{"package":{{"ecosystem":"Debian:{release}","name":"Curl"}}}}"#);
     let members = format!(r#""affected":[{},{}]"#, entry(11), entry(12));
@@ -189,7 +190,7 @@ fn a_package_is_found_in_one_release_or_in_all() {
 }
 
 #[test]
-fn a_record_without_package_goes_by_its_repository_or_itself() {
+fn record_without_package_uses_its_repository_or_itself() {
     let mut site = site();
     let git = r#""affected":[{"ranges":[{"type":"GIT","repo":"https://GitHub.com/Curl/curl.git"}]}]"#;
     site.set(LOCAL, &key("osv", "CVE-2021-1111"), &body(git));
@@ -211,7 +212,7 @@ fn a_record_without_package_goes_by_its_repository_or_itself() {
 }
 
 #[test]
-fn records_tied_by_a_placeholder_alias_stand_alone_beyond_the_bound() {
+fn records_beyond_component_bounds_stand_alone() {
     let mut site = site();
     // Each record brings two members: its id and itself. The placeholder is one more.
     let count = MAX_COMPONENT_MEMBERS / 2;

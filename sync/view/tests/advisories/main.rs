@@ -1,4 +1,5 @@
-//! What a user sees of the view: advisories by every name, fields with their losers, and events.
+//! Tests of the view from a user's perspective: advisories by every name, fields with losing values, and
+//! events.
 
 #![allow(
     clippy::unwrap_used,

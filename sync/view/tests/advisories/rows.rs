@@ -1,4 +1,4 @@
-//! The rows themselves: as `docs/formats/view.md` lays them out, and whole again after damage.
+//! Tests of the rows themselves: laid out as in `docs/formats/view.md`, and repaired after damage.
 
 use starling_view::{MemoryRows, RowsMut, Table, ViewPolicy, for_each_advisory, wipe};
 
@@ -38,7 +38,7 @@ fn rows_are_laid_out_as_documented() {
 }
 
 #[test]
-fn a_wiped_view_is_empty() {
+fn wiped_view_is_empty() {
     let mut site = Site::new(&ViewPolicy::default());
     for n in 0..1_500 {
         site.set(
@@ -52,7 +52,7 @@ fn a_wiped_view_is_empty() {
 }
 
 #[test]
-fn a_damaged_row_is_named_and_not_misread() {
+fn damaged_row_is_named_and_not_misread() {
     let mut site = Site::new(&ViewPolicy::default());
     site.set(LOCAL, &key("acme", "ACME-1"), &npm(&[], "a"));
     site.rows.put(Table::Edges, &[0xfc, 1, 2], &[]).unwrap();

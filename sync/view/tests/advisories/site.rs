@@ -1,4 +1,4 @@
-//! A site with claims and bodies in maps, whose view follows every step.
+//! A site with claims and bodies in maps, whose view is updated after every step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Takes a body away and returns it.
+    /// Removes a body and returns it.
     pub(crate) fn lose(&mut self, body: &[u8]) -> Vec<u8> {
         self.bodies.remove(&ContentHash::of(body)).unwrap()
     }
@@ -81,13 +81,13 @@ pub(crate) fn merge_hash(id: &str, ecosystem: &str, name: &str) -> MergeHash {
     package(ecosystem, name).merge_hash(&vulnerability(id))
 }
 
-/// A record body: members after the id, in canonical order, as the caller writes them.
+/// Returns a record body: the members after the id must come in canonical order.
 pub(crate) fn body(members: &str) -> Vec<u8> {
     let text = format!("{{{members}}}");
     starling_protocol::json::canonicalize(text.as_bytes()).unwrap()
 }
 
-/// A record body with aliases and one npm package.
+/// Returns a record body with aliases and one npm package.
 pub(crate) fn npm(aliases: &[&str], name: &str) -> Vec<u8> {
     let aliases: Vec<String> = aliases.iter().map(|alias| format!("\"{alias}\"")).collect();
     body(&format!(
@@ -127,7 +127,7 @@ impl Site {
         self.follow([record])
     }
 
-    /// Makes a statement that the view is not told of yet.
+    /// Makes a statement without updating the view.
     pub(crate) fn set_quietly(&mut self, by: u8, record: &RecordKey, body: &[u8]) {
         let content = ContentHash::of(body);
         self.world.bodies.insert(content, body.to_vec());

@@ -1,4 +1,4 @@
-//! Whose words on a package count, and whose are only shown.
+//! Tests which statements about a package apply, and which are only shown.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use starling_view::{PackageId, Ranges, ViewPolicy};
 
 use crate::site::{LOCAL, Site, body, key, package};
 
-/// What a record says of one package, by the version that it lists.
+/// Returns a record with one package and the version that it lists.
 fn record(ecosystem: &str, version: &str, rest: &str) -> Vec<u8> {
     body(&format!(
         r#""affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"a"}},"versions":["{version}"]}}],"aliases":["CVE-2021-1111"]{rest}"#
     ))
 }
 
-/// Who says what, and how much it counts: `source: weight` in fold order.
+/// Returns each statement's source and weight: `source: weight` in fold order.
 fn weights(policy: &ViewPolicy, package: &PackageId, records: &[(&str, &str, Vec<u8>)]) -> Vec<String> {
     let mut site = Site::new(policy);
     for (source, id, body) in records {
@@ -28,7 +28,7 @@ fn weights(policy: &ViewPolicy, package: &PackageId, records: &[(&str, &str, Vec
 }
 
 #[test]
-fn each_source_counts_and_equal_words_are_one_statement() {
+fn each_source_applies_and_equal_statements_merge() {
     let npm = |version: &str| record("npm", version, "");
     let found = weights(
         &ViewPolicy::default(),
@@ -41,7 +41,7 @@ fn each_source_counts_and_equal_words_are_one_statement() {
         ],
     );
     assert_eq!(found, ["ghsa+osv: Counts", "nvd: Counts", "evil: CountsLast"]);
-    // One record alone needs no list, whoever states it.
+    // A single record needs no list, whoever states it.
     let alone = weights(
         &ViewPolicy::default(),
         &package("npm", "a"),
@@ -51,7 +51,7 @@ fn each_source_counts_and_equal_words_are_one_statement() {
 }
 
 #[test]
-fn preferred_ranges_let_the_first_source_count_alone() {
+fn preferred_ranges_apply_the_first_source_only() {
     let policy = ViewPolicy {
         ranges: Ranges::Preferred,
         ..ViewPolicy::default()
@@ -75,7 +75,7 @@ fn copy_of_a_record_is_silent_beside_its_origin() {
         with(&[copy(), ("ghsa", id, record("npm", "2", ""))]),
         ["ghsa: Counts", "mirror: Mirrored"]
     );
-    // The origin no longer names the package, or withdrew what it said: the copy is stale.
+    // The origin no longer names the package, or withdrew its statement: the copy is stale.
     assert_eq!(
         with(&[copy(), ("ghsa", id, record("PyPI", "2", ""))]),
         ["mirror: Mirrored"]
@@ -85,12 +85,12 @@ fn copy_of_a_record_is_silent_beside_its_origin() {
         with(&[copy(), ("ghsa", id, withdrawn), other()]),
         ["nvd: Counts", "mirror: Mirrored"]
     );
-    // Where the origin is not held, each copy counts.
+    // If the origin is not held, each copy applies.
     assert_eq!(with(&[copy(), other()]), ["nvd: Counts", "mirror: CountsLast"]);
 }
 
 #[test]
-fn authority_over_an_ecosystem_decides_where_it_speaks() {
+fn source_with_authority_decides() {
     let debian = package("Debian:12", "a");
     let records = [
         ("nvd", "CVE-2021-1111", record("Debian:12", "1", "")),
@@ -100,14 +100,14 @@ fn authority_over_an_ecosystem_decides_where_it_speaks() {
     let found = weights(&ViewPolicy::default(), &debian, &records);
     assert_eq!(found.len(), 3);
     assert_eq!(found.last().unwrap(), "nvd: Outranked");
-    // A site may say otherwise; then each counts.
+    // A site may configure otherwise; then each applies.
     let policy = ViewPolicy {
         authority: BTreeMap::from([("debian".parse().unwrap(), Vec::new())]),
         ..ViewPolicy::default()
     };
     let found = weights(&policy, &debian, &records);
     assert!(found.iter().all(|one| one.ends_with(": Counts")), "{found:?}");
-    // Where it is silent the others count.
+    // If it has no statement, the others apply.
     let policy = ViewPolicy {
         authority: BTreeMap::from([("acme".parse().unwrap(), vec!["npm".to_owned()])]),
         ..ViewPolicy::default()

@@ -1,4 +1,4 @@
-//! What a disk does to files: bits, sectors, pages, tails, whole files.
+//! The damage that a disk does to files: bits, sectors, pages, tails, whole files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use starling_tests::folders::files;
 
 const SECTOR: usize = 512;
 const PAGE: usize = 4096;
-/// How often a change that changed nothing is tried at another place.
+/// The number of other places to try if a change had no effect.
 const TRIES: u32 = 40;
 
 /// One kind of damage.
@@ -56,19 +56,19 @@ impl Kind {
     }
 }
 
-/// What was done to a home.
+/// The damage done to a home.
 #[derive(Debug)]
 pub(crate) struct Damage {
     pub(crate) kind: Kind,
     /// The file, relative to the home.
     pub(crate) file: PathBuf,
-    /// Where and how, for the name of a failure.
+    /// The place and the change, for the name of a failure.
     pub(crate) detail: String,
 }
 
 impl Damage {
-    /// Damages one of `files` of `home`. Pages of other files come from `pristine`, older copies from `older`. Returns
-    /// nothing if no file allows this kind.
+    /// Damages one of `files` of `home`. Pages of other files come from `pristine`, older copies from `older`.
+    /// Returns `None` if no file allows this kind.
     pub(crate) fn inflict(
         kind: Kind,
         rng: &mut Rng,
@@ -123,7 +123,7 @@ impl Damage {
     }
 }
 
-/// Changes bytes in place, or cuts them. Places that are all zeros are not chosen: nothing is there.
+/// Changes bytes in place, or cuts them. Places with only zeros are not chosen, because nothing is there.
 fn change(kind: Kind, rng: &mut Rng, bytes: &mut Vec<u8>, foreign: impl FnOnce() -> Vec<u8>) -> String {
     let used: Vec<usize> = (0..bytes.len())
         .step_by(PAGE)
@@ -166,7 +166,7 @@ fn change(kind: Kind, rng: &mut Rng, bytes: &mut Vec<u8>, foreign: impl FnOnce()
             format!("page {}", at / PAGE)
         }
         Kind::CutTail => {
-            // As often a little as any part: the end of a log is what a crash leaves torn.
+            // A little as often as any part: a crash tears the end of a log.
             let most = if rng.bool() {
                 bytes.len()
             } else {
@@ -195,7 +195,7 @@ fn overwrite(bytes: &mut [u8], at: usize, source: &[u8]) {
     bytes[at..room].copy_from_slice(&source[..length]);
 }
 
-/// Returns a page that is in use in another file, or nothing if there is none.
+/// Returns a page in use in another file, or an empty one if there is none.
 fn foreign_page(rng: &mut Rng, home: &Path, not: &Path) -> Vec<u8> {
     let mut others = files(home, "");
     // A page of a few bytes would hardly damage anything.

@@ -1,13 +1,14 @@
-//! Damages a site's files, one place a round, and checks that it answers right or says what is wrong.
+//! Damages a site's files, one place a round, and checks that it answers correctly or reports the damage.
 //!
-//! The site has a few hundred records of its own and of a peer. In every round its home is put back, in half of
-//! them without its indexes so that the store itself must answer, and one of its files is damaged. Allowed are:
+//! The site has a few hundred records of its own and of a peer. In every round its home is restored, in half of
+//! the rounds without its indexes so that the store itself must answer, and one of its files is damaged.
+//! Allowed are:
 //!
-//! - the right verdict, byte for byte but for the time at which the site judged;
-//! - a refusal that names what is damaged and says what to do. The doctor then names it too, and a repair and a
-//!   bundle from the peer bring everything back.
+//! - the right verdict, byte for byte except for the time at which the site judged;
+//! - a refusal that names the damage and says what to do. The doctor then names it too, and a repair and a
+//!   bundle from the peer restore everything.
 //!
-//! Another verdict, fewer records without a word, a panic or a hang fail the round.
+//! Another verdict, unreported missing records, a panic or a hang fail the round.
 //!
 //! ```text
 //! cargo run -p starling-tests --bin damage -- --rounds 500 --seed 7 --engine redb
@@ -36,11 +37,11 @@ use self::kinds::{Damage, Kind};
 use self::world::{Answer, Doctor, World};
 
 const DEFAULT_ROUNDS: u32 = 500;
-/// Where acknowledged data and what follows from it lie.
+/// The folders of acknowledged data and of data derived from it.
 const PLACES: [&str; 3] = ["log", "packs", "store"];
 /// Files that a scan answers from when they are there.
 const INDEXES: [&str; 2] = ["match.idx", "store/scan.ready"];
-/// One round in so many damages an index, if it has one.
+/// One round in this many damages an index, if it has one.
 const INDEX_SHARE: u8 = 8;
 /// A file that only excludes other processes and holds nothing.
 const LOCK: &str = "LOCK";
@@ -104,7 +105,7 @@ fn run_round(world: &World, options: &Options, round: u32, tally: &mut Tally) {
     }
 }
 
-/// Damages a file of one of the places that this layout has, each as often as the others, or seldom an index.
+/// Damages a file in one of this layout's places, each equally often, or rarely an index.
 fn inflict(world: &World, kind: Kind, rng: &mut Rng) -> Option<Damage> {
     let home = world.site.home();
     let mut places: Vec<Vec<PathBuf>> = PLACES.iter().map(|place| candidates(home, place)).collect();
@@ -120,7 +121,7 @@ fn inflict(world: &World, kind: Kind, rng: &mut Rng) -> Option<Damage> {
         .find_map(|files| Damage::inflict(kind, rng, home, files, &world.pristine, &world.older))
 }
 
-/// Lists the files of a place that hold what a site needs.
+/// Lists the files of a place that the site needs.
 fn candidates(home: &Path, place: &str) -> Vec<PathBuf> {
     let mut found = files(home, place);
     found.retain(|file| {
@@ -132,7 +133,7 @@ fn candidates(home: &Path, place: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Names a file by what it is: numbers and hashes in names are left out.
+/// Returns the kind of a file: its name without numbers and hashes.
 fn class_of(file: &Path) -> String {
     let mut class: String = file
         .to_string_lossy()
@@ -153,9 +154,9 @@ fn class_of(file: &Path) -> String {
     class
 }
 
-/// Asks the damaged site. Returns how it ended, or what failed and with which words.
+/// Asks the damaged site. Returns the kind of result, or the failure with its text.
 fn judge(world: &World, rng: &mut Rng) -> Result<&'static str, (&'static str, String)> {
-    // Whoever comes first meets the damage as it is; later ones may meet what the first one left.
+    // The first command meets the damage unchanged; later ones may meet the first one's remains.
     let doctor_first = rng.u8(..4) == 0;
     let mut doctor = doctor_first.then(|| world.doctor());
     let mut refused = None;

@@ -1,4 +1,4 @@
-//! The sites of a run, and what the sound one answers.
+//! The sites of a run, and the answers of the intact one.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,27 +13,35 @@ use starling_tests::{Ended, Site};
 
 /// The moment that every scan judges at.
 const AT: &str = "2026-12-30T00:00:00.000Z";
-/// A command on so small a site that takes longer hangs.
+/// A command that takes longer on so small a site hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Exit codes of a scan that judged.
 const JUDGED: [i32; 4] = [0, 1, 4, 5];
-/// What a message about damage uses one of.
-const DAMAGE_WORDS: [&str; 6] = ["damage", "lost", "missing", "does not fit", "not what", "corrupt"];
+/// Words of which a message about damage uses at least one.
+const DAMAGE_WORDS: [&str; 7] = [
+    "damage",
+    "lost",
+    "missing",
+    "does not fit",
+    "does not match",
+    "not what",
+    "corrupt",
+];
 
-/// How one command ended.
+/// The result of one command.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// As it does on the sound site.
+    /// The same answer as on the intact site.
     Right,
     /// An answer, and another one than the sound site's.
     Different(String),
-    /// A refusal that says what is damaged and what to do.
+    /// A refusal that names the damage and says what to do.
     Refused(String),
-    /// A panic, a signal, a hang, an internal error, or a refusal that helps nobody.
+    /// A panic, a signal, a hang, an internal error, or a refusal without help.
     Bad(String),
 }
 
-/// What the doctor said.
+/// The result of the doctor.
 #[derive(Debug)]
 pub(crate) enum Doctor {
     Sound,
@@ -41,11 +49,11 @@ pub(crate) enum Doctor {
     Bad(String),
 }
 
-/// A site to damage, sound copies of it, and the answers of the sound one.
+/// A site to damage, intact copies of it, and the answers of the intact one.
 pub(crate) struct World {
     pub(crate) site: Site,
     pub(crate) pristine: PathBuf,
-    /// The home as it was one import and one bundle before.
+    /// The home one import and one bundle earlier.
     pub(crate) older: PathBuf,
     /// All that the site knows, from a peer.
     bundle: PathBuf,
@@ -60,7 +68,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(dir: &Path, engine: &str) -> Self {
         let [site, peer] = ["site-a", "site-b"].map(|name| Site::init_on(dir, name, engine));
-        // Each round works on a copy of the home, and this is not about that.
+        // Each round works on a copy of the home, which is not the subject of this test.
         let config = site.home().join("starling.toml");
         let text = std::fs::read_to_string(&config).expect("a file can be read");
         let text = text.replace("# detect = true", "detect = false");
@@ -207,7 +215,7 @@ impl World {
         }
     }
 
-    /// Does what an operator would: repair, then take in what a peer holds. Says what is still wrong.
+    /// Does what an operator would: repair, then import from a peer. Returns the remaining fault.
     pub(crate) fn recover(&self) -> Result<(), String> {
         let repaired = self.run(["doctor", self.repair]);
         let import: [OsString; 4] = [
@@ -239,13 +247,13 @@ impl World {
     }
 }
 
-/// Takes all that one site knows to another as a file.
+/// Carries everything that one site knows to another as a file.
 fn carry(from: &Site, to: &Site) {
     let bundle = from.export("carried.stl", &[]);
     let _ = to.import_bundle(&bundle);
 }
 
-/// Advisories that list versions, so that an SBOM can be made of them, with details that do not compress.
+/// Returns advisories that list versions, so that an SBOM can be made of them, with incompressible details.
 fn records(prefix: &str, numbers: std::ops::Range<u32>, fixed: &str) -> Folder {
     let mut folder = Folder::default();
     for number in numbers {
@@ -263,7 +271,7 @@ fn records(prefix: &str, numbers: std::ops::Range<u32>, fixed: &str) -> Folder {
     folder
 }
 
-/// Some records change, some go.
+/// Changes some records and removes some.
 fn next_day(feed: &mut Folder) {
     feed.files.extend(records("MINE", 0..40, "1.9.0").files);
     for number in 40..50 {
@@ -298,7 +306,7 @@ fn difference(expected: &str, found: &str, code: i32) -> String {
     )
 }
 
-/// Returns the first check of a doctor's report that does not hold, with what it found.
+/// Returns the first check of a doctor's report that fails, with its finding.
 fn failed_check(report: &Value) -> Option<String> {
     let checks = report["checks"].as_array()?;
     let failed = checks.iter().find(|check| check["ok"] == false)?;

@@ -1,4 +1,4 @@
-//! A small disk of our own, and what fills it.
+//! A small separate disk, and a program that fills it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,7 +12,7 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const BALLAST: &str = "ballast";
 
-/// Fills the disk after a time and keeps it full, until it is told to leave.
+/// Fills the disk after a time and keeps it full until it is told to stop.
 pub(crate) struct Filler {
     path: PathBuf,
     leave: Arc<AtomicBool>,
@@ -39,7 +39,7 @@ impl Filler {
         }
     }
 
-    /// Fills the disk now but for some bytes, and returns when it is full.
+    /// Fills the disk now except for some bytes, and returns when it is full.
     pub(crate) fn now(disk: &Path, room: u64) -> Self {
         let path = disk.join(BALLAST);
         let mut file = File::create(&path).expect("an empty file can be made");
@@ -65,7 +65,7 @@ impl Drop for Filler {
     }
 }
 
-/// Writes until not a byte goes in.
+/// Writes until not a single byte fits.
 fn fill(file: &mut File) {
     let block = vec![1; 1 << 20];
     for size in [1 << 20, 1 << 12, 1] {

@@ -1,12 +1,12 @@
-//! Fills the disk of a site at random moments, and checks that it says so, loses nothing and goes on.
+//! Fills the disk of a site at random moments, and checks that the site says so, loses nothing and continues.
 //!
-//! The site lies on a tmpfs of 96 MB in a name space of our own. The disk is filled during an import, before an
+//! The site is on a tmpfs of 96 MB in a separate name space. The disk is filled during an import, before an
 //! opening, before a daemon starts, before and during `init`, during sync, and before a kill. Then:
 //!
-//! - what cannot be written ends with exit code 12 and says what to do;
-//! - `status`, `scan` and `advisory` answer from what is there, a daemon starts, and a bundle can be written to
-//!   another disk;
-//! - with room again everything goes on, nothing acknowledged is lost, and no empty `.new` file stays.
+//! - a write that fails ends with exit code 12 and says what to do;
+//! - `status`, `scan` and `advisory` answer from the present data, a daemon starts, and a bundle can be written
+//!   to another disk;
+//! - with room again everything continues, nothing acknowledged is lost, and no empty `.new` file stays.
 //!
 //! ```text
 //! cargo run -p starling-tests --bin full_disk -- --rounds 24 --seed 7 --engine redb
@@ -34,12 +34,12 @@ use starling_tests::tally::Tally;
 use self::world::World;
 
 const DEFAULT_ROUNDS: u32 = 24;
-/// Where the small disk is, in the process that runs on it.
+/// The folder of the small disk, set in the process that runs on it.
 const SMALL_DISK: &str = "STARLING_TEST_SMALL_DISK";
 const SMALL_DISK_MEBIBYTES: u32 = 96;
 /// The child's exit code when the mount was refused.
 const NO_MOUNT: i32 = 77;
-/// The exit code of `unshare` when there is no name space; ours when a round fails is another.
+/// The exit code of `unshare` without name spaces; our code for a failed round is different.
 const NO_NAME_SPACE: i32 = 1;
 const FAILED: u8 = 3;
 
@@ -51,9 +51,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts this program again with a mount of its own, which is gone with the process.
+/// Starts this program again with a separate mount, which is gone with the process.
 fn start_on_small_disk() -> ExitCode {
-    // Found or built here: the child sees the same files, and its output is not a build's.
+    // Found or built here: the child sees the same files, and its output is not mixed with a build's.
     let program = starling();
     let bench = tempfile::tempdir().expect("a folder can be made");
     let script = format!(
@@ -70,7 +70,7 @@ fn start_on_small_disk() -> ExitCode {
     match status.map(|status| status.code()) {
         Ok(Some(0)) => ExitCode::SUCCESS,
         Ok(Some(NO_MOUNT | NO_NAME_SPACE)) | Err(_) => {
-            println!("full_disk: skipped: this machine does not allow a mount of our own");
+            println!("full_disk: skipped: this machine does not allow a separate mount");
             ExitCode::SUCCESS
         }
         Ok(_) => ExitCode::FAILURE,

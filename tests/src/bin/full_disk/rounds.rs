@@ -10,7 +10,7 @@ use starling_tests::{Ended, Site, link};
 use crate::disk::Filler;
 use crate::world::{DEADLINE, World, judge_full, plain};
 
-/// What one kind of round returns: how it ended, or what was wrong.
+/// The result of a round: its outcome, or the fault.
 type Outcome = Result<&'static str, String>;
 
 /// A kind of round.
@@ -55,11 +55,11 @@ pub(crate) const ALL: [Kind; 8] = [
     },
 ];
 
-/// Indexes that follow from the store: without them more must be done to answer.
+/// Indexes that are derived from the store: without them an answer needs more work.
 const INDEXES: [&str; 2] = ["match.idx", "scan.ready"];
 /// The longest time into an import at which the disk is filled.
 const IMPORT: Duration = Duration::from_millis(1_500);
-/// Room that is left on a full disk, in bytes: from none to what some of the first files need.
+/// Space left on a full disk, in bytes: from none to the size of some of the first files.
 const ROOM: [u64; 6] = [0, 4_096, 20_000, 70_000, 300_000, 1_000_000];
 
 fn within(rng: &mut Rng, longest: Duration) -> Duration {
@@ -237,7 +237,7 @@ fn during_sync(world: &mut World, rng: &mut Rng) -> Outcome {
     Ok("caught up without a restart")
 }
 
-/// Both author claims, so equal knowledge is all of both.
+/// Returns true if the site holds all of both logs: both author claims, so equal knowledge covers both.
 fn holds_all(site: &Site, peer: &Site) -> bool {
     let [site, peer] = [site, peer].map(Site::try_status);
     matches!((site, peer), (Some(site), Some(peer)) if site.knowledge_root == peer.knowledge_root)
@@ -250,7 +250,7 @@ fn killed_on_full_disk(world: &mut World, rng: &mut Rng) -> Outcome {
     let filler = Filler::start(&world.disk, within(rng, IMPORT));
     std::thread::sleep(within(rng, IMPORT * 2));
     world.site.kill();
-    // Its daemon is gone, which it says; only a panic or damage would be wrong.
+    // It reports that its daemon is gone; only a panic or damage would be a fault.
     let ended = Ended::of_child(import, "feeds import");
     if [10, 11, 101].contains(&ended.code) {
         return Err(format!("feeds import: {ended:?}"));

@@ -1,4 +1,4 @@
-//! A site on the small disk, a peer on another, and what the site acknowledged.
+//! A site on the small disk, a peer on another one, and the site's acknowledgements.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,7 +19,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 /// The moment that every scan judges at.
 const AT: &str = "2026-12-30T00:00:00.000Z";
 const DISK_FULL: i32 = 12;
-/// Records of the large feed and their size: some 8 MB that do not compress, about what the reserve leaves.
+/// Records of the large feed and their size: about 8 MB of incompressible data, roughly the space above the
+/// reserve.
 const LARGE_RECORDS: usize = 2_000;
 const LARGE_RECORD_BYTES: usize = 4_000;
 
@@ -31,7 +32,7 @@ pub(crate) struct World {
     sbom: PathBuf,
     /// The number of the newest claim that the site named.
     acknowledged: u64,
-    /// What was wrong and did not keep the round from going on.
+    /// Faults that did not stop the round.
     faults: BTreeSet<String>,
 }
 
@@ -57,7 +58,7 @@ impl World {
         }
     }
 
-    /// Takes the site from the disk, with all that it left there.
+    /// Removes the site from the disk, with everything it left there.
     pub(crate) fn clear(self) {
         let Self { site, disk, .. } = self;
         // Ends its daemon, if one runs.
@@ -72,7 +73,7 @@ impl World {
         }
     }
 
-    /// Makes the site and takes in a small feed.
+    /// Creates the site and imports a small feed.
     pub(crate) fn begin(&mut self) -> Result<(), String> {
         self.expect_done(&self.init_args())?;
         self.expect_done(&self.import_args("small"))?;
@@ -111,12 +112,12 @@ impl World {
         Err(format!("{}: {}", words(args), shown(&ended)))
     }
 
-    /// Accepts a command that was done, or refused because the disk is full. Returns true if it was done.
+    /// Accepts a command that succeeded or was refused because the disk is full. Returns true if it succeeded.
     pub(crate) fn expect_done_or_full(&self, args: &[OsString]) -> Result<bool, String> {
         judge_full(args, &self.run(args))
     }
 
-    /// Fails unless the site answers all that only reads, whether the disk is full or not.
+    /// Fails unless the site answers all reading commands, whether or not the disk is full.
     pub(crate) fn expect_readable(&mut self) -> Result<(), String> {
         self.note_status()?;
         self.expect_verdict()?;
@@ -130,7 +131,7 @@ impl World {
         Ok(())
     }
 
-    /// Returns what was wrong in all of the round, with what ended it if anything did.
+    /// Returns the faults of the whole round, and the one that ended it, if any.
     pub(crate) fn faults(&mut self, ended: Option<String>) -> Option<String> {
         self.faults.extend(ended);
         let faults = std::mem::take(&mut self.faults);
@@ -149,7 +150,7 @@ impl World {
         Err(format!("scan: {findings} findings, {}", shown(&ended)))
     }
 
-    /// Fails unless, with room, the site is sound, holds what it acknowledged and takes in more.
+    /// Fails unless, with free space, the site is intact, holds everything acknowledged and imports more.
     pub(crate) fn expect_goes_on(&mut self) -> Result<(), String> {
         self.note_status()?;
         self.expect_done(&plain(&["doctor"]))?;
@@ -170,7 +171,7 @@ impl World {
         Ok(())
     }
 
-    /// Notes an unfinished file that is empty: only a full disk leaves one, and it must go.
+    /// Notes an empty unfinished file: only a full disk leaves one, and it must be removed.
     pub(crate) fn note_empty_files(&mut self) {
         let empty = files(self.site.home(), "").into_iter().find(|file| {
             let path = self.site.home().join(file);
@@ -183,7 +184,7 @@ impl World {
             .extend(empty.map(|file| format!("{} is empty and stays", file.display())));
     }
 
-    /// Asks for the status, which must not say less than was acknowledged.
+    /// Reads the status, which must include everything acknowledged.
     pub(crate) fn note_status(&mut self) -> Result<(), String> {
         let status: Status = self.expect_done(&plain(&["status"]))?.json(0);
         let number = status.head.as_ref().map_or(0, number_of);
@@ -226,7 +227,7 @@ impl World {
     }
 }
 
-/// Accepts 0, and 12 with the problem that the disk is full and what to do about it.
+/// Accepts 0, and 12 with the problem that the disk is full and the advice about it.
 pub(crate) fn judge_full(args: &[OsString], ended: &Ended) -> Result<bool, String> {
     if ended.code == 0 {
         return Ok(true);
@@ -255,7 +256,7 @@ fn words(args: &[OsString]) -> String {
         .join(" ")
 }
 
-/// How a command ended, in a line.
+/// Returns the end of a command in one line.
 fn shown(ended: &Ended) -> String {
     /// Enough to know the message by.
     const CHARACTERS: usize = 500;

@@ -10,7 +10,7 @@ use starling_tests::process::command;
 
 use crate::world::{DEADLINE, kill_after, shown};
 
-/// What `init` ends with when the folder holds a site already.
+/// The exit code of `init` if the folder already holds a site.
 const MADE_ALREADY: i32 = 2;
 
 /// Kills `init` one to three times, repeats it, and uses the site.

@@ -1,14 +1,14 @@
-//! Ends daemons and commands with SIGKILL at every moment, opening included, and checks what is left.
+//! Ends daemons and commands with SIGKILL at every moment, opening included, and checks the result.
 //!
 //! A round is one of three:
 //!
-//! - a daemon that imports is killed, and is killed again one to three times while it starts;
+//! - an importing daemon is killed, and is killed again one to three times while it starts;
 //! - a command is killed while it opens the store or works, one to three times: `status`, `scan`, `doctor`,
 //!   `feeds import`, `bundle import`, `store convert`;
 //! - `starling init` is killed and repeated.
 //!
-//! After it the next command opens the store with nothing repaired by hand: every acknowledged import is there,
-//! the doctor finds nothing, and the verdict is the one of a twin that took in the same and was never killed.
+//! After it the next command opens the store without manual repair: every acknowledged import is there, the
+//! doctor finds nothing, and the verdict equals that of a twin that imported the same and was never killed.
 //!
 //! ```text
 //! cargo run -p starling-tests --bin kills -- --rounds 200 --seed 7 --engine redb
@@ -53,7 +53,7 @@ fn main() -> std::process::ExitCode {
                     let name = format!("{}-{}-{round}", options.engine, options.seed);
                     starling_tests::folders::replace(world.home(), &keep.join(name));
                 }
-                // The next round begins with sites of its own.
+                // The next round begins with new sites.
                 world = None;
                 let named = format!(
                     "--engine {} --seed {}, round {round}: {detail}",
@@ -82,7 +82,7 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-/// Does one round. Returns its kind, with what was wrong if anything was.
+/// Executes one round. Returns its kind and its fault, if there is one.
 fn run_round(
     world: &mut Option<World>,
     dir: &Path,

@@ -1,4 +1,4 @@
-//! A site that is killed, its twin that is not, and what the site acknowledged.
+//! A site that is killed, its twin that is not, and the site's acknowledgements.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,23 +11,23 @@ use starling_tests::feed::{Folder, advisory, many};
 use starling_tests::process::command;
 use starling_tests::{Ended, Site, number_of};
 
-/// A command on so small a site that takes longer hangs.
+/// A command that takes longer on so small a site hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 /// The moment that every scan judges at.
 const AT: &str = "2026-12-30T00:00:00.000Z";
-/// The window in which an opening is killed: it is over after less, so some kills meet what comes after it.
+/// The window for a kill during opening: opening takes less, so some kills come after it.
 const OPENING: Duration = Duration::from_millis(80);
-/// Records of the source that changes in every round, and of the one that lies there.
+/// Records of the source that changes in every round, and of the unchanged one.
 const CHANGING: u32 = 120;
 const LYING: usize = 300;
 
-/// What the site has answered, none of which may go.
+/// The site's answers, none of which may get lost.
 #[derive(Debug, Default, Clone)]
 struct Acknowledged {
     /// The claims of its own log, and those that it holds of the peer's.
     number: u64,
     of_peer: u64,
-    /// Known from a status only: an import names its cursor alone.
+    /// Known only from a status: an import names only its cursor.
     said: Option<Said>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct World {
     engine: String,
     sbom: PathBuf,
     acknowledged: Acknowledged,
-    /// How long a command and an import take when nobody kills them.
+    /// The time that a command and an import take without a kill.
     command_takes: Duration,
     import_takes: Duration,
 }
@@ -84,7 +84,7 @@ impl World {
         self.site.home()
     }
 
-    /// A daemon that works is killed, and is killed again while it starts, as a watchdog does it.
+    /// Kills a working daemon, and kills it again while it starts, as a watchdog might.
     pub(crate) fn daemon_round(&mut self, rng: &mut Rng, round: u32) -> Result<(), String> {
         self.site.spawn_up(&[]);
         if let Err(early) = self.await_daemon() {
@@ -160,7 +160,7 @@ impl World {
             ),
         };
         for _ in 0..rng.u8(1..=3) {
-            // As often within the opening as anywhere in the work.
+            // Within the opening as often as anywhere in the work.
             let within = if rng.bool() {
                 self.command_takes
             } else {
@@ -173,7 +173,7 @@ impl World {
         (kind, Ok(()))
     }
 
-    /// Checks what is there after a round; the first command that comes is the one that finds what was left.
+    /// Checks the site after a round; the first command meets what the kill left.
     pub(crate) fn check(&mut self, round: u32) -> Result<(), String> {
         self.note_status()?;
         self.run("doctor", ["doctor"])?;
@@ -213,7 +213,7 @@ impl World {
         Ok(())
     }
 
-    /// Returns the names of unfinished files that killed commands left and nobody took away.
+    /// Returns the names of unfinished files that killed commands left and nobody removed.
     pub(crate) fn left_over(&self) -> Vec<PathBuf> {
         let unfinished = ["new", "generating", "tmp"];
         let mut found = starling_tests::folders::files(self.site.home(), "");
@@ -224,7 +224,7 @@ impl World {
         found
     }
 
-    /// Asks for the status, which must not say less than before.
+    /// Reads the status, which must include everything from before.
     fn note_status(&mut self) -> Result<(), String> {
         let ended = self.run("status", ["status"])?;
         let status: starling_api_types::Status = ended.json(0);
@@ -261,7 +261,7 @@ impl World {
             .and_then(Value::as_str)
             .and_then(|text| text.parse().ok());
         if let Some(cursor) = cursor {
-            // Only the number is known of it; the status that follows says the rest.
+            // Only the number is known; the following status gives the rest.
             self.acknowledged.number = self.acknowledged.number.max(number_of(&cursor));
             self.acknowledged.said = None;
         }
@@ -288,7 +288,7 @@ impl World {
         args
     }
 
-    /// A bundle of the peer with something new in it.
+    /// Returns a bundle of the peer with something new in it.
     fn peer_bundle(&self, round: u32) -> PathBuf {
         let mut feed = many("THEIRS", 60, 300);
         let fixed = format!("{round}.0.0");
@@ -300,7 +300,7 @@ impl World {
         self.peer.export("peer.stl", &[])
     }
 
-    /// A verdict's outcome and findings, with the judging site's own name taken out.
+    /// Returns a verdict's outcome and findings, without the judging site's own name.
     fn verdict_of(&self, site: &Site) -> Result<String, String> {
         let ended = site.json_call(self.scan_args());
         let envelope: Value = match ended.code {
@@ -308,7 +308,7 @@ impl World {
             _ => return Err(format!("scan at {}: {}", site.name(), shown(&ended))),
         };
         let verdict = &envelope["verdict"];
-        // When a source was last heard of is another moment at each site that imports it by itself.
+        // The time of a source's last news differs between sites that import it separately.
         let reasons = verdict["reasons"].as_array().into_iter().flatten();
         let reasons = reasons.map(|reason| {
             match reason["text"]
@@ -344,7 +344,7 @@ fn plain(args: &[&str]) -> Vec<OsString> {
     args.iter().map(OsString::from).collect()
 }
 
-/// The source that changes in every round: most fixes are others, and some records are gone.
+/// Returns the source that changes in every round: most fixed versions differ, and some records are gone.
 fn changing(round: u32) -> Folder {
     let mut folder = Folder::default();
     for number in 0..CHANGING {
@@ -376,7 +376,7 @@ fn sbom_of() -> Value {
     serde_json::json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components })
 }
 
-/// Returns where two texts differ, with a little of what is around.
+/// Returns the difference of two texts with some context.
 fn difference(found: &str, expected: &str) -> String {
     const AROUND: usize = 150;
     let at = found
@@ -391,7 +391,7 @@ fn difference(found: &str, expected: &str) -> String {
     format!("{found} and not {expected}")
 }
 
-/// Waits a random time within `longest`: the moment of the kill is what is random.
+/// Waits a random time within `longest`: the moment of the kill is random.
 fn pause(rng: &mut Rng, longest: Duration) {
     let longest = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX).max(1);
     std::thread::sleep(Duration::from_micros(rng.u64(..longest)));
@@ -406,7 +406,7 @@ fn spawned(mut command: Command) -> std::process::Child {
         .expect("a command starts")
 }
 
-/// Starts a command and ends it with SIGKILL after a time, if it has not ended by itself.
+/// Starts a command and ends it with SIGKILL after a time, unless it has ended by itself.
 pub(crate) fn kill_after(command: Command, after: Duration) {
     let mut child = spawned(command);
     std::thread::sleep(after);
@@ -414,7 +414,7 @@ pub(crate) fn kill_after(command: Command, after: Duration) {
     let _ = child.wait();
 }
 
-/// How a command ended, in a line.
+/// Returns the end of a command in one line.
 pub(crate) fn shown(ended: &Ended) -> String {
     /// Enough to know the message by.
     const CHARACTERS: usize = 500;

@@ -1,9 +1,9 @@
-//! How an engine's files were left: closed in order, or by a stop of the process or of the machine.
+//! Marker files that record how an engine's files were left: closed in order, or by a stop of the process or
+//! the machine.
 //!
-//! sled cannot tell all that a stop of the machine took from its file. So two small files beside it say what
-//! happened to it last: `running`, written before the first commit, holds the boot id of the machine, and
-//! `clean` stands from an orderly close to the next commit. Both are on disk before what they speak of
-//! happens.
+//! sled cannot detect everything that a stop of the machine took from its file. So two small files beside it
+//! record its last state: `running`, written before the first commit, holds the boot id of the machine; `clean`
+//! exists from an orderly close to the next commit. Both are on disk before the event that they record.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -22,7 +22,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// A boot id has 36 characters; more than this is not one.
 const MAX_BOOT_ID_BYTES: u64 = 64;
 
-/// Notes that the files of a folder are in doubt: the next opening sets them aside and they are built again.
+/// Records that the files of a folder are in doubt: the next opening sets them aside and rebuilds them.
 pub(super) fn note_doubt(folder: &Path, reason: &str) {
     if !folder.is_dir() {
         return;
@@ -43,45 +43,45 @@ pub(super) fn noted_doubt(folder: &Path) -> Option<String> {
     }
 }
 
-/// How a folder's engine was left.
+/// The state in which a folder's engine was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     /// Closed in order: all commits are on disk.
     Clean,
     /// The process stopped, and the machine has been running since: the system holds all writes.
     ProcessStopped,
-    /// The machine stopped, or nobody knows.
+    /// The machine stopped, or it is unknown.
     MachineStopped,
 }
 
-/// The marks of one folder, for as long as its engine is open.
+/// The markers of one folder, for as long as its engine is open.
 #[derive(Debug)]
-pub(super) struct Marks {
+pub(super) struct MarkerFiles {
     folder: PathBuf,
     boot_id: Option<String>,
-    /// Whether a commit may have been made since the folder was clean.
+    /// True if a commit may have been made since the folder was clean.
     dirty: AtomicBool,
 }
 
-impl Marks {
+impl MarkerFiles {
     pub(super) fn of(folder: &Path) -> Self {
         Self::with_boot_id(folder, read_small(Path::new(BOOT_ID)))
     }
 
     fn with_boot_id(folder: &Path, boot_id: Option<String>) -> Self {
-        let marks = Self {
+        let markers = Self {
             folder: folder.to_path_buf(),
             boot_id,
             dirty: AtomicBool::new(false),
         };
         // The process that committed stopped; an orderly close makes up for it.
-        marks
+        markers
             .dirty
-            .store(marks.left() == Left::ProcessStopped, Ordering::Relaxed);
-        marks
+            .store(markers.left() == Left::ProcessStopped, Ordering::Relaxed);
+        markers
     }
 
-    /// Returns how the folder's engine was left.
+    /// Returns the state in which the folder's engine was left.
     pub(super) fn left(&self) -> Left {
         if self.folder.join(CLEAN).exists() {
             return Left::Clean;
@@ -92,7 +92,7 @@ impl Marks {
         }
     }
 
-    /// Marks the folder as running, before a commit. The caller holds the writer's lock.
+    /// Marks the folder as running before a commit. The caller holds the writer's lock.
     pub(super) fn begin(&self) -> io::Result<()> {
         if self.dirty.load(Ordering::Relaxed) {
             return Ok(());
@@ -116,7 +116,7 @@ impl Marks {
     }
 }
 
-/// Writes a small file: it is on disk, whole, when this returns.
+/// Writes a small file, which is whole and on disk on return.
 fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}.new"));
     let write = || {
@@ -126,7 +126,7 @@ fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
         fs::rename(&unfinished, folder.join(name))
     };
     write().inspect_err(|_| {
-        // A full disk would keep it, empty.
+        // A full disk would keep an empty file.
         let _ = fs::remove_file(&unfinished);
     })?;
     sync_folder(folder)
@@ -147,19 +147,19 @@ fn read_small(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn at_boot(folder: &Path, boot_id: &str) -> Marks {
-        Marks::with_boot_id(folder, Some(boot_id.to_owned()))
+    fn at_boot(folder: &Path, boot_id: &str) -> MarkerFiles {
+        MarkerFiles::with_boot_id(folder, Some(boot_id.to_owned()))
     }
 
     #[test]
     fn folder_is_clean_from_its_close_to_the_next_commit() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = at_boot(folder.path(), "one");
-        marks.begin().unwrap();
-        marks.begin().unwrap();
-        assert_eq!(marks.left(), Left::ProcessStopped);
+        let markers = at_boot(folder.path(), "one");
+        markers.begin().unwrap();
+        markers.begin().unwrap();
+        assert_eq!(markers.left(), Left::ProcessStopped);
         assert_eq!(at_boot(folder.path(), "two").left(), Left::MachineStopped);
-        marks.end().unwrap();
+        markers.end().unwrap();
         let next = at_boot(folder.path(), "two");
         assert_eq!(next.left(), Left::Clean);
         next.begin().unwrap();
@@ -170,15 +170,15 @@ mod tests {
     #[test]
     fn close_without_a_commit_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = at_boot(folder.path(), "one");
-        marks.end().unwrap();
+        let markers = at_boot(folder.path(), "one");
+        markers.end().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn mark_that_cannot_be_written_leaves_nothing() {
+    fn failed_marker_write_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder of its name is in the way.
+        // A folder with its name is in the way.
         fs::create_dir_all(folder.path().join(RUNNING).join("full")).unwrap();
         at_boot(folder.path(), "one").begin().unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -187,9 +187,9 @@ mod tests {
     #[test]
     fn unknown_boot_ids_never_match() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = Marks::with_boot_id(folder.path(), None);
-        marks.begin().unwrap();
-        assert_eq!(marks.left(), Left::MachineStopped);
+        let markers = MarkerFiles::with_boot_id(folder.path(), None);
+        markers.begin().unwrap();
+        assert_eq!(markers.left(), Left::MachineStopped);
         assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
         fs::write(folder.path().join(RUNNING), [0xFF; 100]).unwrap();
         assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn this_machine_has_a_boot_id() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = Marks::of(folder.path());
-        marks.begin().unwrap();
-        assert_eq!(Marks::of(folder.path()).left(), Left::ProcessStopped);
+        let markers = MarkerFiles::of(folder.path());
+        markers.begin().unwrap();
+        assert_eq!(MarkerFiles::of(folder.path()).left(), Left::ProcessStopped);
     }
 }

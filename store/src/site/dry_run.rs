@@ -1,4 +1,4 @@
-//! Rehearsals: a copy of the store to try something on, with everything that follows from it.
+//! Dry runs: a copy of the store on which something is tried, with all its consequences.
 
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -9,12 +9,12 @@ use crate::site::guard::{Published, StateReader};
 use crate::site::state::State;
 
 impl SiteStore {
-    /// Runs `work` on a store that holds what this one holds, and whose writes go to an engine that `layer`
-    /// gives, empty each time. Nothing here changes, whatever `work` does.
+    /// Runs `work` on a copy of this store whose writes go to an engine from `layer`, empty each time. Nothing
+    /// here changes, whatever `work` does.
     ///
     /// # Errors
-    /// [`StoreError`] of the engines; what `work` gives is its caller's.
-    pub fn rehearse<T>(
+    /// [`StoreError`] of the engines; the result of `work` is passed through.
+    pub fn dry_run<T>(
         &self,
         layer: impl Fn() -> Result<Arc<dyn Engine>, EngineError>,
         work: impl FnOnce(Self) -> T,
@@ -23,13 +23,13 @@ impl SiteStore {
         Ok(work(self.copy_over(layer()?, &state)?))
     }
 
-    /// A store whose writes go to `layer`, over what was published with `state`.
+    /// Returns a store whose writes go to `layer`, over the rows published with `state`.
     pub(crate) fn copy_over(&self, layer: Arc<dyn Engine>, state: &StateReader) -> Result<Self, StoreError> {
         let below = Arc::new(state.published().rows.clone());
         self.copy_of(below, layer, state, &state.published().settings)
     }
 
-    /// A store whose writes go to `layer`, over rows that nobody changes meanwhile.
+    /// Returns a store whose writes go to `layer`, over rows that do not change meanwhile.
     pub(crate) fn copy_of(
         &self,
         below: Arc<dyn Engine>,

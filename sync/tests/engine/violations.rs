@@ -1,21 +1,21 @@
-//! Peers that do what they must not: bounded, counted, parted with, and no loss to anyone else.
+//! Peers that break the protocol: bounded, counted, disconnected, and without loss to others.
 
 use std::time::Duration;
 
 use starling_protocol::{ClaimNumber, ContentHash, Lane};
 use starling_sync::wire::{BodiesPage, DeltasPage, DeltasWanted, News, RefusalCode, Request, Response};
 use starling_sync::{
-    DisconnectReason, Effect, Event, FailureReason, GossipVerdict, Notice, Offence, Replica, RequestId,
-    Settings, SyncEngine,
+    DisconnectReason, Effect, Event, FailureReason, GossipVerdict, Notice, Replica, RequestId, Settings,
+    SyncEngine, Violation,
 };
 
-use crate::duel::{Duel, bodies_request, deltas_request, is_silent, offence, parted, refusal, requests};
+use crate::duel::{Duel, bodies_request, deltas_request, is_silent, parted, refusal, requests, violation};
 use crate::net::{Net, record, source, start};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
-fn an_unlisted_peer_is_refused_after_one_hello_and_learns_nothing() {
+fn unlisted_peer_is_refused_after_one_hello() {
     let mut duel = Duel::strangers();
     let key = duel.peer.key();
     let effects = duel.event(Event::Connected { peer: key });
@@ -36,7 +36,7 @@ fn an_unlisted_peer_is_refused_after_one_hello_and_learns_nothing() {
 }
 
 #[test]
-fn an_unlisted_peer_gets_no_answer_without_a_hello() {
+fn unlisted_peer_without_hello_gets_no_answer() {
     let mut duel = Duel::strangers();
     duel.event(Event::Connected {
         peer: duel.peer.key(),
@@ -53,7 +53,7 @@ fn an_unlisted_peer_gets_no_answer_without_a_hello() {
 }
 
 #[test]
-fn a_site_listed_by_its_id_alone_introduces_itself_by_its_chain() {
+fn site_listed_by_id_introduces_itself_by_its_chain() {
     let mut duel = Duel::strangers();
     duel.site.replica.list(duel.peer.site());
     assert_eq!(duel.site.replica.authorised(&duel.peer.key()), None);
@@ -69,7 +69,7 @@ fn a_site_listed_by_its_id_alone_introduces_itself_by_its_chain() {
 }
 
 #[test]
-fn a_chain_shown_by_another_key_is_refused() {
+fn chain_shown_by_another_key_is_refused() {
     let mut duel = Duel::new();
     let thief = Net::site(9, 78).key;
     duel.event(Event::Connected { peer: thief });
@@ -82,7 +82,7 @@ fn a_chain_shown_by_another_key_is_refused() {
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotCurrentKey));
 }
 
-/// The bytes of a chain whose newest certificate is signed by nobody.
+/// Returns the bytes of a chain whose newest certificate has invalid signatures.
 fn unsigned(chain: &starling_protocol::CertificateChain) -> Vec<u8> {
     let mut bytes = chain.to_bytes();
     let signatures = bytes.len() - 128;
@@ -91,7 +91,7 @@ fn unsigned(chain: &starling_protocol::CertificateChain) -> Vec<u8> {
 }
 
 #[test]
-fn the_allow_list_is_asked_before_any_signature_of_a_strangers_chain_is_checked() {
+fn allow_list_is_checked_before_signatures_of_a_stranger() {
     let mut duel = Duel::strangers();
     let key = duel.peer.key();
     duel.event(Event::Connected { peer: key });
@@ -99,11 +99,11 @@ fn the_allow_list_is_asked_before_any_signature_of_a_strangers_chain_is_checked(
     hello.chain = unsigned(duel.peer.own_chain());
     let effects = duel.ask_bytes(Request::Hello(hello).encode());
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotListed));
-    assert_eq!(offence(&effects), None, "nobody looked at the signature");
+    assert_eq!(violation(&effects), None, "nobody looked at the signature");
 }
 
 #[test]
-fn a_chain_that_makes_another_key_the_sites_is_not_checked_and_a_forged_one_is_an_offence() {
+fn forged_chain_is_a_violation() {
     let mut duel = Duel::new();
     let thief = Net::site(9, 78);
     let forged = |operating: &starling_protocol::SigningKey| {
@@ -132,13 +132,16 @@ fn a_chain_that_makes_another_key_the_sites_is_not_checked_and_a_forged_one_is_a
     };
     let effects = greet(other);
     assert_eq!(parted(&effects), Some(&DisconnectReason::NotCurrentKey));
-    assert_eq!(offence(&effects), None, "nobody looked at the signature");
+    assert_eq!(violation(&effects), None, "nobody looked at the signature");
     let effects = greet(own);
-    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+    assert!(matches!(
+        violation(&effects),
+        Some(Violation::Unverifiable { .. })
+    ));
 }
 
 #[test]
-fn idle_strangers_do_not_keep_out_who_proves_itself_at_once() {
+fn idle_strangers_do_not_block_a_listed_site() {
     let mut duel = Duel::strangers();
     duel.site.replica.list(duel.peer.site());
     let idle: Vec<_> = (0..100).map(|seed| Net::site(9, 1_000 + seed).key).collect();
@@ -161,7 +164,7 @@ fn idle_strangers_do_not_keep_out_who_proves_itself_at_once() {
 }
 
 #[test]
-fn a_direct_lane_is_read_at_its_author_only() {
+fn direct_lane_is_read_at_its_author_only() {
     let mut net = Net::new(3, 5);
     net.link_line();
     let now = net.now;
@@ -197,8 +200,8 @@ fn a_direct_lane_is_read_at_its_author_only() {
     );
     assert!(net.noticed(relay, |notice| matches!(
         notice,
-        Notice::Offence {
-            offence: Offence::Trespass,
+        Notice::Violation {
+            violation: Violation::Trespass,
             ..
         }
     )));
@@ -209,7 +212,7 @@ fn another_wire_version_is_refused_without_blame() {
     let mut duel = Duel::new();
     for _ in 0..20 {
         let effects = duel.ask_bytes(vec![9, 1, 2, 3]);
-        assert_eq!((offence(&effects), parted(&effects)), (None, None));
+        assert_eq!((violation(&effects), parted(&effects)), (None, None));
         let answer = effects.iter().find_map(|effect| match effect {
             Effect::Respond { bytes, .. } => Some(Response::decode(bytes).unwrap()),
             _ => None,
@@ -219,10 +222,10 @@ fn another_wire_version_is_refused_without_blame() {
 }
 
 #[test]
-fn junk_is_answered_with_a_refusal_and_soon_with_a_lock_out() {
+fn repeated_junk_ends_in_a_lock_out() {
     let mut duel = Duel::new();
     let effects = duel.ask_bytes(b"\x01\xffjunk".to_vec());
-    assert!(matches!(offence(&effects), Some(Offence::Malformed(_))));
+    assert!(matches!(violation(&effects), Some(Violation::Malformed(_))));
     let effects = duel.ask_bytes(Vec::new());
     assert!(matches!(
         parted(&effects),
@@ -243,7 +246,7 @@ fn junk_is_answered_with_a_refusal_and_soon_with_a_lock_out() {
 }
 
 #[test]
-fn a_flood_of_requests_is_refused_and_ends_in_a_lock_out() {
+fn request_flood_ends_in_a_lock_out() {
     let mut duel = Duel::new();
     let request = Request::News(News::default()).encode();
     let mut answered = 0;
@@ -256,11 +259,11 @@ fn a_flood_of_requests_is_refused_and_ends_in_a_lock_out() {
         assert!(answered < 1_000, "a flood must end");
     };
     assert!(answered <= Settings::default().inbound_burst as usize + 10);
-    assert_eq!(offence(&effects), Some(&Offence::Flood));
+    assert_eq!(violation(&effects), Some(&Violation::Flood));
 }
 
 #[test]
-fn a_delta_altered_on_the_way_is_refused_and_its_bearer_parted_with() {
+fn altered_delta_is_refused_and_its_sender_disconnected() {
     let mut duel = Duel::new();
     let (id, wanted) = duel.tell();
     assert_eq!(wanted.after, ClaimNumber::NONE);
@@ -270,7 +273,10 @@ fn a_delta_altered_on_the_way_is_refused_and_its_bearer_parted_with() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     let effects = duel.answer(id, &Response::Deltas(header, bytes));
-    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+    assert!(matches!(
+        violation(&effects),
+        Some(Violation::Unverifiable { .. })
+    ));
     assert!(matches!(
         parted(&effects),
         Some(DisconnectReason::Offences { .. })
@@ -285,7 +291,7 @@ fn a_delta_altered_on_the_way_is_refused_and_its_bearer_parted_with() {
 }
 
 #[test]
-fn deltas_of_another_log_are_not_what_was_asked() {
+fn deltas_of_another_log_are_a_wrong_answer() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let mut other = Net::site(5, 3).replica;
@@ -298,11 +304,11 @@ fn deltas_of_another_log_are_not_what_was_asked() {
         more: false,
     };
     let effects = duel.answer(id, &Response::Deltas(header, bytes));
-    assert!(matches!(offence(&effects), Some(Offence::WrongAnswer(_))));
+    assert!(matches!(violation(&effects), Some(Violation::WrongAnswer(_))));
 }
 
 #[test]
-fn a_peer_that_does_not_have_what_it_said_is_not_asked_in_circles() {
+fn peer_without_its_stated_deltas_is_not_asked_again() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let header = DeltasPage {
@@ -310,7 +316,7 @@ fn a_peer_that_does_not_have_what_it_said_is_not_asked_in_circles() {
         more: true,
     };
     let effects = duel.answer(id, &Response::Deltas(header, Vec::new()));
-    assert_eq!(offence(&effects), Some(&Offence::BrokenPromise));
+    assert_eq!(violation(&effects), Some(&Violation::BrokenPromise));
     assert_eq!(deltas_request(&effects), None);
     for _ in 0..100 {
         assert_eq!(deltas_request(&duel.tick_after(MINUTE)), None);
@@ -318,7 +324,7 @@ fn a_peer_that_does_not_have_what_it_said_is_not_asked_in_circles() {
 }
 
 #[test]
-fn a_body_that_is_not_what_its_hash_says_is_not_kept() {
+fn body_with_wrong_hash_is_not_kept() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
@@ -340,7 +346,7 @@ fn a_body_that_is_not_what_its_hash_says_is_not_kept() {
     let page = Response::Bodies(header, packed.frame);
     // A certificate may have given the number to another claim: chains are compared before anyone is blamed.
     let effects = duel.answer(id, &page);
-    assert_eq!(offence(&effects), None);
+    assert_eq!(violation(&effects), None);
     let asks = |(_, request): &(RequestId, Request)| matches!(request, Request::Facts(_));
     assert!(requests(&effects).iter().any(asks), "{effects:?}");
     assert_eq!(bodies_request(&effects), None, "nobody is asked in circles");
@@ -348,7 +354,10 @@ fn a_body_that_is_not_what_its_hash_says_is_not_kept() {
     let again = ticks.find_map(|effects| bodies_request(&effects));
     drop(ticks);
     let effects = duel.answer(again.expect("it is asked again").0, &page);
-    assert!(matches!(offence(&effects), Some(Offence::Unverifiable { .. })));
+    assert!(matches!(
+        violation(&effects),
+        Some(Violation::Unverifiable { .. })
+    ));
     assert!(matches!(
         parted(&effects),
         Some(DisconnectReason::Offences { .. })
@@ -357,12 +366,12 @@ fn a_body_that_is_not_what_its_hash_says_is_not_kept() {
 }
 
 #[test]
-fn a_stalling_peer_is_given_up_and_another_one_asked() {
+fn stalled_peer_is_replaced_by_another() {
     let mut net = Net::new(3, 9);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);
     net.run(MINUTE);
-    // Both 0 and 1 have it now; 0 stops answering 2.
+    // Sites 0 and 1 have it now; 0 stops answering 2.
     let slow = net.sites[0].key;
     net.mute = Some((0, 2));
     net.link(0, 2);
@@ -383,20 +392,20 @@ fn a_stalling_peer_is_given_up_and_another_one_asked() {
 }
 
 #[test]
-fn time_in_which_nobody_looked_is_not_held_against_a_peer() {
+fn unattended_time_does_not_count_against_peers() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
-    // A long import held the store, and the answer waited all the while.
+    // A long import blocked the store, and the answer waited meanwhile.
     duel.site.engine.was_away(MINUTE * 10);
-    assert_eq!(offence(&duel.tick_after(MINUTE * 10)), None);
-    assert_eq!(offence(&duel.answer(id, &page)), None);
-    // Who does not answer in the time it had is late all the same.
+    assert_eq!(violation(&duel.tick_after(MINUTE * 10)), None);
+    assert_eq!(violation(&duel.answer(id, &page)), None);
+    // A peer that does not answer within the extended deadline is late all the same.
     let mut duel = Duel::new();
     duel.tell();
     duel.site.engine.was_away(MINUTE * 10);
     assert!(is_silent(&duel.tick_after(MINUTE * 12)));
-    // And so is it with the time to prove oneself.
+    // The same holds for the deadline of a hello.
     let mut duel = Duel::strangers();
     let peer = duel.peer.key();
     duel.event(Event::Connected { peer });
@@ -406,31 +415,31 @@ fn time_in_which_nobody_looked_is_not_held_against_a_peer() {
 }
 
 #[test]
-fn a_late_answer_is_forgiven_and_an_unasked_one_is_not() {
+fn late_answer_is_forgiven_but_unrequested_is_not() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
     let effects = duel.tick_after(MINUTE * 2);
     assert!(is_silent(&effects));
     assert_eq!(
-        offence(&effects),
+        violation(&effects),
         None,
         "a link that loses what is sent looks the same"
     );
-    assert_eq!(offence(&duel.answer(id, &page)), None, "late");
+    assert_eq!(violation(&duel.answer(id, &page)), None, "late");
     assert_eq!(
-        offence(&duel.answer(id, &page)),
-        Some(&Offence::Unsolicited),
+        violation(&duel.answer(id, &page)),
+        Some(&Violation::Unsolicited),
         "twice"
     );
     assert_eq!(
-        offence(&duel.answer(RequestId(4_000), &page)),
-        Some(&Offence::Unsolicited)
+        violation(&duel.answer(RequestId(4_000), &page)),
+        Some(&Violation::Unsolicited)
     );
 }
 
 #[test]
-fn an_answer_that_fails_is_asked_for_again() {
+fn failed_response_is_requested_again() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let reason = FailureReason::ConnectionLost;
@@ -449,7 +458,7 @@ fn an_answer_that_fails_is_asked_for_again() {
 }
 
 #[test]
-fn gossip_is_passed_on_when_it_proves_itself_and_only_once() {
+fn proven_gossip_is_forwarded_once() {
     let mut duel = Duel::new();
     let peer = duel.peer.key();
     let head = duel.peer.head(&duel.peer.site(), Lane::Federation).unwrap();
@@ -475,7 +484,7 @@ fn gossip_is_passed_on_when_it_proves_itself_and_only_once() {
         Some(GossipVerdict::Ignore),
         "nothing new"
     );
-    // A newer head, so that the signature is looked at.
+    // A newer head, so that its signature is checked.
     let later = start().plus_millis(1_000);
     duel.peer.sign_head(Lane::Federation, later, MINUTE);
     let head = duel.peer.head(&duel.peer.site(), Lane::Federation).unwrap();
@@ -491,7 +500,7 @@ fn gossip_is_passed_on_when_it_proves_itself_and_only_once() {
 }
 
 #[test]
-fn an_expired_head_makes_its_log_stale_once_and_removes_nothing() {
+fn expired_head_reports_stale_log_once() {
     let mut net = Net::new(2, 6);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);
@@ -517,21 +526,21 @@ fn an_expired_head_makes_its_log_stale_once_and_removes_nothing() {
 }
 
 #[test]
-fn a_failing_store_pauses_pulling_and_blames_nobody() {
+fn failing_store_pauses_pulling_without_blame() {
     let mut net = Net::new(2, 8);
     net.publish(0, &[record("A-1", "one")]);
     net.sites[1].replica.fail_after(Some(0));
     net.link(0, 1);
     net.run(MINUTE);
     assert!(net.noticed(1, |notice| matches!(notice, Notice::StoreFailed { .. })));
-    assert!(!net.noticed(1, |notice| matches!(notice, Notice::Offence { .. })));
+    assert!(!net.noticed(1, |notice| matches!(notice, Notice::Violation { .. })));
     net.sites[1].replica.fail_after(None);
     net.run(MINUTE * 5);
     net.assert_converged();
 }
 
 #[test]
-fn deltas_that_a_failing_store_kept_get_their_bodies() {
+fn deltas_kept_by_a_failing_store_get_their_bodies() {
     let mut net = Net::new(2, 5);
     net.publish(0, &[record("A-1", "one")]);
     net.sites[1].replica.hide_next_append();
@@ -544,14 +553,14 @@ fn deltas_that_a_failing_store_kept_get_their_bodies() {
 }
 
 #[test]
-fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
+fn restarted_author_is_asked_for_bodies_at_once() {
     let mut net = Net::new(2, 6);
     net.latency_millis = 50;
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 1);
     let author = net.sites[0].replica.site();
     let position = |net: &Net| net.sites[1].replica.position(&author, Lane::Federation);
-    // Its claims are here and the bodies are not when it dies.
+    // When it dies, its claims are here and their bodies are not.
     let held = |net: &Net| position(net).is_some_and(|position| position.held == ClaimNumber(1));
     for _ in 0..1_000 {
         if held(&net) {
@@ -562,7 +571,7 @@ fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
     assert_eq!(position(&net).unwrap().accepted, ClaimNumber(0));
     net.cut(0, 1);
     net.run(Duration::from_secs(20));
-    // A start signs a head, and it is the first thing that the other hears of.
+    // A start signs a head, which is the first message that the other site gets.
     let now = net.now;
     net.sites[0].replica.sign_head(Lane::Federation, now, MINUTE * 60);
     net.restart(0, 9);
@@ -572,12 +581,12 @@ fn author_that_was_started_anew_is_asked_for_bodies_at_once() {
 }
 
 #[test]
-fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
+fn rotated_key_spreads_and_old_key_is_rejected() {
     let mut net = Net::new(3, 12);
     net.link_line();
     net.publish(0, &[record("A-1", "one")]);
     net.run(MINUTE);
-    // The operator of site 2 rotates its key; site 0 hears of it through site 1.
+    // The operator of site 2 rotates its key; site 0 learns it through site 1.
     let old = net.sites[2].replica.clone();
     let mut keys = old.keys().clone();
     keys.operating = starling_protocol::SigningKey::from_seed(&[200; 32]);
@@ -598,7 +607,7 @@ fn a_rotated_key_spreads_and_the_old_one_is_no_peer_any_more() {
 }
 
 #[test]
-fn a_fork_is_proved_kept_and_gossiped_and_the_log_rests() {
+fn fork_is_proved_gossiped_and_freezes_the_log() {
     let mut net = Net::new(3, 13);
     net.link_line();
     net.publish(0, &[record("A-1", "one")]);
@@ -656,7 +665,7 @@ fn branches_of_equal_length_are_found_by_their_heads() {
     };
     assert_eq!(position(&net, 1).held, position(&net, 2).held);
     assert!(!position(&net, 1).frozen && !position(&net, 2).frozen);
-    // The author is not there: the two that it told different histories find out from each other.
+    // The author is absent: the two sites with different histories detect it between them.
     net.link(1, 2);
     net.run(MINUTE);
     for site in [1, 2] {

@@ -1,4 +1,4 @@
-//! How peers behaved: strikes that fade, lock-outs that grow, and how fast each may speak.
+//! Scores peers: strikes that fade, lock-outs that grow, and limits on message rates.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,39 +6,39 @@ use std::time::Duration;
 use starling_protocol::{PublicKey, UnixMillis};
 
 use crate::clock::{later, span};
-use crate::limits::MAX_RECORDS_OF_CONDUCT;
+use crate::limits::MAX_PEER_SCORES;
 use crate::settings::Settings;
 
 /// Longest lock-out.
 const LONGEST_LOCK_OUT: Duration = Duration::from_secs(3_600);
 /// Lock-outs after which the time no longer doubles.
 const MOST_DOUBLINGS: u32 = 6;
-/// Time without an offence in which one lock-out is forgotten: a site that is slow now and then is not taken
-/// for one that does harm all the time.
+/// Time without a violation after which one lock-out is forgotten, so that an occasionally slow site is not
+/// treated like one that always misbehaves.
 const LOCK_OUT_LIFETIME: Duration = Duration::from_secs(6 * 3_600);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Record {
     strikes: u32,
     counted_at: UnixMillis,
-    offences: u32,
+    lock_outs: u32,
     locked_until: UnixMillis,
 }
 
-/// What is remembered of peers, also after they left.
+/// The scores of peers, kept after they leave.
 #[derive(Debug, Default)]
-pub(crate) struct Conduct {
+pub(crate) struct PeerScores {
     records: BTreeMap<PublicKey, Record>,
 }
 
-impl Conduct {
-    /// Until when a peer is locked out, if it is.
+impl PeerScores {
+    /// Returns the end of a peer's lock-out, if it is locked out.
     pub(crate) fn locked_until(&self, peer: &PublicKey, now: UnixMillis) -> Option<UnixMillis> {
         let until = self.records.get(peer)?.locked_until;
         (until > now).then_some(until)
     }
 
-    /// Counts strikes; gives the time of the lock-out when they are too many.
+    /// Counts strikes. Returns the end of the lock-out if there are too many.
     pub(crate) fn strike(
         &mut self,
         peer: PublicKey,
@@ -55,23 +55,23 @@ impl Conduct {
             .saturating_sub(u32::try_from(faded).unwrap_or(u32::MAX));
         let quiet = span(record.counted_at, now).as_secs() / LOCK_OUT_LIFETIME.as_secs();
         let forgotten = u32::try_from(quiet).unwrap_or(u32::MAX);
-        record.offences = record.offences.saturating_sub(forgotten);
+        record.lock_outs = record.lock_outs.saturating_sub(forgotten);
         record.strikes = left.saturating_add(weight);
         record.counted_at = now;
         if record.strikes < settings.strikes_allowed {
             return None;
         }
-        let time = settings.cool_down * (1 << record.offences.min(MOST_DOUBLINGS));
+        let time = settings.cool_down * (1 << record.lock_outs.min(MOST_DOUBLINGS));
         let time = time.min(LONGEST_LOCK_OUT);
-        record.offences = record.offences.saturating_add(1);
+        record.lock_outs = record.lock_outs.saturating_add(1);
         record.strikes = 0;
         record.locked_until = later(now, time);
         Some(time)
     }
 
-    /// Drops the oldest record that locks nobody out, so that memory stays bounded whoever comes.
+    /// Drops the oldest record without a lock-out, so that memory stays bounded.
     fn make_room(&mut self, now: UnixMillis) {
-        if self.records.len() < MAX_RECORDS_OF_CONDUCT {
+        if self.records.len() < MAX_PEER_SCORES {
             return;
         }
         let free = |record: &Record| (record.locked_until > now, record.counted_at);
@@ -86,7 +86,7 @@ impl Conduct {
     }
 }
 
-/// A token bucket: so many messages at once, so many a second on average.
+/// A token bucket: a burst of messages at once, and a number of messages per second on average.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
     /// Thousandths of a message.
@@ -102,7 +102,7 @@ impl Bucket {
         }
     }
 
-    /// Takes one message out, if there is one left.
+    /// Takes one message from the bucket, if any is left.
     pub(crate) fn take(&mut self, now: UnixMillis, per_second: u32, burst: u32) -> bool {
         let millis = now.as_millis().saturating_sub(self.filled_at.as_millis());
         let gained = millis.saturating_mul(u64::from(per_second));
@@ -116,7 +116,7 @@ impl Bucket {
     }
 }
 
-/// The pause after `failures` failures in a row: doubling, with up to a quarter of seeded jitter on top.
+/// Returns the pause after `failures` consecutive failures: doubling, plus up to a quarter of seeded jitter.
 pub(crate) fn backoff(failures: u32, settings: &Settings, rng: &mut fastrand::Rng) -> Duration {
     let doubled = settings.first_backoff * (1 << failures.saturating_sub(1).min(16));
     let pause = doubled.min(settings.longest_backoff);
@@ -137,22 +137,28 @@ mod tests {
     }
 
     #[test]
-    fn strikes_fade_and_too_many_lock_out_for_ever_longer() {
+    fn strikes_fade_and_repeated_lock_outs_grow() {
         let settings = Settings::default();
-        let mut conduct = Conduct::default();
-        assert_eq!(conduct.strike(peer(), 9, at(0), &settings), None);
-        assert_eq!(conduct.strike(peer(), 9, at(600), &settings), None, "nine faded");
-        let first = conduct.strike(peer(), 9, at(601), &settings).unwrap();
+        let mut peer_score = PeerScores::default();
+        assert_eq!(peer_score.strike(peer(), 9, at(0), &settings), None);
         assert_eq!(
-            conduct.locked_until(&peer(), at(602)),
+            peer_score.strike(peer(), 9, at(600), &settings),
+            None,
+            "nine faded"
+        );
+        let first = peer_score.strike(peer(), 9, at(601), &settings).unwrap();
+        assert_eq!(
+            peer_score.locked_until(&peer(), at(602)),
             Some(later(at(601), first))
         );
-        assert_eq!(conduct.locked_until(&peer(), at(10_000)), None);
-        let second = conduct.strike(peer(), 10, at(10_000), &settings).unwrap();
+        assert_eq!(peer_score.locked_until(&peer(), at(10_000)), None);
+        let second = peer_score.strike(peer(), 10, at(10_000), &settings).unwrap();
         assert_eq!(second, first * 2);
         let mut last = second;
         for round in 0..20 {
-            last = conduct.strike(peer(), 10, at(20_000 + round), &settings).unwrap();
+            last = peer_score
+                .strike(peer(), 10, at(20_000 + round), &settings)
+                .unwrap();
         }
         assert_eq!(last, LONGEST_LOCK_OUT);
     }
@@ -160,8 +166,8 @@ mod tests {
     #[test]
     fn lock_outs_are_forgotten_in_quiet_times() {
         let settings = Settings::default();
-        let mut conduct = Conduct::default();
-        let mut lock_out = |seconds| conduct.strike(peer(), 10, at(seconds), &settings).unwrap();
+        let mut peer_score = PeerScores::default();
+        let mut lock_out = |seconds| peer_score.strike(peer(), 10, at(seconds), &settings).unwrap();
         let first = lock_out(0);
         assert_eq!(lock_out(10_000), first * 2);
         assert_eq!(lock_out(20_000), first * 4);
@@ -171,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
+    fn bucket_allows_burst_then_rate() {
         let mut bucket = Bucket::full(at(0), 3);
         let taken = (0..10).filter(|_| bucket.take(at(0), 2, 3)).count();
         assert_eq!(taken, 3);

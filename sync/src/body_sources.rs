@@ -1,9 +1,9 @@
-//! Whom to ask for which bodies of a log.
+//! Chooses the peers to ask for the bodies of a log.
 //!
-//! Claims are asked for in rising order, and each peer for each claim once in a pass: how far it was asked is
-//! one number for a peer and a log, however many bodies it does not have. A relay is complete in its own
-//! scope, which may be narrower than this site's: what it lacks is asked of the others, and of itself only in
-//! a later pass, or when it says that it has more.
+//! Claims are requested in rising order, and each peer is asked for each claim once in a pass. So one number
+//! per peer and log records how far it was asked, however many bodies it lacks. A relay is complete in its own
+//! scope, which may be narrower than this site's: bodies that it lacks are requested from the others, and from
+//! the relay itself only in a later pass or when it states that it has more.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,45 +13,45 @@ use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
-use crate::engine::{Cx, SyncEngine};
-use crate::notice::Offence;
+use crate::engine::{Context, SyncEngine};
+use crate::notice::Violation;
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 
-/// What to do next about the bodies of a log.
+/// The next action for the bodies of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// Ask this peer for the claims that it suits.
+    /// Ask this peer for the claims that suit it.
     Ask(Offer),
-    /// Give these up for this pass: everyone who holds their claims was asked.
+    /// Give these claims up for this pass: everyone who holds them was asked.
     GiveUp(Vec<ClaimNumber>),
-    /// Nothing can be asked before this time, whatever else happens.
+    /// Nothing can be requested before this time, whatever else happens.
     Wait(UnixMillis),
-    /// Those who could be asked have enough to do.
+    /// All peers that could be asked are busy.
     Later,
 }
 
-/// What a peer can be asked for of a log.
+/// The part of a log's bodies that a peer can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) peer: PublicKey,
-    /// It was asked for everything up to here.
+    /// The claim up to which it was asked for everything.
     asked_to: ClaimNumber,
-    /// It says that it has all bodies in its scope up to here, or is the author, who has every one.
+    /// The claim up to which it has all bodies in its scope, as it states; the author has every body.
     complete_to: ClaimNumber,
-    /// It holds the claims up to here, and may have their bodies.
+    /// The claim up to which it holds the claims, and may have their bodies.
     held_to: ClaimNumber,
-    /// The last claim to ask it for now.
+    /// The last claim to request from it now.
     pub(crate) ask_to: ClaimNumber,
     free: bool,
     rank: (u32, usize, u32),
 }
 
-/// How long nothing is planned while nobody who is connected holds the claims: who comes is asked at once.
+/// The pause when no connected peer holds the claims. A peer that connects is asked at once.
 const NOBODY_HAS_IT: Duration = Duration::from_secs(2);
 
 impl Offer {
-    /// The first wanted claim that it was not asked for.
+    /// Returns the first wanted claim that the peer was not asked for.
     fn next(&self, queue: &BTreeMap<ClaimNumber, MissingBody>) -> Option<ClaimNumber> {
         let rest = (Bound::Excluded(self.asked_to), Bound::Unbounded);
         queue.range(rest).next().map(|(number, _)| *number)
@@ -65,7 +65,7 @@ impl Offer {
         self.asked_to < number && number <= self.complete_to
     }
 
-    /// The claims of a queue that it is to be asked for, in order.
+    /// Returns the claims of a queue to request from the peer, in order.
     pub(crate) fn suits<'a>(
         &self,
         queue: &'a BTreeMap<ClaimNumber, MissingBody>,
@@ -76,10 +76,10 @@ impl Offer {
 }
 
 impl SyncEngine {
-    /// Plans the next request for bodies of a log whose queue holds something.
+    /// Plans the next request for bodies of a log with a non-empty queue.
     ///
-    /// A peer that should have a body is asked before one that may have it; the latter only when nobody
-    /// else is left, or has come for a while.
+    /// A peer that should have a body is asked before one that may have it. The latter is asked only when no
+    /// other is left, or none has come for a while.
     pub(crate) fn plan_bodies(&mut self, now: UnixMillis, log: LogKey) -> Plan {
         let offers = self.offers(now, log);
         let settings = &self.settings;
@@ -118,7 +118,7 @@ impl SyncEngine {
                 return Plan::Wait(until);
             }
         }
-        // Up to the first claim of which somebody else should have the body and is yet to be asked.
+        // Up to the first claim whose body another peer should have and was not asked for yet.
         let better = |number: &ClaimNumber| offers.iter().any(|offer| offer.should_have(*number));
         let limit = bodies.queue.keys().copied().find(better);
         let maybe = free().filter(|offer| {
@@ -135,17 +135,17 @@ impl SyncEngine {
         }
     }
 
-    /// A peer gave the body of another claim. Bodies are asked for by number, and a certificate may have given
-    /// the number to another claim since: the peer may know of it and this site not yet, or the other way.
-    /// It is an offence when it happens again after their chains were compared.
+    /// Handles the body of another claim from a peer. Bodies are requested by number, and a certificate may
+    /// have given the number to another claim: the peer may know that certificate and this site not, or the
+    /// reverse. It is a violation if it happens again after their chains were compared.
     pub(crate) fn other_body(
         &mut self,
-        cx: &Cx<'_>,
+        cx: &Context<'_>,
         key: PublicKey,
         log: LogKey,
         asked_at: UnixMillis,
         hash: ContentHash,
-    ) -> Option<Offence> {
+    ) -> Option<Violation> {
         self.bodies.not_in_this_pass(log, key);
         let ours = cx
             .replica
@@ -154,13 +154,13 @@ impl SyncEngine {
         let peer = self.peers.get_mut(&key)?;
         let theirs = peer.knows.get(&log).map_or(0, |note| note.chain_length as usize);
         if theirs < ours {
-            // It lags behind, and is told of the chain.
+            // The peer lags behind; it is sent the chain.
             return None;
         }
         match peer.other_bodies.get(&log) {
             Some((length, at)) if *length == ours && *at < asked_at => {
                 let (object, reason) = ("body", format!("it is not {hash}"));
-                Some(Offence::Unverifiable { object, reason })
+                Some(Violation::Unverifiable { object, reason })
             }
             Some((length, _)) if *length == ours => None,
             _ => {
@@ -184,7 +184,7 @@ impl SyncEngine {
                 complete_to,
                 held_to,
                 ask_to: ClaimNumber::NONE,
-                // One that failed shows with one page that it works again.
+                // A peer that failed shows with one page that it works again.
                 free: peer.rests_until <= now
                     && peer.open_bodies
                         < if peer.failures > 0 {
@@ -200,8 +200,8 @@ impl SyncEngine {
     }
 }
 
-/// Up to where a peer says that it has all bodies of a log, and up to where it holds the claims; the author
-/// writes no claim without its body.
+/// Returns the claim up to which a peer states that it has all bodies of a log, and the claim up to which it
+/// holds the log. The author writes no claim without its body.
 fn holds(peer: &Peer, (site, lane): LogKey) -> Option<(ClaimNumber, ClaimNumber)> {
     let author = peer.site() == Some(site);
     peer.site().filter(|_| lane == Lane::Federation || author)?;
