@@ -12,11 +12,12 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
 const HEAD: &str = "\
 # The command line
 
-Made from the program's own help texts; a test keeps it current. `starling COMMAND --help` says the same.
+This page is generated from the program's help texts, and a test keeps it current. `starling COMMAND --help` shows the
+same text.
 
-Commands ask the site's daemon over its local socket when one runs, else they open the store directly; where
-neither works they say which of the two stopped them. `--home DIR` (or `STARLING_HOME`) chooses the site's folder
-and `--json` prints one JSON document, on every command.
+If the site's daemon runs, commands ask it over its local socket. Otherwise they open the store directly. If neither
+works, the error says why. Every command has `--home DIR` (or `STARLING_HOME`), the site's folder, and `--json`, which
+prints one JSON document.
 
 ";
 

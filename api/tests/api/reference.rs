@@ -11,14 +11,15 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
 const HEAD: &str = "\
 # The HTTP API
 
-Made from [openapi.json](openapi.json); a test keeps it current. A running daemon serves the same document at
+This page is generated from [openapi.json](openapi.json), and a test keeps it current. A running daemon serves the same document at
 `/api/v1/openapi.json`.
 
-- **Where.** The Unix socket `starling.sock` in the site's folder, always; with `api.listen` (or `up --api`) loopback TCP too.
-- **Who.** On the socket every call is allowed: its file mode says who reaches it. On TCP, calls marked *admin* need
-  `Authorization: Bearer TOKEN` with the token of `api.token_file`; all others need nothing.
-- **Errors** are `application/problem+json` with a stable `code`; `retryable` says if the same call may succeed later. `503`
-  comes with `Retry-After`.
+- **Address.** The Unix socket `starling.sock` in the site's folder is always there. With `api.listen` (or `up --api`) the API is
+  also on loopback TCP.
+- **Access.** On the socket every call is allowed: its file mode limits who can use it. On TCP, calls marked *admin* need
+  `Authorization: Bearer TOKEN` with the token in `api.token_file`. Other calls need no token.
+- **Errors** are `application/problem+json` with a stable `code`. `retryable` is true if the same call may succeed later. A
+  `503` answer has a `Retry-After` header.
 
 ```sh
 curl --unix-socket \"$STARLING_HOME/starling.sock\" http://localhost/api/v1/health

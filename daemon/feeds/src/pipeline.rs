@@ -67,7 +67,7 @@ pub enum IgnoredBecause {
     #[error(transparent)]
     Content(#[from] NoRecord),
     /// It begins like JSON, but does not have such a name and is not a record.
-    #[error("not called JSON, and no record ({0})")]
+    #[error("not named as JSON, and not a record ({0})")]
     Guess(Rejected),
 }
 
@@ -383,11 +383,11 @@ mod tests {
             shown,
             [
                 "feed:1: A",
-                "feed:2: rejected, the record's id is a number; it must be a string",
+                "feed:2: rejected, the record's id must be a string, found a number",
                 "feed:3: ignored, an object without any field of an advisory",
                 "feed:4#/0: B",
                 "feed:4#/1: rejected, reading a record id: \"\" is refused; expected 1 to 256 bytes of text without control characters",
-                "feed:5: rejected, a record is an object, found a string",
+                "feed:5: rejected, expected a JSON object, found a string",
             ]
         );
         assert_eq!(

@@ -71,13 +71,13 @@ pub enum RegoError {
     )]
     Depth,
     /// The interpreter itself failed.
-    #[error("cannot evaluate the Rego policy: the interpreter broke down over it: {text}")]
+    #[error("cannot evaluate the Rego policy: the interpreter crashed: {text}")]
     Interpreter {
         /// A description.
         text: String,
     },
     /// The result is not a decision.
-    #[error("cannot read what the rule `{rule}` of the Rego policy says: {text}")]
+    #[error("cannot read the result of the rule `{rule}` of the Rego policy: {text}")]
     Decision {
         /// The rule.
         rule: String,

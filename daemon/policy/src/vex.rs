@@ -113,7 +113,7 @@ pub enum VexError {
     #[error("cannot read the VEX document as JSON")]
     Json(#[source] serde_json::Error),
     /// JSON of another kind.
-    #[error("cannot tell what kind of VEX document it is; expected OpenVEX, CSAF or CycloneDX as JSON")]
+    #[error("unknown kind of VEX document: expected OpenVEX, CSAF or CycloneDX as JSON")]
     UnknownFormat,
     /// A document that violates its own kind.
     #[error("cannot read the {format} document: {reason} (at {place})")]
@@ -184,7 +184,7 @@ pub struct VexReport {
 
 /// The first of several documents that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("of the VEX documents given, number {number}")]
+#[error("cannot read number {number} of the given VEX documents")]
 pub struct RefusedVex {
     /// Its position among the given documents, from 1.
     pub number: usize,

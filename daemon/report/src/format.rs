@@ -25,7 +25,7 @@ pub enum Format {
 
 /// An unknown format name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot write {0:?}; sarif, junit, cyclonedx, csv, markdown and html are possible")]
+#[error("{0:?} is not a report format: expected sarif, junit, cyclonedx, csv, markdown or html")]
 pub struct FormatError(String);
 
 /// A report that could not be written.

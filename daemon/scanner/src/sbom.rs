@@ -220,7 +220,7 @@ pub struct Note {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SbomError {
     /// No known format.
-    #[error("cannot tell the SBOM's format: {reason}; expected CycloneDX, SPDX, Syft's JSON, or a lockfile")]
+    #[error("unknown SBOM format: {reason}; expected CycloneDX, SPDX, Syft's JSON, or a lockfile")]
     UnknownFormat {
         /// What was found instead.
         reason: String,

@@ -52,7 +52,7 @@ impl fmt::Display for Level {
 
 /// The reason why a word is not a severity level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read {0:?} as a severity; use unknown, none, low, medium, high or critical")]
+#[error("cannot read {0:?} as a severity: expected unknown, none, low, medium, high or critical")]
 pub struct LevelError(String);
 
 impl FromStr for Level {

@@ -360,14 +360,14 @@ fn sbom_is_generated_from_current_knowledge() {
     let site = bench.site(NAME);
     site.feed("mine", &[advisory("EX-1", "express", "9.0.0")]);
     drop(site);
-    let wish = starling_scanner::sbom::GenerateOptions {
+    let options = starling_scanner::sbom::GenerateOptions {
         components: 1,
         affected_percent: 0,
         seed: 1,
         ecosystems: Vec::new(),
     };
     let made = || {
-        let document = starling_daemon::generate_sbom(&bench.home(NAME), &wish).unwrap();
+        let document = starling_daemon::generate_sbom(&bench.home(NAME), &options).unwrap();
         let document: Value = serde_json::from_slice(&document).unwrap();
         document["components"][0]["name"].as_str().unwrap().to_owned()
     };

@@ -35,10 +35,10 @@ pub enum InputErrorKind {
     #[error("the read failed")]
     Read(#[source] io::Error),
     /// The input ends too early.
-    #[error("it is cut off: the end is missing; fetch it again")]
+    #[error("it is truncated: the end is missing. Fetch it again")]
     Truncated,
     /// The bytes violate their format or checksum.
-    #[error("it is damaged ({what}); fetch it again")]
+    #[error("it is damaged ({what}). Fetch it again")]
     Damaged {
         /// The violation.
         what: String,
@@ -56,7 +56,7 @@ pub enum InputErrorKind {
         limit: u64,
     },
     /// More files and records than [`Limits::max_items`](super::Limits::max_items).
-    #[error("it holds more than {limit} files and records; raise the limit if you trust it")]
+    #[error("it has more than {limit} files and records; raise the limit if you trust it")]
     TooMany {
         /// The limit.
         limit: u64,

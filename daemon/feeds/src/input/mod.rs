@@ -139,7 +139,7 @@ pub struct Document {
 #[non_exhaustive]
 pub enum Unreadable {
     /// Longer than a record may be.
-    #[error("longer than the {limit} bytes that a document may have")]
+    #[error("longer than the limit of {limit} bytes for a document")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
@@ -151,7 +151,7 @@ pub enum Unreadable {
         what: String,
     },
     /// XML that no connector knows, or several do.
-    #[error("it is XML, and not of a kind that is known by its shape; state the kind if you know it")]
+    #[error("unknown kind of XML document: if you know its kind, state it with --kind")]
     UnknownKind,
     /// The file of a folder cannot be read.
     #[error("it cannot be read ({what})")]

@@ -88,7 +88,7 @@ pub enum Rejected {
     #[error("the document is empty")]
     Empty,
     /// The document, or its canonical form, is longer than a record may be.
-    #[error("the record has {bytes} bytes; at most {MAX_RECORD_BYTES} are taken")]
+    #[error("a record may have at most {MAX_RECORD_BYTES} bytes, got {bytes}")]
     TooLarge {
         /// Its length.
         bytes: usize,
@@ -106,7 +106,7 @@ pub enum Rejected {
     #[error("reading YAML: {0}")]
     Yaml(YamlError),
     /// The value is not an object.
-    #[error("a record is an object, found {found}")]
+    #[error("expected a JSON object, found {found}")]
     NotAnObject {
         /// The type found.
         found: &'static str,
@@ -115,7 +115,7 @@ pub enum Rejected {
     #[error("the record has no id")]
     NoId,
     /// The `id` is not text.
-    #[error("the record's id is {found}; it must be a string")]
+    #[error("the record's id must be a string, found {found}")]
     IdNotText {
         /// The type found.
         found: &'static str,

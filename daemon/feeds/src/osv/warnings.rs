@@ -76,10 +76,10 @@ pub enum WarningKind {
         found: &'static str,
     },
     /// The record has a note of joined files, which only a site may write.
-    #[error("what a site noted of the files of a record is left away")]
+    #[error("the record has a note of joined files, which only a site may write: the note was removed")]
     NoteOfParts,
     /// The record has no `modified`.
-    #[error("the record does not say when it was modified")]
+    #[error("the record has no modification time")]
     NoModified,
     /// A time is not in the form of RFC 3339.
     #[error("{found:?} is not a time")]
@@ -94,7 +94,7 @@ pub enum WarningKind {
         found: String,
     },
     /// A name is empty, or contains white space, so it equals no other name.
-    #[error("{found:?} is empty or has white space in it")]
+    #[error("{found:?} is empty or contains white space")]
     WhiteSpace {
         /// The text.
         found: String,
@@ -108,7 +108,7 @@ pub enum WarningKind {
         name: String,
     },
     /// One range contains the same event twice.
-    #[error("the event {event} stands more than once in this range")]
+    #[error("the event {event} is repeated in this range")]
     RepeatedEvent {
         /// Kind and version: `fixed 1.2.3`.
         event: String,

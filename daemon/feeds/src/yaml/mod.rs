@@ -52,7 +52,7 @@ pub enum YamlErrorKind {
         found: &'static str,
     },
     /// A merge key of YAML 1.1, which YAML 1.2 removed and programs interpret differently.
-    #[error("merge keys (<<) are not supported; write the members out")]
+    #[error("merge keys (<<) are not supported: write the members in full")]
     MergeKey,
     /// A tag that is not in the core schema, or that does not fit its scalar.
     #[error("the tag {0} is not supported here")]
@@ -64,7 +64,7 @@ pub enum YamlErrorKind {
     #[error("{0}")]
     Number(JsonError),
     /// An alias of an incomplete or missing node.
-    #[error("an alias names an anchor that is not complete before it")]
+    #[error("an alias refers to an anchor that is not complete before it")]
     Alias,
     /// Nested deeper than a record may be.
     #[error("nested deeper than {} levels", starling_protocol::json::MAX_DEPTH)]

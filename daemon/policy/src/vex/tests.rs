@@ -258,7 +258,7 @@ fn expanding_document_is_refused() {
         matches!(two.source, VexError::TooLarge { .. }),
         "the limit is one for all"
     );
-    assert_eq!(two.to_string(), "of the VEX documents given, number 2");
+    assert_eq!(two.to_string(), "cannot read number 2 of the given VEX documents");
 }
 
 #[test]

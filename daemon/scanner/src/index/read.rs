@@ -64,7 +64,7 @@ pub enum IndexError {
     #[error("cannot use the match index: {0}")]
     Unusable(&'static str),
     /// They are damaged.
-    #[error("the match index is damaged: its {part} at byte {offset} do not have the hash that they should")]
+    #[error("the match index is damaged: its {part} at byte {offset} do not match their hash")]
     Damaged {
         /// Which part.
         part: &'static str,

@@ -211,7 +211,7 @@ fn error_contains_place_and_progress() {
     let text = ending.expect_err("cut").to_string();
     assert_eq!(
         text,
-        "reading advisories/a.json: it is cut off: the end is missing; fetch it again (until there: 2 items, 2563 bytes)"
+        "reading advisories/a.json: it is truncated: the end is missing. Fetch it again (until there: 2 items, 2563 bytes)"
     );
 }
 

@@ -96,7 +96,7 @@ fn given_document_of_unknown_kind_is_reported() {
         (
             "x",
             "<other/>",
-            "x! it is XML, and not of a kind that is known by its shape; state the kind if you know it",
+            "x! unknown kind of XML document: if you know its kind, state it with --kind",
         ),
         ("x", TABLE, "x: epss"),
         ("x.json", CATALOGUE, "x.json: kev"),
