@@ -170,7 +170,7 @@ mod tests {
                 .hint
                 .clone()
                 .unwrap()
-                .contains("the configuration names redb")
+                .contains("the configuration says redb")
         );
     }
 }

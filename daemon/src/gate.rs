@@ -137,7 +137,7 @@ mod tests {
         let _inside = gate.enter().unwrap();
         for _ in 0..2 {
             let problem = gate.enter().unwrap_err();
-            assert!(problem.detail.contains("none of 1 ended"), "{problem}");
+            assert!(problem.detail.contains("none of 1 calls ended"), "{problem}");
         }
         assert_eq!(gate.count().waiting, 0);
     }

@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn endless_file_is_refused_at_the_limit() {
         let error = read(Path::new("/dev/zero"), 100).unwrap_err();
-        assert!(error.to_string().contains("more than 100 bytes"), "{error}");
+        assert!(error.to_string().contains("at most 100 bytes"), "{error}");
     }
 
     #[test]

@@ -21,13 +21,15 @@ pub enum OutOfReach {
 impl fmt::Display for OutOfReach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPackage => f.write_str("names no package: what it says of a vulnerability counts, and finds none"),
-            Self::Commits => f.write_str(
-                "names commits of a repository and no package: which commits come after them needs the repository",
+            Self::NoPackage => f.write_str(
+                "names no package: its data about the vulnerability applies, but no scan finds it",
             ),
+            Self::Commits => {
+                f.write_str("lists commits but no package: the order of commits needs the repository")
+            }
             Self::NoUrl(ecosystem) => {
                 let shown: String = ecosystem.chars().take(80).collect();
-                write!(f, "no package URL is of the ecosystem {shown:?}")?;
+                write!(f, "the ecosystem {shown:?} has no package URL")?;
                 match Ecosystem::of(ecosystem).and_then(|known| known.without_url) {
                     Some(why) => write!(f, ": {why}"),
                     None => Ok(()),

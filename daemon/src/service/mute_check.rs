@@ -198,7 +198,10 @@ mod tests {
         assert!(warning.contains("0 are left"), "{warning}");
         for own in [MAX_CHANGES_PER_AUTHOR, MAX_CHANGES_PER_AUTHOR + 1] {
             let problem = room("muting", own).unwrap_err();
-            assert!(problem.detail.contains("of one site 20000 are read"), "{problem}");
+            assert!(
+                problem.detail.contains("of each site 20000 are read"),
+                "{problem}"
+            );
         }
     }
 }

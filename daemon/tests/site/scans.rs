@@ -169,7 +169,7 @@ fn native_catalogue_and_scores_reach_findings() {
     assert!(unknown.detail.contains("expected one of"), "{}", unknown.detail);
     let foreign = site.take_in("x", "<strange/>", None).unwrap_err();
     assert!(
-        foreign.detail.contains("not of a kind that is known"),
+        foreign.detail.contains("unknown kind of XML document"),
         "{}",
         foreign.detail
     );

@@ -30,7 +30,7 @@ fn site_without_its_log_does_not_start_a_second_one() {
         assert_eq!(problem.code, ErrorCode::StoreMissing, "{what}: {problem}");
         let said = format!("{problem:?}");
         assert!(
-            said.contains("put the folder back") && said.contains("second history"),
+            said.contains("restore the folder") && said.contains("second history"),
             "{what}: {said}"
         );
     };
@@ -104,7 +104,7 @@ fn damaged_log_is_refused_with_advice() {
         let problem = bench.try_open("site-a").err().unwrap();
         assert_eq!(problem.code, ErrorCode::StoreDamaged, "{what}: {problem:?}");
         let said = format!("{problem:?}");
-        assert!(said.contains("put the files back as they were"), "{what}: {said}");
+        assert!(said.contains("restore the files"), "{what}: {said}");
     }
     fs::write(&file, &sound).unwrap();
     assert_eq!(bench.open("site-a").status().advisories, 1);
@@ -189,7 +189,7 @@ fn bundle_is_exported_from_a_full_disk_with_warnings() {
     });
     let (warnings, bytes) = export();
     assert!(
-        matches!(&warnings[..], [head, note] if head.contains("heads") && note.contains("noted")),
+        matches!(&warnings[..], [head, note] if head.contains("heads") && note.contains("recorded")),
         "{warnings:?}"
     );
     let identity = Home::open(&home).unwrap().identity();
