@@ -492,7 +492,7 @@ mod tests {
             ("<s:Package/>", "no SpdxDocument"),
             (
                 "<s:SpdxDocument><s:specVersion>SPDX-9</s:specVersion></s:SpdxDocument>",
-                "no version of SPDX 2",
+                "not a version of SPDX 2",
             ),
             ("<s:SpdxDocument>", "line"),
             (
